@@ -1,0 +1,17 @@
+"""
+mailproxy: a TLS front for mail servers that speaks PROXY protocol v2 to them.
+
+The map, bottom up; imports run one way, from the later to the earlier:
+
+- ``proxyprotocol``: PROXY protocol v1 and v2 as pure code: bytes to `Header` and back, TLVs, CRC32C, limits.
+- ``mail``: what each mail protocol says around TLS; pure.
+- ``balance``: which server of a backend is tried next; pure.
+- ``config``: TOML to frozen classes, every error with its key path.
+- ``tls``: certificates, OpenSSL contexts and the facts of one TLS connection.
+- ``transport``: sockets and TLS on the reactor: the hot path, listeners, deadlines, the relay.
+- ``session``: one client's life: PROXY header, handshake, pick, dial, header, relay, part; and its log line.
+- ``endpoints``: the same PROXY protocol as wrappers for any Twisted endpoint.
+- ``service``, ``tap``, ``demo``, ``commands``, ``cli``: how it is started.
+"""
+
+__version__ = "0.1.0"
