@@ -8,7 +8,8 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
-from cryptography.x509 import CertificateBuilder
+from cryptography.x509 import CertificateBuilder, UnrecognizedExtension
+from cryptography.x509.oid import ExtensionOID
 
 from mailproxy.tls.certificate import SIGNATURE_ALGORITHMS
 from mailproxy.tls.certificates import Certificate, CertificateError, read_authorities, read_certificates
@@ -240,6 +241,16 @@ def test_broken_certificate(path: Path) -> None:
     mail = issue("a")
     broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
     assert problem(path, mail.pem + broken).startswith("has a certificate (number 2) that cannot be read: ")
+
+
+def test_broken_names(path: Path) -> None:
+    plain = issue("a")
+    builder = CertificateBuilder(
+        plain.certificate.issuer, plain.certificate.subject, plain.key.public_key(), 1, NOW, NOW + timedelta(days=1)
+    )
+    names = UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, b"\xff")
+    broken = Issued(builder.add_extension(names, False).sign(rsa_key(), SHA256()), plain.key)
+    assert problem(path, broken.pem).startswith("has a certificate that cannot be used: ")
 
 
 def test_broken_key(path: Path) -> None:
