@@ -3,7 +3,7 @@
 from twisted.application.reactors import Reactor
 from twisted.application.service import ServiceMaker
 
-mailproxy_service = ServiceMaker(  # type: ignore[no-untyped-call]  # Twisted has no types there
+mailproxy_service = ServiceMaker(
     "mailproxy",
     "mailproxy.tap",
     "A TLS front for mail servers that tells them, by PROXY protocol v2, who the client is.",
