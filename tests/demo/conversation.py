@@ -21,11 +21,11 @@ class PullingTransport(StringTransport):
             producer.resumeProducing()
 
 
-def at_once(steps: Steps) -> Deferred[Steps]:
+def at_once(iterator: Steps) -> Deferred[Steps]:
     """Runs all steps of a long answer now; each has to be done when the next one starts."""
-    for step in steps:
+    for step in iterator:
         assert not isinstance(step, Deferred) or step.called
-    return succeed(steps)
+    return succeed(iterator)
 
 
 class Conversation:
