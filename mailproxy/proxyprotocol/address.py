@@ -1,0 +1,79 @@
+"""The addresses a header can carry (section 2.2): internet endpoints and UNIX socket paths."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from attrs import field, frozen
+
+UNIX_PATH_SIZE = 108
+"""Bytes of a UNIX address in a version 2 header, padded with NULs."""
+
+
+def _without_scope(host: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    # A scope ("%eth0") names an interface of this machine: it means nothing to the one who reads the header.
+    return IPv6Address(host.packed) if isinstance(host, IPv6Address) and host.scope_id else host
+
+
+@frozen
+class InetAddress:
+    """An IPv4 or IPv6 address with a port from 0 to 65535."""
+
+    host: IPv4Address | IPv6Address = field(converter=_without_scope)
+    port: int
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a port that no header can carry."""
+        if not 0 <= self.port <= 65535:
+            raise ValueError(f"port {self.port} is not between 0 and 65535")
+
+    @classmethod
+    def parse(cls, text: str) -> InetAddress:
+        """Read ``192.0.2.1:25`` or ``[2001:db8::1]:25``; ValueError says what is wrong."""
+        host, colon, port = text.rpartition(":")
+        bracketed = host.startswith("[") and host.endswith("]")
+        address = ip_address(host[1:-1] if bracketed else host)
+        if not colon or bracketed != isinstance(address, IPv6Address) or not (port.isascii() and port.isdigit()):
+            raise ValueError(f"{text!r} is not an address like 192.0.2.1:25 or [2001:db8::1]:25")
+        return cls(address, int(port))
+
+    @property
+    def unmapped(self) -> InetAddress:
+        """The same address, in IPv4 if it is an IPv4-mapped IPv6 one (``::ffff:192.0.2.1``)."""
+        mapped = self.host.ipv4_mapped if isinstance(self.host, IPv6Address) else None
+        return InetAddress(mapped, self.port) if mapped else self
+
+    @property
+    def mapped(self) -> InetAddress:
+        """The same address in IPv6, IPv4-mapped if it is an IPv4 one."""
+        if isinstance(self.host, IPv6Address):
+            return self
+        return InetAddress(IPv6Address(b"\0" * 10 + b"\xff\xff" + self.host.packed), self.port)
+
+    def __str__(self) -> str:
+        """Write it as in a log: ``192.0.2.1:25``, ``[2001:db8::1]:25``."""
+        return f"[{self.host}]:{self.port}" if isinstance(self.host, IPv6Address) else f"{self.host}:{self.port}"
+
+
+def _without_padding(path: bytes) -> bytes:
+    # A path ends at its first NUL; in the abstract namespace, which starts with a NUL, only the padding goes.
+    return path.rstrip(b"\0") if path.startswith(b"\0") else path.partition(b"\0")[0]
+
+
+@frozen
+class UnixAddress:
+    """The path of a UNIX socket, at most 108 bytes, empty for an unnamed socket; the padding is not part of it."""
+
+    path: bytes = field(converter=_without_padding)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a path that no header can carry."""
+        if len(self.path) > UNIX_PATH_SIZE:
+            raise ValueError(f"a UNIX path of {len(self.path)} bytes is longer than {UNIX_PATH_SIZE}")
+
+    def __str__(self) -> str:
+        """Write it as in a log: ``unix:/run/mail.sock``, ``unix:@abstract``."""
+        return "unix:" + self.path.replace(b"\0", b"@").decode("utf-8", "backslashreplace")
+
+
+Address = InetAddress | UnixAddress

@@ -1,0 +1,118 @@
+"""Reading one header from the beginning of a connection, in whatever pieces it arrives."""
+
+from __future__ import annotations
+
+from mailproxy.proxyprotocol import v1, v2
+from mailproxy.proxyprotocol.errors import HeaderRefused, NotProxyProtocol, TruncatedHeader
+from mailproxy.proxyprotocol.header import Family, Header
+from mailproxy.proxyprotocol.strictness import Strictness
+from mailproxy.proxyprotocol.tlv import TlvType
+
+_DEFAULT = Strictness()
+
+
+class Decoder:
+    """
+    Reads exactly one header (mutable; one per connection).
+
+    `feed` it what the connection brings until it returns the header or raises a `ProxyProtocolError`; `end` it when
+    the connection ends. What cannot become a header is refused at the byte that decides it; only what follows the
+    fixed part of a version 2 header, and the fields of a version 1 line, are looked at when they are complete. Each
+    byte is copied once, however small the pieces.
+
+    To read from a socket that somebody else will read on from (OpenSSL, for one), ask it for at most `wanted` bytes
+    at a time: then nothing past the header is ever taken.
+    """
+
+    def __init__(self, strictness: Strictness = _DEFAULT) -> None:
+        """Begin at the first byte of a connection."""
+        self._strictness = strictness
+        self._buffer = bytearray()
+        self._version: int | None = None
+        self._size: int | None = None
+        self._header: Header | None = None
+        self.unused = b""
+        """What was fed past the header's end; everything that was fed, if that raised `NotProxyProtocol`."""
+
+    @property
+    def received(self) -> int:
+        """Bytes fed so far, with those past the header."""
+        return len(self._buffer)
+
+    @property
+    def wanted(self) -> int:
+        """How many more bytes can be read without reading past the header: at least 1, and 0 when it is complete."""
+        if self._header is not None:
+            return 0
+        if self._size is not None:
+            return self._size - len(self._buffer)
+        # Before the first byte both versions are possible, and the shortest header is a version 1 line.
+        if self._version == 1 or (self._version is None and 1 in self._strictness.versions):
+            return v1.wanted(self._buffer)
+        return v2.FIXED_SIZE - len(self._buffer)
+
+    def feed(self, data: bytes) -> Header | None:
+        """
+        Take the next bytes; return the header when it is complete, None while it is not.
+
+        Raises `ProxyProtocolError` if the bytes cannot become a header that is accepted, and ValueError if there is
+        one already.
+        """
+        if self._header is not None:
+            raise ValueError("the header is complete, what follows it is not the decoder's")
+        buffer = self._buffer
+        buffer += data
+        if self._size is None and buffer:
+            self._size = self._measure()
+        size = self._size
+        if size is None or len(buffer) < size:
+            return None
+        self._header = self._parse(bytes(buffer[:size]))
+        self.unused = bytes(buffer[size:])
+        return self._header
+
+    def end(self) -> None:
+        """Take note that the connection has ended: raises `TruncatedHeader` unless the header is complete."""
+        if self._header is not None:
+            return
+        if not self._buffer:
+            raise TruncatedHeader("the connection ended before a header began")
+        size = self._size or "at least " + str(len(self._buffer) + self.wanted)
+        raise TruncatedHeader(f"the connection ended after {len(self._buffer)} bytes of a header that has {size}")
+
+    def _measure(self) -> int | None:
+        try:
+            if self._version is None:
+                self._version = self._detect()
+            if self._version == 1:
+                return v1.measure(self._buffer, self._strictness.max_size)
+            return v2.measure(self._buffer, self._strictness)
+        except NotProxyProtocol:
+            self.unused = bytes(self._buffer)
+            raise
+
+    def _detect(self) -> int:
+        versions = {v1.SIGNATURE[0]: 1, v2.SIGNATURE[0]: 2}
+        version = versions.get(self._buffer[0])
+        if version not in self._strictness.versions:
+            accepted = " or ".join(str(accepted) for accepted in self._strictness.versions)
+            raise NotProxyProtocol(f"byte 0 is 0x{self._buffer[0]:02x}, no header of version {accepted} begins so")
+        return version
+
+    def _parse(self, data: bytes) -> Header:
+        header = v1.parse(data) if self._version == 1 else v2.parse(data)
+        if header.version == 1 and header.family is Family.UNSPEC and not self._strictness.accept_unspec:
+            raise HeaderRefused("PROXY without addresses (UNKNOWN) is not accepted here")
+        if self._strictness.require_crc32c and header.first(TlvType.CRC32C) is None:
+            raise HeaderRefused(f"a version {header.version} header without CRC32C is not accepted here")
+        return header
+
+
+def decode(data: bytes, strictness: Strictness = _DEFAULT) -> Header:
+    """Read a header that `data` begins with, whole; raises `ProxyProtocolError`."""
+    decoder = Decoder(strictness)
+    header = decoder.feed(data)
+    if header is None:
+        decoder.end()
+        raise AssertionError("a decoder without a header ended in peace")
+    return header

@@ -1,0 +1,131 @@
+"""What a PROXY header says, whatever its version."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from attrs import frozen
+
+from mailproxy.proxyprotocol.address import Address, InetAddress, UnixAddress
+from mailproxy.proxyprotocol.ssl import SslTlv, text_of
+from mailproxy.proxyprotocol.tlv import Tlv, TlvType
+
+
+class Command(IntEnum):
+    """Whom the connection is for: the sender itself, or the client whose addresses follow."""
+
+    LOCAL = 0
+    PROXY = 1
+
+
+class Family(IntEnum):
+    """The address family of a header."""
+
+    UNSPEC = 0
+    INET = 1
+    INET6 = 2
+    UNIX = 3
+
+
+class Transport(IntEnum):
+    """The transport of the client's connection."""
+
+    UNSPEC = 0
+    STREAM = 1
+    DGRAM = 2
+
+
+@frozen
+class Header:
+    """
+    One PROXY header.
+
+    `local` and `proxy` make the usual ones; the fields as such allow every header of the specification, and some that
+    it does not: those `encode` refuses with ValueError.
+    """
+
+    version: int = 2
+    command: Command = Command.PROXY
+    family: Family = Family.UNSPEC
+    transport: Transport = Transport.UNSPEC
+    source: Address | None = None
+    destination: Address | None = None
+    tlvs: tuple[Tlv, ...] = ()
+
+    @classmethod
+    def local(cls, tlvs: tuple[Tlv, ...] = ()) -> Header:
+        """Make the header of a connection that is the sender's own, a health check for example."""
+        return cls(command=Command.LOCAL, tlvs=tlvs)
+
+    @classmethod
+    def proxy(cls, source: Address, destination: Address, tlvs: tuple[Tlv, ...] = (), version: int = 2) -> Header:
+        """
+        Make the header of a client's stream connection from `source` to `destination`.
+
+        An IPv4 and an IPv6 address go together as IPv6, as HAProxy sends them; an internet and a UNIX one don't.
+        """
+        if isinstance(source, UnixAddress) or isinstance(destination, UnixAddress):
+            if type(source) is not type(destination):
+                raise ValueError(f"{source} and {destination} are of different kinds")
+            family = Family.UNIX
+        elif source.host.version == destination.host.version:
+            family = Family.INET if source.host.version == 4 else Family.INET6
+        else:
+            family, source, destination = Family.INET6, source.mapped, destination.mapped
+        return cls(version, Command.PROXY, family, Transport.STREAM, source, destination, tlvs)
+
+    @property
+    def stream_addresses(self) -> tuple[Address, Address] | None:
+        """
+        Source and destination as a stream's receiver should take them for its peer's and its own.
+
+        None means: keep the real ones. So it is for LOCAL, for UNSPEC, and for DGRAM, which the specification lets a
+        receiver treat like UNSPEC.
+        """
+        if self.command is Command.LOCAL or self.transport is not Transport.STREAM:
+            return None
+        if self.source is None or self.destination is None:
+            return None
+        return self.source, self.destination
+
+    def first(self, type: int) -> bytes | None:
+        """Return the value of the first TLV of this type."""
+        return next((tlv.value for tlv in self.tlvs if tlv.type == type), None)
+
+    def all(self, type: int) -> tuple[bytes, ...]:
+        """Return the values of all TLVs of this type, in order."""
+        return tuple(tlv.value for tlv in self.tlvs if tlv.type == type)
+
+    @property
+    def ssl(self) -> SslTlv | None:
+        """The first SSL TLV, read; on a decoded header this cannot fail."""
+        value = self.first(TlvType.SSL)
+        return None if value is None else SslTlv.parse(value)
+
+    @property
+    def alpn(self) -> bytes | None:
+        """The application protocol the client negotiated: ``b"imap"``."""
+        return self.first(TlvType.ALPN)
+
+    @property
+    def authority(self) -> str | None:
+        """The host name the client asked for, with TLS its SNI; None also if it is not UTF-8."""
+        return text_of(self.first(TlvType.AUTHORITY))
+
+    @property
+    def unique_id(self) -> bytes | None:
+        """The sender's opaque name for this connection."""
+        return self.first(TlvType.UNIQUE_ID)
+
+    @property
+    def netns(self) -> str | None:
+        """The name of the sender's network namespace; None also if it is not UTF-8."""
+        return text_of(self.first(TlvType.NETNS))
+
+
+def internet(header: Header) -> tuple[InetAddress, InetAddress]:
+    """Return both addresses of a header that must carry internet ones; ValueError if it does not."""
+    match header.source, header.destination:
+        case InetAddress() as source, InetAddress() as destination:
+            return source, destination
+    raise ValueError(f"{header.family.name} needs two internet addresses, not {header.source} and {header.destination}")

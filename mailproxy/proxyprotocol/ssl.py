@@ -1,0 +1,110 @@
+"""The SSL TLV (section 2.2.6): what the sender's TLS knows of the client."""
+
+from __future__ import annotations
+
+from enum import IntFlag
+from struct import Struct
+
+from attrs import frozen
+
+from mailproxy.proxyprotocol.errors import MalformedHeader
+from mailproxy.proxyprotocol.tlv import SslType, Tlv, TlvType, pack_tlvs, parse_tlvs
+
+_HEAD = Struct(">BI")
+
+
+class SslClient(IntFlag):
+    """How the client is connected: over TLS, with a certificate on this connection, with one in this TLS session."""
+
+    SSL = 0x01
+    CERT_CONN = 0x02
+    CERT_SESS = 0x04
+
+
+@frozen
+class SslTlv:
+    """
+    The SSL TLV's value.
+
+    `verify` is 0 only if the client presented a certificate and it was verified. A receiver believes the
+    certificate's fields only when `has_verified_certificate` says so: senders exist that leave `verify` at 0
+    without any certificate.
+    """
+
+    client: SslClient
+    verify: int
+    tlvs: tuple[Tlv, ...] = ()
+
+    @classmethod
+    def parse(cls, value: bytes) -> SslTlv:
+        """Read the value of a TLV of type 0x20; `MalformedHeader` if it is too short or a field does not fit."""
+        if len(value) < _HEAD.size:
+            raise MalformedHeader(f"the SSL TLV has {len(value)} bytes, at least {_HEAD.size} are needed")
+        client, verify = _HEAD.unpack_from(value)
+        return cls(SslClient(client), verify, parse_tlvs(value, _HEAD.size, "the SSL TLV"))
+
+    def tlv(self) -> Tlv:
+        """Return the TLV that carries this value."""
+        if not (0 <= self.client <= 0xFF and 0 <= self.verify <= 0xFFFFFFFF):
+            raise ValueError(f"client {int(self.client)} is not one byte or verify {self.verify} not four")
+        return Tlv(TlvType.SSL, _HEAD.pack(self.client, self.verify) + pack_tlvs(self.tlvs))
+
+    def first(self, type: int) -> bytes | None:
+        """Return the value of the first field of this type."""
+        return next((tlv.value for tlv in self.tlvs if tlv.type == type), None)
+
+    @property
+    def has_verified_certificate(self) -> bool:
+        """Whether the client presented a certificate, now or earlier in its TLS session, and it was verified."""
+        return bool(self.client & (SslClient.CERT_CONN | SslClient.CERT_SESS)) and self.verify == 0
+
+    @property
+    def version(self) -> str | None:
+        """The TLS version, as OpenSSL names it: ``TLSv1.3``."""
+        return self._text(SslType.VERSION)
+
+    @property
+    def common_name(self) -> str | None:
+        """The common name of the client certificate's subject; see `has_verified_certificate`."""
+        return self._text(SslType.CN)
+
+    @property
+    def cipher(self) -> str | None:
+        """The cipher, as OpenSSL names it: ``TLS_AES_256_GCM_SHA384``."""
+        return self._text(SslType.CIPHER)
+
+    @property
+    def sig_alg(self) -> str | None:
+        """The algorithm that signed the certificate the client was shown: ``RSA-SHA256``."""
+        return self._text(SslType.SIG_ALG)
+
+    @property
+    def key_alg(self) -> str | None:
+        """The key of the certificate the client was shown: ``RSA2048``, ``EC256``."""
+        return self._text(SslType.KEY_ALG)
+
+    @property
+    def group(self) -> str | None:
+        """The key exchange group: ``secp256r1``."""
+        return self._text(SslType.GROUP)
+
+    @property
+    def sig_scheme(self) -> str | None:
+        """The scheme that signed the key exchange: ``rsa_pss_rsae_sha256``."""
+        return self._text(SslType.SIG_SCHEME)
+
+    @property
+    def client_cert(self) -> bytes | None:
+        """The client's certificate in DER."""
+        return self.first(SslType.CLIENT_CERT)
+
+    def _text(self, type: int) -> str | None:
+        return text_of(self.first(type))
+
+
+def text_of(value: bytes | None) -> str | None:
+    """Return a value as text, or None if it is not there or not UTF-8: half-read names must not be compared."""
+    try:
+        return None if value is None else value.decode("utf-8")
+    except UnicodeDecodeError:
+        return None

@@ -1,0 +1,98 @@
+"""The type-length-value fields after the addresses (section 2.2), and those inside the SSL one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import IntEnum
+from struct import Struct
+from struct import error as StructError
+
+from attrs import frozen
+
+from mailproxy.proxyprotocol.errors import MalformedHeader
+
+_HEAD = Struct(">BH")
+HEAD_SIZE = _HEAD.size
+"""Bytes of a TLV before its value."""
+
+
+class TlvType(IntEnum):
+    """The types section 2.2 registers, and the two of the custom range that the big clouds use."""
+
+    ALPN = 0x01
+    AUTHORITY = 0x02
+    CRC32C = 0x03
+    NOOP = 0x04
+    UNIQUE_ID = 0x05
+    SSL = 0x20
+    NETNS = 0x30
+    AWS = 0xEA
+    AZURE = 0xEE
+
+
+class SslType(IntEnum):
+    """The types of the fields inside the SSL TLV (section 2.2.6); no top-level type has the same number."""
+
+    VERSION = 0x21
+    CN = 0x22
+    CIPHER = 0x23
+    SIG_ALG = 0x24
+    KEY_ALG = 0x25
+    GROUP = 0x26
+    SIG_SCHEME = 0x27
+    CLIENT_CERT = 0x28
+
+
+_NAMES = {int(known): known.name for known in TlvType} | {int(known): f"SSL_{known.name}" for known in SslType}
+
+
+def tlv_name(type: int) -> str:
+    """Return the registered name of a type ("ALPN", "SSL_CN", "AZURE") or its number ("0xE3")."""
+    return _NAMES.get(type) or f"0x{type:02X}"
+
+
+@frozen
+class Tlv:
+    """One field: a type from 0 to 255 and a value of up to 65535 bytes."""
+
+    type: int
+    value: bytes
+
+    @property
+    def name(self) -> str:
+        """The name of its type, as `tlv_name` gives it."""
+        return tlv_name(self.type)
+
+    @property
+    def size(self) -> int:
+        """Bytes it takes in a header."""
+        return HEAD_SIZE + len(self.value)
+
+
+def pack_tlvs(tlvs: Iterable[Tlv]) -> bytes:
+    """Write fields one after the other; ValueError if one cannot be written."""
+    pack = _HEAD.pack
+    try:
+        return b"".join([pack(tlv.type, len(tlv.value)) + tlv.value for tlv in tlvs])
+    except StructError as error:
+        raise ValueError("a TLV has a type from 0 to 255 and a value of at most 65535 bytes") from error
+
+
+def parse_tlvs(data: bytes, start: int = 0, inside: str = "the header") -> tuple[Tlv, ...]:
+    """
+    Read `data` from `start` to its end as fields that fill it exactly.
+
+    `inside` names what ends there, for the `MalformedHeader` raised when a field does not fit.
+    """
+    tlvs = []
+    position, end = start, len(data)
+    while position < end:
+        value_at = position + HEAD_SIZE
+        if value_at > end:
+            raise MalformedHeader(f"{end - position} stray bytes at byte {position} of {inside}, a TLV has at least 3")
+        type, length = _HEAD.unpack_from(data, position)
+        position = value_at + length
+        if position > end:
+            raise MalformedHeader(f"TLV 0x{type:02X} says {length} bytes, {end - value_at} remain in {inside}")
+        tlvs.append(Tlv(type, data[value_at:position]))
+    return tuple(tlvs)

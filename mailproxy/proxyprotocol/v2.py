@@ -1,0 +1,160 @@
+"""Version 2, the binary header (section 2.2): 16 fixed bytes, the addresses, then TLVs."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address
+from struct import Struct
+
+from mailproxy.proxyprotocol.address import UNIX_PATH_SIZE, Address, InetAddress, UnixAddress
+from mailproxy.proxyprotocol.crc32c import crc32c
+from mailproxy.proxyprotocol.errors import HeaderRefused, HeaderTooLarge, MalformedHeader, NotProxyProtocol
+from mailproxy.proxyprotocol.header import Command, Family, Header, Transport, internet
+from mailproxy.proxyprotocol.ssl import SslTlv
+from mailproxy.proxyprotocol.strictness import Strictness
+from mailproxy.proxyprotocol.tlv import HEAD_SIZE, Tlv, TlvType, parse_tlvs
+
+SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+FIXED_SIZE = 16
+MAX_SIZE = FIXED_SIZE + 0xFFFF
+CRC32C_SIZE = 4
+
+_VERSION = 2
+_FIXED = Struct(">12sBBH")
+_INET = Struct(">4s4sHH")
+_INET6 = Struct(">16s16sHH")
+_UNIX = Struct(f">{UNIX_PATH_SIZE}s{UNIX_PATH_SIZE}s")
+
+ADDRESS_SIZES = {Family.UNSPEC: 0, Family.INET: _INET.size, Family.INET6: _INET6.size, Family.UNIX: _UNIX.size}
+
+_KINDS = {
+    family << 4 | transport: (family, transport)
+    for family, transport in [(Family.UNSPEC, Transport.UNSPEC)]
+    + [(family, stream) for family in list(Family)[1:] for stream in (Transport.STREAM, Transport.DGRAM)]
+}
+
+
+def measure(data: bytearray, strictness: Strictness) -> int | None:
+    """
+    Return the size of the header that `data` begins with, or None while its 16 fixed bytes are not all there.
+
+    What the fixed bytes forbid is refused as soon as the byte that decides it has arrived.
+    """
+    begin = bytes(data[: len(SIGNATURE)])
+    if not SIGNATURE.startswith(begin):
+        wrong = next(at for at, byte in enumerate(begin) if byte != SIGNATURE[at])
+        raise NotProxyProtocol(f"byte {wrong} is 0x{begin[wrong]:02x}, 0x{SIGNATURE[wrong]:02x} in the signature")
+    if len(data) > 12:
+        version, command = data[12] >> 4, data[12] & 0x0F
+        if version != _VERSION:
+            raise MalformedHeader(f"version {version} at byte 12, the binary header has version {_VERSION}")
+        if command not in (Command.LOCAL, Command.PROXY):
+            raise MalformedHeader(f"command {command} at byte 12 is neither LOCAL (0) nor PROXY (1)")
+        if command == Command.LOCAL and not strictness.accept_local:
+            raise HeaderRefused("LOCAL is not accepted here")
+    if len(data) > 13 and data[12] & 0x0F == Command.PROXY:
+        # With LOCAL the receiver must ignore the family (section 2.2).
+        if data[13] not in _KINDS:
+            raise MalformedHeader(f"family and protocol 0x{data[13]:02x} at byte 13 are no combination of the format")
+        if data[13] == 0 and not strictness.accept_unspec:
+            raise HeaderRefused("PROXY without addresses (UNSPEC) is not accepted here")
+    if len(data) < FIXED_SIZE:
+        return None
+    length = data[14] << 8 | data[15]
+    if data[12] & 0x0F == Command.PROXY:
+        family, _ = _KINDS[data[13]]
+        if length < ADDRESS_SIZES[family]:
+            raise MalformedHeader(f"{length} bytes follow, the addresses of {family.name} need {ADDRESS_SIZES[family]}")
+    if FIXED_SIZE + length > strictness.max_size:
+        raise HeaderTooLarge(f"the header has {FIXED_SIZE + length} bytes, {strictness.max_size} are accepted")
+    return FIXED_SIZE + length
+
+
+def parse(data: bytes) -> Header:
+    """Read a whole header that `measure` has accepted."""
+    if data[12] & 0x0F == Command.LOCAL:
+        return Header.local(_local_tlvs(data))
+    family, transport = _KINDS[data[13]]
+    source, destination = _addresses(data, family)
+    tlvs = parse_tlvs(data, FIXED_SIZE + ADDRESS_SIZES[family])
+    _check(data, FIXED_SIZE + ADDRESS_SIZES[family], tlvs)
+    return Header(_VERSION, Command.PROXY, family, transport, source, destination, tlvs)
+
+
+def _local_tlvs(data: bytes) -> tuple[Tlv, ...]:
+    """Return the TLVs of a LOCAL header if it holds any: the receiver must skip the rest, whatever it is."""
+    family, _ = _KINDS.get(data[13], (Family.UNSPEC, Transport.UNSPEC))
+    start = FIXED_SIZE + ADDRESS_SIZES[family]
+    try:
+        tlvs = parse_tlvs(data, start)
+    except MalformedHeader:
+        return ()
+    _check(data, start, tlvs)
+    return tlvs
+
+
+def _addresses(data: bytes, family: Family) -> tuple[Address | None, Address | None]:
+    match family:
+        case Family.INET:
+            source, destination, source_port, destination_port = _INET.unpack_from(data, FIXED_SIZE)
+            return InetAddress(IPv4Address(source), source_port), InetAddress(
+                IPv4Address(destination), destination_port
+            )
+        case Family.INET6:
+            source, destination, source_port, destination_port = _INET6.unpack_from(data, FIXED_SIZE)
+            return InetAddress(IPv6Address(source), source_port), InetAddress(
+                IPv6Address(destination), destination_port
+            )
+        case Family.UNIX:
+            source, destination = _UNIX.unpack_from(data, FIXED_SIZE)
+            return UnixAddress(source), UnixAddress(destination)
+        case Family.UNSPEC:
+            return None, None
+
+
+def _check(data: bytes, position: int, tlvs: tuple[Tlv, ...]) -> None:
+    """Refuse TLVs whose values break the format: the checksum, and the structure inside the SSL TLV."""
+    has_checksum = False
+    for tlv in tlvs:
+        if tlv.type == TlvType.SSL:
+            SslTlv.parse(tlv.value)
+        elif tlv.type == TlvType.CRC32C:
+            if has_checksum:
+                raise MalformedHeader(f"a second CRC32C TLV at byte {position}: neither can be right")
+            has_checksum = True
+            _verify(data, position + HEAD_SIZE, tlv.value)
+        position += tlv.size
+
+
+def _verify(data: bytes, value_at: int, value: bytes) -> None:
+    if len(value) != CRC32C_SIZE:
+        raise MalformedHeader(f"the CRC32C TLV has {len(value)} bytes, not {CRC32C_SIZE}")
+    computed = crc32c(data[:value_at] + bytes(CRC32C_SIZE) + data[value_at + CRC32C_SIZE :])
+    if computed != int.from_bytes(value):
+        raise MalformedHeader(f"the CRC32C TLV says {value.hex()}, the header's bytes give {computed:08x}")
+
+
+def pack(header: Header, tlvs: bytes) -> bytearray:
+    """Write a header with these TLVs; ValueError for a header that the specification does not have."""
+    kind = header.family << 4 | header.transport
+    if kind not in _KINDS or (header.command is Command.LOCAL and kind):
+        raise ValueError(f"no header is {header.command.name} {header.family.name} {header.transport.name}")
+    addresses = _pack_addresses(header)
+    length = len(addresses) + len(tlvs)
+    fixed = _FIXED.pack(SIGNATURE, _VERSION << 4 | header.command, kind, length)
+    return bytearray(b"".join((fixed, addresses, tlvs)))
+
+
+def _pack_addresses(header: Header) -> bytes:
+    if header.family is Family.INET or header.family is Family.INET6:
+        source, destination = internet(header)
+        layout = _INET if header.family is Family.INET else _INET6
+        packed = source.host.packed, destination.host.packed
+        if not layout.size == 4 + len(packed[0]) + len(packed[1]) == 4 + 2 * len(packed[0]):
+            raise ValueError(f"{header.family.name} does not fit {source} and {destination}")
+        return layout.pack(*packed, source.port, destination.port)
+    match header.source, header.destination:
+        case UnixAddress() as from_path, UnixAddress() as to_path if header.family is Family.UNIX:
+            return _UNIX.pack(from_path.path, to_path.path)
+        case None, None if header.family is Family.UNSPEC:
+            return b""
+    raise ValueError(f"{header.family.name} does not fit {header.source} and {header.destination}")
