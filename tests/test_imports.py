@@ -13,7 +13,7 @@ ROOT = Path(mailproxy.__file__).parent
 
 LAYERS = (
     {"proxyprotocol"},
-    {"mail", "balance"},
+    {"mail", "balance", "profiles"},
     {"config"},
     {"tls"},
     {"transport"},
@@ -35,6 +35,7 @@ FORBIDDEN = {
     "proxyprotocol": SOCKETS | {"twisted", "cryptography", "time"},
     "mail": SOCKETS | {"twisted", "cryptography", "time"},
     "balance": SOCKETS | {"twisted", "cryptography", "time"},
+    "profiles": SOCKETS | {"twisted", "cryptography", "time"},
     "config": SOCKETS | {"twisted"},
     "tls": {"twisted"},
 }
