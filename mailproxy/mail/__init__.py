@@ -1,0 +1,1 @@
+"""What each mail protocol says around TLS; pure: bytes in, bytes out."""

@@ -1,0 +1,106 @@
+"""What each kind of backend bears in a PROXY header: its size, its TLVs."""
+
+import re
+from collections.abc import Mapping
+
+from attrs import field, frozen
+
+INTENDED_SIZE = 536
+"""The size in bytes for which the spec designs its headers: a 576 byte IP packet less 40 (section 2)."""
+
+_ANYTHING = re.compile(rb".*", re.DOTALL)
+
+
+@frozen
+class Profile:
+    """
+    One kind of backend: what must not be exceeded or said, or it drops the connection or misreads the header.
+
+    What a backend merely ignores is no part of it: the configuration decides that. Nor are the addresses, which are
+    the same for all: see `mailproxy.session.header`.
+    """
+
+    name: str
+    budget: int
+    """The largest header in bytes, signature to last TLV."""
+
+    client_cert_budget: int
+    """The same when the configuration asks for the client's certificate (``client-cert``), seldom less than 536."""
+
+    own_alpn: Mapping[str, bytes] | None = None
+    """Protocol to the one ALPN value that is taken there, none for other protocols; None: any value is taken."""
+
+    authority: re.Pattern[bytes] = field(default=_ANYTHING, eq=False)
+    """What an AUTHORITY has to look like."""
+
+    local_tlvs: bool = False
+    """True when TLVs may follow LOCAL, as HAProxy sends them; the spec wants LOCAL without anything (section 2.2)."""
+
+    def limit(self, *, client_cert: bool) -> int:
+        """Return the size limit in bytes of a header that may carry, or not, the client's certificate."""
+        return self.client_cert_budget if client_cert else self.budget
+
+    def takes_alpn(self, protocol: str, alpn: bytes) -> bool:
+        """Tell whether an ALPN TLV of this value is safe to send to the service for ``protocol``."""
+        return self.own_alpn is None or self.own_alpn.get(protocol) == alpn
+
+    def takes_authority(self, name: bytes) -> bool:
+        """Tell whether an AUTHORITY TLV of this value is safe to send."""
+        return self.authority.fullmatch(name) is not None
+
+
+DOVECOT = Profile(
+    name="dovecot",
+    # Dovecot reads up to 1500 bytes (HAPROXY_READ_SIZE; 2.4.0 to 2.4.4 bear 1504) and drops the connection beyond.
+    # Without a certificate there is no need to go beyond what every network carries in one piece: a header that
+    # arrives in two pieces is dropped as well.
+    budget=INTENDED_SIZE,
+    client_cert_budget=1500,
+    # 2.4 drops the connection when the value is not the very name of the service; 2.3 and LMTP ignore it.
+    own_alpn={"imap": b"imap", "pop3": b"pop3", "submission": b"submission", "managesieve": b"managesieve"},
+    # 2.4 drops the connection for anything else (master-service-haproxy.c since b53f175a02).
+    authority=re.compile(rb"(?!.*\.\.)[0-9A-Za-z._:-]{1,255}"),
+    # Before 2.3.15 a LOCAL header with a body was an error; later its TLVs are skipped unread.
+    local_tlvs=False,
+)
+
+POSTFIX = Profile(
+    name="postfix",
+    # HAPROXY_HEADER_MAX_LEN in global/haproxy_srvr.h; TLVs count though they are skipped.
+    budget=536,
+    client_cert_budget=536,
+)
+
+EXIM = Profile(
+    name="exim",
+    # 16 bytes and the 216 of the largest address block is all that Exim's buffer holds (smtp_in.c); beyond that it
+    # greets with 220 and then refuses every command.
+    budget=232,
+    client_cert_budget=232,
+)
+
+CYRUS = Profile(
+    name="cyrus",
+    # The same union of address blocks, 16 + 216 bytes (imap/haproxy.c).
+    budget=232,
+    client_cert_budget=232,
+)
+
+STALWART = Profile(
+    name="stalwart",
+    budget=INTENDED_SIZE,
+    # No limit was found (its proxy-header 0.1.2 reads until the header is whole); a page holds ordinary certificates.
+    client_cert_budget=4096,
+    local_tlvs=True,
+)
+
+GENERIC = Profile(
+    name="generic",
+    # Of an unknown receiver nothing but the spec's intent is known.
+    budget=INTENDED_SIZE,
+    client_cert_budget=INTENDED_SIZE,
+    local_tlvs=True,
+)
+
+PROFILES: Mapping[str, Profile] = {p.name: p for p in (DOVECOT, POSTFIX, EXIM, CYRUS, STALWART, GENERIC)}
+"""The profiles by the word that the configuration has for them."""
