@@ -6,8 +6,6 @@ import poplib
 import smtplib
 import socket
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from ipaddress import ip_address
 
 from .certificates import SERVER_NAME
@@ -148,10 +146,3 @@ class ManageSieve:
                 case "NO" | "BYE" | "":
                     raise SieveRefused(line)
             lines.append(line)
-
-
-@contextmanager
-def peer_of(connection: socket.socket) -> Iterator[tuple[str, int]]:
-    """The address and port a server sees of this connection, which is closed at the end."""
-    with connection:
-        yield connection.getsockname()[:2]
