@@ -1,0 +1,89 @@
+"""Log lines: what the service says, as text or JSON, one event a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import IO, Any
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
+from zope.interface import implementer
+
+# Lines are written together, a moment later: a system call each would cost more than making them.
+FLUSH_SECONDS = 0.1
+
+
+def as_text(event: LogEvent, level: str) -> str:
+    """Return an event as a line of text: time, level, what happened."""
+    return f"{_time(event)} {level} {_words(event)}"
+
+
+def as_json(event: LogEvent, level: str) -> str:
+    """Return an event as a JSON object: time, level, event and its fields; without fields, what happened as message."""
+    fields: dict[str, Any] = {"time": _time(event), "level": level, "event": event.get("event", "message")}
+    if "line" not in event:
+        fields["message"] = _words(event)
+    fields |= {
+        key: value for key, value in event.items() if key != "line" and not key.startswith("log_") and _is_plain(value)
+    }
+    return json.dumps(fields)
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, str | int | float)
+
+
+def _time(event: LogEvent) -> str:
+    time = datetime.fromtimestamp(event["log_time"], UTC)
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _words(event: LogEvent) -> str:
+    words = "session " + event["line"] if "line" in event else formatEvent(event)
+    failure = event.get("log_failure")
+    if failure is not None:
+        words = f"{words}\n{failure.getTraceback()}"
+    # One event a line, whatever is in it.
+    return words.rstrip().replace("\n", "\\n")
+
+
+FORMATS: dict[str, Callable[[LogEvent, str], str]] = {"text": as_text, "json": as_json}
+
+
+@implementer(ILogObserver)
+class LineLog:
+    """
+    Writes events of a level and above to a stream.
+
+    A stream that cannot be written to (a full disk) loses lines, and nothing else.
+    """
+
+    def __init__(self, stream: IO[str], clock: IReactorTime, format: str = "text", level: str = "info") -> None:
+        self._stream = stream
+        self._clock = clock
+        self._format = FORMATS[format]
+        self._level = LogLevel.levelWithName(level)
+        self._lines: list[str] = []
+        self._lost = 0
+
+    def __call__(self, event: LogEvent) -> None:
+        """Take one event."""
+        level = event.get("log_level", LogLevel.info)
+        if level < self._level:
+            return
+        if not self._lines:
+            self._clock.callLater(FLUSH_SECONDS, self.flush)
+        self._lines.append(self._format(event, level.name))
+
+    def flush(self) -> None:
+        """Write the lines that wait."""
+        lines, self._lines = self._lines, []
+        if not lines:
+            return
+        try:
+            self._stream.write("\n".join(lines) + "\n")
+            self._stream.flush()
+        except OSError:
+            self._lost += len(lines)

@@ -1,0 +1,187 @@
+"""The service: everything that a configuration asks for, running on a reactor."""
+
+from __future__ import annotations
+
+import itertools
+import resource
+import socket
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from mailproxy import config
+from mailproxy.session.backend import Backend, open_backend
+from mailproxy.session.capacity import Capacity
+from mailproxy.session.frontend import Frontend
+from mailproxy.tls.certificates import CertificateError, read_certificates
+from mailproxy.tls.groups import CertificateGroup, group_certificates
+from mailproxy.tls.server import TlsServer
+from mailproxy.transport.deadlines import Deadlines
+from mailproxy.transport.listener import Listener, bind_inet, bind_unix
+from mailproxy.transport.poller import Poller
+
+# What a process needs beside its sessions: standard streams, epoll objects, the reactor's waker, log files.
+SPARE_DESCRIPTORS = 24
+
+# A session has one to its client and one to its server.
+DESCRIPTORS_PER_SESSION = 2
+
+# How often a stopping service looks for sessions that it can end without interrupting anything.
+STOP_INTERVAL_SECONDS = 0.1
+
+
+class StartError(Exception):
+    """What keeps the service from starting: a sentence for each problem, one a line."""
+
+
+class ProxyService(Service):
+    """
+    The front of one configuration.
+
+    `bind` opens the sockets, which may need privileges. Starting the service accepts from them. Stopping it stops
+    accepting, ends each session as soon as it is quiet, and the rest once `hard-stop-after` has passed.
+    """
+
+    name = "mailproxy"
+    _log = Logger(namespace="mailproxy")
+
+    def __init__(self, settings: config.Config, reactor: Any) -> None:
+        """Read the certificates and make ready everything but the sockets; `StartError` if something is wrong."""
+        self._settings = settings
+        self._reactor = reactor
+        # In front of the reactor if it is ours, else inside it.
+        own = getattr(reactor, "poller", None)
+        self._poller: Poller = own or Poller()
+        self._is_inside = own is None
+        deadlines = Deadlines(reactor)
+        self._total = Capacity("maxconn", settings.maxconn or _affordable_sessions(settings))
+        groups = {name: _groups(profile) for name, profile in settings.tls.items()}
+        number = itertools.count(1)
+        self.frontends = [
+            Frontend(
+                frontend,
+                _backend(settings.backends[frontend.backend], frontend),
+                _tls(settings, frontend, groups),
+                poller=self._poller,
+                deadlines=deadlines,
+                total=self._total,
+                identify=number.__next__,
+            )
+            for frontend in settings.frontends
+        ]
+
+    def bind(self) -> None:
+        """Open every listening socket; `StartError` with every one that cannot be, and then none stays open."""
+        problems = []
+        for frontend in self.frontends:
+            for bind in frontend.settings.bind:
+                try:
+                    sock = _listen(bind)
+                except OSError as error:
+                    reason = error.strerror or str(error)
+                    problems.append(f"frontend.{frontend.name}.bind: cannot listen on {bind}: {reason}")
+                else:
+                    frontend.listen(Listener(sock, self._poller, self._reactor, frontend.accepted))
+        if problems:
+            for frontend in self.frontends:
+                frontend.stop()
+            raise StartError("\n".join(problems))
+
+    def startService(self) -> None:
+        """Begin to accept."""
+        super().startService()
+        if self._is_inside:
+            self._poller.attach(self._reactor)
+        for frontend in self.frontends:
+            frontend.start()
+            settings = frontend.settings
+            self._log.info(
+                "frontend {frontend} listens on {where}, protocol {protocol}, tls {tls}, backend {backend}",
+                event="listening",
+                frontend=frontend.name,
+                where=", ".join(frontend.addresses),
+                protocol=settings.protocol,
+                tls=settings.tls,
+                backend=settings.backend,
+            )
+
+    def stopService(self) -> Deferred[None]:
+        """Stop accepting and end the sessions politely; the Deferred fires when there are none."""
+        super().stopService()
+        live = sum(len(frontend.sessions) for frontend in self.frontends)
+        seconds = self._settings.hard_stop_after
+        self._log.info(
+            "stopping: {sessions} sessions have up to {seconds:g} s", event="stopping", sessions=live, seconds=seconds
+        )
+        for frontend in self.frontends:
+            frontend.stop()
+        stopped: Deferred[None] = Deferred()
+        self._end_sessions(stopped, self._reactor.seconds() + seconds)
+        return stopped
+
+    def _end_sessions(self, stopped: Deferred[None], deadline: float) -> None:
+        live = [session for frontend in self.frontends for session in frontend.sessions]
+        left = deadline - self._reactor.seconds()
+        for session in live:
+            if left <= 0:
+                session.abort()
+            elif session.is_quiet:
+                session.shut_down()
+        if live and left > 0:
+            self._reactor.callLater(min(STOP_INTERVAL_SECONDS, left), self._end_sessions, stopped, deadline)
+            return
+        for frontend in self.frontends:
+            self._log.info(
+                "frontend {frontend} is closed: {counts}",
+                event="closed",
+                frontend=frontend.name,
+                counts=frontend.counts(),
+            )
+        if self._is_inside:
+            self._poller.detach(self._reactor)
+        stopped.callback(None)
+
+
+def _listen(bind: config.Bind) -> socket.socket:
+    if isinstance(bind, config.UnixBind):
+        return bind_unix(bind.path)
+    family = socket.AF_INET if bind.host.version == 4 else socket.AF_INET6
+    return bind_inet(family, str(bind.host), bind.port)
+
+
+def _groups(profile: config.TlsProfile) -> tuple[CertificateGroup, ...]:
+    try:
+        return group_certificates(read_certificates(profile.certificates))
+    except CertificateError as error:
+        raise StartError(
+            "\n".join(f"tls.{profile.name}.certificates: {problem}" for problem in error.problems)
+        ) from error
+
+
+def _tls(
+    settings: config.Config, frontend: config.Frontend, groups: dict[str, tuple[CertificateGroup, ...]]
+) -> TlsServer | None:
+    if frontend.tls == "none" or frontend.tls_profile is None:
+        return None
+    try:
+        return TlsServer(settings.tls[frontend.tls_profile], groups[frontend.tls_profile], frontend.alpn)
+    except ValueError as error:
+        raise StartError(f"tls.{frontend.tls_profile}: {error}") from error
+
+
+def _backend(backend: config.Backend, frontend: config.Frontend) -> Backend:
+    try:
+        return open_backend(backend, frontend.protocol)
+    except ValueError as error:
+        raise StartError(f"backend.{backend.name}: {error}") from error
+
+
+def _affordable_sessions(settings: config.Config) -> int:
+    """Return how many sessions the limit on open files has room for, after raising it as far as is allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    listening = sum(len(frontend.bind) for frontend in settings.frontends)
+    return max((hard - SPARE_DESCRIPTORS - listening) // DESCRIPTORS_PER_SESSION, 1)

@@ -1,0 +1,79 @@
+"""
+The PROXY header that a client's connection begins with, read from a socket that OpenSSL may read on from.
+
+The bytes are judged by the same `Decoder` and `AcceptPolicy` as those of the endpoint wrappers; only here the socket is
+asked for no more than is certain to be the header's.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Protocol
+
+from mailproxy.proxyprotocol import AcceptPolicy, Decoder, Expectation, Header, ProxyProtocolError, TruncatedHeader
+from mailproxy.proxyprotocol.v1 import SIGNATURE as SIGNATURE_V1
+from mailproxy.proxyprotocol.v2 import SIGNATURE as SIGNATURE_V2
+
+
+class Announced(Protocol):
+    """Whom an arrival tells what came."""
+
+    def announced(self, header: Header | None) -> None:
+        """Go on with the header, or without one where that is allowed."""
+
+    def refused(self, letters: str, reason: str) -> None:
+        """End: there is no acceptable header."""
+
+
+class Arrival:
+    """The wait for the header of one connection."""
+
+    __slots__ = ("_decoder", "_may_lack_header", "_owner", "_socket", "_timeout")
+
+    def __init__(self, owner: Announced, sock: socket.socket, policy: AcceptPolicy, expectation: Expectation) -> None:
+        self._owner = owner
+        self._socket = sock
+        self._decoder = Decoder(policy.strictness)
+        self._timeout = policy.timeout
+        self._may_lack_header = expectation is Expectation.MAYBE
+
+    def on_event(self, events: int) -> None:
+        """Read what has come."""
+        try:
+            if self._may_lack_header:
+                if not begins_like_header(self._socket):
+                    self._owner.announced(None)
+                    return
+                self._may_lack_header = False
+            header = self._read()
+        except BlockingIOError:
+            return
+        except ProxyProtocolError as error:
+            self._owner.refused("CR" if isinstance(error, TruncatedHeader) else "PR", f"PROXY header: {error}")
+        except OSError as error:
+            self._owner.refused("CR", f"PROXY header: {error.strerror}")
+        else:
+            self._owner.announced(header)
+
+    def _read(self) -> Header:
+        decoder = self._decoder
+        while True:
+            data = self._socket.recv(decoder.wanted)
+            if not data:
+                decoder.end()
+            header = decoder.feed(data)
+            if header is not None:
+                return header
+
+    def expired(self) -> None:
+        """Give up, unless it is allowed that there is none."""
+        if self._may_lack_header:
+            self._owner.announced(None)
+        else:
+            self._owner.refused("cR", f"PROXY header: {self._decoder.received} bytes of it within {self._timeout:g} s")
+
+
+def begins_like_header(sock: socket.socket) -> bool:
+    """Look at what waits in a socket, and leave it there; BlockingIOError if nothing does, OSError if it is broken."""
+    waiting = sock.recv(len(SIGNATURE_V2), socket.MSG_PEEK)
+    return bool(waiting) and (SIGNATURE_V1.startswith(waiting[: len(SIGNATURE_V1)]) or SIGNATURE_V2.startswith(waiting))

@@ -1,0 +1,37 @@
+"""How many sessions there may be at once."""
+
+from __future__ import annotations
+
+from mailproxy.transport.listener import Listener
+
+
+class Capacity:
+    """
+    A bound on live sessions, which stops listeners from accepting while it is reached.
+
+    Clients beyond it wait in the kernel's queue, as with HAProxy's ``maxconn``.
+    """
+
+    def __init__(self, name: str, maximum: int) -> None:
+        self.name = name
+        self.maximum = maximum
+        self.live = 0
+        self._listeners: list[Listener] = []
+
+    def bound(self, listener: Listener) -> None:
+        """Let a listener bring no more sessions than this."""
+        self._listeners.append(listener)
+
+    def join(self) -> None:
+        """Count a session in."""
+        self.live += 1
+        if self.live == self.maximum:
+            for listener in self._listeners:
+                listener.pause(self.name)
+
+    def leave(self) -> None:
+        """Count a session out."""
+        if self.live == self.maximum:
+            for listener in self._listeners:
+                listener.resume(self.name)
+        self.live -= 1

@@ -1,0 +1,121 @@
+"""What clients connect to: its listeners, and everything that its sessions share."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from attrs import asdict, define
+
+from mailproxy import config
+from mailproxy.mail.greeting import server_speaks_first
+from mailproxy.mail.refusal import refusal
+from mailproxy.proxyprotocol import AcceptPolicy
+from mailproxy.session.backend import Backend
+from mailproxy.session.capacity import Capacity
+from mailproxy.session.record import log_session
+from mailproxy.session.session import Session
+from mailproxy.tls.server import TlsServer
+from mailproxy.transport.deadlines import Deadlines
+from mailproxy.transport.listener import Listener
+from mailproxy.transport.poller import Poller
+
+
+@define
+class Counters:
+    """What has happened on a frontend since the start (mutable)."""
+
+    connections: int = 0
+    headers: int = 0
+    header_errors: int = 0
+    handshake_errors: int = 0
+    no_server: int = 0
+    sessions: int = 0
+
+
+class Frontend:
+    """One frontend of the configuration, running."""
+
+    def __init__(
+        self,
+        settings: config.Frontend,
+        backend: Backend,
+        tls: TlsServer | None,
+        *,
+        poller: Poller,
+        deadlines: Deadlines,
+        total: Capacity,
+        identify: Callable[[], int],
+    ) -> None:
+        self.name = settings.name
+        self.settings = settings
+        self.backend = backend
+        self.tls = tls
+        self.poller = poller
+        self.deadlines = deadlines
+        self.timeout = settings.timeout
+        self.refusal = refusal(settings.protocol)
+        self.server_speaks_first = server_speaks_first(settings.protocol)
+        self.accept = _accept_policy(settings)
+        self.accept_keys = "accept-proxy or accept-proxy-optional" if settings.accept_proxy_optional else "accept-proxy"
+        self.counters = Counters()
+        self.sessions: set[Session] = set()
+        self.capacity = Capacity(f"maxconn of {settings.name}", settings.maxconn)
+        self._total = total
+        self._identify = identify
+        self._listeners: list[Listener] = []
+
+    def listen(self, listener: Listener) -> None:
+        """Take the clients of one more listener."""
+        self._listeners.append(listener)
+        self.capacity.bound(listener)
+        self._total.bound(listener)
+
+    def start(self) -> None:
+        """Begin to accept."""
+        for listener in self._listeners:
+            listener.start()
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where this listens, in words."""
+        return [listener.address for listener in self._listeners]
+
+    def counts(self) -> str:
+        """Return the counters that are not 0, in words."""
+        counts = ((name.replace("_", " "), count) for name, count in asdict(self.counters).items())
+        return ", ".join(f"{count} {name}" for name, count in counts if count) or "no connections"
+
+    def stop(self) -> None:
+        """Stop accepting; the sessions go on."""
+        for listener in self._listeners:
+            listener.stop()
+
+    def accepted(self, sock: socket.socket, peer: Any) -> None:
+        """Begin a session for a client."""
+        session = Session(self, sock, peer, self._identify())
+        self.counters.connections += 1
+        self.sessions.add(session)
+        self.capacity.join()
+        self._total.join()
+        session.begin()
+
+    def leave(self, session: Session) -> None:
+        """See a session off that is over."""
+        self.sessions.discard(session)
+        self.capacity.leave()
+        self._total.leave()
+        log_session(self, session)
+
+
+def _accept_policy(settings: config.Frontend) -> AcceptPolicy | None:
+    """Return who sends a PROXY header here; None if nobody does and everybody is served."""
+    if not (settings.accept_proxy or settings.accept_proxy_optional or settings.accept_proxy_only):
+        return None
+    return AcceptPolicy(
+        trusted=settings.accept_proxy,
+        optional=settings.accept_proxy_optional,
+        refuse_others=settings.accept_proxy_only,
+        timeout=settings.timeout.proxy_header,
+    )

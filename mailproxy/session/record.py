@@ -1,0 +1,124 @@
+"""The one log line of a session: what is told, and in which form."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+from twisted.logger import Logger
+
+from mailproxy.proxyprotocol import (
+    Header,
+    InetAddress,
+    TlvType,
+    UnixAddress,
+    aws_vpc_endpoint_id,
+    azure_link_id,
+    tlv_name,
+)
+
+if TYPE_CHECKING:
+    from mailproxy.session.frontend import Frontend
+    from mailproxy.session.session import Session
+
+_log = Logger(namespace="mailproxy.session")
+
+# What may stand in a line without quotes; the rest (a server name can have anything in it) becomes a JSON string.
+_BARE = re.compile(r"[!#-\[\]-~]+").fullmatch
+
+
+def log_session(frontend: Frontend, session: Session) -> None:
+    """Log the end of a session as one event: its fields, and all of them in a `line` of ``key=value``."""
+    fields = describe(frontend, session)
+    _log.info("session {line}", event="session", line=as_line(fields), **fields)
+
+
+def describe(frontend: Frontend, session: Session) -> dict[str, str | int]:
+    """Return what is known of a session, by the names that docs/log.md explains; what does not apply is not there."""
+    facts = session.facts
+    client, stream = session.client, session.stream
+    peer = _address(session.peer)
+    fields: dict[str, str | int] = {"id": session.id, "frontend": frontend.name}
+    if session.header is None or session.header.source is None:
+        fields["client"] = peer
+    else:
+        fields["client"] = _shown(session.header.source)
+        fields["via"] = peer
+    if facts is not None:
+        fields["tls"] = facts.version
+        fields["cipher"] = facts.cipher
+        if facts.group is not None:
+            fields["group"] = facts.group
+        if facts.resumed:
+            fields["resumed"] = "yes"
+        if facts.server_name is not None:
+            fields["sni"] = facts.server_name
+        if facts.alpn is not None:
+            fields["alpn"] = facts.alpn.decode("latin-1")
+        if facts.client_certificate is not None:
+            fields["cn"] = ",".join(facts.client_common_names)
+            fields["verify"] = facts.verify
+    if session.header is not None and frontend.settings.log_tlvs:
+        fields |= _tlv_fields(session.header, frontend.settings.log_tlvs)
+    fields["backend"] = frontend.backend.name
+    if session.server is not None:
+        fields["server"] = session.server.name
+    if session.retries:
+        fields["retries"] = session.retries
+    if session.left_out:
+        fields["left_out"] = "; ".join(session.left_out)
+    fields["bytes_in"] = client.received
+    fields["bytes_out"] = 0 if stream is None else stream.received
+    if session.secured:
+        fields["handshake_ms"] = round((session.secured - session.started) * 1000)
+    if session.greeted:
+        fields["connect_ms"] = round((session.greeted - (session.secured or session.started)) * 1000)
+    fields["total_ms"] = round((frontend.poller.now - session.started) * 1000)
+    fields["termination"] = session.letters
+    if session.first_to_end:
+        fields["first_to_end"] = session.first_to_end
+    if session.reason:
+        fields["reason"] = session.reason
+    return fields
+
+
+def as_line(fields: dict[str, str | int]) -> str:
+    """Return fields as ``key=value``, with quotes where a value needs them."""
+    return " ".join(
+        [
+            f"{key}={value if isinstance(value, int) or _BARE(value) else json.dumps(value)}"
+            for key, value in fields.items()
+        ]
+    )
+
+
+def _address(name: object) -> str:
+    """Return what ``accept`` said of the client; a UNIX socket's other end seldom has a name."""
+    if isinstance(name, tuple):
+        host, port = name[:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return "unix"
+
+
+def _shown(address: InetAddress | UnixAddress) -> str:
+    return str(address) if isinstance(address, InetAddress) else "unix"
+
+
+def _tlv_fields(header: Header, types: tuple[int, ...]) -> dict[str, str | int]:
+    """Return the received TLVs that are to be logged, by name; of repeated ones every value."""
+    fields: dict[str, str | int] = {}
+    for type in types:
+        values = [_tlv_value(type, value) for value in header.all(type)]
+        if values:
+            fields[f"tlv_{tlv_name(type).lower()}"] = ",".join(values)
+    return fields
+
+
+def _tlv_value(type: int, value: bytes) -> str:
+    if type == TlvType.AZURE and (link := azure_link_id(value)) is not None:
+        return str(link)
+    if type == TlvType.AWS and (endpoint := aws_vpc_endpoint_id(value)) is not None:
+        return endpoint
+    text = value.decode("ascii", "replace")
+    return text if text and _BARE(text) else f"hex:{value.hex()}"

@@ -1,0 +1,424 @@
+"""
+One client's life.
+
+Theory of operation. A session is in one stage at a time; the stage decides which method hears of the client's socket
+(`Poller.ready`) and which one hears that the stage takes too long (`_late`)::
+
+    arrival (PROXY header) -> handshake -> dial -> relay
+               any of them -> part
+
+Stages that do not apply are skipped. What ends a session decides its two letters (HAProxy's termination state, see
+docs/log.md) in `_refuse`, `_lose` or `relay_over`; after that there is only parting: last words, close_notify, FIN,
+and a deadline behind which the sockets are closed all the same.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+
+from mailproxy.proxyprotocol import Address, Command, Expectation, Family, Header
+from mailproxy.session.arrival import Arrival, begins_like_header
+from mailproxy.session.backend import Server
+from mailproxy.session.dial import Dial
+from mailproxy.session.header import PackedAddress
+from mailproxy.tls.facts import TlsFacts
+from mailproxy.tls.openssl import WANT_WRITE
+from mailproxy.transport.plain import PlainStream
+from mailproxy.transport.poller import READ, WRITE
+from mailproxy.transport.secure import HandshakeError, SecureStream
+from mailproxy.transport.stream import Stream
+
+if TYPE_CHECKING:
+    from mailproxy.session.frontend import Frontend
+
+# Without a byte for so long, a session is between two commands, as far as can be told without reading it.
+QUIET_SECONDS = 1.0
+
+# Tells the ids of this process from those before and after it.
+_PROCESS = f"{time.time_ns() // 1000:x}"
+
+
+class Session:
+    """
+    A client's connection from accept to close, and everything that its log line tells.
+
+    It lives in its frontend's `sessions`, and tells the frontend when it is over.
+    """
+
+    __slots__ = (
+        "_dial",
+        "_frontend",
+        "_late",
+        "bucket",
+        "client",
+        "deadline",
+        "destination",
+        "facts",
+        "first_to_end",
+        "greeted",
+        "header",
+        "is_over",
+        "left_out",
+        "letters",
+        "number",
+        "peer",
+        "reason",
+        "retries",
+        "secured",
+        "server",
+        "source",
+        "started",
+        "stream",
+    )
+
+    def __init__(self, frontend: Frontend, sock: socket.socket, peer: Any, number: int) -> None:
+        self._frontend = frontend
+        self.number = number
+        self.peer = peer
+        """The client's end of the connection as ``accept`` returned it."""
+        self.source: Address | PackedAddress | None = None
+        self.destination: Address | PackedAddress | None = None
+        self.header: Header | None = None
+        """The PROXY header that the connection began with."""
+        self.facts: TlsFacts | None = None
+        self.client: Stream = PlainStream(sock, frontend.poller, self)
+        self.stream: Stream | None = None
+        """The connection to the server."""
+        self.server: Server | None = None
+        self.retries = 0
+        self.left_out: tuple[str, ...] = ()
+        self.letters = ""
+        self.reason = ""
+        self.first_to_end = ""
+        self.started = frontend.poller.now
+        self.secured = 0.0
+        self.greeted = 0.0
+        self.is_over = False
+        self.deadline = 0.0
+        self.bucket = 0
+        self._dial: Dial | None = None
+        self._late: Callable[[], None] = self._close
+
+    @property
+    def id(self) -> str:
+        """The session's name in the log and, if wanted, in the header (UNIQUE_ID); unique on this machine."""
+        return f"{_PROCESS}-{self.number:x}"
+
+    def _wait(self, seconds: float, late: Callable[[], None]) -> None:
+        self._late = late
+        self._frontend.deadlines.set(self, seconds)
+
+    def expired(self) -> None:
+        """Hear that the stage has taken too long."""
+        self._late()
+
+    def broke(self) -> None:
+        """Hear of a bug of ours while handling an event."""
+        self._lose("I", "internal error")
+
+    # The PROXY header of a proxy before us.
+
+    def begin(self) -> None:
+        """Start with what the client's own address tells us to expect."""
+        frontend = self._frontend
+        client = self.client
+        client.events = READ
+        accept = frontend.accept
+        if accept is None:
+            frontend.poller.add(client.fd, self._on_hello, READ)
+            self._begin()
+            return
+        host = None if client.socket.family == socket.AF_UNIX else ip_address(self.peer[0])
+        expectation = accept.expectation(host)
+        if expectation is Expectation.DIRECT:
+            frontend.poller.add(client.fd, self._on_first_bytes, READ)
+            self._begin()
+        elif expectation is Expectation.REFUSED:
+            frontend.poller.add(client.fd, self._on_hello, READ)
+            self.refused("PR", f"not from a network of {frontend.accept_keys}")
+        else:
+            arrival = Arrival(self, client.socket, accept, expectation)
+            frontend.poller.add(client.fd, arrival.on_event, READ)
+            self._wait(accept.timeout, arrival.expired)
+
+    def announced(self, header: Header | None) -> None:
+        """Take a header, or go on without where that is allowed."""
+        self._frontend.poller.ready[self.client.fd] = self._on_hello
+        self.header = header
+        if header is not None:
+            self._frontend.counters.headers += 1
+            if header.command is Command.PROXY and header.family is not Family.UNSPEC:
+                self.source, self.destination = header.source, header.destination
+        self._begin()
+
+    def refused(self, letters: str, reason: str) -> None:
+        """End a connection whose PROXY header, or lack of one, is not acceptable."""
+        self._frontend.counters.header_errors += 1
+        self._part(letters, reason)
+
+    def _on_first_bytes(self, events: int) -> None:
+        """Make sure that a client that is not to send a header does not: what it claims there must reach nobody."""
+        try:
+            claims = begins_like_header(self.client.socket)
+        except BlockingIOError:
+            return
+        except OSError:
+            claims = False  # whoever reads next finds out
+        if claims:
+            self.refused("PR", f"PROXY header from an address that is not in {self._frontend.accept_keys}")
+            return
+        ready = self._on_hello if self.stream is None else self.client.on_event
+        self._frontend.poller.ready[self.client.fd] = ready
+        ready(events)
+
+    # TLS.
+
+    def _begin(self) -> None:
+        frontend = self._frontend
+        if self.source is None:
+            self.source, self.destination = ends_of(self.client.socket, self.peer)
+        if frontend.tls is None:
+            self._begin_dial()
+        else:
+            self._wait(frontend.timeout.handshake, self._no_handshake)
+
+    def _on_hello(self, events: int) -> None:
+        """Begin the handshake with its first bytes: whoever connects and says nothing costs no TLS state."""
+        frontend = self._frontend
+        if frontend.tls is None:
+            self._on_early_bytes(events)
+            return
+        client = SecureStream(self.client.socket, frontend.poller, self, frontend.tls.context)
+        client.events = READ
+        self.client = client
+        frontend.poller.ready[client.fd] = self._on_handshake
+        self._on_handshake(events)
+
+    def _on_handshake(self, events: int) -> None:
+        client = self.client
+        assert isinstance(client, SecureStream)
+        frontend = self._frontend
+        try:
+            waits_for = client.handshake()
+        except HandshakeError as error:
+            frontend.counters.handshake_errors += 1
+            self._part("CR" if error.is_theirs else "PR", f"TLS handshake: {error}")
+            return
+        if not waits_for:
+            assert frontend.tls is not None
+            self.facts = frontend.tls.facts(client.ssl)
+            self.secured = frontend.poller.now
+            frontend.poller.ready[client.fd] = self._on_early_bytes
+            self._begin_dial()
+            return
+        wanted = WRITE if waits_for == WANT_WRITE else READ
+        if wanted != client.events:
+            client.events = wanted
+            frontend.poller.change(client.fd, wanted)
+
+    def _no_handshake(self) -> None:
+        self._frontend.counters.handshake_errors += 1
+        self._part("cR", f"TLS handshake: not done within {self._frontend.timeout.handshake:g} s")
+
+    # The server.
+
+    def _begin_dial(self) -> None:
+        frontend = self._frontend
+        backend = frontend.backend
+        unique_id = self.id.encode() if backend.sends_unique_id else b""
+        built = backend.header.build(self.source, self.destination, self.facts, self.header, unique_id)
+        self.left_out = built.left_out
+        frontend.deadlines.clear(self)
+        self._dial = Dial(
+            self,
+            backend,
+            built.data,
+            speaks_first=frontend.server_speaks_first,
+            poller=frontend.poller,
+            deadlines=frontend.deadlines,
+        )
+        self._dial.begin()
+
+    def _on_early_bytes(self, events: int) -> None:
+        """Leave what the client says before the server has greeted where it is, unless it has gone."""
+        client = self.client
+        if events & ~READ:
+            self._lose("C", "connection closed by the client")
+        else:
+            self._frontend.poller.pause(client.fd)
+            client.events = 0
+
+    def no_server(self, letter: str, reason: str) -> None:
+        """Refuse the client in its protocol's words: no server is to be had."""
+        dial = self._dial
+        assert dial is not None
+        self._end_dial(dial)
+        self._frontend.counters.no_server += 1
+        self.client.say(self._frontend.refusal)
+        self._part(letter + "C", reason)
+
+    def _end_dial(self, dial: Dial) -> None:
+        self._dial = None
+        self.server = dial.server
+        self.retries = dial.retries
+
+    def dialled(self, stream: Stream, greeting: int) -> None:
+        """Join client and server, with so many bytes of the server's greeting in the shared buffer."""
+        frontend = self._frontend
+        dial = self._dial
+        assert dial is not None
+        self._end_dial(dial)
+        self.stream = stream
+        client = self.client
+        client.peer = stream
+        stream.peer = client
+        poller = frontend.poller
+        poller.ready[stream.fd] = stream.on_event
+        # A client in clear that is not to send a PROXY header is looked at once more when it speaks.
+        if poller.ready[client.fd] != self._on_first_bytes:
+            poller.ready[client.fd] = client.on_event
+        self.greeted = client.active = poller.now
+        frontend.counters.sessions += 1
+        self._wait_for_traffic()
+        if greeting:
+            client.put(greeting)
+        if not self.is_over:
+            client.watch()
+
+    # The relay.
+
+    def _wait_for_traffic(self) -> None:
+        seconds, _ = self._patience()
+        self._wait(max(seconds, 0.0), self._silent)
+
+    def _patience(self) -> tuple[float, str]:
+        """Return in how many seconds of silence which side will have been silent too long."""
+        client, stream = self.client, self.stream
+        assert stream is not None
+        timeout = self._frontend.timeout
+        now = self._frontend.deadlines.seconds()
+        half_closed = client.read_ended or client.write_ended
+        client_left = client.active + (timeout.client_fin if half_closed else timeout.client) - now
+        half_closed = stream.read_ended or stream.write_ended
+        server_left = stream.active + (timeout.server_fin if half_closed else timeout.server) - now
+        return (client_left, "c") if client_left <= server_left else (server_left, "s")
+
+    def _silent(self) -> None:
+        seconds, letter = self._patience()
+        if seconds > 0:
+            self._wait(seconds, self._silent)
+        else:
+            side = "client" if letter == "c" else "server"
+            self._part(letter + "D", f"the {side} was silent for too long")
+
+    def stream_ended(self, stream: Stream) -> None:
+        """Note who ended first; the other side gets to know, and then has less time for silence."""
+        if not self.is_over and self.stream is not None:
+            self.first_to_end = self.first_to_end or ("client" if stream is self.client else "server")
+            self._wait_for_traffic()
+
+    def stream_failed(self, stream: Stream, reason: str) -> None:
+        """End a session of which one side is broken: what the server said last still reaches the client."""
+        if self.is_over:
+            return
+        if self.letters:
+            self._close()
+        elif stream is self.client:
+            if self.first_to_end == "server" and not stream.backlog:
+                # The server had finished and everything was delivered: how the client then hangs up is its own affair.
+                self.relay_over()
+            else:
+                self._lose("C", reason)
+        elif self.first_to_end == "server":
+            self._part("--", "")
+        else:
+            self._part("SD", reason)
+
+    def relay_over(self) -> None:
+        """Hear that everything is delivered and both sides have ended."""
+        if not self.letters:
+            self.letters = "--"
+        self._close()
+
+    # Parting.
+
+    @property
+    def is_relaying(self) -> bool:
+        """True from the server's greeting on."""
+        return self.stream is not None and not self.letters
+
+    @property
+    def is_quiet(self) -> bool:
+        """True when closing now interrupts nothing that can be seen: nothing moved lately, nothing is on its way."""
+        stream = self.stream
+        if stream is None:
+            return True
+        client = self.client
+        moved = max(client.active, stream.active)
+        return not client.backlog and not stream.backlog and self._frontend.poller.now - moved >= QUIET_SECONDS
+
+    def shut_down(self) -> None:
+        """End politely, because this process does."""
+        if not self.letters:
+            self._part("KD" if self.stream is not None else "KR", "shut down")
+
+    def abort(self) -> None:
+        """End at once, because this process does."""
+        self._lose("K", "shut down")
+
+    def _lose(self, letter: str, reason: str) -> None:
+        """End with nobody left to be polite to."""
+        if not self.letters:
+            stage = "D" if self.stream is not None else "C" if self._dial is not None else "R"
+            self.letters = letter + stage
+            self.reason = reason
+        self._close()
+
+    def _part(self, letters: str, reason: str) -> None:
+        """Close the server's side; let the client have what was said to it, then close_notify and FIN, then close."""
+        if self.is_over:
+            return
+        self.letters = letters
+        self.reason = reason
+        frontend = self._frontend
+        if self._dial is not None:
+            self._dial.cancel()
+            self._end_dial(self._dial)
+        if self.stream is not None:
+            self.stream.close()
+        client = self.client
+        if isinstance(client, SecureStream) and self.facts is None:
+            # TLS has failed, and has said so; the socket below can still be closed in good order.
+            client = self.client = client.without_tls()
+        self._wait(frontend.timeout.close, self._close)
+        client.linger()
+
+    def _close(self) -> None:
+        """Give everything up, and be counted and logged."""
+        if self.is_over:
+            return
+        self.is_over = True
+        self._frontend.deadlines.clear(self)
+        if self._dial is not None:
+            self._dial.cancel()
+            self._end_dial(self._dial)
+        if self.stream is not None:
+            self.stream.close()
+        self.client.close()
+        self._frontend.leave(self)
+
+
+def ends_of(sock: socket.socket, peer: Any) -> tuple[PackedAddress | None, PackedAddress | None]:
+    """Return both ends of an accepted connection as a PROXY header has them; None for what is no internet address."""
+    if sock.family == socket.AF_UNIX:
+        return None, None
+    try:
+        here = sock.getsockname()
+    except OSError:  # the client is gone already
+        return None, None
+    pack = socket.inet_pton
+    return (pack(sock.family, peer[0]), peer[1]), (pack(sock.family, here[0]), here[1])

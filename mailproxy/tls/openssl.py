@@ -1,0 +1,223 @@
+"""
+The OpenSSL binding under pyOpenSSL, and the reason for it.
+
+pyOpenSSL's public `Connection` allocates a bytes object for every read, checks and copies every write and keeps a
+weak map of all connections: the same relay costs 1.3 to 1.6 times as much CPU through it. So connections use the
+binding that pyOpenSSL itself stands on, ``OpenSSL._util``, which is private: nothing else in mailproxy imports it, and
+a test names what is missing when it changes. Contexts stay pyOpenSSL's, but for two callbacks that want a `Connection`.
+
+OpenSSL keeps a queue of errors per thread. A call that fails leaves its reasons there, and the next call on another
+connection would take them for its own: whoever sees a call fail empties the queue (`reason`, `clear_errors`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from OpenSSL import SSL
+from OpenSSL._util import ffi as _ffi
+from OpenSSL._util import lib as _lib
+
+ffi: Any = _ffi
+lib: Any = _lib
+
+# One record holds at most so much plain text (RFC 8446 section 5.1).
+RECORD_BYTES = 16384
+
+# The hot path calls these without a wrapper.
+read = lib.SSL_read
+write = lib.SSL_write
+do_handshake = lib.SSL_do_handshake
+get_error = lib.SSL_get_error
+shutdown = lib.SSL_shutdown
+free = lib.SSL_free
+clear_errors = lib.ERR_clear_error
+
+WANT_READ: int = lib.SSL_ERROR_WANT_READ
+WANT_WRITE: int = lib.SSL_ERROR_WANT_WRITE
+ZERO_RETURN: int = lib.SSL_ERROR_ZERO_RETURN
+SYSCALL: int = lib.SSL_ERROR_SYSCALL
+
+MODES: int = (
+    # A record that is out counts as written: what is kept for a slow reader starts behind it, ...
+    lib.SSL_MODE_ENABLE_PARTIAL_WRITE
+    # ... in another place than the shared buffer.
+    | lib.SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER
+    # An idle connection has no buffers.
+    | lib.SSL_MODE_RELEASE_BUFFERS
+    # A read that meets a record without data goes on to the next.
+    | lib.SSL_MODE_AUTO_RETRY
+)
+OPTIONS: int = (
+    # A client could make us work for it for ever (CVE-2011-1473); without it, a write never waits for a read.
+    lib.SSL_OP_NO_RENEGOTIATION
+    # FIN without close_notify ends reading and nothing else: common among mail clients, whose protocols frame messages.
+    | lib.SSL_OP_IGNORE_UNEXPECTED_EOF
+    | lib.SSL_OP_CIPHER_SERVER_PREFERENCE
+    | lib.SSL_OP_NO_COMPRESSION
+)
+
+_HOST_NAME: int = lib.TLSEXT_NAMETYPE_host_name
+# The answers of a callback: SSL_TLSEXT_ERR_OK, and _NOACK, with which the handshake goes on without the extension.
+_OK = 0
+_NO_ACK = 3
+
+
+def serve(context: Any, descriptor: int) -> Any:
+    """Return a new connection that serves TLS on a descriptor; the caller frees it. MemoryError without memory."""
+    ssl = lib.SSL_new(context)
+    if ssl == ffi.NULL:
+        raise MemoryError(f"OpenSSL made no connection: {reason()}")
+    lib.SSL_set_fd(ssl, descriptor)
+    lib.SSL_set_accept_state(ssl)
+    return ssl
+
+
+def reason() -> str:
+    """Say why the last call failed, in OpenSSL's words, and empty the error queue; "" if OpenSSL has none."""
+    code = lib.ERR_get_error()
+    clear_errors()
+    words = lib.ERR_reason_error_string(code) if code else ffi.NULL
+    return "" if words == ffi.NULL else _text(words)
+
+
+def _text(pointer: Any) -> str:
+    return str(ffi.string(pointer).decode("latin-1"))
+
+
+# What a connection negotiated.
+
+
+def version(ssl: Any) -> str:
+    """Return the protocol version in OpenSSL's words, "TLSv1.3"."""
+    return _text(lib.SSL_get_version(ssl))
+
+
+def cipher(ssl: Any) -> str:
+    """Return the name of the cipher suite in OpenSSL's words, "TLS_AES_256_GCM_SHA384"."""
+    return _text(lib.SSL_CIPHER_get_name(lib.SSL_get_current_cipher(ssl)))
+
+
+def group(ssl: Any) -> str | None:
+    """Return the name of the group of the key exchange, "x25519"; None if there was none."""
+    name = lib.SSL_get0_group_name(ssl)
+    return None if name == ffi.NULL else _text(name)
+
+
+def server_name(ssl: Any) -> str | None:
+    """Return the name that the client asked for, as it sent it."""
+    name = lib.SSL_get_servername(ssl, _HOST_NAME)
+    return None if name == ffi.NULL else _text(name)
+
+
+_alpn_pointer = ffi.new("unsigned char **")
+_alpn_size = ffi.new("unsigned int *")
+
+
+def alpn(ssl: Any) -> bytes | None:
+    """Return the application protocol that was agreed on."""
+    lib.SSL_get0_alpn_selected(ssl, _alpn_pointer, _alpn_size)
+    return bytes(ffi.buffer(_alpn_pointer[0], _alpn_size[0])) if _alpn_size[0] else None
+
+
+def is_resumed(ssl: Any) -> bool:
+    """Tell whether the connection resumed an earlier session."""
+    return bool(lib.SSL_session_reused(ssl))
+
+
+def verify_result(ssl: Any) -> int:
+    """Return OpenSSL's verdict on the peer's certificate (X509_V_…); 0 is good, also when there is none."""
+    return int(lib.SSL_get_verify_result(ssl))
+
+
+def peer_certificate(ssl: Any) -> bytes | None:
+    """Return the peer's certificate in DER."""
+    certificate = lib.SSL_get_peer_certificate(ssl)
+    if certificate == ffi.NULL:
+        return None
+    memory = lib.BIO_new(lib.BIO_s_mem())
+    try:
+        lib.i2d_X509_bio(memory, certificate)
+        room = ffi.new("char[]", 65536)
+        size = lib.BIO_read(memory, room, 65536)
+        return bytes(ffi.buffer(room, size))
+    finally:
+        lib.BIO_free(memory)
+        lib.X509_free(certificate)
+
+
+def served_certificate(ssl: Any) -> int:
+    """Return an identity of the certificate that we served, the same for all connections; 0 for none."""
+    return int(ffi.cast("intptr_t", lib.SSL_get_certificate(ssl)))
+
+
+# Contexts.
+
+
+def raw_context(context: SSL.Context) -> Any:
+    """Return the ``SSL_CTX`` of a pyOpenSSL context, which has to outlive it."""
+    return context._context  # type: ignore[attr-defined]  # private like the binding
+
+
+def current_certificate(context: SSL.Context) -> int:
+    """Return the identity (`served_certificate`) of the certificate that a context was given last."""
+    ssl = lib.SSL_new(raw_context(context))
+    try:
+        return served_certificate(ssl)
+    finally:
+        free(ssl)
+
+
+def on_server_name(context: Any, choose: Callable[[str], Any]) -> Any:
+    """
+    Let the server name that a client asks for choose the context that serves it.
+
+    Return what has to live as long as the context.
+    """
+
+    def answer(ssl: Any, alert: Any, argument: Any) -> int:
+        name = server_name(ssl)
+        if name is not None:
+            lib.SSL_set_SSL_CTX(ssl, choose(name))
+        return _OK
+
+    callback = ffi.callback("int (*)(SSL *, int *, void *)", answer)
+    lib.SSL_CTX_set_tlsext_servername_callback(context, callback)
+    return callback
+
+
+def on_alpn(context: Any, protocols: Sequence[bytes]) -> Any:
+    """
+    Let the first of our application protocols that the client offers be agreed on, or none.
+
+    Return what has to live as long as the context.
+    """
+    values = {name: ffi.new("unsigned char[]", name) for name in protocols}
+
+    def answer(ssl: Any, chosen: Any, size: Any, offered: Any, offered_size: int, argument: Any) -> int:
+        offers = set(_alpn_names(bytes(ffi.buffer(offered, offered_size))))
+        for name, value in values.items():
+            if name in offers:
+                chosen[0] = value
+                size[0] = len(name)
+                return _OK
+        return _NO_ACK
+
+    callback = ffi.callback(
+        "int (*)(SSL *, unsigned char **, unsigned char *, const unsigned char *, unsigned int, void *)",
+        answer,
+        error=_NO_ACK,
+    )
+    lib.SSL_CTX_set_alpn_select_cb(context, callback, ffi.NULL)
+    return callback, values
+
+
+def _alpn_names(offered: bytes) -> list[bytes]:
+    """Split a list of names with a length byte before each (RFC 7301 section 3.1); OpenSSL has checked its form."""
+    names = []
+    while offered:
+        size = offered[0]
+        names.append(offered[1 : 1 + size])
+        offered = offered[1 + size :]
+    return names

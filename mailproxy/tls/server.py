@@ -1,0 +1,150 @@
+"""
+TLS towards clients: the OpenSSL contexts of one frontend, and the facts of one connection.
+
+What a profile says of versions, ciphers and client certificates belongs on the default context: when OpenSSL is
+switched to another one by the server name, it takes nothing but the certificate from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509.oid import NameOID
+from OpenSSL import SSL
+
+from mailproxy.tls import openssl
+from mailproxy.tls.certificate import Certificate
+from mailproxy.tls.facts import TlsFacts
+from mailproxy.tls.groups import CertificateGroup
+
+_VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
+_VERIFY = {
+    "none": SSL.VERIFY_NONE,
+    "optional": SSL.VERIFY_PEER,
+    "required": SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT,
+}
+
+# `TlsFacts.verify` without a certificate: the spec wants any number but 0 (PROXY protocol, section 2.2.6).
+_NO_CERTIFICATE = 1
+
+
+class TlsSettings(Protocol):
+    """What this needs of a TLS profile of the configuration."""
+
+    @property
+    def min_version(self) -> str:
+        """The oldest version, "1.2" or "1.3"."""
+
+    @property
+    def max_version(self) -> str:
+        """The newest version, "1.2" or "1.3"."""
+
+    @property
+    def client_certificates(self) -> str:
+        """Whether clients present certificates: "none", "optional" or "required"."""
+
+    @property
+    def client_ca(self) -> str | None:
+        """The PEM file of the authorities that clients' certificates are verified with."""
+
+    @property
+    def ciphers(self) -> str | None:
+        """OpenSSL's cipher list for TLS 1.2; None is OpenSSL's default."""
+
+    @property
+    def ciphersuites(self) -> str | None:
+        """OpenSSL's cipher suites for TLS 1.3; None is OpenSSL's default."""
+
+
+class TlsServer:
+    """
+    The server's side of TLS on one frontend; other certificates mean another `TlsServer`.
+
+    Each group of certificates has a context of its own; the first is the default.
+    """
+
+    def __init__(self, settings: TlsSettings, groups: Sequence[CertificateGroup], alpn: Iterable[str] = ()) -> None:
+        """Build the contexts; ValueError when OpenSSL refuses a setting."""
+        self._served: dict[int, Certificate] = {}
+        # They own the raw contexts, which they therefore have to outlive.
+        self._contexts = [self._make_context(settings, group) for group in groups]
+        self.context: Any = openssl.raw_context(self._contexts[0])
+        """The raw ``SSL_CTX`` that every connection starts with."""
+        self._by_name = {
+            name: openssl.raw_context(context)
+            for context, group in zip(self._contexts, groups, strict=True)
+            for name in group.names
+        }
+        # OpenSSL keeps pointers to the callbacks, so they have to live as long as the contexts.
+        self._callbacks: list[Any] = []
+        if len(self._contexts) > 1:
+            self._callbacks.append(openssl.on_server_name(self.context, self._choose_context))
+        names = tuple(name.encode() for name in alpn)
+        if names:
+            self._callbacks.append(openssl.on_alpn(self.context, names))
+
+    def _make_context(self, settings: TlsSettings, group: CertificateGroup) -> SSL.Context:
+        context = SSL.Context(SSL.TLS_SERVER_METHOD)
+        context.set_min_proto_version(_VERSIONS[settings.min_version])
+        context.set_max_proto_version(_VERSIONS[settings.max_version])
+        context.set_mode(openssl.MODES)
+        context.set_options(openssl.OPTIONS)
+        # Tickets carry the sessions; a cache beside them would only cost memory.
+        context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+        context.set_session_id(b"mailproxy")
+        try:
+            if settings.ciphers is not None:
+                context.set_cipher_list(settings.ciphers.encode())
+            if settings.ciphersuites is not None:
+                context.set_tls13_ciphersuites(settings.ciphersuites.encode())
+            if settings.client_ca is not None:
+                context.load_verify_locations(settings.client_ca)
+                context.load_client_ca(settings.client_ca.encode())
+        except SSL.Error as error:
+            raise ValueError("; ".join(str(entry[-1]) for entry in error.args[0]) or "refused by OpenSSL") from error
+        # Without a callback of ours, a chain that does not verify ends the handshake, as in HAProxy.
+        context.set_verify(_VERIFY[settings.client_certificates])
+        issuers: dict[bytes, x509.Certificate] = {}
+        for certificate in group.certificates:
+            context.use_certificate(certificate.leaf)
+            context.use_privatekey(certificate.key)
+            self._served[openssl.current_certificate(context)] = certificate
+            issuers |= {issuer.fingerprint(SHA256()): issuer for issuer in certificate.chain}
+        for issuer in issuers.values():
+            context.add_extra_chain_cert(issuer)
+        return context
+
+    def _choose_context(self, server_name: str) -> Any:
+        """Prefer an exact name to a wildcard, which stands for one label; any other name gets the default."""
+        name = server_name.lower().removesuffix(".")
+        return self._by_name.get(name) or self._by_name.get("*." + name.partition(".")[2]) or self.context
+
+    def facts(self, ssl: Any) -> TlsFacts:
+        """Read what a connection negotiated, once, after its handshake."""
+        served = self._served.get(openssl.served_certificate(ssl))
+        client_certificate = openssl.peer_certificate(ssl)
+        return TlsFacts(
+            version=openssl.version(ssl),
+            cipher=openssl.cipher(ssl),
+            group=openssl.group(ssl),
+            server_name=openssl.server_name(ssl),
+            alpn=openssl.alpn(ssl),
+            resumed=openssl.is_resumed(ssl),
+            certificate_sig_alg=served and served.sig_alg,
+            certificate_key_alg=served and served.key_alg,
+            client_certificate=client_certificate,
+            client_common_names=() if client_certificate is None else common_names(client_certificate),
+            verify=_NO_CERTIFICATE if client_certificate is None else openssl.verify_result(ssl),
+        )
+
+
+def common_names(certificate: bytes) -> tuple[str, ...]:
+    """Return the common names in the subject of a DER certificate, in order; none if they cannot be read."""
+    try:
+        subject = x509.load_der_x509_certificate(certificate).subject
+        return tuple(str(name.value) for name in subject.get_attributes_for_oid(NameOID.COMMON_NAME))
+    except ValueError:
+        return ()

@@ -1,0 +1,99 @@
+"""
+Many coarse timers for the price of few.
+
+Every connection always waits for something under a deadline, and nearly every deadline is moved long before it
+passes: a `DelayedCall` each would cost more than the relay. Here a deadline is a number in the object that waits, and
+the object stands in the bucket of the first moment at which it has to be looked at. Moving a deadline to a later time
+costs one assignment; only an earlier one costs a new bucket.
+"""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+# How coarse: a deadline passes up to so much later than asked, never earlier.
+TICK_SECONDS = 0.125
+
+
+class Waiting(Protocol):
+    """What can wait: it keeps its own deadline, and hears when that has passed."""
+
+    deadline: float
+    """When to call `expired`, in seconds of the clock."""
+    bucket: int
+    """Where this stands in `Deadlines`; 0 for nowhere. Only `Deadlines` writes it."""
+
+    def expired(self) -> None:
+        """Hear that the deadline has passed."""
+
+
+class Deadlines:
+    """
+    The deadlines of all connections.
+
+    Time is read from a monotonic clock, since Twisted's is the wall clock: a step of it must not end every session.
+    """
+
+    def __init__(self, clock: IReactorTime, seconds: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self.seconds = seconds
+        self._buckets: dict[int, dict[Waiting, None]] = {}
+        self._order: list[int] = []
+        self._call: IDelayedCall | None = None
+
+    def set(self, waiting: Waiting, seconds: float) -> None:
+        """Let an object hear in so many seconds, instead of whenever it would have heard before."""
+        deadline = waiting.deadline = self.seconds() + seconds
+        bucket = int(deadline / TICK_SECONDS) + 1
+        if waiting.bucket:
+            if waiting.bucket <= bucket:
+                return
+            del self._buckets[waiting.bucket][waiting]
+        self._put(waiting, bucket)
+
+    def clear(self, waiting: Waiting) -> None:
+        """Forget an object."""
+        if waiting.bucket:
+            del self._buckets[waiting.bucket][waiting]
+            waiting.bucket = 0
+
+    def _put(self, waiting: Waiting, bucket: int) -> None:
+        waiting.bucket = bucket
+        members = self._buckets.get(bucket)
+        if members is None:
+            self._buckets[bucket] = {waiting: None}
+            heapq.heappush(self._order, bucket)
+            if self._order[0] == bucket:
+                self._schedule()
+        else:
+            members[waiting] = None
+
+    def _schedule(self) -> None:
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+        if self._order:
+            wait = self._order[0] * TICK_SECONDS - self.seconds()
+            self._call = self._clock.callLater(max(wait, 0.0), self._look)
+
+    def _look(self) -> None:
+        self._call = None
+        now = self.seconds()
+        try:
+            while self._order and self._order[0] * TICK_SECONDS <= now:
+                members = self._buckets[self._order[0]]
+                while members:
+                    waiting, _ = members.popitem()
+                    waiting.bucket = 0
+                    if waiting.deadline > now:
+                        self._put(waiting, int(waiting.deadline / TICK_SECONDS) + 1)
+                    else:
+                        waiting.expired()
+                del self._buckets[heapq.heappop(self._order)]
+        finally:
+            self._schedule()

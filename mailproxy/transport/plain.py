@@ -1,0 +1,66 @@
+"""A stream without TLS."""
+
+from __future__ import annotations
+
+import socket
+
+from mailproxy.transport.stream import VIEW, Stream
+
+
+class PlainStream(Stream):
+    """A TCP or UNIX connection in the clear."""
+
+    __slots__ = ()
+
+    def pull(self) -> None:
+        """Read once and put what came into the peer."""
+        try:
+            count = self.socket.recv_into(VIEW)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.fail(error.strerror or str(error))
+            return
+        if count:
+            self.received += count
+            self.active = self.poller.now
+            self.peer.put(count)  # type: ignore[union-attr]  # a relay has two ends; no check on the hot path
+        else:
+            self.ended()
+
+    def put(self, count: int) -> None:
+        """Write so many bytes of the shared buffer; keep what the kernel refuses."""
+        try:
+            taken = self.socket.send(VIEW[:count])
+        except BlockingIOError:
+            taken = 0
+        except OSError as error:
+            self.fail(error.strerror or str(error))
+            return
+        self.sent += taken
+        if taken == count:
+            self.active = self.poller.now
+        else:
+            self.keep(count, taken)
+
+    def write_some(self, data: bytes | bytearray | memoryview) -> int:
+        """Write and return how much was taken, 0 if nothing can be now; OSError when the connection is broken."""
+        try:
+            return self.socket.send(data)
+        except BlockingIOError:
+            return 0
+
+    def discard(self) -> int:
+        """Read once and drop it; return the count, 0 if nothing is there, -1 at the end; OSError when broken."""
+        try:
+            return self.socket.recv_into(VIEW) or -1
+        except BlockingIOError:
+            return 0
+
+    def end_write(self) -> None:
+        """Half-close; needless when the whole socket is about to be closed."""
+        if not self.read_ended:
+            try:
+                self.socket.shutdown(socket.SHUT_WR)
+            except OSError:
+                return  # the peer is gone already; reading will tell

@@ -1,0 +1,40 @@
+"""
+Twisted's epoll reactor with our poller in front of it.
+
+The wait happens in the poller's epoll object, in which the reactor's own is one more descriptor: our sockets pay no
+dispatch of Twisted's, and everything else on the reactor works as before. ``mailproxy run`` installs it;
+``twistd --reactor mailproxy`` chooses it.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.epollreactor import EPollReactor
+from twisted.internet.main import installReactor
+
+from mailproxy.transport.poller import READ, Poller
+
+
+class PollerReactor(EPollReactor):
+    """An `EPollReactor` that waits in its `poller`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.poller = Poller()
+        # `_poller` is private; a test fails loudly when Twisted renames it.
+        self.poller.add(self._poller.fileno(), self._poll_descriptors, READ)
+
+    def _poll_descriptors(self, events: int) -> None:
+        super().doPoll(0)
+
+    def doPoll(self, timeout: float | None) -> None:
+        """Wait for events up to so many seconds, for ever with None."""
+        self.poller.poll(-1 if timeout is None else timeout)
+
+    doIteration = doPoll
+
+
+def install() -> PollerReactor:
+    """Make this the process' reactor."""
+    reactor = PollerReactor()
+    installReactor(reactor)
+    return reactor

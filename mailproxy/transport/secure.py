@@ -1,0 +1,177 @@
+"""
+A stream whose TLS OpenSSL does on the socket itself.
+
+No memory BIO and no buffers of ours between OpenSSL and the kernel: records are read from and written to the
+descriptor. Without read-ahead OpenSSL holds at most the rest of one record, and a read that asks for more than a record
+leaves nothing behind; so the socket's readiness is all there is to wait for.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Any
+
+from mailproxy.tls import openssl
+from mailproxy.tls.openssl import RECORD_BYTES, SYSCALL, WANT_READ, WANT_WRITE, ZERO_RETURN, ffi
+from mailproxy.transport.plain import PlainStream
+from mailproxy.transport.poller import Poller
+from mailproxy.transport.stream import BUFFER, BUFFER_BYTES, Owner, Stream
+
+_read = openssl.read
+_write = openssl.write
+_LAST_FULL_READ = BUFFER_BYTES - RECORD_BYTES
+
+
+class HandshakeError(Exception):
+    """A handshake that failed, with the reason; `is_theirs` if the client went away rather than we refused."""
+
+    def __init__(self, reason: str, *, is_theirs: bool) -> None:
+        super().__init__(reason)
+        self.is_theirs = is_theirs
+
+
+class SecureStream(Stream):
+    """A connection that has TLS from its first byte on; `handshake` comes before any relaying."""
+
+    __slots__ = ("ssl",)
+
+    def __init__(self, sock: socket.socket, poller: Poller, owner: Owner, context: Any) -> None:
+        """Serve TLS on a socket, with a raw ``SSL_CTX``."""
+        super().__init__(sock, poller, owner)
+        self.ssl: Any = openssl.serve(context, self.fd)
+
+    def handshake(self) -> int:
+        """
+        Go on with the handshake.
+
+        Return 0 when it is done, else the error code that says what it waits for (`openssl.WANT_READ` or
+        `openssl.WANT_WRITE`); `HandshakeError` when it failed.
+        """
+        result = openssl.do_handshake(self.ssl)
+        if result == 1:
+            return 0
+        code: int = openssl.get_error(self.ssl, result)
+        if code in (WANT_READ, WANT_WRITE):
+            return code
+        is_theirs = code in (ZERO_RETURN, SYSCALL)
+        raise HandshakeError(self._reason(code), is_theirs=is_theirs)
+
+    def _reason(self, code: int) -> str:
+        # errno is read first: any other call could change it.
+        number = ffi.errno
+        reason = openssl.reason()
+        if reason:
+            return reason
+        if code == SYSCALL and number:
+            return os.strerror(number)
+        return "connection closed"
+
+    def pull(self) -> None:
+        """Read what fits into the shared buffer, record by record, and put it into the peer in one go."""
+        count = _read(self.ssl, BUFFER, BUFFER_BYTES)
+        if count < RECORD_BYTES:
+            if count > 0:
+                self.received += count
+                self.active = self.poller.now
+                self.peer.put(count)  # type: ignore[union-attr]  # a relay has two ends; no check on the hot path
+                return
+            self._stopped(openssl.get_error(self.ssl, count))
+            return
+        # A full record: more are likely to be there.
+        total = count
+        while total <= _LAST_FULL_READ:
+            count = _read(self.ssl, BUFFER + total, BUFFER_BYTES - total)
+            if count <= 0:
+                break
+            total += count
+            if count < RECORD_BYTES:
+                break
+        # Asked before anything else happens on this connection, which a failing peer may close under us.
+        code = 0 if count > 0 else openssl.get_error(self.ssl, count)
+        self.received += total
+        self.active = self.poller.now
+        self.peer.put(total)  # type: ignore[union-attr]
+        if code not in (0, WANT_READ) and self.fd >= 0:
+            self._stopped(code)
+
+    def _stopped(self, code: int) -> None:
+        if code in (WANT_READ, WANT_WRITE):
+            return
+        if code == ZERO_RETURN:
+            self.ended()
+        else:
+            self.fail(self._reason(code))
+
+    def put(self, count: int) -> None:
+        """Write so many bytes of the shared buffer, record by record; keep what the kernel refuses."""
+        taken = _write(self.ssl, BUFFER, count)
+        if taken == count:
+            self.sent += count
+            self.active = self.poller.now
+            return
+        total = 0
+        while taken > 0:
+            total += taken
+            if total == count:
+                self.sent += count
+                self.active = self.poller.now
+                return
+            taken = _write(self.ssl, BUFFER + total, count - total)
+        code = openssl.get_error(self.ssl, taken)
+        if code not in (WANT_WRITE, WANT_READ):
+            self.fail(self._reason(code))
+            return
+        self.sent += total
+        self.keep(count, total)
+
+    def write_some(self, data: bytes | bytearray | memoryview) -> int:
+        """Write and return how much was taken, 0 if nothing can be now; OSError when the connection is broken."""
+        source = ffi.from_buffer(data)
+        size = len(data)
+        total = 0
+        while total < size:
+            taken = _write(self.ssl, source + total, size - total)
+            if taken <= 0:
+                code = openssl.get_error(self.ssl, taken)
+                if code in (WANT_WRITE, WANT_READ):
+                    break
+                raise ConnectionError(self._reason(code))
+            total += taken
+        return total
+
+    def discard(self) -> int:
+        """Read once and drop it; return the count, 0 if nothing is there, -1 at the end; OSError when broken."""
+        count: int = _read(self.ssl, BUFFER, BUFFER_BYTES)
+        if count > 0:
+            return count
+        code = openssl.get_error(self.ssl, count)
+        if code in (WANT_READ, WANT_WRITE):
+            return 0
+        openssl.clear_errors()
+        return -1
+
+    def end_write(self) -> None:
+        """Send close_notify, and half-close unless the whole socket is about to be closed."""
+        if openssl.shutdown(self.ssl) < 0:
+            openssl.clear_errors()
+        if not self.read_ended:
+            try:
+                self.socket.shutdown(socket.SHUT_WR)
+            except OSError:
+                return  # the peer is gone already; reading will tell
+
+    def without_tls(self) -> PlainStream:
+        """Return the stream below, for whatever remains to be done after TLS has failed."""
+        openssl.free(self.ssl)
+        self.ssl = None
+        below = PlainStream(self.socket, self.poller, self.owner)
+        below.events = self.events
+        return below
+
+    def close(self) -> None:
+        """Give up the socket and OpenSSL's state, at once and for good; idempotent."""
+        if self.ssl is not None:
+            openssl.free(self.ssl)
+            self.ssl = None
+        super().close()

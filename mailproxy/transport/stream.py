@@ -1,0 +1,258 @@
+"""
+One connected socket in a relay.
+
+Theory of operation. Two streams are each other's `peer`. What one reads goes into the one shared buffer and is written
+to the other at once, within the same event; the buffer is free again when `put` returns. Only what the kernel refuses
+is kept (`backlog`), and while a stream has a backlog its peer is not read: so what a connection can hold in memory is
+bounded by one filling of the buffer each way. Reading and writing end separately (half-close), in this order::
+
+    reading ends (FIN or close_notify) -> the peer's backlog drains -> the peer's writing ends -> ... -> relay_over
+
+`on_event`, `pull` and `put` are the hot path: no logging, no allocation beyond the bytes, nothing that is not needed
+for every chunk. All else, in `unusual` and below, is rare.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+from typing import Protocol
+
+from mailproxy.tls import openssl
+from mailproxy.transport.poller import READ, WRITE, Poller
+
+# How much one event reads at most: big enough that system calls vanish beside encryption, and the bound of a backlog.
+BUFFER_BYTES = 256 * 1024
+
+BUFFER = openssl.ffi.new("char[]", BUFFER_BYTES)
+VIEW = memoryview(openssl.ffi.buffer(BUFFER))
+
+_GONE = select.EPOLLERR | select.EPOLLHUP
+
+
+class Owner(Protocol):
+    """Whom a stream tells what happened to it."""
+
+    def stream_ended(self, stream: Stream) -> None:
+        """Hear that nothing more will be read from a stream: its peer's writing will end."""
+
+    def stream_failed(self, stream: Stream, reason: str) -> None:
+        """Hear that a stream is broken both ways."""
+
+    def relay_over(self) -> None:
+        """Hear that both streams have ended both ways and everything is delivered."""
+
+
+class Stream:
+    """
+    A connected non-blocking socket, watched by a poller; `PlainStream` and `SecureStream` are its kinds.
+
+    Attributes of interest: `received` and `sent` count bytes of payload; `active` is when the last of them moved, by
+    the poller's clock.
+    """
+
+    __slots__ = (
+        "active",
+        "backlog",
+        "events",
+        "fd",
+        "finishing",
+        "owner",
+        "peer",
+        "poller",
+        "read_ended",
+        "received",
+        "sent",
+        "socket",
+        "write_ended",
+    )
+
+    def __init__(self, sock: socket.socket, poller: Poller, owner: Owner) -> None:
+        self.socket = sock
+        self.fd = sock.fileno()
+        self.poller = poller
+        self.owner = owner
+        self.peer: Stream | None = None
+        self.events = 0
+        self.backlog: bytes | bytearray = b""
+        self.received = 0
+        self.sent = 0
+        self.active = poller.now
+        self.read_ended = False
+        self.write_ended = False
+        self.finishing = False
+
+    # The hot path: the kinds implement these three.
+
+    def on_event(self, events: int) -> None:
+        """Handle readiness while relaying."""
+        if events == READ:
+            self.pull()
+        else:
+            self.unusual(events)
+
+    def pull(self) -> None:
+        """Read once and put what came into the peer."""
+        raise NotImplementedError
+
+    def put(self, count: int) -> None:
+        """Write so many bytes of the shared buffer; keep what the kernel refuses."""
+        raise NotImplementedError
+
+    # What differs between the kinds beside it.
+
+    def write_some(self, data: bytes | bytearray | memoryview) -> int:
+        """Write and return how much was taken, 0 if nothing can be now; OSError when the connection is broken."""
+        raise NotImplementedError
+
+    def discard(self) -> int:
+        """Read once and drop it; return the count, 0 if nothing is there, -1 at the end; OSError when broken."""
+        raise NotImplementedError
+
+    def end_write(self) -> None:
+        """Tell the other side that nothing more will come."""
+        raise NotImplementedError
+
+    # Rare.
+
+    def unusual(self, events: int) -> None:
+        """Handle what is not plain readability."""
+        if self.backlog and events & WRITE:
+            self.drain()
+        if self.events & READ:
+            # Also after an error or a hang-up: the data before it comes first, and reading tells what it was.
+            self.pull()
+        elif events & _GONE and self.events:
+            code = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            self.fail(os.strerror(code) if code else "connection closed")
+
+    def keep(self, count: int, taken: int) -> None:
+        """Keep what the kernel did not take of the shared buffer, and stop reading the peer."""
+        self.backlog = bytes(VIEW[taken:count])
+        self.watch()
+        if self.peer is not None:
+            self.peer.watch()
+
+    def drain(self) -> None:
+        """Write of the backlog what can be written; when it is empty, read the peer again."""
+        try:
+            taken = self.write_some(self.backlog)
+        except OSError as error:
+            self.fail(error.strerror or str(error))
+            return
+        if not taken:
+            return
+        self.sent += taken
+        self.active = self.poller.now
+        self.backlog = self.backlog[taken:]
+        if self.backlog:
+            return
+        if self.finishing:
+            self.finish()
+        self.watch()
+        if self.peer is not None:
+            self.peer.watch()
+
+    def say(self, line: bytes) -> None:
+        """Write a few bytes of our own, behind what is already waiting."""
+        if self.backlog:
+            self.backlog = bytes(self.backlog) + line
+        else:
+            VIEW[: len(line)] = line
+            self.put(len(line))
+
+    def watch(self) -> None:
+        """Watch for what is of use now: reading unless ended or the peer is full, writing while there is a backlog."""
+        if self.fd < 0:
+            return
+        events = 0
+        if not self.read_ended and (self.peer is None or not self.peer.backlog):
+            events = READ
+        if self.backlog:
+            events |= WRITE
+        if events == self.events:
+            return
+        # Not watched at all rather than with an empty mask: a hang-up that nobody reads would be reported for ever.
+        if not events:
+            self.poller.pause(self.fd)
+        elif not self.events:
+            self.poller.resume(self.fd, events)
+        else:
+            self.poller.change(self.fd, events)
+        self.events = events
+
+    def ended(self) -> None:
+        """Handle the end of what is read: the peer's writing ends behind its backlog."""
+        self.read_ended = True
+        self.watch()
+        peer = self.peer
+        if peer is not None and not peer.write_ended:
+            peer.finish()
+        self.owner.stream_ended(self)
+        self._over()
+
+    def finish(self) -> None:
+        """End writing, once the backlog is written."""
+        self.finishing = True
+        if self.backlog or self.write_ended:
+            return
+        self.write_ended = True
+        self.end_write()
+        self._over()
+
+    def _over(self) -> None:
+        peer = self.peer
+        if self.read_ended and self.write_ended and (peer is None or (peer.read_ended and peer.write_ended)):
+            self.owner.relay_over()
+
+    def fail(self, reason: str) -> None:
+        """Handle a connection that is broken both ways: nothing more is read or written."""
+        if self.read_ended and self.write_ended:
+            return
+        self.read_ended = self.write_ended = True
+        self.owner.stream_failed(self, reason)
+        self.backlog = b""
+        self.watch()
+
+    def linger(self) -> None:
+        """
+        End writing, and then read and drop whatever comes until the other side ends, too.
+
+        A socket closed with unread data sends a reset, which can take our last words out of the peer's hands. The
+        owner hears `relay_over`, and bounds the wait with a deadline.
+        """
+        self.peer = None
+        self.poller.ready[self.fd] = self._linger
+        self.finish()
+        self.watch()
+
+    def _linger(self, events: int) -> None:
+        try:
+            if self.backlog and events & WRITE:
+                self.drain()
+            if self.fd < 0 or not self.events & READ:
+                return
+            count = self.discard()
+        except OSError:
+            count = -1
+        if count < 0:
+            self.read_ended = self.write_ended = True
+            self.backlog = b""
+            self.watch()
+            self._over()
+
+    def close(self) -> None:
+        """Give up the socket, at once and for good; idempotent."""
+        if self.fd >= 0:
+            self.poller.remove(self.fd)
+            self.fd = -1
+            self.events = 0
+            self.read_ended = self.write_ended = True
+            self.backlog = b""
+            self.peer = None
+            self.socket.close()
+
+    def broke(self) -> None:
+        """Hear of a bug of ours while handling an event: this session ends."""
+        self.fail("internal error")
