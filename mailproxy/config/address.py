@@ -1,0 +1,81 @@
+"""Where to listen and where servers are: ``address:port``, ``[address]:port``, or the path of a UNIX socket."""
+
+import re
+from ipaddress import IPv4Address, IPv6Address
+
+from mailproxy.config.kind import Kind, Wrong
+from mailproxy.config.model import Bind, InetBind, InetServer, ServerAddress, UnixBind, UnixServer
+from mailproxy.config.words import quoted
+
+_BIND = 'an address and port such as "0.0.0.0:993" or "[::]:993", or the path of a UNIX socket'
+_SERVER = 'an address such as "10.0.0.1", "10.0.0.1:10143" or "[2001:db8::1]:10143", or the path of a UNIX socket'
+
+_MAX_UNIX_PATH = 107
+"""sun_path has 108 bytes on Linux, one of them for the NUL at the end."""
+
+_ADDRESS = re.compile(
+    r"(?:\[(?P<v6>[0-9A-Fa-f:.]+(?:%[A-Za-z0-9_.-]{1,15})?)\]|(?P<v4>[^\[\]:]+))(?::(?P<port>[^:]*))?"
+)
+
+
+def _bind(text: str) -> Bind:
+    if text.startswith("/"):
+        return UnixBind(_unix_path(text))
+    if text.startswith("systemd:"):
+        raise Wrong(f"is {quoted(text)}: this version does not adopt sockets; name {_BIND}")
+    # HAProxy's way to write every IPv4 address.
+    host, port = _split("0.0.0.0" + text.removeprefix("*") if text.startswith("*:") else text, _BIND)
+    if port is None:
+        raise Wrong(f"is {quoted(text)} without a port, needs {_BIND}")
+    return InetBind(host, port)
+
+
+def _server(text: str) -> ServerAddress:
+    if text.startswith("/"):
+        return UnixServer(_unix_path(text))
+    host, port = _split(text, _SERVER)
+    if host.is_unspecified or host.is_multicast:
+        raise Wrong(f"is {quoted(text)}, which is no address that can be connected to; needs {_SERVER}")
+    if port == 0:
+        raise Wrong(f"is {quoted(text)}: port 0 cannot be connected to, needs one from 1 to 65535")
+    return InetServer(host, port)
+
+
+def _split(text: str, needs: str) -> tuple[IPv4Address | IPv6Address, int | None]:
+    match = _ADDRESS.fullmatch(text)
+    if match is None:
+        hint = "; an IPv6 address is written in brackets" if text.count(":") > 1 and "[" not in text else ""
+        raise Wrong(f"is {quoted(text)}, needs {needs}{hint}")
+    return _host(match, text, needs), None if match["port"] is None else _port(match["port"], text)
+
+
+def _host(match: re.Match[str], text: str, needs: str) -> IPv4Address | IPv6Address:
+    try:
+        host = IPv6Address(match["v6"]) if match["v6"] else IPv4Address(match["v4"])
+    except ValueError:
+        raise Wrong(
+            f"is {quoted(text)}, in which {quoted(match['v6'] or match['v4'])} is no IP address "
+            f"(this version takes no host names); needs {needs}"
+        ) from None
+    if isinstance(host, IPv6Address) and host.ipv4_mapped is not None:
+        raise Wrong(f"is {quoted(text)}, an IPv4 address in IPv6 form; write {host.ipv4_mapped}")
+    return host
+
+
+def _port(digits: str, text: str) -> int:
+    if not (re.fullmatch("[0-9]{1,5}", digits) and int(digits) <= 65535):
+        raise Wrong(f"is {quoted(text)}, in which {quoted(digits)} is no port; ports go up to 65535")
+    return int(digits)
+
+
+def _unix_path(text: str) -> str:
+    size = len(text.encode())
+    if size > _MAX_UNIX_PATH:
+        raise Wrong(f"is a path of {size} bytes; a UNIX socket's path has at most {_MAX_UNIX_PATH}")
+    if not text.isprintable():
+        raise Wrong(f"is {quoted(text)}; the path of a UNIX socket must be printable")
+    return text
+
+
+BIND: Kind[Bind] = Kind((str,), _BIND, _bind)
+SERVER: Kind[ServerAddress] = Kind((str,), _SERVER, _server)

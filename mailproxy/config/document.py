@@ -1,0 +1,59 @@
+"""Reads a whole configuration: the tables, each by its own module, and then what they say of each other."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import get_args
+
+from mailproxy.config.backend import read_backend
+from mailproxy.config.duration import IDLE
+from mailproxy.config.frontend import read_frontend
+from mailproxy.config.kind import Kind, Wrong, integer, one_of
+from mailproxy.config.model import Config, Log, LogFormat, LogLevel
+from mailproxy.config.problems import ConfigError, Problems
+from mailproxy.config.references import check_references
+from mailproxy.config.table import Table
+from mailproxy.config.tls import read_profile
+from mailproxy.config.words import described
+
+_FORMAT: Kind[LogFormat] = one_of(get_args(LogFormat))
+_LEVEL: Kind[LogLevel] = one_of(get_args(LogLevel))
+_MAXCONN = integer(0, 10_000_000)
+
+
+def _workers(value: int | str) -> int:
+    if value != 0:
+        raise Wrong(f"is {described(value)}; this version is one process: leave it out or write 0")
+    return 0
+
+
+_WORKERS: Kind[int] = Kind((int, str), "0", _workers)
+
+
+def read_document(values: Mapping[str, object], folder: str) -> Config:
+    """Turn parsed TOML into a `Config`; relative paths start at `folder`. Raises `ConfigError` with every problem."""
+    problems = Problems()
+    table = Table("", values, problems)
+    usual = Config(frontends=(), backends={})
+    table.take("workers", _WORKERS, 0)
+    table.later("admin", "is not in this version: there is no admin socket and no HTTP page yet")
+    config = Config(
+        log=table.child("log", _read_log),
+        hard_stop_after=table.take("hard-stop-after", IDLE, usual.hard_stop_after),
+        maxconn=table.take("maxconn", _MAXCONN, usual.maxconn),
+        tls={profile.name: profile for profile in table.children("tls", partial(read_profile, folder))},
+        frontends=table.children("frontend", read_frontend),
+        backends={backend.name: backend for backend in table.children("backend", read_backend)},
+    )
+    table.end()
+    check_references(config, problems)
+    if problems.found:
+        raise ConfigError(problems.found)
+    return config
+
+
+def _read_log(table: Table) -> Log:
+    usual = Log()
+    return Log(
+        format=table.take("format", _FORMAT, usual.format),
+        level=table.take("level", _LEVEL, usual.level),
+    )

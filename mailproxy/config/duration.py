@@ -1,0 +1,49 @@
+"""Durations: whole numbers with a unit, as HAProxy writes them, in seconds for us."""
+
+import re
+
+from mailproxy.config.kind import Kind, Wrong
+from mailproxy.config.words import quoted
+
+UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+_DURATION = re.compile(r"([0-9]{1,12}) ?([A-Za-z]*)")
+
+
+def seconds(text: str) -> float:
+    """Read a duration such as ``"500ms"`` or ``"35m"``; raises `Wrong`."""
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise Wrong(f'is {quoted(text)}, needs a whole number with a unit such as "500ms", "30s" or "35m"')
+    amount, unit = match.groups()
+    if not unit:
+        raise Wrong(f"is {quoted(text)} without a unit; is it {quoted(amount + 's')} or {quoted(amount + 'ms')}?")
+    if unit not in UNITS:
+        raise Wrong(f"is {quoted(text)}, whose unit is unknown; units are {', '.join(UNITS)}")
+    return float(amount) * UNITS[unit]
+
+
+def duration(at_most: str) -> Kind[float]:
+    """
+    Make the kind of durations from 1 ms to `at_most`.
+
+    Nothing is not allowed: where others write 0 for "forever", every wait here has a deadline.
+    """
+    most = seconds(at_most)
+
+    def read(text: str) -> float:
+        value = seconds(text)
+        if value == 0:
+            raise Wrong(f'is {quoted(text)}; every wait needs a deadline, at least "1ms" and at most "{at_most}"')
+        if value > most:
+            raise Wrong(f'is {quoted(text)}, which is {value:.0f} s; the most is "{at_most}", {most:.0f} s')
+        return value
+
+    return Kind((str,), f'a string with a unit ({", ".join(UNITS)}) such as "30s"', read)
+
+
+WAIT = duration(at_most="1h")
+"""For an answer that a peer owes us: longer than this is no deadline any more."""
+
+IDLE = duration(at_most="24d")
+"""For a session in which nothing has to happen; the most that HAProxy takes, whose timers have 31 bits of ms."""

@@ -1,0 +1,91 @@
+"""Reads ``[frontend.NAME]``: what clients connect to."""
+
+from typing import get_args
+
+from mailproxy.config.address import BIND
+from mailproxy.config.duration import IDLE, WAIT
+from mailproxy.config.kind import BOOLEAN, NAME, Kind, Wrong, integer, one_of
+from mailproxy.config.model import Frontend, FrontendTimeouts, FrontendTls, MailProtocol
+from mailproxy.config.network import NETWORK
+from mailproxy.config.table import Table
+from mailproxy.config.tlv import TLV_TYPE
+from mailproxy.config.words import quoted
+
+_NO_STARTTLS = 'this version has no STARTTLS; use "implicit" (TLS from the first byte) or "none"'
+_TLS: Kind[FrontendTls] = one_of(
+    get_args(FrontendTls), later={"starttls": _NO_STARTTLS, "starttls-optional": _NO_STARTTLS}
+)
+_PROTOCOL: Kind[MailProtocol] = one_of(get_args(MailProtocol))
+_MAXCONN = integer(1, 10_000_000)
+
+
+def _alpn(name: str) -> str:
+    if not (name.isascii() and name.isprintable() and 1 <= len(name) <= 255):
+        raise Wrong(f"is {quoted(name)}; a protocol name has 1 to 255 printable ASCII characters")
+    return name
+
+
+_ALPN: Kind[str] = Kind((str,), 'a protocol name such as "imap"', _alpn)
+
+
+def read_frontend(name: str, table: Table) -> Frontend:
+    """Read one frontend."""
+    tls: FrontendTls = table.take("tls", _TLS, "implicit")
+    usual = Frontend(name=name, bind=(), protocol="tcp", tls=tls, backend="")
+    frontend = Frontend(
+        name=name,
+        bind=table.require_each("bind", BIND),
+        protocol=table.require("protocol", _PROTOCOL, usual.protocol),
+        tls=tls,
+        tls_profile=table.take("tls-profile", NAME, usual.tls_profile),
+        alpn=table.each("alpn", _ALPN),
+        backend=table.require("backend", NAME, usual.backend),
+        accept_proxy=table.each("accept-proxy", NETWORK),
+        accept_proxy_only=table.take("accept-proxy-only", BOOLEAN, usual.accept_proxy_only),
+        accept_proxy_optional=table.each("accept-proxy-optional", NETWORK),
+        log_tlvs=table.each("log-tlvs", TLV_TYPE),
+        maxconn=table.take("maxconn", _MAXCONN, usual.maxconn),
+        timeout=table.child("timeout", _read_timeouts),
+    )
+    _check_tls(frontend, table)
+    _check_accept_proxy(frontend, table)
+    return frontend
+
+
+def _read_timeouts(table: Table) -> FrontendTimeouts:
+    usual = FrontendTimeouts()
+    table.later(
+        "login", 'is for the dialogue before STARTTLS, which this version does not have; "handshake" bounds TLS'
+    )
+    return FrontendTimeouts(
+        proxy_header=table.take("proxy-header", WAIT, usual.proxy_header),
+        handshake=table.take("handshake", WAIT, usual.handshake),
+        client=table.take("client", IDLE, usual.client),
+        server=table.take("server", IDLE, usual.server),
+        client_fin=table.take("client-fin", IDLE, usual.client_fin),
+        server_fin=table.take("server-fin", IDLE, usual.server_fin),
+        close=table.take("close", WAIT, usual.close),
+    )
+
+
+def _check_tls(frontend: Frontend, table: Table) -> None:
+    if frontend.tls == "none":
+        for key in ("tls-profile", "alpn"):
+            if key in table:
+                table.wrong(key, 'has no effect with tls = "none"; leave it out or use tls = "implicit"')
+
+
+def _check_accept_proxy(frontend: Frontend, table: Table) -> None:
+    if not table.sound("accept-proxy", "accept-proxy-optional"):
+        return
+    for optional in frontend.accept_proxy_optional:
+        for required in frontend.accept_proxy:
+            if optional.version == required.version and optional.overlaps(required):
+                table.wrong(
+                    "accept-proxy-optional",
+                    f"has {optional}, which overlaps {required} of accept-proxy; a header is one or the other",
+                )
+    if frontend.accept_proxy_only and not frontend.accept_proxy:
+        table.wrong("accept-proxy-only", "needs networks in accept-proxy, or nobody could connect")
+    if frontend.log_tlvs and not (frontend.accept_proxy or frontend.accept_proxy_optional):
+        table.wrong("log-tlvs", "needs networks in accept-proxy: TLVs only come with a PROXY header")

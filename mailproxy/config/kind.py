@@ -1,0 +1,80 @@
+"""What a key takes: the TOML types, the words for it, and how the value is read."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+from attrs import frozen
+
+from mailproxy.config.words import listed, nearest, quoted
+
+T = TypeVar("T")
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,63}")
+
+
+class Wrong(ValueError):
+    """The value has the right type and is still not what the key takes; the words continue ``KEY: …``."""
+
+
+@frozen
+class Kind(Generic[T]):
+    """One kind of value: `needs` continues ``KEY: is …, needs …``; `read` gets one of `types` and may raise `Wrong`."""
+
+    types: tuple[type, ...]
+    needs: str
+    read: Callable[[Any], T]
+
+
+BOOLEAN: Kind[bool] = Kind((bool,), "true or false", lambda value: value)
+
+
+def integer(low: int, high: int) -> Kind[int]:
+    """Make the kind of whole numbers from `low` to `high`."""
+    needs = f"a whole number from {low} to {high}"
+
+    def read(value: int) -> int:
+        if not low <= value <= high:
+            shown = value if value.bit_length() <= 64 else "a number of more than 64 bits"
+            raise Wrong(f"is {shown}, needs {needs}")
+        return value
+
+    return Kind((int,), needs, read)
+
+
+def one_of(names: Sequence[T], later: Mapping[str, str] | None = None) -> Kind[T]:
+    """Make the kind of the strings in `names`; `later` explains the ones that this version does not have."""
+    allowed: dict[str, T] = {str(name): name for name in names}
+    needs = listed(allowed) if len(allowed) == 1 else f"one of {listed(allowed)}"
+
+    def read(value: str) -> T:
+        if value in allowed:
+            return allowed[value]
+        if later is not None and value in later:
+            raise Wrong(f"is {quoted(value)}: {later[value]}")
+        meant = nearest(value, allowed)
+        hint = f"; did you mean {quoted(meant)}?" if meant is not None and len(allowed) > 1 else ""
+        raise Wrong(f"is {quoted(value)}, needs {needs}{hint}")
+
+    return Kind((str,), needs, read)
+
+
+def text(what: str) -> Kind[str]:
+    """Make the kind of strings that are `what`: not empty and free of control characters."""
+
+    def read(value: str) -> str:
+        if not value or not value.isprintable():
+            raise Wrong(f"is {quoted(value)}, needs {what}")
+        return value
+
+    return Kind((str,), what, read)
+
+
+def check_name(value: str) -> str:
+    """Return `value` when it can name a section: it appears in every log line."""
+    if not _NAME.fullmatch(value):
+        raise Wrong(f"{quoted(value)} is no name: use letters, digits and _ . : - (not first), at most 64 characters")
+    return value
+
+
+NAME: Kind[str] = Kind((str,), 'a name such as "default"', check_name)

@@ -1,0 +1,59 @@
+"""From a file, or its text, to a `Config`."""
+
+import os
+import tomllib
+
+from mailproxy.config.document import read_document
+from mailproxy.config.model import Config
+from mailproxy.config.problems import ConfigError, Problem
+
+DEFAULT_FILE = "/etc/mailproxy/mailproxy.toml"
+
+
+def load(path: str | os.PathLike[str]) -> Config:
+    """Read the file at `path`; paths in it are relative to its folder. Raises `ConfigError` with every problem."""
+    source = os.fspath(path)
+    try:
+        return parse(_text(source), os.path.dirname(os.path.abspath(source)))
+    except ConfigError as error:
+        raise ConfigError(error.problems, source) from None
+
+
+def parse(text: str, folder: str | os.PathLike[str]) -> Config:
+    """Read a configuration from its text; paths in it are relative to `folder`. Raises `ConfigError`."""
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _unusable(f"is not TOML: {_placed(str(error), text)}") from None
+    except (RecursionError, ValueError):
+        # Thousands of brackets; int() refuses thousands of digits, and tomllib lets that through.
+        raise _unusable(
+            "is not TOML that can be read: something in it is nested too deeply, or too long a number"
+        ) from None
+    return read_document(values, os.path.abspath(folder))
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except FileNotFoundError:
+        raise _unusable("does not exist; -c names another file") from None
+    except OSError as error:
+        raise _unusable(f"cannot be read: {error.strerror}") from None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise _unusable(f"is not UTF-8, as TOML has to be: byte 0x{data[error.start]:02x} at line {line}") from None
+
+
+def _placed(reason: str, text: str) -> str:
+    """Give an error at the end a line and column, as tomllib gives them everywhere else."""
+    lines = text.split("\n")
+    end = f"at line {len(lines)}, column {len(lines[-1]) + 1}, the end of the file"
+    return reason.replace("at end of document", end)
+
+
+def _unusable(message: str) -> ConfigError:
+    return ConfigError([Problem("", message)])

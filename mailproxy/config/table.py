@@ -1,0 +1,134 @@
+"""One TOML table being read: values are asked for key by key, and what nobody asked for is unknown."""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import TypeVar
+
+from mailproxy.config.kind import Kind, Wrong, check_name
+from mailproxy.config.problems import Problems
+from mailproxy.config.words import described, key_path, listed, nearest, quoted
+
+T = TypeVar("T")
+D = TypeVar("D")
+
+
+class Table:
+    """
+    The table at `path`.
+
+    Nothing here raises for what the file says: a problem is noted and a stand-in returned, so that one reading finds
+    every problem. Each reader of a table is called by `child` or `children`, or ended with `end`.
+    """
+
+    def __init__(self, path: str, values: Mapping[str, object], problems: Problems) -> None:
+        """Read `values`, noting what is wrong with them in `problems`."""
+        self.path = path
+        self._values = values
+        self._problems = problems
+        self._known: list[str] = []
+        self._later: list[str] = []
+
+    def __contains__(self, key: str) -> bool:
+        """Say whether the file has `key` here."""
+        return key in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        """Go through the keys that the file has here, in its order."""
+        return iter(self._values)
+
+    def wrong(self, key: str, message: str) -> None:
+        """Note a problem with `key`."""
+        self._problems.add(self._at(key), message)
+
+    def sound(self, *keys: str) -> bool:
+        """Say whether nothing is wrong with any of `keys` so far, so that it makes sense to compare them."""
+        return not any(self._problems.at(self._at(key)) for key in keys)
+
+    def take(self, key: str, kind: Kind[T], default: D) -> T | D:
+        """Read the value of `key`, or return `default` when it is not there or not right."""
+        self._known.append(key)
+        return self._read(self._at(key), self._values[key], kind, default) if key in self else default
+
+    def require(self, key: str, kind: Kind[T], stand_in: D) -> T | D:
+        """Read the value of `key`, which has to be there."""
+        if key not in self:
+            self.wrong(key, f"is missing, needs {kind.needs}")
+        return self.take(key, kind, stand_in)
+
+    def each(self, key: str, kind: Kind[T]) -> tuple[T, ...]:
+        """Read a list; an empty one when it is not there. Entries that are not right are left out."""
+        self._known.append(key)
+        values = self._values.get(key, [])
+        if not isinstance(values, list):
+            self.wrong(key, f"is {described(values)}, needs a list in which each entry is {kind.needs}")
+            return ()
+        read = (self._read(f"{self._at(key)}[{i}]", value, kind, None) for i, value in enumerate(values))
+        return tuple(entry for entry in read if entry is not None)
+
+    def require_each(self, key: str, kind: Kind[T]) -> tuple[T, ...]:
+        """Read a list that has to be there, with at least one entry."""
+        if key not in self or self._values[key] == []:
+            state = "is an empty list" if key in self else "is missing"
+            self.wrong(key, f"{state}, needs a list in which each entry is {kind.needs}")
+        return self.each(key, kind)
+
+    def child(self, key: str, read: Callable[["Table"], T]) -> T:
+        """Read the table under `key`; an empty one when it is not there."""
+        self._known.append(key)
+        values = self._values.get(key, {})
+        if not isinstance(values, dict):
+            self.wrong(key, f"is {described(values)}, needs a table: [{self._at(key)}]")
+            values = {}
+        return self._enter(self._at(key), values, read)
+
+    def children(self, key: str, read: Callable[[str, "Table"], T]) -> tuple[T, ...]:
+        """Read the tables ``[key.NAME]`` in the file's order."""
+        found: list[T] = []
+
+        def read_all(tables: Table) -> None:
+            for name, values in tables._values.items():
+                tables._known.append(name)
+                try:
+                    check_name(name)
+                except Wrong as error:
+                    tables.wrong(name, str(error))
+                if isinstance(values, dict):
+                    found.append(self._enter(tables._at(name), values, partial(read, name)))
+                else:
+                    tables.wrong(name, f"is {described(values)}, needs to be in a table: [{tables.path}.NAME]")
+
+        self.child(key, read_all)
+        return tuple(found)
+
+    def later(self, key: str, explanation: str) -> None:
+        """Refuse a key that other versions have, with the sentence that says what this one has instead."""
+        self._later.append(key)
+        if key in self:
+            self.wrong(key, explanation)
+
+    def end(self) -> None:
+        """Note every key that nobody asked for."""
+        for key in self._values:
+            if key not in self._known and key not in self._later:
+                meant = nearest(key, self._known)
+                hint = f"did you mean {quoted(meant)}?" if meant else f"known here: {listed(self._known)}"
+                self.wrong(key, f"is not a key that mailproxy knows; {hint}")
+
+    def _at(self, key: str) -> str:
+        return key_path(self.path, key)
+
+    def _enter(self, path: str, values: Mapping[str, object], read: Callable[["Table"], T]) -> T:
+        table = Table(path, values, self._problems)
+        result = read(table)
+        table.end()
+        return result
+
+    def _read(self, path: str, value: object, kind: Kind[T], default: D) -> T | D:
+        if type(value) not in kind.types:  # bool is an int to isinstance, and not to TOML
+            self._problems.add(path, f"is {described(value)}, needs {kind.needs}")
+            return default
+        try:
+            return kind.read(value)
+        except Wrong as error:
+            self._problems.add(path, str(error))
+            return default

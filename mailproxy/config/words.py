@@ -1,0 +1,53 @@
+"""How error messages show values and find the name that was meant."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from json import dumps
+
+_LONGEST_QUOTE = 80
+
+
+def quoted(text: str) -> str:
+    """Show `text` in quotes on one line, whatever is in it, shortened when it is long."""
+    shown = text if len(text) <= _LONGEST_QUOTE else text[: _LONGEST_QUOTE - 1] + "…"
+    return dumps(shown, ensure_ascii=not shown.isprintable())
+
+
+def described(value: object) -> str:
+    """Say what a TOML value is, to continue ``KEY: is …``."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case int() if value.bit_length() > 64:
+            return "a number of more than 64 bits"
+        case int() | float():
+            return f"the number {value}"
+        case str():
+            return f"the string {quoted(value)}"
+        case list():
+            return "a list"
+        case dict():
+            return "a table"
+        case _:
+            return "a date or time"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Show `names` in quotes, with commas."""
+    return ", ".join(map(quoted, names))
+
+
+def key_path(parent: str, *keys: str) -> str:
+    """Join the path of a table ('' for the whole file) and keys below it as TOML would write them."""
+    path = parent
+    for key in keys:
+        plain = key.isascii() and key.replace("-", "").replace("_", "").isalnum()
+        shown = key if plain else quoted(key)
+        path = f"{path}.{shown}" if path else shown
+    return path
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """Find the one of `names` that `name` was probably meant to be."""
+    # difflib takes quadratic time; no name of ours is near this long.
+    return next(iter(get_close_matches(name[:_LONGEST_QUOTE].lower(), list(names), n=1)), None)

@@ -1,0 +1,104 @@
+from ipaddress import IPv4Address, IPv6Address
+
+import pytest
+
+from mailproxy.config import InetBind, InetServer, UnixBind, UnixServer
+from mailproxy.config.address import BIND, SERVER
+from mailproxy.config.kind import Wrong
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0.0.0.0:993", InetBind(IPv4Address("0.0.0.0"), 993)),
+        ("*:993", InetBind(IPv4Address("0.0.0.0"), 993)),
+        ("[::]:993", InetBind(IPv6Address("::"), 993)),
+        ("[2001:DB8::1]:143", InetBind(IPv6Address("2001:db8::1"), 143)),
+        ("[fe80::1%eth0]:143", InetBind(IPv6Address("fe80::1%eth0"), 143)),
+        ("127.0.0.1:0", InetBind(IPv4Address("127.0.0.1"), 0)),
+        ("/run/mail.sock", UnixBind("/run/mail.sock")),
+    ],
+)
+def test_bind(text: str, expected: object) -> None:
+    assert BIND.read(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("10.0.0.1", InetServer(IPv4Address("10.0.0.1"), None)),
+        ("10.0.0.1:143", InetServer(IPv4Address("10.0.0.1"), 143)),
+        ("[::1]", InetServer(IPv6Address("::1"), None)),
+        ("[::1]:65535", InetServer(IPv6Address("::1"), 65535)),
+        ("/run/dovecot/imap", UnixServer("/run/dovecot/imap")),
+    ],
+)
+def test_server(text: str, expected: object) -> None:
+    assert SERVER.read(text) == expected
+
+
+@pytest.mark.parametrize("text", ["10.0.0.1", "10.0.0.1:143", "[::1]", "[::1]:65535", "/run/dovecot/imap"])
+def test_addresses_are_shown_as_they_are_written(text: str) -> None:
+    assert str(SERVER.read(text)) == text
+
+
+@pytest.mark.parametrize("text", ["0.0.0.0:993", "[::]:993", "/run/mail.sock"])
+def test_binds_are_shown_as_they_are_written(text: str) -> None:
+    assert str(BIND.read(text)) == text
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(Wrong) as caught:
+        BIND.read(text)
+    return str(caught.value)
+
+
+def test_bind_needs_a_port() -> None:
+    assert refusal("10.0.0.1").startswith('is "10.0.0.1" without a port, needs an address and port such as')
+
+
+def test_ipv6_needs_brackets() -> None:
+    assert refusal("::1:993").endswith("an IPv6 address is written in brackets")
+
+
+def test_ipv4_in_ipv6_form_is_refused() -> None:
+    assert refusal("[::ffff:10.0.0.1]:993") == (
+        'is "[::ffff:10.0.0.1]:993", an IPv4 address in IPv6 form; write 10.0.0.1'
+    )
+
+
+def test_host_name_is_refused() -> None:
+    assert 'in which "mail.example.org" is no IP address (this version takes no host names)' in refusal(
+        "mail.example.org:993"
+    )
+
+
+def test_systemd_is_refused() -> None:
+    assert "this version does not adopt sockets" in refusal("systemd:imaps")
+
+
+@pytest.mark.parametrize("port", ["65536", "99999999", "", "-1", "0x1", "٣", "imaps"])
+def test_what_is_no_port_is_refused(port: str) -> None:
+    assert f'in which "{port}" is no port; ports go up to 65535' in refusal(f"10.0.0.1:{port}").replace("\\u0663", "٣")
+
+
+@pytest.mark.parametrize(
+    "text", ["", ":993", "[]:993", "[::1:993", "10.0.0.1:1:2", "10.0.0.256:1", "[10.0.0.1]:1", "1:1"]
+)
+def test_what_is_no_address_is_refused(text: str) -> None:
+    assert "needs an address and port such as" in refusal(text)
+
+
+def test_unix_path_fits_the_kernels_structure() -> None:
+    assert BIND.read("/" + "x" * 106) == UnixBind("/" + "x" * 106)
+    assert refusal("/" + "x" * 107) == "is a path of 108 bytes; a UNIX socket's path has at most 107"
+
+
+def test_unix_path_is_measured_in_bytes() -> None:
+    assert refusal("/" + "é" * 54) == "is a path of 109 bytes; a UNIX socket's path has at most 107"
+
+
+@pytest.mark.parametrize("text", ["0.0.0.0:143", "[::]", "224.0.0.1", "10.0.0.1:0"])
+def test_server_is_something_to_connect_to(text: str) -> None:
+    with pytest.raises(Wrong, match="connected to"):
+        SERVER.read(text)

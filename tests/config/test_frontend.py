@@ -1,0 +1,112 @@
+from ipaddress import IPv4Address, ip_network
+
+import pytest
+
+from mailproxy.config import Frontend, FrontendTimeouts, InetBind
+from tests.config.builders import MISSING, problem, problems, read
+
+
+def frontend(**changes: object) -> Frontend:
+    return read(**{f"frontend__imaps__{key}": value for key, value in changes.items()}).frontends[0]
+
+
+def test_defaults() -> None:
+    assert frontend() == Frontend(
+        name="imaps",
+        bind=(InetBind(IPv4Address("0.0.0.0"), 993),),
+        protocol="imap",
+        tls="implicit",
+        tls_profile="default",
+        alpn=(),
+        backend="dovecot",
+        accept_proxy=(),
+        accept_proxy_only=False,
+        accept_proxy_optional=(),
+        log_tlvs=(),
+        maxconn=20000,
+        timeout=FrontendTimeouts(
+            proxy_header=5, handshake=10, client=2100, server=2100, client_fin=60, server_fin=60, close=5
+        ),
+    )
+
+
+def test_everything() -> None:
+    found = frontend(
+        alpn=["imap"],
+        accept_proxy=["10.0.0.0/8", "192.0.2.1"],
+        accept_proxy_only=True,
+        accept_proxy_optional=["::1"],
+        log_tlvs=["azure", 0xE3],
+        maxconn=5,
+        timeout={"proxy-header": "3s", "client-fin": "10s"},
+    )
+    assert found.alpn == ("imap",)
+    assert found.accept_proxy == (ip_network("10.0.0.0/8"), ip_network("192.0.2.1/32"))
+    assert found.accept_proxy_only
+    assert found.accept_proxy_optional == (ip_network("::1/128"),)
+    assert found.log_tlvs == (0xEE, 0xE3)
+    assert found.maxconn == 5
+    assert found.timeout == FrontendTimeouts(proxy_header=3, client_fin=10)
+
+
+def test_without_tls_there_is_no_profile() -> None:
+    assert frontend(tls="none").tls_profile is None
+
+
+@pytest.mark.parametrize("key", ["bind", "protocol", "backend"])
+def test_needed_keys(key: str) -> None:
+    assert problem(**{f"frontend__imaps__{key}": MISSING}).startswith(f"frontend.imaps.{key}: is missing, needs ")
+
+
+@pytest.mark.parametrize("key", ["tls_profile", "alpn"])
+def test_tls_settings_need_tls(key: str) -> None:
+    value: object = ["imap"] if key == "alpn" else "default"
+    found = problem(**{"frontend__imaps__tls": "none", f"frontend__imaps__{key}": value})
+    assert found.endswith(': has no effect with tls = "none"; leave it out or use tls = "implicit"')
+
+
+@pytest.mark.parametrize("tls", ["starttls", "starttls-optional"])
+def test_starttls_is_explained(tls: str) -> None:
+    assert problem(frontend__imaps__tls=tls).startswith(
+        f'frontend.imaps.tls: is "{tls}": this version has no STARTTLS; use "implicit"'
+    )
+
+
+def test_login_timeout_is_explained() -> None:
+    assert problem(frontend__imaps__timeout={"login": "60s"}).startswith(
+        "frontend.imaps.timeout.login: is for the dialogue before STARTTLS"
+    )
+
+
+@pytest.mark.parametrize("name", ["", "x" * 256, "é", "a\n"])
+def test_alpn_is_short_ascii(name: str) -> None:
+    assert "has 1 to 255 printable ASCII characters" in problem(frontend__imaps__alpn=[name])
+
+
+def test_a_header_is_required_or_optional() -> None:
+    assert problem(
+        frontend__imaps__accept_proxy=["10.0.0.0/8"], frontend__imaps__accept_proxy_optional=["::/0", "10.2.0.0/16"]
+    ) == (
+        "frontend.imaps.accept-proxy-optional: has 10.2.0.0/16, which overlaps 10.0.0.0/8 of accept-proxy; "
+        "a header is one or the other"
+    )
+
+
+def test_accept_proxy_only_needs_somebody() -> None:
+    assert problem(frontend__imaps__accept_proxy_only=True).startswith(
+        "frontend.imaps.accept-proxy-only: needs networks in accept-proxy"
+    )
+
+
+def test_tlvs_to_log_need_headers() -> None:
+    assert problem(frontend__imaps__log_tlvs=["aws"]).startswith("frontend.imaps.log-tlvs: needs networks")
+
+
+def test_what_follows_from_a_problem_is_not_told() -> None:
+    assert len(problems(frontend__imaps__accept_proxy=["x"], frontend__imaps__accept_proxy_only=True)) == 1
+
+
+def test_single_address_is_no_list() -> None:
+    assert problem(frontend__imaps__bind="0.0.0.0:993").startswith(
+        'frontend.imaps.bind: is the string "0.0.0.0:993", needs a list in which each entry is an address and port'
+    )

@@ -1,0 +1,68 @@
+from mailproxy.config import TlsProfile
+from tests.config.builders import problem, problems, read
+
+
+def profile(**changes: object) -> TlsProfile:
+    return read(**{f"tls__default__{key}": value for key, value in changes.items()}).tls["default"]
+
+
+def test_defaults() -> None:
+    assert profile() == TlsProfile(
+        name="default",
+        certificates=("/etc/ssl/mail.pem",),
+        min_version="1.2",
+        max_version="1.3",
+        client_certificates="none",
+        client_ca=None,
+        ciphers=None,
+        ciphersuites=None,
+    )
+
+
+def test_relative_paths_start_at_the_folder() -> None:
+    found = profile(certificates=["mail.pem", "certs/*.pem", "live/"], client_ca="ca.pem")
+    assert found.certificates == ("/etc/mailproxy/mail.pem", "/etc/mailproxy/certs/*.pem", "/etc/mailproxy/live/")
+    assert found.client_ca == "/etc/mailproxy/ca.pem"
+
+
+def test_certificates_are_needed() -> None:
+    assert problem(tls__default__certificates=[]).startswith("tls.default.certificates: is an empty list")
+
+
+def test_versions_leave_one() -> None:
+    assert problem(tls__default__min_version="1.3", tls__default__max_version="1.2") == (
+        'tls.default.min-version: is "1.3", above max-version = "1.2"'
+    )
+
+
+def test_number_is_no_version() -> None:
+    assert problem(tls__default__min_version=1.2) == (
+        'tls.default.min-version: is the number 1.2, needs one of "1.2", "1.3"'
+    )
+
+
+def test_client_certificates_need_an_authority() -> None:
+    assert problem(tls__default__client_certificates="optional") == (
+        'tls.default.client-ca: is missing: client-certificates = "optional" verifies with it'
+    )
+
+
+def test_authority_may_wait_for_client_certificates() -> None:
+    assert profile(client_ca="/etc/ssl/clients.pem").client_certificates == "none"
+
+
+def test_ciphers_without_their_version_are_refused() -> None:
+    assert "which min-version" in problem(tls__default__ciphers="ECDHE+AESGCM", tls__default__min_version="1.3")
+    assert "which max-version" in problem(
+        tls__default__ciphersuites="TLS_AES_128_GCM_SHA256", tls__default__max_version="1.2"
+    )
+
+
+def test_ciphersuite_among_the_ciphers_is_noticed() -> None:
+    assert problem(tls__default__ciphers="TLS_AES_128_GCM_SHA256:ECDHE+AESGCM") == (
+        "tls.default.ciphers: has a TLS 1.3 name (TLS_AES_128_GCM_SHA256); those go into ciphersuites"
+    )
+
+
+def test_one_problem_does_not_hide_another() -> None:
+    assert len(problems(tls__default__min_version="1.1", tls__default__client_certificates="yes")) == 2
