@@ -7,12 +7,13 @@ The map, bottom up; imports run one way, from the later to the earlier:
 - ``profiles``: what each kind of backend bears in a PROXY header; pure.
 - ``mail``: what each mail protocol says around TLS; pure.
 - ``balance``: which server of a backend is tried next; pure.
+- ``profiles``: what each kind of mail server bears in a PROXY header; pure.
 - ``config``: TOML to frozen classes, every error with its key path.
 - ``tls``: certificates, OpenSSL contexts and the facts of one TLS connection.
 - ``transport``: sockets and TLS on the reactor: the hot path, listeners, deadlines, the relay.
 - ``session``: one client's life: PROXY header, handshake, pick, dial, header, relay, part; and its log line.
 - ``endpoints``: the same PROXY protocol as wrappers for any Twisted endpoint.
-- ``service``, ``tap``, ``demo``, ``commands``, ``cli``: how it is started.
+- ``service``, ``log``, ``tap``, ``demo``, ``commands``, ``cli``: how it is started.
 """
 
 __version__ = "0.1.0"

@@ -1,0 +1,59 @@
+"""The `mailproxy` command: finds the subcommand, imports only its module, and gives the exit status."""
+
+import os
+import sys
+from argparse import REMAINDER, ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Sequence
+from importlib import import_module
+
+from mailproxy import __version__
+
+COMMANDS = {
+    "run": "the service, in the foreground",
+    "check": "reads a configuration, certificates included, and reports every error at once",
+    "demo": "the proxy and embedded mail servers on loopback ports, to try it",
+    "header": "makes a PROXY protocol header, or explains one byte by byte",
+}
+"""Each names a module of `mailproxy.commands`."""
+
+FAILURE = 1
+"""Exit status of whatever went wrong; a usage error is 2, as argparse has it."""
+
+INTERRUPTED = 128 + 2
+"""Exit status after Ctrl-C, as shells have it for SIGINT."""
+
+
+def _parser() -> ArgumentParser:
+    width = max(map(len, COMMANDS))
+    parser = ArgumentParser(
+        prog="mailproxy",
+        description="A TLS front for mail servers that tells them, by PROXY protocol v2, who the client is.",
+        epilog="commands:\n" + "\n".join(f"  {name:{width}}  {summary}" for name, summary in COMMANDS.items()),
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"mailproxy {__version__}")
+    parser.add_argument("command", metavar="COMMAND", choices=COMMANDS, help="see below; COMMAND --help says more")
+    parser.add_argument("arguments", metavar="…", nargs=REMAINDER, help="what the command takes")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """
+    Run the subcommand that `argv` (default: this process's) names, and return the exit status.
+
+    0 is success, 1 a failure, 2 a usage error, 130 Ctrl-C.
+    """
+    chosen = _parser().parse_args(argv)
+    command = import_module(f"mailproxy.commands.{chosen.command}")
+    parser = ArgumentParser(prog=f"mailproxy {chosen.command}", description=command.__doc__)
+    command.configure(parser)
+    try:
+        status: int = command.run(parser.parse_args(chosen.arguments))
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Who reads our output has gone; the flush at exit would raise once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILURE
+    return status

@@ -1,0 +1,272 @@
+"""The demo's IMAP server: the one INBOX of the one account."""
+
+from collections.abc import Callable, Iterable, Iterator
+from email import message_from_bytes
+from email.message import Message as Mime
+from email.utils import format_datetime
+from io import BytesIO
+from typing import Any, NoReturn, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import connectionDone
+from twisted.mail import imap4
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from mailproxy.demo import account
+from mailproxy.demo.inbox import Inbox, Message
+from mailproxy.demo.search import Query, matcher
+
+FLAGS = (r"\Answered", r"\Deleted", r"\Draft", r"\Flagged", r"\Seen")
+INBOX = "INBOX"
+
+Scheduler = Callable[[Iterator[Deferred[object] | None]], Deferred[Any]]
+"""Runs the steps of a long answer, each after the Deferred that the one before may have given."""
+
+
+@implementer(imap4.IMessagePart)
+class Part:
+    """A MIME part, as the IMAP server asks for it."""
+
+    def __init__(self, mime: Mime) -> None:
+        """Show `mime`."""
+        self._mime = mime
+
+    def getHeaders(self, negate: bool, *names: str | bytes) -> dict[str, str]:
+        """Give the header fields called `names`, or all others; what is not ASCII as question marks."""
+        wanted = {(name if isinstance(name, str) else name.decode("ascii", "replace")).lower() for name in names}
+        return {
+            name.lower(): str(value).encode("ascii", "replace").decode()
+            for name, value in self._mime.items()
+            if (name.lower() in wanted) is not negate
+        }
+
+    def getBodyFile(self) -> BytesIO:
+        """Give what follows the header."""
+        return BytesIO(_body(self._mime.as_bytes()))
+
+    def getSize(self) -> int:
+        """Count the bytes of the part."""
+        return len(self._mime.as_bytes())
+
+    def isMultipart(self) -> bool:
+        """Tell whether there are parts inside."""
+        return self._mime.is_multipart()
+
+    def getSubPart(self, part: int) -> "Part":
+        """Give a part inside; `IndexError` past the last one."""
+        payload = self._mime.get_payload()
+        if isinstance(payload, list):
+            return Part(cast(Mime, payload[part]))
+        raise IndexError(part)
+
+
+def _body(content: bytes) -> bytes:
+    """What follows the first empty line, whichever line ends `content` has."""
+    _, _, body = content.partition(b"\r\n\r\n")
+    return body or content.partition(b"\n\n")[2]
+
+
+@implementer(imap4.IMessage, imap4.IMessageFile)
+class ImapMessage(Part):
+    """A message of the inbox, as the IMAP server asks for it."""
+
+    def __init__(self, message: Message) -> None:
+        """Show `message`."""
+        super().__init__(message_from_bytes(message.content))
+        self._message = message
+
+    def getUID(self) -> int:
+        """Give the number that stays."""
+        return self._message.uid
+
+    def getFlags(self) -> list[str]:
+        """Give what STORE made of the flags."""
+        return sorted(self._message.flags)
+
+    def getInternalDate(self) -> str:
+        """Tell when it was delivered."""
+        return format_datetime(self._message.received)
+
+    def getBodyFile(self) -> BytesIO:
+        """Give what follows the header."""
+        return BytesIO(_body(self._message.content))
+
+    def getSize(self) -> int:
+        """Count the bytes of the message."""
+        return len(self._message.content)
+
+    def open(self) -> BytesIO:
+        """Give the message as it was delivered."""
+        return BytesIO(self._message.content)
+
+
+@implementer(imap4.IMailbox, imap4.ISearchableMailbox)
+class Selected:
+    """
+    What one IMAP session sees of the inbox: the messages at SELECT and those that came since.
+
+    A list of its own, so that message numbers stay as the session knows them when another session deletes something.
+    """
+
+    def __init__(self, inbox: Inbox) -> None:
+        """Take the messages that `inbox` has now."""
+        self._inbox = inbox
+        self._messages = list(inbox.messages)
+        self._listeners: list[imap4.IMailboxListener] = []
+
+    def _numbered(self, messages: imap4.MessageSet, uid: bool) -> Iterator[tuple[int, Message]]:
+        """
+        Find the messages of a set that the client sent.
+
+        Looks through the mailbox and not through the set: `1:4294967295` has as many numbers as it says.
+        """
+        if not messages.last:
+            messages.last = self._messages[-1].uid if uid and self._messages else len(self._messages)
+        for number, message in enumerate(self._messages, 1):
+            if (message.uid if uid else number) in messages:
+                yield number, message
+
+    def getFlags(self) -> list[str]:
+        """Name the flags that STORE knows."""
+        return list(FLAGS)
+
+    def getHierarchicalDelimiter(self) -> str:
+        """Name what would separate folders."""
+        return "/"
+
+    def getUIDValidity(self) -> int:
+        """Give the inbox's."""
+        return self._inbox.uid_validity
+
+    def getUIDNext(self) -> int:
+        """Give what the next message will have."""
+        return self._inbox.next_uid
+
+    def getUID(self, message: int) -> int:
+        """Give the UID of the message with this number."""
+        return self._messages[message - 1].uid
+
+    def getMessageCount(self) -> int:
+        """Count the messages of this session."""
+        return len(self._messages)
+
+    def getRecentCount(self) -> int:
+        """Count none: the demo has no idea of recent."""
+        return 0
+
+    def getUnseenCount(self) -> int:
+        """Count what nobody marked as seen."""
+        return sum(r"\Seen" not in message.flags for message in self._messages)
+
+    def isWriteable(self) -> bool:
+        """Tell that flags can be stored, and messages expunged."""
+        return True
+
+    def destroy(self) -> None:
+        """Refuse: the inbox stays."""
+        raise imap4.ReadOnlyMailbox(INBOX)
+
+    def requestStatus(self, names: Iterable[str]) -> dict[str, int]:
+        """Answer STATUS."""
+        return cast(dict[str, int], imap4.statusRequestHelper(self, names))
+
+    def addListener(self, listener: imap4.IMailboxListener) -> None:
+        """Tell `listener` of new messages from now on."""
+        if not self._listeners:
+            self._inbox.watchers.append(self._arrived)
+        self._listeners.append(listener)
+
+    def removeListener(self, listener: imap4.IMailboxListener) -> None:
+        """Tell `listener` no more."""
+        self._listeners.remove(listener)
+        if not self._listeners:
+            self._inbox.watchers.remove(self._arrived)
+
+    def _arrived(self, message: Message) -> None:
+        self._messages.append(message)
+        for listener in self._listeners:
+            listener.newMessages(len(self._messages), None)
+
+    def addMessage(self, message: object, flags: object = (), date: object = None) -> NoReturn:
+        """Refuse: messages come by LMTP."""
+        raise imap4.ReadOnlyMailbox("messages come by LMTP")
+
+    def expunge(self) -> list[int]:
+        """Remove what is flagged `Deleted`, the last first, so that the numbers given are right one after the other."""
+        numbers = [number for number, message in enumerate(self._messages, 1) if r"\Deleted" in message.flags][::-1]
+        self._inbox.remove([self._messages.pop(number - 1) for number in numbers])
+        return numbers
+
+    def fetch(self, messages: imap4.MessageSet, uid: bool) -> list[tuple[int, ImapMessage]]:
+        """Find the messages of a set."""
+        return [(number, ImapMessage(message)) for number, message in self._numbered(messages, uid)]
+
+    def store(self, messages: imap4.MessageSet, flags: Iterable[str], mode: int, uid: bool) -> dict[int, list[str]]:
+        """Add (1), take away (-1) or replace (0) flags; flags that the demo does not know are left out."""
+        given = {known for known in FLAGS for flag in flags if known.lower() == flag.lower()}
+        stored = {}
+        for number, message in self._numbered(messages, uid):
+            kept = {1: message.flags | given, -1: message.flags - given, 0: given}
+            message.flags = set(kept[mode])
+            stored[number] = sorted(message.flags)
+        return stored
+
+    def search(self, query: Query, uid: bool) -> list[int]:
+        """Give the numbers of the messages that match; Twisted turns them into UIDs when the client asked for those."""
+        last_uid = self._messages[-1].uid if self._messages else 0
+        matches = matcher(query, len(self._messages), last_uid)
+        return [number for number, message in enumerate(self._messages, 1) if matches(number, message)]
+
+
+class ImapAccount(imap4.MemoryAccount):
+    """The demo's account: an INBOX, and no way to make other folders."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        """Show `inbox` as INBOX."""
+        super().__init__(account.USER)
+        self._inbox = inbox
+        self.mailboxes = {INBOX: Selected(inbox)}
+        self.subscriptions = [INBOX]
+
+    def select(self, name: str, readwrite: bool = True) -> Selected | None:
+        """Open INBOX as it is now."""
+        return Selected(self._inbox) if name.upper() == INBOX else None
+
+    def addMailbox(self, name: str, mbox: object = None) -> NoReturn:
+        """Refuse."""
+        raise imap4.MailboxException("the demo has one mailbox")
+
+    def subscribe(self, name: str) -> None:
+        """Refuse what does not exist."""
+        if name.upper() != INBOX:
+            raise imap4.MailboxException("the demo has one mailbox")
+        super().subscribe(name)
+
+
+class ImapServer(imap4.IMAP4Server):
+    """Twisted's IMAP server with the demo's account."""
+
+    IDENT = b"mailproxy demo IMAP"
+
+    def __init__(self, inbox: Inbox, scheduler: Scheduler | None = None) -> None:
+        """Serve `inbox`; `scheduler` runs its long answers, by default one step in each turn of the reactor."""
+        super().__init__(scheduler=scheduler)
+        self._inbox = inbox
+
+    def lookupCommand(self, cmd: bytes) -> tuple[Any, ...] | None:
+        """Leave out APPEND: the size of a message is bounded where messages come in, and that is LMTP."""
+        command: tuple[Any, ...] | None = super().lookupCommand(cmd)
+        return None if cmd.upper() == b"APPEND" else command
+
+    def authenticateLogin(self, user: bytes, password: bytes) -> tuple[type, ImapAccount, Callable[[], None]]:
+        """Open the inbox for the demo's account."""
+        account.check(user, password)
+        return imap4.IAccount, ImapAccount(self._inbox), lambda: None
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Stop watching the mailbox, which Twisted leaves to CLOSE."""
+        if self.mbox is not None:
+            self.mbox.removeListener(self)
+            self.mbox = None
+        super().connectionLost(reason)

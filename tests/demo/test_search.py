@@ -1,0 +1,20 @@
+"""SEARCH keys that are refused; those that find something are with the IMAP server."""
+
+import pytest
+from twisted.mail.imap4 import IllegalQueryError
+
+from mailproxy.demo.search import Query, matcher
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ([b"LARGER", b"3"], "LARGER is not a key"),
+        ([b"SUBJECT"], "SUBJECT lacks its argument"),
+        ([b"NOT"], "NOT lacks its argument"),
+        ([b"TO", [b"SEEN"]], "TO takes no list"),
+    ],
+)
+def test_key_is_refused(query: Query, message: str) -> None:
+    with pytest.raises(IllegalQueryError, match=message):
+        matcher(query, 1, 1)

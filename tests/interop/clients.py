@@ -1,0 +1,148 @@
+"""Mail clients that speak over a socket we have connected and secured ourselves, from an address we choose."""
+
+import base64
+import imaplib
+import poplib
+import smtplib
+import socket
+import ssl
+from ipaddress import ip_address
+
+from .certificates import SERVER_NAME
+
+TIMEOUT = 10.0  # seconds; no peer here needs one
+
+
+def connect(port: int, source: str = "127.0.0.1") -> socket.socket:
+    """A TCP connection to the loopback address of the source's family."""
+    host = "::1" if ip_address(source).version == 6 else "127.0.0.1"
+    return socket.create_connection((host, port), TIMEOUT, source_address=(source, 0))
+
+
+def secure(
+    connection: socket.socket,
+    context: ssl.SSLContext,
+    *,
+    server_name: str = SERVER_NAME,
+    session: ssl.SSLSession | None = None,
+) -> ssl.SSLSocket:
+    """TLS on a connection; closes it when the handshake fails."""
+    try:
+        return context.wrap_socket(connection, server_hostname=server_name, session=session)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def connect_tls(
+    port: int,
+    context: ssl.SSLContext,
+    source: str = "127.0.0.1",
+    *,
+    server_name: str = SERVER_NAME,
+    session: ssl.SSLSession | None = None,
+) -> ssl.SSLSocket:
+    """A TLS connection to a port on loopback."""
+    return secure(connect(port, source), context, server_name=server_name, session=session)
+
+
+def read_line(connection: socket.socket) -> bytes:
+    """One line, CRLF included, or what came before the end; never reads past the line."""
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        byte = connection.recv(1)
+        if not byte:
+            break
+        line += byte
+    return bytes(line)
+
+
+class Imap(imaplib.IMAP4):
+    """imaplib over a given connection."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._given = connection
+        super().__init__()
+
+    def _create_socket(self, timeout: float | None = None) -> socket.socket:
+        return self._given
+
+
+class Pop3(poplib.POP3):
+    """poplib over a given connection."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._given = connection
+        super().__init__("")
+
+    def _create_socket(self, timeout: float | None = None) -> socket.socket:
+        return self._given
+
+
+class Submission(smtplib.SMTP):
+    """smtplib over a given connection."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._given = connection
+        super().__init__("127.0.0.1", local_hostname="client.test")
+
+    def _get_socket(self, host: str, port: int, timeout: float | None) -> socket.socket:
+        return self._given
+
+
+class Lmtp(smtplib.LMTP):
+    """smtplib's LMTP over a given connection."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._given = connection
+        super().__init__("127.0.0.1", local_hostname="client.test")
+
+    def _get_socket(self, host: str, port: int, timeout: float | None) -> socket.socket:
+        return self._given
+
+
+class SieveRefused(Exception):
+    """The server answered NO or BYE."""
+
+
+class ManageSieve:
+    """The few commands of RFC 5804 that the tests use."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self.capabilities = self._response()
+
+    def authenticate(self, user: str, password: str) -> None:
+        """SASL PLAIN (section 2.1)."""
+        initial = base64.b64encode(f"\0{user}\0{password}".encode()).decode()
+        self._command(f'AUTHENTICATE "PLAIN" "{initial}"')
+
+    def put_script(self, name: str, script: bytes) -> None:
+        """Upload a script (section 2.6)."""
+        self._command(f'PUTSCRIPT "{name}" {{{len(script)}+}}', script)
+
+    def list_scripts(self) -> list[str]:
+        """The names of the uploaded scripts (section 2.7)."""
+        return [line.split('"')[1] for line in self._command("LISTSCRIPTS")]
+
+    def logout(self) -> None:
+        """Part (section 2.3)."""
+        self._command("LOGOUT")
+
+    def _command(self, line: str, literal: bytes | None = None) -> list[str]:
+        data = f"{line}\r\n".encode()
+        if literal is not None:
+            data += literal + b"\r\n"
+        self._connection.sendall(data)
+        return self._response()
+
+    def _response(self) -> list[str]:
+        lines: list[str] = []
+        while True:
+            line = read_line(self._connection).decode().rstrip("\r\n")
+            match line.split(" ")[0]:
+                case "OK":
+                    return lines
+                case "NO" | "BYE" | "":
+                    raise SieveRefused(line)
+            lines.append(line)

@@ -1,0 +1,160 @@
+"""The peers as fixtures; what a test starts ends with the test, what the whole run shares with the run."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from . import certificates, peers, ports
+from .certificates import Certificates
+from .dovecot import Dovecot
+from .front import Front, Table
+from .haproxy import HAProxy
+from .recorder import Behaviour, Recorder
+from .relay import Relay
+
+
+class StartFront(Protocol):
+    """Starts mailproxy with a configuration."""
+
+    def __call__(self, configuration: Table, **options: Any) -> Front: ...
+
+
+class StartRecorder(Protocol):
+    """Starts a recording backend that behaves as told."""
+
+    def __call__(self, behave: Behaviour, **options: Any) -> Recorder: ...
+
+
+StartHAProxy = Callable[[list[int], str], HAProxy]
+
+
+@contextmanager
+def short_folder() -> Iterator[Path]:
+    """A folder whose path leaves room for the names of UNIX sockets (108 bytes at most); pytest's are too long."""
+    folder = Path(tempfile.mkdtemp(prefix="mp"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _reserved_ports() -> Iterator[None]:
+    yield
+    ports.release_all()
+
+
+@pytest.fixture(scope="session")
+def pki() -> Iterator[Certificates]:
+    with short_folder() as folder:
+        yield certificates.make(folder)
+
+
+@pytest.fixture(scope="session")
+def relay() -> Iterator[Relay]:
+    with closing(Relay()) as relay:
+        yield relay
+
+
+def _dovecot(profile: str, relay: Relay) -> Iterator[Dovecot]:
+    peers.need(*peers.DOVECOT)
+    with short_folder() as folder, closing(Dovecot(folder, profile, relay.port)) as dovecot:
+        yield dovecot
+
+
+@pytest.fixture(scope="session")
+def dovecot(relay: Relay) -> Iterator[Dovecot]:
+    """Dovecot that takes passwords over what the PROXY header calls TLS."""
+    yield from _dovecot("passwords", relay)
+
+
+@pytest.fixture(scope="session")
+def certificate_dovecot(relay: Relay) -> Iterator[Dovecot]:
+    """Dovecot that takes the common name of the client's certificate for the user name."""
+    yield from _dovecot("certificates", relay)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with short_folder() as folder:
+        yield folder
+
+
+@contextmanager
+def starting_fronts() -> Iterator[StartFront]:
+    """Starts mailproxy processes, each in a folder of its own, and ends them."""
+    with ExitStack() as stack:
+
+        def start(configuration: Table, **options: Any) -> Front:
+            folder = stack.enter_context(short_folder())
+            return stack.enter_context(Front(folder, configuration, **options))
+
+        yield start
+
+
+@pytest.fixture
+def front() -> Iterator[StartFront]:
+    with starting_fronts() as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def module_front() -> Iterator[StartFront]:
+    """As `front`, for fronts that all tests of a module share."""
+    with starting_fronts() as start:
+        yield start
+
+
+@contextmanager
+def starting_recorders() -> Iterator[StartRecorder]:
+    """Starts recording backends and ends them."""
+    with ExitStack() as stack:
+
+        def start(behave: Behaviour, **options: Any) -> Recorder:
+            return stack.enter_context(closing(Recorder(behave, **options)))
+
+        yield start
+
+
+@pytest.fixture
+def recorder() -> Iterator[StartRecorder]:
+    with starting_recorders() as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def module_recorder() -> Iterator[StartRecorder]:
+    """As `recorder`, for backends that all tests of a module share."""
+    with starting_recorders() as start:
+        yield start
+
+
+@contextmanager
+def starting_haproxies() -> Iterator[StartHAProxy]:
+    """Starts HAProxy processes and ends them."""
+    peers.need("haproxy")
+    with ExitStack() as stack:
+
+        def start(ports: list[int], sections: str) -> HAProxy:
+            folder = stack.enter_context(short_folder())
+            return stack.enter_context(closing(HAProxy(folder, ports, sections)))
+
+        yield start
+
+
+@pytest.fixture
+def haproxy() -> Iterator[StartHAProxy]:
+    with starting_haproxies() as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def module_haproxy() -> Iterator[StartHAProxy]:
+    """As `haproxy`, for those that all tests of a module share."""
+    with starting_haproxies() as start:
+        yield start

@@ -1,0 +1,45 @@
+"""The programs these tests need and the Debian packages that bring them."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+PACKAGES: dict[str, str] = {
+    "/usr/lib/dovecot/imap": "dovecot-imapd",
+    "/usr/lib/dovecot/pop3": "dovecot-pop3d",
+    "/usr/lib/dovecot/lmtp": "dovecot-lmtpd",
+    "/usr/lib/dovecot/submission": "dovecot-submissiond",
+    "/usr/lib/dovecot/managesieve": "dovecot-managesieved",
+    "haproxy": "haproxy",
+    "curl": "curl",
+    "openssl": "openssl",
+}
+DOVECOT = tuple(program for program in PACKAGES if program.startswith("/usr/lib/dovecot/"))
+
+# Debian keeps servers in /usr/sbin, which is not on an ordinary user's PATH.
+SEARCH_PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/bin"))
+
+
+def find(program: str) -> str | None:
+    """The full path of an installed program, or None."""
+    return shutil.which(program, path=SEARCH_PATH)
+
+
+def need(*programs: str) -> None:
+    """Skip the test when a program is missing; with CI=true fail it."""
+    missing = sorted({PACKAGES[program] for program in programs if find(program) is None})
+    if not missing:
+        return
+    message = f"needs the Debian packages: {' '.join(missing)}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message, pytrace=False)
+    pytest.skip(message)
+
+
+def path(program: str) -> Path:
+    """The full path of a program that `need` has found."""
+    found = find(program)
+    assert found is not None, f"{program} is not installed"
+    return Path(found)

@@ -1,0 +1,73 @@
+"""Loopback ports that stay ours for the whole test run."""
+
+import errno
+import socket
+from functools import cache
+from pathlib import Path
+
+LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
+_LISTEN = "0A"  # the state column of /proc/net/tcp
+
+_reserved: list[socket.socket] = []
+
+
+@cache
+def has_ipv6() -> bool:
+    """Whether ::1 can be bound on this machine."""
+    try:
+        _bound(socket.AF_INET6, 0).close()
+    except OSError:
+        return False
+    return True
+
+
+def free_port() -> int:
+    """
+    A TCP port that nobody listens on, on 127.0.0.1 and ::1.
+
+    The sockets that hold it stay bound without listening: Linux then hands the port to nobody else, yet lets a
+    server with SO_REUSEADDR (which they all set) listen on it. Connecting to it meanwhile is refused.
+    """
+    while True:
+        first = _bound(socket.AF_INET, 0)
+        port: int = first.getsockname()[1]
+        _reserved.append(first)
+        if not has_ipv6():
+            return port
+        try:
+            _reserved.append(_bound(socket.AF_INET6, port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+        else:
+            return port
+
+
+def release_all() -> None:
+    """Give every reserved port back."""
+    while _reserved:
+        _reserved.pop().close()
+
+
+def is_listening(port: int) -> bool:
+    """Whether somebody listens on a port; looked up without connecting to it: a probe would count as a client."""
+    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
+        if table.exists():
+            for line in table.read_text().splitlines()[1:]:
+                _, local, _, state, *_ = line.split()
+                if state == _LISTEN and int(local.rpartition(":")[2], 16) == port:
+                    return True
+    return False
+
+
+def _bound(family: socket.AddressFamily, port: int) -> socket.socket:
+    reserving = socket.socket(family, socket.SOCK_STREAM)
+    reserving.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6:
+        reserving.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    try:
+        reserving.bind((LOOPBACK[family], port))
+    except OSError:
+        reserving.close()
+        raise
+    return reserving

@@ -1,0 +1,124 @@
+"""A program run in the foreground, with what it printed, ended by its process id."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from .ports import is_listening
+from .waiting import until
+
+_STOP_SECONDS = 15.0
+
+
+class Process:
+    """One child process; leaving the `with` block ends it."""
+
+    def __init__(
+        self,
+        arguments: Sequence[str | Path],
+        folder: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+        descriptors: int | None = None,
+    ) -> None:
+        """Start it, its output in files of the folder; `descriptors` limits how many files it may have open."""
+        name = Path(arguments[0]).name
+        self._stdout = folder / f"{name}.out"
+        self._stderr = folder / f"{name}.err"
+        limit = [] if descriptors is None else ["prlimit", f"--nofile={descriptors}:{descriptors}"]
+        with self._stdout.open("wb") as stdout, self._stderr.open("wb") as stderr:
+            self._child = subprocess.Popen(
+                [*limit, *map(str, arguments)],
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                cwd=folder,
+                env={**os.environ, **(environment or {})},
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    @property
+    def stdout(self) -> str:
+        return self._stdout.read_text(errors="replace")
+
+    @property
+    def stderr(self) -> str:
+        return self._stderr.read_text(errors="replace")
+
+    @property
+    def is_alive(self) -> bool:
+        return self._child.poll() is None
+
+    def until_listening(self, ports: Iterable[int]) -> None:
+        """Wait until it listens on these ports; when it ends instead or takes too long, stop it and say why."""
+        try:
+            for port in ports:
+                until(partial(self._listens_or_ended, port), f"a listener on port {port}", 10.0)
+            assert self.is_alive, f"it ended with status {self._child.returncode}"
+        except AssertionError as error:
+            self.stop()
+            raise AssertionError(f"{error}\n{self.stdout}{self.stderr}") from None
+
+    def wait(self, seconds: float = _STOP_SECONDS) -> int:
+        """Its exit status, once it has ended by itself."""
+        return self._child.wait(seconds)
+
+    def terminate(self) -> None:
+        """Send SIGTERM and return at once."""
+        if self.is_alive:
+            self._child.send_signal(signal.SIGTERM)
+
+    def stop(self) -> int:
+        """Terminate it, kill it if that does not help, and return the exit status."""
+        self.terminate()
+        try:
+            return self.wait()
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            return self.wait()
+
+    def memory(self) -> int:
+        """Resident memory in bytes."""
+        return self._status_kib("VmRSS") * 1024
+
+    def cpu_seconds(self) -> float:
+        """User and system time used so far."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def user_ids(self) -> set[int]:
+        """Real, effective, saved and file system user id."""
+        return set(map(int, self._status("Uid").split()))
+
+    def group_ids(self) -> set[int]:
+        """Real, effective, saved and file system group id."""
+        return set(map(int, self._status("Gid").split()))
+
+    def _listens_or_ended(self, port: int) -> bool:
+        return is_listening(port) or not self.is_alive
+
+    def _status_kib(self, name: str) -> int:
+        return int(self._status(name).split()[0])
+
+    def _status(self, name: str) -> str:
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            key, _, value = line.partition(":")
+            if key == name:
+                return value.strip()
+        raise LookupError(name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()

@@ -1,0 +1,122 @@
+"""A backend that records each PROXY header to the byte and then behaves well or badly, as told."""
+
+import queue
+import socket
+import threading
+from collections.abc import Callable
+
+from . import headers
+from .server import ThreadedServer, reset, until_end
+
+GREETING = b"* OK recorder ready\r\n"
+
+
+class Recorded:
+    """One connection to the backend: what came first, and what came after it."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.socket = connection
+        self.peer = connection.getpeername()
+        self.header = b""
+        self.header_came_alone = False
+        self.received = bytearray()
+        self.ended = threading.Event()
+
+    def read_header(self) -> None:
+        """Read one PROXY header, noticing whether the first segment held all of it and nothing else."""
+        self.header = self.socket.recv(65536)
+        size = headers.length(self.header)
+        self.header_came_alone = size == len(self.header)
+        while size is None or len(self.header) < size:
+            more = self.socket.recv(65536)
+            if not more:
+                return
+            self.header += more
+            size = headers.length(self.header)
+        self.received += self.header[size:]
+        self.header = self.header[:size]
+
+
+Behaviour = Callable[[Recorded], None]
+
+
+class Recorder:
+    """The backend; a context manager around its server."""
+
+    def __init__(self, behave: Behaviour, *, header: bool = True, port: int | None = None) -> None:
+        """Every connection is given to `behave`, after its PROXY header was read unless `header` is False."""
+        self._behave = behave
+        self._header = header
+        self._arrived: queue.Queue[Recorded] = queue.Queue()
+        self.connections: list[Recorded] = []
+        self._server = ThreadedServer(self._serve, port=port)
+        self.port = self._server.port
+
+    def next(self, seconds: float = 5.0) -> Recorded:
+        """The next connection, once its header is there; queue.Empty if none comes in time."""
+        return self._arrived.get(timeout=seconds)
+
+    def close(self) -> None:
+        """End the server and all connections."""
+        self._server.close()
+
+    def _serve(self, connection: socket.socket) -> None:
+        recorded = Recorded(connection)
+        self.connections.append(recorded)
+        try:
+            if self._header:
+                recorded.read_header()
+            self._arrived.put(recorded)
+            self._behave(recorded)
+        finally:
+            recorded.ended.set()
+
+
+def echo(greeting: bytes = GREETING) -> Behaviour:
+    """Greet, then send back whatever comes."""
+
+    def behave(recorded: Recorded) -> None:
+        recorded.socket.sendall(greeting)
+        while data := recorded.socket.recv(65536):
+            recorded.received += data
+            recorded.socket.sendall(data)
+
+    return behave
+
+
+def greet_when(allowed: threading.Event, greeting: bytes = GREETING) -> Behaviour:
+    """Greet, and echo, only once the event is set."""
+
+    def behave(recorded: Recorded) -> None:
+        assert allowed.wait(20)
+        echo(greeting)(recorded)
+
+    return behave
+
+
+def close_at_once(recorded: Recorded) -> None:
+    """Say nothing and close."""
+
+
+def reset_at_once(recorded: Recorded) -> None:
+    """Say nothing and reset the connection."""
+    reset(recorded.socket)
+
+
+def stall(recorded: Recorded) -> None:
+    """Never say anything; take what comes until the other side ends."""
+    recorded.received += until_end(recorded.socket)
+
+
+def greet_and_reset(recorded: Recorded) -> None:
+    """Greet, wait for the client's first bytes, reset."""
+    recorded.socket.sendall(GREETING)
+    recorded.received += recorded.socket.recv(65536)
+    reset(recorded.socket)
+
+
+def greet_and_half_close(recorded: Recorded) -> None:
+    """Greet, end our direction, and go on taking what the client sends."""
+    recorded.socket.sendall(GREETING)
+    recorded.socket.shutdown(socket.SHUT_WR)
+    recorded.received += until_end(recorded.socket)

@@ -1,0 +1,129 @@
+"""HAProxy before mailproxy and behind it: the client's address must get through the whole chain."""
+
+import pytest
+
+from . import headers
+from .certificates import SERVER_NAME, Certificates
+from .clients import connect, connect_tls, read_line
+from .conftest import StartFront, StartHAProxy, StartRecorder
+from .front import single
+from .haproxy import listen, tls_bind
+from .ports import free_port
+from .recorder import GREETING, Recorder, echo
+
+CLIENT = "127.0.0.9"
+FROM_HAPROXY = ["127.0.0.0/8"]
+
+
+@pytest.fixture
+def backend(recorder: StartRecorder) -> Recorder:
+    return recorder(echo())
+
+
+@pytest.mark.parametrize("send_proxy", ["send-proxy", "send-proxy-v2", "send-proxy-v2 proxy-v2-options crc32c"])
+def test_haproxy_before_us_passes_tls_through_and_the_header_comes_before_it(
+    haproxy: StartHAProxy, front: StartFront, backend: Recorder, pki: Certificates, send_proxy: str
+) -> None:
+    configuration, port = single(pki.server_ec, backend.port, accept_proxy=FROM_HAPROXY)
+    front(configuration)
+    outer = free_port()
+    haproxy([outer], listen(outer, port, server=send_proxy))
+    with connect_tls(outer, pki.client(), CLIENT) as connection:
+        assert read_line(connection) == GREETING
+        header = headers.parse(backend.next().header)
+        assert (header.source, header.destination) == (connection.getsockname(), ("127.0.0.1", outer))
+    assert header.ssl is not None
+    assert header.ssl.client == 1
+
+
+def test_haproxy_before_us_ends_tls_and_starts_another_after_its_header(
+    haproxy: StartHAProxy, front: StartFront, backend: Recorder, pki: Certificates
+) -> None:
+    configuration, port = single(pki.server_ec, backend.port, accept_proxy=FROM_HAPROXY)
+    front(configuration)
+    outer = free_port()
+    server = f"send-proxy-v2-ssl-cn ssl ca-file {pki.authority} verifyhost {SERVER_NAME}"
+    haproxy([outer], listen(outer, port, bind=tls_bind(pki.server_rsa, pki.authority), server=server))
+    with connect_tls(outer, pki.client(pki.alice), CLIENT) as connection:
+        assert read_line(connection) == GREETING
+        header = headers.parse(backend.next().header)
+        assert (header.source, header.destination) == (connection.getsockname(), ("127.0.0.1", outer))
+    # What we say of TLS is what we saw of it: HAProxy's own connection, which has no client certificate.
+    assert header.ssl is not None
+    assert header.ssl.client == 1
+    assert header.ssl.get(headers.SSL_CN) is None
+
+
+def test_haproxy_before_us_ends_tls_and_its_tlvs_are_passed_on(
+    haproxy: StartHAProxy, front: StartFront, backend: Recorder, pki: Certificates
+) -> None:
+    configuration, port = single(
+        pki.server_ec,
+        backend.port,
+        tls="none",
+        accept_proxy=FROM_HAPROXY,
+        backend_send_proxy="v2",
+        backend_proxy_v2_pass_tlvs=["authority", "unique-id"],
+    )
+    front(configuration)
+    outer = free_port()
+    server = "send-proxy-v2-ssl-cn proxy-v2-options authority,unique-id"
+    section = listen(outer, port, bind=tls_bind(pki.server_rsa, pki.authority), server=server)
+    haproxy([outer], section + "    unique-id-format id-%ci-%cp\n")
+    with connect_tls(outer, pki.client(pki.alice), CLIENT) as connection:
+        assert read_line(connection) == GREETING
+        header = headers.parse(backend.next().header)
+        client = connection.getsockname()
+        assert (header.source, header.destination) == (client, ("127.0.0.1", outer))
+    assert sorted(header.tlvs) == [
+        (headers.AUTHORITY, SERVER_NAME.encode()),
+        (headers.UNIQUE_ID, f"id-{client[0]}-{client[1]}".encode()),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("send_proxy", "options"),
+    [
+        ("v1", []),
+        ("v2", []),
+        ("v2-ssl", ["crc32c"]),
+        ("v2-ssl-cn", ["ssl-cipher", "cert-sig", "cert-key", "authority", "crc32c", "unique-id", "group"]),
+    ],
+)
+def test_haproxy_behind_us_takes_our_header(
+    haproxy: StartHAProxy, front: StartFront, backend: Recorder, pki: Certificates, send_proxy: str, options: list[str]
+) -> None:
+    inner = free_port()
+    haproxy([inner], listen(inner, backend.port, bind="accept-proxy", server="send-proxy-v2"))
+    configuration, port = single(pki.server_ec, inner, backend_send_proxy=send_proxy, backend_proxy_v2_options=options)
+    front(configuration)
+    with connect_tls(port, pki.client(), CLIENT) as connection:
+        assert read_line(connection) == GREETING
+        header = headers.parse(backend.next().header)
+        assert (header.source, header.destination) == (connection.getsockname(), ("127.0.0.1", port))
+
+
+def test_haproxy_behind_us_relays_the_authority_we_sent(
+    haproxy: StartHAProxy, front: StartFront, backend: Recorder, pki: Certificates
+) -> None:
+    inner = free_port()
+    server = "send-proxy-v2 proxy-v2-options authority"
+    haproxy([inner], listen(inner, backend.port, bind="accept-proxy", server=server))
+    configuration, port = single(pki.server_ec, inner, backend_proxy_v2_options=["authority"])
+    front(configuration)
+    with connect_tls(port, pki.client()) as connection:
+        assert read_line(connection) == GREETING
+    assert headers.parse(backend.next().header).get(headers.AUTHORITY) == SERVER_NAME.encode()
+
+
+def test_a_chain_of_haproxy_us_and_haproxy_shows_the_client_to_the_last(
+    haproxy: StartHAProxy, front: StartFront, backend: Recorder, pki: Certificates
+) -> None:
+    inner, outer = free_port(), free_port()
+    haproxy([inner], listen(inner, backend.port, bind="accept-proxy", server="send-proxy-v2"))
+    configuration, port = single(pki.server_ec, inner, tls="none", accept_proxy=FROM_HAPROXY)
+    front(configuration)
+    haproxy([outer], listen(outer, port, server="send-proxy"))
+    with connect(outer, CLIENT) as connection:
+        assert read_line(connection) == GREETING
+        assert headers.parse(backend.next().header).source == connection.getsockname()

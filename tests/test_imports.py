@@ -1,0 +1,135 @@
+"""Imports run one way: the layers of the package, read from its source."""
+
+import ast
+from collections.abc import Callable, Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import mailproxy
+
+ROOT = Path(mailproxy.__file__).parent
+
+LAYERS = (
+    {"proxyprotocol"},
+    {"mail", "balance", "profiles"},
+    {"config"},
+    {"tls"},
+    {"transport"},
+    {"session"},
+    {"endpoints"},
+    {"service", "log"},
+    {"tap", "demo"},
+    {"commands"},
+    {"cli"},
+    {"__main__"},
+)
+"""Bottom up. A module imports from its own part of the package and from those below, never from above or beside."""
+
+RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
+
+SOCKETS = {"socket", "ssl", "select", "selectors", "asyncio", "OpenSSL"}
+
+FORBIDDEN = {
+    "proxyprotocol": SOCKETS | {"twisted", "cryptography", "time"},
+    "mail": SOCKETS | {"twisted", "cryptography", "time"},
+    "balance": SOCKETS | {"twisted", "cryptography", "time"},
+    "profiles": SOCKETS | {"twisted", "cryptography", "time"},
+    "config": SOCKETS | {"twisted"},
+    "tls": {"twisted"},
+}
+"""What the pure parts do without: the reactor, sockets and, below the configuration, the clock."""
+
+
+def name_of(path: Path) -> str:
+    """The dotted name of the module in `path`."""
+    return ".".join(path.relative_to(ROOT.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {name_of(path): path for path in sorted(ROOT.rglob("*.py"))}
+
+
+def is_for_types(node: ast.AST) -> bool:
+    """Whether this is `if TYPE_CHECKING:`."""
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """All that is executed."""
+    for node in ast.iter_child_nodes(tree):
+        if not is_for_types(node):
+            yield node
+            yield from nodes(node)
+
+
+def imports(walk: Callable[[ast.AST], Iterator[ast.AST]], path: Path) -> Iterator[str]:
+    """Every module that `path` imports, at its top or inside a function."""
+    for node in walk(ast.parse(path.read_bytes())):
+        match node:
+            case ast.Import(names=names):
+                yield from (alias.name for alias in names)
+            case ast.ImportFrom(module=str(module), names=names, level=0):
+                for alias in names:
+                    name = f"{module}.{alias.name}"
+                    yield name if name in MODULES else module
+            case ast.ImportFrom():
+                pytest.fail(f"{path}, line {node.lineno}: relative import")
+
+
+IMPORTS = {name: set(imports(ast.walk, path)) for name, path in MODULES.items()}
+EXECUTED_IMPORTS = {name: set(imports(nodes, path)) for name, path in MODULES.items()}
+"""Without those for types: within its part, a module may name the type of who uses it."""
+
+
+def part(name: str) -> str:
+    """`mailproxy.tls.facts` -> `tls`; the package itself is ``."""
+    return name.partition(".")[2].partition(".")[0]
+
+
+def within(name: str) -> bool:
+    """Whether `name` is ours."""
+    return name.partition(".")[0] == "mailproxy"
+
+
+def test_every_part_has_a_layer() -> None:
+    assert {part(name) for name in MODULES} - {""} <= set(RANK)
+
+
+def test_the_map_names_every_part() -> None:
+    assert mailproxy.__doc__ is not None
+    assert [
+        name for name in {part(name) for name in MODULES} - {"", "__main__"} if f"``{name}``" not in mailproxy.__doc__
+    ] == []
+
+
+def test_imports_run_downwards() -> None:
+    upwards = [
+        f"{name} imports {other}"
+        for name, others in IMPORTS.items()
+        for other in others
+        if within(other) and part(other) not in ("", part(name)) and RANK[part(other)] >= RANK[part(name)]
+    ]
+    assert upwards == []
+
+
+def test_imports_have_no_cycle() -> None:
+    try:
+        TopologicalSorter({name: others & set(MODULES) for name, others in EXECUTED_IMPORTS.items()}).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+@pytest.mark.parametrize("pure", FORBIDDEN)
+def test_pure_parts_touch_no_socket_and_no_reactor(pure: str) -> None:
+    touched = [
+        f"{name} imports {other}"
+        for name, others in IMPORTS.items()
+        for other in others
+        if part(name) == pure and other.partition(".")[0] in FORBIDDEN[pure]
+    ]
+    assert touched == []
+
+
+def test_package_itself_imports_nothing() -> None:
+    assert IMPORTS["mailproxy"] == set()
