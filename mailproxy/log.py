@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import IO, Any
 
 from twisted.internet.interfaces import IReactorTime
@@ -36,8 +37,13 @@ def _is_plain(value: object) -> bool:
 
 
 def _time(event: LogEvent) -> str:
-    time = datetime.fromtimestamp(event["log_time"], UTC)
-    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    seconds, rest = divmod(event["log_time"], 1)
+    return f"{_second(seconds)}.{int(rest * 1000):03d}Z"
+
+
+@lru_cache(maxsize=2)
+def _second(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _words(event: LogEvent) -> str:

@@ -30,7 +30,9 @@ class Arrival:
 
     __slots__ = ("_decoder", "_may_lack_header", "_owner", "_socket", "_timeout")
 
-    def __init__(self, owner: Announced, sock: socket.SocketType, policy: AcceptPolicy, expectation: Expectation) -> None:
+    def __init__(
+        self, owner: Announced, sock: socket.SocketType, policy: AcceptPolicy, expectation: Expectation
+    ) -> None:
         self._owner = owner
         self._socket = sock
         self._decoder = Decoder(policy.strictness)

@@ -11,10 +11,10 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from collections.abc import Callable
 from typing import Protocol
 
 from mailproxy.session.backend import Backend, Server
-from mailproxy.transport.deadlines import Deadlines
 from mailproxy.transport.plain import PlainStream
 from mailproxy.transport.poller import READ, WRITE, Poller
 from mailproxy.transport.stream import VIEW, Owner
@@ -26,7 +26,10 @@ _NO_MORE_SOCKETS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.E
 
 
 class Dialler(Owner, Protocol):
-    """Whom a dial tells how it went."""
+    """For whom a dial is made: it keeps the dial's deadline, and hears how it went."""
+
+    def wait(self, seconds: float, late: Callable[[], None]) -> None:
+        """Call this in so many seconds, unless there is something else to wait for by then."""
 
     def dialled(self, stream: PlainStream, greeting: int) -> None:
         """Take the server's stream; so many bytes of its greeting are in the shared buffer."""
@@ -40,7 +43,6 @@ class Dial:
 
     __slots__ = (
         "_backend",
-        "_deadlines",
         "_header",
         "_letter",
         "_owner",
@@ -50,33 +52,19 @@ class Dial:
         "_speaks_first",
         "_stage",
         "_tried",
-        "bucket",
-        "deadline",
     )
 
-    def __init__(
-        self,
-        owner: Dialler,
-        backend: Backend,
-        header: bytes,
-        *,
-        speaks_first: bool,
-        poller: Poller,
-        deadlines: Deadlines,
-    ) -> None:
+    def __init__(self, owner: Dialler, backend: Backend, header: bytes, poller: Poller, *, speaks_first: bool) -> None:
         self._owner = owner
         self._backend = backend
         self._header = header
         self._speaks_first = speaks_first
         self._poller = poller
-        self._deadlines = deadlines
         self._tried: list[Server] = []
         self._socket: socket.SocketType | None = None
         self._stage = ""
         self._letter = "S"
         self._reason = "no server"
-        self.deadline = 0.0
-        self.bucket = 0
 
     @property
     def server(self) -> Server | None:
@@ -96,7 +84,7 @@ class Dial:
             return
         if server is self.server and self._stage != "turnaround":
             self._stage = "turnaround"
-            self._deadlines.set(self, min(TURNAROUND_SECONDS, self._backend.connect_seconds))
+            self._owner.wait(min(TURNAROUND_SECONDS, self._backend.connect_seconds), self.begin)
             return
         self._tried.append(server)
         self._stage = "connection"
@@ -107,17 +95,19 @@ class Dial:
 
     def cancel(self) -> None:
         """Give up."""
-        self._deadlines.clear(self)
         self._drop()
 
     def _connect(self, server: Server) -> None:
         sock = self._socket = socket.SocketType(server.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         if server.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._header:
+                # The header follows at once and carries the handshake's last ACK: one packet less.
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
         code = sock.connect_ex(server.address)
         if code not in (0, errno.EINPROGRESS):
             raise OSError(code, os.strerror(code))
-        self._deadlines.set(self, self._backend.connect_seconds)
+        self._owner.wait(self._backend.connect_seconds, self._give_up)
         # A connection on the same machine is there already, though the kernel says that it is in progress.
         if (code == 0 or self._header) and self._write_header(sock):
             self._poller.add(sock.fileno(), self._on_greeting, READ)
@@ -174,18 +164,13 @@ class Dial:
             self._failed(ConnectionError("closed without a greeting"))
 
     def _done(self, sock: socket.SocketType, count: int) -> None:
-        self._deadlines.clear(self)
         self._socket = None
         stream = PlainStream(sock, self._poller, self._owner)
         stream.events = READ
         stream.received = count
         self._owner.dialled(stream, count)
 
-    def expired(self) -> None:
-        """Give up this attempt, or go on after the pause before it."""
-        if self._stage == "turnaround":
-            self.begin()
-            return
+    def _give_up(self) -> None:
         self._letter = "s"
         self._next(f"no {self._stage} within {self._backend.connect_seconds:g} s")
 
@@ -199,7 +184,6 @@ class Dial:
 
     def _next(self, reason: str) -> None:
         self._reason = reason
-        self._deadlines.clear(self)
         self._drop()
         self.begin()
 

@@ -55,6 +55,8 @@ class Frontend:
         self.poller = poller
         self.deadlines = deadlines
         self.timeout = settings.timeout
+        self.silence = min(settings.timeout.client, settings.timeout.server)
+        """How many seconds of silence a session bears at least."""
         self.refusal = refusal(settings.protocol)
         self.server_speaks_first = server_speaks_first(settings.protocol)
         self.accept = _accept_policy(settings)
@@ -94,7 +96,7 @@ class Frontend:
 
     def accepted(self, sock: socket.SocketType, peer: Any, listener: Listener) -> None:
         """Begin a session for a client."""
-        session = Session(self, sock, peer, self._identify(), is_unix=listener.is_unix)
+        session = Session(self, sock, peer, self._identify(), listener)
         self.counters.connections += 1
         self.sessions.add(session)
         self.capacity.join()

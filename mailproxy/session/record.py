@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 _log = Logger(namespace="mailproxy.session")
 
-# What may stand in a line without quotes; the rest (a server name can have anything in it) becomes a JSON string.
+# Values in other people's words: unless they can stand in a line without quotes, they become JSON strings.
+_FOREIGN = frozenset({"sni", "alpn", "cn", "left_out", "reason"})
 _BARE = re.compile(r"[!#-\[\]-~]+").fullmatch
 
 
@@ -87,7 +88,7 @@ def as_line(fields: dict[str, str | int]) -> str:
     """Return fields as ``key=value``, with quotes where a value needs them."""
     return " ".join(
         [
-            f"{key}={value if isinstance(value, int) or _BARE(value) else json.dumps(value)}"
+            f"{key}={json.dumps(value) if key in _FOREIGN and not _BARE(str(value)) else value}"
             for key, value in fields.items()
         ]
     )

@@ -27,6 +27,7 @@ from mailproxy.session.dial import Dial
 from mailproxy.session.header import PackedAddress
 from mailproxy.tls.facts import TlsFacts
 from mailproxy.tls.openssl import WANT_WRITE
+from mailproxy.transport.listener import Listener
 from mailproxy.transport.plain import PlainStream
 from mailproxy.transport.poller import BYTES, READ, WRITE
 from mailproxy.transport.secure import HandshakeError, SecureStream
@@ -53,6 +54,7 @@ class Session:
         "_dial",
         "_frontend",
         "_late",
+        "_listener",
         "bucket",
         "client",
         "deadline",
@@ -62,7 +64,6 @@ class Session:
         "greeted",
         "header",
         "is_over",
-        "is_unix",
         "left_out",
         "letters",
         "number",
@@ -76,12 +77,12 @@ class Session:
         "stream",
     )
 
-    def __init__(self, frontend: Frontend, sock: socket.SocketType, peer: Any, number: int, *, is_unix: bool) -> None:
+    def __init__(self, frontend: Frontend, sock: socket.SocketType, peer: Any, number: int, listener: Listener) -> None:
         self._frontend = frontend
         self.number = number
         self.peer = peer
         """The client's end of the connection as ``accept`` returned it."""
-        self.is_unix = is_unix
+        self._listener = listener
         self.source: Address | PackedAddress | None = None
         self.destination: Address | PackedAddress | None = None
         self.header: Header | None = None
@@ -110,7 +111,8 @@ class Session:
         """The session's name in the log and, if wanted, in the header (UNIQUE_ID); unique on this machine."""
         return f"{_PROCESS}-{self.number:x}"
 
-    def _wait(self, seconds: float, late: Callable[[], None]) -> None:
+    def wait(self, seconds: float, late: Callable[[], None]) -> None:
+        """Let this be called in so many seconds, unless there is something else to wait for by then."""
         self._late = late
         self._frontend.deadlines.set(self, seconds)
 
@@ -134,7 +136,7 @@ class Session:
             frontend.poller.add(client.fd, self._on_hello, READ)
             self._begin()
             return
-        host = None if self.is_unix else ip_address(self.peer[0])
+        host = None if self._listener.is_unix else ip_address(self.peer[0])
         expectation = accept.expectation(host)
         if expectation is Expectation.DIRECT:
             frontend.poller.add(client.fd, self._on_first_bytes, READ)
@@ -145,7 +147,7 @@ class Session:
         else:
             arrival = Arrival(self, client.socket, accept, expectation)
             frontend.poller.add(client.fd, arrival.on_event, READ)
-            self._wait(accept.timeout, arrival.expired)
+            self.wait(accept.timeout, arrival.expired)
 
     def announced(self, header: Header | None) -> None:
         """Take a header, or go on without where that is allowed."""
@@ -181,12 +183,12 @@ class Session:
 
     def _begin(self) -> None:
         frontend = self._frontend
-        if self.source is None and not self.is_unix:
-            self.source, self.destination = ends_of(self.client.socket, self.peer)
+        if self.source is None and not self._listener.is_unix:
+            self.source, self.destination = ends_of(self.client.socket, self.peer, self._listener.local)
         if frontend.tls is None:
             self._begin_dial()
         else:
-            self._wait(frontend.timeout.handshake, self._no_handshake)
+            self.wait(frontend.timeout.handshake, self._no_handshake)
 
     def _on_hello(self, events: int) -> None:
         """Begin the handshake with its first bytes: whoever connects and says nothing costs no TLS state."""
@@ -234,15 +236,7 @@ class Session:
         unique_id = self.id.encode() if backend.sends_unique_id else b""
         built = backend.header.build(self.source, self.destination, self.facts, self.header, unique_id)
         self.left_out = built.left_out
-        frontend.deadlines.clear(self)
-        self._dial = Dial(
-            self,
-            backend,
-            built.data,
-            speaks_first=frontend.server_speaks_first,
-            poller=frontend.poller,
-            deadlines=frontend.deadlines,
-        )
+        self._dial = Dial(self, backend, built.data, frontend.poller, speaks_first=frontend.server_speaks_first)
         self._dial.begin()
 
     def _on_early_bytes(self, events: int) -> None:
@@ -285,17 +279,13 @@ class Session:
             poller.ready[client.fd] = client.on_event
         self.greeted = client.active = poller.now
         frontend.counters.sessions += 1
-        self._wait_for_traffic()
+        self.wait(frontend.silence, self._silent)
         if greeting:
             client.put(greeting)
         if not self.is_over:
             client.watch()
 
     # The relay.
-
-    def _wait_for_traffic(self) -> None:
-        seconds, _ = self._patience()
-        self._wait(max(seconds, 0.0), self._silent)
 
     def _patience(self) -> tuple[float, str]:
         """Return in how many seconds of silence which side will have been silent too long."""
@@ -312,7 +302,7 @@ class Session:
     def _silent(self) -> None:
         seconds, letter = self._patience()
         if seconds > 0:
-            self._wait(seconds, self._silent)
+            self.wait(seconds, self._silent)
         else:
             side = "client" if letter == "c" else "server"
             self._part(letter + "D", f"the {side} was silent for too long")
@@ -321,7 +311,8 @@ class Session:
         """Note who ended first; the other side gets to know, and then has less time for silence."""
         if not self.is_over and self.stream is not None:
             self.first_to_end = self.first_to_end or ("client" if stream is self.client else "server")
-            self._wait_for_traffic()
+            seconds, _ = self._patience()
+            self.wait(max(seconds, 0.0), self._silent)
 
     def stream_failed(self, stream: Stream, reason: str) -> None:
         """End a session of which one side is broken: what the server said last still reaches the client."""
@@ -396,7 +387,7 @@ class Session:
         if isinstance(client, SecureStream) and self.facts is None:
             # TLS has failed, and has said so; the socket below can still be closed in good order.
             client = self.client = client.without_tls()
-        self._wait(frontend.timeout.close, self._close)
+        self.wait(frontend.timeout.close, self._close)
         client.linger()
 
     def _close(self) -> None:
@@ -414,11 +405,16 @@ class Session:
         self._frontend.leave(self)
 
 
-def ends_of(sock: socket.SocketType, peer: Any) -> tuple[PackedAddress | None, PackedAddress | None]:
-    """Return both ends of an accepted internet connection as a PROXY header has them; None if the client is gone."""
-    try:
-        here = sock.getsockname()
-    except OSError:
-        return None, None
-    family = socket.AF_INET6 if ":" in here[0] else socket.AF_INET
-    return (socket.inet_pton(family, peer[0]), peer[1]), (socket.inet_pton(family, here[0]), here[1])
+def ends_of(
+    sock: socket.SocketType, peer: Any, local: PackedAddress | None
+) -> tuple[PackedAddress | None, PackedAddress | None]:
+    """Return both ends of an internet connection as a PROXY header has them; None if the client is gone already."""
+    host, port = peer[:2]
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    if local is None:
+        try:
+            here = sock.getsockname()
+        except OSError:
+            return None, None
+        local = socket.inet_pton(family, here[0]), here[1]
+    return (socket.inet_pton(family, host), port), local

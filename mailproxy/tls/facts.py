@@ -3,7 +3,7 @@
 from attrs import frozen
 
 
-@frozen
+@frozen(cache_hash=True)
 class TlsFacts:
     """
     The facts of one client's TLS connection, named as OpenSSL names them.

@@ -72,6 +72,14 @@ def _remove_stale(path: str) -> None:
             os.unlink(path)
 
 
+def _fixed_address(sock: socket.socket) -> tuple[bytes, int] | None:
+    if sock.family == socket.AF_UNIX:
+        return None
+    host, port = sock.getsockname()[:2]
+    packed = socket.inet_pton(sock.family, host)
+    return (packed, port) if any(packed) else None
+
+
 class Listener:
     """
     A listening socket on a poller.
@@ -86,6 +94,8 @@ class Listener:
         self.socket = sock
         self._family = int(sock.family)
         self.is_unix = sock.family == socket.AF_UNIX
+        self.local = _fixed_address(sock)
+        """Our end of every connection; None if a wildcard address leaves it to each connection."""
         self._poller = poller
         self._clock = clock
         self._accepted = accepted
