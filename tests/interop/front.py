@@ -24,7 +24,14 @@ TWISTD: Sequence[str | Path] = (_SCRIPTS / "twistd", "-n", "--pidfile=", "mailpr
 TWIST: Sequence[str | Path] = (_SCRIPTS / "twist", "mailproxy", "-c")
 
 # What must never be in the output: one of our own bugs.
-_BUGS = ("Traceback (most recent call last)", "Unhandled", "Exception ignored", "Warning: ")
+_BUGS = (
+    "Traceback (most recent call last)",
+    "Unhandled",
+    "Exception ignored",
+    "Warning: ",
+    '"level": "critical"',
+    "internal error",
+)
 
 
 def toml(table: Table, path: str = "") -> str:
@@ -114,6 +121,11 @@ class Front:
         until(find, f"a log line about {text} in\n{self.output[-2000:]}")
         (line,) = find()
         return cast(Event, json.loads(line))
+
+    def wait(self) -> int:
+        """Its exit status, once it has ended, which is expected of it."""
+        self.status = self.process.wait()
+        return self.status
 
     def stop(self) -> int:
         """End it by SIGTERM; its exit status."""
