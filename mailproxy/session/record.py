@@ -75,7 +75,7 @@ def describe(frontend: Frontend, session: Session) -> dict[str, str | int]:
         fields["handshake_ms"] = round((session.secured - session.started) * 1000)
     if session.greeted:
         fields["connect_ms"] = round((session.greeted - (session.secured or session.started)) * 1000)
-    fields["total_ms"] = round((frontend.poller.now - session.started) * 1000)
+    fields["total_ms"] = round((frontend.deadlines.seconds() - session.started) * 1000)
     fields["termination"] = session.letters
     if session.first_to_end:
         fields["first_to_end"] = session.first_to_end

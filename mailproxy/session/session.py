@@ -352,7 +352,9 @@ class Session:
             return True
         client = self.client
         moved = max(client.active, stream.active)
-        return not client.backlog and not stream.backlog and self._frontend.poller.now - moved >= QUIET_SECONDS
+        # Not the poller's time: inside another reactor it stands still while nothing happens.
+        now = self._frontend.deadlines.seconds()
+        return not client.backlog and not stream.backlog and now - moved >= QUIET_SECONDS
 
     def shut_down(self) -> None:
         """End politely, because this process does."""
