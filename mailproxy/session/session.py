@@ -59,6 +59,7 @@ class Session:
         "client",
         "deadline",
         "destination",
+        "ended",
         "facts",
         "first_to_end",
         "greeted",
@@ -100,6 +101,7 @@ class Session:
         self.started = frontend.poller.now
         self.secured = 0.0
         self.greeted = 0.0
+        self.ended = 0.0
         self.is_over = False
         self.deadline = 0.0
         self.bucket = 0
@@ -292,7 +294,7 @@ class Session:
         client, stream = self.client, self.stream
         assert stream is not None
         timeout = self._frontend.timeout
-        now = self._frontend.deadlines.seconds()
+        now = self._frontend.poller.now
         half_closed = client.read_ended or client.write_ended
         client_left = client.active + (timeout.client_fin if half_closed else timeout.client) - now
         half_closed = stream.read_ended or stream.write_ended
@@ -395,6 +397,7 @@ class Session:
         if self.is_over:
             return
         self.is_over = True
+        self.ended = self._frontend.poller.now
         self._frontend.deadlines.clear(self)
         if self._dial is not None:
             self._dial.cancel()
