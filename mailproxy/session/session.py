@@ -24,7 +24,7 @@ from mailproxy.proxyprotocol import Address, Command, Expectation, Family, Heade
 from mailproxy.session.arrival import Arrival, begins_like_header
 from mailproxy.session.backend import Server
 from mailproxy.session.dial import Dial
-from mailproxy.session.header import PackedAddress
+from mailproxy.session.ends import PackedAddress
 from mailproxy.tls.facts import TlsFacts
 from mailproxy.tls.openssl import WANT_WRITE
 from mailproxy.transport.listener import Listener

@@ -157,7 +157,7 @@ def served_certificate(ssl: Any) -> int:
 
 def raw_context(context: SSL.Context) -> Any:
     """Return the ``SSL_CTX`` of a pyOpenSSL context, which has to outlive it."""
-    return context._context  # type: ignore[attr-defined]  # private like the binding
+    return context._context  # private like the binding
 
 
 def current_certificate(context: SSL.Context) -> int:
