@@ -71,10 +71,10 @@ class Decoder:
         self.unused = bytes(buffer[size:])
         return self._header
 
-    def end(self) -> None:
-        """Take note that the connection has ended: raises `TruncatedHeader` unless the header is complete."""
+    def end(self) -> Header:
+        """Take note that the connection has ended: returns the header, or raises `TruncatedHeader`."""
         if self._header is not None:
-            return
+            return self._header
         if not self._buffer:
             raise TruncatedHeader("the connection ended before a header began")
         size = self._size or "at least " + str(len(self._buffer) + self.wanted)
@@ -111,8 +111,5 @@ class Decoder:
 def decode(data: bytes, strictness: Strictness = _DEFAULT) -> Header:
     """Read a header that `data` begins with, whole; raises `ProxyProtocolError`."""
     decoder = Decoder(strictness)
-    header = decoder.feed(data)
-    if header is None:
-        decoder.end()
-        raise AssertionError("a decoder without a header ended in peace")
-    return header
+    decoder.feed(data)
+    return decoder.end()

@@ -63,7 +63,7 @@ def _room(header: Header, budget: int | None) -> int:
     )
     if room < 0:
         raise ValueError(
-            f"a {header.family.name} header has at least {(budget or 0) - room} bytes, {budget} are allowed"
+            f"{header.family.name} headers have at least {(budget or 0) - room} bytes, {budget} are allowed"
         )
     return room
 

@@ -82,11 +82,8 @@ class Header:
         None means: keep the real ones. So it is for LOCAL, for UNSPEC, and for DGRAM, which the specification lets a
         receiver treat like UNSPEC.
         """
-        if self.command is Command.LOCAL or self.transport is not Transport.STREAM:
-            return None
-        if self.source is None or self.destination is None:
-            return None
-        return self.source, self.destination
+        is_stream = self.command is Command.PROXY and self.transport is Transport.STREAM
+        return (self.source, self.destination) if is_stream and self.source and self.destination else None
 
     def first(self, type: int) -> bytes | None:
         """Return the value of the first TLV of this type."""
