@@ -30,7 +30,7 @@ class Arrival:
 
     __slots__ = ("_decoder", "_may_lack_header", "_owner", "_socket", "_timeout")
 
-    def __init__(self, owner: Announced, sock: socket.socket, policy: AcceptPolicy, expectation: Expectation) -> None:
+    def __init__(self, owner: Announced, sock: socket.SocketType, policy: AcceptPolicy, expectation: Expectation) -> None:
         self._owner = owner
         self._socket = sock
         self._decoder = Decoder(policy.strictness)
@@ -73,7 +73,7 @@ class Arrival:
             self._owner.refused("cR", f"PROXY header: {self._decoder.received} bytes of it within {self._timeout:g} s")
 
 
-def begins_like_header(sock: socket.socket) -> bool:
+def begins_like_header(sock: socket.SocketType) -> bool:
     """Look at what waits in a socket, and leave it there; BlockingIOError if nothing does, OSError if it is broken."""
     waiting = sock.recv(len(SIGNATURE_V2), socket.MSG_PEEK)
     return bool(waiting) and (SIGNATURE_V1.startswith(waiting[: len(SIGNATURE_V1)]) or SIGNATURE_V2.startswith(waiting))

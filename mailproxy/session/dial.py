@@ -71,7 +71,7 @@ class Dial:
         self._poller = poller
         self._deadlines = deadlines
         self._tried: list[Server] = []
-        self._socket: socket.socket | None = None
+        self._socket: socket.SocketType | None = None
         self._stage = ""
         self._letter = "S"
         self._reason = "no server"
@@ -111,7 +111,7 @@ class Dial:
         self._drop()
 
     def _connect(self, server: Server) -> None:
-        sock = self._socket = socket.socket(server.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        sock = self._socket = socket.SocketType(server.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         if server.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         code = sock.connect_ex(server.address)
@@ -125,7 +125,7 @@ class Dial:
         else:
             self._poller.add(sock.fileno(), self._on_connected, WRITE)
 
-    def _write_header(self, sock: socket.socket) -> bool:
+    def _write_header(self, sock: socket.SocketType) -> bool:
         """Write the header whole, in one piece; tell whether the connection was there to take it."""
         if not self._header:
             return True
@@ -153,7 +153,7 @@ class Dial:
         self._poller.ready[sock.fileno()] = self._on_greeting
         self._connected(sock)
 
-    def _connected(self, sock: socket.socket) -> None:
+    def _connected(self, sock: socket.SocketType) -> None:
         self._stage = "greeting"
         if not self._speaks_first:
             self._done(sock, 0)
@@ -173,7 +173,7 @@ class Dial:
         else:
             self._failed(ConnectionError("closed without a greeting"))
 
-    def _done(self, sock: socket.socket, count: int) -> None:
+    def _done(self, sock: socket.SocketType, count: int) -> None:
         self._deadlines.clear(self)
         self._socket = None
         stream = PlainStream(sock, self._poller, self._owner)

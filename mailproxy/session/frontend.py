@@ -92,9 +92,9 @@ class Frontend:
         for listener in self._listeners:
             listener.stop()
 
-    def accepted(self, sock: socket.socket, peer: Any) -> None:
+    def accepted(self, sock: socket.SocketType, peer: Any, listener: Listener) -> None:
         """Begin a session for a client."""
-        session = Session(self, sock, peer, self._identify())
+        session = Session(self, sock, peer, self._identify(), is_unix=listener.is_unix)
         self.counters.connections += 1
         self.sessions.add(session)
         self.capacity.join()

@@ -28,7 +28,7 @@ from mailproxy.session.header import PackedAddress
 from mailproxy.tls.facts import TlsFacts
 from mailproxy.tls.openssl import WANT_WRITE
 from mailproxy.transport.plain import PlainStream
-from mailproxy.transport.poller import READ, WRITE
+from mailproxy.transport.poller import BYTES, READ, WRITE
 from mailproxy.transport.secure import HandshakeError, SecureStream
 from mailproxy.transport.stream import Stream
 
@@ -62,6 +62,7 @@ class Session:
         "greeted",
         "header",
         "is_over",
+        "is_unix",
         "left_out",
         "letters",
         "number",
@@ -75,11 +76,12 @@ class Session:
         "stream",
     )
 
-    def __init__(self, frontend: Frontend, sock: socket.socket, peer: Any, number: int) -> None:
+    def __init__(self, frontend: Frontend, sock: socket.SocketType, peer: Any, number: int, *, is_unix: bool) -> None:
         self._frontend = frontend
         self.number = number
         self.peer = peer
         """The client's end of the connection as ``accept`` returned it."""
+        self.is_unix = is_unix
         self.source: Address | PackedAddress | None = None
         self.destination: Address | PackedAddress | None = None
         self.header: Header | None = None
@@ -132,7 +134,7 @@ class Session:
             frontend.poller.add(client.fd, self._on_hello, READ)
             self._begin()
             return
-        host = None if client.socket.family == socket.AF_UNIX else ip_address(self.peer[0])
+        host = None if self.is_unix else ip_address(self.peer[0])
         expectation = accept.expectation(host)
         if expectation is Expectation.DIRECT:
             frontend.poller.add(client.fd, self._on_first_bytes, READ)
@@ -179,7 +181,7 @@ class Session:
 
     def _begin(self) -> None:
         frontend = self._frontend
-        if self.source is None:
+        if self.source is None and not self.is_unix:
             self.source, self.destination = ends_of(self.client.socket, self.peer)
         if frontend.tls is None:
             self._begin_dial()
@@ -246,7 +248,7 @@ class Session:
     def _on_early_bytes(self, events: int) -> None:
         """Leave what the client says before the server has greeted where it is, unless it has gone."""
         client = self.client
-        if events & ~READ:
+        if events & ~BYTES:
             self._lose("C", "connection closed by the client")
         else:
             self._frontend.poller.pause(client.fd)
@@ -412,13 +414,11 @@ class Session:
         self._frontend.leave(self)
 
 
-def ends_of(sock: socket.socket, peer: Any) -> tuple[PackedAddress | None, PackedAddress | None]:
-    """Return both ends of an accepted connection as a PROXY header has them; None for what is no internet address."""
-    if sock.family == socket.AF_UNIX:
-        return None, None
+def ends_of(sock: socket.SocketType, peer: Any) -> tuple[PackedAddress | None, PackedAddress | None]:
+    """Return both ends of an accepted internet connection as a PROXY header has them; None if the client is gone."""
     try:
         here = sock.getsockname()
-    except OSError:  # the client is gone already
+    except OSError:
         return None, None
-    pack = socket.inet_pton
-    return (pack(sock.family, peer[0]), peer[1]), (pack(sock.family, here[0]), here[1])
+    family = socket.AF_INET6 if ":" in here[0] else socket.AF_INET
+    return (socket.inet_pton(family, peer[0]), peer[1]), (socket.inet_pton(family, here[0]), here[1])

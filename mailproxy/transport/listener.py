@@ -23,7 +23,8 @@ _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 # How long to leave clients in the kernel's queue before the next try.
 EXHAUSTED_PAUSE_SECONDS = 0.5
 
-Accepted = Callable[[socket.socket, Any], None]
+Accepted = Callable[[socket.SocketType, Any, "Listener"], None]
+"""Called with a non-blocking socket, the client's address as ``accept`` returned it, and the listener."""
 
 
 def bind_inet(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
@@ -83,6 +84,8 @@ class Listener:
 
     def __init__(self, sock: socket.socket, poller: Poller, clock: IReactorTime, accepted: Accepted) -> None:
         self.socket = sock
+        self._family = int(sock.family)
+        self.is_unix = sock.family == socket.AF_UNIX
         self._poller = poller
         self._clock = clock
         self._accepted = accepted
@@ -132,7 +135,8 @@ class Listener:
         # One a turn: under load the other connections get theirs in between, and nothing is spent on finding the
         # queue empty.
         try:
-            sock, address = self.socket.accept()
+            # What socket.accept() does, without the Python class around the socket, which costs as much as the call.
+            descriptor, address = self.socket._accept()  # type: ignore[attr-defined]
         except OSError as error:
             if error.errno in _EXHAUSTED:
                 self._log.warn(
@@ -141,5 +145,6 @@ class Listener:
                 self.pause("exhausted")
                 self._clock.callLater(EXHAUSTED_PAUSE_SECONDS, self.resume, "exhausted")
             return  # anything else is the client's: it has gone again before we came
+        sock = socket.SocketType(self._family, socket.SOCK_STREAM, 0, descriptor)
         sock.setblocking(False)
-        self._accepted(sock, address)
+        self._accepted(sock, address, self)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from mailproxy.transport.stream import VIEW, Stream
+from mailproxy.transport.stream import BUFFER_BYTES, VIEW, Stream
 
 
 class PlainStream(Stream):
@@ -26,6 +26,22 @@ class PlainStream(Stream):
             self.active = self.poller.now
             self.peer.put(count)  # type: ignore[union-attr]  # a relay has two ends; no check on the hot path
         else:
+            self.ended()
+
+    def pull_end(self) -> None:
+        """Read once, knowing that the other side has ended: a read that leaves room has read everything."""
+        try:
+            count = self.socket.recv_into(VIEW)
+        except OSError as error:
+            self.fail(error.strerror or str(error))
+            return
+        peer = self.peer
+        if count and peer is not None:
+            self.received += count
+            self.active = self.poller.now
+            peer.hold()
+            peer.put(count)
+        if count < BUFFER_BYTES and self.fd >= 0:
             self.ended()
 
     def put(self, count: int) -> None:

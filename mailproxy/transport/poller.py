@@ -18,7 +18,15 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-READ = select.EPOLLIN
+READ = select.EPOLLIN | select.EPOLLRDHUP
+"""What to watch for to read: bytes, or the end of them."""
+
+BYTES = select.EPOLLIN
+"""What is reported when there is something to read and no end in sight."""
+
+END = select.EPOLLRDHUP
+"""Reported as well when the other side's FIN is in."""
+
 WRITE = select.EPOLLOUT
 
 # Events taken from the kernel at once: the result array is allocated anew for every call, so bigger is not better.

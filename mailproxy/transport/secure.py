@@ -36,7 +36,7 @@ class SecureStream(Stream):
 
     __slots__ = ("ssl",)
 
-    def __init__(self, sock: socket.socket, poller: Poller, owner: Owner, context: Any) -> None:
+    def __init__(self, sock: socket.SocketType, poller: Poller, owner: Owner, context: Any) -> None:
         """Serve TLS on a socket, with a raw ``SSL_CTX``."""
         super().__init__(sock, poller, owner)
         self.ssl: Any = openssl.serve(context, self.fd)

@@ -20,7 +20,7 @@ import socket
 from typing import Protocol
 
 from mailproxy.tls import openssl
-from mailproxy.transport.poller import READ, WRITE, Poller
+from mailproxy.transport.poller import BYTES, END, READ, WRITE, Poller
 
 # How much one event reads at most: big enough that system calls vanish beside encryption, and the bound of a backlog.
 BUFFER_BYTES = 256 * 1024
@@ -68,7 +68,7 @@ class Stream:
         "write_ended",
     )
 
-    def __init__(self, sock: socket.socket, poller: Poller, owner: Owner) -> None:
+    def __init__(self, sock: socket.SocketType, poller: Poller, owner: Owner) -> None:
         self.socket = sock
         self.fd = sock.fileno()
         self.poller = poller
@@ -87,7 +87,7 @@ class Stream:
 
     def on_event(self, events: int) -> None:
         """Handle readiness while relaying."""
-        if events == READ:
+        if events == BYTES:
             self.pull()
         else:
             self.unusual(events)
@@ -101,6 +101,10 @@ class Stream:
         raise NotImplementedError
 
     # What differs between the kinds beside it.
+
+    def pull_end(self) -> None:
+        """Read once, knowing that the other side has ended; its end may be noticed now or by the next event."""
+        self.pull()
 
     def write_some(self, data: bytes | bytearray | memoryview) -> int:
         """Write and return how much was taken, 0 if nothing can be now; OSError when the connection is broken."""
@@ -120,9 +124,12 @@ class Stream:
         """Handle what is not plain readability."""
         if self.backlog and events & WRITE:
             self.drain()
-        if self.events & READ:
+        if self.events & BYTES:
             # Also after an error or a hang-up: the data before it comes first, and reading tells what it was.
-            self.pull()
+            if events & END:
+                self.pull_end()
+            else:
+                self.pull()
         elif events & _GONE and self.events:
             code = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             self.fail(os.strerror(code) if code else "connection closed")
@@ -162,6 +169,13 @@ class Stream:
             VIEW[: len(line)] = line
             self.put(len(line))
 
+    def hold(self) -> None:
+        """Send nothing until writing ends: the last words and the end of them leave in one packet."""
+        try:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        except OSError:
+            return  # a UNIX socket, which has no packets to save
+
     def watch(self) -> None:
         """Watch for what is of use now: reading unless ended or the peer is full, writing while there is a backlog."""
         if self.fd < 0:
@@ -185,12 +199,13 @@ class Stream:
     def ended(self) -> None:
         """Handle the end of what is read: the peer's writing ends behind its backlog."""
         self.read_ended = True
-        self.watch()
         peer = self.peer
         if peer is not None and not peer.write_ended:
             peer.finish()
-        self.owner.stream_ended(self)
-        self._over()
+        if self.fd >= 0:
+            self.watch()
+            self.owner.stream_ended(self)
+            self._over()
 
     def finish(self) -> None:
         """End writing, once the backlog is written."""
@@ -231,7 +246,7 @@ class Stream:
         try:
             if self.backlog and events & WRITE:
                 self.drain()
-            if self.fd < 0 or not self.events & READ:
+            if self.fd < 0 or not self.events & BYTES:
                 return
             count = self.discard()
         except OSError:

@@ -102,3 +102,7 @@ def test_unix_path_is_measured_in_bytes() -> None:
 def test_server_is_something_to_connect_to(text: str) -> None:
     with pytest.raises(Wrong, match="connected to"):
         SERVER.read(text)
+
+
+def test_unix_path_is_printable() -> None:
+    assert refusal("/run/a\n") == 'is "/run/a\\n"; the path of a UNIX socket must be printable'

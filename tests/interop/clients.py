@@ -25,10 +25,13 @@ def secure(
     *,
     server_name: str = SERVER_NAME,
     session: ssl.SSLSession | None = None,
+    strict_end: bool = False,
 ) -> ssl.SSLSocket:
-    """TLS on a connection; closes it when the handshake fails."""
+    """TLS on a connection; with `strict_end` an end without close_notify is an error."""
     try:
-        return context.wrap_socket(connection, server_hostname=server_name, session=session)
+        return context.wrap_socket(
+            connection, server_hostname=server_name, session=session, suppress_ragged_eofs=not strict_end
+        )
     except BaseException:
         connection.close()
         raise
@@ -41,9 +44,10 @@ def connect_tls(
     *,
     server_name: str = SERVER_NAME,
     session: ssl.SSLSession | None = None,
+    strict_end: bool = False,
 ) -> ssl.SSLSocket:
     """A TLS connection to a port on loopback."""
-    return secure(connect(port, source), context, server_name=server_name, session=session)
+    return secure(connect(port, source), context, server_name=server_name, session=session, strict_end=strict_end)
 
 
 def read_line(connection: socket.socket) -> bytes:

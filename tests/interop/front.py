@@ -2,11 +2,12 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from .ports import free_port, has_ipv6
 from .process import Process
@@ -101,19 +102,18 @@ class Front:
         """All it has printed so far."""
         return self.process.stdout + self.process.stderr
 
-    def events(self, name: str) -> list[Event]:
-        """The log events of one kind so far."""
-        return [event for event in self._events() if event.get("event") == name]
-
-    def session(self, client: tuple[str, int]) -> Event:
-        """The log line of the session of one client address and port, once it is written."""
-        host, port = client
+    def session(self, client: tuple[Any, ...]) -> Event:
+        """The one log line about a client, by its address and port; awaited, and it must stay the only one."""
+        host, port = client[:2]
         text = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        about = re.compile(rf"(?<![\d.:]){re.escape(text)}(?!\d)")
 
-        def find() -> Event | None:
-            return next((event for event in self.events("session") if event.get("client") == text), None)
+        def find() -> list[str]:
+            return [line for line in self.process.stdout.splitlines() if about.search(line) and line.endswith("}")]
 
-        return until(find, f"the session line of {text} in\n{self.output[-2000:]}")
+        until(find, f"a log line about {text} in\n{self.output[-2000:]}")
+        (line,) = find()
+        return cast(Event, json.loads(line))
 
     def stop(self) -> int:
         """End it by SIGTERM; its exit status."""
@@ -146,10 +146,6 @@ class Front:
         for address in addresses:
             if address.startswith("/"):
                 until(Path(address).is_socket, f"the UNIX socket {address}")
-
-    def _events(self) -> list[Event]:
-        lines = (line for line in self.process.stdout.splitlines() if line.startswith("{"))
-        return [json.loads(line) for line in lines if line.endswith("}")]
 
 
 def _kebab(keys: Mapping[str, Any]) -> dict[str, Any]:

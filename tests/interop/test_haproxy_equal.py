@@ -51,8 +51,8 @@ def as_haproxy_says_it(ours: bytes) -> bytes:
     """
     Our header with the documented differences undone. There is one.
 
-    - `verify` in the SSL TLV: the spec (section 2.2.6) wants it to be non-zero unless the client presented a certificate
-      that was verified. HAProxy leaves it 0 when there was no certificate (make_proxy_line_v2), we send 1.
+    - `verify` in the SSL TLV: the spec (section 2.2.6) wants it to be non-zero unless the client presented a
+      certificate that was verified. HAProxy leaves it 0 when there was no certificate (make_proxy_line_v2), we send 1.
     """
     if ours.startswith(b"PROXY"):
         return ours

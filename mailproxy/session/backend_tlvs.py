@@ -1,0 +1,190 @@
+"""
+Which TLVs a backend gets.
+
+They are, in HAProxy's order (``make_proxy_line_v2`` in its src/connection.c): the constants of the configuration, what
+is passed on from the header that came in, CRC32C, ALPN, AUTHORITY, UNIQUE_ID, SSL. The rules where these meet:
+
+- A type has one source: constants before what is passed on before our own. Of ALPN, AUTHORITY, UNIQUE_ID and SSL there
+  is one at most, the first that came in: receivers differ on which of several counts.
+- An SSL TLV that is passed on stands for our own, unless it says that its sender had the client in clear and we have it
+  on TLS: what counts is the TLS of the leg that the client is on.
+- What the profile's backend would stumble over is left out.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+from typing import Protocol
+
+from mailproxy.profiles import PROFILES
+from mailproxy.proxyprotocol import Header, SslClient, SslTlv, SslType, Tlv, TlvType, tlv_name
+from mailproxy.session.client_tls import ssl_tlv
+from mailproxy.session.dns_name import is_dns_name
+from mailproxy.tls.facts import TlsFacts
+
+CUSTOM_TYPES = range(0xE0, 0xF8)
+"""The types for constants: the application's, and those for experiments (spec section 2.2.8)."""
+
+UNIQUE_ID_SIZE = 128
+"""The most bytes that a unique id may have (spec section 2.2.5)."""
+
+# VERSION is what the codec never leaves out: a sender that we trust but that errs must not fill the header with it.
+_VERSION_ROOM = 64
+
+_CRC32C = Tlv(TlvType.CRC32C, bytes(4))
+
+_SSL_FIELDS = {
+    "ssl-cipher": SslType.CIPHER,
+    "cert-sig": SslType.SIG_ALG,
+    "cert-key": SslType.KEY_ALG,
+    "group": SslType.GROUP,
+    "client-cert": SslType.CLIENT_CERT,
+}
+_OWN = {"alpn": TlvType.ALPN, "authority": TlvType.AUTHORITY, "unique-id": TlvType.UNIQUE_ID}
+_SINGLE = (TlvType.ALPN, TlvType.AUTHORITY, TlvType.UNIQUE_ID, TlvType.SSL)
+
+
+class TlvLike(Protocol):
+    """A TLV that the configuration spells out."""
+
+    @property
+    def type(self) -> int:
+        """The type, 0 to 255."""
+
+    @property
+    def value(self) -> bytes:
+        """The value as it is sent."""
+
+
+class HeaderSettings(Protocol):
+    """What the configuration says of a backend's header, in its words."""
+
+    @property
+    def profile(self) -> str:
+        """``profile``, a name in `PROFILES`."""
+
+    @property
+    def send_proxy(self) -> str:
+        """``send-proxy``: ``none``, ``v1``, ``v2``, ``v2-ssl`` or ``v2-ssl-cn``."""
+
+    @property
+    def proxy_v2_options(self) -> Collection[str]:
+        """``proxy-v2-options``."""
+
+    @property
+    def tlvs(self) -> Iterable[TlvLike]:
+        """``proxy-v2-tlvs``: constants, in order."""
+
+    @property
+    def pass_tlvs(self) -> Collection[int]:
+        """``proxy-v2-pass-tlvs``: the types that are passed on from the header that came in."""
+
+
+class BackendTlvs:
+    """The choice of TLVs for one backend and one protocol, as its settings want it."""
+
+    def __init__(self, settings: HeaderSettings, protocol: str) -> None:
+        """Take the settings; ValueError if they would have connections dropped or a backend told a lie."""
+        self._profile = PROFILES[settings.profile]
+        self._protocol = protocol
+        self.limit = self._profile.limit(client_cert="client-cert" in settings.proxy_v2_options)
+        """The size in bytes that the whole header may have."""
+        self._ssl_fields = {field for option, field in _SSL_FIELDS.items() if option in settings.proxy_v2_options}
+        if settings.send_proxy == "v2-ssl-cn":
+            self._ssl_fields.add(SslType.CN)
+        # Who asks for a field of the SSL TLV gets the TLV, as in HAProxy.
+        self._tells_ssl = settings.send_proxy == "v2-ssl" or bool(self._ssl_fields)
+        self.constants = tuple(Tlv(tlv.type, tlv.value) for tlv in settings.tlvs)
+        """The TLVs that every header has."""
+        self.has_checksum = "crc32c" in settings.proxy_v2_options
+        """Whether a CRC32C is among them."""
+        self._own = {type for option, type in _OWN.items() if option in settings.proxy_v2_options}
+        self.passed_types = frozenset(settings.pass_tlvs) - {tlv.type for tlv in self.constants}
+        """The types that are passed on."""
+        self._check()
+
+    def _check(self) -> None:
+        for tlv in self.constants:
+            if tlv.type not in CUSTOM_TYPES:
+                raise ValueError(f"TLV {tlv.name} is not a custom one, it cannot be a constant")
+        if wrong := self.passed_types & {TlvType.CRC32C, TlvType.NOOP}:
+            raise ValueError(
+                f"TLV {tlv_name(min(wrong))} belongs to the header that it came in, it cannot be passed on"
+            )
+
+    def chosen(
+        self, facts: TlsFacts | None, received: Header | None, unique_id: bytes
+    ) -> tuple[tuple[Tlv, ...], tuple[str, ...]]:
+        """
+        Return the TLVs for one client in their order, and what was left out, in words for the log.
+
+        The checksum is among them, as a place for `mailproxy.proxyprotocol.encode` to write it.
+        """
+        left_out: list[str] = []
+        others, single = self._passed_on(received, left_out)
+        wanted = self._own - single.keys()
+        for tlv in self._negotiated(facts, wanted, left_out):
+            self._join(tlv, single, left_out)
+        if TlvType.UNIQUE_ID in wanted:
+            single.update((tlv.type, tlv) for tlv in self.unique_id(unique_id))
+        if self._tells_ssl and not _stands_for_ours(single.get(TlvType.SSL), facts):
+            ssl, missing = ssl_tlv(facts, self._ssl_fields, self.limit)
+            single[TlvType.SSL] = ssl.tlv()
+            left_out.extend(missing)
+        ordered = [single[type] for type in _SINGLE if type in single]
+        checksum = (_CRC32C,) if self.has_checksum else ()
+        return (*self.constants, *others, *checksum, *ordered), tuple(left_out)
+
+    def _passed_on(self, received: Header | None, left_out: list[str]) -> tuple[list[Tlv], dict[int, Tlv]]:
+        others: list[Tlv] = []
+        single: dict[int, Tlv] = {}
+        for tlv in received.tlvs if received else ():
+            if tlv.type not in self.passed_types:
+                continue
+            if tlv.type not in _SINGLE:
+                others.append(tlv)
+            elif tlv.type in single:
+                left_out.append(f"{tlv.name}: it came in more than once")
+            else:
+                self._join(tlv, single, left_out)
+        return others, single
+
+    def _negotiated(self, facts: TlsFacts | None, wanted: Collection[int], left_out: list[str]) -> Iterator[Tlv]:
+        if facts and facts.alpn and TlvType.ALPN in wanted:
+            yield Tlv(TlvType.ALPN, facts.alpn)
+        if facts and facts.server_name and TlvType.AUTHORITY in wanted:
+            if is_dns_name(facts.server_name):
+                yield Tlv(TlvType.AUTHORITY, facts.server_name.encode())
+            else:
+                left_out.append("AUTHORITY: the server name that the client asked for is no DNS name")
+
+    def unique_id(self, value: bytes) -> tuple[Tlv, ...]:
+        """Return the TLV of our unique id, none if it is not wanted or empty; ValueError beyond 128 bytes."""
+        if len(value) > UNIQUE_ID_SIZE:
+            raise ValueError(f"a unique id of {len(value)} bytes, at most {UNIQUE_ID_SIZE} are allowed")
+        return (Tlv(TlvType.UNIQUE_ID, value),) if value and TlvType.UNIQUE_ID in self._own else ()
+
+    def _join(self, tlv: Tlv, single: dict[int, Tlv], left_out: list[str]) -> None:
+        if objection := self._objection(tlv):
+            left_out.append(f"{tlv.name}: {objection}")
+        else:
+            single[tlv.type] = tlv
+
+    def _objection(self, tlv: Tlv) -> str:
+        """Return why the backend must not get this TLV; empty if it may."""
+        match tlv.type:
+            case TlvType.ALPN if not self._profile.takes_alpn(self._protocol, tlv.value):
+                return f"{self._profile.name} takes no {tlv.value!r} for {self._protocol}"
+            case TlvType.AUTHORITY if not self._profile.takes_authority(tlv.value):
+                return f"{self._profile.name} takes no such name"
+            case TlvType.SSL if (size := _version_size(SslTlv.parse(tlv.value))) > _VERSION_ROOM:
+                return f"{size} bytes of VERSION, no more than {_VERSION_ROOM} are passed on"
+        return ""
+
+
+def _version_size(ssl: SslTlv) -> int:
+    return sum(field.size for field in ssl.tlvs if field.type == SslType.VERSION)
+
+
+def _stands_for_ours(passed: Tlv | None, facts: TlsFacts | None) -> bool:
+    if passed is None:
+        return False
+    return facts is None or bool(SslTlv.parse(passed.value).client & SslClient.SSL)

@@ -1,0 +1,81 @@
+"""The SSL TLV: what a backend is told of the client's TLS (spec section 2.2.6, values as in HAProxy)."""
+
+import re
+from collections.abc import Container, Iterator
+
+from mailproxy.proxyprotocol.ssl import SslClient, SslTlv
+from mailproxy.proxyprotocol.tlv import SslType, Tlv
+from mailproxy.tls.facts import TlsFacts
+
+NOT_VERIFIED = 1
+"""
+``verify`` when there is no certificate.
+
+The spec wants it non-zero unless a certificate was presented and verified. HAProxy sends 0 here, nginx 1 as we do;
+Dovecot takes both.
+"""
+
+# Control characters and line separators would forge log lines, a NUL cuts the name in C ("alice\0evil" is logged in as
+# alice by Dovecot), and half a surrogate pair has no UTF-8.
+_UNSAFE = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def ssl_tlv(facts: TlsFacts | None, wanted: Container[SslType], limit: int) -> tuple[SslTlv, tuple[str, ...]]:
+    """
+    Return the SSL TLV for a client, in clear if `facts` is None, and what was left out of it, in words for the log.
+
+    VERSION is always there with TLS, the other fields if `wanted` names them. A field larger than `limit`, the size in
+    bytes that the whole header may have, is left out: a client may present a certificate of any size.
+    """
+    if facts is None:
+        return SslTlv(SslClient(0), NOT_VERIFIED), ()
+    common_name, objection = _common_name(facts) if SslType.CN in wanted else ("", "")
+    left_out = [f"SSL_CN: {objection}"] if objection else []
+    fields = []
+    for tlv in _fields(facts, common_name):
+        if tlv.type not in wanted and tlv.type != SslType.VERSION:
+            continue
+        if tlv.size <= limit:
+            fields.append(tlv)
+        else:
+            left_out.append(f"{tlv.name} ({tlv.size} bytes): header limit {limit}")
+    verify = NOT_VERIFIED if facts.client_certificate is None else facts.verify
+    return SslTlv(_client(facts), verify, tuple(fields)), tuple(left_out)
+
+
+def _client(facts: TlsFacts) -> SslClient:
+    if facts.client_certificate is None:
+        return SslClient.SSL
+    if facts.resumed:
+        return SslClient.SSL | SslClient.CERT_SESS
+    return SslClient.SSL | SslClient.CERT_CONN | SslClient.CERT_SESS
+
+
+def _fields(facts: TlsFacts, common_name: str) -> Iterator[Tlv]:
+    texts = (
+        (SslType.VERSION, facts.version),
+        (SslType.CN, common_name),
+        (SslType.KEY_ALG, facts.certificate_key_alg),
+        (SslType.SIG_ALG, facts.certificate_sig_alg),
+        (SslType.CIPHER, facts.cipher),
+        (SslType.GROUP, facts.group),
+    )
+    yield from (Tlv(type, text.encode()) for type, text in texts if text)
+    # The certificate says the CN as well, so it is told only when verified, too.
+    if facts.client_certificate and facts.verify == 0:
+        yield Tlv(SslType.CLIENT_CERT, facts.client_certificate)
+
+
+def _common_name(facts: TlsFacts) -> tuple[str, str]:
+    """Return the CN to tell, or an empty one and, if the certificate has any, why it is not told."""
+    names = facts.client_common_names
+    if facts.client_certificate is None or not names:
+        return "", ""
+    if facts.verify != 0:
+        return "", f"the certificate is not verified (verify {facts.verify})"
+    # Peers differ on which of several is the name, the first or the most specific: no choice is right for all.
+    if len(names) > 1:
+        return "", f"the certificate has {len(names)} of them"
+    if _UNSAFE.search(names[0]):
+        return "", "there are control characters in it"
+    return names[0], ""

@@ -1,0 +1,17 @@
+"""Which server names of clients are clean enough to be told to a backend."""
+
+import re
+
+# Letters, digits and hyphens (RFC 1123 section 2.1), and the underscore that some names in use have.
+_LABEL = r"[0-9A-Za-z_](?:[0-9A-Za-z_-]{0,61}[0-9A-Za-z_])?"
+# A last label of digits alone would make it an IPv4 address, which is no server name (RFC 6066 section 3).
+_DNS_NAME = re.compile(rf"(?=.{{1,253}}\Z)(?:{_LABEL}\.)*(?![0-9]+\Z){_LABEL}")
+
+
+def is_dns_name(name: str) -> bool:
+    """
+    Tell whether a name is a DNS host name in ASCII (A-labels), without a trailing dot.
+
+    A backend may put the name into its log, its settings and its look-ups; Dovecot 2.4 drops connections over others.
+    """
+    return _DNS_NAME.fullmatch(name) is not None

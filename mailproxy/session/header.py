@@ -1,0 +1,112 @@
+"""The PROXY header for a backend: the client's ends, the TLVs chosen for it, and how they fit."""
+
+from functools import lru_cache
+
+from attrs import frozen
+
+from mailproxy.profiles import PROFILES
+from mailproxy.proxyprotocol import Address, Header, TlvType, encode
+from mailproxy.proxyprotocol.tlv import pack_tlvs
+from mailproxy.session.backend_tlvs import BackendTlvs, HeaderSettings
+from mailproxy.session.ends import Ends, PackedAddress, addresses, ends_of, header_bytes
+from mailproxy.tls.facts import TlsFacts
+
+# Facts of clients without a certificate repeat, all but the names that they ask for. With 1 KiB each, somebody who
+# asks for ever new names gains 512 KiB and headers that take as long as the first one did.
+_KNOWN_FACTS = 512
+
+
+@frozen
+class BackendHeader:
+    """A header as it goes to the backend, first and in one piece; no bytes if the backend wants none."""
+
+    data: bytes
+    left_out: tuple[str, ...] = ()
+    """What was asked for and is not in it, each with the reason: ``SSL_CN (303 bytes): header limit 232``."""
+
+
+_NOTHING = BackendHeader(b"")
+
+
+class HeaderPolicy:
+    """
+    What a backend's header tells of its clients; made once per backend and protocol, asked once per connection.
+
+    Its only state is a cache of encoded TLVs.
+    """
+
+    def __init__(self, settings: HeaderSettings, protocol: str) -> None:
+        """Take a backend's settings for the frontends of one protocol; ValueError if they cannot work."""
+        self._version = {"none": 0, "v1": 1}.get(settings.send_proxy, 2)
+        self._local_has_tlvs = PROFILES[settings.profile].local_tlvs
+        self._tlvs = BackendTlvs(settings, protocol)
+        self._limit = self._tlvs.limit
+        self._is_packable = self._version == 2 and not self._tlvs.has_checksum
+        self._packed = lru_cache(maxsize=_KNOWN_FACTS)(self._pack)
+        least = header_bytes((bytes(4), bytes(4), 0, 0), pack_tlvs(self._tlvs.constants))
+        if len(least) > self._limit:
+            raise ValueError(
+                f"proxy-v2-tlvs make a header of {len(least)} bytes, {settings.profile} takes {self._limit}"
+            )
+
+    def build(
+        self,
+        source: Address | PackedAddress | None,
+        destination: Address | PackedAddress | None,
+        facts: TlsFacts | None,
+        received: Header | None = None,
+        unique_id: bytes = b"",
+    ) -> BackendHeader:
+        """
+        Make the header for one client.
+
+        `source` is the client's end and `destination` ours, from the socket or from the header that came in; None is an
+        unknown one. `facts` is None for a client in clear; `received` is the header that came in. `unique_id` is told
+        if the settings want it; ValueError beyond 128 bytes.
+        """
+        if self._version == 0:
+            return _NOTHING
+        ends = ends_of(source, destination)
+        # The usual client, in 2 µs instead of 12. What is packed is what `describe` says: a test sees to it.
+        if (
+            self._is_packable
+            and ends is not None
+            and (facts is None or facts.client_certificate is None)
+            and (received is None or not self._tlvs.passed_types)
+        ):
+            before, ssl, left_out = self._packed(facts)
+            own_id = pack_tlvs(self._tlvs.unique_id(unique_id)) if unique_id else b""
+            data = header_bytes(ends, before + own_id + ssl)
+            if len(data) <= self._limit:
+                return BackendHeader(data, left_out)
+        header, left_out = self._describe(ends, facts, received, unique_id)
+        encoded = encode(header, budget=self._limit)
+        no_room = (f"{tlv.name} ({tlv.size} bytes): header limit {self._limit}" for tlv in encoded.left_out)
+        return BackendHeader(encoded.data, (*left_out, *no_room))
+
+    def describe(
+        self,
+        source: Address | PackedAddress | None,
+        destination: Address | PackedAddress | None,
+        facts: TlsFacts | None,
+        received: Header | None = None,
+        unique_id: bytes = b"",
+    ) -> tuple[Header, tuple[str, ...]]:
+        """Return what `build` would encode, whatever its size, and what was left out for other reasons."""
+        return self._describe(ends_of(source, destination), facts, received, unique_id)
+
+    def _describe(
+        self, ends: Ends | None, facts: TlsFacts | None, received: Header | None, unique_id: bytes
+    ) -> tuple[Header, tuple[str, ...]]:
+        if self._version == 1:
+            return Header.proxy(*addresses(ends), version=1) if ends else Header(version=1), ()
+        if ends is None and not self._local_has_tlvs:
+            return Header.local(), ()
+        tlvs, left_out = self._tlvs.chosen(facts, received, unique_id)
+        return Header.proxy(*addresses(ends), tlvs) if ends else Header.local(tlvs), left_out
+
+    def _pack(self, facts: TlsFacts | None) -> tuple[bytes, bytes, tuple[str, ...]]:
+        """Return the TLVs of a client before and after the place of its unique id, and what was left out."""
+        tlvs, left_out = self._tlvs.chosen(facts, None, b"")
+        ssl = tlvs[-1:] if tlvs and tlvs[-1].type == TlvType.SSL else ()
+        return pack_tlvs(tlvs[: len(tlvs) - len(ssl)]), pack_tlvs(ssl), left_out

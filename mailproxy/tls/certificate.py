@@ -1,0 +1,188 @@
+"""One certificate with its chain and private key, as a PEM file (or two) carries them, and what it says of itself."""
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+
+from attrs import field, frozen
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.dsa import DSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+
+SIGNATURE_ALGORITHMS = {
+    "1.2.840.113549.1.1.5": "RSA-SHA1",
+    "1.2.840.113549.1.1.10": "RSASSA-PSS",
+    "1.2.840.113549.1.1.11": "RSA-SHA256",
+    "1.2.840.113549.1.1.12": "RSA-SHA384",
+    "1.2.840.113549.1.1.13": "RSA-SHA512",
+    "1.2.840.113549.1.1.14": "RSA-SHA224",
+    "1.2.840.10040.4.3": "DSA-SHA1",
+    "1.2.840.10045.4.1": "ecdsa-with-SHA1",
+    "1.2.840.10045.4.3.1": "ecdsa-with-SHA224",
+    "1.2.840.10045.4.3.2": "ecdsa-with-SHA256",
+    "1.2.840.10045.4.3.3": "ecdsa-with-SHA384",
+    "1.2.840.10045.4.3.4": "ecdsa-with-SHA512",
+    "1.3.101.112": "ED25519",
+    "1.3.101.113": "ED448",
+    "2.16.840.1.101.3.4.3.2": "dsa_with_SHA256",
+    "2.16.840.1.101.3.4.3.17": "id-ml-dsa-44",
+    "2.16.840.1.101.3.4.3.18": "id-ml-dsa-65",
+    "2.16.840.1.101.3.4.3.19": "id-ml-dsa-87",
+}
+"""OpenSSL's short names (OBJ_nid2sn), which are what HAProxy sends; pyOpenSSL only gives the long ones."""
+
+_PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.+?-----END \1-----", re.DOTALL)
+_CERTIFICATE_LABELS = {b"CERTIFICATE", b"X509 CERTIFICATE"}
+
+# What cryptography raises for what is inside the PEM blocks; it has no common base.
+_BAD_ENCODING = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+
+
+class UnusableCertificate(Exception):
+    """What a file has does not make a certificate to serve; the words continue ``FILE: …``."""
+
+
+@frozen
+class Certificate:
+    """
+    A leaf certificate, the chain that is sent with it, and its key.
+
+    `names` are what it is for, lower-case: the DNS names of its SAN extension, else its common names (RFC 6125,
+    section 6.4.4). `sig_alg` is how its issuer signed it, in OpenSSL's short name ("RSA-SHA256", "ecdsa-with-SHA256"),
+    or the dotted OID where OpenSSL has none. `key_alg` is its key as HAProxy calls it ("RSA2048", "EC256"), None for
+    kinds that HAProxy has no name for, such as Ed25519.
+    """
+
+    path: str
+    leaf: x509.Certificate
+    chain: tuple[x509.Certificate, ...]
+    key: PrivateKeyTypes = field(repr=False)
+    names: tuple[str, ...]
+    sig_alg: str
+    key_alg: str | None
+
+    @property
+    def leaf_pem(self) -> bytes:
+        """The leaf alone."""
+        return self.leaf.public_bytes(Encoding.PEM)
+
+    @property
+    def chain_pem(self) -> bytes:
+        """The certificates that follow the leaf; empty when there are none."""
+        return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in self.chain)
+
+    @property
+    def key_pem(self) -> bytes:
+        """The private key, not encrypted, in PKCS #8."""
+        return self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+    @property
+    def not_before(self) -> datetime:
+        """From when on it is valid; aware, in UTC."""
+        return self.leaf.not_valid_before_utc
+
+    @property
+    def not_after(self) -> datetime:
+        """Until when it is valid; aware, in UTC."""
+        return self.leaf.not_valid_after_utc
+
+
+def make_certificate(path: str, pem: bytes) -> Certificate:
+    """Make a certificate from PEM with the leaf, its chain and the key, in any order but the leaf before the chain."""
+    leaf, *chain = read_chain(pem)
+    key = _read_key(pem)
+    try:
+        _check_key(key, [leaf, *chain])
+        return Certificate(
+            path=path,
+            leaf=leaf,
+            chain=tuple(chain),
+            key=key,
+            names=_names(leaf),
+            sig_alg=_signature_algorithm(leaf),
+            key_alg=_key_algorithm(leaf),
+        )
+    except _BAD_ENCODING as error:
+        raise UnusableCertificate(f"has a certificate that cannot be used: {_on_one_line(error)}") from error
+
+
+def read_chain(pem: bytes) -> tuple[x509.Certificate, ...]:
+    """Read every certificate in `pem`, at least one, in order."""
+    blocks = [block for label, block in _blocks(pem) if label in _CERTIFICATE_LABELS]
+    if not blocks:
+        raise UnusableCertificate("has no certificate (no -----BEGIN CERTIFICATE-----)")
+    certificates = []
+    for number, block in enumerate(blocks, 1):
+        try:
+            certificates.append(x509.load_pem_x509_certificate(block))
+        except _BAD_ENCODING as error:
+            reason = _on_one_line(error)
+            raise UnusableCertificate(f"has a certificate (number {number}) that cannot be read: {reason}") from error
+    return tuple(certificates)
+
+
+def _on_one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _blocks(pem: bytes) -> Iterator[tuple[bytes, bytes]]:
+    return ((match[1], match[0]) for match in _PEM_BLOCK.finditer(pem))
+
+
+def _read_key(pem: bytes) -> PrivateKeyTypes:
+    keys = [block for label, block in _blocks(pem) if label.endswith(b"PRIVATE KEY")]
+    if len(keys) != 1:
+        raise UnusableCertificate(f"has {len(keys)} private keys, needs one" if keys else "has no private key")
+    try:
+        return load_pem_private_key(keys[0], password=None)
+    except TypeError:  # what cryptography raises for a key that wants a password
+        raise UnusableCertificate("has a private key with a passphrase, which nobody is there to type") from None
+    except _BAD_ENCODING as error:
+        raise UnusableCertificate(f"has a private key that cannot be read: {_on_one_line(error)}") from error
+
+
+def _check_key(key: PrivateKeyTypes, certificates: list[x509.Certificate]) -> None:
+    public = key.public_key()
+    owners = [number for number, certificate in enumerate(certificates, 1) if certificate.public_key() == public]
+    if not owners:
+        raise UnusableCertificate("has a private key that is not the certificate's")
+    if owners[0] != 1:
+        raise UnusableCertificate(f"has its certificates in the wrong order: the key is that of number {owners[0]}")
+
+
+def _names(leaf: x509.Certificate) -> tuple[str, ...]:
+    try:
+        alternatives = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        names = alternatives.get_values_for_type(x509.DNSName)
+    except x509.ExtensionNotFound:
+        names = []
+    if not names:
+        names = [str(part.value) for part in leaf.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)]
+    return tuple(dict.fromkeys(name.lower() for name in names))
+
+
+def _signature_algorithm(leaf: x509.Certificate) -> str:
+    oid = leaf.signature_algorithm_oid.dotted_string
+    return SIGNATURE_ALGORITHMS.get(oid, oid)
+
+
+def _key_algorithm(leaf: x509.Certificate) -> str | None:
+    match leaf.public_key():
+        case RSAPublicKey(key_size=bits):
+            return f"RSA{bits}"
+        case EllipticCurvePublicKey(key_size=bits):
+            return f"EC{bits}"
+        case DSAPublicKey(key_size=bits):
+            return f"DSA{bits}"
+        case _:
+            return None

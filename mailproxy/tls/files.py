@@ -1,0 +1,47 @@
+"""The files that the TLS profiles of a configuration name."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from mailproxy.config import Config, ConfigError, Problem
+from mailproxy.config.words import key_path
+from mailproxy.tls.certificates import Certificate, CertificateError, read_authorities, read_certificates
+
+CertificatesByProfile = Mapping[str, tuple[Certificate, ...]]
+
+
+def read_tls_files(config: Config, source: str = "the configuration") -> CertificatesByProfile:
+    """
+    Read the certificates of every TLS profile, by the profile's name, and the authorities of those that have some.
+
+    Raises `ConfigError`, as if from the file `source`, with everything that is wrong.
+    """
+    certificates: dict[str, tuple[Certificate, ...]] = {}
+    problems: list[Problem] = []
+    for name, profile in config.tls.items():
+        try:
+            certificates[name] = read_certificates(profile.certificates)
+        except CertificateError as error:
+            problems.extend(Problem(key_path("tls", name, "certificates"), str(found)) for found in error.problems)
+        try:
+            if profile.client_ca is not None:
+                read_authorities(profile.client_ca)
+        except CertificateError as error:
+            problems.extend(Problem(key_path("tls", name, "client-ca"), str(found)) for found in error.problems)
+    if problems:
+        raise ConfigError(problems, source)
+    return certificates
+
+
+def validity_warnings(certificates: CertificatesByProfile, now: datetime) -> Iterator[str]:
+    """
+    Tell of certificates that are not valid at `now`, each in one line.
+
+    They are no errors: a front with an expired certificate still serves those who look away, and one that does not
+    start serves nobody.
+    """
+    for path, certificate in {found.path: found for profile in certificates.values() for found in profile}.items():
+        if certificate.not_after < now:
+            yield f"{path}: expired on {certificate.not_after:%Y-%m-%d}; clients will refuse it"
+        elif certificate.not_before > now:
+            yield f"{path}: is not valid before {certificate.not_before:%Y-%m-%d}"

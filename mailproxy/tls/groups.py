@@ -1,0 +1,73 @@
+"""
+Which certificates a client gets for the name that it asks for.
+
+A server may have several for one name, one per kind of key: OpenSSL takes one of each into a context and then picks the
+one that the client can verify. So a name leads to a group, which is what one context serves.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from attrs import frozen
+
+from mailproxy.tls.certificate import Certificate
+
+
+@frozen
+class CertificateGroup:
+    """
+    One context's certificates, one per kind of key (RSA, EC, …) in the configured order, and the names they serve.
+
+    `names` are lower-case, wildcards included; each name is in one group only.
+    """
+
+    names: frozenset[str]
+    certificates: tuple[Certificate, ...]
+
+
+def group_certificates(certificates: Sequence[Certificate]) -> tuple[CertificateGroup, ...]:
+    """
+    Group `certificates`, at least one; the first group is the default.
+
+    Of several for one name and kind of key the first is taken; one that is never the first for any of its names is in
+    no group. The default is the group of the first certificate's first name, so that both of an RSA and EC pair serve
+    the clients that name nobody.
+    """
+    first = certificates[0]
+    names_of: dict[tuple[int, ...], list[str]] = {}
+    if not first.names:
+        names_of[(0,)] = []
+    for name in dict.fromkeys(name for certificate in certificates for name in certificate.names):
+        names_of.setdefault(_one_per_kind(name, certificates), []).append(name)
+    return tuple(
+        CertificateGroup(frozenset(names), tuple(certificates[position] for position in positions))
+        for positions, names in names_of.items()
+    )
+
+
+def find_group(groups: Sequence[CertificateGroup], server_name: str | None) -> CertificateGroup:
+    """
+    Find the group for the name that a client asked for (SNI, in any case), or for None.
+
+    An exact name goes before a wildcard, which stands for one label; for any other name there is the first group.
+    """
+    if server_name is not None:
+        name = server_name.lower().removesuffix(".")
+        for wanted in (name, "*." + name.partition(".")[2]):
+            for group in groups:
+                if wanted in group.names:
+                    return group
+    return groups[0]
+
+
+def select(certificates: Sequence[Certificate], server_name: str | None) -> Certificate:
+    """Pick the certificate for one name: the first of its group."""
+    return find_group(group_certificates(certificates), server_name).certificates[0]
+
+
+def _one_per_kind(name: str, certificates: Iterable[Certificate]) -> tuple[int, ...]:
+    """Find the positions of the certificates for `name`, the first of each kind of key."""
+    found: dict[type, int] = {}
+    for position, certificate in enumerate(certificates):
+        if name in certificate.names:
+            found.setdefault(type(certificate.key), position)
+    return tuple(found.values())

@@ -1,0 +1,125 @@
+from argparse import ArgumentParser
+from pathlib import Path
+
+import pytest
+
+from mailproxy.commands import check
+from tests.tls.issue import issue, rsa_key
+
+ROOT = Path(__file__).parents[2]
+
+SMALLEST = """
+tls.default.certificates = ["mail.pem"]
+frontend.imaps.bind = ["0.0.0.0:993", "[::]:993"]
+frontend.imaps.protocol = "imap"
+frontend.imaps.backend = "dovecot"
+backend.dovecot.ports.imap = 10143
+backend.dovecot.server.d1.address = "10.41.1.131"
+backend.dovecot.server.d2.address = "/run/d2"
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A configuration that is good, with its certificate."""
+    (tmp_path / "mail.pem").write_bytes(issue("mail.example.org", "imap.example.org").pem)
+    file = tmp_path / "mailproxy.toml"
+    file.write_text(SMALLEST)
+    return file
+
+
+def run(file: Path) -> int:
+    parser = ArgumentParser()
+    check.configure(parser)
+    return check.run(parser.parse_args(["-c", str(file)]))
+
+
+def test_good_configuration_is_summed_up(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(file) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[:2] == [
+        f"{file}: good",
+        "frontend imaps: imap on 0.0.0.0:993, [::]:993, TLS profile default; "
+        "backend dovecot: d1 10.41.1.131:10143, then d2 /run/d2, send-proxy v2-ssl",
+    ]
+    assert out.splitlines()[2].startswith(
+        f"tls default: {file.parent}/mail.pem: mail.example.org, imap.example.org; EC256; 30 days left, until 20"
+    )
+    assert err == ""
+
+
+def test_default_file_is_the_services() -> None:
+    parser = ArgumentParser()
+    check.configure(parser)
+    assert parser.parse_args([]).config == "/etc/mailproxy/mailproxy.toml"
+
+
+def test_every_problem_is_on_stderr(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text(SMALLEST.replace('"imap"', '"imaps"') + "foo = 1\n")
+    assert run(file) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines()[0] == f"{file}: 2 problems"
+    assert [line.partition(":")[0] for line in err.splitlines()[1:]] == ["frontend.imaps.protocol", "foo"]
+
+
+def test_certificates_are_read(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (file.parent / "mail.pem").write_bytes(issue("a").certificate_pem)
+    file.write_text(SMALLEST + 'tls.default.client-ca = "none.pem"')
+    assert run(file) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        f"{file}: 2 problems",
+        f"tls.default.certificates: {file.parent}/mail.pem: has no private key",
+        f"tls.default.client-ca: {file.parent}/none.pem: cannot be read: No such file or directory",
+    ]
+
+
+def test_missing_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(tmp_path / "none.toml") == 1
+    assert capsys.readouterr().err == f"{tmp_path}/none.toml: does not exist; -c names another file\n"
+
+
+def test_expired_certificate_is_a_warning(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (file.parent / "mail.pem").write_bytes(issue("a", days=-3).pem)
+    assert run(file) == 0
+    assert capsys.readouterr().err.startswith(f"warning: {file.parent}/mail.pem: expired on 20")
+
+
+def test_certificate_of_the_future_is_a_warning(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (file.parent / "mail.pem").write_bytes(issue("a", since=3).pem)
+    assert run(file) == 0
+    assert capsys.readouterr().err.startswith(f"warning: {file.parent}/mail.pem: is not valid before 20")
+
+
+def test_what_has_no_effect_is_a_warning(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text(SMALLEST + 'backend.spare.server.s.address = "10.0.0.1:1"')
+    assert run(file) == 0
+    assert capsys.readouterr().err == "warning: backend.spare: is not used by any frontend\n"
+
+
+def test_without_tls_and_header(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text(
+        SMALLEST.replace("tls.default", "# ") + 'frontend.imaps.tls = "none"\nbackend.dovecot.send-proxy = "none"'
+    )
+    assert run(file) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "frontend imaps: imap on 0.0.0.0:993, [::]:993, no TLS; "
+        "backend dovecot: d1 10.41.1.131:10143, then d2 /run/d2, no PROXY header"
+    ]
+
+
+def test_example_is_good(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    live = tmp_path / "letsencrypt" / "live" / "mail.example.net"
+    mail, net = issue("mail.example.org", key=rsa_key()), issue("mail.example.net")
+    for path, pem in {
+        tmp_path / "ssl" / "mail" / "mail.pem": mail.pem,
+        tmp_path / "ssl" / "clients.pem": issue(common_name="clients").certificate_pem,
+        live / "fullchain.pem": net.certificate_pem,
+        live / "privkey.pem": net.key_pem,
+    }.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(pem)
+    file = tmp_path / "mailproxy.toml"
+    file.write_text((ROOT / "etc" / "mailproxy.toml").read_text().replace('"/etc/', '"'))
+    assert run(file) == 0, capsys.readouterr().err
+    assert capsys.readouterr().err == ""

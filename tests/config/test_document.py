@@ -1,0 +1,36 @@
+import pytest
+
+from mailproxy.config import Log
+from tests.config.builders import problem, read
+
+
+def test_defaults() -> None:
+    config = read()
+    assert config.log == Log(format="text", level="info")
+    assert config.hard_stop_after == 10
+    assert config.maxconn == 0
+
+
+def test_log() -> None:
+    assert read(log={"format": "json", "level": "warn"}).log == Log("json", "warn")
+
+
+def test_one_process_is_what_there_is() -> None:
+    assert read(workers=0) == read()
+
+
+@pytest.mark.parametrize(("workers", "shown"), [(4, "the number 4"), ("auto", 'the string "auto"')])
+def test_more_workers_are_refused(workers: object, shown: str) -> None:
+    assert problem(workers=workers) == f"workers: is {shown}; this version is one process: leave it out or write 0"
+
+
+def test_admin_is_explained() -> None:
+    assert problem(admin={"socket": "/run/x"}).startswith("admin: is not in this version")
+
+
+def test_table_that_is_a_value() -> None:
+    assert problem(log="json") == 'log: is the string "json", needs a table: [log]'
+
+
+def test_nothing_may_be_negative() -> None:
+    assert problem(maxconn=-1) == "maxconn: is -1, needs a whole number from 0 to 10000000"

@@ -1,0 +1,167 @@
+"""How the service starts, fails to start, and ends, whichever command runs it."""
+
+import os
+import socket
+import stat
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from .certificates import Certificates
+from .clients import connect_tls, read_line
+from .conftest import StartFront, StartRecorder
+from .front import RUN, TWIST, TWISTD, Front, Table, frontend, single
+from .ports import free_port
+from .recorder import GREETING, Recorder, echo
+from .server import until_end
+
+COMMANDS = pytest.mark.parametrize("command", [RUN, TWISTD, TWIST], ids=["mailproxy run", "twistd -n", "twist"])
+Command = Sequence[str | Path]
+NOBODY = 65534
+HARD_STOP_SECONDS = 1.0
+SLACK_SECONDS = 2.0
+
+
+@pytest.fixture
+def backend(recorder: StartRecorder) -> Recorder:
+    return recorder(echo())
+
+
+def check_start_fails(folder: Path, configuration: Table, command: Command, *named: str) -> None:
+    """Check that the start fails with status 1 and one line that names what is wrong."""
+    failing = Front(folder, configuration, command=command, starts=False)
+    try:
+        assert failing.process.wait() == 1, failing.output
+    finally:
+        failing.stop()
+    failing.check_for_bugs()
+    lines = [line for line in failing.output.splitlines() if all(name in line for name in named)]
+    assert len(lines) == 1, failing.output
+    if command is RUN:
+        assert failing.process.stderr.splitlines() == lines
+
+
+@COMMANDS
+def test_service_runs_and_ends_with_status_0(
+    front: StartFront, backend: Recorder, pki: Certificates, command: Command
+) -> None:
+    configuration, port = single(pki.server_ec, backend.port)
+    running = front(configuration, command=command)
+    with connect_tls(port, pki.client()) as connection:
+        assert read_line(connection) == GREETING
+    assert running.stop() == 0
+
+
+@COMMANDS
+def test_port_in_use_stops_the_start(folder: Path, pki: Certificates, command: Command) -> None:
+    configuration, port = single(pki.server_ec, free_port())
+    with socket.create_server(("127.0.0.1", port)):
+        check_start_fails(folder, configuration, command, f"127.0.0.1:{port}")
+
+
+@COMMANDS
+def test_second_port_in_use_stops_the_start_too(folder: Path, pki: Certificates, command: Command) -> None:
+    configuration, _ = single(pki.server_ec, free_port())
+    taken = free_port()
+    configuration["frontend"]["second"] = frontend(taken, "recorder")
+    with socket.create_server(("127.0.0.1", taken)):
+        check_start_fails(folder, configuration, command, f"127.0.0.1:{taken}")
+
+
+@COMMANDS
+def test_missing_certificate_stops_the_start(folder: Path, command: Command) -> None:
+    missing = folder / "missing.pem"
+    configuration, _ = single(missing, free_port())
+    check_start_fails(folder, configuration, command, str(missing))
+
+
+@COMMANDS
+def test_file_that_is_no_certificate_stops_the_start(folder: Path, command: Command) -> None:
+    wrong = folder / "wrong.pem"
+    wrong.write_text("this is not a certificate\n")
+    configuration, _ = single(wrong, free_port())
+    check_start_fails(folder, configuration, command, str(wrong))
+
+
+@COMMANDS
+def test_certificate_without_its_key_stops_the_start(folder: Path, pki: Certificates, command: Command) -> None:
+    configuration, _ = single(pki.authority, free_port())
+    check_start_fails(folder, configuration, command, str(pki.authority))
+
+
+@COMMANDS
+def test_mistake_in_the_configuration_stops_the_start(folder: Path, pki: Certificates, command: Command) -> None:
+    configuration, _ = single(pki.server_ec, free_port(), protcol="imap")
+    check_start_fails(folder, configuration, command, "frontend.front.protcol", "protocol")
+
+
+@COMMANDS
+def test_sigterm_ends_sessions_politely_within_the_configured_time(
+    front: StartFront, backend: Recorder, pki: Certificates, command: Command
+) -> None:
+    configuration, port = single(pki.server_ec, backend.port)
+    running = front({"hard-stop-after": f"{HARD_STOP_SECONDS * 1000:.0f}ms", **configuration}, command=command)
+    with connect_tls(port, pki.client(), strict_end=True) as connection:
+        assert read_line(connection) == GREETING
+        began = time.monotonic()
+        running.process.terminate()
+        assert connection.recv(1) == b""
+        assert running.process.wait() == 0
+        assert time.monotonic() - began < HARD_STOP_SECONDS + SLACK_SECONDS
+    assert backend.next().ended.wait(5)
+
+
+def test_sigterm_stops_accepting_at_once(front: StartFront, backend: Recorder, pki: Certificates) -> None:
+    configuration, port = single(pki.server_ec, backend.port)
+    running = front({"hard-stop-after": "1s", **configuration})
+    with connect_tls(port, pki.client()) as connection:
+        assert read_line(connection) == GREETING
+        running.process.terminate()
+        until_end(connection)
+        running.process.wait()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_twistd_drops_privileges_after_binding(front: StartFront, backend: Recorder, pki: Certificates) -> None:
+    configuration, port = single(pki.server_ec, backend.port)
+    assert stat.S_IMODE(pki.server_ec.stat().st_mode) == 0o600  # only root can read the key
+    twistd, *rest = TWISTD
+    running = front(configuration, command=(twistd, f"--uid={NOBODY}", f"--gid={NOBODY}", *rest))
+    with connect_tls(port, pki.client()) as connection:
+        assert read_line(connection) == GREETING
+    assert running.process.user_ids() == {NOBODY}
+    assert running.process.group_ids() == {NOBODY}
+
+
+def test_unix_sockets_serve_on_both_sides(front: StartFront, pki: Certificates, folder: Path) -> None:
+    configuration, _ = single(pki.server_ec, free_port())
+    inner, outer = folder / "inner", folder / "outer"
+    configuration["frontend"]["front"] |= {"bind": [str(outer)], "tls": "none"}
+    configuration["backend"]["recorder"] |= {"server": {"only": {"address": str(inner)}}, "send-proxy": "none"}
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(inner))
+        listener.listen()
+        front(configuration)
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(5)
+            connection.connect(str(outer))
+            accepted, _ = listener.accept()
+            with accepted:
+                accepted.sendall(GREETING)
+                assert read_line(connection) == GREETING
+
+
+def test_tcp_port_is_free_again_at_once_for_the_next_start(
+    front: StartFront, backend: Recorder, pki: Certificates
+) -> None:
+    configuration, port = single(pki.server_ec, backend.port)
+    for _ in range(2):
+        running = front(configuration)
+        with connect_tls(port, pki.client()) as connection:
+            assert read_line(connection) == GREETING
+            assert running.stop() == 0
+            until_end(connection)

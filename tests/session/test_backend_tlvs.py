@@ -1,0 +1,185 @@
+"""Which TLVs a backend gets."""
+
+import pytest
+from attrs import evolve
+
+from mailproxy.proxyprotocol import Header, SslClient, SslTlv, SslType, Tlv, TlvType
+from mailproxy.session.backend_tlvs import BackendTlvs
+from mailproxy.tls.facts import TlsFacts
+from tests.session.builders import ALICE, TLS13, Settings
+
+UPSTREAM_TLS = SslTlv(SslClient.SSL, 1, (Tlv(SslType.VERSION, b"TLSv1.2"), Tlv(0x2F, b"\0new"))).tlv()
+UPSTREAM_CLEAR = SslTlv(SslClient(0), 1).tlv()
+
+
+def chosen(
+    settings: Settings,
+    facts: TlsFacts | None = TLS13,
+    *received: Tlv,
+    unique_id: bytes = b"id-1",
+    protocol: str = "imap",
+) -> tuple[list[Tlv], tuple[str, ...]]:
+    tlvs, left_out = BackendTlvs(settings, protocol).chosen(facts, Header.local(received), unique_id)
+    return list(tlvs), left_out
+
+
+def v2(
+    *options: str, profile: str = "generic", tlvs: tuple[Tlv, ...] = (), pass_tlvs: tuple[int, ...] = ()
+) -> Settings:
+    return Settings(profile, "v2", frozenset(options), tlvs, pass_tlvs)
+
+
+def test_plain_v2_tells_nothing() -> None:
+    assert chosen(v2(), TLS13, UPSTREAM_TLS, Tlv(TlvType.AUTHORITY, b"up.example")) == ([], ())
+
+
+def test_order_is_haproxys() -> None:
+    settings = v2(
+        "alpn",
+        "authority",
+        "crc32c",
+        "unique-id",
+        "ssl-cipher",
+        tlvs=(Tlv(0xE1, b"a"), Tlv(0xE0, b"")),
+        pass_tlvs=(0xEE,),
+    )
+    tlvs, _ = chosen(settings, TLS13, Tlv(0xEE, b"b"))
+    assert [tlv.type for tlv in tlvs] == [0xE1, 0xE0, 0xEE, 0x03, 0x01, 0x02, 0x05, 0x20]
+
+
+def test_alpn_is_the_negotiated_one() -> None:
+    assert chosen(v2("alpn")) == ([Tlv(TlvType.ALPN, b"imap")], ())
+
+
+def test_without_alpn_there_is_none() -> None:
+    assert chosen(v2("alpn"), evolve(TLS13, alpn=None)) == ([], ())
+
+
+def test_alpn_that_the_backend_drops_connections_over_is_left_out() -> None:
+    tlvs, left_out = chosen(v2("alpn", profile="dovecot"), evolve(TLS13, alpn=b"smtp"), protocol="submission")
+    assert tlvs == []
+    assert left_out == ("ALPN: dovecot takes no b'smtp' for submission",)
+
+
+def test_authority_is_the_server_name_with_its_case() -> None:
+    tlvs, _ = chosen(v2("authority"), evolve(TLS13, server_name="MAIL.Example.test"))
+    assert tlvs == [Tlv(TlvType.AUTHORITY, b"MAIL.Example.test")]
+
+
+def test_server_name_that_is_no_dns_name_is_left_out() -> None:
+    tlvs, left_out = chosen(v2("authority"), evolve(TLS13, server_name="a b\n"))
+    assert tlvs == []
+    assert left_out == ("AUTHORITY: the server name that the client asked for is no DNS name",)
+
+
+def test_received_authority_stands_for_the_server_name() -> None:
+    settings = v2("authority", pass_tlvs=(TlvType.AUTHORITY,))
+    tlvs, left_out = chosen(settings, evolve(TLS13, server_name="a b"), Tlv(TlvType.AUTHORITY, b"up.example"))
+    assert tlvs == [Tlv(TlvType.AUTHORITY, b"up.example")]
+    assert left_out == ()
+
+
+def test_received_authority_is_not_ours_unless_passed_on() -> None:
+    tlvs, _ = chosen(v2("authority"), TLS13, Tlv(TlvType.AUTHORITY, b"up.example"))
+    assert tlvs == [Tlv(TlvType.AUTHORITY, b"mail.example.test")]
+
+
+def test_server_name_is_told_if_no_authority_came_in() -> None:
+    tlvs, _ = chosen(v2("authority", pass_tlvs=(TlvType.AUTHORITY,)))
+    assert tlvs == [Tlv(TlvType.AUTHORITY, b"mail.example.test")]
+
+
+def test_received_authority_that_the_backend_drops_connections_over_is_left_out() -> None:
+    settings = v2(profile="dovecot", pass_tlvs=(TlvType.AUTHORITY,))
+    tlvs, left_out = chosen(settings, TLS13, Tlv(TlvType.AUTHORITY, "bücher.example".encode()))
+    assert tlvs == []
+    assert left_out == ("AUTHORITY: dovecot takes no such name",)
+
+
+def test_unique_id_is_told_on_request() -> None:
+    assert chosen(v2("unique-id")) == ([Tlv(TlvType.UNIQUE_ID, b"id-1")], ())
+    assert chosen(v2()) == ([], ())
+
+
+def test_unique_id_that_came_in_stands_for_ours() -> None:
+    tlvs, _ = chosen(v2("unique-id", pass_tlvs=(TlvType.UNIQUE_ID,)), TLS13, Tlv(TlvType.UNIQUE_ID, b"theirs"))
+    assert tlvs == [Tlv(TlvType.UNIQUE_ID, b"theirs")]
+
+
+def test_unique_id_of_more_than_128_bytes_is_our_bug() -> None:
+    with pytest.raises(ValueError, match="129 bytes, at most 128"):
+        chosen(v2("unique-id"), unique_id=bytes(129))
+
+
+def test_tlvs_are_passed_on_unchanged_in_order_with_repeats() -> None:
+    received = (Tlv(0xEE, b"\x01\0\0\0\0"), Tlv(0xE3, b""), Tlv(0xE4, b"not asked for"), Tlv(0xEE, b"again"))
+    tlvs, left_out = chosen(v2(pass_tlvs=(0xE3, 0xEE)), None, *received)
+    assert tlvs == [received[0], received[1], received[3]]
+    assert left_out == ()
+
+
+def test_constant_stands_for_what_came_in() -> None:
+    constant = Tlv(0xE3, b"constant")
+    tlvs, _ = chosen(v2(tlvs=(constant,), pass_tlvs=(0xE3,)), TLS13, Tlv(0xE3, b"theirs"))
+    assert tlvs == [constant]
+
+
+@pytest.mark.parametrize("type", [TlvType.ALPN, TlvType.AUTHORITY, TlvType.UNIQUE_ID])
+def test_only_the_first_of_a_single_type_is_passed_on(type: TlvType) -> None:
+    tlvs, left_out = chosen(v2(pass_tlvs=(type,)), TLS13, Tlv(type, b"one"), Tlv(type, b"two"))
+    assert tlvs == [Tlv(type, b"one")]
+    assert left_out == (f"{type.name}: it came in more than once",)
+
+
+@pytest.mark.parametrize("option", ["ssl-cipher", "cert-sig", "cert-key", "group", "client-cert"])
+def test_option_about_tls_asks_for_the_ssl_tlv(option: str) -> None:
+    tlvs, _ = chosen(v2(option))
+    assert [tlv.type for tlv in tlvs] == [TlvType.SSL]
+
+
+def test_common_name_is_told_by_v2_ssl_cn_alone() -> None:
+    with_cn, _ = chosen(Settings(send_proxy="v2-ssl-cn"), ALICE)
+    without, _ = chosen(Settings(send_proxy="v2-ssl"), ALICE)
+    assert SslTlv.parse(with_cn[0].value).common_name == "alice@example.test"
+    assert SslTlv.parse(without[0].value).common_name is None
+
+
+def test_received_ssl_tlv_is_not_ours_unless_passed_on() -> None:
+    tlvs, _ = chosen(Settings(), None, UPSTREAM_TLS)
+    assert tlvs == [UPSTREAM_CLEAR]
+
+
+def test_received_ssl_tlv_is_passed_on_unchanged() -> None:
+    settings = Settings(pass_tlvs=(TlvType.SSL,))
+    assert chosen(settings, None, UPSTREAM_TLS) == ([UPSTREAM_TLS], ())
+    assert chosen(settings, TLS13, UPSTREAM_TLS) == ([UPSTREAM_TLS], ())
+    assert chosen(settings, None, UPSTREAM_CLEAR) == ([UPSTREAM_CLEAR], ())
+
+
+def test_received_ssl_tlv_without_tls_does_not_hide_ours() -> None:
+    tlvs, _ = chosen(Settings(pass_tlvs=(TlvType.SSL,)), TLS13, UPSTREAM_CLEAR)
+    assert [tlv.type for tlv in tlvs] == [TlvType.SSL]
+    assert SslTlv.parse(tlvs[0].value).client == SslClient.SSL
+
+
+def test_received_ssl_tlv_is_passed_on_without_one_of_ours() -> None:
+    assert chosen(v2(pass_tlvs=(TlvType.SSL,)), TLS13, UPSTREAM_CLEAR) == ([UPSTREAM_CLEAR], ())
+
+
+def test_received_version_that_fills_the_header_is_left_out_for_ours() -> None:
+    fat = SslTlv(SslClient.SSL, 1, (Tlv(SslType.VERSION, b"T" * 62),)).tlv()
+    tlvs, left_out = chosen(Settings(pass_tlvs=(TlvType.SSL,)), None, fat)
+    assert tlvs == [UPSTREAM_CLEAR]
+    assert left_out == ("SSL: 65 bytes of VERSION, no more than 64 are passed on",)
+
+
+@pytest.mark.parametrize("type", [TlvType.AUTHORITY, TlvType.CRC32C, TlvType.SSL, 0xF8])
+def test_only_custom_types_are_constants(type: int) -> None:
+    with pytest.raises(ValueError, match="is not a custom one"):
+        BackendTlvs(v2(tlvs=(Tlv(type, b""),)), "imap")
+
+
+@pytest.mark.parametrize("type", [TlvType.CRC32C, TlvType.NOOP])
+def test_what_is_about_its_own_header_is_not_passed_on(type: TlvType) -> None:
+    with pytest.raises(ValueError, match=f"TLV {type.name} belongs to the header that it came in"):
+        BackendTlvs(v2(pass_tlvs=(type,)), "imap")

@@ -1,0 +1,75 @@
+"""Certificates for tests, self-signed unless they say otherwise, and the PEM of their parts."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cache
+
+from attrs import frozen
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+@cache
+def rsa_key() -> rsa.RSAPrivateKey:
+    """One RSA key for all tests: making one takes long."""
+    return rsa.generate_private_key(65537, 2048)
+
+
+def ec_key() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+@frozen
+class Issued:
+    """A certificate and its key."""
+
+    certificate: x509.Certificate
+    key: CertificateIssuerPrivateKeyTypes
+
+    @property
+    def certificate_pem(self) -> bytes:
+        return self.certificate.public_bytes(Encoding.PEM)
+
+    @property
+    def key_pem(self) -> bytes:
+        return self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+    @property
+    def pem(self) -> bytes:
+        return self.certificate_pem + self.key_pem
+
+
+def issue(
+    *names: str,
+    common_name: str | None = None,
+    key: CertificateIssuerPrivateKeyTypes | None = None,
+    issuer: Issued | None = None,
+    days: int = 30,
+    since: int = -1,
+) -> Issued:
+    """Issue a certificate for `names`, valid for `days` days from now on (or ago), from `since` days on."""
+    key = ec_key() if key is None else key
+    signer = key if issuer is None else issuer.key
+    subject = _name([] if common_name is None else [common_name])
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject if issuer is None else issuer.certificate.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(NOW + timedelta(days=min(since, days - 1)))
+        .not_valid_after(NOW + timedelta(days=days, hours=1))
+    )
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), False)
+    digest = None if isinstance(signer, ed25519.Ed25519PrivateKey) else SHA256()
+    return Issued(builder.sign(signer, digest), key)
+
+
+def _name(common_names: Sequence[str]) -> x509.Name:
+    return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name) for name in common_names])
