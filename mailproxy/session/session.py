@@ -354,7 +354,9 @@ class Session:
             return True
         client = self.client
         moved = max(client.active, stream.active)
-        return not client.backlog and not stream.backlog and self._frontend.poller.now - moved >= QUIET_SECONDS
+        # Inside another reactor the poller's time stands still while nothing happens.
+        now = self._frontend.poller.look_at_clock()
+        return not client.backlog and not stream.backlog and now - moved >= QUIET_SECONDS
 
     def shut_down(self) -> None:
         """End politely, because this process does."""
@@ -397,7 +399,7 @@ class Session:
         if self.is_over:
             return
         self.is_over = True
-        self.ended = self._frontend.poller.now
+        self.ended = self._frontend.poller.look_at_clock()
         self._frontend.deadlines.clear(self)
         if self._dial is not None:
             self._dial.cancel()

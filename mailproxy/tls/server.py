@@ -89,8 +89,7 @@ class TlsServer:
         }
         # OpenSSL keeps pointers to the callbacks, so they have to live as long as the contexts.
         self._callbacks: list[Any] = []
-        if len(self._contexts) > 1:
-            self._callbacks.append(openssl.on_server_name(self.context, self._choose_context))
+        self._callbacks.append(openssl.on_server_name(self.context, self._choose_context if len(groups) > 1 else None))
         names = tuple(name.encode() for name in alpn)
         if names:
             self._callbacks.append(openssl.on_alpn(self.context, names))

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,12 +20,19 @@ Event = Mapping[str, Any]
 _ROOT = Path(__file__).resolve().parents[2]
 _SCRIPTS = Path(sys.executable).parent
 
-RUN: Sequence[str | Path] = (sys.executable, "-m", "mailproxy", "run", "-c")
-TWISTD: Sequence[str | Path] = (_SCRIPTS / "twistd", "-n", "--pidfile=", "mailproxy", "-c")
-TWIST: Sequence[str | Path] = (_SCRIPTS / "twist", "mailproxy", "-c")
+RUN: tuple[str | Path, ...] = (sys.executable, "-m", "mailproxy", "run", "-c")
+TWISTD: tuple[str | Path, ...] = (_SCRIPTS / "twistd", "-n", "--pidfile=", "mailproxy", "-c")
+TWIST: tuple[str | Path, ...] = (_SCRIPTS / "twist", "mailproxy", "-c")
 
 # What must never be in the output: one of our own bugs.
-_BUGS = ("Traceback (most recent call last)", "Unhandled", "Exception ignored", "Warning: ")
+_BUGS = (
+    "Traceback (most recent call last)",
+    "Unhandled",
+    "Exception ignored",
+    "Warning: ",
+    '"level": "critical"',
+    "internal error",
+)
 
 
 def toml(table: Table, path: str = "") -> str:
@@ -71,6 +79,23 @@ def single(certificate: Path, backend_port: int, **keys: Any) -> tuple[dict[str,
     }, port
 
 
+def launch(
+    folder: Path, configuration: Table, command: Sequence[str | Path] = RUN, descriptors: int | None = None
+) -> Process:
+    """Start mailproxy with a configuration, logging JSON."""
+    file = folder / "mailproxy.toml"
+    file.write_text(toml({"log": {"format": "json"}} | dict(configuration)))
+    search = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
+    environment = {"PYTHONPATH": search, "PYTHONUNBUFFERED": "1"}
+    return Process([*command, file], folder, environment=environment, descriptors=descriptors)
+
+
+def check_for_bugs(output: str) -> None:
+    """Fail if there is a traceback or a warning of Python's in what was printed."""
+    for bug in _BUGS:
+        assert bug not in output, output
+
+
 class Front:
     """A running mailproxy; leaving the `with` block stops it and looks for bugs in what it printed."""
 
@@ -81,21 +106,13 @@ class Front:
         *,
         command: Sequence[str | Path] = RUN,
         descriptors: int | None = None,
-        starts: bool = True,
     ) -> None:
-        """Start it and wait until it listens everywhere; with `starts` false it is expected to fail instead."""
-        file = folder / "mailproxy.toml"
-        file.write_text(toml({"log": {"format": "json"}} | dict(configuration)))
-        search = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
-        self.process = Process(
-            [*command, file],
-            folder,
-            environment={"PYTHONPATH": search, "PYTHONUNBUFFERED": "1"},
-            descriptors=descriptors,
-        )
-        self.status: int | None = None
-        if starts:
-            self._wait_until_listening(configuration)
+        """Start it and wait until it listens everywhere."""
+        self.process = launch(folder, configuration, command, descriptors)
+        # Twisted's own commands end, after everything else, by the signal that stopped them.
+        self._good_status = 0 if command[0] == sys.executable else -signal.SIGTERM
+        self._was_ended = False
+        self._wait_until_listening(configuration)
 
     @property
     def output(self) -> str:
@@ -115,15 +132,16 @@ class Front:
         (line,) = find()
         return cast(Event, json.loads(line))
 
-    def stop(self) -> int:
-        """End it by SIGTERM; its exit status."""
-        self.status = self.process.stop()
-        return self.status
+    def terminate(self) -> None:
+        """Send SIGTERM and return at once."""
+        assert self.process.is_alive, f"it has ended by itself:\n{self.output}"
+        self._was_ended = True
+        self.process.terminate()
 
-    def check_for_bugs(self) -> None:
-        """Fail if it ever printed a traceback or a warning of Python's."""
-        for bug in _BUGS:
-            assert bug not in self.output, self.output
+    def wait(self) -> None:
+        """Wait for the end that `terminate` began, and check that it was a good one."""
+        status = self.process.wait()
+        assert status == self._good_status, f"it ended with status {status}:\n{self.output}"
 
     def __enter__(self) -> Self:
         return self
@@ -131,21 +149,26 @@ class Front:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        ended_early = not self.process.is_alive and self.status is None
-        status = self.stop()
-        if kind is None:
-            self.check_for_bugs()
-            assert not ended_early, f"it ended by itself, with status {status}:\n{self.output}"
-            assert status == 0, f"it stopped with status {status}:\n{self.output}"
+        try:
+            if not self._was_ended:
+                self.terminate()
+            self.wait()
+            check_for_bugs(self.output)
+        finally:
+            self.process.stop()
 
     def _wait_until_listening(self, configuration: Table) -> None:
         addresses = [address for settings in configuration["frontend"].values() for address in settings["bind"]]
+        paths = [Path(address) for address in addresses if address.startswith("/")]
         self.process.until_listening(
             int(address.rpartition(":")[2]) for address in addresses if not address.startswith("/")
         )
-        for address in addresses:
-            if address.startswith("/"):
-                until(Path(address).is_socket, f"the UNIX socket {address}")
+        try:
+            for path in paths:
+                until(path.is_socket, f"the UNIX socket {path}")
+        except AssertionError:
+            self.process.stop()
+            raise
 
 
 def _kebab(keys: Mapping[str, Any]) -> dict[str, Any]:

@@ -71,10 +71,13 @@ class Process:
         """Its exit status, once it has ended by itself."""
         return self._child.wait(seconds)
 
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal and return at once."""
+        self._child.send_signal(number)
+
     def terminate(self) -> None:
         """Send SIGTERM and return at once."""
-        if self.is_alive:
-            self._child.send_signal(signal.SIGTERM)
+        self.send(signal.SIGTERM)
 
     def stop(self) -> int:
         """Terminate it, kill it if that does not help, and return the exit status."""

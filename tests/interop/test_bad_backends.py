@@ -27,7 +27,7 @@ from .recorder import (
 )
 from .server import until_end
 
-CONNECT_SECONDS = 0.3
+CONNECT_SECONDS = 0.1
 RETRIES = 1
 SLACK_SECONDS = 2.0
 IN_TIME = CONNECT_SECONDS * (1 + RETRIES) + SLACK_SECONDS

@@ -77,6 +77,7 @@ class Accepting:
         client = connection.getsockname()
         before = len(self.recorder.connections)
         assert until_end(connection) == b""
+        connection.close()
         event = self.front.session(client)
         assert event["frontend"] == frontend
         assert len(self.recorder.connections) == before
@@ -135,8 +136,9 @@ def test_header_that_does_not_come_in_time_is_refused(accepting: Accepting, name
     with connect(accepting.ports["expecting"], TRUSTED) as connection:
         connection.sendall(INCOMPLETE[name])
         began = time.monotonic()
-        accepting.refuses(connection)
+        assert until_end(connection) == b""
         assert HEADER_SECONDS * 0.5 < time.monotonic() - began < HEADER_SECONDS + SLACK_SECONDS
+        accepting.refuses(connection)
 
 
 def test_bytes_that_trickle_in_do_not_move_the_deadline(accepting: Accepting) -> None:
@@ -177,7 +179,7 @@ def test_header_from_an_untrusted_address_is_refused(accepting: Accepting, pki: 
         connection.sendall(GOOD + client_hello(pki.client()))
         client = connection.getsockname()
         until_end(connection)  # a TLS alert is allowed: for strangers this is a TLS port
-        accepting.front.session(client)
+    accepting.front.session(client)
     assert not any(headers.parse(seen.header).source == SOURCE for seen in accepting.recorder.connections)
 
 

@@ -1,5 +1,8 @@
 """HAProxy before mailproxy and behind it: the client's address must get through the whole chain."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
 from . import headers
@@ -12,6 +15,7 @@ from .ports import free_port
 from .recorder import GREETING, Recorder, echo
 
 CLIENT = "127.0.0.9"
+ALL_OPTIONS = ["ssl-cipher", "cert-sig", "cert-key", "authority", "crc32c", "unique-id", "group"]
 FROM_HAPROXY = ["127.0.0.0/8"]
 
 
@@ -82,20 +86,21 @@ def test_haproxy_before_us_ends_tls_and_its_tlvs_are_passed_on(
 
 
 @pytest.mark.parametrize(
-    ("send_proxy", "options"),
+    "sending",
     [
-        ("v1", []),
-        ("v2", []),
-        ("v2-ssl", ["crc32c"]),
-        ("v2-ssl-cn", ["ssl-cipher", "cert-sig", "cert-key", "authority", "crc32c", "unique-id", "group"]),
+        {"backend_send_proxy": "v1"},
+        {"backend_send_proxy": "v2"},
+        {"backend_send_proxy": "v2-ssl", "backend_proxy_v2_options": ["crc32c"]},
+        {"backend_send_proxy": "v2-ssl-cn", "backend_proxy_v2_options": ALL_OPTIONS},
     ],
+    ids=["v1", "v2", "v2-ssl", "v2-ssl-cn"],
 )
 def test_haproxy_behind_us_takes_our_header(
-    haproxy: StartHAProxy, front: StartFront, backend: Recorder, pki: Certificates, send_proxy: str, options: list[str]
+    haproxy: StartHAProxy, front: StartFront, backend: Recorder, pki: Certificates, sending: Mapping[str, Any]
 ) -> None:
     inner = free_port()
     haproxy([inner], listen(inner, backend.port, bind="accept-proxy", server="send-proxy-v2"))
-    configuration, port = single(pki.server_ec, inner, backend_send_proxy=send_proxy, backend_proxy_v2_options=options)
+    configuration, port = single(pki.server_ec, inner, **sending)
     front(configuration)
     with connect_tls(port, pki.client(), CLIENT) as connection:
         assert read_line(connection) == GREETING

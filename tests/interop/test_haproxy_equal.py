@@ -90,7 +90,7 @@ class Pair:
         """What the backend got from HAProxy and from mailproxy when a client did the same through both."""
         theirs = self._header(converse, self.haproxy[port_name])
         ours = self._header(converse, self.mailproxy[port_name])
-        return without_ports(theirs), without_ports(as_haproxy_says_it(ours))
+        return without_ports(theirs), as_haproxy_says_it(without_ports(ours))
 
     def _header(self, converse: Callable[[int], socket.socket], port: int) -> bytes:
         with converse(port) as connection:
@@ -135,7 +135,7 @@ def pair(
                     recorder.port,
                     send_proxy=sender.send_proxy,
                     # HAProxy sends the negotiated ALPN without being asked.
-                    proxy_v2_options=["alpn", *sender.options] if sender.send_proxy != "v1" else [],
+                    **({} if sender.send_proxy == "v1" else {"proxy_v2_options": ["alpn", *sender.options]}),
                 )
                 for name, sender in SENDERS.items()
             },

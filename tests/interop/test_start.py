@@ -1,5 +1,6 @@
 """How the service starts, fails to start, and ends, whichever command runs it."""
 
+import contextlib
 import os
 import socket
 import stat
@@ -12,7 +13,7 @@ import pytest
 from .certificates import Certificates
 from .clients import connect_tls, read_line
 from .conftest import StartFront, StartRecorder
-from .front import RUN, TWIST, TWISTD, Front, Table, frontend, single
+from .front import RUN, TWIST, TWISTD, Table, check_for_bugs, frontend, launch, single
 from .ports import free_port
 from .recorder import GREETING, Recorder, echo
 from .server import until_end
@@ -20,7 +21,7 @@ from .server import until_end
 COMMANDS = pytest.mark.parametrize("command", [RUN, TWISTD, TWIST], ids=["mailproxy run", "twistd -n", "twist"])
 Command = Sequence[str | Path]
 NOBODY = 65534
-HARD_STOP_SECONDS = 1.0
+HARD_STOP, HARD_STOP_SECONDS = "3s", 3.0
 SLACK_SECONDS = 2.0
 
 
@@ -31,27 +32,25 @@ def backend(recorder: StartRecorder) -> Recorder:
 
 def check_start_fails(folder: Path, configuration: Table, command: Command, *named: str) -> None:
     """Check that the start fails with status 1 and one line that names what is wrong."""
-    failing = Front(folder, configuration, command=command, starts=False)
-    try:
-        assert failing.process.wait() == 1, failing.output
-    finally:
-        failing.stop()
-    failing.check_for_bugs()
-    lines = [line for line in failing.output.splitlines() if all(name in line for name in named)]
-    assert len(lines) == 1, failing.output
-    if command is RUN:
-        assert failing.process.stderr.splitlines() == lines
+    with launch(folder, configuration, command) as process:
+        status = process.wait()
+        output = process.stdout + process.stderr
+        assert status == 1, output
+        check_for_bugs(output)
+        lines = [line for line in output.splitlines() if all(name in line for name in named)]
+        assert len(lines) == 1, output
+        if command is RUN:
+            assert lines[0] in process.stderr.splitlines()
 
 
 @COMMANDS
-def test_service_runs_and_ends_with_status_0(
-    front: StartFront, backend: Recorder, pki: Certificates, command: Command
-) -> None:
+def test_service_runs_and_ends_well(front: StartFront, backend: Recorder, pki: Certificates, command: Command) -> None:
     configuration, port = single(pki.server_ec, backend.port)
     running = front(configuration, command=command)
     with connect_tls(port, pki.client()) as connection:
         assert read_line(connection) == GREETING
-    assert running.stop() == 0
+    running.terminate()
+    running.wait()
 
 
 @COMMANDS
@@ -102,25 +101,25 @@ def test_sigterm_ends_sessions_politely_within_the_configured_time(
     front: StartFront, backend: Recorder, pki: Certificates, command: Command
 ) -> None:
     configuration, port = single(pki.server_ec, backend.port)
-    running = front({"hard-stop-after": f"{HARD_STOP_SECONDS * 1000:.0f}ms", **configuration}, command=command)
+    running = front({"hard-stop-after": HARD_STOP, **configuration}, command=command)
     with connect_tls(port, pki.client(), strict_end=True) as connection:
         assert read_line(connection) == GREETING
         began = time.monotonic()
-        running.process.terminate()
+        running.terminate()
         assert connection.recv(1) == b""
-        assert running.process.wait() == 0
-        assert time.monotonic() - began < HARD_STOP_SECONDS + SLACK_SECONDS
+    running.wait()
+    assert time.monotonic() - began < HARD_STOP_SECONDS + SLACK_SECONDS
     assert backend.next().ended.wait(5)
 
 
 def test_sigterm_stops_accepting_at_once(front: StartFront, backend: Recorder, pki: Certificates) -> None:
     configuration, port = single(pki.server_ec, backend.port)
-    running = front({"hard-stop-after": "1s", **configuration})
+    running = front({"hard-stop-after": HARD_STOP, **configuration})
     with connect_tls(port, pki.client()) as connection:
         assert read_line(connection) == GREETING
-        running.process.terminate()
+        running.terminate()
         until_end(connection)
-        running.process.wait()
+    running.wait()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port))
 
@@ -155,7 +154,24 @@ def test_unix_sockets_serve_on_both_sides(front: StartFront, pki: Certificates, 
                 assert read_line(connection) == GREETING
 
 
-def test_tcp_port_is_free_again_at_once_for_the_next_start(
+def test_sigterm_ends_a_busy_session_when_the_time_is_up(
+    front: StartFront, backend: Recorder, pki: Certificates
+) -> None:
+    configuration, port = single(pki.server_ec, backend.port)
+    running = front({"hard-stop-after": "1s", **configuration})
+    with connect_tls(port, pki.client()) as connection:
+        assert read_line(connection) == GREETING
+        running.terminate()
+        began = time.monotonic()
+        with contextlib.suppress(OSError):
+            connection.sendall(b"a NOOP\r\n")
+            while read_line(connection):
+                connection.sendall(b"a NOOP\r\n")
+        assert 0.5 < time.monotonic() - began < 1 + SLACK_SECONDS
+    running.wait()
+
+
+def test_port_can_be_bound_again_while_old_connections_linger(
     front: StartFront, backend: Recorder, pki: Certificates
 ) -> None:
     configuration, port = single(pki.server_ec, backend.port)
@@ -163,5 +179,6 @@ def test_tcp_port_is_free_again_at_once_for_the_next_start(
         running = front(configuration)
         with connect_tls(port, pki.client()) as connection:
             assert read_line(connection) == GREETING
-            assert running.stop() == 0
+            running.terminate()
             until_end(connection)
+        running.wait()
