@@ -12,9 +12,6 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from zope.interface import implementer
 
-# Lines are written together, a moment later: a system call each would cost more than making them.
-FLUSH_SECONDS = 0.1
-
 
 def as_text(event: LogEvent, level: str) -> str:
     """Return an event as a line of text: time, level, what happened."""
@@ -61,7 +58,7 @@ FORMATS: dict[str, Callable[[LogEvent, str], str]] = {"text": as_text, "json": a
 @implementer(ILogObserver)
 class LineLog:
     """
-    Writes events of a level and above to a stream.
+    Writes events of a level and above to a stream, those of one turn of the reactor together.
 
     A stream that cannot be written to (a full disk) loses lines, and nothing else.
     """
@@ -80,7 +77,7 @@ class LineLog:
         if level < self._level:
             return
         if not self._lines:
-            self._clock.callLater(FLUSH_SECONDS, self.flush)
+            self._clock.callLater(0, self.flush)
         self._lines.append(self._format(event, level.name))
 
     def flush(self) -> None:

@@ -15,6 +15,7 @@ from mailproxy import config
 from mailproxy.session.backend import Backend, open_backend
 from mailproxy.session.capacity import Capacity
 from mailproxy.session.frontend import Frontend
+from mailproxy.session.record import SessionLog
 from mailproxy.tls.certificates import CertificateError, read_certificates
 from mailproxy.tls.groups import CertificateGroup, group_certificates
 from mailproxy.tls.server import TlsServer
@@ -55,7 +56,8 @@ class ProxyService(Service):
         own = getattr(reactor, "poller", None)
         self._poller: Poller = own or Poller()
         self._is_inside = own is None
-        deadlines = Deadlines(reactor)
+        deadlines = Deadlines(reactor, self._poller)
+        self._session_log = SessionLog(reactor)
         self._total = Capacity("maxconn", settings.maxconn or _affordable_sessions(settings))
         groups = {name: _groups(profile) for name, profile in settings.tls.items()}
         number = itertools.count(1)
@@ -68,6 +70,7 @@ class ProxyService(Service):
                 deadlines=deadlines,
                 total=self._total,
                 identify=number.__next__,
+                log=self._session_log,
             )
             for frontend in settings.frontends
         ]
@@ -132,6 +135,7 @@ class ProxyService(Service):
         if live and left > 0:
             self._reactor.callLater(min(STOP_INTERVAL_SECONDS, left), self._end_sessions, stopped, deadline)
             return
+        self._session_log.flush()
         for frontend in self.frontends:
             self._log.info(
                 "frontend {frontend} is closed: {counts}",

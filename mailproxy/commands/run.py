@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def freeze() -> None:
-    """Keep the collector off what lives as long as the process, and off the connections, which leave no cycles behind."""
+    """Keep the garbage collector off what lives as long as the process, and off connections, which leave no cycles."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)

@@ -11,7 +11,7 @@ from attrs import field, frozen
 from mailproxy import config
 from mailproxy.balance import first
 from mailproxy.balance.attempt import next_server
-from mailproxy.config.model import UnixServer
+from mailproxy.config.model import MailProtocol, UnixServer
 from mailproxy.session.header import HeaderPolicy
 
 Rule = Callable[[Sequence["Server"], Sequence["Server"]], "Server"]
@@ -47,7 +47,7 @@ class Backend:
         return next_server(self.rule, self.servers, tried, self.retries)
 
 
-def open_backend(backend: config.Backend, protocol: config.MailProtocol) -> Backend:
+def open_backend(backend: config.Backend, protocol: MailProtocol) -> Backend:
     """Make the backend of the configuration ready for one protocol; ValueError if its header cannot work."""
     return Backend(
         name=backend.name,
@@ -60,7 +60,7 @@ def open_backend(backend: config.Backend, protocol: config.MailProtocol) -> Back
     )
 
 
-def _server(backend: config.Backend, server: config.Server, protocol: config.MailProtocol) -> Server:
+def _server(backend: config.Backend, server: config.Server, protocol: MailProtocol) -> Server:
     where = backend.address(server, protocol)
     if isinstance(where, UnixServer):
         return Server(server.name, socket.AF_UNIX, where.path)

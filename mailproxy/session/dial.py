@@ -178,7 +178,7 @@ class Dial:
         self._letter = "S"
         if error.errno in _NO_MORE_SOCKETS:
             self.cancel()
-            self._owner.no_server("R", error.strerror)
+            self._owner.no_server("R", str(error.strerror))
             return
         self._next(error.strerror or str(error))
 

@@ -14,7 +14,7 @@ from mailproxy.mail.refusal import refusal
 from mailproxy.proxyprotocol import AcceptPolicy
 from mailproxy.session.backend import Backend
 from mailproxy.session.capacity import Capacity
-from mailproxy.session.record import log_session
+from mailproxy.session.record import SessionLog
 from mailproxy.session.session import Session
 from mailproxy.tls.server import TlsServer
 from mailproxy.transport.deadlines import Deadlines
@@ -47,6 +47,7 @@ class Frontend:
         deadlines: Deadlines,
         total: Capacity,
         identify: Callable[[], int],
+        log: SessionLog,
     ) -> None:
         self.name = settings.name
         self.settings = settings
@@ -66,6 +67,7 @@ class Frontend:
         self.capacity = Capacity(f"maxconn of {settings.name}", settings.maxconn)
         self._total = total
         self._identify = identify
+        self._log = log
         self._listeners: list[Listener] = []
 
     def listen(self, listener: Listener) -> None:
@@ -108,7 +110,7 @@ class Frontend:
         self.sessions.discard(session)
         self.capacity.leave()
         self._total.leave()
-        log_session(self, session)
+        self._log.add(self, session)
 
 
 def _accept_policy(settings: config.Frontend) -> AcceptPolicy | None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from typing import TYPE_CHECKING
 
-from twisted.logger import Logger
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger, LogLevel
 
 from mailproxy.proxyprotocol import (
     Header,
@@ -22,17 +24,53 @@ if TYPE_CHECKING:
     from mailproxy.session.frontend import Frontend
     from mailproxy.session.session import Session
 
-_log = Logger(namespace="mailproxy.session")
+# Long enough to have several together under load, short enough for whoever reads along.
+DELAY_SECONDS = 0.1
 
 # Values in other people's words: unless they can stand in a line without quotes, they become JSON strings.
 _FOREIGN = frozenset({"sni", "alpn", "cn", "left_out", "reason"})
 _BARE = re.compile(r"[!#-\[\]-~]+").fullmatch
 
 
-def log_session(frontend: Frontend, session: Session) -> None:
-    """Log the end of a session as one event: its fields, and all of them in a `line` of ``key=value``."""
-    fields = describe(frontend, session)
-    _log.info("session {line}", event="session", line=as_line(fields), **fields)
+class SessionLog:
+    """
+    Logs sessions a moment after their end, several at a time.
+
+    Right after a handshake the processor's caches hold OpenSSL's code, and a log line costs 40 µs, a tenth of the whole
+    connection; in a row they cost 10 µs each (measured).
+    """
+
+    _log = Logger(namespace="mailproxy.session")
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._ended: list[tuple[float, Frontend, Session]] = []
+
+    def add(self, frontend: Frontend, session: Session) -> None:
+        """Take a session that has just ended."""
+        if not self._ended:
+            self._clock.callLater(DELAY_SECONDS, self.flush)
+        self._ended.append((time.time(), frontend, session))
+
+    def flush(self) -> None:
+        """Log what has ended: each session as one event, its fields and all of them in a `line` of ``key=value``."""
+        ended, self._ended = self._ended, []
+        log = self._log
+        for moment, frontend, session in ended:
+            fields = describe(frontend, session)
+            log.observer(
+                {
+                    "log_logger": log,
+                    "log_level": LogLevel.info,
+                    "log_namespace": log.namespace,
+                    "log_source": None,
+                    "log_format": "session {line}",
+                    "log_time": moment,
+                    "event": "session",
+                    "line": as_line(fields),
+                    **fields,
+                }
+            )
 
 
 def describe(frontend: Frontend, session: Session) -> dict[str, str | int]:
@@ -75,7 +113,7 @@ def describe(frontend: Frontend, session: Session) -> dict[str, str | int]:
         fields["handshake_ms"] = round((session.secured - session.started) * 1000)
     if session.greeted:
         fields["connect_ms"] = round((session.greeted - (session.secured or session.started)) * 1000)
-    fields["total_ms"] = round((frontend.deadlines.seconds() - session.started) * 1000)
+    fields["total_ms"] = round((session.ended - session.started) * 1000)
     fields["termination"] = session.letters
     if session.first_to_end:
         fields["first_to_end"] = session.first_to_end

@@ -24,7 +24,7 @@ from mailproxy.proxyprotocol import Address, Command, Expectation, Family, Heade
 from mailproxy.session.arrival import Arrival, begins_like_header
 from mailproxy.session.backend import Server
 from mailproxy.session.dial import Dial
-from mailproxy.session.header import PackedAddress
+from mailproxy.session.ends import PackedAddress
 from mailproxy.tls.facts import TlsFacts
 from mailproxy.tls.openssl import WANT_WRITE
 from mailproxy.transport.listener import Listener
@@ -59,6 +59,7 @@ class Session:
         "client",
         "deadline",
         "destination",
+        "ended",
         "facts",
         "first_to_end",
         "greeted",
@@ -100,6 +101,7 @@ class Session:
         self.started = frontend.poller.now
         self.secured = 0.0
         self.greeted = 0.0
+        self.ended = 0.0
         self.is_over = False
         self.deadline = 0.0
         self.bucket = 0
@@ -292,7 +294,7 @@ class Session:
         client, stream = self.client, self.stream
         assert stream is not None
         timeout = self._frontend.timeout
-        now = self._frontend.deadlines.seconds()
+        now = self._frontend.poller.now
         half_closed = client.read_ended or client.write_ended
         client_left = client.active + (timeout.client_fin if half_closed else timeout.client) - now
         half_closed = stream.read_ended or stream.write_ended
@@ -352,8 +354,8 @@ class Session:
             return True
         client = self.client
         moved = max(client.active, stream.active)
-        # Not the poller's time: inside another reactor it stands still while nothing happens.
-        now = self._frontend.deadlines.seconds()
+        # Inside another reactor the poller's time stands still while nothing happens.
+        now = self._frontend.poller.look_at_clock()
         return not client.backlog and not stream.backlog and now - moved >= QUIET_SECONDS
 
     def shut_down(self) -> None:
@@ -397,6 +399,7 @@ class Session:
         if self.is_over:
             return
         self.is_over = True
+        self.ended = self._frontend.poller.look_at_clock()
         self._frontend.deadlines.clear(self)
         if self._dial is not None:
             self._dial.cancel()

@@ -157,7 +157,7 @@ def served_certificate(ssl: Any) -> int:
 
 def raw_context(context: SSL.Context) -> Any:
     """Return the ``SSL_CTX`` of a pyOpenSSL context, which has to outlive it."""
-    return context._context  # type: ignore[attr-defined]  # private like the binding
+    return context._context  # private like the binding
 
 
 def current_certificate(context: SSL.Context) -> int:
@@ -169,20 +169,24 @@ def current_certificate(context: SSL.Context) -> int:
         free(ssl)
 
 
-def on_server_name(context: Any, choose: Callable[[str], Any]) -> Any:
+def on_server_name(context: Any, choose: Callable[[str], Any] | None) -> Any:
     """
-    Let the server name that a client asks for choose the context that serves it.
+    Let the server name that a client asks for choose the context that serves it, or none if there is no choice.
 
-    Return what has to live as long as the context.
+    Acknowledging the name matters without a choice, too: OpenSSL keeps it in a TLS 1.2 session, and so for those who
+    resume it, only then. Return what has to live as long as the context.
     """
+
+    def acknowledge(ssl: Any, alert: Any, argument: Any) -> int:
+        return _OK
 
     def answer(ssl: Any, alert: Any, argument: Any) -> int:
         name = server_name(ssl)
-        if name is not None:
+        if name is not None and choose is not None:
             lib.SSL_set_SSL_CTX(ssl, choose(name))
         return _OK
 
-    callback = ffi.callback("int (*)(SSL *, int *, void *)", answer)
+    callback = ffi.callback("int (*)(SSL *, int *, void *)", acknowledge if choose is None else answer)
     lib.SSL_CTX_set_tlsext_servername_callback(context, callback)
     return callback
 

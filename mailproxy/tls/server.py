@@ -8,6 +8,7 @@ switched to another one by the server name, it takes nothing but the certificate
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any, Protocol
 
 from cryptography import x509
@@ -29,6 +30,13 @@ _VERIFY = {
 
 # `TlsFacts.verify` without a certificate: the spec wants any number but 0 (PROXY protocol, section 2.2.6).
 _NO_CERTIFICATE = 1
+
+
+# With some KiB each at most; whoever asks for ever new names gains nothing but the speed of a first connection.
+_KNOWN_FACTS = 512
+
+# As Mozilla's guidelines order them, AES-128 first: it needs no SHA-384, which costs a handshake a twentieth more.
+DEFAULT_CIPHERSUITES = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 
 
 class TlsSettings(Protocol):
@@ -56,7 +64,7 @@ class TlsSettings(Protocol):
 
     @property
     def ciphersuites(self) -> str | None:
-        """OpenSSL's cipher suites for TLS 1.3; None is OpenSSL's default."""
+        """OpenSSL's cipher suites for TLS 1.3; None is `DEFAULT_CIPHERSUITES`."""
 
 
 class TlsServer:
@@ -69,6 +77,7 @@ class TlsServer:
     def __init__(self, settings: TlsSettings, groups: Sequence[CertificateGroup], alpn: Iterable[str] = ()) -> None:
         """Build the contexts; ValueError when OpenSSL refuses a setting."""
         self._served: dict[int, Certificate] = {}
+        self._known_facts = lru_cache(maxsize=_KNOWN_FACTS)(self._make_facts)
         # They own the raw contexts, which they therefore have to outlive.
         self._contexts = [self._make_context(settings, group) for group in groups]
         self.context: Any = openssl.raw_context(self._contexts[0])
@@ -80,9 +89,7 @@ class TlsServer:
         }
         # OpenSSL keeps pointers to the callbacks, so they have to live as long as the contexts.
         self._callbacks: list[Any] = []
-        # With one context, too: OpenSSL keeps the name in a TLS 1.2 session, and so for those who resume it, only if a
-        # callback has acknowledged it.
-        self._callbacks.append(openssl.on_server_name(self.context, self._choose_context))
+        self._callbacks.append(openssl.on_server_name(self.context, self._choose_context if len(groups) > 1 else None))
         names = tuple(name.encode() for name in alpn)
         if names:
             self._callbacks.append(openssl.on_alpn(self.context, names))
@@ -99,8 +106,7 @@ class TlsServer:
         try:
             if settings.ciphers is not None:
                 context.set_cipher_list(settings.ciphers.encode())
-            if settings.ciphersuites is not None:
-                context.set_tls13_ciphersuites(settings.ciphersuites.encode())
+            context.set_tls13_ciphersuites((settings.ciphersuites or DEFAULT_CIPHERSUITES).encode())
             if settings.client_ca is not None:
                 context.load_verify_locations(settings.client_ca)
                 context.load_client_ca(settings.client_ca.encode())
@@ -111,7 +117,7 @@ class TlsServer:
         issuers: dict[bytes, x509.Certificate] = {}
         for certificate in group.certificates:
             context.use_certificate(certificate.leaf)
-            context.use_privatekey(certificate.key)
+            context.use_privatekey(certificate.key)  # type: ignore[arg-type]  # the reader takes RSA, EC and EdDSA only
             self._served[openssl.current_certificate(context)] = certificate
             issuers |= {issuer.fingerprint(SHA256()): issuer for issuer in certificate.chain}
         for issuer in issuers.values():
@@ -125,20 +131,46 @@ class TlsServer:
 
     def facts(self, ssl: Any) -> TlsFacts:
         """Read what a connection negotiated, once, after its handshake."""
-        served = self._served.get(openssl.served_certificate(ssl))
-        client_certificate = openssl.peer_certificate(ssl)
+        certificate = openssl.peer_certificate(ssl)
+        verify = _NO_CERTIFICATE if certificate is None else openssl.verify_result(ssl)
+        # Most connections have much in common, and a value that was seen before is hashed and compared at no cost.
+        return self._known_facts(
+            openssl.version(ssl),
+            openssl.cipher(ssl),
+            openssl.group(ssl),
+            openssl.server_name(ssl),
+            openssl.alpn(ssl),
+            openssl.is_resumed(ssl),
+            openssl.served_certificate(ssl),
+            certificate,
+            verify,
+        )
+
+    def _make_facts(
+        self,
+        version: str,
+        cipher: str,
+        group: str | None,
+        server_name: str | None,
+        alpn: bytes | None,
+        resumed: bool,
+        served: int,
+        client_certificate: bytes | None,
+        verify: int,
+    ) -> TlsFacts:
+        ours = self._served.get(served)
         return TlsFacts(
-            version=openssl.version(ssl),
-            cipher=openssl.cipher(ssl),
-            group=openssl.group(ssl),
-            server_name=openssl.server_name(ssl),
-            alpn=openssl.alpn(ssl),
-            resumed=openssl.is_resumed(ssl),
-            certificate_sig_alg=served and served.sig_alg,
-            certificate_key_alg=served and served.key_alg,
+            version=version,
+            cipher=cipher,
+            group=group,
+            server_name=server_name,
+            alpn=alpn,
+            resumed=resumed,
+            certificate_sig_alg=None if ours is None else ours.sig_alg,
+            certificate_key_alg=None if ours is None else ours.key_alg,
             client_certificate=client_certificate,
             client_common_names=() if client_certificate is None else common_names(client_certificate),
-            verify=_NO_CERTIFICATE if client_certificate is None else openssl.verify_result(ssl),
+            verify=verify,
         )
 
 

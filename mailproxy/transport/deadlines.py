@@ -3,21 +3,25 @@ Many coarse timers for the price of few.
 
 Every connection always waits for something under a deadline, and nearly every deadline is moved long before it
 passes: a `DelayedCall` each would cost more than the relay. Here a deadline is a number in the object that waits, and
-the object stands in the bucket of the first moment at which it has to be looked at. Moving a deadline to a later time
-costs one assignment; only an earlier one costs a new bucket.
+the object stands in the bucket of a moment at which it will be looked at, early rather than late. Moving a deadline to
+any time after that moment costs one assignment.
 """
 
 from __future__ import annotations
 
 import heapq
-import time
-from collections.abc import Callable
 from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from mailproxy.transport.poller import Poller
+
 # How coarse: a deadline passes up to so much later than asked, never earlier.
 TICK_SECONDS = 0.125
+
+
+# When an object is first looked at, at the latest: until then even a connection's short deadlines move for free.
+FIRST_LOOK_SECONDS = 4.0
 
 
 class Waiting(Protocol):
@@ -34,27 +38,27 @@ class Waiting(Protocol):
 
 class Deadlines:
     """
-    The deadlines of all connections.
+    The deadlines of all connections on a poller, whose idea of now they share.
 
-    Time is read from a monotonic clock, since Twisted's is the wall clock: a step of it must not end every session.
+    That is a monotonic clock, unlike Twisted's: a step of the wall clock must not end every session.
     """
 
-    def __init__(self, clock: IReactorTime, seconds: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: IReactorTime, poller: Poller) -> None:
         self._clock = clock
-        self.seconds = seconds
+        self._poller = poller
         self._buckets: dict[int, dict[Waiting, None]] = {}
         self._order: list[int] = []
         self._call: IDelayedCall | None = None
 
     def set(self, waiting: Waiting, seconds: float) -> None:
         """Let an object hear in so many seconds, instead of whenever it would have heard before."""
-        deadline = waiting.deadline = self.seconds() + seconds
-        bucket = int(deadline / TICK_SECONDS) + 1
-        if waiting.bucket:
-            if waiting.bucket <= bucket:
-                return
+        now = self._poller.now
+        deadline = waiting.deadline = now + seconds
+        if not waiting.bucket:
+            self._put(waiting, int((now + min(seconds, FIRST_LOOK_SECONDS)) / TICK_SECONDS) + 1)
+        elif waiting.bucket * TICK_SECONDS > deadline + TICK_SECONDS:
             del self._buckets[waiting.bucket][waiting]
-        self._put(waiting, bucket)
+            self._put(waiting, int(deadline / TICK_SECONDS) + 1)
 
     def clear(self, waiting: Waiting) -> None:
         """Forget an object."""
@@ -78,12 +82,12 @@ class Deadlines:
             self._call.cancel()
             self._call = None
         if self._order:
-            wait = self._order[0] * TICK_SECONDS - self.seconds()
+            wait = self._order[0] * TICK_SECONDS - self._poller.look_at_clock()
             self._call = self._clock.callLater(max(wait, 0.0), self._look)
 
     def _look(self) -> None:
         self._call = None
-        now = self.seconds()
+        now = self._poller.look_at_clock()
         try:
             while self._order and self._order[0] * TICK_SECONDS <= now:
                 members = self._buckets[self._order[0]]

@@ -39,7 +39,7 @@ class PlainStream(Stream):
         if count and peer is not None:
             self.received += count
             self.active = self.poller.now
-            peer.hold()
+            peer.hold()  # the last words and the end of them leave in one packet
             peer.put(count)
         if count < BUFFER_BYTES and self.fd >= 0:
             self.ended()

@@ -53,6 +53,11 @@ class Poller:
         self.now = monotonic()
         """The time of the last batch of events, in seconds: what a relay calls now, without asking the clock."""
 
+    def look_at_clock(self) -> float:
+        """Bring `now` up to date between two batches, for timers; return it."""
+        self.now = self._monotonic()
+        return self.now
+
     def add(self, descriptor: int, ready: Ready, events: int) -> None:
         """Watch a descriptor."""
         self.ready[descriptor] = ready
