@@ -12,10 +12,11 @@ from . import headers
 from .certificates import Certificates
 from .clients import connect, connect_tls, read_line
 from .conftest import StartFront, StartHAProxy, StartRecorder
-from .front import backend, frontend
+from .front import backend, frontend, single
 from .haproxy import listen, tls_bind
 from .ports import free_port, has_ipv6
 from .recorder import GREETING, Recorder, echo
+from .waiting import until
 
 ALPN = "imap"
 TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
@@ -191,3 +192,26 @@ def test_header_of_an_ipv6_client_equals_haproxys(pair: Pair, pki: Certificates,
 def test_header_of_a_client_without_tls_equals_haproxys(pair: Pair, sender: str) -> None:
     theirs, ours = pair.headers(f"{sender}-plain", lambda port: connect(port, "127.0.0.9"))
     assert ours == theirs
+
+
+@pytest.mark.parametrize("sender", ["v1", "v2", "v2-ssl"])
+def test_header_of_a_unix_client_equals_haproxys(
+    recorder: StartRecorder, front: StartFront, haproxy: StartHAProxy, pki: Certificates, folder: Path, sender: str
+) -> None:
+    backend_of_both = recorder(echo())
+    theirs, ours = folder / "theirs", folder / "ours"
+    section = listen(free_port(), backend_of_both.port, server=SENDERS[sender].haproxy)
+    haproxy([], f"{section}    bind unix@{theirs}\n")
+    until(theirs.is_socket, "HAProxy's UNIX socket")
+    configuration, _ = single(
+        pki.server_ec, backend_of_both.port, bind=[str(ours)], tls="none", backend_send_proxy=sender
+    )
+    front(configuration)
+    sent = []
+    for path in (theirs, ours):
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(5)
+            connection.connect(str(path))
+            assert read_line(connection) == GREETING
+        sent.append(backend_of_both.next().header)
+    assert as_haproxy_says_it(sent[1]) == sent[0]
