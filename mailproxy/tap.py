@@ -16,7 +16,7 @@ from twisted.logger import ILogObserver
 from twisted.python import usage
 from twisted.python.components import Componentized
 
-from mailproxy.config import DEFAULT_FILE, Config, ConfigError, load
+from mailproxy.config import DEFAULT_FILE, ConfigError, load
 from mailproxy.log import LineLog
 from mailproxy.service import ProxyService, StartError
 
@@ -30,14 +30,12 @@ class Options(usage.Options):
 class PluginService(ProxyService):
     """The service as ``twistd`` runs it: it brings the application's log observer along."""
 
-    def __init__(self, settings: Config, reactor: Any, observer: ILogObserver | None) -> None:
-        super().__init__(settings, reactor)
-        self._observer = observer
+    observer: ILogObserver | None = None
 
     def setServiceParent(self, parent: IServiceCollection) -> None:
         """Join the application, and let it log our way."""
-        if self._observer is not None and isinstance(parent, Componentized):
-            parent.setComponent(ILogObserver, self._observer)  # type: ignore[no-untyped-call]  # Twisted's
+        if self.observer is not None and isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, self.observer)  # type: ignore[no-untyped-call]  # Twisted's
         super().setServiceParent(parent)  # type: ignore[no-untyped-call]  # Twisted's
 
 
@@ -57,7 +55,8 @@ def makeService(options: Options) -> IService:
         if "fileLogObserverFactory" in chosen:  # twist
             chosen["fileLogObserverFactory"] = make_log
         is_elsewhere = any(chosen.get(option) for option in ("logfile", "syslog", "logger"))
-        service = PluginService(settings, reactor, None if is_elsewhere else make_log(sys.stdout))
+        service = PluginService(settings, reactor, options["config"])
+        service.observer = None if is_elsewhere else make_log(sys.stdout)
         service.bind()
     except (ConfigError, StartError) as error:
         sys.exit(str(error))

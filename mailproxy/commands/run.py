@@ -36,9 +36,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     log = LineLog(sys.stdout, settings.log.format, settings.log.level)
     try:
-        service = ProxyService(settings, reactor)
+        service = ProxyService(settings, reactor, arguments.config)
         service.bind()
-    except StartError as error:
+    except (ConfigError, StartError) as error:
         print(error, file=sys.stderr)
         return 1
     globalLogBeginner.beginLoggingTo([log], redirectStandardIO=False)
