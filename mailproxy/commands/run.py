@@ -34,17 +34,16 @@ def run(arguments: argparse.Namespace) -> int:
     from mailproxy.log import LineLog
     from mailproxy.service import ProxyService, StartError
 
-    log = LineLog(sys.stdout, reactor, settings.log.format, settings.log.level)
+    log = LineLog(sys.stdout, settings.log.format, settings.log.level)
     try:
-        service = ProxyService(settings, reactor)
+        service = ProxyService(settings, reactor, arguments.config)
         service.bind()
-    except StartError as error:
+    except (ConfigError, StartError) as error:
         print(error, file=sys.stderr)
         return 1
     globalLogBeginner.beginLoggingTo([log], redirectStandardIO=False)
     reactor.callWhenRunning(service.startService)
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
-    reactor.addSystemEventTrigger("after", "shutdown", log.flush)
     freeze()
     reactor.run()
     return 0
