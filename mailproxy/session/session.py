@@ -21,7 +21,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from mailproxy.proxyprotocol import Address, Command, Expectation, Family, Header
-from mailproxy.session.arrival import Arrival, begins_like_header
+from mailproxy.session.arrival import Arrival, begins_header
 from mailproxy.session.backend import Server
 from mailproxy.session.dial import Dial
 from mailproxy.session.ends import PackedAddress
@@ -169,7 +169,7 @@ class Session:
     def _on_first_bytes(self, events: int) -> None:
         """Make sure that a client that is not to send a header does not: what it claims there must reach nobody."""
         try:
-            claims = begins_like_header(self.client.socket)
+            claims = begins_header(self.client.socket)
         except BlockingIOError:
             return
         except OSError:
@@ -364,8 +364,9 @@ class Session:
             self._part("KD" if self.stream is not None else "KR", "shut down")
 
     def abort(self) -> None:
-        """End at once, because this process does."""
-        self._lose("K", "shut down")
+        """End at once, because this process does: with close_notify and FIN, but without waiting for the client's."""
+        self.shut_down()
+        self._close()
 
     def _lose(self, letter: str, reason: str) -> None:
         """End with nobody left to be polite to."""
@@ -407,7 +408,12 @@ class Session:
         if self.stream is not None:
             self.stream.close()
         self.client.close()
+        self._late = _nothing  # the last reference to ourselves
         self._frontend.leave(self)
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def ends_of(

@@ -44,6 +44,22 @@ class Owner(Protocol):
         """Hear that both streams have ended both ways and everything is delivered."""
 
 
+class _Nobody:
+    """The owner of a closed stream: keeping the real one would leave a cycle to the garbage collector."""
+
+    def stream_ended(self, stream: Stream) -> None:
+        """Nothing."""
+
+    def stream_failed(self, stream: Stream, reason: str) -> None:
+        """Nothing."""
+
+    def relay_over(self) -> None:
+        """Nothing."""
+
+
+_NOBODY = _Nobody()
+
+
 class Stream:
     """
     A connected non-blocking socket, watched by a poller; `PlainStream` and `SecureStream` are its kinds.
@@ -266,6 +282,7 @@ class Stream:
             self.read_ended = self.write_ended = True
             self.backlog = b""
             self.peer = None
+            self.owner = _NOBODY
             self.socket.close()
 
     def broke(self) -> None:
