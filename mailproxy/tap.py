@@ -18,7 +18,7 @@ from twisted.python.components import Componentized
 
 from mailproxy.config import DEFAULT_FILE, ConfigError, load
 from mailproxy.log import LineLog
-from mailproxy.service import ProxyService, StartError
+from mailproxy.service import ProxyService, StartError, quiet_collector
 
 
 class Options(usage.Options):
@@ -58,6 +58,7 @@ def makeService(options: Options) -> IService:
         service = PluginService(settings, reactor, options["config"])
         service.observer = None if is_elsewhere else make_log(sys.stdout)
         service.bind()
+        reactor.callWhenRunning(quiet_collector)  # type: ignore[attr-defined]  # the module stands for the reactor
     except (ConfigError, StartError) as error:
         sys.exit(str(error))
     return service

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import sys
 
 from mailproxy.config import DEFAULT_FILE, ConfigError, load
@@ -32,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     from twisted.logger import globalLogBeginner
 
     from mailproxy.log import LineLog
-    from mailproxy.service import ProxyService, StartError
+    from mailproxy.service import ProxyService, StartError, quiet_collector
 
     log = LineLog(sys.stdout, settings.log.format, settings.log.level)
     try:
@@ -44,13 +43,6 @@ def run(arguments: argparse.Namespace) -> int:
     globalLogBeginner.beginLoggingTo([log], redirectStandardIO=False)
     reactor.callWhenRunning(service.startService)
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
-    freeze()
+    quiet_collector()
     reactor.run()
     return 0
-
-
-def freeze() -> None:
-    """Keep the garbage collector off what lives as long as the process, and off connections, which leave no cycles."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
