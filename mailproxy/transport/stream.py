@@ -142,7 +142,7 @@ class Stream:
             self.drain()
         if self.events & BYTES:
             # Also after an error or a hang-up: the data before it comes first, and reading tells what it was.
-            if events & END:
+            if events & (END | select.EPOLLERR) == END:
                 self.pull_end()
             else:
                 self.pull()

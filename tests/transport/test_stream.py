@@ -322,6 +322,17 @@ def test_reset_while_there_is_a_backlog_is_a_failure(narrow: Relay) -> None:
     assert narrow.near.backlog == b""
 
 
+def test_reset_behind_bytes_is_no_end(narrow: Relay) -> None:
+    """Else the client would take what it got for all there was."""
+    stall(narrow)
+    narrow.server.break_off()
+    narrow.settle()
+    assert not is_ready(narrow.poller)
+    narrow.client.reading = True
+    narrow.until(lambda: narrow.heard)
+    assert narrow.heard == ["far failed: Connection reset by peer"]
+
+
 def test_broken_stream_does_not_spin(tcp: Relay) -> None:
     tcp.client.break_off()
     tcp.until(lambda: tcp.heard)
