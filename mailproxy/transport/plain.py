@@ -33,6 +33,8 @@ class PlainStream(Stream):
         try:
             count = self.socket.recv_into(VIEW)
         except OSError as error:
+        except BlockingIOError:
+            return  # that was another connection's end, on a descriptor that was reused since
             self.fail(error.strerror or str(error))
             return
         peer = self.peer

@@ -244,6 +244,12 @@ def test_last_words_and_the_end_of_them_come_with_one_event() -> None:
         assert relay.heard == ["far ended"]
 
 
+def test_event_of_an_end_that_was_another_connection_s_is_no_failure() -> None:
+    with Relay() as relay:
+        relay.near.on_event(BYTES | END)
+        assert relay.heard == []
+
+
 # TLS and its end.
 
 
