@@ -215,6 +215,7 @@ class Stream:
     def ended(self) -> None:
         """Handle the end of what is read: the peer's writing ends behind its backlog."""
         self.read_ended = True
+        self.active = self.poller.now
         peer = self.peer
         if peer is not None and not peer.write_ended:
             peer.finish()
@@ -229,6 +230,7 @@ class Stream:
         if self.backlog or self.write_ended:
             return
         self.write_ended = True
+        self.active = self.poller.now  # from here on, what is left to do has its time
         self.end_write()
         self._over()
 

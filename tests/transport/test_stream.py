@@ -235,6 +235,13 @@ def test_end_waits_for_the_backlog(narrow: Relay) -> None:
     assert len(narrow.client.data) == BUFFER_BYTES + 100_000
 
 
+def test_end_is_activity_of_both_sides(relay: Relay) -> None:
+    relay.now += 600
+    relay.client.end()
+    relay.until(lambda: relay.server.fin)
+    assert relay.near.active == relay.far.active == relay.now
+
+
 def test_last_words_and_the_end_of_them_come_with_one_event() -> None:
     with Relay() as relay:
         relay.server.send(b"* BYE\r\n")
