@@ -43,6 +43,9 @@ class Owner(Protocol):
     def relay_over(self) -> None:
         """Hear that both streams have ended both ways and everything is delivered."""
 
+    def broke(self) -> None:
+        """Hear of a bug of ours while handling an event of a stream: give up both, whatever their state."""
+
 
 class _Nobody:
     """The owner of a closed stream: keeping the real one would leave a cycle to the garbage collector."""
@@ -54,6 +57,9 @@ class _Nobody:
         """Nothing."""
 
     def relay_over(self) -> None:
+        """Nothing."""
+
+    def broke(self) -> None:
         """Nothing."""
 
 
@@ -288,5 +294,5 @@ class Stream:
             self.socket.close()
 
     def broke(self) -> None:
-        """Hear of a bug of ours while handling an event: this session ends."""
-        self.fail("internal error")
+        """Hear of a bug of ours while handling an event: the owner's session ends."""
+        self.owner.broke()

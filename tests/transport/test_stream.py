@@ -376,6 +376,11 @@ def test_owner_may_close_both_streams_while_one_is_being_read(tcp: Relay) -> Non
     assert tcp.heard == ["closed"]
 
 
+def test_bug_in_a_stream_is_its_owner_s_to_end(relay: Relay) -> None:
+    relay.near.broke()
+    assert relay.heard == ["broke"]
+
+
 def test_close_is_idempotent_and_gives_the_socket_back(relay: Relay) -> None:
     relay.near.close()
     relay.near.close()
