@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 from typing import Any
 
 from mailproxy.tls import openssl
@@ -151,15 +152,18 @@ class SecureStream(Stream):
         openssl.clear_errors()
         return -1
 
-    def end_write(self) -> None:
-        """Send close_notify, and half-close unless the whole socket is about to be closed."""
-        if openssl.shutdown(self.ssl) < 0:
+    def end_write(self) -> bool:
+        """Send close_notify, and half-close unless the whole socket is about to be closed; False without room."""
+        result = openssl.shutdown(self.ssl)
+        if result < 0:
+            code = openssl.get_error(self.ssl, result)
             openssl.clear_errors()
+            if code == WANT_WRITE:
+                return False
         if not self.read_ended:
-            try:
+            with suppress(OSError):  # the other side is gone already; reading will tell
                 self.socket.shutdown(socket.SHUT_WR)
-            except OSError:
-                return  # the peer is gone already; reading will tell
+        return True
 
     def without_tls(self) -> PlainStream:
         """Return the stream below, for whatever remains to be done after TLS has failed."""

@@ -291,6 +291,38 @@ def test_close_notify_behind_full_records_is_seen() -> None:
         assert relay.far.sent == 2 * 16384
 
 
+def test_close_notify_waits_for_room() -> None:
+    """Its record is a write like any other, and a slow client's socket may be full just then."""
+    with Relay(tls=True, pair=partial(unix_pair, SMALL)) as relay:
+        relay.client.reading = False
+        VIEW[:100] = bytes(100)
+        while not relay.near.backlog:
+            relay.near.put(100)
+        relay.near.finish()
+        record = 100 + 5 + 16 + 1
+        while relay.near.backlog:
+            relay.client.socket.recv(record)  # room for one more, which is the one that waits
+            relay.near.on_event(WRITE)
+        assert not relay.near.write_ended
+        drain_raw(relay)
+        relay.near.on_event(WRITE)
+        assert relay.near.write_ended
+        assert len(drain_raw(relay)) == 2 + 5 + 16 + 1
+
+
+def drain_raw(relay: Relay) -> bytes:
+    """Take what came to the client as it is."""
+    data = b""
+    while True:
+        try:
+            more = relay.client.socket.recv(1 << 20)
+        except BlockingIOError:
+            return data
+        if not more:
+            return data
+        data += more
+
+
 def test_garbage_instead_of_a_record_is_a_failure(secure: Relay) -> None:
     secure.client.send_raw(b"GET / HTTP/1.1\r\n\r\n")
     secure.until(lambda: secure.heard)
