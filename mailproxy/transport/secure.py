@@ -22,6 +22,7 @@ from mailproxy.transport.stream import BUFFER, BUFFER_BYTES, Owner, Stream
 _read = openssl.read
 _write = openssl.write
 _LAST_FULL_READ = BUFFER_BYTES - RECORD_BYTES
+_GOES_ON = (WANT_READ, WANT_WRITE)
 
 
 class HandshakeError(Exception):
@@ -53,7 +54,7 @@ class SecureStream(Stream):
         if result == 1:
             return 0
         code: int = openssl.get_error(self.ssl, result)
-        if code in (WANT_READ, WANT_WRITE):
+        if code in _GOES_ON:
             return code
         is_theirs = code in (ZERO_RETURN, SYSCALL)
         raise HandshakeError(self._reason(code), is_theirs=is_theirs)
@@ -77,7 +78,9 @@ class SecureStream(Stream):
                 self.active = self.poller.now
                 self.peer.put(count)  # type: ignore[union-attr]  # a relay has two ends; no check on the hot path
                 return
-            self._stopped(openssl.get_error(self.ssl, count))
+            code = openssl.get_error(self.ssl, count)
+            if code not in _GOES_ON:
+                self._stopped(code, self._reason(code))
             return
         # A full record: more are likely to be there.
         total = count
@@ -88,21 +91,21 @@ class SecureStream(Stream):
             total += count
             if count < RECORD_BYTES:
                 break
-        # Asked before anything else happens on this connection, which a failing peer may close under us.
-        code = 0 if count > 0 else openssl.get_error(self.ssl, count)
+        # Asked before anything else happens on this connection, which a failing peer may close under us: then nobody
+        # would empty the error queue.
+        code = WANT_READ if count > 0 else openssl.get_error(self.ssl, count)
+        reason = "" if code in _GOES_ON else self._reason(code)
         self.received += total
         self.active = self.poller.now
         self.peer.put(total)  # type: ignore[union-attr]
-        if code not in (0, WANT_READ) and self.fd >= 0:
-            self._stopped(code)
+        if code not in _GOES_ON and self.fd >= 0:
+            self._stopped(code, reason)
 
-    def _stopped(self, code: int) -> None:
-        if code in (WANT_READ, WANT_WRITE):
-            return
+    def _stopped(self, code: int, reason: str) -> None:
         if code == ZERO_RETURN:
             self.ended()
         else:
-            self.fail(self._reason(code))
+            self.fail(reason)
 
     def put(self, count: int) -> None:
         """Write so many bytes of the shared buffer, record by record; keep what the kernel refuses."""
@@ -120,7 +123,7 @@ class SecureStream(Stream):
                 return
             taken = _write(self.ssl, BUFFER + total, count - total)
         code = openssl.get_error(self.ssl, taken)
-        if code not in (WANT_WRITE, WANT_READ):
+        if code not in _GOES_ON:
             self.fail(self._reason(code))
             return
         self.sent += total
@@ -135,7 +138,7 @@ class SecureStream(Stream):
             taken = _write(self.ssl, source + total, size - total)
             if taken <= 0:
                 code = openssl.get_error(self.ssl, taken)
-                if code in (WANT_WRITE, WANT_READ):
+                if code in _GOES_ON:
                     break
                 raise ConnectionError(self._reason(code))
             total += taken
@@ -147,7 +150,7 @@ class SecureStream(Stream):
         if count > 0:
             return count
         code = openssl.get_error(self.ssl, count)
-        if code in (WANT_READ, WANT_WRITE):
+        if code in _GOES_ON:
             return 0
         openssl.clear_errors()
         return -1

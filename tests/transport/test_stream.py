@@ -344,6 +344,19 @@ def test_failure_behind_full_records_is_told_when_they_are_delivered() -> None:
         assert relay.heard == ["near failed: decryption failed or bad record mac"]
 
 
+def test_failure_leaves_no_error_to_the_next_connection() -> None:
+    """OpenSSL has one queue of errors per thread: what one connection leaves there, the next takes for its own."""
+    with Relay(tls=True, pair=unix_pair) as broken, Relay(tls=True) as sound:
+        broken.client.send(bytes(16384))
+        broken.client.send_raw(b"\x17\x03\x03\x00\x20" + bytes(32))
+        broken.server.close()
+        broken.stream_failed = lambda stream, reason: broken.close()  # type: ignore[method-assign]  # as a session does
+        broken.near.on_event(BYTES)
+        assert broken.near.fd < 0
+        sound.near.on_event(BYTES)  # nothing to read
+        assert sound.heard == []
+
+
 # Failures.
 
 
