@@ -144,6 +144,11 @@ class Connection:
         self.broken += 1
 
 
+class HopelessConnection(Connection):
+    def broke(self) -> None:
+        raise ZeroDivisionError("another bug")
+
+
 def bugs(events: Sequence[LogEvent]) -> int:
     return sum("log_failure" in event for event in events)
 
@@ -156,6 +161,34 @@ def test_bug_is_logged_and_told_to_the_owner_of_the_method(poller: Poller, ends:
         poller.poll(0)
     assert connection.broken == 1
     assert bugs(events) == 1
+
+
+@pytest.mark.parametrize("kind", ["function", "method"])
+def test_bug_that_nobody_can_be_told_of_silences_the_descriptor(poller: Poller, ends: Ends, kind: str) -> None:
+    def on_event(events: int) -> None:
+        raise ZeroDivisionError("a bug")
+
+    hopeless = HopelessConnection(ends[0])
+    poller.add(ends[0].fileno(), on_event if kind == "function" else hopeless.on_event, READ)
+    ends[1].send(b"x")
+    with capturedLogs() as events:
+        poller.poll(0)
+    assert bugs(events) == (1 if kind == "function" else 2)
+    assert not is_ready(poller)
+
+
+def test_bug_does_not_keep_events_from_others(poller: Poller) -> None:
+    pairs = [socket.socketpair() for _ in range(3)]
+    heard: list[int] = []
+    for number, (ours, theirs) in enumerate(pairs):
+        ready = HopelessConnection(ours).on_event if number == 1 else heard.append
+        poller.add(ours.fileno(), ready, READ)
+        theirs.send(b"x")
+    with capturedLogs():
+        poller.poll(0)
+    assert heard == [BYTES, BYTES]
+    for sock in (sock for pair in pairs for sock in pair):
+        sock.close()
 
 
 @pytest.fixture(params=[SelectReactor, EPollReactor])

@@ -155,6 +155,17 @@ def test_our_sockets_and_twisted_s_descriptors_are_served_in_one_turn(reactor: P
     far.close()
 
 
+def test_bug_on_twisted_s_side_does_not_make_it_deaf(reactor: PollerReactor, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as broken, capturedLogs() as events:
+        broken.delattr(EPollReactor, "doPoll")
+        reactor.wakeUp()
+        reactor.doIteration(0)
+    assert "log_failure" in events[0]
+    done: Deferred[None] = Deferred()
+    reactor.callWhenRunning(reactor.callFromThread, done.callback, None)
+    run(reactor, done)
+
+
 def test_signal_wakes_it() -> None:
     """In a process of its own: signals are the main thread's, and handlers the whole process'."""
     code = (
