@@ -177,6 +177,38 @@ def test_nothing_keeps_what_was_cleared(bench: Bench) -> None:
         gc.enable()
 
 
+def test_bug_ends_the_one_that_has_it_and_no_other(bench: Bench) -> None:
+    class Buggy(Waiter):
+        def expired(self) -> None:
+            raise ZeroDivisionError("a bug")
+
+    buggy, sound = Buggy(bench), bench.waiter()
+    for waiter in (sound, buggy):
+        bench.deadlines.set(waiter, 1)
+    with capturedLogs() as events:
+        bench.advance(2)
+    assert buggy.breakages == 1
+    assert passes(sound, 1)
+    assert sum("log_failure" in event for event in events) == 1
+
+
+def test_bug_behind_a_bug_stops_no_other_either(bench: Bench) -> None:
+    class Hopeless(Waiter):
+        def expired(self) -> None:
+            raise ZeroDivisionError("a bug")
+
+        def broke(self) -> None:
+            raise ZeroDivisionError("another bug")
+
+    hopeless, sound = Hopeless(bench), bench.waiter()
+    bench.deadlines.set(hopeless, 1)
+    bench.deadlines.set(sound, 3)
+    with capturedLogs(), pytest.raises(ZeroDivisionError):  # which the reactor logs
+        bench.advance(2)
+    bench.advance(2)
+    assert passes(sound, 3)
+
+
 SECONDS = st.one_of(st.sampled_from([0.0, TICK_SECONDS, 1.0, 5.0, 60.0]), st.floats(0, 100))
 STEPS = st.lists(
     st.one_of(
