@@ -190,6 +190,21 @@ def test_client_that_has_gone_again_is_no_reason_to_pause(bench: Bench, number: 
     assert bench.poll() == 1
 
 
+def test_bug_in_accepting_does_not_close_the_door(make: Make) -> None:
+    """A listener that the poller gave up would leave every later client waiting, with nothing in the log."""
+    bench = make(bind_inet(socket.AF_INET, "127.0.0.1", 0))
+    take, bench.listener._accepted = bench.listener._accepted, lambda *_: 1 / 0
+    bench.listener.start()
+    bench.connect()
+    with capturedLogs() as events:
+        bench.poll(turns=1)
+    assert "log_failure" in events[0]
+    bench.listener._accepted = take
+    bench.connect()
+    bench.clock.advance(EXHAUSTED_PAUSE_SECONDS)
+    assert bench.poll() == 1
+
+
 def test_stopped_listener_refuses(bench: Bench) -> None:
     bench.listener.start()
     address = bench.listener.socket.getsockname()
