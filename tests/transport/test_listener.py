@@ -320,6 +320,24 @@ def test_unix_socket_that_somebody_listens_on_is_left_alone(tmp_path: Path) -> N
             client.connect(path)
 
 
+def test_unix_socket_of_somebody_who_is_overloaded_is_left_alone(tmp_path: Path) -> None:
+    """A blocking connect would wait there until that other process accepts."""
+    path = str(tmp_path / "front.sock")
+    with (
+        socket.socket(socket.AF_UNIX) as other,
+        socket.socket(socket.AF_UNIX) as first,
+        socket.socket(socket.AF_UNIX) as second,
+    ):
+        other.bind(path)
+        other.listen(0)
+        first.connect(path)
+        second.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            second.connect(path)
+        with pytest.raises(OSError, match="in use"):
+            bind_unix(path)
+
+
 def test_file_that_is_no_socket_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "front.sock"
     path.write_text("precious")
