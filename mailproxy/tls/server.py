@@ -92,7 +92,8 @@ class TlsServer:
         self._callbacks.append(openssl.on_server_name(self.context, self._choose_context if len(groups) > 1 else None))
         names = tuple(name.encode() for name in alpn)
         if names:
-            self._callbacks.append(openssl.on_alpn(self.context, names))
+            # Asked after the name has chosen a context, and there.
+            self._callbacks += [openssl.on_alpn(openssl.raw_context(context), names) for context in self._contexts]
 
     def _make_context(self, settings: TlsSettings, group: CertificateGroup) -> SSL.Context:
         context = SSL.Context(SSL.TLS_SERVER_METHOD)

@@ -283,6 +283,13 @@ def test_client_that_offers_no_protocol_gets_none(connect: Connect) -> None:
     assert connect(tls_server(alpn=("imap",))).facts.alpn is None
 
 
+def test_protocol_is_agreed_on_whatever_the_certificate(connect: Connect) -> None:
+    context = client_context()
+    context.set_alpn_protocols(["imap"])
+    server = tls_server(certificate(NAME), certificate("other.example.org"), alpn=("imap",))
+    assert connect(server, context, "other.example.org").facts.alpn == b"imap"
+
+
 # Resumption.
 
 
