@@ -254,6 +254,12 @@ def test_server_name_is_told_as_the_client_sent_it(connect: Connect, name: str |
     assert connect(tls_server(), server_name=name).facts.server_name == name
 
 
+def test_key_that_openssl_thinks_weak_is_a_value_error() -> None:
+    weak = make_certificate("/weak.pem", issue(NAME, key=rsa.generate_private_key(65537, 1024)).pem)
+    with pytest.raises(ValueError, match=r"/weak\.pem: ee key too small"):
+        tls_server(weak)
+
+
 # ALPN.
 
 
