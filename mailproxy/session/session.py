@@ -8,7 +8,7 @@ Theory of operation. A session is in one stage at a time; the stage decides whic
                any of them -> part
 
 Stages that do not apply are skipped. What ends a session decides its two letters (HAProxy's termination state, see
-docs/log.md) in `_refuse`, `_lose` or `relay_over`; after that there is only parting: last words, close_notify, FIN,
+docs/log.md) in `_part`, `_lose` or `relay_over`; after that there is only parting: last words, close_notify, FIN,
 and a deadline behind which the sockets are closed all the same.
 """
 
@@ -20,7 +20,7 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
-from mailproxy.proxyprotocol import Address, Command, Expectation, Family, Header
+from mailproxy.proxyprotocol import Address, Command, Expectation, Header, Transport
 from mailproxy.session.arrival import Arrival, begins_header
 from mailproxy.session.backend import Server
 from mailproxy.session.dial import Dial
@@ -157,7 +157,8 @@ class Session:
         self.header = header
         if header is not None:
             self._frontend.counters.headers += 1
-            if header.command is Command.PROXY and header.family is not Family.UNSPEC:
+            # What is no TCP connection falls back to the real addresses (PROXY protocol, section 2.2).
+            if header.command is Command.PROXY and header.transport is Transport.STREAM:
                 self.source, self.destination = header.source, header.destination
         self._begin()
 
