@@ -20,7 +20,7 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
-from mailproxy.proxyprotocol import Address, Command, Expectation, Header, Transport
+from mailproxy.proxyprotocol import Address, Expectation, Header
 from mailproxy.session.arrival import Arrival, begins_header
 from mailproxy.session.backend import Server
 from mailproxy.session.dial import Dial
@@ -157,9 +157,8 @@ class Session:
         self.header = header
         if header is not None:
             self._frontend.counters.headers += 1
-            # What is no TCP connection falls back to the real addresses (PROXY protocol, section 2.2).
-            if header.command is Command.PROXY and header.transport is Transport.STREAM:
-                self.source, self.destination = header.source, header.destination
+            if (addresses := header.stream_addresses) is not None:
+                self.source, self.destination = addresses
         self._begin()
 
     def refused(self, letters: str, reason: str) -> None:
