@@ -16,6 +16,7 @@ from mailproxy.proxyprotocol.policy import TIMEOUT, Network
 from mailproxy.proxyprotocol.strictness import MAX_SIZE
 
 _UNIX = "unix"
+_EVERYBODY = ["0.0.0.0/0", "::/0", _UNIX]
 
 
 def options(parsed: Mapping[str, object]) -> dict[str, str]:
@@ -34,8 +35,8 @@ def options(parsed: Mapping[str, object]) -> dict[str, str]:
 def accept_proxy(
     reactor: object,
     endpoint: str,
-    trusted: str = "",
-    optional: str = "",
+    trusted: str | None = None,
+    optional: str | None = None,
     others: str = "direct",
     timeout: str = str(TIMEOUT),
     maxSize: str = str(MAX_SIZE),
@@ -45,13 +46,17 @@ def accept_proxy(
     """
     Make the endpoint of ``accept-proxy:ENDPOINT``; ValueError says which option is wrong.
 
-    Networks and versions are lists with commas; ``unix`` among the trusted stands for UNIX sockets. `timeout` is in
-    seconds, `maxSize` in bytes.
+    Networks and versions are lists with commas; ``unix`` among the trusted stands for UNIX sockets. With neither
+    `trusted` nor `optional` every peer must send a header, as with HAProxy's ``accept-proxy`` on a bind line. `timeout`
+    is in seconds, `maxSize` in bytes.
     """
-    names = _listed(trusted)
+    names = _EVERYBODY if trusted is None and optional is None else _listed(trusted or "")
+    if not names and not optional:
+        # Of an empty variable in somebody's template nothing is guessed.
+        raise ValueError("trusted= names nobody")
     policy = AcceptPolicy(
         trusted=_networks(name for name in names if name != _UNIX),
-        optional=_networks(_listed(optional)),
+        optional=_networks(_listed(optional or "")),
         refuse_others=_choice("others", others, yes="refused", no="direct"),
         unix=_UNIX in names,
         timeout=float(timeout),
@@ -61,8 +66,6 @@ def accept_proxy(
             require_crc32c=_choice("crc32c", crc32c, yes="required", no="optional"),
         ),
     )
-    if not (policy.trusted or policy.optional or policy.unix):
-        raise ValueError("accept-proxy believes nobody's header without trusted=NETWORKS")
     return AcceptProxyServerEndpoint(serverFromString(reactor, endpoint), policy, IReactorTime(reactor))
 
 

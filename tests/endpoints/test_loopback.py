@@ -80,6 +80,11 @@ class SecuringCaller(Caller):
 class LoopbackTests(TestCase):
     timeout = 20
 
+    def setUp(self) -> None:
+        # Servers of other tests may have left their timeouts in this reactor: trial would take them for ours.
+        for call in reactor.getDelayedCalls():
+            call.cancel()
+
     async def listen(self, text: str, greeter: Callable[[], Protocol] = Greeter) -> IAddress:
         factory = Factory.forProtocol(greeter)
         port: IListeningPort = await serverFromString(reactor, text).listen(factory)

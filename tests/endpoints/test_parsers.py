@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, c
 from twisted.internet.testing import MemoryReactorClock
 
 from mailproxy.endpoints import AcceptPolicy, AcceptProxyServerEndpoint, ClientHeader, SendProxyClientEndpoint
-from mailproxy.proxyprotocol import Header, InetAddress, SslClient, SslTlv, Strictness
+from mailproxy.proxyprotocol import Expectation, Header, InetAddress, SslClient, SslTlv, Strictness
 
 from .protocols import Made
 
@@ -32,6 +32,15 @@ class TestAcceptProxy:
         endpoint = server(r"accept-proxy:tcp\:143:trusted=10.0.0.0/8")
         assert endpoint.policy == AcceptPolicy(trusted=(ip_network("10.0.0.0/8"),))
         assert isinstance(endpoint.endpoint, TCP4ServerEndpoint)
+
+    def test_every_peer_must_send_a_header_if_none_is_named(self) -> None:
+        policy = server(r"accept-proxy:tcp\:143").policy
+        for peer in (ip_address("192.0.2.1"), ip_address("2001:db8::1"), None):
+            assert policy.expectation(peer) is Expectation.HEADER
+
+    def test_nobody_else_is_trusted_beside_those_named(self) -> None:
+        policy = server(r"accept-proxy:tcp\:143:optional=10.0.0.0/8").policy
+        assert (policy.trusted, policy.unix) == ((), False)
 
     def test_everything(self) -> None:
         endpoint = server(
@@ -64,7 +73,8 @@ class TestAcceptProxy:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ("", "without trusted=NETWORKS"),
+            (":trusted=", "trusted= names nobody"),
+            (":optional=", "trusted= names nobody"),
             (":trusted=banana", "banana"),
             (":trusted=10.0.0.0/8:others=maybe", "others=maybe is neither refused nor direct"),
             (":trusted=10.0.0.0/8:timeout=soon", "soon"),
