@@ -5,7 +5,7 @@ from __future__ import annotations
 from OpenSSL import SSL
 
 from mailproxy.tls import openssl
-from mailproxy.tls.certificate import _key_algorithm, _signature_algorithm
+from mailproxy.tls.certificate import key_algorithm, signature_algorithm
 from mailproxy.tls.facts import TlsFacts
 from mailproxy.tls.server import common_names
 
@@ -34,8 +34,8 @@ def connection_facts(connection: SSL.Connection) -> TlsFacts:
         server_name=None if server_name is None else server_name.decode("latin-1"),
         alpn=connection.get_alpn_proto_negotiated() or None,
         resumed=openssl.is_resumed(raw),
-        certificate_sig_alg=None if shown is None else _signature_algorithm(shown),
-        certificate_key_alg=None if shown is None else _key_algorithm(shown),
+        certificate_sig_alg=None if shown is None else signature_algorithm(shown),
+        certificate_key_alg=None if shown is None else key_algorithm(shown),
         client_certificate=certificate,
         client_common_names=() if certificate is None else common_names(certificate),
         verify=_NO_CERTIFICATE if certificate is None else openssl.verify_result(raw),
