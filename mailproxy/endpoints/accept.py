@@ -82,6 +82,8 @@ def _expectation(policy: AcceptPolicy, address: IAddress | None) -> Expectation:
 class AcceptProxyFactory(WrappingFactory["AcceptProxyProtocol"]):
     """Makes the protocols that read a header and then hand over to those of the wrapped factory."""
 
+    noisy = False
+
     def __init__(self, wrappedFactory: IProtocolFactory, policy: AcceptPolicy, clock: IReactorTime) -> None:
         """Take the factory to ask when a header is in."""
         super().__init__(wrappedFactory)  # type: ignore[no-untyped-call]  # Twisted's has no annotations
