@@ -4,7 +4,6 @@ mailproxy: a TLS front for mail servers that speaks PROXY protocol v2 to them.
 The map, bottom up; imports run one way, from the later to the earlier:
 
 - ``proxyprotocol``: PROXY protocol v1 and v2 as pure code: bytes to `Header` and back, TLVs, CRC32C, limits.
-- ``profiles``: what each kind of backend bears in a PROXY header; pure.
 - ``mail``: what each mail protocol says around TLS; pure.
 - ``balance``: which server of a backend is tried next; pure.
 - ``profiles``: what each kind of mail server bears in a PROXY header; pure.

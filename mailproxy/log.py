@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import IO, Any
 
-from twisted.internet.interfaces import IReactorTime
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from zope.interface import implementer
 
@@ -58,35 +57,23 @@ FORMATS: dict[str, Callable[[LogEvent, str], str]] = {"text": as_text, "json": a
 @implementer(ILogObserver)
 class LineLog:
     """
-    Writes events of a level and above to a stream, those of one turn of the reactor together.
+    Writes events of a level and above to a stream, each as it comes.
 
-    A stream that cannot be written to (a full disk) loses lines, and nothing else.
+    A stream that cannot be written to (a full disk, a reader that has gone) loses lines, and nothing else.
     """
 
-    def __init__(self, stream: IO[str], clock: IReactorTime, format: str = "text", level: str = "info") -> None:
+    def __init__(self, stream: IO[str], format: str = "text", level: str = "info") -> None:
         self._stream = stream
-        self._clock = clock
         self._format = FORMATS[format]
         self._level = LogLevel.levelWithName(level)
-        self._lines: list[str] = []
-        self._lost = 0
 
     def __call__(self, event: LogEvent) -> None:
         """Take one event."""
         level = event.get("log_level", LogLevel.info)
         if level < self._level:
             return
-        if not self._lines:
-            self._clock.callLater(0, self.flush)
-        self._lines.append(self._format(event, level.name))
-
-    def flush(self) -> None:
-        """Write the lines that wait."""
-        lines, self._lines = self._lines, []
-        if not lines:
-            return
         try:
-            self._stream.write("\n".join(lines) + "\n")
+            self._stream.write(self._format(event, level.name) + "\n")
             self._stream.flush()
         except OSError:
-            self._lost += len(lines)
+            return

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import resource
 import socket
+from datetime import UTC, datetime
 from typing import Any
 
 from twisted.application.service import Service
@@ -12,13 +14,11 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mailproxy import config
-from mailproxy.session.backend import Backend, open_backend
 from mailproxy.session.capacity import Capacity
 from mailproxy.session.frontend import Frontend
+from mailproxy.session.prepare import prepare
 from mailproxy.session.record import SessionLog
-from mailproxy.tls.certificates import CertificateError, read_certificates
-from mailproxy.tls.groups import CertificateGroup, group_certificates
-from mailproxy.tls.server import TlsServer
+from mailproxy.tls.files import validity_warnings
 from mailproxy.transport.deadlines import Deadlines
 from mailproxy.transport.listener import Listener, bind_inet, bind_unix
 from mailproxy.transport.poller import Poller
@@ -34,7 +34,7 @@ STOP_INTERVAL_SECONDS = 0.1
 
 
 class StartError(Exception):
-    """What keeps the service from starting: a sentence for each problem, one a line."""
+    """Why the service cannot listen: a sentence for each socket, one a line."""
 
 
 class ProxyService(Service):
@@ -48,8 +48,9 @@ class ProxyService(Service):
     name = "mailproxy"
     _log = Logger(namespace="mailproxy")
 
-    def __init__(self, settings: config.Config, reactor: Any) -> None:
-        """Read the certificates and make ready everything but the sockets; `StartError` if something is wrong."""
+    def __init__(self, settings: config.Config, reactor: Any, source: str = "the configuration") -> None:
+        """Make ready everything but the sockets; `ConfigError`, as if from `source`, with everything that is wrong."""
+        ready = prepare(settings, source)
         self._settings = settings
         self._reactor = reactor
         # In front of the reactor if it is ours, else inside it.
@@ -59,20 +60,20 @@ class ProxyService(Service):
         deadlines = Deadlines(reactor, self._poller)
         self._session_log = SessionLog(reactor)
         self._total = Capacity("maxconn", settings.maxconn or _affordable_sessions(settings))
-        groups = {name: _groups(profile) for name, profile in settings.tls.items()}
         number = itertools.count(1)
+        self._warnings = list(validity_warnings(ready.certificates, datetime.now(UTC)))
         self.frontends = [
             Frontend(
                 frontend,
-                _backend(settings.backends[frontend.backend], frontend),
-                _tls(settings, frontend, groups),
+                backend,
+                tls,
                 poller=self._poller,
                 deadlines=deadlines,
                 total=self._total,
                 identify=number.__next__,
                 log=self._session_log,
             )
-            for frontend in settings.frontends
+            for frontend, backend, tls in ready.frontends
         ]
 
     def bind(self) -> None:
@@ -97,6 +98,8 @@ class ProxyService(Service):
         super().startService()
         if self._is_inside:
             self._poller.attach(self._reactor)
+        for warning in self._warnings:
+            self._log.warn("{warning}", event="warning", warning=warning)
         for frontend in self.frontends:
             frontend.start()
             settings = frontend.settings
@@ -155,33 +158,6 @@ def _listen(bind: config.Bind) -> socket.socket:
     return bind_inet(family, str(bind.host), bind.port)
 
 
-def _groups(profile: config.TlsProfile) -> tuple[CertificateGroup, ...]:
-    try:
-        return group_certificates(read_certificates(profile.certificates))
-    except CertificateError as error:
-        raise StartError(
-            "\n".join(f"tls.{profile.name}.certificates: {problem}" for problem in error.problems)
-        ) from error
-
-
-def _tls(
-    settings: config.Config, frontend: config.Frontend, groups: dict[str, tuple[CertificateGroup, ...]]
-) -> TlsServer | None:
-    if frontend.tls == "none" or frontend.tls_profile is None:
-        return None
-    try:
-        return TlsServer(settings.tls[frontend.tls_profile], groups[frontend.tls_profile], frontend.alpn)
-    except ValueError as error:
-        raise StartError(f"tls.{frontend.tls_profile}: {error}") from error
-
-
-def _backend(backend: config.Backend, frontend: config.Frontend) -> Backend:
-    try:
-        return open_backend(backend, frontend.protocol)
-    except ValueError as error:
-        raise StartError(f"backend.{backend.name}: {error}") from error
-
-
 def _affordable_sessions(settings: config.Config) -> int:
     """Return how many sessions the limit on open files has room for, after raising it as far as is allowed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -189,3 +165,10 @@ def _affordable_sessions(settings: config.Config) -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     listening = sum(len(frontend.bind) for frontend in settings.frontends)
     return max((hard - SPARE_DESCRIPTORS - listening) // DESCRIPTORS_PER_SESSION, 1)
+
+
+def quiet_collector() -> None:
+    """Keep the garbage collector off what lives as long as the process, and off connections, which leave no cycles."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)

@@ -1,14 +1,24 @@
-"""The ``mailproxy`` plugin of ``twistd`` and ``twist``."""
+"""
+The ``mailproxy`` plugin of ``twistd`` and ``twist``.
+
+Log lines are the same as those of ``mailproxy run``, as the configuration's ``[log]`` wants them, unless ``twistd`` is
+told to log elsewhere (``--logfile``, ``--syslog``, ``--logger``).
+"""
 
 from __future__ import annotations
 
 import sys
+from functools import partial
+from typing import Any
 
-from twisted.application.service import IService
+from twisted.application.service import IService, IServiceCollection
+from twisted.logger import ILogObserver
 from twisted.python import usage
+from twisted.python.components import Componentized
 
 from mailproxy.config import DEFAULT_FILE, ConfigError, load
-from mailproxy.service import ProxyService, StartError
+from mailproxy.log import LineLog
+from mailproxy.service import ProxyService, StartError, quiet_collector
 
 
 class Options(usage.Options):
@@ -17,18 +27,38 @@ class Options(usage.Options):
     optParameters = [["config", "c", DEFAULT_FILE, "The configuration."]]  # noqa: RUF012  # how usage.Options declares
 
 
+class PluginService(ProxyService):
+    """The service as ``twistd`` runs it: it brings the application's log observer along."""
+
+    observer: ILogObserver | None = None
+
+    def setServiceParent(self, parent: IServiceCollection) -> None:
+        """Join the application, and let it log our way."""
+        if self.observer is not None and isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, self.observer)  # type: ignore[no-untyped-call]  # Twisted's
+        super().setServiceParent(parent)  # type: ignore[no-untyped-call]  # Twisted's
+
+
 def makeService(options: Options) -> IService:
     """
     Return the service with its sockets open.
 
     They are opened here because this is before ``twistd`` gives up its privileges, and because here a failure can still
-    end the process with one line and status 1 (``twist`` knows no privileged start, and a failed start only in its log).
+    end the process with one line and status 1: ``twist`` has no privileged start, and only logs that a start failed.
     """
     from twisted.internet import reactor
 
     try:
-        service = ProxyService(load(options["config"]), reactor)
+        settings = load(options["config"])
+        chosen: dict[str, Any] = options.parent or {}
+        make_log = partial(LineLog, format=settings.log.format, level=settings.log.level)
+        if "fileLogObserverFactory" in chosen:  # twist
+            chosen["fileLogObserverFactory"] = make_log
+        is_elsewhere = any(chosen.get(option) for option in ("logfile", "syslog", "logger"))
+        service = PluginService(settings, reactor, options["config"])
+        service.observer = None if is_elsewhere else make_log(sys.stdout)
         service.bind()
+        reactor.callWhenRunning(quiet_collector)
     except (ConfigError, StartError) as error:
         sys.exit(str(error))
     return service

@@ -5,8 +5,9 @@ from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime
 
 from mailproxy.config import DEFAULT_FILE, Backend, ConfigError, Frontend, load, remarks
+from mailproxy.session.prepare import prepare
 from mailproxy.tls.certificates import Certificate
-from mailproxy.tls.files import read_tls_files, validity_warnings
+from mailproxy.tls.files import validity_warnings
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -18,7 +19,7 @@ def run(arguments: Namespace) -> int:
     """Print every problem on stderr and return 1, or what would listen where on stdout and return 0."""
     try:
         config = load(arguments.config)
-        certificates = read_tls_files(config, arguments.config)
+        certificates = prepare(config, arguments.config).certificates
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import sys
 
 from mailproxy.config import DEFAULT_FILE, ConfigError, load
@@ -32,26 +31,18 @@ def run(arguments: argparse.Namespace) -> int:
     from twisted.logger import globalLogBeginner
 
     from mailproxy.log import LineLog
-    from mailproxy.service import ProxyService, StartError
+    from mailproxy.service import ProxyService, StartError, quiet_collector
 
-    log = LineLog(sys.stdout, reactor, settings.log.format, settings.log.level)
+    log = LineLog(sys.stdout, settings.log.format, settings.log.level)
     try:
-        service = ProxyService(settings, reactor)
+        service = ProxyService(settings, reactor, arguments.config)
         service.bind()
-    except StartError as error:
+    except (ConfigError, StartError) as error:
         print(error, file=sys.stderr)
         return 1
     globalLogBeginner.beginLoggingTo([log], redirectStandardIO=False)
     reactor.callWhenRunning(service.startService)
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
-    reactor.addSystemEventTrigger("after", "shutdown", log.flush)
-    freeze()
+    quiet_collector()
     reactor.run()
     return 0
-
-
-def freeze() -> None:
-    """Keep the garbage collector off what lives as long as the process, and off connections, which leave no cycles."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)

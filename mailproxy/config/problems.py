@@ -31,14 +31,10 @@ class ConfigError(Exception):
         super().__init__(self.problems, source)
 
     def __str__(self) -> str:
-        """Write a line for what is wrong with the whole file, or a headline and a line for each problem."""
-        match self.problems:
-            case (Problem(key="", message=message),):
-                return f"{self.source}: {message}"
-            case (_,):
-                return f"{self.source}: 1 problem\n{self.problems[0]}"
-            case _:
-                return "\n".join([f"{self.source}: {len(self.problems)} problems", *map(str, self.problems)])
+        """Write one problem on one line, or a headline and a line for each."""
+        if len(self.problems) == 1:
+            return f"{self.source}: {self.problems[0]}"
+        return "\n".join([f"{self.source}: {len(self.problems)} problems", *map(str, self.problems)])
 
 
 class Problems:

@@ -43,7 +43,7 @@ class Arrival:
         """Read what has come."""
         try:
             if self._may_lack_header:
-                if not begins_like_header(self._socket):
+                if not may_begin_header(self._socket):
                     self._owner.announced(None)
                     return
                 self._may_lack_header = False
@@ -75,7 +75,20 @@ class Arrival:
             self._owner.refused("cR", f"PROXY header: {self._decoder.received} bytes of it within {self._timeout:g} s")
 
 
-def begins_like_header(sock: socket.SocketType) -> bool:
-    """Look at what waits in a socket, and leave it there; BlockingIOError if nothing does, OSError if it is broken."""
-    waiting = sock.recv(len(SIGNATURE_V2), socket.MSG_PEEK)
+def may_begin_header(sock: socket.SocketType) -> bool:
+    """
+    Tell whether what waits in a socket, and stays there, can be the beginning of a header.
+
+    BlockingIOError if nothing waits, OSError if the socket is broken.
+    """
+    waiting = _look(sock)
     return bool(waiting) and (SIGNATURE_V1.startswith(waiting[: len(SIGNATURE_V1)]) or SIGNATURE_V2.startswith(waiting))
+
+
+def begins_header(sock: socket.SocketType) -> bool:
+    """Tell the same of what is a header beyond doubt, from its whole signature."""
+    return _look(sock).startswith((SIGNATURE_V1, SIGNATURE_V2))
+
+
+def _look(sock: socket.SocketType) -> bytes:
+    return sock.recv(len(SIGNATURE_V2), socket.MSG_PEEK)

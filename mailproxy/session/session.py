@@ -8,7 +8,7 @@ Theory of operation. A session is in one stage at a time; the stage decides whic
                any of them -> part
 
 Stages that do not apply are skipped. What ends a session decides its two letters (HAProxy's termination state, see
-docs/log.md) in `_refuse`, `_lose` or `relay_over`; after that there is only parting: last words, close_notify, FIN,
+docs/log.md) in `_part`, `_lose` or `relay_over`; after that there is only parting: last words, close_notify, FIN,
 and a deadline behind which the sockets are closed all the same.
 """
 
@@ -20,8 +20,8 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
-from mailproxy.proxyprotocol import Address, Command, Expectation, Family, Header
-from mailproxy.session.arrival import Arrival, begins_like_header
+from mailproxy.proxyprotocol import Address, Expectation, Header
+from mailproxy.session.arrival import Arrival, begins_header
 from mailproxy.session.backend import Server
 from mailproxy.session.dial import Dial
 from mailproxy.session.ends import PackedAddress
@@ -157,8 +157,8 @@ class Session:
         self.header = header
         if header is not None:
             self._frontend.counters.headers += 1
-            if header.command is Command.PROXY and header.family is not Family.UNSPEC:
-                self.source, self.destination = header.source, header.destination
+            if (addresses := header.stream_addresses) is not None:
+                self.source, self.destination = addresses
         self._begin()
 
     def refused(self, letters: str, reason: str) -> None:
@@ -169,7 +169,7 @@ class Session:
     def _on_first_bytes(self, events: int) -> None:
         """Make sure that a client that is not to send a header does not: what it claims there must reach nobody."""
         try:
-            claims = begins_like_header(self.client.socket)
+            claims = begins_header(self.client.socket)
         except BlockingIOError:
             return
         except OSError:
@@ -364,8 +364,9 @@ class Session:
             self._part("KD" if self.stream is not None else "KR", "shut down")
 
     def abort(self) -> None:
-        """End at once, because this process does."""
-        self._lose("K", "shut down")
+        """End at once, because this process does: with close_notify and FIN, but without waiting for the client's."""
+        self.shut_down()
+        self._close()
 
     def _lose(self, letter: str, reason: str) -> None:
         """End with nobody left to be polite to."""
@@ -407,7 +408,12 @@ class Session:
         if self.stream is not None:
             self.stream.close()
         self.client.close()
+        self._late = _nothing  # the last reference to ourselves
         self._frontend.leave(self)
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def ends_of(

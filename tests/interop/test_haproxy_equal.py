@@ -12,16 +12,18 @@ from . import headers
 from .certificates import Certificates
 from .clients import connect, connect_tls, read_line
 from .conftest import StartFront, StartHAProxy, StartRecorder
-from .front import backend, frontend
+from .front import backend, frontend, single
 from .haproxy import listen, tls_bind
 from .ports import free_port, has_ipv6
 from .recorder import GREETING, Recorder, echo
+from .waiting import until
 
 ALPN = "imap"
 TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 
-# Both servers would choose from a list of their own; this leaves TLS 1.2 one cipher for each kind of key.
-TLS12_CIPHERS = "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
+# Each server prefers other ciphers; these leave one choice for each version and kind of key.
+CIPHERS = "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
+CIPHERSUITES = "TLS_AES_256_GCM_SHA384"
 
 
 @frozen
@@ -110,7 +112,8 @@ def pair(
     sections = ""
     frontends = {}
     for name, sender in SENDERS.items():
-        tls = tls_bind(certificates[sender.key], pki.authority) + f" alpn {ALPN}"
+        tls = tls_bind(certificates[sender.key], pki.authority)
+        tls += f" alpn {ALPN} ciphers {CIPHERS} ciphersuites {CIPHERSUITES}"
         server = sender.haproxy
         if sender.options:
             server += f" proxy-v2-options {','.join(sender.options)}"
@@ -126,6 +129,8 @@ def pair(
                     "certificates": [str(certificate)],
                     "client-certificates": "optional",
                     "client-ca": str(pki.authority),
+                    "ciphers": CIPHERS,
+                    "ciphersuites": CIPHERSUITES,
                 }
                 for key, certificate in certificates.items()
             },
@@ -152,7 +157,6 @@ def test_header_equals_haproxys(
     pair: Pair, pki: Certificates, sender: str, version: ssl.TLSVersion, certified: bool, resumed: bool
 ) -> None:
     context = pki.client(pki.alice if certified else None, version=version)
-    context.set_ciphers(TLS12_CIPHERS)
 
     def converse(port: int) -> socket.socket:
         if not resumed:
@@ -173,7 +177,6 @@ def test_header_of_a_client_with_alpn_and_an_uppercase_name_equals_haproxys(
     pair: Pair, pki: Certificates, sender: str
 ) -> None:
     context = pki.client(alpn=(ALPN,))
-    context.set_ciphers(TLS12_CIPHERS)
     theirs, ours = pair.headers(sender, lambda port: connect_tls(port, context, server_name="MAIL.Example.org"))
     assert ours == theirs
 
@@ -189,3 +192,26 @@ def test_header_of_an_ipv6_client_equals_haproxys(pair: Pair, pki: Certificates,
 def test_header_of_a_client_without_tls_equals_haproxys(pair: Pair, sender: str) -> None:
     theirs, ours = pair.headers(f"{sender}-plain", lambda port: connect(port, "127.0.0.9"))
     assert ours == theirs
+
+
+@pytest.mark.parametrize("sender", ["v1", "v2", "v2-ssl"])
+def test_header_of_a_unix_client_equals_haproxys(
+    recorder: StartRecorder, front: StartFront, haproxy: StartHAProxy, pki: Certificates, folder: Path, sender: str
+) -> None:
+    backend_of_both = recorder(echo())
+    theirs, ours = folder / "theirs", folder / "ours"
+    section = listen(free_port(), backend_of_both.port, server=SENDERS[sender].haproxy)
+    haproxy([], f"{section}    bind unix@{theirs}\n")
+    until(theirs.is_socket, "HAProxy's UNIX socket")
+    configuration, _ = single(
+        pki.server_ec, backend_of_both.port, bind=[str(ours)], tls="none", backend_send_proxy=sender
+    )
+    front(configuration)
+    sent = []
+    for path in (theirs, ours):
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(5)
+            connection.connect(str(path))
+            assert read_line(connection) == GREETING
+        sent.append(backend_of_both.next().header)
+    assert as_haproxy_says_it(sent[1]) == sent[0]

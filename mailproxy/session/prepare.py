@@ -1,0 +1,51 @@
+"""From a configuration to what sessions need, short of sockets: what a start and a check have in common."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from mailproxy import config
+from mailproxy.config import ConfigError, Problem
+from mailproxy.config.words import key_path
+from mailproxy.session.backend import Backend, open_backend
+from mailproxy.tls.files import CertificatesByProfile, read_tls_files
+from mailproxy.tls.groups import group_certificates
+from mailproxy.tls.server import TlsServer
+
+
+@frozen
+class Ready:
+    """The parts of a front: each frontend with its backend and, unless it is in clear, its TLS."""
+
+    frontends: tuple[tuple[config.Frontend, Backend, TlsServer | None], ...]
+    certificates: CertificatesByProfile
+
+
+def prepare(settings: config.Config, source: str = "the configuration") -> Ready:
+    """
+    Read the files that a configuration names and let OpenSSL and the header's rules judge its values.
+
+    Raises `ConfigError`, as if from the file `source`, with everything that is wrong.
+    """
+    certificates = read_tls_files(settings, source)
+    problems: dict[str, Problem] = {}
+    frontends = []
+    for frontend in settings.frontends:
+        backend = tls = None
+        try:
+            backend = open_backend(settings.backends[frontend.backend], frontend.protocol)
+        except ValueError as error:
+            key = key_path("backend", frontend.backend)
+            problems[key] = Problem(key, str(error))
+        if frontend.tls_profile is not None:
+            try:
+                groups = group_certificates(certificates[frontend.tls_profile])
+                tls = TlsServer(settings.tls[frontend.tls_profile], groups, frontend.alpn)
+            except ValueError as error:
+                key = key_path("tls", frontend.tls_profile)
+                problems[key] = Problem(key, str(error))
+        if backend is not None:
+            frontends.append((frontend, backend, tls))
+    if problems:
+        raise ConfigError(problems.values(), source)
+    return Ready(tuple(frontends), certificates)
