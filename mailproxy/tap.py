@@ -58,7 +58,7 @@ def makeService(options: Options) -> IService:
         service = PluginService(settings, reactor, options["config"])
         service.observer = None if is_elsewhere else make_log(sys.stdout)
         service.bind()
-        reactor.callWhenRunning(quiet_collector)  # type: ignore[attr-defined]  # the module stands for the reactor
+        reactor.callWhenRunning(quiet_collector)
     except (ConfigError, StartError) as error:
         sys.exit(str(error))
     return service

@@ -24,6 +24,8 @@ def write(folder: Path, certificates: Certificates, fronts: Ports, backends: Por
 # What `mailproxy demo` runs. For a service of your own: your certificates, the ports 993 and 995,
 # your servers, and `profile = "dovecot"` if that is what they are.
 
+hard-stop-after = "1s"
+
 [tls.default]
 certificates = ["{certificates.server}"]
 client-certificates = "optional"

@@ -11,10 +11,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger, LogLevel
 
 from mailproxy.proxyprotocol import (
+    Address,
     Header,
     InetAddress,
     TlvType,
-    UnixAddress,
     aws_vpc_endpoint_id,
     azure_link_id,
     tlv_name,
@@ -79,10 +79,11 @@ def describe(frontend: Frontend, session: Session) -> dict[str, str | int]:
     client, stream = session.client, session.stream
     peer = _address(session.peer)
     fields: dict[str, str | int] = {"id": session.id, "frontend": frontend.name}
-    if session.header is None or session.header.source is None:
+    if session.header is None:
         fields["client"] = peer
     else:
-        fields["client"] = _shown(session.header.source)
+        addresses = session.header.stream_addresses
+        fields["client"] = peer if addresses is None else _shown(addresses[0])
         fields["via"] = peer
     if facts is not None:
         fields["tls"] = facts.version
@@ -140,7 +141,7 @@ def _address(name: object) -> str:
     return "unix"
 
 
-def _shown(address: InetAddress | UnixAddress) -> str:
+def _shown(address: Address) -> str:
     return str(address) if isinstance(address, InetAddress) else "unix"
 
 

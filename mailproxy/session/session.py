@@ -8,7 +8,7 @@ Theory of operation. A session is in one stage at a time; the stage decides whic
                any of them -> part
 
 Stages that do not apply are skipped. What ends a session decides its two letters (HAProxy's termination state, see
-docs/log.md) in `_refuse`, `_lose` or `relay_over`; after that there is only parting: last words, close_notify, FIN,
+docs/log.md) in `_part`, `_lose` or `relay_over`; after that there is only parting: last words, close_notify, FIN,
 and a deadline behind which the sockets are closed all the same.
 """
 
@@ -20,7 +20,7 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
-from mailproxy.proxyprotocol import Address, Command, Expectation, Family, Header
+from mailproxy.proxyprotocol import Address, Expectation, Header
 from mailproxy.session.arrival import Arrival, begins_header
 from mailproxy.session.backend import Server
 from mailproxy.session.dial import Dial
@@ -29,7 +29,7 @@ from mailproxy.tls.facts import TlsFacts
 from mailproxy.tls.openssl import WANT_WRITE
 from mailproxy.transport.listener import Listener
 from mailproxy.transport.plain import PlainStream
-from mailproxy.transport.poller import BYTES, READ, WRITE
+from mailproxy.transport.poller import GONE, READ, WRITE
 from mailproxy.transport.secure import HandshakeError, SecureStream
 from mailproxy.transport.stream import Stream
 
@@ -157,8 +157,8 @@ class Session:
         self.header = header
         if header is not None:
             self._frontend.counters.headers += 1
-            if header.command is Command.PROXY and header.family is not Family.UNSPEC:
-                self.source, self.destination = header.source, header.destination
+            if (addresses := header.stream_addresses) is not None:
+                self.source, self.destination = addresses
         self._begin()
 
     def refused(self, letters: str, reason: str) -> None:
@@ -244,7 +244,7 @@ class Session:
     def _on_early_bytes(self, events: int) -> None:
         """Leave what the client says before the server has greeted where it is, unless it has gone."""
         client = self.client
-        if events & ~BYTES:
+        if events & GONE:
             self._lose("C", "connection closed by the client")
         else:
             self._frontend.poller.pause(client.fd)

@@ -109,8 +109,8 @@ def make_certificate(path: str, pem: bytes) -> Certificate:
             chain=tuple(chain),
             key=key,
             names=_names(leaf),
-            sig_alg=_signature_algorithm(leaf),
-            key_alg=_key_algorithm(leaf),
+            sig_alg=signature_algorithm(leaf),
+            key_alg=key_algorithm(leaf),
         )
     except _BAD_ENCODING as error:
         raise UnusableCertificate(f"has a certificate that cannot be used: {_on_one_line(error)}") from error
@@ -171,12 +171,14 @@ def _names(leaf: x509.Certificate) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.lower() for name in names))
 
 
-def _signature_algorithm(leaf: x509.Certificate) -> str:
+def signature_algorithm(leaf: x509.Certificate) -> str:
+    """Return how the issuer signed a certificate, in OpenSSL's short name or else as dotted OID."""
     oid = leaf.signature_algorithm_oid.dotted_string
     return SIGNATURE_ALGORITHMS.get(oid, oid)
 
 
-def _key_algorithm(leaf: x509.Certificate) -> str | None:
+def key_algorithm(leaf: x509.Certificate) -> str | None:
+    """Return a certificate's kind of key and its bits as HAProxy writes them; None where it writes nothing."""
     match leaf.public_key():
         case RSAPublicKey(key_size=bits):
             return f"RSA{bits}"

@@ -5,9 +5,11 @@ from typing import TypeVar
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IPullProducer
 from twisted.internet.protocol import Protocol
 from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 
 Steps = TypeVar("Steps", bound=Iterator[object])
 
@@ -41,6 +43,10 @@ class Conversation:
         """The lines that the server answers to `lines`."""
         self.server.dataReceived(b"".join(line + b"\r\n" for line in lines))
         return self._answer()
+
+    def end(self) -> None:
+        """The connection ends, and with it the server's timers."""
+        self.server.connectionLost(Failure(ConnectionDone()))
 
     def _answer(self) -> list[bytes]:
         answer: bytes = self.transport.value()

@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 
 import pytest
-from twisted.internet.error import ConnectionDone
-from twisted.python.failure import Failure
 
 from mailproxy.demo.account import WELCOME
 from mailproxy.demo.imap import ImapServer
@@ -39,7 +37,7 @@ def inbox() -> Inbox:
 def client(inbox: Inbox) -> Iterator[Conversation]:
     conversation = Conversation(ImapServer(inbox, at_once))
     yield conversation
-    conversation.server.connectionLost(Failure(ConnectionDone()))
+    conversation.end()
 
 
 @pytest.fixture
@@ -136,7 +134,7 @@ def test_delivery_shows_in_an_open_session(session: Conversation, inbox: Inbox) 
 
 def test_closed_session_stops_watching(session: Conversation, inbox: Inbox) -> None:
     assert len(inbox.watchers) == 1
-    session.server.connectionLost(Failure(ConnectionDone()))
+    session.end()
     assert inbox.watchers == []
 
 

@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 
 import pytest
-from twisted.internet.error import ConnectionDone
-from twisted.python.failure import Failure
 
 from mailproxy.demo.inbox import MAX_MESSAGE_BYTES, MAX_MESSAGES, Inbox
 from mailproxy.demo.lmtp import LmtpServer
@@ -21,13 +19,13 @@ def client(inbox: Inbox) -> Iterator[Conversation]:
     conversation = Conversation(LmtpServer(inbox))
     conversation.say(b"LHLO client.example")
     yield conversation
-    conversation.server.connectionLost(Failure(ConnectionDone()))
+    conversation.end()
 
 
 def test_greeting_says_lmtp(inbox: Inbox) -> None:
     client = Conversation(LmtpServer(inbox))
     assert client.greeting == [b"220 localhost mailproxy demo LMTP"]
-    client.server.connectionLost(Failure(ConnectionDone()))
+    client.end()
 
 
 def test_smtp_greeting_is_refused(client: Conversation) -> None:
@@ -77,5 +75,5 @@ def test_full_inbox_takes_no_more(client: Conversation, inbox: Inbox) -> None:
 
 def test_message_of_a_client_that_goes_away_is_dropped(client: Conversation, inbox: Inbox) -> None:
     client.say(b"MAIL FROM:<a@example.org>", b"RCPT TO:<demo@localhost>", b"DATA", b"Subject: x")
-    client.server.connectionLost(Failure(ConnectionDone()))
+    client.end()
     assert inbox.messages == []

@@ -1,5 +1,7 @@
 """The demo's POP3 server."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from mailproxy.demo.account import WELCOME
@@ -19,58 +21,63 @@ class SteplessServer(Pop3Server):
     schedule = staticmethod(at_once)
 
 
-def connected(inbox: Inbox) -> Conversation:
-    return Conversation(SteplessServer(inbox))
+@pytest.fixture
+def client(inbox: Inbox) -> Iterator[Conversation]:
+    conversation = Conversation(SteplessServer(inbox))
+    yield conversation
+    conversation.end()
 
 
-def logged_in(inbox: Inbox) -> Conversation:
-    client = connected(inbox)
+@pytest.fixture
+def session(client: Conversation) -> Conversation:
     client.say(b"USER demo", b"PASS demo")
     return client
 
 
-def test_greeting_offers_no_apop(inbox: Inbox) -> None:
-    assert connected(inbox).greeting == [b"+OK mailproxy demo POP3"]
+def test_greeting_offers_no_apop(client: Conversation) -> None:
+    assert client.greeting == [b"+OK mailproxy demo POP3"]
 
 
-def test_account_logs_in(inbox: Inbox) -> None:
-    assert connected(inbox).say(b"USER demo", b"PASS demo")[-1] == b"+OK Authentication succeeded"
+def test_account_logs_in(client: Conversation) -> None:
+    assert client.say(b"USER demo", b"PASS demo")[-1] == b"+OK Authentication succeeded"
 
 
-def test_wrong_password_is_refused(inbox: Inbox) -> None:
-    assert connected(inbox).say(b"USER demo", b"PASS wrong")[-1] == b"-ERR Authentication failed"
+def test_wrong_password_is_refused(client: Conversation) -> None:
+    assert client.say(b"USER demo", b"PASS wrong")[-1] == b"-ERR Authentication failed"
 
 
-def test_status_counts_messages_and_bytes(inbox: Inbox) -> None:
-    assert logged_in(inbox).say(b"STAT") == [b"+OK 1 %d" % len(WELCOME)]
+def test_status_counts_messages_and_bytes(session: Conversation) -> None:
+    assert session.say(b"STAT") == [b"+OK 1 %d" % len(WELCOME)]
 
 
-def test_message_is_retrieved_whole(inbox: Inbox) -> None:
-    answer = logged_in(inbox).say(b"RETR 1")
+def test_message_is_retrieved_whole(session: Conversation) -> None:
+    answer = session.say(b"RETR 1")
     assert answer[0] == b"+OK %d" % len(WELCOME)
     assert [*answer[1:-1], b""] == WELCOME.split(b"\r\n")
     assert answer[-1] == b"."
 
 
 def test_unique_id_is_the_same_in_the_next_session(inbox: Inbox) -> None:
-    assert logged_in(inbox).say(b"UIDL") == logged_in(inbox).say(b"UIDL")
+    assert Maildrop(inbox).getUidl(0) == Maildrop(inbox).getUidl(0)
 
 
-def test_unknown_message_is_refused(inbox: Inbox) -> None:
-    assert logged_in(inbox).say(b"LIST 2") == [b"-ERR Invalid message-number: 2"]
+def test_unique_ids_are_listed(session: Conversation, inbox: Inbox) -> None:
+    assert session.say(b"UIDL") == [b"+OK ", b"1 %d.1" % inbox.uid_validity, b"."]
 
 
-def test_deleted_message_is_gone_after_quit(inbox: Inbox) -> None:
-    client = logged_in(inbox)
-    client.say(b"DELE 1")
+def test_unknown_message_is_refused(session: Conversation) -> None:
+    assert session.say(b"LIST 2") == [b"-ERR Invalid message-number: 2"]
+
+
+def test_deleted_message_is_gone_after_quit(session: Conversation, inbox: Inbox) -> None:
+    session.say(b"DELE 1")
     assert inbox.messages != []
-    client.say(b"QUIT")
+    session.say(b"QUIT")
     assert inbox.messages == []
 
 
-def test_reset_takes_the_deletion_back(inbox: Inbox) -> None:
-    client = logged_in(inbox)
-    client.say(b"DELE 1", b"RSET", b"QUIT")
+def test_reset_takes_the_deletion_back(session: Conversation, inbox: Inbox) -> None:
+    session.say(b"DELE 1", b"RSET", b"QUIT")
     assert len(inbox.messages) == 1
 
 

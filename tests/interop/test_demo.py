@@ -1,5 +1,6 @@
 """The demo as its user sees it: a process that prints commands to try, and what the servers learnt."""
 
+import os
 import re
 import signal
 import ssl
@@ -31,11 +32,11 @@ class Demo:
         try:
             until(lambda: LAST_WORDS in self.output or not self.process.is_alive, "the invitation", 15.0)
             self.invitation, _, _ = self.output.partition(LAST_WORDS)
-            self.trusted = self._printed(r"--cacert (\S+)")
-            self.client = self._printed(r"--cert (\S+)")
-            self.imap = int(self._printed(r"imaps://localhost:(\d+)"))
-            self.pop3 = int(self._printed(r"pop3s://localhost:(\d+)"))
-            self.lmtp = int(self._printed(r"\| *\n.*-connect localhost:(\d+)"))
+            self.trusted = self.printed(r"--cacert (\S+)")
+            self.client = self.printed(r"--cert (\S+)")
+            self.imap = int(self.printed(r"imaps://localhost:(\d+)"))
+            self.pop3 = int(self.printed(r"pop3s://localhost:(\d+)"))
+            self.lmtp = int(self.printed(r"\| *\n.*-connect localhost:(\d+)"))
         except BaseException:
             self.process.stop()
             raise
@@ -44,7 +45,8 @@ class Demo:
     def output(self) -> str:
         return self.process.stdout + self.process.stderr
 
-    def _printed(self, pattern: str) -> str:
+    def printed(self, pattern: str) -> str:
+        """What the group of `pattern` is in the invitation."""
         found = re.search(pattern, self.invitation)
         assert found, self.output
         return found[1]
@@ -55,7 +57,7 @@ class Demo:
 
     def command(self, heading: str) -> str:
         """The command that is printed below a heading."""
-        return "\n".join(self._printed(rf"  {re.escape(heading)}\n((?:    .*\n)+)").splitlines())
+        return self.printed(rf"  {re.escape(heading)}\n((?:    .*\n)+)")
 
     def learnt(self, client: tuple[str, int]) -> dict[str, str]:
         """What a server said of the client at this address and port."""
@@ -64,6 +66,13 @@ class Demo:
         found = until(lambda: re.search(pattern, self.output), f"a report of {address} in\n{self.output}")
         facts = (re.split(r" {2,}", line.strip(), maxsplit=1) for line in found[2].splitlines())
         return {"server": found[1], **{fact[0]: fact[1] for fact in facts}}
+
+
+def fetch(imap: Imap, number: str) -> bytes:
+    """The whole of one message."""
+    _, answer = imap.fetch(number, "(RFC822)")
+    assert isinstance(answer[0], tuple)
+    return bytes(answer[0][1])
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +91,7 @@ def test_imap_client_reads_the_welcome(demo: Demo) -> None:
     imap.login("demo", "demo")
     assert imap.select("INBOX")[0] == "OK"
     assert imap.search(None, "SUBJECT", "welcome")[1] == [b"1"]
-    _, ((_, content), _) = imap.fetch("1", "(RFC822)")  # type: ignore[misc,str-unpack]  # imaplib's type is wider
+    content = fetch(imap, "1")
     imap.logout()
     assert b"You read this through mailproxy" in content
     learnt = demo.learnt(client)
@@ -126,7 +135,7 @@ def test_delivered_message_is_in_the_inbox(demo: Demo) -> None:
     imap.login("demo", "demo")
     imap.select("INBOX")
     (found,) = imap.search(None, "SUBJECT", "delivered")[1]
-    _, ((_, content), _) = imap.fetch(found.decode(), "(RFC822)")  # type: ignore[misc,str-unpack]  # as above
+    content = fetch(imap, found.decode())
     imap.logout()
     assert content.startswith(b"Received: from client.test ([127.0.0.2])")
 
@@ -149,7 +158,7 @@ def test_printed_command_works(demo: Demo, heading: str, program: str, printed: 
 
 
 def test_configuration_is_one_that_check_accepts(demo: Demo) -> None:
-    path = demo._printed(r"mailproxy runs with (\S+)")
+    path = demo.printed(r"mailproxy runs with (\S+)")
     subprocess.run([sys.executable, "-m", "mailproxy", "check", "-c", path], check=True, timeout=20)
 
 
@@ -158,7 +167,7 @@ def test_signal_ends_it_and_its_files(how: signal.Signals) -> None:
     with short_folder() as folder:
         demo = Demo(folder)
         assert Path(demo.trusted).is_file()
-        demo.process.send(how)
+        os.kill(demo.process.pid, how)
         assert demo.process.wait() == 0, demo.output
         assert list(folder.glob("mailproxy-*")) == []
         assert "Traceback" not in demo.output

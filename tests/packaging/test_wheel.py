@@ -130,7 +130,7 @@ def test_reactor_of_the_plugin_can_be_installed(python: Path) -> None:
 def test_accept_proxy_prefix_is_found(python: Path) -> None:
     program = (
         "from twisted.internet import reactor; from twisted.internet.endpoints import serverFromString;"
-        r"print(type(serverFromString(reactor, r'accept-proxy:tcp\:0')).__module__)"
+        r"print(type(serverFromString(reactor, r'accept-proxy:tcp\:0:trusted=127.0.0.1')).__module__)"
     )
     assert run(python, "-I", "-c", program, cwd=python.parent).startswith("mailproxy.")
 

@@ -1,0 +1,43 @@
+"""The proxy and embedded mail servers on loopback ports, with a certificate made on the spot; no root, nothing else."""
+
+import argparse
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Take no options."""
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Demonstrate until SIGINT or SIGTERM; 1 if that cannot start."""
+    # The reactor has to be installed before anything imports it.
+    from mailproxy.transport.reactor import install
+
+    reactor = install()
+
+    from twisted.internet.defer import ensureDeferred
+    from twisted.logger import globalLogBeginner
+    from twisted.python.failure import Failure
+
+    from mailproxy.demo.stage import Stage
+    from mailproxy.log import LineLog
+    from mailproxy.service import StartError
+
+    failures: list[Failure] = []
+
+    def fail(failure: Failure) -> None:
+        failures.append(failure)
+        reactor.stop()
+
+    with TemporaryDirectory(prefix="mailproxy-demo-") as folder:
+        globalLogBeginner.beginLoggingTo([LineLog(sys.stdout)], redirectStandardIO=False)
+        stage = Stage(Path(folder), reactor, lambda text: print(text, flush=True))
+        reactor.callWhenRunning(lambda: ensureDeferred(stage.open()).addErrback(fail))
+        reactor.addSystemEventTrigger("before", "shutdown", lambda: ensureDeferred(stage.close()))
+        reactor.run()
+    for failure in failures:
+        failure.trap(OSError, StartError)
+        print(failure.getErrorMessage(), file=sys.stderr)
+    return 1 if failures else 0

@@ -1,0 +1,30 @@
+"""
+The PROXY protocol for any Twisted endpoint, transport and protocol.
+
+`AcceptProxyServerEndpoint` reads the header that a connection begins with, `SendProxyClientEndpoint` writes one; both
+wrap another endpoint. The strings ``accept-proxy:`` and ``send-proxy-v2-ssl:`` make them where Twisted takes a string.
+The map, bottom up:
+
+- ``interfaces``: what a protocol can ask its transport behind a header.
+- ``addresses``: Twisted's addresses and those of a header.
+- ``wrapper``: a protocol between a transport and a protocol that neither sees.
+- ``accept``, ``send``: the endpoints.
+- ``announce``: the header for a backend, made from the transport of an accepted client.
+- ``parsers``: the strings.
+"""
+
+from mailproxy.endpoints.accept import AcceptProxyServerEndpoint
+from mailproxy.endpoints.announce import ClientHeader, transport_facts
+from mailproxy.endpoints.interfaces import IProxiedTransport
+from mailproxy.endpoints.send import HeaderMaker, SendProxyClientEndpoint
+from mailproxy.proxyprotocol import AcceptPolicy
+
+__all__ = [
+    "AcceptPolicy",
+    "AcceptProxyServerEndpoint",
+    "ClientHeader",
+    "HeaderMaker",
+    "IProxiedTransport",
+    "SendProxyClientEndpoint",
+    "transport_facts",
+]

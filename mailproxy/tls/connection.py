@@ -1,0 +1,42 @@
+"""The facts of a TLS connection that pyOpenSSL carries, Twisted's for one."""
+
+from __future__ import annotations
+
+from OpenSSL import SSL
+
+from mailproxy.tls import openssl
+from mailproxy.tls.certificate import key_algorithm, signature_algorithm
+from mailproxy.tls.facts import TlsFacts
+from mailproxy.tls.server import common_names
+
+# Any number but 0, which says that a certificate was verified (PROXY protocol, section 2.2.6).
+_NO_CERTIFICATE = 1
+
+
+def connection_facts(connection: SSL.Connection) -> TlsFacts:
+    """
+    Read what a server's connection negotiated; ValueError before its handshake is done.
+
+    The verdict on a client's certificate is OpenSSL's. A context whose verify callback says yes to everything makes it
+    a yes to everything: then a certificate says nothing.
+    """
+    cipher = connection.get_cipher_name()
+    if cipher is None:
+        raise ValueError("the TLS handshake is not done, nothing is negotiated yet")
+    raw = connection._ssl  # no public way to the verdict and to resumption
+    server_name = connection.get_servername()
+    shown = connection.get_certificate(as_cryptography=True)
+    certificate = openssl.peer_certificate(raw)
+    return TlsFacts(
+        version=connection.get_protocol_version_name(),
+        cipher=cipher,
+        group=connection.get_group_name(),
+        server_name=None if server_name is None else server_name.decode("latin-1"),
+        alpn=connection.get_alpn_proto_negotiated() or None,
+        resumed=openssl.is_resumed(raw),
+        certificate_sig_alg=None if shown is None else signature_algorithm(shown),
+        certificate_key_alg=None if shown is None else key_algorithm(shown),
+        client_certificate=certificate,
+        client_common_names=() if certificate is None else common_names(certificate),
+        verify=_NO_CERTIFICATE if certificate is None else openssl.verify_result(raw),
+    )

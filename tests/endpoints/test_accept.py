@@ -1,0 +1,387 @@
+from __future__ import annotations
+
+import pytest
+from attrs import evolve
+from twisted.internet.address import IPv4Address, UNIXAddress
+from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IProtocol, IProtocolFactory, ITransport
+from twisted.internet.protocol import connectionDone
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.logger import LogLevel, capturedLogs
+from zope.interface import implementer
+
+from mailproxy.endpoints import AcceptPolicy, AcceptProxyServerEndpoint, IProxiedTransport
+from mailproxy.proxyprotocol import Header, Strictness, Tlv, UnixAddress, encode
+
+from .protocols import (
+    BELIEVE_PROXY,
+    DESTINATION,
+    HEADER,
+    LISTENING,
+    PROXY,
+    SOURCE,
+    STRANGER,
+    TRUST_PROXY,
+    Broken,
+    Made,
+    Told,
+    Unwilling,
+)
+
+CLIENT = IPv4Address("TCP", "192.0.2.1", 50000)
+SERVER = IPv4Address("TCP", "198.51.100.9", 993)
+
+
+class Connection:
+    """One accepted connection on the endpoint, and what is behind it."""
+
+    def __init__(
+        self,
+        policy: AcceptPolicy = TRUST_PROXY,
+        peer: IAddress = PROXY,
+        factory: IProtocolFactory | None = None,
+    ) -> None:
+        self.reactor = MemoryReactorClock()
+        self.made = Made()
+        endpoint = AcceptProxyServerEndpoint(TCP4ServerEndpoint(self.reactor, 143), policy, self.reactor)
+        endpoint.listen(factory or self.made)
+        self.transport = StringTransport(hostAddress=LISTENING, peerAddress=peer)
+        self.built = self.reactor.tcpServers[0][1].buildProtocol(peer)
+        if self.built is not None:
+            self.built.makeConnection(ITransport(self.transport))
+
+    @property
+    def protocol(self) -> IProtocol:
+        assert self.built is not None
+        return self.built
+
+    @property
+    def told(self) -> Told:
+        (protocol,) = self.made.protocols
+        assert isinstance(protocol, Told)
+        return protocol
+
+    def receive(self, data: bytes) -> None:
+        self.protocol.dataReceived(data)
+
+    @property
+    def aborted(self) -> bool:
+        return bool(self.transport.disconnected)
+
+
+class TestTrustedPeer:
+    def test_factory_is_not_asked_before_the_header_is_in(self) -> None:
+        connection = Connection()
+        connection.receive(HEADER[:-1])
+        assert connection.made.addresses == []
+
+    def test_factory_is_asked_with_the_clients_address(self) -> None:
+        connection = Connection()
+        connection.receive(HEADER)
+        assert connection.made.addresses == [CLIENT]
+
+    def test_addresses_are_the_headers_in_connection_made(self) -> None:
+        connection = Connection()
+        connection.receive(HEADER)
+        assert (connection.told.peer, connection.told.host) == (CLIENT, SERVER)
+
+    def test_header_byte_by_byte(self) -> None:
+        connection = Connection()
+        for byte in HEADER:
+            connection.receive(bytes((byte,)))
+        assert connection.told.peer == CLIENT
+
+    def test_header_and_its_tlvs_are_reachable_from_the_transport(self) -> None:
+        header = Header.proxy(SOURCE, DESTINATION, (Tlv(0xE1, b"x"),))
+        connection = Connection()
+        connection.receive(encode(header).data)
+        assert IProxiedTransport(connection.told.transport).proxyHeader == header
+
+    def test_real_addresses_are_reachable_too(self) -> None:
+        connection = Connection()
+        connection.receive(HEADER)
+        transport = IProxiedTransport(connection.told.transport)
+        assert (transport.getProxyPeer(), transport.getProxyHost()) == (PROXY, LISTENING)
+
+    def test_bytes_behind_the_header_are_delivered(self) -> None:
+        connection = Connection()
+        connection.receive(HEADER + b"a LOGIN")
+        connection.receive(b" alice")
+        assert connection.told.received == b"a LOGIN alice"
+
+    def test_version_1_header(self) -> None:
+        connection = Connection()
+        connection.receive(b"PROXY TCP6 2001:db8::1 2001:db8::9 50000 143\r\nhello")
+        assert getattr(connection.told.peer, "host", None) == "2001:db8::1"
+        assert connection.told.received == b"hello"
+
+    def test_unix_addresses(self) -> None:
+        connection = Connection()
+        connection.receive(encode(Header.proxy(UnixAddress(b"/run/client"), UnixAddress(b""))).data)
+        assert (connection.told.peer, connection.told.host) == (UNIXAddress(b"/run/client"), UNIXAddress(None))
+
+    def test_local_keeps_the_real_addresses(self) -> None:
+        connection = Connection()
+        connection.receive(encode(Header.local()).data)
+        assert (connection.told.peer, connection.told.host) == (PROXY, LISTENING)
+
+    def test_unknown_keeps_the_real_addresses(self) -> None:
+        connection = Connection()
+        connection.receive(b"PROXY UNKNOWN\r\n")
+        assert connection.told.peer == PROXY
+
+    def test_timeout_ends_with_the_header(self) -> None:
+        connection = Connection()
+        connection.receive(HEADER)
+        assert connection.reactor.getDelayedCalls() == []
+
+    def test_end_of_the_connection_is_the_protocols(self) -> None:
+        connection = Connection()
+        connection.receive(HEADER)
+        told = connection.told
+        connection.protocol.connectionLost(connectionDone)
+        assert told.lost is connectionDone
+
+    def test_writes_reach_the_connection(self) -> None:
+        connection = Connection()
+        connection.receive(HEADER)
+        assert connection.told.transport is not None
+        connection.told.transport.write(b"* OK")
+        assert connection.transport.value() == b"* OK"
+
+    def test_factory_that_wants_no_protocol(self) -> None:
+        connection = Connection(factory=Unwilling())
+        connection.receive(HEADER)
+        assert connection.aborted
+
+
+class TestBadHeader:
+    def assertRefused(self, connection: Connection, data: bytes, reason: str) -> None:
+        with capturedLogs() as events:
+            connection.receive(data)
+        assert connection.aborted
+        assert connection.made.protocols == []
+        assert [event["reason"] for event in events] == [reason]
+
+    def test_other_bytes(self) -> None:
+        self.assertRefused(Connection(), b"EHLO", "byte 0 is 0x45, no header of version 1 or 2 begins so")
+
+    def test_malformed_header(self) -> None:
+        self.assertRefused(
+            Connection(), b"PROXY TCP4 banana\r\n", "2 fields after PROXY, TCP4 needs 5 with single spaces between them"
+        )
+
+    def test_header_over_the_limit(self) -> None:
+        policy = evolve(TRUST_PROXY, strictness=Strictness(max_size=20))
+        self.assertRefused(Connection(policy), HEADER, "the header has 28 bytes, 20 are accepted")
+
+    def test_what_still_comes_is_ignored(self) -> None:
+        connection = Connection()
+        connection.receive(b"EHLO")
+        connection.receive(HEADER)
+        assert connection.made.protocols == []
+
+    def test_timeout(self) -> None:
+        connection = Connection()
+        connection.receive(HEADER[:5])
+        connection.reactor.advance(4.9)
+        assert not connection.aborted
+        with capturedLogs() as events:
+            connection.reactor.advance(0.1)
+        assert connection.aborted
+        assert events[0]["reason"] == "5 bytes of it within 5 s"
+
+    def test_connection_that_ends_within_the_header(self) -> None:
+        connection = Connection()
+        connection.receive(HEADER[:20])
+        with capturedLogs() as events:
+            connection.protocol.connectionLost(connectionDone)
+        assert events[0]["reason"] == "the connection ended after 20 bytes of a header that has 28"
+        assert connection.reactor.getDelayedCalls() == []
+
+    def test_connection_without_a_byte_is_no_news(self) -> None:
+        connection = Connection()
+        with capturedLogs() as events:
+            connection.protocol.connectionLost(connectionDone)
+        assert [event["log_level"] for event in events] == [LogLevel.debug]
+
+    def test_refused_connection_that_ends_is_logged_once(self) -> None:
+        connection = Connection()
+        connection.receive(b"EHLO")
+        with capturedLogs() as events:
+            connection.protocol.connectionLost(connectionDone)
+        assert list(events) == []
+
+
+class TestOtherPeer:
+    def test_direct_client_is_connected_at_once(self) -> None:
+        connection = Connection(peer=STRANGER)
+        assert connection.told.peer == STRANGER
+        assert IProxiedTransport(connection.told.transport).proxyHeader is None
+
+    def test_header_of_a_direct_client_is_not_believed(self) -> None:
+        connection = Connection(peer=STRANGER)
+        connection.receive(HEADER)
+        assert (connection.told.peer, connection.told.received) == (STRANGER, HEADER)
+
+    def test_direct_clients_can_be_refused(self) -> None:
+        assert Connection(evolve(TRUST_PROXY, refuse_others=True), STRANGER).built is None
+
+    def test_factory_that_wants_no_direct_client(self) -> None:
+        assert Connection(peer=STRANGER, factory=Unwilling()).built is None
+
+    def test_unix_peer_is_direct_unless_trusted(self) -> None:
+        assert len(Connection(peer=UNIXAddress(None)).made.protocols) == 1
+        assert len(Connection(AcceptPolicy(unix=True), UNIXAddress(None)).made.protocols) == 0
+
+    def test_peer_of_another_kind_is_one_of_the_others(self) -> None:
+        @implementer(IAddress)
+        class Pipe:
+            """An address that no header has."""
+
+        assert len(Connection(peer=Pipe()).made.protocols) == 1
+        assert Connection(AcceptPolicy(unix=True, refuse_others=True), Pipe()).built is None
+
+
+class TestOptionalHeader:
+    def test_header_is_taken(self) -> None:
+        connection = Connection(BELIEVE_PROXY)
+        connection.receive(HEADER)
+        assert connection.told.peer == CLIENT
+
+    def test_other_bytes_are_the_clients(self) -> None:
+        connection = Connection(BELIEVE_PROXY)
+        connection.receive(b"P")
+        connection.receive(b"ASS secret")
+        assert (connection.told.peer, connection.told.received) == (PROXY, b"PASS secret")
+
+    def test_silent_client_is_served_after_the_timeout(self) -> None:
+        connection = Connection(BELIEVE_PROXY)
+        connection.reactor.advance(5)
+        assert connection.told.peer == PROXY
+
+    def test_begun_header_must_be_finished(self) -> None:
+        connection = Connection(BELIEVE_PROXY)
+        connection.receive(HEADER[:3])
+        connection.reactor.advance(5)
+        assert connection.aborted
+
+    def test_malformed_header_is_refused(self) -> None:
+        connection = Connection(BELIEVE_PROXY)
+        connection.receive(b"PROXY TCP5")
+        assert connection.aborted
+
+    def test_factory_that_fails_after_the_timeout_leaves_no_connection_open(self) -> None:
+        connection = Connection(BELIEVE_PROXY, factory=Broken())
+        with pytest.raises(RuntimeError):
+            connection.reactor.advance(5)
+        assert connection.aborted
+
+
+class PausingProtocol(Told):
+    """Receives nothing until it is told to, as a relay that has not reached the other side yet."""
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self.pause()
+
+    def pause(self) -> None:
+        self.transport.pauseProducing()  # type: ignore[union-attr]
+
+    def resume(self) -> None:
+        self.transport.resumeProducing()  # type: ignore[union-attr]
+
+
+class GreedyProtocol(PausingProtocol):
+    """Pauses again with the first bytes."""
+
+    def dataReceived(self, data: bytes) -> None:
+        super().dataReceived(data)
+        self.pause()
+
+
+class TestBackPressure:
+    def paused(self, kind: type[PausingProtocol] = PausingProtocol) -> tuple[Connection, PausingProtocol]:
+        made = Made(kind)
+        connection = Connection(factory=made)
+        connection.receive(HEADER + b"a LOGIN")
+        (protocol,) = made.protocols
+        assert isinstance(protocol, PausingProtocol)
+        return connection, protocol
+
+    def test_paused_transport_delivers_nothing(self) -> None:
+        connection, protocol = self.paused()
+        assert (connection.transport.producerState, protocol.received) == ("paused", b"")
+
+    def test_bytes_behind_the_header_come_first_when_resumed(self) -> None:
+        connection, protocol = self.paused()
+        protocol.resume()
+        assert (connection.transport.producerState, protocol.received) == ("paused", b"")
+        connection.reactor.advance(0)
+        assert (connection.transport.producerState, protocol.received) == ("producing", b"a LOGIN")
+
+    def test_resumed_and_paused_again_before_they_are_delivered(self) -> None:
+        connection, protocol = self.paused()
+        protocol.resume()
+        protocol.pause()
+        connection.reactor.advance(0)
+        assert (connection.transport.producerState, protocol.received) == ("paused", b"")
+
+    def test_paused_again_by_their_delivery(self) -> None:
+        connection, protocol = self.paused(GreedyProtocol)
+        protocol.resume()
+        connection.reactor.advance(0)
+        assert (connection.transport.producerState, protocol.received) == ("paused", b"a LOGIN")
+
+    def test_later_pauses_are_the_transports(self) -> None:
+        connection, protocol = self.paused()
+        protocol.resume()
+        connection.reactor.advance(0)
+        protocol.pause()
+        assert connection.transport.producerState == "paused"
+        protocol.resume()
+        assert connection.transport.producerState == "producing"
+
+    def test_connection_lost_while_paused(self) -> None:
+        connection, protocol = self.paused()
+        protocol.resume()
+        connection.protocol.connectionLost(connectionDone)
+        connection.reactor.advance(0)
+        assert (protocol.received, protocol.lost) == (b"", connectionDone)
+
+
+class TestHandOver:
+    def test_protocol_can_be_replaced_as_on_any_transport(self) -> None:
+        connection = Connection()
+        connection.receive(HEADER)
+        other = Told()
+        transport = connection.told.transport
+        transport.protocol = other  # type: ignore[union-attr]
+        assert transport.protocol is other  # type: ignore[union-attr]
+        other.makeConnection(transport)
+        connection.receive(b"hello")
+        assert (connection.told.received, other.received) == (b"", b"hello")
+
+    def test_half_close_reaches_a_protocol_that_knows_it(self) -> None:
+        @implementer(IHalfCloseableProtocol)
+        class HalfCloseable(Told):
+            closed = ""
+
+            def readConnectionLost(self) -> None:
+                self.closed += "r"
+
+            def writeConnectionLost(self) -> None:
+                self.closed += "w"
+
+        made = Made(HalfCloseable)
+        connection = Connection(factory=made)
+        assert not IHalfCloseableProtocol.providedBy(connection.protocol)
+        connection.receive(HEADER)
+        IHalfCloseableProtocol(connection.protocol).readConnectionLost()
+        IHalfCloseableProtocol(connection.protocol).writeConnectionLost()
+        assert getattr(made.protocols[0], "closed", "") == "rw"
+
+    def test_half_close_is_the_end_for_a_protocol_that_does_not(self) -> None:
+        connection = Connection()
+        connection.receive(HEADER)
+        assert not IHalfCloseableProtocol.providedBy(connection.protocol)

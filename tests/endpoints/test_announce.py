@@ -1,0 +1,170 @@
+"""What is told of a client, over a pretended network with real OpenSSL."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+import trustme
+from attrs import evolve
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.endpoints import wrapClientTLS, wrapServerTLS
+from twisted.internet.interfaces import ISSLTransport, ITransport
+from twisted.internet.testing import StringTransport
+from zope.interface import alsoProvides
+
+from mailproxy.endpoints import AcceptProxyServerEndpoint, ClientHeader, SendProxyClientEndpoint, transport_facts
+from mailproxy.proxyprotocol import Header, SslTlv, Tlv, TlvType
+
+from .network import ClientTls, Network, ServerTls, identity
+from .protocols import DESTINATION, SOURCE, TRUST_PROXY, Made, Told, result
+
+
+class Speaking(Told):
+    """Sends a byte, after which the other side's handshake is done."""
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        ITransport(self.transport).write(b"x")
+
+
+def tls_client(certificate: trustme.LeafCert | None = None, received: Header | None = None) -> ITransport:
+    """The transport of an accepted client whose TLS is up, behind a header if there was one."""
+    return connected(ServerTls(b"imap"), ClientTls(certificate, b"imap"), received)[0]
+
+
+def connected(tls: ServerTls, with_tls: ClientTls, received: Header | None = None) -> tuple[ITransport, ITransport]:
+    """Both transports of a TLS connection."""
+    network = Network()
+    clock = network.reactor
+    below = AcceptProxyServerEndpoint(network.server, TRUST_PROXY, clock) if received else network.server
+    client = SendProxyClientEndpoint(network.client, received) if received else network.client
+    made = Made()
+    outcome, pump = network.connect(
+        wrapServerTLS(tls, below, clock), made, wrapClientTLS(with_tls, client, clock), Made(Speaking)
+    )
+    clock.advance(0)
+    pump.flush()
+    (protocol,) = made.protocols
+    assert cast(Told, protocol).received == b"x"
+    return ITransport(protocol.transport), ITransport(result(outcome).transport)
+
+
+def ssl(header: Header) -> SslTlv:
+    assert header.ssl is not None
+    return header.ssl
+
+
+class TestTlsFacts:
+    def test_without_a_certificate(self) -> None:
+        facts = transport_facts(tls_client())
+        assert facts is not None
+        assert (facts.version, facts.server_name, facts.alpn, facts.resumed) == (
+            "TLSv1.3",
+            "mail.example.test",
+            b"imap",
+            False,
+        )
+        assert (facts.client_certificate, facts.verify, facts.client_common_names) == (None, 1, ())
+        assert facts.cipher.startswith("TLS_")
+        assert facts.group
+
+    def test_certificate_that_the_client_was_shown(self) -> None:
+        facts = transport_facts(tls_client())
+        assert facts is not None
+        assert (facts.certificate_key_alg, facts.certificate_sig_alg) == ("EC256", "ecdsa-with-SHA256")
+
+    def test_verified_certificate(self) -> None:
+        facts = transport_facts(tls_client(identity("alice@example.test", "alice")))
+        assert facts is not None
+        assert (facts.verify, facts.client_common_names) == (0, ("alice",))
+        assert facts.client_certificate
+
+    def test_certificate_of_a_session_that_was_resumed(self) -> None:
+        tls, with_tls = ServerTls(), ClientTls(identity("alice@example.test", "alice"))
+        _, client = connected(tls, with_tls)
+        with_tls.session = client.getHandle().get_session()  # type: ignore[attr-defined]  # every TLS transport has it
+        resumed, _ = connected(tls, with_tls)
+        facts = transport_facts(resumed)
+        assert facts is not None
+        assert (facts.resumed, facts.verify, facts.client_common_names) == (True, 0, ("alice",))
+
+    def test_clear_connection_has_none(self) -> None:
+        assert transport_facts(ITransport(StringTransport())) is None
+
+    def test_tls_that_is_not_there_any_more(self) -> None:
+        class Over(StringTransport):
+            def getHandle(self) -> None:
+                return None
+
+        transport = Over()  # type: ignore[no-untyped-call]  # Twisted's has no annotations
+        alsoProvides(transport, ISSLTransport)
+        with pytest.raises(ValueError, match="Over is over"):
+            transport_facts(ITransport(transport))
+
+    def test_handshake_that_is_not_done(self) -> None:
+        network = Network()
+        made = Made()
+        network.connect(wrapServerTLS(ServerTls(), network.server, network.reactor), made, network.client, Made())
+        with pytest.raises(ValueError, match="handshake is not done"):
+            transport_facts(ITransport(made.protocols[0].transport))
+
+
+class TestClientHeader:
+    def test_clear_client(self) -> None:
+        client = StringTransport(
+            hostAddress=IPv4Address("TCP", "198.51.100.9", 143), peerAddress=IPv4Address("TCP", "192.0.2.1", 50000)
+        )
+        header = ClientHeader("v2-ssl")(ITransport(client))
+        assert (header.source, header.destination) == (SOURCE, evolve(DESTINATION, port=143))
+        assert (int(ssl(header).client), ssl(header).verify) == (0, 1)
+
+    def test_mapped_addresses_are_ipv4(self) -> None:
+        client = StringTransport(
+            hostAddress=IPv6Address("TCP", "::ffff:198.51.100.9", 993),
+            peerAddress=IPv6Address("TCP", "::ffff:192.0.2.1", 50000),
+        )
+        assert ClientHeader("v2")(ITransport(client)) == Header.proxy(SOURCE, DESTINATION)
+
+    def test_tls_client(self) -> None:
+        header = ClientHeader("v2-ssl")(tls_client())
+        assert (int(ssl(header).client), ssl(header).version, ssl(header).common_name) == (1, "TLSv1.3", None)
+
+    def test_common_name_of_a_verified_certificate(self) -> None:
+        header = ClientHeader("v2-ssl-cn")(tls_client(identity("alice@example.test", "alice")))
+        assert (ssl(header).has_verified_certificate, ssl(header).common_name) == (True, "alice")
+
+    def test_plain_version_2_tells_no_tls(self) -> None:
+        assert ClientHeader("v2")(tls_client()).tlvs == ()
+
+    def test_options(self) -> None:
+        header = ClientHeader("v2-ssl", proxy_v2_options=("authority", "alpn", "ssl-cipher"))(tls_client())
+        assert (header.authority, header.alpn) == ("mail.example.test", b"imap")
+        assert ssl(header).cipher
+
+    def test_addresses_of_a_header_that_came_in(self) -> None:
+        header = ClientHeader()(tls_client(received=Header.proxy(SOURCE, DESTINATION)))
+        assert (header.source, header.destination) == (SOURCE, DESTINATION)
+
+    def test_tlvs_of_a_header_that_came_in_are_passed_on_if_wanted(self) -> None:
+        received = Header.proxy(SOURCE, DESTINATION, (Tlv(TlvType.AZURE, b"\1abcd"), Tlv(0xE3, b"x")))
+        header = ClientHeader("v2", pass_tlvs=(TlvType.AZURE,))(tls_client(received=received))
+        assert header.tlvs == (Tlv(TlvType.AZURE, b"\1abcd"),)
+
+    def test_constant_tlvs(self) -> None:
+        header = ClientHeader("v2", tlvs=(Tlv(0xE1, b"x"),)).describe(SOURCE, DESTINATION)
+        assert header == Header.proxy(SOURCE, DESTINATION, (Tlv(0xE1, b"x"),))
+
+    def test_budget_is_the_profiles(self) -> None:
+        assert (ClientHeader(profile="exim").budget, ClientHeader(profile="dovecot").budget) == (232, 536)
+
+    @pytest.mark.parametrize("wrong", [{"send_proxy": "v3"}, {"profile": "banana"}, {"proxy_v2_options": ("banana",)}])
+    def test_unknown_words_are_refused(self, wrong: dict[str, Any]) -> None:
+        with pytest.raises(ValueError, match=r"banana|v3"):
+            ClientHeader(**wrong)
+
+
+def test_certificate_of_another_authority_ends_the_handshake() -> None:
+    mallory = identity("mallory", "alice", trustme.CA())
+    with pytest.raises(AssertionError):
+        tls_client(mallory)
