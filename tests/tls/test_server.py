@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -146,7 +147,7 @@ def test_without_a_key_exchange_there_is_no_group(connect: Connect) -> None:
 
 @pytest.mark.parametrize(("limits", "client"), [({"min_version": "1.3"}, TLS12), ({"max_version": "1.2"}, TLS13)])
 def test_versions_outside_the_limits_are_refused(
-    connect: Connect, limits: dict[str, str], client: ssl.TLSVersion
+    connect: Connect, limits: dict[str, Any], client: ssl.TLSVersion
 ) -> None:
     connection = connect(tls_server(**limits), client_context(client))
     assert str(connection.error) == "unsupported protocol"
@@ -179,8 +180,9 @@ def test_client_without_a_common_cipher_is_refused(connect: Connect) -> None:
 
 @pytest.mark.parametrize("key", ["ciphers", "ciphersuites"])
 def test_bad_cipher_string_is_a_value_error(key: str) -> None:
+    settings: dict[str, Any] = {key: "no such cipher"}
     with pytest.raises(ValueError, match="no cipher match"):
-        tls_server(**{key: "no such cipher"})
+        tls_server(**settings)
 
 
 # Certificates.
