@@ -92,6 +92,10 @@ class TlsServer:
         self._callbacks: list[Any] = []
         self._callbacks.append(openssl.on_server_name(self.context, self._choose_context if len(groups) > 1 else None))
         names = tuple(name.encode() for name in alpn)
+        # What need not be asked after every handshake.
+        self._asks_for_certificates = settings.client_certificates != "none"
+        self._has_alpn = bool(names)
+        self._only_certificate = next(iter(self._served)) if len(self._served) == 1 else 0
         if names:
             # Asked after the name has chosen a context, and there.
             self._callbacks += [openssl.on_alpn(openssl.raw_context(context), names) for context in self._contexts]
@@ -132,7 +136,7 @@ class TlsServer:
 
     def facts(self, ssl: Any) -> TlsFacts:
         """Read what a connection negotiated, once, after its handshake."""
-        certificate = openssl.peer_certificate(ssl)
+        certificate = openssl.peer_certificate(ssl) if self._asks_for_certificates else None
         verify = _NO_CERTIFICATE if certificate is None else openssl.verify_result(ssl)
         # Most connections have much in common, and a value that was seen before is hashed and compared at no cost.
         return self._known_facts(
@@ -140,9 +144,9 @@ class TlsServer:
             openssl.cipher(ssl),
             openssl.group(ssl),
             openssl.server_name(ssl),
-            openssl.alpn(ssl),
+            openssl.alpn(ssl) if self._has_alpn else None,
             openssl.is_resumed(ssl),
-            openssl.served_certificate(ssl),
+            self._only_certificate or openssl.served_certificate(ssl),
             certificate,
             verify,
         )
