@@ -245,6 +245,12 @@ class Session:
         """Leave what the client says before the server has greeted where it is, unless it has gone."""
         client = self.client
         if events & GONE:
+            try:
+                client.socket.recv(1, socket.MSG_PEEK)
+            except BlockingIOError:
+                return  # it was another connection that has gone, on a descriptor that was reused since
+            except OSError:
+                pass  # whatever the reason
             self._lose("C", "connection closed by the client")
         else:
             self._frontend.poller.pause(client.fd)

@@ -138,6 +138,15 @@ def test_reset_before_the_greeting_frees_the_server(bench: Bench) -> None:
     assert bench.over()["termination"] == "CC"
 
 
+def test_event_of_a_descriptor_s_former_connection_does_not_end_a_session(make: MakeBench) -> None:
+    bench = make()
+    bench.client()
+    bench.server.accept()
+    session = bench.session
+    bench.poller.ready[session.client.fd](select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP)
+    assert not session.is_over
+
+
 # Silence.
 
 
