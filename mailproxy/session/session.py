@@ -317,7 +317,7 @@ class Session:
 
     def stream_ended(self, stream: Stream) -> None:
         """Note who ended first; the other side gets to know, and then has less time for silence."""
-        if not self.is_over and self.stream is not None:
+        if self.is_relaying:
             self.first_to_end = self.first_to_end or ("client" if stream is self.client else "server")
             seconds, _ = self._patience()
             self.wait(max(seconds, 0.0), self._silent)

@@ -237,6 +237,22 @@ def test_last_words_before_a_reset_of_the_server_are_delivered(bench: Bench) -> 
     assert client.data == b"* BYE overloaded\r\n"
 
 
+def test_end_of_the_client_does_not_take_the_place_of_how_the_session_ended(make: MakeBench) -> None:
+    """Both may be seen within one event: last words that the server does not take, and the end of them."""
+    bench = make()
+    client, server = bench.relay()
+    client.send(b"a idle\r\n")
+    client.socket.shutdown(socket.SHUT_WR)
+    server.break_off()
+    bench.until(lambda: is_ready(bench.poller))
+    session = bench.session
+    bench.poller.ready[session.client.fd](0x2001)  # EPOLLIN and EPOLLRDHUP
+    bench.until(lambda: client.fin)
+    line = bench.over()
+    assert line["termination"] == "SD"
+    assert "first_to_end" not in line
+
+
 def test_client_that_hangs_up_after_the_server_s_end_is_no_failure(make: MakeBench) -> None:
     bench = make(tls=True)
     client, server = bench.relay()
