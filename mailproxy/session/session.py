@@ -367,18 +367,22 @@ class Session:
     def shut_down(self) -> None:
         """End politely, because this process does."""
         if not self.letters:
-            self._part("KD" if self.stream is not None else "KR", "shut down")
+            self._part("K" + self._stage, "shut down")
 
     def abort(self) -> None:
         """End at once, because this process does: with close_notify and FIN, but without waiting for the client's."""
         self.shut_down()
         self._close()
 
+    @property
+    def _stage(self) -> str:
+        """HAProxy's letter for how far this has come."""
+        return "D" if self.stream is not None else "C" if self._dial is not None else "R"
+
     def _lose(self, letter: str, reason: str) -> None:
         """End with nobody left to be polite to."""
         if not self.letters:
-            stage = "D" if self.stream is not None else "C" if self._dial is not None else "R"
-            self.letters = letter + stage
+            self.letters = letter + self._stage
             self.reason = reason
         self._close()
 

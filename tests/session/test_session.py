@@ -510,6 +510,18 @@ def test_shut_down_says_goodbye(make: MakeBench) -> None:
     assert (line["termination"], line["reason"]) == ("KD", "shut down")
 
 
+@pytest.mark.parametrize(("stage", "letters"), [("handshake", "KR"), ("dial", "KC")])
+def test_shut_down_names_the_stage(make: MakeBench, stage: str, letters: str) -> None:
+    bench = make(tls=stage == "handshake")
+    client = bench.client()
+    if stage == "dial":
+        bench.server.accept()
+    bench.session.shut_down()
+    bench.until(lambda: client.fin)
+    client.end()
+    assert bench.over()["termination"] == letters
+
+
 def test_abort_does_not_wait(bench: Bench) -> None:
     client, _ = bench.relay()
     bench.session.abort()
