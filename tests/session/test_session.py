@@ -10,6 +10,7 @@ import pytest
 
 from mailproxy.config import CustomTlv
 from mailproxy.mail.refusal import REFUSALS
+from mailproxy.proxyprotocol import TlvType
 from mailproxy.session.session import QUIET_SECONDS, Session
 from mailproxy.tls.openssl import WANT_WRITE
 from mailproxy.transport.secure import SecureStream
@@ -295,6 +296,35 @@ class Broken:
         raise ZeroDivisionError("a bug")
 
 
+def test_bug_at_the_start_of_a_session_ends_it(make: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = make()
+    bench.expects_bugs = True
+    with monkeypatch.context() as broken:
+        broken.delattr(Session, "_begin_dial")
+        client = bench.client()
+        bench.until(lambda: client.fin or client.reset)
+    assert bench.over()["termination"] == "IR"
+    assert (bench.frontend.capacity.live, bench.total.live) == (0, 0)
+    bench.clock.advance(1)
+    bench.relay()
+
+
+@pytest.mark.parametrize("stage", ["dialled", "_on_greeting"])
+def test_bug_while_the_server_is_dialled_ends_the_session(
+    make: MakeBench, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    bench = make()
+    bench.expects_bugs = True
+    if stage == "dialled":
+        monkeypatch.delattr(Stream, "watch")
+    else:
+        monkeypatch.setattr("mailproxy.session.dial.PlainStream", None)
+    client = bench.client()
+    bench.server.accept(GREETING)
+    bench.until(lambda: client.fin or client.reset)
+    assert bench.over()["termination"][0] == "I"
+
+
 # The handshake.
 
 
@@ -441,15 +471,15 @@ def test_unique_id_of_the_header_is_that_of_the_log(make: MakeBench) -> None:
     for _ in range(3):
         bench.client()
         server = bench.server.accept()
-        bench.until(lambda server=server: server.data)
-        ids.add(header_of(server).first(5))
+        bench.settle()
+        ids.add(header_of(server).first(TlvType.UNIQUE_ID))
     names = {session.id.encode() for session in bench.frontend.sessions}
     assert len(ids) == 3
     assert ids == names
 
 
 def test_what_is_left_out_of_the_header_is_logged(make: MakeBench) -> None:
-    bench = make(send_proxy="v2-ssl", backend={"profile": "exim", "tlvs": (CustomTlv(0xE1, bytes(185)),)})
+    bench = make(tls=True, send_proxy="v2-ssl", backend={"profile": "exim", "tlvs": (CustomTlv(0xE1, bytes(185)),)})
     client, server = bench.relay_with_header()
     server.end()
     client.end()
