@@ -247,7 +247,7 @@ class Bench:
 
     def over(self) -> dict[str, Any]:
         """Wait for the only session to end, and return what is logged of it."""
-        self.until(lambda: not self.frontend.sessions)
+        self.until(lambda: self.frontend.counters.connections and not self.frontend.sessions)
         (line,) = self.lines()
         return line
 
