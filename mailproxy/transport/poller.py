@@ -12,6 +12,7 @@ from __future__ import annotations
 import select
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
 from twisted.logger import Logger
@@ -28,6 +29,9 @@ END = select.EPOLLRDHUP
 """Reported as well when the other side's FIN is in."""
 
 WRITE = select.EPOLLOUT
+
+GONE = select.EPOLLERR | select.EPOLLHUP
+"""Reported whatever is watched for: the connection is broken, or ended both ways."""
 
 # Events taken from the kernel at once: the result array is allocated anew for every call, so bigger is not better.
 EVENTS_PER_POLL = 128
@@ -94,13 +98,20 @@ class Poller:
 
     def _broke(self, descriptor: int, ready: Ready) -> None:
         # Our bug, whatever the peer sent: this connection ends, the others go on.
-        self._log.failure("bug in {ready}", failure=Failure(), ready=ready)
-        owner = getattr(ready, "__self__", None)
-        broke = getattr(owner, "broke", None)
+        self._log.failure("bug in {ready}", ready=ready)
+        broke = getattr(getattr(ready, "__self__", None), "broke", None)
         if broke is not None:
-            broke()
-        elif self.ready.pop(descriptor, None) is not None:
-            self._epoll.unregister(descriptor)
+            try:
+                broke()
+            except Exception:
+                self._log.failure("bug in {broke}", broke=broke)
+            else:
+                return
+        # Nobody to end it, but at least its event does not come back for ever.
+        if self.ready.get(descriptor) == ready:
+            self.remove(descriptor)
+            with suppress(OSError):
+                self.pause(descriptor)
 
     def attach(self, reactor: IReactorFDSet) -> None:
         """Let a reactor poll this poller, for as long as the reactor runs."""

@@ -16,7 +16,7 @@ from tests.transport.relay import Relay, is_ready, tcp_pair, unix_pair
 
 SMALL = 4096
 
-KINDS = {
+KINDS: dict[str, Callable[..., Relay]] = {
     "tcp": Relay,
     "unix": partial(Relay, pair=unix_pair),
     "tls": partial(Relay, tls=True),
