@@ -13,7 +13,6 @@ from typing import IO, Any
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from zope.interface import implementer
 
-
 # All that ends a line somewhere, or moves the cursor of whoever reads it.
 _CONTROLS = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
 

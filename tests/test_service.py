@@ -357,6 +357,20 @@ def test_sessions_that_ended_last_are_logged_before_the_end(make: Make) -> None:
     assert running.logged("closed")[0]["counts"] == "1 connections, 1 sessions"
 
 
+def test_goodbye_has_its_time_however_long_nothing_happened(make: Make) -> None:
+    """Inside another reactor, the poller's clock stands still while nothing happens."""
+    running = make(tls="implicit", timeout=FrontendTimeouts(handshake=60.0, close=5.0))
+    running.start()
+    client = running.client()
+    running.until(lambda: running.service.frontends[0].sessions)
+    running.reactor.advance(5)
+    running.reactor.advance(50)
+    running.stop()
+    running.advance(4)
+    assert client.fin
+    assert running.service.frontends[0].sessions
+
+
 def test_unix_sockets_are_removed(make: Make, tmp_path: Path) -> None:
     running = make(bind=(UnixBind(str(tmp_path / "front.sock")),))
     running.start()
@@ -365,3 +379,17 @@ def test_unix_sockets_are_removed(make: Make, tmp_path: Path) -> None:
 
 
 # Inside another reactor.
+
+
+def test_other_reactors_poll_the_poller_while_it_runs(tmp_path: Path) -> None:
+    reactor = MemoryReactorClock()
+    proxy = ProxyService(configuration(tmp_path, 1), reactor)
+    proxy.bind()
+    assert reactor.getReaders() == []
+    proxy.startService()
+    (poller,) = reactor.getReaders()
+    descriptor = poller.fileno()
+    assert proxy.stopService().called
+    assert reactor.getReaders() == []
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
