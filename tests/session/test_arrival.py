@@ -226,6 +226,13 @@ def test_others_speak_tls_without_a_header(make: MakeBench) -> None:
     bench.until(lambda: client.data == GREETING)
 
 
+@pytest.mark.parametrize("tls", [False, True])
+def test_reset_instead_of_first_bytes_is_the_client_s_end(make: MakeBench, tls: bool) -> None:
+    bench = front(make, accept_proxy=ELSEWHERE, tls=tls)
+    bench.client().break_off()
+    assert bench.over()["termination"][0] == "C"
+
+
 def test_others_are_refused_where_nobody_else_is_wanted(make: MakeBench) -> None:
     bench = front(make, accept_proxy=ELSEWHERE, accept_proxy_only=True)
     line = refusal(bench, bench.client())

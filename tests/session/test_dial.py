@@ -43,20 +43,40 @@ def test_connection_that_takes_its_time_gets_the_header_when_it_is_there(
 ) -> None:
     """On one machine it is there at once: the first write is made to find that it is not."""
     bench = make(send_proxy="v2")
-    refuse_first_write(monkeypatch)
+    refuse_writes(monkeypatch)
     client = bench.client()
     server = bench.server.accept(GREETING)
     bench.until(lambda: client.data == GREETING)
     assert header_of(server).source is not None
 
 
-def refuse_first_write(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connection_that_breaks_before_it_is_there_has_failed(make: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = make(send_proxy="v2", backend={"retries": 0})
+    refuse_writes(monkeypatch)
+    client = bench.client()
+    bench.poller.poll(0)  # it waits in the server's queue, and in the poller
+    bench.server.socket.close()
+    bench.until(lambda: client.fin)
+    client.end()
+    assert bench.over()["reason"] == "Connection reset by peer"
+
+
+def test_event_of_another_connection_does_not_make_one(make: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = make(send_proxy="v2")
+    refuse_writes(monkeypatch, times=2)
+    client = bench.client()
+    server = bench.server.accept(GREETING)
+    bench.until(lambda: client.data == GREETING)
+    assert header_of(server).source is not None
+
+
+def refuse_writes(monkeypatch: pytest.MonkeyPatch, times: int = 1) -> None:
     class Slow(socket.SocketType):
         asked = 0
 
         def send(self, data: Any, *flags: int) -> int:
             Slow.asked += 1
-            if Slow.asked == 1:
+            if Slow.asked <= times:
                 raise BlockingIOError(errno.EAGAIN, "not yet")
             return super().send(data, *flags)
 
