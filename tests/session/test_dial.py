@@ -55,7 +55,7 @@ def test_connection_that_breaks_before_it_is_there_has_failed(make: MakeBench, m
     refuse_writes(monkeypatch)
     client = bench.client()
     bench.poller.poll(0)  # it waits in the server's queue, and in the poller
-    bench.server.socket.close()
+    bench.server.refuse()
     bench.until(lambda: client.fin)
     client.end()
     assert bench.over()["reason"] == "Connection reset by peer"
@@ -104,14 +104,12 @@ def test_header_that_is_taken_in_part_is_no_success(make: MakeBench, monkeypatch
 
 def test_refused_server_is_asked_again_after_a_while(make: MakeBench) -> None:
     bench = make(backend={"retries": 1})
-    address = bench.server.socket.getsockname()
-    bench.server.socket.close()
+    bench.server.refuse()
     client = bench.client()
     bench.settle()
     bench.advance(TURNAROUND_SECONDS - 0.25)
     assert not client.fin
-    bench.servers[0].socket = socket.create_server(address)
-    bench.servers[0].socket.setblocking(False)
+    bench.server.socket.listen()
     bench.advance(0.5)
     server = bench.server.accept(GREETING)
     bench.until(lambda: client.data == GREETING)
@@ -123,7 +121,7 @@ def test_refused_server_is_asked_again_after_a_while(make: MakeBench) -> None:
 @pytest.mark.parametrize("retries", [0, 1, 3])
 def test_client_waits_for_every_attempt_and_no_longer(make: MakeBench, retries: int) -> None:
     bench = make(backend={"retries": retries})
-    bench.server.socket.close()
+    bench.server.refuse()
     client = bench.client()
     bench.settle()
     if retries:
@@ -140,7 +138,7 @@ def test_client_waits_for_every_attempt_and_no_longer(make: MakeBench, retries: 
 
 def test_pause_before_the_same_server_is_not_longer_than_an_attempt(make: MakeBench) -> None:
     bench = make(backend={"retries": 1}, connect=0.5)
-    bench.server.socket.close()
+    bench.server.refuse()
     client = bench.client()
     bench.advance(0.75)
     assert client.fin
@@ -151,7 +149,7 @@ def test_pause_before_the_same_server_is_not_longer_than_an_attempt(make: MakeBe
 
 def test_next_server_is_asked_at_once(make: MakeBench) -> None:
     bench = make(servers=2)
-    bench.servers[0].socket.close()
+    bench.servers[0].refuse()
     client = bench.client()
     server = bench.servers[1].accept(GREETING)
     bench.until(lambda: client.data == GREETING)
@@ -171,7 +169,7 @@ def test_first_server_is_asked_as_long_as_it_answers(make: MakeBench) -> None:
 def test_many_servers_that_refuse_are_no_recursion(make: MakeBench) -> None:
     bench = make(servers=60, backend={"retries": 100})
     for server in bench.servers:
-        server.socket.close()
+        server.refuse()
     client = bench.client()
     bench.until(lambda: client.fin)
     client.end()

@@ -526,7 +526,7 @@ def test_what_is_left_out_of_the_header_is_logged(make: MakeBench) -> None:
 @pytest.mark.parametrize("tls", [False, True])
 def test_client_without_a_server_gets_its_protocol_s_words(make: MakeBench, protocol: str, tls: bool) -> None:
     bench = make(tls=tls, protocol=protocol, backend={"retries": 0})
-    bench.server.socket.close()
+    bench.server.refuse()
     client = bench.tls_client() if tls else bench.client()
     bench.until(lambda: client.fin)
     assert client.data == REFUSALS[protocol]
