@@ -4,7 +4,8 @@ What mailproxy costs, beside HAProxy: ``python -m benchmarks`` (docs/benchmarks.
 The map, bottom up:
 
 - ``load.c``, ``backend.c``: the clients and the server of a measured front; ``programs`` compiles them.
-- ``front``, ``haproxy``: executables that run a front, as ``environment`` variables ask.
+- ``front``, ``haproxy``: executables that run a front, as variables in their environment ask.
+- ``certificates``: what the fronts present.
 - ``usage``: CPU time and memory of a process tree, from /proc.
 - ``running``: a front that runs, its server, and its clients at work.
 - ``measures``: what is measured, and what mailproxy is to reach.

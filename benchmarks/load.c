@@ -190,7 +190,10 @@ static void close_connection(struct connection *connection, bool is_good)
     }
     close(connection->fd);
     free(connection);
-    is_good ? done++ : failed++;
+    if (is_good)
+        done++;
+    else
+        failed++;
     if (mode->comes_and_goes && opened < to_open)
         open_connection();
 }
@@ -212,14 +215,13 @@ static void begin_tls(struct connection *connection)
         SSL_set_session(connection->ssl, session);
 }
 
-static void note_handshake(const SSL *ssl)
+static void note_handshake(SSL *ssl)
 {
     if (SSL_session_reused(ssl))
         resumed++;
     if (negotiated[0] == '\0') {
-        int group = SSL_get_negotiated_group((SSL *)ssl);
-        snprintf(negotiated, sizeof negotiated, "%s %s %s", SSL_get_version(ssl), SSL_get_cipher_name(ssl),
-                 OBJ_nid2sn(group));
+        const char *group = OBJ_nid2sn(SSL_get_negotiated_group(ssl));
+        snprintf(negotiated, sizeof negotiated, "%s %s %s", SSL_get_version(ssl), SSL_get_cipher_name(ssl), group);
     }
 }
 

@@ -29,7 +29,7 @@ class Row:
     system: float
     cost_ratio: float | None
     cost_ratio_range: tuple[float, float] | None
-    """The smallest and the greatest ratio of a round."""
+    """The smallest and the greatest ratio of a round; None for the reference."""
     target: float | None
     limit: float | None
     rate: float
@@ -77,7 +77,7 @@ def _row(
         user=middle(lambda sample: sample.user),
         system=middle(lambda sample: sample.system),
         cost_ratio=median(cost_ratios) if cost_ratios else None,
-        cost_ratio_range=(min(cost_ratios), max(cost_ratios)) if cost_ratios else None,
+        cost_ratio_range=None if is_reference or not cost_ratios else (min(cost_ratios), max(cost_ratios)),
         target=None if is_reference else measure.target,
         limit=None if is_reference else measure.limit,
         rate=middle(lambda sample: sample.rate),
