@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 
 from mailproxy.transport.stream import BUFFER_BYTES, VIEW, Stream
 
@@ -32,6 +33,8 @@ class PlainStream(Stream):
         """Read once, knowing that the other side has ended: a read that leaves room has read everything."""
         try:
             count = self.socket.recv_into(VIEW)
+        except BlockingIOError:
+            return  # that was another connection's end, on a descriptor that was reused since
         except OSError as error:
             self.fail(error.strerror or str(error))
             return
@@ -73,10 +76,9 @@ class PlainStream(Stream):
         except BlockingIOError:
             return 0
 
-    def end_write(self) -> None:
+    def end_write(self) -> bool:
         """Half-close; needless when the whole socket is about to be closed."""
         if not self.read_ended:
-            try:
+            with suppress(OSError):  # the other side is gone already; reading will tell
                 self.socket.shutdown(socket.SHUT_WR)
-            except OSError:
-                return  # the peer is gone already; reading will tell
+        return True

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 from typing import Any
 
 from mailproxy.tls import openssl
@@ -21,6 +22,7 @@ from mailproxy.transport.stream import BUFFER, BUFFER_BYTES, Owner, Stream
 _read = openssl.read
 _write = openssl.write
 _LAST_FULL_READ = BUFFER_BYTES - RECORD_BYTES
+_GOES_ON = (WANT_READ, WANT_WRITE)
 
 
 class HandshakeError(Exception):
@@ -52,7 +54,7 @@ class SecureStream(Stream):
         if result == 1:
             return 0
         code: int = openssl.get_error(self.ssl, result)
-        if code in (WANT_READ, WANT_WRITE):
+        if code in _GOES_ON:
             return code
         is_theirs = code in (ZERO_RETURN, SYSCALL)
         raise HandshakeError(self._reason(code), is_theirs=is_theirs)
@@ -76,7 +78,9 @@ class SecureStream(Stream):
                 self.active = self.poller.now
                 self.peer.put(count)  # type: ignore[union-attr]  # a relay has two ends; no check on the hot path
                 return
-            self._stopped(openssl.get_error(self.ssl, count))
+            code = openssl.get_error(self.ssl, count)
+            if code not in _GOES_ON:
+                self._stopped(code, self._reason(code))
             return
         # A full record: more are likely to be there.
         total = count
@@ -87,21 +91,21 @@ class SecureStream(Stream):
             total += count
             if count < RECORD_BYTES:
                 break
-        # Asked before anything else happens on this connection, which a failing peer may close under us.
-        code = 0 if count > 0 else openssl.get_error(self.ssl, count)
+        # Asked before anything else happens on this connection, which a failing peer may close under us: then nobody
+        # would empty the error queue.
+        code = WANT_READ if count > 0 else openssl.get_error(self.ssl, count)
+        reason = "" if code in _GOES_ON else self._reason(code)
         self.received += total
         self.active = self.poller.now
         self.peer.put(total)  # type: ignore[union-attr]
-        if code not in (0, WANT_READ) and self.fd >= 0:
-            self._stopped(code)
+        if code not in _GOES_ON and self.fd >= 0:
+            self._stopped(code, reason)
 
-    def _stopped(self, code: int) -> None:
-        if code in (WANT_READ, WANT_WRITE):
-            return
+    def _stopped(self, code: int, reason: str) -> None:
         if code == ZERO_RETURN:
             self.ended()
         else:
-            self.fail(self._reason(code))
+            self.fail(reason)
 
     def put(self, count: int) -> None:
         """Write so many bytes of the shared buffer, record by record; keep what the kernel refuses."""
@@ -119,7 +123,7 @@ class SecureStream(Stream):
                 return
             taken = _write(self.ssl, BUFFER + total, count - total)
         code = openssl.get_error(self.ssl, taken)
-        if code not in (WANT_WRITE, WANT_READ):
+        if code not in _GOES_ON:
             self.fail(self._reason(code))
             return
         self.sent += total
@@ -134,7 +138,7 @@ class SecureStream(Stream):
             taken = _write(self.ssl, source + total, size - total)
             if taken <= 0:
                 code = openssl.get_error(self.ssl, taken)
-                if code in (WANT_WRITE, WANT_READ):
+                if code in _GOES_ON:
                     break
                 raise ConnectionError(self._reason(code))
             total += taken
@@ -146,20 +150,23 @@ class SecureStream(Stream):
         if count > 0:
             return count
         code = openssl.get_error(self.ssl, count)
-        if code in (WANT_READ, WANT_WRITE):
+        if code in _GOES_ON:
             return 0
         openssl.clear_errors()
         return -1
 
-    def end_write(self) -> None:
-        """Send close_notify, and half-close unless the whole socket is about to be closed."""
-        if openssl.shutdown(self.ssl) < 0:
+    def end_write(self) -> bool:
+        """Send close_notify, and half-close unless the whole socket is about to be closed; False without room."""
+        result = openssl.shutdown(self.ssl)
+        if result < 0:
+            code = openssl.get_error(self.ssl, result)
             openssl.clear_errors()
+            if code == WANT_WRITE:
+                return False
         if not self.read_ended:
-            try:
+            with suppress(OSError):  # the other side is gone already; reading will tell
                 self.socket.shutdown(socket.SHUT_WR)
-            except OSError:
-                return  # the peer is gone already; reading will tell
+        return True
 
     def without_tls(self) -> PlainStream:
         """Return the stream below, for whatever remains to be done after TLS has failed."""

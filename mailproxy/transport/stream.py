@@ -43,6 +43,9 @@ class Owner(Protocol):
     def relay_over(self) -> None:
         """Hear that both streams have ended both ways and everything is delivered."""
 
+    def broke(self) -> None:
+        """Hear of a bug of ours while handling an event of a stream: give up both, whatever their state."""
+
 
 class _Nobody:
     """The owner of a closed stream: keeping the real one would leave a cycle to the garbage collector."""
@@ -54,6 +57,9 @@ class _Nobody:
         """Nothing."""
 
     def relay_over(self) -> None:
+        """Nothing."""
+
+    def broke(self) -> None:
         """Nothing."""
 
 
@@ -130,19 +136,19 @@ class Stream:
         """Read once and drop it; return the count, 0 if nothing is there, -1 at the end; OSError when broken."""
         raise NotImplementedError
 
-    def end_write(self) -> None:
-        """Tell the other side that nothing more will come."""
+    def end_write(self) -> bool:
+        """Tell the other side that nothing more will come; False if there is no room for that now."""
         raise NotImplementedError
 
     # Rare.
 
     def unusual(self, events: int) -> None:
         """Handle what is not plain readability."""
-        if self.backlog and events & WRITE:
+        if events & self.events & WRITE:
             self.drain()
         if self.events & BYTES:
             # Also after an error or a hang-up: the data before it comes first, and reading tells what it was.
-            if events & END:
+            if events & (END | select.EPOLLERR) == END:
                 self.pull_end()
             else:
                 self.pull()
@@ -158,19 +164,20 @@ class Stream:
             self.peer.watch()
 
     def drain(self) -> None:
-        """Write of the backlog what can be written; when it is empty, read the peer again."""
-        try:
-            taken = self.write_some(self.backlog)
-        except OSError as error:
-            self.fail(error.strerror or str(error))
-            return
-        if not taken:
-            return
-        self.sent += taken
-        self.active = self.poller.now
-        self.backlog = self.backlog[taken:]
+        """Write of the backlog what can be written; behind it, end writing if that is due, and read the peer again."""
         if self.backlog:
-            return
+            try:
+                taken = self.write_some(self.backlog)
+            except OSError as error:
+                self.fail(error.strerror or str(error))
+                return
+            if not taken:
+                return
+            self.sent += taken
+            self.active = self.poller.now
+            self.backlog = self.backlog[taken:]
+            if self.backlog:
+                return
         if self.finishing:
             self.finish()
         self.watch()
@@ -193,13 +200,13 @@ class Stream:
             return  # a UNIX socket, which has no packets to save
 
     def watch(self) -> None:
-        """Watch for what is of use now: reading unless ended or the peer is full, writing while there is a backlog."""
+        """Watch for what is of use now: reading unless ended or the peer is full, writing while something waits."""
         if self.fd < 0:
             return
         events = 0
         if not self.read_ended and (self.peer is None or not self.peer.backlog):
             events = READ
-        if self.backlog:
+        if self.backlog or (self.finishing and not self.write_ended):
             events |= WRITE
         if events == self.events:
             return
@@ -215,6 +222,7 @@ class Stream:
     def ended(self) -> None:
         """Handle the end of what is read: the peer's writing ends behind its backlog."""
         self.read_ended = True
+        self.active = self.poller.now
         peer = self.peer
         if peer is not None and not peer.write_ended:
             peer.finish()
@@ -228,8 +236,11 @@ class Stream:
         self.finishing = True
         if self.backlog or self.write_ended:
             return
+        if not self.end_write():
+            self.watch()
+            return
         self.write_ended = True
-        self.end_write()
+        self.active = self.poller.now  # from here on, what is left to do has its time
         self._over()
 
     def _over(self) -> None:
@@ -260,7 +271,7 @@ class Stream:
 
     def _linger(self, events: int) -> None:
         try:
-            if self.backlog and events & WRITE:
+            if events & self.events & WRITE:
                 self.drain()
             if self.fd < 0 or not self.events & BYTES:
                 return
@@ -286,5 +297,5 @@ class Stream:
             self.socket.close()
 
     def broke(self) -> None:
-        """Hear of a bug of ours while handling an event: this session ends."""
-        self.fail("internal error")
+        """Hear of a bug of ours while handling an event: the owner's session ends."""
+        self.owner.broke()

@@ -1,0 +1,176 @@
+"""The other ends of connections: what a client or a server does, without waiting for anything."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import struct
+
+_SOME = 256 * 1024
+
+
+class Peer:
+    """
+    One end of a connection in clear.
+
+    It reads all there is whenever it is told to `pull`, unless `reading` is False. `data` is what has come, `fin` and
+    `reset` are how it ended.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self.socket = sock
+        self.reading = True
+        self.data = bytearray()
+        self.fin = False
+        self.reset = False
+        self._unsent = b""
+
+    def pull(self) -> bool:
+        """Send what waits and read all there is; tell whether anything moved."""
+        moved = self._push()
+        while self.reading and not (self.fin or self.reset):
+            try:
+                data = self.socket.recv(_SOME)
+            except BlockingIOError:
+                break
+            except OSError:
+                self.reset = True
+                return True
+            moved = True
+            if data:
+                self._received(data)
+            else:
+                self.fin = True
+        return moved
+
+    def _push(self) -> bool:
+        if not self._unsent or self.reset or self.socket.fileno() < 0:
+            return False
+        try:
+            taken = self.socket.send(self._unsent)
+        except BlockingIOError:
+            return False
+        except OSError:
+            self._unsent = b""
+            return True
+        self._unsent = self._unsent[taken:]
+        return True
+
+    def _received(self, data: bytes) -> None:
+        self.data += data
+
+    def send_raw(self, data: bytes) -> None:
+        """Send bytes as they are, behind what waits."""
+        self._unsent += data
+        self._push()
+
+    def send(self, data: bytes) -> None:
+        """Send bytes."""
+        self.send_raw(data)
+
+    @property
+    def unsent(self) -> int:
+        """How many bytes the kernel has not taken."""
+        return len(self._unsent)
+
+    def end(self) -> None:
+        """Say that nothing more will come."""
+        self.socket.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        """Give up the socket."""
+        self.socket.close()
+        self.reading = False
+
+    def break_off(self) -> None:
+        """Give up the socket with a reset (TCP)."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
+
+
+class TlsPeer(Peer):
+    """
+    A TLS client on a connection; its handshake begins at once.
+
+    `raw` is False for a while at most: `secured` tells when the handshake is done, `notified` that close_notify came,
+    `alert` what OpenSSL thought was wrong.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        context: ssl.SSLContext,
+        server_name: str | None = None,
+        session: ssl.SSLSession | None = None,
+        prefix: bytes = b"",
+    ) -> None:
+        super().__init__(sock)
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name, session=session)
+        self.secured = False
+        self.notified = False
+        self.alert = ""
+        self._plain = b""
+        self._unsent = prefix
+        self._go_on()
+
+    def _received(self, data: bytes) -> None:
+        self._incoming.write(data)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        try:
+            if not self.secured:
+                self.tls.do_handshake()
+                self.secured = True
+            if self._plain:
+                self.tls.write(self._plain)
+                self._plain = b""
+            while True:
+                data = self.tls.read(_SOME)
+                if not data:
+                    self.notified = True
+                    break
+                self.data += data
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLZeroReturnError:
+            self.notified = True
+        except ssl.SSLError as error:
+            self.alert = error.reason or str(error)
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._outgoing.pending:
+            self.send_raw(self._outgoing.read())
+
+    def send(self, data: bytes) -> None:
+        """Send bytes, once the handshake is done."""
+        self._plain += data
+        self._go_on()
+
+    def notify(self) -> None:
+        """Send close_notify, and nothing but."""
+        try:
+            self.tls.unwrap()
+        except ssl.SSLError:
+            pass  # it waits for the other side's
+        self._flush()
+
+    def end(self) -> None:
+        """Send close_notify and FIN."""
+        self.notify()
+        self._push()
+        super().end()
+
+
+def client_context(version: ssl.TLSVersion | None = None) -> ssl.SSLContext:
+    """Return the settings of a client that trusts everybody, and speaks only `version` if one is given."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if version is not None:
+        context.minimum_version = context.maximum_version = version
+    return context
