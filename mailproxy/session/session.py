@@ -29,7 +29,7 @@ from mailproxy.tls.facts import TlsFacts
 from mailproxy.tls.openssl import WANT_WRITE
 from mailproxy.transport.listener import Listener
 from mailproxy.transport.plain import PlainStream
-from mailproxy.transport.poller import BYTES, READ, WRITE
+from mailproxy.transport.poller import GONE, READ, WRITE
 from mailproxy.transport.secure import HandshakeError, SecureStream
 from mailproxy.transport.stream import Stream
 
@@ -244,7 +244,7 @@ class Session:
     def _on_early_bytes(self, events: int) -> None:
         """Leave what the client says before the server has greeted where it is, unless it has gone."""
         client = self.client
-        if events & ~BYTES:
+        if events & GONE:
             self._lose("C", "connection closed by the client")
         else:
             self._frontend.poller.pause(client.fd)

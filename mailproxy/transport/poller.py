@@ -29,6 +29,9 @@ END = select.EPOLLRDHUP
 
 WRITE = select.EPOLLOUT
 
+GONE = select.EPOLLERR | select.EPOLLHUP
+"""Reported whatever is watched for: the connection is broken, or ended both ways."""
+
 # Events taken from the kernel at once: the result array is allocated anew for every call, so bigger is not better.
 EVENTS_PER_POLL = 128
 

@@ -20,15 +20,13 @@ import socket
 from typing import Protocol
 
 from mailproxy.tls import openssl
-from mailproxy.transport.poller import BYTES, END, READ, WRITE, Poller
+from mailproxy.transport.poller import BYTES, END, GONE, READ, WRITE, Poller
 
 # How much one event reads at most: big enough that system calls vanish beside encryption, and the bound of a backlog.
 BUFFER_BYTES = 256 * 1024
 
 BUFFER = openssl.ffi.new("char[]", BUFFER_BYTES)
 VIEW = memoryview(openssl.ffi.buffer(BUFFER))
-
-_GONE = select.EPOLLERR | select.EPOLLHUP
 
 
 class Owner(Protocol):
@@ -152,7 +150,7 @@ class Stream:
                 self.pull_end()
             else:
                 self.pull()
-        elif events & _GONE and self.events:
+        elif events & GONE and self.events:
             code = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             self.fail(os.strerror(code) if code else "connection closed")
 

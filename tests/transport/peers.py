@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import struct
@@ -153,10 +154,8 @@ class TlsPeer(Peer):
 
     def notify(self) -> None:
         """Send close_notify, and nothing but."""
-        try:
+        with contextlib.suppress(ssl.SSLError):  # it waits for the other side's
             self.tls.unwrap()
-        except ssl.SSLError:
-            pass  # it waits for the other side's
         self._flush()
 
     def end(self) -> None:
