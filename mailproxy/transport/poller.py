@@ -12,6 +12,7 @@ from __future__ import annotations
 import select
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
 from twisted.logger import Logger
@@ -97,13 +98,20 @@ class Poller:
 
     def _broke(self, descriptor: int, ready: Ready) -> None:
         # Our bug, whatever the peer sent: this connection ends, the others go on.
-        self._log.failure("bug in {ready}", failure=Failure(), ready=ready)
-        owner = getattr(ready, "__self__", None)
-        broke = getattr(owner, "broke", None)
+        self._log.failure("bug in {ready}", ready=ready)
+        broke = getattr(getattr(ready, "__self__", None), "broke", None)
         if broke is not None:
-            broke()
-        elif self.ready.pop(descriptor, None) is not None:
-            self._epoll.unregister(descriptor)
+            try:
+                broke()
+            except Exception:
+                self._log.failure("bug in {broke}", broke=broke)
+            else:
+                return
+        # Nobody to end it, but at least its event does not come back for ever.
+        if self.ready.get(descriptor) == ready:
+            self.remove(descriptor)
+            with suppress(OSError):
+                self.pause(descriptor)
 
     def attach(self, reactor: IReactorFDSet) -> None:
         """Let a reactor poll this poller, for as long as the reactor runs."""

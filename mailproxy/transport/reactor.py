@@ -26,6 +26,9 @@ class PollerReactor(EPollReactor):
     def _poll_descriptors(self, events: int) -> None:
         super().doPoll(0)
 
+    def broke(self) -> None:
+        """Go on after a bug in Twisted's part, as its main loop would."""
+
     def doPoll(self, timeout: float | None) -> None:
         """Wait for events up to so many seconds, for ever with None."""
         self.poller.poll(-1 if timeout is None else timeout)

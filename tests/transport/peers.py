@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import ssl
 import struct
+from contextlib import suppress
 
 _SOME = 256 * 1024
 
@@ -94,8 +94,8 @@ class TlsPeer(Peer):
     """
     A TLS client on a connection; its handshake begins at once.
 
-    `raw` is False for a while at most: `secured` tells when the handshake is done, `notified` that close_notify came,
-    `alert` what OpenSSL thought was wrong.
+    `secured` tells that the handshake is done, `notified` that close_notify came, `alert` what OpenSSL found wrong.
+    `prefix` goes before the ClientHello, in one segment with it.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class TlsPeer(Peer):
 
     def notify(self) -> None:
         """Send close_notify, and nothing but."""
-        with contextlib.suppress(ssl.SSLError):  # it waits for the other side's
+        with suppress(ssl.SSLError):  # it waits for the other side's
             self.tls.unwrap()
         self._flush()
 

@@ -1,0 +1,14 @@
+"""
+What mailproxy costs, beside HAProxy: ``python -m benchmarks`` (docs/benchmarks.md tells how to read it).
+
+The map, bottom up:
+
+- ``load.c``, ``backend.c``: the clients and the server of a measured front; ``programs`` compiles them.
+- ``front``, ``haproxy``: executables that run a front, as ``environment`` variables ask.
+- ``usage``: CPU time and memory of a process tree, from /proc.
+- ``running``: a front that runs, its server, and its clients at work.
+- ``measures``: what is measured, and what mailproxy is to reach.
+- ``comparison``: all measures of all fronts in turns.
+- ``report``: medians, ratios, the table.
+- ``profiled``: mailproxy with cProfile around one measure.
+"""

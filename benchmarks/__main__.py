@@ -1,0 +1,138 @@
+"""``python -m benchmarks``: mailproxy beside HAProxy, in turns, as ratios."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import pstats
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from attrs import asdict
+from OpenSSL import SSL
+
+import mailproxy
+from benchmarks import programs, report
+from benchmarks.certificates import make_certificates
+from benchmarks.comparison import compare
+from benchmarks.measures import MEASURES, Measure
+from benchmarks.running import BenchmarkError, Front, FrontProgram, Place
+
+_HERE = Path(__file__).parent
+
+HAPROXY = FrontProgram("haproxy", _HERE / "haproxy")
+MAILPROXY = FrontProgram("mailproxy", _HERE / "front")
+
+# How much of a profile is printed; the file has all of it.
+_PROFILE_LINES = 40
+
+
+def main() -> int:
+    """Return the exit status: 1 when something is missing or could not be measured, else 0, whatever the ratios."""
+    arguments = _parser().parse_args()
+    try:
+        programs.require()
+        with tempfile.TemporaryDirectory(prefix="mailproxy-benchmarks-") as folder:
+            place = _prepare(Path(folder))
+            if arguments.profile is not None:
+                return _profile(arguments.profile, place)
+            return _compare(arguments, place)
+    except (programs.Missing, BenchmarkError) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    names = ", ".join(measure.name for measure in MEASURES)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, epilog=f"Measures: {names}.")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each measure is taken (default %(default)s)")
+    parser.add_argument(
+        "--only", type=_measures, default=MEASURES, metavar="NAME,…", help="measures to take (default: all)"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there as well")
+    parser.add_argument(
+        "--front", type=_front, action="append", default=[], metavar="NAME=PATH", help="measure one more front"
+    )
+    parser.add_argument(
+        "--profile", type=_measure, metavar="NAME", help="no comparison: profile mailproxy during one measure"
+    )
+    return parser
+
+
+def _measure(name: str) -> Measure:
+    for measure in MEASURES:
+        if measure.name == name:
+            return measure
+    raise argparse.ArgumentTypeError(f"there is no measure {name}")
+
+
+def _measures(names: str) -> tuple[Measure, ...]:
+    return tuple(_measure(name) for name in names.split(","))
+
+
+def _front(text: str) -> FrontProgram:
+    name, _, path = text.partition("=")
+    if not (name and os.access(path, os.X_OK)):
+        raise argparse.ArgumentTypeError(f"{text} does not name an executable (NAME=PATH)")
+    return FrontProgram(name, Path(path).resolve())
+
+
+def _prepare(folder: Path) -> Place:
+    folder.chmod(0o755)  # fronts may give up their privileges
+    programs.compile_into(folder)
+    make_certificates(folder)
+    cpus = sorted(os.sched_getaffinity(0))
+    if len(cpus) == 1:
+        print("one CPU only: clients and server take it from the fronts, so rates mean little", file=sys.stderr)
+    return Place(folder, cpus[0], cpus[-1])
+
+
+def _compare(arguments: argparse.Namespace, place: Place) -> int:
+    fronts = (HAPROXY, MAILPROXY, *arguments.front)
+    measures: Sequence[Measure] = arguments.only
+    print(_machine())
+    samples = compare(fronts, measures, arguments.rounds, place, _progress)
+    measured = list(report.rows(samples, measures, [front.name for front in fronts]))
+    for line in report.table(measured):
+        print(line)
+    print(f"load average {os.getloadavg()[0]:.1f}")
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps([asdict(row) for row in measured], indent=1) + "\n")
+    return 0 if len(measured) == len(measures) * len(fronts) else 1
+
+
+def _progress(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _machine() -> str:
+    return "\n".join(
+        (
+            f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} CPUs, Linux {platform.release()}",
+            programs.haproxy_version(),
+            f"mailproxy {mailproxy.__version__}, Python {platform.python_version()}, "
+            + SSL.SSLeay_version(SSL.SSLEAY_VERSION).decode(),
+        )
+    )
+
+
+def _profile(measure: Measure, place: Place) -> int:
+    file = Path(f"{measure.name}.prof").resolve()
+    with Front(MAILPROXY, place, {"PROFILE": str(file)}) as front:
+        os.kill(front.pid, signal.SIGPROF)
+        measure.take(front)
+        os.kill(front.pid, signal.SIGPROF)
+        time.sleep(1)
+    pstats.Stats(str(file)).sort_stats("tottime").print_stats(_PROFILE_LINES)
+    print(f"all of it: python -m pstats {file}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,46 @@
+"""All measures of all fronts, in turns: whatever else the machine does meets each of them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from benchmarks.measures import Measure, Sample
+from benchmarks.running import BenchmarkError, Front, FrontProgram, Place
+
+Samples = Mapping[tuple[str, str], Sequence[Sample]]
+"""By the names of measure and front, one for each round."""
+
+
+def compare(
+    programs: Sequence[FrontProgram],
+    measures: Iterable[Measure],
+    rounds: int,
+    place: Place,
+    say: Callable[[str], object],
+) -> Samples:
+    """Take every measure of every front once per round; what cannot be measured is said, and missing."""
+    measures = list(measures)
+    samples: dict[tuple[str, str], list[Sample]] = defaultdict(list)
+    with contextlib.ExitStack() as stack:
+        lasting = {program.name: stack.enter_context(Front(program, place)) for program in programs}
+        for number in range(1, rounds + 1):
+            for measure in measures:
+                say(f"round {number} of {rounds}: {measure.name}")
+                # In every other round the other way round, so that no front is always the first.
+                for program in programs if number % 2 else reversed(programs):
+                    try:
+                        sample = _take(measure, program, lasting[program.name], place)
+                    except BenchmarkError as error:
+                        say(f"{measure.name}, {program.name}: {error}")
+                    else:
+                        samples[measure.name, program.name].append(sample)
+    return samples
+
+
+def _take(measure: Measure, program: FrontProgram, lasting: Front, place: Place) -> Sample:
+    if not measure.needs_fresh_front:
+        return measure.take(lasting)
+    with Front(program, place) as fresh:
+        return measure.take(fresh)

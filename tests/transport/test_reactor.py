@@ -1,0 +1,180 @@
+"""Our reactor is Twisted's for everybody else."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+from twisted.internet import fdesc
+from twisted.internet.abstract import FileDescriptor
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
+from twisted.internet.epollreactor import EPollReactor
+from twisted.internet.protocol import Factory, ProcessProtocol, Protocol
+from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
+
+from mailproxy.transport.poller import BYTES, READ
+from mailproxy.transport.reactor import PollerReactor
+
+PATIENCE_SECONDS = 20
+
+
+class ReactorGone(AssertionError):
+    """A reactor did not do what it was to do."""
+
+
+@pytest.fixture
+def reactor() -> Iterator[PollerReactor]:
+    made = PollerReactor()
+    yield made
+    for call in made.getDelayedCalls():
+        call.cancel()
+    close(made)
+    made.poller.close()
+
+
+def close(reactor: EPollReactor) -> None:
+    """Give back what a reactor that has stopped still holds."""
+    for descriptor in {*reactor.removeAll(), *reactor._internalReaders}:
+        descriptor.connectionLost(Failure(ConnectionError()))
+    reactor._poller.close()
+
+
+def run(reactor: PollerReactor, until: Deferred[None]) -> None:
+    """Run a reactor until something has happened."""
+    until.addCallback(lambda _: reactor.crash())
+    late = reactor.callLater(PATIENCE_SECONDS, reactor.crash)
+    reactor.run(installSignalHandlers=False)
+    if not late.active():
+        raise ReactorGone("nothing happened")
+    late.cancel()
+
+
+def test_twisted_has_what_the_reactor_stands_on() -> None:
+    """A new Twisted may have renamed this private attribute: `mailproxy.transport.reactor` has to follow."""
+    reactor = EPollReactor()
+    assert callable(getattr(reactor._poller, "fileno", None)), "EPollReactor has no _poller with a fileno() any more"
+    close(reactor)
+
+
+def test_timers_pass(reactor: PollerReactor) -> None:
+    done: Deferred[None] = Deferred()
+    reactor.callLater(0.01, done.callback, None)
+    run(reactor, done)
+
+
+def test_other_threads_wake_it(reactor: PollerReactor) -> None:
+    done: Deferred[None] = Deferred()
+    reactor.callWhenRunning(reactor.callInThread, reactor.callFromThread, done.callback, None)
+    run(reactor, done)
+    pool = reactor.getThreadPool()
+    pool.stop()
+
+
+class Echo(Protocol):
+    def dataReceived(self, data: bytes) -> None:
+        assert self.transport is not None
+        self.transport.write(data)
+
+
+class Ask(Protocol):
+    def __init__(self, done: Deferred[None]) -> None:
+        self.done = done
+
+    def connectionMade(self) -> None:
+        assert self.transport is not None
+        self.transport.write(b"ping")
+
+    def dataReceived(self, data: bytes) -> None:
+        assert self.transport is not None
+        self.transport.loseConnection()
+        self.done.callback(None)
+
+
+def test_twisted_s_own_sockets_work(reactor: PollerReactor) -> None:
+    done: Deferred[None] = Deferred()
+    port = reactor.listenTCP(0, Factory.forProtocol(Echo), interface="127.0.0.1")
+    connectProtocol(TCP4ClientEndpoint(reactor, "127.0.0.1", port.getHost().port), Ask(done))
+    done.addCallback(lambda _: port.stopListening())
+    run(reactor, done)
+
+
+class Listen(ProcessProtocol):
+    def __init__(self, done: Deferred[None]) -> None:
+        self.done = done
+        self.data = b""
+
+    def outReceived(self, data: bytes) -> None:
+        self.data += data
+
+    def outConnectionLost(self) -> None:
+        self.done.callback(None)
+
+
+def test_processes_are_heard(reactor: PollerReactor) -> None:
+    done: Deferred[None] = Deferred()
+    heard = Listen(done)
+    reactor.callWhenRunning(reactor.spawnProcess, heard, sys.executable, [sys.executable, "-c", "print('here')"])
+    run(reactor, done)
+    assert heard.data == b"here\n"
+
+
+class FromPipe(FileDescriptor):
+    def __init__(self, reactor: PollerReactor, descriptor: int, heard: Callable[[bytes], object]) -> None:
+        super().__init__(reactor)
+        self.descriptor = descriptor
+        self.heard = heard
+
+    def fileno(self) -> int:
+        return self.descriptor
+
+    def doRead(self) -> None:
+        fdesc.readFromFD(self.descriptor, self.heard)
+
+
+def test_our_sockets_and_twisted_s_descriptors_are_served_in_one_turn(reactor: PollerReactor) -> None:
+    theirs: list[bytes] = []
+    ours: list[int] = []
+    reading, writing = os.pipe()
+    near, far = socket.socketpair()
+    reactor.addReader(FromPipe(reactor, reading, theirs.append))
+    reactor.poller.add(near.fileno(), ours.append, READ)
+    os.write(writing, b"x")
+    far.send(b"x")
+    reactor.doIteration(0)
+    assert (theirs, ours) == ([b"x"], [BYTES])
+    reactor.removeAll()
+    for descriptor in (reading, writing):
+        os.close(descriptor)
+    near.close()
+    far.close()
+
+
+def test_bug_on_twisted_s_side_does_not_make_it_deaf(reactor: PollerReactor, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as broken, capturedLogs() as events:
+        broken.delattr(EPollReactor, "doPoll")
+        reactor.wakeUp()
+        reactor.doIteration(0)
+    assert "log_failure" in events[0]
+    done: Deferred[None] = Deferred()
+    reactor.callWhenRunning(reactor.callFromThread, done.callback, None)
+    run(reactor, done)
+
+
+def test_signal_wakes_it() -> None:
+    """In a process of its own: signals are the main thread's, and handlers the whole process'."""
+    code = (
+        "import os, signal\n"
+        "from mailproxy.transport.reactor import install\n"
+        "reactor = install()\n"
+        "reactor.callWhenRunning(os.kill, os.getpid(), signal.SIGTERM)\n"
+        "reactor.run()\n"
+        "print('stopped')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=PATIENCE_SECONDS, check=False)
+    assert done.stdout == b"stopped\n", done.stderr
