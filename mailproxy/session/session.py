@@ -4,8 +4,8 @@ One client's life.
 Theory of operation. A session is in one stage at a time; the stage decides which method hears of the client's socket
 (`Poller.ready`) and which one hears that the stage takes too long (`_late`)::
 
-    arrival (PROXY header) -> handshake -> dial -> relay
-               any of them -> part
+    arrival (PROXY header) -> dialogue (before STARTTLS) -> handshake -> dial -> relay
+                                                any of them -> part
 
 Stages that do not apply are skipped. What ends a session decides its two letters (HAProxy's termination state, see
 docs/log.md) in `_part`, `_lose` or `relay_over`; after that there is only parting: last words, close_notify, FIN,
@@ -181,16 +181,79 @@ class Session:
         self._frontend.poller.ready[self.client.fd] = ready
         ready(events)
 
-    # TLS.
+    # From the real beginning: what the client says before TLS, and TLS.
 
     def _begin(self) -> None:
         frontend = self._frontend
         if self.source is None and not self._listener.is_unix:
             self.source, self.destination = ends_of(self.client.socket, self.peer, self._listener.local)
-        if frontend.tls is None:
+        if frontend.script is not None:
+            self._begin_dialogue(frontend.script)
+        elif frontend.tls is None:
             self._begin_dial()
         else:
             self.wait(frontend.timeout.handshake, self._no_handshake)
+
+    def _begin_dialogue(self, script: Script) -> None:
+        frontend = self._frontend
+        self._dialogue = script.open()
+        ready = frontend.poller.ready
+        if ready[self.client.fd] != self._on_first_bytes:
+            ready[self.client.fd] = self._on_line
+        self.wait(frontend.timeout.login, self._no_starttls)
+        self.client.say(script.greeting)
+
+    def _on_line(self, events: int) -> None:
+        """Let the dialogue answer what the client says."""
+        client = self.client
+        dialogue = self._dialogue
+        assert dialogue is not None
+        if events & WRITE:
+            client.drain()
+        if client.backlog or client.fd < 0:
+            return  # whoever does not read our answers gets no more of them
+        try:
+            data = client.socket.recv(LINE_BYTES)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._lose("C", error.strerror or str(error))
+            return
+        if not data:
+            self._lose("C", "connection closed by the client")
+            return
+        client.received += len(data)
+        self._follow(dialogue.receive(data))
+
+    def _follow(self, step: Step) -> None:
+        """Say what the dialogue says, and do what it wants."""
+        client = self.client
+        if step.reply:
+            client.say(step.reply)
+        if self.is_over or step.next is Next.GO_ON:
+            return
+        self._dialogue = None
+        if step.next is Next.START_TLS and not client.backlog:
+            self._frontend.poller.ready[client.fd] = self._on_hello
+            self.wait(self._frontend.timeout.handshake, self._no_handshake)
+        elif step.next is Next.HAND_OVER:
+            self._handed_over = step
+            self._frontend.poller.ready[client.fd] = self._on_early_bytes
+            self._begin_dial()
+        elif step.is_injection:
+            self._injected(step.reason)
+        else:
+            self._part("--" if step.cause is Cause.GOODBYE else "PR", step.reason or "closed before STARTTLS")
+
+    def _no_starttls(self) -> None:
+        script = self._frontend.script
+        assert script is not None
+        self.client.say(script.late())
+        self._part("cR", f"no STARTTLS within {self._frontend.timeout.login:g} s")
+
+    def _injected(self, reason: str) -> None:
+        self._frontend.counters.injections += 1
+        self._part("PR", reason)
 
     def _on_hello(self, events: int) -> None:
         """Begin the handshake with its first bytes: whoever connects and says nothing costs no TLS state."""
