@@ -18,7 +18,7 @@ from mailproxy.session.capacity import Capacity
 from mailproxy.session.frontend import Frontend
 from mailproxy.session.prepare import prepare
 from mailproxy.session.record import SessionLog
-from mailproxy.tls.files import validity_warnings
+from mailproxy.tls.files import CertificatesByProfile, validity_warnings
 from mailproxy.transport.deadlines import Deadlines
 from mailproxy.transport.listener import Listener, bind_inet, bind_unix
 from mailproxy.transport.poller import Poller
@@ -67,6 +67,7 @@ class ProxyService(Service):
                 frontend,
                 backend,
                 tls,
+                host=frontend.hostname or _host_name(frontend, ready.certificates),
                 poller=self._poller,
                 deadlines=deadlines,
                 total=self._total,
@@ -149,6 +150,13 @@ class ProxyService(Service):
         if self._is_inside:
             self._poller.detach(self._reactor)
         stopped.callback(None)
+
+
+def _host_name(frontend: config.Frontend, certificates: CertificatesByProfile) -> str:
+    """Return what a frontend calls itself: the first name in its certificates, or else the machine's."""
+    found = certificates.get(frontend.tls_profile or "", ())
+    names = (name for certificate in found for name in certificate.names if "*" not in name)
+    return next(names, None) or socket.gethostname()
 
 
 def _listen(bind: config.Bind) -> socket.socket:

@@ -91,7 +91,7 @@ def _check_tls(frontend: Frontend, table: Table) -> None:
             if key in table:
                 table.wrong(key, 'is for tls = "starttls" and "starttls-optional"; leave it out')
     elif frontend.protocol == "tcp" and table.sound("protocol"):
-        table.wrong("tls", f"is {quoted(frontend.tls)}, and protocol = \"tcp\" has no STARTTLS")
+        table.wrong("tls", f'is {quoted(frontend.tls)}, and protocol = "tcp" has no STARTTLS')
 
 
 def _check_accept_proxy(frontend: Frontend, table: Table) -> None:
