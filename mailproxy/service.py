@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mailproxy import config
+from mailproxy.checks.capabilities import Learner
 from mailproxy.session.capacity import Capacity
 from mailproxy.session.frontend import Frontend
 from mailproxy.session.prepare import prepare
@@ -77,6 +78,20 @@ class ProxyService(Service):
             for frontend, backend, tls in ready.frontends
         ]
 
+        self._learners = [
+            Learner(
+                frontend.backend,
+                frontend.settings.protocol,
+                frontend.host,
+                with_tls=frontend.settings.tls == "starttls",
+                interval=settings.backends[frontend.settings.backend].learn_interval,
+                learned=frontend.learn,
+                reactor=reactor,
+            )
+            for frontend in self.frontends
+            if frontend.learns
+        ]
+
     def bind(self) -> None:
         """Open every listening socket; `StartError` with every one that cannot be, and then none stays open."""
         problems = []
@@ -114,9 +129,14 @@ class ProxyService(Service):
                 backend=settings.backend,
             )
 
+        for learner in self._learners:
+            learner.start()
+
     def stopService(self) -> Deferred[None]:
         """Stop accepting and end the sessions politely; the Deferred fires when there are none."""
         super().stopService()
+        for learner in self._learners:
+            learner.stop()
         live = sum(len(frontend.sessions) for frontend in self.frontends)
         seconds = self._settings.hard_stop_after
         self._log.info(

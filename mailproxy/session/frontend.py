@@ -66,6 +66,7 @@ class Frontend:
         """How many seconds of silence a session bears at least."""
         self.refusal = refusal(settings.protocol)
         self.server_speaks_first = server_speaks_first(settings.protocol)
+        self.host = host
         self.dialogue = _dialogue(settings, host)
         """What is said before STARTTLS; None on a frontend without."""
         self.accept = _accept_policy(settings)
@@ -89,9 +90,14 @@ class Frontend:
         for listener in self._listeners:
             listener.start()
 
+    @property
+    def learns(self) -> bool:
+        """True when what is announced before STARTTLS is for the backend to say, not for the configuration."""
+        return self.dialogue is not None and not self.settings.capabilities
+
     def learn(self, capabilities: tuple[bytes, ...]) -> None:
-        """Announce what the backend offers from now on, unless the configuration says what to announce."""
-        if self.dialogue is not None and not self.settings.capabilities:
+        """Announce from now on what the backend offers."""
+        if self.dialogue is not None:
             self.dialogue = evolve(self.dialogue, capabilities=capabilities)
 
     @property
