@@ -183,10 +183,27 @@ class Dial:
         except OSError as error:
             self._failed(error)
             return
-        if count:
+        if not count:
+            self._failed(ConnectionError("closed without a greeting"))
+        elif self._reader is None:
             self._done(sock, count)
         else:
-            self._failed(ConnectionError("closed without a greeting"))
+            self._read_greeting(sock, self._reader, count)
+
+    def _read_greeting(self, sock: socket.SocketType, reader: GreetingReader, count: int) -> None:
+        self._received += count
+        result = reader.receive(bytes(VIEW[:count]))
+        if isinstance(result, Prelude):
+            try:
+                if sock.send(result.data) != len(result.data):
+                    raise ConnectionError("no room for a line")
+            except OSError as error:
+                self._failed(error)
+        elif result is not None and result.is_accepted:
+            VIEW[: len(result.relay)] = result.relay
+            self._done(sock, len(result.relay))
+        elif result is not None:
+            self._failed(ConnectionError(result.reason))
 
     def _done(self, sock: socket.SocketType, count: int) -> None:
         stream = PlainStream(sock, self._poller, self._owner)
