@@ -14,7 +14,7 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
-from mailproxy.mail.greeting import GreetingReader
+from mailproxy.mail.greeting import GreetingReader, Prelude
 from mailproxy.session.backend import Backend, Server
 from mailproxy.transport.plain import PlainStream
 from mailproxy.transport.poller import READ, WRITE, Poller
