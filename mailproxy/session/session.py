@@ -426,15 +426,17 @@ class Session:
 
     @property
     def is_quiet(self) -> bool:
-        """True when closing now interrupts nothing that can be seen: nothing moved lately, nothing is on its way."""
+        """
+        True when closing now interrupts nothing that can be seen: nothing moved lately, nothing is on its way.
+
+        By the poller's clock, which whoever asks brings up to date.
+        """
         stream = self.stream
         if stream is None:
             return True
         client = self.client
         moved = max(client.active, stream.active)
-        # Inside another reactor the poller's time stands still while nothing happens.
-        now = self._frontend.poller.look_at_clock()
-        return not client.backlog and not stream.backlog and now - moved >= QUIET_SECONDS
+        return not client.backlog and not stream.backlog and self._frontend.poller.now - moved >= QUIET_SECONDS
 
     def shut_down(self) -> None:
         """End politely, because this process does."""

@@ -63,6 +63,15 @@ class FakeServer:
             taken[0].send(greeting)
         return taken[0]
 
+    def refuse(self) -> None:
+        """Listen no more, and keep the address: somebody else's server there would not refuse."""
+        address = self.socket.getsockname()
+        self.socket.close()
+        self.socket = socket.socket(self.socket.family)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.setblocking(False)
+        self.socket.bind(address)
+
     @property
     def is_asked(self) -> bool:
         """Whether a connection waits; it is taken, and given up."""
@@ -261,7 +270,7 @@ class Bench:
 
     def over(self) -> dict[str, Any]:
         """Wait for the only session to end, and return what is logged of it."""
-        self.until(lambda: not self.frontend.sessions)
+        self.until(lambda: self.frontend.counters.connections and not self.frontend.sessions)
         (line,) = self.lines()
         return line
 

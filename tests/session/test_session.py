@@ -263,6 +263,39 @@ def test_client_that_hangs_up_after_the_server_s_end_is_no_failure(make: MakeBen
     assert bench.over()["termination"] == "--"
 
 
+def test_server_that_hangs_up_after_its_end_is_no_failure(bench: Bench) -> None:
+    client, server = bench.relay()
+    server.end()
+    bench.until(lambda: client.fin)
+    server.break_off()
+    client.send(b"never mind")
+    bench.until(lambda: bench.session.letters)
+    client.socket.shutdown(socket.SHUT_WR)
+    assert bench.over()["termination"] == "--"
+
+
+def test_reset_while_the_client_is_told_goodbye_changes_nothing(bench: Bench) -> None:
+    client, server = bench.relay()
+    client.reading = False
+    server.send(bytes(12_000_000))
+    bench.settle()
+    bench.session.shut_down()
+    client.break_off()
+    assert bench.over()["termination"] == "KD"
+
+
+def test_goodbye_to_a_client_that_does_not_read_has_a_deadline(bench: Bench) -> None:
+    client, server = bench.relay()
+    client.reading = False
+    server.send(bytes(12_000_000))
+    bench.settle()
+    bench.session.shut_down()
+    bench.advance(4.5)
+    assert bench.frontend.sessions
+    bench.advance(1)
+    assert bench.over()["termination"] == "KD"
+
+
 def test_garbage_within_tls_is_the_client_s_end(make: MakeBench) -> None:
     bench = make(tls=True)
     client, server = bench.relay()
@@ -493,7 +526,7 @@ def test_what_is_left_out_of_the_header_is_logged(make: MakeBench) -> None:
 @pytest.mark.parametrize("tls", [False, True])
 def test_client_without_a_server_gets_its_protocol_s_words(make: MakeBench, protocol: str, tls: bool) -> None:
     bench = make(tls=tls, protocol=protocol, backend={"retries": 0})
-    bench.server.socket.close()
+    bench.server.refuse()
     client = bench.tls_client() if tls else bench.client()
     bench.until(lambda: client.fin)
     assert client.data == REFUSALS[protocol]

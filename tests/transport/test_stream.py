@@ -77,6 +77,12 @@ def test_bytes_are_written_within_the_event_that_brought_them(relay: Relay) -> N
     assert relay.far.received == relay.near.sent == 6
 
 
+def test_event_without_bytes_is_nothing(relay: Relay) -> None:
+    relay.near.on_event(BYTES)
+    relay.far.on_event(BYTES | WRITE)
+    assert relay.heard == []
+
+
 def test_bytes_are_counted_at_both_ends(relay: Relay) -> None:
     relay.client.send(b"four")
     relay.server.send(b"seven..")
