@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from ipaddress import ip_address
+from typing import cast
 
 from twisted.internet import reactor
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import maybeDeferred
-from twisted.internet.interfaces import IAddress, IListeningPort
+from twisted.internet.interfaces import IAddress, IReactorTCP
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
@@ -74,14 +76,17 @@ class CapabilityTests(TestCase):
 
     def setUp(self) -> None:
         self.servers = ImapServers()
-        self.port: IListeningPort = reactor.listenTCP(0, self.servers, interface="127.0.0.1")  # type: ignore[attr-defined]  # the module stands for the reactor
+        self.port = cast(IReactorTCP, reactor).listenTCP(0, self.servers, interface="127.0.0.1")
+        self.address = f"127.0.0.1:{cast(IPv4Address, self.port.getHost()).port}"
         self.addCleanup(self.port.stopListening)
         self.backend = open_backend(
             Backend(
                 name="b",
                 send_proxy="v2-ssl",
                 timeout=BackendTimeouts(connect=1.0),
-                servers=(Server("s", InetServer(ip_address("127.0.0.1"), self.port.getHost().port)),),
+                servers=(
+                    Server("s", InetServer(ip_address("127.0.0.1"), cast(IPv4Address, self.port.getHost()).port)),
+                ),
             ),
             "imap",
         )
@@ -103,7 +108,7 @@ class CapabilityTests(TestCase):
         (header,) = self.servers.headers
         assert header.ssl is not None
         assert header.ssl.version == "TLSv1.3"
-        assert str(header.destination) == f"127.0.0.1:{self.port.getHost().port}"
+        assert str(header.destination) == self.address
 
     async def test_header_without_tls_says_so(self) -> None:
         await self.ask(with_tls=False)
