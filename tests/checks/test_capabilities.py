@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from ipaddress import ip_address
-from typing import cast
+from typing import Any, cast
 
 from twisted.internet import reactor
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import maybeDeferred
-from twisted.internet.interfaces import IAddress, IReactorTCP
+from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
@@ -76,17 +76,16 @@ class CapabilityTests(TestCase):
 
     def setUp(self) -> None:
         self.servers = ImapServers()
-        self.port = cast(IReactorTCP, reactor).listenTCP(0, self.servers, interface="127.0.0.1")
-        self.address = f"127.0.0.1:{cast(IPv4Address, self.port.getHost()).port}"
+        self.port = cast(Any, reactor).listenTCP(0, self.servers, interface="127.0.0.1")
+        port = cast(IPv4Address, self.port.getHost()).port
+        self.address = f"127.0.0.1:{port}"
         self.addCleanup(self.port.stopListening)
         self.backend = open_backend(
             Backend(
                 name="b",
                 send_proxy="v2-ssl",
                 timeout=BackendTimeouts(connect=1.0),
-                servers=(
-                    Server("s", InetServer(ip_address("127.0.0.1"), cast(IPv4Address, self.port.getHost()).port)),
-                ),
+                servers=(Server("s", InetServer(ip_address("127.0.0.1"), port)),),
             ),
             "imap",
         )
