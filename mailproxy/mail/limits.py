@@ -14,7 +14,7 @@ _SMTP_LINE = 2048
 """RFC 5321 section 4.5.3.1.4 has 512, which extensions lengthen; Postfix's line_length_limit is 2048."""
 
 LINES: Mapping[str, int] = {
-    # RFC 9051 section 4 (and RFC 7162 section 4): a server should bear 8192 octets.
+    # RFC 7162 section 4: a server should bear 8192 octets.
     "imap": 8192,
     # RFC 2449 section 4: a command has up to 255 octets; 512 is what it allows for a line of the server.
     "pop3": 512,

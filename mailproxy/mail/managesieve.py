@@ -55,7 +55,7 @@ class ManageSieveScript(Script):
         self._optional = optional
 
     def answer(self, line: bytes) -> Answer:
-        """Answer a command of the non-authenticated state (section 1.4)."""
+        """Answer a command of the non-authenticated state (section 2)."""
         command = _COMMAND.fullmatch(line)
         verb = command["verb"].upper() if command else b""
         if verb == b"AUTHENTICATE" and self._optional:

@@ -2,7 +2,7 @@
 
 import re
 
-from mailproxy.mail.backend.talk import SIZE, BackendRefused, Talk, shown
+from mailproxy.mail.backend.talk import BackendRefused, Talk, shown
 from mailproxy.mail.managesieve import OFFER
 
 _LITERAL = re.compile(rb"\{([0-9]{1,5})\+?\}\r?\n\Z")
@@ -23,8 +23,6 @@ def _with_literals(line: bytes) -> Talk[bytes]:
         size = int(literal[1])
         more = b""
         while len(more) <= size:
-            if len(more) > SIZE:
-                raise BackendRefused(f"more than {SIZE} bytes")
             more += yield b""
         line += more
     return line

@@ -29,8 +29,8 @@ class BackendRefused(Exception):
 
 
 def shown(line: bytes) -> str:
-    """Return a backend's line for the log: printable, and no longer than 100 characters."""
-    return line[:_SHOWN].rstrip(b"\r\n").decode("ascii", "backslashreplace")
+    """Return the first 100 bytes of a backend's line for the log, with escapes for what is not printable ASCII."""
+    return line[:_SHOWN].rstrip(b"\r\n").decode("latin-1").encode("unicode_escape").decode("ascii")
 
 
 class Listener(Generic[_Result]):
