@@ -10,7 +10,8 @@ The map, bottom up; imports run one way, from the later to the earlier:
 - ``config``: TOML to frozen classes, every error with its key path.
 - ``tls``: certificates, OpenSSL contexts and the facts of one TLS connection.
 - ``transport``: sockets and TLS on the reactor: the hot path, listeners, deadlines, the relay.
-- ``session``: one client's life: PROXY header, handshake, pick, dial, header, relay, part; and its log line.
+- ``session``: one client's life: PROXY header, STARTTLS, handshake, pick, dial, header, relay, part; and its log line.
+- ``checks``: what we ask servers on our own behalf: what they offer.
 - ``endpoints``: the same PROXY protocol as wrappers for any Twisted endpoint.
 - ``service``, ``log``, ``tap``, ``demo``, ``commands``, ``cli``: how it is started.
 """

@@ -14,11 +14,12 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mailproxy import config
+from mailproxy.checks.capabilities import Learner
 from mailproxy.session.capacity import Capacity
 from mailproxy.session.frontend import Frontend
 from mailproxy.session.prepare import prepare
 from mailproxy.session.record import SessionLog
-from mailproxy.tls.files import validity_warnings
+from mailproxy.tls.files import CertificatesByProfile, validity_warnings
 from mailproxy.transport.deadlines import Deadlines
 from mailproxy.transport.listener import Listener, bind_inet, bind_unix
 from mailproxy.transport.poller import Poller
@@ -67,6 +68,7 @@ class ProxyService(Service):
                 frontend,
                 backend,
                 tls,
+                host=frontend.hostname or _host_name(frontend, ready.certificates),
                 poller=self._poller,
                 deadlines=deadlines,
                 total=self._total,
@@ -74,6 +76,20 @@ class ProxyService(Service):
                 log=self._session_log,
             )
             for frontend, backend, tls in ready.frontends
+        ]
+
+        self._learners = [
+            Learner(
+                frontend.backend,
+                frontend.settings.protocol,
+                frontend.host,
+                with_tls=frontend.settings.tls == "starttls",
+                interval=settings.backends[frontend.settings.backend].learn_interval,
+                learned=frontend.learn,
+                reactor=reactor,
+            )
+            for frontend in self.frontends
+            if frontend.learns
         ]
 
     def bind(self) -> None:
@@ -113,9 +129,14 @@ class ProxyService(Service):
                 backend=settings.backend,
             )
 
+        for learner in self._learners:
+            learner.start()
+
     def stopService(self) -> Deferred[None]:
         """Stop accepting and end the sessions politely; the Deferred fires when there are none."""
         super().stopService()
+        for learner in self._learners:
+            learner.stop()
         live = sum(len(frontend.sessions) for frontend in self.frontends)
         seconds = self._settings.hard_stop_after
         self._log.info(
@@ -152,6 +173,13 @@ class ProxyService(Service):
             self._poller.detach(self._reactor)
             self._poller.close()
         stopped.callback(None)
+
+
+def _host_name(frontend: config.Frontend, certificates: CertificatesByProfile) -> str:
+    """Return what a frontend calls itself: the first name in its certificates, or else the machine's."""
+    found = certificates.get(frontend.tls_profile or "", ())
+    names = (name for certificate in found for name in certificate.names if "*" not in name)
+    return next(names, None) or socket.gethostname()
 
 
 def _listen(bind: config.Bind) -> socket.socket:

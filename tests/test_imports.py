@@ -18,7 +18,7 @@ LAYERS = (
     {"tls"},
     {"transport"},
     {"session"},
-    {"endpoints"},
+    {"endpoints", "checks"},
     {"service", "log"},
     {"tap", "demo"},
     {"commands"},

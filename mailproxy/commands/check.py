@@ -5,13 +5,14 @@ from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime
 
 from mailproxy.config import DEFAULT_FILE, Backend, ConfigError, Frontend, load, remarks
-from mailproxy.session.prepare import prepare
+from mailproxy.session.prepare import Ready, prepare
 from mailproxy.tls.certificates import Certificate
 from mailproxy.tls.files import validity_warnings
 
 
 def configure(parser: ArgumentParser) -> None:
     """Name the arguments."""
+    parser.add_argument("--connect", action="store_true", help="ask every server what it offers, too")
     parser.add_argument("-c", "--config", metavar="FILE", default=DEFAULT_FILE, help="default: %(default)s")
 
 
@@ -19,10 +20,11 @@ def run(arguments: Namespace) -> int:
     """Print every problem on stderr and return 1, or what would listen where on stdout and return 0."""
     try:
         config = load(arguments.config)
-        certificates = prepare(config, arguments.config).certificates
+        ready = prepare(config, arguments.config)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1
+    certificates = ready.certificates
     now = datetime.now(UTC)
     print(f"{arguments.config}: good")
     for frontend in config.frontends:
@@ -32,11 +34,47 @@ def run(arguments: Namespace) -> int:
             print(f"tls {name}: {_certificate_line(certificate, now)}")
     for warning in (*validity_warnings(certificates, now), *remarks(config)):
         print(f"warning: {warning}", file=sys.stderr)
-    return 0
+    return _ask_servers(ready) if arguments.connect else 0
+
+
+def _ask_servers(ready: Ready) -> int:
+    """Print what every server offers, or why it does not answer; 1 if there is one that does not."""
+    from twisted.internet import reactor
+    from twisted.internet.defer import Deferred
+
+    from mailproxy.checks.capabilities import STARTTLS_ADVICE, ask
+    from mailproxy.mail.greeting import server_speaks_first
+
+    failures: list[str] = []
+
+    async def ask_all() -> None:
+        asked = set()
+        for frontend, backend, tls in ready.frontends:
+            whom = backend.name, frontend.protocol, tls is not None
+            if whom in asked or not server_speaks_first(frontend.protocol):
+                continue
+            asked.add(whom)
+            for server in backend.servers:
+                lesson = await ask(
+                    backend, server, frontend.protocol, "mailproxy", with_tls=tls is not None, reactor=reactor
+                )
+                where = f"backend {backend.name}, server {server.name}, {frontend.protocol}"
+                if lesson.capabilities is None:
+                    failures.append(where)
+                    print(f"{where}: {lesson.failure}", file=sys.stderr)
+                    continue
+                print(f"{where}: {', '.join(name.decode('ascii', 'replace') for name in lesson.capabilities)}")
+                if lesson.still_offers_starttls:
+                    print(f"warning: {where}: {STARTTLS_ADVICE}", file=sys.stderr)
+
+    asking = Deferred.fromCoroutine(ask_all())
+    asking.addBoth(lambda result: (reactor.callWhenRunning(reactor.stop), result)[1])
+    reactor.run()
+    return 1 if failures else 0
 
 
 def _frontend_line(frontend: Frontend, backend: Backend) -> str:
-    tls = "no TLS" if frontend.tls_profile is None else f"TLS profile {frontend.tls_profile}"
+    tls = "no TLS" if frontend.tls_profile is None else f"{frontend.tls} TLS, profile {frontend.tls_profile}"
     binds = ", ".join(map(str, frontend.bind))
     servers = ", then ".join(
         f"{server.name} {backend.address(server, frontend.protocol)}" for server in backend.servers

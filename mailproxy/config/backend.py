@@ -3,7 +3,7 @@
 from typing import get_args
 
 from mailproxy.config.address import SERVER
-from mailproxy.config.duration import WAIT
+from mailproxy.config.duration import IDLE, WAIT
 from mailproxy.config.kind import Kind, Wrong, integer, one_of
 from mailproxy.config.model import (
     Backend,
@@ -48,6 +48,7 @@ def read_backend(name: str, table: Table) -> Backend:
         tlvs=table.child("proxy-v2-tlvs", _read_tlvs),
         pass_tlvs=table.each("proxy-v2-pass-tlvs", PASSED_TLV_TYPE),
         ports=table.child("ports", _read_ports),
+        learn_interval=table.take("learn-interval", IDLE, usual.learn_interval),
         retries=table.take("retries", _RETRIES, usual.retries),
         timeout=table.child("timeout", _read_timeouts),
         servers=table.children("server", _read_server),

@@ -11,10 +11,7 @@ from mailproxy.config.table import Table
 from mailproxy.config.tlv import TLV_TYPE
 from mailproxy.config.words import quoted
 
-_NO_STARTTLS = 'this version has no STARTTLS; use "implicit" (TLS from the first byte) or "none"'
-_TLS: Kind[FrontendTls] = one_of(
-    get_args(FrontendTls), later={"starttls": _NO_STARTTLS, "starttls-optional": _NO_STARTTLS}
-)
+_TLS: Kind[FrontendTls] = one_of(get_args(FrontendTls))
 _PROTOCOL: Kind[MailProtocol] = one_of(get_args(MailProtocol))
 _MAXCONN = integer(1, 10_000_000)
 
@@ -28,6 +25,22 @@ def _alpn(name: str) -> str:
 _ALPN: Kind[str] = Kind((str,), 'a protocol name such as "imap"', _alpn)
 
 
+def _capability(name: str) -> str:
+    if not (name.isascii() and name.isprintable() and name.strip() == name and 1 <= len(name) <= 255):
+        raise Wrong(f"is {quoted(name)}; a capability has 1 to 255 printable ASCII characters")
+    return name
+
+
+def _hostname(name: str) -> str:
+    if not (name.isascii() and 1 <= len(name) <= 253 and all(c.isalnum() or c in "-." for c in name)):
+        raise Wrong(f"is {quoted(name)}; a host name has 1 to 253 letters, digits, hyphens and dots")
+    return name
+
+
+_CAPABILITY: Kind[str] = Kind((str,), 'a capability such as "IDLE"', _capability)
+_HOSTNAME: Kind[str] = Kind((str,), 'a host name such as "mail.example.org"', _hostname)
+
+
 def read_frontend(name: str, table: Table) -> Frontend:
     """Read one frontend."""
     tls: FrontendTls = table.take("tls", _TLS, "implicit")
@@ -39,6 +52,8 @@ def read_frontend(name: str, table: Table) -> Frontend:
         tls=tls,
         tls_profile=table.take("tls-profile", NAME, usual.tls_profile),
         alpn=table.each("alpn", _ALPN),
+        hostname=table.take("hostname", _HOSTNAME, usual.hostname),
+        capabilities=table.each("capabilities", _CAPABILITY),
         backend=table.require("backend", NAME, usual.backend),
         accept_proxy=table.each("accept-proxy", NETWORK),
         accept_proxy_only=table.take("accept-proxy-only", BOOLEAN, usual.accept_proxy_only),
@@ -54,12 +69,10 @@ def read_frontend(name: str, table: Table) -> Frontend:
 
 def _read_timeouts(table: Table) -> FrontendTimeouts:
     usual = FrontendTimeouts()
-    table.later(
-        "login", 'is for the dialogue before STARTTLS, which this version does not have; "handshake" bounds TLS'
-    )
     return FrontendTimeouts(
         proxy_header=table.take("proxy-header", WAIT, usual.proxy_header),
         handshake=table.take("handshake", WAIT, usual.handshake),
+        login=table.take("login", WAIT, usual.login),
         client=table.take("client", IDLE, usual.client),
         server=table.take("server", IDLE, usual.server),
         client_fin=table.take("client-fin", IDLE, usual.client_fin),
@@ -73,6 +86,12 @@ def _check_tls(frontend: Frontend, table: Table) -> None:
         for key in ("tls-profile", "alpn"):
             if key in table:
                 table.wrong(key, 'has no effect with tls = "none"; leave it out or use tls = "implicit"')
+    if not frontend.has_starttls:
+        for key in ("hostname", "capabilities"):
+            if key in table:
+                table.wrong(key, 'is for tls = "starttls" and "starttls-optional"; leave it out')
+    elif frontend.protocol == "tcp" and table.sound("protocol"):
+        table.wrong("tls", f'is {quoted(frontend.tls)}, and protocol = "tcp" has no STARTTLS')
 
 
 def _check_accept_proxy(frontend: Frontend, table: Table) -> None:

@@ -15,7 +15,7 @@ LogLevel = Literal["debug", "info", "warn", "error"]
 TlsVersion = Literal["1.2", "1.3"]
 ClientCertificates = Literal["none", "optional", "required"]
 MailProtocol = Literal["imap", "pop3", "lmtp", "submission", "smtp", "managesieve", "tcp"]
-FrontendTls = Literal["implicit", "none"]
+FrontendTls = Literal["implicit", "starttls", "starttls-optional", "none"]
 Profile = Literal["dovecot", "postfix", "exim", "cyrus", "stalwart", "generic"]
 Balance = Literal["first"]
 SendProxy = Literal["none", "v1", "v2", "v2-ssl", "v2-ssl-cn"]
@@ -110,6 +110,7 @@ class FrontendTimeouts:
 
     proxy_header: float = 5.0
     handshake: float = 10.0
+    login: float = 60.0
     client: float = 35 * 60.0
     server: float = 35 * 60.0
     client_fin: float = 60.0
@@ -126,9 +127,11 @@ class Frontend:
     protocol: MailProtocol
     tls: FrontendTls = "implicit"
     tls_profile: str | None = field(
-        default=Factory(lambda self: "default" if self.tls == "implicit" else None, takes_self=True)
+        default=Factory(lambda self: None if self.tls == "none" else "default", takes_self=True)
     )
     alpn: tuple[str, ...] = ()
+    hostname: str | None = None
+    capabilities: tuple[str, ...] = ()
     backend: str
     accept_proxy: tuple[Network, ...] = ()
     accept_proxy_only: bool = False
@@ -136,6 +139,11 @@ class Frontend:
     log_tlvs: tuple[int, ...] = ()
     maxconn: int = 20_000
     timeout: FrontendTimeouts = FrontendTimeouts()
+
+    @property
+    def has_starttls(self) -> bool:
+        """True when a client begins in clear and may ask for TLS."""
+        return self.tls in ("starttls", "starttls-optional")
 
 
 @frozen
@@ -173,6 +181,7 @@ class Backend:
     tlvs: tuple[CustomTlv, ...] = ()
     pass_tlvs: tuple[int, ...] = ()
     ports: Mapping[str, int] = field(factory=dict)
+    learn_interval: float = 300.0
     retries: int = 3
     timeout: BackendTimeouts = BackendTimeouts()
     servers: tuple[Server, ...]

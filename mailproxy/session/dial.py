@@ -14,6 +14,7 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
+from mailproxy.mail.greeting import GreetingReader, Prelude
 from mailproxy.session.backend import Backend, Server
 from mailproxy.transport.plain import PlainStream
 from mailproxy.transport.poller import READ, WRITE, Poller
@@ -45,24 +46,45 @@ class Dial:
         "_backend",
         "_header",
         "_letter",
+        "_make_reader",
         "_owner",
         "_poller",
+        "_reader",
         "_reason",
+        "_received",
         "_socket",
         "_speaks_first",
         "_stage",
         "_tried",
     )
 
-    def __init__(self, owner: Dialler, backend: Backend, header: bytes, poller: Poller, *, speaks_first: bool) -> None:
+    def __init__(
+        self,
+        owner: Dialler,
+        backend: Backend,
+        header: bytes,
+        poller: Poller,
+        *,
+        speaks_first: bool,
+        make_reader: Callable[[], GreetingReader] | None = None,
+    ) -> None:
+        """
+        Get ready to dial a backend with a header.
+
+        Without `make_reader` the first bytes of a server are its greeting, and go to the client; a reader judges them
+        and says what of them does.
+        """
         self._owner = owner
         self._backend = backend
         self._header = header
         self._speaks_first = speaks_first
         self._poller = poller
+        self._make_reader = make_reader
+        self._reader: GreetingReader | None = None
         self._tried: list[Server] = []
         self._socket: socket.SocketType | None = None
         self._stage = ""
+        self._received = 0
         self._letter = "S"
         self._reason = "no server"
 
@@ -88,6 +110,7 @@ class Dial:
             return
         self._tried.append(server)
         self._stage = "connection"
+        self._received = 0
         try:
             self._connect(server)
         except OSError as error:
@@ -145,6 +168,8 @@ class Dial:
 
     def _connected(self, sock: socket.SocketType) -> None:
         self._stage = "greeting"
+        if self._make_reader is not None:
+            self._reader = self._make_reader()
         if not self._speaks_first:
             self._done(sock, 0)
 
@@ -158,15 +183,32 @@ class Dial:
         except OSError as error:
             self._failed(error)
             return
-        if count:
+        if not count:
+            self._failed(ConnectionError("closed without a greeting"))
+        elif self._reader is None:
             self._done(sock, count)
         else:
-            self._failed(ConnectionError("closed without a greeting"))
+            self._read_greeting(sock, self._reader, count)
+
+    def _read_greeting(self, sock: socket.SocketType, reader: GreetingReader, count: int) -> None:
+        self._received += count
+        result = reader.receive(bytes(VIEW[:count]))
+        if isinstance(result, Prelude):
+            try:
+                if sock.send(result.data) != len(result.data):
+                    raise ConnectionError("no room for a line")
+            except OSError as error:
+                self._failed(error)
+        elif result is not None and result.is_accepted:
+            VIEW[: len(result.relay)] = result.relay
+            self._done(sock, len(result.relay))
+        elif result is not None:
+            self._failed(ConnectionError(result.reason))
 
     def _done(self, sock: socket.SocketType, count: int) -> None:
         stream = PlainStream(sock, self._poller, self._owner)
         stream.events = READ
-        stream.received = count
+        stream.received = self._received or count
         self._socket = None
         self._owner.dialled(stream, count)
 

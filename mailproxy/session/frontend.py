@@ -6,10 +6,11 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from attrs import asdict, define
+from attrs import asdict, define, evolve
 from twisted.logger import Logger
 
 from mailproxy import config
+from mailproxy.mail.dialogue import Settings
 from mailproxy.mail.greeting import server_speaks_first
 from mailproxy.mail.refusal import refusal
 from mailproxy.proxyprotocol import AcceptPolicy
@@ -33,6 +34,7 @@ class Counters:
     handshake_errors: int = 0
     no_server: int = 0
     sessions: int = 0
+    injections: int = 0
 
 
 class Frontend:
@@ -46,6 +48,7 @@ class Frontend:
         backend: Backend,
         tls: TlsServer | None,
         *,
+        host: str,
         poller: Poller,
         deadlines: Deadlines,
         total: Capacity,
@@ -63,6 +66,9 @@ class Frontend:
         """How many seconds of silence a session bears at least."""
         self.refusal = refusal(settings.protocol)
         self.server_speaks_first = server_speaks_first(settings.protocol)
+        self.host = host
+        self.dialogue = _dialogue(settings, host)
+        """What is said before STARTTLS; None on a frontend without."""
         self.accept = _accept_policy(settings)
         self.accept_keys = "accept-proxy or accept-proxy-optional" if settings.accept_proxy_optional else "accept-proxy"
         self.counters = Counters()
@@ -83,6 +89,16 @@ class Frontend:
         """Begin to accept."""
         for listener in self._listeners:
             listener.start()
+
+    @property
+    def learns(self) -> bool:
+        """True when what is announced before STARTTLS is for the backend to say, not for the configuration."""
+        return self.dialogue is not None and not self.settings.capabilities
+
+    def learn(self, capabilities: tuple[bytes, ...]) -> None:
+        """Announce from now on what the backend offers."""
+        if self.dialogue is not None:
+            self.dialogue = evolve(self.dialogue, capabilities=capabilities)
 
     @property
     def addresses(self) -> list[str]:
@@ -119,6 +135,16 @@ class Frontend:
         self.capacity.leave()
         self._total.leave()
         self._log.add(self, session)
+
+
+def _dialogue(settings: config.Frontend, host: str) -> Settings | None:
+    if not settings.has_starttls:
+        return None
+    return Settings(
+        host=host.encode(),
+        capabilities=tuple(name.encode() for name in settings.capabilities) or None,
+        optional=settings.tls == "starttls-optional",
+    )
 
 
 def _accept_policy(settings: config.Frontend) -> AcceptPolicy | None:

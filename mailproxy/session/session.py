@@ -4,8 +4,8 @@ One client's life.
 Theory of operation. A session is in one stage at a time; the stage decides which method hears of the client's socket
 (`Poller.ready`) and which one hears that the stage takes too long (`_late`)::
 
-    arrival (PROXY header) -> handshake -> dial -> relay
-               any of them -> part
+    arrival (PROXY header) -> conversation (before STARTTLS) -> handshake -> dial -> relay
+                                                    any of them -> part
 
 Stages that do not apply are skipped. What ends a session decides its two letters (HAProxy's termination state, see
 docs/log.md) in `_part`, `_lose` or `relay_over`; after that there is only parting: last words, close_notify, FIN,
@@ -20,16 +20,20 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
+from mailproxy.mail.dialogue import open_dialogue
+from mailproxy.mail.greeting import GreetingReader
+from mailproxy.mail.step import Step
 from mailproxy.proxyprotocol import Address, Expectation, Header
 from mailproxy.session.arrival import Arrival, begins_header
 from mailproxy.session.backend import Server
+from mailproxy.session.conversation import Conversation
 from mailproxy.session.dial import Dial
 from mailproxy.session.ends import PackedAddress
 from mailproxy.tls.facts import TlsFacts
 from mailproxy.tls.openssl import WANT_WRITE
 from mailproxy.transport.listener import Listener
 from mailproxy.transport.plain import PlainStream
-from mailproxy.transport.poller import GONE, READ, WRITE
+from mailproxy.transport.poller import GONE, READ, WRITE, Ready
 from mailproxy.transport.secure import HandshakeError, SecureStream
 from mailproxy.transport.stream import Stream
 
@@ -38,6 +42,9 @@ if TYPE_CHECKING:
 
 # Without a byte for so long, a session is between two commands, as far as can be told without reading it.
 QUIET_SECONDS = 1.0
+
+# The first byte of TLS (RFC 8446 section 5.1).
+_HANDSHAKE_RECORD = b"\x16"
 
 # Tells the ids of this process from those before and after it.
 _PROCESS = f"{time.time_ns() // 1000:x}"
@@ -51,8 +58,10 @@ class Session:
     """
 
     __slots__ = (
+        "_after_first_bytes",
         "_dial",
         "_frontend",
+        "_handed_over",
         "_late",
         "_listener",
         "bucket",
@@ -106,6 +115,8 @@ class Session:
         self.deadline = 0.0
         self.bucket = 0
         self._dial: Dial | None = None
+        self._handed_over: Step | None = None
+        self._after_first_bytes: Ready = self._on_hello
         self._late: Callable[[], None] = self._close
 
     @property
@@ -177,20 +188,49 @@ class Session:
         if claims:
             self.refused("PR", f"PROXY header from an address that is not in {self._frontend.accept_keys}")
             return
-        ready = self._on_hello if self.stream is None else self.client.on_event
+        ready = self._after_first_bytes if self.stream is None else self.client.on_event
         self._frontend.poller.ready[self.client.fd] = ready
         ready(events)
 
-    # TLS.
+    # From the real beginning: what the client says before TLS, and TLS.
 
     def _begin(self) -> None:
         frontend = self._frontend
         if self.source is None and not self._listener.is_unix:
             self.source, self.destination = ends_of(self.client.socket, self.peer, self._listener.local)
-        if frontend.tls is None:
+        if frontend.dialogue is not None:
+            dialogue = open_dialogue(frontend.settings.protocol, frontend.dialogue)
+            conversation = Conversation(self, self.client, dialogue, frontend.timeout.login)
+            self._after_first_bytes = conversation.on_event
+            if frontend.poller.ready[self.client.fd] != self._on_first_bytes:
+                frontend.poller.ready[self.client.fd] = conversation.on_event
+            self.wait(frontend.timeout.login, conversation.expired)
+            conversation.begin()
+        elif frontend.tls is None:
             self._begin_dial()
         else:
             self.wait(frontend.timeout.handshake, self._no_handshake)
+
+    def tls_wanted(self) -> None:
+        """Shake hands: the client has asked for it."""
+        self._frontend.poller.ready[self.client.fd] = self._on_hello
+        self.wait(self._frontend.timeout.handshake, self._no_handshake)
+
+    def taken_over(self, step: Step) -> None:
+        """Let a server go on with a client that stays in clear."""
+        self._handed_over = step
+        self._frontend.poller.ready[self.client.fd] = self._on_early_bytes
+        self._begin_dial()
+
+    def dismissed(self, letters: str, step: Step) -> None:
+        """Close a connection on which everything is said before TLS."""
+        if step.is_injection:
+            self._frontend.counters.injections += 1
+        self._part(letters, "" if letters == "--" else step.reason)
+
+    def lost(self, reason: str) -> None:
+        """End with a client that has gone before TLS."""
+        self._lose("C", reason)
 
     def _on_hello(self, events: int) -> None:
         """Begin the handshake with its first bytes: whoever connects and says nothing costs no TLS state."""
@@ -198,11 +238,28 @@ class Session:
         if frontend.tls is None:
             self._on_early_bytes(events)
             return
+        if frontend.dialogue is not None and not self._begins_tls():
+            return
         client = SecureStream(self.client.socket, frontend.poller, self, frontend.tls.context)
         client.events = READ
         self.client = client
         frontend.poller.ready[client.fd] = self._on_handshake
         self._on_handshake(events)
+
+    def _begins_tls(self) -> bool:
+        """Make sure that STARTTLS is followed by TLS: all else was put there by somebody in between."""
+        try:
+            first = self.client.socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            self._lose("C", error.strerror or str(error))
+            return False
+        if first in (b"", _HANDSHAKE_RECORD):
+            return True
+        self._frontend.counters.injections += 1
+        self._part("PR", "bytes after STARTTLS that are not TLS")
+        return False
 
     def _on_handshake(self, events: int) -> None:
         client = self.client
@@ -238,8 +295,20 @@ class Session:
         unique_id = self.id.encode() if backend.sends_unique_id else b""
         built = backend.header.build(self.source, self.destination, self.facts, self.header, unique_id)
         self.left_out = built.left_out
-        self._dial = Dial(self, backend, built.data, frontend.poller, speaks_first=frontend.server_speaks_first)
+        self._dial = Dial(
+            self,
+            backend,
+            built.data,
+            frontend.poller,
+            speaks_first=frontend.server_speaks_first,
+            make_reader=None if frontend.dialogue is None else self._make_reader,
+        )
         self._dial.begin()
+
+    def _make_reader(self) -> GreetingReader:
+        """Return what reads a server's greeting to a client that was greeted already."""
+        prelude = b"" if self._handed_over is None else self._handed_over.prelude
+        return GreetingReader(self._frontend.settings.protocol, after_tls=self.facts is not None, prelude=prelude)
 
     def _on_early_bytes(self, events: int) -> None:
         """Leave what the client says before the server has greeted where it is, unless it has gone."""
@@ -290,6 +359,9 @@ class Session:
         self.wait(frontend.silence, self._silent)
         if greeting:
             client.put(greeting)
+        if self._handed_over is not None and not self.is_over:
+            stream.say(self._handed_over.pending)
+            self._handed_over = None
         if not self.is_over:
             client.watch()
 
@@ -420,11 +492,11 @@ class Session:
         if self.stream is not None:
             self.stream.close()
         self.client.close()
-        self._late = _nothing  # the last reference to ourselves
+        self._late = self._after_first_bytes = _nothing  # the last references to ourselves
         self._frontend.leave(self)
 
 
-def _nothing() -> None:
+def _nothing(*_: object) -> None:
     """Do nothing."""
 
 

@@ -39,7 +39,7 @@ def test_good_configuration_is_summed_up(file: Path, capsys: pytest.CaptureFixtu
     out, err = capsys.readouterr()
     assert out.splitlines()[:2] == [
         f"{file}: good",
-        "frontend imaps: imap on 0.0.0.0:993, [::]:993, TLS profile default; "
+        "frontend imaps: imap on 0.0.0.0:993, [::]:993, implicit TLS, profile default; "
         "backend dovecot: d1 10.41.1.131:10143, then d2 /run/d2, send-proxy v2-ssl",
     ]
     assert out.splitlines()[2].startswith(

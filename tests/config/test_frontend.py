@@ -66,16 +66,34 @@ def test_tls_settings_need_tls(key: str) -> None:
 
 
 @pytest.mark.parametrize("tls", ["starttls", "starttls-optional"])
-def test_starttls_is_explained(tls: str) -> None:
-    assert problem(frontend__imaps__tls=tls).startswith(
-        f'frontend.imaps.tls: is "{tls}": this version has no STARTTLS; use "implicit"'
-    )
+def test_starttls_has_settings_of_its_own(tls: str) -> None:
+    found = frontend(tls=tls, hostname="mail.example.org", capabilities=["IDLE"], timeout={"login": "5s"})
+    assert (found.tls, found.tls_profile) == (tls, "default")
+    assert (found.hostname, found.capabilities, found.timeout.login) == ("mail.example.org", ("IDLE",), 5.0)
+    assert found.has_starttls
 
 
-def test_login_timeout_is_explained() -> None:
-    assert problem(frontend__imaps__timeout={"login": "60s"}).startswith(
-        "frontend.imaps.timeout.login: is for the dialogue before STARTTLS"
-    )
+@pytest.mark.parametrize(("key", "value"), [("hostname", "a.example"), ("capabilities", ["IDLE"])])
+@pytest.mark.parametrize("tls", ["implicit", "none"])
+def test_dialogue_settings_need_starttls(tls: str, key: str, value: object) -> None:
+    found = problem(**{"frontend__imaps__tls": tls, f"frontend__imaps__{key}": value})
+    assert found.endswith(': is for tls = "starttls" and "starttls-optional"; leave it out')
+
+
+def test_tcp_has_no_starttls() -> None:
+    found = problem(frontend__imaps__tls="starttls", frontend__imaps__protocol="tcp")
+    assert found == 'frontend.imaps.tls: is "starttls", and protocol = "tcp" has no STARTTLS'
+
+
+@pytest.mark.parametrize("name", ["", "a b", "é.example", "a" * 254])
+def test_hostname_is_one(name: str) -> None:
+    assert "has 1 to 253 letters" in problem(frontend__imaps__tls="starttls", frontend__imaps__hostname=name)
+
+
+@pytest.mark.parametrize("name", ["", " IDLE", "é", "a\r\nb", "x" * 256])
+def test_capability_is_a_short_ascii_line(name: str) -> None:
+    found = problem(frontend__imaps__tls="starttls", frontend__imaps__capabilities=[name])
+    assert "has 1 to 255 printable ASCII characters" in found
 
 
 @pytest.mark.parametrize("name", ["", "x" * 256, "é", "a\n"])

@@ -123,11 +123,12 @@ class Bench:
             **(backend or {}),
         )
         protocol = frontend.pop("protocol", "imap")
+        mode = frontend.pop("mode", "implicit" if tls else "none")
         settings = config.Frontend(
             name="front",
             bind=(InetBind(ip_address("127.0.0.1"), 0),),
             protocol=protocol,
-            tls="implicit" if tls else "none",
+            tls=mode,
             backend="dovecot",
             timeout=FrontendTimeouts(**(timeout or {})),
             **frontend,
@@ -139,6 +140,7 @@ class Bench:
             settings,
             open_backend(self.backend, protocol),
             (tls_server() if isinstance(tls, bool) else tls) if tls else None,
+            host="mail.example.org",
             poller=self.poller,
             deadlines=self.deadlines,
             total=self.total,
@@ -202,6 +204,18 @@ class Bench:
     ) -> TlsPeer:
         """Connect a client that begins its TLS handshake behind some other bytes."""
         peer = TlsPeer(self.socket(), context or client_context(), server_name, session, prefix)
+        self.peers.append(peer)
+        return peer
+
+    def starttls_client(self, command: bytes = b"a STARTTLS\r\n") -> TlsPeer:
+        """Connect a client that asks for TLS, and shakes hands."""
+        client = self.client()
+        self.until(lambda: client.data)
+        client.data.clear()
+        client.send(command)
+        self.until(lambda: client.data)
+        self.peers.remove(client)
+        peer = TlsPeer(client.socket, client_context(), NAME, None, b"")
         self.peers.append(peer)
         return peer
 

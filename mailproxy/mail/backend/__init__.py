@@ -1,0 +1,1 @@
+"""How a backend of each protocol speaks: its greeting, what it offers, its goodbye."""

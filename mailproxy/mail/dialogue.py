@@ -1,0 +1,184 @@
+"""
+The dialogue with a client before TLS.
+
+Theory of operation. A `Script` knows one protocol and turns a line into an answer; it is made once and shared. A
+`Dialogue` is one connection: it cuts lines out of what arrives, counts, and ends in one of three ways, each of
+which is final: TLS starts, the connection closes, or a backend takes over.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+
+from attrs import evolve, field, frozen
+
+from mailproxy.mail import imap, lmtp, managesieve, pop3, smtp
+from mailproxy.mail.limits import Limits, limits_of
+from mailproxy.mail.lines import UnreadableLine, line_end
+from mailproxy.mail.script import Act, Script
+from mailproxy.mail.step import Cause, Next, Step
+
+_SCRIPTS: Mapping[str, Callable[..., Script]] = {
+    "imap": imap.ImapScript,
+    "pop3": pop3.Pop3Script,
+    "smtp": smtp.SmtpScript,
+    "submission": smtp.SmtpScript,
+    "lmtp": lmtp.LmtpScript,
+    "managesieve": managesieve.ManageSieveScript,
+}
+
+# What every protocol's greeting bears: no quote, no angle bracket, no space.
+_HOST = re.compile(rb"[0-9A-Za-z._:\[\]-]{1,255}")
+
+# A handshake record of any TLS (RFC 8446 section 5.1).
+_TLS = b"\x16\x03"
+
+
+def _check_host(settings: Settings, attribute: object, host: bytes) -> None:
+    if not _HOST.fullmatch(host):
+        raise ValueError(f"{host!r} is no host name")
+
+
+@frozen(cache_hash=True)
+class Settings:
+    """What a frontend decides about its dialogues; `open_dialogue` is quick when one of these serves many."""
+
+    host: bytes = field(validator=_check_host)
+    """Whom the client talks to, for greetings."""
+
+    capabilities: tuple[bytes, ...] | None = None
+    """What the backend offers, each as it listed it (see `mailproxy.mail.capabilities`); None: not learned yet."""
+
+    optional: bool = False
+    """True if a client may go on in clear: ``starttls-optional``."""
+
+    limits: Limits | None = None
+    """None: those of the protocol."""
+
+
+@lru_cache(maxsize=64)
+def _prepare(protocol: str, settings: Settings) -> tuple[Script, Limits]:
+    script = _SCRIPTS[protocol](settings.host, settings.capabilities, optional=settings.optional)
+    return script, settings.limits or limits_of(protocol, optional=settings.optional)
+
+
+def open_dialogue(protocol: str, settings: Settings) -> Dialogue:
+    """Begin a dialogue with a new client; KeyError for a protocol without STARTTLS."""
+    return Dialogue(*_prepare(protocol, settings))
+
+
+_WAIT = Step()
+
+
+class Dialogue:
+    """
+    One client before TLS (mutable; one per connection).
+
+    Send `greeting`, then `receive` what arrives and do what the `Step` says; one that does not say GO_ON is the last.
+    Nothing is kept but an incomplete line, at most ``limits.line`` octets.
+    """
+
+    __slots__ = ("_buffer", "_commands", "_errors", "_last", "_limits", "_prelude", "_script")
+
+    def __init__(self, script: Script, limits: Limits) -> None:
+        self._script = script
+        self._limits = limits
+        self._buffer = b""
+        self._commands = 0
+        self._errors = 0
+        self._prelude = b""
+        self._last: Step | None = None
+
+    def greeting(self) -> bytes:
+        """Return the first words to the client."""
+        return self._script.greeting
+
+    def receive(self, data: bytes) -> Step:
+        """
+        Answer all lines that are complete with these bytes, in any pieces.
+
+        Bytes behind the line of STARTTLS close the connection, without the positive reply if they come with it: a
+        negative one might make the client go on in clear, and with a positive one it would begin TLS with a server
+        that is not there. When they come later, somebody gives them to `receive` instead of to TLS: the same.
+
+        Raises ValueError after HAND_OVER.
+        """
+        if self._last is not None:
+            return self._after(self._last)
+        buffer = self._buffer + data
+        start = 0
+        step = _WAIT
+        replies = []
+        while step.next is Next.GO_ON:
+            try:
+                end = self._line_end(buffer, start)
+            except UnreadableLine as error:
+                reply = self._script.closing(error.text) if error.text else b""
+                step = Step(reply, Next.CLOSE, error.cause, error.reason)
+            else:
+                if end < 0:
+                    self._buffer = buffer[start:]
+                    break
+                step = self._answer(buffer, start, end)
+                start = end
+            replies.append(step.reply)
+        if step.next is not Next.GO_ON:
+            self._buffer = self._prelude = b""
+            self._last = step
+        return step if len(replies) <= 1 else evolve(step, reply=b"".join(replies))
+
+    def late(self) -> Step:
+        """Close, because the client took too long; the caller has the clock, and the number for the reason."""
+        if self._last is None:
+            self._last = Step(self._script.late(), Next.CLOSE, Cause.LIMIT, "too slow")
+            return self._last
+        return self._after(self._last)
+
+    def _line_end(self, buffer: bytes, start: int) -> int:
+        if not self._commands and buffer.startswith(_TLS):
+            raise UnreadableLine(Cause.BAD_INPUT, "the client began TLS without STARTTLS", "")
+        return line_end(buffer, start, self._limits.line)
+
+    def _answer(self, buffer: bytes, start: int, end: int) -> Step:
+        if self._commands >= self._limits.commands:
+            return self._too_many("commands", self._limits.commands)
+        self._commands += 1
+        answer = self._script.answer(buffer[start : end - 2])
+        if answer.prelude is not None:
+            self._prelude = answer.prelude
+        match answer.act:
+            case Act.GO_ON:
+                return Step(answer.reply)
+            case Act.FAIL:
+                if self._errors >= self._limits.errors:
+                    return self._too_many("errors", self._limits.errors)
+                self._errors += 1
+                return Step(answer.reply)
+            case Act.START_TLS:
+                if end < len(buffer):
+                    return _injection(len(buffer) - end)
+                return Step(answer.reply, Next.START_TLS)
+            case Act.SAY_GOODBYE:
+                return Step(answer.reply, Next.CLOSE, Cause.GOODBYE, "the client said goodbye")
+            case Act.REFUSE:
+                return Step(answer.reply, Next.CLOSE, Cause.BAD_INPUT, answer.reason)
+            case Act.HAND_OVER:
+                return Step(next=Next.HAND_OVER, prelude=self._prelude, pending=buffer[start:])
+
+    def _too_many(self, what: str, limit: int) -> Step:
+        return Step(self._script.closing(f"Too many {what}"), Next.CLOSE, Cause.LIMIT, f"more than {limit} {what}")
+
+    def _after(self, last: Step) -> Step:
+        if last.next is Next.HAND_OVER:
+            raise ValueError("a backend has taken over, what the client says is no longer the dialogue's")
+        if last.next is Next.START_TLS:
+            self._last = _injection(None)
+            return self._last
+        return evolve(last, reply=b"")
+
+
+def _injection(count: int | None) -> Step:
+    bytes_ = "bytes" if count is None else f"{count} bytes"
+    return Step(next=Next.CLOSE, cause=Cause.INJECTION, reason=f"{bytes_} after STARTTLS")

@@ -1,0 +1,80 @@
+"""Learning what a backend offers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from attrs import frozen
+
+from mailproxy.mail.backend import imap, lmtp, managesieve, pop3, smtp
+from mailproxy.mail.backend.talk import BackendRefused, Listener, Talk
+from mailproxy.mail.offers import OFFERS
+
+
+@frozen
+class _Lesson:
+    learn: Callable[[bytes], Talk[tuple[bytes, ...]]]
+    part: Callable[[], Talk[None]]
+
+
+_SMTP = _Lesson(smtp.learn, smtp.part)
+
+_LESSONS: Mapping[str, _Lesson] = {
+    "imap": _Lesson(imap.learn, imap.part),
+    "pop3": _Lesson(pop3.learn, pop3.part),
+    "smtp": _SMTP,
+    "submission": _SMTP,
+    "lmtp": _Lesson(lmtp.learn, smtp.part),
+    "managesieve": _Lesson(managesieve.learn, managesieve.part),
+}
+
+
+class CapabilityProbe:
+    """
+    One connection to a backend that asks what it offers, and leaves politely (mutable; one per connection).
+
+    Give it what arrives, send what it returns, and close when it is `done`; how long that may take is for the caller.
+    Who learns for clients on TLS connects with a PROXY header that says TLS, since backends offer more then.
+    """
+
+    def __init__(self, protocol: str, host: bytes) -> None:
+        """Begin with a new connection; `host` is how we call ourselves. KeyError for a protocol without a greeting."""
+        self._offer = OFFERS[protocol]
+        self._listener = Listener(self._visit(_LESSONS[protocol], host), unasked=True)
+        self.capabilities: tuple[bytes, ...] | None = None
+        """What the backend listed; None while that is not known."""
+        self.failure = ""
+        """When done without capabilities: why, for the log."""
+
+    @property
+    def done(self) -> bool:
+        """True when nothing more is to be expected."""
+        return self._listener.is_over
+
+    @property
+    def still_offers_starttls(self) -> bool:
+        """True if the listing has STARTTLS; behind a header that says TLS, that is a backend to be set up better."""
+        return self.capabilities is not None and self._offer.offers_starttls(self.capabilities)
+
+    def receive(self, data: bytes) -> bytes:
+        """Take the backend's bytes, in any pieces; return what to send; nothing any more once it is done."""
+        if self.done:
+            return b""
+        try:
+            return self._listener.receive(data)
+        except BackendRefused as refused:
+            self._give_up(str(refused))
+            return b""
+
+    def end(self) -> None:
+        """Hear that the connection has ended; that is as good a goodbye as any, if it came after the list."""
+        self._give_up("closed before it said what it offers")
+
+    def _give_up(self, failure: str) -> None:
+        self._listener.is_over = True
+        if self.capabilities is None:
+            self.failure = self.failure or failure
+
+    def _visit(self, lesson: _Lesson, host: bytes) -> Talk[None]:
+        self.capabilities = yield from lesson.learn(host)
+        yield from lesson.part()

@@ -1,0 +1,198 @@
+"""What a client says before STARTTLS, and what a server gets to know of it."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.session.bench import Bench, header_of, open_bench
+from tests.transport.peers import Peer
+
+CLIENT = "127.0.0.1"
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Any:
+    """Opens a bench whose frontend has STARTTLS."""
+    with ExitStack() as stack:
+
+        def opened(mode: str = "starttls", **settings: Any) -> Bench:
+            context: AbstractContextManager[Bench] = open_bench(tmp_path, tls=True, mode=mode, **settings)
+            return stack.enter_context(context)
+
+        yield opened
+
+
+Open = Callable[..., Bench]
+
+
+def greeted(bench: Bench) -> Peer:
+    client = bench.client()
+    bench.until(lambda: client.data)
+    client.data.clear()
+    return client
+
+
+def answer(bench: Bench, client: Peer, *sent: bytes) -> bytes:
+    for data in sent:
+        client.send(data)
+        bench.settle()
+    said = bytes(client.data)
+    client.data.clear()
+    return said
+
+
+def test_client_is_greeted_without_a_server(bench: Open) -> None:
+    made = bench()
+    client = made.client()
+    made.until(lambda: client.data)
+    assert client.data.startswith(b"* OK [CAPABILITY ")
+    assert b"STARTTLS" in client.data
+    assert b"LOGINDISABLED" in client.data
+    assert not made.server.is_asked
+
+
+def test_login_is_refused_without_a_server(bench: Open) -> None:
+    made = bench()
+    client = greeted(made)
+    assert answer(made, client, b"a LOGIN alice secret\r\n").startswith(b"a NO [PRIVACYREQUIRED]")
+    assert not made.server.is_asked
+
+
+def test_server_learns_of_tls_and_its_greeting_is_swallowed(bench: Open) -> None:
+    made = bench(send_proxy="v2-ssl")
+    client = made.starttls_client()
+    server = made.server.accept(b"* OK server\r\n")
+    made.until(lambda: server.data)
+    ssl = header_of(server).ssl
+    assert ssl is not None
+    assert ssl.version == "TLSv1.3"
+    made.until(lambda: made.session.is_relaying)
+    client.send(b"b NOOP\r\n")
+    made.until(lambda: server.data == b"b NOOP\r\n")
+    server.send(b"b OK\r\n")
+    made.until(lambda: client.data == b"b OK\r\n")
+
+
+def test_commands_after_tls_wait_for_the_server_s_greeting(bench: Open) -> None:
+    made = bench()
+    client = made.starttls_client()
+    client.send(b"b CAPABILITY\r\n")
+    server = made.server.accept()
+    made.settle()
+    assert server.data == b""
+    server.send(b"* OK server\r\n")
+    made.until(lambda: server.data == b"b CAPABILITY\r\n")
+    assert client.data == b""
+
+
+def test_managesieve_s_listing_is_relayed_without_starttls(bench: Open) -> None:
+    made = bench(protocol="managesieve")
+    client = made.starttls_client(b"STARTTLS\r\n")
+    made.server.accept(b'"IMPLEMENTATION" "x"\r\n"SIEVE" "fileinto"\r\n"STARTTLS"\r\nOK "ready"\r\n')
+    made.until(lambda: b"OK" in client.data)
+    assert b'"SIEVE" "fileinto"' in client.data
+    assert b"STARTTLS" not in client.data
+
+
+@pytest.mark.parametrize("segments", [(b"a STARTTLS\r\nb LOGIN x y\r\n",), (b"a STARTTLS\r\n", b"b LOGIN x y\r\n")])
+def test_bytes_between_starttls_and_tls_close_the_connection(bench: Open, segments: tuple[bytes, ...]) -> None:
+    made = bench()
+    client = greeted(made)
+    said = answer(made, client, *segments)
+    assert b"b " not in said
+    assert made.frontend.counters.injections == 1
+    client.socket.close()
+    made.peers.remove(client)
+    line = made.over()
+    assert line["termination"] == "PR"
+    assert "after STARTTLS" in line["reason"]
+    assert not made.server.is_asked
+
+
+def test_silent_client_is_told_in_time(bench: Open) -> None:
+    made = bench(timeout={"login": 5.0})
+    client = greeted(made)
+    made.advance(5.5)
+    assert client.data.startswith(b"* BYE")
+    client.socket.close()
+    made.peers.remove(client)
+    assert made.over()["termination"] == "cR"
+
+
+def test_goodbye_is_a_good_end(bench: Open) -> None:
+    made = bench()
+    client = greeted(made)
+    assert b"a OK" in answer(made, client, b"a LOGOUT\r\n")
+    client.socket.close()
+    made.peers.remove(client)
+    assert made.over()["termination"] == "--"
+
+
+def test_server_that_says_bye_is_no_server(bench: Open) -> None:
+    made = bench(servers=2)
+    client = made.starttls_client()
+    made.servers[0].accept(b"* BYE not now\r\n")
+    server = made.servers[1].accept(b"* OK server\r\n")
+    client.send(b"b NOOP\r\n")
+    made.until(lambda: server.data == b"b NOOP\r\n")
+    assert client.data == b""
+
+
+def test_client_without_a_server_is_told_after_tls(bench: Open) -> None:
+    made = bench(backend={"retries": 0})
+    client = made.starttls_client()
+    made.server.accept(b"* BYE not now\r\n")
+    made.until(lambda: client.data.startswith(b"* BYE [UNAVAILABLE]"))
+
+
+def test_what_was_learned_is_announced_to_the_next_client(bench: Open) -> None:
+    made = bench()
+    made.frontend.learn((b"IMAP4rev1", b"IDLE", b"AUTH=PLAIN", b"STARTTLS"))
+    client = made.client()
+    made.until(lambda: client.data)
+    assert b"IDLE" in client.data
+    assert b"AUTH=" not in client.data
+
+
+def test_optional_client_in_clear_is_handed_over_with_its_command(bench: Open) -> None:
+    made = bench(mode="starttls-optional", send_proxy="v2-ssl")
+    client = greeted(made)
+    client.send(b"a NOOP\r\nb LOGIN alice {6}\r\n")
+    server = made.server.accept(b"* OK server\r\n")
+    made.until(lambda: server.data)
+    ssl = header_of(server).ssl
+    assert ssl is not None
+    assert ssl.client == 0
+    made.until(lambda: server.data == b"b LOGIN alice {6}\r\n")
+    server.send(b"+ go on\r\n")
+    made.until(lambda: client.data.endswith(b"+ go on\r\n"))
+    assert client.data.startswith(b"a OK")
+    client.send(b"secret\r\n")
+    made.until(lambda: server.data.endswith(b"secret\r\n"))
+
+
+def test_optional_smtp_client_need_not_introduce_itself_again(bench: Open) -> None:
+    made = bench(mode="starttls-optional", protocol="smtp")
+    client = greeted(made)
+    answer(made, client, b"EHLO me.example\r\n")
+    client.send(b"MAIL FROM:<a@example.org>\r\n")
+    server = made.server.accept(b"220-server\r\n220 ready\r\n")
+    made.until(lambda: server.data == b"EHLO me.example\r\n")
+    server.data.clear()
+    server.send(b"250-server\r\n250 SIZE\r\n")
+    made.until(lambda: server.data == b"MAIL FROM:<a@example.org>\r\n")
+    server.send(b"250 fine\r\n")
+    made.until(lambda: client.data == b"250 fine\r\n")
+
+
+def test_optional_client_may_still_ask_for_tls(bench: Open) -> None:
+    made = bench(mode="starttls-optional", send_proxy="v2-ssl")
+    made.starttls_client()
+    server = made.server.accept(b"* OK server\r\n")
+    made.until(lambda: server.data)
+    ssl = header_of(server).ssl
+    assert ssl is not None
+    assert ssl.client == 1
