@@ -53,7 +53,7 @@ def make(folder: Path) -> Certificates:
         return path
 
     authority.cert_pem.write_to_path(folder / "authority.pem")
-    server_names = (SERVER_NAME, "127.0.0.1", "::1")
+    server_names = (SERVER_NAME, "localhost", "127.0.0.1", "::1")
     return Certificates(
         authority=folder / "authority.pem",
         server_ec=save("server-ec", authority.issue_cert(*server_names, key_type=trustme.KeyType.ECDSA)),

@@ -15,6 +15,12 @@ PACKAGES: dict[str, str] = {
     "haproxy": "haproxy",
     "curl": "curl",
     "openssl": "openssl",
+    "fetchmail": "fetchmail",
+    "mbsync": "isync",
+    "msmtp": "msmtp",
+    "swaks": "swaks",
+    "/usr/share/perl5/Net/SSLeay.pm": "libnet-ssleay-perl",
+    "/usr/lib/postfix/sbin/master": "postfix",
 }
 DOVECOT = tuple(program for program in PACKAGES if program.startswith("/usr/lib/dovecot/"))
 

@@ -24,13 +24,15 @@ LETTER = b"From: a@example.org\r\nTo: alice@example.org\r\nSubject: %s\r\n\r\nHe
 Ports = Mapping[str, int]
 
 
-def front_of(dovecot: Dovecot, start: StartFront, tls: Table, **backend: Any) -> Ports:
+def front_of(dovecot: Dovecot, start: StartFront, tls: Table, mode: str = "implicit", **backend: Any) -> Ports:
     """One mailproxy with a frontend for each protocol before one Dovecot; the frontends' ports by protocol."""
     ports = {protocol: free_port() for protocol in PROTOCOLS}
     start(
         {
             "tls": {"default": tls},
-            "frontend": {protocol: frontend(port, "dovecot", protocol=protocol) for protocol, port in ports.items()},
+            "frontend": {
+                protocol: frontend(port, "dovecot", protocol=protocol, tls=mode) for protocol, port in ports.items()
+            },
             "backend": {
                 "dovecot": {
                     "profile": "dovecot",
