@@ -63,7 +63,7 @@ def certificate_ports(module_front: StartFront, certificate_dovecot: Dovecot, pk
         "client-certificates": "optional",
         "client-ca": str(pki.authority),
     }
-    sending = {"send-proxy": "v2-ssl-cn", "proxy-v2-options": ["authority"]}
+    sending: Table = {"send-proxy": "v2-ssl-cn", "proxy-v2-options": ["authority"]}
     return front_of(certificate_dovecot, module_front, asking, **sending)
 
 
