@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from attrs import evolve
+
 from mailproxy.mail.dialogue import Dialogue
-from mailproxy.mail.step import Next, Step
+from mailproxy.mail.step import Cause, Next, Step
 from mailproxy.transport.poller import WRITE
 from mailproxy.transport.stream import Stream
 
@@ -22,8 +24,8 @@ class Partner(Protocol):
     def taken_over(self, step: Step) -> None:
         """Dial a backend, which goes on with the client in clear."""
 
-    def dismissed(self, step: Step) -> None:
-        """Close: everything is said."""
+    def dismissed(self, letters: str, step: Step) -> None:
+        """Close: everything is said. The letters are those of the log line."""
 
     def lost(self, reason: str) -> None:
         """Close: the client has gone."""
@@ -32,12 +34,14 @@ class Partner(Protocol):
 class Conversation:
     """One client's dialogue; it ends with one of the calls of its `Partner`."""
 
-    __slots__ = ("_client", "_dialogue", "_partner")
+    __slots__ = ("_client", "_dialogue", "_partner", "_seconds")
 
-    def __init__(self, partner: Partner, client: Stream, dialogue: Dialogue) -> None:
+    def __init__(self, partner: Partner, client: Stream, dialogue: Dialogue, seconds: float) -> None:
+        """Get ready; `seconds` is what the client has for all of it, counted by the partner."""
         self._partner = partner
         self._client = client
         self._dialogue = dialogue
+        self._seconds = seconds
 
     def begin(self) -> None:
         """Greet."""
@@ -67,15 +71,15 @@ class Conversation:
 
     def expired(self) -> None:
         """Close, because the client takes too long."""
-        self._follow(self._dialogue.late())
+        self._follow(evolve(self._dialogue.late(), reason=f"no STARTTLS within {self._seconds:g} s"), "cR")
 
-    def _follow(self, step: Step) -> None:
+    def _follow(self, step: Step, letters: str = "PR") -> None:
         if step.reply:
             self._client.say(step.reply)
         if self._client.fd < 0:
             return
         if step.next is Next.CLOSE:
-            self._partner.dismissed(step)
+            self._partner.dismissed("--" if step.cause is Cause.GOODBYE else letters, step)
         elif step.next is Next.HAND_OVER:
             self._partner.taken_over(step)
         elif step.next is Next.START_TLS:

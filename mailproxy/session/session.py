@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from mailproxy.mail.dialogue import open_dialogue
 from mailproxy.mail.greeting import GreetingReader
-from mailproxy.mail.step import Cause, Step
+from mailproxy.mail.step import Step
 from mailproxy.proxyprotocol import Address, Expectation, Header
 from mailproxy.session.arrival import Arrival, begins_header
 from mailproxy.session.backend import Server
@@ -200,7 +200,7 @@ class Session:
             self.source, self.destination = ends_of(self.client.socket, self.peer, self._listener.local)
         if frontend.dialogue is not None:
             dialogue = open_dialogue(frontend.settings.protocol, frontend.dialogue)
-            conversation = Conversation(self, self.client, dialogue)
+            conversation = Conversation(self, self.client, dialogue, frontend.timeout.login)
             self._after_first_bytes = conversation.on_event
             if frontend.poller.ready[self.client.fd] != self._on_first_bytes:
                 frontend.poller.ready[self.client.fd] = conversation.on_event
@@ -222,11 +222,11 @@ class Session:
         self._frontend.poller.ready[self.client.fd] = self._on_early_bytes
         self._begin_dial()
 
-    def dismissed(self, step: Step) -> None:
+    def dismissed(self, letters: str, step: Step) -> None:
         """Close a connection on which everything is said before TLS."""
         if step.is_injection:
             self._frontend.counters.injections += 1
-        self._part({Cause.GOODBYE: "--", Cause.LIMIT: "cR"}.get(step.cause, "PR"), step.reason)
+        self._part(letters, "" if letters == "--" else step.reason)
 
     def lost(self, reason: str) -> None:
         """End with a client that has gone before TLS."""
