@@ -21,7 +21,7 @@ from .tlsbytes import client_hello, endless_client_hello, garbage_record
 MEBIBYTE = 1 << 20
 SECONDS = 0.5
 _sources = map(IPv4Address("127.1.0.0").__add__, itertools.count(1))
-PARTED, MISBEHAVED, TOO_LONG, GONE = "--", "PR", "cR", "CR"
+PARTED, MISBEHAVED, TOO_SLOW, GONE = "--", "PR", "cR", "CR"
 
 
 @frozen
@@ -226,7 +226,7 @@ def test_line_of_a_mebibyte_is_refused(site: Site, words: Words) -> None:
         answer, session = site.end(connection)
     assert answer.startswith(words.closing)
     assert answer.count(b"\r\n") == 1
-    assert session["termination"] == TOO_LONG
+    assert session["termination"] == MISBEHAVED
     assert "octets" in session["reason"]
 
 
@@ -235,11 +235,49 @@ def test_mebibyte_of_commands_is_refused(site: Site, words: Words) -> None:
         connection.sendall(line(words.harmless[0]) * (MEBIBYTE // len(line(words.harmless[0]))))
         answer, session = site.end(connection)
     assert answer.splitlines()[-1].startswith(words.closing)
-    assert session["termination"] == TOO_LONG
+    assert session["termination"] == MISBEHAVED
     assert "commands" in session["reason"]
 
 
+@pytest.mark.parametrize(
+    ("protocol", "said", "answer"),
+    [
+        ("imap", b"a LOGIN {5}", b"* BYE "),
+        ("imap", b"a LOGIN {5+}\r\nalice {6+}\r\nsecret", b"* BYE "),
+        ("imap", b"a XYZZY {16}\r\na LOGIN alice se", b"* BYE "),
+        ("imap", b"{5+}", b"* BYE "),
+        ("managesieve", b'AUTHENTICATE "PLAIN" {20+}\r\nAGFsaWNlAHNlY3JldA==', b"BYE (ENCRYPT-NEEDED) "),
+        ("managesieve", b'PUTSCRIPT "a" {6+}\r\nLOGOUT', b"BYE (ENCRYPT-NEEDED) "),
+        ("smtp", b"BDAT 6 LAST\r\nQUIT", b"421 4.7.0 "),
+        ("lmtp", b"BDAT 6 LAST\r\nQUIT", b"421 4.7.0 "),
+    ],
+)
+def test_octets_that_are_no_commands_are_not_taken_for_some(
+    site: Site, protocol: str, said: bytes, answer: bytes
+) -> None:
+    words = next(words for words in WORDS if words.protocol == protocol)
+    with site.client(words) as connection:
+        connection.sendall(line(said, words.harmless[0]))
+        answered, session = site.end(connection)
+    assert answered.startswith(answer)
+    assert words.harmless[1] not in answered
+    assert session["termination"] == MISBEHAVED
+
+
 # Commands that are refused; the dialogue goes on.
+
+
+@pytest.mark.parametrize("command", [b"", b"NOOP", b"* NOOP", b"+ NOOP", b"a{ NOOP", b"a  NOOP", b"a", b"alice secret"])
+def test_line_without_a_tag_and_a_command_gets_bad(site: Site, command: bytes) -> None:
+    words = WORDS[0]
+    with site.client(words) as connection:
+        connection.sendall(line(command, words.goodbye[0]))
+        answer, session = site.end(connection)
+    first, _, rest = answer.partition(b"\r\n")
+    assert b" BAD " in first
+    assert b"secret" not in first
+    assert rest.startswith(words.goodbye[1])
+    assert session["termination"] == PARTED
 
 
 def test_refused_commands_get_the_answer_of_the_protocol(site: Site, words: Words) -> None:
@@ -370,7 +408,7 @@ def test_silent_client_is_told_and_closed(impatient_site: Site, words: Words) ->
         answer, session = impatient_site.end(connection)
     assert answer.startswith(words.late)
     assert answer.count(b"\r\n") == bool(words.late)
-    assert session["termination"] == TOO_LONG
+    assert session["termination"] == TOO_SLOW
     assert SECONDS * 1000 <= session["total_ms"] < 4 * SECONDS * 1000
 
 
@@ -379,7 +417,7 @@ def test_client_that_is_silent_in_a_line_is_told_and_closed(impatient_site: Site
         connection.sendall(words.starttls[0])
         answer, session = impatient_site.end(connection)
     assert answer.startswith(words.late)
-    assert session["termination"] == TOO_LONG
+    assert session["termination"] == TOO_SLOW
 
 
 def test_client_that_is_silent_after_starttls_is_closed(impatient_site: Site, words: Words) -> None:
@@ -387,7 +425,7 @@ def test_client_that_is_silent_after_starttls_is_closed(impatient_site: Site, wo
         start_tls(connection, words)
         answer, session = impatient_site.end(connection)
     assert answer == b""
-    assert session["termination"] == TOO_LONG
+    assert session["termination"] == TOO_SLOW
 
 
 def test_client_that_chats_without_end_is_closed_in_time(impatient_site: Site, words: Words) -> None:
@@ -400,7 +438,7 @@ def test_client_that_chats_without_end_is_closed_in_time(impatient_site: Site, w
                 while data := connection.recv(4096):
                     answer += data
         _, session = impatient_site.end(connection)
-    assert session["termination"] == TOO_LONG
+    assert session["termination"] == TOO_SLOW
     assert answer.endswith(b"\r\n")
 
 
