@@ -10,7 +10,8 @@ PYTEST_ARGS ?=
 VENV := .venv
 BIN  := $(VENV)/bin
 
-PEERS   := dovecot-imapd dovecot-pop3d dovecot-lmtpd dovecot-submissiond dovecot-managesieved haproxy curl openssl
+PEERS   := dovecot-imapd dovecot-pop3d dovecot-lmtpd dovecot-submissiond dovecot-managesieved haproxy curl openssl \
+         fetchmail isync msmtp postfix swaks libnet-ssleay-perl
 SOURCES := $(wildcard mailproxy twisted tests benchmarks)
 
 # True when this Makefile may install Debian packages.
@@ -42,12 +43,13 @@ unit: $(VENV)/.installed ## unit tests only, with coverage
 	$(BIN)/python -m pytest --cov --cov-report= --ignore=tests/interop --ignore=tests/packaging $(PYTEST_ARGS)
 	$(BIN)/coverage report
 
-interop: $(VENV)/.installed ## tests with real peers (Dovecot, HAProxy, curl) and of the built wheel
+interop: $(VENV)/.installed ## tests with real peers (Dovecot, Postfix, HAProxy, mail clients) and of the built wheel
 	$(BIN)/python -m pytest $(wildcard tests/packaging tests/interop) $(PYTEST_ARGS)
 
 bench: $(VENV)/.installed ## mailproxy beside HAProxy, as ratios
 	$(BIN)/python -m benchmarks
 
+# Debian does not start a Postfix that has no configuration of its own. A machine that has another mail server keeps it.
 peers: ## the Debian packages with the peers that tests/interop talks to
 	@missing=; \
 	for package in $(PEERS); do \
@@ -56,7 +58,10 @@ peers: ## the Debian packages with the peers that tests/interop talks to
 	[ -n "$$missing" ] || exit 0; \
 	if $(MAY_APT); then \
 	  echo "installing the peers of tests/interop:$$missing"; \
-	  $(APT) update >/dev/null && $(APT) install $$missing >/dev/null && exit 0; \
+	  case "$$missing" in (*postfix*) \
+	    echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections;; \
+	  esac; \
+	  $(APT) update >/dev/null && $(APT) install --no-remove $$missing >/dev/null && exit 0; \
 	fi; \
 	echo "missing for tests/interop, install as root: apt-get install$$missing"
 

@@ -2,6 +2,7 @@
 
 import datetime
 import ssl
+from functools import partial
 from pathlib import Path
 
 import trustme
@@ -53,11 +54,12 @@ def make(folder: Path) -> Certificates:
         return path
 
     authority.cert_pem.write_to_path(folder / "authority.pem")
-    server_names = (SERVER_NAME, "127.0.0.1", "::1")
+    # fetchmail wants a common name, though nobody else has looked at it for long (RFC 6125 section 6.4.4).
+    servers = partial(authority.issue_cert, SERVER_NAME, "localhost", "127.0.0.1", "::1", common_name=SERVER_NAME)
     return Certificates(
         authority=folder / "authority.pem",
-        server_ec=save("server-ec", authority.issue_cert(*server_names, key_type=trustme.KeyType.ECDSA)),
-        server_rsa=save("server-rsa", authority.issue_cert(*server_names, key_type=trustme.KeyType.RSA)),
+        server_ec=save("server-ec", servers(key_type=trustme.KeyType.ECDSA)),
+        server_rsa=save("server-rsa", servers(key_type=trustme.KeyType.RSA)),
         alice=save("alice", authority.issue_cert("alice@example.org", common_name="certalice")),
         untrusted=save("untrusted", stranger.issue_cert("alice@example.org", common_name="certalice")),
         expired=save(

@@ -1,4 +1,8 @@
-"""Mail clients that speak over a socket we have connected and secured ourselves, from an address we choose."""
+"""
+Mail clients that speak over a socket we have connected ourselves, from an address we choose.
+
+The socket has TLS already, or the client starts it; then it expects `SERVER_NAME` in the certificate.
+"""
 
 import base64
 import imaplib
@@ -66,7 +70,7 @@ class Imap(imaplib.IMAP4):
 
     def __init__(self, connection: socket.socket) -> None:
         self._given = connection
-        super().__init__()
+        super().__init__(SERVER_NAME)
 
     def _create_socket(self, timeout: float | None = None) -> socket.socket:
         return self._given
@@ -77,7 +81,7 @@ class Pop3(poplib.POP3):
 
     def __init__(self, connection: socket.socket) -> None:
         self._given = connection
-        super().__init__("")
+        super().__init__(SERVER_NAME)
 
     def _create_socket(self, timeout: float | None = None) -> socket.socket:
         return self._given
@@ -88,7 +92,7 @@ class Submission(smtplib.SMTP):
 
     def __init__(self, connection: socket.socket) -> None:
         self._given = connection
-        super().__init__("127.0.0.1", local_hostname="client.test")
+        super().__init__(SERVER_NAME, local_hostname="client.test")
 
     def _get_socket(self, host: str, port: int, timeout: float | None) -> socket.socket:
         return self._given
@@ -99,7 +103,7 @@ class Lmtp(smtplib.LMTP):
 
     def __init__(self, connection: socket.socket) -> None:
         self._given = connection
-        super().__init__("127.0.0.1", local_hostname="client.test")
+        super().__init__(SERVER_NAME, local_hostname="client.test")
 
     def _get_socket(self, host: str, port: int, timeout: float | None) -> socket.socket:
         return self._given
@@ -113,7 +117,13 @@ class ManageSieve:
     """The few commands of RFC 5804 that the tests use."""
 
     def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
+        self.sock = connection
+        self.capabilities = self._response()
+
+    def starttls(self, context: ssl.SSLContext) -> None:
+        """TLS, after which the server lists its capabilities once more (section 2.2)."""
+        self._command("STARTTLS")
+        self.sock = secure(self.sock, context)
         self.capabilities = self._response()
 
     def authenticate(self, user: str, password: str) -> None:
@@ -130,20 +140,21 @@ class ManageSieve:
         return [line.split('"')[1] for line in self._command("LISTSCRIPTS")]
 
     def logout(self) -> None:
-        """Part (section 2.3)."""
+        """Part (section 2.3) and close."""
         self._command("LOGOUT")
+        self.sock.close()
 
     def _command(self, line: str, literal: bytes | None = None) -> list[str]:
         data = f"{line}\r\n".encode()
         if literal is not None:
             data += literal + b"\r\n"
-        self._connection.sendall(data)
+        self.sock.sendall(data)
         return self._response()
 
     def _response(self) -> list[str]:
         lines: list[str] = []
         while True:
-            line = read_line(self._connection).decode().rstrip("\r\n")
+            line = read_line(self.sock).decode().rstrip("\r\n")
             match line.split(" ")[0]:
                 case "OK":
                     return lines

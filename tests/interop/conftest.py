@@ -61,9 +61,9 @@ def relay() -> Iterator[Relay]:
         yield relay
 
 
-def _dovecot(profile: str, relay: Relay) -> Iterator[Dovecot]:
+def _dovecot(profile: str, relay: Relay, certificate: Path | None = None) -> Iterator[Dovecot]:
     peers.need(*peers.DOVECOT)
-    with short_folder() as folder, closing(Dovecot(folder, profile, relay.port)) as dovecot:
+    with short_folder() as folder, closing(Dovecot(folder, profile, relay.port, certificate)) as dovecot:
         yield dovecot
 
 
@@ -77,6 +77,12 @@ def dovecot(relay: Relay) -> Iterator[Dovecot]:
 def certificate_dovecot(relay: Relay) -> Iterator[Dovecot]:
     """Dovecot that takes the common name of the client's certificate for the user name."""
     yield from _dovecot("certificates", relay)
+
+
+@pytest.fixture(scope="session")
+def tls_dovecot(relay: Relay, pki: Certificates) -> Iterator[Dovecot]:
+    """As `dovecot`, with TLS of its own (``ssl = yes``)."""
+    yield from _dovecot("passwords", relay, pki.server_rsa)
 
 
 @pytest.fixture

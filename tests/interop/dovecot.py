@@ -2,8 +2,8 @@
 A throw-away Dovecot 2.3 with a PROXY protocol listener for each of its five protocols.
 
 It runs from one short folder (its UNIX sockets are below it and their paths are limited), as root or as an ordinary
-user, and nothing outside the folder is touched. Dovecot itself has no TLS: whether a login counts as secured is decided
-by the PROXY header alone.
+user, and nothing outside the folder is touched. Dovecot itself has no TLS unless it is given a certificate: whether a
+login counts as secured is decided by the PROXY header alone.
 """
 
 import getpass
@@ -66,7 +66,7 @@ hostname = {hostname}
 postmaster_address = postmaster@{hostname}
 shutdown_clients = yes
 version_ignore = yes
-ssl = no
+{tls}
 disable_plaintext_auth = yes
 auth_failure_delay = 0
 auth_verbose = yes
@@ -97,6 +97,9 @@ service lmtp {{
 }}
 """
 
+# What an administrator has whose Dovecot served clients directly before.
+_TLS = "ssl = yes\nssl_cert = <{certificate}\nssl_key = <{certificate}"
+
 _LISTENER = """\
 service {service} {{
   chroot =
@@ -117,13 +120,13 @@ service {service} {{
 class Dovecot:
     """A running Dovecot: its ports by protocol, its mail folders and its log."""
 
-    def __init__(self, base: Path, profile: str, relay_port: int) -> None:
-        """Start it in an empty folder with a short path."""
+    def __init__(self, base: Path, profile: str, relay_port: int, certificate: Path | None = None) -> None:
+        """Start it in an empty folder with a short path; with a certificate it offers TLS of its own."""
         self.base = base
         self.ports = {protocol: free_port() for protocol in PROTOCOLS}
         self._log = base / "dovecot.log"
         self._log.touch(mode=0o666)
-        configuration = _write_configuration(base, profile, self.ports, relay_port)
+        configuration = _write_configuration(base, profile, self.ports, relay_port, certificate)
         self._process = Process([path("dovecot"), "-F", "-c", configuration], base)
         self._process.until_listening(self.ports.values())
 
@@ -169,7 +172,9 @@ class Dovecot:
         return dict(re.findall(r"(\w+)=<([^>]*)>", line))
 
 
-def _write_configuration(base: Path, profile: str, ports: Mapping[str, int], relay_port: int) -> Path:
+def _write_configuration(
+    base: Path, profile: str, ports: Mapping[str, int], relay_port: int, certificate: Path | None
+) -> Path:
     for name in ("run", "state", "mail"):
         (base / name).mkdir()
     (base / "passwd").write_text(f"{USER}:{{plain}}{PASSWORD}\n{CERTIFICATE_USER}:::::::nopassword\n")
@@ -203,6 +208,7 @@ def _write_configuration(base: Path, profile: str, ports: Mapping[str, int], rel
             hostname=HOSTNAME,
             login_fields=_LOGIN_FIELDS,
             profile=PROFILES[profile],
+            tls="ssl = no" if certificate is None else _TLS.format(certificate=certificate),
             mail_uid=mail_uid,
             mail_gid=mail_gid,
             relay_port=relay_port,

@@ -31,7 +31,7 @@ _BUGS = (
     "Exception ignored",
     "Warning: ",
     '"level": "critical"',
-    "internal error",
+    '"internal error"',  # in these quotes: without them it may be a client's TLS alert
 )
 
 

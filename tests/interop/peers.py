@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,12 @@ PACKAGES: dict[str, str] = {
     "haproxy": "haproxy",
     "curl": "curl",
     "openssl": "openssl",
+    "fetchmail": "fetchmail",
+    "mbsync": "isync",
+    "msmtp": "msmtp",
+    "swaks": "swaks",
+    "Net::SSLeay": "libnet-ssleay-perl",  # without it swaks has no TLS
+    "/usr/lib/postfix/sbin/master": "postfix",
 }
 DOVECOT = tuple(program for program in PACKAGES if program.startswith("/usr/lib/dovecot/"))
 
@@ -23,8 +30,12 @@ SEARCH_PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/bi
 
 
 def find(program: str) -> str | None:
-    """The full path of an installed program, or None."""
-    return shutil.which(program, path=SEARCH_PATH)
+    """The full path of an installed program, or None; for a Perl module it is perl's."""
+    if "::" not in program:
+        return shutil.which(program, path=SEARCH_PATH)
+    perl = shutil.which("perl", path=SEARCH_PATH)
+    found = perl is not None and subprocess.run([perl, f"-M{program}", "-e1"], capture_output=True).returncode == 0
+    return perl if found else None
 
 
 def need(*programs: str) -> None:

@@ -24,13 +24,15 @@ LETTER = b"From: a@example.org\r\nTo: alice@example.org\r\nSubject: %s\r\n\r\nHe
 Ports = Mapping[str, int]
 
 
-def front_of(dovecot: Dovecot, start: StartFront, tls: Table, **backend: Any) -> Ports:
+def front_of(dovecot: Dovecot, start: StartFront, tls: Table, mode: str = "implicit", **backend: Any) -> Ports:
     """One mailproxy with a frontend for each protocol before one Dovecot; the frontends' ports by protocol."""
     ports = {protocol: free_port() for protocol in PROTOCOLS}
     start(
         {
             "tls": {"default": tls},
-            "frontend": {protocol: frontend(port, "dovecot", protocol=protocol) for protocol, port in ports.items()},
+            "frontend": {
+                protocol: frontend(port, "dovecot", protocol=protocol, tls=mode) for protocol, port in ports.items()
+            },
             "backend": {
                 "dovecot": {
                     "profile": "dovecot",
@@ -61,7 +63,7 @@ def certificate_ports(module_front: StartFront, certificate_dovecot: Dovecot, pk
         "client-certificates": "optional",
         "client-ca": str(pki.authority),
     }
-    sending = {"send-proxy": "v2-ssl-cn", "proxy-v2-options": ["authority"]}
+    sending: Table = {"send-proxy": "v2-ssl-cn", "proxy-v2-options": ["authority"]}
     return front_of(certificate_dovecot, module_front, asking, **sending)
 
 

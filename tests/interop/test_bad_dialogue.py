@@ -1,0 +1,508 @@
+"""What must not get through before TLS: the protocol's own answer or a close, no bug of ours, and no backend."""
+
+import contextlib
+import itertools
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from ipaddress import IPv4Address
+
+import pytest
+from attrs import evolve, frozen
+
+from .certificates import Certificates
+from .clients import connect, read_line
+from .conftest import StartFront, StartRecorder
+from .front import Event, Front, frontend, single
+from .ports import free_port
+from .recorder import Recorder, echo
+from .server import reset, until_end
+from .tlsbytes import client_hello, endless_client_hello, garbage_record
+
+MEBIBYTE = 1 << 20
+SECONDS = 0.5
+_sources = map(IPv4Address("127.1.0.0").__add__, itertools.count(1))
+PARTED, MISBEHAVED, TOO_SLOW, GONE = "--", "PR", "cR", "CR"
+
+
+@frozen
+class Words:
+    """What is said in one protocol, without line ends, and what the answers begin with."""
+
+    protocol: str
+    goodbye: tuple[bytes, bytes]
+    starttls: tuple[bytes, bytes]
+    starttls_with_argument: tuple[bytes, bytes]
+    harmless: tuple[bytes, bytes]
+    unknown: tuple[bytes, bytes]
+    logins: tuple[tuple[bytes, bytes], ...]
+    closing: bytes
+    """The last line to whom is thrown out."""
+    late: bytes
+    capability: str
+    """Something to announce: it keeps mailproxy from asking the backend."""
+
+
+_TLS_REQUIRED = b"530 5.7.0 "
+_SMTP = Words(
+    protocol="smtp",
+    goodbye=(b"QUIT", b"221 2.0.0 "),
+    starttls=(b"STARTTLS", b"220 2.0.0 "),
+    starttls_with_argument=(b"STARTTLS now", b"501 5.5.4 "),
+    harmless=(b"NOOP", b"250 2.0.0 "),
+    unknown=(b"XYZZY", b"500 5.5.1 "),
+    logins=(
+        (b"AUTH PLAIN AGFsaWNlAHNlY3JldA==", _TLS_REQUIRED),
+        (b"AUTH PLAIN", _TLS_REQUIRED),
+        (b"MAIL FROM:<a@example.org>", _TLS_REQUIRED),
+        (b"DATA", _TLS_REQUIRED),
+    ),
+    closing=b"421 4.7.0 ",
+    late=b"421 4.4.2 ",
+    capability="8BITMIME",
+)
+_PRIVACY_REQUIRED = b"a NO [PRIVACYREQUIRED] "
+_ENCRYPT_NEEDED = b"NO (ENCRYPT-NEEDED) "
+WORDS = [  # submission is SMTP in every word
+    Words(
+        protocol="imap",
+        goodbye=(b"z LOGOUT", b"* BYE "),
+        starttls=(b"a STARTTLS", b"a OK "),
+        starttls_with_argument=(b"a STARTTLS now", b"a BAD "),
+        harmless=(b"a NOOP", b"a OK "),
+        unknown=(b"a XYZZY", b"a BAD "),
+        logins=(
+            (b"a LOGIN alice secret", _PRIVACY_REQUIRED),
+            (b"a AUTHENTICATE PLAIN AGFsaWNlAHNlY3JldA==", _PRIVACY_REQUIRED),
+            (b"a AUTHENTICATE PLAIN", _PRIVACY_REQUIRED),
+            (b"a SELECT INBOX", b"a BAD "),
+        ),
+        closing=b"* BYE ",
+        late=b"* BYE ",
+        capability="IMAP4rev1",
+    ),
+    Words(
+        protocol="pop3",
+        goodbye=(b"QUIT", b"+OK "),
+        starttls=(b"STLS", b"+OK "),
+        starttls_with_argument=(b"STLS now", b"-ERR "),
+        harmless=(b"CAPA", b"+OK "),
+        unknown=(b"XYZZY", b"-ERR "),
+        logins=(
+            (b"USER alice", b"-ERR "),
+            (b"PASS secret", b"-ERR "),
+            (b"AUTH PLAIN AGFsaWNlAHNlY3JldA==", b"-ERR "),
+            (b"APOP alice c4c9334bac560ecc979e58001b3e22fb", b"-ERR "),
+        ),
+        closing=b"-ERR ",
+        late=b"",
+        capability="UIDL",
+    ),
+    _SMTP,
+    evolve(_SMTP, protocol="lmtp"),
+    Words(
+        protocol="managesieve",
+        goodbye=(b"LOGOUT", b"OK "),
+        starttls=(b"STARTTLS", b"OK "),
+        starttls_with_argument=(b'STARTTLS "now"', b"NO "),
+        harmless=(b"NOOP", b"OK "),
+        unknown=(b"XYZZY", b"NO "),
+        logins=(
+            (b'AUTHENTICATE "PLAIN" "AGFsaWNlAHNlY3JldA=="', _ENCRYPT_NEEDED),
+            (b'AUTHENTICATE "PLAIN"', _ENCRYPT_NEEDED),
+            (b'HAVESPACE "a" 1', b"NO "),
+        ),
+        closing=b"BYE ",
+        late=b"BYE ",
+        capability='"VERSION" "1.0"',
+    ),
+]
+
+
+@frozen
+class Site:
+    """A front with a frontend for each protocol, and the backend that nobody may reach."""
+
+    front: Front
+    backend: Recorder
+    ports: Mapping[str, int]
+
+    @contextlib.contextmanager
+    def client(self, words: Words) -> Iterator[socket.socket]:
+        """A client that has been greeted; afterwards no backend must have heard of it."""
+        with self.connect(words) as connection:
+            read_greeting(connection)
+            yield connection
+        assert self.backend.connections == []
+
+    def connect(self, words: Words) -> socket.socket:
+        """A connection from an address of its own: log lines are told apart by it, and ports come again."""
+        return connect(self.ports[words.protocol], str(next(_sources)))
+
+    def end(self, connection: socket.socket) -> tuple[bytes, Event]:
+        """What the front still says until it closes, and its log line."""
+        client = connection.getsockname()
+        answer = until_end(connection)
+        connection.close()
+        return answer, self.front.session(client)
+
+
+def start_site(start: StartFront, backend: Recorder, pki: Certificates, **timeout: str) -> Site:
+    ports = {words.protocol: free_port() for words in WORDS}
+    frontends = {
+        words.protocol: frontend(
+            ports[words.protocol], "recorder", protocol=words.protocol, tls="starttls",
+            capabilities=[words.capability], timeout=timeout,
+        )
+        for words in WORDS
+    }  # fmt: skip
+    configuration = {
+        "tls": {"default": {"certificates": [str(pki.server_ec)]}},
+        "frontend": frontends,
+        "backend": {"recorder": {"server": {"only": {"address": f"127.0.0.1:{backend.port}"}}}},
+    }
+    return Site(start(configuration), backend, ports)
+
+
+@pytest.fixture(scope="module")
+def site(module_front: StartFront, module_recorder: StartRecorder, pki: Certificates) -> Site:
+    return start_site(module_front, module_recorder(echo()), pki)
+
+
+@pytest.fixture(scope="module")
+def impatient_site(module_front: StartFront, module_recorder: StartRecorder, pki: Certificates) -> Site:
+    """It waits for half a second only."""
+    return start_site(module_front, module_recorder(echo()), pki, login="500ms", handshake="500ms", close="500ms")
+
+
+@pytest.fixture(params=WORDS, ids=lambda words: words.protocol)
+def words(request: pytest.FixtureRequest) -> Words:
+    chosen: Words = request.param
+    return chosen
+
+
+def read_greeting(connection: socket.socket) -> None:
+    """One line, or all of a ManageSieve listing."""
+    while read_line(connection).startswith(b'"'):
+        pass
+
+
+def line(*commands: bytes) -> bytes:
+    """Commands with their line ends."""
+    return b"".join(command + b"\r\n" for command in commands)
+
+
+def start_tls(connection: socket.socket, words: Words) -> None:
+    """As far as the front's agreement."""
+    command, agreement = words.starttls
+    connection.sendall(line(command))
+    assert read_line(connection).startswith(agreement)
+
+
+# Lines that nobody can read.
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "reason"),
+    [
+        pytest.param(b"%s\n", "no CRLF", id="bare LF"),
+        pytest.param(b"%s\r\r\n", "no CRLF", id="bare CR"),
+        pytest.param(b"%s\0\r\n", "a NUL", id="NUL at the end"),
+        pytest.param(b"\0%s\r\n", "a NUL", id="NUL at the beginning"),
+    ],
+)
+def test_line_that_servers_read_differently_is_refused(site: Site, words: Words, spoilt: bytes, reason: str) -> None:
+    with site.client(words) as connection:
+        connection.sendall(spoilt % words.starttls[0] + line(words.harmless[0]))
+        answer, session = site.end(connection)
+    assert answer.startswith(words.closing)
+    assert answer.count(b"\r\n") == 1
+    assert session["termination"] == MISBEHAVED
+    assert reason in session["reason"]
+
+
+def test_line_of_a_mebibyte_is_refused(site: Site, words: Words) -> None:
+    with site.client(words) as connection:
+        connection.sendall(b"x" * MEBIBYTE + b"\r\n")
+        answer, session = site.end(connection)
+    assert answer.startswith(words.closing)
+    assert answer.count(b"\r\n") == 1
+    assert session["termination"] == MISBEHAVED
+    assert "octets" in session["reason"]
+
+
+def test_mebibyte_of_commands_is_refused(site: Site, words: Words) -> None:
+    with site.client(words) as connection:
+        connection.sendall(line(words.harmless[0]) * (MEBIBYTE // len(line(words.harmless[0]))))
+        answer, session = site.end(connection)
+    assert answer.splitlines()[-1].startswith(words.closing)
+    assert session["termination"] == MISBEHAVED
+    assert "commands" in session["reason"]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "said", "answer"),
+    [
+        ("imap", b"a LOGIN {5}", b"* BYE "),
+        ("imap", b"a LOGIN {5+}\r\nalice {6+}\r\nsecret", b"* BYE "),
+        ("imap", b"a XYZZY {16}\r\na LOGIN alice se", b"* BYE "),
+        ("imap", b"{5+}", b"* BYE "),
+        ("managesieve", b'AUTHENTICATE "PLAIN" {20+}\r\nAGFsaWNlAHNlY3JldA==', b"BYE (ENCRYPT-NEEDED) "),
+        ("managesieve", b'PUTSCRIPT "a" {6+}\r\nLOGOUT', b"BYE (ENCRYPT-NEEDED) "),
+        ("smtp", b"BDAT 6 LAST\r\nQUIT", b"421 4.7.0 "),
+        ("lmtp", b"BDAT 6 LAST\r\nQUIT", b"421 4.7.0 "),
+    ],
+)
+def test_octets_that_are_no_commands_are_not_taken_for_some(
+    site: Site, protocol: str, said: bytes, answer: bytes
+) -> None:
+    words = next(words for words in WORDS if words.protocol == protocol)
+    with site.client(words) as connection:
+        connection.sendall(line(said, words.harmless[0]))
+        answered, session = site.end(connection)
+    assert answered.startswith(answer)
+    assert words.harmless[1] not in answered
+    assert session["termination"] == MISBEHAVED
+
+
+# Commands that are refused; the dialogue goes on.
+
+
+@pytest.mark.parametrize("command", [b"", b"NOOP", b"* NOOP", b"+ NOOP", b"a{ NOOP", b"a  NOOP", b"a", b"alice secret"])
+def test_line_without_a_tag_and_a_command_gets_bad(site: Site, command: bytes) -> None:
+    words = WORDS[0]
+    with site.client(words) as connection:
+        connection.sendall(line(command, words.goodbye[0]))
+        answer, session = site.end(connection)
+    first, _, rest = answer.partition(b"\r\n")
+    assert b" BAD " in first
+    assert b"secret" not in first
+    assert rest.startswith(words.goodbye[1])
+    assert session["termination"] == PARTED
+
+
+def test_refused_commands_get_the_answer_of_the_protocol(site: Site, words: Words) -> None:
+    eight_bit = words.unknown[0] + b" \xff\xfe\x80", words.unknown[1]
+    with site.client(words) as connection:
+        for command, refusal in (*words.logins, words.starttls_with_argument, words.unknown, eight_bit):
+            connection.sendall(line(command))
+            answer = read_line(connection)
+            assert answer.startswith(refusal), (command, answer)
+        connection.sendall(line(words.goodbye[0]))
+        answer, session = site.end(connection)
+    assert answer.startswith(words.goodbye[1])
+    assert session["termination"] == PARTED
+
+
+def test_pipelined_commands_are_all_answered(site: Site, words: Words) -> None:
+    said = [words.unknown, words.harmless, words.logins[0], words.starttls_with_argument, words.goodbye]
+    with site.client(words) as connection:
+        connection.sendall(line(*(command for command, _ in said)))
+        answer, session = site.end(connection)
+    position = 0
+    for _, reply in said:
+        position = answer.index(reply, position) + 1
+    assert session["termination"] == PARTED
+
+
+# STARTTLS and what comes with it.
+
+
+def injected(words: Words) -> Mapping[str, bytes]:
+    """What somebody in between might put behind STARTTLS."""
+    return {
+        "command": line(words.harmless[0]),
+        "login": line(words.logins[0][0]),
+        "second STARTTLS": line(words.starttls[0]),
+        "one byte": b"N",
+        "TLS": b"\x16\x03\x01",
+    }
+
+
+@pytest.mark.parametrize("what", ["command", "login", "second STARTTLS", "one byte", "TLS"])
+def test_injection_with_starttls_closes_without_a_word(site: Site, words: Words, what: str) -> None:
+    with site.client(words) as connection:
+        connection.sendall(line(words.starttls[0]) + injected(words)[what])
+        answer, session = site.end(connection)
+    assert answer == b""
+    assert session["termination"] == MISBEHAVED
+    assert "after STARTTLS" in session["reason"]
+
+
+@pytest.mark.parametrize("what", ["command", "login", "second STARTTLS", "one byte"])
+def test_injection_after_starttls_closes_without_a_word(site: Site, words: Words, what: str) -> None:
+    with site.client(words) as connection:
+        start_tls(connection, words)
+        connection.sendall(injected(words)[what])
+        answer, session = site.end(connection)
+    assert answer == b""
+    assert session["termination"] == MISBEHAVED
+    assert session["reason"] == "bytes after STARTTLS that are not TLS"
+
+
+def test_injections_are_counted(front: StartFront, recorder: StartRecorder, pki: Certificates) -> None:
+    configuration, port = single(pki.server_ec, recorder(echo()).port, tls="starttls", capabilities=["IMAP4rev1"])
+    running = front(configuration)
+    for said in (b"a STARTTLS\r\nb NOOP\r\n", b"a STARTTLS\r\nb LOGIN alice secret\r\n"):
+        with connect(port) as connection:
+            read_greeting(connection)
+            connection.sendall(said)
+            until_end(connection)
+    running.terminate()
+    running.wait()
+    assert "2 injections" in running.output
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        pytest.param(bytes(256), id="zeros"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: mail.example.org\r\n\r\n", id="HTTP"),
+        pytest.param(bytes(range(256)) * 4096, id="a mebibyte"),
+        pytest.param(garbage_record(), id="a record that is no handshake"),
+        pytest.param(endless_client_hello(), id="a hello without an end"),
+        pytest.param(b"\x16NOOP\r\n", id="a command with the first byte of TLS"),
+    ],
+)
+def test_garbage_instead_of_a_handshake_closes(site: Site, words: Words, garbage: bytes) -> None:
+    with site.client(words) as connection:
+        start_tls(connection, words)
+        with contextlib.suppress(OSError):  # it need not take all of it
+            connection.sendall(garbage)
+        connection.shutdown(socket.SHUT_WR)
+        answer, session = site.end(connection)
+    assert answer == b"" or answer[0] == 0x15  # an alert at most (RFC 8446 section 5.1)
+    assert session["termination"] == MISBEHAVED
+
+
+# Clients that go, or say nothing.
+
+
+def test_client_that_ends_its_direction_gets_its_answers(site: Site, words: Words) -> None:
+    with site.client(words) as connection:
+        connection.sendall(line(words.harmless[0]))
+        connection.shutdown(socket.SHUT_WR)
+        answer, session = site.end(connection)
+    assert answer.startswith(words.harmless[1])
+    assert session["termination"] == GONE
+
+
+def test_client_that_ends_its_direction_at_once_is_closed(site: Site, words: Words) -> None:
+    with site.client(words) as connection:
+        connection.shutdown(socket.SHUT_WR)
+        answer, session = site.end(connection)
+    assert answer == b""
+    assert session["termination"] == GONE
+
+
+def test_client_that_ends_its_direction_instead_of_a_handshake_is_closed(site: Site, words: Words) -> None:
+    with site.client(words) as connection:
+        start_tls(connection, words)
+        connection.shutdown(socket.SHUT_WR)
+        answer, session = site.end(connection)
+    assert answer == b""
+    assert session["termination"] == GONE
+
+
+def test_silent_client_is_told_and_closed(impatient_site: Site, words: Words) -> None:
+    with impatient_site.client(words) as connection:
+        answer, session = impatient_site.end(connection)
+    assert answer.startswith(words.late)
+    assert answer.count(b"\r\n") == bool(words.late)
+    assert session["termination"] == TOO_SLOW
+    assert SECONDS * 1000 <= session["total_ms"] < 4 * SECONDS * 1000
+
+
+def test_client_that_is_silent_in_a_line_is_told_and_closed(impatient_site: Site, words: Words) -> None:
+    with impatient_site.client(words) as connection:
+        connection.sendall(words.starttls[0])
+        answer, session = impatient_site.end(connection)
+    assert answer.startswith(words.late)
+    assert session["termination"] == TOO_SLOW
+
+
+def test_client_that_is_silent_after_starttls_is_closed(impatient_site: Site, words: Words) -> None:
+    with impatient_site.client(words) as connection:
+        start_tls(connection, words)
+        answer, session = impatient_site.end(connection)
+    assert answer == b""
+    assert session["termination"] == TOO_SLOW
+
+
+def test_client_that_chats_without_end_is_closed_in_time(impatient_site: Site, words: Words) -> None:
+    with impatient_site.client(words) as connection:
+        connection.settimeout(SECONDS / 5)
+        answer = b""
+        for _ in range(20):
+            with contextlib.suppress(TimeoutError, OSError):
+                connection.sendall(line(words.harmless[0]))
+                while data := connection.recv(4096):
+                    answer += data
+        _, session = impatient_site.end(connection)
+    assert session["termination"] == TOO_SLOW
+    assert answer.endswith(b"\r\n")
+
+
+Leave = Callable[[socket.socket, Words, Certificates], None]
+
+
+def after_greeting(connection: socket.socket, words: Words, pki: Certificates) -> None:
+    """Say nothing."""
+
+
+def in_a_line(connection: socket.socket, words: Words, pki: Certificates) -> None:
+    connection.sendall(words.starttls[0])
+
+
+def before_the_answer(connection: socket.socket, words: Words, pki: Certificates) -> None:
+    connection.sendall(line(words.harmless[0]))
+
+
+def before_the_agreement(connection: socket.socket, words: Words, pki: Certificates) -> None:
+    connection.sendall(line(words.starttls[0]))
+
+
+def before_the_handshake(connection: socket.socket, words: Words, pki: Certificates) -> None:
+    start_tls(connection, words)
+
+
+def in_the_hello(connection: socket.socket, words: Words, pki: Certificates) -> None:
+    start_tls(connection, words)
+    connection.sendall(client_hello(pki.client())[:64])
+
+
+def after_the_hello(connection: socket.socket, words: Words, pki: Certificates) -> None:
+    start_tls(connection, words)
+    connection.sendall(client_hello(pki.client()))
+    connection.recv(1)
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        after_greeting,
+        in_a_line,
+        before_the_answer,
+        before_the_agreement,
+        before_the_handshake,
+        in_the_hello,
+        after_the_hello,
+    ],
+    ids=lambda leave: leave.__name__,
+)
+def test_client_that_resets_the_connection_is_forgotten(
+    site: Site, pki: Certificates, words: Words, leave: Leave
+) -> None:
+    with site.client(words) as connection:
+        client = connection.getsockname()
+        leave(connection, words, pki)
+        reset(connection)
+        session = site.front.session(client)
+    assert session["termination"] in (GONE, MISBEHAVED)
+
+
+def test_client_that_resets_before_it_is_greeted_is_forgotten(site: Site, words: Words) -> None:
+    connection = site.connect(words)
+    client = connection.getsockname()
+    reset(connection)
+    assert site.front.session(client)["termination"] == GONE
+    assert site.backend.connections == []

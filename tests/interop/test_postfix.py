@@ -1,0 +1,86 @@
+"""Postfix behind a frontend with STARTTLS: it takes the header, and knows the client."""
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from . import postfix as postfix_peer
+from .certificates import Certificates
+from .clients import Submission, connect
+from .conftest import StartFront, short_folder
+from .front import single
+from .postfix import DOMAIN, Postfix
+from .test_dovecot import LETTER
+from .waiting import until
+
+PROTOCOLS = ["submission", "smtp"]
+MODES = ["starttls", "starttls-optional"]
+
+
+@pytest.fixture(scope="module")
+def postfix() -> Iterator[Postfix]:
+    postfix_peer.need()
+    with short_folder() as folder, closing(Postfix(folder)) as postfix:
+        yield postfix
+
+
+def start(front: StartFront, pki: Certificates, postfix: Postfix, protocol: str, mode: str) -> int:
+    """The port of a frontend before Postfix that sends all the TLVs its profile allows."""
+    configuration, port = single(
+        pki.server_ec, postfix.port, protocol=protocol, tls=mode, backend_profile="postfix",
+        backend_proxy_v2_options=["ssl-cipher", "authority", "crc32c", "unique-id"],
+    )  # fmt: skip
+    front(configuration)
+    return port
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_message_is_delivered_and_the_client_is_known(
+    front: StartFront, pki: Certificates, postfix: Postfix, protocol: str, mode: str
+) -> None:
+    port = start(front, pki, postfix, protocol, mode)
+    subject = f"over {protocol} with {mode}".encode()
+    with Submission(connect(port, "127.0.0.61")) as smtp:
+        smtp.starttls(context=pki.client())
+        smtp.ehlo()
+        assert not smtp.has_extn("starttls")
+        smtp.sendmail("a@example.org", [f"bob@{DOMAIN}"], LETTER % subject)
+    letter = postfix.delivered(lambda message: subject in message)
+    assert b"Received: from client.test (unknown [127.0.0.61])" in letter
+    assert postfix.line(r"client=unknown\[127\.0\.0\.61\]")
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_message_in_clear_is_delivered_where_that_is_allowed(
+    front: StartFront, pki: Certificates, postfix: Postfix, protocol: str
+) -> None:
+    port = start(front, pki, postfix, protocol, "starttls-optional")
+    subject = f"over {protocol} in clear".encode()
+    with Submission(connect(port, "127.0.0.62")) as smtp:
+        smtp.sendmail("a@example.org", [f"bob@{DOMAIN}"], LETTER % subject)
+    letter = postfix.delivered(lambda message: subject in message)
+    assert b"Received: from client.test (unknown [127.0.0.62])" in letter
+
+
+def test_capabilities_of_postfix_are_announced_before_tls(
+    front: StartFront, pki: Certificates, postfix: Postfix
+) -> None:
+    configuration, port = single(pki.server_ec, postfix.port, protocol="submission", tls="starttls")
+    running = front(configuration)
+    until(lambda: '"event": "learned"' in running.output, "what Postfix offers")
+    with Submission(connect(port)) as smtp:
+        smtp.ehlo()
+        assert smtp.has_extn("smtputf8")
+        assert smtp.has_extn("starttls")
+        assert not smtp.has_extn("chunking")
+
+
+def test_refusal_of_postfix_reaches_the_client(front: StartFront, pki: Certificates, postfix: Postfix) -> None:
+    port = start(front, pki, postfix, "submission", "starttls")
+    with Submission(connect(port)) as smtp:
+        smtp.starttls(context=pki.client())
+        smtp.ehlo()
+        smtp.mail("a@example.org")
+        assert smtp.rcpt("bob@elsewhere.test")[0] == 554
