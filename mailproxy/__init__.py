@@ -12,6 +12,7 @@ The map, bottom up; imports run one way, from the later to the earlier:
 - ``transport``: sockets and TLS on the reactor: the hot path, listeners, deadlines, the relay.
 - ``session``: one client's life: PROXY header, handshake, pick, dial, header, relay, part; and its log line.
 - ``endpoints``: the same PROXY protocol as wrappers for any Twisted endpoint.
+- ``audit``: the known attacks on STARTTLS, tried against any server; stands alone.
 - ``service``, ``log``, ``tap``, ``demo``, ``commands``, ``cli``: how it is started.
 """
 

@@ -79,6 +79,14 @@ def certificate_dovecot(relay: Relay) -> Iterator[Dovecot]:
     yield from _dovecot("certificates", relay)
 
 
+@pytest.fixture(scope="session")
+def starttls_dovecot(relay: Relay, pki: Certificates) -> Iterator[Dovecot]:
+    """Dovecot that takes clients directly and has STARTTLS, with `ssl = yes`."""
+    peers.need(*peers.DOVECOT)
+    with short_folder() as folder, closing(Dovecot(folder, "passwords", relay.port, pki.server_rsa)) as dovecot:
+        yield dovecot
+
+
 @pytest.fixture
 def folder() -> Iterator[Path]:
     with short_folder() as folder:

@@ -2,8 +2,8 @@
 A throw-away Dovecot 2.3 with a PROXY protocol listener for each of its five protocols.
 
 It runs from one short folder (its UNIX sockets are below it and their paths are limited), as root or as an ordinary
-user, and nothing outside the folder is touched. Dovecot itself has no TLS: whether a login counts as secured is decided
-by the PROXY header alone.
+user, and nothing outside the folder is touched. Dovecot itself has no TLS, so whether a login counts as secured is decided
+by the PROXY header alone; given a certificate it has, and listens without a PROXY header too, with STARTTLS.
 """
 
 import getpass
@@ -66,7 +66,7 @@ hostname = {hostname}
 postmaster_address = postmaster@{hostname}
 shutdown_clients = yes
 version_ignore = yes
-ssl = no
+{tls}
 disable_plaintext_auth = yes
 auth_failure_delay = 0
 auth_verbose = yes
@@ -101,7 +101,7 @@ _LISTENER = """\
 service {service} {{
   chroot =
   inet_listener {name} {{
-    port = 0
+    port = {direct_port}
   }}
   inet_listener {name}s {{
     port = 0
@@ -117,15 +117,16 @@ service {service} {{
 class Dovecot:
     """A running Dovecot: its ports by protocol, its mail folders and its log."""
 
-    def __init__(self, base: Path, profile: str, relay_port: int) -> None:
-        """Start it in an empty folder with a short path."""
+    def __init__(self, base: Path, profile: str, relay_port: int, certificate: Path | None = None) -> None:
+        """Start it in an empty folder with a short path, with `ssl = yes` if there is a certificate."""
         self.base = base
         self.ports = {protocol: free_port() for protocol in PROTOCOLS}
+        self.direct_ports = {} if certificate is None else {protocol: free_port() for protocol in PROTOCOLS}
         self._log = base / "dovecot.log"
         self._log.touch(mode=0o666)
-        configuration = _write_configuration(base, profile, self.ports, relay_port)
+        configuration = _write_configuration(base, profile, self.ports, self.direct_ports, relay_port, certificate)
         self._process = Process([path("dovecot"), "-F", "-c", configuration], base)
-        self._process.until_listening(self.ports.values())
+        self._process.until_listening([*self.ports.values(), *self.direct_ports.values()])
 
     @property
     def log(self) -> str:
@@ -169,7 +170,14 @@ class Dovecot:
         return dict(re.findall(r"(\w+)=<([^>]*)>", line))
 
 
-def _write_configuration(base: Path, profile: str, ports: Mapping[str, int], relay_port: int) -> Path:
+def _write_configuration(
+    base: Path,
+    profile: str,
+    ports: Mapping[str, int],
+    direct_ports: Mapping[str, int],
+    relay_port: int,
+    certificate: Path | None,
+) -> Path:
     for name in ("run", "state", "mail"):
         (base / name).mkdir()
     (base / "passwd").write_text(f"{USER}:{{plain}}{PASSWORD}\n{CERTIFICATE_USER}:::::::nopassword\n")
@@ -194,7 +202,9 @@ def _write_configuration(base: Path, profile: str, ports: Mapping[str, int], rel
     for protocol, port in ports.items():
         service = protocol if protocol == "lmtp" else f"{protocol}-login"
         name = "sieve" if protocol == "managesieve" else protocol
-        services += _LISTENER.format(service=service, name=name, port=port)
+        services += _LISTENER.format(
+            service=service, name=name, port=port, direct_port=direct_ports.get(protocol, 0)
+        )
     configuration = base / "dovecot.conf"
     configuration.write_text(
         _CONFIGURATION.format(
@@ -203,6 +213,7 @@ def _write_configuration(base: Path, profile: str, ports: Mapping[str, int], rel
             hostname=HOSTNAME,
             login_fields=_LOGIN_FIELDS,
             profile=PROFILES[profile],
+            tls="ssl = no" if certificate is None else f"ssl = yes\nssl_cert = <{certificate}\nssl_key = <{certificate}",
             mail_uid=mail_uid,
             mail_gid=mail_gid,
             relay_port=relay_port,
