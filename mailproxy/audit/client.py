@@ -68,18 +68,21 @@ class Connection:
         """Read until the server closes, or for as long as the timeout."""
         return self.reply(_NOTHING)
 
-    def unasked(self) -> bytes:
-        """Return what has come or still comes in a little while, without having been asked for."""
-        return b"\r\n".join(self._read(_NOTHING, self._target.quiet).lines)
+    def listen(self) -> Reply:
+        """Read what has come and still comes in a little while, without having been asked for."""
+        return self._read(_NOTHING, self._target.quiet)
 
     def plaintext_after(self, data: bytes, *, is_patient: bool = True) -> tuple[bytes, End]:
-        """Send data in clear; return what comes back that is no TLS, and how it ended."""
+        """Send data in clear; return what comes back that is no TLS, and how it ended: COMPLETE if with a line end."""
         self._write(data)
         until = self._until(self._target.timeout if is_patient else self._target.quiet)
         heard, self._input = self._input, b""
-        while not isinstance(more := self._receive(until), End):
+        while not (plaintext := without_records(heard)).endswith(b"\n"):
+            more = self._receive(until)
+            if isinstance(more, End):
+                return plaintext, more
             heard += more
-        return without_records(heard), more
+        return plaintext, End.COMPLETE
 
     def handshake(self, prefix: bytes = b"") -> Handshake:
         """Do the TLS handshake, with `prefix` in clear before the ClientHello and in one piece with it."""

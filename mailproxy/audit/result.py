@@ -14,6 +14,10 @@ class Verdict(StrEnum):
     NO_ANSWER = "no answer"
 
 
+TLS = "<TLS>"
+"""Stands for the handshake in what was sent."""
+
+
 @frozen
 class Finding:
     """What was sent, what came, and the verdict; texts are fit for a terminal."""
@@ -34,6 +38,11 @@ class Result:
     sent: str
     came: str
     note: str = ""
+
+
+def steps(*pieces: bytes | str) -> str:
+    """Return what was sent in one line: the pieces, each shown if it is bytes, with a dot between those sent apart."""
+    return " · ".join(piece if isinstance(piece, str) else shown(piece) for piece in pieces)
 
 
 def shown(data: bytes) -> str:

@@ -19,11 +19,6 @@ def came(reply: Reply) -> str:
     return "(closed)" if reply.end is End.CLOSED else "(silence)"
 
 
-def said(data: bytes) -> str:
-    """Return what came unasked, in one line."""
-    return shown(data) or "(nothing)"
-
-
 @frozen
 class Server:
     """A server and its protocol. Each connection is one after the other."""
@@ -38,9 +33,15 @@ class Server:
             greeting = connection.reply(self.dialect.greeting)
             if self.dialect.kind(greeting) is not Kind.YES:
                 raise NoAnswer(f"no greeting: {came(greeting)}")
-            if self.dialect.introduces_itself:
-                connection.ask(self.dialect.capabilities)
+            self.introduce(connection)
             yield connection
+
+    def introduce(self, connection: Connection) -> None:
+        """Say EHLO or LHLO, in protocols that have it."""
+        if self.dialect.introduces_itself:
+            reply = connection.ask(self.dialect.capabilities)
+            if self.dialect.kind(reply) in (Kind.CLOSED, Kind.SILENT):
+                raise NoAnswer(f"no answer to {shown(self.dialect.capabilities.line)}: {came(reply)}")
 
     @contextmanager
     def secured(self) -> Iterator[Connection]:
@@ -64,8 +65,13 @@ class Server:
         return connection.reply(self.dialect.greeting).lines if self.dialect.lists_after_tls else ()
 
     def aftermath(self, connection: Connection) -> tuple[bytes, ...]:
-        """Ask for the capabilities inside TLS, take leave, and return all that the server says until the end."""
-        unasked = self.listing(connection)
+        """
+        Listen inside TLS, ask for the capabilities, take leave, and return all that the server says until the end.
+
+        What it has to say by itself must come first: a server that has closed answers a question with RST, which can
+        overtake its last words.
+        """
+        unasked = connection.listen().lines
         listed = connection.ask(self.dialect.capabilities).lines
         return (*unasked, *listed, *self.leave(connection).lines)
 

@@ -45,7 +45,7 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Print what came of each case; return the exit status."""
-    host, port = arguments.server
+    name, host, port = arguments.server
     try:
         results = run_cases(
             host,
@@ -64,7 +64,7 @@ def run(arguments: Namespace) -> int:
         print(f"mailproxy check-starttls: {arguments.ca}: {error}", file=sys.stderr)
         return CANNOT_TELL
     if arguments.json:
-        print(as_json(results, f"{host}:{port}", arguments.protocol))
+        print(as_json(results, name, arguments.protocol))
     else:
         print(table(results, get_terminal_size((_WIDE, 24)).columns))
         if arguments.ca is None:
@@ -78,7 +78,8 @@ def _status(verdicts: Collection[Verdict]) -> int:
     return CANNOT_TELL if Verdict.NO_ANSWER in verdicts else 0
 
 
-def _server(text: str) -> tuple[str, int]:
+def _server(text: str) -> tuple[str, str, int]:
+    """Return the text itself, the host and the port."""
     host, _, port = text.rpartition(":")
     is_bracketed = host.startswith("[") and host.endswith("]")
     name = host[1:-1] if is_bracketed else host
@@ -86,7 +87,7 @@ def _server(text: str) -> tuple[str, int]:
         raise ArgumentTypeError(f"{text!r} is not like mail.example.org:143 or [2001:db8::1]:143")
     if not 0 < int(port) < 65536:
         raise ArgumentTypeError(f"port {port} is not between 1 and 65535")
-    return name, int(port)
+    return text, name, int(port)
 
 
 def _address(text: str) -> str:

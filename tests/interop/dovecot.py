@@ -2,8 +2,8 @@
 A throw-away Dovecot 2.3 with a PROXY protocol listener for each of its five protocols.
 
 It runs from one short folder (its UNIX sockets are below it and their paths are limited), as root or as an ordinary
-user, and nothing outside the folder is touched. Dovecot itself has no TLS, so whether a login counts as secured is decided
-by the PROXY header alone; given a certificate it has, and listens without a PROXY header too, with STARTTLS.
+user, and nothing outside the folder is touched. Dovecot itself has no TLS: whether a login counts as secured is decided
+by the PROXY header alone. Given a certificate it has STARTTLS, and listens for direct clients too, without a header.
 """
 
 import getpass
@@ -202,9 +202,7 @@ def _write_configuration(
     for protocol, port in ports.items():
         service = protocol if protocol == "lmtp" else f"{protocol}-login"
         name = "sieve" if protocol == "managesieve" else protocol
-        services += _LISTENER.format(
-            service=service, name=name, port=port, direct_port=direct_ports.get(protocol, 0)
-        )
+        services += _LISTENER.format(service=service, name=name, port=port, direct_port=direct_ports.get(protocol, 0))
     configuration = base / "dovecot.conf"
     configuration.write_text(
         _CONFIGURATION.format(
@@ -213,7 +211,9 @@ def _write_configuration(
             hostname=HOSTNAME,
             login_fields=_LOGIN_FIELDS,
             profile=PROFILES[profile],
-            tls="ssl = no" if certificate is None else f"ssl = yes\nssl_cert = <{certificate}\nssl_key = <{certificate}",
+            tls="ssl = no"
+            if certificate is None
+            else f"ssl = yes\nssl_cert = <{certificate}\nssl_key = <{certificate}",
             mail_uid=mail_uid,
             mail_gid=mail_gid,
             relay_port=relay_port,

@@ -4,7 +4,7 @@ from mailproxy.audit.case import Case
 from mailproxy.audit.dialect import Dialect
 from mailproxy.audit.honest import Honest
 from mailproxy.audit.reply import Kind
-from mailproxy.audit.result import Finding, Verdict, shown
+from mailproxy.audit.result import TLS, Finding, Verdict, steps
 from mailproxy.audit.server import Server, came
 
 
@@ -19,7 +19,7 @@ def cases(dialect: Dialect) -> tuple[Case, ...]:
 
 
 def _check_offer(server: Server, honest: Honest) -> Finding:
-    sent = f"{shown(server.dialect.starttls.line)} · TLS · {shown(server.dialect.capabilities.line)}"
+    sent = steps(server.dialect.starttls.line, TLS, server.dialect.capabilities.line)
     if not honest.after:
         return Finding(Verdict.NO_ANSWER, sent, "(nothing)")
     if honest.offer_after(server).starttls:
@@ -28,10 +28,11 @@ def _check_offer(server: Server, honest: Honest) -> Finding:
 
 
 def _check_accepted(server: Server, honest: Honest) -> Finding:
-    starttls = shown(server.dialect.starttls.line)
+    starttls = server.dialect.starttls
     with server.secured() as connection:
-        if server.dialect.introduces_itself:
-            connection.ask(server.dialect.capabilities)
-        reply = connection.ask(server.dialect.starttls)
+        server.introduce(connection)
+        reply = connection.ask(starttls)
     verdict = {Kind.YES: Verdict.VULNERABLE, Kind.SILENT: Verdict.NO_ANSWER}
-    return Finding(verdict.get(server.dialect.kind(reply), Verdict.OK), f"{starttls} · TLS · {starttls}", came(reply))
+    return Finding(
+        verdict.get(server.dialect.kind(reply), Verdict.OK), steps(starttls.line, TLS, starttls.line), came(reply)
+    )

@@ -3,7 +3,7 @@
 from mailproxy.audit.case import Case
 from mailproxy.audit.dialect import Dialect
 from mailproxy.audit.honest import Honest
-from mailproxy.audit.result import Finding, Verdict, shown
+from mailproxy.audit.result import TLS, Finding, Verdict, shown, steps
 from mailproxy.audit.server import Server
 
 _STILL_DISABLED = b"LOGINDISABLED"
@@ -17,7 +17,7 @@ def cases(dialect: Dialect) -> tuple[Case, ...]:
 def _check(server: Server, honest: Honest) -> Finding:
     dialect = server.dialect
     before, after = honest.offer_before(server), honest.offer_after(server)
-    sent = f"{shown(dialect.starttls.line)} · TLS · {shown(dialect.capabilities.line)}"
+    sent = steps(dialect.starttls.line, TLS, dialect.capabilities.line)
     if not honest.after:
         return Finding(Verdict.NO_ANSWER, sent, "(nothing)")
     if dialect.lists_after_tls and not honest.unasked:

@@ -4,7 +4,7 @@ from mailproxy.audit.case import Case
 from mailproxy.audit.dialect import Dialect
 from mailproxy.audit.honest import Honest
 from mailproxy.audit.reply import End, Kind
-from mailproxy.audit.result import Finding, Verdict, shown
+from mailproxy.audit.result import Finding, Verdict, shown, steps
 from mailproxy.audit.server import Server, came
 
 _GARBAGE = b"this is no ClientHello\r\n"
@@ -17,7 +17,7 @@ def cases(dialect: Dialect) -> tuple[Case, ...]:
 
 def _check(server: Server, honest: Honest) -> Finding:
     dialect = server.dialect
-    sent = f"{shown(dialect.starttls.line)} · {shown(_GARBAGE)} · {shown(dialect.injected.line)}"
+    sent = steps(dialect.starttls.line, _GARBAGE, dialect.injected.line)
     with server.greeted() as connection:
         reply = connection.ask(dialect.starttls)
         if dialect.kind(reply) is not Kind.YES:

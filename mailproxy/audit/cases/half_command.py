@@ -4,7 +4,7 @@ from mailproxy.audit.case import Case
 from mailproxy.audit.dialect import Dialect
 from mailproxy.audit.honest import Honest
 from mailproxy.audit.reply import Kind
-from mailproxy.audit.result import Finding, Verdict, shown
+from mailproxy.audit.result import TLS, Finding, Verdict, shown, steps
 from mailproxy.audit.server import Server, came
 
 
@@ -15,7 +15,7 @@ def cases(dialect: Dialect) -> tuple[Case, ...]:
 
 def _check(server: Server, honest: Honest) -> Finding:
     dialect, half = server.dialect, server.dialect.half
-    sent = f"{shown(dialect.starttls.wire + half.first)} TLS {shown(half.second.line)}"
+    sent = steps(dialect.starttls.wire + half.first, TLS, half.second.line)
     with server.greeted() as connection:
         connection.send(dialect.starttls.wire + half.first)
         reply = connection.reply(dialect.starttls.last)

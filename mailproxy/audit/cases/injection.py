@@ -13,77 +13,86 @@ from mailproxy.audit.client import Connection
 from mailproxy.audit.dialect import Dialect
 from mailproxy.audit.honest import Honest
 from mailproxy.audit.reply import Command, Kind, Reply
-from mailproxy.audit.result import Finding, Verdict, shown
+from mailproxy.audit.result import TLS, Finding, Verdict, shown, steps
 from mailproxy.audit.server import Server, came
 from mailproxy.audit.tls import Handshake
 
-Injection = Callable[[Connection, Dialect, Command], Reply | bytes | Handshake]
-"""Tries it, and returns STARTTLS's refusal, what was answered in clear, or the handshake."""
+_Inject = Callable[[Connection, Dialect, Command], Reply | Handshake]
+"""Tries it, and returns the answer to STARTTLS if that is no yes, or else the handshake."""
+
+_ANSWERED = "A command that was sent in clear is answered inside TLS, or in clear after STARTTLS."
+_EXECUTED = "A command that was sent in clear is executed inside TLS."
+
+_IGNORED = "(ignored)"
+_CLOSED = "(closed inside TLS)"
 
 
 def cases(dialect: Dialect) -> tuple[Case, ...]:
     """Return the ways to inject, and the commands."""
-    answered = "A command that was sent in clear is answered inside TLS, or in clear after STARTTLS."
-    executed = "A command that was sent in clear is executed inside TLS."
-    twice = "STARTTLS is buffered and executed inside TLS."
+    starttls, injected = dialect.starttls.wire, dialect.injected.wire
+
+    def case(name: str, meaning: str, inject: _Inject, command: Command, *sent: bytes) -> Case:
+        return Case(name, meaning, partial(_check, inject, command, steps(*sent, TLS)))
+
     return (
-        Case("inject-same-segment", answered, partial(_check, _in_same_segment, dialect.injected)),
-        Case("inject-later-segment", answered, partial(_check, _in_later_segment, dialect.injected)),
-        Case("inject-with-clienthello", answered, partial(_check, _with_client_hello, dialect.injected)),
-        Case("inject-farewell", executed, partial(_check, _in_same_segment, dialect.farewell)),
-        Case("inject-starttls", twice, partial(_check, _in_same_segment, dialect.starttls)),
+        case("inject-same-segment", _ANSWERED, _same_segment, dialect.injected, starttls + injected),
+        case("inject-later-segment", _ANSWERED, _later_segment, dialect.injected, starttls, injected),
+        Case(
+            "inject-with-clienthello",
+            _ANSWERED,
+            partial(_check, _with_client_hello, dialect.injected, f"{steps(starttls, injected)}\\r\\n{TLS}"),
+        ),
+        case("inject-starttls", _EXECUTED, _same_segment, dialect.starttls, starttls + starttls),
+        Case("inject-farewell", _EXECUTED, _check_farewell),
     )
 
 
-def _in_same_segment(connection: Connection, dialect: Dialect, injected: Command) -> Reply | bytes | Handshake:
+def _same_segment(connection: Connection, dialect: Dialect, injected: Command) -> Reply | Handshake:
     connection.send(dialect.starttls.wire + injected.wire)
     reply = connection.reply(dialect.starttls.last)
     return connection.handshake() if dialect.kind(reply) is Kind.YES else reply
 
 
-def _in_later_segment(connection: Connection, dialect: Dialect, injected: Command) -> Reply | bytes | Handshake:
+def _later_segment(connection: Connection, dialect: Dialect, injected: Command) -> Reply | Handshake:
     reply = connection.ask(dialect.starttls)
     if dialect.kind(reply) is not Kind.YES:
         return reply
     plaintext, _ = connection.plaintext_after(injected.wire, is_patient=False)
-    return plaintext or connection.handshake()
+    return Handshake(plaintext=plaintext) if plaintext else connection.handshake()
 
 
-def _with_client_hello(connection: Connection, dialect: Dialect, injected: Command) -> Reply | bytes | Handshake:
+def _with_client_hello(connection: Connection, dialect: Dialect, injected: Command) -> Reply | Handshake:
     reply = connection.ask(dialect.starttls)
     return connection.handshake(injected.wire) if dialect.kind(reply) is Kind.YES else reply
 
 
-def _check(inject: Injection, injected: Command, server: Server, honest: Honest) -> Finding:
-    sent = _SENT[inject].format(shown(server.dialect.starttls.line), shown(injected.line))
+def _check(inject: _Inject, command: Command, sent: str, server: Server, honest: Honest) -> Finding:
     with server.greeted() as connection:
-        match inject(connection, server.dialect, injected):
-            case Reply() as reply:
-                is_silent = server.dialect.kind(reply) is Kind.SILENT
-                return Finding(Verdict.NO_ANSWER if is_silent else Verdict.OK, sent, came(reply))
-            case bytes() as plaintext:
-                return Finding(Verdict.VULNERABLE, sent, shown(plaintext), "in clear, after STARTTLS")
-            case Handshake(plaintext=plaintext) if plaintext:
-                return Finding(Verdict.VULNERABLE, sent, shown(plaintext), "in clear, after STARTTLS")
-            case Handshake(problem=problem) if problem:
-                return Finding(Verdict.OK, sent, f"(no TLS: {problem})")
+        outcome = inject(connection, server.dialect, command)
+        if isinstance(outcome, Reply):
+            is_silent = server.dialect.kind(outcome) is Kind.SILENT
+            return Finding(Verdict.NO_ANSWER if is_silent else Verdict.OK, sent, came(outcome))
+        if outcome.plaintext:
+            return Finding(Verdict.VULNERABLE, sent, shown(outcome.plaintext), "in clear, after STARTTLS")
+        if not outcome.is_up:
+            return Finding(Verdict.OK, sent, f"(no TLS: {outcome.problem})")
         heard = server.dialect.statuses(server.aftermath(connection))
-    return _inside_tls(server, honest, sent, heard)
-
-
-def _inside_tls(server: Server, honest: Honest, sent: str, heard: tuple[bytes, ...]) -> Finding:
-    if len(heard) == honest.answers(server):
-        return Finding(Verdict.OK, sent, "(ignored)", "closing the connection would be safer")
     text = " / ".join(map(shown, heard))
-    said_yes = any(server.dialect.yes.match(line) for line in heard)
-    if len(heard) > honest.answers(server) or said_yes:
+    if len(heard) == honest.answers(server):
+        return Finding(Verdict.OK, sent, _IGNORED, "closing the connection would be safer")
+    if len(heard) > honest.answers(server) or any(map(server.dialect.yes.match, heard)):
         return Finding(Verdict.VULNERABLE, sent, text, "inside TLS")
-    return Finding(Verdict.OK, sent, text or "(closed inside TLS)")
+    return Finding(Verdict.OK, sent, text or _CLOSED)
 
 
-_SENT: dict[Injection, str] = {
-    _in_same_segment: "{0}\\r\\n{1}\\r\\n TLS",
-    _in_later_segment: "{0} · {1} · TLS",
-    _with_client_hello: "{0} · {1}\\r\\n TLS",
-}
-"""How each looks: pieces that are sent apart have a dot in between."""
+def _check_farewell(server: Server, honest: Honest) -> Finding:
+    """Also find what is executed without an answer: a session that a farewell ends and another command does not."""
+    farewell, harmless = server.dialect.farewell, server.dialect.injected
+    sent = steps(server.dialect.starttls.wire + farewell.wire, TLS)
+    finding = _check(_same_segment, farewell, sent, server, honest)
+    if finding.came != _CLOSED:
+        return finding
+    other = _check(_same_segment, harmless, sent, server, honest)
+    if other.came != _IGNORED:
+        return finding
+    return Finding(Verdict.VULNERABLE, sent, finding.came, "with another command instead, the session goes on")

@@ -5,7 +5,7 @@ from mailproxy.audit.client import Connection, NoAnswer
 from mailproxy.audit.dialect import Dialect, Transaction
 from mailproxy.audit.honest import Honest
 from mailproxy.audit.reply import Kind
-from mailproxy.audit.result import Finding, Verdict, shown
+from mailproxy.audit.result import TLS, Finding, Verdict, steps
 from mailproxy.audit.server import Server, came
 
 
@@ -23,17 +23,14 @@ def cases(dialect: Dialect) -> tuple[Case, ...]:
 
 def _check(transaction: Transaction, server: Server) -> Finding:
     dialect = server.dialect
-    hello, starttls, mail = (
-        shown(command.line) for command in (dialect.capabilities, dialect.starttls, transaction.mail)
-    )
-    sent = f"{hello} · {starttls} · TLS · {mail}"
+    sent = steps(dialect.capabilities.line, dialect.starttls.line, TLS, transaction.mail.line)
     with server.secured() as connection:
         reply = connection.ask(transaction.mail)
     match dialect.kind(reply):
         case Kind.SILENT:
             return Finding(Verdict.NO_ANSWER, sent, came(reply))
         case Kind.YES if _needs_no_hello(transaction, server):
-            return Finding(Verdict.OK, sent, came(reply), "this server needs no EHLO at all")
+            return Finding(Verdict.NOT_APPLICABLE, sent, came(reply), "this server needs no EHLO at all")
         case Kind.YES:
             return Finding(Verdict.VULNERABLE, sent, came(reply))
     return Finding(Verdict.OK, sent, came(reply))

@@ -5,7 +5,7 @@ from mailproxy.audit.cases.login import has_looked
 from mailproxy.audit.dialect import Dialect
 from mailproxy.audit.honest import Honest
 from mailproxy.audit.reply import Kind
-from mailproxy.audit.result import Finding, Verdict, shown
+from mailproxy.audit.result import TLS, Finding, Verdict, steps
 from mailproxy.audit.server import Server, came
 
 
@@ -16,7 +16,7 @@ def cases(dialect: Dialect) -> tuple[Case, ...]:
 
 def _check(server: Server, honest: Honest) -> Finding:
     dialect, membership = server.dialect, server.dialect.membership
-    sent = " · ".join(shown(command.line) for command in (*membership.login, dialect.starttls, membership.asked))
+    sent = steps(*(command.line for command in (*membership.login, dialect.starttls)), TLS, membership.asked.line)
     with server.greeted() as connection:
         for command in membership.login:
             login = connection.ask(command)
@@ -32,8 +32,7 @@ def _check(server: Server, honest: Honest) -> Finding:
         if not connection.handshake().is_up:
             return Finding(Verdict.OK, sent, "(no TLS)")
         server.listing(connection)
-        if dialect.introduces_itself:
-            connection.ask(dialect.capabilities)
+        server.introduce(connection)
         asked = connection.ask(membership.asked)
     if not asked.lines:
         return Finding(Verdict.OK if dialect.kind(asked) is Kind.CLOSED else Verdict.NO_ANSWER, sent, came(asked))

@@ -4,7 +4,7 @@ from mailproxy.audit.case import Case
 from mailproxy.audit.dialect import Dialect, Transaction
 from mailproxy.audit.honest import Honest
 from mailproxy.audit.reply import Kind
-from mailproxy.audit.result import Finding, Verdict, shown
+from mailproxy.audit.result import TLS, Finding, Verdict, steps
 from mailproxy.audit.server import Server, came
 
 _NO_SENDER = b"503"
@@ -28,10 +28,7 @@ def cases(dialect: Dialect) -> tuple[Case, ...]:
 
 def _check(transaction: Transaction, server: Server) -> Finding:
     dialect = server.dialect
-    mail, starttls, recipient = (
-        shown(command.line) for command in (transaction.mail, dialect.starttls, transaction.recipient)
-    )
-    sent = f"{mail} · {starttls} · TLS · {recipient}"
+    sent = steps(transaction.mail.line, dialect.starttls.line, TLS, transaction.recipient.line)
     with server.greeted() as connection:
         begun = connection.ask(transaction.mail)
         if dialect.kind(begun) is not Kind.YES:

@@ -3,7 +3,7 @@
 from mailproxy.audit.case import Case
 from mailproxy.audit.dialect import Dialect
 from mailproxy.audit.honest import Honest
-from mailproxy.audit.result import Finding, Verdict, shown
+from mailproxy.audit.result import TLS, Finding, Verdict, shown, steps
 from mailproxy.audit.server import Server
 
 _ASKED = 2
@@ -18,7 +18,7 @@ def cases(dialect: Dialect) -> tuple[Case, ...]:
 def _check(server: Server, honest: Honest) -> Finding:
     dialect = server.dialect
     heard = dialect.statuses((*honest.unasked, *honest.after))
-    sent = f"{shown(dialect.starttls.line)} · TLS · {shown(dialect.capabilities.line)} · {shown(dialect.farewell.line)}"
+    sent = steps(dialect.starttls.line, TLS, dialect.capabilities.line, dialect.farewell.line)
     if len(heard) > _ASKED + dialect.lists_after_tls:
         return Finding(Verdict.VULNERABLE, sent, " / ".join(map(shown, heard)))
     if not heard:

@@ -5,7 +5,7 @@ from mailproxy.audit.dialect import Dialect
 from mailproxy.audit.honest import Honest
 from mailproxy.audit.reply import Kind
 from mailproxy.audit.result import Finding, Verdict, shown
-from mailproxy.audit.server import Server, came, said
+from mailproxy.audit.server import Server, came
 
 
 def cases(dialect: Dialect) -> tuple[Case, ...]:
@@ -26,5 +26,5 @@ def _check(server: Server, honest: Honest) -> Finding:
         reply = connection.ask(server.dialect.starttls)
         if server.dialect.kind(reply) is not Kind.YES:
             return Finding(Verdict.NOT_APPLICABLE, sent, came(reply))
-        unasked = connection.unasked()
-    return Finding(Verdict.VULNERABLE if unasked else Verdict.OK, sent, said(unasked))
+        unasked = b"\r\n".join(connection.listen().lines)
+    return Finding(Verdict.VULNERABLE if unasked else Verdict.OK, sent, shown(unasked) or "(nothing)")

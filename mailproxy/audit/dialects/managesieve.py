@@ -34,7 +34,7 @@ MANAGESIEVE = Dialect(
     starttls=Command(b"STARTTLS", _LAST),
     injected=_NOOP,
     farewell=Command(b"LOGOUT", _LAST),
-    half=Half(b"NO", Command(b"OP", _LAST)),
+    half=Half(b"CAPA", Command(b"BILITY", _LAST)),
     logins=(
         Login("authenticate-plain", _login(b'"PLAIN"')),
         Login("authenticate-plain-initial", _AUTHENTICATE),

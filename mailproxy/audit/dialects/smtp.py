@@ -34,7 +34,7 @@ def _dialect(hello: bytes) -> Dialect:
         starttls=_command(b"STARTTLS"),
         injected=_command(b"NOOP"),
         farewell=_command(b"QUIT"),
-        half=Half(b"NO", _command(b"OP")),
+        half=Half(hello[:2], _command(hello[2:] + b" starttls-check.invalid")),
         logins=(
             Login("auth-plain", _command(b"AUTH PLAIN")),
             Login("auth-plain-initial", auth_plain),
