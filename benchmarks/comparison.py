@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from benchmarks.measures import Measure, Sample
 from benchmarks.running import BenchmarkError, Front, FrontProgram, Place
 
-Samples = Mapping[tuple[str, str], Sequence[Sample]]
-"""By the names of measure and front, one for each round."""
+Samples = Mapping[tuple[str, str], Mapping[int, Sample]]
+"""By the names of measure and front, and by round."""
 
 
 def compare(
@@ -22,7 +22,7 @@ def compare(
 ) -> Samples:
     """Take every measure of every front once per round; what cannot be measured is said, and missing."""
     measures = list(measures)
-    samples: dict[tuple[str, str], list[Sample]] = defaultdict(list)
+    samples: dict[tuple[str, str], dict[int, Sample]] = defaultdict(dict)
     with contextlib.ExitStack() as stack:
         lasting = {program.name: stack.enter_context(Front(program, place)) for program in programs}
         for number in range(1, rounds + 1):
@@ -35,7 +35,7 @@ def compare(
                     except BenchmarkError as error:
                         say(f"{measure.name}, {program.name}: {error}")
                     else:
-                        samples[measure.name, program.name].append(sample)
+                        samples[measure.name, program.name][number] = sample
     return samples
 
 

@@ -141,11 +141,17 @@ static int transmit(struct connection *connection, const char *data, int size)
     return tls_result(connection, SSL_write(connection->ssl, data, size));
 }
 
-static void say(struct connection *connection, const char *verb, uint64_t count)
+/* A line always fits: nothing else is on its way when it is said. */
+static void say(struct connection *connection, const char *line)
+{
+    transmit(connection, line, (int)strlen(line));
+}
+
+static void say_with_amount(struct connection *connection, const char *verb)
 {
     char line[64];
-    int size = snprintf(line, sizeof line, "%s %llu\r\n", verb, (unsigned long long)count);
-    transmit(connection, line, size);
+    snprintf(line, sizeof line, "%s %llu\r\n", verb, (unsigned long long)amount);
+    say(connection, line);
 }
 
 /* The life of a connection. */
@@ -252,7 +258,7 @@ static enum outcome advance(struct connection *connection, uint32_t events)
                 return GOES_ON;
             }
             note_latency(connection);
-            say(connection, "LOGOUT", 0);
+            say(connection, "LOGOUT\r\n");
             connection->stage = LEAVING;
             break;
         case WORKING:
@@ -300,7 +306,7 @@ static void run_or_give_up(void)
 static void begin_trip(struct connection *connection)
 {
     connection->since = now();
-    transmit(connection, "a NOOP\r\n", 8);
+    say(connection, "a NOOP\r\n");
 }
 
 static enum outcome work_trips(struct connection *connection)
@@ -318,7 +324,7 @@ static enum outcome work_trips(struct connection *connection)
 static void begin_fetch(struct connection *connection)
 {
     connection->left = amount;
-    say(connection, "FETCH", amount);
+    say_with_amount(connection, "FETCH");
 }
 
 static enum outcome work_down(struct connection *connection)
@@ -336,13 +342,13 @@ static enum outcome work_down(struct connection *connection)
 static void begin_append(struct connection *connection)
 {
     connection->left = amount;
-    say(connection, "APPEND", amount);
+    say_with_amount(connection, "APPEND");
 }
 
 static void begin_drowning(struct connection *connection)
 {
     connection->left = amount;
-    say(connection, "STALL", 0);
+    say(connection, "STALL\r\n");
 }
 
 static enum outcome work_up(struct connection *connection)

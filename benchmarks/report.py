@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from statistics import median
 
 from attrs import frozen
@@ -13,7 +13,12 @@ from benchmarks.measures import Measure, Sample
 
 @frozen
 class Row:
-    """One measure of one front; ratios are above 1 where the front is better than the first, the reference."""
+    """
+    One measure of one front, as medians.
+
+    A ratio is above 1 where the front is better than the first one, the reference. It is the median of the rounds'
+    ratios, not the ratio of the medians: what disturbs a round tends to disturb both.
+    """
 
     measure: str
     title: str
@@ -23,6 +28,8 @@ class Row:
     user: float
     system: float
     cost_ratio: float | None
+    cost_ratio_range: tuple[float, float] | None
+    """The smallest and the greatest ratio of a round."""
     target: float | None
     limit: float | None
     rate: float
@@ -35,7 +42,7 @@ class Row:
     def verdict(self) -> str:
         """Say whether this meets its target, in a word or two; "" where there is none."""
         if self.limit is not None:
-            return "met" if self.cost <= self.limit else "MISSED"
+            return "met" if self.cost <= self.limit else "missed"
         if self.target is None or self.cost_ratio is None:
             return ""
         return "met" if self.cost_ratio >= self.target else f"missed by {1 - self.cost_ratio / self.target:.0%}"
@@ -44,43 +51,45 @@ class Row:
 def rows(samples: Samples, measures: Iterable[Measure], fronts: Sequence[str]) -> Iterator[Row]:
     """Yield what was measured, by measure and front; `fronts` begins with the reference."""
     for measure in measures:
-        reference = samples.get((measure.name, fronts[0]), ())
+        reference = samples.get((measure.name, fronts[0]), {})
         for front in fronts:
-            taken = samples.get((measure.name, front), ())
+            taken = samples.get((measure.name, front), {})
             if taken:
                 yield _row(measure, front, taken, reference, is_reference=front == fronts[0])
 
 
 def _row(
-    measure: Measure, front: str, taken: Sequence[Sample], reference: Sequence[Sample], *, is_reference: bool
+    measure: Measure, front: str, taken: Mapping[int, Sample], reference: Mapping[int, Sample], *, is_reference: bool
 ) -> Row:
-    cost = median(sample.cost for sample in taken)
-    rate = median(sample.rate for sample in taken)
+    pairs = [(sample, reference[number]) for number, sample in taken.items() if number in reference]
+    cost_ratios = [theirs.cost / ours.cost for ours, theirs in pairs if ours.cost > 0]
+    rate_ratios = [ours.rate / theirs.rate for ours, theirs in pairs if theirs.rate > 0]
+
+    def middle(value: Callable[[Sample], float]) -> float:
+        return median(value(sample) for sample in taken.values())
+
     return Row(
         measure=measure.name,
         title=measure.title,
         front=front,
         rounds=len(taken),
-        cost=cost,
-        user=median(sample.user for sample in taken),
-        system=median(sample.system for sample in taken),
-        cost_ratio=_ratio(median(sample.cost for sample in reference), cost) if reference else None,
+        cost=middle(lambda sample: sample.cost),
+        user=middle(lambda sample: sample.user),
+        system=middle(lambda sample: sample.system),
+        cost_ratio=median(cost_ratios) if cost_ratios else None,
+        cost_ratio_range=(min(cost_ratios), max(cost_ratios)) if cost_ratios else None,
         target=None if is_reference else measure.target,
         limit=None if is_reference else measure.limit,
-        rate=rate,
-        rate_ratio=_ratio(rate, median(sample.rate for sample in reference)) if reference else None,
-        p50_us=median(sample.p50 for sample in taken) * 1e6,
-        p99_us=median(sample.p99 for sample in taken) * 1e6,
-        negotiated=taken[0].negotiated,
+        rate=middle(lambda sample: sample.rate),
+        rate_ratio=median(rate_ratios) if rate_ratios else None,
+        p50_us=middle(lambda sample: sample.p50) * 1e6,
+        p99_us=middle(lambda sample: sample.p99) * 1e6,
+        negotiated=next(iter(taken.values())).negotiated,
     )
 
 
-def _ratio(better: float, worse: float) -> float | None:
-    return better / worse if better and worse else None
-
-
 _HEAD = (
-    f"{'':14}  {'front':12} {'cost':>9} {'user':>8} {'system':>8} {'ratio':>6}  {'target':8} {'':15}"
+    f"{'':14}  {'front':12} {'cost':>9} {'user':>8} {'system':>8} {'ratio':>6} {'(range)':11}  {'target':8} {'':13}"
     f" {'rate/s':>9} {'ratio':>6} {'p50 µs':>8} {'p99 µs':>8}"
 )
 
@@ -95,7 +104,7 @@ def table(measured: Iterable[Row]) -> Iterator[str]:
             previous = row.measure
         yield (
             f"{'':14}  {row.front:12} {_number(row.cost):>9} {_number(row.user):>8} {_number(row.system):>8}"
-            f" {_fraction(row.cost_ratio):>6}  {_goal(row):8} {row.verdict:15}"
+            f" {_fraction(row.cost_ratio):>6} {_range(row.cost_ratio_range):11}  {_goal(row):8} {row.verdict:13}"
             f" {_number(row.rate):>9} {_fraction(row.rate_ratio):>6} {_number(row.p50_us):>8} {_number(row.p99_us):>8}"
         ).rstrip()
 
@@ -114,3 +123,7 @@ def _number(value: float) -> str:
 
 def _fraction(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
+
+
+def _range(value: tuple[float, float] | None) -> str:
+    return "" if value is None else f"{value[0]:.2f}-{value[1]:.2f}"

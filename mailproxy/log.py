@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
+from io import TextIOWrapper
 from typing import IO, Any
 
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from zope.interface import implementer
 
+# All that ends a line somewhere, or moves the cursor of whoever reads it.
+_CONTROLS = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
+
 
 def as_text(event: LogEvent, level: str) -> str:
-    """Return an event as a line of text: time, level, what happened."""
-    return f"{_time(event)} {level} {_words(event)}"
+    """Return an event as one line of text, whatever is in it: time, level, what happened."""
+    words = "session " + event["line"] if "line" in event else _CONTROLS.sub(_escape, _words(event))
+    return f"{_time(event)} {level} {words}"
+
+
+def _escape(control: re.Match[str]) -> str:
+    return control[0].encode("unicode_escape").decode()
 
 
 def as_json(event: LogEvent, level: str) -> str:
@@ -22,8 +32,11 @@ def as_json(event: LogEvent, level: str) -> str:
     fields: dict[str, Any] = {"time": _time(event), "level": level, "event": event.get("event", "message")}
     if "line" not in event:
         fields["message"] = _words(event)
+    # Ours come first: events of Twisted's old log have a time and a message of their own.
     fields |= {
-        key: value for key, value in event.items() if key != "line" and not key.startswith("log_") and _is_plain(value)
+        key: value
+        for key, value in event.items()
+        if key not in fields and key != "line" and not key.startswith("log_") and _is_plain(value)
     }
     return json.dumps(fields)
 
@@ -43,12 +56,9 @@ def _second(seconds: float) -> str:
 
 
 def _words(event: LogEvent) -> str:
-    words = "session " + event["line"] if "line" in event else formatEvent(event)
+    words = formatEvent(event)
     failure = event.get("log_failure")
-    if failure is not None:
-        words = f"{words}\n{failure.getTraceback()}"
-    # One event a line, whatever is in it.
-    return words.rstrip().replace("\n", "\\n")
+    return words if failure is None else f"{words}\n{failure.getTraceback().rstrip()}"
 
 
 FORMATS: dict[str, Callable[[LogEvent, str], str]] = {"text": as_text, "json": as_json}
@@ -63,6 +73,9 @@ class LineLog:
     """
 
     def __init__(self, stream: IO[str], format: str = "text", level: str = "info") -> None:
+        if isinstance(stream, TextIOWrapper):
+            # A name may have letters that the locale's encoding lacks.
+            stream.reconfigure(errors="backslashreplace")
         self._stream = stream
         self._format = FORMATS[format]
         self._level = LogLevel.levelWithName(level)

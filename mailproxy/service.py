@@ -130,6 +130,8 @@ class ProxyService(Service):
     def _end_sessions(self, stopped: Deferred[None], deadline: float) -> None:
         live = [session for frontend in self.frontends for session in frontend.sessions]
         left = deadline - self._reactor.seconds()
+        # Inside another reactor the poller's time stands still while nothing happens, and goodbyes have deadlines.
+        self._poller.look_at_clock()
         for session in live:
             if left <= 0:
                 session.abort()
@@ -148,6 +150,7 @@ class ProxyService(Service):
             )
         if self._is_inside:
             self._poller.detach(self._reactor)
+            self._poller.close()
         stopped.callback(None)
 
 

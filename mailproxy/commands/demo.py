@@ -18,7 +18,7 @@ def run(arguments: argparse.Namespace) -> int:
     reactor = install()
 
     from twisted.internet.defer import ensureDeferred
-    from twisted.logger import globalLogBeginner
+    from twisted.logger import FilteringLogObserver, LogLevel, LogLevelFilterPredicate, globalLogBeginner
     from twisted.python.failure import Failure
 
     from mailproxy.demo.stage import Stage
@@ -31,8 +31,13 @@ def run(arguments: argparse.Namespace) -> int:
         failures.append(failure)
         reactor.stop()
 
+    # Of Twisted, whose factories start and stop, only what is wrong.
+    interesting = LogLevelFilterPredicate(defaultLogLevel=LogLevel.warn)
+    interesting.setLogLevelForNamespace("mailproxy", LogLevel.info)
+    log = FilteringLogObserver(LineLog(sys.stdout), [interesting])
+    globalLogBeginner.beginLoggingTo([log], redirectStandardIO=False)
+
     with TemporaryDirectory(prefix="mailproxy-demo-") as folder:
-        globalLogBeginner.beginLoggingTo([LineLog(sys.stdout)], redirectStandardIO=False)
         stage = Stage(Path(folder), reactor, lambda text: print(text, flush=True))
         reactor.callWhenRunning(lambda: ensureDeferred(stage.open()).addErrback(fail))
         reactor.addSystemEventTrigger("before", "shutdown", lambda: ensureDeferred(stage.close()))

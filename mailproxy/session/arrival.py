@@ -24,6 +24,9 @@ class Announced(Protocol):
     def refused(self, letters: str, reason: str) -> None:
         """End: there is no acceptable header."""
 
+    def broke(self) -> None:
+        """Hear of a bug of ours: give up."""
+
 
 class Arrival:
     """The wait for the header of one connection."""
@@ -42,11 +45,6 @@ class Arrival:
     def on_event(self, events: int) -> None:
         """Read what has come."""
         try:
-            if self._may_lack_header:
-                if not may_begin_header(self._socket):
-                    self._owner.announced(None)
-                    return
-                self._may_lack_header = False
             header = self._read()
         except BlockingIOError:
             return
@@ -57,7 +55,12 @@ class Arrival:
         else:
             self._owner.announced(header)
 
-    def _read(self) -> Header:
+    def _read(self) -> Header | None:
+        """Return the header, or None if there is none where that is allowed."""
+        if self._may_lack_header:
+            if not may_begin_header(self._socket):
+                return None
+            self._may_lack_header = False
         decoder = self._decoder
         while True:
             data = self._socket.recv(decoder.wanted)
@@ -66,6 +69,10 @@ class Arrival:
             header = decoder.feed(data)
             if header is not None:
                 return header
+
+    def broke(self) -> None:
+        """Hear of a bug of ours while handling an event: the owner's session ends."""
+        self._owner.broke()
 
     def expired(self) -> None:
         """Give up, unless it is allowed that there is none."""

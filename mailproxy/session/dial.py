@@ -164,10 +164,10 @@ class Dial:
             self._failed(ConnectionError("closed without a greeting"))
 
     def _done(self, sock: socket.SocketType, count: int) -> None:
-        self._socket = None
         stream = PlainStream(sock, self._poller, self._owner)
         stream.events = READ
         stream.received = count
+        self._socket = None
         self._owner.dialled(stream, count)
 
     def _give_up(self) -> None:
@@ -188,9 +188,9 @@ class Dial:
         self.begin()
 
     def broke(self) -> None:
-        """Hear of a bug of ours while handling an event: there will be no server."""
+        """Hear of a bug of ours while handling an event: the session ends."""
         self.cancel()
-        self._owner.no_server("I", "internal error")
+        self._owner.broke()
 
     def _drop(self) -> None:
         if self._socket is not None:

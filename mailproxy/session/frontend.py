@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from attrs import asdict, define
+from twisted.logger import Logger
 
 from mailproxy import config
 from mailproxy.mail.greeting import server_speaks_first
@@ -36,6 +37,8 @@ class Counters:
 
 class Frontend:
     """One frontend of the configuration, running."""
+
+    _bugs = Logger()
 
     def __init__(
         self,
@@ -103,7 +106,12 @@ class Frontend:
         self.sessions.add(session)
         self.capacity.join()
         self._total.join()
-        session.begin()
+        try:
+            session.begin()
+        except Exception:
+            # Our bug: this client ends, the listener does not hear of it.
+            self._bugs.failure("bug at the start of session {id}", id=session.id)
+            session.broke()
 
     def leave(self, session: Session) -> None:
         """See a session off that is over."""

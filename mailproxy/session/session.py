@@ -245,6 +245,12 @@ class Session:
         """Leave what the client says before the server has greeted where it is, unless it has gone."""
         client = self.client
         if events & GONE:
+            try:
+                client.socket.recv(1, socket.MSG_PEEK)
+            except BlockingIOError:
+                return  # it was another connection that has gone, on a descriptor that was reused since
+            except OSError:
+                pass  # whatever the reason
             self._lose("C", "connection closed by the client")
         else:
             self._frontend.poller.pause(client.fd)
@@ -311,7 +317,7 @@ class Session:
 
     def stream_ended(self, stream: Stream) -> None:
         """Note who ended first; the other side gets to know, and then has less time for silence."""
-        if not self.is_over and self.stream is not None:
+        if self.is_relaying:
             self.first_to_end = self.first_to_end or ("client" if stream is self.client else "server")
             seconds, _ = self._patience()
             self.wait(max(seconds, 0.0), self._silent)
@@ -348,31 +354,37 @@ class Session:
 
     @property
     def is_quiet(self) -> bool:
-        """True when closing now interrupts nothing that can be seen: nothing moved lately, nothing is on its way."""
+        """
+        True when closing now interrupts nothing that can be seen: nothing moved lately, nothing is on its way.
+
+        By the poller's clock, which whoever asks brings up to date.
+        """
         stream = self.stream
         if stream is None:
             return True
         client = self.client
         moved = max(client.active, stream.active)
-        # Inside another reactor the poller's time stands still while nothing happens.
-        now = self._frontend.poller.look_at_clock()
-        return not client.backlog and not stream.backlog and now - moved >= QUIET_SECONDS
+        return not client.backlog and not stream.backlog and self._frontend.poller.now - moved >= QUIET_SECONDS
 
     def shut_down(self) -> None:
         """End politely, because this process does."""
         if not self.letters:
-            self._part("KD" if self.stream is not None else "KR", "shut down")
+            self._part("K" + self._stage, "shut down")
 
     def abort(self) -> None:
         """End at once, because this process does: with close_notify and FIN, but without waiting for the client's."""
         self.shut_down()
         self._close()
 
+    @property
+    def _stage(self) -> str:
+        """HAProxy's letter for how far this has come."""
+        return "D" if self.stream is not None else "C" if self._dial is not None else "R"
+
     def _lose(self, letter: str, reason: str) -> None:
         """End with nobody left to be polite to."""
         if not self.letters:
-            stage = "D" if self.stream is not None else "C" if self._dial is not None else "R"
-            self.letters = letter + stage
+            self.letters = letter + self._stage
             self.reason = reason
         self._close()
 

@@ -7,7 +7,8 @@ switched to another one by the server name, it takes nothing but the certificate
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -91,8 +92,13 @@ class TlsServer:
         self._callbacks: list[Any] = []
         self._callbacks.append(openssl.on_server_name(self.context, self._choose_context if len(groups) > 1 else None))
         names = tuple(name.encode() for name in alpn)
+        # What need not be asked after every handshake.
+        self._asks_for_certificates = settings.client_certificates != "none"
+        self._has_alpn = bool(names)
+        self._only_certificate = next(iter(self._served)) if len(self._served) == 1 else 0
         if names:
-            self._callbacks.append(openssl.on_alpn(self.context, names))
+            # Asked after the name has chosen a context, and there.
+            self._callbacks += [openssl.on_alpn(openssl.raw_context(context), names) for context in self._contexts]
 
     def _make_context(self, settings: TlsSettings, group: CertificateGroup) -> SSL.Context:
         context = SSL.Context(SSL.TLS_SERVER_METHOD)
@@ -103,21 +109,20 @@ class TlsServer:
         # Tickets carry the sessions; a cache beside them would only cost memory.
         context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
         context.set_session_id(b"mailproxy")
-        try:
+        with _refusal():
             if settings.ciphers is not None:
                 context.set_cipher_list(settings.ciphers.encode())
             context.set_tls13_ciphersuites((settings.ciphersuites or DEFAULT_CIPHERSUITES).encode())
             if settings.client_ca is not None:
                 context.load_verify_locations(settings.client_ca)
                 context.load_client_ca(settings.client_ca.encode())
-        except SSL.Error as error:
-            raise ValueError("; ".join(str(entry[-1]) for entry in error.args[0]) or "refused by OpenSSL") from error
         # Without a callback of ours, a chain that does not verify ends the handshake, as in HAProxy.
         context.set_verify(_VERIFY[settings.client_certificates])
         issuers: dict[bytes, x509.Certificate] = {}
         for certificate in group.certificates:
-            context.use_certificate(certificate.leaf)
-            context.use_privatekey(certificate.key)  # type: ignore[arg-type]  # the reader takes RSA, EC and EdDSA only
+            with _refusal(f"{certificate.path}: "):
+                context.use_certificate(certificate.leaf)
+                context.use_privatekey(certificate.key)  # type: ignore[arg-type]  # the reader takes RSA, EC, EdDSA only
             self._served[openssl.current_certificate(context)] = certificate
             issuers |= {issuer.fingerprint(SHA256()): issuer for issuer in certificate.chain}
         for issuer in issuers.values():
@@ -131,7 +136,7 @@ class TlsServer:
 
     def facts(self, ssl: Any) -> TlsFacts:
         """Read what a connection negotiated, once, after its handshake."""
-        certificate = openssl.peer_certificate(ssl)
+        certificate = openssl.peer_certificate(ssl) if self._asks_for_certificates else None
         verify = _NO_CERTIFICATE if certificate is None else openssl.verify_result(ssl)
         # Most connections have much in common, and a value that was seen before is hashed and compared at no cost.
         return self._known_facts(
@@ -139,9 +144,9 @@ class TlsServer:
             openssl.cipher(ssl),
             openssl.group(ssl),
             openssl.server_name(ssl),
-            openssl.alpn(ssl),
+            openssl.alpn(ssl) if self._has_alpn else None,
             openssl.is_resumed(ssl),
-            openssl.served_certificate(ssl),
+            self._only_certificate or openssl.served_certificate(ssl),
             certificate,
             verify,
         )
@@ -172,6 +177,16 @@ class TlsServer:
             client_common_names=() if client_certificate is None else common_names(client_certificate),
             verify=verify,
         )
+
+
+@contextmanager
+def _refusal(where: str = "") -> Iterator[None]:
+    """Turn OpenSSL's refusal of what is configured into a ValueError with its reasons."""
+    try:
+        yield
+    except SSL.Error as error:
+        reasons = "; ".join(str(entry[-1]) for entry in error.args[0])
+        raise ValueError(where + (reasons or "refused by OpenSSL")) from error
 
 
 def common_names(certificate: bytes) -> tuple[str, ...]:

@@ -13,12 +13,12 @@ import heapq
 from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
 
 from mailproxy.transport.poller import Poller
 
 # How coarse: a deadline passes up to so much later than asked, never earlier.
 TICK_SECONDS = 0.125
-
 
 # When an object is first looked at, at the latest: until then even a connection's short deadlines move for free.
 FIRST_LOOK_SECONDS = 4.0
@@ -35,6 +35,9 @@ class Waiting(Protocol):
     def expired(self) -> None:
         """Hear that the deadline has passed."""
 
+    def broke(self) -> None:
+        """Hear of a bug of ours in `expired`: there will be no other deadline."""
+
 
 class Deadlines:
     """
@@ -42,6 +45,8 @@ class Deadlines:
 
     That is a monotonic clock, unlike Twisted's: a step of the wall clock must not end every session.
     """
+
+    _log = Logger()
 
     def __init__(self, clock: IReactorTime, poller: Poller) -> None:
         self._clock = clock
@@ -97,7 +102,15 @@ class Deadlines:
                     if waiting.deadline > now:
                         self._put(waiting, int(waiting.deadline / TICK_SECONDS) + 1)
                     else:
-                        waiting.expired()
+                        self._expire(waiting)
                 del self._buckets[heapq.heappop(self._order)]
         finally:
             self._schedule()
+
+    def _expire(self, waiting: Waiting) -> None:
+        try:
+            waiting.expired()
+        except Exception:
+            # Our bug: nothing else would end what waited, now that its deadline is gone.
+            self._log.failure("bug in a deadline of {waiting}", waiting=waiting)
+            waiting.broke()

@@ -66,8 +66,11 @@ def _remove_stale(path: str) -> None:
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)  # one with a full queue would let us wait
         try:
             probe.connect(path)
+        except BlockingIOError:
+            return
         except ConnectionRefusedError:
             os.unlink(path)
 
@@ -152,9 +155,16 @@ class Listener:
                 self._log.warn(
                     "accepting pauses for {seconds} s: {error}", seconds=EXHAUSTED_PAUSE_SECONDS, error=error.strerror
                 )
-                self.pause("exhausted")
-                self._clock.callLater(EXHAUSTED_PAUSE_SECONDS, self.resume, "exhausted")
+                self._pause_for_a_while()
             return  # anything else is the client's: it has gone again before we came
         sock = socket.SocketType(self._family, socket.SOCK_STREAM, 0, descriptor)
         sock.setblocking(False)
         self._accepted(sock, address, self)
+
+    def broke(self) -> None:
+        """Go on after a bug of ours with one client: later ones are not to suffer, nor is the processor."""
+        self._pause_for_a_while()
+
+    def _pause_for_a_while(self) -> None:
+        self.pause("for a while")
+        self._clock.callLater(EXHAUSTED_PAUSE_SECONDS, self.resume, "for a while")

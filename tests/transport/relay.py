@@ -61,15 +61,16 @@ def is_ready(poller: Poller, milliseconds: int = 0) -> bool:
 
 
 def tcp_pair(buffer_bytes: int | None = None) -> tuple[socket.socket, socket.socket]:
-    """Connect two sockets over loopback; the first one is ours, perhaps with small buffers at both ends."""
+    """
+    Connect two sockets over loopback; the first one is ours, perhaps with a small buffer to send from.
+
+    A small buffer to receive into would overflow, and then the kernel waits longer and longer before it sends again.
+    """
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        if buffer_bytes is not None:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
         theirs = socket.socket()
         if buffer_bytes is not None:
-            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
-            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
+            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * buffer_bytes)
         theirs.connect(listener.getsockname())
         ours, _ = listener.accept()
     ours.setblocking(False)

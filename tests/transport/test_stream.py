@@ -50,6 +50,13 @@ def narrow(request: pytest.FixtureRequest) -> Iterator[Relay]:
         yield made
 
 
+@pytest.fixture(params=["unix", "tls-unix"])
+def steady(request: pytest.FixtureRequest) -> Iterator[Relay]:
+    """The same without TCP, which goes on only after a while once its window was closed."""
+    with KINDS[request.param](pair=partial(unix_pair, SMALL)) as made:
+        yield made
+
+
 # Bytes.
 
 
@@ -70,6 +77,12 @@ def test_bytes_are_written_within_the_event_that_brought_them(relay: Relay) -> N
     assert relay.far.received == relay.near.sent == 6
 
 
+def test_event_without_bytes_is_nothing(relay: Relay) -> None:
+    relay.near.on_event(BYTES)
+    relay.far.on_event(BYTES | WRITE)
+    assert relay.heard == []
+
+
 def test_bytes_are_counted_at_both_ends(relay: Relay) -> None:
     relay.client.send(b"four")
     relay.server.send(b"seven..")
@@ -86,25 +99,25 @@ def test_bytes_are_activity_of_both_ends(relay: Relay) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_order_is_kept_both_ways_whatever_the_chunks(narrow: Relay, seed: int) -> None:
+def test_order_is_kept_both_ways_whatever_the_chunks(steady: Relay, seed: int) -> None:
     chance = random.Random(seed)
     up, down = chance.randbytes(400_000), chance.randbytes(400_000)
     sent_up = sent_down = 0
     while sent_up < len(up) or sent_down < len(down):
         size = chance.choice([1, 10, 1000, 16384, 16385, 100_000])
         if chance.random() < 0.5:
-            narrow.client.send(up[sent_up : sent_up + size])
+            steady.client.send(up[sent_up : sent_up + size])
             sent_up += size
         else:
-            narrow.server.send(down[sent_down : sent_down + size])
+            steady.server.send(down[sent_down : sent_down + size])
             sent_down += size
         if chance.random() < 0.5:
-            narrow.poller.poll(0)
+            steady.poller.poll(0)
         if chance.random() < 0.5:
-            chance.choice([narrow.client, narrow.server]).pull()
-    narrow.until(lambda: len(narrow.client.data) == len(down) and len(narrow.server.data) == len(up))
-    assert narrow.client.data == down
-    assert narrow.server.data == up
+            chance.choice([steady.client, steady.server]).pull()
+    steady.until(lambda: len(steady.client.data) == len(down) and len(steady.server.data) == len(up))
+    assert steady.client.data == down
+    assert steady.server.data == up
 
 
 def test_several_full_records_leave_in_one_piece() -> None:
@@ -147,23 +160,23 @@ def test_other_way_goes_on_beside_a_stalled_one(narrow: Relay) -> None:
     narrow.until(lambda: narrow.server.data == b"still here")
 
 
-def test_backlog_goes_out_when_the_slow_side_reads_again(narrow: Relay) -> None:
-    stall(narrow)
-    narrow.client.reading = True
-    narrow.until(lambda: len(narrow.client.data) == 8 * BUFFER_BYTES)
-    assert not narrow.near.backlog
-    assert narrow.far.events & BYTES
+def test_backlog_goes_out_when_the_slow_side_reads_again(steady: Relay) -> None:
+    stall(steady)
+    steady.client.reading = True
+    steady.until(lambda: len(steady.client.data) == 8 * BUFFER_BYTES)
+    assert not steady.near.backlog
+    assert steady.far.events & BYTES
 
 
-def test_words_of_our_own_go_behind_a_backlog(narrow: Relay) -> None:
-    stall(narrow)
-    narrow.far.close()
-    narrow.near.peer = None
-    waiting = len(narrow.near.backlog) + narrow.near.sent
-    narrow.near.say(b"* BYE\r\n")
-    narrow.client.reading = True
-    narrow.until(lambda: len(narrow.client.data) == waiting + 7)
-    assert narrow.client.data.endswith(b"\0* BYE\r\n")
+def test_words_of_our_own_go_behind_a_backlog(steady: Relay) -> None:
+    stall(steady)
+    steady.far.close()
+    steady.near.peer = None
+    waiting = len(steady.near.backlog) + steady.near.sent
+    steady.near.say(b"* BYE\r\n")
+    steady.client.reading = True
+    steady.until(lambda: len(steady.client.data) == waiting + 7)
+    assert steady.client.data.endswith(b"\0* BYE\r\n")
 
 
 def test_no_words_are_no_error(relay: Relay) -> None:
@@ -222,17 +235,16 @@ def test_relay_is_over_once_both_sides_have_ended(relay: Relay, first: str) -> N
     assert relay.heard[0] == ("near ended" if first == "client" else "far ended")
 
 
-def test_end_waits_for_the_backlog(narrow: Relay) -> None:
-    narrow.client.reading = False
-    narrow.server.send(bytes(BUFFER_BYTES + 100_000))
-    narrow.settle()
-    while narrow.server.unsent:
-        narrow.client.reading = True
-        narrow.settle()
-    narrow.server.end()
-    narrow.client.reading = True
-    narrow.until(lambda: narrow.client.fin)
-    assert len(narrow.client.data) == BUFFER_BYTES + 100_000
+def test_end_waits_for_the_backlog(steady: Relay) -> None:
+    steady.client.reading = False
+    steady.server.send(bytes(100_000))
+    steady.server.end()
+    steady.until(lambda: steady.heard)
+    assert steady.near.backlog
+    assert not steady.near.write_ended
+    steady.client.reading = True
+    steady.until(lambda: steady.client.fin)
+    assert len(steady.client.data) == 100_000
 
 
 def test_end_is_activity_of_both_sides(relay: Relay) -> None:

@@ -1,0 +1,78 @@
+"""``mailproxy run``, in a process of its own: it installs a reactor."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+
+import pytest
+
+from mailproxy.commands import run
+
+FILE = """
+[log]
+format = "json"
+
+[frontend.front]
+bind = ["{folder}/front.sock"]
+protocol = "imap"
+tls = "none"
+backend = "dovecot"
+
+[backend.dovecot.server.d1]
+address = "127.0.0.1:10143"
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "mailproxy.toml"
+    path.write_text(FILE.format(folder=tmp_path))
+    return path
+
+
+def start(file: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "mailproxy", "run", "-c", str(file)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_default_is_the_file_of_the_system() -> None:
+    parser = ArgumentParser()
+    run.configure(parser)
+    assert parser.parse_args([]).config == "/etc/mailproxy/mailproxy.toml"
+
+
+def test_mistake_in_the_file_is_status_1_and_a_line(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text(file.read_text().replace('"imap"', '"imaps"'))
+    parser = ArgumentParser()
+    run.configure(parser)
+    assert run.run(parser.parse_args(["-c", str(file)])) == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith(f'{file}: frontend.front.protocol: is "imaps"')
+
+
+def test_socket_that_cannot_be_is_status_1_and_a_line(file: Path) -> None:
+    (file.parent / "front.sock").write_text("something else")
+    with start(file) as process:
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (1, "")
+    assert err == f"frontend.front.bind: cannot listen on {file.parent}/front.sock: Address already in use\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_serves_until_a_signal(file: Path, number: signal.Signals) -> None:
+    with start(file) as process:
+        assert process.stdout is not None
+        listening = json.loads(process.stdout.readline())
+        process.send_signal(number)
+        out, err = process.communicate(timeout=20)
+    assert listening["where"] == str(file.parent / "front.sock")
+    events = [json.loads(line)["event"] for line in out.splitlines()]
+    assert [event for event in events if event != "message"] == ["stopping", "closed"]
+    assert (process.returncode, err) == (0, "")
+    assert not (file.parent / "front.sock").exists()

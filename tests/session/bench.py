@@ -1,0 +1,301 @@
+"""One frontend between clients and servers that a test plays, with a clock that the test turns."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import ssl
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.task import Clock
+from twisted.logger import LogEvent, capturedLogs
+
+from mailproxy import config
+from mailproxy.config import Backend, BackendTimeouts, FrontendTimeouts, InetBind, InetServer, UnixServer
+from mailproxy.proxyprotocol import Decoder, Header
+from mailproxy.session.backend import open_backend
+from mailproxy.session.capacity import Capacity
+from mailproxy.session.frontend import Frontend
+from mailproxy.session.record import SessionLog
+from mailproxy.session.session import Session
+from mailproxy.tls.server import TlsServer
+from mailproxy.transport.deadlines import Deadlines
+from mailproxy.transport.listener import Listener, bind_inet, bind_unix
+from mailproxy.transport.poller import Poller
+from tests.tls.servers import NAME, tls_server
+from tests.transport.peers import Peer, TlsPeer, client_context
+from tests.transport.relay import pump, settle
+
+START = 1000.0
+GREETING = b"* OK ready\r\n"
+
+_LOG_MOMENT = 0.2
+
+
+class FakeServer:
+    """A listening server of the backend, whose connections the test takes by hand."""
+
+    def __init__(self, bench: Bench, name: str, sock: socket.socket) -> None:
+        self._bench = bench
+        self.name = name
+        self.socket = sock
+        sock.setblocking(False)
+
+    def accept(self, greeting: bytes = b"") -> Peer:
+        """Take the connection that has to be there, and say something first."""
+        taken: list[Peer] = []
+
+        def take() -> bool:
+            try:
+                sock, _ = self.socket.accept()
+            except BlockingIOError:
+                return False
+            taken.append(Peer(sock))
+            return True
+
+        self._bench.until(take)
+        self._bench.peers.append(taken[0])
+        if greeting:
+            taken[0].send(greeting)
+        return taken[0]
+
+    def refuse(self) -> None:
+        """Listen no more, and keep the address: somebody else's server there would not refuse."""
+        address = self.socket.getsockname()
+        self.socket.close()
+        self.socket = socket.socket(self.socket.family)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.setblocking(False)
+        self.socket.bind(address)
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether a connection waits; it is taken, and given up."""
+        self._bench.settle()
+        try:
+            self.socket.accept()[0].close()
+        except BlockingIOError:
+            return False
+        return True
+
+
+class Bench:
+    """
+    A running frontend; settings of frontend and backend are those of the configuration.
+
+    It is in clear unless `tls` is given. A bug that is logged fails the test, unless it `expects_bugs`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        events: Sequence[LogEvent],
+        *,
+        tls: TlsServer | bool = False,
+        servers: int = 1,
+        family: str = "inet",
+        bind: str = "inet",
+        timeout: dict[str, float] | None = None,
+        connect: float = 5.0,
+        send_proxy: str = "none",
+        backend: dict[str, Any] | None = None,
+        total: int = 1000,
+        reach: Sequence[config.Server] = (),
+        **frontend: Any,
+    ) -> None:
+        self.clock = Clock()
+        self.clock.advance(START)
+        self.poller = Poller(self.clock.seconds)
+        self.peers: list[Peer] = []
+        self._events = events
+        self._folder = folder
+        self.expects_bugs = False
+        self.servers = [self._serve(number, family) for number in range(servers)]
+        self.backend = Backend(
+            name="dovecot",
+            send_proxy=send_proxy,  # type: ignore[arg-type]  # one of the words
+            timeout=BackendTimeouts(connect=connect),
+            servers=tuple(reach) or tuple(config.Server(f"d{n + 1}", self._address(n)) for n in range(servers)),
+            **(backend or {}),
+        )
+        protocol = frontend.pop("protocol", "imap")
+        settings = config.Frontend(
+            name="front",
+            bind=(InetBind(ip_address("127.0.0.1"), 0),),
+            protocol=protocol,
+            tls="implicit" if tls else "none",
+            backend="dovecot",
+            timeout=FrontendTimeouts(**(timeout or {})),
+            **frontend,
+        )
+        self.deadlines = Deadlines(self.clock, self.poller)
+        self.log = SessionLog(self.clock)
+        self.total = Capacity("maxconn", total)
+        self.frontend = Frontend(
+            settings,
+            open_backend(self.backend, protocol),
+            (tls_server() if isinstance(tls, bool) else tls) if tls else None,
+            poller=self.poller,
+            deadlines=self.deadlines,
+            total=self.total,
+            identify=itertools.count(1).__next__,
+            log=self.log,
+        )
+        listening = {
+            "inet": lambda: bind_inet(socket.AF_INET, "127.0.0.1", 0),
+            "inet6": lambda: bind_inet(socket.AF_INET6, "::1", 0),
+            "wildcard": lambda: bind_inet(socket.AF_INET, "0.0.0.0", 0),
+            "unix": lambda: bind_unix(str(folder / "front.sock")),
+        }[bind]()
+        self.listening = listening
+        self.frontend.listen(Listener(listening, self.poller, self.clock, self.frontend.accepted))
+        self.frontend.start()
+
+    def _serve(self, number: int, family: str) -> FakeServer:
+        if family == "unix":
+            sock = socket.socket(socket.AF_UNIX)
+            sock.bind(str(self._folder / f"server{number}.sock"))
+            sock.listen()
+        elif family == "inet6":
+            sock = socket.create_server(("::1", 0), family=socket.AF_INET6)
+        else:
+            sock = socket.create_server(("127.0.0.1", 0))
+        return FakeServer(self, f"d{number + 1}", sock)
+
+    def _address(self, number: int) -> InetServer | UnixServer:
+        name = self.servers[number].socket.getsockname()
+        return UnixServer(name) if isinstance(name, str) else InetServer(ip_address(name[0]), name[1])
+
+    @property
+    def server(self) -> FakeServer:
+        """The first server."""
+        return self.servers[0]
+
+    # Clients.
+
+    def socket(self, source: str | None = None) -> socket.socket:
+        """Connect a client's socket."""
+        listening = self.listening
+        sock = socket.socket(listening.family)
+        if source is not None:
+            sock.bind((source, 0))
+        name = listening.getsockname()
+        sock.connect(("127.0.0.1", name[1]) if name[0] == "0.0.0.0" else name)
+        return sock
+
+    def client(self, source: str | None = None) -> Peer:
+        """Connect a client in clear."""
+        peer = Peer(self.socket(source))
+        self.peers.append(peer)
+        return peer
+
+    def tls_client(
+        self,
+        context: ssl.SSLContext | None = None,
+        server_name: str | None = NAME,
+        session: ssl.SSLSession | None = None,
+        prefix: bytes = b"",
+    ) -> TlsPeer:
+        """Connect a client that begins its TLS handshake behind some other bytes."""
+        peer = TlsPeer(self.socket(), context or client_context(), server_name, session, prefix)
+        self.peers.append(peer)
+        return peer
+
+    # Time and turns.
+
+    def until(self, is_there: Callable[[], object]) -> None:
+        """Let everybody act until something is there."""
+        pump(self.poller, self.peers, is_there)
+
+    def settle(self) -> None:
+        """Let everybody act until nothing moves."""
+        settle(self.poller, self.peers)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, and everybody act meanwhile."""
+        self.settle()
+        end = self.clock.seconds() + seconds
+        while self.clock.seconds() < end:
+            self.clock.advance(min(0.25, end - self.clock.seconds()))
+            self.poller.poll(0)
+        self.settle()
+
+    # What happened.
+
+    @property
+    def session(self) -> Session:
+        """The only session there is."""
+        self.until(lambda: self.frontend.sessions)
+        (session,) = self.frontend.sessions
+        return session
+
+    def relay(self, client: Peer | None = None) -> tuple[Peer, Peer]:
+        """Bring a client and a server together, behind the greeting."""
+        client = client or (self.client() if self.frontend.tls is None else self.tls_client())
+        server = self.server.accept(GREETING)
+        self.until(lambda: client.data == GREETING)
+        client.data.clear()
+        return client, server
+
+    def relay_with_header(self) -> tuple[Peer, Peer]:
+        """The same with a server that wants a PROXY header, and took it."""
+        client, server = self.relay()
+        self.until(lambda: server.data)
+        header_of(server)
+        return client, server
+
+    def over_one(self) -> dict[str, Any]:
+        """Wait for one session to end, and return what is logged of it."""
+        count = len(self.frontend.sessions)
+        self.until(lambda: len(self.frontend.sessions) < count)
+        return self.lines()[-1]
+
+    def over(self) -> dict[str, Any]:
+        """Wait for the only session to end, and return what is logged of it."""
+        self.until(lambda: self.frontend.counters.connections and not self.frontend.sessions)
+        (line,) = self.lines()
+        return line
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Return what is logged of the sessions that have ended."""
+        self.clock.advance(_LOG_MOMENT)
+        return [event for event in self._events if event.get("event") == "session"]
+
+    def bugs(self) -> list[str]:
+        """Return the tracebacks that were logged."""
+        return [event["log_failure"].getTraceback() for event in self._events if "log_failure" in event]
+
+    def close(self) -> None:
+        """Give everything back."""
+        for session in list(self.frontend.sessions):
+            session.abort()
+        self.frontend.stop()
+        for peer in self.peers:
+            peer.socket.close()
+        for server in self.servers:
+            server.socket.close()
+        self.poller.close()
+
+
+@contextmanager
+def open_bench(folder: Path, **settings: Any) -> Iterator[Bench]:
+    """Run a frontend for one test."""
+    with capturedLogs() as events:
+        bench = Bench(folder, events, **settings)
+        try:
+            yield bench
+        finally:
+            bench.close()
+
+
+def header_of(peer: Peer) -> Header:
+    """Return the PROXY header that a server got first."""
+    decoder = Decoder()
+    header = decoder.feed(bytes(peer.data))
+    assert header is not None
+    peer.data[:] = decoder.unused
+    return header

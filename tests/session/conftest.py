@@ -1,0 +1,35 @@
+"""The bench of each test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.session.bench import Bench, open_bench
+
+MakeBench = Callable[..., Bench]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[MakeBench]:
+    """Make a bench with settings of its own; bugs that were logged fail the test, unless it cleared them."""
+    benches: list[Bench] = []
+    with ExitStack() as open_ones:
+
+        def bench(**settings: Any) -> Bench:
+            benches.append(open_ones.enter_context(open_bench(tmp_path, **settings)))
+            return benches[-1]
+
+        yield bench
+        for one in benches:
+            assert one.expects_bugs or one.bugs() == []
+
+
+@pytest.fixture(params=["clear", "tls"])
+def bench(request: pytest.FixtureRequest, make: MakeBench) -> Bench:
+    """An IMAP frontend with one server and no PROXY header, in clear and with TLS."""
+    return make(tls=request.param == "tls")

@@ -1,0 +1,370 @@
+"""PROXY headers that clients' connections begin with: who must, may and must not send one."""
+
+from __future__ import annotations
+
+import socket
+from ipaddress import IPv4Address, ip_network
+from typing import Any
+
+import pytest
+
+from mailproxy.proxyprotocol import Header, InetAddress, Tlv, TlvType, UnixAddress, encode
+from tests.session.bench import GREETING, Bench, header_of
+from tests.session.conftest import MakeBench
+from tests.transport.peers import Peer, TlsPeer
+from tests.transport.relay import is_ready
+
+HERE = (ip_network("127.0.0.0/8"),)
+ELSEWHERE = (ip_network("192.0.2.0/24"),)
+
+CLIENT = InetAddress(IPv4Address("198.51.100.7"), 52114)
+FRONT = InetAddress(IPv4Address("203.0.113.5"), 993)
+
+V1 = b"PROXY TCP4 198.51.100.7 203.0.113.5 52114 993\r\n"
+V2 = encode(Header.proxy(CLIENT, FRONT)).data
+LOCAL = encode(Header.local()).data
+UNKNOWN = b"PROXY UNKNOWN\r\n"
+
+HEADERS = {"v1": V1, "v2": V2, "local": LOCAL, "unknown": UNKNOWN}
+
+
+def front(make: MakeBench, **settings: Any) -> Bench:
+    return make(**{"accept_proxy": HERE, "send_proxy": "v2"} | settings)
+
+
+def told(bench: Bench) -> Header:
+    """Take the server's end of the connection, and the header that it got."""
+    server = bench.server.accept(GREETING)
+    bench.until(lambda: server.data)
+    return header_of(server)
+
+
+def refusal(bench: Bench, client: Peer) -> dict[str, Any]:
+    """Wait for a refusal, which no server hears of."""
+    bench.until(lambda: client.fin or client.reset)
+    client.close()
+    line = bench.over()
+    assert not bench.server.is_asked
+    assert bench.frontend.counters.header_errors == 1
+    return line
+
+
+# From trusted networks.
+
+
+@pytest.mark.parametrize("kind", ["v1", "v2"])
+def test_addresses_of_the_header_are_the_client_s(make: MakeBench, kind: str) -> None:
+    bench = front(make)
+    client = bench.client()
+    client.send(HEADERS[kind])
+    header = told(bench)
+    assert (header.source, header.destination) == (CLIENT, FRONT)
+    assert bench.frontend.counters.headers == 1
+
+
+@pytest.mark.parametrize("kind", ["local", "unknown"])
+def test_header_without_addresses_leaves_the_connection_s_own(make: MakeBench, kind: str) -> None:
+    bench = front(make)
+    client = bench.client()
+    client.send(HEADERS[kind])
+    host, port = client.socket.getsockname()
+    assert str(told(bench).source) == f"{host}:{port}"
+
+
+def test_client_and_who_sent_the_header_are_logged(make: MakeBench) -> None:
+    bench = front(make)
+    client = bench.client()
+    via = "{}:{}".format(*client.socket.getsockname())
+    client.send(V2)
+    told(bench)
+    client.break_off()
+    line = bench.over()
+    assert (line["client"], line["via"]) == ("198.51.100.7:52114", via)
+
+
+def test_client_behind_a_unix_socket_of_another_proxy_is_told_as_such(make: MakeBench) -> None:
+    bench = front(make)
+    client = bench.client()
+    client.send(encode(Header.proxy(UnixAddress(b"/client"), UnixAddress(b"/front"))).data)
+    told(bench)
+    client.break_off()
+    assert bench.over()["client"] == "unix"
+
+
+@pytest.mark.parametrize("kind", HEADERS)
+def test_header_may_come_byte_by_byte(make: MakeBench, kind: str) -> None:
+    bench = front(make)
+    client = bench.client()
+    for byte in HEADERS[kind]:
+        assert not bench.server.is_asked
+        client.send(bytes([byte]))
+    assert told(bench)
+
+
+@pytest.mark.parametrize("kind", HEADERS)
+def test_what_is_behind_the_header_is_not_the_header_s(make: MakeBench, kind: str) -> None:
+    """A greedy read would take the first bytes of the client away from whoever is next to read."""
+    bench = front(make, send_proxy="none")
+    client = bench.client()
+    client.send(HEADERS[kind] + b"a login\r\n")
+    server = bench.server.accept(GREETING)
+    bench.until(lambda: server.data == b"a login\r\n")
+
+
+@pytest.mark.parametrize("kind", HEADERS)
+def test_client_hello_in_the_header_s_segment_is_tls(make: MakeBench, kind: str) -> None:
+    bench = front(make, tls=True)
+    client = bench.tls_client(prefix=HEADERS[kind])
+    told(bench)
+    bench.until(lambda: client.data == GREETING)
+
+
+def test_header_that_does_not_come_is_given_up(make: MakeBench) -> None:
+    bench = front(make, timeout={"proxy_header": 5.0})
+    client = bench.client()
+    client.send(V2[:20])
+    bench.advance(4.5)
+    assert not client.fin
+    bench.advance(1)
+    line = refusal(bench, client)
+    assert (line["termination"], line["reason"]) == ("cR", "PROXY header: 20 bytes of it within 5 s")
+
+
+def test_slow_header_does_not_gain_time_with_each_byte(make: MakeBench) -> None:
+    bench = front(make, timeout={"proxy_header": 5.0})
+    client = bench.client()
+    for byte in V2[:7]:
+        client.send(bytes([byte]))
+        bench.advance(1)
+    assert client.fin
+
+
+def test_connection_without_a_header_is_refused(make: MakeBench) -> None:
+    bench = front(make)
+    client = bench.client()
+    client.send(b"a login\r\n")
+    line = refusal(bench, client)
+    assert line["termination"] == "PR"
+    assert line["reason"].startswith("PROXY header: byte 0 is 0x61")
+
+
+def test_tls_without_a_header_is_refused(make: MakeBench) -> None:
+    bench = front(make, tls=True)
+    assert refusal(bench, bench.tls_client())["termination"] == "PR"
+
+
+@pytest.mark.parametrize("size", [0, 5, 20])
+def test_connection_that_ends_within_the_header_is_the_client_s_end(make: MakeBench, size: int) -> None:
+    bench = front(make)
+    client = bench.client()
+    client.send(V2[:size])
+    client.end()
+    assert refusal(bench, client)["termination"] == "CR"
+
+
+def test_reset_within_the_header_is_the_client_s_end(make: MakeBench) -> None:
+    bench = front(make)
+    client = bench.client()
+    client.send(V2[:20])
+    bench.settle()
+    client.break_off()
+    assert bench.over()["reason"] == "PROXY header: Connection reset by peer"
+
+
+def test_waiting_for_a_header_does_not_spin(make: MakeBench) -> None:
+    bench = front(make)
+    client = bench.client()
+    client.send(V2[:20])
+    bench.settle()
+    assert not is_ready(bench.poller)
+
+
+# From others.
+
+
+def test_others_are_clients_of_their_own(make: MakeBench) -> None:
+    bench = front(make, accept_proxy=ELSEWHERE)
+    client = bench.client()
+    host, port = client.socket.getsockname()
+    assert str(told(bench).source) == f"{host}:{port}"
+
+
+@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize("kind", HEADERS)
+def test_header_from_others_is_refused(make: MakeBench, kind: str, tls: bool) -> None:
+    bench = front(make, accept_proxy=ELSEWHERE, tls=tls)
+    client = bench.client()
+    client.send(HEADERS[kind])
+    bench.until(lambda: client.fin or client.reset)
+    client.close()
+    line = bench.over()
+    assert line["termination"] == "PR"
+    assert line["reason"] == "PROXY header from an address that is not in accept-proxy"
+
+
+def test_header_from_others_does_not_reach_the_server_behind_the_greeting_either(make: MakeBench) -> None:
+    bench = front(make, accept_proxy=ELSEWHERE, send_proxy="none")
+    client, server = bench.relay()
+    client.send(V2)
+    bench.until(lambda: client.fin or client.reset)
+    assert server.data == b""
+
+
+def test_others_are_served_beside(make: MakeBench) -> None:
+    bench = front(make, accept_proxy=ELSEWHERE, send_proxy="none")
+    client, server = bench.relay()
+    client.send(b"a login\r\n")
+    bench.until(lambda: server.data == b"a login\r\n")
+    client.send(b"b select\r\n")
+    bench.until(lambda: server.data.endswith(b"b select\r\n"))
+
+
+def test_others_speak_tls_without_a_header(make: MakeBench) -> None:
+    bench = front(make, accept_proxy=ELSEWHERE, tls=True)
+    client = bench.tls_client()
+    told(bench)
+    bench.until(lambda: client.data == GREETING)
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_reset_instead_of_first_bytes_is_the_client_s_end(make: MakeBench, tls: bool) -> None:
+    bench = front(make, accept_proxy=ELSEWHERE, tls=tls)
+    bench.client().break_off()
+    assert bench.over()["termination"][0] == "C"
+
+
+def test_others_are_refused_where_nobody_else_is_wanted(make: MakeBench) -> None:
+    bench = front(make, accept_proxy=ELSEWHERE, accept_proxy_only=True)
+    line = refusal(bench, bench.client())
+    assert (line["termination"], line["reason"]) == ("PR", "not from a network of accept-proxy")
+
+
+def test_trusted_are_served_where_nobody_else_is_wanted(make: MakeBench) -> None:
+    bench = front(make, accept_proxy_only=True)
+    bench.client().send(V2)
+    assert told(bench).source == CLIENT
+
+
+def test_client_s_own_address_decides(make: MakeBench) -> None:
+    bench = front(make, accept_proxy=(ip_network("127.0.0.2/32"),))
+    bench.client("127.0.0.2").send(V2)
+    assert told(bench).source == CLIENT
+
+
+# From those who may.
+
+
+def optional(make: MakeBench, **settings: Any) -> Bench:
+    return front(make, **{"accept_proxy": (), "accept_proxy_optional": HERE} | settings)
+
+
+@pytest.mark.parametrize("kind", ["v1", "v2"])
+def test_optional_header_is_taken(make: MakeBench, kind: str) -> None:
+    bench = optional(make)
+    bench.client().send(HEADERS[kind])
+    assert told(bench).source == CLIENT
+
+
+def test_optional_header_may_come_in_pieces(make: MakeBench) -> None:
+    bench = optional(make)
+    client = bench.client()
+    client.send(V2[:1])
+    bench.settle()
+    client.send(V2[1:])
+    assert told(bench).source == CLIENT
+
+
+def test_other_first_bytes_are_the_client_s(make: MakeBench) -> None:
+    bench = optional(make, tls=True)
+    client = bench.tls_client()
+    host, port = client.socket.getsockname()
+    assert str(told(bench).source) == f"{host}:{port}"
+    bench.until(lambda: client.data == GREETING)
+
+
+def test_silent_client_without_an_optional_header_is_served_in_the_end(make: MakeBench) -> None:
+    bench = optional(make, timeout={"proxy_header": 5.0}, send_proxy="none")
+    client = bench.client()
+    bench.advance(4)
+    assert not bench.server.is_asked
+    bench.advance(2)
+    server = bench.server.accept(GREETING)
+    bench.until(lambda: client.data == GREETING)
+    client.send(b"a login\r\n")
+    bench.until(lambda: server.data == b"a login\r\n")
+
+
+def test_optional_header_that_stays_unfinished_is_given_up(make: MakeBench) -> None:
+    bench = optional(make, timeout={"proxy_header": 5.0})
+    client = bench.client()
+    client.send(V2[:20])
+    bench.advance(6)
+    assert refusal(bench, client)["termination"] == "cR"
+
+
+def test_client_that_goes_without_an_optional_header_is_over(make: MakeBench) -> None:
+    bench = optional(make, tls=True)
+    client = bench.client()
+    client.end()
+    assert bench.over()["termination"] == "CR"
+
+
+# TLVs.
+
+
+def test_received_tlvs_are_logged_by_name(make: MakeBench) -> None:
+    types = (TlvType.AUTHORITY, TlvType.AZURE, TlvType.AWS, TlvType.UNIQUE_ID, 0xE1)
+    bench = front(make, log_tlvs=types)
+    tlvs = (
+        Tlv(TlvType.AUTHORITY, b"mail.example.org"),
+        Tlv(TlvType.AZURE, b"\x01" + (42).to_bytes(4, "little")),
+        Tlv(TlvType.AWS, b"\x01vpce-1a2b"),
+        Tlv(TlvType.UNIQUE_ID, b"\x00\xff"),
+        Tlv(0xE1, b"one"),
+        Tlv(0xE1, b'two "2"'),
+    )
+    client = bench.client()
+    client.send(encode(Header.proxy(CLIENT, FRONT, tlvs)).data)
+    told(bench)
+    client.break_off()
+    line = bench.over()
+    assert line["tlv_authority"] == "mail.example.org"
+    assert line["tlv_azure"] == "42"
+    assert line["tlv_aws"] == "vpce-1a2b"
+    assert line["tlv_unique_id"] == "hex:00ff"
+    assert line["tlv_0xe1"] == "one,hex:74776f20223222"
+
+
+def test_received_tlvs_are_passed_on(make: MakeBench) -> None:
+    bench = front(make, backend={"pass_tlvs": (0xE1,)})
+    client = bench.client()
+    client.send(encode(Header.proxy(CLIENT, FRONT, (Tlv(0xE1, b"one"), Tlv(0xE2, b"two"), Tlv(0xE1, b"three")))).data)
+    assert [tlv.value for tlv in told(bench).tlvs if tlv.type >= 0xE0] == [b"one", b"three"]
+
+
+def test_bug_while_a_header_is_read_ends_the_session(make: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = front(make)
+    bench.expects_bugs = True
+    with monkeypatch.context() as broken:
+        broken.setattr("mailproxy.session.arrival.Decoder.feed", None)
+        client = bench.client()
+        client.send(V2)
+        bench.until(lambda: client.fin or client.reset)
+    assert bench.over()["termination"] == "IR"
+
+
+def test_client_of_tls_is_no_peer_in_clear(make: MakeBench) -> None:
+    """What a header says of its client is not what we negotiated: TLS is ours to tell."""
+    bench = front(make, send_proxy="v2-ssl", tls=True)
+    client = bench.tls_client(prefix=V2)
+    header = told(bench)
+    assert isinstance(client, TlsPeer)
+    assert header.source == CLIENT
+    assert header.ssl is not None
+    assert header.ssl.version == "TLSv1.3"
+
+
+def test_unix_client_is_no_trusted_one(make: MakeBench) -> None:
+    bench = front(make, bind="unix", family="unix", accept_proxy_only=True)
+    assert bench.listening.family == socket.AF_UNIX
+    assert refusal(bench, bench.client())["termination"] == "PR"

@@ -1,0 +1,182 @@
+"""The one log line of a session."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import partial
+
+import pytest
+import trustme
+from OpenSSL import SSL
+from twisted.internet.task import Clock
+
+from mailproxy.session.record import DELAY_SECONDS, SessionLog, as_line
+from tests.session.bench import Bench
+from tests.session.conftest import MakeBench
+from tests.tls.servers import NAME, tls_server
+from tests.transport.peers import client_context
+
+
+def end(bench: Bench) -> None:
+    """End the only session, from the server on."""
+    client, server = bench.peers
+    server.end()
+    bench.until(lambda: client.fin)
+    client.end()
+
+
+def test_line_names_what_is_known_in_order(make: MakeBench) -> None:
+    bench = make(tls=True)
+    client, _ = bench.relay()
+    client_address = "{}:{}".format(*client.socket.getsockname())
+    end(bench)
+    line = bench.over()["line"]
+    assert re.fullmatch(
+        rf"id=[0-9a-f]+-1 frontend=front client={client_address} tls=TLSv1\.3 cipher=TLS_AES_128_GCM_SHA256 "
+        rf"group=x25519 sni={NAME} backend=dovecot server=d1 bytes_in=0 bytes_out=12 handshake_ms=0 connect_ms=0 "
+        r"total_ms=0 termination=-- first_to_end=server",
+        line,
+    )
+
+
+def test_line_is_short_where_little_is_known(make: MakeBench) -> None:
+    bench = make(tls=True)
+    bench.client().break_off()
+    line = bench.over()
+    assert {"tls", "cipher", "sni", "server", "handshake_ms", "connect_ms"} & line.keys() == set()
+
+
+def test_fields_and_line_say_the_same(make: MakeBench) -> None:
+    bench = make(tls=True)
+    bench.relay()
+    end(bench)
+    event = bench.over()
+    for pair in event["line"].split(" "):
+        key, value = pair.split("=")
+        assert str(event[key]) == value
+
+
+def test_whole_time_is_told(make: MakeBench) -> None:
+    bench = make(protocol="tcp")
+    client = bench.client()
+    bench.advance(3)
+    client.break_off()
+    assert bench.over()["total_ms"] == 3000
+
+
+def test_time_to_the_greeting_is_told(make: MakeBench) -> None:
+    bench = make()
+    client = bench.client()
+    server = bench.server.accept()
+    bench.advance(2)
+    server.send(b"* OK\r\n")
+    bench.until(lambda: client.data)
+    end(bench)
+    assert bench.over()["connect_ms"] == 2000
+
+
+def test_ids_are_unique(make: MakeBench) -> None:
+    bench = make()
+    for _ in range(5):
+        bench.relay()[0].break_off()
+    bench.until(lambda: not bench.frontend.sessions)
+    ids = {line["id"] for line in bench.lines()}
+    assert len(ids) == 5
+
+
+def test_resumed_session_is_told_as_such(make: MakeBench) -> None:
+    bench = make(tls=True)
+    context = client_context()
+    first = bench.tls_client(context)
+    bench.relay(first)
+    bench.relay(bench.tls_client(context, session=first.tls.session))
+    for peer in list(bench.peers):
+        peer.break_off()
+    bench.until(lambda: not bench.frontend.sessions)
+    assert [line.get("resumed") for line in sorted(bench.lines(), key=lambda line: line["id"])] == [None, "yes"]
+
+
+def test_application_protocol_is_told(make: MakeBench) -> None:
+    bench = make(tls=tls_server(alpn=("imap",)))
+    context = client_context()
+    context.set_alpn_protocols(["imap"])
+    bench.relay(bench.tls_client(context))
+    end(bench)
+    assert bench.over()["alpn"] == "imap"
+
+
+def test_client_certificate_is_told_with_its_verdict(make: MakeBench) -> None:
+    authority = trustme.CA()
+    with authority.cert_pem.tempfile() as path:
+        server = tls_server(client_certificates="required", client_ca=path)
+    context = client_context()
+    authority.issue_cert("alice@example.org", common_name='alice "the\nadmin"').configure_cert(context)
+    bench = make(tls=server)
+    bench.relay(bench.tls_client(context))
+    end(bench)
+    event = bench.over()
+    assert event["verify"] == 0
+    assert r'cn="alice \"the\nadmin\"" verify=0 ' in event["line"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "two words",
+        'quo"te',
+        "new\nline",
+        "re\rturn",
+        "esc\x1b[31m",
+        "nul\0",
+        "",
+        "\u2028",
+        "bücher",
+        "back\\slash",
+        "\x85",
+    ],
+)
+@pytest.mark.parametrize("key", ["sni", "alpn", "cn", "left_out", "reason"])
+def test_words_from_outside_stand_in_quotes_if_they_need_to(key: str, value: str) -> None:
+    """So nobody can make up a line, or a field."""
+    line = as_line({key: value})
+    assert line == f"{key}={json.dumps(value)}"
+    assert line.isascii()
+    assert line.isprintable()
+
+
+@pytest.mark.parametrize("value", ["mail.example.org", "a=b", "x,y;z"])
+def test_plain_words_stand_as_they_are(value: str) -> None:
+    assert as_line({"sni": value}) == f"sni={value}"
+
+
+def test_server_name_with_a_line_break_makes_no_line(make: MakeBench) -> None:
+    bench = make(tls=True)
+    sock = bench.socket()
+    sock.setblocking(False)
+    client = SSL.Connection(SSL.Context(SSL.TLS_CLIENT_METHOD), sock)
+    client.set_tlsext_host_name(b"x\nsession termination=--")
+    client.set_connect_state()
+
+    def is_secured() -> bool:
+        try:
+            client.do_handshake()
+        except SSL.WantReadError:
+            return False
+        return True
+
+    bench.until(is_secured)
+    sock.close()
+    line = bench.over()["line"]
+    assert r' sni="x\nsession termination=--" ' in line
+    assert "\n" not in line
+
+
+def test_sessions_are_logged_in_a_row() -> None:
+    clock = Clock()
+    log = SessionLog(clock)
+    add = partial(log.add, object(), object())  # type: ignore[arg-type]  # never looked at
+    add()
+    add()
+    assert len(clock.getDelayedCalls()) == 1
+    assert clock.getDelayedCalls()[0].getTime() == DELAY_SECONDS

@@ -1,0 +1,153 @@
+"""Log lines, as text and JSON."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+from typing import Any
+
+import pytest
+from twisted.logger import LogEvent, Logger, LogLevel, LogPublisher, globalLogPublisher
+from twisted.python import log as legacy
+
+from mailproxy.log import LineLog, as_json, as_text
+
+MOMENT = 1_795_147_929.153
+
+
+def event(format: str = "what {who} did", **fields: Any) -> LogEvent:
+    return {"log_format": format, "log_time": MOMENT, "log_level": LogLevel.info, "who": "somebody", **fields}
+
+
+def session(**fields: Any) -> LogEvent:
+    return event("session {line}", event="session", line="id=1 client=192.0.2.1:25", id="1", **fields)
+
+
+def failing(message: str) -> LogEvent:
+    """Make the event of a bug."""
+    events: list[LogEvent] = []
+    log = Logger(observer=events.append)  # type: ignore[arg-type]  # a list will do
+    try:
+        raise ZeroDivisionError(message)
+    except ZeroDivisionError:
+        log.failure("bug in {what}", what="a test")
+    return events[0] | {"log_time": MOMENT}
+
+
+def test_text_is_time_level_and_words() -> None:
+    assert as_text(event(), "info") == "2026-11-20T04:12:09.153Z info what somebody did"
+
+
+def test_text_of_a_session_is_its_line() -> None:
+    assert as_text(session(), "info").endswith("Z info session id=1 client=192.0.2.1:25")
+
+
+@pytest.mark.parametrize("sign", ["\n", "\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029", "\x1b", "\0"])
+def test_text_is_one_line_whatever_is_in_it(sign: str) -> None:
+    line = as_text(event(who=f"some{sign}body"), "info")
+    assert line.isprintable()
+    assert len(line.splitlines()) == 1
+
+
+def test_traceback_stands_in_the_same_line() -> None:
+    line = as_text(failing("a\nbug"), "critical")
+    assert "bug in a test" in line
+    assert "ZeroDivisionError" in line
+    assert "\n" not in line
+
+
+def test_json_is_an_object_with_the_fields() -> None:
+    assert json.loads(as_json(session(bytes_in=4), "info")) == {
+        "time": "2026-11-20T04:12:09.153Z",
+        "level": "info",
+        "event": "session",
+        "id": "1",
+        "bytes_in": 4,
+        "who": "somebody",
+    }
+
+
+def test_json_of_other_events_has_a_message() -> None:
+    assert json.loads(as_json(event(), "info"))["message"] == "what somebody did"
+
+
+def test_json_is_one_line_of_ascii() -> None:
+    line = as_json(event(who="bücher\n\u2028"), "info")
+    assert line.isascii()
+    assert line.isprintable()
+
+
+def test_json_has_the_traceback_as_it_is() -> None:
+    assert "\nbuiltins.ZeroDivisionError: a bug" in json.loads(as_json(failing("a bug"), "critical"))["message"]
+
+
+def test_fields_of_an_event_do_not_take_the_place_of_ours() -> None:
+    told = json.loads(as_json(event(time=1.5, level=7, message="mine"), "info"))
+    assert (told["time"], told["level"], told["message"]) == ("2026-11-20T04:12:09.153Z", "info", "what somebody did")
+
+
+def test_event_of_twisted_s_old_log_has_our_time() -> None:
+    stream = io.StringIO()
+    log = LineLog(stream, format="json")
+    globalLogPublisher.addObserver(log)
+    try:
+        legacy.msg("an old friend")
+    finally:
+        globalLogPublisher.removeObserver(log)
+    told = json.loads(stream.getvalue())
+    assert told["message"] == "an old friend"
+    assert told["time"].endswith("Z")
+
+
+def test_values_that_are_no_words_are_left_out() -> None:
+    assert "thing" not in json.loads(as_json(event(thing=object()), "info"))
+
+
+# To a stream.
+
+
+def test_each_event_is_a_line_at_once() -> None:
+    stream = io.StringIO()
+    log = LineLog(stream)
+    log(event())
+    log(session())
+    assert len(stream.getvalue().splitlines()) == 2
+
+
+@pytest.mark.parametrize(("level", "count"), [("debug", 5), ("info", 4), ("warn", 3), ("error", 2)])
+def test_level_is_where_the_log_begins(level: str, count: int) -> None:
+    stream = io.StringIO()
+    log = LineLog(stream, level=level)
+    for each in LogLevel.iterconstants():
+        log(event(log_level=each))
+    assert len(stream.getvalue().splitlines()) == count
+
+
+class Full(io.StringIO):
+    """A file on a disk that is full for a while."""
+
+    is_full = True
+
+    def write(self, text: str) -> int:
+        if self.is_full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(text)
+
+
+def test_full_disk_loses_lines_and_nothing_else() -> None:
+    stream = Full()
+    log = LineLog(stream)
+    publisher = LogPublisher(log)
+    publisher(event(who="nobody"))
+    stream.is_full = False
+    publisher(event())
+    assert stream.getvalue() == as_text(event(), "info") + "\n"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_stream_without_some_letters_loses_no_line(encoding: str) -> None:
+    raw = io.BytesIO()
+    log = LineLog(io.TextIOWrapper(raw, encoding=encoding))
+    log(event(who="/etc/ssl/☃\udcff.pem"))
+    assert raw.getvalue().decode(encoding).startswith("2026-11-20T04:12:09.153Z info what /etc/ssl/")

@@ -1,0 +1,395 @@
+"""The service: everything that a configuration asks for, from its start to its end."""
+
+from __future__ import annotations
+
+import os
+import resource
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import LogEvent, capturedLogs
+
+from mailproxy import config, service
+from mailproxy.config import (
+    Backend,
+    Config,
+    ConfigError,
+    Frontend,
+    FrontendTimeouts,
+    InetBind,
+    InetServer,
+    Server,
+    TlsProfile,
+    UnixBind,
+)
+from mailproxy.config.model import FrontendTls
+from mailproxy.service import ProxyService, StartError
+from mailproxy.session.session import QUIET_SECONDS
+from mailproxy.transport.poller import Poller
+from tests.session.bench import GREETING
+from tests.tls.issue import issue
+from tests.tls.servers import NAME
+from tests.transport.peers import Peer, TlsPeer, client_context
+from tests.transport.relay import pump
+
+LOOPBACK = ip_address("127.0.0.1")
+ANY_PORT = InetBind(LOOPBACK, 0)
+
+
+class FakeReactor(Clock):
+    """A reactor with a poller in front of it, whose clocks the test turns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.advance(1000)
+        self.poller = Poller(self.seconds)
+
+
+class Running:
+    """A service, a server behind it, and the clients in front."""
+
+    def __init__(self, folder: Path, events: list[LogEvent], **settings: Any) -> None:
+        self.reactor = FakeReactor()
+        self.events = events
+        self.peers: list[Peer] = []
+        self.stopped: Deferred[None] | None = None
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.server.setblocking(False)
+        try:
+            self.service = ProxyService(configuration(folder, self.server.getsockname()[1], **settings), self.reactor)
+        except ConfigError:
+            self.server.close()
+            raise
+
+    def start(self) -> None:
+        self.service.bind()
+        self.service.startService()
+
+    def client(self, number: int = 0, *, tls: bool = False) -> Peer:
+        """Connect a client to one of the sockets, and bring it to the server's greeting."""
+        listening = [listener.socket for frontend in self.service.frontends for listener in frontend._listeners]
+        sock = socket.socket(listening[number].family)
+        sock.connect(listening[number].getsockname())
+        client = TlsPeer(sock, client_context(), NAME) if tls else Peer(sock)
+        self.peers.append(client)
+        return client
+
+    def relay(self, number: int = 0, *, tls: bool = False) -> tuple[Peer, Peer]:
+        client = self.client(number, tls=tls)
+        taken: list[Peer] = []
+
+        def take() -> bool:
+            try:
+                taken.append(Peer(self.server.accept()[0]))
+            except BlockingIOError:
+                return False
+            return True
+
+        self.until(take)
+        self.peers += taken
+        taken[0].send(GREETING)
+        self.until(lambda: client.data == GREETING)
+        return client, taken[0]
+
+    def until(self, is_there: Callable[[], object]) -> None:
+        pump(self.reactor.poller, self.peers, is_there)
+
+    def advance(self, seconds: float) -> None:
+        end = self.reactor.seconds() + seconds
+        while self.reactor.seconds() < end:
+            self.reactor.poller.poll(0)
+            for peer in self.peers:
+                peer.pull()
+            self.reactor.advance(min(0.05, end - self.reactor.seconds()))
+
+    def stop(self) -> Deferred[None]:
+        self.stopped = self.service.stopService()
+        return self.stopped
+
+    @property
+    def has_stopped(self) -> bool:
+        return self.stopped is not None and self.stopped.called
+
+    def logged(self, kind: str) -> list[LogEvent]:
+        return [event for event in self.events if event.get("event") == kind]
+
+    def close(self) -> None:
+        for frontend in self.service.frontends:
+            frontend.stop()
+            for session in list(frontend.sessions):
+                session.abort()
+        for peer in self.peers:
+            peer.socket.close()
+        self.server.close()
+        self.reactor.poller.close()
+
+
+def configuration(
+    folder: Path,
+    port: int,
+    *,
+    bind: tuple[config.Bind, ...] = (ANY_PORT,),
+    tls: FrontendTls = "none",
+    frontends: tuple[Frontend, ...] = (),
+    profile: dict[str, Any] | None = None,
+    timeout: FrontendTimeouts | None = None,
+    **settings: Any,
+) -> Config:
+    """Make a configuration of one frontend, unless others are given, and one server."""
+    (folder / "mail.pem").write_bytes(issue(NAME).pem)
+    certificates = (str(folder / "mail.pem"),)
+    return Config(
+        tls={"default": TlsProfile(**{"name": "default", "certificates": certificates} | (profile or {}))},
+        frontends=frontends
+        or (
+            Frontend(
+                name="front",
+                bind=bind,
+                protocol="imap",
+                tls=tls,
+                backend="dovecot",
+                timeout=timeout or FrontendTimeouts(),
+            ),
+        ),
+        backends={
+            "dovecot": Backend(name="dovecot", send_proxy="none", servers=(Server("d1", InetServer(LOOPBACK, port)),))
+        },
+        **settings,
+    )
+
+
+Make = Callable[..., Running]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    with ExitStack() as stack:
+
+        def running(**settings: Any) -> Running:
+            events: Any = stack.enter_context(capturedLogs())
+            made = Running(tmp_path, events, **settings)
+            stack.callback(made.close)
+            return made
+
+        yield running
+
+
+@pytest.fixture
+def running(make: Make) -> Running:
+    made = make()
+    made.start()
+    return made
+
+
+# The start.
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_clients_are_served(make: Make, tls: bool) -> None:
+    running = make(tls="implicit" if tls else "none")
+    running.start()
+    running.relay(tls=tls)
+
+
+def test_every_kind_of_socket_is_listened_on(make: Make, tmp_path: Path) -> None:
+    unix = str(tmp_path / "front.sock")
+    running = make(bind=(ANY_PORT, InetBind(ip_address("::1"), 0), UnixBind(unix)))
+    running.start()
+    for number in range(3):
+        running.relay(number)
+
+
+def test_start_says_what_listens_where(make: Make, tmp_path: Path) -> None:
+    unix = str(tmp_path / "front.sock")
+    running = make(bind=(ANY_PORT, UnixBind(unix)))
+    running.start()
+    (event,) = running.logged("listening")
+    assert event["frontend"] == "front"
+    port = running.service.frontends[0]._listeners[0].socket.getsockname()[1]
+    assert event["where"] == f"127.0.0.1:{port}, {unix}"
+
+
+def test_nobody_is_accepted_before_the_start(make: Make) -> None:
+    running = make()
+    running.service.bind()
+    running.client()
+    running.advance(1)
+    assert not running.service.frontends[0].sessions
+
+
+def test_socket_in_use_is_an_error_that_names_the_key(running: Running, make: Make) -> None:
+    port = running.service.frontends[0]._listeners[0].socket.getsockname()[1]
+    second = make(bind=(InetBind(LOOPBACK, port),))
+    with pytest.raises(StartError, match=rf"^frontend\.front\.bind: cannot listen on 127\.0\.0\.1:{port}: Address"):
+        second.service.bind()
+
+
+def test_every_socket_that_cannot_be_is_named_and_none_stays_open(make: Make, tmp_path: Path) -> None:
+    good = tmp_path / "good.sock"
+    bind = (UnixBind(str(good)), UnixBind(str(tmp_path / "no" / "a.sock")), UnixBind(str(tmp_path / "no" / "b.sock")))
+    running = make(bind=bind)
+    with pytest.raises(StartError) as caught:
+        running.service.bind()
+    assert [line.rpartition(": ")[2] for line in str(caught.value).splitlines()] == ["No such file or directory"] * 2
+    assert not good.exists()
+
+
+def test_path_that_is_too_long_is_an_error_like_any_other(make: Make, tmp_path: Path) -> None:
+    running = make(bind=(UnixBind("/" + 200 * "x"),))
+    with pytest.raises(StartError, match="AF_UNIX path too long"):
+        running.service.bind()
+
+
+def test_unreadable_certificate_is_an_error(make: Make) -> None:
+    with pytest.raises(ConfigError, match=r"tls\.default\.certificates: /nowhere\.pem: does not exist"):
+        make(profile={"certificates": ("/nowhere.pem",)})
+
+
+def test_bad_ciphers_are_an_error(make: Make) -> None:
+    with pytest.raises(ConfigError, match=r"tls\.default: no cipher match"):
+        make(tls="implicit", profile={"ciphers": "no such cipher"})
+
+
+def test_expired_certificate_is_a_warning(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "old.pem").write_bytes(issue(NAME, days=-2).pem)
+    running = make(profile={"certificates": (str(tmp_path / "old.pem"),)})
+    running.start()
+    (event,) = running.logged("warning")
+    assert "old.pem: expired" in event["warning"]
+
+
+def test_frontends_share_the_bound_of_the_process(make: Make) -> None:
+    frontends = tuple(
+        Frontend(name=name, bind=(ANY_PORT,), protocol="imap", tls="none", backend="dovecot") for name in ("a", "b")
+    )
+    running = make(frontends=frontends, maxconn=1)
+    running.start()
+    running.relay(0)
+    running.client(1)
+    running.advance(1)
+    assert not running.service.frontends[1].sessions
+
+
+def test_as_many_sessions_as_descriptors_allow(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    raised = []
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (1024, 4096))
+    monkeypatch.setattr(resource, "setrlimit", lambda which, limits: raised.append(limits))
+    running = make()
+    assert raised == [(4096, 4096)]
+    assert running.service._total.maximum == (4096 - service.SPARE_DESCRIPTORS - 1) // 2
+
+
+# The end.
+
+
+def test_stop_without_sessions_is_immediate(running: Running) -> None:
+    assert running.stop().called
+    (event,) = running.logged("closed")
+    assert event["counts"] == "no connections"
+
+
+def test_stop_refuses_new_clients(running: Running) -> None:
+    address = running.service.frontends[0]._listeners[0].socket.getsockname()
+    running.stop()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address)
+
+
+def test_quiet_session_ends_at_once(running: Running) -> None:
+    client, server = running.relay()
+    running.advance(QUIET_SECONDS)
+    running.stop()
+    running.until(lambda: client.fin)
+    assert not running.has_stopped
+    client.end()
+    running.until(lambda: server.fin or server.reset)
+    running.advance(0.2)
+    assert running.has_stopped
+
+
+def test_session_that_has_not_got_to_a_server_ends_at_once(running: Running) -> None:
+    client = running.client()
+    running.until(lambda: running.service.frontends[0].sessions)
+    running.stop()
+    running.until(lambda: client.fin)
+
+
+def test_busy_session_ends_when_it_pauses(running: Running) -> None:
+    client, server = running.relay()
+    running.stop()
+    for _ in range(10):
+        client.send(b"x")
+        running.advance(0.3)
+    assert len(server.data) == 10
+    running.advance(QUIET_SECONDS + 0.2)
+    assert client.fin
+
+
+def test_session_that_stays_busy_is_ended_in_the_end(make: Make) -> None:
+    running = make(hard_stop_after=3.0)
+    running.start()
+    client, _ = running.relay()
+    running.stop()
+    for _ in range(12):
+        client.send(b"x")
+        running.advance(0.25)
+        if running.has_stopped:
+            break
+    running.advance(0.1)
+    assert running.has_stopped
+    assert not running.service.frontends[0].sessions
+
+
+def test_sessions_that_ended_last_are_logged_before_the_end(make: Make) -> None:
+    running = make(hard_stop_after=0.0)
+    running.start()
+    running.relay()
+    assert running.stop().called
+    assert [event["termination"] for event in running.logged("session")] == ["KD"]
+    assert running.logged("closed")[0]["counts"] == "1 connections, 1 sessions"
+
+
+def test_goodbye_has_its_time_however_long_nothing_happened(make: Make) -> None:
+    """Inside another reactor, the poller's clock stands still while nothing happens."""
+    running = make(tls="implicit", timeout=FrontendTimeouts(handshake=60.0, close=5.0))
+    running.start()
+    client = running.client()
+    running.until(lambda: running.service.frontends[0].sessions)
+    running.reactor.advance(5)
+    running.reactor.advance(50)
+    running.stop()
+    running.advance(4)
+    assert client.fin
+    assert running.service.frontends[0].sessions
+
+
+def test_unix_sockets_are_removed(make: Make, tmp_path: Path) -> None:
+    running = make(bind=(UnixBind(str(tmp_path / "front.sock")),))
+    running.start()
+    running.stop()
+    assert not (tmp_path / "front.sock").exists()
+
+
+# Inside another reactor.
+
+
+def test_other_reactors_poll_the_poller_while_it_runs(tmp_path: Path) -> None:
+    reactor = MemoryReactorClock()
+    proxy = ProxyService(configuration(tmp_path, 1), reactor)
+    proxy.bind()
+    assert reactor.getReaders() == []
+    proxy.startService()
+    (poller,) = reactor.getReaders()
+    descriptor = poller.fileno()
+    assert proxy.stopService().called
+    assert reactor.getReaders() == []
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)

@@ -1,0 +1,51 @@
+"""The private binding is still what connections stand on."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from OpenSSL import SSL
+
+from mailproxy.tls import openssl
+
+
+def used_names() -> set[str]:
+    """Every name of the binding that the module uses, read from its source."""
+    tree = ast.parse(Path(openssl.__file__).read_text())
+    return {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "lib"
+    }
+
+
+def test_binding_has_every_function_that_is_used() -> None:
+    """A new pyOpenSSL or cryptography may have dropped some: `mailproxy.tls.openssl` has to do without them."""
+    missing = sorted(name for name in used_names() if not hasattr(openssl.lib, name))
+    assert missing == []
+
+
+def test_test_above_looks_at_something() -> None:
+    assert {"SSL_read", "SSL_set_fd", "SSL_CTX_set_tlsext_servername_callback"} <= used_names()
+
+
+def test_context_of_pyopenssl_has_the_raw_one() -> None:
+    """Another private name."""
+    raw = openssl.raw_context(SSL.Context(SSL.TLS_SERVER_METHOD))
+    assert "SSL_CTX" in repr(raw)
+
+
+def test_reason_is_told_once() -> None:
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    openssl.lib.SSL_CTX_set_cipher_list(openssl.raw_context(context), b"no such cipher")
+    assert openssl.reason() == "no cipher match"
+    assert openssl.reason() == ""
+
+
+def test_errors_are_cleared_together() -> None:
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    for _ in range(2):
+        openssl.lib.SSL_CTX_set_cipher_list(openssl.raw_context(context), b"no such cipher")
+    openssl.reason()
+    assert openssl.lib.ERR_get_error() == 0

@@ -1,0 +1,473 @@
+"""What one frontend's TLS negotiates with real clients, and the facts it tells of that."""
+
+from __future__ import annotations
+
+import datetime
+import ssl
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from mailproxy.tls import openssl
+from mailproxy.tls.certificate import Certificate, make_certificate
+from mailproxy.tls.facts import TlsFacts
+from mailproxy.tls.server import TlsServer, common_names
+from mailproxy.transport.poller import Poller
+from mailproxy.transport.secure import HandshakeError, SecureStream
+from tests.tls.issue import issue, rsa_key
+from tests.tls.servers import NAME, certificate, tls_server
+from tests.transport.peers import TlsPeer, client_context
+from tests.transport.relay import raw, unix_pair
+
+TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+
+
+class Connection:
+    """A client and our side, after their handshake."""
+
+    def __init__(
+        self,
+        server: TlsServer,
+        context: ssl.SSLContext | None = None,
+        server_name: str | None = NAME,
+        session: ssl.SSLSession | None = None,
+    ) -> None:
+        ours, theirs = unix_pair()
+        self.poller = Poller()
+        self.server = server
+        self.stream = SecureStream(raw(ours), self.poller, _Owner(), server.context)
+        self.client = TlsPeer(theirs, context or client_context(), server_name, session)
+        self.error: HandshakeError | None = None
+        self._shake_hands()
+
+    def _shake_hands(self) -> None:
+        for _ in range(10):
+            try:
+                waits = self.stream.handshake()
+            except HandshakeError as error:
+                self.error = error
+                waits = 0
+            self.client.pull()
+            if not waits:
+                return
+        raise AssertionError("the handshake has no end")
+
+    @property
+    def facts(self) -> TlsFacts:
+        assert self.error is None, self.error
+        return self.server.facts(self.stream.ssl)
+
+    @property
+    def served(self) -> bytes | None:
+        """The certificate that the client got."""
+        return self.client.tls.getpeercert(binary_form=True)
+
+    def close(self) -> None:
+        self.stream.close()
+        self.client.socket.close()
+        self.poller.close()
+
+
+class _Owner:
+    def stream_ended(self, stream: object) -> None: ...
+
+    def stream_failed(self, stream: object, reason: str) -> None: ...
+
+    def relay_over(self) -> None: ...
+
+    def broke(self) -> None: ...
+
+
+class Connect:
+    """Makes connections, and closes them behind the test."""
+
+    def __init__(self) -> None:
+        self._made: list[Connection] = []
+
+    def __call__(
+        self,
+        server: TlsServer,
+        context: ssl.SSLContext | None = None,
+        server_name: str | None = NAME,
+        session: ssl.SSLSession | None = None,
+    ) -> Connection:
+        connection = Connection(server, context, server_name, session)
+        self._made.append(connection)
+        return connection
+
+    def close(self) -> None:
+        for connection in self._made:
+            connection.close()
+
+
+@pytest.fixture
+def connect() -> Iterator[Connect]:
+    made = Connect()
+    yield made
+    made.close()
+    assert openssl.lib.ERR_get_error() == 0, "an error was left in OpenSSL's queue"
+
+
+# Versions and ciphers.
+
+
+@pytest.mark.parametrize(("version", "name"), [(TLS12, "TLSv1.2"), (TLS13, "TLSv1.3")])
+def test_version_is_told(connect: Connect, version: ssl.TLSVersion, name: str) -> None:
+    assert connect(tls_server(), client_context(version)).facts.version == name
+
+
+def test_cipher_of_tls_1_3_is_told_in_openssl_s_words(connect: Connect) -> None:
+    assert connect(tls_server()).facts.cipher == "TLS_AES_128_GCM_SHA256"
+
+
+def test_cipher_of_tls_1_2_is_told_in_openssl_s_words(connect: Connect) -> None:
+    context = client_context(TLS12)
+    context.set_ciphers("ECDHE-ECDSA-AES256-GCM-SHA384")
+    assert connect(tls_server(), context).facts.cipher == "ECDHE-ECDSA-AES256-GCM-SHA384"
+
+
+def test_group_is_told(connect: Connect) -> None:
+    context = client_context()
+    context.set_ecdh_curve("prime256v1")
+    assert connect(tls_server(), context).facts.group == "secp256r1"
+
+
+def test_without_a_key_exchange_there_is_no_group(connect: Connect) -> None:
+    context = client_context(TLS12)
+    context.set_ciphers("AES256-GCM-SHA384")
+    server = tls_server(make_certificate("/rsa.pem", issue(NAME, key=rsa_key()).pem), ciphers="AES256-GCM-SHA384")
+    assert connect(server, context).facts.group is None
+
+
+@pytest.mark.parametrize(("limits", "client"), [({"min_version": "1.3"}, TLS12), ({"max_version": "1.2"}, TLS13)])
+def test_versions_outside_the_limits_are_refused(
+    connect: Connect, limits: dict[str, Any], client: ssl.TLSVersion
+) -> None:
+    connection = connect(tls_server(**limits), client_context(client))
+    assert str(connection.error) == "unsupported protocol"
+    assert "PROTOCOL_VERSION" in connection.client.alert
+
+
+def test_limits_hold_for_every_certificate(connect: Connect) -> None:
+    server = tls_server(certificate(NAME), certificate("other.example.org"), min_version="1.3")
+    assert connect(server, client_context(TLS12), "other.example.org").error is not None
+
+
+def test_server_prefers_its_own_order_of_ciphers(connect: Connect) -> None:
+    context = client_context(TLS12)
+    context.set_ciphers("ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256")
+    server = tls_server(ciphers="ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384")
+    assert connect(server, context).facts.cipher == "ECDHE-ECDSA-AES128-GCM-SHA256"
+
+
+def test_cipher_suites_of_tls_1_3_are_those_of_the_profile(connect: Connect) -> None:
+    server = tls_server(ciphersuites="TLS_CHACHA20_POLY1305_SHA256")
+    assert connect(server).facts.cipher == "TLS_CHACHA20_POLY1305_SHA256"
+
+
+def test_client_without_a_common_cipher_is_refused(connect: Connect) -> None:
+    context = client_context(TLS12)
+    context.set_ciphers("ECDHE-ECDSA-AES256-GCM-SHA384")
+    server = tls_server(ciphers="ECDHE-ECDSA-AES128-GCM-SHA256")
+    assert str(connect(server, context).error) == "no shared cipher"
+
+
+@pytest.mark.parametrize("key", ["ciphers", "ciphersuites"])
+def test_bad_cipher_string_is_a_value_error(key: str) -> None:
+    settings: dict[str, Any] = {key: "no such cipher"}
+    with pytest.raises(ValueError, match="no cipher match"):
+        tls_server(**settings)
+
+
+# Certificates.
+
+
+def test_name_in_another_case_and_with_a_dot_is_found(connect: Connect) -> None:
+    server = tls_server(certificate("first.example.org"), certificate(NAME))
+    connection = connect(server, server_name="MAIL.Example.ORG.")
+    assert connection.served == der(certificate(NAME))
+    assert connection.facts.server_name == "MAIL.Example.ORG."
+
+
+def der(certificate: Certificate) -> bytes:
+    return ssl.PEM_cert_to_DER_cert(certificate.leaf_pem.decode())
+
+
+WILDCARD = "*.example.org"
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ("mail.example.org", "mail.example.org"),
+        ("imap.example.org", WILDCARD),
+        ("a.b.example.org", "default.example.net"),
+        ("example.org", "default.example.net"),
+        ("mail.example.com", "default.example.net"),
+        (None, "default.example.net"),
+    ],
+)
+def test_name_decides_the_certificate(connect: Connect, asked: str | None, expected: str) -> None:
+    names = ("default.example.net", "mail.example.org", WILDCARD)
+    server = tls_server(*(certificate(name) for name in names))
+    assert connect(server, server_name=asked).served == der(certificate(expected))
+
+
+def test_both_kinds_of_key_are_served_for_one_name(connect: Connect) -> None:
+    elliptic = certificate(NAME)
+    plain = make_certificate("/rsa.pem", issue(NAME, key=rsa_key()).pem)
+    server = tls_server(elliptic, plain)
+    context = client_context(TLS12)
+    context.set_ciphers("ECDHE-RSA-AES128-GCM-SHA256")
+    with_rsa = connect(server, context)
+    assert with_rsa.served == der(plain)
+    assert (with_rsa.facts.certificate_key_alg, with_rsa.facts.certificate_sig_alg) == ("RSA2048", "RSA-SHA256")
+    with_ec = connect(server)
+    assert with_ec.served == der(elliptic)
+    assert (with_ec.facts.certificate_key_alg, with_ec.facts.certificate_sig_alg) == ("EC256", "ecdsa-with-SHA256")
+
+
+def test_facts_are_of_the_certificate_that_the_name_chose(connect: Connect) -> None:
+    plain = make_certificate("/rsa.pem", issue("rsa.example.org", key=rsa_key()).pem)
+    server = tls_server(certificate(NAME), plain)
+    assert connect(server, server_name="rsa.example.org").facts.certificate_key_alg == "RSA2048"
+
+
+@pytest.mark.parametrize("version", [TLS12, TLS13])
+def test_chain_is_sent(connect: Connect, version: ssl.TLSVersion) -> None:
+    authority = trustme.CA()
+    between = authority.create_child_ca()
+    leaf = between.issue_cert(NAME)
+    pem = leaf.private_key_pem.bytes() + b"".join(blob.bytes() for blob in leaf.cert_chain_pems)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = context.maximum_version = version
+    authority.configure_trust(context)
+    assert connect(tls_server(make_certificate("/chained.pem", pem)), context).facts.version
+
+
+@pytest.mark.parametrize("name", [NAME, "Mail.Example.Org", "xn--bcher-kva.example", None])
+def test_server_name_is_told_as_the_client_sent_it(connect: Connect, name: str | None) -> None:
+    assert connect(tls_server(), server_name=name).facts.server_name == name
+
+
+def test_key_that_openssl_thinks_weak_is_a_value_error() -> None:
+    weak = make_certificate("/weak.pem", issue(NAME, key=rsa.generate_private_key(65537, 1024)).pem)
+    with pytest.raises(ValueError, match=r"/weak\.pem: ee key too small"):
+        tls_server(weak)
+
+
+# ALPN.
+
+
+def test_first_of_our_protocols_that_the_client_offers_is_agreed_on(connect: Connect) -> None:
+    context = client_context()
+    context.set_alpn_protocols(["pop3", "managesieve", "imap"])
+    connection = connect(tls_server(alpn=("imap", "pop3")), context)
+    assert connection.facts.alpn == b"imap"
+    assert connection.client.tls.selected_alpn_protocol() == "imap"
+
+
+def test_no_common_protocol_is_no_obstacle(connect: Connect) -> None:
+    context = client_context()
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    connection = connect(tls_server(alpn=("imap",)), context)
+    assert connection.facts.alpn is None
+    assert connection.client.secured
+
+
+def test_offers_are_ignored_without_protocols_of_our_own(connect: Connect) -> None:
+    context = client_context()
+    context.set_alpn_protocols(["imap"])
+    assert connect(tls_server(), context).facts.alpn is None
+
+
+def test_client_that_offers_no_protocol_gets_none(connect: Connect) -> None:
+    assert connect(tls_server(alpn=("imap",))).facts.alpn is None
+
+
+def test_protocol_is_agreed_on_whatever_the_certificate(connect: Connect) -> None:
+    context = client_context()
+    context.set_alpn_protocols(["imap"])
+    server = tls_server(certificate(NAME), certificate("other.example.org"), alpn=("imap",))
+    assert connect(server, context, "other.example.org").facts.alpn == b"imap"
+
+
+# Resumption.
+
+
+@pytest.mark.parametrize("version", [TLS12, TLS13])
+def test_sessions_are_resumed(connect: Connect, version: ssl.TLSVersion) -> None:
+    server, context = tls_server(), client_context(version)
+    first = connect(server, context)
+    assert not first.facts.resumed
+    second = connect(server, context, session=first.client.tls.session)
+    assert second.facts.resumed
+    assert second.facts.server_name == NAME
+
+
+@pytest.mark.parametrize("version", [TLS12, TLS13])
+def test_resumed_sessions_tell_of_the_certificate_that_was_served(connect: Connect, version: ssl.TLSVersion) -> None:
+    server = tls_server(make_certificate("/rsa.pem", issue("rsa.org", key=rsa_key()).pem), certificate(NAME))
+    context = client_context(version)
+    first = connect(server, context)
+    second = connect(server, context, session=first.client.tls.session)
+    assert second.facts.certificate_key_alg == "EC256"
+
+
+def test_other_server_does_not_resume_its_neighbour_s_sessions(connect: Connect) -> None:
+    context = client_context()
+    first = connect(tls_server(), context)
+    assert not connect(tls_server(), context, session=first.client.tls.session).facts.resumed
+
+
+# Client certificates.
+
+
+@cache
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def client_ca(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path: Path = tmp_path_factory.mktemp("ca") / "clients.pem"
+    authority().cert_pem.write_to_path(str(path))
+    return str(path)
+
+
+def with_certificate(issued: trustme.LeafCert, version: ssl.TLSVersion | None = None) -> ssl.SSLContext:
+    context = client_context(version)
+    issued.configure_cert(context)
+    return context
+
+
+def alice() -> trustme.LeafCert:
+    return authority().issue_cert("alice@example.org", common_name="alice")
+
+
+@pytest.mark.parametrize("version", [TLS12, TLS13])
+@pytest.mark.parametrize("policy", ["optional", "required"])
+def test_good_certificate_is_told_with_its_name(
+    connect: Connect, client_ca: str, policy: str, version: ssl.TLSVersion
+) -> None:
+    issued = alice()
+    server = tls_server(client_certificates=policy, client_ca=client_ca)
+    facts = connect(server, with_certificate(issued, version)).facts
+    assert facts.client_certificate == ssl.PEM_cert_to_DER_cert(issued.cert_chain_pems[0].bytes().decode())
+    assert facts.client_common_names == ("alice",)
+    assert facts.verify == 0
+
+
+def test_good_certificate_is_verified_whatever_the_server_name(connect: Connect, client_ca: str) -> None:
+    server = tls_server(
+        certificate(NAME), certificate("other.example.org"), client_certificates="required", client_ca=client_ca
+    )
+    assert connect(server, with_certificate(alice()), "other.example.org").facts.verify == 0
+
+
+@pytest.mark.parametrize("version", [TLS12, TLS13])
+def test_resumed_session_still_tells_of_the_certificate(
+    connect: Connect, client_ca: str, version: ssl.TLSVersion
+) -> None:
+    server = tls_server(client_certificates="required", client_ca=client_ca)
+    context = with_certificate(alice(), version)
+    first = connect(server, context)
+    facts = connect(server, context, session=first.client.tls.session).facts
+    assert (facts.resumed, facts.client_common_names, facts.verify) == (True, ("alice",), 0)
+
+
+def test_no_certificate_is_no_obstacle_where_it_is_optional(connect: Connect, client_ca: str) -> None:
+    facts = connect(tls_server(client_certificates="optional", client_ca=client_ca)).facts
+    assert (facts.client_certificate, facts.client_common_names, facts.verify) == (None, (), 1)
+
+
+def test_no_certificate_is_refused_where_it_is_required(connect: Connect, client_ca: str) -> None:
+    connection = connect(tls_server(client_certificates="required", client_ca=client_ca))
+    assert str(connection.error) == "peer did not return a certificate"
+
+
+@pytest.mark.parametrize("policy", ["optional", "required"])
+def test_certificate_of_another_authority_is_refused(connect: Connect, client_ca: str, policy: str) -> None:
+    server = tls_server(client_certificates=policy, client_ca=client_ca)
+    mallory = trustme.CA().issue_cert("alice@example.org", common_name="alice")
+    connection = connect(server, with_certificate(mallory))
+    assert str(connection.error) == "certificate verify failed"
+    assert connection.error is not None
+    assert not connection.error.is_theirs
+
+
+def test_expired_certificate_is_refused(connect: Connect, client_ca: str) -> None:
+    server = tls_server(client_certificates="optional", client_ca=client_ca)
+    long_ago = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=2)
+    expired = authority().issue_cert("alice@example.org", not_before=long_ago, not_after=long_ago)
+    assert str(connect(server, with_certificate(expired)).error) == "certificate verify failed"
+
+
+def test_certificates_are_not_asked_for_without_need(connect: Connect) -> None:
+    facts = connect(tls_server(), with_certificate(alice())).facts
+    assert (facts.client_certificate, facts.verify) == (None, 1)
+
+
+def test_clients_are_told_which_authorities_count(client_ca: str, connect: Connect) -> None:
+    connection = connect(tls_server(client_certificates="optional", client_ca=client_ca))
+    assert connection.facts.verify == 1
+    raw_list = openssl.lib.SSL_get_client_CA_list(connection.stream.ssl)
+    assert openssl.lib.sk_X509_NAME_num(raw_list) == 1
+
+
+def test_file_without_authorities_is_a_value_error(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.pem"
+    empty.write_text("")
+    with pytest.raises(ValueError, match="no certificate"):
+        tls_server(client_certificates="optional", client_ca=str(empty))
+
+
+def test_every_common_name_is_told_in_order() -> None:
+    assert common_names(issue(common_name="alice").certificate.public_bytes(Encoding.DER)) == ("alice",)
+    assert common_names(b"no certificate") == ()
+
+
+# Handshakes that fail.
+
+
+def failure(server: TlsServer, first: bytes, *, end: bool = False) -> HandshakeError:
+    ours, theirs = unix_pair()
+    poller = Poller()
+    stream = SecureStream(raw(ours), poller, _Owner(), server.context)
+    theirs.send(first)
+    if end:
+        theirs.close()
+    with pytest.raises(HandshakeError) as caught:
+        stream.handshake()
+    stream.close()
+    theirs.close()
+    poller.close()
+    assert openssl.lib.ERR_get_error() == 0
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("first", "reason"),
+    [
+        (b"GET / HTTP/1.1\r\n\r\n", "http request"),
+        (b"a1 LOGIN alice secret\r\n", "wrong version number"),
+        (bytes([22, 3, 1, 255, 255]) + bytes(100), "data length too long"),
+    ],
+)
+def test_what_is_no_tls_is_refused_with_the_reason(first: bytes, reason: str) -> None:
+    error = failure(tls_server(), first)
+    assert str(error) == reason
+    assert not error.is_theirs
+
+
+@pytest.mark.parametrize("first", [b"", b"\x16\x03\x01"])
+def test_client_that_goes_is_told_from_one_that_is_refused(first: bytes) -> None:
+    error = failure(tls_server(), first, end=True)
+    assert str(error) == "connection closed"
+    assert error.is_theirs
