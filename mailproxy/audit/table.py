@@ -39,7 +39,7 @@ def as_json(results: Iterable[Result], server: str, protocol: str) -> str:
 
 
 def _row(result: Result) -> tuple[str, str, str, str]:
-    came = f"{result.came} — {result.note}" if result.came and result.note else result.came or result.note
+    came = f"{result.came.rstrip()} — {result.note}" if result.came and result.note else result.came or result.note
     return result.case, _short(result.sent), _short(came), str(result.verdict)
 
 

@@ -1,4 +1,5 @@
 from itertools import product
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ from .conftest import Tls
 from .fake import serving
 from .flaw import Flaw
 
-SMTPS = ("submission", "smtp", "lmtp")
+SMTPS = ("submission", "lmtp")
 DIFFERENT = ("imap", "pop3", "submission", "lmtp", "managesieve")  # smtp is spoken as submission is
 
 
@@ -115,6 +116,12 @@ def test_what_is_injected_is_shown_with_what_came_of_it(tls: Tls) -> None:
         "s STARTTLS\\r\\ni NOOP · <TLS>",
         "i OK done / c OK done / q OK done",
     )
+
+
+def test_every_case_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "check-starttls.md").read_text()
+    names = {case.name for dialect in DIALECTS.values() for case in cases_of(dialect)}
+    assert [name for name in names if f"`{name}`" not in page] == []
 
 
 def test_names_are_unique() -> None:

@@ -93,6 +93,6 @@ def _check_farewell(server: Server, honest: Honest) -> Finding:
     if finding.came != _CLOSED:
         return finding
     other = _check(_same_segment, harmless, sent, server, honest)
-    if other.came != _IGNORED:
+    if other.came != _IGNORED and other.verdict is not Verdict.VULNERABLE:
         return finding
     return Finding(Verdict.VULNERABLE, sent, finding.came, "with another command instead, the session goes on")
