@@ -13,6 +13,7 @@ The map, bottom up; imports run one way, from the later to the earlier:
 - ``session``: one client's life: PROXY header, STARTTLS, handshake, pick, dial, header, relay, part; and its log line.
 - ``checks``: what we ask servers on our own behalf: what they offer.
 - ``endpoints``: the same PROXY protocol as wrappers for any Twisted endpoint.
+- ``audit``: the known attacks on STARTTLS, tried against any server; stands alone.
 - ``service``, ``log``, ``tap``, ``demo``, ``commands``, ``cli``: how it is started.
 """
 

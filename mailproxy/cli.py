@@ -13,8 +13,9 @@ COMMANDS = {
     "check": "reads a configuration, certificates included, and reports every error at once",
     "demo": "the proxy and embedded mail servers on loopback ports, to try it",
     "header": "makes a PROXY protocol header, or explains one byte by byte",
+    "check-starttls": "tries the known attacks on STARTTLS against any mail server",
 }
-"""Each names a module of `mailproxy.commands`."""
+"""Each names a module of `mailproxy.commands`, where a hyphen is an underscore."""
 
 FAILURE = 1
 """Exit status of whatever went wrong; a usage error is 2, as argparse has it."""
@@ -44,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 is success, 1 a failure, 2 a usage error, 130 Ctrl-C.
     """
     chosen = _parser().parse_args(argv)
-    command = import_module(f"mailproxy.commands.{chosen.command}")
+    command = import_module(f"mailproxy.commands.{chosen.command.replace('-', '_')}")
     parser = ArgumentParser(prog=f"mailproxy {chosen.command}", description=command.__doc__)
     command.configure(parser)
     try:

@@ -19,7 +19,7 @@ LAYERS = (
     {"transport"},
     {"session"},
     {"endpoints", "checks"},
-    {"service", "log"},
+    {"service", "log", "audit"},
     {"tap", "demo"},
     {"commands"},
     {"cli"},
@@ -38,8 +38,12 @@ FORBIDDEN = {
     "profiles": SOCKETS | {"twisted", "cryptography", "time"},
     "config": SOCKETS | {"twisted"},
     "tls": {"twisted"},
+    "audit": {"twisted", "OpenSSL", "cryptography"},
 }
-"""What the pure parts do without: the reactor, sockets and, below the configuration, the clock."""
+"""
+What the pure parts do without: the reactor, sockets and, below the configuration, the clock. The audit judges with
+another TLS library than the one it may be judging.
+"""
 
 
 def name_of(path: Path) -> str:

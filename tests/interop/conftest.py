@@ -81,7 +81,7 @@ def certificate_dovecot(relay: Relay) -> Iterator[Dovecot]:
 
 @pytest.fixture(scope="session")
 def tls_dovecot(relay: Relay, pki: Certificates) -> Iterator[Dovecot]:
-    """As `dovecot`, with TLS of its own (``ssl = yes``)."""
+    """As `dovecot`, with TLS of its own (``ssl = yes``), and listening for direct clients too."""
     yield from _dovecot("passwords", relay, pki.server_rsa)
 
 

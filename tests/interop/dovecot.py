@@ -3,7 +3,8 @@ A throw-away Dovecot 2.3 with a PROXY protocol listener for each of its five pro
 
 It runs from one short folder (its UNIX sockets are below it and their paths are limited), as root or as an ordinary
 user, and nothing outside the folder is touched. Dovecot itself has no TLS unless it is given a certificate: whether a
-login counts as secured is decided by the PROXY header alone.
+login counts as secured is decided by the PROXY header alone. With a certificate it has STARTTLS, and listens for direct
+clients too, without a header.
 """
 
 import getpass
@@ -104,7 +105,7 @@ _LISTENER = """\
 service {service} {{
   chroot =
   inet_listener {name} {{
-    port = 0
+    port = {direct_port}
   }}
   inet_listener {name}s {{
     port = 0
@@ -121,14 +122,15 @@ class Dovecot:
     """A running Dovecot: its ports by protocol, its mail folders and its log."""
 
     def __init__(self, base: Path, profile: str, relay_port: int, certificate: Path | None = None) -> None:
-        """Start it in an empty folder with a short path; with a certificate it offers TLS of its own."""
+        """Start it in an empty folder with a short path; with a certificate it offers TLS of its own, also directly."""
         self.base = base
         self.ports = {protocol: free_port() for protocol in PROTOCOLS}
+        self.direct_ports = {} if certificate is None else {protocol: free_port() for protocol in PROTOCOLS}
         self._log = base / "dovecot.log"
         self._log.touch(mode=0o666)
-        configuration = _write_configuration(base, profile, self.ports, relay_port, certificate)
+        configuration = _write_configuration(base, profile, self.ports, self.direct_ports, relay_port, certificate)
         self._process = Process([path("dovecot"), "-F", "-c", configuration], base)
-        self._process.until_listening(self.ports.values())
+        self._process.until_listening([*self.ports.values(), *self.direct_ports.values()])
 
     @property
     def log(self) -> str:
@@ -173,7 +175,12 @@ class Dovecot:
 
 
 def _write_configuration(
-    base: Path, profile: str, ports: Mapping[str, int], relay_port: int, certificate: Path | None
+    base: Path,
+    profile: str,
+    ports: Mapping[str, int],
+    direct_ports: Mapping[str, int],
+    relay_port: int,
+    certificate: Path | None,
 ) -> Path:
     for name in ("run", "state", "mail"):
         (base / name).mkdir()
@@ -199,7 +206,7 @@ def _write_configuration(
     for protocol, port in ports.items():
         service = protocol if protocol == "lmtp" else f"{protocol}-login"
         name = "sieve" if protocol == "managesieve" else protocol
-        services += _LISTENER.format(service=service, name=name, port=port)
+        services += _LISTENER.format(service=service, name=name, port=port, direct_port=direct_ports.get(protocol, 0))
     configuration = base / "dovecot.conf"
     configuration.write_text(
         _CONFIGURATION.format(

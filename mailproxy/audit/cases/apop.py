@@ -1,0 +1,22 @@
+"""APOP's timestamp in a greeting in clear: worth a note, since RFC 1939 wants it there."""
+
+from mailproxy.audit.case import Case
+from mailproxy.audit.dialect import Dialect
+from mailproxy.audit.honest import Honest
+from mailproxy.audit.result import Finding, Verdict
+from mailproxy.audit.server import Server, came
+
+
+def cases(dialect: Dialect) -> tuple[Case, ...]:
+    """Return the case where a protocol has such greetings."""
+    if dialect.challenge is None:
+        return ()
+    return (Case("apop", "Only a note: a login by APOP needs no TLS.", _check, needs_tls=False),)
+
+
+def _check(server: Server, honest: Honest) -> Finding:
+    challenge = server.dialect.challenge
+    note = ""
+    if challenge is not None and challenge.search(honest.greeting.last):
+        note = "whoever sits in between can ask for MD5 digests of the password (CVE-2007-1558)"
+    return Finding(Verdict.OK, "(connection)", came(honest.greeting), note)

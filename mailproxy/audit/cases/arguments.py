@@ -1,0 +1,34 @@
+"""STARTTLS takes no arguments, and a server that overlooks them overlooks more (RFC 3207, section 4: 501)."""
+
+import re
+from functools import partial
+
+from mailproxy.audit.case import Case
+from mailproxy.audit.dialect import Dialect
+from mailproxy.audit.honest import Honest
+from mailproxy.audit.reply import Command, Kind
+from mailproxy.audit.result import Finding, Verdict, shown
+from mailproxy.audit.server import Server, came
+
+
+def cases(dialect: Dialect) -> tuple[Case, ...]:
+    """Return the case where the standard says what to answer."""
+    if dialect.refuses_arguments is None:
+        return ()
+    check = partial(_check, dialect.refuses_arguments)
+    return (Case("arguments", "What follows STARTTLS on its line is overlooked.", check),)
+
+
+def _check(refusal: re.Pattern[bytes], server: Server, honest: Honest) -> Finding:
+    starttls = server.dialect.starttls
+    command = Command(starttls.line + b" NOW", starttls.last)
+    with server.greeted() as connection:
+        reply = connection.ask(command)
+    sent = shown(command.line)
+    match server.dialect.kind(reply):
+        case Kind.YES:
+            return Finding(Verdict.VULNERABLE, sent, came(reply))
+        case Kind.SILENT:
+            return Finding(Verdict.NO_ANSWER, sent, came(reply))
+    note = "" if refusal.match(reply.last) else "the standard says 501"
+    return Finding(Verdict.OK, sent, came(reply), note)

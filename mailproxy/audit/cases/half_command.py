@@ -1,0 +1,36 @@
+"""Half a command in clear that the client's first bytes inside TLS complete: the variant that steals credentials."""
+
+from mailproxy.audit.case import Case
+from mailproxy.audit.dialect import Dialect
+from mailproxy.audit.honest import Honest
+from mailproxy.audit.reply import Kind
+from mailproxy.audit.result import TLS, Finding, Verdict, shown, steps
+from mailproxy.audit.server import Server, came
+
+
+def cases(dialect: Dialect) -> tuple[Case, ...]:
+    """Return the case."""
+    return (Case("half-command", "Bytes sent in clear become the beginning of what is said inside TLS.", _check),)
+
+
+def _check(server: Server, honest: Honest) -> Finding:
+    dialect, half = server.dialect, server.dialect.half
+    sent = steps(dialect.starttls.wire + half.first, TLS, half.second.line)
+    with server.greeted() as connection:
+        connection.send(dialect.starttls.wire + half.first)
+        reply = connection.reply(dialect.starttls.last)
+        if (kind := dialect.kind(reply)) is not Kind.YES:
+            return Finding(Verdict.NO_ANSWER if kind is Kind.SILENT else Verdict.OK, sent, came(reply))
+        handshake = connection.handshake()
+        if handshake.plaintext:
+            return Finding(Verdict.VULNERABLE, sent, shown(handshake.plaintext), "in clear, after STARTTLS")
+        if not handshake.is_up:
+            return Finding(Verdict.OK, sent, f"(no TLS: {handshake.problem})")
+        server.listing(connection)
+        reply = connection.ask(half.second)
+    match dialect.kind(reply):
+        case Kind.YES:
+            return Finding(Verdict.VULNERABLE, sent, came(reply), "the two halves were joined")
+        case Kind.SILENT:
+            return Finding(Verdict.NO_ANSWER, sent, came(reply))
+    return Finding(Verdict.OK, sent, came(reply), "the first half was ignored" if reply.lines else "")

@@ -1,0 +1,57 @@
+"""Logins in clear must be refused before any secret is asked for, and without looking at those that came unasked."""
+
+import re
+from functools import partial
+
+from mailproxy.audit.case import Case
+from mailproxy.audit.dialect import Dialect, Login
+from mailproxy.audit.honest import Honest
+from mailproxy.audit.reply import Kind, Reply
+from mailproxy.audit.result import Finding, Verdict, shown
+from mailproxy.audit.server import Server, came
+
+_WANTS_TLS = re.compile(rb"tls|ssl|encrypt|secur|plain-?text|cleartext|privacy", re.IGNORECASE)
+_WRONG_CREDENTIALS = re.compile(
+    rb"(auth\w*|login|log in|sign.?in) (has )?(fail|unsuccess|denied)"
+    rb"|(invalid|incorrect|wrong|bad|unknown) (user|login|pass|credential|account|auth)"
+    rb"|(username|password|credentials)\b.* (mismatch|incorrect|invalid|wrong)",
+    re.IGNORECASE,
+)
+"""How servers say it that give no code."""
+
+
+def cases(dialect: Dialect) -> tuple[Case, ...]:
+    """Return a case for each way to log in."""
+    return tuple(
+        Case(
+            f"clear-{login.name}",
+            "A login in clear is taken up: with STARTTLS cut out, passwords are for everyone to read.",
+            partial(_check, login),
+            needs_tls=False,
+        )
+        for login in dialect.logins
+    )
+
+
+def has_looked(dialect: Dialect, reply: Reply) -> bool:
+    """Whether a refusal is about the credentials themselves and not about the lack of TLS."""
+    text = b"\n".join(reply.lines)
+    if dialect.looked_at.match(reply.last):
+        return True
+    return not _WANTS_TLS.search(text) and _WRONG_CREDENTIALS.search(text) is not None
+
+
+def _check(login: Login, server: Server, honest: Honest) -> Finding:
+    with server.greeted() as connection:
+        reply = connection.ask(login.command)
+    sent, heard = shown(login.command.line), came(reply)
+    match server.dialect.kind(reply):
+        case Kind.PROMPT:
+            return Finding(Verdict.VULNERABLE, sent, heard, "asks for more")
+        case Kind.YES:
+            return Finding(Verdict.VULNERABLE, sent, heard, "accepted")
+        case Kind.SILENT:
+            return Finding(Verdict.NO_ANSWER, sent, heard)
+    if has_looked(server.dialect, reply):
+        return Finding(Verdict.VULNERABLE, sent, heard, "these credentials are wrong, and right ones would do")
+    return Finding(Verdict.OK, sent, heard)

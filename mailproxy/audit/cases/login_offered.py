@@ -1,0 +1,40 @@
+"""Ways to log in must not be offered in clear: a client that finds one uses it when STARTTLS was cut out."""
+
+from mailproxy.audit.case import Case
+from mailproxy.audit.dialect import Dialect
+from mailproxy.audit.honest import Honest
+from mailproxy.audit.result import Finding, Verdict, shown
+from mailproxy.audit.server import Server, came
+
+_KEEPS_THE_SECRET = (
+    "SCRAM-",
+    "CRAM-MD5",
+    "DIGEST-MD5",
+    "GSSAPI",
+    "GS2-",
+    "GSS-SPNEGO",
+    "NTLM",
+    "EXTERNAL",
+    "ANONYMOUS",
+)
+"""Mechanisms in which no password and no token goes over the wire."""
+
+
+def cases(dialect: Dialect) -> tuple[Case, ...]:
+    """Return the case."""
+    return (
+        Case(
+            "login-offered", "Clients send passwords in clear when STARTTLS is kept from them.", _check, needs_tls=False
+        ),
+    )
+
+
+def _check(server: Server, honest: Honest) -> Finding:
+    sent = shown(server.dialect.capabilities.line)
+    if not honest.before.lines:
+        return Finding(Verdict.NO_ANSWER, sent, came(honest.before))
+    offered = sorted(honest.offer_before(server).logins)
+    if revealing := [name for name in offered if not name.startswith(_KEEPS_THE_SECRET)]:
+        return Finding(Verdict.VULNERABLE, sent, shown(" ".join(revealing).encode()))
+    note = "the password itself is not sent with these" if offered else ""
+    return Finding(Verdict.OK, sent, shown(" ".join(offered).encode()) or "none offered", note)

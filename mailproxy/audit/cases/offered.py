@@ -1,0 +1,24 @@
+"""STARTTLS has to be offered: who does not see it goes on in clear."""
+
+from mailproxy.audit.case import Case
+from mailproxy.audit.dialect import Dialect
+from mailproxy.audit.honest import Honest
+from mailproxy.audit.result import Finding, Verdict, shown
+from mailproxy.audit.server import Server, came
+
+
+def cases(dialect: Dialect) -> tuple[Case, ...]:
+    """Return the case."""
+    return (
+        Case("starttls-offered", "Clients that use TLS when it is offered stay in clear.", _check, needs_tls=False),
+    )
+
+
+def _check(server: Server, honest: Honest) -> Finding:
+    sent = shown(server.dialect.capabilities.line)
+    if not honest.before.lines:
+        return Finding(Verdict.NO_ANSWER, sent, came(honest.before))
+    if honest.offer_before(server).starttls:
+        return Finding(Verdict.OK, sent, "offered")
+    note = "and yet it works" if honest.is_secured else f"asked for it all the same: {came(honest.starttls)}"
+    return Finding(Verdict.VULNERABLE, sent, "not offered", note)

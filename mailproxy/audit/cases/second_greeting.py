@@ -1,0 +1,26 @@
+"""After the handshake it is the client's turn: a second greeting puts both out of step."""
+
+from mailproxy.audit.case import Case
+from mailproxy.audit.dialect import Dialect
+from mailproxy.audit.honest import Honest
+from mailproxy.audit.result import TLS, Finding, Verdict, shown, steps
+from mailproxy.audit.server import Server
+
+_ASKED = 2
+"""Answers that were asked for inside TLS: to the capabilities command and to the farewell."""
+
+
+def cases(dialect: Dialect) -> tuple[Case, ...]:
+    """Return the case."""
+    return (Case("second-greeting", "The client takes a greeting for the answer to its command.", _check),)
+
+
+def _check(server: Server, honest: Honest) -> Finding:
+    dialect = server.dialect
+    heard = dialect.statuses((*honest.unasked, *honest.after))
+    sent = steps(dialect.starttls.line, TLS, dialect.capabilities.line, dialect.farewell.line)
+    if len(heard) > _ASKED + dialect.lists_after_tls:
+        return Finding(Verdict.VULNERABLE, sent, " / ".join(map(shown, heard)))
+    if not heard:
+        return Finding(Verdict.NO_ANSWER, sent, "(nothing)")
+    return Finding(Verdict.OK, sent, "(no greeting)")

@@ -1,0 +1,8 @@
+"""Credentials made up for the check: nobody's, and sent in clear on purpose."""
+
+from base64 import b64encode
+
+USER = b"starttls-check"
+PASSWORD = b"made-up-password"
+PLAIN = b64encode(b"\0" + USER + b"\0" + PASSWORD)
+"""Both as the initial response of SASL PLAIN (RFC 4616)."""
