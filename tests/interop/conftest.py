@@ -1,6 +1,7 @@
 """The peers as fixtures; what a test starts ends with the test, what the whole run shares with the run."""
 
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -47,6 +48,14 @@ def short_folder() -> Iterator[Path]:
 def _reserved_ports() -> Iterator[None]:
     yield
     ports.release_all()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> Iterator[None]:
+    """Let what the tests start hear SIGINT: a run in a shell's background has it ignored, which children inherit."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")
