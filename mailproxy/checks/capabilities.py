@@ -110,10 +110,10 @@ def _packed(address: Any) -> PackedAddress | None:
 
 
 def _endpoint(server: Server, seconds: float, reactor: Any) -> IStreamClientEndpoint:
-    if server.family == socket.AF_UNIX:
-        return UNIXClientEndpoint(reactor, server.address, timeout=seconds)
-    host, port = server.address
-    make = TCP4ClientEndpoint if server.family == socket.AF_INET else TCP6ClientEndpoint
+    if server.target.family == socket.AF_UNIX:
+        return UNIXClientEndpoint(reactor, server.target.address, timeout=seconds)
+    host, port = server.target.address
+    make = TCP4ClientEndpoint if server.target.family == socket.AF_INET else TCP6ClientEndpoint
     return make(reactor, host, port, timeout=seconds)
 
 
