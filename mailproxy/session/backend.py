@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from attrs import field, frozen
 
 from mailproxy import config
 from mailproxy.balance import first
 from mailproxy.balance.attempt import next_server
-from mailproxy.config.model import MailProtocol, UnixServer
+from mailproxy.config.model import MailProtocol, ServerAddress, UnixServer
 from mailproxy.session.header import HeaderPolicy
+from mailproxy.transport.outgoing import Target
 
 Rule = Callable[[Sequence["Server"], Sequence["Server"]], "Server"]
 
@@ -25,9 +25,7 @@ class Server:
     """One server: its name, and where to connect to."""
 
     name: str
-    family: socket.AddressFamily
-    address: Any
-    """What ``connect`` takes for the family."""
+    target: Target
 
 
 @frozen(eq=False)
@@ -61,8 +59,11 @@ def open_backend(backend: config.Backend, protocol: MailProtocol) -> Backend:
 
 
 def _server(backend: config.Backend, server: config.Server, protocol: MailProtocol) -> Server:
-    where = backend.address(server, protocol)
+    return Server(server.name, _target(backend.address(server, protocol)))
+
+
+def _target(where: ServerAddress) -> Target:
     if isinstance(where, UnixServer):
-        return Server(server.name, socket.AF_UNIX, where.path)
+        return Target(socket.AF_UNIX, where.path)
     family = socket.AF_INET if where.host.version == 4 else socket.AF_INET6
-    return Server(server.name, family, (str(where.host), where.port))
+    return Target(family, (str(where.host), where.port))
