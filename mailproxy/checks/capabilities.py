@@ -19,7 +19,8 @@ from twisted.logger import Logger
 
 from mailproxy.checks.visit import Visit, Visited
 from mailproxy.mail.probe import CapabilityProbe
-from mailproxy.session.backend import Backend, Server
+from mailproxy.balance.server import Server
+from mailproxy.session.backend import Backend
 from mailproxy.session.ends import PackedAddress
 from mailproxy.tls.facts import TlsFacts
 from mailproxy.transport.deadlines import Deadlines
@@ -128,7 +129,7 @@ class Learner:
 
     async def _ask_around(self) -> None:
         """Take the first answer that there is, in the servers' order."""
-        for server in self._backend.servers:
+        for server in self._backend.pool.servers:
             lesson = await ask(
                 self._backend,
                 server,
