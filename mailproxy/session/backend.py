@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from typing import get_args
 
 from attrs import field, frozen
 
 from mailproxy import config
 from mailproxy.balance import first
 from mailproxy.balance.attempt import next_server
-from mailproxy.config.model import MailProtocol, ServerAddress, UnixServer
+from mailproxy.config.model import Balance, InetServer, MailProtocol, UnixServer
 from mailproxy.session.header import HeaderPolicy
 from mailproxy.transport.outgoing import Target
 
 Rule = Callable[[Sequence["Server"], Sequence["Server"]], "Server"]
 
-RULES: Mapping[str, Rule] = {"first": first.pick}
-"""The rules by the word that the configuration has for them."""
+RULES: Mapping[str, Rule] = dict.fromkeys(get_args(Balance), first.pick)
+"""The rules by the word that the configuration has for them; until there are pools, each is ``first``."""
 
 
 @frozen(eq=False)
@@ -59,11 +60,10 @@ def open_backend(backend: config.Backend, protocol: MailProtocol) -> Backend:
 
 
 def _server(backend: config.Backend, server: config.Server, protocol: MailProtocol) -> Server:
-    return Server(server.name, _target(backend.address(server, protocol)))
-
-
-def _target(where: ServerAddress) -> Target:
+    where = backend.address(server, protocol)
     if isinstance(where, UnixServer):
-        return Target(socket.AF_UNIX, where.path)
+        return Server(server.name, Target(socket.AF_UNIX, where.path))
+    if not isinstance(where, InetServer):
+        raise ValueError(f"server {server.name} has a name, {where}, and nobody looks it up yet")
     family = socket.AF_INET if where.host.version == 4 else socket.AF_INET6
-    return Target(family, (str(where.host), where.port))
+    return Server(server.name, Target(family, (str(where.host), where.port)))

@@ -27,7 +27,7 @@ def backend_of(town: Town) -> session_backend.Backend:
             name="b",
             send_proxy="v2-ssl",
             timeout=BackendTimeouts(connect=1.0),
-            servers=(Server("s", InetServer(ip_address(host), port)),),
+            servers=(Server(name="s", address=InetServer(ip_address(host), port)),),
         ),
         "imap",
     )
