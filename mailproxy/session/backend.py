@@ -15,11 +15,11 @@ from mailproxy.balance.pool import Pool
 from mailproxy.balance.rule import RULES
 from mailproxy.balance.server import Server
 from mailproxy.balance.source import client_key
-from mailproxy.config.model import MailProtocol, UnixServer
+from mailproxy.config.model import InetServer, MailProtocol, NamedServer, ServerAddress, UnixServer
 from mailproxy.proxyprotocol import Address, InetAddress
 from mailproxy.session.ends import PackedAddress
 from mailproxy.session.header import HeaderPolicy
-from mailproxy.tls.client import ClientTls
+from mailproxy.tls.client import ClientTls, MakeClientTls, client_sides
 from mailproxy.transport.outgoing import Target
 
 
@@ -38,8 +38,14 @@ class Backend:
     `listeners` hear of every change in the pool; `check_soon` is called when sessions make a check urgent.
     """
 
-    def __init__(self, settings: config.Backend, protocol: MailProtocol) -> None:
-        """Make ready what the configuration says; ValueError if its header or its TLS cannot work."""
+    def __init__(
+        self, settings: config.Backend, protocol: MailProtocol, client_tls: MakeClientTls | None = None
+    ) -> None:
+        """
+        Make ready what the configuration says; ValueError if its header or its TLS cannot work.
+
+        `client_tls` makes the TLS of its servers; backends with the same one share what they can.
+        """
         self.name = settings.name
         self.protocol = protocol
         self.settings = settings
@@ -53,7 +59,7 @@ class Backend:
         self._knows_clients = rule.is_sticky
         self.pool = Pool(
             settings.name,
-            tuple(_servers(settings, protocol)),
+            tuple(_servers(settings, protocol, client_tls or client_sides())),
             rule,
             on_change=self._changed,
             allbackups=settings.allbackups,
@@ -91,9 +97,10 @@ def inet_target(host: IPv4Address | IPv6Address, port: int, tls: ClientTls | Non
     return Target(family, (str(host), port), tls)
 
 
-def _servers(backend: config.Backend, protocol: MailProtocol) -> Iterator[Server]:
+def _servers(backend: config.Backend, protocol: MailProtocol, client_tls: MakeClientTls) -> Iterator[Server]:
     for settings in backend.servers:
-        tls = None if settings.tls is None else ClientTls(settings.tls, _tls_name(settings.address))
+        where = backend.address(settings, protocol)
+        tls = _tls(settings, where, client_tls)
         for name in settings.slots:
             yield Server(
                 name=name,
@@ -101,22 +108,21 @@ def _servers(backend: config.Backend, protocol: MailProtocol) -> Iterator[Server
                 weight=settings.weight,
                 maxconn=settings.maxconn,
                 slowstart=settings.slowstart,
-                target=_target(backend.address(settings, protocol), tls),
+                target=_target(where, tls),
                 health=_health(settings),
                 state=settings.state,
                 tag=Origin(settings, tls),
             )
 
 
-def _tls_name(address: config.ServerAddress) -> str | None:
-    match address:
-        case config.InetServer(host=host):
-            return str(host)
-        case config.NamedServer(host=name):
-            return name
-        case config.SrvServer(name=name):
-            return name
-    return None
+def _tls(settings: config.Server, where: ServerAddress, client_tls: MakeClientTls) -> ClientTls | None:
+    if settings.tls is None:
+        return None
+    host = str(where.host) if isinstance(where, InetServer | NamedServer) else None
+    try:
+        return client_tls(settings.tls, host)
+    except ValueError as error:
+        raise ValueError(f"server {settings.name}, tls: {error}") from error
 
 
 def _health(settings: config.Server) -> Health | None:
@@ -132,12 +138,12 @@ def _health(settings: config.Server) -> Health | None:
     )
 
 
-def _target(where: config.ServerAddress, tls: ClientTls | None) -> Target | None:
+def _target(where: ServerAddress, tls: ClientTls | None) -> Target | None:
     """Return where to connect to; None for a name, which somebody has to look up."""
     match where:
         case UnixServer(path=path):
             return Target(socket.AF_UNIX, path, tls)
-        case config.InetServer(host=host, port=int(port)):
+        case InetServer(host=host, port=int(port)):
             return inet_target(host, port, tls)
     return None
 
