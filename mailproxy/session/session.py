@@ -308,7 +308,6 @@ class Session:
             key=backend.key(self.source),
             server_name=None if self.facts is None else self.facts.server_name,
             speaks_first=frontend.server_speaks_first,
-            server_name=None if self.facts is None else self.facts.server_name,
             make_reader=None if frontend.dialogue is None else self._make_reader,
         )
         self._dial.begin()

@@ -118,6 +118,7 @@ class Bench:
         self.backend = Backend(
             name="dovecot",
             send_proxy=send_proxy,  # type: ignore[arg-type]  # one of the words
+            balance="first",
             timeout=BackendTimeouts(connect=connect),
             servers=tuple(reach)
             or tuple(config.Server(name=f"d{n + 1}", address=self._address(n)) for n in range(servers)),
