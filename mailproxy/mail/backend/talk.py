@@ -64,9 +64,9 @@ class Silence(Exception):
 class Parted(Silence):
     """The backend has closed the connection, which as an answer to a goodbye is in order."""
 
-    def __init__(self, rest: bytes = b"") -> None:
-        """Tell the piece of a line that it left."""
-        super().__init__("the end of the connection", rest)
+    def __init__(self, how: str = "the end of the connection", rest: bytes = b"") -> None:
+        """Tell how it was closed, and the piece of a line that it left."""
+        super().__init__(how, rest)
 
 
 def shown(line: bytes) -> str:
