@@ -160,7 +160,9 @@ def configuration(
             ),
         ),
         backends={
-            "dovecot": Backend(name="dovecot", send_proxy="none", servers=(Server("d1", InetServer(LOOPBACK, port)),))
+            "dovecot": Backend(
+                name="dovecot", send_proxy="none", servers=(Server(name="d1", address=InetServer(LOOPBACK, port)),)
+            )
         },
         **settings,
     )

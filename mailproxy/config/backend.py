@@ -88,7 +88,7 @@ def _read_timeouts(table: Table) -> BackendTimeouts:
 def _read_server(name: str, table: Table) -> Server:
     table.later("weight", f"is for other versions: {_IN_ORDER}")
     table.later("backup", f"is for other versions: {_IN_ORDER}, so put this one last")
-    return Server(name, table.require("address", SERVER, UnixServer("")))
+    return Server(name=name, address=table.require("address", SERVER, UnixServer("")))
 
 
 def _check_header(backend: Backend, table: Table) -> None:

@@ -17,11 +17,21 @@ ClientCertificates = Literal["none", "optional", "required"]
 MailProtocol = Literal["imap", "pop3", "lmtp", "submission", "smtp", "managesieve", "tcp"]
 FrontendTls = Literal["implicit", "starttls", "starttls-optional", "none"]
 Profile = Literal["dovecot", "postfix", "exim", "cyrus", "stalwart", "generic"]
-Balance = Literal["first"]
+Balance = Literal["leastconn", "roundrobin", "source", "first", "random"]
 SendProxy = Literal["none", "v1", "v2", "v2-ssl", "v2-ssl-cn"]
 ProxyV2Option = Literal[
     "ssl-cipher", "cert-sig", "cert-key", "authority", "alpn", "crc32c", "unique-id", "group", "client-cert"
 ]
+CheckType = Literal["none", "tcp", "mail", "login", "http", "agent"]
+CheckHeader = Literal["local", "proxy", "none"]
+InitState = Literal["up", "down", "fully-up", "fully-down"]
+ServerState = Literal["ready", "drain", "maint"]
+Observe = Literal["none", "connect"]
+OnError = Literal["fastinter", "fail-check", "mark-down"]
+OnMarkedDown = Literal["none", "shutdown-sessions"]
+OnMarkedUp = Literal["none", "shutdown-backup-sessions"]
+ResolvePrefer = Literal["ipv6", "ipv4"]
+Verify = Literal["required", "none"]
 Network = IPv4Network | IPv6Network
 
 
@@ -79,7 +89,30 @@ class UnixServer:
         return self.path
 
 
-ServerAddress = InetServer | UnixServer
+@frozen
+class NamedServer:
+    """A server, or several, by host name; without a port, the backend's `ports` has one for each protocol."""
+
+    host: str
+    port: int | None = None
+
+    def __str__(self) -> str:
+        """Write it as the configuration does."""
+        return self.host if self.port is None else f"{self.host}:{self.port}"
+
+
+@frozen
+class SrvServer:
+    """The servers of a service, by the name of its SRV records, which have their ports (RFC 2782)."""
+
+    name: str
+
+    def __str__(self) -> str:
+        """Write it as the configuration does."""
+        return f"srv:{self.name}"
+
+
+ServerAddress = InetServer | UnixServer | NamedServer | SrvServer
 
 
 @frozen
@@ -159,14 +192,128 @@ class BackendTimeouts:
     """How long a backend is waited for, in seconds."""
 
     connect: float = 5.0
+    queue: float | None = None
+    """For a place at a server that has `maxconn`; None: as long as `connect`."""
+
+    @property
+    def queue_seconds(self) -> float:
+        """How long a client waits for a place."""
+        return self.connect if self.queue is None else self.queue
 
 
-@frozen
+@frozen(kw_only=True)
+class ServerTls:
+    """How TLS is spoken to a server, ``tls`` of a server; paths are absolute."""
+
+    verify: Verify = "required"
+    ca: str | None = None
+    """The authorities; None: the system's."""
+
+    verify_name: str | None = None
+    """What the certificate has to be for, host name or IP address; None: a fixed `sni`, else the server's address."""
+
+    sni: str | None = None
+    """The server name to send; "client" is what the client asked for."""
+
+    certificate: str | None = None
+    min_version: TlsVersion = "1.2"
+
+
+@frozen(kw_only=True)
+class Check:
+    """How a server is checked: what ``check`` of its backend, of ``default-server`` and its own say together."""
+
+    type: CheckType
+    inter: float = 2.0
+    fastinter: float | None = None
+    """Between checks while a server is about to change; None: `inter`."""
+
+    downinter: float | None = None
+    """Between checks while a server is down; None: `inter`."""
+
+    timeout: float | None = None
+    """For a whole check; None: `inter`, as in HAProxy."""
+
+    jitter: int = 10
+    """By how much of the interval, in percent, checks may come early or late."""
+
+    rise: int = 2
+    fall: int = 3
+    port: int | None = None
+    address: IPv4Address | IPv6Address | None = None
+    header: CheckHeader | None = None
+    """The PROXY header of a check; a configuration that was read always says which."""
+
+    tls: bool | None = None
+    """Whether checks use the server's `tls`; a configuration that was read always says."""
+
+    user: str | None = None
+    password_file: str | None = None
+    mailbox: str | None = None
+    url: str | None = None
+    method: str = "GET"
+    headers: Mapping[str, str] = field(factory=dict)
+    body: str | None = None
+    authorization_file: str | None = None
+    status: tuple[int, ...] = (200,)
+    json: Mapping[str, str | int | bool | float] = field(factory=dict)
+    """JSON pointers (RFC 6901) to the value that has to be there."""
+
+    send: str = ""
+
+    @property
+    def seconds(self) -> float:
+        """How long a whole check may take."""
+        return self.inter if self.timeout is None else self.timeout
+
+    def type_for(self, protocol: MailProtocol) -> CheckType:
+        """What is checked where `protocol` is spoken: not everyone has a login, and "tcp" has no words at all."""
+        if protocol == "tcp" and self.type in ("mail", "login"):
+            return "tcp"
+        if protocol in ("lmtp", "smtp") and self.type == "login":
+            return "mail"
+        return self.type
+
+
+@frozen(kw_only=True)
 class Server:
-    """One server of a backend, ``[backend.NAME.server.NAME]``."""
+    """One server of a backend, or as many as DNS knows by one name, ``[backend.NAME.server.NAME]``."""
 
     name: str
     address: ServerAddress
+    count: int = 1
+    """How many of the addresses that a name has are servers."""
+
+    weight: int = 100
+    backup: bool = False
+    maxconn: int = 0
+    """Sessions at a time; 0: any number."""
+
+    slowstart: float = 0.0
+    state: ServerState = "ready"
+    tls: ServerTls | None = None
+    check: Check = Check(type="none")
+    init_state: InitState = "up"
+    observe: Observe = field(
+        default=Factory(lambda self: "none" if self.check.type == "none" else "connect", takes_self=True)
+    )
+    error_limit: int = 10
+    on_error: OnError = "fail-check"
+    on_marked_down: OnMarkedDown = "none"
+    on_marked_up: OnMarkedUp = "none"
+    resolve_prefer: ResolvePrefer = "ipv6"
+
+    @property
+    def is_template(self) -> bool:
+        """True when its address stands for several servers."""
+        return self.count > 1 or isinstance(self.address, SrvServer)
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The names of the servers that it makes: its own, or its own with a number, from 1."""
+        return (
+            tuple(f"{self.name}{number}" for number in range(1, self.count + 1)) if self.is_template else (self.name,)
+        )
 
 
 @frozen(kw_only=True)
@@ -175,7 +322,11 @@ class Backend:
 
     name: str
     profile: Profile = "generic"
-    balance: Balance = "first"
+    balance: Balance = "leastconn"
+    allbackups: bool = False
+    maxqueue: int = 0
+    """Clients that may wait for a place at a server; 0: as many as the frontends let in."""
+
     send_proxy: SendProxy = "v2-ssl"
     proxy_v2_options: frozenset[ProxyV2Option] = frozenset()
     tlvs: tuple[CustomTlv, ...] = ()
@@ -191,8 +342,28 @@ class Backend:
         match server.address:
             case InetServer(host=host, port=None):
                 return InetServer(host, self.ports[protocol])
+            case NamedServer(host=name, port=None):
+                return NamedServer(name, self.ports[protocol])
             case address:
                 return address
+
+
+@frozen(kw_only=True)
+class Resolvers:
+    """How host names are looked up, ``[resolvers]``."""
+
+    nameservers: tuple[tuple[IPv4Address | IPv6Address, int], ...] = ()
+    """Address and port; empty: those of /etc/resolv.conf."""
+
+    timeout: float = 1.0
+    """For one answer."""
+
+    retries: int = 3
+    hold_valid: float = 1.0
+    """How long an answer is kept at least, whatever its TTL."""
+
+    max_ttl: float = 3600.0
+    """How long it is kept at most."""
 
 
 @frozen(kw_only=True)
@@ -200,6 +371,7 @@ class Config:
     """One configuration file."""
 
     log: Log = Log()
+    resolvers: Resolvers = Resolvers()
     hard_stop_after: float = 10.0
     maxconn: int = 0
     tls: Mapping[str, TlsProfile] = field(factory=dict)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from attrs import field, frozen
 
 from mailproxy import config
 from mailproxy.balance import first
 from mailproxy.balance.attempt import next_server
-from mailproxy.config.model import MailProtocol, UnixServer
+from mailproxy.config.model import Balance, InetServer, MailProtocol, UnixServer
 from mailproxy.session.header import HeaderPolicy
 
 Rule = Callable[[Sequence["Server"], Sequence["Server"]], "Server"]
 
-RULES: Mapping[str, Rule] = {"first": first.pick}
-"""The rules by the word that the configuration has for them."""
+RULES: Mapping[str, Rule] = dict.fromkeys(get_args(Balance), first.pick)
+"""The rules by the word that the configuration has for them; until there are pools, each is ``first``."""
 
 
 @frozen(eq=False)
@@ -64,5 +64,7 @@ def _server(backend: config.Backend, server: config.Server, protocol: MailProtoc
     where = backend.address(server, protocol)
     if isinstance(where, UnixServer):
         return Server(server.name, socket.AF_UNIX, where.path)
+    if not isinstance(where, InetServer):
+        raise ValueError(f"server {server.name} has a name, {where}, and nobody looks it up yet")
     family = socket.AF_INET if where.host.version == 4 else socket.AF_INET6
     return Server(server.name, family, (str(where.host), where.port))

@@ -85,7 +85,7 @@ class CapabilityTests(TestCase):
                 name="b",
                 send_proxy="v2-ssl",
                 timeout=BackendTimeouts(connect=1.0),
-                servers=(Server("s", InetServer(ip_address("127.0.0.1"), port)),),
+                servers=(Server(name="s", address=InetServer(ip_address("127.0.0.1"), port)),),
             ),
             "imap",
         )

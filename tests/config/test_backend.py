@@ -10,14 +10,14 @@ def backend(**changes: object) -> Backend:
     return read(**{f"backend__dovecot__{key}": value for key, value in changes.items()}).backends["dovecot"]
 
 
-D1 = Server("d1", InetServer(IPv4Address("10.41.1.131"), 10143))
+D1 = Server(name="d1", address=InetServer(IPv4Address("10.41.1.131"), 10143))
 
 
 def test_defaults() -> None:
     assert backend() == Backend(
         name="dovecot",
         profile="generic",
-        balance="first",
+        balance="leastconn",
         send_proxy="v2-ssl",
         proxy_v2_options=frozenset(),
         tlvs=(),
@@ -32,7 +32,7 @@ def test_defaults() -> None:
 def test_everything() -> None:
     found = backend(
         profile="dovecot",
-        balance="first",
+        balance="leastconn",
         send_proxy="v2-ssl-cn",
         proxy_v2_options=["crc32c", "authority", "crc32c"],
         proxy_v2_pass_tlvs=["azure", "aws", 0xE3, "unique-id"],
@@ -59,12 +59,12 @@ def test_address_with_its_own_port() -> None:
 
 
 def test_address_with_the_protocols_port() -> None:
-    server = Server("d2", InetServer(IPv4Address("10.0.0.1")))
+    server = Server(name="d2", address=InetServer(IPv4Address("10.0.0.1")))
     assert backend(ports={"imap": 1}).address(server, "imap") == InetServer(IPv4Address("10.0.0.1"), 1)
 
 
 def test_address_of_a_unix_socket() -> None:
-    assert backend().address(Server("d2", UnixServer("/run/d2")), "imap") == UnixServer("/run/d2")
+    assert backend().address(Server(name="d2", address=UnixServer("/run/d2")), "imap") == UnixServer("/run/d2")
 
 
 @pytest.mark.parametrize("servers", [MISSING, {}])

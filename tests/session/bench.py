@@ -119,7 +119,8 @@ class Bench:
             name="dovecot",
             send_proxy=send_proxy,  # type: ignore[arg-type]  # one of the words
             timeout=BackendTimeouts(connect=connect),
-            servers=tuple(reach) or tuple(config.Server(f"d{n + 1}", self._address(n)) for n in range(servers)),
+            servers=tuple(reach)
+            or tuple(config.Server(name=f"d{n + 1}", address=self._address(n)) for n in range(servers)),
             **(backend or {}),
         )
         protocol = frontend.pop("protocol", "imap")

@@ -249,7 +249,7 @@ def test_server_that_does_not_take_the_connection_is_given_up(make: MakeBench, t
         full.bind(path)
         full.listen(0)
         first.connect(path)
-        bench = make(reach=[Server("full", UnixServer(path))], backend={"retries": 0})
+        bench = make(reach=[Server(name="full", address=UnixServer(path))], backend={"retries": 0})
         client = bench.client()
         bench.until(lambda: client.fin)
         client.end()
@@ -271,7 +271,7 @@ def test_connection_without_an_answer_is_given_up(make: MakeBench) -> None:
 
 
 def test_missing_unix_socket_is_told_in_words(make: MakeBench, tmp_path: Path) -> None:
-    bench = make(reach=[Server("gone", UnixServer(str(tmp_path / "gone.sock")))], backend={"retries": 0})
+    bench = make(reach=[Server(name="gone", address=UnixServer(str(tmp_path / "gone.sock")))], backend={"retries": 0})
     client = bench.client()
     bench.until(lambda: client.fin)
     client.end()
