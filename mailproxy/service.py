@@ -86,7 +86,9 @@ class ProxyService(Service):
                 with_tls=frontend.settings.tls == "starttls",
                 interval=settings.backends[frontend.settings.backend].learn_interval,
                 learned=frontend.learn,
-                reactor=reactor,
+                clock=reactor,
+                poller=self._poller,
+                deadlines=deadlines,
             )
             for frontend in self.frontends
             if frontend.learns

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, get_args
+from typing import get_args
 
 from attrs import field, frozen
 
 from mailproxy import config
 from mailproxy.balance import first
 from mailproxy.balance.attempt import next_server
-from mailproxy.config.model import Balance, InetServer, MailProtocol, UnixServer
+from mailproxy.config.model import Balance, InetServer, MailProtocol, ServerAddress, UnixServer
 from mailproxy.session.header import HeaderPolicy
+from mailproxy.transport.outgoing import Target
 
 Rule = Callable[[Sequence["Server"], Sequence["Server"]], "Server"]
 
@@ -25,9 +26,7 @@ class Server:
     """One server: its name, and where to connect to."""
 
     name: str
-    family: socket.AddressFamily
-    address: Any
-    """What ``connect`` takes for the family."""
+    target: Target
 
 
 @frozen(eq=False)
@@ -61,10 +60,13 @@ def open_backend(backend: config.Backend, protocol: MailProtocol) -> Backend:
 
 
 def _server(backend: config.Backend, server: config.Server, protocol: MailProtocol) -> Server:
-    where = backend.address(server, protocol)
+    return Server(server.name, _target(backend.address(server, protocol)))
+
+
+def _target(where: ServerAddress) -> Target:
     if isinstance(where, UnixServer):
-        return Server(server.name, socket.AF_UNIX, where.path)
+        return Target(socket.AF_UNIX, where.path)
     if not isinstance(where, InetServer):
-        raise ValueError(f"server {server.name} has a name, {where}, and nobody looks it up yet")
+        raise ValueError(f"{where} is a name, and nobody looks it up yet")
     family = socket.AF_INET if where.host.version == 4 else socket.AF_INET6
-    return Server(server.name, family, (str(where.host), where.port))
+    return Target(family, (str(where.host), where.port))

@@ -1,5 +1,5 @@
 """
-One session's way to a server: pick, connect, write the header, wait for the greeting; on failure the next.
+One session's way to a server: pick, reach it with the header, wait for the greeting; on failure the next.
 
 An attempt has succeeded once the server has shown signs of life: it has greeted, in protocols whose server speaks
 first, or it has accepted the connection. Until then nothing of the client has reached it, so that the next server can
@@ -9,16 +9,14 @@ take over without anyone noticing. One deadline, ``timeout.connect``, covers an 
 from __future__ import annotations
 
 import errno
-import os
-import socket
 from collections.abc import Callable
 from typing import Protocol
 
 from mailproxy.mail.greeting import GreetingReader, Prelude
 from mailproxy.session.backend import Backend, Server
-from mailproxy.transport.plain import PlainStream
-from mailproxy.transport.poller import READ, WRITE, Poller
-from mailproxy.transport.stream import VIEW, Owner
+from mailproxy.transport.outgoing import Outgoing
+from mailproxy.transport.poller import Poller
+from mailproxy.transport.stream import VIEW, Owner, Stream
 
 # As HAProxy: before the same server is tried again, it gets so long to come back, or the connect timeout if shorter.
 TURNAROUND_SECONDS = 1.0
@@ -32,7 +30,7 @@ class Dialler(Owner, Protocol):
     def wait(self, seconds: float, late: Callable[[], None]) -> None:
         """Call this in so many seconds, unless there is something else to wait for by then."""
 
-    def dialled(self, stream: PlainStream, greeting: int) -> None:
+    def dialled(self, stream: Stream, greeting: int) -> None:
         """Take the server's stream; so many bytes of its greeting are in the shared buffer."""
 
     def no_server(self, letter: str, reason: str) -> None:
@@ -47,14 +45,14 @@ class Dial:
         "_header",
         "_letter",
         "_make_reader",
+        "_outgoing",
         "_owner",
+        "_paused",
         "_poller",
         "_reader",
         "_reason",
-        "_received",
-        "_socket",
         "_speaks_first",
-        "_stage",
+        "_stream",
         "_tried",
     )
 
@@ -82,9 +80,9 @@ class Dial:
         self._make_reader = make_reader
         self._reader: GreetingReader | None = None
         self._tried: list[Server] = []
-        self._socket: socket.SocketType | None = None
-        self._stage = ""
-        self._received = 0
+        self._outgoing: Outgoing | None = None
+        self._stream: Stream | None = None
+        self._paused = False
         self._letter = "S"
         self._reason = "no server"
 
@@ -104,117 +102,81 @@ class Dial:
         if server is None:
             self._owner.no_server(self._letter, self._reason)
             return
-        if server is self.server and self._stage != "turnaround":
-            self._stage = "turnaround"
+        if server is self.server and not self._paused:
+            self._paused = True
             self._owner.wait(min(TURNAROUND_SECONDS, self._backend.connect_seconds), self.begin)
             return
+        self._paused = False
         self._tried.append(server)
-        self._stage = "connection"
-        self._received = 0
-        try:
-            self._connect(server)
-        except OSError as error:
-            self._failed(error)
+        self._owner.wait(self._backend.connect_seconds, self._give_up)
+        outgoing = self._outgoing = Outgoing(self, server.target, self._header, self._poller)
+        outgoing.begin()
 
     def cancel(self) -> None:
         """Give up."""
-        self._drop()
+        if self._outgoing is not None:
+            self._outgoing.cancel()
+            self._outgoing = None
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
 
-    def _connect(self, server: Server) -> None:
-        sock = self._socket = socket.SocketType(server.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        if server.family != socket.AF_UNIX:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self._header:
-                # The header follows at once and carries the handshake's last ACK: one packet less.
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
-        code = sock.connect_ex(server.address)
-        if code not in (0, errno.EINPROGRESS):
-            raise OSError(code, os.strerror(code))
-        self._owner.wait(self._backend.connect_seconds, self._give_up)
-        # A connection on the same machine is there already, though the kernel says that it is in progress.
-        if (code == 0 or self._header) and self._write_header(sock):
-            self._poller.add(sock.fileno(), self._on_greeting, READ)
-            self._connected(sock)
-        else:
-            self._poller.add(sock.fileno(), self._on_connected, WRITE)
-
-    def _write_header(self, sock: socket.SocketType) -> bool:
-        """Write the header whole, in one piece; tell whether the connection was there to take it."""
-        if not self._header:
-            return True
-        try:
-            taken = sock.send(self._header)
-        except BlockingIOError:
-            return False
-        if taken != len(self._header):
-            raise OSError(errno.EMSGSIZE, f"took {taken} of the header's {len(self._header)} bytes")
-        return True
-
-    def _on_connected(self, events: int) -> None:
-        sock = self._socket
-        assert sock is not None
-        try:
-            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if code:
-                raise OSError(code, os.strerror(code))
-            if not self._write_header(sock):
-                return
-        except OSError as error:
-            self._failed(error)
-            return
-        self._poller.change(sock.fileno(), READ)
-        self._poller.ready[sock.fileno()] = self._on_greeting
-        self._connected(sock)
-
-    def _connected(self, sock: socket.SocketType) -> None:
-        self._stage = "greeting"
+    def reached(self, stream: Stream) -> None:
+        """Wait for the greeting, if there is one to come."""
+        self._outgoing = None
+        self._stream = stream
         if self._make_reader is not None:
             self._reader = self._make_reader()
-        if not self._speaks_first:
-            self._done(sock, 0)
+        if self._speaks_first:
+            self._poller.ready[stream.fd] = self._on_greeting
+        else:
+            self._done(stream, 0)
+
+    def unreached(self, error: OSError) -> None:
+        """Go on with the next server."""
+        self._outgoing = None
+        self._failed(error)
 
     def _on_greeting(self, events: int) -> None:
-        sock = self._socket
-        assert sock is not None
+        stream = self._stream
+        assert stream is not None
         try:
-            count = sock.recv_into(VIEW)
-        except BlockingIOError:
-            return
+            count = stream.read_some()
         except OSError as error:
             self._failed(error)
             return
-        if not count:
+        if count < 0:
             self._failed(ConnectionError("closed without a greeting"))
-        elif self._reader is None:
-            self._done(sock, count)
-        else:
-            self._read_greeting(sock, self._reader, count)
+        elif count:
+            stream.received += count
+            if self._reader is None:
+                self._done(stream, count)
+            else:
+                self._read_greeting(stream, self._reader, count)
 
-    def _read_greeting(self, sock: socket.SocketType, reader: GreetingReader, count: int) -> None:
-        self._received += count
+    def _read_greeting(self, stream: Stream, reader: GreetingReader, count: int) -> None:
         result = reader.receive(bytes(VIEW[:count]))
         if isinstance(result, Prelude):
             try:
-                if sock.send(result.data) != len(result.data):
+                if stream.write_some(result.data) != len(result.data):
                     raise ConnectionError("no room for a line")
             except OSError as error:
                 self._failed(error)
         elif result is not None and result.is_accepted:
             VIEW[: len(result.relay)] = result.relay
-            self._done(sock, len(result.relay))
+            self._done(stream, len(result.relay))
         elif result is not None:
             self._failed(ConnectionError(result.reason))
 
-    def _done(self, sock: socket.SocketType, count: int) -> None:
-        stream = PlainStream(sock, self._poller, self._owner)
-        stream.events = READ
-        stream.received = self._received or count
-        self._socket = None
+    def _done(self, stream: Stream, count: int) -> None:
+        self._stream = None
+        stream.owner = self._owner
         self._owner.dialled(stream, count)
 
     def _give_up(self) -> None:
         self._letter = "s"
-        self._next(f"no {self._stage} within {self._backend.connect_seconds:g} s")
+        stage = "greeting" if self._outgoing is None else self._outgoing.stage
+        self._next(f"no {stage} within {self._backend.connect_seconds:g} s")
 
     def _failed(self, error: OSError) -> None:
         self._letter = "S"
@@ -226,16 +188,10 @@ class Dial:
 
     def _next(self, reason: str) -> None:
         self._reason = reason
-        self._drop()
+        self.cancel()
         self.begin()
 
     def broke(self) -> None:
         """Hear of a bug of ours while handling an event: the session ends."""
         self.cancel()
         self._owner.broke()
-
-    def _drop(self) -> None:
-        if self._socket is not None:
-            self._poller.remove(self._socket.fileno())
-            self._socket.close()
-            self._socket = None

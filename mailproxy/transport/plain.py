@@ -69,8 +69,8 @@ class PlainStream(Stream):
         except BlockingIOError:
             return 0
 
-    def discard(self) -> int:
-        """Read once and drop it; return the count, 0 if nothing is there, -1 at the end; OSError when broken."""
+    def read_some(self) -> int:
+        """Read once into the shared buffer; the count, 0 if nothing is there, -1 at the end; OSError when broken."""
         try:
             return self.socket.recv_into(VIEW) or -1
         except BlockingIOError:

@@ -144,16 +144,17 @@ class SecureStream(Stream):
             total += taken
         return total
 
-    def discard(self) -> int:
-        """Read once and drop it; return the count, 0 if nothing is there, -1 at the end; OSError when broken."""
+    def read_some(self) -> int:
+        """Read once into the shared buffer; the count, 0 if nothing is there, -1 at the end; OSError when broken."""
         count: int = _read(self.ssl, BUFFER, BUFFER_BYTES)
         if count > 0:
             return count
         code = openssl.get_error(self.ssl, count)
         if code in _GOES_ON:
             return 0
-        openssl.clear_errors()
-        return -1
+        if code == ZERO_RETURN:
+            return -1
+        raise ConnectionError(self._reason(code))
 
     def end_write(self) -> bool:
         """Send close_notify, and half-close unless the whole socket is about to be closed; False without room."""
