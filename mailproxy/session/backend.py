@@ -11,8 +11,9 @@ from attrs import field, frozen
 from mailproxy import config
 from mailproxy.balance import first
 from mailproxy.balance.attempt import next_server
-from mailproxy.config.model import Balance, InetServer, MailProtocol, ServerAddress, UnixServer
+from mailproxy.config.model import Balance, InetServer, MailProtocol, NamedServer, UnixServer
 from mailproxy.session.header import HeaderPolicy
+from mailproxy.tls.client import MakeClientTls, client_sides
 from mailproxy.transport.outgoing import Target
 
 Rule = Callable[[Sequence["Server"], Sequence["Server"]], "Server"]
@@ -46,11 +47,16 @@ class Backend:
         return next_server(self.rule, self.servers, tried, self.retries)
 
 
-def open_backend(backend: config.Backend, protocol: MailProtocol) -> Backend:
-    """Make the backend of the configuration ready for one protocol; ValueError if its header cannot work."""
+def open_backend(backend: config.Backend, protocol: MailProtocol, client_tls: MakeClientTls | None = None) -> Backend:
+    """
+    Make the backend of the configuration ready for one protocol; ValueError if its header or TLS cannot work.
+
+    `client_tls` makes the TLS of its servers; backends that are opened with the same one share what they can.
+    """
+    client_tls = client_tls or client_sides()
     return Backend(
         name=backend.name,
-        servers=tuple(_server(backend, server, protocol) for server in backend.servers),
+        servers=tuple(_server(backend, server, protocol, client_tls) for server in backend.servers),
         rule=RULES[backend.balance],
         retries=backend.retries,
         connect_seconds=backend.timeout.connect,
@@ -59,14 +65,18 @@ def open_backend(backend: config.Backend, protocol: MailProtocol) -> Backend:
     )
 
 
-def _server(backend: config.Backend, server: config.Server, protocol: MailProtocol) -> Server:
-    return Server(server.name, _target(backend.address(server, protocol)))
-
-
-def _target(where: ServerAddress) -> Target:
+def _server(
+    backend: config.Backend, server: config.Server, protocol: MailProtocol, client_tls: MakeClientTls
+) -> Server:
+    where = backend.address(server, protocol)
+    host = str(where.host) if isinstance(where, InetServer | NamedServer) else None
+    try:
+        tls = None if server.tls is None else client_tls(server.tls, host)
+    except ValueError as error:
+        raise ValueError(f"server {server.name}, tls: {error}") from error
     if isinstance(where, UnixServer):
-        return Target(socket.AF_UNIX, where.path)
+        return Server(server.name, Target(socket.AF_UNIX, where.path, tls))
     if not isinstance(where, InetServer):
-        raise ValueError(f"{where} is a name, and nobody looks it up yet")
+        raise ValueError(f"server {server.name} has a name, {where}, and nobody looks it up yet")
     family = socket.AF_INET if where.host.version == 4 else socket.AF_INET6
-    return Target(family, (str(where.host), where.port))
+    return Server(server.name, Target(family, (str(where.host), where.port), tls))

@@ -51,6 +51,7 @@ class Dial:
         "_poller",
         "_reader",
         "_reason",
+        "_server_name",
         "_speaks_first",
         "_stream",
         "_tried",
@@ -64,10 +65,11 @@ class Dial:
         poller: Poller,
         *,
         speaks_first: bool,
+        server_name: str | None = None,
         make_reader: Callable[[], GreetingReader] | None = None,
     ) -> None:
         """
-        Get ready to dial a backend with a header.
+        Get ready to dial a backend with a header; `server_name` is what the client asked us for, if it did.
 
         Without `make_reader` the first bytes of a server are its greeting, and go to the client; a reader judges them
         and says what of them does.
@@ -76,6 +78,7 @@ class Dial:
         self._backend = backend
         self._header = header
         self._speaks_first = speaks_first
+        self._server_name = server_name
         self._poller = poller
         self._make_reader = make_reader
         self._reader: GreetingReader | None = None
@@ -109,7 +112,7 @@ class Dial:
         self._paused = False
         self._tried.append(server)
         self._owner.wait(self._backend.connect_seconds, self._give_up)
-        outgoing = self._outgoing = Outgoing(self, server.target, self._header, self._poller)
+        outgoing = self._outgoing = Outgoing(self, server.target, self._header, self._poller, self._server_name)
         outgoing.begin()
 
     def cancel(self) -> None:

@@ -8,6 +8,7 @@ from mailproxy import config
 from mailproxy.config import ConfigError, Problem
 from mailproxy.config.words import key_path
 from mailproxy.session.backend import Backend, open_backend
+from mailproxy.tls.client import client_sides
 from mailproxy.tls.files import CertificatesByProfile, read_tls_files
 from mailproxy.tls.groups import group_certificates
 from mailproxy.tls.server import TlsServer
@@ -29,11 +30,12 @@ def prepare(settings: config.Config, source: str = "the configuration") -> Ready
     """
     certificates = read_tls_files(settings, source)
     problems: dict[str, Problem] = {}
+    client_tls = client_sides()
     frontends = []
     for frontend in settings.frontends:
         backend = tls = None
         try:
-            backend = open_backend(settings.backends[frontend.backend], frontend.protocol)
+            backend = open_backend(settings.backends[frontend.backend], frontend.protocol, client_tls)
         except ValueError as error:
             key = key_path("backend", frontend.backend)
             problems[key] = Problem(key, str(error))

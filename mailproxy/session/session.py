@@ -301,6 +301,7 @@ class Session:
             built.data,
             frontend.poller,
             speaks_first=frontend.server_speaks_first,
+            server_name=None if self.facts is None else self.facts.server_name,
             make_reader=None if frontend.dialogue is None else self._make_reader,
         )
         self._dial.begin()

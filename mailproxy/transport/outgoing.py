@@ -21,8 +21,11 @@ from typing import Any, Protocol
 
 from attrs import frozen
 
+from mailproxy.tls.client import ClientTls
+from mailproxy.tls.openssl import WANT_WRITE
 from mailproxy.transport.plain import PlainStream
 from mailproxy.transport.poller import READ, WRITE, Poller
+from mailproxy.transport.secure_client import SecureClientStream
 from mailproxy.transport.stream import NOBODY, Stream
 
 Header = bytes | Callable[[socket.SocketType], bytes]
@@ -36,6 +39,7 @@ class Target:
     family: socket.AddressFamily
     address: Any
     """What ``connect`` takes for the family."""
+    tls: ClientTls | None = None
 
 
 class OutgoingOwner(Protocol):
@@ -59,14 +63,18 @@ class OutgoingOwner(Protocol):
 class Outgoing:
     """One attempt; `begin` starts it, `cancel` ends it without a word."""
 
-    __slots__ = ("_header", "_owner", "_poller", "_socket", "_target", "stage")
+    __slots__ = ("_header", "_owner", "_poller", "_server_name", "_socket", "_stream", "_target", "stage")
 
-    def __init__(self, owner: OutgoingOwner, target: Target, header: Header, poller: Poller) -> None:
-        """Get ready to connect to a target, with a header."""
+    def __init__(
+        self, owner: OutgoingOwner, target: Target, header: Header, poller: Poller, server_name: str | None = None
+    ) -> None:
+        """Get ready to connect to a target, with a header; `server_name` is what our client asked us for, if it did."""
         self._owner = owner
         self._target = target
         self._header = header
         self._poller = poller
+        self._server_name = server_name
+        self._stream: SecureClientStream | None = None
         self._socket: socket.SocketType | None = None
         self.stage = "connection"
         """What is waited for, in a word: "connection" or "TLS"."""
@@ -98,6 +106,9 @@ class Outgoing:
 
     def cancel(self) -> None:
         """Give up."""
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
         if self._socket is not None:
             self._poller.remove(self._socket.fileno())
             self._socket.close()
@@ -119,10 +130,39 @@ class Outgoing:
         self._connected(sock)
 
     def _connected(self, sock: socket.SocketType) -> None:
+        tls = self._target.tls
+        if tls is not None:
+            self._shake_hands(sock, tls)
+            return
         stream = PlainStream(sock, self._poller, NOBODY)
         stream.events = READ
         self._socket = None
         self._owner.reached(stream)
+
+    def _shake_hands(self, sock: socket.SocketType, tls: ClientTls) -> None:
+        self.stage = "TLS"
+        name = tls.server_name(self._server_name)
+        stream = self._stream = SecureClientStream(sock, self._poller, NOBODY, tls, name, self._target.address)
+        stream.events = READ
+        self._socket = None
+        self._poller.ready[stream.fd] = self._on_handshake
+        self._on_handshake(READ)
+
+    def _on_handshake(self, events: int) -> None:
+        stream = self._stream
+        assert stream is not None
+        try:
+            waits_for = stream.handshake()
+        except OSError as error:
+            self._fail(error)
+            return
+        wanted = WRITE if waits_for == WANT_WRITE else READ
+        if wanted != stream.events:
+            stream.events = wanted
+            self._poller.change(stream.fd, wanted)
+        if not waits_for:
+            self._stream = None
+            self._owner.reached(stream)
 
     def _fail(self, error: OSError) -> None:
         self.cancel()
