@@ -136,7 +136,7 @@ def test_server_that_does_not_let_us_go_has_taught_all_the_same(town: Town) -> N
 def test_refusing_server_is_no_teacher(town: Town) -> None:
     lesson = begin(town)
     town.accept(b"* BYE not now\r\n")
-    assert lesson() == Lesson("s", None, "greeted with * BYE not now")
+    assert lesson() == Lesson("s", None, "greeting: expected * OK, came * BYE not now")
 
 
 def test_server_that_closes_early_is_no_teacher(town: Town) -> None:
