@@ -23,8 +23,8 @@ from typing import Any
 from attrs import frozen
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.error import ConnectError
-from twisted.internet.interfaces import IReadDescriptor
+from twisted.internet.error import ConnectError, ConnectingCancelledError
+from twisted.internet.interfaces import IReadDescriptor, ITCPTransport
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.names.dns import randomSource
 from twisted.protocols.basic import Int16StringReceiver
@@ -132,26 +132,32 @@ class _Datagrams:
 
 async def _ask_by_stream(nameserver: Nameserver, question: Question, reactor: Any) -> Reply:
     make = TCP4ClientEndpoint if nameserver.host.version == 4 else TCP6ClientEndpoint
+    stream = _Stream(question)
     try:
-        stream = await make(reactor, str(nameserver.host), nameserver.port).connect(_Streams(question))
+        await make(reactor, str(nameserver.host), nameserver.port).connect(_OneStream(stream))
     except ConnectError as error:
         raise NoAnswerError(f"TCP: {error}") from error
+    except ConnectingCancelledError as error:
+        raise CancelledError from error
     try:
         return await stream.answered
     finally:
-        stream.transport.abortConnection()
+        stream.close()
 
 
 class _Stream(Int16StringReceiver):
-    """The connection of one question."""
+    """The connection of one question, until the answer comes."""
 
     def __init__(self, question: Question) -> None:
         self._question = question
         self._id = randomSource()
         self.answered: Deferred[Reply] = Deferred()
 
+    def close(self) -> None:
+        ITCPTransport(self.transport).abortConnection()
+
     def connectionMade(self) -> None:
-        self.sendString(query(self._id, self._question))
+        self.sendString(query(self._id, self._question))  # type: ignore[no-untyped-call]  # Twisted has no annotation
 
     def stringReceived(self, string: bytes) -> None:
         if self.answered.called:
@@ -170,11 +176,13 @@ class _Stream(Int16StringReceiver):
             self.answered.errback(Failure(NoAnswerError("closed TCP without an answer")))
 
 
-class _Streams(Factory):
+class _OneStream(Factory):
+    """Takes the connection."""
+
     noisy = False
 
-    def __init__(self, question: Question) -> None:
-        self._question = question
+    def __init__(self, stream: _Stream) -> None:
+        self._stream = stream
 
     def buildProtocol(self, addr: object) -> _Stream:
-        return _Stream(self._question)
+        return self._stream

@@ -11,7 +11,7 @@ Hosts = Mapping[str, tuple[IPv4Address | IPv6Address, ...]]
 
 
 def parse_hosts(text: str) -> Hosts:
-    """Return the addresses of each name, in the file's order and in lower case; lines that make no sense are nothing."""
+    """Return the addresses of each name, in the file's order; names in lower case, lines without sense left out."""
     hosts: dict[str, tuple[IPv4Address | IPv6Address, ...]] = {}
     for line in text.splitlines():
         words = line.partition("#")[0].split()

@@ -7,14 +7,24 @@ and CNAME. Other sections are hearsay.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import IO
 
 from attrs import frozen
 from twisted.names import dns
 
-from mailproxy.names.question import Alias, Denied, Found, MalformedError, NoAnswerError, Question, Target, canonical
+from mailproxy.names.question import (
+    Alias,
+    Denied,
+    Found,
+    MalformedError,
+    NoAnswerError,
+    Question,
+    Target,
+    Value,
+    canonical,
+)
 
 # More servers than a backend has use for; beyond it a nameserver could keep us busy for nothing.
 MAX_RECORDS = 256
@@ -22,11 +32,17 @@ MAX_RECORDS = 256
 # RFC 1035 has no bound; resolvers give up at 8 to 16.
 MAX_ALIASES = 8
 
+_Payload = dns.Record_A | dns.Record_AAAA | dns.Record_SRV | dns.Record_CNAME
+
 _TYPES = {"A": dns.A, "AAAA": dns.AAAA, "SRV": dns.SRV}
-_PAYLOADS = {dns.A: dns.Record_A, dns.AAAA: dns.Record_AAAA, dns.SRV: dns.Record_SRV, dns.CNAME: dns.Record_CNAME}
+_PAYLOADS: Mapping[int, type[_Payload]] = {
+    dns.A: dns.Record_A,
+    dns.AAAA: dns.Record_AAAA,
+    dns.SRV: dns.Record_SRV,
+    dns.CNAME: dns.Record_CNAME,
+}
 _FAILURES = {dns.EFORMAT: "FORMERR", dns.ESERVER: "SERVFAIL", dns.ENOTIMP: "NOTIMP", dns.EREFUSED: "REFUSED"}
 
-# The highest bit of a TTL makes it 0 (RFC 2181 section 8).
 _MAX_TTL = 2**31 - 1
 
 
@@ -35,10 +51,22 @@ class Truncated:
     """The answer did not fit into a datagram: ask again over TCP."""
 
 
-class _Reply(dns.Message):
-    """An answer: `dns.Message` takes one cut short for whole, and a record's word for its own length."""
+@frozen
+class _Resource:
+    """A record of the answer."""
 
-    left_out = 0
+    name: bytes
+    ttl: int
+    payload: _Payload
+
+
+class _Reply(dns.Message):
+    """An answer; `dns.Message` would take one cut short for whole, and a record's word for its own length."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.resources: list[_Resource] = []
+        self.left_out = 0
 
     def parseRecords(self, list: list[dns.RRHeader], num: int, strio: IO[bytes]) -> None:
         """Read the answer section; `EOFError` or `ValueError` if it is malformed."""
@@ -48,15 +76,18 @@ class _Reply(dns.Message):
         for _ in range(num - self.left_out):
             header = dns.RRHeader()
             header.decode(strio)
-            end = strio.tell() + header.rdlength
-            payload = _PAYLOADS.get(header.type)
-            if payload is not None:
-                header.payload = payload()
-                header.payload.decode(strio, header.rdlength)
+            length = header.rdlength or 0
+            end = strio.tell() + length
+            kind = _PAYLOADS.get(header.type) if header.cls == dns.IN else None
+            if kind is not None:
+                payload = kind()
+                payload.decode(strio, length)  # type: ignore[no-untyped-call]  # Twisted has no annotations there
                 if strio.tell() != end:
-                    raise ValueError(f"a record of {header.rdlength} bytes ends elsewhere")
+                    raise ValueError(f"a record of {length} bytes ends elsewhere")
+                # The highest bit of a TTL makes it 0 (RFC 2181 section 8).
+                ttl = header.ttl if header.ttl <= _MAX_TTL else 0
+                self.resources.append(_Resource(header.name.name.lower(), ttl, payload))
             strio.seek(end)
-            list.append(header)
 
 
 def query(id: int, question: Question) -> bytes:
@@ -96,19 +127,19 @@ def _answers(reply: dns.Message, id: int, question: Question) -> bool:
 
 
 def _read_records(reply: _Reply, question: Question) -> Found | Denied | Alias:
+    kind = _PAYLOADS[_TYPES[question.type]]
     name, ttl = question.name, _MAX_TTL
-    aliases = {
-        header.name.name.lower(): header for header in reply.answers if (header.type, header.cls) == (dns.CNAME, dns.IN)
-    }
     for _ in range(MAX_ALIASES):
-        here = [header for header in reply.answers if _is_wanted(header, name, question)]
-        if here:
-            return _found(here, ttl, question, reply.left_out)
-        alias = aliases.get(name.encode())
-        if alias is None:
+        here = [resource for resource in reply.resources if resource.name == name.encode()]
+        wanted = [resource for resource in here if isinstance(resource.payload, kind)]
+        if wanted:
+            ttl = min(ttl, *(resource.ttl for resource in wanted))
+            return _found([resource.payload for resource in wanted], ttl, reply.left_out)
+        aliases = [(each.payload.name, each.ttl) for each in here if isinstance(each.payload, dns.Record_CNAME)]
+        if not aliases:
             break
-        name = _name(alias.payload.name)
-        ttl = min(ttl, _seconds(alias))
+        (alias, seconds), *_ = aliases
+        name, ttl = _name(alias), min(ttl, seconds)
     else:
         raise NoAnswerError(f"more than {MAX_ALIASES} aliases")
     if name != question.name:
@@ -119,35 +150,23 @@ def _read_records(reply: _Reply, question: Question) -> Found | Denied | Alias:
     raise NoAnswerError("a referral")
 
 
-def _is_wanted(header: dns.RRHeader, name: str, question: Question) -> bool:
-    where = (header.name.name.lower(), header.type, header.cls)
-    return where == (name.encode(), _TYPES[question.type], dns.IN)
-
-
-def _found(headers: Sequence[dns.RRHeader], ttl: float, question: Question, left_out: int) -> Found:
-    ttl = min(ttl, *map(_seconds, headers))
-    payloads = [header.payload for header in headers]
-    match question.type:
-        case "A":
-            return Found(tuple(IPv4Address(payload.address) for payload in payloads), ttl, left_out)
-        case "AAAA":
-            return Found(tuple(IPv6Address(payload.address) for payload in payloads), ttl, left_out)
-        case "SRV":
+def _found(payloads: Sequence[_Payload], ttl: float, left_out: int) -> Found:
+    values: list[Value] = []
+    for payload in payloads:
+        match payload:
+            case dns.Record_A():
+                values.append(IPv4Address(payload.address))
+            case dns.Record_AAAA():
+                values.append(IPv6Address(payload.address))
             # A target of "." says that the service is not available (RFC 2782).
-            targets = (payload for payload in payloads if payload.target.name)
-            return Found(tuple(_target(payload) for payload in targets), ttl, left_out)
+            case dns.Record_SRV() if payload.target.name:
+                values.append(Target(payload.priority, payload.weight, payload.port, _name(payload.target)))
+    return Found(tuple(values), ttl, left_out)
 
 
-def _target(payload: dns.Record_SRV) -> Target:
-    return Target(payload.priority, payload.weight, payload.port, _name(payload.target))
-
-
-def _name(name: dns.Name) -> str:
+def _name(name: dns.Name | None) -> str:
+    wire = b"" if name is None else name.name
     try:
-        return canonical(name.name.decode("ascii"))
+        return canonical(wire.decode("ascii"))
     except ValueError as error:
-        raise NoAnswerError(f"a record points to {name.name!r}") from error
-
-
-def _seconds(header: dns.RRHeader) -> int:
-    return header.ttl if header.ttl <= _MAX_TTL else 0
+        raise NoAnswerError(f"a record points to {wire!r}") from error

@@ -45,11 +45,14 @@ class Target:
     name: str
 
 
+Value = IPv4Address | IPv6Address | Target
+
+
 @frozen
 class Found:
     """An answer: the records' values in their order, and for how many seconds they hold."""
 
-    values: tuple[IPv4Address | IPv6Address, ...] | tuple[Target, ...]
+    values: tuple[Value, ...]
     ttl: float
     left_out: int = 0
     """How many records the answer had beyond the bound."""

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Reread(Generic[T]):
-    """What a text file says (mutable); one that is missing says nothing, one that cannot be read what it said before."""
+    """What a text file says (mutable): nothing if it is missing, what it said before if it cannot be read."""
 
     def __init__(self, path: str, parse: Callable[[str], T]) -> None:
         self._path = Path(path)
