@@ -1,0 +1,81 @@
+"""What the log says of DNS that does not work: one line when it begins, one when it is over, for all names together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from mailproxy.names.question import Question
+
+# What fails within this time of the first failure is in the same line, and what is over by then is in none.
+REPORT_SECONDS = 5.0
+
+# How many questions a line names before it counts the rest.
+SHOWN_QUESTIONS = 4
+
+
+class Trouble:
+    """The questions that have no answer now (mutable)."""
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._reasons: dict[Question, str] = {}
+        self._told: set[Question] = set()
+        self._call: IDelayedCall | None = None
+
+    def begins(self, question: Question, reason: str) -> None:
+        """Note that a question has not been answered."""
+        self._reasons[question] = reason
+        self._report_soon()
+
+    def ends(self, question: Question) -> None:
+        """Note that it has been."""
+        if self._reasons.pop(question, None) is not None:
+            self._report_soon()
+
+    def forget(self, question: Question) -> None:
+        """Note that nobody asks it any more."""
+        self._reasons.pop(question, None)
+        self._told.discard(question)
+
+    def stop(self) -> None:
+        """Say nothing more."""
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def _report_soon(self) -> None:
+        if self._call is None and self._told != set(self._reasons):
+            self._call = self._clock.callLater(REPORT_SECONDS, self._report)
+
+    def _report(self) -> None:
+        self._call = None
+        new = [question for question in self._reasons if question not in self._told]
+        over = [question for question in self._told if question not in self._reasons]
+        self._told = set(self._reasons)
+        if new:
+            self._log.warn(
+                "DNS fails for {questions}: {reason}; the last good answers stay",
+                event="dns-fails",
+                questions=_shown(new),
+                reason=self._reasons[new[0]],
+            )
+        if over:
+            self._log.info(
+                "DNS works again for {questions}; it fails for {left} others"
+                if self._told
+                else "DNS works again for {questions}",
+                event="dns-works",
+                questions=_shown(over),
+                left=len(self._told),
+            )
+
+
+def _shown(questions: Iterable[Question]) -> str:
+    words = sorted(map(str, questions))
+    rest = len(words) - SHOWN_QUESTIONS
+    return ", ".join(words[:SHOWN_QUESTIONS]) + (f" and {rest} more" if rest > 0 else "")
