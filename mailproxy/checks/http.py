@@ -9,7 +9,6 @@ from functools import lru_cache
 from typing import Any, cast
 
 from attrs import field, frozen
-from hyperlink import DecodedURL
 from treq.client import HTTPClient
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
@@ -27,6 +26,7 @@ from twisted.web.client import (
     ResponseNeverReceived,
 )
 from twisted.web.http import PotentialDataLoss
+from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS, IResponse
 from zope.interface import implementer
 
@@ -131,12 +131,12 @@ class _HttpRun:
         request = self._request
         pool = HTTPConnectionPool(self._reactor, persistent=False)
         client = HTTPClient(Agent.usingEndpointFactory(self._reactor, self._connections, pool))
-        headers: dict[str | bytes, str | bytes] = {**request.headers}
+        headers = Headers({name: [value] for name, value in request.headers.items()})
         if request.authorization is not None:
-            headers["Authorization"] = request.authorization
+            headers.setRawHeaders("Authorization", [request.authorization])
         response = await client.request(
             request.method,
-            DecodedURL.from_text(request.filled(request.url, self._target)).encoded_url,
+            request.filled(request.url, self._target),
             headers=headers,
             data=None if request.body is None else request.filled(request.body, self._target).encode(),
             allow_redirects=False,
@@ -292,5 +292,5 @@ class _Noted:
         return self._endpoint.connect(protocolFactory).addCallback(self._note)
 
     def _note(self, protocol: IProtocol) -> IProtocol:
-        self._noted.append(cast(Protocol, protocol).transport)
+        self._noted.append(cast(Any, protocol).transport)
         return protocol

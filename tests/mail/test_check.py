@@ -229,7 +229,7 @@ def test_server_to_blame_for_a_failed_login(protocol: str, lines: tuple[str, ...
         ("pop3", ("+OK", "+OK", "-ERR [AUTH] Authentication failed.")),
         ("pop3", ("+OK", "+OK", "-ERR [IN-USE] Locked")),
         ("pop3", ("+OK", "+OK", "-ERR no")),
-        ("smtp", ("220 x", "250-x", "250 SIZE")),
+        ("submission", ("220 x", "250-x", "250 SIZE")),
         ("smtp", ("220 x", "250-x", "250 AUTH ")),
         ("smtp", ("220 x", "250-x", "250 AUTH PLAIN", "535 5.7.8 no")),
         ("submission", ("220 x", "250-x", "250 AUTH PLAIN", "530 5.7.0 TLS required.")),
@@ -272,6 +272,10 @@ def test_pop3_whose_mailbox_closes_the_connection_is_not_well() -> None:
     with pytest.raises(BackendRefused) as raised:
         talk.end(Parted())
     assert str(raised.value) == "STAT: expected +OK, came the end of the connection"
+
+
+def test_smtp_server_that_knows_no_logins_is_well() -> None:
+    play(login("smtp"), "S: 220 x\nC: EHLO mx.test\nS: 250-x\nS: 250 SIZE\nC: QUIT\nS: 221 x")
 
 
 def test_imap_quotes_what_needs_it() -> None:
