@@ -37,7 +37,12 @@ def _pop3_login(login: Login) -> Talk[None]:
 
 def _smtp_login(login: Login) -> Talk[None]:
     yield from smtp.greet()
-    yield from smtp.login(login.account, login.host)
+    yield from smtp.login(login.account, login.host, must=False)
+
+
+def _submission_login(login: Login) -> Talk[None]:
+    yield from smtp.greet()
+    yield from smtp.login(login.account, login.host, must=True)
 
 
 def _lmtp_login(login: Login) -> Talk[None]:
@@ -58,13 +63,11 @@ class _Words:
     part: Callable[[], Talk[None]]
 
 
-_SMTP = _Words(smtp.greet, _smtp_login, smtp.part)
-
 _WORDS: Mapping[str, _Words] = {
     "imap": _Words(imap.greet, _imap_login, imap.part),
     "pop3": _Words(pop3.greet, _pop3_login, pop3.part),
-    "smtp": _SMTP,
-    "submission": _SMTP,
+    "smtp": _Words(smtp.greet, _smtp_login, smtp.part),
+    "submission": _Words(smtp.greet, _submission_login, smtp.part),
     "lmtp": _Words(smtp.greet, _lmtp_login, smtp.part),
     "managesieve": _Words(managesieve.greet, _managesieve_login, managesieve.part),
 }

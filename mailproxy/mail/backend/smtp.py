@@ -65,10 +65,16 @@ def hello(host: bytes, verb: bytes) -> Talk[tuple[bytes, ...]]:
     return texts[1:]
 
 
-def login(account: Account, host: bytes) -> Talk[None]:
-    """Log in with AUTH PLAIN (RFC 4954 section 4), if it is offered: not on a leg that the server takes for clear."""
+def login(account: Account, host: bytes, *, must: bool) -> Talk[None]:
+    """
+    Log in with AUTH PLAIN (RFC 4954 section 4), if it is offered: not on a leg that the server takes for clear.
+
+    `must` it be? A server that takes mail for its own users needs no logins.
+    """
     extensions = yield from hello(host, b"EHLO")
     offers = [text for text in extensions if text.upper().startswith(b"AUTH")]
+    if not (offers or must):
+        return
     if not any(b"PLAIN" in offer.upper().split() for offer in offers):
         raise AccountRefused("EHLO", "AUTH PLAIN in the reply", offers[0] if offers else b"one without AUTH")
     code, _, line = yield from _reply(b"AUTH PLAIN %s\r\n" % account.plain, "AUTH", "235")
