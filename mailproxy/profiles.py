@@ -1,7 +1,8 @@
-"""What each kind of backend bears in a PROXY header: its size, its TLVs."""
+"""What each kind of backend bears in a PROXY header, its size and its TLVs, and how it is checked."""
 
 import re
 from collections.abc import Mapping
+from typing import Literal
 
 from attrs import field, frozen
 
@@ -9,6 +10,29 @@ INTENDED_SIZE = 536
 """The size in bytes for which the spec designs its headers: a 576 byte IP packet less 40 (section 2)."""
 
 _ANYTHING = re.compile(rb".*", re.DOTALL)
+
+
+@frozen(kw_only=True)
+class CheckDefaults:
+    """How a kind of backend is checked where the configuration says nothing else; durations are seconds."""
+
+    type: Literal["mail"] = "mail"
+    """What a check is: the greeting tells more than an open port and costs the same line in the log."""
+
+    header: Literal["local", "proxy"] = "local"
+    """The PROXY header: LOCAL is the specification's for connections that nobody else is behind (section 2)."""
+
+    login_header: Literal["local", "proxy"] = "proxy"
+    """The same where a password follows: LOCAL has no way to say that the connection is safe."""
+
+    inter: float = 2.0
+    """Between two checks, as in HAProxy."""
+
+    login_inter: float = 10.0
+    """The same for logins, each of which starts a process or two and has a line in the log of its own."""
+
+    login_timeout: float = 10.0
+    """For a whole login, which asks databases and opens a mailbox."""
 
 
 @frozen
@@ -36,6 +60,8 @@ class Profile:
     local_tlvs: bool = False
     """True when TLVs may follow LOCAL, as HAProxy sends them; the spec wants LOCAL without anything (section 2.2)."""
 
+    check: CheckDefaults = CheckDefaults()
+
     def limit(self, *, client_cert: bool) -> int:
         """Return the size limit in bytes of a header that may carry, or not, the client's certificate."""
         return self.client_cert_budget if client_cert else self.budget
@@ -62,6 +88,9 @@ DOVECOT = Profile(
     authority=re.compile(rb"(?!.*\.\.)[0-9A-Za-z._:-]{1,255}"),
     # Before 2.3.15 a LOCAL header with a body was an error; later its TLVs are skipped unread.
     local_tlvs=False,
+    # After failed logins from one address the next ones from there wait 0.5, 4.5, 8.5 and then 15.5 seconds, good ones
+    # too (auth penalty); a probe account with a wrong password is to be told from a server that hangs.
+    check=CheckDefaults(login_timeout=20.0),
 )
 
 POSTFIX = Profile(

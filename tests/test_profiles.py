@@ -51,3 +51,18 @@ def test_dovecot_takes_no_other_authority(name: bytes) -> None:
 @pytest.mark.parametrize("name", [b"", b"a..b", "bücher.example\n".encode()])
 def test_generic_takes_any_authority(name: bytes) -> None:
     assert GENERIC.takes_authority(name)
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_checks_greet_and_say_that_nobody_is_behind_them(name: str) -> None:
+    check = PROFILES[name].check
+    assert (check.type, check.header, check.inter) == ("mail", "local", 2.0)
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_checks_log_in_with_a_header_that_makes_passwords_safe(name: str) -> None:
+    assert PROFILES[name].check.login_header == "proxy"
+
+
+def test_dovecots_penalty_ends_before_a_login_check_does() -> None:
+    assert DOVECOT.check.login_timeout > 15.5

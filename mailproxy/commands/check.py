@@ -4,10 +4,12 @@ import sys
 from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime
 
-from mailproxy.config import DEFAULT_FILE, Backend, ConfigError, Frontend, load, remarks
+from mailproxy.config import DEFAULT_FILE, Backend, ConfigError, Frontend, Server, load, remarks
+from mailproxy.config.model import MailProtocol
 from mailproxy.session.prepare import Ready, prepare
 from mailproxy.tls.certificates import Certificate
 from mailproxy.tls.files import validity_warnings
+from mailproxy.tls.server_files import server_file_warnings
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -32,7 +34,7 @@ def run(arguments: Namespace) -> int:
     for name, found in certificates.items():
         for certificate in found:
             print(f"tls {name}: {_certificate_line(certificate, now)}")
-    for warning in (*validity_warnings(certificates, now), *remarks(config)):
+    for warning in (*validity_warnings(certificates, now), *server_file_warnings(config, now), *remarks(config)):
         print(f"warning: {warning}", file=sys.stderr)
     return _ask_servers(ready) if arguments.connect else 0
 
@@ -76,13 +78,26 @@ def _ask_servers(ready: Ready) -> int:
 def _frontend_line(frontend: Frontend, backend: Backend) -> str:
     tls = "no TLS" if frontend.tls_profile is None else f"{frontend.tls} TLS, profile {frontend.tls_profile}"
     binds = ", ".join(map(str, frontend.bind))
-    servers = ", then ".join(
-        f"{server.name} {backend.address(server, frontend.protocol)}" for server in backend.servers
-    )
+    servers = ", ".join(_server(backend, server, frontend.protocol) for server in backend.servers)
     header = "no PROXY header" if backend.send_proxy == "none" else f"send-proxy {backend.send_proxy}"
     return (
-        f"frontend {frontend.name}: {frontend.protocol} on {binds}, {tls}; backend {backend.name}: {servers}, {header}"
+        f"frontend {frontend.name}: {frontend.protocol} on {binds}, {tls}; "
+        f"backend {backend.name}, {backend.balance}: {servers}; {header}"
     )
+
+
+def _server(backend: Backend, server: Server, protocol: MailProtocol) -> str:
+    """Describe one server: where it is, and whatever makes it different from one in clear without checks."""
+    name = f"{server.slots[0]} to {server.slots[-1]}" if server.count > 1 else server.slots[0]
+    kind = server.check.type_for(protocol)
+    facts = [
+        "TLS" if server.tls is not None else "",
+        "" if kind == "none" else f"{kind} checks",
+        "backup" if server.backup else "",
+        "" if server.state == "ready" else server.state,
+    ]
+    told = ", ".join(filter(None, facts))
+    return f"{name} {backend.address(server, protocol)}" + (f" ({told})" if told else "")
 
 
 def _certificate_line(certificate: Certificate, now: datetime) -> str:

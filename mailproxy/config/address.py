@@ -1,14 +1,37 @@
-"""Where to listen and where servers are: ``address:port``, ``[address]:port``, or the path of a UNIX socket."""
+"""
+Where to listen and where servers are: ``address:port``, ``[address]:port``, or the path of a UNIX socket.
+
+Servers may be host names, too, or the SRV records of a service.
+"""
 
 import re
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from mailproxy.config.hostname import host_name, srv_name
 from mailproxy.config.kind import Kind, Wrong
-from mailproxy.config.model import Bind, InetBind, InetServer, ServerAddress, UnixBind, UnixServer
+from mailproxy.config.model import (
+    Bind,
+    InetBind,
+    InetServer,
+    NamedServer,
+    ServerAddress,
+    SrvServer,
+    UnixBind,
+    UnixServer,
+)
 from mailproxy.config.words import quoted
 
 _BIND = 'an address and port such as "0.0.0.0:993" or "[::]:993", or the path of a UNIX socket'
-_SERVER = 'an address such as "10.0.0.1", "10.0.0.1:10143" or "[2001:db8::1]:10143", or the path of a UNIX socket'
+_SERVER = (
+    'an address or a host name such as "10.0.0.1", "10.0.0.1:10143", "[2001:db8::1]:10143" or "imap.example.org", '
+    'a service such as "srv:_imap._tcp.example.org", or the path of a UNIX socket'
+)
+_NAMED = 'a host name such as "imap.example.org" or "imap.example.org:10143", or "srv:_imap._tcp.example.org"'
+_HOST = 'an address without a port such as "10.0.0.1" or "2001:db8::1"'
+_NAMESERVER = 'an address such as "10.0.0.2", "10.0.0.2:5353" or "[2001:db8::2]:53"'
+
+_DNS_PORT = 53
+_SRV = "srv:"
 
 _MAX_UNIX_PATH = 107
 """sun_path has 108 bytes on Linux, one of them for the NUL at the end."""
@@ -33,12 +56,56 @@ def _bind(text: str) -> Bind:
 def _server(text: str) -> ServerAddress:
     if text.startswith("/"):
         return UnixServer(_unix_path(text))
-    host, port = _split(text, _SERVER)
+    if _is_named(text):
+        return _named(text)
+    return InetServer(*_to_connect_to(text, _SERVER))
+
+
+def _named(text: str) -> NamedServer | SrvServer:
+    if text.startswith(_SRV):
+        return SrvServer(srv_name(text.removeprefix(_SRV)))
+    if not _is_named(text):
+        raise Wrong(f"is {quoted(text)}, an address, which is one server; needs {_NAMED}")
+    name, colon, digits = text.partition(":")
+    port = _port(digits, text) if colon else None
+    _check_port(port, text)
+    return NamedServer(host_name(name), port)
+
+
+def _is_named(text: str) -> bool:
+    """Say whether this was meant to be a name: an address in brackets, or of digits and dots alone, was not."""
+    return text.startswith(_SRV) or not re.match(r"\[|[0-9.]*(?::|\Z)|[^:]*:[^:]*:|/", text)
+
+
+def _nameserver(text: str) -> tuple[IPv4Address | IPv6Address, int]:
+    host, port = _to_connect_to(text, _NAMESERVER)
+    return host, _DNS_PORT if port is None else port
+
+
+def _bare_host(text: str) -> IPv4Address | IPv6Address:
+    try:
+        host = ip_address(text)
+    except ValueError:
+        raise Wrong(f"is {quoted(text)}, needs {_HOST}") from None
+    _check_host(host, text, _HOST)
+    return host
+
+
+def _to_connect_to(text: str, needs: str) -> tuple[IPv4Address | IPv6Address, int | None]:
+    host, port = _split(text, needs)
+    _check_host(host, text, needs)
+    _check_port(port, text)
+    return host, port
+
+
+def _check_host(host: IPv4Address | IPv6Address, text: str, needs: str) -> None:
     if host.is_unspecified or host.is_multicast:
-        raise Wrong(f"is {quoted(text)}, which is no address that can be connected to; needs {_SERVER}")
+        raise Wrong(f"is {quoted(text)}, which is no address that can be connected to; needs {needs}")
+
+
+def _check_port(port: int | None, text: str) -> None:
     if port == 0:
         raise Wrong(f"is {quoted(text)}: port 0 cannot be connected to, needs one from 1 to 65535")
-    return InetServer(host, port)
 
 
 def _split(text: str, needs: str) -> tuple[IPv4Address | IPv6Address, int | None]:
@@ -54,8 +121,7 @@ def _host(match: re.Match[str], text: str, needs: str) -> IPv4Address | IPv6Addr
         host = IPv6Address(match["v6"]) if match["v6"] else IPv4Address(match["v4"])
     except ValueError:
         raise Wrong(
-            f"is {quoted(text)}, in which {quoted(match['v6'] or match['v4'])} is no IP address "
-            f"(this version takes no host names); needs {needs}"
+            f"is {quoted(text)}, in which {quoted(match['v6'] or match['v4'])} is no IP address; needs {needs}"
         ) from None
     if isinstance(host, IPv6Address) and host.ipv4_mapped is not None:
         raise Wrong(f"is {quoted(text)}, an IPv4 address in IPv6 form; write {host.ipv4_mapped}")
@@ -79,3 +145,6 @@ def _unix_path(text: str) -> str:
 
 BIND: Kind[Bind] = Kind((str,), _BIND, _bind)
 SERVER: Kind[ServerAddress] = Kind((str,), _SERVER, _server)
+NAMED_SERVER: Kind[NamedServer | SrvServer] = Kind((str,), _NAMED, _named)
+NAMESERVER: Kind[tuple[IPv4Address | IPv6Address, int]] = Kind((str,), _NAMESERVER, _nameserver)
+HOST: Kind[IPv4Address | IPv6Address] = Kind((str,), _HOST, _bare_host)

@@ -1,10 +1,11 @@
 """Reads ``[backend.NAME]``: where clients are sent, and what the servers are told of them."""
 
+from functools import partial
 from typing import get_args
 
-from mailproxy.config.address import SERVER
+from mailproxy.config.check import read_check
 from mailproxy.config.duration import IDLE, WAIT
-from mailproxy.config.kind import Kind, Wrong, integer, one_of
+from mailproxy.config.kind import BOOLEAN, Kind, Wrong, integer, one_of
 from mailproxy.config.model import (
     Backend,
     BackendTimeouts,
@@ -14,36 +15,42 @@ from mailproxy.config.model import (
     Profile,
     ProxyV2Option,
     SendProxy,
-    Server,
-    UnixServer,
 )
+from mailproxy.config.server import Surroundings, judge_said, read_default_server, read_server
 from mailproxy.config.table import Table
 from mailproxy.config.tlv import CUSTOM_VALUE, PASSED_TLV_TYPE, custom_type
 from mailproxy.config.words import listed
+from mailproxy.profiles import PROFILES
 
-_IN_ORDER = 'this version tries the servers in the file\'s order, balance = "first"'
 _PROFILE: Kind[Profile] = one_of(get_args(Profile))
-_BALANCE: Kind[Balance] = one_of(
-    get_args(Balance), later=dict.fromkeys(("roundrobin", "leastconn", "source", "random"), _IN_ORDER)
-)
+_BALANCE: Kind[Balance] = one_of(get_args(Balance))
 _SEND_PROXY: Kind[SendProxy] = one_of(get_args(SendProxy))
 _OPTION: Kind[ProxyV2Option] = one_of(get_args(ProxyV2Option))
 _PORT = integer(1, 65535)
 _RETRIES = integer(0, 100)
+_MAXQUEUE = integer(0, 10_000_000)
 
 
-def read_backend(name: str, table: Table) -> Backend:
-    """Read one backend."""
-    table.later(
-        "check",
-        "is for health checks, which this version does not have; a server that cannot be reached is passed over",
-    )
+def read_backend(folder: str, name: str, table: Table) -> Backend:
+    """Read one backend; relative paths start at `folder`."""
     usual = Backend(name=name, servers=())
+    profile: Profile = table.take("profile", _PROFILE, usual.profile)
+    send_proxy: SendProxy = table.take("send-proxy", _SEND_PROXY, usual.send_proxy)
+    around = Surroundings(
+        folder=folder,
+        send_proxy=send_proxy,
+        defaults=PROFILES[profile].check,
+        common_check=table.child_if_there("check", partial(read_check, folder)),
+        default_server=table.child_if_there("default-server", partial(read_default_server, folder)),
+    )
+    servers = table.children("server", partial(read_server, around))
     backend = Backend(
         name=name,
-        profile=table.take("profile", _PROFILE, usual.profile),
+        profile=profile,
         balance=table.take("balance", _BALANCE, usual.balance),
-        send_proxy=table.take("send-proxy", _SEND_PROXY, usual.send_proxy),
+        allbackups=table.take("allbackups", BOOLEAN, usual.allbackups),
+        maxqueue=table.take("maxqueue", _MAXQUEUE, usual.maxqueue),
+        send_proxy=send_proxy,
         proxy_v2_options=frozenset(table.each("proxy-v2-options", _OPTION)),
         tlvs=table.child("proxy-v2-tlvs", _read_tlvs),
         pass_tlvs=table.each("proxy-v2-pass-tlvs", PASSED_TLV_TYPE),
@@ -51,9 +58,12 @@ def read_backend(name: str, table: Table) -> Backend:
         learn_interval=table.take("learn-interval", IDLE, usual.learn_interval),
         retries=table.take("retries", _RETRIES, usual.retries),
         timeout=table.child("timeout", _read_timeouts),
-        servers=table.children("server", _read_server),
+        servers=tuple(server for server, _ in servers),
+        files=(*around.files, *(file for _, files in servers for file in files)),
     )
     _check_header(backend, table)
+    if around.default_server is not None:
+        judge_said(around, around.default_server)
     if not backend.servers and table.sound("server"):
         table.wrong("server", f"is missing: write [{table.path}.server.NAME] with an address")
     return backend
@@ -82,13 +92,11 @@ def _read_ports(table: Table) -> dict[str, int]:
 
 
 def _read_timeouts(table: Table) -> BackendTimeouts:
-    return BackendTimeouts(connect=table.take("connect", WAIT, BackendTimeouts().connect))
-
-
-def _read_server(name: str, table: Table) -> Server:
-    table.later("weight", f"is for other versions: {_IN_ORDER}")
-    table.later("backup", f"is for other versions: {_IN_ORDER}, so put this one last")
-    return Server(name=name, address=table.require("address", SERVER, UnixServer("")))
+    usual = BackendTimeouts()
+    return BackendTimeouts(
+        connect=table.take("connect", WAIT, usual.connect),
+        queue=table.take("queue", WAIT, usual.queue),
+    )
 
 
 def _check_header(backend: Backend, table: Table) -> None:

@@ -11,6 +11,7 @@ from mailproxy.config.kind import Kind, Wrong, integer, one_of
 from mailproxy.config.model import Config, Log, LogFormat, LogLevel
 from mailproxy.config.problems import ConfigError, Problems
 from mailproxy.config.references import check_references
+from mailproxy.config.resolvers import read_resolvers
 from mailproxy.config.table import Table
 from mailproxy.config.tls import read_profile
 from mailproxy.config.words import described
@@ -42,7 +43,8 @@ def read_document(values: Mapping[str, object], folder: str) -> Config:
         maxconn=table.take("maxconn", _MAXCONN, usual.maxconn),
         tls={profile.name: profile for profile in table.children("tls", partial(read_profile, folder))},
         frontends=table.children("frontend", read_frontend),
-        backends={backend.name: backend for backend in table.children("backend", read_backend)},
+        backends={backend.name: backend for backend in table.children("backend", partial(read_backend, folder))},
+        resolvers=table.child("resolvers", read_resolvers),
     )
     table.end()
     check_references(config, problems)

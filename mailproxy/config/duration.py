@@ -23,17 +23,18 @@ def seconds(text: str) -> float:
     return float(amount) * UNITS[unit]
 
 
-def duration(at_most: str) -> Kind[float]:
+def duration(at_most: str, *, may_be_zero: bool = False) -> Kind[float]:
     """
     Make the kind of durations from 1 ms to `at_most`.
 
-    Nothing is not allowed: where others write 0 for "forever", every wait here has a deadline.
+    Nothing is not allowed unless it means "not at all": where others write 0 for "forever", every wait here has a
+    deadline.
     """
     most = seconds(at_most)
 
     def read(text: str) -> float:
         value = seconds(text)
-        if value == 0:
+        if value == 0 and not may_be_zero:
             raise Wrong(f'is {quoted(text)}; every wait needs a deadline, at least "1ms" and at most "{at_most}"')
         if value > most:
             raise Wrong(f'is {quoted(text)}, which is {value:.0f} s; the most is "{at_most}", {most:.0f} s')
@@ -47,3 +48,6 @@ WAIT = duration(at_most="1h")
 
 IDLE = duration(at_most="24d")
 """For a session in which nothing has to happen; the most that HAProxy takes, whose timers have 31 bits of ms."""
+
+RAMP = duration(at_most="1d", may_be_zero=True)
+"""For something that may happen gently; nothing is at once."""

@@ -4,6 +4,7 @@ from typing import get_args
 
 from mailproxy.config.address import BIND
 from mailproxy.config.duration import IDLE, WAIT
+from mailproxy.config.hostname import HOST_NAME
 from mailproxy.config.kind import BOOLEAN, NAME, Kind, Wrong, integer, one_of
 from mailproxy.config.model import Frontend, FrontendTimeouts, FrontendTls, MailProtocol
 from mailproxy.config.network import NETWORK
@@ -31,14 +32,7 @@ def _capability(name: str) -> str:
     return name
 
 
-def _hostname(name: str) -> str:
-    if not (name.isascii() and 1 <= len(name) <= 253 and all(c.isalnum() or c in "-." for c in name)):
-        raise Wrong(f"is {quoted(name)}; a host name has 1 to 253 letters, digits, hyphens and dots")
-    return name
-
-
 _CAPABILITY: Kind[str] = Kind((str,), 'a capability such as "IDLE"', _capability)
-_HOSTNAME: Kind[str] = Kind((str,), 'a host name such as "mail.example.org"', _hostname)
 
 
 def read_frontend(name: str, table: Table) -> Frontend:
@@ -52,7 +46,7 @@ def read_frontend(name: str, table: Table) -> Frontend:
         tls=tls,
         tls_profile=table.take("tls-profile", NAME, usual.tls_profile),
         alpn=table.each("alpn", _ALPN),
-        hostname=table.take("hostname", _HOSTNAME, usual.hostname),
+        hostname=table.take("hostname", HOST_NAME, usual.hostname),
         capabilities=table.each("capabilities", _CAPABILITY),
         backend=table.require("backend", NAME, usual.backend),
         accept_proxy=table.each("accept-proxy", NETWORK),

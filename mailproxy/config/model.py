@@ -32,6 +32,7 @@ OnMarkedDown = Literal["none", "shutdown-sessions"]
 OnMarkedUp = Literal["none", "shutdown-backup-sessions"]
 ResolvePrefer = Literal["ipv6", "ipv4"]
 Verify = Literal["required", "none"]
+FileContent = Literal["authorities", "certificate", "secret"]
 Network = IPv4Network | IPv6Network
 
 
@@ -242,10 +243,10 @@ class Check:
     port: int | None = None
     address: IPv4Address | IPv6Address | None = None
     header: CheckHeader | None = None
-    """The PROXY header of a check; a configuration that was read always says which."""
+    """The PROXY header of a check; what was read from a file always says which, if there are checks."""
 
     tls: bool | None = None
-    """Whether checks use the server's `tls`; a configuration that was read always says."""
+    """Whether checks use the server's `tls`; what was read from a file always says, if there are checks."""
 
     user: str | None = None
     password_file: str | None = None
@@ -316,6 +317,15 @@ class Server:
         )
 
 
+@frozen
+class NamedFile:
+    """A file that is to be read before anything starts, and the key that names it; the path is absolute."""
+
+    key: str
+    path: str
+    content: FileContent
+
+
 @frozen(kw_only=True)
 class Backend:
     """Where clients are sent and what the servers are told of them, ``[backend.NAME]``."""
@@ -336,6 +346,8 @@ class Backend:
     retries: int = 3
     timeout: BackendTimeouts = BackendTimeouts()
     servers: tuple[Server, ...]
+    files: tuple[NamedFile, ...] = ()
+    """What the servers' settings name, each once."""
 
     def address(self, server: Server, protocol: MailProtocol) -> ServerAddress:
         """Where `server` listens for `protocol`: at its own port, or the one that `ports` is known to have."""

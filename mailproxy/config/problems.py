@@ -42,15 +42,20 @@ class Problems:
 
     def __init__(self) -> None:
         """Start without any."""
-        self.found: list[Problem] = []
+        self._found: dict[Problem, None] = {}
+
+    @property
+    def found(self) -> tuple[Problem, ...]:
+        """Every problem once, in the order in which they were found."""
+        return tuple(self._found)
 
     def add(self, key: str, message: str) -> None:
-        """Note what is wrong with the value at `key`."""
-        self.found.append(Problem(key, message))
+        """Note what is wrong with the value at `key`; once, though many may come upon it."""
+        self._found[Problem(key, message)] = None
 
     def at(self, key: str) -> bool:
         """Say whether `key`, a part of it or a table around it is wrong, and what follows from it not worth telling."""
-        return any(_within(problem.key, key) or _within(key, problem.key) for problem in self.found)
+        return any(_within(problem.key, key) or _within(key, problem.key) for problem in self._found)
 
 
 def _within(key: str, outer: str) -> bool:

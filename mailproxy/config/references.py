@@ -1,8 +1,19 @@
 """What the tables of a configuration say of each other: names that must exist, ports, addresses taken twice."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from mailproxy.config.model import Backend, Bind, Config, Frontend, InetBind, InetServer, MailProtocol
+from mailproxy.config.model import (
+    Backend,
+    Bind,
+    Config,
+    Frontend,
+    InetBind,
+    InetServer,
+    MailProtocol,
+    NamedServer,
+    Server,
+    SrvServer,
+)
 from mailproxy.config.problems import Problem, Problems
 from mailproxy.config.words import key_path, listed, nearest, quoted
 
@@ -20,7 +31,11 @@ def check_references(config: Config, problems: Problems) -> None:
                 problems, "tls", frontend.tls_profile, config.tls, key_path("frontend", frontend.name, "tls-profile")
             )
     for backend in config.backends.values():
-        _check_ports(backend, config.frontends, problems)
+        wanted = _wanted(backend, config.frontends, problems)
+        _check_ports(backend, wanted, problems)
+        _check_services(backend, wanted, problems)
+        _check_check_ports(backend, wanted, problems)
+        _check_slots(backend, problems)
     _check_binds(config.frontends, problems)
 
 
@@ -32,27 +47,87 @@ def _check_name(problems: Problems, table: str, name: str, names: Collection[str
     problems.add(key, f"is {quoted(name)}, and there is no [{key_path(table, name)}]{hint}")
 
 
-def _check_ports(backend: Backend, frontends: Iterable[Frontend], problems: Problems) -> None:
-    """Every server without a port of its own needs one in `ports` for each protocol that is sent to it."""
-    path = key_path("backend", backend.name)
-    portless = [
-        server.name
-        for server in backend.servers
-        if isinstance(server.address, InetServer) and server.address.port is None
-    ]
-    if not portless or problems.at(key_path(path, "ports")):
-        return
+def _wanted(backend: Backend, frontends: Iterable[Frontend], problems: Problems) -> dict[MailProtocol, str]:
+    """Find the protocols that are sent to a backend, each with a frontend that does so."""
     wanted: dict[MailProtocol, str] = {}
     for frontend in frontends:
         if frontend.backend == backend.name and not problems.at(key_path("frontend", frontend.name, "protocol")):
-            wanted.setdefault(frontend.protocol, frontend.name)
-    for protocol, name in wanted.items():
+            wanted.setdefault(frontend.protocol, key_path("frontend", frontend.name))
+    return wanted
+
+
+def _check_ports(backend: Backend, wanted: Mapping[MailProtocol, str], problems: Problems) -> None:
+    """Every server without a port of its own needs one in `ports` for each protocol that is sent to it."""
+    key = key_path("backend", backend.name, "ports")
+    portless = [
+        server.name
+        for server in backend.servers
+        if isinstance(server.address, InetServer | NamedServer) and server.address.port is None
+    ]
+    if not portless or problems.at(key):
+        return
+    for protocol, frontend in wanted.items():
         if protocol not in backend.ports:
             problems.add(
-                key_path(path, "ports"),
-                f"has no {protocol}, which {key_path('frontend', name)} needs for {listed(portless)} "
+                key,
+                f"has no {protocol}, which {frontend} needs for {listed(portless)} "
                 f"(addresses without a port); write ports = {{ {protocol} = PORT }}",
             )
+
+
+def _check_services(backend: Backend, wanted: Mapping[MailProtocol, str], problems: Problems) -> None:
+    """SRV records have the ports of one service."""
+    for server in backend.servers:
+        if isinstance(server.address, SrvServer) and len(wanted) > 1:
+            _add(
+                problems,
+                _server_key(backend, server),
+                f'is "{server.address}", one service, and {_spoken(wanted)}; make a backend for each, '
+                "or write a host name here and their ports in `ports`",
+            )
+
+
+def _check_check_ports(backend: Backend, wanted: Mapping[MailProtocol, str], problems: Problems) -> None:
+    """No port greets in two protocols."""
+    for server in backend.servers:
+        check = server.check
+        if check.port is not None and check.type in ("mail", "login") and len(wanted) > 1:
+            _add(
+                problems,
+                key_path(_server_key(backend, server), "check", "port"),
+                f'is {check.port}, and {_spoken(wanted)}: checks of type "{check.type}" speak the protocol, which no '
+                "port does for several; leave it out, or make a backend for each",
+            )
+
+
+def _spoken(wanted: Mapping[MailProtocol, str]) -> str:
+    return " and ".join(f"{frontend} speaks {protocol}" for protocol, frontend in wanted.items())
+
+
+def _check_slots(backend: Backend, problems: Problems) -> None:
+    """Every server has a name of its own, those that templates make included."""
+    makers: dict[str, Server] = {}
+    for server in backend.servers:
+        clash = next((slot for slot in server.slots if slot in makers), None)
+        if clash is not None:
+            other = makers[clash]
+            template, rival = (server, other) if server.is_template else (other, server)
+            _add(
+                problems,
+                _server_key(backend, template),
+                f"makes a server {quoted(clash)}, as [{_server_key(backend, rival)}] does; rename one of them",
+            )
+        makers |= dict.fromkeys(server.slots, server)
+
+
+def _server_key(backend: Backend, server: Server) -> str:
+    return key_path("backend", backend.name, "server", server.name)
+
+
+def _add(problems: Problems, key: str, message: str) -> None:
+    """Note a problem unless something is known to be wrong there."""
+    if not problems.at(key):
+        problems.add(key, message)
 
 
 def _check_binds(frontends: Iterable[Frontend], problems: Problems) -> None:
@@ -81,7 +156,7 @@ def _collide(one: Bind, other: Bind) -> bool:
 
 def remarks(config: Config) -> tuple[Problem, ...]:
     """Find what is right and has no effect, which is no error: an admin may be in the middle of something."""
-    return (*_unused(config), *_nothing_to_pass(config))
+    return (*_unused(config), *_nothing_to_pass(config), *_nobody_served(config), *_idle_settings(config))
 
 
 def _unused(config: Config) -> Iterator[Problem]:
@@ -106,3 +181,40 @@ def _nothing_to_pass(config: Config) -> Iterator[Problem]:
 
 def _takes_headers(frontend: Frontend) -> bool:
     return bool(frontend.accept_proxy or frontend.accept_proxy_optional)
+
+
+def _nobody_served(config: Config) -> Iterator[Problem]:
+    for name, backend in config.backends.items():
+        if not any(server.weight > 0 and server.state == "ready" for server in backend.servers):
+            yield Problem(
+                key_path("backend", name), "has no server that clients are sent to: each has weight 0, or is not ready"
+            )
+
+
+def _idle_settings(config: Config) -> Iterator[Problem]:
+    """Find what waits for something that is not there."""
+    for name, backend in config.backends.items():
+        path = key_path("backend", name)
+        if not any(server.maxconn for server in backend.servers):
+            if backend.maxqueue:
+                yield Problem(key_path(path, "maxqueue"), "has no effect: no server has maxconn, so nobody waits")
+            if backend.timeout.queue is not None:
+                yield Problem(
+                    key_path(path, "timeout", "queue"), "has no effect: no server has maxconn, so nobody waits"
+                )
+        if backend.allbackups and not any(server.backup for server in backend.servers):
+            yield Problem(key_path(path, "allbackups"), "has no effect: no server is a backup")
+        yield from _replaced_logins(config, backend)
+
+
+def _replaced_logins(config: Config, backend: Backend) -> Iterator[Problem]:
+    spoken = dict.fromkeys(frontend.protocol for frontend in config.frontends if frontend.backend == backend.name)
+    checks = {server.check.type: server.check for server in backend.servers}
+    if "login" in checks:
+        for protocol in spoken:
+            instead = checks["login"].type_for(protocol)
+            if instead != "login":
+                yield Problem(
+                    key_path("backend", backend.name),
+                    f'has checks of type "login", and {protocol} has none: there they are of type "{instead}"',
+                )

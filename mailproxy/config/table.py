@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mailproxy.config.kind import Kind, Wrong, check_name
 from mailproxy.config.problems import Problems
 from mailproxy.config.words import described, key_path, listed, nearest, quoted
 
 T = TypeVar("T")
+U = TypeVar("U")
 D = TypeVar("D")
 
 
@@ -49,6 +50,11 @@ class Table:
         self._known.append(key)
         return self._read(self._at(key), self._values[key], kind, default) if key in self else default
 
+    def given(self, kinds: Mapping[str, Kind[Any]]) -> dict[str, Any]:
+        """Read those keys of `kinds` that are there, into their values by key; what is not right is left out."""
+        values = {key: self.take(key, kind, None) for key, kind in kinds.items()}
+        return {key: value for key, value in values.items() if value is not None}
+
     def require(self, key: str, kind: Kind[T], stand_in: D) -> T | D:
         """Read the value of `key`, which has to be there."""
         if key not in self:
@@ -81,6 +87,17 @@ class Table:
             values = {}
         return self._enter(self._at(key), values, read)
 
+    def child_if_there(self, key: str, read: Callable[["Table"], T]) -> T | None:
+        """Read the table under `key`; None when it is not there."""
+        self._known.append(key)
+        return self.child(key, read) if key in self else None
+
+    def value_or_child(self, key: str, kind: Kind[T], read: Callable[["Table"], U]) -> T | U | None:
+        """Read what may be a value of `kind` or a table; None when it is not there, or not right."""
+        if isinstance(self._values.get(key), dict):
+            return self.child(key, read)
+        return self.take(key, kind, None)
+
     def children(self, key: str, read: Callable[[str, "Table"], T]) -> tuple[T, ...]:
         """Read the tables ``[key.NAME]`` in the file's order."""
         found: list[T] = []
@@ -101,7 +118,7 @@ class Table:
         return tuple(found)
 
     def later(self, key: str, explanation: str) -> None:
-        """Refuse a key that other versions have, with the sentence that says what this one has instead."""
+        """Refuse a key that other versions or other tables have, with the sentence that says what is to be done."""
         self._later.append(key)
         if key in self:
             self.wrong(key, explanation)

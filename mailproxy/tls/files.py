@@ -1,4 +1,4 @@
-"""The files that the TLS profiles of a configuration name."""
+"""The files that a configuration names."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -6,14 +6,16 @@ from datetime import datetime
 from mailproxy.config import Config, ConfigError, Problem
 from mailproxy.config.words import key_path
 from mailproxy.tls.certificates import Certificate, CertificateError, read_authorities, read_certificates
+from mailproxy.tls.server_files import server_file_problems
 
 CertificatesByProfile = Mapping[str, tuple[Certificate, ...]]
 
 
 def read_tls_files(config: Config, source: str = "the configuration") -> CertificatesByProfile:
     """
-    Read the certificates of every TLS profile, by the profile's name, and the authorities of those that have some.
+    Read the certificates of every TLS profile, by the profile's name, and whatever else is to be there.
 
+    That is the authorities of profiles that have some, and the files that servers' settings name.
     Raises `ConfigError`, as if from the file `source`, with everything that is wrong.
     """
     certificates: dict[str, tuple[Certificate, ...]] = {}
@@ -28,6 +30,7 @@ def read_tls_files(config: Config, source: str = "the configuration") -> Certifi
                 read_authorities(profile.client_ca)
         except CertificateError as error:
             problems.extend(Problem(key_path("tls", name, "client-ca"), str(found)) for found in error.problems)
+    problems.extend(server_file_problems(config))
     if problems:
         raise ConfigError(problems, source)
     return certificates

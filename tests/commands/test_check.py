@@ -40,7 +40,7 @@ def test_good_configuration_is_summed_up(file: Path, capsys: pytest.CaptureFixtu
     assert out.splitlines()[:2] == [
         f"{file}: good",
         "frontend imaps: imap on 0.0.0.0:993, [::]:993, implicit TLS, profile default; "
-        "backend dovecot: d1 10.41.1.131:10143, then d2 /run/d2, send-proxy v2-ssl",
+        "backend dovecot, leastconn: d1 10.41.1.131:10143, d2 /run/d2; send-proxy v2-ssl",
     ]
     assert out.splitlines()[2].startswith(
         f"tls default: {file.parent}/mail.pem: mail.example.org, imap.example.org; EC256; 30 days left, until 20"
@@ -104,8 +104,76 @@ def test_without_tls_and_header(file: Path, capsys: pytest.CaptureFixture[str]) 
     assert run(file) == 0
     assert capsys.readouterr().out.splitlines()[1:] == [
         "frontend imaps: imap on 0.0.0.0:993, [::]:993, no TLS; "
-        "backend dovecot: d1 10.41.1.131:10143, then d2 /run/d2, no PROXY header"
+        "backend dovecot, leastconn: d1 10.41.1.131:10143, d2 /run/d2; no PROXY header"
     ]
+
+
+def test_servers_are_told_apart(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text(
+        SMALLEST
+        + """
+[backend.dovecot.server.d3]
+address = "10.0.0.3"
+tls = { verify-name = "mail.example.org" }
+check = { type = "mail" }
+backup = true
+state = "maint"
+"""
+    )
+    assert run(file) == 0
+    assert "d2 /run/d2, d3 10.0.0.3:10143 (TLS, mail checks, backup, maint); send-proxy" in capsys.readouterr().out
+
+
+@pytest.fixture
+def probed(file: Path) -> Path:
+    """A configuration with a probe account and TLS to the servers, and all the files for it."""
+    (file.parent / "probe").write_text("secret\n")
+    (file.parent / "probe").chmod(0o600)
+    (file.parent / "ca.pem").write_bytes(issue(common_name="ours").certificate_pem)
+    (file.parent / "front.pem").write_bytes(issue("front").pem)
+    file.write_text(
+        SMALLEST
+        + """
+[backend.dovecot]
+check = { type = "login", user = "probe", password-file = "probe" }
+default-server = { tls = { ca = "ca.pem", certificate = "front.pem", verify-name = "mail.example.org" } }
+"""
+    )
+    return file
+
+
+def test_files_for_servers_are_good(probed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(probed) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_files_for_servers_are_read(probed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = probed.parent
+    (folder / "probe").write_text("")
+    (folder / "ca.pem").unlink()
+    (folder / "front.pem").write_bytes(issue("front").certificate_pem)
+    assert run(probed) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        f"{probed}: 3 problems",
+        f"backend.dovecot.check.password-file: {folder}/probe: is empty",
+        f"backend.dovecot.default-server.tls.ca: {folder}/ca.pem: cannot be read: No such file or directory",
+        f"backend.dovecot.default-server.tls.certificate: {folder}/front.pem: has no private key",
+    ]
+
+
+def test_secret_that_is_none_is_a_warning(probed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (probed.parent / "probe").chmod(0o644)
+    assert run(probed) == 0
+    assert capsys.readouterr().err == (
+        f"warning: {probed.parent}/probe: can be read by every user of this machine (mode 0644); "
+        "chmod o= makes it a secret\n"
+    )
+
+
+def test_expired_certificate_for_servers_is_a_warning(probed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (probed.parent / "front.pem").write_bytes(issue("front", days=-3).pem)
+    assert run(probed) == 0
+    assert capsys.readouterr().err.startswith(f"warning: {probed.parent}/front.pem: expired on 20")
 
 
 def test_example_is_good(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

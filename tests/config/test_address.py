@@ -2,7 +2,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
-from mailproxy.config import InetBind, InetServer, UnixBind, UnixServer
+from mailproxy.config import InetBind, InetServer, NamedServer, SrvServer, UnixBind, UnixServer
 from mailproxy.config.address import BIND, SERVER
 from mailproxy.config.kind import Wrong
 
@@ -31,13 +31,30 @@ def test_bind(text: str, expected: object) -> None:
         ("[::1]", InetServer(IPv6Address("::1"), None)),
         ("[::1]:65535", InetServer(IPv6Address("::1"), 65535)),
         ("/run/dovecot/imap", UnixServer("/run/dovecot/imap")),
+        ("imap.example.org", NamedServer("imap.example.org", None)),
+        ("IMAP.example.org.:143", NamedServer("imap.example.org", 143)),
+        ("dovecot", NamedServer("dovecot", None)),
+        ("1st.example:143", NamedServer("1st.example", 143)),
+        ("srv:_imap._tcp.example.org", SrvServer("_imap._tcp.example.org")),
     ],
 )
 def test_server(text: str, expected: object) -> None:
     assert SERVER.read(text) == expected
 
 
-@pytest.mark.parametrize("text", ["10.0.0.1", "10.0.0.1:143", "[::1]", "[::1]:65535", "/run/dovecot/imap"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "10.0.0.1",
+        "10.0.0.1:143",
+        "[::1]",
+        "[::1]:65535",
+        "/run/dovecot/imap",
+        "imap.example.org",
+        "imap.example.org:143",
+        "srv:_imap._tcp.example.org",
+    ],
+)
 def test_addresses_are_shown_as_they_are_written(text: str) -> None:
     assert str(SERVER.read(text)) == text
 
@@ -67,10 +84,29 @@ def test_ipv4_in_ipv6_form_is_refused() -> None:
     )
 
 
-def test_host_name_is_refused() -> None:
-    assert 'in which "mail.example.org" is no IP address (this version takes no host names)' in refusal(
-        "mail.example.org:993"
-    )
+def test_nobody_listens_on_a_host_name() -> None:
+    assert 'in which "mail.example.org" is no IP address; needs an address and port' in refusal("mail.example.org:993")
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("10.0.0.256:143", 'in which "10.0.0.256" is no IP address; needs an address or a host name such as'),
+        ("::1:143", "an IPv6 address is written in brackets"),
+        ("imap.example.org:0", "port 0 cannot be connected to"),
+        ("imap.example.org:imap", 'in which "imap" is no port'),
+        ("imap.example.org:", 'in which "" is no port'),
+        ("a_b.example", 'in which "a_b" is not made of letters, digits and hyphens inside'),
+        ("bücher.example:143", 'which is not ASCII; write "xn--bcher-kva.example"'),
+        ("srv:imap.example.org", 'needs the name of SRV records such as "_imap._tcp.example.org"'),
+        ("srv:_imap._tcp.example.org:143", "is not made of letters"),
+        ("", "needs an address or a host name such as"),
+    ],
+)
+def test_what_names_no_server_is_refused(text: str, complaint: str) -> None:
+    with pytest.raises(Wrong) as caught:
+        SERVER.read(text)
+    assert complaint in str(caught.value)
 
 
 def test_systemd_is_refused() -> None:

@@ -3,7 +3,7 @@ from ipaddress import IPv4Address
 import pytest
 
 from mailproxy.config import Backend, BackendTimeouts, InetServer, Server, UnixServer
-from tests.config.builders import MISSING, problem, problems, read
+from tests.config.builders import MISSING, problem, read
 
 
 def backend(**changes: object) -> Backend:
@@ -78,29 +78,25 @@ def test_address_is_needed() -> None:
     assert problem(backend__dovecot__server__d2={}).startswith("backend.dovecot.server.d2.address: is missing, needs ")
 
 
-@pytest.mark.parametrize("balance", ["roundrobin", "leastconn", "source", "random"])
-def test_other_rules_are_explained(balance: str) -> None:
-    assert problem(backend__dovecot__balance=balance) == (
-        f'backend.dovecot.balance: is "{balance}": this version tries the servers in the file\'s order, '
-        'balance = "first"'
+@pytest.mark.parametrize("balance", ["leastconn", "roundrobin", "source", "first", "random"])
+def test_rules(balance: str) -> None:
+    assert backend(balance=balance).balance == balance
+
+
+def test_unknown_rule_names_the_nearest() -> None:
+    assert problem(backend__dovecot__balance="leastcon") == (
+        'backend.dovecot.balance: is "leastcon", needs one of "leastconn", "roundrobin", "source", "first", "random"; '
+        'did you mean "leastconn"?'
     )
 
 
-def test_unknown_rule_needs_the_only_one() -> None:
-    assert problem(backend__dovecot__balance="fair") == 'backend.dovecot.balance: is "fair", needs "first"'
+def test_queue() -> None:
+    found = backend(maxqueue=100, allbackups=True, timeout={"queue": "10s"})
+    assert (found.maxqueue, found.allbackups, found.timeout.queue_seconds) == (100, True, 10.0)
 
 
-def test_checks_weight_and_backup_are_explained() -> None:
-    found = problems(
-        backend__dovecot__check={"type": "mail"},
-        backend__dovecot__server__d1__weight=100,
-        backend__dovecot__server__d1__backup=True,
-    )
-    assert [line.partition(":")[0] for line in found] == [
-        "backend.dovecot.check",
-        "backend.dovecot.server.d1.weight",
-        "backend.dovecot.server.d1.backup",
-    ]
+def test_queue_is_as_patient_as_connecting() -> None:
+    assert backend(timeout={"connect": "2s"}).timeout.queue_seconds == 2.0
 
 
 def test_ports_are_by_protocol() -> None:

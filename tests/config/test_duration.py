@@ -1,6 +1,6 @@
 import pytest
 
-from mailproxy.config.duration import seconds
+from mailproxy.config.duration import RAMP, seconds
 from mailproxy.config.kind import Wrong
 from tests.config.builders import problem, read
 
@@ -56,3 +56,7 @@ def test_bounds_are_allowed() -> None:
     assert config.frontends[0].timeout.handshake == 3600
     assert config.frontends[0].timeout.close == 0.001
     assert config.frontends[0].timeout.client == 24 * 86400
+
+
+def test_what_may_be_at_once_may_be_zero() -> None:
+    assert RAMP.read("0s") == 0

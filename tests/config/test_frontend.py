@@ -85,9 +85,10 @@ def test_tcp_has_no_starttls() -> None:
     assert found == 'frontend.imaps.tls: is "starttls", and protocol = "tcp" has no STARTTLS'
 
 
-@pytest.mark.parametrize("name", ["", "a b", "é.example", "a" * 254])
+@pytest.mark.parametrize("name", ["", "a b", "é.example", "a" * 254, "a_b"])
 def test_hostname_is_one(name: str) -> None:
-    assert "has 1 to 253 letters" in problem(frontend__imaps__tls="starttls", frontend__imaps__hostname=name)
+    found = problem(frontend__imaps__tls="starttls", frontend__imaps__hostname=name)
+    assert found.startswith("frontend.imaps.hostname: is ")
 
 
 @pytest.mark.parametrize("name", ["", " IDLE", "é", "a\r\nb", "x" * 256])

@@ -18,3 +18,11 @@ def test_a_longer_name_is_another_one() -> None:
     problems = Problems()
     problems.add("frontend.imaps.accept-proxy-only", "is wrong")
     assert not problems.at("frontend.imaps.accept-proxy")
+
+
+def test_what_many_come_upon_is_told_once() -> None:
+    problems = Problems()
+    problems.add("a", "is wrong")
+    problems.add("b", "is wrong")
+    problems.add("a", "is wrong")
+    assert [problem.key for problem in problems.found] == ["a", "b"]

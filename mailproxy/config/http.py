@@ -1,0 +1,77 @@
+"""The parts of HTTP checks: addresses with places to fill, methods, headers, and what to look for in JSON."""
+
+import re
+from typing import Literal, get_args
+from urllib.parse import urlsplit
+
+from mailproxy.config.kind import Kind, Wrong, one_of
+from mailproxy.config.words import nearest, quoted
+
+Method = Literal["GET", "HEAD", "POST", "PUT"]
+
+PLACES = ("host", "protocol")
+"""What `{host}` and `{protocol}` stand for is known when a server is checked."""
+
+_NEEDS = 'an address such as "http://{host}:8080/health"'
+_PLACE = re.compile(r"\{([^{}]*)\}")
+_TOKEN = re.compile(r"[0-9A-Za-z!#$%&'*+.^_`|~-]+")
+"""RFC 9110 section 5.6.2."""
+
+_OURS = {
+    "authorization": "belongs into a file, authorization-file: more people read a configuration than may know it",
+    "host": "is made of the url",
+    "content-length": "is made of the body",
+    "transfer-encoding": "is made of the body",
+    "connection": "is not for a check to say",
+}
+
+
+def _url(value: str) -> str:
+    for place in _PLACE.findall(value):
+        if place not in PLACES:
+            meant = nearest(place, PLACES)
+            hint = f"did you mean {{{meant}}}?" if meant else "there are {host} and {protocol}"
+            raise Wrong(f"is {quoted(value)}, in which {{{place}}} stands for nothing; {hint}")
+    filled = _PLACE.sub("x", value)
+    if not (filled.isascii() and filled.isprintable()) or " " in filled or re.search("[{}]", filled):
+        raise Wrong(f"is {quoted(value)}, needs {_NEEDS} of printable ASCII characters without spaces")
+    try:
+        parts = urlsplit(filled)
+        port = parts.port
+    except ValueError as error:
+        raise Wrong(f"is {quoted(value)}, which is no address: {error}; needs {_NEEDS}") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise Wrong(f"is {quoted(value)}, needs {_NEEDS}")
+    if parts.username is not None:
+        raise Wrong("has a user in it; who is asking belongs into authorization-file")
+    return value
+
+
+def header_name(name: str) -> str:
+    """Return `name` when a check may send such a header; raises `Wrong`."""
+    if not _TOKEN.fullmatch(name):
+        raise Wrong(f"is no name of a header: {quoted(name)}")
+    if name.lower() in _OURS:
+        raise Wrong(_OURS[name.lower()])
+    return name
+
+
+def header_value(value: str) -> str:
+    """Return `value` when it can stand in a header; raises `Wrong`."""
+    if not (value.isascii() and value.isprintable() and value.strip() == value):
+        raise Wrong(f"is {quoted(value)}, needs {HEADERS_NEED}")
+    return value
+
+
+def pointer(value: str) -> str:
+    """Return `value` when it is a JSON pointer (RFC 6901); raises `Wrong`."""
+    if value and not value.startswith("/"):
+        raise Wrong(f"is no JSON pointer (RFC 6901): it begins with a slash, as in {quoted('/' + value)}")
+    if re.search("~(?![01])", value):
+        raise Wrong("is no JSON pointer (RFC 6901): after ~ comes 0, for ~, or 1, for /")
+    return value
+
+
+HEADERS_NEED = "the value of a header, printable ASCII"
+METHOD: Kind[Method] = one_of(get_args(Method))
+URL: Kind[str] = Kind((str,), _NEEDS, _url)

@@ -1,0 +1,49 @@
+"""Secrets from files, one line in each, so that a configuration can be shown to others."""
+
+import os
+import stat
+
+MOST_BYTES = 4096
+"""Far more than a password or a key has: a longer file is not the one that was meant."""
+
+_READABLE_BY_ALL = stat.S_IROTH
+
+
+class UnusableSecret(Exception):
+    """What a file has is no secret; the words continue ``FILE: …`` and say nothing of what is in it."""
+
+
+def read_secret(path: str) -> str:
+    """Read the only line of the file at `path`, without its end; raises `UnusableSecret`."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # opening a FIFO would wait for somebody to write to it
+            raise UnusableSecret("is not a file")
+        with open(path, "rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise UnusableSecret(f"cannot be read: {error.strerror}") from None
+    if len(data) > MOST_BYTES:
+        raise UnusableSecret(f"has more than {MOST_BYTES} bytes; a secret is one line")
+    return _line(data)
+
+
+def _line(data: bytes) -> str:
+    try:
+        lines = data.decode().removesuffix("\n").removesuffix("\r").split("\n")
+    except UnicodeDecodeError:
+        raise UnusableSecret("is not UTF-8") from None
+    if len(lines) > 1:
+        raise UnusableSecret(f"has {len(lines)} lines, needs one")
+    if not lines[0]:
+        raise UnusableSecret("is empty")
+    if not lines[0].isprintable():
+        raise UnusableSecret("has a control character in it")
+    return lines[0]
+
+
+def exposure(path: str) -> str | None:
+    """Say, to continue ``FILE: …``, that everybody on this machine can read the file; None when they cannot."""
+    mode = stat.S_IMODE(os.stat(path).st_mode)
+    if not mode & _READABLE_BY_ALL:
+        return None
+    return f"can be read by every user of this machine (mode {mode:04o}); chmod o= makes it a secret"

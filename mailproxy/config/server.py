@@ -1,0 +1,215 @@
+"""Reads ``[backend.NAME.server.NAME]`` and ``default-server``, which has the same keys for all servers of a backend."""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any, get_args
+
+from attrs import frozen
+
+from mailproxy.config import check as checks
+from mailproxy.config import server_tls
+from mailproxy.config.address import NAMED_SERVER, SERVER
+from mailproxy.config.duration import RAMP
+from mailproxy.config.kind import BOOLEAN, Kind, integer, one_of
+from mailproxy.config.layers import Layer, Layers, layers
+from mailproxy.config.model import (
+    FileContent,
+    InitState,
+    NamedFile,
+    NamedServer,
+    Observe,
+    OnError,
+    OnMarkedDown,
+    OnMarkedUp,
+    ResolvePrefer,
+    SendProxy,
+    Server,
+    ServerAddress,
+    ServerState,
+    SrvServer,
+    UnixServer,
+)
+from mailproxy.config.table import Table
+from mailproxy.config.words import key_path
+from mailproxy.profiles import CheckDefaults
+
+SRV_SLOTS = 16
+"""How many servers an address of SRV records makes, unless a template says otherwise."""
+
+_SLOTS = integer(1, 1000)
+_STATE: Kind[ServerState] = one_of(get_args(ServerState))
+_INIT_STATE: Kind[InitState] = one_of(get_args(InitState))
+_OBSERVE: Kind[Observe] = one_of(get_args(Observe))
+_ON_ERROR: Kind[OnError] = one_of(get_args(OnError))
+_ON_MARKED_DOWN: Kind[OnMarkedDown] = one_of(get_args(OnMarkedDown))
+_ON_MARKED_UP: Kind[OnMarkedUp] = one_of(get_args(OnMarkedUp))
+_RESOLVE_PREFER: Kind[ResolvePrefer] = one_of(get_args(ResolvePrefer))
+
+_KINDS: Mapping[str, Kind[Any]] = {
+    "weight": integer(0, 256),
+    "backup": BOOLEAN,
+    "maxconn": integer(0, 10_000_000),
+    "slowstart": RAMP,
+    "state": _STATE,
+    "init-state": _INIT_STATE,
+    "observe": _OBSERVE,
+    "error-limit": integer(1, 1_000_000),
+    "on-error": _ON_ERROR,
+    "on-marked-down": _ON_MARKED_DOWN,
+    "on-marked-up": _ON_MARKED_UP,
+    "resolve-prefer": _RESOLVE_PREFER,
+}
+_NEED_CHECKS = ("init-state", "observe", "error-limit", "on-error", "on-marked-down", "on-marked-up")
+_FILES: Mapping[str, FileContent] = {
+    **dict.fromkeys(checks.SECRETS, "secret"),
+    "ca": "authorities",
+    "certificate": "certificate",
+}
+
+
+def _files_of(layer: Layer) -> Iterator[NamedFile]:
+    """Name the files of one ``check`` or ``tls``."""
+    for key, content in _FILES.items():
+        if key in layer.values:
+            yield NamedFile(key_path(layer.table.path, key), layer.values[key], content)
+
+
+@frozen(eq=False)
+class Said:
+    """What one table says of a server, or of all."""
+
+    keys: Layer
+    check: Layer | None
+    tls: Layer | bool | None
+
+    @property
+    def files(self) -> Iterator[NamedFile]:
+        """The files that it names."""
+        for layer in (self.check, self.tls):
+            if isinstance(layer, Layer):
+                yield from _files_of(layer)
+
+
+@frozen(eq=False)
+class Surroundings:
+    """What a backend says of its servers."""
+
+    folder: str
+    send_proxy: SendProxy
+    defaults: CheckDefaults
+    common_check: Layer | None
+    default_server: Said | None
+
+    def keys(self, own: Said) -> Layers:
+        """What is in effect where `own` is said."""
+        return layers(said.keys for said in self._said(own))
+
+    def check(self, own: Said) -> Layers:
+        """The check there."""
+        return layers([self.common_check, *(said.check for said in self._said(own))])
+
+    def tls(self, own: Said) -> Layers | None:
+        """The TLS there; None in clear. A table turns it on, as ``true`` does."""
+        tables = []
+        is_on = False
+        for said in self._said(own):
+            if isinstance(said.tls, Layer):
+                tables.append(said.tls)
+            if said.tls is not None:
+                is_on = said.tls is not False
+        return layers(tables) if is_on else None
+
+    @property
+    def files(self) -> Iterator[NamedFile]:
+        """The files that are named for all servers."""
+        if self.common_check is not None:
+            yield from _files_of(self.common_check)
+        if self.default_server is not None:
+            yield from self.default_server.files
+
+    def _said(self, own: Said) -> tuple[Said, ...]:
+        """From the general to the particular."""
+        return (own,) if self.default_server in (None, own) else (self.default_server, own)
+
+
+def read_default_server(folder: str, table: Table) -> Said:
+    """Read what holds for every server that does not say otherwise; relative paths start at `folder`."""
+    for key in ("address", "template"):
+        table.later(key, "is for each server to say, in [backend.NAME.server.NAME]")
+    return _read_said(folder, table)
+
+
+def _read_said(folder: str, table: Table) -> Said:
+    return Said(
+        Layer(table, table.given(_KINDS)),
+        check=table.child_if_there("check", partial(checks.read_check, folder)),
+        tls=table.value_or_child("tls", server_tls.SWITCH, partial(server_tls.read_tls, folder)),
+    )
+
+
+def read_server(around: Surroundings, name: str, table: Table) -> tuple[Server, tuple[NamedFile, ...]]:
+    """Read one server, and the files that it alone names."""
+    address, count = _read_address(table)
+    own = _read_said(around.folder, table)
+    keys, check, tls = around.keys(own), around.check(own), around.tls(own)
+    kind = checks.check_type(check, around.defaults)
+
+    judge_said(around, own)
+    if check.sound("type"):
+        checks.judge_whole(check, kind)
+    if table.sound("address", "template"):
+        checks.judge_place(check, kind, address, around.send_proxy, server_has_tls=tls is not None)
+        if tls is not None:
+            server_tls.judge_whole(tls, address, table)
+        if "resolve-prefer" in own.keys.values and not isinstance(address, NamedServer | SrvServer):
+            table.wrong("resolve-prefer", f"is for host names; the address is {address}")
+    if tls is not None:
+        server_tls.judge_tables(tls)
+    if "on-marked-up" in own.keys.values and keys.value("backup", False):
+        table.wrong("on-marked-up", "is for servers that have backups; this one is a backup itself")
+
+    server = Server(
+        name=name,
+        address=address,
+        count=count,
+        tls=None if tls is None else server_tls.tls_in_effect(tls),
+        check=checks.check_in_effect(check, kind, around.defaults, around.send_proxy, server_has_tls=tls is not None),
+        **{key.replace("-", "_"): value for key, value in keys.values.items()},
+    )
+    return server, tuple(own.files)
+
+
+def _read_address(table: Table) -> tuple[ServerAddress, int]:
+    template = table.child_if_there("template", _read_template)
+    if template is None:
+        address = table.require("address", SERVER, UnixServer(""))
+        return address, SRV_SLOTS if isinstance(address, SrvServer) else 1
+    if "address" in table:
+        table.wrong("template", "is there beside address; a server has one of them")
+    table.take("address", SERVER, None)
+    return template
+
+
+def _read_template(table: Table) -> tuple[ServerAddress, int]:
+    return table.require("name", NAMED_SERVER, UnixServer("")), table.require("count", _SLOTS, 1)
+
+
+def judge_said(around: Surroundings, own: Said) -> None:
+    """Refuse, of a server's table or ``default-server``, what cannot have an effect there."""
+    check = around.check(own)
+    checks.judge_tables(check, around.defaults)
+    if not check.sound("type"):
+        return
+    table, said = own.keys.table, own.keys.values
+    if checks.check_type(check, around.defaults) == "none":
+        for key in _NEED_CHECKS:
+            if said.get(key, "none") != "none":
+                table.wrong(
+                    key,
+                    "is for health checks, and there are none: write check = "
+                    f'{{ type = "{around.defaults.type}" }} for the server or its backend',
+                )
+    elif around.keys(own).value("observe", "connect") == "none":
+        for key in ("error-limit", "on-error"):
+            if key in said:
+                table.wrong(key, 'has no effect with observe = "none"')

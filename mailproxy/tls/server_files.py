@@ -1,0 +1,52 @@
+"""The files that the settings of servers name: authorities, certificates to show, and secrets of health checks."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from mailproxy.config import Config, Problem
+from mailproxy.config.model import NamedFile
+from mailproxy.config.secret import UnusableSecret, exposure, read_secret
+from mailproxy.tls.certificate import Certificate
+from mailproxy.tls.certificates import CertificateError, read_authorities, read_certificates
+
+
+def server_file_problems(config: Config) -> Iterator[Problem]:
+    """Read every file, and tell what is wrong with those that cannot be used, each with the key that names it."""
+    for file in _named(config):
+        try:
+            match file.content:
+                case "authorities":
+                    read_authorities(file.path)
+                case "certificate":
+                    read_client_certificate(file.path)
+                case "secret":
+                    read_secret(file.path)
+        except CertificateError as error:
+            yield from (Problem(file.key, str(found)) for found in error.problems)
+        except UnusableSecret as error:
+            yield Problem(file.key, f"{file.path}: {error}")
+
+
+def server_file_warnings(config: Config, now: datetime) -> Iterator[str]:
+    """Tell, of files that can be used, what is not right with them at `now`, each in one line."""
+    for path, content in dict.fromkeys((file.path, file.content) for file in _named(config)):
+        exposed = exposure(path) if content == "secret" else None
+        if exposed is not None:
+            yield f"{path}: {exposed}"
+        if content == "certificate":
+            certificate = read_client_certificate(path)
+            if certificate.not_after < now:
+                yield f"{path}: expired on {certificate.not_after:%Y-%m-%d}; servers will refuse it"
+            elif certificate.not_before > now:
+                yield f"{path}: is not valid before {certificate.not_before:%Y-%m-%d}"
+
+
+def read_client_certificate(path: str) -> Certificate:
+    """Read the certificate that mailproxy shows to a server, with chain and key; raises `CertificateError`."""
+    (certificate,) = read_certificates([path])
+    return certificate
+
+
+def _named(config: Config) -> Iterator[NamedFile]:
+    for backend in config.backends.values():
+        yield from backend.files

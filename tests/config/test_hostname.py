@@ -1,0 +1,52 @@
+import pytest
+
+from mailproxy.config.hostname import host_name, srv_name
+from mailproxy.config.kind import Wrong
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("mail.example.org", "mail.example.org"),
+        ("MAIL.Example.org.", "mail.example.org"),
+        ("localhost", "localhost"),
+        ("3com.example", "3com.example"),
+        ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+        ("a" * 63 + ".example", "a" * 63 + ".example"),
+    ],
+)
+def test_host_name(text: str, name: str) -> None:
+    assert host_name(text) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", 'is "", which has nothing between two dots'),
+        ("a..b", 'is "a..b", which has nothing between two dots'),
+        ("a_b.example", 'is "a_b.example", in which "a_b" is not made of letters, digits and hyphens inside'),
+        ("-a.example", 'is "-a.example", in which "-a" is not made of'),
+        ("a-.example", 'is "a-.example", in which "a-" is not made of'),
+        ("a b", 'is "a b", in which "a b" is not made of'),
+        ("a\n", 'is "a\\n", in which "a\\n" is not made of'),
+        ("bücher.example", 'is "bücher.example", which is not ASCII; write "xn--bcher-kva.example"'),
+        ("ü" * 70, "write its xn-- form"),
+        ("a" * 64, "in which a label has 64 characters; 63 is the most"),
+        ("a." * 127 + "a", "is a name of 255 characters; a host name has 253 at most"),
+        ("10.0.0.256", 'is "10.0.0.256", which is no IP address, and a host name does not end with a number'),
+    ],
+)
+def test_what_is_no_host_name(text: str, complaint: str) -> None:
+    with pytest.raises(Wrong) as caught:
+        host_name(text)
+    assert complaint in str(caught.value)
+
+
+def test_srv_name() -> None:
+    assert srv_name("_IMAP._tcp.example.org.") == "_imap._tcp.example.org"
+
+
+@pytest.mark.parametrize("text", ["", "imap.example.org", "_imap.example.org", "_imap._udp.example.org", "_imap._tcp"])
+def test_what_names_no_service(text: str) -> None:
+    with pytest.raises(Wrong):
+        srv_name(text)

@@ -1,0 +1,73 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from mailproxy.config.secret import UnusableSecret, exposure, read_secret
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "secret"
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(UnusableSecret) as caught:
+        read_secret(str(path))
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("data", ["pass wörd", "pass wörd\n", "pass wörd\r\n"])
+def test_the_only_line(path: Path, data: str) -> None:
+    path.write_bytes(data.encode())
+    assert read_secret(str(path)) == "pass wörd"
+
+
+def test_spaces_belong_to_it(path: Path) -> None:
+    path.write_text(" a \n")
+    assert read_secret(str(path)) == " a "
+
+
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        (b"", "is empty"),
+        (b"\n", "is empty"),
+        (b"a\nb\n", "has 2 lines, needs one"),
+        (b"a\n\n", "has 2 lines, needs one"),
+        (b"a\0b", "has a control character in it"),
+        (b"a\rb", "has a control character in it"),
+        (b"\xff", "is not UTF-8"),
+        (b"a" * 4097, "has more than 4096 bytes; a secret is one line"),
+    ],
+)
+def test_what_is_no_secret(path: Path, data: bytes, complaint: str) -> None:
+    path.write_bytes(data)
+    assert refusal(path) == complaint
+
+
+def test_missing_file(path: Path) -> None:
+    assert refusal(path) == "cannot be read: No such file or directory"
+
+
+def test_folder(tmp_path: Path) -> None:
+    assert refusal(tmp_path) == "is not a file"
+
+
+def test_pipe_is_not_waited_for(path: Path) -> None:
+    os.mkfifo(path)
+    assert refusal(path) == "is not a file"
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o400])
+def test_secret_is_kept(path: Path, mode: int) -> None:
+    path.touch(mode)
+    path.chmod(mode)
+    assert exposure(str(path)) is None
+
+
+def test_secret_that_everybody_can_read(path: Path) -> None:
+    path.touch()
+    path.chmod(0o644)
+    found = exposure(str(path))
+    assert found == "can be read by every user of this machine (mode 0644); chmod o= makes it a secret"
