@@ -122,7 +122,9 @@ class _Datagrams:
         except (OSError, NoAnswerError) as error:
             self.answered.errback(Failure(error))
         else:
-            if reply is not None:
+            if reply is None:
+                self.remark = "an answer to another question"
+            else:
                 self.answered.callback(reply)
 
     def connectionLost(self, reason: Failure) -> None:

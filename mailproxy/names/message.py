@@ -151,17 +151,25 @@ def _read_records(reply: _Reply, question: Question) -> Found | Denied | Alias:
 
 
 def _found(payloads: Sequence[_Payload], ttl: float, left_out: int) -> Found:
-    values: list[Value] = []
-    for payload in payloads:
-        match payload:
-            case dns.Record_A():
-                values.append(IPv4Address(payload.address))
-            case dns.Record_AAAA():
-                values.append(IPv6Address(payload.address))
-            # A target of "." says that the service is not available (RFC 2782).
-            case dns.Record_SRV() if payload.target.name:
-                values.append(Target(payload.priority, payload.weight, payload.port, _name(payload.target)))
-    return Found(tuple(values), ttl, left_out)
+    return Found(tuple(value for payload in payloads if (value := _value(payload)) is not None), ttl, left_out)
+
+
+def _value(payload: _Payload) -> Value | None:
+    """Return what a record says; None if that is that there is no server."""
+    match payload:
+        case dns.Record_A():
+            return _server(IPv4Address(payload.address))
+        case dns.Record_AAAA():
+            return _server(IPv6Address(payload.address))
+        case dns.Record_SRV() if payload.target.name:
+            return Target(payload.priority, payload.weight, payload.port, _name(payload.target))
+    # A target of "." says that the service is not available (RFC 2782).
+    return None
+
+
+def _server(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address | None:
+    # What filters give for a name that is to lead nowhere; connected to, 0.0.0.0 and :: are this machine.
+    return None if address.is_unspecified or address.is_multicast else address
 
 
 def _name(name: dns.Name | None) -> str:

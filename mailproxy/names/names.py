@@ -96,16 +96,17 @@ class Following:
         self._port = port
         self._changed = changed
         self._stopped = stopped
-        self._view: View | None = views.join(wanted, self._tell)
+        self._is_stopped = False
         self._call: IDelayedCall | None = None
+        self._view = views.join(wanted, self._tell)
         if self._view.records is not None:
             self._call = reactor.callLater(0.0, self._tell)
 
     def stop(self) -> None:
         """Follow it no more; may be called twice, and from `changed`."""
-        if self._view is None:
+        if self._is_stopped:
             return
-        self._view = None
+        self._is_stopped = True
         self._cancel()
         self._views.leave(self._wanted, self._tell)
         self._stopped(self)
@@ -117,9 +118,8 @@ class Following:
 
     def _tell(self) -> None:
         self._cancel()
-        if self._view is None or self._view.records is None:
-            return
         records = self._view.records
+        assert records is not None, "a view tells of what it knows"
         if self._port is not None:
             records = tuple(evolve(record, port=self._port) for record in records)
         try:

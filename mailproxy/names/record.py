@@ -38,7 +38,10 @@ class Record:
 
 def without_duplicates(records: Iterable[Record]) -> tuple[Record, ...]:
     """Return the records, of those with the same host and port only the first."""
-    return tuple({record.place: record for record in reversed(tuple(records))}.values())[::-1]
+    firsts: dict[object, Record] = {}
+    for record in records:
+        firsts.setdefault(record.place, record)
+    return tuple(firsts.values())
 
 
 def shown(records: Sequence[Record]) -> str:

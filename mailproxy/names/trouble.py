@@ -1,4 +1,8 @@
-"""What the log says of DNS that does not work: one line when it begins, one when it is over, for all names together."""
+"""
+What the log says of DNS that does not work: a line when it begins and one when it is over, for all names together.
+
+When it lasts, names join in as their TTLs run out; they get a line a minute.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,9 @@ from mailproxy.names.question import Question
 
 # What fails within this time of the first failure is in the same line, and what is over by then is in none.
 REPORT_SECONDS = 5.0
+
+# How long changes wait while DNS goes on to fail for some.
+FURTHER_REPORT_SECONDS = 60.0
 
 # How many questions a line names before it counts the rest.
 SHOWN_QUESTIONS = 4
@@ -49,8 +56,14 @@ class Trouble:
             self._call = None
 
     def _report_soon(self) -> None:
-        if self._call is None and self._told != set(self._reasons):
-            self._call = self._clock.callLater(REPORT_SECONDS, self._report)
+        if self._told == set(self._reasons):
+            return
+        begins_or_ends = not self._told or not self._reasons
+        seconds = REPORT_SECONDS if begins_or_ends else FURTHER_REPORT_SECONDS
+        if self._call is None:
+            self._call = self._clock.callLater(seconds, self._report)
+        elif self._call.getTime() > self._clock.seconds() + seconds:
+            self._call.reset(seconds)
 
     def _report(self) -> None:
         self._call = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from attrs import frozen
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 
 from mailproxy.config.model import ResolvePrefer
 from mailproxy.names.host import Host
@@ -52,7 +52,8 @@ class View(Source):
         if new is None or (old is not None and set(old) == set(new)):
             return
         self.records = new
-        self._log.info(
+        self._log.emit(
+            LogLevel.info if new else LogLevel.warn,
             "{name}: {old} -> {new}",
             event="name",
             name=str(self._wanted),
