@@ -209,8 +209,8 @@ class Upkeep:
         what = _WHAT[change.event].format(weight=server.asked_weight, maxconn=server.asked_maxconn, address=target)
         log = self._log.warn if change.event in ("down", "no-address") else self._log.info
         log(
-            "server {backend}/{server} {protocol} {log_what}{log_because}; {active} active and {backups} backup servers left, "
-            "{sessions} sessions, {queued} queued",
+            "server {backend}/{server} {protocol} {log_what}{log_because}; {active} active and {backups} backup "
+            "servers left, {sessions} sessions, {queued} queued",
             event="server",
             server=server.name,
             state=change.event,

@@ -31,8 +31,8 @@ SPEAKS_ANY_TIME = frozenset({"imap", "smtp", "submission", "lmtp", "managesieve"
 """
 The protocols whose server may announce its end unasked.
 
-IMAP's BYE is an untagged response (RFC 9051 section 7.1.5), ManageSieve's may be sent at any time (RFC 5804 section 1.2),
-421 before a server closes (RFC 5321 section 3.8). POP3's server only ever answers (RFC 1939 section 3).
+IMAP's BYE is an untagged response (RFC 9051 section 7.1.5), ManageSieve's may be sent at any time (RFC 5804 section
+1.2), 421 before a server closes (RFC 5321 section 3.8). POP3's server only ever answers (RFC 1939 section 3).
 """
 
 
