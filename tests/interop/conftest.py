@@ -3,7 +3,7 @@
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ from .certificates import Certificates
 from .dovecot import Dovecot
 from .front import Front, Table
 from .haproxy import HAProxy
+from .pool import Pool
 from .recorder import Behaviour, Recorder
 from .relay import Relay
 
@@ -146,6 +147,22 @@ def recorder() -> Iterator[StartRecorder]:
 def module_recorder() -> Iterator[StartRecorder]:
     """As `recorder`, for backends that all tests of a module share."""
     with starting_recorders() as start:
+        yield start
+
+
+class StartPool(Protocol):
+    """Starts a pool of recording backends and mailproxy before it."""
+
+    def __call__(self, servers: Mapping[str, Table], **options: Any) -> Pool: ...
+
+
+@pytest.fixture
+def pool(front: StartFront) -> Iterator[StartPool]:
+    with ExitStack() as stack:
+
+        def start(servers: Mapping[str, Table], **options: Any) -> Pool:
+            return Pool(stack, front, servers, **options)
+
         yield start
 
 
