@@ -12,10 +12,11 @@ import pytest
 
 from . import certificates, peers, ports
 from .certificates import Certificates
-from .dovecot import Dovecot
+from .dovecot import PROTOCOLS, Dovecot
 from .front import Front, Table
 from .haproxy import HAProxy
 from .pool import Pool
+from .ports import free_port
 from .recorder import Behaviour, Recorder
 from .relay import Relay
 
@@ -93,6 +94,20 @@ def certificate_dovecot(relay: Relay) -> Iterator[Dovecot]:
 def tls_dovecot(relay: Relay, pki: Certificates) -> Iterator[Dovecot]:
     """As `dovecot`, with TLS of its own (``ssl = yes``), and listening for direct clients too."""
     yield from _dovecot("passwords", relay, pki.server_rsa)
+
+
+@pytest.fixture(scope="session")
+def dovecots(relay: Relay) -> Iterator[Mapping[str, Dovecot]]:
+    """Three Dovecots with the same ports, each on an address of its own."""
+    peers.need(*peers.DOVECOT)
+    ports = {protocol: free_port() for protocol in PROTOCOLS}
+    with ExitStack() as stack:
+        started = {}
+        for number in (1, 2, 3):
+            folder = stack.enter_context(short_folder())
+            dovecot = Dovecot(folder, "passwords", relay.port, host=f"127.0.0.{100 + number}", ports=ports)
+            started[f"d{number}"] = stack.enter_context(closing(dovecot))
+        yield started
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ class NameServer:
             answer.answers = [
                 dns.RRHeader(name.encode(), record.TYPE, dns.IN, TTL, record)
                 for record in records
-                if record.TYPE == question.type
+                if question.type == record.TYPE
             ]
         return answer.toStr()
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from .conftest import StartFront, StartRecorder
-from .front import Front, frontend
+from .front import Front, Table, frontend
 from .nameserver import NameServer
 from .pool import SOON, Client, until_change
 from .ports import free_port
@@ -47,7 +47,7 @@ Following = Callable[..., "Named"]
 class Named:
     """A front whose servers have names."""
 
-    def __init__(self, start: StartFront, names: NameServer, server: dict[str, Any], **backend: Any) -> None:
+    def __init__(self, start: StartFront, names: NameServer, server: Table, **backend: Any) -> None:
         self.port = free_port()
         self.front: Front = start(
             {

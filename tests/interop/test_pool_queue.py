@@ -47,9 +47,7 @@ def test_client_that_gives_up_waiting_keeps_nobody_waiting(pool: StartPool) -> N
 
 
 @pytest.mark.parametrize("protocol", ["imap", "pop3", "lmtp", "submission", "managesieve"])
-def test_client_that_waited_too_long_gets_the_temporary_failure_of_its_protocol(
-    pool: StartPool, protocol: str
-) -> None:
+def test_client_that_waited_too_long_gets_the_temporary_failure_of_its_protocol(pool: StartPool, protocol: str) -> None:
     started = pool({"only": {"maxconn": 1}}, protocol=protocol, checked=False, timeout=SHORT)
     with started.client() as first:
         assert first.server == "only"

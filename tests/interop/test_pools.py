@@ -2,21 +2,18 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing
 
 import pytest
 from attrs import frozen
 
-from . import peers
 from .certificates import Certificates
 from .clients import Imap, connect_tls
-from .conftest import StartFront, short_folder
+from .conftest import StartFront
 from .dovecot import PASSWORD, PROTOCOLS, USER, Dovecot
 from .front import Front, frontend
 from .load import Load
 from .pool import changes, until_change
 from .ports import free_port
-from .relay import Relay
 from .waiting import until
 
 INTER, FASTINTER, CHECK_TIMEOUT = 0.3, 0.2, 0.6
@@ -75,23 +72,7 @@ class Site:
             until(are_there, f"{server} to be {state}", seconds)
         except AssertionError as error:
             raise AssertionError(f"{error} in\n{self.front.output[-5000:]}") from None
-        return {
-            protocol: changes(self.front, server=server, protocol=protocol)[-1]["reason"] for protocol in protocols
-        }
-
-
-@pytest.fixture(scope="module")
-def dovecots(relay: Relay) -> Iterator[Mapping[str, Dovecot]]:
-    """Three Dovecots with the same ports, each on an address of its own."""
-    peers.need(*peers.DOVECOT)
-    ports = {protocol: free_port() for protocol in PROTOCOLS}
-    with ExitStack() as stack:
-        started = {}
-        for number in (1, 2, 3):
-            folder = stack.enter_context(short_folder())
-            dovecot = Dovecot(folder, "passwords", relay.port, host=f"127.0.0.{100 + number}", ports=ports)
-            started[f"d{number}"] = stack.enter_context(closing(dovecot))
-        yield started
+        return {protocol: changes(self.front, server=server, protocol=protocol)[-1]["reason"] for protocol in protocols}
 
 
 @pytest.fixture
