@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from .conftest import StartPool
-from .pool import CHECK, FALL, INTER, RISE, SOON, Client, Pool
+from .pool import INTER, RISE, SOON, Client, Pool
 from .ports import is_listening
 from .recorder import close_at_once
 from .test_bad_backends import REFUSALS
@@ -98,7 +98,7 @@ def lose(started: Pool, protocol: str) -> tuple[Client, bytes]:
 
 
 # What may be said in the middle of a session: IMAP has an untagged BYE at any time (RFC 9051 section 7.1.5), SMTP its
-# 421 in reply to any command (RFC 5321 section 3.8), of which there is none here. POP3 and ManageSieve have only answers.
+# 421 before it closes (RFC 5321 section 3.8), ManageSieve its BYE (RFC 5804 section 1.2). POP3 has only answers.
 @pytest.mark.parametrize(
     ("protocol", "goodbye"),
     [("imap", b"* BYE"), ("pop3", b""), ("lmtp", b"421 "), ("submission", b"421 "), ("managesieve", b"BYE")],

@@ -2,6 +2,7 @@
 
 import time
 from contextlib import ExitStack
+from itertools import pairwise
 
 import pytest
 
@@ -28,7 +29,7 @@ def test_clients_get_their_turn_in_the_order_in_which_they_came(pool: StartPool)
     started = pool({"only": {"maxconn": 1}}, checked=False, timeout=LONG)
     with ExitStack() as stack:
         clients = [stack.enter_context(started.client()) for _ in range(4)]
-        for current, later in zip(clients, clients[1:], strict=False):
+        for current, later in pairwise(clients):
             assert current.server == "only"
             assert later.has_to_wait(0.05)
             current.leave()

@@ -3,6 +3,7 @@
 from contextlib import ExitStack
 
 from .conftest import StartPool
+from .front import Table
 from .pool import Pool
 
 ANYBODY = ["127.0.0.1"]
@@ -90,7 +91,12 @@ def test_source_moves_only_the_clients_of_a_server_that_is_down_and_takes_them_b
 
 
 def test_server_of_weight_zero_in_drain_or_in_maintenance_gets_nobody(pool: StartPool) -> None:
-    servers = {"light": {"weight": 0}, "drained": {"state": "drain"}, "maintained": {"state": "maint"}, "ready": {}}
+    servers: dict[str, Table] = {
+        "light": {"weight": 0},
+        "drained": {"state": "drain"},
+        "maintained": {"state": "maint"},
+        "ready": {},
+    }
     started = pool(servers, checked=False, balance="roundrobin")
     assert started.spread(ANYBODY * 10) == {"ready": 10}
 
