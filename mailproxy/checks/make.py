@@ -42,7 +42,9 @@ def make_check(
     """
     if settings.type == "http":
         return _http_check(settings, protocol, reactor)
-    header = check_header(settings.header or "none", send_proxy, policy, LIKE_TLS if settings.type == "login" else None)
+    # As HAProxy: agents are told of nobody.
+    kind = settings.header or ("none" if settings.type == "agent" else "local")
+    header = check_header(kind, send_proxy, policy, LIKE_TLS if settings.type == "login" else None)
     opening = settings.send.encode() if settings.type == "agent" else b""
     invite = _guests(settings, protocol, host)
     return VisitingCheck(invite, header, settings.seconds, poller=poller, deadlines=deadlines, opening=opening)
