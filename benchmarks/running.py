@@ -105,8 +105,8 @@ class Front:
 
     def __enter__(self) -> Front:
         with contextlib.ExitStack() as stack:
-            backend_port = stack.enter_context(_reserved_port())
-            self._ports = {leg: stack.enter_context(_reserved_port()) for leg in get_args(Leg)}
+            backend_port = stack.enter_context(reserved_port())
+            self._ports = {leg: stack.enter_context(reserved_port()) for leg in get_args(Leg)}
             backend = self._place.folder / "backend"
             stack.enter_context(_running(_pinned(self._place.other_cpu, backend, str(backend_port))))
             environment = {f"PORT_{leg}": str(port) for leg, port in self._ports.items()} | {
@@ -168,7 +168,7 @@ def _running(
 
 
 @contextlib.contextmanager
-def _reserved_port() -> Iterator[int]:
+def reserved_port() -> Iterator[int]:
     """Give a port that the kernel gives to nobody else, yet lets a server with SO_REUSEADDR listen on."""
     with socket.socket() as holder:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

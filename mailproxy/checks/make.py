@@ -13,8 +13,9 @@ from mailproxy import config
 from mailproxy.checks.agent import AgentGuest
 from mailproxy.checks.header import LIKE_TLS, Policy, check_header
 from mailproxy.checks.mail import login_guest, mail_guest
+from mailproxy.checks.outcome import Outcome
 from mailproxy.checks.tcp import knock
-from mailproxy.checks.visiting import Check, Guest, VisitingCheck
+from mailproxy.checks.visiting import Check, Guest, Run, VisitingCheck
 from mailproxy.config.model import MailProtocol, SendProxy
 from mailproxy.mail.backend.account import Account
 from mailproxy.mail.check import Login
@@ -42,7 +43,9 @@ def make_check(
     """
     if settings.type == "http":
         return _http_check(settings, protocol, reactor)
-    header = check_header(settings.header or "none", send_proxy, policy, LIKE_TLS if settings.type == "login" else None)
+    # As HAProxy: agents are told of nobody.
+    kind = settings.header or ("none" if settings.type == "agent" else "local")
+    header = check_header(kind, send_proxy, policy, LIKE_TLS if settings.type == "login" else None)
     opening = settings.send.encode() if settings.type == "agent" else b""
     invite = _guests(settings, protocol, host)
     return VisitingCheck(invite, header, settings.seconds, poller=poller, deadlines=deadlines, opening=opening)
@@ -95,6 +98,18 @@ def _http_check(settings: config.Check, protocol: MailProtocol, reactor: Any) ->
         json=settings.json,
     )
     return HttpCheck(request, settings.seconds, reactor)
+
+
+class Elsewhere:
+    """A check that has an address or port of its own, or no TLS; it goes where `check_target` says."""
+
+    def __init__(self, check: Check, settings: config.Check) -> None:
+        self._check = check
+        self._settings = settings
+
+    def begin(self, target: Target, over: Callable[[Outcome], Any]) -> Run:
+        """Run it, not at the server's target but where that is checked."""
+        return self._check.begin(check_target(target, self._settings), over)
 
 
 def check_target(target: Target, settings: config.Check) -> Target:

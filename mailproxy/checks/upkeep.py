@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from mailproxy.balance.change import Change, Event
 from mailproxy.balance.server import Server
 from mailproxy.checks.agent_words import AgentReply
+from mailproxy.checks.make import Elsewhere
 from mailproxy.checks.outcome import Outcome
 from mailproxy.checks.prober import Prober
 from mailproxy.checks.visiting import Check
@@ -65,8 +66,9 @@ class Upkeep:
         for server in backend.pool.servers:
             check = make_check(server)
             if check is not None:
+                settings = server.tag.settings.check
                 tell = partial(self._told, server)
-                self._probers[server] = Prober(server, server.tag.settings.check, check, tell, clock=clock)
+                self._probers[server] = Prober(server, settings, Elsewhere(check, settings), tell, clock=clock)
         backend.check_soon = self._check_soon
         backend.listeners.append(self._changed)
 
