@@ -134,9 +134,8 @@ def probed(file: Path) -> Path:
     file.write_text(
         SMALLEST
         + """
-[backend.dovecot]
-check = { type = "login", user = "probe", password-file = "probe" }
-default-server = { tls = { ca = "ca.pem", certificate = "front.pem", verify-name = "mail.example.org" } }
+backend.dovecot.check = { type = "login", user = "probe", password-file = "probe" }
+backend.dovecot.default-server.tls = { ca = "ca.pem", certificate = "front.pem", verify-name = "mail.example.org" }
 """
     )
     return file
@@ -178,10 +177,16 @@ def test_expired_certificate_for_servers_is_a_warning(probed: Path, capsys: pyte
 
 def test_example_is_good(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     live = tmp_path / "letsencrypt" / "live" / "mail.example.net"
+    (tmp_path / "mailproxy").mkdir()
+    for name in ("probe", "doveadm-key"):
+        (tmp_path / "mailproxy" / name).touch(0o600)
+        (tmp_path / "mailproxy" / name).write_text("secret\n")
     mail, net = issue("mail.example.org", key=rsa_key()), issue("mail.example.net")
     for path, pem in {
         tmp_path / "ssl" / "mail" / "mail.pem": mail.pem,
         tmp_path / "ssl" / "clients.pem": issue(common_name="clients").certificate_pem,
+        tmp_path / "ssl" / "backends.pem": issue(common_name="backends").certificate_pem,
+        tmp_path / "ssl" / "mailproxy.pem": issue("mailproxy").pem,
         live / "fullchain.pem": net.certificate_pem,
         live / "privkey.pem": net.key_pem,
     }.items():
