@@ -7,41 +7,24 @@ our own connection, and for clients that will be on TLS it says TLS, because ser
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
-from typing import Any
 
 from attrs import frozen
-from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, UNIXClientEndpoint
-from twisted.internet.interfaces import IAddress, IStreamClientEndpoint, ITCPTransport
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
+from mailproxy.balance.server import Server
+from mailproxy.checks.header import LIKE_TLS, own_header
+from mailproxy.checks.visit import Visit, Visited
 from mailproxy.mail.probe import CapabilityProbe
-from mailproxy.session.backend import Backend, Server
-from mailproxy.session.ends import PackedAddress
-from mailproxy.tls.facts import TlsFacts
+from mailproxy.session.backend import Backend
+from mailproxy.transport.deadlines import Deadlines
+from mailproxy.transport.poller import Poller
 
 # A backend of which nothing is known is asked again so soon: it may just be starting.
 RETRY_SECONDS = 10.0
-
-# What a header says of a connection that is to be treated like one with TLS.
-_TLS = TlsFacts(
-    version="TLSv1.3",
-    cipher="TLS_AES_128_GCM_SHA256",
-    group=None,
-    server_name=None,
-    alpn=None,
-    resumed=False,
-    certificate_sig_alg=None,
-    certificate_key_alg=None,
-    client_certificate=None,
-    client_common_names=(),
-    verify=1,
-)
 
 
 @frozen
@@ -54,85 +37,21 @@ class Lesson:
     still_offers_starttls: bool = False
 
 
-class _Visit(Protocol):
-    """One connection that asks and leaves."""
-
-    transport: ITCPTransport
-
-    def __init__(self, probe: CapabilityProbe, backend: Backend, facts: TlsFacts | None) -> None:
-        self._probe = probe
-        self._backend = backend
-        self._facts = facts
-        self.over: Deferred[None] = Deferred()
-
-    def connectionMade(self) -> None:
-        """Write the header, in one piece."""
-        header = self._backend.header.build(
-            _packed(self.transport.getHost()),
-            _packed(self.transport.getPeer()),
-            self._facts,
-        )
-        if header.data:
-            self.transport.write(header.data)
-
-    def dataReceived(self, data: bytes) -> None:
-        """Go on with the questions."""
-        reply = self._probe.receive(data)
-        if reply:
-            self.transport.write(reply)
-        if self._probe.done:
-            self.transport.loseConnection()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Be done."""
-        self._probe.end()
-        self.over.callback(None)
-
-
-class _Visits(Factory):
-    """Makes one visit."""
-
-    noisy = False
-
-    def __init__(self, visit: _Visit) -> None:
-        self._visit = visit
-
-    def buildProtocol(self, addr: IAddress | None) -> _Visit:
-        """Return the visit."""
-        return self._visit
-
-
-def _packed(address: Any) -> PackedAddress | None:
-    if not hasattr(address, "host"):
-        return None  # a UNIX socket
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    return socket.inet_pton(family, address.host), address.port
-
-
-def _endpoint(server: Server, seconds: float, reactor: Any) -> IStreamClientEndpoint:
-    if server.family == socket.AF_UNIX:
-        return UNIXClientEndpoint(reactor, server.address, timeout=seconds)
-    host, port = server.address
-    make = TCP4ClientEndpoint if server.family == socket.AF_INET else TCP6ClientEndpoint
-    return make(reactor, host, port, timeout=seconds)
-
-
-async def ask(backend: Backend, server: Server, protocol: str, host: str, *, with_tls: bool, reactor: Any) -> Lesson:
+async def ask(
+    backend: Backend, server: Server, protocol: str, host: str, *, with_tls: bool, poller: Poller, deadlines: Deadlines
+) -> Lesson:
     """Ask one server what it offers to clients with or without TLS, within the backend's connect deadline."""
-    seconds = backend.connect_seconds
+    header = own_header(backend.header, LIKE_TLS if with_tls else None)
     probe = CapabilityProbe(protocol, host.encode())
-    visit = _Visit(probe, backend, _TLS if with_tls else None)
-    try:
-        await _endpoint(server, seconds, reactor).connect(_Visits(visit))
-    except Exception as error:
-        return Lesson(server.name, None, str(error))
-    deadline = reactor.callLater(seconds, visit.transport.abortConnection)
-    await visit.over
-    if deadline.active():
-        deadline.cancel()
-    elif probe.capabilities is None:
-        return Lesson(server.name, None, f"no list within {seconds:g} s")
-    return Lesson(server.name, probe.capabilities, probe.failure, with_tls and probe.still_offers_starttls)
+    seconds = backend.connect_seconds
+    over: Deferred[Visited] = Deferred(lambda _: visit.cancel())
+    visit = Visit(server.target, header, probe, seconds, over.callback, poller=poller, deadlines=deadlines)
+    visit.begin()
+    visited = await over
+    if probe.capabilities is not None:
+        return Lesson(server.name, probe.capabilities, "", with_tls and probe.still_offers_starttls)
+    late = f"no list within {seconds:g} s" if visited.is_late and visited.stage == "talk" else visited.failure
+    return Lesson(server.name, None, probe.failure or late)
 
 
 class Learner:
@@ -149,7 +68,9 @@ class Learner:
         with_tls: bool,
         interval: float,
         learned: Callable[[tuple[bytes, ...]], None],
-        reactor: Any,
+        clock: IReactorTime,
+        poller: Poller,
+        deadlines: Deadlines,
     ) -> None:
         self._backend = backend
         self._protocol = protocol
@@ -157,10 +78,11 @@ class Learner:
         self._with_tls = with_tls
         self._interval = interval
         self._learned = learned
-        self._reactor = reactor
+        self._poller = poller
+        self._deadlines = deadlines
         self._known: Lesson | None = None
         self._loop = LoopingCall(self._learn)
-        self._loop.clock = reactor
+        self._loop.clock = clock
 
     def start(self) -> None:
         """Ask now, and from time to time."""
@@ -170,15 +92,23 @@ class Learner:
         """Ask no more."""
         if self._loop.running:
             self._loop.stop()
+            self._asking.cancel()
 
     def _learn(self) -> Deferred[None]:
-        return Deferred.fromCoroutine(self._ask_around())
+        self._asking = Deferred.fromCoroutine(self._ask_around())
+        return self._asking.addErrback(lambda failure: failure.trap(CancelledError))  # by `stop`
 
     async def _ask_around(self) -> None:
         """Take the first answer that there is, in the servers' order."""
-        for server in self._backend.servers:
+        for server in self._backend.pool.servers:
             lesson = await ask(
-                self._backend, server, self._protocol, self._host, with_tls=self._with_tls, reactor=self._reactor
+                self._backend,
+                server,
+                self._protocol,
+                self._host,
+                with_tls=self._with_tls,
+                poller=self._poller,
+                deadlines=self._deadlines,
             )
             if lesson.capabilities is not None:
                 self._loop.interval = self._interval

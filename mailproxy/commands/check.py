@@ -3,6 +3,7 @@
 import sys
 from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime
+from typing import cast
 
 from mailproxy.config import DEFAULT_FILE, Backend, ConfigError, Frontend, Server, load, remarks
 from mailproxy.config.model import MailProtocol
@@ -43,11 +44,17 @@ def _ask_servers(ready: Ready) -> int:
     """Print what every server offers, or why it does not answer; 1 if there is one that does not."""
     from twisted.internet import reactor
     from twisted.internet.defer import Deferred
+    from twisted.internet.interfaces import IReactorFDSet, IReactorTime
 
     from mailproxy.checks.capabilities import STARTTLS_ADVICE, ask
     from mailproxy.mail.greeting import server_speaks_first
+    from mailproxy.transport.deadlines import Deadlines
+    from mailproxy.transport.poller import Poller
 
     failures: list[str] = []
+    poller = Poller()
+    poller.attach(cast(IReactorFDSet, reactor))
+    deadlines = Deadlines(cast(IReactorTime, reactor), poller)
 
     async def ask_all() -> None:
         asked = set()
@@ -56,9 +63,15 @@ def _ask_servers(ready: Ready) -> int:
             if whom in asked or not server_speaks_first(frontend.protocol):
                 continue
             asked.add(whom)
-            for server in backend.servers:
+            for server in backend.pool.servers:
                 lesson = await ask(
-                    backend, server, frontend.protocol, "mailproxy", with_tls=tls is not None, reactor=reactor
+                    backend,
+                    server,
+                    frontend.protocol,
+                    "mailproxy",
+                    with_tls=tls is not None,
+                    poller=poller,
+                    deadlines=deadlines,
                 )
                 where = f"backend {backend.name}, server {server.name}, {frontend.protocol}"
                 if lesson.capabilities is None:

@@ -17,7 +17,7 @@ from typing import Protocol
 from mailproxy.profiles import PROFILES
 from mailproxy.proxyprotocol import Header, SslClient, SslTlv, SslType, Tlv, TlvType, tlv_name
 from mailproxy.session.client_tls import ssl_tlv
-from mailproxy.session.dns_name import is_dns_name
+from mailproxy.tls.dns_name import is_dns_name
 from mailproxy.tls.facts import TlsFacts
 
 CUSTOM_TYPES = range(0xE0, 0xF8)

@@ -1,24 +1,24 @@
 """
-One session's way to a server: pick, connect, write the header, wait for the greeting; on failure the next.
+One session's way to a server: pick, reach it with the header, wait for the greeting; on failure the next.
 
 An attempt has succeeded once the server has shown signs of life: it has greeted, in protocols whose server speaks
 first, or it has accepted the connection. Until then nothing of the client has reached it, so that the next server can
-take over without anyone noticing. One deadline, ``timeout.connect``, covers an attempt as a whole.
+take over without anyone noticing. One deadline, ``timeout.connect``, covers an attempt as a whole, and another one,
+``timeout.queue``, each wait for a server with room.
 """
 
 from __future__ import annotations
 
 import errno
-import os
-import socket
 from collections.abc import Callable
 from typing import Protocol
 
+from mailproxy.balance.server import Server
 from mailproxy.mail.greeting import GreetingReader, Prelude
-from mailproxy.session.backend import Backend, Server
-from mailproxy.transport.plain import PlainStream
-from mailproxy.transport.poller import READ, WRITE, Poller
-from mailproxy.transport.stream import VIEW, Owner
+from mailproxy.session.backend import Backend
+from mailproxy.transport.outgoing import Outgoing
+from mailproxy.transport.poller import Poller
+from mailproxy.transport.stream import VIEW, Owner, Stream
 
 # As HAProxy: before the same server is tried again, it gets so long to come back, or the connect timeout if shorter.
 TURNAROUND_SECONDS = 1.0
@@ -32,11 +32,15 @@ class Dialler(Owner, Protocol):
     def wait(self, seconds: float, late: Callable[[], None]) -> None:
         """Call this in so many seconds, unless there is something else to wait for by then."""
 
-    def dialled(self, stream: PlainStream, greeting: int) -> None:
-        """Take the server's stream; so many bytes of its greeting are in the shared buffer."""
+    def dialled(self, stream: Stream, greeting: int) -> None:
+        """
+        Take the server's stream; so many bytes of its greeting are in the shared buffer.
 
-    def no_server(self, letter: str, reason: str) -> None:
-        """Hear that no attempt succeeded: why the last did not, and HAProxy's letter for it (S, s or R)."""
+        The place on the server is the owner's now, to be given back when the session is over.
+        """
+
+    def no_server(self, letters: str, reason: str) -> None:
+        """Hear that there is no server to be had, why, and HAProxy's two letters for it."""
 
 
 class Dial:
@@ -45,17 +49,20 @@ class Dial:
     __slots__ = (
         "_backend",
         "_header",
+        "_key",
         "_letter",
         "_make_reader",
+        "_outgoing",
         "_owner",
+        "_place",
         "_poller",
         "_reader",
         "_reason",
-        "_received",
-        "_socket",
+        "_server_name",
         "_speaks_first",
-        "_stage",
+        "_stream",
         "_tried",
+        "is_queued",
     )
 
     def __init__(
@@ -65,11 +72,13 @@ class Dial:
         header: bytes,
         poller: Poller,
         *,
+        key: bytes = b"",
+        server_name: str | None = None,
         speaks_first: bool,
         make_reader: Callable[[], GreetingReader] | None = None,
     ) -> None:
         """
-        Get ready to dial a backend with a header.
+        Get ready to dial a backend with a header, on behalf of a client with a `key` that asked for a `server_name`.
 
         Without `make_reader` the first bytes of a server are its greeting, and go to the client; a reader judges them
         and says what of them does.
@@ -77,16 +86,20 @@ class Dial:
         self._owner = owner
         self._backend = backend
         self._header = header
+        self._key = key
+        self._server_name = server_name
         self._speaks_first = speaks_first
         self._poller = poller
         self._make_reader = make_reader
         self._reader: GreetingReader | None = None
         self._tried: list[Server] = []
-        self._socket: socket.SocketType | None = None
-        self._stage = ""
-        self._received = 0
+        self._place: Server | None = None
+        self._outgoing: Outgoing | None = None
+        self._stream: Stream | None = None
         self._letter = "S"
-        self._reason = "no server"
+        self._reason = ""
+        self.is_queued = False
+        """True while it waits for a server with room."""
 
     @property
     def server(self) -> Server | None:
@@ -100,142 +113,135 @@ class Dial:
 
     def begin(self) -> None:
         """Make the next attempt; tell the owner when there is none left."""
-        server = self._backend.pick(self._tried)
-        if server is None:
-            self._owner.no_server(self._letter, self._reason)
-            return
-        if server is self.server and self._stage != "turnaround":
-            self._stage = "turnaround"
-            self._owner.wait(min(TURNAROUND_SECONDS, self._backend.connect_seconds), self.begin)
-            return
+        pool = self._backend.pool
+        server = pool.pick(self._key, self._tried, self._poller.now)
+        if server is not None:
+            self.turn(server)
+        elif pool.enqueue(self, self._key, self._tried):
+            self.is_queued = True
+            self._owner.wait(self._backend.queue_seconds, self._waited)
+        elif pool.is_full and len(self._tried) <= self._backend.settings.retries:
+            self._owner.no_server("PQ", f"no server has room, and {pool.queued} clients wait already")
+        else:
+            self._owner.no_server(self._letter + "C", self._reason or "no server is up")
+
+    def turn(self, server: Server) -> None:
+        """Take a place on a server, and try it; the same one again after a pause."""
+        self.is_queued = False
+        self._place = server
+        is_same = server is self.server
         self._tried.append(server)
-        self._stage = "connection"
-        self._received = 0
-        try:
-            self._connect(server)
-        except OSError as error:
-            self._failed(error)
+        if is_same:
+            self._owner.wait(min(TURNAROUND_SECONDS, self._backend.connect_seconds), self._attempt)
+        else:
+            self._attempt()
+
+    def no_turn(self) -> None:
+        """Hear that the last server is gone for which this waited."""
+        self.is_queued = False
+        self._owner.no_server("SQ", "the last server went down")
+
+    def _waited(self) -> None:
+        self._owner.no_server("sQ", f"no server has had room within {self._backend.queue_seconds:g} s")
+
+    def _attempt(self) -> None:
+        assert self._place is not None
+        self._owner.wait(self._backend.connect_seconds, self._give_up)
+        outgoing = self._outgoing = Outgoing(
+            self, self._place.target, self._header, self._poller, server_name=self._server_name
+        )
+        outgoing.begin()
 
     def cancel(self) -> None:
         """Give up."""
-        self._drop()
+        if self._outgoing is not None:
+            self._outgoing.cancel()
+            self._outgoing = None
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+        if self.is_queued:
+            self.is_queued = False
+            self._backend.pool.dequeue(self)
+        place = self._place
+        if place is not None:
+            self._place = None
+            self._backend.pool.leave(place, self._poller.now)
 
-    def _connect(self, server: Server) -> None:
-        sock = self._socket = socket.SocketType(server.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        if server.family != socket.AF_UNIX:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self._header:
-                # The header follows at once and carries the handshake's last ACK: one packet less.
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
-        code = sock.connect_ex(server.address)
-        if code not in (0, errno.EINPROGRESS):
-            raise OSError(code, os.strerror(code))
-        self._owner.wait(self._backend.connect_seconds, self._give_up)
-        # A connection on the same machine is there already, though the kernel says that it is in progress.
-        if (code == 0 or self._header) and self._write_header(sock):
-            self._poller.add(sock.fileno(), self._on_greeting, READ)
-            self._connected(sock)
-        else:
-            self._poller.add(sock.fileno(), self._on_connected, WRITE)
-
-    def _write_header(self, sock: socket.SocketType) -> bool:
-        """Write the header whole, in one piece; tell whether the connection was there to take it."""
-        if not self._header:
-            return True
-        try:
-            taken = sock.send(self._header)
-        except BlockingIOError:
-            return False
-        if taken != len(self._header):
-            raise OSError(errno.EMSGSIZE, f"took {taken} of the header's {len(self._header)} bytes")
-        return True
-
-    def _on_connected(self, events: int) -> None:
-        sock = self._socket
-        assert sock is not None
-        try:
-            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if code:
-                raise OSError(code, os.strerror(code))
-            if not self._write_header(sock):
-                return
-        except OSError as error:
-            self._failed(error)
-            return
-        self._poller.change(sock.fileno(), READ)
-        self._poller.ready[sock.fileno()] = self._on_greeting
-        self._connected(sock)
-
-    def _connected(self, sock: socket.SocketType) -> None:
-        self._stage = "greeting"
+    def reached(self, stream: Stream) -> None:
+        """Wait for the greeting, if there is one to come."""
+        self._outgoing = None
+        self._stream = stream
         if self._make_reader is not None:
             self._reader = self._make_reader()
-        if not self._speaks_first:
-            self._done(sock, 0)
+        if self._speaks_first:
+            self._poller.ready[stream.fd] = self._on_greeting
+        else:
+            self._done(stream, 0)
+
+    def unreached(self, error: OSError) -> None:
+        """Go on with the next server."""
+        self._outgoing = None
+        self._failed(error)
 
     def _on_greeting(self, events: int) -> None:
-        sock = self._socket
-        assert sock is not None
+        stream = self._stream
+        assert stream is not None
         try:
-            count = sock.recv_into(VIEW)
-        except BlockingIOError:
-            return
+            count = stream.read_some()
         except OSError as error:
             self._failed(error)
             return
-        if not count:
+        if count < 0:
             self._failed(ConnectionError("closed without a greeting"))
-        elif self._reader is None:
-            self._done(sock, count)
-        else:
-            self._read_greeting(sock, self._reader, count)
+        elif count:
+            stream.received += count
+            if self._reader is None:
+                self._done(stream, count)
+            else:
+                self._read_greeting(stream, self._reader, count)
 
-    def _read_greeting(self, sock: socket.SocketType, reader: GreetingReader, count: int) -> None:
-        self._received += count
+    def _read_greeting(self, stream: Stream, reader: GreetingReader, count: int) -> None:
         result = reader.receive(bytes(VIEW[:count]))
         if isinstance(result, Prelude):
             try:
-                if sock.send(result.data) != len(result.data):
+                if stream.write_some(result.data) != len(result.data):
                     raise ConnectionError("no room for a line")
             except OSError as error:
                 self._failed(error)
         elif result is not None and result.is_accepted:
             VIEW[: len(result.relay)] = result.relay
-            self._done(sock, len(result.relay))
+            self._done(stream, len(result.relay))
         elif result is not None:
             self._failed(ConnectionError(result.reason))
 
-    def _done(self, sock: socket.SocketType, count: int) -> None:
-        stream = PlainStream(sock, self._poller, self._owner)
-        stream.events = READ
-        stream.received = self._received or count
-        self._socket = None
+    def _done(self, stream: Stream, count: int) -> None:
+        assert self._place is not None
+        self._backend.succeeded(self._place)
+        self._stream = self._place = None
+        stream.owner = self._owner
         self._owner.dialled(stream, count)
 
     def _give_up(self) -> None:
         self._letter = "s"
-        self._next(f"no {self._stage} within {self._backend.connect_seconds:g} s")
+        stage = "greeting" if self._outgoing is None else self._outgoing.stage
+        self._next(f"no {stage} within {self._backend.connect_seconds:g} s")
 
     def _failed(self, error: OSError) -> None:
         self._letter = "S"
         if error.errno in _NO_MORE_SOCKETS:
-            self.cancel()
-            self._owner.no_server("R", str(error.strerror))
+            self._owner.no_server("RC", str(error.strerror))
             return
         self._next(error.strerror or str(error))
 
     def _next(self, reason: str) -> None:
         self._reason = reason
-        self._drop()
+        server = self._place
+        self.cancel()
+        if server is not None:
+            self._backend.failed(server, self._poller.now, reason)
         self.begin()
 
     def broke(self) -> None:
         """Hear of a bug of ours while handling an event: the session ends."""
-        self.cancel()
         self._owner.broke()
-
-    def _drop(self) -> None:
-        if self._socket is not None:
-            self._poller.remove(self._socket.fileno())
-            self._socket.close()
-            self._socket = None

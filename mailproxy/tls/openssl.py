@@ -66,12 +66,43 @@ _NO_ACK = 3
 
 def serve(context: Any, descriptor: int) -> Any:
     """Return a new connection that serves TLS on a descriptor; the caller frees it. MemoryError without memory."""
+    ssl = _new(context, descriptor)
+    lib.SSL_set_accept_state(ssl)
+    return ssl
+
+
+def connect(context: Any, descriptor: int, server_name: bytes = b"", session: Any = None) -> Any:
+    """
+    Return a new connection that is the client's side on a descriptor; the caller frees it. MemoryError without memory.
+
+    It asks for a server name if there is one, and to take up a session if there is one.
+    """
+    ssl = _new(context, descriptor)
+    lib.SSL_set_connect_state(ssl)
+    if server_name:
+        lib.SSL_set_tlsext_host_name(ssl, server_name)
+    if session is not None:
+        lib.SSL_set_session(ssl, session)
+    return ssl
+
+
+def _new(context: Any, descriptor: int) -> Any:
     ssl = lib.SSL_new(context)
     if ssl == ffi.NULL:
         raise MemoryError(f"OpenSSL made no connection: {reason()}")
     lib.SSL_set_fd(ssl, descriptor)
-    lib.SSL_set_accept_state(ssl)
     return ssl
+
+
+def session(ssl: Any) -> Any:
+    """
+    Return the session of a client's connection, to be taken up by later ones; None if there is none.
+
+    In TLS 1.3 a server sends what makes it of use after the handshake, before or with its first words. OpenSSL spoils
+    the session of a connection that is freed without close_notify.
+    """
+    found = lib.SSL_get1_session(ssl)
+    return None if found == ffi.NULL else ffi.gc(found, lib.SSL_SESSION_free)
 
 
 def reason() -> str:
@@ -144,11 +175,31 @@ def verify_result(ssl: Any) -> int:
     return int(lib.SSL_get_verify_result(ssl))
 
 
+def verify_words(code: int) -> str:
+    """Say what a verdict on a certificate means, in OpenSSL's words."""
+    return _text(lib.X509_verify_cert_error_string(code))
+
+
 def peer_certificate(ssl: Any) -> bytes | None:
     """Return the peer's certificate in DER."""
     certificate = lib.SSL_get_peer_certificate(ssl)
     if certificate == ffi.NULL:
         return None
+    try:
+        return _der(certificate)
+    finally:
+        lib.X509_free(certificate)
+
+
+def server_chain(ssl: Any) -> list[bytes]:
+    """Return the certificates that a server sent, in DER, also when they were refused."""
+    chain = lib.SSL_get_peer_cert_chain(ssl)
+    if chain == ffi.NULL:
+        return []
+    return [_der(lib.sk_X509_value(chain, index)) for index in range(lib.sk_X509_num(chain))]
+
+
+def _der(certificate: Any) -> bytes:
     memory = lib.BIO_new(lib.BIO_s_mem())
     try:
         lib.i2d_X509_bio(memory, certificate)
@@ -157,7 +208,6 @@ def peer_certificate(ssl: Any) -> bytes | None:
         return bytes(ffi.buffer(room, size))
     finally:
         lib.BIO_free(memory)
-        lib.X509_free(certificate)
 
 
 def served_certificate(ssl: Any) -> int:

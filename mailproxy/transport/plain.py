@@ -24,6 +24,7 @@ class PlainStream(Stream):
             return
         if count:
             self.received += count
+            self.last_byte = VIEW[count - 1]
             self.active = self.poller.now
             self.peer.put(count)  # type: ignore[union-attr]  # a relay has two ends; no check on the hot path
         else:
@@ -41,6 +42,7 @@ class PlainStream(Stream):
         peer = self.peer
         if count and peer is not None:
             self.received += count
+            self.last_byte = VIEW[count - 1]
             self.active = self.poller.now
             peer.hold()  # the last words and the end of them leave in one packet
             peer.put(count)
@@ -69,8 +71,8 @@ class PlainStream(Stream):
         except BlockingIOError:
             return 0
 
-    def discard(self) -> int:
-        """Read once and drop it; return the count, 0 if nothing is there, -1 at the end; OSError when broken."""
+    def read_some(self) -> int:
+        """Read once into the shared buffer; the count, 0 if nothing is there, -1 at the end; OSError when broken."""
         try:
             return self.socket.recv_into(VIEW) or -1
         except BlockingIOError:

@@ -46,7 +46,7 @@ class Owner(Protocol):
 
 
 class _Nobody:
-    """The owner of a closed stream: keeping the real one would leave a cycle to the garbage collector."""
+    """The owner of a stream without one."""
 
     def stream_ended(self, stream: Stream) -> None:
         """Nothing."""
@@ -61,7 +61,12 @@ class _Nobody:
         """Nothing."""
 
 
-_NOBODY = _Nobody()
+NOBODY: Owner = _Nobody()
+"""
+Whom a stream belongs to until somebody takes it, and again when it is closed.
+
+Keeping the real owner beyond the end would leave a cycle to the garbage collector.
+"""
 
 
 class Stream:
@@ -69,7 +74,7 @@ class Stream:
     A connected non-blocking socket, watched by a poller; `PlainStream` and `SecureStream` are its kinds.
 
     Attributes of interest: `received` and `sent` count bytes of payload; `active` is when the last of them moved, by
-    the poller's clock.
+    the poller's clock; `last_byte` is the last one that was read, and a line end before there was any.
     """
 
     __slots__ = (
@@ -78,6 +83,7 @@ class Stream:
         "events",
         "fd",
         "finishing",
+        "last_byte",
         "owner",
         "peer",
         "poller",
@@ -99,6 +105,7 @@ class Stream:
         self.received = 0
         self.sent = 0
         self.active = poller.now
+        self.last_byte = 0x0A
         self.read_ended = False
         self.write_ended = False
         self.finishing = False
@@ -130,8 +137,12 @@ class Stream:
         """Write and return how much was taken, 0 if nothing can be now; OSError when the connection is broken."""
         raise NotImplementedError
 
-    def discard(self) -> int:
-        """Read once and drop it; return the count, 0 if nothing is there, -1 at the end; OSError when broken."""
+    def read_some(self) -> int:
+        """
+        Read once into the shared buffer, for whoever is not relaying yet or any more.
+
+        Return the count, 0 if nothing is there, -1 at the end; OSError when the connection is broken.
+        """
         raise NotImplementedError
 
     def end_write(self) -> bool:
@@ -273,7 +284,7 @@ class Stream:
                 self.drain()
             if self.fd < 0 or not self.events & BYTES:
                 return
-            count = self.discard()
+            count = self.read_some()
         except OSError:
             count = -1
         if count < 0:
@@ -291,7 +302,7 @@ class Stream:
             self.read_ended = self.write_ended = True
             self.backlog = b""
             self.peer = None
-            self.owner = _NOBODY
+            self.owner = NOBODY
             self.socket.close()
 
     def broke(self) -> None:

@@ -1,155 +1,190 @@
-"""Learning from servers that a test plays, over loopback and with the reactor's own time."""
+"""Learning from a server that the test plays."""
+
+from __future__ import annotations
 
 from collections.abc import Callable
 from ipaddress import ip_address
-from typing import Any, cast
 
-from twisted.internet import reactor
-from twisted.internet.address import IPv4Address
-from twisted.internet.defer import maybeDeferred
-from twisted.internet.interfaces import IAddress
-from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.internet.task import deferLater
-from twisted.python.failure import Failure
-from twisted.trial.unittest import TestCase
+import pytest
+from twisted.internet.defer import CancelledError, Deferred
 
 from mailproxy.checks.capabilities import Learner, Lesson, ask
 from mailproxy.config import Backend, BackendTimeouts, InetServer, Server
 from mailproxy.proxyprotocol import Decoder, Header
-from mailproxy.session.backend import open_backend
+from mailproxy.session import backend as session_backend
+from tests.checks.town import Town
+from tests.transport.peers import Peer
+
+OFFER = b"IMAP4rev1 IDLE AUTH=PLAIN"
+LESSON = Lesson("s", tuple(OFFER.split()))
 
 
-class ImapServer(Protocol):
-    """Reads a header, greets, and answers until LOGOUT."""
-
-    def __init__(self, factory: "ImapServers") -> None:
-        self._servers = factory
-        self._decoder = Decoder()
-
-    def connectionMade(self) -> None:
-        self._servers.open += 1
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._servers.open -= 1
-
-    def dataReceived(self, data: bytes) -> None:
-        assert self.transport is not None
-        if not self._servers.headers or not self._decoder.received:
-            header = self._decoder.feed(data)
-            assert header is not None
-            self._servers.headers.append(header)
-            self.transport.write(self._servers.greeting)
-            return
-        for line in data.splitlines():
-            self._servers.lines.append(line)
-            tag, command = line.split(b" ", 1)
-            if command == b"CAPABILITY":
-                self.transport.write(b"* CAPABILITY " + self._servers.offer + b"\r\n" + tag + b" OK done\r\n")
-            elif command == b"LOGOUT":
-                self.transport.write(b"* BYE\r\n" + tag + b" OK bye\r\n")
+def backend_of(town: Town) -> session_backend.Backend:
+    host, port = town.address
+    return session_backend.Backend(
+        Backend(
+            name="b",
+            send_proxy="v2-ssl",
+            timeout=BackendTimeouts(connect=1.0),
+            servers=(Server(name="s", address=InetServer(ip_address(host), port)),),
+        ),
+        "imap",
+    )
 
 
-class ImapServers(Factory):
-    noisy = False
+def begin(town: Town, *, with_tls: bool = True) -> Callable[[], Lesson]:
+    """Ask; what is returned waits for the lesson."""
+    lessons: list[Lesson] = []
+    backend = backend_of(town)
+    asking = ask(
+        backend,
+        backend.pool.servers[0],
+        "imap",
+        "me.example",
+        with_tls=with_tls,
+        poller=town.poller,
+        deadlines=town.deadlines,
+    )
+    deferred = Deferred.fromCoroutine(asking).addCallback(lessons.append)
+    deferred.addErrback(lambda failure: failure.trap(CancelledError))
+    town.at_the_end(deferred.cancel)
 
-    def __init__(self) -> None:
-        self.greeting = b"* OK ready\r\n"
-        self.offer = b"IMAP4rev1 IDLE AUTH=PLAIN"
-        self.headers: list[Header] = []
-        self.lines: list[bytes] = []
-        self.open = 0
+    def lesson() -> Lesson:
+        town.until(lambda: lessons)
+        return lessons[0]
 
-    def buildProtocol(self, addr: IAddress | None) -> ImapServer:
-        return ImapServer(self)
+    return lesson
 
 
-async def until(is_there: Callable[[], object]) -> None:
-    for _ in range(500):
-        if is_there():
-            return
-        await deferLater(reactor, 0.01)
-    raise AssertionError("it did not come")
+def header_of(town: Town, server: Peer) -> Header:
+    decoder = Decoder()
+    town.until(lambda: server.data)
+    header = decoder.feed(bytes(server.data))
+    assert header is not None
+    server.data[:] = decoder.unused
+    return header
 
 
-class CapabilityTests(TestCase):
-    """`ask` and `Learner`."""
+def answer(town: Town, offer: bytes = OFFER) -> tuple[Peer, Header]:
+    """Be the server, until LOGOUT."""
+    server = town.accept()
+    header = header_of(town, server)
+    server.send(b"* OK ready\r\n")
+    town.until(lambda: server.data == b"a1 CAPABILITY\r\n")
+    server.send(b"* CAPABILITY " + offer + b"\r\na1 OK done\r\n")
+    town.until(lambda: server.data.endswith(b"a2 LOGOUT\r\n"))
+    server.send(b"* BYE\r\na2 OK bye\r\n")
+    return server, header
 
-    def setUp(self) -> None:
-        self.servers = ImapServers()
-        self.port = cast(Any, reactor).listenTCP(0, self.servers, interface="127.0.0.1")
-        port = cast(IPv4Address, self.port.getHost()).port
-        self.address = f"127.0.0.1:{port}"
-        self.addCleanup(self.port.stopListening)
-        self.backend = open_backend(
-            Backend(
-                name="b",
-                send_proxy="v2-ssl",
-                timeout=BackendTimeouts(connect=1.0),
-                servers=(Server(name="s", address=InetServer(ip_address("127.0.0.1"), port)),),
-            ),
-            "imap",
-        )
 
-    async def ask(self, with_tls: bool = True) -> Lesson:
-        lesson = await ask(
-            self.backend, self.backend.servers[0], "imap", "me.example", with_tls=with_tls, reactor=reactor
-        )
-        await until(lambda: not self.servers.open)
-        return lesson
+def test_server_says_what_it_offers(town: Town) -> None:
+    lesson = begin(town)
+    answer(town)
+    assert lesson() == LESSON
 
-    async def test_server_says_what_it_offers(self) -> None:
-        lesson = await self.ask()
-        assert lesson == Lesson("s", (b"IMAP4rev1", b"IDLE", b"AUTH=PLAIN"))
-        assert self.servers.lines[-1].endswith(b"LOGOUT")
 
-    async def test_header_tells_of_our_own_connection_and_of_tls(self) -> None:
-        await self.ask()
-        (header,) = self.servers.headers
-        assert header.ssl is not None
-        assert header.ssl.version == "TLSv1.3"
-        assert str(header.destination) == self.address
+def test_connection_is_closed_after_the_goodbye(town: Town) -> None:
+    begin(town)
+    server, _ = answer(town)
+    town.until(lambda: server.fin)
 
-    async def test_header_without_tls_says_so(self) -> None:
-        await self.ask(with_tls=False)
-        (header,) = self.servers.headers
-        assert header.ssl is not None
-        assert header.ssl.client == 0
 
-    async def test_starttls_behind_tls_is_noticed(self) -> None:
-        self.servers.offer += b" STARTTLS"
-        lesson = await self.ask()
-        assert lesson.still_offers_starttls
+def test_header_tells_of_our_own_connection_and_of_tls(town: Town) -> None:
+    begin(town)
+    server, header = answer(town)
+    assert header.ssl is not None
+    assert header.ssl.version == "TLSv1.3"
+    assert str(header.destination) == f"127.0.0.1:{town.address[1]}"
+    assert str(header.source) == f"127.0.0.1:{server.socket.getpeername()[1]}"
 
-    async def test_silent_server_is_given_up(self) -> None:
-        self.servers.greeting = b""
-        lesson = await self.ask()
-        assert lesson == Lesson("s", None, "no list within 1 s")
 
-    async def test_refusing_server_is_no_teacher(self) -> None:
-        self.servers.greeting = b"* BYE not now\r\n"
-        lesson = await self.ask()
-        assert lesson.capabilities is None
-        assert lesson.failure
+def test_header_without_tls_says_so(town: Town) -> None:
+    begin(town, with_tls=False)
+    _, header = answer(town)
+    assert header.ssl is not None
+    assert header.ssl.client == 0
 
-    async def test_closed_port_is_no_teacher(self) -> None:
-        await maybeDeferred(self.port.stopListening)
-        lesson = await self.ask()
-        assert lesson.capabilities is None
-        assert "refused" in lesson.failure
 
-    async def test_learner_tells_once_what_stays_the_same(self) -> None:
-        told: list[tuple[bytes, ...]] = []
-        learner = Learner(
-            self.backend,
-            "imap",
-            "me.example",
-            with_tls=True,
-            interval=0.02,
-            learned=told.append,
-            reactor=reactor,
-        )
-        learner.start()
-        await until(lambda: len(self.servers.headers) >= 3)
-        learner.stop()
-        await until(lambda: not self.servers.open)
-        assert told == [(b"IMAP4rev1", b"IDLE", b"AUTH=PLAIN")]
+def test_starttls_behind_tls_is_noticed(town: Town) -> None:
+    lesson = begin(town)
+    answer(town, OFFER + b" STARTTLS")
+    assert lesson().still_offers_starttls
+
+
+def test_starttls_without_tls_is_as_it_should_be(town: Town) -> None:
+    lesson = begin(town, with_tls=False)
+    answer(town, OFFER + b" STARTTLS")
+    assert not lesson().still_offers_starttls
+
+
+def test_silent_server_is_given_up(town: Town) -> None:
+    lesson = begin(town)
+    town.accept()
+    town.advance(1.25)
+    assert lesson() == Lesson("s", None, "no list within 1 s")
+
+
+def test_server_that_does_not_let_us_go_has_taught_all_the_same(town: Town) -> None:
+    lesson = begin(town)
+    server = town.accept(b"* OK ready\r\n")
+    town.until(lambda: b"CAPABILITY" in server.data)
+    server.send(b"* CAPABILITY " + OFFER + b"\r\na1 OK done\r\n")
+    town.advance(1.25)
+    assert lesson() == LESSON
+
+
+def test_refusing_server_is_no_teacher(town: Town) -> None:
+    lesson = begin(town)
+    town.accept(b"* BYE not now\r\n")
+    assert lesson() == Lesson("s", None, "greeting: expected * OK, came * BYE not now")
+
+
+def test_server_that_closes_early_is_no_teacher(town: Town) -> None:
+    lesson = begin(town)
+    town.accept(b"* OK ready\r\n").end()
+    assert lesson() == Lesson("s", None, "closed before it said what it offers")
+
+
+def test_closed_port_is_no_teacher(town: Town) -> None:
+    town.listening.close()
+    lesson = begin(town)
+    assert lesson() == Lesson("s", None, "Connection refused")
+
+
+@pytest.fixture
+def learner(town: Town) -> list[tuple[bytes, ...]]:
+    """A learner that asks every 20 s, and what it has told."""
+    told: list[tuple[bytes, ...]] = []
+    made = Learner(
+        backend_of(town),
+        "imap",
+        "me.example",
+        with_tls=True,
+        interval=20.0,
+        learned=told.append,
+        clock=town.clock,
+        poller=town.poller,
+        deadlines=town.deadlines,
+    )
+    made.start()
+    town.at_the_end(made.stop)
+    return told
+
+
+def test_learner_tells_once_what_stays_the_same(town: Town, learner: list[tuple[bytes, ...]]) -> None:
+    for _ in range(3):
+        server, _ = answer(town)
+        town.until(lambda server=server: server.fin)  # type: ignore[misc]  # mypy infers no type for a default
+        town.advance(20.0)
+    answer(town)
+    assert learner == [LESSON.capabilities]
+
+
+def test_learner_asks_again_soon_while_it_knows_nothing(town: Town, learner: list[tuple[bytes, ...]]) -> None:
+    server = town.accept(b"* BYE not now\r\n")
+    town.until(lambda: server.fin)
+    assert learner == []
+    town.advance(10.0)
+    answer(town)
+    town.until(lambda: learner)
+    assert learner == [LESSON.capabilities]

@@ -80,7 +80,7 @@ def refuse_writes(monkeypatch: pytest.MonkeyPatch, times: int = 1) -> None:
                 raise BlockingIOError(errno.EAGAIN, "not yet")
             return super().send(data, *flags)
 
-    monkeypatch.setattr("mailproxy.session.dial.socket.SocketType", Slow)
+    monkeypatch.setattr("mailproxy.transport.outgoing.socket.SocketType", Slow)
 
 
 def test_header_that_is_taken_in_part_is_no_success(make: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +92,7 @@ def test_header_that_is_taken_in_part_is_no_success(make: MakeBench, monkeypatch
 
     bench = make(send_proxy="v2", backend={"retries": 0})
     with monkeypatch.context() as narrow:
-        narrow.setattr("mailproxy.session.dial.socket.SocketType", Narrow)
+        narrow.setattr("mailproxy.transport.outgoing.socket.SocketType", Narrow)
         client = bench.client()
         bench.until(lambda: client.fin)
     client.end()
@@ -166,8 +166,10 @@ def test_first_server_is_asked_as_long_as_it_answers(make: MakeBench) -> None:
     assert not bench.servers[1].is_asked
 
 
-def test_many_servers_that_refuse_are_no_recursion(make: MakeBench) -> None:
-    bench = make(servers=60, backend={"retries": 100})
+@pytest.mark.parametrize("send_proxy", ["none", "v2"])
+def test_many_servers_that_refuse_are_no_recursion(make: MakeBench, send_proxy: str) -> None:
+    """With a header, a server on the same machine refuses at once."""
+    bench = make(servers=101, backend={"retries": 100}, send_proxy=send_proxy)
     for server in bench.servers:
         server.refuse()
     client = bench.client()
@@ -301,7 +303,7 @@ def test_lack_of_descriptors_is_not_the_server_s_fault(
 
     client = bench.client()
     with monkeypatch.context() as without:
-        without.setattr("mailproxy.session.dial.socket.SocketType", scarce_after_accept(scarce))
+        without.setattr("mailproxy.transport.outgoing.socket.SocketType", scarce_after_accept(scarce))
         bench.until(lambda: client.fin)
     assert client.data == REFUSALS["imap"]
     client.end()

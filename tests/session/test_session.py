@@ -13,6 +13,7 @@ from mailproxy.mail.refusal import REFUSALS
 from mailproxy.proxyprotocol import TlvType
 from mailproxy.session.session import QUIET_SECONDS, Session
 from mailproxy.tls.openssl import WANT_WRITE
+from mailproxy.transport.plain import PlainStream
 from mailproxy.transport.secure import SecureStream
 from mailproxy.transport.stream import Stream
 from tests.session.bench import GREETING, Bench, header_of
@@ -342,16 +343,18 @@ def test_bug_at_the_start_of_a_session_ends_it(make: MakeBench, monkeypatch: pyt
     bench.relay()
 
 
-@pytest.mark.parametrize("stage", ["dialled", "_on_greeting"])
+@pytest.mark.parametrize("stage", ["_on_connected", "_on_greeting", "dialled"])
 def test_bug_while_the_server_is_dialled_ends_the_session(
     make: MakeBench, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
     bench = make()
     bench.expects_bugs = True
-    if stage == "dialled":
-        monkeypatch.delattr(Stream, "watch")
+    if stage == "_on_connected":
+        monkeypatch.setattr("mailproxy.transport.outgoing.PlainStream", None)
+    elif stage == "_on_greeting":
+        monkeypatch.delattr(PlainStream, "read_some")
     else:
-        monkeypatch.setattr("mailproxy.session.dial.PlainStream", None)
+        monkeypatch.delattr(Stream, "watch")
     client = bench.client()
     bench.server.accept(GREETING)
     bench.until(lambda: client.fin or client.reset)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailproxy.session.dns_name import is_dns_name
+from mailproxy.tls.dns_name import is_dns_name
 
 LABEL = "a" * 49
 

@@ -1,0 +1,185 @@
+"""
+TLS towards servers: whom we trust, and as whom a server has to prove itself.
+
+OpenSSL verifies the chain, within the handshake; service-identity verifies the name, right after it. A server that
+fails either gets nothing from us, and nothing that it says is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from datetime import UTC, datetime
+from functools import cache, lru_cache
+from typing import Any, Protocol
+
+from OpenSSL import SSL
+
+from mailproxy.tls import openssl
+from mailproxy.tls.certificates import CertificateError, read_authorities, read_certificates
+from mailproxy.tls.dns_name import is_dns_name
+from mailproxy.tls.refusal import chain_problem, check_name, is_ip_address, name_problem
+
+_VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
+
+# A server has a few, one after the other.
+_KNOWN_CERTIFICATES = 16
+
+# Some KiB each; only with the clients' server names there are more than one for a server's address.
+_KNOWN_SESSIONS = 256
+
+# What OpenSSL says when the answer to its first words is no TLS at all.
+_NO_TLS = ("wrong version number", "packet length too long", "unexpected message", "http request")
+
+
+class ServerTlsSettings(Hashable, Protocol):
+    """What this needs of a server's ``tls`` in the configuration."""
+
+    @property
+    def verify(self) -> str:
+        """Whether the certificate is verified: "required" or "none"."""
+
+    @property
+    def ca(self) -> str | None:
+        """The PEM file with the authorities; None is the system's."""
+
+    @property
+    def verify_name(self) -> str | None:
+        """What the certificate has to be for; None is a fixed `sni`, else the server's host."""
+
+    @property
+    def sni(self) -> str | None:
+        """The server name to ask for, "client" for what the client asked for; None is that which is verified."""
+
+    @property
+    def certificate(self) -> str | None:
+        """The PEM file with our own certificate, its chain and key."""
+
+    @property
+    def min_version(self) -> str:
+        """The oldest version, "1.2" or "1.3"."""
+
+
+class CertificateRefused(ConnectionError):
+    """A server is not whom it should be; the message says why not."""
+
+
+class ClientTls:
+    """
+    The client's side of TLS towards a server, or towards several that have one name and the same settings.
+
+    Its only state are the sessions that it takes up, and what it knows of certificates.
+    """
+
+    def __init__(self, settings: ServerTlsSettings, host: str | None, context: SSL.Context) -> None:
+        """
+        Take what `client_context` made of the settings, and the server's host, if it has one.
+
+        ValueError when it is not known as whom the server should prove itself.
+        """
+        self._owner = context  # of the raw context, which therefore has to outlive it
+        self._context = openssl.raw_context(context)
+        fixed = None if settings.sni == "client" else settings.sni
+        name = settings.verify_name or fixed or host or ""
+        self._verifies = settings.verify != "none"
+        if self._verifies and not name:
+            raise ValueError("needs verify-name: the address has no host name that the certificate could be for")
+        if self._verifies:
+            check_name(name)
+        self._authorities = settings.ca or "the system's authorities"
+        self._name_problem = lru_cache(_KNOWN_CERTIFICATES)(lambda certificate: name_problem(certificate, name))
+        self._asks_for_clients_name = settings.sni == "client"
+        self._server_name = fixed or ("" if is_ip_address(name) else name)
+        self._sessions: dict[Hashable, Any] = {}
+
+    def server_name(self, clients: str | None) -> str:
+        """Return the name to ask the server for, given what the client asked for; "" for none."""
+        if self._asks_for_clients_name and clients is not None and is_dns_name(clients):
+            return clients
+        return self._server_name
+
+    def connect(self, descriptor: int, server_name: str, address: Hashable) -> Any:
+        """
+        Return a new connection on a descriptor, which the caller frees.
+
+        It takes up the session, if there is one, that was kept for the same name and address.
+        """
+        session = self._sessions.get((address, server_name))
+        return openssl.connect(self._context, descriptor, server_name.encode(), session)
+
+    def verify(self, ssl: Any) -> None:
+        """Raise `CertificateRefused` unless the server, whose handshake is done, is whom it should be."""
+        # A session that was kept is one of a server that was verified.
+        if not self._verifies or openssl.is_resumed(ssl):
+            return
+        certificate = openssl.peer_certificate(ssl)
+        problem = "no certificate" if certificate is None else self._name_problem(certificate)
+        if problem:
+            raise CertificateRefused(problem)
+
+    def failure(self, ssl: Any, reason: str) -> OSError:
+        """Return the error of a handshake that failed, given the reason in OpenSSL's words."""
+        verdict = openssl.verify_result(ssl)
+        if self._verifies and verdict != 0:
+            chain = openssl.server_chain(ssl)
+            return CertificateRefused(chain_problem(verdict, chain, self._authorities, datetime.now(UTC)))
+        hint = ", does the server speak TLS there?" if reason in _NO_TLS else ""
+        return ConnectionError(f"TLS handshake: {reason}{hint}")
+
+    def keep_session(self, ssl: Any, server_name: str, address: Hashable) -> None:
+        """Keep what the next connection to the same server takes up; only for servers that were verified."""
+        session = openssl.session(ssl)
+        if session is None:
+            return
+        sessions = self._sessions
+        sessions.pop((address, server_name), None)
+        if len(sessions) >= _KNOWN_SESSIONS:
+            del sessions[next(iter(sessions))]
+        sessions[address, server_name] = session
+
+
+def client_context(settings: ServerTlsSettings) -> SSL.Context:
+    """Make the OpenSSL context of a server's settings; ValueError with the reason when it cannot be."""
+    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+    context.set_min_proto_version(_VERSIONS[settings.min_version])
+    context.set_mode(openssl.MODES)
+    context.set_options(openssl.OPTIONS)
+    # We keep sessions ourselves, by server.
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    try:
+        if settings.certificate is not None:
+            ours, *others = read_certificates((settings.certificate,))
+            if others:
+                raise ValueError(f"{settings.certificate} stands for {len(others) + 1} certificates, needs one")
+            context.use_certificate(ours.leaf)
+            context.use_privatekey(ours.key)  # type: ignore[arg-type]  # the reader takes RSA, EC, EdDSA only
+            for issuer in ours.chain:
+                context.add_extra_chain_cert(issuer)
+        if settings.verify == "none":
+            context.set_verify(SSL.VERIFY_NONE)
+        else:
+            # Without a callback of ours, a chain that does not verify ends the handshake.
+            context.set_verify(SSL.VERIFY_PEER)
+            if settings.ca is None:
+                context.set_default_verify_paths()
+            else:
+                read_authorities(settings.ca)
+                context.load_verify_locations(settings.ca)
+    except CertificateError as error:
+        raise ValueError(str(error)) from error
+    except SSL.Error as error:
+        reasons = "; ".join(str(entry[-1]) for entry in error.args[0])
+        raise ValueError(reasons or "refused by OpenSSL") from error
+    return context
+
+
+MakeClientTls = Callable[[ServerTlsSettings, str | None], ClientTls]
+
+
+def client_sides() -> MakeClientTls:
+    """
+    Return what makes the `ClientTls` of settings and a host, and makes each once.
+
+    Servers with the same settings share a context, which is worth it: the system's authorities are half a megabyte.
+    """
+    context = cache(client_context)
+    return cache(lambda settings, host: ClientTls(settings, host, context(settings)))

@@ -1,0 +1,195 @@
+"""
+One attempt to reach a server: connect, write the header, shake hands if the server speaks TLS.
+
+Theory of operation::
+
+    connection -> header, whole and in one write -> (TLS handshake, certificate and name verified) -> reached
+                                                                      any of them fails, says why -> unreached
+
+The header goes out before anything else, and in clear. Who made the attempt keeps its deadline, and calls `cancel`
+when it has passed; `stage` tells what was waited for. On the same machine an attempt without TLS often succeeds, and
+any may fail, before `begin` has returned.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from attrs import frozen
+
+from mailproxy.tls.client import ClientTls
+from mailproxy.tls.openssl import WANT_WRITE
+from mailproxy.transport.plain import PlainStream
+from mailproxy.transport.poller import READ, WRITE, Poller
+from mailproxy.transport.secure_client import SecureClientStream
+from mailproxy.transport.stream import NOBODY, Stream
+
+Header = bytes | Callable[[socket.SocketType], bytes]
+"""The PROXY header, empty for none; or what makes it of the connected socket, if it tells of our own ends."""
+
+
+@frozen(eq=False)
+class Target:
+    """Where to connect to."""
+
+    family: socket.AddressFamily
+    address: Any
+    """What ``connect`` takes for the family."""
+    tls: ClientTls | None = None
+
+    def __str__(self) -> str:
+        """Write the address as the configuration does."""
+        if self.family == socket.AF_UNIX:
+            return str(self.address)
+        host, port = self.address
+        return f"[{host}]:{port}" if self.family == socket.AF_INET6 else f"{host}:{port}"
+
+
+class OutgoingOwner(Protocol):
+    """For whom an attempt is made; it hears once how that went, or not at all after `Outgoing.cancel`."""
+
+    def reached(self, stream: Stream) -> None:
+        """
+        Take the stream to the server, which belongs to nobody yet.
+
+        It is watched for reading: whoever takes it says by `Poller.ready` who hears of that, and by `Stream.owner` who
+        hears of all else.
+        """
+
+    def unreached(self, error: OSError) -> None:
+        """Hear why the server was not reached."""
+
+    def broke(self) -> None:
+        """Hear of a bug of ours while handling an event: the attempt is given up."""
+
+
+class Outgoing:
+    """One attempt; `begin` starts it, `cancel` ends it without a word."""
+
+    __slots__ = ("_header", "_owner", "_poller", "_server_name", "_socket", "_stream", "_target", "stage")
+
+    def __init__(
+        self, owner: OutgoingOwner, target: Target, header: Header, poller: Poller, server_name: str | None = None
+    ) -> None:
+        """Get ready to connect to a target, with a header; `server_name` is what our client asked us for, if it did."""
+        self._owner = owner
+        self._target = target
+        self._header = header
+        self._poller = poller
+        self._server_name = server_name
+        self._stream: SecureClientStream | None = None
+        self._socket: socket.SocketType | None = None
+        self.stage = "connection"
+        """What is waited for, in a word: "connection" or "TLS"."""
+
+    def begin(self) -> None:
+        """Connect; the owner may hear how that went before this returns."""
+        target = self._target
+        header = self._header
+        try:
+            sock = self._socket = socket.SocketType(target.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+            if target.family != socket.AF_UNIX:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                if header:
+                    # The header follows at once and carries the handshake's last ACK: one packet less.
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+            code = sock.connect_ex(target.address)
+            if code not in (0, errno.EINPROGRESS):
+                raise OSError(code, os.strerror(code))
+            # A connection on the same machine is there already, though the kernel says that it is in progress.
+            is_there = (code == 0 or (header and isinstance(header, bytes))) and _write_header(sock, header)
+        except OSError as error:
+            self._fail(error)
+            return
+        if is_there:
+            self._poller.add(sock.fileno(), self._on_connected, READ)
+            self._connected(sock)
+        else:
+            self._poller.add(sock.fileno(), self._on_connected, WRITE)
+
+    def cancel(self) -> None:
+        """Give up."""
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+        if self._socket is not None:
+            self._poller.remove(self._socket.fileno())
+            self._socket.close()
+            self._socket = None
+
+    def _on_connected(self, events: int) -> None:
+        sock = self._socket
+        assert sock is not None
+        try:
+            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if code:
+                raise OSError(code, os.strerror(code))
+            if not _write_header(sock, self._header):
+                return
+        except OSError as error:
+            self._fail(error)
+            return
+        self._poller.change(sock.fileno(), READ)
+        self._connected(sock)
+
+    def _connected(self, sock: socket.SocketType) -> None:
+        tls = self._target.tls
+        if tls is not None:
+            self._shake_hands(sock, tls)
+            return
+        stream = PlainStream(sock, self._poller, NOBODY)
+        stream.events = READ
+        self._socket = None
+        self._owner.reached(stream)
+
+    def _shake_hands(self, sock: socket.SocketType, tls: ClientTls) -> None:
+        self.stage = "TLS"
+        name = tls.server_name(self._server_name)
+        stream = self._stream = SecureClientStream(sock, self._poller, NOBODY, tls, name, self._target.address)
+        stream.events = READ
+        self._socket = None
+        self._poller.ready[stream.fd] = self._on_handshake
+        self._on_handshake(READ)
+
+    def _on_handshake(self, events: int) -> None:
+        stream = self._stream
+        assert stream is not None
+        try:
+            waits_for = stream.handshake()
+        except OSError as error:
+            self._fail(error)
+            return
+        wanted = WRITE if waits_for == WANT_WRITE else READ
+        if wanted != stream.events:
+            stream.events = wanted
+            self._poller.change(stream.fd, wanted)
+        if not waits_for:
+            self._stream = None
+            self._owner.reached(stream)
+
+    def _fail(self, error: OSError) -> None:
+        self.cancel()
+        self._owner.unreached(error)
+
+    def broke(self) -> None:
+        """Hear of a bug of ours while handling an event."""
+        self.cancel()
+        self._owner.broke()
+
+
+def _write_header(sock: socket.SocketType, header: Header) -> bool:
+    """Write the header whole, in one piece; tell whether the connection was there to take it."""
+    if not header:
+        return True
+    data = header if isinstance(header, bytes) else header(sock)
+    try:
+        taken = sock.send(data)
+    except BlockingIOError:
+        return False
+    if taken != len(data):
+        raise OSError(errno.EMSGSIZE, f"took {taken} of the header's {len(data)} bytes")
+    return True

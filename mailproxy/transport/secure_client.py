@@ -1,0 +1,56 @@
+"""A stream with TLS of which we are the client."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Hashable
+
+from mailproxy.tls import openssl
+from mailproxy.tls.client import ClientTls
+from mailproxy.transport.poller import Poller
+from mailproxy.transport.secure import HandshakeError, SecureStream
+from mailproxy.transport.stream import Owner, Stream
+
+
+class SecureClientStream(SecureStream):
+    """A connection to a server that is verified by its `handshake`, before which nothing is read or written."""
+
+    __slots__ = ("_address", "_is_verified", "_server_name", "_tls")
+
+    def __init__(
+        self,
+        sock: socket.SocketType,
+        poller: Poller,
+        owner: Owner,
+        tls: ClientTls,
+        server_name: str,
+        address: Hashable,
+    ) -> None:
+        """Be the client on a socket that is connected to an address, and ask for a server name unless it is ""."""
+        Stream.__init__(self, sock, poller, owner)
+        self._tls = tls
+        self._server_name = server_name
+        self._address = address
+        self._is_verified = False
+        self.ssl = tls.connect(self.fd, server_name, address)
+
+    def handshake(self) -> int:
+        """Go on with the handshake, as `SecureStream` does, and verify the server; OSError says why it failed."""
+        try:
+            waits_for = super().handshake()
+        except HandshakeError as error:
+            raise self._tls.failure(self.ssl, str(error)) from None
+        if not waits_for:
+            self._tls.verify(self.ssl)
+            self._is_verified = True
+        return waits_for
+
+    def close(self) -> None:
+        """Give up the socket and OpenSSL's state, with a close_notify if none was sent, and keep the TLS session."""
+        if self._is_verified and self.ssl is not None:
+            if not self.write_ended:
+                # Servers log an end without it as an error; and then OpenSSL would spoil the session.
+                openssl.shutdown(self.ssl)
+                openssl.clear_errors()
+            self._tls.keep_session(self.ssl, self._server_name, self._address)
+        super().close()

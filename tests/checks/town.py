@@ -1,0 +1,73 @@
+"""Servers to visit that a test plays, with a clock that the test turns."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Self
+
+from twisted.internet.task import Clock
+
+from mailproxy.transport.deadlines import Deadlines
+from mailproxy.transport.outgoing import Target
+from mailproxy.transport.poller import Poller
+from tests.transport.peers import Peer
+from tests.transport.relay import pump, settle
+
+
+class Town:
+    """One listening server, whose connections the test takes by hand, and what a visit needs."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(1000.0)
+        self.poller = Poller(self.clock.seconds)
+        self.deadlines = Deadlines(self.clock, self.poller)
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.listening.setblocking(False)
+        self.address: tuple[str, int] = self.listening.getsockname()
+        self.target = Target(socket.AF_INET, self.address)
+        self.peers: list[Peer] = []
+        self._ends = ExitStack()
+
+    def at_the_end(self, do: Callable[[], object]) -> None:
+        """Do something when the test is over."""
+        self._ends.callback(do)
+
+    def accept(self, words: bytes = b"") -> Peer:
+        """Take the connection that has to be there, and say something first."""
+        self.until(self._take)
+        peer = self.peers[-1]
+        if words:
+            peer.send(words)
+        return peer
+
+    def _take(self) -> bool:
+        try:
+            sock, _ = self.listening.accept()
+        except BlockingIOError:
+            return False
+        self.peers.append(Peer(sock))
+        return True
+
+    def until(self, is_there: Callable[[], object]) -> None:
+        """Let everybody act until something is there."""
+        pump(self.poller, self.peers, is_there)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, once nothing moves."""
+        settle(self.poller, self.peers)
+        for _ in range(round(seconds / 0.25)):
+            self.clock.advance(0.25)
+            self.poller.poll(0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._ends.close()
+        for peer in self.peers:
+            peer.socket.close()
+        self.listening.close()
+        self.poller.close()
