@@ -32,7 +32,7 @@ OnMarkedDown = Literal["none", "shutdown-sessions"]
 OnMarkedUp = Literal["none", "shutdown-backup-sessions"]
 ResolvePrefer = Literal["ipv6", "ipv4"]
 Verify = Literal["required", "none"]
-FileContent = Literal["authorities", "certificate", "secret"]
+FileContent = Literal["authorities", "certificate", "password", "authorization"]
 Network = IPv4Network | IPv6Network
 
 

@@ -169,6 +169,15 @@ def test_secret_that_is_none_is_a_warning(probed: Path, capsys: pytest.CaptureFi
     )
 
 
+def test_authorization_fits_a_header(probed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (probed.parent / "key").write_text("Schlüssel")
+    probed.write_text(
+        SMALLEST + 'backend.dovecot.check = { type = "http", url = "http://127.0.0.1/", authorization-file = "key" }'
+    )
+    assert run(probed) == 1
+    assert capsys.readouterr().err.endswith("/key: is not ASCII, as an HTTP header has to be\n")
+
+
 def test_expired_certificate_for_servers_is_a_warning(probed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (probed.parent / "front.pem").write_bytes(issue("front", days=-3).pem)
     assert run(probed) == 0

@@ -186,6 +186,11 @@ def test_login_needs_an_account(missing: str) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["", "Entwürfe", "a\r\nb"])
+def test_mailbox_is_as_imap_has_it(name: str) -> None:
+    assert "its name in printable ASCII as IMAP has it" in wrong(PROBE | {"mailbox": name})
+
+
 def test_account_may_come_from_the_server() -> None:
     assert server(check={"type": "login", "user": "a"}, server__d1__check={"password-file": "/p"}).check.user == "a"
 

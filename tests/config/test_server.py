@@ -295,7 +295,7 @@ def test_files_are_named_once_each_by_its_key() -> None:
         },
     )
     assert config.backends["dovecot"].files == (
-        NamedFile("backend.dovecot.check.password-file", "/etc/mailproxy/probe", "secret"),
+        NamedFile("backend.dovecot.check.password-file", "/etc/mailproxy/probe", "password"),
         NamedFile("backend.dovecot.default-server.tls.ca", "/etc/ca.pem", "authorities"),
         NamedFile("backend.dovecot.server.d2.tls.certificate", "/etc/mailproxy/front.pem", "certificate"),
     )
