@@ -21,7 +21,9 @@ from mailproxy.config import (
     Server,
     ServerTls,
     TlsProfile,
+    remarks,
 )
+from mailproxy.config.document import read_document
 from mailproxy.config.http import Method
 from mailproxy.config.model import (
     Balance,
@@ -157,3 +159,26 @@ def test_word_is_in_the_documentation(word: str) -> None:
 @pytest.mark.parametrize("option", get_args(ProxyV2Option))
 def test_option_is_in_the_documentation(option: str) -> None:
     assert f"| `{option}` |" in PAGE
+
+
+BACKENDS = (ROOT / "docs" / "backends.md").read_text()
+EXAMPLES = re.findall(r"^```toml\n(.*?)^```", BACKENDS, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=[example.splitlines()[0] for example in EXAMPLES])
+def test_example_for_a_backend_is_good(example: str) -> None:
+    values = tomllib.loads(example)
+    (name,) = values["backend"]
+    servers = {"server": {"d1": {"address": "10.0.0.1"}}, "ports": {"imap": 143}}
+    frontend = {"bind": ["127.0.0.1:0"], "protocol": "imap", "tls": "none", "backend": name}
+    backend = servers | values["backend"][name]
+    protocol = next(iter(backend["ports"]))
+    config = read_document(
+        {"backend": {name: backend}, "frontend": {"f": frontend | {"protocol": protocol}}}, "/etc/mailproxy"
+    )
+    assert remarks(config) == ()
+
+
+@pytest.mark.parametrize("profile", [name for name in get_args(Profile) if name != "generic"])
+def test_every_profile_has_an_example(profile: str) -> None:
+    assert any(f'profile = "{profile}"' in example for example in EXAMPLES)
