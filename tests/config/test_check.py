@@ -147,18 +147,14 @@ def test_what_is_wrong_for_every_server_is_told_once() -> None:
     )
 
 
-@pytest.mark.parametrize("protocol", ["imap", "pop3", "submission", "managesieve"])
-def test_login_is_for_protocols_that_have_one(protocol: MailProtocol) -> None:
+@pytest.mark.parametrize("protocol", ["imap", "pop3", "lmtp", "submission", "smtp", "managesieve"])
+def test_check_is_the_protocols(protocol: MailProtocol) -> None:
     assert check(PROBE).type_for(protocol) == "login"
 
 
-@pytest.mark.parametrize(("protocol", "instead"), [("lmtp", "mail"), ("smtp", "mail"), ("tcp", "tcp")])
-def test_others_are_greeted(protocol: MailProtocol, instead: str) -> None:
-    assert check(PROBE).type_for(protocol) == instead
-
-
-def test_nothing_is_spoken_with_tcp() -> None:
-    assert check({}).type_for("tcp") == "tcp"
+@pytest.mark.parametrize("values", [{}, PROBE])
+def test_nothing_is_spoken_with_tcp(values: object) -> None:
+    assert check(values).type_for("tcp") == "tcp"
 
 
 def test_http_is_the_same_for_all() -> None:
