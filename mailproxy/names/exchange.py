@@ -89,7 +89,7 @@ async def _ask_by_datagram(
             finally:
                 reactor.removeReader(datagrams)
     except OSError as error:
-        raise NoAnswerError(error.strerror) from error
+        raise NoAnswerError(error.strerror or str(error)) from error
 
 
 @implementer(IReadDescriptor)

@@ -65,7 +65,7 @@ class Resolver:
     async def _ask_around(self, question: Question) -> Reply:
         left = self._nameservers()
         reasons: dict[Nameserver, NoAnswerError] = {}
-        for _ in range(self._settings.retries):
+        for _ in range(1 + self._settings.retries):
             for nameserver in tuple(left):
                 try:
                     reply = await self._ask(nameserver, question)

@@ -73,17 +73,21 @@ class LoopbackNameserver:
         self.peers: list[tuple[int, int]] = []
         """Id and port of every question over UDP."""
         self.connections: set[Any] = set()
-        self._datagrams = dns.DNSDatagramProtocol(self, reactor=REACTOR)
-        while True:
-            self._ports = [REACTOR.listenUDP(0, self._datagrams, interface="127.0.0.1")]
-            self.port = self._ports[0].getHost().port
-            try:
-                self._ports.append(REACTOR.listenTCP(self.port, _Streams(self), interface="127.0.0.1"))
-            except CannotListenError:
-                self._ports[0].stopListening()
-            else:
-                break
+        self._ports: list[Any] = []
+        self.port = self._listen()
         self.address = Nameserver(ip_address("127.0.0.1"), self.port)
+
+    def _listen(self) -> int:
+        """Take one port of both protocols: TCP's is the one that others may have."""
+        while True:
+            self._ports.append(REACTOR.listenTCP(0, _Streams(self), interface="127.0.0.1"))
+            port: int = self._ports[-1].getHost().port
+            datagrams = dns.DNSDatagramProtocol(self, reactor=REACTOR)
+            try:
+                self._ports.insert(0, REACTOR.listenUDP(port, datagrams, interface="127.0.0.1"))
+            except CannotListenError:
+                continue
+            return port
 
     def close(self) -> Deferred[Any]:
         for connection in self.connections:

@@ -80,10 +80,19 @@ class ResolverTests(TestCase):
     async def test_silent_nameservers_are_asked_again(self) -> None:
         self.first.is_silent = self.second.is_silent = True
         asking = self.ask()
-        for number in (1, 2, 3):
+        for number in (1, 2, 3, 4):
             for nameserver in self.nameservers:
                 await until(lambda: len(nameserver.asked) == number)  # noqa: B023  # awaited within the loop
                 self.reactor.advance(1.0)
+        assert (await self.refusal(asking)).count("no answer within 1 s") == 2
+
+    async def test_without_retries_each_nameserver_is_asked_once(self) -> None:
+        self.resolver = self.make(retries=0)
+        self.first.is_silent = self.second.is_silent = True
+        asking = self.ask()
+        for nameserver in self.nameservers:
+            await until(lambda: nameserver.asked)  # noqa: B023  # awaited within the loop
+            self.reactor.advance(1.0)
         assert (await self.refusal(asking)).count("no answer within 1 s") == 2
 
     async def test_nameservers_that_fail_are_not_asked_again(self) -> None:
@@ -134,7 +143,7 @@ class ResolverTests(TestCase):
         assert await self.ask() == Found((ip_address("192.0.2.1"),), 60)
 
     async def test_nameservers_of_the_machine_are_asked_without_configured_ones(self) -> None:
-        self.resolver = self.make(nameservers=(), retries=1)
+        self.resolver = self.make(nameservers=())
         # Broadcast: the kernel refuses, whatever the network.
         self.resolv_conf.write_text("nameserver 255.255.255.255\n")
         assert await self.refusal(self.ask()) == "255.255.255.255:53: Permission denied"
