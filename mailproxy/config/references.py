@@ -213,7 +213,9 @@ _WITHOUT_LOGIN: Mapping[MailProtocol, str] = {"lmtp": "LHLO is what is asked", "
 def _replaced_logins(config: Config, backend: Backend) -> Iterator[Problem]:
     if not any(server.check.type == "login" for server in backend.servers):
         return
-    for protocol in dict.fromkeys(frontend.protocol for frontend in config.frontends if frontend.backend == backend.name):
+    for protocol in dict.fromkeys(
+        frontend.protocol for frontend in config.frontends if frontend.backend == backend.name
+    ):
         if protocol in _WITHOUT_LOGIN:
             yield Problem(
                 key_path("backend", backend.name),
