@@ -15,7 +15,7 @@ from mailproxy.balance.server import Server
 from mailproxy.checks.agent_words import AgentReply
 from mailproxy.checks.make import Elsewhere
 from mailproxy.checks.outcome import Outcome
-from mailproxy.checks.prober import Prober
+from mailproxy.checks.prober import Pace, Prober
 from mailproxy.checks.visiting import Check
 from mailproxy.config.model import NamedServer, SrvServer
 from mailproxy.names import Fill, Names, Record
@@ -52,6 +52,7 @@ class Upkeep:
         *,
         clock: Any,
         poller: Poller,
+        pace: Pace,
     ) -> None:
         """`make_check` returns how a server is checked, None for not at all."""
         self._backend = backend
@@ -68,7 +69,9 @@ class Upkeep:
             if check is not None:
                 settings = server.tag.settings.check
                 tell = partial(self._told, server)
-                self._probers[server] = Prober(server, settings, Elsewhere(check, settings), tell, clock=clock)
+                self._probers[server] = Prober(
+                    server, settings, Elsewhere(check, settings), tell, clock=clock, pace=pace
+                )
         backend.check_soon = self._check_soon
         backend.listeners.append(self._changed)
 
