@@ -14,7 +14,7 @@ from mailproxy.balance.attempt import next_server
 from mailproxy.config.model import MailProtocol, UnixServer
 from mailproxy.session.header import HeaderPolicy
 
-Rule = Callable[[Sequence["Server"], Sequence["Server"]], "Server"]
+Rule = Callable[[Sequence["Server"], bytes], "Server"]
 
 RULES: Mapping[str, Rule] = {"first": first.pick}
 """The rules by the word that the configuration has for them."""
