@@ -181,6 +181,16 @@ def test_places_are_told_when_they_change() -> None:
     assert told.events == ["a maxconn", "a maxconn"]
 
 
+def test_backup_that_becomes_active_serves() -> None:
+    told = Recorder()
+    made = pool([a := server("a"), b := server("b", backup=True)], on_change=told)
+    made.set_backup(a, True, 0)
+    made.set_backup(b, False, 0)
+    made.set_backup(b, False, 0)
+    assert made.pick(b"", (), 0) is b
+    assert told.events == ["a backup", "b active"]
+
+
 def test_addresses_are_told_when_they_change() -> None:
     told = Recorder()
     made = pool([a := server("a", target=None), server("b")], on_change=told)

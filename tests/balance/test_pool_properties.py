@@ -233,6 +233,10 @@ class PoolMachine(RuleBasedStateMachine):
     def set_target(self, number: int, address: int | None) -> None:
         self.pool.set_target(self.server(number), address, self.now)
 
+    @rule(number=SERVERS, backup=st.booleans())
+    def set_backup(self, number: int, backup: bool) -> None:
+        self.pool.set_backup(self.server(number), backup, self.now)
+
     @rule(seconds=st.sampled_from([0.0, 0.1, 1.0, 7.0, 20.0]))
     def wait(self, seconds: float) -> None:
         self.now += seconds

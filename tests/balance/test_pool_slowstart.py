@@ -48,6 +48,14 @@ def test_step_that_is_due_is_taken_when_somebody_picks() -> None:
     assert a.share == 50
 
 
+def test_server_that_flaps_does_not_hold_up_anothers_slowstart() -> None:
+    made, a = returning()
+    b = made.servers[1]
+    for now in range(1001, 1051):
+        made.set_state(b, "drain" if now % 2 else "ready", now)
+    assert a.share == 50
+
+
 def test_share_of_the_sessions_grows() -> None:
     made, a = returning()
     made.refresh(1025)
