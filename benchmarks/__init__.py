@@ -12,4 +12,6 @@ The map, bottom up:
 - ``comparison``: all measures of all fronts in turns.
 - ``report``: medians, ratios, the table.
 - ``profiled``: mailproxy with cProfile around one measure.
+
+And by itself ``choose``: what it costs to choose a server.
 """
