@@ -184,7 +184,8 @@ def _row(
 def main() -> int:
     """Print the table; 0 even when a target is missed: the machine may be busy."""
     print(
-        f"{time.strftime('%Y-%m-%d')}, Python {platform.python_version()}, microseconds of CPU time by number of servers"
+        f"{time.strftime('%Y-%m-%d')}, Python {platform.python_version()}, "
+        "microseconds of CPU time by number of servers"
     )
     print(f"{'':32}" + "".join(f"{count:>9}" for count in SERVERS))
     for row in rows():

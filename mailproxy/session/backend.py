@@ -19,11 +19,8 @@ from mailproxy.config.model import InetServer, MailProtocol, NamedServer, Server
 from mailproxy.proxyprotocol import Address, InetAddress
 from mailproxy.session.ends import PackedAddress
 from mailproxy.session.header import HeaderPolicy
-
-Rule = Callable[[Sequence["Server"], bytes], "Server"]
-
-RULES: Mapping[str, Rule] = {"first": first.pick}
-"""The rules by the word that the configuration has for them."""
+from mailproxy.tls.client import ClientTls, MakeClientTls, client_sides
+from mailproxy.transport.outgoing import Target
 
 
 @frozen(eq=False)
