@@ -3,8 +3,8 @@ A throw-away Dovecot 2.3 with a PROXY protocol listener for each of its five pro
 
 It runs from one short folder (its UNIX sockets are below it and their paths are limited), as root or as an ordinary
 user, and nothing outside the folder is touched. Dovecot itself has no TLS unless it is given a certificate: whether a
-login counts as secured is decided by the PROXY header alone. With a certificate it has STARTTLS, and listens for direct
-clients too, without a header.
+login counts as secured is decided by the PROXY header alone. With a certificate it has STARTTLS, listens for TLS behind
+the PROXY header, and for direct clients too, without a header.
 """
 
 import getpass
@@ -29,6 +29,9 @@ HOSTNAME = "backend.test"
 PROFILES = {
     "passwords": "auth_mechanisms = plain login\n",
     "certificates": "auth_mechanisms = plain login external\nauth_ssl_username_from_cert = yes\n",
+    # Nobody logs in whose connection, which is that of the front, has no certificate of the authority's.
+    "known-fronts": "auth_mechanisms = plain login\nauth_ssl_require_client_cert = yes\nssl_verify_client_cert = yes\n"
+    "ssl_require_crl = no\nssl_ca = <{authority}\n",
 }
 
 _MAIL_UID = 65534  # owner of the mail when Dovecot is started by root
@@ -114,6 +117,11 @@ service {service} {{
     port = {port}
     haproxy = yes
   }}
+  inet_listener {name}s-haproxy {{
+    port = {tls_port}
+    haproxy = yes
+    ssl = yes
+  }}
 }}
 """
 
@@ -121,16 +129,27 @@ service {service} {{
 class Dovecot:
     """A running Dovecot: its ports by protocol, its mail folders and its log."""
 
-    def __init__(self, base: Path, profile: str, relay_port: int, certificate: Path | None = None) -> None:
+    def __init__(
+        self,
+        base: Path,
+        profile: str,
+        relay_port: int,
+        certificate: Path | None = None,
+        authority: Path | None = None,
+    ) -> None:
         """Start it in an empty folder with a short path; with a certificate it offers TLS of its own, also directly."""
         self.base = base
         self.ports = {protocol: free_port() for protocol in PROTOCOLS}
+        self.tls_ports = {} if certificate is None else {protocol: free_port() for protocol in PROTOCOLS}
+        """Where TLS begins behind the PROXY header."""
         self.direct_ports = {} if certificate is None else {protocol: free_port() for protocol in PROTOCOLS}
         self._log = base / "dovecot.log"
         self._log.touch(mode=0o666)
-        configuration = _write_configuration(base, profile, self.ports, self.direct_ports, relay_port, certificate)
+        configuration = _write_configuration(
+            self, PROFILES[profile].format(authority=authority), relay_port, certificate
+        )
         self._process = Process([path("dovecot"), "-F", "-c", configuration], base)
-        self._process.until_listening([*self.ports.values(), *self.direct_ports.values()])
+        self._process.until_listening([*self.ports.values(), *self.tls_ports.values(), *self.direct_ports.values()])
 
     @property
     def log(self) -> str:
@@ -174,14 +193,8 @@ class Dovecot:
         return dict(re.findall(r"(\w+)=<([^>]*)>", line))
 
 
-def _write_configuration(
-    base: Path,
-    profile: str,
-    ports: Mapping[str, int],
-    direct_ports: Mapping[str, int],
-    relay_port: int,
-    certificate: Path | None,
-) -> Path:
+def _write_configuration(dovecot: Dovecot, profile: str, relay_port: int, certificate: Path | None) -> Path:
+    base = dovecot.base
     for name in ("run", "state", "mail"):
         (base / name).mkdir()
     (base / "passwd").write_text(f"{USER}:{{plain}}{PASSWORD}\n{CERTIFICATE_USER}:::::::nopassword\n")
@@ -203,10 +216,16 @@ def _write_configuration(
         )
     for name in ("anvil", "stats", "imap-urlauth-login"):
         services += f"service {name} {{\n  chroot =\n}}\n"
-    for protocol, port in ports.items():
+    for protocol, port in dovecot.ports.items():
         service = protocol if protocol == "lmtp" else f"{protocol}-login"
         name = "sieve" if protocol == "managesieve" else protocol
-        services += _LISTENER.format(service=service, name=name, port=port, direct_port=direct_ports.get(protocol, 0))
+        services += _LISTENER.format(
+            service=service,
+            name=name,
+            port=port,
+            tls_port=dovecot.tls_ports.get(protocol, 0),
+            direct_port=dovecot.direct_ports.get(protocol, 0),
+        )
     configuration = base / "dovecot.conf"
     configuration.write_text(
         _CONFIGURATION.format(
@@ -214,7 +233,7 @@ def _write_configuration(
             listen="127.0.0.1, ::1" if has_ipv6() else "127.0.0.1",
             hostname=HOSTNAME,
             login_fields=_LOGIN_FIELDS,
-            profile=PROFILES[profile],
+            profile=profile,
             tls="ssl = no" if certificate is None else _TLS.format(certificate=certificate),
             mail_uid=mail_uid,
             mail_gid=mail_gid,
