@@ -16,11 +16,22 @@ from typing import IO, Literal
 
 from attrs import frozen
 
-Leg = Literal["EC", "RSA", "PLAIN"]
-"""What clients connect to: TLS with a P-256 certificate, with an RSA-2048 certificate, or no TLS."""
+Leg = Literal["EC", "RSA", "PLAIN", "BOTH"]
+"""
+What clients connect to: TLS with a P-256 certificate, with an RSA-2048 certificate, no TLS, or TLS on both sides.
+
+On both sides, the front's connections to the server have TLS as well.
+"""
+
+_LEGS: tuple[Leg, ...] = ("EC", "RSA", "PLAIN", "BOTH")
+
+# Not every front has this one.
+_OPTIONAL_LEG: Leg = "BOTH"
 
 Mode = Literal["conn", "resume", "ping", "down", "up", "idle", "stall", "drown"]
 """What clients do; ``load.c`` tells."""
+
+_TLS_SERVER = Path(__file__).parent / "backend-tls"
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 15.0
@@ -90,7 +101,7 @@ class Clients:
 
 
 class Front:
-    """A front that runs for as long as the context lasts, with a server of its own behind it."""
+    """A front that runs for as long as the context lasts, with a server of its own behind it, in clear and with TLS."""
 
     def __init__(self, program: FrontProgram, place: Place, environment: dict[str, str] | None = None) -> None:
         self.name = program.name
@@ -104,16 +115,21 @@ class Front:
     def __enter__(self) -> Front:
         with contextlib.ExitStack() as stack:
             backend_port = stack.enter_context(_reserved_port())
-            self._ports = {leg: stack.enter_context(_reserved_port()) for leg in ("EC", "RSA", "PLAIN")}
+            tls_port = stack.enter_context(_reserved_port())
+            self._ports = {leg: stack.enter_context(_reserved_port()) for leg in _LEGS}
             backend = self._place.folder / "backend"
             stack.enter_context(_running(_pinned(self._place.other_cpu, backend, str(backend_port))))
             environment = {f"PORT_{leg}": str(port) for leg, port in self._ports.items()} | {
                 "BENCH": str(self._place.folder),
                 "BACKEND": str(backend_port),
+                "BACKEND_TLS": str(tls_port),
                 "WORKERS": "1",
             }
             log = self._place.folder / f"{self.name}.log"
             output = stack.enter_context(log.open("wb"))
+            stack.enter_context(
+                _running(_pinned(self._place.other_cpu, _TLS_SERVER), env=os.environ | environment, output=output)
+            )
             front = stack.enter_context(
                 _running(
                     _pinned(self._place.front_cpu, self._program.executable),
@@ -121,8 +137,9 @@ class Front:
                     output=output,
                 )
             )
-            for port in self._ports.values():
-                _await_listener(port, front, log)
+            for leg, port in self._ports.items():
+                if leg != _OPTIONAL_LEG:
+                    _await_listener(port, front, log)
             self.pid = front.pid
             self._stack = stack.pop_all()
         return self
