@@ -9,15 +9,17 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Literal
+from typing import IO, Literal, get_args
 
 from attrs import frozen
 
-Leg = Literal["EC", "RSA", "PLAIN"]
-"""What clients connect to: TLS with a P-256 certificate, with an RSA-2048 certificate, or no TLS."""
+Leg = Literal["EC", "RSA", "PLAIN", "STARTTLS"]
+"""What clients connect to: TLS with a P-256 or an RSA-2048 certificate, no TLS, or IMAP's STARTTLS (P-256)."""
+
+_OPTIONS: Mapping[Leg, list[str]] = {"PLAIN": ["--plain"], "STARTTLS": ["--starttls"]}
 
 Mode = Literal["conn", "resume", "ping", "down", "up", "idle", "stall", "drown"]
 """What clients do; ``load.c`` tells."""
@@ -104,7 +106,7 @@ class Front:
     def __enter__(self) -> Front:
         with contextlib.ExitStack() as stack:
             backend_port = stack.enter_context(reserved_port())
-            self._ports = {leg: stack.enter_context(reserved_port()) for leg in ("EC", "RSA", "PLAIN")}
+            self._ports = {leg: stack.enter_context(reserved_port()) for leg in get_args(Leg)}
             backend = self._place.folder / "backend"
             stack.enter_context(_running(_pinned(self._place.other_cpu, backend, str(backend_port))))
             environment = {f"PORT_{leg}": str(port) for leg, port in self._ports.items()} | {
@@ -121,8 +123,9 @@ class Front:
                     output=output,
                 )
             )
-            for port in self._ports.values():
-                _await_listener(port, front, log)
+            for leg, port in self._ports.items():
+                if leg != "STARTTLS":  # what not every front has
+                    _await_listener(port, front, log)
             self.pid = front.pid
             self._stack = stack.pop_all()
         return self
@@ -135,8 +138,7 @@ class Front:
     @contextlib.contextmanager
     def clients(self, mode: Mode, leg: Leg, connections: int, amount: int) -> Iterator[Clients]:
         """Connect clients for as long as the context lasts."""
-        options = ["--plain"] if leg == "PLAIN" else []
-        arguments = [*options, mode, str(self._ports[leg]), str(connections), str(amount)]
+        arguments = [*_OPTIONS.get(leg, []), mode, str(self._ports[leg]), str(connections), str(amount)]
         command = _pinned(self._place.other_cpu, self._place.folder / "load", *arguments)
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             clients = Clients(process)

@@ -15,10 +15,11 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from mailproxy.balance.server import Server
 from mailproxy.checks.header import LIKE_TLS, own_header
 from mailproxy.checks.visit import Visit, Visited
 from mailproxy.mail.probe import CapabilityProbe
-from mailproxy.session.backend import Backend, Server
+from mailproxy.session.backend import Backend
 from mailproxy.transport.deadlines import Deadlines
 from mailproxy.transport.poller import Poller
 
@@ -99,7 +100,7 @@ class Learner:
 
     async def _ask_around(self) -> None:
         """Take the first answer that there is, in the servers' order."""
-        for server in self._backend.servers:
+        for server in self._backend.pool.servers:
             lesson = await ask(
                 self._backend,
                 server,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from ipaddress import ip_address
 
 from attrs import frozen
 from cryptography import x509
@@ -51,8 +52,13 @@ def issue(
     issuer: Issued | None = None,
     days: int = 30,
     since: int = -1,
+    authority: bool = False,
 ) -> Issued:
-    """Issue a certificate for `names`, valid for `days` days from now on (or ago), from `since` days on."""
+    """
+    Issue a certificate for `names`, valid for `days` days from now on (or ago), from `since` days on.
+
+    An `authority` may issue others, and has no names but a common name.
+    """
     key = ec_key() if key is None else key
     signer = key if issuer is None else issuer.key
     subject = _name([] if common_name is None else [common_name])
@@ -66,9 +72,18 @@ def issue(
         .not_valid_after(NOW + timedelta(days=days, hours=1))
     )
     if names:
-        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), False)
+        builder = builder.add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), False)
+    if authority:
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
     digest = None if isinstance(signer, ed25519.Ed25519PrivateKey) else SHA256()
     return Issued(builder.sign(signer, digest), key)
+
+
+def _general(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
 
 
 def _name(common_names: Sequence[str]) -> x509.Name:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ssl
 from functools import cache
+from tempfile import NamedTemporaryFile
 from typing import Any
 
-from mailproxy.config import TlsProfile
+from mailproxy.config import ServerTls, TlsProfile
 from mailproxy.tls.certificate import Certificate, make_certificate
+from mailproxy.tls.client import ClientTls, client_context
 from mailproxy.tls.groups import group_certificates
 from mailproxy.tls.server import TlsServer
-from tests.tls.issue import issue
+from tests.tls.issue import Issued, issue
 
 NAME = "mail.example.org"
 
@@ -17,10 +20,34 @@ NAME = "mail.example.org"
 @cache
 def certificate(*names: str) -> Certificate:
     """One certificate for some names, the same every time."""
-    return make_certificate(f"/{'+'.join(names)}.pem", issue(*names).pem)
+    return make_certificate(f"/{'+'.join(names)}.pem", issued(*names).pem)
+
+
+@cache
+def issued(*names: str) -> Issued:
+    """A self-signed certificate for some names, the same every time."""
+    return issue(*names)
 
 
 def tls_server(*certificates: Certificate, alpn: tuple[str, ...] = (), **settings: Any) -> TlsServer:
     """Make a TLS server: with one certificate for `NAME`, unless there are others."""
     profile = TlsProfile(name="default", certificates=(), **settings)
     return TlsServer(profile, group_certificates(certificates or (certificate(NAME),)), alpn)
+
+
+def server_context(pem: bytes = b"", version: ssl.TLSVersion | None = None) -> ssl.SSLContext:
+    """Return the settings of a server that serves one certificate, that for `NAME` unless there is another."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with NamedTemporaryFile() as file:
+        file.write(pem or issued(NAME).pem)
+        file.flush()
+        context.load_cert_chain(file.name)
+    if version is not None:
+        context.minimum_version = context.maximum_version = version
+    return context
+
+
+def client_tls(host: str | None = NAME, **settings: Any) -> ClientTls:
+    """Make the TLS towards a server; it verifies nothing unless it is told to."""
+    made = ServerTls(**{"verify": "none"} | settings)
+    return ClientTls(made, host, client_context(made))

@@ -109,13 +109,16 @@ class TlsPeer(Peer):
         super().__init__(sock)
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self.tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name, session=session)
+        self.tls = self._wrap(context, server_name, session)
         self.secured = False
         self.notified = False
         self.alert = ""
         self._plain = b""
         self._unsent = prefix
         self._go_on()
+
+    def _wrap(self, context: ssl.SSLContext, server_name: str | None, session: ssl.SSLSession | None) -> ssl.SSLObject:
+        return context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name, session=session)
 
     def _received(self, data: bytes) -> None:
         self._incoming.write(data)
@@ -163,6 +166,27 @@ class TlsPeer(Peer):
         self.notify()
         self._push()
         super().end()
+
+
+class TlsServerPeer(TlsPeer):
+    """
+    A TLS server on a connection.
+
+    `header` is what came before the first byte of TLS, as much as it waits for.
+    """
+
+    def __init__(self, sock: socket.socket, context: ssl.SSLContext, header_bytes: int = 0) -> None:
+        self.header = b""
+        self._header_bytes = header_bytes
+        super().__init__(sock, context)
+
+    def _wrap(self, context: ssl.SSLContext, server_name: str | None, session: ssl.SSLSession | None) -> ssl.SSLObject:
+        return context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+
+    def _received(self, data: bytes) -> None:
+        missing = self._header_bytes - len(self.header)
+        self.header += data[:missing]
+        super()._received(data[missing:])
 
 
 def client_context(version: ssl.TLSVersion | None = None) -> ssl.SSLContext:

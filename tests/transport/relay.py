@@ -11,9 +11,10 @@ from mailproxy.tls.server import TlsServer
 from mailproxy.transport.plain import PlainStream
 from mailproxy.transport.poller import READ, Poller
 from mailproxy.transport.secure import SecureStream
+from mailproxy.transport.secure_client import SecureClientStream
 from mailproxy.transport.stream import Stream
-from tests.tls.servers import NAME, tls_server
-from tests.transport.peers import Peer, TlsPeer, client_context
+from tests.tls.servers import NAME, client_tls, server_context, tls_server
+from tests.transport.peers import Peer, TlsPeer, TlsServerPeer, client_context
 
 # The kernel hands loopback packets over at once, or a moment later when it is busy.
 _MOMENT_MS = 20
@@ -104,6 +105,7 @@ class Relay:
         self,
         *,
         tls: TlsServer | bool = False,
+        server_tls: bool = False,
         pair: Callable[[], tuple[socket.socket, socket.socket]] = tcp_pair,
         connect: Callable[[socket.socket], TlsPeer] | None = None,
     ) -> None:
@@ -123,8 +125,11 @@ class Relay:
             self.near = PlainStream(raw(ours), self.poller, self)
             self.client = Peer(theirs)
         ours, theirs = pair()
-        self.far: Stream = PlainStream(raw(ours), self.poller, self)
-        self.server = Peer(theirs)
+        if server_tls:
+            self.far: Stream = self._far(ours, theirs)
+        else:
+            self.far = PlainStream(raw(ours), self.poller, self)
+            self.server = Peer(theirs)
         self.near.peer, self.far.peer = self.far, self.near
         for stream in (self.near, self.far):
             self.poller.add(stream.fd, stream.on_event, READ)
@@ -136,12 +141,26 @@ class Relay:
         assert isinstance(self.client, TlsPeer)
         return self.client
 
+    @property
+    def tls_server(self) -> TlsServerPeer:
+        """The server, which speaks TLS."""
+        assert isinstance(self.server, TlsServerPeer)
+        return self.server
+
     def _shake_hands(self, client: TlsPeer) -> None:
         waits = self.secure.handshake()
         while waits:
             client.pull()
             waits = self.secure.handshake()
         client.pull()
+
+    def _far(self, ours: socket.socket, theirs: socket.socket) -> Stream:
+        server = self.server = TlsServerPeer(theirs, server_context())
+        stream = SecureClientStream(raw(ours), self.poller, self, client_tls(), "", "")
+        while stream.handshake():
+            server.pull()
+        server.pull()
+        return stream
 
     def until(self, is_there: Callable[[], object]) -> None:
         """Let everybody act until something is there."""

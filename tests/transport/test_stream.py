@@ -21,6 +21,9 @@ KINDS: dict[str, Callable[..., Relay]] = {
     "unix": partial(Relay, pair=unix_pair),
     "tls": partial(Relay, tls=True),
     "tls-unix": partial(Relay, tls=True, pair=unix_pair),
+    "tls-tls": partial(Relay, tls=True, server_tls=True),
+    "tls-tls-unix": partial(Relay, tls=True, server_tls=True, pair=unix_pair),
+    "tcp-tls": partial(Relay, server_tls=True),
 }
 
 
@@ -30,7 +33,7 @@ def relay(request: pytest.FixtureRequest) -> Iterator[Relay]:
         yield made
 
 
-@pytest.fixture(params=["tcp", "tls"])
+@pytest.fixture(params=["tcp", "tls", "tls-tls", "tcp-tls"])
 def tcp(request: pytest.FixtureRequest) -> Iterator[Relay]:
     """A relay whose ends can be reset."""
     with KINDS[request.param]() as made:
@@ -43,14 +46,14 @@ def secure() -> Iterator[Relay]:
         yield made
 
 
-@pytest.fixture(params=["tcp", "tls"])
+@pytest.fixture(params=["tcp", "tls", "tls-tls", "tcp-tls"])
 def narrow(request: pytest.FixtureRequest) -> Iterator[Relay]:
     """A relay through small kernel buffers."""
     with KINDS[request.param](pair=partial(tcp_pair, SMALL)) as made:
         yield made
 
 
-@pytest.fixture(params=["unix", "tls-unix"])
+@pytest.fixture(params=["unix", "tls-unix", "tls-tls-unix"])
 def steady(request: pytest.FixtureRequest) -> Iterator[Relay]:
     """The same without TCP, which goes on only after a while once its window was closed."""
     with KINDS[request.param](pair=partial(unix_pair, SMALL)) as made:
@@ -239,7 +242,8 @@ def test_end_waits_for_the_backlog(steady: Relay) -> None:
     steady.client.reading = False
     steady.server.send(bytes(100_000))
     steady.server.end()
-    steady.until(lambda: steady.heard)
+    steady.until(lambda: steady.near.backlog)
+    steady.settle()
     assert steady.near.backlog
     assert not steady.near.write_ended
     steady.client.reading = True
@@ -276,6 +280,13 @@ def test_end_of_the_server_is_close_notify_to_the_client(secure: Relay) -> None:
     secure.server.end()
     secure.until(lambda: secure.client.fin)
     assert secure.tls_client.notified
+
+
+def test_end_of_the_client_is_close_notify_to_the_server() -> None:
+    with Relay(tls=True, server_tls=True) as relay:
+        relay.client.end()
+        relay.until(lambda: relay.server.fin)
+        assert relay.tls_server.notified
 
 
 def test_close_notify_without_fin_ends_what_the_client_says(secure: Relay) -> None:
