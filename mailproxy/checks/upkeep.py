@@ -53,7 +53,7 @@ class Upkeep:
         poller: Poller,
         pace: Pace,
     ) -> None:
-        """`make_check` returns how a server is checked, None for not at all; all that keep up servers share a `pace`."""
+        """`make_check` returns how a server is checked, None for not at all; everybody's probers share a `pace`."""
         self._backend = backend
         self._names = names
         self._end_sessions = end_sessions
