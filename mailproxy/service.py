@@ -29,6 +29,7 @@ from mailproxy.session.frontend import Frontend
 from mailproxy.session.prepare import prepare
 from mailproxy.session.record import SessionLog
 from mailproxy.tls.files import CertificatesByProfile, validity_warnings
+from mailproxy.tls.server_files import server_file_warnings
 from mailproxy.transport.deadlines import Deadlines
 from mailproxy.transport.listener import Listener, bind_inet, bind_unix
 from mailproxy.transport.poller import Poller
@@ -71,7 +72,8 @@ class ProxyService(Service):
         self._session_log = SessionLog(reactor)
         self._total = Capacity("maxconn", settings.maxconn or _affordable_sessions(settings))
         number = itertools.count(1)
-        self._warnings = list(validity_warnings(ready.certificates, datetime.now(UTC)))
+        now = datetime.now(UTC)
+        self._warnings = [*validity_warnings(ready.certificates, now), *server_file_warnings(settings, now)]
         self.frontends = [
             Frontend(
                 frontend,
