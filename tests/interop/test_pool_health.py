@@ -15,6 +15,7 @@ from .waiting import until
 
 NOTHING_BUT_THE_REFUSAL = ("* BYE", "")
 ERROR_LIMIT = 3
+DEFAULT_ERROR_LIMIT = 10
 NEVER = "1m"  # between checks, where a check must not decide
 
 
@@ -228,6 +229,7 @@ def test_sessions_that_die_bring_the_next_check_soon(pool: StartPool) -> None:
 
 
 def test_sessions_that_die_do_not_matter_if_they_are_not_observed(pool: StartPool) -> None:
-    started = closing(pool, observe="none", on_error="mark-down")
-    visit(started, 2 * ERROR_LIMIT)
+    servers = {"bad": {"observe": "none"}, "good": {}}
+    started = pool(servers, balance="roundrobin", behaviours={"bad": close_at_once})
+    visit(started, 2 * DEFAULT_ERROR_LIMIT)
     assert not started.changes("bad", "down")
