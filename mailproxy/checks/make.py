@@ -65,13 +65,11 @@ class _Elsewhere:
 
 
 def _guests(settings: config.Check, protocol: MailProtocol, host: str) -> Callable[[], Guest]:
-    match settings.type:
+    match settings.type_for(protocol):
         case "tcp":
             return knock
         case "agent":
             return AgentGuest
-        case "mail" | "login" if protocol == "tcp":
-            return knock  # which is all that is known of the protocol
         case "mail":
             return mail_guest(protocol)
         case "login":

@@ -28,12 +28,21 @@ PROTOCOLS = ("imap", "pop3", "lmtp", "submission", "managesieve")
 USER, PASSWORD = "alice", "secret"
 CERTIFICATE_USER = "certalice"  # logs in by certificate only
 HOSTNAME = "backend.test"
+API_KEY = "doveadm-api-key"
 
 # "passwords": PLAIN and LOGIN, refused unless the header says TLS. "certificates": the certificate's common name is
-# the user name, and SASL EXTERNAL is offered.
+# the user name, and SASL EXTERNAL is offered. "half-broken": as "passwords", but nobody can be asked for
+# those whose password is not known.
 PROFILES = {
     "passwords": "auth_mechanisms = plain login\n",
     "certificates": "auth_mechanisms = plain login external\nauth_ssl_username_from_cert = yes\n",
+    "half-broken": """\
+auth_mechanisms = plain login
+passdb {
+  driver = checkpassword
+  args = /bin/sh -c "exit 111"
+}
+""",
 }
 
 _MAIL_UID = 65534  # owner of the mail when Dovecot is started by root
@@ -104,6 +113,12 @@ service lmtp {{
 service auth {{
   executable = {base}/auth
 }}
+service doveadm {{
+  inet_listener http {{
+    port = {doveadm_port}
+  }}
+}}
+doveadm_api_key = {api_key}
 """
 
 _AUTH = '#!/bin/sh\nexec /usr/lib/dovecot/auth "$@"\n'
@@ -150,13 +165,14 @@ class Dovecot:
         self.base = base
         self.ports = dict(ports or {protocol: free_port() for protocol in PROTOCOLS})
         self.direct_ports = {} if certificate is None else {protocol: free_port() for protocol in PROTOCOLS}
+        self.doveadm_port = free_port()
         self._host = host
         self._log = base / "dovecot.log"
         self._log.touch(mode=0o666)
         self._write_auth(_AUTH)
         listen = host or ("127.0.0.1, ::1" if has_ipv6() else "127.0.0.1")
         self._configuration = _write_configuration(
-            base, profile, listen, self.ports, self.direct_ports, relay_port, certificate
+            base, profile, listen, self.ports, self.direct_ports, relay_port, certificate, self.doveadm_port
         )
         self._process = self._started()
 
@@ -289,6 +305,7 @@ def _write_configuration(
     direct_ports: Mapping[str, int],
     relay_port: int,
     certificate: Path | None,
+    doveadm_port: int,
 ) -> Path:
     for name in ("run", "state", "mail"):
         (base / name).mkdir()
@@ -327,6 +344,8 @@ def _write_configuration(
             mail_uid=mail_uid,
             mail_gid=mail_gid,
             relay_port=relay_port,
+            doveadm_port=doveadm_port,
+            api_key=API_KEY,
             **users,
         )
         + services
