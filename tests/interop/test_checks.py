@@ -55,6 +55,7 @@ def asked_in_vain(relay: Relay) -> Iterator[Dovecot]:
 @pytest.fixture
 def password(folder: Path) -> str:
     file = folder / "password"
+    file.touch(mode=0o600)
     file.write_text(f"{PASSWORD}\n")
     return str(file)
 
@@ -189,6 +190,7 @@ def test_mail_check_notices_a_broken_auth_process(front: StartFront, broken: Dov
 def ask_doveadm(dovecot: Dovecot, folder: Path, command: str, key: str = API_KEY) -> Table:
     """A check of Dovecot by its own HTTP API."""
     file = folder / "doveadm"
+    file.touch(mode=0o600)
     file.write_text(f"X-Dovecot-API {base64.b64encode(key.encode()).decode()}\n")
     return {
         "type": "http",
@@ -208,6 +210,7 @@ def test_http_check_asks_dovecot_for_a_service(
     check = {**check, "json": {"/0/0": "doveadmResponse", "/0/1/0/listening": "y"}}
     with front(checking(checked, protocol, check)) as started:
         assert change(started, "up")["reason"] == "HTTP status 200"
+        assert started.events(event="message") == []
 
 
 def test_http_check_asks_dovecot_for_a_mailbox(front: StartFront, checked: Dovecot, folder: Path) -> None:
@@ -219,7 +222,7 @@ def test_http_check_asks_dovecot_for_a_mailbox(front: StartFront, checked: Dovec
 def test_http_check_with_a_wrong_key_is_the_checks_fault(front: StartFront, checked: Dovecot, folder: Path) -> None:
     command = '[["serviceStatus", {"service": ["imap-login"]}, "t"]]'
     with front(checking(checked, "imap", ask_doveadm(checked, folder, command, key="wr0ng-k3y"))) as started:
-        assert trouble(started)["reason"] == "HTTP status: expected 200, came 401 Unauthorized"
+        assert trouble(started)["reason"] == "HTTP status: expected 200, came 401 Authentication required"
         assert base64.b64encode(b"wr0ng-k3y").decode() not in started.output
 
 
