@@ -13,7 +13,6 @@ from twisted.logger import Logger
 from mailproxy.balance.change import Change, Event
 from mailproxy.balance.server import Server
 from mailproxy.checks.agent_words import AgentReply
-from mailproxy.checks.make import Elsewhere
 from mailproxy.checks.outcome import Outcome
 from mailproxy.checks.prober import Pace, Prober
 from mailproxy.checks.visiting import Check
@@ -56,7 +55,7 @@ class Upkeep:
         poller: Poller,
         pace: Pace,
     ) -> None:
-        """`make_check` returns how a server is checked, None for not at all."""
+        """`make_check` returns how a server is checked, None for not at all; everybody's probers share a `pace`."""
         self._backend = backend
         self._names = names
         self._end_sessions = end_sessions
@@ -69,11 +68,8 @@ class Upkeep:
         for server in backend.pool.servers:
             check = make_check(server)
             if check is not None:
-                settings = server.tag.settings.check
                 tell = partial(self._told, server)
-                self._probers[server] = Prober(
-                    server, settings, Elsewhere(check, settings), tell, clock=clock, pace=pace
-                )
+                self._probers[server] = Prober(server, server.tag.settings.check, check, tell, clock=clock, pace=pace)
         backend.check_soon = self._check_soon
         backend.listeners.append(self._changed)
 

@@ -329,6 +329,16 @@ def test_check_goes_where_it_is_told(target: Target, settings: dict[str, Any], w
     assert checked.family == family
 
 
+def test_check_is_made_to_go_there(town: Town) -> None:
+    host, port = town.address
+    check = made(town, checking("mail", address=ip_address(host), port=port))
+    outcomes: list[Outcome] = []
+    check.begin(Target(socket.AF_UNIX, "/nowhere"), outcomes.append)
+    town.accept(b"* BYE\r\n")
+    town.until(lambda: outcomes)
+    assert outcomes[0].reason == "greeting: expected * OK, came * BYE"
+
+
 def test_unix_socket_has_no_port_to_be_checked_at() -> None:
     with pytest.raises(ValueError, match="needs both a port and an address of its own"):
         check_target(UNIX, checking("mail", port=5))

@@ -28,15 +28,24 @@ PROTOCOLS = ("imap", "pop3", "lmtp", "submission", "managesieve")
 USER, PASSWORD = "alice", "secret"
 CERTIFICATE_USER = "certalice"  # logs in by certificate only
 HOSTNAME = "backend.test"
+API_KEY = "doveadm-api-key"
 
 # "passwords": PLAIN and LOGIN, refused unless the header says TLS. "certificates": the certificate's common name is
-# the user name, and SASL EXTERNAL is offered.
+# the user name, and SASL EXTERNAL is offered. "half-broken": as "passwords", but nobody can be asked for
+# those whose password is not known.
 PROFILES = {
     "passwords": "auth_mechanisms = plain login\n",
     "certificates": "auth_mechanisms = plain login external\nauth_ssl_username_from_cert = yes\n",
     # Nobody logs in whose connection, which is that of the front, has no certificate of the authority's.
     "known-fronts": "auth_mechanisms = plain login\nauth_ssl_require_client_cert = yes\nssl_verify_client_cert = yes\n"
     "ssl_require_crl = no\nssl_ca = <{authority}\n",
+    "half-broken": """\
+auth_mechanisms = plain login
+passdb {{
+  driver = checkpassword
+  args = /bin/sh -c "exit 111"
+}}
+""",
 }
 
 _MAIL_UID = 65534  # owner of the mail when Dovecot is started by root
@@ -107,6 +116,12 @@ service lmtp {{
 service auth {{
   executable = {base}/auth
 }}
+service doveadm {{
+  inet_listener http {{
+    port = {doveadm_port}
+  }}
+}}
+doveadm_api_key = {api_key}
 """
 
 _AUTH = '#!/bin/sh\nexec /usr/lib/dovecot/auth "$@"\n'
@@ -161,6 +176,7 @@ class Dovecot:
         self.tls_ports = {} if certificate is None else {protocol: free_port() for protocol in PROTOCOLS}
         """Where TLS begins behind the PROXY header."""
         self.direct_ports = {} if certificate is None else {protocol: free_port() for protocol in PROTOCOLS}
+        self.doveadm_port = free_port()
         self._host = host
         self._log = base / "dovecot.log"
         self._log.touch(mode=0o666)
@@ -340,6 +356,8 @@ def _write_configuration(
             mail_uid=mail_uid,
             mail_gid=mail_gid,
             relay_port=relay_port,
+            doveadm_port=dovecot.doveadm_port,
+            api_key=API_KEY,
             **users,
         )
         + services
