@@ -1,5 +1,6 @@
 """The peers as fixtures; what a test starts ends with the test, what the whole run shares with the run."""
 
+import resource
 import shutil
 import signal
 import tempfile
@@ -50,6 +51,13 @@ def short_folder() -> Iterator[Path]:
 def _reserved_ports() -> Iterator[None]:
     yield
     ports.release_all()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _enough_descriptors() -> None:
+    """Raise the soft limit: every port that was handed out stays reserved, which takes two."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 @pytest.fixture(scope="session", autouse=True)

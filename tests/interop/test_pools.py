@@ -208,6 +208,6 @@ def test_check_costs_dovecots_log_one_line(site: Site, protocol: str) -> None:
 
     until(lambda: len(lines()) > 5, "checks in the log")
     enough = lines()
-    assert all("(no auth attempts in 0 secs)" in line for line in enough), enough
+    assert all(re.search(r"\(no auth attempts in \d+ secs\)", line) for line in enough), enough
     ports = [re.findall(r" rport=<(\d+)>", line) for line in enough]
     assert len({port for (port,) in ports}) == len(enough)  # each of another connection
