@@ -11,5 +11,6 @@ The map, bottom up:
 - ``measures``: what is measured, and what mailproxy is to reach.
 - ``comparison``: all measures of all fronts in turns.
 - ``report``: medians, ratios, the table.
+- ``checks``: what health checks cost; a program of its own, ``python -m benchmarks.checks``.
 - ``profiled``: mailproxy with cProfile around one measure.
 """
