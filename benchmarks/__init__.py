@@ -13,4 +13,6 @@ The map, bottom up:
 - ``report``: medians, ratios, the table.
 - ``checks``: what health checks cost; a program of its own, ``python -m benchmarks.checks``.
 - ``profiled``: mailproxy with cProfile around one measure.
+
+And by itself ``choose``: what it costs to choose a server.
 """

@@ -16,13 +16,22 @@ from typing import IO, Literal, get_args
 
 from attrs import frozen
 
-Leg = Literal["EC", "RSA", "PLAIN", "STARTTLS"]
-"""What clients connect to: TLS with a P-256 or an RSA-2048 certificate, no TLS, or IMAP's STARTTLS (P-256)."""
+Leg = Literal["EC", "RSA", "PLAIN", "BOTH", "STARTTLS"]
+"""
+What clients connect to: TLS with a P-256 or an RSA-2048 certificate, no TLS, TLS on both sides, or STARTTLS.
+
+On both sides, the front's connections to the server have TLS as well. STARTTLS is IMAP's, with a P-256 certificate.
+"""
 
 _OPTIONS: Mapping[Leg, list[str]] = {"PLAIN": ["--plain"], "STARTTLS": ["--starttls"]}
 
+# Not every front has these.
+_OPTIONAL_LEGS: frozenset[Leg] = frozenset({"BOTH", "STARTTLS"})
+
 Mode = Literal["conn", "resume", "ping", "down", "up", "idle", "stall", "drown"]
 """What clients do; ``load.c`` tells."""
+
+_TLS_SERVER = Path(__file__).parent / "backend-tls"
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 15.0
@@ -92,7 +101,7 @@ class Clients:
 
 
 class Front:
-    """A front that runs for as long as the context lasts, with a server of its own behind it."""
+    """A front that runs for as long as the context lasts, with a server of its own behind it, in clear and with TLS."""
 
     def __init__(self, program: FrontProgram, place: Place, environment: dict[str, str] | None = None) -> None:
         self.name = program.name
@@ -106,16 +115,21 @@ class Front:
     def __enter__(self) -> Front:
         with contextlib.ExitStack() as stack:
             backend_port = stack.enter_context(reserved_port())
+            tls_port = stack.enter_context(reserved_port())
             self._ports = {leg: stack.enter_context(reserved_port()) for leg in get_args(Leg)}
             backend = self._place.folder / "backend"
             stack.enter_context(_running(_pinned(self._place.other_cpu, backend, str(backend_port))))
             environment = {f"PORT_{leg}": str(port) for leg, port in self._ports.items()} | {
                 "BENCH": str(self._place.folder),
                 "BACKEND": str(backend_port),
+                "BACKEND_TLS": str(tls_port),
                 "WORKERS": "1",
             }
             log = self._place.folder / f"{self.name}.log"
             output = stack.enter_context(log.open("wb"))
+            stack.enter_context(
+                _running(_pinned(self._place.other_cpu, _TLS_SERVER), env=os.environ | environment, output=output)
+            )
             front = stack.enter_context(
                 _running(
                     _pinned(self._place.front_cpu, self._program.executable),
@@ -124,7 +138,7 @@ class Front:
                 )
             )
             for leg, port in self._ports.items():
-                if leg != "STARTTLS":  # what not every front has
+                if leg not in _OPTIONAL_LEGS:
                     _await_listener(port, front, log)
             self.pid = front.pid
             self._stack = stack.pop_all()

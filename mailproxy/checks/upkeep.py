@@ -32,6 +32,8 @@ _WHAT: dict[Event, str] = {
     "maint": "is in maintenance",
     "weight": "has the weight {weight:g}",
     "maxconn": "has the maxconn {maxconn}",
+    "backup": "is a backup",
+    "active": "is no backup",
     "address": "is at {address}",
     "no-address": "has no address",
 }
@@ -109,7 +111,7 @@ class Upkeep:
             return
         origin: Origin = server.tag
         port = record.port or self._backend.settings.ports[self._backend.protocol]
-        server.backup = origin.settings.backup or record.backup
+        pool.set_backup(server, origin.settings.backup or record.backup, now, "says DNS")
         pool.set_target(server, inet_target(record.host, port, origin.tls), now, "says DNS")
         if record.weight is not None:
             pool.set_weight(server, record.weight, now, "says DNS")

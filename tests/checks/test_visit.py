@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from twisted.logger import capturedLogs
 from mailproxy.checks.visit import Visit, Visited
 from mailproxy.transport.outgoing import Target
 from tests.checks.town import Town
+from tests.tls.servers import client_tls
 from tests.transport.relay import is_ready
 
 SECONDS = 2.0
@@ -198,3 +200,39 @@ def test_no_descriptor_is_left_behind(town: Town) -> None:
     town.until(lambda: traveller.ends)
     town.peers.pop().socket.close()
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+# TLS.
+
+HEADER = b"\r\n\r\n\0\r\nQUIT\n!\0\0\0"
+
+
+@pytest.fixture
+def secure_town() -> Iterator[Town]:
+    with Town(client_tls()) as made:
+        yield made
+
+
+def test_talk_is_led_over_tls_behind_the_header(secure_town: Town) -> None:
+    traveller = Traveller(secure_town, Echo(), header=HEADER)
+    server = secure_town.accept(b"bye")
+    secure_town.until(lambda: server.fin)
+    assert server.data == b"bye"
+    assert traveller.ends == [Visited("talk", "", False, 0.0)]
+
+
+def test_server_that_is_not_whom_it_should_be_is_not_reached() -> None:
+    tls = client_tls(verify="required", verify_name="other.example.org")
+    with Town(tls) as town:
+        traveller = Traveller(town, Echo(), header=HEADER)
+        town.accept()
+        town.until(lambda: traveller.ends)
+    (end,) = traveller.ends
+    assert (end.stage, end.failure) == ("TLS", "certificate is self-signed, and not in the system's authorities")
+
+
+def test_handshake_that_stalls_is_left_at_the_deadline(secure_town: Town) -> None:
+    traveller = Traveller(secure_town, Echo(), header=HEADER)
+    secure_town.advance(SECONDS + 0.25)
+    (end,) = traveller.ends
+    assert (end.stage, end.failure, end.is_late) == ("TLS", "no TLS within 2 s", True)

@@ -9,17 +9,24 @@ from typing import Self
 
 from twisted.internet.task import Clock
 
+from mailproxy.tls.client import ClientTls
 from mailproxy.transport.deadlines import Deadlines
 from mailproxy.transport.outgoing import Target
 from mailproxy.transport.poller import Poller
-from tests.transport.peers import Peer
+from tests.tls.servers import server_context
+from tests.transport.peers import Peer, TlsServerPeer
 from tests.transport.relay import pump, settle
 
 
 class Town:
-    """One listening server, whose connections the test takes by hand, and what a visit needs."""
+    """
+    One listening server, whose connections the test takes by hand, and what a visit needs.
 
-    def __init__(self) -> None:
+    It speaks TLS, behind a PROXY header, if it is reached with `tls`.
+    """
+
+    def __init__(self, tls: ClientTls | None = None) -> None:
+        self._tls = tls
         self.clock = Clock()
         self.clock.advance(1000.0)
         self.poller = Poller(self.clock.seconds)
@@ -27,7 +34,7 @@ class Town:
         self.listening = socket.create_server(("127.0.0.1", 0))
         self.listening.setblocking(False)
         self.address: tuple[str, int] = self.listening.getsockname()
-        self.target = Target(socket.AF_INET, self.address)
+        self.target = Target(socket.AF_INET, self.address, tls)
         self.peers: list[Peer] = []
         self._ends = ExitStack()
 
@@ -48,7 +55,7 @@ class Town:
             sock, _ = self.listening.accept()
         except BlockingIOError:
             return False
-        self.peers.append(Peer(sock))
+        self.peers.append(Peer(sock) if self._tls is None else TlsServerPeer(sock, server_context(), has_header=True))
         return True
 
     def until(self, is_there: Callable[[], object]) -> None:

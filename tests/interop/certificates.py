@@ -23,6 +23,12 @@ class Certificates:
     alice: Path
     untrusted: Path
     expired: Path
+    front: Path
+    """What mailproxy shows to servers that want a certificate."""
+    server_expired: Path
+    server_self_signed: Path
+    stranger: Path
+    """An authority that issued nothing of the server's."""
 
     def client(
         self,
@@ -54,6 +60,10 @@ def make(folder: Path) -> Certificates:
         return path
 
     authority.cert_pem.write_to_path(folder / "authority.pem")
+    stranger.cert_pem.write_to_path(folder / "stranger.pem")
+    self_signed = folder / "server-self-signed.pem"
+    self_signed.touch(mode=0o600)
+    self_signed.write_bytes(stranger.cert_pem.bytes() + stranger.private_key_pem.bytes())
     # fetchmail wants a common name, though nobody else has looked at it for long (RFC 6125 section 6.4.4).
     servers = partial(authority.issue_cert, SERVER_NAME, "localhost", "127.0.0.1", "::1", common_name=SERVER_NAME)
     return Certificates(
@@ -68,4 +78,8 @@ def make(folder: Path) -> Certificates:
                 "alice@example.org", common_name="certalice", not_before=_LONG_AGO, not_after=_EXPIRED
             ),
         ),
+        front=save("front", authority.issue_cert("front.example.org", common_name="front")),
+        server_expired=save("server-expired", servers(not_before=_LONG_AGO, not_after=_EXPIRED)),
+        server_self_signed=self_signed,
+        stranger=folder / "stranger.pem",
     )

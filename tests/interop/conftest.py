@@ -72,9 +72,11 @@ def relay() -> Iterator[Relay]:
         yield relay
 
 
-def _dovecot(profile: str, relay: Relay, certificate: Path | None = None) -> Iterator[Dovecot]:
+def _dovecot(
+    profile: str, relay: Relay, certificate: Path | None = None, authority: Path | None = None
+) -> Iterator[Dovecot]:
     peers.need(*peers.DOVECOT)
-    with short_folder() as folder, closing(Dovecot(folder, profile, relay.port, certificate)) as dovecot:
+    with short_folder() as folder, closing(Dovecot(folder, profile, relay.port, certificate, authority)) as dovecot:
         yield dovecot
 
 
@@ -92,7 +94,7 @@ def certificate_dovecot(relay: Relay) -> Iterator[Dovecot]:
 
 @pytest.fixture(scope="session")
 def tls_dovecot(relay: Relay, pki: Certificates) -> Iterator[Dovecot]:
-    """As `dovecot`, with TLS of its own (``ssl = yes``), and listening for direct clients too."""
+    """As `dovecot`, with TLS of its own (``ssl = yes``), behind the header as well, and also for direct clients."""
     yield from _dovecot("passwords", relay, pki.server_rsa)
 
 
@@ -108,6 +110,24 @@ def dovecots(relay: Relay) -> Iterator[Mapping[str, Dovecot]]:
             dovecot = Dovecot(folder, "passwords", relay.port, host=f"127.0.0.{100 + number}", ports=ports)
             started[f"d{number}"] = stack.enter_context(closing(dovecot))
         yield started
+
+
+@pytest.fixture(scope="session")
+def cautious_dovecot(relay: Relay, pki: Certificates) -> Iterator[Dovecot]:
+    """As `tls_dovecot`, but it wants a certificate of whoever connects."""
+    yield from _dovecot("known-fronts", relay, pki.server_ec, pki.authority)
+
+
+@pytest.fixture(scope="session")
+def expired_dovecot(relay: Relay, pki: Certificates) -> Iterator[Dovecot]:
+    """As `tls_dovecot`, with a certificate that has expired."""
+    yield from _dovecot("passwords", relay, pki.server_expired)
+
+
+@pytest.fixture(scope="session")
+def self_signed_dovecot(relay: Relay, pki: Certificates) -> Iterator[Dovecot]:
+    """As `tls_dovecot`, with a certificate that nobody else has signed."""
+    yield from _dovecot("passwords", relay, pki.server_self_signed)
 
 
 @pytest.fixture

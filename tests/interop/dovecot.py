@@ -5,8 +5,8 @@ It can be killed, stopped, continued and started again, and its authentication p
 
 It runs from one short folder (its UNIX sockets are below it and their paths are limited), as root or as an ordinary
 user, and nothing outside the folder is touched. Dovecot itself has no TLS unless it is given a certificate: whether a
-login counts as secured is decided by the PROXY header alone. With a certificate it has STARTTLS, and listens for direct
-clients too, without a header.
+login counts as secured is decided by the PROXY header alone. With a certificate it has STARTTLS, listens for TLS behind
+the PROXY header, and for direct clients too, without a header.
 """
 
 import contextlib
@@ -36,12 +36,15 @@ API_KEY = "doveadm-api-key"
 PROFILES = {
     "passwords": "auth_mechanisms = plain login\n",
     "certificates": "auth_mechanisms = plain login external\nauth_ssl_username_from_cert = yes\n",
+    # Nobody logs in whose connection, which is that of the front, has no certificate of the authority's.
+    "known-fronts": "auth_mechanisms = plain login\nauth_ssl_require_client_cert = yes\nssl_verify_client_cert = yes\n"
+    "ssl_require_crl = no\nssl_ca = <{authority}\n",
     "half-broken": """\
 auth_mechanisms = plain login
-passdb {
+passdb {{
   driver = checkpassword
   args = /bin/sh -c "exit 111"
-}
+}}
 """,
 }
 
@@ -140,6 +143,11 @@ service {service} {{
     port = {port}
     haproxy = yes
   }}
+  inet_listener {name}s-haproxy {{
+    port = {tls_port}
+    haproxy = yes
+    ssl = yes
+  }}
 }}
 """
 
@@ -153,6 +161,7 @@ class Dovecot:
         profile: str,
         relay_port: int,
         certificate: Path | None = None,
+        authority: Path | None = None,
         *,
         host: str | None = None,
         ports: Mapping[str, int] | None = None,
@@ -164,6 +173,8 @@ class Dovecot:
         """
         self.base = base
         self.ports = dict(ports or {protocol: free_port() for protocol in PROTOCOLS})
+        self.tls_ports = {} if certificate is None else {protocol: free_port() for protocol in PROTOCOLS}
+        """Where TLS begins behind the PROXY header."""
         self.direct_ports = {} if certificate is None else {protocol: free_port() for protocol in PROTOCOLS}
         self.doveadm_port = free_port()
         self._host = host
@@ -172,7 +183,7 @@ class Dovecot:
         self._write_auth(_AUTH)
         listen = host or ("127.0.0.1, ::1" if has_ipv6() else "127.0.0.1")
         self._configuration = _write_configuration(
-            base, profile, listen, self.ports, self.direct_ports, relay_port, certificate, self.doveadm_port
+            self, PROFILES[profile].format(authority=authority), listen, relay_port, certificate
         )
         self._process = self._started()
 
@@ -262,7 +273,8 @@ class Dovecot:
 
     def _started(self) -> Process:
         process = Process([path("dovecot"), "-F", "-c", self._configuration], self.base)
-        process.until_listening([*self.ports.values(), *self.direct_ports.values()], self._host)
+        ports = (*self.ports.values(), *self.tls_ports.values(), *self.direct_ports.values())
+        process.until_listening(ports, self._host)
         return process
 
     def _signal_family(self, number: signal.Signals) -> list[int]:
@@ -298,15 +310,9 @@ def _service(protocol: str) -> str:
 
 
 def _write_configuration(
-    base: Path,
-    profile: str,
-    listen: str,
-    ports: Mapping[str, int],
-    direct_ports: Mapping[str, int],
-    relay_port: int,
-    certificate: Path | None,
-    doveadm_port: int,
+    dovecot: Dovecot, profile: str, listen: str, relay_port: int, certificate: Path | None
 ) -> Path:
+    base = dovecot.base
     for name in ("run", "state", "mail"):
         (base / name).mkdir()
     (base / "passwd").write_text(f"{USER}:{{plain}}{PASSWORD}\n{CERTIFICATE_USER}:::::::nopassword\n")
@@ -328,10 +334,16 @@ def _write_configuration(
         )
     for name in ("anvil", "stats", "imap-urlauth-login"):
         services += f"service {name} {{\n  chroot =\n}}\n"
-    for protocol, port in ports.items():
+    for protocol, port in dovecot.ports.items():
         service = _service(protocol)
         name = "sieve" if protocol == "managesieve" else protocol
-        services += _LISTENER.format(service=service, name=name, port=port, direct_port=direct_ports.get(protocol, 0))
+        services += _LISTENER.format(
+            service=service,
+            name=name,
+            port=port,
+            tls_port=dovecot.tls_ports.get(protocol, 0),
+            direct_port=dovecot.direct_ports.get(protocol, 0),
+        )
     configuration = base / "dovecot.conf"
     configuration.write_text(
         _CONFIGURATION.format(
@@ -339,12 +351,12 @@ def _write_configuration(
             listen=listen,
             hostname=HOSTNAME,
             login_fields=_LOGIN_FIELDS,
-            profile=PROFILES[profile],
+            profile=profile,
             tls="ssl = no" if certificate is None else _TLS.format(certificate=certificate),
             mail_uid=mail_uid,
             mail_gid=mail_gid,
             relay_port=relay_port,
-            doveadm_port=doveadm_port,
+            doveadm_port=dovecot.doveadm_port,
             api_key=API_KEY,
             **users,
         )

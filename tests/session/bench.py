@@ -26,8 +26,8 @@ from mailproxy.tls.server import TlsServer
 from mailproxy.transport.deadlines import Deadlines
 from mailproxy.transport.listener import Listener, bind_inet, bind_unix
 from mailproxy.transport.poller import Poller
-from tests.tls.servers import NAME, tls_server
-from tests.transport.peers import Peer, TlsPeer, client_context
+from tests.tls.servers import NAME, server_context, tls_server
+from tests.transport.peers import Peer, TlsPeer, TlsServerPeer, client_context
 from tests.transport.relay import pump, settle
 
 START = 1000.0
@@ -54,7 +54,7 @@ class FakeServer:
                 sock, _ = self.socket.accept()
             except BlockingIOError:
                 return False
-            taken.append(Peer(sock))
+            taken.append(self._bench.peer_of(sock))
             return True
 
         self._bench.until(take)
@@ -105,6 +105,7 @@ class Bench:
         backend: dict[str, Any] | None = None,
         total: int = 1000,
         reach: Sequence[config.Server] = (),
+        server_tls: config.ServerTls | None = None,
         **frontend: Any,
     ) -> None:
         self.clock = Clock()
@@ -114,6 +115,9 @@ class Bench:
         self._events = events
         self._folder = folder
         self.expects_bugs = False
+        self.server_tls = server_tls
+        self.server_context = server_context()
+        """What servers with TLS serve."""
         self.servers = [self._serve(number, family) for number in range(servers)]
         self.backend = Backend(
             name="dovecot",
@@ -121,7 +125,7 @@ class Bench:
             balance="first",
             timeout=BackendTimeouts(connect=connect),
             servers=tuple(reach)
-            or tuple(config.Server(name=f"d{n + 1}", address=self._address(n)) for n in range(servers)),
+            or tuple(config.Server(name=f"d{n + 1}", address=self._address(n), tls=server_tls) for n in range(servers)),
             **(backend or {}),
         )
         protocol = frontend.pop("protocol", "imap")
@@ -173,6 +177,12 @@ class Bench:
     def _address(self, number: int) -> InetServer | UnixServer:
         name = self.servers[number].socket.getsockname()
         return UnixServer(name) if isinstance(name, str) else InetServer(ip_address(name[0]), name[1])
+
+    def peer_of(self, sock: socket.socket) -> Peer:
+        """Be a server on a connection."""
+        if self.server_tls is None:
+            return Peer(sock)
+        return TlsServerPeer(sock, self.server_context, has_header=self.backend.send_proxy != "none")
 
     @property
     def server(self) -> FakeServer:

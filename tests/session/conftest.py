@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from mailproxy.config import ServerTls
 from tests.session.bench import Bench, open_bench
 
 MakeBench = Callable[..., Bench]
@@ -29,7 +30,8 @@ def make(tmp_path: Path) -> Iterator[MakeBench]:
             assert one.expects_bugs or one.bugs() == []
 
 
-@pytest.fixture(params=["clear", "tls"])
+@pytest.fixture(params=["clear", "tls", "tls-tls"])
 def bench(request: pytest.FixtureRequest, make: MakeBench) -> Bench:
-    """An IMAP frontend with one server and no PROXY header, in clear and with TLS."""
-    return make(tls=request.param == "tls")
+    """An IMAP frontend with one server and no PROXY header, in clear, with TLS, and with TLS to the server as well."""
+    server_tls = ServerTls(verify="none") if request.param == "tls-tls" else None
+    return make(tls=request.param != "clear", server_tls=server_tls)

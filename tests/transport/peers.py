@@ -9,6 +9,9 @@ from contextlib import suppress
 
 _SOME = 256 * 1024
 
+# Signature, version, family and length.
+_HEADER_START = 16
+
 
 class Peer:
     """
@@ -20,6 +23,9 @@ class Peer:
 
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
+        if sock.family != socket.AF_UNIX:
+            # What is said leaves at once, as from any mail server, and is not lost to a reset that follows.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket = sock
         self.reading = True
         self.data = bytearray()
@@ -170,23 +176,28 @@ class TlsPeer(Peer):
 
 class TlsServerPeer(TlsPeer):
     """
-    A TLS server on a connection.
+    A TLS server on a connection, which may begin with a PROXY header of version 2, in clear.
 
-    `header` is what came before the first byte of TLS, as much as it waits for.
+    `header` is what came before the first byte of TLS.
     """
 
-    def __init__(self, sock: socket.socket, context: ssl.SSLContext, header_bytes: int = 0) -> None:
+    def __init__(self, sock: socket.socket, context: ssl.SSLContext, *, has_header: bool = False) -> None:
         self.header = b""
-        self._header_bytes = header_bytes
+        self._has_header = has_header
         super().__init__(sock, context)
 
     def _wrap(self, context: ssl.SSLContext, server_name: str | None, session: ssl.SSLSession | None) -> ssl.SSLObject:
         return context.wrap_bio(self._incoming, self._outgoing, server_side=True)
 
     def _received(self, data: bytes) -> None:
-        missing = self._header_bytes - len(self.header)
-        self.header += data[:missing]
-        super()._received(data[missing:])
+        if self._has_header:
+            self.header += data
+            size = _HEADER_START + int.from_bytes(self.header[_HEADER_START - 2 : _HEADER_START])
+            if len(self.header) < max(size, _HEADER_START):
+                return
+            self.header, data = self.header[:size], self.header[size:]
+            self._has_header = False
+        super()._received(data)
 
 
 def client_context(version: ssl.TLSVersion | None = None) -> ssl.SSLContext:

@@ -70,7 +70,7 @@ class Attempt:
         return peer
 
     def accept_tls(self, context: ssl.SSLContext | None = None, header: bytes = HEADER) -> TlsServerPeer:
-        peer = self.accept(lambda sock: TlsServerPeer(sock, context or server_context(), len(header)))
+        peer = self.accept(lambda sock: TlsServerPeer(sock, context or server_context(), has_header=bool(header)))
         assert isinstance(peer, TlsServerPeer)
         return peer
 
