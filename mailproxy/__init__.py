@@ -12,7 +12,7 @@ The map, bottom up; imports run one way, from the later to the earlier:
 - ``names``: servers by host name: DNS in the background, and which address sits in which slot.
 - ``transport``: sockets and TLS on the reactor: the hot path, listeners, deadlines, the relay.
 - ``session``: one client's life: PROXY header, STARTTLS, handshake, pick, dial, header, relay, part; and its log line.
-- ``checks``: what we ask servers on our own behalf: what they offer.
+- ``checks``: what we ask servers on our own behalf: whether they are well, and what they offer.
 - ``endpoints``: the same PROXY protocol as wrappers for any Twisted endpoint.
 - ``audit``: the known attacks on STARTTLS, tried against any server; stands alone.
 - ``service``, ``log``, ``tap``, ``demo``, ``commands``, ``cli``: how it is started.

@@ -3,7 +3,7 @@
 import base64
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from . import peers
+from .certificates import SERVER_NAME, Certificates
 from .conftest import StartFront, short_folder
 from .dovecot import API_KEY, PASSWORD, PROTOCOLS, USER, Dovecot
 from .front import Event, Front, Table, frontend
 from .ports import free_port
 from .relay import Relay
+from .server import ThreadedServer
 from .waiting import until
 
 INTER = "150ms"
@@ -60,7 +62,7 @@ def password(folder: Path) -> str:
     return str(file)
 
 
-def checking(dovecot: Dovecot, protocol: str, check: Table, **server: Any) -> Mapping[str, Any]:
+def checking(dovecot: Dovecot, protocol: str, check: Table, **server: Any) -> dict[str, Any]:
     """A configuration whose one server is checked, and marked up or down by a single check."""
     usual = {"inter": INTER, "jitter": 0, "timeout": "5s", "rise": 1, "fall": 1}
     keys = {"address": f"127.0.0.1:{dovecot.ports[protocol]}", "check": usual | dict(check), **DOWN, **server}
@@ -232,3 +234,37 @@ def test_http_check_that_dovecot_answers_with_an_error_is_not_passed(
     check = ask_doveadm(checked, folder, '[["noSuchCommand", {}, "t"]]')
     with front(checking(checked, "imap", check, **{"init-state": "up"})) as started:
         assert 'JSON /0/0: expected "doveadmResponse", came "error"' in change(started, "down")["reason"]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_mail_check_goes_over_tls_where_the_server_has_it(
+    front: StartFront, tls_dovecot: Dovecot, pki: Certificates, protocol: str
+) -> None:
+    tls = {"ca": str(pki.authority), "verify-name": SERVER_NAME}
+    configuration = checking(tls_dovecot, protocol, {"type": "mail"}, tls=tls)
+    configuration["backend"]["b"]["server"]["s"]["address"] = f"127.0.0.1:{tls_dovecot.tls_ports[protocol]}"
+    with front(configuration) as started:
+        assert change(started, "up")["reason"] == "greeted"
+
+
+def test_server_with_a_wrong_name_does_not_pass(front: StartFront, tls_dovecot: Dovecot, pki: Certificates) -> None:
+    tls = {"ca": str(pki.authority), "verify-name": "other.example"}
+    configuration = checking(tls_dovecot, "imap", {"type": "mail"}, tls=tls, **{"init-state": "up"})
+    configuration["backend"]["b"]["server"]["s"]["address"] = f"127.0.0.1:{tls_dovecot.tls_ports['imap']}"
+    with front(configuration) as started:
+        reason = change(started, "down")["reason"]
+        assert reason.startswith("TLS: ")
+        assert "other.example" in reason
+
+
+def test_agent_says_how_the_server_is(front: StartFront, checked: Dovecot) -> None:
+    said = [b"up\n"]
+    with (
+        ThreadedServer(lambda connection: connection.sendall(said[0])) as agent,
+        front(checking(checked, "imap", {"type": "agent", "port": agent.port})) as started,
+    ):
+        assert change(started, "up")["reason"] == "agent: up"
+        said[0] = b"drain\n"
+        assert change(started, "drain")["reason"] == "says its agent: drain"
+        said[0] = b"ready down #disk full\n"
+        assert change(started, "down")["reason"].startswith("agent: ready down #disk full")
