@@ -4,6 +4,7 @@ import contextlib
 import socket
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from statistics import median
 
 import pytest
@@ -89,6 +90,10 @@ class Watchers:
         return states[-1:] != ["down"]
 
 
+def _has_checks(dovecot: Dovecot, begin: int) -> bool:
+    return dovecot.log[begin:].count("imap-login") > 2 * FALL
+
+
 @pytest.fixture(scope="module")
 def watchers(
     module_haproxy: StartHAProxy, module_front: StartFront, dovecots: Mapping[str, Dovecot], pki: Certificates
@@ -110,7 +115,12 @@ def watchers(
     }
     servers = {name: {"address": address} for name, address in addresses.items()}
     configuration, _ = single(pki.server_ec, 0, backend_server=servers, backend_check=check, backend_profile="dovecot")
-    return Watchers(module_haproxy([port], section), module_front(configuration))
+    begins = {name: len(dovecot.log) for name, dovecot in dovecots.items()}
+    watchers = Watchers(module_haproxy([port], section), module_front(configuration))
+    # A server that is thought to be up and was not checked yet would be down by the first failure.
+    for name, dovecot in dovecots.items():
+        until(partial(_has_checks, dovecot, begins[name]), f"checks of {name}")
+    return watchers
 
 
 @pytest.mark.parametrize("fault", FAULTS)
