@@ -177,7 +177,8 @@ class Dovecot:
         """Where TLS begins behind the PROXY header."""
         self.direct_ports = {} if certificate is None else {protocol: free_port() for protocol in PROTOCOLS}
         self.doveadm_port = free_port()
-        self._host = host
+        self.host = host or "127.0.0.1"
+        self._only_host = host
         self._log = base / "dovecot.log"
         self._log.touch(mode=0o666)
         self._write_auth(_AUTH)
@@ -263,7 +264,7 @@ class Dovecot:
     def listen_again(self) -> None:
         """Start the services that were stopped."""
         self._control("reload")
-        self._process.until_listening(self.ports.values(), self._host)
+        self._process.until_listening(self.ports.values(), self._only_host)
 
     def close(self) -> None:
         """Stop it and all its sessions."""
@@ -274,7 +275,7 @@ class Dovecot:
     def _started(self) -> Process:
         process = Process([path("dovecot"), "-F", "-c", self._configuration], self.base)
         ports = (*self.ports.values(), *self.tls_ports.values(), *self.direct_ports.values())
-        process.until_listening(ports, self._host)
+        process.until_listening(ports, self._only_host)
         return process
 
     def _signal_family(self, number: signal.Signals) -> list[int]:
@@ -298,7 +299,7 @@ class Dovecot:
         new.replace(executable)  # one that runs cannot be written to
 
     def _until_deaf(self, ports: Iterable[int]) -> None:
-        until(lambda: not any(is_listening(port, self._host) for port in ports), "listeners to be gone")
+        until(lambda: not any(is_listening(port, self._only_host) for port in ports), "listeners to be gone")
 
     def _fields(self, prefix: str, peer: tuple[str, int]) -> Mapping[str, str]:
         line = self.line(rf"{prefix}.* rip=<{re.escape(peer[0])}>, rport=<{peer[1]}>,")

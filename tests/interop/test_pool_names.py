@@ -71,7 +71,7 @@ class Named:
 
     def until_spread(self, names: str, seconds: float = EXPIRED) -> None:
         """Wait until clients get to exactly these servers."""
-        until(lambda: set(self.spread()) == set(names), f"clients at {', '.join(names) or 'no server'}", seconds)
+        until(lambda: set(self.spread()) == set(names), f"clients at {', '.join(names)}", seconds, 0.1)
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def test_service_that_dns_says_is_not_available_has_no_server(
     started = following({"address": "srv:_imap._tcp.example.org"})
     started.until_spread("a")
     names.has_services("_imap._tcp.example.org", [("", 0, 0)])  # RFC 2782: the root as target
-    until(lambda: set(started.spread(1)) == {""}, "no server to be left", EXPIRED)
+    until(lambda: set(started.spread(1)) == {""}, "no server to be left", EXPIRED, 0.1)
     assert "DNS" in until_change(started.front, server="s1", state="no-address")["reason"]
 
 

@@ -11,7 +11,7 @@ T = TypeVar("T")
 _PAUSE = 0.01  # seconds between two looks
 
 
-def until(condition: Callable[[], T | None], what: str, seconds: float = 5.0) -> T:
+def until(condition: Callable[[], T | None], what: str, seconds: float = 5.0, pause: float = _PAUSE) -> T:
     """The first true value of a condition; AssertionError, naming what was waited for, after the deadline."""
     deadline = time.monotonic() + seconds
     while True:
@@ -20,7 +20,7 @@ def until(condition: Callable[[], T | None], what: str, seconds: float = 5.0) ->
             return value
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds:g} s in vain for {what}")
-        time.sleep(_PAUSE)
+        time.sleep(pause)
 
 
 def is_ready(connection: socket.socket, seconds: float, *, to_write: bool = False) -> bool:
