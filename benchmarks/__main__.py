@@ -104,7 +104,8 @@ def _compare(arguments: argparse.Namespace, place: Place) -> int:
     print(f"load average {os.getloadavg()[0]:.1f}")
     if arguments.json is not None:
         arguments.json.write_text(json.dumps([asdict(row) for row in measured], indent=1) + "\n")
-    return 0 if len(measured) == len(measures) * len(fronts) else 1
+    possible = sum(len(fronts) if measure.beside is None else len(fronts) - 1 for measure in measures)
+    return 0 if len(measured) == possible else 1
 
 
 def _progress(line: str) -> None:

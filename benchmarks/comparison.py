@@ -29,7 +29,8 @@ def compare(
             for measure in measures:
                 say(f"round {number} of {rounds}: {measure.name}")
                 # In every other round the other way round, so that no front is always the first.
-                for program in programs if number % 2 else reversed(programs):
+                able = programs if measure.beside is None else programs[1:]
+                for program in able if number % 2 else reversed(able):
                     try:
                         sample = _take(measure, program, lasting[program.name], place)
                     except BenchmarkError as error:

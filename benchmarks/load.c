@@ -1,7 +1,7 @@
 /*
- * The clients of a front that is measured: mail-like, over TLS or in the clear.
+ * The clients of a front that is measured: mail-like, over TLS, over TLS after IMAP's STARTTLS, or in the clear.
  *
- *   load [--plain] MODE PORT CONNECTIONS AMOUNT
+ *   load [--plain | --starttls] MODE PORT CONNECTIONS AMOUNT
  *
  *   conn     AMOUNT connections, so many at once: handshake, greeting, LOGOUT, close
  *   resume   the same, and each resumes an earlier one's TLS session
@@ -48,7 +48,7 @@
 /* Client addresses, so that none runs out of ports: 127.0.0.2 and the following. */
 #define SOURCES 200
 
-enum stage { CONNECTING, SHAKING_HANDS, AWAITING_GREETING, WORKING, LEAVING };
+enum stage { CONNECTING, GREETED_IN_CLEAR, AWAITING_TLS, SHAKING_HANDS, AWAITING_GREETING, WORKING, LEAVING };
 
 /* What an attempt to read or write came to, besides a count of bytes. */
 enum { ENDED = 0, AGAIN = -1, BROKEN = -2 };
@@ -74,7 +74,7 @@ struct mode {
 };
 
 static const struct mode *mode;
-static bool is_plain;
+static bool is_plain, has_starttls;
 static uint16_t port;
 static uint64_t connections, amount;
 
@@ -129,14 +129,14 @@ static int plain_result(ssize_t result)
 
 static int receive(struct connection *connection)
 {
-    if (is_plain)
+    if (connection->ssl == NULL)
         return plain_result(recv(connection->fd, buffer, sizeof buffer, 0));
     return tls_result(connection, SSL_read(connection->ssl, buffer, sizeof buffer));
 }
 
 static int transmit(struct connection *connection, const char *data, int size)
 {
-    if (is_plain)
+    if (connection->ssl == NULL)
         return plain_result(send(connection->fd, data, size, MSG_NOSIGNAL));
     return tls_result(connection, SSL_write(connection->ssl, data, size));
 }
@@ -239,15 +239,35 @@ static enum outcome advance(struct connection *connection, uint32_t events)
         case CONNECTING:
             if (!has_connected(connection, events))
                 return events & (EPOLLERR | EPOLLHUP) ? BAD : GOES_ON;
+            if (has_starttls) {
+                connection->stage = GREETED_IN_CLEAR;
+                break;
+            }
             if (!is_plain)
                 begin_tls(connection);
             connection->stage = is_plain ? AWAITING_GREETING : SHAKING_HANDS;
+            break;
+        case GREETED_IN_CLEAR:
+            result = receive(connection);
+            if (result <= 0)
+                return without_bytes(result);
+            say(connection, "a STARTTLS\r\n");
+            connection->stage = AWAITING_TLS;
+            break;
+        case AWAITING_TLS:
+            result = receive(connection);
+            if (result <= 0)
+                return without_bytes(result);
+            begin_tls(connection);
+            connection->stage = SHAKING_HANDS;
             break;
         case SHAKING_HANDS:
             result = tls_result(connection, SSL_connect(connection->ssl));
             if (result <= 0)
                 return without_bytes(result);
             note_handshake(connection->ssl);
+            if (has_starttls)
+                say(connection, "a NOOP\r\n"); /* the greeting was before, so something else has to be answered */
             connection->stage = AWAITING_GREETING;
             break;
         case AWAITING_GREETING:
@@ -507,10 +527,12 @@ static void allow_many_files(void)
 int main(int argc, char **argv)
 {
     is_plain = argc > 1 && strcmp(argv[1], "--plain") == 0;
-    char **arguments = argv + 1 + is_plain;
-    mode = argc == 5 + is_plain ? find_mode(arguments[0]) : NULL;
+    has_starttls = argc > 1 && strcmp(argv[1], "--starttls") == 0;
+    int options = is_plain || has_starttls;
+    char **arguments = argv + 1 + options;
+    mode = argc == 5 + options ? find_mode(arguments[0]) : NULL;
     if (mode == NULL) {
-        fprintf(stderr, "usage: load [--plain] MODE PORT CONNECTIONS AMOUNT\n");
+        fprintf(stderr, "usage: load [--plain | --starttls] MODE PORT CONNECTIONS AMOUNT\n");
         return 2;
     }
     port = strtoull(arguments[1], NULL, 10);

@@ -47,7 +47,11 @@ class Measure(Protocol):
 
     @property
     def target(self) -> float | None:
-        """HAProxy's cost divided by mailproxy's is to be at least so much."""
+        """The cost that this is compared with (see `beside`) divided by mailproxy's is to be at least so much."""
+
+    @property
+    def beside(self) -> str | None:
+        """With which other measure of the same front this is compared, and not with HAProxy, which cannot do it."""
 
     @property
     def limit(self) -> float | None:
@@ -85,6 +89,7 @@ class Work:
     amount: int
     units: Callable[[Result], float]
     target: float | None = None
+    beside: str | None = None
     limit: None = None
     needs_fresh_front: bool = field(default=False, init=False)
 
@@ -117,6 +122,7 @@ class IdleMemory:
     leg: Leg
     connections: int
     target: float | None = None
+    beside: None = None
     limit: None = None
     needs_fresh_front: bool = field(default=True, init=False)
 
@@ -139,6 +145,7 @@ class StalledMemory:
     amount: int
     limit: float
     target: None = None
+    beside: None = None
     needs_fresh_front: bool = field(default=True, init=False)
 
     def take(self, front: Front) -> Sample:
@@ -158,6 +165,17 @@ MEASURES: tuple[Measure, ...] = (
     Work("conn", "full handshake P-256, µs/connection", "conn", "EC", 32, 4000, _connections, target=0.9),
     Work("conn-rsa", "full handshake RSA-2048, µs/connection", "conn", "RSA", 32, 2000, _connections, target=0.95),
     Work("resume", "resumed session, µs/connection", "resume", "EC", 32, 4000, _connections, target=0.9),
+    Work(
+        "starttls",
+        "full handshake P-256 after STARTTLS beside one without, µs/connection",
+        "conn",
+        "STARTTLS",
+        32,
+        4000,
+        _connections,
+        target=0.8,
+        beside="conn",
+    ),
     Work("ping1", "round trip, 1 connection, µs", "ping", "EC", 1, 30_000, _round_trips, target=0.75),
     Work("ping100", "round trip, 100 connections, µs", "ping", "EC", 100, 80_000, _round_trips, target=0.75),
     Work("down", "to 4 clients, µs/MB", "down", "EC", 4, 500_000_000, _megabytes, target=1.0),

@@ -16,8 +16,8 @@ class Row:
     """
     One measure of one front, as medians.
 
-    A ratio is above 1 where the front is better than the first one, the reference. It is the median of the rounds'
-    ratios, not the ratio of the medians: what disturbs a round tends to disturb both.
+    A ratio is above 1 where the front is better than the first one, or than itself in another measure: the reference.
+    It is the median of the rounds' ratios, not the ratio of the medians: what disturbs a round tends to disturb both.
     """
 
     measure: str
@@ -51,8 +51,9 @@ class Row:
 def rows(samples: Samples, measures: Iterable[Measure], fronts: Sequence[str]) -> Iterator[Row]:
     """Yield what was measured, by measure and front; `fronts` begins with the reference."""
     for measure in measures:
-        reference = samples.get((measure.name, fronts[0]), {})
         for front in fronts:
+            compared = (measure.name, fronts[0]) if measure.beside is None else (measure.beside, front)
+            reference = samples.get(compared, {})
             taken = samples.get((measure.name, front), {})
             if taken:
                 yield _row(measure, front, taken, reference, is_reference=front == fronts[0])

@@ -9,24 +9,24 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Literal
+from typing import IO, Literal, get_args
 
 from attrs import frozen
 
-Leg = Literal["EC", "RSA", "PLAIN", "BOTH"]
+Leg = Literal["EC", "RSA", "PLAIN", "STARTTLS", "BOTH"]
 """
-What clients connect to: TLS with a P-256 certificate, with an RSA-2048 certificate, no TLS, or TLS on both sides.
+What clients connect to: TLS with a P-256 or an RSA-2048 certificate, no TLS, IMAP's STARTTLS (P-256), or P-256 again.
 
-On both sides, the front's connections to the server have TLS as well.
+With the last one, the front's connection to the server has TLS as well.
 """
 
-_LEGS: tuple[Leg, ...] = ("EC", "RSA", "PLAIN", "BOTH")
+_OPTIONS: Mapping[Leg, list[str]] = {"PLAIN": ["--plain"], "STARTTLS": ["--starttls"]}
 
-# Not every front has this one.
-_OPTIONAL_LEG: Leg = "BOTH"
+# What not every front has.
+_OPTIONAL_LEGS: tuple[Leg, ...] = ("STARTTLS", "BOTH")
 
 Mode = Literal["conn", "resume", "ping", "down", "up", "idle", "stall", "drown"]
 """What clients do; ``load.c`` tells."""
@@ -116,7 +116,7 @@ class Front:
         with contextlib.ExitStack() as stack:
             backend_port = stack.enter_context(_reserved_port())
             tls_port = stack.enter_context(_reserved_port())
-            self._ports = {leg: stack.enter_context(_reserved_port()) for leg in _LEGS}
+            self._ports = {leg: stack.enter_context(_reserved_port()) for leg in get_args(Leg)}
             backend = self._place.folder / "backend"
             stack.enter_context(_running(_pinned(self._place.other_cpu, backend, str(backend_port))))
             environment = {f"PORT_{leg}": str(port) for leg, port in self._ports.items()} | {
@@ -138,7 +138,7 @@ class Front:
                 )
             )
             for leg, port in self._ports.items():
-                if leg != _OPTIONAL_LEG:
+                if leg not in _OPTIONAL_LEGS:
                     _await_listener(port, front, log)
             self.pid = front.pid
             self._stack = stack.pop_all()
@@ -152,8 +152,7 @@ class Front:
     @contextlib.contextmanager
     def clients(self, mode: Mode, leg: Leg, connections: int, amount: int) -> Iterator[Clients]:
         """Connect clients for as long as the context lasts."""
-        options = ["--plain"] if leg == "PLAIN" else []
-        arguments = [*options, mode, str(self._ports[leg]), str(connections), str(amount)]
+        arguments = [*_OPTIONS.get(leg, []), mode, str(self._ports[leg]), str(connections), str(amount)]
         command = _pinned(self._place.other_cpu, self._place.folder / "load", *arguments)
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             clients = Clients(process)

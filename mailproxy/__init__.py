@@ -6,9 +6,10 @@ The map, bottom up; imports run one way, from the later to the earlier:
 - ``proxyprotocol``: PROXY protocol v1 and v2 as pure code: bytes to `Header` and back, TLVs, CRC32C, limits.
 - ``mail``: what each mail protocol says around TLS; pure.
 - ``balance``: which server of a backend is tried next; pure.
-- ``profiles``: what each kind of mail server bears in a PROXY header; pure.
+- ``profiles``: what each kind of mail server bears in a PROXY header, and how it is checked; pure.
 - ``config``: TOML to frozen classes, every error with its key path.
 - ``tls``: certificates, OpenSSL contexts and the facts of one TLS connection.
+- ``names``: servers by host name: DNS in the background, and which address sits in which slot.
 - ``transport``: sockets and TLS on the reactor: the hot path, listeners, deadlines, the relay.
 - ``session``: one client's life: PROXY header, STARTTLS, handshake, pick, dial, header, relay, part; and its log line.
 - ``checks``: what we ask servers on our own behalf: what they offer.

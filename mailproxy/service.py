@@ -6,7 +6,9 @@ import gc
 import itertools
 import resource
 import socket
+from collections.abc import Collection
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from twisted.application.service import Service
@@ -14,7 +16,13 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mailproxy import config
+from mailproxy.balance.server import Server
 from mailproxy.checks.capabilities import Learner
+from mailproxy.checks.make import make_check
+from mailproxy.checks.upkeep import Upkeep
+from mailproxy.checks.visiting import Check
+from mailproxy.names import Names
+from mailproxy.session.backend import Backend
 from mailproxy.session.capacity import Capacity
 from mailproxy.session.frontend import Frontend
 from mailproxy.session.prepare import prepare
@@ -58,7 +66,7 @@ class ProxyService(Service):
         own = getattr(reactor, "poller", None)
         self._poller: Poller = own or Poller()
         self._is_inside = own is None
-        deadlines = Deadlines(reactor, self._poller)
+        deadlines = self._deadlines = Deadlines(reactor, self._poller)
         self._session_log = SessionLog(reactor)
         self._total = Capacity("maxconn", settings.maxconn or _affordable_sessions(settings))
         number = itertools.count(1)
@@ -78,6 +86,18 @@ class ProxyService(Service):
             for frontend, backend, tls in ready.frontends
         ]
 
+        self._names = Names(settings.resolvers, reactor)
+        self._upkeeps = [
+            Upkeep(
+                backend,
+                partial(self._make_check, backend),
+                self._names,
+                partial(self._end_sessions_with, backend),
+                clock=reactor,
+                poller=self._poller,
+            )
+            for backend in dict.fromkeys(frontend.backend for frontend in self.frontends)
+        ]
         self._learners = [
             Learner(
                 frontend.backend,
@@ -131,6 +151,8 @@ class ProxyService(Service):
                 backend=settings.backend,
             )
 
+        for upkeep in self._upkeeps:
+            upkeep.start()
         for learner in self._learners:
             learner.start()
 
@@ -139,6 +161,9 @@ class ProxyService(Service):
         super().stopService()
         for learner in self._learners:
             learner.stop()
+        for upkeep in self._upkeeps:
+            upkeep.stop()
+        self._names.stop()
         live = sum(len(frontend.sessions) for frontend in self.frontends)
         seconds = self._settings.hard_stop_after
         self._log.info(
@@ -149,6 +174,28 @@ class ProxyService(Service):
         stopped: Deferred[None] = Deferred()
         self._end_sessions(stopped, self._reactor.seconds() + seconds)
         return stopped
+
+    def _make_check(self, backend: Backend, server: Server) -> Check | None:
+        settings: config.Check = server.tag.settings.check
+        if settings.type == "none":
+            return None
+        return make_check(
+            settings,
+            backend.protocol,
+            send_proxy=backend.settings.send_proxy,
+            policy=backend.header,
+            host=socket.gethostname(),
+            reactor=self._reactor,
+            poller=self._poller,
+            deadlines=self._deadlines,
+        )
+
+    def _end_sessions_with(self, backend: Backend, servers: Collection[Server], letter: str, reason: str) -> None:
+        """End the sessions that some servers of a backend have."""
+        for frontend in self.frontends:
+            if frontend.backend is backend:
+                for session in [session for session in frontend.sessions if session.place in servers]:
+                    session.shut_down(letter, reason)
 
     def _end_sessions(self, stopped: Deferred[None], deadline: float) -> None:
         live = [session for frontend in self.frontends for session in frontend.sessions]

@@ -15,7 +15,7 @@ LAYERS = (
     {"proxyprotocol"},
     {"mail", "balance", "profiles"},
     {"config"},
-    {"tls"},
+    {"tls", "names"},
     {"transport"},
     {"session"},
     {"endpoints", "checks"},

@@ -1,5 +1,16 @@
 """
-Which server of a backend is tried next; pure, one rule per file.
+Which server of a backend gets the next session; pure: no clock, no socket, no log. The words are HAProxy's.
 
-A rule is called once per attempt with the servers that may be tried and those that this session has tried already.
+The map, bottom up:
+
+- ``digest``: a hash that stays the same across processes and versions.
+- ``health``: the counter of passed and failed checks, and of errors that sessions met.
+- ``server``: one server: what it may take, what it has.
+- ``leastconn``, ``roundrobin``, ``source``, ``first``, ``random``: the rules, one ``pick`` each; ``rule`` names them.
+- ``attempt``: which servers a session tries again, and how often.
+- ``queue``: who waits for a server with room.
+- ``change``: what happened to a server, for the log.
+- ``pool``: the servers of one backend for one protocol, and all of the above at work.
+
+Every time is an argument, in seconds of one clock that never goes back.
 """

@@ -1,4 +1,4 @@
-"""How many attempts one session has, whatever the rule."""
+"""Which servers a session tries again, and how often, whatever the rule."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -6,8 +6,22 @@ from typing import TypeVar
 Server = TypeVar("Server")
 
 
+def least_tried(servers: Sequence[Server], tried: Sequence[Server]) -> Sequence[Server]:
+    """
+    Return those of the servers that were tried least often, in order.
+
+    So every server has its turn before any has a second one. The servers may differ between two attempts of one
+    session: what was tried and is gone does not count.
+    """
+    if not tried or not servers:
+        return servers
+    counts = [tried.count(server) for server in servers]
+    fewest = min(counts)
+    return [server for server, count in zip(servers, counts, strict=True) if count == fewest]
+
+
 def next_server(
-    pick: Callable[[Sequence[Server], Sequence[Server]], Server],
+    pick: Callable[[Sequence[Server], bytes], Server],
     servers: Sequence[Server],
     tried: Sequence[Server],
     retries: int,
@@ -19,4 +33,4 @@ def next_server(
     """
     if not servers or len(tried) > retries:
         return None
-    return pick(servers, tried)
+    return pick(least_tried(servers, tried), b"")

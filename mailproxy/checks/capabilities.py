@@ -7,9 +7,7 @@ our own connection, and for clients that will be on TLS it says TLS, because ser
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
-from typing import Any
 
 from attrs import frozen
 from twisted.internet.defer import CancelledError, Deferred
@@ -17,31 +15,16 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from mailproxy.balance.server import Server
+from mailproxy.checks.header import LIKE_TLS, own_header
 from mailproxy.checks.visit import Visit, Visited
 from mailproxy.mail.probe import CapabilityProbe
-from mailproxy.session.backend import Backend, Server
-from mailproxy.session.ends import PackedAddress
-from mailproxy.tls.facts import TlsFacts
+from mailproxy.session.backend import Backend
 from mailproxy.transport.deadlines import Deadlines
 from mailproxy.transport.poller import Poller
 
 # A backend of which nothing is known is asked again so soon: it may just be starting.
 RETRY_SECONDS = 10.0
-
-# What a header says of a connection that is to be treated like one with TLS.
-_TLS = TlsFacts(
-    version="TLSv1.3",
-    cipher="TLS_AES_128_GCM_SHA256",
-    group=None,
-    server_name=None,
-    alpn=None,
-    resumed=False,
-    certificate_sig_alg=None,
-    certificate_key_alg=None,
-    client_certificate=None,
-    client_common_names=(),
-    verify=1,
-)
 
 
 @frozen
@@ -58,11 +41,7 @@ async def ask(
     backend: Backend, server: Server, protocol: str, host: str, *, with_tls: bool, poller: Poller, deadlines: Deadlines
 ) -> Lesson:
     """Ask one server what it offers to clients with or without TLS, within the backend's connect deadline."""
-    facts = _TLS if with_tls else None
-
-    def header(sock: socket.SocketType) -> bytes:
-        return backend.header.build(_packed(sock.getsockname()), _packed(sock.getpeername()), facts).data
-
+    header = own_header(backend.header, LIKE_TLS if with_tls else None)
     probe = CapabilityProbe(protocol, host.encode())
     seconds = backend.connect_seconds
     over: Deferred[Visited] = Deferred(lambda _: visit.cancel())
@@ -73,13 +52,6 @@ async def ask(
         return Lesson(server.name, probe.capabilities, "", with_tls and probe.still_offers_starttls)
     late = f"no list within {seconds:g} s" if visited.is_late and visited.stage == "talk" else visited.failure
     return Lesson(server.name, None, probe.failure or late)
-
-
-def _packed(name: Any) -> PackedAddress | None:
-    if not isinstance(name, tuple):
-        return None  # a UNIX socket
-    family = socket.AF_INET6 if ":" in name[0] else socket.AF_INET
-    return socket.inet_pton(family, name[0]), name[1]
 
 
 class Learner:
@@ -128,7 +100,7 @@ class Learner:
 
     async def _ask_around(self) -> None:
         """Take the first answer that there is, in the servers' order."""
-        for server in self._backend.servers:
+        for server in self._backend.pool.servers:
             lesson = await ask(
                 self._backend,
                 server,

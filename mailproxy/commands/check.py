@@ -63,7 +63,7 @@ def _ask_servers(ready: Ready) -> int:
             if whom in asked or not server_speaks_first(frontend.protocol):
                 continue
             asked.add(whom)
-            for server in backend.servers:
+            for server in backend.pool.servers:
                 lesson = await ask(
                     backend,
                     server,

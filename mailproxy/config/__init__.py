@@ -2,8 +2,10 @@
 The configuration: TOML into frozen values, with every error at once and the path of its key.
 
 `load` and `parse` read; ``model`` has the values and their defaults; a module for each table (``tls``, ``frontend``,
-``backend``, ``document``) says what its keys take in terms of ``kind``, ``duration``, ``address``, ``network`` and
-``tlv``; ``table`` asks for keys and notes problems; ``references`` compares the tables with each other.
+``backend``, ``server``, ``server_tls``, ``check``, ``resolvers``, ``document``) says what its keys take in terms of
+``kind``, ``duration``, ``address``, ``hostname``, ``network``, ``http`` and ``tlv``; ``table`` asks for keys and notes
+problems; ``layers`` puts together tables that say the same things; ``references`` compares the tables with each other.
+``secret`` reads what is in a file of its own so that a configuration can be shown.
 """
 
 from mailproxy.config.load import DEFAULT_FILE, load, parse

@@ -12,7 +12,7 @@ from mailproxy.config.kind import BOOLEAN, Kind, Wrong, integer, one_of, text
 from mailproxy.config.layers import Layer, Layers
 from mailproxy.config.model import Check, CheckHeader, CheckType, SendProxy, ServerAddress, UnixServer
 from mailproxy.config.table import Table
-from mailproxy.config.words import listed
+from mailproxy.config.words import listed, quoted
 from mailproxy.profiles import CheckDefaults
 
 _TYPE: Kind[CheckType] = one_of(get_args(CheckType))
@@ -20,6 +20,15 @@ _HEADER: Kind[CheckHeader] = one_of(get_args(CheckHeader))
 _COUNT = integer(1, 1000)
 _PORT = integer(1, 65535)
 _STATUS = integer(100, 599)
+
+_MAILBOX_NEEDS = 'a mailbox such as "INBOX", its name in printable ASCII as IMAP has it (RFC 3501 section 5.1.3)'
+
+
+def _mailbox(name: str) -> str:
+    if not (name and name.isascii() and name.isprintable()):
+        raise Wrong(f"is {quoted(name)}, needs {_MAILBOX_NEEDS}")
+    return name
+
 
 _KINDS: Mapping[str, Kind[Any]] = {
     "type": _TYPE,
@@ -36,7 +45,7 @@ _KINDS: Mapping[str, Kind[Any]] = {
     "check-tls": BOOLEAN,
     "user": text('an account such as "probe@example.org"'),
     "password-file": text('a file such as "/etc/mailproxy/probe"'),
-    "mailbox": text('a mailbox such as "INBOX"'),
+    "mailbox": Kind((str,), _MAILBOX_NEEDS, _mailbox),
     "url": URL,
     "method": METHOD,
     "body": Kind((str,), "a string", lambda value: value),
@@ -46,7 +55,7 @@ _KINDS: Mapping[str, Kind[Any]] = {
 _FIELDS = {"check-header": "header", "check-tls": "tls"}
 """The keys that are not called as their fields: HAProxy has their words."""
 
-SECRETS = ("password-file", "authorization-file")
+_FILES = ("password-file", "authorization-file")
 
 _PACE = ("inter", "fastinter", "downinter", "timeout", "jitter", "rise", "fall")
 _CONNECTION = ("port", "address", "check-header", "check-tls")
@@ -72,7 +81,7 @@ def read_check(folder: str, table: Table) -> Layer:
     """Read one table; relative paths start at `folder`."""
     table.each("status", _STATUS)
     values = table.given(_KINDS)
-    for key in SECRETS:
+    for key in _FILES:
         if key in values:
             values[key] = os.path.join(folder, values[key])
     found = {

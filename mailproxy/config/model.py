@@ -32,7 +32,7 @@ OnMarkedDown = Literal["none", "shutdown-sessions"]
 OnMarkedUp = Literal["none", "shutdown-backup-sessions"]
 ResolvePrefer = Literal["ipv6", "ipv4"]
 Verify = Literal["required", "none"]
-FileContent = Literal["authorities", "certificate", "secret"]
+FileContent = Literal["authorities", "certificate", "password", "authorization"]
 Network = IPv4Network | IPv6Network
 
 
@@ -268,12 +268,8 @@ class Check:
         return self.inter if self.timeout is None else self.timeout
 
     def type_for(self, protocol: MailProtocol) -> CheckType:
-        """What is checked where `protocol` is spoken: not everyone has a login, and "tcp" has no words at all."""
-        if protocol == "tcp" and self.type in ("mail", "login"):
-            return "tcp"
-        if protocol in ("lmtp", "smtp") and self.type == "login":
-            return "mail"
-        return self.type
+        """What is checked where `protocol` is spoken: with "tcp" nothing is known that could be said."""
+        return "tcp" if protocol == "tcp" and self.type in ("mail", "login") else self.type
 
 
 @frozen(kw_only=True)

@@ -207,14 +207,17 @@ def _idle_settings(config: Config) -> Iterator[Problem]:
         yield from _replaced_logins(config, backend)
 
 
+_WITHOUT_LOGIN: Mapping[MailProtocol, str] = {"lmtp": "LHLO is what is asked", "tcp": "the connection is what is tried"}
+
+
 def _replaced_logins(config: Config, backend: Backend) -> Iterator[Problem]:
-    spoken = dict.fromkeys(frontend.protocol for frontend in config.frontends if frontend.backend == backend.name)
-    checks = {server.check.type: server.check for server in backend.servers}
-    if "login" in checks:
-        for protocol in spoken:
-            instead = checks["login"].type_for(protocol)
-            if instead != "login":
-                yield Problem(
-                    key_path("backend", backend.name),
-                    f'has checks of type "login", and {protocol} has none: there they are of type "{instead}"',
-                )
+    if not any(server.check.type == "login" for server in backend.servers):
+        return
+    for protocol in dict.fromkeys(
+        frontend.protocol for frontend in config.frontends if frontend.backend == backend.name
+    ):
+        if protocol in _WITHOUT_LOGIN:
+            yield Problem(
+                key_path("backend", backend.name),
+                f'has checks of type "login", and {protocol} has none: there {_WITHOUT_LOGIN[protocol]}',
+            )

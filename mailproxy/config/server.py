@@ -61,7 +61,8 @@ _KINDS: Mapping[str, Kind[Any]] = {
 }
 _NEED_CHECKS = ("init-state", "observe", "error-limit", "on-error", "on-marked-down", "on-marked-up")
 _FILES: Mapping[str, FileContent] = {
-    **dict.fromkeys(checks.SECRETS, "secret"),
+    "password-file": "password",
+    "authorization-file": "authorization",
     "ca": "authorities",
     "certificate": "certificate",
 }

@@ -25,3 +25,17 @@ REFUSALS: Mapping[str, bytes] = {
 def refusal(protocol: str) -> bytes:
     """Return the line that refuses a client for now; empty for ``tcp``; KeyError for a protocol that does not exist."""
     return REFUSALS[protocol]
+
+
+SPEAKS_ANY_TIME = frozenset({"imap", "smtp", "submission", "lmtp", "managesieve"})
+"""
+The protocols whose server may announce its end unasked.
+
+IMAP's BYE is an untagged response (RFC 9051 section 7.1.5), ManageSieve's may be sent at any time (RFC 5804 section
+1.2), 421 before a server closes (RFC 5321 section 3.8). POP3's server only ever answers (RFC 1939 section 3).
+"""
+
+
+def goodbye(protocol: str) -> bytes:
+    """Return the line that ends a session between two commands; empty where there is none."""
+    return REFUSALS[protocol] if protocol in SPEAKS_ANY_TIME else b""

@@ -3,7 +3,8 @@ One session's way to a server: pick, reach it with the header, wait for the gree
 
 An attempt has succeeded once the server has shown signs of life: it has greeted, in protocols whose server speaks
 first, or it has accepted the connection. Until then nothing of the client has reached it, so that the next server can
-take over without anyone noticing. One deadline, ``timeout.connect``, covers an attempt as a whole.
+take over without anyone noticing. One deadline, ``timeout.connect``, covers an attempt as a whole, and another one,
+``timeout.queue``, each wait for a server with room.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import errno
 from collections.abc import Callable
 from typing import Protocol
 
+from mailproxy.balance.server import Server
 from mailproxy.mail.greeting import GreetingReader, Prelude
-from mailproxy.session.backend import Backend, Server
+from mailproxy.session.backend import Backend
 from mailproxy.transport.outgoing import Outgoing
 from mailproxy.transport.poller import Poller
 from mailproxy.transport.stream import VIEW, Owner, Stream
@@ -31,10 +33,14 @@ class Dialler(Owner, Protocol):
         """Call this in so many seconds, unless there is something else to wait for by then."""
 
     def dialled(self, stream: Stream, greeting: int) -> None:
-        """Take the server's stream; so many bytes of its greeting are in the shared buffer."""
+        """
+        Take the server's stream; so many bytes of its greeting are in the shared buffer.
 
-    def no_server(self, letter: str, reason: str) -> None:
-        """Hear that no attempt succeeded: why the last did not, and HAProxy's letter for it (S, s or R)."""
+        The place on the server is the owner's now, to be given back when the session is over.
+        """
+
+    def no_server(self, letters: str, reason: str) -> None:
+        """Hear that there is no server to be had, why, and HAProxy's two letters for it."""
 
 
 class Dial:
@@ -43,11 +49,12 @@ class Dial:
     __slots__ = (
         "_backend",
         "_header",
+        "_key",
         "_letter",
         "_make_reader",
         "_outgoing",
         "_owner",
-        "_paused",
+        "_place",
         "_poller",
         "_reader",
         "_reason",
@@ -55,6 +62,7 @@ class Dial:
         "_speaks_first",
         "_stream",
         "_tried",
+        "is_queued",
     )
 
     def __init__(
@@ -64,12 +72,13 @@ class Dial:
         header: bytes,
         poller: Poller,
         *,
-        speaks_first: bool,
+        key: bytes = b"",
         server_name: str | None = None,
+        speaks_first: bool,
         make_reader: Callable[[], GreetingReader] | None = None,
     ) -> None:
         """
-        Get ready to dial a backend with a header; `server_name` is what the client asked us for, if it did.
+        Get ready to dial a backend with a header, on behalf of a client with a `key` that asked for a `server_name`.
 
         Without `make_reader` the first bytes of a server are its greeting, and go to the client; a reader judges them
         and says what of them does.
@@ -77,17 +86,20 @@ class Dial:
         self._owner = owner
         self._backend = backend
         self._header = header
-        self._speaks_first = speaks_first
+        self._key = key
         self._server_name = server_name
+        self._speaks_first = speaks_first
         self._poller = poller
         self._make_reader = make_reader
         self._reader: GreetingReader | None = None
         self._tried: list[Server] = []
+        self._place: Server | None = None
         self._outgoing: Outgoing | None = None
         self._stream: Stream | None = None
-        self._paused = False
         self._letter = "S"
-        self._reason = "no server"
+        self._reason = ""
+        self.is_queued = False
+        """True while it waits for a server with room."""
 
     @property
     def server(self) -> Server | None:
@@ -101,18 +113,43 @@ class Dial:
 
     def begin(self) -> None:
         """Make the next attempt; tell the owner when there is none left."""
-        server = self._backend.pick(self._tried)
-        if server is None:
-            self._owner.no_server(self._letter, self._reason)
-            return
-        if server is self.server and not self._paused:
-            self._paused = True
-            self._owner.wait(min(TURNAROUND_SECONDS, self._backend.connect_seconds), self.begin)
-            return
-        self._paused = False
+        pool = self._backend.pool
+        server = pool.pick(self._key, self._tried, self._poller.now)
+        if server is not None:
+            self.turn(server)
+        elif pool.enqueue(self, self._key, self._tried):
+            self.is_queued = True
+            self._owner.wait(self._backend.queue_seconds, self._waited)
+        elif pool.is_full and len(self._tried) <= self._backend.settings.retries:
+            self._owner.no_server("PQ", f"no server has room, and {pool.queued} clients wait already")
+        else:
+            self._owner.no_server(self._letter + "C", self._reason or "no server is up")
+
+    def turn(self, server: Server) -> None:
+        """Take a place on a server, and try it; the same one again after a pause."""
+        self.is_queued = False
+        self._place = server
+        is_same = server is self.server
         self._tried.append(server)
+        if is_same:
+            self._owner.wait(min(TURNAROUND_SECONDS, self._backend.connect_seconds), self._attempt)
+        else:
+            self._attempt()
+
+    def no_turn(self) -> None:
+        """Hear that the last server is gone for which this waited."""
+        self.is_queued = False
+        self._owner.no_server("SQ", "the last server went down")
+
+    def _waited(self) -> None:
+        self._owner.no_server("sQ", f"no server has had room within {self._backend.queue_seconds:g} s")
+
+    def _attempt(self) -> None:
+        assert self._place is not None
         self._owner.wait(self._backend.connect_seconds, self._give_up)
-        outgoing = self._outgoing = Outgoing(self, server.target, self._header, self._poller, self._server_name)
+        outgoing = self._outgoing = Outgoing(
+            self, self._place.target, self._header, self._poller, server_name=self._server_name
+        )
         outgoing.begin()
 
     def cancel(self) -> None:
@@ -123,6 +160,13 @@ class Dial:
         if self._stream is not None:
             self._stream.close()
             self._stream = None
+        if self.is_queued:
+            self.is_queued = False
+            self._backend.pool.dequeue(self)
+        place = self._place
+        if place is not None:
+            self._place = None
+            self._backend.pool.leave(place, self._poller.now)
 
     def reached(self, stream: Stream) -> None:
         """Wait for the greeting, if there is one to come."""
@@ -172,7 +216,9 @@ class Dial:
             self._failed(ConnectionError(result.reason))
 
     def _done(self, stream: Stream, count: int) -> None:
-        self._stream = None
+        assert self._place is not None
+        self._backend.succeeded(self._place)
+        self._stream = self._place = None
         stream.owner = self._owner
         self._owner.dialled(stream, count)
 
@@ -184,17 +230,18 @@ class Dial:
     def _failed(self, error: OSError) -> None:
         self._letter = "S"
         if error.errno in _NO_MORE_SOCKETS:
-            self.cancel()
-            self._owner.no_server("R", str(error.strerror))
+            self._owner.no_server("RC", str(error.strerror))
             return
         self._next(error.strerror or str(error))
 
     def _next(self, reason: str) -> None:
         self._reason = reason
+        server = self._place
         self.cancel()
+        if server is not None:
+            self._backend.failed(server, self._poller.now, reason)
         self.begin()
 
     def broke(self) -> None:
         """Hear of a bug of ours while handling an event: the session ends."""
-        self.cancel()
         self._owner.broke()

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from mailproxy import config
 from mailproxy.mail.dialogue import Settings
 from mailproxy.mail.greeting import server_speaks_first
-from mailproxy.mail.refusal import refusal
+from mailproxy.mail.refusal import goodbye, refusal
 from mailproxy.proxyprotocol import AcceptPolicy
 from mailproxy.session.backend import Backend
 from mailproxy.session.capacity import Capacity
@@ -65,6 +65,7 @@ class Frontend:
         self.silence = min(settings.timeout.client, settings.timeout.server)
         """How many seconds of silence a session bears at least."""
         self.refusal = refusal(settings.protocol)
+        self.goodbye = goodbye(settings.protocol)
         self.server_speaks_first = server_speaks_first(settings.protocol)
         self.host = host
         self.dialogue = _dialogue(settings, host)

@@ -7,7 +7,7 @@ from attrs import frozen
 from mailproxy import config
 from mailproxy.config import ConfigError, Problem
 from mailproxy.config.words import key_path
-from mailproxy.session.backend import Backend, open_backend
+from mailproxy.session.backend import Backend
 from mailproxy.tls.client import client_sides
 from mailproxy.tls.files import CertificatesByProfile, read_tls_files
 from mailproxy.tls.groups import group_certificates
@@ -16,7 +16,11 @@ from mailproxy.tls.server import TlsServer
 
 @frozen
 class Ready:
-    """The parts of a front: each frontend with its backend and, unless it is in clear, its TLS."""
+    """
+    The parts of a front: each frontend with its backend and, unless it is in clear, its TLS.
+
+    Frontends with the same backend and protocol have one `Backend` together.
+    """
 
     frontends: tuple[tuple[config.Frontend, Backend, TlsServer | None], ...]
     certificates: CertificatesByProfile
@@ -32,13 +36,16 @@ def prepare(settings: config.Config, source: str = "the configuration") -> Ready
     problems: dict[str, Problem] = {}
     client_tls = client_sides()
     frontends = []
+    backends: dict[tuple[str, str], Backend] = {}
     for frontend in settings.frontends:
-        backend = tls = None
-        try:
-            backend = open_backend(settings.backends[frontend.backend], frontend.protocol, client_tls)
-        except ValueError as error:
-            key = key_path("backend", frontend.backend)
-            problems[key] = Problem(key, str(error))
+        tls = None
+        which = frontend.backend, frontend.protocol
+        if which not in backends:
+            try:
+                backends[which] = Backend(settings.backends[frontend.backend], frontend.protocol, client_tls)
+            except ValueError as error:
+                key = key_path("backend", frontend.backend)
+                problems[key] = Problem(key, str(error))
         if frontend.tls_profile is not None:
             try:
                 groups = group_certificates(certificates[frontend.tls_profile])
@@ -46,8 +53,8 @@ def prepare(settings: config.Config, source: str = "the configuration") -> Ready
             except ValueError as error:
                 key = key_path("tls", frontend.tls_profile)
                 problems[key] = Problem(key, str(error))
-        if backend is not None:
-            frontends.append((frontend, backend, tls))
+        if which in backends:
+            frontends.append((frontend, backends[which], tls))
     if problems:
         raise ConfigError(problems.values(), source)
     return Ready(tuple(frontends), certificates)

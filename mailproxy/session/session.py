@@ -20,12 +20,12 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
+from mailproxy.balance.server import Server
 from mailproxy.mail.dialogue import open_dialogue
 from mailproxy.mail.greeting import GreetingReader
 from mailproxy.mail.step import Step
 from mailproxy.proxyprotocol import Address, Expectation, Header
 from mailproxy.session.arrival import Arrival, begins_header
-from mailproxy.session.backend import Server
 from mailproxy.session.conversation import Conversation
 from mailproxy.session.dial import Dial
 from mailproxy.session.ends import PackedAddress
@@ -35,13 +35,15 @@ from mailproxy.transport.listener import Listener
 from mailproxy.transport.plain import PlainStream
 from mailproxy.transport.poller import GONE, READ, WRITE, Ready
 from mailproxy.transport.secure import HandshakeError, SecureStream
-from mailproxy.transport.stream import Stream
+from mailproxy.transport.stream import VIEW, Stream
 
 if TYPE_CHECKING:
     from mailproxy.session.frontend import Frontend
 
 # Without a byte for so long, a session is between two commands, as far as can be told without reading it.
 QUIET_SECONDS = 1.0
+
+_LINE_END = 0x0A
 
 # The first byte of TLS (RFC 8446 section 5.1).
 _HANDSHAKE_RECORD = b"\x16"
@@ -78,6 +80,7 @@ class Session:
         "letters",
         "number",
         "peer",
+        "place",
         "reason",
         "retries",
         "secured",
@@ -102,6 +105,8 @@ class Session:
         self.stream: Stream | None = None
         """The connection to the server."""
         self.server: Server | None = None
+        self.place: Server | None = None
+        """The server on which this has a place, from the greeting to the end of the connection there."""
         self.retries = 0
         self.left_out: tuple[str, ...] = ()
         self.letters = ""
@@ -300,8 +305,9 @@ class Session:
             backend,
             built.data,
             frontend.poller,
-            speaks_first=frontend.server_speaks_first,
+            key=backend.key(self.source),
             server_name=None if self.facts is None else self.facts.server_name,
+            speaks_first=frontend.server_speaks_first,
             make_reader=None if frontend.dialogue is None else self._make_reader,
         )
         self._dial.begin()
@@ -326,26 +332,26 @@ class Session:
             self._frontend.poller.pause(client.fd)
             client.events = 0
 
-    def no_server(self, letter: str, reason: str) -> None:
+    def no_server(self, letters: str, reason: str) -> None:
         """Refuse the client in its protocol's words: no server is to be had."""
-        dial = self._dial
-        assert dial is not None
-        self._end_dial(dial)
+        self._end_dial()
         self._frontend.counters.no_server += 1
         self.client.say(self._frontend.refusal)
-        self._part(letter + "C", reason)
+        self._part(letters, reason)
 
-    def _end_dial(self, dial: Dial) -> None:
-        self._dial = None
-        self.server = dial.server
-        self.retries = dial.retries
+    def _end_dial(self) -> None:
+        dial = self._dial
+        if dial is not None:
+            self._dial = None
+            self.server = dial.server
+            self.retries = dial.retries
+            dial.cancel()
 
     def dialled(self, stream: Stream, greeting: int) -> None:
         """Join client and server, with so many bytes of the server's greeting in the shared buffer."""
         frontend = self._frontend
-        dial = self._dial
-        assert dial is not None
-        self._end_dial(dial)
+        self._end_dial()
+        self.place = self.server
         self.stream = stream
         client = self.client
         client.peer = stream
@@ -359,6 +365,7 @@ class Session:
         frontend.counters.sessions += 1
         self.wait(frontend.silence, self._silent)
         if greeting:
+            stream.last_byte = VIEW[greeting - 1]
             client.put(greeting)
         if self._handed_over is not None and not self.is_over:
             stream.say(self._handed_over.pending)
@@ -439,10 +446,19 @@ class Session:
         moved = max(client.active, stream.active)
         return not client.backlog and not stream.backlog and self._frontend.poller.now - moved >= QUIET_SECONDS
 
-    def shut_down(self) -> None:
-        """End politely, because this process does."""
-        if not self.letters:
-            self._part("K" + self._stage, "shut down")
+    def shut_down(self, letter: str = "K", reason: str = "shut down") -> None:
+        """
+        End politely, because this process does, or because the session's server is not to be used any more.
+
+        The client hears the reason in its protocol's words if it can: where servers may speak unasked, and when nothing
+        is on its way that these words would get into.
+        """
+        if self.letters:
+            return
+        stream = self.stream
+        if stream is not None and stream.last_byte == _LINE_END and self.is_quiet:
+            self.client.say(self._frontend.goodbye)
+        self._part(letter + self._stage, reason)
 
     def abort(self) -> None:
         """End at once, because this process does: with close_notify and FIN, but without waiting for the client's."""
@@ -452,7 +468,11 @@ class Session:
     @property
     def _stage(self) -> str:
         """HAProxy's letter for how far this has come."""
-        return "D" if self.stream is not None else "C" if self._dial is not None else "R"
+        if self.stream is not None:
+            return "D"
+        if self._dial is None:
+            return "R"
+        return "Q" if self._dial.is_queued else "C"
 
     def _lose(self, letter: str, reason: str) -> None:
         """End with nobody left to be polite to."""
@@ -468,17 +488,22 @@ class Session:
         self.letters = letters
         self.reason = reason
         frontend = self._frontend
-        if self._dial is not None:
-            self._dial.cancel()
-            self._end_dial(self._dial)
-        if self.stream is not None:
-            self.stream.close()
+        self._leave_server()
         client = self.client
         if isinstance(client, SecureStream) and self.facts is None:
             # TLS has failed, and has said so; the socket below can still be closed in good order.
             client = self.client = client.without_tls()
         self.wait(frontend.timeout.close, self._close)
         client.linger()
+
+    def _leave_server(self) -> None:
+        self._end_dial()
+        if self.stream is not None:
+            self.stream.close()
+        place = self.place
+        if place is not None:
+            self.place = None
+            self._frontend.backend.pool.leave(place, self._frontend.poller.now)
 
     def _close(self) -> None:
         """Give everything up, and be counted and logged."""
@@ -487,11 +512,7 @@ class Session:
         self.is_over = True
         self.ended = self._frontend.poller.look_at_clock()
         self._frontend.deadlines.clear(self)
-        if self._dial is not None:
-            self._dial.cancel()
-            self._end_dial(self._dial)
-        if self.stream is not None:
-            self.stream.close()
+        self._leave_server()
         self.client.close()
         self._late = self._after_first_bytes = _nothing  # the last references to ourselves
         self._frontend.leave(self)

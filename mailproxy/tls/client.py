@@ -15,9 +15,10 @@ from typing import Any, Protocol
 from OpenSSL import SSL
 
 from mailproxy.tls import openssl
-from mailproxy.tls.certificates import CertificateError, read_authorities, read_certificates
+from mailproxy.tls.certificates import CertificateError, read_authorities
 from mailproxy.tls.dns_name import is_dns_name
 from mailproxy.tls.refusal import chain_problem, check_name, is_ip_address, name_problem
+from mailproxy.tls.server_files import read_client_certificate
 
 _VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
 
@@ -147,9 +148,7 @@ def client_context(settings: ServerTlsSettings) -> SSL.Context:
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     try:
         if settings.certificate is not None:
-            ours, *others = read_certificates((settings.certificate,))
-            if others:
-                raise ValueError(f"{settings.certificate} stands for {len(others) + 1} certificates, needs one")
+            ours = read_client_certificate(settings.certificate)
             context.use_certificate(ours.leaf)
             context.use_privatekey(ours.key)  # type: ignore[arg-type]  # the reader takes RSA, EC, EdDSA only
             for issuer in ours.chain:

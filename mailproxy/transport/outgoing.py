@@ -41,6 +41,13 @@ class Target:
     """What ``connect`` takes for the family."""
     tls: ClientTls | None = None
 
+    def __str__(self) -> str:
+        """Write the address as the configuration does."""
+        if self.family == socket.AF_UNIX:
+            return str(self.address)
+        host, port = self.address
+        return f"[{host}]:{port}" if self.family == socket.AF_INET6 else f"{host}:{port}"
+
 
 class OutgoingOwner(Protocol):
     """For whom an attempt is made; it hears once how that went, or not at all after `Outgoing.cancel`."""

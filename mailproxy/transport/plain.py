@@ -24,6 +24,7 @@ class PlainStream(Stream):
             return
         if count:
             self.received += count
+            self.last_byte = VIEW[count - 1]
             self.active = self.poller.now
             self.peer.put(count)  # type: ignore[union-attr]  # a relay has two ends; no check on the hot path
         else:
@@ -41,6 +42,7 @@ class PlainStream(Stream):
         peer = self.peer
         if count and peer is not None:
             self.received += count
+            self.last_byte = VIEW[count - 1]
             self.active = self.poller.now
             peer.hold()  # the last words and the end of them leave in one packet
             peer.put(count)

@@ -17,7 +17,7 @@ from mailproxy.tls import openssl
 from mailproxy.tls.openssl import RECORD_BYTES, SYSCALL, WANT_READ, WANT_WRITE, ZERO_RETURN, ffi
 from mailproxy.transport.plain import PlainStream
 from mailproxy.transport.poller import Poller
-from mailproxy.transport.stream import BUFFER, BUFFER_BYTES, Owner, Stream
+from mailproxy.transport.stream import BUFFER, BUFFER_BYTES, VIEW, Owner, Stream
 
 _read = openssl.read
 _write = openssl.write
@@ -75,6 +75,7 @@ class SecureStream(Stream):
         if count < RECORD_BYTES:
             if count > 0:
                 self.received += count
+                self.last_byte = VIEW[count - 1]
                 self.active = self.poller.now
                 self.peer.put(count)  # type: ignore[union-attr]  # a relay has two ends; no check on the hot path
                 return
@@ -96,6 +97,7 @@ class SecureStream(Stream):
         code = WANT_READ if count > 0 else openssl.get_error(self.ssl, count)
         reason = "" if code in _GOES_ON else self._reason(code)
         self.received += total
+        self.last_byte = VIEW[total - 1]
         self.active = self.poller.now
         self.peer.put(total)  # type: ignore[union-attr]
         if code not in _GOES_ON and self.fd >= 0:

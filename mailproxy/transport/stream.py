@@ -74,7 +74,7 @@ class Stream:
     A connected non-blocking socket, watched by a poller; `PlainStream` and `SecureStream` are its kinds.
 
     Attributes of interest: `received` and `sent` count bytes of payload; `active` is when the last of them moved, by
-    the poller's clock.
+    the poller's clock; `last_byte` is the last one that was read, and a line end before there was any.
     """
 
     __slots__ = (
@@ -83,6 +83,7 @@ class Stream:
         "events",
         "fd",
         "finishing",
+        "last_byte",
         "owner",
         "peer",
         "poller",
@@ -104,6 +105,7 @@ class Stream:
         self.received = 0
         self.sent = 0
         self.active = poller.now
+        self.last_byte = 0x0A
         self.read_ended = False
         self.write_ended = False
         self.finishing = False

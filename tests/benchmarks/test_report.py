@@ -40,6 +40,13 @@ def test_front_that_was_not_measured_has_no_row() -> None:
     assert [row.front for row in rows({("conn", "b"): {1: Sample(1)}}, [WORK], ["a", "b"])] == ["b"]
 
 
+def test_measure_beside_another_is_compared_with_the_same_front() -> None:
+    starttls = Work("starttls", "a connection, µs", "conn", "STARTTLS", 1, 1, lambda result: result.done, beside="conn")
+    samples = {("conn", "a"): {1: Sample(100)}, ("conn", "b"): {1: Sample(10)}, ("starttls", "b"): {1: Sample(20)}}
+    (row,) = rows(samples, [starttls], ["a", "b"])
+    assert (row.front, row.cost_ratio) == ("b", 0.5)
+
+
 def test_target_that_is_reached_is_met() -> None:
     assert measured(WORK, [9], [10]).verdict == "met"
 

@@ -12,7 +12,6 @@ from mailproxy.checks.capabilities import Learner, Lesson, ask
 from mailproxy.config import Backend, BackendTimeouts, InetServer, Server
 from mailproxy.proxyprotocol import Decoder, Header
 from mailproxy.session import backend as session_backend
-from mailproxy.session.backend import open_backend
 from tests.checks.town import Town
 from tests.transport.peers import Peer
 
@@ -22,7 +21,7 @@ LESSON = Lesson("s", tuple(OFFER.split()))
 
 def backend_of(town: Town) -> session_backend.Backend:
     host, port = town.address
-    return open_backend(
+    return session_backend.Backend(
         Backend(
             name="b",
             send_proxy="v2-ssl",
@@ -39,7 +38,7 @@ def begin(town: Town, *, with_tls: bool = True) -> Callable[[], Lesson]:
     backend = backend_of(town)
     asking = ask(
         backend,
-        backend.servers[0],
+        backend.pool.servers[0],
         "imap",
         "me.example",
         with_tls=with_tls,
@@ -137,7 +136,7 @@ def test_server_that_does_not_let_us_go_has_taught_all_the_same(town: Town) -> N
 def test_refusing_server_is_no_teacher(town: Town) -> None:
     lesson = begin(town)
     town.accept(b"* BYE not now\r\n")
-    assert lesson() == Lesson("s", None, "greeted with * BYE not now")
+    assert lesson() == Lesson("s", None, "greeting: expected * OK, came * BYE not now")
 
 
 def test_server_that_closes_early_is_no_teacher(town: Town) -> None:

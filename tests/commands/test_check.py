@@ -134,9 +134,8 @@ def probed(file: Path) -> Path:
     file.write_text(
         SMALLEST
         + """
-[backend.dovecot]
-check = { type = "login", user = "probe", password-file = "probe" }
-default-server = { tls = { ca = "ca.pem", certificate = "front.pem", verify-name = "mail.example.org" } }
+backend.dovecot.check = { type = "login", user = "probe", password-file = "probe" }
+backend.dovecot.default-server.tls = { ca = "ca.pem", certificate = "front.pem", verify-name = "mail.example.org" }
 """
     )
     return file
@@ -170,6 +169,15 @@ def test_secret_that_is_none_is_a_warning(probed: Path, capsys: pytest.CaptureFi
     )
 
 
+def test_authorization_fits_a_header(probed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (probed.parent / "key").write_text("Schlüssel")
+    probed.write_text(
+        SMALLEST + 'backend.dovecot.check = { type = "http", url = "http://127.0.0.1/", authorization-file = "key" }'
+    )
+    assert run(probed) == 1
+    assert capsys.readouterr().err.endswith("/key: is not ASCII, as an HTTP header has to be\n")
+
+
 def test_expired_certificate_for_servers_is_a_warning(probed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (probed.parent / "front.pem").write_bytes(issue("front", days=-3).pem)
     assert run(probed) == 0
@@ -178,10 +186,16 @@ def test_expired_certificate_for_servers_is_a_warning(probed: Path, capsys: pyte
 
 def test_example_is_good(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     live = tmp_path / "letsencrypt" / "live" / "mail.example.net"
+    (tmp_path / "mailproxy").mkdir()
+    for name in ("probe", "doveadm-key"):
+        (tmp_path / "mailproxy" / name).touch(0o600)
+        (tmp_path / "mailproxy" / name).write_text("secret\n")
     mail, net = issue("mail.example.org", key=rsa_key()), issue("mail.example.net")
     for path, pem in {
         tmp_path / "ssl" / "mail" / "mail.pem": mail.pem,
         tmp_path / "ssl" / "clients.pem": issue(common_name="clients").certificate_pem,
+        tmp_path / "ssl" / "backends.pem": issue(common_name="backends").certificate_pem,
+        tmp_path / "ssl" / "mailproxy.pem": issue("mailproxy").pem,
         live / "fullchain.pem": net.certificate_pem,
         live / "privkey.pem": net.key_pem,
     }.items():

@@ -14,11 +14,14 @@ _KEYS = """
     client-certificates client-ca ciphers ciphersuites frontend imaps bind protocol tls-profile alpn backend
     accept-proxy accept-proxy-only accept-proxy-optional log-tlvs timeout handshake client login dovecot profile
     balance send-proxy proxy-v2-options proxy-v2-tlvs proxy-v2-pass-tlvs 0xE1 ports imap retries connect server d1
-    address weight check
+    address weight check default-server template count name backup maxconn slowstart state observe init-state
+    error-limit type inter port user password-file url headers status json method body send check-header
+    check-tls ca verify sni verify-name resolvers nameservers hold-valid max-ttl queue
 """.split()  # noqa: SIM905  # a list would be a page long
 _VALUES = """
     1.3 imap default dovecot none implicit starttls 0.0.0.0:993 [::]:993 *:1 /run/x 10.0.0.1 10.0.0.0/8 ::/0 30s 0s 5
-    v1 v2-ssl azure 0xE1 hex:00 hex:0 first text info optional crc32c
+    v1 v2-ssl azure 0xE1 hex:00 hex:0 first text info optional crc32c tcp mail login http agent client required connect
+    imap.example.org srv:_imap._tcp.example.org http://{host}/ drain down local
 """.split()  # noqa: SIM905  # likewise
 
 
@@ -39,6 +42,19 @@ def _of(*keys: str) -> st.SearchStrategy[dict[str, Any]]:
     return st.dictionaries(st.sampled_from(keys), _anything, max_size=len(keys)) | _tables(_anything)
 
 
+_check = _of("type", "inter", "port", "address", "user", "url", "headers", "status", "json", "check-header")
+_server = st.fixed_dictionaries(
+    {},
+    optional={
+        "address": _leaf(),
+        "template": _of("count", "name"),
+        "check": _check,
+        "tls": _of("verify", "sni", "verify-name", "ca") | st.booleans(),
+        "observe": _leaf(),
+        "weight": _leaf(),
+        "state": _leaf(),
+    },
+)
 _nearly_right = st.fixed_dictionaries(
     {},
     optional={
@@ -49,9 +65,16 @@ _nearly_right = st.fixed_dictionaries(
             max_size=2,
         ),
         "backend": st.fixed_dictionaries(
-            {"dovecot": _of("server", "ports", "send-proxy", "proxy-v2-tlvs", "proxy-v2-pass-tlvs")}
+            {
+                "dovecot": st.fixed_dictionaries(
+                    {"server": st.fixed_dictionaries({"d1": _server})},
+                    optional={"check": _check, "default-server": _server, "ports": _anything, "send-proxy": _leaf()},
+                )
+                | _of("server", "ports", "send-proxy", "proxy-v2-tlvs", "proxy-v2-pass-tlvs", "check", "default-server")
+            }
         ),
         "log": _anything,
+        "resolvers": _of("nameservers", "timeout", "retries", "hold-valid", "max-ttl"),
     },
 )
 

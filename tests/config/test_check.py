@@ -147,18 +147,14 @@ def test_what_is_wrong_for_every_server_is_told_once() -> None:
     )
 
 
-@pytest.mark.parametrize("protocol", ["imap", "pop3", "submission", "managesieve"])
-def test_login_is_for_protocols_that_have_one(protocol: MailProtocol) -> None:
+@pytest.mark.parametrize("protocol", ["imap", "pop3", "lmtp", "submission", "smtp", "managesieve"])
+def test_check_is_the_protocols(protocol: MailProtocol) -> None:
     assert check(PROBE).type_for(protocol) == "login"
 
 
-@pytest.mark.parametrize(("protocol", "instead"), [("lmtp", "mail"), ("smtp", "mail"), ("tcp", "tcp")])
-def test_others_are_greeted(protocol: MailProtocol, instead: str) -> None:
-    assert check(PROBE).type_for(protocol) == instead
-
-
-def test_nothing_is_spoken_with_tcp() -> None:
-    assert check({}).type_for("tcp") == "tcp"
+@pytest.mark.parametrize("values", [{}, PROBE])
+def test_nothing_is_spoken_with_tcp(values: object) -> None:
+    assert check(values).type_for("tcp") == "tcp"
 
 
 def test_http_is_the_same_for_all() -> None:
@@ -184,6 +180,11 @@ def test_login_needs_an_account(missing: str) -> None:
     assert wrong({key: value for key, value in PROBE.items() if key != missing}).startswith(
         f'check.{missing}: is missing: type = "login" needs '
     )
+
+
+@pytest.mark.parametrize("name", ["", "Entwürfe", "a\r\nb"])
+def test_mailbox_is_as_imap_has_it(name: str) -> None:
+    assert "its name in printable ASCII as IMAP has it" in wrong(PROBE | {"mailbox": name})
 
 
 def test_account_may_come_from_the_server() -> None:

@@ -12,14 +12,36 @@ import pytest
 from mailproxy.config import (
     Backend,
     BackendTimeouts,
+    Check,
     Config,
     Frontend,
     FrontendTimeouts,
     Log,
+    Resolvers,
     Server,
+    ServerTls,
     TlsProfile,
+    remarks,
 )
-from mailproxy.config.model import MailProtocol, Profile, ProxyV2Option, SendProxy
+from mailproxy.config.document import read_document
+from mailproxy.config.http import Method
+from mailproxy.config.model import (
+    Balance,
+    CheckHeader,
+    CheckType,
+    InitState,
+    MailProtocol,
+    Observe,
+    OnError,
+    OnMarkedDown,
+    OnMarkedUp,
+    Profile,
+    ProxyV2Option,
+    ResolvePrefer,
+    SendProxy,
+    ServerState,
+    Verify,
+)
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = (ROOT / "etc" / "mailproxy.toml").read_text()
@@ -31,8 +53,13 @@ KEYS = {
     "servers": "server",
     "tlvs": "proxy-v2-tlvs",
     "pass_tlvs": "proxy-v2-pass-tlvs",
+    "count": "template",
+    "backend.NAME.check.header": "check-header",
+    "backend.NAME.check.tls": "check-tls",
 }
-"""The fields that are not simply called as their keys."""
+"""The fields that are not simply called as their keys, everywhere or in one table."""
+
+NO_KEYS = {"name", "files"}
 
 TABLES = {
     "": Config,
@@ -42,15 +69,20 @@ TABLES = {
     "frontend.NAME.timeout.": FrontendTimeouts,
     "backend.NAME.": Backend,
     "backend.NAME.timeout.": BackendTimeouts,
+    "backend.NAME.check.": Check,
     "backend.NAME.server.NAME.": Server,
+    "backend.NAME.server.NAME.tls.": ServerTls,
+    "resolvers.": Resolvers,
 }
 
 
 def keys_of_the_model() -> Iterator[str]:
     for table, model in TABLES.items():
         for field in attrs.fields(model):
-            if field.name != "name":
-                yield table + KEYS.get(field.name, field.name.replace("_", "-"))
+            if field.name not in NO_KEYS:
+                key = field.name.replace("_", "-")
+                yield table + KEYS.get(table + field.name, KEYS.get(field.name, key))
+    yield from ("backend.NAME.check", "backend.NAME.default-server")
 
 
 def keys_of(values: Mapping[str, Any], table: str = "") -> Iterator[str]:
@@ -62,17 +94,28 @@ def keys_of(values: Mapping[str, Any], table: str = "") -> Iterator[str]:
                 yield from keys_of(below, f"{table}{key}." + ("NAME." if named else ""))
 
 
+EXAMPLE_KEYS = set(keys_of(tomllib.loads(EXAMPLE)))
+SAME_KEYS = {
+    "backend.NAME.check.": "backend.NAME.server.NAME.check.",
+    "backend.NAME.server.NAME.": "backend.NAME.default-server.",
+}
+"""Tables that have the same keys."""
+
+
 @pytest.mark.parametrize("key", list(keys_of_the_model()))
 def test_key_is_in_the_example(key: str) -> None:
-    assert key in set(keys_of(tomllib.loads(EXAMPLE)))
+    table, dot, last = key.rpartition(".")
+    assert {key, SAME_KEYS.get(table + dot, "") + last} & EXAMPLE_KEYS
 
 
 HEADINGS = {
     "": "## Top level\n",
     "frontend.NAME.timeout.": "### `timeout` of a frontend\n",
     "backend.NAME.timeout.": "### `timeout` of a backend\n",
+    "backend.NAME.check.": "### `check`: health checks\n",
+    "backend.NAME.server.NAME.tls.": "### `tls` of a server\n",
 }
-SECTIONS = ("log", "tls", "frontend", "backend")
+SECTIONS = ("log", "tls", "frontend", "backend", "resolvers")
 
 
 @pytest.mark.parametrize("key", [key for key in keys_of_the_model() if key not in SECTIONS])
@@ -88,7 +131,26 @@ def test_table_is_in_the_documentation(name: str) -> None:
     assert re.search(rf"^## `\[{name}(\.NAME)?\]`", PAGE, re.MULTILINE)
 
 
-@pytest.mark.parametrize("word", [word for kind in (MailProtocol, Profile, SendProxy) for word in get_args(kind)])
+WORDS = (
+    MailProtocol,
+    Profile,
+    SendProxy,
+    Balance,
+    CheckType,
+    CheckHeader,
+    InitState,
+    Observe,
+    OnError,
+    OnMarkedDown,
+    OnMarkedUp,
+    ResolvePrefer,
+    ServerState,
+    Verify,
+    Method,
+)
+
+
+@pytest.mark.parametrize("word", [word for kind in WORDS for word in get_args(kind)])
 def test_word_is_in_the_documentation(word: str) -> None:
     assert f'`"{word}"`' in PAGE
     assert f'"{word}"' in EXAMPLE
@@ -97,3 +159,26 @@ def test_word_is_in_the_documentation(word: str) -> None:
 @pytest.mark.parametrize("option", get_args(ProxyV2Option))
 def test_option_is_in_the_documentation(option: str) -> None:
     assert f"| `{option}` |" in PAGE
+
+
+BACKENDS = (ROOT / "docs" / "backends.md").read_text()
+EXAMPLES = re.findall(r"^```toml\n(.*?)^```", BACKENDS, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=[example.splitlines()[0] for example in EXAMPLES])
+def test_example_for_a_backend_is_good(example: str) -> None:
+    values = tomllib.loads(example)
+    (name,) = values["backend"]
+    servers = {"server": {"d1": {"address": "10.0.0.1"}}, "ports": {"imap": 143}}
+    frontend = {"bind": ["127.0.0.1:0"], "protocol": "imap", "tls": "none", "backend": name}
+    backend = servers | values["backend"][name]
+    protocol = next(iter(backend["ports"]))
+    config = read_document(
+        {"backend": {name: backend}, "frontend": {"f": frontend | {"protocol": protocol}}}, "/etc/mailproxy"
+    )
+    assert remarks(config) == ()
+
+
+@pytest.mark.parametrize("profile", [name for name in get_args(Profile) if name != "generic"])
+def test_every_profile_has_an_example(profile: str) -> None:
+    assert any(f'profile = "{profile}"' in example for example in EXAMPLES)

@@ -281,7 +281,7 @@ def test_login_that_a_protocol_does_not_have_is_remarked() -> None:
         frontend__lmtp={"bind": ["0.0.0.0:24"], "protocol": "lmtp", "tls": "none", "backend": "dovecot"},
     )
     assert [str(remark) for remark in remarks(config)] == [
-        'backend.dovecot: has checks of type "login", and lmtp has none: there they are of type "mail"'
+        'backend.dovecot: has checks of type "login", and lmtp has none: there LHLO is what is asked'
     ]
 
 
@@ -295,7 +295,7 @@ def test_files_are_named_once_each_by_its_key() -> None:
         },
     )
     assert config.backends["dovecot"].files == (
-        NamedFile("backend.dovecot.check.password-file", "/etc/mailproxy/probe", "secret"),
+        NamedFile("backend.dovecot.check.password-file", "/etc/mailproxy/probe", "password"),
         NamedFile("backend.dovecot.default-server.tls.ca", "/etc/ca.pem", "authorities"),
         NamedFile("backend.dovecot.server.d2.tls.certificate", "/etc/mailproxy/front.pem", "certificate"),
     )

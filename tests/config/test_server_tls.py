@@ -88,7 +88,7 @@ def test_name_may_be_an_address(name: str) -> None:
         ({"verify-name": "a_b.example"}, 'tls.verify-name: is "a_b.example", in which "a_b" is not made of'),
         ({"verify-name": "fe80::1%eth0"}, 'tls.verify-name: is "fe80::1%eth0"; no certificate has an address'),
         ({"min-version": "1.1"}, 'tls.min-version: is "1.1", needs one of "1.2", "1.3"'),
-        ({"cert": "/c"}, 'tls.cert: is not a key that mailproxy knows; did you mean "certificate"?'),
+        ({"certificat": "/c"}, 'tls.certificat: is not a key that mailproxy knows; did you mean "certificate"?'),
     ],
 )
 def test_value_that_is_not_right(values: object, complaint: str) -> None:

@@ -1,8 +1,9 @@
 """The peers as fixtures; what a test starts ends with the test, what the whole run shares with the run."""
 
 import shutil
+import signal
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,9 +12,11 @@ import pytest
 
 from . import certificates, peers, ports
 from .certificates import Certificates
-from .dovecot import Dovecot
+from .dovecot import PROTOCOLS, Dovecot
 from .front import Front, Table
 from .haproxy import HAProxy
+from .pool import Pool
+from .ports import free_port
 from .recorder import Behaviour, Recorder
 from .relay import Relay
 
@@ -49,6 +52,14 @@ def _reserved_ports() -> Iterator[None]:
     ports.release_all()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> Iterator[None]:
+    """Let what the tests start hear SIGINT: a run in a shell's background has it ignored, which children inherit."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(scope="session")
 def pki() -> Iterator[Certificates]:
     with short_folder() as folder:
@@ -65,7 +76,10 @@ def _dovecot(
     profile: str, relay: Relay, certificate: Path | None = None, authority: Path | None = None
 ) -> Iterator[Dovecot]:
     peers.need(*peers.DOVECOT)
-    with short_folder() as folder, closing(Dovecot(folder, profile, relay.port, certificate, authority)) as dovecot:
+    with (
+        short_folder() as folder,
+        closing(Dovecot(folder, profile, relay.port, certificate, authority=authority)) as dovecot,
+    ):
         yield dovecot
 
 
@@ -103,6 +117,20 @@ def expired_dovecot(relay: Relay, pki: Certificates) -> Iterator[Dovecot]:
 def self_signed_dovecot(relay: Relay, pki: Certificates) -> Iterator[Dovecot]:
     """As `tls_dovecot`, with a certificate that nobody else has signed."""
     yield from _dovecot("passwords", relay, pki.server_self_signed)
+
+
+@pytest.fixture(scope="session")
+def dovecots(relay: Relay) -> Iterator[Mapping[str, Dovecot]]:
+    """Three Dovecots with the same ports, each on an address of its own."""
+    peers.need(*peers.DOVECOT)
+    ports = {protocol: free_port() for protocol in PROTOCOLS}
+    with ExitStack() as stack:
+        started = {}
+        for number in (1, 2, 3):
+            folder = stack.enter_context(short_folder())
+            dovecot = Dovecot(folder, "passwords", relay.port, host=f"127.0.0.{100 + number}", ports=ports)
+            started[f"d{number}"] = stack.enter_context(closing(dovecot))
+        yield started
 
 
 @pytest.fixture
@@ -157,6 +185,22 @@ def recorder() -> Iterator[StartRecorder]:
 def module_recorder() -> Iterator[StartRecorder]:
     """As `recorder`, for backends that all tests of a module share."""
     with starting_recorders() as start:
+        yield start
+
+
+class StartPool(Protocol):
+    """Starts a pool of recording backends and mailproxy before it."""
+
+    def __call__(self, servers: Mapping[str, Table], **options: Any) -> Pool: ...
+
+
+@pytest.fixture
+def pool(front: StartFront) -> Iterator[StartPool]:
+    with ExitStack() as stack:
+
+        def start(servers: Mapping[str, Table], **options: Any) -> Pool:
+            return Pool(stack, front, servers, **options)
+
         yield start
 
 

@@ -1,21 +1,26 @@
 """
 A throw-away Dovecot 2.3 with a PROXY protocol listener for each of its five protocols.
 
+It can be killed, stopped, continued and started again, and its authentication process can be made to fail.
+
 It runs from one short folder (its UNIX sockets are below it and their paths are limited), as root or as an ordinary
 user, and nothing outside the folder is touched. Dovecot itself has no TLS unless it is given a certificate: whether a
 login counts as secured is decided by the PROXY header alone. With a certificate it has STARTTLS, listens for TLS behind
 the PROXY header, and for direct clients too, without a header.
 """
 
+import contextlib
 import getpass
 import grp
 import os
 import re
-from collections.abc import Callable, Mapping
+import signal
+import subprocess
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from .peers import path
-from .ports import free_port, has_ipv6
+from .ports import free_port, has_ipv6, is_listening
 from .process import Process
 from .waiting import until
 
@@ -99,7 +104,13 @@ submission_relay_ssl = no
 service lmtp {{
   user = {lmtp_user}
 }}
+service auth {{
+  executable = {base}/auth
+}}
 """
+
+_AUTH = '#!/bin/sh\nexec /usr/lib/dovecot/auth "$@"\n'
+_BROKEN_AUTH = "#!/bin/sh\nexit 1\n"
 
 # What an administrator has whose Dovecot served clients directly before.
 _TLS = "ssl = yes\nssl_cert = <{certificate}\nssl_key = <{certificate}"
@@ -135,21 +146,29 @@ class Dovecot:
         profile: str,
         relay_port: int,
         certificate: Path | None = None,
+        *,
         authority: Path | None = None,
+        host: str | None = None,
+        ports: Mapping[str, int] | None = None,
     ) -> None:
-        """Start it in an empty folder with a short path; with a certificate it offers TLS of its own, also directly."""
+        """
+        Start it in an empty folder with a short path; with a certificate it offers TLS of its own, also directly.
+
+        It listens on both loopback addresses, or on one IPv4 `host`; on free ports, unless `ports` has them.
+        """
         self.base = base
-        self.ports = {protocol: free_port() for protocol in PROTOCOLS}
+        self.ports = dict(ports or {protocol: free_port() for protocol in PROTOCOLS})
         self.tls_ports = {} if certificate is None else {protocol: free_port() for protocol in PROTOCOLS}
         """Where TLS begins behind the PROXY header."""
         self.direct_ports = {} if certificate is None else {protocol: free_port() for protocol in PROTOCOLS}
+        self._host = host
         self._log = base / "dovecot.log"
         self._log.touch(mode=0o666)
-        configuration = _write_configuration(
-            self, PROFILES[profile].format(authority=authority), relay_port, certificate
-        )
-        self._process = Process([path("dovecot"), "-F", "-c", configuration], base)
-        self._process.until_listening([*self.ports.values(), *self.tls_ports.values(), *self.direct_ports.values()])
+        self._write_auth(_AUTH)
+        listen = host or ("127.0.0.1, ::1" if has_ipv6() else "127.0.0.1")
+        settings = PROFILES[profile].format(authority=authority)
+        self._configuration = _write_configuration(self, settings, listen, relay_port, certificate)
+        self._process = self._started()
 
     @property
     def log(self) -> str:
@@ -184,16 +203,98 @@ class Dovecot:
 
         return until(find, f"a message in {folder}")
 
+    def kill(self) -> None:
+        """Kill it and all its sessions, as if the machine had lost its power."""
+        for pid in self._signal_family(signal.SIGSTOP):  # so that none has more children
+            os.kill(pid, signal.SIGKILL)
+        self._process.wait()
+        self._until_deaf(self.ports.values())
+
+    def start(self) -> None:
+        """Start it again on the same ports, after it was killed."""
+        self._process = self._started()
+
+    def restart(self) -> None:
+        """Stop it and all its sessions, and start it again on the same ports."""
+        self._process.stop()
+        self._process = self._started()
+
+    def pause(self) -> None:
+        """Let nothing of it run any more, while the kernel goes on accepting connections for it."""
+        self._signal_family(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it run again after `pause`."""
+        self._signal_family(signal.SIGCONT)
+
+    def break_auth(self) -> None:
+        """End its authentication process, and let no other start."""
+        self._write_auth(_BROKEN_AUTH)
+        self._control("service", "stop", "auth")
+        self._control("reload")
+
+    def mend_auth(self) -> None:
+        """Let its authentication process start again, at once."""
+        self._write_auth(_AUTH)
+        self._control("reload")  # it would be waited for up to a minute
+
+    def stop_listening(self, protocol: str) -> None:
+        """Stop the service of one protocol."""
+        self._control("service", "stop", _service(protocol))
+        self._until_deaf([self.ports[protocol]])
+
+    def listen_again(self) -> None:
+        """Start the services that were stopped."""
+        self._control("reload")
+        self._process.until_listening(self.ports.values(), self._host)
+
     def close(self) -> None:
         """Stop it and all its sessions."""
+        if self._process.is_alive:
+            self.resume()  # what is stopped does not end
         self._process.stop()
+
+    def _started(self) -> Process:
+        process = Process([path("dovecot"), "-F", "-c", self._configuration], self.base)
+        ports = [*self.ports.values(), *self.tls_ports.values(), *self.direct_ports.values()]
+        process.until_listening(ports, self._host)
+        return process
+
+    def _signal_family(self, number: signal.Signals) -> list[int]:
+        """Send a signal to the master and all its children, also those that it has meanwhile."""
+        signalled: list[int] = []
+        while new := [pid for pid in self._process.family() if pid not in signalled]:
+            for pid in new:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+            signalled += new
+        return signalled
+
+    def _control(self, *arguments: str) -> None:
+        subprocess.run([path("doveadm"), "-c", self._configuration, *arguments], check=True, capture_output=True)
+
+    def _write_auth(self, script: str) -> None:
+        executable = self.base / "auth"
+        new = self.base / "auth.new"
+        new.write_text(script)
+        new.chmod(0o755)
+        new.replace(executable)  # one that runs cannot be written to
+
+    def _until_deaf(self, ports: Iterable[int]) -> None:
+        until(lambda: not any(is_listening(port, self._host) for port in ports), "listeners to be gone")
 
     def _fields(self, prefix: str, peer: tuple[str, int]) -> Mapping[str, str]:
         line = self.line(rf"{prefix}.* rip=<{re.escape(peer[0])}>, rport=<{peer[1]}>,")
         return dict(re.findall(r"(\w+)=<([^>]*)>", line))
 
 
-def _write_configuration(dovecot: Dovecot, profile: str, relay_port: int, certificate: Path | None) -> Path:
+def _service(protocol: str) -> str:
+    return protocol if protocol == "lmtp" else f"{protocol}-login"
+
+
+def _write_configuration(
+    dovecot: Dovecot, profile: str, listen: str, relay_port: int, certificate: Path | None
+) -> Path:
     base = dovecot.base
     for name in ("run", "state", "mail"):
         (base / name).mkdir()
@@ -217,7 +318,7 @@ def _write_configuration(dovecot: Dovecot, profile: str, relay_port: int, certif
     for name in ("anvil", "stats", "imap-urlauth-login"):
         services += f"service {name} {{\n  chroot =\n}}\n"
     for protocol, port in dovecot.ports.items():
-        service = protocol if protocol == "lmtp" else f"{protocol}-login"
+        service = _service(protocol)
         name = "sieve" if protocol == "managesieve" else protocol
         services += _LISTENER.format(
             service=service,
@@ -230,7 +331,7 @@ def _write_configuration(dovecot: Dovecot, profile: str, relay_port: int, certif
     configuration.write_text(
         _CONFIGURATION.format(
             base=base,
-            listen="127.0.0.1, ::1" if has_ipv6() else "127.0.0.1",
+            listen=listen,
             hostname=HOSTNAME,
             login_fields=_LOGIN_FIELDS,
             profile=profile,

@@ -119,6 +119,13 @@ class Front:
         """All it has printed so far."""
         return self.process.stdout + self.process.stderr
 
+    def events(self, **fields: Any) -> list[Event]:
+        """The log lines so far, as far as they have these values."""
+        # What it is just writing has no newline yet.
+        lines = [line for line in self.process.stdout.splitlines(keepends=True) if line.endswith("}\n")]
+        events = [cast(Event, json.loads(line)) for line in lines]
+        return [event for event in events if fields.items() <= event.items()]
+
     def session(self, client: tuple[Any, ...]) -> Event:
         """The one log line about a client, by its address and port; awaited, and it must stay the only one."""
         host, port = client[:2]

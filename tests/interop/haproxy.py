@@ -1,14 +1,17 @@
 """HAProxy in the roles it has beside us: the same front, a front before us, a backend behind us."""
 
+import socket
 from pathlib import Path
 
 from .peers import path
 from .ports import has_ipv6
 from .process import Process
+from .server import until_end
 
 _GLOBAL = """\
 global
     maxconn 200
+    stats socket {socket} level admin
     tune.ssl.default-dh-param 2048
 defaults
     mode tcp
@@ -24,9 +27,20 @@ class HAProxy:
     def __init__(self, folder: Path, ports: list[int], sections: str) -> None:
         """Start it and wait until it listens on these ports."""
         configuration = folder / "haproxy.cfg"
-        configuration.write_text(_GLOBAL + sections)
+        self._socket = folder / "stats"
+        configuration.write_text(_GLOBAL.format(socket=self._socket) + sections)
         self._process = Process([path("haproxy"), "-db", "-f", configuration], folder)
         self._process.until_listening(ports)
+
+    def is_up(self, backend: str) -> dict[str, bool]:
+        """Which of a backend's servers are up, by name (management.txt, section 9.3, "show servers state")."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(self._socket))
+            connection.sendall(f"show servers state {backend}\n".encode())
+            lines = until_end(connection).decode().splitlines()
+        names = lines[1].removeprefix("# ").split()
+        servers = [dict(zip(names, line.split(), strict=False)) for line in lines[2:] if line]
+        return {server["srv_name"]: server["srv_op_state"] == "2" for server in servers}
 
     def close(self) -> None:
         """Stop it and all its sessions."""

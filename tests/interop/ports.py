@@ -2,6 +2,7 @@
 
 import errno
 import socket
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -49,13 +50,20 @@ def release_all() -> None:
         _reserved.pop().close()
 
 
-def is_listening(port: int) -> bool:
-    """Whether somebody listens on a port; looked up without connecting to it: a probe would count as a client."""
+def is_listening(port: int, host: str | None = None) -> bool:
+    """
+    Whether somebody listens on a port, of one IPv4 address or of any.
+
+    It is looked up without connecting to it: a probe would count as a client.
+    """
+    # /proc shows the address as the bytes in memory, read as a number of this machine.
+    address = None if host is None else f"{int.from_bytes(socket.inet_aton(host), sys.byteorder):08X}"
     for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
         if table.exists():
             for line in table.read_text().splitlines()[1:]:
                 _, local, _, state, *_ = line.split()
-                if state == _LISTEN and int(local.rpartition(":")[2], 16) == port:
+                found, _, number = local.rpartition(":")
+                if state == _LISTEN and int(number, 16) == port and address in (None, found):
                     return True
     return False
 

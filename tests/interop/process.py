@@ -1,5 +1,6 @@
 """A program run in the foreground, with what it printed, ended by its process id."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -57,11 +58,11 @@ class Process:
     def is_alive(self) -> bool:
         return self._child.poll() is None
 
-    def until_listening(self, ports: Iterable[int]) -> None:
+    def until_listening(self, ports: Iterable[int], host: str | None = None) -> None:
         """Wait until it listens on these ports; when it ends instead or takes too long, stop it and say why."""
         try:
             for port in ports:
-                until(partial(self._listens_or_ended, port), f"a listener on port {port}", 10.0)
+                until(partial(self._listens_or_ended, port, host), f"a listener on port {port}", 10.0)
             assert self.is_alive, f"it ended with status {self._child.returncode}"
         except AssertionError as error:
             self.stop()
@@ -88,6 +89,18 @@ class Process:
             self._child.kill()
             return self.wait()
 
+    def family(self) -> list[int]:
+        """Its process id and those of all its descendants, the oldest first."""
+        parents: dict[int, list[int]] = {}
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # it has just ended
+                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+                parents.setdefault(parent, []).append(int(folder.name))
+        family = [self.pid]
+        for pid in family:
+            family += parents.get(pid, [])
+        return family
+
     def memory(self) -> int:
         """Resident memory in bytes."""
         return self._status_kib("VmRSS") * 1024
@@ -105,8 +118,8 @@ class Process:
         """Real, effective, saved and file system group id."""
         return set(map(int, self._status("Gid").split()))
 
-    def _listens_or_ended(self, port: int) -> bool:
-        return is_listening(port) or not self.is_alive
+    def _listens_or_ended(self, port: int, host: str | None) -> bool:
+        return is_listening(port, host) or not self.is_alive
 
     def _status_kib(self, name: str) -> int:
         return int(self._status(name).split()[0])

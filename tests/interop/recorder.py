@@ -43,13 +43,15 @@ Behaviour = Callable[[Recorded], None]
 class Recorder:
     """The backend; a context manager around its server."""
 
-    def __init__(self, behave: Behaviour, *, header: bool = True, port: int | None = None) -> None:
+    def __init__(
+        self, behave: Behaviour, *, header: bool = True, port: int | None = None, host: str | None = None
+    ) -> None:
         """Every connection is given to `behave`, after its PROXY header was read unless `header` is False."""
         self._behave = behave
         self._header = header
         self._arrived: queue.Queue[Recorded] = queue.Queue()
         self.connections: list[Recorded] = []
-        self._server = ThreadedServer(self._serve, port=port)
+        self._server = ThreadedServer(self._serve, port=port, host=host)
         self.port = self._server.port
 
     def next(self, seconds: float = 5.0) -> Recorded:

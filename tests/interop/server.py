@@ -14,18 +14,25 @@ _RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, zero seconds: close() sends RS
 
 
 class ThreadedServer:
-    """Listens on one port of both loopback addresses and serves each connection in a thread."""
+    """Listens on one port of both loopback addresses, or of one IPv4 host, and serves each connection in a thread."""
 
-    def __init__(self, serve: Callable[[socket.socket], None], *, port: int | None = None) -> None:
+    def __init__(
+        self, serve: Callable[[socket.socket], None], *, port: int | None = None, host: str | None = None
+    ) -> None:
         """Listen at once, on a free port unless one is given; `serve` gets each connection, closed after it."""
         self._serve = serve
         self._connections: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self.port = free_port() if port is None else port
-        families = [socket.AF_INET, socket.AF_INET6] if has_ipv6() else [socket.AF_INET]
+        if host is not None:
+            addresses = {socket.AF_INET: host}
+        else:
+            families = [socket.AF_INET, socket.AF_INET6] if has_ipv6() else [socket.AF_INET]
+            addresses = {family: LOOPBACK[family] for family in families}
         self._listeners = [
-            socket.create_server((LOOPBACK[family], self.port), family=family, backlog=128) for family in families
+            socket.create_server((address, self.port), family=family, backlog=128)
+            for family, address in addresses.items()
         ]
         for listener in self._listeners:
             self._start(self._accept, listener)

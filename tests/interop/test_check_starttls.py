@@ -1,4 +1,4 @@
-"""The known attacks on STARTTLS, tried against a real Dovecot with `ssl = yes`."""
+"""The known attacks on STARTTLS, tried against a real Dovecot with `ssl = yes`, and against mailproxy before it."""
 
 import subprocess
 import sys
@@ -8,7 +8,9 @@ import pytest
 from mailproxy.audit import Result, Verdict, run_cases
 
 from .certificates import SERVER_NAME, Certificates
+from .conftest import StartFront
 from .dovecot import PROTOCOLS, Dovecot
+from .test_dovecot import Ports, front_of
 
 # Dovecot takes a client that has its own address for secure and lets it log in in clear.
 _ELSEWHERE = "127.0.0.2"
@@ -54,3 +56,45 @@ def test_command_says_in_its_status_that_all_is_well(tls_dovecot: Dovecot) -> No
     shown = subprocess.run([*command, "--source", _ELSEWHERE], capture_output=True, text=True, timeout=60)
     assert (shown.returncode, shown.stderr) == (0, "")
     assert "inject-same-segment" in shown.stdout
+
+
+@pytest.fixture(scope="module")
+def ports(module_front: StartFront, dovecot: Dovecot, pki: Certificates) -> Ports:
+    return front_of(dovecot, module_front, {"certificates": [str(pki.server_ec)]}, "starttls")
+
+
+@pytest.fixture(scope="module")
+def ports_before_tls(module_front: StartFront, tls_dovecot: Dovecot, pki: Certificates) -> Ports:
+    return front_of(tls_dovecot, module_front, {"certificates": [str(pki.server_ec)]}, "starttls")
+
+
+@pytest.fixture(scope="module")
+def optional_ports(module_front: StartFront, dovecot: Dovecot, pki: Certificates) -> Ports:
+    return front_of(dovecot, module_front, {"certificates": [str(pki.server_ec)]}, "starttls-optional")
+
+
+def _failed(port: int, protocol: str, pki: Certificates) -> set[str]:
+    """The cases in which the server on a port is not as it should be."""
+    results = run_cases("127.0.0.1", port, protocol, quiet=0.3, ca=str(pki.authority), server_name=SERVER_NAME)
+    assert len(results) >= 12
+    return {result.case for result in results if result.verdict in (Verdict.VULNERABLE, Verdict.NO_ANSWER)}
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_mailproxy_withstands_everything(ports: Ports, pki: Certificates, protocol: str) -> None:
+    assert _failed(ports[protocol], protocol, pki) == set()
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_backend_with_starttls_of_its_own_is_found_behind_mailproxy(
+    ports_before_tls: Ports, pki: Certificates, protocol: str
+) -> None:
+    # What `mailproxy check --connect` advises against: inside TLS it is the backend that answers.
+    assert _failed(ports_before_tls[protocol], protocol, pki) == {"offered-again", "accepted-twice"}
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_client_that_may_stay_in_clear_meets_the_weaknesses_of_the_backend_alone(
+    optional_ports: Ports, pki: Certificates, protocol: str
+) -> None:
+    assert _failed(optional_ports[protocol], protocol, pki) == _WEAKNESSES.get(protocol, set())

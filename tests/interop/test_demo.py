@@ -167,7 +167,8 @@ def test_signal_ends_it_and_its_files(how: signal.Signals) -> None:
     with short_folder() as folder:
         demo = Demo(folder)
         assert Path(demo.trusted).is_file()
-        os.kill(demo.process.pid, how)
-        assert demo.process.wait() == 0, demo.output
+        with demo.process:
+            os.kill(demo.process.pid, how)
+            assert demo.process.wait() == 0, demo.output
         assert list(folder.glob("mailproxy-*")) == []
         assert "Traceback" not in demo.output

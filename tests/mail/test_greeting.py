@@ -13,6 +13,15 @@ WAITING = b"* OK Waiting for authentication process to respond..\r\n"
 SIEVE = b'"SIEVE" "fileinto"\r\n"SASL" "PLAIN"\r\n'
 
 
+EXPECTED = {
+    "imap": "greeting: expected * OK",
+    "pop3": "greeting: expected +OK",
+    "smtp": "greeting: expected 220",
+    "lmtp": "greeting: expected 220",
+    "managesieve": "greeting: expected OK",
+}
+
+
 def reader(protocol: str, *, after_tls: bool = True, prelude: bytes = b"") -> GreetingReader:
     return GreetingReader(protocol, after_tls=after_tls, prelude=prelude)
 
@@ -73,19 +82,20 @@ def test_dovecot_waiting_for_its_auth_process_has_not_greeted() -> None:
     ],
 )
 def test_unwilling_backend_is_refused_with_its_words(protocol: str, line: bytes) -> None:
-    assert refusal_of(reader(protocol).receive(line + b"\r\n")) == "greeted with " + line.decode()
+    assert refusal_of(reader(protocol).receive(line + b"\r\n")) == f"{EXPECTED[protocol]}, came {line.decode()}"
 
 
 @pytest.mark.parametrize("protocol", ["smtp", "lmtp"])
 @pytest.mark.parametrize("line", [b"hello", b"2200 x", b"220_x", b"", b"220-x\r\n* OK"])
 def test_what_is_no_reply_is_refused(protocol: str, line: bytes) -> None:
-    assert "which is no reply" in refusal_of(reader(protocol).receive(line + b"\r\n"))
+    came = line.split(b"\n")[-1].decode() or "an empty line"
+    assert refusal_of(reader(protocol).receive(line + b"\r\n")) == f"{EXPECTED[protocol]}, came {came}"
 
 
 def test_words_of_a_backend_are_short_and_printable_in_the_log() -> None:
     reason = refusal_of(reader("pop3").receive(b"-ERR \xff\x1b\n" + b"x" * 200))
-    assert reason == "greeted with -ERR \\xff\\x1b"
-    assert len(refusal_of(reader("pop3").receive(b"-" * 300 + b"\r\n"))) < 120
+    assert reason == "greeting: expected +OK, came -ERR \\xff\\x1b"
+    assert len(refusal_of(reader("pop3").receive(b"-" * 300 + b"\r\n"))) < 150
 
 
 @pytest.mark.parametrize(
@@ -136,7 +146,7 @@ def test_client_is_introduced_once_the_backend_has_greeted() -> None:
 def test_backend_that_does_not_take_the_introduction_is_refused(line: bytes) -> None:
     talk = reader("smtp", after_tls=False, prelude=b"EHLO client.test\r\n")
     talk.receive(b"220 backend\r\n")
-    assert refusal_of(talk.receive(line + b"\r\n")) == "answered EHLO with " + line.decode()
+    assert refusal_of(talk.receive(line + b"\r\n")) == "EHLO: expected 250, came " + line.decode()
 
 
 def test_reply_that_comes_before_the_introduction_is_refused() -> None:

@@ -17,7 +17,7 @@ from twisted.logger import LogEvent, capturedLogs
 from mailproxy import config
 from mailproxy.config import Backend, BackendTimeouts, FrontendTimeouts, InetBind, InetServer, UnixServer
 from mailproxy.proxyprotocol import Decoder, Header
-from mailproxy.session.backend import open_backend
+from mailproxy.session import backend as session_backend
 from mailproxy.session.capacity import Capacity
 from mailproxy.session.frontend import Frontend
 from mailproxy.session.record import SessionLog
@@ -122,6 +122,7 @@ class Bench:
         self.backend = Backend(
             name="dovecot",
             send_proxy=send_proxy,  # type: ignore[arg-type]  # one of the words
+            balance="first",
             timeout=BackendTimeouts(connect=connect),
             servers=tuple(reach)
             or tuple(config.Server(name=f"d{n + 1}", address=self._address(n), tls=server_tls) for n in range(servers)),
@@ -143,7 +144,7 @@ class Bench:
         self.total = Capacity("maxconn", total)
         self.frontend = Frontend(
             settings,
-            open_backend(self.backend, protocol),
+            session_backend.Backend(self.backend, protocol),
             (tls_server() if isinstance(tls, bool) else tls) if tls else None,
             host="mail.example.org",
             poller=self.poller,

@@ -2,7 +2,8 @@
 
 import re
 
-from mailproxy.mail.backend.talk import BackendRefused, Talk, shown
+from mailproxy.mail.backend.account import Account, quoted
+from mailproxy.mail.backend.talk import AccountRefused, Talk, Unexpected, hear, hear_goodbye
 
 # RFC 9051 section 7.1; a response code or text follows, or, from some servers, nothing.
 _GREETING = re.compile(rb"\* (OK|PREAUTH|BYE)(?:[ \r\n].*)?", re.IGNORECASE | re.DOTALL)
@@ -12,16 +13,35 @@ _WAITING = b"* ok waiting for authentication process"
 
 _CAPABILITY = b"* CAPABILITY "
 
+# Section 7.1: the tag, the status, a response code.
+_STATUS = re.compile(rb"[^ ]+ (OK|NO|BAD|BYE)(?![^ \r\n])(?: \[([^ \]\r\n]+))?", re.IGNORECASE)
+
+_TROUBLE = frozenset({b"UNAVAILABLE", b"SERVERBUG", b"CORRUPTION", b"INUSE"})
+"""
+Codes by which a server says that it is to blame (section 7.1).
+
+Other refusals of a login are about the account, and so are those without a code: servers that have none say so to a
+wrong password.
+"""
+
+_NO_MAILBOX = frozenset({b"NONEXISTENT", b"TRYCREATE", b"NOPERM", b"CANNOT"})
+"""Codes that say of a mailbox that there is no such, or none for this account."""
+
 
 def greet() -> Talk[bytes]:
     """Hear the greeting; there is nothing of it to relay. PREAUTH is none: who would be logged in (section 7.1.4)?"""
-    line = yield b""
+    yield from _greeting()
+    return b""
+
+
+def _greeting() -> Talk[bytes]:
+    line = yield from hear(b"", "greeting", "* OK")
     while line.lower().startswith(_WAITING):
-        line = yield b""
+        line = yield from hear(b"", "greeting", "* OK behind Waiting for authentication process")
     greeting = _GREETING.fullmatch(line)
     if greeting is None or greeting[1].upper() != b"OK":
-        raise BackendRefused(f"greeted with {shown(line)}")
-    return b""
+        raise Unexpected("greeting", "* OK", line)
+    return line
 
 
 def learn(host: bytes) -> Talk[tuple[bytes, ...]]:
@@ -34,12 +54,59 @@ def learn(host: bytes) -> Talk[tuple[bytes, ...]]:
             capabilities = tuple(line[len(_CAPABILITY) :].split())
         line = yield b""
     if not line.upper().startswith(b"A1 OK") or capabilities is None:
-        raise BackendRefused(f"answered CAPABILITY with {shown(line)}")
+        raise Unexpected("CAPABILITY", "a list and OK", line)
     return capabilities
 
 
+def meet() -> Talk[None]:
+    """Hear the greeting, and that it is one of a server where we may log in with a password (section 6.2.3)."""
+    line = yield from _greeting()
+    if b"LOGINDISABLED" in line.upper():
+        raise AccountRefused("greeting", "* OK without LOGINDISABLED", line)
+
+
+def login(account: Account) -> Talk[None]:
+    """Log in with LOGIN (section 6.2.3); AUTHENTICATE PLAIN takes what is not ASCII (section 6.2.2)."""
+    step = "LOGIN" if account.is_ascii else "AUTHENTICATE"
+    if account.is_ascii:
+        line = yield from _reply(b"a1 LOGIN %s %s\r\n" % account.imap_strings, step, b"a1 ")
+    else:
+        line = yield from _reply(b"a1 AUTHENTICATE PLAIN\r\n", step, b"a1 ", b"+")
+        if line.startswith(b"+"):
+            line = yield from _reply(account.plain + b"\r\n", step, b"a1 ")
+    status, code = _status(line)
+    if status != b"OK":
+        raise (AccountRefused if status == b"NO" and code not in _TROUBLE else Unexpected)(step, "OK", line)
+
+
+def look(mailbox: bytes) -> Talk[None]:
+    """Open a mailbox (section 6.3.2)."""
+    line = yield from _reply(b"m1 SELECT %s\r\n" % quoted(mailbox), "SELECT", b"m1 ")
+    status, code = _status(line)
+    if status != b"OK":
+        raise (AccountRefused if code in _NO_MAILBOX else Unexpected)("SELECT", "OK", line)
+
+
 def part() -> Talk[None]:
-    """Log out (section 6.1.3)."""
-    line = yield b"a2 LOGOUT\r\n"
-    while not line.startswith(b"a2 "):
-        line = yield b""
+    """Log out (section 6.1.3); a goodbye for which the server is to blame is none."""
+    said = b"a2 LOGOUT\r\n"
+    while (line := (yield from hear_goodbye(said, "LOGOUT", "OK"))) and not line.startswith(b"a2 "):
+        if _status(line)[1] in _TROUBLE:
+            raise Unexpected("LOGOUT", "OK", line)
+        said = b""
+
+
+def _reply(said: bytes, step: str, *ends: bytes) -> Talk[bytes]:
+    """Say this, and hear the line that begins with one of these; a server may also say goodbye in between."""
+    line = yield from hear(said, step, "OK")
+    while not line.startswith(ends):
+        if line.startswith(b"*") and _status(line)[0] == b"BYE":
+            raise Unexpected(step, "OK", line)
+        line = yield from hear(b"", step, "OK")
+    return line
+
+
+def _status(line: bytes) -> tuple[bytes, bytes]:
+    """Return a line's status and response code, in upper case; what it does not have is empty."""
+    match = _STATUS.match(line)
+    return (match[1].upper(), (match[2] or b"").upper()) if match else (b"", b"")

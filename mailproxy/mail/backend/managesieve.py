@@ -2,7 +2,8 @@
 
 import re
 
-from mailproxy.mail.backend.talk import BackendRefused, Talk, shown
+from mailproxy.mail.backend.account import Account
+from mailproxy.mail.backend.talk import AccountRefused, Talk, Unexpected, hear, hear_goodbye
 from mailproxy.mail.managesieve import OFFER
 
 _LITERAL = re.compile(rb"\{([0-9]{1,5})\+?\}\r?\n\Z")
@@ -10,20 +11,25 @@ _LITERAL = re.compile(rb"\{([0-9]{1,5})\+?\}\r?\n\Z")
 # A capability's name (section 1.7), as quoted string or literal (section 4).
 _NAME = re.compile(rb'"([^"\r\n]*)"|\{[0-9]+\+?\}\r?\n([ -~]*)')
 
-_OK = re.compile(rb"OK(?:[ \r\n].*)?", re.IGNORECASE | re.DOTALL)
+# Section 4: the status, and a response code.
+_STATUS = re.compile(rb"(OK|NO|BYE)(?![^ \r\n])(?: \(([^ ()\r\n]+))?", re.IGNORECASE)
 
 
-def _response() -> Talk[bytes]:
-    """Hear one response: a line, and those that its literals add to it."""
-    return (yield from _with_literals((yield b"")))
+_TROUBLE = b"TRYLATER"
+"""The code by which a server says that it is to blame (section 1.3)."""
 
 
-def _with_literals(line: bytes) -> Talk[bytes]:
+def _ask(said: bytes, step: str) -> Talk[bytes]:
+    """Say this, and hear one response: a line, and those that its literals add to it."""
+    return (yield from _with_literals((yield from hear(said, step, "OK")), step))
+
+
+def _with_literals(line: bytes, step: str) -> Talk[bytes]:
     while literal := _LITERAL.search(line):
         size = int(literal[1])
         more = b""
         while len(more) <= size:
-            more += yield b""
+            more += yield from hear(b"", step, "OK")
         line += more
     return line
 
@@ -31,11 +37,17 @@ def _with_literals(line: bytes) -> Talk[bytes]:
 def _listing() -> Talk[tuple[tuple[bytes, ...], bytes]]:
     """Hear a capability listing: the capabilities, and the OK after them."""
     capabilities = []
-    while (response := (yield from _response())).startswith((b'"', b"{")):
+    while (response := (yield from _ask(b"", "greeting"))).startswith((b'"', b"{")):
         capabilities.append(response)
-    if not _OK.fullmatch(response):
-        raise BackendRefused(f"greeted with {shown(response)}")
+    if _status(response)[0] != b"OK":
+        raise Unexpected("greeting", "OK", response)
     return tuple(capabilities), response
+
+
+def _status(response: bytes) -> tuple[bytes, bytes]:
+    """Return a response's status and response code, in upper case; what it does not have is empty."""
+    match = _STATUS.match(response)
+    return (match[1].upper(), (match[2] or b"").upper()) if match else (b"", b"")
 
 
 def _name(capability: bytes) -> bytes:
@@ -59,6 +71,27 @@ def learn(host: bytes) -> Talk[tuple[bytes, ...]]:
     return tuple(line.rstrip(b"\r\n") for line in capabilities)
 
 
+def meet() -> Talk[None]:
+    """Hear the greeting, and that passwords are taken: on a leg that the server takes for clear they are not."""
+    capabilities, _ = yield from _listing()
+    mechanisms = [line for line in capabilities if _name(line) == b"SASL"]
+    if not any(b"PLAIN" in re.findall(rb"[A-Z0-9_-]+", line.upper()) for line in mechanisms):
+        came = mechanisms[0] if mechanisms else b"a listing without SASL"
+        raise AccountRefused("greeting", "PLAIN in its SASL mechanisms", came)
+
+
+def login(account: Account) -> Talk[None]:
+    """Log in with AUTHENTICATE "PLAIN" (section 2.1)."""
+    response = yield from _ask(b'AUTHENTICATE "PLAIN" "%s"\r\n' % account.plain, "AUTHENTICATE")
+    status, code = _status(response)
+    if status != b"OK":
+        is_about_account = status == b"NO" and code != _TROUBLE
+        raise (AccountRefused if is_about_account else Unexpected)("AUTHENTICATE", "OK", response)
+
+
 def part() -> Talk[None]:
-    """Log out (section 2.3)."""
-    yield from _with_literals((yield b"LOGOUT\r\n"))
+    """Log out (section 2.3); a goodbye for which the server is to blame is none."""
+    line = yield from hear_goodbye(b"LOGOUT\r\n", "LOGOUT", "OK")
+    status, code = _status((yield from _with_literals(line, "LOGOUT")))
+    if status == b"BYE" and code == _TROUBLE:
+        raise Unexpected("LOGOUT", "OK", line)

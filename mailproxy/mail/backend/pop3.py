@@ -1,13 +1,18 @@
 """A POP3 backend (RFC 1939, RFC 2449)."""
 
-from mailproxy.mail.backend.talk import BackendRefused, Talk, shown
+from mailproxy.mail.backend.account import Account
+from mailproxy.mail.backend.talk import AccountRefused, Talk, Unexpected, hear, hear_goodbye
+
+_TROUBLE = (b"-ERR [SYS/", b"-ERR [UNAVAILABLE]")
+"""How a server says that it is to blame (RFC 3206 section 4); other refusals of a login are about the account."""
+
+_LINE = 255
+"""The most octets that a command may have, with its CRLF (RFC 2449 section 4)."""
 
 
 def greet() -> Talk[bytes]:
     """Hear the greeting (RFC 1939 section 4); there is nothing of it to relay."""
-    line = yield b""
-    if not line.startswith(b"+OK"):
-        raise BackendRefused(f"greeted with {shown(line)}")
+    yield from _ask(b"", "greeting")
     return b""
 
 
@@ -23,6 +28,38 @@ def learn(host: bytes) -> Talk[tuple[bytes, ...]]:
     return tuple(capabilities)
 
 
+def login(account: Account) -> Talk[None]:
+    """Log in with USER and PASS (RFC 1939 section 7); AUTH PLAIN takes what they cannot (RFC 5034 section 4)."""
+    user, password = b"USER %s\r\n" % account.user, b"PASS %s\r\n" % account.password
+    if account.is_ascii and b" " not in account.user and len(user) <= _LINE and len(password) <= _LINE:
+        yield from _identify(user, "USER", b"+OK")
+        yield from _identify(password, "PASS", b"+OK")
+    else:
+        yield from _identify(b"AUTH PLAIN\r\n", "AUTH", b"+ ")
+        yield from _identify(account.plain + b"\r\n", "AUTH", b"+OK")
+
+
+def look() -> Talk[None]:
+    """Look into the mailbox (RFC 1939 section 5)."""
+    yield from _ask(b"STAT\r\n", "STAT")
+
+
 def part() -> Talk[None]:
-    """Quit."""
-    yield b"QUIT\r\n"
+    """Quit; a goodbye for which the server is to blame is none."""
+    line = yield from hear_goodbye(b"QUIT\r\n", "QUIT", "+OK")
+    if line.upper().startswith(_TROUBLE):
+        raise Unexpected("QUIT", "+OK", line)
+
+
+def _ask(said: bytes, step: str) -> Talk[None]:
+    line = yield from hear(said, step, "+OK")
+    if not line.startswith(b"+OK"):
+        raise Unexpected(step, "+OK", line)
+
+
+def _identify(said: bytes, step: str, expected: bytes) -> Talk[None]:
+    line = yield from hear(said, step, expected.decode().rstrip())
+    if line.startswith(expected):
+        return
+    is_about_account = line.startswith(b"-ERR") and not line.upper().startswith(_TROUBLE)
+    raise (AccountRefused if is_about_account else Unexpected)(step, expected.decode().rstrip(), line)

@@ -2,52 +2,90 @@
 
 import re
 
-from mailproxy.mail.backend.talk import BackendRefused, Talk, shown
+from mailproxy.mail.backend.account import Account
+from mailproxy.mail.backend.talk import AccountRefused, Talk, Unexpected, hear, hear_goodbye, shown
 
 # RFC 5321 section 4.2: a code, a hyphen on all lines but the last, text.
 _REPLY_LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])([^\r\n]*))?\r?\n")
 
+_ABOUT_ACCOUNT = frozenset({432, 500, 501, 502, 503, 504, 523, 530, 534, 535, 538})
+"""
+Refusals of AUTH that are about the account, the mechanism or a leg in clear (RFC 4954 section 6; 523 is Dovecot's).
 
-def _reply(command: bytes) -> Talk[tuple[int, tuple[bytes, ...], bytes]]:
+For all others the server is to blame, above all for 454: it cannot look up passwords.
+"""
+
+
+def _reply(said: bytes, step: str, expected: str) -> Talk[tuple[int, tuple[bytes, ...], bytes]]:
     """Say this, and hear the reply: its code, its lines' texts, its last line."""
     texts = []
-    line = yield command
+    line = yield from hear(said, step, expected)
     while True:
         part = _REPLY_LINE.fullmatch(line)
         if part is None:
-            raise BackendRefused(f"said {shown(line)}, which is no reply")
+            raise Unexpected(step, expected, line)
         texts.append(part[3] or b"")
         if part[2] != b"-":
             return int(part[1]), tuple(texts), line
-        line = yield b""
+        line = yield from hear(b"", step, expected)
 
 
 def greet() -> Talk[bytes]:
     """Hear the greeting, all lines of it; there is nothing of it to relay."""
-    code, _, line = yield from _reply(b"")
+    code, _, line = yield from _reply(b"", "greeting", "220")
     if code != 220:
-        raise BackendRefused(f"greeted with {shown(line)}")
+        raise Unexpected("greeting", "220", line)
     return b""
 
 
 def introduce(prelude: bytes) -> Talk[None]:
     """Say a client's EHLO, HELO or LHLO, whose reply it has had already."""
-    code, _, line = yield from _reply(prelude)
+    verb = shown(prelude[:4])
+    code, _, line = yield from _reply(prelude, verb, "250")
     if code != 250:
-        raise BackendRefused(f"answered {shown(prelude[:4])} with {shown(line)}")
+        raise Unexpected(verb, "250", line)
 
 
 def learn(host: bytes, verb: bytes = b"EHLO") -> Talk[tuple[bytes, ...]]:
     """Hear the greeting, and ask for the extensions (section 4.1.1.1); a server that knows no EHLO has none."""
     yield from greet()
-    code, texts, line = yield from _reply(b"%s %s\r\n" % (verb, host))
+    code, texts, line = yield from _reply(b"%s %s\r\n" % (verb, host), verb.decode(), "250")
     if code == 250:
         return texts[1:]
     if 500 <= code <= 502:
         return ()
-    raise BackendRefused(f"answered {verb.decode()} with {shown(line)}")
+    raise Unexpected(verb.decode(), "250", line)
+
+
+def hello(host: bytes, verb: bytes) -> Talk[tuple[bytes, ...]]:
+    """Introduce ourselves with EHLO or LHLO, which the server has to know; return its extensions."""
+    code, texts, line = yield from _reply(b"%s %s\r\n" % (verb, host), verb.decode(), "250")
+    if code != 250:
+        raise Unexpected(verb.decode(), "250", line)
+    return texts[1:]
+
+
+def login(account: Account, host: bytes, *, must: bool) -> Talk[None]:
+    """
+    Log in with AUTH PLAIN (RFC 4954 section 4), if it is offered: not on a leg that the server takes for clear.
+
+    `must` it be? A server that takes mail for its own users needs no logins.
+    """
+    extensions = yield from hello(host, b"EHLO")
+    offers = [text for text in extensions if text.upper().startswith(b"AUTH")]
+    if not (offers or must):
+        return
+    if not any(b"PLAIN" in offer.upper().split() for offer in offers):
+        raise AccountRefused("EHLO", "AUTH PLAIN in the reply", offers[0] if offers else b"one without AUTH")
+    code, _, line = yield from _reply(b"AUTH PLAIN %s\r\n" % account.plain, "AUTH", "235")
+    if code != 235:
+        raise (AccountRefused if code in _ABOUT_ACCOUNT else Unexpected)("AUTH", "235", line)
 
 
 def part() -> Talk[None]:
-    """Quit."""
-    yield from _reply(b"QUIT\r\n")
+    """Quit; a goodbye for which the server is to blame is none."""
+    line = yield from hear_goodbye(b"QUIT\r\n", "QUIT", "221")
+    while line[3:4] == b"-":
+        line = yield from hear_goodbye(b"", "QUIT", "221")
+    if line.startswith(b"4"):
+        raise Unexpected("QUIT", "221", line)

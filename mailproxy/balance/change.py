@@ -1,0 +1,29 @@
+"""What happened to a server or a pool: everything that a line of the log needs."""
+
+from typing import Literal
+
+from attrs import frozen
+
+from mailproxy.balance.server import Server
+
+Event = Literal["up", "down", "ready", "drain", "maint", "weight", "maxconn", "address", "no-address", "no-server"]
+
+
+@frozen(kw_only=True)
+class Change:
+    """One change; as many as there are changes, however often the same is said."""
+
+    pool: str
+    server: Server
+    """With "no-server": the last one that the pool had."""
+    event: Event
+    reason: str
+    """Why, in words; may be empty."""
+    active: int
+    """Servers that are left for new sessions, room or not, and are not backups."""
+    backup: int
+    """The same of backups."""
+    sessions: int
+    """What the server has."""
+    queued: int
+    """Clients that wait for a place in the pool."""

@@ -1,0 +1,24 @@
+"""The rule ``leastconn``: the server with the fewest sessions for its weight; made for long sessions, as mail's are."""
+
+from collections.abc import Sequence
+from math import inf
+
+from mailproxy.balance.server import Server
+
+
+def pick(candidates: Sequence[Server], key: bytes) -> Server:
+    """
+    Return the candidate that would have the fewest sessions for its weight; ``key`` has no say.
+
+    An idle server goes before every other whatever its weight, and among equals the one that was picked longest ago, so
+    that idle servers share what there is. Both are HAProxy's.
+    """
+    best = candidates[0]
+    fewest = inf
+    for server in candidates:
+        sessions = server.sessions
+        load = (sessions + 1) / server.share if sessions else 0.0
+        if load < fewest or (load == fewest and server.turn < best.turn):
+            best = server
+            fewest = load
+    return best

@@ -1,0 +1,308 @@
+"""
+The servers of one backend for one protocol: who is picked, who waits, what checks and admins change.
+
+What may be picked is worked out when something changes, not when somebody picks: the candidates are the usable servers
+that are no backups, or if there are none the first usable backup, or with ``allbackups`` all of them. A rule chooses
+among those with room.
+
+Whenever a place may have become free (a session left, a server came up, slowstart took a step) the queue is served
+until nobody in it can be helped. So whoever comes later and finds a place takes it from nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import inf
+
+from mailproxy.balance.attempt import least_tried
+from mailproxy.balance.change import Change, Event
+from mailproxy.balance.health import Health
+from mailproxy.balance.queue import Queue, Waiter, Waiting
+from mailproxy.balance.rule import Rule
+from mailproxy.balance.server import RAMP_STEPS, UNLIMITED, Server, ServerState
+
+# However short a slowstart is, its steps do not come faster than this.
+_SHORTEST_STEP_SECONDS = 0.05
+
+
+class Pool:
+    """
+    Servers, a rule, and a queue. Its methods may be called from within what it calls.
+
+    ``retries``: attempts of a session after its first one. ``maxqueue``: clients that may wait; 0: all that come.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        servers: Sequence[Server],
+        rule: Rule,
+        *,
+        on_change: Callable[[Change], None],
+        allbackups: bool = False,
+        retries: int = 3,
+        maxqueue: int = 0,
+    ) -> None:
+        self.name = name
+        self.servers = servers
+        self.refresh_at = inf
+        """When ``refresh`` is due; ``inf``: no server is in its slowstart."""
+        self._rule = rule
+        self._on_change = on_change
+        self._allbackups = allbackups
+        self._retries = retries
+        self._maxqueue = maxqueue
+        self._queue = Queue()
+        self._is_serving = False
+        self._turns = 0
+        self._candidates: Sequence[Server] = ()
+        self._is_limited = False
+        for server in servers:
+            server.settle(0.0)
+        self._find_candidates()
+
+    # Picking
+
+    @property
+    def active(self) -> int:
+        """How many servers may be picked, room or not, that are not backups."""
+        return sum(server.is_usable for server in self.servers if not server.backup)
+
+    @property
+    def backup(self) -> int:
+        """How many backups may be picked when no other may."""
+        return sum(server.is_usable for server in self.servers if server.backup)
+
+    @property
+    def queued(self) -> int:
+        """How many clients wait for a place."""
+        return len(self._queue)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no server may be picked now, room or not."""
+        return not self._candidates
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there are servers, and none has room."""
+        return bool(self._candidates) and not any(server.has_room for server in self._candidates)
+
+    def pick(self, key: bytes, tried: Sequence[Server], now: float) -> Server | None:
+        """
+        Take a place for a session on the server that the rule chooses; give it back by ``leave``.
+
+        ``key`` is the client's (``source.client_key``), ``tried`` has one entry per attempt of this session, in order.
+        None: there is no server, none has room (then ``enqueue``), or the session has no attempt left. The server tried
+        last is not picked again while another is usable, even if that one is full.
+        """
+        if now >= self.refresh_at:
+            self.refresh(now)
+        if len(tried) > self._retries:
+            return None
+        server = self._choose(key, tried)
+        if server is not None:
+            self._take(server)
+        return server
+
+    def leave(self, server: Server, now: float) -> None:
+        """Give a place on ``server`` back; who waits for it has it next. ValueError if nobody has one."""
+        if server.sessions <= 0:
+            raise ValueError(f"server {server.name} has no session that could leave")
+        server.sessions -= 1
+        if self._queue:
+            self._serve()
+
+    def _take(self, server: Server) -> None:
+        server.sessions += 1
+        self._turns += 1
+        server.turn = self._turns
+
+    def _choose(self, key: bytes, tried: Sequence[Server]) -> Server | None:
+        candidates = self._others(tried)
+        if self._is_limited and not self._rule.is_sticky:
+            candidates = [server for server in candidates if server.sessions < server.places]
+        server = self._by_rule(candidates, key, tried)
+        return server if server is not None and server.sessions < server.places else None
+
+    def _others(self, tried: Sequence[Server]) -> Sequence[Server]:
+        """Return the candidates without the one that was tried last, or with it if there is no other."""
+        if not tried:
+            return self._candidates
+        last = tried[-1]
+        return [server for server in self._candidates if server is not last] or self._candidates
+
+    def _by_rule(self, candidates: Sequence[Server], key: bytes, tried: Sequence[Server]) -> Server | None:
+        if not candidates:
+            return None
+        return self._rule.pick(least_tried(candidates, tried), key)
+
+    # Waiting
+
+    def enqueue(self, waiter: Waiter, key: bytes, tried: Sequence[Server]) -> bool:
+        """
+        Let a client wait for whom ``pick`` had no place; False: in vain (no server, no attempt left, or queue full).
+
+        It hears ``waiter.turn(server)`` with a place taken, or ``waiter.no_turn()`` as soon as no server is usable.
+        """
+        is_queue_full = 0 < self._maxqueue <= len(self._queue)
+        if not self._candidates or len(tried) > self._retries or is_queue_full:
+            return False
+        tried = tuple(tried)
+        self._queue.join(waiter, key, tried, self._line(key, tried))
+        return True
+
+    def dequeue(self, waiter: Waiter) -> bool:
+        """Stop waiting; False if the waiter is not in the queue (any more)."""
+        return self._queue.remove(waiter)
+
+    def _line(self, key: bytes, tried: Sequence[Server]) -> Server | None:
+        if self._rule.is_sticky:
+            return self._by_rule(self._others(tried), key, tried)
+        return tried[-1] if tried else None
+
+    def _serve(self) -> None:
+        # A waiter's turn may end at once and leave: the loop of the first call goes on with that place.
+        if self._is_serving:
+            return
+        self._is_serving = True
+        try:
+            while (served := self._next_served()) is not None:
+                waiting, server = served
+                self._queue.remove(waiting.waiter)
+                self._take(server)
+                waiting.waiter.turn(server)
+        finally:
+            self._is_serving = False
+
+    def _next_served(self) -> tuple[Waiting, Server] | None:
+        for waiting in self._queue.heads():
+            server = waiting.line if self._rule.is_sticky else self._choose(waiting.key, waiting.tried)
+            if server is not None and server.has_room:
+                return waiting, server
+        return None
+
+    # Changes
+
+    def passed(self, server: Server, now: float, reason: str = "") -> None:
+        """Count a check that passed."""
+        if server.health is not None and server.health.passed(now, reason) is not None:
+            self._changed(server, "up", reason, now)
+
+    def failed(self, server: Server, now: float, reason: str) -> None:
+        """Count a check that failed."""
+        if server.health is not None and server.health.failed(now, reason) is not None:
+            self._changed(server, "down", reason, now)
+
+    def observed_success(self, server: Server) -> None:
+        """Tell that a session reached the server."""
+        if server.health is not None:
+            server.health.observed_success()
+
+    def observed_error(self, server: Server, now: float, reason: str) -> bool:
+        """Tell that a session did not reach the server; True: a check is wanted soon (after ``fastinter``)."""
+        if server.health is None:
+            return False
+        match server.health.observed_error():
+            case "nothing":
+                return False
+            case "fail":
+                self.failed(server, now, reason)
+            case "down":
+                self._mark_down(server, server.health, now, reason)
+            case "soon":
+                pass
+        return True
+
+    def _mark_down(self, server: Server, health: Health, now: float, reason: str) -> None:
+        if health.mark_down(now, reason) is not None:
+            self._changed(server, "down", reason, now)
+
+    def set_state(self, server: Server, state: ServerState, now: float, reason: str = "") -> None:
+        """Do what the admin wants: ready, drain (no new sessions), maint (the same, and no checks)."""
+        before = server.standing
+        server.state = state
+        self._stood(server, before, now, reason)
+
+    def set_agent_state(self, server: Server, state: ServerState, now: float, reason: str = "") -> None:
+        """Do what the server's agent wants, unless the admin wants less."""
+        before = server.standing
+        server.agent_state = state
+        self._stood(server, before, now, reason)
+
+    def _stood(self, server: Server, before: ServerState, now: float, reason: str) -> None:
+        standing = server.standing
+        if standing == before:
+            return
+        if before == "maint" and server.health is not None:
+            server.health.restart()
+        self._changed(server, standing, reason, now)
+
+    def set_weight(self, server: Server, weight: float, now: float, reason: str = "") -> None:
+        """Set the weight now (0 to 256; 0: no new sessions); an agent's percentage is of ``server.weight``."""
+        if server.asked_weight != weight:
+            server.asked_weight = weight
+            self._changed(server, "weight", reason, now)
+
+    def set_maxconn(self, server: Server, maxconn: int, now: float, reason: str = "") -> None:
+        """Set how many sessions the server may have at once (0: no limit); those that it has stay."""
+        if server.asked_maxconn != maxconn:
+            server.asked_maxconn = maxconn
+            self._changed(server, "maxconn", reason, now)
+
+    def set_target(self, server: Server, target: object, now: float, reason: str = "") -> None:
+        """Set where the server is now; None: nowhere, so it gets no sessions until it is somewhere again."""
+        before, server.target = server.target, target
+        if target == before:
+            return
+        if before is None and server.health is not None:
+            server.health.restart()
+        self._changed(server, "no-address" if target is None else "address", reason, now)
+
+    def refresh(self, now: float) -> None:
+        """Take the steps of slowstart that are due; to be called at ``refresh_at``, and harmless at any time."""
+        for server in self.servers:
+            if server.ramp_began is not None:
+                server.ramp(now)
+        self._plan_refresh(now)
+        if self._queue:
+            self._serve()
+
+    def _plan_refresh(self, now: float) -> None:
+        steps = [server.slowstart / RAMP_STEPS for server in self.servers if server.ramp_began is not None]
+        self.refresh_at = now + max(min(steps), _SHORTEST_STEP_SECONDS) if steps else inf
+
+    def _changed(self, server: Server, event: Event, reason: str, now: float) -> None:
+        had_servers = bool(self._candidates)
+        server.settle(now)
+        self._plan_refresh(now)
+        self._find_candidates()
+        has_lost_all = had_servers and not self._candidates
+        if self._candidates and self._rule.is_sticky:
+            self._queue.regroup(self._line)
+        self._tell(server, event, reason)
+        if has_lost_all:
+            self._tell(server, "no-server", reason)
+        while self._queue and not self._candidates:
+            self._queue.pop().no_turn()
+
+    def _tell(self, server: Server, event: Event, reason: str) -> None:
+        self._on_change(
+            Change(
+                pool=self.name,
+                server=server,
+                event=event,
+                reason=reason,
+                active=self.active,
+                backup=self.backup,
+                sessions=server.sessions,
+                queued=len(self._queue),
+            )
+        )
+
+    def _find_candidates(self) -> None:
+        usable = [server for server in self.servers if server.is_usable]
+        backups = [server for server in usable if server.backup]
+        active = [server for server in usable if not server.backup]
+        self._candidates = active or (backups if self._allbackups else backups[:1])
+        self._is_limited = any(server.places < UNLIMITED for server in self._candidates)

@@ -1,0 +1,88 @@
+"""
+Who waits for a server with room: one queue, in the order of arrival.
+
+Not everybody can take every place, so those that can take the same ones stand in a line of their own: only the first of
+each line has to be asked when a place is free, however long the queue is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Protocol
+
+from attrs import define
+
+from mailproxy.balance.server import Server
+
+
+class Waiter(Protocol):
+    """A client that waits; compared by identity."""
+
+    def turn(self, server: Server) -> None:
+        """A place on ``server`` is yours; give it back by ``leave``."""
+
+    def no_turn(self) -> None:
+        """You wait in vain: no server is left."""
+
+
+@define(eq=False)
+class Waiting:
+    """One who waits, and what for."""
+
+    waiter: Waiter
+    key: bytes
+    tried: Sequence[Server]
+    number: int
+    line: Server | None
+    """With a sticky rule the server that the client waits for, else the one that it does not want again; or None."""
+
+
+class Queue:
+    """Joining, leaving, and the first of each line take the same time however many wait."""
+
+    def __init__(self) -> None:
+        self._everybody: dict[Waiter, Waiting] = {}
+        self._lines: dict[Server | None, dict[Waiter, Waiting]] = {}
+        self._joined = 0
+
+    def __len__(self) -> int:
+        return len(self._everybody)
+
+    def join(self, waiter: Waiter, key: bytes, tried: Sequence[Server], line: Server | None) -> None:
+        """Stand at the end."""
+        self._joined += 1
+        self._stand(Waiting(waiter, key, tried, self._joined, line))
+
+    def _stand(self, waiting: Waiting) -> None:
+        self._everybody[waiting.waiter] = waiting
+        self._lines.setdefault(waiting.line, {})[waiting.waiter] = waiting
+
+    def remove(self, waiter: Waiter) -> bool:
+        """Leave the queue; False if the waiter is not in it."""
+        waiting = self._everybody.pop(waiter, None)
+        if waiting is None:
+            return False
+        line = self._lines[waiting.line]
+        del line[waiter]
+        if not line:
+            del self._lines[waiting.line]
+        return True
+
+    def heads(self) -> Sequence[Waiting]:
+        """Return the first of each line, in the order of arrival."""
+        return sorted((next(iter(line.values())) for line in self._lines.values()), key=attrgetter("number"))
+
+    def regroup(self, line: Callable[[bytes, Sequence[Server]], Server | None]) -> None:
+        """Let everybody stand in the line that ``line`` says for their key and what they tried, in the same order."""
+        everybody = self._everybody.values()
+        self._everybody, self._lines = {}, {}
+        for waiting in everybody:
+            waiting.line = line(waiting.key, waiting.tried)
+            self._stand(waiting)
+
+    def pop(self) -> Waiter:
+        """Take the first of all out of the queue."""
+        waiter = next(iter(self._everybody))
+        self.remove(waiter)
+        return waiter

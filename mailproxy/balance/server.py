@@ -1,0 +1,119 @@
+"""One server of a pool: what is configured, what was asked for since, and what it may take now."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Literal
+
+from attrs import define, field
+
+from mailproxy.balance.digest import digest
+from mailproxy.balance.health import Health
+
+ServerState = Literal["ready", "drain", "maint"]
+
+UNLIMITED = sys.maxsize
+"""The places of a server without ``maxconn``."""
+
+RAMP_STEPS = 20
+"""Slowstart goes in so many steps, as in HAProxy. The first is taken at once, so that the server is tried at all."""
+
+_SEVERITY: dict[ServerState, int] = {"ready": 0, "drain": 1, "maint": 2}
+
+
+@define(kw_only=True, eq=False)
+class Server:
+    """A server for one protocol; its pool changes it, everybody else reads."""
+
+    name: str
+    backup: bool = False
+    weight: int = 100
+    """0 to 256, relative to the others; 0: no new sessions."""
+    maxconn: int = 0
+    """So many sessions at once; 0: no limit."""
+    slowstart: float = 0.0
+    """Seconds until a server that came back has its whole weight and all its places."""
+    target: Any = None
+    """Where to connect to; None: nobody knows, so nobody is sent there."""
+    health: Health | None = None
+    """None: it is not checked, and always up."""
+    state: ServerState = "ready"
+    """What the admin wants."""
+    tag: Any = None
+    """Free for whoever made the server."""
+
+    agent_state: ServerState = field(default="ready", init=False)
+    """What the server's agent wants. The more severe of the two counts."""
+    asked_weight: float = field(init=False)
+    """The weight that somebody asked for last: configuration, admin or agent."""
+    asked_maxconn: int = field(init=False)
+    sessions: int = field(default=0, init=False)
+    """Picked and not left."""
+    share: float = field(default=0.0, init=False)
+    """The weight now; 0: gets nobody."""
+    places: int = field(default=UNLIMITED, init=False)
+    """The most sessions at once, now."""
+    seed: int = field(init=False)
+    """For ``source``: where its clients come from, by its name alone. Odd, so that no client's hash is lost."""
+    credit: float = field(default=0.0, init=False)
+    """For ``roundrobin``: what it is owed."""
+    turn: int = field(default=0, init=False)
+    """For ``leastconn``: the greater, the later it was picked last."""
+    is_running: bool = field(default=False, init=False)
+    """Whether it could take sessions but for its weight, or to drain it."""
+    ramp_began: float | None = field(default=None, init=False)
+    """When its slowstart began; None: there is none under way."""
+    _has_run: bool = field(default=False, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.asked_weight = self.weight
+        self.asked_maxconn = self.maxconn
+        self.seed = digest(self.name.encode()) | 1
+
+    @property
+    def is_up(self) -> bool:
+        """Whether no check says otherwise."""
+        return self.health is None or self.health.is_up
+
+    @property
+    def standing(self) -> ServerState:
+        """What admin and agent want together."""
+        return max(self.state, self.agent_state, key=_SEVERITY.__getitem__)
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether new sessions may go there, room or not."""
+        return self.share > 0
+
+    @property
+    def has_room(self) -> bool:
+        """Whether it may have one more session."""
+        return self.sessions < self.places
+
+    def settle(self, now: float) -> None:
+        """
+        Find out what the server may take from now on, after anything about it has changed.
+
+        Slowstart begins when it comes back: from being down, from maintenance, or from having no address. As in
+        HAProxy, it does not for a server that never ran before: at start-up that would only throttle the service.
+        """
+        was_running = self.is_running
+        self.is_running = self.is_up and self.target is not None and self.standing != "maint"
+        if not self.is_running:
+            self.ramp_began = None
+        elif not was_running:
+            self.ramp_began = now if self._has_run and self.slowstart > 0 else None
+            self._has_run = True
+        self.ramp(now)
+
+    def ramp(self, now: float) -> None:
+        """Take the step of slowstart that is due: weight and places grow linearly."""
+        done = 1.0
+        if self.ramp_began is not None:
+            done = (now - self.ramp_began) / self.slowstart
+            if done >= 1:
+                done = 1.0
+                self.ramp_began = None
+        takes_sessions = self.is_running and self.standing == "ready"
+        self.share = self.asked_weight * max(done, 1 / RAMP_STEPS) if takes_sessions else 0.0
+        self.places = max(1, int(self.asked_maxconn * done)) if self.asked_maxconn else UNLIMITED

@@ -1,0 +1,52 @@
+"""
+The rule ``source``: a client's address decides, so that a client stays with its server.
+
+Weighted rendezvous hashing: client and server together make a number by lot, and the server with the best number has
+the client. When a server leaves, only its own clients move, each to the server that is next best for it; when it comes
+back, they do. Nothing is remembered, so every process agrees.
+"""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv6Address
+from math import inf, log1p
+
+from mailproxy.balance.digest import BITS, digest
+from mailproxy.balance.server import Server
+
+_MASK = (1 << BITS) - 1
+
+# A float holds 53 bits exactly.
+_FLOAT_BITS = 53
+_SPARE_BITS = BITS - _FLOAT_BITS
+_UNIT = 2.0**-_FLOAT_BITS
+_SCALE = 2.0**BITS
+
+
+def client_key(address: IPv4Address | IPv6Address) -> bytes:
+    """Return what identifies a client: its IPv4 address, or the /64 of its IPv6 address, where hosts move about."""
+    if address.version == 4:
+        return address.packed
+    mapped = address.ipv4_mapped
+    return address.packed[:8] if mapped is None else mapped.packed
+
+
+def pick(candidates: Sequence[Server], key: bytes) -> Server:
+    """
+    Return the candidate to which the client with ``key`` belongs.
+
+    The lot is the low half of the product of two hashes: as good as a hash of both together, as the servers' hashes
+    are random and odd, and a tenth of the time. With the lot as x from 0 to 1, -log(1 - x) / weight is least for each
+    server as often as its weight says. It is never less than x / weight, so most are out before the logarithm.
+    """
+    client = digest(key)
+    best = candidates[0]
+    nearest = inf
+    for server in candidates:
+        lot = client * server.seed & _MASK
+        share = server.share
+        if lot < nearest * share:
+            distance = -log1p(-(lot >> _SPARE_BITS) * _UNIT) / share * _SCALE
+            if distance < nearest:
+                best = server
+                nearest = distance
+    return best

@@ -1,0 +1,72 @@
+"""The checks ``mail`` and ``login``: a short talk in the server's protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mailproxy.checks.outcome import Outcome
+from mailproxy.checks.visit import Visited
+from mailproxy.mail.backend.talk import AccountRefused, BackendRefused, Listener, Parted, Silence, Talk
+from mailproxy.mail.check import CHECKED_PROTOCOLS, Login, login_check, mail_check
+
+
+class MailGuest:
+    """Leads one talk (mutable; one per visit)."""
+
+    __slots__ = ("_has_parted", "_listener", "_refused", "_shown")
+
+    def __init__(self, talk: Talk[None], shown: str) -> None:
+        """Take the talk, and what it shows if it goes well."""
+        self._listener = Listener(talk, unasked=True)
+        self._shown = shown
+        self._refused: BackendRefused | None = None
+        self._has_parted = False
+
+    @property
+    def done(self) -> bool:
+        """True when nothing more is to be said or heard."""
+        return self._listener.is_over
+
+    def receive(self, data: bytes) -> bytes:
+        """Go on with the talk."""
+        try:
+            return self._listener.receive(data)
+        except BackendRefused as refused:
+            self._refused = refused
+            self._listener.is_over = True
+            return b""
+
+    def end(self) -> None:
+        """Hear that the server has closed the connection."""
+        self._has_parted = True
+
+    def outcome(self, visited: Visited) -> Outcome:
+        """Tell what came of the talk."""
+        try:
+            if self._refused is not None:
+                raise self._refused
+            how = visited.failure or "the end of the connection"
+            self._listener.end(Parted(how) if self._has_parted else Silence(how))
+        except AccountRefused as refused:
+            return Outcome(True, str(refused), visited.seconds, is_misconfigured=True)
+        except BackendRefused as refused:
+            return Outcome(False, str(refused), visited.seconds)
+        return Outcome(True, self._shown, visited.seconds)
+
+
+def mail_guest(protocol: str) -> Callable[[], MailGuest]:
+    """Return what makes the guests of ``mail``; ValueError for a protocol whose server does not greet."""
+    _require(protocol, "mail")
+    return lambda: MailGuest(mail_check(protocol), "greeted")
+
+
+def login_guest(protocol: str, login: Login) -> Callable[[], MailGuest]:
+    """Return what makes the guests of ``login``; ValueError for a protocol that has none, or for the mailbox."""
+    _require(protocol, "login")
+    shown = "answered LHLO" if protocol == "lmtp" else "logged in"
+    return lambda: MailGuest(login_check(protocol, login), shown)
+
+
+def _require(protocol: str, kind: str) -> None:
+    if protocol not in CHECKED_PROTOCOLS:
+        raise ValueError(f'a check of type "{kind}" does not speak {protocol}')

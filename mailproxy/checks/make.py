@@ -1,0 +1,127 @@
+"""From the configuration of a check to the check."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve
+
+from mailproxy import config
+from mailproxy.checks.agent import AgentGuest
+from mailproxy.checks.header import LIKE_TLS, Policy, check_header
+from mailproxy.checks.mail import login_guest, mail_guest
+from mailproxy.checks.tcp import knock
+from mailproxy.checks.visiting import Check, Guest, VisitingCheck
+from mailproxy.config.model import MailProtocol, SendProxy
+from mailproxy.mail.backend.account import Account
+from mailproxy.mail.check import Login
+from mailproxy.transport.deadlines import Deadlines
+from mailproxy.transport.outgoing import Target
+from mailproxy.transport.poller import Poller
+
+
+def make_check(
+    settings: config.Check,
+    protocol: MailProtocol,
+    *,
+    send_proxy: SendProxy,
+    policy: Policy,
+    host: str,
+    reactor: Any,
+    poller: Poller,
+    deadlines: Deadlines,
+) -> Check:
+    """
+    Make the check of a server for one protocol; ValueError for what cannot work, a secret's file included.
+
+    `policy` makes a backend's headers for clients, `host` is how we call ourselves. A check knows no server: it is run
+    against the target that `check_target` returns, and one check does for all servers with the same settings.
+    """
+    if settings.type == "http":
+        return _http_check(settings, protocol, reactor)
+    header = check_header(settings.header or "none", send_proxy, policy, LIKE_TLS if settings.type == "login" else None)
+    opening = settings.send.encode() if settings.type == "agent" else b""
+    invite = _guests(settings, protocol, host)
+    return VisitingCheck(invite, header, settings.seconds, poller=poller, deadlines=deadlines, opening=opening)
+
+
+def _guests(settings: config.Check, protocol: MailProtocol, host: str) -> Callable[[], Guest]:
+    match settings.type:
+        case "tcp":
+            return knock
+        case "agent":
+            return AgentGuest
+        case "mail" | "login" if protocol == "tcp":
+            return knock  # which is all that is known of the protocol
+        case "mail":
+            return mail_guest(protocol)
+        case "login":
+            return login_guest(protocol, _login(settings, host))
+        case kind:
+            raise ValueError(f'there is no check of type "{kind}"')
+
+
+def _login(settings: config.Check, host: str) -> Login:
+    if settings.user is None or settings.password_file is None:
+        raise ValueError('a check of type "login" needs user and password-file')
+    mailbox = settings.mailbox
+    if mailbox is not None and not (mailbox and mailbox.isascii() and mailbox.isprintable()):
+        raise ValueError(f"mailbox {mailbox!a} is not printable ASCII: others are written in IMAP's modified UTF-7")
+    account = Account.of(settings.user, read_secret(settings.password_file))
+    return Login(account, None if mailbox is None else mailbox.encode(), host.encode())
+
+
+def _http_check(settings: config.Check, protocol: MailProtocol, reactor: Any) -> Check:
+    # Not at the top: who checks nothing over HTTP does not load a client for it.
+    from mailproxy.checks.http import HttpCheck, Request
+
+    if settings.url is None:
+        raise ValueError('a check of type "http" needs a url')
+    path = settings.authorization_file
+    authorization = None if path is None else read_secret(path)
+    if authorization is not None and not authorization.isascii():
+        raise ValueError(f"{path} has to be one line of printable ASCII")
+    request = Request(
+        url=settings.url,
+        protocol=protocol,
+        method=settings.method,
+        headers=settings.headers,
+        authorization=authorization,
+        body=settings.body,
+        status=settings.status,
+        json=settings.json,
+    )
+    return HttpCheck(request, settings.seconds, reactor)
+
+
+def check_target(target: Target, settings: config.Check) -> Target:
+    """Return where to check a server that is at `target`: there, unless the check has an address or port of its own."""
+    if settings.tls is False:
+        target = evolve(target, tls=None)
+    if settings.address is None and settings.port is None:
+        return target
+    host, port = target.address[:2] if target.family != socket.AF_UNIX else (None, None)
+    if settings.address is not None:
+        host = str(settings.address)
+    if settings.port is not None:
+        port = settings.port
+    if host is None or port is None:
+        raise ValueError(f"a check of a server at {target.address} needs both a port and an address of its own")
+    return evolve(target, family=socket.AF_INET6 if ":" in host else socket.AF_INET, address=(host, port))
+
+
+def read_secret(path: str) -> str:
+    """Return a file's one line; ValueError if it cannot be read or is not one."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not UTF-8") from None
+    line = text.removesuffix("\n").removesuffix("\r")
+    if not line or not line.isprintable():
+        raise ValueError(f"{path} has to be one line of printable characters")
+    return line

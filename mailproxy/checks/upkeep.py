@@ -1,0 +1,219 @@
+"""What goes on for the servers of a backend beside sessions: checks, names, slowstart, and a log of every change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from functools import partial
+from math import inf
+from typing import Any
+
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from mailproxy.balance.change import Change, Event
+from mailproxy.balance.server import Server
+from mailproxy.checks.agent_words import AgentReply
+from mailproxy.checks.outcome import Outcome
+from mailproxy.checks.prober import Prober
+from mailproxy.checks.visiting import Check
+from mailproxy.config.model import NamedServer, SrvServer
+from mailproxy.names import Fill, Names, Record
+from mailproxy.session.backend import Backend, Origin, inet_target
+from mailproxy.transport.poller import Poller
+
+EndSessions = Callable[[Collection[Server], str, str], None]
+"""Ends the sessions with servers, with HAProxy's letter and the reason in words."""
+
+_WHAT: dict[Event, str] = {
+    "up": "is UP",
+    "down": "is DOWN",
+    "ready": "is ready",
+    "drain": "gets no new sessions",
+    "maint": "is in maintenance",
+    "weight": "has the weight {weight:g}",
+    "maxconn": "has the maxconn {maxconn}",
+    "address": "is at {address}",
+    "no-address": "has no address",
+}
+
+
+class Upkeep:
+    """Looks after the servers of one backend for one protocol, from `start` to `stop`."""
+
+    _log = Logger(namespace="mailproxy")
+
+    def __init__(
+        self,
+        backend: Backend,
+        make_check: Callable[[Server], Check | None],
+        names: Names,
+        end_sessions: EndSessions,
+        *,
+        clock: Any,
+        poller: Poller,
+    ) -> None:
+        """`make_check` returns how a server is checked, None for not at all."""
+        self._backend = backend
+        self._names = names
+        self._end_sessions = end_sessions
+        self._clock = clock
+        self._poller = poller
+        self._fills: list[Fill] = []
+        self._refresh: IDelayedCall | None = None
+        self._troubled: set[Server] = set()
+        self._probers: dict[Server, Prober] = {}
+        for server in backend.pool.servers:
+            check = make_check(server)
+            if check is not None:
+                tell = partial(self._told, server)
+                self._probers[server] = Prober(server, server.tag.settings.check, check, tell, clock=clock)
+        backend.check_soon = self._check_soon
+        backend.listeners.append(self._changed)
+
+    def start(self) -> None:
+        """Begin to check, and to look names up."""
+        self._follow_names()
+        for prober in self._probers.values():
+            prober.start()
+
+    def stop(self) -> None:
+        """Leave the servers to themselves."""
+        for prober in self._probers.values():
+            prober.stop()
+        for fill in self._fills:
+            fill.stop()
+        if self._refresh is not None:
+            self._refresh.cancel()
+            self._refresh = None
+
+    # Names.
+
+    def _follow_names(self) -> None:
+        slots: dict[int, list[Server]] = {}
+        for server in self._backend.pool.servers:
+            slots.setdefault(id(server.tag), []).append(server)
+        for servers in slots.values():
+            origin: Origin = servers[0].tag
+            if isinstance(origin.settings.address, NamedServer | SrvServer):
+                label = f"backend {self._backend.name}, server {origin.settings.name}, {self._backend.protocol}"
+                self._fills.append(Fill(self._names, label, origin.settings, partial(self._placed, servers)))
+
+    def _placed(self, servers: list[Server], index: int, record: Record | None) -> None:
+        """Take what DNS says of a slot; an empty one drains: its sessions live on."""
+        server = servers[index]
+        pool = self._backend.pool
+        now = self._poller.look_at_clock()
+        if record is None:
+            pool.set_target(server, None, now, "not in DNS any more")
+            return
+        origin: Origin = server.tag
+        port = record.port or self._backend.settings.ports[self._backend.protocol]
+        server.backup = origin.settings.backup or record.backup
+        pool.set_target(server, inet_target(record.host, port, origin.tls), now, "says DNS")
+        if record.weight is not None:
+            pool.set_weight(server, record.weight, now, "says DNS")
+
+    # Checks.
+
+    def _check_soon(self, server: Server) -> None:
+        prober = self._probers.get(server)
+        if prober is not None:
+            prober.soon()
+
+    def _told(self, server: Server, outcome: Outcome) -> None:
+        pool = self._backend.pool
+        now = self._poller.look_at_clock()
+        if outcome.agent is not None:
+            self._obey(server, outcome.agent, now)
+        if outcome.ok:
+            pool.passed(server, now, outcome.reason)
+        else:
+            pool.failed(server, now, f"{outcome.reason}, after {outcome.seconds * 1000:.0f} ms")
+        self._note_trouble(server, outcome)
+
+    def _obey(self, server: Server, reply: AgentReply, now: float) -> None:
+        """Do as a server's agent says."""
+        pool = self._backend.pool
+        reason = f"says its agent: {reply}"
+        if reply.admin is not None:
+            pool.set_agent_state(server, reply.admin, now, reason)
+        if reply.weight is not None:
+            pool.set_weight(server, min(reply.weight, 256), now, reason)
+        elif reply.percent is not None:
+            pool.set_weight(server, min(server.weight * reply.percent / 100, 256), now, reason)
+        if reply.maxconn is not None:
+            pool.set_maxconn(server, reply.maxconn, now, reason)
+
+    def _note_trouble(self, server: Server, outcome: Outcome) -> None:
+        """Say once when a check's own account does not work, and once when it does again."""
+        if outcome.is_misconfigured == (server in self._troubled):
+            return
+        if outcome.is_misconfigured:
+            self._troubled.add(server)
+            text = "server {backend}/{server} {protocol}: the check itself is at fault, not the server: {reason}"
+        else:
+            self._troubled.discard(server)
+            text = "server {backend}/{server} {protocol}: the check works again: {reason}"
+        self._log.warn(
+            text,
+            event="check",
+            backend=self._backend.name,
+            server=server.name,
+            protocol=self._backend.protocol,
+            reason=outcome.reason,
+        )
+
+    # Changes.
+
+    def _changed(self, change: Change) -> None:
+        self._tell(change)
+        server = change.server
+        settings = server.tag.settings
+        if change.event == "down" and settings.on_marked_down == "shutdown-sessions":
+            self._end_sessions((server,), "D", "the server went down")
+        if change.event == "up" and not server.backup and settings.on_marked_up == "shutdown-backup-sessions":
+            backups = [other for other in self._backend.pool.servers if other.backup]
+            self._end_sessions(backups, "U", "a server came back that this was the backup of")
+        self._plan_refresh()
+
+    def _plan_refresh(self) -> None:
+        """Let slowstart go on also while nobody comes: somebody may wait."""
+        due = self._backend.pool.refresh_at
+        if self._refresh is not None:
+            self._refresh.cancel()
+            self._refresh = None
+        if due < inf:
+            self._refresh = self._clock.callLater(max(due - self._poller.now, 0.0), self._refresh_now)
+
+    def _refresh_now(self) -> None:
+        self._refresh = None
+        self._backend.pool.refresh(self._poller.look_at_clock())
+        self._plan_refresh()
+
+    def _tell(self, change: Change) -> None:
+        server = change.server
+        fields = {
+            "backend": self._backend.name,
+            "protocol": self._backend.protocol,
+            "reason": change.reason,
+            "log_because": f": {change.reason}" if change.reason else "",
+            "active": change.active,
+            "backups": change.backup,
+            "sessions": change.sessions,
+            "queued": change.queued,
+        }
+        if change.event == "no-server":
+            self._log.error("backend {backend} {protocol} has no server left{log_because}", event="no-server", **fields)
+            return
+        target = server.target
+        what = _WHAT[change.event].format(weight=server.asked_weight, maxconn=server.asked_maxconn, address=target)
+        log = self._log.warn if change.event in ("down", "no-address") else self._log.info
+        log(
+            "server {backend}/{server} {protocol} {log_what}{log_because}; {active} active and {backups} backup "
+            "servers left, {sessions} sessions, {queued} queued",
+            event="server",
+            server=server.name,
+            state=change.event,
+            log_what=what,
+            **fields,
+        )

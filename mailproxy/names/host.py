@@ -1,0 +1,53 @@
+"""The addresses of one host name: A and AAAA, each with its own time and its own trouble."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mailproxy.config.model import ResolvePrefer
+from mailproxy.names.question import Question
+from mailproxy.names.record import Record, without_duplicates
+from mailproxy.names.source import Listener, Source
+from mailproxy.names.watch import Watch
+
+MakeWatch = Callable[[Question, Listener], Watch]
+
+
+class Host(Source):
+    """A host name, watched."""
+
+    def __init__(self, name: str, watch: MakeWatch) -> None:
+        super().__init__()
+        self._watches = {
+            "ipv4": watch(Question(name, "A"), self.tell),
+            "ipv6": watch(Question(name, "AAAA"), self.tell),
+        }
+
+    def stop(self) -> None:
+        """Ask no more."""
+        for watch in self._watches.values():
+            watch.stop()
+
+    def is_settled(self, prefer: ResolvePrefer) -> bool:
+        """Whether nothing is to come that would change the choice of a family at once."""
+        return bool(self._watches[prefer].values) or all(watch.is_settled for watch in self._watches.values())
+
+    def records(self, prefer: ResolvePrefer) -> tuple[Record, ...] | None:
+        """
+        Return the addresses of the preferred family, or without any those of the other.
+
+        () if the name has none, None as long as that is not known.
+        """
+        if not self.is_settled(prefer):
+            return None
+        first = self._watches[prefer].values
+        second = self._watches["ipv4" if prefer == "ipv6" else "ipv6"].values
+        addresses = first or second
+        if addresses:
+            return without_duplicates(map(Record, addresses))
+        return None if first is None or second is None else ()
+
+    @property
+    def denial(self) -> str:
+        """Why there are no addresses."""
+        return self._watches["ipv4"].denial

@@ -1,0 +1,129 @@
+"""The names that a service follows, all in one place: one look-up for each, whoever follows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from attrs import evolve
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from mailproxy import config
+from mailproxy.config.model import ResolvePrefer
+from mailproxy.names.host import Host
+from mailproxy.names.hosts import HOSTS_FILE
+from mailproxy.names.nameservers import RESOLV_CONF
+from mailproxy.names.question import Question, canonical
+from mailproxy.names.record import Record
+from mailproxy.names.resolver import Resolver
+from mailproxy.names.service import Service
+from mailproxy.names.source import Listener, Shared
+from mailproxy.names.trouble import Trouble
+from mailproxy.names.view import View, Wanted
+from mailproxy.names.watch import Watch
+
+Changed = Callable[[tuple[Record, ...]], None]
+
+
+class Names:
+    """
+    Follows names in the background: nothing waits for DNS, and nothing is asked before the reactor runs.
+
+    `reactor` is one with timers, TCP and readers; `hosts` and `resolv_conf` are paths.
+    """
+
+    def __init__(
+        self, settings: config.Resolvers, reactor: Any, *, hosts: str = HOSTS_FILE, resolv_conf: str = RESOLV_CONF
+    ) -> None:
+        self._settings = settings
+        self._reactor = reactor
+        self._resolver = Resolver(settings, reactor, hosts=hosts, resolv_conf=resolv_conf)
+        self._trouble = Trouble(reactor)
+        self._hosts: Shared[str, Host] = Shared(lambda name: Host(name, self._watch))
+        self._services: Shared[str, Service] = Shared(lambda name: Service(name, self._watch, self._hosts))
+        self._views = Shared(self._view)
+        self._followings: set[Following] = set()
+
+    def follow(
+        self, address: config.NamedServer | config.SrvServer, prefer: ResolvePrefer, changed: Changed
+    ) -> Following:
+        """
+        Call `changed` with the records of a name when they are known, and again whenever they are others.
+
+        () says that the name has no addresses any more. `changed` is not called before this returns, nor when DNS
+        fails: the last good answer stands. ValueError if it is no name.
+        """
+        if isinstance(address, config.SrvServer):
+            wanted, port = Wanted(canonical(address.name), True, prefer), None
+        else:
+            wanted, port = Wanted(canonical(address.host), False, prefer), address.port
+        following = Following(self._views, wanted, port, changed, self._reactor, self._followings.discard)
+        self._followings.add(following)
+        return following
+
+    def stop(self) -> None:
+        """Follow nothing any more; no timer and no question is left on the reactor."""
+        for following in tuple(self._followings):
+            following.stop()
+        self._trouble.stop()
+
+    def _watch(self, question: Question, changed: Listener) -> Watch:
+        return Watch(question, self._resolver, self._settings, self._reactor, self._trouble, changed)
+
+    def _view(self, wanted: Wanted) -> View:
+        sources: Shared[str, Host] | Shared[str, Service] = self._services if wanted.is_service else self._hosts
+        return View(wanted, partial(sources.join, wanted.name), partial(sources.leave, wanted.name))
+
+
+class Following:
+    """One name as one who follows it sees it."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        views: Shared[Wanted, View],
+        wanted: Wanted,
+        port: int | None,
+        changed: Changed,
+        reactor: Any,
+        stopped: Callable[[Following], None],
+    ) -> None:
+        self._views = views
+        self._wanted = wanted
+        self._port = port
+        self._changed = changed
+        self._stopped = stopped
+        self._is_stopped = False
+        self._call: IDelayedCall | None = None
+        self._view = views.join(wanted, self._tell)
+        if self._view.records is not None:
+            self._call = reactor.callLater(0.0, self._tell)
+
+    def stop(self) -> None:
+        """Follow it no more; may be called twice, and from `changed`."""
+        if self._is_stopped:
+            return
+        self._is_stopped = True
+        self._cancel()
+        self._views.leave(self._wanted, self._tell)
+        self._stopped(self)
+
+    def _cancel(self) -> None:
+        call, self._call = self._call, None
+        if call is not None and call.active():
+            call.cancel()
+
+    def _tell(self) -> None:
+        self._cancel()
+        records = self._view.records
+        assert records is not None, "a view tells of what it knows"
+        if self._port is not None:
+            records = tuple(evolve(record, port=self._port) for record in records)
+        try:
+            self._changed(records)
+        except Exception:
+            # Their bug: others who follow the name go on.
+            self._log.failure("bug in who follows {name}", name=str(self._wanted))

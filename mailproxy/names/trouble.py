@@ -1,0 +1,94 @@
+"""
+What the log says of DNS that does not work: a line when it begins and one when it is over, for all names together.
+
+When it lasts, names join in as their TTLs run out; they get a line a minute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from mailproxy.names.question import Question
+
+# What fails within this time of the first failure is in the same line, and what is over by then is in none.
+REPORT_SECONDS = 5.0
+
+# How long changes wait while DNS goes on to fail for some.
+FURTHER_REPORT_SECONDS = 60.0
+
+# How many questions a line names before it counts the rest.
+SHOWN_QUESTIONS = 4
+
+
+class Trouble:
+    """The questions that have no answer now (mutable)."""
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._reasons: dict[Question, str] = {}
+        self._told: set[Question] = set()
+        self._call: IDelayedCall | None = None
+
+    def begins(self, question: Question, reason: str) -> None:
+        """Note that a question has not been answered."""
+        self._reasons[question] = reason
+        self._report_soon()
+
+    def ends(self, question: Question) -> None:
+        """Note that it has been."""
+        if self._reasons.pop(question, None) is not None:
+            self._report_soon()
+
+    def forget(self, question: Question) -> None:
+        """Note that nobody asks it any more."""
+        self._reasons.pop(question, None)
+        self._told.discard(question)
+
+    def stop(self) -> None:
+        """Say nothing more."""
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def _report_soon(self) -> None:
+        if self._told == set(self._reasons):
+            return
+        begins_or_ends = not self._told or not self._reasons
+        seconds = REPORT_SECONDS if begins_or_ends else FURTHER_REPORT_SECONDS
+        if self._call is None:
+            self._call = self._clock.callLater(seconds, self._report)
+        elif self._call.getTime() > self._clock.seconds() + seconds:
+            self._call.reset(seconds)
+
+    def _report(self) -> None:
+        self._call = None
+        new = [question for question in self._reasons if question not in self._told]
+        over = [question for question in self._told if question not in self._reasons]
+        self._told = set(self._reasons)
+        if new:
+            self._log.warn(
+                "DNS fails for {questions}: {reason}; the last good answers stay",
+                event="dns-fails",
+                questions=_shown(new),
+                reason=self._reasons[new[0]],
+            )
+        if over:
+            self._log.info(
+                "DNS works again for {questions}; it fails for {left} others"
+                if self._told
+                else "DNS works again for {questions}",
+                event="dns-works",
+                questions=_shown(over),
+                left=len(self._told),
+            )
+
+
+def _shown(questions: Iterable[Question]) -> str:
+    words = sorted(map(str, questions))
+    rest = len(words) - SHOWN_QUESTIONS
+    return ", ".join(words[:SHOWN_QUESTIONS]) + (f" and {rest} more" if rest > 0 else "")

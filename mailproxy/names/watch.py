@@ -1,0 +1,150 @@
+"""One question, asked again whenever its answer runs out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from mailproxy import config
+from mailproxy.names.question import Answer, Denied, Found, NoAnswerError, Question
+from mailproxy.names.trouble import Trouble
+
+# HAProxy's ``hold nx`` and ``hold other``: records that are gone are kept so long, for DNS may be wrong for a moment.
+# HAProxy counts from the last good answer, of which it has one a second; with TTLs of minutes that would be no time
+# at all, hence here from the first denial.
+HOLD_SECONDS = 30.0
+
+# How often a denial is asked to be confirmed while the records are held.
+CONFIRM_SECONDS = 10.0
+
+# When what does not exist is asked for again.
+DENIED_SECONDS = 30.0
+
+# Waits between questions that have no answer: doubled from the first to the last.
+FIRST_RETRY_SECONDS = 1.0
+LAST_RETRY_SECONDS = 30.0
+
+
+class Asks(Protocol):
+    """What answers questions."""
+
+    async def ask(self, question: Question) -> Answer:
+        """Return the answer; raise `NoAnswerError`."""
+
+
+class Watch:
+    """
+    What is known of one question (mutable).
+
+    The last good answer is kept as long as DNS does not work. A denial is an answer, which takes the records away
+    once it has lasted `HOLD_SECONDS`, or at once if none were known.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        question: Question,
+        resolver: Asks,
+        settings: config.Resolvers,
+        clock: IReactorTime,
+        trouble: Trouble,
+        changed: Callable[[], None],
+    ) -> None:
+        self.question = question
+        self.values: tuple[Any, ...] | None = None
+        """The records; () if there are none; None as long as that is not known."""
+        self.is_settled = False
+        """Whether DNS had its chance: it has answered, or failed to."""
+        self.denial = ""
+        """Why there are none."""
+        self._resolver = resolver
+        self._settings = settings
+        self._clock = clock
+        self._trouble = trouble
+        self._changed = changed
+        self._denied_since: float | None = None
+        self._retry_seconds = FIRST_RETRY_SECONDS
+        self._is_cut = False
+        self._asking: Deferred[None] | None = None
+        self._call: IDelayedCall | None = clock.callLater(0.0, self._ask)
+
+    def stop(self) -> None:
+        """Ask no more."""
+        self._trouble.forget(self.question)
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+        if self._asking is not None:
+            self._asking.cancel()
+            self._asking = None
+
+    def _ask(self) -> None:
+        self._call = None
+        asking = Deferred.fromCoroutine(self._resolver.ask(self.question))
+        self._asking = asking.addCallbacks(self._answered, self._not_answered).addErrback(self._broke)
+
+    def _answered(self, answer: Answer) -> None:
+        self._trouble.ends(self.question)
+        self._retry_seconds = FIRST_RETRY_SECONDS
+        if isinstance(answer, Found):
+            self._found(answer)
+        else:
+            self._denied(answer)
+
+    def _not_answered(self, failure: Failure) -> None:
+        if failure.check(CancelledError) is not None:
+            return
+        if failure.check(NoAnswerError) is None:
+            # Our bug: this name may go stale, the others do not.
+            self._log.failure("bug in asking for {question}", failure=failure, question=str(self.question))
+        self._trouble.begins(self.question, failure.getErrorMessage())
+        seconds = self._retry_seconds
+        self._retry_seconds = min(2 * seconds, LAST_RETRY_SECONDS)
+        self._next(self.values, seconds)
+
+    def _found(self, answer: Found) -> None:
+        self._denied_since = None
+        if answer.left_out and not self._is_cut:
+            self._log.warn(
+                "{question} has {count} records, of which {used} are used",
+                event="name-cut",
+                question=str(self.question),
+                count=answer.left_out + len(answer.values),
+                used=len(answer.values),
+            )
+        self._is_cut = answer.left_out > 0
+        self._next(answer.values, min(max(answer.ttl, self._settings.hold_valid), self._settings.max_ttl))
+
+    def _denied(self, answer: Denied) -> None:
+        self.denial = answer.reason
+        now = self._clock.seconds()
+        if not self.values:
+            self._next((), DENIED_SECONDS)
+        elif self._denied_since is None:
+            self._denied_since = now
+            self._next(self.values, CONFIRM_SECONDS)
+        elif now - self._denied_since < HOLD_SECONDS:
+            self._next(self.values, CONFIRM_SECONDS)
+        else:
+            self._denied_since = None
+            self._next((), DENIED_SECONDS)
+
+    def _next(self, values: tuple[Any, ...] | None, seconds: float) -> None:
+        """Keep what is known now, and ask again in so many seconds."""
+        self._call = self._clock.callLater(seconds, self._ask)
+        # Nameservers give the same records in ever another order.
+        is_same = values == self.values or (values and self.values and set(values) == set(self.values))
+        if not is_same:
+            self.values = values
+        if not is_same or not self.is_settled:
+            self.is_settled = True
+            self._changed()
+
+    def _broke(self, failure: Failure) -> None:
+        self._log.failure("bug in the answer to {question}", failure=failure, question=str(self.question))

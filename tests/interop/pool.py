@@ -1,0 +1,192 @@
+"""A pool of recording backends behind one mailproxy, each with a switch that lets its checks pass or fail."""
+
+import select
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any, Self
+
+from .clients import connect, read_line
+from .front import Event, Front, Table, frontend
+from .ports import free_port
+from .recorder import Behaviour, Recorder, echo
+from .server import ThreadedServer, until_end
+from .waiting import until
+
+# Checks are so frequent that nobody waits for them, and rise and fall are still more than one.
+INTER, RISE, FALL = 0.15, 2, 2
+CHECK: Table = {"type": "tcp", "inter": "150ms", "timeout": "1s", "check-header": "none", "rise": RISE, "fall": FALL}
+
+# For what should happen at once, on a machine that has much else to do.
+SOON = 1.0
+
+_GREETINGS = {
+    "imap": "* OK {}\r\n",
+    "pop3": "+OK {}\r\n",
+    "submission": "220 {}\r\n",
+    "lmtp": "220 {}\r\n",
+    "managesieve": 'OK "{}"\r\n',
+}
+
+
+def changes(front: Front, **fields: Any) -> list[Event]:
+    """What the log has said so far of changes of servers."""
+    return [event for event in front.events(event="server") if fields.items() <= event.items()]
+
+
+def until_change(front: Front, count: int = 1, seconds: float = 5.0, **fields: Any) -> Event:
+    """The log line of the count-th change of this kind, awaited."""
+    try:
+        found = until(lambda: changes(front, **fields)[count - 1 :], f"change {count} with {fields}", seconds)
+    except AssertionError as error:
+        raise AssertionError(f"{error} in\n{front.output[-3000:]}") from None
+    return found[0]
+
+
+class Switch:
+    """What checks of a server connect to: it listens, or it does not."""
+
+    def __init__(self, *, on: bool = True) -> None:
+        self.port = free_port()
+        self.visits: list[float] = []
+        self._server: ThreadedServer | None = None
+        if on:
+            self.turn_on()
+
+    def turn_on(self) -> None:
+        """Let checks pass."""
+        self._server = ThreadedServer(lambda _: self.visits.append(time.monotonic()), port=self.port)
+
+    def turn_off(self) -> None:
+        """Let checks fail."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+
+class Client:
+    """A connected client, and which server it has come to; leaving the `with` block closes it."""
+
+    def __init__(self, port: int, source: str = "127.0.0.1") -> None:
+        self.socket = connect(port, source)
+        self.address = self.socket.getsockname()
+
+    @property
+    def greeting(self) -> str:
+        """The first line that it gets; to be read once."""
+        return read_line(self.socket).decode().rstrip("\r\n")
+
+    @property
+    def server(self) -> str:
+        """The name that stands in the greeting; to be read once."""
+        greeting = self.greeting
+        words = greeting.replace('"', "").split()
+        assert len(words) in (2, 3), f"not a greeting of a recording backend: {greeting!r}"
+        return words[-1]
+
+    def has_to_wait(self, seconds: float) -> bool:
+        """Whether nothing comes for so long, not even an end."""
+        return not select.select([self.socket], [], [], seconds)[0]
+
+    def is_answered(self) -> bool:
+        """Whether its session is alive."""
+        self.socket.sendall(b"echo\r\n")
+        return read_line(self.socket) == b"echo\r\n"
+
+    def rest(self) -> bytes:
+        """What comes until the session is ended."""
+        return until_end(self.socket)
+
+    def leave(self) -> None:
+        """Close the connection."""
+        self.socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.leave()
+
+
+class Pool:
+    """The front, and by name its servers' recording backends and switches; leaving the `with` block ends them all."""
+
+    def __init__(
+        self,
+        stack: ExitStack,
+        start_front: Any,
+        servers: Mapping[str, Table],
+        *,
+        protocol: str = "imap",
+        checked: bool = True,
+        behaviours: Mapping[str, Behaviour] | None = None,
+        off: Iterable[str] = (),
+        **backend: Any,
+    ) -> None:
+        """
+        Start everything.
+
+        `servers` has more keys for each server (with hyphens), the rest is the backend's (with underscores).
+        Servers greet with their name and send back what comes, unless `behaviours` has something else for them.
+        `off` names those whose checks fail from the beginning.
+        """
+        off = set(off)
+        self.port = free_port()
+        self.switches: dict[str, Switch] = {}
+        self.recorders: dict[str, Recorder] = {}
+        tables: dict[str, Table] = {}
+        for name, keys in servers.items():
+            behave = (behaviours or {}).get(name) or echo(_GREETINGS[protocol].format(name).encode())
+            recorder = self.recorders[name] = Recorder(behave)
+            stack.callback(recorder.close)
+            switch = self.switches[name] = Switch(on=name not in off)
+            stack.callback(switch.turn_off)
+            check = {"check": {**CHECK, "port": switch.port, **keys.get("check", {})}} if checked else {}
+            tables[name] = {"address": f"127.0.0.1:{recorder.port}", **keys, **check}
+        theirs = {key.replace("_", "-"): value for key, value in backend.items()}
+        self.front: Front = start_front(
+            {
+                "frontend": {"front": frontend(self.port, "pool", protocol=protocol, tls="none")},
+                "backend": {"pool": {"timeout": {"connect": "5s"}, **theirs, "server": tables}},
+            }
+        )
+
+    def client(self, source: str = "127.0.0.1") -> Client:
+        """A client that has connected."""
+        return Client(self.port, source)
+
+    def spread(self, sources: Sequence[str]) -> Counter[str]:
+        """How many of clients that come one after the other, and leave, get to which server."""
+        counts: Counter[str] = Counter()
+        for source in sources:
+            with self.client(source) as client:
+                counts[client.server] += 1
+        return counts
+
+    def turn_off(self, *names: str) -> None:
+        """Let the checks of servers fail, and wait until they are down."""
+        before = {name: len(self.changes(name, "down")) for name in names}
+        for name in names:
+            self.switches[name].turn_off()
+        for name in names:
+            self.until(name, "down", before[name] + 1)
+
+    def turn_on(self, *names: str) -> None:
+        """Let the checks of servers pass, and wait until they are up."""
+        before = {name: len(self.changes(name, "up")) for name in names}
+        for name in names:
+            self.switches[name].turn_on()
+        for name in names:
+            self.until(name, "up", before[name] + 1)
+
+    def changes(self, name: str, state: str) -> list[Event]:
+        """The log lines so far about a server that got into a state."""
+        return changes(self.front, server=name, state=state)
+
+    def until(self, name: str, state: str, count: int = 1) -> Event:
+        """The log line about the count-th time that a server got into a state, awaited."""
+        return until_change(self.front, count, server=name, state=state)

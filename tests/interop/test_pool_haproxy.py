@@ -1,0 +1,122 @@
+"""HAProxy and mailproxy check the same Dovecots with the same settings: who notices sooner what happens to them?"""
+
+import time
+from collections.abc import Callable, Mapping
+from statistics import median
+
+import pytest
+from attrs import frozen
+
+from . import peers
+from .certificates import Certificates
+from .conftest import StartFront, StartHAProxy
+from .dovecot import Dovecot
+from .front import Front, single
+from .haproxy import HAProxy
+from .pool import changes
+from .ports import free_port
+from .waiting import until
+
+ROUNDS = 3
+
+# Both check at moments of their own: what happens, happens up to one `inter` later for one than for the other.
+INTER, FASTINTER, TIMEOUT, RISE, FALL = 300, 200, 500, 2, 3  # milliseconds, and checks
+TOLERATED_RATIO, TOLERATED_SECONDS = 1.25, INTER / 1000
+
+Fault = tuple[Callable[[Dovecot], None], Callable[[Dovecot], None]]
+FAULTS: Mapping[str, Fault] = {
+    "killed": (Dovecot.kill, Dovecot.start),
+    "stopped": (Dovecot.pause, Dovecot.resume),
+    "without auth": (Dovecot.break_auth, Dovecot.mend_auth),
+}
+
+_SECTION = """\
+listen dovecot
+    bind 127.0.0.1:{port}
+    timeout check {timeout}ms
+    option tcp-check
+    tcp-check connect default linger
+    tcp-check expect rstring ^\\*\\ OK
+    tcp-check send "a1 LOGOUT\\r\\n"
+    tcp-check expect rstring "a1 OK"
+    default-server check send-proxy-v2 rise {rise} fall {fall}
+    default-server inter {inter}ms fastinter {fastinter}ms downinter {inter}ms
+"""
+
+
+@frozen
+class Watchers:
+    """HAProxy and mailproxy, both with the same three servers."""
+
+    haproxy: HAProxy
+    front: Front
+
+    def seconds_until(self, server: str, *, is_up: bool, began: float) -> tuple[float, float]:
+        """How long after a moment HAProxy and mailproxy held a server to be up, or down."""
+        theirs: list[float] = []
+        ours: list[float] = []
+
+        def have_both_noticed() -> bool:
+            if not theirs and self.haproxy.is_up("dovecot")[server] == is_up:
+                theirs.append(time.monotonic() - began)
+            if not ours and self._is_up(server) == is_up:
+                ours.append(time.monotonic() - began)
+            return bool(theirs and ours)
+
+        until(have_both_noticed, f"{server} to be {'up' if is_up else 'down'}", 15.0)
+        return theirs[0], ours[0]
+
+    def _is_up(self, server: str) -> bool:
+        states = [event["state"] for event in changes(self.front, server=server)]
+        return states[-1:] != ["down"]
+
+
+@pytest.fixture(scope="module")
+def watchers(
+    module_haproxy: StartHAProxy, module_front: StartFront, dovecots: Mapping[str, Dovecot], pki: Certificates
+) -> Watchers:
+    peers.need("haproxy")
+    port = free_port()
+    section = _SECTION.format(port=port, timeout=TIMEOUT, inter=INTER, fastinter=FASTINTER, rise=RISE, fall=FALL)
+    addresses = {
+        name: f"127.0.0.{100 + number}:{dovecot.ports['imap']}"
+        for number, (name, dovecot) in enumerate(dovecots.items(), start=1)
+    }
+    section += "".join(f"    server {name} {address}\n" for name, address in addresses.items())
+    check = {
+        "type": "mail",
+        "jitter": 0,
+        "inter": f"{INTER}ms",
+        "fastinter": f"{FASTINTER}ms",
+        "downinter": f"{INTER}ms",
+        "timeout": f"{TIMEOUT}ms",
+        "rise": RISE,
+        "fall": FALL,
+    }
+    servers = {name: {"address": address} for name, address in addresses.items()}
+    configuration, _ = single(pki.server_ec, 0, backend_server=servers, backend_check=check, backend_profile="dovecot")
+    return Watchers(module_haproxy([port], section), module_front(configuration))
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_no_later_than_haproxy(
+    watchers: Watchers,
+    dovecots: Mapping[str, Dovecot],
+    fault: str,
+    record_property: Callable[[str, object], None],
+) -> None:
+    cause, mend = FAULTS[fault]
+    times: dict[str, list[tuple[float, float]]] = {"down": [], "up": []}
+    for name in list(dovecots)[:ROUNDS]:
+        began = time.monotonic()
+        cause(dovecots[name])
+        try:
+            times["down"].append(watchers.seconds_until(name, is_up=False, began=began))
+        finally:
+            mend(dovecots[name])
+        times["up"].append(watchers.seconds_until(name, is_up=True, began=time.monotonic()))
+    for change, seconds in times.items():
+        theirs, ours = (median(column) for column in zip(*seconds, strict=True))
+        record_property(f"{fault}, {change}", f"HAProxy {theirs:.2f} s, mailproxy {ours:.2f} s")
+        print(f"{fault}, {change}: HAProxy {theirs:.2f} s, mailproxy {ours:.2f} s, of {seconds}")
+        assert ours <= theirs * TOLERATED_RATIO + TOLERATED_SECONDS, seconds

@@ -1,0 +1,379 @@
+"""What a health check says to a server, and what it makes of the answers."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailproxy.mail.backend.account import Account
+from mailproxy.mail.backend.talk import AccountRefused, BackendRefused, Listener, Parted, Silence
+from mailproxy.mail.check import CHECKED_PROTOCOLS, Login, login_check, mail_check
+
+ACCOUNT = Account.of("probe", "s3cret")
+PLAIN = "AHByb2JlAHMzY3JldA=="
+SIEVE = 'S: "SIEVE" "fileinto"\nS: "SASL" "PLAIN LOGIN"\nS: OK "ready"\n'
+EHLO = "C: EHLO mx.test\nS: 250-backend\nS: 250-SIZE\nS: 250 AUTH PLAIN LOGIN\n"
+
+# What Dovecot 2.3.19.1 says.
+MAIL = {
+    "imap": "S: * OK [CAPABILITY IMAP4rev1] ready\nC: a2 LOGOUT\nS: * BYE Logging out\nS: a2 OK Logout completed.",
+    "pop3": "S: +OK ready\nC: QUIT\nS: +OK Logging out",
+    "smtp": "S: 220-backend\nS: 220 ready\nC: QUIT\nS: 221-2.0.0 x\nS: 221 2.0.0 Bye",
+    "submission": "S: 220 backend ready\nC: QUIT\nS: 221 2.0.0 Bye",
+    "lmtp": "S: 220 backend ready\nC: QUIT\nS: 221 2.0.0 Bye",
+    "managesieve": SIEVE + 'C: LOGOUT\nS: OK "Logout completed."',
+}
+
+LOGIN = {
+    "imap": (
+        "S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] ready\n"
+        'C: a1 LOGIN "probe" "s3cret"\nS: * CAPABILITY IMAP4rev1\nS: a1 OK Logged in\n'
+        "C: a2 LOGOUT\nS: * BYE Logging out\nS: a2 OK Logout completed."
+    ),
+    "pop3": "S: +OK ready\nC: USER probe\nS: +OK\nC: PASS s3cret\nS: +OK Logged in.\nC: QUIT\nS: +OK Logging out.",
+    "smtp": f"S: 220 ready\n{EHLO}C: AUTH PLAIN {PLAIN}\nS: 235 2.7.0 Logged in.\nC: QUIT\nS: 221 2.0.0 Bye",
+    "submission": f"S: 220 ready\n{EHLO}C: AUTH PLAIN {PLAIN}\nS: 235 2.7.0 Logged in.\nC: QUIT\nS: 221 2.0.0 Bye",
+    "lmtp": "S: 220 ready\nC: LHLO mx.test\nS: 250-backend\nS: 250 PIPELINING\nC: QUIT\nS: 221 2.0.0 Bye",
+    "managesieve": (
+        f'{SIEVE}C: AUTHENTICATE "PLAIN" "{PLAIN}"\nS: OK "Logged in."\nC: LOGOUT\nS: OK "Logout completed."'
+    ),
+}
+
+
+def mail(protocol: str) -> Listener[None]:
+    return Listener(mail_check(protocol), unasked=True)
+
+
+def login(protocol: str, account: Account = ACCOUNT, mailbox: bytes | None = None) -> Listener[None]:
+    return Listener(login_check(protocol, Login(account, mailbox, b"mx.test")), unasked=True)
+
+
+def play(talk: Listener[None], text: str) -> None:
+    """Play a trace: ``S: `` is a line of the server's, ``C: `` the line of ours that has to follow."""
+    said = b""
+    for line in text.splitlines():
+        data = line[3:].encode() + b"\r\n"
+        if line.startswith("S: "):
+            assert said == b"", "more was said than the trace has"
+            said = talk.receive(data)
+        else:
+            assert said[: len(data)] == data
+            said = said[len(data) :]
+    assert said == b"", "more was said than the trace has"
+
+
+def heard_in(text: str) -> list[bytes]:
+    """The server's part of a trace, in portions as it is asked."""
+    portions = [b""]
+    for line in text.splitlines():
+        if line.startswith("S: "):
+            portions[-1] += line[3:].encode() + b"\r\n"
+        elif portions[-1]:
+            portions.append(b"")
+    return portions
+
+
+def outcome(talk: Listener[None], chunks: Sequence[bytes]) -> tuple[bytes, str]:
+    """What is said to this, unless it is refused, and what comes of it; the server closes behind it."""
+    said = b""
+    try:
+        for chunk in chunks:
+            said += talk.receive(chunk)
+        talk.end(Parted())
+    except BackendRefused as refused:
+        return b"", f"{type(refused).__name__} {refused}"
+    return said, ""
+
+
+def refusal(talk: Listener[None], *lines: str) -> BackendRefused:
+    """Why the server is not well, after these lines."""
+    with pytest.raises(BackendRefused) as raised:
+        talk.receive("".join(f"{line}\r\n" for line in lines).encode())
+    return raised.value
+
+
+@pytest.mark.parametrize("protocol", sorted(CHECKED_PROTOCOLS))
+def test_mail_check_hears_the_greeting_and_leaves(protocol: str) -> None:
+    talk = mail(protocol)
+    play(talk, MAIL[protocol])
+    assert talk.is_over
+
+
+@pytest.mark.parametrize("protocol", sorted(CHECKED_PROTOCOLS))
+def test_login_check_logs_in_and_leaves(protocol: str) -> None:
+    talk = login(protocol)
+    play(talk, LOGIN[protocol])
+    assert talk.is_over
+
+
+@pytest.mark.parametrize("protocol", sorted(CHECKED_PROTOCOLS))
+@pytest.mark.parametrize("trace", [MAIL, LOGIN])
+def test_closing_is_an_answer_to_a_goodbye(protocol: str, trace: dict[str, str]) -> None:
+    talk = mail(protocol) if trace is MAIL else login(protocol)
+    for portion in heard_in(trace[protocol])[:-1]:
+        talk.receive(portion)
+    assert not talk.is_over
+    talk.end(Parted())
+    assert talk.is_over
+
+
+@pytest.mark.parametrize("protocol", sorted(CHECKED_PROTOCOLS))
+def test_silence_is_no_answer_to_a_goodbye(protocol: str) -> None:
+    talk = mail(protocol)
+    talk.receive(heard_in(MAIL[protocol])[0])
+    with pytest.raises(BackendRefused, match=r"(LOGOUT|QUIT): expected .*, came nothing within 1 s"):
+        talk.end(Silence("nothing within 1 s"))
+
+
+@pytest.mark.parametrize(
+    ("protocol", "line", "reason"),
+    [
+        ("imap", "* BYE Auth process broken", "greeting: expected * OK, came * BYE Auth process broken"),
+        ("imap", "* PREAUTH hello", "greeting: expected * OK, came * PREAUTH hello"),
+        ("imap", "* OK\r\n* BYE [UNAVAILABLE] x", "LOGOUT: expected OK, came * BYE [UNAVAILABLE] x"),
+        ("pop3", "-ERR [SYS/TEMP] no", "greeting: expected +OK, came -ERR [SYS/TEMP] no"),
+        ("pop3", "+OK\r\n-ERR [SYS/TEMP] no", "QUIT: expected +OK, came -ERR [SYS/TEMP] no"),
+        ("smtp", "421 4.3.2 Shutting down", "greeting: expected 220, came 421 4.3.2 Shutting down"),
+        ("submission", "451 4.3.0 Later", "greeting: expected 220, came 451 4.3.0 Later"),
+        ("lmtp", "220 x\r\n421 4.3.2 Shutting down", "QUIT: expected 221, came 421 4.3.2 Shutting down"),
+        ("smtp", "220-x\r\n2200", "greeting: expected 220, came 2200"),
+        ("managesieve", 'BYE (TRYLATER) "no"', 'greeting: expected OK, came BYE (TRYLATER) "no"'),
+        ("managesieve", 'OK\r\nBYE (TRYLATER) "no"', 'LOGOUT: expected OK, came BYE (TRYLATER) "no"'),
+    ],
+)
+def test_unwell_server_is_told_with_what_it_said(protocol: str, line: str, reason: str) -> None:
+    refused = refusal(mail(protocol), line)
+    assert str(refused) == reason
+    assert not isinstance(refused, AccountRefused)
+
+
+@pytest.mark.parametrize(
+    ("rest", "reason"),
+    [
+        (b"", "greeting: expected 220, came nothing within 1 s"),
+        (b"\x15\x03\x01", "greeting: expected 220, came nothing within 1 s after \\x15\\x03\\x01"),
+        (b"220-x\r\n", "greeting: expected 220, came nothing within 1 s"),
+    ],
+)
+def test_silent_server_is_told_with_the_piece_that_it_said(rest: bytes, reason: str) -> None:
+    talk = mail("smtp")
+    talk.receive(rest)
+    with pytest.raises(BackendRefused) as raised:
+        talk.end(Silence("nothing within 1 s"))
+    assert str(raised.value) == reason
+
+
+def test_server_that_closes_has_not_greeted() -> None:
+    with pytest.raises(BackendRefused) as raised:
+        mail("imap").end(Parted())
+    assert str(raised.value) == "greeting: expected * OK, came the end of the connection"
+
+
+def test_dovecot_waiting_for_its_auth_process_has_not_greeted() -> None:
+    talk = mail("imap")
+    assert talk.receive(b"* OK Waiting for authentication process to respond..\r\n") == b""
+    with pytest.raises(BackendRefused, match="OK behind Waiting for authentication process, came nothing"):
+        talk.end(Silence("nothing within 1 s"))
+
+
+def test_end_after_the_talk_is_none_of_its() -> None:
+    talk = mail("pop3")
+    talk.receive(b"+OK\r\n+OK\r\n")
+    talk.end(Parted())
+    assert talk.is_over
+
+
+@pytest.mark.parametrize(
+    ("protocol", "lines", "reason"),
+    [
+        ("imap", ("* OK", "a1 NO [UNAVAILABLE] Temporary"), "LOGIN: expected OK, came a1 NO [UNAVAILABLE] Temporary"),
+        ("imap", ("* OK", "a1 NO [SERVERBUG] x"), "LOGIN: expected OK, came a1 NO [SERVERBUG] x"),
+        ("imap", ("* OK", "a1 BAD what"), "LOGIN: expected OK, came a1 BAD what"),
+        ("imap", ("* OK", "* BYE Disconnected"), "LOGIN: expected OK, came * BYE Disconnected"),
+        ("pop3", ("+OK", "+OK", "-ERR [SYS/TEMP] x"), "PASS: expected +OK, came -ERR [SYS/TEMP] x"),
+        ("pop3", ("+OK", "+OK", "-ERR [SYS/PERM] x"), "PASS: expected +OK, came -ERR [SYS/PERM] x"),
+        ("smtp", ("220 x", "421 x"), "EHLO: expected 250, came 421 x"),
+        ("submission", ("220 x", "250-x", "250 AUTH PLAIN", "454 4.7.0 x"), "AUTH: expected 235, came 454 4.7.0 x"),
+        ("submission", ("220 x", "250-x", "250 AUTH PLAIN", "421 4.4.0 x"), "AUTH: expected 235, came 421 4.4.0 x"),
+        ("submission", ("220 x", "250-x", "250 AUTH PLAIN", "334 x"), "AUTH: expected 235, came 334 x"),
+        (
+            "submission",
+            ("220 x", "250-x", "250 AUTH PLAIN", "235 x", "421 4.4.0 no relay"),
+            "QUIT: expected 221, came 421 4.4.0 no relay",
+        ),
+        ("lmtp", ("220 x", "451 x"), "LHLO: expected 250, came 451 x"),
+        (
+            "managesieve",
+            ('"SASL" "PLAIN"', "OK", 'NO (TRYLATER) "x"'),
+            'AUTHENTICATE: expected OK, came NO (TRYLATER) "x"',
+        ),
+        ("managesieve", ('"SASL" "PLAIN"', "OK", 'BYE "x"'), 'AUTHENTICATE: expected OK, came BYE "x"'),
+    ],
+)
+def test_server_to_blame_for_a_failed_login(protocol: str, lines: tuple[str, ...], reason: str) -> None:
+    refused = refusal(login(protocol), *lines)
+    assert str(refused) == reason
+    assert not isinstance(refused, AccountRefused)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "lines"),
+    [
+        ("imap", ("* OK", "a1 NO [AUTHENTICATIONFAILED] Authentication failed.")),
+        ("imap", ("* OK", "a1 NO [PRIVACYREQUIRED] TLS first")),
+        ("imap", ("* OK", "a1 NO Login failed.")),
+        ("imap", ("* OK [CAPABILITY IMAP4rev1 LOGINDISABLED] x",)),
+        ("pop3", ("+OK", "-ERR [AUTH] Plaintext authentication disallowed")),
+        ("pop3", ("+OK", "+OK", "-ERR [AUTH] Authentication failed.")),
+        ("pop3", ("+OK", "+OK", "-ERR [IN-USE] Locked")),
+        ("pop3", ("+OK", "+OK", "-ERR no")),
+        ("submission", ("220 x", "250-x", "250 SIZE")),
+        ("smtp", ("220 x", "250-x", "250 AUTH ")),
+        ("smtp", ("220 x", "250-x", "250 AUTH PLAIN", "535 5.7.8 no")),
+        ("submission", ("220 x", "250-x", "250 AUTH PLAIN", "530 5.7.0 TLS required.")),
+        ("managesieve", ('"SASL" ""', "OK")),
+        ("managesieve", ("OK",)),
+        ("managesieve", ('"SASL" "PLAIN"', "OK", 'NO "Authentication failed."')),
+        ("managesieve", ('"SASL" "PLAIN"', "OK", 'NO (AUTH-TOO-WEAK) "x"')),
+    ],
+)
+def test_account_to_blame_for_a_failed_login(protocol: str, lines: tuple[str, ...]) -> None:
+    assert isinstance(refusal(login(protocol), *lines), AccountRefused)
+
+
+def test_imap_opens_a_mailbox() -> None:
+    talk = login("imap", mailbox=b'IN"BOX')
+    play(talk, 'S: * OK x\nC: a1 LOGIN "probe" "s3cret"\nS: a1 OK x\nC: m1 SELECT "IN\\"BOX"')
+    play(talk, "S: * 3 EXISTS\nS: m1 OK [READ-WRITE] x\nC: a2 LOGOUT\nS: a2 OK x")
+    assert talk.is_over
+
+
+@pytest.mark.parametrize(
+    ("line", "is_about_account"),
+    [("m1 NO [SERVERBUG] Internal error", False), ("m1 NO x", False), ("m1 NO [NONEXISTENT] x", True)],
+)
+def test_mailbox_that_does_not_open(line: str, is_about_account: bool) -> None:
+    refused = refusal(login("imap", mailbox=b"INBOX"), "* OK", "a1 OK", line)
+    assert str(refused) == f"SELECT: expected OK, came {line}"
+    assert isinstance(refused, AccountRefused) == is_about_account
+
+
+def test_pop3_looks_into_its_mailbox() -> None:
+    talk = login("pop3", mailbox=b"INBOX")
+    play(talk, "S: +OK\nC: USER probe\nS: +OK\nC: PASS s3cret\nS: +OK\nC: STAT\nS: +OK 1 2\nC: QUIT\nS: +OK")
+    assert talk.is_over
+
+
+def test_pop3_whose_mailbox_closes_the_connection_is_not_well() -> None:
+    talk = login("pop3", mailbox=b"INBOX")
+    talk.receive(b"+OK\r\n+OK\r\n+OK Logged in.\r\n")
+    with pytest.raises(BackendRefused) as raised:
+        talk.end(Parted())
+    assert str(raised.value) == "STAT: expected +OK, came the end of the connection"
+
+
+def test_smtp_server_that_knows_no_logins_is_well() -> None:
+    play(login("smtp"), "S: 220 x\nC: EHLO mx.test\nS: 250-x\nS: 250 SIZE\nC: QUIT\nS: 221 x")
+
+
+def test_imap_quotes_what_needs_it() -> None:
+    play(login("imap", Account.of('a"b', "c\\d")), 'S: * OK x\nC: a1 LOGIN "a\\"b" "c\\\\d"')
+
+
+def test_imap_takes_sasl_for_what_is_not_ascii() -> None:
+    talk = login("imap", Account.of("probe", "s€"))
+    play(talk, "S: * OK x\nC: a1 AUTHENTICATE PLAIN\nS: +\nC: AHByb2JlAHPigqw=\nS: a1 OK x\nC: a2 LOGOUT")
+
+
+def test_imap_without_sasl_plain_refuses_the_account() -> None:
+    assert isinstance(refusal(login("imap", Account.of("probe", "€")), "* OK", "a1 NO what"), AccountRefused)
+
+
+@pytest.mark.parametrize("account", [("pro be", "x"), ("probé", "x"), ("probe", "é"), ("probe", "x" * 249)])
+def test_pop3_takes_sasl_for_what_does_not_fit(account: tuple[str, str]) -> None:
+    made = Account.of(*account)
+    play(login("pop3", made), f"S: +OK\nC: AUTH PLAIN\nS: + \nC: {made.plain.decode()}\nS: +OK\nC: QUIT\nS: +OK")
+
+
+@pytest.mark.parametrize(
+    ("user", "password", "error"),
+    [
+        ("", "x", "the user is empty"),
+        ("x", "", "the password is empty"),
+        ("x", "y\r\nz", "the password has a control character in it"),
+        ("x\0", "y", "the user has a control character in it"),
+        ("x", "€" * 86, "the password has 258 octets in UTF-8, 255 is the most"),
+    ],
+)
+def test_account_that_no_protocol_carries_is_refused(user: str, password: str, error: str) -> None:
+    with pytest.raises(ValueError, match=f"^{error}$"):
+        Account.of(user, password)
+
+
+def test_password_is_not_shown_with_its_account() -> None:
+    assert "s3cret" not in repr(Login(ACCOUNT, None, b"mx.test"))
+
+
+@pytest.mark.parametrize(
+    ("protocol", "lines"),
+    [
+        ("imap", ("* OK", 'a1 BAD what: LOGIN "probe" "S3CRET"')),
+        ("pop3", ("+OK", "+OK", "-ERR unknown command PASS s3cret")),
+        ("smtp", ("220 x", "250-x", "250 AUTH PLAIN", f"500 AUTH PLAIN {PLAIN}")),
+        ("managesieve", ('"SASL" "PLAIN"', "OK", f'NO "{PLAIN}?"')),
+    ],
+)
+def test_password_that_a_server_repeats_is_not_told(protocol: str, lines: tuple[str, ...]) -> None:
+    reason = str(refusal(login(protocol), *lines))
+    assert "<password>" in reason
+    assert "s3cret" not in reason.lower()
+    assert PLAIN not in reason
+
+
+def test_piece_of_a_repeated_password_is_not_told() -> None:
+    talk = login("pop3")
+    talk.receive(b"+OK\r\n+OK\r\n-ERR PASS s3cr")
+    with pytest.raises(BackendRefused) as raised:
+        talk.end(Parted())
+    assert str(raised.value) == "PASS: expected +OK, came the end of the connection"
+
+
+SAID = st.sampled_from(
+    [
+        *(portion for trace in (*MAIL.values(), *LOGIN.values()) for portion in heard_in(trace)),
+        *(b"a1 NO [UNAVAILABLE] x\r\n", b"+\r\n", b"535 x\r\n", b'"A" {1}\r\n', b"NO {2}\r\n", b"BYE (TRYLATER)\r\n"),
+    ]
+)
+
+
+@given(st.sampled_from(sorted(CHECKED_PROTOCOLS)), st.booleans(), st.lists(st.binary(max_size=8) | SAID, max_size=8))
+def test_anything_is_heard_and_any_pieces_make_the_same_of_it(
+    protocol: str, logs_in: bool, chunks: list[bytes]
+) -> None:
+    talks = [login(protocol) if logs_in else mail(protocol) for _ in range(3)]
+    data = b"".join(chunks)
+    whole = outcome(talks[0], [data])
+    assert outcome(talks[1], chunks) == whole
+    assert outcome(talks[2], [data[at : at + 1] for at in range(len(data))]) == whole
+
+
+CARRIED = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=20)
+
+
+@given(CARRIED, CARRIED, st.sampled_from(sorted(LOGIN)))
+def test_account_makes_whole_lines_of_ascii(user: str, password: str, protocol: str) -> None:
+    talk = login(protocol, Account.of(user, password))
+    with suppress(BackendRefused):
+        for portion in (*heard_in(LOGIN[protocol])[:-2], b"+ \r\n"):
+            said = talk.receive(portion)
+            assert said == b"" or (said.endswith(b"\r\n") and said.count(b"\n") == said.count(b"\r") == 1)
+            assert said.isascii()
+
+
+@given(st.text(st.characters(max_codepoint=31), min_size=1), st.text(max_size=5))
+def test_control_characters_are_refused_without_being_told(control: str, text: str) -> None:
+    with pytest.raises(ValueError, match=r"the password has a control character in it|255 is the most") as raised:
+        Account.of("probe", text + control + text)
+    assert str(raised.value).isprintable()
