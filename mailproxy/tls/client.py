@@ -113,7 +113,7 @@ class ClientTls:
         if not self._verifies or openssl.is_resumed(ssl):
             return
         certificate = openssl.peer_certificate(ssl)
-        problem = "no certificate" if certificate is None else self._name_problem(certificate)
+        problem = "the server has no certificate" if certificate is None else self._name_problem(certificate)
         if problem:
             raise CertificateRefused(problem)
 

@@ -260,6 +260,29 @@ def test_server_without_tls_is_told_apart(
     assert "does the server speak TLS there?" in running.session(client)["reason"]
 
 
+@pytest.mark.parametrize("name", [SERVER_NAME, "imap.example.org"])
+def test_health_check_verifies_the_server_too(
+    front: StartFront, tls_dovecot: Dovecot, pki: Certificates, trust: dict[str, Any], name: str
+) -> None:
+    settings, _ = configuration(tls_dovecot, pki, trust | {"verify-name": name})
+    check = {"type": "mail", "inter": "200ms", "rise": 1, "fall": 1}
+    settings["backend"]["dovecot"]["check"] = check
+    settings["backend"]["dovecot"]["server"]["d1"]["init-state"] = "up" if name != SERVER_NAME else "fully-down"
+    running = front(settings)
+
+    def changes() -> dict[str, tuple[str, str]]:
+        events = [json.loads(line) for line in running.process.stdout.splitlines() if '"state"' in line]
+        return {event["protocol"]: (event["state"], event["reason"]) for event in events}
+
+    until(lambda: changes().keys() == set(PROTOCOLS), "a change of each protocol's server")
+    for state, reason in changes().values():
+        if name == SERVER_NAME:
+            assert state == "up"
+        else:
+            assert state == "down"
+            assert reason.startswith(f"certificate is for {SERVER_NAME}, localhost")
+
+
 # Our own certificate.
 
 
