@@ -18,6 +18,7 @@ from mailproxy.tls import openssl
 from mailproxy.tls.certificates import CertificateError, read_authorities
 from mailproxy.tls.dns_name import is_dns_name
 from mailproxy.tls.refusal import chain_problem, check_name, is_ip_address, name_problem
+from mailproxy.tls.server import DEFAULT_CIPHERSUITES
 from mailproxy.tls.server_files import read_client_certificate
 
 _VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
@@ -142,6 +143,8 @@ def client_context(settings: ServerTlsSettings) -> SSL.Context:
     """Make the OpenSSL context of a server's settings; ValueError with the reason when it cannot be."""
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_min_proto_version(_VERSIONS[settings.min_version])
+    # Dovecot takes the first that the client has.
+    context.set_tls13_ciphersuites(DEFAULT_CIPHERSUITES.encode())
     context.set_mode(openssl.MODES)
     context.set_options(openssl.OPTIONS)
     # We keep sessions ourselves, by server.

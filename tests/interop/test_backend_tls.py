@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from .certificates import SERVER_NAME, Certificates
-from .clients import Imap, Lmtp, ManageSieve, Pop3, Submission, connect_tls
+from .clients import Imap, Lmtp, ManageSieve, Pop3, Submission, connect, connect_tls
 from .conftest import StartFront
 from .dovecot import PASSWORD, PROTOCOLS, USER, Dovecot
 from .front import Front, Table, frontend, toml
@@ -304,6 +304,31 @@ def test_server_that_wants_a_certificate_lets_nobody_in_without(
         imap = Imap(connection)
         with pytest.raises(Imap.error):
             imap.login(USER, PASSWORD)
+
+
+# What Dovecot makes of it.
+
+
+def test_client_in_clear_counts_as_secured(
+    front: StartFront, tls_dovecot: Dovecot, pki: Certificates, trust: Table
+) -> None:
+    """Dovecot looks at our connection; so it is for the frontend to want TLS of its clients."""
+    settings, ports = configuration(tls_dovecot, pki, trust, "none")
+    front(settings)
+    with connect(ports["imap"]) as connection:
+        assert Imap(connection).login(USER, PASSWORD)[0] == "OK"
+
+
+def test_common_name_in_the_header_is_nobody(
+    front: StartFront, certificate_dovecot: Dovecot, pki: Certificates, trust: Table
+) -> None:
+    """Dovecot looks for it in the certificate of our connection."""
+    settings, ports = configuration(certificate_dovecot, pki, trust)
+    settings["tls"]["default"] |= {"client-certificates": "required", "client-ca": str(pki.authority)}
+    settings["backend"]["dovecot"]["send-proxy"] = "v2-ssl-cn"
+    front(settings)
+    with connect_tls(ports["imap"], pki.client(pki.alice)) as connection, pytest.raises(Imap.error):
+        Imap(connection).authenticate("EXTERNAL", lambda challenge: b"")
 
 
 # Beside the relay.
