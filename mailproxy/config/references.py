@@ -155,7 +155,7 @@ def _collide(one: Bind, other: Bind) -> bool:
 
 
 def remarks(config: Config) -> tuple[Problem, ...]:
-    """Find what is right and does less than was meant, which is no error: an admin may be in the middle of something."""
+    """Find what is right and does less than was meant; no error, since an admin may be in the middle of something."""
     return (
         *_unused(config),
         *_nothing_to_pass(config),
