@@ -8,7 +8,7 @@ The map, bottom up; imports run one way, from the later to the earlier:
 - ``balance``: which server of a backend gets a session, who waits for one, and what checks change; pure.
 - ``profiles``: what each kind of mail server bears in a PROXY header; pure.
 - ``config``: TOML to frozen classes, every error with its key path.
-- ``tls``: certificates, OpenSSL contexts and the facts of one TLS connection.
+- ``tls``: certificates, OpenSSL contexts towards clients and servers, and the facts of one TLS connection.
 - ``names``: servers by host name: DNS in the background, and which address sits in which slot.
 - ``transport``: sockets and TLS on the reactor: the hot path, listeners, deadlines, the relay.
 - ``session``: one client's life: PROXY header, STARTTLS, handshake, pick, dial, header, relay, part; and its log line.

@@ -76,5 +76,8 @@ class VisitingCheck:
 
 
 def _unreached(visited: Visited) -> Outcome:
-    reason = visited.failure if visited.is_late else f"{visited.stage}: {visited.failure}"
+    # What is wrong with TLS speaks for itself.
+    reason = (
+        f"connection: {visited.failure}" if visited.stage == "connection" and not visited.is_late else visited.failure
+    )
     return Outcome(False, reason, visited.seconds)

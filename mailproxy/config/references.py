@@ -155,8 +155,14 @@ def _collide(one: Bind, other: Bind) -> bool:
 
 
 def remarks(config: Config) -> tuple[Problem, ...]:
-    """Find what is right and has no effect, which is no error: an admin may be in the middle of something."""
-    return (*_unused(config), *_nothing_to_pass(config), *_nobody_served(config), *_idle_settings(config))
+    """Find what is right and does less than was meant; no error, since an admin may be in the middle of something."""
+    return (
+        *_unused(config),
+        *_nothing_to_pass(config),
+        *_nobody_served(config),
+        *_idle_settings(config),
+        *_passwords_in_clear(config),
+    )
 
 
 def _unused(config: Config) -> Iterator[Problem]:
@@ -188,6 +194,23 @@ def _nobody_served(config: Config) -> Iterator[Problem]:
         if not any(server.weight > 0 and server.state == "ready" for server in backend.servers):
             yield Problem(
                 key_path("backend", name), "has no server that clients are sent to: each has weight 0, or is not ready"
+            )
+
+
+def _passwords_in_clear(config: Config) -> Iterator[Problem]:
+    """Find clients that Dovecot takes for secured, because our own connection to it is."""
+    for frontend in config.frontends:
+        backend = config.backends.get(frontend.backend)
+        if (
+            frontend.tls == "starttls-optional"
+            and backend is not None
+            and backend.profile == "dovecot"
+            and any(server.tls is not None for server in backend.servers)
+        ):
+            yield Problem(
+                key_path("frontend", frontend.name, "tls"),
+                'is "starttls-optional", and Dovecot takes passwords from clients in clear where its listener has '
+                "ssl = yes: it looks at the connection that it sees",
             )
 
 

@@ -1,1 +1,1 @@
-"""TLS towards the clients: certificates, OpenSSL contexts and the facts of one connection."""
+"""TLS towards clients and servers: certificates, OpenSSL contexts and the facts of one connection."""

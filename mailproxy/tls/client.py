@@ -15,9 +15,11 @@ from typing import Any, Protocol
 from OpenSSL import SSL
 
 from mailproxy.tls import openssl
-from mailproxy.tls.certificates import CertificateError, read_authorities, read_certificates
+from mailproxy.tls.certificates import CertificateError, read_authorities
 from mailproxy.tls.dns_name import is_dns_name
 from mailproxy.tls.refusal import chain_problem, check_name, is_ip_address, name_problem
+from mailproxy.tls.server import DEFAULT_CIPHERSUITES
+from mailproxy.tls.server_files import read_client_certificate
 
 _VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
 
@@ -112,7 +114,7 @@ class ClientTls:
         if not self._verifies or openssl.is_resumed(ssl):
             return
         certificate = openssl.peer_certificate(ssl)
-        problem = "no certificate" if certificate is None else self._name_problem(certificate)
+        problem = "the server has no certificate" if certificate is None else self._name_problem(certificate)
         if problem:
             raise CertificateRefused(problem)
 
@@ -141,15 +143,15 @@ def client_context(settings: ServerTlsSettings) -> SSL.Context:
     """Make the OpenSSL context of a server's settings; ValueError with the reason when it cannot be."""
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_min_proto_version(_VERSIONS[settings.min_version])
+    # Dovecot takes the first that the client has.
+    context.set_tls13_ciphersuites(DEFAULT_CIPHERSUITES.encode())
     context.set_mode(openssl.MODES)
     context.set_options(openssl.OPTIONS)
     # We keep sessions ourselves, by server.
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     try:
         if settings.certificate is not None:
-            ours, *others = read_certificates((settings.certificate,))
-            if others:
-                raise ValueError(f"{settings.certificate} stands for {len(others) + 1} certificates, needs one")
+            ours = read_client_certificate(settings.certificate)
             context.use_certificate(ours.leaf)
             context.use_privatekey(ours.key)  # type: ignore[arg-type]  # the reader takes RSA, EC, EdDSA only
             for issuer in ours.chain:

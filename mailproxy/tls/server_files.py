@@ -7,7 +7,7 @@ from mailproxy.config import Config, Problem
 from mailproxy.config.model import NamedFile
 from mailproxy.config.secret import UnusableSecret, exposure, read_secret
 from mailproxy.tls.certificate import Certificate
-from mailproxy.tls.certificates import CertificateError, read_authorities, read_certificates
+from mailproxy.tls.certificates import CertificateError, CertificateProblem, read_authorities, read_certificates
 
 
 def server_file_problems(config: Config) -> Iterator[Problem]:
@@ -45,7 +45,9 @@ def server_file_warnings(config: Config, now: datetime) -> Iterator[str]:
 
 def read_client_certificate(path: str) -> Certificate:
     """Read the certificate that mailproxy shows to a server, with chain and key; raises `CertificateError`."""
-    (certificate,) = read_certificates([path])
+    certificate, *others = read_certificates([path])
+    if others:
+        raise CertificateError([CertificateProblem(path, f"stands for {len(others) + 1} certificates, needs one")])
     return certificate
 
 

@@ -1,4 +1,5 @@
 from copy import deepcopy
+from typing import Any
 
 import pytest
 
@@ -123,3 +124,27 @@ def test_passing_on_without_receiving_is_remarked() -> None:
 
 def test_nothing_to_remark() -> None:
     assert remarks(read(backend__dovecot__proxy_v2_pass_tlvs=["aws"], frontend__imaps__accept_proxy=["::1"])) == ()
+
+
+TLS_DOVECOT: dict[str, Any] = {
+    "frontend__imaps__tls": "starttls-optional",
+    "backend__dovecot__profile": "dovecot",
+    "backend__dovecot__default_server": {"tls": True},
+}
+
+
+def test_clients_in_clear_before_a_dovecot_on_tls_are_remarked() -> None:
+    (remark,) = remarks(read(**TLS_DOVECOT))
+    assert str(remark).startswith('frontend.imaps.tls: is "starttls-optional", and Dovecot takes passwords')
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"frontend__imaps__tls": "starttls"},
+        {"backend__dovecot__profile": "postfix"},
+        {"backend__dovecot__default_server": {"tls": False}},
+    ],
+)
+def test_clients_that_no_dovecot_takes_for_secured_are_not_remarked(change: dict[str, Any]) -> None:
+    assert remarks(read(**TLS_DOVECOT | change)) == ()

@@ -95,9 +95,9 @@ def dovecot(relay: Relay) -> Iterator[Dovecot]:
 
 
 @pytest.fixture(scope="session")
-def certificate_dovecot(relay: Relay) -> Iterator[Dovecot]:
+def certificate_dovecot(relay: Relay, pki: Certificates) -> Iterator[Dovecot]:
     """Dovecot that takes the common name of the client's certificate for the user name."""
-    yield from _dovecot("certificates", relay)
+    yield from _dovecot("certificates", relay, pki.server_rsa)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from .certificates import SERVER_NAME, Certificates
-from .clients import Imap, Lmtp, ManageSieve, Pop3, Submission, connect_tls
+from .clients import Imap, Lmtp, ManageSieve, Pop3, Submission, connect, connect_tls
 from .conftest import StartFront
 from .dovecot import PASSWORD, PROTOCOLS, USER, Dovecot
 from .front import Front, Table, frontend, toml
@@ -260,6 +260,29 @@ def test_server_without_tls_is_told_apart(
     assert "does the server speak TLS there?" in running.session(client)["reason"]
 
 
+@pytest.mark.parametrize("name", [SERVER_NAME, "imap.example.org"])
+def test_health_check_verifies_the_server_too(
+    front: StartFront, tls_dovecot: Dovecot, pki: Certificates, trust: dict[str, Any], name: str
+) -> None:
+    settings, _ = configuration(tls_dovecot, pki, trust | {"verify-name": name})
+    check = {"type": "mail", "inter": "200ms", "rise": 1, "fall": 1}
+    settings["backend"]["dovecot"]["check"] = check
+    settings["backend"]["dovecot"]["server"]["d1"]["init-state"] = "up" if name != SERVER_NAME else "fully-down"
+    running = front(settings)
+
+    def changes() -> dict[str, tuple[str, str]]:
+        events = [json.loads(line) for line in running.process.stdout.splitlines() if '"state"' in line]
+        return {event["protocol"]: (event["state"], event["reason"]) for event in events}
+
+    until(lambda: changes().keys() == set(PROTOCOLS), "a change of each protocol's server")
+    for state, reason in changes().values():
+        if name == SERVER_NAME:
+            assert state == "up"
+        else:
+            assert state == "down"
+            assert reason.startswith(f"certificate is for {SERVER_NAME}, localhost")
+
+
 # Our own certificate.
 
 
@@ -281,6 +304,31 @@ def test_server_that_wants_a_certificate_lets_nobody_in_without(
         imap = Imap(connection)
         with pytest.raises(Imap.error):
             imap.login(USER, PASSWORD)
+
+
+# What Dovecot makes of it.
+
+
+def test_client_in_clear_counts_as_secured(
+    front: StartFront, tls_dovecot: Dovecot, pki: Certificates, trust: Table
+) -> None:
+    """Dovecot looks at our connection; so it is for the frontend to want TLS of its clients."""
+    settings, ports = configuration(tls_dovecot, pki, trust, "none")
+    front(settings)
+    with connect(ports["imap"]) as connection:
+        assert Imap(connection).login(USER, PASSWORD)[0] == "OK"
+
+
+def test_common_name_in_the_header_is_nobody(
+    front: StartFront, certificate_dovecot: Dovecot, pki: Certificates, trust: Table
+) -> None:
+    """Dovecot looks for it in the certificate of our connection."""
+    settings, ports = configuration(certificate_dovecot, pki, trust)
+    settings["tls"]["default"] |= {"client-certificates": "required", "client-ca": str(pki.authority)}
+    settings["backend"]["dovecot"]["send-proxy"] = "v2-ssl-cn"
+    front(settings)
+    with connect_tls(ports["imap"], pki.client(pki.alice)) as connection, pytest.raises(Imap.error):
+        Imap(connection).authenticate("EXTERNAL", lambda challenge: b"")
 
 
 # Beside the relay.
