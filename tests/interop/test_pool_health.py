@@ -9,7 +9,7 @@ import pytest
 from .conftest import StartPool
 from .pool import INTER, RISE, SOON, Client, Pool
 from .ports import is_listening
-from .recorder import close_at_once
+from .recorder import close_at_once, echo
 from .test_bad_backends import REFUSALS
 from .waiting import until
 
@@ -237,3 +237,23 @@ def test_sessions_that_die_do_not_matter_if_they_are_not_observed(pool: StartPoo
     started = pool(servers, balance="roundrobin", behaviours={"bad": close_at_once})
     visit(started, 2 * DEFAULT_ERROR_LIMIT)
     assert not started.changes("bad", "down")
+
+
+# How a Dovecot whose authentication process does not start greets.
+@pytest.mark.parametrize(
+    ("protocol", "refusal"),
+    [
+        ("imap", b"* BYE Auth process broken\r\n"),
+        ("pop3", b"-ERR Auth process broken\r\n"),
+        ("submission", b"421 4.3.2 backend.test Auth process broken\r\n"),
+        ("lmtp", b"421 4.3.2 backend.test Shutting down\r\n"),
+        ("managesieve", b'BYE (TRYLATER) "Auth process broken"\r\n'),
+    ],
+)
+def test_server_that_refuses_instead_of_greeting_is_passed_over_and_marked_down(
+    pool: StartPool, protocol: str, refusal: bytes
+) -> None:
+    bad = {"error-limit": ERROR_LIMIT, "on-error": "mark-down", "check": {"inter": NEVER}}
+    started = pool({"bad": bad, "good": {}}, protocol=protocol, balance="roundrobin", behaviours={"bad": echo(refusal)})
+    visit(started, ERROR_LIMIT)
+    assert refusal.decode().strip().partition(" ")[2] in started.until("bad", "down")["reason"]

@@ -48,6 +48,11 @@ class Site:
         sessions = self.front.events(event="session", server=server, frontend=protocol)
         return sum(session["bytes_in"] > 0 for session in sessions)
 
+    def server_of(self, client_port: int) -> str | None:
+        """Which server knows of a client, by its port."""
+        told = f" rport=<{client_port}>"
+        return next((name for name, dovecot in self.dovecots.items() if told in dovecot.log), None)
+
     def until_served(self, server: str, protocols: tuple[str, ...] = PROTOCOLS) -> None:
         """Wait until a server has had more sessions for each of these protocols."""
         before = {protocol: self.served(server, protocol) for protocol in protocols}
@@ -185,9 +190,7 @@ def test_session_at_a_dovecot_that_is_stopped_gets_a_goodbye(site: Site, pki: Ce
         imap = Imap(connection)
         imap.login(USER, PASSWORD)
         assert imap.select("INBOX")[0] == "OK"
-        name = next(
-            name for name, dovecot in site.dovecots.items() if f"rport=<{connection.getsockname()[1]}>" in dovecot.log
-        )
+        name = until(lambda: site.server_of(connection.getsockname()[1]), "the login in a Dovecot's log")
         site.dovecots[name].pause()
         try:
             until_change(site.front, server=name, protocol="imap", state="down")
