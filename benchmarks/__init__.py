@@ -11,5 +11,8 @@ The map, bottom up:
 - ``measures``: what is measured, and what mailproxy is to reach.
 - ``comparison``: all measures of all fronts in turns.
 - ``report``: medians, ratios, the table.
+- ``checks``: what health checks cost; a program of its own, ``python -m benchmarks.checks``.
 - ``profiled``: mailproxy with cProfile around one measure.
+
+And by itself ``choose``: what it costs to choose a server.
 """

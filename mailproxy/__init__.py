@@ -5,14 +5,14 @@ The map, bottom up; imports run one way, from the later to the earlier:
 
 - ``proxyprotocol``: PROXY protocol v1 and v2 as pure code: bytes to `Header` and back, TLVs, CRC32C, limits.
 - ``mail``: what each mail protocol says around TLS; pure.
-- ``balance``: which server of a backend is tried next; pure.
-- ``profiles``: what each kind of mail server bears in a PROXY header, and how it is checked; pure.
+- ``balance``: which server of a backend gets a session, who waits for one, and what checks change; pure.
+- ``profiles``: what each kind of mail server bears in a PROXY header; pure.
 - ``config``: TOML to frozen classes, every error with its key path.
 - ``tls``: certificates, OpenSSL contexts towards clients and servers, and the facts of one TLS connection.
 - ``names``: servers by host name: DNS in the background, and which address sits in which slot.
 - ``transport``: sockets and TLS on the reactor: the hot path, listeners, deadlines, the relay.
 - ``session``: one client's life: PROXY header, STARTTLS, handshake, pick, dial, header, relay, part; and its log line.
-- ``checks``: what we ask servers on our own behalf: what they offer.
+- ``checks``: what we ask servers on our own behalf: whether they are well, and what they offer.
 - ``endpoints``: the same PROXY protocol as wrappers for any Twisted endpoint.
 - ``audit``: the known attacks on STARTTLS, tried against any server; stands alone.
 - ``service``, ``log``, ``tap``, ``demo``, ``commands``, ``cli``: how it is started.

@@ -19,6 +19,7 @@ from mailproxy import config
 from mailproxy.balance.server import Server
 from mailproxy.checks.capabilities import Learner
 from mailproxy.checks.make import make_check
+from mailproxy.checks.prober import Pace
 from mailproxy.checks.upkeep import Upkeep
 from mailproxy.checks.visiting import Check
 from mailproxy.names import Names
@@ -28,6 +29,7 @@ from mailproxy.session.frontend import Frontend
 from mailproxy.session.prepare import prepare
 from mailproxy.session.record import SessionLog
 from mailproxy.tls.files import CertificatesByProfile, validity_warnings
+from mailproxy.tls.server_files import server_file_warnings
 from mailproxy.transport.deadlines import Deadlines
 from mailproxy.transport.listener import Listener, bind_inet, bind_unix
 from mailproxy.transport.poller import Poller
@@ -70,7 +72,8 @@ class ProxyService(Service):
         self._session_log = SessionLog(reactor)
         self._total = Capacity("maxconn", settings.maxconn or _affordable_sessions(settings))
         number = itertools.count(1)
-        self._warnings = list(validity_warnings(ready.certificates, datetime.now(UTC)))
+        now = datetime.now(UTC)
+        self._warnings = [*validity_warnings(ready.certificates, now), *server_file_warnings(settings, now)]
         self.frontends = [
             Frontend(
                 frontend,
@@ -87,6 +90,7 @@ class ProxyService(Service):
         ]
 
         self._names = Names(settings.resolvers, reactor)
+        pace = Pace()
         self._upkeeps = [
             Upkeep(
                 backend,
@@ -95,6 +99,7 @@ class ProxyService(Service):
                 partial(self._end_sessions_with, backend),
                 clock=reactor,
                 poller=self._poller,
+                pace=pace,
             )
             for backend in dict.fromkeys(frontend.backend for frontend in self.frontends)
         ]

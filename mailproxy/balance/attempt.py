@@ -15,6 +15,9 @@ def least_tried(servers: Sequence[Server], tried: Sequence[Server]) -> Sequence[
     """
     if not tried or not servers:
         return servers
+    untried = [server for server in servers if server not in tried]
+    if untried:
+        return untried
     counts = [tried.count(server) for server in servers]
     fewest = min(counts)
     return [server for server, count in zip(servers, counts, strict=True) if count == fewest]

@@ -6,7 +6,20 @@ from attrs import frozen
 
 from mailproxy.balance.server import Server
 
-Event = Literal["up", "down", "ready", "drain", "maint", "weight", "maxconn", "address", "no-address", "no-server"]
+Event = Literal[
+    "up",
+    "down",
+    "ready",
+    "drain",
+    "maint",
+    "weight",
+    "maxconn",
+    "backup",
+    "active",
+    "address",
+    "no-address",
+    "no-server",
+]
 
 
 @frozen(kw_only=True)

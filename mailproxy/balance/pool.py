@@ -16,7 +16,6 @@ from math import inf
 
 from mailproxy.balance.attempt import least_tried
 from mailproxy.balance.change import Change, Event
-from mailproxy.balance.health import Health
 from mailproxy.balance.queue import Queue, Waiter, Waiting
 from mailproxy.balance.rule import Rule
 from mailproxy.balance.server import RAMP_STEPS, UNLIMITED, Server, ServerState
@@ -176,11 +175,15 @@ class Pool:
             self._is_serving = False
 
     def _next_served(self) -> tuple[Waiting, Server] | None:
-        for waiting in self._queue.heads():
+        for waiting in self._queue.heads(self._moves):
             server = waiting.line if self._rule.is_sticky else self._choose(waiting.key, waiting.tried)
-            if server is not None and server.has_room:
+            if server is not None:
                 return waiting, server
         return None
+
+    def _moves(self, line: Server | None) -> bool:
+        """Whether it is worth to ask the first of a line."""
+        return not self._rule.is_sticky or (line is not None and line.sessions < line.places)
 
     # Changes
 
@@ -203,20 +206,13 @@ class Pool:
         """Tell that a session did not reach the server; True: a check is wanted soon (after ``fastinter``)."""
         if server.health is None:
             return False
-        match server.health.observed_error():
-            case "nothing":
-                return False
-            case "fail":
-                self.failed(server, now, reason)
-            case "down":
-                self._mark_down(server, server.health, now, reason)
-            case "soon":
-                pass
-        return True
-
-    def _mark_down(self, server: Server, health: Health, now: float, reason: str) -> None:
-        if health.mark_down(now, reason) is not None:
+        advice = server.health.observed_error()
+        if advice == "fail":
+            self.failed(server, now, reason)
+        elif advice == "down":
+            server.health.mark_down(now, reason)
             self._changed(server, "down", reason, now)
+        return advice != "nothing"
 
     def set_state(self, server: Server, state: ServerState, now: float, reason: str = "") -> None:
         """Do what the admin wants: ready, drain (no new sessions), maint (the same, and no checks)."""
@@ -259,23 +255,31 @@ class Pool:
             server.health.restart()
         self._changed(server, "no-address" if target is None else "address", reason, now)
 
+    def set_backup(self, server: Server, backup: bool, now: float, reason: str = "") -> None:
+        """Make a backup of the server, or an active one."""
+        if server.backup != backup:
+            server.backup = backup
+            self._changed(server, "backup" if backup else "active", reason, now)
+
     def refresh(self, now: float) -> None:
         """Take the steps of slowstart that are due; to be called at ``refresh_at``, and harmless at any time."""
-        for server in self.servers:
-            if server.ramp_began is not None:
-                server.ramp(now)
-        self._plan_refresh(now)
+        self._ramp(now)
         if self._queue:
             self._serve()
 
-    def _plan_refresh(self, now: float) -> None:
-        steps = [server.slowstart / RAMP_STEPS for server in self.servers if server.ramp_began is not None]
-        self.refresh_at = now + max(min(steps), _SHORTEST_STEP_SECONDS) if steps else inf
+    def _ramp(self, now: float) -> None:
+        shortest = inf
+        for server in self.servers:
+            if server.ramp_began is not None:
+                server.ramp(now)
+            if server.ramp_began is not None:
+                shortest = min(shortest, server.slowstart)
+        self.refresh_at = now + max(shortest / RAMP_STEPS, _SHORTEST_STEP_SECONDS)
 
     def _changed(self, server: Server, event: Event, reason: str, now: float) -> None:
         had_servers = bool(self._candidates)
         server.settle(now)
-        self._plan_refresh(now)
+        self._ramp(now)
         self._find_candidates()
         has_lost_all = had_servers and not self._candidates
         if self._candidates and self._rule.is_sticky:
@@ -285,6 +289,8 @@ class Pool:
             self._tell(server, "no-server", reason)
         while self._queue and not self._candidates:
             self._queue.pop().no_turn()
+        if self._queue:
+            self._serve()
 
     def _tell(self, server: Server, event: Event, reason: str) -> None:
         self._on_change(

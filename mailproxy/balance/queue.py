@@ -69,9 +69,10 @@ class Queue:
             del self._lines[waiting.line]
         return True
 
-    def heads(self) -> Sequence[Waiting]:
-        """Return the first of each line, in the order of arrival."""
-        return sorted((next(iter(line.values())) for line in self._lines.values()), key=attrgetter("number"))
+    def heads(self, moves: Callable[[Server | None], bool]) -> Sequence[Waiting]:
+        """Return the first of each line that ``moves``, in the order of arrival."""
+        heads = [next(iter(everybody.values())) for line, everybody in self._lines.items() if moves(line)]
+        return sorted(heads, key=attrgetter("number"))
 
     def regroup(self, line: Callable[[bytes, Sequence[Server]], Server | None]) -> None:
         """Let everybody stand in the line that ``line`` says for their key and what they tried, in the same order."""

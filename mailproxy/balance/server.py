@@ -64,6 +64,7 @@ class Server:
     ramp_began: float | None = field(default=None, init=False)
     """When its slowstart began; None: there is none under way."""
     _has_run: bool = field(default=False, init=False)
+    _takes_sessions: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.asked_weight = self.weight
@@ -104,6 +105,7 @@ class Server:
         elif not was_running:
             self.ramp_began = now if self._has_run and self.slowstart > 0 else None
             self._has_run = True
+        self._takes_sessions = self.is_running and self.standing == "ready"
         self.ramp(now)
 
     def ramp(self, now: float) -> None:
@@ -114,6 +116,5 @@ class Server:
             if done >= 1:
                 done = 1.0
                 self.ramp_began = None
-        takes_sessions = self.is_running and self.standing == "ready"
-        self.share = self.asked_weight * max(done, 1 / RAMP_STEPS) if takes_sessions else 0.0
+        self.share = self.asked_weight * max(done, 1 / RAMP_STEPS) if self._takes_sessions else 0.0
         self.places = max(1, int(self.asked_maxconn * done)) if self.asked_maxconn else UNLIMITED

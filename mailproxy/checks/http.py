@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -12,6 +13,7 @@ from attrs import field, frozen
 from treq.client import HTTPClient
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -27,7 +29,7 @@ from twisted.web.client import (
 )
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS, IResponse
+from twisted.web.iweb import IAgentEndpointFactory, IResponse
 from zope.interface import implementer
 
 from mailproxy.checks.outcome import Outcome
@@ -82,12 +84,12 @@ class _Refused(Exception):
 class HttpCheck:
     """Checks by a request, each over a connection of its own."""
 
-    def __init__(self, request: Request, seconds: float, reactor: Any, *, tls: IPolicyForHTTPS | None = None) -> None:
-        """Get ready to make a request that may take so many seconds; `tls`: whom to trust, if not the system's."""
+    def __init__(self, request: Request, seconds: float, reactor: Any) -> None:
+        """Get ready to make a request that may take so many seconds; for https the system says whom to trust."""
         self._request = request
         self._seconds = seconds
         self._reactor = reactor
-        self._tls = _CachedPolicy(tls or BrowserLikePolicyForHTTPS())
+        self._tls = _ClientTls()
 
     def begin(self, target: Target, over: Callable[[Outcome], Any]) -> Run:
         """Make the request."""
@@ -113,6 +115,10 @@ class _HttpRun:
         self._over = over
         self._reactor = reactor
         self._connections = connections
+        # For this one request, but without saying so by "Connection: close": a POST that says it and has a wrong key is
+        # not answered by Dovecot 2.3.19.
+        self._pool = HTTPConnectionPool(reactor)
+        self._pool.cachedConnectionTimeout = 0
         self._begun = reactor.seconds()
         self._is_late = False
         self._asking = Deferred.fromCoroutine(self._ask())
@@ -129,8 +135,7 @@ class _HttpRun:
 
     async def _ask(self) -> str:
         request = self._request
-        pool = HTTPConnectionPool(self._reactor, persistent=False)
-        client = HTTPClient(Agent.usingEndpointFactory(self._reactor, self._connections, pool))
+        client = HTTPClient(Agent.usingEndpointFactory(self._reactor, self._connections, self._pool))
         headers = Headers({name: [value] for name, value in request.headers.items()})
         if request.authorization is not None:
             headers.setRawHeaders("Authorization", [request.authorization])
@@ -144,8 +149,9 @@ class _HttpRun:
             reactor=self._reactor,
         )
         self._judge_status(response)
+        body = await _body(response)
         if request.json:
-            self._judge_body(await _body(response))
+            self._judge_body(body)
         return f"HTTP status {response.code}"
 
     def _judge_status(self, response: IResponse) -> None:
@@ -202,7 +208,9 @@ def _first_cause(failure: Failure) -> str:
     error: Any = failure.value
     while isinstance(error, RequestTransmissionFailed | ResponseFailed | ResponseNeverReceived) and error.reasons:
         error = error.reasons[0].value
-    return (str(getattr(error, "osError", None) or error) or type(error).__name__)[:_SHOWN]
+    if isinstance(error, ConnectError) and error.osError is not None:
+        return os.strerror(error.osError)
+    return (str(error) or type(error).__name__)[:_SHOWN]
 
 
 class _Body(Protocol):
@@ -238,11 +246,11 @@ def _body(response: IResponse) -> Deferred[bytes]:
     return whole
 
 
-class _CachedPolicy:
+class _ClientTls:
     """Makes the TLS for each host once: reading the system's authorities takes milliseconds."""
 
-    def __init__(self, policy: IPolicyForHTTPS) -> None:
-        self.creator_for = lru_cache(maxsize=_HOSTS)(policy.creatorForNetloc)
+    def __init__(self) -> None:
+        self.creator_for = lru_cache(maxsize=_HOSTS)(BrowserLikePolicyForHTTPS().creatorForNetloc)
 
 
 # One check asks at one URL; `{host}` in it changes as often as the server's address does.
@@ -253,7 +261,7 @@ _HOSTS = 4
 class _Connections:
     """The connections of one request: Twisted leaves those open whose other side does not close."""
 
-    def __init__(self, reactor: Any, seconds: float, tls: _CachedPolicy) -> None:
+    def __init__(self, reactor: Any, seconds: float, tls: _ClientTls) -> None:
         self._reactor = reactor
         self._seconds = seconds
         self._tls = tls
@@ -261,10 +269,11 @@ class _Connections:
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
         """Return the way to a host."""
-        endpoint: Any = HostnameEndpoint(self._reactor, uri.host, uri.port, timeout=self._seconds)
+        # Below TLS: what is aborted there may have ended by itself.
+        endpoint = _Noted(HostnameEndpoint(self._reactor, uri.host, uri.port, timeout=self._seconds), self._open)
         if uri.scheme == b"https":
-            endpoint = wrapClientTLS(self._tls.creator_for(uri.host, uri.port), endpoint)
-        return _Noted(endpoint, self._open)
+            return wrapClientTLS(self._tls.creator_for(uri.host, uri.port), endpoint)
+        return endpoint
 
     def close(self, *, at_once: bool) -> None:
         """Close what is still open."""
@@ -288,7 +297,8 @@ class _Noted:
         self._noted = noted
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """Connect."""
+        """Connect, without a word in the log."""
+        cast(Any, protocolFactory).noisy = False
         return self._endpoint.connect(protocolFactory).addCallback(self._note)
 
     def _note(self, protocol: IProtocol) -> IProtocol:

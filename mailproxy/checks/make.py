@@ -13,8 +13,9 @@ from mailproxy import config
 from mailproxy.checks.agent import AgentGuest
 from mailproxy.checks.header import LIKE_TLS, Policy, check_header
 from mailproxy.checks.mail import login_guest, mail_guest
+from mailproxy.checks.outcome import Outcome
 from mailproxy.checks.tcp import knock
-from mailproxy.checks.visiting import Check, Guest, VisitingCheck
+from mailproxy.checks.visiting import Check, Guest, Run, VisitingCheck
 from mailproxy.config.model import MailProtocol, SendProxy
 from mailproxy.mail.backend.account import Account
 from mailproxy.mail.check import Login
@@ -37,25 +38,38 @@ def make_check(
     """
     Make the check of a server for one protocol; ValueError for what cannot work, a secret's file included.
 
-    `policy` makes a backend's headers for clients, `host` is how we call ourselves. A check knows no server: it is run
-    against the target that `check_target` returns, and one check does for all servers with the same settings.
+    `policy` makes a backend's headers for clients, `host` is how we call ourselves. A check knows no server: one does
+    for all servers with the same settings.
     """
     if settings.type == "http":
         return _http_check(settings, protocol, reactor)
-    header = check_header(settings.header or "none", send_proxy, policy, LIKE_TLS if settings.type == "login" else None)
+    # As HAProxy: agents are told of nobody.
+    kind = settings.header or ("none" if settings.type == "agent" else "local")
+    header = check_header(kind, send_proxy, policy, LIKE_TLS if settings.type == "login" else None)
     opening = settings.send.encode() if settings.type == "agent" else b""
     invite = _guests(settings, protocol, host)
-    return VisitingCheck(invite, header, settings.seconds, poller=poller, deadlines=deadlines, opening=opening)
+    check = VisitingCheck(invite, header, settings.seconds, poller=poller, deadlines=deadlines, opening=opening)
+    goes_elsewhere = settings.tls is False or settings.address is not None or settings.port is not None
+    return _Elsewhere(check, settings) if goes_elsewhere else check
+
+
+class _Elsewhere:
+    """A check that does not go where clients go, or not as they do."""
+
+    def __init__(self, check: Check, settings: config.Check) -> None:
+        self._check = check
+        self._settings = settings
+
+    def begin(self, target: Target, over: Callable[[Outcome], Any]) -> Run:
+        return self._check.begin(check_target(target, self._settings), over)
 
 
 def _guests(settings: config.Check, protocol: MailProtocol, host: str) -> Callable[[], Guest]:
-    match settings.type:
+    match settings.type_for(protocol):
         case "tcp":
             return knock
         case "agent":
             return AgentGuest
-        case "mail" | "login" if protocol == "tcp":
-            return knock  # which is all that is known of the protocol
         case "mail":
             return mail_guest(protocol)
         case "login":

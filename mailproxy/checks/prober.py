@@ -8,7 +8,8 @@ way; so there are never two::
 
 The interval begins where a run ends, as in HAProxy, and is the one that the server's health asks for once it has heard
 of the outcome. A run that took all its time ends when that time was over, not when the coarse clock of deadlines
-noticed.
+noticed. All probers share a `Pace`: what became due while something else kept the process busy does not begin all at
+once, or sessions would wait for it.
 """
 
 from __future__ import annotations
@@ -49,6 +50,29 @@ class CheckedServer(Protocol):
         """What the admin wants of it; in "maint" it is not checked."""
 
 
+class Pace:
+    """How fast runs may begin: `BURST` at once, then one in each `GAP_SECONDS` (mutable; all probers share one)."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def wait(self, now: float) -> float:
+        """Take the next place, at some time of a clock; return how long it is until then."""
+        if self._next > now + LONGEST_WAIT_SECONDS:
+            self._next = now
+        place = max(self._next, now - (BURST - 1) * GAP_SECONDS)
+        self._next = place + GAP_SECONDS
+        return max(place - now, 0.0)
+
+
+# To begin a run costs 50 µs of CPU time and little more until it ends: so many cost a session half a millisecond.
+BURST = 8
+GAP_SECONDS = 0.0001
+
+# A hundred thousand probers wait so long if all are due at once; who has to wait longer, his clock was set back.
+LONGEST_WAIT_SECONDS = 10.0
+
+
 class Prober:
     """Checks one server in one protocol over and over (mutable)."""
 
@@ -57,6 +81,7 @@ class Prober:
         "_check",
         "_clock",
         "_due",
+        "_pace",
         "_random",
         "_run",
         "_runs",
@@ -75,6 +100,7 @@ class Prober:
         tell: Callable[[Outcome], Any],
         *,
         clock: IReactorTime,
+        pace: Pace,
         random: Callable[[], float] = random.random,
     ) -> None:
         """Get ready to check a server; `tell` hears each outcome. `random` returns numbers from 0 to below 1."""
@@ -83,6 +109,7 @@ class Prober:
         self._check = check
         self._tell = tell
         self._clock = clock
+        self._pace = pace
         self._random = random
         self._call: IDelayedCall | None = None
         self._due = 0.0
@@ -121,7 +148,14 @@ class Prober:
 
     def _wait(self, seconds: float) -> None:
         self._due = self._clock.seconds() + seconds
-        self._call = self._clock.callLater(seconds, self._begin)
+        self._call = self._clock.callLater(seconds, self._is_due)
+
+    def _is_due(self) -> None:
+        seconds = self._pace.wait(self._clock.seconds())
+        if seconds:
+            self._call = self._clock.callLater(seconds, self._begin)
+        else:
+            self._begin()
 
     def _begin(self) -> None:
         self._call = None

@@ -14,7 +14,7 @@ from mailproxy.balance.change import Change, Event
 from mailproxy.balance.server import Server
 from mailproxy.checks.agent_words import AgentReply
 from mailproxy.checks.outcome import Outcome
-from mailproxy.checks.prober import Prober
+from mailproxy.checks.prober import Pace, Prober
 from mailproxy.checks.visiting import Check
 from mailproxy.config.model import NamedServer, SrvServer
 from mailproxy.names import Fill, Names, Record
@@ -32,6 +32,8 @@ _WHAT: dict[Event, str] = {
     "maint": "is in maintenance",
     "weight": "has the weight {weight:g}",
     "maxconn": "has the maxconn {maxconn}",
+    "backup": "is a backup",
+    "active": "is no backup",
     "address": "is at {address}",
     "no-address": "has no address",
 }
@@ -51,8 +53,9 @@ class Upkeep:
         *,
         clock: Any,
         poller: Poller,
+        pace: Pace,
     ) -> None:
-        """`make_check` returns how a server is checked, None for not at all."""
+        """`make_check` returns how a server is checked, None for not at all; everybody's probers share a `pace`."""
         self._backend = backend
         self._names = names
         self._end_sessions = end_sessions
@@ -66,7 +69,7 @@ class Upkeep:
             check = make_check(server)
             if check is not None:
                 tell = partial(self._told, server)
-                self._probers[server] = Prober(server, server.tag.settings.check, check, tell, clock=clock)
+                self._probers[server] = Prober(server, server.tag.settings.check, check, tell, clock=clock, pace=pace)
         backend.check_soon = self._check_soon
         backend.listeners.append(self._changed)
 
@@ -108,7 +111,7 @@ class Upkeep:
             return
         origin: Origin = server.tag
         port = record.port or self._backend.settings.ports[self._backend.protocol]
-        server.backup = origin.settings.backup or record.backup
+        pool.set_backup(server, origin.settings.backup or record.backup, now, "says DNS")
         pool.set_target(server, inet_target(record.host, port, origin.tls), now, "says DNS")
         if record.weight is not None:
             pool.set_weight(server, record.weight, now, "says DNS")

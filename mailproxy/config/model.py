@@ -370,6 +370,9 @@ class Resolvers:
     hold_valid: float = 1.0
     """How long an answer is kept at least, whatever its TTL."""
 
+    hold_nx: float = 30.0
+    """How long addresses are kept when DNS begins to say that there are none."""
+
     max_ttl: float = 3600.0
     """How long it is kept at most."""
 

@@ -18,6 +18,7 @@ def read_resolvers(table: Table) -> Resolvers:
         timeout=table.take("timeout", WAIT, usual.timeout),
         retries=table.take("retries", _RETRIES, usual.retries),
         hold_valid=table.take("hold-valid", _DAY, usual.hold_valid),
+        hold_nx=table.take("hold-nx", _DAY, usual.hold_nx),
         max_ttl=table.take("max-ttl", _DAY, usual.max_ttl),
     )
     if resolvers.hold_valid > resolvers.max_ttl and table.sound("hold-valid", "max-ttl"):

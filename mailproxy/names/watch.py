@@ -14,13 +14,10 @@ from mailproxy import config
 from mailproxy.names.question import Answer, Denied, Found, NoAnswerError, Question
 from mailproxy.names.trouble import Trouble
 
-# HAProxy's ``hold nx`` and ``hold other``: records that are gone are kept so long, for DNS may be wrong for a moment.
-# HAProxy counts from the last good answer, of which it has one a second; with TTLs of minutes that would be no time
-# at all, hence here from the first denial.
-HOLD_SECONDS = 30.0
-
-# How often a denial is asked to be confirmed while the records are held.
-CONFIRM_SECONDS = 10.0
+# Records that are gone are held for ``hold-nx``, for DNS may be wrong for a moment. HAProxy counts from the last good
+# answer, of which it has one a second; with TTLs of minutes that would be no time at all, hence here from the first
+# denial. While they are held, the denial is asked to be confirmed so often.
+CONFIRMATIONS = 3
 
 # When what does not exist is asked for again.
 DENIED_SECONDS = 30.0
@@ -42,7 +39,7 @@ class Watch:
     What is known of one question (mutable).
 
     The last good answer is kept as long as DNS does not work. A denial is an answer, which takes the records away
-    once it has lasted `HOLD_SECONDS`, or at once if none were known.
+    once it has lasted ``hold-nx``, or at once if none were known.
     """
 
     _log = Logger()
@@ -126,11 +123,13 @@ class Watch:
         now = self._clock.seconds()
         if not self.values:
             self._next((), DENIED_SECONDS)
-        elif self._denied_since is None:
+            return
+        hold = self._settings.hold_nx
+        if self._denied_since is None:
             self._denied_since = now
-            self._next(self.values, CONFIRM_SECONDS)
-        elif now - self._denied_since < HOLD_SECONDS:
-            self._next(self.values, CONFIRM_SECONDS)
+            self._next(self.values, hold / CONFIRMATIONS)
+        elif now - self._denied_since < hold:
+            self._next(self.values, hold / CONFIRMATIONS)
         else:
             self._denied_since = None
             self._next((), DENIED_SECONDS)

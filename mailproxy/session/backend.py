@@ -25,7 +25,11 @@ from mailproxy.transport.outgoing import Target
 
 @frozen(eq=False)
 class Origin:
-    """What a server of a pool comes from, its `tag`: what the configuration says of it, and TLS as it has it."""
+    """
+    What a server of a pool comes from, its `tag`: what the configuration says of it, and TLS as it has it.
+
+    The servers that one name stands for have one origin.
+    """
 
     settings: config.Server
     tls: ClientTls | None
@@ -101,6 +105,7 @@ def _servers(backend: config.Backend, protocol: MailProtocol, client_tls: MakeCl
     for settings in backend.servers:
         where = backend.address(settings, protocol)
         tls = _tls(settings, where, client_tls)
+        origin = Origin(settings, tls)
         for name in settings.slots:
             yield Server(
                 name=name,
@@ -111,7 +116,7 @@ def _servers(backend: config.Backend, protocol: MailProtocol, client_tls: MakeCl
                 target=_target(where, tls),
                 health=_health(settings),
                 state=settings.state,
-                tag=Origin(settings, tls),
+                tag=origin,
             )
 
 

@@ -33,7 +33,7 @@ from mailproxy.tls.facts import TlsFacts
 from mailproxy.tls.openssl import WANT_WRITE
 from mailproxy.transport.listener import Listener
 from mailproxy.transport.plain import PlainStream
-from mailproxy.transport.poller import GONE, READ, WRITE, Ready
+from mailproxy.transport.poller import END, GONE, READ, WRITE, Ready
 from mailproxy.transport.secure import HandshakeError, SecureStream
 from mailproxy.transport.stream import VIEW, Stream
 
@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 
 # Without a byte for so long, a session is between two commands, as far as can be told without reading it.
 QUIET_SECONDS = 1.0
+
+# After a line's end and so long without a byte, a server that is in the middle of something is hardly thinkable.
+PAUSE_SECONDS = 0.1
 
 _LINE_END = 0x0A
 
@@ -328,6 +331,8 @@ class Session:
             except OSError:
                 pass  # whatever the reason
             self._lose("C", "connection closed by the client")
+        elif events & END and client.has_left():
+            self._lose("C", "connection closed by the client")
         else:
             self._frontend.poller.pause(client.fd)
             client.events = 0
@@ -439,12 +444,14 @@ class Session:
 
         By the poller's clock, which whoever asks brings up to date.
         """
-        stream = self.stream
+        return self._has_been_quiet_for(QUIET_SECONDS)
+
+    def _has_been_quiet_for(self, seconds: float) -> bool:
+        client, stream = self.client, self.stream
         if stream is None:
             return True
-        client = self.client
         moved = max(client.active, stream.active)
-        return not client.backlog and not stream.backlog and self._frontend.poller.now - moved >= QUIET_SECONDS
+        return not client.backlog and not stream.backlog and self._frontend.poller.now - moved >= seconds
 
     def shut_down(self, letter: str = "K", reason: str = "shut down") -> None:
         """
@@ -456,7 +463,7 @@ class Session:
         if self.letters:
             return
         stream = self.stream
-        if stream is not None and stream.last_byte == _LINE_END and self.is_quiet:
+        if stream is not None and stream.last_byte == _LINE_END and self._has_been_quiet_for(PAUSE_SECONDS):
             self.client.say(self._frontend.goodbye)
         self._part(letter + self._stage, reason)
 

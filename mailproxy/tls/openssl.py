@@ -27,6 +27,7 @@ RECORD_BYTES = 16384
 
 # The hot path calls these without a wrapper.
 read = lib.SSL_read
+peek = lib.SSL_peek
 write = lib.SSL_write
 do_handshake = lib.SSL_do_handshake
 get_error = lib.SSL_get_error

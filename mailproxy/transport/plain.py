@@ -78,6 +78,13 @@ class PlainStream(Stream):
         except BlockingIOError:
             return 0
 
+    def has_left(self) -> bool:
+        """Tell whether the other side, of which an end was reported, has left without having said anything."""
+        try:
+            return not self.socket.recv(1, socket.MSG_PEEK)
+        except OSError:
+            return False
+
     def end_write(self) -> bool:
         """Half-close; needless when the whole socket is about to be closed."""
         if not self.read_ended:

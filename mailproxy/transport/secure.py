@@ -158,6 +158,14 @@ class SecureStream(Stream):
             return -1
         raise ConnectionError(self._reason(code))
 
+    def has_left(self) -> bool:
+        """Tell whether the other side, of which an end was reported, has left without having said anything."""
+        count = openssl.peek(self.ssl, BUFFER, 1)
+        if count > 0 or openssl.get_error(self.ssl, count) in _GOES_ON:
+            return False
+        openssl.clear_errors()
+        return True
+
     def end_write(self) -> bool:
         """Send close_notify, and half-close unless the whole socket is about to be closed; False without room."""
         result = openssl.shutdown(self.ssl)

@@ -145,6 +145,10 @@ class Stream:
         """
         raise NotImplementedError
 
+    def has_left(self) -> bool:
+        """Tell whether the other side, of which an end was reported, has left without having said anything."""
+        raise NotImplementedError
+
     def end_write(self) -> bool:
         """Tell the other side that nothing more will come; False if there is no room for that now."""
         raise NotImplementedError

@@ -1,51 +1,23 @@
-"""The rule ``first`` and the number of attempts."""
+"""The rule ``first``."""
 
-import pytest
-
-from mailproxy.balance.attempt import next_server
 from mailproxy.balance.first import pick
+from tests.balance.builders import pool, server
 
 
-def attempts(servers: str, retries: int) -> str:
-    """Return the servers, one letter each, that a session tries when all of them fail."""
-    tried: list[str] = []
-    while (server := next_server(pick, servers, tried, retries)) is not None:
-        tried.append(server)
-    return "".join(tried)
+def test_the_first_candidate_has_the_session() -> None:
+    assert pick("abc", b"") == "a"
 
 
-def test_the_first_server_is_tried_first() -> None:
-    assert pick("abc", "") == "a"
+def test_servers_with_maxconn_are_filled_in_order() -> None:
+    servers = [server("a", maxconn=2), server("b", maxconn=1), server("c", maxconn=3)]
+    filled = pool(servers, "first")
+    picked = [filled.pick(b"", (), 0) for _ in range(7)]
+    assert [one and one.name for one in picked] == ["a", "a", "b", "c", "c", "c", None]
 
 
-def test_failure_leads_to_the_next_server_in_order() -> None:
-    assert attempts("abc", retries=2) == "abc"
-
-
-def test_after_the_last_server_the_first_has_its_turn_again() -> None:
-    assert attempts("ab", retries=3) == "abab"
-
-
-def test_single_server_is_tried_again() -> None:
-    assert attempts("a", retries=3) == "aaaa"
-
-
-def test_without_retries_there_is_one_attempt() -> None:
-    assert attempts("abc", retries=0) == "a"
-
-
-def test_without_servers_there_is_no_attempt() -> None:
-    assert attempts("", retries=3) == ""
-
-
-def test_server_that_left_during_the_session_is_not_picked() -> None:
-    assert pick("bc", "ab") == "c"
-
-
-def test_server_that_came_during_the_session_goes_before_a_second_try() -> None:
-    assert pick("abn", "ab") == "n"
-
-
-def test_rule_without_servers_is_our_bug() -> None:
-    with pytest.raises(ValueError, match="empty"):
-        pick("", "")
+def test_place_that_is_free_again_is_taken_first() -> None:
+    servers = [server("a", maxconn=1), server("b", maxconn=1)]
+    filled = pool(servers, "first")
+    filled.pick(b"", (), 0)
+    filled.leave(servers[0], 0)
+    assert filled.pick(b"", (), 0) is servers[0]

@@ -16,7 +16,7 @@ _KEYS = """
     balance send-proxy proxy-v2-options proxy-v2-tlvs proxy-v2-pass-tlvs 0xE1 ports imap retries connect server d1
     address weight check default-server template count name backup maxconn slowstart state observe init-state
     error-limit type inter port user password-file url headers status json method body send check-header
-    check-tls ca verify sni verify-name resolvers nameservers hold-valid max-ttl queue
+    check-tls ca verify sni verify-name resolvers nameservers hold-valid hold-nx max-ttl queue
 """.split()  # noqa: SIM905  # a list would be a page long
 _VALUES = """
     1.3 imap default dovecot none implicit starttls 0.0.0.0:993 [::]:993 *:1 /run/x 10.0.0.1 10.0.0.0/8 ::/0 30s 0s 5
@@ -74,7 +74,7 @@ _nearly_right = st.fixed_dictionaries(
             }
         ),
         "log": _anything,
-        "resolvers": _of("nameservers", "timeout", "retries", "hold-valid", "max-ttl"),
+        "resolvers": _of("nameservers", "timeout", "retries", "hold-valid", "hold-nx", "max-ttl"),
     },
 )
 

@@ -7,7 +7,9 @@ from tests.config.builders import problem, read
 
 
 def test_defaults() -> None:
-    assert read().resolvers == Resolvers(nameservers=(), timeout=1.0, retries=3, hold_valid=1.0, max_ttl=3600.0)
+    assert read().resolvers == Resolvers(
+        nameservers=(), timeout=1.0, retries=3, hold_valid=1.0, hold_nx=30.0, max_ttl=3600.0
+    )
 
 
 def test_everything() -> None:
@@ -16,6 +18,7 @@ def test_everything() -> None:
         "timeout": "2s",
         "retries": 1,
         "hold-valid": "10s",
+        "hold-nx": "1m",
         "max-ttl": "1d",
     }
     assert read(resolvers=values).resolvers == Resolvers(
@@ -23,6 +26,7 @@ def test_everything() -> None:
         timeout=2.0,
         retries=1,
         hold_valid=10.0,
+        hold_nx=60.0,
         max_ttl=86400.0,
     )
 

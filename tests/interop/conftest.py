@@ -1,5 +1,6 @@
 """The peers as fixtures; what a test starts ends with the test, what the whole run shares with the run."""
 
+import resource
 import shutil
 import signal
 import tempfile
@@ -53,6 +54,13 @@ def _reserved_ports() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _enough_descriptors() -> None:
+    """Raise the soft limit: every port that was handed out stays reserved, which takes two."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _interruptible() -> Iterator[None]:
     """Let what the tests start hear SIGINT: a run in a shell's background has it ignored, which children inherit."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -76,10 +84,7 @@ def _dovecot(
     profile: str, relay: Relay, certificate: Path | None = None, authority: Path | None = None
 ) -> Iterator[Dovecot]:
     peers.need(*peers.DOVECOT)
-    with (
-        short_folder() as folder,
-        closing(Dovecot(folder, profile, relay.port, certificate, authority=authority)) as dovecot,
-    ):
+    with short_folder() as folder, closing(Dovecot(folder, profile, relay.port, certificate, authority)) as dovecot:
         yield dovecot
 
 
@@ -102,6 +107,20 @@ def tls_dovecot(relay: Relay, pki: Certificates) -> Iterator[Dovecot]:
 
 
 @pytest.fixture(scope="session")
+def dovecots(relay: Relay) -> Iterator[Mapping[str, Dovecot]]:
+    """Three Dovecots with the same ports, each on an address of its own."""
+    peers.need(*peers.DOVECOT)
+    ports = {protocol: free_port() for protocol in PROTOCOLS}
+    with ExitStack() as stack:
+        started = {}
+        for number in (1, 2, 3):
+            folder = stack.enter_context(short_folder())
+            dovecot = Dovecot(folder, "passwords", relay.port, host=f"127.0.0.{100 + number}", ports=ports)
+            started[f"d{number}"] = stack.enter_context(closing(dovecot))
+        yield started
+
+
+@pytest.fixture(scope="session")
 def cautious_dovecot(relay: Relay, pki: Certificates) -> Iterator[Dovecot]:
     """As `tls_dovecot`, but it wants a certificate of whoever connects."""
     yield from _dovecot("known-fronts", relay, pki.server_ec, pki.authority)
@@ -117,20 +136,6 @@ def expired_dovecot(relay: Relay, pki: Certificates) -> Iterator[Dovecot]:
 def self_signed_dovecot(relay: Relay, pki: Certificates) -> Iterator[Dovecot]:
     """As `tls_dovecot`, with a certificate that nobody else has signed."""
     yield from _dovecot("passwords", relay, pki.server_self_signed)
-
-
-@pytest.fixture(scope="session")
-def dovecots(relay: Relay) -> Iterator[Mapping[str, Dovecot]]:
-    """Three Dovecots with the same ports, each on an address of its own."""
-    peers.need(*peers.DOVECOT)
-    ports = {protocol: free_port() for protocol in PROTOCOLS}
-    with ExitStack() as stack:
-        started = {}
-        for number in (1, 2, 3):
-            folder = stack.enter_context(short_folder())
-            dovecot = Dovecot(folder, "passwords", relay.port, host=f"127.0.0.{100 + number}", ports=ports)
-            started[f"d{number}"] = stack.enter_context(closing(dovecot))
-        yield started
 
 
 @pytest.fixture

@@ -28,15 +28,24 @@ PROTOCOLS = ("imap", "pop3", "lmtp", "submission", "managesieve")
 USER, PASSWORD = "alice", "secret"
 CERTIFICATE_USER = "certalice"  # logs in by certificate only
 HOSTNAME = "backend.test"
+API_KEY = "doveadm-api-key"
 
 # "passwords": PLAIN and LOGIN, refused unless the header says TLS. "certificates": the certificate's common name is
-# the user name, and SASL EXTERNAL is offered.
+# the user name, and SASL EXTERNAL is offered. "half-broken": as "passwords", but nobody can be asked for
+# those whose password is not known.
 PROFILES = {
     "passwords": "auth_mechanisms = plain login\n",
     "certificates": "auth_mechanisms = plain login external\nauth_ssl_username_from_cert = yes\n",
     # Nobody logs in whose connection, which is that of the front, has no certificate of the authority's.
     "known-fronts": "auth_mechanisms = plain login\nauth_ssl_require_client_cert = yes\nssl_verify_client_cert = yes\n"
     "ssl_require_crl = no\nssl_ca = <{authority}\n",
+    "half-broken": """\
+auth_mechanisms = plain login
+passdb {{
+  driver = checkpassword
+  args = /bin/sh -c "exit 111"
+}}
+""",
 }
 
 _MAIL_UID = 65534  # owner of the mail when Dovecot is started by root
@@ -107,6 +116,12 @@ service lmtp {{
 service auth {{
   executable = {base}/auth
 }}
+service doveadm {{
+  inet_listener http {{
+    port = {doveadm_port}
+  }}
+}}
+doveadm_api_key = {api_key}
 """
 
 _AUTH = '#!/bin/sh\nexec /usr/lib/dovecot/auth "$@"\n'
@@ -146,8 +161,8 @@ class Dovecot:
         profile: str,
         relay_port: int,
         certificate: Path | None = None,
-        *,
         authority: Path | None = None,
+        *,
         host: str | None = None,
         ports: Mapping[str, int] | None = None,
     ) -> None:
@@ -161,13 +176,16 @@ class Dovecot:
         self.tls_ports = {} if certificate is None else {protocol: free_port() for protocol in PROTOCOLS}
         """Where TLS begins behind the PROXY header."""
         self.direct_ports = {} if certificate is None else {protocol: free_port() for protocol in PROTOCOLS}
-        self._host = host
+        self.doveadm_port = free_port()
+        self.host = host or "127.0.0.1"
+        self._only_host = host
         self._log = base / "dovecot.log"
         self._log.touch(mode=0o666)
         self._write_auth(_AUTH)
         listen = host or ("127.0.0.1, ::1" if has_ipv6() else "127.0.0.1")
-        settings = PROFILES[profile].format(authority=authority)
-        self._configuration = _write_configuration(self, settings, listen, relay_port, certificate)
+        self._configuration = _write_configuration(
+            self, PROFILES[profile].format(authority=authority), listen, relay_port, certificate
+        )
         self._process = self._started()
 
     @property
@@ -246,7 +264,7 @@ class Dovecot:
     def listen_again(self) -> None:
         """Start the services that were stopped."""
         self._control("reload")
-        self._process.until_listening(self.ports.values(), self._host)
+        self._process.until_listening(self.ports.values(), self._only_host)
 
     def close(self) -> None:
         """Stop it and all its sessions."""
@@ -256,8 +274,8 @@ class Dovecot:
 
     def _started(self) -> Process:
         process = Process([path("dovecot"), "-F", "-c", self._configuration], self.base)
-        ports = [*self.ports.values(), *self.tls_ports.values(), *self.direct_ports.values()]
-        process.until_listening(ports, self._host)
+        ports = (*self.ports.values(), *self.tls_ports.values(), *self.direct_ports.values())
+        process.until_listening(ports, self._only_host)
         return process
 
     def _signal_family(self, number: signal.Signals) -> list[int]:
@@ -281,7 +299,7 @@ class Dovecot:
         new.replace(executable)  # one that runs cannot be written to
 
     def _until_deaf(self, ports: Iterable[int]) -> None:
-        until(lambda: not any(is_listening(port, self._host) for port in ports), "listeners to be gone")
+        until(lambda: not any(is_listening(port, self._only_host) for port in ports), "listeners to be gone")
 
     def _fields(self, prefix: str, peer: tuple[str, int]) -> Mapping[str, str]:
         line = self.line(rf"{prefix}.* rip=<{re.escape(peer[0])}>, rport=<{peer[1]}>,")
@@ -339,6 +357,8 @@ def _write_configuration(
             mail_uid=mail_uid,
             mail_gid=mail_gid,
             relay_port=relay_port,
+            doveadm_port=dovecot.doveadm_port,
+            api_key=API_KEY,
             **users,
         )
         + services

@@ -40,11 +40,15 @@ def toml(table: Table, path: str = "") -> str:
     plain = {key: value for key, value in table.items() if not isinstance(value, Mapping)}
     # JSON's strings, numbers, booleans and lists are TOML too.
     text = f"[{path}]\n" if path else ""
-    text += "".join(f"{key} = {json.dumps(value)}\n" for key, value in plain.items())
+    text += "".join(f"{_key(key)} = {json.dumps(value)}\n" for key, value in plain.items())
     for key, value in table.items():
         if isinstance(value, Mapping):
-            text += toml(value, f"{path}.{key}" if path else key)
+            text += toml(value, f"{path}.{_key(key)}" if path else _key(key))
     return text
+
+
+def _key(key: str) -> str:
+    return key if re.fullmatch(r"[0-9A-Za-z_-]+", key) else json.dumps(key)
 
 
 def bind(port: int) -> list[str]:

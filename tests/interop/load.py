@@ -95,6 +95,13 @@ class Load:
         """Second attempts that failed too."""
         return [attempt for attempt in self.attempts if attempt.is_lost]
 
+    def __str__(self) -> str:
+        """Sum up how it went."""
+        failed = [attempt for attempt in self.attempts if attempt.failure is not None]
+        slowest = max(attempt.ended - attempt.began for attempt in self.attempts)
+        text = f"{len(self.attempts)} attempts to log in, the slowest took {slowest:.2f} s, {len(failed)} failed"
+        return "\n".join([text, *map(str, failed)])
+
     def until_more(self, count: int = 10) -> None:
         """Wait until so many more logins have succeeded."""
         wanted = self._succeeded() + count

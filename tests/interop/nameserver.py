@@ -37,8 +37,8 @@ class NameServer:
         self._set(name, [dns.Record_A(address, TTL) for address in addresses])
 
     def has_services(self, name: str, services: Iterable[tuple[str, int, int]]) -> None:
-        """Let a name have SRV records from now on: target, port and weight."""
-        self._set(name, [dns.Record_SRV(0, weight, port, target, TTL) for target, port, weight in services])
+        """Let a name have SRV records from now on: target ("" is the root), port and weight."""
+        self._set(name, [dns.Record_SRV(0, weight, port, target.encode(), TTL) for target, port, weight in services])
 
     def _set(self, name: str, records: list[dns.IEncodableRecord]) -> None:
         self._records = {**self._records, name: records}

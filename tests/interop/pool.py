@@ -1,6 +1,5 @@
 """A pool of recording backends behind one mailproxy, each with a switch that lets its checks pass or fail."""
 
-import select
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +12,7 @@ from .front import Event, Front, Table, frontend
 from .ports import free_port
 from .recorder import Behaviour, Recorder, echo
 from .server import ThreadedServer, until_end
-from .waiting import until
+from .waiting import is_ready, until
 
 # Checks are so frequent that nobody waits for them, and rise and fall are still more than one.
 INTER, RISE, FALL = 0.15, 2, 2
@@ -88,7 +87,7 @@ class Client:
 
     def has_to_wait(self, seconds: float) -> bool:
         """Whether nothing comes for so long, not even an end."""
-        return not select.select([self.socket], [], [], seconds)[0]
+        return not is_ready(self.socket, seconds)
 
     def is_answered(self) -> bool:
         """Whether its session is alive."""

@@ -59,11 +59,16 @@ def is_listening(port: int, host: str | None = None) -> bool:
     # /proc shows the address as the bytes in memory, read as a number of this machine.
     address = None if host is None else f"{int.from_bytes(socket.inet_aton(host), sys.byteorder):08X}"
     for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
-        if table.exists():
-            for line in table.read_text().splitlines()[1:]:
+        if not table.exists():
+            continue
+        with table.open() as lines:
+            next(lines)
+            for line in lines:
                 _, local, _, state, *_ = line.split()
+                if state != _LISTEN:
+                    break  # the kernel lists all listeners first; of the others there may be very many
                 found, _, number = local.rpartition(":")
-                if state == _LISTEN and int(number, 16) == port and address in (None, found):
+                if int(number, 16) == port and address in (None, found):
                     return True
     return False
 

@@ -92,9 +92,7 @@ def site(front: StartFront, dovecots: Mapping[str, Dovecot], pki: Certificates) 
                     "check": _CHECK,
                     "timeout": {"connect": "1s"},
                     "default-server": {"on-marked-down": "shutdown-sessions"},
-                    "server": {
-                        name: {"address": f"127.0.0.{100 + number}"} for number, name in enumerate(dovecots, start=1)
-                    },
+                    "server": {name: {"address": dovecot.host} for name, dovecot in dovecots.items()},
                 }
             },
         }
@@ -109,6 +107,7 @@ def load(site: Site, pki: Certificates) -> Iterator[Load]:
         load.until_more()
         yield load
         load.until_more()
+    print(load)
 
 
 def test_killed_dovecot_costs_nobody_a_login_and_gets_its_share_when_it_is_back(site: Site, load: Load) -> None:
@@ -208,6 +207,6 @@ def test_check_costs_dovecots_log_one_line(site: Site, protocol: str) -> None:
 
     until(lambda: len(lines()) > 5, "checks in the log")
     enough = lines()
-    assert all("(no auth attempts in 0 secs)" in line for line in enough), enough
+    assert all(re.search(r"\(no auth attempts in \d+ secs\)", line) for line in enough), enough
     ports = [re.findall(r" rport=<(\d+)>", line) for line in enough]
     assert len({port for (port,) in ports}) == len(enough)  # each of another connection

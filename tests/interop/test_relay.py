@@ -2,7 +2,6 @@
 
 import contextlib
 import random
-import select
 import socket
 import ssl
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from .clients import connect, connect_tls, read_line, secure
 from .conftest import StartFront, StartRecorder
 from .front import single
 from .recorder import GREETING, Recorded, echo
+from .waiting import is_ready
 
 MEBIBYTE = 1 << 20
 PATTERN = random.Random(5).randbytes(16 * MEBIBYTE)
@@ -48,7 +48,7 @@ def exchange(connection: socket.socket, sent: bytes) -> bytes:
             assert data, f"ended after {len(received)} of {len(sent)} bytes"
             received += data
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            assert any(select.select([connection], [connection] if left else [], [], 10)), "nothing moves"
+            assert is_ready(connection, 10, to_write=bool(left)), "nothing moves"
     return bytes(received)
 
 

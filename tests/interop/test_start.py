@@ -106,6 +106,7 @@ def test_sigterm_ends_sessions_politely_within_the_configured_time(
         assert read_line(connection) == GREETING
         began = time.monotonic()
         running.terminate()
+        assert read_line(connection).startswith(b"* BYE ")
         assert connection.recv(1) == b""
     running.wait()
     assert time.monotonic() - began < HARD_STOP_SECONDS + SLACK_SECONDS

@@ -1,5 +1,7 @@
 """Waiting for a condition with a deadline, the only kind of waiting these tests do."""
 
+import select
+import socket
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -9,7 +11,7 @@ T = TypeVar("T")
 _PAUSE = 0.01  # seconds between two looks
 
 
-def until(condition: Callable[[], T | None], what: str, seconds: float = 5.0) -> T:
+def until(condition: Callable[[], T | None], what: str, seconds: float = 5.0, pause: float = _PAUSE) -> T:
     """The first true value of a condition; AssertionError, naming what was waited for, after the deadline."""
     deadline = time.monotonic() + seconds
     while True:
@@ -18,4 +20,12 @@ def until(condition: Callable[[], T | None], what: str, seconds: float = 5.0) ->
             return value
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds:g} s in vain for {what}")
-        time.sleep(_PAUSE)
+        time.sleep(pause)
+
+
+def is_ready(connection: socket.socket, seconds: float, *, to_write: bool = False) -> bool:
+    """Whether there is something to read, or if wanted room to write, within so many seconds."""
+    # Not `select`, which knows no descriptors from 1024 on: the reserved ports alone may be as many.
+    poll = select.poll()
+    poll.register(connection, select.POLLIN | (select.POLLOUT if to_write else 0))
+    return bool(poll.poll(seconds * 1000))

@@ -15,7 +15,7 @@ from twisted.trial.unittest import TestCase
 from mailproxy.config import NamedServer, Resolvers, SrvServer
 from mailproxy.names import Following, Names, Record
 from mailproxy.names.trouble import REPORT_SECONDS
-from mailproxy.names.watch import CONFIRM_SECONDS, HOLD_SECONDS
+from mailproxy.names.watch import CONFIRMATIONS
 from tests.names.builders import NAME, SRV, a, aaaa, cname, record, srv
 from tests.names.nameserver import REACTOR, ClockedReactor, LoopbackNameserver, until
 
@@ -201,9 +201,9 @@ class NamesTests(TestCase):
         await self.known()
         self.nameserver.records = []
         await self.later(60.0)
-        for _ in range(int(HOLD_SECONDS / CONFIRM_SECONDS)):
+        for _ in range(CONFIRMATIONS):
             assert len(self.told) == 1
-            await self.later(CONFIRM_SECONDS)
+            await self.later(Resolvers().hold_nx / CONFIRMATIONS)
         assert self.told[1:] == [()]
         assert self.lines()[-1] == f"{NAME}: 192.0.2.1 -> none (NXDOMAIN)"
 
@@ -213,7 +213,7 @@ class NamesTests(TestCase):
         records, self.nameserver.records = self.nameserver.records, []
         await self.later(60.0)
         self.nameserver.records = records
-        await self.later(CONFIRM_SECONDS)
+        await self.later(Resolvers().hold_nx / CONFIRMATIONS)
         await self.later(60.0)
         assert len(self.told) == 1
         assert len(self.lines()) == 1

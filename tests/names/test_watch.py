@@ -14,10 +14,12 @@ from twisted.logger import capturedLogs, formatEvent
 from mailproxy.config import Resolvers
 from mailproxy.names.question import Answer, Denied, Found, NoAnswerError, Question
 from mailproxy.names.trouble import Trouble
-from mailproxy.names.watch import CONFIRM_SECONDS, DENIED_SECONDS, HOLD_SECONDS, Watch
+from mailproxy.names.watch import CONFIRMATIONS, DENIED_SECONDS, Watch
 from tests.names.builders import A
 
 NX = Denied("NXDOMAIN")
+
+CONFIRM_SECONDS = Resolvers().hold_nx / CONFIRMATIONS
 
 
 class Script:
@@ -170,7 +172,7 @@ def test_records_are_held_when_they_are_denied(play: Play) -> None:
 def test_denial_that_lasts_takes_the_records(play: Play) -> None:
     play.answer(ONE)
     play.clock.advance(60.0)
-    for _ in range(int(HOLD_SECONDS / CONFIRM_SECONDS)):
+    for _ in range(CONFIRMATIONS):
         play.answer(NX)
         play.clock.advance(CONFIRM_SECONDS)
     assert play.told == [ONE.values]

@@ -1,0 +1,124 @@
+"""What one server may take."""
+
+import pytest
+
+from mailproxy.balance.server import UNLIMITED, Server, ServerState
+from tests.balance.builders import checked, server
+
+
+def settled(made: Server, now: float = 0.0) -> Server:
+    made.settle(now)
+    return made
+
+
+def test_share_is_the_weight() -> None:
+    assert settled(server(weight=7)).share == 7
+
+
+def test_without_maxconn_there_is_no_limit() -> None:
+    assert settled(server()).places == UNLIMITED
+
+
+def test_places_are_maxconn() -> None:
+    assert settled(server(maxconn=5)).places == 5
+
+
+def test_room_ends_with_the_last_place() -> None:
+    made = settled(server(maxconn=1))
+    assert made.has_room
+    made.sessions = 1
+    assert not made.has_room
+
+
+def test_server_without_an_address_is_not_usable() -> None:
+    assert not settled(server(target=None)).is_usable
+
+
+def test_server_without_weight_is_not_usable() -> None:
+    assert not settled(server(weight=0)).is_usable
+
+
+def test_server_that_is_down_is_not_usable() -> None:
+    made = checked()
+    assert made.health is not None
+    made.health.mark_down(0, "refused")
+    assert not settled(made).is_usable
+
+
+@pytest.mark.parametrize(
+    ("admin", "agent", "standing"),
+    [
+        ("ready", "ready", "ready"),
+        ("drain", "ready", "drain"),
+        ("ready", "drain", "drain"),
+        ("maint", "drain", "maint"),
+        ("drain", "maint", "maint"),
+    ],
+)
+def test_more_severe_of_admin_and_agent_counts(admin: ServerState, agent: ServerState, standing: str) -> None:
+    made = server(state=admin)
+    made.agent_state = agent
+    assert settled(made).standing == standing
+    assert made.is_usable == (standing == "ready")
+
+
+def ramping() -> Server:
+    """A server that came back at 1000."""
+    made = settled(server(slowstart=100, weight=200, maxconn=40))
+    made.state = "maint"
+    made.settle(900)
+    made.state = "ready"
+    made.settle(1000)
+    return made
+
+
+def test_there_is_no_slowstart_at_start_up() -> None:
+    made = settled(server(slowstart=100, weight=200, maxconn=40))
+    assert (made.share, made.places) == (200, 40)
+
+
+def test_slowstart_begins_with_its_first_step_and_a_place() -> None:
+    made = ramping()
+    assert (made.share, made.places) == (10, 1)
+
+
+@pytest.mark.parametrize(("now", "share", "places"), [(1025, 50, 10), (1050, 100, 20), (1099, 198, 39)])
+def test_slowstart_is_linear(now: float, share: float, places: int) -> None:
+    made = ramping()
+    made.ramp(now)
+    assert (made.share, made.places) == (share, places)
+
+
+def test_slowstart_ends() -> None:
+    made = ramping()
+    made.ramp(1100)
+    assert (made.share, made.places, made.ramp_began) == (200, 40, None)
+
+
+def test_change_during_slowstart_goes_on_where_it_was() -> None:
+    made = ramping()
+    made.asked_weight = 100
+    made.settle(1050)
+    assert made.share == 50
+
+
+def test_drained_server_that_is_ready_again_has_no_slowstart() -> None:
+    made = settled(server(slowstart=100, weight=200, state="drain"))
+    made.state = "ready"
+    made.settle(1)
+    assert made.share == 200
+
+
+def test_slowstart_begins_anew_with_every_return() -> None:
+    made = ramping()
+    made.state = "maint"
+    made.settle(1090)
+    made.state = "ready"
+    made.settle(1095)
+    assert made.share == 10
+
+
+def test_seed_is_odd_and_of_the_name() -> None:
+    assert server("d1").seed == server("d1", weight=3, backup=True).seed
+    assert server("d1").seed != server("d2").seed
+    assert all(server(f"d{number}").seed % 2 for number in range(50))

@@ -1,0 +1,398 @@
+"""Checks by visits, against servers that the test plays over loopback."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from mailproxy import config
+from mailproxy.checks.agent_words import AgentReply
+from mailproxy.checks.header import check_header
+from mailproxy.checks.make import check_target, make_check, read_secret
+from mailproxy.checks.outcome import Outcome
+from mailproxy.checks.visiting import Check
+from mailproxy.config.model import CheckType, MailProtocol, SendProxy
+from mailproxy.proxyprotocol import Command, Decoder, Header, InetAddress
+from mailproxy.session.header import HeaderPolicy
+from mailproxy.transport.outgoing import Target
+from tests.checks.town import Town
+from tests.transport.peers import Peer
+
+LOCAL = b"\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00"
+
+
+def policy(send_proxy: SendProxy = "v2-ssl") -> HeaderPolicy:
+    return HeaderPolicy(config.Backend(name="b", send_proxy=send_proxy, servers=()), "imap")
+
+
+def made(
+    town: Town, settings: config.Check, protocol: MailProtocol = "imap", send_proxy: SendProxy = "v2-ssl"
+) -> Check:
+    return make_check(
+        settings,
+        protocol,
+        send_proxy=send_proxy,
+        policy=policy(send_proxy),
+        host="mx.test",
+        reactor=town.clock,
+        poller=town.poller,
+        deadlines=town.deadlines,
+    )
+
+
+def checking(kind: CheckType, **settings: Any) -> config.Check:
+    return config.Check(**{"type": kind, "timeout": 1.0, "header": "none", **settings})
+
+
+class Running:
+    """A check under way in a town."""
+
+    def __init__(
+        self, town: Town, settings: config.Check, protocol: MailProtocol = "imap", send_proxy: SendProxy = "v2-ssl"
+    ) -> None:
+        self.town = town
+        self.outcomes: list[Outcome] = []
+        self.run = made(town, settings, protocol, send_proxy).begin(town.target, self.outcomes.append)
+
+    @property
+    def outcome(self) -> Outcome:
+        self.town.until(lambda: self.outcomes)
+        (outcome,) = self.outcomes
+        return outcome
+
+    def hears(self, peer: Peer, data: bytes) -> None:
+        """Wait until the server has heard this, and nothing else."""
+        self.town.until(lambda: len(peer.data) >= len(data))
+        assert bytes(peer.data) == data
+        peer.data.clear()
+
+
+@pytest.fixture
+def password(tmp_path: Path) -> str:
+    file = tmp_path / "password"
+    file.write_text("s3cret\n")
+    return str(file)
+
+
+def test_mail_check_greets_and_leaves_behind_a_local_header(town: Town) -> None:
+    running = Running(town, checking("mail", header="local"))
+    peer = town.accept()
+    running.hears(peer, LOCAL)
+    peer.send(b"* OK ready\r\n")
+    running.hears(peer, b"a2 LOGOUT\r\n")
+    peer.send(b"* BYE\r\na2 OK\r\n")
+    assert running.outcome.ok
+    assert running.outcome.reason == "greeted"
+    town.until(lambda: peer.fin)
+
+
+def test_mail_check_without_a_header(town: Town) -> None:
+    running = Running(town, checking("mail", header="none"), "pop3")
+    peer = town.accept(b"+OK\r\n")
+    running.hears(peer, b"QUIT\r\n")
+    peer.send(b"+OK\r\n")
+    assert running.outcome.ok
+
+
+def test_server_that_says_no_is_not_well(town: Town) -> None:
+    running = Running(town, checking("mail"))
+    town.accept(b"* BYE Auth process broken\r\n")
+    assert not running.outcome.ok
+    assert running.outcome.reason == "greeting: expected * OK, came * BYE Auth process broken"
+
+
+def test_server_that_closes_is_not_well(town: Town) -> None:
+    running = Running(town, checking("mail"))
+    town.accept(b"* OK rea").end()
+    assert running.outcome.reason == "greeting: expected * OK, came the end of the connection after * OK rea"
+
+
+def test_server_that_resets_is_not_well(town: Town) -> None:
+    running = Running(town, checking("mail", header="local"))
+    peer = town.accept()
+    running.hears(peer, LOCAL)
+    peer.break_off()
+    assert running.outcome.reason == "greeting: expected * OK, came Connection reset by peer"
+
+
+def test_silent_server_is_not_well(town: Town) -> None:
+    running = Running(town, checking("mail"))
+    town.accept()
+    town.advance(1.25)
+    assert running.outcome.reason == "greeting: expected * OK, came no answer within 1 s"
+    assert running.outcome.seconds >= 1.0
+
+
+def test_server_that_is_silent_at_the_goodbye_is_not_well(town: Town) -> None:
+    running = Running(town, checking("mail"))
+    running.hears(town.accept(b"* OK\r\n"), b"a2 LOGOUT\r\n")
+    town.advance(1.25)
+    assert running.outcome.reason == "LOGOUT: expected OK, came no answer within 1 s"
+
+
+def test_server_that_closes_at_the_goodbye_is_well(town: Town) -> None:
+    running = Running(town, checking("mail"))
+    peer = town.accept(b"* OK\r\n")
+    running.hears(peer, b"a2 LOGOUT\r\n")
+    peer.end()
+    assert running.outcome.ok
+
+
+def test_closed_port_is_not_well(town: Town) -> None:
+    town.listening.close()
+    running = Running(town, checking("mail"))
+    assert running.outcome.reason == "connection: Connection refused"
+
+
+def test_run_that_is_cancelled_says_nothing(town: Town) -> None:
+    running = Running(town, checking("mail"))
+    peer = town.accept()
+    running.run.cancel()
+    town.until(lambda: peer.fin)
+    town.advance(2.0)
+    assert running.outcomes == []
+
+
+def test_login_check_tells_of_its_own_end_and_of_tls(town: Town, password: str) -> None:
+    running = Running(town, checking("login", header="proxy", user="probe", password_file=password))
+    peer = town.accept()
+    town.until(lambda: peer.data)
+    header = Decoder().feed(bytes(peer.data))
+    assert header is not None
+    assert header.ssl is not None
+    assert header.ssl.version == "TLSv1.3"
+    assert header.source == InetAddress(ip_address("127.0.0.1"), peer.socket.getpeername()[1])
+    assert header.destination == InetAddress(ip_address("127.0.0.1"), town.address[1])
+    running.run.cancel()
+
+
+def test_login_check_logs_in(town: Town, password: str) -> None:
+    running = Running(town, checking("login", header="none", user="probe", password_file=password, mailbox="INBOX"))
+    peer = town.accept(b"* OK\r\n")
+    running.hears(peer, b'a1 LOGIN "probe" "s3cret"\r\n')
+    peer.send(b"a1 OK\r\n")
+    running.hears(peer, b'm1 SELECT "INBOX"\r\n')
+    peer.send(b"m1 OK\r\n")
+    running.hears(peer, b"a2 LOGOUT\r\n")
+    peer.send(b"a2 OK\r\n")
+    assert running.outcome == Outcome(True, "logged in", running.outcome.seconds)
+
+
+def test_refused_account_is_misconfigured_and_no_dead_server(town: Town, password: str) -> None:
+    running = Running(town, checking("login", header="none", user="probe", password_file=password))
+    town.accept(b"* OK\r\n").send(b"a1 NO [AUTHENTICATIONFAILED] no\r\n")
+    assert running.outcome.ok
+    assert running.outcome.is_misconfigured
+    assert running.outcome.reason == "LOGIN: expected OK, came a1 NO [AUTHENTICATIONFAILED] no"
+
+
+def test_lmtp_has_no_login(town: Town, password: str) -> None:
+    running = Running(town, checking("login", header="none", user="probe", password_file=password), "lmtp")
+    peer = town.accept(b"220 x\r\n")
+    running.hears(peer, b"LHLO mx.test\r\n")
+    peer.send(b"250 x\r\n")
+    running.hears(peer, b"QUIT\r\n")
+    peer.send(b"221 x\r\n")
+    assert running.outcome.reason == "answered LHLO"
+
+
+def test_tcp_check_is_content_with_a_connection(town: Town) -> None:
+    running = Running(town, checking("tcp", header="local"))
+    assert running.outcome.reason == "connected"
+    peer = town.accept()
+    town.until(lambda: peer.fin)
+    assert bytes(peer.data) == LOCAL
+
+
+@pytest.mark.parametrize("kind", ["mail", "login"])
+def test_protocol_of_which_nothing_is_known_is_only_connected_to(town: Town, kind: CheckType) -> None:
+    assert Running(town, checking(kind), "tcp").outcome.reason == "connected"
+
+
+def test_header_is_local_unless_something_else_is_said(town: Town) -> None:
+    running = Running(town, checking("mail", header=None))
+    running.hears(town.accept(), LOCAL)
+    running.run.cancel()
+
+
+def test_agent_gets_no_header_unless_one_is_said(town: Town) -> None:
+    running = Running(town, checking("agent", header=None, send="x"))
+    running.hears(town.accept(), b"x")
+    running.run.cancel()
+
+
+def test_agent_is_heard(town: Town) -> None:
+    running = Running(town, checking("agent", send="hello\n"))
+    peer = town.accept()
+    running.hears(peer, b"hello\n")
+    peer.send(b"up 7")
+    peer.send(b"5%\n")
+    assert running.outcome.ok
+    assert running.outcome.agent == AgentReply(health="up", percent=75)
+    assert running.outcome.reason == "agent: up 75%"
+
+
+def test_agent_may_close_instead_of_ending_its_line(town: Town) -> None:
+    running = Running(town, checking("agent"))
+    town.accept(b"drain").end()
+    assert running.outcome.agent == AgentReply(admin="drain")
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (b"down#disk full\n", "agent: down #disk full"),
+        (b"hello\n", "agent: expected words such as up, down, ready, drain, maint or 75%, came hello"),
+        (b"\n", "agent: expected words such as up, down, ready, drain, maint or 75%, came an empty line"),
+    ],
+)
+def test_agent_that_is_not_content(town: Town, said: bytes, reason: str) -> None:
+    running = Running(town, checking("agent"))
+    town.accept(said)
+    assert not running.outcome.ok
+    assert running.outcome.reason == reason
+
+
+def test_words_that_are_none_are_told(town: Town) -> None:
+    running = Running(town, checking("agent"))
+    town.accept(b"up hello\n")
+    assert running.outcome.reason == "agent: up (no words: hello)"
+
+
+def test_silent_agent_is_not_well(town: Town) -> None:
+    running = Running(town, checking("agent"))
+    town.accept(b"up")
+    town.advance(1.25)
+    assert not running.outcome.ok
+    assert running.outcome.reason == "agent: expected a line of words, came no answer within 1 s"
+
+
+def test_endless_agent_is_not_listened_to_for_ever(town: Town) -> None:
+    running = Running(town, checking("agent"))
+    peer = town.accept(b"up " * 1000)
+    assert running.outcome.ok
+    town.until(lambda: peer.fin or peer.reset)
+
+
+@pytest.mark.parametrize(
+    ("send_proxy", "kind", "header"),
+    [
+        ("v2-ssl", "local", LOCAL),
+        ("v2", "local", LOCAL),
+        ("v1", "local", b"PROXY UNKNOWN\r\n"),
+        ("none", "local", b""),
+        ("v2-ssl", "none", b""),
+        ("none", "proxy", b""),
+    ],
+)
+def test_header_that_is_the_same_for_all(send_proxy: SendProxy, kind: Any, header: bytes) -> None:
+    assert check_header(kind, send_proxy, policy(send_proxy), None) == header
+
+
+@pytest.mark.parametrize("send_proxy", ["v1", "v2"])
+def test_header_with_our_own_address(town: Town, send_proxy: SendProxy) -> None:
+    running = Running(town, checking("mail", header="proxy"), send_proxy=send_proxy)
+    peer = town.accept()
+    town.until(lambda: peer.data)
+    header = Decoder().feed(bytes(peer.data))
+    assert isinstance(header, Header)
+    assert header.command is Command.PROXY
+    assert header.source == InetAddress(ip_address("127.0.0.1"), peer.socket.getpeername()[1])
+    running.run.cancel()
+
+
+INET = Target(socket.AF_INET, ("192.0.2.1", 143))
+UNIX = Target(socket.AF_UNIX, "/run/dovecot/imap")
+
+
+@pytest.mark.parametrize(
+    ("target", "settings", "where"),
+    [
+        (INET, {}, INET.address),
+        (INET, {"port": 10143}, ("192.0.2.1", 10143)),
+        (INET, {"address": IPv4Address("192.0.2.2")}, ("192.0.2.2", 143)),
+        (INET, {"address": IPv6Address("::1")}, ("::1", 143)),
+        (UNIX, {}, UNIX.address),
+        (UNIX, {"address": IPv4Address("192.0.2.2"), "port": 5}, ("192.0.2.2", 5)),
+    ],
+)
+def test_check_goes_where_it_is_told(target: Target, settings: dict[str, Any], where: Any) -> None:
+    checked = check_target(target, checking("mail", **settings))
+    assert checked.address == where
+    family = socket.AF_UNIX if isinstance(where, str) else socket.AF_INET6 if ":" in where[0] else socket.AF_INET
+    assert checked.family == family
+
+
+def test_check_is_made_to_go_there(town: Town) -> None:
+    host, port = town.address
+    check = made(town, checking("mail", address=ip_address(host), port=port))
+    outcomes: list[Outcome] = []
+    check.begin(Target(socket.AF_UNIX, "/nowhere"), outcomes.append)
+    town.accept(b"* BYE\r\n")
+    town.until(lambda: outcomes)
+    assert outcomes[0].reason == "greeting: expected * OK, came * BYE"
+
+
+def test_unix_socket_has_no_port_to_be_checked_at() -> None:
+    with pytest.raises(ValueError, match="needs both a port and an address of its own"):
+        check_target(UNIX, checking("mail", port=5))
+
+
+def test_check_leaves_tls_out_if_told() -> None:
+    tls: Any = object()
+    target = evolve(INET, tls=tls)
+    assert check_target(target, checking("mail", tls=False)).tls is None
+    assert check_target(target, checking("mail", tls=True)).tls is tls
+
+
+def write(folder: Path, content: bytes) -> str:
+    (folder / "secret").write_bytes(content)
+    return str(folder / "secret")
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])
+def test_secret_is_a_line(tmp_path: Path, end: bytes) -> None:
+    assert read_secret(write(tmp_path, "s€cret word".encode() + end)) == "s€cret word"
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (b"", "has to be one line of printable characters"),
+        (b"s3cret\nb\n", "has to be one line of printable characters"),
+        (b"s3cret\0", "has to be one line of printable characters"),
+        (b"s3cret\xff", "is not UTF-8"),
+    ],
+)
+def test_what_is_no_secret_is_refused_and_not_told(tmp_path: Path, content: bytes, error: str) -> None:
+    with pytest.raises(ValueError, match=error) as raised:
+        read_secret(write(tmp_path, content))
+    assert "s3cret" not in str(raised.value)
+
+
+def test_secret_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="No such file or directory"):
+        read_secret(str(tmp_path / "nothing"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [
+        (lambda file: checking("none"), 'there is no check of type "none"'),
+        (lambda file: checking("login"), "needs user and password-file"),
+        (lambda file: checking("login", user="x\n", password_file=file), "the user has a control character in it"),
+        (lambda file: checking("login", user="x", password_file=file, mailbox="Entwürfe"), "IMAP's modified UTF-7"),
+        (lambda file: checking("http"), "needs a url"),
+    ],
+)
+def test_check_that_cannot_work_is_refused(
+    town: Town, password: str, settings: Callable[[str], config.Check], error: str
+) -> None:
+    with pytest.raises(ValueError, match=error):
+        made(town, settings(password))
