@@ -183,10 +183,7 @@ def _row(
 
 def main() -> int:
     """Print the table; 0 even when a target is missed: the machine may be busy."""
-    print(
-        f"{time.strftime('%Y-%m-%d')}, Python {platform.python_version()}, "
-        "microseconds of CPU time by number of servers"
-    )
+    print(f"{time.strftime('%Y-%m-%d')}, Python {platform.python_version()}, µs of CPU time by number of servers")
     print(f"{'':32}" + "".join(f"{count:>9}" for count in SERVERS))
     for row in rows():
         costs = "".join(f"{row.costs[count]:9.2f}" for count in SERVERS)
