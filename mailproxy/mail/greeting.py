@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 from attrs import frozen
@@ -21,6 +22,24 @@ ManageSieve RFC 5804 section 1.7. Nothing is known of ``tcp``: there either side
 def server_speaks_first(protocol: str) -> bool:
     """Tell whether the server greets in this protocol (a frontend's ``protocol`` word)."""
     return protocol in GREETING_PROTOCOLS
+
+
+# What a server says instead of greeting, as far as one need read to know: RFC 9051 section 7.1.5, RFC 1939 section 3,
+# RFC 5321 section 4.2.1, RFC 5804 section 1.2.
+_REFUSES: Mapping[str, re.Pattern[bytes]] = {
+    "imap": re.compile(rb"\* BYE\b", re.IGNORECASE),
+    "pop3": re.compile(rb"-"),
+    "smtp": re.compile(rb"[45]"),
+    "submission": re.compile(rb"[45]"),
+    "lmtp": re.compile(rb"[45]"),
+    "managesieve": re.compile(rb"(?:BYE|NO)\b", re.IGNORECASE),
+}
+
+
+def refuses(protocol: str, first: bytes) -> bool:
+    """Tell whether a server's first bytes are a refusal, not a greeting; never true where nothing is known of them."""
+    pattern = _REFUSES.get(protocol)
+    return pattern is not None and pattern.match(first) is not None
 
 
 _GREET: Mapping[str, Callable[[], Talk[bytes]]] = {

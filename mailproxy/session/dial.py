@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from mailproxy.balance.server import Server
-from mailproxy.mail.greeting import GreetingReader, Prelude
+from mailproxy.mail.backend.talk import shown
+from mailproxy.mail.greeting import GreetingReader, Prelude, refuses
 from mailproxy.session.backend import Backend
 from mailproxy.transport.outgoing import Outgoing
 from mailproxy.transport.poller import Poller
@@ -22,6 +23,9 @@ from mailproxy.transport.stream import VIEW, Owner, Stream
 
 # As HAProxy: before the same server is tried again, it gets so long to come back, or the connect timeout if shorter.
 TURNAROUND_SECONDS = 1.0
+
+# So much of a greeting is looked at.
+_JUDGED = 100
 
 _NO_MORE_SOCKETS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
@@ -197,7 +201,11 @@ class Dial:
         elif count:
             stream.received += count
             if self._reader is None:
-                self._done(stream, count)
+                first = bytes(VIEW[: min(count, _JUDGED)])
+                if refuses(self._backend.protocol, first):
+                    self._failed(ConnectionError(f"greeting: came {shown(first)}"))
+                else:
+                    self._done(stream, count)
             else:
                 self._read_greeting(stream, self._reader, count)
 

@@ -253,7 +253,6 @@ def test_server_with_a_wrong_name_does_not_pass(front: StartFront, tls_dovecot: 
     configuration["backend"]["b"]["server"]["s"]["address"] = f"127.0.0.1:{tls_dovecot.tls_ports['imap']}"
     with front(configuration) as started:
         reason = change(started, "down")["reason"]
-        assert reason.startswith("TLS: ")
         assert "other.example" in reason
 
 

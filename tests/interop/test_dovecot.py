@@ -16,6 +16,7 @@ from .dovecot import CERTIFICATE_USER, PASSWORD, PROTOCOLS, USER, Dovecot
 from .front import Table, frontend
 from .ports import free_port, has_ipv6
 from .relay import Relay
+from .waiting import until
 
 needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="needs IPv6 on the loopback interface")
 SOURCES = ["127.0.0.1", "127.0.0.7", pytest.param("::1", marks=needs_ipv6)]
@@ -27,7 +28,7 @@ Ports = Mapping[str, int]
 def front_of(dovecot: Dovecot, start: StartFront, tls: Table, mode: str = "implicit", **backend: Any) -> Ports:
     """One mailproxy with a frontend for each protocol before one Dovecot; the frontends' ports by protocol."""
     ports = {protocol: free_port() for protocol in PROTOCOLS}
-    start(
+    running = start(
         {
             "tls": {"default": tls},
             "frontend": {
@@ -43,6 +44,9 @@ def front_of(dovecot: Dovecot, start: StartFront, tls: Table, mode: str = "impli
             },
         }
     )
+    if mode != "implicit":
+        # Until then it announces what every server can do.
+        until(lambda: len(running.events(event="learned")) == len(ports), "what the backend offers")
     return ports
 
 
