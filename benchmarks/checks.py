@@ -29,7 +29,6 @@ from mailproxy.checks.outcome import Outcome
 from mailproxy.checks.prober import Pace, Prober
 from mailproxy.service import quiet_collector
 from mailproxy.session.header import HeaderPolicy
-from mailproxy.transport.deadlines import Deadlines
 from mailproxy.transport.outgoing import Target
 from mailproxy.transport.reactor import PollerReactor, install
 
@@ -110,7 +109,6 @@ def measure(servers: int, seconds: float, port: int) -> Figures:
         host="benchmark.example",
         reactor=reactor,
         poller=reactor.poller,
-        deadlines=Deadlines(reactor, reactor.poller),
     )
     count, pace = Count(), Pace()
     for _ in range(servers * PROTOCOLS):

@@ -68,7 +68,7 @@ class ProxyService(Service):
         own = getattr(reactor, "poller", None)
         self._poller: Poller = own or Poller()
         self._is_inside = own is None
-        deadlines = self._deadlines = Deadlines(reactor, self._poller)
+        deadlines = Deadlines(reactor, self._poller)
         self._session_log = SessionLog(reactor)
         self._total = Capacity("maxconn", settings.maxconn or _affordable_sessions(settings))
         number = itertools.count(1)
@@ -113,7 +113,6 @@ class ProxyService(Service):
                 learned=frontend.learn,
                 clock=reactor,
                 poller=self._poller,
-                deadlines=deadlines,
             )
             for frontend in self.frontends
             if frontend.learns
@@ -192,7 +191,6 @@ class ProxyService(Service):
             host=socket.gethostname(),
             reactor=self._reactor,
             poller=self._poller,
-            deadlines=self._deadlines,
         )
 
     def _end_sessions_with(self, backend: Backend, servers: Collection[Server], letter: str, reason: str) -> None:

@@ -15,12 +15,12 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from mailproxy.balance.change import Change
 from mailproxy.balance.server import Server
 from mailproxy.checks.header import LIKE_TLS, own_header
 from mailproxy.checks.visit import Visit, Visited
 from mailproxy.mail.probe import CapabilityProbe
 from mailproxy.session.backend import Backend
-from mailproxy.transport.deadlines import Deadlines
 from mailproxy.transport.poller import Poller
 
 # A backend of which nothing is known is asked again so soon: it may just be starting.
@@ -38,14 +38,16 @@ class Lesson:
 
 
 async def ask(
-    backend: Backend, server: Server, protocol: str, host: str, *, with_tls: bool, poller: Poller, deadlines: Deadlines
+    backend: Backend, server: Server, protocol: str, host: str, *, with_tls: bool, poller: Poller, clock: IReactorTime
 ) -> Lesson:
     """Ask one server what it offers to clients with or without TLS, within the backend's connect deadline."""
+    if server.target is None:
+        return Lesson(server.name, None, "its address is not known")
     header = own_header(backend.header, LIKE_TLS if with_tls else None)
     probe = CapabilityProbe(protocol, host.encode())
     seconds = backend.connect_seconds
     over: Deferred[Visited] = Deferred(lambda _: visit.cancel())
-    visit = Visit(server.target, header, probe, seconds, over.callback, poller=poller, deadlines=deadlines)
+    visit = Visit(server.target, header, probe, seconds, over.callback, poller=poller, clock=clock)
     visit.begin()
     visited = await over
     if probe.capabilities is not None:
@@ -70,7 +72,6 @@ class Learner:
         learned: Callable[[tuple[bytes, ...]], None],
         clock: IReactorTime,
         poller: Poller,
-        deadlines: Deadlines,
     ) -> None:
         self._backend = backend
         self._protocol = protocol
@@ -79,10 +80,11 @@ class Learner:
         self._interval = interval
         self._learned = learned
         self._poller = poller
-        self._deadlines = deadlines
+        self._clock = clock
         self._known: Lesson | None = None
         self._loop = LoopingCall(self._learn)
         self._loop.clock = clock
+        backend.listeners.append(self._changed)
 
     def start(self) -> None:
         """Ask now, and from time to time."""
@@ -94,13 +96,19 @@ class Learner:
             self._loop.stop()
             self._asking.cancel()
 
+    def _changed(self, change: Change) -> None:
+        """Ask at once when a server has come (back): it may offer something else than before."""
+        if change.event in ("up", "address") and self._loop.running and self._asking.called:
+            self._loop.stop()
+            self.start()
+
     def _learn(self) -> Deferred[None]:
         self._asking = Deferred.fromCoroutine(self._ask_around())
         return self._asking.addErrback(lambda failure: failure.trap(CancelledError))  # by `stop`
 
     async def _ask_around(self) -> None:
-        """Take the first answer that there is, in the servers' order."""
-        for server in self._backend.pool.servers:
+        """Take the first answer that there is, of servers that get clients before the others."""
+        for server in sorted(self._backend.pool.servers, key=lambda server: not server.is_usable):
             lesson = await ask(
                 self._backend,
                 server,
@@ -108,7 +116,7 @@ class Learner:
                 self._host,
                 with_tls=self._with_tls,
                 poller=self._poller,
-                deadlines=self._deadlines,
+                clock=self._clock,
             )
             if lesson.capabilities is not None:
                 self._loop.interval = self._interval

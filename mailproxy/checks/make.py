@@ -19,7 +19,6 @@ from mailproxy.checks.visiting import Check, Guest, Run, VisitingCheck
 from mailproxy.config.model import MailProtocol, SendProxy
 from mailproxy.mail.backend.account import Account
 from mailproxy.mail.check import Login
-from mailproxy.transport.deadlines import Deadlines
 from mailproxy.transport.outgoing import Target
 from mailproxy.transport.poller import Poller
 
@@ -33,7 +32,6 @@ def make_check(
     host: str,
     reactor: Any,
     poller: Poller,
-    deadlines: Deadlines,
 ) -> Check:
     """
     Make the check of a server for one protocol; ValueError for what cannot work, a secret's file included.
@@ -48,7 +46,7 @@ def make_check(
     header = check_header(kind, send_proxy, policy, LIKE_TLS if settings.type == "login" else None)
     opening = settings.send.encode() if settings.type == "agent" else b""
     invite = _guests(settings, protocol, host)
-    check = VisitingCheck(invite, header, settings.seconds, poller=poller, deadlines=deadlines, opening=opening)
+    check = VisitingCheck(invite, header, settings.seconds, poller=poller, clock=reactor, opening=opening)
     goes_elsewhere = settings.tls is False or settings.address is not None or settings.port is not None
     return _Elsewhere(check, settings) if goes_elsewhere else check
 

@@ -7,9 +7,8 @@ way; so there are never two::
     start -> waiting -> running -> told -> waiting -> ...
 
 The interval begins where a run ends, as in HAProxy, and is the one that the server's health asks for once it has heard
-of the outcome. A run that took all its time ends when that time was over, not when the coarse clock of deadlines
-noticed. All probers share a `Pace`: what became due while something else kept the process busy does not begin all at
-once, or sessions would wait for it.
+of the outcome. All probers share a `Pace`: what became due while something else kept the process busy does not begin
+all at once, or sessions would wait for it.
 """
 
 from __future__ import annotations
@@ -184,8 +183,7 @@ class Prober:
         finally:
             # Who was told may have stopped us.
             if number == self._runs:
-                late = max(outcome.seconds - self._settings.seconds, 0.0)
-                self._wait(max(self._interval() - late, 0.0))
+                self._wait(self._interval())
 
     def _interval(self) -> float:
         health = self._server.health

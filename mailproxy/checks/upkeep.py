@@ -12,13 +12,13 @@ from twisted.logger import Logger
 
 from mailproxy.balance.change import Change, Event
 from mailproxy.balance.server import Server
+from mailproxy.checks.addresses import Addresses
 from mailproxy.checks.agent_words import AgentReply
 from mailproxy.checks.outcome import Outcome
 from mailproxy.checks.prober import Pace, Prober
 from mailproxy.checks.visiting import Check
-from mailproxy.config.model import NamedServer, SrvServer
-from mailproxy.names import Fill, Names, Record
-from mailproxy.session.backend import Backend, Origin, inet_target
+from mailproxy.names import Names
+from mailproxy.session.backend import Backend
 from mailproxy.transport.poller import Poller
 
 EndSessions = Callable[[Collection[Server], str, str], None]
@@ -57,11 +57,10 @@ class Upkeep:
     ) -> None:
         """`make_check` returns how a server is checked, None for not at all; everybody's probers share a `pace`."""
         self._backend = backend
-        self._names = names
+        self._addresses = Addresses(backend, names, poller)
         self._end_sessions = end_sessions
         self._clock = clock
         self._poller = poller
-        self._fills: list[Fill] = []
         self._refresh: IDelayedCall | None = None
         self._troubled: set[Server] = set()
         self._probers: dict[Server, Prober] = {}
@@ -75,7 +74,7 @@ class Upkeep:
 
     def start(self) -> None:
         """Begin to check, and to look names up."""
-        self._follow_names()
+        self._addresses.start()
         for prober in self._probers.values():
             prober.start()
 
@@ -83,38 +82,10 @@ class Upkeep:
         """Leave the servers to themselves."""
         for prober in self._probers.values():
             prober.stop()
-        for fill in self._fills:
-            fill.stop()
+        self._addresses.stop()
         if self._refresh is not None:
             self._refresh.cancel()
             self._refresh = None
-
-    # Names.
-
-    def _follow_names(self) -> None:
-        slots: dict[int, list[Server]] = {}
-        for server in self._backend.pool.servers:
-            slots.setdefault(id(server.tag), []).append(server)
-        for servers in slots.values():
-            origin: Origin = servers[0].tag
-            if isinstance(origin.settings.address, NamedServer | SrvServer):
-                label = f"backend {self._backend.name}, server {origin.settings.name}, {self._backend.protocol}"
-                self._fills.append(Fill(self._names, label, origin.settings, partial(self._placed, servers)))
-
-    def _placed(self, servers: list[Server], index: int, record: Record | None) -> None:
-        """Take what DNS says of a slot; an empty one drains: its sessions live on."""
-        server = servers[index]
-        pool = self._backend.pool
-        now = self._poller.look_at_clock()
-        if record is None:
-            pool.set_target(server, None, now, "not in DNS any more")
-            return
-        origin: Origin = server.tag
-        port = record.port or self._backend.settings.ports[self._backend.protocol]
-        pool.set_backup(server, origin.settings.backup or record.backup, now, "says DNS")
-        pool.set_target(server, inet_target(record.host, port, origin.tls), now, "says DNS")
-        if record.weight is not None:
-            pool.set_weight(server, record.weight, now, "says DNS")
 
     # Checks.
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from attrs import frozen
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from mailproxy.transport.deadlines import Deadlines
 from mailproxy.transport.outgoing import Header, Outgoing, Target
 from mailproxy.transport.poller import Poller
 from mailproxy.transport.stream import VIEW, Stream
@@ -51,7 +51,8 @@ class Visit:
 
     __slots__ = (
         "_begun",
-        "_deadlines",
+        "_clock",
+        "_deadline",
         "_opening",
         "_outgoing",
         "_over",
@@ -59,8 +60,6 @@ class Visit:
         "_seconds",
         "_stream",
         "_talk",
-        "bucket",
-        "deadline",
     )
 
     def __init__(
@@ -72,7 +71,7 @@ class Visit:
         over: Callable[[Visited], object],
         *,
         poller: Poller,
-        deadlines: Deadlines,
+        clock: IReactorTime,
         opening: bytes = b"",
     ) -> None:
         """
@@ -85,23 +84,25 @@ class Visit:
         self._seconds = seconds
         self._over = over
         self._poller = poller
-        self._deadlines = deadlines
+        self._clock = clock
+        self._deadline: IDelayedCall | None = None
         self._opening = opening
         self._stream: Stream | None = None
         self._begun = 0.0
-        self.deadline = 0.0
-        self.bucket = 0
 
     def begin(self) -> None:
         """Set out."""
         assert self._outgoing is not None
         self._begun = self._poller.look_at_clock()
-        self._deadlines.set(self, self._seconds)
+        # To the millisecond, unlike the deadlines of sessions: how soon a server is known to be down depends on it.
+        self._deadline = self._clock.callLater(self._seconds, self._late)
         self._outgoing.begin()
 
     def cancel(self) -> None:
         """Come back at once."""
-        self._deadlines.clear(self)
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
         if self._outgoing is not None:
             self._outgoing.cancel()
             self._outgoing = None
@@ -146,15 +147,15 @@ class Visit:
         if failure or self._talk.done:
             self._end(failure)
 
-    def expired(self) -> None:
-        """Come back: this takes too long."""
+    def _late(self) -> None:
+        self._deadline = None
         awaited = "answer" if self._outgoing is None else self._outgoing.stage
         self._end(f"no {awaited} within {self._seconds:g} s", is_late=True)
 
     def _end(self, failure: str, *, is_late: bool = False) -> None:
         stage = "talk" if self._outgoing is None else self._outgoing.stage
         self.cancel()
-        self._over(Visited(stage, failure, is_late, self._poller.now - self._begun))
+        self._over(Visited(stage, failure, is_late, self._poller.look_at_clock() - self._begun))
 
     def broke(self) -> None:
         """Hear of a bug of ours: come back."""

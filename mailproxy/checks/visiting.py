@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from twisted.internet.interfaces import IReactorTime
+
 from mailproxy.checks.outcome import Outcome
 from mailproxy.checks.visit import Talk, Visit, Visited
-from mailproxy.transport.deadlines import Deadlines
 from mailproxy.transport.outgoing import Header, Target
 from mailproxy.transport.poller import Poller
 
@@ -43,7 +44,7 @@ class VisitingCheck:
         seconds: float,
         *,
         poller: Poller,
-        deadlines: Deadlines,
+        clock: IReactorTime,
         opening: bytes = b"",
     ) -> None:
         """Let guests go that `invite` makes, with a PROXY header and, where the server waits for them, first words."""
@@ -51,7 +52,7 @@ class VisitingCheck:
         self._header = header
         self._seconds = seconds
         self._poller = poller
-        self._deadlines = deadlines
+        self._clock = clock
         self._opening = opening
 
     def begin(self, target: Target, over: Callable[[Outcome], Any]) -> Run:
@@ -68,7 +69,7 @@ class VisitingCheck:
             self._seconds,
             is_back,
             poller=self._poller,
-            deadlines=self._deadlines,
+            clock=self._clock,
             opening=self._opening,
         )
         visit.begin()

@@ -5,12 +5,16 @@ from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime
 from typing import cast
 
-from mailproxy.config import DEFAULT_FILE, Backend, ConfigError, Frontend, Server, load, remarks
+from mailproxy.config import DEFAULT_FILE, Backend, ConfigError, Frontend, Resolvers, Server, load, remarks
 from mailproxy.config.model import MailProtocol
 from mailproxy.session.prepare import Ready, prepare
 from mailproxy.tls.certificates import Certificate
 from mailproxy.tls.files import validity_warnings
 from mailproxy.tls.server_files import server_file_warnings
+
+# How long DNS has to tell where servers are, and how often that is looked at.
+LOOK_UP_SECONDS = 5.0
+LOOK_UP_PAUSE_SECONDS = 0.05
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -37,26 +41,39 @@ def run(arguments: Namespace) -> int:
             print(f"tls {name}: {_certificate_line(certificate, now)}")
     for warning in (*validity_warnings(certificates, now), *server_file_warnings(config, now), *remarks(config)):
         print(f"warning: {warning}", file=sys.stderr)
-    return _ask_servers(ready) if arguments.connect else 0
+    return _ask_servers(ready, config.resolvers) if arguments.connect else 0
 
 
-def _ask_servers(ready: Ready) -> int:
+def _ask_servers(ready: Ready, resolvers: Resolvers) -> int:
     """Print what every server offers, or why it does not answer; 1 if there is one that does not."""
     from twisted.internet import reactor
     from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IReactorFDSet, IReactorTime
+    from twisted.internet.task import deferLater
 
+    from mailproxy.checks.addresses import Addresses
     from mailproxy.checks.capabilities import STARTTLS_ADVICE, ask
     from mailproxy.mail.greeting import server_speaks_first
-    from mailproxy.transport.deadlines import Deadlines
+    from mailproxy.names import Names
     from mailproxy.transport.poller import Poller
 
     failures: list[str] = []
     poller = Poller()
     poller.attach(cast(IReactorFDSet, reactor))
-    deadlines = Deadlines(cast(IReactorTime, reactor), poller)
+    clock = cast(IReactorTime, reactor)
+    names = Names(resolvers, reactor)
+    addresses = [Addresses(backend, names, poller) for backend in dict.fromkeys(entry[1] for entry in ready.frontends)]
+
+    async def look_up() -> None:
+        for of_backend in addresses:
+            of_backend.start()
+        for _ in range(round(LOOK_UP_SECONDS / LOOK_UP_PAUSE_SECONDS)):
+            if all(of_backend.are_known for of_backend in addresses):
+                return
+            await deferLater(clock, LOOK_UP_PAUSE_SECONDS)
 
     async def ask_all() -> None:
+        await look_up()
         asked = set()
         for frontend, backend, tls in ready.frontends:
             whom = backend.name, frontend.protocol, tls is not None
@@ -64,6 +81,8 @@ def _ask_servers(ready: Ready) -> int:
                 continue
             asked.add(whom)
             for server in backend.pool.servers:
+                if server.target is None and server.tag.settings.is_template:
+                    continue  # a slot for which there is no address
                 lesson = await ask(
                     backend,
                     server,
@@ -71,7 +90,7 @@ def _ask_servers(ready: Ready) -> int:
                     "mailproxy",
                     with_tls=tls is not None,
                     poller=poller,
-                    deadlines=deadlines,
+                    clock=clock,
                 )
                 where = f"backend {backend.name}, server {server.name}, {frontend.protocol}"
                 if lesson.capabilities is None:
@@ -82,8 +101,12 @@ def _ask_servers(ready: Ready) -> int:
                 if lesson.still_offers_starttls:
                     print(f"warning: {where}: {STARTTLS_ADVICE}", file=sys.stderr)
 
-    asking = Deferred.fromCoroutine(ask_all())
-    asking.addBoth(lambda result: (reactor.callWhenRunning(reactor.stop), result)[1])
+    def stop(result: object) -> object:
+        names.stop()
+        reactor.callWhenRunning(reactor.stop)
+        return result
+
+    Deferred.fromCoroutine(ask_all()).addBoth(stop)
     reactor.run()
     return 1 if failures else 0
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from ipaddress import ip_address
 
 import pytest
+from attrs import frozen
 from twisted.internet.defer import CancelledError, Deferred
 
 from mailproxy.checks.capabilities import Learner, Lesson, ask
@@ -43,7 +44,7 @@ def begin(town: Town, *, with_tls: bool = True) -> Callable[[], Lesson]:
         "me.example",
         with_tls=with_tls,
         poller=town.poller,
-        deadlines=town.deadlines,
+        clock=town.clock,
     )
     deferred = Deferred.fromCoroutine(asking).addCallback(lessons.append)
     deferred.addErrback(lambda failure: failure.trap(CancelledError))
@@ -151,12 +152,20 @@ def test_closed_port_is_no_teacher(town: Town) -> None:
     assert lesson() == Lesson("s", None, "Connection refused")
 
 
+@frozen
+class Taught:
+    """A learner that asks every 20 s: its backend, and what it has told."""
+
+    backend: session_backend.Backend
+    told: list[tuple[bytes, ...]]
+
+
 @pytest.fixture
-def learner(town: Town) -> list[tuple[bytes, ...]]:
-    """A learner that asks every 20 s, and what it has told."""
+def learner(town: Town) -> Taught:
     told: list[tuple[bytes, ...]] = []
+    backend = backend_of(town)
     made = Learner(
-        backend_of(town),
+        backend,
         "imap",
         "me.example",
         with_tls=True,
@@ -164,27 +173,44 @@ def learner(town: Town) -> list[tuple[bytes, ...]]:
         learned=told.append,
         clock=town.clock,
         poller=town.poller,
-        deadlines=town.deadlines,
     )
     made.start()
     town.at_the_end(made.stop)
-    return told
+    return Taught(backend, told)
 
 
-def test_learner_tells_once_what_stays_the_same(town: Town, learner: list[tuple[bytes, ...]]) -> None:
+def test_learner_tells_once_what_stays_the_same(town: Town, learner: Taught) -> None:
     for _ in range(3):
         server, _ = answer(town)
         town.until(lambda server=server: server.fin)  # type: ignore[misc]  # mypy infers no type for a default
         town.advance(20.0)
     answer(town)
-    assert learner == [LESSON.capabilities]
+    assert learner.told == [LESSON.capabilities]
 
 
-def test_learner_asks_again_soon_while_it_knows_nothing(town: Town, learner: list[tuple[bytes, ...]]) -> None:
+def test_learner_asks_at_once_when_a_server_is_back(town: Town, learner: Taught) -> None:
+    server, _ = answer(town)
+    town.until(lambda: server.fin)
+    learner.backend.pool.set_target(learner.backend.pool.servers[0], None, 0.0)
+    learner.backend.pool.set_target(learner.backend.pool.servers[0], town.target, 0.0)
+    answer(town, OFFER + b" NEW")
+    town.until(lambda: len(learner.told) == 2)
+    assert learner.told[-1][-1] == b"NEW"
+
+
+def test_learner_asks_nobody_whose_address_is_not_known(town: Town, learner: Taught) -> None:
+    server, _ = answer(town)
+    town.until(lambda: server.fin)
+    learner.backend.pool.set_target(learner.backend.pool.servers[0], None, 0.0)
+    town.advance(20.0)
+    assert len(town.peers) == 1
+
+
+def test_learner_asks_again_soon_while_it_knows_nothing(town: Town, learner: Taught) -> None:
     server = town.accept(b"* BYE not now\r\n")
     town.until(lambda: server.fin)
-    assert learner == []
+    assert learner.told == []
     town.advance(10.0)
     answer(town)
-    town.until(lambda: learner)
-    assert learner == [LESSON.capabilities]
+    town.until(lambda: learner.told)
+    assert learner.told == [LESSON.capabilities]

@@ -48,7 +48,7 @@ class Traveller:
             SECONDS,
             self.ends.append,
             poller=town.poller,
-            deadlines=town.deadlines,
+            clock=town.clock,
             **more,
         )
         town.at_the_end(self.visit.cancel)

@@ -42,7 +42,6 @@ def made(
         host="mx.test",
         reactor=town.clock,
         poller=town.poller,
-        deadlines=town.deadlines,
     )
 
 

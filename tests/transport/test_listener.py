@@ -260,8 +260,10 @@ def test_ipv6_is_told_in_brackets(make: Make) -> None:
 
 
 def test_ipv6_wildcard_leaves_ipv4_alone(make: Make) -> None:
-    six = make(bind_inet(socket.AF_INET6, "::", 0))
-    port = six.listener.socket.getsockname()[1]
+    # One that is free in both families: another program may have it in one of them.
+    with socket.create_server(("0.0.0.0", 0)) as free:
+        port = free.getsockname()[1]
+    six = make(bind_inet(socket.AF_INET6, "::", port))
     four = make(bind_inet(socket.AF_INET, "0.0.0.0", port))
     assert six.listener.local is four.listener.local is None
 

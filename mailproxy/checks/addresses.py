@@ -1,0 +1,59 @@
+"""Where the servers of a backend are that the configuration names by host names: where DNS says."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from mailproxy.balance.server import Server
+from mailproxy.config.model import NamedServer, SrvServer
+from mailproxy.names import Fill, Names, Record
+from mailproxy.session.backend import Backend, Origin, inet_target
+from mailproxy.transport.poller import Poller
+
+_REASON = "says DNS"
+
+
+class Addresses:
+    """Keeps the servers of one backend for one protocol at their addresses, from `start` to `stop`."""
+
+    def __init__(self, backend: Backend, names: Names, poller: Poller) -> None:
+        self._backend = backend
+        self._names = names
+        self._poller = poller
+        self._fills: list[Fill] = []
+
+    def start(self) -> None:
+        """Begin to look names up; until then, and until there is an answer, their servers get nobody."""
+        slots: dict[Origin, list[Server]] = {}
+        for server in self._backend.pool.servers:
+            slots.setdefault(server.tag, []).append(server)
+        for origin, servers in slots.items():
+            if isinstance(origin.settings.address, NamedServer | SrvServer):
+                label = f"backend {self._backend.name}, server {origin.settings.name}, {self._backend.protocol}"
+                self._fills.append(Fill(self._names, label, origin.settings, partial(self._placed, servers)))
+
+    @property
+    def are_known(self) -> bool:
+        """True when every name has an address."""
+        known = {server.tag for server in self._backend.pool.servers if server.target is not None}
+        return all(server.tag in known for server in self._backend.pool.servers)
+
+    def stop(self) -> None:
+        """Leave the servers where they are."""
+        while self._fills:
+            self._fills.pop().stop()
+
+    def _placed(self, servers: list[Server], index: int, record: Record | None) -> None:
+        """Take what DNS says of a slot; an empty one drains: its sessions live on."""
+        server = servers[index]
+        pool = self._backend.pool
+        now = self._poller.look_at_clock()
+        if record is None:
+            pool.set_target(server, None, now, _REASON)
+            return
+        origin: Origin = server.tag
+        port = record.port or self._backend.settings.ports[self._backend.protocol]
+        pool.set_backup(server, origin.settings.backup or record.backup, now, _REASON)
+        if record.weight is not None:
+            pool.set_weight(server, record.weight, now, _REASON)
+        pool.set_target(server, inet_target(record.host, port, origin.tls), now, _REASON)
