@@ -27,6 +27,7 @@ from mailproxy import config
 from mailproxy.checks.make import make_check
 from mailproxy.checks.outcome import Outcome
 from mailproxy.checks.prober import Pace, Prober
+from mailproxy.checks.timeouts import Timeouts
 from mailproxy.service import quiet_collector
 from mailproxy.session.header import HeaderPolicy
 from mailproxy.transport.outgoing import Target
@@ -109,6 +110,7 @@ def measure(servers: int, seconds: float, port: int) -> Figures:
         host="benchmark.example",
         reactor=reactor,
         poller=reactor.poller,
+        timeouts=Timeouts(reactor),
     )
     count, pace = Count(), Pace()
     for _ in range(servers * PROTOCOLS):

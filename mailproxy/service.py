@@ -20,6 +20,7 @@ from mailproxy.balance.server import Server
 from mailproxy.checks.capabilities import Learner
 from mailproxy.checks.make import make_check
 from mailproxy.checks.prober import Pace
+from mailproxy.checks.timeouts import Timeouts
 from mailproxy.checks.upkeep import Upkeep
 from mailproxy.checks.visiting import Check
 from mailproxy.names import Names
@@ -91,6 +92,7 @@ class ProxyService(Service):
 
         self._names = Names(settings.resolvers, reactor)
         pace = Pace()
+        self._timeouts = Timeouts(reactor)
         self._upkeeps = [
             Upkeep(
                 backend,
@@ -113,6 +115,7 @@ class ProxyService(Service):
                 learned=frontend.learn,
                 clock=reactor,
                 poller=self._poller,
+                timeouts=self._timeouts,
             )
             for frontend in self.frontends
             if frontend.learns
@@ -191,6 +194,7 @@ class ProxyService(Service):
             host=socket.gethostname(),
             reactor=self._reactor,
             poller=self._poller,
+            timeouts=self._timeouts,
         )
 
     def _end_sessions_with(self, backend: Backend, servers: Collection[Server], letter: str, reason: str) -> None:

@@ -18,6 +18,7 @@ from twisted.logger import Logger
 from mailproxy.balance.change import Change
 from mailproxy.balance.server import Server
 from mailproxy.checks.header import LIKE_TLS, own_header
+from mailproxy.checks.timeouts import Timeouts
 from mailproxy.checks.visit import Visit, Visited
 from mailproxy.mail.probe import CapabilityProbe
 from mailproxy.session.backend import Backend
@@ -38,7 +39,7 @@ class Lesson:
 
 
 async def ask(
-    backend: Backend, server: Server, protocol: str, host: str, *, with_tls: bool, poller: Poller, clock: IReactorTime
+    backend: Backend, server: Server, protocol: str, host: str, *, with_tls: bool, poller: Poller, timeouts: Timeouts
 ) -> Lesson:
     """Ask one server what it offers to clients with or without TLS, within the backend's connect deadline."""
     if server.target is None:
@@ -47,7 +48,7 @@ async def ask(
     probe = CapabilityProbe(protocol, host.encode())
     seconds = backend.connect_seconds
     over: Deferred[Visited] = Deferred(lambda _: visit.cancel())
-    visit = Visit(server.target, header, probe, seconds, over.callback, poller=poller, clock=clock)
+    visit = Visit(server.target, header, probe, seconds, over.callback, poller=poller, timeouts=timeouts)
     visit.begin()
     visited = await over
     if probe.capabilities is not None:
@@ -72,6 +73,7 @@ class Learner:
         learned: Callable[[tuple[bytes, ...]], None],
         clock: IReactorTime,
         poller: Poller,
+        timeouts: Timeouts,
     ) -> None:
         self._backend = backend
         self._protocol = protocol
@@ -80,7 +82,7 @@ class Learner:
         self._interval = interval
         self._learned = learned
         self._poller = poller
-        self._clock = clock
+        self._timeouts = timeouts
         self._known: Lesson | None = None
         self._loop = LoopingCall(self._learn)
         self._loop.clock = clock
@@ -116,7 +118,7 @@ class Learner:
                 self._host,
                 with_tls=self._with_tls,
                 poller=self._poller,
-                clock=self._clock,
+                timeouts=self._timeouts,
             )
             if lesson.capabilities is not None:
                 self._loop.interval = self._interval

@@ -15,6 +15,7 @@ from mailproxy.checks.header import LIKE_TLS, Policy, check_header
 from mailproxy.checks.mail import login_guest, mail_guest
 from mailproxy.checks.outcome import Outcome
 from mailproxy.checks.tcp import knock
+from mailproxy.checks.timeouts import Timeouts
 from mailproxy.checks.visiting import Check, Guest, Run, VisitingCheck
 from mailproxy.config.model import MailProtocol, SendProxy
 from mailproxy.mail.backend.account import Account
@@ -32,6 +33,7 @@ def make_check(
     host: str,
     reactor: Any,
     poller: Poller,
+    timeouts: Timeouts,
 ) -> Check:
     """
     Make the check of a server for one protocol; ValueError for what cannot work, a secret's file included.
@@ -46,7 +48,7 @@ def make_check(
     header = check_header(kind, send_proxy, policy, LIKE_TLS if settings.type == "login" else None)
     opening = settings.send.encode() if settings.type == "agent" else b""
     invite = _guests(settings, protocol, host)
-    check = VisitingCheck(invite, header, settings.seconds, poller=poller, clock=reactor, opening=opening)
+    check = VisitingCheck(invite, header, settings.seconds, poller=poller, timeouts=timeouts, opening=opening)
     goes_elsewhere = settings.tls is False or settings.address is not None or settings.port is not None
     return _Elsewhere(check, settings) if goes_elsewhere else check
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from attrs import frozen
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from mailproxy.checks.timeouts import Timeouts
 from mailproxy.transport.outgoing import Header, Outgoing, Target
 from mailproxy.transport.poller import Poller
 from mailproxy.transport.stream import VIEW, Stream
@@ -51,8 +51,6 @@ class Visit:
 
     __slots__ = (
         "_begun",
-        "_clock",
-        "_deadline",
         "_opening",
         "_outgoing",
         "_over",
@@ -60,6 +58,7 @@ class Visit:
         "_seconds",
         "_stream",
         "_talk",
+        "_timeouts",
     )
 
     def __init__(
@@ -71,7 +70,7 @@ class Visit:
         over: Callable[[Visited], object],
         *,
         poller: Poller,
-        clock: IReactorTime,
+        timeouts: Timeouts,
         opening: bytes = b"",
     ) -> None:
         """
@@ -84,8 +83,7 @@ class Visit:
         self._seconds = seconds
         self._over = over
         self._poller = poller
-        self._clock = clock
-        self._deadline: IDelayedCall | None = None
+        self._timeouts = timeouts
         self._opening = opening
         self._stream: Stream | None = None
         self._begun = 0.0
@@ -94,15 +92,12 @@ class Visit:
         """Set out."""
         assert self._outgoing is not None
         self._begun = self._poller.look_at_clock()
-        # To the millisecond, unlike the deadlines of sessions: how soon a server is known to be down depends on it.
-        self._deadline = self._clock.callLater(self._seconds, self._late)
+        self._timeouts.begin(self, self._seconds)
         self._outgoing.begin()
 
     def cancel(self) -> None:
         """Come back at once."""
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+        self._timeouts.end(self, self._seconds)
         if self._outgoing is not None:
             self._outgoing.cancel()
             self._outgoing = None
@@ -147,8 +142,8 @@ class Visit:
         if failure or self._talk.done:
             self._end(failure)
 
-    def _late(self) -> None:
-        self._deadline = None
+    def expired(self) -> None:
+        """Come back: this takes too long."""
         awaited = "answer" if self._outgoing is None else self._outgoing.stage
         self._end(f"no {awaited} within {self._seconds:g} s", is_late=True)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from twisted.internet.interfaces import IReactorTime
-
 from mailproxy.checks.outcome import Outcome
+from mailproxy.checks.timeouts import Timeouts
 from mailproxy.checks.visit import Talk, Visit, Visited
 from mailproxy.transport.outgoing import Header, Target
 from mailproxy.transport.poller import Poller
@@ -44,7 +43,7 @@ class VisitingCheck:
         seconds: float,
         *,
         poller: Poller,
-        clock: IReactorTime,
+        timeouts: Timeouts,
         opening: bytes = b"",
     ) -> None:
         """Let guests go that `invite` makes, with a PROXY header and, where the server waits for them, first words."""
@@ -52,7 +51,7 @@ class VisitingCheck:
         self._header = header
         self._seconds = seconds
         self._poller = poller
-        self._clock = clock
+        self._timeouts = timeouts
         self._opening = opening
 
     def begin(self, target: Target, over: Callable[[Outcome], Any]) -> Run:
@@ -69,7 +68,7 @@ class VisitingCheck:
             self._seconds,
             is_back,
             poller=self._poller,
-            clock=self._clock,
+            timeouts=self._timeouts,
             opening=self._opening,
         )
         visit.begin()

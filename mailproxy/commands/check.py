@@ -53,6 +53,7 @@ def _ask_servers(ready: Ready, resolvers: Resolvers) -> int:
 
     from mailproxy.checks.addresses import Addresses
     from mailproxy.checks.capabilities import STARTTLS_ADVICE, ask
+    from mailproxy.checks.timeouts import Timeouts
     from mailproxy.mail.greeting import server_speaks_first
     from mailproxy.names import Names
     from mailproxy.transport.poller import Poller
@@ -61,6 +62,7 @@ def _ask_servers(ready: Ready, resolvers: Resolvers) -> int:
     poller = Poller()
     poller.attach(cast(IReactorFDSet, reactor))
     clock = cast(IReactorTime, reactor)
+    timeouts = Timeouts(clock)
     names = Names(resolvers, reactor)
     addresses = [Addresses(backend, names, poller) for backend in dict.fromkeys(entry[1] for entry in ready.frontends)]
 
@@ -90,7 +92,7 @@ def _ask_servers(ready: Ready, resolvers: Resolvers) -> int:
                     "mailproxy",
                     with_tls=tls is not None,
                     poller=poller,
-                    clock=clock,
+                    timeouts=timeouts,
                 )
                 where = f"backend {backend.name}, server {server.name}, {frontend.protocol}"
                 if lesson.capabilities is None:

@@ -44,7 +44,7 @@ def begin(town: Town, *, with_tls: bool = True) -> Callable[[], Lesson]:
         "me.example",
         with_tls=with_tls,
         poller=town.poller,
-        clock=town.clock,
+        timeouts=town.timeouts,
     )
     deferred = Deferred.fromCoroutine(asking).addCallback(lessons.append)
     deferred.addErrback(lambda failure: failure.trap(CancelledError))
@@ -173,6 +173,7 @@ def learner(town: Town) -> Taught:
         learned=told.append,
         clock=town.clock,
         poller=town.poller,
+        timeouts=town.timeouts,
     )
     made.start()
     town.at_the_end(made.stop)

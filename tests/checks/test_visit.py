@@ -48,7 +48,7 @@ class Traveller:
             SECONDS,
             self.ends.append,
             poller=town.poller,
-            clock=town.clock,
+            timeouts=town.timeouts,
             **more,
         )
         town.at_the_end(self.visit.cancel)

@@ -42,6 +42,7 @@ def made(
         host="mx.test",
         reactor=town.clock,
         poller=town.poller,
+        timeouts=town.timeouts,
     )
 
 

@@ -9,8 +9,8 @@ from typing import Self
 
 from twisted.internet.task import Clock
 
+from mailproxy.checks.timeouts import Timeouts
 from mailproxy.tls.client import ClientTls
-from mailproxy.transport.deadlines import Deadlines
 from mailproxy.transport.outgoing import Target
 from mailproxy.transport.poller import Poller
 from tests.tls.servers import server_context
@@ -30,7 +30,7 @@ class Town:
         self.clock = Clock()
         self.clock.advance(1000.0)
         self.poller = Poller(self.clock.seconds)
-        self.deadlines = Deadlines(self.clock, self.poller)
+        self.timeouts = Timeouts(self.clock)
         self.listening = socket.create_server(("127.0.0.1", 0))
         self.listening.setblocking(False)
         self.address: tuple[str, int] = self.listening.getsockname()

@@ -1,0 +1,70 @@
+"""
+Timeouts to the millisecond for many who seldom need them.
+
+How soon a server is known to be down depends on them, so the coarse deadlines of sessions are not good enough. A
+`DelayedCall` for each would be: but thousands that are cancelled make Twisted sort its heap anew every second or so,
+for 2 ms, in which sessions wait. Timeouts of one length pass in the order in which they began, so one call is enough
+for all of them: that for the first.
+"""
+
+from __future__ import annotations
+
+from itertools import takewhile
+from math import inf
+from typing import Protocol
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+
+class Timed(Protocol):
+    """Who has a timeout."""
+
+    def expired(self) -> None:
+        """Hear that it has passed."""
+
+
+class Timeouts:
+    """The timeouts of all visits, by their length in seconds."""
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._lanes: dict[float, dict[Timed, float]] = {}
+        self._calls: dict[float, IDelayedCall] = {}
+
+    def begin(self, timed: Timed, seconds: float) -> None:
+        """Let somebody hear in so many seconds, unless `end` comes before."""
+        self._lanes.setdefault(seconds, {})[timed] = self._clock.seconds() + seconds
+        if seconds not in self._calls:
+            self._call(seconds, seconds)
+
+    def end(self, timed: Timed, seconds: float) -> None:
+        """Forget a timeout of that length; nothing if there is none."""
+        lane = self._lanes.get(seconds, {})
+        lane.pop(timed, None)
+        if not lane and seconds in self._calls:
+            self._calls.pop(seconds).cancel()
+
+    def _call(self, lane: float, seconds: float) -> None:
+        self._calls[lane] = self._clock.callLater(seconds, self._pass, lane)
+
+    def _pass(self, seconds: float) -> None:
+        del self._calls[seconds]
+        lane = self._lanes[seconds]
+        now = self._clock.seconds()
+        for timed in list(takewhile(lambda timed: lane[timed] <= now, lane)):
+            # Who heard before may have ended or begun others.
+            if lane.get(timed, inf) <= now:
+                del lane[timed]
+                self._tell(timed)
+        if lane and seconds not in self._calls:
+            # A clock that was set back must not make anybody wait for longer than was asked for.
+            self._call(seconds, min(next(iter(lane.values())) - now, seconds))
+
+    def _tell(self, timed: Timed) -> None:
+        try:
+            timed.expired()
+        except Exception:
+            self._log.failure("bug in {timed}", timed=timed)
