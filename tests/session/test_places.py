@@ -303,7 +303,7 @@ def test_bug_in_a_deadline_gives_the_place_back(make: MakeBench, monkeypatch: py
 
 
 class Chaos:
-    """Clients and servers that do as they like, with servers of which one refuses and each is in maintenance now and then."""
+    """Clients and servers that do as they like; each server is in maintenance now and then."""
 
     def __init__(self, bench: Bench, seed: int) -> None:
         self.bench = bench
