@@ -124,8 +124,8 @@ class Dial:
         elif pool.enqueue(self, self._key, self._tried):
             self.is_queued = True
             self._owner.wait(self._backend.queue_seconds, self._waited)
-        elif pool.is_full and len(self._tried) <= self._backend.settings.retries:
-            self._owner.no_server("PQ", f"no server has room, and {pool.queued} clients wait already")
+        elif not pool.is_empty and len(self._tried) <= self._backend.settings.retries:
+            self._owner.no_server("PQ", f"no place, and {pool.queued} wait for one already")
         else:
             self._owner.no_server(self._letter + "C", self._reason or "no server is up")
 

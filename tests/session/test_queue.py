@@ -220,8 +220,35 @@ def test_client_that_finds_the_queue_full_is_told_at_once(make: MakeBench) -> No
     assert client.data == REFUSALS["imap"]
     client.end()
     line = bench.over_one()
-    assert (line["termination"], line["reason"]) == ("PQ", "no server has room, and 2 clients wait already")
+    assert (line["termination"], line["reason"]) == ("PQ", "no place, and 2 wait for one already")
     assert bench.pool.queued == 2
+
+
+def test_failed_attempt_that_finds_the_queue_full_is_told_so(make: MakeBench) -> None:
+    """The server that failed has room, but is not tried again while there is another."""
+    bench = make(servers=2, each=ONE_PLACE, queue=QUEUE, backend={"maxqueue": 1})
+    bench.relay()
+    bench.client()
+    bench.servers[1].accept().end()
+    bench.until(lambda: bench.pool.queued)
+    client = bench.client()
+    bench.servers[1].accept().end()
+    bench.until(lambda: client.fin)
+    client.end()
+    line = bench.over_one()
+    assert (line["termination"], line["server"]) == ("PQ", "d2")
+
+
+def test_client_whose_own_server_is_full_is_told_that_the_queue_is(make: MakeBench) -> None:
+    bench = make(servers=2, each=ONE_PLACE, queue=QUEUE, backend={"maxqueue": 1, "balance": "source"})
+    bench.client()
+    bench.settle()
+    waiting(bench)
+    client = bench.client()
+    bench.until(lambda: client.fin)
+    client.end()
+    line = bench.over_one()
+    assert (line["termination"], line["reason"]) == ("PQ", "no place, and 1 wait for one already")
 
 
 # In vain.
