@@ -321,7 +321,11 @@ class Session:
         return GreetingReader(self._frontend.settings.protocol, after_tls=self.facts is not None, prelude=prelude)
 
     def _on_early_bytes(self, events: int) -> None:
-        """Leave what the client says before the server has greeted where it is, unless it has gone."""
+        """
+        Leave what the client says before the server has greeted where it is, unless it has gone.
+
+        From its first bytes on only its end is watched for: TLS may say goodbye in one event, and hang up in the next.
+        """
         client = self.client
         if events & GONE:
             try:
@@ -331,7 +335,10 @@ class Session:
             except OSError:
                 pass  # whatever the reason
             self._lose("C", "connection closed by the client")
-        elif events & END and client.has_left():
+        elif not events & END:
+            self._frontend.poller.change(client.fd, END)
+            client.events = END
+        elif client.has_left():
             self._lose("C", "connection closed by the client")
         else:
             self._frontend.poller.pause(client.fd)

@@ -324,6 +324,26 @@ def test_client_that_is_cut_off_within_tls_waits_no_more(make: MakeBench) -> Non
     assert bench.over_one()["termination"] == "CQ"
 
 
+def test_client_whose_goodbye_and_fin_come_apart_waits_no_more(make: MakeBench) -> None:
+    bench = make(tls=True, each=ONE_PLACE, queue=QUEUE)
+    bench.relay()
+    client = waiting(bench)
+    assert isinstance(client, TlsPeer)
+    client.notify()
+    bench.settle()
+    client.socket.shutdown(1)
+    assert bench.over_one()["termination"] == "CQ"
+
+
+def test_client_that_spoke_and_breaks_off_waits_no_more(bench: Bench) -> None:
+    bench.relay()
+    client = waiting(bench)
+    client.send(b"a login\r\n")
+    bench.settle()
+    client.break_off()
+    assert bench.over_one()["termination"] == "CQ"
+
+
 @pytest.mark.parametrize("at_once", [True, False])
 def test_client_that_said_all_it_has_to_keeps_its_turn(bench: Bench, at_once: bool) -> None:
     first, server = bench.relay()
