@@ -338,7 +338,7 @@ class Session:
         elif not events & END:
             self._frontend.poller.change(client.fd, END)
             client.events = END
-        elif client.has_left():
+        elif self._handed_over is None and client.has_left():
             self._lose("C", "connection closed by the client")
         else:
             self._frontend.poller.pause(client.fd)
