@@ -460,6 +460,17 @@ class Session:
         moved = max(client.active, stream.active)
         return not client.backlog and not stream.backlog and self._frontend.poller.now - moved >= seconds
 
+    @property
+    def _may_interrupt(self) -> bool:
+        """True when a line of our own would stand between two of the server's, as far as can be told."""
+        stream = self.stream
+        return (
+            stream is not None
+            and stream.last_byte == _LINE_END
+            and not self.client.finishing  # the server has ended, and the client knows
+            and self._has_been_quiet_for(PAUSE_SECONDS)
+        )
+
     def shut_down(self, letter: str = "K", reason: str = "shut down") -> None:
         """
         End politely, because this process does, or because the session's server is not to be used any more.
@@ -469,8 +480,7 @@ class Session:
         """
         if self.letters:
             return
-        stream = self.stream
-        if stream is not None and stream.last_byte == _LINE_END and self._has_been_quiet_for(PAUSE_SECONDS):
+        if self._may_interrupt:
             self.client.say(self._frontend.goodbye)
         self._part(letter + self._stage, reason)
 
