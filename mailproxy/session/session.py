@@ -348,6 +348,8 @@ class Session:
         """Refuse the client in its protocol's words: no server is to be had."""
         self._end_dial()
         self._frontend.counters.no_server += 1
+        self.letters = letters  # before a client that is gone can change what the session ended by
+        self.reason = reason
         self.client.say(self._frontend.refusal)
         self._part(letters, reason)
 
