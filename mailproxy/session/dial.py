@@ -136,7 +136,7 @@ class Dial:
         is_same = server is self.server
         self._tried.append(server)
         if is_same:
-            self._owner.wait(min(TURNAROUND_SECONDS, self._backend.connect_seconds), self._attempt)
+            self._owner.wait(min(TURNAROUND_SECONDS, self._backend.connect_seconds), self._try_again)
         else:
             self._attempt()
 
@@ -147,6 +147,16 @@ class Dial:
 
     def _waited(self) -> None:
         self._owner.no_server("sQ", f"no server has had room within {self._backend.queue_seconds:g} s")
+
+    def _try_again(self) -> None:
+        assert self._place is not None
+        if self._place.is_usable:
+            self._attempt()
+        else:
+            # It went down in the pause, or its name lost the address: that was no attempt.
+            self._tried.pop()
+            self.cancel()
+            self.begin()
 
     def _attempt(self) -> None:
         assert self._place is not None

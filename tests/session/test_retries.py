@@ -100,6 +100,44 @@ def test_client_that_leaves_in_the_pause_is_lost(make: MakeBench) -> None:
     assert bench.over()["termination"] == "CC"
 
 
+def test_server_that_goes_in_the_pause_is_not_tried_again(make: MakeBench) -> None:
+    bench = make(backend={"retries": 3})
+    client = bench.client()
+    bench.server.accept().end()
+    bench.settle()
+    bench.pool.set_state(bench.pool.servers[0], "maint", bench.poller.now)
+    bench.advance(TURNAROUND_SECONDS + 0.25)
+    line = ended(bench, client)
+    assert not bench.server.is_asked
+    assert (line["termination"], line["reason"]) == ("SC", "closed without a greeting")
+    assert "retries" not in line
+
+
+def test_server_that_loses_its_address_in_the_pause_is_not_tried_again(make: MakeBench) -> None:
+    bench = make(backend={"retries": 3})
+    client = bench.client()
+    bench.server.accept().end()
+    bench.settle()
+    bench.pool.set_target(bench.pool.servers[0], None, bench.poller.now)
+    bench.advance(TURNAROUND_SECONDS + 0.25)
+    assert ended(bench, client)["termination"] == "SC"
+
+
+def test_other_server_that_comes_up_in_the_pause_takes_over(make: MakeBench) -> None:
+    bench = make(servers=2, backend={"retries": 1})
+    first, second = bench.pool.servers
+    bench.pool.set_state(second, "maint", bench.poller.now)
+    client = bench.client()
+    bench.servers[0].accept().end()
+    bench.settle()
+    bench.pool.set_state(second, "ready", bench.poller.now)
+    bench.pool.set_state(first, "maint", bench.poller.now)
+    bench.advance(TURNAROUND_SECONDS + 0.25)
+    bench.servers[1].accept(GREETING)
+    bench.until(lambda: client.data == GREETING)
+    assert bench.taken == [0, 1]
+
+
 # How many.
 
 
