@@ -53,6 +53,8 @@ class Dial:
     __slots__ = (
         "_backend",
         "_header",
+        "_is_choosing",
+        "_is_due",
         "_key",
         "_letter",
         "_make_reader",
@@ -102,6 +104,8 @@ class Dial:
         self._stream: Stream | None = None
         self._letter = "S"
         self._reason = ""
+        self._is_choosing = False
+        self._is_due = False
         self.is_queued = False
         """True while it waits for a server with room."""
 
@@ -117,6 +121,19 @@ class Dial:
 
     def begin(self) -> None:
         """Make the next attempt; tell the owner when there is none left."""
+        # An attempt may fail within the call that makes it: it leaves the next one to the loop that it is called by.
+        self._is_due = True
+        if self._is_choosing:
+            return
+        self._is_choosing = True
+        try:
+            while self._is_due:
+                self._is_due = False
+                self._choose()
+        finally:
+            self._is_choosing = False
+
+    def _choose(self) -> None:
         pool = self._backend.pool
         server = pool.pick(self._key, self._tried, self._poller.now)
         if server is not None:

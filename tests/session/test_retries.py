@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import Any
 
 import pytest
 
 from mailproxy.mail.refusal import REFUSALS
 from mailproxy.session.dial import TURNAROUND_SECONDS
+from mailproxy.transport.outgoing import Outgoing
 from tests.session.bench import GREETING, Bench
 from tests.session.conftest import MakeBench
 from tests.transport.peers import Peer
@@ -160,6 +162,25 @@ def test_session_without_attempts_left_does_not_wait_for_a_place(make: MakeBench
     client.end()
     line = bench.over_one()
     assert (line["termination"], line["reason"]) == ("SC", "closed without a greeting")
+
+
+def test_servers_that_refuse_at_once_do_not_pile_up_calls(make: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a header, a server on the same machine refuses within the call that asks it."""
+    bench = make(servers=40, backend={"retries": 80}, send_proxy="v1")
+    for server in bench.servers:
+        server.refuse()
+    depths: list[int] = []
+    begin = Outgoing.begin
+
+    def counted(outgoing: Outgoing) -> None:
+        depths.append(sum(1 for _ in traceback.walk_stack(None)))
+        begin(outgoing)
+
+    monkeypatch.setattr(Outgoing, "begin", counted)
+    client = bench.client()
+    line = ended(bench, client)
+    assert line["retries"] == 80
+    assert max(depths) - min(depths) < 10
 
 
 # What is logged.
