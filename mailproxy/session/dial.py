@@ -13,6 +13,8 @@ import errno
 from collections.abc import Callable
 from typing import Protocol
 
+from twisted.logger import Logger
+
 from mailproxy.balance.server import Server
 from mailproxy.mail.backend.talk import shown
 from mailproxy.mail.greeting import GreetingReader, Prelude, refuses
@@ -49,6 +51,8 @@ class Dialler(Owner, Protocol):
 
 class Dial:
     """The attempts of one session; `begin` starts them, `cancel` ends them without a word."""
+
+    _log = Logger()
 
     __slots__ = (
         "_backend",
@@ -137,7 +141,7 @@ class Dial:
         pool = self._backend.pool
         server = pool.pick(self._key, self._tried, self._poller.now)
         if server is not None:
-            self.turn(server)
+            self._take(server)
         elif pool.enqueue(self, self._key, self._tried):
             self.is_queued = True
             self._owner.wait(self._backend.queue_seconds, self._waited)
@@ -147,8 +151,24 @@ class Dial:
             self._owner.no_server(self._letter + "C", self._reason or "no server is up")
 
     def turn(self, server: Server) -> None:
-        """Take a place on a server, and try it; the same one again after a pause."""
+        """Hear of the place for which this waited."""
+        self._hear(self._take, server)
+
+    def no_turn(self) -> None:
+        """Hear that the last server is gone for which this waited."""
+        self._hear(self._owner.no_server, "SQ", "the last server went down")
+
+    def _hear(self, do: Callable[..., None], *arguments: object) -> None:
+        """Do something within another session's event, or a check's: neither is to suffer from a bug with this one."""
         self.is_queued = False
+        try:
+            do(*arguments)
+        except Exception:
+            self._log.failure("bug in {do}", do=do)
+            self._owner.broke()
+
+    def _take(self, server: Server) -> None:
+        """Take a place on a server, and try it; the same one again after a pause."""
         self._place = server
         is_same = server is self.server
         self._tried.append(server)
@@ -156,11 +176,6 @@ class Dial:
             self._owner.wait(min(TURNAROUND_SECONDS, self._backend.connect_seconds), self._try_again)
         else:
             self._attempt()
-
-    def no_turn(self) -> None:
-        """Hear that the last server is gone for which this waited."""
-        self.is_queued = False
-        self._owner.no_server("SQ", "the last server went down")
 
     def _waited(self) -> None:
         self._owner.no_server("sQ", f"no server has had room within {self._backend.queue_seconds:g} s")

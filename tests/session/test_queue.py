@@ -446,3 +446,28 @@ def test_attempt_that_may_be_made_again_waits_for_its_turn_like_others(make: Mak
     bench.advance(TURNAROUND_SECONDS + 0.25)
     bench.server.accept(GREETING)
     bench.until(lambda: first.data == GREETING)
+
+
+@pytest.mark.parametrize("turn", ["place", "vain"])
+def test_bug_in_a_turn_ends_its_own_session_and_not_the_one_that_made_room(
+    make: MakeBench, monkeypatch: pytest.MonkeyPatch, turn: str
+) -> None:
+    bench = make(each=ONE_PLACE, queue=QUEUE)
+    bench.expects_bugs = True
+    first, server = bench.relay()
+    second = waiting(bench)
+    third = waiting(bench)
+    with monkeypatch.context() as broken:
+        if turn == "place":
+            broken.setattr("mailproxy.session.dial.Outgoing", None)
+        else:
+            broken.setattr(bench.frontend, "counters", None)
+            bench.pool.set_state(bench.pool.servers[0], "maint", bench.poller.now)
+        first.end()
+        server.end()
+        bench.until(lambda: not bench.frontend.sessions)
+    assert [line["termination"][0] for line in bench.lines() if line["id"].endswith(("-2", "-3"))] == ["I", "I"]
+    assert [line["termination"] for line in bench.lines() if line["id"].endswith("-1")] == ["--"]
+    assert len(bench.bugs()) == 2
+    bench.until(lambda: (second.fin or second.reset) and (third.fin or third.reset))
+    assert bench.taken == [0]
