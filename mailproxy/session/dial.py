@@ -13,6 +13,8 @@ import errno
 from collections.abc import Callable
 from typing import Protocol
 
+from twisted.logger import Logger
+
 from mailproxy.balance.server import Server
 from mailproxy.mail.backend.talk import shown
 from mailproxy.mail.greeting import GreetingReader, Prelude, refuses
@@ -50,9 +52,13 @@ class Dialler(Owner, Protocol):
 class Dial:
     """The attempts of one session; `begin` starts them, `cancel` ends them without a word."""
 
+    _log = Logger()
+
     __slots__ = (
         "_backend",
         "_header",
+        "_is_choosing",
+        "_is_due",
         "_key",
         "_letter",
         "_make_reader",
@@ -102,6 +108,8 @@ class Dial:
         self._stream: Stream | None = None
         self._letter = "S"
         self._reason = ""
+        self._is_choosing = False
+        self._is_due = False
         self.is_queued = False
         """True while it waits for a server with room."""
 
@@ -117,36 +125,70 @@ class Dial:
 
     def begin(self) -> None:
         """Make the next attempt; tell the owner when there is none left."""
+        # An attempt may fail within the call that makes it: it leaves the next one to the loop that it is called by.
+        self._is_due = True
+        if self._is_choosing:
+            return
+        self._is_choosing = True
+        try:
+            while self._is_due:
+                self._is_due = False
+                self._choose()
+        finally:
+            self._is_choosing = False
+
+    def _choose(self) -> None:
         pool = self._backend.pool
         server = pool.pick(self._key, self._tried, self._poller.now)
         if server is not None:
-            self.turn(server)
+            self._take(server)
         elif pool.enqueue(self, self._key, self._tried):
             self.is_queued = True
             self._owner.wait(self._backend.queue_seconds, self._waited)
-        elif pool.is_full and len(self._tried) <= self._backend.settings.retries:
-            self._owner.no_server("PQ", f"no server has room, and {pool.queued} clients wait already")
+        elif not pool.is_empty and len(self._tried) <= self._backend.settings.retries:
+            self._owner.no_server("PQ", f"no place, and {pool.queued} wait for one already")
         else:
             self._owner.no_server(self._letter + "C", self._reason or "no server is up")
 
     def turn(self, server: Server) -> None:
-        """Take a place on a server, and try it; the same one again after a pause."""
+        """Hear of the place for which this waited."""
+        self._hear(self._take, server)
+
+    def no_turn(self) -> None:
+        """Hear that the last server is gone for which this waited."""
+        self._hear(self._owner.no_server, "SQ", "the last server went down")
+
+    def _hear(self, do: Callable[..., None], *arguments: object) -> None:
+        """Do something within another session's event, or a check's: neither is to suffer from a bug with this one."""
         self.is_queued = False
+        try:
+            do(*arguments)
+        except Exception:
+            self._log.failure("bug in {do}", do=do)
+            self._owner.broke()
+
+    def _take(self, server: Server) -> None:
+        """Take a place on a server, and try it; the same one again after a pause."""
         self._place = server
         is_same = server is self.server
         self._tried.append(server)
         if is_same:
-            self._owner.wait(min(TURNAROUND_SECONDS, self._backend.connect_seconds), self._attempt)
+            self._owner.wait(min(TURNAROUND_SECONDS, self._backend.connect_seconds), self._try_again)
         else:
             self._attempt()
 
-    def no_turn(self) -> None:
-        """Hear that the last server is gone for which this waited."""
-        self.is_queued = False
-        self._owner.no_server("SQ", "the last server went down")
-
     def _waited(self) -> None:
         self._owner.no_server("sQ", f"no server has had room within {self._backend.queue_seconds:g} s")
+
+    def _try_again(self) -> None:
+        assert self._place is not None
+        if self._place.is_usable:
+            self._attempt()
+        else:
+            # It went down in the pause, or its name lost the address: that was no attempt.
+            self._tried.pop()
+            self.cancel()
+            self.begin()
 
     def _attempt(self) -> None:
         assert self._place is not None

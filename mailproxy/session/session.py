@@ -321,7 +321,11 @@ class Session:
         return GreetingReader(self._frontend.settings.protocol, after_tls=self.facts is not None, prelude=prelude)
 
     def _on_early_bytes(self, events: int) -> None:
-        """Leave what the client says before the server has greeted where it is, unless it has gone."""
+        """
+        Leave what the client says before the server has greeted where it is, unless it has gone.
+
+        From its first bytes on only its end is watched for: TLS may say goodbye in one event, and hang up in the next.
+        """
         client = self.client
         if events & GONE:
             try:
@@ -331,7 +335,10 @@ class Session:
             except OSError:
                 pass  # whatever the reason
             self._lose("C", "connection closed by the client")
-        elif events & END and client.has_left():
+        elif not events & END:
+            self._frontend.poller.change(client.fd, END)
+            client.events = END
+        elif self._handed_over is None and client.has_left():
             self._lose("C", "connection closed by the client")
         else:
             self._frontend.poller.pause(client.fd)
@@ -341,6 +348,8 @@ class Session:
         """Refuse the client in its protocol's words: no server is to be had."""
         self._end_dial()
         self._frontend.counters.no_server += 1
+        self.letters = letters  # before a client that is gone can change what the session ended by
+        self.reason = reason
         self.client.say(self._frontend.refusal)
         self._part(letters, reason)
 
@@ -453,6 +462,17 @@ class Session:
         moved = max(client.active, stream.active)
         return not client.backlog and not stream.backlog and self._frontend.poller.now - moved >= seconds
 
+    @property
+    def _may_interrupt(self) -> bool:
+        """True when a line of our own would stand between two of the server's, as far as can be told."""
+        stream = self.stream
+        return (
+            stream is not None
+            and stream.last_byte == _LINE_END
+            and not self.client.finishing  # the server has ended, and the client knows
+            and self._has_been_quiet_for(PAUSE_SECONDS)
+        )
+
     def shut_down(self, letter: str = "K", reason: str = "shut down") -> None:
         """
         End politely, because this process does, or because the session's server is not to be used any more.
@@ -462,8 +482,7 @@ class Session:
         """
         if self.letters:
             return
-        stream = self.stream
-        if stream is not None and stream.last_byte == _LINE_END and self._has_been_quiet_for(PAUSE_SECONDS):
+        if self._may_interrupt:
             self.client.say(self._frontend.goodbye)
         self._part(letter + self._stage, reason)
 

@@ -128,7 +128,8 @@ class Outgoing:
             code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if code:
                 raise OSError(code, os.strerror(code))
-            if not _write_header(sock, self._header):
+            # The event may be another connection's, on a descriptor that was reused since.
+            if not _is_there(sock) or not _write_header(sock, self._header):
                 return
         except OSError as error:
             self._fail(error)
@@ -179,6 +180,15 @@ class Outgoing:
         """Hear of a bug of ours while handling an event."""
         self.cancel()
         self._owner.broke()
+
+
+def _is_there(sock: socket.SocketType) -> bool:
+    """Tell whether a connection has been made."""
+    try:
+        sock.getpeername()
+    except OSError:
+        return False
+    return True
 
 
 def _write_header(sock: socket.SocketType, header: Header) -> bool:

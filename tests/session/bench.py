@@ -15,6 +15,7 @@ from twisted.internet.task import Clock
 from twisted.logger import LogEvent, capturedLogs
 
 from mailproxy import config
+from mailproxy.balance.pool import Pool
 from mailproxy.config import Backend, BackendTimeouts, FrontendTimeouts, InetBind, InetServer, UnixServer
 from mailproxy.proxyprotocol import Decoder, Header
 from mailproxy.session import backend as session_backend
@@ -87,7 +88,8 @@ class Bench:
     """
     A running frontend; settings of frontend and backend are those of the configuration.
 
-    It is in clear unless `tls` is given. A bug that is logged fails the test, unless it `expects_bugs`.
+    It is in clear unless `tls` is given. `each` has what the servers' settings have in common. A bug that is logged
+    fails the test, unless it `expects_bugs`.
     """
 
     def __init__(
@@ -101,11 +103,13 @@ class Bench:
         bind: str = "inet",
         timeout: dict[str, float] | None = None,
         connect: float = 5.0,
+        queue: float | None = None,
         send_proxy: str = "none",
         backend: dict[str, Any] | None = None,
         total: int = 1000,
         reach: Sequence[config.Server] = (),
         server_tls: config.ServerTls | None = None,
+        each: dict[str, Any] | None = None,
         **frontend: Any,
     ) -> None:
         self.clock = Clock()
@@ -122,11 +126,13 @@ class Bench:
         self.backend = Backend(
             name="dovecot",
             send_proxy=send_proxy,  # type: ignore[arg-type]  # one of the words
-            balance="first",
-            timeout=BackendTimeouts(connect=connect),
+            timeout=BackendTimeouts(connect=connect, queue=queue),
             servers=tuple(reach)
-            or tuple(config.Server(name=f"d{n + 1}", address=self._address(n), tls=server_tls) for n in range(servers)),
-            **(backend or {}),
+            or tuple(
+                config.Server(name=f"d{n + 1}", address=self._address(n), tls=server_tls, **(each or {}))
+                for n in range(servers)
+            ),
+            **{"balance": "first"} | (backend or {}),
         )
         protocol = frontend.pop("protocol", "imap")
         mode = frontend.pop("mode", "implicit" if tls else "none")
@@ -188,6 +194,16 @@ class Bench:
     def server(self) -> FakeServer:
         """The first server."""
         return self.servers[0]
+
+    @property
+    def pool(self) -> Pool:
+        """The servers as sessions know them."""
+        return self.frontend.backend.pool
+
+    @property
+    def taken(self) -> list[int]:
+        """How many places are taken on each server."""
+        return [server.sessions for server in self.pool.servers]
 
     # Clients.
 

@@ -196,3 +196,26 @@ def test_optional_client_may_still_ask_for_tls(bench: Open) -> None:
     ssl = header_of(server).ssl
     assert ssl is not None
     assert ssl.client == 1
+
+
+def test_optional_client_in_clear_that_says_all_it_has_to_and_ends_still_gets_its_answers(bench: Open) -> None:
+    made = bench(mode="starttls-optional")
+    client = greeted(made)
+    client.send(b"b LOGIN alice secret\r\n")
+    client.end()
+    made.settle()
+    server = made.server.accept(b"* OK server\r\n")
+    made.until(lambda: server.fin)
+    assert server.data == b"b LOGIN alice secret\r\n"
+    server.send(b"b OK done\r\n")
+    made.until(lambda: client.data == b"b OK done\r\n")
+
+
+def test_optional_client_in_clear_that_breaks_off_after_its_command_is_lost(bench: Open) -> None:
+    made = bench(mode="starttls-optional")
+    client = greeted(made)
+    client.send(b"b LOGIN alice secret\r\n")
+    made.server.accept()
+    made.settle()
+    client.break_off()
+    assert made.over()["termination"] == "CC"

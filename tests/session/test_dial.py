@@ -340,3 +340,14 @@ def test_dial_does_not_spin(make: MakeBench) -> None:
     bench.server.accept()
     bench.settle()
     assert not is_ready(bench.poller)
+
+
+def test_client_that_is_gone_when_there_is_no_server_does_not_hide_why(make: MakeBench) -> None:
+    bench = make(backend={"retries": 0}, connect=CONNECT)
+    client = bench.client()
+    bench.server.accept()
+    bench.settle()
+    client.break_off()
+    bench.clock.advance(CONNECT + 0.25)
+    line = bench.over()
+    assert (line["termination"], line["reason"]) == ("sC", "no greeting within 5 s")

@@ -16,7 +16,7 @@ import pytest
 from mailproxy.tls.client import CertificateRefused, ClientTls
 from mailproxy.transport.outgoing import Outgoing, Target
 from mailproxy.transport.plain import PlainStream
-from mailproxy.transport.poller import Poller
+from mailproxy.transport.poller import READ, Poller
 from mailproxy.transport.secure_client import SecureClientStream
 from mailproxy.transport.stream import VIEW, Stream
 from tests.tls.servers import NAME, client_tls, issued, server_context
@@ -210,6 +210,17 @@ def test_bug_gives_the_attempt_up(attempt: Attempt) -> None:
     attempt.until(lambda: attempt.broken)
     attempt.until(lambda: server.fin or server.reset)
     assert attempt.poller.ready == {}
+
+
+@pytest.mark.parametrize("header", [b"", HEADER])
+def test_event_of_the_descriptor_s_former_connection_reaches_nobody(attempt: Attempt, header: bytes) -> None:
+    """The queue of the listening socket is full: the connection is not there yet."""
+    attempt.listening.listen(0)
+    with socket.create_connection(attempt.listening.getsockname()):
+        attempt.begin(header)
+        (on_event,) = attempt.poller.ready.values()
+        on_event(READ)
+        assert (attempt.stream, attempt.error) == (None, None)
 
 
 # TLS.

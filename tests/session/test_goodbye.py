@@ -1,0 +1,240 @@
+"""The line that ends a session in place of a server that is to do so no more, and when it is better left out."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailproxy.config import ServerTls
+from mailproxy.mail.refusal import REFUSALS
+from mailproxy.session.session import PAUSE_SECONDS
+from tests.session.bench import Bench
+from tests.session.conftest import MakeBench
+from tests.transport.peers import Peer, TlsPeer
+
+BYE = REFUSALS["imap"]
+
+
+@pytest.fixture(params=["clear", "tls", "tls-tls"])
+def bench(request: pytest.FixtureRequest, make: MakeBench) -> Bench:
+    """An IMAP frontend with one server."""
+    server_tls = ServerTls(verify="none") if request.param == "tls-tls" else None
+    return make(tls=request.param != "clear", server_tls=server_tls)
+
+
+def pause(bench: Bench, seconds: float = PAUSE_SECONDS) -> None:
+    """Let so much time pass; as in a service, the clock is looked at before sessions are shut down."""
+    bench.settle()
+    bench.clock.advance(seconds)
+    bench.poller.look_at_clock()
+
+
+def said(bench: Bench, client: Peer) -> bytes:
+    """Shut the session down, and return what the client gets to hear."""
+    client.data.clear()
+    bench.session.shut_down("D", "the server went down")
+    bench.until(lambda: client.fin)
+    return bytes(client.data)
+
+
+# Said.
+
+
+def test_quiet_client_hears_that_the_session_ends(bench: Bench) -> None:
+    client, _ = bench.relay()
+    pause(bench)
+    assert said(bench, client) == BYE
+
+
+def test_close_notify_follows_the_goodbye(make: MakeBench) -> None:
+    bench = make(tls=True)
+    client, _ = bench.relay()
+    pause(bench)
+    said(bench, client)
+    assert isinstance(client, TlsPeer)
+    assert client.notified
+
+
+@pytest.mark.parametrize("protocol", ["imap", "smtp", "submission", "lmtp", "managesieve"])
+def test_goodbye_is_in_the_protocol_s_words(make: MakeBench, protocol: str) -> None:
+    bench = make(protocol=protocol)
+    client = bench.client()
+    bench.server.accept(b"220 OK\r\n")
+    bench.until(lambda: client.data)
+    pause(bench)
+    assert said(bench, client) == REFUSALS[protocol]
+
+
+def test_goodbye_follows_an_answer(bench: Bench) -> None:
+    client, server = bench.relay()
+    client.send(b"a noop\r\n")
+    bench.until(lambda: server.data)
+    server.send(b"a OK\r\n")
+    bench.until(lambda: client.data)
+    pause(bench)
+    assert said(bench, client) == BYE
+
+
+def test_client_that_has_ended_hears_the_goodbye(bench: Bench) -> None:
+    """Its server may still have something to say to it."""
+    client, server = bench.relay()
+    client.end()
+    bench.until(lambda: server.fin)
+    pause(bench)
+    assert said(bench, client) == BYE
+
+
+def test_client_of_starttls_hears_the_goodbye(make: MakeBench) -> None:
+    bench = make(tls=True, mode="starttls")
+    client = bench.starttls_client()
+    bench.server.accept(b"* OK ready\r\n")
+    bench.until(lambda: bench.frontend.counters.sessions)
+    pause(bench)
+    assert said(bench, client) == BYE
+
+
+@pytest.mark.parametrize("letter", ["D", "U", "K"])
+def test_letter_tells_why(make: MakeBench, letter: str) -> None:
+    bench = make()
+    client, server = bench.relay()
+    bench.session.shut_down(letter, "because")
+    bench.until(lambda: client.fin)
+    client.end()
+    line = bench.over()
+    assert (line["termination"], line["reason"]) == (f"{letter}D", "because")
+    assert server.pull() or server.fin
+
+
+def test_goodbye_is_none_of_the_server_s_bytes(make: MakeBench) -> None:
+    bench = make()
+    client, _ = bench.relay()
+    pause(bench)
+    said(bench, client)
+    client.end()
+    assert bench.over()["bytes_out"] == len(b"* OK ready\r\n")
+
+
+# Left out.
+
+
+@pytest.mark.parametrize("protocol", ["pop3", "tcp"])
+def test_where_servers_only_answer_the_session_ends_without_a_word(make: MakeBench, protocol: str) -> None:
+    bench = make(protocol=protocol)
+    client = bench.client()
+    bench.server.accept(b"+OK\r\n")
+    bench.until(lambda: client.data)
+    pause(bench)
+    assert said(bench, client) == b""
+
+
+def test_half_a_greeting_is_not_interrupted(bench: Bench) -> None:
+    client = bench.client() if bench.frontend.tls is None else bench.tls_client()
+    bench.server.accept(b"* OK rea")
+    bench.until(lambda: client.data)
+    pause(bench, 60)
+    assert said(bench, client) == b""
+
+
+def test_half_a_line_is_not_interrupted(bench: Bench) -> None:
+    client, server = bench.relay()
+    server.send(b"* 1 FETCH (BODY[] {2000}\r\nFrom:")
+    bench.until(lambda: client.data)
+    pause(bench, 60)
+    assert said(bench, client) == b""
+
+
+@pytest.mark.parametrize("end", [b"\r", b"x", b"\0"])
+def test_only_a_line_end_is_one(make: MakeBench, end: bytes) -> None:
+    bench = make()
+    client, server = bench.relay()
+    server.send(b"\n" + end)
+    bench.until(lambda: client.data)
+    pause(bench, 60)
+    assert said(bench, client) == b""
+
+
+def test_last_words_of_the_server_have_their_line_end_looked_at(make: MakeBench) -> None:
+    bench = make(tls=True, server_tls=ServerTls(verify="none"))
+    client, server = bench.relay()
+    server.send(bytes(100_000))
+    bench.until(lambda: len(client.data) == 100_000)
+    pause(bench)
+    assert said(bench, client) == b""
+
+
+def test_busy_server_is_not_interrupted(bench: Bench) -> None:
+    client, server = bench.relay()
+    pause(bench)
+    server.send(b"* 1 EXISTS\r\n")
+    bench.until(lambda: client.data)
+    pause(bench, PAUSE_SECONDS * 0.9)
+    assert said(bench, client) == b""
+
+
+def test_busy_client_is_not_interrupted(bench: Bench) -> None:
+    """Its command is on its way, and so may the answer be."""
+    client, server = bench.relay()
+    pause(bench)
+    client.send(b"a noop\r\n")
+    bench.until(lambda: server.data)
+    pause(bench, PAUSE_SECONDS * 0.9)
+    assert said(bench, client) == b""
+
+
+def test_greeting_is_not_followed_at_once(bench: Bench) -> None:
+    client, _ = bench.relay()
+    assert said(bench, client) == b""
+
+
+def test_backlog_towards_the_client_is_not_cut_into(bench: Bench) -> None:
+    client, server = bench.relay()
+    client.reading = False
+    server.send(b"x" * 11_999_999 + b"\n")
+    pause(bench, 30)
+    session = bench.session
+    assert session.client.backlog
+    session.shut_down("D", "the server went down")
+    client.reading = True
+    bench.until(lambda: client.fin)
+    assert BYE not in client.data
+
+
+def test_backlog_towards_the_server_is_something_on_its_way(bench: Bench) -> None:
+    client, server = bench.relay()
+    server.reading = False
+    client.send(b"x" * 11_999_999 + b"\n")
+    pause(bench, 30)
+    assert bench.session.stream is not None
+    assert bench.session.stream.backlog
+    assert said(bench, client) == b""
+
+
+def test_client_in_a_dial_hears_nothing(make: MakeBench) -> None:
+    bench = make()
+    client = bench.client()
+    bench.server.accept()
+    pause(bench, 1)
+    assert said(bench, client) == b""
+
+
+def test_client_hears_one_goodbye(bench: Bench) -> None:
+    client, _ = bench.relay()
+    pause(bench)
+    session = bench.session
+    session.shut_down()
+    session.shut_down()
+    session.abort()
+    bench.until(lambda: client.fin)
+    assert client.data == BYE
+
+
+def test_server_has_said_goodbye_itself(bench: Bench) -> None:
+    client, server = bench.relay()
+    server.send(b"* BYE\r\n")
+    server.end()
+    bench.until(lambda: client.fin)
+    pause(bench)
+    session = bench.session
+    session.shut_down("D", "the server went down")
+    assert client.data == b"* BYE\r\n"
+    assert session.letters == "DD"
+    assert not session.is_over
