@@ -99,7 +99,10 @@ class Pool:
             self.refresh(now)
         if len(tried) > self._retries:
             return None
-        server = self._choose(key, tried)
+        if tried or self._is_limited or not self._candidates:
+            server = self._choose(key, tried)
+        else:  # the usual case, for the price of the rule
+            server = self._rule.pick(self._candidates, key)
         if server is not None:
             self._take(server)
         return server

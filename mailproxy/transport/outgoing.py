@@ -28,6 +28,12 @@ from mailproxy.transport.poller import READ, WRITE, Poller
 from mailproxy.transport.secure_client import SecureClientStream
 from mailproxy.transport.stream import NOBODY, Stream
 
+# Plain numbers: members of enumerations cost more, and this is done for every session.
+_KIND = int(socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+_UNIX = int(socket.AF_UNIX)
+_TCP, _NODELAY, _QUICKACK = int(socket.IPPROTO_TCP), int(socket.TCP_NODELAY), int(socket.TCP_QUICKACK)
+_GOES_ON = (0, errno.EINPROGRESS)
+
 Header = bytes | Callable[[socket.SocketType], bytes]
 """The PROXY header, empty for none; or what makes it of the connected socket, if it tells of our own ends."""
 
@@ -91,14 +97,14 @@ class Outgoing:
         target = self._target
         header = self._header
         try:
-            sock = self._socket = socket.SocketType(target.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-            if target.family != socket.AF_UNIX:
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock = self._socket = socket.SocketType(target.family, _KIND)
+            if target.family != _UNIX:
+                sock.setsockopt(_TCP, _NODELAY, 1)
                 if header:
                     # The header follows at once and carries the handshake's last ACK: one packet less.
-                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+                    sock.setsockopt(_TCP, _QUICKACK, 0)
             code = sock.connect_ex(target.address)
-            if code not in (0, errno.EINPROGRESS):
+            if code not in _GOES_ON:
                 raise OSError(code, os.strerror(code))
             # A connection on the same machine is there already, though the kernel says that it is in progress.
             is_there = (code == 0 or (header and isinstance(header, bytes))) and _write_header(sock, header)
