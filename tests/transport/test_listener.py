@@ -194,7 +194,8 @@ def test_bug_in_accepting_does_not_close_the_door(make: Make) -> None:
     """A listener that the poller gave up would leave every later client waiting, with nothing in the log."""
     bench = make(bind_inet(socket.AF_INET, "127.0.0.1", 0))
 
-    def buggy(sock: object, address: object, listener: object) -> None:
+    def buggy(sock: socket.SocketType, address: object, listener: object) -> None:
+        sock.close()
         raise ZeroDivisionError("a bug")
 
     take, bench.listener._accepted = bench.listener._accepted, buggy
