@@ -7,7 +7,7 @@ The map, bottom up:
 - ``health``: the counter of passed and failed checks, and of errors that sessions met.
 - ``server``: one server: what it may take, what it has.
 - ``leastconn``, ``roundrobin``, ``source``, ``first``, ``random``: the rules, one ``pick`` each; ``rule`` names them.
-- ``attempt``: which servers a session tries again, and how often.
+- ``attempt``: which servers a session tries again.
 - ``queue``: who waits for a server with room.
 - ``change``: what happened to a server, for the log.
 - ``pool``: the servers of one backend for one protocol, and all of the above at work.

@@ -1,6 +1,6 @@
-"""Which servers a session tries again, and how often, whatever the rule."""
+"""Which servers a session tries again, whatever the rule."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TypeVar
 
 Server = TypeVar("Server")
@@ -21,19 +21,3 @@ def least_tried(servers: Sequence[Server], tried: Sequence[Server]) -> Sequence[
     counts = [tried.count(server) for server in servers]
     fewest = min(counts)
     return [server for server, count in zip(servers, counts, strict=True) if count == fewest]
-
-
-def next_server(
-    pick: Callable[[Sequence[Server], bytes], Server],
-    servers: Sequence[Server],
-    tried: Sequence[Server],
-    retries: int,
-) -> Server | None:
-    """
-    Return the server for the next attempt by the rule ``pick``; None when there is no server or no attempt left.
-
-    A session has one attempt and ``retries`` more, as in HAProxy. ``tried`` has one entry per attempt, in order.
-    """
-    if not servers or len(tried) > retries:
-        return None
-    return pick(least_tried(servers, tried), b"")

@@ -1,15 +1,25 @@
 """Which servers a session tries, and how often."""
 
-from mailproxy.balance import first
-from mailproxy.balance.attempt import least_tried, next_server
+from mailproxy.balance.attempt import least_tried
+from mailproxy.balance.pool import Pool
+from mailproxy.balance.rule import RULES
+from mailproxy.balance.server import Server
 
 
 def attempts(servers: str, retries: int) -> str:
     """Return the servers, one letter each, that a session tries when all of them fail."""
-    tried: list[str] = []
-    while (server := next_server(first.pick, servers, tried, retries)) is not None:
+    pool = Pool(
+        "pool",
+        [Server(name=name, target=name) for name in servers],
+        RULES["first"],
+        on_change=lambda change: None,
+        retries=retries,
+    )
+    tried: list[Server] = []
+    while (server := pool.pick(b"", tried, 0.0)) is not None:
+        pool.leave(server, 0.0)
         tried.append(server)
-    return "".join(tried)
+    return "".join(server.name for server in tried)
 
 
 def test_the_first_server_is_tried_first() -> None:
