@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailproxy.mail.backend.talk import SIZE
-from mailproxy.mail.greeting import Greeting, GreetingReader, Prelude
+from mailproxy.mail.greeting import GREETING_PROTOCOLS, Greeting, GreetingReader, Prelude, refuses
+from mailproxy.mail.refusal import REFUSALS
 
 ACCEPTED = Greeting(is_accepted=True)
 IMAP = b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] backend ready\r\n"
@@ -206,3 +207,74 @@ def test_any_chunking_gives_the_same_verdict(protocol: str, data: bytes, sizes: 
     if isinstance(verdict, Greeting) and not data:
         assert isinstance(whole, Greeting)
         assert verdict.is_accepted == whole.is_accepted
+
+
+# A refusal in place of a greeting that is for the client.
+
+
+@pytest.mark.parametrize(
+    ("protocol", "first"),
+    [
+        ("imap", b"* BYE Too many connections\r\n"),
+        ("imap", b"* bye\r\n"),
+        ("imap", b"* BYE"),
+        ("imap", b"* BYE [UNAVAILABLE] x"),
+        ("pop3", b"-ERR [SYS/TEMP] no\r\n"),
+        ("pop3", b"-"),
+        ("smtp", b"421 4.3.2 Shutting down\r\n"),
+        ("smtp", b"554-5.7.1 No\r\n554 5.7.1 Really\r\n"),
+        ("submission", b"450 later\r\n"),
+        ("lmtp", b"5"),
+        ("managesieve", b'BYE "Too many connections"\r\n'),
+        ("managesieve", b"NO (TRYLATER)\r\n"),
+        ("managesieve", b"no\r\n"),
+    ],
+)
+def test_refusal_is_none_of_the_greetings(protocol: str, first: bytes) -> None:
+    assert refuses(protocol, first)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "first"),
+    [
+        ("imap", IMAP),
+        ("imap", WAITING),
+        ("imap", b"* PREAUTH\r\n"),
+        ("imap", b"* BYEBYE\r\n"),
+        ("imap", b"* OK * BYE\r\n"),
+        ("imap", b"* OK\r\n* BYE\r\n"),
+        ("pop3", b"+OK -ERR\r\n"),
+        ("smtp", b"220 421\r\n"),
+        ("submission", b"220-x\r\n421 y\r\n"),
+        ("lmtp", b" 421\r\n"),
+        ("managesieve", SIEVE),
+        ("managesieve", b"OK\r\n"),
+        ("managesieve", b'"NOTIFY" "mailto"\r\n'),
+        ("managesieve", b"NOTIFY\r\n"),
+    ],
+)
+def test_what_is_no_refusal_is_passed_on(protocol: str, first: bytes) -> None:
+    assert not refuses(protocol, first)
+
+
+@pytest.mark.parametrize("protocol", sorted(GREETING_PROTOCOLS))
+def test_our_own_refusal_is_one(protocol: str) -> None:
+    """Two proxies may stand behind each other."""
+    assert refuses(protocol, REFUSALS[protocol])
+
+
+@pytest.mark.parametrize("protocol", sorted(GREETING_PROTOCOLS))
+def test_nothing_is_no_refusal(protocol: str) -> None:
+    assert not refuses(protocol, b"")
+
+
+@pytest.mark.parametrize("first", [b"", b"* BYE\r\n", b"-ERR\r\n", b"421 x\r\n", b"NO\r\n"])
+@pytest.mark.parametrize("protocol", ["tcp", "gopher"])
+def test_nothing_is_a_refusal_where_nothing_is_known(protocol: str, first: bytes) -> None:
+    assert not refuses(protocol, first)
+
+
+@given(st.sampled_from(sorted(GREETING_PROTOCOLS)), greetings)
+def test_reader_accepts_nothing_that_refuses(protocol: str, data: bytes) -> None:
+    greeting = reader(protocol).receive(data)
+    assert not (refuses(protocol, data) and isinstance(greeting, Greeting) and greeting.is_accepted)

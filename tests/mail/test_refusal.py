@@ -5,7 +5,7 @@ import re
 import pytest
 
 from mailproxy.mail.greeting import GREETING_PROTOCOLS, server_speaks_first
-from mailproxy.mail.refusal import REFUSALS, refusal
+from mailproxy.mail.refusal import REFUSALS, goodbye, refusal
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,21 @@ def test_every_protocol_but_tcp_begins_with_the_server() -> None:
     assert frozenset(REFUSALS) - {"tcp"} == GREETING_PROTOCOLS
     assert server_speaks_first("managesieve")
     assert not server_speaks_first("tcp")
+
+
+# The goodbye.
+
+
+@pytest.mark.parametrize("protocol", ["imap", "smtp", "submission", "lmtp", "managesieve"])
+def test_goodbye_is_what_refuses(protocol: str) -> None:
+    assert goodbye(protocol) == refusal(protocol)
+
+
+@pytest.mark.parametrize("protocol", ["pop3", "tcp"])
+def test_server_that_only_answers_says_no_goodbye(protocol: str) -> None:
+    assert goodbye(protocol) == b""
+
+
+@pytest.mark.parametrize("protocol", sorted(REFUSALS))
+def test_goodbye_is_one_line_at_most(protocol: str) -> None:
+    assert goodbye(protocol).count(b"\n") == bool(goodbye(protocol))

@@ -10,6 +10,7 @@ from functools import partial
 
 import pytest
 
+from mailproxy.tls import openssl
 from mailproxy.transport.poller import BYTES, END, WRITE
 from mailproxy.transport.stream import BUFFER_BYTES, VIEW
 from tests.transport.relay import Relay, is_ready, tcp_pair, unix_pair
@@ -534,3 +535,90 @@ def test_lingering_behind_an_end_is_over_at_once(tcp: Relay) -> None:
     tcp.far.close()
     tcp.near.linger()
     assert tcp.heard == ["over"]
+
+
+# A client that leaves before anybody reads what it says.
+
+
+@pytest.fixture(params=["tcp", "unix", "tls", "tls-unix"])
+def unread(request: pytest.FixtureRequest) -> Iterator[Relay]:
+    """A relay whose client is not read unless the test does it; the kind of its server does not matter."""
+    with KINDS[request.param]() as made:
+        yield made
+
+
+def arrive(relay: Relay, what: int = select.POLLRDHUP) -> None:
+    """Wait for what the client sent, or for the end of it."""
+    waiting = select.poll()
+    waiting.register(relay.near.fd, what)
+    assert waiting.poll(5000)
+
+
+def test_client_that_is_there_has_not_left(unread: Relay) -> None:
+    assert not unread.near.has_left()
+
+
+def test_client_that_ended_without_a_word_has_left(unread: Relay) -> None:
+    unread.client.end()
+    arrive(unread)
+    assert unread.near.has_left()
+
+
+def test_client_that_said_something_has_not_left(unread: Relay) -> None:
+    unread.client.send(b"a noop\r\n")
+    arrive(unread, select.POLLIN)
+    assert not unread.near.has_left()
+
+
+def test_client_that_said_something_and_ended_has_not_left(unread: Relay) -> None:
+    unread.client.send(b"a logout\r\n")
+    unread.client.end()
+    arrive(unread)
+    assert not unread.near.has_left()
+
+
+def test_what_was_looked_at_is_still_there(unread: Relay) -> None:
+    unread.client.send(b"a logout\r\n")
+    unread.client.end()
+    arrive(unread)
+    unread.near.has_left()
+    unread.until(lambda: unread.server.fin)
+    assert unread.server.data == b"a logout\r\n"
+
+
+def test_goodbye_of_tls_without_fin_is_leaving(secure: Relay) -> None:
+    secure.tls_client.notify()
+    arrive(secure, select.POLLIN)
+    assert secure.near.has_left()
+
+
+def test_fin_without_the_goodbye_of_tls_is_leaving(secure: Relay) -> None:
+    secure.client.socket.shutdown(socket.SHUT_WR)
+    arrive(secure)
+    assert secure.near.has_left()
+
+
+def test_fin_behind_half_a_record_is_leaving(secure: Relay) -> None:
+    secure.client.send_raw(b"\x17\x03\x03\x00\x20abc")
+    secure.client.socket.shutdown(socket.SHUT_WR)
+    arrive(secure)
+    assert secure.near.has_left()
+
+
+def test_half_a_record_may_become_a_whole_one(secure: Relay) -> None:
+    secure.client.send_raw(b"\x17\x03\x03\x00\x20abc")
+    arrive(secure, select.POLLIN)
+    assert not secure.near.has_left()
+
+
+def test_garbage_within_tls_is_leaving(secure: Relay) -> None:
+    secure.client.send_raw(b"\x17\x03\x03\x00\x20" + bytes(32))
+    arrive(secure, select.POLLIN)
+    assert secure.near.has_left()
+
+
+def test_leaving_leaves_no_error_to_the_next_connection(secure: Relay) -> None:
+    secure.client.send_raw(b"\x17\x03\x03\x00\x20" + bytes(32))
+    arrive(secure, select.POLLIN)
+    secure.near.has_left()
+    assert openssl.reason() == ""

@@ -1,0 +1,74 @@
+"""From a configuration to the parts of a front."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mailproxy.config import ConfigError
+from mailproxy.session.prepare import Ready, prepare
+from tests.config.builders import MISSING, read
+
+SERVERS = {"server": {"d1": {"address": "192.0.2.1:10143"}}}
+
+
+def frontend(protocol: str, **changes: Any) -> dict[str, Any]:
+    return {"bind": ["127.0.0.1:0"], "protocol": protocol, "tls": "none", "backend": "dovecot", **changes}
+
+
+def prepared(**frontends: dict[str, Any]) -> Ready:
+    """Frontends in clear with one backend."""
+    return prepare(read(tls=MISSING, frontend=frontends, backend__dovecot=SERVERS))
+
+
+def test_frontends_of_one_backend_and_protocol_share_it() -> None:
+    ready = prepared(one=frontend("imap"), two=frontend("imap"))
+    (_, first, _), (_, second, _) = ready.frontends
+    assert first is second
+
+
+def test_protocols_have_pools_of_their_own() -> None:
+    """A server's IMAP may be down while its POP3 is up."""
+    ready = prepared(one=frontend("imap"), two=frontend("pop3"))
+    (_, first, _), (_, second, _) = ready.frontends
+    assert (first.protocol, second.protocol) == ("imap", "pop3")
+    assert first.pool is not second.pool
+
+
+def test_backends_have_pools_of_their_own() -> None:
+    frontends = {"one": frontend("imap"), "two": frontend("imap", backend="other")}
+    backends = {"dovecot": SERVERS, "other": SERVERS}
+    ready = prepare(read(tls=MISSING, frontend=frontends, backend=backends))
+    (_, first, _), (_, second, _) = ready.frontends
+    assert (first.name, second.name) == ("dovecot", "other")
+
+
+def test_frontends_are_in_the_order_of_the_configuration() -> None:
+    ready = prepared(one=frontend("imap"), two=frontend("pop3"), three=frontend("imap"))
+    assert [settings.name for settings, _, _ in ready.frontends] == ["one", "two", "three"]
+
+
+@pytest.mark.parametrize("protocols", [("imap", "imap"), ("imap", "pop3")])
+def test_what_is_wrong_with_a_backend_is_reported_once(
+    protocols: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(*arguments: object) -> None:
+        raise ValueError("a header that cannot work")
+
+    monkeypatch.setattr("mailproxy.session.backend.HeaderPolicy", wrong)
+    first, second = protocols
+    with pytest.raises(ConfigError) as caught:
+        prepared(one=frontend(first), two=frontend(second))
+    assert [str(problem) for problem in caught.value.problems] == ["backend.dovecot: a header that cannot work"]
+
+
+def test_what_is_wrong_with_every_backend_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(*arguments: object) -> None:
+        raise ValueError("a header that cannot work")
+
+    monkeypatch.setattr("mailproxy.session.backend.HeaderPolicy", wrong)
+    frontends = {"one": frontend("imap"), "two": frontend("imap", backend="other")}
+    with pytest.raises(ConfigError) as caught:
+        prepare(read(tls=MISSING, frontend=frontends, backend={"dovecot": SERVERS, "other": SERVERS}))
+    assert [problem.key for problem in caught.value.problems] == ["backend.dovecot", "backend.other"]
