@@ -1,5 +1,6 @@
 """What a client says before STARTTLS, and what a server gets to know of it."""
 
+import errno
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -7,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from mailproxy.mail.refusal import REFUSALS
+from mailproxy.transport.plain import PlainStream
 from tests.session.bench import Bench, header_of, open_bench
 from tests.transport.peers import Peer
 
@@ -219,3 +222,28 @@ def test_optional_client_in_clear_that_breaks_off_after_its_command_is_lost(benc
     made.settle()
     client.break_off()
     assert made.over()["termination"] == "CC"
+
+
+@pytest.mark.parametrize("failure", ["no room", "broken"])
+def test_server_that_does_not_take_the_introduction_has_failed(
+    bench: Open, monkeypatch: pytest.MonkeyPatch, failure: str
+) -> None:
+    def write_some(stream: PlainStream, data: bytes) -> int:
+        if failure == "broken":
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+        return 0
+
+    made = bench(mode="starttls-optional", protocol="smtp", backend={"retries": 0})
+    client = greeted(made)
+    answer(made, client, b"EHLO me.example\r\n")
+    client.send(b"MAIL FROM:<a@example.org>\r\n")
+    server = made.server.accept()
+    monkeypatch.setattr(PlainStream, "write_some", write_some)
+    server.send(b"220 ready\r\n")
+    made.until(lambda: client.fin)
+    assert client.data == REFUSALS["smtp"]
+    client.end()
+    line = made.over()
+    reason = {"no room": "no room for a line", "broken": "Broken pipe"}[failure]
+    assert (line["termination"], line["reason"]) == ("SC", reason)
+    assert made.taken == [0]
