@@ -482,7 +482,9 @@ class Session:
         """
         if self.letters:
             return
-        if self._may_interrupt:
+        if self._dial is not None:
+            self.client.say(self._frontend.refusal)
+        elif self._may_interrupt:
             self.client.say(self._frontend.goodbye)
         self._part(letter + self._stage, reason)
 

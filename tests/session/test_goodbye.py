@@ -208,12 +208,12 @@ def test_backlog_towards_the_server_is_something_on_its_way(bench: Bench) -> Non
     assert said(bench, client) == b""
 
 
-def test_client_in_a_dial_hears_nothing(make: MakeBench) -> None:
+def test_client_in_a_dial_is_refused_instead_of_greeted(make: MakeBench) -> None:
     bench = make()
     client = bench.client()
     bench.server.accept()
     pause(bench, 1)
-    assert said(bench, client) == b""
+    assert said(bench, client) == BYE
 
 
 def test_client_hears_one_goodbye(bench: Bench) -> None:
