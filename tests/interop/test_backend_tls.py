@@ -346,7 +346,8 @@ def test_capabilities_are_learnt_over_tls(
         events = [json.loads(line) for line in running.process.stdout.splitlines() if '"learned"' in line]
         return {event["protocol"] for event in events if event["count"]}
 
-    # Dovecot's ManageSieve loses a command behind its greeting now and then: 5 s until that is given up, 10 to the next.
+    # Dovecot's ManageSieve loses a command behind its greeting now and then: that takes 5 s, and the next try comes
+    # after 10.
     until(lambda: learned() == set(PROTOCOLS), "capabilities of all protocols", 40)
 
 
