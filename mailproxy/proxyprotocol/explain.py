@@ -111,6 +111,10 @@ def _version_2(data: bytes) -> Iterator[Field]:
     data = data[: v2.FIXED_SIZE + length]
     is_local = data[12] & 0x0F == Command.LOCAL
     family = _family(data[13])
+    if is_local:
+        start, tlvs = v2.local_tlvs(data)
+        if tlvs and start == v2.FIXED_SIZE:
+            family = Family.UNSPEC  # whatever it says, there are no addresses
     addresses = list(_addresses(data, family))
     for field in addresses:
         yield Field(field.offset, field.data, f"ignored, LOCAL: {field.meaning}") if is_local else field

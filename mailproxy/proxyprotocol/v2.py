@@ -72,7 +72,9 @@ def measure(data: bytearray, strictness: Strictness) -> int | None:
 def parse(data: bytes) -> Header:
     """Read a whole header that `measure` has accepted."""
     if data[12] & 0x0F == Command.LOCAL:
-        return Header.local(_local_tlvs(data))
+        start, tlvs = local_tlvs(data)
+        _check(data, start, tlvs)
+        return Header.local(tlvs)
     family, transport = _KINDS[data[13]]
     source, destination = _addresses(data, family)
     tlvs = parse_tlvs(data, FIXED_SIZE + ADDRESS_SIZES[family])
@@ -80,16 +82,24 @@ def parse(data: bytes) -> Header:
     return Header(_VERSION, Command.PROXY, family, transport, source, destination, tlvs)
 
 
-def _local_tlvs(data: bytes) -> tuple[Tlv, ...]:
-    """Return the TLVs of a LOCAL header if it holds any: the receiver must skip the rest, whatever it is."""
+def local_tlvs(data: bytes) -> tuple[int, tuple[Tlv, ...]]:
+    """
+    Return where the TLVs of a LOCAL header begin, and the TLVs, unchecked; none if no place has any.
+
+    The receiver ignores the family and skips what it cannot read. AWS's Network Load Balancer names a family in its
+    health checks and sends TLVs without addresses, others send addresses before them: both places are tried.
+    """
     family, _ = _KINDS.get(data[13], (Family.UNSPEC, Transport.UNSPEC))
-    start = FIXED_SIZE + ADDRESS_SIZES[family]
-    try:
-        tlvs = parse_tlvs(data, start)
-    except MalformedHeader:
-        return ()
-    _check(data, start, tlvs)
-    return tlvs
+    behind_addresses = FIXED_SIZE + ADDRESS_SIZES[family]
+    for start in (FIXED_SIZE, behind_addresses):
+        try:
+            tlvs = parse_tlvs(data, start)
+        except MalformedHeader:
+            continue
+        # No TLV has type 0: these are addresses, all zeroes.
+        if start == behind_addresses or all(tlv.type for tlv in tlvs):
+            return start, tlvs
+    return behind_addresses, ()
 
 
 def _addresses(data: bytes, family: Family) -> tuple[Address | None, Address | None]:

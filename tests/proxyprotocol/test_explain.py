@@ -1,7 +1,9 @@
+import pytest
+
 from mailproxy.proxyprotocol import Header, SslClient, SslTlv, SslType, Tlv, UnixAddress, encode
 from mailproxy.proxyprotocol.explain import Field, explain
 
-from .vectors import ALL_OPTIONS, IPV6, PLAIN, TLS12
+from .vectors import ALL_OPTIONS, AWS_HEALTH_CHECK, IPV6, PLAIN, TLS12
 
 
 def meanings(data: bytes) -> list[str]:
@@ -78,6 +80,18 @@ def test_unverified_certificate() -> None:
 def test_addresses_of_local_are_ignored() -> None:
     data = bytes.fromhex("0d0a0d0a 000d0a51 5549540a 20 11 000c 7f000001 7f000001 0001 0002")
     assert meanings(data)[4] == "ignored, LOCAL: source address 127.0.0.1"
+
+
+@pytest.mark.parametrize("last", [b"\0", b"\1"], ids=["good", "wrong checksum"])
+def test_local_header_whose_family_has_no_addresses(last: bytes) -> None:
+    assert meanings(AWS_HEALTH_CHECK[:-1] + last)[2:] == [
+        "family INET, transport STREAM",
+        "84 bytes follow, the header has 100",
+        "TLV CRC32C, 4 bytes",
+        "checksum of the whole header",
+        "TLV NOOP, 74 bytes",
+        "padding, ignored",
+    ]
 
 
 def test_broken_header_up_to_where_it_breaks() -> None:

@@ -22,7 +22,16 @@ from mailproxy.proxyprotocol import (
 )
 from mailproxy.proxyprotocol.crc32c import crc32c
 
-from .vectors import ALL_OPTIONS, CLIENT_CERTIFICATE, EC_CERTIFICATE, HAPROXY, IPV6, PLAIN, UNIX_CLIENT_OR_CHECK
+from .vectors import (
+    ALL_OPTIONS,
+    AWS_HEALTH_CHECK,
+    CLIENT_CERTIFICATE,
+    EC_CERTIFICATE,
+    HAPROXY,
+    IPV6,
+    PLAIN,
+    UNIX_CLIENT_OR_CHECK,
+)
 
 SIGNATURE = bytes.fromhex("0d0a0d0a 000d0a51 5549540a")
 V4 = (InetAddress.parse("192.0.2.1:40000"), InetAddress.parse("198.51.100.9:143"))
@@ -166,6 +175,19 @@ class TestLocal:
     def test_tlvs_after_addresses_are_kept(self) -> None:
         header = decode(v2("20 11 0010 7f000001 7f000001 0001 0002 e1 0001 78"))
         assert header == Header.local((Tlv(0xE1, b"x"),))
+
+    def test_tlvs_without_the_addresses_of_the_family_are_kept(self) -> None:
+        header = decode(AWS_HEALTH_CHECK, Strictness(require_crc32c=True))
+        assert header == Header.local((Tlv(TlvType.CRC32C, bytes.fromhex("bce5951f")), Tlv(TlvType.NOOP, bytes(74))))
+
+    def test_wrong_checksum_without_addresses_is_refused(self) -> None:
+        with pytest.raises(MalformedHeader, match="CRC32C"):
+            decode(AWS_HEALTH_CHECK[:-1] + b"\1")
+
+    @pytest.mark.parametrize(("kind", "size"), [(0x11, 12), (0x21, 36), (0x31, 216)])
+    def test_zeroes_are_addresses_and_no_tlvs(self, kind: int, size: int) -> None:
+        data = v2(f"20 {kind:02x} {size + 4:04x}") + bytes(size) + bytes.fromhex("e1 0001 78")
+        assert decode(data) == Header.local((Tlv(0xE1, b"x"),))
 
 
 class TestTlvs:

@@ -1,4 +1,4 @@
-"""Headers as HAProxy 3.5-dev5 and 2.6.12 sent them to a recording backend on loopback, field by field."""
+"""Headers as other senders made them, field by field; HAProxy 3.5-dev5 and 2.6.12 if nothing else is said."""
 
 SIGNATURE = "0d0a0d0a 000d0a51 5549540a"
 
@@ -129,3 +129,14 @@ HAPROXY = {
     "ipv6": IPV6,
     "unix client or check": UNIX_CLIENT_OR_CHECK,
 }
+
+AWS_HEALTH_CHECK = bytes.fromhex(
+    SIGNATURE
+    + "20"  # version 2, LOCAL
+    + "11"  # INET, STREAM
+    + "0054"  # 84 bytes follow, and no addresses are among them
+    + "03 0004 bce5951f"  # CRC32C
+    + "04 004a"  # NOOP, 74 bytes
+    + "00" * 74
+)
+"""What AWS's Network Load Balancer checks its targets with."""
