@@ -27,10 +27,9 @@ from mailproxy.names import Names
 from mailproxy.session.backend import Backend
 from mailproxy.session.capacity import Capacity
 from mailproxy.session.frontend import Frontend
-from mailproxy.session.prepare import prepare
+from mailproxy.session.prepare import prepare, warnings
 from mailproxy.session.record import SessionLog
-from mailproxy.tls.files import CertificatesByProfile, validity_warnings
-from mailproxy.tls.server_files import server_file_warnings
+from mailproxy.tls.files import CertificatesByProfile
 from mailproxy.transport.deadlines import Deadlines
 from mailproxy.transport.listener import Listener, bind_inet, bind_unix
 from mailproxy.transport.poller import Poller
@@ -73,8 +72,7 @@ class ProxyService(Service):
         self._session_log = SessionLog(reactor)
         self._total = Capacity("maxconn", settings.maxconn or _affordable_sessions(settings))
         number = itertools.count(1)
-        now = datetime.now(UTC)
-        self._warnings = [*validity_warnings(ready.certificates, now), *server_file_warnings(settings, now)]
+        self._warnings = warnings(settings, ready, datetime.now(UTC))
         self.frontends = [
             Frontend(
                 frontend,

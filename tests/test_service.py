@@ -262,10 +262,16 @@ def test_bad_ciphers_are_an_error(make: Make) -> None:
 
 def test_expired_certificate_is_a_warning(make: Make, tmp_path: Path) -> None:
     (tmp_path / "old.pem").write_bytes(issue(NAME, days=-2).pem)
-    running = make(profile={"certificates": (str(tmp_path / "old.pem"),)})
+    running = make(tls="implicit", profile={"certificates": (str(tmp_path / "old.pem"),)})
     running.start()
     (event,) = running.logged("warning")
     assert "old.pem: expired" in event["warning"]
+
+
+def test_setting_without_effect_is_a_warning_at_the_start(make: Make) -> None:
+    running = make(tls="none")
+    running.start()
+    assert [event["warning"] for event in running.logged("warning")] == ["tls.default: is not used by any frontend"]
 
 
 def test_frontends_share_the_bound_of_the_process(make: Make) -> None:

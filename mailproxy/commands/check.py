@@ -5,12 +5,10 @@ from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime
 from typing import cast
 
-from mailproxy.config import DEFAULT_FILE, Backend, ConfigError, Frontend, Resolvers, Server, load, remarks
+from mailproxy.config import DEFAULT_FILE, Backend, ConfigError, Frontend, Resolvers, Server, load
 from mailproxy.config.model import MailProtocol
-from mailproxy.session.prepare import Ready, prepare
+from mailproxy.session.prepare import Ready, prepare, warnings
 from mailproxy.tls.certificates import Certificate
-from mailproxy.tls.files import validity_warnings
-from mailproxy.tls.server_files import server_file_warnings
 
 # How long DNS has to tell where servers are, and how often that is looked at.
 LOOK_UP_SECONDS = 5.0
@@ -39,7 +37,7 @@ def run(arguments: Namespace) -> int:
     for name, found in certificates.items():
         for certificate in found:
             print(f"tls {name}: {_certificate_line(certificate, now)}")
-    for warning in (*validity_warnings(certificates, now), *server_file_warnings(config, now), *remarks(config)):
+    for warning in warnings(config, ready, now):
         print(f"warning: {warning}", file=sys.stderr)
     return _ask_servers(ready, config.resolvers) if arguments.connect else 0
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from attrs import frozen
 
 from mailproxy import config
-from mailproxy.config import ConfigError, Problem
+from mailproxy.config import ConfigError, Problem, remarks
 from mailproxy.config.words import key_path
 from mailproxy.session.backend import Backend
 from mailproxy.tls.client import client_sides
-from mailproxy.tls.files import CertificatesByProfile, read_tls_files
+from mailproxy.tls.files import CertificatesByProfile, read_tls_files, validity_warnings
 from mailproxy.tls.groups import group_certificates
 from mailproxy.tls.server import TlsServer
+from mailproxy.tls.server_files import server_file_warnings
 
 
 @frozen
@@ -58,3 +61,12 @@ def prepare(settings: config.Config, source: str = "the configuration") -> Ready
     if problems:
         raise ConfigError(problems.values(), source)
     return Ready(tuple(frontends), certificates)
+
+
+def warnings(settings: config.Config, ready: Ready, now: datetime) -> tuple[str, ...]:
+    """Return what an admin should know of a configuration that can be used, at `now`: one line each."""
+    return (
+        *validity_warnings(ready.certificates, now),
+        *server_file_warnings(settings, now),
+        *map(str, remarks(settings)),
+    )
