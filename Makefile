@@ -1,6 +1,6 @@
 # mailproxy: everything a developer types. On a fresh Debian 12 machine two commands do all the set-up:
 #   make demo    the proxy with embedded mail servers, to try it
-#   make test    every check and every test
+#   make test    every check and every test; those with mail servers from Debian are skipped until `make peers` has run
 #
 # Override PYTHON to use another interpreter (3.11 or newer), PYTEST_ARGS to pass options to pytest.
 
@@ -14,12 +14,13 @@ PEERS   := dovecot-imapd dovecot-pop3d dovecot-lmtpd dovecot-submissiond dovecot
          fetchmail isync msmtp postfix swaks libnet-ssleay-perl
 SOURCES := $(wildcard mailproxy twisted tests benchmarks)
 
-# True when this Makefile may install Debian packages.
-MAY_APT := [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null
+# True when this Makefile may install Debian packages: only when asked to (`make peers`), or on a machine that is there
+# for tests alone.
+MAY_APT := [ -n "$(CI)$(filter peers,$(MAKECMDGOALS))" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null
 APT     := DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit interop bench peers clean
+.PHONY: help demo test lint unit interop matrix bench peers clean
 MAKEFLAGS += --no-print-directory
 
 help: ## this list
@@ -46,11 +47,14 @@ unit: $(VENV)/.installed ## unit tests only, with coverage
 interop: $(VENV)/.installed ## tests with real peers (Dovecot, Postfix, HAProxy, mail clients) and of the built wheel
 	$(BIN)/python -m pytest $(wildcard tests/packaging tests/interop) $(PYTEST_ARGS)
 
+matrix: $(VENV)/.installed ## unit tests of the source distribution on every Python at hand, and with the oldest dependencies
+	@.ci/matrix
+
 bench: $(VENV)/.installed ## mailproxy beside HAProxy, as ratios
 	$(BIN)/python -m benchmarks
 
 # Debian does not start a Postfix that has no configuration of its own. A machine that has another mail server keeps it.
-peers: ## the Debian packages with the peers that tests/interop talks to
+peers: ## as root: installs the Debian packages with the peers that tests/interop talks to
 	@missing=; \
 	for package in $(PEERS); do \
 	  [ "$$(dpkg-query -W -f='$${db:Status-Status}' $$package 2>/dev/null)" = installed ] || missing="$$missing $$package"; \
@@ -63,7 +67,7 @@ peers: ## the Debian packages with the peers that tests/interop talks to
 	  esac; \
 	  $(APT) update >/dev/null && $(APT) install --no-remove $$missing >/dev/null && exit 0; \
 	fi; \
-	echo "missing for tests/interop, install as root: apt-get install$$missing"
+	echo "missing for tests/interop:$$missing; 'make peers' as root installs them"
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
