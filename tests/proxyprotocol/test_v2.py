@@ -105,12 +105,10 @@ class TestFixedPart:
         with pytest.raises(MalformedHeader, match=f"command {command} at byte 12"):
             Decoder().feed(SIGNATURE + bytes((0x20 | command,)))
 
-    @pytest.mark.parametrize(
-        "kind", [kind for kind in range(256) if kind not in (0x00, 0x11, 0x12, 0x21, 0x22, 0x31, 0x32)]
-    )
-    def test_undefined_family_or_protocol_is_refused_at_its_byte(self, kind: int) -> None:
-        with pytest.raises(MalformedHeader, match=f"0x{kind:02x} at byte 13"):
-            Decoder().feed(SIGNATURE + bytes((0x21, kind)))
+    def test_undefined_family_or_protocol_is_refused_at_its_byte(self) -> None:
+        for kind in set(range(256)) - {0x00, 0x11, 0x12, 0x21, 0x22, 0x31, 0x32}:
+            with pytest.raises(MalformedHeader, match=f"0x{kind:02x} at byte 13"):
+                Decoder().feed(SIGNATURE + bytes((0x21, kind)))
 
     @pytest.mark.parametrize(
         ("kind", "size"), [(0x11, 12), (0x12, 12), (0x21, 36), (0x22, 36), (0x31, 216), (0x32, 216)]
