@@ -8,7 +8,7 @@ from mailproxy.proxyprotocol import v1, v2
 from mailproxy.proxyprotocol.crc32c import crc32c as checksum
 from mailproxy.proxyprotocol.header import Header
 from mailproxy.proxyprotocol.omission import fit
-from mailproxy.proxyprotocol.tlv import HEAD_SIZE, Tlv, TlvType, pack_tlvs
+from mailproxy.proxyprotocol.tlv import HEAD_SIZE, UNIQUE_ID_SIZE, Tlv, TlvType, pack_tlvs
 
 _UNSIGNED = Tlv(TlvType.CRC32C, bytes(v2.CRC32C_SIZE))
 
@@ -27,13 +27,16 @@ def encode(header: Header, *, budget: int | None = None, crc32c: bool = False) -
 
     TLVs stay in the header's order. What is not mandatory is left out whole if it does not fit, in the order that
     `omission` documents, and reported. A CRC32C TLV among the header's TLVs is computed anew, whatever value it has;
-    with `crc32c` and none there, one is put first. ValueError if the mandatory part does not fit, or if the header
-    says what its version cannot.
+    with `crc32c` and none there, one is put first. ValueError if the mandatory part does not fit, if a UNIQUE_ID has
+    more than 128 bytes, or if the header says what its version cannot.
     """
     if header.version == 1:
         return Encoded(_version_1(header, budget, crc32c))
     if header.version != 2:
         raise ValueError(f"there is no version {header.version}")
+    for tlv in header.tlvs:
+        if tlv.type == TlvType.UNIQUE_ID and len(tlv.value) > UNIQUE_ID_SIZE:
+            raise ValueError(f"the UNIQUE_ID TLV has {len(tlv.value)} bytes, at most {UNIQUE_ID_SIZE} are allowed")
     tlvs = _unsigned(header.tlvs, crc32c)
     left_out: tuple[Tlv, ...] = ()
     packed = pack_tlvs(tlvs)

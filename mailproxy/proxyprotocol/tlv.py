@@ -15,6 +15,9 @@ _HEAD = Struct(">BH")
 HEAD_SIZE = _HEAD.size
 """Bytes of a TLV before its value."""
 
+UNIQUE_ID_SIZE = 128
+"""The most bytes that a UNIQUE_ID may have (section 2.2.5). HAProxy refuses a header with a longer one."""
+
 
 class TlvType(IntEnum):
     """The types section 2.2 registers, and the two of the custom range that the big clouds use."""

@@ -11,7 +11,7 @@ from mailproxy.proxyprotocol.errors import HeaderRefused, HeaderTooLarge, Malfor
 from mailproxy.proxyprotocol.header import Command, Family, Header, Transport, internet
 from mailproxy.proxyprotocol.ssl import SslTlv
 from mailproxy.proxyprotocol.strictness import Strictness
-from mailproxy.proxyprotocol.tlv import HEAD_SIZE, Tlv, TlvType, parse_tlvs
+from mailproxy.proxyprotocol.tlv import HEAD_SIZE, UNIQUE_ID_SIZE, Tlv, TlvType, parse_tlvs
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 FIXED_SIZE = 16
@@ -122,7 +122,7 @@ def _addresses(data: bytes, family: Family) -> tuple[Address | None, Address | N
 
 
 def _check(data: bytes, position: int, tlvs: tuple[Tlv, ...]) -> None:
-    """Refuse TLVs whose values break the format: the checksum, and the structure inside the SSL TLV."""
+    """Refuse TLVs whose values break the format: the checksum, the unique id's size, what is inside the SSL TLV."""
     has_checksum = False
     for tlv in tlvs:
         if tlv.type == TlvType.SSL:
@@ -132,6 +132,8 @@ def _check(data: bytes, position: int, tlvs: tuple[Tlv, ...]) -> None:
                 raise MalformedHeader(f"a second CRC32C TLV at byte {position}: neither can be right")
             has_checksum = True
             _verify(data, position + HEAD_SIZE, tlv.value)
+        elif tlv.type == TlvType.UNIQUE_ID and len(tlv.value) > UNIQUE_ID_SIZE:
+            raise MalformedHeader(f"the UNIQUE_ID TLV has {len(tlv.value)} bytes, at most {UNIQUE_ID_SIZE} are allowed")
         position += tlv.size
 
 

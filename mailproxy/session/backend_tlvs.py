@@ -16,15 +16,13 @@ from typing import Protocol
 
 from mailproxy.profiles import PROFILES
 from mailproxy.proxyprotocol import Header, SslClient, SslTlv, SslType, Tlv, TlvType, tlv_name
+from mailproxy.proxyprotocol.tlv import UNIQUE_ID_SIZE
 from mailproxy.session.client_tls import ssl_tlv
 from mailproxy.tls.dns_name import is_dns_name
 from mailproxy.tls.facts import TlsFacts
 
 CUSTOM_TYPES = range(0xE0, 0xF8)
 """The types for constants: the application's, and those for experiments (spec section 2.2.8)."""
-
-UNIQUE_ID_SIZE = 128
-"""The most bytes that a unique id may have (spec section 2.2.5)."""
 
 # VERSION is what the codec never leaves out: a sender that we trust but that errs must not fill the header with it.
 _VERSION_ROOM = 64

@@ -208,6 +208,27 @@ class TestTlvs:
             decode(v2("21 11 0010 7f000001 7f000001 c490 5209 20 0001 07"))
 
 
+class TestUniqueId:
+    LONGEST = Tlv(TlvType.UNIQUE_ID, bytes(128))
+    TOO_LONG = Tlv(TlvType.UNIQUE_ID, bytes(129))
+
+    def test_longest_one_is_read_and_written(self) -> None:
+        assert decode(encode(Header.proxy(*V4, (self.LONGEST,))).data).unique_id == bytes(128)
+
+    def test_longer_one_is_refused(self) -> None:
+        with pytest.raises(MalformedHeader, match="the UNIQUE_ID TLV has 129 bytes, at most 128 are allowed"):
+            decode(v2("21 00 0084 05 0081") + bytes(129))
+
+    def test_longer_one_is_refused_with_local_too(self) -> None:
+        with pytest.raises(MalformedHeader, match="UNIQUE_ID"):
+            decode(v2("20 00 0084 05 0081") + bytes(129))
+
+    @pytest.mark.parametrize("budget", [None, 100])
+    def test_longer_one_is_not_written(self, budget: int | None) -> None:
+        with pytest.raises(ValueError, match="the UNIQUE_ID TLV has 129 bytes, at most 128 are allowed"):
+            encode(Header.proxy(*V4, (self.TOO_LONG,)), budget=budget)
+
+
 class TestChecksum:
     def test_wrong_one_is_refused(self) -> None:
         damaged = EC_CERTIFICATE[:-1] + b"5"
