@@ -13,6 +13,7 @@ NAMES = {
     "unique-id": 0x05,
     "ssl": 0x20,
     "netns": 0x30,
+    "gcp": 0xE0,
     "aws": 0xEA,
     "azure": 0xEE,
 }

@@ -14,7 +14,7 @@ The specification is HAProxy's ``doc/proxy-protocol.txt``; sections are named by
 """
 
 from mailproxy.proxyprotocol.address import Address, InetAddress, UnixAddress
-from mailproxy.proxyprotocol.cloud import aws_vpc_endpoint_id, azure_link_id
+from mailproxy.proxyprotocol.cloud import aws_vpc_endpoint_id, azure_link_id, gcp_psc_connection_id
 from mailproxy.proxyprotocol.decoder import Decoder, decode
 from mailproxy.proxyprotocol.encoder import Encoded, encode
 from mailproxy.proxyprotocol.errors import (
@@ -59,5 +59,6 @@ __all__ = [
     "azure_link_id",
     "decode",
     "encode",
+    "gcp_psc_connection_id",
     "tlv_name",
 ]

@@ -1,10 +1,11 @@
-"""What two clouds put into the custom range of TLVs: AWS's VPC endpoint id and Azure's Private Link id."""
+"""What three clouds put into the custom range of TLVs: the ids of private connections in AWS, Azure and GCP."""
 
 from __future__ import annotations
 
 _AWS_VPC_ENDPOINT_ID = 0x01
 _AZURE_PRIVATE_ENDPOINT_LINK_ID = 0x01
 _AZURE_SIZE = 5
+_GCP_SIZE = 8
 
 
 def aws_vpc_endpoint_id(value: bytes) -> str | None:
@@ -19,3 +20,13 @@ def azure_link_id(value: bytes) -> int | None:
     if len(value) != _AZURE_SIZE or value[0] != _AZURE_PRIVATE_ENDPOINT_LINK_ID:
         return None
     return int.from_bytes(value[1:], "little")
+
+
+def gcp_psc_connection_id(value: bytes) -> int | None:
+    """
+    Return the Private Service Connect connection id in the value of a GCP TLV (0xE0); None if it holds none.
+
+    It is a 64-bit big-endian number, the ``pscConnectionId`` of the consumer's forwarding rule (Google's "About
+    published services", PROXY protocol).
+    """
+    return int.from_bytes(value) if len(value) == _GCP_SIZE else None

@@ -11,7 +11,7 @@ from attrs import frozen
 
 from mailproxy.proxyprotocol import v1, v2
 from mailproxy.proxyprotocol.address import UNIX_PATH_SIZE, InetAddress, UnixAddress
-from mailproxy.proxyprotocol.cloud import aws_vpc_endpoint_id, azure_link_id
+from mailproxy.proxyprotocol.cloud import aws_vpc_endpoint_id, azure_link_id, gcp_psc_connection_id
 from mailproxy.proxyprotocol.decoder import Decoder
 from mailproxy.proxyprotocol.errors import ProxyProtocolError
 from mailproxy.proxyprotocol.header import Command, Family, Header, Transport
@@ -203,6 +203,8 @@ def _value(type: int, value: bytes) -> str:
             return f"VPC endpoint {vpc_endpoint}"
         case TlvType.AZURE if (link := azure_link_id(value)) is not None:
             return f"private endpoint link {link}"
+        case TlvType.GCP if (connection := gcp_psc_connection_id(value)) is not None:
+            return f"Private Service Connect connection {connection}"
     return _text(value)
 
 

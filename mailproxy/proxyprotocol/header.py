@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from mailproxy.proxyprotocol.address import Address, InetAddress, UnixAddress
 from mailproxy.proxyprotocol.ssl import SslTlv, text_of
@@ -84,6 +84,12 @@ class Header:
         """
         is_stream = self.command is Command.PROXY and self.transport is Transport.STREAM
         return (self.source, self.destination) if is_stream and self.source and self.destination else None
+
+    def with_tlv(self, tlv: Tlv) -> Header:
+        """Return a copy with this TLV in the place of all that have its type, or last if there are none."""
+        at = next((at for at, other in enumerate(self.tlvs) if other.type == tlv.type), len(self.tlvs))
+        after = (other for other in self.tlvs[at:] if other.type != tlv.type)
+        return evolve(self, tlvs=(*self.tlvs[:at], tlv, *after))
 
     def first(self, type: int) -> bytes | None:
         """Return the value of the first TLV of this type."""

@@ -20,7 +20,7 @@ UNIQUE_ID_SIZE = 128
 
 
 class TlvType(IntEnum):
-    """The types section 2.2 registers, and the two of the custom range that the big clouds use."""
+    """The types section 2.2 registers, and three of the custom range that the big clouds use."""
 
     ALPN = 0x01
     AUTHORITY = 0x02
@@ -29,6 +29,7 @@ class TlvType(IntEnum):
     UNIQUE_ID = 0x05
     SSL = 0x20
     NETNS = 0x30
+    GCP = 0xE0
     AWS = 0xEA
     AZURE = 0xEE
 

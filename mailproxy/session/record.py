@@ -17,6 +17,7 @@ from mailproxy.proxyprotocol import (
     TlvType,
     aws_vpc_endpoint_id,
     azure_link_id,
+    gcp_psc_connection_id,
     tlv_name,
 )
 
@@ -158,6 +159,8 @@ def _tlv_fields(header: Header, types: tuple[int, ...]) -> dict[str, str | int]:
 def _tlv_value(type: int, value: bytes) -> str:
     if type == TlvType.AZURE and (link := azure_link_id(value)) is not None:
         return str(link)
+    if type == TlvType.GCP and (connection := gcp_psc_connection_id(value)) is not None:
+        return str(connection)
     if type == TlvType.AWS and (endpoint := aws_vpc_endpoint_id(value)) is not None:
         return endpoint
     text = value.decode("ascii", "replace")

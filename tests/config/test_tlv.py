@@ -11,6 +11,7 @@ from tests.config.builders import problem, problems, read
     [
         ("azure", 0xEE),
         ("AWS", 0xEA),
+        ("gcp", 0xE0),
         ("unique-id", 5),
         ("ssl", 0x20),
         (0xE1, 0xE1),

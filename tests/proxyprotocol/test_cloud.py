@@ -1,4 +1,4 @@
-from mailproxy.proxyprotocol import aws_vpc_endpoint_id, azure_link_id
+from mailproxy.proxyprotocol import aws_vpc_endpoint_id, azure_link_id, gcp_psc_connection_id
 
 
 def test_aws_vpc_endpoint_id() -> None:
@@ -15,3 +15,12 @@ def test_azure_link_id_is_little_endian() -> None:
 
 def test_other_azure_values_have_no_link_id() -> None:
     assert [azure_link_id(value) for value in (b"", bytes(5), b"\x01\0\0\0", b"\x01\0\0\0\0\0")] == [None] * 4
+
+
+def test_gcp_connection_id_is_big_endian() -> None:
+    # From a header that a published service received, and how Google's command line writes this connection's id.
+    assert gcp_psc_connection_id(bytes.fromhex("009b34d70a003c64")) == 43686719580552292
+
+
+def test_other_gcp_values_have_no_connection_id() -> None:
+    assert [gcp_psc_connection_id(value) for value in (b"", bytes(7), bytes(9))] == [None] * 3

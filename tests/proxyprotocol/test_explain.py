@@ -54,6 +54,7 @@ def test_known_values() -> None:
     tlvs = (
         Tlv(0xEE, bytes.fromhex("01 45230100")),
         Tlv(0xEA, b"\x01vpce-1"),
+        Tlv(0xE0, (43).to_bytes(8)),
         Tlv(0xE1, b"\xff"),
         Tlv(0x04, b"\0"),
         Tlv(0xE2, b"\x1b[2J"),
@@ -63,6 +64,7 @@ def test_known_values() -> None:
         "checksum of the whole header",
         "private endpoint link 74565",
         "VPC endpoint vpce-1",
+        "Private Service Connect connection 43",
         "binary",
         "padding, ignored",
         "binary",

@@ -83,6 +83,17 @@ def test_repeated_tlvs_are_all_there() -> None:
     assert (header.all(0xE1), header.first(0xE1)) == ((b"a", b"c"), b"a")
 
 
+def test_tlv_is_added_last() -> None:
+    header = Header.proxy(*V4, (Tlv(0xE1, b"a"),))
+    assert header.with_tlv(Tlv(0xE2, b"b")) == Header.proxy(*V4, (Tlv(0xE1, b"a"), Tlv(0xE2, b"b")))
+    assert header.tlvs == (Tlv(0xE1, b"a"),)
+
+
+def test_tlv_stands_for_all_of_its_type() -> None:
+    header = Header.local((Tlv(0xE1, b"a"), Tlv(0xE2, b"b"), Tlv(0xE3, b"c"), Tlv(0xE2, b"d")))
+    assert header.with_tlv(Tlv(0xE2, b"e")) == Header.local((Tlv(0xE1, b"a"), Tlv(0xE2, b"e"), Tlv(0xE3, b"c")))
+
+
 def test_authority_that_is_not_utf8_is_none() -> None:
     assert Header.local((Tlv(TlvType.AUTHORITY, b"\xff"),)).authority is None
 

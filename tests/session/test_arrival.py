@@ -313,12 +313,13 @@ def test_client_that_goes_without_an_optional_header_is_over(make: MakeBench) ->
 
 
 def test_received_tlvs_are_logged_by_name(make: MakeBench) -> None:
-    types = (TlvType.AUTHORITY, TlvType.AZURE, TlvType.AWS, TlvType.UNIQUE_ID, 0xE1)
+    types = (TlvType.AUTHORITY, TlvType.AZURE, TlvType.AWS, TlvType.GCP, TlvType.UNIQUE_ID, 0xE1)
     bench = front(make, log_tlvs=types)
     tlvs = (
         Tlv(TlvType.AUTHORITY, b"mail.example.org"),
         Tlv(TlvType.AZURE, b"\x01" + (42).to_bytes(4, "little")),
         Tlv(TlvType.AWS, b"\x01vpce-1a2b"),
+        Tlv(TlvType.GCP, (43).to_bytes(8)),
         Tlv(TlvType.UNIQUE_ID, b"\x00\xff"),
         Tlv(0xE1, b"one"),
         Tlv(0xE1, b'two "2"'),
@@ -331,6 +332,7 @@ def test_received_tlvs_are_logged_by_name(make: MakeBench) -> None:
     assert line["tlv_authority"] == "mail.example.org"
     assert line["tlv_azure"] == "42"
     assert line["tlv_aws"] == "vpce-1a2b"
+    assert line["tlv_gcp"] == "43"
     assert line["tlv_unique_id"] == "hex:00ff"
     assert line["tlv_0xe1"] == "one,hex:74776f20223222"
 
