@@ -1,12 +1,15 @@
 """
 A server endpoint whose connections begin with a PROXY header.
 
-How it works: every connection gets an `AcceptProxyProtocol`, which is the transport of the protocol above it. Where a
-header is expected, that is a `HeaderReader` at first. When the header is in, the wrapped factory is asked for its
-protocol, with the client's address, and the reader is replaced by it.
+How it works: every connection gets an `AcceptProxyProtocol`, which reads the header where one is expected. When the
+header is in, the wrapped factory is asked for its protocol, with the client's address, and that protocol gets a
+`ProxiedTransport` as its transport.
 """
 
 from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
@@ -18,18 +21,19 @@ from twisted.internet.interfaces import (
     IOpenSSLContextFactory,
     IProtocol,
     IProtocolFactory,
+    IProtocolNegotiationFactory,
     IReactorTime,
     IStreamServerEndpoint,
 )
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.protocols.policies import WrappingFactory
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import directlyProvides, implementer
 
 from mailproxy.endpoints.addresses import header_address, twisted_address
 from mailproxy.endpoints.interfaces import IProxiedTransport
-from mailproxy.endpoints.wrapper import Wrapper
+from mailproxy.endpoints.wrapper import WrappedTransport, Wrapper
 from mailproxy.proxyprotocol import (
     AcceptPolicy,
     Decoder,
@@ -79,7 +83,7 @@ def _expectation(policy: AcceptPolicy, address: IAddress | None) -> Expectation:
     return Expectation.REFUSED if policy.refuse_others else Expectation.DIRECT
 
 
-class AcceptProxyFactory(WrappingFactory["AcceptProxyProtocol"]):
+class AcceptProxyFactory(WrappingFactory[Any]):
     """Makes the protocols that read a header and then hand over to those of the wrapped factory."""
 
     noisy = False
@@ -87,73 +91,75 @@ class AcceptProxyFactory(WrappingFactory["AcceptProxyProtocol"]):
     def __init__(self, wrappedFactory: IProtocolFactory, policy: AcceptPolicy, clock: IReactorTime) -> None:
         """Take the factory to ask when a header is in."""
         super().__init__(wrappedFactory)  # type: ignore[no-untyped-call]  # Twisted's has no annotations
-        self._policy = policy
-        self._clock = clock
+        self.policy = policy
+        self.clock = clock
+        if IProtocolNegotiationFactory.providedBy(wrappedFactory):
+            directlyProvides(self, IProtocolNegotiationFactory)
 
-    def buildProtocol(self, addr: IAddress | None) -> AcceptProxyProtocol | None:  # type: ignore[override]  # None: refuse
+    def acceptableProtocols(self) -> list[bytes]:
+        """Return what the wrapped factory has TLS below agree on, if it is one that does."""
+        protocols: list[bytes] = self.wrappedFactory.acceptableProtocols()
+        return protocols
+
+    def buildProtocol(self, addr: IAddress | None) -> AcceptProxyProtocol | None:
         """Decide by the peer's real address what its connection must begin with; None for nothing."""
-        expectation = _expectation(self._policy, addr)
+        expectation = _expectation(self.policy, addr)
         if expectation is Expectation.REFUSED:
             _log.info("no connection is accepted from {peer}", peer=addr)
             return None
-        first = HeaderReader(self._policy, expectation, self._clock)
-        if expectation is Expectation.DIRECT:
-            first = self.wrappedFactory.buildProtocol(addr)
-        return None if first is None else AcceptProxyProtocol(self, first, self._clock)
+        if expectation is not Expectation.DIRECT:
+            return AcceptProxyProtocol(self, expectation is Expectation.MAYBE)
+        direct = self.wrappedFactory.buildProtocol(addr)
+        return None if direct is None else AcceptProxyProtocol(self, direct=direct)
 
 
-# It listens to the handshake of TLS below it in any case: that may be done before its protocol is there.
-@implementer(IProxiedTransport, IHandshakeListener)
-class AcceptProxyProtocol(Wrapper):
-    """The transport of a connection that may begin with a header."""
+@implementer(IProxiedTransport)
+class ProxiedTransport(WrappedTransport):
+    """The transport of a protocol whose connection may have begun with a header."""
 
-    factory: AcceptProxyFactory
-
-    def __init__(self, factory: AcceptProxyFactory, first: IProtocol, clock: IReactorTime) -> None:
-        """Begin with a `HeaderReader`, which calls `proceed`, or at once with the wrapped factory's protocol."""
-        super().__init__(factory, first)
-        self.proxyHeader: Header | None = None
-        self._clock = clock
-        self._rest = b""
-        self._isPaused = False
-        self._tls: IProtocol | None = None
-
-    def proceed(self, header: Header | None, rest: bytes) -> None:
-        """Connect the wrapped factory's protocol, and deliver the bytes that came with the header."""
+    def __init__(self, wrapper: AcceptProxyProtocol, header: Header | None, rest: bytes) -> None:
+        """Keep the bytes that came with the header until the protocol wants them."""
+        super().__init__(wrapper)
         self.proxyHeader = header
-        protocol = self.factory.wrappedFactory.buildProtocol(self.getPeer())
-        if protocol is None:
-            self.abortConnection()
-            return
+        self._addresses = header and header.stream_addresses
+        self._clock = wrapper.factory.clock
         self._rest = rest
-        self.connectWrapped(protocol)
-        # A protocol may pause its transport in connectionMade until it has somewhere to put the bytes.
-        if rest and not self._isPaused:
-            self._deliverRest()
+        self._isPaused = False
+        self._receiver: IProtocol = wrapper
 
-    def _deliverRest(self) -> None:
-        rest, self._rest = self._rest, b""
-        # A protocol may begin TLS in connectionMade: then these are TLS's bytes, and its protocol is below this one.
-        receiver = self.wrappedProtocol if self._tls is None else self._tls
-        receiver.dataReceived(rest)
+    @cached_property
+    def _peer(self) -> IAddress:
+        return twisted_address(self._addresses[0]) if self._addresses else self.getProxyPeer()
 
-    def startTLS(self, contextFactory: IOpenSSLContextFactory, normal: bool = True) -> None:
+    @cached_property
+    def _host(self) -> IAddress:
+        return twisted_address(self._addresses[1]) if self._addresses else self.getProxyHost()
+
+    def getPeer(self) -> IAddress:
+        """Return the client's address."""
+        return self._peer
+
+    def getHost(self) -> IAddress:
+        """Return the address that the client has connected to."""
+        return self._host
+
+    def getProxyPeer(self) -> IAddress:
+        """Return the real address of the peer."""
+        return self.transport.getPeer()  # type: ignore[no-any-return]  # every transport's is one
+
+    def getProxyHost(self) -> IAddress:
+        """Return the real address on this side."""
+        return self.transport.getHost()  # type: ignore[no-any-return]  # every transport's is one
+
+    def startTLS(self, contextFactory: IOpenSSLContextFactory, normal: bool = True) -> IProtocol:
         """Begin TLS, with the bytes that came with the header and are not delivered yet."""
-        super().startTLS(contextFactory, normal)
-        self._tls = self.transport.protocol  # type: ignore[attr-defined]  # every transport with TLS has it
-
-    def _resume(self) -> None:
-        if self.wrappedProtocol is None or self._isPaused:
-            return
-        if self._rest:
-            self._deliverRest()
-        if not self._isPaused:
-            self.transport.resumeProducing()  # type: ignore[attr-defined]  # every stream has it
+        self._receiver = super().startTLS(contextFactory, normal)
+        return self._receiver
 
     def pauseProducing(self) -> None:
         """Stop receiving."""
         self._isPaused = True
-        self.transport.pauseProducing()  # type: ignore[attr-defined]  # every stream has it
+        self.transport.pauseProducing()
 
     def resumeProducing(self) -> None:
         """Receive again: first, and not from inside this call, what came with the header and is not delivered yet."""
@@ -161,98 +167,131 @@ class AcceptProxyProtocol(Wrapper):
         if self._rest:
             self._clock.callLater(0, self._resume)
         else:
-            self.transport.resumeProducing()  # type: ignore[attr-defined]  # every stream has it
+            self.transport.resumeProducing()
 
-    def getPeer(self) -> IAddress:
-        """Return the client's address."""
-        addresses = self.proxyHeader and self.proxyHeader.stream_addresses
-        return twisted_address(addresses[0]) if addresses else self.getProxyPeer()
+    def _resume(self) -> None:
+        if self.protocol is None or self._isPaused:
+            return
+        self.deliver()
+        if not self._isPaused:
+            self.transport.resumeProducing()
 
-    def getHost(self) -> IAddress:
-        """Return the address that the client has connected to."""
-        addresses = self.proxyHeader and self.proxyHeader.stream_addresses
-        return twisted_address(addresses[1]) if addresses else self.getProxyHost()
+    def loseConnection(self) -> None:
+        """End the connection when all is written. Only TLS below still needs what came with the header."""
+        if self._receiver is self._wrapper:
+            self._rest = b""
+        self.transport.loseConnection()
 
-    def getProxyPeer(self) -> IAddress:
-        """Return the real address of the peer."""
-        return self.transport.getPeer()
+    def abortConnection(self) -> None:
+        """End the connection now."""
+        self._rest = b""
+        self.transport.abortConnection()
 
-    def getProxyHost(self) -> IAddress:
-        """Return the real address on this side."""
-        return self.transport.getHost()
+    def deliver(self) -> None:
+        """Deliver what came with the header, unless the protocol has paused its transport."""
+        # A protocol may do so in connectionMade, or end the connection there, or begin TLS: then these are TLS's bytes.
+        if self._rest and not self._isPaused:
+            rest, self._rest = self._rest, b""
+            self._receiver.dataReceived(rest)
 
 
-class HeaderReader(Protocol):
-    """Reads the header of one connection within the policy's timeout, and aborts the connection if there is none."""
+@implementer(IHandshakeListener)
+class AcceptProxyProtocol(Wrapper):
+    """
+    Reads the header of one connection, or aborts the connection, and is there for the wrapped factory's protocol then.
 
-    transport: AcceptProxyProtocol
+    It listens to the handshake of TLS below it in any case: that may be done before its protocol is there.
+    """
 
-    def __init__(self, policy: AcceptPolicy, expectation: Expectation, clock: IReactorTime) -> None:
-        """Expect a header, or one that may be missing."""
-        self._decoder = Decoder(policy.strictness)
-        self._isOptional = expectation is Expectation.MAYBE
-        self._timeout = policy.timeout
-        self._clock = clock
+    def __init__(self, factory: AcceptProxyFactory, isOptional: bool = False, direct: IProtocol | None = None) -> None:
+        """Expect a header, or one that may be missing, or none before the protocol of a direct client."""
+        self.factory = factory
+        self._direct = direct
+        self._isOptional = isOptional
+        self._decoder: Decoder | None = None
         self._deadline: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
-        """Start the clock."""
-        self._deadline = self._clock.callLater(self._timeout, self._expired)
+        """Start the clock, or connect a direct client."""
+        if self._direct is not None:
+            protocol, self._direct = self._direct, None
+            self.connectWrapped(protocol, ProxiedTransport(self, None, b""))
+            return
+        policy = self.factory.policy
+        self._decoder = Decoder(policy.strictness)
+        self._deadline = self.factory.clock.callLater(policy.timeout, self._expired)
 
     def dataReceived(self, data: bytes) -> None:
         """Read on; hand over when the header is complete."""
-        if self._deadline is None:
-            return  # refused, and what was on its way still comes
+        if self.wrappedProtocol is not None:
+            self.wrappedProtocol.dataReceived(data)
+        elif self._decoder is not None:  # or it is refused, and what was on its way still comes
+            self._read(self._decoder, data)
+
+    def _read(self, decoder: Decoder, data: bytes) -> None:
         try:
-            header = self._decoder.feed(data)
+            header = decoder.feed(data)
         except NotProxyProtocol as error:
-            if self._isOptional:
-                self._proceed(None)
-            else:
+            if not self._isOptional:
                 self._refuse(str(error))
+                return
+            header = None
         except ProxyProtocolError as error:
             self._refuse(str(error))
+            return
         else:
-            if header is not None:
-                self._proceed(header)
+            if header is None:
+                return
+        self._proceed(header, decoder.unused)
+
+    def _proceed(self, header: Header | None, rest: bytes) -> None:
+        """Connect the wrapped factory's protocol, and deliver the bytes that came with the header."""
+        self._stop()
+        transport = ProxiedTransport(self, header, rest)
+        protocol = self.factory.wrappedFactory.buildProtocol(transport.getPeer())
+        if protocol is None:
+            self._abort()
+            return
+        self.connectWrapped(protocol, transport)
+        if rest:
+            transport.deliver()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Log a header that breaks off; a connection without any bytes is only somebody looking whether we are up."""
-        if self._deadline is None:
+        decoder = self._decoder
+        if decoder is None:
+            super().connectionLost(reason)
             return
         self._stop()
         try:
-            self._decoder.end()
+            decoder.end()
         except ProxyProtocolError as error:
-            log = _log.info if self._decoder.received else _log.debug
+            log = _log.info if decoder.received else _log.debug
             log("no PROXY header from {peer}: {reason}", peer=self.transport.getPeer(), reason=str(error))
 
     def _expired(self) -> None:
-        self._deadline = None
-        received = self._decoder.received
+        decoder, self._deadline = self._decoder, None
+        received = decoder.received if decoder is not None else 0
         if received or not self._isOptional:
-            self._abort(f"{received} bytes of it within {self._timeout:g} s")
+            self._refuse(f"{received} bytes of it within {self.factory.policy.timeout:g} s")
             return
         try:
-            self.transport.proceed(None, b"")
+            self._proceed(None, b"")
         except BaseException:
             # What the factory raises here reaches nobody who would close the connection.
-            self.transport.abortConnection()
+            self._abort()
             raise
-
-    def _proceed(self, header: Header | None) -> None:
-        self._stop()
-        self.transport.proceed(header, self._decoder.unused)
 
     def _refuse(self, reason: str) -> None:
         self._stop()
-        self._abort(reason)
-
-    def _abort(self, reason: str) -> None:
         _log.info("no PROXY header from {peer}: {reason}", peer=self.transport.getPeer(), reason=reason)
-        self.transport.abortConnection()
+        self._abort()
+
+    def _abort(self) -> None:
+        self.transport.abortConnection()  # type: ignore[attr-defined]  # every stream has it
 
     def _stop(self) -> None:
+        self._decoder = None
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 from attrs import evolve, frozen
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress, IProtocol, IProtocolFactory, IStreamClientEndpoint, ITransport
+from twisted.internet.interfaces import (
+    IAddress,
+    IHalfCloseableProtocol,
+    IHandshakeListener,
+    IProtocol,
+    IProtocolFactory,
+    IStreamClientEndpoint,
+    ITransport,
+)
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.protocols.policies import WrappingFactory
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import alsoProvides, implementer
 
-from mailproxy.endpoints.wrapper import Wrapper
+from mailproxy.endpoints.wrapper import WrappedTransport, Wrapper
 from mailproxy.profiles import INTENDED_SIZE
 from mailproxy.proxyprotocol import Header, encode
 
@@ -57,7 +65,7 @@ def _outcome(wrapper: IProtocol) -> IProtocol:
     return wrapper.outcome()
 
 
-class SendProxyFactory(WrappingFactory["SendProxyProtocol"]):
+class SendProxyFactory(WrappingFactory[Any]):
     """Makes the protocols that write a header before those of the wrapped factory are connected."""
 
     def __init__(self, wrappedFactory: IProtocolFactory, header: Header | HeaderMaker, budget: int) -> None:
@@ -66,7 +74,7 @@ class SendProxyFactory(WrappingFactory["SendProxyProtocol"]):
         self._header = header
         self._budget = budget
 
-    def buildProtocol(self, addr: IAddress | None) -> SendProxyProtocol | None:  # type: ignore[override]  # None: refuse
+    def buildProtocol(self, addr: IAddress | None) -> SendProxyProtocol | None:
         """Ask the wrapped factory, which may refuse."""
         protocol = self.wrappedFactory.buildProtocol(addr)
         return None if protocol is None else SendProxyProtocol(self, protocol)
@@ -83,38 +91,44 @@ class SendProxyFactory(WrappingFactory["SendProxyProtocol"]):
 
 
 class SendProxyProtocol(Wrapper):
-    """The transport of a connection that begins with a header of ours."""
+    """The protocol of a connection that begins with a header of ours."""
 
-    factory: SendProxyFactory
     _failure: Failure | None = None
 
-    def __init__(self, factory: SendProxyFactory, wrappedProtocol: IProtocol) -> None:
+    def __init__(self, factory: SendProxyFactory, protocol: IProtocol) -> None:
         """Take the protocol to connect behind the header."""
-        super().__init__(factory, wrappedProtocol)
-        self._connected = wrappedProtocol
+        self.factory = factory
+        self._protocol: IProtocol | None = protocol
+        # Twisted's client endpoints look at this before anything is connected.
+        for interface in (IHalfCloseableProtocol, IHandshakeListener):
+            if interface.providedBy(protocol):
+                alsoProvides(self, interface)
 
-    def makeConnection(self, transport: ITransport) -> None:
+    def connectionMade(self) -> None:
         """Write the header, then connect the protocol; without a header there is no connection."""
         try:
-            data = self.factory.headerBytes(transport)
+            data = self.factory.headerBytes(self.transport)
         except Exception:
-            # Whatever the caller's function raises is for whoever connects.
+            # Whatever the caller's function raises is for the one who connects.
             self._failure = Failure()
-            transport.abortConnection()  # type: ignore[attr-defined]  # every stream has it
+            self.transport.abortConnection()  # type: ignore[attr-defined]  # every stream has it
             return
-        transport.write(data)
-        super().makeConnection(transport)  # type: ignore[no-untyped-call]  # Twisted's has no annotations
-
-    def outcome(self) -> IProtocol:
-        """Return the connected protocol, or raise what kept the header from being made."""
-        if self._failure is not None:
-            self._failure.raiseException()
-        return self._connected
+        self.transport.write(data)
+        protocol, self._protocol = self._protocol, None
+        assert protocol is not None
+        self.connectWrapped(protocol, WrappedTransport(self))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Tell the protocol, if it was connected."""
-        if self._failure is None:
-            super().connectionLost(reason)  # type: ignore[no-untyped-call]  # Twisted's has no annotations
+        self._failure = self._failure or reason
+        super().connectionLost(reason)
+
+    def outcome(self) -> IProtocol:
+        """Return the connected protocol, or raise what kept the header from being made or ended the connection."""
+        if self._failure is not None:
+            self._failure.raiseException()
+        assert self.wrappedProtocol is not None
+        return self.wrappedProtocol
 
 
 class _OwnClient:

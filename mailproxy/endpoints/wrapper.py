@@ -1,80 +1,132 @@
-"""A protocol that sits between a transport and another protocol, and is seen by neither."""
+"""
+A protocol that sits between a transport and another protocol, and is seen by neither.
+
+It is two objects: `Wrapper` is the protocol that the transport below has, `WrappedTransport` is the transport that the
+protocol above has. One object for both would be wrong: Twisted's wrappers (`ProtocolWrapper`, and TLS, which is one)
+claim every interface of the transport that they stand on, and so would claim to listen to what the protocol listens to.
+"""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from twisted.internet.interfaces import (
+    IAddress,
     IHalfCloseableProtocol,
     IHandshakeListener,
+    ILoggingContext,
     IOpenSSLContextFactory,
     IProtocol,
     ITransport,
 )
-from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
-from zope.interface import alsoProvides, directlyProvides, providedBy
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementedBy, implementer, providedBy
+from zope.interface.declarations import Declaration
 
 
-class Wrapper(ProtocolWrapper):
-    """
-    Twisted's `ProtocolWrapper`, with what that leaves out.
-
-    It lets through half-closes and the news of a TLS handshake, it shows that `startTLS` was called, and a protocol can
-    be replaced by assigning to the transport's `protocol`, as with Twisted's own transports.
-    """
+@implementer(ILoggingContext)
+class Wrapper(Protocol):
+    """The protocol that a transport has, which is there for another one."""
 
     transport: ITransport
-    wrappedProtocol: IProtocol
+    wrappedProtocol: IProtocol | None = None
+    """The protocol above; None until there is one, and when the connection has ended."""
     _isHandshakeDone = False
 
-    def __init__(self, factory: WrappingFactory[Any], wrappedProtocol: IProtocol) -> None:
-        """Stand before a protocol, and provide what it does already when it is not connected."""
-        super().__init__(factory, wrappedProtocol)
-        self._provide()
-
-    @property
-    def protocol(self) -> IProtocol:
-        """The protocol that gets what this transport receives."""
-        return self.wrappedProtocol
-
-    @protocol.setter
-    def protocol(self, protocol: IProtocol) -> None:
-        self.wrappedProtocol = protocol
-        self._provide()
-
-    def connectionMade(self) -> None:
-        """Become what the transport is, before the wrapped protocol is connected."""
-        self._provide()
-
-    def connectWrapped(self, protocol: IProtocol) -> None:
+    def connectWrapped(self, protocol: IProtocol, transport: WrappedTransport) -> None:
         """Connect the protocol that this wrapper is for."""
-        self.protocol = protocol
-        protocol.makeConnection(ITransport(self))
+        self.wrappedProtocol = protocol
+        protocol.makeConnection(ITransport(transport))
         if self._isHandshakeDone:
             self.handshakeCompleted()
 
-    def _provide(self) -> None:
-        """Provide what the transport provides now, and what Twisted asks protocols for only if the protocol has it."""
-        directlyProvides(self, providedBy(self.transport))
-        for interface in (IHalfCloseableProtocol, IHandshakeListener):
-            if interface.providedBy(self.wrappedProtocol):
-                alsoProvides(self, interface)
+    def dataReceived(self, data: bytes) -> None:
+        """Pass on what arrives."""
+        if self.wrappedProtocol is not None:
+            self.wrappedProtocol.dataReceived(data)
 
-    def startTLS(self, contextFactory: IOpenSSLContextFactory, normal: bool = True) -> None:
-        """Begin TLS; the transport is an ISSLTransport from here on."""
-        self.transport.startTLS(contextFactory, normal)  # type: ignore[attr-defined]  # only called if it is there
-        self._provide()
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Tell the protocol above, and let go of it: each of them holds the other."""
+        protocol, self.wrappedProtocol = self.wrappedProtocol, None
+        if protocol is not None:
+            protocol.connectionLost(reason)
 
     def handshakeCompleted(self) -> None:
-        """Tell the protocol, if it listens, that the TLS below this transport is up."""
+        """Tell the protocol above, if it listens, that the TLS below this one is up."""
         self._isHandshakeDone = True
         if IHandshakeListener.providedBy(self.wrappedProtocol):
             self.wrappedProtocol.handshakeCompleted()
 
     def readConnectionLost(self) -> None:
-        """Tell the protocol that the peer has stopped sending."""
-        self.wrappedProtocol.readConnectionLost()  # type: ignore[attr-defined]  # only called if it is there
+        """Tell the protocol above that the peer has stopped sending; called only if it knows half-closes."""
+        IHalfCloseableProtocol(self.wrappedProtocol).readConnectionLost()
 
     def writeConnectionLost(self) -> None:
-        """Tell the protocol that this side has stopped sending."""
-        self.wrappedProtocol.writeConnectionLost()  # type: ignore[attr-defined]  # only called if it is there
+        """Tell the protocol above that this side has stopped sending; called only if it knows half-closes."""
+        IHalfCloseableProtocol(self.wrappedProtocol).writeConnectionLost()
+
+    def __conform__(self, interface: Any) -> Any:
+        """Half-closes are for the protocol above, if it knows them: Twisted's transports adapt their protocol."""
+        return interface(self.wrappedProtocol, None) if interface is IHalfCloseableProtocol else None
+
+    def logPrefix(self) -> str:
+        """Name the protocol above, which is the one to look for in a log."""
+        return type(self if self.wrappedProtocol is None else self.wrappedProtocol).__name__
+
+
+@lru_cache(maxsize=64)
+def _both(own: Declaration, below: Declaration) -> Declaration:
+    return Declaration(own, below)
+
+
+class WrappedTransport:
+    """
+    The transport that a protocol above a `Wrapper` has: in all that is not said here, the one below.
+
+    What it provides is what the one below provides at the time: that becomes an ISSLTransport by `startTLS`.
+    """
+
+    def __init__(self, wrapper: Wrapper) -> None:
+        """Stand on the transport that the wrapper is connected to."""
+        self.transport: Any = wrapper.transport
+        self._wrapper = wrapper
+
+    @property
+    def __providedBy__(self) -> Declaration:
+        return _both(implementedBy(type(self)), providedBy(self.transport))  # type: ignore[no-untyped-call]  # zope's
+
+    def __getattr__(self, name: str) -> Any:
+        """Be the transport below."""
+        return getattr(self.transport, name)
+
+    @property
+    def protocol(self) -> IProtocol | None:
+        """The protocol above. It can be replaced, as with Twisted's own transports."""
+        return self._wrapper.wrappedProtocol
+
+    @protocol.setter
+    def protocol(self, protocol: IProtocol) -> None:
+        self._wrapper.wrappedProtocol = protocol
+
+    def write(self, data: bytes) -> None:
+        """Send."""
+        self.transport.write(data)
+
+    def getPeer(self) -> IAddress:
+        """Return the peer's address."""
+        return self.transport.getPeer()  # type: ignore[no-any-return]  # every transport's is one
+
+    def getHost(self) -> IAddress:
+        """Return the address on this side."""
+        return self.transport.getHost()  # type: ignore[no-any-return]  # every transport's is one
+
+    def startTLS(self, contextFactory: IOpenSSLContextFactory, normal: bool = True) -> IProtocol:
+        """
+        Begin TLS on the lowest transport; returns the protocol that gets what arrives there from now on.
+
+        Twisted's own transports return nothing, their protocol is the one.
+        """
+        receiver: IProtocol | None = self.transport.startTLS(contextFactory, normal)
+        return self.transport.protocol if receiver is None else receiver

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 from attrs import evolve
 from twisted.internet.address import IPv4Address, UNIXAddress
@@ -348,6 +351,42 @@ class TestBackPressure:
         connection.protocol.connectionLost(connectionDone)
         connection.reactor.advance(0)
         assert (protocol.received, protocol.lost) == (b"", connectionDone)
+
+
+class TestEndInConnectionMade:
+    """A protocol that parts as soon as it is connected receives nothing any more, as on Twisted's transports."""
+
+    @pytest.mark.parametrize("how", ["loseConnection", "abortConnection"])
+    def test_bytes_behind_the_header_are_dropped(self, how: str) -> None:
+        class Parting(Told):
+            def connectionMade(self) -> None:
+                getattr(self.transport, how)()
+
+        made = Made(Parting)
+        connection = Connection(factory=made)
+        connection.receive(HEADER + b"a LOGIN")
+        (protocol,) = made.protocols
+        assert isinstance(protocol, Parting)
+        assert protocol.received == b""
+
+
+class TestMemory:
+    @pytest.mark.parametrize("peer", [PROXY, STRANGER])
+    def test_connection_that_has_ended_leaves_nothing_to_the_collector(self, peer: IPv4Address) -> None:
+        connection = Connection(peer=peer)
+        if peer is PROXY:
+            connection.receive(HEADER)
+        wrapper, told = weakref.ref(connection.protocol), weakref.ref(connection.told)
+        connection.protocol.connectionLost(connectionDone)
+        # These would be cycles of the test's own.
+        connection.reactor.tcpServers.clear()
+        connection.made.protocols.clear()
+        gc.disable()
+        try:
+            del connection
+            assert (wrapper(), told()) == (None, None)
+        finally:
+            gc.enable()
 
 
 class TestHandOver:

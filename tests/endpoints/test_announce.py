@@ -97,7 +97,7 @@ class TestTlsFacts:
             def getHandle(self) -> None:
                 return None
 
-        transport = Over()  # type: ignore[no-untyped-call]  # Twisted's has no annotations
+        transport = Over()
         alsoProvides(transport, ISSLTransport)
         with pytest.raises(ValueError, match="Over is over"):
             transport_facts(ITransport(transport))

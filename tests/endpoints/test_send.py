@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.defer import Deferred
@@ -170,3 +173,15 @@ class TestSendProxy:
         client = StringTransport(hostAddress=UNIXAddress(b"/run/mail"), peerAddress=UNIXAddress(None))
         connection = self.connect(self.endpoint(ClientHeader("v2")).forClient(client))
         assert connection.transport.value() == encode(Header.local()).data + b"EHLO"
+
+    def test_connection_that_has_ended_leaves_nothing_to_the_collector(self) -> None:
+        connection = self.connect(self.endpoint(Header.local()))
+        protocol = weakref.ref(self.made.protocols.pop())
+        connection.protocol.connectionLost(connectionDone)
+        gc.disable()
+        try:
+            del connection
+            self.reactor.tcpClients.clear()
+            assert protocol() is None
+        finally:
+            gc.enable()

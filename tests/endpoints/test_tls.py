@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import cast
 
-from twisted.internet.endpoints import wrapClientTLS, wrapServerTLS
-from twisted.internet.interfaces import IHandshakeListener, ISSLTransport, ITransport
+import pytest
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, wrapClientTLS, wrapServerTLS
+from twisted.internet.interfaces import (
+    IHandshakeListener,
+    INegotiated,
+    IProtocolNegotiationFactory,
+    ISSLTransport,
+    IStreamClientEndpoint,
+    IStreamServerEndpoint,
+    ITLSTransport,
+    ITransport,
+)
+from twisted.internet.ssl import PrivateCertificate
 from zope.interface import implementer
 
 from mailproxy.endpoints import AcceptProxyServerEndpoint, IProxiedTransport, SendProxyClientEndpoint
-from mailproxy.proxyprotocol import Header
+from mailproxy.proxyprotocol import AcceptPolicy, Header
 
-from .network import ClientTls, Network, ServerTls
+from .network import SERVER_NAME, ClientTls, Network, ServerTls, identity
 from .protocols import DESTINATION, SOURCE, TRUST_PROXY, Made, Told, result
+from .sockets import Sockets
 
 HEADER = Header.proxy(SOURCE, DESTINATION)
+
+# The second of two headers is judged by the address in the first.
+TRUST = AcceptPolicy(trusted=(ip_network("10.0.0.0/8"), ip_network("192.0.2.0/24")))
 
 
 @implementer(IHandshakeListener)
@@ -55,6 +71,42 @@ class TestHeaderBelowTls:
         assert (server.handshakes, client.received) == (1, b"* OK")
 
 
+class TestTlsBegunBehindTheHeader:
+    """The protocol begins TLS in connectionMade, and the ClientHello has come with the header."""
+
+    @pytest.mark.parametrize("depth", [1, 2])
+    def test_client_hello_is_for_tls(self, depth: int) -> None:
+        class Securing(Listening):
+            def connectionMade(self) -> None:
+                super().connectionMade()
+                ITLSTransport(self.transport).startTLS(ServerTls())
+
+        reactor = Sockets()
+        made = Made(Securing)
+        server: IStreamServerEndpoint = TCP4ServerEndpoint(reactor, 143)
+        client: IStreamClientEndpoint = TCP4ClientEndpoint(reactor, "10.0.0.1", 143)
+        for _ in range(depth):
+            server = AcceptProxyServerEndpoint(server, TRUST, reactor)
+            client = SendProxyClientEndpoint(client, HEADER)
+        server.listen(made)
+        wrapClientTLS(ClientTls(), client, reactor).connect(Made())
+        ends = reactor.join()
+        (protocol,) = made.protocols
+        assert cast(Told, protocol).handshakes == 1
+        assert ISSLTransport.providedBy(protocol.transport)
+        for end in ends:
+            end.abortConnection()
+        reactor.settle()
+
+
+@implementer(IProtocolNegotiationFactory)
+class Negotiating(Made):
+    """Wants TLS to agree on IMAP."""
+
+    def acceptableProtocols(self) -> list[bytes]:
+        return [b"imap"]
+
+
 class TestHeaderInsideTls:
     """The header is the first thing that TLS protects."""
 
@@ -88,3 +140,20 @@ class TestHeaderInsideTls:
     def test_handshake_is_told_to_the_connecting_protocol(self) -> None:
         _, client = self.connected(Told)
         assert client.handshakes == 1
+
+    @pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")  # Twisted does
+    def test_application_protocol_is_agreed_on(self) -> None:
+        network = Network()
+        clock = network.reactor
+        made = Negotiating()
+        pem = identity(SERVER_NAME).private_key_and_cert_chain_pem.bytes()
+        tls = PrivateCertificate.loadPEM(pem).options()
+        network.connect(
+            AcceptProxyServerEndpoint(wrapServerTLS(tls, network.server, clock), TRUST_PROXY, clock),
+            made,
+            SendProxyClientEndpoint(wrapClientTLS(ClientTls(alpn=b"imap"), network.client, clock), HEADER),
+            Made(Listening),
+        )
+        clock.advance(0)
+        (protocol,) = made.protocols
+        assert INegotiated(protocol.transport).negotiatedProtocol == b"imap"
