@@ -1,26 +1,46 @@
-"""The proxy and embedded mail servers on loopback ports, with a certificate made on the spot; no root, nothing else."""
+"""The proxy and two mail servers on loopback ports, with certificates made on the spot; no root, nothing else."""
 
 import argparse
 import sys
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from contextlib import ExitStack
+from typing import cast
+
+from mailproxy.demo.ports import BASES, HIGHEST_BASE, LOWEST_BASE, PortsTaken, choose
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Take no options."""
+    """Name the options."""
+    parser.add_argument(
+        "--port",
+        type=_base,
+        metavar="BASE",
+        help="listen on BASE + 993, BASE + 143 and so on, below BASE + 7000 "
+        f"(default: {' or else '.join(map(str, BASES))})",
+    )
+    parser.add_argument(
+        "--dovecot", action="store_true", help="real servers: this machine's Dovecot 2.3, in a temporary folder"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Demonstrate until SIGINT or SIGTERM; 1 if that cannot start."""
+    try:
+        ports = choose(arguments.port)
+    except PortsTaken as error:
+        print(f"mailproxy demo: {error}", file=sys.stderr)
+        return 1
     # The reactor has to be installed before anything imports it.
     from mailproxy.transport.reactor import install
 
     reactor = install()
 
-    from twisted.internet.defer import ensureDeferred
-    from twisted.logger import FilteringLogObserver, LogLevel, LogLevelFilterPredicate, globalLogBeginner
+    from twisted.internet.defer import Deferred
+    from twisted.logger import FilteringLogObserver, ILogObserver, LogLevel, LogLevelFilterPredicate, globalLogBeginner
     from twisted.python.failure import Failure
 
+    from mailproxy.demo.dovecot import DovecotError, check_installed, dovecot_folder
+    from mailproxy.demo.folder import private_folder
+    from mailproxy.demo.keys import Keys, has_terminal, single_keys
     from mailproxy.demo.stage import Stage
     from mailproxy.log import LineLog
     from mailproxy.service import StartError
@@ -31,18 +51,45 @@ def run(arguments: argparse.Namespace) -> int:
         failures.append(failure)
         reactor.stop()
 
-    # Of Twisted, whose factories start and stop, only what is wrong.
-    interesting = LogLevelFilterPredicate(defaultLogLevel=LogLevel.warn)
-    interesting.setLogLevelForNamespace("mailproxy", LogLevel.info)
-    log = FilteringLogObserver(LineLog(sys.stdout), [interesting])
-    globalLogBeginner.beginLoggingTo([log], redirectStandardIO=False)
+    def say(text: str) -> None:
+        print(text, flush=True)
 
-    with TemporaryDirectory(prefix="mailproxy-demo-") as folder:
-        stage = Stage(Path(folder), reactor, lambda text: print(text, flush=True))
-        reactor.callWhenRunning(lambda: ensureDeferred(stage.open()).addErrback(fail))
-        reactor.addSystemEventTrigger("before", "shutdown", lambda: ensureDeferred(stage.close()))
+    with ExitStack() as stack:
+        dovecot = None
+        if arguments.dovecot:
+            try:
+                check_installed()
+            except DovecotError as error:
+                print(f"mailproxy demo: {error}", file=sys.stderr)
+                return 1
+            dovecot = stack.enter_context(dovecot_folder())
+        folder = stack.enter_context(private_folder(f"mailproxy-demo-{ports.base}"))
+        stage = Stage(folder, ports, reactor, say, dovecot=dovecot)
+
+        # Of Twisted, whose factories start and stop, only what is wrong.
+        interesting = LogLevelFilterPredicate(defaultLogLevel=LogLevel.warn)
+        interesting.setLogLevelForNamespace("mailproxy", LogLevel.info)
+        log = stack.enter_context((folder / "log").open("w"))
+        observers: list[ILogObserver] = [
+            FilteringLogObserver(LineLog(log), [interesting]),
+            cast(ILogObserver, stage.observe),
+        ]
+        globalLogBeginner.beginLoggingTo(observers, redirectStandardIO=False)
+
+        has_keys = has_terminal()
+        if has_keys:
+            stack.enter_context(single_keys())
+            reactor.callWhenRunning(Keys, reactor, stage.press)
+        reactor.callWhenRunning(lambda: Deferred.fromCoroutine(stage.open(has_keys=has_keys)).addErrback(fail))
+        reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromCoroutine(stage.close()))
         reactor.run()
     for failure in failures:
-        failure.trap(OSError, StartError)
-        print(failure.getErrorMessage(), file=sys.stderr)
+        failure.trap(OSError, StartError, DovecotError)
+        print(f"mailproxy demo: {failure.getErrorMessage()}", file=sys.stderr)
     return 1 if failures else 0
+
+
+def _base(text: str) -> int:
+    if text.isascii() and text.isdigit() and LOWEST_BASE <= int(text) <= HIGHEST_BASE:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text} is not a number from {LOWEST_BASE} to {HIGHEST_BASE}")

@@ -1,6 +1,7 @@
 """
-Everything in one process, to try mailproxy: small IMAP, POP3 and LMTP servers behind a real front.
+Everything in one process, to try mailproxy: two mail servers of five protocols each behind a real front.
 
 The servers are Twisted's, with one account and one inbox in memory. They listen behind the PROXY protocol wrapper of
-`mailproxy.endpoints`, so they know each client as a real backend would, and say what they learnt.
+`mailproxy.endpoints`, so they know each client as a real server would, and say what they learnt. In their place there
+may be this machine's Dovecot.
 """

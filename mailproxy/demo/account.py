@@ -1,13 +1,19 @@
-"""The one account of the demo, and the message that awaits its owner."""
+"""The one account of the demo, and the message that waits for its owner."""
+
+from base64 import b64encode
 
 from twisted.cred.error import UnauthorizedLogin
 
-USER = "demo"
-PASSWORD = "demo"
+USER = "alice"
+PASSWORD = "secret"
+ADDRESS = f"{USER}@localhost"
+
+PLAIN = b64encode(f"\0{USER}\0{PASSWORD}".encode()).decode()
+"""What a client says for SASL PLAIN (RFC 4616, section 2)."""
 
 WELCOME = b"""\
 From: mailproxy <mailproxy@localhost>\r
-To: demo <demo@localhost>\r
+To: alice <alice@localhost>\r
 Subject: Welcome to mailproxy\r
 Date: Thu, 01 Jan 2026 12:00:00 +0000\r
 Message-ID: <welcome@localhost>\r

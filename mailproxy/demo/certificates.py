@@ -12,8 +12,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-CLIENT_NAME = "demo client"
-"""Common name of the client's certificate: what the backend learns of who presents it."""
+from mailproxy.demo.account import USER
+
+CLIENT_NAME = USER
+"""Common name of the client's certificate: what the server learns of who presents it."""
 
 LIFETIME = timedelta(days=7)
 CLOCK_SKEW = timedelta(hours=1)
@@ -38,9 +40,9 @@ def make(folder: Path) -> Certificates:
     """Make all of them in `folder`; keys are readable by their owner only."""
     files = Certificates(
         server=folder / "server.pem",
-        trusted=folder / "server-certificate.pem",
-        client=folder / "client.pem",
-        client_ca=folder / "client-ca.pem",
+        trusted=folder / "ca.pem",
+        client=folder / f"{USER}.pem",
+        client_ca=folder / "clients-ca.pem",
     )
     server_key, ca_key, client_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
 

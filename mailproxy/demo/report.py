@@ -1,65 +1,87 @@
-"""What the demo says: the commands to try, and what a backend learnt of a client."""
+"""What the demo shows of a client: what the socket says beside what the PROXY header says."""
 
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from textwrap import wrap
+from typing import Any
 
-from mailproxy.demo import account
-from mailproxy.demo.certificates import Certificates
-from mailproxy.demo.configuration import Ports
-from mailproxy.proxyprotocol import Header, SslTlv
+from twisted.internet.interfaces import IAddress
+from twisted.logger import LogEvent
 
+from mailproxy.demo.visit import Visit
+from mailproxy.proxyprotocol import SslTlv
 
-def invitation(configuration: Path, certificates: Certificates, fronts: Ports) -> str:
-    """The commands to type, for a running demo."""
-    trust = f"--cacert {certificates.trusted}"
-    login = f"-u {account.USER}:{account.PASSWORD}"
-    return f"""\
-mailproxy runs with {configuration}
-in front of three small servers in this process. Try, in another terminal:
+COLUMNS = 100
+"""How wide the demo's output is at most."""
 
-  read the message by IMAP
-    curl {trust} {login} 'imaps://localhost:{fronts.imap}/INBOX;UID=1'
-
-  the same with a client certificate, whose name the server learns
-    curl {trust} --cert {certificates.client} {login} 'imaps://localhost:{fronts.imap}/INBOX;UID=1'
-
-  read it by POP3, with TLS 1.2
-    curl {trust} --tls-max 1.2 {login} 'pop3s://localhost:{fronts.pop3}/1'
-
-  type IMAP yourself: a login {account.USER} {account.PASSWORD}, b select inbox, c logout
-    openssl s_client -quiet -crlf -CAfile {certificates.trusted} -connect localhost:{fronts.imap}
-
-  deliver a message by LMTP
-    printf '%s\\n' 'LHLO me' 'MAIL FROM:<me@localhost>' 'RCPT TO:<{account.USER}@localhost>' DATA \\
-      'Subject: Hello' '' 'Hello!' . QUIT |
-      openssl s_client -quiet -crlf -CAfile {certificates.trusted} -connect localhost:{fronts.lmtp}
-
-The account is {account.USER}, its password {account.PASSWORD}. Ctrl-C ends the demo and removes its files.
-Of each client you read here what the server behind mailproxy learnt from the PROXY header:
-"""
+_LABEL = 13
+_SOCKET = 26
 
 
-def learnt(server: str, header: Header) -> str:
-    """What the header told the server called `server` about its client; one fact a line."""
-    facts = {"client": _addresses(header), **_tls(header.ssl), "server name": header.authority or "none"}
+def learnt(visit: Visit) -> str:
+    """Show both truths side by side, one fact a line."""
+    socket = {
+        "client": _address(visit.peer),
+        "came to": _address(visit.host),
+        "encryption": "none, in clear",
+        "certificate": "none",
+        "server name": "none",
+    }
+    header = {
+        "client": str(visit.header.source or "the proxy itself"),
+        "came to": str(visit.header.destination or "-"),
+        **_tls(visit.header.ssl),
+        "server name": visit.header.authority or "none",
+    }
+    rows = [("", "the socket says", "the PROXY header says"), *_rows(socket, header)]
+    lines = (f"  {label:{_LABEL}}{left:{_SOCKET}}{right}".rstrip() for label, left, right in rows)
+    return "\n".join([f"{visit.server}: {visit.what}", *lines])
+
+
+def log_line(server: str, line: str) -> str:
+    """Show a line of the log of a server of its own, such as Dovecot."""
+    text = wrap(_printable(line), COLUMNS - 4, break_on_hyphens=False)
     return "\n".join(
-        [f"{server} server: a client", *(f"  {name:12} {_printable(fact)}" for name, fact in facts.items())]
+        [f"{server} writes into its log", *(f"  {'  ' * (number > 0)}{row}" for number, row in enumerate(text))]
     )
 
 
-def _addresses(header: Header) -> str:
-    if header.source is None:
-        return "the proxy itself"
-    return f"{header.source}, came to {header.destination}"
+def change(event: LogEvent) -> str | None:
+    """Show a log event that says of a server that it went up or down; of its five protocols IMAP is enough."""
+    if event.get("event") != "server" or event.get("protocol") != "imap" or event.get("state") not in ("up", "down"):
+        return None
+    reason = _printable(event.get("reason") or "no reason given")
+    return "\n".join(wrap(f"mailproxy's checks find {event['server']} {event['state']}: {reason}", COLUMNS))
+
+
+def refused(event: LogEvent) -> str | None:
+    """Show a log event that says that a server refused a connection for its header, or for the lack of one."""
+    peer: Any = event.get("peer")
+    if event.get("log_namespace") != "mailproxy.endpoints.accept" or peer is None:
+        return None
+    reason = event.get("reason")
+    why = f"which brings no PROXY header ({reason})" if reason else "which is not mailproxy"
+    return "\n".join(["", *wrap(f"a server refuses {_address(peer)}, {_printable(why)}", COLUMNS)])
+
+
+def _rows(socket: Mapping[str, str], header: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    for label, value in header.items():
+        first, *more = wrap(_printable(value), COLUMNS - _LABEL - _SOCKET - 2) or [""]
+        yield label, socket.get(label, "-"), first
+        for rest in more:
+            yield "", "", rest
+
+
+def _address(address: IAddress) -> str:
+    inet: Any = address
+    return f"{inet.host}:{inet.port}"
 
 
 def _tls(ssl: SslTlv | None) -> dict[str, str]:
-    if ssl is None:
-        return {"TLS": "none"}
-    version = ssl.version or "none"
-    return {
-        "TLS": ", ".join(filter(None, (version, ssl.cipher, ssl.group))),
-        "certificate": (ssl.common_name or "without a name") if ssl.has_verified_certificate else "none",
-    }
+    if ssl is None or not ssl.version:
+        return {"encryption": "none"}
+    facts = ", ".join(filter(None, (ssl.version, ssl.cipher, ssl.group)))
+    name = ssl.common_name or "without a name"
+    return {"encryption": facts, "certificate": f"{name}, verified" if ssl.has_verified_certificate else "none"}
 
 
 def _printable(text: str) -> str:

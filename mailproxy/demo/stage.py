@@ -1,90 +1,137 @@
-"""The demo as it runs: three servers, and the front of `mailproxy run` before them."""
+"""The demo as it runs: two servers, the front of `mailproxy run` before them, and a vulnerable one."""
 
-import socket
 from collections.abc import Callable
-from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol
 
-from twisted.internet.address import IPv4Address
-from twisted.internet.defer import maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.interfaces import IListeningPort
-from twisted.internet.protocol import Protocol
+from twisted.internet.protocol import Factory
+from twisted.internet.ssl import DefaultOpenSSLContextFactory
+from twisted.logger import LogEvent
 
 from mailproxy.config import load
 from mailproxy.demo import account, certificates, configuration
-from mailproxy.demo.configuration import Ports
-from mailproxy.demo.imap import ImapServer
+from mailproxy.demo.certificates import Certificates
+from mailproxy.demo.dovecot import Dovecot
+from mailproxy.demo.embedded import EmbeddedServer
 from mailproxy.demo.inbox import Inbox
-from mailproxy.demo.introduction import Introductions
-from mailproxy.demo.lmtp import LmtpServer
-from mailproxy.demo.pop3 import Pop3Server
-from mailproxy.demo.report import invitation, learnt
-from mailproxy.endpoints import AcceptProxyServerEndpoint
-from mailproxy.proxyprotocol import AcceptPolicy
+from mailproxy.demo.invitation import KEYS, WAITING, Invitation, program
+from mailproxy.demo.ports import FRONT, SERVERS, Ports
+from mailproxy.demo.report import change, learnt, log_line, refused
+from mailproxy.demo.submission import SubmissionServer
+from mailproxy.demo.vulnerable import VulnerableServer
 from mailproxy.service import ProxyService
 
-LOOPBACK = "127.0.0.1"
 
-PREFERRED = Ports(imap=10993, pop3=10995, lmtp=10024)
-"""Ports that are easy to recognise; another one where somebody has it."""
+class Server(Protocol):
+    """A mail server that can be killed, and started again."""
 
-FROM_LOOPBACK = AcceptPolicy(trusted=(ip_network(LOOPBACK),), refuse_others=True)
+    @property
+    def is_up(self) -> bool:
+        """Whether it was started and not killed since."""
+
+    async def start(self) -> None:
+        """Listen."""
+
+    async def kill(self) -> None:
+        """End with all connections."""
 
 
 class Stage:
-    """Everything that the demo opens, to be closed again. `say` shows a text to who tries it."""
+    """
+    Everything that the demo opens, to be closed again.
 
-    def __init__(self, folder: Path, reactor: Any, say: Callable[[str], None]) -> None:
-        """Keep the demo's files in `folder`."""
+    The demo's files go to `folder`; with `dovecot`, a folder for it, the servers are real ones. `say` shows a text to
+    who tries it.
+    """
+
+    def __init__(
+        self, folder: Path, ports: Ports, reactor: Any, say: Callable[[str], None], *, dovecot: Path | None = None
+    ) -> None:
         self._folder = folder
+        self._ports = ports
         self._reactor = reactor
         self._say = say
-        self._ports: list[IListeningPort] = []
+        self._dovecot = dovecot
+        self._inbox = Inbox()
+        self._servers: dict[str, Server] = {}
+        self._others: list[IListeningPort] = []
         self._service: ProxyService | None = None
+        self._invitation: Invitation | None = None
+        self._changing: Deferred[None] | None = None
 
-    async def open(self) -> None:
+    async def open(self, *, has_keys: bool) -> None:
         """Start the servers, then the front, then tell what to try."""
-        inbox = Inbox()
-        inbox.deliver(account.WELCOME)
-        backends = Ports(
-            imap=await self._serve("imap", lambda: ImapServer(inbox)),
-            pop3=await self._serve("pop3", lambda: Pop3Server(inbox)),
-            lmtp=await self._serve("lmtp", lambda: LmtpServer(inbox)),
-        )
-        fronts = Ports(imap=free_port(PREFERRED.imap), pop3=free_port(PREFERRED.pop3), lmtp=free_port(PREFERRED.lmtp))
         files = certificates.make(self._folder)
-        path = configuration.write(self._folder, files, fronts, backends)
+        await self._open_servers(files)
+        profile = "dovecot" if self._dovecot else "generic"
+        path = configuration.write(self._folder, files, self._ports, profile)
         service = ProxyService(load(path), self._reactor)
         service.bind()
         service.startService()
         self._service = service
-        self._say(invitation(path, files, fronts))
+        servers = "two Dovecots" if self._dovecot else "two small mail servers in this process"
+        self._invitation = Invitation(self._folder, files, self._ports, servers, program())
+        self._say(self._invitation.story(has_keys=has_keys) + "\n")
+        # Whoever has no keys reads it all at once.
+        self._say(KEYS if has_keys else self._invitation.protocols() + "\n")
+        self._say(WAITING)
 
     async def close(self) -> None:
         """Stop what `open` started, as far as it came."""
         if self._service is not None:
             await self._service.stopService()
-        for port in self._ports:
+        for server in self._servers.values():
+            await server.kill()
+        for port in self._others:
             await maybeDeferred(port.stopListening)
 
-    async def _serve(self, name: str, make: Callable[[], Protocol]) -> int:
-        """Listen for the front's connections, and return the port."""
-        endpoint = AcceptProxyServerEndpoint(TCP4ServerEndpoint(self._reactor, 0, interface=LOOPBACK), FROM_LOOPBACK)
-        port = await endpoint.listen(Introductions(make, lambda header: self._say(learnt(name, header))))
-        self._ports.append(port)
-        return cast(IPv4Address, port.getHost()).port
+    def press(self, key: str) -> None:
+        """Do what a key is for."""
+        if key == "p" and self._invitation is not None:
+            self._say("\n" + self._invitation.protocols())
+        elif key == "q":
+            self._reactor.stop()
+        elif f"d{key}" in self._servers and (self._changing is None or self._changing.called):
+            self._changing = Deferred.fromCoroutine(self._kill_or_start(f"d{key}"))
 
+    def observe(self, event: LogEvent) -> None:
+        """Show what the log tells of servers and of clients that were refused."""
+        text = change(event) or refused(event)
+        if text is not None:
+            self._say(text)
 
-def free_port(preferred: int) -> int:
-    """A port on loopback that nobody listens on: `preferred`, or any."""
-    for port in (preferred, 0):
-        with socket.socket() as sock:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                sock.bind((LOOPBACK, port))
-            except OSError:
-                continue
-            return int(sock.getsockname()[1])
-    raise OSError(f"no port is free on {LOOPBACK}")
+    async def _open_servers(self, files: Certificates) -> None:
+        self._inbox.deliver(account.WELCOME)
+        for name in SERVERS:
+            self._servers[name] = self._make(name)
+            await self._servers[name].start()
+        context = DefaultOpenSSLContextFactory(str(files.server), str(files.server))
+        await self._listen(self._ports.vulnerable, lambda: VulnerableServer(context))
+        if self._dovecot is not None:
+            await self._listen(self._ports.relay, lambda: SubmissionServer(self._inbox, relays=True))
+
+    def _make(self, name: str) -> Server:
+        ports, reactor = self._ports.servers, self._reactor
+        if self._dovecot is None:
+            return EmbeddedServer(name, ports, self._inbox, reactor, lambda visit: self._say("\n" + learnt(visit)))
+        return Dovecot(
+            name, ports, self._ports.relay, self._dovecot, reactor, lambda *line: self._say("\n" + log_line(*line))
+        )
+
+    async def _listen(self, port: int, make: Callable[[], Any]) -> None:
+        factory = Factory.forProtocol(make)
+        factory.noisy = False
+        endpoint = TCP4ServerEndpoint(self._reactor, port, interface=FRONT)
+        self._others.append(await endpoint.listen(factory))
+
+    async def _kill_or_start(self, name: str) -> None:
+        server = self._servers[name]
+        if server.is_up:
+            await server.kill()
+            self._say(f"\n{name} is killed")
+        else:
+            await server.start()
+            self._say(f"\n{name} runs again")

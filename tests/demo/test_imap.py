@@ -35,14 +35,14 @@ def inbox() -> Inbox:
 
 @pytest.fixture
 def client(inbox: Inbox) -> Iterator[Conversation]:
-    conversation = Conversation(ImapServer(inbox, at_once))
+    conversation = Conversation(ImapServer(inbox, scheduler=at_once))
     yield conversation
     conversation.end()
 
 
 @pytest.fixture
 def session(client: Conversation) -> Conversation:
-    client.say(b"l LOGIN demo demo", b"s SELECT INBOX")
+    client.say(b"l LOGIN alice secret", b"s SELECT INBOX")
     return client
 
 
@@ -51,11 +51,11 @@ def test_greeting_says_what_it_is(client: Conversation) -> None:
 
 
 def test_account_logs_in(client: Conversation) -> None:
-    assert client.say(b"a LOGIN demo demo") == [b"a OK LOGIN succeeded"]
+    assert client.say(b"a LOGIN alice secret") == [b"a OK LOGIN succeeded"]
 
 
 def test_wrong_password_is_refused(client: Conversation) -> None:
-    assert client.say(b"a LOGIN demo wrong") == [b"a NO LOGIN failed"]
+    assert client.say(b"a LOGIN alice wrong") == [b"a NO LOGIN failed"]
 
 
 def test_inbox_is_the_only_folder(session: Conversation) -> None:
@@ -74,7 +74,7 @@ def test_folders_cannot_be_made_or_removed(session: Conversation, command: bytes
 
 
 def test_select_counts_the_messages(client: Conversation) -> None:
-    client.say(b"l LOGIN demo demo")
+    client.say(b"l LOGIN alice secret")
     assert b"* 1 EXISTS" in client.say(b"a SELECT inbox")
 
 

@@ -30,7 +30,7 @@ def client(inbox: Inbox) -> Iterator[Conversation]:
 
 @pytest.fixture
 def session(client: Conversation) -> Conversation:
-    client.say(b"USER demo", b"PASS demo")
+    client.say(b"USER alice", b"PASS secret")
     return client
 
 
@@ -39,11 +39,11 @@ def test_greeting_offers_no_apop(client: Conversation) -> None:
 
 
 def test_account_logs_in(client: Conversation) -> None:
-    assert client.say(b"USER demo", b"PASS demo")[-1] == b"+OK Authentication succeeded"
+    assert client.say(b"USER alice", b"PASS secret")[-1] == b"+OK Authentication succeeded"
 
 
 def test_wrong_password_is_refused(client: Conversation) -> None:
-    assert client.say(b"USER demo", b"PASS wrong")[-1] == b"-ERR Authentication failed"
+    assert client.say(b"USER alice", b"PASS wrong")[-1] == b"-ERR Authentication failed"
 
 
 def test_status_counts_messages_and_bytes(session: Conversation) -> None:

@@ -1,13 +1,16 @@
 """The demo as its user sees it: a process that prints commands to try, and what the servers learnt."""
 
 import os
+import pty
 import re
 import signal
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -17,33 +20,23 @@ from .conftest import short_folder
 from .process import Process
 from .waiting import until
 
-LAST_WORDS = "learnt from the PROXY header:\n"
+LAST_WORDS = "Of each client you read here what its server learns:\n"
+COMMAND = (sys.executable, "-m", "mailproxy", "demo")
+WELCOME = "You read this through mailproxy"
 
 
-class Demo:
-    """A running demo, read from its output alone."""
+def environment(folder: Path) -> dict[str, str]:
+    return {"PYTHONPATH": str(Path(__file__).parents[2]), "TMPDIR": str(folder)}
 
-    def __init__(self, folder: Path) -> None:
-        self.process = Process(
-            [sys.executable, "-m", "mailproxy", "demo"],
-            folder,
-            environment={"PYTHONPATH": str(Path(__file__).parents[2]), "TMPDIR": str(folder)},
-        )
-        try:
-            until(lambda: LAST_WORDS in self.output or not self.process.is_alive, "the invitation", 15.0)
-            self.invitation, _, _ = self.output.partition(LAST_WORDS)
-            self.trusted = self.printed(r"--cacert (\S+)")
-            self.client = self.printed(r"--cert (\S+)")
-            self.imap = int(self.printed(r"imaps://localhost:(\d+)"))
-            self.pop3 = int(self.printed(r"pop3s://localhost:(\d+)"))
-            self.lmtp = int(self.printed(r"\| *\n.*-connect localhost:(\d+)"))
-        except BaseException:
-            self.process.stop()
-            raise
+
+class Printed:
+    """What a demo has printed."""
+
+    output = ""
 
     @property
-    def output(self) -> str:
-        return self.process.stdout + self.process.stderr
+    def invitation(self) -> str:
+        return self.output.partition(LAST_WORDS)[0]
 
     def printed(self, pattern: str) -> str:
         """What the group of `pattern` is in the invitation."""
@@ -51,21 +44,55 @@ class Demo:
         assert found, self.output
         return found[1]
 
+    def commands(self, heading: str) -> list[str]:
+        """The commands that are printed below a heading."""
+        text = self.printed(rf"  (?:\d\. )?{re.escape(heading)}\n((?:    .*\n)+)")
+        return re.split(r"(?<![\\|])\n", re.sub("(?m)^    ", "", text).strip())
+
+    def told(self, pattern: str) -> str:
+        """The whole of what matches a pattern after the invitation, awaited."""
+
+        def find() -> str | None:
+            found = re.search(pattern, self.output.partition(LAST_WORDS)[2])
+            return found and found[0]
+
+        return until(find, f"{pattern!r}", 10.0)
+
+
+class Demo(Printed):
+    """A running demo, read from its output alone."""
+
+    def __init__(self, folder: Path, options: Sequence[str] = ()) -> None:
+        self.process = Process([*COMMAND, *options], folder, environment=environment(folder))
+        try:
+            until(lambda: LAST_WORDS in self.output or not self.process.is_alive, "the invitation", 15.0)
+            self.trusted = self.printed(r"--cacert (\S+)")
+            self.client = self.printed(r"--cert (\S+)")
+            self.imap = int(self.printed(r"imaps://localhost:(\d+)"))
+            self.pop3 = int(self.printed(r"pop3s://\S+@localhost:(\d+)"))
+            self.lmtp = int(self.printed(r"LMTP\n(?:.*\n)+?.*-connect localhost:(\d+)"))
+        except BaseException:
+            self.process.stop()
+            raise
+
+    @property
+    def output(self) -> str:  # type: ignore[override]  # it grows
+        return self.process.stdout + self.process.stderr
+
     def context(self) -> ssl.SSLContext:
         """A client that trusts the demo's certificate and no other."""
         return ssl.create_default_context(cafile=self.trusted)
 
-    def command(self, heading: str) -> str:
-        """The command that is printed below a heading."""
-        return self.printed(rf"  {re.escape(heading)}\n((?:    .*\n)+)")
-
     def learnt(self, client: tuple[str, int]) -> dict[str, str]:
         """What a server said of the client at this address and port."""
-        address = f"{client[0]}:{client[1]}"
-        pattern = rf"(\w+) server: a client\n  client +{re.escape(address)}, .*\n((?:  \S.*\n)*)"
-        found = until(lambda: re.search(pattern, self.output), f"a report of {address} in\n{self.output}")
-        facts = (re.split(r" {2,}", line.strip(), maxsplit=1) for line in found[2].splitlines())
-        return {"server": found[1], **{fact[0]: fact[1] for fact in facts}}
+        address = re.escape(f"{client[0]}:{client[1]}")
+        text = self.told(rf"\nd\d: a.*\n +the socket says .*\n  client .* {address}\n(?:  \S.*\n)*")
+        title, _, *rows = text.strip().splitlines()
+        return {"title": title, **{row[2:15].strip(): row[41:].strip() for row in rows}}
+
+
+def run(command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=30, check=False)
 
 
 def fetch(imap: Imap, number: str) -> bytes:
@@ -75,28 +102,38 @@ def fetch(imap: Imap, number: str) -> bytes:
     return bytes(answer[0][1])
 
 
+@contextmanager
+def running(*options: str) -> Iterator[Demo]:
+    with short_folder() as folder:
+        demo = Demo(folder, options)
+        try:
+            yield demo
+        finally:
+            status = demo.process.stop()
+        assert status == 0, demo.output
+        assert "Traceback" not in demo.output
+
+
 @pytest.fixture(scope="module")
 def demo() -> Iterator[Demo]:
-    with short_folder() as folder:
-        demo = Demo(folder)
+    with running() as demo:
         yield demo
-        assert demo.process.stop() == 0, demo.output
-        assert "Traceback" not in demo.output
 
 
 def test_imap_client_reads_the_welcome(demo: Demo) -> None:
     connection = connect_tls(demo.imap, demo.context(), server_name="localhost")
     client = connection.getsockname()
     imap = Imap(connection)
-    imap.login("demo", "demo")
+    imap.login("alice", "secret")
     assert imap.select("INBOX")[0] == "OK"
     assert imap.search(None, "SUBJECT", "welcome")[1] == [b"1"]
     content = fetch(imap, "1")
     imap.logout()
-    assert b"You read this through mailproxy" in content
+    assert WELCOME.encode() in content
     learnt = demo.learnt(client)
-    assert (learnt["server"], learnt["certificate"], learnt["server name"]) == ("imap", "none", "localhost")
-    assert learnt["TLS"].startswith("TLSv1.3, TLS_")
+    assert learnt["title"].endswith(": alice logs in by IMAP")
+    assert (learnt["certificate"], learnt["server name"]) == ("none", "localhost")
+    assert learnt["encryption"].startswith("TLSv1.3, TLS_")
 
 
 def test_pop3_client_with_tls_1_2_reads_the_welcome(demo: Demo) -> None:
@@ -105,34 +142,25 @@ def test_pop3_client_with_tls_1_2_reads_the_welcome(demo: Demo) -> None:
     connection = connect_tls(demo.pop3, context, server_name="localhost")
     client = connection.getsockname()
     pop3 = Pop3(connection)
-    pop3.user("demo")
-    pop3.pass_("demo")
+    pop3.user("alice")
+    pop3.pass_("secret")
     content = b"\n".join(pop3.retr(1)[1])
     pop3.quit()
-    assert b"You read this through mailproxy" in content
+    assert WELCOME.encode() in content
     learnt = demo.learnt(client)
-    assert learnt["server"] == "pop3"
-    assert learnt["TLS"].startswith("TLSv1.2, ECDHE-")
-
-
-def test_client_certificates_name_is_learnt(demo: Demo) -> None:
-    context = demo.context()
-    context.load_cert_chain(demo.client)
-    connection = connect_tls(demo.imap, context, server_name="localhost")
-    client = connection.getsockname()
-    Imap(connection).logout()
-    assert demo.learnt(client)["certificate"] == "demo client"
+    assert learnt["title"].endswith(": alice logs in by POP3")
+    assert learnt["encryption"].startswith("TLSv1.2, ECDHE-")
 
 
 def test_delivered_message_is_in_the_inbox(demo: Demo) -> None:
     connection = connect_tls(demo.lmtp, demo.context(), source="127.0.0.2", server_name="localhost")
     client = connection.getsockname()
     with Lmtp(connection) as lmtp:
-        lmtp.sendmail("me@localhost", ["demo@localhost"], b"Subject: delivered\r\n\r\nHello!\r\n")
-    assert demo.learnt(client)["server"] == "lmtp"
+        lmtp.sendmail("me@localhost", ["alice@localhost"], b"Subject: delivered\r\n\r\nHello!\r\n")
+    assert demo.learnt(client)["title"].endswith(": a message for alice comes by LMTP")
 
     imap = Imap(connect_tls(demo.imap, demo.context(), server_name="localhost"))
-    imap.login("demo", "demo")
+    imap.login("alice", "secret")
     imap.select("INBOX")
     (found,) = imap.search(None, "SUBJECT", "delivered")[1]
     content = fetch(imap, found.decode())
@@ -140,26 +168,95 @@ def test_delivered_message_is_in_the_inbox(demo: Demo) -> None:
     assert content.startswith(b"Received: from client.test ([127.0.0.2])")
 
 
-@pytest.mark.parametrize(
-    ("heading", "program", "printed"),
-    [
-        ("read the message by IMAP", "curl", "You read this through mailproxy"),
-        ("the same with a client certificate, whose name the server learns", "curl", "You read this through mailproxy"),
-        ("read it by POP3, with TLS 1.2", "curl", "You read this through mailproxy"),
-        ("deliver a message by LMTP", "openssl", "250 Delivery in progress"),
-    ],
-)
-def test_printed_command_works(demo: Demo, heading: str, program: str, printed: str) -> None:
+def test_first_command_shows_both_truths(demo: Demo) -> None:
+    peers.need("curl")
+    (command,) = demo.commands("alice reads her mail from 127.0.0.77, over TLS and with a certificate")
+    done = run(command)
+    assert WELCOME in done.stdout, done.stderr
+    told = demo.told(r"client +127\.0\.0\.1:\d+ +127\.0\.0\.77:\d+\n(?:  \S.*\n)*")
+    assert re.search(r"encryption +none, in clear +TLSv1\.3, ", told)
+    assert re.search(r"certificate +none +alice, verified", told)
+
+
+def test_login_past_mailproxy_is_refused(demo: Demo) -> None:
+    peers.need("curl")
+    heading = "the same login past mailproxy is refused, without a PROXY header or with a forged one"
+    for command in demo.commands(heading):
+        done = run(command)
+        assert done.returncode != 0
+        assert WELCOME not in done.stdout
+    demo.told(r"a server refuses 127\.0\.0\.1:\d+, which brings no PROXY header")
+    demo.told(r"a server refuses 127\.0\.0\.77:\d+, which is not mailproxy")
+
+
+PROTOCOLS = [
+    ("IMAP", "curl", WELCOME),
+    ("IMAP, STARTTLS", "openssl", "b OK"),
+    ("POP3, with TLS 1.2", "curl", WELCOME),
+    ("POP3, STARTTLS", "openssl", "+OK"),
+    ("LMTP", "openssl", "\n221 "),
+    ("LMTP, STARTTLS", "openssl", "\n221 "),
+    ("submission", "openssl", "\n250 2.0.0 Delivery in progress\n221 "),
+    ("submission, STARTTLS", "openssl", "\n250 2.0.0 Delivery in progress\n221 "),
+    ("ManageSieve", "openssl", "\nOK"),
+    ("ManageSieve, STARTTLS", "openssl", "\nOK"),
+]
+
+
+@pytest.mark.parametrize(("heading", "program", "printed"), PROTOCOLS)
+def test_command_of_each_protocol_works(demo: Demo, heading: str, program: str, printed: str) -> None:
     peers.need(program)
-    done = subprocess.run(
-        ["bash", "-c", demo.command(heading)], capture_output=True, text=True, timeout=20, check=False
-    )
-    assert printed in done.stdout, done.stdout + done.stderr
+    (command,) = demo.commands(heading)
+    done = run(command)
+    assert printed.replace("2.0.0 ", "") in done.stdout.replace("2.0.0 ", ""), done.stdout + done.stderr
+    assert not re.search(r"(?m)^(NO|-ERR|[45]\d\d) ", done.stdout)
+
+
+def test_starttls_is_good_at_mailproxy_and_bad_at_the_other(demo: Demo) -> None:
+    (good,) = demo.commands("the known attacks on STARTTLS: none succeeds against mailproxy")
+    (bad,) = demo.commands("and what that looks like with a server that executes what was sent before TLS")
+    environment = f"PYTHONPATH={Path(__file__).parents[2]} "
+    done = run(environment + good)
+    assert (done.returncode, "VULNERABLE" in done.stdout) == (0, False), done.stdout + done.stderr
+    done = run(environment + bad)
+    assert done.returncode == 1, done.stdout + done.stderr
+    faults = re.findall(r"(?m)^(\S+): ", done.stdout)
+    assert "inject-same-segment" in faults
+    assert "half-command" in faults
+    assert "literal-executed" not in faults
+
+
+def test_no_printed_command_is_forgotten_here(demo: Demo) -> None:
+    printed = re.findall(r"(?m)^  (?:\d\. )?(\S.*)\n    ", demo.invitation)
+    assert len(printed) == len(PROTOCOLS) + 4
+
+
+def test_sessions_are_logged_to_a_file_of_their_own(demo: Demo) -> None:
+    folder = Path(demo.trusted).parent
+    imap = Imap(connect_tls(demo.imap, demo.context(), server_name="localhost"))
+    imap.logout()
+    until(lambda: "frontend=imap-tls" in (folder / "log").read_text(), "the session's line")
+    assert "frontend=" not in demo.output
 
 
 def test_configuration_is_one_that_check_accepts(demo: Demo) -> None:
-    path = demo.printed(r"mailproxy runs with (\S+)")
+    path = Path(demo.trusted).parent / "mailproxy.toml"
     subprocess.run([sys.executable, "-m", "mailproxy", "check", "-c", path], check=True, timeout=20)
+
+
+def test_base_of_the_ports_can_be_chosen() -> None:
+    with running("--port", "15000") as demo:
+        assert demo.imap == 15993
+        assert Path(demo.trusted).parent.name == "mailproxy-demo-15000"
+
+
+def test_taken_port_is_said(demo: Demo) -> None:
+    base = str(demo.imap - 993)
+    done = subprocess.run([*COMMAND, "--port", base], capture_output=True, text=True, timeout=20, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"mailproxy demo: somebody listens on 127.0.0.1:{demo.imap}: choose other ports with --port BASE\n"
+    )
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
@@ -172,3 +269,74 @@ def test_signal_ends_it_and_its_files(how: signal.Signals) -> None:
             assert demo.process.wait() == 0, demo.output
         assert list(folder.glob("mailproxy-*")) == []
         assert "Traceback" not in demo.output
+
+
+def test_dovecot_tells_it_in_its_own_log() -> None:
+    peers.need("curl", *peers.DOVECOT)
+    with running("--dovecot") as demo:
+        (command,) = demo.commands("alice reads her mail from 127.0.0.77, over TLS and with a certificate")
+        done = run(command)
+        assert WELCOME in done.stdout, done.stderr
+        told = demo.told(r"d\d writes into its log\n  imap-login: Info: Login: (?:.*\n)+?.*session=")
+        assert "user=<alice>" in told
+        assert "rip=127.0.0.77" in told
+        assert "secured" in told
+        for heading, _, printed in PROTOCOLS:
+            (command,) = demo.commands(heading)
+            done = run(command)
+            assert printed in done.stdout, done.stdout + done.stderr
+        family = demo.process.family()
+        commands = [Path(f"/proc/{pid}/cmdline").read_text().split("\0") for pid in family]
+        (folder,) = {Path(words[3]).parents[1] for words in commands if words[1:3] == ["-F", "-c"]}
+        assert folder.is_dir()
+    assert not folder.exists()
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in family), "Dovecot's processes to end")
+
+
+class Terminal(Printed):
+    """A demo on a terminal, as somebody sits before it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.pid, self._terminal = pty.fork()
+        if self.pid == 0:
+            os.execvpe(COMMAND[0], COMMAND, os.environ | environment(folder))
+        Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        with suppress(OSError):  # the end of a terminal is an error
+            while data := os.read(self._terminal, 65536):
+                self.output += data.decode(errors="replace").replace("\r\n", "\n")
+
+    def press(self, key: str) -> None:
+        os.write(self._terminal, key.encode())
+
+    def wait(self) -> int:
+        """The exit status."""
+        _, status = os.waitpid(self.pid, 0)
+        os.close(self._terminal)
+        return os.waitstatus_to_exitcode(status)
+
+
+def test_keys_kill_a_server_and_bring_it_back() -> None:
+    peers.need("curl")
+    with short_folder() as folder:
+        demo = Terminal(folder)
+        until(lambda: LAST_WORDS in demo.output, "the invitation", 15.0)
+        (command,) = demo.commands("alice reads her mail from 127.0.0.77, over TLS and with a certificate")
+        demo.press("1")
+        demo.told("d1 is killed")
+        for _ in range(2):
+            assert WELCOME in run(command).stdout
+        demo.told(r"d2: alice logs in by IMAP(?:.*\n)+?d2: alice logs in by IMAP")
+        demo.told("mailproxy's checks find d1 down: ")
+        demo.press("1")
+        demo.told("d1 runs again(?:.*\n)+?mailproxy's checks find d1 up")
+        for _ in range(2):
+            assert WELCOME in run(command).stdout
+        demo.told("d1: alice logs in by IMAP")
+        demo.press("p")
+        demo.told("Every protocol, with TLS from the first byte, then with STARTTLS:")
+        demo.press("q")
+        assert demo.wait() == 0
+        assert "Traceback" not in demo.output
+        assert list(folder.glob("mailproxy-*")) == []

@@ -1,4 +1,4 @@
-"""What a demo server knows of its client before it greets."""
+"""What a demo server tells of its clients."""
 
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
@@ -9,12 +9,13 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransportWithDisconnection
 
 from mailproxy.demo.inbox import Inbox
-from mailproxy.demo.introduction import Introductions
 from mailproxy.demo.pop3 import Pop3Server
+from mailproxy.demo.visit import Visit, Visits
 from mailproxy.endpoints.accept import AcceptProxyFactory
 from mailproxy.proxyprotocol import AcceptPolicy, Header, InetAddress, encode
 
 PROXY = IPv4Address("TCP", "127.0.0.1", 50000)
+SERVER = IPv4Address("TCP", "127.0.0.11", 11110)
 HEADER = Header.proxy(InetAddress(ip_address("192.0.2.7"), 40000), InetAddress(ip_address("192.0.2.1"), 995))
 
 
@@ -22,13 +23,13 @@ class Front:
     """A connection from the front, in memory."""
 
     def __init__(self) -> None:
-        self.told: list[Header] = []
-        factory = Introductions(lambda: Pop3Server(Inbox()), self.told.append)
+        self.told: list[Visit] = []
+        self.visits = Visits("d1", lambda tell: Pop3Server(Inbox(), tell), self.told.append)
         policy = AcceptPolicy(trusted=(ip_network("127.0.0.1"),))
-        protocol = AcceptProxyFactory(factory, policy, Clock()).buildProtocol(PROXY)
+        protocol = AcceptProxyFactory(self.visits, policy, Clock()).buildProtocol(PROXY)
         assert protocol is not None
         self.protocol = protocol
-        self.transport = StringTransportWithDisconnection(peerAddress=PROXY)
+        self.transport = StringTransportWithDisconnection(hostAddress=SERVER, peerAddress=PROXY)
         self.transport.protocol = protocol
         protocol.makeConnection(self.transport)
 
@@ -37,21 +38,35 @@ class Front:
 def front() -> Iterator[Front]:
     connection = Front()
     yield connection
-    connection.transport.loseConnection()
+    if connection.transport.connected:
+        connection.transport.loseConnection()
 
 
 def test_server_is_silent_before_the_header(front: Front) -> None:
     assert (front.transport.value(), front.told) == (b"", [])
 
 
-def test_header_is_told_and_the_server_greets(front: Front) -> None:
+def test_server_greets_after_the_header(front: Front) -> None:
     front.protocol.dataReceived(encode(HEADER).data)
-    assert front.told == [HEADER]
     assert front.transport.value().startswith(b"+OK ")
 
 
-def test_server_gets_what_the_client_says(front: Front) -> None:
+def test_connection_alone_is_not_told(front: Front) -> None:
     front.protocol.dataReceived(encode(HEADER).data)
-    front.transport.clear()
-    front.protocol.dataReceived(b"QUIT\r\n")
-    assert front.transport.value() == b"+OK \r\n"
+    assert front.told == []
+
+
+def test_login_is_told_with_both_truths(front: Front) -> None:
+    front.protocol.dataReceived(encode(HEADER).data + b"USER alice\r\nPASS secret\r\n")
+    assert front.told == [Visit("d1", "alice logs in by POP3", PROXY, SERVER, HEADER)]
+
+
+def test_refused_login_is_not_told(front: Front) -> None:
+    front.protocol.dataReceived(encode(HEADER).data + b"USER alice\r\nPASS wrong\r\n")
+    assert front.told == []
+
+
+def test_abort_cuts_the_connection(front: Front) -> None:
+    front.protocol.dataReceived(encode(HEADER).data)
+    front.visits.abort()
+    assert front.transport.disconnecting or not front.transport.connected

@@ -1,0 +1,70 @@
+"""A mail server of the demo inside this process: five protocols behind the PROXY header, which can be killed."""
+
+from collections.abc import Callable, Mapping
+from ipaddress import ip_network
+from typing import Any
+
+from twisted.internet.defer import maybeDeferred
+from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.protocol import Protocol
+
+from mailproxy.demo.imap import ImapServer
+from mailproxy.demo.inbox import Inbox
+from mailproxy.demo.lmtp import LmtpServer
+from mailproxy.demo.managesieve import ManageSieveServer
+from mailproxy.demo.pop3 import Pop3Server
+from mailproxy.demo.ports import FRONT, SERVERS
+from mailproxy.demo.submission import SubmissionServer
+from mailproxy.demo.visit import Tell, Visit, Visits
+from mailproxy.endpoints import AcceptProxyServerEndpoint
+from mailproxy.proxyprotocol import AcceptPolicy
+
+HEADER_SECONDS = 2.0
+"""How long a client may be silent that brings no header: whoever tries it should not wait long."""
+
+ONLY_MAILPROXY = AcceptPolicy(trusted=(ip_network(FRONT),), refuse_others=True, timeout=HEADER_SECONDS)
+
+
+def protocols(inbox: Inbox) -> Mapping[str, Callable[[Tell], Protocol]]:
+    """What makes the server of each protocol, before one inbox."""
+    return {
+        "imap": lambda tell: ImapServer(inbox, tell),
+        "pop3": lambda tell: Pop3Server(inbox, tell),
+        "lmtp": lambda tell: LmtpServer(inbox, tell),
+        "submission": lambda tell: SubmissionServer(inbox, tell),
+        "managesieve": ManageSieveServer,
+    }
+
+
+class EmbeddedServer:
+    """One server, on an address of its own."""
+
+    def __init__(
+        self, name: str, ports: Mapping[str, int], inbox: Inbox, reactor: Any, tell: Callable[[Visit], None]
+    ) -> None:
+        """Serve `inbox` at `ports`, by protocol, once it is started."""
+        self._host = SERVERS[name]
+        self._ports = ports
+        self._reactor = reactor
+        self._visits = {protocol: Visits(name, make, tell) for protocol, make in protocols(inbox).items()}
+        self._listening: list[IListeningPort] = []
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it was started and not killed since."""
+        return bool(self._listening)
+
+    async def start(self) -> None:
+        """Listen."""
+        for protocol, visits in self._visits.items():
+            endpoint = TCP4ServerEndpoint(self._reactor, self._ports[protocol], interface=self._host)
+            self._listening.append(await AcceptProxyServerEndpoint(endpoint, ONLY_MAILPROXY).listen(visits))
+
+    async def kill(self) -> None:
+        """Stop listening, and cut all connections."""
+        listening, self._listening = self._listening, []
+        for port in listening:
+            await maybeDeferred(port.stopListening)
+        for visits in self._visits.values():
+            visits.abort()

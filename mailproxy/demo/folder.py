@@ -1,0 +1,40 @@
+"""The folder of the demo's files: a short path, and nobody else's to read or to replace."""
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import gettempdir, mkdtemp
+
+
+@contextmanager
+def private_folder(name: str) -> Iterator[Path]:
+    """
+    Make the folder `name` among the temporary ones, mode 0700, and remove it afterwards.
+
+    What a demo that was killed left there is removed. If `name` belongs to another user, or is anything but a folder
+    that only its owner can open, it stays as it is, and the folder made has some more letters.
+    """
+    path = Path(gettempdir()) / name
+    if _is_ours(path):
+        shutil.rmtree(path)
+    try:
+        # Fails for whatever is there, a dangling symbolic link included.
+        path.mkdir(mode=0o700)
+    except FileExistsError:
+        path = Path(mkdtemp(prefix=f"{name}-"))
+    try:
+        yield path
+    finally:
+        with suppress(FileNotFoundError):
+            shutil.rmtree(path)
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077

@@ -1,0 +1,142 @@
+"""What the demo tells to type."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from attrs import frozen
+
+from mailproxy import __version__
+from mailproxy.demo.account import ADDRESS, PASSWORD, PLAIN, USER
+from mailproxy.demo.certificates import Certificates
+from mailproxy.demo.ports import FRONT, SERVERS, Ports
+
+CLIENT = "127.0.0.77"
+"""The address that the first client comes from: not the front's, so that one sees who is who."""
+
+_LOGIN = f"{USER}:{PASSWORD}"
+
+
+@frozen
+class Invitation:
+    """What there is to try."""
+
+    folder: Path
+    certificates: Certificates
+    ports: Ports
+    servers: str
+    """What d1 and d2 are."""
+    program: str
+    """How this program is called."""
+
+    def story(self, *, has_keys: bool) -> str:
+        """The commands that show what mailproxy is for."""
+        return "\n".join(self._story(has_keys))
+
+    def _story(self, has_keys: bool) -> Iterator[str]:
+        ports, trust = self.ports, f"--cacert {self.certificates.trusted}"
+        server = f"{SERVERS['d1']}:{ports.servers['imap']}"
+        yield f"mailproxy {__version__} runs on {FRONT}, in front of {self.servers}:"
+        yield "d1 on {d1} and d2 on {d2}. Its configuration, log and certificates are in".format(**SERVERS)
+        yield f"{self.folder}, which goes away with Ctrl-C. Type in another terminal:"
+        yield from _command(
+            f"1. {USER} reads her mail from {CLIENT}, over TLS and with a certificate",
+            f"curl --interface {CLIENT} {trust} \\",
+            f"  --cert {self.certificates.client} -u {_LOGIN} \\",
+            f"  'imaps://localhost:{ports.implicit['imap']}/INBOX;UID=1'",
+        )
+        yield from _command(
+            "2. the same login past mailproxy is refused, without a PROXY header or with a forged one",
+            f"curl -u {_LOGIN} 'imap://{server}/INBOX;UID=1'",
+            f"curl --interface {CLIENT} --haproxy-protocol \\",
+            f"  -u {_LOGIN} 'imap://{server}/INBOX;UID=1'",
+        )
+        if has_keys:
+            yield ""
+            yield "  3. press 1 here to kill d1, and type the first command again: d2 answers; 1 brings d1 back"
+        yield from _command(
+            "4. the known attacks on STARTTLS: none succeeds against mailproxy"
+            if has_keys
+            else "3. the known attacks on STARTTLS: none succeeds against mailproxy",
+            f"{self.program} check-starttls {FRONT}:{ports.starttls['imap']} --protocol imap",
+        )
+        yield from _command(
+            "and what that looks like with a server that executes what was sent before TLS",
+            f"{self.program} check-starttls {FRONT}:{ports.vulnerable} --protocol imap --timeout 1",
+        )
+
+    def protocols(self) -> str:
+        """A command for each protocol, with TLS from the first byte and with STARTTLS."""
+        return "\n".join(self._protocols())
+
+    def _protocols(self) -> Iterator[str]:
+        curl, tls, starttls = f"curl --cacert {self.certificates.trusted} \\", self.ports.implicit, self.ports.starttls
+        mail = (
+            f"MAIL FROM:<{ADDRESS}>",
+            f"RCPT TO:<{ADDRESS}>",
+            "DATA",
+            "Subject: Hello",
+            "",
+            "See you soon",
+            ".",
+            "QUIT",
+        )
+        deliver = ("LHLO me", *mail)
+        send = ("EHLO me", f"AUTH PLAIN {PLAIN}", *mail)
+        sieve = (f'AUTHENTICATE "PLAIN" "{PLAIN}"', "LISTSCRIPTS", "LOGOUT")
+        yield "Every protocol, with TLS from the first byte, then with STARTTLS:"
+        yield from _command("IMAP", curl, f"  'imaps://{_LOGIN}@localhost:{tls['imap']}/INBOX;UID=1'")
+        yield from _command(
+            "IMAP, STARTTLS", *self._pipe((f"a login {USER} {PASSWORD}", "b logout"), starttls["imap"], "imap")
+        )
+        yield from _command("POP3, with TLS 1.2", curl, f"  --tls-max 1.2 pop3s://{_LOGIN}@localhost:{tls['pop3']}/1")
+        yield from _command(
+            "POP3, STARTTLS",
+            *self._pipe((f"user {USER}", f"pass {PASSWORD}", "stat", "quit"), starttls["pop3"], "pop3"),
+        )
+        yield from _command("LMTP", *self._pipe(deliver, tls["lmtp"]))
+        yield from _command("LMTP, STARTTLS", *self._pipe(deliver, starttls["lmtp"], "lmtp"))
+        yield from _command("submission", *self._pipe(send, tls["submission"]))
+        yield from _command("submission, STARTTLS", *self._pipe(send, starttls["submission"], "smtp"))
+        yield from _command("ManageSieve", *self._pipe(sieve, tls["managesieve"]))
+        yield from _command("ManageSieve, STARTTLS", *self._pipe(sieve, starttls["managesieve"], "sieve"))
+
+    def _pipe(self, said: Sequence[str], port: int, starttls: str = "") -> Iterator[str]:
+        """Say all lines at once; mailproxy keeps them until the server has greeted."""
+        words = [f"'{line}'" if set(line) & set(' <>"') or not line else line for line in said]
+        rows = ["printf '%s\\n'"]
+        for word in words:
+            if len(rows[-1]) + len(word) > 84:
+                rows.append(" ")
+            rows[-1] += f" {word}"
+        yield from (f"{row} \\" for row in rows[:-1])
+        yield f"{rows[-1]} |"
+        begin = f" -starttls {starttls}" if starttls else ""
+        yield f"  openssl s_client -quiet -crlf{begin} \\"
+        yield f"  -CAfile {self.certificates.trusted} -connect localhost:{port}"
+
+
+KEYS = "Keys: 1 or 2 kills d1 or d2, or brings it back; p shows a command for each protocol; q ends"
+
+WAITING = "Of each client you read here what its server learns:"
+
+
+def program() -> str:
+    """How this program was called, as briefly as it can be called again."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return f"{sys.executable} -m mailproxy"
+    found = shutil.which("mailproxy")
+    if found is not None and Path(found).samefile(called):
+        return "mailproxy"
+    here = Path.cwd()
+    return str(called.absolute().relative_to(here)) if called.absolute().is_relative_to(here) else str(called)
+
+
+def _command(heading: str, *lines: str) -> Iterator[str]:
+    yield ""
+    yield f"  {heading}"
+    yield from (f"    {line}" for line in lines)

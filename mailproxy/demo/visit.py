@@ -1,0 +1,69 @@
+"""What a client does at a server of the demo, and who the client is by the socket and by the PROXY header."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakSet
+
+from attrs import frozen
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Protocol, ServerFactory
+
+from mailproxy.proxyprotocol import Header
+
+Tell = Callable[[str], None]
+"""Takes what a client does, such as ``alice logs in by IMAP``."""
+
+
+def tell_nobody(what: str) -> None:
+    """Forget what a client does."""
+
+
+@frozen
+class Visit:
+    """What a client does at the server called `server`."""
+
+    server: str
+    what: str
+    peer: IAddress
+    """Whom the server's socket is connected to: the proxy."""
+    host: IAddress
+    """The address of the server's socket."""
+    header: Header
+
+
+class Visits(ServerFactory):
+    """
+    Makes a server protocol for each connection, and tells of what the clients do.
+
+    It is for `AcceptProxyServerEndpoint` with a policy that refuses clients without a header.
+    """
+
+    noisy = False
+
+    def __init__(self, server: str, make: Callable[[Tell], Protocol], tell: Callable[[Visit], None]) -> None:
+        """Serve with what `make` makes, for the server called `server`."""
+        self._server = server
+        self._make = make
+        self._tell = tell
+        self._protocols: WeakSet[Protocol] = WeakSet()
+
+    def buildProtocol(self, addr: IAddress | None) -> Protocol:
+        """Make a protocol; its transport knows the header when there is something to tell."""
+
+        def tell(what: str) -> None:
+            transport: Any = protocol.transport
+            visit = Visit(self._server, what, transport.getProxyPeer(), transport.getProxyHost(), transport.proxyHeader)
+            self._tell(visit)
+
+        protocol = self._make(tell)
+        self._protocols.add(protocol)
+        return protocol
+
+    def abort(self) -> None:
+        """Cut every connection, as a process does that is killed."""
+        for protocol in list(self._protocols):
+            transport: Any = protocol.transport
+            if transport is not None:
+                transport.abortConnection()
