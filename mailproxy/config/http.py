@@ -23,6 +23,7 @@ _OURS = {
     "content-length": "is made of the body",
     "transfer-encoding": "is made of the body",
     "connection": "is not for a check to say",
+    "accept-encoding": "asks for what a check does not decode",
 }
 
 
@@ -44,7 +45,8 @@ def _url(value: str) -> str:
         raise Wrong(f"is {quoted(value)}, needs {_NEEDS}")
     if parts.username is not None:
         raise Wrong("has a user in it; who is asking belongs into authorization-file")
-    return value
+    # A request always has a path (RFC 9112 section 3.2.1).
+    return value.replace("?", "/?", 1) if parts.query and not parts.path else value
 
 
 def header_name(name: str) -> str:

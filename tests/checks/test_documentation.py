@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mailproxy.checks.agent_words import read_words
-from mailproxy.checks.http import BODY_BYTES
+from mailproxy.checks.http_connection import MAX_BYTES, MAX_INTERIM, MAX_LINE_BYTES, MAX_LINES
 from mailproxy.checks.prober import BURST, GAP_SECONDS
 from mailproxy.config import parse
 from mailproxy.mail.backend.talk import SIZE
@@ -41,6 +41,7 @@ def test_words_of_agents_are_words(cell: str) -> None:
 
 def test_limits_are_those_of_the_code() -> None:
     assert f"never more than {SIZE // 1024} KiB" in PAGE
-    assert f"more than {BODY_BYTES // 1024} KiB" in PAGE
+    assert f"more than {MAX_BYTES // 1024} KiB" in PAGE
+    assert f"{MAX_LINES} lines before the body, {MAX_LINE_BYTES // 1024} KiB a line, {MAX_INTERIM} answers 1xx" in PAGE
     assert BURST == 8
     assert pytest.approx(0.0001) == GAP_SECONDS

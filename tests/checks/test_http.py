@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import gc
+import gzip
 import os
 import socket
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 from unittest.mock import patch
 
 import trustme
 from OpenSSL import SSL
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.ssl import ContextFactory
 from twisted.internet.task import deferLater
+from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 from twisted.web.server import Request as ServerRequest
 
-from mailproxy.checks import http
-from mailproxy.checks.http import BODY_BYTES, HttpCheck, Request
+from mailproxy.checks import http_connection
+from mailproxy.checks.http import HttpCheck, Request
+from mailproxy.checks.http_connection import LEFT_BYTES, MAX_BYTES, MAX_INTERIM, MAX_LINE_BYTES, MAX_LINES
 from mailproxy.checks.outcome import Outcome
 from mailproxy.transport.outgoing import Target
 
@@ -38,6 +44,8 @@ class Answers(Resource):
         self.status = 200
         self.body = b'[["doveadmResponse",[{"listening":true,"count":3}],"t"]]'
         self.location = b""
+        self.headers: dict[str, str] = {}
+        self.encodings: list[bytes | None] = []
         self.is_silent = False
         self.asked: list[tuple[bytes, bytes, bytes, bytes | None]] = []
 
@@ -45,7 +53,10 @@ class Answers(Resource):
         content = request.content
         assert content is not None
         self.asked.append((request.method, request.uri, content.read(), request.getHeader(b"authorization")))
+        self.encodings.append(request.getHeader(b"accept-encoding"))
         request.setResponseCode(self.status)
+        for name, value in self.headers.items():
+            request.setHeader(name, value)
         if self.location:
             request.setHeader(b"location", self.location)
         if self.is_silent:
@@ -68,7 +79,7 @@ class HttpTests(TestCase):
     """`HttpCheck`."""
 
     def setUp(self) -> None:
-        self.patch(http, "CLOSE_SECONDS", CLOSING_SECONDS)
+        self.patch(http_connection, "CLOSE_SECONDS", CLOSING_SECONDS)
         self.addCleanup(lambda: Deferred.fromCoroutine(self.everything_closed()))
         self.answers = Answers()
         self.site = Site(self.answers)
@@ -147,16 +158,28 @@ class HttpTests(TestCase):
         assert outcome.reason == "JSON /0/1/1: expected 1, came no value there"
 
     async def test_what_is_no_json_is_not_well(self) -> None:
-        for body in (b"", b"\xff", b"[" * 100_000, b"{}x"):
+        for body in (b"", b"\xff", b"[" * 50_000, b"{}x"):
             self.answers.body = body
             outcome = await self.check(json={"": 1})
             assert not outcome.ok
             assert outcome.reason.startswith("HTTP body: expected JSON, came ")
 
-    async def test_endless_answer_is_not_well(self) -> None:
-        self.answers.body = b" " * (BODY_BYTES + 1)
+    async def test_long_answer_is_not_well(self) -> None:
+        self.answers.body = b" " * MAX_BYTES
         outcome = await self.check(json={"": 1})
-        assert outcome.reason == f"HTTP body: expected {BODY_BYTES} bytes at most, came more"
+        assert outcome.reason == f"HTTP: more than {MAX_BYTES} bytes"
+
+    async def test_answer_may_be_as_long_as_doveadms(self) -> None:
+        self.answers.body = b" " * (MAX_BYTES - 1024) + b"1"
+        assert (await self.check(json={"": 1})).ok
+
+    async def test_encoded_answer_is_asked_for_by_nobody_and_not_decoded(self) -> None:
+        self.answers.headers = {"Content-Encoding": "gzip"}
+        self.answers.body = gzip.compress(b" " * 1_000_000)
+        assert (await self.check()).ok
+        outcome = await self.check(json={"": 1})
+        assert outcome.reason == "HTTP body: expected no Content-Encoding, came gzip"
+        assert self.answers.encodings == [None, None]
 
     async def test_half_an_answer_is_given_up(self) -> None:
         self.answers.is_silent = True
@@ -224,6 +247,171 @@ class HttpTests(TestCase):
         assert not wrong.ok
         assert not unknown.ok
         assert "certificate verify failed" in unknown.reason
+
+
+class Pouring(Protocol):
+    """A server that answers with an opening and then with the same bytes until the connection is gone."""
+
+    factory: Pours
+
+    def connectionMade(self) -> None:
+        self.factory.open += 1
+
+    def dataReceived(self, data: bytes) -> None:
+        transport = cast(Any, self.transport)
+        transport.write(self.factory.opening)
+        if self.factory.flood:
+            transport.registerProducer(self, False)
+        elif self.factory.closes:
+            transport.loseConnection()
+
+    def resumeProducing(self) -> None:
+        self.factory.sent += len(self.factory.flood)
+        cast(Any, self.transport).write(self.factory.flood)
+
+    def stopProducing(self) -> None:
+        self.factory.flood = b""
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.factory.open -= 1
+
+
+class Pours(Factory):
+    """Makes such servers."""
+
+    noisy = False
+
+    def __init__(self, opening: bytes, flood: bytes = b"", *, closes: bool = False) -> None:
+        self.opening = opening
+        self.flood = flood
+        self.closes = closes
+        self.open = 0
+        self.sent = 0
+
+    def buildProtocol(self, addr: object) -> Any:
+        pouring = Pouring()
+        pouring.factory = self
+        return pouring
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+class BoundTests(TestCase):
+    """What a server may send before a check gives up."""
+
+    BUFFERED: ClassVar = 8 * 1024 * 1024
+    """What loopback's sockets may hold of what a server has sent."""
+
+    def setUp(self) -> None:
+        self.patch(http_connection, "CLOSE_SECONDS", CLOSING_SECONDS)
+        self.addCleanup(lambda: deferLater(cast(Any, reactor), 2 * CLOSING_SECONDS))
+
+    async def check(self, server: Pours, **request: Any) -> Outcome:
+        port = cast(Any, reactor).listenTCP(0, server, interface="127.0.0.1")
+        url = f"http://127.0.0.1:{port.getHost().port}/"
+        over: Deferred[Outcome] = Deferred()
+        target = Target(socket.AF_INET, ("127.0.0.1", 143))
+        HttpCheck(Request(url, "imap", **request), 30.0, reactor).begin(target, over.callback)
+        outcome = await over
+        while server.open:
+            await deferLater(cast(Any, reactor), 0.01)
+        await maybeDeferred(port.stopListening)
+        return outcome
+
+    async def assert_too_much(self, reason: str, opening: bytes, flood: bytes) -> None:
+        """A server that does not end is left at once, and what it sent too much is not read."""
+        server = Pours(opening, flood * (4096 // len(flood) + 1))
+        outcome = await self.check(server)
+        assert not outcome.ok
+        assert outcome.reason == f"HTTP: {reason}"
+        assert outcome.seconds < 10.0
+        assert server.sent < self.BUFFERED
+
+    async def test_headers_without_end(self) -> None:
+        await self.assert_too_much(f"more than {MAX_LINES} lines before the body", HEAD, b"X-A: b\r\n")
+
+    async def test_header_line_without_end(self) -> None:
+        await self.assert_too_much(f"a line of more than {MAX_LINE_BYTES} bytes", HEAD + b"X-A: ", b"b")
+
+    async def test_folded_lines_without_end(self) -> None:
+        await self.assert_too_much(f"more than {MAX_LINES} lines before the body", HEAD + b"X-A: b\r\n", b" c\r\n")
+
+    async def test_status_line_without_end(self) -> None:
+        await self.assert_too_much(f"a line of more than {MAX_LINE_BYTES} bytes", b"HTTP/1.1 200 ", b"OK ")
+
+    async def test_interim_answers_without_end(self) -> None:
+        with capturedLogs() as events:
+            await self.assert_too_much(f"more than {MAX_INTERIM} answers 1xx", b"", b"HTTP/1.1 100 Continue\r\n\r\n")
+        assert len([event for event in events if "twisted.web" in event["log_namespace"]]) <= MAX_INTERIM + 1
+
+    async def test_body_without_end(self) -> None:
+        await self.assert_too_much(f"more than {MAX_BYTES} bytes", HEAD + b"\r\n", b"a")
+
+    async def test_chunks_without_end(self) -> None:
+        await self.assert_too_much(f"more than {MAX_BYTES} bytes", CHUNKED, b"1\r\na\r\n")
+
+    async def test_chunk_without_end(self) -> None:
+        await self.assert_too_much(f"more than {MAX_BYTES} bytes", CHUNKED + b"ffffffff\r\n", b"a")
+
+    async def test_trailers_without_end(self) -> None:
+        await self.assert_too_much(f"more than {MAX_BYTES} bytes", CHUNKED + b"1\r\na\r\n0\r\n", b"X-A: b\r\n")
+
+    async def test_some_interim_answers_and_folded_lines_are_read(self) -> None:
+        interim = b"HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n" * MAX_INTERIM
+        answer = HEAD + b"X-A: b\r\n c\r\nContent-Length: 1\r\n\r\n1"
+        assert (await self.check(Pours(interim + answer), json={"": 1})).ok
+
+    async def test_nothing_that_holds_much_is_left_to_the_collector(self) -> None:
+        long = b"".join(b"X-%d: %s\r\n" % (n, b"b" * 4000) for n in range(12))
+        servers = {
+            "status": lambda: Pours(HEAD + long + b"Content-Length: 2\r\n\r\n{}"),
+            "other status": lambda: Pours(b"HTTP/1.1 500 No\r\n" + long + b"Content-Length: 2\r\n\r\n{}"),
+            "no status": lambda: Pours(b"* OK" + b"a" * 8000 + b"\r\n"),
+            "no end of headers": lambda: Pours(HEAD + long, closes=True),
+            "no end of the body": lambda: Pours(HEAD + long + b"Content-Length: 9\r\n\r\n{}", closes=True),
+            "too many lines": lambda: Pours(HEAD, b"X-A: b\r\n" * 1000),
+            "too many bytes": lambda: Pours(HEAD + b"\r\n", b"a" * 5000),
+        }
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        for name, server in servers.items():
+            await self.check(server())
+            assert garbage_bytes() < 2048, name
+
+    async def test_what_chunked_answers_leave_is_bounded(self) -> None:
+        count, size = 12, 3 * 8000
+        keep_alive = (b"Keep-Alive: " + b"a" * 8000 + b"\r\n") * 3
+        server = Pours(HEAD + keep_alive + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+        port = cast(Any, reactor).listenTCP(0, server, interface="127.0.0.1")
+        check = HttpCheck(Request(f"http://127.0.0.1:{port.getHost().port}/", "imap"), 30.0, reactor)
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        for _ in range(count):
+            over: Deferred[Outcome] = Deferred()
+            check.begin(Target(socket.AF_INET, ("127.0.0.1", 143)), over.callback)
+            assert (await over).ok
+            while server.open:
+                await deferLater(cast(Any, reactor), 0.01)
+        await maybeDeferred(port.stopListening)
+        assert count * size > LEFT_BYTES
+        assert garbage_bytes() < LEFT_BYTES
+
+
+def garbage_bytes() -> int:
+    """Collect what nothing refers to, and return how many bytes it held in byte strings."""
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        gc.collect()
+        held = {id(each): each for found in gc.garbage for each in gc.get_referents(found) if isinstance(each, bytes)}
+        return sum(map(len, held.values()))
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.collect()
 
 
 def test_request_does_not_show_its_key() -> None:

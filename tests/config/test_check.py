@@ -218,6 +218,10 @@ def test_http() -> None:
     )
 
 
+def test_query_of_a_url_without_a_path_gets_one() -> None:
+    assert check(HTTP | {"url": "http://{host}:8080?for=me?"}).url == "http://{host}:8080/?for=me?"
+
+
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
@@ -239,6 +243,10 @@ def test_http() -> None:
         ({"headers": {"A": "x\ny"}}, 'check.headers.A: is "x\\ny", needs the value of a header'),
         ({"headers": {"Authorization": "x"}}, "check.headers.Authorization: belongs into a file, authorization-file"),
         ({"headers": {"Host": "x"}}, "check.headers.Host: is made of the url"),
+        (
+            {"headers": {"Accept-Encoding": "gzip"}},
+            "check.headers.Accept-Encoding: asks for what a check does not decode",
+        ),
         ({"json": {"a": 1}}, 'check.json.a: is no JSON pointer (RFC 6901): it begins with a slash, as in "/a"'),
         ({"json": {"/~2": 1}}, 'check.json."/~2": is no JSON pointer (RFC 6901): after ~ comes 0'),
         ({"json": {"/a": []}}, 'check.json."/a": is a list, needs the string, number or truth value'),
