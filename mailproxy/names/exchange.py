@@ -1,13 +1,14 @@
 """
 One question to one nameserver: over UDP, and over TCP if the answer is too long for that.
 
-Of twisted.names only the codec serves here, and not its client, for what that (26.10) does not do:
+twisted.names' client does not serve here, for what it (26.10) does:
 
 1. It compares an answer's id and sender with the question's, but not the question in it.
 2. It takes a message cut short for a whole answer with fewer records.
 3. Its timers, and the TCP connection that it keeps for later, cannot be ended.
 4. It asks for a truncated answer again at any nameserver, and on the global reactor.
-5. It logs two lines for every datagram socket, of which it opens one for a question.
+5. It has no bound on names, and spends seconds on some messages.
+6. It logs two lines for every datagram socket, of which it opens one for a question.
 
 The last is what Twisted's datagram ports do, hence a socket of our own, on a port that the kernel picks at random
 (RFC 5452 section 9.2). It is connected to the nameserver: strangers' datagrams do not arrive, and a nameserver that
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import socket
 from ipaddress import IPv4Address, IPv6Address
+from secrets import randbits
 from typing import Any
 
 from attrs import frozen
@@ -26,7 +28,6 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import ConnectError, ConnectingCancelledError
 from twisted.internet.interfaces import IReadDescriptor, ITCPTransport
 from twisted.internet.protocol import Factory, connectionDone
-from twisted.names.dns import randomSource
 from twisted.protocols.basic import Int16StringReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -34,7 +35,11 @@ from zope.interface import implementer
 from mailproxy.names.message import Truncated, query, read
 from mailproxy.names.question import Alias, Answer, MalformedError, NoAnswerError, Question
 
-_LONGEST_DATAGRAM = 65535
+MAX_DATAGRAM = 4096
+"""How many bytes an answer over UDP may have; without EDNS it is 512 (RFC 1035 section 2.3.4), few send more."""
+
+MAX_DATAGRAMS = 32
+"""How many datagrams one question reads: a nameserver that has sent as many without an answer keeps us busy."""
 
 Reply = Answer | Alias
 
@@ -78,7 +83,7 @@ async def _ask_by_datagram(
     try:
         with socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
             sock.connect((str(nameserver.host), nameserver.port))
-            id = randomSource()
+            id = randbits(16)
             sock.send(query(id, question))
             datagrams = _Datagrams(sock, id, question)
             reactor.addReader(datagrams)
@@ -103,6 +108,7 @@ class _Datagrams:
         self.answered: Deferred[Reply | Truncated] = Deferred()
         self.remark = ""
         """What has come instead of an answer."""
+        self._left = MAX_DATAGRAMS
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -112,20 +118,29 @@ class _Datagrams:
 
     def doRead(self) -> None:
         try:
-            reply = read(self._socket.recv(_LONGEST_DATAGRAM), self._id, self._question)
+            datagram = self._socket.recv(MAX_DATAGRAM + 1)
+            if len(datagram) > MAX_DATAGRAM:
+                raise MalformedError(f"a datagram of more than {MAX_DATAGRAM} bytes")
+            reply = read(datagram, self._id, self._question)
         except BlockingIOError:
             # Its checksum was wrong.
             return
         except MalformedError as error:
-            # Whoever sent that, the answer may still come.
-            self.remark = str(error)
+            # Another may have sent it, and the answer still comes.
+            self._ignore(str(error))
         except (OSError, NoAnswerError) as error:
             self.answered.errback(Failure(error))
         else:
             if reply is None:
-                self.remark = "an answer to another question"
+                self._ignore("an answer to another question")
             else:
                 self.answered.callback(reply)
+
+    def _ignore(self, remark: str) -> None:
+        self.remark = remark
+        self._left -= 1
+        if not self._left:
+            self.answered.errback(Failure(NoAnswerError(f"{MAX_DATAGRAMS} datagrams without an answer: {remark}")))
 
     def connectionLost(self, reason: Failure) -> None:
         # What the epoll reactor makes of an error, such as ECONNREFUSED, on a socket that has nothing to read.
@@ -152,10 +167,12 @@ class _Stream(Int16StringReceiver):
 
     def __init__(self, question: Question) -> None:
         self._question = question
-        self._id = randomSource()
+        self._id = randbits(16)
         self.answered: Deferred[Reply] = Deferred()
 
     def close(self) -> None:
+        # What has come already is not looked at.
+        self.pauseProducing()  # type: ignore[no-untyped-call]  # Twisted has no annotation
         ITCPTransport(self.transport).abortConnection()
 
     def connectionMade(self) -> None:

@@ -15,7 +15,7 @@ from twisted.logger import capturedLogs
 from twisted.names import dns
 from twisted.trial.unittest import TestCase
 
-from mailproxy.names.exchange import Nameserver, Reply, SilenceError, ask
+from mailproxy.names.exchange import MAX_DATAGRAM, MAX_DATAGRAMS, Nameserver, Reply, SilenceError, ask
 from mailproxy.names.question import Denied, Found, NoAnswerError
 from tests.names.builders import A, a
 from tests.names.nameserver import REACTOR, ClockedReactor, LoopbackNameserver, until
@@ -151,7 +151,22 @@ class ExchangeTests(TestCase):
         assert await self.refusal(asking) == remark
 
     async def test_malformed_message_is_told_when_nothing_else_came(self) -> None:
-        await self.assert_told(b"no", "malformed message of 2 bytes")
+        remark = "malformed message of 2 bytes: octet 0: 12 octets expected, 2 are left"
+        await self.assert_told(b"no", remark)
+
+    async def test_datagram_that_is_too_long_is_not_read(self) -> None:
+        await self.assert_told(bytes(MAX_DATAGRAM + 1), f"a datagram of more than {MAX_DATAGRAM} bytes")
+
+    async def test_nameserver_that_sends_anything_but_an_answer_is_given_up(self) -> None:
+        self.nameserver.is_silent = True
+        self.nameserver.disturb = lambda reply: [b"no"] * MAX_DATAGRAMS
+        reason = await self.refusal(self.ask())
+        assert reason.startswith(f"{MAX_DATAGRAMS} datagrams without an answer: malformed message of 2 bytes")
+        self.assert_nothing_is_left()
+
+    async def test_as_many_disturbances_as_a_question_bears_do_not_hide_the_answer(self) -> None:
+        self.nameserver.disturb = lambda reply: [b"no"] * (MAX_DATAGRAMS - 1)
+        assert await self.ask() == Found((ip_address("192.0.2.1"),), 60)
 
     async def test_other_answer_is_told_when_nothing_else_came(self) -> None:
         await self.assert_told(dns.Message(0, answer=1).toStr(), "an answer to another question")
