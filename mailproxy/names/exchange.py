@@ -1,14 +1,13 @@
 """
 One question to one nameserver: over UDP, and over TCP if the answer is too long for that.
 
-twisted.names' client does not serve here, for what it (26.10) does:
+Of twisted.names only the codec serves here, and not its client, for what that (26.10) does:
 
 1. It compares an answer's id and sender with the question's, but not the question in it.
 2. It takes a message cut short for a whole answer with fewer records.
 3. Its timers, and the TCP connection that it keeps for later, cannot be ended.
 4. It asks for a truncated answer again at any nameserver, and on the global reactor.
-5. It has no bound on names, and spends seconds on some messages.
-6. It logs two lines for every datagram socket, of which it opens one for a question.
+5. It logs two lines for every datagram socket, of which it opens one for a question.
 
 The last is what Twisted's datagram ports do, hence a socket of our own, on a port that the kernel picks at random
 (RFC 5452 section 9.2). It is connected to the nameserver: strangers' datagrams do not arrive, and a nameserver that
