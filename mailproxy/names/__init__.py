@@ -2,9 +2,9 @@
 Servers by name: DNS asked in the background, and which address of an answer sits in which slot of a backend.
 
 `Names` follows names and tells of changes. Bottom up: ``question`` has the values, ``bounds`` says what a message may
-cost, ``message`` is the codec of one message, ``exchange`` asks one nameserver, ``resolver`` all of them, ``watch`` asks
-one question for ever, ``host`` and ``service`` put the answers together, ``view`` tells of them. ``slots`` and ``fill``
-seat the addresses.
+cost, ``message`` is the codec of one message, ``exchange`` asks one nameserver, ``resolver`` all of them, ``watch``
+asks one question for ever, ``host`` and ``service`` put the answers together, ``view`` tells of them. ``slots`` and
+``fill`` seat the addresses.
 """
 
 from mailproxy.names.fill import Fill
