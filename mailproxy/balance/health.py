@@ -50,6 +50,8 @@ class Health:
     score: int = field(init=False)
     errors: int = field(default=0, init=False)
     """Errors of sessions in a row, that have not had consequences yet."""
+    _sources: set[bytes] = field(factory=set, init=False)
+    """Whose errors are among them; no more than ``error_limit``."""
     checks: int = field(default=0, init=False)
     failures: int = field(default=0, init=False)
     """Checks that failed, and what counted as one; ``checks`` has those too."""
@@ -67,7 +69,7 @@ class Health:
         """Begin as the configuration says: at start-up, after maintenance, and with a new address (as HAProxy 3.1)."""
         begin = {"up": self.rise, "fully-up": self.full_score, "down": self.rise - 1, "fully-down": 0}
         self.score = begin[self.init_state]
-        self.errors = 0
+        self._forget_errors()
 
     @property
     def full_score(self) -> int:
@@ -124,26 +126,33 @@ class Health:
         self.score = 0
         if not was_up:
             return None
-        self.errors = 0
+        self._forget_errors()
         self.downtimes += 1
         self.since = now
         return "down"
 
     def observed_success(self) -> None:
         """Forget the errors that sessions met: one came through."""
-        self.errors = 0
+        self._forget_errors()
 
-    def observed_error(self) -> Advice:
+    def observed_error(self, source: bytes | None = None) -> Advice:
         """
         Count an error that a session met, and return what has to follow.
 
         Only each ``error_limit`` errors in a row have consequences. Nothing follows for a server that is down: sessions
-        that were under way are no news.
+        that were under way are no news. An error that the client may have provoked has the client's ``source``, and of
+        those only the first in a row counts for each source.
         """
-        if not self.is_up:
+        if not self.is_up or source in self._sources:
             return "nothing"
         self.errors += 1
+        if source is not None:
+            self._sources.add(source)
         if self.errors < self.error_limit:
             return "nothing"
-        self.errors = 0
+        self._forget_errors()
         return _ADVICE[self.on_error]
+
+    def _forget_errors(self) -> None:
+        self.errors = 0
+        self._sources.clear()

@@ -87,20 +87,21 @@ class Pool:
         """Whether there are servers, and none has room."""
         return bool(self._candidates) and not any(server.has_room for server in self._candidates)
 
-    def pick(self, key: bytes, tried: Sequence[Server], now: float) -> Server | None:
+    def pick(self, key: bytes, tried: Sequence[Server], now: float, refused: Sequence[Server] = ()) -> Server | None:
         """
         Take a place for a session on the server that the rule chooses; give it back by ``leave``.
 
         ``key`` is the client's (``source.client_key``), ``tried`` has one entry per attempt of this session, in order.
         None: there is no server, none has room (then ``enqueue``), or the session has no attempt left. The server tried
-        last is not picked again while another is usable, even if that one is full.
+        last is not picked again while another is usable, even if that one is full. A server that ``refused`` this
+        client is not picked again at all.
         """
         if now >= self.refresh_at:
             self.refresh(now)
         if len(tried) > self._retries:
             return None
         if tried or self._is_limited or not self._candidates:
-            server = self._choose(key, tried)
+            server = self._choose(key, tried, refused)
         else:  # the usual case, for the price of the rule
             server = self._rule.pick(self._candidates, key)
         if server is not None:
@@ -120,8 +121,10 @@ class Pool:
         self._turns += 1
         server.turn = self._turns
 
-    def _choose(self, key: bytes, tried: Sequence[Server]) -> Server | None:
+    def _choose(self, key: bytes, tried: Sequence[Server], refused: Sequence[Server] = ()) -> Server | None:
         candidates = self._others(tried)
+        if refused:
+            candidates = [server for server in candidates if server not in refused]
         if self._is_limited and not self._rule.is_sticky:
             candidates = [server for server in candidates if server.sessions < server.places]
         server = self._by_rule(candidates, key, tried)
@@ -205,11 +208,15 @@ class Pool:
         if server.health is not None:
             server.health.observed_success()
 
-    def observed_error(self, server: Server, now: float, reason: str) -> bool:
-        """Tell that a session did not reach the server; True: a check is wanted soon (after ``fastinter``)."""
+    def observed_error(self, server: Server, now: float, reason: str, source: bytes | None = None) -> bool:
+        """
+        Tell that a session did not reach the server; True: a check is wanted soon (after ``fastinter``).
+
+        ``source`` is the client's if the client may have provoked it.
+        """
         if server.health is None:
             return False
-        advice = server.health.observed_error()
+        advice = server.health.observed_error(source)
         if advice == "fail":
             self.failed(server, now, reason)
         elif advice == "down":

@@ -9,6 +9,7 @@ from attrs import frozen
 
 from mailproxy.mail.backend import imap, managesieve, pop3, smtp
 from mailproxy.mail.backend.talk import BackendRefused, Listener, Talk
+from mailproxy.mail.refusal import Refusal, read_refusal
 
 GREETING_PROTOCOLS = frozenset({"imap", "pop3", "smtp", "submission", "lmtp", "managesieve"})
 """
@@ -24,22 +25,26 @@ def server_speaks_first(protocol: str) -> bool:
     return protocol in GREETING_PROTOCOLS
 
 
-# What a server says instead of greeting, as far as one need read to know: RFC 9051 section 7.1.5, RFC 1939 section 3,
-# RFC 5321 section 4.2.1, RFC 5804 section 1.2.
-_REFUSES: Mapping[str, re.Pattern[bytes]] = {
-    "imap": re.compile(rb"\* BYE\b", re.IGNORECASE),
-    "pop3": re.compile(rb"-"),
-    "smtp": re.compile(rb"[45]"),
-    "submission": re.compile(rb"[45]"),
-    "lmtp": re.compile(rb"[45]"),
-    "managesieve": re.compile(rb"(?:BYE|NO)\b", re.IGNORECASE),
+_SMTP_GREETING = re.compile(rb"220(?:[ -][^\n]*|\r)?\n")
+
+_FIRST_LINES: Mapping[str, re.Pattern[bytes]] = {
+    "imap": re.compile(rb"\* (?:OK|PREAUTH)(?:[ \r][^\n]*)?\n", re.IGNORECASE),
+    "pop3": re.compile(rb"\+OK[^\n]*\n"),
+    "smtp": _SMTP_GREETING,
+    "submission": _SMTP_GREETING,
+    "lmtp": _SMTP_GREETING,
+    "managesieve": re.compile(rb"(?:[\"{][^\n]*|OK(?:[ \r][^\n]*)?)\n", re.IGNORECASE),
 }
 
 
-def refuses(protocol: str, first: bytes) -> bool:
-    """Tell whether a server's first bytes are a refusal, not a greeting; never true where nothing is known of them."""
-    pattern = _REFUSES.get(protocol)
-    return pattern is not None and pattern.match(first) is not None
+def first_line(protocol: str) -> re.Pattern[bytes]:
+    """
+    Return what the first line of a greeting matches, with its line end.
+
+    One line is enough to know that a server takes a client: postscreen says ``220-`` and waits for seconds before it
+    goes on. KeyError for a protocol whose server does not greet.
+    """
+    return _FIRST_LINES[protocol]
 
 
 _GREET: Mapping[str, Callable[[], Talk[bytes]]] = {
@@ -64,55 +69,66 @@ class Prelude:
 
 @frozen
 class Greeting:
-    """
-    What came of a backend's greeting.
-
-    If it is not accepted, the next backend may be tried: the client has not noticed. With none left it gets
-    `mailproxy.mail.refusal.refusal`, our own line: a backend's text may be about us (Dovecot's BYE names its own
-    processes), and is not always a line that fits where the client now is.
-    """
+    """What came of a server's greeting; while it is not accepted, the client has not noticed the server."""
 
     is_accepted: bool
     relay: bytes = b""
-    """If accepted: what goes to the client before everything else that the backend says."""
+    """If accepted: what goes to the client before everything else that the server says."""
     reason: str = ""
     """If not: why, for the log."""
+    refusal: Refusal | None = None
+    """If not: what the server says to the client; None if it says nothing that the protocol has for that."""
 
 
 class GreetingReader:
     """
-    Reads the greeting of a backend that takes over from a `Dialogue` (mutable; one per connection).
+    Reads what a server says before it takes a client (mutable; one per connection).
 
-    The client has been greeted already, so the backend's greeting is swallowed. Only ManageSieve's is relayed after
-    TLS, without STARTTLS in it, since the client waits for a listing then (RFC 5804 section 2.2). If the client
-    introduced itself before a backend was there, its EHLO is said to the backend as `prelude`, and that reply is
-    swallowed, too.
+    Where nothing was said to the client yet, the greeting `relays`: it goes to the client as it is, once its first line
+    is whole. A client that comes from a `Dialogue` has been greeted already, so the server's greeting is swallowed.
+    Only ManageSieve's is relayed after TLS, without STARTTLS in it, since the client waits for a listing then (RFC 5804
+    section 2.2). If the client introduced itself before a server was there, its EHLO is said to the server as
+    `prelude`, and that reply is swallowed, too.
     """
 
-    def __init__(self, protocol: str, *, after_tls: bool, prelude: bytes = b"") -> None:
+    def __init__(self, protocol: str, *, after_tls: bool, prelude: bytes = b"", relays: bool = False) -> None:
         """Listen to a new connection; KeyError for a protocol whose server does not greet."""
+        self._protocol = protocol
         self._after_tls = after_tls
+        self._first_line = first_line(protocol) if relays else None
         self._listener = Listener(_meet(protocol, prelude), unasked=protocol in SPEAKS_UNASKED)
+        self._said = b""
 
     def receive(self, data: bytes) -> Prelude | Greeting | None:
         """
-        Take the backend's bytes, in any pieces; None until there is something to do; ValueError after a `Greeting`.
+        Take the server's bytes, in any pieces; None until there is something to do; ValueError after a `Greeting`.
 
-        A backend that speaks before it was asked is not accepted, but for IMAP's: what it says would be taken for the
-        reply to the client's first command, and so on. What follows IMAP's greeting is relayed.
+        Where nothing is relayed, a server that speaks before it was asked is not accepted, but for IMAP's: what it says
+        would be taken for the reply to the client's first command, and so on. What follows IMAP's greeting is relayed.
         """
         listener = self._listener
         if listener.is_over:
             raise ValueError("the greeting is over, what follows it is not the reader's")
+        self._said += data
+        if self._first_line is not None and b"\n" in data and self._first_line.match(self._said):
+            listener.is_over = True
+            return Greeting(is_accepted=True, relay=self._said)
         try:
             to_send = listener.receive(data)
         except BackendRefused as refused:
-            listener.is_over = True
-            return Greeting(is_accepted=False, reason=str(refused))
+            return self.end(str(refused))
         if listener.is_over:
             relay = (listener.result or b"") if self._after_tls else b""
             return Greeting(is_accepted=True, relay=relay + listener.rest)
-        return Prelude(to_send) if to_send else None
+        if not to_send:
+            return None
+        self._said = b""
+        return Prelude(to_send)
+
+    def end(self, reason: str) -> Greeting:
+        """Return what is known when no more comes, for this reason."""
+        self._listener.is_over = True
+        return Greeting(is_accepted=False, reason=reason, refusal=read_refusal(self._protocol, self._said))
 
 
 def _meet(protocol: str, prelude: bytes) -> Talk[bytes]:

@@ -77,11 +77,7 @@ class Backend:
 
     def key(self, source: Address | PackedAddress | None) -> bytes:
         """Return what the rule knows a client by; empty if it treats all alike."""
-        if not self._knows_clients or source is None:
-            return b""
-        if isinstance(source, tuple):
-            return client_key(ip_address(source[0]))
-        return client_key(source.host) if isinstance(source, InetAddress) else b""
+        return network(source) if self._knows_clients else b""
 
     def succeeded(self, server: Server) -> None:
         """Hear that a server took a session."""
@@ -89,10 +85,17 @@ class Backend:
         if health is not None and health.errors:
             self.pool.observed_success(server)
 
-    def failed(self, server: Server, now: float, reason: str) -> None:
-        """Hear that a server did not, and why."""
-        if server.tag.settings.observe == "connect" and self.pool.observed_error(server, now, reason):
+    def failed(self, server: Server, now: float, reason: str, source: bytes | None = None) -> None:
+        """Hear that a server did not, and why; `source` is the client's network if the client may have provoked it."""
+        if server.tag.settings.observe == "connect" and self.pool.observed_error(server, now, reason, source):
             self.check_soon(server)
+
+
+def network(source: Address | PackedAddress | None) -> bytes:
+    """Return what a client is known by, wherever its host moves about; empty if its address is not known."""
+    if isinstance(source, tuple):
+        return client_key(ip_address(source[0]))
+    return client_key(source.host) if isinstance(source, InetAddress) else b""
 
 
 def inet_target(host: IPv4Address | IPv6Address, port: int, tls: ClientTls | None) -> Target:

@@ -4,7 +4,7 @@ One session's way to a server: pick, reach it with the header, wait for the gree
 An attempt has succeeded once the server has shown signs of life: it has greeted, in protocols whose server speaks
 first, or it has accepted the connection. Until then nothing of the client has reached it, so that the next server can
 take over without anyone noticing. One deadline, ``timeout.connect``, covers an attempt as a whole, and another one,
-``timeout.queue``, each wait for a server with room.
+``timeout.queue``, each wait for a server with room. What follows from a failed attempt is for its `Failure` to say.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from typing import Protocol
 from twisted.logger import Logger
 
 from mailproxy.balance.server import Server
-from mailproxy.mail.backend.talk import shown
-from mailproxy.mail.greeting import GreetingReader, Prelude, refuses
-from mailproxy.session.backend import Backend
+from mailproxy.mail.greeting import Greeting, GreetingReader, Prelude, first_line
+from mailproxy.proxyprotocol import Address
+from mailproxy.session.backend import Backend, network
+from mailproxy.session.ends import PackedAddress
+from mailproxy.session.failure import Counts, Failure, refused
+from mailproxy.session.header import names_client
 from mailproxy.transport.outgoing import Outgoing
 from mailproxy.transport.poller import Poller
 from mailproxy.transport.stream import VIEW, Owner, Stream
 
 # As HAProxy: before the same server is tried again, it gets so long to come back, or the connect timeout if shorter.
 TURNAROUND_SECONDS = 1.0
-
-# So much of a greeting is looked at.
-_JUDGED = 100
 
 _NO_MORE_SOCKETS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
@@ -45,8 +45,12 @@ class Dialler(Owner, Protocol):
         The place on the server is the owner's now, to be given back when the session is over.
         """
 
-    def no_server(self, letters: str, reason: str) -> None:
-        """Hear that there is no server to be had, why, and HAProxy's two letters for it."""
+    def no_server(self, letters: str, reason: str, words: bytes = b"") -> None:
+        """
+        Hear that there is no server to be had, why, and HAProxy's two letters for it.
+
+        `words` is what a server says to the client; without any, the client gets ours.
+        """
 
 
 class Dial:
@@ -56,22 +60,24 @@ class Dial:
 
     __slots__ = (
         "_backend",
+        "_failure",
+        "_greets",
         "_header",
         "_is_choosing",
         "_is_due",
         "_key",
-        "_letter",
         "_make_reader",
         "_outgoing",
         "_owner",
         "_place",
         "_poller",
         "_reader",
-        "_reason",
+        "_refused_by",
         "_server_name",
-        "_speaks_first",
+        "_source",
         "_stream",
         "_tried",
+        "_words",
         "is_queued",
     )
 
@@ -83,6 +89,7 @@ class Dial:
         poller: Poller,
         *,
         key: bytes = b"",
+        source: Address | PackedAddress | None = None,
         server_name: str | None = None,
         speaks_first: bool,
         make_reader: Callable[[], GreetingReader] | None = None,
@@ -90,24 +97,26 @@ class Dial:
         """
         Get ready to dial a backend with a header, on behalf of a client with a `key` that asked for a `server_name`.
 
-        Without `make_reader` the first bytes of a server are its greeting, and go to the client; a reader judges them
-        and says what of them does.
+        `source` is the client's end. Without `make_reader` a server's greeting goes to the client as it is; a
+        reader says what of it does.
         """
         self._owner = owner
         self._backend = backend
         self._header = header
         self._key = key
+        self._source = source
         self._server_name = server_name
-        self._speaks_first = speaks_first
+        self._greets = first_line(backend.protocol).match if speaks_first else None
         self._poller = poller
         self._make_reader = make_reader
         self._reader: GreetingReader | None = None
         self._tried: list[Server] = []
+        self._refused_by: list[Server] = []
+        self._words = b""
+        self._failure: Failure | None = None
         self._place: Server | None = None
         self._outgoing: Outgoing | None = None
         self._stream: Stream | None = None
-        self._letter = "S"
-        self._reason = ""
         self._is_choosing = False
         self._is_due = False
         self.is_queued = False
@@ -139,16 +148,24 @@ class Dial:
 
     def _choose(self) -> None:
         pool = self._backend.pool
-        server = pool.pick(self._key, self._tried, self._poller.now)
+        server = pool.pick(self._key, self._tried, self._poller.now, self._refused_by)
         if server is not None:
             self._take(server)
+        elif self._refused_by:
+            # This client has an answer: it does not wait for another one.
+            self._end()
         elif pool.enqueue(self, self._key, self._tried):
             self.is_queued = True
             self._owner.wait(self._backend.queue_seconds, self._waited)
         elif not pool.is_empty and len(self._tried) <= self._backend.settings.retries:
             self._owner.no_server("PQ", f"no place, and {pool.queued} wait for one already")
         else:
-            self._owner.no_server(self._letter + "C", self._reason or "no server is up")
+            self._end()
+
+    def _end(self) -> None:
+        """Tell the owner how the last attempt failed, if there was one."""
+        failure = self._failure or Failure("no server is up")
+        self._owner.no_server(failure.letter + "C", failure.reason, self._words)
 
     def turn(self, server: Server) -> None:
         """Hear of the place for which this waited."""
@@ -218,17 +235,21 @@ class Dial:
         """Wait for the greeting, if there is one to come."""
         self._outgoing = None
         self._stream = stream
-        if self._make_reader is not None:
-            self._reader = self._make_reader()
-        if self._speaks_first:
-            self._poller.ready[stream.fd] = self._on_greeting
-        else:
+        self._reader = None if self._make_reader is None else self._make_reader()
+        if self._greets is None:
             self._done(stream, 0)
+        else:
+            self._poller.ready[stream.fd] = self._on_greeting
 
     def unreached(self, error: OSError) -> None:
         """Go on with the next server."""
+        outgoing = self._outgoing
+        assert outgoing is not None
         self._outgoing = None
-        self._failed(error)
+        if error.errno in _NO_MORE_SOCKETS:
+            self._owner.no_server("RC", str(error.strerror))
+        else:
+            self._failed(Failure(_reason(error), counts="always" if outgoing.stage == "connection" else "once"))
 
     def _on_greeting(self, events: int) -> None:
         stream = self._stream
@@ -236,20 +257,19 @@ class Dial:
         try:
             count = stream.read_some()
         except OSError as error:
-            self._failed(error)
+            self._ended(_reason(error))
             return
         if count < 0:
-            self._failed(ConnectionError("closed without a greeting"))
+            self._ended("closed without a greeting")
         elif count:
             stream.received += count
             if self._reader is None:
-                first = bytes(VIEW[: min(count, _JUDGED)])
-                if refuses(self._backend.protocol, first):
-                    self._failed(ConnectionError(f"greeting: came {shown(first)}"))
-                else:
+                assert self._greets is not None
+                if self._greets(VIEW, 0, count):  # the usual greeting, whole and in one piece
                     self._done(stream, count)
-            else:
-                self._read_greeting(stream, self._reader, count)
+                    return
+                self._reader = GreetingReader(self._backend.protocol, after_tls=True, relays=True)
+            self._read_greeting(stream, self._reader, count)
 
     def _read_greeting(self, stream: Stream, reader: GreetingReader, count: int) -> None:
         result = reader.receive(bytes(VIEW[:count]))
@@ -258,12 +278,23 @@ class Dial:
                 if stream.write_some(result.data) != len(result.data):
                     raise ConnectionError("no room for a line")
             except OSError as error:
-                self._failed(error)
+                self._ended(_reason(error))
         elif result is not None and result.is_accepted:
             VIEW[: len(result.relay)] = result.relay
             self._done(stream, len(result.relay))
         elif result is not None:
-            self._failed(ConnectionError(result.reason))
+            self._declined(result)
+
+    def _ended(self, reason: str, letter: str = "S") -> None:
+        """Make do with what the server has said: no more comes."""
+        reader = self._reader
+        self._declined(Greeting(is_accepted=False, reason=reason) if reader is None else reader.end(reason), letter)
+
+    def _declined(self, greeting: Greeting, letter: str = "S") -> None:
+        if greeting.refusal is None:
+            self._failed(Failure(greeting.reason, letter))
+        else:
+            self._failed(refused(greeting.refusal, names_client=names_client(self._header)))
 
     def _done(self, stream: Stream, count: int) -> None:
         assert self._place is not None
@@ -273,25 +304,35 @@ class Dial:
         self._owner.dialled(stream, count)
 
     def _give_up(self) -> None:
-        self._letter = "s"
-        stage = "greeting" if self._outgoing is None else self._outgoing.stage
-        self._next(f"no {stage} within {self._backend.connect_seconds:g} s")
+        outgoing = self._outgoing
+        seconds = f"{self._backend.connect_seconds:g} s"
+        if outgoing is None:
+            self._ended(f"no greeting within {seconds}", "s")
+        else:
+            counts: Counts = "always" if outgoing.stage == "connection" else "once"
+            self._failed(Failure(f"no {outgoing.stage} within {seconds}", "s", counts))
 
-    def _failed(self, error: OSError) -> None:
-        self._letter = "S"
-        if error.errno in _NO_MORE_SOCKETS:
-            self._owner.no_server("RC", str(error.strerror))
-            return
-        self._next(error.strerror or str(error))
-
-    def _next(self, reason: str) -> None:
-        self._reason = reason
+    def _failed(self, failure: Failure) -> None:
+        """Go on with the next server, unless there is none that might do better."""
+        self._failure = failure
         server = self._place
+        assert server is not None
         self.cancel()
-        if server is not None:
-            self._backend.failed(server, self._poller.now, reason)
-        self.begin()
+        if failure.counts == "never":
+            self._refused_by.append(server)
+            self._words = failure.words
+        else:
+            source = network(self._source) if failure.counts == "once" else None
+            self._backend.failed(server, self._poller.now, failure.reason, source)
+        if failure.is_final:
+            self._end()
+        else:
+            self.begin()
 
     def broke(self) -> None:
         """Hear of a bug of ours while handling an event: the session ends."""
         self._owner.broke()
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)

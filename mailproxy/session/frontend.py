@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from mailproxy import config
 from mailproxy.mail.dialogue import Settings
 from mailproxy.mail.greeting import server_speaks_first
-from mailproxy.mail.refusal import goodbye, refusal
+from mailproxy.mail.refusal import REFUSES_WHEN_ASKED, goodbye, refusal
 from mailproxy.proxyprotocol import AcceptPolicy
 from mailproxy.session.backend import Backend
 from mailproxy.session.capacity import Capacity
@@ -33,6 +33,7 @@ class Counters:
     header_errors: int = 0
     handshake_errors: int = 0
     no_server: int = 0
+    refused: int = 0
     sessions: int = 0
     injections: int = 0
 
@@ -66,6 +67,7 @@ class Frontend:
         """How many seconds of silence a session bears at least."""
         self.refusal = refusal(settings.protocol)
         self.goodbye = goodbye(settings.protocol)
+        self.refuses_when_asked = settings.protocol in REFUSES_WHEN_ASKED
         self.server_speaks_first = server_speaks_first(settings.protocol)
         self.host = host
         self.dialogue = _dialogue(settings, host)

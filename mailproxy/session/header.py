@@ -7,6 +7,7 @@ from attrs import frozen
 from mailproxy.profiles import PROFILES
 from mailproxy.proxyprotocol import Address, Header, TlvType, encode
 from mailproxy.proxyprotocol.tlv import pack_tlvs
+from mailproxy.proxyprotocol.v2 import SIGNATURE as V2_SIGNATURE
 from mailproxy.session.backend_tlvs import BackendTlvs, HeaderSettings
 from mailproxy.session.ends import Ends, PackedAddress, addresses, ends_of, header_bytes
 from mailproxy.tls.facts import TlsFacts
@@ -26,6 +27,14 @@ class BackendHeader:
 
 
 _NOTHING = BackendHeader(b"")
+
+# Spec sections 2.1 and 2.2: the families of version 1, and version 2's command PROXY.
+_NAMES = (b"PROXY TCP", V2_SIGNATURE + b"\x21")
+
+
+def names_client(header: bytes) -> bool:
+    """Tell whether a header, as it went to a server, names the client: it is neither empty nor LOCAL nor UNKNOWN."""
+    return header.startswith(_NAMES)
 
 
 class HeaderPolicy:

@@ -67,6 +67,7 @@ class Session:
         "_dial",
         "_frontend",
         "_handed_over",
+        "_last_words",
         "_late",
         "_listener",
         "bucket",
@@ -124,6 +125,7 @@ class Session:
         self.bucket = 0
         self._dial: Dial | None = None
         self._handed_over: Step | None = None
+        self._last_words = b""
         self._after_first_bytes: Ready = self._on_hello
         self._late: Callable[[], None] = self._close
 
@@ -309,6 +311,7 @@ class Session:
             built.data,
             frontend.poller,
             key=backend.key(self.source),
+            source=self.source,
             server_name=None if self.facts is None else self.facts.server_name,
             speaks_first=frontend.server_speaks_first,
             make_reader=None if frontend.dialogue is None else self._make_reader,
@@ -344,14 +347,37 @@ class Session:
             self._frontend.poller.pause(client.fd)
             client.events = 0
 
-    def no_server(self, letters: str, reason: str) -> None:
-        """Refuse the client in its protocol's words: no server is to be had."""
+    def no_server(self, letters: str, reason: str, words: bytes = b"") -> None:
+        """Refuse the client, in a server's words or else in ours: no server is to be had."""
         self._end_dial()
-        self._frontend.counters.no_server += 1
+        frontend = self._frontend
+        if words:
+            frontend.counters.refused += 1
+        else:
+            frontend.counters.no_server += 1
         self.letters = letters  # before a client that is gone can change what the session ended by
         self.reason = reason
-        self.client.say(self._frontend.refusal)
-        self._part(letters, reason)
+        self._last_words = words or frontend.refusal
+        if self.facts is not None and frontend.dialogue is not None and frontend.refuses_when_asked:
+            self.wait(frontend.timeout.close, self._refuse)
+            frontend.poller.ready[self.client.fd] = self._on_refused_command
+            self.client.watch()
+        else:
+            self._refuse()
+
+    def _on_refused_command(self, events: int) -> None:
+        """Refuse the client once it has said a line: that is what the refusal answers."""
+        try:
+            count = self.client.read_some()
+        except OSError:
+            self._close()
+            return
+        if count < 0 or b"\n" in bytes(VIEW[: max(count, 0)]):
+            self._refuse()
+
+    def _refuse(self) -> None:
+        self.client.say(self._last_words)
+        self._part(self.letters, self.reason)
 
     def _end_dial(self) -> None:
         dial = self._dial

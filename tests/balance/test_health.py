@@ -161,3 +161,43 @@ def test_state_changes_only_by_enough_checks_in_a_row(rise: int, fall: int, chec
         else:
             health.failed(now, "refused")
         assert health.is_up == is_up
+
+
+# Errors that a client may have provoked.
+
+
+def test_one_source_counts_once_however_often_it_fails() -> None:
+    health = Health(error_limit=2, on_error="mark-down")
+    assert [health.observed_error(b"a") for _ in range(10)] == ["nothing"] * 10
+    assert health.errors == 1
+
+
+def test_different_sources_count_each() -> None:
+    health = Health(error_limit=3, on_error="mark-down")
+    assert [health.observed_error(source) for source in (b"a", b"b", b"a", b"c")] == ["nothing"] * 3 + ["down"]
+
+
+def test_error_that_no_client_provokes_counts_each_time() -> None:
+    health = Health(error_limit=2, on_error="mark-down")
+    assert [health.observed_error(), health.observed_error()] == ["nothing", "down"]
+
+
+@pytest.mark.parametrize("way", ["success", "limit", "down", "restart"])
+def test_source_counts_again_when_errors_are_forgotten(way: str) -> None:
+    health = Health(error_limit=2)
+    health.observed_error(b"a")
+    if way == "success":
+        health.observed_success()
+    elif way == "limit":
+        health.observed_error(b"b")
+        health.passed(1)
+        health.passed(2)
+    elif way == "down":
+        health.mark_down(1, "refused")
+        health.passed(2)
+        health.passed(3)
+    else:
+        health.restart()
+    assert health.errors == 0
+    health.observed_error(b"a")
+    assert health.errors == 1

@@ -43,10 +43,11 @@ virtual_mailbox_base = {base}/mail
 virtual_mailbox_maps = static:inbox/
 virtual_uid_maps = static:{uid}
 virtual_gid_maps = static:{uid}
+{settings}
 """
 
 _SERVICES = """\
-127.0.0.1:{port} inet n - n - - smtpd
+127.0.0.1:{port} inet n - n - - {service}
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n - 1 qmgr
 rewrite unix - - n - - trivial-rewrite
@@ -76,8 +77,8 @@ def need() -> None:
 class Postfix:
     """A running Postfix: its port, its mail and its log."""
 
-    def __init__(self, base: Path) -> None:
-        """Start it in an empty folder with a short path."""
+    def __init__(self, base: Path, settings: str = "", service: str = "smtpd") -> None:
+        """Start it in an empty folder with a short path; `settings` are more lines of main.cf, `service` is its own."""
         self.port = free_port()
         self._base = base
         base.chmod(0o755)
@@ -85,8 +86,10 @@ class Postfix:
             (base / name).mkdir(mode=0o755)
         shutil.chown(base / "data", "postfix")
         os.chown(base / "mail", _MAIL_UID, _MAIL_UID)
-        (base / "main.cf").write_text(_MAIN.format(base=base, hostname=HOSTNAME, domain=DOMAIN, uid=_MAIL_UID))
-        (base / "master.cf").write_text(_SERVICES.format(port=self.port))
+        (base / "main.cf").write_text(
+            _MAIN.format(base=base, hostname=HOSTNAME, domain=DOMAIN, uid=_MAIL_UID, settings=settings)
+        )
+        (base / "master.cf").write_text(_SERVICES.format(port=self.port, service=service))
         # Makes the queue's folders. What it warns of is in the log.
         subprocess.run([peers.path("postfix"), "-c", base, "check"], check=True, capture_output=True)
         self._process = Process([_MASTER, "-c", base], base, environment={"MAIL_CONFIG": str(base)})

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailproxy.mail.backend.talk import SIZE
-from mailproxy.mail.greeting import GREETING_PROTOCOLS, Greeting, GreetingReader, Prelude, refuses
-from mailproxy.mail.refusal import REFUSALS
+from mailproxy.mail.greeting import GREETING_PROTOCOLS, Greeting, GreetingReader, Prelude, first_line
+from mailproxy.mail.refusal import read_refusal
 
 ACCEPTED = Greeting(is_accepted=True)
 IMAP = b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] backend ready\r\n"
@@ -209,72 +209,127 @@ def test_any_chunking_gives_the_same_verdict(protocol: str, data: bytes, sizes: 
         assert verdict.is_accepted == whole.is_accepted
 
 
-# A refusal in place of a greeting that is for the client.
+# A greeting that goes to the client as it is.
+
+
+def relaying(protocol: str) -> GreetingReader:
+    return GreetingReader(protocol, after_tls=True, relays=True)
 
 
 @pytest.mark.parametrize(
-    ("protocol", "first"),
-    [
-        ("imap", b"* BYE Too many connections\r\n"),
-        ("imap", b"* bye\r\n"),
-        ("imap", b"* BYE"),
-        ("imap", b"* BYE [UNAVAILABLE] x"),
-        ("pop3", b"-ERR [SYS/TEMP] no\r\n"),
-        ("pop3", b"-"),
-        ("smtp", b"421 4.3.2 Shutting down\r\n"),
-        ("smtp", b"554-5.7.1 No\r\n554 5.7.1 Really\r\n"),
-        ("submission", b"450 later\r\n"),
-        ("lmtp", b"5"),
-        ("managesieve", b'BYE "Too many connections"\r\n'),
-        ("managesieve", b"NO (TRYLATER)\r\n"),
-        ("managesieve", b"no\r\n"),
-    ],
-)
-def test_refusal_is_none_of_the_greetings(protocol: str, first: bytes) -> None:
-    assert refuses(protocol, first)
-
-
-@pytest.mark.parametrize(
-    ("protocol", "first"),
+    ("protocol", "said"),
     [
         ("imap", IMAP),
         ("imap", WAITING),
         ("imap", b"* PREAUTH\r\n"),
-        ("imap", b"* BYEBYE\r\n"),
+        ("imap", b"* ok\n"),
         ("imap", b"* OK * BYE\r\n"),
-        ("imap", b"* OK\r\n* BYE\r\n"),
+        ("imap", b"* OK\r\n* BYE\r\n* "),
         ("pop3", b"+OK -ERR\r\n"),
+        ("pop3", b"+OK\r\nmore"),
         ("smtp", b"220 421\r\n"),
+        ("smtp", b"220\r\n"),
         ("submission", b"220-x\r\n421 y\r\n"),
-        ("lmtp", b" 421\r\n"),
-        ("managesieve", SIEVE),
+        ("lmtp", b"220-teaser\r\n"),
+        ("managesieve", b'"SIEVE" "fileinto"\r\n"SAS'),
+        ("managesieve", b'{5}\r\n"SIE'),
         ("managesieve", b"OK\r\n"),
         ("managesieve", b'"NOTIFY" "mailto"\r\n'),
+    ],
+)
+def test_greeting_is_relayed_as_it_is_from_the_end_of_its_first_line(protocol: str, said: bytes) -> None:
+    assert relaying(protocol).receive(said) == Greeting(is_accepted=True, relay=said)
+    assert first_line(protocol).match(said)
+    talk = relaying(protocol)
+    end = said.index(b"\n")
+    for piece in (said[:1], said[1:end]):
+        assert talk.receive(piece) is None
+    assert talk.receive(said[end:]) == Greeting(is_accepted=True, relay=said)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "said"),
+    [
+        ("imap", b"\r\n"),
+        ("imap", b"* CAPABILITY IMAP4rev1\r\n"),
+        ("imap", b"* OKAY\r\n"),
+        ("pop3", b"OK\r\n"),
+        ("smtp", b"2200 x\r\n"),
+        ("submission", b" 220 x\r\n"),
+        ("lmtp", b"\n"),
+        ("managesieve", b"OKAY\r\n"),
         ("managesieve", b"NOTIFY\r\n"),
     ],
 )
-def test_what_is_no_refusal_is_passed_on(protocol: str, first: bytes) -> None:
-    assert not refuses(protocol, first)
+def test_what_is_no_greeting_is_not_relayed(protocol: str, said: bytes) -> None:
+    greeting = relaying(protocol).receive(said)
+    assert isinstance(greeting, Greeting)
+    assert not greeting.is_accepted
+    assert greeting.refusal is None
+    assert not first_line(protocol).match(said)
 
 
 @pytest.mark.parametrize("protocol", sorted(GREETING_PROTOCOLS))
-def test_our_own_refusal_is_one(protocol: str) -> None:
-    """Two proxies may stand behind each other."""
-    assert refuses(protocol, REFUSALS[protocol])
+def test_line_without_an_end_is_no_greeting(protocol: str) -> None:
+    talk = relaying(protocol)
+    assert talk.receive(b"x" * SIZE) is None
+    assert refusal_of(talk.receive(b"x")) == f"more than {SIZE} bytes"
 
 
-@pytest.mark.parametrize("protocol", sorted(GREETING_PROTOCOLS))
-def test_nothing_is_no_refusal(protocol: str) -> None:
-    assert not refuses(protocol, b"")
+def test_refusal_is_told_apart_from_what_is_no_greeting() -> None:
+    greeting = relaying("imap").receive(b"* BYE no\r\n")
+    assert isinstance(greeting, Greeting)
+    assert greeting.refusal == read_refusal("imap", b"* BYE no\r\n")
 
 
-@pytest.mark.parametrize("first", [b"", b"* BYE\r\n", b"-ERR\r\n", b"421 x\r\n", b"NO\r\n"])
-@pytest.mark.parametrize("protocol", ["tcp", "gopher"])
-def test_nothing_is_a_refusal_where_nothing_is_known(protocol: str, first: bytes) -> None:
-    assert not refuses(protocol, first)
+@pytest.mark.parametrize("relays", [True, False])
+def test_refusal_is_waited_for_to_its_last_line(relays: bool) -> None:
+    talk = GreetingReader("smtp", after_tls=True, relays=relays)
+    assert talk.receive(b"554-5.7.1 Blocked\r\n") is None
+    greeting = talk.receive(b"554 5.7.1 See example.org\r\n")
+    assert isinstance(greeting, Greeting)
+    assert greeting.refusal is not None
+    assert greeting.refusal.words == b"554-5.7.1 Blocked\r\n554 5.7.1 See example.org\r\n"
+
+
+@pytest.mark.parametrize("relays", [True, False])
+def test_refusal_that_breaks_off_is_one(relays: bool) -> None:
+    talk = GreetingReader("smtp", after_tls=True, relays=relays)
+    assert talk.receive(b"554-5.7.1 Blocked\r\n554 5.") is None
+    refusal = talk.end("closed").refusal
+    assert refusal is not None
+    assert refusal.words == b"554-5.7.1 Blocked\r\n554 5.\r\n"
+
+
+def test_reply_to_an_introduction_may_be_a_refusal() -> None:
+    talk = reader("smtp", after_tls=False, prelude=b"EHLO client.test\r\n")
+    talk.receive(b"220 backend\r\n")
+    greeting = talk.receive(b"550 5.7.1 Bad name\r\n")
+    assert isinstance(greeting, Greeting)
+    assert greeting.refusal == read_refusal("smtp", b"550 5.7.1 Bad name\r\n")
+
+
+@given(st.sampled_from(sorted(GREETING_PROTOCOLS)), greetings, st.lists(st.integers(1, 9), max_size=20))
+def test_any_chunking_relays_the_same(protocol: str, data: bytes, sizes: list[int]) -> None:
+    whole = relaying(protocol).receive(data)
+    talk = relaying(protocol)
+    said = b""
+    for size in [*sizes, len(data)]:
+        piece, data = data[:size], data[size:]
+        said += piece
+        verdict = talk.receive(piece)
+        if verdict is not None:
+            assert isinstance(verdict, Greeting)
+            assert isinstance(whole, Greeting)
+            assert verdict.is_accepted == whole.is_accepted
+            assert verdict.relay == (said if verdict.is_accepted else b"")
+            return
+    assert whole is None
 
 
 @given(st.sampled_from(sorted(GREETING_PROTOCOLS)), greetings)
 def test_reader_accepts_nothing_that_refuses(protocol: str, data: bytes) -> None:
     greeting = reader(protocol).receive(data)
-    assert not (refuses(protocol, data) and isinstance(greeting, Greeting) and greeting.is_accepted)
+    if isinstance(greeting, Greeting) and greeting.is_accepted:
+        assert greeting.refusal is None
+        assert not data.startswith((b"* BYE", b"-ERR", b"BYE", b"NO", b"4", b"5"))

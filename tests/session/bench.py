@@ -33,6 +33,15 @@ from tests.transport.relay import pump, settle
 
 START = 1000.0
 GREETING = b"* OK ready\r\n"
+GREETINGS = {
+    "imap": GREETING,
+    "pop3": b"+OK ready\r\n",
+    "smtp": b"220 ready\r\n",
+    "submission": b"220 ready\r\n",
+    "lmtp": b"220 ready\r\n",
+    "managesieve": b'"SIEVE" "fileinto"\r\nOK "ready"\r\n',
+    "tcp": b"welcome\r\n",
+}
 
 _LOG_MOMENT = 0.2
 

@@ -11,7 +11,7 @@ import pytest
 from mailproxy.mail.refusal import REFUSALS
 from mailproxy.transport.plain import PlainStream
 from tests.session.bench import Bench, header_of, open_bench
-from tests.transport.peers import Peer
+from tests.transport.peers import Peer, TlsPeer
 
 CLIENT = "127.0.0.1"
 
@@ -147,8 +147,116 @@ def test_server_that_says_bye_is_no_server(bench: Open) -> None:
 def test_client_without_a_server_is_told_after_tls(bench: Open) -> None:
     made = bench(backend={"retries": 0})
     client = made.starttls_client()
-    made.server.accept(b"* BYE not now\r\n")
+    made.server.accept().end()
     made.until(lambda: client.data.startswith(b"* BYE [UNAVAILABLE]"))
+
+
+# A server's own refusal, after TLS.
+
+NO = {
+    "imap": b"* BYE You are blocked\r\n",
+    "pop3": b"-ERR You are blocked\r\n",
+    "smtp": b"554-5.7.1 You are blocked\r\n554 5.7.1 See example.org\r\n",
+    "submission": b"554 5.7.1 You are blocked\r\n",
+    "lmtp": b"550 5.7.1 You are blocked\r\n",
+    "managesieve": b'BYE "You are blocked"\r\n',
+}
+STARTTLS = {"imap": b"a STARTTLS\r\n", "pop3": b"STLS\r\n"}
+NEXT = {"pop3": b"CAPA\r\n", "smtp": b"EHLO a.test\r\n", "submission": b"EHLO a.test\r\n", "lmtp": b"LHLO a.test\r\n"}
+
+
+def starttls(made: Bench, protocol: str) -> TlsPeer:
+    return made.starttls_client(STARTTLS.get(protocol, b"STARTTLS\r\n"))
+
+
+@pytest.mark.parametrize("protocol", ["imap", "managesieve"])
+def test_refusal_reaches_a_client_that_waits_for_the_server(bench: Open, protocol: str) -> None:
+    made = bench(protocol=protocol, send_proxy="v2")
+    client = starttls(made, protocol)
+    made.server.accept(NO[protocol])
+    made.until(lambda: client.fin)
+    assert client.data == NO[protocol]
+    client.end()
+    assert made.over()["termination"] == "SC"
+
+
+@pytest.mark.parametrize("has_spoken", [False, True])
+@pytest.mark.parametrize("protocol", sorted(NEXT))
+def test_refusal_answers_the_next_command(bench: Open, protocol: str, has_spoken: bool) -> None:
+    made = bench(protocol=protocol, send_proxy="v2")
+    client = starttls(made, protocol)
+    command = NEXT[protocol]
+    made.until(lambda: client.secured)
+    if has_spoken:
+        client.send(command)
+    made.server.accept(NO[protocol])
+    if not has_spoken:
+        for piece in (command[:1], command[1:-1]):
+            client.send(piece)
+            made.settle()
+            assert client.data == b""
+            assert not client.fin
+        client.send(command[-1:])
+    made.until(lambda: client.fin)
+    assert client.data == NO[protocol]
+    client.end()
+    line = made.over()
+    assert (line["termination"], line["server"]) == ("SC", "d1")
+
+
+def test_client_that_says_nothing_more_is_refused_all_the_same(bench: Open) -> None:
+    made = bench(protocol="smtp", send_proxy="v2", timeout={"close": 2.0})
+    client = starttls(made, "smtp")
+    made.server.accept(NO["smtp"])
+    made.settle()
+    made.advance(1.5)
+    assert client.data == b""
+    made.advance(0.75)
+    made.until(lambda: client.fin)
+    assert client.data == NO["smtp"]
+
+
+@pytest.mark.parametrize("leave", ["end", "break_off"])
+def test_client_that_leaves_before_its_next_command_is_logged_as_refused(bench: Open, leave: str) -> None:
+    made = bench(protocol="smtp", send_proxy="v2")
+    client = starttls(made, "smtp")
+    made.server.accept(NO["smtp"])
+    made.settle()
+    getattr(client, leave)()
+    assert made.over()["reason"].startswith("the server refuses this client: 554-5.7.1 You are blocked")
+
+
+def test_refused_client_may_still_be_waited_for_when_the_service_stops(bench: Open) -> None:
+    made = bench(protocol="smtp", send_proxy="v2")
+    starttls(made, "smtp")
+    made.server.accept(NO["smtp"])
+    made.settle()
+    made.session.abort()
+    assert made.over()["termination"] == "SC"
+
+
+def test_our_own_refusal_answers_the_next_command_too(bench: Open) -> None:
+    made = bench(protocol="pop3", backend={"retries": 0})
+    client = starttls(made, "pop3")
+    made.server.accept().end()
+    made.settle()
+    assert client.data == b""
+    client.send(b"CAPA\r\n")
+    made.until(lambda: client.fin)
+    assert client.data == REFUSALS["pop3"]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "command"),
+    [("imap", b"a LOGIN b c\r\n"), ("pop3", b"USER a\r\n"), ("smtp", b"MAIL FROM:<a@b.test>\r\n")],
+)
+def test_refusal_answers_the_command_in_clear_that_wanted_a_server(bench: Open, protocol: str, command: bytes) -> None:
+    made = bench(mode="starttls-optional", protocol=protocol, send_proxy="v2")
+    client = greeted(made)
+    client.send(command)
+    made.server.accept(NO[protocol])
+    made.until(lambda: client.fin)
+    assert client.data == NO[protocol]
 
 
 def test_what_was_learned_is_announced_to_the_next_client(bench: Open) -> None:

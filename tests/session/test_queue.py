@@ -8,7 +8,7 @@ from mailproxy.config import ServerTls
 from mailproxy.mail.refusal import REFUSALS
 from mailproxy.session.dial import TURNAROUND_SECONDS
 from mailproxy.session.session import Session
-from tests.session.bench import GREETING, Bench
+from tests.session.bench import GREETING, GREETINGS, Bench
 from tests.session.conftest import MakeBench
 from tests.transport.peers import Peer, TlsPeer
 from tests.transport.relay import is_ready
@@ -175,7 +175,7 @@ def test_failed_attempt_waits_for_another_server_with_room(make: MakeBench) -> N
 def test_client_that_waited_too_long_gets_its_protocol_s_words(make: MakeBench, protocol: str) -> None:
     bench = make(each=ONE_PLACE, queue=QUEUE, protocol=protocol)
     bench.client()
-    bench.server.accept(b"220 welcome\r\n")
+    bench.server.accept(GREETINGS[protocol])
     client = waiting(bench)
     bench.advance(QUEUE - 0.25)
     assert not client.fin

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from mailproxy.mail.refusal import REFUSALS
+from mailproxy.mail.backend.talk import SIZE
+from mailproxy.mail.refusal import REFUSALS, WORDS_BYTES
 from mailproxy.session.dial import TURNAROUND_SECONDS
 from mailproxy.transport.outgoing import Outgoing
-from tests.session.bench import GREETING, Bench
+from tests.session.bench import GREETING, GREETINGS, Bench
 from tests.session.conftest import MakeBench
 from tests.transport.peers import Peer
 
@@ -224,63 +225,224 @@ def test_client_for_whom_no_server_is_up_is_told_so(make: MakeBench) -> None:
     assert "server" not in line
 
 
-# A refusal in place of a greeting.
+# A greeting goes to the client as it is, once its first line is whole.
 
-REFUSING = {
-    "imap": b"* BYE Too many connections\r\n",
+
+@pytest.mark.parametrize("protocol", sorted(set(GREETINGS) - {"tcp"}))
+def test_greeting_in_pieces_is_waited_for(make: MakeBench, protocol: str) -> None:
+    bench = make(protocol=protocol)
+    client = bench.client()
+    server = bench.server.accept()
+    greeting = GREETINGS[protocol]
+    end = greeting.index(b"\n")
+    for piece in (greeting[:1], greeting[1:end]):
+        server.send(piece)
+        bench.settle()
+        assert client.data == b""
+    server.send(greeting[end:] + b"more")
+    bench.until(lambda: client.data == greeting + b"more")
+
+
+def test_greeting_of_many_lines_counts_from_the_first(make: MakeBench) -> None:
+    """Postfix's postscreen waits for seconds behind it."""
+    bench = make(protocol="smtp")
+    client = bench.client()
+    server = bench.server.accept(b"220-wait\r\n")
+    bench.until(lambda: client.data == b"220-wait\r\n")
+    server.send(b"220 ready\r\n")
+    bench.until(lambda: client.data == b"220-wait\r\n220 ready\r\n")
+
+
+@pytest.mark.parametrize("said", [b"*", b"* OK and no end"])
+def test_greeting_without_an_end_is_none(make: MakeBench, said: bytes) -> None:
+    bench = make(backend={"retries": 0}, connect=CONNECT)
+    client = bench.client()
+    bench.server.accept(said)
+    bench.advance(CONNECT + 0.25)
+    line = ended(bench, client)
+    assert (line["termination"], line["reason"]) == ("sC", "no greeting within 5 s")
+
+
+@pytest.mark.parametrize("said", [b"\r\n", b"* HELLO\r\n", b"\x15\x03\x03\x00\x02\x02\x0a\n"])
+def test_what_is_no_greeting_is_not_passed_on(make: MakeBench, said: bytes) -> None:
+    bench = make(servers=2)
+    client = bench.client()
+    bench.servers[0].accept(said)
+    bench.servers[1].accept(GREETING)
+    bench.until(lambda: client.data == GREETING)
+
+
+def test_endless_line_is_no_greeting(make: MakeBench) -> None:
+    bench = make(servers=2)
+    client = bench.client()
+    server = bench.servers[0].accept()
+    server.send(b"* OK " + b"x" * SIZE)
+    bench.until(lambda: server.fin or server.reset)
+    bench.servers[1].accept(GREETING)
+    bench.until(lambda: client.data == GREETING)
+
+
+# A refusal in place of a greeting: final, and one that another server may do better than.
+
+NO = {
+    "imap": b"* BYE You are blocked\r\n",
+    "pop3": b"-ERR You are blocked\r\n",
+    "smtp": b"554-5.7.1 You are blocked\r\n554 5.7.1 See example.org\r\n",
+    "submission": b"554 5.7.1 You are blocked\r\n",
+    "lmtp": b"550 5.7.1 You are blocked\r\n",
+    "managesieve": b'BYE "You are blocked"\r\n',
+}
+LATER = {
+    "imap": b"* BYE [UNAVAILABLE] Too many connections\r\n",
     "pop3": b"-ERR [SYS/TEMP] Too many connections\r\n",
-    "smtp": b"421 4.3.2 Too many connections\r\n",
-    "submission": b"554 5.7.1 Too many connections\r\n",
+    "smtp": b"421 4.7.0 Too many connections\r\n",
+    "submission": b"421-4.7.0 Too many\r\n421 4.7.0 connections\r\n",
     "lmtp": b"451 4.3.0 Too many connections\r\n",
-    "managesieve": b'BYE "Too many connections"\r\n',
+    "managesieve": b'BYE (TRYLATER) "Too many connections"\r\n',
 }
 
 
-@pytest.mark.parametrize("protocol", REFUSING)
-def test_server_that_refuses_has_failed(make: MakeBench, protocol: str) -> None:
-    bench = make(servers=2, protocol=protocol)
-    client = bench.client()
-    bench.servers[0].accept(REFUSING[protocol])
-    bench.servers[1].accept(b"welcome\r\n")
-    bench.until(lambda: client.data == b"welcome\r\n")
-
-
-@pytest.mark.parametrize("protocol", REFUSING)
-def test_client_whom_all_servers_refuse_gets_our_own_words(make: MakeBench, protocol: str) -> None:
-    bench = make(protocol=protocol, backend={"retries": 0})
-    client = bench.client()
-    bench.server.accept(REFUSING[protocol])
+def refused(bench: Bench, client: Peer) -> dict[str, Any]:
+    """Wait for a client to be turned away, and return what is logged of it."""
     bench.until(lambda: client.fin)
-    assert client.data == REFUSALS[protocol]
     client.end()
-    line = bench.over()
-    words = REFUSING[protocol].decode().rstrip()
-    assert (line["termination"], line["reason"]) == ("SC", f"greeting: came {words}")
+    return bench.over_one()
+
+
+@pytest.mark.parametrize("send_proxy", ["v1", "v2", "v2-ssl"])
+@pytest.mark.parametrize("protocol", NO)
+def test_client_hears_the_server_s_own_refusal_in_one_attempt(make: MakeBench, protocol: str, send_proxy: str) -> None:
+    bench = make(servers=2, protocol=protocol, send_proxy=send_proxy)
+    client = bench.client()
+    bench.servers[0].accept(NO[protocol])
+    line = refused(bench, client)
+    assert client.data == NO[protocol]
+    assert not bench.servers[1].is_asked
+    assert (line["termination"], line["server"]) == ("SC", "d1")
+    assert "retries" not in line
+
+
+@pytest.mark.parametrize("protocol", LATER)
+def test_other_server_may_take_a_client_that_is_refused_for_now(make: MakeBench, protocol: str) -> None:
+    bench = make(servers=2, protocol=protocol, send_proxy="v2")
+    client = bench.client()
+    bench.servers[0].accept(LATER[protocol])
+    bench.servers[1].accept(GREETINGS[protocol])
+    bench.until(lambda: client.data == GREETINGS[protocol])
+
+
+@pytest.mark.parametrize("send_proxy", ["none", "v2"])
+def test_no_server_that_refused_is_asked_again(make: MakeBench, send_proxy: str) -> None:
+    bench = make(servers=2, protocol="smtp", send_proxy=send_proxy, backend={"retries": 10})
+    client = bench.client()
+    bench.servers[0].accept(LATER["smtp"])
+    bench.servers[1].accept(LATER["submission"])
+    line = refused(bench, client)
+    assert client.data == LATER["submission"]
+    assert line["retries"] == 1
+    assert not any(server.is_asked for server in bench.servers)
+
+
+def test_only_server_is_not_asked_again_after_a_pause(make: MakeBench) -> None:
+    bench = make(protocol="smtp", send_proxy="v2")
+    client = bench.client()
+    bench.server.accept(LATER["smtp"])
+    assert "retries" not in refused(bench, client)
+    assert client.data == LATER["smtp"]
+
+
+def test_server_that_is_told_of_nobody_cannot_mean_the_client(make: MakeBench) -> None:
+    bench = make(servers=2, protocol="smtp", send_proxy="none")
+    client = bench.client()
+    bench.servers[0].accept(NO["smtp"])
+    bench.servers[1].accept(GREETINGS["smtp"])
+    bench.until(lambda: client.data == GREETINGS["smtp"])
+
+
+def test_client_on_a_unix_socket_is_not_named_either(make: MakeBench) -> None:
+    bench = make(servers=2, protocol="smtp", send_proxy="v2", bind="unix")
+    client = bench.client()
+    bench.servers[0].accept(NO["smtp"])
+    bench.servers[1].accept(GREETINGS["smtp"])
+    bench.until(lambda: client.data == GREETINGS["smtp"])
+
+
+def test_words_outlive_a_failure_of_another_server(make: MakeBench) -> None:
+    bench = make(servers=2, protocol="smtp", send_proxy="v2", backend={"retries": 1})
+    client = bench.client()
+    bench.servers[0].accept(LATER["smtp"])
+    bench.servers[1].accept().end()
+    line = refused(bench, client)
+    assert client.data == LATER["smtp"]
+    assert line["reason"] == "closed without a greeting"
+
+
+def test_refused_client_does_not_wait_for_a_place(make: MakeBench) -> None:
+    bench = make(servers=2, protocol="smtp", send_proxy="v2", each=ONE_PLACE, queue=60.0)
+    first = bench.client()
+    bench.servers[0].accept(LATER["smtp"])
+    bench.servers[1].accept(GREETINGS["smtp"])
+    bench.until(lambda: first.data == GREETINGS["smtp"])
+    second = bench.client()
+    bench.servers[0].accept(LATER["smtp"])
+    refused(bench, second)
+    assert second.data == LATER["smtp"]
+
+
+def test_words_that_break_off_are_made_a_line(make: MakeBench) -> None:
+    bench = make(send_proxy="v2")
+    client = bench.client()
+    server = bench.server.accept(b"* BYE You are bl")
+    server.end()
+    refused(bench, client)
+    assert client.data == b"* BYE You are bl\r\n"
+
+
+def test_words_that_never_end_are_passed_on_at_the_deadline(make: MakeBench) -> None:
+    bench = make(protocol="smtp", send_proxy="v2", connect=CONNECT)
+    client = bench.client()
+    bench.server.accept(b"554-You are blocked\r\n")
+    bench.advance(CONNECT + 0.25)
+    refused(bench, client)
+    assert client.data == b"554 You are blocked\r\n"
+
+
+def test_refusal_is_logged_in_the_server_s_words(make: MakeBench) -> None:
+    bench = make(protocol="smtp", send_proxy="v2")
+    client = bench.client()
+    bench.server.accept(b"554 5.7.1 \x1b[31mno\r\n")
+    line = refused(bench, client)
+    assert line["reason"] == "the server refuses this client: 554 5.7.1 \\x1b[31mno"
+
+
+def test_refusal_of_nobody_is_logged_as_one_of_us(make: MakeBench) -> None:
+    bench = make(protocol="smtp", send_proxy="none")
+    client = bench.client()
+    bench.server.accept(LATER["smtp"])
+    assert refused(bench, client)["reason"] == "the server refuses mailproxy: 421 4.7.0 Too many connections"
 
 
 def test_refused_client_s_bytes_are_not_counted_as_the_server_s(make: MakeBench) -> None:
-    bench = make(backend={"retries": 0})
+    bench = make(send_proxy="v2")
     client = bench.client()
-    bench.server.accept(REFUSING["imap"])
-    assert ended(bench, client)["bytes_out"] == 0
+    bench.server.accept(NO["imap"])
+    assert refused(bench, client)["bytes_out"] == 0
 
 
-def test_long_refusal_is_short_in_the_log(make: MakeBench) -> None:
-    bench = make(backend={"retries": 0})
+def test_long_refusal_is_short_in_the_log_and_bounded_for_the_client(make: MakeBench) -> None:
+    bench = make(send_proxy="v2")
     client = bench.client()
     bench.server.accept(b"* BYE " + b"x" * 5000 + b"\r\n")
-    assert len(ended(bench, client)["reason"]) < 150
+    assert len(refused(bench, client)["reason"]) < 150
+    assert len(client.data) == WORDS_BYTES
 
 
-@pytest.mark.parametrize("piece", [b"*", b"* ", b"* B", b"* BY"])
-def test_piece_of_a_refusal_is_passed_on(make: MakeBench, piece: bytes) -> None:
-    """Nobody waits for the rest of a line here: what a greeting is, is for the client to say."""
-    bench = make()
+def test_refusals_are_counted_apart(make: MakeBench) -> None:
+    bench = make(send_proxy="v2")
     client = bench.client()
-    server = bench.server.accept(piece)
-    bench.until(lambda: client.data == piece)
-    server.send(b"x")
-    bench.until(lambda: client.data == piece + b"x")
+    bench.server.accept(NO["imap"])
+    refused(bench, client)
+    assert (bench.frontend.counters.refused, bench.frontend.counters.no_server) == (1, 0)
 
 
 def test_what_looks_like_a_refusal_is_none_where_nothing_is_known(make: MakeBench) -> None:
@@ -293,6 +455,6 @@ def test_what_looks_like_a_refusal_is_none_where_nothing_is_known(make: MakeBenc
 def test_refusal_later_on_is_the_server_s(make: MakeBench) -> None:
     bench = make(servers=2)
     client, server = bench.relay()
-    server.send(REFUSING["imap"])
-    bench.until(lambda: client.data == REFUSING["imap"])
+    server.send(NO["imap"])
+    bench.until(lambda: client.data == NO["imap"])
     assert not bench.servers[1].is_asked

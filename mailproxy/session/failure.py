@@ -1,0 +1,50 @@
+"""
+What became of an attempt to get a server for a client, if it failed.
+
+Theory of operation. Whom a failure is about decides what follows from it:
+
+- Before the PROXY header the client cannot matter: the failure is the server's, and counts each time.
+- Behind the header, a server that breaks off or stays silent may do so because of what the header or TLS says (Postfix
+  has died of headers, and looks clients up in their own DNS): it counts once for each client's network.
+- A server that refuses in its protocol's words works. What it says is about the client that the header names, or about
+  us if it names nobody: its connection limit, its list of addresses. It never counts. Such a server is not asked again,
+  and another one only if it says that this will pass, or if it cannot have meant the client.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from attrs import frozen
+
+from mailproxy.mail.backend.talk import shown
+from mailproxy.mail.refusal import Refusal
+
+Counts = Literal["always", "once", "never"]
+"""How often a failure counts as an error of its server's (``observe``): "once" is for each client's network."""
+
+
+@frozen
+class Failure:
+    """One failed attempt."""
+
+    reason: str
+    """For the log, in a clause."""
+    letter: str = "S"
+    """HAProxy's: "S" if the server refused or went away, "s" if it took too long."""
+    counts: Counts = "once"
+    words: bytes = b""
+    """What the server itself says to the client; empty if it says nothing."""
+    is_final: bool = False
+    """True if no other server is to be asked."""
+
+
+def refused(refusal: Refusal, *, names_client: bool) -> Failure:
+    """Return the failure that a refusal is, by a server that was told whom it is about, or was not."""
+    whom = "this client" if names_client else "mailproxy"
+    return Failure(
+        reason=f"the server refuses {whom}: {shown(refusal.words)}",
+        counts="never",
+        words=refusal.words,
+        is_final=names_client and not refusal.is_temporary,
+    )

@@ -1,0 +1,117 @@
+"""Which failed attempts count against a server (``observe``): what a client can cause counts little or not at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mailproxy.balance.health import Health
+from mailproxy.config import Check
+from mailproxy.mail.refusal import Refusal
+from mailproxy.session.failure import Failure, refused
+from tests.session.bench import GREETING, Bench
+from tests.session.conftest import MakeBench
+from tests.transport.peers import Peer
+
+LIMIT = 3
+CONNECT = 5.0
+
+
+def observed(make: MakeBench, **settings: Any) -> Bench:
+    """A bench whose only server goes down with the third error."""
+    each = {"check": Check(type="tcp", fall=1), "error_limit": LIMIT}
+    return make(each=each, backend={"retries": 0}, **{"send_proxy": "v2", "connect": CONNECT} | settings)
+
+
+def health(bench: Bench) -> Health:
+    (server,) = bench.pool.servers
+    assert server.health is not None
+    return server.health
+
+
+def gone(bench: Bench, client: Peer) -> None:
+    """Let a client that is turned away leave."""
+    bench.until(lambda: client.fin)
+    client.end()
+    bench.over_one()
+
+
+def reset(bench: Bench, source: str = "127.0.0.1") -> None:
+    """Let a client come whose header makes the server die."""
+    client = bench.client(source)
+    server = bench.server.accept()
+    bench.until(lambda: server.data)
+    server.break_off()
+    gone(bench, client)
+
+
+@pytest.mark.parametrize("send_proxy", ["none", "v1", "v2", "v2-ssl"])
+@pytest.mark.parametrize("words", [b"* BYE no\r\n", b"* BYE [UNAVAILABLE] no\r\n"])
+def test_refusal_never_counts(make: MakeBench, words: bytes, send_proxy: str) -> None:
+    bench = observed(make, send_proxy=send_proxy)
+    for number in range(2 * LIMIT):
+        client = bench.client(f"127.0.0.{number + 1}")
+        bench.server.accept(words)
+        gone(bench, client)
+    assert health(bench).errors == 0
+    assert health(bench).is_up
+
+
+def test_client_at_whose_header_the_server_dies_counts_once(make: MakeBench) -> None:
+    bench = observed(make)
+    for _ in range(2 * LIMIT):
+        reset(bench)
+    assert health(bench).errors == 1
+    assert health(bench).is_up
+
+
+def test_server_that_dies_at_every_header_goes_down(make: MakeBench) -> None:
+    bench = observed(make)
+    for number in range(LIMIT):
+        assert health(bench).is_up
+        reset(bench, f"127.0.0.{number + 1}")
+    assert not health(bench).is_up
+
+
+def test_client_counts_again_behind_a_success(make: MakeBench) -> None:
+    bench = observed(make)
+    reset(bench)
+    client = bench.client("127.0.0.2")
+    bench.server.accept(GREETING)
+    bench.until(lambda: client.data == GREETING)
+    assert health(bench).errors == 0
+    reset(bench)
+    assert health(bench).errors == 1
+
+
+def test_silence_counts_once_for_each_source(make: MakeBench) -> None:
+    """A server may wait for the client's own DNS."""
+    bench = observed(make)
+    for _ in range(LIMIT):
+        client = bench.client()
+        bench.server.accept()
+        bench.advance(CONNECT + 0.25)
+        client.end()
+        bench.over_one()
+    assert health(bench).errors == 1
+
+
+def test_connection_that_is_not_made_counts_each_time(make: MakeBench) -> None:
+    bench = observed(make)
+    bench.server.refuse()
+    for _ in range(LIMIT):
+        gone(bench, bench.client())
+    assert not health(bench).is_up
+
+
+@pytest.mark.parametrize("names_client", [True, False])
+@pytest.mark.parametrize("is_temporary", [True, False])
+def test_refusal_is_final_if_it_means_the_client_for_good(names_client: bool, is_temporary: bool) -> None:
+    failure = refused(Refusal(b"554 no\r\n", is_temporary), names_client=names_client)
+    assert failure.is_final == (names_client and not is_temporary)
+    assert failure.counts == "never"
+
+
+def test_failure_may_be_the_client_s_doing_unless_told_otherwise() -> None:
+    assert Failure("closed").counts == "once"
