@@ -60,6 +60,9 @@ class Profile:
     local_tlvs: bool = False
     """True when TLVs may follow LOCAL, as HAProxy sends them; the spec wants LOCAL without anything (section 2.2)."""
 
+    takes_headers: str = "set it up to take PROXY headers"
+    """What has to be done there so that it takes headers, for messages to the admin."""
+
     check: CheckDefaults = CheckDefaults()
 
     def limit(self, *, client_cert: bool) -> int:
@@ -86,6 +89,7 @@ DOVECOT = Profile(
     own_alpn={"imap": b"imap", "pop3": b"pop3", "submission": b"submission", "managesieve": b"managesieve"},
     # 2.4 drops the connection for anything else (master-service-haproxy.c since b53f175a02).
     authority=re.compile(rb"(?!.*\.\.)[0-9A-Za-z._:-]{1,255}"),
+    takes_headers="set haproxy = yes there",
     # Before 2.3.15 a LOCAL header with a body was an error; later its TLVs are skipped unread.
     local_tlvs=False,
     # After failed logins from one address the next ones from there wait 0.5, 4.5, 8.5 and then 15.5 seconds, good ones
@@ -95,6 +99,7 @@ DOVECOT = Profile(
 
 POSTFIX = Profile(
     name="postfix",
+    takes_headers="set smtpd_upstream_proxy_protocol = haproxy there",
     # HAPROXY_HEADER_MAX_LEN in global/haproxy_srvr.h; TLVs count though they are skipped.
     budget=536,
     client_cert_budget=536,
@@ -102,6 +107,7 @@ POSTFIX = Profile(
 
 EXIM = Profile(
     name="exim",
+    takes_headers="put mailproxy's address into hosts_proxy there",
     # 16 bytes and the 216 of the largest address block is all that Exim's buffer holds (smtp_in.c); beyond that it
     # greets with 220 and then refuses every command.
     budget=232,
@@ -110,6 +116,7 @@ EXIM = Profile(
 
 CYRUS = Profile(
     name="cyrus",
+    takes_headers="run it with -H there (Cyrus 3.12 or later)",
     # The same union of address blocks, 16 + 216 bytes (imap/haproxy.c).
     budget=232,
     client_cert_budget=232,
@@ -117,6 +124,7 @@ CYRUS = Profile(
 
 STALWART = Profile(
     name="stalwart",
+    takes_headers="put mailproxy's address into the trusted networks for the proxy protocol there",
     budget=INTENDED_SIZE,
     # No limit was found (its proxy-header 0.1.2 reads until the header is whole); a page holds ordinary certificates.
     client_cert_budget=4096,

@@ -18,12 +18,14 @@ from twisted.logger import Logger
 from mailproxy import config
 from mailproxy.balance.server import Server
 from mailproxy.checks.capabilities import Learner
+from mailproxy.checks.look import FirstLook
 from mailproxy.checks.make import make_check
 from mailproxy.checks.prober import Pace
 from mailproxy.checks.timeouts import Timeouts
 from mailproxy.checks.upkeep import Upkeep
 from mailproxy.checks.visiting import Check
 from mailproxy.names import Names
+from mailproxy.profiles import PROFILES
 from mailproxy.session.backend import Backend
 from mailproxy.session.capacity import Capacity
 from mailproxy.session.frontend import Frontend
@@ -103,6 +105,9 @@ class ProxyService(Service):
             )
             for backend in dict.fromkeys(frontend.backend for frontend in self.frontends)
         ]
+        self._looks = [
+            FirstLook(upkeep.backend, poller=self._poller, timeouts=self._timeouts) for upkeep in self._upkeeps
+        ]
         self._learners = [
             Learner(
                 frontend.backend,
@@ -158,6 +163,8 @@ class ProxyService(Service):
 
         for upkeep in self._upkeeps:
             upkeep.start()
+        for look in self._looks:
+            look.start()
         for learner in self._learners:
             learner.start()
 
@@ -166,6 +173,8 @@ class ProxyService(Service):
         super().stopService()
         for learner in self._learners:
             learner.stop()
+        for look in self._looks:
+            look.stop()
         for upkeep in self._upkeeps:
             upkeep.stop()
         self._names.stop()
@@ -193,6 +202,7 @@ class ProxyService(Service):
             reactor=self._reactor,
             poller=self._poller,
             timeouts=self._timeouts,
+            remedy=PROFILES[backend.settings.profile].takes_headers,
         )
 
     def _end_sessions_with(self, backend: Backend, servers: Collection[Server], letter: str, reason: str) -> None:

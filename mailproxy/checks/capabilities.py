@@ -20,7 +20,9 @@ from mailproxy.balance.server import Server
 from mailproxy.checks.header import LIKE_TLS, own_header
 from mailproxy.checks.timeouts import Timeouts
 from mailproxy.checks.visit import Visit, Visited
+from mailproxy.mail.advice import header_ignored
 from mailproxy.mail.probe import CapabilityProbe
+from mailproxy.profiles import PROFILES
 from mailproxy.session.backend import Backend
 from mailproxy.transport.poller import Poller
 
@@ -53,6 +55,9 @@ async def ask(
     visited = await over
     if probe.capabilities is not None:
         return Lesson(server.name, probe.capabilities, "", with_tls and probe.still_offers_starttls)
+    if probe.misunderstood is not None and backend.settings.send_proxy != "none":
+        remedy = PROFILES[backend.settings.profile].takes_headers
+        return Lesson(server.name, None, header_ignored(probe.misunderstood, remedy))
     late = f"no list within {seconds:g} s" if visited.is_late and visited.stage == "talk" else visited.failure
     return Lesson(server.name, None, probe.failure or late)
 

@@ -6,19 +6,33 @@ from collections.abc import Callable
 
 from mailproxy.checks.outcome import Outcome
 from mailproxy.checks.visit import Visited
-from mailproxy.mail.backend.talk import AccountRefused, BackendRefused, Listener, Parted, Silence, Talk
+from mailproxy.mail.advice import header_ignored
+from mailproxy.mail.backend.talk import (
+    AccountRefused,
+    BackendRefused,
+    Listener,
+    Misunderstood,
+    Parted,
+    Silence,
+    Talk,
+)
 from mailproxy.mail.check import CHECKED_PROTOCOLS, Login, login_check, mail_check
 
 
 class MailGuest:
     """Leads one talk (mutable; one per visit)."""
 
-    __slots__ = ("_has_parted", "_listener", "_refused", "_shown")
+    __slots__ = ("_has_parted", "_listener", "_refused", "_remedy", "_shown")
 
-    def __init__(self, talk: Talk[None], shown: str) -> None:
-        """Take the talk, and what it shows if it goes well."""
+    def __init__(self, talk: Talk[None], shown: str, remedy: str = "") -> None:
+        """
+        Take the talk, and what it shows if it goes well.
+
+        `remedy` is what makes the server take PROXY headers, in words; empty if it was sent none.
+        """
         self._listener = Listener(talk, unasked=True)
         self._shown = shown
+        self._remedy = remedy
         self._refused: BackendRefused | None = None
         self._has_parted = False
 
@@ -49,22 +63,30 @@ class MailGuest:
             self._listener.end(Parted(how) if self._has_parted else Silence(how))
         except AccountRefused as refused:
             return Outcome(True, str(refused), visited.seconds, is_misconfigured=True)
+        except Misunderstood as error:
+            if self._remedy:
+                return Outcome(False, header_ignored(error.came, self._remedy), visited.seconds, ignores_header=True)
+            return Outcome(False, str(error), visited.seconds)
         except BackendRefused as refused:
             return Outcome(False, str(refused), visited.seconds)
         return Outcome(True, self._shown, visited.seconds)
 
 
-def mail_guest(protocol: str) -> Callable[[], MailGuest]:
-    """Return what makes the guests of ``mail``; ValueError for a protocol whose server does not greet."""
+def mail_guest(protocol: str, remedy: str = "") -> Callable[[], MailGuest]:
+    """
+    Return what makes the guests of ``mail``; ValueError for a protocol whose server does not greet.
+
+    `remedy` is what makes the server take PROXY headers, in words; empty if it is sent none.
+    """
     _require(protocol, "mail")
-    return lambda: MailGuest(mail_check(protocol), "greeted")
+    return lambda: MailGuest(mail_check(protocol), "greeted", remedy)
 
 
-def login_guest(protocol: str, login: Login) -> Callable[[], MailGuest]:
-    """Return what makes the guests of ``login``; ValueError for a protocol that has none, or for the mailbox."""
+def login_guest(protocol: str, login: Login, remedy: str = "") -> Callable[[], MailGuest]:
+    """Return what makes the guests of ``login``, as `mail_guest`; ValueError also for the mailbox."""
     _require(protocol, "login")
-    shown = "answered LHLO" if protocol == "lmtp" else "logged in"
-    return lambda: MailGuest(login_check(protocol, login), shown)
+    success = "answered LHLO" if protocol == "lmtp" else "logged in"
+    return lambda: MailGuest(login_check(protocol, login), success, remedy)
 
 
 def _require(protocol: str, kind: str) -> None:

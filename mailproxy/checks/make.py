@@ -34,11 +34,13 @@ def make_check(
     reactor: Any,
     poller: Poller,
     timeouts: Timeouts,
+    remedy: str = "",
 ) -> Check:
     """
     Make the check of a server for one protocol; ValueError for what cannot work, a secret's file included.
 
-    `policy` makes a backend's headers for clients, `host` is how we call ourselves. A check knows no server: one does
+    `policy` makes a backend's headers for clients, `host` is how we call ourselves, `remedy` is what makes the server
+    take PROXY headers, in words. A check knows no server: one does
     for all servers with the same settings.
     """
     if settings.type == "http":
@@ -47,7 +49,7 @@ def make_check(
     kind = settings.header or ("none" if settings.type == "agent" else "local")
     header = check_header(kind, send_proxy, policy, LIKE_TLS if settings.type == "login" else None)
     opening = settings.send.encode() if settings.type == "agent" else b""
-    invite = _guests(settings, protocol, host)
+    invite = _guests(settings, protocol, host, remedy if header else "")
     check = VisitingCheck(invite, header, settings.seconds, poller=poller, timeouts=timeouts, opening=opening)
     goes_elsewhere = settings.tls is False or settings.address is not None or settings.port is not None
     return _Elsewhere(check, settings) if goes_elsewhere else check
@@ -64,16 +66,16 @@ class _Elsewhere:
         return self._check.begin(check_target(target, self._settings), over)
 
 
-def _guests(settings: config.Check, protocol: MailProtocol, host: str) -> Callable[[], Guest]:
+def _guests(settings: config.Check, protocol: MailProtocol, host: str, remedy: str) -> Callable[[], Guest]:
     match settings.type_for(protocol):
         case "tcp":
             return knock
         case "agent":
             return AgentGuest
         case "mail":
-            return mail_guest(protocol)
+            return mail_guest(protocol, remedy)
         case "login":
-            return login_guest(protocol, _login(settings, host))
+            return login_guest(protocol, _login(settings, host), remedy)
         case kind:
             raise ValueError(f'there is no check of type "{kind}"')
 

@@ -19,5 +19,7 @@ class Outcome:
     """How long the check took."""
     is_misconfigured: bool = False
     """True if what was refused is the check's account or key: the admin has to set that right."""
+    ignores_header: bool = False
+    """True if the server has taken the PROXY header for commands."""
     agent: AgentReply | None = None
     """What the server's agent wants."""

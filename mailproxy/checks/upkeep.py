@@ -56,7 +56,7 @@ class Upkeep:
         pace: Pace,
     ) -> None:
         """`make_check` returns how a server is checked, None for not at all; everybody's probers share a `pace`."""
-        self._backend = backend
+        self.backend = backend
         self._addresses = Addresses(backend, names, poller)
         self._end_sessions = end_sessions
         self._clock = clock
@@ -95,7 +95,7 @@ class Upkeep:
             prober.soon()
 
     def _told(self, server: Server, outcome: Outcome) -> None:
-        pool = self._backend.pool
+        pool = self.backend.pool
         now = self._poller.look_at_clock()
         if outcome.agent is not None:
             self._obey(server, outcome.agent, now)
@@ -107,7 +107,7 @@ class Upkeep:
 
     def _obey(self, server: Server, reply: AgentReply, now: float) -> None:
         """Do as a server's agent says."""
-        pool = self._backend.pool
+        pool = self.backend.pool
         reason = f"says its agent: {reply}"
         if reply.admin is not None:
             pool.set_agent_state(server, reply.admin, now, reason)
@@ -131,9 +131,9 @@ class Upkeep:
         self._log.warn(
             text,
             event="check",
-            backend=self._backend.name,
+            backend=self.backend.name,
             server=server.name,
-            protocol=self._backend.protocol,
+            protocol=self.backend.protocol,
             reason=outcome.reason,
         )
 
@@ -146,13 +146,13 @@ class Upkeep:
         if change.event == "down" and settings.on_marked_down == "shutdown-sessions":
             self._end_sessions((server,), "D", "the server went down")
         if change.event == "up" and not server.backup and settings.on_marked_up == "shutdown-backup-sessions":
-            backups = [other for other in self._backend.pool.servers if other.backup]
+            backups = [other for other in self.backend.pool.servers if other.backup]
             self._end_sessions(backups, "U", "a server came back that this was the backup of")
         self._plan_refresh()
 
     def _plan_refresh(self) -> None:
         """Let slowstart go on also while nobody comes: somebody may wait."""
-        due = self._backend.pool.refresh_at
+        due = self.backend.pool.refresh_at
         if self._refresh is not None:
             self._refresh.cancel()
             self._refresh = None
@@ -161,14 +161,14 @@ class Upkeep:
 
     def _refresh_now(self) -> None:
         self._refresh = None
-        self._backend.pool.refresh(self._poller.look_at_clock())
+        self.backend.pool.refresh(self._poller.look_at_clock())
         self._plan_refresh()
 
     def _tell(self, change: Change) -> None:
         server = change.server
         fields = {
-            "backend": self._backend.name,
-            "protocol": self._backend.protocol,
+            "backend": self.backend.name,
+            "protocol": self.backend.protocol,
             "reason": change.reason,
             "log_because": f": {change.reason}" if change.reason else "",
             "active": change.active,

@@ -80,6 +80,9 @@ def mail_check(protocol: str) -> Talk[None]:
     """
     Hear the greeting to its end, and leave; raises `BackendRefused` in the talk if the server does not work.
 
+    What the server says until it answers the goodbye tells whether it has understood the PROXY header: `Misunderstood`
+    if not.
+
     That is the quietest one can be: Dovecot logs one line for a connection that logs out, and no fewer for one that
     says nothing. KeyError for a protocol whose server does not greet.
     """

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from attrs import frozen
 
 from mailproxy.mail.backend import imap, lmtp, managesieve, pop3, smtp
-from mailproxy.mail.backend.talk import BackendRefused, Listener, Talk
+from mailproxy.mail.backend.talk import BackendRefused, Listener, Misunderstood, Talk
 from mailproxy.mail.offers import OFFERS
 
 
@@ -45,6 +45,8 @@ class CapabilityProbe:
         """What the backend listed; None while that is not known."""
         self.failure = ""
         """When done without capabilities: why, for the log."""
+        self.misunderstood: bytes | None = None
+        """The error by which the server answered the PROXY header, if it did: then it has said nothing of use."""
 
     @property
     def done(self) -> bool:
@@ -62,6 +64,11 @@ class CapabilityProbe:
             return b""
         try:
             return self._listener.receive(data)
+        except Misunderstood as error:
+            self.capabilities = None
+            self.misunderstood = error.came
+            self._give_up(str(error))
+            return b""
         except BackendRefused as refused:
             self._give_up(str(refused))
             return b""

@@ -43,6 +43,7 @@ def made(
         reactor=town.clock,
         poller=town.poller,
         timeouts=town.timeouts,
+        remedy="set haproxy = yes there",
     )
 
 
@@ -105,6 +106,25 @@ def test_server_that_says_no_is_not_well(town: Town) -> None:
     town.accept(b"* BYE Auth process broken\r\n")
     assert not running.outcome.ok
     assert running.outcome.reason == "greeting: expected * OK, came * BYE Auth process broken"
+
+
+def test_server_that_answers_the_header_is_not_well_and_is_told_how_to_be(town: Town) -> None:
+    running = Running(town, checking("mail", header="local"))
+    town.accept(b"* OK ready\r\n* BAD Error in IMAP command\r\n")
+    outcome = running.outcome
+    assert not outcome.ok
+    assert outcome.ignores_header
+    assert outcome.reason == (
+        'answered the PROXY header with "* BAD Error in IMAP command": its listener expects none; '
+        'set haproxy = yes there, or send-proxy = "none"'
+    )
+
+
+def test_error_is_not_blamed_on_a_header_that_was_not_sent(town: Town) -> None:
+    running = Running(town, checking("mail"))
+    town.accept(b"* OK ready\r\n* BAD Error\r\n")
+    assert running.outcome.reason == "LOGOUT: expected OK, came * BAD Error"
+    assert not running.outcome.ignores_header
 
 
 def test_server_that_closes_is_not_well(town: Town) -> None:

@@ -272,3 +272,40 @@ def test_agent_says_how_the_server_is(front: StartFront, checked: Dovecot) -> No
         assert change(started, "drain")["reason"] == "says its agent: drain"
         said[0] = b"ready down #disk full\n"
         assert change(started, "down")["reason"].startswith("agent: ready down #disk full")
+
+
+# A listener that expects no PROXY header.
+
+
+def ignorant(port: int, protocol: str, check: Table | None) -> Table:
+    """A configuration whose only server has never heard of the PROXY protocol."""
+    server: Table = {"address": f"127.0.0.1:{port}"}
+    backend: dict[str, Any] = {"profile": "dovecot", "server": {"d1": server}}
+    if check is not None:
+        backend["check"] = check
+    return {
+        "frontend": {"front": frontend(free_port(), "dovecot", protocol=protocol, tls="none")},
+        "backend": {"dovecot": backend},
+    }
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_dovecot_that_does_not_know_the_header_is_down(front: StartFront, tls_dovecot: Dovecot, protocol: str) -> None:
+    running = front(ignorant(tls_dovecot.direct_ports[protocol], protocol, {"type": "mail", "inter": INTER}))
+    until(lambda: running.events(event="server", state="down"), "the server to be down")
+    (down,) = running.events(event="server", state="down")
+    assert down["reason"].startswith('answered the PROXY header with "')
+    assert 'its listener expects none; set haproxy = yes there, or send-proxy = "none"' in down["reason"]
+
+
+@pytest.mark.parametrize("check", [{"type": "tcp"}, None])
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_dovecot_that_does_not_know_the_header_is_told_of_at_the_start(
+    front: StartFront, tls_dovecot: Dovecot, protocol: str, check: Table | None
+) -> None:
+    running = front(ignorant(tls_dovecot.direct_ports[protocol], protocol, check))
+    until(lambda: running.events(event="header"), "a warning")
+    (event,) = running.events(event="header")
+    assert event["level"] == "warn"
+    assert "set haproxy = yes there" in event["reason"]
+    assert running.events(event="server", state="down") == []

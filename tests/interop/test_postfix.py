@@ -77,6 +77,18 @@ def test_capabilities_of_postfix_are_announced_before_tls(
         assert not smtp.has_extn("chunking")
 
 
+def test_postfix_that_does_not_know_the_header_is_down(front: StartFront, pki: Certificates) -> None:
+    postfix_peer.need()
+    with short_folder() as folder, closing(Postfix(folder, "smtpd_upstream_proxy_protocol =")) as postfix:
+        configuration, _ = single(pki.server_ec, postfix.port, protocol="smtp", backend_profile="postfix")
+        configuration["backend"]["recorder"]["check"] = {"type": "mail", "inter": "150ms", "timeout": "2s"}
+        running = front(configuration)
+        until(lambda: running.events(event="server", state="down"), "the server to be down")
+    (down,) = running.events(event="server", state="down")
+    assert down["reason"].startswith('answered the PROXY header with "500 5.5.2 Error: bad syntax"')
+    assert "set smtpd_upstream_proxy_protocol = haproxy there" in down["reason"]
+
+
 def test_refusal_of_postfix_reaches_the_client(front: StartFront, pki: Certificates, postfix: Postfix) -> None:
     port = start(front, pki, postfix, "submission", "starttls")
     with Submission(connect(port)) as smtp:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailproxy.mail.backend.account import Account
-from mailproxy.mail.backend.talk import AccountRefused, BackendRefused, Listener, Parted, Silence
+from mailproxy.mail.backend.talk import AccountRefused, BackendRefused, Listener, Misunderstood, Parted, Silence
 from mailproxy.mail.check import CHECKED_PROTOCOLS, Login, login_check, mail_check
 
 ACCOUNT = Account.of("probe", "s3cret")
@@ -377,3 +377,38 @@ def test_control_characters_are_refused_without_being_told(control: str, text: s
     with pytest.raises(ValueError, match=r"the password has a control character in it|255 is the most") as raised:
         Account.of("probe", text + control + text)
     assert str(raised.value).isprintable()
+
+
+# A server that takes the PROXY header for commands: its greeting is good, and then it complains.
+
+
+@pytest.mark.parametrize("begin", ["", "greeting"])
+@pytest.mark.parametrize(
+    ("protocol", "greeting", "error", "reason"),
+    [
+        ("imap", "* OK", "* BAD Error in IMAP command.", "LOGOUT: expected OK, came * BAD Error in IMAP command."),
+        ("imap", "* OK", "QUIT BAD Unknown", "LOGOUT: expected OK, came QUIT BAD Unknown"),
+        ("imap", "* OK", "a2 BAD Error", "LOGOUT: expected OK, came a2 BAD Error"),
+        ("pop3", "+OK", "-ERR Unknown command.", "QUIT: expected +OK, came -ERR Unknown command."),
+        ("smtp", "220 x", "500 5.5.2 Error: bad syntax", "QUIT: expected 221, came 500 5.5.2 Error: bad syntax"),
+        ("lmtp", "220 x", "502 5.5.2 Unknown", "QUIT: expected 221, came 502 5.5.2 Unknown"),
+        ("managesieve", 'OK "ready"', 'NO "Error"', 'LOGOUT: expected OK, came NO "Error"'),
+    ],
+)
+def test_error_before_the_goodbye_is_answered_is_a_misunderstanding(
+    protocol: str, greeting: str, error: str, reason: str, begin: str
+) -> None:
+    talk = mail(protocol)
+    if begin:
+        talk.receive(f"{greeting}\r\n".encode())
+        refused = refusal(talk, error)
+    else:
+        refused = refusal(talk, greeting, error)
+    assert isinstance(refused, Misunderstood)
+    assert str(refused) == reason
+
+
+def test_imap_server_may_say_much_before_it_answers_a_goodbye() -> None:
+    talk = mail("imap")
+    talk.receive(b"* OK\r\n* NO [ALERT] Disk nearly full\r\n* BYE Logging out\r\na2 OK\r\n")
+    assert talk.is_over

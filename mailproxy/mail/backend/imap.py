@@ -3,7 +3,7 @@
 import re
 
 from mailproxy.mail.backend.account import Account, quoted
-from mailproxy.mail.backend.talk import AccountRefused, Talk, Unexpected, hear, hear_goodbye
+from mailproxy.mail.backend.talk import AccountRefused, Misunderstood, Talk, Unexpected, hear, hear_goodbye
 
 # RFC 9051 section 7.1; a response code or text follows, or, from some servers, nothing.
 _GREETING = re.compile(rb"\* (OK|PREAUTH|BYE)(?:[ \r\n].*)?", re.IGNORECASE | re.DOTALL)
@@ -50,6 +50,8 @@ def learn(host: bytes) -> Talk[tuple[bytes, ...]]:
     capabilities: tuple[bytes, ...] | None = None
     line = yield b"a1 CAPABILITY\r\n"
     while not line.startswith(b"a1 "):
+        if _status(line)[0] == b"BAD":
+            raise Misunderstood("CAPABILITY", "a list and OK", line)
         if line.upper().startswith(_CAPABILITY):
             capabilities = tuple(line[len(_CAPABILITY) :].split())
         line = yield b""
@@ -88,10 +90,15 @@ def look(mailbox: bytes) -> Talk[None]:
 
 
 def part() -> Talk[None]:
-    """Log out (section 6.1.3); a goodbye for which the server is to blame is none."""
+    """Log out (section 6.1.3); a goodbye for which the server is to blame is none, nor is one behind an error."""
     said = b"a2 LOGOUT\r\n"
-    while (line := (yield from hear_goodbye(said, "LOGOUT", "OK"))) and not line.startswith(b"a2 "):
-        if _status(line)[1] in _TROUBLE:
+    line = b"*"
+    while line and not line.startswith(b"a2 "):
+        line = yield from hear_goodbye(said, "LOGOUT", "OK")
+        status, code = _status(line)
+        if status == b"BAD":
+            raise Misunderstood("LOGOUT", "OK", line)
+        if code in _TROUBLE:
             raise Unexpected("LOGOUT", "OK", line)
         said = b""
 
@@ -100,7 +107,10 @@ def _reply(said: bytes, step: str, *ends: bytes) -> Talk[bytes]:
     """Say this, and hear the line that begins with one of these; a server may also say goodbye in between."""
     line = yield from hear(said, step, "OK")
     while not line.startswith(ends):
-        if line.startswith(b"*") and _status(line)[0] == b"BYE":
+        status, _ = _status(line)
+        if status == b"BAD":
+            raise Misunderstood(step, "OK", line)
+        if line.startswith(b"*") and status == b"BYE":
             raise Unexpected(step, "OK", line)
         line = yield from hear(b"", step, "OK")
     return line

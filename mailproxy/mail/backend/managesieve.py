@@ -3,7 +3,7 @@
 import re
 
 from mailproxy.mail.backend.account import Account
-from mailproxy.mail.backend.talk import AccountRefused, Talk, Unexpected, hear, hear_goodbye
+from mailproxy.mail.backend.talk import AccountRefused, Misunderstood, Talk, Unexpected, hear, hear_goodbye
 from mailproxy.mail.managesieve import OFFER
 
 _LITERAL = re.compile(rb"\{([0-9]{1,5})\+?\}\r?\n\Z")
@@ -90,8 +90,10 @@ def login(account: Account) -> Talk[None]:
 
 
 def part() -> Talk[None]:
-    """Log out (section 2.3); a goodbye for which the server is to blame is none."""
+    """Log out (section 2.3); a goodbye for which the server is to blame is none, nor is an error."""
     line = yield from hear_goodbye(b"LOGOUT\r\n", "LOGOUT", "OK")
     status, code = _status((yield from _with_literals(line, "LOGOUT")))
     if status == b"BYE" and code == _TROUBLE:
         raise Unexpected("LOGOUT", "OK", line)
+    if status == b"NO":
+        raise Misunderstood("LOGOUT", "OK", line)

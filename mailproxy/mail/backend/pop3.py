@@ -1,7 +1,7 @@
 """A POP3 backend (RFC 1939, RFC 2449)."""
 
 from mailproxy.mail.backend.account import Account
-from mailproxy.mail.backend.talk import AccountRefused, Talk, Unexpected, hear, hear_goodbye
+from mailproxy.mail.backend.talk import AccountRefused, Misunderstood, Talk, Unexpected, hear, hear_goodbye
 
 _TROUBLE = (b"-ERR [SYS/", b"-ERR [UNAVAILABLE]")
 """How a server says that it is to blame (RFC 3206 section 4); other refusals of a login are about the account."""
@@ -45,10 +45,12 @@ def look() -> Talk[None]:
 
 
 def part() -> Talk[None]:
-    """Quit; a goodbye for which the server is to blame is none."""
+    """Quit; a goodbye for which the server is to blame is none, nor is an error: QUIT is always known."""
     line = yield from hear_goodbye(b"QUIT\r\n", "QUIT", "+OK")
     if line.upper().startswith(_TROUBLE):
         raise Unexpected("QUIT", "+OK", line)
+    if line.startswith(b"-ERR"):
+        raise Misunderstood("QUIT", "+OK", line)
 
 
 def _ask(said: bytes, step: str) -> Talk[None]:

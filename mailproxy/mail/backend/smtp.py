@@ -3,7 +3,7 @@
 import re
 
 from mailproxy.mail.backend.account import Account
-from mailproxy.mail.backend.talk import AccountRefused, Talk, Unexpected, hear, hear_goodbye, shown
+from mailproxy.mail.backend.talk import AccountRefused, Misunderstood, Talk, Unexpected, hear, hear_goodbye, shown
 
 # RFC 5321 section 4.2: a code, a hyphen on all lines but the last, text.
 _REPLY_LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])([^\r\n]*))?\r?\n")
@@ -83,8 +83,10 @@ def login(account: Account, host: bytes, *, must: bool) -> Talk[None]:
 
 
 def part() -> Talk[None]:
-    """Quit; a goodbye for which the server is to blame is none."""
+    """Quit; a goodbye for which the server is to blame is none, nor is an error: QUIT is always known."""
     line = yield from hear_goodbye(b"QUIT\r\n", "QUIT", "221")
+    if line.startswith(b"5"):
+        raise Misunderstood("QUIT", "221", line)
     while line[3:4] == b"-":
         line = yield from hear_goodbye(b"", "QUIT", "221")
     if line.startswith(b"4"):

@@ -51,6 +51,10 @@ class AccountRefused(Unexpected):
     """The backend works, but does not let this account in: it is the account that has to be set right."""
 
 
+class Misunderstood(Unexpected):
+    """The backend answers with an error what we did not ask: it has taken the PROXY header for commands."""
+
+
 class Silence(Exception):
     """No more comes from the backend; the message says how, for the log: ``nothing within 1 s``."""
 

@@ -1,0 +1,98 @@
+"""
+A first look at each server: does it understand the PROXY header?
+
+A server that does not greets all the same, and then answers the header's bytes as commands: clients would get its
+errors. The check ``mail`` sees that each time. Servers that have another check, or none, are looked at once.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from twisted.logger import Logger
+
+from mailproxy import config
+from mailproxy.balance.change import Change
+from mailproxy.balance.server import Server
+from mailproxy.checks.header import check_header
+from mailproxy.checks.mail import mail_guest
+from mailproxy.checks.outcome import Outcome
+from mailproxy.checks.timeouts import Timeouts
+from mailproxy.checks.visiting import Run, VisitingCheck
+from mailproxy.mail.greeting import server_speaks_first
+from mailproxy.profiles import PROFILES
+from mailproxy.session.backend import Backend
+from mailproxy.transport.poller import Poller
+
+
+class FirstLook:
+    """Looks once at each server of a backend that no check of the kind ``mail`` looks at, from `start` to `stop`."""
+
+    _log = Logger(namespace="mailproxy")
+
+    def __init__(self, backend: Backend, *, poller: Poller, timeouts: Timeouts) -> None:
+        self._backend = backend
+        self._due: set[Server] = set()
+        self._runs: dict[Server, Run] = {}
+        settings = backend.settings
+        if settings.send_proxy == "none" or not server_speaks_first(backend.protocol):
+            return
+        self._due = {server for server in backend.pool.servers if not _is_checked(server.tag.settings.check)}
+        self._check = VisitingCheck(
+            mail_guest(backend.protocol, PROFILES[settings.profile].takes_headers),
+            check_header("local", settings.send_proxy, backend.header, None),
+            backend.connect_seconds,
+            poller=poller,
+            timeouts=timeouts,
+        )
+        backend.listeners.append(self._changed)
+
+    def start(self) -> None:
+        """Look at all servers whose addresses are known; at the others when they are."""
+        for server in list(self._due):
+            self._look(server)
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._due.clear()
+        while self._runs:
+            self._runs.popitem()[1].cancel()
+
+    def _changed(self, change: Change) -> None:
+        if change.event == "address" and change.server in self._due:
+            self._look(change.server)
+
+    def _look(self, server: Server) -> None:
+        if server.target is not None:
+            self._due.discard(server)
+            self._runs[server] = _NOT_YET
+            run = self._check.begin(server.target, partial(self._seen, server))
+            if server in self._runs:
+                self._runs[server] = run
+
+    def _seen(self, server: Server, outcome: Outcome) -> None:
+        del self._runs[server]
+        if outcome.ignores_header:
+            self._log.warn(
+                "server {backend}/{server} {protocol} {reason}",
+                event="header",
+                backend=self._backend.name,
+                server=server.name,
+                protocol=self._backend.protocol,
+                reason=outcome.reason,
+            )
+
+
+def _is_checked(check: config.Check) -> bool:
+    """Tell whether a server's own check sends a header where clients go, and hears what comes of it."""
+    return check.type == "mail" and check.header != "none" and check.port is None and check.address is None
+
+
+class _NotYet:
+    """Stands for a run that may be over before it is there."""
+
+    def cancel(self) -> None:
+        """Nothing."""
+
+
+_NOT_YET = _NotYet()

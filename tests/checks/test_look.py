@@ -1,0 +1,131 @@
+"""The first look at servers that no check looks at: do they understand the header?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+from twisted.logger import LogEvent, capturedLogs
+
+from mailproxy import config
+from mailproxy.checks.look import FirstLook
+from mailproxy.config import Backend, BackendTimeouts, Check, InetServer, NamedServer
+from mailproxy.config.model import MailProtocol
+from mailproxy.session import backend as session_backend
+from mailproxy.session.backend import inet_target
+from tests.checks.town import Town
+
+IGNORANT = b"* OK ready\r\n* BAD Error\r\n"
+LOCAL = b"\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00"
+
+
+@pytest.fixture
+def events() -> Iterator[Sequence[LogEvent]]:
+    with capturedLogs() as events:
+        yield events
+
+
+def backend_of(town: Town, protocol: MailProtocol = "imap", check: Check | None = None, **keys: Any) -> Any:
+    host, port = town.address
+    server: dict[str, Any] = {"name": "s", "address": InetServer(ip_address(host), port)}
+    if check is not None:
+        server["check"] = check
+    settings: dict[str, Any] = {
+        "name": "b",
+        "profile": "dovecot",
+        "timeout": BackendTimeouts(connect=1.0),
+        "servers": (config.Server(**server | keys.pop("server", {})),),
+    }
+    return session_backend.Backend(Backend(**settings | keys), protocol)
+
+
+def looking(town: Town, backend: Any) -> FirstLook:
+    look = FirstLook(backend, poller=town.poller, timeouts=town.timeouts)
+    look.start()
+    town.at_the_end(look.stop)
+    return look
+
+
+def is_visited(town: Town) -> bool:
+    town.advance(0.25)
+    try:
+        town.listening.accept()[0].close()
+    except BlockingIOError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "check",
+    [None, Check(type="tcp"), Check(type="http"), Check(type="login"), Check(type="mail", port=143, header="none")],
+    ids=["none", "tcp", "http", "login", "elsewhere"],
+)
+def test_server_that_answers_the_header_is_told_of_once(
+    town: Town, events: Sequence[LogEvent], check: Check | None
+) -> None:
+    looking(town, backend_of(town, check=check))
+    server = town.accept(IGNORANT)
+    town.until(lambda: server.data)
+    assert server.data.startswith(LOCAL)
+    town.until(lambda: events)
+    (event,) = events
+    assert (event["log_level"].name, event["event"], event["server"]) == ("warn", "header", "s")
+    assert event["reason"] == (
+        'answered the PROXY header with "* BAD Error": its listener expects none; '
+        'set haproxy = yes there, or send-proxy = "none"'
+    )
+    assert not is_visited(town)
+
+
+def test_server_that_understands_is_not_told_of(town: Town, events: Sequence[LogEvent]) -> None:
+    looking(town, backend_of(town))
+    server = town.accept(b"* OK ready\r\n")
+    town.until(lambda: server.data.endswith(b"a2 LOGOUT\r\n"))
+    server.send(b"* BYE\r\na2 OK\r\n")
+    town.until(lambda: server.fin)
+    assert list(events) == []
+
+
+def test_server_that_is_down_is_for_others_to_tell_of(town: Town, events: Sequence[LogEvent]) -> None:
+    looking(town, backend_of(town))
+    town.accept().end()
+    town.advance(2.0)
+    assert list(events) == []
+
+
+@pytest.mark.parametrize(
+    ("protocol", "settings"),
+    [
+        ("imap", {"check": Check(type="mail", header="local")}),
+        ("imap", {"send_proxy": "none"}),
+        ("tcp", {}),
+    ],
+    ids=["mail", "no-header", "tcp"],
+)
+def test_there_is_no_look_where_nothing_is_to_be_seen(
+    town: Town, protocol: MailProtocol, settings: dict[str, Any]
+) -> None:
+    looking(town, backend_of(town, protocol, **settings))
+    assert not is_visited(town)
+
+
+def test_server_by_name_is_looked_at_once_when_its_address_is_known(town: Town, events: Sequence[LogEvent]) -> None:
+    backend = backend_of(town, server={"address": NamedServer("imap.example.org", 143)})
+    looking(town, backend)
+    host, port = town.address
+    (server,) = backend.pool.servers
+    backend.pool.set_target(server, inet_target(ip_address(host), port, None), 1.0)
+    town.accept(IGNORANT)
+    town.until(lambda: events)
+    backend.pool.set_target(server, None, 2.0)
+    backend.pool.set_target(server, inet_target(ip_address(host), port, None), 3.0)
+    assert not is_visited(town)
+
+
+def test_look_that_is_stopped_ends(town: Town) -> None:
+    look = looking(town, backend_of(town))
+    server = town.accept()
+    look.stop()
+    town.until(lambda: server.fin or server.reset)
