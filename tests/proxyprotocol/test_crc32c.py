@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mailproxy.proxyprotocol.crc32c import crc32c
 
@@ -15,3 +17,20 @@ from mailproxy.proxyprotocol.crc32c import crc32c
 )
 def test_published_examples(data: bytes, expected: int) -> None:
     assert crc32c(data) == expected
+
+
+def bit_by_bit(data: bytes) -> int:
+    """RFC 4960, appendix B, without any table."""
+    remainder = 0xFFFFFFFF
+    for byte in data:
+        remainder ^= byte
+        for _ in range(8):
+            remainder = (remainder >> 1) ^ (0x82F63B78 if remainder & 1 else 0)
+    return remainder ^ 0xFFFFFFFF
+
+
+@given(st.binary(max_size=40), st.sampled_from((0, 1, 511, 512, 513, 1024, 4096)))
+@settings(max_examples=50)
+def test_every_length_is_right(data: bytes, size: int) -> None:
+    data = (data + bytes(range(256)) * 16)[: len(data) + size]
+    assert crc32c(data) == crc32c(bytearray(data)) == bit_by_bit(data)
