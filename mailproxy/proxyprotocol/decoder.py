@@ -9,6 +9,7 @@ from mailproxy.proxyprotocol.strictness import Strictness
 from mailproxy.proxyprotocol.tlv import TlvType
 
 _DEFAULT = Strictness()
+_VERSIONS = {v1.SIGNATURE[0]: 1, v2.SIGNATURE[0]: 2}
 
 
 class Decoder:
@@ -17,17 +18,19 @@ class Decoder:
 
     `feed` it what the connection brings until it returns the header or raises a `ProxyProtocolError`; `end` it when
     the connection ends. What cannot become a header is refused at the byte that decides it; only what follows the
-    fixed part of a version 2 header, and the fields of a version 1 line, are looked at when they are complete. Each
-    byte is copied once, however small the pieces.
+    fixed part of a version 2 header, and the fields of a version 1 line, are looked at when they are complete. No
+    byte is copied more than three times, however small the pieces.
 
     To read from a socket that somebody else will read on from (OpenSSL, for one), ask it for at most `wanted` bytes
     at a time: then nothing past the header is ever taken.
     """
 
+    __slots__ = ("_buffer", "_header", "_size", "_strictness", "_version", "unused")
+
     def __init__(self, strictness: Strictness = _DEFAULT) -> None:
         """Begin at the first byte of a connection."""
         self._strictness = strictness
-        self._buffer = bytearray()
+        self._buffer: bytes | bytearray = b""
         self._version: int | None = None
         self._size: int | None = None
         self._header: Header | None = None
@@ -61,15 +64,23 @@ class Decoder:
         if self._header is not None:
             raise ValueError("the header is complete, what follows it is not the decoder's")
         buffer = self._buffer
-        buffer += data
-        if self._size is None and buffer:
-            self._size = self._measure()
+        if not buffer:
+            # A header usually comes in one piece, which needs no copy.
+            buffer = self._buffer = bytes(data)
+            if not buffer:
+                return None
+        else:
+            if isinstance(buffer, bytes):
+                buffer = self._buffer = bytearray(buffer)
+            buffer += data
         size = self._size
+        if size is None:
+            size = self._size = self._measure()
         if size is None or len(buffer) < size:
             return None
-        self._header = self._parse(bytes(buffer[:size]))
+        header = self._header = self._parse(bytes(buffer[:size]))
         self.unused = bytes(buffer[size:])
-        return self._header
+        return header
 
     def end(self) -> Header:
         """Take note that the connection has ended: returns the header, or raises `TruncatedHeader`."""
@@ -92,18 +103,21 @@ class Decoder:
             raise
 
     def _detect(self) -> int:
-        versions = {v1.SIGNATURE[0]: 1, v2.SIGNATURE[0]: 2}
-        version = versions.get(self._buffer[0])
+        version = _VERSIONS.get(self._buffer[0])
         if version not in self._strictness.versions:
             accepted = " or ".join(str(accepted) for accepted in self._strictness.versions)
             raise NotProxyProtocol(f"byte 0 is 0x{self._buffer[0]:02x}, no header of version {accepted} begins so")
         return version
 
     def _parse(self, data: bytes) -> Header:
-        header = v1.parse(data) if self._version == 1 else v2.parse(data)
-        if header.version == 1 and header.family is Family.UNSPEC and not self._strictness.accept_unspec:
-            raise HeaderRefused("PROXY without addresses (UNKNOWN) is not accepted here")
-        if self._strictness.require_crc32c and header.first(TlvType.CRC32C) is None:
+        strictness = self._strictness
+        if self._version == 1:
+            header = v1.parse(data)
+            if not strictness.accept_unspec and header.family is Family.UNSPEC:
+                raise HeaderRefused("PROXY without addresses (UNKNOWN) is not accepted here")
+        else:
+            header = v2.parse(data)
+        if strictness.require_crc32c and header.first(TlvType.CRC32C) is None:
             raise HeaderRefused(f"a version {header.version} header without CRC32C is not accepted here")
         return header
 

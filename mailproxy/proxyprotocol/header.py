@@ -93,7 +93,10 @@ class Header:
 
     def first(self, type: int) -> bytes | None:
         """Return the value of the first TLV of this type."""
-        return next((tlv.value for tlv in self.tlvs if tlv.type == type), None)
+        for tlv in self.tlvs:
+            if tlv.type == type:
+                return tlv.value
+        return None
 
     def all(self, type: int) -> tuple[bytes, ...]:
         """Return the values of all TLVs of this type, in order."""

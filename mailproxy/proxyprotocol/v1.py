@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
-from mailproxy.proxyprotocol.address import InetAddress
+from mailproxy.proxyprotocol.address import inet_address
 from mailproxy.proxyprotocol.errors import HeaderTooLarge, MalformedHeader, NotProxyProtocol
 from mailproxy.proxyprotocol.header import Command, Family, Header, Transport, internet
 
@@ -14,39 +13,56 @@ MAX_SIZE = 107
 """Bytes of the longest line with its CRLF: the specification's number, so a receiver needs no larger buffer."""
 
 _KEYWORDS = (b"TCP4 ", b"TCP6 ", b"UNKNOWN ", b"UNKNOWN\r")
+_BEGINNINGS = tuple(SIGNATURE + keyword for keyword in _KEYWORDS)
 _SHORTEST = {b"TCP4": len("PROXY TCP4 0.0.0.0 0.0.0.0 0 0\r\n"), b"TCP6": len("PROXY TCP6 :: :: 0 0\r\n")}
 _SHORTEST_OF_ALL = len("PROXY UNKNOWN\r\n")
-_LINE_BREAK = re.compile(rb"[\r\n]")
-_PORT = re.compile(r"0|[1-9][0-9]{0,4}")
+_OCTETS = {str(number).encode(): number for number in range(256)}
+_HEXADECIMAL = b"0123456789abcdefABCDEF:"
+_LF, _ZERO = ord("\n"), ord("0")
+# A look-up in an enumeration costs 0.1 µs in Python 3.11.
+_PROXY, _STREAM, _IPV4, _IPV6 = Command.PROXY, Transport.STREAM, Family.INET, Family.INET6
 
 
-def measure(data: bytearray, max_size: int) -> int | None:
+def measure(data: bytes | bytearray, max_size: int) -> int | None:
     """
     Return the size of the line that `data` begins with, CRLF included, or None while its end is not there.
 
     What can no longer become a header is refused at once.
     """
+    if not data.startswith(_BEGINNINGS):
+        _check_beginning(data)
+    limit = min(MAX_SIZE, max_size)
+    # The CR of a line within the limit is at the last byte but one, or before.
+    cr = data.find(b"\r", 0, limit - 1)
+    lf = data.find(b"\n", 0, limit - 1 if cr < 0 else cr)
+    if lf >= 0:
+        raise _break_alone(lf)
+    if cr < 0:
+        if len(data) >= limit - 1:
+            raise HeaderTooLarge(f"no CRLF within {limit} bytes, which a version 1 header may have")
+        return None
+    if len(data) < cr + 2:
+        return None
+    if data[cr + 1] != _LF:
+        raise _break_alone(cr)
+    return cr + 2
+
+
+def _break_alone(at: int) -> MalformedHeader:
+    # CR or LF alone is no end of line: two programs that disagree on where a line ends can be told two stories.
+    return MalformedHeader(f"CR and LF are not together at byte {at}")
+
+
+def _check_beginning(data: bytes | bytearray) -> None:
     begin = bytes(data[: len(SIGNATURE)])
     if not SIGNATURE.startswith(begin):
         raise NotProxyProtocol(f"it begins with {begin!r}, a version 1 header begins with {SIGNATURE!r}")
     keyword = bytes(data[len(SIGNATURE) : len(SIGNATURE) + 8])
-    if not any(known.startswith(keyword) or keyword.startswith(known) for known in _KEYWORDS):
+    if not any(known.startswith(keyword) for known in _KEYWORDS):
         raise MalformedHeader(f"{keyword!r} at byte {len(SIGNATURE)} is none of TCP4, TCP6 and UNKNOWN")
-    limit = min(MAX_SIZE, max_size)
-    # The CR of a line within the limit is at the last byte but one, or before.
-    line_break = _LINE_BREAK.search(data, 0, limit - 1)
-    if line_break is None:
-        if len(data) >= limit - 1:
-            raise HeaderTooLarge(f"no CRLF within {limit} bytes, which a version 1 header may have")
-        return None
-    end = line_break.end() + 1
-    # CR or LF alone is no end of line: two programs that disagree on where a line ends can be told two stories.
-    if data[line_break.start()] == 0x0A or (len(data) >= end and data[end - 1] != 0x0A):
-        raise MalformedHeader(f"CR and LF are not together at byte {line_break.start()}")
-    return end if len(data) >= end else None
 
 
-def wanted(data: bytearray) -> int:
+def wanted(data: bytes | bytearray) -> int:
     """Return how many bytes are missing at least, after `data` of which `measure` said None."""
     shortest = _SHORTEST.get(bytes(data[len(SIGNATURE) : len(SIGNATURE) + 4]), _SHORTEST_OF_ALL)
     return max(shortest - len(data), 1 if data.endswith(b"\r") else 2)
@@ -54,18 +70,50 @@ def wanted(data: bytearray) -> int:
 
 def parse(line: bytes) -> Header:
     """Read a whole line, CRLF included, that `measure` has accepted."""
-    fields = line[len(SIGNATURE) : -2].decode("latin-1").split(" ")
-    if fields[0] == "UNKNOWN":
+    fields = line[len(SIGNATURE) : -2].split(b" ")
+    protocol = fields[0]
+    if protocol == b"UNKNOWN":
         return Header(version=1)  # "the receiver must ignore anything presented before the CRLF"
     if len(fields) != 5:
-        raise MalformedHeader(f"{len(fields)} fields after PROXY, {fields[0]} needs 5 with single spaces between them")
-    family = Family.INET if fields[0] == "TCP4" else Family.INET6
-    source = InetAddress(_host(fields[1], family, "source"), _port(fields[3], "source"))
-    destination = InetAddress(_host(fields[2], family, "destination"), _port(fields[4], "destination"))
-    return Header(1, Command.PROXY, family, Transport.STREAM, source, destination)
+        raise MalformedHeader(
+            f"{len(fields)} fields after PROXY, {protocol.decode()} needs 5 with single spaces between them"
+        )
+    family, quick = (_IPV4, _ipv4) if protocol == b"TCP4" else (_IPV6, _ipv6)
+    source = inet_address(quick(fields[1]) or _host(fields[1], family, "source"), _port(fields[3], "source"))
+    host = quick(fields[2]) or _host(fields[2], family, "destination")
+    return Header(1, _PROXY, family, _STREAM, source, inet_address(host, _port(fields[4], "destination")))
 
 
-def _host(text: str, family: Family, which: str) -> IPv4Address | IPv6Address:
+# ipaddress needs more time for two texts than everything else takes together. These two functions read the usual forms
+# in half of it. For any other form they return None: ipaddress reads it then, or says what is wrong with it.
+
+
+def _ipv4(text: bytes) -> IPv4Address | None:
+    try:
+        first, second, third, fourth = text.split(b".")
+        number = _OCTETS[first] << 24 | _OCTETS[second] << 16 | _OCTETS[third] << 8 | _OCTETS[fourth]
+    except (KeyError, ValueError):
+        return None
+    return IPv4Address(number)
+
+
+def _ipv6(text: bytes) -> IPv6Address | None:
+    before, gap, after = text.partition(b"::")
+    groups = before.split(b":") if before else []
+    if gap:
+        behind = after.split(b":") if after else []
+        missing = 8 - len(groups) - len(behind)
+        if missing < 1:
+            return None
+        groups += [b"0"] * missing + behind
+    if len(groups) != 8 or b"" in groups or text.translate(None, _HEXADECIMAL):
+        return None
+    digits = b"%4b%4b%4b%4b%4b%4b%4b%4b" % tuple(groups)
+    return IPv6Address(int(digits.replace(b" ", b"0"), 16)) if len(digits) == 32 else None
+
+
+def _host(field: bytes, family: Family, which: str) -> IPv4Address | IPv6Address:
+    text = field.decode("latin-1")
     try:
         # Both refuse what the specification refuses: leading zeroes, numbers too large, other notations.
         host = IPv4Address(text) if family is Family.INET else IPv6Address(text)
@@ -76,10 +124,11 @@ def _host(text: str, family: Family, which: str) -> IPv4Address | IPv6Address:
     return host
 
 
-def _port(text: str, which: str) -> int:
-    if not _PORT.fullmatch(text) or int(text) > 65535:
-        raise MalformedHeader(f"the {which} port {text!r} is not a number from 0 to 65535 without leading zeroes")
-    return int(text)
+def _port(field: bytes, which: str) -> int:
+    if field.isdigit() and (field[0] != _ZERO or field == b"0") and (port := int(field)) <= 65535:
+        return port
+    text = field.decode("latin-1")
+    raise MalformedHeader(f"the {which} port {text!r} is not a number from 0 to 65535 without leading zeroes")
 
 
 def pack(header: Header) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address
 from struct import Struct
 
-from mailproxy.proxyprotocol.address import UNIX_PATH_SIZE, Address, InetAddress, UnixAddress
+from mailproxy.proxyprotocol.address import UNIX_PATH_SIZE, Address, UnixAddress, inet_address
 from mailproxy.proxyprotocol.crc32c import crc32c
 from mailproxy.proxyprotocol.errors import HeaderRefused, HeaderTooLarge, MalformedHeader, NotProxyProtocol
 from mailproxy.proxyprotocol.header import Command, Family, Header, Transport, internet
@@ -22,6 +22,9 @@ _VERSION = 2
 _FIXED = Struct(">12sBBH")
 _INET = Struct(">4s4sHH")
 _INET6 = Struct(">16s16sHH")
+# The same for reading: ipaddress makes an address of an integer in half the time that bytes take.
+_INET_NUMBERS = Struct(">IIHH")
+_INET6_NUMBERS = Struct(">QQQQHH")
 _UNIX = Struct(f">{UNIX_PATH_SIZE}s{UNIX_PATH_SIZE}s")
 
 ADDRESS_SIZES = {Family.UNSPEC: 0, Family.INET: _INET.size, Family.INET6: _INET6.size, Family.UNIX: _UNIX.size}
@@ -32,13 +35,33 @@ _KINDS = {
     + [(family, stream) for family in list(Family)[1:] for stream in (Transport.STREAM, Transport.DGRAM)]
 }
 
+# A look-up in an enumeration costs 0.1 µs in Python 3.11, and a header would need ten of them.
+_COMMAND, _IPV4, _IPV6 = Command.PROXY, Family.INET, Family.INET6
+_SSL, _CRC32C, _UNIQUE_ID = TlvType.SSL, TlvType.CRC32C, TlvType.UNIQUE_ID
 
-def measure(data: bytearray, strictness: Strictness) -> int | None:
+_PROXY = _VERSION << 4 | Command.PROXY
+
+_USUAL = {kind: ADDRESS_SIZES[family] for kind, (family, _) in _KINDS.items() if family is not Family.UNSPEC}
+"""Bytes of the addresses, by family and protocol, of those PROXY headers that every strictness accepts."""
+
+
+def measure(data: bytes | bytearray, strictness: Strictness) -> int | None:
     """
     Return the size of the header that `data` begins with, or None while its 16 fixed bytes are not all there.
 
     What the fixed bytes forbid is refused as soon as the byte that decides it has arrived.
     """
+    # The usual header, all fixed bytes there and right, in a sixth of the time.
+    if len(data) >= FIXED_SIZE:
+        signature, command, kind, length = _FIXED.unpack_from(data)
+        least = _USUAL.get(kind, MAX_SIZE)
+        if signature == SIGNATURE and command == _PROXY and least <= length <= strictness.max_size - FIXED_SIZE:
+            return FIXED_SIZE + int(length)
+    return _measure_by_byte(data, strictness)
+
+
+def _measure_by_byte(data: bytes | bytearray, strictness: Strictness) -> int | None:
+    """Do what `measure` does, one field after the other, and say which one is wrong."""
     begin = bytes(data[: len(SIGNATURE)])
     if not SIGNATURE.startswith(begin):
         wrong = next(at for at, byte in enumerate(begin) if byte != SIGNATURE[at])
@@ -71,15 +94,16 @@ def measure(data: bytearray, strictness: Strictness) -> int | None:
 
 def parse(data: bytes) -> Header:
     """Read a whole header that `measure` has accepted."""
-    if data[12] & 0x0F == Command.LOCAL:
+    if data[12] != _PROXY:
         start, tlvs = local_tlvs(data)
         _check(data, start, tlvs)
         return Header.local(tlvs)
     family, transport = _KINDS[data[13]]
     source, destination = _addresses(data, family)
-    tlvs = parse_tlvs(data, FIXED_SIZE + ADDRESS_SIZES[family])
-    _check(data, FIXED_SIZE + ADDRESS_SIZES[family], tlvs)
-    return Header(_VERSION, Command.PROXY, family, transport, source, destination, tlvs)
+    start = FIXED_SIZE + ADDRESS_SIZES[family]
+    tlvs = parse_tlvs(data, start)
+    _check(data, start, tlvs)
+    return Header(_VERSION, _COMMAND, family, transport, source, destination, tlvs)
 
 
 def local_tlvs(data: bytes) -> tuple[int, tuple[Tlv, ...]]:
@@ -103,38 +127,34 @@ def local_tlvs(data: bytes) -> tuple[int, tuple[Tlv, ...]]:
 
 
 def _addresses(data: bytes, family: Family) -> tuple[Address | None, Address | None]:
-    match family:
-        case Family.INET:
-            source, destination, source_port, destination_port = _INET.unpack_from(data, FIXED_SIZE)
-            return InetAddress(IPv4Address(source), source_port), InetAddress(
-                IPv4Address(destination), destination_port
-            )
-        case Family.INET6:
-            source, destination, source_port, destination_port = _INET6.unpack_from(data, FIXED_SIZE)
-            return InetAddress(IPv6Address(source), source_port), InetAddress(
-                IPv6Address(destination), destination_port
-            )
-        case Family.UNIX:
-            source, destination = _UNIX.unpack_from(data, FIXED_SIZE)
-            return UnixAddress(source), UnixAddress(destination)
-        case Family.UNSPEC:
-            return None, None
+    if family is _IPV4:
+        host, other, port, other_port = _INET_NUMBERS.unpack_from(data, FIXED_SIZE)
+        return inet_address(IPv4Address(host), port), inet_address(IPv4Address(other), other_port)
+    if family is _IPV6:
+        high, low, other_high, other_low, port, other_port = _INET6_NUMBERS.unpack_from(data, FIXED_SIZE)
+        host, other = IPv6Address(high << 64 | low), IPv6Address(other_high << 64 | other_low)
+        return inet_address(host, port), inet_address(other, other_port)
+    if family is Family.UNIX:
+        source, destination = _UNIX.unpack_from(data, FIXED_SIZE)
+        return UnixAddress(source), UnixAddress(destination)
+    return None, None
 
 
 def _check(data: bytes, position: int, tlvs: tuple[Tlv, ...]) -> None:
     """Refuse TLVs whose values break the format: the checksum, the unique id's size, what is inside the SSL TLV."""
     has_checksum = False
     for tlv in tlvs:
-        if tlv.type == TlvType.SSL:
-            SslTlv.parse(tlv.value)
-        elif tlv.type == TlvType.CRC32C:
+        type, value = tlv.type, tlv.value
+        if type == _SSL:
+            SslTlv.check(value)
+        elif type == _CRC32C:
             if has_checksum:
                 raise MalformedHeader(f"a second CRC32C TLV at byte {position}: neither can be right")
             has_checksum = True
-            _verify(data, position + HEAD_SIZE, tlv.value)
-        elif tlv.type == TlvType.UNIQUE_ID and len(tlv.value) > UNIQUE_ID_SIZE:
-            raise MalformedHeader(f"the UNIQUE_ID TLV has {len(tlv.value)} bytes, at most {UNIQUE_ID_SIZE} are allowed")
-        position += tlv.size
+            _verify(data, position + HEAD_SIZE, value)
+        elif type == _UNIQUE_ID and len(value) > UNIQUE_ID_SIZE:
+            raise MalformedHeader(f"the UNIQUE_ID TLV has {len(value)} bytes, at most {UNIQUE_ID_SIZE} are allowed")
+        position += HEAD_SIZE + len(value)
 
 
 def _verify(data: bytes, value_at: int, value: bytes) -> None:

@@ -1,6 +1,17 @@
+from collections.abc import Callable
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailproxy.proxyprotocol import MalformedHeader, SslClient, SslTlv, SslType, Tlv, TlvType
+
+field_like = st.builds(
+    lambda type, size, value: bytes((type, 0, size)) + value,
+    st.integers(0, 255),
+    st.integers(0, 9),
+    st.binary(max_size=9),
+)
 
 EVERYTHING = SslTlv(
     SslClient.SSL | SslClient.CERT_CONN | SslClient.CERT_SESS,
@@ -77,3 +88,17 @@ def test_field_beyond_the_end_is_refused() -> None:
 def test_numbers_out_of_range_are_refused(value: SslTlv) -> None:
     with pytest.raises(ValueError, match="one byte"):
         value.tlv()
+
+
+@given(st.binary(max_size=4) | st.builds(bytes.__add__, st.just(bytes(5)), st.lists(field_like).map(b"".join)))
+def test_check_and_parse_refuse_the_same(value: bytes) -> None:
+    assert outcome(SslTlv.check, value) == outcome(SslTlv.parse, value)
+
+
+def outcome(read: Callable[[bytes], object], value: bytes) -> str:
+    """What is wrong with a value, in words."""
+    try:
+        read(value)
+    except MalformedHeader as error:
+        return str(error)
+    return ""

@@ -1,6 +1,11 @@
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from mailproxy.proxyprotocol import (
+    Address,
     Command,
     Decoder,
     Family,
@@ -17,6 +22,8 @@ from mailproxy.proxyprotocol import (
     decode,
     encode,
 )
+
+from .generated import ports
 
 V4 = (InetAddress.parse("192.0.2.1:40000"), InetAddress.parse("198.51.100.9:143"))
 V6 = (InetAddress.parse("[2001:db8::1]:40000"), InetAddress.parse("[2001:db8::9]:143"))
@@ -101,6 +108,14 @@ def test_lower_limit_of_the_receiver_counts_too() -> None:
         b"PROXY TCP6 192.0.2.1 198.51.100.9 40000 143\r\n",
         b"PROXY TCP6 fe80::1%eth0 ::1 40000 143\r\n",
         b"PROXY TCP6 ::1::2 ::1 40000 143\r\n",
+        b"PROXY TCP6 1:2:3:4::5:6:7:8 ::1 40000 143\r\n",  # a gap for nothing
+        b"PROXY TCP6 1:2:3:4:5:6:7 ::1 40000 143\r\n",
+        b"PROXY TCP6 1:2:3:4:5:6:7:8:9 ::1 40000 143\r\n",
+        b"PROXY TCP6 ::12345 ::1 40000 143\r\n",
+        b"PROXY TCP6 :::1 ::1 40000 143\r\n",
+        b"PROXY TCP6 :1:2:3:4:5:6:7 ::1 40000 143\r\n",
+        b"PROXY TCP6 ::+1 ::1 40000 143\r\n",
+        b"PROXY TCP6 ::1_0 ::1 40000 143\r\n",
         b"PROXY TCP4 192.0.2.1 198.51.100.9 65536 143\r\n",
         b"PROXY TCP4 192.0.2.1 198.51.100.9 99999 143\r\n",
         b"PROXY TCP4 192.0.2.1 198.51.100.9 -1 143\r\n",
@@ -113,6 +128,38 @@ def test_lower_limit_of_the_receiver_counts_too() -> None:
 def test_malformed_line_is_refused(line: bytes) -> None:
     with pytest.raises(MalformedHeader):
         decode(line)
+
+
+groups = st.sampled_from(("", "", "0", "1", "00A1", "ffff", "12345", "g", "+1", "192.0.2.1"))
+octets = st.sampled_from(("0", "1", "01", "99", "255", "256", "", "²"))
+
+
+@given(st.lists(groups, max_size=9).map(":".join), ports)
+@example("::", 0)
+@example("1:2:3:4:5:6:7::", 0)
+@example("::1:2:3:4:5:6:7", 0)
+def test_ipv6_address_is_read_as_ipaddress_reads_it(text: str, port: int) -> None:
+    assert address_in(f"PROXY TCP6 {text} ::1 {port} 1\r\n") == address_or_none(IPv6Address, text, port)
+
+
+@given(st.lists(octets, min_size=3, max_size=5).map(".".join), ports)
+def test_ipv4_address_is_read_as_ipaddress_reads_it(text: str, port: int) -> None:
+    assert address_in(f"PROXY TCP4 {text} 192.0.2.1 {port} 1\r\n") == address_or_none(IPv4Address, text, port)
+
+
+def address_in(line: str) -> Address | None:
+    """The source that a line names, None if it is refused."""
+    try:
+        return decode(line.encode("latin-1")).source
+    except ProxyProtocolError:
+        return None
+
+
+def address_or_none(kind: type[IPv4Address | IPv6Address], text: str, port: int) -> Address | None:
+    try:
+        return InetAddress(kind(text), port)
+    except AddressValueError:
+        return None
 
 
 @pytest.mark.parametrize("line", [b"proxy TCP4", b"PROXY\t", b"PROXYX", b"POST /"])
