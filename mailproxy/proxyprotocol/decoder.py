@@ -125,5 +125,4 @@ class Decoder:
 def decode(data: bytes, strictness: Strictness = _DEFAULT) -> Header:
     """Read a header that `data` begins with, whole; raises `ProxyProtocolError`."""
     decoder = Decoder(strictness)
-    decoder.feed(data)
-    return decoder.end()
+    return decoder.feed(data) or decoder.end()

@@ -10,6 +10,10 @@ from mailproxy.proxyprotocol.address import Address, InetAddress, UnixAddress
 from mailproxy.proxyprotocol.ssl import SslTlv, text_of
 from mailproxy.proxyprotocol.tlv import Tlv, TlvType
 
+# A look-up in an enumeration takes 0.1 µs in Python 3.11.
+_SSL, _ALPN, _AUTHORITY = TlvType.SSL, TlvType.ALPN, TlvType.AUTHORITY
+_UNIQUE_ID, _NETNS = TlvType.UNIQUE_ID, TlvType.NETNS
+
 
 class Command(IntEnum):
     """Whom the connection is for: the sender itself, or the client whose addresses follow."""
@@ -105,28 +109,28 @@ class Header:
     @property
     def ssl(self) -> SslTlv | None:
         """The first SSL TLV, read; on a decoded header this cannot fail."""
-        value = self.first(TlvType.SSL)
+        value = self.first(_SSL)
         return None if value is None else SslTlv.parse(value)
 
     @property
     def alpn(self) -> bytes | None:
         """The application protocol the client negotiated: ``b"imap"``."""
-        return self.first(TlvType.ALPN)
+        return self.first(_ALPN)
 
     @property
     def authority(self) -> str | None:
         """The host name the client asked for, with TLS its SNI; None also if it is not UTF-8."""
-        return text_of(self.first(TlvType.AUTHORITY))
+        return text_of(self.first(_AUTHORITY))
 
     @property
     def unique_id(self) -> bytes | None:
         """The sender's opaque name for this connection."""
-        return self.first(TlvType.UNIQUE_ID)
+        return self.first(_UNIQUE_ID)
 
     @property
     def netns(self) -> str | None:
         """The name of the sender's network namespace; None also if it is not UTF-8."""
-        return text_of(self.first(TlvType.NETNS))
+        return text_of(self.first(_NETNS))
 
 
 def internet(header: Header) -> tuple[InetAddress, InetAddress]:

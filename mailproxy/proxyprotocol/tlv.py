@@ -77,14 +77,6 @@ _set_type = Tlv.__dict__["type"].__set__
 _set_value = Tlv.__dict__["value"].__set__
 
 
-def _tlv(type: int, value: bytes) -> Tlv:
-    """Make a `Tlv` in half the time that the constructor of a frozen class takes."""
-    tlv = Tlv.__new__(Tlv)
-    _set_type(tlv, type)
-    _set_value(tlv, value)
-    return tlv
-
-
 def pack_tlvs(tlvs: Iterable[Tlv]) -> bytes:
     """Write fields one after the other; ValueError if one cannot be written."""
     pack = _HEAD.pack
@@ -100,7 +92,8 @@ def parse_tlvs(data: bytes, start: int = 0, inside: str = "the header") -> tuple
 
     `inside` names what ends there, for the `MalformedHeader` raised when a field does not fit.
     """
-    tlvs = []
+    tlvs: list[Tlv] = []
+    make, set_type, set_value = Tlv.__new__, _set_type, _set_value
     position, end = start, len(data)
     while position < end:
         value_at = position + HEAD_SIZE
@@ -110,7 +103,11 @@ def parse_tlvs(data: bytes, start: int = 0, inside: str = "the header") -> tuple
         position = value_at + length
         if position > end:
             raise MalformedHeader(f"TLV 0x{type:02X} says {length} bytes, {end - value_at} remain in {inside}")
-        tlvs.append(_tlv(type, data[value_at:position]))
+        # In half the time that the constructor of a frozen class takes.
+        tlv = make(Tlv)
+        set_type(tlv, type)
+        set_value(tlv, data[value_at:position])
+        tlvs.append(tlv)
     return tuple(tlvs)
 
 
