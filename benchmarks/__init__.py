@@ -14,5 +14,8 @@ The map, bottom up:
 - ``checks``: what health checks cost; a program of its own, ``python -m benchmarks.checks``.
 - ``profiled``: mailproxy with cProfile around one measure.
 
-And by itself ``choose``: what it costs to choose a server.
+And by themselves:
+
+- ``choose``: what it costs to choose a server.
+- ``codec``: what PROXY headers cost, beside other libraries.
 """
