@@ -60,6 +60,9 @@ class Profile:
     local_tlvs: bool = False
     """True when TLVs may follow LOCAL, as HAProxy sends them; the spec wants LOCAL without anything (section 2.2)."""
 
+    connect_seconds: float = 5.0
+    """How long an attempt to reach it may take, until its greeting: long enough for two lost packets."""
+
     takes_headers: str = "set it up to take PROXY headers"
     """What has to be done there so that it takes headers, for messages to the admin."""
 
@@ -103,6 +106,8 @@ POSTFIX = Profile(
     # HAPROXY_HEADER_MAX_LEN in global/haproxy_srvr.h; TLVs count though they are skipped.
     budget=536,
     client_cert_budget=536,
+    # postscreen_greet_wait is 6 s: until then a new client gets no more than the first line of the greeting.
+    connect_seconds=10.0,
 )
 
 EXIM = Profile(

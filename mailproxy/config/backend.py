@@ -57,7 +57,7 @@ def read_backend(folder: str, name: str, table: Table) -> Backend:
         ports=table.child("ports", _read_ports),
         learn_interval=table.take("learn-interval", IDLE, usual.learn_interval),
         retries=table.take("retries", _RETRIES, usual.retries),
-        timeout=table.child("timeout", _read_timeouts),
+        timeout=table.child("timeout", partial(_read_timeouts, PROFILES[profile].connect_seconds)),
         servers=tuple(server for server, _ in servers),
         files=(*around.files, *(file for _, files in servers for file in files)),
     )
@@ -91,8 +91,8 @@ def _read_ports(table: Table) -> dict[str, int]:
     return {protocol: port for protocol, port in ports.items() if port is not None}
 
 
-def _read_timeouts(table: Table) -> BackendTimeouts:
-    usual = BackendTimeouts()
+def _read_timeouts(connect: float, table: Table) -> BackendTimeouts:
+    usual = BackendTimeouts(connect=connect)
     return BackendTimeouts(
         connect=table.take("connect", WAIT, usual.connect),
         queue=table.take("queue", WAIT, usual.queue),

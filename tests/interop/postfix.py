@@ -47,7 +47,10 @@ virtual_gid_maps = static:{uid}
 """
 
 _SERVICES = """\
-127.0.0.1:{port} inet n - n - - {service}
+127.0.0.1:{port} inet n - n - {service}
+smtpd pass - - n - - smtpd
+dnsblog unix - - n - 0 dnsblog
+tlsproxy unix - - n - 0 tlsproxy
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n - 1 qmgr
 rewrite unix - - n - - trivial-rewrite
@@ -77,7 +80,7 @@ def need() -> None:
 class Postfix:
     """A running Postfix: its port, its mail and its log."""
 
-    def __init__(self, base: Path, settings: str = "", service: str = "smtpd") -> None:
+    def __init__(self, base: Path, settings: str = "", service: str = "- smtpd") -> None:
         """Start it in an empty folder with a short path; `settings` are more lines of main.cf, `service` is its own."""
         self.port = free_port()
         self._base = base

@@ -89,6 +89,41 @@ def test_postfix_that_does_not_know_the_header_is_down(front: StartFront, pki: C
     assert "set smtpd_upstream_proxy_protocol = haproxy there" in down["reason"]
 
 
+SCREENING = (
+    "smtpd_upstream_proxy_protocol =\npostscreen_upstream_proxy_protocol = haproxy\npostscreen_access_list =\n"
+    "postscreen_greet_action = enforce"
+)
+
+
+def test_client_gets_through_postscreen(front: StartFront, pki: Certificates) -> None:
+    """It is at its default of 6 seconds, and so is the profile."""
+    postfix_peer.need()
+    with short_folder() as folder, closing(Postfix(folder, SCREENING, "1 postscreen")) as postfix:
+        configuration, port = single(
+            pki.server_ec, postfix.port, protocol="smtp", tls="starttls", backend_profile="postfix",
+        )  # fmt: skip
+        running = front(configuration)
+        with Submission(connect(port, "127.0.0.71")) as smtp:
+            smtp.starttls(context=pki.client())
+            assert smtp.ehlo()[0] == 250
+            name = smtp.sock.getsockname()
+    event = running.session(name)
+    assert event["connect_ms"] > 5000
+    assert "retries" not in event
+
+
+def test_client_without_starttls_gets_postscreen_s_first_line_at_once(front: StartFront, pki: Certificates) -> None:
+    postfix_peer.need()
+    with short_folder() as folder, closing(Postfix(folder, SCREENING, "1 postscreen")) as postfix:
+        configuration, port = single(
+            pki.server_ec, postfix.port, protocol="smtp", tls="none", backend_profile="postfix"
+        )
+        front(configuration)
+        with connect(port, "127.0.0.72") as sock:
+            sock.settimeout(4)
+            assert sock.recv(4096) == b"220-backend.test ESMTP Postfix\r\n"
+
+
 def test_refusal_of_postfix_reaches_the_client(front: StartFront, pki: Certificates, postfix: Postfix) -> None:
     port = start(front, pki, postfix, "submission", "starttls")
     with Submission(connect(port)) as smtp:
