@@ -31,6 +31,7 @@ from mailproxy.checks.http_connection import Connections, Shared
 from mailproxy.checks.outcome import Outcome
 from mailproxy.checks.pointer import find, is_same
 from mailproxy.checks.visiting import Run
+from mailproxy.config.http import shown_statuses
 from mailproxy.transport.outgoing import Target
 
 _SHOWN = 100
@@ -46,7 +47,7 @@ class Request:
     headers: Mapping[str, str] = field(factory=dict)
     authorization: str | None = field(default=None, repr=False)
     body: str | None = None
-    status: Sequence[int] = (200,)
+    status: Sequence[range] = (range(200, 201),)
     json: Mapping[str, str | int | bool | float] = field(factory=dict)
 
     def filled(self, text: str, target: Target) -> str:
@@ -144,9 +145,9 @@ class _HttpRun:
         return f"HTTP status {response.code}"
 
     def _judge_status(self, response: IResponse) -> None:
-        if response.code in self._request.status:
+        if any(response.code in statuses for statuses in self._request.status):
             return
-        expected = " or ".join(map(str, self._request.status))
+        expected = " or ".join(map(shown_statuses, self._request.status))
         raise _Refused(
             "HTTP status",
             expected,

@@ -1,7 +1,8 @@
 """
 Where to listen and where servers are: ``address:port``, ``[address]:port``, or the path of a UNIX socket.
 
-Servers may be host names, too, or the SRV records of a service.
+Where to listen may be written in HAProxy's short forms and have a range of ports. Servers may be host names or the SRV
+records of a service.
 """
 
 import re
@@ -33,6 +34,9 @@ _NAMESERVER = 'an address such as "10.0.0.2", "10.0.0.2:5353" or "[2001:db8::2]:
 _DNS_PORT = 53
 _SRV = "srv:"
 
+MAX_PORTS = 1000
+"""The most ports of one range. Each takes a listening socket; more is a slip such as "143-14500"."""
+
 _MAX_UNIX_PATH = 107
 """sun_path has 108 bytes on Linux, one of them for the NUL at the end."""
 
@@ -41,16 +45,47 @@ _ADDRESS = re.compile(
 )
 
 
-def _bind(text: str) -> Bind:
+_SHORT = re.compile(r"(?P<host>\*?|::):(?P<ports>[^:]*)")
+"""HAProxy's ways to write every IPv4 address (``:993``, ``*:993``) and every IPv6 address (``:::993``)."""
+
+_EVERY = {"": "0.0.0.0", "*": "0.0.0.0", "::": "[::]"}
+
+_PREFIXES = {"ipv4@": '"0.0.0.0:993"', "ipv6@": '"[::]:993"', "unix@": 'a path such as "/run/mail.sock"'}
+"""HAProxy's words for families, and what stands for them here."""
+
+
+def _binds(text: str) -> tuple[Bind, ...]:
     if text.startswith("/"):
-        return UnixBind(_unix_path(text))
+        return (UnixBind(_unix_path(text)),)
     if text.startswith("systemd:"):
         raise Wrong(f"is {quoted(text)}: this version does not adopt sockets; name {_BIND}")
-    # HAProxy's way to write every IPv4 address.
-    host, port = _split("0.0.0.0" + text.removeprefix("*") if text.startswith("*:") else text, _BIND)
-    if port is None:
+    if "," in text:
+        raise Wrong(f"is {quoted(text)}; each address is an entry of the list of its own")
+    for prefix, instead in _PREFIXES.items():
+        if text.startswith(prefix):
+            raise Wrong(f"is {quoted(text)}; {prefix} is HAProxy's, write {instead}")
+    if re.fullmatch("[0-9]+", text):
+        raise Wrong(f'is {quoted(text)} without an address; write ":{text}" for every IPv4 address')
+    short = _SHORT.fullmatch(text)
+    match = _match(f"{_EVERY[short['host']]}:{short['ports']}" if short else text, text, _BIND)
+    if match["port"] is None:
         raise Wrong(f"is {quoted(text)} without a port, needs {_BIND}")
-    return InetBind(host, port)
+    host = _host(match, text, _BIND)
+    return tuple(InetBind(host, port) for port in _ports(match["port"], text))
+
+
+def _ports(digits: str, text: str) -> range:
+    """Read a port, or a range of them as HAProxy has it: ``143-145``."""
+    first, dash, last = digits.partition("-")
+    if not (dash and first):
+        port = _port(digits, text)
+        return range(port, port + 1)
+    ports = range(_port(first, text), _port(last, text) + 1)
+    if not ports or ports[0] == 0:
+        raise Wrong(f"is {quoted(text)}, in which {digits} is no range of ports; a range goes up, from 1 or more")
+    if len(ports) > MAX_PORTS:
+        raise Wrong(f"is {quoted(text)}, a range of {len(ports)} ports; {MAX_PORTS} at most are taken")
+    return ports
 
 
 def _server(text: str) -> ServerAddress:
@@ -109,11 +144,28 @@ def _check_port(port: int | None, text: str) -> None:
 
 
 def _split(text: str, needs: str) -> tuple[IPv4Address | IPv6Address, int | None]:
-    match = _ADDRESS.fullmatch(text)
-    if match is None:
-        hint = "; an IPv6 address is written in brackets" if text.count(":") > 1 and "[" not in text else ""
-        raise Wrong(f"is {quoted(text)}, needs {needs}{hint}")
+    match = _match(text, text, needs)
     return _host(match, text, needs), None if match["port"] is None else _port(match["port"], text)
+
+
+def _match(address: str, text: str, needs: str) -> re.Match[str]:
+    match = _ADDRESS.fullmatch(address)
+    if match is None:
+        raise Wrong(f"is {quoted(text)}, needs {needs}{_brackets(text)}")
+    return match
+
+
+def _brackets(text: str) -> str:
+    """Say how an IPv6 address without brackets is written."""
+    if text.count(":") < 2 or "[" in text:
+        return ""
+    host, _, port = text.rpartition(":")
+    try:
+        IPv6Address(host)
+        _port(port, text)
+    except ValueError:
+        return "; an IPv6 address is written in brackets"
+    return f'; an IPv6 address is written in brackets: "[{host}]:{port}"'
 
 
 def _host(match: re.Match[str], text: str, needs: str) -> IPv4Address | IPv6Address:
@@ -129,6 +181,8 @@ def _host(match: re.Match[str], text: str, needs: str) -> IPv4Address | IPv6Addr
 
 
 def _port(digits: str, text: str) -> int:
+    if re.fullmatch("[0-9]+-[0-9]+", digits):
+        raise Wrong(f"is {quoted(text)}, in which {digits} is a range of ports, and this is one")
     if not (re.fullmatch("[0-9]{1,5}", digits) and int(digits) <= 65535):
         raise Wrong(f"is {quoted(text)}, in which {quoted(digits)} is no port; ports go up to 65535")
     return int(digits)
@@ -143,7 +197,7 @@ def _unix_path(text: str) -> str:
     return text
 
 
-BIND: Kind[Bind] = Kind((str,), _BIND, _bind)
+BINDS: Kind[tuple[Bind, ...]] = Kind((str,), _BIND, _binds)
 SERVER: Kind[ServerAddress] = Kind((str,), _SERVER, _server)
 NAMED_SERVER: Kind[NamedServer | SrvServer] = Kind((str,), _NAMED, _named)
 NAMESERVER: Kind[tuple[IPv4Address | IPv6Address, int]] = Kind((str,), _NAMESERVER, _nameserver)

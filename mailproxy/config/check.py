@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from mailproxy.config.address import HOST
 from mailproxy.config.duration import WAIT
-from mailproxy.config.http import HEADERS_NEED, METHOD, URL, header_name, header_value, pointer
+from mailproxy.config.http import HEADERS_NEED, METHOD, STATUSES, URL, header_name, header_value, pointer
 from mailproxy.config.kind import BOOLEAN, Kind, Wrong, integer, one_of, text
 from mailproxy.config.layers import Layer, Layers
 from mailproxy.config.model import Check, CheckHeader, CheckType, SendProxy, ServerAddress, UnixServer
@@ -19,7 +19,6 @@ _TYPE: Kind[CheckType] = one_of(get_args(CheckType))
 _HEADER: Kind[CheckHeader] = one_of(get_args(CheckHeader))
 _COUNT = integer(1, 1000)
 _PORT = integer(1, 65535)
-_STATUS = integer(100, 599)
 
 _MAILBOX_NEEDS = 'a mailbox such as "INBOX", its name in printable ASCII as IMAP has it (RFC 3501 section 5.1.3)'
 
@@ -79,14 +78,14 @@ _NEEDED: Mapping[CheckType, Mapping[str, str]] = {
 
 def read_check(folder: str, table: Table) -> Layer:
     """Read one table; relative paths start at `folder`."""
-    table.each("status", _STATUS)
+    table.each("status", STATUSES)
     values = table.given(_KINDS)
     for key in _FILES:
         if key in values:
             values[key] = os.path.join(folder, values[key])
     found = {
         "headers": table.child_if_there("headers", _read_headers),
-        "status": table.require_each("status", _STATUS) if "status" in table else None,
+        "status": table.require_each("status", STATUSES) if "status" in table else None,
         "json": table.child_if_there("json", _read_json),
     }
     return Layer(table, values | {key: value for key, value in found.items() if value is not None})

@@ -2,7 +2,7 @@
 
 from typing import get_args
 
-from mailproxy.config.address import BIND
+from mailproxy.config.address import BINDS
 from mailproxy.config.duration import IDLE, WAIT
 from mailproxy.config.hostname import HOST_NAME
 from mailproxy.config.kind import BOOLEAN, NAME, Kind, Wrong, integer, one_of
@@ -41,7 +41,7 @@ def read_frontend(name: str, table: Table) -> Frontend:
     usual = Frontend(name=name, bind=(), protocol="tcp", tls=tls, backend="")
     frontend = Frontend(
         name=name,
-        bind=table.require_each("bind", BIND),
+        bind=tuple(bind for binds in table.require_each("bind", BINDS) for bind in binds),
         protocol=table.require("protocol", _PROTOCOL, usual.protocol),
         tls=tls,
         tls_profile=table.take("tls-profile", NAME, usual.tls_profile),

@@ -1,13 +1,13 @@
-"""The parts of HTTP checks: addresses with places to fill, methods, headers, and what to look for in JSON."""
+"""The parts of HTTP checks: addresses with places to fill, methods, headers, statuses, what to look for in JSON."""
 
 import re
 from typing import Literal, get_args
 from urllib.parse import urlsplit
 
 from mailproxy.config.kind import Kind, Wrong, one_of
-from mailproxy.config.words import nearest, quoted
+from mailproxy.config.words import described, nearest, quoted
 
-Method = Literal["GET", "HEAD", "POST", "PUT"]
+Method = Literal["GET", "HEAD", "OPTIONS", "POST", "PUT"]
 
 PLACES = ("host", "protocol")
 """What `{host}` and `{protocol}` stand for is known when a server is checked."""
@@ -74,6 +74,30 @@ def pointer(value: str) -> str:
     return value
 
 
+def shown_statuses(statuses: range) -> str:
+    """Write statuses as the configuration does: ``200``, ``2xx``, ``200-399``."""
+    first, last = statuses[0], statuses[-1]
+    if first == last:
+        return str(first)
+    return f"{first // 100}xx" if first % 100 == 0 and last == first + 99 else f"{first}-{last}"
+
+
+def _statuses(value: int | str) -> range:
+    text = str(value)
+    if re.fullmatch("[1-5]xx", text, re.IGNORECASE):
+        first = int(text[0]) * 100
+        return range(first, first + 100)
+    first_digits, dash, last_digits = text.partition("-")
+    digits = (first_digits, last_digits if dash else first_digits)
+    if all(re.fullmatch("[1-5][0-9]{2}", each) for each in digits) and digits[0] <= digits[1]:
+        return range(int(digits[0]), int(digits[1]) + 1)
+    hint = "; each is an entry of the list of its own" if "," in text else ""
+    raise Wrong(f"is {described(value)}, needs {_STATUSES}{hint}")
+
+
+_STATUSES = 'a status from 100 to 599, "2xx", or a range such as "200-399"'
+
 HEADERS_NEED = "the value of a header, printable ASCII"
 METHOD: Kind[Method] = one_of(get_args(Method))
+STATUSES: Kind[range] = Kind((int, str), _STATUSES, _statuses)
 URL: Kind[str] = Kind((str,), _NEEDS, _url)

@@ -256,7 +256,7 @@ class Check:
     headers: Mapping[str, str] = field(factory=dict)
     body: str | None = None
     authorization_file: str | None = None
-    status: tuple[int, ...] = (200,)
+    status: tuple[range, ...] = (range(200, 201),)
     json: Mapping[str, str | int | bool | float] = field(factory=dict)
     """JSON pointers (RFC 6901) to the value that has to be there."""
 

@@ -53,6 +53,11 @@ class Problems:
         """Note what is wrong with the value at `key`; once, though many may come upon it."""
         self._found[Problem(key, message)] = None
 
+    def replace(self, key: str, message: str) -> None:
+        """Note what is wrong with the value at `key`, in place of all that was found in it."""
+        self._found = {problem: None for problem in self._found if not _within(problem.key, key)}
+        self.add(key, message)
+
     def at(self, key: str) -> bool:
         """Say whether `key`, a part of it or a table around it is wrong, and what follows from it not worth telling."""
         return any(_within(problem.key, key) or _within(key, problem.key) for problem in self._found)

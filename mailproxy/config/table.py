@@ -110,7 +110,7 @@ class Table:
                 except Wrong as error:
                     tables.wrong(name, str(error))
                 if isinstance(values, dict):
-                    found.append(self._enter(tables._at(name), values, partial(read, name)))
+                    found.append(tables._enter(tables._at(name), values, partial(read, name), name))
                 else:
                     tables.wrong(name, f"is {described(values)}, needs to be in a table: [{tables.path}.NAME]")
 
@@ -131,13 +131,31 @@ class Table:
                 hint = f"did you mean {quoted(meant)}?" if meant else f"known here: {listed(self._known)}"
                 self.wrong(key, f"is not a key that mailproxy knows; {hint}")
 
+    def _rest_of_name(self) -> str:
+        """Return what TOML took for tables in this one, and is the rest of a name with dots; "" if nothing is."""
+        rest: list[str] = []
+        values = self._values
+        while not any(key in self._known or key in self._later for key in values):
+            if not values or not all(isinstance(value, dict) for value in values.values()):
+                return ""
+            key, inner = next(iter(values.items()))
+            assert isinstance(inner, dict)
+            rest.append(key)
+            values = inner
+        return ".".join(rest)
+
     def _at(self, key: str) -> str:
         return key_path(self.path, key)
 
-    def _enter(self, path: str, values: Mapping[str, object], read: Callable[["Table"], T]) -> T:
+    def _enter(self, path: str, values: Mapping[str, object], read: Callable[["Table"], T], name: str = "") -> T:
         table = Table(path, values, self._problems)
         result = read(table)
         table.end()
+        if name and (rest := table._rest_of_name()):
+            self._problems.replace(
+                path,
+                f"has only the table {quoted(rest)}; a name with dots is quoted: [{self._at(f'{name}.{rest}')}]",
+            )
         return result
 
     def _read(self, path: str, value: object, kind: Kind[T], default: D) -> T | D:

@@ -1,9 +1,9 @@
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import pytest
 
 from mailproxy.config import InetBind, InetServer, NamedServer, SrvServer, UnixBind, UnixServer
-from mailproxy.config.address import BIND, SERVER
+from mailproxy.config.address import BINDS, MAX_PORTS, SERVER
 from mailproxy.config.kind import Wrong
 
 
@@ -12,6 +12,8 @@ from mailproxy.config.kind import Wrong
     [
         ("0.0.0.0:993", InetBind(IPv4Address("0.0.0.0"), 993)),
         ("*:993", InetBind(IPv4Address("0.0.0.0"), 993)),
+        (":993", InetBind(IPv4Address("0.0.0.0"), 993)),
+        (":::993", InetBind(IPv6Address("::"), 993)),
         ("[::]:993", InetBind(IPv6Address("::"), 993)),
         ("[2001:DB8::1]:143", InetBind(IPv6Address("2001:db8::1"), 143)),
         ("[fe80::1%eth0]:143", InetBind(IPv6Address("fe80::1%eth0"), 143)),
@@ -20,7 +22,59 @@ from mailproxy.config.kind import Wrong
     ],
 )
 def test_bind(text: str, expected: object) -> None:
-    assert BIND.read(text) == expected
+    assert BINDS.read(text) == (expected,)
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        ("10.0.0.1:143-145", "10.0.0.1"),
+        (":143-145", "0.0.0.0"),
+        ("*:143-145", "0.0.0.0"),
+        (":::143-145", "::"),
+        ("[::1]:143-145", "::1"),
+    ],
+)
+def test_range_of_ports_is_each_of_them(text: str, host: str) -> None:
+    assert BINDS.read(text) == tuple(InetBind(ip_address(host), port) for port in (143, 144, 145))
+
+
+def test_range_may_be_one_port() -> None:
+    assert BINDS.read(":143-143") == (InetBind(IPv4Address("0.0.0.0"), 143),)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (":145-143", "in which 145-143 is no range of ports; a range goes up, from 1 or more"),
+        (":0-143", "in which 0-143 is no range of ports; a range goes up, from 1 or more"),
+        (":143-", 'in which "" is no port'),
+        (":143-145-147", "in which 145-147 is a range of ports, and this is one"),
+        (":143-65536", 'in which "65536" is no port'),
+        (f":1-{MAX_PORTS + 1}", f"a range of {MAX_PORTS + 1} ports; {MAX_PORTS} at most are taken"),
+    ],
+)
+def test_what_is_no_range_is_refused(text: str, complaint: str) -> None:
+    assert complaint in refusal(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("993", 'is "993" without an address; write ":993" for every IPv4 address'),
+        (":80,:443", 'is ":80,:443"; each address is an entry of the list of its own'),
+        ("ipv4@:993", 'is "ipv4@:993"; ipv4@ is HAProxy\'s, write "0.0.0.0:993"'),
+        ("ipv6@:993", 'is "ipv6@:993"; ipv6@ is HAProxy\'s, write "[::]:993"'),
+        ("unix@/run/x", 'is "unix@/run/x"; unix@ is HAProxy\'s, write a path such as "/run/mail.sock"'),
+    ],
+)
+def test_foreign_form_is_refused_with_what_to_write(text: str, complaint: str) -> None:
+    assert refusal(text) == complaint
+
+
+def test_server_has_one_port() -> None:
+    with pytest.raises(Wrong, match="in which 143-145 is a range of ports, and this is one"):
+        SERVER.read("10.0.0.1:143-145")
 
 
 @pytest.mark.parametrize(
@@ -61,12 +115,13 @@ def test_addresses_are_shown_as_they_are_written(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["0.0.0.0:993", "[::]:993", "/run/mail.sock"])
 def test_binds_are_shown_as_they_are_written(text: str) -> None:
-    assert str(BIND.read(text)) == text
+    (bind,) = BINDS.read(text)
+    assert str(bind) == text
 
 
 def refusal(text: str) -> str:
     with pytest.raises(Wrong) as caught:
-        BIND.read(text)
+        BINDS.read(text)
     return str(caught.value)
 
 
@@ -75,7 +130,7 @@ def test_bind_needs_a_port() -> None:
 
 
 def test_ipv6_needs_brackets() -> None:
-    assert refusal("::1:993").endswith("an IPv6 address is written in brackets")
+    assert refusal("::1:993").endswith('an IPv6 address is written in brackets: "[::1]:993"')
 
 
 def test_ipv4_in_ipv6_form_is_refused() -> None:
@@ -92,7 +147,7 @@ def test_nobody_listens_on_a_host_name() -> None:
     ("text", "complaint"),
     [
         ("10.0.0.256:143", 'in which "10.0.0.256" is no IP address; needs an address or a host name such as'),
-        ("::1:143", "an IPv6 address is written in brackets"),
+        ("::1:143", 'an IPv6 address is written in brackets: "[::1]:143"'),
         ("imap.example.org:0", "port 0 cannot be connected to"),
         ("imap.example.org:imap", 'in which "imap" is no port'),
         ("imap.example.org:", 'in which "" is no port'),
@@ -118,15 +173,13 @@ def test_what_is_no_port_is_refused(port: str) -> None:
     assert f'in which "{port}" is no port; ports go up to 65535' in refusal(f"10.0.0.1:{port}").replace("\\u0663", "٣")
 
 
-@pytest.mark.parametrize(
-    "text", ["", ":993", "[]:993", "[::1:993", "10.0.0.1:1:2", "10.0.0.256:1", "[10.0.0.1]:1", "1:1"]
-)
+@pytest.mark.parametrize("text", ["", "[]:993", "[::1:993", "10.0.0.1:1:2", "10.0.0.256:1", "[10.0.0.1]:1", "1:1"])
 def test_what_is_no_address_is_refused(text: str) -> None:
     assert "needs an address and port such as" in refusal(text)
 
 
 def test_unix_path_fits_the_kernels_structure() -> None:
-    assert BIND.read("/" + "x" * 106) == UnixBind("/" + "x" * 106)
+    assert BINDS.read("/" + "x" * 106) == (UnixBind("/" + "x" * 106),)
     assert refusal("/" + "x" * 107) == "is a path of 108 bytes; a UNIX socket's path has at most 107"
 
 

@@ -157,3 +157,26 @@ def test_bad_name_is_refused(name: str) -> None:
 def test_table_that_is_none() -> None:
     _, problems = read({"server": []}, lambda table: table.child("server", lambda t: None))
     assert problems == ["table.server: is a list, needs a table: [table.server]"]
+
+
+def read_servers(values: dict[str, object]) -> list[str]:
+    def read_server(name: str, table: Table) -> None:
+        table.require("port", PORT, 9)
+        table.child("check", lambda check: None)
+
+    _, problems = read({"server": values}, lambda table: table.children("server", read_server))
+    return problems
+
+
+def test_name_with_dots_that_toml_took_for_tables_is_told() -> None:
+    assert read_servers({"mx1": {"example": {"org": {"port": 1}, "net": {"port": 2}}}}) == [
+        'table.server.mx1: has only the table "example.org"; '
+        'a name with dots is quoted: [table.server."mx1.example.org"]'
+    ]
+
+
+def test_other_slips_are_no_names_with_dots() -> None:
+    assert read_servers({"d1": {"chekc": {"inter": "1s"}}}) == [
+        "table.server.d1.port: is missing, needs a whole number from 1 to 65535",
+        'table.server.d1.chekc: is not a key that mailproxy knows; did you mean "check"?',
+    ]
