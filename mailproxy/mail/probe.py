@@ -83,5 +83,7 @@ class CapabilityProbe:
             self.failure = self.failure or failure
 
     def _visit(self, lesson: _Lesson, host: bytes) -> Talk[None]:
-        self.capabilities = yield from lesson.learn(host)
+        listed = yield from lesson.learn(host)
+        # What is none by the protocol's syntax is never announced, and may be new each time.
+        self.capabilities = tuple(capability for capability in listed if self._offer.name(capability) is not None)
         yield from lesson.part()

@@ -184,3 +184,26 @@ def test_anything_is_heard_without_an_error(protocol: str, heard: list[bytes]) -
     talk.end()
     assert talk.done
     assert (talk.capabilities is None) == bool(talk.failure)
+
+
+@pytest.mark.parametrize("protocol", ["lmtp", "submission", "smtp"])
+@pytest.mark.parametrize("ok", [b"Ok SESSIONID=<cyrus-1-1>", b"OK", b"ok"])
+def test_line_that_says_ok_is_no_extension(protocol: str, ok: bytes) -> None:
+    for reply in (b"250-mx\r\n250-%s\r\n250 SIZE\r\n" % ok, b"250-mx\r\n250-SIZE\r\n250 %s\r\n" % ok):
+        assert probe(protocol, b"220 ready\r\n", reply).capabilities == (b"SIZE",)
+
+
+def test_extension_whose_name_begins_with_ok_is_one() -> None:
+    assert probe("lmtp", b"220 ready\r\n", b"250-mx\r\n250 OKAY\r\n").capabilities == (b"OKAY",)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "heard"),
+    [
+        ("lmtp", (b"220 ready\r\n", b"250-mx\r\n250-<session 1>\r\n250 SIZE\r\n")),
+        ("pop3", (b"+OK ready\r\n", b"+OK\r\nSESSION \x07\r\nSIZE\r\n.\r\n")),
+        ("imap", (b"* OK ready\r\n", b"* CAPABILITY (session) SIZE\r\na1 OK done\r\n")),
+    ],
+)
+def test_what_is_no_capability_by_the_syntax_is_not_learned(protocol: str, heard: tuple[bytes, ...]) -> None:
+    assert probe(protocol, *heard).capabilities == (b"SIZE",)

@@ -8,6 +8,8 @@ from mailproxy.mail.backend.talk import AccountRefused, Misunderstood, Talk, Une
 # RFC 5321 section 4.2: a code, a hyphen on all lines but the last, text.
 _REPLY_LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])([^\r\n]*))?\r?\n")
 
+_IS_OK = re.compile(rb"OK(?: |\Z)", re.IGNORECASE)
+
 _ABOUT_ACCOUNT = frozenset({432, 500, 501, 502, 503, 504, 523, 530, 534, 535, 538})
 """
 Refusals of AUTH that are about the account, the mechanism or a leg in clear (RFC 4954 section 6; 523 is Dovecot's).
@@ -51,7 +53,7 @@ def learn(host: bytes, verb: bytes = b"EHLO") -> Talk[tuple[bytes, ...]]:
     yield from greet()
     code, texts, line = yield from _reply(b"%s %s\r\n" % (verb, host), verb.decode(), "250")
     if code == 250:
-        return texts[1:]
+        return _extensions(texts)
     if 500 <= code <= 502:
         return ()
     raise Unexpected(verb.decode(), "250", line)
@@ -62,7 +64,17 @@ def hello(host: bytes, verb: bytes) -> Talk[tuple[bytes, ...]]:
     code, texts, line = yield from _reply(b"%s %s\r\n" % (verb, host), verb.decode(), "250")
     if code != 250:
         raise Unexpected(verb.decode(), "250", line)
-    return texts[1:]
+    return _extensions(texts)
+
+
+def _extensions(texts: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """
+    Return what the lines of an EHLO or LHLO reply offer: the first has the server's name.
+
+    A line that begins with OK is no extension. Cyrus has one in its LHLO reply, ``Ok SESSIONID=<...>``, which is new
+    each time; Exchange ends its EHLO reply with ``OK``.
+    """
+    return tuple(text for text in texts[1:] if not _IS_OK.match(text))
 
 
 def login(account: Account, host: bytes, *, must: bool) -> Talk[None]:
