@@ -8,8 +8,7 @@ told to log elsewhere (``--logfile``, ``--syslog``, ``--logger``).
 from __future__ import annotations
 
 import sys
-from functools import partial
-from typing import Any
+from typing import IO, Any
 
 from twisted.application.service import IService, IServiceCollection
 from twisted.logger import ILogObserver
@@ -51,7 +50,13 @@ def makeService(options: Options) -> IService:
     try:
         settings = load(options["config"])
         chosen: dict[str, Any] = options.parent or {}
-        make_log = partial(LineLog, format=settings.log.format, level=settings.log.level)
+
+        def make_log(stream: IO[str]) -> LineLog:
+            log = LineLog(stream, settings.log.format, settings.log.level)
+            # Both commands end by the signal that stopped them, and nothing is written after that.
+            reactor.addSystemEventTrigger("after", "shutdown", log.close)
+            return log
+
         if "fileLogObserverFactory" in chosen:  # twist
             chosen["fileLogObserverFactory"] = make_log
         is_elsewhere = any(chosen.get(option) for option in ("logfile", "syslog", "logger"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import subprocess
 import sys
 from pathlib import Path
@@ -102,7 +101,7 @@ def test_lines_are_ours_under_twist(file: Path) -> None:
     assert isinstance(service, PluginService)
     service.frontends[0].stop()
     assert of_twist.parent is not None
-    assert isinstance(of_twist.parent["fileLogObserverFactory"](io.StringIO()), LineLog)
+    assert isinstance(of_twist.parent["fileLogObserverFactory"](sys.__stderr__), LineLog)
 
 
 def test_plugin_imports_nothing_heavy() -> None:

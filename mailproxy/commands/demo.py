@@ -51,8 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
         failures.append(failure)
         reactor.stop()
 
-    def say(text: str) -> None:
-        print(text, flush=True)
+    # A terminal that is stopped with Ctrl-S stops nothing else.
+    output = LineLog(sys.stdout)
 
     with ExitStack() as stack:
         dovecot = None
@@ -64,14 +64,14 @@ def run(arguments: argparse.Namespace) -> int:
                 return 1
             dovecot = stack.enter_context(dovecot_folder())
         folder = stack.enter_context(private_folder(f"mailproxy-demo-{ports.base}"))
-        stage = Stage(folder, ports, reactor, say, dovecot=dovecot)
+        stage = Stage(folder, ports, reactor, output.say, dovecot=dovecot)
 
         # Of Twisted, whose factories start and stop, only what is wrong.
         interesting = LogLevelFilterPredicate(defaultLogLevel=LogLevel.warn)
         interesting.setLogLevelForNamespace("mailproxy", LogLevel.info)
-        log = stack.enter_context((folder / "log").open("w"))
+        log = LineLog(stack.enter_context((folder / "log").open("w")))
         observers: list[ILogObserver] = [
-            FilteringLogObserver(LineLog(log), [interesting]),
+            FilteringLogObserver(log, [interesting]),
             cast(ILogObserver, stage.observe),
         ]
         globalLogBeginner.beginLoggingTo(observers, redirectStandardIO=False)
@@ -82,6 +82,8 @@ def run(arguments: argparse.Namespace) -> int:
             reactor.callWhenRunning(Keys, reactor, stage.press)
         reactor.callWhenRunning(lambda: Deferred.fromCoroutine(stage.open(has_keys=has_keys)).addErrback(fail))
         reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromCoroutine(stage.close()))
+        for each in (log, output):
+            reactor.addSystemEventTrigger("after", "shutdown", each.close)
         reactor.run()
     for failure in failures:
         failure.trap(OSError, StartError, DovecotError)

@@ -43,6 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     globalLogBeginner.beginLoggingTo([log], redirectStandardIO=False)
     reactor.callWhenRunning(service.startService)
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
+    reactor.addSystemEventTrigger("after", "shutdown", log.close)
     quiet_collector()
     reactor.run()
     return 0

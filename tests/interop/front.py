@@ -84,14 +84,18 @@ def single(certificate: Path, backend_port: int, **keys: Any) -> tuple[dict[str,
 
 
 def launch(
-    folder: Path, configuration: Table, command: Sequence[str | Path] = RUN, descriptors: int | None = None
+    folder: Path,
+    configuration: Table,
+    command: Sequence[str | Path] = RUN,
+    descriptors: int | None = None,
+    output: int | None = None,
 ) -> Process:
     """Start mailproxy with a configuration, logging JSON."""
     file = folder / "mailproxy.toml"
     file.write_text(toml({"log": {"format": "json"}} | dict(configuration)))
     search = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
     environment = {"PYTHONPATH": search, "PYTHONUNBUFFERED": "1"}
-    return Process([*command, file], folder, environment=environment, descriptors=descriptors)
+    return Process([*command, file], folder, environment=environment, descriptors=descriptors, output=output)
 
 
 def check_for_bugs(output: str) -> None:

@@ -26,8 +26,13 @@ class Process:
         *,
         environment: Mapping[str, str] | None = None,
         descriptors: int | None = None,
+        output: int | None = None,
     ) -> None:
-        """Start it, its output in files of the folder; `descriptors` limits how many files it may have open."""
+        """
+        Start it, its output in files of the folder.
+
+        `descriptors` limits how many files it may have open; `output` is a descriptor for its standard output instead.
+        """
         name = Path(arguments[0]).name
         self._stdout = folder / f"{name}.out"
         self._stderr = folder / f"{name}.err"
@@ -36,7 +41,7 @@ class Process:
             self._child = subprocess.Popen(
                 [*limit, *map(str, arguments)],
                 stdin=subprocess.DEVNULL,
-                stdout=stdout,
+                stdout=stdout if output is None else output,
                 stderr=stderr,
                 cwd=folder,
                 env={**os.environ, **(environment or {})},

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import errno
-import io
 import json
 from typing import Any
 
 import pytest
-from twisted.logger import LogEvent, Logger, LogLevel, LogPublisher, globalLogPublisher
+from twisted.logger import LogEvent, Logger, LogLevel, capturedLogs
 from twisted.python import log as legacy
 
-from mailproxy.log import LineLog, as_json, as_text
+from mailproxy.log.format import as_json, as_text
 
 MOMENT = 1_795_147_929.153
 
@@ -88,66 +86,12 @@ def test_fields_of_an_event_do_not_take_the_place_of_ours() -> None:
 
 
 def test_event_of_twisted_s_old_log_has_our_time() -> None:
-    stream = io.StringIO()
-    log = LineLog(stream, format="json")
-    globalLogPublisher.addObserver(log)
-    try:
+    with capturedLogs() as events:
         legacy.msg("an old friend")
-    finally:
-        globalLogPublisher.removeObserver(log)
-    told = json.loads(stream.getvalue())
+    told = json.loads(as_json(events[0], "info"))
     assert told["message"] == "an old friend"
     assert told["time"].endswith("Z")
 
 
 def test_values_that_are_no_words_are_left_out() -> None:
     assert "thing" not in json.loads(as_json(event(thing=object()), "info"))
-
-
-# To a stream.
-
-
-def test_each_event_is_a_line_at_once() -> None:
-    stream = io.StringIO()
-    log = LineLog(stream)
-    log(event())
-    log(session())
-    assert len(stream.getvalue().splitlines()) == 2
-
-
-@pytest.mark.parametrize(("level", "count"), [("debug", 5), ("info", 4), ("warn", 3), ("error", 2)])
-def test_level_is_where_the_log_begins(level: str, count: int) -> None:
-    stream = io.StringIO()
-    log = LineLog(stream, level=level)
-    for each in LogLevel.iterconstants():
-        log(event(log_level=each))
-    assert len(stream.getvalue().splitlines()) == count
-
-
-class Full(io.StringIO):
-    """A file on a disk that is full for a while."""
-
-    is_full = True
-
-    def write(self, text: str) -> int:
-        if self.is_full:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return super().write(text)
-
-
-def test_full_disk_loses_lines_and_nothing_else() -> None:
-    stream = Full()
-    log = LineLog(stream)
-    publisher = LogPublisher(log)
-    publisher(event(who="nobody"))
-    stream.is_full = False
-    publisher(event())
-    assert stream.getvalue() == as_text(event(), "info") + "\n"
-
-
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
-def test_stream_without_some_letters_loses_no_line(encoding: str) -> None:
-    raw = io.BytesIO()
-    log = LineLog(io.TextIOWrapper(raw, encoding=encoding))
-    log(event(who="/etc/ssl/☃\udcff.pem"))
-    assert raw.getvalue().decode(encoding).startswith("2026-11-20T04:12:09.153Z info what /etc/ssl/")

@@ -1,4 +1,4 @@
-"""Log lines: what the service says, as text or JSON, one event a line."""
+"""A log event as a line: text or JSON."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
-from io import TextIOWrapper
-from typing import IO, Any
+from typing import Any
 
-from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
-from zope.interface import implementer
+from twisted.logger import LogEvent, formatEvent
 
 # All that ends a line somewhere, or moves the cursor of whoever reads it.
 _CONTROLS = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
@@ -62,31 +60,3 @@ def _words(event: LogEvent) -> str:
 
 
 FORMATS: dict[str, Callable[[LogEvent, str], str]] = {"text": as_text, "json": as_json}
-
-
-@implementer(ILogObserver)
-class LineLog:
-    """
-    Writes events of a level and above to a stream, each as it comes.
-
-    A stream that cannot be written to (a full disk, a reader that has gone) loses lines, and nothing else.
-    """
-
-    def __init__(self, stream: IO[str], format: str = "text", level: str = "info") -> None:
-        if isinstance(stream, TextIOWrapper):
-            # A name may have letters that the locale's encoding lacks.
-            stream.reconfigure(errors="backslashreplace")
-        self._stream = stream
-        self._format = FORMATS[format]
-        self._level = LogLevel.levelWithName(level)
-
-    def __call__(self, event: LogEvent) -> None:
-        """Take one event."""
-        level = event.get("log_level", LogLevel.info)
-        if level < self._level:
-            return
-        try:
-            self._stream.write(self._format(event, level.name) + "\n")
-            self._stream.flush()
-        except OSError:
-            return

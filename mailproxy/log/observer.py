@@ -1,0 +1,81 @@
+"""The log's observer: from events to lines on standard output."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import time
+from contextlib import suppress
+from typing import IO
+
+from twisted.logger import ILogObserver, LogEvent, LogLevel
+from zope.interface import implementer
+
+from mailproxy.log.format import FORMATS
+from mailproxy.log.writer import LineWriter
+
+# At the end, how long a stalled reader has to take what still waits.
+CLOSE_SECONDS = 1.0
+
+
+@implementer(ILogObserver)
+class LineLog:
+    """
+    Writes events of a level and above to a stream, as lines, and never waits for it (`LineWriter`).
+
+    Without a stream (Python has none when the descriptor was closed from the start) lines go nowhere.
+    """
+
+    def __init__(self, stream: IO[str] | None, format: str = "text", level: str = "info") -> None:
+        self._stream = open(os.devnull, "w") if stream is None else stream  # noqa: SIM115  # for as long as we live
+        with suppress(OSError):
+            self._stream.flush()
+        self._encoding = getattr(stream, "encoding", None) or "utf-8"
+        self._format = FORMATS[format]
+        self._level = LogLevel.levelWithName(level)
+        self._writer = LineWriter(self._stream.fileno(), self._dropped)
+        self._close_before: float | None = None
+        atexit.register(self.close)
+
+    def __call__(self, event: LogEvent) -> None:
+        """Take one event."""
+        level = event.get("log_level", LogLevel.info)
+        if level < self._level:
+            return
+        self._writer.put(self._line(event, level.name))
+        if self._close_before is not None:
+            self._drain(self._close_before)
+
+    def say(self, text: str) -> None:
+        """Write a text that is no event between those that are; it may have several lines."""
+        self._writer.put(self._encoded(f"{text}\n"))
+
+    def close(self) -> None:
+        """
+        Wait, for `CLOSE_SECONDS` at most, until everything is written; from now on do so for each event.
+
+        It is called where the process may end soon after, by a signal even.
+        """
+        if self._close_before is None:
+            self._close_before = time.monotonic() + CLOSE_SECONDS
+        self._drain(self._close_before)
+
+    def _drain(self, before: float) -> None:
+        self._writer.drain(max(before - time.monotonic(), 0.0))
+
+    def _line(self, event: LogEvent, level: str) -> bytes:
+        return self._encoded(f"{self._format(event, level)}\n")
+
+    def _encoded(self, text: str) -> bytes:
+        # A name may have letters that the locale's encoding lacks.
+        return text.encode(self._encoding, "backslashreplace")
+
+    def _dropped(self, count: int) -> bytes:
+        lines = "line was" if count == 1 else "lines were"
+        event = {
+            "log_format": f"log: {{lines}} {lines} dropped: standard output had stopped taking them",
+            "log_time": time.time(),
+            "event": "dropped",
+            "lines": count,
+        }
+        return self._line(event, "warn")
