@@ -15,7 +15,7 @@ The map, bottom up; imports run one way, from the later to the earlier:
 - ``checks``: what we ask servers on our own behalf: whether they are well, and what they offer.
 - ``endpoints``: the same PROXY protocol as wrappers for any Twisted endpoint.
 - ``audit``: the known attacks on STARTTLS, tried against any server; stands alone.
-- ``service``, ``log``, ``tap``, ``demo``, ``commands``, ``cli``: how it is started.
+- ``service``, ``signals``, ``log``, ``tap``, ``demo``, ``commands``, ``cli``: how it is started.
 """
 
 __version__ = "0.1.0"

@@ -13,6 +13,7 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from mailproxy import config
@@ -74,6 +75,9 @@ class ProxyService(Service):
         self._session_log = SessionLog(reactor)
         self._total = Capacity("maxconn", settings.maxconn or _affordable_sessions(settings))
         number = itertools.count(1)
+        self._grace = settings.hard_stop_after
+        self._stop_at = 0.0
+        self._next_look: IDelayedCall | None = None
         self._warnings = warnings(settings, ready, datetime.now(UTC))
         self.frontends = [
             Frontend(
@@ -179,15 +183,23 @@ class ProxyService(Service):
             upkeep.stop()
         self._names.stop()
         live = sum(len(frontend.sessions) for frontend in self.frontends)
-        seconds = self._settings.hard_stop_after
+        seconds = self._grace
         self._log.info(
             "stopping: {sessions} sessions have up to {seconds:g} s", event="stopping", sessions=live, seconds=seconds
         )
         for frontend in self.frontends:
             frontend.stop()
         stopped: Deferred[None] = Deferred()
-        self._end_sessions(stopped, self._reactor.seconds() + seconds)
+        self._stop_at = self._reactor.seconds() + seconds
+        self._end_sessions(stopped)
         return stopped
+
+    def stop_now(self) -> None:
+        """End all sessions at once, in a stop that is under way or still to come."""
+        self._grace = 0.0
+        self._stop_at = self._reactor.seconds()
+        if self._next_look is not None:
+            self._next_look.reset(0)
 
     def _make_check(self, backend: Backend, server: Server) -> Check | None:
         settings: config.Check = server.tag.settings.check
@@ -212,9 +224,10 @@ class ProxyService(Service):
                 for session in [session for session in frontend.sessions if session.place in servers]:
                     session.shut_down(letter, reason)
 
-    def _end_sessions(self, stopped: Deferred[None], deadline: float) -> None:
+    def _end_sessions(self, stopped: Deferred[None]) -> None:
+        self._next_look = None
         live = [session for frontend in self.frontends for session in frontend.sessions]
-        left = deadline - self._reactor.seconds()
+        left = self._stop_at - self._reactor.seconds()
         # Inside another reactor the poller's time stands still while nothing happens, and goodbyes have deadlines.
         self._poller.look_at_clock()
         for session in live:
@@ -223,7 +236,7 @@ class ProxyService(Service):
             elif session.is_quiet:
                 session.shut_down()
         if live and left > 0:
-            self._reactor.callLater(min(STOP_INTERVAL_SECONDS, left), self._end_sessions, stopped, deadline)
+            self._next_look = self._reactor.callLater(min(STOP_INTERVAL_SECONDS, left), self._end_sessions, stopped)
             return
         self._session_log.flush()
         for frontend in self.frontends:

@@ -8,6 +8,7 @@ told to log elsewhere (``--logfile``, ``--syslog``, ``--logger``).
 from __future__ import annotations
 
 import sys
+from signal import SIGUSR1
 from typing import IO, Any
 
 from twisted.application.service import IService, IServiceCollection
@@ -18,6 +19,7 @@ from twisted.python.components import Componentized
 from mailproxy.config import DEFAULT_FILE, ConfigError, load
 from mailproxy.log import LineLog
 from mailproxy.service import ProxyService, StartError, quiet_collector
+from mailproxy.signals import Signals
 
 
 class Options(usage.Options):
@@ -59,9 +61,13 @@ def makeService(options: Options) -> IService:
 
         if "fileLogObserverFactory" in chosen:  # twist
             chosen["fileLogObserverFactory"] = make_log
+        signals = Signals(reactor)
+        # With a log file, twistd rotates it on SIGUSR1.
+        signals.install(spare=[SIGUSR1] if chosen.get("logfile") else [])
         is_elsewhere = any(chosen.get(option) for option in ("logfile", "syslog", "logger"))
         service = PluginService(settings, reactor, options["config"])
         service.observer = None if is_elsewhere else make_log(sys.stdout)
+        signals.stop_now = service.stop_now
         service.bind()
         reactor.callWhenRunning(quiet_collector)
     except (ConfigError, StartError) as error:

@@ -19,7 +19,7 @@ LAYERS = (
     {"transport"},
     {"session"},
     {"endpoints", "checks"},
-    {"service", "log", "audit"},
+    {"service", "signals", "log", "audit"},
     {"tap", "demo"},
     {"commands"},
     {"cli"},

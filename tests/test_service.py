@@ -356,6 +356,30 @@ def test_session_that_stays_busy_is_ended_in_the_end(make: Make) -> None:
     assert not running.service.frontends[0].sessions
 
 
+def test_stop_that_is_to_be_now_waits_no_longer(running: Running) -> None:
+    client, _ = running.relay()
+    running.stop()
+    client.send(b"x")
+    running.advance(0.3)
+    assert not running.has_stopped
+    running.service.stop_now()
+    running.advance(0.05)
+    assert running.has_stopped
+    assert not running.service.frontends[0].sessions
+
+
+def test_stop_that_is_to_be_now_before_it_begins_waits_for_nobody(running: Running) -> None:
+    running.relay()
+    running.service.stop_now()
+    assert running.stop().called
+
+
+def test_stop_may_be_hurried_when_it_is_over(running: Running) -> None:
+    running.stop()
+    running.service.stop_now()
+    assert running.has_stopped
+
+
 def test_sessions_that_ended_last_are_logged_before_the_end(make: Make) -> None:
     running = make(hard_stop_after=0.0)
     running.start()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from twisted.application.service import Application
 from twisted.logger import ILogObserver
 
 from mailproxy.log import LineLog
+from mailproxy.signals import RELOADS, STOPS
 from mailproxy.tap import Options, PluginService, makeService
 
 GOOD = """
@@ -24,6 +27,15 @@ backend = "dovecot"
 [backend.dovecot.server.d1]
 address = "127.0.0.1:10143"
 """
+
+
+@pytest.fixture(autouse=True)
+def _handlers() -> Iterator[None]:
+    """Give the signals back that a service takes."""
+    before = {number: signal.getsignal(number) for number in STOPS + RELOADS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
@@ -93,6 +105,12 @@ def test_lines_are_twistd_s_where_it_is_told_so(file: Path, option: str) -> None
     application = Application("mailproxy")
     make(file, **{option: "somewhere"}).setServiceParent(application)
     assert ILogObserver(application, None) is None
+
+
+def test_log_file_of_twistd_is_rotated_by_twistd(file: Path) -> None:
+    signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+    make(file, logfile="somewhere")
+    assert signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
 
 
 def test_lines_are_ours_under_twist(file: Path) -> None:

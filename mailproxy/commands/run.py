@@ -16,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve until SIGTERM or SIGINT; 1 if the service cannot start."""
+    """Serve until SIGTERM, SIGINT or SIGQUIT; 1 if the service cannot start."""
     try:
         settings = load(arguments.config)
     except ConfigError as error:
@@ -32,10 +32,15 @@ def run(arguments: argparse.Namespace) -> int:
 
     from mailproxy.log import LineLog
     from mailproxy.service import ProxyService, StartError, quiet_collector
+    from mailproxy.signals import Signals
 
+    # Before there are socket files that a signal could leave behind.
+    signals = Signals(reactor)
+    signals.install()
     log = LineLog(sys.stdout, settings.log.format, settings.log.level)
     try:
         service = ProxyService(settings, reactor, arguments.config)
+        signals.stop_now = service.stop_now
         service.bind()
     except (ConfigError, StartError) as error:
         print(error, file=sys.stderr)

@@ -114,11 +114,13 @@ class Front:
         *,
         command: Sequence[str | Path] = RUN,
         descriptors: int | None = None,
+        ends_by: signal.Signals = signal.SIGTERM,
     ) -> None:
-        """Start it and wait until it listens everywhere."""
+        """Start it and wait until it listens everywhere; `ends_by` is the signal that ends it."""
         self.process = launch(folder, configuration, command, descriptors)
-        # Twisted's own commands end, after everything else, by the signal that stopped them.
-        self._good_status = 0 if command[0] == sys.executable else -signal.SIGTERM
+        self._ends_by = ends_by
+        # Twisted's own commands end, after everything else, by the signal that stopped them, if they know it.
+        self._good_status = 0 if command[0] == sys.executable or ends_by == signal.SIGQUIT else -ends_by
         self._was_ended = False
         self._wait_until_listening(configuration)
 
@@ -148,10 +150,10 @@ class Front:
         return cast(Event, json.loads(line))
 
     def terminate(self) -> None:
-        """Send SIGTERM and return at once."""
+        """Send the signal that ends it and return at once."""
         assert self.process.is_alive, f"it has ended by itself:\n{self.output}"
         self._was_ended = True
-        self.process.terminate()
+        self.process.send(self._ends_by)
 
     def wait(self) -> None:
         """Wait for the end that `terminate` began, and check that it was a good one."""

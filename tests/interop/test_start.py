@@ -2,10 +2,12 @@
 
 import contextlib
 import os
+import signal
 import socket
 import stat
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from .front import RUN, TWIST, TWISTD, Table, check_for_bugs, frontend, launch, 
 from .ports import free_port
 from .recorder import GREETING, Recorder, echo
 from .server import until_end
+from .waiting import until
 
 COMMANDS = pytest.mark.parametrize("command", [RUN, TWISTD, TWIST], ids=["mailproxy run", "twistd -n", "twist"])
 Command = Sequence[str | Path]
@@ -183,3 +186,63 @@ def test_port_can_be_bound_again_while_old_connections_linger(
             running.terminate()
             until_end(connection)
         running.wait()
+
+
+# Signals.
+
+
+@COMMANDS
+def test_signals_to_reload_are_ignored_with_a_line(
+    front: StartFront, backend: Recorder, pki: Certificates, command: Command
+) -> None:
+    configuration, port = single(pki.server_ec, backend.port)
+    running = front(configuration, command=command)
+    with connect_tls(port, pki.client()) as connection:
+        assert read_line(connection) == GREETING
+        for name in ("SIGHUP", "SIGUSR1", "SIGUSR2"):
+            running.process.send(signal.Signals[name])
+            until(partial(running.events, event="signal", signal=name), f"a line about {name}")
+        connection.sendall(b"a NOOP\r\n")
+        assert read_line(connection) == b"a NOOP\r\n"
+
+
+@COMMANDS
+def test_sigquit_ends_sessions_politely(
+    front: StartFront, backend: Recorder, pki: Certificates, command: Command
+) -> None:
+    configuration, port = single(pki.server_ec, backend.port)
+    running = front(configuration, command=command, ends_by=signal.SIGQUIT)
+    with connect_tls(port, pki.client(), strict_end=True) as connection:
+        assert read_line(connection) == GREETING
+        running.terminate()
+        assert read_line(connection).startswith(b"* BYE ")
+        assert connection.recv(1) == b""
+    running.wait()
+
+
+@COMMANDS
+def test_second_sigterm_ends_busy_sessions_at_once(
+    front: StartFront, backend: Recorder, pki: Certificates, command: Command
+) -> None:
+    configuration, port = single(pki.server_ec, backend.port)
+    running = front({"hard-stop-after": "1m", **configuration}, command=command)
+    with connect_tls(port, pki.client()) as connection:
+        assert read_line(connection) == GREETING
+        running.terminate()
+        until(lambda: running.events(event="stopping"), "the beginning of the end")
+        connection.sendall(b"a NOOP\r\n")
+        running.process.terminate()
+        running.process.wait(SLACK_SECONDS)
+    running.wait()
+    assert running.events(event="closed")
+
+
+def test_sigterm_during_the_start_leaves_no_socket_file(folder: Path, pki: Certificates) -> None:
+    configuration, _ = single(pki.server_ec, free_port())
+    path = folder / "front"
+    configuration["frontend"]["front"] |= {"bind": [str(path)]}
+    with launch(folder, configuration) as process:
+        until(path.exists, "the socket file", pause=0.0)
+        process.terminate()
+        assert process.wait() == 0
+    assert not path.exists()

@@ -1,0 +1,90 @@
+"""What signals do to a process that serves, whichever command runs it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
+
+from twisted.logger import Logger
+
+STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+
+# certbot's hooks and logrotate send one of these to whatever has files to read or to open again. Their default is to
+# kill, at once, with socket files left behind.
+RELOADS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+
+
+class Signals:
+    """
+    The signal handlers of a service on a reactor.
+
+    A first SIGTERM, SIGINT or SIGQUIT stops the reactor, and with it the service. A second one calls `stop_now`. A
+    third one has its default action, which is to kill. SIGHUP, SIGUSR1 and SIGUSR2 are ignored, each with a log line.
+
+    A signal that somebody else handles already, or ignores, stays theirs: ``nohup``, a debugger, the log rotation of
+    ``twistd``.
+    """
+
+    _log = Logger(namespace="mailproxy")
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._stops = 0
+        self.stop_now: Callable[[], object] = lambda: None
+        """What a second signal to stop does."""
+
+    def install(self, *, spare: Collection[signal.Signals] = ()) -> None:
+        """Handle the signals from now on, even before the reactor runs; those to `spare` if nobody does by then."""
+        self._take(set(STOPS + RELOADS).difference(spare), signal.SIG_DFL, signal.default_int_handler)
+        self._reactor.callWhenRunning(self._complete)
+
+    def _complete(self) -> None:
+        self._take(RELOADS, signal.SIG_DFL)
+        # The reactor takes this one when it starts, whoever has it.
+        self._take([signal.SIGTERM], self._reactor.sigTerm)
+
+    def _take(self, numbers: Iterable[signal.Signals], *owners: object) -> None:
+        """Handle the signals that are handled by one of `owners`."""
+        for number in numbers:
+            if signal.getsignal(number) in owners:
+                signal.signal(number, self._received)
+
+    def _received(self, number: int, frame: object) -> None:
+        # A handler runs in the middle of anything: it leaves the work to the reactor.
+        name = signal.Signals(number).name
+        if number in RELOADS:
+            self._reactor.callFromThread(self._ignore, name)
+            return
+        self._stops += 1
+        if self._stops == 1:
+            self._stop(number, name)
+            return
+        for stop in STOPS:
+            if signal.getsignal(stop) == self._received:
+                signal.signal(stop, signal.SIG_DFL)
+        self._reactor.callFromThread(self._hurry, name)
+
+    def _stop(self, number: int, name: str) -> None:
+        # Twisted's own handlers remember the signal, by which `twist` and `twistd` then end.
+        if number == signal.SIGTERM:
+            self._reactor.sigTerm(number)
+        elif number == signal.SIGINT:
+            self._reactor.sigInt(number)
+        else:
+            self._reactor.callFromThread(self._quit, name)
+
+    def _quit(self, name: str) -> None:
+        self._log.info("Received {signal}, shutting down.", event="signal", signal=name)
+        self._reactor.stop()
+
+    def _hurry(self, name: str) -> None:
+        self._log.warn("{signal} again: the sessions that are left end now", event="signal", signal=name)
+        self.stop_now()
+
+    def _ignore(self, name: str) -> None:
+        self._log.warn(
+            "{signal} is ignored: a running mailproxy does not reload yet, restart it to read changed files",
+            event="signal",
+            signal=name,
+        )

@@ -1,0 +1,156 @@
+"""Signals to a process that serves."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+from twisted.logger import LogEvent, capturedLogs
+
+from mailproxy.signals import RELOADS, STOPS, Signals
+
+
+class Reactor:
+    """What a reactor has to do with signals: it starts, takes SIGTERM then, and runs what a handler leaves to it."""
+
+    def __init__(self) -> None:
+        self.calls: list[Callable[[], object]] = []
+        self.when_running: list[Callable[[], object]] = []
+        self.stopped_by: list[int | None] = []
+
+    def start(self) -> None:
+        signal.signal(signal.SIGTERM, self.sigTerm)
+        for call in self.when_running:
+            call()
+
+    def turn(self) -> None:
+        while self.calls:
+            self.calls.pop(0)()
+
+    def callFromThread(self, call: Callable[..., object], *arguments: object) -> None:
+        self.calls.append(lambda: call(*arguments))
+
+    def callWhenRunning(self, call: Callable[[], object]) -> None:
+        self.when_running.append(call)
+
+    def stop(self) -> None:
+        self.stopped_by.append(None)
+
+    def sigTerm(self, number: int, frame: object = None) -> None:
+        self.callFromThread(self.stopped_by.append, number)
+
+    sigInt = sigTerm
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in STOPS + RELOADS}
+    for number in before:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def events() -> Iterator[Sequence[LogEvent]]:
+    with capturedLogs() as events:
+        yield events
+
+
+@pytest.fixture
+def reactor() -> Reactor:
+    return Reactor()
+
+
+def install(reactor: Reactor, stops: list[str] | None = None, **options: Any) -> None:
+    signals = Signals(reactor)
+    signals.stop_now = lambda: None if stops is None else stops.append("now")
+    signals.install(**options)
+
+
+def signals_told(events: Sequence[LogEvent]) -> list[str]:
+    return [event["signal"] for event in events if event.get("event") == "signal"]
+
+
+@pytest.mark.parametrize("number", RELOADS)
+@pytest.mark.parametrize("is_running", [False, True])
+def test_signal_to_reload_is_a_log_line(
+    reactor: Reactor, events: Sequence[LogEvent], number: signal.Signals, is_running: bool
+) -> None:
+    install(reactor)
+    if is_running:
+        reactor.start()
+    signal.raise_signal(number)
+    assert signals_told(events) == []  # not in the handler, which may interrupt anything
+    reactor.turn()
+    assert signals_told(events) == [number.name]
+    assert reactor.stopped_by == []
+
+
+@pytest.mark.parametrize(("number", "by"), [(signal.SIGTERM, 15), (signal.SIGINT, 2), (signal.SIGQUIT, None)])
+@pytest.mark.parametrize("is_running", [False, True])
+def test_first_signal_to_stop_stops_the_reactor(
+    reactor: Reactor, number: signal.Signals, by: int | None, is_running: bool
+) -> None:
+    """By Twisted's own handlers where it has one: `twist` and `twistd` end by the signal that these note."""
+    stops: list[str] = []
+    install(reactor, stops)
+    if is_running:
+        reactor.start()
+    signal.raise_signal(number)
+    reactor.turn()
+    assert reactor.stopped_by == [by]
+    assert stops == []
+
+
+@pytest.mark.parametrize("second", STOPS)
+@pytest.mark.parametrize("first", STOPS)
+def test_second_signal_to_stop_ends_sessions(
+    reactor: Reactor, events: Sequence[LogEvent], first: signal.Signals, second: signal.Signals
+) -> None:
+    stops: list[str] = []
+    install(reactor, stops)
+    reactor.start()
+    signal.raise_signal(first)
+    signal.raise_signal(second)
+    reactor.turn()
+    assert len(reactor.stopped_by) == 1
+    assert stops == ["now"]
+    assert signals_told(events)[-1] == second.name
+
+
+def test_third_signal_to_stop_kills(reactor: Reactor) -> None:
+    install(reactor)
+    reactor.start()
+    signal.raise_signal(signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)
+    assert [signal.getsignal(number) for number in STOPS] == 3 * [signal.SIG_DFL]
+
+
+@pytest.mark.parametrize("number", STOPS + RELOADS)
+def test_signal_that_somebody_ignores_stays_ignored(reactor: Reactor, number: signal.Signals) -> None:
+    """As nohup does, and a shell for what it runs in the background."""
+    signal.signal(number, signal.SIG_IGN)
+    install(reactor)
+    assert signal.getsignal(number) == signal.SIG_IGN
+
+
+def test_signal_that_is_spared_may_be_taken_by_somebody_else(reactor: Reactor) -> None:
+    install(reactor, spare=[signal.SIGUSR1])
+    assert signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
+    taken: list[int] = []
+    signal.signal(signal.SIGUSR1, lambda number, frame: taken.append(number))
+    reactor.start()
+    signal.raise_signal(signal.SIGUSR1)
+    assert taken == [signal.SIGUSR1]
+
+
+def test_signal_that_is_spared_and_not_taken_does_not_kill(reactor: Reactor, events: Sequence[LogEvent]) -> None:
+    install(reactor, spare=[signal.SIGUSR1])
+    reactor.start()
+    signal.raise_signal(signal.SIGUSR1)
+    reactor.turn()
+    assert signals_told(events) == ["SIGUSR1"]
