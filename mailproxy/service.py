@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import itertools
+import os
+import platform
 import resource
 import socket
 from collections.abc import Collection
@@ -11,12 +13,14 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from attrs import asdict
+from OpenSSL import SSL
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from mailproxy import config
+from mailproxy import __version__, config
 from mailproxy.balance.server import Server
 from mailproxy.checks.capabilities import Learner
 from mailproxy.checks.look import FirstLook
@@ -29,7 +33,7 @@ from mailproxy.names import Names
 from mailproxy.profiles import PROFILES
 from mailproxy.session.backend import Backend
 from mailproxy.session.capacity import Capacity
-from mailproxy.session.frontend import Frontend
+from mailproxy.session.frontend import Frontend, counted
 from mailproxy.session.prepare import prepare, warnings
 from mailproxy.session.record import SessionLog
 from mailproxy.tls.files import CertificatesByProfile
@@ -66,6 +70,7 @@ class ProxyService(Service):
         """Make ready everything but the sockets; `ConfigError`, as if from `source`, with everything that is wrong."""
         ready = prepare(settings, source)
         self._settings = settings
+        self._source = source
         self._reactor = reactor
         # In front of the reactor if it is ours, else inside it.
         own = getattr(reactor, "poller", None)
@@ -150,6 +155,7 @@ class ProxyService(Service):
         super().startService()
         if self._is_inside:
             self._poller.attach(self._reactor)
+        self._introduce()
         for warning in self._warnings:
             self._log.warn("{warning}", event="warning", warning=warning)
         for frontend in self.frontends:
@@ -171,6 +177,22 @@ class ProxyService(Service):
             look.start()
         for learner in self._learners:
             learner.start()
+        self._log.info("ready", event="ready")
+
+    def _introduce(self) -> None:
+        """Log what an admin, or who reads a report of theirs, wants to know first."""
+        self._log.info(
+            "mailproxy {version} starts: pid {pid}, Python {python}, {openssl}, configuration {configuration}, "
+            "maxconn {maxconn}, {descriptors} descriptors",
+            event="start",
+            version=__version__,
+            pid=os.getpid(),
+            python=platform.python_version(),
+            openssl=SSL.OpenSSL_version(SSL.OPENSSL_VERSION).decode("ascii"),
+            configuration=self._source,
+            maxconn=self._total.maximum,
+            descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        )
 
     def stopService(self) -> Deferred[None]:
         """Stop accepting and end the sessions politely; the Deferred fires when there are none."""
@@ -185,7 +207,10 @@ class ProxyService(Service):
         live = sum(len(frontend.sessions) for frontend in self.frontends)
         seconds = self._grace
         self._log.info(
-            "stopping: {sessions} sessions have up to {seconds:g} s", event="stopping", sessions=live, seconds=seconds
+            f"stopping, with up to {{seconds:g}} s for {counted(live, 'sessions')}",
+            event="stopping",
+            sessions=live,
+            seconds=seconds,
         )
         for frontend in self.frontends:
             frontend.stop()
@@ -244,7 +269,8 @@ class ProxyService(Service):
                 "frontend {frontend} is closed: {counts}",
                 event="closed",
                 frontend=frontend.name,
-                counts=frontend.counts(),
+                counts=frontend.counters,
+                **asdict(frontend.counters),
             )
         if self._is_inside:
             self._poller.detach(self._reactor)

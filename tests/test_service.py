@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import socket
 from collections.abc import Callable, Iterator
@@ -15,9 +16,9 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
-from twisted.logger import LogEvent, capturedLogs
+from twisted.logger import LogEvent, capturedLogs, formatEvent
 
-from mailproxy import config, service
+from mailproxy import __version__, config, service
 from mailproxy.config import (
     Backend,
     Config,
@@ -219,6 +220,31 @@ def test_start_says_what_listens_where(make: Make, tmp_path: Path) -> None:
     assert event["where"] == f"127.0.0.1:{port}, {unix}"
 
 
+def test_first_line_introduces_the_process_and_the_last_says_ready(make: Make) -> None:
+    running = make(maxconn=77)
+    running.start()
+    kinds = [event["event"] for event in running.events if "event" in event]
+    assert (kinds[0], kinds[-1]) == ("start", "ready")
+    (start,) = running.logged("start")
+    assert (start["version"], start["pid"], start["maxconn"]) == (__version__, os.getpid(), 77)
+    assert start["descriptors"] == resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    assert re.fullmatch(
+        rf"mailproxy {__version__} starts: pid \d+, Python 3\.\d+\.\S+, OpenSSL \d.*, configuration the configuration, "
+        r"maxconn 77, \d+ descriptors",
+        formatEvent(start),
+    )
+
+
+@pytest.mark.parametrize(("clients", "words"), [(1, "1 session"), (2, "2 sessions")])
+def test_stop_says_how_many_sessions_are_left(running: Running, clients: int, words: str) -> None:
+    for _ in range(clients):
+        running.relay()
+    running.stop()
+    (event,) = running.logged("stopping")
+    assert formatEvent(event) == f"stopping, with up to 10 s for {words}"
+    assert event["sessions"] == clients
+
+
 def test_nobody_is_accepted_before_the_start(make: Make) -> None:
     running = make()
     running.service.bind()
@@ -301,7 +327,7 @@ def test_as_many_sessions_as_descriptors_allow(make: Make, monkeypatch: pytest.M
 def test_stop_without_sessions_is_immediate(running: Running) -> None:
     assert running.stop().called
     (event,) = running.logged("closed")
-    assert event["counts"] == "no connections"
+    assert formatEvent(event) == "frontend front is closed: no connections"
 
 
 def test_stop_refuses_new_clients(running: Running) -> None:
@@ -386,7 +412,9 @@ def test_sessions_that_ended_last_are_logged_before_the_end(make: Make) -> None:
     running.relay()
     assert running.stop().called
     assert [event["termination"] for event in running.logged("session")] == ["KD"]
-    assert running.logged("closed")[0]["counts"] == "1 connections, 1 sessions"
+    (closed,) = running.logged("closed")
+    assert formatEvent(closed) == "frontend front is closed: 1 connection, 1 session"
+    assert (closed["connections"], closed["sessions"], closed["no_server"]) == (1, 1, 0)
 
 
 def test_goodbye_has_its_time_however_long_nothing_happened(make: Make) -> None:

@@ -17,13 +17,17 @@ from mailproxy.log.writer import LineWriter
 # At the end, how long a stalled reader has to take what still waits.
 CLOSE_SECONDS = 1.0
 
+# What journald takes off a line's beginning: syslog's priority (sd-daemon(3)).
+_PRIORITIES = {"debug": "<7>", "info": "<6>", "warn": "<4>", "error": "<3>", "critical": "<2>"}
+
 
 @implementer(ILogObserver)
 class LineLog:
     """
     Writes events of a level and above to a stream, as lines, and never waits for it (`LineWriter`).
 
-    Without a stream (Python has none when the descriptor was closed from the start) lines go nowhere.
+    Where journald reads the stream, each line begins with its priority. Without a stream (Python has none when the
+    descriptor was closed from the start) lines go nowhere.
     """
 
     def __init__(self, stream: IO[str] | None, format: str = "text", level: str = "info") -> None:
@@ -33,7 +37,9 @@ class LineLog:
         self._encoding = getattr(stream, "encoding", None) or "utf-8"
         self._format = FORMATS[format]
         self._level = LogLevel.levelWithName(level)
-        self._writer = LineWriter(self._stream.fileno(), self._dropped)
+        descriptor = self._stream.fileno()
+        self._has_priorities = _is_journal(descriptor)
+        self._writer = LineWriter(descriptor, self._dropped)
         self._close_before: float | None = None
         atexit.register(self.close)
 
@@ -64,7 +70,8 @@ class LineLog:
         self._writer.drain(max(before - time.monotonic(), 0.0))
 
     def _line(self, event: LogEvent, level: str) -> bytes:
-        return self._encoded(f"{self._format(event, level)}\n")
+        priority = _PRIORITIES[level] if self._has_priorities else ""
+        return self._encoded(f"{priority}{self._format(event, level)}\n")
 
     def _encoded(self, text: str) -> bytes:
         # A name may have letters that the locale's encoding lacks.
@@ -79,3 +86,9 @@ class LineLog:
             "lines": count,
         }
         return self._line(event, "warn")
+
+
+def _is_journal(descriptor: int) -> bool:
+    """Tell whether journald reads a descriptor, by what systemd says of the stream that it made (systemd.exec(5))."""
+    status = os.fstat(descriptor)
+    return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"

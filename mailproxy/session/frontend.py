@@ -37,6 +37,16 @@ class Counters:
     sessions: int = 0
     injections: int = 0
 
+    def __str__(self) -> str:
+        """Write those that are not 0, in words."""
+        counts = ((name.replace("_", " "), count) for name, count in asdict(self).items())
+        return ", ".join(counted(count, words) for words, count in counts if count) or "no connections"
+
+
+def counted(count: int, words: str) -> str:
+    """Return a number of things, whose plural is given, in words."""
+    return f"{count} {words.removesuffix('s') if count == 1 else words}"
+
 
 class Frontend:
     """One frontend of the configuration, running."""
@@ -107,11 +117,6 @@ class Frontend:
     def addresses(self) -> list[str]:
         """Where this listens, in words."""
         return [listener.address for listener in self._listeners]
-
-    def counts(self) -> str:
-        """Return the counters that are not 0, in words."""
-        counts = ((name.replace("_", " "), count) for name, count in asdict(self.counters).items())
-        return ", ".join(f"{count} {name}" for name, count in counts if count) or "no connections"
 
     def stop(self) -> None:
         """Stop accepting; the sessions go on."""

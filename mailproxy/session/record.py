@@ -62,7 +62,7 @@ class SessionLog:
             log.observer(
                 {
                     "log_logger": log,
-                    "log_level": LogLevel.info,
+                    "log_level": LogLevel.warn if session.was_refused else LogLevel.info,
                     "log_namespace": log.namespace,
                     "log_source": None,
                     "log_format": "session {line}",

@@ -92,6 +92,7 @@ class Session:
         "source",
         "started",
         "stream",
+        "was_refused",
     )
 
     def __init__(self, frontend: Frontend, sock: socket.SocketType, peer: Any, number: int, listener: Listener) -> None:
@@ -121,6 +122,8 @@ class Session:
         self.greeted = 0.0
         self.ended = 0.0
         self.is_over = False
+        self.was_refused = False
+        """True when no server took the client, or when the header that it came with was of no use."""
         self.deadline = 0.0
         self.bucket = 0
         self._dial: Dial | None = None
@@ -185,6 +188,8 @@ class Session:
     def refused(self, letters: str, reason: str) -> None:
         """End a connection whose PROXY header, or lack of one, is not acceptable."""
         self._frontend.counters.header_errors += 1
+        # A balancer that looks whether we listen leaves without a header: nothing is wrong then.
+        self.was_refused = not letters.startswith("C")
         self._part(letters, reason)
 
     def _on_first_bytes(self, events: int) -> None:
@@ -355,6 +360,7 @@ class Session:
             frontend.counters.refused += 1
         else:
             frontend.counters.no_server += 1
+        self.was_refused = True
         self.letters = letters  # before a client that is gone can change what the session ended by
         self.reason = reason
         self._last_words = words or frontend.refusal

@@ -109,6 +109,36 @@ def test_gap_is_told_as_a_warning(format: str, dropped: int, words: str) -> None
     assert f"log: {words}: standard output had stopped taking them" in line
 
 
+@pytest.mark.parametrize("format", ["text", "json"])
+def test_lines_to_journald_begin_with_their_priority(
+    stream: IO[str], monkeypatch: pytest.MonkeyPatch, format: str
+) -> None:
+    status = os.fstat(stream.fileno())
+    monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
+    log = LineLog(stream, format, "debug")
+    for each in LogLevel.iterconstants():
+        log(event(log_level=each))
+    log.close()
+    assert [line[:3] for line in lines(stream)] == ["<7>", "<6>", "<4>", "<3>", "<2>"]
+    monkeypatch.delenv("JOURNAL_STREAM")
+    plain = LineLog(stream, format)
+    plain(event())
+    plain.close()
+    assert lines(stream)[1] == "<6>" + lines(stream)[-1]
+
+
+def test_lines_to_another_stream_than_journald_s_begin_with_no_priority(
+    stream: IO[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a service's output is redirected within its unit."""
+    status = os.fstat(stream.fileno())
+    monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino + 1}")
+    log = LineLog(stream)
+    log(event())
+    log.close()
+    assert lines(stream)[0].startswith("2026-")
+
+
 def test_process_without_standard_output_has_no_log() -> None:
     code = "import sys; from mailproxy.log import LineLog; log = LineLog(sys.stdout); log.say('lost'); log.close()"
     done = subprocess.run(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from functools import partial
+from ipaddress import ip_network
 
 import pytest
 import trustme
@@ -12,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from OpenSSL import SSL
 from twisted.internet.task import Clock
+from twisted.logger import LogLevel
 
 from mailproxy.session.record import DELAY_SECONDS, SessionLog, as_line
 from tests.session.bench import Bench
@@ -164,6 +166,61 @@ def test_server_name_with_a_line_break_makes_no_line(make: MakeBench) -> None:
     line = bench.over()["line"]
     assert r' sni="x\nsession termination=--" ' in line
     assert "\n" not in line
+
+
+# How severe it is.
+
+
+def level(bench: Bench) -> LogLevel:
+    return bench.over()["log_level"]  # type: ignore[no-any-return]  # an event's fields are of any type
+
+
+def test_session_is_information(make: MakeBench) -> None:
+    bench = make()
+    bench.relay()
+    end(bench)
+    assert level(bench) == LogLevel.info
+
+
+def test_session_without_a_server_is_a_warning(make: MakeBench) -> None:
+    bench = make()
+    bench.server.refuse()
+    client = bench.client()
+    bench.until(lambda: bench.frontend.sessions)
+    bench.advance(5)
+    client.end()
+    assert level(bench) == LogLevel.warn
+
+
+def test_client_that_has_gone_before_there_was_a_server_is_information(make: MakeBench) -> None:
+    bench = make(tls=True)
+    bench.client().break_off()
+    assert level(bench) == LogLevel.info
+
+
+@pytest.mark.parametrize("said", [b"a login\r\n", b"PROXY TCP4 192.0.2.1\r\n"])
+def test_header_that_is_refused_is_a_warning(make: MakeBench, said: bytes) -> None:
+    bench = make(accept_proxy=(ip_network("127.0.0.0/8"),))
+    client = bench.client()
+    client.send(said)
+    bench.until(lambda: client.fin or client.reset)
+    client.end()
+    assert level(bench) == LogLevel.warn
+
+
+def test_header_that_never_comes_is_a_warning(make: MakeBench) -> None:
+    bench = make(accept_proxy=(ip_network("127.0.0.0/8"),))
+    client = bench.client()
+    bench.until(lambda: bench.frontend.sessions)
+    bench.advance(10)
+    client.break_off()
+    assert level(bench) == LogLevel.warn
+
+
+def test_balancer_that_only_looks_whether_we_listen_is_information(make: MakeBench) -> None:
+    bench = make(accept_proxy=(ip_network("127.0.0.0/8"),))
+    bench.client().break_off()
+    assert level(bench) == LogLevel.info
 
 
 def test_sessions_are_logged_in_a_row() -> None:
