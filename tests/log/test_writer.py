@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import pty
 import signal
+import socket
 import threading
-from collections.abc import Iterator
+import tty
+from collections.abc import Callable, Iterator
 from fcntl import F_SETPIPE_SZ, fcntl
 
 import pytest
@@ -132,14 +135,33 @@ def test_line_longer_than_the_queue_is_written_when_nothing_else_waits(disk: Dis
 # A reader that stalls.
 
 
-def test_stalled_reader_stops_nobody(pipe: tuple[int, int]) -> None:
-    reader, descriptor = pipe
+def pipe_of_default_size() -> tuple[int, int]:
+    return os.pipe()
+
+
+def journal() -> tuple[int, int]:
+    """What journald gives a service for its standard output: a stream socket."""
+    reader, writer = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    return reader.detach(), writer.detach()
+
+
+def terminal() -> tuple[int, int]:
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    return master, slave
+
+
+@pytest.mark.parametrize("kind", [pipe_of_default_size, journal, terminal])
+def test_stalled_reader_stops_nobody(kind: Callable[[], tuple[int, int]]) -> None:
+    reader, descriptor = kind()
     writer = LineWriter(descriptor, notice)
     for _ in range(FULL - 1):
         writer.put(LINE)
     assert not writer.drain(0.01)
     assert read(reader, (FULL - 1) * len(LINE)) == (FULL - 1) * LINE
     assert writer.drain(LONG_ENOUGH)
+    os.close(reader)
+    os.close(descriptor)
 
 
 def test_lines_beyond_the_bound_are_dropped_counted_and_told(disk: Disk) -> None:
