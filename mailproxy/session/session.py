@@ -35,7 +35,7 @@ from mailproxy.transport.listener import Listener
 from mailproxy.transport.plain import PlainStream
 from mailproxy.transport.poller import END, GONE, READ, WRITE, Ready
 from mailproxy.transport.secure import HandshakeError, SecureStream
-from mailproxy.transport.stream import VIEW, Stream
+from mailproxy.transport.stream import FLOOD, VIEW, Stream
 
 if TYPE_CHECKING:
     from mailproxy.session.frontend import Frontend
@@ -454,6 +454,11 @@ class Session:
             return
         if self.letters:
             self._close()
+        elif reason == FLOOD:
+            if stream is self.client:
+                self._lose("P", f"client: {reason}")
+            else:
+                self._part("PD", f"server: {reason}")
         elif stream is self.client:
             if self.first_to_end == "server" and not stream.backlog:
                 # The server had finished and everything was delivered: how the client then hangs up is its own affair.

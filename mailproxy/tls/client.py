@@ -145,7 +145,7 @@ def client_context(settings: ServerTlsSettings) -> SSL.Context:
     context.set_min_proto_version(_VERSIONS[settings.min_version])
     # Dovecot takes the first that the client has.
     context.set_tls13_ciphersuites(DEFAULT_CIPHERSUITES.encode())
-    context.set_mode(openssl.MODES)
+    openssl.set_modes(context)
     context.set_options(openssl.OPTIONS)
     # We keep sessions ourselves, by server.
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)

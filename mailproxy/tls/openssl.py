@@ -47,9 +47,10 @@ MODES: int = (
     | lib.SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER
     # An idle connection has no buffers.
     | lib.SSL_MODE_RELEASE_BUFFERS
-    # A read that meets a record without data goes on to the next.
-    | lib.SSL_MODE_AUTO_RETRY
 )
+# OpenSSL sets it by default: a read that meets a record without payload goes on to the next, for as long as the kernel
+# has any. One peer that sends nothing else would hold the whole process.
+_AUTO_RETRY: int = lib.SSL_MODE_AUTO_RETRY
 OPTIONS: int = (
     # A client could make us work for it for ever (CVE-2011-1473); without it, a write never waits for a read.
     lib.SSL_OP_NO_RENEGOTIATION
@@ -217,6 +218,12 @@ def served_certificate(ssl: Any) -> int:
 
 
 # Contexts.
+
+
+def set_modes(context: SSL.Context) -> None:
+    """Let connections of a context read and write as our streams need it."""
+    context.set_mode(MODES)
+    context.clear_mode(_AUTO_RETRY)
 
 
 def raw_context(context: SSL.Context) -> Any:

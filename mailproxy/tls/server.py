@@ -104,7 +104,7 @@ class TlsServer:
         context = SSL.Context(SSL.TLS_SERVER_METHOD)
         context.set_min_proto_version(_VERSIONS[settings.min_version])
         context.set_max_proto_version(_VERSIONS[settings.max_version])
-        context.set_mode(openssl.MODES)
+        openssl.set_modes(context)
         context.set_options(openssl.OPTIONS)
         # Tickets carry the sessions; a cache beside them would only cost memory.
         context.set_session_cache_mode(SSL.SESS_CACHE_OFF)

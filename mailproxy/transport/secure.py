@@ -4,6 +4,10 @@ A stream whose TLS OpenSSL does on the socket itself.
 No memory BIO and no buffers of ours between OpenSSL and the kernel: records are read from and written to the
 descriptor. Without read-ahead OpenSSL holds at most the rest of one record, and a read that asks for more than a record
 leaves nothing behind; so the socket's readiness is all there is to wait for.
+
+A read handles one record that has no payload (a key update, a session ticket, a refused renegotiation), and then says
+that it wants to read, whatever the kernel still has: the other connections get their turn before the next one. A peer
+that sends hardly anything else is cut off (`FLOOD`).
 """
 
 from __future__ import annotations
@@ -17,12 +21,18 @@ from mailproxy.tls import openssl
 from mailproxy.tls.openssl import RECORD_BYTES, SYSCALL, WANT_READ, WANT_WRITE, ZERO_RETURN, ffi
 from mailproxy.transport.plain import PlainStream
 from mailproxy.transport.poller import Poller
-from mailproxy.transport.stream import BUFFER, BUFFER_BYTES, VIEW, Owner, Stream
+from mailproxy.transport.stream import BUFFER, BUFFER_BYTES, FLOOD, VIEW, Owner, Stream
 
 _read = openssl.read
 _write = openssl.write
 _LAST_FULL_READ = BUFFER_BYTES - RECORD_BYTES
 _GOES_ON = (WANT_READ, WANT_WRITE)
+
+# More reads in a row without payload, within this time, are a flood. A full record in the smallest segments that Linux
+# sends (48 bytes) is 342 of them; a session changes its keys a few times in its life. Below this rate such records cost
+# us no more than records of one byte, which anybody may send.
+EMPTY_READS = 500
+EMPTY_READS_SECONDS = 1.0
 
 
 class HandshakeError(Exception):
@@ -36,12 +46,18 @@ class HandshakeError(Exception):
 class SecureStream(Stream):
     """A connection that has TLS from its first byte on; `handshake` comes before any relaying."""
 
-    __slots__ = ("ssl",)
+    __slots__ = ("_empty_reads", "_empty_since", "_received_before", "ssl")
 
     def __init__(self, sock: socket.SocketType, poller: Poller, owner: Owner, context: Any) -> None:
         """Serve TLS on a socket, with a raw ``SSL_CTX``."""
         super().__init__(sock, poller, owner)
+        self._begin()
         self.ssl: Any = openssl.serve(context, self.fd)
+
+    def _begin(self) -> None:
+        self._empty_reads = 0
+        self._empty_since = self.poller.now
+        self._received_before = 0
 
     def handshake(self) -> int:
         """
@@ -82,6 +98,11 @@ class SecureStream(Stream):
             code = openssl.get_error(self.ssl, count)
             if code not in _GOES_ON:
                 self._stopped(code, self._reason(code))
+            elif self._is_flood():
+                self.fail(FLOOD)
+            elif self.write_waits:
+                self.write_waits = False
+                self.drain()
             return
         # A full record: more are likely to be there.
         total = count
@@ -102,6 +123,16 @@ class SecureStream(Stream):
         self.peer.put(total)  # type: ignore[union-attr]
         if code not in _GOES_ON and self.fd >= 0:
             self._stopped(code, reason)
+
+    def _is_flood(self) -> bool:
+        """Count one more read without payload; tell whether these are too many."""
+        now = self.poller.now
+        if self.received != self._received_before or now - self._empty_since >= EMPTY_READS_SECONDS:
+            self._received_before = self.received
+            self._empty_since = now
+            self._empty_reads = 0
+        self._empty_reads += 1
+        return self._empty_reads > EMPTY_READS
 
     def _stopped(self, code: int, reason: str) -> None:
         if code == ZERO_RETURN:
@@ -128,6 +159,7 @@ class SecureStream(Stream):
         if code not in _GOES_ON:
             self.fail(self._reason(code))
             return
+        self.write_waits = code == WANT_READ
         self.sent += total
         self.keep(count, total)
 
@@ -141,6 +173,7 @@ class SecureStream(Stream):
             if taken <= 0:
                 code = openssl.get_error(self.ssl, taken)
                 if code in _GOES_ON:
+                    self.write_waits = code == WANT_READ
                     break
                 raise ConnectionError(self._reason(code))
             total += taken
@@ -150,9 +183,12 @@ class SecureStream(Stream):
         """Read once into the shared buffer; the count, 0 if nothing is there, -1 at the end; OSError when broken."""
         count: int = _read(self.ssl, BUFFER, BUFFER_BYTES)
         if count > 0:
+            self._empty_reads = 0
             return count
         code = openssl.get_error(self.ssl, count)
         if code in _GOES_ON:
+            if self._is_flood():
+                raise ConnectionError(FLOOD)
             return 0
         if code == ZERO_RETURN:
             return -1

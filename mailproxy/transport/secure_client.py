@@ -28,6 +28,7 @@ class SecureClientStream(SecureStream):
     ) -> None:
         """Be the client on a socket that is connected to an address, and ask for a server name unless it is ""."""
         Stream.__init__(self, sock, poller, owner)
+        self._begin()
         self._tls = tls
         self._server_name = server_name
         self._address = address

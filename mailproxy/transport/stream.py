@@ -29,6 +29,10 @@ BUFFER = openssl.ffi.new("char[]", BUFFER_BYTES)
 VIEW = memoryview(openssl.ffi.buffer(BUFFER))
 
 
+FLOOD = "more than 500 reads within a second brought no payload"
+"""The reason of `Stream.fail` when the other side sends TLS records without payload, again and again."""
+
+
 class Owner(Protocol):
     """Whom a stream tells what happened to it."""
 
@@ -92,6 +96,7 @@ class Stream:
         "sent",
         "socket",
         "write_ended",
+        "write_waits",
     )
 
     def __init__(self, sock: socket.SocketType, poller: Poller, owner: Owner) -> None:
@@ -108,6 +113,8 @@ class Stream:
         self.last_byte = 0x0A
         self.read_ended = False
         self.write_ended = False
+        self.write_waits = False
+        """True while nothing can be written until something was read: TLS is in the middle of a message of its own."""
         self.finishing = False
 
     # The hot path: the kinds implement these three.
@@ -185,6 +192,8 @@ class Stream:
                 self.fail(error.strerror or str(error))
                 return
             if not taken:
+                if self.write_waits:
+                    self.watch()
                 return
             self.sent += taken
             self.active = self.poller.now
@@ -219,7 +228,7 @@ class Stream:
         events = 0
         if not self.read_ended and (self.peer is None or not self.peer.backlog):
             events = READ
-        if self.backlog or (self.finishing and not self.write_ended):
+        if (self.backlog or (self.finishing and not self.write_ended)) and not self.write_waits:
             events |= WRITE
         if events == self.events:
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import pytest
 from OpenSSL import SSL
 
 from mailproxy.tls import openssl
@@ -34,6 +35,16 @@ def test_context_of_pyopenssl_has_the_raw_one() -> None:
     """Another private name."""
     raw = openssl.raw_context(SSL.Context(SSL.TLS_SERVER_METHOD))
     assert "SSL_CTX" in repr(raw)
+
+
+@pytest.mark.parametrize("method", [SSL.TLS_SERVER_METHOD, SSL.TLS_CLIENT_METHOD])
+def test_read_does_not_go_on_by_itself(method: int) -> None:
+    """It would by OpenSSL's default, for as long as a peer sends records without payload."""
+    context = SSL.Context(method)
+    assert context.set_mode(0) & openssl.lib.SSL_MODE_AUTO_RETRY
+    openssl.set_modes(context)
+    assert context.set_mode(0) & openssl.MODES == openssl.MODES
+    assert not context.set_mode(0) & openssl.lib.SSL_MODE_AUTO_RETRY
 
 
 def test_reason_is_told_once() -> None:

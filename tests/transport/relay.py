@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
+import ssl
 from collections.abc import Callable
 from typing import Self
 
@@ -105,7 +106,7 @@ class Relay:
         self,
         *,
         tls: TlsServer | bool = False,
-        server_tls: bool = False,
+        server_tls: ssl.SSLContext | bool = False,
         pair: Callable[[], tuple[socket.socket, socket.socket]] = tcp_pair,
         connect: Callable[[socket.socket], TlsPeer] | None = None,
     ) -> None:
@@ -126,7 +127,8 @@ class Relay:
             self.client = Peer(theirs)
         ours, theirs = pair()
         if server_tls:
-            self.far: Stream = self._far(ours, theirs)
+            context = server_context() if isinstance(server_tls, bool) else server_tls
+            self.far: Stream = self._far(ours, theirs, context)
         else:
             self.far = PlainStream(raw(ours), self.poller, self)
             self.server = Peer(theirs)
@@ -154,8 +156,8 @@ class Relay:
             waits = self.secure.handshake()
         client.pull()
 
-    def _far(self, ours: socket.socket, theirs: socket.socket) -> Stream:
-        server = self.server = TlsServerPeer(theirs, server_context())
+    def _far(self, ours: socket.socket, theirs: socket.socket, context: ssl.SSLContext) -> Stream:
+        server = self.server = TlsServerPeer(theirs, context)
         stream = SecureClientStream(raw(ours), self.poller, self, client_tls(), "", "")
         while stream.handshake():
             server.pull()

@@ -16,8 +16,8 @@ from mailproxy.tls.server import TlsServer
 from mailproxy.transport.poller import BYTES, READ, Poller
 from mailproxy.transport.secure import HandshakeError, SecureStream
 from mailproxy.transport.stream import VIEW, Stream
+from tests.tls.records import Sender
 from tests.tls.servers import NAME, tls_server
-from tests.transport.keyupdate import Sender
 from tests.transport.peers import Peer, TlsPeer, client_context
 from tests.transport.relay import Relay, is_ready, raw, tcp_pair, unix_pair
 
