@@ -75,6 +75,15 @@ def _remove_stale(path: str) -> None:
             os.unlink(path)
 
 
+def _file_of(path: str) -> tuple[int, int] | None:
+    """Return device and inode of a socket's file; None if there is none."""
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _fixed_address(sock: socket.socket) -> tuple[bytes, int] | None:
     if sock.family == socket.AF_UNIX:
         return None
@@ -103,6 +112,8 @@ class Listener:
         self._clock = clock
         self._accepted = accepted
         self._reasons: set[str] = {"not started"}
+        self._path: str | None = sock.getsockname() if self.is_unix else None
+        self._file = None if self._path is None else _file_of(self._path)
 
     @property
     def address(self) -> str:
@@ -132,17 +143,23 @@ class Listener:
                 self._poller.add(self.socket.fileno(), self._on_event, READ)
 
     def stop(self) -> None:
-        """Stop accepting for good and give the socket back; a UNIX socket's file goes, too."""
+        """Stop accepting for good and give the socket back; a UNIX socket's file goes, too, if it is still ours."""
         if self.socket.fileno() < 0:
             return
         self.pause("stopped")
-        name = self.socket.getsockname() if self.socket.family == socket.AF_UNIX else None
+        if self._path is not None:
+            self._remove_file(self._path)
         self.socket.close()
-        if name:
-            try:
-                os.unlink(name)
-            except OSError as error:
-                self._log.warn("cannot remove {path}: {error}", path=name, error=error.strerror)
+
+    def _remove_file(self, path: str) -> None:
+        # As long as the socket is open, the kernel gives its inode to no other file.
+        try:
+            if self._file is not None and _file_of(path) == self._file:
+                os.unlink(path)
+            else:
+                self._log.info("{path} is not removed: it is not the socket of this process any more", path=path)
+        except OSError as error:
+            self._log.warn("cannot remove {path}: {error}", path=path, error=error.strerror)
 
     def _on_event(self, events: int) -> None:
         # One a turn: under load the other connections get theirs in between, and nothing is spent on finding the

@@ -296,13 +296,43 @@ def test_file_of_a_unix_socket_goes_with_the_listener(make: Make, tmp_path: Path
     assert not path.exists()
 
 
-def test_file_that_has_gone_already_is_only_a_warning(make: Make, tmp_path: Path) -> None:
+def test_file_that_has_gone_already_is_said(make: Make, tmp_path: Path) -> None:
     path = tmp_path / "front.sock"
     bench = make(bind_unix(str(path)))
     path.unlink()
     with capturedLogs() as events:
         bench.listener.stop()
     assert events[0]["path"] == str(path)
+
+
+def test_file_that_cannot_be_removed_is_only_a_warning(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "front.sock"
+    bench = make(bind_unix(str(path)))
+
+    def refuse(path: str) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    with capturedLogs() as events:
+        bench.listener.stop()
+    assert (events[0]["path"], events[0]["error"]) == (str(path), "Permission denied")
+
+
+def test_file_that_somebody_else_has_bound_meanwhile_stays(make: Make, tmp_path: Path) -> None:
+    """As the next process does, which was started before this one ends."""
+    path = tmp_path / "front.sock"
+    bench = make(bind_unix(str(path)))
+    path.unlink()
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(path))
+        other.listen()
+        with capturedLogs() as events:
+            bench.listener.stop()
+        assert "not removed" in events[0]["log_format"]
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
 
 
 def test_stale_unix_socket_is_replaced(make: Make, tmp_path: Path) -> None:
