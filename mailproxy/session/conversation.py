@@ -45,7 +45,7 @@ class Conversation:
 
     def begin(self) -> None:
         """Greet."""
-        # Whoever does not read our answers is not read either, as in a relay.
+        # A client that does not read our answers is not read either, as in a relay.
         self._client.peer = self._client
         self._client.say(self._dialogue.greeting())
 
@@ -87,6 +87,8 @@ class Conversation:
                 # So few bytes have room unless the client has stopped to read; then it will not shake hands either.
                 self._partner.lost("the client does not read")
             else:
+                # TLS gets a stream of its own: nobody closes this one, and it would keep itself and the session alive.
+                self._client.peer = None
                 self._partner.tls_wanted()
 
     def broke(self) -> None:

@@ -228,6 +228,7 @@ class Session:
 
     def tls_wanted(self) -> None:
         """Shake hands: the client has asked for it."""
+        self._after_first_bytes = _nothing  # the conversation is over and costs no memory for the session's life
         self._frontend.poller.ready[self.client.fd] = self._on_hello
         self.wait(self._frontend.timeout.handshake, self._no_handshake)
 

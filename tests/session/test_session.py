@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import select
 import socket
 
@@ -66,27 +65,6 @@ def test_server_answers_a_client_that_ended_after_long_silence(bench: Bench) -> 
     bench.advance(30)
     server.send(b"late but in time")
     bench.until(lambda: client.data == b"late but in time")
-
-
-def test_session_leaves_nothing_to_the_garbage_collector(make: MakeBench) -> None:
-    """Which seldom looks: what a session leaves would pile up."""
-    bench = make(tls=True)
-
-    def live() -> list[object]:
-        return [found for found in gc.get_objects() if isinstance(found, Session | Stream)]
-
-    gc.collect()
-    before = len(live())
-    gc.disable()
-    try:
-        client, server = bench.relay()
-        client.end()
-        bench.until(lambda: server.fin)
-        server.end()
-        bench.over()
-        assert len(live()) == before
-    finally:
-        gc.enable()
 
 
 # What the client does before the server has greeted.
