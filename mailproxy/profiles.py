@@ -136,6 +136,14 @@ STALWART = Profile(
     local_tlvs=True,
 )
 
+NGINX = Profile(
+    name="nginx",
+    # Debian 12's 1.22, where ``listen`` has both ``ssl`` and ``proxy_protocol``, looks at no more than this before TLS
+    # begins, and resets the connection beyond.
+    budget=108,
+    client_cert_budget=108,
+)
+
 GENERIC = Profile(
     name="generic",
     # Of an unknown receiver nothing but the spec's intent is known.
@@ -144,5 +152,5 @@ GENERIC = Profile(
     local_tlvs=True,
 )
 
-PROFILES: Mapping[str, Profile] = {p.name: p for p in (DOVECOT, POSTFIX, EXIM, CYRUS, STALWART, GENERIC)}
+PROFILES: Mapping[str, Profile] = {p.name: p for p in (DOVECOT, POSTFIX, EXIM, CYRUS, STALWART, NGINX, GENERIC)}
 """The profiles by the word that the configuration has for them."""

@@ -7,7 +7,15 @@ from mailproxy.profiles import DOVECOT, GENERIC, PROFILES
 
 @pytest.mark.parametrize(
     ("name", "budget"),
-    [("dovecot", 536), ("postfix", 536), ("exim", 232), ("cyrus", 232), ("stalwart", 536), ("generic", 536)],
+    [
+        ("dovecot", 536),
+        ("postfix", 536),
+        ("exim", 232),
+        ("cyrus", 232),
+        ("stalwart", 536),
+        ("nginx", 108),
+        ("generic", 536),
+    ],
 )
 def test_budget(name: str, budget: int) -> None:
     assert PROFILES[name].limit(client_cert=False) == budget
@@ -15,7 +23,15 @@ def test_budget(name: str, budget: int) -> None:
 
 @pytest.mark.parametrize(
     ("name", "budget"),
-    [("dovecot", 1500), ("postfix", 536), ("exim", 232), ("cyrus", 232), ("stalwart", 4096), ("generic", 536)],
+    [
+        ("dovecot", 1500),
+        ("postfix", 536),
+        ("exim", 232),
+        ("cyrus", 232),
+        ("stalwart", 4096),
+        ("nginx", 108),
+        ("generic", 536),
+    ],
 )
 def test_budget_with_the_client_certificate(name: str, budget: int) -> None:
     assert PROFILES[name].limit(client_cert=True) == budget
