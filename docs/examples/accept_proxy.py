@@ -7,7 +7,6 @@ A server behind a proxy: it greets every client by the address that the PROXY he
 """
 
 import sys
-from ipaddress import ip_network
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint
@@ -33,7 +32,7 @@ class Greeter(Protocol):
 
 async def main(reactor, port="8143"):
     """Listen for proxies on this machine, and only for them."""
-    policy = AcceptPolicy(trusted=(ip_network("127.0.0.0/8"),), refuse_others=True, timeout=3)
+    policy = AcceptPolicy(trusted=["127.0.0.0/8"], refuse_others=True, timeout=3)
     endpoint = AcceptProxyServerEndpoint(TCP4ServerEndpoint(reactor, int(port)), policy)
     listening = await endpoint.listen(Factory.forProtocol(Greeter))
     print("listening on port", listening.getHost().port, flush=True)

@@ -13,18 +13,24 @@ The map, bottom up:
 - ``parsers``: the strings.
 """
 
-from mailproxy.endpoints.accept import AcceptProxyServerEndpoint
+from mailproxy.endpoints.accept import AcceptProxyFactory, AcceptProxyServerEndpoint, HeaderCheck, RefusalHook
 from mailproxy.endpoints.announce import ClientHeader, transport_facts
 from mailproxy.endpoints.interfaces import IProxiedTransport
-from mailproxy.endpoints.send import HeaderMaker, SendProxyClientEndpoint
+from mailproxy.endpoints.send import HeaderMaker, SendProxyClientEndpoint, SendProxyFactory
 from mailproxy.proxyprotocol import AcceptPolicy
+from mailproxy.tls.facts import TlsFacts
 
 __all__ = [
     "AcceptPolicy",
+    "AcceptProxyFactory",
     "AcceptProxyServerEndpoint",
     "ClientHeader",
+    "HeaderCheck",
     "HeaderMaker",
     "IProxiedTransport",
+    "RefusalHook",
     "SendProxyClientEndpoint",
+    "SendProxyFactory",
+    "TlsFacts",
     "transport_facts",
 ]

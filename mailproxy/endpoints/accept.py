@@ -8,10 +8,11 @@ header is in, the wrapped factory is asked for its protocol, with the client's a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IAddress,
@@ -48,24 +49,15 @@ from mailproxy.proxyprotocol import (
 _log = Logger()
 
 
-@implementer(IStreamServerEndpoint)
-@frozen
-class AcceptProxyServerEndpoint:
-    """
-    Listens on another endpoint for connections that begin with a PROXY header, by the rules of an `AcceptPolicy`.
+HeaderCheck = Callable[[Header, IAddress], object]
+"""A check of your own: called with a header and the peer that has sent it, raises `HeaderRefused` to refuse it."""
 
-    The factory given to `listen` is asked for a protocol once the header is in; the protocol's transport provides
-    `IProxiedTransport`. Connections with a bad header, or without the one that must be there, are aborted and logged.
-    `clock` counts the policy's timeout; by default it is the reactor.
-    """
+RefusalHook = Callable[[str, IAddress | None], object]
+"""Called with the reason and the peer of each connection that is refused."""
 
-    endpoint: IStreamServerEndpoint
-    policy: AcceptPolicy
-    clock: IReactorTime | None = None
 
-    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
-        """Listen, as the endpoint does."""
-        return self.endpoint.listen(AcceptProxyFactory(protocolFactory, self.policy, self.clock or _reactor()))
+def _log_refusal(reason: str, peer: IAddress | None) -> None:
+    _log.info("no PROXY header from {peer}: {reason}", peer=peer, reason=reason)
 
 
 def _reactor() -> IReactorTime:
@@ -74,25 +66,70 @@ def _reactor() -> IReactorTime:
     return IReactorTime(reactor)
 
 
-def _expectation(policy: AcceptPolicy, address: IAddress | None) -> Expectation:
-    match header_address(address):
-        case InetAddress(host=host):
-            return policy.expectation(host)
-        case UnixAddress():
-            return policy.expectation(None)
-    return Expectation.REFUSED if policy.refuse_others else Expectation.DIRECT
+@implementer(IStreamServerEndpoint)
+@frozen
+class AcceptProxyServerEndpoint:
+    """
+    Listens on another endpoint for connections that begin with a PROXY header, by the rules of an `AcceptPolicy`.
+
+    The factory given to `listen` is asked for a protocol once the header is in; the protocol's transport provides
+    `IProxiedTransport`. Connections with a bad header, or without the one that must be there, are aborted.
+
+    - `clock` counts the policy's timeout; by default it is the reactor.
+    - `check` looks at each header before the factory is asked, and may refuse it.
+    - `on_refusal` is told of each connection that is refused; by default it is logged.
+
+    ValueError for a policy by which nobody sends a header.
+    """
+
+    endpoint: IStreamServerEndpoint
+    policy: AcceptPolicy = field()
+    clock: IReactorTime | None = None
+    check: HeaderCheck | None = None
+    on_refusal: RefusalHook = _log_refusal
+
+    @policy.validator
+    def _check_policy(self, attribute: object, policy: AcceptPolicy) -> None:
+        _must_expect_headers(policy)
+
+    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
+        """Listen, as the endpoint does."""
+        factory = AcceptProxyFactory(protocolFactory, self.policy, self.clock, self.check, self.on_refusal)
+        return self.endpoint.listen(factory)
+
+
+def _must_expect_headers(policy: AcceptPolicy) -> None:
+    if not isinstance(policy, AcceptPolicy):
+        raise ValueError(f"policy {policy!r} is no AcceptPolicy")
+    if not policy.expects_headers:
+        raise ValueError("by this policy nobody sends a header: name your proxies, or take AcceptPolicy.everybody()")
 
 
 class AcceptProxyFactory(WrappingFactory[Any]):
-    """Makes the protocols that read a header and then hand over to those of the wrapped factory."""
+    """
+    What `AcceptProxyServerEndpoint` is for connections that come without an endpoint.
+
+    Such are those of `adoptStreamConnection`, of the services in `twisted.application.internet`, or of a test's
+    transports. The arguments are the endpoint's, with the factory to wrap in the place of the endpoint.
+    """
 
     noisy = False
 
-    def __init__(self, wrappedFactory: IProtocolFactory, policy: AcceptPolicy, clock: IReactorTime) -> None:
-        """Take the factory to ask when a header is in."""
+    def __init__(
+        self,
+        wrappedFactory: IProtocolFactory,
+        policy: AcceptPolicy,
+        clock: IReactorTime | None = None,
+        check: HeaderCheck | None = None,
+        on_refusal: RefusalHook = _log_refusal,
+    ) -> None:
+        """Take the factory to ask when a header is in; ValueError for a policy by which nobody sends one."""
         super().__init__(wrappedFactory)  # type: ignore[no-untyped-call]  # Twisted's has no annotations
+        _must_expect_headers(policy)
         self.policy = policy
-        self.clock = clock
+        self.clock = clock or _reactor()
+        self.check = check
+        self.on_refusal = on_refusal
         if IProtocolNegotiationFactory.providedBy(wrappedFactory):
             directlyProvides(self, IProtocolNegotiationFactory)
 
@@ -103,14 +140,22 @@ class AcceptProxyFactory(WrappingFactory[Any]):
 
     def buildProtocol(self, addr: IAddress | None) -> AcceptProxyProtocol | None:
         """Decide by the peer's real address what its connection must begin with; None for nothing."""
-        expectation = _expectation(self.policy, addr)
+        expectation = self._expectation(addr)
         if expectation is Expectation.REFUSED:
-            _log.info("no connection is accepted from {peer}", peer=addr)
+            self.on_refusal("its address is not one of those that may connect", addr)
             return None
         if expectation is not Expectation.DIRECT:
             return AcceptProxyProtocol(self, expectation is Expectation.MAYBE)
         direct = self.wrappedFactory.buildProtocol(addr)
         return None if direct is None else AcceptProxyProtocol(self, direct=direct)
+
+    def _expectation(self, peer: IAddress | None) -> Expectation:
+        match header_address(peer):
+            case InetAddress(host=host):
+                return self.policy.expectation(host)
+            case UnixAddress():
+                return self.policy.expectation(None)
+        return self.policy.others
 
 
 @implementer(IProxiedTransport)
@@ -240,9 +285,18 @@ class AcceptProxyProtocol(Wrapper):
             self._refuse(str(error))
             return
         else:
-            if header is None:
+            if header is None or not self._is_accepted(header):
                 return
         self._proceed(header, decoder.unused)
+
+    def _is_accepted(self, header: Header) -> bool:
+        if self.factory.check is not None:
+            try:
+                self.factory.check(header, self.transport.getPeer())
+            except ProxyProtocolError as error:
+                self._refuse(str(error))
+                return False
+        return True
 
     def _proceed(self, header: Header | None, rest: bytes) -> None:
         """Connect the wrapped factory's protocol, and deliver the bytes that came with the header."""
@@ -257,7 +311,7 @@ class AcceptProxyProtocol(Wrapper):
             transport.deliver()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Log a header that breaks off; a connection without any bytes is only somebody looking whether we are up."""
+        """Tell of a header that breaks off; a connection without a byte is somebody's look whether we are up."""
         decoder = self._decoder
         if decoder is None:
             super().connectionLost(reason)
@@ -266,8 +320,8 @@ class AcceptProxyProtocol(Wrapper):
         try:
             decoder.end()
         except ProxyProtocolError as error:
-            log = _log.info if decoder.received else _log.debug
-            log("no PROXY header from {peer}: {reason}", peer=self.transport.getPeer(), reason=str(error))
+            if decoder.received:
+                self.factory.on_refusal(str(error), self.transport.getPeer())
 
     def _expired(self) -> None:
         decoder, self._deadline = self._decoder, None
@@ -284,8 +338,8 @@ class AcceptProxyProtocol(Wrapper):
 
     def _refuse(self, reason: str) -> None:
         self._stop()
-        _log.info("no PROXY header from {peer}: {reason}", peer=self.transport.getPeer(), reason=reason)
         self._abort()
+        self.factory.on_refusal(reason, self.transport.getPeer())
 
     def _abort(self) -> None:
         self.transport.abortConnection()  # type: ignore[attr-defined]  # every stream has it

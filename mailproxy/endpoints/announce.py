@@ -32,7 +32,7 @@ class ClientHeader:
     - `send_proxy`: ``v1``, ``v2``, ``v2-ssl`` (with the TLS facts) or ``v2-ssl-cn`` (and the common name of a client's
       certificate, if it is verified).
     - `profile`: the kind of backend, which decides what it may be told: ``dovecot``, ``postfix``, ``exim``, ``cyrus``,
-      ``stalwart``, ``generic``. `protocol` is what is spoken to it: ``imap``, ``pop3``, …
+      ``stalwart``, ``nginx``, ``generic``. `protocol` is what is spoken to it: ``imap``, ``pop3``, …
     - `proxy_v2_options`: what else is told, of `OPTIONS`.
     - `tlvs`: TLVs of types 0xE0 to 0xF7 that every header has.
     - `pass_tlvs`: types of TLVs that are passed on from the header that the client's connection itself began with.

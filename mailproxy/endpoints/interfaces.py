@@ -5,6 +5,8 @@ from __future__ import annotations
 from twisted.internet.interfaces import IAddress, ITransport
 from zope.interface import Attribute
 
+from mailproxy.proxyprotocol import Header
+
 
 class IProxiedTransport(ITransport):
     """
@@ -14,7 +16,7 @@ class IProxiedTransport(ITransport):
     it has none for streams (LOCAL, UNSPEC, datagrams). A TLS transport on top of it provides this interface too.
     """
 
-    proxyHeader = Attribute("The `mailproxy.proxyprotocol.Header` the connection began with; None for a direct client.")
+    proxyHeader: Header | None = Attribute("The header that the connection began with; None for a direct client.")
 
     def getProxyPeer() -> IAddress:
         """Return the real address of the peer: the proxy's, if there was a header."""

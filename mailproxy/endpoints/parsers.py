@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from ipaddress import ip_network
+from collections.abc import Mapping
 
 from twisted.internet.endpoints import clientFromString, serverFromString
 from twisted.internet.interfaces import IReactorTime
@@ -12,11 +11,10 @@ from mailproxy.endpoints.accept import AcceptProxyServerEndpoint
 from mailproxy.endpoints.announce import ClientHeader
 from mailproxy.endpoints.send import SendProxyClientEndpoint
 from mailproxy.proxyprotocol import AcceptPolicy, InetAddress, Strictness
-from mailproxy.proxyprotocol.policy import TIMEOUT, Network
+from mailproxy.proxyprotocol.policy import TIMEOUT
 from mailproxy.proxyprotocol.strictness import MAX_SIZE
 
 _UNIX = "unix"
-_EVERYBODY = ["0.0.0.0/0", "::/0", _UNIX]
 
 
 def options(parsed: Mapping[str, object]) -> dict[str, str]:
@@ -50,13 +48,14 @@ def accept_proxy(
     `trusted` nor `optional` every peer must send a header, as with HAProxy's ``accept-proxy`` on a bind line. `timeout`
     is in seconds, `maxSize` in bytes.
     """
-    names = _EVERYBODY if trusted is None and optional is None else _listed(trusted or "")
-    if not names and not optional:
+    everybody = trusted is None and optional is None
+    names = _listed(trusted or "")
+    if not (names or optional or everybody):
         # Of an empty variable in somebody's template nothing is guessed.
         raise ValueError("trusted= names nobody")
     policy = AcceptPolicy(
-        trusted=_networks(name for name in names if name != _UNIX),
-        optional=_networks(_listed(optional or "")),
+        trusted=[name for name in names if name != _UNIX],
+        optional=_listed(optional or ""),
         refuse_others=_choice("others", others, yes="refused", no="direct"),
         unix=_UNIX in names,
         timeout=float(timeout),
@@ -65,6 +64,7 @@ def accept_proxy(
             max_size=int(maxSize),
             require_crc32c=_choice("crc32c", crc32c, yes="required", no="optional"),
         ),
+        trust_others=everybody,
     )
     return AcceptProxyServerEndpoint(serverFromString(reactor, endpoint), policy, IReactorTime(reactor))
 
@@ -95,10 +95,6 @@ def send_proxy(
 
 def _listed(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _networks(names: Iterator[str] | list[str]) -> tuple[Network, ...]:
-    return tuple(ip_network(name) for name in names)
 
 
 def _choice(name: str, word: str, *, yes: str, no: str) -> bool:

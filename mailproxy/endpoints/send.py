@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-from attrs import evolve, frozen
+from attrs import Factory, evolve, field, frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IAddress,
@@ -24,12 +24,16 @@ from zope.interface import alsoProvides, implementer
 
 from mailproxy.endpoints.wrapper import WrappedTransport, Wrapper
 from mailproxy.profiles import INTENDED_SIZE
-from mailproxy.proxyprotocol import Header, encode
+from mailproxy.proxyprotocol import Encoded, Header, encode
 
 _log = Logger()
 
 HeaderMaker = Callable[[ITransport], Header]
-"""Makes a header from the transport of the client that it tells of: `ClientHeader`, or a function of your own."""
+"""
+Makes a header from the transport of the client that it tells of: `header_from_transport`, `ClientHeader`, your own.
+
+If it has a `budget`, as `ClientHeader` has, that is the default for the endpoint's.
+"""
 
 
 @implementer(IStreamClientEndpoint)
@@ -42,13 +46,18 @@ class SendProxyClientEndpoint:
     client, the program is its own one: what `header` is called with then has our end of the new connection as its peer
     and the server's as its host, and no TLS.
 
-    The header has at most `budget` bytes; what does not fit is left out and logged. If it cannot be made, connecting
-    fails, with ValueError if its mandatory part does not fit.
+    The header has at most `budget` bytes; what does not fit is left out and logged. By default the budget is that of
+    the maker, otherwise 536 bytes. ValueError if not even a header's mandatory part fits: at once for a `Header`, else
+    connecting fails with it, as with what a maker raises.
     """
 
     endpoint: IStreamClientEndpoint
     header: Header | HeaderMaker
-    budget: int = INTENDED_SIZE
+    budget: int = field(default=Factory(lambda self: _budget(self.header), takes_self=True))
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what cannot begin any connection."""
+        _fixed(self.header, self.budget)
 
     def forClient(self, client: ITransport) -> SendProxyClientEndpoint:
         """Return this endpoint for connections on behalf of one client, whose header is made here and now."""
@@ -60,19 +69,43 @@ class SendProxyClientEndpoint:
         return connecting.addCallback(_outcome)
 
 
+def _budget(header: Header | HeaderMaker) -> int:
+    budget: int = getattr(header, "budget", INTENDED_SIZE)
+    return budget
+
+
+def _fixed(header: Header | HeaderMaker, budget: int) -> Encoded | None:
+    """Return what every connection begins with, None if each has its own; ValueError if that cannot work."""
+    if isinstance(header, Header):
+        return encode(header, budget=budget)
+    if not callable(header):
+        raise ValueError(f"header {header!r} is no Header, and nothing that makes one")
+    return None
+
+
 def _outcome(wrapper: IProtocol) -> IProtocol:
     assert isinstance(wrapper, SendProxyProtocol)
     return wrapper.outcome()
 
 
 class SendProxyFactory(WrappingFactory[Any]):
-    """Makes the protocols that write a header before those of the wrapped factory are connected."""
+    """
+    What `SendProxyClientEndpoint` is for connections that are made without an endpoint, by `connectTCP` for one.
 
-    def __init__(self, wrappedFactory: IProtocolFactory, header: Header | HeaderMaker, budget: int) -> None:
-        """Take the factory whose protocols are to be connected."""
+    The arguments are the endpoint's, with the factory to wrap in the place of the endpoint. If the header cannot be
+    made, the connection is aborted and the wrapped factory's protocol is never connected.
+    """
+
+    noisy = False
+
+    def __init__(
+        self, wrappedFactory: IProtocolFactory, header: Header | HeaderMaker, budget: int | None = None
+    ) -> None:
+        """Take the factory whose protocols are to be connected; ValueError for what cannot begin any connection."""
         super().__init__(wrappedFactory)  # type: ignore[no-untyped-call]  # Twisted's has no annotations
-        self._header = header
-        self._budget = budget
+        self._make = cast(HeaderMaker, header)  # not called if it is a `Header`
+        self._budget = _budget(header) if budget is None else budget
+        self._encoded = _fixed(header, self._budget)
 
     def buildProtocol(self, addr: IAddress | None) -> SendProxyProtocol | None:
         """Ask the wrapped factory, which may refuse."""
@@ -81,9 +114,7 @@ class SendProxyFactory(WrappingFactory[Any]):
 
     def headerBytes(self, transport: ITransport) -> bytes:
         """Return what a connection begins with."""
-        own = cast(ITransport, _OwnClient(transport))
-        header = self._header if isinstance(self._header, Header) else self._header(own)
-        encoded = encode(header, budget=self._budget)
+        encoded = self._encoded or encode(self._make(_own_client(transport)), budget=self._budget)
         if encoded.left_out:
             names = ", ".join(tlv.name for tlv in encoded.left_out)
             _log.info("left out of the PROXY header to fit {budget} bytes: {names}", budget=self._budget, names=names)
@@ -137,3 +168,7 @@ class _OwnClient:
     def __init__(self, connection: ITransport) -> None:
         self.getPeer = connection.getHost
         self.getHost = connection.getPeer
+
+
+def _own_client(connection: ITransport) -> ITransport:
+    return cast(ITransport, _OwnClient(connection))

@@ -11,8 +11,12 @@ UNIX_PATH_SIZE = 108
 
 
 def _without_scope(host: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    if isinstance(host, IPv4Address):
+        return host
+    if not isinstance(host, IPv6Address):
+        raise ValueError(f"host {host!r} is no address of ipaddress; InetAddress.parse reads text, '192.0.2.1:25'")
     # A scope ("%eth0") names an interface of this machine: it means nothing to the one who reads the header.
-    return IPv6Address(host.packed) if isinstance(host, IPv6Address) and host.scope_id else host
+    return IPv6Address(host.packed) if host.scope_id else host
 
 
 @frozen
@@ -72,6 +76,8 @@ def inet_address(host: IPv4Address | IPv6Address, port: int) -> InetAddress:
 
 
 def _without_padding(path: bytes) -> bytes:
+    if not isinstance(path, bytes):
+        raise ValueError(f"path {path!r} is not of bytes")
     # A path ends at its first NUL; in the abstract namespace, which starts with a NUL, only the padding goes.
     return path.rstrip(b"\0") if path.startswith(b"\0") else path.partition(b"\0")[0]
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from math import isfinite
 
 from attrs import field, frozen
 
 from mailproxy.proxyprotocol.strictness import Strictness
 
 Network = IPv4Network | IPv6Network
+
+_DEFAULT = Strictness()
 
 TIMEOUT = 5.0
 """Seconds for a header to arrive: the specification wants at least 3, which one lost segment takes."""
@@ -28,6 +32,28 @@ class Expectation(Enum):
     """Nothing: the connection is closed."""
 
 
+def _network(network: Network | str) -> Network:
+    if isinstance(network, (IPv4Network, IPv6Network)):
+        return network
+    if not isinstance(network, str):
+        raise ValueError(f"{network!r} is no network; write one as text, '10.0.0.0/8', or as ipaddress has it")
+    try:
+        parsed = ip_network(network)
+    except ValueError as error:
+        raise ValueError(
+            f"{network!r} is no network like 10.0.0.0/8 or 2001:db8::/32, and no address: {error}"
+        ) from None
+    if isinstance(parsed, IPv6Network) and parsed.network_address.ipv4_mapped is not None:
+        raise ValueError(f"{network!r} has IPv4 addresses in IPv6 form, which match nobody; write them as IPv4")
+    return parsed
+
+
+def _networks(networks: Iterable[Network | str]) -> tuple[Network, ...]:
+    if isinstance(networks, (str, bytes)) or not isinstance(networks, Iterable):
+        raise ValueError(f"{networks!r} is no list of networks; write [{networks!r}]")
+    return tuple(map(_network, networks))
+
+
 @frozen
 class AcceptPolicy:
     """
@@ -41,14 +67,51 @@ class AcceptPolicy:
     - `timeout`: seconds from the connection to the complete header. A peer that may send one and is silent that long
       is served without.
     - `strictness`: which headers are accepted.
+    - `trust_others`: everybody else must send a header, whatever their kind of address: see `everybody`.
+
+    Networks are text or those of `ipaddress`, and a single address is a network of one. ValueError for a policy that
+    cannot work. `AcceptPolicy()` names nobody: nobody sends a header, and everybody is a direct client.
     """
 
-    trusted: tuple[Network, ...] = ()
-    optional: tuple[Network, ...] = ()
+    trusted: tuple[Network, ...] = field(default=(), converter=_networks)
+    optional: tuple[Network, ...] = field(default=(), converter=_networks)
     refuse_others: bool = False
     unix: bool = False
     timeout: float = TIMEOUT
-    strictness: Strictness = field(factory=Strictness)
+    strictness: Strictness = _DEFAULT
+    trust_others: bool = False
+
+    @classmethod
+    def everybody(cls, timeout: float = TIMEOUT, strictness: Strictness = _DEFAULT) -> AcceptPolicy:
+        """
+        Make the policy by which every peer must send a header, as with HAProxy's ``accept-proxy`` on a bind line.
+
+        Every peer can claim any client address: then only your proxies may reach the port.
+        """
+        return cls(timeout=timeout, strictness=strictness, trust_others=True)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what cannot work with any connection."""
+        if isinstance(self.timeout, bool) or not isinstance(self.timeout, (int, float)):
+            raise ValueError(f"timeout {self.timeout!r} is no number of seconds")
+        if not (isfinite(self.timeout) and self.timeout > 0):
+            raise ValueError(f"timeout {self.timeout} is no number of seconds above 0")
+        if not isinstance(self.strictness, Strictness):
+            raise ValueError(f"strictness {self.strictness!r} is no Strictness")
+        if self.trust_others and self.refuse_others:
+            raise ValueError("trust_others and refuse_others cannot both be true: it is one or the other")
+
+    @property
+    def expects_headers(self) -> bool:
+        """Whether anybody may send a header."""
+        return bool(self.trusted or self.optional or self.unix or self.trust_others)
+
+    @property
+    def others(self) -> Expectation:
+        """What is expected of a peer that no network names, or whose address is of a kind that no network has."""
+        if self.trust_others:
+            return Expectation.HEADER
+        return Expectation.REFUSED if self.refuse_others else Expectation.DIRECT
 
     def expectation(self, host: IPv4Address | IPv6Address | None) -> Expectation:
         """Decide for a peer by its real address, None for a UNIX socket; IPv4-mapped addresses count as IPv4."""
@@ -60,6 +123,4 @@ class AcceptPolicy:
             optional = any(host in network for network in self.optional)
         if trusted:
             return Expectation.HEADER
-        if optional:
-            return Expectation.MAYBE
-        return Expectation.REFUSED if self.refuse_others else Expectation.DIRECT
+        return Expectation.MAYBE if optional else self.others

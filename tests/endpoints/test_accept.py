@@ -2,19 +2,22 @@ from __future__ import annotations
 
 import gc
 import weakref
+from typing import Any, cast
 
 import pytest
 from attrs import evolve
+from twisted.internet import reactor
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IProtocol, IProtocolFactory, ITransport
 from twisted.internet.protocol import connectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
-from twisted.logger import LogLevel, capturedLogs
+from twisted.logger import capturedLogs
+from twisted.test.iosim import FakeAddress
 from zope.interface import implementer
 
-from mailproxy.endpoints import AcceptPolicy, AcceptProxyServerEndpoint, IProxiedTransport
-from mailproxy.proxyprotocol import Header, Strictness, Tlv, UnixAddress, encode
+from mailproxy.endpoints import AcceptPolicy, AcceptProxyFactory, AcceptProxyServerEndpoint, IProxiedTransport
+from mailproxy.proxyprotocol import Header, HeaderRefused, Strictness, Tlv, UnixAddress, encode
 
 from .protocols import (
     BELIEVE_PROXY,
@@ -43,10 +46,11 @@ class Connection:
         policy: AcceptPolicy = TRUST_PROXY,
         peer: IAddress = PROXY,
         factory: IProtocolFactory | None = None,
+        **arguments: Any,
     ) -> None:
         self.reactor = MemoryReactorClock()
         self.made = Made()
-        endpoint = AcceptProxyServerEndpoint(TCP4ServerEndpoint(self.reactor, 143), policy, self.reactor)
+        endpoint = AcceptProxyServerEndpoint(TCP4ServerEndpoint(self.reactor, 143), policy, self.reactor, **arguments)
         endpoint.listen(factory or self.made)
         self.transport = StringTransport(hostAddress=LISTENING, peerAddress=peer)
         self.built = self.reactor.tcpServers[0][1].buildProtocol(peer)
@@ -206,7 +210,7 @@ class TestBadHeader:
         connection = Connection()
         with capturedLogs() as events:
             connection.protocol.connectionLost(connectionDone)
-        assert [event["log_level"] for event in events] == [LogLevel.debug]
+        assert list(events) == []
 
     def test_refused_connection_that_ends_is_logged_once(self) -> None:
         connection = Connection()
@@ -238,12 +242,106 @@ class TestOtherPeer:
         assert len(Connection(AcceptPolicy(unix=True), UNIXAddress(None)).made.protocols) == 0
 
     def test_peer_of_another_kind_is_one_of_the_others(self) -> None:
-        @implementer(IAddress)
-        class Pipe:
-            """An address that no header has."""
-
         assert len(Connection(peer=Pipe()).made.protocols) == 1
         assert Connection(AcceptPolicy(unix=True, refuse_others=True), Pipe()).built is None
+
+    @pytest.mark.parametrize("peer", [STRANGER, UNIXAddress(None), FakeAddress(), None])
+    def test_everybody_has_any_kind_of_address(self, peer: IAddress | None) -> None:
+        connection = Connection(AcceptPolicy.everybody(), cast(IAddress, peer))
+        connection.receive(HEADER)
+        assert connection.told.peer == CLIENT
+
+
+@implementer(IAddress)
+class Pipe:
+    """An address that no header has."""
+
+
+class TestCheck:
+    """The program's own look at each header."""
+
+    def connection(self, refused: list[tuple[str, object]]) -> Connection:
+        def check(header: Header, peer: IAddress) -> None:
+            assert peer == PROXY
+            if header.first(0xE1) != b"blue":
+                raise HeaderRefused("the balancer is not blue")
+
+        return Connection(check=check, on_refusal=lambda reason, peer: refused.append((reason, peer)))
+
+    def test_header_that_passes(self) -> None:
+        connection = self.connection([])
+        connection.receive(encode(Header.proxy(SOURCE, DESTINATION, (Tlv(0xE1, b"blue"),))).data)
+        assert connection.told.peer == CLIENT
+
+    def test_header_that_is_refused(self) -> None:
+        refused: list[tuple[str, object]] = []
+        connection = self.connection(refused)
+        connection.receive(HEADER)
+        assert (connection.aborted, connection.made.protocols) == (True, [])
+        assert refused == [("the balancer is not blue", PROXY)]
+        assert connection.reactor.getDelayedCalls() == []
+
+    def test_connection_without_a_header_has_nothing_to_check(self) -> None:
+        def check(header: Header, peer: IAddress) -> None:
+            raise AssertionError
+
+        assert len(Connection(peer=STRANGER, check=check).made.protocols) == 1
+
+
+class TestRefusalHook:
+    """It is told of every refusal, and then nothing is logged."""
+
+    def refusals(self, policy: AcceptPolicy = TRUST_PROXY, peer: IAddress = PROXY) -> tuple[Connection, list[str]]:
+        reasons: list[str] = []
+
+        def refused(reason: str, who: object) -> None:
+            assert who == peer
+            reasons.append(reason)
+
+        return Connection(policy, peer, on_refusal=refused), reasons
+
+    def test_bad_header(self) -> None:
+        connection, reasons = self.refusals()
+        with capturedLogs() as events:
+            connection.receive(b"EHLO")
+        assert reasons == ["byte 0 is 0x45, no header of version 1 or 2 begins so"]
+        assert (connection.aborted, list(events)) == (True, [])
+
+    def test_timeout(self) -> None:
+        connection, reasons = self.refusals()
+        connection.reactor.advance(5)
+        assert reasons == ["0 bytes of it within 5 s"]
+
+    def test_end_within_the_header(self) -> None:
+        connection, reasons = self.refusals()
+        connection.receive(HEADER[:20])
+        connection.protocol.connectionLost(connectionDone)
+        assert reasons == ["the connection ended after 20 bytes of a header that has 28"]
+
+    def test_address(self) -> None:
+        _, reasons = self.refusals(evolve(TRUST_PROXY, refuse_others=True), STRANGER)
+        assert reasons == ["its address is not one of those that may connect"]
+
+
+class TestConstruction:
+    """What can work with no connection is refused before there is one."""
+
+    @pytest.mark.parametrize(
+        ("policy", "message"),
+        [
+            (AcceptPolicy(), "by this policy nobody sends a header: name your proxies, or take AcceptPolicy.everybody"),
+            ("10.0.0.0/8", "policy '10.0.0.0/8' is no AcceptPolicy"),
+        ],
+    )
+    def test_policy_without_headers(self, policy: Any, message: str) -> None:
+        endpoint = TCP4ServerEndpoint(MemoryReactorClock(), 143)
+        with pytest.raises(ValueError, match=message):
+            AcceptProxyServerEndpoint(endpoint, policy)
+        with pytest.raises(ValueError, match=message):
+            AcceptProxyFactory(Made(), policy)
+
+    def test_factory_counts_on_the_reactor(self) -> None:
+        assert AcceptProxyFactory(Made(), AcceptPolicy.everybody()).clock is reactor
 
 
 class TestOptionalHeader:

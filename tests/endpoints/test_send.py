@@ -16,7 +16,7 @@ from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from mailproxy.endpoints import ClientHeader, SendProxyClientEndpoint
+from mailproxy.endpoints import ClientHeader, SendProxyClientEndpoint, SendProxyFactory
 from mailproxy.endpoints.send import HeaderMaker
 from mailproxy.proxyprotocol import Command, Header, InetAddress, Tlv, TlvType, decode, encode
 
@@ -129,13 +129,34 @@ class TestSendProxy:
         assert (events[0]["names"], events[0]["budget"]) == ("NETNS", 36)
 
     def test_header_that_cannot_be_made_fails_the_connection(self) -> None:
-        connection = self.connect(self.endpoint(Header.proxy(SOURCE, DESTINATION), budget=20))
+        connection = self.connect(self.endpoint(lambda client: Header.proxy(SOURCE, DESTINATION), budget=20))
         assert isinstance(result(connection.outcome), ValueError)
         assert connection.transport.disconnected
         assert connection.transport.value() == b""
 
+    def test_fixed_header_that_does_not_fit_is_refused_at_once(self) -> None:
+        with pytest.raises(ValueError, match="INET headers have at least 28 bytes, 20 are allowed"):
+            self.endpoint(Header.proxy(SOURCE, DESTINATION), budget=20)
+
+    def test_what_makes_no_header_is_refused_at_once(self) -> None:
+        with pytest.raises(ValueError, match="header b'PROXY' is no Header, and nothing that makes one"):
+            self.endpoint(b"PROXY")  # type: ignore[arg-type]
+
+    def test_budget_is_the_makers(self) -> None:
+        endpoint = TCP4ClientEndpoint(self.reactor, "10.0.0.1", 143)
+        assert SendProxyClientEndpoint(endpoint, ClientHeader(profile="exim")).budget == 232
+        assert SendProxyClientEndpoint(endpoint, ClientHeader(profile="exim")).forClient(CLIENT).budget == 232
+        assert SendProxyClientEndpoint(endpoint, Header.local()).budget == 536
+
+    def test_factory_without_an_endpoint(self) -> None:
+        protocol = SendProxyFactory(self.made, Header.proxy(SOURCE, DESTINATION)).buildProtocol(BACKEND)
+        transport = StringTransport(hostAddress=OURS, peerAddress=BACKEND)
+        assert protocol is not None
+        protocol.makeConnection(ITransport(transport))
+        assert transport.value() == HEADER + b"EHLO"
+
     def test_protocol_without_a_header_is_never_connected(self) -> None:
-        connection = self.connect(self.endpoint(Header.proxy(SOURCE, DESTINATION), budget=20))
+        connection = self.connect(self.endpoint(lambda client: Header.proxy(SOURCE, DESTINATION), budget=20))
         connection.protocol.connectionLost(connectionDone)
         (protocol,) = self.made.protocols
         assert isinstance(protocol, Greeting)

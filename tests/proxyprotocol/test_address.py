@@ -54,3 +54,10 @@ def test_unix_addresses_are_shown_on_one_line() -> None:
 def test_unix_path_too_long_is_refused() -> None:
     with pytest.raises(ValueError, match="109"):
         UnixAddress(b"x" * 109)
+
+
+def test_text_for_an_address_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"host '192.0.2.1' is no address of ipaddress; InetAddress.parse"):
+        InetAddress("192.0.2.1", 5)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="path '/run/mail' is not of bytes"):
+        UnixAddress("/run/mail")  # type: ignore[arg-type]

@@ -1,8 +1,10 @@
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from math import inf, nan
+from typing import Any
 
 import pytest
 
-from mailproxy.proxyprotocol import AcceptPolicy, Expectation
+from mailproxy.proxyprotocol import AcceptPolicy, Expectation, Strictness
 
 POLICY = AcceptPolicy(
     trusted=(IPv4Network("10.0.0.0/8"), IPv6Network("fd00::/8")), optional=(IPv4Network("192.168.0.0/16"),)
@@ -36,3 +38,62 @@ def test_others_can_be_refused() -> None:
 def test_unix_peers_are_direct_unless_trusted() -> None:
     assert AcceptPolicy().expectation(None) is Expectation.DIRECT
     assert AcceptPolicy(unix=True).expectation(None) is Expectation.HEADER
+
+
+@pytest.mark.parametrize("host", [ip_address("192.0.2.1"), ip_address("2001:db8::1"), None])
+def test_everybody_must_send_a_header(host: IPv4Address | IPv6Address | None) -> None:
+    assert AcceptPolicy.everybody().expectation(host) is Expectation.HEADER
+
+
+def test_everybody_has_any_kind_of_address() -> None:
+    assert AcceptPolicy.everybody().others is Expectation.HEADER
+
+
+def test_everybody_takes_a_timeout_and_a_strictness() -> None:
+    policy = AcceptPolicy.everybody(2, Strictness(versions=(2,)))
+    assert (policy.timeout, policy.strictness.versions) == (2, (2,))
+
+
+def test_nobody_sends_a_header_by_default() -> None:
+    assert not AcceptPolicy().expects_headers
+    assert AcceptPolicy().others is Expectation.DIRECT
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        AcceptPolicy(("10.0.0.7",)),
+        AcceptPolicy(optional=["fd00::/8"]),
+        AcceptPolicy(unix=True),
+        AcceptPolicy.everybody(),
+    ],
+)
+def test_whoever_is_named_may_send_one(policy: AcceptPolicy) -> None:
+    assert policy.expects_headers
+
+
+def test_networks_are_text_too() -> None:
+    assert AcceptPolicy(["10.0.0.0/8", "fd00::1"]).trusted == (IPv4Network("10.0.0.0/8"), IPv6Network("fd00::1/128"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"trusted": "10.0.0.0/8"}, r"'10.0.0.0/8' is no list of networks; write \['10.0.0.0/8'\]"),
+        ({"trusted": 10}, "10 is no list of networks"),
+        ({"optional": ["10.0.0.1/8"]}, "'10.0.0.1/8' is no network .* has host bits set"),
+        ({"trusted": [10]}, "10 is no network; write one as text"),
+        ({"trusted": ["::ffff:10.0.0.0/104"]}, "IPv4 addresses in IPv6 form"),
+        ({"timeout": 0}, "timeout 0 is no number of seconds above 0"),
+        ({"timeout": -1}, "timeout -1 is no"),
+        ({"timeout": nan}, "timeout nan is no"),
+        ({"timeout": inf}, "timeout inf is no"),
+        ({"timeout": "5"}, "timeout '5' is no number"),
+        ({"timeout": True}, "timeout True is no number"),
+        ({"strictness": 2}, "strictness 2 is no Strictness"),
+        ({"trust_others": True, "refuse_others": True}, "trust_others and refuse_others cannot both be true"),
+    ],
+)
+def test_policy_that_cannot_work_is_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        AcceptPolicy(**wrong)
