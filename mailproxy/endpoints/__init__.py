@@ -3,18 +3,18 @@ The PROXY protocol for any Twisted endpoint, transport and protocol.
 
 `AcceptProxyServerEndpoint` reads the header that a connection begins with, `SendProxyClientEndpoint` writes one; both
 wrap another endpoint. The strings ``accept-proxy:`` and ``send-proxy-v2-ssl:`` make them where Twisted takes a string.
-The map, bottom up:
+Each has a form for TLS behind the header, ``accept-proxy-tls:``. The map, bottom up:
 
 - ``interfaces``: what a protocol can ask its transport behind a header.
 - ``addresses``: Twisted's addresses and those of a header.
 - ``wrapper``: a protocol between a transport and a protocol that neither sees.
-- ``accept``, ``send``: the endpoints.
+- ``accept``, ``send``: the endpoints, and the factories that they are made of.
 - ``announce``: the header for a backend, made from the transport of an accepted client.
-- ``parsers``: the strings.
+- ``certificates``, ``parsers``: the strings.
 """
 
 from mailproxy.endpoints.accept import AcceptProxyFactory, AcceptProxyServerEndpoint, HeaderCheck, RefusalHook
-from mailproxy.endpoints.announce import ClientHeader, transport_facts
+from mailproxy.endpoints.announce import ClientHeader, header_from_transport, transport_facts
 from mailproxy.endpoints.interfaces import IProxiedTransport
 from mailproxy.endpoints.send import HeaderMaker, SendProxyClientEndpoint, SendProxyFactory
 from mailproxy.proxyprotocol import AcceptPolicy
@@ -32,5 +32,6 @@ __all__ = [
     "SendProxyClientEndpoint",
     "SendProxyFactory",
     "TlsFacts",
+    "header_from_transport",
     "transport_facts",
 ]

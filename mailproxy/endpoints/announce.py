@@ -2,26 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from functools import cached_property
+from typing import Any, Literal, get_args
 
-from attrs import field, frozen
-from attrs.validators import deep_iterable, in_
+from attrs import Attribute, field, frozen
 from OpenSSL.SSL import Connection
 from twisted.internet.interfaces import ISSLTransport, ITransport
 
 from mailproxy.endpoints.addresses import header_address
 from mailproxy.endpoints.interfaces import IProxiedTransport
 from mailproxy.profiles import PROFILES
-from mailproxy.proxyprotocol import Header, InetAddress, Tlv
+from mailproxy.proxyprotocol import Header, InetAddress, SslType, Tlv
+from mailproxy.proxyprotocol.v2 import MAX_SIZE
+from mailproxy.session.client_tls import ssl_tlv
+from mailproxy.session.ends import addresses, ends_of
 from mailproxy.session.header import HeaderPolicy
 from mailproxy.tls.connection import connection_facts
 from mailproxy.tls.facts import TlsFacts
 
-KINDS = ("v1", "v2", "v2-ssl", "v2-ssl-cn")
+Kind = Literal["v1", "v2", "v2-ssl", "v2-ssl-cn"]
 """What `ClientHeader` can make, in HAProxy's words less their ``send-proxy``."""
 
-OPTIONS = ("ssl-cipher", "cert-sig", "cert-key", "group", "client-cert", "authority", "alpn", "crc32c")
+Option = Literal["ssl-cipher", "cert-sig", "cert-key", "group", "client-cert", "authority", "alpn", "crc32c"]
 """What `ClientHeader` can add."""
+
+Profile = Literal["dovecot", "postfix", "exim", "cyrus", "stalwart", "nginx", "generic"]
+"""The kinds of backend."""
+
+_OF_SSL = ("ssl-cipher", "cert-sig", "cert-key", "group", "client-cert")
+
+
+def _words(kind: object) -> Callable[[object, Attribute[Any], Any], None]:
+    """Check a field that is one of a `Literal`'s words, or a tuple of those."""
+    words = get_args(kind)
+
+    def check(instance: object, attribute: Attribute[Any], value: object) -> None:
+        for word in value if isinstance(value, (tuple, list)) else (value,):
+            if word not in words:
+                raise ValueError(f"{attribute.name} {word!r} is none of {', '.join(words)}")
+
+    return check
 
 
 @frozen
@@ -33,7 +54,7 @@ class ClientHeader:
       certificate, if it is verified).
     - `profile`: the kind of backend, which decides what it may be told: ``dovecot``, ``postfix``, ``exim``, ``cyrus``,
       ``stalwart``, ``nginx``, ``generic``. `protocol` is what is spoken to it: ``imap``, ``pop3``, …
-    - `proxy_v2_options`: what else is told, of `OPTIONS`.
+    - `proxy_v2_options`: what else is told, see `Option`.
     - `tlvs`: TLVs of types 0xE0 to 0xF7 that every header has.
     - `pass_tlvs`: types of TLVs that are passed on from the header that the client's connection itself began with.
 
@@ -41,15 +62,21 @@ class ClientHeader:
     internet addresses is announced as LOCAL, in version 1 as UNKNOWN.
     """
 
-    send_proxy: str = field(default="v2-ssl", validator=in_(KINDS))
-    profile: str = field(default="generic", validator=in_(tuple(PROFILES)))
+    send_proxy: Kind = field(default="v2-ssl", validator=_words(Kind))
+    profile: Profile = field(default="generic", validator=_words(Profile))
     protocol: str = "tcp"
-    proxy_v2_options: tuple[str, ...] = field(default=(), validator=deep_iterable(in_(OPTIONS)))
+    proxy_v2_options: tuple[Option, ...] = field(default=(), validator=_words(Option))
     tlvs: tuple[Tlv, ...] = ()
     pass_tlvs: tuple[int, ...] = ()
 
     def __attrs_post_init__(self) -> None:
         """Refuse, now and not with the first client, what cannot be told."""
+        for option in self.proxy_v2_options:
+            if self.send_proxy == "v1" or (self.send_proxy == "v2" and option in _OF_SSL):
+                has = "a header of version 1 has no TLVs" if self.send_proxy == "v1" else "v2 has no SSL TLV"
+                raise ValueError(f"{option} has no effect with send_proxy {self.send_proxy!r}: {has}")
+        if self.send_proxy == "v1" and (self.tlvs or self.pass_tlvs):
+            raise ValueError("tlvs and pass_tlvs have no effect with send_proxy 'v1': it has no TLVs")
         _ = self._policy
 
     @cached_property
@@ -70,6 +97,30 @@ class ClientHeader:
     def describe(self, source: InetAddress, destination: InetAddress) -> Header:
         """Make the header for a client in clear with these addresses."""
         return self._policy.describe(source, destination, None)[0]
+
+
+def header_from_transport(
+    transport: ITransport, tlvs: tuple[Tlv, ...] = (), *, version: int = 2, ssl: Collection[SslType] | None = ()
+) -> Header:
+    """
+    Make the header for the client of an accepted connection: its addresses, `tlvs`, and the SSL TLV.
+
+    `ssl` names the fields of the SSL TLV beside the version of TLS, None for none of it. The common name is told of
+    a verified certificate alone. Version 1 has neither TLVs nor SSL TLV. A client without internet addresses makes a
+    LOCAL header without TLVs, in version 1 UNKNOWN. ValueError if the client's TLS handshake is not done yet.
+
+    This function makes headers for `SendProxyClientEndpoint`, as it is or with `functools.partial`.
+    """
+    ends = ends_of(header_address(transport.getPeer()), header_address(transport.getHost()))
+    if version == 1:
+        if tlvs:
+            raise ValueError("a header of version 1 has no TLVs")
+        return Header.proxy(*addresses(ends), version=1) if ends else Header(version=1)
+    if ends is None:
+        return Header.local()
+    if ssl is not None:
+        tlvs = (*tlvs, ssl_tlv(transport_facts(transport), ssl, MAX_SIZE)[0].tlv())
+    return Header.proxy(*addresses(ends), tlvs)
 
 
 def transport_facts(transport: ITransport) -> TlsFacts | None:

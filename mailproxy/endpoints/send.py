@@ -7,10 +7,12 @@ from typing import Any, cast
 
 from attrs import Factory, evolve, field, frozen
 from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.interfaces import (
     IAddress,
     IHalfCloseableProtocol,
     IHandshakeListener,
+    IOpenSSLClientConnectionCreator,
     IProtocol,
     IProtocolFactory,
     IStreamClientEndpoint,
@@ -49,11 +51,14 @@ class SendProxyClientEndpoint:
     The header has at most `budget` bytes; what does not fit is left out and logged. By default the budget is that of
     the maker, otherwise 536 bytes. ValueError if not even a header's mandatory part fits: at once for a `Header`, else
     connecting fails with it, as with what a maker raises.
+
+    With `tls`, from `optionsForClientTLS` for one, TLS begins behind the header.
     """
 
     endpoint: IStreamClientEndpoint
     header: Header | HeaderMaker
     budget: int = field(default=Factory(lambda self: _budget(self.header), takes_self=True))
+    tls: IOpenSSLClientConnectionCreator | None = None
 
     def __attrs_post_init__(self) -> None:
         """Refuse what cannot begin any connection."""
@@ -65,6 +70,8 @@ class SendProxyClientEndpoint:
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """Connect, as the endpoint does; fires with the factory's protocol when the header is written."""
+        if self.tls is not None:
+            return wrapClientTLS(self.tls, evolve(self, tls=None)).connect(protocolFactory)
         connecting = self.endpoint.connect(SendProxyFactory(protocolFactory, self.header, self.budget))
         return connecting.addCallback(_outcome)
 

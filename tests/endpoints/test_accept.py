@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import gc
 import weakref
-from typing import Any, cast
+from typing import Any, assert_type, cast
 
 import pytest
 from attrs import evolve
@@ -102,7 +102,7 @@ class TestTrustedPeer:
         header = Header.proxy(SOURCE, DESTINATION, (Tlv(0xE1, b"x"),))
         connection = Connection()
         connection.receive(encode(header).data)
-        assert IProxiedTransport(connection.told.transport).proxyHeader == header
+        assert assert_type(IProxiedTransport(connection.told.transport).proxyHeader, Header | None) == header
 
     def test_real_addresses_are_reachable_too(self) -> None:
         connection = Connection()

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, cast
 
 import pytest
 import trustme
 from attrs import evolve
-from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.endpoints import wrapClientTLS, wrapServerTLS
 from twisted.internet.interfaces import ISSLTransport, ITransport
 from twisted.internet.testing import StringTransport
 from zope.interface import alsoProvides
 
-from mailproxy.endpoints import AcceptProxyServerEndpoint, ClientHeader, SendProxyClientEndpoint, transport_facts
-from mailproxy.proxyprotocol import Header, SslTlv, Tlv, TlvType
+from mailproxy.endpoints import (
+    AcceptProxyServerEndpoint,
+    ClientHeader,
+    SendProxyClientEndpoint,
+    header_from_transport,
+    transport_facts,
+)
+from mailproxy.proxyprotocol import Header, SslTlv, SslType, Tlv, TlvType
 
 from .network import ClientTls, Network, ServerTls, identity
 from .protocols import DESTINATION, SOURCE, TRUST_PROXY, Made, Told, result
@@ -158,10 +165,62 @@ class TestClientHeader:
     def test_budget_is_the_profiles(self) -> None:
         assert (ClientHeader(profile="exim").budget, ClientHeader(profile="dovecot").budget) == (232, 536)
 
-    @pytest.mark.parametrize("wrong", [{"send_proxy": "v3"}, {"profile": "banana"}, {"proxy_v2_options": ("banana",)}])
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"send_proxy": "v3"},
+            {"profile": "banana"},
+            {"proxy_v2_options": ("banana",)},
+            {"proxy_v2_options": "banana"},
+        ],
+    )
     def test_unknown_words_are_refused(self, wrong: dict[str, Any]) -> None:
         with pytest.raises(ValueError, match=r"banana|v3"):
             ClientHeader(**wrong)
+
+    def test_what_has_no_effect_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="tlvs and pass_tlvs have no effect with send_proxy 'v1'"):
+            ClientHeader("v1", tlvs=(Tlv(0xE1, b"x"),))
+
+
+CLEAR = StringTransport(
+    hostAddress=IPv4Address("TCP", "198.51.100.9", 993), peerAddress=IPv4Address("TCP", "192.0.2.1", 50000)
+)
+
+
+class TestHeaderFromTransport:
+    def test_client_in_clear(self) -> None:
+        header = header_from_transport(ITransport(CLEAR))
+        assert (header.source, header.destination) == (SOURCE, DESTINATION)
+        assert (int(ssl(header).client), ssl(header).verify, ssl(header).tlvs) == (0, 1, ())
+
+    def test_tls_client(self) -> None:
+        header = header_from_transport(tls_client(identity("alice@example.test", "alice")))
+        assert (ssl(header).version, ssl(header).cipher, ssl(header).common_name) == ("TLSv1.3", None, None)
+        assert ssl(header).has_verified_certificate
+
+    def test_fields_of_the_ssl_tlv(self) -> None:
+        client = tls_client(identity("alice@example.test", "alice"))
+        header = header_from_transport(client, ssl={SslType.CN, SslType.CIPHER})
+        assert (ssl(header).common_name, str(ssl(header).cipher)[:4]) == ("alice", "TLS_")
+
+    def test_tlvs_of_ones_own_without_the_ssl_tlv(self) -> None:
+        header = header_from_transport(ITransport(CLEAR), (Tlv(0x30, b"blue"),), ssl=None)
+        assert header == Header.proxy(SOURCE, DESTINATION, (Tlv(0x30, b"blue"),))
+
+    def test_version_1(self) -> None:
+        assert header_from_transport(ITransport(CLEAR), version=1) == Header.proxy(SOURCE, DESTINATION, version=1)
+        with pytest.raises(ValueError, match="version 1 has no TLVs"):
+            header_from_transport(ITransport(CLEAR), (Tlv(0x30, b"blue"),), version=1)
+
+    def test_client_without_internet_addresses(self) -> None:
+        client = ITransport(StringTransport(hostAddress=UNIXAddress(b"/run/mail"), peerAddress=UNIXAddress(None)))
+        assert header_from_transport(client) == Header.local()
+        assert header_from_transport(client, version=1) == Header(version=1)
+
+    def test_it_makes_headers_for_an_endpoint(self) -> None:
+        endpoint = SendProxyClientEndpoint(Network().client, partial(header_from_transport, ssl=None))
+        assert endpoint.forClient(ITransport(CLEAR)).header == Header.proxy(SOURCE, DESTINATION)
 
 
 def test_certificate_of_another_authority_ends_the_handshake() -> None:

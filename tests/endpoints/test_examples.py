@@ -10,8 +10,20 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any, get_args
 
-from .network import SERVER_NAME, authority, identity
+import pytest
+from twisted.internet.endpoints import clientFromString, serverFromString
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+
+from mailproxy.endpoints.announce import Kind, Option, Profile
+from mailproxy.endpoints.parsers import ACCEPT_TLS, SEND_TLS
+from mailproxy.profiles import PROFILES
+from mailproxy.proxyprotocol import Header, Tlv, TlvType, encode
+
+from .network import SERVER_NAME, ServerTls, authority, identity
+from .protocols import DESTINATION, LISTENING, PROXY, SOURCE
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs"
 DEADLINE = 20.0
@@ -73,3 +85,56 @@ def test_send_proxy_tells_of_the_clients_tls(tmp_path: Path) -> None:
 def test_every_example_is_documented() -> None:
     shown = set(re.findall(r"examples/(\w+\.py)", (DOCUMENTATION / "endpoints.md").read_text()))
     assert shown == {path.name for path in (DOCUMENTATION / "examples").glob("*.py")}
+
+
+PAGE = (DOCUMENTATION / "endpoints.md").read_text()
+BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def reader() -> dict[str, Any]:
+    """What a reader has at hand: the page's blocks follow each other in one program."""
+    return {
+        "__name__": "page",
+        "reactor": MemoryReactorClock(),
+        "factory": Factory.forProtocol(Protocol),
+        "certificate_options": ServerTls(),
+    }
+
+
+def test_code_of_the_page_runs(reader: dict[str, Any]) -> None:
+    for block in BLOCKS:
+        exec(block, reader)
+    assert len(BLOCKS) > 10
+    assert reader["server"].wrappedProtocol.transport.getPeer().host == "192.0.2.1"
+
+
+def test_web_page_of_the_page_tells_who_asks(reader: dict[str, Any]) -> None:
+    site = reader["reactor"].tcpServers[-1][1]
+    protocol = site.buildProtocol(PROXY)
+    transport = StringTransport(hostAddress=LISTENING, peerAddress=PROXY)
+    protocol.makeConnection(transport)
+    header = encode(Header.proxy(SOURCE, DESTINATION, (Tlv(TlvType.AUTHORITY, b"www.example.test"),))).data
+    protocol.dataReceived(header + b"GET / HTTP/1.0\r\n\r\n")
+    assert transport.value().endswith(b"\r\n\r\n192.0.2.1 www.example.test\n")
+
+
+def test_strings_of_the_page_are_good(tmp_path: Path) -> None:
+    pem = tmp_path / "server.pem"
+    identity(SERVER_NAME).private_key_and_cert_chain_pem.write_to_path(str(pem))
+    strings = re.findall(r"^ *(?:--listen ')?((?:accept|send)-proxy[^\s']*)", PAGE, re.MULTILINE)
+    assert len(strings) == 5
+    for text in strings:
+        parse = serverFromString if text.startswith("accept") else clientFromString
+        parse(MemoryReactorClock(), re.sub(r"/etc/ssl/\w+\.pem", str(pem), text))
+
+
+@pytest.mark.parametrize("names", [ACCEPT_TLS, SEND_TLS])
+def test_every_option_of_the_strings_is_documented(names: tuple[str, ...]) -> None:
+    assert [name for name in names if f"`{name}`" not in PAGE] == []
+
+
+@pytest.mark.parametrize("words", [Kind, Option, Profile])
+def test_every_word_is_documented(words: object) -> None:
+    assert [word for word in get_args(words) if word not in PAGE] == []
+    assert get_args(Profile) == tuple(PROFILES)

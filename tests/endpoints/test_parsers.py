@@ -1,18 +1,28 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from ipaddress import ip_address, ip_network
-from typing import Any
+from pathlib import Path
+from typing import Any, cast, get_args
 
 import pytest
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, clientFromString, serverFromString
-from twisted.internet.testing import MemoryReactorClock
+from twisted.internet.interfaces import ITransport
+from twisted.internet.testing import MemoryReactorClock, StringTransport
 
 from mailproxy.endpoints import AcceptPolicy, AcceptProxyServerEndpoint, ClientHeader, SendProxyClientEndpoint
+from mailproxy.endpoints.announce import Kind
 from mailproxy.proxyprotocol import Expectation, Header, InetAddress, SslClient, SslTlv, Strictness
 
-from .protocols import Made
+from .network import SERVER_NAME, authority, identity
+from .protocols import Made, Told, result
+from .sockets import Sockets
+
+MUCH = bytes(100_000)  # Twisted gathers small writes for the time of the global reactor
+README = Path(__file__).parents[2] / "README.md"
+CLIENT = ITransport(StringTransport())
 
 
 def server(text: str) -> AcceptProxyServerEndpoint:
@@ -70,25 +80,144 @@ class TestAcceptProxy:
         assert isinstance(endpoint, AcceptProxyServerEndpoint)
         assert endpoint.clock is reactor
 
+    def test_both_switches_for_headers_without_addresses(self) -> None:
+        strictness = server(r"accept-proxy:tcp\:143:local=refused:unspec=refused").policy.strictness
+        assert (strictness.accept_local, strictness.accept_unspec) == (False, False)
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            (r"tcp\:143:trusted=", "trusted= names nobody; leave it out if every peer must send a header"),
+            (r"tcp\:143:optional=", "trusted= names nobody"),
+            (r"tcp\:143:trusted=banana", "'banana' is no network like 10.0.0.0/8"),
+            (r"tcp\:143:trusted=10.0.0.0/8:others=maybe", "others=maybe is wrong; needs direct or refused"),
+            (r"tcp\:143:others=refused", "others has no effect without trusted or optional"),
+            (r"tcp\:143:timeout=soon", "timeout=soon is wrong; needs a number of seconds"),
+            (r"tcp\:143:timeout=0", "timeout 0.0 is no number of seconds above 0"),
+            (r"tcp\:143:versions=3", "versions=3 is wrong; needs 1, 2 or 1,2"),
+            (r"tcp\:143:maxSize=big", "maxSize=big is wrong; needs a number of bytes"),
+            (r"tcp\:143:maxSize=7", "max_size 7 is less than the 16 bytes"),
+            (r"tcp\:143:versions=1:crc32c=required", "crc32c=required refuses every header of version 1"),
+            (r"tcp\:143:trustd=10.0.0.0/8", "trustd is no option of it; did you mean trusted?"),
+            (
+                r"tcp\:143:interface=127.0.0.1",
+                r"one of the wrapped endpoint has a backslash before its colon, \:interface=127.0.0.1",
+            ),
+            ("tcp:143", r"the colons of the wrapped endpoint need a backslash; write accept-proxy:tcp\:143"),
+            (
+                r"tcp:143:interface=\:\:1:timeout=3",
+                r"need a backslash; write accept-proxy:tcp\:143\:interface=\\\:\\\:1",
+            ),
+            ("trusted=10.0.0.0/8", r"names no endpoint to wrap; write accept-proxy:tcp\:143"),
+        ],
+    )
+    def test_slips_are_named_with_what_to_write(self, text: str, message: str) -> None:
+        with pytest.raises(ValueError, match="accept-proxy: .*" + re.escape(message)):
+            server(f"accept-proxy:{text}")
+
+    def test_string_to_write_works(self) -> None:
+        reactor = MemoryReactorClock()
+        serverFromString(reactor, r"accept-proxy:tcp\:143\:interface=\\\:\\\:1").listen(Made())
+        assert reactor.tcpServers[0][3] == "::1"
+
+
+@pytest.fixture
+def pem(tmp_path: Path) -> str:
+    """A file with a certificate and its key."""
+    file = tmp_path / "server.pem"
+    identity(SERVER_NAME).private_key_and_cert_chain_pem.write_to_path(str(file))
+    return str(file)
+
+
+@pytest.fixture
+def roots(tmp_path: Path) -> str:
+    """A folder with our authority's certificate."""
+    folder = tmp_path / "roots"
+    folder.mkdir()
+    authority().cert_pem.write_to_path(str(folder / "ca.pem"))
+    return str(folder)
+
+
+@pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")  # Twisted's own TLS does
+class TestTls:
+    """The header in clear, then TLS, from strings."""
+
+    def connected(self, server: str, client: str) -> tuple[Told, Told]:
+        reactor = Sockets()
+        made = Made()
+        serverFromString(reactor, server).listen(made)
+        outcome = clientFromString(reactor, client).connect(Made())
+        ends = reactor.join()
+        (protocol,) = made.protocols
+        connected = result(outcome)
+        connected.transport.write(MUCH)
+        protocol.transport.write(MUCH)  # type: ignore[union-attr]
+        reactor.settle()
+        for end in ends:
+            end.abortConnection()
+        reactor.settle()
+        return cast(Told, protocol), cast(Told, connected)
+
+    def test_both_ends(self, pem: str, roots: str) -> None:
+        server, client = self.connected(
+            rf"accept-proxy-tls:tcp\:143:certKey={pem}:trusted=10.0.0.0/8",
+            rf"send-proxy-v2-tls:tcp\:10.0.0.1\:143:source=192.0.2.1\:50000:destination=198.51.100.9\:993"
+            rf":hostname={SERVER_NAME}:trustRoots={roots}",
+        )
+        assert getattr(server.peer, "host", None) == "192.0.2.1"
+        assert server.received == client.received == MUCH
+
+    def test_key_and_chain_in_files_of_their_own(self, tmp_path: Path, roots: str) -> None:
+        leaf = identity(SERVER_NAME)
+        leaf.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
+        leaf.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+        authority().cert_pem.write_to_path(str(tmp_path / "chain.pem"))
+        pair = f"certKey={tmp_path}/cert.pem:privateKey={tmp_path}/key.pem"
+        tls = f"hostname={SERVER_NAME}:trustRoots={roots}/ca.pem"
+        server, _ = self.connected(
+            rf"accept-proxy-tls:tcp\:143:{pair}:extraCertChain={tmp_path}/chain.pem",
+            rf"send-proxy-v1-tls:tcp\:10.0.0.1\:143:{tls}:{pair}",
+        )
+        assert server.received == MUCH
+
+    def test_client_is_announced_before_tls(self) -> None:
+        endpoint = client(rf"send-proxy-v2-ssl-tls:tcp\:10.0.0.1\:143:hostname={SERVER_NAME}")
+        assert endpoint.header == ClientHeader("v2-ssl")
+        assert endpoint.forClient(CLIENT).tls is endpoint.tls is not None
+
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            (":trusted=", "trusted= names nobody"),
-            (":optional=", "trusted= names nobody"),
-            (":trusted=banana", "banana"),
-            (":trusted=10.0.0.0/8:others=maybe", "others=maybe is neither refused nor direct"),
-            (":trusted=10.0.0.0/8:timeout=soon", "soon"),
-            (":trusted=10.0.0.0/8:versions=3", "3"),
+            ("", "certKey is missing, the PEM file with the certificate"),
+            (":certKey=/nowhere.pem", "certKey=/nowhere.pem: No such file or directory"),
+            (":certKey={roots}/ca.pem", "certKey={roots}/ca.pem has no private key that can be read"),
+            (":certKey={pem}:privateKey={roots}/ca.pem", "privateKey={roots}/ca.pem has no private key"),
+            (":certKey={readme}", "certKey={readme} has no certificate in PEM form"),
+            (":certKey={pem}:hostname=x", "hostname is no option of it"),
         ],
     )
-    def test_wrong_options_are_named(self, options: str, message: str) -> None:
-        with pytest.raises(ValueError, match=message):
-            server(rf"accept-proxy:tcp\:143{options}")
+    def test_servers_files_that_cannot_be_used(self, options: str, message: str, pem: str, roots: str) -> None:
+        names = {"pem": pem, "roots": roots, "readme": str(README)}
+        with pytest.raises(ValueError, match=f"accept-proxy-tls: {re.escape(message.format(**names))}"):
+            serverFromString(MemoryReactorClock(), r"accept-proxy-tls:tcp\:143" + options.format(**names))
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ("", "hostname is missing, the name that the server's certificate has"),
+            (":hostname=a.test:trustRoots=/nowhere", "trustRoots=/nowhere: No such file or directory"),
+            (":hostname=a.test:trustRoots={empty}", "trustRoots={empty} has no *.pem"),
+        ],
+    )
+    def test_clients_files_that_cannot_be_used(self, options: str, message: str, tmp_path: Path) -> None:
+        names = {"empty": str(tmp_path)}
+        with pytest.raises(ValueError, match=f"send-proxy-v2-tls: {re.escape(message.format(**names))}"):
+            client(r"send-proxy-v2-tls:tcp\:10.0.0.1\:143" + options.format(**names))
 
 
 class TestSendProxy:
-    @pytest.mark.parametrize("kind", ["v1", "v2", "v2-ssl", "v2-ssl-cn"])
-    def test_every_kind(self, kind: str) -> None:
+    @pytest.mark.parametrize("kind", get_args(Kind))
+    def test_every_kind(self, kind: Kind) -> None:
         endpoint = client(rf"send-proxy-{kind}:tcp\:10.0.0.1\:143")
         assert endpoint.header == ClientHeader(kind)
         assert isinstance(endpoint.endpoint, TCP4ClientEndpoint)
@@ -106,10 +235,36 @@ class TestSendProxy:
             (SslTlv(SslClient(0), 1).tlv(),),
         )
 
-    @pytest.mark.parametrize("options", [":source=192.0.2.1\\:50000", ":profile=banana", ":options=banana"])
-    def test_wrong_options_are_refused(self, options: str) -> None:
-        with pytest.raises(ValueError, match=r".+"):
-            client(rf"send-proxy-v2-ssl:tcp\:10.0.0.1\:143{options}")
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            (r"tcp\:h\:143:source=192.0.2.1\:50000", "source without destination: a header has both"),
+            (r"tcp\:h\:143:destination=192.0.2.1\:50000", "destination without source: a header has both"),
+            (r"tcp\:h\:143:source=192.0.2.1:destination=192.0.2.1\:1", "source=192.0.2.1 is wrong; needs an address"),
+            (r"tcp\:h\:143:profile=banana", "profile 'banana' is none of dovecot, postfix"),
+            (r"tcp\:h\:143:options=banana", "proxy_v2_options 'banana' is none of ssl-cipher, cert-sig"),
+            (
+                r"tcp\:h\:143:source=192.0.2.1\:5:destination=192.0.2.1\:1:options=alpn",
+                "alpn has no effect with source and destination",
+            ),
+            ("tcp:h:143", r"colons of the wrapped endpoint need a backslash; write send-proxy-v2-ssl:tcp\:h\:143"),
+            (r"tcp\:h\:143:hostname=h", "hostname is no option of it; its options are source, destination"),
+        ],
+    )
+    def test_slips_are_named_with_what_to_write(self, text: str, message: str) -> None:
+        with pytest.raises(ValueError, match="send-proxy-v2-ssl: .*" + re.escape(message)):
+            client(f"send-proxy-v2-ssl:{text}")
+
+    @pytest.mark.parametrize(
+        ("kind", "option", "message"),
+        [
+            ("v1", "alpn", "alpn has no effect with send_proxy 'v1': a header of version 1 has no TLVs"),
+            ("v2", "group", "group has no effect with send_proxy 'v2': v2 has no SSL TLV"),
+        ],
+    )
+    def test_options_without_effect_are_refused(self, kind: str, option: str, message: str) -> None:
+        with pytest.raises(ValueError, match=message):
+            client(rf"send-proxy-{kind}:tcp\:10.0.0.1\:143:options={option}")
 
 
 def test_plugins_import_nothing_heavy() -> None:

@@ -1,0 +1,79 @@
+"""TLS behind a header, from the files that a string names, as Twisted's own ``ssl:`` and ``tls:`` take them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.internet.ssl import (
+    Certificate,
+    CertificateOptions,
+    PrivateCertificate,
+    optionsForClientTLS,
+    platformTrust,
+    trustRootFromCertificates,
+)
+
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+
+
+def server_tls(prefix: str, cert_key: str, private_key: str, extra_cert_chain: str) -> CertificateOptions:
+    """
+    Return the TLS of a server; ValueError if a file cannot be used.
+
+    One file may have both the certificate and the key. Certificates behind the first one are its chain.
+    """
+    if not (cert_key or private_key):
+        raise ValueError(f"{prefix}: certKey is missing, the PEM file with the certificate")
+    own, *chain = _certificates(prefix, "certKey" if cert_key else "privateKey", cert_key or private_key)
+    if extra_cert_chain:
+        chain += _certificates(prefix, "extraCertChain", extra_cert_chain)
+    pair = _pair(prefix, own, "privateKey" if private_key else "certKey", private_key or cert_key)
+    return CertificateOptions(
+        privateKey=pair.privateKey.original,
+        certificate=pair.original,
+        extraCertChain=[Certificate.loadPEM(pem).original for pem in chain],
+    )
+
+
+def client_tls(
+    prefix: str, hostname: str, trust_roots: str, cert_key: str, private_key: str
+) -> IOpenSSLClientConnectionCreator:
+    """Return the TLS of a client that verifies the server's certificate; ValueError if a file cannot be used."""
+    trust = platformTrust()
+    if trust_roots:
+        files = sorted(Path(trust_roots).glob("*.pem")) if Path(trust_roots).is_dir() else [Path(trust_roots)]
+        pems = [pem for file in files for pem in _certificates(prefix, "trustRoots", str(file))]
+        if not pems:
+            raise ValueError(f"{prefix}: trustRoots={trust_roots} has no *.pem")
+        trust = trustRootFromCertificates(map(Certificate.loadPEM, pems))
+    own = None
+    if cert_key or private_key:
+        first, *_ = _certificates(prefix, "certKey" if cert_key else "privateKey", cert_key or private_key)
+        own = _pair(prefix, first, "privateKey" if private_key else "certKey", private_key or cert_key)
+    return optionsForClientTLS(hostname, trustRoot=trust, clientCertificate=own)
+
+
+def _pair(prefix: str, certificate: bytes, name: str, key_file: str) -> PrivateCertificate:
+    key = _read(prefix, name, key_file)
+    try:
+        pair: PrivateCertificate = PrivateCertificate.loadPEM(certificate + b"\n" + key)
+    except Exception:
+        # OpenSSL's, cryptography's or Twisted's own: which one depends on what is wrong with the file.
+        raise ValueError(f"{prefix}: {name}={key_file} has no private key that can be read") from None
+    return pair
+
+
+def _certificates(prefix: str, name: str, file: str) -> list[bytes]:
+    found = _CERTIFICATE.findall(_read(prefix, name, file))
+    if not found:
+        raise ValueError(f"{prefix}: {name}={file} has no certificate in PEM form")
+    return found
+
+
+def _read(prefix: str, name: str, file: str) -> bytes:
+    try:
+        return Path(file).read_bytes()
+    except OSError as error:
+        raise ValueError(f"{prefix}: {name}={file}: {error.strerror}") from None
