@@ -9,10 +9,12 @@ header is in, the wrapped factory is asked for its protocol, with the client's a
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, lru_cache
+from ipaddress import ip_address
 from typing import Any
 
 from attrs import field, frozen
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IAddress,
@@ -32,7 +34,7 @@ from twisted.protocols.policies import WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, implementer
 
-from mailproxy.endpoints.addresses import header_address, twisted_address
+from mailproxy.endpoints.addresses import twisted_address
 from mailproxy.endpoints.interfaces import IProxiedTransport
 from mailproxy.endpoints.wrapper import WrappedTransport, Wrapper
 from mailproxy.proxyprotocol import (
@@ -40,14 +42,14 @@ from mailproxy.proxyprotocol import (
     Decoder,
     Expectation,
     Header,
-    InetAddress,
     NotProxyProtocol,
     ProxyProtocolError,
-    UnixAddress,
 )
 
 _log = Logger()
 
+
+_KNOWN_PEERS = 1024
 
 HeaderCheck = Callable[[Header, IAddress], object]
 """A check of your own: called with a header and the peer that has sent it, raises `HeaderRefused` to refuse it."""
@@ -130,6 +132,8 @@ class AcceptProxyFactory(WrappingFactory[Any]):
         self.clock = clock or _reactor()
         self.check = check
         self.on_refusal = on_refusal
+        # Proxies are few, and reading an address is a quarter of what a connection costs here.
+        self._expected = lru_cache(maxsize=_KNOWN_PEERS)(self._look_up)
         if IProtocolNegotiationFactory.providedBy(wrappedFactory):
             directlyProvides(self, IProtocolNegotiationFactory)
 
@@ -150,12 +154,16 @@ class AcceptProxyFactory(WrappingFactory[Any]):
         return None if direct is None else AcceptProxyProtocol(self, direct=direct)
 
     def _expectation(self, peer: IAddress | None) -> Expectation:
-        match header_address(peer):
-            case InetAddress(host=host):
-                return self.policy.expectation(host)
-            case UnixAddress():
-                return self.policy.expectation(None)
-        return self.policy.others
+        if isinstance(peer, (IPv4Address, IPv6Address)):
+            return self._expected(peer.host)
+        return self.policy.expectation(None) if isinstance(peer, UNIXAddress) else self.policy.others
+
+    def _look_up(self, host: str) -> Expectation:
+        try:
+            address = ip_address(host)
+        except ValueError:  # somebody's pretended address
+            return self.policy.others
+        return self.policy.expectation(address)
 
 
 @implementer(IProxiedTransport)

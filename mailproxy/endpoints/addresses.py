@@ -11,9 +11,12 @@ from mailproxy.proxyprotocol import Address, InetAddress, UnixAddress
 
 
 def header_address(address: IAddress | None) -> Address | None:
-    """Return the address as a header has it; None for a kind that no header has."""
+    """Return the address as a header has it; None for a kind that no header has, and for a host that is none."""
     if isinstance(address, (IPv4Address, IPv6Address)):
-        return InetAddress(ip_address(address.host), address.port)
+        try:
+            return InetAddress(ip_address(address.host), address.port)
+        except ValueError:
+            return None
     if isinstance(address, UNIXAddress):
         return UnixAddress(address.name or b"")
     return None

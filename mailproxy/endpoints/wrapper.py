@@ -9,7 +9,7 @@ claim every interface of the transport that they stand on, and so would claim to
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.interfaces import (
     IAddress,
@@ -38,7 +38,7 @@ class Wrapper(Protocol):
     def connectWrapped(self, protocol: IProtocol, transport: WrappedTransport) -> None:
         """Connect the protocol that this wrapper is for."""
         self.wrappedProtocol = protocol
-        protocol.makeConnection(ITransport(transport))
+        protocol.makeConnection(cast(ITransport, transport))  # to have zope look takes longer than all else here
         if self._isHandshakeDone:
             self.handshakeCompleted()
 

@@ -245,7 +245,9 @@ class TestOtherPeer:
         assert len(Connection(peer=Pipe()).made.protocols) == 1
         assert Connection(AcceptPolicy(unix=True, refuse_others=True), Pipe()).built is None
 
-    @pytest.mark.parametrize("peer", [STRANGER, UNIXAddress(None), FakeAddress(), None])
+    @pytest.mark.parametrize(
+        "peer", [STRANGER, IPv4Address("TCP", "pretended", 1), UNIXAddress(None), FakeAddress(), None]
+    )
     def test_everybody_has_any_kind_of_address(self, peer: IAddress | None) -> None:
         connection = Connection(AcceptPolicy.everybody(), cast(IAddress, peer))
         connection.receive(HEADER)
