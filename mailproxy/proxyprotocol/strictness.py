@@ -27,8 +27,8 @@ class Strictness:
       verified.
     - `accept_local`: accept LOCAL, the sender speaking for itself (health checks). Off, nobody behind the sender's
       address can appear under that address. On, since the specification demands it of receivers.
-    - `accept_unspec`: accept PROXY without usable addresses (version 1 UNKNOWN, version 2 UNSPEC). As above: off, a
-      client never appears under the sender's address. On, since version 1 receivers should.
+    - `accept_unspec`: accept PROXY without addresses of a stream (version 1 UNKNOWN, version 2 UNSPEC and datagrams).
+      As above: off, a client never appears under the sender's address. On, since version 1 receivers should.
     """
 
     versions: tuple[int, ...] = (1, 2)

@@ -106,9 +106,22 @@ class TestStrictness:
         with pytest.raises(HeaderRefused, match="LOCAL"):
             Decoder(Strictness(accept_local=False)).feed(encode(Header.local()).data[:13])
 
-    def test_unspec_can_be_refused_at_its_byte(self) -> None:
-        with pytest.raises(HeaderRefused, match="UNSPEC"):
-            Decoder(Strictness(accept_unspec=False)).feed(encode(Header()).data[:14])
+    @pytest.mark.parametrize("kind", [0x00, 0x12, 0x22, 0x32])
+    def test_what_has_no_stream_addresses_can_be_refused_at_its_byte(self, kind: int) -> None:
+        with pytest.raises(HeaderRefused, match="PROXY without addresses of a stream"):
+            Decoder(Strictness(accept_unspec=False)).feed(PLAIN[:13] + bytes([kind]))
+
+    @pytest.mark.parametrize(("kind", "size"), [(0x12, 12), (0x22, 36), (0x32, 216)])
+    def test_datagrams_can_be_refused_when_they_come_whole(self, kind: int, size: int) -> None:
+        data = PLAIN[:13] + bytes([kind]) + size.to_bytes(2) + bytes(size)
+        assert decode(data).stream_addresses is None
+        with pytest.raises(HeaderRefused, match="DGRAM"):
+            decode(data, Strictness(accept_unspec=False))
+
+    @pytest.mark.parametrize(("kind", "size"), [(0x11, 12), (0x21, 36), (0x31, 216)])
+    def test_streams_are_accepted_then(self, kind: int, size: int) -> None:
+        data = PLAIN[:13] + bytes([kind]) + size.to_bytes(2) + bytes(size)
+        assert decode(data, Strictness(accept_unspec=False)).stream_addresses is not None
 
     def test_unknown_can_be_refused(self) -> None:
         with pytest.raises(HeaderRefused, match="UNKNOWN"):
