@@ -24,12 +24,12 @@ from attrs import define, frozen
 from benchmarks import programs
 from benchmarks.running import reserved_port
 from mailproxy import config
+from mailproxy.announce.header import HeaderPolicy
 from mailproxy.checks.make import make_check
 from mailproxy.checks.outcome import Outcome
 from mailproxy.checks.prober import Pace, Prober
 from mailproxy.checks.timeouts import Timeouts
 from mailproxy.service import quiet_collector
-from mailproxy.session.header import HeaderPolicy
 from mailproxy.transport.outgoing import Target
 from mailproxy.transport.reactor import PollerReactor, install
 

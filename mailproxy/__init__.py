@@ -10,10 +10,11 @@ The map, bottom up; imports run one way, from the later to the earlier:
 - ``config``: TOML to frozen classes, every error with its key path.
 - ``tls``: certificates, OpenSSL contexts towards clients and servers, and the facts of one TLS connection.
 - ``names``: servers by host name: DNS in the background, and which address sits in which slot.
+- ``announce``: what a server is told of a client in its PROXY header: ends, TLS, TLVs.
+- ``endpoints``: the same PROXY protocol as wrappers for any Twisted endpoint; a library of its own.
 - ``transport``: sockets and TLS on the reactor: the hot path, listeners, deadlines, the relay.
 - ``session``: one client's life: PROXY header, STARTTLS, handshake, pick, dial, header, relay, part; and its log line.
 - ``checks``: what we ask servers on our own behalf: whether they are well, and what they offer.
-- ``endpoints``: the same PROXY protocol as wrappers for any Twisted endpoint.
 - ``audit``: the known attacks on STARTTLS, tried against any server; stands alone.
 - ``service``, ``signals``, ``log``, ``tap``, ``demo``, ``commands``, ``cli``: how it is started.
 """

@@ -41,7 +41,7 @@ class Profile:
     One kind of backend: what must not be exceeded or said, or it drops the connection or misreads the header.
 
     What a backend merely ignores is no part of it: the configuration decides that. Nor are the addresses, which are
-    the same for all: see `mailproxy.session.header`.
+    the same for all: see `mailproxy.announce.header`.
     """
 
     name: str

@@ -1,6 +1,8 @@
 """Imports run one way: the layers of the package, read from its source."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -16,9 +18,10 @@ LAYERS = (
     {"mail", "balance", "profiles"},
     {"config"},
     {"tls", "names"},
-    {"transport"},
+    {"announce"},
+    {"transport", "endpoints"},
     {"session"},
-    {"endpoints", "checks"},
+    {"checks"},
     {"service", "signals", "log", "audit"},
     {"tap", "demo"},
     {"commands"},
@@ -137,3 +140,26 @@ def test_pure_parts_touch_no_socket_and_no_reactor(pure: str) -> None:
 
 def test_package_itself_imports_nothing() -> None:
     assert IMPORTS["mailproxy"] == set()
+
+
+def imported(module: str) -> set[str]:
+    """What a fresh interpreter has when it has imported `module`."""
+    script = f"import sys, {module}; print(*sys.modules)"
+    return set(
+        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    )
+
+
+def test_library_imports_nothing_of_the_service() -> None:
+    parts = {part(name) for name in imported("mailproxy.endpoints, mailproxy.endpoints.parsers") if within(name)}
+    assert parts == {"", "proxyprotocol", "profiles", "tls", "announce", "endpoints"}
+
+
+def test_codec_imports_nothing_but_itself() -> None:
+    modules = imported("mailproxy.proxyprotocol")
+    assert {part(name) for name in modules if within(name)} == {"", "proxyprotocol"}
+    assert modules & {"twisted", "OpenSSL", "cryptography"} == set()
+
+
+def test_treq_is_for_http_checks_alone() -> None:
+    assert "treq" not in imported("mailproxy.cli, mailproxy.service, mailproxy.tap")

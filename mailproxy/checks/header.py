@@ -5,11 +5,11 @@ from __future__ import annotations
 import socket
 from typing import Any, Protocol
 
+from mailproxy.announce.ends import PackedAddress
+from mailproxy.announce.header import BackendHeader
 from mailproxy.config.model import CheckHeader, SendProxy
 from mailproxy.proxyprotocol import Header as ProxyHeader
 from mailproxy.proxyprotocol import encode
-from mailproxy.session.ends import PackedAddress
-from mailproxy.session.header import BackendHeader
 from mailproxy.tls.facts import TlsFacts
 from mailproxy.transport.outgoing import Header
 
@@ -30,7 +30,7 @@ LIKE_TLS = TlsFacts(
 
 
 class Policy(Protocol):
-    """What builds headers for clients: `mailproxy.session.header.HeaderPolicy`."""
+    """What builds headers for clients: `mailproxy.announce.header.HeaderPolicy`."""
 
     def build(
         self, source: PackedAddress | None, destination: PackedAddress | None, facts: TlsFacts | None

@@ -10,14 +10,14 @@ from attrs import Attribute, field, frozen
 from OpenSSL.SSL import Connection
 from twisted.internet.interfaces import ISSLTransport, ITransport
 
+from mailproxy.announce.client_tls import ssl_tlv
+from mailproxy.announce.ends import addresses, ends_of
+from mailproxy.announce.header import HeaderPolicy
 from mailproxy.endpoints.addresses import header_address
 from mailproxy.endpoints.interfaces import IProxiedTransport
 from mailproxy.profiles import PROFILES
 from mailproxy.proxyprotocol import Header, InetAddress, SslType, Tlv
 from mailproxy.proxyprotocol.v2 import MAX_SIZE
-from mailproxy.session.client_tls import ssl_tlv
-from mailproxy.session.ends import addresses, ends_of
-from mailproxy.session.header import HeaderPolicy
 from mailproxy.tls.connection import connection_facts
 from mailproxy.tls.facts import TlsFacts
 

@@ -9,6 +9,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from attrs import frozen
 
 from mailproxy import config
+from mailproxy.announce.ends import PackedAddress
+from mailproxy.announce.header import HeaderPolicy
 from mailproxy.balance.change import Change
 from mailproxy.balance.health import Health
 from mailproxy.balance.pool import Pool
@@ -17,8 +19,6 @@ from mailproxy.balance.server import Server
 from mailproxy.balance.source import client_key
 from mailproxy.config.model import InetServer, MailProtocol, NamedServer, ServerAddress, UnixServer
 from mailproxy.proxyprotocol import Address, InetAddress
-from mailproxy.session.ends import PackedAddress
-from mailproxy.session.header import HeaderPolicy
 from mailproxy.tls.client import ClientTls, MakeClientTls, client_sides
 from mailproxy.transport.outgoing import Target
 

@@ -15,13 +15,13 @@ from typing import Protocol
 
 from twisted.logger import Logger
 
+from mailproxy.announce.ends import PackedAddress
+from mailproxy.announce.header import names_client
 from mailproxy.balance.server import Server
 from mailproxy.mail.greeting import Greeting, GreetingReader, Prelude, first_line
 from mailproxy.proxyprotocol import Address
 from mailproxy.session.backend import Backend, network
-from mailproxy.session.ends import PackedAddress
 from mailproxy.session.failure import Counts, Failure, refused
-from mailproxy.session.header import names_client
 from mailproxy.transport.outgoing import Outgoing
 from mailproxy.transport.poller import Poller
 from mailproxy.transport.stream import VIEW, Owner, Stream

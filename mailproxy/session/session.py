@@ -20,6 +20,7 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
+from mailproxy.announce.ends import PackedAddress
 from mailproxy.balance.server import Server
 from mailproxy.mail.dialogue import open_dialogue
 from mailproxy.mail.greeting import GreetingReader
@@ -28,7 +29,6 @@ from mailproxy.proxyprotocol import Address, Expectation, Header
 from mailproxy.session.arrival import Arrival, begins_header
 from mailproxy.session.conversation import Conversation
 from mailproxy.session.dial import Dial
-from mailproxy.session.ends import PackedAddress
 from mailproxy.tls.facts import TlsFacts
 from mailproxy.tls.openssl import WANT_WRITE
 from mailproxy.transport.listener import Listener

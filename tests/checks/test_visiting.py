@@ -12,6 +12,7 @@ import pytest
 from attrs import evolve
 
 from mailproxy import config
+from mailproxy.announce.header import HeaderPolicy
 from mailproxy.checks.agent_words import AgentReply
 from mailproxy.checks.header import check_header
 from mailproxy.checks.make import check_target, make_check, read_secret
@@ -19,7 +20,6 @@ from mailproxy.checks.outcome import Outcome
 from mailproxy.checks.visiting import Check
 from mailproxy.config.model import CheckType, MailProtocol, SendProxy
 from mailproxy.proxyprotocol import Command, Decoder, Header, InetAddress
-from mailproxy.session.header import HeaderPolicy
 from mailproxy.transport.outgoing import Target
 from tests.checks.town import Town
 from tests.transport.peers import Peer

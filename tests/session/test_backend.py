@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from mailproxy import config
+from mailproxy.announce.ends import PackedAddress
 from mailproxy.balance.change import Change
 from mailproxy.balance.server import Server
 from mailproxy.config import Check, InetServer, NamedServer, ServerTls, SrvServer, UnixServer
 from mailproxy.proxyprotocol import Address, InetAddress, UnixAddress
 from mailproxy.session.backend import Backend
-from mailproxy.session.ends import PackedAddress
 from mailproxy.transport.outgoing import Target
 
 MAPPED = bytes(10) + b"\xff\xff"

@@ -4,8 +4,8 @@ from ipaddress import ip_address
 
 import pytest
 
+from mailproxy.announce.ends import addresses, ends_of, header_bytes
 from mailproxy.proxyprotocol import Header, InetAddress, UnixAddress, encode
-from mailproxy.session.ends import addresses, ends_of, header_bytes
 
 
 def packed(text: str, port: int) -> tuple[bytes, int]:

@@ -3,10 +3,10 @@
 import pytest
 from attrs import evolve
 
+from mailproxy.announce.backend_tlvs import BackendTlvs
 from mailproxy.proxyprotocol import Header, SslClient, SslTlv, SslType, Tlv, TlvType
-from mailproxy.session.backend_tlvs import BackendTlvs
 from mailproxy.tls.facts import TlsFacts
-from tests.session.builders import ALICE, TLS13, Settings
+from tests.announce.builders import ALICE, TLS13, Settings
 
 UPSTREAM_TLS = SslTlv(SslClient.SSL, 1, (Tlv(SslType.VERSION, b"TLSv1.2"), Tlv(0x2F, b"\0new"))).tlv()
 UPSTREAM_CLEAR = SslTlv(SslClient(0), 1).tlv()

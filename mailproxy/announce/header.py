@@ -4,12 +4,12 @@ from functools import lru_cache
 
 from attrs import frozen
 
+from mailproxy.announce.backend_tlvs import BackendTlvs, HeaderSettings
+from mailproxy.announce.ends import Ends, PackedAddress, addresses, ends_of, header_bytes
 from mailproxy.profiles import PROFILES
 from mailproxy.proxyprotocol import Address, Header, TlvType, encode
 from mailproxy.proxyprotocol.tlv import pack_tlvs
 from mailproxy.proxyprotocol.v2 import SIGNATURE as V2_SIGNATURE
-from mailproxy.session.backend_tlvs import BackendTlvs, HeaderSettings
-from mailproxy.session.ends import Ends, PackedAddress, addresses, ends_of, header_bytes
 from mailproxy.tls.facts import TlsFacts
 
 # Facts of clients without a certificate repeat, all but the names that they ask for. With 1 KiB each, somebody who

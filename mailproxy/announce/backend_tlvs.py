@@ -14,10 +14,10 @@ is passed on from the header that came in, CRC32C, ALPN, AUTHORITY, UNIQUE_ID, S
 from collections.abc import Collection, Iterable, Iterator
 from typing import Protocol
 
+from mailproxy.announce.client_tls import ssl_tlv
 from mailproxy.profiles import PROFILES
 from mailproxy.proxyprotocol import Header, SslClient, SslTlv, SslType, Tlv, TlvType, tlv_name
 from mailproxy.proxyprotocol.tlv import UNIQUE_ID_SIZE
-from mailproxy.session.client_tls import ssl_tlv
 from mailproxy.tls.dns_name import is_dns_name
 from mailproxy.tls.facts import TlsFacts
 

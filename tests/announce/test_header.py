@@ -7,6 +7,7 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mailproxy.announce.header import HeaderPolicy
 from mailproxy.profiles import PROFILES
 from mailproxy.proxyprotocol import (
     Command,
@@ -21,9 +22,8 @@ from mailproxy.proxyprotocol import (
     decode,
     encode,
 )
-from mailproxy.session.header import HeaderPolicy
 from mailproxy.tls.facts import TlsFacts
-from tests.session.builders import ALICE, TLS13, Settings, policy
+from tests.announce.builders import ALICE, TLS13, Settings, policy
 
 SOURCE, DESTINATION = (bytes((192, 0, 2, 1)), 40000), (bytes((198, 51, 100, 9)), 993)
 LOOPBACK = bytes((127, 0, 0, 1))

@@ -5,9 +5,9 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailproxy.announce.client_tls import ssl_tlv
 from mailproxy.proxyprotocol import SslClient, SslType
-from mailproxy.session.client_tls import ssl_tlv
-from tests.session.builders import ALICE, TLS13
+from tests.announce.builders import ALICE, TLS13
 
 ALL = frozenset(SslType)
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from attrs import evolve, frozen
 
+from mailproxy.announce.header import HeaderPolicy
 from mailproxy.proxyprotocol import Tlv
-from mailproxy.session.header import HeaderPolicy
 from mailproxy.tls.facts import TlsFacts
 
 CERTIFICATE = b"\x30\x03\x02\x01\x01"
