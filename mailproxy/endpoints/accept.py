@@ -36,7 +36,7 @@ from zope.interface import directlyProvides, implementer
 
 from mailproxy.endpoints.addresses import twisted_address
 from mailproxy.endpoints.interfaces import IProxiedTransport
-from mailproxy.endpoints.wrapper import WrappedTransport, Wrapper
+from mailproxy.endpoints.wrapper import WrappedTransport, Wrapper, abort
 from mailproxy.proxyprotocol import (
     AcceptPolicy,
     Decoder,
@@ -170,13 +170,13 @@ class AcceptProxyFactory(WrappingFactory[Any]):
 class ProxiedTransport(WrappedTransport):
     """The transport of a protocol whose connection may have begun with a header."""
 
-    def __init__(self, wrapper: AcceptProxyProtocol, header: Header | None, rest: bytes) -> None:
-        """Keep the bytes that came with the header until the protocol wants them."""
+    def __init__(self, wrapper: AcceptProxyProtocol, header: Header | None) -> None:
+        """Show the addresses of a header, or without one the connection's own."""
         super().__init__(wrapper)
+        self._below = wrapper
         self.proxyHeader = header
         self._addresses = header and header.stream_addresses
         self._clock = wrapper.factory.clock
-        self._rest = rest
         self._isPaused = False
         self._receiver: IProtocol = wrapper
 
@@ -217,7 +217,7 @@ class ProxiedTransport(WrappedTransport):
     def resumeProducing(self) -> None:
         """Receive again: first, and not from inside this call, what came with the header and is not delivered yet."""
         self._isPaused = False
-        if self._rest:
+        if self._below.rest:
             self._clock.callLater(0, self._resume)
         else:
             self.transport.resumeProducing()
@@ -231,20 +231,21 @@ class ProxiedTransport(WrappedTransport):
 
     def loseConnection(self) -> None:
         """End the connection when all is written. Only TLS below still needs what came with the header."""
-        if self._receiver is self._wrapper:
-            self._rest = b""
+        if self._receiver is self._below:
+            self._below.rest = b""
         self.transport.loseConnection()
 
     def abortConnection(self) -> None:
         """End the connection now."""
-        self._rest = b""
-        self.transport.abortConnection()
+        self._below.rest = b""
+        abort(self.transport)
 
     def deliver(self) -> None:
         """Deliver what came with the header, unless the protocol has paused its transport."""
         # A protocol may do so in connectionMade, or end the connection there, or begin TLS: then these are TLS's bytes.
-        if self._rest and not self._isPaused:
-            rest, self._rest = self._rest, b""
+        rest = self._below.rest
+        if rest and not self._isPaused:
+            self._below.rest = b""
             self._receiver.dataReceived(rest)
 
 
@@ -255,6 +256,9 @@ class AcceptProxyProtocol(Wrapper):
 
     It listens to the handshake of TLS below it in any case: that may be done before its protocol is there.
     """
+
+    rest = b""
+    """What came with the header, and behind it, and is not delivered yet."""
 
     def __init__(self, factory: AcceptProxyFactory, isOptional: bool = False, direct: IProtocol | None = None) -> None:
         """Expect a header, or one that may be missing, or none before the protocol of a direct client."""
@@ -268,7 +272,7 @@ class AcceptProxyProtocol(Wrapper):
         """Start the clock, or connect a direct client."""
         if self._direct is not None:
             protocol, self._direct = self._direct, None
-            self.connectWrapped(protocol, ProxiedTransport(self, None, b""))
+            self.connectWrapped(protocol, ProxiedTransport(self, None))
             return
         policy = self.factory.policy
         self._decoder = Decoder(policy.strictness)
@@ -276,7 +280,10 @@ class AcceptProxyProtocol(Wrapper):
 
     def dataReceived(self, data: bytes) -> None:
         """Read on; hand over when the header is complete."""
-        if self.wrappedProtocol is not None:
+        if self.rest:
+            # TLS below delivers what it has decrypted, paused or not.
+            self.rest += data
+        elif self.wrappedProtocol is not None:
             self.wrappedProtocol.dataReceived(data)
         elif self._decoder is not None:  # or it is refused, and what was on its way still comes
             self._read(self._decoder, data)
@@ -309,14 +316,14 @@ class AcceptProxyProtocol(Wrapper):
     def _proceed(self, header: Header | None, rest: bytes) -> None:
         """Connect the wrapped factory's protocol, and deliver the bytes that came with the header."""
         self._stop()
-        transport = ProxiedTransport(self, header, rest)
+        transport = ProxiedTransport(self, header)
         protocol = self.factory.wrappedFactory.buildProtocol(transport.getPeer())
         if protocol is None:
-            self._abort()
+            abort(self.transport)
             return
+        self.rest = rest
         self.connectWrapped(protocol, transport)
-        if rest:
-            transport.deliver()
+        transport.deliver()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Tell of a header that breaks off; a connection without a byte is somebody's look whether we are up."""
@@ -341,16 +348,13 @@ class AcceptProxyProtocol(Wrapper):
             self._proceed(None, b"")
         except BaseException:
             # What the factory raises here reaches nobody who would close the connection.
-            self._abort()
+            abort(self.transport)
             raise
 
     def _refuse(self, reason: str) -> None:
         self._stop()
-        self._abort()
+        abort(self.transport)
         self.factory.on_refusal(reason, self.transport.getPeer())
-
-    def _abort(self) -> None:
-        self.transport.abortConnection()  # type: ignore[attr-defined]  # every stream has it
 
     def _stop(self) -> None:
         self._decoder = None

@@ -24,7 +24,7 @@ from twisted.protocols.policies import WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides, implementer
 
-from mailproxy.endpoints.wrapper import WrappedTransport, Wrapper
+from mailproxy.endpoints.wrapper import WrappedTransport, Wrapper, abort
 from mailproxy.profiles import INTENDED_SIZE
 from mailproxy.proxyprotocol import Encoded, Header, encode
 
@@ -149,7 +149,7 @@ class SendProxyProtocol(Wrapper):
         except Exception:
             # Whatever the caller's function raises is for the one who connects.
             self._failure = Failure()
-            self.transport.abortConnection()  # type: ignore[attr-defined]  # every stream has it
+            abort(self.transport)
             return
         self.transport.write(data)
         protocol, self._protocol = self._protocol, None

@@ -8,6 +8,7 @@ claim every interface of the transport that they stand on, and so would claim to
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, cast
 
@@ -130,3 +131,9 @@ class WrappedTransport:
         """
         receiver: IProtocol | None = self.transport.startTLS(contextFactory, normal)
         return self.transport.protocol if receiver is None else receiver
+
+
+def abort(transport: ITransport) -> None:
+    """End a connection now; on transports that cannot, those of stdio and of processes, as soon as they do."""
+    end: Callable[[], object] = getattr(transport, "abortConnection", transport.loseConnection)
+    end()

@@ -182,6 +182,19 @@ class TestBadHeader:
         policy = evolve(TRUST_PROXY, strictness=Strictness(max_size=20))
         self.assertRefused(Connection(policy), HEADER, "the header has 28 bytes, 20 are accepted")
 
+    def test_transport_that_cannot_abort_is_closed(self) -> None:
+        class Pipe(StringTransport):
+            """As stdio has it."""
+
+            abortConnection = property()
+
+        transport = Pipe(peerAddress=PROXY)
+        protocol = AcceptProxyFactory(Made(), TRUST_PROXY, MemoryReactorClock()).buildProtocol(PROXY)
+        assert protocol is not None
+        protocol.makeConnection(ITransport(transport))
+        protocol.dataReceived(b"EHLO")
+        assert transport.disconnecting
+
     def test_what_still_comes_is_ignored(self) -> None:
         connection = Connection()
         connection.receive(b"EHLO")
@@ -444,6 +457,15 @@ class TestBackPressure:
         assert connection.transport.producerState == "paused"
         protocol.resume()
         assert connection.transport.producerState == "producing"
+
+    def test_what_comes_while_paused_keeps_its_order(self) -> None:
+        connection, protocol = self.paused()
+        connection.receive(b" alice")  # as TLS below does, which delivers what it has decrypted
+        assert protocol.received == b""
+        protocol.resume()
+        connection.reactor.advance(0)
+        connection.receive(b" secret")
+        assert protocol.received == b"a LOGIN alice secret"
 
     def test_connection_lost_while_paused(self) -> None:
         connection, protocol = self.paused()
