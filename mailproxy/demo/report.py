@@ -8,6 +8,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.logger import LogEvent
 
 from mailproxy.demo.visit import Visit
+from mailproxy.endpoints.accept import NOT_A_PROXY
 from mailproxy.proxyprotocol import SslTlv
 
 COLUMNS = 100
@@ -59,7 +60,7 @@ def refused(event: LogEvent) -> str | None:
     if event.get("log_namespace") != "mailproxy.endpoints.accept" or peer is None:
         return None
     reason = event.get("reason")
-    why = f"which brings no PROXY header ({reason})" if reason else "which is not mailproxy"
+    why = "which is not mailproxy" if reason == NOT_A_PROXY else f"which brings no PROXY header ({reason})"
     return "\n".join(["", *wrap(f"a server refuses {_address(peer)}, {_printable(why)}", COLUMNS)])
 
 

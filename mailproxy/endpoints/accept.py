@@ -51,6 +51,9 @@ _log = Logger()
 
 _KNOWN_PEERS = 1024
 
+NOT_A_PROXY = "its address is none of those that may connect"
+"""The reason of a refusal by `AcceptPolicy.refuse_others`."""
+
 HeaderCheck = Callable[[Header, IAddress], object]
 """A check of your own: called with a header and the peer that has sent it, raises `HeaderRefused` to refuse it."""
 
@@ -59,7 +62,7 @@ RefusalHook = Callable[[str, IAddress | None], object]
 
 
 def _log_refusal(reason: str, peer: IAddress | None) -> None:
-    _log.info("no PROXY header from {peer}: {reason}", peer=peer, reason=reason)
+    _log.info("connection from {peer} refused: {reason}", peer=peer, reason=reason)
 
 
 def _reactor() -> IReactorTime:
@@ -146,7 +149,7 @@ class AcceptProxyFactory(WrappingFactory[Any]):
         """Decide by the peer's real address what its connection must begin with; None for nothing."""
         expectation = self._expectation(addr)
         if expectation is Expectation.REFUSED:
-            self.on_refusal("its address is not one of those that may connect", addr)
+            self.on_refusal(NOT_A_PROXY, addr)
             return None
         if expectation is not Expectation.DIRECT:
             return AcceptProxyProtocol(self, expectation is Expectation.MAYBE)
@@ -342,7 +345,7 @@ class AcceptProxyProtocol(Wrapper):
         decoder, self._deadline = self._decoder, None
         received = decoder.received if decoder is not None else 0
         if received or not self._isOptional:
-            self._refuse(f"{received} bytes of it within {self.factory.policy.timeout:g} s")
+            self._refuse(f"{received} bytes of a PROXY header within {self.factory.policy.timeout:g} s")
             return
         try:
             self._proceed(None, b"")

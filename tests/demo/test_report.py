@@ -6,6 +6,7 @@ from twisted.internet.address import IPv4Address
 
 from mailproxy.demo.report import COLUMNS, change, learnt, log_line, refused
 from mailproxy.demo.visit import Visit
+from mailproxy.endpoints.accept import NOT_A_PROXY
 from mailproxy.proxyprotocol import Header, InetAddress, SslClient, SslTlv, SslType, Tlv, TlvType
 
 PROXY = IPv4Address("TCP", "127.0.0.1", 50000)
@@ -100,7 +101,7 @@ def test_refused_client_is_shown() -> None:
 
 
 def test_client_of_another_address_is_shown() -> None:
-    event = {"log_namespace": "mailproxy.endpoints.accept", "peer": PROXY}
+    event = {"log_namespace": "mailproxy.endpoints.accept", "peer": PROXY, "reason": NOT_A_PROXY}
     assert refused(event) == "\na server refuses 127.0.0.1:50000, which is not mailproxy"
 
 

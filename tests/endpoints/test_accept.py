@@ -209,7 +209,7 @@ class TestBadHeader:
         with capturedLogs() as events:
             connection.reactor.advance(0.1)
         assert connection.aborted
-        assert events[0]["reason"] == "5 bytes of it within 5 s"
+        assert events[0]["reason"] == "5 bytes of a PROXY header within 5 s"
 
     def test_connection_that_ends_within_the_header(self) -> None:
         connection = Connection()
@@ -325,7 +325,7 @@ class TestRefusalHook:
     def test_timeout(self) -> None:
         connection, reasons = self.refusals()
         connection.reactor.advance(5)
-        assert reasons == ["0 bytes of it within 5 s"]
+        assert reasons == ["0 bytes of a PROXY header within 5 s"]
 
     def test_end_within_the_header(self) -> None:
         connection, reasons = self.refusals()
@@ -335,7 +335,7 @@ class TestRefusalHook:
 
     def test_address(self) -> None:
         _, reasons = self.refusals(evolve(TRUST_PROXY, refuse_others=True), STRANGER)
-        assert reasons == ["its address is not one of those that may connect"]
+        assert reasons == ["its address is none of those that may connect"]
 
 
 class TestConstruction:
