@@ -7,7 +7,7 @@ from mailproxy.config.duration import IDLE, WAIT
 from mailproxy.config.hostname import HOST_NAME
 from mailproxy.config.kind import BOOLEAN, NAME, Kind, Wrong, integer, one_of
 from mailproxy.config.model import Frontend, FrontendTimeouts, FrontendTls, MailProtocol
-from mailproxy.config.network import NETWORK
+from mailproxy.config.senders import SENDER, overlap
 from mailproxy.config.table import Table
 from mailproxy.config.tlv import TLV_TYPE
 from mailproxy.config.words import quoted
@@ -49,9 +49,9 @@ def read_frontend(name: str, table: Table) -> Frontend:
         hostname=table.take("hostname", HOST_NAME, usual.hostname),
         capabilities=table.each("capabilities", _CAPABILITY),
         backend=table.require("backend", NAME, usual.backend),
-        accept_proxy=table.each("accept-proxy", NETWORK),
+        accept_proxy=table.each("accept-proxy", SENDER),
         accept_proxy_only=table.take("accept-proxy-only", BOOLEAN, usual.accept_proxy_only),
-        accept_proxy_optional=table.each("accept-proxy-optional", NETWORK),
+        accept_proxy_optional=table.each("accept-proxy-optional", SENDER),
         log_tlvs=table.each("log-tlvs", TLV_TYPE),
         maxconn=table.take("maxconn", _MAXCONN, usual.maxconn),
         timeout=table.child("timeout", _read_timeouts),
@@ -65,6 +65,7 @@ def _read_timeouts(table: Table) -> FrontendTimeouts:
     usual = FrontendTimeouts()
     return FrontendTimeouts(
         proxy_header=table.take("proxy-header", WAIT, usual.proxy_header),
+        proxy_header_optional=table.take("proxy-header-optional", WAIT, usual.proxy_header_optional),
         handshake=table.take("handshake", WAIT, usual.handshake),
         login=table.take("login", WAIT, usual.login),
         client=table.take("client", IDLE, usual.client),
@@ -93,12 +94,13 @@ def _check_accept_proxy(frontend: Frontend, table: Table) -> None:
         return
     for optional in frontend.accept_proxy_optional:
         for required in frontend.accept_proxy:
-            if optional.version == required.version and optional.overlaps(required):
+            if overlap(optional, required):
                 table.wrong(
                     "accept-proxy-optional",
                     f"has {optional}, which overlaps {required} of accept-proxy; a header is one or the other",
                 )
-    if frontend.accept_proxy_only and not frontend.accept_proxy:
+    has_senders = bool(frontend.accept_proxy or frontend.accept_proxy_optional)
+    if frontend.accept_proxy_only and not has_senders:
         table.wrong("accept-proxy-only", "needs networks in accept-proxy, or nobody could connect")
-    if frontend.log_tlvs and not (frontend.accept_proxy or frontend.accept_proxy_optional):
+    if frontend.log_tlvs and not has_senders:
         table.wrong("log-tlvs", "needs networks in accept-proxy: TLVs only come with a PROXY header")

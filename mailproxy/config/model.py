@@ -34,6 +34,11 @@ ResolvePrefer = Literal["ipv6", "ipv4"]
 Verify = Literal["required", "none"]
 FileContent = Literal["authorities", "certificate", "password", "authorization"]
 Network = IPv4Network | IPv6Network
+Sender = Network | Literal["unix"]
+"""Who may send PROXY headers: a network, or the clients of UNIX sockets."""
+
+UNIX: Literal["unix"] = "unix"
+"""The word for the clients of UNIX sockets."""
 
 
 def _joined(host: IPv4Address | IPv6Address, port: int | None) -> str:
@@ -143,6 +148,7 @@ class FrontendTimeouts:
     """How long a frontend waits for what, in seconds."""
 
     proxy_header: float = 5.0
+    proxy_header_optional: float = 0.5
     handshake: float = 10.0
     login: float = 60.0
     client: float = 35 * 60.0
@@ -167,9 +173,9 @@ class Frontend:
     hostname: str | None = None
     capabilities: tuple[str, ...] = ()
     backend: str
-    accept_proxy: tuple[Network, ...] = ()
+    accept_proxy: tuple[Sender, ...] = ()
     accept_proxy_only: bool = False
-    accept_proxy_optional: tuple[Network, ...] = ()
+    accept_proxy_optional: tuple[Sender, ...] = ()
     log_tlvs: tuple[int, ...] = ()
     maxconn: int = 20_000
     timeout: FrontendTimeouts = FrontendTimeouts()

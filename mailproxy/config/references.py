@@ -15,6 +15,7 @@ from mailproxy.config.model import (
     SrvServer,
 )
 from mailproxy.config.problems import Problem, Problems
+from mailproxy.config.senders import sender_remarks
 from mailproxy.config.words import key_path, listed, nearest, quoted
 
 
@@ -159,6 +160,7 @@ def remarks(config: Config) -> tuple[Problem, ...]:
     return (
         *_unused(config),
         *_nothing_to_pass(config),
+        *sender_remarks(config),
         *_nobody_served(config),
         *_idle_settings(config),
         *_passwords_in_clear(config),

@@ -63,7 +63,7 @@ class AcceptPolicy:
     - `optional`: networks whose peers may send one. Against the specification's advice, for migrations only: a client
       from there that begins its own bytes with a header is believed.
     - `refuse_others`: close the connections of everybody else, instead of serving them as direct clients.
-    - `unix`: peers on UNIX sockets, which have no network, are trusted.
+    - `unix`: peers on UNIX sockets, which have no network, are trusted; `optional_unix`: they may send one.
     - `timeout`: seconds from the connection to the complete header. A peer that may send one and is silent that long
       is served without.
     - `strictness`: which headers are accepted.
@@ -77,6 +77,7 @@ class AcceptPolicy:
     optional: tuple[Network, ...] = field(default=(), converter=_networks)
     refuse_others: bool = False
     unix: bool = False
+    optional_unix: bool = False
     timeout: float = TIMEOUT
     strictness: Strictness = _DEFAULT
     trust_others: bool = False
@@ -104,7 +105,7 @@ class AcceptPolicy:
     @property
     def expects_headers(self) -> bool:
         """Whether anybody may send a header."""
-        return bool(self.trusted or self.optional or self.unix or self.trust_others)
+        return bool(self.trusted or self.optional or self.unix or self.optional_unix or self.trust_others)
 
     @property
     def others(self) -> Expectation:
@@ -116,7 +117,7 @@ class AcceptPolicy:
     def expectation(self, host: IPv4Address | IPv6Address | None) -> Expectation:
         """Decide for a peer by its real address, None for a UNIX socket; IPv4-mapped addresses count as IPv4."""
         if host is None:
-            trusted, optional = self.unix, False
+            trusted, optional = self.unix, self.optional_unix
         else:
             host = (host.ipv4_mapped or host) if isinstance(host, IPv6Address) else host
             trusted = any(host in network for network in self.trusted)

@@ -8,6 +8,7 @@ asked for no more than is certain to be the header's.
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from typing import Protocol
 
 from mailproxy.proxyprotocol import AcceptPolicy, Decoder, Expectation, Header, ProxyProtocolError, TruncatedHeader
@@ -24,6 +25,9 @@ class Announced(Protocol):
     def refused(self, letters: str, reason: str) -> None:
         """End: there is no acceptable header."""
 
+    def wait(self, seconds: float, late: Callable[[], None]) -> None:
+        """Call this after so many seconds, unless there is something else to wait for by then."""
+
     def broke(self) -> None:
         """Hear of a bug of ours: give up."""
 
@@ -31,16 +35,27 @@ class Announced(Protocol):
 class Arrival:
     """The wait for the header of one connection."""
 
-    __slots__ = ("_decoder", "_may_lack_header", "_owner", "_socket", "_timeout")
+    __slots__ = ("_decoder", "_may_lack_header", "_optional_seconds", "_owner", "_socket", "_timeout")
 
     def __init__(
-        self, owner: Announced, sock: socket.SocketType, policy: AcceptPolicy, expectation: Expectation
+        self,
+        owner: Announced,
+        sock: socket.SocketType,
+        policy: AcceptPolicy,
+        expectation: Expectation,
+        optional_seconds: float,
     ) -> None:
+        """Get ready; where the header is optional, a client that is silent for `optional_seconds` has none."""
         self._owner = owner
         self._socket = sock
         self._decoder = Decoder(policy.strictness)
         self._timeout = policy.timeout
         self._may_lack_header = expectation is Expectation.MAYBE
+        self._optional_seconds = optional_seconds
+
+    def begin(self) -> None:
+        """Start the clock."""
+        self._owner.wait(self._optional_seconds if self._may_lack_header else self._timeout, self.expired)
 
     def on_event(self, events: int) -> None:
         """Read what has come."""
@@ -61,6 +76,7 @@ class Arrival:
             if not may_begin_header(self._socket):
                 return None
             self._may_lack_header = False
+            self._owner.wait(self._timeout, self.expired)
         decoder = self._decoder
         while True:
             data = self._socket.recv(decoder.wanted)

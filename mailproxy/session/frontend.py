@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from attrs import asdict, define, evolve
 from twisted.logger import Logger
 
 from mailproxy import config
+from mailproxy.config.model import UNIX, Network, Sender
 from mailproxy.mail.dialogue import Settings
 from mailproxy.mail.greeting import server_speaks_first
 from mailproxy.mail.refusal import REFUSES_WHEN_ASKED, goodbye, refusal
@@ -160,8 +161,14 @@ def _accept_policy(settings: config.Frontend) -> AcceptPolicy | None:
     if not (settings.accept_proxy or settings.accept_proxy_optional or settings.accept_proxy_only):
         return None
     return AcceptPolicy(
-        trusted=settings.accept_proxy,
-        optional=settings.accept_proxy_optional,
+        trusted=_networks(settings.accept_proxy),
+        optional=_networks(settings.accept_proxy_optional),
         refuse_others=settings.accept_proxy_only,
+        unix=UNIX in settings.accept_proxy,
+        optional_unix=UNIX in settings.accept_proxy_optional,
         timeout=settings.timeout.proxy_header,
     )
+
+
+def _networks(senders: Iterable[Sender]) -> tuple[Network, ...]:
+    return tuple(sender for sender in senders if not isinstance(sender, str))

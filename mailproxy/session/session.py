@@ -171,9 +171,9 @@ class Session:
             frontend.poller.add(client.fd, self._on_hello, READ)
             self.refused("PR", f"not from a network of {frontend.accept_keys}")
         else:
-            arrival = Arrival(self, client.socket, accept, expectation)
+            arrival = Arrival(self, client.socket, accept, expectation, frontend.timeout.proxy_header_optional)
             frontend.poller.add(client.fd, arrival.on_event, READ)
-            self.wait(accept.timeout, arrival.expired)
+            arrival.begin()
 
     def announced(self, header: Header | None) -> None:
         """Take a header, or go on without where that is allowed."""

@@ -25,7 +25,14 @@ def test_defaults() -> None:
         log_tlvs=(),
         maxconn=20000,
         timeout=FrontendTimeouts(
-            proxy_header=5, handshake=10, client=2100, server=2100, client_fin=60, server_fin=60, close=5
+            proxy_header=5,
+            proxy_header_optional=0.5,
+            handshake=10,
+            client=2100,
+            server=2100,
+            client_fin=60,
+            server_fin=60,
+            close=5,
         ),
     )
 
@@ -35,18 +42,18 @@ def test_everything() -> None:
         alpn=["imap"],
         accept_proxy=["10.0.0.0/8", "192.0.2.1"],
         accept_proxy_only=True,
-        accept_proxy_optional=["::1"],
+        accept_proxy_optional=["::1", "unix"],
         log_tlvs=["azure", 0xE3],
         maxconn=5,
-        timeout={"proxy-header": "3s", "client-fin": "10s"},
+        timeout={"proxy-header": "3s", "proxy-header-optional": "1s", "client-fin": "10s"},
     )
     assert found.alpn == ("imap",)
     assert found.accept_proxy == (ip_network("10.0.0.0/8"), ip_network("192.0.2.1/32"))
     assert found.accept_proxy_only
-    assert found.accept_proxy_optional == (ip_network("::1/128"),)
+    assert found.accept_proxy_optional == (ip_network("::1/128"), "unix")
     assert found.log_tlvs == (0xEE, 0xE3)
     assert found.maxconn == 5
-    assert found.timeout == FrontendTimeouts(proxy_header=3, client_fin=10)
+    assert found.timeout == FrontendTimeouts(proxy_header=3, proxy_header_optional=1, client_fin=10)
 
 
 def test_without_tls_there_is_no_profile() -> None:
@@ -109,6 +116,24 @@ def test_a_header_is_required_or_optional() -> None:
         "frontend.imaps.accept-proxy-optional: has 10.2.0.0/16, which overlaps 10.0.0.0/8 of accept-proxy; "
         "a header is one or the other"
     )
+
+
+def test_clients_of_unix_sockets_send_a_header_or_may() -> None:
+    assert problem(frontend__imaps__accept_proxy=["unix"], frontend__imaps__accept_proxy_optional=["unix"]) == (
+        "frontend.imaps.accept-proxy-optional: has unix, which overlaps unix of accept-proxy; "
+        "a header is one or the other"
+    )
+
+
+def test_sender_is_a_network_or_unix() -> None:
+    assert problem(frontend__imaps__accept_proxy=["unxi"]) == (
+        'frontend.imaps.accept-proxy[0]: is "unxi", needs a network such as "10.0.0.0/8" or "2001:db8::/32", or one '
+        'address, or "unix" for the clients of UNIX sockets'
+    )
+
+
+def test_accept_proxy_only_with_those_who_may() -> None:
+    assert frontend(accept_proxy_only=True, accept_proxy_optional=["10.0.0.0/8"]).accept_proxy_only
 
 
 def test_accept_proxy_only_needs_somebody() -> None:

@@ -123,7 +123,7 @@ def test_passing_on_without_receiving_is_remarked() -> None:
 
 
 def test_nothing_to_remark() -> None:
-    assert remarks(read(backend__dovecot__proxy_v2_pass_tlvs=["aws"], frontend__imaps__accept_proxy=["::1"])) == ()
+    assert remarks(read(backend__dovecot__proxy_v2_pass_tlvs=["aws"], frontend__imaps__accept_proxy=["10.0.0.1"])) == ()
 
 
 TLS_DOVECOT: dict[str, Any] = {

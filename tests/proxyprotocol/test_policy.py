@@ -38,6 +38,7 @@ def test_others_can_be_refused() -> None:
 def test_unix_peers_are_direct_unless_trusted() -> None:
     assert AcceptPolicy().expectation(None) is Expectation.DIRECT
     assert AcceptPolicy(unix=True).expectation(None) is Expectation.HEADER
+    assert AcceptPolicy(optional_unix=True).expectation(None) is Expectation.MAYBE
 
 
 @pytest.mark.parametrize("host", [ip_address("192.0.2.1"), ip_address("2001:db8::1"), None])
@@ -65,6 +66,7 @@ def test_nobody_sends_a_header_by_default() -> None:
         AcceptPolicy(("10.0.0.7",)),
         AcceptPolicy(optional=["fd00::/8"]),
         AcceptPolicy(unix=True),
+        AcceptPolicy(optional_unix=True),
         AcceptPolicy.everybody(),
     ],
 )

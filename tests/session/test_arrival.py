@@ -282,24 +282,34 @@ def test_other_first_bytes_are_the_client_s(make: MakeBench) -> None:
     bench.until(lambda: client.data == GREETING)
 
 
-def test_silent_client_without_an_optional_header_is_served_in_the_end(make: MakeBench) -> None:
-    bench = optional(make, timeout={"proxy_header": 5.0}, send_proxy="none")
+def test_silent_client_without_an_optional_header_is_served_soon(make: MakeBench) -> None:
+    bench = optional(make, timeout={"proxy_header": 5.0, "proxy_header_optional": 0.5}, send_proxy="none")
     client = bench.client()
-    bench.advance(4)
+    bench.advance(0.25)
     assert not bench.server.is_asked
-    bench.advance(2)
+    bench.advance(0.5)
     server = bench.server.accept(GREETING)
     bench.until(lambda: client.data == GREETING)
     client.send(b"a login\r\n")
     bench.until(lambda: server.data == b"a login\r\n")
 
 
+def test_optional_header_that_has_begun_has_the_time_of_others(make: MakeBench) -> None:
+    bench = optional(make, timeout={"proxy_header": 5.0, "proxy_header_optional": 0.5})
+    client = bench.client()
+    client.send(V2[:1])
+    bench.advance(4)
+    client.send(V2[1:])
+    assert told(bench).source == CLIENT
+
+
 def test_optional_header_that_stays_unfinished_is_given_up(make: MakeBench) -> None:
-    bench = optional(make, timeout={"proxy_header": 5.0})
+    bench = optional(make, timeout={"proxy_header": 5.0, "proxy_header_optional": 0.5})
     client = bench.client()
     client.send(V2[:20])
     bench.advance(6)
-    assert refusal(bench, client)["termination"] == "cR"
+    line = refusal(bench, client)
+    assert (line["termination"], line["reason"]) == ("cR", "PROXY header: 20 bytes of it within 5 s")
 
 
 def test_client_that_goes_without_an_optional_header_is_over(make: MakeBench) -> None:
@@ -364,6 +374,33 @@ def test_client_of_tls_is_no_peer_in_clear(make: MakeBench) -> None:
     assert header.source == CLIENT
     assert header.ssl is not None
     assert header.ssl.version == "TLSv1.3"
+
+
+def test_unix_client_that_must_send_a_header(make: MakeBench) -> None:
+    bench = front(make, bind="unix", accept_proxy=("unix",), accept_proxy_only=True)
+    client = bench.client()
+    client.send(V2)
+    assert told(bench).source == CLIENT
+    for peer in bench.peers:
+        peer.end()
+    line = bench.over()
+    assert (line["client"], line["via"]) == ("198.51.100.7:52114", "unix")
+
+
+def test_unix_client_that_must_send_a_header_and_does_not(make: MakeBench) -> None:
+    bench = front(make, bind="unix", accept_proxy=("unix",))
+    client = bench.client()
+    client.send(b"a login\r\n")
+    assert refusal(bench, client)["termination"] == "PR"
+
+
+@pytest.mark.parametrize("header", [V2, b""], ids=["header", "none"])
+def test_unix_client_that_may_send_a_header(make: MakeBench, header: bytes) -> None:
+    bench = optional(make, bind="unix", accept_proxy_optional=("unix",), send_proxy="none")
+    client = bench.client()
+    client.send(header + b"a login\r\n")
+    server = bench.server.accept(GREETING)
+    bench.until(lambda: server.data == b"a login\r\n")
 
 
 def test_unix_client_is_no_trusted_one(make: MakeBench) -> None:
