@@ -108,9 +108,16 @@ def may_begin_header(sock: socket.SocketType) -> bool:
     return bool(waiting) and (SIGNATURE_V1.startswith(waiting[: len(SIGNATURE_V1)]) or SIGNATURE_V2.startswith(waiting))
 
 
-def begins_header(sock: socket.SocketType) -> bool:
-    """Tell the same of what is a header beyond doubt, from its whole signature."""
-    return _look(sock).startswith((SIGNATURE_V1, SIGNATURE_V2))
+def begins_header(sock: socket.SocketType) -> bool | None:
+    """
+    Tell whether what waits in a socket, and stays there, has the signature of a header; None if it has a part of it.
+
+    BlockingIOError if nothing waits, OSError if the socket is broken.
+    """
+    waiting = _look(sock)
+    if waiting.startswith((SIGNATURE_V1, SIGNATURE_V2)):
+        return True
+    return None if waiting and (SIGNATURE_V1.startswith(waiting) or SIGNATURE_V2.startswith(waiting)) else False
 
 
 def _look(sock: socket.SocketType) -> bytes:

@@ -84,6 +84,8 @@ class Frontend:
         self.dialogue = _dialogue(settings, host)
         """What is said before STARTTLS; None on a frontend without."""
         self.accept = _accept_policy(settings)
+        self.begins_in_clear = tls is None or self.dialogue is not None
+        """True when a client's first bytes are no TLS."""
         self.accept_keys = "accept-proxy or accept-proxy-optional" if settings.accept_proxy_optional else "accept-proxy"
         self.counters = Counters()
         self.sessions: set[Session] = set()

@@ -25,7 +25,7 @@ from mailproxy.balance.server import Server
 from mailproxy.mail.dialogue import open_dialogue
 from mailproxy.mail.greeting import GreetingReader
 from mailproxy.mail.step import Step
-from mailproxy.proxyprotocol import Address, Expectation, Header
+from mailproxy.proxyprotocol import AcceptPolicy, Address, Expectation, Header
 from mailproxy.session.arrival import Arrival, begins_header
 from mailproxy.session.conversation import Conversation
 from mailproxy.session.dial import Dial
@@ -33,7 +33,7 @@ from mailproxy.tls.facts import TlsFacts
 from mailproxy.tls.openssl import WANT_WRITE
 from mailproxy.transport.listener import Listener
 from mailproxy.transport.plain import PlainStream
-from mailproxy.transport.poller import END, GONE, READ, WRITE, Ready
+from mailproxy.transport.poller import EDGE, END, GONE, READ, WRITE, Ready
 from mailproxy.transport.secure import HandshakeError, SecureStream
 from mailproxy.transport.stream import FLOOD, VIEW, Stream
 
@@ -162,25 +162,35 @@ class Session:
             frontend.poller.add(client.fd, self._on_hello, READ)
             self._begin()
             return
-        host = None if self._listener.is_unix else ip_address(self.peer[0])
-        expectation = accept.expectation(host)
+        expectation = self._expectation(accept)
         if expectation is Expectation.DIRECT:
             frontend.poller.add(client.fd, self._on_first_bytes, READ)
             self._begin()
         elif expectation is Expectation.REFUSED:
             frontend.poller.add(client.fd, self._on_hello, READ)
-            self.refused("PR", f"not from a network of {frontend.accept_keys}")
+            self.refused("PR", f"{self._stranger} is not in {frontend.accept_keys}")
         else:
             arrival = Arrival(self, client.socket, accept, expectation, frontend.timeout.proxy_header_optional)
             frontend.poller.add(client.fd, arrival.on_event, READ)
             arrival.begin()
 
+    def _expectation(self, accept: AcceptPolicy) -> Expectation:
+        return accept.expectation(None if self._listener.is_unix else ip_address(self.peer[0]))
+
+    @property
+    def _stranger(self) -> str:
+        """What a list of senders would have to have for this client, in words."""
+        return '"unix"' if self._listener.is_unix else f"its address, {self.peer[0]},"
+
     def announced(self, header: Header | None) -> None:
         """Take a header, or go on without where that is allowed."""
-        self._frontend.poller.ready[self.client.fd] = self._on_hello
+        frontend = self._frontend
+        # Who is believed once is not believed again: what follows is the client's own, and may claim anything.
+        is_watched = header is None or frontend.begins_in_clear
+        frontend.poller.ready[self.client.fd] = self._on_first_bytes if is_watched else self._on_hello
         self.header = header
         if header is not None:
-            self._frontend.counters.headers += 1
+            frontend.counters.headers += 1
             if (addresses := header.stream_addresses) is not None:
                 self.source, self.destination = addresses
         self._begin()
@@ -193,19 +203,50 @@ class Session:
         self._part(letters, reason)
 
     def _on_first_bytes(self, events: int) -> None:
-        """Make sure that a client that is not to send a header does not: what it claims there must reach nobody."""
+        """
+        Make sure that a client that is not to send a header does not: what it claims there must reach nobody.
+
+        Bytes that a header may begin with stay in the socket until it is clear what they are. No mail client waits
+        for an answer to them.
+        """
+        client = self.client
+        poller = self._frontend.poller
+        if events & client.events & WRITE:
+            client.drain()
+            if client.fd < 0:
+                return
         try:
-            claims = begins_header(self.client.socket)
+            claims = begins_header(client.socket)
         except BlockingIOError:
             return
-        except OSError:
-            claims = False  # whoever reads next finds out
-        if claims:
-            self.refused("PR", f"PROXY header from an address that is not in {self._frontend.accept_keys}")
+        except OSError as error:
+            # To be told now: the next read would find an end where the connection was reset.
+            client.fail(error.strerror or str(error))
             return
-        ready = self._after_first_bytes if self.stream is None else self.client.on_event
-        self._frontend.poller.ready[self.client.fd] = ready
+        if claims is None and not events & (END | GONE):
+            if not client.events & EDGE:
+                client.events |= EDGE
+                poller.change(client.fd, client.events)
+            return
+        if claims:
+            self.refused("PR", self._why_no_header())
+            return
+        if client.events & EDGE:
+            client.events &= ~EDGE
+            poller.change(client.fd, client.events)
+        ready = self._after_first_bytes if self.stream is None else client.on_event
+        poller.ready[client.fd] = ready
         ready(events)
+
+    def _why_no_header(self) -> str:
+        """Say why a header is not taken."""
+        frontend = self._frontend
+        assert frontend.accept is not None
+        if self.header is not None:
+            return "a second PROXY header"
+        if self._expectation(frontend.accept) is Expectation.MAYBE:
+            return f"PROXY header after {frontend.timeout.proxy_header_optional:g} s without a byte"
+        return f"PROXY header, and {self._stranger} is not in {frontend.accept_keys}"
 
     # From the real beginning: what the client says before TLS, and TLS.
 

@@ -33,6 +33,9 @@ WRITE = select.EPOLLOUT
 GONE = select.EPOLLERR | select.EPOLLHUP
 """Reported whatever is watched for: the connection is broken, or ended both ways."""
 
+EDGE = select.EPOLLET
+"""Watched for beside others: report once what comes, not again and again what stays unread."""
+
 # Events taken from the kernel at once: the result array is allocated anew for every call, so bigger is not better.
 EVENTS_PER_POLL = 128
 

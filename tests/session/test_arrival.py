@@ -199,7 +199,99 @@ def test_header_from_others_is_refused(make: MakeBench, kind: str, tls: bool) ->
     client.close()
     line = bench.over()
     assert line["termination"] == "PR"
-    assert line["reason"] == "PROXY header from an address that is not in accept-proxy"
+    assert line["reason"] == "PROXY header, and its address, 127.0.0.1, is not in accept-proxy"
+
+
+def trickle(bench: Bench, client: Peer, data: bytes) -> None:
+    """Send bytes one by one, until the front has had enough."""
+    for byte in data:
+        if client.fin or client.reset:
+            break
+        client.send(bytes([byte]))
+        bench.settle()
+
+
+@pytest.mark.parametrize("bind", ["inet", "unix"])
+@pytest.mark.parametrize("kind", HEADERS)
+def test_header_from_others_in_single_bytes_reaches_no_server(make: MakeBench, kind: str, bind: str) -> None:
+    bench = front(make, bind=bind, accept_proxy=ELSEWHERE, send_proxy="none")
+    client, server = bench.relay()
+    trickle(bench, client, HEADERS[kind] + b"a login\r\n")
+    bench.until(lambda: client.fin or client.reset)
+    assert server.data == b""
+    assert bench.frontend.counters.header_errors == 1
+
+
+@pytest.mark.parametrize("kind", HEADERS)
+def test_header_from_others_in_single_bytes_before_the_greeting(make: MakeBench, kind: str) -> None:
+    bench = front(make, accept_proxy=ELSEWHERE, send_proxy="none")
+    client = bench.client()
+    trickle(bench, client, HEADERS[kind])
+    bench.until(lambda: client.fin or client.reset)
+    assert bench.server.accept().data == b""
+
+
+@pytest.mark.parametrize("mode", ["starttls", "starttls-optional"])
+@pytest.mark.parametrize("kind", HEADERS)
+def test_header_from_others_before_starttls_is_no_command(make: MakeBench, kind: str, mode: str) -> None:
+    bench = front(make, accept_proxy=ELSEWHERE, mode=mode, tls=True)
+    client = bench.client()
+    bench.until(lambda: client.data)
+    client.data.clear()
+    trickle(bench, client, HEADERS[kind])
+    line = refusal(bench, client)
+    assert line["reason"].startswith("PROXY header, and its address")
+    assert client.data == b""
+
+
+@pytest.mark.parametrize("beginning", [b"P", b"PROX", b"\r\n", b"\r\n\r\n\0"])
+def test_what_may_be_a_header_waits_until_it_is_none(make: MakeBench, beginning: bytes) -> None:
+    bench = front(make, accept_proxy=ELSEWHERE, send_proxy="none")
+    client, server = bench.relay()
+    client.send(beginning)
+    bench.settle()
+    assert server.data == b""
+    assert not is_ready(bench.poller)
+    client.send(b"x\r\n")
+    bench.until(lambda: server.data == beginning + b"x\r\n")
+    client.send(b"y\r\n")
+    bench.until(lambda: server.data.endswith(b"y\r\n"))
+    assert not is_ready(bench.poller)
+
+
+def test_end_behind_what_may_be_a_header_shows_that_it_is_none(make: MakeBench) -> None:
+    bench = front(make, accept_proxy=ELSEWHERE, send_proxy="none")
+    client, server = bench.relay()
+    client.send(b"PROX")
+    bench.settle()
+    client.end()
+    bench.until(lambda: server.data == b"PROX" and server.fin)
+
+
+def test_client_that_has_not_spoken_is_sent_all_that_the_server_says(make: MakeBench) -> None:
+    bench = front(make, accept_proxy=ELSEWHERE)
+    client, server = bench.relay()
+    much = bytes(16_000_000)
+    server.send(much)
+    bench.peers.remove(client)
+    bench.settle()
+    assert bench.session.client.backlog
+    bench.peers.append(client)
+    bench.until(lambda: len(client.data) == len(much))
+    assert not is_ready(bench.poller)
+
+
+@pytest.mark.parametrize("kind", HEADERS)
+def test_second_header_is_the_client_s_own_and_refused(make: MakeBench, kind: str) -> None:
+    bench = front(make, send_proxy="none")
+    client = bench.client()
+    client.send(V2)
+    server = bench.server.accept(GREETING)
+    trickle(bench, client, HEADERS[kind])
+    bench.until(lambda: client.fin or client.reset)
+    assert server.data == b""
+    client.close()
+    assert bench.over()["reason"] == "a second PROXY header"
 
 
 def test_header_from_others_does_not_reach_the_server_behind_the_greeting_either(make: MakeBench) -> None:
@@ -233,10 +325,18 @@ def test_reset_instead_of_first_bytes_is_the_client_s_end(make: MakeBench, tls: 
     assert bench.over()["termination"][0] == "C"
 
 
+def test_reset_behind_the_greeting_is_the_client_s_end(make: MakeBench) -> None:
+    bench = front(make, accept_proxy=ELSEWHERE, send_proxy="none")
+    client, _ = bench.relay()
+    client.break_off()
+    line = bench.over()
+    assert (line["termination"], line["reason"]) == ("CD", "Connection reset by peer")
+
+
 def test_others_are_refused_where_nobody_else_is_wanted(make: MakeBench) -> None:
     bench = front(make, accept_proxy=ELSEWHERE, accept_proxy_only=True)
     line = refusal(bench, bench.client())
-    assert (line["termination"], line["reason"]) == ("PR", "not from a network of accept-proxy")
+    assert (line["termination"], line["reason"]) == ("PR", "its address, 127.0.0.1, is not in accept-proxy")
 
 
 def test_trusted_are_served_where_nobody_else_is_wanted(make: MakeBench) -> None:
@@ -310,6 +410,18 @@ def test_optional_header_that_stays_unfinished_is_given_up(make: MakeBench) -> N
     bench.advance(6)
     line = refusal(bench, client)
     assert (line["termination"], line["reason"]) == ("cR", "PROXY header: 20 bytes of it within 5 s")
+
+
+def test_optional_header_that_begins_late_is_refused(make: MakeBench) -> None:
+    bench = optional(make, timeout={"proxy_header_optional": 0.5}, send_proxy="none")
+    client = bench.client()
+    bench.advance(1)
+    server = bench.server.accept(GREETING)
+    trickle(bench, client, V2)
+    bench.until(lambda: client.fin or client.reset)
+    assert server.data == b""
+    client.close()
+    assert bench.over()["reason"] == "PROXY header after 0.5 s without a byte"
 
 
 def test_client_that_goes_without_an_optional_header_is_over(make: MakeBench) -> None:
@@ -406,4 +518,5 @@ def test_unix_client_that_may_send_a_header(make: MakeBench, header: bytes) -> N
 def test_unix_client_is_no_trusted_one(make: MakeBench) -> None:
     bench = front(make, bind="unix", family="unix", accept_proxy_only=True)
     assert bench.listening.family == socket.AF_UNIX
-    assert refusal(bench, bench.client())["termination"] == "PR"
+    line = refusal(bench, bench.client())
+    assert (line["termination"], line["reason"]) == ("PR", '"unix" is not in accept-proxy')
