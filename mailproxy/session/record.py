@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IReactorTime
@@ -14,12 +15,16 @@ from mailproxy.proxyprotocol import (
     Address,
     Header,
     InetAddress,
+    SslClient,
+    SslType,
+    Tlv,
     TlvType,
     aws_vpc_endpoint_id,
     azure_link_id,
     gcp_psc_connection_id,
     tlv_name,
 )
+from mailproxy.proxyprotocol.ssl import text_of
 
 if TYPE_CHECKING:
     from mailproxy.session.frontend import Frontend
@@ -29,7 +34,7 @@ if TYPE_CHECKING:
 DELAY_SECONDS = 0.1
 
 # Values in other people's words: unless they can stand in a line without quotes, they become JSON strings.
-_FOREIGN = frozenset({"sni", "alpn", "cn", "left_out", "reason"})
+_FOREIGN = frozenset({"sni", "alpn", "cn", "tlv_ssl_cn", "left_out", "reason"})
 _BARE = re.compile(r"[!#-\[\]-~]+").fullmatch
 
 
@@ -128,7 +133,7 @@ def as_line(fields: dict[str, str | int]) -> str:
     """Return fields as ``key=value``, with quotes where a value needs them."""
     return " ".join(
         [
-            f"{key}={json.dumps(value) if key in _FOREIGN and not _BARE(str(value)) else value}"
+            f"{key}={json.dumps(value) if value == '' or (key in _FOREIGN and not _BARE(str(value))) else value}"
             for key, value in fields.items()
         ]
     )
@@ -143,17 +148,35 @@ def _address(name: object) -> str:
 
 
 def _shown(address: Address) -> str:
-    return str(address) if isinstance(address, InetAddress) else "unix"
+    return str(address.unmapped) if isinstance(address, InetAddress) else "unix"
 
 
 def _tlv_fields(header: Header, types: tuple[int, ...]) -> dict[str, str | int]:
     """Return the received TLVs that are to be logged, by name; of repeated ones every value."""
     fields: dict[str, str | int] = {}
     for type in types:
-        values = [_tlv_value(type, value) for value in header.all(type)]
-        if values:
-            fields[f"tlv_{tlv_name(type).lower()}"] = ",".join(values)
+        if type == TlvType.SSL:
+            fields |= _ssl_fields(header)
+        else:
+            fields |= _values(header.tlvs, type)
     return fields
+
+
+def _ssl_fields(header: Header) -> dict[str, str | int]:
+    """Return what the SSL TLV says, each of its fields by name."""
+    ssl = header.ssl
+    if ssl is None:
+        return {}
+    flags = [str(flag.name).lower() for flag in SslClient if flag in ssl.client]
+    fields: dict[str, str | int] = {"tlv_ssl": ",".join(flags) or "clear", "tlv_ssl_verify": ssl.verify}
+    for type in dict.fromkeys(tlv.type for tlv in ssl.tlvs):
+        fields |= _values(ssl.tlvs, type)
+    return fields
+
+
+def _values(tlvs: Iterable[Tlv], type: int) -> dict[str, str | int]:
+    values = [_tlv_value(type, tlv.value) for tlv in tlvs if tlv.type == type]
+    return {f"tlv_{tlv_name(type).lower()}": ",".join(values)} if values else {}
 
 
 def _tlv_value(type: int, value: bytes) -> str:
@@ -163,5 +186,7 @@ def _tlv_value(type: int, value: bytes) -> str:
         return str(connection)
     if type == TlvType.AWS and (endpoint := aws_vpc_endpoint_id(value)) is not None:
         return endpoint
+    if type == SslType.CN and (name := text_of(value)) is not None:
+        return name
     text = value.decode("ascii", "replace")
-    return text if text and _BARE(text) else f"hex:{value.hex()}"
+    return text if not text or _BARE(text) else f"hex:{value.hex()}"

@@ -107,6 +107,16 @@ def session(ssl: Any) -> Any:
     return None if found == ffi.NULL else ffi.gc(found, lib.SSL_SESSION_free)
 
 
+# Behind this number are the reasons that are alerts of the other side, by the alert's own number.
+_ALERTS = 1000
+
+
+def alert() -> int:
+    """Return which alert of the other side made the last call fail, by its number (RFC 8446 section 6); 0 if none."""
+    code: int = lib.ERR_GET_REASON(lib.ERR_peek_error())
+    return code - _ALERTS if code > _ALERTS else 0
+
+
 def reason() -> str:
     """Say why the last call failed, in OpenSSL's words, and empty the error queue; "" if OpenSSL has none."""
     code = lib.ERR_get_error()

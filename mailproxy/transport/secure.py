@@ -34,9 +34,19 @@ _GOES_ON = (WANT_READ, WANT_WRITE)
 EMPTY_READS = 500
 EMPTY_READS_SECONDS = 1.0
 
+# The alerts of a client that does not like our certificate (RFC 8446 section 6.2).
+_OBJECTIONS = {
+    42: "bad certificate",
+    43: "unsupported certificate",
+    44: "certificate revoked",
+    45: "certificate expired",
+    46: "certificate unknown",
+    48: "unknown CA",
+}
+
 
 class HandshakeError(Exception):
-    """A handshake that failed, with the reason; `is_theirs` if the client went away rather than we refused."""
+    """A handshake that failed, with the reason; `is_theirs` if the client went away or refused us."""
 
     def __init__(self, reason: str, *, is_theirs: bool) -> None:
         super().__init__(reason)
@@ -72,8 +82,11 @@ class SecureStream(Stream):
         code: int = openssl.get_error(self.ssl, result)
         if code in _GOES_ON:
             return code
-        is_theirs = code in (ZERO_RETURN, SYSCALL)
-        raise HandshakeError(self._reason(code), is_theirs=is_theirs)
+        objection = _OBJECTIONS.get(openssl.alert())
+        reason = self._reason(code)
+        if objection is not None:
+            raise HandshakeError(f"the client does not trust our certificate ({objection})", is_theirs=True)
+        raise HandshakeError(reason, is_theirs=code in (ZERO_RETURN, SYSCALL))
 
     def _reason(self, code: int) -> str:
         # errno is read first: any other call could change it.

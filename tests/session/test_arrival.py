@@ -8,7 +8,17 @@ from typing import Any
 
 import pytest
 
-from mailproxy.proxyprotocol import Header, InetAddress, Tlv, TlvType, UnixAddress, encode
+from mailproxy.proxyprotocol import (
+    Header,
+    InetAddress,
+    SslClient,
+    SslTlv,
+    SslType,
+    Tlv,
+    TlvType,
+    UnixAddress,
+    encode,
+)
 from tests.session.bench import GREETING, Bench, header_of
 from tests.session.conftest import MakeBench
 from tests.transport.peers import Peer, TlsPeer
@@ -457,6 +467,54 @@ def test_received_tlvs_are_logged_by_name(make: MakeBench) -> None:
     assert line["tlv_gcp"] == "43"
     assert line["tlv_unique_id"] == "hex:00ff"
     assert line["tlv_0xe1"] == "one,hex:74776f20223222"
+
+
+def logged(make: MakeBench, header: Header, **settings: Any) -> dict[str, Any]:
+    """Return what is logged of a client with this header."""
+    bench = front(make, **settings)
+    client = bench.client()
+    client.send(encode(header).data)
+    told(bench)
+    client.break_off()
+    return bench.over()
+
+
+def test_empty_tlv_is_logged_as_such(make: MakeBench) -> None:
+    line = logged(make, Header.proxy(CLIENT, FRONT, (Tlv(0xE1, b""),)), log_tlvs=(0xE1,))
+    assert line["tlv_0xe1"] == ""
+    assert ' tlv_0xe1="" ' in line["line"]
+
+
+def test_received_facts_of_tls_are_logged_one_by_one(make: MakeBench) -> None:
+    value = SslTlv(
+        SslClient.SSL | SslClient.CERT_SESS,
+        18,
+        (Tlv(SslType.VERSION, b"TLSv1.3"), Tlv(SslType.CN, "Zoë Doe".encode()), Tlv(0x2F, b"\xff")),
+    )
+    line = logged(make, Header.proxy(CLIENT, FRONT, (value.tlv(),)), log_tlvs=(TlvType.SSL,))
+    assert {key: value for key, value in line.items() if key.startswith("tlv_")} == {
+        "tlv_ssl": "ssl,cert_sess",
+        "tlv_ssl_verify": 18,
+        "tlv_ssl_version": "TLSv1.3",
+        "tlv_ssl_cn": "Zoë Doe",
+        "tlv_0x2f": "hex:ff",
+    }
+    assert r'tlv_ssl_cn="Zo\u00eb Doe" tlv_0x2f=hex:ff ' in line["line"]
+
+
+def test_received_word_that_a_client_is_in_clear_is_logged(make: MakeBench) -> None:
+    header = Header.proxy(CLIENT, FRONT, (SslTlv(SslClient(0), 0).tlv(),))
+    line = logged(make, header, log_tlvs=(TlvType.SSL, TlvType.ALPN))
+    assert (line["tlv_ssl"], line["tlv_ssl_verify"]) == ("clear", 0)
+
+
+def test_missing_facts_of_tls_are_not_logged(make: MakeBench) -> None:
+    line = logged(make, Header.proxy(CLIENT, FRONT), log_tlvs=(TlvType.SSL,))
+    assert "tlv_ssl" not in line
+
+
+def test_ipv4_mapped_client_is_logged_as_ipv4(make: MakeBench) -> None:
+    assert logged(make, Header.proxy(CLIENT.mapped, FRONT.mapped))["client"] == "198.51.100.7:52114"
 
 
 def test_received_tlvs_are_passed_on(make: MakeBench) -> None:

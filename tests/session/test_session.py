@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
+import ssl
 
 import pytest
 
@@ -17,7 +18,8 @@ from mailproxy.transport.secure import SecureStream
 from mailproxy.transport.stream import Stream
 from tests.session.bench import GREETING, Bench, header_of
 from tests.session.conftest import MakeBench
-from tests.transport.peers import TlsPeer
+from tests.tls.servers import NAME
+from tests.transport.peers import TlsPeer, client_context, client_hello
 from tests.transport.relay import is_ready
 
 # The relay.
@@ -406,6 +408,50 @@ def test_reset_during_the_handshake_is_the_client_s_end(make: MakeBench) -> None
     client.break_off()
     line = bench.over()
     assert (line["termination"], line["reason"]) == ("CR", "TLS handshake: Connection reset by peer")
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_client_that_does_not_know_our_certificate_s_issuer_is_the_client_s_end(
+    make: MakeBench, version: ssl.TLSVersion
+) -> None:
+    bench = make(tls=True)
+    context = client_context(version)
+    context.verify_mode = ssl.CERT_REQUIRED
+    client = bench.tls_client(context)
+    bench.until(lambda: client.fin)
+    client.close()
+    line = bench.over()
+    assert (line["termination"], line["reason"]) == (
+        "CR",
+        "TLS handshake: the client does not trust our certificate (unknown CA)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("alert", "letters", "reason"),
+    [
+        (42, "CR", "the client does not trust our certificate (bad certificate)"),
+        (43, "CR", "the client does not trust our certificate (unsupported certificate)"),
+        (44, "CR", "the client does not trust our certificate (certificate revoked)"),
+        (45, "CR", "the client does not trust our certificate (certificate expired)"),
+        (46, "CR", "the client does not trust our certificate (certificate unknown)"),
+        (40, "PR", "alert handshake failure"),
+    ],
+)
+def test_alert_of_a_client_tells_who_ended_the_handshake(
+    make: MakeBench, alert: int, letters: str, reason: str
+) -> None:
+    bench = make(tls=True)
+    client = bench.client()
+    client.send(client_hello(client_context(ssl.TLSVersion.TLSv1_2), NAME))
+    bench.until(lambda: client.data)
+    client.send(bytes((0x15, 3, 3, 0, 2, 2, alert)))
+    bench.until(lambda: client.fin)
+    client.close()
+    line = bench.over()
+    assert line["termination"] == letters
+    assert line["reason"].startswith("TLS handshake: ")
+    assert line["reason"].endswith(reason)
 
 
 def test_handshake_that_had_to_wait_for_room_at_its_end_is_no_end(

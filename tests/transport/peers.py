@@ -208,3 +208,11 @@ def client_context(version: ssl.TLSVersion | None = None) -> ssl.SSLContext:
     if version is not None:
         context.minimum_version = context.maximum_version = version
     return context
+
+
+def client_hello(context: ssl.SSLContext, server_name: str) -> bytes:
+    """Return what a client sends first."""
+    outgoing = ssl.MemoryBIO()
+    with suppress(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=server_name).do_handshake()
+    return outgoing.read()
