@@ -64,10 +64,16 @@ class SessionLog:
         log = self._log
         for moment, frontend, session in ended:
             fields = describe(frontend, session)
+            if session.was_refused:
+                level = LogLevel.warn
+            elif session.is_local and session.server is None:
+                level = LogLevel.debug  # a proxy that looks whether we are there does so every other second
+            else:
+                level = LogLevel.info
             log.observer(
                 {
                     "log_logger": log,
-                    "log_level": LogLevel.warn if session.was_refused else LogLevel.info,
+                    "log_level": level,
                     "log_namespace": log.namespace,
                     "log_source": None,
                     "log_format": "session {line}",
@@ -87,6 +93,9 @@ def describe(frontend: Frontend, session: Session) -> dict[str, str | int]:
     fields: dict[str, str | int] = {"id": session.id, "frontend": frontend.name}
     if session.header is None:
         fields["client"] = peer
+    elif session.is_local:
+        fields["client"] = peer
+        fields["local"] = "yes"
     else:
         addresses = session.header.stream_addresses
         fields["client"] = peer if addresses is None else _shown(addresses[0])

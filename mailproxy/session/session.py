@@ -25,7 +25,7 @@ from mailproxy.balance.server import Server
 from mailproxy.mail.dialogue import open_dialogue
 from mailproxy.mail.greeting import GreetingReader
 from mailproxy.mail.step import Step
-from mailproxy.proxyprotocol import AcceptPolicy, Address, Expectation, Header
+from mailproxy.proxyprotocol import AcceptPolicy, Address, Command, Expectation, Header
 from mailproxy.session.arrival import Arrival, begins_header
 from mailproxy.session.conversation import Conversation
 from mailproxy.session.dial import Dial
@@ -45,6 +45,10 @@ QUIET_SECONDS = 1.0
 
 # After a line's end and so long without a byte, a server that is in the middle of something is hardly thinkable.
 PAUSE_SECONDS = 0.1
+
+# A proxy that connects for itself, only to see whether we are there, has left by then: no server is asked for that. One
+# that waits for a greeting may not have much longer.
+LOCAL_SECONDS = 0.1
 
 _LINE_END = 0x0A
 
@@ -149,6 +153,11 @@ class Session:
     def broke(self) -> None:
         """Hear of a bug of ours while handling an event."""
         self._lose("I", "internal error")
+
+    @property
+    def is_local(self) -> bool:
+        """True when a proxy before us has connected for itself, not for a client (spec section 2.2, LOCAL)."""
+        return self.header is not None and self.header.command is Command.LOCAL
 
     # The PROXY header of a proxy before us.
 
@@ -262,10 +271,10 @@ class Session:
                 frontend.poller.ready[self.client.fd] = conversation.on_event
             self.wait(frontend.timeout.login, conversation.expired)
             conversation.begin()
-        elif frontend.tls is None:
-            self._begin_dial()
-        else:
+        elif frontend.tls is not None:
             self.wait(frontend.timeout.handshake, self._no_handshake)
+        else:
+            self._want_server()
 
     def tls_wanted(self) -> None:
         """Shake hands: the client has asked for it."""
@@ -325,7 +334,8 @@ class Session:
         try:
             waits_for = client.handshake()
         except HandshakeError as error:
-            frontend.counters.handshake_errors += 1
+            if not (self.is_local and error.is_theirs):
+                frontend.counters.handshake_errors += 1
             self._part("CR" if error.is_theirs else "PR", f"TLS handshake: {error}")
             return
         if not waits_for:
@@ -333,7 +343,7 @@ class Session:
             self.facts = frontend.tls.facts(client.ssl)
             self.secured = frontend.poller.now
             frontend.poller.ready[client.fd] = self._on_early_bytes
-            self._begin_dial()
+            self._want_server()
             return
         wanted = WRITE if waits_for == WANT_WRITE else READ
         if wanted != client.events:
@@ -346,11 +356,22 @@ class Session:
 
     # The server.
 
+    def _want_server(self) -> None:
+        """Dial: at once for a client, and for a proxy that has connected for itself if it stays."""
+        if self.is_local:
+            self.wait(LOCAL_SECONDS, self._begin_dial)
+        else:
+            self._begin_dial()
+
     def _begin_dial(self) -> None:
         frontend = self._frontend
         backend = frontend.backend
         unique_id = self.id.encode() if backend.sends_unique_id else b""
-        built = backend.header.build(self.source, self.destination, self.facts, self.header, unique_id)
+        if self.is_local:
+            # Passed on as what it is. What the proxy says of itself is not about a client, and ends here.
+            built = backend.header.build(None, None, self.facts, None, unique_id)
+        else:
+            built = backend.header.build(self.source, self.destination, self.facts, self.header, unique_id)
         self.left_out = built.left_out
         self._dial = Dial(
             self,

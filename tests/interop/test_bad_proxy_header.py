@@ -233,11 +233,13 @@ def test_header_in_single_bytes_is_understood(accepting: Accepting, header: byte
         assert headers.parse(accepting.recorder.connections[-1].header).source == SOURCE
 
 
-def test_local_header_leaves_the_real_addresses(accepting: Accepting) -> None:
+def test_local_header_is_passed_on_as_such(accepting: Accepting) -> None:
     with connect(accepting.ports["plain"], TRUSTED) as connection:
-        connection.sendall(headers.v2(headers.LOCAL, 0))
+        connection.sendall(headers.v2(headers.LOCAL, headers.TCP4, ADDRESSES, (headers.UNIQUE_ID, b"check")))
         assert read_line(connection) == GREETING
-        assert headers.parse(accepting.recorder.connections[-1].header).source == connection.getsockname()
+        header = headers.parse(accepting.recorder.connections[-1].header)
+        assert (header.command, header.source) == (headers.LOCAL, None)
+        assert header.get(headers.UNIQUE_ID) is None
 
 
 def test_client_without_a_header_is_served_where_it_is_optional(accepting: Accepting, pki: Certificates) -> None:

@@ -9,10 +9,11 @@ from . import headers
 from .certificates import SERVER_NAME, Certificates
 from .clients import connect, connect_tls, read_line
 from .conftest import StartFront, StartHAProxy, StartRecorder
-from .front import single
+from .front import Front, single
 from .haproxy import listen, tls_bind
 from .ports import free_port
 from .recorder import GREETING, Recorder, echo
+from .waiting import until
 
 CLIENT = "127.0.0.9"
 ALL_OPTIONS = ["ssl-cipher", "cert-sig", "cert-key", "authority", "crc32c", "unique-id", "group"]
@@ -119,6 +120,46 @@ def test_haproxy_behind_us_relays_the_authority_we_sent(
     with connect_tls(port, pki.client()) as connection:
         assert read_line(connection) == GREETING
     assert headers.parse(backend.next().header).get(headers.AUTHORITY) == SERVER_NAME.encode()
+
+
+def checked(port: int, outer: int, *check: str, server: str = "") -> str:
+    """An HAProxy that checks us all the time with a LOCAL header of its own."""
+    options = f"send-proxy-v2-ssl check check-send-proxy inter 500ms rise 1 fall 1 {server}"
+    return listen(outer, port, server=options) + "".join(f"    {line}\n" for line in check)
+
+
+def local_visits(running: Front) -> int:
+    return len(running.events(event="session", local="yes", level="debug"))
+
+
+@pytest.mark.parametrize("tls", ["none", "implicit", "starttls"])
+def test_tcp_checks_of_haproxy_cost_no_server(
+    haproxy: StartHAProxy, front: StartFront, backend: Recorder, pki: Certificates, tls: str
+) -> None:
+    keys = {"capabilities": ["IMAP4rev1"]} if tls == "starttls" else {}
+    configuration, port = single(pki.server_ec, backend.port, tls=tls, accept_proxy=FROM_HAPROXY, **keys)
+    running = front(configuration | {"log": {"format": "json", "level": "debug"}})
+    outer = free_port()
+    over_tls = "check-ssl verify none" if tls == "implicit" else ""
+    before_us = haproxy([outer], checked(port, outer, server=over_tls))
+    until(lambda: local_visits(running) >= 5, "five checks")
+    assert before_us.is_up(f"port-{outer}") == {"only": True}
+    assert backend.connections == []
+
+
+def test_check_of_haproxy_for_a_greeting_gets_a_server_s(
+    haproxy: StartHAProxy, front: StartFront, backend: Recorder, pki: Certificates
+) -> None:
+    configuration, port = single(
+        pki.server_ec, backend.port, tls="none", accept_proxy=FROM_HAPROXY, backend_proxy_v2_pass_tlvs=["ssl"]
+    )
+    front(configuration)
+    outer = free_port()
+    before_us = haproxy([outer], checked(port, outer, "option tcp-check", 'tcp-check expect string "* OK"'))
+    header = headers.parse(backend.next().header)
+    assert (header.command, header.source) == (headers.LOCAL, None)
+    until(lambda: len(backend.connections) >= 3, "three checks")
+    assert before_us.is_up(f"port-{outer}") == {"only": True}
 
 
 def test_a_chain_of_haproxy_us_and_haproxy_shows_the_client_to_the_last(
