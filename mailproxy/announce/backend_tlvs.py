@@ -131,6 +131,13 @@ class BackendTlvs:
         checksum = (_CRC32C,) if self.has_checksum else ()
         return (*self.constants, *others, *checksum, *ordered), tuple(left_out)
 
+    def drops_ssl(self, received: Header) -> bool:
+        """Tell whether the client is on TLS by the header that came in, and what it says of that is not passed on."""
+        if TlvType.SSL in self.passed_types:
+            return False
+        ssl = received.ssl
+        return ssl is not None and bool(ssl.client & SslClient.SSL)
+
     def _passed_on(self, received: Header | None, left_out: list[str]) -> tuple[list[Tlv], dict[int, Tlv]]:
         others: list[Tlv] = []
         single: dict[int, Tlv] = {}

@@ -15,6 +15,26 @@ The spec wants it non-zero unless a certificate was presented and verified. HAPr
 Dovecot takes both.
 """
 
+OFFLOADED = TlsFacts(
+    version="",
+    cipher="",
+    group=None,
+    server_name=None,
+    alpn=None,
+    resumed=False,
+    certificate_sig_alg=None,
+    certificate_key_alg=None,
+    client_certificate=None,
+    client_common_names=(),
+    verify=NOT_VERIFIED,
+)
+"""
+A client whose TLS was ended before us, by somebody who did not say more.
+
+What is not known is not told. The spec wants VERSION beside the flag; receivers look at the flag, and a version that is
+made up would be a lie in their logs.
+"""
+
 # Control characters and line separators would forge log lines, a NUL cuts the name in C ("alice\0evil" is logged in as
 # alice by Dovecot), and half a surrogate pair has no UTF-8.
 _UNSAFE = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -24,8 +44,8 @@ def ssl_tlv(facts: TlsFacts | None, wanted: Container[SslType], limit: int) -> t
     """
     Return the SSL TLV for a client, in clear if `facts` is None, and what was left out of it, in words for the log.
 
-    VERSION is always there with TLS, the other fields if `wanted` names them. A field larger than `limit`, the size in
-    bytes that the whole header may have, is left out: a client may present a certificate of any size.
+    VERSION is there whenever it is known, the other fields if `wanted` names them. A field larger than `limit`, the
+    size in bytes that the whole header may have, is left out: a client may present a certificate of any size.
     """
     if facts is None:
         return SslTlv(SslClient(0), NOT_VERIFIED), ()

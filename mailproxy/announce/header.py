@@ -93,6 +93,10 @@ class HeaderPolicy:
         no_room = (f"{tlv.name} ({tlv.size} bytes): header limit {self._limit}" for tlv in encoded.left_out)
         return BackendHeader(encoded.data, (*left_out, *no_room))
 
+    def drops_ssl(self, received: Header) -> bool:
+        """Tell whether the client is on TLS by the header that came in, and the backend is not told what that says."""
+        return self._version == 2 and self._tlvs.drops_ssl(received)
+
     def describe(
         self,
         source: Address | PackedAddress | None,

@@ -113,6 +113,8 @@ def _ask_servers(ready: Ready, resolvers: Resolvers) -> int:
 
 def _frontend_line(frontend: Frontend, backend: Backend) -> str:
     tls = "no TLS" if frontend.tls_profile is None else f"{frontend.tls} TLS, profile {frontend.tls_profile}"
+    if frontend.tls_offloaded_by:
+        tls += f", offloaded by {', '.join(map(str, frontend.tls_offloaded_by))}"
     binds = ", ".join(map(str, frontend.bind))
     servers = ", ".join(_server(backend, server, frontend.protocol) for server in backend.servers)
     header = "no PROXY header" if backend.send_proxy == "none" else f"send-proxy {backend.send_proxy}"

@@ -52,6 +52,7 @@ def read_frontend(name: str, table: Table) -> Frontend:
         accept_proxy=table.each("accept-proxy", SENDER),
         accept_proxy_only=table.take("accept-proxy-only", BOOLEAN, usual.accept_proxy_only),
         accept_proxy_optional=table.each("accept-proxy-optional", SENDER),
+        tls_offloaded_by=table.each("tls-offloaded-by", SENDER),
         log_tlvs=table.each("log-tlvs", TLV_TYPE),
         maxconn=table.take("maxconn", _MAXCONN, usual.maxconn),
         timeout=table.child("timeout", _read_timeouts),
@@ -81,6 +82,8 @@ def _check_tls(frontend: Frontend, table: Table) -> None:
         for key in ("tls-profile", "alpn"):
             if key in table:
                 table.wrong(key, 'has no effect with tls = "none"; leave it out or use tls = "implicit"')
+    elif frontend.tls_offloaded_by and table.sound("tls"):
+        table.wrong("tls-offloaded-by", f'is for tls = "none"; with "{frontend.tls}" it is mailproxy that ends TLS')
     if not frontend.has_starttls:
         for key in ("hostname", "capabilities"):
             if key in table:

@@ -22,6 +22,9 @@ SendProxy = Literal["none", "v1", "v2", "v2-ssl", "v2-ssl-cn"]
 ProxyV2Option = Literal[
     "ssl-cipher", "cert-sig", "cert-key", "authority", "alpn", "crc32c", "unique-id", "group", "client-cert"
 ]
+_SSL_OPTIONS: frozenset[ProxyV2Option] = frozenset({"ssl-cipher", "cert-sig", "cert-key", "group", "client-cert"})
+"""The options that bring the SSL TLV along."""
+
 CheckType = Literal["none", "tcp", "mail", "login", "http", "agent"]
 CheckHeader = Literal["local", "proxy", "none"]
 InitState = Literal["up", "down", "fully-up", "fully-down"]
@@ -35,7 +38,7 @@ Verify = Literal["required", "none"]
 FileContent = Literal["authorities", "certificate", "password", "authorization"]
 Network = IPv4Network | IPv6Network
 Sender = Network | Literal["unix"]
-"""Who may send PROXY headers: a network, or the clients of UNIX sockets."""
+"""Who connects: a network, or the clients of UNIX sockets."""
 
 UNIX: Literal["unix"] = "unix"
 """The word for the clients of UNIX sockets."""
@@ -176,6 +179,7 @@ class Frontend:
     accept_proxy: tuple[Sender, ...] = ()
     accept_proxy_only: bool = False
     accept_proxy_optional: tuple[Sender, ...] = ()
+    tls_offloaded_by: tuple[Sender, ...] = ()
     log_tlvs: tuple[int, ...] = ()
     maxconn: int = 20_000
     timeout: FrontendTimeouts = FrontendTimeouts()
@@ -350,6 +354,11 @@ class Backend:
     servers: tuple[Server, ...]
     files: tuple[NamedFile, ...] = ()
     """What the servers' settings name, each once."""
+
+    @property
+    def tells_ssl(self) -> bool:
+        """True when servers are told of the client's TLS."""
+        return self.send_proxy in ("v2-ssl", "v2-ssl-cn") or not self.proxy_v2_options.isdisjoint(_SSL_OPTIONS)
 
     def address(self, server: Server, protocol: MailProtocol) -> ServerAddress:
         """Where `server` listens for `protocol`: at its own port, or the one that `ports` is known to have."""

@@ -43,11 +43,19 @@ def sender_remarks(config: Config) -> Iterator[Problem]:
         if frontend.accept_proxy_only:
             yield from _refused(key, frontend)
         yield from _timeouts(key_path(key, "timeout"), frontend)
+        backend = config.backends.get(frontend.backend)
+        if frontend.tls_offloaded_by and backend is not None and not backend.tells_ssl:
+            yield Problem(
+                key_path(key, "tls-offloaded-by"),
+                f'has no effect: send-proxy = "{backend.send_proxy}" of {key_path("backend", backend.name)} tells no '
+                'server of TLS; "v2-ssl" does',
+            )
 
 
 def _lists(frontend: Frontend) -> Iterator[tuple[str, tuple[Sender, ...]]]:
     yield "accept-proxy", frontend.accept_proxy
     yield "accept-proxy-optional", frontend.accept_proxy_optional
+    yield "tls-offloaded-by", frontend.tls_offloaded_by
 
 
 def _family(place: Sender | Bind) -> _Family:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from attrs import asdict, define, evolve
@@ -53,6 +54,7 @@ class Frontend:
     """One frontend of the configuration, running."""
 
     _bugs = Logger()
+    _events = Logger(namespace="mailproxy")
 
     def __init__(
         self,
@@ -94,12 +96,32 @@ class Frontend:
         self._identify = identify
         self._log = log
         self._listeners: list[Listener] = []
+        self._has_dropped_ssl = False
 
     def listen(self, listener: Listener) -> None:
         """Take the clients of one more listener."""
         self._listeners.append(listener)
         self.capacity.bound(listener)
         self._total.bound(listener)
+
+    def is_offloader(self, host: IPv4Address | IPv6Address | None) -> bool:
+        """Tell whether TLS is ended by who connects from this address, None for a UNIX socket."""
+        return any(
+            host is None if isinstance(sender, str) else host is not None and host in sender
+            for sender in self.settings.tls_offloaded_by
+        )
+
+    def dropped_ssl(self) -> None:
+        """Log, once, that what a header said of the client's TLS is not passed on."""
+        if not self._has_dropped_ssl:
+            self._has_dropped_ssl = True
+            self._events.warn(
+                "frontend {frontend}: the headers that come in say that clients are on TLS (TLV SSL), and backend "
+                '{backend} is not told what they say: its proxy-v2-pass-tlvs has no "ssl"',
+                event="dropped-ssl",
+                frontend=self.name,
+                backend=self.backend.name,
+            )
 
     def start(self) -> None:
         """Begin to accept."""

@@ -114,6 +114,8 @@ def describe(frontend: Frontend, session: Session) -> dict[str, str | int]:
         if facts.client_certificate is not None:
             fields["cn"] = ",".join(facts.client_common_names)
             fields["verify"] = facts.verify
+    elif session.is_offloaded:
+        fields["tls"] = "offloaded"
     if session.header is not None and frontend.settings.log_tlvs:
         fields |= _tlv_fields(session.header, frontend.settings.log_tlvs)
     fields["backend"] = frontend.backend.name

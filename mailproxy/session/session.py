@@ -17,7 +17,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any
 
 from mailproxy.announce.ends import PackedAddress
@@ -25,8 +25,9 @@ from mailproxy.balance.server import Server
 from mailproxy.mail.dialogue import open_dialogue
 from mailproxy.mail.greeting import GreetingReader
 from mailproxy.mail.step import Step
-from mailproxy.proxyprotocol import AcceptPolicy, Address, Command, Expectation, Header
+from mailproxy.proxyprotocol import Address, Command, Expectation, Header, SslClient
 from mailproxy.session.arrival import Arrival, begins_header
+from mailproxy.session.client_tls import OFFLOADED
 from mailproxy.session.conversation import Conversation
 from mailproxy.session.dial import Dial
 from mailproxy.tls.facts import TlsFacts
@@ -159,6 +160,20 @@ class Session:
         """True when a proxy before us has connected for itself, not for a client (spec section 2.2, LOCAL)."""
         return self.header is not None and self.header.command is Command.LOCAL
 
+    @property
+    def is_offloaded(self) -> bool:
+        """True when the client is on TLS that ends before us, by the configuration and not against the header."""
+        frontend = self._frontend
+        if not frontend.settings.tls_offloaded_by or self.is_local:
+            return False
+        says = None if self.header is None else self.header.ssl
+        return (says is None or bool(says.client & SslClient.SSL)) and frontend.is_offloader(self._host)
+
+    @property
+    def _host(self) -> IPv4Address | IPv6Address | None:
+        """The address that this came from, None for a UNIX socket."""
+        return None if self._listener.is_unix else ip_address(self.peer[0])
+
     # The PROXY header of a proxy before us.
 
     def begin(self) -> None:
@@ -171,7 +186,7 @@ class Session:
             frontend.poller.add(client.fd, self._on_hello, READ)
             self._begin()
             return
-        expectation = self._expectation(accept)
+        expectation = accept.expectation(self._host)
         if expectation is Expectation.DIRECT:
             frontend.poller.add(client.fd, self._on_first_bytes, READ)
             self._begin()
@@ -182,9 +197,6 @@ class Session:
             arrival = Arrival(self, client.socket, accept, expectation, frontend.timeout.proxy_header_optional)
             frontend.poller.add(client.fd, arrival.on_event, READ)
             arrival.begin()
-
-    def _expectation(self, accept: AcceptPolicy) -> Expectation:
-        return accept.expectation(None if self._listener.is_unix else ip_address(self.peer[0]))
 
     @property
     def _stranger(self) -> str:
@@ -253,7 +265,7 @@ class Session:
         assert frontend.accept is not None
         if self.header is not None:
             return "a second PROXY header"
-        if self._expectation(frontend.accept) is Expectation.MAYBE:
+        if frontend.accept.expectation(self._host) is Expectation.MAYBE:
             return f"PROXY header after {frontend.timeout.proxy_header_optional:g} s without a byte"
         return f"PROXY header, and {self._stranger} is not in {frontend.accept_keys}"
 
@@ -370,9 +382,14 @@ class Session:
         if self.is_local:
             # Passed on as what it is. What the proxy says of itself is not about a client, and ends here.
             built = backend.header.build(None, None, self.facts, None, unique_id)
+            self.left_out = built.left_out
         else:
-            built = backend.header.build(self.source, self.destination, self.facts, self.header, unique_id)
-        self.left_out = built.left_out
+            facts = OFFLOADED if self.is_offloaded else self.facts
+            built = backend.header.build(self.source, self.destination, facts, self.header, unique_id)
+            self.left_out = built.left_out
+            if self.header is not None and backend.header.drops_ssl(self.header):
+                self.left_out += ('SSL that came in: proxy-v2-pass-tlvs has no "ssl"',)
+                frontend.dropped_ssl()
         self._dial = Dial(
             self,
             backend,

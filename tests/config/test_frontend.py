@@ -22,6 +22,7 @@ def test_defaults() -> None:
         accept_proxy=(),
         accept_proxy_only=False,
         accept_proxy_optional=(),
+        tls_offloaded_by=(),
         log_tlvs=(),
         maxconn=20000,
         timeout=FrontendTimeouts(
@@ -70,6 +71,18 @@ def test_tls_settings_need_tls(key: str) -> None:
     value: object = ["imap"] if key == "alpn" else "default"
     found = problem(**{"frontend__imaps__tls": "none", f"frontend__imaps__{key}": value})
     assert found.endswith(': has no effect with tls = "none"; leave it out or use tls = "implicit"')
+
+
+def test_clients_whose_tls_ends_before_us() -> None:
+    found = frontend(tls="none", tls_offloaded_by=["10.0.0.7", "unix"])
+    assert found.tls_offloaded_by == (ip_network("10.0.0.7"), "unix")
+
+
+@pytest.mark.parametrize("tls", ["implicit", "starttls", "starttls-optional"])
+def test_tls_ends_once(tls: str) -> None:
+    assert problem(frontend__imaps__tls=tls, frontend__imaps__tls_offloaded_by=["10.0.0.7"]) == (
+        f'frontend.imaps.tls-offloaded-by: is for tls = "none"; with "{tls}" it is mailproxy that ends TLS'
+    )
 
 
 @pytest.mark.parametrize("tls", ["starttls", "starttls-optional"])

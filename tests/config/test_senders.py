@@ -3,7 +3,7 @@
 import pytest
 
 from mailproxy.config import remarks
-from tests.config.builders import read
+from tests.config.builders import MISSING, read
 
 TCP4, TCP6, SOCKET = "0.0.0.0:993", "[::]:993", "/run/mailproxy/imap.sock"
 
@@ -13,7 +13,7 @@ def found(**settings: object) -> list[str]:
     return [str(remark).removeprefix("frontend.imaps.") for remark in remarks(config)]
 
 
-@pytest.mark.parametrize("key", ["accept-proxy", "accept-proxy-optional"])
+@pytest.mark.parametrize("key", ["accept-proxy", "accept-proxy-optional", "tls-offloaded-by"])
 @pytest.mark.parametrize(
     ("bind", "sender", "family"),
     [
@@ -24,7 +24,7 @@ def found(**settings: object) -> list[str]:
     ],
 )
 def test_sender_that_cannot_connect_is_remarked(key: str, bind: str, sender: str, family: str) -> None:
-    assert found(bind=[bind], **{key.replace("-", "_"): [sender]}) == [
+    assert found(tls="none", bind=[bind], **{key.replace("-", "_"): [sender]})[-1:] == [
         f'{key}: has "{sender}", which has no effect: no bind is {family}'
     ]
 
@@ -71,3 +71,21 @@ def test_time_for_a_header_that_nobody_sends_is_remarked() -> None:
 def test_time_for_an_optional_header_is_used() -> None:
     settings = {"proxy-header": "9s", "proxy-header-optional": "9s"}
     assert found(timeout=settings, accept_proxy_optional=["10.0.0.0/8"]) == []
+
+
+OFFLOADED = {"tls": MISSING, "frontend__imaps__tls": "none", "frontend__imaps__tls_offloaded_by": ["10.0.0.7"]}
+
+
+@pytest.mark.parametrize("send_proxy", ["none", "v1", "v2"])
+def test_tls_that_no_server_is_told_of_is_remarked(send_proxy: str) -> None:
+    (remark,) = remarks(read(**OFFLOADED, backend__dovecot__send_proxy=send_proxy))
+    assert str(remark) == (
+        f'frontend.imaps.tls-offloaded-by: has no effect: send-proxy = "{send_proxy}" of backend.dovecot tells no '
+        'server of TLS; "v2-ssl" does'
+    )
+
+
+@pytest.mark.parametrize(("send_proxy", "options"), [("v2-ssl", []), ("v2-ssl-cn", []), ("v2", ["group"])])
+def test_tls_that_servers_are_told_of(send_proxy: str, options: list[str]) -> None:
+    changes = {"backend__dovecot__send_proxy": send_proxy, "backend__dovecot__proxy_v2_options": options}
+    assert remarks(read(**OFFLOADED, **changes)) == ()

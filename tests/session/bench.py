@@ -125,7 +125,8 @@ class Bench:
         self.clock.advance(START)
         self.poller = Poller(self.clock.seconds)
         self.peers: list[Peer] = []
-        self._events = events
+        self.events = events
+        """Everything that was logged."""
         self._folder = folder
         self.expects_bugs = False
         self.server_tls = server_tls
@@ -314,11 +315,11 @@ class Bench:
     def lines(self) -> list[dict[str, Any]]:
         """Return what is logged of the sessions that have ended."""
         self.clock.advance(_LOG_MOMENT)
-        return [event for event in self._events if event.get("event") == "session"]
+        return [event for event in self.events if event.get("event") == "session"]
 
     def bugs(self) -> list[str]:
         """Return the tracebacks that were logged."""
-        return [event["log_failure"].getTraceback() for event in self._events if "log_failure" in event]
+        return [event["log_failure"].getTraceback() for event in self.events if "log_failure" in event]
 
     def close(self) -> None:
         """Give everything back."""
