@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network, IPv6Network
 
 from mailproxy.config.kind import Kind, Wrong
-from mailproxy.config.model import UNIX, Bind, Config, Frontend, FrontendTimeouts, InetBind, Sender
+from mailproxy.config.model import UNIX, Backend, Bind, Config, Frontend, FrontendTimeouts, InetBind, Sender
 from mailproxy.config.network import NETWORK
 from mailproxy.config.problems import Problem
 from mailproxy.config.words import key_path, quoted
@@ -43,13 +43,8 @@ def sender_remarks(config: Config) -> Iterator[Problem]:
         if frontend.accept_proxy_only:
             yield from _refused(key, frontend)
         yield from _timeouts(key_path(key, "timeout"), frontend)
-        backend = config.backends.get(frontend.backend)
-        if frontend.tls_offloaded_by and backend is not None and not backend.tells_ssl:
-            yield Problem(
-                key_path(key, "tls-offloaded-by"),
-                f'has no effect: send-proxy = "{backend.send_proxy}" of {key_path("backend", backend.name)} tells no '
-                'server of TLS; "v2-ssl" does',
-            )
+        if frontend.tls_offloaded_by:
+            yield from _offloaded(key_path(key, "tls-offloaded-by"), frontend, config.backends.get(frontend.backend))
 
 
 def _lists(frontend: Frontend) -> Iterator[tuple[str, tuple[Sender, ...]]]:
@@ -93,3 +88,18 @@ def _timeouts(key: str, frontend: Frontend) -> Iterator[Problem]:
         yield Problem(key_path(key, "proxy-header"), "has no effect: there is no accept-proxy")
     if frontend.timeout.proxy_header_optional != usual.proxy_header_optional and not frontend.accept_proxy_optional:
         yield Problem(key_path(key, "proxy-header-optional"), "has no effect: there is no accept-proxy-optional")
+
+
+def _offloaded(key: str, frontend: Frontend, backend: Backend | None) -> Iterator[Problem]:
+    if UNIX in frontend.tls_offloaded_by and UNIX not in frontend.accept_proxy + frontend.accept_proxy_optional:
+        yield Problem(
+            key,
+            f'has "{UNIX}", which has no effect without "{UNIX}" in accept-proxy: a client without an address is told '
+            "as LOCAL, and no server looks for its TLS there",
+        )
+    if backend is not None and not backend.tells_ssl:
+        yield Problem(
+            key,
+            f'has no effect: send-proxy = "{backend.send_proxy}" of {key_path("backend", backend.name)} tells no '
+            'server of TLS; "v2-ssl" does',
+        )

@@ -24,9 +24,8 @@ def found(**settings: object) -> list[str]:
     ],
 )
 def test_sender_that_cannot_connect_is_remarked(key: str, bind: str, sender: str, family: str) -> None:
-    assert found(tls="none", bind=[bind], **{key.replace("-", "_"): [sender]})[-1:] == [
-        f'{key}: has "{sender}", which has no effect: no bind is {family}'
-    ]
+    remark = f'{key}: has "{sender}", which has no effect: no bind is {family}'
+    assert remark in found(tls="none", bind=[bind], **{key.replace("-", "_"): [sender]})
 
 
 def test_first_of_several_is_named() -> None:
@@ -71,6 +70,15 @@ def test_time_for_a_header_that_nobody_sends_is_remarked() -> None:
 def test_time_for_an_optional_header_is_used() -> None:
     settings = {"proxy-header": "9s", "proxy-header-optional": "9s"}
     assert found(timeout=settings, accept_proxy_optional=["10.0.0.0/8"]) == []
+
+
+def test_tls_of_a_client_without_an_address_is_remarked() -> None:
+    settings: dict[str, object] = {"tls": "none", "bind": [SOCKET], "tls_offloaded_by": ["unix"]}
+    assert found(**settings)[-1].startswith(
+        'tls-offloaded-by: has "unix", which has no effect without "unix" in accept-'
+    )
+    for key in ("accept_proxy", "accept_proxy_optional"):
+        assert not found(**settings | {key: ["unix"]})[1:]
 
 
 OFFLOADED = {"tls": MISSING, "frontend__imaps__tls": "none", "frontend__imaps__tls_offloaded_by": ["10.0.0.7"]}
