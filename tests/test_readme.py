@@ -29,6 +29,20 @@ def test_endpoint_description_is_accepted() -> None:
     assert isinstance(serverFromString(MemoryReactorClock(), description), AcceptProxyServerEndpoint)
 
 
-def test_linked_pages_exist() -> None:
+def leads_somewhere(link: str) -> bool:
+    path, _, anchor = link.partition("#")
+    if not (ROOT / path).exists():
+        return False
+    headings = re.findall(r"(?m)^#+ (.*)$", (ROOT / path).read_text()) if anchor else []
+    return not anchor or anchor in [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings]
+
+
+def test_links_lead_somewhere() -> None:
     links = re.findall(r"\]\(([^)]+)\)", README)
-    assert [link for link in links if not (ROOT / link).exists()] == []
+    assert [link for link in links if not leads_somewhere(link)] == []
+
+
+def test_files_to_install_exist() -> None:
+    sources = re.findall(r"(?m)^install -m \d+ .*?(etc/\S+) /", README)
+    assert len(sources) == 3
+    assert [source for source in sources if not (ROOT / source).is_file()] == []

@@ -1,0 +1,157 @@
+"""The files in etc/ work as they are, once the files are there that they name."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import trustme
+
+from mailproxy.config import Config, load
+from mailproxy.session.prepare import prepare
+
+ETC = Path(__file__).parents[1] / "etc"
+README = (ETC.parent / "README.md").read_text()
+UNIT = (ETC / "mailproxy.service").read_text()
+
+# What the files of the examples contain, by the paths in them.
+CERTIFICATES = ("etc/ssl/mail/mail.pem", "etc/mailproxy/tls/mail.pem", "etc/ssl/mailproxy.pem")
+FOLDERS = ("etc/letsencrypt/live/mail.example.org",)
+AUTHORITIES = ("etc/ssl/clients.pem", "etc/ssl/backends.pem")
+SECRETS = ("etc/mailproxy/probe", "etc/mailproxy/doveadm-key")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that stands for the root folder of a machine."""
+    root = tmp_path_factory.mktemp("root")
+    authority = trustme.CA()
+    certificate = authority.issue_cert("mail.example.org")
+
+    def path(name: str) -> Path:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        return path
+
+    for name in CERTIFICATES:
+        certificate.private_key_and_cert_chain_pem.write_to_path(path(name))
+    for name in FOLDERS:
+        certificate.private_key_pem.write_to_path(path(f"{name}/privkey.pem"))
+        path(f"{name}/fullchain.pem").write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
+    for name in AUTHORITIES:
+        authority.cert_pem.write_to_path(path(name))
+    for name in SECRETS:
+        path(name).write_text("secret\n")
+    return root
+
+
+def loaded(name: str, root: Path) -> Config:
+    """A configuration of etc/, on that machine."""
+    there = root / name
+    there.write_text(re.sub(r'"/(etc|run)/', rf'"{root}/\1/', (ETC / name).read_text()))
+    return load(there)
+
+
+def test_nothing_in_etc_is_untested() -> None:
+    assert {path.name for path in ETC.iterdir()} == {
+        "mailproxy.toml",
+        "dovecot.toml",
+        "mailproxy.service",
+        "certbot-deploy-hook",
+    }
+
+
+@pytest.mark.parametrize("name", ["mailproxy.toml", "dovecot.toml"])
+def test_configuration_can_be_run(name: str, root: Path) -> None:
+    assert prepare(loaded(name, root), name).frontends
+
+
+def test_small_example_has_the_usual_ports(root: Path) -> None:
+    binds = {
+        str(bind).rpartition(":")[2]: (frontend.protocol, frontend.tls)
+        for frontend in loaded("dovecot.toml", root).frontends
+        for bind in frontend.bind
+    }
+    assert binds == {
+        "993": ("imap", "implicit"),
+        "143": ("imap", "starttls"),
+        "995": ("pop3", "implicit"),
+        "465": ("submission", "implicit"),
+        "587": ("submission", "starttls"),
+        "4190": ("managesieve", "starttls"),
+    }
+
+
+def test_unit_runs_what_the_readme_installs() -> None:
+    (command,) = re.findall(r"(?m)^ExecStart=(.*)$", UNIT)
+    program, subcommand, option, file = command.split()
+    assert (subcommand, option) == ("run", "-c")
+    assert f"python3 -m venv {Path(program).parents[1]}" in README
+    assert file in README
+
+
+def test_unit_allows_what_python_needs() -> None:
+    # cffi's callbacks, by which OpenSSL asks for a certificate, are in memory that is written and executed.
+    assert not re.search("(?m)^MemoryDenyWriteExecute", UNIT)
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
+def test_unit_is_one_for_systemd(tmp_path: Path) -> None:
+    unit = tmp_path / "mailproxy.service"
+    unit.write_text(UNIT.replace("/opt/mailproxy/bin/mailproxy", sys.executable))
+    done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, timeout=30, check=False)
+    assert "mailproxy.service" not in done.stderr
+
+
+Deploy = Callable[[], tuple[Path, str]]
+
+
+@pytest.fixture
+def deploy(tmp_path: Path, root: Path) -> Deploy:
+    """Runs the hook on a machine that writes down what is done; gives the new file, and what was done."""
+    programs = tmp_path / "programs"
+    folder = tmp_path / "tls"
+    for path in (programs, folder):
+        path.mkdir()
+    for name in ("chgrp", "systemctl"):
+        program = programs / name
+        program.write_text(f'#!/bin/sh\necho {name} "$1" >>{tmp_path}/done\n')
+        program.chmod(0o755)
+
+    def run() -> tuple[Path, str]:
+        environment = os.environ | {
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "MAILPROXY_TLS": str(folder),
+            "RENEWED_LINEAGE": str(root / FOLDERS[0]),
+        }
+        subprocess.run(["sh", ETC / "certbot-deploy-hook"], env=environment, check=True, timeout=10)
+        (file,) = folder.iterdir()
+        return file, (tmp_path / "done").read_text()
+
+    return run
+
+
+def test_hook_gives_mailproxy_the_certificate_and_its_key(deploy: Deploy, root: Path) -> None:
+    file, done = deploy()
+    live = root / FOLDERS[0]
+    assert file.name == "mail.example.org.pem"
+    assert file.read_bytes() == (live / "fullchain.pem").read_bytes() + (live / "privkey.pem").read_bytes()
+    assert done.splitlines() == ["chgrp mailproxy", "systemctl try-restart"]
+
+
+def test_key_is_for_the_group_alone(deploy: Deploy) -> None:
+    file, _ = deploy()
+    assert file.stat().st_mode & 0o777 == 0o640
+
+
+def test_hook_replaces_the_last_certificate(deploy: Deploy) -> None:
+    first, _ = deploy()
+    inode = first.stat().st_ino
+    again, _ = deploy()
+    assert again == first
+    assert again.stat().st_ino != inode
