@@ -35,6 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     reactor = install()
 
     from twisted.internet.defer import Deferred
+    from twisted.internet.error import CannotListenError
     from twisted.logger import FilteringLogObserver, ILogObserver, LogLevel, LogLevelFilterPredicate, globalLogBeginner
     from twisted.python.failure import Failure
 
@@ -86,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
             reactor.addSystemEventTrigger("after", "shutdown", each.close)
         reactor.run()
     for failure in failures:
-        failure.trap(OSError, StartError, DovecotError)
+        failure.trap(OSError, CannotListenError, StartError, DovecotError)
         print(f"mailproxy demo: {failure.getErrorMessage()}", file=sys.stderr)
     return 1 if failures else 0
 

@@ -28,7 +28,7 @@ class Invitation:
     certificates: Certificates
     ports: Ports
     servers: str
-    """What d1 and d2 are."""
+    """What d1 and d2 are, in two words."""
     program: str
     """How this program is called."""
 
@@ -39,33 +39,32 @@ class Invitation:
     def _story(self, has_keys: bool) -> Iterator[str]:
         ports, trust = self.ports, f"--cacert {self.certificates.trusted}"
         server = f"{SERVERS['d1']}:{ports.servers['imap']}"
-        yield f"mailproxy {__version__} runs on {FRONT}, in front of {self.servers}:"
-        yield "d1 on {d1} and d2 on {d2}. Its configuration, log and certificates are in".format(**SERVERS)
-        yield f"{self.folder}, which goes away with Ctrl-C. Type in another terminal:"
+        yield f"mailproxy {__version__} runs on {FRONT}, in front of {self.servers}, d1 on"
+        yield "{d1} and d2 on {d2}. Configuration, certificates and log are in".format(**SERVERS)
+        yield f"{self.folder} until Ctrl-C. Type in another terminal:"
         yield from _command(
-            f"1. {USER} reads her mail from {CLIENT}, over TLS and with a certificate",
+            f"1. {USER} at {CLIENT} reads her mail, over TLS and with a certificate",
             f"curl --interface {CLIENT} {trust} \\",
             f"  --cert {self.certificates.client} -u {_LOGIN} \\",
             f"  'imaps://localhost:{ports.implicit['imap']}/INBOX;UID=1'",
         )
         yield from _command(
-            "2. the same login past mailproxy is refused, without a PROXY header or with a forged one",
+            "2. past mailproxy: d1 refuses her with no PROXY header, and with a forged one",
             f"curl -u {_LOGIN} 'imap://{server}/INBOX;UID=1'",
             f"curl --interface {CLIENT} --haproxy-protocol \\",
             f"  -u {_LOGIN} 'imap://{server}/INBOX;UID=1'",
         )
         if has_keys:
             yield ""
-            yield "  3. press 1 here to kill d1, and type the first command again: d2 answers; 1 brings d1 back"
+            yield "  3. press 1 here to kill d1: the first command works all the same, on d2"
         yield from _command(
-            "4. the known attacks on STARTTLS: none succeeds against mailproxy"
-            if has_keys
-            else "3. the known attacks on STARTTLS: none succeeds against mailproxy",
-            f"{self.program} check-starttls {FRONT}:{ports.starttls['imap']} --protocol imap",
+            f"{4 if has_keys else 3}. the known attacks on STARTTLS: mailproxy withstands them all",
+            f"{self.program} check-starttls --protocol imap {FRONT}:{ports.starttls['imap']}",
         )
         yield from _command(
-            "and what that looks like with a server that executes what was sent before TLS",
-            f"{self.program} check-starttls {FRONT}:{ports.vulnerable} --protocol imap --timeout 1",
+            "and a server that executes what was sent before TLS does not",
+            f"{self.program} check-starttls --protocol imap --timeout 1 \\",
+            f"  {FRONT}:{ports.vulnerable}",
         )
 
     def protocols(self) -> str:
@@ -119,7 +118,7 @@ class Invitation:
         yield f"  -CAfile {self.certificates.trusted} -connect localhost:{port}"
 
 
-KEYS = "Keys: 1 or 2 kills d1 or d2, or brings it back; p shows a command for each protocol; q ends"
+KEYS = "Keys: 1 and 2 kill d1 and d2, or start them again; p: every protocol; q: the end"
 
 WAITING = "Of each client you read here what its server learns:"
 

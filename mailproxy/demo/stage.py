@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
 from twisted.internet.ssl import DefaultOpenSSLContextFactory
@@ -14,7 +15,7 @@ from twisted.logger import LogEvent
 from mailproxy.config import load
 from mailproxy.demo import account, certificates, configuration
 from mailproxy.demo.certificates import Certificates
-from mailproxy.demo.dovecot import Dovecot
+from mailproxy.demo.dovecot import Dovecot, DovecotError
 from mailproxy.demo.embedded import EmbeddedServer
 from mailproxy.demo.inbox import Inbox
 from mailproxy.demo.invitation import KEYS, WAITING, Invitation, program
@@ -60,7 +61,7 @@ class Stage:
         self._others: list[IListeningPort] = []
         self._service: ProxyService | None = None
         self._invitation: Invitation | None = None
-        self._changing: Deferred[None] | None = None
+        self._changing: set[str] = set()
 
     async def open(self, *, has_keys: bool) -> None:
         """Start the servers, then the front, then tell what to try."""
@@ -72,7 +73,7 @@ class Stage:
         service.bind()
         service.startService()
         self._service = service
-        servers = "two Dovecots" if self._dovecot else "two small mail servers in this process"
+        servers = "two Dovecots" if self._dovecot else "two mail servers"
         self._invitation = Invitation(self._folder, files, self._ports, servers, program())
         self._say(self._invitation.story(has_keys=has_keys) + "\n")
         # Whoever has no keys reads it all at once.
@@ -94,8 +95,9 @@ class Stage:
             self._say("\n" + self._invitation.protocols())
         elif key == "q":
             self._reactor.stop()
-        elif f"d{key}" in self._servers and (self._changing is None or self._changing.called):
-            self._changing = Deferred.fromCoroutine(self._kill_or_start(f"d{key}"))
+        elif (name := f"d{key}") in self._servers and name not in self._changing:
+            self._changing.add(name)
+            Deferred.fromCoroutine(self._kill_or_start(name))
 
     def observe(self, event: LogEvent) -> None:
         """Show what the log tells of servers and of clients that were refused."""
@@ -129,9 +131,14 @@ class Stage:
 
     async def _kill_or_start(self, name: str) -> None:
         server = self._servers[name]
-        if server.is_up:
-            await server.kill()
-            self._say(f"\n{name} is killed")
-        else:
-            await server.start()
-            self._say(f"\n{name} runs again")
+        try:
+            if server.is_up:
+                await server.kill()
+                self._say(f"\n{name} is killed")
+            else:
+                await server.start()
+                self._say(f"\n{name} runs again")
+        except (CannotListenError, DovecotError) as error:
+            self._say(f"\n{name} does not start: {error}")
+        finally:
+            self._changing.remove(name)

@@ -170,7 +170,7 @@ def test_delivered_message_is_in_the_inbox(demo: Demo) -> None:
 
 def test_first_command_shows_both_truths(demo: Demo) -> None:
     peers.need("curl")
-    (command,) = demo.commands("alice reads her mail from 127.0.0.77, over TLS and with a certificate")
+    (command,) = demo.commands("alice at 127.0.0.77 reads her mail, over TLS and with a certificate")
     done = run(command)
     assert WELCOME in done.stdout, done.stderr
     told = demo.told(r"client +127\.0\.0\.1:\d+ +127\.0\.0\.77:\d+\n(?:  \S.*\n)*")
@@ -180,7 +180,7 @@ def test_first_command_shows_both_truths(demo: Demo) -> None:
 
 def test_login_past_mailproxy_is_refused(demo: Demo) -> None:
     peers.need("curl")
-    heading = "the same login past mailproxy is refused, without a PROXY header or with a forged one"
+    heading = "past mailproxy: d1 refuses her with no PROXY header, and with a forged one"
     for command in demo.commands(heading):
         done = run(command)
         assert done.returncode != 0
@@ -213,8 +213,8 @@ def test_command_of_each_protocol_works(demo: Demo, heading: str, program: str, 
 
 
 def test_starttls_is_good_at_mailproxy_and_bad_at_the_other(demo: Demo) -> None:
-    (good,) = demo.commands("the known attacks on STARTTLS: none succeeds against mailproxy")
-    (bad,) = demo.commands("and what that looks like with a server that executes what was sent before TLS")
+    (good,) = demo.commands("the known attacks on STARTTLS: mailproxy withstands them all")
+    (bad,) = demo.commands("and a server that executes what was sent before TLS does not")
     environment = f"PYTHONPATH={Path(__file__).parents[2]} "
     done = run(environment + good)
     assert (done.returncode, "VULNERABLE" in done.stdout) == (0, False), done.stdout + done.stderr
@@ -274,7 +274,7 @@ def test_signal_ends_it_and_its_files(how: signal.Signals) -> None:
 def test_dovecot_tells_it_in_its_own_log() -> None:
     peers.need("curl", *peers.DOVECOT)
     with running("--dovecot") as demo:
-        (command,) = demo.commands("alice reads her mail from 127.0.0.77, over TLS and with a certificate")
+        (command,) = demo.commands("alice at 127.0.0.77 reads her mail, over TLS and with a certificate")
         done = run(command)
         assert WELCOME in done.stdout, done.stderr
         told = demo.told(r"d\d writes into its log\n  imap-login: Info: Login: (?:.*\n)+?.*session=")
@@ -322,7 +322,7 @@ def test_keys_kill_a_server_and_bring_it_back() -> None:
     with short_folder() as folder:
         demo = Terminal(folder)
         until(lambda: LAST_WORDS in demo.output, "the invitation", 15.0)
-        (command,) = demo.commands("alice reads her mail from 127.0.0.77, over TLS and with a certificate")
+        (command,) = demo.commands("alice at 127.0.0.77 reads her mail, over TLS and with a certificate")
         demo.press("1")
         demo.told("d1 is killed")
         for _ in range(2):
