@@ -20,6 +20,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any
 
+from mailproxy.announce.client_tls import OFFLOADED
 from mailproxy.announce.ends import PackedAddress
 from mailproxy.balance.server import Server
 from mailproxy.mail.dialogue import open_dialogue
@@ -27,7 +28,6 @@ from mailproxy.mail.greeting import GreetingReader
 from mailproxy.mail.step import Step
 from mailproxy.proxyprotocol import Address, Command, Expectation, Header, SslClient
 from mailproxy.session.arrival import Arrival, begins_header
-from mailproxy.session.client_tls import OFFLOADED
 from mailproxy.session.conversation import Conversation
 from mailproxy.session.dial import Dial
 from mailproxy.tls.facts import TlsFacts

@@ -106,6 +106,7 @@ def test_client_gets_through_postscreen(front: StartFront, pki: Certificates) ->
         with Submission(connect(port, "127.0.0.71")) as smtp:
             smtp.starttls(context=pki.client())
             assert smtp.ehlo()[0] == 250
+            assert smtp.sock is not None
             name = smtp.sock.getsockname()
     event = running.session(name)
     assert event["connect_ms"] > 5000
