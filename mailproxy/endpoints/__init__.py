@@ -13,7 +13,13 @@ Each has a form for TLS behind the header, ``accept-proxy-tls:``. The map, botto
 - ``certificates``, ``parsers``: the strings.
 """
 
-from mailproxy.endpoints.accept import AcceptProxyFactory, AcceptProxyServerEndpoint, HeaderCheck, RefusalHook
+from mailproxy.endpoints.accept import (
+    NOT_A_PROXY,
+    AcceptProxyFactory,
+    AcceptProxyServerEndpoint,
+    HeaderCheck,
+    RefusalHook,
+)
 from mailproxy.endpoints.announce import ClientHeader, header_from_transport, transport_facts
 from mailproxy.endpoints.interfaces import IProxiedTransport
 from mailproxy.endpoints.send import HeaderMaker, SendProxyClientEndpoint, SendProxyFactory
@@ -21,6 +27,7 @@ from mailproxy.proxyprotocol import AcceptPolicy
 from mailproxy.tls.facts import TlsFacts
 
 __all__ = [
+    "NOT_A_PROXY",
     "AcceptPolicy",
     "AcceptProxyFactory",
     "AcceptProxyServerEndpoint",
