@@ -2,7 +2,8 @@
 Learning what the servers of a backend offer, so that mailproxy can announce it before STARTTLS.
 
 A server is asked on the way that clients take: the same address, a PROXY header by the same rules. The header tells of
-our own connection, and for clients that will be on TLS it says TLS, because servers offer more then.
+a client from elsewhere, from an address for documentation: a server may offer more to a client on its own machine. For
+clients that will be on TLS it says TLS, because servers offer more then.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from twisted.logger import Logger
 
 from mailproxy.balance.change import Change
 from mailproxy.balance.server import Server
-from mailproxy.checks.header import LIKE_TLS, own_header
+from mailproxy.checks.header import LIKE_TLS, foreign_header
 from mailproxy.checks.timeouts import Timeouts
 from mailproxy.checks.visit import Visit, Visited
 from mailproxy.mail.advice import header_ignored
+from mailproxy.mail.passwords import takes_passwords
 from mailproxy.mail.probe import CapabilityProbe
 from mailproxy.profiles import PROFILES
 from mailproxy.session.backend import Backend
@@ -38,6 +40,8 @@ class Lesson:
     capabilities: tuple[bytes, ...] | None
     failure: str = ""
     still_offers_starttls: bool = False
+    takes_passwords: bool = False
+    """True if it offers to take passwords from clients in clear."""
 
 
 async def ask(
@@ -46,7 +50,7 @@ async def ask(
     """Ask one server what it offers to clients with or without TLS, within the backend's connect deadline."""
     if server.target is None:
         return Lesson(server.name, None, "its address is not known")
-    header = own_header(backend.header, LIKE_TLS if with_tls else None)
+    header = foreign_header(backend.header, LIKE_TLS if with_tls else None)
     probe = CapabilityProbe(protocol, host.encode())
     seconds = backend.connect_seconds
     over: Deferred[Visited] = Deferred(lambda _: visit.cancel())
@@ -54,7 +58,13 @@ async def ask(
     visit.begin()
     visited = await over
     if probe.capabilities is not None:
-        return Lesson(server.name, probe.capabilities, "", with_tls and probe.still_offers_starttls)
+        return Lesson(
+            server.name,
+            probe.capabilities,
+            "",
+            still_offers_starttls=with_tls and probe.still_offers_starttls,
+            takes_passwords=not with_tls and takes_passwords(protocol, probe.capabilities),
+        )
     if probe.misunderstood is not None and backend.settings.send_proxy != "none":
         remedy = PROFILES[backend.settings.profile].takes_headers
         return Lesson(server.name, None, header_ignored(probe.misunderstood, remedy))
@@ -89,6 +99,7 @@ class Learner:
         self._poller = poller
         self._timeouts = timeouts
         self._known: Lesson | None = None
+        self._failures: tuple[str, ...] = ()
         self._loop = LoopingCall(self._learn)
         self._loop.clock = clock
         backend.listeners.append(self._changed)
@@ -115,6 +126,7 @@ class Learner:
 
     async def _ask_around(self) -> None:
         """Take the first answer that there is, of servers that get clients before the others."""
+        failures = []
         for server in sorted(self._backend.pool.servers, key=lambda server: not server.is_usable):
             lesson = await ask(
                 self._backend,
@@ -127,9 +139,25 @@ class Learner:
             )
             if lesson.capabilities is not None:
                 self._loop.interval = self._interval
+                self._failures = ()
                 self._take(lesson, lesson.capabilities)
                 return
+            failures.append(f"server {lesson.server}: {lesson.failure}")
         self._loop.interval = min(self._interval, RETRY_SECONDS)
+        self._give_up(tuple(failures))
+
+    def _give_up(self, failures: tuple[str, ...]) -> None:
+        """Say once why nothing was learned, and again when the reasons change."""
+        if failures == self._failures:
+            return
+        self._failures = failures
+        self._log.warn(
+            "backend {backend} does not say what it offers {protocol} clients: {reason}",
+            event="not-learned",
+            backend=self._backend.name,
+            protocol=self._protocol,
+            reason="; ".join(failures),
+        )
 
     def _take(self, lesson: Lesson, capabilities: tuple[bytes, ...]) -> None:
         if self._known is not None and self._known.capabilities == capabilities:
@@ -154,6 +182,10 @@ class Learner:
             )
 
 
+CLEAR_ADVICE = (
+    "offers to take passwords from clients in clear; set ssl = required on Dovecot 2.4, disable_plaintext_auth = yes "
+    'on Dovecot 2.3, smtpd_tls_auth_only = yes on Postfix, or tls = "starttls" for the frontend'
+)
 STARTTLS_ADVICE = (
     "still offers STARTTLS to clients that are on TLS already; set ssl = no on Dovecot 2.3's listener for mailproxy, "
     "or whatever turns TLS off there"

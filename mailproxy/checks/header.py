@@ -38,6 +38,36 @@ class Policy(Protocol):
         """Make the header for one client."""
 
 
+_PORT = 49152
+"""Of the ends of a connection that is none, where there is no port of ours: the first that nobody registers."""
+
+# Addresses for documentation (RFC 5737, RFC 3849): nobody has them. The first that is not the other end is taken.
+_NOBODY = {
+    socket.AF_INET: (b"\xc0\0\2\1", b"\xc0\0\2\2"),
+    socket.AF_INET6: (b"\x20\1\x0d\xb8" + bytes(11) + b"\1", b"\x20\1\x0d\xb8" + bytes(11) + b"\2"),
+}
+
+
+def foreign_header(policy: Policy, facts: TlsFacts | None) -> Header:
+    """
+    Return what makes the header of a client from elsewhere.
+
+    Dovecot 2.4 takes a connection for secured whose two ends have one address: what it offers there is not what it
+    offers to clients, so our own address must not be told where both run on one machine.
+    """
+
+    def header(sock: socket.SocketType) -> bytes:
+        there, here = _packed(sock.getpeername()), _packed(sock.getsockname())
+        if there is None or here is None:
+            first, second = _NOBODY[socket.AF_INET]
+            return policy.build((first, _PORT), (second, _PORT), facts).data
+        family = socket.AF_INET if len(there[0]) == 4 else socket.AF_INET6
+        source = next(host for host in _NOBODY[family] if host != there[0])
+        return policy.build((source, here[1]), there, facts).data
+
+    return header
+
+
 def own_header(policy: Policy, facts: TlsFacts | None) -> Header:
     """Return what makes the header that tells of our own end of a connection, as it would of a client's."""
 

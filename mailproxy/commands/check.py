@@ -5,8 +5,10 @@ from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime
 from typing import cast
 
+from mailproxy.balance.server import Server as PoolServer
 from mailproxy.config import DEFAULT_FILE, Backend, ConfigError, Frontend, Resolvers, Server, load
 from mailproxy.config.model import MailProtocol
+from mailproxy.session.backend import Backend as ReadyBackend
 from mailproxy.session.prepare import Ready, prepare, warnings
 from mailproxy.tls.certificates import Certificate
 
@@ -50,7 +52,7 @@ def _ask_servers(ready: Ready, resolvers: Resolvers) -> int:
     from twisted.internet.task import deferLater
 
     from mailproxy.checks.addresses import Addresses
-    from mailproxy.checks.capabilities import STARTTLS_ADVICE, ask
+    from mailproxy.checks.capabilities import CLEAR_ADVICE, STARTTLS_ADVICE, ask
     from mailproxy.checks.timeouts import Timeouts
     from mailproxy.mail.greeting import server_speaks_first
     from mailproxy.names import Names
@@ -74,32 +76,30 @@ def _ask_servers(ready: Ready, resolvers: Resolvers) -> int:
 
     async def ask_all() -> None:
         await look_up()
-        asked = set()
-        for frontend, backend, tls in ready.frontends:
-            whom = backend.name, frontend.protocol, tls is not None
-            if whom in asked or not server_speaks_first(frontend.protocol):
-                continue
-            asked.add(whom)
+        questions = {
+            (backend, frontend.protocol, with_tls): None
+            for frontend, backend, _ in ready.frontends
+            if server_speaks_first(frontend.protocol)
+            for with_tls in _legs(frontend)
+        }
+        for backend, protocol, with_tls in questions:
             for server in backend.pool.servers:
-                if server.target is None and server.tag.settings.is_template:
-                    continue  # a slot for which there is no address
-                lesson = await ask(
-                    backend,
-                    server,
-                    frontend.protocol,
-                    "mailproxy",
-                    with_tls=tls is not None,
-                    poller=poller,
-                    timeouts=timeouts,
-                )
-                where = f"backend {backend.name}, server {server.name}, {frontend.protocol}"
-                if lesson.capabilities is None:
-                    failures.append(where)
-                    print(f"{where}: {lesson.failure}", file=sys.stderr)
-                    continue
-                print(f"{where}: {', '.join(name.decode('ascii', 'replace') for name in lesson.capabilities)}")
-                if lesson.still_offers_starttls:
-                    print(f"warning: {where}: {STARTTLS_ADVICE}", file=sys.stderr)
+                if server.target is not None or not server.tag.settings.is_template:  # a slot may have no address
+                    await ask_one(backend, server, protocol, with_tls=with_tls)
+
+    async def ask_one(backend: ReadyBackend, server: PoolServer, protocol: MailProtocol, *, with_tls: bool) -> None:
+        lesson = await ask(backend, server, protocol, "mailproxy", with_tls=with_tls, poller=poller, timeouts=timeouts)
+        leg = "" if with_tls else " in clear"
+        where = f"backend {backend.name}, server {server.name}, {protocol}{leg}"
+        if lesson.capabilities is None:
+            failures.append(where)
+            print(f"{where}: {lesson.failure}", file=sys.stderr)
+            return
+        print(f"{where}: {', '.join(name.decode('ascii', 'replace') for name in lesson.capabilities)}")
+        if lesson.still_offers_starttls:
+            print(f"warning: {where}: {STARTTLS_ADVICE}", file=sys.stderr)
+        if lesson.takes_passwords:
+            print(f"warning: {where}: {CLEAR_ADVICE}", file=sys.stderr)
 
     def stop(result: object) -> object:
         names.stop()
@@ -109,6 +109,11 @@ def _ask_servers(ready: Ready, resolvers: Resolvers) -> int:
     Deferred.fromCoroutine(ask_all()).addBoth(stop)
     reactor.run()
     return 1 if failures else 0
+
+
+def _legs(frontend: Frontend) -> tuple[bool, ...]:
+    """Return for which clients a frontend's servers are asked: those on TLS (True), those in clear (False)."""
+    return {"none": (False,), "starttls-optional": (True, False)}.get(frontend.tls, (True,))
 
 
 def _frontend_line(frontend: Frontend, backend: Backend) -> str:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import frozen
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import capturedLogs
 
+from mailproxy.announce.header import HeaderPolicy
 from mailproxy.checks.capabilities import Learner, Lesson, ask
+from mailproxy.checks.header import LIKE_TLS, foreign_header
 from mailproxy.config import Backend, BackendTimeouts, InetServer, Server
-from mailproxy.proxyprotocol import Decoder, Header
+from mailproxy.proxyprotocol import Decoder, Header, InetAddress
 from mailproxy.session import backend as session_backend
+from mailproxy.tls.facts import TlsFacts
 from tests.checks.town import Town
 from tests.transport.peers import Peer
 
@@ -90,13 +97,85 @@ def test_connection_is_closed_after_the_goodbye(town: Town) -> None:
     town.until(lambda: server.fin)
 
 
-def test_header_tells_of_our_own_connection_and_of_tls(town: Town) -> None:
+def test_header_tells_of_a_client_from_elsewhere_and_of_tls(town: Town) -> None:
     begin(town)
     server, header = answer(town)
     assert header.ssl is not None
     assert header.ssl.version == "TLSv1.3"
     assert str(header.destination) == f"127.0.0.1:{town.address[1]}"
-    assert str(header.source) == f"127.0.0.1:{server.socket.getpeername()[1]}"
+    assert str(header.source) == f"192.0.2.1:{server.socket.getpeername()[1]}"
+
+
+def test_server_that_trusts_its_own_machine_teaches_what_others_are_offered(town: Town) -> None:
+    """As Dovecot 2.4 with ``ssl = required``: two ends with one address are secured."""
+    lesson = begin(town, with_tls=False)
+    server = town.accept()
+    header = header_of(town, server)
+    assert isinstance(header.source, InetAddress)
+    assert isinstance(header.destination, InetAddress)
+    is_secured = header.source.host == header.destination.host
+    server.send(
+        b"* OK ready\r\n* CAPABILITY IMAP4rev1 %s\r\na1 OK\r\n" % (b"AUTH=PLAIN" if is_secured else b"LOGINDISABLED")
+    )
+    server.end()
+    assert lesson().capabilities == (b"IMAP4rev1", b"LOGINDISABLED")
+    assert not lesson().takes_passwords
+
+
+def test_passwords_that_would_be_taken_are_noticed(town: Town) -> None:
+    lesson = begin(town, with_tls=False)
+    answer(town)
+    assert lesson().takes_passwords
+
+
+@pytest.mark.parametrize(
+    ("family", "address", "source", "destination"),
+    [
+        (socket.AF_INET, ("127.0.0.1", 0), "192.0.2.1", "127.0.0.1"),
+        (socket.AF_INET6, ("::1", 0), "2001:db8::1", "::1"),
+        (socket.AF_UNIX, "", "192.0.2.1:49152", "192.0.2.2:49152"),
+    ],
+)
+@pytest.mark.parametrize("facts", [None, LIKE_TLS])
+def test_client_from_elsewhere_has_an_address_of_the_family(
+    family: socket.AddressFamily, address: Any, source: str, destination: str, facts: TlsFacts | None, tmp_path: Path
+) -> None:
+    with socket.socket(family) as listening, socket.socket(family) as sock:
+        listening.bind(address or str(tmp_path / "s"))
+        listening.listen()
+        sock.connect(listening.getsockname())
+        policy = HeaderPolicy(Backend(name="b", profile="dovecot", servers=()), "imap")
+        header = foreign_header(policy, facts)
+        assert callable(header)
+        decoded = Decoder().feed(header(sock))
+    assert decoded is not None
+    assert source in str(decoded.source)
+    assert destination in str(decoded.destination)
+
+
+def test_server_at_an_address_for_documentation_is_told_of_another() -> None:
+    class Connected:
+        def getpeername(self) -> tuple[str, int]:
+            return "192.0.2.1", 143
+
+        def getsockname(self) -> tuple[str, int]:
+            return "192.0.2.9", 40000
+
+    policy = HeaderPolicy(Backend(name="b", servers=()), "imap")
+    header: Any = foreign_header(policy, None)
+    decoded = Decoder().feed(header(Connected()))
+    assert decoded is not None
+    assert (str(decoded.source), str(decoded.destination)) == ("192.0.2.2:40000", "192.0.2.1:143")
+
+
+def test_learner_says_once_why_it_learns_nothing(town: Town, learner: Taught) -> None:
+    with capturedLogs() as events:
+        for _ in range(2):
+            server = town.accept(b"* BYE not for you\r\n")
+            server.end()
+            town.advance(10.0)
+    (event,) = [event for event in events if event.get("event") == "not-learned"]
+    assert event["reason"] == "server s: greeting: expected * OK, came * BYE not for you"
 
 
 def test_header_without_tls_says_so(town: Town) -> None:

@@ -1,0 +1,40 @@
+"""Which capabilities invite a password in clear."""
+
+import pytest
+
+from mailproxy.mail.passwords import takes_passwords
+
+
+@pytest.mark.parametrize(
+    ("protocol", "capabilities"),
+    [
+        ("imap", (b"IMAP4rev1",)),
+        ("imap", (b"IMAP4rev1", b"AUTH=PLAIN")),
+        ("pop3", (b"TOP", b"USER")),
+        ("pop3", (b"SASL CRAM-MD5 PLAIN",)),
+        ("smtp", (b"SIZE", b"auth login")),
+        ("submission", (b"AUTH CRAM-MD5 XOAUTH2",)),
+        ("managesieve", (b'"SASL" "SCRAM-SHA-256 PLAIN"',)),
+        ("managesieve", (b'"sasl" "login"',)),
+    ],
+)
+def test_password_would_be_taken(protocol: str, capabilities: tuple[bytes, ...]) -> None:
+    assert takes_passwords(protocol, capabilities)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "capabilities"),
+    [
+        ("imap", (b"IMAP4rev1", b"STARTTLS", b"LOGINDISABLED")),
+        ("pop3", (b"TOP", b"UIDL", b"STLS")),
+        ("pop3", (b"SASL",)),
+        ("pop3", (b"SASL CRAM-MD5",)),
+        ("pop3", ()),
+        ("smtp", (b"SIZE", b"8BITMIME")),
+        ("smtp", (b"AUTH SCRAM-SHA-256",)),
+        ("lmtp", (b"PIPELINING",)),
+        ("managesieve", (b'"SASL" ""', b'"SIEVE" "plain"')),
+    ],
+)
+def test_no_password_is_wanted(protocol: str, capabilities: tuple[bytes, ...]) -> None:
+    assert not takes_passwords(protocol, capabilities)
