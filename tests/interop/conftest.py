@@ -62,10 +62,13 @@ def _enough_descriptors() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _interruptible() -> Iterator[None]:
-    """Let what the tests start hear SIGINT: a run in a shell's background has it ignored, which children inherit."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Let what the tests start hear its signals: a run in a shell's background has two ignored, as children then do."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGQUIT)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")
