@@ -102,7 +102,7 @@ def accept_proxy(
     """
     Make the endpoint of ``accept-proxy:ENDPOINT``; ValueError says which option is wrong.
 
-    Networks and versions are lists with commas; ``unix`` among the trusted stands for UNIX sockets. With neither
+    Networks and versions are lists with commas; ``unix`` among the networks stands for UNIX sockets. With neither
     ``trusted`` nor ``optional`` every peer must send a header, as with HAProxy's ``accept-proxy`` on a bind line.
     ``timeout`` is in seconds, ``maxSize`` in bytes.
     """
@@ -129,16 +129,17 @@ def _accept_proxy(reactor: object, words: Spelled) -> AcceptProxyServerEndpoint:
         raise ValueError(
             f"{words.prefix}: others has no effect without trusted or optional, by which every peer must send a header"
         )
-    names = words.listed("trusted")
-    if not (everybody or names or words.listed("optional")):
+    names, optional = words.listed("trusted"), words.listed("optional")
+    if not (everybody or names or optional):
         # Of an empty variable in somebody's template nothing is guessed.
         raise ValueError(f"{words.prefix}: trusted= names nobody; leave it out if every peer must send a header")
     try:
         policy = AcceptPolicy(
             trusted=[name for name in names if name != _UNIX],
-            optional=words.listed("optional"),
+            optional=[name for name in optional if name != _UNIX],
             refuse_others=words.chosen("others", "direct", "refused"),
             unix=_UNIX in names,
+            optional_unix=_UNIX in optional,
             timeout=words.number("timeout", TIMEOUT, "a number of seconds"),
             strictness=_strictness(words),
             trust_others=everybody,
@@ -157,9 +158,12 @@ def _strictness(words: Spelled) -> Strictness:
         raise ValueError(
             f"{words.prefix}: crc32c=required refuses every header of version 1, which versions=1 asks for"
         )
+    max_size = words.get("maxSize", str(MAX_SIZE))
+    if not (max_size.isascii() and max_size.isdigit()):
+        raise words.wrong("maxSize", "a number of bytes")
     return Strictness(
         versions=tuple(map(int, versions)),
-        max_size=int(words.number("maxSize", MAX_SIZE, "a number of bytes")),
+        max_size=int(max_size),
         require_crc32c=crc32c,
         accept_local=not words.chosen("local", "accepted", "refused"),
         accept_unspec=not words.chosen("unspec", "accepted", "refused"),

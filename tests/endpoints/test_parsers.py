@@ -52,6 +52,10 @@ class TestAcceptProxy:
         policy = server(r"accept-proxy:tcp\:143:optional=10.0.0.0/8").policy
         assert (policy.trusted, policy.unix) == ((), False)
 
+    def test_unix_sockets_may_be_optional(self) -> None:
+        policy = server(r"accept-proxy:unix\:/run/mail.sock:optional=10.0.0.0/8,unix").policy
+        assert policy == AcceptPolicy(optional=["10.0.0.0/8"], optional_unix=True)
+
     def test_everything(self) -> None:
         endpoint = server(
             r"accept-proxy:tcp\:143:trusted=10.0.0.0/8, fd00\:\:/8,unix:optional=192.168.0.0/16"
@@ -96,6 +100,7 @@ class TestAcceptProxy:
             (r"tcp\:143:timeout=0", "timeout 0.0 is no number of seconds above 0"),
             (r"tcp\:143:versions=3", "versions=3 is wrong; needs 1, 2 or 1,2"),
             (r"tcp\:143:maxSize=big", "maxSize=big is wrong; needs a number of bytes"),
+            (r"tcp\:143:maxSize=inf", "maxSize=inf is wrong; needs a number of bytes"),
             (r"tcp\:143:maxSize=7", "max_size 7 is less than the 16 bytes"),
             (r"tcp\:143:versions=1:crc32c=required", "crc32c=required refuses every header of version 1"),
             (r"tcp\:143:trustd=10.0.0.0/8", "trustd is no option of it; did you mean trusted?"),
