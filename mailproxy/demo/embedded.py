@@ -17,7 +17,7 @@ from mailproxy.demo.pop3 import Pop3Server
 from mailproxy.demo.ports import FRONT, SERVERS
 from mailproxy.demo.submission import SubmissionServer
 from mailproxy.demo.visit import Tell, Visit, Visits
-from mailproxy.endpoints import AcceptProxyServerEndpoint
+from mailproxy.endpoints import AcceptProxyServerEndpoint, RefusalHook
 from mailproxy.proxyprotocol import AcceptPolicy
 
 HEADER_SECONDS = 2.0
@@ -41,12 +41,20 @@ class EmbeddedServer:
     """One server, on an address of its own."""
 
     def __init__(
-        self, name: str, ports: Mapping[str, int], inbox: Inbox, reactor: Any, tell: Callable[[Visit], None]
+        self,
+        name: str,
+        ports: Mapping[str, int],
+        inbox: Inbox,
+        reactor: Any,
+        *,
+        tell: Callable[[Visit], None],
+        on_refusal: RefusalHook,
     ) -> None:
-        """Serve `inbox` at `ports`, by protocol, once it is started."""
+        """Serve `inbox` at `ports`, by protocol, once it is started; tell of visits, and of who is refused."""
         self._host = SERVERS[name]
         self._ports = ports
         self._reactor = reactor
+        self._on_refusal = on_refusal
         self._visits = {protocol: Visits(name, make, tell) for protocol, make in protocols(inbox).items()}
         self._listening: list[IListeningPort] = []
 
@@ -59,7 +67,8 @@ class EmbeddedServer:
         """Listen."""
         for protocol, visits in self._visits.items():
             endpoint = TCP4ServerEndpoint(self._reactor, self._ports[protocol], interface=self._host)
-            self._listening.append(await AcceptProxyServerEndpoint(endpoint, ONLY_MAILPROXY).listen(visits))
+            proxied = AcceptProxyServerEndpoint(endpoint, ONLY_MAILPROXY, on_refusal=self._on_refusal)
+            self._listening.append(await proxied.listen(visits))
 
     async def kill(self) -> None:
         """Stop listening, and cut all connections."""

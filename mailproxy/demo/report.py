@@ -8,7 +8,6 @@ from twisted.internet.interfaces import IAddress
 from twisted.logger import LogEvent
 
 from mailproxy.demo.visit import Visit
-from mailproxy.endpoints.accept import NOT_A_PROXY
 from mailproxy.proxyprotocol import SslTlv
 
 COLUMNS = 100
@@ -54,14 +53,10 @@ def change(event: LogEvent) -> str | None:
     return "\n".join(wrap(f"mailproxy's checks find {event['server']} {event['state']}: {reason}", COLUMNS))
 
 
-def refused(event: LogEvent) -> str | None:
-    """Show a log event that says that a server refused a connection for its header, or for the lack of one."""
-    peer: Any = event.get("peer")
-    if event.get("log_namespace") != "mailproxy.endpoints.accept" or peer is None:
-        return None
-    reason = event.get("reason")
-    why = "which is not mailproxy" if reason == NOT_A_PROXY else f"which brings no PROXY header ({reason})"
-    return "\n".join(["", *wrap(f"a server refuses {_address(peer)}, {_printable(why)}", COLUMNS)])
+def refused(server: str, reason: str, peer: IAddress | None) -> str:
+    """Show that the server called `server` refused a connection for its header, or for the lack of one."""
+    who = "somebody" if peer is None else _address(peer)
+    return "\n".join(wrap(f"{server} refuses {who}: {_printable(reason)}", COLUMNS))
 
 
 def _rows(socket: Mapping[str, str], header: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:

@@ -100,8 +100,8 @@ class Stage:
             Deferred.fromCoroutine(self._kill_or_start(name))
 
     def observe(self, event: LogEvent) -> None:
-        """Show what the log tells of servers and of clients that were refused."""
-        text = change(event) or refused(event)
+        """Show what the log tells of servers."""
+        text = change(event)
         if text is not None:
             self._say(text)
 
@@ -118,7 +118,14 @@ class Stage:
     def _make(self, name: str) -> Server:
         ports, reactor = self._ports.servers, self._reactor
         if self._dovecot is None:
-            return EmbeddedServer(name, ports, self._inbox, reactor, lambda visit: self._say("\n" + learnt(visit)))
+            return EmbeddedServer(
+                name,
+                ports,
+                self._inbox,
+                reactor,
+                tell=lambda visit: self._say("\n" + learnt(visit)),
+                on_refusal=lambda reason, peer: self._say("\n" + refused(name, reason, peer)),
+            )
         return Dovecot(
             name, ports, self._ports.relay, self._dovecot, reactor, lambda *line: self._say("\n" + log_line(*line))
         )

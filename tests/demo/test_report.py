@@ -6,7 +6,6 @@ from twisted.internet.address import IPv4Address
 
 from mailproxy.demo.report import COLUMNS, change, learnt, log_line, refused
 from mailproxy.demo.visit import Visit
-from mailproxy.endpoints.accept import NOT_A_PROXY
 from mailproxy.proxyprotocol import Header, InetAddress, SslClient, SslTlv, SslType, Tlv, TlvType
 
 PROXY = IPv4Address("TCP", "127.0.0.1", 50000)
@@ -94,16 +93,6 @@ def test_other_changes_of_a_server_are_not_shown() -> None:
 
 
 def test_refused_client_is_shown() -> None:
-    event = {"log_namespace": "mailproxy.endpoints.accept", "peer": PROXY, "reason": "0 bytes of it within 2 s"}
-    assert refused(event) == (
-        "\na server refuses 127.0.0.1:50000, which brings no PROXY header (0 bytes of it within 2 s)"
+    assert refused("d1", "0 bytes of a PROXY header within 2 s", PROXY) == (
+        "d1 refuses 127.0.0.1:50000: 0 bytes of a PROXY header within 2 s"
     )
-
-
-def test_client_of_another_address_is_shown() -> None:
-    event = {"log_namespace": "mailproxy.endpoints.accept", "peer": PROXY, "reason": NOT_A_PROXY}
-    assert refused(event) == "\na server refuses 127.0.0.1:50000, which is not mailproxy"
-
-
-def test_other_events_are_not_shown() -> None:
-    assert refused({"log_namespace": "mailproxy", "peer": "192.0.2.1:993", "reason": "x"}) is None

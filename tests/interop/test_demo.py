@@ -185,8 +185,8 @@ def test_login_past_mailproxy_is_refused(demo: Demo) -> None:
         done = run(command)
         assert done.returncode != 0
         assert WELCOME not in done.stdout
-    demo.told(r"a server refuses 127\.0\.0\.1:\d+, which brings no PROXY header")
-    demo.told(r"a server refuses 127\.0\.0\.77:\d+, which is not mailproxy")
+    demo.told(r"d1 refuses 127\.0\.0\.1:\d+: 0 bytes of a PROXY header within 2 s")
+    demo.told(r"d1 refuses 127\.0\.0\.77:\d+: its address is none of those that may connect")
 
 
 PROTOCOLS = [
