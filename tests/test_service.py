@@ -419,10 +419,9 @@ def test_sessions_that_ended_last_are_logged_before_the_end(make: Make) -> None:
 
 def test_goodbye_has_its_time_however_long_nothing_happened(make: Make) -> None:
     """Inside another reactor, the poller's clock stands still while nothing happens."""
-    running = make(tls="implicit", timeout=FrontendTimeouts(handshake=60.0, close=5.0))
+    running = make(timeout=FrontendTimeouts(close=5.0))
     running.start()
-    client = running.client()
-    running.until(lambda: running.service.frontends[0].sessions)
+    client, _ = running.relay()
     running.reactor.advance(5)
     running.reactor.advance(50)
     running.stop()

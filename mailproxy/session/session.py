@@ -51,6 +51,9 @@ PAUSE_SECONDS = 0.1
 # that waits for a greeting may not have much longer.
 LOCAL_SECONDS = 0.1
 
+# A client that says more than these reads bring, before there is a server, may miss why it is hung up on.
+DROPPED_READS = 16
+
 _LINE_END = 0x0A
 
 # The first byte of TLS (RFC 8446 section 5.1).
@@ -68,7 +71,7 @@ class Session:
     """
 
     __slots__ = (
-        "_after_first_bytes",
+        "_conversation",
         "_dial",
         "_frontend",
         "_handed_over",
@@ -134,7 +137,8 @@ class Session:
         self._dial: Dial | None = None
         self._handed_over: Step | None = None
         self._last_words = b""
-        self._after_first_bytes: Ready = self._on_hello
+        self._conversation: Conversation | None = None
+        """What is said before TLS, from the greeting until it ends."""
         self._late: Callable[[], None] = self._close
 
     @property
@@ -255,7 +259,13 @@ class Session:
         if client.events & EDGE:
             client.events &= ~EDGE
             poller.change(client.fd, client.events)
-        ready = self._after_first_bytes if self.stream is None else client.on_event
+        ready: Ready
+        if self.stream is not None:
+            ready = client.on_event
+        elif self._conversation is not None:
+            ready = self._conversation.on_event
+        else:
+            ready = self._on_hello
         poller.ready[client.fd] = ready
         ready(events)
 
@@ -277,8 +287,7 @@ class Session:
             self.source, self.destination = ends_of(self.client.socket, self.peer, self._listener.local)
         if frontend.dialogue is not None:
             dialogue = open_dialogue(frontend.settings.protocol, frontend.dialogue)
-            conversation = Conversation(self, self.client, dialogue, frontend.timeout.login)
-            self._after_first_bytes = conversation.on_event
+            conversation = self._conversation = Conversation(self, self.client, dialogue, frontend.timeout.login)
             if frontend.poller.ready[self.client.fd] != self._on_first_bytes:
                 frontend.poller.ready[self.client.fd] = conversation.on_event
             self.wait(frontend.timeout.login, conversation.expired)
@@ -290,12 +299,13 @@ class Session:
 
     def tls_wanted(self) -> None:
         """Shake hands: the client has asked for it."""
-        self._after_first_bytes = _nothing  # the conversation is over and costs no memory for the session's life
+        self._conversation = None
         self._frontend.poller.ready[self.client.fd] = self._on_hello
         self.wait(self._frontend.timeout.handshake, self._no_handshake)
 
     def taken_over(self, step: Step) -> None:
         """Let a server go on with a client that stays in clear."""
+        self._conversation = None
         self._handed_over = step
         self._frontend.poller.ready[self.client.fd] = self._on_early_bytes
         self._begin_dial()
@@ -599,11 +609,25 @@ class Session:
         """
         if self.letters:
             return
+        is_early = self.stream is None
         if self._dial is not None:
             self.client.say(self._frontend.refusal)
-        elif self._may_interrupt:
+        elif self._conversation is not None or self._may_interrupt:
             self.client.say(self._frontend.goodbye)
         self._part(letter + self._stage, reason)
+        if is_early:
+            # Nothing was under way, so there is nothing to wait for: thousands of clients would hold up the exit.
+            self._drop_what_was_said()
+            self._close()
+
+    def _drop_what_was_said(self) -> None:
+        """Read what the client has said so far: a socket closed with unread data resets, and our words may be lost."""
+        try:
+            for _ in range(DROPPED_READS):
+                if self.is_over or self.client.read_some() <= 0:
+                    return
+        except OSError:
+            return  # nobody is there to hear our words
 
     def abort(self) -> None:
         """End at once, because this process does: with close_notify and FIN, but without waiting for the client's."""
@@ -659,7 +683,8 @@ class Session:
         self._frontend.deadlines.clear(self)
         self._leave_server()
         self.client.close()
-        self._late = self._after_first_bytes = _nothing  # the last references to ourselves
+        self._conversation = None
+        self._late = _nothing  # the last reference to ourselves
         self._frontend.leave(self)
 
 

@@ -9,11 +9,14 @@ from functools import partial
 
 import pytest
 
+from mailproxy.mail.refusal import REFUSALS
+
 from .certificates import Certificates
 from .clients import TIMEOUT, connect, read_line
 from .conftest import StartFront, StartRecorder
 from .front import Front, single
 from .recorder import Recorder, echo
+from .server import until_end
 from .waiting import until
 
 MOST = 10_000
@@ -22,6 +25,7 @@ PATIENCE = "60s"
 KIBIBYTE = 1024
 LONGEST_LINE = 8192  # octets that IMAP bears
 QUIET_SECONDS = 0.5
+END_SECONDS = 3.0  # 0.6 on a quiet machine
 
 
 @pytest.fixture
@@ -41,7 +45,7 @@ def start(front: StartFront, backend: Recorder, pki: Certificates, tls: str = "s
     return front(configuration), port
 
 
-def crowd(port: int, count: int, said: bytes, stack: contextlib.ExitStack) -> None:
+def crowd(port: int, count: int, said: bytes, stack: contextlib.ExitStack) -> list[socket.socket]:
     """So many clients that were greeted and have said this, from several addresses, as one has too few ports."""
     connections = []
     for number in range(count):
@@ -51,6 +55,7 @@ def crowd(port: int, count: int, said: bytes, stack: contextlib.ExitStack) -> No
         connection.sendall(said)
     for connection in connections:
         assert read_line(connection).startswith(b"* OK ")
+    return connections
 
 
 @pytest.mark.parametrize("tls", ["starttls", "starttls-optional"])
@@ -122,3 +127,18 @@ def test_memory_of_silent_clients_is_used_again(
 def all_logged(running: Front, count: int) -> bool:
     """Whether so many sessions have ended."""
     return running.process.stdout.count('"event": "session"') >= count
+
+
+def test_silent_clients_do_not_hold_up_the_end(
+    front: StartFront, recorder: StartRecorder, pki: Certificates, clients: int
+) -> None:
+    """Each of them gets a goodbye all the same."""
+    running, port = start(front, recorder(echo()), pki)
+    with contextlib.ExitStack() as stack:
+        connections = crowd(port, min(clients, MOST // 2), b"", stack)
+        began = time.monotonic()
+        running.terminate()
+        running.wait()
+        seconds = time.monotonic() - began
+        assert {until_end(connection) for connection in connections} == {REFUSALS["imap"]}
+        assert seconds < END_SECONDS

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+
 import pytest
 
 from mailproxy.config import ServerTls
@@ -237,3 +239,77 @@ def test_server_has_said_goodbye_itself(bench: Bench) -> None:
     assert client.data == b"* BYE\r\n"
     assert session.letters == "DD"
     assert not session.is_over
+
+
+# Before there is a server: there is nothing to wait for.
+
+
+def check_ended_at_once(bench: Bench, client: Peer, words: bytes) -> None:
+    """Shut the session down, and check that it is over, and that the client gets these words and a clean end."""
+    client.data.clear()
+    session = bench.session
+    session.shut_down()
+    assert session.is_over
+    bench.until(lambda: client.fin or client.reset)
+    assert not client.reset
+    assert client.data == words
+
+
+@pytest.mark.parametrize("mode", ["starttls", "starttls-optional"])
+@pytest.mark.parametrize("protocol", ["imap", "smtp", "submission", "lmtp", "managesieve"])
+def test_client_before_starttls_hears_the_goodbye(make: MakeBench, mode: str, protocol: str) -> None:
+    bench = make(tls=True, mode=mode, protocol=protocol)
+    client = bench.client()
+    bench.until(lambda: client.data)
+    check_ended_at_once(bench, client, REFUSALS[protocol])
+
+
+def test_pop3_client_before_starttls_gets_no_answer_that_it_did_not_ask_for(make: MakeBench) -> None:
+    bench = make(tls=True, mode="starttls", protocol="pop3")
+    client = bench.client()
+    bench.until(lambda: client.data)
+    check_ended_at_once(bench, client, b"")
+
+
+@pytest.mark.parametrize("said", [b"a NO", b"a NOOP\r\n", b"a STARTTLS\r\n"])
+def test_what_the_client_has_just_said_does_not_cost_it_the_goodbye(make: MakeBench, said: bytes) -> None:
+    """A socket with unread bytes would be reset."""
+    bench = make(tls=True, mode="starttls")
+    client = bench.client()
+    bench.until(lambda: client.data)
+    client.send(said)
+    check_ended_at_once(bench, client, BYE)
+
+
+def test_client_that_waits_for_tls_hears_nothing_in_clear(make: MakeBench) -> None:
+    bench = make(tls=True, mode="starttls")
+    client = bench.client()
+    client.send(b"a STARTTLS\r\n")
+    bench.until(lambda: b"a OK" in client.data)
+    check_ended_at_once(bench, client, b"")
+
+
+@pytest.mark.parametrize("said", [b"", b"\x16\3\1\2\0\1", b"\x16\3\1\2\0" + bytes(100)])
+def test_client_in_the_handshake_is_not_waited_for(make: MakeBench, said: bytes) -> None:
+    bench = make(tls=True)
+    client = bench.client()
+    client.send(said)
+    bench.settle()
+    check_ended_at_once(bench, client, b"")
+
+
+@pytest.mark.parametrize("said", [b"", b"PROXY TCP4"])
+def test_client_without_its_header_is_not_waited_for(make: MakeBench, said: bytes) -> None:
+    bench = make(accept_proxy=(ip_network("127.0.0.0/8"),))
+    client = bench.client()
+    client.send(said)
+    bench.settle()
+    check_ended_at_once(bench, client, b"")
+
+
+def test_client_whose_server_is_dialled_is_not_waited_for(bench: Bench) -> None:
+    client = bench.client() if bench.frontend.tls is None else bench.tls_client()
+    client.send(b"a NOOP\r\n")
+    bench.server.accept()
+    bench.settle()
+    check_ended_at_once(bench, client, BYE)
