@@ -99,14 +99,14 @@ class ClientTls:
             return clients
         return self._server_name
 
-    def connect(self, descriptor: int, server_name: str, address: Hashable) -> Any:
+    def connect(self, server_name: str, address: Hashable) -> Any:
         """
-        Return a new connection on a descriptor, which the caller frees.
+        Return a new connection, which the caller frees.
 
         It takes up the session, if there is one, that was kept for the same name and address.
         """
         session = self._sessions.get((address, server_name))
-        return openssl.connect(self._context, descriptor, server_name.encode(), session)
+        return openssl.connect(self._context, server_name.encode(), session)
 
     def verify(self, ssl: Any) -> None:
         """Raise `CertificateRefused` unless the server, whose handshake is done, is whom it should be."""

@@ -66,20 +66,56 @@ _OK = 0
 _NO_ACK = 3
 
 
-def serve(context: Any, descriptor: int) -> Any:
-    """Return a new connection that serves TLS on a descriptor; the caller frees it. MemoryError without memory."""
-    ssl = _new(context, descriptor)
+class Flight:
+    """
+    A handshake in memory: what OpenSSL reads during one, and what it writes.
+
+    On a socket it would read for as long as the other side has records without payload, or messages in pieces of
+    a byte: one call could take seconds.
+    """
+
+    __slots__ = ("_incoming", "_outgoing", "_ssl")
+
+    def __init__(self, ssl: Any) -> None:
+        self._ssl = ssl
+        # They belong to the connection from now on.
+        self._incoming = lib.BIO_new(lib.BIO_s_mem())
+        self._outgoing = lib.BIO_new(lib.BIO_s_mem())
+        lib.SSL_set_bio(ssl, self._incoming, self._outgoing)
+
+    def go_on(self, buffer: Any, count: int) -> tuple[int, int]:
+        """Read bytes of a buffer; return the result of `do_handshake`, and how many were not read."""
+        if count:
+            lib.BIO_write(self._incoming, buffer, count)
+        result = do_handshake(self._ssl)
+        return result, lib.BIO_get_mem_data(self._incoming, _mem_pointer) if count else 0
+
+    def outgoing(self, buffer: Any, size: int) -> int:
+        """Put what is to be sent into a buffer; return how much that is, 0 or less for nothing."""
+        return int(lib.BIO_read(self._outgoing, buffer, size))
+
+    def land(self, descriptor: int) -> None:
+        """Read and write on a descriptor from now on; what is left in memory is forgotten."""
+        lib.SSL_set_fd(self._ssl, descriptor)
+
+
+_mem_pointer = ffi.new("char **")
+
+
+def serve(context: Any) -> Any:
+    """Return a new connection that serves TLS; the caller frees it. MemoryError without memory."""
+    ssl = _new(context)
     lib.SSL_set_accept_state(ssl)
     return ssl
 
 
-def connect(context: Any, descriptor: int, server_name: bytes = b"", session: Any = None) -> Any:
+def connect(context: Any, server_name: bytes = b"", session: Any = None) -> Any:
     """
-    Return a new connection that is the client's side on a descriptor; the caller frees it. MemoryError without memory.
+    Return a new connection that is the client's side; the caller frees it. MemoryError without memory.
 
     It asks for a server name if there is one, and to take up a session if there is one.
     """
-    ssl = _new(context, descriptor)
+    ssl = _new(context)
     lib.SSL_set_connect_state(ssl)
     if server_name:
         lib.SSL_set_tlsext_host_name(ssl, server_name)
@@ -88,11 +124,10 @@ def connect(context: Any, descriptor: int, server_name: bytes = b"", session: An
     return ssl
 
 
-def _new(context: Any, descriptor: int) -> Any:
+def _new(context: Any) -> Any:
     ssl = lib.SSL_new(context)
     if ssl == ffi.NULL:
         raise MemoryError(f"OpenSSL made no connection: {reason()}")
-    lib.SSL_set_fd(ssl, descriptor)
     return ssl
 
 

@@ -1,9 +1,9 @@
 """
 A stream whose TLS OpenSSL does on the socket itself.
 
-No memory BIO and no buffers of ours between OpenSSL and the kernel: records are read from and written to the
-descriptor. Without read-ahead OpenSSL holds at most the rest of one record, and a read that asks for more than a record
-leaves nothing behind; so the socket's readiness is all there is to wait for.
+Behind the handshake there is no memory BIO and no buffer of ours between OpenSSL and the kernel: records are read from
+and written to the descriptor. Without read-ahead OpenSSL holds at most the rest of one record, and a read that asks for
+more than a record leaves nothing behind; so the socket's readiness is all there is to wait for.
 
 A read handles one record that has no payload (a key update, a session ticket, a refused renegotiation), and then says
 that it wants to read, whatever the kernel still has: the other connections get their turn before the next one. A peer
@@ -27,6 +27,12 @@ _read = openssl.read
 _write = openssl.write
 _LAST_FULL_READ = BUFFER_BYTES - RECORD_BYTES
 _GOES_ON = (WANT_READ, WANT_WRITE)
+
+# How much of a handshake one turn handles: most handshakes come in one or two. In records without a byte it is 1 ms.
+HANDSHAKE_READ_BYTES = 16384
+
+# OpenSSL takes a ClientHello of 128 KiB and certificates of 100 KiB; what it takes as records around them has no end.
+HANDSHAKE_BYTES = 256 * 1024
 
 # More reads in a row without payload, within this time, are a flood. A full record in the smallest segments that Linux
 # sends (48 bytes) is 342 of them; a session changes its keys a few times in its life. Below this rate such records cost
@@ -56,15 +62,17 @@ class HandshakeError(Exception):
 class SecureStream(Stream):
     """A connection that has TLS from its first byte on; `handshake` comes before any relaying."""
 
-    __slots__ = ("_empty_reads", "_empty_since", "_received_before", "ssl")
+    __slots__ = ("_empty_reads", "_empty_since", "_flight", "_handshake_bytes", "_received_before", "ssl")
 
     def __init__(self, sock: socket.SocketType, poller: Poller, owner: Owner, context: Any) -> None:
         """Serve TLS on a socket, with a raw ``SSL_CTX``."""
         super().__init__(sock, poller, owner)
-        self._begin()
-        self.ssl: Any = openssl.serve(context, self.fd)
+        self._begin(openssl.serve(context))
 
-    def _begin(self) -> None:
+    def _begin(self, ssl: Any) -> None:
+        self.ssl: Any = ssl
+        self._flight: openssl.Flight | None = openssl.Flight(ssl)
+        self._handshake_bytes = 0
         self._empty_reads = 0
         self._empty_since = self.poller.now
         self._received_before = 0
@@ -76,17 +84,66 @@ class SecureStream(Stream):
         Return 0 when it is done, else the error code that says what it waits for (`openssl.WANT_READ` or
         `openssl.WANT_WRITE`); `HandshakeError` when it failed.
         """
-        result = openssl.do_handshake(self.ssl)
-        if result == 1:
+        flight = self._flight
+        if flight is None:
             return 0
-        code: int = openssl.get_error(self.ssl, result)
-        if code in _GOES_ON:
-            return code
+        if self.backlog and not self._send_flight(self.backlog):
+            return WANT_WRITE
+        has_ended = False
+        count = 0
+        try:
+            # Only looked at: what OpenSSL does not read belongs to the relay, and stays in the kernel.
+            count = self.socket.recv_into(VIEW, HANDSHAKE_READ_BYTES, socket.MSG_PEEK)
+            has_ended = not count
+        except BlockingIOError:
+            pass  # it may be for us to begin
+        except OSError as error:
+            raise HandshakeError(error.strerror or str(error), is_theirs=True) from None
+        result, left = flight.go_on(BUFFER, count)
+        code: int = 0 if result == 1 else openssl.get_error(self.ssl, result)
+        # Not an exception yet: one in a local variable is a cycle with its own traceback.
+        failure = None if code == 0 or code in _GOES_ON else self._failure(code)
+        if count > left:
+            self._handshake_bytes += self.socket.recv_into(VIEW, count - left)
+        outgoing = flight.outgoing(BUFFER, BUFFER_BYTES)
+        if outgoing > 0:
+            try:
+                self._send_flight(VIEW[:outgoing])
+            except HandshakeError:
+                if failure is None:
+                    raise
+        if failure is not None:
+            raise HandshakeError(failure[0], is_theirs=failure[1])
+        if self.backlog:
+            return WANT_WRITE
+        if result == 1:
+            flight.land(self.fd)
+            self._flight = None
+            return 0
+        if has_ended:
+            raise HandshakeError("connection closed", is_theirs=True)
+        if self._handshake_bytes > HANDSHAKE_BYTES:
+            raise HandshakeError(f"not done after {HANDSHAKE_BYTES // 1024} KiB", is_theirs=False)
+        return WANT_READ
+
+    def _send_flight(self, data: bytes | bytearray | memoryview) -> bool:
+        """Send a part of the handshake; keep what the kernel does not take, and tell whether it took all."""
+        try:
+            taken = self.socket.send(data)
+        except BlockingIOError:
+            taken = 0
+        except OSError as error:
+            raise HandshakeError(error.strerror or str(error), is_theirs=True) from None
+        self.backlog = bytes(data[taken:])
+        return not self.backlog
+
+    def _failure(self, code: int) -> tuple[str, bool]:
+        """Return why the handshake failed, and whether that was the other side's doing."""
         objection = _OBJECTIONS.get(openssl.alert())
         reason = self._reason(code)
         if objection is not None:
-            raise HandshakeError(f"the client does not trust our certificate ({objection})", is_theirs=True)
-        raise HandshakeError(reason, is_theirs=code in (ZERO_RETURN, SYSCALL))
+            return f"the client does not trust our certificate ({objection})", True
+        return reason, code in (ZERO_RETURN, SYSCALL)
 
     def _reason(self, code: int) -> str:
         # errno is read first: any other call could change it.

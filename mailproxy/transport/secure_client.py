@@ -28,12 +28,11 @@ class SecureClientStream(SecureStream):
     ) -> None:
         """Be the client on a socket that is connected to an address, and ask for a server name unless it is ""."""
         Stream.__init__(self, sock, poller, owner)
-        self._begin()
         self._tls = tls
         self._server_name = server_name
         self._address = address
         self._is_verified = False
-        self.ssl = tls.connect(self.fd, server_name, address)
+        self._begin(tls.connect(server_name, address))
 
     def handshake(self) -> int:
         """Go on with the handshake, as `SecureStream` does, and verify the server; OSError says why it failed."""

@@ -133,3 +133,14 @@ def test_flood_of_records_without_payload_does_not_delay_others(
     line = target.front.session(name)
     assert line["termination"] == "PD"
     assert line["reason"].startswith("client: more than 500 reads")
+
+
+def test_clienthello_in_records_without_a_byte_does_not_delay_others(target: Target) -> None:
+    with connect(target.port) as client:
+        name = client.getsockname()
+        size = 131_000
+        body = b"\1" + size.to_bytes(3) + b"\3\3" + bytes(size - 2)
+        pieces = (bytes([HANDSHAKE, 3, 1, 0, 0]) * 31 + bytes([HANDSHAKE, 3, 1, 0, 1, byte]) for byte in body)
+        assert target.flood(client, b"".join(pieces)) < LOGIN_SECONDS
+    line = target.front.session(name)
+    assert (line["termination"], line["reason"]) == ("PR", "TLS handshake: not done after 256 KiB")

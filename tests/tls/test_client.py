@@ -40,7 +40,8 @@ def shake_hands(tls: ClientTls, leaf: Issued, *chain: Issued) -> None:
         theirs.setblocking(False)
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         server = server_context(pem).wrap_bio(incoming, outgoing, server_side=True)
-        connection = tls.connect(ours.fileno(), tls.server_name(None), "")
+        connection = tls.connect(tls.server_name(None), "")
+        openssl.lib.SSL_set_fd(connection, ours.fileno())
         try:
             result = openssl.do_handshake(connection)
             while result != 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import socket
 import ssl
 import struct
@@ -14,13 +15,20 @@ from pathlib import Path
 import pytest
 from attrs import frozen
 
-from mailproxy.transport.poller import BYTES
-from mailproxy.transport.secure import EMPTY_READS, EMPTY_READS_SECONDS, SecureStream
-from mailproxy.transport.stream import FLOOD, Stream
+from mailproxy.tls.openssl import WANT_READ
+from mailproxy.transport.poller import BYTES, Poller
+from mailproxy.transport.secure import (
+    EMPTY_READS,
+    EMPTY_READS_SECONDS,
+    HANDSHAKE_READ_BYTES,
+    HandshakeError,
+    SecureStream,
+)
+from mailproxy.transport.stream import FLOOD, NOBODY, Stream
 from tests.tls.records import CIPHERS_12, HANDSHAKE, Sender, Sender12
-from tests.tls.servers import NAME, server_context
+from tests.tls.servers import NAME, server_context, tls_server
 from tests.transport.peers import Peer, TlsPeer, client_context
-from tests.transport.relay import Relay
+from tests.transport.relay import Relay, raw, tcp_pair
 
 # In time: a key update that asks for ours takes two reads, and the handshake leaves a few records behind.
 SOME = EMPTY_READS // 2 - 10
@@ -37,6 +45,11 @@ class Listening(TlsPeer):
     def _received(self, data: bytes) -> None:
         self.first = self.first or data
         super()._received(data)
+
+
+def waiting_in(stream: Stream) -> int:
+    """Return how many bytes wait in the kernel to be read."""
+    return int(struct.unpack("i", fcntl.ioctl(stream.fd, termios.FIONREAD, bytes(4)))[0])
 
 
 @frozen
@@ -64,7 +77,7 @@ class Flood:
     @property
     def waiting(self) -> int:
         """How many bytes wait in the kernel to be read."""
-        return int(struct.unpack("i", fcntl.ioctl(self.stream.fd, termios.FIONREAD, bytes(4)))[0])
+        return waiting_in(self.stream)
 
     @property
     def name(self) -> str:
@@ -214,3 +227,52 @@ def test_half_a_message_does_not_spin_while_the_server_speaks(tmp_path: Path) ->
         relay.server.send(b", again")
         relay.until(lambda: client.data == b"hello, again")
         assert relay.heard == []
+
+
+# The handshake.
+
+
+@pytest.fixture
+def hello() -> Iterator[tuple[SecureStream, socket.socket]]:
+    """A stream before its handshake, and the client's socket."""
+    ours, theirs = tcp_pair()
+    poller = Poller()
+    server = tls_server()
+    stream = SecureStream(raw(ours), poller, NOBODY, server.context)
+    yield stream, theirs
+    stream.close()
+    theirs.close()
+    poller.close()
+
+
+def hello_in_pieces(empty: int) -> Iterator[bytes]:
+    """Yield the longest ClientHello that OpenSSL takes, in records of one byte, with so many empty ones before each."""
+    size = 131_000
+    for byte in b"\1" + size.to_bytes(3) + b"\3\3" + bytes(size - 2):
+        yield bytes([HANDSHAKE, 3, 1, 0, 0]) * empty + bytes([HANDSHAKE, 3, 1, 0, 1, byte])
+
+
+@pytest.mark.parametrize("empty", [0, 31])
+def test_one_turn_of_a_handshake_is_bounded(hello: tuple[SecureStream, socket.socket], empty: int) -> None:
+    """However small the records: on the socket itself, one call would go on for as long as the client sends."""
+    stream, theirs = hello
+    data = b"".join(itertools.islice(hello_in_pieces(empty), 20_000))[: 2 * HANDSHAKE_READ_BYTES]
+    theirs.sendall(data)
+    while waiting_in(stream) < len(data):
+        pass
+    assert stream.handshake() == WANT_READ
+    assert waiting_in(stream) == len(data) - HANDSHAKE_READ_BYTES
+
+
+def test_handshake_without_end_is_refused(hello: tuple[SecureStream, socket.socket]) -> None:
+    stream, theirs = hello
+    theirs.setblocking(False)
+    pieces = hello_in_pieces(31)
+
+    def shake_hands() -> None:
+        for piece in pieces:
+            theirs.send(piece)
+            assert stream.handshake() == WANT_READ
+
+    with pytest.raises(HandshakeError, match="not done after 256 KiB"):
+        shake_hands()
