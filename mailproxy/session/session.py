@@ -328,7 +328,7 @@ class Session:
             return
         if frontend.dialogue is not None and not self._begins_tls():
             return
-        client = SecureStream(self.client.socket, frontend.poller, self, frontend.tls.context)
+        client = SecureStream(self.client.socket, frontend.poller, self, frontend.tls)
         client.events = READ
         self.client = client
         frontend.poller.ready[client.fd] = self._on_handshake

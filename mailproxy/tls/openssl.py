@@ -276,6 +276,11 @@ def raw_context(context: SSL.Context) -> Any:
     return context._context  # private like the binding
 
 
+def set_session_context(context: Any, name: bytes) -> None:
+    """Let connections that are made from now on resume only sessions that were made under the same name (32 bytes)."""
+    lib.SSL_CTX_set_session_id_context(context, name, len(name))
+
+
 def current_certificate(context: SSL.Context) -> int:
     """Return the identity (`served_certificate`) of the certificate that a context was given last."""
     ssl = lib.SSL_new(raw_context(context))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any, Protocol
 
 from cryptography import x509
@@ -21,6 +22,7 @@ from mailproxy.tls import openssl
 from mailproxy.tls.certificate import Certificate
 from mailproxy.tls.facts import TlsFacts
 from mailproxy.tls.groups import CertificateGroup
+from mailproxy.tls.hello import name_without_13
 
 _VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
 _VERIFY = {
@@ -35,6 +37,9 @@ _NO_CERTIFICATE = 1
 
 # With some KiB each at most; whoever asks for ever new names gains nothing but the speed of a first connection.
 _KNOWN_FACTS = 512
+
+# Which sessions may be resumed: ours.
+_SESSIONS = b"mailproxy"
 
 # As Mozilla's guidelines order them, AES-128 first: it needs no SHA-384, which costs a handshake a twentieth more.
 DEFAULT_CIPHERSUITES = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
@@ -95,6 +100,7 @@ class TlsServer:
         # What need not be asked after every handshake.
         self._asks_for_certificates = settings.client_certificates != "none"
         self._has_alpn = bool(names)
+        self._has_12 = settings.min_version == "1.2"
         self._only_certificate = next(iter(self._served)) if len(self._served) == 1 else 0
         if names:
             # Asked after the name has chosen a context, and there.
@@ -108,7 +114,7 @@ class TlsServer:
         context.set_options(openssl.OPTIONS)
         # Tickets carry the sessions; a cache beside them would only cost memory.
         context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
-        context.set_session_id(b"mailproxy")
+        context.set_session_id(_SESSIONS)
         with _refusal():
             if settings.ciphers is not None:
                 context.set_cipher_list(settings.ciphers.encode())
@@ -128,6 +134,22 @@ class TlsServer:
         for issuer in issuers.values():
             context.add_extra_chain_cert(issuer)
         return context
+
+    def connection(self, hello: bytes) -> Any:
+        """
+        Return a new connection for a client that began with these bytes; the caller frees it.
+
+        A client of TLS 1.2 resumes only sessions that were made under the server name that it asks for now (RFC 6066
+        section 3). OpenSSL looks at sessions before it looks at names, so it has to be told beforehand.
+        """
+        name = name_without_13(hello) if self._has_12 else None
+        if name is None:
+            return openssl.serve(self.context)
+        openssl.set_session_context(self.context, sha256(name).digest())
+        try:
+            return openssl.serve(self.context)
+        finally:
+            openssl.set_session_context(self.context, _SESSIONS)
 
     def _choose_context(self, server_name: str) -> Any:
         """Prefer an exact name to a wildcard, which stands for one label; any other name gets the default."""

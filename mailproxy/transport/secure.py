@@ -19,6 +19,7 @@ from typing import Any
 
 from mailproxy.tls import openssl
 from mailproxy.tls.openssl import RECORD_BYTES, SYSCALL, WANT_READ, WANT_WRITE, ZERO_RETURN, ffi
+from mailproxy.tls.server import TlsServer
 from mailproxy.transport.plain import PlainStream
 from mailproxy.transport.poller import Poller
 from mailproxy.transport.stream import BUFFER, BUFFER_BYTES, FLOOD, VIEW, Owner, Stream
@@ -62,16 +63,17 @@ class HandshakeError(Exception):
 class SecureStream(Stream):
     """A connection that has TLS from its first byte on; `handshake` comes before any relaying."""
 
-    __slots__ = ("_empty_reads", "_empty_since", "_flight", "_handshake_bytes", "_received_before", "ssl")
+    __slots__ = ("_empty_reads", "_empty_since", "_flight", "_handshake_bytes", "_received_before", "_server", "ssl")
 
-    def __init__(self, sock: socket.SocketType, poller: Poller, owner: Owner, context: Any) -> None:
-        """Serve TLS on a socket, with a raw ``SSL_CTX``."""
+    def __init__(self, sock: socket.SocketType, poller: Poller, owner: Owner, tls: TlsServer) -> None:
+        """Serve TLS on a socket."""
         super().__init__(sock, poller, owner)
-        self._begin(openssl.serve(context))
+        self._server = tls
+        self.ssl: Any = None
+        self._flight: openssl.Flight | None = None
+        self._count()
 
-    def _begin(self, ssl: Any) -> None:
-        self.ssl: Any = ssl
-        self._flight: openssl.Flight | None = openssl.Flight(ssl)
+    def _count(self) -> None:
         self._handshake_bytes = 0
         self._empty_reads = 0
         self._empty_since = self.poller.now
@@ -84,8 +86,7 @@ class SecureStream(Stream):
         Return 0 when it is done, else the error code that says what it waits for (`openssl.WANT_READ` or
         `openssl.WANT_WRITE`); `HandshakeError` when it failed.
         """
-        flight = self._flight
-        if flight is None:
+        if self._flight is None and self.ssl is not None:
             return 0
         if self.backlog and not self._send_flight(self.backlog):
             return WANT_WRITE
@@ -99,6 +100,14 @@ class SecureStream(Stream):
             pass  # it may be for us to begin
         except OSError as error:
             raise HandshakeError(error.strerror or str(error), is_theirs=True) from None
+        flight = self._flight
+        if flight is None:
+            if has_ended:
+                raise HandshakeError("connection closed", is_theirs=True)
+            if not count:
+                return WANT_READ
+            self.ssl = self._server.connection(bytes(VIEW[:count]))
+            flight = self._flight = openssl.Flight(self.ssl)
         result, left = flight.go_on(BUFFER, count)
         code: int = 0 if result == 1 else openssl.get_error(self.ssl, result)
         # Not an exception yet: one in a local variable is a cycle with its own traceback.
@@ -287,8 +296,9 @@ class SecureStream(Stream):
 
     def without_tls(self) -> PlainStream:
         """Return the stream below, for whatever remains to be done after TLS has failed."""
-        openssl.free(self.ssl)
-        self.ssl = None
+        if self.ssl is not None:
+            openssl.free(self.ssl)
+            self.ssl = None
         below = PlainStream(self.socket, self.poller, self.owner)
         below.events = self.events
         return below

@@ -32,7 +32,9 @@ class SecureClientStream(SecureStream):
         self._server_name = server_name
         self._address = address
         self._is_verified = False
-        self._begin(tls.connect(server_name, address))
+        self.ssl = tls.connect(server_name, address)
+        self._flight = openssl.Flight(self.ssl)
+        self._count()
 
     def handshake(self) -> int:
         """Go on with the handshake, as `SecureStream` does, and verify the server; OSError says why it failed."""

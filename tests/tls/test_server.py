@@ -41,7 +41,7 @@ class Connection:
         ours, theirs = unix_pair()
         self.poller = Poller()
         self.server = server
-        self.stream = SecureStream(raw(ours), self.poller, _Owner(), server.context)
+        self.stream = SecureStream(raw(ours), self.poller, _Owner(), server)
         self.client = TlsPeer(theirs, context or client_context(), server_name, session)
         self.error: HandshakeError | None = None
         self._shake_hands()
@@ -326,6 +326,36 @@ def test_other_server_does_not_resume_its_neighbour_s_sessions(connect: Connect)
     assert not connect(tls_server(), context, session=first.client.tls.session).facts.resumed
 
 
+@pytest.mark.parametrize("asked", ["imap.example.org", None])
+@pytest.mark.parametrize("version", [TLS12, TLS13])
+def test_session_does_not_keep_the_name_that_another_connection_asked_for(
+    connect: Connect, version: ssl.TLSVersion, asked: str | None
+) -> None:
+    """TLS 1.2 has to do without the session for that (RFC 6066 section 3)."""
+    server, context = tls_server(), client_context(version)
+    first = connect(server, context)
+    second = connect(server, context, asked, session=first.client.tls.session)
+    assert second.facts.server_name == asked
+    assert second.facts.resumed == (version == TLS13)
+
+
+def test_session_without_a_name_is_not_resumed_under_one(connect: Connect) -> None:
+    server, context = tls_server(), client_context(TLS12)
+    first = connect(server, context, None)
+    second = connect(server, context, NAME, session=first.client.tls.session)
+    assert (second.facts.server_name, second.facts.resumed) == (NAME, False)
+    assert connect(server, context, None, session=first.client.tls.session).facts.resumed
+
+
+@pytest.mark.parametrize("name", [NAME, "other.org"])
+def test_session_of_tls_1_2_is_resumed_under_its_own_name(connect: Connect, name: str) -> None:
+    """Whatever certificate that chooses, and in whatever case it is written."""
+    server, context = tls_server(certificate(NAME), certificate("other.org")), client_context(TLS12)
+    first = connect(server, context, name)
+    second = connect(server, context, name.upper(), session=first.client.tls.session)
+    assert second.facts.resumed
+
+
 # Client certificates.
 
 
@@ -439,7 +469,7 @@ def test_every_common_name_is_told_in_order() -> None:
 def failure(server: TlsServer, first: bytes, *, end: bool = False) -> HandshakeError:
     ours, theirs = unix_pair()
     poller = Poller()
-    stream = SecureStream(raw(ours), poller, _Owner(), server.context)
+    stream = SecureStream(raw(ours), poller, _Owner(), server)
     theirs.send(first)
     if end:
         theirs.close()

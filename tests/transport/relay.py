@@ -117,7 +117,7 @@ class Relay:
         if tls:
             server = tls_server() if isinstance(tls, bool) else tls
             self._tls = server  # its contexts have to live as long as the connection
-            self.secure = SecureStream(raw(ours), self.poller, self, server.context)
+            self.secure = SecureStream(raw(ours), self.poller, self, server)
             self.near: Stream = self.secure
             client = TlsPeer(theirs, client_context(), NAME) if connect is None else connect(theirs)
             self.client: Peer = client

@@ -238,7 +238,7 @@ def hello() -> Iterator[tuple[SecureStream, socket.socket]]:
     ours, theirs = tcp_pair()
     poller = Poller()
     server = tls_server()
-    stream = SecureStream(raw(ours), poller, NOBODY, server.context)
+    stream = SecureStream(raw(ours), poller, NOBODY, server)
     yield stream, theirs
     stream.close()
     theirs.close()

@@ -45,7 +45,7 @@ class Begun:
         ours, self.theirs = tcp_pair()
         self.poller = Poller()
         self.server = server
-        self.stream = SecureStream(raw(ours), self.poller, Nobody(), server.context)
+        self.stream = SecureStream(raw(ours), self.poller, Nobody(), server)
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_flight_that_does_not_fit_waits_for_room() -> None:
     ours, theirs = unix_pair(1)
     poller = Poller()
     server = tls_server()
-    stream = SecureStream(raw(ours), poller, Nobody(), server.context)
+    stream = SecureStream(raw(ours), poller, Nobody(), server)
     client = TlsPeer(theirs, client_context(), NAME)
     filling = 0
     with suppress(BlockingIOError):
@@ -128,7 +128,7 @@ def test_client_cannot_renegotiate() -> None:
     server = tls_server(max_version="1.2")
     ours, theirs = unix_pair()
     relay_poller = Poller()
-    stream = SecureStream(raw(ours), relay_poller, Nobody(), server.context)
+    stream = SecureStream(raw(ours), relay_poller, Nobody(), server)
     client = SSL.Connection(SSL.Context(SSL.TLS_CLIENT_METHOD), None)
     client.set_connect_state()
     theirs.setblocking(False)
