@@ -66,6 +66,9 @@ class Profile:
     takes_headers: str = "set it up to take PROXY headers"
     """What has to be done there so that it takes headers, for messages to the admin."""
 
+    distrusts: str = "does the server take PROXY headers from mailproxy's address?"
+    """The likely cause when it breaks off behind a header without a word, as a question to the admin."""
+
     check: CheckDefaults = CheckDefaults()
 
     def limit(self, *, client_cert: bool) -> int:
@@ -93,6 +96,7 @@ DOVECOT = Profile(
     # 2.4 drops the connection for anything else (master-service-haproxy.c since b53f175a02).
     authority=re.compile(rb"(?!.*\.\.)[0-9A-Za-z._:-]{1,255}"),
     takes_headers="set haproxy = yes there",
+    distrusts="is mailproxy's address in haproxy_trusted_networks?",
     # Before 2.3.15 a LOCAL header with a body was an error; later its TLVs are skipped unread.
     local_tlvs=False,
     # After failed logins from one address the next ones from there wait 0.5, 4.5, 8.5 and then 15.5 seconds, good ones
@@ -103,6 +107,7 @@ DOVECOT = Profile(
 POSTFIX = Profile(
     name="postfix",
     takes_headers="set smtpd_upstream_proxy_protocol = haproxy there",
+    distrusts="does Postfix's own log say what is wrong with the header, or that smtpd died of it?",
     # HAPROXY_HEADER_MAX_LEN in global/haproxy_srvr.h; TLVs count though they are skipped.
     budget=536,
     client_cert_budget=536,
@@ -113,6 +118,7 @@ POSTFIX = Profile(
 EXIM = Profile(
     name="exim",
     takes_headers="put mailproxy's address into hosts_proxy there",
+    distrusts="is mailproxy's address in hosts_proxy?",
     # 16 bytes and the 216 of the largest address block is all that Exim's buffer holds (smtp_in.c); beyond that it
     # greets with 220 and then refuses every command.
     budget=232,
@@ -122,6 +128,7 @@ EXIM = Profile(
 CYRUS = Profile(
     name="cyrus",
     takes_headers="run it with -H there (Cyrus 3.12 or later)",
+    distrusts="is it run with -H (Cyrus 3.12 or later)?",
     # The same union of address blocks, 16 + 216 bytes (imap/haproxy.c).
     budget=232,
     client_cert_budget=232,

@@ -146,6 +146,7 @@ def configuration(
 ) -> Config:
     """Make a configuration of one frontend, unless others are given, and one server."""
     (folder / "mail.pem").write_bytes(issue(NAME).pem)
+    (folder / "mail.pem").chmod(0o600)
     certificates = (str(folder / "mail.pem"),)
     return Config(
         tls={"default": TlsProfile(**{"name": "default", "certificates": certificates} | (profile or {}))},
@@ -288,6 +289,7 @@ def test_bad_ciphers_are_an_error(make: Make) -> None:
 
 def test_expired_certificate_is_a_warning(make: Make, tmp_path: Path) -> None:
     (tmp_path / "old.pem").write_bytes(issue(NAME, days=-2).pem)
+    (tmp_path / "old.pem").chmod(0o600)
     running = make(tls="implicit", profile={"certificates": (str(tmp_path / "old.pem"),)})
     running.start()
     (event,) = running.logged("warning")

@@ -21,7 +21,8 @@ from mailproxy.balance.server import Server
 from mailproxy.checks.header import LIKE_TLS, foreign_header
 from mailproxy.checks.timeouts import Timeouts
 from mailproxy.checks.visit import Visit, Visited
-from mailproxy.mail.advice import header_ignored
+from mailproxy.config.model import NamedServer
+from mailproxy.mail.advice import header_ignored, likely_cause
 from mailproxy.mail.passwords import takes_passwords
 from mailproxy.mail.probe import CapabilityProbe
 from mailproxy.profiles import PROFILES
@@ -49,7 +50,7 @@ async def ask(
 ) -> Lesson:
     """Ask one server what it offers to clients with or without TLS, within the backend's connect deadline."""
     if server.target is None:
-        return Lesson(server.name, None, "its address is not known")
+        return Lesson(server.name, None, f"DNS has no address for {_name(server)}; is the name right?")
     header = foreign_header(backend.header, LIKE_TLS if with_tls else None)
     probe = CapabilityProbe(protocol, host.encode())
     seconds = backend.connect_seconds
@@ -69,7 +70,22 @@ async def ask(
         remedy = PROFILES[backend.settings.profile].takes_headers
         return Lesson(server.name, None, header_ignored(probe.misunderstood, remedy))
     late = f"no list within {seconds:g} s" if visited.is_late and visited.stage == "talk" else visited.failure
-    return Lesson(server.name, None, probe.failure or late)
+    failure = probe.failure or late
+    if visited.stage != "talk":
+        return Lesson(server.name, None, failure)
+    cause = likely_cause(
+        probe.said,
+        is_closed=not visited.is_late,
+        sent_header=backend.settings.send_proxy != "none",
+        distrusts=PROFILES[backend.settings.profile].distrusts,
+    )
+    return Lesson(server.name, None, f"{failure}; {cause}" if cause else failure)
+
+
+def _name(server: Server) -> str:
+    """Return the host name that a server has in the configuration."""
+    address = server.tag.settings.address
+    return address.host if isinstance(address, NamedServer) else str(address)
 
 
 class Learner:

@@ -1,12 +1,15 @@
 """Reads a configuration, certificates included, and reports every error at once."""
 
+import errno
+import socket
 import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import cast
 
 from mailproxy.balance.server import Server as PoolServer
-from mailproxy.config import DEFAULT_FILE, Backend, ConfigError, Frontend, Resolvers, Server, load
+from mailproxy.config import DEFAULT_FILE, Backend, Config, ConfigError, Frontend, Resolvers, Server, UnixBind, load
 from mailproxy.config.model import MailProtocol
 from mailproxy.session.backend import Backend as ReadyBackend
 from mailproxy.session.prepare import Ready, prepare, warnings
@@ -21,19 +24,21 @@ def configure(parser: ArgumentParser) -> None:
     """Name the arguments."""
     parser.add_argument("--connect", action="store_true", help="ask every server what it offers, too")
     parser.add_argument("-c", "--config", metavar="FILE", default=DEFAULT_FILE, help="default: %(default)s")
+    parser.add_argument("file", metavar="FILE", nargs="?", help="the same without -c")
 
 
 def run(arguments: Namespace) -> int:
     """Print every problem on stderr and return 1, or what would listen where on stdout and return 0."""
+    path = arguments.file or arguments.config
     try:
-        config = load(arguments.config)
-        ready = prepare(config, arguments.config)
+        config = load(path)
+        ready = prepare(config, path)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1
     certificates = ready.certificates
     now = datetime.now(UTC)
-    print(f"{arguments.config}: good")
+    print(f"{path}: good")
     for frontend in config.frontends:
         print(_frontend_line(frontend, config.backends[frontend.backend]))
     for name, found in certificates.items():
@@ -41,7 +46,34 @@ def run(arguments: Namespace) -> int:
             print(f"tls {name}: {_certificate_line(certificate, now)}")
     for warning in warnings(config, ready, now):
         print(f"warning: {warning}", file=sys.stderr)
+    for remark in _bind_remarks(config):
+        print(f"warning: {remark}", file=sys.stderr)
     return _ask_servers(ready, config.resolvers) if arguments.connect else 0
+
+
+def _bind_remarks(config: Config) -> Iterator[str]:
+    """
+    Try to listen where the frontends do, and give the addresses back at once; tell where that is not possible.
+
+    UNIX sockets are not tried: to listen on one would take it away from a service that runs.
+    """
+    from mailproxy.transport.listener import bind_inet
+
+    for frontend in config.frontends:
+        for bind in frontend.bind:
+            where = f"frontend.{frontend.name}.bind: {bind}"
+            if isinstance(bind, UnixBind):
+                continue
+            try:
+                family = socket.AF_INET if bind.host.version == 4 else socket.AF_INET6
+                bind_inet(family, str(bind.host), bind.port).close()
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    yield f"{where} is in use; by mailproxy, if it runs already"
+                elif error.errno in (errno.EACCES, errno.EPERM):
+                    yield f"{where} was not tried: this user must not listen on port {bind.port}"
+                else:
+                    yield f"{where} cannot be listened on: {error.strerror or error}"
 
 
 def _ask_servers(ready: Ready, resolvers: Resolvers) -> int:

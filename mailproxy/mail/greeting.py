@@ -78,6 +78,8 @@ class Greeting:
     """If not: why, for the log."""
     refusal: Refusal | None = None
     """If not: what the server says to the client; None if it says nothing that the protocol has for that."""
+    said: bytes = b""
+    """If not: what the server has said so far."""
 
 
 class GreetingReader:
@@ -128,7 +130,9 @@ class GreetingReader:
     def end(self, reason: str) -> Greeting:
         """Return what is known when no more comes, for this reason."""
         self._listener.is_over = True
-        return Greeting(is_accepted=False, reason=reason, refusal=read_refusal(self._protocol, self._said))
+        return Greeting(
+            is_accepted=False, reason=reason, refusal=read_refusal(self._protocol, self._said), said=self._said
+        )
 
 
 def _meet(protocol: str, prelude: bytes) -> Talk[bytes]:

@@ -41,6 +41,8 @@ class CapabilityProbe:
         """Begin with a new connection; `host` is how we call ourselves. KeyError for a protocol without a greeting."""
         self._offer = OFFERS[protocol]
         self._listener = Listener(self._visit(_LESSONS[protocol], host), unasked=True)
+        self.said = b""
+        """The first bytes that the server has said."""
         self.capabilities: tuple[bytes, ...] | None = None
         """What the backend listed; None while that is not known."""
         self.failure = ""
@@ -62,6 +64,7 @@ class CapabilityProbe:
         """Take the backend's bytes, in any pieces; return what to send; nothing any more once it is done."""
         if self.done:
             return b""
+        self.said = self.said or data[:16]
         try:
             return self._listener.receive(data)
         except Misunderstood as error:

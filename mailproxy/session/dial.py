@@ -18,7 +18,9 @@ from twisted.logger import Logger
 from mailproxy.announce.ends import PackedAddress
 from mailproxy.announce.header import names_client
 from mailproxy.balance.server import Server
+from mailproxy.mail.advice import likely_cause
 from mailproxy.mail.greeting import Greeting, GreetingReader, Prelude, first_line
+from mailproxy.profiles import PROFILES
 from mailproxy.proxyprotocol import Address
 from mailproxy.session.backend import Backend, network
 from mailproxy.session.failure import Counts, Failure, refused
@@ -257,10 +259,10 @@ class Dial:
         try:
             count = stream.read_some()
         except OSError as error:
-            self._ended(_reason(error))
+            self._ended(_reason(error), is_silent=error.errno == errno.ECONNRESET)
             return
         if count < 0:
-            self._ended("closed without a greeting")
+            self._ended("closed without a greeting", is_silent=True)
         elif count:
             stream.received += count
             if self._reader is None:
@@ -285,16 +287,26 @@ class Dial:
         elif result is not None:
             self._declined(result)
 
-    def _ended(self, reason: str, letter: str = "S") -> None:
-        """Make do with what the server has said: no more comes."""
+    def _ended(self, reason: str, letter: str = "S", *, is_silent: bool = False) -> None:
+        """Make do with what the server has said: no more comes. `is_silent` if it gives no reason of its own."""
         reader = self._reader
-        self._declined(Greeting(is_accepted=False, reason=reason) if reader is None else reader.end(reason), letter)
+        greeting = Greeting(is_accepted=False, reason=reason) if reader is None else reader.end(reason)
+        assert self._stream is not None
+        self._declined(greeting, letter, is_silent=is_silent and not self._stream.received)
 
-    def _declined(self, greeting: Greeting, letter: str = "S") -> None:
-        if greeting.refusal is None:
-            self._failed(Failure(greeting.reason, letter))
-        else:
+    def _declined(self, greeting: Greeting, letter: str = "S", *, is_silent: bool = False) -> None:
+        if greeting.refusal is not None:
             self._failed(refused(greeting.refusal, names_client=names_client(self._header)))
+            return
+        cause = ""
+        if greeting.said or is_silent:
+            cause = likely_cause(
+                greeting.said,
+                is_closed=letter == "S",
+                sent_header=bool(self._header),
+                distrusts=PROFILES[self._backend.settings.profile].distrusts,
+            )
+        self._failed(Failure(f"{greeting.reason}; {cause}" if cause else greeting.reason, letter))
 
     def _done(self, stream: Stream, count: int) -> None:
         assert self._place is not None
@@ -307,7 +319,7 @@ class Dial:
         outgoing = self._outgoing
         seconds = f"{self._backend.connect_seconds:g} s"
         if outgoing is None:
-            self._ended(f"no greeting within {seconds}", "s")
+            self._ended(f"no greeting within {seconds}", "s", is_silent=True)
         else:
             counts: Counts = "always" if outgoing.stage == "connection" else "once"
             self._failed(Failure(f"no {outgoing.stage} within {seconds}", "s", counts))

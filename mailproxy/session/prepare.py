@@ -11,7 +11,7 @@ from mailproxy.config import ConfigError, Problem, remarks
 from mailproxy.config.words import key_path
 from mailproxy.session.backend import Backend
 from mailproxy.tls.client import client_sides
-from mailproxy.tls.files import CertificatesByProfile, read_tls_files, validity_warnings
+from mailproxy.tls.files import CertificatesByProfile, key_warnings, read_tls_files, validity_warnings
 from mailproxy.tls.groups import group_certificates
 from mailproxy.tls.server import TlsServer
 from mailproxy.tls.server_files import server_file_warnings
@@ -67,6 +67,7 @@ def warnings(settings: config.Config, ready: Ready, now: datetime) -> tuple[str,
     """Return what an admin should know of a configuration that can be used, at `now`: one line each."""
     return (
         *validity_warnings(ready.certificates, now),
+        *key_warnings(ready.certificates),
         *server_file_warnings(settings, now),
         *map(str, remarks(settings)),
     )

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from pathlib import Path
 
 from mailproxy.config import Config, ConfigError, Problem
+from mailproxy.config.secret import exposure
 from mailproxy.config.words import key_path
 from mailproxy.tls.certificates import Certificate, CertificateError, read_authorities, read_certificates
 from mailproxy.tls.server_files import server_file_problems
@@ -34,6 +36,15 @@ def read_tls_files(config: Config, source: str = "the configuration") -> Certifi
     if problems:
         raise ConfigError(problems, source)
     return certificates
+
+
+def key_warnings(certificates: CertificatesByProfile) -> Iterator[str]:
+    """Tell of private keys that every user of the machine can read, each in one line."""
+    for path in dict.fromkeys(found.path for profile in certificates.values() for found in profile):
+        key = f"{path}/privkey.pem" if Path(path).is_dir() else path
+        exposed = exposure(key)
+        if exposed is not None:
+            yield f"{key}: {exposed}"
 
 
 def validity_warnings(certificates: CertificatesByProfile, now: datetime) -> Iterator[str]:

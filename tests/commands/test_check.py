@@ -1,4 +1,8 @@
+import errno
+import os
+import socket
 from argparse import ArgumentParser
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +21,14 @@ backend.dovecot.ports.imap = 10143
 backend.dovecot.server.d1.address = "10.41.1.131"
 backend.dovecot.server.d2.address = "/run/d2"
 """
+
+
+@pytest.fixture(autouse=True)
+def _private_files() -> Iterator[None]:
+    """What a test writes, nobody else can read."""
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture
@@ -46,6 +58,71 @@ def test_good_configuration_is_summed_up(file: Path, capsys: pytest.CaptureFixtu
         f"tls default: {file.parent}/mail.pem: mail.example.org, imap.example.org; EC256; 30 days left, until 20"
     )
     assert err == ""
+
+
+def test_file_may_stand_alone(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    parser = ArgumentParser()
+    check.configure(parser)
+    assert check.run(parser.parse_args([str(file)])) == 0
+    assert capsys.readouterr().out.startswith(f"{file}: good\n")
+
+
+def test_address_that_is_in_use_is_a_remark(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        where = f"127.0.0.1:{taken.getsockname()[1]}"
+        file.write_text(SMALLEST.replace('"0.0.0.0:993", "[::]:993"', f'"{where}"'))
+        assert run(file) == 0
+    assert (
+        capsys.readouterr().err
+        == f"warning: frontend.imaps.bind: {where} is in use; by mailproxy, if it runs already\n"
+    )
+
+
+def test_address_that_this_machine_lacks_is_a_remark(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text(SMALLEST.replace('"0.0.0.0:993", "[::]:993"', '"192.0.2.1:993"'))
+    assert run(file) == 0
+    assert "frontend.imaps.bind: 192.0.2.1:993 cannot be listened on: " in capsys.readouterr().err
+
+
+def test_port_that_is_not_for_this_user_is_not_tried(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(*_: object) -> socket.socket:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("mailproxy.transport.listener.bind_inet", forbidden)
+    assert run(file) == 0
+    assert "[::]:993 was not tried: this user must not listen on port 993" in capsys.readouterr().err
+
+
+def test_unix_socket_is_left_to_who_has_it(file: Path) -> None:
+    path = file.parent / "front.sock"
+    file.write_text(SMALLEST.replace('"0.0.0.0:993", "[::]:993"', f'"{path}"'))
+    with socket.socket(socket.AF_UNIX) as taken:
+        taken.bind(str(path))
+        taken.listen()
+        assert run(file) == 0
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_key_that_everybody_can_read_is_a_warning(
+    file: Path, capsys: pytest.CaptureFixture[str], is_folder: bool
+) -> None:
+    key = file.parent / "mail.pem"
+    if is_folder:
+        issued = issue("a")
+        (file.parent / "live").mkdir()
+        (file.parent / "live" / "fullchain.pem").write_bytes(issued.certificate_pem)
+        key = file.parent / "live" / "privkey.pem"
+        key.write_bytes(issued.pem[: issued.pem.index(b"-----BEGIN CERTIFICATE")] or issued.pem)
+        file.write_text(SMALLEST.replace('"mail.pem"', '"live/"'))
+    key.chmod(0o644)
+    assert run(file) == 0
+    assert capsys.readouterr().err == (
+        f"warning: {key}: can be read by every user of this machine (mode 0644); chmod o= makes it a secret\n"
+    )
 
 
 def test_default_file_is_the_services() -> None:

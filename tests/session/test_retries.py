@@ -112,7 +112,7 @@ def test_server_that_goes_in_the_pause_is_not_tried_again(make: MakeBench) -> No
     bench.advance(TURNAROUND_SECONDS + 0.25)
     line = ended(bench, client)
     assert not bench.server.is_asked
-    assert (line["termination"], line["reason"]) == ("SC", "closed without a greeting")
+    assert (line["termination"], line["reason"].partition(";")[0]) == ("SC", "closed without a greeting")
     assert "retries" not in line
 
 
@@ -162,7 +162,7 @@ def test_session_without_attempts_left_does_not_wait_for_a_place(make: MakeBench
     bench.until(lambda: client.fin)
     client.end()
     line = bench.over_one()
-    assert (line["termination"], line["reason"]) == ("SC", "closed without a greeting")
+    assert (line["termination"], line["reason"].partition(";")[0]) == ("SC", "closed without a greeting")
 
 
 def test_servers_that_refuse_at_once_do_not_pile_up_calls(make: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,7 +203,7 @@ def test_letters_and_reason_are_those_of_the_last_attempt(make: MakeBench) -> No
     bench.servers[1].accept()
     bench.advance(CONNECT + 0.25)
     line = ended(bench, client)
-    assert (line["termination"], line["reason"]) == ("sC", "no greeting within 5 s")
+    assert (line["termination"], line["reason"].partition(";")[0]) == ("sC", "no greeting within 5 s")
 
 
 def test_failure_after_a_silence_is_no_silence(make: MakeBench) -> None:
@@ -213,7 +213,7 @@ def test_failure_after_a_silence_is_no_silence(make: MakeBench) -> None:
     bench.advance(CONNECT + 0.25)
     bench.servers[1].accept().end()
     line = ended(bench, client)
-    assert (line["termination"], line["reason"]) == ("SC", "closed without a greeting")
+    assert (line["termination"], line["reason"].partition(";")[0]) == ("SC", "closed without a greeting")
 
 
 def test_client_for_whom_no_server_is_up_is_told_so(make: MakeBench) -> None:
@@ -260,7 +260,7 @@ def test_greeting_without_an_end_is_none(make: MakeBench, said: bytes) -> None:
     bench.server.accept(said)
     bench.advance(CONNECT + 0.25)
     line = ended(bench, client)
-    assert (line["termination"], line["reason"]) == ("sC", "no greeting within 5 s")
+    assert (line["termination"], line["reason"].partition(";")[0]) == ("sC", "no greeting within 5 s")
 
 
 @pytest.mark.parametrize("said", [b"\r\n", b"* HELLO\r\n", b"\x15\x03\x03\x00\x02\x02\x0a\n"])
@@ -374,7 +374,7 @@ def test_words_outlive_a_failure_of_another_server(make: MakeBench) -> None:
     bench.servers[1].accept().end()
     line = refused(bench, client)
     assert client.data == LATER["smtp"]
-    assert line["reason"] == "closed without a greeting"
+    assert line["reason"].partition(";")[0] == "closed without a greeting"
 
 
 def test_refused_client_does_not_wait_for_a_place(make: MakeBench) -> None:

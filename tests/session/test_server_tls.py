@@ -130,7 +130,7 @@ def test_server_that_stalls_behind_the_handshake_is_given_up(make: MakeBench, tr
     bench.server.accept()
     bench.advance(CONNECT + 0.25)
     client.end()
-    assert bench.over()["reason"] == "no greeting within 5 s"
+    assert bench.over()["reason"].partition(";")[0] == "no greeting within 5 s"
 
 
 def test_client_that_goes_during_the_handshake_ends_it(make: MakeBench, trust: ServerTls) -> None:

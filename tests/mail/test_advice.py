@@ -1,0 +1,25 @@
+"""What a server's silence or odd words most likely mean."""
+
+import pytest
+
+from mailproxy.mail.advice import likely_cause
+
+TRUST = "is mailproxy's address in haproxy_trusted_networks?"
+REQUIRED = "does its listener require a PROXY header? send-proxy sends one"
+SPEAKS_TLS = "does it speak TLS there? then it needs tls here"
+
+
+@pytest.mark.parametrize(
+    ("said", "is_closed", "sent_header", "cause"),
+    [
+        (b"", True, True, TRUST),
+        (b"", False, True, ""),
+        (b"", True, False, REQUIRED),
+        (b"", False, False, REQUIRED),
+        (b"\x15\x03\x01\x00\x02\x02\x46", True, True, SPEAKS_TLS),
+        (b"\x15\x03\x03", False, False, SPEAKS_TLS),
+        (b"hello\r\n", True, True, ""),
+    ],
+)
+def test_cause_is_the_likely_one(said: bytes, is_closed: bool, sent_header: bool, cause: str) -> None:
+    assert likely_cause(said, is_closed=is_closed, sent_header=sent_header, distrusts=TRUST) == cause
