@@ -11,6 +11,10 @@ from .server import ThreadedServer, reset, until_end
 GREETING = b"* OK recorder ready\r\n"
 
 
+# mailproxy's own visits begin so: its first look at a server, and checks.
+_ON_NOBODY_S_BEHALF = (b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0", b"PROXY UNKNOWN\r\n")
+
+
 class Recorded:
     """One connection to the backend: what came first, and what came after it."""
 
@@ -46,7 +50,11 @@ class Recorder:
     def __init__(
         self, behave: Behaviour, *, header: bool = True, port: int | None = None, host: str | None = None
     ) -> None:
-        """Every connection is given to `behave`, after its PROXY header was read unless `header` is False."""
+        """
+        Every connection is given to `behave`, after its PROXY header was read unless `header` is False.
+
+        Connections on nobody's behalf are closed, and not recorded.
+        """
         self._behave = behave
         self._header = header
         self._arrived: queue.Queue[Recorded] = queue.Queue()
@@ -68,6 +76,9 @@ class Recorder:
         try:
             if self._header:
                 recorded.read_header()
+            if recorded.header in _ON_NOBODY_S_BEHALF:
+                self.connections.remove(recorded)
+                return
             self._arrived.put(recorded)
             self._behave(recorded)
         finally:
