@@ -11,7 +11,7 @@ from .server import ThreadedServer, reset, until_end
 GREETING = b"* OK recorder ready\r\n"
 
 
-# mailproxy's own visits begin so: its first look at a server, and checks.
+# mailproxy's first look at a server begins so.
 _ON_NOBODY_S_BEHALF = (b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0", b"PROXY UNKNOWN\r\n")
 
 
@@ -53,12 +53,13 @@ class Recorder:
         """
         Every connection is given to `behave`, after its PROXY header was read unless `header` is False.
 
-        Connections on nobody's behalf are closed, and not recorded.
+        The first connection on nobody's behalf is mailproxy's look at its server: it is closed, and not recorded.
         """
         self._behave = behave
         self._header = header
         self._arrived: queue.Queue[Recorded] = queue.Queue()
         self.connections: list[Recorded] = []
+        self._was_looked_at = False
         self._server = ThreadedServer(self._serve, port=port, host=host)
         self.port = self._server.port
 
@@ -76,7 +77,8 @@ class Recorder:
         try:
             if self._header:
                 recorded.read_header()
-            if recorded.header in _ON_NOBODY_S_BEHALF:
+            if recorded.header in _ON_NOBODY_S_BEHALF and not self._was_looked_at:
+                self._was_looked_at = True
                 self.connections.remove(recorded)
                 return
             self._arrived.put(recorded)

@@ -1,5 +1,6 @@
 """HAProxy before mailproxy and behind it: the client's address must get through the whole chain."""
 
+import socket
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +24,14 @@ FROM_HAPROXY = ["127.0.0.0/8"]
 @pytest.fixture
 def backend(recorder: StartRecorder) -> Recorder:
     return recorder(echo())
+
+
+def told(backend: Recorder, client: socket.socket) -> headers.WireHeader:
+    """What the last in a chain is told of a client, awaited; HAProxy shows it mailproxy's first look as well."""
+    while True:
+        header = headers.parse(backend.next().header)
+        if header.source == client.getsockname():
+            return header
 
 
 @pytest.mark.parametrize("send_proxy", ["send-proxy", "send-proxy-v2", "send-proxy-v2 proxy-v2-options crc32c"])
@@ -105,8 +114,8 @@ def test_haproxy_behind_us_takes_our_header(
     front(configuration)
     with connect_tls(port, pki.client(), CLIENT) as connection:
         assert read_line(connection) == GREETING
-        header = headers.parse(backend.next().header)
-        assert (header.source, header.destination) == (connection.getsockname(), ("127.0.0.1", port))
+        header = told(backend, connection)
+        assert header.destination == ("127.0.0.1", port)
 
 
 def test_haproxy_behind_us_relays_the_authority_we_sent(
@@ -119,7 +128,7 @@ def test_haproxy_behind_us_relays_the_authority_we_sent(
     front(configuration)
     with connect_tls(port, pki.client()) as connection:
         assert read_line(connection) == GREETING
-    assert headers.parse(backend.next().header).get(headers.AUTHORITY) == SERVER_NAME.encode()
+        assert told(backend, connection).get(headers.AUTHORITY) == SERVER_NAME.encode()
 
 
 def checked(port: int, outer: int, *check: str, server: str = "") -> str:
@@ -172,4 +181,4 @@ def test_a_chain_of_haproxy_us_and_haproxy_shows_the_client_to_the_last(
     haproxy([outer], listen(outer, port, server="send-proxy"))
     with connect(outer, CLIENT) as connection:
         assert read_line(connection) == GREETING
-        assert headers.parse(backend.next().header).source == connection.getsockname()
+        told(backend, connection)

@@ -7,12 +7,16 @@ line end, or `Silence` thrown into it when no more will come. It returns what ca
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Generator
 from typing import Generic, TypeAlias, TypeVar
 
 _Result = TypeVar("_Result")
 
 Talk: TypeAlias = Generator[bytes, bytes, _Result]
+
+# Now: once privileges are dropped, Python's own files may be out of reach.
+codecs.lookup("unicode_escape")
 
 SIZE = 65536
 """
