@@ -37,7 +37,7 @@ class FirstLook:
         settings = backend.settings
         if settings.send_proxy == "none" or not server_speaks_first(backend.protocol):
             return
-        self._due = {server for server in backend.pool.servers if not _is_checked(server.tag.settings.check)}
+        self._due = {server for server in backend.pool.servers if _is_due(server.tag.settings.check)}
         self._check = VisitingCheck(
             mail_guest(backend.protocol, PROFILES[settings.profile].takes_headers),
             check_header("local", settings.send_proxy, backend.header, None),
@@ -83,9 +83,10 @@ class FirstLook:
             )
 
 
-def _is_checked(check: config.Check) -> bool:
-    """Tell whether a server's own check sends a header where clients go, and hears what comes of it."""
-    return check.type == "mail" and check.header != "none" and check.port is None and check.address is None
+def _is_due(check: config.Check) -> bool:
+    """Tell whether a server is looked at: its own check does not send a header where clients go and hear the answer."""
+    sees = check.type == "mail" and check.header != "none" and check.port is None and check.address is None
+    return check.has_first_look and not sees
 
 
 class _NotYet:

@@ -191,7 +191,8 @@ def check_in_effect(
 ) -> Check:
     """Make the check of a server; what no table says comes from its profile, and from how the server is spoken to."""
     if kind == "none":
-        return Check(type="none")
+        # A table that says so means no connection of ours at all.
+        return Check(type="none", has_first_look=not check)
     is_login = kind == "login"
     # As HAProxy: a port or an address of its own is another service, which takes headers and TLS if one says so.
     is_elsewhere = "port" in check or "address" in check

@@ -271,6 +271,8 @@ class Check:
     """JSON pointers (RFC 6901) to the value that has to be there."""
 
     send: str = ""
+    has_first_look: bool = True
+    """Whether the server is looked at once at the start, where checks do not see what it makes of a PROXY header."""
 
     @property
     def seconds(self) -> float:

@@ -99,10 +99,11 @@ def test_server_that_is_down_is_for_others_to_tell_of(town: Town, events: Sequen
     ("protocol", "settings"),
     [
         ("imap", {"check": Check(type="mail", header="local")}),
+        ("imap", {"check": Check(type="none", has_first_look=False)}),
         ("imap", {"send_proxy": "none"}),
         ("tcp", {}),
     ],
-    ids=["mail", "no-header", "tcp"],
+    ids=["mail", "no-checks", "no-header", "tcp"],
 )
 def test_there_is_no_look_where_nothing_is_to_be_seen(
     town: Town, protocol: MailProtocol, settings: dict[str, Any]

@@ -9,6 +9,7 @@ from tests.config.builders import problem, problems, read
 
 PROBE = {"type": "login", "user": "probe@example.org", "password-file": "probe"}
 HTTP = {"type": "http", "url": "http://{host}:8080/"}
+NOTHING = Check(type="none", has_first_look=False)
 
 
 def server(**changes: object) -> Server:
@@ -29,7 +30,7 @@ def wrong(values: object, **changes: object) -> str:
 
 
 def test_without_a_table_there_are_no_checks() -> None:
-    assert server().check == Check(type="none")
+    assert server().check == Check(type="none", has_first_look=True)
 
 
 def test_empty_table_is_the_profiles_check() -> None:
@@ -102,7 +103,7 @@ def test_tables_are_merged_key_by_key() -> None:
 
 
 def test_server_may_do_without_the_backends_check() -> None:
-    assert server(check={"inter": "5s"}, server__d1__check={"type": "none"}).check == Check(type="none")
+    assert server(check={"inter": "5s"}, server__d1__check={"type": "none"}).check == NOTHING
 
 
 def test_server_may_have_the_only_check() -> None:

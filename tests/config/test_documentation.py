@@ -59,7 +59,7 @@ KEYS = {
 }
 """The fields that are not simply called as their keys, everywhere or in one table."""
 
-NO_KEYS = {"name", "files"}
+NO_KEYS = {"name", "files", "has_first_look"}
 
 TABLES = {
     "": Config,

@@ -63,8 +63,8 @@ def frontend(port: int, backend: str, **keys: Any) -> dict[str, Any]:
 
 
 def backend(port: int, **keys: Any) -> dict[str, Any]:
-    """A backend with one server on loopback; keys (with underscores) are added or replaced."""
-    return {"server": {"only": {"address": f"127.0.0.1:{port}"}}} | _kebab(keys)
+    """A backend with one server on loopback, and no checks; keys (with underscores) are added or replaced."""
+    return {"check": {"type": "none"}, "server": {"only": {"address": f"127.0.0.1:{port}"}}} | _kebab(keys)
 
 
 def single(certificate: Path, backend_port: int, **keys: Any) -> tuple[dict[str, Any], int]:

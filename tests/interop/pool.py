@@ -144,8 +144,8 @@ class Pool:
             stack.callback(recorder.close)
             switch = self.switches[name] = Switch(on=name not in off)
             stack.callback(switch.turn_off)
-            check = {"check": {**CHECK, "port": switch.port, **keys.get("check", {})}} if checked else {}
-            tables[name] = {"address": f"127.0.0.1:{recorder.port}", **keys, **check}
+            check = {**CHECK, "port": switch.port, **keys.get("check", {})} if checked else {"type": "none"}
+            tables[name] = {"address": f"127.0.0.1:{recorder.port}", **keys, "check": check}
         theirs = {key.replace("_", "-"): value for key, value in backend.items()}
         self.front: Front = start_front(
             {

@@ -13,6 +13,7 @@ from .certificates import Certificates
 from .clients import connect, read_line
 from .conftest import StartFront, StartRecorder
 from .front import Event, Front, frontend, single
+from .front import backend as to_server
 from .ports import free_port
 from .recorder import Recorder, echo
 from .server import reset, until_end
@@ -158,7 +159,7 @@ def start_site(start: StartFront, backend: Recorder, pki: Certificates, **timeou
     configuration = {
         "tls": {"default": {"certificates": [str(pki.server_ec)]}},
         "frontend": frontends,
-        "backend": {"recorder": {"server": {"only": {"address": f"127.0.0.1:{backend.port}"}}}},
+        "backend": {"recorder": to_server(backend.port)},
     }
     return Site(start(configuration), backend, ports)
 
