@@ -1,17 +1,17 @@
 """
 Which TLVs a backend gets.
 
-They are, in HAProxy's order (``make_proxy_line_v2`` in its src/connection.c): the constants of the configuration, what
+They are, in HAProxy's order (``make_proxy_line_v2`` in its src/connection.c): those that the configuration sets, what
 is passed on from the header that came in, CRC32C, ALPN, AUTHORITY, UNIQUE_ID, SSL. The rules where these meet:
 
-- A type has one source: constants before what is passed on before our own. Of ALPN, AUTHORITY, UNIQUE_ID and SSL there
-  is one at most, the first that came in: receivers differ on which of several counts.
+- A type has one source: the configuration before what is passed on before our own. Of ALPN, AUTHORITY, UNIQUE_ID and
+  SSL there is one at most, the first that came in: receivers differ on which of several counts.
 - An SSL TLV that is passed on stands for our own, unless it says that its sender had the client in clear and we have it
   on TLS: what counts is the TLS of the leg that the client is on.
 - What the profile's backend would stumble over is left out.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Protocol
 
 from mailproxy.announce.client_tls import ssl_tlv
@@ -21,8 +21,12 @@ from mailproxy.proxyprotocol.tlv import UNIQUE_ID_SIZE
 from mailproxy.tls.dns_name import is_dns_name
 from mailproxy.tls.facts import TlsFacts
 
-CUSTOM_TYPES = range(0xE0, 0xF8)
-"""The types for constants: the application's, and those for experiments (spec section 2.2.8)."""
+MAX_VALUE = 481
+"""
+The most bytes that a filled format may have: what fits alone in a header of 536 bytes (spec section 2).
+
+A client's certificate can make a common name of any length.
+"""
 
 # VERSION is what the codec never leaves out: a sender that we trust but that errs must not fill the header with it.
 _VERSION_ROOM = 64
@@ -37,19 +41,31 @@ _SSL_FIELDS = {
     "client-cert": SslType.CLIENT_CERT,
 }
 _OWN = {"alpn": TlvType.ALPN, "authority": TlvType.AUTHORITY, "unique-id": TlvType.UNIQUE_ID}
+_OURS = (TlvType.CRC32C, TlvType.NOOP, TlvType.SSL)
 _SINGLE = (TlvType.ALPN, TlvType.AUTHORITY, TlvType.UNIQUE_ID, TlvType.SSL)
 
 
+NO_WORDS: Mapping[str, str] = {}
+"""What is known of a connection of our own."""
+
+
+class FormatLike(Protocol):
+    """A value that each session fills."""
+
+    def fill(self, words: Mapping[str, str]) -> bytes:
+        """Return the value for the session with these words; what it lacks is empty."""
+
+
 class TlvLike(Protocol):
-    """A TLV that the configuration spells out."""
+    """A TLV that the configuration sets."""
 
     @property
     def type(self) -> int:
         """The type, 0 to 255."""
 
     @property
-    def value(self) -> bytes:
-        """The value as it is sent."""
+    def value(self) -> bytes | FormatLike:
+        """The value as it is sent, or its format."""
 
 
 class HeaderSettings(Protocol):
@@ -69,7 +85,7 @@ class HeaderSettings(Protocol):
 
     @property
     def tlvs(self) -> Iterable[TlvLike]:
-        """``proxy-v2-tlvs``: constants, in order."""
+        """``proxy-v2-tlvs``: constants and formats, in order."""
 
     @property
     def pass_tlvs(self) -> Collection[int]:
@@ -90,26 +106,33 @@ class BackendTlvs:
             self._ssl_fields.add(SslType.CN)
         # Who asks for a field of the SSL TLV gets the TLV, as in HAProxy.
         self._tells_ssl = settings.send_proxy == "v2-ssl" or bool(self._ssl_fields)
-        self.constants = tuple(Tlv(tlv.type, tlv.value) for tlv in settings.tlvs)
+        self._set = tuple((tlv.type, tlv.value) for tlv in settings.tlvs)
+        self.constants = tuple(Tlv(type, value) for type, value in self._set if isinstance(value, bytes))
         """The TLVs that every header has."""
+        self.has_formats = len(self.constants) < len(self._set)
+        """Whether there are TLVs that each session fills."""
         self.has_checksum = "crc32c" in settings.proxy_v2_options
         """Whether a CRC32C is among them."""
-        self._own = {type for option, type in _OWN.items() if option in settings.proxy_v2_options}
-        self.passed_types = frozenset(settings.pass_tlvs) - {tlv.type for tlv in self.constants}
+        set_types = {type for type, _ in self._set}
+        self._own = {type for option, type in _OWN.items() if option in settings.proxy_v2_options} - set_types
+        self.passed_types = frozenset(settings.pass_tlvs) - set_types
         """The types that are passed on."""
         self._check()
 
     def _check(self) -> None:
+        for type, _ in self._set:
+            if type in _OURS:
+                raise ValueError(f"TLV {tlv_name(type)} is the codec's to write, it cannot be set")
         for tlv in self.constants:
-            if tlv.type not in CUSTOM_TYPES:
-                raise ValueError(f"TLV {tlv.name} is not a custom one, it cannot be a constant")
+            if objection := self._objection(tlv):
+                raise ValueError(f"TLV {tlv.name} cannot be set: {objection}")
         if wrong := self.passed_types & {TlvType.CRC32C, TlvType.NOOP}:
             raise ValueError(
                 f"TLV {tlv_name(min(wrong))} belongs to the header that it came in, it cannot be passed on"
             )
 
     def chosen(
-        self, facts: TlsFacts | None, received: Header | None, unique_id: bytes
+        self, facts: TlsFacts | None, received: Header | None, unique_id: bytes, words: Mapping[str, str] = NO_WORDS
     ) -> tuple[tuple[Tlv, ...], tuple[str, ...]]:
         """
         Return the TLVs for one client in their order, and what was left out, in words for the log.
@@ -118,6 +141,12 @@ class BackendTlvs:
         """
         left_out: list[str] = []
         others, single = self._passed_on(received, left_out)
+        first = []
+        for tlv in self._filled(words, left_out):
+            if tlv.type not in _SINGLE:
+                first.append(tlv)
+            elif tlv.value:
+                self._join(tlv, single, left_out)
         wanted = self._own - single.keys()
         for tlv in self._negotiated(facts, wanted, left_out):
             self._join(tlv, single, left_out)
@@ -129,7 +158,20 @@ class BackendTlvs:
             left_out.extend(missing)
         ordered = [single[type] for type in _SINGLE if type in single]
         checksum = (_CRC32C,) if self.has_checksum else ()
-        return (*self.constants, *others, *checksum, *ordered), tuple(left_out)
+        return (*first, *others, *checksum, *ordered), tuple(left_out)
+
+    def _filled(self, words: Mapping[str, str], left_out: list[str]) -> Iterator[Tlv]:
+        """Make the TLVs that the configuration sets."""
+        for type, value in self._set:
+            if isinstance(value, bytes):
+                yield Tlv(type, value)
+                continue
+            filled = value.fill(words)
+            most = UNIQUE_ID_SIZE if type == TlvType.UNIQUE_ID else MAX_VALUE
+            if len(filled) <= most:
+                yield Tlv(type, filled)
+            else:
+                left_out.append(f"{tlv_name(type)} ({len(filled)} bytes): its format may make {most}")
 
     def drops_ssl(self, received: Header) -> bool:
         """Tell whether the client is on TLS by the header that came in, and what it says of that is not passed on."""

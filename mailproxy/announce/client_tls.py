@@ -49,10 +49,10 @@ def ssl_tlv(facts: TlsFacts | None, wanted: Container[SslType], limit: int) -> t
     """
     if facts is None:
         return SslTlv(SslClient(0), NOT_VERIFIED), ()
-    common_name, objection = _common_name(facts) if SslType.CN in wanted else ("", "")
+    name, objection = common_name(facts) if SslType.CN in wanted else ("", "")
     left_out = [f"SSL_CN: {objection}"] if objection else []
     fields = []
-    for tlv in _fields(facts, common_name):
+    for tlv in _fields(facts, name):
         if tlv.type not in wanted and tlv.type != SslType.VERSION:
             continue
         if tlv.size <= limit:
@@ -86,7 +86,7 @@ def _fields(facts: TlsFacts, common_name: str) -> Iterator[Tlv]:
         yield Tlv(SslType.CLIENT_CERT, facts.client_certificate)
 
 
-def _common_name(facts: TlsFacts) -> tuple[str, str]:
+def common_name(facts: TlsFacts) -> tuple[str, str]:
     """Return the CN to tell, or an empty one and, if the certificate has any, why it is not told."""
     names = facts.client_common_names
     if facts.client_certificate is None or not names:

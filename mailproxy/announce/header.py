@@ -1,10 +1,11 @@
 """The PROXY header for a backend: the client's ends, the TLVs chosen for it, and how they fit."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 from attrs import frozen
 
-from mailproxy.announce.backend_tlvs import BackendTlvs, HeaderSettings
+from mailproxy.announce.backend_tlvs import NO_WORDS, BackendTlvs, HeaderSettings
 from mailproxy.announce.ends import Ends, PackedAddress, addresses, ends_of, header_bytes
 from mailproxy.profiles import PROFILES
 from mailproxy.proxyprotocol import Address, Header, TlvType, encode
@@ -50,7 +51,9 @@ class HeaderPolicy:
         self._local_has_tlvs = PROFILES[settings.profile].local_tlvs
         self._tlvs = BackendTlvs(settings, protocol)
         self._limit = self._tlvs.limit
-        self._is_packable = self._version == 2 and not self._tlvs.has_checksum
+        self.has_formats = self._tlvs.has_formats
+        """Whether `build` wants to know a session's words."""
+        self._is_packable = self._version == 2 and not self._tlvs.has_checksum and not self.has_formats
         self._packed = lru_cache(maxsize=_KNOWN_FACTS)(self._pack)
         least = header_bytes((bytes(4), bytes(4), 0, 0), pack_tlvs(self._tlvs.constants))
         if len(least) > self._limit:
@@ -65,13 +68,14 @@ class HeaderPolicy:
         facts: TlsFacts | None,
         received: Header | None = None,
         unique_id: bytes = b"",
+        words: Mapping[str, str] = NO_WORDS,
     ) -> BackendHeader:
         """
         Make the header for one client.
 
         `source` is the client's end and `destination` ours, from the socket or from the header that came in; None is an
         unknown one. `facts` is None for a client in clear; `received` is the header that came in. `unique_id` is told
-        if the settings want it; ValueError beyond 128 bytes.
+        if the settings want it; ValueError beyond 128 bytes. `words` fill the formats of the settings.
         """
         if self._version == 0:
             return _NOTHING
@@ -88,7 +92,7 @@ class HeaderPolicy:
             data = header_bytes(ends, before + own_id + ssl)
             if len(data) <= self._limit:
                 return BackendHeader(data, left_out)
-        header, left_out = self._describe(ends, facts, received, unique_id)
+        header, left_out = self._describe(ends, facts, received, unique_id, words)
         encoded = encode(header, budget=self._limit)
         no_room = (f"{tlv.name} ({tlv.size} bytes): header limit {self._limit}" for tlv in encoded.left_out)
         return BackendHeader(encoded.data, (*left_out, *no_room))
@@ -106,16 +110,21 @@ class HeaderPolicy:
         unique_id: bytes = b"",
     ) -> tuple[Header, tuple[str, ...]]:
         """Return what `build` would encode, whatever its size, and what was left out for other reasons."""
-        return self._describe(ends_of(source, destination), facts, received, unique_id)
+        return self._describe(ends_of(source, destination), facts, received, unique_id, NO_WORDS)
 
     def _describe(
-        self, ends: Ends | None, facts: TlsFacts | None, received: Header | None, unique_id: bytes
+        self,
+        ends: Ends | None,
+        facts: TlsFacts | None,
+        received: Header | None,
+        unique_id: bytes,
+        words: Mapping[str, str],
     ) -> tuple[Header, tuple[str, ...]]:
         if self._version == 1:
             return Header.proxy(*addresses(ends), version=1) if ends else Header(version=1), ()
         if ends is None and not self._local_has_tlvs:
             return Header.local(), ()
-        tlvs, left_out = self._tlvs.chosen(facts, received, unique_id)
+        tlvs, left_out = self._tlvs.chosen(facts, received, unique_id, words)
         return Header.proxy(*addresses(ends), tlvs) if ends else Header.local(tlvs), left_out
 
     def _pack(self, facts: TlsFacts | None) -> tuple[bytes, bytes, tuple[str, ...]]:

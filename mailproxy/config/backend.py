@@ -1,10 +1,12 @@
 """Reads ``[backend.NAME]``: where clients are sent, and what the servers are told of them."""
 
+from collections.abc import Collection
 from functools import partial
 from typing import get_args
 
 from mailproxy.config.check import read_check
 from mailproxy.config.duration import IDLE, WAIT
+from mailproxy.config.format import FORMAT, Format
 from mailproxy.config.kind import BOOLEAN, Kind, Wrong, integer, one_of
 from mailproxy.config.model import (
     Backend,
@@ -18,7 +20,7 @@ from mailproxy.config.model import (
 )
 from mailproxy.config.server import Surroundings, judge_said, read_default_server, read_server
 from mailproxy.config.table import Table
-from mailproxy.config.tlv import CUSTOM_VALUE, PASSED_TLV_TYPE, custom_type
+from mailproxy.config.tlv import CUSTOM_VALUE, PASSED_TLV_TYPE, UNIQUE_ID, check_value, custom_type
 from mailproxy.config.words import listed
 from mailproxy.profiles import PROFILES
 
@@ -44,6 +46,8 @@ def read_backend(folder: str, name: str, table: Table) -> Backend:
         default_server=table.child_if_there("default-server", partial(read_default_server, folder)),
     )
     servers = table.children("server", partial(read_server, around))
+    options = frozenset(table.each("proxy-v2-options", _OPTION))
+    tlvs = table.child("proxy-v2-tlvs", _read_tlvs)
     backend = Backend(
         name=name,
         profile=profile,
@@ -51,8 +55,8 @@ def read_backend(folder: str, name: str, table: Table) -> Backend:
         allbackups=table.take("allbackups", BOOLEAN, usual.allbackups),
         maxqueue=table.take("maxqueue", _MAXQUEUE, usual.maxqueue),
         send_proxy=send_proxy,
-        proxy_v2_options=frozenset(table.each("proxy-v2-options", _OPTION)),
-        tlvs=table.child("proxy-v2-tlvs", _read_tlvs),
+        proxy_v2_options=options,
+        tlvs=(*tlvs, *_unique_id(table, options, tlvs)),
         pass_tlvs=table.each("proxy-v2-pass-tlvs", PASSED_TLV_TYPE),
         ports=table.child("ports", _read_ports),
         learn_interval=table.take("learn-interval", IDLE, usual.learn_interval),
@@ -73,17 +77,36 @@ def _read_tlvs(table: Table) -> tuple[CustomTlv, ...]:
     found: dict[int, str] = {}
     tlvs = []
     for key in table:
-        value = table.take(key, CUSTOM_VALUE, b"")
+        value = table.value_or_child(key, CUSTOM_VALUE, _read_format)
         try:
             number = custom_type(key)
+            if isinstance(value, bytes):
+                check_value(number, value)
         except Wrong as error:
             table.wrong(key, str(error))
             continue
         if number in found:
             table.wrong(key, f"is the same type as {found[number]}; each is sent once")
         found[number] = key
-        tlvs.append(CustomTlv(number, value))
+        if value is not None:
+            tlvs.append(CustomTlv(number, value))
     return tuple(tlvs)
+
+
+def _read_format(table: Table) -> Format | None:
+    return table.require("format", FORMAT, None)
+
+
+def _unique_id(table: Table, options: Collection[ProxyV2Option], tlvs: tuple[CustomTlv, ...]) -> tuple[CustomTlv, ...]:
+    """Read the format of the UNIQUE_ID; without one it is the session's id, which is no TLV of the configuration."""
+    format = table.take("unique-id-format", FORMAT, None)
+    if format is None:
+        return ()
+    if "unique-id" not in options:
+        table.wrong("unique-id-format", 'has no effect without "unique-id" in proxy-v2-options')
+    if any(tlv.type == UNIQUE_ID for tlv in tlvs):
+        table.wrong("unique-id-format", "and proxy-v2-tlvs both set the unique id; choose one")
+    return (CustomTlv(UNIQUE_ID, format),)
 
 
 def _read_ports(table: Table) -> dict[str, int]:
@@ -104,7 +127,7 @@ def _check_header(backend: Backend, table: Table) -> None:
     if not table.sound("send-proxy"):
         return
     if not backend.send_proxy.startswith("v2"):
-        for key in ("proxy-v2-options", "proxy-v2-tlvs", "proxy-v2-pass-tlvs"):
+        for key in ("proxy-v2-options", "proxy-v2-tlvs", "proxy-v2-pass-tlvs", "unique-id-format"):
             if key in table:
                 table.wrong(
                     key, f'needs a version 2 header; send-proxy is "{backend.send_proxy}", use "v2" or "v2-ssl"'

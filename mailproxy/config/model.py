@@ -10,6 +10,8 @@ from typing import Literal
 
 from attrs import Factory, field, frozen
 
+from mailproxy.config.format import Format
+
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["debug", "info", "warn", "error"]
 TlsVersion = Literal["1.2", "1.3"]
@@ -192,10 +194,10 @@ class Frontend:
 
 @frozen
 class CustomTlv:
-    """A constant TLV that is sent with every header."""
+    """A TLV that the configuration sets: a constant, or a format that each session fills."""
 
     type: int
-    value: bytes
+    value: bytes | Format
 
 
 @frozen(kw_only=True)

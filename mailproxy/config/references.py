@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from mailproxy.config.format import Format
 from mailproxy.config.model import (
     Backend,
     Bind,
@@ -17,6 +18,7 @@ from mailproxy.config.model import (
 from mailproxy.config.problems import Problem, Problems
 from mailproxy.config.senders import sender_remarks
 from mailproxy.config.words import key_path, listed, nearest, quoted
+from mailproxy.proxyprotocol import tlv_name
 
 
 def check_references(config: Config, problems: Problems) -> None:
@@ -160,6 +162,7 @@ def remarks(config: Config) -> tuple[Problem, ...]:
     return (
         *_unused(config),
         *_nothing_to_pass(config),
+        *_empty_fields(config),
         *sender_remarks(config),
         *_nobody_served(config),
         *_idle_settings(config),
@@ -185,6 +188,23 @@ def _nothing_to_pass(config: Config) -> Iterator[Problem]:
                 key_path("backend", name, "proxy-v2-pass-tlvs"),
                 "has nothing to pass on: no frontend with this backend has accept-proxy",
             )
+
+
+def _empty_fields(config: Config) -> Iterator[Problem]:
+    """Find fields of formats for received TLVs that no frontend reads."""
+    for name, backend in config.backends.items():
+        types = {type for frontend in config.frontends if frontend.backend == name for type in frontend.log_tlvs}
+        logged = tuple(f"tlv_{tlv_name(type).lower()}" for type in types)
+        for tlv in backend.tlvs:
+            fields = sorted(tlv.value.fields) if isinstance(tlv.value, Format) else ()
+            for field in fields:
+                # What the SSL TLV has in it is logged with it.
+                if field.startswith("tlv_") and not any(field == one or field.startswith(f"{one}_") for one in logged):
+                    yield Problem(
+                        key_path("backend", name),
+                        f"has a format with {{{field}}}, which is always empty: "
+                        "no frontend with this backend has it in log-tlvs",
+                    )
 
 
 def _takes_headers(frontend: Frontend) -> bool:

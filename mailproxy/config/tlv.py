@@ -1,4 +1,4 @@
-"""TLVs in a configuration: types by name or number, and constants of one's own (PROXY protocol specification, 2.2)."""
+"""TLVs in a configuration: types by name or number, and their values (PROXY protocol specification, section 2.2)."""
 
 import re
 
@@ -19,25 +19,21 @@ NAMES = {
 }
 """What a configuration calls the types that have a name."""
 
-CRC32C, NOOP, SSL = NAMES["crc32c"], NAMES["noop"], NAMES["ssl"]
+CRC32C, NOOP, SSL, UNIQUE_ID = NAMES["crc32c"], NAMES["noop"], NAMES["ssl"], NAMES["unique-id"]
+_NOT_EMPTY = (NAMES["alpn"], NAMES["authority"], UNIQUE_ID)
 
-CUSTOM_TYPES = range(0xE0, 0xF8)
-"""Section 2.2.8: 0xE0 to 0xEF are the application's, 0xF0 to 0xF7 are for experiments."""
+UNIQUE_ID_SIZE = 128
+"""The most bytes that a UNIQUE_ID may have (section 2.2.5)."""
 
 MAX_CUSTOM_VALUE = 481
 """What fits alone in a header of 536 bytes (section 2): less 16 and 36 bytes for IPv6, 3 for type and length."""
 
 _NEEDS = f"a TLV's name ({', '.join(NAMES)}) or a number from 0 to 255 such as 0xE1"
-_CUSTOM = "a number from 0xE0 to 0xF7"
 _DIGITS = re.compile(r"0[xX][0-9A-Fa-f]{1,2}|[0-9]{1,3}")
 _WHY_OURS = {
-    NAMES["alpn"]: 'mailproxy writes it itself; ask for it with proxy-v2-options = ["alpn"]',
-    NAMES["authority"]: 'mailproxy writes it itself; ask for it with proxy-v2-options = ["authority"]',
     CRC32C: 'mailproxy computes it for each header; ask for it with proxy-v2-options = ["crc32c"]',
     NOOP: "it is padding, which receivers skip",
-    NAMES["unique-id"]: 'mailproxy makes one for each session; ask for it with proxy-v2-options = ["unique-id"]',
     SSL: 'mailproxy writes what it saw itself; ask for it with send-proxy = "v2-ssl"',
-    NAMES["netns"]: "it says where a connection was made, which no constant can",
 }
 _WHY_NOT_PASSED = {
     CRC32C: "it was computed for the header it came in and would be wrong in ours",
@@ -70,14 +66,19 @@ def _passed(value: int | str) -> int:
 
 
 def custom_type(name: str) -> int:
-    """Read the key of a custom TLV, a name or a number in TOML's clothes; raises `Wrong`."""
+    """Read the key of a TLV that the configuration sets, a name or a number in TOML's clothes; raises `Wrong`."""
     number = _type(name)
     if number in _WHY_OURS:
-        raise Wrong(f"cannot be set: {_WHY_OURS[number]}; custom TLVs have {_CUSTOM}")
-    if number not in CUSTOM_TYPES:
-        owner = "reserved" if number > CUSTOM_TYPES[-1] else "the specification's to assign"
-        raise Wrong(f"is a type that is {owner}; custom TLVs have {_CUSTOM}")
+        raise Wrong(f"cannot be set: {_WHY_OURS[number]}")
     return number
+
+
+def check_value(type: int, value: bytes) -> None:
+    """Raise `Wrong` if no TLV of this type has such a value."""
+    if type == UNIQUE_ID and len(value) > UNIQUE_ID_SIZE:
+        raise Wrong(f"has {len(value)} bytes; a unique id has {UNIQUE_ID_SIZE} at most")
+    if type in _NOT_EMPTY and not value:
+        raise Wrong("is empty; leave it out, or receivers take it for a name")
 
 
 def _value(text: str) -> bytes:
@@ -97,4 +98,6 @@ def _value(text: str) -> bytes:
 
 TLV_TYPE: Kind[int] = Kind((int, str), _NEEDS, _type)
 PASSED_TLV_TYPE: Kind[int] = Kind((int, str), _NEEDS, _passed)
-CUSTOM_VALUE: Kind[bytes] = Kind((str,), 'a string such as "text" or "hex:00ff"', _value)
+CUSTOM_VALUE: Kind[bytes] = Kind(
+    (str,), 'a string such as "text" or "hex:00ff", or a table such as { format = "{tls} {sni}" }', _value
+)

@@ -55,7 +55,7 @@ class ClientHeader:
     - `profile`: the kind of backend, which decides what it may be told: ``dovecot``, ``postfix``, ``exim``, ``cyrus``,
       ``stalwart``, ``nginx``, ``generic``. `protocol` is what is spoken to it: ``imap``, ``pop3``, …
     - `proxy_v2_options`: what else is told, see `Option`.
-    - `tlvs`: TLVs of types 0xE0 to 0xF7 that every header has.
+    - `tlvs`: TLVs that every header has, of any type but CRC32C, NOOP and SSL.
     - `pass_tlvs`: types of TLVs that are passed on from the header that the client's connection itself began with.
 
     The TLS facts are the transport's own: TLS that a header only tells of is not ours to assert. A client without

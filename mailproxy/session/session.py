@@ -20,6 +20,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any
 
+from mailproxy.announce.backend_tlvs import NO_WORDS
 from mailproxy.announce.client_tls import OFFLOADED
 from mailproxy.announce.ends import PackedAddress
 from mailproxy.balance.server import Server
@@ -30,6 +31,7 @@ from mailproxy.proxyprotocol import Address, Command, Expectation, Header, SslCl
 from mailproxy.session.arrival import Arrival, begins_header
 from mailproxy.session.conversation import Conversation
 from mailproxy.session.dial import Dial
+from mailproxy.session.words import header_words
 from mailproxy.tls.facts import TlsFacts
 from mailproxy.tls.openssl import WANT_WRITE
 from mailproxy.transport.listener import Listener
@@ -395,7 +397,8 @@ class Session:
             self.left_out = built.left_out
         else:
             facts = OFFLOADED if self.is_offloaded else self.facts
-            built = backend.header.build(self.source, self.destination, facts, self.header, unique_id)
+            words = header_words(frontend, self) if backend.header.has_formats else NO_WORDS
+            built = backend.header.build(self.source, self.destination, facts, self.header, unique_id, words)
             self.left_out = built.left_out
             if self.header is not None and backend.header.drops_ssl(self.header):
                 self.left_out += ('SSL that came in: proxy-v2-pass-tlvs has no "ssl"',)

@@ -4,8 +4,8 @@ from typing import Any
 
 from attrs import evolve, frozen
 
+from mailproxy.announce.backend_tlvs import TlvLike
 from mailproxy.announce.header import HeaderPolicy
-from mailproxy.proxyprotocol import Tlv
 from mailproxy.tls.facts import TlsFacts
 
 CERTIFICATE = b"\x30\x03\x02\x01\x01"
@@ -34,7 +34,7 @@ class Settings:
     profile: str = "generic"
     send_proxy: str = "v2-ssl"
     proxy_v2_options: frozenset[str] = frozenset()
-    tlvs: tuple[Tlv, ...] = ()
+    tlvs: tuple[TlvLike, ...] = ()
     pass_tlvs: tuple[int, ...] = ()
 
 

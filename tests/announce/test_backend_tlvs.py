@@ -1,15 +1,38 @@
 """Which TLVs a backend gets."""
 
-import pytest
-from attrs import evolve
+from collections.abc import Mapping
 
-from mailproxy.announce.backend_tlvs import BackendTlvs
-from mailproxy.proxyprotocol import Header, SslClient, SslTlv, SslType, Tlv, TlvType
+import pytest
+from attrs import evolve, frozen
+
+from mailproxy.announce.backend_tlvs import MAX_VALUE, BackendTlvs, TlvLike
+from mailproxy.proxyprotocol import Header, SslClient, SslTlv, SslType, Tlv, TlvType, tlv_name
+from mailproxy.proxyprotocol.tlv import UNIQUE_ID_SIZE
 from mailproxy.tls.facts import TlsFacts
 from tests.announce.builders import ALICE, TLS13, Settings
 
 UPSTREAM_TLS = SslTlv(SslClient.SSL, 1, (Tlv(SslType.VERSION, b"TLSv1.2"), Tlv(0x2F, b"\0new"))).tlv()
 UPSTREAM_CLEAR = SslTlv(SslClient(0), 1).tlv()
+
+
+class Filled:
+    """A format that always comes out the same, and remembers what it was given."""
+
+    def __init__(self, value: bytes) -> None:
+        self.value = value
+        self.words: list[Mapping[str, str]] = []
+
+    def fill(self, words: Mapping[str, str]) -> bytes:
+        self.words.append(words)
+        return self.value
+
+
+@frozen
+class Set:
+    """A TLV that the configuration sets."""
+
+    type: int
+    value: bytes | Filled
 
 
 def chosen(
@@ -24,7 +47,7 @@ def chosen(
 
 
 def v2(
-    *options: str, profile: str = "generic", tlvs: tuple[Tlv, ...] = (), pass_tlvs: tuple[int, ...] = ()
+    *options: str, profile: str = "generic", tlvs: tuple[TlvLike, ...] = (), pass_tlvs: tuple[int, ...] = ()
 ) -> Settings:
     return Settings(profile, "v2", frozenset(options), tlvs, pass_tlvs)
 
@@ -173,10 +196,63 @@ def test_received_version_that_fills_the_header_is_left_out_for_ours() -> None:
     assert left_out == ("SSL: 65 bytes of VERSION, no more than 64 are passed on",)
 
 
-@pytest.mark.parametrize("type", [TlvType.AUTHORITY, TlvType.CRC32C, TlvType.SSL, 0xF8])
-def test_only_custom_types_are_constants(type: int) -> None:
-    with pytest.raises(ValueError, match="is not a custom one"):
+@pytest.mark.parametrize("type", [TlvType.CRC32C, TlvType.NOOP, TlvType.SSL])
+def test_what_the_codec_writes_cannot_be_set(type: TlvType) -> None:
+    with pytest.raises(ValueError, match=f"TLV {type.name} is the codec's to write, it cannot be set"):
         BackendTlvs(v2(tlvs=(Tlv(type, b""),)), "imap")
+
+
+@pytest.mark.parametrize("value", [b"set", Filled(b"set")])
+def test_what_is_set_stands_for_our_own_and_for_what_came_in(value: bytes | Filled) -> None:
+    types = (TlvType.ALPN, TlvType.AUTHORITY, TlvType.UNIQUE_ID)
+    settings = v2(
+        "alpn", "authority", "unique-id", tlvs=tuple(Set(type, value) for type in types), pass_tlvs=tuple(types)
+    )
+    tlvs, left_out = chosen(settings, TLS13, *(Tlv(type, b"came") for type in types))
+    assert tlvs == [Tlv(type, b"set") for type in types]
+    assert left_out == ()
+
+
+def test_any_other_type_may_be_set() -> None:
+    tlvs, _ = chosen(v2(tlvs=(Tlv(0xFF, b"a"), Tlv(TlvType.NETNS, b"b"), Tlv(0x06, b"c"))))
+    assert tlvs == [Tlv(0xFF, b"a"), Tlv(TlvType.NETNS, b"b"), Tlv(0x06, b"c")]
+
+
+def test_format_is_filled_in_its_place() -> None:
+    settings = v2(tlvs=(Tlv(0xE1, b"a"), Set(0xE2, Filled(b"b")), Tlv(0xE3, b"c")))
+    assert [tlv.value for tlv in chosen(settings)[0]] == [b"a", b"b", b"c"]
+
+
+def test_format_gets_the_sessions_words() -> None:
+    value = Filled(b"")
+    BackendTlvs(v2(tlvs=(Set(0xE1, value),)), "imap").chosen(None, None, b"", {"tls": "TLSv1.3"})
+    assert value.words == [{"tls": "TLSv1.3"}]
+
+
+def test_custom_format_may_come_out_empty_and_a_name_is_left_out_then() -> None:
+    types = (0xE1, TlvType.NETNS, TlvType.ALPN, TlvType.AUTHORITY, TlvType.UNIQUE_ID)
+    settings = v2("alpn", "authority", "unique-id", tlvs=tuple(Set(type, Filled(b"")) for type in types))
+    assert chosen(settings) == ([Tlv(0xE1, b""), Tlv(TlvType.NETNS, b"")], ())
+
+
+@pytest.mark.parametrize(("type", "most"), [(0xE1, MAX_VALUE), (TlvType.UNIQUE_ID, UNIQUE_ID_SIZE)])
+def test_format_that_comes_out_too_long_is_left_out(type: int, most: int) -> None:
+    fits, too_long = (Set(type, Filled(b"x" * size)) for size in (most, most + 1))
+    assert len(chosen(v2(tlvs=(fits,)))[0]) == 1
+    assert chosen(v2(tlvs=(too_long,))) == (
+        [],
+        (f"{tlv_name(type)} ({most + 1} bytes): its format may make {most}",),
+    )
+
+
+def test_format_that_the_backend_drops_connections_over_is_left_out() -> None:
+    settings = v2(profile="dovecot", tlvs=(Set(TlvType.ALPN, Filled(b"smtp")),))
+    assert chosen(settings, protocol="submission") == ([], ("ALPN: dovecot takes no b'smtp' for submission",))
+
+
+def test_constant_that_the_backend_drops_connections_over_is_refused() -> None:
+    with pytest.raises(ValueError, match="TLV ALPN cannot be set: dovecot takes no b'smtp' for submission"):
+        BackendTlvs(v2(profile="dovecot", tlvs=(Tlv(TlvType.ALPN, b"smtp"),)), "submission")
 
 
 @pytest.mark.parametrize("type", [TlvType.CRC32C, TlvType.NOOP])

@@ -116,6 +116,19 @@ def test_what_nobody_uses_is_remarked() -> None:
     ]
 
 
+def test_field_that_no_frontend_reads_is_remarked() -> None:
+    formats = {"0xE1": {"format": "{tlv_aws} {tlv_ssl_cn} {tlv_azure} {sni}"}}
+    senders = {"accept_proxy": ["10.0.0.1"], "log_tlvs": ["aws", "ssl"]}
+    config = read(
+        backend__dovecot__proxy_v2_tlvs=formats,
+        **{f"frontend__imaps__{key}": value for key, value in senders.items()},
+    )
+    assert [str(remark) for remark in remarks(config)] == [
+        "backend.dovecot: has a format with {tlv_azure}, which is always empty: "
+        "no frontend with this backend has it in log-tlvs"
+    ]
+
+
 def test_passing_on_without_receiving_is_remarked() -> None:
     assert [str(remark) for remark in remarks(read(backend__dovecot__proxy_v2_pass_tlvs=["aws"]))] == [
         "backend.dovecot.proxy-v2-pass-tlvs: has nothing to pass on: no frontend with this backend has accept-proxy"

@@ -1,6 +1,6 @@
 import pytest
 
-from mailproxy.config import CustomTlv
+from mailproxy.config import Backend, CustomTlv
 from mailproxy.config.kind import Wrong
 from mailproxy.config.tlv import PASSED_TLV_TYPE, TLV_TYPE, custom_type
 from tests.config.builders import problem, problems, read
@@ -47,24 +47,26 @@ def test_what_belongs_to_its_header_is_not_passed_on(value: int | str) -> None:
         PASSED_TLV_TYPE.read(value)
 
 
-@pytest.mark.parametrize("name", ["alpn", "2", "3", "0x04", "unique-id", "0x20", "0x30"])
-def test_what_mailproxy_or_nobody_writes_is_not_custom(name: str) -> None:
-    with pytest.raises(Wrong, match=r"cannot be set: .*; custom TLVs have a number from 0xE0 to 0xF7"):
+@pytest.mark.parametrize("name", ["crc32c", "3", "0x04", "noop", "ssl", "0x20"])
+def test_what_mailproxy_writes_cannot_be_set(name: str) -> None:
+    with pytest.raises(Wrong, match=r"^cannot be set: "):
         custom_type(name)
 
 
-def test_unassigned_type_is_not_custom() -> None:
-    with pytest.raises(Wrong, match="is a type that is the specification's to assign"):
-        custom_type("0x21")
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [("alpn", 1), ("authority", 2), ("unique-id", 5), ("netns", 0x30), ("0x21", 0x21), ("0xFF", 255)],
+)
+def test_every_other_type_can_be_set(name: str, number: int) -> None:
+    assert custom_type(name) == number
 
 
-def test_reserved_type_is_not_custom() -> None:
-    with pytest.raises(Wrong, match="is a type that is reserved"):
-        custom_type("0xF8")
+def backend(**changes: object) -> Backend:
+    return read(**{f"backend__dovecot__{key}": value for key, value in changes.items()}).backends["dovecot"]
 
 
 def custom(values: object) -> tuple[CustomTlv, ...]:
-    return read(backend__dovecot__proxy_v2_tlvs=values).backends["dovecot"].tlvs
+    return backend(proxy_v2_tlvs=values).tlvs
 
 
 def test_values_are_text_or_hexadecimal_in_order() -> None:
@@ -83,7 +85,7 @@ def test_bad_hexadecimal_is_refused() -> None:
 
 
 def test_value_fits_a_header() -> None:
-    assert len(custom({"0xE1": "x" * 481})[0].value) == 481
+    assert custom({"0xE1": "x" * 481}) == (CustomTlv(0xE1, b"x" * 481),)
     assert problem(backend__dovecot__proxy_v2_tlvs={"0xE1": "x" * 482}) == (
         "backend.dovecot.proxy-v2-tlvs.0xE1: has 482 bytes; a header has room for 481 at most"
     )
@@ -97,3 +99,68 @@ def test_type_is_set_once() -> None:
 
 def test_both_type_and_value_are_looked_at() -> None:
     assert len(problems(backend__dovecot__proxy_v2_tlvs={"ssl": 3})) == 2
+
+
+def test_value_may_be_a_format_in_order() -> None:
+    found = custom({"0xE2": {"format": "{tls} {sni}"}, "0xE1": "{tls}", "authority": {"format": "{sni}"}})
+    assert [(tlv.type, str(tlv.value)) for tlv in found] == [
+        (0xE2, "{tls} {sni}"),
+        (0xE1, str(b"{tls}")),
+        (2, "{sni}"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "complaint"),
+    [
+        ({"format": "{tlss}"}, '.format: is "{tlss}", in which {tlss} is no field; did you mean {tls}?'),
+        ({"format": 1}, ".format: is the number 1, needs text with fields of the log such as"),
+        ({"fmt": "{tls}"}, ".format: is missing, needs text with fields of the log such as"),
+        ({}, ".format: is missing, needs text with fields of the log such as"),
+        ([], ': is a list, needs a string such as "text" or "hex:00ff", or a table such as { format = "{tls} {sni}" }'),
+    ],
+)
+def test_value_that_is_no_format(value: object, complaint: str) -> None:
+    found = problems(backend__dovecot__proxy_v2_tlvs={"0xE1": value})[0]
+    assert found.startswith(f"backend.dovecot.proxy-v2-tlvs.0xE1{complaint}")
+
+
+@pytest.mark.parametrize("name", ["alpn", "authority", "unique-id"])
+def test_name_is_not_empty(name: str) -> None:
+    assert problem(backend__dovecot__proxy_v2_tlvs={name: ""}) == (
+        f"backend.dovecot.proxy-v2-tlvs.{name}: is empty; leave it out, or receivers take it for a name"
+    )
+
+
+def test_unique_id_has_a_bound() -> None:
+    assert custom({"unique-id": "x" * 128}) == (CustomTlv(5, b"x" * 128),)
+    assert problem(backend__dovecot__proxy_v2_tlvs={"unique-id": "x" * 129}) == (
+        "backend.dovecot.proxy-v2-tlvs.unique-id: has 129 bytes; a unique id has 128 at most"
+    )
+
+
+def test_format_of_the_unique_id() -> None:
+    (found,) = backend(proxy_v2_options=["unique-id"], unique_id_format="mx1-{id}").tlvs
+    assert (found.type, str(found.value)) == (5, "mx1-{id}")
+
+
+def test_unique_id_without_a_format_is_no_tlv_of_the_configuration() -> None:
+    assert backend(proxy_v2_options=["unique-id"]).tlvs == ()
+
+
+@pytest.mark.parametrize(
+    ("more", "complaint"),
+    [
+        ({}, 'has no effect without "unique-id" in proxy-v2-options'),
+        (
+            {"proxy_v2_options": ["unique-id"], "proxy_v2_tlvs": {"0x05": "a"}},
+            "and proxy-v2-tlvs both set the unique id; choose one",
+        ),
+        ({"send_proxy": "v1"}, 'needs a version 2 header; send-proxy is "v1", use "v2" or "v2-ssl"'),
+    ],
+)
+def test_format_of_the_unique_id_needs_one(more: dict[str, object], complaint: str) -> None:
+    changes = {f"backend__dovecot__{key}": value for key, value in more.items()}
+    assert f"backend.dovecot.unique-id-format: {complaint}" in problems(
+        backend__dovecot__unique_id_format="{id}", **changes
+    )

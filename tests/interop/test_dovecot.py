@@ -99,6 +99,27 @@ def test_imap_login_shows_the_client_and_is_secured(
         imap.logout()
 
 
+def test_formats_reach_dovecot_and_do_not_disturb_it(front: StartFront, dovecot: Dovecot, pki: Certificates) -> None:
+    sending: Table = {
+        "proxy-v2-options": ["unique-id"],
+        "unique-id-format": "front-1/{id}",
+        "proxy-v2-tlvs": {
+            "0xE1": {"format": "{tls} {cipher} {sni}"},
+            "0xE2": {"format": "{cn}"},
+            "authority": {"format": "{sni}"},
+            "netns": {"format": "{frontend}"},
+            "0x06": "a type of nobody's",
+        },
+    }
+    ports = front_of(dovecot, front, {"certificates": [str(pki.server_ec)]}, **sending)
+    with connect_tls(ports["imap"], pki.client(), "127.0.0.7") as connection:
+        imap = Imap(connection)
+        imap.login(USER, PASSWORD)
+        expected = secured_login(connection) | {"local_name": SERVER_NAME}
+        assert dovecot.login("imap", connection.getsockname()[:2]) == expected
+        imap.logout()
+
+
 @pytest.mark.parametrize("source", SOURCES)
 def test_pop3_login_shows_the_client_and_is_secured(
     ports: Ports, dovecot: Dovecot, pki: Certificates, source: str

@@ -131,6 +131,49 @@ def test_haproxy_behind_us_relays_the_authority_we_sent(
         assert told(backend, connection).get(headers.AUTHORITY) == SERVER_NAME.encode()
 
 
+def test_haproxy_behind_us_reads_what_formats_make(
+    haproxy: StartHAProxy, front: StartFront, backend: Recorder, pki: Certificates
+) -> None:
+    inner = free_port()
+    server = "send-proxy-v2 proxy-v2-options authority,unique-id"
+    section = listen(inner, backend.port, bind="accept-proxy", server=server)
+    haproxy([inner], section + "    unique-id-format %[fc_pp_unique_id]\n")
+    configuration, port = single(
+        pki.server_ec,
+        inner,
+        backend_proxy_v2_options=["unique-id", "crc32c"],
+        backend_unique_id_format="front-1/{id}",
+        backend_proxy_v2_tlvs={
+            "authority": {"format": "{tls}.{sni}"},
+            "0xE1": {"format": "{src} {dst_port} {cn}"},
+            "netns": {"format": "{frontend}"},
+        },
+    )
+    running = front(configuration)
+    with connect_tls(port, pki.client(), CLIENT) as connection:
+        assert read_line(connection) == GREETING
+        client = connection.getsockname()
+        header = headers.parse(backend.next().header)
+        assert header.destination == ("127.0.0.1", port)
+    assert sorted(header.tlvs) == [
+        (headers.AUTHORITY, f"TLSv1.3.{SERVER_NAME}".encode()),
+        (headers.UNIQUE_ID, f"front-1/{running.session(client)['id']}".encode()),
+    ]
+
+
+def test_formats_are_what_the_log_says(front: StartFront, backend: Recorder, pki: Certificates) -> None:
+    fields = ("id", "frontend", "backend", "client", "tls", "cipher", "group", "sni")
+    text = " ".join(f"{{{field}}}" for field in fields)
+    configuration, port = single(pki.server_ec, backend.port, backend_proxy_v2_tlvs={"0xE1": {"format": text}})
+    running = front(configuration)
+    with connect_tls(port, pki.client(), CLIENT) as connection:
+        assert read_line(connection) == GREETING
+        client = connection.getsockname()
+        header = headers.parse(backend.next().header)
+    line = running.session(client)
+    assert header.get(0xE1) == " ".join(line[field] for field in fields).encode()
+
+
 def checked(port: int, outer: int, *check: str, server: str = "") -> str:
     """An HAProxy that checks us all the time with a LOCAL header of its own."""
     options = f"send-proxy-v2-ssl check check-send-proxy inter 500ms rise 1 fall 1 {server}"

@@ -9,6 +9,7 @@ import ssl
 import pytest
 
 from mailproxy.config import CustomTlv
+from mailproxy.config.format import FORMAT
 from mailproxy.mail.refusal import REFUSALS
 from mailproxy.proxyprotocol import TlvType
 from mailproxy.session.session import QUIET_SECONDS, Session
@@ -544,6 +545,32 @@ def test_what_is_left_out_of_the_header_is_logged(make: MakeBench) -> None:
     server.end()
     client.end()
     assert "header limit 232" in bench.over()["left_out"]
+
+
+def test_formats_are_filled_with_the_words_of_the_log(make: MakeBench) -> None:
+    text = "{id} {frontend} {backend} {client} {src}:{src_port} {tls} {cipher} {resumed}| {cn}| {verify}"
+    tlvs = (CustomTlv(0xE1, FORMAT.read(text)), CustomTlv(0xE2, b"constant"))
+    bench = make(tls=True, send_proxy="v2", backend={"tlvs": tlvs})
+    client, server = bench.relay()
+    bench.until(lambda: server.data)
+    filled = (header_of(server).first(0xE1) or b"").decode()
+    server.end()
+    client.end()
+    line = bench.over()
+    assert filled == (
+        f"{line['id']} {line['frontend']} {line['backend']} {line['client']} {line['client']} {line['tls']} "
+        f"{line['cipher']} | | "
+    )
+
+
+def test_configured_unique_id_stands_for_the_sessions(make: MakeBench) -> None:
+    tlvs = (CustomTlv(TlvType.UNIQUE_ID, FORMAT.read("front-1/{id}")),)
+    bench = make(send_proxy="v2", backend={"tlvs": tlvs, "proxy_v2_options": frozenset({"unique-id"})})
+    bench.client()
+    server = bench.server.accept()
+    bench.settle()
+    (session,) = bench.frontend.sessions
+    assert header_of(server).first(TlvType.UNIQUE_ID) == f"front-1/{session.id}".encode()
 
 
 # No server.

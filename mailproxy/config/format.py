@@ -1,0 +1,111 @@
+"""
+Formats: text with fields of the session's log line, as in ``"{tls} {sni}"``.
+
+A field is filled where the PROXY header is made, before a server is chosen. What does not apply to a session is empty.
+"""
+
+import re
+from collections.abc import Mapping
+
+from attrs import frozen
+
+from mailproxy.config.kind import Kind, Wrong
+from mailproxy.config.words import listed, nearest, quoted
+
+FIELDS = (
+    "id",
+    "frontend",
+    "client",
+    "src",
+    "src_port",
+    "dst",
+    "dst_port",
+    "via",
+    "tls",
+    "cipher",
+    "group",
+    "resumed",
+    "sni",
+    "alpn",
+    "cn",
+    "verify",
+    "backend",
+)
+"""The log's fields that a format may have; ``src`` to ``dst_port`` are HAProxy's words for the ends of a connection."""
+
+_TOO_LATE = "is known only to the log, when the session has ended"
+_NO_SERVER = "is known only to the log: the header is made before a server is chosen"
+NOT_YET: Mapping[str, str] = {
+    "local": "is known only to the log: servers are told nothing of a proxy that has connected for itself",
+    "server": _NO_SERVER,
+    "retries": _NO_SERVER,
+    "left_out": "is known only to the log: it tells what this header goes without",
+    "bytes_in": _TOO_LATE,
+    "bytes_out": _TOO_LATE,
+    "handshake_ms": "is for the log alone",
+    "connect_ms": _TOO_LATE,
+    "total_ms": _TOO_LATE,
+    "termination": _TOO_LATE,
+    "first_to_end": _TOO_LATE,
+    "reason": _TOO_LATE,
+}
+"""The log's fields that no header can have, and why."""
+
+# As the log calls received TLVs: by name, or by number in hexadecimal.
+_TLV = re.compile("tlv_(?:alpn|authority|unique_id|ssl(?:_[a-z_]+)?|netns|gcp|aws|azure|0x[0-9a-f]{2})")
+_PIECE = re.compile(r"(?P<text>[^{}]+)|(?P<doubled>\{\{|\}\})|\{(?P<field>[^{}]*)\}|(?P<brace>.)", re.DOTALL)
+
+_NEEDS = 'text with fields of the log such as "{tls} {sni}"'
+_MAX_FORMAT = 1024
+"""The longest format in characters: no value of a TLV is near it."""
+
+
+@frozen
+class Format:
+    """Text with fields; as `str` it is what the configuration has."""
+
+    text: str
+    pieces: tuple[tuple[str, str], ...]
+    """Texts in their order, each with the field behind it, or with an empty one."""
+
+    def __str__(self) -> str:
+        """Return it as it is written."""
+        return self.text
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields that it has."""
+        return frozenset(field for _, field in self.pieces if field)
+
+    def fill(self, words: Mapping[str, str]) -> bytes:
+        """Return the text with its fields filled; one that is not among the words is empty."""
+        return "".join([text + words.get(field, "") for text, field in self.pieces]).encode()
+
+
+def _format(text: str) -> Format:
+    if len(text) > _MAX_FORMAT:
+        raise Wrong(f"has {len(text)} characters; a format has {_MAX_FORMAT} at most")
+    pieces: list[tuple[str, str]] = []
+    before = ""
+    for piece in _PIECE.finditer(text):
+        if brace := piece["brace"]:
+            raise Wrong(f"is {quoted(text)}, in which a {brace} stands alone; write {brace * 2} for it")
+        if piece["field"] is None:
+            before += piece["text"] or piece["doubled"][0]
+            continue
+        pieces.append((before, _field(piece["field"], text)))
+        before = ""
+    return Format(text, (*pieces, (before, "")) if before else tuple(pieces))
+
+
+def _field(name: str, text: str) -> str:
+    if name in FIELDS or _TLV.fullmatch(name):
+        return name
+    if name in NOT_YET:
+        raise Wrong(f"is {quoted(text)}, and {{{name}}} {NOT_YET[name]}")
+    meant = nearest(name, (*FIELDS, *NOT_YET))
+    hint = f"did you mean {{{meant}}}?" if meant else f"there are {listed(FIELDS)} and tlv_NAME"
+    raise Wrong(f"is {quoted(text)}, in which {{{name}}} is no field; {hint}")
+
+
+FORMAT: Kind[Format] = Kind((str,), _NEEDS, _format)
