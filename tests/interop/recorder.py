@@ -48,18 +48,25 @@ class Recorder:
     """The backend; a context manager around its server."""
 
     def __init__(
-        self, behave: Behaviour, *, header: bool = True, port: int | None = None, host: str | None = None
+        self,
+        behave: Behaviour,
+        *,
+        header: bool = True,
+        is_looked_at: bool = True,
+        port: int | None = None,
+        host: str | None = None,
     ) -> None:
         """
         Every connection is given to `behave`, after its PROXY header was read unless `header` is False.
 
-        The first connection on nobody's behalf is mailproxy's look at its server: it is closed, and not recorded.
+        The first connection on nobody's behalf is mailproxy's look at its server: it is closed, and not recorded,
+        unless `is_looked_at` is False.
         """
         self._behave = behave
         self._header = header
         self._arrived: queue.Queue[Recorded] = queue.Queue()
         self.connections: list[Recorded] = []
-        self._was_looked_at = False
+        self._was_looked_at = not is_looked_at
         self._server = ThreadedServer(self._serve, port=port, host=host)
         self.port = self._server.port
 
