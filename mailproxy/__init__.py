@@ -13,6 +13,7 @@ The map, bottom up; imports run one way, from the later to the earlier:
 - ``announce``: what a server is told of a client in its PROXY header: ends, TLS, TLVs.
 - ``endpoints``: the same PROXY protocol as wrappers for any Twisted endpoint; a library of its own.
 - ``transport``: sockets and TLS on the reactor: the hot path, listeners, deadlines, the relay.
+- ``backend``: the servers of one backend for one protocol: their pool, where they are, and the header for them.
 - ``session``: one client's life: PROXY header, STARTTLS, handshake, pick, dial, header, relay, part; and its log line.
 - ``checks``: what we ask servers on our own behalf: whether they are well, and what they offer.
 - ``audit``: the known attacks on STARTTLS, tried against any server; stands alone.

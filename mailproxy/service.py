@@ -21,6 +21,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from mailproxy import __version__, config
+from mailproxy.backend.backend import Backend
 from mailproxy.balance.server import Server
 from mailproxy.checks.capabilities import Learner
 from mailproxy.checks.look import FirstLook
@@ -31,7 +32,6 @@ from mailproxy.checks.upkeep import Upkeep
 from mailproxy.checks.visiting import Check
 from mailproxy.names import Names
 from mailproxy.profiles import PROFILES
-from mailproxy.session.backend import Backend
 from mailproxy.session.capacity import Capacity
 from mailproxy.session.frontend import Frontend, counted
 from mailproxy.session.prepare import prepare, warnings

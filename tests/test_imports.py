@@ -20,6 +20,7 @@ LAYERS = (
     {"tls", "names"},
     {"announce"},
     {"transport", "endpoints"},
+    {"backend"},
     {"session"},
     {"checks"},
     {"service", "signals", "log", "audit"},

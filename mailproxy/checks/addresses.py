@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
+from mailproxy.backend.backend import Backend
+from mailproxy.backend.server import Origin, inet_target
 from mailproxy.balance.server import Server
 from mailproxy.config.model import NamedServer, SrvServer
 from mailproxy.names import Fill, Names, Record
-from mailproxy.session.backend import Backend, Origin, inet_target
 from mailproxy.transport.poller import Poller
 
 _REASON = "says DNS"

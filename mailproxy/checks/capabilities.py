@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from mailproxy.backend.backend import Backend
 from mailproxy.balance.change import Change
 from mailproxy.balance.server import Server
 from mailproxy.checks.header import LIKE_TLS, foreign_header
@@ -26,7 +27,6 @@ from mailproxy.mail.advice import header_ignored, likely_cause
 from mailproxy.mail.passwords import takes_passwords
 from mailproxy.mail.probe import CapabilityProbe
 from mailproxy.profiles import PROFILES
-from mailproxy.session.backend import Backend
 from mailproxy.transport.poller import Poller
 
 # A backend of which nothing is known is asked again so soon: it may just be starting.

@@ -12,6 +12,7 @@ from functools import partial
 from twisted.logger import Logger
 
 from mailproxy import config
+from mailproxy.backend.backend import Backend
 from mailproxy.balance.change import Change
 from mailproxy.balance.server import Server
 from mailproxy.checks.header import check_header
@@ -21,7 +22,6 @@ from mailproxy.checks.timeouts import Timeouts
 from mailproxy.checks.visiting import Run, VisitingCheck
 from mailproxy.mail.greeting import server_speaks_first
 from mailproxy.profiles import PROFILES
-from mailproxy.session.backend import Backend
 from mailproxy.transport.poller import Poller
 
 

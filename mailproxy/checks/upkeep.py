@@ -10,6 +10,7 @@ from typing import Any
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
+from mailproxy.backend.backend import Backend
 from mailproxy.balance.change import Change, Event
 from mailproxy.balance.server import Server
 from mailproxy.checks.addresses import Addresses
@@ -18,7 +19,6 @@ from mailproxy.checks.outcome import Outcome
 from mailproxy.checks.prober import Pace, Prober
 from mailproxy.checks.visiting import Check
 from mailproxy.names import Names
-from mailproxy.session.backend import Backend
 from mailproxy.transport.poller import Poller
 
 EndSessions = Callable[[Collection[Server], str, str], None]

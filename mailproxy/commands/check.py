@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import cast
 
+from mailproxy.backend.backend import Backend as ReadyBackend
 from mailproxy.balance.server import Server as PoolServer
 from mailproxy.config import DEFAULT_FILE, Backend, Config, ConfigError, Frontend, Resolvers, Server, UnixBind, load
 from mailproxy.config.model import MailProtocol
-from mailproxy.session.backend import Backend as ReadyBackend
 from mailproxy.session.prepare import Ready, prepare, warnings
 from mailproxy.tls.certificates import Certificate
 

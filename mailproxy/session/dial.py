@@ -17,12 +17,12 @@ from twisted.logger import Logger
 
 from mailproxy.announce.ends import PackedAddress
 from mailproxy.announce.header import names_client
+from mailproxy.backend.backend import Backend, network
 from mailproxy.balance.server import Server
 from mailproxy.mail.advice import likely_cause
 from mailproxy.mail.greeting import Greeting, GreetingReader, Prelude, first_line
 from mailproxy.profiles import PROFILES
 from mailproxy.proxyprotocol import Address
-from mailproxy.session.backend import Backend, network
 from mailproxy.session.failure import Counts, Failure, refused
 from mailproxy.transport.outgoing import Outgoing
 from mailproxy.transport.poller import Poller

@@ -11,12 +11,12 @@ from attrs import asdict, define, evolve
 from twisted.logger import Logger
 
 from mailproxy import config
+from mailproxy.backend.backend import Backend
 from mailproxy.config.model import UNIX, Network, Sender
 from mailproxy.mail.dialogue import Settings
 from mailproxy.mail.greeting import server_speaks_first
 from mailproxy.mail.refusal import REFUSES_WHEN_ASKED, goodbye, refusal
 from mailproxy.proxyprotocol import AcceptPolicy
-from mailproxy.session.backend import Backend
 from mailproxy.session.capacity import Capacity
 from mailproxy.session.record import SessionLog
 from mailproxy.session.session import Session

@@ -7,9 +7,9 @@ from datetime import datetime
 from attrs import frozen
 
 from mailproxy import config
+from mailproxy.backend.backend import Backend
 from mailproxy.config import ConfigError, Problem, remarks
 from mailproxy.config.words import key_path
-from mailproxy.session.backend import Backend
 from mailproxy.tls.client import client_sides
 from mailproxy.tls.files import CertificatesByProfile, key_warnings, read_tls_files, validity_warnings
 from mailproxy.tls.groups import group_certificates

@@ -14,11 +14,11 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import capturedLogs
 
 from mailproxy.announce.header import HeaderPolicy
+from mailproxy.backend import backend as ready_backend
 from mailproxy.checks.capabilities import Learner, Lesson, ask
 from mailproxy.checks.header import LIKE_TLS, foreign_header
 from mailproxy.config import Backend, BackendTimeouts, InetServer, Server
 from mailproxy.proxyprotocol import Decoder, Header, InetAddress
-from mailproxy.session import backend as session_backend
 from mailproxy.tls.facts import TlsFacts
 from tests.checks.town import Town
 from tests.transport.peers import Peer
@@ -27,9 +27,9 @@ OFFER = b"IMAP4rev1 IDLE AUTH=PLAIN"
 LESSON = Lesson("s", tuple(OFFER.split()))
 
 
-def backend_of(town: Town) -> session_backend.Backend:
+def backend_of(town: Town) -> ready_backend.Backend:
     host, port = town.address
-    return session_backend.Backend(
+    return ready_backend.Backend(
         Backend(
             name="b",
             send_proxy="v2-ssl",
@@ -235,7 +235,7 @@ def test_closed_port_is_no_teacher(town: Town) -> None:
 class Taught:
     """A learner that asks every 20 s: its backend, and what it has told."""
 
-    backend: session_backend.Backend
+    backend: ready_backend.Backend
     told: list[tuple[bytes, ...]]
 
 

@@ -10,11 +10,11 @@ import pytest
 from twisted.logger import LogEvent, capturedLogs
 
 from mailproxy import config
+from mailproxy.backend import backend as ready_backend
+from mailproxy.backend.server import inet_target
 from mailproxy.checks.look import FirstLook
 from mailproxy.config import Backend, BackendTimeouts, Check, InetServer, NamedServer
 from mailproxy.config.model import MailProtocol
-from mailproxy.session import backend as session_backend
-from mailproxy.session.backend import inet_target
 from tests.checks.town import Town
 
 IGNORANT = b"* OK ready\r\n* BAD Error\r\n"
@@ -38,7 +38,7 @@ def backend_of(town: Town, protocol: MailProtocol = "imap", check: Check | None 
         "timeout": BackendTimeouts(connect=1.0),
         "servers": (config.Server(**server | keys.pop("server", {})),),
     }
-    return session_backend.Backend(Backend(**settings | keys), protocol)
+    return ready_backend.Backend(Backend(**settings | keys), protocol)
 
 
 def looking(town: Town, backend: Any) -> FirstLook:

@@ -11,13 +11,13 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 
 from mailproxy import config
+from mailproxy.backend.backend import Backend
 from mailproxy.balance.server import Server
 from mailproxy.checks.agent_words import read_words
 from mailproxy.checks.outcome import Outcome
 from mailproxy.checks.prober import Pace
 from mailproxy.checks.upkeep import Upkeep
 from mailproxy.names import Record
-from mailproxy.session.backend import Backend
 from mailproxy.transport.outgoing import Target
 from mailproxy.transport.poller import Poller
 

@@ -15,10 +15,10 @@ from twisted.internet.task import Clock
 from twisted.logger import LogEvent, capturedLogs
 
 from mailproxy import config
+from mailproxy.backend import backend as ready_backend
 from mailproxy.balance.pool import Pool
 from mailproxy.config import Backend, BackendTimeouts, FrontendTimeouts, InetBind, InetServer, UnixServer
 from mailproxy.proxyprotocol import Decoder, Header
-from mailproxy.session import backend as session_backend
 from mailproxy.session.capacity import Capacity
 from mailproxy.session.frontend import Frontend
 from mailproxy.session.record import SessionLog
@@ -160,7 +160,7 @@ class Bench:
         self.total = Capacity("maxconn", total)
         self.frontend = Frontend(
             settings,
-            session_backend.Backend(self.backend, protocol),
+            ready_backend.Backend(self.backend, protocol),
             (tls_server() if isinstance(tls, bool) else tls) if tls else None,
             host="mail.example.org",
             poller=self.poller,

@@ -56,7 +56,7 @@ def test_what_is_wrong_with_a_backend_is_reported_once(
     def wrong(*arguments: object) -> None:
         raise ValueError("a header that cannot work")
 
-    monkeypatch.setattr("mailproxy.session.backend.HeaderPolicy", wrong)
+    monkeypatch.setattr("mailproxy.backend.backend.HeaderPolicy", wrong)
     first, second = protocols
     with pytest.raises(ConfigError) as caught:
         prepared(one=frontend(first), two=frontend(second))
@@ -67,7 +67,7 @@ def test_what_is_wrong_with_every_backend_is_reported(monkeypatch: pytest.Monkey
     def wrong(*arguments: object) -> None:
         raise ValueError("a header that cannot work")
 
-    monkeypatch.setattr("mailproxy.session.backend.HeaderPolicy", wrong)
+    monkeypatch.setattr("mailproxy.backend.backend.HeaderPolicy", wrong)
     frontends = {"one": frontend("imap"), "two": frontend("imap", backend="other")}
     with pytest.raises(ConfigError) as caught:
         prepare(read(tls=MISSING, frontend=frontends, backend={"dovecot": SERVERS, "other": SERVERS}))

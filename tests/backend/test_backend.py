@@ -10,11 +10,11 @@ import pytest
 
 from mailproxy import config
 from mailproxy.announce.ends import PackedAddress
+from mailproxy.backend.backend import Backend
 from mailproxy.balance.change import Change
 from mailproxy.balance.server import Server
 from mailproxy.config import Check, InetServer, NamedServer, ServerTls, SrvServer, UnixServer
 from mailproxy.proxyprotocol import Address, InetAddress, UnixAddress
-from mailproxy.session.backend import Backend
 from mailproxy.transport.outgoing import Target
 
 MAPPED = bytes(10) + b"\xff\xff"

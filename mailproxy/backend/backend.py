@@ -1,38 +1,22 @@
-"""A backend as sessions know it: the pool of its servers for one protocol, and the header for them."""
+"""A backend for one protocol: the pool of its servers, the header for them, and what a rule knows a client by."""
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Callable, Iterator
-from ipaddress import IPv4Address, IPv6Address, ip_address
-
-from attrs import frozen
+from collections.abc import Callable
+from ipaddress import ip_address
 
 from mailproxy import config
 from mailproxy.announce.ends import PackedAddress
 from mailproxy.announce.header import HeaderPolicy
+from mailproxy.backend.server import make_servers
 from mailproxy.balance.change import Change
-from mailproxy.balance.health import Health
 from mailproxy.balance.pool import Pool
 from mailproxy.balance.rule import RULES
 from mailproxy.balance.server import Server
 from mailproxy.balance.source import client_key
-from mailproxy.config.model import InetServer, MailProtocol, NamedServer, ServerAddress, UnixServer
+from mailproxy.config.model import MailProtocol
 from mailproxy.proxyprotocol import Address, InetAddress
-from mailproxy.tls.client import ClientTls, MakeClientTls, client_sides
-from mailproxy.transport.outgoing import Target
-
-
-@frozen(eq=False)
-class Origin:
-    """
-    What a server of a pool comes from, its `tag`: what the configuration says of it, and TLS as it has it.
-
-    The servers that one name stands for have one origin.
-    """
-
-    settings: config.Server
-    tls: ClientTls | None
+from mailproxy.tls.client import MakeClientTls, client_sides
 
 
 class Backend:
@@ -63,7 +47,7 @@ class Backend:
         self._knows_clients = rule.is_sticky
         self.pool = Pool(
             settings.name,
-            tuple(_servers(settings, protocol, client_tls or client_sides())),
+            tuple(make_servers(settings, protocol, client_tls or client_sides())),
             rule,
             on_change=self._changed,
             allbackups=settings.allbackups,
@@ -96,64 +80,6 @@ def network(source: Address | PackedAddress | None) -> bytes:
     if isinstance(source, tuple):
         return client_key(ip_address(source[0]))
     return client_key(source.host) if isinstance(source, InetAddress) else b""
-
-
-def inet_target(host: IPv4Address | IPv6Address, port: int, tls: ClientTls | None) -> Target:
-    """Return where to connect to for an address and port."""
-    family = socket.AF_INET if host.version == 4 else socket.AF_INET6
-    return Target(family, (str(host), port), tls)
-
-
-def _servers(backend: config.Backend, protocol: MailProtocol, client_tls: MakeClientTls) -> Iterator[Server]:
-    for settings in backend.servers:
-        where = backend.address(settings, protocol)
-        tls = _tls(settings, where, client_tls)
-        origin = Origin(settings, tls)
-        for name in settings.slots:
-            yield Server(
-                name=name,
-                backup=settings.backup,
-                weight=settings.weight,
-                maxconn=settings.maxconn,
-                slowstart=settings.slowstart,
-                target=_target(where, tls),
-                health=_health(settings),
-                state=settings.state,
-                tag=origin,
-            )
-
-
-def _tls(settings: config.Server, where: ServerAddress, client_tls: MakeClientTls) -> ClientTls | None:
-    if settings.tls is None:
-        return None
-    host = str(where.host) if isinstance(where, InetServer | NamedServer) else None
-    try:
-        return client_tls(settings.tls, host)
-    except ValueError as error:
-        raise ValueError(f"server {settings.name}, tls: {error}") from error
-
-
-def _health(settings: config.Server) -> Health | None:
-    check = settings.check
-    if check.type == "none":
-        return None
-    return Health(
-        rise=check.rise,
-        fall=check.fall,
-        init_state=settings.init_state,
-        error_limit=settings.error_limit,
-        on_error=settings.on_error,
-    )
-
-
-def _target(where: ServerAddress, tls: ClientTls | None) -> Target | None:
-    """Return where to connect to; None for a name, which somebody has to look up."""
-    match where:
-        case UnixServer(path=path):
-            return Target(socket.AF_UNIX, path, tls)
-        case InetServer(host=host, port=int(port)):
-            return inet_target(host, port, tls)
-    return None
 
 
 def _nothing(server: Server) -> None:

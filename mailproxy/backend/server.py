@@ -1,0 +1,87 @@
+"""The servers of a backend, from what the configuration says of them."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv6Address
+
+from attrs import frozen
+
+from mailproxy import config
+from mailproxy.balance.health import Health
+from mailproxy.balance.server import Server
+from mailproxy.config.model import InetServer, MailProtocol, NamedServer, ServerAddress, UnixServer
+from mailproxy.tls.client import ClientTls, MakeClientTls
+from mailproxy.transport.outgoing import Target
+
+
+@frozen(eq=False)
+class Origin:
+    """
+    What a server of a pool comes from, its `tag`: what the configuration says of it, and the TLS for it.
+
+    The servers that one name stands for have one origin.
+    """
+
+    settings: config.Server
+    tls: ClientTls | None
+
+
+def inet_target(host: IPv4Address | IPv6Address, port: int, tls: ClientTls | None) -> Target:
+    """Return where to connect to for an address and port."""
+    family = socket.AF_INET if host.version == 4 else socket.AF_INET6
+    return Target(family, (str(host), port), tls)
+
+
+def make_servers(backend: config.Backend, protocol: MailProtocol, client_tls: MakeClientTls) -> Iterator[Server]:
+    """Make the servers of a backend for one protocol; ValueError if the TLS of one cannot work."""
+    for settings in backend.servers:
+        where = backend.address(settings, protocol)
+        tls = _tls(settings, where, client_tls)
+        origin = Origin(settings, tls)
+        for name in settings.slots:
+            yield Server(
+                name=name,
+                backup=settings.backup,
+                weight=settings.weight,
+                maxconn=settings.maxconn,
+                slowstart=settings.slowstart,
+                target=_target(where, tls),
+                health=_health(settings),
+                state=settings.state,
+                tag=origin,
+            )
+
+
+def _tls(settings: config.Server, where: ServerAddress, client_tls: MakeClientTls) -> ClientTls | None:
+    if settings.tls is None:
+        return None
+    host = str(where.host) if isinstance(where, InetServer | NamedServer) else None
+    try:
+        return client_tls(settings.tls, host)
+    except ValueError as error:
+        raise ValueError(f"server {settings.name}, tls: {error}") from error
+
+
+def _health(settings: config.Server) -> Health | None:
+    check = settings.check
+    if check.type == "none":
+        return None
+    return Health(
+        rise=check.rise,
+        fall=check.fall,
+        init_state=settings.init_state,
+        error_limit=settings.error_limit,
+        on_error=settings.on_error,
+    )
+
+
+def _target(where: ServerAddress, tls: ClientTls | None) -> Target | None:
+    """Return where to connect to; None for a name, which somebody has to look up."""
+    match where:
+        case UnixServer(path=path):
+            return Target(socket.AF_UNIX, path, tls)
+        case InetServer(host=host, port=int(port)):
+            return inet_target(host, port, tls)
+    return None
