@@ -22,7 +22,7 @@ from twisted.logger import Logger
 
 from mailproxy import __version__, config
 from mailproxy.backend.backend import Backend
-from mailproxy.balance.server import Server
+from mailproxy.backend.server import BackendServer
 from mailproxy.checks.capabilities import Learner
 from mailproxy.checks.look import FirstLook
 from mailproxy.checks.make import make_check
@@ -226,8 +226,8 @@ class ProxyService(Service):
         if self._next_look is not None:
             self._next_look.reset(0)
 
-    def _make_check(self, backend: Backend, server: Server) -> Check | None:
-        settings: config.Check = server.tag.settings.check
+    def _make_check(self, backend: Backend, server: BackendServer) -> Check | None:
+        settings = server.origin.settings.check
         if settings.type == "none":
             return None
         return make_check(
@@ -242,7 +242,9 @@ class ProxyService(Service):
             remedy=PROFILES[backend.settings.profile].takes_headers,
         )
 
-    def _end_sessions_with(self, backend: Backend, servers: Collection[Server], letter: str, reason: str) -> None:
+    def _end_sessions_with(
+        self, backend: Backend, servers: Collection[BackendServer], letter: str, reason: str
+    ) -> None:
         """End the sessions that some servers of a backend have."""
         for frontend in self.frontends:
             if frontend.backend is backend:

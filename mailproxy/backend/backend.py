@@ -8,11 +8,10 @@ from ipaddress import ip_address
 from mailproxy import config
 from mailproxy.announce.ends import PackedAddress
 from mailproxy.announce.header import HeaderPolicy
-from mailproxy.backend.server import make_servers
+from mailproxy.backend.server import BackendServer, make_servers
 from mailproxy.balance.change import Change
 from mailproxy.balance.pool import Pool
 from mailproxy.balance.rule import RULES
-from mailproxy.balance.server import Server
 from mailproxy.balance.source import client_key
 from mailproxy.config.model import MailProtocol
 from mailproxy.proxyprotocol import Address, InetAddress
@@ -41,8 +40,8 @@ class Backend:
         self.queue_seconds = settings.timeout.queue_seconds
         self.header = HeaderPolicy(settings, protocol)
         self.sends_unique_id = "unique-id" in settings.proxy_v2_options
-        self.listeners: list[Callable[[Change], None]] = []
-        self.check_soon: Callable[[Server], None] = _nothing
+        self.listeners: list[Callable[[Change[BackendServer]], None]] = []
+        self.check_soon: Callable[[BackendServer], None] = _nothing
         rule = RULES[settings.balance]
         self._knows_clients = rule.is_sticky
         self.pool = Pool(
@@ -55,7 +54,7 @@ class Backend:
             maxqueue=settings.maxqueue,
         )
 
-    def _changed(self, change: Change) -> None:
+    def _changed(self, change: Change[BackendServer]) -> None:
         for listener in self.listeners:
             listener(change)
 
@@ -63,15 +62,15 @@ class Backend:
         """Return what the rule knows a client by; empty if it treats all alike."""
         return network(source) if self._knows_clients else b""
 
-    def succeeded(self, server: Server) -> None:
+    def succeeded(self, server: BackendServer) -> None:
         """Hear that a server took a session."""
         health = server.health
         if health is not None and health.errors:
             self.pool.observed_success(server)
 
-    def failed(self, server: Server, now: float, reason: str, source: bytes | None = None) -> None:
+    def failed(self, server: BackendServer, now: float, reason: str, source: bytes | None = None) -> None:
         """Hear that a server did not, and why; `source` is the client's network if the client may have provoked it."""
-        if server.tag.settings.observe == "connect" and self.pool.observed_error(server, now, reason, source):
+        if server.origin.settings.observe == "connect" and self.pool.observed_error(server, now, reason, source):
             self.check_soon(server)
 
 
@@ -82,5 +81,5 @@ def network(source: Address | PackedAddress | None) -> bytes:
     return client_key(source.host) if isinstance(source, InetAddress) else b""
 
 
-def _nothing(server: Server) -> None:
+def _nothing(server: BackendServer) -> None:
     """Do nothing."""

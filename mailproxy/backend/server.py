@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address
 
-from attrs import frozen
+from attrs import define, frozen
 
 from mailproxy import config
 from mailproxy.balance.health import Health
@@ -19,7 +19,7 @@ from mailproxy.transport.outgoing import Target
 @frozen(eq=False)
 class Origin:
     """
-    What a server of a pool comes from, its `tag`: what the configuration says of it, and the TLS for it.
+    What servers of a pool come from: what the configuration says of it, and the TLS for it.
 
     The servers that one name stands for have one origin.
     """
@@ -28,20 +28,29 @@ class Origin:
     tls: ClientTls | None
 
 
+@define(kw_only=True, eq=False)
+class BackendServer(Server):
+    """A server of a pool, which knows what it comes from."""
+
+    target: Target | None = None
+    """Where to connect to; None: nobody knows, so nobody is sent there."""
+    origin: Origin
+
+
 def inet_target(host: IPv4Address | IPv6Address, port: int, tls: ClientTls | None) -> Target:
     """Return where to connect to for an address and port."""
     family = socket.AF_INET if host.version == 4 else socket.AF_INET6
     return Target(family, (str(host), port), tls)
 
 
-def make_servers(backend: config.Backend, protocol: MailProtocol, client_tls: MakeClientTls) -> Iterator[Server]:
+def make_servers(backend: config.Backend, protocol: MailProtocol, client_tls: MakeClientTls) -> Iterator[BackendServer]:
     """Make the servers of a backend for one protocol; ValueError if the TLS of one cannot work."""
     for settings in backend.servers:
         where = backend.address(settings, protocol)
         tls = _tls(settings, where, client_tls)
         origin = Origin(settings, tls)
         for name in settings.slots:
-            yield Server(
+            yield BackendServer(
                 name=name,
                 backup=settings.backup,
                 weight=settings.weight,
@@ -50,7 +59,7 @@ def make_servers(backend: config.Backend, protocol: MailProtocol, client_tls: Ma
                 target=_target(where, tls),
                 health=_health(settings),
                 state=settings.state,
-                tag=origin,
+                origin=origin,
             )
 
 

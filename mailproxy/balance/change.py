@@ -1,10 +1,10 @@
 """What happened to a server or a pool: everything that a line of the log needs."""
 
-from typing import Literal
+from typing import Generic, Literal
 
 from attrs import frozen
 
-from mailproxy.balance.server import Server
+from mailproxy.balance.server import AnyServer
 
 Event = Literal[
     "up",
@@ -23,11 +23,11 @@ Event = Literal[
 
 
 @frozen(kw_only=True)
-class Change:
+class Change(Generic[AnyServer]):
     """One change; as many as there are changes, however often the same is said."""
 
     pool: str
-    server: Server
+    server: AnyServer
     """With "no-server": the last one that the pool had."""
     event: Event
     reason: str

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from math import inf
 
-from mailproxy.balance.server import Server
+from mailproxy.balance.server import AnyServer
 
 
-def pick(candidates: Sequence[Server], key: bytes) -> Server:
+def pick(candidates: Sequence[AnyServer], key: bytes) -> AnyServer:
     """
     Return the candidate that would have the fewest sessions for its weight; ``key`` has no say.
 

@@ -13,18 +13,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import inf
+from typing import Generic
 
 from mailproxy.balance.attempt import least_tried
 from mailproxy.balance.change import Change, Event
 from mailproxy.balance.queue import Queue, Waiter, Waiting
 from mailproxy.balance.rule import Rule
-from mailproxy.balance.server import RAMP_STEPS, UNLIMITED, Server, ServerState
+from mailproxy.balance.server import RAMP_STEPS, UNLIMITED, AnyServer, ServerState
 
 # However short a slowstart is, its steps do not come faster than this.
 _SHORTEST_STEP_SECONDS = 0.05
 
 
-class Pool:
+class Pool(Generic[AnyServer]):
     """
     Servers, a rule, and a queue. Its methods may be called from within what it calls.
 
@@ -34,10 +35,10 @@ class Pool:
     def __init__(
         self,
         name: str,
-        servers: Sequence[Server],
+        servers: Sequence[AnyServer],
         rule: Rule,
         *,
-        on_change: Callable[[Change], None],
+        on_change: Callable[[Change[AnyServer]], None],
         allbackups: bool = False,
         retries: int = 3,
         maxqueue: int = 0,
@@ -51,10 +52,10 @@ class Pool:
         self._allbackups = allbackups
         self._retries = retries
         self._maxqueue = maxqueue
-        self._queue = Queue()
+        self._queue: Queue[AnyServer] = Queue()
         self._is_serving = False
         self._turns = 0
-        self._candidates: Sequence[Server] = ()
+        self._candidates: Sequence[AnyServer] = ()
         self._is_limited = False
         for server in servers:
             server.settle(0.0)
@@ -87,7 +88,9 @@ class Pool:
         """Whether there are servers, and none has room."""
         return bool(self._candidates) and not any(server.has_room for server in self._candidates)
 
-    def pick(self, key: bytes, tried: Sequence[Server], now: float, refused: Sequence[Server] = ()) -> Server | None:
+    def pick(
+        self, key: bytes, tried: Sequence[AnyServer], now: float, refused: Sequence[AnyServer] = ()
+    ) -> AnyServer | None:
         """
         Take a place for a session on the server that the rule chooses; give it back by ``leave``.
 
@@ -108,7 +111,7 @@ class Pool:
             self._take(server)
         return server
 
-    def leave(self, server: Server, now: float) -> None:
+    def leave(self, server: AnyServer, now: float) -> None:
         """Give a place on ``server`` back; who waits for it has it next. ValueError if nobody has one."""
         if server.sessions <= 0:
             raise ValueError(f"server {server.name} has no session that could leave")
@@ -116,12 +119,12 @@ class Pool:
         if self._queue:
             self._serve()
 
-    def _take(self, server: Server) -> None:
+    def _take(self, server: AnyServer) -> None:
         server.sessions += 1
         self._turns += 1
         server.turn = self._turns
 
-    def _choose(self, key: bytes, tried: Sequence[Server], refused: Sequence[Server] = ()) -> Server | None:
+    def _choose(self, key: bytes, tried: Sequence[AnyServer], refused: Sequence[AnyServer] = ()) -> AnyServer | None:
         candidates = self._others(tried)
         if refused:
             candidates = [server for server in candidates if server not in refused]
@@ -130,21 +133,21 @@ class Pool:
         server = self._by_rule(candidates, key, tried)
         return server if server is not None and server.sessions < server.places else None
 
-    def _others(self, tried: Sequence[Server]) -> Sequence[Server]:
+    def _others(self, tried: Sequence[AnyServer]) -> Sequence[AnyServer]:
         """Return the candidates without the one that was tried last, or with it if there is no other."""
         if not tried:
             return self._candidates
         last = tried[-1]
         return [server for server in self._candidates if server is not last] or self._candidates
 
-    def _by_rule(self, candidates: Sequence[Server], key: bytes, tried: Sequence[Server]) -> Server | None:
+    def _by_rule(self, candidates: Sequence[AnyServer], key: bytes, tried: Sequence[AnyServer]) -> AnyServer | None:
         if not candidates:
             return None
         return self._rule.pick(least_tried(candidates, tried), key)
 
     # Waiting
 
-    def enqueue(self, waiter: Waiter, key: bytes, tried: Sequence[Server]) -> bool:
+    def enqueue(self, waiter: Waiter[AnyServer], key: bytes, tried: Sequence[AnyServer]) -> bool:
         """
         Let a client wait for whom ``pick`` had no place; False: in vain (no server, no attempt left, or queue full).
 
@@ -157,11 +160,11 @@ class Pool:
         self._queue.join(waiter, key, tried, self._line(key, tried))
         return True
 
-    def dequeue(self, waiter: Waiter) -> bool:
+    def dequeue(self, waiter: Waiter[AnyServer]) -> bool:
         """Stop waiting; False if the waiter is not in the queue (any more)."""
         return self._queue.remove(waiter)
 
-    def _line(self, key: bytes, tried: Sequence[Server]) -> Server | None:
+    def _line(self, key: bytes, tried: Sequence[AnyServer]) -> AnyServer | None:
         if self._rule.is_sticky:
             return self._by_rule(self._others(tried), key, tried)
         return tried[-1] if tried else None
@@ -180,35 +183,35 @@ class Pool:
         finally:
             self._is_serving = False
 
-    def _next_served(self) -> tuple[Waiting, Server] | None:
+    def _next_served(self) -> tuple[Waiting[AnyServer], AnyServer] | None:
         for waiting in self._queue.heads(self._moves):
             server = waiting.line if self._rule.is_sticky else self._choose(waiting.key, waiting.tried)
             if server is not None:
                 return waiting, server
         return None
 
-    def _moves(self, line: Server | None) -> bool:
+    def _moves(self, line: AnyServer | None) -> bool:
         """Whether it is worth to ask the first of a line."""
         return not self._rule.is_sticky or (line is not None and line.sessions < line.places)
 
     # Changes
 
-    def passed(self, server: Server, now: float, reason: str = "") -> None:
+    def passed(self, server: AnyServer, now: float, reason: str = "") -> None:
         """Count a check that passed."""
         if server.health is not None and server.health.passed(now, reason) is not None:
             self._changed(server, "up", reason, now)
 
-    def failed(self, server: Server, now: float, reason: str) -> None:
+    def failed(self, server: AnyServer, now: float, reason: str) -> None:
         """Count a check that failed."""
         if server.health is not None and server.health.failed(now, reason) is not None:
             self._changed(server, "down", reason, now)
 
-    def observed_success(self, server: Server) -> None:
+    def observed_success(self, server: AnyServer) -> None:
         """Tell that a session reached the server."""
         if server.health is not None:
             server.health.observed_success()
 
-    def observed_error(self, server: Server, now: float, reason: str, source: bytes | None = None) -> bool:
+    def observed_error(self, server: AnyServer, now: float, reason: str, source: bytes | None = None) -> bool:
         """
         Tell that a session did not reach the server; True: a check is wanted soon (after ``fastinter``).
 
@@ -224,19 +227,19 @@ class Pool:
             self._changed(server, "down", reason, now)
         return advice != "nothing"
 
-    def set_state(self, server: Server, state: ServerState, now: float, reason: str = "") -> None:
+    def set_state(self, server: AnyServer, state: ServerState, now: float, reason: str = "") -> None:
         """Do what the admin wants: ready, drain (no new sessions), maint (the same, and no checks)."""
         before = server.standing
         server.state = state
         self._stood(server, before, now, reason)
 
-    def set_agent_state(self, server: Server, state: ServerState, now: float, reason: str = "") -> None:
+    def set_agent_state(self, server: AnyServer, state: ServerState, now: float, reason: str = "") -> None:
         """Do what the server's agent wants, unless the admin wants less."""
         before = server.standing
         server.agent_state = state
         self._stood(server, before, now, reason)
 
-    def _stood(self, server: Server, before: ServerState, now: float, reason: str) -> None:
+    def _stood(self, server: AnyServer, before: ServerState, now: float, reason: str) -> None:
         standing = server.standing
         if standing == before:
             return
@@ -244,19 +247,19 @@ class Pool:
             server.health.restart()
         self._changed(server, standing, reason, now)
 
-    def set_weight(self, server: Server, weight: float, now: float, reason: str = "") -> None:
+    def set_weight(self, server: AnyServer, weight: float, now: float, reason: str = "") -> None:
         """Set the weight now (0 to 256; 0: no new sessions); an agent's percentage is of ``server.weight``."""
         if server.asked_weight != weight:
             server.asked_weight = weight
             self._changed(server, "weight", reason, now)
 
-    def set_maxconn(self, server: Server, maxconn: int, now: float, reason: str = "") -> None:
+    def set_maxconn(self, server: AnyServer, maxconn: int, now: float, reason: str = "") -> None:
         """Set how many sessions the server may have at once (0: no limit); those that it has stay."""
         if server.asked_maxconn != maxconn:
             server.asked_maxconn = maxconn
             self._changed(server, "maxconn", reason, now)
 
-    def set_target(self, server: Server, target: object, now: float, reason: str = "") -> None:
+    def set_target(self, server: AnyServer, target: object, now: float, reason: str = "") -> None:
         """Set where the server is now; None: nowhere, so it gets no sessions until it is somewhere again."""
         before, server.target = server.target, target
         if target == before:
@@ -265,7 +268,7 @@ class Pool:
             server.health.restart()
         self._changed(server, "no-address" if target is None else "address", reason, now)
 
-    def set_backup(self, server: Server, backup: bool, now: float, reason: str = "") -> None:
+    def set_backup(self, server: AnyServer, backup: bool, now: float, reason: str = "") -> None:
         """Make a backup of the server, or an active one."""
         if server.backup != backup:
             server.backup = backup
@@ -286,7 +289,7 @@ class Pool:
                 shortest = min(shortest, server.slowstart)
         self.refresh_at = now + max(shortest / RAMP_STEPS, _SHORTEST_STEP_SECONDS)
 
-    def _changed(self, server: Server, event: Event, reason: str, now: float) -> None:
+    def _changed(self, server: AnyServer, event: Event, reason: str, now: float) -> None:
         had_servers = bool(self._candidates)
         server.settle(now)
         self._ramp(now)
@@ -302,7 +305,7 @@ class Pool:
         if self._queue:
             self._serve()
 
-    def _tell(self, server: Server, event: Event, reason: str) -> None:
+    def _tell(self, server: AnyServer, event: Event, reason: str) -> None:
         self._on_change(
             Change(
                 pool=self.name,

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from operator import attrgetter
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from attrs import define
 
-from mailproxy.balance.server import Server
+from mailproxy.balance.server import AnyServer, Server
+
+GivenServer = TypeVar("GivenServer", bound=Server, contravariant=True)
 
 
-class Waiter(Protocol):
+class Waiter(Protocol[GivenServer]):
     """A client that waits; compared by identity."""
 
-    def turn(self, server: Server) -> None:
+    def turn(self, server: GivenServer) -> None:
         """A place on ``server`` is yours; give it back by ``leave``."""
 
     def no_turn(self) -> None:
@@ -27,38 +29,38 @@ class Waiter(Protocol):
 
 
 @define(eq=False)
-class Waiting:
+class Waiting(Generic[AnyServer]):
     """One who waits, and what for."""
 
-    waiter: Waiter
+    waiter: Waiter[AnyServer]
     key: bytes
-    tried: Sequence[Server]
+    tried: Sequence[AnyServer]
     number: int
-    line: Server | None
+    line: AnyServer | None
     """With a sticky rule the server that the client waits for, else the one that it does not want again; or None."""
 
 
-class Queue:
+class Queue(Generic[AnyServer]):
     """Joining, leaving, and the first of each line take the same time however many wait."""
 
     def __init__(self) -> None:
-        self._everybody: dict[Waiter, Waiting] = {}
-        self._lines: dict[Server | None, dict[Waiter, Waiting]] = {}
+        self._everybody: dict[Waiter[AnyServer], Waiting[AnyServer]] = {}
+        self._lines: dict[AnyServer | None, dict[Waiter[AnyServer], Waiting[AnyServer]]] = {}
         self._joined = 0
 
     def __len__(self) -> int:
         return len(self._everybody)
 
-    def join(self, waiter: Waiter, key: bytes, tried: Sequence[Server], line: Server | None) -> None:
+    def join(self, waiter: Waiter[AnyServer], key: bytes, tried: Sequence[AnyServer], line: AnyServer | None) -> None:
         """Stand at the end."""
         self._joined += 1
         self._stand(Waiting(waiter, key, tried, self._joined, line))
 
-    def _stand(self, waiting: Waiting) -> None:
+    def _stand(self, waiting: Waiting[AnyServer]) -> None:
         self._everybody[waiting.waiter] = waiting
         self._lines.setdefault(waiting.line, {})[waiting.waiter] = waiting
 
-    def remove(self, waiter: Waiter) -> bool:
+    def remove(self, waiter: Waiter[AnyServer]) -> bool:
         """Leave the queue; False if the waiter is not in it."""
         waiting = self._everybody.pop(waiter, None)
         if waiting is None:
@@ -69,12 +71,12 @@ class Queue:
             del self._lines[waiting.line]
         return True
 
-    def heads(self, moves: Callable[[Server | None], bool]) -> Sequence[Waiting]:
+    def heads(self, moves: Callable[[AnyServer | None], bool]) -> Sequence[Waiting[AnyServer]]:
         """Return the first of each line that ``moves``, in the order of arrival."""
         heads = [next(iter(everybody.values())) for line, everybody in self._lines.items() if moves(line)]
         return sorted(heads, key=attrgetter("number"))
 
-    def regroup(self, line: Callable[[bytes, Sequence[Server]], Server | None]) -> None:
+    def regroup(self, line: Callable[[bytes, Sequence[AnyServer]], AnyServer | None]) -> None:
         """Let everybody stand in the line that ``line`` says for their key and what they tried, in the same order."""
         everybody = self._everybody.values()
         self._everybody, self._lines = {}, {}
@@ -82,7 +84,7 @@ class Queue:
             waiting.line = line(waiting.key, waiting.tried)
             self._stand(waiting)
 
-    def pop(self) -> Waiter:
+    def pop(self) -> Waiter[AnyServer]:
         """Take the first of all out of the queue."""
         waiter = next(iter(self._everybody))
         self.remove(waiter)

@@ -5,10 +5,10 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 
-from mailproxy.balance.server import Server
+from mailproxy.balance.server import AnyServer
 
 
-def pick(candidates: Sequence[Server], key: bytes, draw: Callable[[], float] = random.random) -> Server:
+def pick(candidates: Sequence[AnyServer], key: bytes, draw: Callable[[], float] = random.random) -> AnyServer:
     """
     Draw two candidates by weight and return the one with fewer sessions for its weight, the first if they are equal.
 

@@ -1,19 +1,26 @@
 """The rules by the words that the configuration has for them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from attrs import frozen
 
 from mailproxy.balance import first, leastconn, random, roundrobin, source
-from mailproxy.balance.server import Server
+from mailproxy.balance.server import AnyServer
+
+
+class Pick(Protocol):
+    """Chooses among candidates, at least one, in the order of the configuration, for a client's key."""
+
+    def __call__(self, candidates: Sequence[AnyServer], key: bytes) -> AnyServer:
+        """Return one of the candidates."""
 
 
 @frozen
 class Rule:
     """How a pool chooses."""
 
-    pick: Callable[[Sequence[Server], bytes], Server]
-    """Chooses among candidates, at least one, in the order of the configuration, for a client's key."""
+    pick: Pick
     is_sticky: bool = False
     """True if a client waits for its own server when that one is full, and takes no other (as in HAProxy)."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from attrs import define, field
 
@@ -23,7 +23,11 @@ _SEVERITY: dict[ServerState, int] = {"ready": 0, "drain": 1, "maint": 2}
 
 @define(kw_only=True, eq=False)
 class Server:
-    """A server for one protocol; its pool changes it, everybody else reads."""
+    """
+    A server for one protocol; its pool changes it, everybody else reads.
+
+    A subclass says more of it: where it comes from.
+    """
 
     name: str
     backup: bool = False
@@ -39,8 +43,6 @@ class Server:
     """None: it is not checked, and always up."""
     state: ServerState = "ready"
     """What the admin wants."""
-    tag: Any = None
-    """Free for whoever made the server."""
 
     agent_state: ServerState = field(default="ready", init=False)
     """What the server's agent wants. The more severe of the two counts."""
@@ -118,3 +120,7 @@ class Server:
                 self.ramp_began = None
         self.share = self.asked_weight * max(done, 1 / RAMP_STEPS) if self._takes_sessions else 0.0
         self.places = max(1, int(self.asked_maxconn * done)) if self.asked_maxconn else UNLIMITED
+
+
+AnyServer = TypeVar("AnyServer", bound=Server)
+"""The kind of server that a pool has."""

@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv6Address
 from math import inf, log1p
 
 from mailproxy.balance.digest import BITS, digest
-from mailproxy.balance.server import Server
+from mailproxy.balance.server import AnyServer
 
 _MASK = (1 << BITS) - 1
 
@@ -30,7 +30,7 @@ def client_key(address: IPv4Address | IPv6Address) -> bytes:
     return address.packed[:8] if mapped is None else mapped.packed
 
 
-def pick(candidates: Sequence[Server], key: bytes) -> Server:
+def pick(candidates: Sequence[AnyServer], key: bytes) -> AnyServer:
     """
     Return the candidate to which the client with ``key`` belongs.
 

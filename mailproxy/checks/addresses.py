@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from mailproxy.backend.backend import Backend
-from mailproxy.backend.server import Origin, inet_target
-from mailproxy.balance.server import Server
+from mailproxy.backend.server import BackendServer, Origin, inet_target
 from mailproxy.config.model import NamedServer, SrvServer
 from mailproxy.names import Fill, Names, Record
 from mailproxy.transport.poller import Poller
@@ -25,9 +24,9 @@ class Addresses:
 
     def start(self) -> None:
         """Begin to look names up; until then, and until there is an answer, their servers get nobody."""
-        slots: dict[Origin, list[Server]] = {}
+        slots: dict[Origin, list[BackendServer]] = {}
         for server in self._backend.pool.servers:
-            slots.setdefault(server.tag, []).append(server)
+            slots.setdefault(server.origin, []).append(server)
         for origin, servers in slots.items():
             if isinstance(origin.settings.address, NamedServer | SrvServer):
                 label = f"backend {self._backend.name}, server {origin.settings.name}, {self._backend.protocol}"
@@ -36,15 +35,15 @@ class Addresses:
     @property
     def are_known(self) -> bool:
         """True when every name has an address."""
-        known = {server.tag for server in self._backend.pool.servers if server.target is not None}
-        return all(server.tag in known for server in self._backend.pool.servers)
+        known = {server.origin for server in self._backend.pool.servers if server.target is not None}
+        return all(server.origin in known for server in self._backend.pool.servers)
 
     def stop(self) -> None:
         """Leave the servers where they are."""
         while self._fills:
             self._fills.pop().stop()
 
-    def _placed(self, servers: list[Server], index: int, record: Record | None) -> None:
+    def _placed(self, servers: list[BackendServer], index: int, record: Record | None) -> None:
         """Take what DNS says of a slot; an empty one drains: its sessions live on."""
         server = servers[index]
         pool = self._backend.pool
@@ -52,9 +51,8 @@ class Addresses:
         if record is None:
             pool.set_target(server, None, now, _REASON)
             return
-        origin: Origin = server.tag
         port = record.port or self._backend.settings.ports[self._backend.protocol]
-        pool.set_backup(server, origin.settings.backup or record.backup, now, _REASON)
+        pool.set_backup(server, server.origin.settings.backup or record.backup, now, _REASON)
         if record.weight is not None:
             pool.set_weight(server, record.weight, now, _REASON)
-        pool.set_target(server, inet_target(record.host, port, origin.tls), now, _REASON)
+        pool.set_target(server, inet_target(record.host, port, server.origin.tls), now, _REASON)

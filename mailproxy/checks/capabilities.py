@@ -17,8 +17,8 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from mailproxy.backend.backend import Backend
+from mailproxy.backend.server import BackendServer
 from mailproxy.balance.change import Change
-from mailproxy.balance.server import Server
 from mailproxy.checks.header import LIKE_TLS, foreign_header
 from mailproxy.checks.timeouts import Timeouts
 from mailproxy.checks.visit import Visit, Visited
@@ -46,7 +46,14 @@ class Lesson:
 
 
 async def ask(
-    backend: Backend, server: Server, protocol: str, host: str, *, with_tls: bool, poller: Poller, timeouts: Timeouts
+    backend: Backend,
+    server: BackendServer,
+    protocol: str,
+    host: str,
+    *,
+    with_tls: bool,
+    poller: Poller,
+    timeouts: Timeouts,
 ) -> Lesson:
     """Ask one server what it offers to clients with or without TLS, within the backend's connect deadline."""
     if server.target is None:
@@ -82,9 +89,9 @@ async def ask(
     return Lesson(server.name, None, f"{failure}; {cause}" if cause else failure)
 
 
-def _name(server: Server) -> str:
+def _name(server: BackendServer) -> str:
     """Return the host name that a server has in the configuration."""
-    address = server.tag.settings.address
+    address = server.origin.settings.address
     return address.host if isinstance(address, NamedServer) else str(address)
 
 
@@ -130,7 +137,7 @@ class Learner:
             self._loop.stop()
             self._asking.cancel()
 
-    def _changed(self, change: Change) -> None:
+    def _changed(self, change: Change[BackendServer]) -> None:
         """Ask at once when a server has come (back): it may offer something else than before."""
         if change.event in ("up", "address") and self._loop.running and self._asking.called:
             self._loop.stop()

@@ -13,8 +13,8 @@ from twisted.logger import Logger
 
 from mailproxy import config
 from mailproxy.backend.backend import Backend
+from mailproxy.backend.server import BackendServer
 from mailproxy.balance.change import Change
-from mailproxy.balance.server import Server
 from mailproxy.checks.header import check_header
 from mailproxy.checks.mail import mail_guest
 from mailproxy.checks.outcome import Outcome
@@ -32,12 +32,12 @@ class FirstLook:
 
     def __init__(self, backend: Backend, *, poller: Poller, timeouts: Timeouts) -> None:
         self._backend = backend
-        self._due: set[Server] = set()
-        self._runs: dict[Server, Run] = {}
+        self._due: set[BackendServer] = set()
+        self._runs: dict[BackendServer, Run] = {}
         settings = backend.settings
         if settings.send_proxy == "none" or not server_speaks_first(backend.protocol):
             return
-        self._due = {server for server in backend.pool.servers if _is_due(server.tag.settings.check)}
+        self._due = {server for server in backend.pool.servers if _is_due(server.origin.settings.check)}
         self._check = VisitingCheck(
             mail_guest(backend.protocol, PROFILES[settings.profile].takes_headers),
             check_header("local", settings.send_proxy, backend.header, None),
@@ -58,11 +58,11 @@ class FirstLook:
         while self._runs:
             self._runs.popitem()[1].cancel()
 
-    def _changed(self, change: Change) -> None:
+    def _changed(self, change: Change[BackendServer]) -> None:
         if change.event == "address" and change.server in self._due:
             self._look(change.server)
 
-    def _look(self, server: Server) -> None:
+    def _look(self, server: BackendServer) -> None:
         if server.target is not None:
             self._due.discard(server)
             self._runs[server] = _NOT_YET
@@ -70,7 +70,7 @@ class FirstLook:
             if server in self._runs:
                 self._runs[server] = run
 
-    def _seen(self, server: Server, outcome: Outcome) -> None:
+    def _seen(self, server: BackendServer, outcome: Outcome) -> None:
         del self._runs[server]
         if outcome.ignores_header:
             self._log.warn(

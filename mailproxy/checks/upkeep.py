@@ -11,8 +11,8 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from mailproxy.backend.backend import Backend
+from mailproxy.backend.server import BackendServer
 from mailproxy.balance.change import Change, Event
-from mailproxy.balance.server import Server
 from mailproxy.checks.addresses import Addresses
 from mailproxy.checks.agent_words import AgentReply
 from mailproxy.checks.outcome import Outcome
@@ -21,7 +21,7 @@ from mailproxy.checks.visiting import Check
 from mailproxy.names import Names
 from mailproxy.transport.poller import Poller
 
-EndSessions = Callable[[Collection[Server], str, str], None]
+EndSessions = Callable[[Collection[BackendServer], str, str], None]
 """Ends the sessions with servers, with HAProxy's letter and the reason in words."""
 
 _WHAT: dict[Event, str] = {
@@ -47,7 +47,7 @@ class Upkeep:
     def __init__(
         self,
         backend: Backend,
-        make_check: Callable[[Server], Check | None],
+        make_check: Callable[[BackendServer], Check | None],
         names: Names,
         end_sessions: EndSessions,
         *,
@@ -62,13 +62,15 @@ class Upkeep:
         self._clock = clock
         self._poller = poller
         self._refresh: IDelayedCall | None = None
-        self._troubled: set[Server] = set()
-        self._probers: dict[Server, Prober] = {}
+        self._troubled: set[BackendServer] = set()
+        self._probers: dict[BackendServer, Prober] = {}
         for server in backend.pool.servers:
             check = make_check(server)
             if check is not None:
                 tell = partial(self._told, server)
-                self._probers[server] = Prober(server, server.tag.settings.check, check, tell, clock=clock, pace=pace)
+                self._probers[server] = Prober(
+                    server, server.origin.settings.check, check, tell, clock=clock, pace=pace
+                )
         backend.check_soon = self._check_soon
         backend.listeners.append(self._changed)
 
@@ -89,12 +91,12 @@ class Upkeep:
 
     # Checks.
 
-    def _check_soon(self, server: Server) -> None:
+    def _check_soon(self, server: BackendServer) -> None:
         prober = self._probers.get(server)
         if prober is not None:
             prober.soon()
 
-    def _told(self, server: Server, outcome: Outcome) -> None:
+    def _told(self, server: BackendServer, outcome: Outcome) -> None:
         pool = self.backend.pool
         now = self._poller.look_at_clock()
         if outcome.agent is not None:
@@ -105,7 +107,7 @@ class Upkeep:
             pool.failed(server, now, f"{outcome.reason}, after {outcome.seconds * 1000:.0f} ms")
         self._note_trouble(server, outcome)
 
-    def _obey(self, server: Server, reply: AgentReply, now: float) -> None:
+    def _obey(self, server: BackendServer, reply: AgentReply, now: float) -> None:
         """Do as a server's agent says."""
         pool = self.backend.pool
         reason = f"says its agent: {reply}"
@@ -118,7 +120,7 @@ class Upkeep:
         if reply.maxconn is not None:
             pool.set_maxconn(server, reply.maxconn, now, reason)
 
-    def _note_trouble(self, server: Server, outcome: Outcome) -> None:
+    def _note_trouble(self, server: BackendServer, outcome: Outcome) -> None:
         """Say once when a check's own account does not work, and once when it does again."""
         if outcome.is_misconfigured == (server in self._troubled):
             return
@@ -139,10 +141,10 @@ class Upkeep:
 
     # Changes.
 
-    def _changed(self, change: Change) -> None:
+    def _changed(self, change: Change[BackendServer]) -> None:
         self._tell(change)
         server = change.server
-        settings = server.tag.settings
+        settings = server.origin.settings
         if change.event == "down" and settings.on_marked_down == "shutdown-sessions":
             self._end_sessions((server,), "D", "the server went down")
         if change.event == "up" and not server.backup and settings.on_marked_up == "shutdown-backup-sessions":
@@ -164,7 +166,7 @@ class Upkeep:
         self.backend.pool.refresh(self._poller.look_at_clock())
         self._plan_refresh()
 
-    def _tell(self, change: Change) -> None:
+    def _tell(self, change: Change[BackendServer]) -> None:
         server = change.server
         fields = {
             "backend": self.backend.name,

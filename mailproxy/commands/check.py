@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import cast
 
 from mailproxy.backend.backend import Backend as ReadyBackend
-from mailproxy.balance.server import Server as PoolServer
+from mailproxy.backend.server import BackendServer
 from mailproxy.config import DEFAULT_FILE, Backend, Config, ConfigError, Frontend, Resolvers, Server, UnixBind, load
 from mailproxy.config.model import MailProtocol
 from mailproxy.session.prepare import Ready, prepare, warnings
@@ -116,10 +116,10 @@ def _ask_servers(ready: Ready, resolvers: Resolvers) -> int:
         }
         for backend, protocol, with_tls in questions:
             for server in backend.pool.servers:
-                if server.target is not None or not server.tag.settings.is_template:  # a slot may have no address
+                if server.target is not None or not server.origin.settings.is_template:  # a slot may have no address
                     await ask_one(backend, server, protocol, with_tls=with_tls)
 
-    async def ask_one(backend: ReadyBackend, server: PoolServer, protocol: MailProtocol, *, with_tls: bool) -> None:
+    async def ask_one(backend: ReadyBackend, server: BackendServer, protocol: MailProtocol, *, with_tls: bool) -> None:
         lesson = await ask(backend, server, protocol, "mailproxy", with_tls=with_tls, poller=poller, timeouts=timeouts)
         leg = "" if with_tls else " in clear"
         where = f"backend {backend.name}, server {server.name}, {protocol}{leg}"

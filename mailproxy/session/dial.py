@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from mailproxy.announce.ends import PackedAddress
 from mailproxy.announce.header import names_client
 from mailproxy.backend.backend import Backend, network
-from mailproxy.balance.server import Server
+from mailproxy.backend.server import BackendServer
 from mailproxy.mail.advice import likely_cause
 from mailproxy.mail.greeting import Greeting, GreetingReader, Prelude, first_line
 from mailproxy.profiles import PROFILES
@@ -112,11 +112,11 @@ class Dial:
         self._poller = poller
         self._make_reader = make_reader
         self._reader: GreetingReader | None = None
-        self._tried: list[Server] = []
-        self._refused_by: list[Server] = []
+        self._tried: list[BackendServer] = []
+        self._refused_by: list[BackendServer] = []
         self._words = b""
         self._failure: Failure | None = None
-        self._place: Server | None = None
+        self._place: BackendServer | None = None
         self._outgoing: Outgoing | None = None
         self._stream: Stream | None = None
         self._is_choosing = False
@@ -125,7 +125,7 @@ class Dial:
         """True while it waits for a server with room."""
 
     @property
-    def server(self) -> Server | None:
+    def server(self) -> BackendServer | None:
         """The server of the last attempt."""
         return self._tried[-1] if self._tried else None
 
@@ -169,7 +169,7 @@ class Dial:
         failure = self._failure or Failure("no server is up")
         self._owner.no_server(failure.letter + "C", failure.reason, self._words)
 
-    def turn(self, server: Server) -> None:
+    def turn(self, server: BackendServer) -> None:
         """Hear of the place for which this waited."""
         self._hear(self._take, server)
 
@@ -186,7 +186,7 @@ class Dial:
             self._log.failure("bug in {do}", do=do)
             self._owner.broke()
 
-    def _take(self, server: Server) -> None:
+    def _take(self, server: BackendServer) -> None:
         """Take a place on a server, and try it; the same one again after a pause."""
         self._place = server
         is_same = server is self.server
@@ -211,10 +211,10 @@ class Dial:
 
     def _attempt(self) -> None:
         assert self._place is not None
+        target = self._place.target
+        assert target is not None
         self._owner.wait(self._backend.connect_seconds, self._give_up)
-        outgoing = self._outgoing = Outgoing(
-            self, self._place.target, self._header, self._poller, server_name=self._server_name
-        )
+        outgoing = self._outgoing = Outgoing(self, target, self._header, self._poller, server_name=self._server_name)
         outgoing.begin()
 
     def cancel(self) -> None:

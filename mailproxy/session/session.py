@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from mailproxy.announce.backend_tlvs import NO_WORDS
 from mailproxy.announce.client_tls import OFFLOADED
 from mailproxy.announce.ends import PackedAddress
-from mailproxy.balance.server import Server
+from mailproxy.backend.server import BackendServer
 from mailproxy.mail.dialogue import open_dialogue
 from mailproxy.mail.greeting import GreetingReader
 from mailproxy.mail.step import Step
@@ -119,8 +119,8 @@ class Session:
         self.client: Stream = PlainStream(sock, frontend.poller, self)
         self.stream: Stream | None = None
         """The connection to the server."""
-        self.server: Server | None = None
-        self.place: Server | None = None
+        self.server: BackendServer | None = None
+        self.place: BackendServer | None = None
         """The server on which this has a place, from the greeting to the end of the connection there."""
         self.retries = 0
         self.left_out: tuple[str, ...] = ()

@@ -11,8 +11,8 @@ import pytest
 from mailproxy import config
 from mailproxy.announce.ends import PackedAddress
 from mailproxy.backend.backend import Backend
+from mailproxy.backend.server import BackendServer
 from mailproxy.balance.change import Change
-from mailproxy.balance.server import Server
 from mailproxy.config import Check, InetServer, NamedServer, ServerTls, SrvServer, UnixServer
 from mailproxy.proxyprotocol import Address, InetAddress, UnixAddress
 from mailproxy.transport.outgoing import Target
@@ -70,9 +70,9 @@ def test_other_rules_treat_all_clients_alike(balance: str) -> None:
 # Errors that sessions met.
 
 
-def urgent(made: Backend) -> list[Server]:
+def urgent(made: Backend) -> list[BackendServer]:
     """Those of which a check has become urgent, as it goes on."""
-    servers: list[Server] = []
+    servers: list[BackendServer] = []
     made.check_soon = servers.append
     return servers
 
@@ -146,7 +146,7 @@ def test_errors_that_nobody_checks_for_are_counted_all_the_same() -> None:
 
 def test_change_is_told_to_every_listener() -> None:
     made = checked(error_limit=1)
-    heard: list[tuple[str, Change]] = []
+    heard: list[tuple[str, Change[BackendServer]]] = []
     made.listeners += [lambda change: heard.append(("one", change)), lambda change: heard.append(("two", change))]
     made.failed(made.pool.servers[0], 1.0, "refused")
     assert [(name, change.event) for name, change in heard] == [
@@ -193,8 +193,8 @@ def test_servers_of_one_name_have_one_origin() -> None:
     made = backend(server("d", address=SrvServer("_imap._tcp.example.org"), count=3), server("e"))
     first, second, third, other = made.pool.servers
     assert [one.name for one in made.pool.servers] == ["d1", "d2", "d3", "e"]
-    assert first.tag is second.tag is third.tag
-    assert other.tag is not first.tag
+    assert first.origin is second.origin is third.origin
+    assert other.origin is not first.origin
 
 
 def test_servers_of_one_name_have_a_health_each() -> None:

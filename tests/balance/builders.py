@@ -28,9 +28,9 @@ class Recorder:
     """Remembers what a pool tells."""
 
     def __init__(self) -> None:
-        self.changes: list[Change] = []
+        self.changes: list[Change[Server]] = []
 
-    def __call__(self, change: Change) -> None:
+    def __call__(self, change: Change[Server]) -> None:
         self.changes.append(change)
 
     @property
@@ -41,9 +41,9 @@ class Recorder:
 def pool(
     servers: Sequence[Server],
     rule: str | Rule = "first",
-    on_change: Callable[[Change], None] = lambda change: None,
+    on_change: Callable[[Change[Server]], None] = lambda change: None,
     **settings: Any,
-) -> Pool:
+) -> Pool[Server]:
     chosen = RULES[rule] if isinstance(rule, str) else rule
     return Pool("dovecot", servers, chosen, on_change=on_change, **settings)
 

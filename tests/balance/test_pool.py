@@ -8,12 +8,12 @@ from mailproxy.balance.server import Server
 from tests.balance.builders import checked, pool, server
 
 
-def picked(made: Pool, *tried: Server) -> str | None:
+def picked(made: Pool[Server], *tried: Server) -> str | None:
     taken = made.pick(b"client", tried, 0)
     return None if taken is None else taken.name
 
 
-def attempts(made: Pool, key: bytes = b"client") -> str:
+def attempts(made: Pool[Server], key: bytes = b"client") -> str:
     """The servers that a session tries when each of them fails at once."""
     tried: list[Server] = []
     while (taken := made.pick(key, tried, 0)) is not None:

@@ -58,7 +58,7 @@ def test_last_server_that_goes_is_told_apart() -> None:
 def test_last_server_is_missed_once_even_if_it_goes_while_another_is_told() -> None:
     events: list[str] = []
 
-    def on_change(change: Change) -> None:
+    def on_change(change: Change[Server]) -> None:
         events.append(f"{change.server.name} {change.event}")
         if events == ["a down"]:
             made.set_state(b, "maint", 0)
@@ -222,7 +222,7 @@ def test_health_goes_on_when_the_address_changes() -> None:
 
 
 def test_listener_may_end_the_sessions_of_a_server_that_went_down() -> None:
-    def on_change(change: Change) -> None:
+    def on_change(change: Change[Server]) -> None:
         while change.server.sessions:
             made.leave(change.server, 0)
 

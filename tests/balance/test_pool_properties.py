@@ -90,7 +90,7 @@ class PoolMachine(RuleBasedStateMachine):
         self.seated: list[Session] = []
         self.waiting: list[Session] = []
         """In the order of arrival."""
-        self.changes: list[Change] = []
+        self.changes: list[Change[Server]] = []
         self.allowance = {server: server.places for server in self.servers}
         """The most sessions that a server may have: its places, or what it had when it lost some."""
         chosen = RULES[self.rule_name]

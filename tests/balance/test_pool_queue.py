@@ -14,7 +14,7 @@ from mailproxy.balance.server import Server
 from tests.balance.builders import Client, checked, pool, server
 
 
-def full(*servers: Server, rule: str = "first", **settings: Any) -> Pool:
+def full(*servers: Server, rule: str = "first", **settings: Any) -> Pool[Server]:
     """A pool without a free place."""
     made = pool(servers, rule, **settings)
     for one in servers:
@@ -22,7 +22,7 @@ def full(*servers: Server, rule: str = "first", **settings: Any) -> Pool:
     return made
 
 
-def waiting(made: Pool, count: int, *tried: Server) -> list[Client]:
+def waiting(made: Pool[Server], count: int, *tried: Server) -> list[Client]:
     clients = [Client(str(number)) for number in range(count)]
     for client in clients:
         assert made.enqueue(client, b"", tried)
@@ -221,7 +221,7 @@ def test_newcomer_does_not_overtake(rule: str) -> None:
     assert made.pick(b"", (), 0) is None
 
 
-def source_clients(made: Pool, home: Server, count: int) -> list[bytes]:
+def source_clients(made: Pool[Server], home: Server, count: int) -> list[bytes]:
     keys = [b"%d" % number for number in range(200)]
     return [key for key in keys if RULES["source"].pick(made.servers, key) is home][:count]
 

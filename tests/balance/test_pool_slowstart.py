@@ -9,7 +9,7 @@ from mailproxy.balance.server import Server
 from tests.balance.builders import checked, pool, server
 
 
-def returning(slowstart: float = 100.0) -> tuple[Pool, Server]:
+def returning(slowstart: float = 100.0) -> tuple[Pool[Server], Server]:
     """A pool of two with a, that came up at 1000, and b."""
     a = checked("a", slowstart=slowstart, maxconn=1000)
     made = pool([a, server("b", maxconn=1000)], "roundrobin")

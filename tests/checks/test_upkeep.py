@@ -12,7 +12,7 @@ from twisted.logger import capturedLogs, formatEvent
 
 from mailproxy import config
 from mailproxy.backend.backend import Backend
-from mailproxy.balance.server import Server
+from mailproxy.backend.server import BackendServer
 from mailproxy.checks.agent_words import read_words
 from mailproxy.checks.outcome import Outcome
 from mailproxy.checks.prober import Pace
@@ -70,7 +70,7 @@ class Bench:
         self.pool = self.backend.pool
         self.upkeep = Upkeep(
             self.backend,
-            lambda server: None if server.tag.settings.check.type == "none" else self.runs,
+            lambda server: None if server.origin.settings.check.type == "none" else self.runs,
             self.names,  # type: ignore[arg-type]  # all that is used of it
             self._end_sessions,
             clock=self.clock,
@@ -79,10 +79,10 @@ class Bench:
         )
         self.upkeep.start()
 
-    def _end_sessions(self, servers: Collection[Server], letter: str, reason: str) -> None:
+    def _end_sessions(self, servers: Collection[BackendServer], letter: str, reason: str) -> None:
         self.ended.append(({server.name for server in servers}, letter))
 
-    def server(self, name: str) -> Server:
+    def server(self, name: str) -> BackendServer:
         return next(server for server in self.pool.servers if server.name == name)
 
     def is_up(self, name: str) -> bool:

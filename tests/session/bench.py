@@ -16,6 +16,7 @@ from twisted.logger import LogEvent, capturedLogs
 
 from mailproxy import config
 from mailproxy.backend import backend as ready_backend
+from mailproxy.backend.server import BackendServer
 from mailproxy.balance.pool import Pool
 from mailproxy.config import Backend, BackendTimeouts, FrontendTimeouts, InetBind, InetServer, UnixServer
 from mailproxy.proxyprotocol import Decoder, Header
@@ -206,7 +207,7 @@ class Bench:
         return self.servers[0]
 
     @property
-    def pool(self) -> Pool:
+    def pool(self) -> Pool[BackendServer]:
         """The servers as sessions know them."""
         return self.frontend.backend.pool
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from mailproxy.backend.server import BackendServer
 from mailproxy.balance.change import Change
 from mailproxy.config import Check
 from mailproxy.session.session import Session
@@ -40,7 +41,7 @@ def letters(bench: Bench, clients: list[Peer]) -> list[object]:
 def end_sessions(bench: Bench, letter: str) -> None:
     """Let sessions end with their server, as ``on-marked-down`` and ``on-marked-up`` do."""
 
-    def changed(change: Change) -> None:
+    def changed(change: Change[BackendServer]) -> None:
         if change.event in ("down", "maint"):
             for session in [session for session in bench.frontend.sessions if session.place is change.server]:
                 session.shut_down(letter, "the server went down")
@@ -174,7 +175,7 @@ def test_sessions_that_end_with_their_backup_make_no_room_on_it(make: MakeBench)
     bench.until(lambda: client.data == GREETING)
     (after,) = waiting(bench, 1)
 
-    def changed(change: Change) -> None:
+    def changed(change: Change[BackendServer]) -> None:
         if change.event == "ready":
             for session in [session for session in bench.frontend.sessions if session.place is backup]:
                 session.shut_down("U", "a server came back")
