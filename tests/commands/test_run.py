@@ -25,7 +25,7 @@ tls = "none"
 backend = "dovecot"
 
 [backend.dovecot.server.d1]
-address = "127.0.0.1:10143"
+address = "{folder}/server.sock"
 """
 
 
