@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import field, frozen
-from twisted.internet.defer import Deferred, succeed
+from treq.client import HTTPClient
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError
-from twisted.internet.interfaces import IConsumer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import (
@@ -24,7 +24,7 @@ from twisted.web.client import (
 )
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IBodyProducer, IResponse
+from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
 from mailproxy.checks.http_connection import Connections, Shared
@@ -129,18 +129,22 @@ class _HttpRun:
         headers = Headers({name: [value] for name, value in request.headers.items()})
         if request.authorization is not None:
             headers.setRawHeaders("Authorization", [request.authorization])
-        # Twisted's own client, because treq's decodes gzip: 64 KiB of it become 64 MiB.
-        response = await Agent.usingEndpointFactory(self._reactor, self._connections, self._pool).request(
-            request.method.encode(),
-            request.filled(request.url, self._target).encode(),
-            headers,
-            None if request.body is None else _Text(request.filled(request.body, self._target).encode()),
+        agent = _Undecoded(Agent.usingEndpointFactory(self._reactor, self._connections, self._pool))
+        response = await HTTPClient(agent).request(
+            request.method,
+            request.filled(request.url, self._target),
+            headers=headers,
+            data=None if request.body is None else request.filled(request.body, self._target).encode(),
+            allow_redirects=False,
+            unbuffered=True,
+            reactor=self._reactor,
         )
         self._connections.is_in_body = True
         self._judge_status(response)
         body = await _body(response)
         if request.json:
-            self._judge_encoding(response)
+            if agent.encodings:
+                raise _Refused("HTTP body", "no Content-Encoding", _printable(agent.encodings))
             self._judge_body(body)
         return f"HTTP status {response.code}"
 
@@ -154,11 +158,6 @@ class _HttpRun:
             f"{response.code} {_printable(response.phrase)}".rstrip(),
             is_misconfigured=response.code in (401, 403),
         )
-
-    def _judge_encoding(self, response: IResponse) -> None:
-        encodings = b", ".join(response.headers.getRawHeaders(b"content-encoding", ()))
-        if encodings:
-            raise _Refused("HTTP body", "no Content-Encoding", _printable(encodings))
 
     def _judge_body(self, body: bytes) -> None:
         try:
@@ -216,26 +215,30 @@ def _printable(text: bytes) -> str:
     return text[:_SHOWN].decode("latin-1").encode("unicode_escape").decode("ascii")
 
 
-@implementer(IBodyProducer)
-class _Text:
-    """The body of a request."""
+@implementer(IAgent)
+class _Undecoded:
+    """
+    An agent under treq's client that asks for no content encoding and keeps treq from decoding one.
 
-    def __init__(self, text: bytes) -> None:
-        self.length = len(text)
-        self._text = text
+    64 KiB of gzip become 64 MiB. `encodings` is what the answer has nevertheless.
+    """
 
-    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
-        consumer.write(self._text)
-        return succeed(None)
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+        self.encodings = b""
 
-    def pauseProducing(self) -> None:
-        """Nothing comes after the start."""
+    def request(
+        self, method: bytes, uri: bytes, headers: Headers | None = None, bodyProducer: IBodyProducer | None = None
+    ) -> Deferred[IResponse]:
+        """Ask."""
+        if headers is not None:
+            headers.removeHeader(b"accept-encoding")
+        return self._agent.request(method, uri, headers, bodyProducer).addCallback(self._take)
 
-    def resumeProducing(self) -> None:
-        """Nothing comes after the start."""
-
-    def stopProducing(self) -> None:
-        """Nothing comes after the start."""
+    def _take(self, response: IResponse) -> IResponse:
+        self.encodings = b", ".join(response.headers.getRawHeaders(b"content-encoding", ()))
+        response.headers.removeHeader(b"content-encoding")
+        return response
 
 
 class _Body(Protocol):
