@@ -38,7 +38,7 @@ from mailproxy.transport.listener import Listener
 from mailproxy.transport.plain import PlainStream
 from mailproxy.transport.poller import EDGE, END, GONE, READ, WRITE, Ready
 from mailproxy.transport.secure import HandshakeError, SecureStream
-from mailproxy.transport.stream import FLOOD, VIEW, Stream
+from mailproxy.transport.stream import FLOOD, RENEGOTIATION, VIEW, Stream
 
 if TYPE_CHECKING:
     from mailproxy.session.frontend import Frontend
@@ -547,7 +547,7 @@ class Session:
             return
         if self.letters:
             self._close()
-        elif reason == FLOOD:
+        elif reason in (FLOOD, RENEGOTIATION):
             if stream is self.client:
                 self._lose("P", f"client: {reason}")
             else:

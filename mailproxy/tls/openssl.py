@@ -101,6 +101,44 @@ class Flight:
 
 _mem_pointer = ffi.new("char **")
 
+RENEGOTIATES = -1
+"""What `read_error` says of a client that begins another handshake: a code that OpenSSL has not."""
+
+_TLS_1_2: int = SSL.TLS1_2_VERSION
+_HANDSHAKE_START: int = lib.SSL_CB_HANDSHAKE_START
+_RECEIVED_SHUTDOWN: int = lib.SSL_RECEIVED_SHUTDOWN
+# Holds the connection whose client began another handshake within the call that just returned.
+_begun: list[Any] = []
+
+
+@ffi.callback("void (*)(SSL *, int, int)")  # type: ignore[untyped-decorator]
+def _end_renegotiation(ssl: Any, where: int, value: int) -> None:
+    if where == _HANDSHAKE_START:
+        # OpenSSL reads no further record of a connection whose end it has seen.
+        lib.SSL_set_shutdown(ssl, _RECEIVED_SHUTDOWN)
+        _begun.append(ssl)
+
+
+def end_renegotiation(ssl: Any) -> None:
+    """
+    Let a read fail (`RENEGOTIATES`) when the client, whose handshake is done, begins another.
+
+    OpenSSL would refuse it with the whole ClientHello in hand, 128 KiB in perhaps 4 million records, all of them read
+    within one call. TLS 1.3 has no renegotiation; servers begin one with a message that has no body.
+    """
+    if lib.SSL_version(ssl) == _TLS_1_2:
+        lib.SSL_set_info_callback(ssl, _end_renegotiation)
+
+
+def read_error(ssl: Any, result: int) -> int:
+    """Return the error code of a read that failed; every one that did has to be asked for it."""
+    code: int = get_error(ssl, result)
+    if _begun:
+        # OpenSSL may take it for the end of the connection.
+        _begun.clear()
+        return RENEGOTIATES
+    return code
+
 
 def serve(context: Any) -> Any:
     """Return a new connection that serves TLS; the caller frees it. MemoryError without memory."""

@@ -5,9 +5,9 @@ Behind the handshake there is no memory BIO and no buffer of ours between OpenSS
 and written to the descriptor. Without read-ahead OpenSSL holds at most the rest of one record, and a read that asks for
 more than a record leaves nothing behind; so the socket's readiness is all there is to wait for.
 
-A read handles one record that has no payload (a key update, a session ticket, a refused renegotiation), and then says
-that it wants to read, whatever the kernel still has: the other connections get their turn before the next one. A peer
-that sends hardly anything else is cut off (`FLOOD`).
+A read handles one record that has no payload (a key update, a session ticket), and then says that it wants to read,
+whatever the kernel still has: the other connections get their turn before the next one. A peer that sends hardly
+anything else is cut off (`FLOOD`), and so is a client that begins another handshake (`RENEGOTIATION`).
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from contextlib import suppress
 from typing import Any
 
 from mailproxy.tls import openssl
-from mailproxy.tls.openssl import RECORD_BYTES, SYSCALL, WANT_READ, WANT_WRITE, ZERO_RETURN, ffi
+from mailproxy.tls.openssl import RECORD_BYTES, RENEGOTIATES, SYSCALL, WANT_READ, WANT_WRITE, ZERO_RETURN, ffi
 from mailproxy.tls.server import TlsServer
 from mailproxy.transport.plain import PlainStream
 from mailproxy.transport.poller import Poller
-from mailproxy.transport.stream import BUFFER, BUFFER_BYTES, FLOOD, VIEW, Owner, Stream
+from mailproxy.transport.stream import BUFFER, BUFFER_BYTES, FLOOD, RENEGOTIATION, VIEW, Owner, Stream
 
 _read = openssl.read
 _write = openssl.write
@@ -128,12 +128,17 @@ class SecureStream(Stream):
         if result == 1:
             flight.land(self.fd)
             self._flight = None
+            self._secured()
             return 0
         if has_ended:
             raise HandshakeError("connection closed", is_theirs=True)
         if self._handshake_bytes > HANDSHAKE_BYTES:
             raise HandshakeError(f"not done after {HANDSHAKE_BYTES // 1024} KiB", is_theirs=False)
         return WANT_READ
+
+    def _secured(self) -> None:
+        """Do what there is to do once, after the handshake."""
+        openssl.end_renegotiation(self.ssl)
 
     def _send_flight(self, data: bytes | bytearray | memoryview) -> bool:
         """Send a part of the handshake; keep what the kernel does not take, and tell whether it took all."""
@@ -158,6 +163,8 @@ class SecureStream(Stream):
         # errno is read first: any other call could change it.
         number = ffi.errno
         reason = openssl.reason()
+        if code == RENEGOTIATES:
+            return RENEGOTIATION
         if reason:
             return reason
         if code == SYSCALL and number:
@@ -174,7 +181,7 @@ class SecureStream(Stream):
                 self.active = self.poller.now
                 self.peer.put(count)  # type: ignore[union-attr]  # a relay has two ends; no check on the hot path
                 return
-            code = openssl.get_error(self.ssl, count)
+            code = openssl.read_error(self.ssl, count)
             if code not in _GOES_ON:
                 self._stopped(code, self._reason(code))
             elif self._is_flood():
@@ -194,7 +201,7 @@ class SecureStream(Stream):
                 break
         # Asked before anything else happens on this connection, which a failing peer may close under us: then nobody
         # would empty the error queue.
-        code = WANT_READ if count > 0 else openssl.get_error(self.ssl, count)
+        code = WANT_READ if count > 0 else openssl.read_error(self.ssl, count)
         reason = "" if code in _GOES_ON else self._reason(code)
         self.received += total
         self.last_byte = VIEW[total - 1]
@@ -264,7 +271,7 @@ class SecureStream(Stream):
         if count > 0:
             self._empty_reads = 0
             return count
-        code = openssl.get_error(self.ssl, count)
+        code = openssl.read_error(self.ssl, count)
         if code in _GOES_ON:
             if self._is_flood():
                 raise ConnectionError(FLOOD)
@@ -276,7 +283,7 @@ class SecureStream(Stream):
     def has_left(self) -> bool:
         """Tell whether the other side, of which an end was reported, has left without having said anything."""
         count = openssl.peek(self.ssl, BUFFER, 1)
-        if count > 0 or openssl.get_error(self.ssl, count) in _GOES_ON:
+        if count > 0 or openssl.read_error(self.ssl, count) in _GOES_ON:
             return False
         openssl.clear_errors()
         return True

@@ -39,13 +39,13 @@ class SecureClientStream(SecureStream):
     def handshake(self) -> int:
         """Go on with the handshake, as `SecureStream` does, and verify the server; OSError says why it failed."""
         try:
-            waits_for = super().handshake()
+            return super().handshake()
         except HandshakeError as error:
             raise self._tls.failure(self.ssl, str(error)) from None
-        if not waits_for:
-            self._tls.verify(self.ssl)
-            self._is_verified = True
-        return waits_for
+
+    def _secured(self) -> None:
+        self._tls.verify(self.ssl)
+        self._is_verified = True
 
     def close(self) -> None:
         """Give up the socket and OpenSSL's state, with a close_notify if none was sent, and keep the TLS session."""

@@ -32,6 +32,9 @@ VIEW = memoryview(openssl.ffi.buffer(BUFFER))
 FLOOD = "more than 500 reads within a second brought no payload"
 """The reason of `Stream.fail` when the other side sends TLS records without payload, again and again."""
 
+RENEGOTIATION = "renegotiation of TLS"
+"""The reason of `Stream.fail` when a client of TLS 1.2 begins another handshake."""
+
 
 class Owner(Protocol):
     """Whom a stream tells what happened to it."""

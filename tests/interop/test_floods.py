@@ -5,28 +5,24 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import frozen
 
-from tests.tls.records import CIPHERS_12, HANDSHAKE, Sender, Sender12
+from tests.tls.records import CIPHERS_12, HANDSHAKE, SERVER_RANDOM, Sender, Sender12
 
 from .certificates import SERVER_NAME, Certificates
 from .clients import connect, connect_tls, read_line
 from .conftest import StartFront, StartRecorder
 from .front import Front, single
 from .recorder import GREETING, echo
-from .tlsbytes import client_hello
 
 RECORDS = 100_000
 
 # A login takes 10 ms; before each flood was read in turns, it took seconds. The rest is for a busy machine.
 LOGIN_SECONDS = 0.5
-
-# Where a ServerHello has its random number.
-_RANDOM = slice(11, 43)
 
 
 @frozen
@@ -34,6 +30,7 @@ class Secured:
     """A client's connection behind the handshake."""
 
     connection: socket.socket
+    name: Any
     key_log: Path
     server_random: bytes
 
@@ -73,7 +70,7 @@ class Target:
             received += data
             incoming.write(data)
         connection.sendall(outgoing.read())
-        return Secured(connection, self.folder / "keys", received[_RANDOM])
+        return Secured(connection, connection.getsockname(), self.folder / "keys", received[SERVER_RANDOM])
 
     def flood(self, connection: socket.socket, data: bytes) -> float:
         """Send all that will be taken, and return how long the slowest of the others' logins took meanwhile."""
@@ -110,29 +107,27 @@ def target(front: StartFront, recorder: StartRecorder, pki: Certificates, tmp_pa
     return Target(front(configuration), port, pki, tmp_path)
 
 
-def key_updates(client: Secured, pki: Certificates) -> bytes:
+def log_of(target: Target, client: Secured) -> tuple[str, str]:
+    line = target.front.session(client.name)
+    return line["termination"], line["reason"]
+
+
+def test_key_updates_do_not_delay_others(target: Target) -> None:
+    client = target.secured(ssl.TLSVersion.TLSv1_3)
     sender = Sender(client.key_log)
-    return b"".join(sender.key_update() for _ in range(RECORDS))
+    assert target.flood(client.connection, b"".join(sender.key_update() for _ in range(RECORDS))) < LOGIN_SECONDS
+    letters, reason = log_of(target, client)
+    assert letters == "PD"
+    assert reason.startswith("client: more than 500 reads")
 
 
-def renegotiations(client: Secured, pki: Certificates) -> bytes:
+def test_renegotiation_in_records_without_a_byte_does_not_delay_others(target: Target) -> None:
+    client = target.secured(ssl.TLSVersion.TLSv1_2)
     sender = Sender12(client.key_log, client.server_random)
-    hello = client_hello(pki.client(version=ssl.TLSVersion.TLSv1_2))[5:]
-    return b"".join(sender.record(HANDSHAKE, hello) for _ in range(RECORDS))
-
-
-@pytest.mark.parametrize(
-    ("version", "records"), [(ssl.TLSVersion.TLSv1_3, key_updates), (ssl.TLSVersion.TLSv1_2, renegotiations)]
-)
-def test_flood_of_records_without_payload_does_not_delay_others(
-    target: Target, version: ssl.TLSVersion, records: Callable[[Secured, Certificates], bytes]
-) -> None:
-    client = target.secured(version)
-    name = client.connection.getsockname()
-    assert target.flood(client.connection, records(client, target.pki)) < LOGIN_SECONDS
-    line = target.front.session(name)
-    assert line["termination"] == "PD"
-    assert line["reason"].startswith("client: more than 500 reads")
+    hello = b"\1" + (131_000).to_bytes(3) + bytes(RECORDS // 32)
+    pieces = (sender.record(HANDSHAKE, data) for byte in hello for data in (*[b""] * 31, bytes([byte])))
+    assert target.flood(client.connection, b"".join(pieces)) < LOGIN_SECONDS
+    assert log_of(target, client) == ("PD", "client: renegotiation of TLS")
 
 
 def test_clienthello_in_records_without_a_byte_does_not_delay_others(target: Target) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 
 import pytest
 
 from mailproxy.config import ServerTls
 from mailproxy.transport.secure import EMPTY_READS
-from mailproxy.transport.stream import FLOOD
+from mailproxy.transport.stream import FLOOD, RENEGOTIATION
 from tests.session.bench import GREETING, Bench
 from tests.session.conftest import MakeBench
-from tests.tls.records import Sender
-from tests.transport.peers import client_context
+from tests.tls.records import CIPHERS_12, HANDSHAKE, SERVER_RANDOM, Sender, Sender12
+from tests.tls.servers import NAME
+from tests.transport.peers import client_context, client_hello
 
 
 @pytest.fixture
@@ -37,6 +39,20 @@ def test_client_is_cut_off(make: MakeBench, key_log: Path) -> None:
     client.send_raw(b"".join(sender.key_update() for _ in range(EMPTY_READS)))
     line = bench.over()
     assert (line["termination"], line["reason"]) == ("PD", f"client: {FLOOD}")
+    bench.until(lambda: server.fin)
+
+
+def test_client_that_renegotiates_is_cut_off(make: MakeBench, key_log: Path) -> None:
+    bench = make(tls=True)
+    context = client_context(ssl.TLSVersion.TLSv1_2)
+    context.set_ciphers(CIPHERS_12)
+    context.keylog_filename = str(key_log)
+    tls_client = bench.tls_client(context)
+    client, server = bench.relay(tls_client)
+    hello = client_hello(context, NAME)[5:]
+    client.send_raw(Sender12(key_log, tls_client.first[SERVER_RANDOM]).record(HANDSHAKE, hello))
+    line = bench.over()
+    assert (line["termination"], line["reason"]) == ("PD", f"client: {RENEGOTIATION}")
     bench.until(lambda: server.fin)
 
 

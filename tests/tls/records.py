@@ -17,6 +17,9 @@ CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA = 20, 21, 22, 23
 CIPHERS_12 = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256"
 """What a client of TLS 1.2 has to ask for."""
 
+SERVER_RANDOM = slice(11, 43)
+"""Where a ServerHello has its random number: behind the heads of record and message, and the version."""
+
 _KEY_UPDATE = b"\x18\0\0\1"
 _KEY_BYTES, _SALT_BYTES = 16, 4
 

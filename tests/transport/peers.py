@@ -101,7 +101,7 @@ class TlsPeer(Peer):
     A TLS client on a connection; its handshake begins at once.
 
     `secured` tells that the handshake is done, `notified` that close_notify came, `alert` what OpenSSL found wrong.
-    `prefix` goes before the ClientHello, in one segment with it.
+    `prefix` goes before the ClientHello, in one segment with it. `first` are the bytes that came first.
     """
 
     def __init__(
@@ -119,6 +119,7 @@ class TlsPeer(Peer):
         self.secured = False
         self.notified = False
         self.alert = ""
+        self.first = b""
         self._plain = b""
         self._unsent = prefix
         self._go_on()
@@ -127,6 +128,7 @@ class TlsPeer(Peer):
         return context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name, session=session)
 
     def _received(self, data: bytes) -> None:
+        self.first = self.first or data
         self._incoming.write(data)
         self._go_on()
 
@@ -178,11 +180,12 @@ class TlsServerPeer(TlsPeer):
     """
     A TLS server on a connection, which may begin with a PROXY header of version 2, in clear.
 
-    `header` is what came before the first byte of TLS.
+    `header` is what came before the first byte of TLS, `sent` is the first flight of TLS that it sent.
     """
 
     def __init__(self, sock: socket.socket, context: ssl.SSLContext, *, has_header: bool = False) -> None:
         self.header = b""
+        self.sent = b""
         self._has_header = has_header
         super().__init__(sock, context)
 
@@ -198,6 +201,11 @@ class TlsServerPeer(TlsPeer):
             self.header, data = self.header[:size], self.header[size:]
             self._has_header = False
         super()._received(data)
+
+    def send_raw(self, data: bytes) -> None:
+        """Send bytes as they are, behind what waits."""
+        self.sent = self.sent or data
+        super().send_raw(data)
 
 
 def client_context(version: ssl.TLSVersion | None = None) -> ssl.SSLContext:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from attrs import frozen
 
-from mailproxy.tls.openssl import WANT_READ
+from mailproxy.tls.openssl import RECORD_BYTES, WANT_READ
 from mailproxy.transport.poller import BYTES, Poller
 from mailproxy.transport.secure import (
     EMPTY_READS,
@@ -24,27 +24,16 @@ from mailproxy.transport.secure import (
     HandshakeError,
     SecureStream,
 )
-from mailproxy.transport.stream import FLOOD, NOBODY, Stream
-from tests.tls.records import CIPHERS_12, HANDSHAKE, Sender, Sender12
+from mailproxy.transport.stream import FLOOD, NOBODY, RENEGOTIATION, Stream
+from tests.tls.records import CIPHERS_12, HANDSHAKE, SERVER_RANDOM, Sender, Sender12
 from tests.tls.servers import NAME, server_context, tls_server
-from tests.transport.peers import Peer, TlsPeer, client_context
+from tests.transport.peers import Peer, TlsPeer, client_context, client_hello
 from tests.transport.relay import Relay, raw, tcp_pair
 
 # In time: a key update that asks for ours takes two reads, and the handshake leaves a few records behind.
 SOME = EMPTY_READS // 2 - 10
 
-# Where a ServerHello has its random number: behind the heads of record and message, and the version.
-_RANDOM = slice(11, 43)
-
-
-class Listening(TlsPeer):
-    """A client that keeps the bytes that came first."""
-
-    first = b""
-
-    def _received(self, data: bytes) -> None:
-        self.first = self.first or data
-        super()._received(data)
+HELLO_REQUEST = bytes(4)
 
 
 def waiting_in(stream: Stream) -> int:
@@ -84,15 +73,15 @@ class Flood:
         return self.relay.name(self.stream)
 
 
-def _of_client(folder: Path, version: ssl.TLSVersion) -> tuple[Relay, Listening]:
+def _of_client(folder: Path, version: ssl.TLSVersion) -> tuple[Relay, TlsPeer]:
     context = client_context(version)
     context.keylog_filename = str(folder / "keys")
     if version == ssl.TLSVersion.TLSv1_2:
         context.set_ciphers(CIPHERS_12)
-    clients: list[Listening] = []
+    clients: list[TlsPeer] = []
 
     def connect(theirs: socket.socket) -> TlsPeer:
-        clients.append(Listening(theirs, context, NAME))
+        clients.append(TlsPeer(theirs, context, NAME))
         return clients[0]
 
     return Relay(tls=True, connect=connect), clients[0]
@@ -104,13 +93,6 @@ def _client_updates_keys(folder: Path) -> Flood:
     return Flood(relay, relay.near, client, sender.key_update, sender.data)
 
 
-def _client_renegotiates(folder: Path) -> Flood:
-    relay, client = _of_client(folder, ssl.TLSVersion.TLSv1_2)
-    sender = Sender12(folder / "keys", client.first[_RANDOM])
-    hello = _client_hello()
-    return Flood(relay, relay.near, client, lambda: sender.record(HANDSHAKE, hello), sender.data)
-
-
 def _server_updates_keys(folder: Path) -> Flood:
     context = server_context()
     context.keylog_filename = str(folder / "keys")
@@ -120,13 +102,13 @@ def _server_updates_keys(folder: Path) -> Flood:
     return Flood(relay, relay.far, relay.server, sender.key_update, sender.data)
 
 
-def _client_hello() -> bytes:
-    """Return the message that begins another handshake, without the record around it."""
-    outgoing = ssl.MemoryBIO()
-    connection = client_context(ssl.TLSVersion.TLSv1_2).wrap_bio(ssl.MemoryBIO(), outgoing)
-    with pytest.raises(ssl.SSLWantReadError):
-        connection.do_handshake()
-    return outgoing.read()[5:]
+def _server_asks_for_renegotiation(folder: Path) -> Flood:
+    context = server_context(version=ssl.TLSVersion.TLSv1_2)
+    context.set_ciphers(CIPHERS_12)
+    context.keylog_filename = str(folder / "keys")
+    relay = Relay(server_tls=context)
+    sender = Sender12(folder / "keys", relay.tls_server.sent[SERVER_RANDOM], "SERVER")
+    return Flood(relay, relay.far, relay.server, lambda: sender.record(HANDSHAKE, HELLO_REQUEST), sender.data)
 
 
 def _skip_tickets(sender: Sender, context: ssl.SSLContext) -> None:
@@ -135,7 +117,7 @@ def _skip_tickets(sender: Sender, context: ssl.SSLContext) -> None:
         sender.data(b"")
 
 
-@pytest.fixture(params=[_client_updates_keys, _client_renegotiates, _server_updates_keys])
+@pytest.fixture(params=[_client_updates_keys, _server_updates_keys, _server_asks_for_renegotiation])
 def flood(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flood]:
     made: Flood = request.param(tmp_path)
     with made.relay:
@@ -227,6 +209,91 @@ def test_half_a_message_does_not_spin_while_the_server_speaks(tmp_path: Path) ->
         relay.server.send(b", again")
         relay.until(lambda: client.data == b"hello, again")
         assert relay.heard == []
+
+
+# Renegotiation.
+
+
+@frozen
+class Renegotiation:
+    """A relay of a client of TLS 1.2, and what seals its records."""
+
+    relay: Relay
+    client: TlsPeer
+    sender: Sender12
+
+    def send(self, *contents: bytes) -> None:
+        """Send records with pieces of a handshake message, and wait until all are there."""
+        data = b"".join(self.sender.record(HANDSHAKE, content) for content in contents)
+        self.send_records(data)
+
+    def send_records(self, data: bytes) -> None:
+        """Send records, and wait until all are there."""
+        wanted = waiting_in(self.relay.near) + len(data)
+        self.client.send_raw(data)
+        deadline = time.monotonic() + 5
+        while waiting_in(self.relay.near) != wanted:
+            assert time.monotonic() < deadline
+
+
+@pytest.fixture
+def renegotiation(tmp_path: Path) -> Iterator[Renegotiation]:
+    relay, client = _of_client(tmp_path, ssl.TLSVersion.TLSv1_2)
+    with relay:
+        relay.settle()
+        yield Renegotiation(relay, client, Sender12(tmp_path / "keys", client.first[SERVER_RANDOM]))
+
+
+# The message that begins another handshake, without the record around it.
+HELLO = client_hello(client_context(ssl.TLSVersion.TLSv1_2), NAME)[5:]
+
+
+def _pieces(message: bytes) -> list[bytes]:
+    return [bytes([byte]) for byte in message]
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [[HELLO], _pieces(HELLO), [b"\1\0\0\0"]],
+    ids=["whole", "pieces", "without a body"],
+)
+def test_renegotiation_ends_the_connection(renegotiation: Renegotiation, contents: list[bytes]) -> None:
+    renegotiation.send(*contents)
+    renegotiation.relay.near.on_event(BYTES)
+    assert renegotiation.relay.heard == [f"near failed: {RENEGOTIATION}"]
+
+
+def test_renegotiation_is_not_read_to_its_end(renegotiation: Renegotiation) -> None:
+    """Behind the head of the message, OpenSSL reads one record more."""
+    renegotiation.send(b"\1\1\0\0", *[b"", b"\3"] * 100)
+    before = waiting_in(renegotiation.relay.near)
+    renegotiation.relay.near.on_event(BYTES)
+    assert waiting_in(renegotiation.relay.near) > before * 3 / 4
+
+
+def test_renegotiation_behind_payload_ends_the_connection(renegotiation: Renegotiation) -> None:
+    payload = bytes(RECORD_BYTES)
+    sender = renegotiation.sender
+    renegotiation.send_records(sender.data(payload) + sender.record(HANDSHAKE, HELLO))
+    renegotiation.relay.until(lambda: renegotiation.relay.heard)
+    assert renegotiation.relay.heard == [f"near failed: {RENEGOTIATION}"]
+    assert renegotiation.relay.near.received == len(payload)
+
+
+def test_renegotiation_before_the_relay_is_an_error_as_well(renegotiation: Renegotiation) -> None:
+    renegotiation.send(HELLO)
+    with pytest.raises(ConnectionError, match=RENEGOTIATION):
+        renegotiation.relay.near.read_some()
+
+
+def test_renegotiation_of_one_client_is_not_that_of_another(renegotiation: Renegotiation, tmp_path: Path) -> None:
+    renegotiation.send(HELLO)
+    renegotiation.relay.near.on_event(BYTES)
+    other, client = _of_client(tmp_path, ssl.TLSVersion.TLSv1_2)
+    with other:
+        client.end()
+        other.until(lambda: other.heard)
+        assert other.heard == ["near ended"]
 
 
 # The handshake.
