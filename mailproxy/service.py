@@ -33,7 +33,8 @@ from mailproxy.checks.visiting import Check
 from mailproxy.names import Names
 from mailproxy.profiles import PROFILES
 from mailproxy.session.capacity import Capacity
-from mailproxy.session.frontend import Frontend, counted
+from mailproxy.session.counters import counted
+from mailproxy.session.frontend import Frontend
 from mailproxy.session.prepare import prepare, warnings
 from mailproxy.session.record import SessionLog
 from mailproxy.tls.files import CertificatesByProfile
@@ -112,14 +113,14 @@ class ProxyService(Service):
                 poller=self._poller,
                 pace=pace,
             )
-            for backend in dict.fromkeys(frontend.backend for frontend in self.frontends)
+            for backend in dict.fromkeys(frontend.terms.backend for frontend in self.frontends)
         ]
         self._looks = [
             FirstLook(upkeep.backend, poller=self._poller, timeouts=self._timeouts) for upkeep in self._upkeeps
         ]
         self._learners = [
             Learner(
-                frontend.backend,
+                frontend.terms.backend,
                 frontend.settings.protocol,
                 frontend.host,
                 with_tls=frontend.settings.tls == "starttls",
@@ -247,7 +248,7 @@ class ProxyService(Service):
     ) -> None:
         """End the sessions that some servers of a backend have."""
         for frontend in self.frontends:
-            if frontend.backend is backend:
+            if frontend.terms.backend is backend:
                 for session in [session for session in frontend.sessions if session.place in servers]:
                     session.shut_down(letter, reason)
 

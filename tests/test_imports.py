@@ -3,7 +3,7 @@
 import ast
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -58,22 +58,9 @@ def name_of(path: Path) -> str:
 MODULES = {name_of(path): path for path in sorted(ROOT.rglob("*.py"))}
 
 
-def is_for_types(node: ast.AST) -> bool:
-    """Whether this is `if TYPE_CHECKING:`."""
-    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
-
-
-def nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    """All that is executed."""
-    for node in ast.iter_child_nodes(tree):
-        if not is_for_types(node):
-            yield node
-            yield from nodes(node)
-
-
-def imports(walk: Callable[[ast.AST], Iterator[ast.AST]], path: Path) -> Iterator[str]:
-    """Every module that `path` imports, at its top or inside a function."""
-    for node in walk(ast.parse(path.read_bytes())):
+def imports(path: Path) -> Iterator[str]:
+    """Every module that `path` imports: at its top, inside a function, for types alone."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
         match node:
             case ast.Import(names=names):
                 yield from (alias.name for alias in names)
@@ -85,9 +72,7 @@ def imports(walk: Callable[[ast.AST], Iterator[ast.AST]], path: Path) -> Iterato
                 pytest.fail(f"{path}, line {node.lineno}: relative import")
 
 
-IMPORTS = {name: set(imports(ast.walk, path)) for name, path in MODULES.items()}
-EXECUTED_IMPORTS = {name: set(imports(nodes, path)) for name, path in MODULES.items()}
-"""Without those for types: within its part, a module may name the type of who uses it."""
+IMPORTS = {name: set(imports(path)) for name, path in MODULES.items()}
 
 
 def part(name: str) -> str:
@@ -123,7 +108,7 @@ def test_imports_run_downwards() -> None:
 
 def test_imports_have_no_cycle() -> None:
     try:
-        TopologicalSorter({name: others & set(MODULES) for name, others in EXECUTED_IMPORTS.items()}).prepare()
+        TopologicalSorter({name: others & set(MODULES) for name, others in IMPORTS.items()}).prepare()
     except CycleError as error:
         pytest.fail(" -> ".join(error.args[1]))
 

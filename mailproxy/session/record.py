@@ -6,11 +6,14 @@ import json
 import re
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger, LogLevel
 
+from mailproxy.announce.ends import PackedAddress
+from mailproxy.backend.backend import Backend
+from mailproxy.backend.server import BackendServer
 from mailproxy.proxyprotocol import (
     Address,
     Header,
@@ -25,10 +28,9 @@ from mailproxy.proxyprotocol import (
     tlv_name,
 )
 from mailproxy.proxyprotocol.ssl import text_of
-
-if TYPE_CHECKING:
-    from mailproxy.session.frontend import Frontend
-    from mailproxy.session.session import Session
+from mailproxy.session.terms import Terms
+from mailproxy.tls.facts import TlsFacts
+from mailproxy.transport.stream import Stream
 
 # Long enough to have several together under load, short enough for whoever reads along.
 DELAY_SECONDS = 0.1
@@ -36,6 +38,43 @@ DELAY_SECONDS = 0.1
 # Values in other people's words: unless they can stand in a line without quotes, they become JSON strings.
 _FOREIGN = frozenset({"sni", "alpn", "cn", "tlv_ssl_cn", "left_out", "reason"})
 _BARE = re.compile(r"[!#-\[\]-~]+").fullmatch
+
+
+class LoggedSession(Protocol):
+    """What is told of a session: `mailproxy.session.session.Session` explains each."""
+
+    terms: Terms
+    backend: Backend | None
+    peer: Any
+    header: Header | None
+    source: Address | PackedAddress | None
+    destination: Address | PackedAddress | None
+    facts: TlsFacts | None
+    client: Stream
+    stream: Stream | None
+    server: BackendServer | None
+    retries: int
+    left_out: tuple[str, ...]
+    started: float
+    secured: float
+    greeted: float
+    ended: float
+    was_refused: bool
+    letters: str
+    first_to_end: str
+    reason: str
+
+    @property
+    def id(self) -> str:
+        """The session's name."""
+
+    @property
+    def is_local(self) -> bool:
+        """True when a proxy has connected for itself."""
+
+    @property
+    def is_offloaded(self) -> bool:
+        """True when TLS ends before us."""
 
 
 class SessionLog:
@@ -50,20 +89,20 @@ class SessionLog:
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._ended: list[tuple[float, Frontend, Session]] = []
+        self._ended: list[tuple[float, LoggedSession]] = []
 
-    def add(self, frontend: Frontend, session: Session) -> None:
+    def add(self, session: LoggedSession) -> None:
         """Take a session that has just ended."""
         if not self._ended:
             self._clock.callLater(DELAY_SECONDS, self.flush)
-        self._ended.append((time.time(), frontend, session))
+        self._ended.append((time.time(), session))
 
     def flush(self) -> None:
         """Log what has ended: each session as one event, its fields and all of them in a `line` of ``key=value``."""
         ended, self._ended = self._ended, []
         log = self._log
-        for moment, frontend, session in ended:
-            fields = describe(frontend, session)
+        for moment, session in ended:
+            fields = describe(session)
             if session.was_refused:
                 level = LogLevel.warn
             elif session.is_local and session.server is None:
@@ -85,12 +124,12 @@ class SessionLog:
             )
 
 
-def describe(frontend: Frontend, session: Session) -> dict[str, str | int]:
+def describe(session: LoggedSession) -> dict[str, str | int]:
     """Return what is known of a session, by the names that docs/log.md explains; what does not apply is not there."""
-    facts = session.facts
+    facts, terms = session.facts, session.terms
     client, stream = session.client, session.stream
     peer = _address(session.peer)
-    fields: dict[str, str | int] = {"id": session.id, "frontend": frontend.name}
+    fields: dict[str, str | int] = {"id": session.id, "frontend": terms.frontend}
     if session.header is None:
         fields["client"] = peer
     elif session.is_local:
@@ -116,9 +155,9 @@ def describe(frontend: Frontend, session: Session) -> dict[str, str | int]:
             fields["verify"] = facts.verify
     elif session.is_offloaded:
         fields["tls"] = "offloaded"
-    if session.header is not None and frontend.settings.log_tlvs:
-        fields |= _tlv_fields(session.header, frontend.settings.log_tlvs)
-    fields["backend"] = frontend.backend.name
+    if session.header is not None and terms.log_tlvs:
+        fields |= _tlv_fields(session.header, terms.log_tlvs)
+    fields["backend"] = (session.backend or terms.backend).name
     if session.server is not None:
         fields["server"] = session.server.name
     if session.retries:

@@ -18,11 +18,12 @@ import socket
 import time
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from mailproxy.announce.backend_tlvs import NO_WORDS
 from mailproxy.announce.client_tls import OFFLOADED
 from mailproxy.announce.ends import PackedAddress
+from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
 from mailproxy.mail.dialogue import open_dialogue
 from mailproxy.mail.greeting import GreetingReader
@@ -30,18 +31,18 @@ from mailproxy.mail.step import Step
 from mailproxy.proxyprotocol import Address, Command, Expectation, Header, SslClient
 from mailproxy.session.arrival import Arrival, begins_header
 from mailproxy.session.conversation import Conversation
+from mailproxy.session.counters import Counters
 from mailproxy.session.dial import Dial
+from mailproxy.session.terms import Terms
 from mailproxy.session.words import header_words
 from mailproxy.tls.facts import TlsFacts
 from mailproxy.tls.openssl import WANT_WRITE
+from mailproxy.transport.deadlines import Deadlines
 from mailproxy.transport.listener import Listener
 from mailproxy.transport.plain import PlainStream
-from mailproxy.transport.poller import EDGE, END, GONE, READ, WRITE, Ready
+from mailproxy.transport.poller import EDGE, END, GONE, READ, WRITE, Poller, Ready
 from mailproxy.transport.secure import HandshakeError, SecureStream
 from mailproxy.transport.stream import FLOOD, RENEGOTIATION, VIEW, Stream
-
-if TYPE_CHECKING:
-    from mailproxy.session.frontend import Frontend
 
 # Without a byte for so long, a session is between two commands, as far as can be told without reading it.
 QUIET_SECONDS = 1.0
@@ -65,21 +66,37 @@ _HANDSHAKE_RECORD = b"\x16"
 _PROCESS = f"{time.time_ns() // 1000:x}"
 
 
+class Front(Protocol):
+    """The frontend that accepted a session, as far as the session knows it: what outlives both it and its terms."""
+
+    poller: Poller
+    deadlines: Deadlines
+    counters: Counters
+
+    def dropped_ssl(self, backend: Backend) -> None:
+        """Tell, once, that the backend does not learn what a header said of the client's TLS."""
+
+    def leave(self, session: Session) -> None:
+        """See a session off that is over."""
+
+
 class Session:
     """
     A client's connection from accept to close, and everything that its log line tells.
 
-    It lives in its frontend's `sessions`, and tells the frontend when it is over.
+    It keeps the `terms` that its frontend had at the accept, and the `backend` that it took when it dialled. It lives
+    in its frontend's `sessions`, and tells the frontend when it is over.
     """
 
     __slots__ = (
         "_conversation",
         "_dial",
-        "_frontend",
+        "_front",
         "_handed_over",
         "_last_words",
         "_late",
         "_listener",
+        "backend",
         "bucket",
         "client",
         "deadline",
@@ -102,11 +119,18 @@ class Session:
         "source",
         "started",
         "stream",
+        "terms",
         "was_refused",
     )
 
-    def __init__(self, frontend: Frontend, sock: socket.SocketType, peer: Any, number: int, listener: Listener) -> None:
-        self._frontend = frontend
+    def __init__(
+        self, front: Front, terms: Terms, sock: socket.SocketType, peer: Any, number: int, listener: Listener
+    ) -> None:
+        self._front = front
+        self.terms = terms
+        """What its frontend's configuration said when it was accepted."""
+        self.backend: Backend | None = None
+        """Where it goes, from the dial on."""
         self.number = number
         self.peer = peer
         """The client's end of the connection as ``accept`` returned it."""
@@ -116,7 +140,7 @@ class Session:
         self.header: Header | None = None
         """The PROXY header that the connection began with."""
         self.facts: TlsFacts | None = None
-        self.client: Stream = PlainStream(sock, frontend.poller, self)
+        self.client: Stream = PlainStream(sock, front.poller, self)
         self.stream: Stream | None = None
         """The connection to the server."""
         self.server: BackendServer | None = None
@@ -127,7 +151,7 @@ class Session:
         self.letters = ""
         self.reason = ""
         self.first_to_end = ""
-        self.started = frontend.poller.now
+        self.started = front.poller.now
         self.secured = 0.0
         self.greeted = 0.0
         self.ended = 0.0
@@ -151,7 +175,7 @@ class Session:
     def wait(self, seconds: float, late: Callable[[], None]) -> None:
         """Let this be called in so many seconds, unless there is something else to wait for by then."""
         self._late = late
-        self._frontend.deadlines.set(self, seconds)
+        self._front.deadlines.set(self, seconds)
 
     def expired(self) -> None:
         """Hear that the stage has taken too long."""
@@ -169,11 +193,11 @@ class Session:
     @property
     def is_offloaded(self) -> bool:
         """True when the client is on TLS that ends before us, by the configuration and not against the header."""
-        frontend = self._frontend
-        if not frontend.settings.tls_offloaded_by or self.is_local:
+        terms = self.terms
+        if not terms.offloaders or self.is_local:
             return False
         says = None if self.header is None else self.header.ssl
-        return (says is None or bool(says.client & SslClient.SSL)) and frontend.is_offloader(self._host)
+        return (says is None or bool(says.client & SslClient.SSL)) and terms.is_offloader(self._host)
 
     @property
     def _host(self) -> IPv4Address | IPv6Address | None:
@@ -184,24 +208,24 @@ class Session:
 
     def begin(self) -> None:
         """Start with what the client's own address tells us to expect."""
-        frontend = self._frontend
+        front, terms = self._front, self.terms
         client = self.client
         client.events = READ
-        accept = frontend.accept
+        accept = terms.accept
         if accept is None:
-            frontend.poller.add(client.fd, self._on_hello, READ)
+            front.poller.add(client.fd, self._on_hello, READ)
             self._begin()
             return
         expectation = accept.expectation(self._host)
         if expectation is Expectation.DIRECT:
-            frontend.poller.add(client.fd, self._on_first_bytes, READ)
+            front.poller.add(client.fd, self._on_first_bytes, READ)
             self._begin()
         elif expectation is Expectation.REFUSED:
-            frontend.poller.add(client.fd, self._on_hello, READ)
-            self.refused("PR", f"{self._stranger} is not in {frontend.accept_keys}")
+            front.poller.add(client.fd, self._on_hello, READ)
+            self.refused("PR", f"{self._stranger} is not in {terms.accept_keys}")
         else:
-            arrival = Arrival(self, client.socket, accept, expectation, frontend.timeout.proxy_header_optional)
-            frontend.poller.add(client.fd, arrival.on_event, READ)
+            arrival = Arrival(self, client.socket, accept, expectation, terms.timeout.proxy_header_optional)
+            front.poller.add(client.fd, arrival.on_event, READ)
             arrival.begin()
 
     @property
@@ -211,20 +235,20 @@ class Session:
 
     def announced(self, header: Header | None) -> None:
         """Take a header, or go on without where that is allowed."""
-        frontend = self._frontend
+        front, terms = self._front, self.terms
         # Who is believed once is not believed again: what follows is the client's own, and may claim anything.
-        is_watched = header is None or frontend.begins_in_clear
-        frontend.poller.ready[self.client.fd] = self._on_first_bytes if is_watched else self._on_hello
+        is_watched = header is None or terms.begins_in_clear
+        front.poller.ready[self.client.fd] = self._on_first_bytes if is_watched else self._on_hello
         self.header = header
         if header is not None:
-            frontend.counters.headers += 1
+            front.counters.headers += 1
             if (addresses := header.stream_addresses) is not None:
                 self.source, self.destination = addresses
         self._begin()
 
     def refused(self, letters: str, reason: str) -> None:
         """End a connection whose PROXY header, or lack of one, is not acceptable."""
-        self._frontend.counters.header_errors += 1
+        self._front.counters.header_errors += 1
         # A balancer that looks whether we listen leaves without a header: nothing is wrong then.
         self.was_refused = not letters.startswith("C")
         self._part(letters, reason)
@@ -237,7 +261,7 @@ class Session:
         for an answer to them.
         """
         client = self.client
-        poller = self._frontend.poller
+        poller = self._front.poller
         if events & client.events & WRITE:
             client.drain()
             if client.fd < 0:
@@ -273,49 +297,49 @@ class Session:
 
     def _why_no_header(self) -> str:
         """Say why a header is not taken."""
-        frontend = self._frontend
-        assert frontend.accept is not None
+        terms = self.terms
+        assert terms.accept is not None
         if self.header is not None:
             return "a second PROXY header"
-        if frontend.accept.expectation(self._host) is Expectation.MAYBE:
-            return f"PROXY header after {frontend.timeout.proxy_header_optional:g} s without a byte"
-        return f"PROXY header, and {self._stranger} is not in {frontend.accept_keys}"
+        if terms.accept.expectation(self._host) is Expectation.MAYBE:
+            return f"PROXY header after {terms.timeout.proxy_header_optional:g} s without a byte"
+        return f"PROXY header, and {self._stranger} is not in {terms.accept_keys}"
 
     # From the real beginning: what the client says before TLS, and TLS.
 
     def _begin(self) -> None:
-        frontend = self._frontend
+        front, terms = self._front, self.terms
         if self.source is None and not self._listener.is_unix:
             self.source, self.destination = ends_of(self.client.socket, self.peer, self._listener.local)
-        if frontend.dialogue is not None:
-            dialogue = open_dialogue(frontend.settings.protocol, frontend.dialogue)
-            conversation = self._conversation = Conversation(self, self.client, dialogue, frontend.timeout.login)
-            if frontend.poller.ready[self.client.fd] != self._on_first_bytes:
-                frontend.poller.ready[self.client.fd] = conversation.on_event
-            self.wait(frontend.timeout.login, conversation.expired)
+        if terms.dialogue is not None:
+            dialogue = open_dialogue(terms.protocol, terms.dialogue)
+            conversation = self._conversation = Conversation(self, self.client, dialogue, terms.timeout.login)
+            if front.poller.ready[self.client.fd] != self._on_first_bytes:
+                front.poller.ready[self.client.fd] = conversation.on_event
+            self.wait(terms.timeout.login, conversation.expired)
             conversation.begin()
-        elif frontend.tls is not None:
-            self.wait(frontend.timeout.handshake, self._no_handshake)
+        elif terms.tls is not None:
+            self.wait(terms.timeout.handshake, self._no_handshake)
         else:
             self._want_server()
 
     def tls_wanted(self) -> None:
         """Shake hands: the client has asked for it."""
         self._conversation = None
-        self._frontend.poller.ready[self.client.fd] = self._on_hello
-        self.wait(self._frontend.timeout.handshake, self._no_handshake)
+        self._front.poller.ready[self.client.fd] = self._on_hello
+        self.wait(self.terms.timeout.handshake, self._no_handshake)
 
     def taken_over(self, step: Step) -> None:
         """Let a server go on with a client that stays in clear."""
         self._conversation = None
         self._handed_over = step
-        self._frontend.poller.ready[self.client.fd] = self._on_early_bytes
+        self._front.poller.ready[self.client.fd] = self._on_early_bytes
         self._begin_dial()
 
     def dismissed(self, letters: str, step: Step) -> None:
         """Close a connection on which everything is said before TLS."""
         if step.is_injection:
-            self._frontend.counters.injections += 1
+            self._front.counters.injections += 1
         self._part(letters, "" if letters == "--" else step.reason)
 
     def lost(self, reason: str) -> None:
@@ -324,16 +348,16 @@ class Session:
 
     def _on_hello(self, events: int) -> None:
         """Begin the handshake with its first bytes: whoever connects and says nothing costs no TLS state."""
-        frontend = self._frontend
-        if frontend.tls is None:
+        front, terms = self._front, self.terms
+        if terms.tls is None:
             self._on_early_bytes(events)
             return
-        if frontend.dialogue is not None and not self._begins_tls():
+        if terms.dialogue is not None and not self._begins_tls():
             return
-        client = SecureStream(self.client.socket, frontend.poller, self, frontend.tls)
+        client = SecureStream(self.client.socket, front.poller, self, terms.tls)
         client.events = READ
         self.client = client
-        frontend.poller.ready[client.fd] = self._on_handshake
+        front.poller.ready[client.fd] = self._on_handshake
         self._on_handshake(events)
 
     def _begins_tls(self) -> bool:
@@ -347,36 +371,36 @@ class Session:
             return False
         if first in (b"", _HANDSHAKE_RECORD):
             return True
-        self._frontend.counters.injections += 1
+        self._front.counters.injections += 1
         self._part("PR", "bytes after STARTTLS that are not TLS")
         return False
 
     def _on_handshake(self, events: int) -> None:
         client = self.client
         assert isinstance(client, SecureStream)
-        frontend = self._frontend
+        front, terms = self._front, self.terms
         try:
             waits_for = client.handshake()
         except HandshakeError as error:
             if not (self.is_local and error.is_theirs):
-                frontend.counters.handshake_errors += 1
+                front.counters.handshake_errors += 1
             self._part("CR" if error.is_theirs else "PR", f"TLS handshake: {error}")
             return
         if not waits_for:
-            assert frontend.tls is not None
-            self.facts = frontend.tls.facts(client.ssl)
-            self.secured = frontend.poller.now
-            frontend.poller.ready[client.fd] = self._on_early_bytes
+            assert terms.tls is not None
+            self.facts = terms.tls.facts(client.ssl)
+            self.secured = front.poller.now
+            front.poller.ready[client.fd] = self._on_early_bytes
             self._want_server()
             return
         wanted = WRITE if waits_for == WANT_WRITE else READ
         if wanted != client.events:
             client.events = wanted
-            frontend.poller.change(client.fd, wanted)
+            front.poller.change(client.fd, wanted)
 
     def _no_handshake(self) -> None:
-        self._frontend.counters.handshake_errors += 1
-        self._part("cR", f"TLS handshake: not done within {self._frontend.timeout.handshake:g} s")
+        self._front.counters.handshake_errors += 1
+        self._part("cR", f"TLS handshake: not done within {self.terms.timeout.handshake:g} s")
 
     # The server.
 
@@ -388,8 +412,8 @@ class Session:
             self._begin_dial()
 
     def _begin_dial(self) -> None:
-        frontend = self._frontend
-        backend = frontend.backend
+        front, terms = self._front, self.terms
+        backend = self.backend = terms.backend
         unique_id = self.id.encode() if backend.sends_unique_id else b""
         if self.is_local:
             # Passed on as what it is. What the proxy says of itself is not about a client, and ends here.
@@ -397,29 +421,29 @@ class Session:
             self.left_out = built.left_out
         else:
             facts = OFFLOADED if self.is_offloaded else self.facts
-            words = header_words(frontend, self) if backend.header.has_formats else NO_WORDS
+            words = header_words(self) if backend.header.has_formats else NO_WORDS
             built = backend.header.build(self.source, self.destination, facts, self.header, unique_id, words)
             self.left_out = built.left_out
             if self.header is not None and backend.header.drops_ssl(self.header):
                 self.left_out += ('SSL that came in: proxy-v2-pass-tlvs has no "ssl"',)
-                frontend.dropped_ssl()
+                front.dropped_ssl(backend)
         self._dial = Dial(
             self,
             backend,
             built.data,
-            frontend.poller,
+            front.poller,
             key=backend.key(self.source),
             source=self.source,
             server_name=None if self.facts is None else self.facts.server_name,
-            speaks_first=frontend.server_speaks_first,
-            make_reader=None if frontend.dialogue is None else self._make_reader,
+            speaks_first=terms.server_speaks_first,
+            make_reader=None if terms.dialogue is None else self._make_reader,
         )
         self._dial.begin()
 
     def _make_reader(self) -> GreetingReader:
         """Return what reads a server's greeting to a client that was greeted already."""
         prelude = b"" if self._handed_over is None else self._handed_over.prelude
-        return GreetingReader(self._frontend.settings.protocol, after_tls=self.facts is not None, prelude=prelude)
+        return GreetingReader(self.terms.protocol, after_tls=self.facts is not None, prelude=prelude)
 
     def _on_early_bytes(self, events: int) -> None:
         """
@@ -437,29 +461,29 @@ class Session:
                 pass  # whatever the reason
             self._lose("C", "connection closed by the client")
         elif not events & END:
-            self._frontend.poller.change(client.fd, END)
+            self._front.poller.change(client.fd, END)
             client.events = END
         elif self._handed_over is None and client.has_left():
             self._lose("C", "connection closed by the client")
         else:
-            self._frontend.poller.pause(client.fd)
+            self._front.poller.pause(client.fd)
             client.events = 0
 
     def no_server(self, letters: str, reason: str, words: bytes = b"") -> None:
         """Refuse the client, in a server's words or else in ours: no server is to be had."""
         self._end_dial()
-        frontend = self._frontend
+        front, terms = self._front, self.terms
         if words:
-            frontend.counters.refused += 1
+            front.counters.refused += 1
         else:
-            frontend.counters.no_server += 1
+            front.counters.no_server += 1
         self.was_refused = True
         self.letters = letters  # before a client that is gone can change what the session ended by
         self.reason = reason
-        self._last_words = words or frontend.refusal
-        if self.facts is not None and frontend.dialogue is not None and frontend.refuses_when_asked:
-            self.wait(frontend.timeout.close, self._refuse)
-            frontend.poller.ready[self.client.fd] = self._on_refused_command
+        self._last_words = words or terms.refusal
+        if self.facts is not None and terms.dialogue is not None and terms.refuses_when_asked:
+            self.wait(terms.timeout.close, self._refuse)
+            front.poller.ready[self.client.fd] = self._on_refused_command
             self.client.watch()
         else:
             self._refuse()
@@ -488,21 +512,21 @@ class Session:
 
     def dialled(self, stream: Stream, greeting: int) -> None:
         """Join client and server, with so many bytes of the server's greeting in the shared buffer."""
-        frontend = self._frontend
+        front, terms = self._front, self.terms
         self._end_dial()
         self.place = self.server
         self.stream = stream
         client = self.client
         client.peer = stream
         stream.peer = client
-        poller = frontend.poller
+        poller = front.poller
         poller.ready[stream.fd] = stream.on_event
         # A client in clear that is not to send a PROXY header is looked at once more when it speaks.
         if poller.ready[client.fd] != self._on_first_bytes:
             poller.ready[client.fd] = client.on_event
         self.greeted = client.active = poller.now
-        frontend.counters.sessions += 1
-        self.wait(frontend.silence, self._silent)
+        front.counters.sessions += 1
+        self.wait(terms.silence, self._silent)
         if greeting:
             stream.last_byte = VIEW[greeting - 1]
             client.put(greeting)
@@ -518,8 +542,8 @@ class Session:
         """Return in how many seconds of silence which side will have been silent too long."""
         client, stream = self.client, self.stream
         assert stream is not None
-        timeout = self._frontend.timeout
-        now = self._frontend.poller.now
+        timeout = self.terms.timeout
+        now = self._front.poller.now
         half_closed = client.read_ended or client.write_ended
         client_left = client.active + (timeout.client_fin if half_closed else timeout.client) - now
         half_closed = stream.read_ended or stream.write_ended
@@ -590,7 +614,7 @@ class Session:
         if stream is None:
             return True
         moved = max(client.active, stream.active)
-        return not client.backlog and not stream.backlog and self._frontend.poller.now - moved >= seconds
+        return not client.backlog and not stream.backlog and self._front.poller.now - moved >= seconds
 
     @property
     def _may_interrupt(self) -> bool:
@@ -614,9 +638,9 @@ class Session:
             return
         is_early = self.stream is None
         if self._dial is not None:
-            self.client.say(self._frontend.refusal)
+            self.client.say(self.terms.refusal)
         elif self._conversation is not None or self._may_interrupt:
-            self.client.say(self._frontend.goodbye)
+            self.client.say(self.terms.goodbye)
         self._part(letter + self._stage, reason)
         if is_early:
             # Nothing was under way, so there is nothing to wait for: thousands of clients would hold up the exit.
@@ -659,13 +683,13 @@ class Session:
             return
         self.letters = letters
         self.reason = reason
-        frontend = self._frontend
+        terms = self.terms
         self._leave_server()
         client = self.client
         if isinstance(client, SecureStream) and self.facts is None:
             # TLS has failed, and has said so; the socket below can still be closed in good order.
             client = self.client = client.without_tls()
-        self.wait(frontend.timeout.close, self._close)
+        self.wait(terms.timeout.close, self._close)
         client.linger()
 
     def _leave_server(self) -> None:
@@ -674,21 +698,22 @@ class Session:
             self.stream.close()
         place = self.place
         if place is not None:
+            assert self.backend is not None
             self.place = None
-            self._frontend.backend.pool.leave(place, self._frontend.poller.now)
+            self.backend.pool.leave(place, self._front.poller.now)
 
     def _close(self) -> None:
         """Give everything up, and be counted and logged."""
         if self.is_over:
             return
         self.is_over = True
-        self.ended = self._frontend.poller.look_at_clock()
-        self._frontend.deadlines.clear(self)
+        self.ended = self._front.poller.look_at_clock()
+        self._front.deadlines.clear(self)
         self._leave_server()
         self.client.close()
         self._conversation = None
         self._late = _nothing  # the last reference to ourselves
-        self._frontend.leave(self)
+        self._front.leave(self)
 
 
 def _nothing(*_: object) -> None:

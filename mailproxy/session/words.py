@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from mailproxy.announce.client_tls import common_name
 from mailproxy.announce.ends import addresses, ends_of
-from mailproxy.session.record import describe
+from mailproxy.session.record import LoggedSession, describe
 from mailproxy.tls.dns_name import is_dns_name
 
-if TYPE_CHECKING:
-    from mailproxy.session.frontend import Frontend
-    from mailproxy.session.session import Session
 
-
-def header_words(frontend: Frontend, session: Session) -> dict[str, str]:
+def header_words(session: LoggedSession) -> dict[str, str]:
     """
     Return the fields that a format may have, each as the log writes it, and the ends of the connection.
 
     What may be told to a server is told here, too: of server names only clean ones, of common names only that of a
     certificate that was verified. The others are for the log.
     """
-    words = {name: str(value) for name, value in describe(frontend, session).items()}
+    words = {name: str(value) for name, value in describe(session).items()}
     facts = session.facts
     if facts is not None:
         words["sni"] = facts.server_name if facts.server_name and is_dns_name(facts.server_name) else ""

@@ -209,7 +209,7 @@ class Bench:
     @property
     def pool(self) -> Pool[BackendServer]:
         """The servers as sessions know them."""
-        return self.frontend.backend.pool
+        return self.frontend.terms.backend.pool
 
     @property
     def taken(self) -> list[int]:
@@ -288,7 +288,7 @@ class Bench:
 
     def relay(self, client: Peer | None = None) -> tuple[Peer, Peer]:
         """Bring a client and a server together, behind the greeting."""
-        client = client or (self.client() if self.frontend.tls is None else self.tls_client())
+        client = client or (self.client() if self.frontend.terms.tls is None else self.tls_client())
         server = self.server.accept(GREETING)
         self.until(lambda: client.data == GREETING)
         client.data.clear()

@@ -107,7 +107,7 @@ def dialogue_late(make: MakeBench) -> Callable[[], None]:
     def one() -> None:
         client = bench.client()
         bench.until(lambda: client.data)
-        bench.advance(bench.frontend.timeout.login + 1)
+        bench.advance(bench.frontend.terms.timeout.login + 1)
         client.end()
         over(bench)
 
@@ -163,7 +163,7 @@ def accept_proxy_late(make: MakeBench) -> Callable[[], None]:
     def one() -> None:
         client = bench.client()
         bench.until(lambda: bench.frontend.sessions)
-        bench.advance(bench.frontend.timeout.proxy_header + 1)
+        bench.advance(bench.frontend.terms.timeout.proxy_header + 1)
         client.end()
         over(bench)
 
@@ -316,7 +316,7 @@ def handshake_late(make: MakeBench) -> Callable[[], None]:
         client = bench.client()
         client.send(b"\x16\3\1\2\0\1")
         bench.settle()
-        bench.advance(bench.frontend.timeout.handshake + 1)
+        bench.advance(bench.frontend.terms.timeout.handshake + 1)
         client.end()
         over(bench)
 

@@ -129,7 +129,7 @@ def test_where_servers_only_answer_the_session_ends_without_a_word(make: MakeBen
 
 
 def test_half_a_greeting_gives_way_to_a_refusal(bench: Bench) -> None:
-    client = bench.client() if bench.frontend.tls is None else bench.tls_client()
+    client = bench.client() if bench.frontend.terms.tls is None else bench.tls_client()
     bench.server.accept(b"* OK rea")
     bench.settle()
     assert said(bench, client) == BYE
@@ -308,7 +308,7 @@ def test_client_without_its_header_is_not_waited_for(make: MakeBench, said: byte
 
 
 def test_client_whose_server_is_dialled_is_not_waited_for(bench: Bench) -> None:
-    client = bench.client() if bench.frontend.tls is None else bench.tls_client()
+    client = bench.client() if bench.frontend.terms.tls is None else bench.tls_client()
     client.send(b"a NOOP\r\n")
     bench.server.accept()
     bench.settle()

@@ -29,7 +29,7 @@ def front(make: MakeBench, **settings: Any) -> Bench:
 
 def visit(bench: Bench, header: bytes = LOCAL) -> Peer:
     """Connect with a header, to a frontend with TLS over TLS."""
-    if bench.frontend.tls is not None:
+    if bench.frontend.terms.tls is not None:
         return bench.tls_client(prefix=header)
     client = bench.client()
     client.send(header)

@@ -21,8 +21,8 @@ UNKNOWN_TLS = SslTlv(SslClient.SSL, 1)
 
 def told(bench: Bench, data: bytes = b"") -> tuple[SslTlv | None, dict[str, Any]]:
     """Connect a client that begins with `data`: what the server is told of its TLS, and what is logged."""
-    client = bench.tls_client(prefix=data) if bench.frontend.tls is not None else bench.client()
-    if bench.frontend.tls is None and data:
+    client = bench.tls_client(prefix=data) if bench.frontend.terms.tls is not None else bench.client()
+    if bench.frontend.terms.tls is None and data:
         client.send(data)
     bench.advance(2 * LOCAL_SECONDS)
     server = bench.server.accept(GREETING)

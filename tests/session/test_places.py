@@ -277,7 +277,7 @@ def test_bug_gives_the_place_back(make: MakeBench, monkeypatch: pytest.MonkeyPat
         case "_on_greeting":
             monkeypatch.delattr(PlainStream, "read_some")
         case "succeeded":
-            monkeypatch.setattr(bench.frontend.backend, "succeeded", None)
+            monkeypatch.setattr(bench.frontend.terms.backend, "succeeded", None)
         case "dialled":
             monkeypatch.delattr(Stream, "watch")
         case "relay":
@@ -293,7 +293,7 @@ def test_bug_in_a_deadline_gives_the_place_back(make: MakeBench, monkeypatch: py
     bench = make(backend={"retries": 0}, connect=CONNECT)
     bench.expects_bugs = True
     begun(bench)
-    monkeypatch.setattr(bench.frontend.backend, "failed", None)
+    monkeypatch.setattr(bench.frontend.terms.backend, "failed", None)
     bench.advance(CONNECT + 0.25)
     assert bench.over()["termination"] == "IC"
     assert bench.taken == [0]

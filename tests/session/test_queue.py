@@ -26,7 +26,7 @@ def bench(request: pytest.FixtureRequest, make: MakeBench) -> Bench:
 
 def connected(bench: Bench) -> Peer:
     """One more client, whose handshake is done."""
-    if bench.frontend.tls is None:
+    if bench.frontend.terms.tls is None:
         client = bench.client()
     else:
         client = secure = bench.tls_client()

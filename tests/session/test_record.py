@@ -226,7 +226,7 @@ def test_balancer_that_only_looks_whether_we_listen_is_information(make: MakeBen
 def test_sessions_are_logged_in_a_row() -> None:
     clock = Clock()
     log = SessionLog(clock)
-    add = partial(log.add, object(), object())  # type: ignore[arg-type]  # never looked at
+    add = partial(log.add, object())  # type: ignore[arg-type]  # never looked at
     add()
     add()
     assert len(clock.getDelayedCalls()) == 1

@@ -74,7 +74,7 @@ def test_server_answers_a_client_that_ended_after_long_silence(bench: Bench) -> 
 
 
 def test_early_bytes_wait_for_the_greeting(bench: Bench) -> None:
-    client = bench.client() if bench.frontend.tls is None else bench.tls_client()
+    client = bench.client() if bench.frontend.terms.tls is None else bench.tls_client()
     client.send(b"a login\r\n")
     server = bench.server.accept()
     bench.settle()
@@ -85,7 +85,7 @@ def test_early_bytes_wait_for_the_greeting(bench: Bench) -> None:
 
 
 def test_early_bytes_do_not_spin(bench: Bench) -> None:
-    client = bench.client() if bench.frontend.tls is None else bench.tls_client()
+    client = bench.client() if bench.frontend.terms.tls is None else bench.tls_client()
     client.send(b"a login\r\n")
     bench.server.accept()
     bench.settle()
@@ -94,7 +94,7 @@ def test_early_bytes_do_not_spin(bench: Bench) -> None:
 
 def test_client_that_says_all_it_has_to_and_ends_still_gets_its_answers(bench: Bench) -> None:
     """As ``printf 'a logout\\r\\n' | nc`` does."""
-    client = bench.client() if bench.frontend.tls is None else bench.tls_client()
+    client = bench.client() if bench.frontend.terms.tls is None else bench.tls_client()
     if isinstance(client, TlsPeer):
         bench.until(lambda: client.secured)
     client.send(b"a logout\r\n")
@@ -113,7 +113,7 @@ def test_client_that_says_all_it_has_to_and_ends_still_gets_its_answers(bench: B
 
 
 def test_reset_before_the_greeting_frees_the_server(bench: Bench) -> None:
-    client = bench.client() if bench.frontend.tls is None else bench.tls_client()
+    client = bench.client() if bench.frontend.terms.tls is None else bench.tls_client()
     server = bench.server.accept()
     bench.settle()
     client.break_off()
@@ -134,7 +134,6 @@ def test_event_of_a_descriptor_s_former_connection_does_not_end_a_session(make: 
 
 
 def test_silent_client_is_closed(bench: Bench) -> None:
-    bench.frontend.timeout = bench.frontend.settings.timeout
     client, server = bench.relay()
     bench.advance(35 * 60 - 1)
     assert not client.fin

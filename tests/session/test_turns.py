@@ -46,7 +46,7 @@ def end_sessions(bench: Bench, letter: str) -> None:
             for session in [session for session in bench.frontend.sessions if session.place is change.server]:
                 session.shut_down(letter, "the server went down")
 
-    bench.frontend.backend.listeners.append(changed)
+    bench.frontend.terms.backend.listeners.append(changed)
 
 
 # Turns.
@@ -180,7 +180,7 @@ def test_sessions_that_end_with_their_backup_make_no_room_on_it(make: MakeBench)
             for session in [session for session in bench.frontend.sessions if session.place is backup]:
                 session.shut_down("U", "a server came back")
 
-    bench.frontend.backend.listeners.append(changed)
+    bench.frontend.terms.backend.listeners.append(changed)
     bench.pool.set_state(main, "ready", bench.poller.now)
     bench.servers[0].accept(GREETING)
     bench.until(lambda: after.data == GREETING)

@@ -19,7 +19,7 @@ from tests.session.conftest import MakeBench
 
 def words_of(bench: Bench) -> dict[str, str]:
     (session,) = bench.frontend.sessions
-    return header_words(bench.frontend, session)
+    return header_words(session)
 
 
 @pytest.fixture
@@ -82,5 +82,5 @@ def test_every_field_of_a_format_is_told_of_somebody(make: MakeBench) -> None:
 
 
 def test_only_formats_ask_for_words(bench: Bench) -> None:
-    assert isinstance(bench.frontend.backend.header, HeaderPolicy)
-    assert not bench.frontend.backend.header.has_formats
+    assert isinstance(bench.frontend.terms.backend.header, HeaderPolicy)
+    assert not bench.frontend.terms.backend.header.has_formats

@@ -1,0 +1,27 @@
+"""What has happened on a frontend, in numbers."""
+
+from attrs import asdict, define
+
+
+@define
+class Counters:
+    """What has happened on a frontend since the start (mutable)."""
+
+    connections: int = 0
+    headers: int = 0
+    header_errors: int = 0
+    handshake_errors: int = 0
+    no_server: int = 0
+    refused: int = 0
+    sessions: int = 0
+    injections: int = 0
+
+    def __str__(self) -> str:
+        """Write those that are not 0, in words."""
+        counts = ((name.replace("_", " "), count) for name, count in asdict(self).items())
+        return ", ".join(counted(count, words) for words, count in counts if count) or "no connections"
+
+
+def counted(count: int, words: str) -> str:
+    """Return a number of things, whose plural is given, in words."""
+    return f"{count} {words.removesuffix('s') if count == 1 else words}"
