@@ -24,8 +24,8 @@ from mailproxy.checks.timeouts import Timeouts
 from mailproxy.checks.visit import Visit, Visited
 from mailproxy.config.model import NamedServer
 from mailproxy.mail.advice import header_ignored, likely_cause
-from mailproxy.mail.passwords import takes_passwords
 from mailproxy.mail.probe import CapabilityProbe
+from mailproxy.mail.protocols import PROTOCOLS
 from mailproxy.profiles import PROFILES
 from mailproxy.transport.poller import Poller
 
@@ -71,7 +71,7 @@ async def ask(
             probe.capabilities,
             "",
             still_offers_starttls=with_tls and probe.still_offers_starttls,
-            takes_passwords=not with_tls and takes_passwords(protocol, probe.capabilities),
+            takes_passwords=not with_tls and PROTOCOLS[protocol].takes_passwords(probe.capabilities),
         )
     if probe.misunderstood is not None and backend.settings.send_proxy != "none":
         remedy = PROFILES[backend.settings.profile].takes_headers

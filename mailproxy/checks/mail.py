@@ -7,6 +7,7 @@ from collections.abc import Callable
 from mailproxy.checks.outcome import Outcome
 from mailproxy.checks.visit import Visited
 from mailproxy.mail.advice import header_ignored
+from mailproxy.mail.backend.account import Login
 from mailproxy.mail.backend.talk import (
     AccountRefused,
     BackendRefused,
@@ -16,7 +17,8 @@ from mailproxy.mail.backend.talk import (
     Silence,
     Talk,
 )
-from mailproxy.mail.check import CHECKED_PROTOCOLS, Login, login_check, mail_check
+from mailproxy.mail.check import login_check, mail_check
+from mailproxy.mail.protocols import PROTOCOLS
 
 
 class MailGuest:
@@ -85,10 +87,9 @@ def mail_guest(protocol: str, remedy: str = "") -> Callable[[], MailGuest]:
 def login_guest(protocol: str, login: Login, remedy: str = "") -> Callable[[], MailGuest]:
     """Return what makes the guests of ``login``, as `mail_guest`; ValueError also for the mailbox."""
     _require(protocol, "login")
-    success = "answered LHLO" if protocol == "lmtp" else "logged in"
-    return lambda: MailGuest(login_check(protocol, login), success, remedy)
+    return lambda: MailGuest(login_check(protocol, login), PROTOCOLS[protocol].login_shows, remedy)
 
 
 def _require(protocol: str, kind: str) -> None:
-    if protocol not in CHECKED_PROTOCOLS:
+    if protocol not in PROTOCOLS:
         raise ValueError(f'a check of type "{kind}" does not speak {protocol}')

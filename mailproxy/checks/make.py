@@ -18,8 +18,7 @@ from mailproxy.checks.tcp import knock
 from mailproxy.checks.timeouts import Timeouts
 from mailproxy.checks.visiting import Check, Guest, Run, VisitingCheck
 from mailproxy.config.model import MailProtocol, SendProxy
-from mailproxy.mail.backend.account import Account
-from mailproxy.mail.check import Login
+from mailproxy.mail.backend.account import Account, Login
 from mailproxy.transport.outgoing import Target
 from mailproxy.transport.poller import Poller
 

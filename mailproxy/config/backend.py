@@ -13,7 +13,6 @@ from mailproxy.config.model import (
     BackendTimeouts,
     Balance,
     CustomTlv,
-    MailProtocol,
     Profile,
     ProxyV2Option,
     SendProxy,
@@ -22,6 +21,7 @@ from mailproxy.config.server import Surroundings, judge_said, read_default_serve
 from mailproxy.config.table import Table
 from mailproxy.config.tlv import CUSTOM_VALUE, PASSED_TLV_TYPE, UNIQUE_ID, check_value, custom_type
 from mailproxy.config.words import listed
+from mailproxy.mail.protocols import protocol_words
 from mailproxy.profiles import PROFILES
 
 _PROFILE: Kind[Profile] = one_of(get_args(Profile))
@@ -110,7 +110,7 @@ def _unique_id(table: Table, options: Collection[ProxyV2Option], tlvs: tuple[Cus
 
 
 def _read_ports(table: Table) -> dict[str, int]:
-    ports = {protocol: table.take(protocol, _PORT, None) for protocol in get_args(MailProtocol)}
+    ports = {protocol: table.take(protocol, _PORT, None) for protocol in protocol_words()}
     return {protocol: port for protocol, port in ports.items() if port is not None}
 
 

@@ -6,14 +6,14 @@ from mailproxy.config.address import BINDS
 from mailproxy.config.duration import IDLE, WAIT
 from mailproxy.config.hostname import HOST_NAME
 from mailproxy.config.kind import BOOLEAN, NAME, Kind, Wrong, integer, one_of
-from mailproxy.config.model import Frontend, FrontendTimeouts, FrontendTls, MailProtocol
+from mailproxy.config.model import Frontend, FrontendTimeouts, FrontendTls
 from mailproxy.config.senders import SENDER, overlap
 from mailproxy.config.table import Table
 from mailproxy.config.tlv import TLV_TYPE
 from mailproxy.config.words import quoted
+from mailproxy.mail.protocols import TCP, protocol_words
 
 _TLS: Kind[FrontendTls] = one_of(get_args(FrontendTls))
-_PROTOCOL: Kind[MailProtocol] = one_of(get_args(MailProtocol))
 _MAXCONN = integer(1, 10_000_000)
 
 
@@ -38,11 +38,11 @@ _CAPABILITY: Kind[str] = Kind((str,), 'a capability such as "IDLE"', _capability
 def read_frontend(name: str, table: Table) -> Frontend:
     """Read one frontend."""
     tls: FrontendTls = table.take("tls", _TLS, "implicit")
-    usual = Frontend(name=name, bind=(), protocol="tcp", tls=tls, backend="")
+    usual = Frontend(name=name, bind=(), protocol=TCP, tls=tls, backend="")
     frontend = Frontend(
         name=name,
         bind=tuple(bind for binds in table.require_each("bind", BINDS) for bind in binds),
-        protocol=table.require("protocol", _PROTOCOL, usual.protocol),
+        protocol=table.require("protocol", one_of(protocol_words()), usual.protocol),
         tls=tls,
         tls_profile=table.take("tls-profile", NAME, usual.tls_profile),
         alpn=table.each("alpn", _ALPN),
@@ -88,7 +88,7 @@ def _check_tls(frontend: Frontend, table: Table) -> None:
         for key in ("hostname", "capabilities"):
             if key in table:
                 table.wrong(key, 'is for tls = "starttls" and "starttls-optional"; leave it out')
-    elif frontend.protocol == "tcp" and table.sound("protocol"):
+    elif frontend.protocol == TCP and table.sound("protocol"):
         table.wrong("tls", f'is {quoted(frontend.tls)}, and protocol = "tcp" has no STARTTLS')
 
 

@@ -6,7 +6,7 @@ What each key means, and why its default is right for mail, is in ``docs/configu
 
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from attrs import Factory, field, frozen
 
@@ -16,7 +16,8 @@ LogFormat = Literal["text", "json"]
 LogLevel = Literal["debug", "info", "warn", "error"]
 TlsVersion = Literal["1.2", "1.3"]
 ClientCertificates = Literal["none", "optional", "required"]
-MailProtocol = Literal["imap", "pop3", "lmtp", "submission", "smtp", "managesieve", "tcp"]
+MailProtocol: TypeAlias = str
+"""One of `mailproxy.mail.protocols.protocol_words`."""
 FrontendTls = Literal["implicit", "starttls", "starttls-optional", "none"]
 Profile = Literal["dovecot", "postfix", "exim", "cyrus", "stalwart", "nginx", "generic"]
 Balance = Literal["leastconn", "roundrobin", "source", "first", "random"]

@@ -18,6 +18,7 @@ from mailproxy.config.model import (
 from mailproxy.config.problems import Problem, Problems
 from mailproxy.config.senders import sender_remarks
 from mailproxy.config.words import key_path, listed, nearest, quoted
+from mailproxy.mail.protocols import PROTOCOLS, TCP
 from mailproxy.proxyprotocol import tlv_name
 
 
@@ -252,17 +253,16 @@ def _idle_settings(config: Config) -> Iterator[Problem]:
         yield from _replaced_logins(config, backend)
 
 
-_WITHOUT_LOGIN: Mapping[MailProtocol, str] = {"lmtp": "LHLO is what is asked", "tcp": "the connection is what is tried"}
-
-
 def _replaced_logins(config: Config, backend: Backend) -> Iterator[Problem]:
     if not any(server.check.type == "login" for server in backend.servers):
         return
     for protocol in dict.fromkeys(
         frontend.protocol for frontend in config.frontends if frontend.backend == backend.name
     ):
-        if protocol in _WITHOUT_LOGIN:
+        is_tcp = protocol == TCP
+        instead = "the connection is what is tried" if is_tcp else PROTOCOLS[protocol].instead_of_login
+        if instead:
             yield Problem(
                 key_path("backend", backend.name),
-                f'has checks of type "login", and {protocol} has none: there {_WITHOUT_LOGIN[protocol]}',
+                f'has checks of type "login", and {protocol} has none: there {instead}',
             )

@@ -9,25 +9,15 @@ which is final: TLS starts, the connection closes, or a backend takes over.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from attrs import evolve, field, frozen
 
-from mailproxy.mail import imap, lmtp, managesieve, pop3, smtp
 from mailproxy.mail.limits import Limits, limits_of
 from mailproxy.mail.lines import UnreadableLine, line_end
+from mailproxy.mail.protocols import PROTOCOLS
 from mailproxy.mail.script import Act, Script
 from mailproxy.mail.step import Cause, Next, Step
-
-_SCRIPTS: Mapping[str, Callable[..., Script]] = {
-    "imap": imap.ImapScript,
-    "pop3": pop3.Pop3Script,
-    "smtp": smtp.SmtpScript,
-    "submission": smtp.SmtpScript,
-    "lmtp": lmtp.LmtpScript,
-    "managesieve": managesieve.ManageSieveScript,
-}
 
 # What every protocol's greeting bears: no quote, no angle bracket, no space.
 _HOST = re.compile(rb"[0-9A-Za-z._:\[\]-]{1,255}")
@@ -60,8 +50,9 @@ class Settings:
 
 @lru_cache(maxsize=64)
 def _prepare(protocol: str, settings: Settings) -> tuple[Script, Limits]:
-    script = _SCRIPTS[protocol](settings.host, settings.capabilities, optional=settings.optional)
-    return script, settings.limits or limits_of(protocol, optional=settings.optional)
+    spoken = PROTOCOLS[protocol]
+    script = spoken.script(settings.host, settings.capabilities, optional=settings.optional)
+    return script, settings.limits or limits_of(spoken.line, optional=settings.optional)
 
 
 def open_dialogue(protocol: str, settings: Settings) -> Dialogue:

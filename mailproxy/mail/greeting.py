@@ -3,61 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
 
 from attrs import frozen
 
-from mailproxy.mail.backend import imap, managesieve, pop3, smtp
 from mailproxy.mail.backend.talk import BackendRefused, Listener, Talk
+from mailproxy.mail.protocol import Protocol
+from mailproxy.mail.protocols import PROTOCOLS
 from mailproxy.mail.refusal import Refusal, read_refusal
-
-GREETING_PROTOCOLS = frozenset({"imap", "pop3", "smtp", "submission", "lmtp", "managesieve"})
-"""
-The protocols whose server speaks first.
-
-IMAP RFC 9051 section 7.1, POP3 RFC 1939 section 4, SMTP and submission RFC 5321 section 3.1, LMTP RFC 2033 section 4,
-ManageSieve RFC 5804 section 1.7. Nothing is known of ``tcp``: there either side may begin.
-"""
 
 
 def server_speaks_first(protocol: str) -> bool:
     """Tell whether the server greets in this protocol (a frontend's ``protocol`` word)."""
-    return protocol in GREETING_PROTOCOLS
-
-
-_SMTP_GREETING = re.compile(rb"220(?:[ -][^\n]*|\r)?\n")
-
-_FIRST_LINES: Mapping[str, re.Pattern[bytes]] = {
-    "imap": re.compile(rb"\* (?:OK|PREAUTH)(?:[ \r][^\n]*)?\n", re.IGNORECASE),
-    "pop3": re.compile(rb"\+OK[^\n]*\n"),
-    "smtp": _SMTP_GREETING,
-    "submission": _SMTP_GREETING,
-    "lmtp": _SMTP_GREETING,
-    "managesieve": re.compile(rb"(?:[\"{][^\n]*|OK(?:[ \r][^\n]*)?)\n", re.IGNORECASE),
-}
+    return protocol in PROTOCOLS
 
 
 def first_line(protocol: str) -> re.Pattern[bytes]:
-    """
-    Return what the first line of a greeting matches, with its line end.
-
-    One line is enough to know that a server takes a client: postscreen says ``220-`` and waits for seconds before it
-    goes on. KeyError for a protocol whose server does not greet.
-    """
-    return _FIRST_LINES[protocol]
-
-
-_GREET: Mapping[str, Callable[[], Talk[bytes]]] = {
-    "imap": imap.greet,
-    "pop3": pop3.greet,
-    "smtp": smtp.greet,
-    "submission": smtp.greet,
-    "lmtp": smtp.greet,
-    "managesieve": managesieve.greet,
-}
-
-SPEAKS_UNASKED = frozenset({"imap"})
-"""The protocols whose server may go on after its greeting: untagged responses come at any time (RFC 9051 section 7)."""
+    """Return `Protocol.first_line`; KeyError for a protocol whose server does not greet."""
+    return PROTOCOLS[protocol].first_line
 
 
 @frozen
@@ -95,10 +57,11 @@ class GreetingReader:
 
     def __init__(self, protocol: str, *, after_tls: bool, prelude: bytes = b"", relays: bool = False) -> None:
         """Listen to a new connection; KeyError for a protocol whose server does not greet."""
+        spoken = PROTOCOLS[protocol]
         self._protocol = protocol
         self._after_tls = after_tls
-        self._first_line = first_line(protocol) if relays else None
-        self._listener = Listener(_meet(protocol, prelude), unasked=protocol in SPEAKS_UNASKED)
+        self._first_line = spoken.first_line if relays else None
+        self._listener = Listener(_meet(spoken, prelude), unasked=spoken.speaks_unasked)
         self._said = b""
 
     def receive(self, data: bytes) -> Prelude | Greeting | None:
@@ -135,8 +98,8 @@ class GreetingReader:
         )
 
 
-def _meet(protocol: str, prelude: bytes) -> Talk[bytes]:
-    relay = yield from _GREET[protocol]()
-    if prelude:
-        yield from smtp.introduce(prelude)
+def _meet(protocol: Protocol, prelude: bytes) -> Talk[bytes]:
+    relay = yield from protocol.greet()
+    if prelude and protocol.introduce is not None:
+        yield from protocol.introduce(prelude)
     return relay

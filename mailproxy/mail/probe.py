@@ -1,32 +1,8 @@
 """Learning what a backend offers."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Mapping
-
-from attrs import frozen
-
-from mailproxy.mail.backend import imap, lmtp, managesieve, pop3, smtp
 from mailproxy.mail.backend.talk import BackendRefused, Listener, Misunderstood, Talk
-from mailproxy.mail.offers import OFFERS
-
-
-@frozen
-class _Lesson:
-    learn: Callable[[bytes], Talk[tuple[bytes, ...]]]
-    part: Callable[[], Talk[None]]
-
-
-_SMTP = _Lesson(smtp.learn, smtp.part)
-
-_LESSONS: Mapping[str, _Lesson] = {
-    "imap": _Lesson(imap.learn, imap.part),
-    "pop3": _Lesson(pop3.learn, pop3.part),
-    "smtp": _SMTP,
-    "submission": _SMTP,
-    "lmtp": _Lesson(lmtp.learn, smtp.part),
-    "managesieve": _Lesson(managesieve.learn, managesieve.part),
-}
+from mailproxy.mail.protocol import Protocol
+from mailproxy.mail.protocols import PROTOCOLS
 
 
 class CapabilityProbe:
@@ -39,8 +15,9 @@ class CapabilityProbe:
 
     def __init__(self, protocol: str, host: bytes) -> None:
         """Begin with a new connection; `host` is how we call ourselves. KeyError for a protocol without a greeting."""
-        self._offer = OFFERS[protocol]
-        self._listener = Listener(self._visit(_LESSONS[protocol], host), unasked=True)
+        spoken = PROTOCOLS[protocol]
+        self._offer = spoken.offer
+        self._listener = Listener(self._visit(spoken, host), unasked=True)
         self.said = b""
         """The first bytes that the server has said."""
         self.capabilities: tuple[bytes, ...] | None = None
@@ -85,8 +62,8 @@ class CapabilityProbe:
         if self.capabilities is None:
             self.failure = self.failure or failure
 
-    def _visit(self, lesson: _Lesson, host: bytes) -> Talk[None]:
-        listed = yield from lesson.learn(host)
+    def _visit(self, protocol: Protocol, host: bytes) -> Talk[None]:
+        listed = yield from protocol.learn(host)
         # What is none by the protocol's syntax is never announced, and may be new each time.
         self.capabilities = tuple(capability for capability in listed if self._offer.name(capability) is not None)
-        yield from lesson.part()
+        yield from protocol.part()

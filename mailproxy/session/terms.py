@@ -18,7 +18,7 @@ from mailproxy.config import FrontendTimeouts
 from mailproxy.config.model import UNIX, MailProtocol, Network, Sender
 from mailproxy.mail.dialogue import Settings
 from mailproxy.mail.greeting import server_speaks_first
-from mailproxy.mail.refusal import REFUSES_WHEN_ASKED, goodbye, refusal
+from mailproxy.mail.refusal import goodbye, refusal, refuses_when_asked
 from mailproxy.proxyprotocol import AcceptPolicy
 from mailproxy.tls.server import TlsServer
 
@@ -70,7 +70,7 @@ class Terms:
             silence=min(settings.timeout.client, settings.timeout.server),
             server_speaks_first=server_speaks_first(settings.protocol),
             refusal=refusal(settings.protocol),
-            refuses_when_asked=settings.protocol in REFUSES_WHEN_ASKED,
+            refuses_when_asked=refuses_when_asked(settings.protocol),
             goodbye=goodbye(settings.protocol),
             log_tlvs=settings.log_tlvs,
         )

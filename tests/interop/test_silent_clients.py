@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from mailproxy.mail.refusal import REFUSALS
+from mailproxy.mail.refusal import refusal
 
 from .certificates import Certificates
 from .clients import TIMEOUT, connect, read_line
@@ -140,5 +140,5 @@ def test_silent_clients_do_not_hold_up_the_end(
         running.terminate()
         running.wait()
         seconds = time.monotonic() - began
-        assert {until_end(connection) for connection in connections} == {REFUSALS["imap"]}
+        assert {until_end(connection) for connection in connections} == {refusal("imap")}
         assert seconds < END_SECONDS

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailproxy.mail.backend.account import Account
+from mailproxy.mail.backend.account import Account, Login
 from mailproxy.mail.backend.talk import AccountRefused, BackendRefused, Listener, Misunderstood, Parted, Silence
-from mailproxy.mail.check import CHECKED_PROTOCOLS, Login, login_check, mail_check
+from mailproxy.mail.check import login_check, mail_check
+from mailproxy.mail.protocols import PROTOCOLS
 
 ACCOUNT = Account.of("probe", "s3cret")
 PLAIN = "AHByb2JlAHMzY3JldA=="
@@ -94,21 +95,21 @@ def refusal(talk: Listener[None], *lines: str) -> BackendRefused:
     return raised.value
 
 
-@pytest.mark.parametrize("protocol", sorted(CHECKED_PROTOCOLS))
+@pytest.mark.parametrize("protocol", sorted(PROTOCOLS))
 def test_mail_check_hears_the_greeting_and_leaves(protocol: str) -> None:
     talk = mail(protocol)
     play(talk, MAIL[protocol])
     assert talk.is_over
 
 
-@pytest.mark.parametrize("protocol", sorted(CHECKED_PROTOCOLS))
+@pytest.mark.parametrize("protocol", sorted(PROTOCOLS))
 def test_login_check_logs_in_and_leaves(protocol: str) -> None:
     talk = login(protocol)
     play(talk, LOGIN[protocol])
     assert talk.is_over
 
 
-@pytest.mark.parametrize("protocol", sorted(CHECKED_PROTOCOLS))
+@pytest.mark.parametrize("protocol", sorted(PROTOCOLS))
 @pytest.mark.parametrize("trace", [MAIL, LOGIN])
 def test_closing_is_an_answer_to_a_goodbye(protocol: str, trace: dict[str, str]) -> None:
     talk = mail(protocol) if trace is MAIL else login(protocol)
@@ -119,7 +120,7 @@ def test_closing_is_an_answer_to_a_goodbye(protocol: str, trace: dict[str, str])
     assert talk.is_over
 
 
-@pytest.mark.parametrize("protocol", sorted(CHECKED_PROTOCOLS))
+@pytest.mark.parametrize("protocol", sorted(PROTOCOLS))
 def test_silence_is_no_answer_to_a_goodbye(protocol: str) -> None:
     talk = mail(protocol)
     talk.receive(heard_in(MAIL[protocol])[0])
@@ -348,7 +349,7 @@ SAID = st.sampled_from(
 )
 
 
-@given(st.sampled_from(sorted(CHECKED_PROTOCOLS)), st.booleans(), st.lists(st.binary(max_size=8) | SAID, max_size=8))
+@given(st.sampled_from(sorted(PROTOCOLS)), st.booleans(), st.lists(st.binary(max_size=8) | SAID, max_size=8))
 def test_anything_is_heard_and_any_pieces_make_the_same_of_it(
     protocol: str, logs_in: bool, chunks: list[bytes]
 ) -> None:

@@ -3,8 +3,8 @@
 import pytest
 
 from mailproxy.mail.dialogue import Settings, open_dialogue
-from mailproxy.mail.greeting import GREETING_PROTOCOLS
-from mailproxy.mail.limits import LINES, LOGIN_LINE, Limits
+from mailproxy.mail.limits import LOGIN_LINE, Limits
+from mailproxy.mail.protocols import PROTOCOLS
 from mailproxy.mail.step import Cause, Next, Step
 
 from .trace import HOST, dialogue
@@ -39,7 +39,7 @@ each_protocol = pytest.mark.parametrize("protocol", sorted(STARTTLS))
 
 
 def test_every_protocol_that_greets_has_a_dialogue() -> None:
-    assert set(STARTTLS) == GREETING_PROTOCOLS == set(LINES)
+    assert set(STARTTLS) == set(PROTOCOLS)
 
 
 def test_tcp_has_no_dialogue() -> None:
@@ -115,22 +115,22 @@ def test_line_that_others_might_read_differently_closes(protocol: str, line: byt
 
 @each_protocol
 def test_line_of_the_largest_size_is_answered(protocol: str) -> None:
-    step = dialogue(protocol).receive(b"x" * (LINES[protocol] - 2) + b"\r\n")
+    step = dialogue(protocol).receive(b"x" * (PROTOCOLS[protocol].line - 2) + b"\r\n")
     assert step.next is Next.GO_ON
     assert step.reply
 
 
 @each_protocol
 def test_longer_line_closes_before_it_ends(protocol: str) -> None:
-    step = dialogue(protocol).receive(b"x" * LINES[protocol])
+    step = dialogue(protocol).receive(b"x" * PROTOCOLS[protocol].line)
     assert (step.next, step.cause) == (Next.CLOSE, Cause.LIMIT)
-    assert step.reason == f"a line has more than {LINES[protocol]} octets"
+    assert step.reason == f"a line has more than {PROTOCOLS[protocol].line} octets"
     assert step.reply.startswith(CLOSING[protocol] + b"Line too long")
 
 
 @each_protocol
 def test_longer_line_closes_also_if_it_has_ended(protocol: str) -> None:
-    step = dialogue(protocol).receive(b"x" * (LINES[protocol] - 1) + b"\r\n")
+    step = dialogue(protocol).receive(b"x" * (PROTOCOLS[protocol].line - 1) + b"\r\n")
     assert step.cause is Cause.LIMIT
 
 

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailproxy.mail.backend.talk import SIZE
-from mailproxy.mail.greeting import GREETING_PROTOCOLS, Greeting, GreetingReader, Prelude, first_line
+from mailproxy.mail.greeting import Greeting, GreetingReader, Prelude, first_line
+from mailproxy.mail.protocols import PROTOCOLS
 from mailproxy.mail.refusal import read_refusal
 
 ACCEPTED = Greeting(is_accepted=True)
@@ -269,7 +270,7 @@ def test_what_is_no_greeting_is_not_relayed(protocol: str, said: bytes) -> None:
     assert not first_line(protocol).match(said)
 
 
-@pytest.mark.parametrize("protocol", sorted(GREETING_PROTOCOLS))
+@pytest.mark.parametrize("protocol", sorted(PROTOCOLS))
 def test_line_without_an_end_is_no_greeting(protocol: str) -> None:
     talk = relaying(protocol)
     assert talk.receive(b"x" * SIZE) is None
@@ -309,7 +310,7 @@ def test_reply_to_an_introduction_may_be_a_refusal() -> None:
     assert greeting.refusal == read_refusal("smtp", b"550 5.7.1 Bad name\r\n")
 
 
-@given(st.sampled_from(sorted(GREETING_PROTOCOLS)), greetings, st.lists(st.integers(1, 9), max_size=20))
+@given(st.sampled_from(sorted(PROTOCOLS)), greetings, st.lists(st.integers(1, 9), max_size=20))
 def test_any_chunking_relays_the_same(protocol: str, data: bytes, sizes: list[int]) -> None:
     whole = relaying(protocol).receive(data)
     talk = relaying(protocol)
@@ -327,7 +328,7 @@ def test_any_chunking_relays_the_same(protocol: str, data: bytes, sizes: list[in
     assert whole is None
 
 
-@given(st.sampled_from(sorted(GREETING_PROTOCOLS)), greetings)
+@given(st.sampled_from(sorted(PROTOCOLS)), greetings)
 def test_reader_accepts_nothing_that_refuses(protocol: str, data: bytes) -> None:
     greeting = reader(protocol).receive(data)
     if isinstance(greeting, Greeting) and greeting.is_accepted:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailproxy.mail.passwords import takes_passwords
+from mailproxy.mail.protocols import PROTOCOLS
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from mailproxy.mail.passwords import takes_passwords
     ],
 )
 def test_password_would_be_taken(protocol: str, capabilities: tuple[bytes, ...]) -> None:
-    assert takes_passwords(protocol, capabilities)
+    assert PROTOCOLS[protocol].takes_passwords(capabilities)
 
 
 @pytest.mark.parametrize(
@@ -37,4 +37,4 @@ def test_password_would_be_taken(protocol: str, capabilities: tuple[bytes, ...])
     ],
 )
 def test_no_password_is_wanted(protocol: str, capabilities: tuple[bytes, ...]) -> None:
-    assert not takes_passwords(protocol, capabilities)
+    assert not PROTOCOLS[protocol].takes_passwords(capabilities)

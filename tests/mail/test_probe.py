@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailproxy.mail.backend.talk import SIZE
-from mailproxy.mail.offers import OFFERS
 from mailproxy.mail.probe import CapabilityProbe
+from mailproxy.mail.protocols import PROTOCOLS
 
 # What Dovecot 2.3.19.1 says, with ssl = yes, after a header that says TLS.
 DOVECOT: dict[str, list[tuple[bytes, bytes]]] = {
@@ -94,7 +94,7 @@ def test_dovecot_is_asked_and_left(protocol: str) -> None:
 def test_what_dovecot_offers_is_announced_without_logins(protocol: str) -> None:
     talk = probe(protocol, *(heard for heard, _ in DOVECOT[protocol]))
     assert talk.capabilities is not None
-    assert OFFERS[protocol].announced(talk.capabilities, optional=False) == ANNOUNCED[protocol]
+    assert PROTOCOLS[protocol].offer.announced(talk.capabilities, optional=False) == ANNOUNCED[protocol]
 
 
 @pytest.mark.parametrize("protocol", DOVECOT)

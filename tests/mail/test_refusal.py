@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailproxy.mail.greeting import GREETING_PROTOCOLS, server_speaks_first
-from mailproxy.mail.refusal import REFUSALS, WORDS_BYTES, Refusal, goodbye, read_refusal, refusal
+from mailproxy.mail.greeting import server_speaks_first
+from mailproxy.mail.protocols import PROTOCOLS, protocol_words
+from mailproxy.mail.refusal import WORDS_BYTES, Refusal, goodbye, read_refusal, refusal
 
 
 @pytest.mark.parametrize(
@@ -35,7 +36,6 @@ def test_unknown_protocol_is_our_bug() -> None:
 
 
 def test_every_protocol_but_tcp_begins_with_the_server() -> None:
-    assert frozenset(REFUSALS) - {"tcp"} == GREETING_PROTOCOLS
     assert server_speaks_first("managesieve")
     assert not server_speaks_first("tcp")
 
@@ -53,7 +53,7 @@ def test_server_that_only_answers_says_no_goodbye(protocol: str) -> None:
     assert goodbye(protocol) == b""
 
 
-@pytest.mark.parametrize("protocol", sorted(REFUSALS))
+@pytest.mark.parametrize("protocol", sorted(protocol_words()))
 def test_goodbye_is_one_line_at_most(protocol: str) -> None:
     assert goodbye(protocol).count(b"\n") == bool(goodbye(protocol))
 
@@ -145,15 +145,13 @@ def test_long_line_of_a_refusal_is_cut() -> None:
     assert found.words.endswith(b"x\r\n")
 
 
-@pytest.mark.parametrize("protocol", sorted(GREETING_PROTOCOLS))
+@pytest.mark.parametrize("protocol", sorted(PROTOCOLS))
 def test_our_own_refusal_is_a_temporary_one(protocol: str) -> None:
     """Two proxies may stand behind each other."""
-    assert read_refusal(protocol, REFUSALS[protocol]) == Refusal(REFUSALS[protocol], True)
+    assert read_refusal(protocol, refusal(protocol)) == Refusal(refusal(protocol), True)
 
 
-@given(
-    st.sampled_from(sorted(GREETING_PROTOCOLS)), st.binary(max_size=40), st.sampled_from([b"554-", b"* BYE", b"-ERR "])
-)
+@given(st.sampled_from(sorted(PROTOCOLS)), st.binary(max_size=40), st.sampled_from([b"554-", b"* BYE", b"-ERR "]))
 def test_words_of_anything_are_lines(protocol: str, said: bytes, begin: bytes) -> None:
     found = read_refusal(protocol, begin + said)
     if found is not None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mailproxy.mail.refusal import REFUSALS
+from mailproxy.mail.refusal import refusal
 from mailproxy.transport.plain import PlainStream
 from tests.session.bench import Bench, header_of, open_bench
 from tests.transport.peers import Peer, TlsPeer
@@ -243,7 +243,7 @@ def test_our_own_refusal_answers_the_next_command_too(bench: Open) -> None:
     assert client.data == b""
     client.send(b"CAPA\r\n")
     made.until(lambda: client.fin)
-    assert client.data == REFUSALS["pop3"]
+    assert client.data == refusal("pop3")
 
 
 @pytest.mark.parametrize(
@@ -349,7 +349,7 @@ def test_server_that_does_not_take_the_introduction_has_failed(
     monkeypatch.setattr(PlainStream, "write_some", write_some)
     server.send(b"220 ready\r\n")
     made.until(lambda: client.fin)
-    assert client.data == REFUSALS["smtp"]
+    assert client.data == refusal("smtp")
     client.end()
     line = made.over()
     reason = {"no room": "no room for a line", "broken": "Broken pipe"}[failure]

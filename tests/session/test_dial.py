@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mailproxy.config import Server, UnixServer
-from mailproxy.mail.refusal import REFUSALS
+from mailproxy.mail.refusal import refusal
 from mailproxy.session.dial import TURNAROUND_SECONDS
 from tests.session.bench import GREETING, header_of
 from tests.session.conftest import MakeBench
@@ -129,7 +129,7 @@ def test_client_waits_for_every_attempt_and_no_longer(make: MakeBench, retries: 
         assert not client.fin
         bench.advance(0.5 + 0.25 * retries)
     bench.until(lambda: client.fin)
-    assert client.data == REFUSALS["imap"]
+    assert client.data == refusal("imap")
     client.end()
     line = bench.over()
     assert line.get("retries", 0) == retries
@@ -215,7 +215,7 @@ def test_silent_server_is_given_up(make: MakeBench) -> None:
     bench.advance(CONNECT - 0.25)
     assert not client.fin
     bench.advance(0.5)
-    assert client.data == REFUSALS["imap"]
+    assert client.data == refusal("imap")
     assert server.fin or server.reset
     client.end()
     line = bench.over()
@@ -305,7 +305,7 @@ def test_lack_of_descriptors_is_not_the_server_s_fault(
     with monkeypatch.context() as without:
         without.setattr("mailproxy.transport.outgoing.socket.SocketType", scarce_after_accept(scarce))
         bench.until(lambda: client.fin)
-    assert client.data == REFUSALS["imap"]
+    assert client.data == refusal("imap")
     client.end()
     line = bench.over()
     assert (line["termination"], line["reason"]) == ("RC", os.strerror(number))

@@ -7,13 +7,13 @@ from ipaddress import ip_network
 import pytest
 
 from mailproxy.config import ServerTls
-from mailproxy.mail.refusal import REFUSALS
+from mailproxy.mail.refusal import refusal
 from mailproxy.session.session import PAUSE_SECONDS
 from tests.session.bench import GREETINGS, Bench
 from tests.session.conftest import MakeBench
 from tests.transport.peers import Peer, TlsPeer
 
-BYE = REFUSALS["imap"]
+BYE = refusal("imap")
 
 
 @pytest.fixture(params=["clear", "tls", "tls-tls"])
@@ -63,7 +63,7 @@ def test_goodbye_is_in_the_protocol_s_words(make: MakeBench, protocol: str) -> N
     bench.server.accept(GREETINGS[protocol])
     bench.until(lambda: client.data)
     pause(bench)
-    assert said(bench, client) == REFUSALS[protocol]
+    assert said(bench, client) == refusal(protocol)
 
 
 def test_goodbye_follows_an_answer(bench: Bench) -> None:
@@ -261,7 +261,7 @@ def test_client_before_starttls_hears_the_goodbye(make: MakeBench, mode: str, pr
     bench = make(tls=True, mode=mode, protocol=protocol)
     client = bench.client()
     bench.until(lambda: client.data)
-    check_ended_at_once(bench, client, REFUSALS[protocol])
+    check_ended_at_once(bench, client, refusal(protocol))
 
 
 def test_pop3_client_before_starttls_gets_no_answer_that_it_did_not_ask_for(make: MakeBench) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mailproxy.config import ServerTls
-from mailproxy.mail.refusal import REFUSALS
+from mailproxy.mail.protocols import protocol_words
+from mailproxy.mail.refusal import refusal
 from mailproxy.session.dial import TURNAROUND_SECONDS
 from mailproxy.session.session import Session
 from tests.session.bench import GREETING, GREETINGS, Bench
@@ -171,7 +172,7 @@ def test_failed_attempt_waits_for_another_server_with_room(make: MakeBench) -> N
 # Too long.
 
 
-@pytest.mark.parametrize("protocol", sorted(REFUSALS))
+@pytest.mark.parametrize("protocol", sorted(protocol_words()))
 def test_client_that_waited_too_long_gets_its_protocol_s_words(make: MakeBench, protocol: str) -> None:
     bench = make(each=ONE_PLACE, queue=QUEUE, protocol=protocol)
     bench.client()
@@ -181,7 +182,7 @@ def test_client_that_waited_too_long_gets_its_protocol_s_words(make: MakeBench, 
     assert not client.fin
     bench.advance(0.5)
     assert client.fin
-    assert client.data == REFUSALS[protocol]
+    assert client.data == refusal(protocol)
     client.end()
     line = bench.over_one()
     assert (line["termination"], line["reason"]) == ("sQ", "no server has had room within 20 s")
@@ -217,7 +218,7 @@ def test_client_that_finds_the_queue_full_is_told_at_once(make: MakeBench) -> No
     waiting(bench)
     client = bench.client()
     bench.until(lambda: client.fin)
-    assert client.data == REFUSALS["imap"]
+    assert client.data == refusal("imap")
     client.end()
     line = bench.over_one()
     assert (line["termination"], line["reason"]) == ("PQ", "no place, and 2 wait for one already")
@@ -268,7 +269,7 @@ def test_last_server_that_goes_ends_the_wait(bench: Bench, how: str) -> None:
     else:
         pool.set_state(server, how, now)  # type: ignore[arg-type]  # one of the words
     bench.until(lambda: client.fin)
-    assert client.data == REFUSALS["imap"]
+    assert client.data == refusal("imap")
     client.end()
     line = bench.over_one()
     assert (line["termination"], line["reason"]) == ("SQ", "the last server went down")
@@ -393,7 +394,7 @@ def test_shut_down_ends_the_wait(bench: Bench) -> None:
     assert bench.pool.queued == 0
     assert bench.lines()[-1]["termination"] == "KQ"
     bench.until(lambda: client.fin)
-    assert client.data == REFUSALS["imap"]
+    assert client.data == refusal("imap")
 
 
 def test_abort_ends_the_wait(bench: Bench) -> None:

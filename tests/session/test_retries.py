@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mailproxy.mail.backend.talk import SIZE
-from mailproxy.mail.refusal import REFUSALS, WORDS_BYTES
+from mailproxy.mail.refusal import WORDS_BYTES, refusal
 from mailproxy.session.dial import TURNAROUND_SECONDS
 from mailproxy.transport.outgoing import Outgoing
 from tests.session.bench import GREETING, GREETINGS, Bench
@@ -22,7 +22,7 @@ ONE_PLACE = {"maxconn": 1}
 def ended(bench: Bench, client: Peer) -> dict[str, Any]:
     """Wait for a refusal, and return what is logged of it."""
     bench.until(lambda: client.fin)
-    assert client.data == REFUSALS["imap"]
+    assert client.data == refusal("imap")
     client.end()
     return bench.over()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mailproxy.config import ServerTls
-from mailproxy.mail.refusal import REFUSALS
+from mailproxy.mail.refusal import refusal
 from mailproxy.proxyprotocol import decode
 from tests.session.bench import GREETING, Bench
 from tests.session.conftest import MakeBench
@@ -32,7 +32,7 @@ def refused(bench: Bench) -> str:
     for server in bench.servers:
         server.accept()
     bench.until(lambda: client.fin)
-    assert client.data == REFUSALS["imap"]
+    assert client.data == refusal("imap")
     client.end()
     line = bench.over()
     assert line["termination"] == "SC"

@@ -10,7 +10,8 @@ import pytest
 
 from mailproxy.config import CustomTlv
 from mailproxy.config.format import FORMAT
-from mailproxy.mail.refusal import REFUSALS
+from mailproxy.mail.protocols import protocol_words
+from mailproxy.mail.refusal import refusal
 from mailproxy.proxyprotocol import TlvType
 from mailproxy.session.session import QUIET_SECONDS, Session
 from mailproxy.tls.openssl import WANT_WRITE
@@ -575,14 +576,14 @@ def test_configured_unique_id_stands_for_the_sessions(make: MakeBench) -> None:
 # No server.
 
 
-@pytest.mark.parametrize("protocol", sorted(REFUSALS))
+@pytest.mark.parametrize("protocol", sorted(protocol_words()))
 @pytest.mark.parametrize("tls", [False, True])
 def test_client_without_a_server_gets_its_protocol_s_words(make: MakeBench, protocol: str, tls: bool) -> None:
     bench = make(tls=tls, protocol=protocol, backend={"retries": 0})
     bench.server.refuse()
     client = bench.tls_client() if tls else bench.client()
     bench.until(lambda: client.fin)
-    assert client.data == REFUSALS[protocol]
+    assert client.data == refusal(protocol)
     if isinstance(client, TlsPeer):
         assert client.notified
     client.end()

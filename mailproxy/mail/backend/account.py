@@ -59,6 +59,16 @@ class Account:
         return re.sub(b"|".join(map(re.escape, longest_first)), b"<password>", line, flags=re.IGNORECASE)
 
 
+@frozen
+class Login:
+    """With which account a check logs in, what it opens then, and what it calls itself."""
+
+    account: Account
+    mailbox: bytes | None
+    """IMAP: opened with SELECT. POP3: if it is given, whatever it is, STAT looks into the one there is."""
+    host: bytes
+
+
 def quoted(text: bytes) -> bytes:
     """Write ASCII without control characters as IMAP's quoted string (RFC 9051 section 4.3)."""
     return b'"%s"' % text.replace(b"\\", b"\\\\").replace(b'"', b'\\"')

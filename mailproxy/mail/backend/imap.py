@@ -2,7 +2,7 @@
 
 import re
 
-from mailproxy.mail.backend.account import Account, quoted
+from mailproxy.mail.backend.account import Account, Login, quoted
 from mailproxy.mail.backend.talk import AccountRefused, Misunderstood, Talk, Unexpected, hear, hear_goodbye
 
 # RFC 9051 section 7.1; a response code or text follows, or, from some servers, nothing.
@@ -60,14 +60,22 @@ def learn(host: bytes) -> Talk[tuple[bytes, ...]]:
     return capabilities
 
 
-def meet() -> Talk[None]:
+def _meet() -> Talk[None]:
     """Hear the greeting, and that it is one of a server where we may log in with a password (section 6.2.3)."""
     line = yield from _greeting()
     if b"LOGINDISABLED" in line.upper():
         raise AccountRefused("greeting", "* OK without LOGINDISABLED", line)
 
 
-def login(account: Account) -> Talk[None]:
+def login(login: Login) -> Talk[None]:
+    """Hear the greeting, log in, and open the mailbox if there is one to open."""
+    yield from _meet()
+    yield from _login(login.account)
+    if login.mailbox is not None:
+        yield from _look(login.mailbox)
+
+
+def _login(account: Account) -> Talk[None]:
     """Log in with LOGIN (section 6.2.3); AUTHENTICATE PLAIN takes what is not ASCII (section 6.2.2)."""
     step = "LOGIN" if account.is_ascii else "AUTHENTICATE"
     if account.is_ascii:
@@ -81,7 +89,7 @@ def login(account: Account) -> Talk[None]:
         raise (AccountRefused if status == b"NO" and code not in _TROUBLE else Unexpected)(step, "OK", line)
 
 
-def look(mailbox: bytes) -> Talk[None]:
+def _look(mailbox: bytes) -> Talk[None]:
     """Open a mailbox (section 6.3.2)."""
     line = yield from _reply(b"m1 SELECT %s\r\n" % quoted(mailbox), "SELECT", b"m1 ")
     status, code = _status(line)
@@ -101,6 +109,11 @@ def part() -> Talk[None]:
         if code in _TROUBLE:
             raise Unexpected("LOGOUT", "OK", line)
         said = b""
+
+
+def takes_passwords(capabilities: tuple[bytes, ...]) -> bool:
+    """Tell whether passwords are taken: LOGIN needs no mention (section 6.2.3)."""
+    return b"LOGINDISABLED" not in {capability.upper() for capability in capabilities}
 
 
 def _reply(said: bytes, step: str, *ends: bytes) -> Talk[bytes]:

@@ -2,9 +2,10 @@
 
 import re
 
-from mailproxy.mail.backend.account import Account
+from mailproxy.mail.backend.account import Account, Login
 from mailproxy.mail.backend.talk import AccountRefused, Misunderstood, Talk, Unexpected, hear, hear_goodbye
 from mailproxy.mail.managesieve import OFFER
+from mailproxy.mail.passwords import lists_passwords
 
 _LITERAL = re.compile(rb"\{([0-9]{1,5})\+?\}\r?\n\Z")
 
@@ -71,7 +72,7 @@ def learn(host: bytes) -> Talk[tuple[bytes, ...]]:
     return tuple(line.rstrip(b"\r\n") for line in capabilities)
 
 
-def meet() -> Talk[None]:
+def _meet() -> Talk[None]:
     """Hear the greeting, and that passwords are taken: on a leg that the server takes for clear they are not."""
     capabilities, _ = yield from _listing()
     mechanisms = [line for line in capabilities if _name(line) == b"SASL"]
@@ -80,13 +81,24 @@ def meet() -> Talk[None]:
         raise AccountRefused("greeting", "PLAIN in its SASL mechanisms", came)
 
 
-def login(account: Account) -> Talk[None]:
+def login(login: Login) -> Talk[None]:
+    """Hear the greeting and log in."""
+    yield from _meet()
+    yield from _login(login.account)
+
+
+def _login(account: Account) -> Talk[None]:
     """Log in with AUTHENTICATE "PLAIN" (section 2.1)."""
     response = yield from _ask(b'AUTHENTICATE "PLAIN" "%s"\r\n' % account.plain, "AUTHENTICATE")
     status, code = _status(response)
     if status != b"OK":
         is_about_account = status == b"NO" and code != _TROUBLE
         raise (AccountRefused if is_about_account else Unexpected)("AUTHENTICATE", "OK", response)
+
+
+def takes_passwords(capabilities: tuple[bytes, ...]) -> bool:
+    """Tell whether SASL has a mechanism that takes passwords (section 1.7)."""
+    return lists_passwords(b'"SASL"', capabilities)
 
 
 def part() -> Talk[None]:

@@ -1,7 +1,8 @@
 """A POP3 backend (RFC 1939, RFC 2449)."""
 
-from mailproxy.mail.backend.account import Account
+from mailproxy.mail.backend.account import Account, Login
 from mailproxy.mail.backend.talk import AccountRefused, Misunderstood, Talk, Unexpected, hear, hear_goodbye
+from mailproxy.mail.passwords import lists_passwords
 
 _TROUBLE = (b"-ERR [SYS/", b"-ERR [UNAVAILABLE]")
 """How a server says that it is to blame (RFC 3206 section 4); other refusals of a login are about the account."""
@@ -28,7 +29,15 @@ def learn(host: bytes) -> Talk[tuple[bytes, ...]]:
     return tuple(capabilities)
 
 
-def login(account: Account) -> Talk[None]:
+def login(login: Login) -> Talk[None]:
+    """Hear the greeting, log in, and look into the mailbox if that is wanted."""
+    yield from greet()
+    yield from _login(login.account)
+    if login.mailbox is not None:
+        yield from _look()
+
+
+def _login(account: Account) -> Talk[None]:
     """Log in with USER and PASS (RFC 1939 section 7); AUTH PLAIN takes what they cannot (RFC 5034 section 4)."""
     user, password = b"USER %s\r\n" % account.user, b"PASS %s\r\n" % account.password
     if account.is_ascii and b" " not in account.user and len(user) <= _LINE and len(password) <= _LINE:
@@ -39,7 +48,7 @@ def login(account: Account) -> Talk[None]:
         yield from _identify(account.plain + b"\r\n", "AUTH", b"+OK")
 
 
-def look() -> Talk[None]:
+def _look() -> Talk[None]:
     """Look into the mailbox (RFC 1939 section 5)."""
     yield from _ask(b"STAT\r\n", "STAT")
 
@@ -51,6 +60,11 @@ def part() -> Talk[None]:
         raise Unexpected("QUIT", "+OK", line)
     if line.startswith(b"-ERR"):
         raise Misunderstood("QUIT", "+OK", line)
+
+
+def takes_passwords(capabilities: tuple[bytes, ...]) -> bool:
+    """Tell whether USER and PASS or a mechanism of SASL takes passwords (RFC 2449 sections 6.2 and 6.3)."""
+    return b"USER" in {capability.upper() for capability in capabilities} or lists_passwords(b"SASL", capabilities)
 
 
 def _ask(said: bytes, step: str) -> Talk[None]:

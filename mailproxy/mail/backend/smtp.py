@@ -2,8 +2,9 @@
 
 import re
 
-from mailproxy.mail.backend.account import Account
+from mailproxy.mail.backend.account import Account, Login
 from mailproxy.mail.backend.talk import AccountRefused, Misunderstood, Talk, Unexpected, hear, hear_goodbye, shown
+from mailproxy.mail.passwords import lists_passwords
 
 # RFC 5321 section 4.2: a code, a hyphen on all lines but the last, text.
 _REPLY_LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])([^\r\n]*))?\r?\n")
@@ -77,21 +78,39 @@ def _extensions(texts: tuple[bytes, ...]) -> tuple[bytes, ...]:
     return tuple(text for text in texts[1:] if not _IS_OK.match(text))
 
 
-def login(account: Account, host: bytes, *, must: bool) -> Talk[None]:
-    """
-    Log in with AUTH PLAIN (RFC 4954 section 4), if it is offered: not on a leg that the server takes for clear.
+def login(login: Login) -> Talk[None]:
+    """Hear the greeting and log in."""
+    yield from greet()
+    yield from _login(login.account, login.host, is_optional=False)
 
-    `must` it be? A server that takes mail for its own users needs no logins.
+
+def login_if_offered(login: Login) -> Talk[None]:
+    """Hear the greeting, and log in if AUTH is offered: a server that takes mail for its own users needs no logins."""
+    yield from greet()
+    yield from _login(login.account, login.host, is_optional=True)
+
+
+def _login(account: Account, host: bytes, *, is_optional: bool) -> Talk[None]:
+    """
+    Log in with AUTH PLAIN (RFC 4954 section 4).
+
+    A server that takes the leg for one in clear does not offer it. If the login is optional, a server without AUTH is
+    well.
     """
     extensions = yield from hello(host, b"EHLO")
     offers = [text for text in extensions if text.upper().startswith(b"AUTH")]
-    if not (offers or must):
+    if is_optional and not offers:
         return
     if not any(b"PLAIN" in offer.upper().split() for offer in offers):
         raise AccountRefused("EHLO", "AUTH PLAIN in the reply", offers[0] if offers else b"one without AUTH")
     code, _, line = yield from _reply(b"AUTH PLAIN %s\r\n" % account.plain, "AUTH", "235")
     if code != 235:
         raise (AccountRefused if code in _ABOUT_ACCOUNT else Unexpected)("AUTH", "235", line)
+
+
+def takes_passwords(capabilities: tuple[bytes, ...]) -> bool:
+    """Tell whether AUTH has a mechanism that takes passwords (RFC 4954 section 3)."""
+    return lists_passwords(b"AUTH", capabilities)
 
 
 def part() -> Talk[None]:
