@@ -9,7 +9,12 @@ from __future__ import annotations
 
 import re
 
-_HANDSHAKE, _CLIENT_HELLO = 22, 1
+from mailproxy.tls.openssl import RECORD_BYTES
+
+# A record's head is its type (22 is a handshake), a version of two bytes, and the size of the rest.
+_RECORD_START = b"\x16\3"
+_HEAD_BYTES = 5
+_CLIENT_HELLO = b"\1"
 _SERVER_NAME = 0
 
 # Where the session id begins: behind the heads of record and message, the version and the random number.
@@ -19,23 +24,35 @@ _SESSION_ID = 43
 _OFFERS_13 = re.compile(rb"\0\x2b\0.[\x02-\xfe](?:..)*?\x03\x04", re.DOTALL)
 
 
+class NotWhole(ValueError):
+    """A ClientHello that does not stand in one record, or none at all."""
+
+
+def lacks(hello: bytes) -> bool:
+    """Tell whether the first record of a client lacks bytes; never if it cannot be a ClientHello."""
+    if not _RECORD_START.startswith(hello[:2]):
+        return False
+    size = int.from_bytes(hello[3:5])
+    return len(hello) < _HEAD_BYTES or len(hello) < _HEAD_BYTES + size <= _HEAD_BYTES + RECORD_BYTES
+
+
 def name_without_13(hello: bytes) -> bytes | None:
     """
     Return the server name, in lower case, that a client without TLS 1.3 asks for; empty if it asks for none.
 
-    None for all else: clients with TLS 1.3, bytes that are not one whole ClientHello.
+    None for clients with TLS 1.3; `NotWhole` if the bytes do not begin with a whole ClientHello in one record.
     """
     if _OFFERS_13.search(hello):
         return None
-    if len(hello) < 6 or (hello[0], hello[5]) != (_HANDSHAKE, _CLIENT_HELLO):
-        return None
-    if len(hello) != 5 + int.from_bytes(hello[3:5]):
-        return None
+    end = _HEAD_BYTES + int.from_bytes(hello[3:5])
+    message = _CLIENT_HELLO + (end - 9).to_bytes(3, signed=True)
+    if len(hello) < end or hello[:2] != _RECORD_START or hello[5:9] != message:
+        raise NotWhole
     at = _SESSION_ID
     for size in (1, 2, 1):  # session id, cipher suites, compression methods
         at += size + int.from_bytes(hello[at : at + size])
     at += 2  # of all extensions together
-    while at + 4 <= len(hello):
+    while at + 4 <= end:
         kind, size = int.from_bytes(hello[at : at + 2]), int.from_bytes(hello[at + 2 : at + 4])
         if kind == _SERVER_NAME:
             # One entry: the size of the list, the type of the name, the size of the name (RFC 6066 section 3).

@@ -83,6 +83,11 @@ class Flight:
         self._outgoing = lib.BIO_new(lib.BIO_s_mem())
         lib.SSL_set_bio(ssl, self._incoming, self._outgoing)
 
+    def take(self, data: bytes) -> None:
+        """Read bytes that came before those that `go_on` reads."""
+        if data:
+            lib.BIO_write(self._incoming, data, len(data))
+
     def go_on(self, buffer: Any, count: int) -> tuple[int, int]:
         """Read bytes of a buffer; return the result of `do_handshake`, and how many were not read."""
         if count:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from hashlib import sha256
+from secrets import token_bytes
 from typing import Any, Protocol
 
 from cryptography import x509
@@ -22,7 +23,7 @@ from mailproxy.tls import openssl
 from mailproxy.tls.certificate import Certificate
 from mailproxy.tls.facts import TlsFacts
 from mailproxy.tls.groups import CertificateGroup
-from mailproxy.tls.hello import name_without_13
+from mailproxy.tls.hello import NotWhole, name_without_13
 
 _VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
 _VERIFY = {
@@ -140,9 +141,13 @@ class TlsServer:
         Return a new connection for a client that began with these bytes; the caller frees it.
 
         A client of TLS 1.2 resumes only sessions that were made under the server name that it asks for now (RFC 6066
-        section 3). OpenSSL looks at sessions before it looks at names, so it has to be told beforehand.
+        section 3). OpenSSL looks at sessions before it looks at names, so it has to be told beforehand. A client whose
+        first record is not its whole ClientHello resumes none.
         """
-        name = name_without_13(hello) if self._has_12 else None
+        try:
+            name = name_without_13(hello) if self._has_12 else None
+        except NotWhole:
+            name = token_bytes()
         if name is None:
             return openssl.serve(self.context)
         openssl.set_session_context(self.context, sha256(name).digest())

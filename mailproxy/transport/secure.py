@@ -18,6 +18,7 @@ from contextlib import suppress
 from typing import Any
 
 from mailproxy.tls import openssl
+from mailproxy.tls.hello import lacks
 from mailproxy.tls.openssl import RECORD_BYTES, RENEGOTIATES, SYSCALL, WANT_READ, WANT_WRITE, ZERO_RETURN, ffi
 from mailproxy.tls.server import TlsServer
 from mailproxy.transport.plain import PlainStream
@@ -63,7 +64,16 @@ class HandshakeError(Exception):
 class SecureStream(Stream):
     """A connection that has TLS from its first byte on; `handshake` comes before any relaying."""
 
-    __slots__ = ("_empty_reads", "_empty_since", "_flight", "_handshake_bytes", "_received_before", "_server", "ssl")
+    __slots__ = (
+        "_empty_reads",
+        "_empty_since",
+        "_flight",
+        "_handshake_bytes",
+        "_hello",
+        "_received_before",
+        "_server",
+        "ssl",
+    )
 
     def __init__(self, sock: socket.SocketType, poller: Poller, owner: Owner, tls: TlsServer) -> None:
         """Serve TLS on a socket."""
@@ -71,6 +81,7 @@ class SecureStream(Stream):
         self._server = tls
         self.ssl: Any = None
         self._flight: openssl.Flight | None = None
+        self._hello = b""
         self._count()
 
     def _count(self) -> None:
@@ -106,8 +117,15 @@ class SecureStream(Stream):
                 raise HandshakeError("connection closed", is_theirs=True)
             if not count:
                 return WANT_READ
-            self.ssl = self._server.connection(bytes(VIEW[:count]))
+            hello = self._hello + bytes(VIEW[:count])
+            if lacks(hello):
+                self.socket.recv_into(VIEW, count)
+                self._hello = hello
+                return WANT_READ
+            self.ssl = self._server.connection(hello)
             flight = self._flight = openssl.Flight(self.ssl)
+            flight.take(self._hello)
+            self._hello = b""
         result, left = flight.go_on(BUFFER, count)
         code: int = 0 if result == 1 else openssl.get_error(self.ssl, result)
         # Not an exception yet: one in a local variable is a cycle with its own traceback.

@@ -37,12 +37,13 @@ class Connection:
         context: ssl.SSLContext | None = None,
         server_name: str | None = NAME,
         session: ssl.SSLSession | None = None,
+        client: type[TlsPeer] = TlsPeer,
     ) -> None:
         ours, theirs = unix_pair()
         self.poller = Poller()
         self.server = server
         self.stream = SecureStream(raw(ours), self.poller, _Owner(), server)
-        self.client = TlsPeer(theirs, context or client_context(), server_name, session)
+        self.client = client(theirs, context or client_context(), server_name, session)
         self.error: HandshakeError | None = None
         self._shake_hands()
 
@@ -96,14 +97,47 @@ class Connect:
         context: ssl.SSLContext | None = None,
         server_name: str | None = NAME,
         session: ssl.SSLSession | None = None,
+        client: type[TlsPeer] = TlsPeer,
     ) -> Connection:
-        connection = Connection(server, context, server_name, session)
+        connection = Connection(server, context, server_name, session, client)
         self._made.append(connection)
         return connection
 
     def close(self) -> None:
         for connection in self._made:
             connection.close()
+
+
+class InPieces(TlsPeer):
+    """A client whose ClientHello comes in pieces, one with each `pull`."""
+
+    _pieces: list[bytes]
+
+    def split(self, hello: bytes) -> list[bytes]:
+        """Return the pieces."""
+        return [hello[:1], hello[1:4], hello[4:70], hello[70:-1], hello[-1:]]
+
+    def send_raw(self, data: bytes) -> None:
+        """Send bytes, behind the first ones when they are told to go."""
+        if self.first:
+            super().send_raw(data)
+        else:
+            self._pieces = self.split(data)
+
+    def pull(self) -> bool:
+        """Send the next piece, and read all there is."""
+        if self._pieces:
+            super().send_raw(self._pieces.pop(0))
+        return super().pull()
+
+
+class InRecords(InPieces):
+    """A client whose ClientHello comes in two records."""
+
+    def split(self, hello: bytes) -> list[bytes]:
+        """Return the records."""
+        pieces = (hello[5:100], hello[100:])
+        return [hello[:3] + len(piece).to_bytes(2) + piece for piece in pieces]
 
 
 @pytest.fixture
@@ -345,6 +379,33 @@ def test_session_without_a_name_is_not_resumed_under_one(connect: Connect) -> No
     second = connect(server, context, NAME, session=first.client.tls.session)
     assert (second.facts.server_name, second.facts.resumed) == (NAME, False)
     assert connect(server, context, None, session=first.client.tls.session).facts.resumed
+
+
+@pytest.mark.parametrize("version", [TLS12, TLS13])
+def test_clienthello_may_come_in_pieces(connect: Connect, version: ssl.TLSVersion) -> None:
+    server, context = tls_server(), client_context(version)
+    first = connect(server, context, client=InPieces)
+    second = connect(server, context, session=first.client.tls.session, client=InPieces)
+    assert (second.facts.server_name, second.facts.resumed) == (NAME, True)
+
+
+@pytest.mark.parametrize("client", [InPieces, InRecords])
+@pytest.mark.parametrize("asked", ["imap.example.org", None])
+def test_clienthello_in_pieces_does_not_resume_under_another_name(
+    connect: Connect, asked: str | None, client: type[TlsPeer]
+) -> None:
+    server, context = tls_server(), client_context(TLS12)
+    session = connect(server, context, client=client).client.tls.session
+    facts = connect(server, context, asked, session, client).facts
+    assert (facts.server_name, facts.resumed) == (asked, False)
+
+
+def test_clienthello_in_records_resumes_nothing(connect: Connect) -> None:
+    """Its name is not looked for in them: no client of TLS 1.2 sends such a thing."""
+    server, context = tls_server(), client_context(TLS12)
+    for _ in range(2):
+        session = connect(server, context, client=InRecords).client.tls.session
+        assert not connect(server, context, session=session, client=InRecords).facts.resumed
 
 
 @pytest.mark.parametrize("name", [NAME, "other.org"])
