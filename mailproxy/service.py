@@ -38,8 +38,9 @@ from mailproxy.session.frontend import Frontend
 from mailproxy.session.prepare import prepare, warnings
 from mailproxy.session.record import SessionLog
 from mailproxy.tls.files import CertificatesByProfile
+from mailproxy.transport.bound import Bound, bind_inet, bind_unix
 from mailproxy.transport.deadlines import Deadlines
-from mailproxy.transport.listener import Listener, bind_inet, bind_unix
+from mailproxy.transport.listener import Listener
 from mailproxy.transport.poller import Poller
 
 # What a process needs beside its sessions: standard streams, epoll objects, the reactor's waker, log files.
@@ -140,12 +141,12 @@ class ProxyService(Service):
         for frontend in self.frontends:
             for bind in frontend.settings.bind:
                 try:
-                    sock = _listen(bind)
+                    bound = _listen(bind)
                 except OSError as error:
                     reason = error.strerror or str(error)
                     problems.append(f"frontend.{frontend.name}.bind: cannot listen on {bind}: {reason}")
                 else:
-                    frontend.listen(Listener(sock, self._poller, self._reactor, frontend.accepted))
+                    frontend.listen(Listener(bound, frontend.accepted))
         if problems:
             for frontend in self.frontends:
                 frontend.stop()
@@ -160,7 +161,7 @@ class ProxyService(Service):
         for warning in self._warnings:
             self._log.warn("{warning}", event="warning", warning=warning)
         for frontend in self.frontends:
-            frontend.start()
+            frontend.start(self._reactor)
             settings = frontend.settings
             self._log.info(
                 "frontend {frontend} listens on {where}, protocol {protocol}, tls {tls}, backend {backend}",
@@ -288,7 +289,7 @@ def _host_name(frontend: config.Frontend, certificates: CertificatesByProfile) -
     return next(names, None) or socket.gethostname()
 
 
-def _listen(bind: config.Bind) -> socket.socket:
+def _listen(bind: config.Bind) -> Bound:
     if isinstance(bind, config.UnixBind):
         return bind_unix(bind.path)
     family = socket.AF_INET if bind.host.version == 4 else socket.AF_INET6

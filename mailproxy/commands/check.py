@@ -57,7 +57,7 @@ def _bind_remarks(config: Config) -> Iterator[str]:
 
     UNIX sockets are not tried: to listen on one would take it away from a service that runs.
     """
-    from mailproxy.transport.listener import bind_inet
+    from mailproxy.transport.bound import bind_inet
 
     for frontend in config.frontends:
         for bind in frontend.bind:

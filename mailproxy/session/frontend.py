@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from mailproxy import config
@@ -74,10 +75,10 @@ class Frontend:
                 backend=backend.name,
             )
 
-    def start(self) -> None:
+    def start(self, clock: IReactorTime) -> None:
         """Begin to accept."""
         for listener in self._listeners:
-            listener.start()
+            listener.start(self.poller, clock)
 
     @property
     def learns(self) -> bool:
@@ -91,12 +92,13 @@ class Frontend:
     @property
     def addresses(self) -> list[str]:
         """Where this listens, in words."""
-        return [listener.address for listener in self._listeners]
+        return [listener.bound.address for listener in self._listeners]
 
     def stop(self) -> None:
-        """Stop accepting; the sessions go on."""
+        """Stop accepting, and close the sockets; the sessions go on."""
         for listener in self._listeners:
             listener.stop()
+            listener.bound.close()
 
     def accepted(self, sock: socket.SocketType, peer: Any, listener: Listener) -> None:
         """Begin a session for a client."""

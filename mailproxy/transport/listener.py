@@ -1,21 +1,17 @@
-"""Listening sockets: binding them, accepting from them, and what happens when descriptors run out."""
+"""Accepting from a listening socket, and what happens when descriptors run out."""
 
 from __future__ import annotations
 
 import errno
-import os
 import socket
-import stat
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
+from mailproxy.transport.bound import Bound
 from mailproxy.transport.poller import READ, Poller
-
-# As HAProxy's default when maxconn is unset; the kernel caps it at net.core.somaxconn.
-BACKLOG = 4096
 
 # The process or the system has no descriptor or memory left for one more socket.
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -27,74 +23,9 @@ Accepted = Callable[[socket.SocketType, Any, "Listener"], None]
 """Called with a non-blocking socket, the client's address as ``accept`` returned it, and the listener."""
 
 
-def bind_inet(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
-    """Listen on an address and port; OSError if that cannot be."""
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setblocking(False)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        # Accepted sockets inherit it (Linux), which saves a system call each.
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.bind((host, port))
-        sock.listen(BACKLOG)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def bind_unix(path: str) -> socket.socket:
-    """Listen on a UNIX socket, in place of one that nobody listens on any more; OSError if that cannot be."""
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        sock.setblocking(False)
-        _remove_stale(path)
-        sock.bind(path)
-        sock.listen(BACKLOG)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def _remove_stale(path: str) -> None:
-    try:
-        if not stat.S_ISSOCK(os.stat(path).st_mode):
-            return
-    except FileNotFoundError:
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)  # one with a full queue would let us wait
-        try:
-            probe.connect(path)
-        except BlockingIOError:
-            return
-        except ConnectionRefusedError:
-            os.unlink(path)
-
-
-def _file_of(path: str) -> tuple[int, int] | None:
-    """Return device and inode of a socket's file; None if there is none."""
-    try:
-        found = os.lstat(path)
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _fixed_address(sock: socket.socket) -> tuple[bytes, int] | None:
-    if sock.family == socket.AF_UNIX:
-        return None
-    host, port = sock.getsockname()[:2]
-    packed = socket.inet_pton(sock.family, host)
-    return (packed, port) if any(packed) else None
-
-
 class Listener:
     """
-    A listening socket on a poller.
+    What accepts from a bound socket, from `start` to `stop`; the socket stays open.
 
     It stops accepting while anything has paused it: clients wait in the kernel's queue, and whatever is connected
     lives on.
@@ -102,35 +33,29 @@ class Listener:
 
     _log = Logger()
 
-    def __init__(self, sock: socket.socket, poller: Poller, clock: IReactorTime, accepted: Accepted) -> None:
-        self.socket = sock
-        self._family = int(sock.family)
-        self.is_unix = sock.family == socket.AF_UNIX
-        self.local = _fixed_address(sock)
+    def __init__(self, bound: Bound, accepted: Accepted) -> None:
+        self.bound = bound
+        self.socket = bound.socket
+        self.is_unix = bound.is_unix
+        self.local = bound.local
         """Our end of every connection; None if a wildcard address leaves it to each connection."""
-        self._poller = poller
-        self._clock = clock
+        self._family = int(bound.socket.family)
         self._accepted = accepted
         self._reasons: set[str] = {"not started"}
-        self._path: str | None = sock.getsockname() if self.is_unix else None
-        self._file = None if self._path is None else _file_of(self._path)
+        self._poller: Poller | None = None
+        self._clock: IReactorTime | None = None
+        self._pause: IDelayedCall | None = None
 
-    @property
-    def address(self) -> str:
-        """Where this listens, in words."""
-        name = self.socket.getsockname()
-        if isinstance(name, str):
-            return name
-        host, port = name[:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-    def start(self) -> None:
-        """Begin to accept."""
+    def start(self, poller: Poller, clock: IReactorTime) -> None:
+        """Begin to accept, on a poller."""
+        self._poller = poller
+        self._clock = clock
         self.resume("not started")
 
     def pause(self, reason: str) -> None:
         """Stop accepting until this reason, too, has gone."""
         if not self._reasons:
+            assert self._poller is not None
             self._poller.remove(self.socket.fileno())
             self._poller.pause(self.socket.fileno())
         self._reasons.add(reason)
@@ -140,26 +65,15 @@ class Listener:
         if reason in self._reasons:
             self._reasons.discard(reason)
             if not self._reasons:
+                assert self._poller is not None
                 self._poller.add(self.socket.fileno(), self._on_event, READ)
 
     def stop(self) -> None:
-        """Stop accepting for good and give the socket back; a UNIX socket's file goes, too, if it is still ours."""
-        if self.socket.fileno() < 0:
-            return
+        """Stop accepting for good."""
         self.pause("stopped")
-        if self._path is not None:
-            self._remove_file(self._path)
-        self.socket.close()
-
-    def _remove_file(self, path: str) -> None:
-        # As long as the socket is open, the kernel gives its inode to no other file.
-        try:
-            if self._file is not None and _file_of(path) == self._file:
-                os.unlink(path)
-            else:
-                self._log.info("{path} is not removed: it is not the socket of this process any more", path=path)
-        except OSError as error:
-            self._log.warn("cannot remove {path}: {error}", path=path, error=error.strerror)
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
 
     def _on_event(self, events: int) -> None:
         # One a turn: under load the other connections get theirs in between, and nothing is spent on finding the
@@ -183,5 +97,11 @@ class Listener:
         self._pause_for_a_while()
 
     def _pause_for_a_while(self) -> None:
+        assert self._clock is not None
         self.pause("for a while")
-        self._clock.callLater(EXHAUSTED_PAUSE_SECONDS, self.resume, "for a while")
+        if self._pause is None:
+            self._pause = self._clock.callLater(EXHAUSTED_PAUSE_SECONDS, self._go_on)
+
+    def _go_on(self) -> None:
+        self._pause = None
+        self.resume("for a while")

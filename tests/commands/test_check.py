@@ -90,7 +90,7 @@ def test_port_that_is_not_for_this_user_is_not_tried(
     def forbidden(*_: object) -> socket.socket:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr("mailproxy.transport.listener.bind_inet", forbidden)
+    monkeypatch.setattr("mailproxy.transport.bound.bind_inet", forbidden)
     assert run(file) == 0
     assert "[::]:993 was not tried: this user must not listen on port 993" in capsys.readouterr().err
 

@@ -25,8 +25,9 @@ from mailproxy.session.frontend import Frontend
 from mailproxy.session.record import SessionLog
 from mailproxy.session.session import Session
 from mailproxy.tls.server import TlsServer
+from mailproxy.transport.bound import bind_inet, bind_unix
 from mailproxy.transport.deadlines import Deadlines
-from mailproxy.transport.listener import Listener, bind_inet, bind_unix
+from mailproxy.transport.listener import Listener
 from mailproxy.transport.poller import Poller
 from tests.tls.servers import NAME, server_context, tls_server
 from tests.transport.peers import Peer, TlsPeer, TlsServerPeer, client_context
@@ -176,9 +177,9 @@ class Bench:
             "wildcard": lambda: bind_inet(socket.AF_INET, "0.0.0.0", 0),
             "unix": lambda: bind_unix(str(folder / "front.sock")),
         }[bind]()
-        self.listening = listening
-        self.frontend.listen(Listener(listening, self.poller, self.clock, self.frontend.accepted))
-        self.frontend.start()
+        self.listening = listening.socket
+        self.frontend.listen(Listener(listening, self.frontend.accepted))
+        self.frontend.start(self.clock)
 
     def _serve(self, number: int, family: str) -> FakeServer:
         if family == "unix":

@@ -1,0 +1,118 @@
+"""Sockets that listen: bound once, kept for as long as the process listens there, whoever accepts from them."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+
+from twisted.logger import Logger
+
+# As HAProxy's default when maxconn is unset; the kernel caps it at net.core.somaxconn.
+BACKLOG = 4096
+
+
+class Bound:
+    """A listening socket. Closing it removes a UNIX socket's file, too, if that is still ours."""
+
+    _log = Logger()
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.socket = sock
+        self.is_unix = sock.family == socket.AF_UNIX
+        self.local = _fixed_address(sock)
+        """Our end of every connection; None if a wildcard address leaves it to each connection."""
+        self._path: str | None = sock.getsockname() if self.is_unix else None
+        self._file = None if self._path is None else _file_of(self._path)
+
+    @property
+    def address(self) -> str:
+        """Where this listens, in words."""
+        name = self.socket.getsockname()
+        if isinstance(name, str):
+            return name
+        host, port = name[:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def close(self) -> None:
+        """Listen no more."""
+        if self.socket.fileno() < 0:
+            return
+        if self._path is not None:
+            self._remove_file(self._path)
+        self.socket.close()
+
+    def _remove_file(self, path: str) -> None:
+        # As long as the socket is open, the kernel gives its inode to no other file.
+        try:
+            if self._file is not None and _file_of(path) == self._file:
+                os.unlink(path)
+            else:
+                self._log.info("{path} is not removed: it is not the socket of this process any more", path=path)
+        except OSError as error:
+            self._log.warn("cannot remove {path}: {error}", path=path, error=error.strerror)
+
+
+def bind_inet(family: socket.AddressFamily, host: str, port: int) -> Bound:
+    """Listen on an address and port; OSError if that cannot be."""
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        # Accepted sockets inherit it (Linux), which saves a system call each.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.bind((host, port))
+        sock.listen(BACKLOG)
+    except BaseException:
+        sock.close()
+        raise
+    return Bound(sock)
+
+
+def bind_unix(path: str) -> Bound:
+    """Listen on a UNIX socket, in place of one that nobody listens on any more; OSError if that cannot be."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        _remove_stale(path)
+        sock.bind(path)
+        sock.listen(BACKLOG)
+    except BaseException:
+        sock.close()
+        raise
+    return Bound(sock)
+
+
+def _remove_stale(path: str) -> None:
+    try:
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            return
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)  # one with a full queue would let us wait
+        try:
+            probe.connect(path)
+        except BlockingIOError:
+            return
+        except ConnectionRefusedError:
+            os.unlink(path)
+
+
+def _file_of(path: str) -> tuple[int, int] | None:
+    """Return device and inode of a socket's file; None if there is none."""
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _fixed_address(sock: socket.socket) -> tuple[bytes, int] | None:
+    if sock.family == socket.AF_UNIX:
+        return None
+    host, port = sock.getsockname()[:2]
+    packed = socket.inet_pton(sock.family, host)
+    return (packed, port) if any(packed) else None
