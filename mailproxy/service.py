@@ -8,6 +8,7 @@ import os
 import platform
 import resource
 import socket
+import time
 from collections.abc import Collection
 from datetime import UTC, datetime
 from functools import partial
@@ -82,6 +83,8 @@ class ProxyService(Service):
         self._session_log = SessionLog(reactor)
         self._total = Capacity("maxconn", settings.maxconn or _affordable_sessions(settings))
         number = itertools.count(1)
+        # Not the same in two processes that were forked: they start at different times.
+        process = f"{time.time_ns() // 1000:x}"
         self._grace = settings.hard_stop_after
         self._stop_at = 0.0
         self._next_look: IDelayedCall | None = None
@@ -95,6 +98,7 @@ class ProxyService(Service):
                 poller=self._poller,
                 deadlines=deadlines,
                 total=self._total,
+                process=process,
                 identify=number.__next__,
                 log=self._session_log,
             )

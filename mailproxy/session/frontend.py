@@ -38,6 +38,7 @@ class Frontend:
         poller: Poller,
         deadlines: Deadlines,
         total: Capacity,
+        process: str,
         identify: Callable[[], int],
         log: SessionLog,
     ) -> None:
@@ -48,6 +49,7 @@ class Frontend:
         """What holds for the sessions that begin from now on."""
         self.poller = poller
         self.deadlines = deadlines
+        self.process = process
         self.counters = Counters()
         self.sessions: set[Session] = set()
         self.capacity = Capacity(f"maxconn of {settings.name}", settings.maxconn)

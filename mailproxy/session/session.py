@@ -15,7 +15,6 @@ and a deadline behind which the sockets are closed all the same.
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Protocol
@@ -62,9 +61,6 @@ _LINE_END = 0x0A
 # The first byte of TLS (RFC 8446 section 5.1).
 _HANDSHAKE_RECORD = b"\x16"
 
-# Tells the ids of this process from those before and after it.
-_PROCESS = f"{time.time_ns() // 1000:x}"
-
 
 class Front(Protocol):
     """The frontend that accepted a session, as far as the session knows it: what outlives both it and its terms."""
@@ -72,6 +68,8 @@ class Front(Protocol):
     poller: Poller
     deadlines: Deadlines
     counters: Counters
+    process: str
+    """Tells the ids of this process's sessions from those of others."""
 
     def dropped_ssl(self, backend: Backend) -> None:
         """Tell, once, that the backend does not learn what a header said of the client's TLS."""
@@ -170,7 +168,7 @@ class Session:
     @property
     def id(self) -> str:
         """The session's name in the log and, if wanted, in the header (UNIQUE_ID); unique on this machine."""
-        return f"{_PROCESS}-{self.number:x}"
+        return f"{self._front.process}-{self.number:x}"
 
     def wait(self, seconds: float, late: Callable[[], None]) -> None:
         """Let this be called in so many seconds, unless there is something else to wait for by then."""

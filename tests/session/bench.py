@@ -168,6 +168,7 @@ class Bench:
             poller=self.poller,
             deadlines=self.deadlines,
             total=self.total,
+            process="5eed",
             identify=itertools.count(1).__next__,
             log=self.log,
         )
