@@ -38,6 +38,7 @@ from mailproxy.session.counters import counted
 from mailproxy.session.frontend import Frontend
 from mailproxy.session.prepare import prepare, warnings
 from mailproxy.session.record import SessionLog
+from mailproxy.session.termination import Ending
 from mailproxy.tls.files import CertificatesByProfile
 from mailproxy.transport.bound import Bound, bind_inet, bind_unix
 from mailproxy.transport.deadlines import Deadlines
@@ -249,13 +250,13 @@ class ProxyService(Service):
         )
 
     def _end_sessions_with(
-        self, backend: Backend, servers: Collection[BackendServer], letter: str, reason: str
+        self, backend: Backend, servers: Collection[BackendServer], ending: Ending, reason: str
     ) -> None:
         """End the sessions that some servers of a backend have."""
         for frontend in self.frontends:
             if frontend.terms.backend is backend:
                 for session in [session for session in frontend.sessions if session.place in servers]:
-                    session.shut_down(letter, reason)
+                    session.shut_down(ending, reason)
 
     def _end_sessions(self, stopped: Deferred[None]) -> None:
         self._next_look = None

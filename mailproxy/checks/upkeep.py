@@ -19,9 +19,10 @@ from mailproxy.checks.outcome import Outcome
 from mailproxy.checks.prober import Pace, Prober
 from mailproxy.checks.visiting import Check
 from mailproxy.names import Names
+from mailproxy.session.termination import BACKUP_LEFT, SERVER_DOWN, Ending
 from mailproxy.transport.poller import Poller
 
-EndSessions = Callable[[Collection[BackendServer], str, str], None]
+EndSessions = Callable[[Collection[BackendServer], Ending, str], None]
 """Ends the sessions with servers, with HAProxy's letter and the reason in words."""
 
 _WHAT: dict[Event, str] = {
@@ -146,10 +147,10 @@ class Upkeep:
         server = change.server
         settings = server.origin.settings
         if change.event == "down" and settings.on_marked_down == "shutdown-sessions":
-            self._end_sessions((server,), "D", "the server went down")
+            self._end_sessions((server,), SERVER_DOWN, "the server went down")
         if change.event == "up" and not server.backup and settings.on_marked_up == "shutdown-backup-sessions":
             backups = [other for other in self.backend.pool.servers if other.backup]
-            self._end_sessions(backups, "U", "a server came back that this was the backup of")
+            self._end_sessions(backups, BACKUP_LEFT, "a server came back that this was the backup of")
         self._plan_refresh()
 
     def _plan_refresh(self) -> None:

@@ -14,6 +14,7 @@ from typing import Protocol
 from mailproxy.proxyprotocol import AcceptPolicy, Decoder, Expectation, Header, ProxyProtocolError, TruncatedHeader
 from mailproxy.proxyprotocol.v1 import SIGNATURE as SIGNATURE_V1
 from mailproxy.proxyprotocol.v2 import SIGNATURE as SIGNATURE_V2
+from mailproxy.session.termination import HEADER_CUT, HEADER_LATE, HEADER_REFUSED, Ending
 
 
 class Announced(Protocol):
@@ -22,7 +23,7 @@ class Announced(Protocol):
     def announced(self, header: Header | None) -> None:
         """Go on with the header, or without one where that is allowed."""
 
-    def refused(self, letters: str, reason: str) -> None:
+    def part(self, ending: Ending, reason: str) -> None:
         """End: there is no acceptable header."""
 
     def wait(self, seconds: float, late: Callable[[], None]) -> None:
@@ -64,9 +65,11 @@ class Arrival:
         except BlockingIOError:
             return
         except ProxyProtocolError as error:
-            self._owner.refused("CR" if isinstance(error, TruncatedHeader) else "PR", f"PROXY header: {error}")
+            self._owner.part(
+                HEADER_CUT if isinstance(error, TruncatedHeader) else HEADER_REFUSED, f"PROXY header: {error}"
+            )
         except OSError as error:
-            self._owner.refused("CR", f"PROXY header: {error.strerror}")
+            self._owner.part(HEADER_CUT, f"PROXY header: {error.strerror}")
         else:
             self._owner.announced(header)
 
@@ -95,7 +98,8 @@ class Arrival:
         if self._may_lack_header:
             self._owner.announced(None)
         else:
-            self._owner.refused("cR", f"PROXY header: {self._decoder.received} bytes of it within {self._timeout:g} s")
+            reason = f"PROXY header: {self._decoder.received} bytes of it within {self._timeout:g} s"
+            self._owner.part(HEADER_LATE, reason)
 
 
 def may_begin_header(sock: socket.SocketType) -> bool:

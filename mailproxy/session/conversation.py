@@ -8,6 +8,7 @@ from attrs import evolve
 
 from mailproxy.mail.dialogue import Dialogue
 from mailproxy.mail.step import Cause, Next, Step
+from mailproxy.session.termination import CLIENT_LEFT, GOODBYE, INJECTED, LOGIN_LATE, MISBEHAVED, Ending
 from mailproxy.transport.poller import WRITE
 from mailproxy.transport.stream import Stream
 
@@ -24,11 +25,11 @@ class Partner(Protocol):
     def taken_over(self, step: Step) -> None:
         """Dial a backend, which goes on with the client in clear."""
 
-    def dismissed(self, letters: str, step: Step) -> None:
-        """Close: everything is said. The letters are those of the log line."""
+    def part(self, ending: Ending, reason: str) -> None:
+        """End: everything is said."""
 
-    def lost(self, reason: str) -> None:
-        """Close: the client has gone."""
+    def lose(self, ending: Ending, reason: str) -> None:
+        """End at once: the client has gone."""
 
 
 class Conversation:
@@ -61,31 +62,34 @@ class Conversation:
         except BlockingIOError:
             return
         except OSError as error:
-            self._partner.lost(error.strerror or str(error))
+            self._partner.lose(CLIENT_LEFT, error.strerror or str(error))
             return
         if data:
             client.received += len(data)
             self._follow(self._dialogue.receive(data))
         else:
-            self._partner.lost("connection closed by the client")
+            self._partner.lose(CLIENT_LEFT, "connection closed by the client")
 
     def expired(self) -> None:
         """Close, because the client takes too long."""
-        self._follow(evolve(self._dialogue.late(), reason=f"no STARTTLS within {self._seconds:g} s"), "cR")
+        self._follow(evolve(self._dialogue.late(), reason=f"no STARTTLS within {self._seconds:g} s"), LOGIN_LATE)
 
-    def _follow(self, step: Step, letters: str = "PR") -> None:
+    def _follow(self, step: Step, ending: Ending = MISBEHAVED) -> None:
         if step.reply:
             self._client.say(step.reply)
         if self._client.fd < 0:
             return
         if step.next is Next.CLOSE:
-            self._partner.dismissed("--" if step.cause is Cause.GOODBYE else letters, step)
+            if step.cause is Cause.GOODBYE:
+                self._partner.part(GOODBYE, "")
+            else:
+                self._partner.part(INJECTED if step.is_injection else ending, step.reason)
         elif step.next is Next.HAND_OVER:
             self._partner.taken_over(step)
         elif step.next is Next.START_TLS:
             if self._client.backlog:
                 # So few bytes have room unless the client has stopped to read; then it will not shake hands either.
-                self._partner.lost("the client does not read")
+                self._partner.lose(CLIENT_LEFT, "the client does not read")
             else:
                 # TLS gets a stream of its own: nobody closes this one, and it would keep itself and the session alive.
                 self._client.peer = None

@@ -2,6 +2,8 @@
 
 from attrs import asdict, define
 
+from mailproxy.session.termination import Counter
+
 
 @define
 class Counters:
@@ -15,6 +17,10 @@ class Counters:
     refused: int = 0
     sessions: int = 0
     injections: int = 0
+
+    def count(self, counter: Counter) -> None:
+        """Count one ending."""
+        setattr(self, counter, getattr(self, counter) + 1)
 
     def __str__(self) -> str:
         """Write those that are not 0, in words."""

@@ -24,6 +24,17 @@ from mailproxy.mail.greeting import Greeting, GreetingReader, Prelude, first_lin
 from mailproxy.profiles import PROFILES
 from mailproxy.proxyprotocol import Address
 from mailproxy.session.failure import Counts, Failure, refused
+from mailproxy.session.termination import (
+    NO_SERVER,
+    NO_SOCKET,
+    QUEUE_FULL,
+    QUEUE_LATE,
+    QUEUE_LOST,
+    REFUSED,
+    REFUSED_LATE,
+    SERVER_LATE,
+    Ending,
+)
 from mailproxy.transport.outgoing import Outgoing
 from mailproxy.transport.poller import Poller
 from mailproxy.transport.stream import VIEW, Owner, Stream
@@ -47,9 +58,9 @@ class Dialler(Owner, Protocol):
         The place on the server is the owner's now, to be given back when the session is over.
         """
 
-    def no_server(self, letters: str, reason: str, words: bytes = b"") -> None:
+    def no_server(self, ending: Ending, reason: str, words: bytes = b"") -> None:
         """
-        Hear that there is no server to be had, why, and HAProxy's two letters for it.
+        End: no server takes the client.
 
         `words` is what a server says to the client; without any, the client gets ours.
         """
@@ -160,14 +171,18 @@ class Dial:
             self.is_queued = True
             self._owner.wait(self._backend.queue_seconds, self._waited)
         elif not pool.is_empty and len(self._tried) <= self._backend.settings.retries:
-            self._owner.no_server("PQ", f"no place, and {pool.queued} wait for one already")
+            self._owner.no_server(QUEUE_FULL, f"no place, and {pool.queued} wait for one already")
         else:
             self._end()
 
     def _end(self) -> None:
         """Tell the owner how the last attempt failed, if there was one."""
         failure = self._failure or Failure("no server is up")
-        self._owner.no_server(failure.letter + "C", failure.reason, self._words)
+        if self._words:
+            ending = REFUSED_LATE if failure.is_late else REFUSED
+        else:
+            ending = SERVER_LATE if failure.is_late else NO_SERVER
+        self._owner.no_server(ending, failure.reason, self._words)
 
     def turn(self, server: BackendServer) -> None:
         """Hear of the place for which this waited."""
@@ -175,7 +190,7 @@ class Dial:
 
     def no_turn(self) -> None:
         """Hear that the last server is gone for which this waited."""
-        self._hear(self._owner.no_server, "SQ", "the last server went down")
+        self._hear(self._owner.no_server, QUEUE_LOST, "the last server went down")
 
     def _hear(self, do: Callable[..., None], *arguments: object) -> None:
         """Do something within another session's event, or a check's: neither is to suffer from a bug with this one."""
@@ -197,7 +212,7 @@ class Dial:
             self._attempt()
 
     def _waited(self) -> None:
-        self._owner.no_server("sQ", f"no server has had room within {self._backend.queue_seconds:g} s")
+        self._owner.no_server(QUEUE_LATE, f"no server has had room within {self._backend.queue_seconds:g} s")
 
     def _try_again(self) -> None:
         assert self._place is not None
@@ -249,7 +264,7 @@ class Dial:
         assert outgoing is not None
         self._outgoing = None
         if error.errno in _NO_MORE_SOCKETS:
-            self._owner.no_server("RC", str(error.strerror))
+            self._owner.no_server(NO_SOCKET, str(error.strerror))
         else:
             self._failed(Failure(_reason(error), counts="always" if outgoing.stage == "connection" else "once"))
 
@@ -287,14 +302,14 @@ class Dial:
         elif result is not None:
             self._declined(result)
 
-    def _ended(self, reason: str, letter: str = "S", *, is_silent: bool = False) -> None:
+    def _ended(self, reason: str, *, is_late: bool = False, is_silent: bool = False) -> None:
         """Make do with what the server has said: no more comes. `is_silent` if it gives no reason of its own."""
         reader = self._reader
         greeting = Greeting(is_accepted=False, reason=reason) if reader is None else reader.end(reason)
         assert self._stream is not None
-        self._declined(greeting, letter, is_silent=is_silent and not self._stream.received)
+        self._declined(greeting, is_late=is_late, is_silent=is_silent and not self._stream.received)
 
-    def _declined(self, greeting: Greeting, letter: str = "S", *, is_silent: bool = False) -> None:
+    def _declined(self, greeting: Greeting, *, is_late: bool = False, is_silent: bool = False) -> None:
         if greeting.refusal is not None:
             self._failed(refused(greeting.refusal, names_client=names_client(self._header)))
             return
@@ -302,11 +317,11 @@ class Dial:
         if greeting.said or is_silent:
             cause = likely_cause(
                 greeting.said,
-                is_closed=letter == "S",
+                is_closed=not is_late,
                 sent_header=bool(self._header),
                 distrusts=PROFILES[self._backend.settings.profile].distrusts,
             )
-        self._failed(Failure(f"{greeting.reason}; {cause}" if cause else greeting.reason, letter))
+        self._failed(Failure(f"{greeting.reason}; {cause}" if cause else greeting.reason, is_late))
 
     def _done(self, stream: Stream, count: int) -> None:
         assert self._place is not None
@@ -319,10 +334,10 @@ class Dial:
         outgoing = self._outgoing
         seconds = f"{self._backend.connect_seconds:g} s"
         if outgoing is None:
-            self._ended(f"no greeting within {seconds}", "s", is_silent=True)
+            self._ended(f"no greeting within {seconds}", is_late=True, is_silent=True)
         else:
             counts: Counts = "always" if outgoing.stage == "connection" else "once"
-            self._failed(Failure(f"no {outgoing.stage} within {seconds}", "s", counts))
+            self._failed(Failure(f"no {outgoing.stage} within {seconds}", is_late=True, counts=counts))
 
     def _failed(self, failure: Failure) -> None:
         """Go on with the next server, unless there is none that might do better."""

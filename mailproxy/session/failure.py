@@ -30,8 +30,8 @@ class Failure:
 
     reason: str
     """For the log, in a clause."""
-    letter: str = "S"
-    """HAProxy's: "S" if the server refused or went away, "s" if it took too long."""
+    is_late: bool = False
+    """True if the server took too long; else it refused, or went away."""
     counts: Counts = "once"
     words: bytes = b""
     """What the server itself says to the client; empty if it says nothing."""

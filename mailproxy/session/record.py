@@ -28,6 +28,7 @@ from mailproxy.proxyprotocol import (
     tlv_name,
 )
 from mailproxy.proxyprotocol.ssl import text_of
+from mailproxy.session.termination import Termination
 from mailproxy.session.terms import Terms
 from mailproxy.tls.facts import TlsFacts
 from mailproxy.transport.stream import Stream
@@ -59,10 +60,8 @@ class LoggedSession(Protocol):
     secured: float
     greeted: float
     ended: float
-    was_refused: bool
-    letters: str
+    termination: Termination | None
     first_to_end: str
-    reason: str
 
     @property
     def id(self) -> str:
@@ -103,7 +102,7 @@ class SessionLog:
         log = self._log
         for moment, session in ended:
             fields = describe(session)
-            if session.was_refused:
+            if session.termination is not None and session.termination.ending.warns:
                 level = LogLevel.warn
             elif session.is_local and session.server is None:
                 level = LogLevel.debug  # a proxy that looks whether we are there does so every other second
@@ -171,11 +170,12 @@ def describe(session: LoggedSession) -> dict[str, str | int]:
     if session.greeted:
         fields["connect_ms"] = round((session.greeted - (session.secured or session.started)) * 1000)
     fields["total_ms"] = round((session.ended - session.started) * 1000)
-    fields["termination"] = session.letters
+    termination = session.termination
+    fields["termination"] = "" if termination is None else termination.letters
     if session.first_to_end:
         fields["first_to_end"] = session.first_to_end
-    if session.reason:
-        fields["reason"] = session.reason
+    if termination is not None and termination.reason:
+        fields["reason"] = termination.reason
     return fields
 
 

@@ -7,9 +7,9 @@ Theory of operation. A session is in one stage at a time; the stage decides whic
     arrival (PROXY header) -> conversation (before STARTTLS) -> handshake -> dial -> relay
                                                     any of them -> part
 
-Stages that do not apply are skipped. What ends a session decides its two letters (HAProxy's termination state, see
-docs/log.md) in `_part`, `_lose` or `relay_over`; after that there is only parting: last words, close_notify, FIN,
-and a deadline behind which the sockets are closed all the same.
+Stages that do not apply are skipped. `part` (politely) and `lose` (at once) end a session with an `Ending`; the first
+one counts. After `part` there is only parting: last words, close_notify, FIN, and a deadline that closes the sockets
+in any case.
 """
 
 from __future__ import annotations
@@ -32,6 +32,26 @@ from mailproxy.session.arrival import Arrival, begins_header
 from mailproxy.session.conversation import Conversation
 from mailproxy.session.counters import Counters
 from mailproxy.session.dial import Dial
+from mailproxy.session.termination import (
+    BUG,
+    CLIENT_LEFT,
+    CLIENT_REFUSED,
+    CLIENT_SILENT,
+    DONE,
+    FLOODED,
+    HANDSHAKE_FAILED,
+    HANDSHAKE_LATE,
+    HANDSHAKE_LEFT,
+    HEADER_REFUSED,
+    INJECTED,
+    SERVER_LEFT,
+    SERVER_SILENT,
+    SHUT_DOWN,
+    VISIT_OVER,
+    Ending,
+    Letter,
+    Termination,
+)
 from mailproxy.session.terms import Terms
 from mailproxy.session.words import header_words
 from mailproxy.tls.facts import TlsFacts
@@ -106,19 +126,17 @@ class Session:
         "header",
         "is_over",
         "left_out",
-        "letters",
         "number",
         "peer",
         "place",
-        "reason",
         "retries",
         "secured",
         "server",
         "source",
         "started",
         "stream",
+        "termination",
         "terms",
-        "was_refused",
     )
 
     def __init__(
@@ -146,16 +164,14 @@ class Session:
         """The server on which this has a place, from the greeting to the end of the connection there."""
         self.retries = 0
         self.left_out: tuple[str, ...] = ()
-        self.letters = ""
-        self.reason = ""
+        self.termination: Termination | None = None
+        """What ends it, from the moment at which that is decided."""
         self.first_to_end = ""
         self.started = front.poller.now
         self.secured = 0.0
         self.greeted = 0.0
         self.ended = 0.0
         self.is_over = False
-        self.was_refused = False
-        """True when no server took the client, or when the header that it came with was of no use."""
         self.deadline = 0.0
         self.bucket = 0
         self._dial: Dial | None = None
@@ -181,7 +197,7 @@ class Session:
 
     def broke(self) -> None:
         """Hear of a bug of ours while handling an event."""
-        self._lose("I", "internal error")
+        self.lose(BUG, "internal error")
 
     @property
     def is_local(self) -> bool:
@@ -220,7 +236,7 @@ class Session:
             self._begin()
         elif expectation is Expectation.REFUSED:
             front.poller.add(client.fd, self._on_hello, READ)
-            self.refused("PR", f"{self._stranger} is not in {terms.accept_keys}")
+            self.part(CLIENT_REFUSED, f"{self._stranger} is not in {terms.accept_keys}")
         else:
             arrival = Arrival(self, client.socket, accept, expectation, terms.timeout.proxy_header_optional)
             front.poller.add(client.fd, arrival.on_event, READ)
@@ -243,13 +259,6 @@ class Session:
             if (addresses := header.stream_addresses) is not None:
                 self.source, self.destination = addresses
         self._begin()
-
-    def refused(self, letters: str, reason: str) -> None:
-        """End a connection whose PROXY header, or lack of one, is not acceptable."""
-        self._front.counters.header_errors += 1
-        # A balancer that looks whether we listen leaves without a header: nothing is wrong then.
-        self.was_refused = not letters.startswith("C")
-        self._part(letters, reason)
 
     def _on_first_bytes(self, events: int) -> None:
         """
@@ -278,7 +287,7 @@ class Session:
                 poller.change(client.fd, client.events)
             return
         if claims:
-            self.refused("PR", self._why_no_header())
+            self.part(HEADER_REFUSED, self._why_no_header())
             return
         if client.events & EDGE:
             client.events &= ~EDGE
@@ -334,16 +343,6 @@ class Session:
         self._front.poller.ready[self.client.fd] = self._on_early_bytes
         self._begin_dial()
 
-    def dismissed(self, letters: str, step: Step) -> None:
-        """Close a connection on which everything is said before TLS."""
-        if step.is_injection:
-            self._front.counters.injections += 1
-        self._part(letters, "" if letters == "--" else step.reason)
-
-    def lost(self, reason: str) -> None:
-        """End with a client that has gone before TLS."""
-        self._lose("C", reason)
-
     def _on_hello(self, events: int) -> None:
         """Begin the handshake with its first bytes: whoever connects and says nothing costs no TLS state."""
         front, terms = self._front, self.terms
@@ -365,12 +364,11 @@ class Session:
         except BlockingIOError:
             return False
         except OSError as error:
-            self._lose("C", error.strerror or str(error))
+            self.lose(CLIENT_LEFT, error.strerror or str(error))
             return False
         if first in (b"", _HANDSHAKE_RECORD):
             return True
-        self._front.counters.injections += 1
-        self._part("PR", "bytes after STARTTLS that are not TLS")
+        self.part(INJECTED, "bytes after STARTTLS that are not TLS")
         return False
 
     def _on_handshake(self, events: int) -> None:
@@ -380,9 +378,8 @@ class Session:
         try:
             waits_for = client.handshake()
         except HandshakeError as error:
-            if not (self.is_local and error.is_theirs):
-                front.counters.handshake_errors += 1
-            self._part("CR" if error.is_theirs else "PR", f"TLS handshake: {error}")
+            left = VISIT_OVER if self.is_local else HANDSHAKE_LEFT
+            self.part(left if error.is_theirs else HANDSHAKE_FAILED, f"TLS handshake: {error}")
             return
         if not waits_for:
             assert terms.tls is not None
@@ -397,8 +394,7 @@ class Session:
             front.poller.change(client.fd, wanted)
 
     def _no_handshake(self) -> None:
-        self._front.counters.handshake_errors += 1
-        self._part("cR", f"TLS handshake: not done within {self.terms.timeout.handshake:g} s")
+        self.part(HANDSHAKE_LATE, f"TLS handshake: not done within {self.terms.timeout.handshake:g} s")
 
     # The server.
 
@@ -457,27 +453,21 @@ class Session:
                 return  # it was another connection that has gone, on a descriptor that was reused since
             except OSError:
                 pass  # whatever the reason
-            self._lose("C", "connection closed by the client")
+            self.lose(CLIENT_LEFT, "connection closed by the client")
         elif not events & END:
             self._front.poller.change(client.fd, END)
             client.events = END
         elif self._handed_over is None and client.has_left():
-            self._lose("C", "connection closed by the client")
+            self.lose(CLIENT_LEFT, "connection closed by the client")
         else:
             self._front.poller.pause(client.fd)
             client.events = 0
 
-    def no_server(self, letters: str, reason: str, words: bytes = b"") -> None:
-        """Refuse the client, in a server's words or else in ours: no server is to be had."""
+    def no_server(self, ending: Ending, reason: str, words: bytes = b"") -> None:
+        """Refuse the client, in a server's words or else in ours: no server takes it."""
         self._end_dial()
         front, terms = self._front, self.terms
-        if words:
-            front.counters.refused += 1
-        else:
-            front.counters.no_server += 1
-        self.was_refused = True
-        self.letters = letters  # before a client that is gone can change what the session ended by
-        self.reason = reason
+        self._decide(ending, reason)  # before the client can leave, which would be another ending
         self._last_words = words or terms.refusal
         if self.facts is not None and terms.dialogue is not None and terms.refuses_when_asked:
             self.wait(terms.timeout.close, self._refuse)
@@ -498,7 +488,7 @@ class Session:
 
     def _refuse(self) -> None:
         self.client.say(self._last_words)
-        self._part(self.letters, self.reason)
+        self._part()
 
     def _end_dial(self) -> None:
         dial = self._dial
@@ -536,8 +526,8 @@ class Session:
 
     # The relay.
 
-    def _patience(self) -> tuple[float, str]:
-        """Return in how many seconds of silence which side will have been silent too long."""
+    def _patience(self) -> tuple[float, Ending]:
+        """Return how many more seconds of silence end the session, and which side is silent too long then."""
         client, stream = self.client, self.stream
         assert stream is not None
         timeout = self.terms.timeout
@@ -546,15 +536,14 @@ class Session:
         client_left = client.active + (timeout.client_fin if half_closed else timeout.client) - now
         half_closed = stream.read_ended or stream.write_ended
         server_left = stream.active + (timeout.server_fin if half_closed else timeout.server) - now
-        return (client_left, "c") if client_left <= server_left else (server_left, "s")
+        return (client_left, CLIENT_SILENT) if client_left <= server_left else (server_left, SERVER_SILENT)
 
     def _silent(self) -> None:
-        seconds, letter = self._patience()
+        seconds, ending = self._patience()
         if seconds > 0:
             self.wait(seconds, self._silent)
         else:
-            side = "client" if letter == "c" else "server"
-            self._part(letter + "D", f"the {side} was silent for too long")
+            self.part(ending, f"the {'client' if ending is CLIENT_SILENT else 'server'} was silent for too long")
 
     def stream_ended(self, stream: Stream) -> None:
         """Note who ended first; the other side gets to know, and then has less time for silence."""
@@ -567,36 +556,34 @@ class Session:
         """End a session of which one side is broken: what the server said last still reaches the client."""
         if self.is_over:
             return
-        if self.letters:
+        if self.termination is not None:
             self._close()
         elif reason in (FLOOD, RENEGOTIATION):
             if stream is self.client:
-                self._lose("P", f"client: {reason}")
+                self.lose(FLOODED, f"client: {reason}")
             else:
-                self._part("PD", f"server: {reason}")
+                self.part(FLOODED, f"server: {reason}")
         elif stream is self.client:
             if self.first_to_end == "server" and not stream.backlog:
                 # The server had finished and everything was delivered: how the client then hangs up is its own affair.
                 self.relay_over()
             else:
-                self._lose("C", reason)
+                self.lose(CLIENT_LEFT, reason)
         elif self.first_to_end == "server":
-            self._part("--", "")
+            self.part(DONE, "")
         else:
-            self._part("SD", reason)
+            self.part(SERVER_LEFT, reason)
 
     def relay_over(self) -> None:
         """Hear that everything is delivered and both sides have ended."""
-        if not self.letters:
-            self.letters = "--"
-        self._close()
+        self.lose(DONE, "")
 
     # Parting.
 
     @property
     def is_relaying(self) -> bool:
         """True from the server's greeting on."""
-        return self.stream is not None and not self.letters
+        return self.stream is not None and self.termination is None
 
     @property
     def is_quiet(self) -> bool:
@@ -625,21 +612,21 @@ class Session:
             and self._has_been_quiet_for(PAUSE_SECONDS)
         )
 
-    def shut_down(self, letter: str = "K", reason: str = "shut down") -> None:
+    def shut_down(self, ending: Ending = SHUT_DOWN, reason: str = "shut down") -> None:
         """
         End politely, because this process does, or because the session's server is not to be used any more.
 
         The client hears the reason in its protocol's words if it can: where servers may speak unasked, and when nothing
         is on its way that these words would get into.
         """
-        if self.letters:
+        if self.termination is not None:
             return
         is_early = self.stream is None
         if self._dial is not None:
             self.client.say(self.terms.refusal)
         elif self._conversation is not None or self._may_interrupt:
             self.client.say(self.terms.goodbye)
-        self._part(letter + self._stage, reason)
+        self.part(ending, reason)
         if is_early:
             # Nothing was under way, so there is nothing to wait for: thousands of clients would hold up the exit.
             self._drop_what_was_said()
@@ -660,7 +647,7 @@ class Session:
         self._close()
 
     @property
-    def _stage(self) -> str:
+    def _stage(self) -> Letter:
         """HAProxy's letter for how far this has come."""
         if self.stream is not None:
             return "D"
@@ -668,19 +655,28 @@ class Session:
             return "R"
         return "Q" if self._dial.is_queued else "C"
 
-    def _lose(self, letter: str, reason: str) -> None:
-        """End with nobody left to be polite to."""
-        if not self.letters:
-            self.letters = letter + self._stage
-            self.reason = reason
+    def _decide(self, ending: Ending, reason: str) -> None:
+        """Keep what ends this, and count it; the first ending is the one that counts."""
+        if self.termination is None:
+            if ending.counter:
+                self._front.counters.count(ending.counter)
+            self.termination = Termination(ending, ending.stage or self._stage, reason)
+
+    def lose(self, ending: Ending, reason: str) -> None:
+        """End at once: nothing more can be said to the client."""
+        self._decide(ending, reason)
         self._close()
 
-    def _part(self, letters: str, reason: str) -> None:
+    def part(self, ending: Ending, reason: str) -> None:
+        """End politely: the client gets what was said to it, close_notify and FIN."""
+        if not self.is_over:
+            self._decide(ending, reason)
+            self._part()
+
+    def _part(self) -> None:
         """Close the server's side; let the client have what was said to it, then close_notify and FIN, then close."""
         if self.is_over:
             return
-        self.letters = letters
-        self.reason = reason
         terms = self.terms
         self._leave_server()
         client = self.client

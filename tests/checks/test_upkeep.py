@@ -18,6 +18,7 @@ from mailproxy.checks.outcome import Outcome
 from mailproxy.checks.prober import Pace
 from mailproxy.checks.upkeep import Upkeep
 from mailproxy.names import Record
+from mailproxy.session.termination import BACKUP_LEFT, SERVER_DOWN, Ending
 from mailproxy.transport.outgoing import Target
 from mailproxy.transport.poller import Poller
 
@@ -64,7 +65,7 @@ class Bench:
         self.poller = Poller(self.clock.seconds)
         self.names = FakeNames()
         self.runs = Runs()
-        self.ended: list[tuple[set[str], str]] = []
+        self.ended: list[tuple[set[str], Ending]] = []
         settings = config.Backend(name="pool", servers=servers, ports={"imap": 143}, **backend)
         self.backend = Backend(settings, "imap")
         self.pool = self.backend.pool
@@ -79,8 +80,8 @@ class Bench:
         )
         self.upkeep.start()
 
-    def _end_sessions(self, servers: Collection[BackendServer], letter: str, reason: str) -> None:
-        self.ended.append(({server.name for server in servers}, letter))
+    def _end_sessions(self, servers: Collection[BackendServer], ending: Ending, reason: str) -> None:
+        self.ended.append(({server.name for server in servers}, ending))
 
     def server(self, name: str) -> BackendServer:
         return next(server for server in self.pool.servers if server.name == name)
@@ -160,13 +161,13 @@ def test_sessions_of_a_server_that_went_down_are_ended_if_so_configured() -> Non
     bench = Bench(checked(1, on_marked_down="shutdown-sessions"), checked(2, "d2"))
     bench.check(1, GOOD, BAD, BAD)
     bench.check(2, GOOD, BAD, BAD)
-    assert bench.ended == [({"d1"}, "D")]
+    assert bench.ended == [({"d1"}, SERVER_DOWN)]
 
 
 def test_sessions_of_backups_are_ended_when_a_server_is_back_if_so_configured() -> None:
     bench = Bench(checked(1, on_marked_up="shutdown-backup-sessions"), at(2, "d2", backup=True), at(3, "d3"))
     bench.check(1, GOOD, BAD, BAD, GOOD, GOOD)
-    assert bench.ended == [({"d2"}, "U")]
+    assert bench.ended == [({"d2"}, BACKUP_LEFT)]
 
 
 def test_backup_that_is_back_ends_nothing() -> None:

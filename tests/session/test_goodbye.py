@@ -9,6 +9,7 @@ import pytest
 from mailproxy.config import ServerTls
 from mailproxy.mail.refusal import refusal
 from mailproxy.session.session import PAUSE_SECONDS
+from mailproxy.session.termination import BACKUP_LEFT, SERVER_DOWN, SHUT_DOWN, Ending
 from tests.session.bench import GREETINGS, Bench
 from tests.session.conftest import MakeBench
 from tests.transport.peers import Peer, TlsPeer
@@ -33,7 +34,7 @@ def pause(bench: Bench, seconds: float = PAUSE_SECONDS) -> None:
 def said(bench: Bench, client: Peer) -> bytes:
     """Shut the session down, and return what the client gets to hear."""
     client.data.clear()
-    bench.session.shut_down("D", "the server went down")
+    bench.session.shut_down(SERVER_DOWN, "the server went down")
     bench.until(lambda: client.fin)
     return bytes(client.data)
 
@@ -94,15 +95,15 @@ def test_client_of_starttls_hears_the_goodbye(make: MakeBench) -> None:
     assert said(bench, client) == BYE
 
 
-@pytest.mark.parametrize("letter", ["D", "U", "K"])
-def test_letter_tells_why(make: MakeBench, letter: str) -> None:
+@pytest.mark.parametrize("ending", [SERVER_DOWN, BACKUP_LEFT, SHUT_DOWN], ids=lambda ending: ending.who)
+def test_letter_tells_why(make: MakeBench, ending: Ending) -> None:
     bench = make()
     client, server = bench.relay()
-    bench.session.shut_down(letter, "because")
+    bench.session.shut_down(ending, "because")
     bench.until(lambda: client.fin)
     client.end()
     line = bench.over()
-    assert (line["termination"], line["reason"]) == (f"{letter}D", "because")
+    assert (line["termination"], line["reason"]) == (f"{ending.who}D", "because")
     assert server.pull() or server.fin
 
 
@@ -193,7 +194,7 @@ def test_backlog_towards_the_client_is_not_cut_into(bench: Bench) -> None:
     pause(bench, 30)
     session = bench.session
     assert session.client.backlog
-    session.shut_down("D", "the server went down")
+    session.shut_down(SERVER_DOWN, "the server went down")
     client.reading = True
     bench.until(lambda: client.fin)
     assert BYE not in client.data
@@ -235,9 +236,10 @@ def test_server_has_said_goodbye_itself(bench: Bench) -> None:
     bench.until(lambda: client.fin)
     pause(bench)
     session = bench.session
-    session.shut_down("D", "the server went down")
+    session.shut_down(SERVER_DOWN, "the server went down")
     assert client.data == b"* BYE\r\n"
-    assert session.letters == "DD"
+    assert session.termination is not None
+    assert session.termination.letters == "DD"
     assert not session.is_over
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from mailproxy.config import ServerTls
 from mailproxy.session.dial import TURNAROUND_SECONDS
+from mailproxy.session.termination import SERVER_DOWN
 from mailproxy.transport.plain import PlainStream
 from mailproxy.transport.stream import Stream
 from tests.session.bench import GREETING, Bench
@@ -207,7 +208,7 @@ def nobody_speaks(bench: Bench) -> None:
 
 def shut_down(bench: Bench) -> None:
     bench.relay()
-    bench.session.shut_down("D", "the server went down")
+    bench.session.shut_down(SERVER_DOWN, "the server went down")
 
 
 def abort(bench: Bench) -> None:

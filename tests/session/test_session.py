@@ -251,7 +251,7 @@ def test_server_that_hangs_up_after_its_end_is_no_failure(bench: Bench) -> None:
     bench.until(lambda: client.fin)
     server.break_off()
     client.send(b"never mind")
-    bench.until(lambda: bench.session.letters)
+    bench.until(lambda: bench.session.termination)
     client.socket.shutdown(socket.SHUT_WR)
     assert bench.over()["termination"] == "--"
 

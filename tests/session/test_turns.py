@@ -10,6 +10,7 @@ from mailproxy.backend.server import BackendServer
 from mailproxy.balance.change import Change
 from mailproxy.config import Check
 from mailproxy.session.session import Session
+from mailproxy.session.termination import BACKUP_LEFT, SERVER_DOWN, Ending
 from tests.session.bench import GREETING, Bench
 from tests.session.conftest import MakeBench
 from tests.transport.peers import Peer
@@ -38,13 +39,13 @@ def letters(bench: Bench, clients: list[Peer]) -> list[object]:
     return [ended[str(port)] for port in ports]
 
 
-def end_sessions(bench: Bench, letter: str) -> None:
+def end_sessions(bench: Bench, ending: Ending) -> None:
     """Let sessions end with their server, as ``on-marked-down`` and ``on-marked-up`` do."""
 
     def changed(change: Change[BackendServer]) -> None:
         if change.event in ("down", "maint"):
             for session in [session for session in bench.frontend.sessions if session.place is change.server]:
-                session.shut_down(letter, "the server went down")
+                session.shut_down(ending, "the server went down")
 
     bench.frontend.terms.backend.listeners.append(changed)
 
@@ -144,7 +145,7 @@ def test_error_that_takes_a_server_down_leads_on_to_the_next(make: MakeBench) ->
 
 def test_sessions_of_a_server_that_an_error_takes_down_end_with_it(make: MakeBench) -> None:
     bench = make(servers=2, each=FRAGILE)
-    end_sessions(bench, "D")
+    end_sessions(bench, SERVER_DOWN)
     first, _ = bench.relay()
     second = bench.client()
     bench.servers[0].accept().end()
@@ -156,7 +157,7 @@ def test_sessions_of_a_server_that_an_error_takes_down_end_with_it(make: MakeBen
 
 def test_sessions_that_end_with_their_server_take_those_who_wait_along(make: MakeBench) -> None:
     bench = make(each={"maxconn": 2, **FRAGILE}, queue=60.0)
-    end_sessions(bench, "D")
+    end_sessions(bench, SERVER_DOWN)
     relays = [bench.relay()[0] for _ in range(2)]
     clients = waiting(bench, 5)
     bench.pool.set_state(bench.pool.servers[0], "maint", bench.poller.now)
@@ -178,7 +179,7 @@ def test_sessions_that_end_with_their_backup_make_no_room_on_it(make: MakeBench)
     def changed(change: Change[BackendServer]) -> None:
         if change.event == "ready":
             for session in [session for session in bench.frontend.sessions if session.place is backup]:
-                session.shut_down("U", "a server came back")
+                session.shut_down(BACKUP_LEFT, "a server came back")
 
     bench.frontend.terms.backend.listeners.append(changed)
     bench.pool.set_state(main, "ready", bench.poller.now)

@@ -1,0 +1,102 @@
+"""
+How sessions end.
+
+Theory of operation. An `Ending` is one way to end, and one row of the table in docs/log.md: HAProxy's letter for who
+ended the session, the letter of the stage unless any stage can end so, what counts it, and the level of the log line.
+A `Termination` is the end of one session. The stage that finds the end names the ending and gives the reason; the
+session adds its stage, counts it, and closes.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from attrs import frozen
+
+Letter = Literal["R", "Q", "C", "D", "-"]
+"""HAProxy's letter for a stage."""
+
+Counter = Literal["", "header_errors", "handshake_errors", "no_server", "refused", "injections"]
+"""The field of `mailproxy.session.counters.Counters` that counts an ending; empty for none."""
+
+
+@frozen(eq=False)
+class Ending:
+    """One way in which sessions end."""
+
+    who: Literal["-", "C", "S", "P", "R", "K", "D", "U", "I", "c", "s"]
+    """HAProxy's letter for who or what ended the session."""
+    stage: Letter | None
+    """At what stage; None for the stage that the session is in."""
+    happened: str
+    """What happened, in the words of docs/log.md."""
+    counter: Counter = ""
+    warns: bool = False
+    """True if the log line has the level `warn`: no server took the client, or its PROXY header was refused."""
+
+
+@frozen(eq=False)
+class Termination:
+    """The end of one session."""
+
+    ending: Ending
+    stage: Letter
+    reason: str
+    """In words, for the log; empty if the session ended by itself."""
+
+    @property
+    def letters(self) -> str:
+        """HAProxy's termination state."""
+        return self.ending.who + self.stage
+
+
+DONE = Ending("-", "-", "both sides were done, and everything was delivered")
+CLIENT_LEFT = Ending("C", None, "the client went away")
+
+# The PROXY header.
+HEADER_CUT = Ending("C", "R", "the client went away before its PROXY header was complete", "header_errors")
+HEADER_LATE = Ending("c", "R", "no complete PROXY header within its time", "header_errors", warns=True)
+HEADER_REFUSED = Ending("P", "R", "the PROXY header, or the lack of one, was refused", "header_errors", warns=True)
+CLIENT_REFUSED = Ending("P", "R", "the client's address has no permission to connect", "header_errors", warns=True)
+
+# Before STARTTLS.
+GOODBYE = Ending("-", "-", "the client said goodbye before STARTTLS")
+LOGIN_LATE = Ending("c", "R", "no STARTTLS within `timeout.login`")
+MISBEHAVED = Ending("P", "R", "before STARTTLS came bytes that are no commands, or too many of them")
+INJECTED = Ending("P", "R", "bytes other than TLS followed STARTTLS", "injections")
+
+# TLS.
+HANDSHAKE_LEFT = Ending(
+    "C", "R", "the client ended the TLS handshake: it left, or does not trust the certificate", "handshake_errors"
+)
+VISIT_OVER = Ending("C", "R", "a proxy that connected for itself (`local=yes`) left in the TLS handshake")
+HANDSHAKE_LATE = Ending("c", "R", "no TLS handshake within `timeout.handshake`", "handshake_errors")
+HANDSHAKE_FAILED = Ending("P", "R", "the client's bytes are not TLS, or its TLS does not suit ours", "handshake_errors")
+
+# The server.
+QUEUE_FULL = Ending("P", "Q", "all servers were full, and `maxqueue` clients waited already", "no_server", warns=True)
+QUEUE_LATE = Ending("s", "Q", "no server had room within `timeout.queue`", "no_server", warns=True)
+QUEUE_LOST = Ending("S", "Q", "the last server went down while the client waited for it", "no_server", warns=True)
+NO_SERVER = Ending("S", "C", "no server is up, or the last attempt failed", "no_server", warns=True)
+SERVER_LATE = Ending("s", "C", "the server did not connect or greet within `timeout.connect`", "no_server", warns=True)
+REFUSED = Ending("S", "C", "a server refused the client in its own words", "refused", warns=True)
+REFUSED_LATE = Ending(
+    "s", "C", "a server refused the client in its own words, and the next one took too long", "refused", warns=True
+)
+NO_SOCKET = Ending("R", "C", "no file descriptor or memory for a connection to a server", "no_server", warns=True)
+
+# The relay.
+CLIENT_SILENT = Ending("c", "D", "the client was silent for longer than `timeout.client` or `timeout.client-fin`")
+SERVER_SILENT = Ending("s", "D", "the server was silent for longer than `timeout.server` or `timeout.server-fin`")
+SERVER_LEFT = Ending("S", "D", "the connection to the server broke")
+FLOODED = Ending(
+    "P", "D", "a side sent hundreds of TLS records without payload within a second, or a client renegotiated TLS 1.2"
+)
+
+# From outside the session.
+SHUT_DOWN = Ending("K", None, "mailproxy was shut down")
+SERVER_DOWN = Ending("D", "D", 'the server went down, with `on-marked-down = "shutdown-sessions"`')
+BACKUP_LEFT = Ending(
+    "U", "D", 'a server came back that this one is the backup of, with `on-marked-up = "shutdown-backup-sessions"`'
+)
+BUG = Ending("I", None, "a bug in mailproxy; a traceback stands beside the line")
