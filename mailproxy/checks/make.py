@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from attrs import evolve
@@ -18,6 +17,7 @@ from mailproxy.checks.tcp import knock
 from mailproxy.checks.timeouts import Timeouts
 from mailproxy.checks.visiting import Check, Guest, Run, VisitingCheck
 from mailproxy.config.model import MailProtocol, SendProxy
+from mailproxy.config.secret import UnusableSecret, read_authorization, read_secret
 from mailproxy.mail.backend.account import Account, Login
 from mailproxy.transport.outgoing import Target
 from mailproxy.transport.poller import Poller
@@ -85,7 +85,7 @@ def _login(settings: config.Check, host: str) -> Login:
     mailbox = settings.mailbox
     if mailbox is not None and not (mailbox and mailbox.isascii() and mailbox.isprintable()):
         raise ValueError(f"mailbox {mailbox!a} is not printable ASCII: others are written in IMAP's modified UTF-7")
-    account = Account.of(settings.user, read_secret(settings.password_file))
+    account = Account.of(settings.user, _secret(settings.password_file))
     return Login(account, None if mailbox is None else mailbox.encode(), host.encode())
 
 
@@ -96,9 +96,7 @@ def _http_check(settings: config.Check, protocol: MailProtocol, reactor: Any) ->
     if settings.url is None:
         raise ValueError('a check of type "http" needs a url')
     path = settings.authorization_file
-    authorization = None if path is None else read_secret(path)
-    if authorization is not None and not authorization.isascii():
-        raise ValueError(f"{path} has to be one line of printable ASCII")
+    authorization = None if path is None else _secret(path, read_authorization)
     request = Request(
         url=settings.url,
         protocol=protocol,
@@ -128,15 +126,8 @@ def check_target(target: Target, settings: config.Check) -> Target:
     return evolve(target, family=socket.AF_INET6 if ":" in host else socket.AF_INET, address=(host, port))
 
 
-def read_secret(path: str) -> str:
-    """Return a file's one line; ValueError if it cannot be read or is not one."""
+def _secret(path: str, read: Callable[[str], str] = read_secret) -> str:
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise ValueError(f"{path}: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is not UTF-8") from None
-    line = text.removesuffix("\n").removesuffix("\r")
-    if not line or not line.isprintable():
-        raise ValueError(f"{path} has to be one line of printable characters")
-    return line
+        return read(path)
+    except UnusableSecret as error:
+        raise ValueError(f"{path}: {error}") from None

@@ -2,6 +2,10 @@
 
 import os
 import stat
+from collections.abc import Iterator
+
+from mailproxy.config.model import Config, NamedFile
+from mailproxy.config.problems import Problem
 
 MOST_BYTES = 4096
 """Far more than a password or a key has: a longer file is not the one that was meant."""
@@ -9,8 +13,8 @@ MOST_BYTES = 4096
 _READABLE_BY_ALL = stat.S_IROTH
 
 
-class UnusableSecret(Exception):
-    """What a file has is no secret; the words continue ``FILE: …`` and say nothing of what is in it."""
+class UnusableSecret(ValueError):
+    """What a file has is no secret; the message continues ``FILE: …`` and does not quote the file."""
 
 
 def read_secret(path: str) -> str:
@@ -25,6 +29,14 @@ def read_secret(path: str) -> str:
     if len(data) > MOST_BYTES:
         raise UnusableSecret(f"has more than {MOST_BYTES} bytes; a secret is one line")
     return _line(data)
+
+
+def read_authorization(path: str) -> str:
+    """Read the value of an Authorization header, as `read_secret`."""
+    value = read_secret(path)
+    if not value.isascii():
+        raise UnusableSecret("is not ASCII, as an HTTP header has to be")
+    return value
 
 
 def _line(data: bytes) -> str:
@@ -47,3 +59,25 @@ def exposure(path: str) -> str | None:
     if not mode & _READABLE_BY_ALL:
         return None
     return f"can be read by every user of this machine (mode {mode:04o}); chmod o= makes it a secret"
+
+
+def secret_problems(config: Config) -> Iterator[Problem]:
+    """Read every file with a secret that the checks of servers name; return what is wrong, each with its key."""
+    for file in _named(config):
+        try:
+            read_authorization(file.path) if file.content == "authorization" else read_secret(file.path)
+        except UnusableSecret as error:
+            yield Problem(file.key, f"{file.path}: {error}")
+
+
+def secret_warnings(config: Config) -> Iterator[str]:
+    """Tell of secrets that every user of the machine can read, each in one line."""
+    for path in dict.fromkeys(file.path for file in _named(config)):
+        exposed = exposure(path)
+        if exposed is not None:
+            yield f"{path}: {exposed}"
+
+
+def _named(config: Config) -> Iterator[NamedFile]:
+    files = (file for backend in config.backends.values() for file in backend.files)
+    return (file for file in files if file.content in ("password", "authorization"))

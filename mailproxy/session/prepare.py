@@ -9,12 +9,13 @@ from attrs import frozen
 from mailproxy import config
 from mailproxy.backend.backend import Backend
 from mailproxy.config import ConfigError, Problem, remarks
+from mailproxy.config.secret import secret_problems, secret_warnings
 from mailproxy.config.words import key_path
 from mailproxy.tls.client import client_sides
 from mailproxy.tls.files import CertificatesByProfile, key_warnings, read_tls_files, validity_warnings
 from mailproxy.tls.groups import group_certificates
 from mailproxy.tls.server import TlsServer
-from mailproxy.tls.server_files import server_file_warnings
+from mailproxy.tls.server_files import server_file_problems, server_file_warnings
 
 
 @frozen
@@ -35,7 +36,10 @@ def prepare(settings: config.Config, source: str = "the configuration") -> Ready
 
     Raises `ConfigError`, as if from the file `source`, with everything that is wrong.
     """
-    certificates = read_tls_files(settings, source)
+    certificates, unusable = read_tls_files(settings)
+    unusable += (*secret_problems(settings), *server_file_problems(settings))
+    if unusable:
+        raise ConfigError(unusable, source)
     problems: dict[str, Problem] = {}
     client_tls = client_sides()
     frontends = []
@@ -68,6 +72,7 @@ def warnings(settings: config.Config, ready: Ready, now: datetime) -> tuple[str,
     return (
         *validity_warnings(ready.certificates, now),
         *key_warnings(ready.certificates),
+        *secret_warnings(settings),
         *server_file_warnings(settings, now),
         *map(str, remarks(settings)),
     )

@@ -4,21 +4,19 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
-from mailproxy.config import Config, ConfigError, Problem
+from mailproxy.config import Config, Problem
 from mailproxy.config.secret import exposure
 from mailproxy.config.words import key_path
 from mailproxy.tls.certificates import Certificate, CertificateError, read_authorities, read_certificates
-from mailproxy.tls.server_files import server_file_problems
 
 CertificatesByProfile = Mapping[str, tuple[Certificate, ...]]
 
 
-def read_tls_files(config: Config, source: str = "the configuration") -> CertificatesByProfile:
+def read_tls_files(config: Config) -> tuple[CertificatesByProfile, tuple[Problem, ...]]:
     """
-    Read the certificates of every TLS profile, by the profile's name, and whatever else is to be there.
+    Read the certificates and authorities of every TLS profile; return the certificates by the profile's name.
 
-    That is the authorities of profiles that have some, and the files that servers' settings name.
-    Raises `ConfigError`, as if from the file `source`, with everything that is wrong.
+    Return also what is wrong. A profile whose certificates cannot be used is not among the first.
     """
     certificates: dict[str, tuple[Certificate, ...]] = {}
     problems: list[Problem] = []
@@ -32,10 +30,7 @@ def read_tls_files(config: Config, source: str = "the configuration") -> Certifi
                 read_authorities(profile.client_ca)
         except CertificateError as error:
             problems.extend(Problem(key_path("tls", name, "client-ca"), str(found)) for found in error.problems)
-    problems.extend(server_file_problems(config))
-    if problems:
-        raise ConfigError(problems, source)
-    return certificates
+    return certificates, tuple(problems)
 
 
 def key_warnings(certificates: CertificatesByProfile) -> Iterator[str]:

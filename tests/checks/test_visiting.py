@@ -15,7 +15,7 @@ from mailproxy import config
 from mailproxy.announce.header import HeaderPolicy
 from mailproxy.checks.agent_words import AgentReply
 from mailproxy.checks.header import check_header
-from mailproxy.checks.make import check_target, make_check, read_secret
+from mailproxy.checks.make import check_target, make_check
 from mailproxy.checks.outcome import Outcome
 from mailproxy.checks.visiting import Check
 from mailproxy.config.model import CheckType, MailProtocol, SendProxy
@@ -376,31 +376,6 @@ def write(folder: Path, content: bytes) -> str:
     return str(folder / "secret")
 
 
-@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])
-def test_secret_is_a_line(tmp_path: Path, end: bytes) -> None:
-    assert read_secret(write(tmp_path, "s€cret word".encode() + end)) == "s€cret word"
-
-
-@pytest.mark.parametrize(
-    ("content", "error"),
-    [
-        (b"", "has to be one line of printable characters"),
-        (b"s3cret\nb\n", "has to be one line of printable characters"),
-        (b"s3cret\0", "has to be one line of printable characters"),
-        (b"s3cret\xff", "is not UTF-8"),
-    ],
-)
-def test_what_is_no_secret_is_refused_and_not_told(tmp_path: Path, content: bytes, error: str) -> None:
-    with pytest.raises(ValueError, match=error) as raised:
-        read_secret(write(tmp_path, content))
-    assert "s3cret" not in str(raised.value)
-
-
-def test_secret_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="No such file or directory"):
-        read_secret(str(tmp_path / "nothing"))
-
-
 @pytest.mark.parametrize(
     ("settings", "error"),
     [
@@ -409,6 +384,7 @@ def test_secret_that_is_not_there_is_refused(tmp_path: Path) -> None:
         (lambda file: checking("login", user="x\n", password_file=file), "the user has a control character in it"),
         (lambda file: checking("login", user="x", password_file=file, mailbox="Entwürfe"), "IMAP's modified UTF-7"),
         (lambda file: checking("http"), "needs a url"),
+        (lambda file: checking("login", user="x", password_file="/nothing"), "/nothing: cannot be read: No such file"),
     ],
 )
 def test_check_that_cannot_work_is_refused(
@@ -416,3 +392,24 @@ def test_check_that_cannot_work_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=error):
         made(town, settings(password))
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (b"s3cret" * 1000, "has more than 4096 bytes"),
+        (b"s3cret\xff", "is not UTF-8"),
+        (b"s3cr\0et", "control character"),
+    ],
+)
+def test_file_that_is_no_secret_is_refused_and_not_told(town: Town, password: str, content: bytes, error: str) -> None:
+    Path(password).write_bytes(content)
+    with pytest.raises(ValueError, match=error) as raised:
+        made(town, checking("login", user="x", password_file=password))
+    assert "s3cr" not in str(raised.value)
+
+
+def test_authorization_is_ascii(town: Town, password: str) -> None:
+    Path(password).write_text("Bearer ä")
+    with pytest.raises(ValueError, match="is not ASCII"):
+        made(town, checking("http", url="http://a/", authorization_file=password))
