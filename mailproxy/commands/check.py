@@ -13,7 +13,7 @@ from mailproxy.backend.server import BackendServer
 from mailproxy.config import DEFAULT_FILE, Backend, Config, ConfigError, Frontend, Resolvers, Server, UnixBind, load
 from mailproxy.config.model import MailProtocol
 from mailproxy.session.prepare import Ready, prepare, warnings
-from mailproxy.tls.certificates import Certificate
+from mailproxy.tls.certificate import Certificate
 
 # How long DNS has to tell where servers are, and how often that is looked at.
 LOOK_UP_SECONDS = 5.0

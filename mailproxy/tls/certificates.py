@@ -9,19 +9,6 @@ from attrs import frozen
 from cryptography import x509
 
 from mailproxy.tls.certificate import Certificate, UnusableCertificate, make_certificate, read_chain
-from mailproxy.tls.groups import CertificateGroup, find_group, group_certificates, select
-
-__all__ = [
-    "Certificate",
-    "CertificateError",
-    "CertificateGroup",
-    "CertificateProblem",
-    "find_group",
-    "group_certificates",
-    "read_authorities",
-    "read_certificates",
-    "select",
-]
 
 CHAIN_FILE, KEY_FILE = "fullchain.pem", "privkey.pem"
 """What ACME clients (certbot, lego's hooks, acme.sh) call the two files in a certificate's folder."""

@@ -7,7 +7,8 @@ from pathlib import Path
 from mailproxy.config import Config, Problem
 from mailproxy.config.secret import exposure
 from mailproxy.config.words import key_path
-from mailproxy.tls.certificates import Certificate, CertificateError, read_authorities, read_certificates
+from mailproxy.tls.certificate import Certificate
+from mailproxy.tls.certificates import CertificateError, read_authorities, read_certificates
 
 CertificatesByProfile = Mapping[str, tuple[Certificate, ...]]
 

@@ -5,11 +5,14 @@ A server may have several for one name, one per kind of key: OpenSSL takes one o
 one that the client can verify. So a name leads to a group, which is what one context serves.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from attrs import frozen
 
 from mailproxy.tls.certificate import Certificate
+
+T = TypeVar("T")
 
 
 @frozen
@@ -44,24 +47,18 @@ def group_certificates(certificates: Sequence[Certificate]) -> tuple[Certificate
     )
 
 
-def find_group(groups: Sequence[CertificateGroup], server_name: str | None) -> CertificateGroup:
+def for_name(of_names: Mapping[str, T], server_name: str, default: T) -> T:
     """
-    Find the group for the name that a client asked for (SNI, in any case), or for None.
+    Return what belongs to the name that a client asked for (SNI, in any case).
 
-    An exact name goes before a wildcard, which stands for one label; for any other name there is the first group.
+    `of_names` has the names of `CertificateGroup`. An exact name goes before a wildcard, which stands for one label;
+    any other name gets the default.
     """
-    if server_name is not None:
-        name = server_name.lower().removesuffix(".")
-        for wanted in (name, "*." + name.partition(".")[2]):
-            for group in groups:
-                if wanted in group.names:
-                    return group
-    return groups[0]
-
-
-def select(certificates: Sequence[Certificate], server_name: str | None) -> Certificate:
-    """Pick the certificate for one name: the first of its group."""
-    return find_group(group_certificates(certificates), server_name).certificates[0]
+    name = server_name.lower().removesuffix(".")
+    found = of_names.get(name)
+    if found is None:
+        found = of_names.get("*." + name.partition(".")[2])
+    return default if found is None else found
 
 
 def _one_per_kind(name: str, certificates: Iterable[Certificate]) -> tuple[int, ...]:

@@ -22,7 +22,7 @@ from OpenSSL import SSL
 from mailproxy.tls import openssl
 from mailproxy.tls.certificate import Certificate
 from mailproxy.tls.facts import TlsFacts
-from mailproxy.tls.groups import CertificateGroup
+from mailproxy.tls.groups import CertificateGroup, for_name
 from mailproxy.tls.hello import NotWhole, name_without_13
 
 _VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
@@ -157,9 +157,7 @@ class TlsServer:
             openssl.set_session_context(self.context, _SESSIONS)
 
     def _choose_context(self, server_name: str) -> Any:
-        """Prefer an exact name to a wildcard, which stands for one label; any other name gets the default."""
-        name = server_name.lower().removesuffix(".")
-        return self._by_name.get(name) or self._by_name.get("*." + name.partition(".")[2]) or self.context
+        return for_name(self._by_name, server_name, self.context)
 
     def facts(self, ssl: Any) -> TlsFacts:
         """Read what a connection negotiated, once, after its handshake."""
