@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.dsa import DSAPublicKey
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 SIGNATURE_ALGORITHMS = {
     "1.2.840.113549.1.1.5": "RSA-SHA1",
@@ -70,21 +70,6 @@ class Certificate:
     names: tuple[str, ...]
     sig_alg: str
     key_alg: str | None
-
-    @property
-    def leaf_pem(self) -> bytes:
-        """The leaf alone."""
-        return self.leaf.public_bytes(Encoding.PEM)
-
-    @property
-    def chain_pem(self) -> bytes:
-        """The certificates that follow the leaf; empty when there are none."""
-        return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in self.chain)
-
-    @property
-    def key_pem(self) -> bytes:
-        """The private key, not encrypted, in PKCS #8."""
-        return self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
     @property
     def not_before(self) -> datetime:

@@ -230,7 +230,7 @@ def test_name_in_another_case_and_with_a_dot_is_found(connect: Connect) -> None:
 
 
 def der(certificate: Certificate) -> bytes:
-    return ssl.PEM_cert_to_DER_cert(certificate.leaf_pem.decode())
+    return certificate.leaf.public_bytes(Encoding.DER)
 
 
 WILDCARD = "*.example.org"
