@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from struct import Struct
 
 from mailproxy.proxyprotocol import Address, InetAddress
+from mailproxy.proxyprotocol.v2 import SIGNATURE
 
 PackedAddress = tuple[bytes, int]
 """
@@ -22,7 +23,6 @@ Ends = tuple[bytes, bytes, int, int]
 """Source and destination, packed and of one family, and their ports: the order in which a header has them."""
 
 _MAPPED = bytes(10) + b"\xff\xff"
-_SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 _PROXY = 0x21
 _TCP4 = 0x11
 _TCP6 = 0x21
@@ -63,8 +63,8 @@ def header_bytes(ends: Ends, tlvs: bytes) -> bytes:
     a quarter of a microsecond instead of five.
     """
     if len(ends[0]) == 4:
-        return _HEADER4.pack(_SIGNATURE, _PROXY, _TCP4, 12 + len(tlvs), *ends) + tlvs
-    return _HEADER6.pack(_SIGNATURE, _PROXY, _TCP6, 36 + len(tlvs), *ends) + tlvs
+        return _HEADER4.pack(SIGNATURE, _PROXY, _TCP4, 12 + len(tlvs), *ends) + tlvs
+    return _HEADER6.pack(SIGNATURE, _PROXY, _TCP6, 36 + len(tlvs), *ends) + tlvs
 
 
 def addresses(ends: Ends) -> tuple[InetAddress, InetAddress]:

@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 from attrs import Factory, field, frozen
 
 from mailproxy.config.format import Format
+from mailproxy.proxyprotocol.address import host_port
 
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["debug", "info", "warn", "error"]
@@ -48,8 +49,9 @@ UNIX: Literal["unix"] = "unix"
 
 
 def _joined(host: IPv4Address | IPv6Address, port: int | None) -> str:
-    shown = f"[{host}]" if host.version == 6 else str(host)
-    return shown if port is None else f"{shown}:{port}"
+    if port is None:
+        return f"[{host}]" if host.version == 6 else str(host)
+    return host_port(host, port)
 
 
 @frozen
@@ -110,7 +112,7 @@ class NamedServer:
 
     def __str__(self) -> str:
         """Write it as the configuration does."""
-        return self.host if self.port is None else f"{self.host}:{self.port}"
+        return self.host if self.port is None else host_port(self.host, self.port)
 
 
 @frozen

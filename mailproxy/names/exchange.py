@@ -33,6 +33,7 @@ from zope.interface import implementer
 
 from mailproxy.names.message import Truncated, query, read
 from mailproxy.names.question import Alias, Answer, MalformedError, NoAnswerError, Question
+from mailproxy.proxyprotocol.address import host_port
 
 MAX_DATAGRAM = 4096
 """How many bytes an answer over UDP may have; without EDNS it is 512 (RFC 1035 section 2.3.4), few send more."""
@@ -52,7 +53,7 @@ class Nameserver:
 
     def __str__(self) -> str:
         """Write it as the log shows it."""
-        return f"[{self.host}]:{self.port}" if self.host.version == 6 else f"{self.host}:{self.port}"
+        return host_port(self.host, self.port)
 
 
 async def ask(nameserver: Nameserver, question: Question, seconds: float, reactor: Any) -> Reply:

@@ -7,6 +7,8 @@ from ipaddress import IPv4Address, IPv6Address
 
 from attrs import frozen
 
+from mailproxy.proxyprotocol.address import host_port
+
 # How many addresses a log line shows before it counts the rest.
 SHOWN_RECORDS = 8
 
@@ -29,8 +31,7 @@ class Record:
 
     def __str__(self) -> str:
         """Write it as the log shows it."""
-        host = f"[{self.host}]" if self.host.version == 6 and self.port is not None else str(self.host)
-        where = host if self.port is None else f"{host}:{self.port}"
+        where = str(self.host) if self.port is None else host_port(self.host, self.port)
         notes = [] if self.weight is None else [f"weight {self.weight}"]
         notes += ["backup"] if self.backup else []
         return f"{where} ({', '.join(notes)})" if notes else where

@@ -56,7 +56,13 @@ class InetAddress:
 
     def __str__(self) -> str:
         """Write it as in a log: ``192.0.2.1:25``, ``[2001:db8::1]:25``."""
-        return f"[{self.host}]:{self.port}" if isinstance(self.host, IPv6Address) else f"{self.host}:{self.port}"
+        return host_port(self.host, self.port)
+
+
+def host_port(host: object, port: int) -> str:
+    """Write a host, a name or an address, and its port: an IPv6 address is in brackets (RFC 3986 section 3.2.2)."""
+    text = str(host)
+    return f"[{text}]:{port}" if ":" in text else f"{text}:{port}"
 
 
 _set_host = InetAddress.__dict__["host"].__set__

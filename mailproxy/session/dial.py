@@ -35,14 +35,13 @@ from mailproxy.session.termination import (
     SERVER_LATE,
     Ending,
 )
+from mailproxy.transport.listener import EXHAUSTED
 from mailproxy.transport.outgoing import Outgoing
 from mailproxy.transport.poller import Poller
 from mailproxy.transport.stream import VIEW, Owner, Stream
 
 # As HAProxy: before the same server is tried again, it gets so long to come back, or the connect timeout if shorter.
 TURNAROUND_SECONDS = 1.0
-
-_NO_MORE_SOCKETS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 class Dialler(Owner, Protocol):
@@ -263,7 +262,7 @@ class Dial:
         outgoing = self._outgoing
         assert outgoing is not None
         self._outgoing = None
-        if error.errno in _NO_MORE_SOCKETS:
+        if error.errno in EXHAUSTED:
             self._owner.no_server(NO_SOCKET, str(error.strerror))
         else:
             self._failed(Failure(_reason(error), counts="always" if outgoing.stage == "connection" else "once"))

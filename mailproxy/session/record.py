@@ -27,6 +27,7 @@ from mailproxy.proxyprotocol import (
     gcp_psc_connection_id,
     tlv_name,
 )
+from mailproxy.proxyprotocol.address import host_port
 from mailproxy.proxyprotocol.ssl import text_of
 from mailproxy.session.termination import Termination
 from mailproxy.session.terms import Terms
@@ -192,8 +193,7 @@ def as_line(fields: dict[str, str | int]) -> str:
 def _address(name: object) -> str:
     """Return what ``accept`` said of the client; a UNIX socket's other end seldom has a name."""
     if isinstance(name, tuple):
-        host, port = name[:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return host_port(*name[:2])
     return "unix"
 
 

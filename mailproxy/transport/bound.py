@@ -8,6 +8,8 @@ import stat
 
 from twisted.logger import Logger
 
+from mailproxy.proxyprotocol.address import host_port
+
 # As HAProxy's default when maxconn is unset; the kernel caps it at net.core.somaxconn.
 BACKLOG = 4096
 
@@ -31,8 +33,7 @@ class Bound:
         name = self.socket.getsockname()
         if isinstance(name, str):
             return name
-        host, port = name[:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return host_port(*name[:2])
 
     def close(self) -> None:
         """Listen no more."""

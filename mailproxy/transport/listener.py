@@ -13,8 +13,8 @@ from twisted.logger import Logger
 from mailproxy.transport.bound import Bound
 from mailproxy.transport.poller import READ, Poller
 
-# The process or the system has no descriptor or memory left for one more socket.
-_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+"""What says that the process or the system has no descriptor or memory left for one more socket."""
 
 # How long to leave clients in the kernel's queue before the next try.
 EXHAUSTED_PAUSE_SECONDS = 0.5
@@ -82,7 +82,7 @@ class Listener:
             # What socket.accept() does, without the Python class around the socket, which costs as much as the call.
             descriptor, address = self.socket._accept()  # type: ignore[attr-defined]
         except OSError as error:
-            if error.errno in _EXHAUSTED:
+            if error.errno in EXHAUSTED:
                 self._log.warn(
                     "accepting pauses for {seconds} s: {error}", seconds=EXHAUSTED_PAUSE_SECONDS, error=error.strerror
                 )

@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 from attrs import frozen
 
+from mailproxy.proxyprotocol.address import host_port
 from mailproxy.tls.client import ClientTls
 from mailproxy.tls.openssl import WANT_WRITE
 from mailproxy.transport.plain import PlainStream
@@ -51,8 +52,7 @@ class Target:
         """Write the address as the configuration does."""
         if self.family == socket.AF_UNIX:
             return str(self.address)
-        host, port = self.address
-        return f"[{host}]:{port}" if self.family == socket.AF_INET6 else f"{host}:{port}"
+        return host_port(*self.address)
 
 
 class OutgoingOwner(Protocol):
