@@ -10,6 +10,8 @@ from typing import Literal, TypeAlias
 
 from attrs import Factory, field, frozen
 
+from mailproxy.balance.health import InitState, OnError
+from mailproxy.balance.server import ServerState
 from mailproxy.config.format import Format
 from mailproxy.proxyprotocol.address import host_port
 
@@ -31,10 +33,7 @@ _SSL_OPTIONS: frozenset[ProxyV2Option] = frozenset({"ssl-cipher", "cert-sig", "c
 
 CheckType = Literal["none", "tcp", "mail", "login", "http", "agent"]
 CheckHeader = Literal["local", "proxy", "none"]
-InitState = Literal["up", "down", "fully-up", "fully-down"]
-ServerState = Literal["ready", "drain", "maint"]
 Observe = Literal["none", "connect"]
-OnError = Literal["fastinter", "fail-check", "mark-down"]
 OnMarkedDown = Literal["none", "shutdown-sessions"]
 OnMarkedUp = Literal["none", "shutdown-backup-sessions"]
 ResolvePrefer = Literal["ipv6", "ipv4"]

@@ -6,6 +6,8 @@ from typing import Any, get_args
 
 from attrs import frozen
 
+from mailproxy.balance.health import InitState, OnError
+from mailproxy.balance.server import ServerState
 from mailproxy.config import check as checks
 from mailproxy.config import server_tls
 from mailproxy.config.address import NAMED_SERVER, SERVER
@@ -14,18 +16,15 @@ from mailproxy.config.kind import BOOLEAN, Kind, integer, one_of
 from mailproxy.config.layers import Layer, Layers, layers
 from mailproxy.config.model import (
     FileContent,
-    InitState,
     NamedFile,
     NamedServer,
     Observe,
-    OnError,
     OnMarkedDown,
     OnMarkedUp,
     ResolvePrefer,
     SendProxy,
     Server,
     ServerAddress,
-    ServerState,
     SrvServer,
     UnixServer,
 )

@@ -9,6 +9,8 @@ from typing import Any, get_args
 import attrs
 import pytest
 
+from mailproxy.balance.health import InitState, OnError
+from mailproxy.balance.server import ServerState
 from mailproxy.config import (
     Backend,
     BackendTimeouts,
@@ -29,16 +31,13 @@ from mailproxy.config.model import (
     Balance,
     CheckHeader,
     CheckType,
-    InitState,
     Observe,
-    OnError,
     OnMarkedDown,
     OnMarkedUp,
     Profile,
     ProxyV2Option,
     ResolvePrefer,
     SendProxy,
-    ServerState,
     Verify,
 )
 from mailproxy.mail.protocols import protocol_words
