@@ -17,6 +17,7 @@ from typing import Protocol
 from mailproxy.announce.client_tls import ssl_tlv
 from mailproxy.profiles import PROFILES
 from mailproxy.proxyprotocol import Header, SslClient, SslTlv, SslType, Tlv, TlvType, tlv_name
+from mailproxy.proxyprotocol.options import OPTIONS
 from mailproxy.proxyprotocol.tlv import UNIQUE_ID_SIZE
 from mailproxy.tls.dns_name import is_dns_name
 from mailproxy.tls.facts import TlsFacts
@@ -33,16 +34,9 @@ _VERSION_ROOM = 64
 
 _CRC32C = Tlv(TlvType.CRC32C, bytes(4))
 
-_SSL_FIELDS = {
-    "ssl-cipher": SslType.CIPHER,
-    "cert-sig": SslType.SIG_ALG,
-    "cert-key": SslType.KEY_ALG,
-    "group": SslType.GROUP,
-    "client-cert": SslType.CLIENT_CERT,
-}
-_OWN = {"alpn": TlvType.ALPN, "authority": TlvType.AUTHORITY, "unique-id": TlvType.UNIQUE_ID}
 _OURS = (TlvType.CRC32C, TlvType.NOOP, TlvType.SSL)
-_SINGLE = (TlvType.ALPN, TlvType.AUTHORITY, TlvType.UNIQUE_ID, TlvType.SSL)
+_OWN = (TlvType.ALPN, TlvType.AUTHORITY, TlvType.UNIQUE_ID)
+_SINGLE = (*_OWN, TlvType.SSL)
 
 
 NO_WORDS: Mapping[str, str] = {}
@@ -101,7 +95,8 @@ class BackendTlvs:
         self._protocol = protocol
         self.limit = self._profile.limit(client_cert="client-cert" in settings.proxy_v2_options)
         """The size in bytes that the whole header may have."""
-        self._ssl_fields = {field for option, field in _SSL_FIELDS.items() if option in settings.proxy_v2_options}
+        wanted = {type for option, type in OPTIONS.items() if option in settings.proxy_v2_options}
+        self._ssl_fields = {type for type in wanted if isinstance(type, SslType)}
         if settings.send_proxy == "v2-ssl-cn":
             self._ssl_fields.add(SslType.CN)
         # Who asks for a field of the SSL TLV gets the TLV, as in HAProxy.
@@ -111,10 +106,10 @@ class BackendTlvs:
         """The TLVs that every header has."""
         self.has_formats = len(self.constants) < len(self._set)
         """Whether there are TLVs that each session fills."""
-        self.has_checksum = "crc32c" in settings.proxy_v2_options
+        self.has_checksum = TlvType.CRC32C in wanted
         """Whether a CRC32C is among them."""
         set_types = {type for type, _ in self._set}
-        self._own = {type for option, type in _OWN.items() if option in settings.proxy_v2_options} - set_types
+        self._own = wanted.intersection(_OWN) - set_types
         self.passed_types = frozenset(settings.pass_tlvs) - set_types
         """The types that are passed on."""
         self._check()

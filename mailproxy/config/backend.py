@@ -14,7 +14,6 @@ from mailproxy.config.model import (
     Balance,
     CustomTlv,
     Profile,
-    ProxyV2Option,
     SendProxy,
 )
 from mailproxy.config.server import Surroundings, judge_said, read_default_server, read_server
@@ -23,11 +22,12 @@ from mailproxy.config.tlv import CUSTOM_VALUE, PASSED_TLV_TYPE, UNIQUE_ID, check
 from mailproxy.config.words import listed
 from mailproxy.mail.protocols import protocol_words
 from mailproxy.profiles import PROFILES
+from mailproxy.proxyprotocol.options import OPTIONS, Option
 
 _PROFILE: Kind[Profile] = one_of(get_args(Profile))
 _BALANCE: Kind[Balance] = one_of(get_args(Balance))
 _SEND_PROXY: Kind[SendProxy] = one_of(get_args(SendProxy))
-_OPTION: Kind[ProxyV2Option] = one_of(get_args(ProxyV2Option))
+_OPTION: Kind[Option] = one_of(tuple(OPTIONS))
 _PORT = integer(1, 65535)
 _RETRIES = integer(0, 100)
 _MAXQUEUE = integer(0, 10_000_000)
@@ -97,7 +97,7 @@ def _read_format(table: Table) -> Format | None:
     return table.require("format", FORMAT, None)
 
 
-def _unique_id(table: Table, options: Collection[ProxyV2Option], tlvs: tuple[CustomTlv, ...]) -> tuple[CustomTlv, ...]:
+def _unique_id(table: Table, options: Collection[Option], tlvs: tuple[CustomTlv, ...]) -> tuple[CustomTlv, ...]:
     """Read the format of the UNIQUE_ID; without one it is the session's id, which is no TLV of the configuration."""
     format = table.take("unique-id-format", FORMAT, None)
     if format is None:

@@ -14,6 +14,7 @@ from mailproxy.balance.health import InitState, OnError
 from mailproxy.balance.server import ServerState
 from mailproxy.config.format import Format
 from mailproxy.proxyprotocol.address import host_port
+from mailproxy.proxyprotocol.options import SSL_OPTIONS, Option
 
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["debug", "info", "warn", "error"]
@@ -25,11 +26,6 @@ FrontendTls = Literal["implicit", "starttls", "starttls-optional", "none"]
 Profile = Literal["dovecot", "postfix", "exim", "cyrus", "stalwart", "nginx", "generic"]
 Balance = Literal["leastconn", "roundrobin", "source", "first", "random"]
 SendProxy = Literal["none", "v1", "v2", "v2-ssl", "v2-ssl-cn"]
-ProxyV2Option = Literal[
-    "ssl-cipher", "cert-sig", "cert-key", "authority", "alpn", "crc32c", "unique-id", "group", "client-cert"
-]
-_SSL_OPTIONS: frozenset[ProxyV2Option] = frozenset({"ssl-cipher", "cert-sig", "cert-key", "group", "client-cert"})
-"""The options that bring the SSL TLV along."""
 
 CheckType = Literal["none", "tcp", "mail", "login", "http", "agent"]
 CheckHeader = Literal["local", "proxy", "none"]
@@ -350,7 +346,7 @@ class Backend:
     """Clients that may wait for a place at a server; 0: as many as the frontends let in."""
 
     send_proxy: SendProxy = "v2-ssl"
-    proxy_v2_options: frozenset[ProxyV2Option] = frozenset()
+    proxy_v2_options: frozenset[Option] = frozenset()
     tlvs: tuple[CustomTlv, ...] = ()
     pass_tlvs: tuple[int, ...] = ()
     ports: Mapping[str, int] = field(factory=dict)
@@ -364,7 +360,7 @@ class Backend:
     @property
     def tells_ssl(self) -> bool:
         """True when servers are told of the client's TLS."""
-        return self.send_proxy in ("v2-ssl", "v2-ssl-cn") or not self.proxy_v2_options.isdisjoint(_SSL_OPTIONS)
+        return self.send_proxy in ("v2-ssl", "v2-ssl-cn") or not self.proxy_v2_options.isdisjoint(SSL_OPTIONS)
 
     def address(self, server: Server, protocol: MailProtocol) -> ServerAddress:
         """Where `server` listens for `protocol`: at its own port, or the one that `ports` is known to have."""

@@ -17,6 +17,7 @@ from mailproxy.endpoints.addresses import header_address
 from mailproxy.endpoints.interfaces import IProxiedTransport
 from mailproxy.profiles import PROFILES
 from mailproxy.proxyprotocol import Header, InetAddress, SslType, Tlv
+from mailproxy.proxyprotocol.options import SSL_OPTIONS
 from mailproxy.proxyprotocol.v2 import MAX_SIZE
 from mailproxy.tls.connection import connection_facts
 from mailproxy.tls.facts import TlsFacts
@@ -29,8 +30,6 @@ Option = Literal["ssl-cipher", "cert-sig", "cert-key", "group", "client-cert", "
 
 Profile = Literal["dovecot", "postfix", "exim", "cyrus", "stalwart", "nginx", "generic"]
 """The kinds of backend."""
-
-_OF_SSL = ("ssl-cipher", "cert-sig", "cert-key", "group", "client-cert")
 
 
 def _words(kind: object) -> Callable[[object, Attribute[Any], Any], None]:
@@ -72,7 +71,7 @@ class ClientHeader:
     def __attrs_post_init__(self) -> None:
         """Refuse, now and not with the first client, what cannot be told."""
         for option in self.proxy_v2_options:
-            if self.send_proxy == "v1" or (self.send_proxy == "v2" and option in _OF_SSL):
+            if self.send_proxy == "v1" or (self.send_proxy == "v2" and option in SSL_OPTIONS):
                 has = "a header of version 1 has no TLVs" if self.send_proxy == "v1" else "v2 has no SSL TLV"
                 raise ValueError(f"{option} has no effect with send_proxy {self.send_proxy!r}: {has}")
         if self.send_proxy == "v1" and (self.tlvs or self.pass_tlvs):

@@ -5,6 +5,7 @@ The specification is HAProxy's ``doc/proxy-protocol.txt``; sections are named by
 
 - ``errors``: what can be wrong with a peer's bytes; our own mistakes are ValueError.
 - ``crc32c``, ``address``, ``tlv``, ``ssl``, ``cloud``: the parts of a header.
+- ``options``: HAProxy's words for the TLVs that a sender adds.
 - ``header``: what a header says, whatever its version.
 - ``strictness``: what a receiver accepts; ``policy``: from whom.
 - ``v1``, ``v2``: the two forms, each with its measuring, parsing and packing.
