@@ -13,8 +13,7 @@ from twisted.logger import Logger
 from mailproxy import config
 from mailproxy.config.model import ResolvePrefer
 from mailproxy.names.host import Host
-from mailproxy.names.hosts import HOSTS_FILE
-from mailproxy.names.nameservers import RESOLV_CONF
+from mailproxy.names.machine import HOSTS_FILE, RESOLV_CONF
 from mailproxy.names.question import Question, canonical
 from mailproxy.names.record import Record
 from mailproxy.names.resolver import Resolver

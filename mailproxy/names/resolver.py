@@ -10,11 +10,9 @@ from twisted.internet.defer import DeferredSemaphore
 
 from mailproxy import config
 from mailproxy.names.exchange import Nameserver, Reply, SilenceError, ask
-from mailproxy.names.hosts import HOSTS_FILE, parse_hosts
+from mailproxy.names.machine import HOSTS_FILE, RESOLV_CONF, Reread, parse_hosts, parse_resolv_conf
 from mailproxy.names.message import MAX_ALIASES
-from mailproxy.names.nameservers import RESOLV_CONF, parse_resolv_conf
 from mailproxy.names.question import Alias, Answer, Found, NoAnswerError, Question
-from mailproxy.names.reread import Reread
 
 # Each has a socket; an SRV answer with a hundred new targets must not take two hundred at once.
 MAX_QUESTIONS_AT_ONCE = 32

@@ -1,12 +1,20 @@
-"""Which record sits in which slot of a template; pure."""
+"""Which address of a name sits in which slot of a backend."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
-from mailproxy.names.record import Record, without_duplicates
+from twisted.logger import Logger
+
+from mailproxy import config
+from mailproxy.config.model import ResolvePrefer
+from mailproxy.names.names import Changed
+from mailproxy.names.record import Record, shown, without_duplicates
 
 Slots = tuple[Record | None, ...]
+
+Placed = Callable[[int, Record | None], None]
 
 
 def seat(slots: Slots, answer: Sequence[Record]) -> tuple[Slots, tuple[Record, ...]]:
@@ -21,3 +29,64 @@ def seat(slots: Slots, answer: Sequence[Record]) -> tuple[Slots, tuple[Record, .
     new = iter(waiting.values())
     seated = tuple(next(new, None) if record is None else record for record in kept)
     return seated, tuple(new)
+
+
+class Follows(Protocol):
+    """What follows names: `Names`."""
+
+    def follow(self, address: config.NamedServer | config.SrvServer, prefer: ResolvePrefer, changed: Changed) -> Stops:
+        """Tell of the name's records."""
+
+
+class Stops(Protocol):
+    """What can be stopped: `Following`."""
+
+    def stop(self) -> None:
+        """Tell no more."""
+
+
+class Fill:
+    """
+    Keeps the slots of a server with a name filled (mutable); an ordinary server is a template with one slot.
+
+    `placed` is called with a slot's index, from 0, and the record that now sits there, whether it is another server or
+    the same with another weight; with None when the slot is empty: its sessions live on, it gets no new ones.
+    """
+
+    _log = Logger()
+
+    def __init__(self, names: Follows, label: str, server: config.Server, placed: Placed) -> None:
+        if not isinstance(server.address, config.NamedServer | config.SrvServer):
+            raise TypeError(f"{server.address} is no name")
+        self.slots: Slots = (None,) * server.count
+        self._label = label
+        self._address = server.address
+        # One address of many is what an ordinary server asks for; a template asks for all.
+        self._is_template = server.count > 1 or isinstance(server.address, config.SrvServer)
+        self._placed = placed
+        self._is_full = False
+        self._following = names.follow(server.address, server.resolve_prefer, self._changed)
+
+    def stop(self) -> None:
+        """Leave the slots as they are."""
+        self._following.stop()
+
+    def _changed(self, records: tuple[Record, ...]) -> None:
+        before = self.slots
+        self.slots, rest = seat(before, records)
+        self._note(rest)
+        for index, (old, new) in enumerate(zip(before, self.slots, strict=True)):
+            if old != new:
+                self._placed(index, new)
+
+    def _note(self, rest: tuple[Record, ...]) -> None:
+        if rest and self._is_template and not self._is_full:
+            self._log.warn(
+                "{label}: {name} has more addresses than the {count} slots; without a slot: {rest}",
+                event="slots-full",
+                label=self._label,
+                name=str(self._address),
+                count=len(self.slots),
+                rest=shown(rest),
+            )
+        self._is_full = bool(rest)
