@@ -1,13 +1,40 @@
-"""Who sends PROXY headers to a frontend: networks and UNIX sockets, and which of them have no effect."""
+"""The networks and UNIX sockets that send PROXY headers to a frontend, and which of them have no effect."""
 
 from collections.abc import Iterable, Iterator
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from mailproxy.config.kind import Kind, Wrong
-from mailproxy.config.model import UNIX, Backend, Bind, Config, Frontend, FrontendTimeouts, InetBind, Sender
-from mailproxy.config.network import NETWORK
+from mailproxy.config.model import UNIX, Backend, Bind, Config, Frontend, FrontendTimeouts, InetBind, Network, Sender
 from mailproxy.config.problems import Problem
 from mailproxy.config.words import key_path, quoted
+
+_NETWORK_NEEDS = 'a network such as "10.0.0.0/8" or "2001:db8::/32", or one address'
+
+
+def _network(text: str) -> Network:
+    _, slash, bits = text.partition("/")
+    if slash and not (bits.isascii() and bits.isdigit()):  # ipaddress takes masks too, of two kinds
+        raise Wrong(f"is {quoted(text)}, in which {quoted(bits)} is no number of bits; needs {_NETWORK_NEEDS}")
+    try:
+        network = ip_network(text)
+    except ValueError:
+        raise Wrong(f"is {quoted(text)}, {_what_instead(text)}") from None
+    if "%" in text:  # ipaddress takes a zone here and never compares it
+        raise Wrong(f"is {quoted(text)}, needs {_NETWORK_NEEDS}, without a zone")
+    if isinstance(network, IPv6Network) and network.network_address.ipv4_mapped is not None:
+        raise Wrong(f"is {quoted(text)}, IPv4 addresses in IPv6 form; write them as IPv4")
+    return network
+
+
+def _what_instead(text: str) -> str:
+    try:
+        meant = ip_network(text, strict=False)
+    except ValueError:
+        return f"needs {_NETWORK_NEEDS}"
+    return f"whose address is longer than its /{meant.prefixlen}; did you mean {quoted(str(meant))}?"
+
+
+NETWORK: Kind[Network] = Kind((str,), _NETWORK_NEEDS, _network)
 
 _NEEDS = f'{NETWORK.needs}, or "{UNIX}" for the clients of UNIX sockets'
 

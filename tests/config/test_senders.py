@@ -1,9 +1,45 @@
-"""Senders of PROXY headers that have no effect, and clients that are all refused."""
+"""Networks, senders of PROXY headers that have no effect, and clients that are all refused."""
+
+from ipaddress import ip_network
 
 import pytest
 
 from mailproxy.config import remarks
+from mailproxy.config.kind import Wrong
+from mailproxy.config.senders import NETWORK
 from tests.config.builders import MISSING, read
+
+
+@pytest.mark.parametrize("text", ["10.0.0.0/8", "2001:db8::/32", "192.0.2.1", "::1", "0.0.0.0/0"])
+def test_networks_and_single_addresses(text: str) -> None:
+    assert NETWORK.read(text) == ip_network(text)
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(Wrong) as caught:
+        NETWORK.read(text)
+    return str(caught.value)
+
+
+def test_bits_beyond_the_prefix_are_refused_with_what_was_meant() -> None:
+    assert refusal("10.1.2.3/8") == 'is "10.1.2.3/8", whose address is longer than its /8; did you mean "10.0.0.0/8"?'
+
+
+@pytest.mark.parametrize(
+    "text", ["", "10.0.0.0/33", "10.0.0/8", "mail.example.org", "fe80::%eth0/64", "fe80::1%eth0", "10.0.0.0/8/8"]
+)
+def test_what_is_no_network_is_refused(text: str) -> None:
+    assert "needs a network such as" in refusal(text)
+
+
+@pytest.mark.parametrize("text", ["10.0.0.0/255.0.0.0", "10.0.0.0/0.255.255.255", "10.0.0.0/"])
+def test_masks_are_refused(text: str) -> None:
+    assert "is no number of bits" in refusal(text)
+
+
+def test_ipv4_in_ipv6_form_is_refused() -> None:
+    assert "write them as IPv4" in refusal("::ffff:10.0.0.0/104")
+
 
 TCP4, TCP6, SOCKET = "0.0.0.0:993", "[::]:993", "/run/mailproxy/imap.sock"
 
