@@ -61,7 +61,7 @@ from mailproxy.transport.listener import Listener
 from mailproxy.transport.plain import PlainStream
 from mailproxy.transport.poller import EDGE, END, GONE, READ, WRITE, Poller, Ready
 from mailproxy.transport.secure import HandshakeError, SecureStream
-from mailproxy.transport.stream import FLOOD, RENEGOTIATION, VIEW, Stream
+from mailproxy.transport.stream import FLOOD, MESSAGE_IN_PIECES, RENEGOTIATION, VIEW, Stream
 
 # Without a byte for so long, a session is between two commands, as far as can be told without reading it.
 QUIET_SECONDS = 1.0
@@ -558,7 +558,7 @@ class Session:
             return
         if self.termination is not None:
             self._close()
-        elif reason in (FLOOD, RENEGOTIATION):
+        elif reason in (FLOOD, RENEGOTIATION, MESSAGE_IN_PIECES):
             if stream is self.client:
                 self.lose(FLOODED, f"client: {reason}")
             else:

@@ -90,7 +90,10 @@ CLIENT_SILENT = Ending("c", "D", "the client was silent for longer than `timeout
 SERVER_SILENT = Ending("s", "D", "the server was silent for longer than `timeout.server` or `timeout.server-fin`")
 SERVER_LEFT = Ending("S", "D", "the connection to the server broke")
 FLOODED = Ending(
-    "P", "D", "a side sent hundreds of TLS records without payload within a second, or a client renegotiated TLS 1.2"
+    "P",
+    "D",
+    "a side sent hundreds of TLS records without payload within a second, a client renegotiated TLS 1.2, or a server "
+    "sent a session ticket or a key update in more than one TLS record",
 )
 
 # From outside the session.

@@ -12,7 +12,10 @@ connection would take them for its own: whoever sees a call fail empties the que
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import cache
 from typing import Any
 
 from OpenSSL import SSL
@@ -107,7 +110,7 @@ class Flight:
 _mem_pointer = ffi.new("char **")
 
 RENEGOTIATES = -1
-"""What `read_error` says of a client that begins another handshake: a code that OpenSSL has not."""
+"""What `error_code` says of a client that begins another handshake: a code that OpenSSL has not."""
 
 _TLS_1_2: int = SSL.TLS1_2_VERSION
 _HANDSHAKE_START: int = lib.SSL_CB_HANDSHAKE_START
@@ -135,13 +138,76 @@ def end_renegotiation(ssl: Any) -> None:
         lib.SSL_set_info_callback(ssl, _end_renegotiation)
 
 
-def read_error(ssl: Any, result: int) -> int:
-    """Return the error code of a read that failed; every one that did has to be asked for it."""
+IN_PIECES = -2
+"""What `error_code` says of a server that sends a message in pieces: a code that OpenSSL has not."""
+
+_LOOP: int = lib.SSL_CB_CONNECT_LOOP
+_EXIT: int = lib.SSL_CB_CONNECT_EXIT
+_set_fd = lib.SSL_set_fd
+_TLS_1_3: int = SSL.TLS1_3_VERSION
+# The sockets of servers, by connection.
+_descriptors: dict[Any, int] = {}
+# Holds the connection that is in the middle of a message, within a call.
+_amid: list[Any] = []
+# Holds the connection on which a message was not finished within the call that just returned.
+_unended: list[Any] = []
+
+
+@ffi.callback("void (*)(SSL *, int, int)")  # type: ignore[untyped-decorator]
+def _bound_message(ssl: Any, where: int, value: int) -> None:
+    if where == _LOOP:
+        if not _amid:
+            _amid.append(ssl)
+            _set_fd(ssl, _still_descriptor())
+    elif where == _EXIT and _amid:
+        _amid.clear()
+        _set_fd(ssl, _descriptors[ssl])
+        if value != 1:
+            _unended.append(ssl)
+
+
+@cache
+def _still_descriptor() -> int:
+    """Return the descriptor of a socket that has nothing to read, and no room to write."""
+    ours, other = socket.socketpair()
+    ours.setblocking(False)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+    with suppress(BlockingIOError):
+        while True:
+            ours.send(bytes(1024))
+    other.detach()  # both stay open as long as the process lives
+    return ours.detach()
+
+
+def end_messages_in_pieces(ssl: Any, descriptor: int) -> None:
+    """
+    Let a read fail (`IN_PIECES`) when the server, whose handshake is done, sends a message in more than one record.
+
+    OpenSSL takes session tickets of 128 KiB, and would read all records of one within one call. So it sees a socket
+    without data between the head of a message and its end. Call `forget` before the connection is freed.
+    """
+    if lib.SSL_version(ssl) == _TLS_1_3:
+        _descriptors[ssl] = descriptor
+        lib.SSL_set_info_callback(ssl, _bound_message)
+
+
+def forget(ssl: Any) -> None:
+    """Forget the descriptor of a connection."""
+    _descriptors.pop(ssl, None)
+
+
+def error_code(ssl: Any, result: int) -> int:
+    """Return the error code of a read or write that failed; every one that did has to be asked for it."""
     code: int = get_error(ssl, result)
     if _begun:
         # OpenSSL may take it for the end of the connection.
         _begun.clear()
         return RENEGOTIATES
+    if _unended:
+        _unended.clear()
+        # What we say because of a message (an update of our keys) may have to wait for room.
+        if code in (WANT_READ, SYSCALL):
+            return IN_PIECES
     return code
 
 

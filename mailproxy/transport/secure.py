@@ -7,7 +7,9 @@ more than a record leaves nothing behind; so the socket's readiness is all there
 
 A read handles one record that has no payload (a key update, a session ticket), and then says that it wants to read,
 whatever the kernel still has: the other connections get their turn before the next one. A peer that sends hardly
-anything else is cut off (`FLOOD`), and so is a client that begins another handshake (`RENEGOTIATION`).
+anything else is cut off (`FLOOD`). OpenSSL reads a message to its end, however many records that takes: so a client
+that begins another handshake is cut off as well (`RENEGOTIATION`), and so is a server that sends a message in more than
+one record (`MESSAGE_IN_PIECES`).
 """
 
 from __future__ import annotations
@@ -19,11 +21,29 @@ from typing import Any
 
 from mailproxy.tls import openssl
 from mailproxy.tls.hello import lacks
-from mailproxy.tls.openssl import RECORD_BYTES, RENEGOTIATES, SYSCALL, WANT_READ, WANT_WRITE, ZERO_RETURN, ffi
+from mailproxy.tls.openssl import (
+    IN_PIECES,
+    RECORD_BYTES,
+    RENEGOTIATES,
+    SYSCALL,
+    WANT_READ,
+    WANT_WRITE,
+    ZERO_RETURN,
+    ffi,
+)
 from mailproxy.tls.server import TlsServer
 from mailproxy.transport.plain import PlainStream
 from mailproxy.transport.poller import Poller
-from mailproxy.transport.stream import BUFFER, BUFFER_BYTES, FLOOD, RENEGOTIATION, VIEW, Owner, Stream
+from mailproxy.transport.stream import (
+    BUFFER,
+    BUFFER_BYTES,
+    FLOOD,
+    MESSAGE_IN_PIECES,
+    RENEGOTIATION,
+    VIEW,
+    Owner,
+    Stream,
+)
 
 _read = openssl.read
 _write = openssl.write
@@ -183,6 +203,8 @@ class SecureStream(Stream):
         reason = openssl.reason()
         if code == RENEGOTIATES:
             return RENEGOTIATION
+        if code == IN_PIECES:
+            return MESSAGE_IN_PIECES
         if reason:
             return reason
         if code == SYSCALL and number:
@@ -199,7 +221,7 @@ class SecureStream(Stream):
                 self.active = self.poller.now
                 self.peer.put(count)  # type: ignore[union-attr]  # a relay has two ends; no check on the hot path
                 return
-            code = openssl.read_error(self.ssl, count)
+            code = openssl.error_code(self.ssl, count)
             if code not in _GOES_ON:
                 self._stopped(code, self._reason(code))
             elif self._is_flood():
@@ -219,7 +241,7 @@ class SecureStream(Stream):
                 break
         # Asked before anything else happens on this connection, which a failing peer may close under us: then nobody
         # would empty the error queue.
-        code = WANT_READ if count > 0 else openssl.read_error(self.ssl, count)
+        code = WANT_READ if count > 0 else openssl.error_code(self.ssl, count)
         reason = "" if code in _GOES_ON else self._reason(code)
         self.received += total
         self.last_byte = VIEW[total - 1]
@@ -259,7 +281,7 @@ class SecureStream(Stream):
                 self.active = self.poller.now
                 return
             taken = _write(self.ssl, BUFFER + total, count - total)
-        code = openssl.get_error(self.ssl, taken)
+        code = openssl.error_code(self.ssl, taken)
         if code not in _GOES_ON:
             self.fail(self._reason(code))
             return
@@ -275,7 +297,7 @@ class SecureStream(Stream):
         while total < size:
             taken = _write(self.ssl, source + total, size - total)
             if taken <= 0:
-                code = openssl.get_error(self.ssl, taken)
+                code = openssl.error_code(self.ssl, taken)
                 if code in _GOES_ON:
                     self.write_waits = code == WANT_READ
                     break
@@ -289,7 +311,7 @@ class SecureStream(Stream):
         if count > 0:
             self._empty_reads = 0
             return count
-        code = openssl.read_error(self.ssl, count)
+        code = openssl.error_code(self.ssl, count)
         if code in _GOES_ON:
             if self._is_flood():
                 raise ConnectionError(FLOOD)
@@ -301,7 +323,7 @@ class SecureStream(Stream):
     def has_left(self) -> bool:
         """Tell whether the other side, of which an end was reported, has left without having said anything."""
         count = openssl.peek(self.ssl, BUFFER, 1)
-        if count > 0 or openssl.read_error(self.ssl, count) in _GOES_ON:
+        if count > 0 or openssl.error_code(self.ssl, count) in _GOES_ON:
             return False
         openssl.clear_errors()
         return True

@@ -46,6 +46,7 @@ class SecureClientStream(SecureStream):
     def _secured(self) -> None:
         self._tls.verify(self.ssl)
         self._is_verified = True
+        openssl.end_messages_in_pieces(self.ssl, self.fd)
 
     def close(self) -> None:
         """Give up the socket and OpenSSL's state, with a close_notify if none was sent, and keep the TLS session."""
@@ -55,4 +56,6 @@ class SecureClientStream(SecureStream):
                 openssl.shutdown(self.ssl)
                 openssl.clear_errors()
             self._tls.keep_session(self.ssl, self._server_name, self._address)
+        if self.ssl is not None:
+            openssl.forget(self.ssl)
         super().close()

@@ -35,6 +35,9 @@ FLOOD = "more than 500 reads within a second brought no payload"
 RENEGOTIATION = "renegotiation of TLS"
 """The reason of `Stream.fail` when a client of TLS 1.2 begins another handshake."""
 
+MESSAGE_IN_PIECES = "message of TLS in more than one record"
+"""The reason of `Stream.fail` when a server of TLS 1.3 sends a session ticket or a key update so."""
+
 
 class Owner(Protocol):
     """Whom a stream tells what happened to it."""

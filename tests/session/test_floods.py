@@ -9,7 +9,7 @@ import pytest
 
 from mailproxy.config import ServerTls
 from mailproxy.transport.secure import EMPTY_READS
-from mailproxy.transport.stream import FLOOD, RENEGOTIATION
+from mailproxy.transport.stream import FLOOD, MESSAGE_IN_PIECES, RENEGOTIATION
 from tests.session.bench import GREETING, Bench
 from tests.session.conftest import MakeBench
 from tests.tls.records import CIPHERS_12, HANDSHAKE, SERVER_RANDOM, Sender, Sender12
@@ -67,6 +67,19 @@ def test_server_is_cut_off_and_the_client_hears_the_end(make: MakeBench, key_log
     client.end()
     line = bench.over()
     assert (line["termination"], line["reason"]) == ("PD", f"server: {FLOOD}")
+
+
+def test_server_that_sends_a_message_in_pieces_is_cut_off(make: MakeBench, key_log: Path) -> None:
+    bench = make(server_tls=ServerTls(verify="none"))
+    bench.server_context.keylog_filename = str(key_log)
+    client, server = bench.relay()
+    sender = sender_of(bench, key_log)
+    sender.data(GREETING)
+    server.send_raw(b"".join(sender.split_key_update()))
+    bench.until(lambda: client.fin)
+    client.end()
+    line = bench.over()
+    assert (line["termination"], line["reason"]) == ("PD", f"server: {MESSAGE_IN_PIECES}")
 
 
 def test_server_that_floods_instead_of_greeting_is_a_server_that_is_not_there(make: MakeBench, key_log: Path) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from attrs import frozen
 
+from mailproxy.tls import openssl
 from mailproxy.tls.openssl import RECORD_BYTES, WANT_READ
 from mailproxy.transport.poller import BYTES, Poller
 from mailproxy.transport.secure import (
@@ -24,9 +25,19 @@ from mailproxy.transport.secure import (
     HandshakeError,
     SecureStream,
 )
-from mailproxy.transport.stream import FLOOD, NOBODY, RENEGOTIATION, Stream
-from tests.tls.records import CIPHERS_12, HANDSHAKE, SERVER_RANDOM, Sender, Sender12
-from tests.tls.servers import NAME, server_context, tls_server
+from mailproxy.transport.secure_client import SecureClientStream
+from mailproxy.transport.stream import FLOOD, MESSAGE_IN_PIECES, NOBODY, RENEGOTIATION, Stream
+from tests.tls.records import (
+    ALERT,
+    APPLICATION_DATA,
+    CHANGE_CIPHER_SPEC,
+    CIPHERS_12,
+    HANDSHAKE,
+    SERVER_RANDOM,
+    Sender,
+    Sender12,
+)
+from tests.tls.servers import NAME, client_tls, server_context, tls_server
 from tests.transport.peers import Peer, TlsPeer, client_context, client_hello
 from tests.transport.relay import Relay, raw, tcp_pair
 
@@ -296,6 +307,112 @@ def test_renegotiation_of_one_client_is_not_that_of_another(renegotiation: Reneg
         assert other.heard == ["near ended"]
 
 
+# Records that OpenSSL counts, and that it goes on to read behind within one call.
+
+V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+WARNING = b"\1\x5a"  # user_canceled, the only one that TLS 1.3 does not take for an end
+
+
+@pytest.mark.parametrize(
+    ("version", "kind", "content", "reason"),
+    [
+        (V12, ALERT, WARNING, "too many warn alerts"),
+        (V13, ALERT, WARNING, "too many warn alerts"),
+        (V12, CHANGE_CIPHER_SPEC, b"\1", "ccs received early"),
+        (V13, CHANGE_CIPHER_SPEC, b"\1", "bad record type"),
+        (V12, APPLICATION_DATA, b"", "record too small"),
+        (V13, APPLICATION_DATA, b"", "record too small"),
+        (V13, HANDSHAKE, b"", "bad length"),
+    ],
+)
+def test_few_of_them_end_the_connection(
+    tmp_path: Path, version: ssl.TLSVersion, kind: int, content: bytes, reason: str
+) -> None:
+    relay, client = _of_client(tmp_path, version)
+    with relay:
+        relay.settle()
+        keys = tmp_path / "keys"
+        sender = Sender(keys) if version == V13 else Sender12(keys, client.first[SERVER_RANDOM])
+        data = b"".join(sender.record(kind, content) for _ in range(40))
+        client.send_raw(data)
+        while waiting_in(relay.near) < len(data):
+            pass
+        relay.near.on_event(BYTES)
+        assert relay.heard == [f"near failed: {reason}"]
+
+
+# Messages of a server.
+
+
+@frozen
+class ServerMessage:
+    """A relay to a server of TLS 1.3, and what seals the server's records."""
+
+    relay: Relay
+    sender: Sender
+
+    def send(self, *contents: bytes) -> None:
+        """Send records with pieces of a handshake message, and wait until all are there."""
+        data = b"".join(self.sender.record(HANDSHAKE, content) for content in contents)
+        wanted = waiting_in(self.relay.far) + len(data)
+        self.relay.server.send_raw(data)
+        deadline = time.monotonic() + 5
+        while waiting_in(self.relay.far) != wanted:
+            assert time.monotonic() < deadline
+
+
+@pytest.fixture
+def server_message(tmp_path: Path) -> Iterator[ServerMessage]:
+    flood = _server_updates_keys(tmp_path)
+    with flood.relay:
+        flood.relay.settle()
+        sender = Sender(tmp_path / "keys", "SERVER")
+        _skip_tickets(sender, server_context())
+        yield ServerMessage(flood.relay, sender)
+
+
+def ticket(size: int) -> bytes:
+    """Return a session ticket of so many bytes (RFC 8446 section 4.6.1)."""
+    body = bytes(8) + b"\1\1" + size.to_bytes(2) + bytes(size) + bytes(2)
+    return b"\4" + len(body).to_bytes(3) + body
+
+
+def test_session_ticket_in_one_record_is_read(server_message: ServerMessage) -> None:
+    server_message.send(ticket(16_000), ticket(200))
+    server_message.send(ticket(100) + ticket(100))
+    server_message.relay.server.send_raw(server_message.sender.data(b"hello"))
+    server_message.relay.until(lambda: server_message.relay.client.data == b"hello")
+    assert server_message.relay.heard == []
+
+
+def test_session_ticket_in_pieces_ends_the_connection(server_message: ServerMessage) -> None:
+    """OpenSSL would read all of them within one call."""
+    server_message.send(*_pieces(ticket(1_000)))
+    before = waiting_in(server_message.relay.far)
+    server_message.relay.far.on_event(BYTES)
+    assert server_message.relay.heard == [f"far failed: {MESSAGE_IN_PIECES}"]
+    assert waiting_in(server_message.relay.far) > before * 3 / 4
+
+
+def test_server_gets_the_new_keys_that_it_asked_for_and_what_follows(tmp_path: Path) -> None:
+    """They go out in front of the next words, even if these have to wait for it."""
+    flood = _server_updates_keys(tmp_path)
+    with flood.relay as relay:
+        relay.settle()
+        flood.send(1)
+        relay.settle()
+        relay.client.send(b"hello")
+        relay.until(lambda: relay.server.data == b"hello")
+        relay.client.send(b", again")
+        relay.until(lambda: relay.server.data == b"hello, again")
+        assert relay.heard == []
+
+
+def test_messages_of_one_server_are_forgotten_with_it(server_message: ServerMessage) -> None:
+    server_message.relay.close()
+    assert not openssl._descriptors
+
+
 # The handshake.
 
 
@@ -329,6 +446,55 @@ def test_one_turn_of_a_handshake_is_bounded(hello: tuple[SecureStream, socket.so
         pass
     assert stream.handshake() == WANT_READ
     assert waiting_in(stream) == len(data) - HANDSHAKE_READ_BYTES
+
+
+def with_early_data(hello: bytes) -> bytes:
+    """Add to a ClientHello that early data follows (RFC 8446 section 4.2.10)."""
+    at = 43
+    for size in (1, 2, 1):  # session id, cipher suites, compression methods
+        at += size + int.from_bytes(hello[at : at + size])
+    extensions = b"\0\x2a\0\0" + hello[at + 2 :]
+    body = hello[9:at] + len(extensions).to_bytes(2) + extensions
+    return hello[:3] + (4 + len(body)).to_bytes(2) + b"\1" + len(body).to_bytes(3) + body
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [(b"\x17\3\3\0\0", "not done after 256 KiB"), (b"\x17\3\3\0\1x", "too much early data")],
+    ids=["empty", "a byte each"],
+)
+def test_early_data_is_not_skipped_for_ever(
+    hello: tuple[SecureStream, socket.socket], record: bytes, reason: str
+) -> None:
+    stream, theirs = hello
+    theirs.sendall(with_early_data(client_hello(client_context(V13), NAME)))
+    theirs.setblocking(False)
+
+    def shake_hands() -> None:
+        for _ in range(100):
+            theirs.send(record * 2000)
+            assert stream.handshake() == WANT_READ
+
+    with pytest.raises(HandshakeError, match=reason):
+        shake_hands()
+
+
+def test_server_that_asks_for_handshakes_before_ours_is_done_is_refused() -> None:
+    ours, theirs = tcp_pair()
+    poller = Poller()
+    stream = SecureClientStream(raw(ours), poller, NOBODY, client_tls(), "", "")
+    theirs.setblocking(False)
+
+    def shake_hands() -> None:
+        for _ in range(100):
+            theirs.send((bytes([HANDSHAKE, 3, 3, 0, 4]) + HELLO_REQUEST) * 1000)
+            assert stream.handshake() == WANT_READ
+
+    with pytest.raises(ConnectionError, match="not done after 256 KiB"):
+        shake_hands()
+    stream.close()
+    theirs.close()
+    poller.close()
 
 
 def test_handshake_without_end_is_refused(hello: tuple[SecureStream, socket.socket]) -> None:
