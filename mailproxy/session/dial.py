@@ -265,7 +265,16 @@ class Dial:
         if error.errno in EXHAUSTED:
             self._owner.no_server(NO_SOCKET, str(error.strerror))
         else:
-            self._failed(Failure(_reason(error), counts="always" if outgoing.stage == "connection" else "once"))
+            self._failed(Failure(_reason(error), counts=self._counts(outgoing)))
+
+    def _counts(self, outgoing: Outgoing) -> Counts:
+        """Return how often the failure of an attempt that has not reached the server counts."""
+        if outgoing.stage == "connection":
+            return "always"
+        assert self._place is not None
+        tls = self._place.origin.tls
+        # A client that chooses the name can choose one for which the server ends the handshake.
+        return "never" if tls is not None and tls.asks_for_clients_name else "once"
 
     def _on_greeting(self, events: int) -> None:
         stream = self._stream
@@ -335,8 +344,8 @@ class Dial:
         if outgoing is None:
             self._ended(f"no greeting within {seconds}", is_late=True, is_silent=True)
         else:
-            counts: Counts = "always" if outgoing.stage == "connection" else "once"
-            self._failed(Failure(f"no {outgoing.stage} within {seconds}", is_late=True, counts=counts))
+            reason = f"no {outgoing.stage} within {seconds}"
+            self._failed(Failure(reason, is_late=True, counts=self._counts(outgoing)))
 
     def _failed(self, failure: Failure) -> None:
         """Go on with the next server, unless there is none that might do better."""
@@ -344,10 +353,10 @@ class Dial:
         server = self._place
         assert server is not None
         self.cancel()
-        if failure.counts == "never":
+        if failure.words:
             self._refused_by.append(server)
             self._words = failure.words
-        else:
+        elif failure.counts != "never":
             source = network(self._source) if failure.counts == "once" else None
             self._backend.failed(server, self._poller.now, failure.reason, source)
         if failure.is_final:

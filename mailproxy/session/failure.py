@@ -6,6 +6,8 @@ Theory of operation. Whom a failure is about decides what follows from it:
 - Before the PROXY header the client cannot matter: the failure is the server's, and counts each time.
 - Behind the header, a server that breaks off or stays silent may do so because of what the header or TLS says (Postfix
   has died of headers, and looks clients up in their own DNS): it counts once for each client's network.
+- With ``sni = "client"`` the client chooses the name that TLS asks for. A failure of TLS never counts then: it takes
+  few networks to ask for names that the server does not know.
 - A server that refuses in its protocol's words works. What it says is about the client that the header names, or about
   us if it names nobody: its connection limit, its list of addresses. It never counts. Such a server is not asked again,
   and another one only if it says that this will pass, or if it cannot have meant the client.

@@ -89,13 +89,14 @@ class ClientTls:
             check_name(name)
         self._authorities = settings.ca or "the system's authorities"
         self._name_problem = lru_cache(_KNOWN_CERTIFICATES)(lambda certificate: name_problem(certificate, name))
-        self._asks_for_clients_name = settings.sni == "client"
+        self.asks_for_clients_name = settings.sni == "client"
+        """Whether the client chooses the name that the server is asked for."""
         self._server_name = fixed or ("" if is_ip_address(name) else name)
         self._sessions: dict[Hashable, Any] = {}
 
     def server_name(self, clients: str | None) -> str:
         """Return the name to ask the server for, given what the client asked for; "" for none."""
-        if self._asks_for_clients_name and clients is not None and is_dns_name(clients):
+        if self.asks_for_clients_name and clients is not None and is_dns_name(clients):
             return clients
         return self._server_name
 

@@ -242,9 +242,10 @@ class Bench:
         server_name: str | None = NAME,
         session: ssl.SSLSession | None = None,
         prefix: bytes = b"",
+        source: str | None = None,
     ) -> TlsPeer:
         """Connect a client that begins its TLS handshake behind some other bytes."""
-        peer = TlsPeer(self.socket(), context or client_context(), server_name, session, prefix)
+        peer = TlsPeer(self.socket(source), context or client_context(), server_name, session, prefix)
         self.peers.append(peer)
         return peer
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import Any
 
 import pytest
 
 from mailproxy.balance.health import Health
-from mailproxy.config import Check
+from mailproxy.config import Check, ServerTls
 from mailproxy.mail.refusal import Refusal
+from mailproxy.session.dial import TURNAROUND_SECONDS
 from mailproxy.session.failure import Failure, refused
 from tests.session.bench import GREETING, Bench
 from tests.session.conftest import MakeBench
+from tests.tls.servers import NAME
 from tests.transport.peers import Peer
 
 LIMIT = 3
@@ -103,6 +106,60 @@ def test_connection_that_is_not_made_counts_each_time(make: MakeBench) -> None:
     for _ in range(LIMIT):
         gone(bench, bench.client())
     assert not health(bench).is_up
+
+
+def tls_failures(make: MakeBench, sni: str) -> Bench:
+    """Let a client of each of several networks come, for whom the server ends the handshake."""
+    bench = observed(make, tls=True, server_tls=ServerTls(verify="none", sni=sni))
+    bench.server_context.sni_callback = lambda tls, name, own: ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+    for number in range(LIMIT):
+        client = bench.tls_client(server_name="unknown.example.org", source=f"127.0.0.{number + 1}")
+        bench.server.accept()
+        gone(bench, client)
+    return bench
+
+
+def test_tls_failure_never_counts_where_clients_choose_the_name(make: MakeBench) -> None:
+    """Otherwise clients of a few networks take the server down for everybody."""
+    bench = tls_failures(make, "client")
+    assert bench.lines()[-1]["reason"] == "TLS handshake: tlsv1 unrecognized name"
+    assert health(bench).errors == 0
+
+
+def test_tls_failure_counts_once_for_each_source(make: MakeBench) -> None:
+    assert not health(tls_failures(make, NAME)).is_up
+
+
+@pytest.mark.parametrize("sni", ["client", NAME])
+def test_stalled_handshake_counts_unless_clients_choose_the_name(make: MakeBench, sni: str) -> None:
+    bench = observed(make, tls=True, server_tls=ServerTls(verify="none", sni=sni))
+    bench.server_tls = None  # it takes the connection, and says nothing
+    client = bench.tls_client()
+    bench.server.accept()
+    bench.advance(CONNECT + 0.25)
+    client.end()
+    bench.over_one()
+    assert health(bench).errors == (0 if sni == "client" else 1)
+
+
+def test_connection_that_is_not_made_counts_where_clients_choose_the_name(make: MakeBench) -> None:
+    bench = observed(make, tls=True, server_tls=ServerTls(verify="none", sni="client"))
+    bench.server.refuse()
+    gone(bench, bench.tls_client())
+    assert health(bench).errors == 1
+
+
+def test_server_is_asked_again_after_a_tls_failure_that_does_not_count(make: MakeBench) -> None:
+    each = {"check": Check(type="tcp", fall=1)}
+    bench = make(each=each, backend={"retries": 1}, tls=True, server_tls=ServerTls(verify="none", sni="client"))
+    bench.server_tls = None
+    client = bench.tls_client()
+    bench.server.accept().break_off()
+    bench.settle()
+    bench.server_tls = ServerTls()
+    bench.advance(TURNAROUND_SECONDS + 0.25)
+    bench.server.accept(GREETING)
+    bench.until(lambda: client.data == GREETING)
 
 
 @pytest.mark.parametrize("names_client", [True, False])
