@@ -54,11 +54,20 @@ _KNOWN_PEERS = 1024
 NOT_A_PROXY = "its address is none of those that may connect"
 """The reason of a refusal by `AcceptPolicy.refuse_others`."""
 
-HeaderCheck = Callable[[Header, IAddress], object]
-"""A check of your own: called with a header and the peer that has sent it, raises `HeaderRefused` to refuse it."""
+HeaderCheck = Callable[[Header, IAddress], None]
+"""
+A check of your own: called with a header and the peer that has sent it, raises `HeaderRefused` to refuse it.
+
+It returns None and is not async. What it returns instead, and what else it raises, is logged as a bug, and the
+connection is refused.
+"""
 
 RefusalHook = Callable[[str, IAddress | None], object]
-"""Called with the reason and the peer of each connection that is refused."""
+"""
+Called with the reason and the peer of each connection that is refused.
+
+The peer is None where the transport does not know its address.
+"""
 
 
 def _log_refusal(reason: str, peer: IAddress | None) -> None:
@@ -81,7 +90,7 @@ class AcceptProxyServerEndpoint:
     `IProxiedTransport`. Connections with a bad header, or without the one that must be there, are aborted.
 
     - `clock` counts the policy's timeout; by default it is the reactor.
-    - `check` looks at each header before the factory is asked, and may refuse it.
+    - `check` looks at each header before the factory is asked, and raises `HeaderRefused` to refuse it.
     - `on_refusal` is told of each connection that is refused; by default it is logged.
 
     ValueError for a policy by which nobody sends a header.
@@ -308,12 +317,21 @@ class AcceptProxyProtocol(Wrapper):
         self._proceed(header, decoder.unused)
 
     def _is_accepted(self, header: Header) -> bool:
-        if self.factory.check is not None:
-            try:
-                self.factory.check(header, self.transport.getPeer())
-            except ProxyProtocolError as error:
-                self._refuse(str(error))
-                return False
+        check: Callable[[Header, IAddress], object] | None = self.factory.check
+        if check is None:
+            return True
+        try:
+            verdict = check(header, self.transport.getPeer())
+            if verdict is not None:
+                # A False means to refuse; a coroutine has not looked at the header yet.
+                raise TypeError(f"check returned {verdict!r}; it must raise HeaderRefused, or return None to accept")
+        except ProxyProtocolError as error:
+            self._refuse(str(error))
+            return False
+        except Exception as error:
+            _log.failure("check failed with a header from {peer}", peer=self.transport.getPeer())
+            self._refuse(f"the check of its header failed with {type(error).__name__}")
+            return False
         return True
 
     def _proceed(self, header: Header | None, rest: bytes) -> None:

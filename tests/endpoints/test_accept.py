@@ -8,6 +8,7 @@ import pytest
 from attrs import evolve
 from twisted.internet import reactor
 from twisted.internet.address import IPv4Address, UNIXAddress
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IProtocol, IProtocolFactory, ITransport
 from twisted.internet.protocol import connectionDone
@@ -16,7 +17,13 @@ from twisted.logger import capturedLogs
 from twisted.test.iosim import FakeAddress
 from zope.interface import implementer
 
-from mailproxy.endpoints import AcceptPolicy, AcceptProxyFactory, AcceptProxyServerEndpoint, IProxiedTransport
+from mailproxy.endpoints import (
+    AcceptPolicy,
+    AcceptProxyFactory,
+    AcceptProxyServerEndpoint,
+    HeaderCheck,
+    IProxiedTransport,
+)
 from mailproxy.proxyprotocol import Header, HeaderRefused, Strictness, Tlv, UnixAddress, encode
 
 from .protocols import (
@@ -294,6 +301,33 @@ class TestCheck:
         connection.receive(HEADER)
         assert (connection.aborted, connection.made.protocols) == (True, [])
         assert refused == [("the balancer is not blue", PROXY)]
+        assert connection.reactor.getDelayedCalls() == []
+
+    @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+    def test_check_that_returns_a_verdict_accepts_nobody(self) -> None:
+        async def coroutine(header: Header, peer: IAddress) -> None: ...
+
+        def verdict(answer: object) -> HeaderCheck:
+            return lambda header, peer: answer  # type: ignore[return-value]
+
+        for check in (verdict(True), verdict(False), verdict(Deferred()), coroutine):
+            self.assertFails(check, "TypeError")  # type: ignore[arg-type]
+
+    def test_check_with_a_bug_accepts_nobody(self) -> None:
+        def check(header: Header, peer: IAddress) -> None:
+            raise KeyError
+
+        self.assertFails(check, "KeyError")
+
+    def assertFails(self, check: HeaderCheck, error: str) -> None:
+        refused: list[str] = []
+        connection = Connection(check=check, on_refusal=lambda reason, peer: refused.append(reason))
+        with capturedLogs() as events:
+            connection.receive(HEADER)
+            connection.receive(HEADER)
+        assert (connection.aborted, connection.made.protocols) == (True, [])
+        assert refused == [f"the check of its header failed with {error}"]
+        assert [event["log_failure"].type.__name__ for event in events] == [error]
         assert connection.reactor.getDelayedCalls() == []
 
     def test_connection_without_a_header_has_nothing_to_check(self) -> None:
