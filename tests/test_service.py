@@ -33,7 +33,7 @@ from mailproxy.config import (
 )
 from mailproxy.config.model import FrontendTls
 from mailproxy.service import ProxyService, StartError
-from mailproxy.session.session import QUIET_SECONDS
+from mailproxy.session.relay import QUIET_SECONDS
 from mailproxy.transport.poller import Poller
 from tests.session.bench import GREETING
 from tests.tls.issue import issue

@@ -38,24 +38,28 @@ from mailproxy.session.termination import (
 from mailproxy.transport.listener import EXHAUSTED
 from mailproxy.transport.outgoing import Outgoing
 from mailproxy.transport.poller import Poller
-from mailproxy.transport.stream import VIEW, Owner, Stream
+from mailproxy.transport.stream import VIEW, Stream
 
 # As HAProxy: before the same server is tried again, it gets so long to come back, or the connect timeout if shorter.
 TURNAROUND_SECONDS = 1.0
 
 
-class Dialler(Owner, Protocol):
-    """For whom a dial is made: it keeps the dial's deadline, and hears how it went."""
+class Dialler(Protocol):
+    """The owner of a dial: it keeps the dial's deadline, and goes on when the dial is over."""
 
-    def wait(self, seconds: float, late: Callable[[], None]) -> None:
-        """Call this in so many seconds, unless there is something else to wait for by then."""
+    def wait(self, seconds: float) -> None:
+        """Call `Dial.expired` after seconds, instead of when it would be called before."""
 
     def dialled(self, stream: Stream, greeting: int) -> None:
         """
-        Take the server's stream; so many bytes of its greeting are in the shared buffer.
+        Take the server's stream; `greeting` bytes are in the shared buffer.
 
-        The place on the server is the owner's now, to be given back when the session is over.
+        The stream has no owner yet. The place on the server is the dial's owner's now, who gives it back when the
+        session is over.
         """
+
+    def broke(self) -> None:
+        """End the session, because of a bug of ours."""
 
     def no_server(self, ending: Ending, reason: str, words: bytes = b"") -> None:
         """
@@ -168,7 +172,7 @@ class Dial:
             self._end()
         elif pool.enqueue(self, self._key, self._tried):
             self.is_queued = True
-            self._owner.wait(self._backend.queue_seconds, self._waited)
+            self._owner.wait(self._backend.queue_seconds)
         elif not pool.is_empty and len(self._tried) <= self._backend.settings.retries:
             self._owner.no_server(QUEUE_FULL, f"no place, and {pool.queued} wait for one already")
         else:
@@ -206,9 +210,18 @@ class Dial:
         is_same = server is self.server
         self._tried.append(server)
         if is_same:
-            self._owner.wait(min(TURNAROUND_SECONDS, self._backend.connect_seconds), self._try_again)
+            self._owner.wait(min(TURNAROUND_SECONDS, self._backend.connect_seconds))
         else:
             self._attempt()
+
+    def expired(self) -> None:
+        """End the wait for a server with room, the pause before the same server, or the attempt."""
+        if self.is_queued:
+            self._waited()
+        elif self._outgoing is None and self._stream is None:
+            self._try_again()
+        else:
+            self._give_up()
 
     def _waited(self) -> None:
         self._owner.no_server(QUEUE_LATE, f"no server has had room within {self._backend.queue_seconds:g} s")
@@ -227,7 +240,7 @@ class Dial:
         assert self._place is not None
         target = self._place.target
         assert target is not None
-        self._owner.wait(self._backend.connect_seconds, self._give_up)
+        self._owner.wait(self._backend.connect_seconds)
         outgoing = self._outgoing = Outgoing(self, target, self._header, self._poller, server_name=self._server_name)
         outgoing.begin()
 
@@ -335,7 +348,6 @@ class Dial:
         assert self._place is not None
         self._backend.succeeded(self._place)
         self._stream = self._place = None
-        stream.owner = self._owner
         self._owner.dialled(stream, count)
 
     def _give_up(self) -> None:

@@ -287,17 +287,17 @@ class Stream:
 
     def linger(self) -> None:
         """
-        End writing, and then read and drop whatever comes until the other side ends, too.
+        End writing; from then on `on_last_event` is to be called, until the other side ends, too.
 
         A socket closed with unread data sends a reset, which can take our last words out of the peer's hands. The
         owner hears `relay_over`, and bounds the wait with a deadline.
         """
         self.peer = None
-        self.poller.ready[self.fd] = self._linger
         self.finish()
         self.watch()
 
-    def _linger(self, events: int) -> None:
+    def on_last_event(self, events: int) -> None:
+        """Handle readiness after `linger`: read, and drop what comes."""
         try:
             if events & self.events & WRITE:
                 self.drain()

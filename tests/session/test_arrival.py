@@ -19,7 +19,7 @@ from mailproxy.proxyprotocol import (
     UnixAddress,
     encode,
 )
-from mailproxy.session.session import LOCAL_SECONDS
+from mailproxy.session.waiting import LOCAL_SECONDS
 from tests.session.bench import GREETING, Bench, header_of
 from tests.session.conftest import MakeBench
 from tests.transport.peers import Peer, TlsPeer

@@ -8,7 +8,7 @@ import pytest
 
 from mailproxy.config import ServerTls
 from mailproxy.mail.refusal import refusal
-from mailproxy.session.session import PAUSE_SECONDS
+from mailproxy.session.relay import PAUSE_SECONDS
 from mailproxy.session.termination import BACKUP_LEFT, SERVER_DOWN, SHUT_DOWN, Ending
 from tests.session.bench import GREETINGS, Bench
 from tests.session.conftest import MakeBench

@@ -9,7 +9,7 @@ import pytest
 from twisted.logger import LogLevel
 
 from mailproxy.proxyprotocol import Command, Family, Header, SslClient, SslTlv, Tlv, TlvType, encode
-from mailproxy.session.session import LOCAL_SECONDS
+from mailproxy.session.waiting import LOCAL_SECONDS
 from tests.proxyprotocol.vectors import AWS_HEALTH_CHECK
 from tests.session.bench import GREETING, Bench, header_of
 from tests.session.conftest import MakeBench

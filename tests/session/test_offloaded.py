@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mailproxy.proxyprotocol import Header, SslClient, SslTlv, SslType, Tlv, TlvType, encode
-from mailproxy.session.session import LOCAL_SECONDS
+from mailproxy.session.waiting import LOCAL_SECONDS
 from tests.session.bench import GREETING, Bench, header_of
 from tests.session.conftest import MakeBench
 from tests.session.test_arrival import CLIENT, ELSEWHERE, FRONT, HERE, V1, V2

@@ -13,7 +13,8 @@ from mailproxy.config.format import FORMAT
 from mailproxy.mail.protocols import protocol_words
 from mailproxy.mail.refusal import refusal
 from mailproxy.proxyprotocol import TlvType
-from mailproxy.session.session import QUIET_SECONDS, Session
+from mailproxy.session.relay import QUIET_SECONDS
+from mailproxy.session.session import Session
 from mailproxy.tls.openssl import WANT_WRITE
 from mailproxy.transport.plain import PlainStream
 from mailproxy.transport.secure import SecureStream
@@ -315,7 +316,7 @@ def test_bug_at_the_start_of_a_session_ends_it(make: MakeBench, monkeypatch: pyt
     bench = make()
     bench.expects_bugs = True
     with monkeypatch.context() as broken:
-        broken.delattr(Session, "_begin_dial")
+        broken.delattr(Session, "_want_server")
         client = bench.client()
         bench.until(lambda: client.fin or client.reset)
     assert bench.over()["termination"] == "IR"

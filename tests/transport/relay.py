@@ -62,6 +62,12 @@ def is_ready(poller: Poller, milliseconds: int = 0) -> bool:
     return bool(waiting.poll(milliseconds))
 
 
+def linger(stream: Stream) -> None:
+    """End a stream as a session does when it parts."""
+    stream.poller.ready[stream.fd] = stream.on_last_event
+    stream.linger()
+
+
 def tcp_pair(buffer_bytes: int | None = None) -> tuple[socket.socket, socket.socket]:
     """
     Connect two sockets over loopback; the first one is ours, perhaps with a small buffer to send from.

@@ -39,7 +39,7 @@ from tests.tls.records import (
 )
 from tests.tls.servers import NAME, client_tls, server_context, tls_server
 from tests.transport.peers import Peer, TlsPeer, client_context, client_hello
-from tests.transport.relay import Relay, raw, tcp_pair
+from tests.transport.relay import Relay, linger, raw, tcp_pair
 
 # In time: a key update that asks for ours takes two reads, and the handshake leaves a few records behind.
 SOME = EMPTY_READS // 2 - 10
@@ -200,7 +200,7 @@ def test_lingering_stream_that_is_flooded_is_over(flood: Flood) -> None:
     other = flood.stream.peer
     assert other is not None
     other.read_ended = other.write_ended = True
-    flood.stream.linger()
+    linger(flood.stream)
     flood.send(EMPTY_READS + 1)
     flood.relay.until(lambda: "over" in flood.relay.heard)
 

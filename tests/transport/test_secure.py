@@ -84,7 +84,7 @@ def test_failed_handshake_leaves_a_stream_that_can_still_be_closed_in_good_order
         begun.stream.handshake()
     begun.stream.events = READ
     below = begun.stream.without_tls()
-    below.poller.add(below.fd, below.on_event, READ)
+    below.poller.add(below.fd, below.on_last_event, READ)
     below.linger()
     while not client.fin:
         client.pull()

@@ -13,7 +13,7 @@ import pytest
 from mailproxy.tls import openssl
 from mailproxy.transport.poller import BYTES, END, WRITE
 from mailproxy.transport.stream import BUFFER_BYTES, VIEW
-from tests.transport.relay import Relay, is_ready, tcp_pair, unix_pair
+from tests.transport.relay import Relay, is_ready, linger, tcp_pair, unix_pair
 
 SMALL = 4096
 
@@ -483,7 +483,7 @@ def test_error_without_a_reader_is_told_in_words() -> None:
 def test_lingering_stream_drops_what_still_comes(tcp: Relay) -> None:
     tcp.near.say(b"* BYE\r\n")
     tcp.far.close()
-    tcp.near.linger()
+    linger(tcp.near)
     tcp.client.send_raw(b"not TLS, nor of interest")
     tcp.until(lambda: tcp.client.fin)
     assert tcp.client.data == b"* BYE\r\n"
@@ -492,7 +492,7 @@ def test_lingering_stream_drops_what_still_comes(tcp: Relay) -> None:
 
 def test_lingering_stream_is_over_when_the_other_side_ends(tcp: Relay) -> None:
     tcp.far.close()
-    tcp.near.linger()
+    linger(tcp.near)
     tcp.until(lambda: tcp.client.fin)
     assert tcp.heard == []
     tcp.client.socket.shutdown(socket.SHUT_WR)
@@ -502,7 +502,7 @@ def test_lingering_stream_is_over_when_the_other_side_ends(tcp: Relay) -> None:
 
 def test_lingering_stream_is_over_when_the_other_side_resets(tcp: Relay) -> None:
     tcp.far.close()
-    tcp.near.linger()
+    linger(tcp.near)
     tcp.client.break_off()
     tcp.until(lambda: tcp.heard)
     tcp.settle()
@@ -513,7 +513,7 @@ def test_lingering_stream_delivers_its_backlog_first(narrow: Relay) -> None:
     stall(narrow)
     waiting = len(narrow.near.backlog) + narrow.near.sent
     narrow.far.close()
-    narrow.near.linger()
+    linger(narrow.near)
     assert narrow.heard == []
     narrow.client.reading = True
     narrow.until(lambda: narrow.client.fin)
@@ -523,7 +523,7 @@ def test_lingering_stream_delivers_its_backlog_first(narrow: Relay) -> None:
 def test_lingering_stream_whose_backlog_nobody_wants_fails(narrow: Relay) -> None:
     stall(narrow)
     narrow.far.close()
-    narrow.near.linger()
+    linger(narrow.near)
     narrow.client.break_off()
     narrow.until(lambda: narrow.heard)
 
@@ -533,7 +533,7 @@ def test_lingering_behind_an_end_is_over_at_once(tcp: Relay) -> None:
     tcp.until(lambda: tcp.server.fin)
     tcp.heard.clear()
     tcp.far.close()
-    tcp.near.linger()
+    linger(tcp.near)
     assert tcp.heard == ["over"]
 
 

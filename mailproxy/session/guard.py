@@ -1,0 +1,87 @@
+"""
+The guard of the first bytes: no PROXY header reaches anybody from a client that may not send one.
+
+Theory of operation. The guard is no stage of its own: it stands between the client's socket and the stage, and the
+stages before the client's first byte go on behind it. When the first bytes cannot be a header any more, it leaves the
+socket to the stage.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Protocol
+
+from mailproxy.proxyprotocol.v1 import SIGNATURE as SIGNATURE_V1
+from mailproxy.proxyprotocol.v2 import SIGNATURE as SIGNATURE_V2
+from mailproxy.session.stage import Host
+from mailproxy.session.termination import HEADER_REFUSED
+from mailproxy.transport.poller import EDGE, END, GONE, WRITE, Ready
+
+
+class Guarded(Host, Protocol):
+    """A session with a guard."""
+
+    def why_no_header(self) -> str:
+        """Say why a PROXY header is not accepted, for the log."""
+
+    def unguarded(self) -> Ready:
+        """Leave the client's socket to the stage; return what is to be called now."""
+
+
+class Guard:
+    """Looks at a client's first bytes."""
+
+    __slots__ = ("_session",)
+
+    def __init__(self, session: Guarded) -> None:
+        self._session = session
+
+    def on_event(self, events: int) -> None:
+        """
+        Look at the first bytes, and leave them in the socket.
+
+        They stay there until it is clear what they are. No mail client waits for an answer to bytes with which a header
+        may begin.
+        """
+        session = self._session
+        client, poller = session.client, session.poller
+        if events & client.events & WRITE:
+            client.drain()
+            if client.fd < 0:
+                return
+        try:
+            claims = _begins_header(client.socket)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            # Told now: the next read would find an end where the connection was reset.
+            client.fail(error.strerror or str(error))
+            return
+        if claims is None and not events & (END | GONE):
+            if not client.events & EDGE:
+                client.events |= EDGE
+                poller.change(client.fd, client.events)
+            return
+        if claims:
+            session.part(HEADER_REFUSED, session.why_no_header())
+            return
+        if client.events & EDGE:
+            client.events &= ~EDGE
+            poller.change(client.fd, client.events)
+        session.unguarded()(events)
+
+    def broke(self) -> None:
+        """End the session because of a bug of ours while handling an event."""
+        self._session.broke()
+
+
+def _begins_header(sock: socket.SocketType) -> bool | None:
+    """
+    Tell whether what waits in a socket, and stays there, has the signature of a header; None if it has a part of it.
+
+    BlockingIOError if nothing waits, OSError if the socket is broken.
+    """
+    waiting = sock.recv(len(SIGNATURE_V2), socket.MSG_PEEK)
+    if waiting.startswith((SIGNATURE_V1, SIGNATURE_V2)):
+        return True
+    return None if waiting and (SIGNATURE_V1.startswith(waiting) or SIGNATURE_V2.startswith(waiting)) else False

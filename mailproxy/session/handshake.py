@@ -1,0 +1,111 @@
+"""The stage in which a client shakes hands: from the first byte of TLS to its facts."""
+
+from __future__ import annotations
+
+import socket
+from typing import Protocol
+
+from mailproxy.session.stage import Host, Stage
+from mailproxy.session.termination import (
+    CLIENT_LEFT,
+    HANDSHAKE_FAILED,
+    HANDSHAKE_LATE,
+    HANDSHAKE_LEFT,
+    INJECTED,
+    VISIT_OVER,
+)
+from mailproxy.tls.facts import TlsFacts
+from mailproxy.tls.openssl import WANT_WRITE
+from mailproxy.transport.poller import READ, WRITE, Ready
+from mailproxy.transport.secure import HandshakeError, SecureStream
+
+# The first byte of TLS (RFC 8446 section 5.1).
+_HANDSHAKE_RECORD = b"\x16"
+
+
+class Securing(Host, Protocol):
+    """A session whose client is to speak TLS."""
+
+    @property
+    def is_local(self) -> bool:
+        """True when a proxy before us has connected for itself."""
+
+    def handshake_done(self, facts: TlsFacts) -> None:
+        """Go on with a client that speaks TLS."""
+
+
+class Handshake(Stage):
+    """The handshake of one client. A client that sends nothing costs no TLS state."""
+
+    __slots__ = ("_stream",)
+
+    _session: Securing
+
+    def __init__(self, session: Securing) -> None:
+        super().__init__(session)
+        self._stream: SecureStream | None = None
+
+    def begin(self) -> None:
+        """Wait for the client's first byte of TLS."""
+        self._session.wait(self._session.terms.timeout.handshake)
+
+    @property
+    def ready(self) -> Ready:
+        """What the poller calls with the events of the client's socket."""
+        return self._on_event
+
+    def _on_event(self, events: int) -> None:
+        stream = self._stream
+        if stream is None:
+            session, tls = self._session, self._session.terms.tls
+            assert tls is not None
+            if session.terms.dialogue is not None and not self._begins_tls():
+                return
+            stream = self._stream = SecureStream(session.client.socket, session.poller, session.client.owner, tls)
+            stream.events = READ
+            session.client = stream
+        self._go_on(stream)
+
+    def _begins_tls(self) -> bool:
+        """Make sure that TLS follows STARTTLS: somebody in between inserted anything else."""
+        session = self._session
+        try:
+            first = session.client.socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            session.lose(CLIENT_LEFT, error.strerror or str(error))
+            return False
+        if first in (b"", _HANDSHAKE_RECORD):
+            return True
+        session.part(INJECTED, "bytes after STARTTLS that are not TLS")
+        return False
+
+    def _go_on(self, stream: SecureStream) -> None:
+        session = self._session
+        try:
+            waits_for = stream.handshake()
+        except HandshakeError as error:
+            left = VISIT_OVER if session.is_local else HANDSHAKE_LEFT
+            session.part(left if error.is_theirs else HANDSHAKE_FAILED, f"TLS handshake: {error}")
+            return
+        if not waits_for:
+            self._stream = None
+            assert session.terms.tls is not None
+            session.handshake_done(session.terms.tls.facts(stream.ssl))
+            return
+        wanted = WRITE if waits_for == WANT_WRITE else READ
+        if wanted != stream.events:
+            stream.events = wanted
+            session.poller.change(stream.fd, wanted)
+
+    def expired(self) -> None:
+        """End: the handshake takes too long."""
+        seconds = self._session.terms.timeout.handshake
+        self._session.part(HANDSHAKE_LATE, f"TLS handshake: not done within {seconds:g} s")
+
+    def leave(self) -> None:
+        """Go back to the socket below if TLS has failed, and has said so: it can still be closed in good order."""
+        if self._stream is not None:
+            self._session.client = self._stream.without_tls()
+            self._stream = None

@@ -1,0 +1,164 @@
+"""
+The stage in which client and server speak with each other.
+
+The two streams relay by themselves: each event goes to its stream's own method. The stage hears only what is rare: the
+end of one side, a broken connection, and silence.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from mailproxy.backend.backend import Backend
+from mailproxy.backend.server import BackendServer
+from mailproxy.session.stage import Host, Stage
+from mailproxy.session.termination import (
+    CLIENT_LEFT,
+    CLIENT_SILENT,
+    DONE,
+    FLOODED,
+    SERVER_LEFT,
+    SERVER_SILENT,
+    Ending,
+    Letter,
+)
+from mailproxy.transport.poller import Ready
+from mailproxy.transport.stream import FLOOD, MESSAGE_IN_PIECES, RENEGOTIATION, VIEW, Stream
+
+# A session in which no byte has moved for these seconds is between two commands, as far as can be told unread.
+QUIET_SECONDS = 1.0
+
+# A server silent this long after a line end is between responses.
+PAUSE_SECONDS = 0.1
+
+_LINE_END = 0x0A
+
+
+class Relaying(Host, Protocol):
+    """A session that has a server."""
+
+    backend: Backend | None
+    place: BackendServer | None
+    greeted: float
+    first_to_end: str
+
+
+class Relay(Stage):
+    """A client and its server."""
+
+    __slots__ = ("_client", "_stream")
+
+    _session: Relaying
+
+    def __init__(self, session: Relaying, stream: Stream) -> None:
+        super().__init__(session)
+        self._client = session.client
+        self._stream = stream
+
+    def begin(self, greeting: int, pending: bytes) -> None:
+        """Join both sides: `greeting` bytes are in the shared buffer, and `pending` is for the server."""
+        session = self._session
+        client, stream = self._client, self._stream
+        client.peer = stream
+        stream.peer = client
+        session.poller.ready[stream.fd] = stream.on_event
+        session.greeted = client.active = session.poller.now
+        session.wait(session.terms.silence)
+        if greeting:
+            stream.last_byte = VIEW[greeting - 1]
+            client.put(greeting)
+        if pending and stream.fd >= 0:
+            stream.say(pending)
+        if client.fd >= 0:
+            client.watch()
+
+    @property
+    def ready(self) -> Ready:
+        """The client's stream itself: nothing stands between the poller and the relay."""
+        return self._client.on_event
+
+    @property
+    def letter(self) -> Letter:
+        """HAProxy's letter for data."""
+        return "D"
+
+    def _patience(self) -> tuple[float, Ending]:
+        """Return how many more seconds of silence end the session, and which side is silent too long then."""
+        client, stream = self._client, self._stream
+        timeout = self._session.terms.timeout
+        now = self._session.poller.now
+        half_closed = client.read_ended or client.write_ended
+        client_left = client.active + (timeout.client_fin if half_closed else timeout.client) - now
+        half_closed = stream.read_ended or stream.write_ended
+        server_left = stream.active + (timeout.server_fin if half_closed else timeout.server) - now
+        return (client_left, CLIENT_SILENT) if client_left <= server_left else (server_left, SERVER_SILENT)
+
+    def expired(self) -> None:
+        """End if one side was silent for too long; else wait for the rest of its time."""
+        seconds, ending = self._patience()
+        if seconds > 0:
+            self._session.wait(seconds)
+        else:
+            side = "client" if ending is CLIENT_SILENT else "server"
+            self._session.part(ending, f"the {side} was silent for too long")
+
+    def ended(self, stream: Stream) -> None:
+        """Note which side ended first; the other side learns it, and then has less time for silence."""
+        session = self._session
+        session.first_to_end = session.first_to_end or ("client" if stream is self._client else "server")
+        seconds, _ = self._patience()
+        session.wait(max(seconds, 0.0))
+
+    def failed(self, stream: Stream, reason: str) -> None:
+        """End a session of which one side is broken: what the server said last still reaches the client."""
+        session = self._session
+        is_client = stream is self._client
+        server_ended = session.first_to_end == "server"
+        if reason in (FLOOD, RENEGOTIATION, MESSAGE_IN_PIECES):
+            if is_client:
+                session.lose(FLOODED, f"client: {reason}")
+            else:
+                session.part(FLOODED, f"server: {reason}")
+        elif is_client and server_ended and not stream.backlog:
+            # The server had finished and everything was delivered: how the client then hangs up is its own affair.
+            session.lose(DONE, "")
+        elif is_client:
+            session.lose(CLIENT_LEFT, reason)
+        elif server_ended:
+            session.part(DONE, "")
+        else:
+            session.part(SERVER_LEFT, reason)
+
+    @property
+    def is_quiet(self) -> bool:
+        """
+        True when closing now interrupts nothing that can be seen: nothing moved lately, nothing is on its way.
+
+        This goes by the poller's clock, which the caller brings up to date.
+        """
+        return self._has_been_quiet_for(QUIET_SECONDS)
+
+    def _has_been_quiet_for(self, seconds: float) -> bool:
+        client, stream = self._client, self._stream
+        moved = max(client.active, stream.active)
+        return not client.backlog and not stream.backlog and self._session.poller.now - moved >= seconds
+
+    @property
+    def farewell(self) -> bytes:
+        """The goodbye of the protocol, when it stands between two lines of the server's, as far as can be told."""
+        may_interrupt = (
+            self._stream.last_byte == _LINE_END
+            and not self._client.finishing  # the server has ended, and the client knows
+            and self._has_been_quiet_for(PAUSE_SECONDS)
+        )
+        return self._session.terms.goodbye if may_interrupt else b""
+
+    def leave(self) -> None:
+        """Close the server's side, and give the place on the server back."""
+        session = self._session
+        self._stream.close()
+        place = session.place
+        if place is not None:
+            assert session.backend is not None
+            session.place = None
+            session.backend.pool.leave(place, session.poller.now)
