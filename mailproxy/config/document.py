@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import get_args
 
 from mailproxy.config.backend import read_backend
 from mailproxy.config.duration import IDLE
 from mailproxy.config.frontend import read_frontend
-from mailproxy.config.kind import Kind, Wrong, integer, one_of
-from mailproxy.config.model import Config, Log, LogFormat, LogLevel
+from mailproxy.config.key import read_keys
+from mailproxy.config.kind import Kind, Wrong, integer
+from mailproxy.config.model import Config, Log
 from mailproxy.config.problems import ConfigError, Problems
 from mailproxy.config.references import check_references
 from mailproxy.config.resolvers import read_resolvers
@@ -16,8 +16,6 @@ from mailproxy.config.table import Table
 from mailproxy.config.tls import read_profile
 from mailproxy.config.words import described
 
-_FORMAT: Kind[LogFormat] = one_of(get_args(LogFormat))
-_LEVEL: Kind[LogLevel] = one_of(get_args(LogLevel))
 _MAXCONN = integer(0, 10_000_000)
 
 
@@ -54,8 +52,4 @@ def read_document(values: Mapping[str, object], folder: str) -> Config:
 
 
 def _read_log(table: Table) -> Log:
-    usual = Log()
-    return Log(
-        format=table.take("format", _FORMAT, usual.format),
-        level=table.take("level", _LEVEL, usual.level),
-    )
+    return read_keys(table, Log())

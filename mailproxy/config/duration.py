@@ -40,7 +40,9 @@ def duration(at_most: str, *, may_be_zero: bool = False) -> Kind[float]:
             raise Wrong(f'is {quoted(text)}, which is {value:.0f} s; the most is "{at_most}", {most:.0f} s')
         return value
 
-    return Kind((str,), f'a string with a unit ({", ".join(UNITS)}) such as "30s"', read)
+    needs = f'a string with a unit ({", ".join(UNITS)}) such as "30s"'
+    least = "0s" if may_be_zero else "1ms"
+    return Kind((str,), needs, read, f'`"{least}"` to `"{at_most}"`')
 
 
 WAIT = duration(at_most="1h")

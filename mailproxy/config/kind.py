@@ -24,9 +24,11 @@ class Kind(Generic[T]):
     types: tuple[type, ...]
     needs: str
     read: Callable[[Any], T]
+    values: str = ""
+    """What there is to write, in Markdown, for the reference page."""
 
 
-BOOLEAN: Kind[bool] = Kind((bool,), "true or false", lambda value: value)
+BOOLEAN: Kind[bool] = Kind((bool,), "true or false", lambda value: value, "`true`, `false`")
 
 
 def integer(low: int, high: int) -> Kind[int]:
@@ -39,7 +41,7 @@ def integer(low: int, high: int) -> Kind[int]:
             raise Wrong(f"is {shown}, needs {needs}")
         return value
 
-    return Kind((int,), needs, read)
+    return Kind((int,), needs, read, f"{low} to {high}")
 
 
 def one_of(names: Sequence[T], later: Mapping[str, str] | None = None) -> Kind[T]:
@@ -56,7 +58,7 @@ def one_of(names: Sequence[T], later: Mapping[str, str] | None = None) -> Kind[T
         hint = f"; did you mean {quoted(meant)}?" if meant is not None and len(allowed) > 1 else ""
         raise Wrong(f"is {quoted(value)}, needs {needs}{hint}")
 
-    return Kind((str,), needs, read)
+    return Kind((str,), needs, read, ", ".join(f'`"{name}"`' for name in allowed))
 
 
 def text(what: str) -> Kind[str]:

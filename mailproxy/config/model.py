@@ -6,13 +6,15 @@ What each key means, and why its default is right for mail, is in ``docs/configu
 
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from attrs import Factory, field, frozen
 
 from mailproxy.balance.health import InitState, OnError
 from mailproxy.balance.server import ServerState
 from mailproxy.config.format import Format
+from mailproxy.config.key import key
+from mailproxy.config.kind import one_of
 from mailproxy.proxyprotocol.address import host_port
 from mailproxy.proxyprotocol.options import SSL_OPTIONS, Option
 
@@ -128,8 +130,20 @@ ServerAddress = InetServer | UnixServer | NamedServer | SrvServer
 class Log:
     """What goes to stdout, ``[log]``."""
 
-    format: LogFormat = "text"
-    level: LogLevel = "info"
+    format: LogFormat = field(
+        default="text",
+        metadata=key(
+            one_of(get_args(LogFormat)), "One event a line on stdout, for people and journald, or for machines."
+        ),
+    )
+    level: LogLevel = field(
+        default="info",
+        metadata=key(
+            one_of(get_args(LogLevel)),
+            "The least important events that are written. Sessions are `info`: with `warn` there is no line per "
+            "session.",
+        ),
+    )
 
 
 @frozen(kw_only=True)

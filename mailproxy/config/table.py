@@ -28,6 +28,7 @@ class Table:
         self._problems = problems
         self._known: list[str] = []
         self._later: list[str] = []
+        self._haproxy: dict[str, str] = {}
 
     def __contains__(self, key: str) -> bool:
         """Say whether the file has `key` here."""
@@ -123,11 +124,15 @@ class Table:
         if key in self:
             self.wrong(key, explanation)
 
+    def also_called(self, key: str, haproxy: str) -> None:
+        """Suggest `key` to those who write HAProxy's word for it."""
+        self._haproxy[haproxy] = key
+
     def end(self) -> None:
         """Note every key that nobody asked for."""
         for key in self._values:
             if key not in self._known and key not in self._later:
-                meant = nearest(key, self._known)
+                meant = self._haproxy.get(key) or nearest(key, self._known)
                 hint = f"did you mean {quoted(meant)}?" if meant else f"known here: {listed(self._known)}"
                 self.wrong(key, f"is not a key that mailproxy knows; {hint}")
 

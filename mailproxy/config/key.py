@@ -1,0 +1,63 @@
+"""
+The keys of a table, as metadata of the attrs fields that hold their values.
+
+A field says what its key takes (`Kind`), what the reference page says of it and what HAProxy calls it; its default is
+the field's own. From there come the reading of a table, the suggestions for unknown keys and the rows of
+``docs/configuration.md``.
+
+Why not cattrs: its detailed validation finds every error, with its path, and every unknown key. But a value that is
+wrong leaves it without an object, so that the checks between keys cannot run in the same pass. Its errors are Python's
+exceptions, from which the sentences for the admin would have to be made. It does not keep whether a key was there,
+which layers such as ``default-server`` and the checks between keys ask. It knows no keys of other versions. All of that
+would be hooks of ours, and what is left to cattrs is the loop in `read_keys`.
+"""
+
+from collections.abc import Iterator
+from typing import Any, TypeVar, cast
+
+import attrs
+
+from mailproxy.config.kind import Kind
+from mailproxy.config.table import Table
+
+T = TypeVar("T", bound=attrs.AttrsInstance)
+
+_METADATA = "mailproxy.config.key"
+
+
+@attrs.frozen
+class Key:
+    """What is known of a key beside its default."""
+
+    kind: Kind[Any]
+    words: str
+    """What it means, and why the default, in Markdown."""
+    haproxy: str = ""
+    """HAProxy's word for it, where that is another one."""
+    values: str = ""
+    """What it takes, in Markdown; empty: the kind's `values`."""
+    default: str = ""
+    """The default, in Markdown, where the field does not say it."""
+
+
+def key(kind: Kind[Any], words: str, *, haproxy: str = "", values: str = "", default: str = "") -> dict[str, Any]:
+    """Make the metadata of a field that holds a key's value; the key is called as the field."""
+    return {_METADATA: Key(kind, words, haproxy, values, default)}
+
+
+def keys_of(model: type[attrs.AttrsInstance]) -> Iterator[tuple[str, str, Key]]:
+    """Yield the keys of a table that is read into this class, each with the name of its field."""
+    for field in attrs.fields(model):
+        if _METADATA in field.metadata:
+            yield field.name.replace("_", "-"), field.name, field.metadata[_METADATA]
+
+
+def read_keys(table: Table, usual: T) -> T:
+    """Read the keys of `usual`'s class; the value of a key that is not there, or not right, is that of `usual`."""
+    values = {}
+    for name, field, about in keys_of(type(usual)):
+        if about.haproxy:
+            table.also_called(name, about.haproxy)
+        values[field] = table.take(name, about.kind, getattr(usual, field))
+    changed: T = attrs.evolve(cast(Any, usual), **values)
+    return changed

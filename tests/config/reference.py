@@ -1,0 +1,61 @@
+"""
+The rows of docs/configuration.md for tables whose keys describe themselves.
+
+``python -m tests.config.reference`` writes them into the page.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+
+from mailproxy.config import Log
+from mailproxy.config.duration import UNITS
+from mailproxy.config.key import Key, keys_of
+
+PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
+
+TABLES: dict[str, attrs.AttrsInstance] = {
+    "## `[log]`": Log(),
+}
+"""By the heading of the section that has the table: the values when no key is there."""
+
+
+def shown(value: object, about: Key) -> str:
+    """A default as the page has it."""
+    if about.default or value is None:
+        return about.default or "none"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, float):
+        amount, unit = next((value / size, unit) for unit, size in _UNITS if value / size == int(value / size))
+        return f'`"{amount:.0f}{unit}"`'
+    if isinstance(value, str):
+        return f'`"{value}"`'
+    return "`[]`" if value == () else f"`{value}`"
+
+
+_UNITS = [(unit, UNITS[unit]) for unit in ("h", "m", "s", "ms")]
+
+
+def rows(usual: attrs.AttrsInstance) -> Iterator[str]:
+    """The rows of a table."""
+    for name, field, about in keys_of(type(usual)):
+        values = about.values or about.kind.values
+        yield f"| `{name}` | {values} | {shown(getattr(usual, field), about)} | {about.words} |"
+
+
+def section(heading: str, page: str) -> re.Match[str]:
+    """The rows that the page has under a heading."""
+    found = re.search(rf"^{re.escape(heading)}.*?^\| --- [^\n]*\n((?:\|[^\n]*\n)+)", page, re.MULTILINE | re.DOTALL)
+    assert found, heading
+    return found
+
+
+if __name__ == "__main__":
+    text = PAGE.read_text()
+    for heading, usual in TABLES.items():
+        found = section(heading, text)
+        text = text[: found.start(1)] + "".join(f"{row}\n" for row in rows(usual)) + text[found.end(1) :]
+    PAGE.write_text(text)
