@@ -5,8 +5,9 @@ from functools import partial
 from typing import get_args
 
 from mailproxy.config.check import read_check
-from mailproxy.config.duration import IDLE, WAIT
+from mailproxy.config.duration import IDLE
 from mailproxy.config.format import FORMAT, Format
+from mailproxy.config.key import read_keys
 from mailproxy.config.kind import BOOLEAN, Kind, Wrong, integer, one_of
 from mailproxy.config.model import (
     Backend,
@@ -115,11 +116,7 @@ def _read_ports(table: Table) -> dict[str, int]:
 
 
 def _read_timeouts(connect: float, table: Table) -> BackendTimeouts:
-    usual = BackendTimeouts(connect=connect)
-    return BackendTimeouts(
-        connect=table.take("connect", WAIT, usual.connect),
-        queue=table.take("queue", WAIT, usual.queue),
-    )
+    return read_keys(table, BackendTimeouts(connect=connect))
 
 
 def _check_header(backend: Backend, table: Table) -> None:

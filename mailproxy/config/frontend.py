@@ -3,8 +3,8 @@
 from typing import get_args
 
 from mailproxy.config.address import BINDS
-from mailproxy.config.duration import IDLE, WAIT
 from mailproxy.config.hostname import HOST_NAME
+from mailproxy.config.key import read_keys
 from mailproxy.config.kind import BOOLEAN, NAME, Kind, Wrong, integer, one_of
 from mailproxy.config.model import Frontend, FrontendTimeouts, FrontendTls
 from mailproxy.config.senders import SENDER, overlap
@@ -63,18 +63,7 @@ def read_frontend(name: str, table: Table) -> Frontend:
 
 
 def _read_timeouts(table: Table) -> FrontendTimeouts:
-    usual = FrontendTimeouts()
-    return FrontendTimeouts(
-        proxy_header=table.take("proxy-header", WAIT, usual.proxy_header),
-        proxy_header_optional=table.take("proxy-header-optional", WAIT, usual.proxy_header_optional),
-        handshake=table.take("handshake", WAIT, usual.handshake),
-        login=table.take("login", WAIT, usual.login),
-        client=table.take("client", IDLE, usual.client),
-        server=table.take("server", IDLE, usual.server),
-        client_fin=table.take("client-fin", IDLE, usual.client_fin),
-        server_fin=table.take("server-fin", IDLE, usual.server_fin),
-        close=table.take("close", WAIT, usual.close),
-    )
+    return read_keys(table, FrontendTimeouts())
 
 
 def _check_tls(frontend: Frontend, table: Table) -> None:

@@ -12,6 +12,7 @@ from attrs import Factory, field, frozen
 
 from mailproxy.balance.health import InitState, OnError
 from mailproxy.balance.server import ServerState
+from mailproxy.config.duration import IDLE, WAIT
 from mailproxy.config.format import Format
 from mailproxy.config.key import key
 from mailproxy.config.kind import one_of
@@ -164,15 +165,78 @@ class TlsProfile:
 class FrontendTimeouts:
     """How long a frontend waits for what, in seconds."""
 
-    proxy_header: float = 5.0
-    proxy_header_optional: float = 0.5
-    handshake: float = 10.0
-    login: float = 60.0
-    client: float = 35 * 60.0
-    server: float = 35 * 60.0
-    client_fin: float = 60.0
-    server_fin: float = 60.0
-    close: float = 5.0
+    proxy_header: float = field(
+        default=5.0,
+        metadata=key(
+            WAIT,
+            "For a whole PROXY header, where one is expected. The specification wants 3 s at least, the time of a lost "
+            "packet sent again.",
+        ),
+    )
+    proxy_header_optional: float = field(
+        default=0.5,
+        metadata=key(
+            WAIT,
+            "For the first byte of a header in `accept-proxy-optional`; a client that is silent for longer has none, "
+            "and a header that begins later is refused. Where the server speaks first, every client without a header "
+            "waits this long for the greeting. A proxy sends its header at once, and half a second lets it come from "
+            "far away or lose a packet; a client in clear, or before STARTTLS, hardly notices.",
+        ),
+    )
+    handshake: float = field(
+        default=10.0,
+        metadata=key(
+            WAIT,
+            "For the TLS handshake. Far more than a phone on a bad network takes, and short enough that stalled "
+            "scanners do not pile up.",
+        ),
+    )
+    login: float = field(
+        default=60.0,
+        metadata=key(
+            WAIT,
+            "With STARTTLS: from the greeting until TLS begins. A mail client needs a second; a person at a terminal "
+            "gets a minute.",
+        ),
+    )
+    client: float = field(
+        default=35 * 60.0,
+        metadata=key(
+            IDLE,
+            "Without a byte from the client. IMAP clients in IDLE are silent for 29 minutes (RFC 2177), and servers "
+            "close after 30 (RFC 9051, 5.4): with the minute that is usual for web traffic, IDLE is cut again and "
+            "again.",
+        ),
+    )
+    server: float = field(
+        default=35 * 60.0,
+        metadata=key(
+            IDLE,
+            "Without a byte from the server. The server of an idle client is silent as well.",
+        ),
+    )
+    client_fin: float = field(
+        default=60.0,
+        metadata=key(
+            IDLE,
+            "The same as `client` when the client has closed its side: what the server still has to say should not "
+            "take long.",
+        ),
+    )
+    server_fin: float = field(
+        default=60.0,
+        metadata=key(
+            IDLE,
+            "The same as `server` when the server has closed its side.",
+        ),
+    )
+    close: float = field(
+        default=5.0,
+        metadata=key(
+            WAIT,
+            "For a polite close (close_notify, FIN) before the connection is reset.",
+        ),
+    )
 
 
 @frozen(kw_only=True)
@@ -216,8 +280,25 @@ class CustomTlv:
 class BackendTimeouts:
     """How long a backend is waited for, in seconds."""
 
-    connect: float = 5.0
-    queue: float | None = None
+    connect: float = field(
+        default=5.0,
+        metadata=key(
+            WAIT,
+            "For each attempt: to connect and, where the server speaks first, until its greeting. Long enough for two "
+            "lost packets, and for Postfix's postscreen, which waits for 6 seconds; with `retries` it bounds how long "
+            "a client waits to hear that there is no server.",
+            default='`"5s"`; with `profile = "postfix"` `"10s"`',
+        ),
+    )
+    queue: float | None = field(
+        default=None,
+        metadata=key(
+            WAIT,
+            "For a server with room, where servers have `maxconn`. Mail clients give up after a minute or so; a line "
+            "that says so earlier makes them try again.",
+            default="as `connect`",
+        ),
+    )
     """For a place at a server that has `maxconn`; None: as long as `connect`."""
 
     @property

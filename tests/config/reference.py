@@ -10,7 +10,7 @@ from pathlib import Path
 
 import attrs
 
-from mailproxy.config import Log
+from mailproxy.config import BackendTimeouts, FrontendTimeouts, Log
 from mailproxy.config.duration import UNITS
 from mailproxy.config.key import Key, keys_of
 
@@ -18,6 +18,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 
 TABLES: dict[str, attrs.AttrsInstance] = {
     "## `[log]`": Log(),
+    "### `timeout` of a frontend": FrontendTimeouts(),
+    "### `timeout` of a backend": BackendTimeouts(),
 }
 """By the heading of the section that has the table: the values when no key is there."""
 
