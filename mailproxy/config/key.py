@@ -38,11 +38,24 @@ class Key:
     """What it takes, in Markdown; empty: the kind's `values`."""
     default: str = ""
     """The default, in Markdown, where the field does not say it."""
+    is_list: bool = False
+    """Whether it takes a list of what the kind says."""
+    is_needed: bool = False
+    """Whether the key has to be there."""
 
 
-def key(kind: Kind[Any], words: str, *, haproxy: str = "", values: str = "", default: str = "") -> dict[str, Any]:
-    """Make the metadata of a field that holds a key's value; the key is called as the field."""
-    return {_METADATA: Key(kind, words, haproxy, values, default)}
+def key(
+    kind: Kind[Any],
+    words: str,
+    *,
+    haproxy: str = "",
+    values: str = "",
+    default: str = "",
+    is_list: bool = False,
+    is_needed: bool = False,
+) -> dict[str, Any]:
+    """Make the metadata of a field that holds a key's value (see `Key`); the key is called as the field."""
+    return {_METADATA: Key(kind, words, haproxy, values, default, is_list, is_needed)}
 
 
 def keys_of(model: type[attrs.AttrsInstance]) -> Iterator[tuple[str, str, Key]]:
@@ -58,6 +71,9 @@ def read_keys(table: Table, usual: T) -> T:
     for name, field, about in keys_of(type(usual)):
         if about.haproxy:
             table.also_called(name, about.haproxy)
-        values[field] = table.take(name, about.kind, getattr(usual, field))
+        if about.is_list:
+            values[field] = (table.require_each if about.is_needed else table.each)(name, about.kind)
+        else:
+            values[field] = (table.require if about.is_needed else table.take)(name, about.kind, getattr(usual, field))
     changed: T = attrs.evolve(cast(Any, usual), **values)
     return changed

@@ -3,33 +3,21 @@
 import os
 from functools import partial
 from glob import escape
-from typing import get_args
 
-from mailproxy.config.kind import Kind, one_of, text
-from mailproxy.config.model import ClientCertificates, TlsProfile, TlsVersion
+from attrs import evolve
+
+from mailproxy.config.key import read_keys
+from mailproxy.config.model import TlsProfile
 from mailproxy.config.table import Table
-
-_VERSION: Kind[TlsVersion] = one_of(get_args(TlsVersion))
-_CLIENT_CERTIFICATES: Kind[ClientCertificates] = one_of(get_args(ClientCertificates))
-_PATTERN = text('a PEM file, a pattern or a folder such as "/etc/ssl/mail/*.pem"')
-_FILE = text('a file such as "/etc/ssl/clients.pem"')
-_CIPHERS = text('OpenSSL\'s list of cipher names such as "ECDHE+AESGCM:ECDHE+CHACHA20"')
-_CIPHERSUITES = text('a list of TLS 1.3 names such as "TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256"')
 
 
 def read_profile(folder: str, name: str, table: Table) -> TlsProfile:
     """Read one profile; relative paths start at `folder`."""
-    usual = TlsProfile(name=name, certificates=())
-    client_ca = table.take("client-ca", _FILE, None)
-    profile = TlsProfile(
-        name=name,
-        certificates=tuple(map(partial(_from, folder), table.require_each("certificates", _PATTERN))),
-        min_version=table.take("min-version", _VERSION, usual.min_version),
-        max_version=table.take("max-version", _VERSION, usual.max_version),
-        client_certificates=table.take("client-certificates", _CLIENT_CERTIFICATES, usual.client_certificates),
-        client_ca=None if client_ca is None else os.path.join(folder, client_ca),
-        ciphers=table.take("ciphers", _CIPHERS, None),
-        ciphersuites=table.take("ciphersuites", _CIPHERSUITES, None),
+    profile = read_keys(table, TlsProfile(name=name, certificates=()))
+    profile = evolve(
+        profile,
+        certificates=tuple(map(partial(_from, folder), profile.certificates)),
+        client_ca=None if profile.client_ca is None else os.path.join(folder, profile.client_ca),
     )
     _check_versions(profile, table)
     _check_ciphers(profile, table)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import attrs
 
-from mailproxy.config import BackendTimeouts, FrontendTimeouts, Log
+from mailproxy.config import BackendTimeouts, FrontendTimeouts, Log, TlsProfile
 from mailproxy.config.duration import UNITS
 from mailproxy.config.key import Key, keys_of
 
@@ -18,6 +18,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 
 TABLES: dict[str, attrs.AttrsInstance] = {
     "## `[log]`": Log(),
+    "## `[tls.NAME]`": TlsProfile(name="", certificates=()),
     "### `timeout` of a frontend": FrontendTimeouts(),
     "### `timeout` of a backend": BackendTimeouts(),
 }
@@ -45,12 +46,17 @@ def rows(usual: attrs.AttrsInstance) -> Iterator[str]:
     """The rows of a table."""
     for name, field, about in keys_of(type(usual)):
         values = about.values or about.kind.values
-        yield f"| `{name}` | {values} | {shown(getattr(usual, field), about)} | {about.words} |"
+        if about.is_needed:
+            yield f"| `{name}` | {values}, needed | | {about.words} |"
+        else:
+            yield f"| `{name}` | {values} | {shown(getattr(usual, field), about)} | {about.words} |"
 
 
 def section(heading: str, page: str) -> re.Match[str]:
     """The rows that the page has under a heading."""
-    found = re.search(rf"^{re.escape(heading)}.*?^\| --- [^\n]*\n((?:\|[^\n]*\n)+)", page, re.MULTILINE | re.DOTALL)
+    found = re.search(
+        rf"^{re.escape(heading)}(?:(?!\n#).)*?^\| --- [^\n]*\n((?:\|[^\n]*\n)+)", page, re.MULTILINE | re.DOTALL
+    )
     assert found, heading
     return found
 
