@@ -218,6 +218,15 @@ def serve(context: Any) -> Any:
     return ssl
 
 
+def use_context(ssl: Any, context: Any) -> None:
+    """
+    Let a connection that has not begun take its certificates, its callbacks and its authorities from another context.
+
+    Its settings and the keys of its tickets stay those of the context that it was made from.
+    """
+    lib.SSL_set_SSL_CTX(ssl, context)
+
+
 def connect(context: Any, server_name: bytes = b"", session: Any = None) -> Any:
     """
     Return a new connection that is the client's side; the caller frees it. MemoryError without memory.

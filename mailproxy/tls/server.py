@@ -1,5 +1,5 @@
 """
-TLS towards clients: the OpenSSL contexts of one frontend, and the facts of one connection.
+TLS towards clients: the OpenSSL contexts of one profile, and the facts of one connection.
 
 What a profile says of versions, ciphers and client certificates belongs on the default context: when OpenSSL is
 switched to another one by the server name, it takes nothing but the certificate from there.
@@ -7,9 +7,9 @@ switched to another one by the server name, it takes nothing but the certificate
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import sha256
 from secrets import token_bytes
 from typing import Any, Protocol
@@ -76,27 +76,43 @@ class TlsSettings(Protocol):
 
 class TlsServer:
     """
-    The server's side of TLS on one frontend; other certificates mean another `TlsServer`.
+    The server's side of TLS for one profile; other certificates mean another `TlsServer`.
 
     Each group of certificates has a context of its own; the first is the default.
     """
 
-    def __init__(self, settings: TlsSettings, groups: Sequence[CertificateGroup], alpn: Iterable[str] = ()) -> None:
-        """Build the contexts; ValueError when OpenSSL refuses a setting."""
+    def __init__(
+        self,
+        settings: TlsSettings,
+        groups: Sequence[CertificateGroup],
+        alpn: Iterable[str] = (),
+        *,
+        keys_of: TlsServer | None = None,
+    ) -> None:
+        """
+        Build the contexts; ValueError when OpenSSL refuses a setting.
+
+        With `keys_of`, a server with the same settings and other certificates, clients may resume its sessions here.
+        """
         self._served: dict[int, Certificate] = {}
-        self._known_facts = lru_cache(maxsize=_KNOWN_FACTS)(self._make_facts)
+        self._known_facts = lru_cache(maxsize=_KNOWN_FACTS)(partial(_make_facts, self._served))
         # They own the raw contexts, which they therefore have to outlive.
         self._contexts = [self._make_context(settings, group) for group in groups]
         self.context: Any = openssl.raw_context(self._contexts[0])
-        """The raw ``SSL_CTX`` that every connection starts with."""
-        self._by_name = {
+        """The raw ``SSL_CTX`` with the certificates for clients that name nobody."""
+        self._keys: SSL.Context = self._contexts[0] if keys_of is None else keys_of._keys
+        """The context that every connection begins with: it has the keys of the tickets."""
+        self._first: Any = self.context if keys_of is None else openssl.raw_context(self._keys)
+        by_name = {
             name: openssl.raw_context(context)
             for context, group in zip(self._contexts, groups, strict=True)
             for name in group.names
         }
         # OpenSSL keeps pointers to the callbacks, so they have to live as long as the contexts.
-        self._callbacks: list[Any] = []
-        self._callbacks.append(openssl.on_server_name(self.context, self._choose_context if len(groups) > 1 else None))
+        self._callbacks: list[Any] = [] if keys_of is None else [keys_of._key_callback]
+        choose = partial(_choose_context, by_name, self.context) if len(groups) > 1 else None
+        self._callbacks.append(openssl.on_server_name(self.context, choose))
+        self._key_callback: Any = self._callbacks[0]
         names = tuple(name.encode() for name in alpn)
         # What need not be asked after every handshake.
         self._asks_for_certificates = settings.client_certificates != "none"
@@ -149,15 +165,16 @@ class TlsServer:
         except NotWhole:
             name = token_bytes()
         if name is None:
-            return openssl.serve(self.context)
-        openssl.set_session_context(self.context, sha256(name).digest())
-        try:
-            return openssl.serve(self.context)
-        finally:
-            openssl.set_session_context(self.context, _SESSIONS)
-
-    def _choose_context(self, server_name: str) -> Any:
-        return for_name(self._by_name, server_name, self.context)
+            ssl = openssl.serve(self._first)
+        else:
+            openssl.set_session_context(self._first, sha256(name).digest())
+            try:
+                ssl = openssl.serve(self._first)
+            finally:
+                openssl.set_session_context(self._first, _SESSIONS)
+        if self._first is not self.context:
+            openssl.use_context(ssl, self.context)
+        return ssl
 
     def facts(self, ssl: Any) -> TlsFacts:
         """Read what a connection negotiated, once, after its handshake."""
@@ -176,32 +193,37 @@ class TlsServer:
             verify,
         )
 
-    def _make_facts(
-        self,
-        version: str,
-        cipher: str,
-        group: str | None,
-        server_name: str | None,
-        alpn: bytes | None,
-        resumed: bool,
-        served: int,
-        client_certificate: bytes | None,
-        verify: int,
-    ) -> TlsFacts:
-        ours = self._served.get(served)
-        return TlsFacts(
-            version=version,
-            cipher=cipher,
-            group=group,
-            server_name=server_name,
-            alpn=alpn,
-            resumed=resumed,
-            certificate_sig_alg=None if ours is None else ours.sig_alg,
-            certificate_key_alg=None if ours is None else ours.key_alg,
-            client_certificate=client_certificate,
-            client_common_names=() if client_certificate is None else common_names(client_certificate),
-            verify=verify,
-        )
+
+def _make_facts(
+    served_by: dict[int, Certificate],
+    version: str,
+    cipher: str,
+    group: str | None,
+    server_name: str | None,
+    alpn: bytes | None,
+    resumed: bool,
+    served: int,
+    client_certificate: bytes | None,
+    verify: int,
+) -> TlsFacts:
+    ours = served_by.get(served)
+    return TlsFacts(
+        version=version,
+        cipher=cipher,
+        group=group,
+        server_name=server_name,
+        alpn=alpn,
+        resumed=resumed,
+        certificate_sig_alg=None if ours is None else ours.sig_alg,
+        certificate_key_alg=None if ours is None else ours.key_alg,
+        client_certificate=client_certificate,
+        client_common_names=() if client_certificate is None else common_names(client_certificate),
+        verify=verify,
+    )
+
+
+def _choose_context(by_name: Mapping[str, Any], default: Any, server_name: str) -> Any:
+    return for_name(by_name, server_name, default)
 
 
 @contextmanager

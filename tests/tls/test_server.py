@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import ssl
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,96 +15,16 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from mailproxy.tls import openssl
 from mailproxy.tls.certificate import Certificate, make_certificate
-from mailproxy.tls.facts import TlsFacts
 from mailproxy.tls.server import TlsServer, common_names
 from mailproxy.transport.poller import Poller
 from mailproxy.transport.secure import HandshakeError, SecureStream
+from tests.tls.connect import Connect, Owner
 from tests.tls.issue import issue, rsa_key
 from tests.tls.servers import NAME, certificate, tls_server
 from tests.transport.peers import TlsPeer, client_context
 from tests.transport.relay import raw, unix_pair
 
 TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
-
-
-class Connection:
-    """A client and our side, after their handshake."""
-
-    def __init__(
-        self,
-        server: TlsServer,
-        context: ssl.SSLContext | None = None,
-        server_name: str | None = NAME,
-        session: ssl.SSLSession | None = None,
-        client: type[TlsPeer] = TlsPeer,
-    ) -> None:
-        ours, theirs = unix_pair()
-        self.poller = Poller()
-        self.server = server
-        self.stream = SecureStream(raw(ours), self.poller, _Owner(), server)
-        self.client = client(theirs, context or client_context(), server_name, session)
-        self.error: HandshakeError | None = None
-        self._shake_hands()
-
-    def _shake_hands(self) -> None:
-        for _ in range(10):
-            try:
-                waits = self.stream.handshake()
-            except HandshakeError as error:
-                self.error = error
-                waits = 0
-            self.client.pull()
-            if not waits:
-                return
-        raise AssertionError("the handshake has no end")
-
-    @property
-    def facts(self) -> TlsFacts:
-        assert self.error is None, self.error
-        return self.server.facts(self.stream.ssl)
-
-    @property
-    def served(self) -> bytes | None:
-        """The certificate that the client got."""
-        return self.client.tls.getpeercert(binary_form=True)
-
-    def close(self) -> None:
-        self.stream.close()
-        self.client.socket.close()
-        self.poller.close()
-
-
-class _Owner:
-    def stream_ended(self, stream: object) -> None: ...
-
-    def stream_failed(self, stream: object, reason: str) -> None: ...
-
-    def relay_over(self) -> None: ...
-
-    def broke(self) -> None: ...
-
-
-class Connect:
-    """Makes connections, and closes them behind the test."""
-
-    def __init__(self) -> None:
-        self._made: list[Connection] = []
-
-    def __call__(
-        self,
-        server: TlsServer,
-        context: ssl.SSLContext | None = None,
-        server_name: str | None = NAME,
-        session: ssl.SSLSession | None = None,
-        client: type[TlsPeer] = TlsPeer,
-    ) -> Connection:
-        connection = Connection(server, context, server_name, session, client)
-        self._made.append(connection)
-        return connection
-
-    def close(self) -> None:
-        for connection in self._made:
-            connection.close()
 
 
 class InPieces(TlsPeer):
@@ -138,14 +57,6 @@ class InRecords(InPieces):
         """Return the records."""
         pieces = (hello[5:100], hello[100:])
         return [hello[:3] + len(piece).to_bytes(2) + piece for piece in pieces]
-
-
-@pytest.fixture
-def connect() -> Iterator[Connect]:
-    made = Connect()
-    yield made
-    made.close()
-    assert openssl.lib.ERR_get_error() == 0, "an error was left in OpenSSL's queue"
 
 
 # Versions and ciphers.
@@ -530,7 +441,7 @@ def test_every_common_name_is_told_in_order() -> None:
 def failure(server: TlsServer, first: bytes, *, end: bool = False) -> HandshakeError:
     ours, theirs = unix_pair()
     poller = Poller()
-    stream = SecureStream(raw(ours), poller, _Owner(), server)
+    stream = SecureStream(raw(ours), poller, Owner(), server)
     theirs.send(first)
     if end:
         theirs.close()

@@ -1,0 +1,71 @@
+"""
+TLS towards clients, profile by profile, from one reading of the configuration to the next.
+
+A client resumes a session by a ticket, whose keys OpenSSL keeps in a context, and does not give away. So a profile that
+has not changed keeps its `TlsServer`, and one with other certificates keeps the context that has the keys. What else
+changes, such as the authorities that verify clients, ends the sessions that it allowed: the keys are new then.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+
+from attrs import field, frozen
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from mailproxy.config import TlsProfile
+from mailproxy.tls.certificate import Certificate
+from mailproxy.tls.groups import group_certificates
+from mailproxy.tls.server import TlsServer
+
+Key = tuple[str, tuple[str, ...]]
+"""A profile's name, and the ALPN protocols of the frontends that have it; they differ in nothing else."""
+
+
+@frozen
+class _Made:
+    settings: TlsProfile
+    authorities: bytes
+    certificates: tuple[bytes, ...]
+    server: TlsServer = field(eq=False)
+
+
+class TlsServers:
+    """The `TlsServer` of each profile; frontends with the same profile and ALPN protocols have one together."""
+
+    def __init__(self) -> None:
+        self._made: dict[Key, _Made] = {}
+
+    def get(self, settings: TlsProfile, certificates: tuple[Certificate, ...], alpn: tuple[str, ...]) -> TlsServer:
+        """
+        Return the TLS of a profile, the same as before where nothing about it has changed.
+
+        ValueError when OpenSSL refuses a setting; what there was before is there still.
+        """
+        key = settings.name, alpn
+        before = self._made.get(key)
+        authorities = b"" if settings.client_ca is None else sha256(Path(settings.client_ca).read_bytes()).digest()
+        prints = tuple(
+            one.fingerprint(SHA256()) for certificate in certificates for one in (certificate.leaf, *certificate.chain)
+        )
+        groups = group_certificates(certificates)
+        if before is None or (before.settings, before.authorities) != (settings, authorities):
+            server = TlsServer(settings, groups, alpn)
+        elif before.certificates != prints:
+            server = TlsServer(settings, groups, alpn, keys_of=before.server)
+        else:
+            return before.server
+        self._made[key] = _Made(settings, authorities, prints, server)
+        return server
+
+    def copy(self) -> TlsServers:
+        """Return the same, for a reading of the configuration that may come to nothing."""
+        made = TlsServers()
+        made._made = dict(self._made)
+        return made
+
+    def forget_others(self, wanted: set[Key]) -> None:
+        """Forget the profiles that are not used any more."""
+        for key in self._made.keys() - wanted:
+            del self._made[key]
