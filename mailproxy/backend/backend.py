@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 
 from mailproxy import config
 from mailproxy.announce.ends import PackedAddress
 from mailproxy.announce.header import HeaderPolicy
-from mailproxy.backend.server import BackendServer, make_servers
+from mailproxy.backend.server import NONE_KNOWN, BackendServer, make_servers
 from mailproxy.balance.change import Change
 from mailproxy.balance.pool import Pool
 from mailproxy.balance.rule import RULES
@@ -16,6 +16,17 @@ from mailproxy.balance.source import client_key
 from mailproxy.config.model import MailProtocol
 from mailproxy.proxyprotocol import Address, InetAddress
 from mailproxy.tls.client import MakeClientTls, client_sides
+
+Listener = Callable[[Change[BackendServer]], None]
+
+
+class Listeners(list[Listener]):
+    """What a pool tells its changes to: each of these, in order. It knows no backend, so that both can go."""
+
+    def __call__(self, change: Change[BackendServer]) -> None:
+        """Tell a change to all."""
+        for listener in tuple(self):
+            listener(change)
 
 
 class Backend:
@@ -26,12 +37,18 @@ class Backend:
     """
 
     def __init__(
-        self, settings: config.Backend, protocol: MailProtocol, client_tls: MakeClientTls | None = None
+        self,
+        settings: config.Backend,
+        protocol: MailProtocol,
+        client_tls: MakeClientTls | None = None,
+        known: Mapping[str, BackendServer] = NONE_KNOWN,
     ) -> None:
         """
         Make ready what the configuration says; ValueError if its header or its TLS cannot work.
 
         `client_tls` makes the TLS of its servers; backends with the same one share what they can.
+        `known` are servers of an earlier configuration, by name: one that is the same now is taken from there, and one
+        that is not quite the same keeps its health.
         """
         self.name = settings.name
         self.protocol = protocol
@@ -40,23 +57,19 @@ class Backend:
         self.queue_seconds = settings.timeout.queue_seconds
         self.header = HeaderPolicy(settings, protocol)
         self.sends_unique_id = "unique-id" in settings.proxy_v2_options
-        self.listeners: list[Callable[[Change[BackendServer]], None]] = []
-        self.check_soon: Callable[[BackendServer], None] = _nothing
+        self.listeners = Listeners()
+        self.check_soon: Callable[[BackendServer], None] = nothing
         rule = RULES[settings.balance]
         self._knows_clients = rule.is_sticky
         self.pool = Pool(
             settings.name,
-            tuple(make_servers(settings, protocol, client_tls or client_sides())),
+            tuple(make_servers(settings, protocol, client_tls or client_sides(), known)),
             rule,
-            on_change=self._changed,
+            on_change=self.listeners,
             allbackups=settings.allbackups,
             retries=settings.retries,
             maxqueue=settings.maxqueue,
         )
-
-    def _changed(self, change: Change[BackendServer]) -> None:
-        for listener in self.listeners:
-            listener(change)
 
     def key(self, source: Address | PackedAddress | None) -> bytes:
         """Return what the rule knows a client by; empty if it treats all alike."""
@@ -81,5 +94,5 @@ def network(source: Address | PackedAddress | None) -> bytes:
     return client_key(source.host) if isinstance(source, InetAddress) else b""
 
 
-def _nothing(server: BackendServer) -> None:
+def nothing(server: BackendServer) -> None:
     """Do nothing."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address, IPv6Address
+from types import MappingProxyType
 
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 
 from mailproxy import config
 from mailproxy.balance.health import Health
@@ -25,6 +26,8 @@ class Origin:
     """
 
     settings: config.Server
+    where: ServerAddress
+    """Its address, with the port for the protocol."""
     tls: ClientTls | None
 
 
@@ -43,14 +46,31 @@ def inet_target(host: IPv4Address | IPv6Address, port: int, tls: ClientTls | Non
     return Target(family, (str(host), port), tls)
 
 
-def make_servers(backend: config.Backend, protocol: MailProtocol, client_tls: MakeClientTls) -> Iterator[BackendServer]:
-    """Make the servers of a backend for one protocol; ValueError if the TLS of one cannot work."""
+NONE_KNOWN: Mapping[str, BackendServer] = MappingProxyType({})
+
+
+def make_servers(
+    backend: config.Backend,
+    protocol: MailProtocol,
+    client_tls: MakeClientTls,
+    known: Mapping[str, BackendServer] = NONE_KNOWN,
+) -> Iterator[BackendServer]:
+    """
+    Make the servers of a backend for one protocol; ValueError if the TLS of one cannot work.
+
+    A server in clear that is `known` and has not changed is the same one again. Any other one is new, and keeps what
+    checks, its agent and DNS said of the one that had its name.
+    """
     for settings in backend.servers:
         where = backend.address(settings, protocol)
         tls = _tls(settings, where, client_tls)
-        origin = Origin(settings, tls)
-        for name in settings.slots:
-            yield BackendServer(
+        former = [known.get(name) for name in settings.slots]
+        if tls is None and all(_is_as_before(server, settings, where) for server in former):
+            yield from filter(None, former)
+            continue
+        origin = Origin(settings, where, tls)
+        for name, before in zip(settings.slots, former, strict=True):
+            server = BackendServer(
                 name=name,
                 backup=settings.backup,
                 weight=settings.weight,
@@ -61,6 +81,24 @@ def make_servers(backend: config.Backend, protocol: MailProtocol, client_tls: Ma
                 state=settings.state,
                 origin=origin,
             )
+            if before is not None:
+                _take_over(server, before)
+            yield server
+
+
+def _is_as_before(server: BackendServer | None, settings: config.Server, where: ServerAddress) -> bool:
+    return server is not None and (server.origin.settings, server.origin.where) == (settings, where)
+
+
+def _take_over(server: BackendServer, before: BackendServer) -> None:
+    was, now = before.origin, server.origin
+    if now.settings.state == was.settings.state:
+        server.state = before.state
+    if now.where == was.where:
+        server.take_over(before)
+        if server.target is None and before.target is not None:
+            # DNS said so.
+            server.target = evolve(before.target, tls=now.tls)
 
 
 def _tls(settings: config.Server, where: ServerAddress, client_tls: MakeClientTls) -> ClientTls | None:

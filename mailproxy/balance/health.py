@@ -71,6 +71,12 @@ class Health:
         self.score = begin[self.init_state]
         self._forget_errors()
 
+    def take_over(self, other: Health) -> None:
+        """Go on as up or down, as another one of the same server is that may count differently."""
+        self.score = self.full_score if other.is_up else 0
+        self.checks, self.failures, self.downtimes = other.checks, other.failures, other.downtimes
+        self.reason, self.since = other.reason, other.since
+
     @property
     def full_score(self) -> int:
         """The score of a server that is up for certain."""

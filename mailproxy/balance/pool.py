@@ -57,8 +57,10 @@ class Pool(Generic[AnyServer]):
         self._turns = 0
         self._candidates: Sequence[AnyServer] = ()
         self._is_limited = False
+        self._beside: list[Pool[AnyServer]] = []
         for server in servers:
-            server.settle(0.0)
+            if not server.is_settled:
+                server.settle(0.0)
         self._find_candidates()
 
     # Picking
@@ -118,6 +120,9 @@ class Pool(Generic[AnyServer]):
         server.sessions -= 1
         if self._queue:
             self._serve()
+        for pool in self._beside:
+            if pool._queue:
+                pool._serve()
 
     def _take(self, server: AnyServer) -> None:
         server.sessions += 1
@@ -193,6 +198,32 @@ class Pool(Generic[AnyServer]):
     def _moves(self, line: AnyServer | None) -> bool:
         """Whether it is worth to ask the first of a line."""
         return not self._rule.is_sticky or (line is not None and line.sessions < line.places)
+
+    # Servers of two pools
+
+    def share(self, other: Pool[AnyServer]) -> None:
+        """Let another pool with some of the same servers know what happens to them by this one, and the reverse."""
+        self._beside.append(other)
+        other._beside.append(self)
+        self._look_again()
+
+    def unshare(self, other: Pool[AnyServer]) -> None:
+        """Undo `share`."""
+        self._beside.remove(other)
+        other._beside.remove(self)
+
+    def _look_again(self) -> None:
+        """Take up what another pool has changed about a server."""
+        self._find_candidates()
+        if self._candidates and self._rule.is_sticky:
+            self._queue.regroup(self._line)
+        self._serve_or_dismiss()
+
+    def _serve_or_dismiss(self) -> None:
+        while self._queue and not self._candidates:
+            self._queue.pop().no_turn()
+        if self._queue:
+            self._serve()
 
     # Changes
 
@@ -300,10 +331,9 @@ class Pool(Generic[AnyServer]):
         self._tell(server, event, reason)
         if has_lost_all:
             self._tell(server, "no-server", reason)
-        while self._queue and not self._candidates:
-            self._queue.pop().no_turn()
-        if self._queue:
-            self._serve()
+        self._serve_or_dismiss()
+        for pool in self._beside:
+            pool._look_again()
 
     def _tell(self, server: AnyServer, event: Event, reason: str) -> None:
         self._on_change(

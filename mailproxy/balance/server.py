@@ -65,6 +65,8 @@ class Server:
     """Whether it could take sessions but for its weight, or to drain it."""
     ramp_began: float | None = field(default=None, init=False)
     """When its slowstart began; None: there is none under way."""
+    is_settled: bool = field(default=False, init=False)
+    """Whether a pool has it already."""
     _has_run: bool = field(default=False, init=False)
     _takes_sessions: bool = field(default=False, init=False)
 
@@ -93,6 +95,23 @@ class Server:
         """Whether it may have one more session."""
         return self.sessions < self.places
 
+    def take_over(self, other: Server) -> None:
+        """
+        Go on where another server has got to, of the same name in an earlier configuration; before any pool has this.
+
+        Both have health, or only what admin and agent want counts. What was asked for stays unless the configuration
+        has another value for it now.
+        """
+        if self.health is not None and other.health is not None:
+            self.health.take_over(other.health)
+        self.agent_state = other.agent_state
+        if self.weight == other.weight:
+            self.asked_weight = other.asked_weight
+        if self.maxconn == other.maxconn:
+            self.asked_maxconn = other.asked_maxconn
+        self.is_running = other.is_running
+        self._has_run = other._has_run
+
     def settle(self, now: float) -> None:
         """
         Find out what the server may take from now on, after anything about it has changed.
@@ -100,6 +119,7 @@ class Server:
         Slowstart begins when it comes back: from being down, from maintenance, or from having no address. As in
         HAProxy, it does not for a server that never ran before: at start-up that would only throttle the service.
         """
+        self.is_settled = True
         was_running = self.is_running
         self.is_running = self.is_up and self.target is not None and self.standing != "maint"
         if not self.is_running:

@@ -216,3 +216,61 @@ def test_wait_for_a_place_is_as_long_as_that_for_a_connection_unless_told_otherw
     timeouts = config.BackendTimeouts(connect=3.0)
     assert backend(timeout=timeouts).queue_seconds == 3.0
     assert backend(timeout=config.BackendTimeouts(connect=3.0, queue=30.0)).queue_seconds == 30.0
+
+
+# A configuration that was read anew.
+
+
+def again(before: Backend, *servers: config.Server) -> Backend:
+    known = {one.name: one for one in before.pool.servers}
+    return Backend(config.Backend(name="dovecot", send_proxy="none", servers=servers), "imap", None, known)
+
+
+def test_server_that_has_not_changed_is_the_same() -> None:
+    before = backend(server())
+    assert again(before, server()).pool.servers == before.pool.servers
+
+
+def test_server_that_has_changed_keeps_its_health() -> None:
+    before = backend(server(check=Check(type="tcp", fall=1)))
+    (former,) = before.pool.servers
+    before.pool.failed(former, 1.0, "gone")
+    (later,) = again(before, server(check=Check(type="tcp", fall=1), weight=7)).pool.servers
+    assert later is not former
+    assert (later.is_up, later.weight) == (False, 7)
+
+
+def test_server_at_another_address_begins_anew() -> None:
+    before = backend(server(check=Check(type="tcp", fall=1)))
+    before.pool.failed(before.pool.servers[0], 1.0, "gone")
+    moved = server(check=Check(type="tcp", fall=1), address=InetServer(ip_address("192.0.2.2"), 143))
+    (later,) = again(before, moved).pool.servers
+    assert later.is_up
+
+
+def test_server_keeps_what_an_admin_wanted_and_dns_said() -> None:
+    named = NamedServer("mail.example.org", 143)
+    before = backend(server(address=named))
+    (former,) = before.pool.servers
+    before.pool.set_target(former, Target(socket.AF_INET, ("192.0.2.7", 143), None), 1.0)
+    before.pool.set_state(former, "drain", 2.0)
+    (later,) = again(before, server(address=named, weight=7)).pool.servers
+    assert later.state == "drain"
+    assert later.target is not None
+    assert later.target.address == ("192.0.2.7", 143)
+
+
+def test_state_that_the_configuration_changes_goes_before_an_admin_s() -> None:
+    before = backend(server())
+    before.pool.set_state(before.pool.servers[0], "drain", 1.0)
+    (later,) = again(before, server(state="maint")).pool.servers
+    assert later.state == "maint"
+
+
+def test_server_with_tls_is_a_new_one_for_its_files_may_have_changed() -> None:
+    tls = ServerTls(verify="none")
+    before = backend(server(tls=tls))
+    (later,) = again(before, server(tls=tls)).pool.servers
+    assert later is not before.pool.servers[0]
+    assert later.target is not None
+    assert later.target.tls is later.origin.tls

@@ -2,6 +2,7 @@
 
 import pytest
 
+from mailproxy.balance.health import Health
 from mailproxy.balance.server import UNLIMITED, Server, ServerState
 from tests.balance.builders import checked, server
 
@@ -122,3 +123,35 @@ def test_seed_is_odd_and_of_the_name() -> None:
     assert server("d1").seed == server("d1", weight=3, backup=True).seed
     assert server("d1").seed != server("d2").seed
     assert all(server(f"d{number}").seed % 2 for number in range(50))
+
+
+# The server of a configuration that was read anew.
+
+
+def test_health_goes_on_whatever_it_counts_now() -> None:
+    before = settled(server(health=Health(rise=2, fall=3)))
+    assert before.health is not None
+    before.health.mark_down(7.0, "gone")
+    after = server(health=Health(rise=4, fall=1))
+    after.take_over(before)
+    assert after.health is not None
+    assert (after.is_up, after.health.since, after.health.reason, after.health.downtimes) == (False, 7.0, "gone", 1)
+
+
+def test_what_was_asked_for_goes_on_unless_the_configuration_asks_for_something_else() -> None:
+    before = settled(server(weight=100, maxconn=10))
+    before.asked_weight, before.asked_maxconn, before.agent_state = 50.0, 5, "drain"
+    same, other = server(weight=100, maxconn=10), server(weight=200, maxconn=20)
+    same.take_over(before)
+    other.take_over(before)
+    assert (same.asked_weight, same.asked_maxconn, same.agent_state) == (50.0, 5, "drain")
+    assert (other.asked_weight, other.asked_maxconn, other.agent_state) == (200, 20, "drain")
+
+
+def test_server_that_goes_on_has_no_slowstart() -> None:
+    before = settled(server(slowstart=100.0))
+    after = server(slowstart=100.0, weight=50)
+    after.take_over(before)
+    after.settle(1.0)
+    assert after.ramp_began is None
+    assert after.share == 50

@@ -1,0 +1,70 @@
+"""Two pools with some of the same servers: one of a configuration that was read anew, and the one before."""
+
+from __future__ import annotations
+
+from tests.balance.builders import Client, checked, pool, server
+
+
+def test_server_that_one_pool_marks_down_is_not_picked_by_the_other() -> None:
+    one = checked()
+    former, later = pool([one]), pool([one])
+    later.share(former)
+    later.failed(one, 1.0, "gone")
+    assert former.is_empty
+    assert later.is_empty
+    later.passed(one, 2.0)
+    assert former.pick(b"", (), 3.0) is one
+
+
+def test_what_happened_before_the_pools_knew_each_other_counts() -> None:
+    one = checked()
+    former, later = pool([one]), pool([one])
+    former.failed(one, 1.0, "gone")
+    later.share(former)
+    assert later.pick(b"", (), 2.0) is None
+
+
+def test_place_that_one_pool_gives_back_is_for_who_waits_in_the_other() -> None:
+    one = server(maxconn=1)
+    former, later = pool([one]), pool([one])
+    later.share(former)
+    assert former.pick(b"", (), 1.0) is one
+    client = Client()
+    assert later.enqueue(client, b"", ())
+    former.leave(one, 2.0)
+    assert client.heard == [one]
+    assert one.sessions == 1
+
+
+def test_who_waits_in_either_pool_hears_that_no_server_is_left() -> None:
+    one = checked(maxconn=1)
+    former, later = pool([one]), pool([one])
+    later.share(former)
+    former.pick(b"", (), 1.0)
+    client = Client()
+    former.enqueue(client, b"", ())
+    later.failed(one, 2.0, "gone")
+    assert client.heard == [None]
+
+
+def test_pools_that_have_parted_leave_each_other_alone() -> None:
+    one = server(maxconn=1)
+    former, later = pool([one]), pool([one])
+    later.share(former)
+    later.unshare(former)
+    former.pick(b"", (), 1.0)
+    client = Client()
+    later.enqueue(client, b"", ())
+    former.leave(one, 2.0)
+    assert client.heard == []
+
+
+def test_second_pool_does_not_begin_a_slowstart_again() -> None:
+    one = checked(slowstart=100.0)
+    former = pool([one])
+    former.failed(one, 1.0, "gone")
+    former.passed(one, 2.0)
+    former.refresh(52.0)
+    share = one.share
+    pool([one])
+    assert one.share == share
