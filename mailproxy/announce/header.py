@@ -1,7 +1,7 @@
 """The PROXY header for a backend: the client's ends, the TLVs chosen for it, and how they fit."""
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from attrs import frozen
 
@@ -54,7 +54,7 @@ class HeaderPolicy:
         self.has_formats = self._tlvs.has_formats
         """Whether `build` wants to know a session's words."""
         self._is_packable = self._version == 2 and not self._tlvs.has_checksum and not self.has_formats
-        self._packed = lru_cache(maxsize=_KNOWN_FACTS)(self._pack)
+        self._packed = lru_cache(maxsize=_KNOWN_FACTS)(partial(_pack, self._tlvs))
         least = header_bytes((bytes(4), bytes(4), 0, 0), pack_tlvs(self._tlvs.constants))
         if len(least) > self._limit:
             raise ValueError(
@@ -127,8 +127,9 @@ class HeaderPolicy:
         tlvs, left_out = self._tlvs.chosen(facts, received, unique_id, words)
         return Header.proxy(*addresses(ends), tlvs) if ends else Header.local(tlvs), left_out
 
-    def _pack(self, facts: TlsFacts | None) -> tuple[bytes, bytes, tuple[str, ...]]:
-        """Return the TLVs of a client before and after the place of its unique id, and what was left out."""
-        tlvs, left_out = self._tlvs.chosen(facts, None, b"")
-        ssl = tlvs[-1:] if tlvs and tlvs[-1].type == TlvType.SSL else ()
-        return pack_tlvs(tlvs[: len(tlvs) - len(ssl)]), pack_tlvs(ssl), left_out
+
+def _pack(policy: BackendTlvs, facts: TlsFacts | None) -> tuple[bytes, bytes, tuple[str, ...]]:
+    """Return the TLVs of a client before and after the place of its unique id, and what was left out."""
+    tlvs, left_out = policy.chosen(facts, None, b"")
+    ssl = tlvs[-1:] if tlvs and tlvs[-1].type == TlvType.SSL else ()
+    return pack_tlvs(tlvs[: len(tlvs) - len(ssl)]), pack_tlvs(ssl), left_out

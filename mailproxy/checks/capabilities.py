@@ -11,9 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from attrs import frozen
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from mailproxy.backend.backend import Backend
@@ -45,48 +43,86 @@ class Lesson:
     """True if it offers to take passwords from clients in clear."""
 
 
-async def ask(
-    backend: Backend,
-    server: BackendServer,
-    protocol: str,
-    host: str,
-    *,
-    with_tls: bool,
-    poller: Poller,
-    timeouts: Timeouts,
-) -> Lesson:
-    """Ask one server what it offers to clients with or without TLS, within the backend's connect deadline."""
-    if server.target is None:
-        return Lesson(server.name, None, f"DNS has no address for {_name(server)}; is the name right?")
-    header = foreign_header(backend.header, LIKE_TLS if with_tls else None)
-    probe = CapabilityProbe(protocol, host.encode())
-    seconds = backend.connect_seconds
-    over: Deferred[Visited] = Deferred(lambda _: visit.cancel())
-    visit = Visit(server.target, header, probe, seconds, over.callback, poller=poller, timeouts=timeouts)
-    visit.begin()
-    visited = await over
-    if probe.capabilities is not None:
-        return Lesson(
-            server.name,
-            probe.capabilities,
-            "",
-            still_offers_starttls=with_tls and probe.still_offers_starttls,
-            takes_passwords=not with_tls and PROTOCOLS[protocol].takes_passwords(probe.capabilities),
+class Question:
+    """Asks one server what it offers to clients with or without TLS; `begin` starts it, `cancel` ends it unanswered."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        server: BackendServer,
+        protocol: str,
+        host: str,
+        answered: Callable[[Lesson], None],
+        *,
+        with_tls: bool,
+        poller: Poller,
+        timeouts: Timeouts,
+    ) -> None:
+        """`answered` hears what came of it within the backend's connect deadline, perhaps before `begin` returns."""
+        self._backend = backend
+        self._server = server
+        self._protocol = protocol
+        self._host = host
+        self._answered = answered
+        self._with_tls = with_tls
+        self._poller = poller
+        self._timeouts = timeouts
+        self._probe = CapabilityProbe(protocol, host.encode())
+        self._visit: Visit | None = None
+
+    def begin(self) -> None:
+        """Ask."""
+        server, backend = self._server, self._backend
+        if server.target is None:
+            self._answered(Lesson(server.name, None, f"DNS has no address for {_name(server)}; is the name right?"))
+            return
+        header = foreign_header(backend.header, LIKE_TLS if self._with_tls else None)
+        visit = self._visit = Visit(
+            server.target,
+            header,
+            self._probe,
+            backend.connect_seconds,
+            self._over,
+            poller=self._poller,
+            timeouts=self._timeouts,
         )
-    if probe.misunderstood is not None and backend.settings.send_proxy != "none":
-        remedy = PROFILES[backend.settings.profile].takes_headers
-        return Lesson(server.name, None, header_ignored(probe.misunderstood, remedy))
-    late = f"no list within {seconds:g} s" if visited.is_late and visited.stage == "talk" else visited.failure
-    failure = probe.failure or late
-    if visited.stage != "talk":
-        return Lesson(server.name, None, failure)
-    cause = likely_cause(
-        probe.said,
-        is_closed=not visited.is_late,
-        sent_header=backend.settings.send_proxy != "none",
-        distrusts=PROFILES[backend.settings.profile].distrusts,
-    )
-    return Lesson(server.name, None, f"{failure}; {cause}" if cause else failure)
+        visit.begin()
+
+    def cancel(self) -> None:
+        """Ask no more."""
+        if self._visit is not None:
+            self._visit.cancel()
+            self._visit = None
+
+    def _over(self, visited: Visited) -> None:
+        self._visit = None
+        self._answered(self._lesson(visited))
+
+    def _lesson(self, visited: Visited) -> Lesson:
+        backend, server, probe = self._backend, self._server, self._probe
+        if probe.capabilities is not None:
+            return Lesson(
+                server.name,
+                probe.capabilities,
+                "",
+                still_offers_starttls=self._with_tls and probe.still_offers_starttls,
+                takes_passwords=not self._with_tls and PROTOCOLS[self._protocol].takes_passwords(probe.capabilities),
+            )
+        if probe.misunderstood is not None and backend.settings.send_proxy != "none":
+            remedy = PROFILES[backend.settings.profile].takes_headers
+            return Lesson(server.name, None, header_ignored(probe.misunderstood, remedy))
+        seconds = backend.connect_seconds
+        late = f"no list within {seconds:g} s" if visited.is_late and visited.stage == "talk" else visited.failure
+        failure = probe.failure or late
+        if visited.stage != "talk":
+            return Lesson(server.name, None, failure)
+        cause = likely_cause(
+            probe.said,
+            is_closed=not visited.is_late,
+            sent_header=backend.settings.send_proxy != "none",
+            distrusts=PROFILES[backend.settings.profile].distrusts,
+        )
+        return Lesson(server.name, None, f"{failure}; {cause}" if cause else failure)
 
 
 def _name(server: BackendServer) -> str:
@@ -123,51 +159,84 @@ class Learner:
         self._timeouts = timeouts
         self._known: Lesson | None = None
         self._failures: tuple[str, ...] = ()
-        self._loop = LoopingCall(self._learn)
-        self._loop.clock = clock
-        backend.listeners.append(self._changed)
+        self._clock = clock
+        self._call: IDelayedCall | None = None
+        self._question: Question | None = None
+        self._left: list[BackendServer] = []
+        self._asked: list[str] = []
+        self._is_asking = False
+        self._is_due = False
 
     def start(self) -> None:
         """Ask now, and from time to time."""
-        self._loop.start(min(self._interval, RETRY_SECONDS), now=True)
+        self._backend.listeners.append(self._changed)
+        self._learn()
 
     def stop(self) -> None:
         """Ask no more."""
-        if self._loop.running:
-            self._loop.stop()
-            self._asking.cancel()
+        if self._changed in self._backend.listeners:
+            self._backend.listeners.remove(self._changed)
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+        if self._question is not None:
+            self._question.cancel()
+            self._question = None
 
     def _changed(self, change: Change[BackendServer]) -> None:
         """Ask at once when a server has come (back): it may offer something else than before."""
-        if change.event in ("up", "address") and self._loop.running and self._asking.called:
-            self._loop.stop()
-            self.start()
+        if change.event in ("up", "address") and self._call is not None:
+            self._call.cancel()
+            self._learn()
 
-    def _learn(self) -> Deferred[None]:
-        self._asking = Deferred.fromCoroutine(self._ask_around())
-        return self._asking.addErrback(lambda failure: failure.trap(CancelledError))  # by `stop`
-
-    async def _ask_around(self) -> None:
+    def _learn(self) -> None:
         """Take the first answer that there is, of servers that get clients before the others."""
-        failures = []
-        for server in sorted(self._backend.pool.servers, key=lambda server: not server.is_usable):
-            lesson = await ask(
-                self._backend,
-                server,
-                self._protocol,
-                self._host,
-                with_tls=self._with_tls,
-                poller=self._poller,
-                timeouts=self._timeouts,
-            )
-            if lesson.capabilities is not None:
-                self._loop.interval = self._interval
-                self._failures = ()
-                self._take(lesson, lesson.capabilities)
-                return
-            failures.append(f"server {lesson.server}: {lesson.failure}")
-        self._loop.interval = min(self._interval, RETRY_SECONDS)
-        self._give_up(tuple(failures))
+        self._call = None
+        self._left = sorted(self._backend.pool.servers, key=lambda server: not server.is_usable)[::-1]
+        self._asked = []
+        self._go_on()
+
+    def _go_on(self) -> None:
+        # An answer may come within the call that asks: it leaves the next question to the loop that it is called by.
+        self._is_due = True
+        if self._is_asking:
+            return
+        self._is_asking = True
+        try:
+            while self._is_due and self._left:
+                self._is_due = False
+                self._ask(self._left.pop())
+        finally:
+            self._is_asking = False
+        if self._is_due:
+            self._give_up(tuple(self._asked))
+            self._wait(min(self._interval, RETRY_SECONDS))
+
+    def _ask(self, server: BackendServer) -> None:
+        question = self._question = Question(
+            self._backend,
+            server,
+            self._protocol,
+            self._host,
+            self._answered,
+            with_tls=self._with_tls,
+            poller=self._poller,
+            timeouts=self._timeouts,
+        )
+        question.begin()
+
+    def _answered(self, lesson: Lesson) -> None:
+        self._question = None
+        if lesson.capabilities is None:
+            self._asked.append(f"server {lesson.server}: {lesson.failure}")
+            self._go_on()
+        else:
+            self._failures = ()
+            self._take(lesson, lesson.capabilities)
+            self._wait(self._interval)
+
+    def _wait(self, seconds: float) -> None:
+        self._call = self._clock.callLater(seconds, self._learn)
 
     def _give_up(self, failures: tuple[str, ...]) -> None:
         """Say once why nothing was learned, and again when the reasons change."""

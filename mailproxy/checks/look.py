@@ -45,15 +45,18 @@ class FirstLook:
             poller=poller,
             timeouts=timeouts,
         )
-        backend.listeners.append(self._changed)
 
     def start(self) -> None:
         """Look at all servers whose addresses are known; at the others when they are."""
+        if self._due:
+            self._backend.listeners.append(self._changed)
         for server in list(self._due):
             self._look(server)
 
     def stop(self) -> None:
         """Look no more."""
+        if self._changed in self._backend.listeners:
+            self._backend.listeners.remove(self._changed)
         self._due.clear()
         while self._runs:
             self._runs.popitem()[1].cancel()

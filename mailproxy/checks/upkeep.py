@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from mailproxy.backend.backend import Backend
+from mailproxy.backend.backend import Backend, nothing
 from mailproxy.backend.server import BackendServer
 from mailproxy.balance.change import Change, Event
 from mailproxy.checks.addresses import Addresses
@@ -72,19 +72,24 @@ class Upkeep:
                 self._probers[server] = Prober(
                     server, server.origin.settings.check, check, tell, clock=clock, pace=pace
                 )
-        backend.check_soon = self._check_soon
-        backend.listeners.append(self._changed)
 
     def start(self) -> None:
         """Begin to check, and to look names up."""
+        self.backend.check_soon = self._check_soon
+        self.backend.listeners.append(self._changed)
+        self._refresh_now()
         self._addresses.start()
         for prober in self._probers.values():
             prober.start()
 
     def stop(self) -> None:
         """Leave the servers to themselves."""
+        if self._changed in self.backend.listeners:
+            self.backend.listeners.remove(self._changed)
+            self.backend.check_soon = nothing
         for prober in self._probers.values():
             prober.stop()
+        self._probers.clear()
         self._addresses.stop()
         if self._refresh is not None:
             self._refresh.cancel()

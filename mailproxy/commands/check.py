@@ -84,7 +84,7 @@ def _ask_servers(ready: Ready, resolvers: Resolvers) -> int:
     from twisted.internet.task import deferLater
 
     from mailproxy.checks.addresses import Addresses
-    from mailproxy.checks.capabilities import CLEAR_ADVICE, STARTTLS_ADVICE, ask
+    from mailproxy.checks.capabilities import CLEAR_ADVICE, STARTTLS_ADVICE, Lesson, Question
     from mailproxy.checks.timeouts import Timeouts
     from mailproxy.mail.greeting import server_speaks_first
     from mailproxy.names import Names
@@ -120,7 +120,18 @@ def _ask_servers(ready: Ready, resolvers: Resolvers) -> int:
                     await ask_one(backend, server, protocol, with_tls=with_tls)
 
     async def ask_one(backend: ReadyBackend, server: BackendServer, protocol: MailProtocol, *, with_tls: bool) -> None:
-        lesson = await ask(backend, server, protocol, "mailproxy", with_tls=with_tls, poller=poller, timeouts=timeouts)
+        answer: Deferred[Lesson] = Deferred()
+        Question(
+            backend,
+            server,
+            protocol,
+            "mailproxy",
+            answer.callback,
+            with_tls=with_tls,
+            poller=poller,
+            timeouts=timeouts,
+        ).begin()
+        lesson = await answer
         leg = "" if with_tls else " in clear"
         where = f"backend {backend.name}, server {server.name}, {protocol}{leg}"
         if lesson.capabilities is None:

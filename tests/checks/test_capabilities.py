@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 from attrs import frozen
-from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import capturedLogs
 
 from mailproxy.announce.header import HeaderPolicy
 from mailproxy.backend import backend as ready_backend
-from mailproxy.checks.capabilities import Learner, Lesson, ask
+from mailproxy.checks.capabilities import Learner, Lesson, Question
 from mailproxy.checks.header import LIKE_TLS, foreign_header
 from mailproxy.config import Backend, BackendTimeouts, InetServer, Server
 from mailproxy.proxyprotocol import Decoder, Header, InetAddress
@@ -44,18 +43,18 @@ def begin(town: Town, *, with_tls: bool = True) -> Callable[[], Lesson]:
     """Ask; what is returned waits for the lesson."""
     lessons: list[Lesson] = []
     backend = backend_of(town)
-    asking = ask(
+    question = Question(
         backend,
         backend.pool.servers[0],
         "imap",
         "me.example",
+        lessons.append,
         with_tls=with_tls,
         poller=town.poller,
         timeouts=town.timeouts,
     )
-    deferred = Deferred.fromCoroutine(asking).addCallback(lessons.append)
-    deferred.addErrback(lambda failure: failure.trap(CancelledError))
-    town.at_the_end(deferred.cancel)
+    question.begin()
+    town.at_the_end(question.cancel)
 
     def lesson() -> Lesson:
         town.until(lambda: lessons)
