@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import gc
-import itertools
 import os
 import platform
 import resource
-import socket
-import time
-from collections.abc import Collection
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 from attrs import asdict
@@ -21,47 +16,20 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from mailproxy import __version__, config
-from mailproxy.backend.backend import Backend
-from mailproxy.backend.server import BackendServer
-from mailproxy.checks.capabilities import Learner
-from mailproxy.checks.look import FirstLook
-from mailproxy.checks.make import make_check
-from mailproxy.checks.prober import Pace
-from mailproxy.checks.timeouts import Timeouts
-from mailproxy.checks.upkeep import Upkeep
-from mailproxy.checks.visiting import Check
-from mailproxy.names import Names
-from mailproxy.profiles import PROFILES
-from mailproxy.session.capacity import Capacity
+from mailproxy import __version__
+from mailproxy.front.frontend import Frontend
+from mailproxy.front.generation import Generation
+from mailproxy.front.loop import Loop
+from mailproxy.front.prepare import Prepared
 from mailproxy.session.counters import counted
-from mailproxy.session.frontend import Frontend
-from mailproxy.session.prepare import prepare, warnings
-from mailproxy.session.record import SessionLog
-from mailproxy.session.termination import Ending
-from mailproxy.tls.files import CertificatesByProfile
-from mailproxy.transport.bound import Bound, bind_inet, bind_unix
-from mailproxy.transport.deadlines import Deadlines
-from mailproxy.transport.listener import Listener
-from mailproxy.transport.poller import Poller
-
-# What a process needs beside its sessions: standard streams, epoll objects, the reactor's waker, log files.
-SPARE_DESCRIPTORS = 24
-
-# A session has one to its client and one to its server.
-DESCRIPTORS_PER_SESSION = 2
 
 # How often a stopping service looks for sessions that it can end without interrupting anything.
 STOP_INTERVAL_SECONDS = 0.1
 
 
-class StartError(Exception):
-    """Why the service cannot listen: a sentence for each socket, one a line."""
-
-
 class ProxyService(Service):
     """
-    The front of one configuration.
+    The front as a service of Twisted: the generation that is at work, and its start and end with the process's.
 
     `bind` opens the sockets, which may need privileges. Starting the service accepts from them. Stopping it stops
     accepting, ends each session as soon as it is quiet, and the rest once `hard-stop-after` has passed.
@@ -70,120 +38,36 @@ class ProxyService(Service):
     name = "mailproxy"
     _log = Logger(namespace="mailproxy")
 
-    def __init__(self, settings: config.Config, reactor: Any, source: str = "the configuration") -> None:
-        """Make ready everything but the sockets; `ConfigError`, as if from `source`, with everything that is wrong."""
-        ready = prepare(settings, source)
-        self._settings = settings
-        self._source = source
+    def __init__(self, prepared: Prepared, reactor: Any) -> None:
+        """Make ready everything but the sockets."""
+        prepared.adopt()
+        self._prepared = prepared
+        self._lasting = prepared.lasting
         self._reactor = reactor
-        # In front of the reactor if it is ours, else inside it.
-        own = getattr(reactor, "poller", None)
-        self._poller: Poller = own or Poller()
-        self._is_inside = own is None
-        deadlines = Deadlines(reactor, self._poller)
-        self._session_log = SessionLog(reactor)
-        self._total = Capacity("maxconn", settings.maxconn or _affordable_sessions(settings))
-        number = itertools.count(1)
-        # Not the same in two processes that were forked: they start at different times.
-        process = f"{time.time_ns() // 1000:x}"
-        self._grace = settings.hard_stop_after
+        self._loop = Loop(reactor)
+        self._generation = Generation(prepared, self._loop)
+        self._grace = prepared.settings.hard_stop_after
         self._stop_at = 0.0
         self._next_look: IDelayedCall | None = None
-        self._warnings = warnings(settings, ready, datetime.now(UTC))
-        self.frontends = [
-            Frontend(
-                frontend,
-                backend,
-                tls,
-                host=frontend.hostname or _host_name(frontend, ready.certificates),
-                poller=self._poller,
-                deadlines=deadlines,
-                total=self._total,
-                process=process,
-                identify=number.__next__,
-                log=self._session_log,
-            )
-            for frontend, backend, tls in ready.frontends
-        ]
+        self._warnings = prepared.warnings(datetime.now(UTC))
 
-        self._names = Names(settings.resolvers, reactor)
-        pace = Pace()
-        self._timeouts = Timeouts(reactor)
-        self._upkeeps = [
-            Upkeep(
-                backend,
-                partial(self._make_check, backend),
-                self._names,
-                partial(self._end_sessions_with, backend),
-                clock=reactor,
-                poller=self._poller,
-                pace=pace,
-            )
-            for backend in dict.fromkeys(frontend.terms.backend for frontend in self.frontends)
-        ]
-        self._looks = [
-            FirstLook(upkeep.backend, poller=self._poller, timeouts=self._timeouts) for upkeep in self._upkeeps
-        ]
-        self._learners = [
-            Learner(
-                frontend.terms.backend,
-                frontend.settings.protocol,
-                frontend.host,
-                with_tls=frontend.settings.tls == "starttls",
-                interval=settings.backends[frontend.settings.backend].learn_interval,
-                learned=frontend.learn,
-                clock=reactor,
-                poller=self._poller,
-                timeouts=self._timeouts,
-            )
-            for frontend in self.frontends
-            if frontend.learns
-        ]
+    @property
+    def frontends(self) -> list[Frontend]:
+        """The frontends of the configuration, in its order."""
+        return self._generation.frontends
 
     def bind(self) -> None:
         """Open every listening socket; `StartError` with every one that cannot be, and then none stays open."""
-        problems = []
-        for frontend in self.frontends:
-            for bind in frontend.settings.bind:
-                try:
-                    bound = _listen(bind)
-                except OSError as error:
-                    reason = error.strerror or str(error)
-                    problems.append(f"frontend.{frontend.name}.bind: cannot listen on {bind}: {reason}")
-                else:
-                    frontend.listen(Listener(bound, frontend.accepted))
-        if problems:
-            for frontend in self.frontends:
-                frontend.stop()
-            raise StartError("\n".join(problems))
+        self._prepared.bind()
 
     def startService(self) -> None:
         """Begin to accept."""
         super().startService()
-        if self._is_inside:
-            self._poller.attach(self._reactor)
+        self._loop.start()
         self._introduce()
         for warning in self._warnings:
             self._log.warn("{warning}", event="warning", warning=warning)
-        for frontend in self.frontends:
-            frontend.start(self._reactor)
-            settings = frontend.settings
-            self._log.info(
-                "frontend {frontend} listens on {where}, protocol {protocol}, tls {tls}, backend {backend}",
-                event="listening",
-                frontend=frontend.name,
-                where=", ".join(frontend.addresses),
-                protocol=settings.protocol,
-                tls=settings.tls,
-                backend=settings.backend,
-            )
-
-        for upkeep in self._upkeeps:
-            upkeep.start()
-        for look in self._looks:
-            look.start()
-        for learner in self._learners:
-            learner.start()
+        self._generation.start()
         self._log.info("ready", event="ready")
 
     def _introduce(self) -> None:
@@ -196,22 +80,15 @@ class ProxyService(Service):
             pid=os.getpid(),
             python=platform.python_version(),
             openssl=SSL.OpenSSL_version(SSL.OPENSSL_VERSION).decode("ascii"),
-            configuration=self._source,
-            maxconn=self._total.maximum,
+            configuration=self._prepared.source,
+            maxconn=self._lasting.total.maximum,
             descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         )
 
     def stopService(self) -> Deferred[None]:
         """Stop accepting and end the sessions politely; the Deferred fires when there are none."""
         super().stopService()
-        for learner in self._learners:
-            learner.stop()
-        for look in self._looks:
-            look.stop()
-        for upkeep in self._upkeeps:
-            upkeep.stop()
-        self._names.stop()
-        live = sum(len(frontend.sessions) for frontend in self.frontends)
+        live = self._lasting.total.live
         seconds = self._grace
         self._log.info(
             f"stopping, with up to {{seconds:g}} s for {counted(live, 'sessions')}",
@@ -219,8 +96,8 @@ class ProxyService(Service):
             sessions=live,
             seconds=seconds,
         )
-        for frontend in self.frontends:
-            frontend.stop()
+        self._generation.retire()
+        self._lasting.sockets.close()
         stopped: Deferred[None] = Deferred()
         self._stop_at = self._reactor.seconds() + seconds
         self._end_sessions(stopped)
@@ -233,37 +110,12 @@ class ProxyService(Service):
         if self._next_look is not None:
             self._next_look.reset(0)
 
-    def _make_check(self, backend: Backend, server: BackendServer) -> Check | None:
-        settings = server.origin.settings.check
-        if settings.type == "none":
-            return None
-        return make_check(
-            settings,
-            backend.protocol,
-            send_proxy=backend.settings.send_proxy,
-            policy=backend.header,
-            host=socket.gethostname(),
-            reactor=self._reactor,
-            poller=self._poller,
-            timeouts=self._timeouts,
-            remedy=PROFILES[backend.settings.profile].takes_headers,
-        )
-
-    def _end_sessions_with(
-        self, backend: Backend, servers: Collection[BackendServer], ending: Ending, reason: str
-    ) -> None:
-        """End the sessions that some servers of a backend have."""
-        for frontend in self.frontends:
-            if frontend.terms.backend is backend:
-                for session in [session for session in frontend.sessions if session.place in servers]:
-                    session.shut_down(ending, reason)
-
     def _end_sessions(self, stopped: Deferred[None]) -> None:
         self._next_look = None
-        live = [session for frontend in self.frontends for session in frontend.sessions]
+        live = list(self._generation.sessions)
         left = self._stop_at - self._reactor.seconds()
         # Inside another reactor the poller's time stands still while nothing happens, and goodbyes have deadlines.
-        self._poller.look_at_clock()
+        self._loop.poller.look_at_clock()
         for session in live:
             if left <= 0:
                 session.abort()
@@ -272,7 +124,7 @@ class ProxyService(Service):
         if live and left > 0:
             self._next_look = self._reactor.callLater(min(STOP_INTERVAL_SECONDS, left), self._end_sessions, stopped)
             return
-        self._session_log.flush()
+        self._loop.stop()
         for frontend in self.frontends:
             self._log.info(
                 "frontend {frontend} is closed: {counts}",
@@ -281,33 +133,7 @@ class ProxyService(Service):
                 counts=frontend.counters,
                 **asdict(frontend.counters),
             )
-        if self._is_inside:
-            self._poller.detach(self._reactor)
-            self._poller.close()
         stopped.callback(None)
-
-
-def _host_name(frontend: config.Frontend, certificates: CertificatesByProfile) -> str:
-    """Return what a frontend calls itself: the first name in its certificates, or else the machine's."""
-    found = certificates.get(frontend.tls_profile or "", ())
-    names = (name for certificate in found for name in certificate.names if "*" not in name)
-    return next(names, None) or socket.gethostname()
-
-
-def _listen(bind: config.Bind) -> Bound:
-    if isinstance(bind, config.UnixBind):
-        return bind_unix(bind.path)
-    family = socket.AF_INET if bind.host.version == 4 else socket.AF_INET6
-    return bind_inet(family, str(bind.host), bind.port)
-
-
-def _affordable_sessions(settings: config.Config) -> int:
-    """Return how many sessions the limit on open files has room for, after raising it as far as is allowed."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    listening = sum(len(frontend.bind) for frontend in settings.frontends)
-    return max((hard - SPARE_DESCRIPTORS - listening) // DESCRIPTORS_PER_SESSION, 1)
 
 
 def quiet_collector() -> None:

@@ -17,8 +17,10 @@ from twisted.python import usage
 from twisted.python.components import Componentized
 
 from mailproxy.config import DEFAULT_FILE, ConfigError, load
+from mailproxy.front.prepare import prepare
+from mailproxy.front.sockets import StartError
 from mailproxy.log import LineLog
-from mailproxy.service import ProxyService, StartError, quiet_collector
+from mailproxy.service import ProxyService, quiet_collector
 from mailproxy.signals import Signals
 
 
@@ -51,6 +53,7 @@ def makeService(options: Options) -> IService:
 
     try:
         settings = load(options["config"])
+        prepared = prepare(settings, options["config"])
         chosen: dict[str, Any] = options.parent or {}
 
         def make_log(stream: IO[str]) -> LineLog:
@@ -65,7 +68,7 @@ def makeService(options: Options) -> IService:
         # With a log file, twistd rotates it on SIGUSR1.
         signals.install(spare=[SIGUSR1] if chosen.get("logfile") else [])
         is_elsewhere = any(chosen.get(option) for option in ("logfile", "syslog", "logger"))
-        service = PluginService(settings, reactor, options["config"])
+        service = PluginService(prepared, reactor)
         service.observer = None if is_elsewhere else make_log(sys.stdout)
         signals.stop_now = service.stop_now
         service.bind()

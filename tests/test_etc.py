@@ -12,7 +12,7 @@ import pytest
 import trustme
 
 from mailproxy.config import Config, load
-from mailproxy.session.prepare import prepare
+from mailproxy.front.prepare import prepare
 
 ETC = Path(__file__).parents[1] / "etc"
 README = (ETC.parent / "README.md").read_text()

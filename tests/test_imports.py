@@ -23,6 +23,7 @@ LAYERS = (
     {"backend"},
     {"session"},
     {"checks"},
+    {"front"},
     {"service", "signals", "log", "audit"},
     {"tap", "demo"},
     {"commands"},

@@ -18,7 +18,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import LogEvent, capturedLogs, formatEvent
 
-from mailproxy import __version__, config, service
+from mailproxy import __version__, config
 from mailproxy.config import (
     Backend,
     Config,
@@ -32,7 +32,10 @@ from mailproxy.config import (
     UnixBind,
 )
 from mailproxy.config.model import FrontendTls
-from mailproxy.service import ProxyService, StartError
+from mailproxy.front import prepare as preparing
+from mailproxy.front.prepare import prepare
+from mailproxy.front.sockets import StartError
+from mailproxy.service import ProxyService
 from mailproxy.session.relay import QUIET_SECONDS
 from mailproxy.transport.poller import Poller
 from tests.session.bench import GREETING
@@ -65,7 +68,9 @@ class Running:
         self.server = socket.create_server(("127.0.0.1", 0))
         self.server.setblocking(False)
         try:
-            self.service = ProxyService(configuration(folder, self.server.getsockname()[1], **settings), self.reactor)
+            self.service = ProxyService(
+                prepare(configuration(folder, self.server.getsockname()[1], **settings)), self.reactor
+            )
         except ConfigError:
             self.server.close()
             raise
@@ -74,9 +79,15 @@ class Running:
         self.service.bind()
         self.service.startService()
 
+    @property
+    def listening(self) -> list[socket.socket]:
+        """The sockets, frontend by frontend."""
+        by_frontend = self.service._lasting.sockets.by_frontend(self.service._prepared.settings.frontends)
+        return [bound.socket for sockets in by_frontend.values() for bound in sockets]
+
     def client(self, number: int = 0, *, tls: bool = False) -> Peer:
         """Connect a client to one of the sockets, and bring it to the server's greeting."""
-        listening = [listener.socket for frontend in self.service.frontends for listener in frontend._listeners]
+        listening = self.listening
         sock = socket.socket(listening[number].family)
         sock.connect(listening[number].getsockname())
         client = TlsPeer(sock, client_context(), NAME) if tls else Peer(sock)
@@ -127,6 +138,7 @@ class Running:
             frontend.stop()
             for session in list(frontend.sessions):
                 session.abort()
+        self.service._lasting.sockets.close()
         for peer in self.peers:
             peer.socket.close()
         self.server.close()
@@ -217,7 +229,7 @@ def test_start_says_what_listens_where(make: Make, tmp_path: Path) -> None:
     running.start()
     (event,) = running.logged("listening")
     assert event["frontend"] == "front"
-    port = running.service.frontends[0]._listeners[0].socket.getsockname()[1]
+    port = running.listening[0].getsockname()[1]
     assert event["where"] == f"127.0.0.1:{port}, {unix}"
 
 
@@ -255,7 +267,7 @@ def test_nobody_is_accepted_before_the_start(make: Make) -> None:
 
 
 def test_socket_in_use_is_an_error_that_names_the_key(running: Running, make: Make) -> None:
-    port = running.service.frontends[0]._listeners[0].socket.getsockname()[1]
+    port = running.listening[0].getsockname()[1]
     second = make(bind=(InetBind(LOOPBACK, port),))
     with pytest.raises(StartError, match=rf"^frontend\.front\.bind: cannot listen on 127\.0\.0\.1:{port}: Address"):
         second.service.bind()
@@ -320,7 +332,7 @@ def test_as_many_sessions_as_descriptors_allow(make: Make, monkeypatch: pytest.M
     monkeypatch.setattr(resource, "setrlimit", lambda which, limits: raised.append(limits))
     running = make()
     assert raised == [(4096, 4096)]
-    assert running.service._total.maximum == (4096 - service.SPARE_DESCRIPTORS - 1) // 2
+    assert running.service._lasting.total.maximum == (4096 - preparing.SPARE_DESCRIPTORS - 1) // 2
 
 
 # The end.
@@ -333,7 +345,7 @@ def test_stop_without_sessions_is_immediate(running: Running) -> None:
 
 
 def test_stop_refuses_new_clients(running: Running) -> None:
-    address = running.service.frontends[0]._listeners[0].socket.getsockname()
+    address = running.listening[0].getsockname()
     running.stop()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(address)
@@ -444,7 +456,7 @@ def test_unix_sockets_are_removed(make: Make, tmp_path: Path) -> None:
 
 def test_other_reactors_poll_the_poller_while_it_runs(tmp_path: Path) -> None:
     reactor = MemoryReactorClock()
-    proxy = ProxyService(configuration(tmp_path, 1), reactor)
+    proxy = ProxyService(prepare(configuration(tmp_path, 1)), reactor)
     proxy.bind()
     assert reactor.getReaders() == []
     proxy.startService()

@@ -10,9 +10,9 @@ from typing import cast
 
 from mailproxy.backend.backend import Backend as ReadyBackend
 from mailproxy.backend.server import BackendServer
-from mailproxy.config import DEFAULT_FILE, Backend, Config, ConfigError, Frontend, Resolvers, Server, UnixBind, load
+from mailproxy.config import DEFAULT_FILE, Backend, Config, ConfigError, Frontend, Server, UnixBind, load
 from mailproxy.config.model import MailProtocol
-from mailproxy.session.prepare import Ready, prepare, warnings
+from mailproxy.front.prepare import Prepared, prepare
 from mailproxy.tls.certificate import Certificate
 
 # How long DNS has to tell where servers are, and how often that is looked at.
@@ -32,11 +32,11 @@ def run(arguments: Namespace) -> int:
     path = arguments.file or arguments.config
     try:
         config = load(path)
-        ready = prepare(config, path)
+        prepared = prepare(config, path)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1
-    certificates = ready.certificates
+    certificates = prepared.certificates
     now = datetime.now(UTC)
     print(f"{path}: good")
     for frontend in config.frontends:
@@ -44,11 +44,11 @@ def run(arguments: Namespace) -> int:
     for name, found in certificates.items():
         for certificate in found:
             print(f"tls {name}: {_certificate_line(certificate, now)}")
-    for warning in warnings(config, ready, now):
+    for warning in prepared.warnings(now):
         print(f"warning: {warning}", file=sys.stderr)
     for remark in _bind_remarks(config):
         print(f"warning: {remark}", file=sys.stderr)
-    return _ask_servers(ready, config.resolvers) if arguments.connect else 0
+    return _ask_servers(prepared) if arguments.connect else 0
 
 
 def _bind_remarks(config: Config) -> Iterator[str]:
@@ -76,27 +76,24 @@ def _bind_remarks(config: Config) -> Iterator[str]:
                     yield f"{where} cannot be listened on: {error.strerror or error}"
 
 
-def _ask_servers(ready: Ready, resolvers: Resolvers) -> int:
+def _ask_servers(prepared: Prepared) -> int:
     """Print what every server offers, or why it does not answer; 1 if there is one that does not."""
     from twisted.internet import reactor
     from twisted.internet.defer import Deferred
-    from twisted.internet.interfaces import IReactorFDSet, IReactorTime
+    from twisted.internet.interfaces import IReactorTime
     from twisted.internet.task import deferLater
 
     from mailproxy.checks.addresses import Addresses
     from mailproxy.checks.capabilities import CLEAR_ADVICE, STARTTLS_ADVICE, Lesson, Question
-    from mailproxy.checks.timeouts import Timeouts
-    from mailproxy.mail.greeting import server_speaks_first
+    from mailproxy.front.loop import Loop
     from mailproxy.names import Names
-    from mailproxy.transport.poller import Poller
 
     failures: list[str] = []
-    poller = Poller()
-    poller.attach(cast(IReactorFDSet, reactor))
+    loop = Loop(reactor)
+    loop.start()
     clock = cast(IReactorTime, reactor)
-    timeouts = Timeouts(clock)
-    names = Names(resolvers, reactor)
-    addresses = [Addresses(backend, names, poller) for backend in dict.fromkeys(entry[1] for entry in ready.frontends)]
+    names = Names(prepared.settings.resolvers, reactor)
+    addresses = [Addresses(backend, names, loop.poller) for backend in prepared.backends.values()]
 
     async def look_up() -> None:
         for of_backend in addresses:
@@ -109,10 +106,10 @@ def _ask_servers(ready: Ready, resolvers: Resolvers) -> int:
     async def ask_all() -> None:
         await look_up()
         questions = {
-            (backend, frontend.protocol, with_tls): None
-            for frontend, backend, _ in ready.frontends
-            if server_speaks_first(frontend.protocol)
-            for with_tls in _legs(frontend)
+            (frontend.terms.backend, frontend.terms.protocol, with_tls): None
+            for frontend in prepared.frontends
+            if frontend.terms.server_speaks_first
+            for with_tls in _legs(frontend.settings)
         }
         for backend, protocol, with_tls in questions:
             for server in backend.pool.servers:
@@ -128,8 +125,8 @@ def _ask_servers(ready: Ready, resolvers: Resolvers) -> int:
             "mailproxy",
             answer.callback,
             with_tls=with_tls,
-            poller=poller,
-            timeouts=timeouts,
+            poller=loop.poller,
+            timeouts=loop.timeouts,
         ).begin()
         lesson = await answer
         leg = "" if with_tls else " in clear"

@@ -43,8 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
     from mailproxy.demo.folder import private_folder
     from mailproxy.demo.keys import Keys, has_terminal, single_keys
     from mailproxy.demo.stage import Stage
+    from mailproxy.front.sockets import StartError
     from mailproxy.log import LineLog
-    from mailproxy.service import StartError
 
     failures: list[Failure] = []
 

@@ -17,8 +17,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM, SIGINT or SIGQUIT; 1 if the service cannot start."""
+    from mailproxy.front.prepare import prepare
+
     try:
         settings = load(arguments.config)
+        prepared = prepare(settings, arguments.config)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1
@@ -30,8 +33,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     from twisted.logger import globalLogBeginner
 
+    from mailproxy.front.sockets import StartError
     from mailproxy.log import LineLog
-    from mailproxy.service import ProxyService, StartError, quiet_collector
+    from mailproxy.service import ProxyService, quiet_collector
     from mailproxy.signals import Signals
 
     # Before there are socket files that a signal could leave behind.
@@ -39,12 +43,12 @@ def run(arguments: argparse.Namespace) -> int:
     signals.install()
     log = LineLog(sys.stdout, settings.log.format, settings.log.level)
     try:
-        service = ProxyService(settings, reactor, arguments.config)
-        signals.stop_now = service.stop_now
-        service.bind()
-    except (ConfigError, StartError) as error:
+        prepared.bind()
+    except StartError as error:
         print(error, file=sys.stderr)
         return 1
+    service = ProxyService(prepared, reactor)
+    signals.stop_now = service.stop_now
     globalLogBeginner.beginLoggingTo([log], redirectStandardIO=False)
     reactor.callWhenRunning(service.startService)
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)

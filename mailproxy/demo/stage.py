@@ -23,6 +23,7 @@ from mailproxy.demo.ports import FRONT, SERVERS, Ports
 from mailproxy.demo.report import change, learnt, log_line, refused
 from mailproxy.demo.submission import SubmissionServer
 from mailproxy.demo.vulnerable import VulnerableServer
+from mailproxy.front.prepare import prepare
 from mailproxy.service import ProxyService
 
 
@@ -69,7 +70,7 @@ class Stage:
         await self._open_servers(files)
         profile = "dovecot" if self._dovecot else "generic"
         path = configuration.write(self._folder, files, self._ports, profile)
-        service = ProxyService(load(path), self._reactor)
+        service = ProxyService(prepare(load(path), str(path)), self._reactor)
         service.bind()
         service.startService()
         self._service = service

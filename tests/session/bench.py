@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Sequence
@@ -19,15 +18,15 @@ from mailproxy.backend import backend as ready_backend
 from mailproxy.backend.server import BackendServer
 from mailproxy.balance.pool import Pool
 from mailproxy.config import Backend, BackendTimeouts, FrontendTimeouts, InetBind, InetServer, UnixServer
+from mailproxy.front.capacity import Capacity
+from mailproxy.front.frontend import Frontend
+from mailproxy.front.loop import Loop
 from mailproxy.proxyprotocol import Decoder, Header
-from mailproxy.session.capacity import Capacity
-from mailproxy.session.frontend import Frontend
-from mailproxy.session.record import SessionLog
+from mailproxy.session.counters import Counters
 from mailproxy.session.session import Session
+from mailproxy.session.terms import Terms
 from mailproxy.tls.server import TlsServer
 from mailproxy.transport.bound import bind_inet, bind_unix
-from mailproxy.transport.deadlines import Deadlines
-from mailproxy.transport.listener import Listener
 from mailproxy.transport.poller import Poller
 from tests.tls.servers import NAME, server_context, tls_server
 from tests.transport.peers import Peer, TlsPeer, TlsServerPeer, client_context
@@ -95,6 +94,15 @@ class FakeServer:
         return True
 
 
+class FakeReactor(Clock):
+    """A reactor with a poller in front of it, whose clocks the test turns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.advance(START)
+        self.poller = Poller(self.seconds)
+
+
 class Bench:
     """
     A running frontend; settings of frontend and backend are those of the configuration.
@@ -123,9 +131,9 @@ class Bench:
         each: dict[str, Any] | None = None,
         **frontend: Any,
     ) -> None:
-        self.clock = Clock()
-        self.clock.advance(START)
-        self.poller = Poller(self.clock.seconds)
+        self.clock = FakeReactor()
+        self.loop = Loop(self.clock)
+        self.poller = self.clock.poller
         self.peers: list[Peer] = []
         self.events = events
         """Everything that was logged."""
@@ -157,20 +165,12 @@ class Bench:
             timeout=FrontendTimeouts(**(timeout or {})),
             **frontend,
         )
-        self.deadlines = Deadlines(self.clock, self.poller)
-        self.log = SessionLog(self.clock)
         self.total = Capacity("maxconn", total)
+        self.capacity = Capacity("maxconn of front", settings.maxconn)
+        serves = (tls_server() if isinstance(tls, bool) else tls) if tls else None
+        terms = Terms.of(settings, ready_backend.Backend(self.backend, protocol), serves, "mail.example.org")
         self.frontend = Frontend(
-            settings,
-            ready_backend.Backend(self.backend, protocol),
-            (tls_server() if isinstance(tls, bool) else tls) if tls else None,
-            host="mail.example.org",
-            poller=self.poller,
-            deadlines=self.deadlines,
-            total=self.total,
-            process="5eed",
-            identify=itertools.count(1).__next__,
-            log=self.log,
+            settings, terms, loop=self.loop, counters=Counters(), bounds=(self.capacity, self.total)
         )
         listening = {
             "inet": lambda: bind_inet(socket.AF_INET, "127.0.0.1", 0),
@@ -179,8 +179,8 @@ class Bench:
             "unix": lambda: bind_unix(str(folder / "front.sock")),
         }[bind]()
         self.listening = listening.socket
-        self.frontend.listen(Listener(listening, self.frontend.accepted))
-        self.frontend.start(self.clock)
+        self._bound = listening
+        self.frontend.start([listening])
 
     def _serve(self, number: int, family: str) -> FakeServer:
         if family == "unix":
@@ -330,6 +330,7 @@ class Bench:
         for session in list(self.frontend.sessions):
             session.abort()
         self.frontend.stop()
+        self._bound.close()
         for peer in self.peers:
             peer.socket.close()
         for server in self.servers:

@@ -320,7 +320,7 @@ def test_bug_at_the_start_of_a_session_ends_it(make: MakeBench, monkeypatch: pyt
         client = bench.client()
         bench.until(lambda: client.fin or client.reset)
     assert bench.over()["termination"] == "IR"
-    assert (bench.frontend.capacity.live, bench.total.live) == (0, 0)
+    assert (bench.capacity.live, bench.total.live) == (0, 0)
     bench.clock.advance(1)
     bench.relay()
 

@@ -21,6 +21,21 @@ class Capacity:
     def bound(self, listener: Listener) -> None:
         """Let a listener bring no more sessions than this."""
         self._listeners.append(listener)
+        if self.live >= self.maximum:
+            listener.pause(self.name)
+
+    def release(self, listener: Listener) -> None:
+        """Forget a listener that has stopped."""
+        self._listeners.remove(listener)
+
+    def resize(self, maximum: int) -> None:
+        """Change the bound; sessions beyond it live on."""
+        self.maximum = maximum
+        for listener in self._listeners:
+            if self.live >= maximum:
+                listener.pause(self.name)
+            else:
+                listener.resume(self.name)
 
     def join(self) -> None:
         """Count a session in."""

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from mailproxy.backend.backend import Backend
 from mailproxy.config import ConfigError
-from mailproxy.session.prepare import Ready, prepare
+from mailproxy.front.prepare import Prepared, prepare
 from tests.config.builders import MISSING, read
 
 SERVERS = {"server": {"d1": {"address": "192.0.2.1:10143"}}}
@@ -17,36 +18,40 @@ def frontend(protocol: str, **changes: Any) -> dict[str, Any]:
     return {"bind": ["127.0.0.1:0"], "protocol": protocol, "tls": "none", "backend": "dovecot", **changes}
 
 
-def prepared(**frontends: dict[str, Any]) -> Ready:
+def prepared(**frontends: dict[str, Any]) -> Prepared:
     """Frontends in clear with one backend."""
     return prepare(read(tls=MISSING, frontend=frontends, backend__dovecot=SERVERS))
 
 
+def backends(made: Prepared) -> list[Backend]:
+    """The backend of each frontend."""
+    return [frontend.terms.backend for frontend in made.frontends]
+
+
 def test_frontends_of_one_backend_and_protocol_share_it() -> None:
     ready = prepared(one=frontend("imap"), two=frontend("imap"))
-    (_, first, _), (_, second, _) = ready.frontends
+    first, second = backends(ready)
     assert first is second
 
 
 def test_protocols_have_pools_of_their_own() -> None:
     """A server's IMAP may be down while its POP3 is up."""
     ready = prepared(one=frontend("imap"), two=frontend("pop3"))
-    (_, first, _), (_, second, _) = ready.frontends
+    first, second = backends(ready)
     assert (first.protocol, second.protocol) == ("imap", "pop3")
     assert first.pool is not second.pool
 
 
 def test_backends_have_pools_of_their_own() -> None:
     frontends = {"one": frontend("imap"), "two": frontend("imap", backend="other")}
-    backends = {"dovecot": SERVERS, "other": SERVERS}
-    ready = prepare(read(tls=MISSING, frontend=frontends, backend=backends))
-    (_, first, _), (_, second, _) = ready.frontends
+    ready = prepare(read(tls=MISSING, frontend=frontends, backend={"dovecot": SERVERS, "other": SERVERS}))
+    first, second = backends(ready)
     assert (first.name, second.name) == ("dovecot", "other")
 
 
 def test_frontends_are_in_the_order_of_the_configuration() -> None:
     ready = prepared(one=frontend("imap"), two=frontend("pop3"), three=frontend("imap"))
-    assert [settings.name for settings, _, _ in ready.frontends] == ["one", "two", "three"]
+    assert [frontend.settings.name for frontend in ready.frontends] == ["one", "two", "three"]
 
 
 @pytest.mark.parametrize("protocols", [("imap", "imap"), ("imap", "pop3")])

@@ -40,10 +40,10 @@ def test_next_client_is_served_when_a_session_ends(full: Bench) -> None:
 def test_sessions_are_counted_in_and_out(make: MakeBench) -> None:
     bench = make()
     client, _ = bench.relay()
-    assert (bench.frontend.capacity.live, bench.total.live) == (1, 1)
+    assert (bench.capacity.live, bench.total.live) == (1, 1)
     client.break_off()
     bench.over()
-    assert (bench.frontend.capacity.live, bench.total.live) == (0, 0)
+    assert (bench.capacity.live, bench.total.live) == (0, 0)
 
 
 def test_one_bound_does_not_lift_another(make: MakeBench) -> None:

@@ -1,0 +1,125 @@
+"""What clients connect to: the listeners of one frontend, and its sessions."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from twisted.logger import Logger
+
+from mailproxy import config
+from mailproxy.backend.backend import Backend
+from mailproxy.front.capacity import Capacity
+from mailproxy.front.loop import Loop
+from mailproxy.session.counters import Counters
+from mailproxy.session.session import Session
+from mailproxy.session.terms import Terms
+from mailproxy.transport.bound import Bound
+from mailproxy.transport.listener import Listener
+
+
+class Frontend:
+    """
+    One frontend of one reading of the configuration, running.
+
+    Its counters and the bounds on its sessions are the process's: a later reading goes on with them.
+    """
+
+    _bugs = Logger()
+    _events = Logger(namespace="mailproxy")
+
+    def __init__(
+        self, settings: config.Frontend, terms: Terms, *, loop: Loop, counters: Counters, bounds: Iterable[Capacity]
+    ) -> None:
+        self.name = settings.name
+        self.settings = settings
+        self.terms = terms
+        """What holds for the sessions that begin from now on."""
+        self.poller = loop.poller
+        self.deadlines = loop.deadlines
+        self.process = loop.process
+        self.counters = counters
+        self.sessions: set[Session] = set()
+        self._clock = loop.reactor
+        self._identify = loop.identify
+        self._log = loop.log
+        self._bounds = tuple(bounds)
+        self._listeners: list[Listener] = []
+        self._has_dropped_ssl = False
+        self._emptied: Callable[[], None] | None = None
+
+    def start(self, sockets: Iterable[Bound]) -> None:
+        """Begin to accept from sockets."""
+        for bound in sockets:
+            listener = Listener(bound, self.accepted)
+            self._listeners.append(listener)
+            for capacity in self._bounds:
+                capacity.bound(listener)
+            listener.start(self.poller, self._clock)
+
+    def stop(self) -> None:
+        """Stop accepting; the sockets stay open, and the sessions go on."""
+        while self._listeners:
+            listener = self._listeners.pop()
+            listener.stop()
+            for capacity in self._bounds:
+                capacity.release(listener)
+
+    def retire(self, emptied: Callable[[], None]) -> None:
+        """Stop accepting, and call `emptied` when there is no session any more, perhaps at once."""
+        self.stop()
+        if self.sessions:
+            self._emptied = emptied
+        else:
+            emptied()
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where this listens, in words."""
+        return [listener.bound.address for listener in self._listeners]
+
+    @property
+    def learns(self) -> bool:
+        """True when what is announced before STARTTLS is for the backend to say, not for the configuration."""
+        return self.settings.has_starttls and not self.settings.capabilities
+
+    def learn(self, capabilities: tuple[bytes, ...]) -> None:
+        """Announce to later clients what the backend offers."""
+        self.terms = self.terms.with_capabilities(capabilities)
+
+    def accepted(self, sock: socket.SocketType, peer: Any, listener: Listener) -> None:
+        """Begin a session for a client."""
+        session = Session(self, self.terms, sock, peer, self._identify(), listener)
+        self.counters.connections += 1
+        self.sessions.add(session)
+        for capacity in self._bounds:
+            capacity.join()
+        try:
+            session.begin()
+        except Exception:
+            # Our bug: this client ends, the listener does not hear of it.
+            self._bugs.failure("bug at the start of session {id}", id=session.id)
+            session.broke()
+
+    def dropped_ssl(self, backend: Backend) -> None:
+        """Log, once, that what a header said of the client's TLS is not passed on."""
+        if not self._has_dropped_ssl:
+            self._has_dropped_ssl = True
+            self._events.warn(
+                "frontend {frontend}: the headers that come in say that clients are on TLS (TLV SSL), and backend "
+                '{backend} is not told what they say: its proxy-v2-pass-tlvs has no "ssl"',
+                event="dropped-ssl",
+                frontend=self.name,
+                backend=backend.name,
+            )
+
+    def leave(self, session: Session) -> None:
+        """See a session off that is over."""
+        self.sessions.discard(session)
+        for capacity in self._bounds:
+            capacity.leave()
+        self._log.add(session)
+        if self._emptied is not None and not self.sessions:
+            emptied, self._emptied = self._emptied, None
+            emptied()

@@ -1,0 +1,43 @@
+"""
+What lasts as long as the process, and is handed from one reading of the configuration to the next, each by its key.
+
+Nothing here needs a reactor: it can be made before there is one, and shared by processes that are forked later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mailproxy.backend.server import BackendServer
+from mailproxy.config.model import MailProtocol
+from mailproxy.front.capacity import Capacity
+from mailproxy.front.sockets import Sockets
+from mailproxy.session.counters import Counters
+from mailproxy.tls.servers import TlsServers
+
+BackendKey = tuple[str, MailProtocol]
+"""A backend's name, and the protocol that its servers are used for."""
+
+
+class Lasting:
+    """The process's own: listening sockets, TLS with its ticket keys, servers with their health, counters, limits."""
+
+    def __init__(self) -> None:
+        self.sockets = Sockets()
+        """By bind address."""
+        self.tls = TlsServers()
+        """By profile and ALPN protocols."""
+        self.servers: dict[BackendKey, Mapping[str, BackendServer]] = {}
+        """By backend and protocol, and then by name."""
+        self.total = Capacity("maxconn", 0)
+        """The bound on all sessions together."""
+        self._counters: dict[str, Counters] = {}
+        self._capacities: dict[str, Capacity] = {}
+
+    def counters(self, frontend: str) -> Counters:
+        """Return what is counted on a frontend, by its name."""
+        return self._counters.setdefault(frontend, Counters())
+
+    def capacity(self, frontend: str) -> Capacity:
+        """Return the bound on a frontend's sessions, by its name."""
+        return self._capacities.setdefault(frontend, Capacity(f"maxconn of {frontend}", 0))

@@ -1,0 +1,63 @@
+"""What one process has on its reactor, as long as it runs, whatever the configuration becomes."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from typing import Any
+
+from mailproxy import config
+from mailproxy.checks.prober import Pace
+from mailproxy.checks.timeouts import Timeouts
+from mailproxy.names import Names
+from mailproxy.session.record import SessionLog
+from mailproxy.transport.deadlines import Deadlines
+from mailproxy.transport.poller import Poller
+
+
+class Loop:
+    """The poller, and all that keeps time on it; to be made in the process that runs it, behind a fork."""
+
+    def __init__(self, reactor: Any) -> None:
+        self.reactor = reactor
+        # In front of the reactor if it is ours, else inside it.
+        own = getattr(reactor, "poller", None)
+        self.poller: Poller = own or Poller()
+        self._is_inside = own is None
+        self.deadlines = Deadlines(reactor, self.poller)
+        self.timeouts = Timeouts(reactor)
+        self.pace = Pace()
+        self.log = SessionLog(reactor)
+        self.process = f"{time.time_ns() // 1000:x}"
+        """Tells the ids of this process's sessions from those of others."""
+        self.identify = itertools.count(1).__next__
+        """Returns the next session's number."""
+
+        self._names: Names | None = None
+        self._resolvers: config.Resolvers | None = None
+
+    def names(self, resolvers: config.Resolvers) -> Names:
+        """Return who follows host names: the same as long as the resolvers are."""
+        if self._names is None or resolvers != self._resolvers:
+            self._names = Names(resolvers, self.reactor)
+            self._resolvers = resolvers
+        return self._names
+
+    def leave(self, names: Names) -> None:
+        """Stop following names, unless a later reading of the configuration goes on with them."""
+        if names is not self._names:
+            names.stop()
+
+    def start(self) -> None:
+        """Begin to poll."""
+        if self._is_inside:
+            self.poller.attach(self.reactor)
+
+    def stop(self) -> None:
+        """Poll no more."""
+        if self._names is not None:
+            self._names.stop()
+        self.log.flush()
+        if self._is_inside:
+            self.poller.detach(self.reactor)
+            self.poller.close()

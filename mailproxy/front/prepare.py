@@ -1,0 +1,146 @@
+"""From a configuration to what sessions need, short of sockets: what a start and a check have in common."""
+
+from __future__ import annotations
+
+import resource
+import socket
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from attrs import frozen
+
+from mailproxy import config
+from mailproxy.backend.backend import Backend
+from mailproxy.backend.server import BackendServer
+from mailproxy.config import ConfigError, Problem, remarks
+from mailproxy.config.secret import secret_problems, secret_warnings
+from mailproxy.config.words import key_path
+from mailproxy.front.lasting import BackendKey, Lasting
+from mailproxy.session.terms import Terms
+from mailproxy.tls.client import client_sides
+from mailproxy.tls.files import CertificatesByProfile, key_warnings, read_tls_files, validity_warnings
+from mailproxy.tls.server import TlsServer
+from mailproxy.tls.server_files import server_file_problems, server_file_warnings
+from mailproxy.tls.servers import TlsServers
+
+# What a process needs beside its sessions: standard streams, epoll objects, the reactor's waker, log files.
+SPARE_DESCRIPTORS = 24
+
+# A session has one to its client and one to its server.
+DESCRIPTORS_PER_SESSION = 2
+
+
+@frozen
+class PreparedFrontend:
+    """A frontend of the configuration, and what its first sessions have to keep to."""
+
+    settings: config.Frontend
+    terms: Terms
+    host: str
+    """What it calls itself."""
+
+
+@frozen
+class Prepared:
+    """
+    What follows from one reading of the configuration, before anything of it begins.
+
+    Frontends with the same backend and protocol have one `Backend` together.
+    """
+
+    settings: config.Config
+    source: str
+    frontends: tuple[PreparedFrontend, ...]
+    backends: Mapping[BackendKey, Backend]
+    certificates: CertificatesByProfile
+    tls: TlsServers
+    lasting: Lasting
+    """What the process has already: `adopt` gives it what this reading brings."""
+
+    def bind(self) -> None:
+        """Open the sockets that are not open yet; `StartError` with each that cannot be, and then none of them is."""
+        self.lasting.sockets.bind(self.settings.frontends)
+
+    def adopt(self) -> None:
+        """Keep what later readings can go on with; for a reading that is going to be used."""
+        lasting = self.lasting
+        lasting.tls = self.tls
+        lasting.servers = {
+            key: {server.name: server for server in backend.pool.servers} for key, backend in self.backends.items()
+        }
+        lasting.total.resize(self.settings.maxconn or _affordable_sessions(self.settings))
+        for frontend in self.settings.frontends:
+            lasting.capacity(frontend.name).resize(frontend.maxconn)
+
+    def warnings(self, now: datetime) -> tuple[str, ...]:
+        """Return what an admin should know of a configuration that can be used, at `now`: one line each."""
+        return (
+            *validity_warnings(self.certificates, now),
+            *key_warnings(self.certificates),
+            *secret_warnings(self.settings),
+            *server_file_warnings(self.settings, now),
+            *map(str, remarks(self.settings)),
+        )
+
+
+def prepare(settings: config.Config, source: str = "the configuration", lasting: Lasting | None = None) -> Prepared:
+    """
+    Read the files that a configuration names and let OpenSSL and the header's rules judge its values.
+
+    What is in `lasting` already goes on where it fits; nothing there changes before `Prepared.adopt`. Needs no reactor.
+    Raises `ConfigError`, as if from the file `source`, with everything that is wrong.
+    """
+    lasting = lasting or Lasting()
+    certificates, unusable = read_tls_files(settings)
+    unusable += (*secret_problems(settings), *server_file_problems(settings))
+    if unusable:
+        raise ConfigError(unusable, source)
+    problems: dict[str, Problem] = {}
+    client_tls = client_sides()
+    tls = lasting.tls.copy()
+    backends: dict[BackendKey, Backend] = {}
+    frontends = []
+    for frontend in settings.frontends:
+        which = frontend.backend, frontend.protocol
+        if which not in backends:
+            known: Mapping[str, BackendServer] = lasting.servers.get(which, {})
+            try:
+                backends[which] = Backend(settings.backends[frontend.backend], frontend.protocol, client_tls, known)
+            except ValueError as error:
+                key = key_path("backend", frontend.backend)
+                problems[key] = Problem(key, str(error))
+        tls_server: TlsServer | None = None
+        if frontend.tls_profile is not None:
+            profile = settings.tls[frontend.tls_profile]
+            try:
+                tls_server = tls.get(profile, certificates[frontend.tls_profile], frontend.alpn)
+            except ValueError as error:
+                key = key_path("tls", frontend.tls_profile)
+                problems[key] = Problem(key, str(error))
+        if which in backends:
+            host = frontend.hostname or _host_name(frontend, certificates)
+            terms = Terms.of(frontend, backends[which], tls_server, host)
+            frontends.append(PreparedFrontend(frontend, terms, host))
+    if problems:
+        raise ConfigError(problems.values(), source)
+    tls.forget_others({(one.tls_profile, one.alpn) for one in settings.frontends if one.tls_profile is not None})
+    return Prepared(settings, source, tuple(frontends), backends, certificates, tls, lasting)
+
+
+def _host_name(frontend: config.Frontend, certificates: CertificatesByProfile) -> str:
+    """Return what a frontend calls itself: the first name in its certificates, or else the machine's."""
+    return next(_names(frontend, certificates), None) or socket.gethostname()
+
+
+def _names(frontend: config.Frontend, certificates: CertificatesByProfile) -> Iterator[str]:
+    for certificate in certificates.get(frontend.tls_profile or "", ()):
+        yield from (name for name in certificate.names if "*" not in name)
+
+
+def _affordable_sessions(settings: config.Config) -> int:
+    """Return how many sessions the limit on open files has room for, after raising it as far as is allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    listening = sum(len(frontend.bind) for frontend in settings.frontends)
+    return max((hard - SPARE_DESCRIPTORS - listening) // DESCRIPTORS_PER_SESSION, 1)

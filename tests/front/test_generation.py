@@ -1,0 +1,338 @@
+"""One reading of the configuration after another: what stays, what goes, and when."""
+
+from __future__ import annotations
+
+import gc
+import socket
+import ssl
+from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+from weakref import ref
+
+import pytest
+from attrs import evolve
+from twisted.logger import capturedLogs
+
+from mailproxy.config import (
+    Backend,
+    Check,
+    Config,
+    ConfigError,
+    Frontend,
+    FrontendTimeouts,
+    InetBind,
+    InetServer,
+    Server,
+    TlsProfile,
+)
+from mailproxy.front.generation import Generation
+from mailproxy.front.lasting import Lasting
+from mailproxy.front.loop import Loop
+from mailproxy.front.prepare import prepare
+from mailproxy.session.session import Session
+from tests.garbage import garbage
+from tests.session.bench import GREETING, FakeReactor
+from tests.tls.issue import issue
+from tests.tls.servers import NAME
+from tests.transport.peers import Peer, TlsPeer, client_context
+from tests.transport.relay import pump, settle
+
+LOOPBACK = ip_address("127.0.0.1")
+
+
+class Process:
+    """A process with a listening server behind it, whose configuration a test reads again and again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.reactor = FakeReactor()
+        self.loop = Loop(self.reactor)
+        self.lasting = Lasting()
+        self.peers: list[Peer] = []
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.server.setblocking(False)
+        self.certificate = folder / "mail.pem"
+        self.renew()
+        self.now: Generation | None = None
+
+    def renew(self) -> None:
+        """Let there be another certificate."""
+        self.certificate.write_bytes(issue(NAME).pem)
+        self.certificate.chmod(0o600)
+
+    def settings(self, *, frontend: dict[str, Any] | None = None, server: dict[str, Any] | None = None) -> Config:
+        front: dict[str, Any] = {"name": "front", "bind": (InetBind(LOOPBACK, 0),), "protocol": "imap", "tls": "none"}
+        one: dict[str, Any] = {"name": "d1", "address": InetServer(LOOPBACK, self.server.getsockname()[1])}
+        return Config(
+            tls={"default": TlsProfile(name="default", certificates=(str(self.certificate),))},
+            frontends=(Frontend(**front | {"backend": "dovecot"} | (frontend or {})),),
+            backends={"dovecot": Backend(name="dovecot", send_proxy="none", servers=(Server(**one | (server or {})),))},
+            maxconn=100,
+        )
+
+    def read(self, settings: Config | None = None) -> Generation:
+        """Read a configuration, and begin with it."""
+        prepared = prepare(settings or self.settings(), "here", self.lasting)
+        prepared.bind()
+        made = Generation(prepared, self.loop)
+        prepared.adopt()
+        made.start(self.now)
+        self.now = made
+        return made
+
+    @property
+    def listening(self) -> list[socket.socket]:
+        assert self.now is not None
+        by_frontend = self.lasting.sockets.by_frontend(self.now.settings.frontends)
+        return [bound.socket for sockets in by_frontend.values() for bound in sockets]
+
+    def client(self) -> Peer:
+        sock = socket.create_connection(self.listening[0].getsockname())
+        self.peers.append(Peer(sock))
+        return self.peers[-1]
+
+    def relay(self) -> tuple[Peer, Peer, Session]:
+        """Bring a client to the server's greeting."""
+        before = set(self.sessions)
+        client = self.client()
+        taken: list[Peer] = []
+
+        def take() -> bool:
+            try:
+                taken.append(Peer(self.server.accept()[0]))
+            except BlockingIOError:
+                return False
+            return True
+
+        self.until(take)
+        self.peers += taken
+        taken[0].send(GREETING)
+        self.until(lambda: client.data == GREETING)
+        (session,) = set(self.sessions) - before
+        return client, taken[0], session
+
+    @property
+    def sessions(self) -> Iterator[Session]:
+        assert self.now is not None
+        return self.now.sessions
+
+    def until(self, is_there: Any) -> None:
+        pump(self.reactor.poller, self.peers, is_there)
+
+    def settle(self) -> None:
+        settle(self.reactor.poller, self.peers)
+
+    def close(self) -> None:
+        if self.now is not None:
+            self.now.retire()
+            for session in list(self.sessions):
+                session.abort()
+        self.lasting.sockets.close()
+        for peer in self.peers:
+            peer.socket.close()
+        self.server.close()
+        self.reactor.poller.close()
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[Process]:
+    with capturedLogs() as events:
+        made = Process(tmp_path)
+        yield made
+        made.close()
+    assert [event["log_failure"] for event in events if "log_failure" in event] == []
+
+
+# What stays.
+
+
+def test_socket_goes_on(process: Process) -> None:
+    process.read()
+    (before,) = process.listening
+    process.read()
+    (after,) = process.listening
+    assert after is before
+    process.relay()
+
+
+def test_client_that_nobody_has_accepted_yet_is_the_next_one_s(process: Process) -> None:
+    process.read()
+    client = process.client()
+    later = process.read()
+    process.settle()
+    assert not client.fin
+    assert len(later.frontends[0].sessions) == 1
+
+
+def test_socket_that_is_not_wanted_any_more_closes(process: Process) -> None:
+    process.read()
+    address = process.listening[0].getsockname()
+    process.read(process.settings(frontend={"bind": (InetBind(ip_address("127.0.0.2"), 0),)}))
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address)
+    process.relay()
+
+
+def test_server_that_is_down_stays_down(process: Process) -> None:
+    checked = {"check": Check(type="tcp", fall=1)}
+    former = process.read(process.settings(server=checked))
+    pool = former.backends["dovecot", "imap"].pool
+    pool.failed(pool.servers[0], 1.0, "gone")
+    for changed in (checked, checked | {"weight": 7}):
+        later = process.read(process.settings(server=changed))
+        (server,) = later.backends["dovecot", "imap"].pool.servers
+        assert not server.is_up
+
+
+def test_counters_go_on(process: Process) -> None:
+    process.read()
+    process.relay()
+    process.read()
+    process.relay()
+    assert process.lasting.counters("front").sessions == 2
+
+
+def test_bounds_count_the_sessions_of_both(process: Process) -> None:
+    few = process.settings(frontend={"maxconn": 2})
+    process.read(few)
+    first, _, _ = process.relay()
+    process.relay()
+    later = process.read(few)
+    process.client()
+    process.settle()
+    assert not later.frontends[0].sessions
+    first.break_off()
+    process.until(lambda: later.frontends[0].sessions)
+
+
+def test_bound_that_grows_lets_waiting_clients_in(process: Process) -> None:
+    process.read(process.settings(frontend={"maxconn": 1}))
+    process.relay()
+    process.client()
+    process.settle()
+    later = process.read(process.settings(frontend={"maxconn": 2}))
+    process.until(lambda: later.frontends[0].sessions)
+
+
+@pytest.mark.parametrize("is_renewed", [False, True])
+def test_tls_session_is_resumed(process: Process, is_renewed: bool) -> None:
+    context = client_context()
+
+    def connect(session: ssl.SSLSession | None = None) -> TlsPeer:
+        sock = socket.create_connection(process.listening[0].getsockname())
+        client = TlsPeer(sock, context, NAME, session)
+        process.peers.append(client)
+        process.until(lambda: client.secured)
+        process.settle()
+        return client
+
+    process.read(process.settings(frontend={"tls": "implicit"}))
+    first = connect()
+    if is_renewed:
+        process.renew()
+    process.read(process.settings(frontend={"tls": "implicit", "maxconn": 77}))
+    assert connect(first.tls.session).tls.session_reused
+
+
+def test_configuration_that_cannot_be_changes_nothing(process: Process) -> None:
+    former = process.read(process.settings(frontend={"tls": "implicit"}))
+    before = process.lasting.tls, process.lasting.servers, process.lasting.total.maximum
+    bad = process.settings(frontend={"tls": "implicit"})
+    profile = evolve(bad.tls["default"], ciphers="no such cipher")
+    with pytest.raises(ConfigError):
+        prepare(evolve(bad, tls={"default": profile}, maxconn=7), "here", process.lasting)
+    assert (process.lasting.tls, process.lasting.servers, process.lasting.total.maximum) == before
+    assert not former.is_over
+    assert process.listening[0].fileno() >= 0
+
+
+# What sessions keep.
+
+
+def test_session_keeps_its_terms_and_its_backend(process: Process) -> None:
+    former = process.read()
+    client, server, session = process.relay()
+    backend = former.backends["dovecot", "imap"]
+    process.read(process.settings(frontend={"timeout": FrontendTimeouts(client=1.0, server=1.0)}))
+    assert session.terms.timeout == FrontendTimeouts()
+    assert session.backend is backend
+    process.reactor.advance(5.0)
+    server.send(b"* 1 EXISTS\r\n")
+    process.until(lambda: client.data.endswith(b"EXISTS\r\n"))
+
+
+def test_sessions_of_a_server_that_goes_down_end_whichever_reading_they_are_of(process: Process) -> None:
+    severe = {"check": Check(type="tcp", fall=1), "on_marked_down": "shutdown-sessions"}
+    process.read(process.settings(server=severe))
+    client, _, _ = process.relay()
+    later = process.read(process.settings(server=severe))
+    pool = later.backends["dovecot", "imap"].pool
+    pool.failed(pool.servers[0], 1.0, "gone")
+    process.until(lambda: client.fin)
+
+
+def test_place_on_a_server_comes_free_for_the_next_reading(process: Process) -> None:
+    process.read(process.settings(server={"maxconn": 1}))
+    first, _, _ = process.relay()
+    process.read(process.settings(server={"maxconn": 1}))
+    process.client()
+    process.settle()
+    with pytest.raises(BlockingIOError):
+        process.server.accept()
+    first.break_off()
+    process.settle()
+    process.server.accept()[0].close()
+
+
+# What goes.
+
+
+def test_generation_is_over_with_its_last_session(process: Process) -> None:
+    former = process.read()
+    first, _, _ = process.relay()
+    second, _, _ = process.relay()
+    process.read()
+    first.break_off()
+    process.settle()
+    assert not former.is_over
+    second.break_off()
+    process.settle()
+    assert former.is_over
+
+
+@pytest.mark.parametrize("tls", ["none", "starttls", "implicit"])
+def test_nothing_is_left_of_one_that_is_over(process: Process, tls: str) -> None:
+    checked = {"check": Check(type="tcp")}
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        former = process.read(process.settings(frontend={"tls": tls}, server=checked))
+        gone: list[ref[Any]] = [ref(former), ref(former.frontends[0]), ref(former.backends["dovecot", "imap"])]
+        client = process.client()
+        process.settle()
+        process.renew()
+        process.read(process.settings(frontend={"tls": tls}, server=checked | {"weight": 7}))
+        del former
+        assert all(one() is not None for one in gone)
+        client.break_off()
+        process.settle()
+        process.reactor.advance(1.0)
+        assert [one() for one in gone] == [None, None, None]
+        assert garbage() == []
+    finally:
+        gc.enable()
+        gc.unfreeze()
+
+
+def test_many_readings_with_a_session_of_each(process: Process) -> None:
+    clients = []
+    for number in range(4):
+        process.read(process.settings(frontend={"maxconn": 10 + number}))
+        clients.append(process.relay()[0])
+    assert len(list(process.sessions)) == 4
+    for client in clients:
+        client.break_off()
+    process.settle()
+    assert list(process.sessions) == []
