@@ -14,7 +14,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import react
 
 from mailproxy.endpoints import AcceptPolicy, AcceptProxyServerEndpoint, IProxiedTransport
-from mailproxy.proxyprotocol import SslClient
+from mailproxy.proxyprotocol import SslClient, Strictness
 
 
 class Greeter(Protocol):
@@ -32,7 +32,8 @@ class Greeter(Protocol):
 
 async def main(reactor, port="8143"):
     """Listen for proxies on this machine, and only for them."""
-    policy = AcceptPolicy(trusted=["127.0.0.0/8"], refuse_others=True, timeout=3)
+    addressed = Strictness(accept_unspec=False)  # the header of a client has its IP address, not a UNIX path for one
+    policy = AcceptPolicy(trusted=["127.0.0.0/8"], refuse_others=True, timeout=3, strictness=addressed)
     endpoint = AcceptProxyServerEndpoint(TCP4ServerEndpoint(reactor, int(port)), policy)
     listening = await endpoint.listen(Factory.forProtocol(Greeter))
     print("listening on port", listening.getHost().port, flush=True)

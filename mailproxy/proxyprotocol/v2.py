@@ -41,7 +41,7 @@ _SSL, _CRC32C, _UNIQUE_ID = TlvType.SSL, TlvType.CRC32C, TlvType.UNIQUE_ID
 
 _PROXY = _VERSION << 4 | Command.PROXY
 
-_USUAL = {kind: ADDRESS_SIZES[family] for kind, (family, how) in _KINDS.items() if how is Transport.STREAM}
+_USUAL = {family << 4 | Transport.STREAM: ADDRESS_SIZES[family] for family in (Family.INET, Family.INET6)}
 """Bytes of the addresses, by family and protocol, of those PROXY headers that every strictness accepts."""
 
 
@@ -79,9 +79,9 @@ def _measure_by_byte(data: bytes | bytearray, strictness: Strictness) -> int | N
         if data[13] not in _KINDS:
             raise MalformedHeader(f"family and protocol 0x{data[13]:02x} at byte 13 are no combination of the format")
         family, transport = _KINDS[data[13]]
-        if transport is not Transport.STREAM and not strictness.accept_unspec:
+        if data[13] not in _USUAL and not strictness.accept_unspec:
             kind = "UNSPEC" if family is Family.UNSPEC else f"{family.name} {transport.name}"
-            raise HeaderRefused(f"PROXY without addresses of a stream ({kind}) is not accepted here")
+            raise HeaderRefused(f"PROXY without internet addresses of a stream ({kind}) is not accepted here")
     if len(data) < FIXED_SIZE:
         return None
     length = data[14] << 8 | data[15]

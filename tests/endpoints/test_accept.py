@@ -186,8 +186,9 @@ class TestBadHeader:
         )
 
     def test_header_over_the_limit(self) -> None:
-        policy = evolve(TRUST_PROXY, strictness=Strictness(max_size=20))
-        self.assertRefused(Connection(policy), HEADER, "the header has 28 bytes, 20 are accepted")
+        policy = evolve(TRUST_PROXY, strictness=Strictness(max_size=52))
+        data = encode(Header.proxy(SOURCE, DESTINATION, (Tlv(0xE1, bytes(22)),))).data
+        self.assertRefused(Connection(policy), data, "the header has 53 bytes, 52 are accepted")
 
     def test_transport_that_cannot_abort_is_closed(self) -> None:
         class Pipe(StringTransport):

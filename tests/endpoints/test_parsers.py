@@ -101,7 +101,7 @@ class TestAcceptProxy:
             (r"tcp\:143:versions=3", "versions=3 is wrong; needs 1, 2 or 1,2"),
             (r"tcp\:143:maxSize=big", "maxSize=big is wrong; needs a number of bytes"),
             (r"tcp\:143:maxSize=inf", "maxSize=inf is wrong; needs a number of bytes"),
-            (r"tcp\:143:maxSize=7", "max_size 7 is less than the 16 bytes"),
+            (r"tcp\:143:maxSize=7", "max_size 7 is less than the 52 bytes"),
             (r"tcp\:143:versions=1:crc32c=required", "crc32c=required refuses every header of version 1"),
             (r"tcp\:143:trustd=10.0.0.0/8", "trustd is no option of it; did you mean trusted?"),
             (

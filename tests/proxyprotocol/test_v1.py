@@ -75,8 +75,8 @@ def test_line_that_cannot_end_in_time_is_refused_before_it_is_too_long() -> None
 
 
 def test_lower_limit_of_the_receiver_counts_too() -> None:
-    with pytest.raises(HeaderTooLarge, match="40"):
-        decode(b"PROXY TCP4 192.0.2.1 198.51.100.9 40000 143\r\n", Strictness(max_size=40))
+    with pytest.raises(HeaderTooLarge, match="52"):
+        decode(b"PROXY TCP6 2001:db8::1 2001:db8::9:1234:5678 40000 143\r\n", Strictness(max_size=52))
 
 
 @pytest.mark.parametrize(
