@@ -12,7 +12,8 @@ from attrs import define, evolve, frozen
 from mailproxy import config
 from mailproxy.balance.health import Health
 from mailproxy.balance.server import Server
-from mailproxy.config.model import InetServer, MailProtocol, NamedServer, ServerAddress, UnixServer
+from mailproxy.config.model import MailProtocol
+from mailproxy.config.place import InetServer, NamedServer, ServerAddress, UnixServer
 from mailproxy.tls.client import ClientTls, MakeClientTls
 from mailproxy.transport.outgoing import Target
 

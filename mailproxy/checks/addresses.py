@@ -6,7 +6,7 @@ from functools import partial
 
 from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer, Origin, inet_target
-from mailproxy.config.model import NamedServer, SrvServer
+from mailproxy.config.place import NamedServer, SrvServer
 from mailproxy.names import Fill, Names, Record
 from mailproxy.transport.poller import Poller
 

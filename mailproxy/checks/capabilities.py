@@ -20,7 +20,7 @@ from mailproxy.balance.change import Change
 from mailproxy.checks.header import LIKE_TLS, foreign_header
 from mailproxy.checks.timeouts import Timeouts
 from mailproxy.checks.visit import Visit, Visited
-from mailproxy.config.model import NamedServer
+from mailproxy.config.place import NamedServer
 from mailproxy.mail.advice import header_ignored, likely_cause
 from mailproxy.mail.probe import CapabilityProbe
 from mailproxy.mail.protocols import PROTOCOLS

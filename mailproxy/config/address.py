@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from mailproxy.config.hostname import host_name, srv_name
 from mailproxy.config.kind import Kind, Wrong
-from mailproxy.config.model import (
+from mailproxy.config.place import (
     Bind,
     InetBind,
     InetServer,

@@ -10,7 +10,8 @@ from mailproxy.config.duration import WAIT
 from mailproxy.config.http import HEADERS_NEED, METHOD, STATUSES, URL, header_name, header_value, pointer
 from mailproxy.config.kind import BOOLEAN, Kind, Wrong, integer, one_of, text
 from mailproxy.config.layers import Layer, Layers
-from mailproxy.config.model import Check, CheckHeader, CheckType, SendProxy, ServerAddress, UnixServer
+from mailproxy.config.model import Check, CheckHeader, CheckType, SendProxy
+from mailproxy.config.place import ServerAddress, UnixServer
 from mailproxy.config.table import Table
 from mailproxy.config.words import listed, quoted
 from mailproxy.profiles import CheckDefaults

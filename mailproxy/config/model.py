@@ -5,7 +5,7 @@ What each key means, and why its default is right for mail, is in ``docs/configu
 """
 
 from collections.abc import Mapping
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Address
 from typing import Literal, TypeAlias, get_args
 
 from attrs import Factory, field, frozen
@@ -16,7 +16,7 @@ from mailproxy.config.duration import IDLE, WAIT
 from mailproxy.config.format import Format
 from mailproxy.config.key import key
 from mailproxy.config.kind import one_of, text
-from mailproxy.proxyprotocol.address import host_port
+from mailproxy.config.place import Bind, InetServer, NamedServer, Sender, ServerAddress, SrvServer
 from mailproxy.proxyprotocol.options import SSL_OPTIONS, Option
 
 LogFormat = Literal["text", "json"]
@@ -38,93 +38,6 @@ OnMarkedUp = Literal["none", "shutdown-backup-sessions"]
 ResolvePrefer = Literal["ipv6", "ipv4"]
 Verify = Literal["required", "none"]
 FileContent = Literal["authorities", "certificate", "password", "authorization"]
-Network = IPv4Network | IPv6Network
-Sender = Network | Literal["unix"]
-"""Who connects: a network, or the clients of UNIX sockets."""
-
-UNIX: Literal["unix"] = "unix"
-"""The word for the clients of UNIX sockets."""
-
-
-def _joined(host: IPv4Address | IPv6Address, port: int | None) -> str:
-    if port is None:
-        return f"[{host}]" if host.version == 6 else str(host)
-    return host_port(host, port)
-
-
-@frozen
-class InetBind:
-    """An address and port to listen on; ``[::]`` is IPv6 alone, port 0 is any free port."""
-
-    host: IPv4Address | IPv6Address
-    port: int
-
-    def __str__(self) -> str:
-        """Write it as the configuration does."""
-        return _joined(self.host, self.port)
-
-
-@frozen
-class UnixBind:
-    """A UNIX socket to listen on."""
-
-    path: str
-
-    def __str__(self) -> str:
-        """Write it as the configuration does."""
-        return self.path
-
-
-Bind = InetBind | UnixBind
-
-
-@frozen
-class InetServer:
-    """Where a server listens; without a port, the backend's `ports` has one for each protocol."""
-
-    host: IPv4Address | IPv6Address
-    port: int | None = None
-
-    def __str__(self) -> str:
-        """Write it as the configuration does."""
-        return _joined(self.host, self.port)
-
-
-@frozen
-class UnixServer:
-    """A server's UNIX socket."""
-
-    path: str
-
-    def __str__(self) -> str:
-        """Write it as the configuration does."""
-        return self.path
-
-
-@frozen
-class NamedServer:
-    """A server, or several, by host name; without a port, the backend's `ports` has one for each protocol."""
-
-    host: str
-    port: int | None = None
-
-    def __str__(self) -> str:
-        """Write it as the configuration does."""
-        return self.host if self.port is None else host_port(self.host, self.port)
-
-
-@frozen
-class SrvServer:
-    """The servers of a service, by the name of its SRV records, which have their ports (RFC 2782)."""
-
-    name: str
-
-    def __str__(self) -> str:
-        """Write it as the configuration does."""
-        return f"srv:{self.name}"
-
-
-ServerAddress = InetServer | UnixServer | NamedServer | SrvServer
 
 
 @frozen

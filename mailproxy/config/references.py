@@ -3,18 +3,8 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from mailproxy.config.format import Format
-from mailproxy.config.model import (
-    Backend,
-    Bind,
-    Config,
-    Frontend,
-    InetBind,
-    InetServer,
-    MailProtocol,
-    NamedServer,
-    Server,
-    SrvServer,
-)
+from mailproxy.config.model import Backend, Config, Frontend, MailProtocol, Server
+from mailproxy.config.place import Bind, InetBind, InetServer, NamedServer, SrvServer
 from mailproxy.config.problems import Problem, Problems
 from mailproxy.config.senders import sender_remarks
 from mailproxy.config.words import key_path, listed, nearest, quoted

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from mailproxy.config.kind import Kind, Wrong
-from mailproxy.config.model import UNIX, Backend, Bind, Config, Frontend, FrontendTimeouts, InetBind, Network, Sender
+from mailproxy.config.model import Backend, Config, Frontend, FrontendTimeouts
+from mailproxy.config.place import UNIX, Bind, InetBind, Network, Sender
 from mailproxy.config.problems import Problem
 from mailproxy.config.words import key_path, quoted
 

@@ -17,17 +17,14 @@ from mailproxy.config.layers import Layer, Layers, layers
 from mailproxy.config.model import (
     FileContent,
     NamedFile,
-    NamedServer,
     Observe,
     OnMarkedDown,
     OnMarkedUp,
     ResolvePrefer,
     SendProxy,
     Server,
-    ServerAddress,
-    SrvServer,
-    UnixServer,
 )
+from mailproxy.config.place import NamedServer, ServerAddress, SrvServer, UnixServer
 from mailproxy.config.table import Table
 from mailproxy.config.words import key_path
 from mailproxy.profiles import CheckDefaults

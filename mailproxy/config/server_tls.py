@@ -7,7 +7,8 @@ from typing import Any, get_args
 from mailproxy.config.hostname import HOST_NAME, HOST_OR_ADDRESS
 from mailproxy.config.kind import Kind, one_of, text
 from mailproxy.config.layers import Layer, Layers
-from mailproxy.config.model import ServerAddress, ServerTls, SrvServer, TlsVersion, UnixServer, Verify
+from mailproxy.config.model import ServerTls, TlsVersion, Verify
+from mailproxy.config.place import ServerAddress, SrvServer, UnixServer
 from mailproxy.config.table import Table
 
 _VERIFY: Kind[Verify] = one_of(get_args(Verify))

@@ -15,7 +15,8 @@ from attrs import evolve, frozen
 from mailproxy import config
 from mailproxy.backend.backend import Backend
 from mailproxy.config import FrontendTimeouts
-from mailproxy.config.model import UNIX, MailProtocol, Network, Sender
+from mailproxy.config.model import MailProtocol
+from mailproxy.config.place import UNIX, Network, Sender
 from mailproxy.mail.dialogue import Settings
 from mailproxy.mail.greeting import server_speaks_first
 from mailproxy.mail.refusal import goodbye, refusal, refuses_when_asked
