@@ -13,13 +13,13 @@ import sys
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import clientFromString, connectProtocol, serverFromString
-from twisted.internet.interfaces import IHandshakeListener, ISSLTransport
+from twisted.internet.interfaces import IHalfCloseableProtocol, IHandshakeListener, ISSLTransport
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import react
 from zope.interface import implementer
 
 
-@implementer(IHandshakeListener)
+@implementer(IHalfCloseableProtocol, IHandshakeListener)
 class Front(Protocol):
     """The side of the client."""
 
@@ -44,6 +44,13 @@ class Front(Protocol):
     def dataReceived(self, data):
         """Relay."""
         self.back.transport.write(data)
+
+    def readConnectionLost(self):
+        """The client has said all, and may still wait for an answer: tell the backend the same."""
+        self.back.finish()
+
+    def writeConnectionLost(self):
+        """Nothing depends on this: the backend's end comes in any case."""
 
     def connectionLost(self, reason):
         """Part."""
@@ -73,6 +80,14 @@ class Back(Protocol):
         """Part."""
         self.front.transport.unregisterProducer()
         self.front.transport.loseConnection()
+
+    def finish(self):
+        """Send no more, but read on; with TLS a connection ends in both directions."""
+        self.transport.unregisterProducer()
+        if ISSLTransport.providedBy(self.transport):
+            self.transport.loseConnection()
+        else:
+            self.transport.loseWriteConnection()
 
     def part(self):
         """Close: what was written still goes out."""

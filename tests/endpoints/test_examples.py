@@ -69,6 +69,14 @@ def test_send_proxy_tells_who_the_client_is() -> None:
         assert connection.makefile("rb").read() == f"* OK 127.0.0.1:{own}, no TLS\r\n".encode()
 
 
+def test_send_proxy_passes_on_the_greeting_to_a_client_that_only_listens() -> None:
+    with proxied("tcp:0:interface=127.0.0.1") as port:
+        for _ in range(5):
+            with socket.create_connection(("127.0.0.1", port), DEADLINE) as connection:
+                connection.shutdown(socket.SHUT_WR)
+                assert connection.makefile("rb").read().startswith(b"* OK 127.0.0.1:")
+
+
 def test_send_proxy_tells_of_the_clients_tls(tmp_path: Path) -> None:
     pem = tmp_path / "server.pem"
     identity(SERVER_NAME).private_key_and_cert_chain_pem.write_to_path(str(pem))
