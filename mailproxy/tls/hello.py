@@ -11,9 +11,10 @@ import re
 
 from mailproxy.tls.openssl import RECORD_BYTES
 
-# A record's head is its type (22 is a handshake), a version of two bytes, and the size of the rest.
+HEAD_BYTES = 5
+"""A record's head is its type (22 is a handshake), a version of two bytes, and the size of the rest in two."""
+
 _RECORD_START = b"\x16\3"
-_HEAD_BYTES = 5
 _CLIENT_HELLO = b"\1"
 _SERVER_NAME = 0
 
@@ -21,7 +22,12 @@ _SERVER_NAME = 0
 _SESSION_ID = 43
 
 # supported_versions (43) with TLS 1.3 among them (RFC 8446 section 4.2.1): most clients, told at little cost.
-_OFFERS_13 = re.compile(rb"\0\x2b\0.[\x02-\xfe](?:..)*?\x03\x04", re.DOTALL)
+offers_13 = re.compile(rb"\0\x2b\0.[\x02-\xfe](?:..)*?\x03\x04", re.DOTALL).search
+"""Find in a ClientHello that the client has TLS 1.3; None if it has not."""
+
+
+EARLY_DATA = b"\0\x2a\0\0"
+"""The extension early_data of a ClientHello (RFC 8446 section 4.2.10): OpenSSL passes over what follows."""
 
 
 class NotWhole(ValueError):
@@ -33,7 +39,7 @@ def lacks(hello: bytes) -> bool:
     if not _RECORD_START.startswith(hello[:2]):
         return False
     size = int.from_bytes(hello[3:5])
-    return len(hello) < _HEAD_BYTES or len(hello) < _HEAD_BYTES + size <= _HEAD_BYTES + RECORD_BYTES
+    return len(hello) < HEAD_BYTES or len(hello) < HEAD_BYTES + size <= HEAD_BYTES + RECORD_BYTES
 
 
 def name_without_13(hello: bytes) -> bytes | None:
@@ -42,9 +48,9 @@ def name_without_13(hello: bytes) -> bytes | None:
 
     None for clients with TLS 1.3; `NotWhole` if the bytes do not begin with a whole ClientHello in one record.
     """
-    if _OFFERS_13.search(hello):
+    if offers_13(hello):
         return None
-    end = _HEAD_BYTES + int.from_bytes(hello[3:5])
+    end = HEAD_BYTES + int.from_bytes(hello[3:5])
     message = _CLIENT_HELLO + (end - 9).to_bytes(3, signed=True)
     if len(hello) < end or hello[:2] != _RECORD_START or hello[5:9] != message:
         raise NotWhole

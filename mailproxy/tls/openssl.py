@@ -86,11 +86,6 @@ class Flight:
         self._outgoing = lib.BIO_new(lib.BIO_s_mem())
         lib.SSL_set_bio(ssl, self._incoming, self._outgoing)
 
-    def take(self, data: bytes) -> None:
-        """Read bytes that came before those that `go_on` reads."""
-        if data:
-            lib.BIO_write(self._incoming, data, len(data))
-
     def go_on(self, buffer: Any, count: int) -> tuple[int, int]:
         """Read bytes of a buffer; return the result of `do_handshake`, and how many were not read."""
         if count:
@@ -209,6 +204,11 @@ def error_code(ssl: Any, result: int) -> int:
         if code in (WANT_READ, SYSCALL):
             return IN_PIECES
     return code
+
+
+def has_answered_13(ssl: Any) -> bool:
+    """Tell whether we, the server, have answered with TLS 1.3."""
+    return bool(lib.SSL_version(ssl) == _TLS_1_3 and lib.SSL_get_current_cipher(ssl) != ffi.NULL)
 
 
 def serve(context: Any) -> Any:

@@ -23,7 +23,7 @@ from mailproxy.tls import openssl
 from mailproxy.tls.certificate import Certificate
 from mailproxy.tls.facts import TlsFacts
 from mailproxy.tls.groups import CertificateGroup, for_name
-from mailproxy.tls.hello import NotWhole, name_without_13
+from mailproxy.tls.hello import EARLY_DATA, NotWhole, name_without_13, offers_13
 
 _VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
 _VERIFY = {
@@ -160,13 +160,13 @@ class TlsServer:
         section 3). OpenSSL looks at sessions before it looks at names, so it has to be told beforehand. A client whose
         first record is not its whole ClientHello resumes none.
         """
-        try:
-            name = name_without_13(hello) if self._has_12 else None
-        except NotWhole:
-            name = token_bytes()
-        if name is None:
+        if not self._has_12 or offers_13(hello):
             ssl = openssl.serve(self._first)
         else:
+            try:
+                name = name_without_13(hello) or b""
+            except NotWhole:
+                name = token_bytes()
             openssl.set_session_context(self._first, sha256(name).digest())
             try:
                 ssl = openssl.serve(self._first)
@@ -175,6 +175,10 @@ class TlsServer:
         if self._first is not self.context:
             openssl.use_context(ssl, self.context)
         return ssl
+
+    def awaits_finished(self, ssl: Any, hello: bytes) -> bool:
+        """Tell whether a client has nothing more to say than Finished, unless our answer asks for another hello."""
+        return not self._asks_for_certificates and openssl.has_answered_13(ssl) and EARLY_DATA not in hello
 
     def facts(self, ssl: Any) -> TlsFacts:
         """Read what a connection negotiated, once, after its handshake."""

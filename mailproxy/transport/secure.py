@@ -20,7 +20,7 @@ from contextlib import suppress
 from typing import Any
 
 from mailproxy.tls import openssl
-from mailproxy.tls.hello import lacks
+from mailproxy.tls.hello import HEAD_BYTES, lacks
 from mailproxy.tls.openssl import (
     IN_PIECES,
     RECORD_BYTES,
@@ -55,6 +55,11 @@ HANDSHAKE_READ_BYTES = 16384
 
 # OpenSSL takes a ClientHello of 128 KiB and certificates of 100 KiB; what it takes as records around them has no end.
 HANDSHAKE_BYTES = 256 * 1024
+
+# A ServerHello whose random number is this one asks for another ClientHello (RFC 8446 section 4.1.3); where the random
+# number stands in our first flight, behind the heads of record and message and the version.
+_RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
+_RANDOM = slice(11, 43)
 
 # More reads in a row without payload, within this time, are a flood. A full record in the smallest segments that Linux
 # sends (48 bytes) is 342 of them; a session changes its keys a few times in its life. Below this rate such records cost
@@ -117,8 +122,42 @@ class SecureStream(Stream):
         Return 0 when it is done, else the error code that says what it waits for (`openssl.WANT_READ` or
         `openssl.WANT_WRITE`); `HandshakeError` when it failed.
         """
-        if self._flight is None and self.ssl is not None:
-            return 0
+        flight = self._flight
+        if flight is not None:
+            return self._go_on(flight)
+        return self._answer() if self.ssl is None else self._finish()
+
+    def _answer(self) -> int:
+        """Read the ClientHello, and answer it."""
+        try:
+            # All that comes before our answer belongs to the handshake.
+            count = self.socket.recv_into(VIEW, HANDSHAKE_READ_BYTES)
+        except BlockingIOError:
+            return WANT_READ
+        except OSError as error:
+            raise HandshakeError(error.strerror or str(error), is_theirs=True) from None
+        if not count:
+            raise HandshakeError("connection closed", is_theirs=True)
+        hello = bytes(VIEW[:count])
+        if self._hello or count < HEAD_BYTES or hello[3] << 8 | hello[4] != count - HEAD_BYTES:
+            hello = self._hello + hello
+            if lacks(hello):
+                self._hello = hello
+                return WANT_READ
+            self._hello = b""
+            count = len(hello)
+            VIEW[:count] = hello
+        self._handshake_bytes = count
+        ssl = self.ssl = self._server.connection(hello)
+        flight = self._flight = openssl.Flight(ssl)
+        waits_for = self._follow(flight, flight.go_on(BUFFER, count)[0])
+        if waits_for == WANT_READ and VIEW[_RANDOM] != _RETRY and self._server.awaits_finished(ssl, hello):
+            # What is left is one short message, which costs less on the socket.
+            flight.land(self.fd)
+            self._flight = None
+        return waits_for
+
+    def _go_on(self, flight: openssl.Flight) -> int:
         if self.backlog and not self._send_flight(self.backlog):
             return WANT_WRITE
         has_ended = False
@@ -131,27 +170,26 @@ class SecureStream(Stream):
             pass  # it may be for us to begin
         except OSError as error:
             raise HandshakeError(error.strerror or str(error), is_theirs=True) from None
-        flight = self._flight
-        if flight is None:
+        result, left = flight.go_on(BUFFER, count)
+        if count > left:
+            self._handshake_bytes += self.socket.recv_into(VIEW, count - left)
+        waits_for = self._follow(flight, result)
+        if not waits_for:
+            flight.land(self.fd)
+            self._flight = None
+            self._secured()
+        elif waits_for == WANT_READ:
             if has_ended:
                 raise HandshakeError("connection closed", is_theirs=True)
-            if not count:
-                return WANT_READ
-            hello = self._hello + bytes(VIEW[:count])
-            if lacks(hello):
-                self.socket.recv_into(VIEW, count)
-                self._hello = hello
-                return WANT_READ
-            self.ssl = self._server.connection(hello)
-            flight = self._flight = openssl.Flight(self.ssl)
-            flight.take(self._hello)
-            self._hello = b""
-        result, left = flight.go_on(BUFFER, count)
+            if self._handshake_bytes > HANDSHAKE_BYTES:
+                raise HandshakeError(f"not done after {HANDSHAKE_BYTES // 1024} KiB", is_theirs=False)
+        return waits_for
+
+    def _follow(self, flight: openssl.Flight, result: int) -> int:
+        """Send what OpenSSL wants sent, with this result; return what is waited for, 0 when all is done and sent."""
         code: int = 0 if result == 1 else openssl.get_error(self.ssl, result)
         # Not an exception yet: one in a local variable is a cycle with its own traceback.
         failure = None if code == 0 or code in _GOES_ON else self._failure(code)
-        if count > left:
-            self._handshake_bytes += self.socket.recv_into(VIEW, count - left)
         outgoing = flight.outgoing(BUFFER, BUFFER_BYTES)
         if outgoing > 0:
             try:
@@ -163,16 +201,19 @@ class SecureStream(Stream):
             raise HandshakeError(failure[0], is_theirs=failure[1])
         if self.backlog:
             return WANT_WRITE
+        return 0 if result == 1 else WANT_READ
+
+    def _finish(self) -> int:
+        """Read the rest of the handshake from the socket."""
+        result = openssl.do_handshake(self.ssl)
         if result == 1:
-            flight.land(self.fd)
-            self._flight = None
             self._secured()
             return 0
-        if has_ended:
-            raise HandshakeError("connection closed", is_theirs=True)
-        if self._handshake_bytes > HANDSHAKE_BYTES:
-            raise HandshakeError(f"not done after {HANDSHAKE_BYTES // 1024} KiB", is_theirs=False)
-        return WANT_READ
+        code: int = openssl.get_error(self.ssl, result)
+        if code in _GOES_ON:
+            return code
+        reason, is_theirs = self._failure(code)
+        raise HandshakeError(reason, is_theirs=is_theirs)
 
     def _secured(self) -> None:
         """Do what there is to do once, after the handshake."""
