@@ -16,6 +16,13 @@ from mailproxy.transport.poller import READ, Poller
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 """What says that the process or the system has no descriptor or memory left for one more socket."""
 
+ACCEPTS_PER_TURN = 8
+"""
+How many clients a turn accepts at most, and no more than it has events: what comes together is cheaper together.
+
+Up to the last one that waits would cost a lone client another system call, to find that there is none.
+"""
+
 # How long to leave clients in the kernel's queue before the next try.
 EXHAUSTED_PAUSE_SECONDS = 0.5
 
@@ -76,8 +83,13 @@ class Listener:
             self._pause = None
 
     def _on_event(self, events: int) -> None:
-        # One a turn: under load the other connections get theirs in between, and nothing is spent on finding the
-        # queue empty.
+        assert self._poller is not None
+        for _ in range(min(self._poller.batch, ACCEPTS_PER_TURN)):
+            self._accept()
+            if self._reasons:
+                return
+
+    def _accept(self) -> None:
         try:
             # What socket.accept() does, without the Python class around the socket, which costs as much as the call.
             descriptor, address = self.socket._accept()  # type: ignore[attr-defined]

@@ -59,6 +59,8 @@ class Poller:
         self.ready: dict[int, Ready] = {}
         self.now = monotonic()
         """The time of the last batch of events, in seconds: what a relay calls now, without asking the clock."""
+        self.batch = 0
+        """How many events the last batch has: how busy this is."""
 
     def look_at_clock(self) -> float:
         """Bring `now` up to date between two batches, for timers; return it."""
@@ -90,6 +92,7 @@ class Poller:
         """Wait for events up to so many seconds (-1: for ever) and call whom they concern."""
         events = self._epoll.poll(seconds, EVENTS_PER_POLL)
         self.now = self._monotonic()
+        self.batch = len(events)
         find = self.ready.get
         for descriptor, event in events:
             ready = find(descriptor)

@@ -12,8 +12,8 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
 from mailproxy.transport.bound import Bound, bind_inet
-from mailproxy.transport.listener import EXHAUSTED_PAUSE_SECONDS, Listener
-from mailproxy.transport.poller import Poller
+from mailproxy.transport.listener import ACCEPTS_PER_TURN, EXHAUSTED_PAUSE_SECONDS, Listener
+from mailproxy.transport.poller import WRITE, Poller
 from tests.transport.relay import is_ready
 
 
@@ -24,7 +24,7 @@ class Bench:
         self.poller = Poller()
         self.clock = Clock()
         self.accepted: list[tuple[socket.SocketType, object]] = []
-        self.listener = Listener(bound, self.take)
+        self.listener = Listener(bound, lambda *accepted: self.take(*accepted))
         self.clients: list[socket.socket] = []
 
     def take(self, sock: socket.SocketType, address: object, listener: Listener) -> None:
@@ -105,12 +105,48 @@ def test_python_still_has_what_accepting_stands_on() -> None:
         assert callable(getattr(sock, "_accept", None)), "socket.socket has no _accept any more"
 
 
-def test_one_client_is_accepted_a_turn(bench: Bench) -> None:
+def test_one_client_is_accepted_in_a_turn_without_other_events(bench: Bench) -> None:
     bench.start()
     for _ in range(3):
         bench.connect()
     assert bench.poll(turns=1) == 1
     assert bench.poll(turns=2) == 3
+
+
+@pytest.fixture
+def busy(bench: Bench) -> Iterator[list[socket.socket]]:
+    """Sockets that have an event each turn."""
+    pairs = [socket.socketpair() for _ in range(2 * ACCEPTS_PER_TURN)]
+    for ours, _ in pairs:
+        bench.poller.add(ours.fileno(), lambda events: None, WRITE)
+    yield [ours for ours, _ in pairs]
+    for pair in pairs:
+        for end in pair:
+            end.close()
+
+
+def test_busy_turn_accepts_several(bench: Bench, busy: list[socket.socket]) -> None:
+    bench.start()
+    for _ in range(ACCEPTS_PER_TURN + 2):
+        bench.connect()
+    assert bench.poll(turns=1) == ACCEPTS_PER_TURN
+    assert bench.poll(turns=1) == ACCEPTS_PER_TURN + 2
+
+
+def test_client_that_is_the_last_for_now_ends_the_turn(bench: Bench, busy: list[socket.socket]) -> None:
+    take = bench.take
+
+    def take_and_pause(sock: socket.SocketType, address: object, listener: Listener) -> None:
+        take(sock, address, listener)
+        listener.pause("full")
+
+    bench.take = take_and_pause  # type: ignore[method-assign]  # the listener asks the bench
+    bench.start()
+    bench.connect()
+    bench.connect()
+    assert bench.poll() == 1
+    bench.listener.resume("full")
+    assert bench.poll() == 2
 
 
 def test_nobody_is_accepted_before_the_start(bench: Bench) -> None:
