@@ -8,13 +8,14 @@ is passed on from the header that came in, CRC32C, ALPN, AUTHORITY, UNIQUE_ID, S
   SSL there is one at most, the first that came in: receivers differ on which of several counts.
 - An SSL TLV that is passed on stands for our own, unless it says that its sender had the client in clear and we have it
   on TLS: what counts is the TLS of the leg that the client is on.
+- An SSL TLV is passed on without its CN where we would not tell that CN of a certificate that we have seen.
 - What the profile's backend would stumble over is left out.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Protocol
 
-from mailproxy.announce.client_tls import ssl_tlv
+from mailproxy.announce.client_tls import received_common_name, ssl_tlv
 from mailproxy.profiles import PROFILES
 from mailproxy.proxyprotocol import Header, SslClient, SslTlv, SslType, Tlv, TlvType, tlv_name
 from mailproxy.proxyprotocol.options import OPTIONS
@@ -186,7 +187,7 @@ class BackendTlvs:
             elif tlv.type in single:
                 left_out.append(f"{tlv.name}: it came in more than once")
             else:
-                self._join(tlv, single, left_out)
+                self._join(_with_safe_name(tlv, left_out) if tlv.type == TlvType.SSL else tlv, single, left_out)
         return others, single
 
     def _negotiated(self, facts: TlsFacts | None, wanted: Collection[int], left_out: list[str]) -> Iterator[Tlv]:
@@ -220,6 +221,16 @@ class BackendTlvs:
             case TlvType.SSL if (size := _version_size(SslTlv.parse(tlv.value))) > _VERSION_ROOM:
                 return f"{size} bytes of VERSION, no more than {_VERSION_ROOM} are passed on"
         return ""
+
+
+def _with_safe_name(tlv: Tlv, left_out: list[str]) -> Tlv:
+    """Return an SSL TLV that came in, without a CN that must not be told."""
+    ssl = SslTlv.parse(tlv.value)
+    _, objection = received_common_name(ssl)
+    if not objection:
+        return tlv
+    left_out.append(f"SSL_CN: {objection}")
+    return SslTlv(ssl.client, ssl.verify, tuple(field for field in ssl.tlvs if field.type != SslType.CN)).tlv()
 
 
 def _version_size(ssl: SslTlv) -> int:

@@ -1,9 +1,8 @@
 """The SSL TLV: what a backend is told of the client's TLS (spec section 2.2.6, values as in HAProxy)."""
 
-import re
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 
-from mailproxy.proxyprotocol.ssl import SslClient, SslTlv
+from mailproxy.proxyprotocol.ssl import SslClient, SslTlv, text_of
 from mailproxy.proxyprotocol.tlv import SslType, Tlv
 from mailproxy.tls.facts import TlsFacts
 
@@ -34,10 +33,6 @@ A client whose TLS was ended before us, by somebody who did not say more.
 What is not known is not told. The spec wants VERSION beside the flag; receivers look at the flag, and a version that is
 made up would be a lie in their logs.
 """
-
-# Control characters and line separators would forge log lines, a NUL cuts the name in C ("alice\0evil" is logged in as
-# alice by Dovecot), and half a surrogate pair has no UTF-8.
-_UNSAFE = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def ssl_tlv(facts: TlsFacts | None, wanted: Container[SslType], limit: int) -> tuple[SslTlv, tuple[str, ...]]:
@@ -88,14 +83,30 @@ def _fields(facts: TlsFacts, common_name: str) -> Iterator[Tlv]:
 
 def common_name(facts: TlsFacts) -> tuple[str, str]:
     """Return the CN to tell, or an empty one and, if the certificate has any, why it is not told."""
-    names = facts.client_common_names
-    if facts.client_certificate is None or not names:
+    return _told(() if facts.client_certificate is None else facts.client_common_names, facts.verify)
+
+
+def received_common_name(ssl: SslTlv) -> tuple[str, str]:
+    """Return the CN to tell of an SSL TLV that came in, by the same rules, and why it is not told if there is any."""
+    names = tuple(text_of(field.value) for field in ssl.tlvs if field.type == SslType.CN)
+    if names and not ssl.client & (SslClient.CERT_CONN | SslClient.CERT_SESS):
+        return "", "there is no certificate"
+    return _told(names, ssl.verify)
+
+
+def _told(names: Sequence[str | None], verify: int) -> tuple[str, str]:
+    if not names:
         return "", ""
-    if facts.verify != 0:
-        return "", f"the certificate is not verified (verify {facts.verify})"
+    if verify != 0:
+        return "", f"the certificate is not verified (verify {verify})"
     # Peers differ on which of several is the name, the first or the most specific: no choice is right for all.
     if len(names) > 1:
         return "", f"the certificate has {len(names)} of them"
-    if _UNSAFE.search(names[0]):
-        return "", "there are control characters in it"
-    return names[0], ""
+    name = names[0]
+    if name is None:
+        return "", "it is not UTF-8"
+    # Control characters and line separators forge log lines, a NUL cuts the name in C ("alice\0evil" is logged in as
+    # alice by Dovecot), half a surrogate pair has no UTF-8, and format characters make one name look like another.
+    if not name.isprintable():
+        return "", "it has characters that cannot be printed"
+    return name, ""

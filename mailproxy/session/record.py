@@ -151,7 +151,7 @@ def describe(session: LoggedSession) -> dict[str, str | int]:
         if facts.alpn is not None:
             fields["alpn"] = facts.alpn.decode("latin-1")
         if facts.client_certificate is not None:
-            fields["cn"] = ",".join(facts.client_common_names)
+            fields["cn"] = ",".join(map(_escaped, facts.client_common_names))
             fields["verify"] = facts.verify
     elif session.is_offloaded:
         fields["tls"] = "offloaded"
@@ -229,6 +229,11 @@ def _values(tlvs: Iterable[Tlv], type: int) -> dict[str, str | int]:
     return {f"tlv_{tlv_name(type).lower()}": ",".join(values)} if values else {}
 
 
+def _escaped(name: str) -> str:
+    """Return a common name with a backslash before commas: one name with a comma is not two names."""
+    return name.replace("\\", r"\\").replace(",", r"\,")
+
+
 def _tlv_value(type: int, value: bytes) -> str:
     if type == TlvType.AZURE and (link := azure_link_id(value)) is not None:
         return str(link)
@@ -237,6 +242,6 @@ def _tlv_value(type: int, value: bytes) -> str:
     if type == TlvType.AWS and (endpoint := aws_vpc_endpoint_id(value)) is not None:
         return endpoint
     if type == SslType.CN and (name := text_of(value)) is not None:
-        return name
+        return _escaped(name)
     text = value.decode("ascii", "replace")
     return text if not text or _BARE(text) else f"hex:{value.hex()}"

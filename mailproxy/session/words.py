@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailproxy.announce.client_tls import common_name
+from mailproxy.announce.client_tls import common_name, received_common_name
 from mailproxy.announce.ends import addresses, ends_of
 from mailproxy.session.record import LoggedSession, describe
 from mailproxy.tls.dns_name import is_dns_name
@@ -12,14 +12,17 @@ def header_words(session: LoggedSession) -> dict[str, str]:
     """
     Return the fields that a format may have, each as the log writes it, and the ends of the connection.
 
-    What may be told to a server is told here, too: of server names only clean ones, of common names only that of a
-    certificate that was verified. The others are for the log.
+    What may be told to a server is told here, too: of server names only clean ones, of common names only printable
+    ones of certificates that were verified. The others are for the log.
     """
     words = {name: str(value) for name, value in describe(session).items()}
     facts = session.facts
     if facts is not None:
         words["sni"] = facts.server_name if facts.server_name and is_dns_name(facts.server_name) else ""
         words["cn"] = common_name(facts)[0]
+    ssl = session.header.ssl if "tlv_ssl_cn" in words and session.header is not None else None
+    if ssl is not None:
+        words["tlv_ssl_cn"] = received_common_name(ssl)[0]
     ends = ends_of(session.source, session.destination)
     if ends is not None:
         source, destination = addresses(ends)

@@ -179,6 +179,30 @@ def test_received_ssl_tlv_is_passed_on_unchanged() -> None:
     assert chosen(settings, None, UPSTREAM_CLEAR) == ([UPSTREAM_CLEAR], ())
 
 
+def certified(*fields: Tlv) -> Tlv:
+    return SslTlv(SslClient.SSL | SslClient.CERT_SESS, 0, (Tlv(SslType.VERSION, b"TLSv1.3"), *fields)).tlv()
+
+
+def test_received_common_name_is_passed_on() -> None:
+    alice = certified(Tlv(SslType.CN, b"alice"))
+    assert chosen(Settings(pass_tlvs=(TlvType.SSL,)), None, alice) == ([alice], ())
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        ((b"alice\0evil",), "it has characters that cannot be printed"),
+        ((b"alice", b"bob"), "the certificate has 2 of them"),
+    ],
+)
+def test_received_common_name_that_we_would_not_tell_is_left_out(names: tuple[bytes, ...], reason: str) -> None:
+    cipher = Tlv(SslType.CIPHER, b"AES")
+    came = certified(*(Tlv(SslType.CN, name) for name in names), cipher)
+    tlvs, left_out = chosen(Settings(pass_tlvs=(TlvType.SSL,)), None, came)
+    assert tlvs == [certified(cipher)]
+    assert left_out == (f"SSL_CN: {reason}",)
+
+
 def test_received_ssl_tlv_without_tls_does_not_hide_ours() -> None:
     tlvs, _ = chosen(Settings(pass_tlvs=(TlvType.SSL,)), TLS13, UPSTREAM_CLEAR)
     assert [tlv.type for tlv in tlvs] == [TlvType.SSL]

@@ -5,8 +5,8 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailproxy.announce.client_tls import ssl_tlv
-from mailproxy.proxyprotocol import SslClient, SslType
+from mailproxy.announce.client_tls import received_common_name, ssl_tlv
+from mailproxy.proxyprotocol import SslClient, SslTlv, SslType, Tlv
 from tests.announce.builders import ALICE, TLS13
 
 ALL = frozenset(SslType)
@@ -80,12 +80,17 @@ def test_common_name_is_utf8() -> None:
 @pytest.mark.parametrize(
     ("names", "reason"),
     [
-        (("alice\0evil",), "there are control characters in it"),
-        (("alice\nbob",), "there are control characters in it"),
-        (("alice\x7f",), "there are control characters in it"),
-        (("alice\x9b1m",), "there are control characters in it"),
-        (("alice\u2028bob",), "there are control characters in it"),
-        (("alice\udc80",), "there are control characters in it"),
+        (("alice\0evil",), "it has characters that cannot be printed"),
+        (("alice\nbob",), "it has characters that cannot be printed"),
+        (("alice\x7f",), "it has characters that cannot be printed"),
+        (("alice\x9b1m",), "it has characters that cannot be printed"),
+        (("alice\u2028bob",), "it has characters that cannot be printed"),
+        (("alice\u202eecila",), "it has characters that cannot be printed"),
+        (("ali\u200bce",), "it has characters that cannot be printed"),
+        (("\ufeffalice",), "it has characters that cannot be printed"),
+        (("alice\u2066",), "it has characters that cannot be printed"),
+        (("alice\xa0",), "it has characters that cannot be printed"),
+        (("alice\udc80",), "it has characters that cannot be printed"),
         (("alice", "bob"), "the certificate has 2 of them"),
     ],
 )
@@ -128,3 +133,40 @@ def test_identity_is_told_only_if_verified(
         assert certificate is not None
         assert verify == 0
         assert ssl.has_verified_certificate
+
+
+CERTIFIED = SslClient.SSL | SslClient.CERT_CONN | SslClient.CERT_SESS
+
+
+def received(*names: bytes, client: SslClient = CERTIFIED, verify: int = 0) -> tuple[str, str]:
+    return received_common_name(SslTlv(client, verify, tuple(Tlv(SslType.CN, name) for name in names)))
+
+
+def test_received_common_name_is_text() -> None:
+    assert received("Zoë Ünïcode, Dr.".encode()) == ("Zoë Ünïcode, Dr.", "")
+
+
+def test_received_tlv_without_common_name_is_nothing_to_report() -> None:
+    assert received() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        ((b"alice\0evil",), "it has characters that cannot be printed"),
+        ((b"alice\nbob",), "it has characters that cannot be printed"),
+        (("alice\u202e".encode(),), "it has characters that cannot be printed"),
+        ((b"Zo\xeb",), "it is not UTF-8"),
+        ((b"alice", b"bob"), "the certificate has 2 of them"),
+    ],
+)
+def test_unsafe_received_common_name_is_left_out(names: tuple[bytes, ...], reason: str) -> None:
+    assert received(*names) == ("", reason)
+
+
+def test_unverified_received_common_name_is_left_out() -> None:
+    assert received(b"alice", verify=18) == ("", "the certificate is not verified (verify 18)")
+
+
+def test_received_common_name_without_a_certificate_is_left_out() -> None:
+    assert received(b"alice", client=SslClient.SSL) == ("", "there is no certificate")

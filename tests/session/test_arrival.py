@@ -504,6 +504,15 @@ def test_received_facts_of_tls_are_logged_one_by_one(make: MakeBench) -> None:
     assert r'tlv_ssl_cn="Zo\u00eb Doe" tlv_0x2f=hex:ff ' in line["line"]
 
 
+@pytest.mark.parametrize(("names", "shown"), [((b"a,b",), r"a\,b"), ((b"a", b"b"), "a,b")])
+def test_received_common_name_with_a_comma_is_not_two_names(
+    make: MakeBench, names: tuple[bytes, ...], shown: str
+) -> None:
+    value = SslTlv(SslClient.SSL, 18, tuple(Tlv(SslType.CN, name) for name in names))
+    line = logged(make, Header.proxy(CLIENT, FRONT, (value.tlv(),)), log_tlvs=(TlvType.SSL,))
+    assert line["tlv_ssl_cn"] == shown
+
+
 def test_received_word_that_a_client_is_in_clear_is_logged(make: MakeBench) -> None:
     header = Header.proxy(CLIENT, FRONT, (SslTlv(SslClient(0), 0).tlv(),))
     line = logged(make, header, log_tlvs=(TlvType.SSL, TlvType.ALPN))

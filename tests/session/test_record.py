@@ -9,6 +9,7 @@ from ipaddress import ip_network
 
 import pytest
 import trustme
+from attrs import evolve
 from hypothesis import example, given
 from hypothesis import strategies as st
 from OpenSSL import SSL
@@ -16,6 +17,7 @@ from twisted.internet.task import Clock
 from twisted.logger import LogLevel
 
 from mailproxy.session.record import DELAY_SECONDS, SessionLog, as_line
+from tests.announce.builders import ALICE
 from tests.session.bench import Bench
 from tests.session.conftest import MakeBench
 from tests.tls.servers import NAME, tls_server
@@ -122,6 +124,22 @@ def test_client_certificate_is_told_with_its_verdict(make: MakeBench) -> None:
     event = bench.over()
     assert event["verify"] == 0
     assert r'cn="alice \"the\nadmin\"" verify=0 ' in event["line"]
+
+
+@pytest.mark.parametrize(
+    ("names", "logged"),
+    [
+        (("alice,admin",), r"alice\,admin"),
+        (("alice", "admin"), "alice,admin"),
+        (("alice\\", "admin"), r"alice\\,admin"),
+    ],
+)
+def test_common_name_with_a_comma_is_not_two_names(make: MakeBench, names: tuple[str, ...], logged: str) -> None:
+    bench = make()
+    bench.relay()
+    bench.session.facts = evolve(ALICE, client_common_names=names)
+    end(bench)
+    assert bench.over()["cn"] == logged
 
 
 @given(st.sampled_from(["sni", "alpn", "cn", "left_out", "reason"]), st.text(st.characters(exclude_categories=["Cs"])))

@@ -10,7 +10,7 @@ from attrs import evolve
 
 from mailproxy.announce.header import HeaderPolicy
 from mailproxy.config.format import FIELDS
-from mailproxy.proxyprotocol import Header, InetAddress, Tlv, encode
+from mailproxy.proxyprotocol import Header, InetAddress, SslClient, SslTlv, SslType, Tlv, TlvType, encode
 from mailproxy.session.words import header_words
 from tests.announce.builders import ALICE, TLS13
 from tests.session.bench import Bench
@@ -48,6 +48,16 @@ def test_addresses_of_a_received_header_are_told_and_its_tlvs_as_the_log_has_the
     assert words["via"] == "{}:{}".format(*client.socket.getsockname())
     assert words["tlv_0xe3"] == "x"
     assert "tlv_0xe4" not in words
+
+
+@pytest.mark.parametrize(("name", "told"), [(b"alice, Dr.", "alice, Dr."), (b"alice\nbob", "")])
+def test_received_common_name_is_told_by_the_rules_for_our_own(make: MakeBench, name: bytes, told: str) -> None:
+    bench = make(accept_proxy=(ip_network("127.0.0.0/8"),), log_tlvs=(TlvType.SSL,))
+    ssl = SslTlv(SslClient.SSL | SslClient.CERT_CONN, 0, (Tlv(SslType.CN, name),))
+    ends = InetAddress.parse("[2001:db8::1]:5000"), InetAddress.parse("[2001:db8::2]:143")
+    bench.client().send(encode(Header.proxy(*ends, (ssl.tlv(),))).data)
+    bench.server.accept()
+    assert words_of(bench)["tlv_ssl_cn"] == told
 
 
 @pytest.mark.parametrize("name", ["a b", "x\nsession", "192.0.2.1", None])
