@@ -333,6 +333,13 @@ def test_password_that_a_server_repeats_is_not_told(protocol: str, lines: tuple[
     assert PLAIN not in reason
 
 
+@pytest.mark.parametrize("encoded", ["czNjcmV0", PLAIN, PLAIN.rstrip("=")])
+def test_password_in_base64_is_not_told(encoded: str) -> None:
+    """A server may encode the password alone, as in AUTH LOGIN, and without padding."""
+    reason = str(refusal(login("pop3"), "+OK", "+OK", f"-ERR no {encoded}, please"))
+    assert reason == "PASS: expected +OK, came -ERR no <password>, please"
+
+
 def test_piece_of_a_repeated_password_is_not_told() -> None:
     talk = login("pop3")
     talk.receive(b"+OK\r\n+OK\r\n-ERR PASS s3cr")

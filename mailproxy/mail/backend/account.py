@@ -53,8 +53,14 @@ class Account:
         return quoted(self.user), quoted(self.password)
 
     def hidden(self, line: bytes) -> bytes:
-        """Take the password out of a line, in each form that is sent: a server may quote what it did not like."""
-        forms = {self.password, self.imap_strings[1][1:-1], self.plain}
+        """
+        Take the password out of a line: a server may repeat what it does not take.
+
+        It is found as it is sent, and in base64 alone, as AUTH LOGIN has it; a part of it is not found.
+        """
+        encoded = (self.plain, b64encode(self.password))
+        unpadded = (text.rstrip(b"=") for text in encoded)
+        forms = {self.password, self.imap_strings[1][1:-1], *encoded, *unpadded}
         longest_first = sorted(forms, key=len, reverse=True)
         return re.sub(b"|".join(map(re.escape, longest_first)), b"<password>", line, flags=re.IGNORECASE)
 
