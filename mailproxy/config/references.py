@@ -6,7 +6,7 @@ from mailproxy.config.format import Format
 from mailproxy.config.model import Backend, Config, Frontend, MailProtocol, Server
 from mailproxy.config.place import Bind, InetBind, InetServer, NamedServer, SrvServer
 from mailproxy.config.problems import Problem, Problems
-from mailproxy.config.senders import sender_remarks
+from mailproxy.config.unreachable import sender_remarks
 from mailproxy.config.words import key_path, listed, nearest, quoted
 from mailproxy.mail.protocols import PROTOCOLS, TCP
 from mailproxy.proxyprotocol import tlv_name

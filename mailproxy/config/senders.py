@@ -1,13 +1,10 @@
-"""The networks and UNIX sockets that send PROXY headers to a frontend, and which of them have no effect."""
+"""Who sends PROXY headers to a frontend: networks and UNIX sockets."""
 
-from collections.abc import Iterable, Iterator
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv6Network, ip_network
 
 from mailproxy.config.kind import Kind, Wrong
-from mailproxy.config.model import Backend, Config, Frontend, FrontendTimeouts
-from mailproxy.config.place import UNIX, Bind, InetBind, Network, Sender
-from mailproxy.config.problems import Problem
-from mailproxy.config.words import key_path, quoted
+from mailproxy.config.place import UNIX, Network, Sender
+from mailproxy.config.words import quoted
 
 _NETWORK_NEEDS = 'a network such as "10.0.0.0/8" or "2001:db8::/32", or one address'
 
@@ -50,84 +47,9 @@ def _sender(text: str) -> Sender:
 
 SENDER: Kind[Sender] = Kind((str,), _NEEDS, _sender)
 
-_FAMILIES = {4: "an IPv4 address", 6: "an IPv6 address", UNIX: "a UNIX socket"}
-
-_Family = int | str
-
 
 def overlap(one: Sender, other: Sender) -> bool:
     """Tell whether there are clients that both stand for."""
     if isinstance(one, str) or isinstance(other, str):
         return one == other
     return one.version == other.version and one.overlaps(other)
-
-
-def sender_remarks(config: Config) -> Iterator[Problem]:
-    """Find senders that cannot connect, and clients that are all refused."""
-    for frontend in config.frontends:
-        key = key_path("frontend", frontend.name)
-        for name, senders in _lists(frontend):
-            yield from _unreachable(key_path(key, name), senders, frontend.bind)
-        if frontend.accept_proxy_only:
-            yield from _refused(key, frontend)
-        yield from _timeouts(key_path(key, "timeout"), frontend)
-        if frontend.tls_offloaded_by:
-            yield from _offloaded(key_path(key, "tls-offloaded-by"), frontend, config.backends.get(frontend.backend))
-
-
-def _lists(frontend: Frontend) -> Iterator[tuple[str, tuple[Sender, ...]]]:
-    yield "accept-proxy", frontend.accept_proxy
-    yield "accept-proxy-optional", frontend.accept_proxy_optional
-    yield "tls-offloaded-by", frontend.tls_offloaded_by
-
-
-def _family(place: Sender | Bind) -> _Family:
-    match place:
-        case InetBind(host=host):
-            return host.version
-        case IPv4Network() | IPv6Network():
-            return place.version
-    return UNIX
-
-
-def _unreachable(key: str, senders: Iterable[Sender], binds: Iterable[Bind]) -> Iterator[Problem]:
-    bound = {_family(bind) for bind in binds}
-    first = {_family(sender): sender for sender in reversed(tuple(senders))}
-    for family, sender in first.items():
-        if family not in bound:
-            yield Problem(key, f'has "{sender}", which has no effect: no bind is {_FAMILIES[family]}')
-
-
-def _refused(key: str, frontend: Frontend) -> Iterator[Problem]:
-    senders = {_family(sender) for sender in frontend.accept_proxy + frontend.accept_proxy_optional}
-    for bind in frontend.bind:
-        if _family(bind) not in senders:
-            yield Problem(
-                key_path(key, "accept-proxy-only"),
-                f"lets nobody in at {bind}: no entry of accept-proxy is {_FAMILIES[_family(bind)]}",
-            )
-
-
-def _timeouts(key: str, frontend: Frontend) -> Iterator[Problem]:
-    usual = FrontendTimeouts()
-    if frontend.timeout.proxy_header != usual.proxy_header and not (
-        frontend.accept_proxy or frontend.accept_proxy_optional
-    ):
-        yield Problem(key_path(key, "proxy-header"), "has no effect: there is no accept-proxy")
-    if frontend.timeout.proxy_header_optional != usual.proxy_header_optional and not frontend.accept_proxy_optional:
-        yield Problem(key_path(key, "proxy-header-optional"), "has no effect: there is no accept-proxy-optional")
-
-
-def _offloaded(key: str, frontend: Frontend, backend: Backend | None) -> Iterator[Problem]:
-    if UNIX in frontend.tls_offloaded_by and UNIX not in frontend.accept_proxy + frontend.accept_proxy_optional:
-        yield Problem(
-            key,
-            f'has "{UNIX}", which has no effect without "{UNIX}" in accept-proxy: a client without an address is told '
-            "as LOCAL, and no server looks for its TLS there",
-        )
-    if backend is not None and not backend.tells_ssl:
-        yield Problem(
-            key,
-            f'has no effect: send-proxy = "{backend.send_proxy}" of {key_path("backend", backend.name)} tells no '
-            'server of TLS; "v2-ssl" does',
-        )
