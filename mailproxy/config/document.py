@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from functools import partial
 
+from attrs import evolve
+
 from mailproxy.config.backend import read_backend
-from mailproxy.config.duration import IDLE
 from mailproxy.config.frontend import read_frontend
 from mailproxy.config.key import read_keys
-from mailproxy.config.kind import Kind, Wrong, integer
+from mailproxy.config.kind import Kind, Wrong
 from mailproxy.config.model import Config, Log
 from mailproxy.config.problems import ConfigError, Problems
 from mailproxy.config.references import check_references
@@ -15,8 +16,6 @@ from mailproxy.config.resolvers import read_resolvers
 from mailproxy.config.table import Table
 from mailproxy.config.tls import read_profile
 from mailproxy.config.words import described
-
-_MAXCONN = integer(0, 10_000_000)
 
 
 def _workers(value: int | str) -> int:
@@ -32,13 +31,11 @@ def read_document(values: Mapping[str, object], folder: str) -> Config:
     """Turn parsed TOML into a `Config`; relative paths start at `folder`. Raises `ConfigError` with every problem."""
     problems = Problems()
     table = Table("", values, problems)
-    usual = Config(frontends=(), backends={})
     table.take("workers", _WORKERS, 0)
     table.later("admin", "is not in this version: there is no admin socket and no HTTP page yet")
-    config = Config(
+    config = evolve(
+        read_keys(table, Config(frontends=(), backends={})),
         log=table.child("log", _read_log),
-        hard_stop_after=table.take("hard-stop-after", IDLE, usual.hard_stop_after),
-        maxconn=table.take("maxconn", _MAXCONN, usual.maxconn),
         tls={profile.name: profile for profile in table.children("tls", partial(read_profile, folder))},
         frontends=table.children("frontend", read_frontend),
         backends={backend.name: backend for backend in table.children("backend", partial(read_backend, folder))},

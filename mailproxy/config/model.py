@@ -12,10 +12,11 @@ from attrs import Factory, field, frozen
 
 from mailproxy.balance.health import InitState, OnError
 from mailproxy.balance.server import ServerState
-from mailproxy.config.duration import IDLE, WAIT
+from mailproxy.config.address import NAMESERVER
+from mailproxy.config.duration import IDLE, WAIT, duration
 from mailproxy.config.format import Format
 from mailproxy.config.key import key
-from mailproxy.config.kind import one_of, text
+from mailproxy.config.kind import integer, one_of, text
 from mailproxy.config.place import Bind, InetServer, NamedServer, Sender, ServerAddress, SrvServer
 from mailproxy.proxyprotocol.options import SSL_OPTIONS, Option
 
@@ -447,25 +448,60 @@ class Backend:
                 return address
 
 
+_DAY = duration(at_most="1d")
+
+
 @frozen(kw_only=True)
 class Resolvers:
     """How host names are looked up, ``[resolvers]``."""
 
-    nameservers: tuple[tuple[IPv4Address | IPv6Address, int], ...] = ()
-    """Address and port; empty: those of /etc/resolv.conf."""
-
-    timeout: float = 1.0
-    """For one answer."""
-
-    retries: int = 3
-    hold_valid: float = 1.0
-    """How long an answer is kept at least, whatever its TTL."""
-
-    hold_nx: float = 30.0
-    """How long addresses are kept when DNS begins to say that there are none."""
-
-    max_ttl: float = 3600.0
-    """How long it is kept at most."""
+    nameservers: tuple[tuple[IPv4Address | IPv6Address, int], ...] = field(
+        default=(),
+        metadata=key(
+            NAMESERVER,
+            'Nameservers, `"10.0.0.2"` or `"10.0.0.2:5353"`. Empty: those of `/etc/resolv.conf`.',
+            haproxy="nameserver",
+            values="list",
+            is_list=True,
+        ),
+    )
+    timeout: float = field(
+        default=1.0,
+        metadata=key(
+            WAIT,
+            "For one answer.",
+        ),
+    )
+    retries: int = field(
+        default=3,
+        metadata=key(
+            integer(0, 10),
+            "How often a question is asked again.",
+            haproxy="resolve_retries",
+        ),
+    )
+    hold_valid: float = field(
+        default=1.0,
+        metadata=key(
+            _DAY,
+            "An answer is kept for its TTL, but for so long at least. A TTL of 0 would be a question for every answer.",
+        ),
+    )
+    hold_nx: float = field(
+        default=30.0,
+        metadata=key(
+            _DAY,
+            "Addresses are kept so long after DNS began to say that the name has none: DNS may be wrong for a moment. "
+            "As in HAProxy.",
+        ),
+    )
+    max_ttl: float = field(
+        default=3600.0,
+        metadata=key(
+            _DAY,
+            "And for so long at most: a TTL of weeks is a mistake that nobody wants to wait for.",
+        ),
+    )
 
 
 @frozen(kw_only=True)
@@ -474,8 +510,22 @@ class Config:
 
     log: Log = Log()
     resolvers: Resolvers = Resolvers()
-    hard_stop_after: float = 10.0
-    maxconn: int = 0
+    hard_stop_after: float = field(
+        default=10.0,
+        metadata=key(
+            IDLE,
+            "After SIGTERM no client is accepted, and sessions have this long to end. IMAP sessions never end by "
+            "themselves, so this must be short; mail clients reconnect.",
+        ),
+    )
+    maxconn: int = field(
+        default=0,
+        metadata=key(
+            integer(0, 10_000_000),
+            "Clients of all frontends at a time. 0: as many as the process may have open files for (two per client), "
+            "since a limit that is guessed is wrong on every machine but one.",
+        ),
+    )
     tls: Mapping[str, TlsProfile] = field(factory=dict)
     frontends: tuple[Frontend, ...]
     backends: Mapping[str, Backend]

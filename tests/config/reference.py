@@ -10,17 +10,19 @@ from pathlib import Path
 
 import attrs
 
-from mailproxy.config import BackendTimeouts, FrontendTimeouts, Log, TlsProfile
+from mailproxy.config import BackendTimeouts, Config, FrontendTimeouts, Log, Resolvers, TlsProfile
 from mailproxy.config.duration import UNITS
 from mailproxy.config.key import Key, keys_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 
 TABLES: dict[str, attrs.AttrsInstance] = {
+    "## Top level": Config(frontends=(), backends={}),
     "## `[log]`": Log(),
     "## `[tls.NAME]`": TlsProfile(name="", certificates=()),
     "### `timeout` of a frontend": FrontendTimeouts(),
     "### `timeout` of a backend": BackendTimeouts(),
+    "## `[resolvers]`": Resolvers(),
 }
 """By the heading of the section that has the table: the values when no key is there."""
 
@@ -52,6 +54,14 @@ def rows(usual: attrs.AttrsInstance) -> Iterator[str]:
             yield f"| `{name}` | {values} | {shown(getattr(usual, field), about)} | {about.words} |"
 
 
+def renewed(page: str, usual: attrs.AttrsInstance) -> Iterator[str]:
+    """The rows of the page, those of keys that describe themselves in the keys' words."""
+    described = {row.split(" ", 2)[1]: f"{row}\n" for row in rows(usual)}
+    for line in page.splitlines(keepends=True):
+        yield described.pop(line.split(" ", 2)[1], line)
+    yield from described.values()
+
+
 def section(heading: str, page: str) -> re.Match[str]:
     """The rows that the page has under a heading."""
     found = re.search(
@@ -65,5 +75,5 @@ if __name__ == "__main__":
     text = PAGE.read_text()
     for heading, usual in TABLES.items():
         found = section(heading, text)
-        text = text[: found.start(1)] + "".join(f"{row}\n" for row in rows(usual)) + text[found.end(1) :]
+        text = text[: found.start(1)] + "".join(renewed(found[1], usual)) + text[found.end(1) :]
     PAGE.write_text(text)
