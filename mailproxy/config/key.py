@@ -12,7 +12,8 @@ which layers such as ``default-server`` and the checks between keys ask. It know
 would be hooks of ours, and what is left to cattrs is the loop in `read_keys`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any, TypeVar, cast
 
 import attrs
@@ -29,7 +30,7 @@ _METADATA = "mailproxy.config.key"
 class Key:
     """What is known of a key beside its default."""
 
-    kind: Kind[Any]
+    _kind: Kind[Any] | Callable[[], Kind[Any]]
     words: str
     """What it means, and why the default, in Markdown."""
     haproxy: str = ""
@@ -42,10 +43,17 @@ class Key:
     """Whether it takes a list of what the kind says."""
     is_needed: bool = False
     """Whether the key has to be there."""
+    spreads: bool = False
+    """Whether the kind reads each entry of the list into a tuple of several."""
+
+    @property
+    def kind(self) -> Kind[Any]:
+        """What it takes, or what each entry of its list is."""
+        return self._kind if isinstance(self._kind, Kind) else self._kind()
 
 
 def key(
-    kind: Kind[Any],
+    kind: Kind[Any] | Callable[[], Kind[Any]],
     words: str,
     *,
     haproxy: str = "",
@@ -53,9 +61,10 @@ def key(
     default: str = "",
     is_list: bool = False,
     is_needed: bool = False,
+    spreads: bool = False,
 ) -> dict[str, Any]:
     """Make the metadata of a field that holds a key's value (see `Key`); the key is called as the field."""
-    return {_METADATA: Key(kind, words, haproxy, values, default, is_list, is_needed)}
+    return {_METADATA: Key(kind, words, haproxy, values, default, is_list, is_needed, spreads)}
 
 
 def keys_of(model: type[attrs.AttrsInstance]) -> Iterator[tuple[str, str, Key]]:
@@ -72,7 +81,8 @@ def read_keys(table: Table, usual: T) -> T:
         if about.haproxy:
             table.also_called(name, about.haproxy)
         if about.is_list:
-            values[field] = (table.require_each if about.is_needed else table.each)(name, about.kind)
+            entries = (table.require_each if about.is_needed else table.each)(name, about.kind)
+            values[field] = tuple(chain.from_iterable(entries)) if about.spreads else entries
         else:
             values[field] = (table.require if about.is_needed else table.take)(name, about.kind, getattr(usual, field))
     changed: T = attrs.evolve(cast(Any, usual), **values)

@@ -12,12 +12,17 @@ from attrs import Factory, field, frozen
 
 from mailproxy.balance.health import InitState, OnError
 from mailproxy.balance.server import ServerState
-from mailproxy.config.address import NAMESERVER
+from mailproxy.config.address import BINDS, NAMESERVER
 from mailproxy.config.duration import IDLE, WAIT, duration
 from mailproxy.config.format import Format
+from mailproxy.config.hostname import HOST_NAME
 from mailproxy.config.key import key
-from mailproxy.config.kind import integer, one_of, text
+from mailproxy.config.kind import BOOLEAN, NAME, Kind, Wrong, integer, one_of, text
 from mailproxy.config.place import Bind, InetServer, NamedServer, Sender, ServerAddress, SrvServer
+from mailproxy.config.senders import SENDER
+from mailproxy.config.tlv import TLV_TYPE
+from mailproxy.config.words import quoted
+from mailproxy.mail.protocols import protocol_words
 from mailproxy.proxyprotocol.options import SSL_OPTIONS, Option
 
 LogFormat = Literal["text", "json"]
@@ -219,27 +224,162 @@ class FrontendTimeouts:
     )
 
 
+def _alpn(name: str) -> str:
+    if not (name.isascii() and name.isprintable() and 1 <= len(name) <= 255):
+        raise Wrong(f"is {quoted(name)}; a protocol name has 1 to 255 printable ASCII characters")
+    return name
+
+
+_ALPN: Kind[str] = Kind((str,), 'a protocol name such as "imap"', _alpn)
+
+
+def _capability(name: str) -> str:
+    if not (name.isascii() and name.isprintable() and name.strip() == name and 1 <= len(name) <= 255):
+        raise Wrong(f"is {quoted(name)}; a capability has 1 to 255 printable ASCII characters")
+    return name
+
+
+_CAPABILITY: Kind[str] = Kind((str,), 'a capability such as "IDLE"', _capability)
+
+
 @frozen(kw_only=True)
 class Frontend:
     """What clients connect to, ``[frontend.NAME]``."""
 
     name: str
-    bind: tuple[Bind, ...]
-    protocol: MailProtocol
-    tls: FrontendTls = "implicit"
-    tls_profile: str | None = field(
-        default=Factory(lambda self: None if self.tls == "none" else "default", takes_self=True)
+    bind: tuple[Bind, ...] = field(
+        metadata=key(
+            BINDS,
+            "Addresses and UNIX sockets to listen on. No two may take the same one; `0.0.0.0` takes the port of every "
+            "IPv4 address.",
+            values="list",
+            is_list=True,
+            spreads=True,
+            is_needed=True,
+        ),
     )
-    alpn: tuple[str, ...] = ()
-    hostname: str | None = None
-    capabilities: tuple[str, ...] = ()
-    backend: str
-    accept_proxy: tuple[Sender, ...] = ()
-    accept_proxy_only: bool = False
-    accept_proxy_optional: tuple[Sender, ...] = ()
-    tls_offloaded_by: tuple[Sender, ...] = ()
-    log_tlvs: tuple[int, ...] = ()
-    maxconn: int = 20_000
+    protocol: MailProtocol = field(
+        metadata=key(
+            lambda: one_of(protocol_words()),
+            "What is spoken: it decides how clients are told that no server can be reached, and the servers' port in "
+            '`ports`. `"tcp"` says nothing of its own.',
+            is_needed=True,
+        ),
+    )
+    tls: FrontendTls = field(
+        default="implicit",
+        metadata=key(
+            one_of(get_args(FrontendTls)),
+            "TLS from the first byte (RFC 8314); after STARTTLS or STLS, before which nothing reaches a server; the "
+            "same for clients that ask for it while others are relayed in clear, and the server told so; or none at "
+            "all. [starttls.md](starttls.md) has the details. The default is the one that is safe by mistake.",
+        ),
+    )
+    tls_profile: str | None = field(
+        default=Factory(lambda self: None if self.tls == "none" else "default", takes_self=True),
+        metadata=key(
+            NAME,
+            "The `[tls.NAME]` to use. Only with TLS.",
+            values="name",
+        ),
+    )
+    alpn: tuple[str, ...] = field(
+        default=(),
+        metadata=key(
+            _ALPN,
+            'Protocols that may be agreed on in the handshake, such as `["imap"]`. Empty: ALPN is not answered, which '
+            "every mail client bears. Only with TLS.",
+            values="list of names",
+            is_list=True,
+        ),
+    )
+    hostname: str | None = field(
+        default=None,
+        metadata=key(
+            HOST_NAME,
+            "What mailproxy calls itself before STARTTLS: by default the first name in the profile's certificates "
+            "without a wildcard, or else the machine's.",
+            values="host name",
+            default="a certificate's",
+        ),
+    )
+    capabilities: tuple[str, ...] = field(
+        default=(),
+        metadata=key(
+            _CAPABILITY,
+            'What is announced before STARTTLS, each as the backend would list it (`"IDLE"`, `"SIZE 52428800"`). '
+            "Empty: what the backend offers, which mailproxy asks it. Either way every login is left out and STARTTLS "
+            "put in.",
+            values="list of texts",
+            is_list=True,
+        ),
+    )
+    backend: str = field(
+        metadata=key(
+            NAME,
+            "The `[backend.NAME]` that clients are sent to.",
+            values="name",
+            is_needed=True,
+            haproxy="default_backend",
+        ),
+    )
+    accept_proxy: tuple[Sender, ...] = field(
+        default=(),
+        metadata=key(
+            SENDER,
+            "Clients from here **must** send a PROXY header first, and are who it says; others are clients themselves. "
+            '`"unix"` is the clients of the frontend\'s UNIX sockets. Empty, since whoever is in this list can claim '
+            "any address.",
+            values='list of networks, `"unix"`',
+            is_list=True,
+            haproxy="expect-proxy",
+        ),
+    )
+    accept_proxy_only: bool = field(
+        default=False,
+        metadata=key(
+            BOOLEAN,
+            "Refuse everybody who is in neither list.",
+        ),
+    )
+    accept_proxy_optional: tuple[Sender, ...] = field(
+        default=(),
+        metadata=key(
+            SENDER,
+            "Clients from here may send a PROXY header first, or not. For migrations: the specification forbids to "
+            "guess, as it lets a client behind the proxy claim an address. No network may be in both lists.",
+            values='list of networks, `"unix"`',
+            is_list=True,
+        ),
+    )
+    tls_offloaded_by: tuple[Sender, ...] = field(
+        default=(),
+        metadata=key(
+            SENDER,
+            "What connects from here is on TLS already, which the proxy there has ended; servers are told so. Only "
+            'with `tls = "none"`. See [below](#tls-that-ends-before-mailproxy) for what it risks.',
+            values='list of networks, `"unix"`',
+            is_list=True,
+        ),
+    )
+    log_tlvs: tuple[int, ...] = field(
+        default=(),
+        metadata=key(
+            TLV_TYPE,
+            "TLVs of received headers to write to the session's log line, by name or number (see below). Only with "
+            "`accept-proxy` or `accept-proxy-optional`.",
+            values="list of TLVs",
+            is_list=True,
+        ),
+    )
+    maxconn: int = field(
+        default=20_000,
+        metadata=key(
+            integer(1, 10_000_000),
+            "Clients of this frontend at a time; more are left waiting by the kernel. Bounds what a flood on one port "
+            "takes from the other frontends.",
+        ),
+    )
     timeout: FrontendTimeouts = FrontendTimeouts()
 
     @property

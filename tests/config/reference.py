@@ -10,7 +10,7 @@ from pathlib import Path
 
 import attrs
 
-from mailproxy.config import BackendTimeouts, Config, FrontendTimeouts, Log, Resolvers, TlsProfile
+from mailproxy.config import BackendTimeouts, Config, Frontend, FrontendTimeouts, Log, Resolvers, TlsProfile
 from mailproxy.config.duration import UNITS
 from mailproxy.config.key import Key, keys_of
 
@@ -20,6 +20,7 @@ TABLES: dict[str, attrs.AttrsInstance] = {
     "## Top level": Config(frontends=(), backends={}),
     "## `[log]`": Log(),
     "## `[tls.NAME]`": TlsProfile(name="", certificates=()),
+    "## `[frontend.NAME]`": Frontend(name="", bind=(), protocol="tcp", backend=""),
     "### `timeout` of a frontend": FrontendTimeouts(),
     "### `timeout` of a backend": BackendTimeouts(),
     "## `[resolvers]`": Resolvers(),
@@ -49,7 +50,8 @@ def rows(usual: attrs.AttrsInstance) -> Iterator[str]:
     for name, field, about in keys_of(type(usual)):
         values = about.values or about.kind.values
         if about.is_needed:
-            yield f"| `{name}` | {values}, needed | | {about.words} |"
+            needed = "; needed" if "," in values else ", needed"
+            yield f"| `{name}` | {values}{needed} | | {about.words} |"
         else:
             yield f"| `{name}` | {values} | {shown(getattr(usual, field), about)} | {about.words} |"
 
