@@ -84,7 +84,6 @@ class Session:
         "_guard",
         "_listener",
         "backend",
-        "bucket",
         "client",
         "deadline",
         "destination",
@@ -107,6 +106,7 @@ class Session:
         "stream",
         "termination",
         "terms",
+        "timer_bucket",
     )
 
     def __init__(
@@ -143,7 +143,7 @@ class Session:
         self.greeted = 0.0
         self.ended = 0.0
         self.deadline = 0.0
-        self.bucket = 0
+        self.timer_bucket = 0
         self.stage: Stage = _NOT_BEGUN
         """What it does now; only `_enter` and `close` change it."""
         self._guard: Guard | None = None
@@ -241,7 +241,7 @@ class Session:
         """Begin with the client itself."""
         terms = self.terms
         if self.source is None and not self._listener.is_unix:
-            self.source, self.destination = ends_of(self.client.socket, self.peer, self._listener.local)
+            self.source, self.destination = packed_addresses(self.client.socket, self.peer, self._listener.local)
         if terms.dialogue is not None:
             conversation = Conversation(self, open_dialogue(terms.protocol, terms.dialogue))
             self._enter(conversation)
@@ -418,10 +418,10 @@ def _nothing(events: int) -> None:
     """Do nothing."""
 
 
-def ends_of(
+def packed_addresses(
     sock: socket.SocketType, peer: Any, local: PackedAddress | None
 ) -> tuple[PackedAddress | None, PackedAddress | None]:
-    """Return both ends of an internet connection as a PROXY header has them; None if the client is gone already."""
+    """Return the addresses of an internet connection as a PROXY header has them; None if the client is gone already."""
     host, port = peer[:2]
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     if local is None:

@@ -17,26 +17,26 @@ from twisted.logger import Logger
 
 from mailproxy.transport.poller import Poller
 
-# How coarse: a deadline passes up to so much later than asked, never earlier.
+# A deadline passes up to this much later than asked, never earlier.
 TICK_SECONDS = 0.125
 
-# When an object is first looked at, at the latest: until then even a connection's short deadlines move for free.
+# An object is first looked at after this time at the latest: until then even short deadlines move for free.
 FIRST_LOOK_SECONDS = 4.0
 
 
-class Waiting(Protocol):
-    """What can wait: it keeps its own deadline, and hears when that has passed."""
+class Timed(Protocol):
+    """What has a deadline: it keeps its own, and is called when that has passed."""
 
     deadline: float
     """When to call `expired`, in seconds of the clock."""
-    bucket: int
+    timer_bucket: int
     """Where this stands in `Deadlines`; 0 for nowhere. Only `Deadlines` writes it."""
 
     def expired(self) -> None:
-        """Hear that the deadline has passed."""
+        """Go on: the deadline has passed."""
 
     def broke(self) -> None:
-        """Hear of a bug of ours in `expired`: there will be no other deadline."""
+        """Give up, because of a bug of ours in `expired`: there will be no other deadline."""
 
 
 class Deadlines:
@@ -51,36 +51,36 @@ class Deadlines:
     def __init__(self, clock: IReactorTime, poller: Poller) -> None:
         self._clock = clock
         self._poller = poller
-        self._buckets: dict[int, dict[Waiting, None]] = {}
+        self._buckets: dict[int, dict[Timed, None]] = {}
         self._order: list[int] = []
         self._call: IDelayedCall | None = None
 
-    def set(self, waiting: Waiting, seconds: float) -> None:
-        """Let an object hear in so many seconds, instead of whenever it would have heard before."""
+    def set(self, timed: Timed, seconds: float) -> None:
+        """Call `expired` of an object after seconds, instead of when it would be called before."""
         now = self._poller.now
-        deadline = waiting.deadline = now + seconds
-        if not waiting.bucket:
-            self._put(waiting, int((now + min(seconds, FIRST_LOOK_SECONDS)) / TICK_SECONDS) + 1)
-        elif waiting.bucket * TICK_SECONDS > deadline + TICK_SECONDS:
-            del self._buckets[waiting.bucket][waiting]
-            self._put(waiting, int(deadline / TICK_SECONDS) + 1)
+        deadline = timed.deadline = now + seconds
+        if not timed.timer_bucket:
+            self._put(timed, int((now + min(seconds, FIRST_LOOK_SECONDS)) / TICK_SECONDS) + 1)
+        elif timed.timer_bucket * TICK_SECONDS > deadline + TICK_SECONDS:
+            del self._buckets[timed.timer_bucket][timed]
+            self._put(timed, int(deadline / TICK_SECONDS) + 1)
 
-    def clear(self, waiting: Waiting) -> None:
+    def clear(self, timed: Timed) -> None:
         """Forget an object."""
-        if waiting.bucket:
-            del self._buckets[waiting.bucket][waiting]
-            waiting.bucket = 0
+        if timed.timer_bucket:
+            del self._buckets[timed.timer_bucket][timed]
+            timed.timer_bucket = 0
 
-    def _put(self, waiting: Waiting, bucket: int) -> None:
-        waiting.bucket = bucket
+    def _put(self, timed: Timed, bucket: int) -> None:
+        timed.timer_bucket = bucket
         members = self._buckets.get(bucket)
         if members is None:
-            self._buckets[bucket] = {waiting: None}
+            self._buckets[bucket] = {timed: None}
             heapq.heappush(self._order, bucket)
             if self._order[0] == bucket:
                 self._schedule()
         else:
-            members[waiting] = None
+            members[timed] = None
 
     def _schedule(self) -> None:
         if self._call is not None:
@@ -97,20 +97,20 @@ class Deadlines:
             while self._order and self._order[0] * TICK_SECONDS <= now:
                 members = self._buckets[self._order[0]]
                 while members:
-                    waiting, _ = members.popitem()
-                    waiting.bucket = 0
-                    if waiting.deadline > now:
-                        self._put(waiting, int(waiting.deadline / TICK_SECONDS) + 1)
+                    timed, _ = members.popitem()
+                    timed.timer_bucket = 0
+                    if timed.deadline > now:
+                        self._put(timed, int(timed.deadline / TICK_SECONDS) + 1)
                     else:
-                        self._expire(waiting)
+                        self._expire(timed)
                 del self._buckets[heapq.heappop(self._order)]
         finally:
             self._schedule()
 
-    def _expire(self, waiting: Waiting) -> None:
+    def _expire(self, timed: Timed) -> None:
         try:
-            waiting.expired()
+            timed.expired()
         except Exception:
-            # Our bug: nothing else would end what waited, now that its deadline is gone.
-            self._log.failure("bug in a deadline of {waiting}", waiting=waiting)
-            waiting.broke()
+            # Our bug: nothing else would end it, now that its deadline is gone.
+            self._log.failure("bug in a deadline of {timed}", timed=timed)
+            timed.broke()

@@ -24,7 +24,7 @@ class Waiter:
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
         self.deadline = 0.0
-        self.bucket = 0
+        self.timer_bucket = 0
         self.expirations: list[float] = []
         self.breakages = 0
 
@@ -105,7 +105,7 @@ def test_clearing_twice_is_clearing_once(bench: Bench) -> None:
     bench.deadlines.set(waiter, 1)
     bench.deadlines.clear(waiter)
     bench.deadlines.clear(waiter)
-    assert waiter.bucket == 0
+    assert waiter.timer_bucket == 0
 
 
 def test_deadline_may_be_set_again_when_it_has_passed(bench: Bench) -> None:
