@@ -175,7 +175,7 @@ class Generation:
                 yield from frontend.sessions
 
     def _end_sessions_with(self, servers: Collection[BackendServer], ending: Ending, reason: str) -> None:
-        for session in [session for session in self.sessions if session.place in servers]:
+        for session in [session for session in self.sessions if session.held_server in servers]:
             session.shut_down(ending, reason)
 
 

@@ -38,7 +38,7 @@ class Relaying(Host, Protocol):
     """A session that has a server."""
 
     backend: Backend | None
-    place: BackendServer | None
+    held_server: BackendServer | None
     greeted: float
     first_to_end: str
 
@@ -157,8 +157,8 @@ class Relay(Stage):
         """Close the server's side, and give the place on the server back."""
         session = self._session
         self._stream.close()
-        place = session.place
-        if place is not None:
+        server = session.held_server
+        if server is not None:
             assert session.backend is not None
-            session.place = None
-            session.backend.pool.leave(place, session.poller.now)
+            session.held_server = None
+            session.backend.pool.leave(server, session.poller.now)

@@ -92,10 +92,10 @@ class Session:
         "first_to_end",
         "greeted",
         "header",
+        "held_server",
         "left_out",
         "number",
         "peer",
-        "place",
         "poller",
         "retries",
         "secured",
@@ -131,7 +131,7 @@ class Session:
         self.stream: Stream | None = None
         """The connection to the server."""
         self.server: BackendServer | None = None
-        self.place: BackendServer | None = None
+        self.held_server: BackendServer | None = None
         """The server on which this has a place, from the greeting to the end of the connection there."""
         self.retries = 0
         self.left_out: tuple[str, ...] = ()
@@ -278,7 +278,7 @@ class Session:
         stream.owner = self
         relay = Relay(self, stream)
         self._enter(relay)
-        self.place = self.server
+        self.held_server = self.server
         self._front.counters.sessions += 1
         relay.begin(greeting, pending)
 

@@ -44,7 +44,7 @@ def end_sessions(bench: Bench, ending: Ending) -> None:
 
     def changed(change: Change[BackendServer]) -> None:
         if change.event in ("down", "maint"):
-            for session in [session for session in bench.frontend.sessions if session.place is change.server]:
+            for session in [session for session in bench.frontend.sessions if session.held_server is change.server]:
                 session.shut_down(ending, "the server went down")
 
     bench.frontend.terms.backend.listeners.append(changed)
@@ -178,7 +178,7 @@ def test_sessions_that_end_with_their_backup_make_no_room_on_it(make: MakeBench)
 
     def changed(change: Change[BackendServer]) -> None:
         if change.event == "ready":
-            for session in [session for session in bench.frontend.sessions if session.place is backup]:
+            for session in [session for session in bench.frontend.sessions if session.held_server is backup]:
                 session.shut_down(BACKUP_LEFT, "a server came back")
 
     bench.frontend.terms.backend.listeners.append(changed)
