@@ -1,10 +1,10 @@
 """
-One session's way to a server: pick, reach it with the header, wait for the greeting; on failure the next.
+The attempts of one session to get a server: pick, connect, write the header, wait for the greeting.
 
-An attempt has succeeded once the server has shown signs of life: it has greeted, in protocols whose server speaks
-first, or it has accepted the connection. Until then nothing of the client has reached it, so that the next server can
-take over without anyone noticing. One deadline, ``timeout.connect``, covers an attempt as a whole, and another one,
-``timeout.queue``, each wait for a server with room. What follows from a failed attempt is for its `Failure` to say.
+An attempt has succeeded when the server has greeted or, in protocols whose server does not speak first, when it has
+accepted the connection. Until then nothing of the client has reached it, and the next server can take over. One
+deadline, ``timeout.connect``, covers an attempt as a whole, and another one, ``timeout.queue``, each wait for a server
+with room. The `Failure` of an attempt says what follows from it.
 """
 
 from __future__ import annotations
@@ -188,15 +188,15 @@ class Dial:
         self._owner.no_server(ending, failure.reason, self._words)
 
     def turn(self, server: BackendServer) -> None:
-        """Hear of the place for which this waited."""
-        self._hear(self._take, server)
+        """Take the place for which this waited."""
+        self._do_in_turn(self._take, server)
 
     def no_turn(self) -> None:
-        """Hear that the last server is gone for which this waited."""
-        self._hear(self._owner.no_server, QUEUE_LOST, "the last server went down")
+        """End the wait: the last server is down."""
+        self._do_in_turn(self._owner.no_server, QUEUE_LOST, "the last server went down")
 
-    def _hear(self, do: Callable[..., None], *arguments: object) -> None:
-        """Do something within another session's event, or a check's: neither is to suffer from a bug with this one."""
+    def _do_in_turn(self, do: Callable[..., None], *arguments: object) -> None:
+        """Act within an event of another session or of a check: a bug here must not harm them."""
         self.is_queued = False
         try:
             do(*arguments)
@@ -377,7 +377,7 @@ class Dial:
             self.begin()
 
     def broke(self) -> None:
-        """Hear of a bug of ours while handling an event: the session ends."""
+        """End the session because of a bug of ours while handling an event."""
         self._owner.broke()
 
 

@@ -1,7 +1,7 @@
 """
-What became of an attempt to get a server for a client, if it failed.
+A failed attempt to get a server for a client.
 
-Theory of operation. Whom a failure is about decides what follows from it:
+Theory of operation. What follows from a failure depends on who caused it:
 
 - Before the PROXY header the client cannot matter: the failure is the server's, and counts each time.
 - Behind the header, a server that breaks off or stays silent may do so because of what the header or TLS says (Postfix
@@ -42,10 +42,10 @@ class Failure:
 
 
 def refused(refusal: Refusal, *, names_client: bool) -> Failure:
-    """Return the failure that a refusal is, by a server that was told whom it is about, or was not."""
-    whom = "this client" if names_client else "mailproxy"
+    """Return the failure that a refusal is; `names_client` if the server was told who the client is."""
+    refused_side = "this client" if names_client else "mailproxy"
     return Failure(
-        reason=f"the server refuses {whom}: {shown(refusal.words)}",
+        reason=f"the server refuses {refused_side}: {shown(refusal.words)}",
         counts="never",
         words=refusal.words,
         is_final=names_client and not refusal.is_temporary,

@@ -34,7 +34,7 @@ from mailproxy.session.terms import Terms
 from mailproxy.tls.facts import TlsFacts
 from mailproxy.transport.stream import Stream
 
-# Long enough to have several together under load, short enough for whoever reads along.
+# Long enough to have several together under load, short enough for a person who reads the log live.
 DELAY_SECONDS = 0.1
 
 # Values in other people's words: unless they can stand in a line without quotes, they become JSON strings.

@@ -1,8 +1,8 @@
 """
 The stage in which client and server speak with each other.
 
-The two streams relay by themselves: each event goes to its stream's own method. The stage hears only what is rare: the
-end of one side, a broken connection, and silence.
+The two streams relay by themselves: each event goes to its stream's own method. The stage handles what is rare: the end
+of one side, a broken connection, and silence.
 """
 
 from __future__ import annotations

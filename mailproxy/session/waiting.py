@@ -167,7 +167,7 @@ class Waiting(Stage):
         self._session.wait(seconds)
 
     def dialled(self, stream: Stream, greeting: int) -> None:
-        """Join client and server, with so many bytes of the server's greeting in the shared buffer."""
+        """Join client and server: `greeting` bytes of the server are in the shared buffer."""
         self._session.dialled(stream, greeting, b"" if self._handed_over is None else self._handed_over.pending)
 
     def no_server(self, ending: Ending, reason: str, words: bytes = b"") -> None:
