@@ -10,7 +10,7 @@ Each has a form for TLS behind the header, ``accept-proxy-tls:``. The map, botto
 - ``wrapper``: a protocol between a transport and a protocol that neither sees.
 - ``accept``, ``send``: the endpoints, and the factories that they are made of.
 - ``announce``: the header for a backend, made from the transport of an accepted client.
-- ``certificates``, ``parsers``: the strings.
+- ``certificates``, ``quoting``, ``parsers``: the strings.
 """
 
 from mailproxy.endpoints.accept import (

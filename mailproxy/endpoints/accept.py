@@ -89,7 +89,7 @@ class AcceptProxyServerEndpoint:
     The factory given to `listen` is asked for a protocol once the header is in; the protocol's transport provides
     `IProxiedTransport`. Connections with a bad header, or without the one that must be there, are aborted.
 
-    - `clock` counts the policy's timeout; by default it is the reactor.
+    - `clock` counts the policy's timeout; by default it is the global reactor, whatever reactor `endpoint` has.
     - `check` looks at each header before the factory is asked, and raises `HeaderRefused` to refuse it.
     - `on_refusal` is told of each connection that is refused; by default it is logged.
 

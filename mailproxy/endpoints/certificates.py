@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from twisted.internet.error import VerifyError
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.ssl import (
     Certificate,
@@ -17,6 +18,8 @@ from twisted.internet.ssl import (
 
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
+_NO_CERTIFICATE = "certKey is missing, the PEM file with the certificate"
+
 
 def server_tls(prefix: str, cert_key: str, private_key: str, extra_cert_chain: str) -> CertificateOptions:
     """
@@ -25,11 +28,11 @@ def server_tls(prefix: str, cert_key: str, private_key: str, extra_cert_chain: s
     One file may have both the certificate and the key. Certificates behind the first one are its chain.
     """
     if not (cert_key or private_key):
-        raise ValueError(f"{prefix}: certKey is missing, the PEM file with the certificate")
-    own, *chain = _certificates(prefix, "certKey" if cert_key else "privateKey", cert_key or private_key)
+        raise ValueError(f"{prefix}: {_NO_CERTIFICATE}")
+    own, *chain = _own(prefix, cert_key, private_key)
     if extra_cert_chain:
         chain += _certificates(prefix, "extraCertChain", extra_cert_chain)
-    pair = _pair(prefix, own, "privateKey" if private_key else "certKey", private_key or cert_key)
+    pair = _pair(prefix, own, cert_key, private_key)
     return CertificateOptions(
         privateKey=pair.privateKey.original,
         certificate=pair.original,
@@ -50,15 +53,26 @@ def client_tls(
         trust = trustRootFromCertificates(map(Certificate.loadPEM, pems))
     own = None
     if cert_key or private_key:
-        first, *_ = _certificates(prefix, "certKey" if cert_key else "privateKey", cert_key or private_key)
-        own = _pair(prefix, first, "privateKey" if private_key else "certKey", private_key or cert_key)
+        first, *_ = _own(prefix, cert_key, private_key)
+        own = _pair(prefix, first, cert_key, private_key)
     return optionsForClientTLS(hostname, trustRoot=trust, clientCertificate=own)
 
 
-def _pair(prefix: str, certificate: bytes, name: str, key_file: str) -> PrivateCertificate:
+def _own(prefix: str, cert_key: str, private_key: str) -> list[bytes]:
+    """Return the certificate of our own, and its chain; the file with the key may have them."""
+    if not (cert_key or _CERTIFICATE.search(_read(prefix, "privateKey", private_key))):
+        raise ValueError(f"{prefix}: {_NO_CERTIFICATE}; privateKey={private_key} has none")
+    return _certificates(prefix, "certKey" if cert_key else "privateKey", cert_key or private_key)
+
+
+def _pair(prefix: str, certificate: bytes, cert_key: str, private_key: str) -> PrivateCertificate:
+    name, key_file = ("privateKey", private_key) if private_key else ("certKey", cert_key)
     key = _read(prefix, name, key_file)
     try:
         pair: PrivateCertificate = PrivateCertificate.loadPEM(certificate + b"\n" + key)
+    except VerifyError:
+        which = cert_key if cert_key and private_key else "its first"
+        raise ValueError(f"{prefix}: {name}={key_file} has the key of another certificate than {which}") from None
     except Exception:
         # OpenSSL's, cryptography's or Twisted's own: which one depends on what is wrong with the file.
         raise ValueError(f"{prefix}: {name}={key_file} has no private key that can be read") from None

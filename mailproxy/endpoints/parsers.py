@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IReactorTime, IStreamServerEndpoint
 from mailproxy.endpoints.accept import AcceptProxyServerEndpoint
 from mailproxy.endpoints.announce import ClientHeader
 from mailproxy.endpoints.certificates import client_tls, server_tls
+from mailproxy.endpoints.quoting import missing_backslashes
 from mailproxy.endpoints.send import SendProxyClientEndpoint
 from mailproxy.proxyprotocol import AcceptPolicy, Header, InetAddress, Strictness
 from mailproxy.proxyprotocol.policy import TIMEOUT
@@ -75,8 +76,8 @@ def spelled(prefix: str, known: tuple[str, ...], arguments: Iterable[object], pa
     """Read a string as Twisted has parsed it; ValueError says what is wrong with it and what to write."""
     # `quoteStringArgument` leaves "=" alone, so Twisted takes a wrapped "tcp\:143\:interface=…" for an option of that
     # name. No option of ours has a colon in its name: this is the endpoint.
-    endpoints = [str(argument) for argument in arguments]
-    endpoints += [f"{name}={value}" for name, value in parsed.items() if ":" in name]
+    endpoints = [f"{name}={value}" for name, value in parsed.items() if ":" in name]
+    endpoints += [str(argument) for argument in arguments]
     options = {name: str(value) for name, value in parsed.items() if ":" not in name}
     endpoint = options.pop("endpoint", None)
     if endpoint is not None:
@@ -85,9 +86,7 @@ def spelled(prefix: str, known: tuple[str, ...], arguments: Iterable[object], pa
     if len(endpoints) != 1:
         if not endpoints:
             raise ValueError(f"{prefix}: names no endpoint to wrap; write {prefix}:tcp\\:143")
-        theirs = (*endpoints, *(f"{name}={options[name]}" for name in unknown))
-        right = "\\:".join(part.replace(":", r"\\\:") for part in theirs)
-        raise ValueError(f"{prefix}: the colons of the wrapped endpoint need a backslash; write {prefix}:{right}")
+        raise ValueError(f"{prefix}: {missing_backslashes(prefix, endpoints, options, unknown)}")
     for name in unknown:
         near = get_close_matches(name, known, 1)
         instead = f"did you mean {near[0]}?" if near else f"its options are {', '.join(known)}; one of the wrapped"
@@ -133,6 +132,8 @@ def _accept_proxy(reactor: object, words: Spelled) -> AcceptProxyServerEndpoint:
     if not (everybody or names or optional):
         # Of an empty variable in somebody's template nothing is guessed.
         raise ValueError(f"{words.prefix}: trusted= names nobody; leave it out if every peer must send a header")
+    if not everybody:
+        _must_match(words, {*names, *optional})
     try:
         policy = AcceptPolicy(
             trusted=[name for name in names if name != _UNIX],
@@ -147,6 +148,18 @@ def _accept_proxy(reactor: object, words: Spelled) -> AcceptProxyServerEndpoint:
     except ValueError as error:
         raise ValueError(_prefixed(words.prefix, error)) from None
     return AcceptProxyServerEndpoint(serverFromString(reactor, words.endpoint), policy, IReactorTime(reactor))
+
+
+def _must_match(words: Spelled, peers: set[str]) -> None:
+    """Refuse networks that no peer of the wrapped endpoint can be in: every peer would be a direct client."""
+    kind = words.endpoint.partition(":")[0]
+    if kind == "unix" and _UNIX not in peers:
+        name = "trusted" if words.listed("trusted") else "optional"
+        raise ValueError(f"{words.prefix}: no peer on a UNIX socket has a network; write {name}={_UNIX}")
+    if kind in ("tcp", "tcp6", "ssl") and peers == {_UNIX}:
+        raise ValueError(
+            f"{words.prefix}: no peer of {kind} is on a UNIX socket; name networks, trusted=10.0.0.0/8 for example"
+        )
 
 
 def _strictness(words: Spelled) -> Strictness:

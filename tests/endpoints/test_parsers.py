@@ -113,6 +113,27 @@ class TestAcceptProxy:
                 r"tcp:143:interface=\:\:1:timeout=3",
                 r"need a backslash; write accept-proxy:tcp\:143\:interface=\\\:\\\:1",
             ),
+            (
+                r"tcp\:143:trusted=fd00::/8,10.0.0.0/8:timeout=3",
+                r"the colons of the option trusted need a backslash; write accept-proxy:tcp\:143:trusted=fd00\:\:/8,10.0.0.0/8",
+            ),
+            (
+                r"tcp\:143\:interface=\\\:\\\:1:optional=::1",
+                r"the colons of the option optional need a backslash; "
+                r"write accept-proxy:tcp\:143\:interface=\\\:\\\:1:optional=\:\:1",
+            ),
+            (
+                r"tcp\:143:trusted=fd00::/8:optional=2001:db8::/32",
+                r"the colons of trusted or optional need a backslash, as in trusted=fd00\:\:/8",
+            ),
+            (
+                r"tcp:143:trusted=fd00::/8",
+                r"the colons of the wrapped endpoint and of the option trusted need a backslash; "
+                r"write accept-proxy:tcp\:143:trusted=fd00\:\:/8",
+            ),
+            (r"unix\:/x:trusted=10.0.0.0/8", "no peer on a UNIX socket has a network; write trusted=unix"),
+            (r"unix\:/x:optional=10.0.0.0/8", "no peer on a UNIX socket has a network; write optional=unix"),
+            (r"tcp\:143:trusted=unix", "no peer of tcp is on a UNIX socket; name networks, trusted=10.0.0.0/8"),
             ("trusted=10.0.0.0/8", r"names no endpoint to wrap; write accept-proxy:tcp\:143"),
         ],
     )
@@ -197,12 +218,18 @@ class TestTls:
             (":certKey=/nowhere.pem", "certKey=/nowhere.pem: No such file or directory"),
             (":certKey={roots}/ca.pem", "certKey={roots}/ca.pem has no private key that can be read"),
             (":certKey={pem}:privateKey={roots}/ca.pem", "privateKey={roots}/ca.pem has no private key"),
+            (":certKey={pem}:privateKey={other}", "privateKey={other} has the key of another certificate than {pem}"),
+            (":certKey={unpaired}", "certKey={unpaired} has the key of another certificate than its first"),
+            (":privateKey={other}", "certKey is missing, the PEM file with the certificate"),
             (":certKey={readme}", "certKey={readme} has no certificate in PEM form"),
             (":certKey={pem}:hostname=x", "hostname is no option of it"),
         ],
     )
     def test_servers_files_that_cannot_be_used(self, options: str, message: str, pem: str, roots: str) -> None:
-        names = {"pem": pem, "roots": roots, "readme": str(README)}
+        other, unpaired = Path(roots) / "other.key", Path(roots) / "unpaired.crt"
+        identity("other.test").private_key_pem.write_to_path(str(other))
+        unpaired.write_bytes(identity(SERVER_NAME).cert_chain_pems[0].bytes() + other.read_bytes())
+        names = {"pem": pem, "roots": roots, "readme": str(README), "other": str(other), "unpaired": str(unpaired)}
         with pytest.raises(ValueError, match=f"accept-proxy-tls: {re.escape(message.format(**names))}"):
             serverFromString(MemoryReactorClock(), r"accept-proxy-tls:tcp\:143" + options.format(**names))
 
@@ -212,10 +239,11 @@ class TestTls:
             ("", "hostname is missing, the name that the server's certificate has"),
             (":hostname=a.test:trustRoots=/nowhere", "trustRoots=/nowhere: No such file or directory"),
             (":hostname=a.test:trustRoots={empty}", "trustRoots={empty} has no *.pem"),
+            (":hostname=a.test:privateKey={readme}", "certKey is missing, the PEM file with the certificate"),
         ],
     )
     def test_clients_files_that_cannot_be_used(self, options: str, message: str, tmp_path: Path) -> None:
-        names = {"empty": str(tmp_path)}
+        names = {"empty": str(tmp_path), "readme": str(README)}
         with pytest.raises(ValueError, match=f"send-proxy-v2-tls: {re.escape(message.format(**names))}"):
             client(r"send-proxy-v2-tls:tcp\:10.0.0.1\:143" + options.format(**names))
 
@@ -252,6 +280,15 @@ class TestSendProxy:
                 r"tcp\:h\:143:source=192.0.2.1\:5:destination=192.0.2.1\:1:options=alpn",
                 "alpn has no effect with source and destination",
             ),
+            (
+                r"tcp\:h\:143:source=192.0.2.1:50000:destination=198.51.100.9\:143",
+                r"the colons of the option source need a backslash; write send-proxy-v2-ssl:tcp\:h\:143:source=192.0.2.1\:50000",
+            ),
+            (
+                r"tcp\:h\:143:source=192.0.2.1:50000:destination=198.51.100.9:143",
+                r"the colons of source or destination need a backslash, as in source=192.0.2.1\:50000",
+            ),
+            (r"tcp\:h:143", r"colons of the wrapped endpoint need a backslash; write send-proxy-v2-ssl:tcp\:h\:143"),
             ("tcp:h:143", r"colons of the wrapped endpoint need a backslash; write send-proxy-v2-ssl:tcp\:h\:143"),
             (r"tcp\:h\:143:hostname=h", "hostname is no option of it; its options are source, destination"),
         ],
