@@ -158,6 +158,7 @@ def remarks(config: Config) -> tuple[Problem, ...]:
         *_nobody_served(config),
         *_idle_settings(config),
         *_passwords_in_clear(config),
+        *_headers_inside_tls(config),
     )
 
 
@@ -224,6 +225,18 @@ def _passwords_in_clear(config: Config) -> Iterator[Problem]:
                 key_path("frontend", frontend.name, "tls"),
                 'is "starttls-optional", and Dovecot takes passwords from clients in clear where its listener has '
                 "ssl = yes: it looks at the connection that it sees",
+            )
+
+
+def _headers_inside_tls(config: Config) -> Iterator[Problem]:
+    """Find clients whose own PROXY headers a server could believe: they are looked for in clear only."""
+    for frontend in config.frontends:
+        backend = config.backends.get(frontend.backend)
+        if _takes_headers(frontend) and frontend.tls != "none" and backend is not None and backend.send_proxy == "none":
+            yield Problem(
+                key_path("backend", backend.name, "send-proxy"),
+                f'is "none", so no server learns the addresses that {key_path("frontend", frontend.name)} takes from '
+                "headers; servers must not take headers then: a client could claim an address inside TLS",
             )
 
 

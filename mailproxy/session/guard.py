@@ -1,5 +1,5 @@
 """
-The guard of the first bytes: no PROXY header reaches anybody from a client that may not send one.
+The guard of the first bytes in clear: a client that may not send a PROXY header there reaches nobody with one.
 
 Theory of operation. The guard is no stage of its own: it stands between the client's socket and the stage, and the
 stages before the client's first byte go on behind it. When the first bytes cannot be a header any more, it leaves the

@@ -161,3 +161,28 @@ def test_clients_in_clear_before_a_dovecot_on_tls_are_remarked() -> None:
 )
 def test_clients_that_no_dovecot_takes_for_secured_are_not_remarked(change: dict[str, Any]) -> None:
     assert remarks(read(**TLS_DOVECOT | change)) == ()
+
+
+HEADERS_TAKEN = {"frontend__imaps__accept_proxy": ["10.0.0.7"], "backend__dovecot__send_proxy": "none"}
+
+
+@pytest.mark.parametrize("key", ["accept_proxy", "accept_proxy_optional"])
+def test_server_that_headers_inside_tls_could_mislead_is_remarked(key: str) -> None:
+    changes = {f"frontend__imaps__{key}": ["10.0.0.7"], "backend__dovecot__send_proxy": "none"}
+    (remark,) = remarks(read(**changes))
+    assert str(remark) == (
+        'backend.dovecot.send-proxy: is "none", so no server learns the addresses that frontend.imaps takes from '
+        "headers; servers must not take headers then: a client could claim an address inside TLS"
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"backend__dovecot__send_proxy": "v1"},
+        {"frontend__imaps__accept_proxy": []},
+        {"tls": MISSING, "frontend__imaps__tls": "none"},
+    ],
+)
+def test_server_that_no_header_can_mislead(changes: dict[str, object]) -> None:
+    assert remarks(read(**HEADERS_TAKEN | changes)) == ()
