@@ -304,15 +304,18 @@ class TestCheck:
         assert refused == [("the balancer is not blue", PROXY)]
         assert connection.reactor.getDelayedCalls() == []
 
-    @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
     def test_check_that_returns_a_verdict_accepts_nobody(self) -> None:
-        async def coroutine(header: Header, peer: IAddress) -> None: ...
+        async def check() -> None: ...
+
+        unawaited = check()
 
         def verdict(answer: object) -> HeaderCheck:
             return lambda header, peer: answer  # type: ignore[return-value]
 
-        for check in (verdict(True), verdict(False), verdict(Deferred()), coroutine):
-            self.assertFails(check, "TypeError")  # type: ignore[arg-type]
+        answers: list[object] = [True, False, Deferred(), unawaited]
+        for answer in answers:
+            self.assertFails(verdict(answer), "TypeError")
+        unawaited.close()
 
     def test_check_with_a_bug_accepts_nobody(self) -> None:
         def check(header: Header, peer: IAddress) -> None:
