@@ -16,7 +16,7 @@ The map, bottom up; imports run one way, from the later to the earlier:
 - ``backend``: the servers of one backend for one protocol: their pool, where they are, and the header for them.
 - ``session``: one client's life: PROXY header, STARTTLS, handshake, pick, dial, header, relay, part; and its log line.
 - ``checks``: what we ask servers on our own behalf: whether they are well, and what they offer.
-- ``front``: one reading of the configuration at work, and what is handed from one reading to the next.
+- ``front``: generations: one reading of the configuration at work, and what is handed from one to the next.
 - ``audit``: the known attacks on STARTTLS, tried against any server; stands alone.
 - ``service``, ``signals``, ``log``, ``tap``, ``demo``, ``commands``, ``cli``: how it is started.
 """
