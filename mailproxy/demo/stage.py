@@ -70,7 +70,7 @@ class Stage:
         await self._open_servers(files)
         profile = "dovecot" if self._dovecot else "generic"
         path = configuration.write(self._folder, files, self._ports, profile)
-        service = ProxyService(prepare(load(path), str(path)), self._reactor)
+        service = ProxyService(prepare(load(path)), self._reactor)
         service.bind()
         service.startService()
         self._service = service

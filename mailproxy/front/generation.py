@@ -125,6 +125,7 @@ class Generation:
         earlier = [former, *former._earlier]
         former._earlier = []
         former.retire()
+        self._remember(former)
         for one in earlier:
             if one.is_over:
                 continue
@@ -132,6 +133,16 @@ class Generation:
             for key in self.backends.keys() & one.backends.keys():
                 self.backends[key].pool.share(one.backends[key].pool)
             one.when_over(partial(self._outlived, one))
+
+    def _remember(self, former: Generation) -> None:
+        """Announce what the backends were last known to offer, until they are asked again."""
+        known = {frontend.name: frontend.terms for frontend in former.frontends if frontend.learns}
+        for frontend in self.frontends:
+            before = known.get(frontend.name)
+            if frontend.learns and before is not None and frontend.terms.learns_as(before):
+                assert before.dialogue is not None
+                if before.dialogue.capabilities is not None:
+                    frontend.learn(before.dialogue.capabilities)
 
     def _outlived(self, earlier: Generation) -> None:
         self._earlier.remove(earlier)

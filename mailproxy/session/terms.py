@@ -88,6 +88,10 @@ class Terms:
             for sender in self.offloaders
         )
 
+    def learns_as(self, other: Terms) -> bool:
+        """Tell whether what is offered to clients of other terms is what is offered to those of these."""
+        return (self.protocol, self.backend.name) == (other.protocol, other.backend.name)
+
     def with_capabilities(self, capabilities: tuple[bytes, ...]) -> Terms:
         """Return terms by which these are announced before STARTTLS."""
         assert self.dialogue is not None

@@ -247,6 +247,29 @@ def test_configuration_that_cannot_be_changes_nothing(process: Process) -> None:
     assert process.listening[0].fileno() >= 0
 
 
+@pytest.mark.parametrize(("tls", "announced"), [("starttls", (b"IDLE",)), ("none", None)])
+def test_what_was_learned_is_announced_until_more_is_known(
+    process: Process, tls: str, announced: tuple[bytes, ...] | None
+) -> None:
+    former = process.read(process.settings(frontend={"tls": tls}))
+    if former.frontends[0].learns:
+        former.frontends[0].learn((b"IDLE",))
+    later = process.read(process.settings(frontend={"tls": "starttls"}))
+    dialogue = later.frontends[0].terms.dialogue
+    assert dialogue is not None
+    assert dialogue.capabilities == announced
+
+
+def test_host_names_are_followed_by_the_same_as_long_as_the_resolvers_stay(process: Process) -> None:
+    names = process.loop.names(process.settings().resolvers)
+    process.read()
+    process.read()
+    assert process.loop.names(process.settings().resolvers) is names
+    other = evolve(process.settings().resolvers, retries=7)
+    process.read(evolve(process.settings(), resolvers=other))
+    assert process.loop.names(other) is not names
+
+
 # What sessions keep.
 
 
