@@ -114,7 +114,7 @@ def test_code_of_the_page_runs(reader: dict[str, Any]) -> None:
     for block in BLOCKS:
         exec(block, reader)
     assert len(BLOCKS) > 10
-    pretended: MemoryReactorClock = reader["pretended"]
+    pretended: Any = reader["pretended"]
     pretended.tcpServers[0][1].buildProtocol(PROXY).makeConnection(StringTransport(peerAddress=PROXY))
     assert [call.getTime() for call in pretended.getDelayedCalls()] == [5]
     assert reader["server"].wrappedProtocol.transport.getPeer().host == "192.0.2.1"

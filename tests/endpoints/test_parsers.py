@@ -115,7 +115,8 @@ class TestAcceptProxy:
             ),
             (
                 r"tcp\:143:trusted=fd00::/8,10.0.0.0/8:timeout=3",
-                r"the colons of the option trusted need a backslash; write accept-proxy:tcp\:143:trusted=fd00\:\:/8,10.0.0.0/8",
+                r"the colons of the option trusted need a backslash; "
+                r"write accept-proxy:tcp\:143:trusted=fd00\:\:/8,10.0.0.0/8",
             ),
             (
                 r"tcp\:143\:interface=\\\:\\\:1:optional=::1",
@@ -282,7 +283,8 @@ class TestSendProxy:
             ),
             (
                 r"tcp\:h\:143:source=192.0.2.1:50000:destination=198.51.100.9\:143",
-                r"the colons of the option source need a backslash; write send-proxy-v2-ssl:tcp\:h\:143:source=192.0.2.1\:50000",
+                r"the colons of the option source need a backslash; "
+                r"write send-proxy-v2-ssl:tcp\:h\:143:source=192.0.2.1\:50000",
             ),
             (
                 r"tcp\:h\:143:source=192.0.2.1:50000:destination=198.51.100.9:143",
