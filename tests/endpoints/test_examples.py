@@ -134,7 +134,7 @@ def test_strings_of_the_page_are_good(tmp_path: Path) -> None:
     pem = tmp_path / "server.pem"
     identity(SERVER_NAME).private_key_and_cert_chain_pem.write_to_path(str(pem))
     strings = re.findall(r"^ *(?:--listen ')?((?:accept|send)-proxy[^\s']*)", PAGE, re.MULTILINE)
-    assert len(strings) == 5
+    assert len(strings) == 6
     for text in strings:
         parse = serverFromString if text.startswith("accept") else clientFromString
         parse(MemoryReactorClock(), re.sub(r"/etc/ssl/\w+\.pem", str(pem), text))

@@ -1,0 +1,52 @@
+"""The code of docs/proxyprotocol.md, run as its readers run it."""
+
+from __future__ import annotations
+
+import re
+import socket
+from pathlib import Path
+from typing import Any
+
+from mailproxy.proxyprotocol import TruncatedHeader, decode
+
+from .vectors import ALL_OPTIONS
+
+PAGE = (Path(__file__).parents[2] / "docs" / "proxyprotocol.md").read_text()
+READING, *OTHERS, WRITING = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+
+
+class Closed:
+    """A connection whose peer has closed it after some bytes."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.ends = 0
+
+    def recv(self, size: int) -> bytes:
+        data, self.data = self.data[:size], self.data[size:]
+        self.ends += not data
+        assert self.ends < 2, "read again after the end"
+        return data
+
+
+def test_reading() -> None:
+    reader: dict[str, Any] = {"connection": Closed(ALL_OPTIONS)}
+    exec(READING, reader)
+    assert reader["header"] == decode(ALL_OPTIONS)
+
+
+def test_reading_ends_when_the_peer_closes() -> None:
+    for data in (b"", ALL_OPTIONS[:20]):
+        told: list[object] = []
+        reading = READING.partition("\n\nheader.command")[0].replace("...", "told.append(error)")
+        exec(reading, {"connection": Closed(data), "told": told})
+        assert [type(error) for error in told] == [TruncatedHeader]
+
+
+def test_writing() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        writer: dict[str, Any] = {"connection": ours}
+        exec(WRITING, writer)
+        assert decode(theirs.recv(1000)).authority == "mail.example.test"
+        assert OTHERS == []
