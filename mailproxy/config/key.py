@@ -45,6 +45,8 @@ class Key:
     """Whether the key has to be there."""
     spreads: bool = False
     """Whether the kind reads each entry of the list into a tuple of several."""
+    name: str = ""
+    """How it is called, where not as the field."""
 
     @property
     def kind(self) -> Kind[Any]:
@@ -62,16 +64,18 @@ def key(
     is_list: bool = False,
     is_needed: bool = False,
     spreads: bool = False,
+    name: str = "",
 ) -> dict[str, Any]:
-    """Make the metadata of a field that holds a key's value (see `Key`); the key is called as the field."""
-    return {_METADATA: Key(kind, words, haproxy, values, default, is_list, is_needed, spreads)}
+    """Make the metadata of a field that holds a key's value (see `Key`)."""
+    return {_METADATA: Key(kind, words, haproxy, values, default, is_list, is_needed, spreads, name)}
 
 
 def keys_of(model: type[attrs.AttrsInstance]) -> Iterator[tuple[str, str, Key]]:
     """Yield the keys of a table that is read into this class, each with the name of its field."""
     for field in attrs.fields(model):
-        if _METADATA in field.metadata:
-            yield field.name.replace("_", "-"), field.name, field.metadata[_METADATA]
+        about = field.metadata.get(_METADATA)
+        if about is not None:
+            yield about.name or field.name.replace("_", "-"), field.name, about
 
 
 def read_keys(table: Table, usual: T) -> T:
@@ -87,3 +91,13 @@ def read_keys(table: Table, usual: T) -> T:
             values[field] = (table.require if about.is_needed else table.take)(name, about.kind, getattr(usual, field))
     changed: T = attrs.evolve(cast(Any, usual), **values)
     return changed
+
+
+def given_keys(table: Table, model: type[attrs.AttrsInstance]) -> dict[str, Any]:
+    """Read those keys of a class that are there, into their values by key; what is not right is left out."""
+    kinds = {}
+    for name, _, about in keys_of(model):
+        if about.haproxy:
+            table.also_called(name, about.haproxy)
+        kinds[name] = about.kind
+    return table.given(kinds)

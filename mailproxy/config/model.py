@@ -13,9 +13,9 @@ from attrs import Factory, field, frozen
 from mailproxy.balance.health import InitState, OnError
 from mailproxy.balance.server import ServerState
 from mailproxy.config.address import BINDS, NAMESERVER
-from mailproxy.config.duration import IDLE, WAIT, duration
+from mailproxy.config.duration import IDLE, RAMP, WAIT, duration
 from mailproxy.config.format import Format
-from mailproxy.config.hostname import HOST_NAME
+from mailproxy.config.hostname import HOST_NAME, HOST_OR_ADDRESS
 from mailproxy.config.key import key
 from mailproxy.config.kind import BOOLEAN, NAME, Kind, Wrong, integer, one_of, text
 from mailproxy.config.place import Bind, InetServer, NamedServer, Sender, ServerAddress, SrvServer
@@ -427,22 +427,74 @@ class BackendTimeouts:
         return self.connect if self.queue is None else self.queue
 
 
+_SNI: Kind[str] = Kind(
+    (str,),
+    'a host name such as "mail.example.org", or "client" for the one that the client asked for',
+    lambda value: value if value == "client" else HOST_NAME.read(value),
+)
+
+
 @frozen(kw_only=True)
 class ServerTls:
     """How TLS is spoken to a server, ``tls`` of a server; paths are absolute."""
 
-    verify: Verify = "required"
-    ca: str | None = None
-    """The authorities; None: the system's."""
-
-    verify_name: str | None = None
-    """What the certificate has to be for, host name or IP address; None: a fixed `sni`, else the server's address."""
-
-    sni: str | None = None
-    """The server name to send; "client" is what the client asked for."""
-
-    certificate: str | None = None
-    min_version: TlsVersion = "1.2"
+    verify: Verify = field(
+        default="required",
+        metadata=key(
+            one_of(get_args(Verify)),
+            'Whether the server\'s certificate is verified. With `"none"` the passwords of all users go to whoever '
+            "answers at its address.",
+        ),
+    )
+    ca: str | None = field(
+        default=None,
+        metadata=key(
+            text('a PEM file such as "/etc/ssl/backends.pem"'),
+            "The PEM file of the authorities that it is verified with.",
+            values="file",
+            default="the system's",
+            haproxy="ca-file",
+        ),
+    )
+    verify_name: str | None = field(
+        default=None,
+        metadata=key(
+            HOST_OR_ADDRESS,
+            "What the certificate has to be for. By default `sni` if that is a name, or else the host name or IP "
+            "address in `address`. Needed for UNIX sockets and `srv:` addresses, as nothing vouches for those names.",
+            values="host name or IP address",
+            default="see right",
+            haproxy="verifyhost",
+        ),
+    )
+    sni: str | None = field(
+        default=None,
+        metadata=key(
+            _SNI,
+            'The server name to ask for. By default `verify-name` or the host name in `address`. `"client"`: what the '
+            "client asked for, which Dovecot makes its `local_name`; needs `verify-name`, as a client must not choose "
+            "whom we trust.",
+            values='host name, `"client"`',
+            default="see right",
+        ),
+    )
+    certificate: str | None = field(
+        default=None,
+        metadata=key(
+            text('a PEM file with certificate and key such as "/etc/ssl/mailproxy.pem"'),
+            "A PEM file with certificate, chain and key, to show to a server that asks for one.",
+            values="file",
+            haproxy="crt",
+        ),
+    )
+    min_version: TlsVersion = field(
+        default="1.2",
+        metadata=key(
+            one_of(get_args(TlsVersion)),
+            "The oldest TLS version.",
+            haproxy="ssl-min-ver",
+        ),
+    )
 
 
 @frozen(kw_only=True)
@@ -508,24 +560,100 @@ class Server:
     count: int = 1
     """How many of the addresses that a name has are servers."""
 
-    weight: int = 100
-    backup: bool = False
-    maxconn: int = 0
-    """Sessions at a time; 0: any number."""
-
-    slowstart: float = 0.0
-    state: ServerState = "ready"
+    weight: int = field(
+        default=100,
+        metadata=key(
+            integer(0, 256),
+            "Its share of the clients, next to the others'. 0: no new clients.",
+        ),
+    )
+    backup: bool = field(
+        default=False,
+        metadata=key(
+            BOOLEAN,
+            "For when no other server is up.",
+        ),
+    )
+    maxconn: int = field(
+        default=0,
+        metadata=key(
+            integer(0, 10_000_000),
+            "Sessions at a time, of each protocol; further clients go elsewhere, and wait when every server is full. "
+            "0: any number.",
+        ),
+    )
+    slowstart: float = field(
+        default=0.0,
+        metadata=key(
+            RAMP,
+            "When it comes up after having been down, its weight and `maxconn` grow from little to all for so long. "
+            "With `leastconn` a server that comes back without sessions would get every client at once: give it half a "
+            "minute.",
+        ),
+    )
+    state: ServerState = field(
+        default="ready",
+        metadata=key(
+            one_of(get_args(ServerState)),
+            '`"drain"`: no new clients; `"maint"`: no checks either.',
+        ),
+    )
     tls: ServerTls | None = None
     check: Check = Check(type="none")
-    init_state: InitState = "up"
-    observe: Observe = field(
-        default=Factory(lambda self: "none" if self.check.type == "none" else "connect", takes_self=True)
+    init_state: InitState = field(
+        default="up",
+        metadata=key(
+            one_of(get_args(InitState)),
+            "Before the first checks: up, and down when one fails; down, and up when one succeeds; or as after any "
+            "other check, with all of `fall` or `rise` to go. Needs checks.",
+        ),
     )
-    error_limit: int = 10
-    on_error: OnError = "fail-check"
-    on_marked_down: OnMarkedDown = "none"
-    on_marked_up: OnMarkedUp = "none"
-    resolve_prefer: ResolvePrefer = "ipv6"
+    observe: Observe = field(
+        default=Factory(lambda self: "none" if self.check.type == "none" else "connect", takes_self=True),
+        metadata=key(
+            one_of(get_args(Observe)),
+            'With `"connect"` clients count too: each connection that cannot be made, and once for each client\'s '
+            "network (IPv4 address, or /64) a server that breaks off, fails at TLS or stays silent before its "
+            'greeting. What a server says to a client never counts, and with `sni = "client"` no failure of TLS does: '
+            "the client chooses the name.",
+            default='`"connect"` with checks',
+        ),
+    )
+    error_limit: int = field(
+        default=10,
+        metadata=key(
+            integer(1, 1_000_000),
+            "After so many of those in a row …",
+        ),
+    )
+    on_error: OnError = field(
+        default="fail-check",
+        metadata=key(
+            one_of(get_args(OnError)),
+            "… checks come at `fastinter`; or that was a failed check; or the server is down.",
+        ),
+    )
+    on_marked_down: OnMarkedDown = field(
+        default="none",
+        metadata=key(
+            one_of(get_args(OnMarkedDown)),
+            "What happens to its sessions when it goes down. They may be all right, so by default nothing.",
+        ),
+    )
+    on_marked_up: OnMarkedUp = field(
+        default="none",
+        metadata=key(
+            one_of(get_args(OnMarkedUp)),
+            "What happens to sessions on backup servers when it comes up.",
+        ),
+    )
+    resolve_prefer: ResolvePrefer = field(
+        default="ipv6",
+        metadata=key(
+            one_of(get_args(ResolvePrefer)),
+            "For a host name with addresses of both families: which one.",
+        ),
+    )
 
     @property
     def is_template(self) -> bool:

@@ -2,25 +2,18 @@
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any, get_args
 
 from attrs import frozen
 
-from mailproxy.balance.health import InitState, OnError
-from mailproxy.balance.server import ServerState
 from mailproxy.config import check as checks
 from mailproxy.config import server_tls
 from mailproxy.config.address import NAMED_SERVER, SERVER
-from mailproxy.config.duration import RAMP
-from mailproxy.config.kind import BOOLEAN, Kind, integer, one_of
+from mailproxy.config.key import given_keys
+from mailproxy.config.kind import integer
 from mailproxy.config.layers import Layer, Layers, layers
 from mailproxy.config.model import (
     FileContent,
     NamedFile,
-    Observe,
-    OnMarkedDown,
-    OnMarkedUp,
-    ResolvePrefer,
     SendProxy,
     Server,
 )
@@ -33,28 +26,6 @@ SRV_SLOTS = 16
 """How many servers an address of SRV records makes, unless a template says otherwise."""
 
 _SLOTS = integer(1, 1000)
-_STATE: Kind[ServerState] = one_of(get_args(ServerState))
-_INIT_STATE: Kind[InitState] = one_of(get_args(InitState))
-_OBSERVE: Kind[Observe] = one_of(get_args(Observe))
-_ON_ERROR: Kind[OnError] = one_of(get_args(OnError))
-_ON_MARKED_DOWN: Kind[OnMarkedDown] = one_of(get_args(OnMarkedDown))
-_ON_MARKED_UP: Kind[OnMarkedUp] = one_of(get_args(OnMarkedUp))
-_RESOLVE_PREFER: Kind[ResolvePrefer] = one_of(get_args(ResolvePrefer))
-
-_KINDS: Mapping[str, Kind[Any]] = {
-    "weight": integer(0, 256),
-    "backup": BOOLEAN,
-    "maxconn": integer(0, 10_000_000),
-    "slowstart": RAMP,
-    "state": _STATE,
-    "init-state": _INIT_STATE,
-    "observe": _OBSERVE,
-    "error-limit": integer(1, 1_000_000),
-    "on-error": _ON_ERROR,
-    "on-marked-down": _ON_MARKED_DOWN,
-    "on-marked-up": _ON_MARKED_UP,
-    "resolve-prefer": _RESOLVE_PREFER,
-}
 _NEED_CHECKS = ("init-state", "observe", "error-limit", "on-error", "on-marked-down", "on-marked-up")
 _FILES: Mapping[str, FileContent] = {
     "password-file": "password",
@@ -138,7 +109,7 @@ def read_default_server(folder: str, table: Table) -> Said:
 
 def _read_said(folder: str, table: Table) -> Said:
     return Said(
-        Layer(table, table.given(_KINDS)),
+        Layer(table, given_keys(table, Server)),
         check=table.child_if_there("check", partial(checks.read_check, folder)),
         tls=table.value_or_child("tls", server_tls.SWITCH, partial(server_tls.read_tls, folder)),
     )

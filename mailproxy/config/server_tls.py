@@ -1,31 +1,14 @@
 """Reads ``tls`` of servers: ``true``, or a table; that of ``default-server`` and a server's own are one, key by key."""
 
 import os
-from collections.abc import Mapping
-from typing import Any, get_args
 
-from mailproxy.config.hostname import HOST_NAME, HOST_OR_ADDRESS
-from mailproxy.config.kind import Kind, one_of, text
+from mailproxy.config.key import given_keys
+from mailproxy.config.kind import Kind
 from mailproxy.config.layers import Layer, Layers
-from mailproxy.config.model import ServerTls, TlsVersion, Verify
+from mailproxy.config.model import ServerTls
 from mailproxy.config.place import ServerAddress, SrvServer, UnixServer
 from mailproxy.config.table import Table
 
-_VERIFY: Kind[Verify] = one_of(get_args(Verify))
-_VERSION: Kind[TlsVersion] = one_of(get_args(TlsVersion))
-_SNI: Kind[str] = Kind(
-    (str,),
-    'a host name such as "mail.example.org", or "client" for the one that the client asked for',
-    lambda value: value if value == "client" else HOST_NAME.read(value),
-)
-_KINDS: Mapping[str, Kind[Any]] = {
-    "verify": _VERIFY,
-    "ca": text('a PEM file such as "/etc/ssl/backends.pem"'),
-    "verify-name": HOST_OR_ADDRESS,
-    "sni": _SNI,
-    "certificate": text('a PEM file with certificate and key such as "/etc/ssl/mailproxy.pem"'),
-    "min-version": _VERSION,
-}
 FILES = ("ca", "certificate")
 
 SWITCH: Kind[bool] = Kind((bool,), "true, false or a table such as { ca = FILE }", lambda value: value)
@@ -33,7 +16,7 @@ SWITCH: Kind[bool] = Kind((bool,), "true, false or a table such as { ca = FILE }
 
 def read_tls(folder: str, table: Table) -> Layer:
     """Read one table; relative paths start at `folder`."""
-    values = table.given(_KINDS)
+    values = given_keys(table, ServerTls)
     for key in FILES:
         if key in values:
             values[key] = os.path.join(folder, values[key])

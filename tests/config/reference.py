@@ -10,7 +10,18 @@ from pathlib import Path
 
 import attrs
 
-from mailproxy.config import BackendTimeouts, Config, Frontend, FrontendTimeouts, Log, Resolvers, TlsProfile
+from mailproxy.config import (
+    BackendTimeouts,
+    Config,
+    Frontend,
+    FrontendTimeouts,
+    Log,
+    Resolvers,
+    Server,
+    ServerTls,
+    TlsProfile,
+    UnixServer,
+)
 from mailproxy.config.duration import UNITS
 from mailproxy.config.key import Key, keys_of
 
@@ -23,6 +34,8 @@ TABLES: dict[str, attrs.AttrsInstance] = {
     "## `[frontend.NAME]`": Frontend(name="", bind=(), protocol="tcp", backend=""),
     "### `timeout` of a frontend": FrontendTimeouts(),
     "### `timeout` of a backend": BackendTimeouts(),
+    "### `[backend.NAME.server.NAME]`": Server(name="", address=UnixServer("")),
+    "### `tls` of a server": ServerTls(),
     "## `[resolvers]`": Resolvers(),
 }
 """By the heading of the section that has the table: the values when no key is there."""
@@ -35,6 +48,8 @@ def shown(value: object, about: Key) -> str:
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     if isinstance(value, float):
+        if not value:
+            return '`"0s"`'
         amount, unit = next((value / size, unit) for unit, size in _UNITS if value / size == int(value / size))
         return f'`"{amount:.0f}{unit}"`'
     if isinstance(value, str):
