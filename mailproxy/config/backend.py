@@ -2,67 +2,48 @@
 
 from collections.abc import Collection
 from functools import partial
-from typing import get_args
+
+from attrs import evolve
 
 from mailproxy.config.check import read_check
-from mailproxy.config.duration import IDLE
 from mailproxy.config.format import FORMAT, Format
 from mailproxy.config.key import read_keys
-from mailproxy.config.kind import BOOLEAN, Kind, Wrong, integer, one_of
+from mailproxy.config.kind import Wrong, integer
 from mailproxy.config.model import (
     Backend,
     BackendTimeouts,
-    Balance,
     CustomTlv,
-    Profile,
-    SendProxy,
 )
 from mailproxy.config.server import Surroundings, judge_said, read_default_server, read_server
 from mailproxy.config.table import Table
-from mailproxy.config.tlv import CUSTOM_VALUE, PASSED_TLV_TYPE, UNIQUE_ID, check_value, custom_type
+from mailproxy.config.tlv import CUSTOM_VALUE, UNIQUE_ID, check_value, custom_type
 from mailproxy.config.words import listed
 from mailproxy.mail.protocols import protocol_words
 from mailproxy.profiles import PROFILES
-from mailproxy.proxyprotocol.options import OPTIONS, Option
+from mailproxy.proxyprotocol.options import Option
 
-_PROFILE: Kind[Profile] = one_of(get_args(Profile))
-_BALANCE: Kind[Balance] = one_of(get_args(Balance))
-_SEND_PROXY: Kind[SendProxy] = one_of(get_args(SendProxy))
-_OPTION: Kind[Option] = one_of(tuple(OPTIONS))
 _PORT = integer(1, 65535)
-_RETRIES = integer(0, 100)
-_MAXQUEUE = integer(0, 10_000_000)
 
 
 def read_backend(folder: str, name: str, table: Table) -> Backend:
     """Read one backend; relative paths start at `folder`."""
-    usual = Backend(name=name, servers=())
-    profile: Profile = table.take("profile", _PROFILE, usual.profile)
-    send_proxy: SendProxy = table.take("send-proxy", _SEND_PROXY, usual.send_proxy)
+    backend = read_keys(table, Backend(name=name, servers=()))
+    profile = PROFILES[backend.profile]
     around = Surroundings(
         folder=folder,
-        send_proxy=send_proxy,
-        defaults=PROFILES[profile].check,
+        send_proxy=backend.send_proxy,
+        defaults=profile.check,
         common_check=table.child_if_there("check", partial(read_check, folder)),
         default_server=table.child_if_there("default-server", partial(read_default_server, folder)),
     )
     servers = table.children("server", partial(read_server, around))
-    options = frozenset(table.each("proxy-v2-options", _OPTION))
     tlvs = table.child("proxy-v2-tlvs", _read_tlvs)
-    backend = Backend(
-        name=name,
-        profile=profile,
-        balance=table.take("balance", _BALANCE, usual.balance),
-        allbackups=table.take("allbackups", BOOLEAN, usual.allbackups),
-        maxqueue=table.take("maxqueue", _MAXQUEUE, usual.maxqueue),
-        send_proxy=send_proxy,
-        proxy_v2_options=options,
-        tlvs=(*tlvs, *_unique_id(table, options, tlvs)),
-        pass_tlvs=table.each("proxy-v2-pass-tlvs", PASSED_TLV_TYPE),
+    backend = evolve(
+        backend,
+        proxy_v2_options=frozenset(backend.proxy_v2_options),  # lists are read into tuples
+        tlvs=(*tlvs, *_unique_id(table, backend.proxy_v2_options, tlvs)),
         ports=table.child("ports", _read_ports),
-        learn_interval=table.take("learn-interval", IDLE, usual.learn_interval),
-        retries=table.take("retries", _RETRIES, usual.retries),
-        timeout=table.child("timeout", partial(_read_timeouts, PROFILES[profile].connect_seconds)),
+        timeout=table.child("timeout", partial(_read_timeouts, profile.connect_seconds)),
         servers=tuple(server for server, _ in servers),
         files=(*around.files, *(file for _, files in servers for file in files)),
     )

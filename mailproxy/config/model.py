@@ -20,10 +20,10 @@ from mailproxy.config.key import key
 from mailproxy.config.kind import BOOLEAN, NAME, Kind, Wrong, integer, one_of, text
 from mailproxy.config.place import Bind, InetServer, NamedServer, Sender, ServerAddress, SrvServer
 from mailproxy.config.senders import SENDER
-from mailproxy.config.tlv import TLV_TYPE
+from mailproxy.config.tlv import PASSED_TLV_TYPE, TLV_TYPE
 from mailproxy.config.words import quoted
 from mailproxy.mail.protocols import protocol_words
-from mailproxy.proxyprotocol.options import SSL_OPTIONS, Option
+from mailproxy.proxyprotocol.options import OPTIONS, SSL_OPTIONS, Option
 
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["debug", "info", "warn", "error"]
@@ -682,19 +682,91 @@ class Backend:
     """Where clients are sent and what the servers are told of them, ``[backend.NAME]``."""
 
     name: str
-    profile: Profile = "generic"
-    balance: Balance = "leastconn"
-    allbackups: bool = False
-    maxqueue: int = 0
-    """Clients that may wait for a place at a server; 0: as many as the frontends let in."""
-
-    send_proxy: SendProxy = "v2-ssl"
-    proxy_v2_options: frozenset[Option] = frozenset()
+    profile: Profile = field(
+        default="generic",
+        metadata=key(
+            one_of(get_args(Profile)),
+            "The kind of server: how long a PROXY header may be and which TLVs it may have before the server drops the "
+            'connection. `"generic"` stays within the specification\'s 536 bytes, which all but Exim and Cyrus (232) '
+            "and nginx (108) take.",
+        ),
+    )
+    balance: Balance = field(
+        default="leastconn",
+        metadata=key(
+            one_of(get_args(Balance)),
+            "Who gets the next client: the server with the fewest sessions for its weight; each in turn, as often as "
+            "its weight says; always the same one for a client's address (IPv6: its /64), as long as that one is up; "
+            "the first in the file that has room; the one with fewer sessions of two drawn by lot. Mail sessions last "
+            "for hours, so counting them is what keeps servers even.",
+        ),
+    )
+    allbackups: bool = field(
+        default=False,
+        metadata=key(
+            BOOLEAN,
+            "When no other server is up, clients go to the first backup server that is; with `true` to all of them.",
+        ),
+    )
+    maxqueue: int = field(
+        default=0,
+        metadata=key(
+            integer(0, 10_000_000),
+            "Clients that may wait for a server with room, where servers have `maxconn`; more are told at once that "
+            "there is none. 0: as many as the frontends let in.",
+        ),
+    )
+    send_proxy: SendProxy = field(
+        default="v2-ssl",
+        metadata=key(
+            one_of(get_args(SendProxy)),
+            "What the server is told: nothing; the client's address, as text or in binary; that its connection has "
+            "TLS, and which version; and the common name of its verified certificate. Without the `ssl` part Dovecot "
+            "does not know that passwords are safe. The common name is for servers that let it log in, and for them "
+            "alone.",
+        ),
+    )
+    proxy_v2_options: frozenset[Option] = field(
+        default=frozenset(),
+        metadata=key(
+            one_of(tuple(OPTIONS)),
+            "More to tell, see below. Nothing is the default: Dovecot and Postfix do not look at the rest, and some of "
+            "it makes servers drop connections.",
+            values="list of options",
+            is_list=True,
+        ),
+    )
     tlvs: tuple[CustomTlv, ...] = ()
-    pass_tlvs: tuple[int, ...] = ()
+    pass_tlvs: tuple[int, ...] = field(
+        default=(),
+        metadata=key(
+            PASSED_TLV_TYPE,
+            "TLVs of the header that the client's proxy sent (`accept-proxy`) to send on, byte for byte; of `ssl` "
+            "without a common name that [must not be told](backends.md#for-every-backend). Any but `crc32c` and "
+            "`noop`, which belong to the header they came in.",
+            name="proxy-v2-pass-tlvs",
+            values="list of TLVs",
+            is_list=True,
+        ),
+    )
     ports: Mapping[str, int] = field(factory=dict)
-    learn_interval: float = 300.0
-    retries: int = 3
+    learn_interval: float = field(
+        default=300.0,
+        metadata=key(
+            IDLE,
+            "How often the servers are asked what they offer, for frontends with STARTTLS; every 10 seconds as long as "
+            "none answers. Each time is a line in the server's log.",
+        ),
+    )
+    retries: int = field(
+        default=3,
+        metadata=key(
+            integer(0, 100),
+            "How many further attempts there are after a connection could not be made, each with another server if one "
+            "is up. A server that refuses the client in words is not asked again, see "
+            "[backends.md](backends.md#a-server-that-refuses-a-client).",
+        ),
+    )
     timeout: BackendTimeouts = BackendTimeouts()
     servers: tuple[Server, ...]
     files: tuple[NamedFile, ...] = ()

@@ -11,6 +11,7 @@ from pathlib import Path
 import attrs
 
 from mailproxy.config import (
+    Backend,
     BackendTimeouts,
     Config,
     Frontend,
@@ -34,6 +35,7 @@ TABLES: dict[str, attrs.AttrsInstance] = {
     "## `[frontend.NAME]`": Frontend(name="", bind=(), protocol="tcp", backend=""),
     "### `timeout` of a frontend": FrontendTimeouts(),
     "### `timeout` of a backend": BackendTimeouts(),
+    "## `[backend.NAME]`": Backend(name="", servers=()),
     "### `[backend.NAME.server.NAME]`": Server(name="", address=UnixServer("")),
     "### `tls` of a server": ServerTls(),
     "## `[resolvers]`": Resolvers(),
@@ -54,7 +56,7 @@ def shown(value: object, about: Key) -> str:
         return f'`"{amount:.0f}{unit}"`'
     if isinstance(value, str):
         return f'`"{value}"`'
-    return "`[]`" if value == () else f"`{value}`"
+    return "`[]`" if value in ((), frozenset()) else f"`{value}`"
 
 
 _UNITS = [(unit, UNITS[unit]) for unit in ("h", "m", "s", "ms")]
