@@ -14,6 +14,7 @@ from mailproxy.balance.health import Health
 from mailproxy.balance.server import Server
 from mailproxy.config.model import MailProtocol
 from mailproxy.config.place import InetServer, NamedServer, ServerAddress, UnixServer
+from mailproxy.names import Record
 from mailproxy.tls.client import ClientTls, MakeClientTls
 from mailproxy.transport.outgoing import Target
 
@@ -39,6 +40,8 @@ class BackendServer(Server):
     target: Target | None = None
     """Where to connect to; None: nobody knows, so nobody is sent there."""
     origin: Origin
+    record: Record | None = None
+    """What DNS says of it, if the configuration has a name."""
 
 
 def inet_target(host: IPv4Address | IPv6Address, port: int, tls: ClientTls | None) -> Target:
@@ -97,9 +100,11 @@ def _take_over(server: BackendServer, before: BackendServer) -> None:
         server.state = before.state
     if now.where == was.where:
         server.take_over(before)
-        if server.target is None and before.target is not None:
-            # DNS said so.
+        if before.record is not None and before.target is not None:
+            server.record = before.record
             server.target = evolve(before.target, tls=now.tls)
+            server.backup = now.settings.backup or before.record.backup
+            server.asked_weight = server.asked_weight if before.record.weight is None else before.record.weight
 
 
 def _tls(settings: config.Server, where: ServerAddress, client_tls: MakeClientTls) -> ClientTls | None:

@@ -30,7 +30,9 @@ class Addresses:
         for origin, servers in slots.items():
             if isinstance(origin.settings.address, NamedServer | SrvServer):
                 label = f"backend {self._backend.name}, server {origin.settings.name}, {self._backend.protocol}"
-                self._fills.append(Fill(self._names, label, origin.settings, partial(self._placed, servers)))
+                placed = tuple(server.record for server in servers)
+                place = partial(self._placed, servers)
+                self._fills.append(Fill(self._names, label, origin.settings, place, placed))
 
     @property
     def are_known(self) -> bool:
@@ -46,6 +48,7 @@ class Addresses:
     def _placed(self, servers: list[BackendServer], index: int, record: Record | None) -> None:
         """Take what DNS says of a slot; an empty one drains: its sessions live on."""
         server = servers[index]
+        server.record = record
         pool = self._backend.pool
         now = self._poller.look_at_clock()
         if record is None:

@@ -55,10 +55,13 @@ class Fill:
 
     _log = Logger()
 
-    def __init__(self, names: Follows, label: str, server: config.Server, placed: Placed) -> None:
+    def __init__(
+        self, names: Follows, label: str, server: config.Server, placed: Placed, slots: Slots | None = None
+    ) -> None:
+        """`slots` is what sits there already, and is not placed again; without it they are empty."""
         if not isinstance(server.address, config.NamedServer | config.SrvServer):
             raise TypeError(f"{server.address} is no name")
-        self.slots: Slots = (None,) * server.count
+        self.slots: Slots = (None,) * server.count if slots is None else slots
         self._label = label
         self._address = server.address
         # One address of many is what an ordinary server asks for; a template asks for all.

@@ -14,6 +14,7 @@ from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
 from mailproxy.balance.change import Change
 from mailproxy.config import Check, InetServer, NamedServer, ServerTls, SrvServer, UnixServer
+from mailproxy.names import Record
 from mailproxy.proxyprotocol import Address, InetAddress, UnixAddress
 from mailproxy.transport.outgoing import Target
 
@@ -252,12 +253,15 @@ def test_server_keeps_what_an_admin_wanted_and_dns_said() -> None:
     named = NamedServer("mail.example.org", 143)
     before = backend(server(address=named))
     (former,) = before.pool.servers
+    former.record = Record(ip_address("192.0.2.7"), 143, backup=True)
     before.pool.set_target(former, Target(socket.AF_INET, ("192.0.2.7", 143), None), 1.0)
     before.pool.set_state(former, "drain", 2.0)
     (later,) = again(before, server(address=named, weight=7)).pool.servers
     assert later.state == "drain"
     assert later.target is not None
     assert later.target.address == ("192.0.2.7", 143)
+    assert later.record is former.record
+    assert later.backup
 
 
 def test_state_that_the_configuration_changes_goes_before_an_admin_s() -> None:
