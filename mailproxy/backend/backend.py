@@ -71,6 +71,26 @@ class Backend:
             maxqueue=settings.maxqueue,
         )
 
+    def succeed(self, former: Backend) -> None:
+        """Look after the servers of a former backend that are this one's, too, as long as that has sessions."""
+        self.pool.share(former.pool)
+        former.listeners.append(self._shared_changed)
+        former.check_soon = self._check_shared_soon
+
+    def part_from(self, former: Backend) -> None:
+        """Undo `succeed`."""
+        self.pool.unshare(former.pool)
+        former.listeners.remove(self._shared_changed)
+        former.check_soon = nothing
+
+    def _shared_changed(self, change: Change[BackendServer]) -> None:
+        if change.server in self.pool.servers:
+            self.listeners(change)
+
+    def _check_shared_soon(self, server: BackendServer) -> None:
+        if server in self.pool.servers:
+            self.check_soon(server)
+
     def key(self, source: Address | PackedAddress | None) -> bytes:
         """Return what the rule knows a client by; empty if it treats all alike."""
         return network(source) if self._knows_clients else b""

@@ -123,7 +123,8 @@ class Generation:
 
     def _succeed(self, former: Generation) -> None:
         earlier = [former, *former._earlier]
-        former._earlier = []
+        while former._earlier:
+            former._part_from(former._earlier[-1])
         former.retire()
         self._remember(former)
         for one in earlier:
@@ -131,8 +132,8 @@ class Generation:
                 continue
             self._earlier.append(one)
             for key in self.backends.keys() & one.backends.keys():
-                self.backends[key].pool.share(one.backends[key].pool)
-            one.when_over(partial(self._outlived, one))
+                self.backends[key].succeed(one.backends[key])
+            one.when_over(partial(self._part_from, one))
 
     def _remember(self, former: Generation) -> None:
         """Announce what the backends were last known to offer, until they are asked again."""
@@ -144,10 +145,10 @@ class Generation:
                 if before.dialogue.capabilities is not None:
                     frontend.learn(before.dialogue.capabilities)
 
-    def _outlived(self, earlier: Generation) -> None:
+    def _part_from(self, earlier: Generation) -> None:
         self._earlier.remove(earlier)
         for key in self.backends.keys() & earlier.backends.keys():
-            self.backends[key].pool.unshare(earlier.backends[key].pool)
+            self.backends[key].part_from(earlier.backends[key])
 
     def retire(self) -> None:
         """Stop accepting, checking and learning; the sessions live on."""

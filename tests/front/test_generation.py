@@ -350,12 +350,37 @@ def test_nothing_is_left_of_one_that_is_over(process: Process, tls: str) -> None
 
 
 def test_many_readings_with_a_session_of_each(process: Process) -> None:
-    clients = []
-    for number in range(4):
-        process.read(process.settings(frontend={"maxconn": 10 + number}))
-        clients.append(process.relay()[0])
-    assert len(list(process.sessions)) == 4
-    for client in clients:
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        clients = []
+        for number in range(4):
+            process.read(process.settings(frontend={"maxconn": 10 + number}))
+            clients.append(process.relay()[0])
+        assert len(list(process.sessions)) == 4
+        for client in clients:
+            client.break_off()
+        process.settle()
+        process.reactor.advance(1.0)
+        assert list(process.sessions) == []
+        assert garbage() == []
+    finally:
+        gc.enable()
+        gc.unfreeze()
+
+
+def test_generation_goes_although_a_later_one_has_sessions(process: Process) -> None:
+    first = ref(process.read())
+    client, _, _ = process.relay()
+    process.read()
+    process.relay()
+    process.read()
+    gc.disable()
+    try:
         client.break_off()
-    process.settle()
-    assert list(process.sessions) == []
+        process.settle()
+        process.reactor.advance(1.0)
+        assert first() is None
+    finally:
+        gc.enable()
