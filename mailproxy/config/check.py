@@ -5,71 +5,25 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any, get_args
 
-from mailproxy.config.address import HOST
-from mailproxy.config.duration import WAIT
-from mailproxy.config.http import HEADERS_NEED, METHOD, STATUSES, URL, header_name, header_value, pointer
-from mailproxy.config.kind import BOOLEAN, Kind, Wrong, integer, one_of, text
+from mailproxy.config.http import HEADERS_NEED, STATUSES, header_name, header_value, pointer
+from mailproxy.config.key import given_keys, keys_of
+from mailproxy.config.kind import Kind, Wrong
 from mailproxy.config.layers import Layer, Layers
-from mailproxy.config.model import Check, CheckHeader, CheckType, SendProxy
+from mailproxy.config.model import CONNECTING, Check, CheckType, SendProxy
 from mailproxy.config.place import ServerAddress, UnixServer
 from mailproxy.config.table import Table
-from mailproxy.config.words import listed, quoted
+from mailproxy.config.words import listed
 from mailproxy.profiles import CheckDefaults
-
-_TYPE: Kind[CheckType] = one_of(get_args(CheckType))
-_HEADER: Kind[CheckHeader] = one_of(get_args(CheckHeader))
-_COUNT = integer(1, 1000)
-_PORT = integer(1, 65535)
-
-_MAILBOX_NEEDS = 'a mailbox such as "INBOX", its name in printable ASCII as IMAP has it (RFC 3501 section 5.1.3)'
-
-
-def _mailbox(name: str) -> str:
-    if not (name and name.isascii() and name.isprintable()):
-        raise Wrong(f"is {quoted(name)}, needs {_MAILBOX_NEEDS}")
-    return name
-
-
-_KINDS: Mapping[str, Kind[Any]] = {
-    "type": _TYPE,
-    "inter": WAIT,
-    "fastinter": WAIT,
-    "downinter": WAIT,
-    "timeout": WAIT,
-    "jitter": integer(0, 50),
-    "rise": _COUNT,
-    "fall": _COUNT,
-    "port": _PORT,
-    "address": HOST,
-    "check-header": _HEADER,
-    "check-tls": BOOLEAN,
-    "user": text('an account such as "probe@example.org"'),
-    "password-file": text('a file such as "/etc/mailproxy/probe"'),
-    "mailbox": Kind((str,), _MAILBOX_NEEDS, _mailbox),
-    "url": URL,
-    "method": METHOD,
-    "body": Kind((str,), "a string", lambda value: value),
-    "authorization-file": text('a file such as "/etc/mailproxy/doveadm-key"'),
-    "send": Kind((str,), "a string", lambda value: value),
-}
-_FIELDS = {"check-header": "header", "check-tls": "tls"}
-"""The keys that are not called as their fields: HAProxy has their words."""
 
 _FILES = ("password-file", "authorization-file")
 
-_PACE = ("inter", "fastinter", "downinter", "timeout", "jitter", "rise", "fall")
-_CONNECTION = ("port", "address", "check-header", "check-tls")
-_KEYS_OF: Mapping[CheckType, tuple[str, ...]] = {
-    "none": (),
-    "tcp": (*_PACE, *_CONNECTION),
-    "mail": (*_PACE, *_CONNECTION),
-    "login": (*_PACE, *_CONNECTION, "user", "password-file", "mailbox"),
-    "http": (*_PACE, "url", "method", "headers", "body", "authorization-file", "status", "json"),
-    "agent": (*_PACE, "port", "address", "send"),
-}
-_CONNECTING = ("tcp", "mail", "login")
-"""Those that begin as a client's session does."""
+_TABLES: Mapping[CheckType, tuple[str, ...]] = {"http": ("headers", "status", "json")}
+"""The keys that have readers of their own."""
 
+_KEYS_OF: Mapping[CheckType, tuple[str, ...]] = {
+    kind: (*(name for name, _, about in keys_of(Check) if kind in about.types), *_TABLES.get(kind, ()))
+    for kind in get_args(CheckType)
+}
 _NEEDED: Mapping[CheckType, Mapping[str, str]] = {
     "login": {"user": "the name of a probe account", "password-file": "a file with its password"},
     "http": {"url": 'an address such as "http://{host}:8080/health"'},
@@ -80,7 +34,7 @@ _NEEDED: Mapping[CheckType, Mapping[str, str]] = {
 def read_check(folder: str, table: Table) -> Layer:
     """Read one table; relative paths start at `folder`."""
     table.each("status", STATUSES)
-    values = table.given(_KINDS)
+    values = given_keys(table, Check)
     for key in _FILES:
         if key in values:
             values[key] = os.path.join(folder, values[key])
@@ -178,7 +132,7 @@ def judge_place(
         check.wrong("check-header", f'is "{header}", and send-proxy = "none": no header is sent to the server')
     if not isinstance(address, UnixServer):
         return
-    is_connecting = kind in _CONNECTING and ("port" in check or "address" in check)
+    is_connecting = kind in CONNECTING and ("port" in check or "address" in check)
     if is_connecting or kind == "agent":
         for key in ("port", "address"):
             if key not in check and check.sound(key):
@@ -197,7 +151,7 @@ def check_in_effect(
     is_login = kind == "login"
     # As HAProxy: a port or an address of its own is another service, which takes headers and TLS if one says so.
     is_elsewhere = "port" in check or "address" in check
-    is_session = kind in _CONNECTING
+    is_session = kind in CONNECTING
     has_header = is_session and send_proxy != "none" and not is_elsewhere
     usual: dict[str, Any] = {
         "inter": defaults.login_inter if is_login else defaults.inter,
@@ -206,5 +160,6 @@ def check_in_effect(
         "tls": is_session and server_has_tls and not is_elsewhere,
     }
     keys = _KEYS_OF[kind]
-    said = {_FIELDS.get(key, key.replace("-", "_")): value for key, value in check.values.items() if key in keys}
+    fields = {name: field for name, field, _ in keys_of(Check)}
+    said = {fields.get(key, key): value for key, value in check.values.items() if key in keys}
     return Check(type=kind, **(usual | said))

@@ -47,6 +47,8 @@ class Key:
     """Whether the kind reads each entry of the list into a tuple of several."""
     name: str = ""
     """How it is called, where not as the field."""
+    types: tuple[str, ...] = ()
+    """The types of the table for which it is; empty: it is for all, and the table may have none."""
 
     @property
     def kind(self) -> Kind[Any]:
@@ -65,9 +67,10 @@ def key(
     is_needed: bool = False,
     spreads: bool = False,
     name: str = "",
+    types: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """Make the metadata of a field that holds a key's value (see `Key`)."""
-    return {_METADATA: Key(kind, words, haproxy, values, default, is_list, is_needed, spreads, name)}
+    return {_METADATA: Key(kind, words, haproxy, values, default, is_list, is_needed, spreads, name, types)}
 
 
 def keys_of(model: type[attrs.AttrsInstance]) -> Iterator[tuple[str, str, Key]]:

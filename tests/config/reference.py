@@ -7,12 +7,14 @@ The rows of docs/configuration.md for tables whose keys describe themselves.
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import attrs
 
 from mailproxy.config import (
     Backend,
     BackendTimeouts,
+    Check,
     Config,
     Frontend,
     FrontendTimeouts,
@@ -25,6 +27,7 @@ from mailproxy.config import (
 )
 from mailproxy.config.duration import UNITS
 from mailproxy.config.key import Key, keys_of
+from mailproxy.config.model import CheckType
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 
@@ -38,6 +41,7 @@ TABLES: dict[str, attrs.AttrsInstance] = {
     "## `[backend.NAME]`": Backend(name="", servers=()),
     "### `[backend.NAME.server.NAME]`": Server(name="", address=UnixServer("")),
     "### `tls` of a server": ServerTls(),
+    "### `check`": Check(type="mail"),
     "## `[resolvers]`": Resolvers(),
 }
 """By the heading of the section that has the table: the values when no key is there."""
@@ -62,11 +66,25 @@ def shown(value: object, about: Key) -> str:
 _UNITS = [(unit, UNITS[unit]) for unit in ("h", "m", "s", "ms")]
 
 
+def types(about: Key) -> str:
+    """The types of a table for which a key is, as the page has them."""
+    others = [kind for kind in get_args(CheckType) if kind not in (*about.types, "none")]
+    if not about.types or not others:
+        return "all" if about.types else ""
+    words = others if len(others) == 1 else about.types
+    return ("all but " if len(others) == 1 else "") + ", ".join(f'`"{word}"`' for word in words)
+
+
 def rows(usual: attrs.AttrsInstance) -> Iterator[str]:
     """The rows of a table."""
     for name, field, about in keys_of(type(usual)):
         values = about.values or about.kind.values
-        if about.is_needed:
+        if isinstance(usual, Check):
+            needed = "; needed" if about.is_needed else ""
+            default = "" if about.is_needed else f" {shown(getattr(usual, field), about)}"
+            cells = f"{types(about)}{needed}", values, default.strip(), about.words
+            yield f"| `{name}` " + "".join(f"| {cell} " if cell else "| " for cell in cells) + "|"
+        elif about.is_needed:
             needed = "; needed" if "," in values else ", needed"
             yield f"| `{name}` | {values}{needed} | | {about.words} |"
         else:
