@@ -32,7 +32,7 @@ from mailproxy.config import (
     UnixBind,
 )
 from mailproxy.config.model import FrontendTls
-from mailproxy.front import prepare as preparing
+from mailproxy.front.descriptors import SPARE_DESCRIPTORS
 from mailproxy.front.prepare import prepare
 from mailproxy.front.sockets import StartError
 from mailproxy.service import ProxyService
@@ -332,7 +332,18 @@ def test_as_many_sessions_as_descriptors_allow(make: Make, monkeypatch: pytest.M
     monkeypatch.setattr(resource, "setrlimit", lambda which, limits: raised.append(limits))
     running = make()
     assert raised == [(4096, 4096)]
-    assert running.service._lasting.total.maximum == (4096 - preparing.SPARE_DESCRIPTORS - 1) // 2
+    assert running.service._lasting.total.maximum == (4096 - SPARE_DESCRIPTORS - 1) // 2
+
+
+def test_limit_on_open_files_is_raised_for_a_maxconn_of_the_configuration(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raised = []
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (1024, 4096))
+    monkeypatch.setattr(resource, "setrlimit", lambda which, limits: raised.append(limits))
+    running = make(maxconn=2000)
+    assert raised == [(4096, 4096)]
+    assert running.service._lasting.total.maximum == 2000
 
 
 # The end.

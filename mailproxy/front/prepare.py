@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import socket
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -15,6 +14,7 @@ from mailproxy.backend.server import BackendServer
 from mailproxy.config import ConfigError, Problem, remarks
 from mailproxy.config.secret import secret_problems, secret_warnings
 from mailproxy.config.words import key_path
+from mailproxy.front.descriptors import affordable_sessions, capacity_warnings, raise_limit
 from mailproxy.front.lasting import BackendKey, Lasting
 from mailproxy.session.terms import Terms
 from mailproxy.tls.client import client_sides
@@ -22,12 +22,6 @@ from mailproxy.tls.files import CertificatesByProfile, key_warnings, read_tls_fi
 from mailproxy.tls.server import TlsServer
 from mailproxy.tls.server_files import server_file_problems, server_file_warnings
 from mailproxy.tls.servers import TlsServers
-
-# What a process needs beside its sessions: standard streams, epoll objects, the reactor's waker, log files.
-SPARE_DESCRIPTORS = 24
-
-# A session has one to its client and one to its server.
-DESCRIPTORS_PER_SESSION = 2
 
 
 @frozen
@@ -68,7 +62,8 @@ class Prepared:
         lasting.servers = {
             key: {server.name: server for server in backend.pool.servers} for key, backend in self.backends.items()
         }
-        lasting.total.resize(self.settings.maxconn or _affordable_sessions(self.settings))
+        raise_limit()
+        lasting.total.resize(self.settings.maxconn or affordable_sessions(self.settings))
         for frontend in self.settings.frontends:
             lasting.capacity(frontend.name).resize(frontend.maxconn)
 
@@ -80,6 +75,7 @@ class Prepared:
             *secret_warnings(self.settings),
             *server_file_warnings(self.settings, now),
             *map(str, remarks(self.settings)),
+            *capacity_warnings(self.settings),
         )
 
 
@@ -135,12 +131,3 @@ def _host_name(frontend: config.Frontend, certificates: CertificatesByProfile) -
 def _names(frontend: config.Frontend, certificates: CertificatesByProfile) -> Iterator[str]:
     for certificate in certificates.get(frontend.tls_profile or "", ()):
         yield from (name for name in certificate.names if "*" not in name)
-
-
-def _affordable_sessions(settings: config.Config) -> int:
-    """Return how many sessions the limit on open files has room for, after raising it as far as is allowed."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    listening = sum(len(frontend.bind) for frontend in settings.frontends)
-    return max((hard - SPARE_DESCRIPTORS - listening) // DESCRIPTORS_PER_SESSION, 1)

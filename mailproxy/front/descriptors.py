@@ -1,0 +1,47 @@
+"""How many sessions the limit on open files has room for."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterator
+
+from mailproxy import config
+from mailproxy.config.words import key_path
+
+# What a process needs beside its sessions: standard streams, epoll objects, the reactor's waker, log files.
+SPARE_DESCRIPTORS = 24
+
+# A session has one to its client and one to its server.
+DESCRIPTORS_PER_SESSION = 2
+
+
+def raise_limit() -> None:
+    """Raise the limit on open files as far as is allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def affordable_sessions(settings: config.Config) -> int:
+    """Return how many sessions there is room for once the limit is raised."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    listening = sum(len(frontend.bind) for frontend in settings.frontends)
+    return max((hard - SPARE_DESCRIPTORS - listening) // DESCRIPTORS_PER_SESSION, 1)
+
+
+def capacity_warnings(settings: config.Config) -> Iterator[str]:
+    """Find a ``maxconn`` for which there is no room, and frontends that can take all the room there is."""
+    room = affordable_sessions(settings)
+    if settings.maxconn > room:
+        yield (
+            f"maxconn: is {settings.maxconn}, and the limit on open files has room for {room} clients; raise the "
+            "limit, or write maxconn = 0"
+        )
+    most = min(settings.maxconn or room, room)
+    greedy = [key_path("frontend", frontend.name) for frontend in settings.frontends if frontend.maxconn >= most]
+    if greedy and len(settings.frontends) > 1:
+        remedy = ", or raise the limit on open files" if most == room else ""
+        yield (
+            f"maxconn of {', '.join(greedy)}: lets the clients of one frontend take all {most} places that there are, "
+            f"and the other frontends get none; set it lower{remedy}"
+        )
