@@ -36,9 +36,13 @@ class InetAddress:
         """Read ``192.0.2.1:25`` or ``[2001:db8::1]:25``; ValueError says what is wrong."""
         host, colon, port = text.rpartition(":")
         bracketed = host.startswith("[") and host.endswith("]")
-        address = ip_address(host[1:-1] if bracketed else host)
-        if not colon or bracketed != isinstance(address, IPv6Address) or not (port.isascii() and port.isdigit()):
-            raise ValueError(f"{text!r} is not an address like 192.0.2.1:25 or [2001:db8::1]:25")
+        wrong = f"{text!r} is not an address with a port like 192.0.2.1:25 or [2001:db8::1]:25"
+        try:
+            address = ip_address(host[1:-1] if bracketed else host)
+        except ValueError as error:
+            raise ValueError(f"{wrong}: {error}" if colon else wrong) from None
+        if bracketed != isinstance(address, IPv6Address) or not (port.isascii() and port.isdigit()):
+            raise ValueError(wrong)
         return cls(address, int(port))
 
     @property

@@ -29,6 +29,8 @@ class Decoder:
 
     def __init__(self, strictness: Strictness = _DEFAULT) -> None:
         """Begin at the first byte of a connection."""
+        if not isinstance(strictness, Strictness):
+            raise ValueError(f"strictness {strictness!r} is no Strictness")
         self._strictness = strictness
         self._buffer: bytes | bytearray = b""
         self._version: int | None = None

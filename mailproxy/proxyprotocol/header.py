@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from mailproxy.proxyprotocol.address import Address, InetAddress, UnixAddress
 from mailproxy.proxyprotocol.ssl import SslTlv, text_of
-from mailproxy.proxyprotocol.tlv import Tlv, TlvType
+from mailproxy.proxyprotocol.tlv import Tlv, TlvType, as_tuple
 
 # A look-up in an enumeration takes 0.1 µs in Python 3.11.
 _SSL, _ALPN, _AUTHORITY = TlvType.SSL, TlvType.ALPN, TlvType.AUTHORITY
@@ -54,12 +55,12 @@ class Header:
     transport: Transport = Transport.UNSPEC
     source: Address | None = None
     destination: Address | None = None
-    tlvs: tuple[Tlv, ...] = ()
+    tlvs: tuple[Tlv, ...] = field(default=(), converter=as_tuple)
 
     @classmethod
     def local(cls, tlvs: tuple[Tlv, ...] = ()) -> Header:
         """Make the header of a connection that is the sender's own, a health check for example."""
-        return cls(command=Command.LOCAL, tlvs=tlvs)
+        return cls(command=Command.LOCAL, tlvs=_checked(tlvs))
 
     @classmethod
     def proxy(cls, source: Address, destination: Address, tlvs: tuple[Tlv, ...] = (), version: int = 2) -> Header:
@@ -67,7 +68,13 @@ class Header:
         Make the header of a client's stream connection from `source` to `destination`.
 
         An IPv4 and an IPv6 address go together as IPv6, as HAProxy sends them; an internet and a UNIX one don't.
+        ValueError for those, and for arguments that are no addresses and no TLVs.
         """
+        for name, address in (("source", source), ("destination", destination)):
+            if not isinstance(address, (InetAddress, UnixAddress)):
+                raise ValueError(f"{name} {address!r} is no address; InetAddress.parse reads text, '192.0.2.1:25'")
+        if version not in (1, 2):
+            raise ValueError(f"there is no version {version}")
         if isinstance(source, UnixAddress) or isinstance(destination, UnixAddress):
             if type(source) is not type(destination):
                 raise ValueError(f"{source} and {destination} are of different kinds")
@@ -76,7 +83,7 @@ class Header:
             family = Family.INET if source.host.version == 4 else Family.INET6
         else:
             family, source, destination = Family.INET6, source.mapped, destination.mapped
-        return cls(version, Command.PROXY, family, Transport.STREAM, source, destination, tlvs)
+        return cls(version, Command.PROXY, family, Transport.STREAM, source, destination, _checked(tlvs))
 
     @property
     def stream_addresses(self) -> tuple[Address, Address] | None:
@@ -91,6 +98,7 @@ class Header:
 
     def with_tlv(self, tlv: Tlv) -> Header:
         """Return a copy with this TLV in the place of all that have its type, or last if there are none."""
+        _checked((tlv,))
         at = next((at for at, other in enumerate(self.tlvs) if other.type == tlv.type), len(self.tlvs))
         after = (other for other in self.tlvs[at:] if other.type != tlv.type)
         return evolve(self, tlvs=(*self.tlvs[:at], tlv, *after))
@@ -131,6 +139,18 @@ class Header:
     def netns(self) -> str | None:
         """The name of the sender's network namespace; None also if it is not UTF-8."""
         return text_of(self.first(_NETNS))
+
+
+def _checked(tlvs: Iterable[Tlv]) -> tuple[Tlv, ...]:
+    if not isinstance(tlvs, Iterable):
+        raise ValueError(f"tlvs {tlvs!r} is no tuple of Tlv")
+    checked = tuple(tlvs)
+    for tlv in checked:
+        if isinstance(tlv, SslTlv):
+            raise ValueError("among the tlvs is an SslTlv; its tlv() is a Tlv")
+        if not isinstance(tlv, Tlv):
+            raise ValueError(f"among the tlvs is {tlv!r}, which is no Tlv")
+    return checked
 
 
 def internet(header: Header) -> tuple[InetAddress, InetAddress]:

@@ -13,7 +13,11 @@ from mailproxy.proxyprotocol.strictness import Strictness
 
 Network = IPv4Network | IPv6Network
 
+Spelled = Network | IPv4Address | IPv6Address | str
+"""What a network can be given as; an address is a network of one."""
+
 _DEFAULT = Strictness()
+_UNIX = "unix"
 
 TIMEOUT = 5.0
 """Seconds for a header to arrive: the specification wants at least 3, which one lost segment takes."""
@@ -32,10 +36,10 @@ class Expectation(Enum):
     """Nothing: the connection is closed."""
 
 
-def _network(network: Network | str) -> Network:
+def _network(network: Spelled) -> Network:
     if isinstance(network, (IPv4Network, IPv6Network)):
         return network
-    if not isinstance(network, str):
+    if not isinstance(network, (str, IPv4Address, IPv6Address)):
         raise ValueError(f"{network!r} is no network; write one as text, '10.0.0.0/8', or as ipaddress has it")
     try:
         parsed = ip_network(network)
@@ -48,10 +52,26 @@ def _network(network: Network | str) -> Network:
     return parsed
 
 
-def _networks(networks: Iterable[Network | str]) -> tuple[Network, ...]:
-    if isinstance(networks, (str, bytes)) or not isinstance(networks, Iterable):
-        raise ValueError(f"{networks!r} is no list of networks; write [{networks!r}]")
-    return tuple(map(_network, networks))
+def _networks(networks: Iterable[Spelled], unix: str) -> tuple[Network, ...]:
+    """Read a list of networks; `unix` is the field for UNIX sockets, which may be looked for among them."""
+    if networks is None:
+        raise ValueError("None is no list of networks; write [], or leave it out, for nobody")
+    # A network is an iterable too, of its addresses.
+    if isinstance(networks, (str, bytes, IPv4Network, IPv6Network)) or not isinstance(networks, Iterable):
+        instead = f"{unix}=True" if networks == _UNIX else repr([str(networks)])
+        raise ValueError(f"{networks!r} is no list of networks; write {instead}")
+    listed = list(networks)
+    if _UNIX in listed:
+        raise ValueError(f"{_UNIX!r} is no network; write {unix}=True")
+    return tuple(map(_network, listed))
+
+
+def _trusted(networks: Iterable[Spelled]) -> tuple[Network, ...]:
+    return _networks(networks, "unix")
+
+
+def _optional(networks: Iterable[Spelled]) -> tuple[Network, ...]:
+    return _networks(networks, "optional_unix")
 
 
 @frozen
@@ -69,12 +89,12 @@ class AcceptPolicy:
     - `strictness`: which headers are accepted.
     - `trust_others`: everybody else must send a header, whatever their kind of address: see `everybody`.
 
-    Networks are text or those of `ipaddress`, and a single address is a network of one. ValueError for a policy that
-    cannot work. `AcceptPolicy()` names nobody: nobody sends a header, and everybody is a direct client.
+    Networks and addresses are text or those of `ipaddress`; an address is a network of one. ValueError for a policy
+    that cannot work. `AcceptPolicy()` names nobody: nobody sends a header, and everybody is a direct client.
     """
 
-    trusted: tuple[Network, ...] = field(default=(), converter=_networks)
-    optional: tuple[Network, ...] = field(default=(), converter=_networks)
+    trusted: tuple[Network, ...] = field(default=(), converter=_trusted)
+    optional: tuple[Network, ...] = field(default=(), converter=_optional)
     refuse_others: bool = False
     unix: bool = False
     optional_unix: bool = False
@@ -93,6 +113,9 @@ class AcceptPolicy:
 
     def __attrs_post_init__(self) -> None:
         """Refuse what cannot work with any connection."""
+        for name in ("refuse_others", "unix", "optional_unix", "trust_others"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} {getattr(self, name)!r} is neither True nor False")
         if isinstance(self.timeout, bool) or not isinstance(self.timeout, (int, float)):
             raise ValueError(f"timeout {self.timeout!r} is no number of seconds")
         if not (isfinite(self.timeout) and self.timeout > 0):

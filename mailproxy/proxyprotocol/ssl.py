@@ -5,10 +5,10 @@ from __future__ import annotations
 from enum import IntFlag
 from struct import Struct
 
-from attrs import frozen
+from attrs import field, frozen
 
 from mailproxy.proxyprotocol.errors import MalformedHeader
-from mailproxy.proxyprotocol.tlv import SslType, Tlv, TlvType, are_tlvs, pack_tlvs, parse_tlvs
+from mailproxy.proxyprotocol.tlv import SslType, Tlv, TlvType, are_tlvs, as_tuple, pack_tlvs, parse_tlvs
 
 _HEAD = Struct(">BI")
 
@@ -39,7 +39,7 @@ class SslTlv:
 
     client: SslClient
     verify: int
-    tlvs: tuple[Tlv, ...] = ()
+    tlvs: tuple[Tlv, ...] = field(default=(), converter=as_tuple)
 
     @classmethod
     def parse(cls, value: bytes) -> SslTlv:

@@ -99,7 +99,7 @@ def parse(data: bytes) -> Header:
     if data[12] != _PROXY:
         start, tlvs = local_tlvs(data)
         _check(data, start, tlvs)
-        return Header.local(tlvs)
+        return Header(_VERSION, Command.LOCAL, tlvs=tlvs)
     family, transport = _KINDS[data[13]]
     source, destination = _addresses(data, family)
     start = FIXED_SIZE + ADDRESS_SIZES[family]

@@ -18,6 +18,11 @@ def test_other_text_is_refused(text: str) -> None:
         InetAddress.parse(text)
 
 
+def test_text_without_a_port_is_told_so() -> None:
+    with pytest.raises(ValueError, match=r"'192.0.2.1' is not an address with a port like 192.0.2.1:25 or"):
+        InetAddress.parse("192.0.2.1")
+
+
 def test_scope_is_dropped() -> None:
     assert InetAddress(IPv6Address("fe80::1%eth0"), 1) == InetAddress(IPv6Address("fe80::1"), 1)
 

@@ -1,4 +1,4 @@
-from mailproxy.proxyprotocol import aws_vpc_endpoint_id, azure_link_id, gcp_psc_connection_id
+from mailproxy.proxyprotocol import Header, TlvType, aws_vpc_endpoint_id, azure_link_id, gcp_psc_connection_id
 
 
 def test_aws_vpc_endpoint_id() -> None:
@@ -7,6 +7,11 @@ def test_aws_vpc_endpoint_id() -> None:
 
 def test_other_aws_values_have_no_endpoint_id() -> None:
     assert [aws_vpc_endpoint_id(value) for value in (b"", b"\x01", b"\x02vpce-1", b"\x01vpce-\xff")] == [None] * 4
+
+
+def test_header_without_the_tlv_has_no_id() -> None:
+    value = Header.local().first(TlvType.AWS)
+    assert [read(value) for read in (aws_vpc_endpoint_id, azure_link_id, gcp_psc_connection_id)] == [None] * 3
 
 
 def test_azure_link_id_is_little_endian() -> None:

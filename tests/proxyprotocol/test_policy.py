@@ -74,6 +74,12 @@ def test_whoever_is_named_may_send_one(policy: AcceptPolicy) -> None:
     assert policy.expects_headers
 
 
+def test_single_addresses_are_networks_of_one() -> None:
+    assert AcceptPolicy([ip_address("10.0.0.1"), "10.0.0.2"]).trusted == tuple(
+        map(IPv4Network, ("10.0.0.1", "10.0.0.2"))
+    )
+
+
 def test_networks_are_text_too() -> None:
     assert AcceptPolicy(["10.0.0.0/8", "fd00::1"]).trusted == (IPv4Network("10.0.0.0/8"), IPv6Network("fd00::1/128"))
 
@@ -83,6 +89,13 @@ def test_networks_are_text_too() -> None:
     [
         ({"trusted": "10.0.0.0/8"}, r"'10.0.0.0/8' is no list of networks; write \['10.0.0.0/8'\]"),
         ({"trusted": 10}, "10 is no list of networks"),
+        ({"trusted": None}, r"None is no list of networks; write \[\], or leave it out, for nobody"),
+        ({"trusted": IPv4Network("10.0.0.0/8")}, r"is no list of networks; write \['10.0.0.0/8'\]"),
+        ({"trusted": ["unix"]}, "'unix' is no network; write unix=True"),
+        ({"trusted": "unix"}, "'unix' is no list of networks; write unix=True"),
+        ({"optional": ["unix"]}, "'unix' is no network; write optional_unix=True"),
+        ({"refuse_others": "no"}, "refuse_others 'no' is neither True nor False"),
+        ({"unix": 1}, "unix 1 is neither"),
         ({"optional": ["10.0.0.1/8"]}, "'10.0.0.1/8' is no network .* has host bits set"),
         ({"trusted": [10]}, "10 is no network; write one as text"),
         ({"trusted": ["::ffff:10.0.0.0/104"]}, "IPv4 addresses in IPv6 form"),

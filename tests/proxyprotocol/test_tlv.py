@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from mailproxy.proxyprotocol import MalformedHeader, SslType, Tlv, TlvType
@@ -20,10 +22,24 @@ def test_stray_byte_after_the_last_is_refused() -> None:
         parse_tlvs(bytes.fromhex("04 0000 04"))
 
 
-@pytest.mark.parametrize("tlv", [Tlv(256, b""), Tlv(-1, b""), Tlv(1, bytes(65536))])
-def test_what_cannot_be_written_is_refused(tlv: Tlv) -> None:
-    with pytest.raises(ValueError, match="0 to 255"):
-        pack_tlvs((tlv,))
+@pytest.mark.parametrize(
+    ("type", "value", "message"),
+    [
+        (256, b"", "type 256 of a TLV is no number from 0 to 255"),
+        (-1, b"", "type -1"),
+        ("alpn", b"", "type 'alpn'"),
+        (0xE1, "blue", "the value of TLV 0xE1 is 'blue', not bytes"),
+        (0xE1, bytearray(b"blue"), "not bytes"),
+    ],
+)
+def test_what_is_no_tlv_is_refused(type: Any, value: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Tlv(type, value)
+
+
+def test_value_too_large_to_be_written_is_refused() -> None:
+    with pytest.raises(ValueError, match="at most 65535 bytes"):
+        pack_tlvs((Tlv(1, bytes(65536)),))
 
 
 @pytest.mark.parametrize(
