@@ -20,11 +20,14 @@ from mailproxy.balance.change import Change
 from mailproxy.checks.header import LIKE_TLS, foreign_header
 from mailproxy.checks.timeouts import Timeouts
 from mailproxy.checks.visit import Visit, Visited
-from mailproxy.config.place import NamedServer
+from mailproxy.config import Backend as BackendSettings
+from mailproxy.config.place import InetBind, NamedServer
 from mailproxy.mail.advice import header_ignored, likely_cause
 from mailproxy.mail.probe import CapabilityProbe
 from mailproxy.mail.protocols import PROTOCOLS
 from mailproxy.profiles import PROFILES
+from mailproxy.proxyprotocol.options import SSL_OPTIONS
+from mailproxy.proxyprotocol.tlv import TlvType
 from mailproxy.transport.poller import Poller
 
 # A backend of which nothing is known is asked again so soon: it may just be starting.
@@ -41,6 +44,8 @@ class Lesson:
     still_offers_starttls: bool = False
     takes_passwords: bool = False
     """True if it offers to take passwords from clients in clear."""
+    no_login: str = ""
+    """What says in its list that nobody can log in; "" if somebody can, or it is not known."""
 
 
 class Question:
@@ -55,10 +60,15 @@ class Question:
         answered: Callable[[Lesson], None],
         *,
         with_tls: bool,
+        destination: InetBind | None,
         poller: Poller,
         timeouts: Timeouts,
     ) -> None:
-        """`answered` hears what came of it within the backend's connect deadline, perhaps before `begin` returns."""
+        """
+        Get ready to ask; `destination` is where clients connect to, if that is known.
+
+        `answered` hears what came of it within the backend's connect deadline, perhaps before `begin` returns.
+        """
         self._backend = backend
         self._server = server
         self._protocol = protocol
@@ -67,6 +77,7 @@ class Question:
         self._with_tls = with_tls
         self._poller = poller
         self._timeouts = timeouts
+        self._destination = destination
         self._probe = CapabilityProbe(protocol, host.encode())
         self._visit: Visit | None = None
 
@@ -76,7 +87,12 @@ class Question:
         if server.target is None:
             self._answered(Lesson(server.name, None, f"DNS has no address for {_name(server)}; is the name right?"))
             return
-        header = foreign_header(backend.header, LIKE_TLS if self._with_tls else None)
+        bind = self._destination
+        header = foreign_header(
+            backend.header,
+            LIKE_TLS if self._with_tls else None,
+            None if bind is None else (bind.host.packed, bind.port),
+        )
         visit = self._visit = Visit(
             server.target,
             header,
@@ -107,6 +123,7 @@ class Question:
                 "",
                 still_offers_starttls=self._with_tls and probe.still_offers_starttls,
                 takes_passwords=not self._with_tls and PROTOCOLS[self._protocol].takes_passwords(probe.capabilities),
+                no_login=self._no_login(probe.capabilities),
             )
         if probe.misunderstood is not None and backend.settings.send_proxy != "none":
             remedy = PROFILES[backend.settings.profile].takes_headers
@@ -123,6 +140,12 @@ class Question:
             distrusts=PROFILES[backend.settings.profile].distrusts,
         )
         return Lesson(server.name, None, f"{failure}; {cause}" if cause else failure)
+
+    def _no_login(self, capabilities: tuple[bytes, ...]) -> str:
+        settings = self._backend.settings
+        if TlvType.SSL in settings.pass_tlvs and not _tells_tls(settings):
+            return ""  # only a client's own header says TLS, and the server was shown none
+        return PROTOCOLS[self._protocol].no_login(capabilities)
 
 
 def _name(server: BackendServer) -> str:
@@ -143,6 +166,7 @@ class Learner:
         host: str,
         *,
         with_tls: bool,
+        destination: InetBind | None,
         interval: float,
         learned: Callable[[tuple[bytes, ...]], None],
         clock: IReactorTime,
@@ -153,6 +177,7 @@ class Learner:
         self._protocol = protocol
         self._host = host
         self._with_tls = with_tls
+        self._destination = destination
         self._interval = interval
         self._learned = learned
         self._poller = poller
@@ -220,6 +245,7 @@ class Learner:
             self._host,
             self._answered,
             with_tls=self._with_tls,
+            destination=self._destination,
             poller=self._poller,
             timeouts=self._timeouts,
         )
@@ -264,13 +290,20 @@ class Learner:
             count=len(capabilities),
             server=lesson.server,
         )
-        if lesson.still_offers_starttls:
+        # Without TLS a server is right to refuse: clients are asked to begin TLS first.
+        refused = lesson.no_login and self._with_tls
+        for advice in (
+            STARTTLS_ADVICE if lesson.still_offers_starttls else "",
+            no_login_advice(lesson.no_login, self._backend.settings, with_tls=True) if refused else "",
+        ):
+            if not advice:
+                continue
             self._log.warn(
                 "backend {backend}, server {server}: {advice}",
                 event="advice",
                 backend=self._backend.name,
                 server=lesson.server,
-                advice=STARTTLS_ADVICE,
+                advice=advice,
             )
 
 
@@ -279,6 +312,26 @@ CLEAR_ADVICE = (
     'on Dovecot 2.3, smtpd_tls_auth_only = yes on Postfix, or tls = "starttls" for the frontend'
 )
 STARTTLS_ADVICE = (
-    "still offers STARTTLS to clients that are on TLS already; set ssl = no on Dovecot 2.3's listener for mailproxy, "
-    "or whatever turns TLS off there"
+    "still offers STARTTLS to clients that are on TLS already; on Dovecot 2.3 set ssl = no outside of all blocks, or "
+    "in local ADDRESS { } for the address that clients connect to (inside inet_listener it changes nothing); on other "
+    "servers turn TLS off for the port that mailproxy connects to"
 )
+
+
+def no_login_advice(sign: str, settings: BackendSettings, *, with_tls: bool) -> str:
+    """Say that nobody can log in, by what says so in a server's list, and what most likely makes it so."""
+    if with_tls and not _tells_tls(settings):
+        cause = f'send-proxy is "{settings.send_proxy}"; "v2-ssl" tells it that clients are on TLS'
+    elif with_tls:
+        cause = "the header says that clients are on TLS; what do the server's own settings want of a login?"
+    else:
+        cause = (
+            "it takes clients for unsecured; if a proxy ends their TLS before mailproxy, say so with tls-offloaded-by, "
+            'or pass on what that proxy says with proxy-v2-pass-tlvs = ["ssl"]'
+        )
+    return f"refuses all logins ({sign}): {cause}"
+
+
+def _tells_tls(settings: BackendSettings) -> bool:
+    """Tell whether a client's header says that the client is on TLS."""
+    return settings.send_proxy in ("v2-ssl", "v2-ssl-cn") or bool(SSL_OPTIONS & settings.proxy_v2_options)

@@ -48,16 +48,18 @@ _NOBODY = {
 }
 
 
-def foreign_header(policy: Policy, facts: TlsFacts | None) -> Header:
+def foreign_header(policy: Policy, facts: TlsFacts | None, destination: PackedAddress | None = None) -> Header:
     """
     Return what makes the header of a client from elsewhere.
+
+    `destination` is where clients connect to: Dovecot's ``local`` blocks look at it. None names the server.
 
     Dovecot 2.4 takes a connection for secured whose two ends have one address: what it offers there is not what it
     offers to clients, so our own address must not be told where both run on one machine.
     """
 
     def header(sock: socket.SocketType) -> bytes:
-        there, here = _packed(sock.getpeername()), _packed(sock.getsockname())
+        there, here = destination or _packed(sock.getpeername()), _packed(sock.getsockname())
         if there is None or here is None:
             first, second = _NOBODY[socket.AF_INET]
             return policy.build((first, _PORT), (second, _PORT), facts).data

@@ -13,6 +13,7 @@ from mailproxy.backend.server import BackendServer
 from mailproxy.config import DEFAULT_FILE, Backend, Config, ConfigError, Frontend, Server, UnixBind, load
 from mailproxy.config.model import MailProtocol
 from mailproxy.front.prepare import Prepared, prepare
+from mailproxy.proxyprotocol.tlv import TlvType
 from mailproxy.tls.certificate import Certificate
 
 # How long DNS has to tell where servers are, and how often that is looked at.
@@ -84,7 +85,7 @@ def _ask_servers(prepared: Prepared) -> int:
     from twisted.internet.task import deferLater
 
     from mailproxy.checks.addresses import Addresses
-    from mailproxy.checks.capabilities import CLEAR_ADVICE, STARTTLS_ADVICE, Lesson, Question
+    from mailproxy.checks.capabilities import CLEAR_ADVICE, STARTTLS_ADVICE, Lesson, Question, no_login_advice
     from mailproxy.front.loop import Loop
     from mailproxy.names import Names
 
@@ -105,18 +106,19 @@ def _ask_servers(prepared: Prepared) -> int:
 
     async def ask_all() -> None:
         await look_up()
-        questions = {
-            (frontend.terms.backend, frontend.terms.protocol, with_tls): None
-            for frontend in prepared.frontends
-            if frontend.terms.server_speaks_first
-            for with_tls in _legs(frontend.settings)
-        }
-        for backend, protocol, with_tls in questions:
+        questions: dict[tuple[ReadyBackend, MailProtocol, bool], Frontend] = {}
+        for one in prepared.frontends:
+            if one.terms.server_speaks_first:
+                for with_tls in _legs(one.settings, one.terms.backend.settings):
+                    questions.setdefault((one.terms.backend, one.terms.protocol, with_tls), one.settings)
+        for (backend, protocol, with_tls), frontend in questions.items():
             for server in backend.pool.servers:
                 if server.target is not None or not server.origin.settings.is_template:  # a slot may have no address
-                    await ask_one(backend, server, protocol, with_tls=with_tls)
+                    await ask_one(backend, server, protocol, frontend, with_tls=with_tls)
 
-    async def ask_one(backend: ReadyBackend, server: BackendServer, protocol: MailProtocol, *, with_tls: bool) -> None:
+    async def ask_one(
+        backend: ReadyBackend, server: BackendServer, protocol: MailProtocol, frontend: Frontend, *, with_tls: bool
+    ) -> None:
         answer: Deferred[Lesson] = Deferred()
         Question(
             backend,
@@ -125,6 +127,7 @@ def _ask_servers(prepared: Prepared) -> int:
             "mailproxy",
             answer.callback,
             with_tls=with_tls,
+            destination=frontend.destination,
             poller=loop.poller,
             timeouts=loop.timeouts,
         ).begin()
@@ -140,6 +143,9 @@ def _ask_servers(prepared: Prepared) -> int:
             print(f"warning: {where}: {STARTTLS_ADVICE}", file=sys.stderr)
         if lesson.takes_passwords:
             print(f"warning: {where}: {CLEAR_ADVICE}", file=sys.stderr)
+        if lesson.no_login and (with_tls or frontend.tls == "none"):
+            advice = no_login_advice(lesson.no_login, backend.settings, with_tls=with_tls)
+            print(f"warning: {where}: {advice}", file=sys.stderr)
 
     def stop(result: object) -> object:
         names.stop()
@@ -151,9 +157,11 @@ def _ask_servers(prepared: Prepared) -> int:
     return 1 if failures else 0
 
 
-def _legs(frontend: Frontend) -> tuple[bool, ...]:
+def _legs(frontend: Frontend, backend: Backend) -> tuple[bool, ...]:
     """Return for which clients a frontend's servers are asked: those on TLS (True), those in clear (False)."""
-    return {"none": (False,), "starttls-optional": (True, False)}.get(frontend.tls, (True,))
+    if frontend.tls == "none":
+        return (bool(frontend.tls_offloaded_by) or TlvType.SSL in backend.pass_tlvs,)
+    return (True, False) if frontend.tls == "starttls-optional" else (True,)
 
 
 def _frontend_line(frontend: Frontend, backend: Backend) -> str:

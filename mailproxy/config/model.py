@@ -19,7 +19,7 @@ from mailproxy.config.hostname import HOST_NAME, HOST_OR_ADDRESS
 from mailproxy.config.http import METHOD, URL
 from mailproxy.config.key import key
 from mailproxy.config.kind import BOOLEAN, NAME, Kind, Wrong, integer, one_of, text
-from mailproxy.config.place import Bind, InetServer, NamedServer, Sender, ServerAddress, SrvServer
+from mailproxy.config.place import Bind, InetBind, InetServer, NamedServer, Sender, ServerAddress, SrvServer
 from mailproxy.config.senders import SENDER
 from mailproxy.config.tlv import PASSED_TLV_TYPE, TLV_TYPE
 from mailproxy.config.words import quoted
@@ -387,6 +387,14 @@ class Frontend:
     def has_starttls(self) -> bool:
         """True when a client begins in clear and may ask for TLS."""
         return self.tls in ("starttls", "starttls-optional")
+
+    @property
+    def destination(self) -> InetBind | None:
+        """Where its clients connect to, if that is known: not behind a proxy, nor on every address."""
+        if self.accept_proxy or self.accept_proxy_optional:
+            return None
+        binds = (bind for bind in self.bind if isinstance(bind, InetBind))
+        return next((bind for bind in binds if bind.port and not bind.host.is_unspecified), None)
 
 
 @frozen

@@ -88,6 +88,7 @@ class Generation:
             settings.protocol,
             host,
             with_tls=settings.tls == "starttls",
+            destination=settings.destination,
             interval=self.settings.backends[settings.backend].learn_interval,
             learned=frontend.learn,
             clock=loop.reactor,

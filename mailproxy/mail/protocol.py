@@ -52,6 +52,8 @@ class Protocol:
     """Says goodbye."""
     takes_passwords: Callable[[tuple[bytes, ...]], bool]
     """Tells whether a server that lists these capabilities takes passwords that anybody in between can read."""
+    no_login: Callable[[tuple[bytes, ...]], str] = lambda capabilities: ""
+    """Returns what says in these capabilities that nobody can log in; "" where somebody can, or nobody has to."""
     speaks_unasked: bool = False
     """True if the server may go on after its greeting before it is asked something."""
 

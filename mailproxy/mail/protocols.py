@@ -25,6 +25,7 @@ IMAP = Protocol(
     login=imap_server.login,
     part=imap_server.part,
     takes_passwords=imap_server.takes_passwords,
+    no_login=imap_server.no_login,
     # Untagged responses come at any time (RFC 9051 section 7).
     speaks_unasked=True,
     # BYE is one of the greetings (RFC 9051 section 7.1.5); UNAVAILABLE says that it will pass (RFC 5530 section 3).
@@ -51,6 +52,7 @@ POP3 = Protocol(
     login=pop3_server.login,
     part=pop3_server.part,
     takes_passwords=pop3_server.takes_passwords,
+    no_login=pop3_server.no_login,
     # SYS/TEMP tells the client that its password is not at fault (RFC 3206 section 4).
     refusal=b"-ERR [SYS/TEMP] Service temporarily unavailable, try again later\r\n",
     # RFC 1939 section 3; Dovecot as in IMAP.
@@ -90,7 +92,8 @@ SMTP = Protocol(
     refuses_when_asked=True,
 )
 
-SUBMISSION = evolve(SMTP, name="submission", login=smtp_server.login)
+# Who submits mail logs in (RFC 6409 section 4.3).
+SUBMISSION = evolve(SMTP, name="submission", login=smtp_server.login, no_login=smtp_server.no_login)
 
 LMTP = evolve(
     # SMTP's greeting, replies and refusals (RFC 2033 section 4).
@@ -117,6 +120,7 @@ MANAGESIEVE = Protocol(
     login=managesieve_server.login,
     part=managesieve_server.part,
     takes_passwords=managesieve_server.takes_passwords,
+    no_login=managesieve_server.no_login,
     # TRYLATER (RFC 5804 section 1.3) in a response-bye (section 4).
     refusal=b'BYE (TRYLATER) "Service temporarily unavailable, try again later"\r\n',
     # RFC 5804 sections 1.2 and 1.3; the text may be a literal, on lines of its own.

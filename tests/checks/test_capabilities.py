@@ -14,9 +14,10 @@ from twisted.logger import capturedLogs
 
 from mailproxy.announce.header import HeaderPolicy
 from mailproxy.backend import backend as ready_backend
-from mailproxy.checks.capabilities import Learner, Lesson, Question
+from mailproxy.checks.capabilities import Learner, Lesson, Question, no_login_advice
 from mailproxy.checks.header import LIKE_TLS, foreign_header
 from mailproxy.config import Backend, BackendTimeouts, InetServer, Server
+from mailproxy.config.place import InetBind
 from mailproxy.proxyprotocol import Decoder, Header, InetAddress
 from mailproxy.tls.facts import TlsFacts
 from tests.checks.town import Town
@@ -26,12 +27,12 @@ OFFER = b"IMAP4rev1 IDLE AUTH=PLAIN"
 LESSON = Lesson("s", tuple(OFFER.split()))
 
 
-def backend_of(town: Town) -> ready_backend.Backend:
+def backend_of(town: Town, **keys: Any) -> ready_backend.Backend:
     host, port = town.address
     return ready_backend.Backend(
         Backend(
             name="b",
-            send_proxy="v2-ssl",
+            **{"send_proxy": "v2-ssl", **keys},
             timeout=BackendTimeouts(connect=1.0),
             servers=(Server(name="s", address=InetServer(ip_address(host), port)),),
         ),
@@ -39,10 +40,12 @@ def backend_of(town: Town) -> ready_backend.Backend:
     )
 
 
-def begin(town: Town, *, with_tls: bool = True) -> Callable[[], Lesson]:
+def begin(
+    town: Town, *, with_tls: bool = True, destination: InetBind | None = None, **keys: Any
+) -> Callable[[], Lesson]:
     """Ask; what is returned waits for the lesson."""
     lessons: list[Lesson] = []
-    backend = backend_of(town)
+    backend = backend_of(town, **keys)
     question = Question(
         backend,
         backend.pool.servers[0],
@@ -50,6 +53,7 @@ def begin(town: Town, *, with_tls: bool = True) -> Callable[[], Lesson]:
         "me.example",
         lessons.append,
         with_tls=with_tls,
+        destination=destination,
         poller=town.poller,
         timeouts=town.timeouts,
     )
@@ -103,6 +107,20 @@ def test_header_tells_of_a_client_from_elsewhere_and_of_tls(town: Town) -> None:
     assert header.ssl.version == "TLSv1.3"
     assert str(header.destination) == f"127.0.0.1:{town.address[1]}"
     assert str(header.source) == f"192.0.2.1:{server.socket.getpeername()[1]}"
+
+
+@pytest.mark.parametrize(
+    ("bind", "source"),
+    [("192.0.2.7", "192.0.2.1"), ("192.0.2.1", "192.0.2.2"), ("2001:db8::1", "2001:db8::2")],
+)
+def test_header_names_where_clients_connect_to(town: Town, bind: str, source: str) -> None:
+    """Dovecot's ``local ADDRESS { ssl = no }`` looks at it."""
+    destination = InetBind(ip_address(bind), 993)
+    begin(town, destination=destination)
+    _, header = answer(town)
+    assert str(header.destination) == str(destination)
+    assert isinstance(header.source, InetAddress)
+    assert str(header.source.host) == source
 
 
 def test_server_that_trusts_its_own_machine_teaches_what_others_are_offered(town: Town) -> None:
@@ -196,6 +214,42 @@ def test_starttls_without_tls_is_as_it_should_be(town: Town) -> None:
     assert not lesson().still_offers_starttls
 
 
+def test_server_where_nobody_can_log_in_is_noticed(town: Town) -> None:
+    lesson = begin(town, send_proxy="v2")
+    answer(town, b"IMAP4rev1 LOGINDISABLED")
+    assert lesson().no_login == "LOGINDISABLED"
+
+
+def test_server_that_only_clients_headers_tell_of_tls_is_not_judged(town: Town) -> None:
+    lesson = begin(town, send_proxy="v2", pass_tlvs=(0x20,))
+    answer(town, b"IMAP4rev1 LOGINDISABLED")
+    assert lesson().no_login == ""
+
+
+@pytest.mark.parametrize(
+    ("keys", "with_tls", "remedy"),
+    [
+        ({"send_proxy": "v2"}, True, '"v2-ssl" tells it that clients are on TLS'),
+        ({"send_proxy": "v2", "proxy_v2_options": frozenset({"ssl-cipher"})}, True, "the server's own settings"),
+        ({"send_proxy": "v2-ssl"}, True, "the server's own settings"),
+        ({"send_proxy": "v2-ssl"}, False, "tls-offloaded-by"),
+    ],
+)
+def test_advice_is_about_what_keeps_clients_from_logging_in(keys: Any, with_tls: bool, remedy: str) -> None:
+    settings = Backend(name="b", servers=(), **keys)
+    advice = no_login_advice("LOGINDISABLED", settings, with_tls=with_tls)
+    assert advice.startswith("refuses all logins (LOGINDISABLED): ")
+    assert remedy in advice
+
+
+def test_learner_warns_where_nobody_can_log_in(town: Town, learner: Taught) -> None:
+    with capturedLogs() as events:
+        answer(town, b"IMAP4rev1 LOGINDISABLED")
+        town.until(lambda: learner.told)
+    (event,) = [event for event in events if event.get("event") == "advice"]
+    assert event["advice"].startswith("refuses all logins (LOGINDISABLED): ")
+
+
 def test_silent_server_is_given_up(town: Town) -> None:
     lesson = begin(town)
     town.accept()
@@ -247,6 +301,7 @@ def learner(town: Town) -> Taught:
         "imap",
         "me.example",
         with_tls=True,
+        destination=None,
         interval=20.0,
         learned=told.append,
         clock=town.clock,

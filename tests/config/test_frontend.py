@@ -73,6 +73,24 @@ def test_tls_settings_need_tls(key: str) -> None:
     assert found.endswith(': has no effect with tls = "none"; leave it out or use tls = "implicit"')
 
 
+@pytest.mark.parametrize(
+    ("bind", "keys", "destination"),
+    [
+        (["192.0.2.1:993"], {}, "192.0.2.1:993"),
+        (["0.0.0.0:993", "[::]:993"], {}, None),
+        (["/run/mail.sock", "[::]:143", "[2001:db8::1]:993"], {}, "[2001:db8::1]:993"),
+        (["192.0.2.1:0"], {}, None),
+        (["192.0.2.1:993"], {"accept_proxy": ["10.0.0.0/8"]}, None),
+        (["192.0.2.1:993"], {"accept_proxy_optional": ["10.0.0.0/8"]}, None),
+    ],
+)
+def test_where_clients_connect_to_is_known_if_it_is_one_address(
+    bind: list[str], keys: dict[str, object], destination: str | None
+) -> None:
+    found = frontend(bind=bind, **keys).destination
+    assert (found and str(found)) == destination
+
+
 def test_clients_whose_tls_ends_before_us() -> None:
     found = frontend(tls="none", tls_offloaded_by=["10.0.0.7", "unix"])
     assert found.tls_offloaded_by == (ip_network("10.0.0.7"), "unix")

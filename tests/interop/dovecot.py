@@ -39,6 +39,8 @@ PROFILES = {
     # Nobody logs in whose connection, which is that of the front, has no certificate of the authority's.
     "known-fronts": "auth_mechanisms = plain login\nauth_ssl_require_client_cert = yes\nssl_verify_client_cert = yes\n"
     "ssl_require_crl = no\nssl_ca = <{authority}\n",
+    # No STARTTLS for clients that connect to one address.
+    "local": "auth_mechanisms = plain\nlocal 127.0.0.9 {{\n  ssl = no\n}}\n",
     "half-broken": """\
 auth_mechanisms = plain login
 passdb {{

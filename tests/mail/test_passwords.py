@@ -1,4 +1,4 @@
-"""Which capabilities invite a password in clear."""
+"""Which capabilities invite a password in clear, and which no login at all."""
 
 import pytest
 
@@ -38,3 +38,25 @@ def test_password_would_be_taken(protocol: str, capabilities: tuple[bytes, ...])
 )
 def test_no_password_is_wanted(protocol: str, capabilities: tuple[bytes, ...]) -> None:
     assert not PROTOCOLS[protocol].takes_passwords(capabilities)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "capabilities", "sign"),
+    [
+        ("imap", (b"IMAP4rev1", b"logindisabled"), "LOGINDISABLED"),
+        ("imap", (b"IMAP4rev1", b"LOGINDISABLED", b"AUTH=EXTERNAL"), ""),
+        ("imap", (b"IMAP4rev1",), ""),
+        ("pop3", (b"TOP", b"SASL", b"STLS"), "no USER, no SASL mechanism"),
+        ("pop3", (b"TOP", b"USER"), ""),
+        ("pop3", (b"SASL EXTERNAL",), ""),
+        ("pop3", (), ""),
+        ("submission", (b"SIZE", b"STARTTLS"), "no AUTH"),
+        ("submission", (b"AUTH EXTERNAL",), ""),
+        ("smtp", (b"SIZE",), ""),
+        ("lmtp", (b"SIZE",), ""),
+        ("managesieve", (b'"SASL" ""', b'"SIEVE" "x"'), "no SASL mechanism"),
+        ("managesieve", (b'"sasl" "PLAIN"',), ""),
+    ],
+)
+def test_list_says_that_nobody_can_log_in(protocol: str, capabilities: tuple[bytes, ...], sign: str) -> None:
+    assert PROTOCOLS[protocol].no_login(capabilities) == sign

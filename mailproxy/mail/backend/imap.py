@@ -116,6 +116,13 @@ def takes_passwords(capabilities: tuple[bytes, ...]) -> bool:
     return b"LOGINDISABLED" not in {capability.upper() for capability in capabilities}
 
 
+def no_login(capabilities: tuple[bytes, ...]) -> str:
+    """Say LOGINDISABLED if there is no mechanism beside it (sections 6.2.2 and 6.2.3)."""
+    upper = {capability.upper() for capability in capabilities}
+    has_mechanism = any(capability.startswith(b"AUTH=") for capability in upper)
+    return "LOGINDISABLED" if b"LOGINDISABLED" in upper and not has_mechanism else ""
+
+
 def _reply(said: bytes, step: str, *ends: bytes) -> Talk[bytes]:
     """Say this, and hear the line that begins with one of these; a server may also say goodbye in between."""
     line = yield from hear(said, step, "OK")

@@ -101,6 +101,12 @@ def takes_passwords(capabilities: tuple[bytes, ...]) -> bool:
     return lists_passwords(b'"SASL"', capabilities)
 
 
+def no_login(capabilities: tuple[bytes, ...]) -> str:
+    """Say so if SASL lists no mechanism (section 1.7)."""
+    upper = (capability.upper() for capability in capabilities)
+    return "" if any(re.match(rb'"SASL" "[^"]', line) for line in upper) else "no SASL mechanism"
+
+
 def part() -> Talk[None]:
     """Log out (section 2.3); a goodbye for which the server is to blame is none, nor is an error."""
     line = yield from hear_goodbye(b"LOGOUT\r\n", "LOGOUT", "OK")

@@ -67,6 +67,13 @@ def takes_passwords(capabilities: tuple[bytes, ...]) -> bool:
     return b"USER" in {capability.upper() for capability in capabilities} or lists_passwords(b"SASL", capabilities)
 
 
+def no_login(capabilities: tuple[bytes, ...]) -> str:
+    """Say so if neither USER nor a mechanism of SASL is listed (RFC 2449); a server without CAPA says nothing."""
+    upper = [capability.upper() for capability in capabilities]
+    has_mechanism = any(line.startswith(b"SASL ") and line[5:].strip() for line in upper)
+    return "" if not upper or b"USER" in upper or has_mechanism else "no USER, no SASL mechanism"
+
+
 def _ask(said: bytes, step: str) -> Talk[None]:
     line = yield from hear(said, step, "+OK")
     if not line.startswith(b"+OK"):

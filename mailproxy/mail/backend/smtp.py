@@ -113,6 +113,11 @@ def takes_passwords(capabilities: tuple[bytes, ...]) -> bool:
     return lists_passwords(b"AUTH", capabilities)
 
 
+def no_login(capabilities: tuple[bytes, ...]) -> str:
+    """Say so if AUTH is not listed (RFC 4954 section 3)."""
+    return "" if any(line.upper().startswith(b"AUTH") for line in capabilities) else "no AUTH"
+
+
 def part() -> Talk[None]:
     """Quit; a goodbye for which the server is to blame is none, nor is an error: QUIT is always known."""
     line = yield from hear_goodbye(b"QUIT\r\n", "QUIT", "221")

@@ -1,0 +1,101 @@
+"""``mailproxy check --connect`` before Dovecot: what it warns of."""
+
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from . import peers
+from .certificates import Certificates
+from .conftest import short_folder
+from .dovecot import Dovecot
+from .front import frontend, toml
+from .ports import free_port
+from .relay import Relay
+
+WITH_LOGINS = ("imap", "pop3", "submission", "managesieve")
+STARTTLS = "still offers STARTTLS to clients that are on TLS already"
+
+
+@pytest.fixture(scope="module")
+def local_dovecot(relay: Relay, pki: Certificates) -> Iterator[Dovecot]:
+    """Dovecot with STARTTLS for all clients but those that connect to 127.0.0.9."""
+    peers.need(*peers.DOVECOT)
+    with short_folder() as folder, closing(Dovecot(folder, "local", relay.port, pki.server_rsa)) as dovecot:
+        yield dovecot
+
+
+def warnings(
+    folder: Path,
+    pki: Certificates,
+    dovecot: Dovecot,
+    keys: Mapping[str, Any] | None = None,
+    *,
+    host: str = "127.0.0.1",
+    backend: Mapping[str, Any] | None = None,
+) -> str:
+    """Check a configuration with a frontend for each protocol with logins; what is said on stderr."""
+    keys = keys or {}
+    configuration = {
+        "tls": {} if "tls" in keys else {"default": {"certificates": [str(pki.server_ec)]}},
+        "frontend": {
+            protocol: frontend(0, "dovecot", protocol=protocol, bind=[f"{host}:{free_port()}"], **keys)
+            for protocol in WITH_LOGINS
+        },
+        "backend": {
+            "dovecot": {
+                "profile": "dovecot",
+                "ports": dovecot.ports,
+                "server": {"d1": {"address": "127.0.0.1"}},
+                **(backend or {}),
+            }
+        },
+    }
+    file = folder / "mailproxy.toml"
+    file.write_text(toml(configuration))
+    command = [sys.executable, "-m", "mailproxy", "check", "--connect", "-c", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def test_all_is_well(folder: Path, pki: Certificates, dovecot: Dovecot) -> None:
+    assert warnings(folder, pki, dovecot) == ""
+
+
+def test_header_without_tls_lets_nobody_log_in(folder: Path, pki: Certificates, dovecot: Dovecot) -> None:
+    said = warnings(folder, pki, dovecot, backend={"send-proxy": "v2"})
+    for protocol in ("imap", "pop3", "managesieve"):  # Dovecot's submission lists AUTH, and then refuses it
+        assert f"warning: backend dovecot, server d1, {protocol}: refuses all logins (" in said
+    assert '(LOGINDISABLED): send-proxy is "v2"; "v2-ssl" tells it that clients are on TLS' in said
+
+
+def test_forgotten_offloader_lets_nobody_log_in(folder: Path, pki: Certificates, dovecot: Dovecot) -> None:
+    said = warnings(folder, pki, dovecot, {"tls": "none", "accept_proxy": ["127.0.0.1"]})
+    assert "imap in clear: refuses all logins (LOGINDISABLED): it takes clients for unsecured" in said
+    assert "tls-offloaded-by" in said
+
+
+@pytest.mark.parametrize(
+    ("keys", "backend"),
+    [({"tls_offloaded_by": ["127.0.0.1"]}, {}), ({"accept_proxy": ["127.0.0.1"]}, {"proxy-v2-pass-tlvs": ["ssl"]})],
+    ids=["tls-offloaded-by", "proxy-v2-pass-tlvs"],
+)
+def test_clients_whose_tls_is_offloaded_can_log_in(
+    folder: Path, pki: Certificates, dovecot: Dovecot, keys: dict[str, Any], backend: dict[str, Any]
+) -> None:
+    assert warnings(folder, pki, dovecot, {"tls": "none", **keys}, backend=backend) == ""
+
+
+def test_starttls_is_off_for_the_address_of_the_clients(
+    folder: Path, pki: Certificates, local_dovecot: Dovecot
+) -> None:
+    elsewhere = warnings(folder, pki, local_dovecot, host="127.0.0.8")
+    there = warnings(folder, pki, local_dovecot, host="127.0.0.9")
+    for protocol in ("imap", "pop3", "submission"):  # Dovecot's ManageSieve heeds no local block here
+        assert f"{protocol}: {STARTTLS}" in elsewhere
+        assert f"{protocol}: {STARTTLS}" not in there
