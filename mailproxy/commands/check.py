@@ -87,13 +87,12 @@ def _ask_servers(prepared: Prepared) -> int:
     from mailproxy.checks.addresses import Addresses
     from mailproxy.checks.capabilities import CLEAR_ADVICE, STARTTLS_ADVICE, Lesson, Question, no_login_advice
     from mailproxy.front.loop import Loop
-    from mailproxy.names import Names
 
     failures: list[str] = []
     loop = Loop(reactor)
     loop.start()
     clock = cast(IReactorTime, reactor)
-    names = Names(prepared.settings.resolvers, reactor)
+    names = loop.names(prepared.settings.resolvers)
     addresses = [Addresses(backend, names, loop.poller) for backend in prepared.backends.values()]
 
     async def look_up() -> None:
