@@ -22,7 +22,7 @@ from twisted.logger import Logger
 
 from mailproxy.checks.outcome import Outcome
 from mailproxy.checks.visiting import Check, Run
-from mailproxy.config.model import Check as CheckSettings
+from mailproxy.config.check import Check as CheckSettings
 from mailproxy.transport.outgoing import Target
 
 

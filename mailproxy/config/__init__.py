@@ -1,29 +1,21 @@
 """
 The configuration: TOML into frozen values, with every error at once and the path of its key.
 
-`load` and `parse` read. ``model`` has the values, and what their keys take and mean; ``key`` is how its fields say so.
-A module for each table (``tls``, ``frontend``, ``backend``, ``server``, ``server_tls``, ``check``, ``resolvers``,
-``document``) reads it and checks its keys against each other. ``kind``, ``duration``, ``address``, ``hostname``,
-``senders``, ``http``, ``format`` and ``tlv`` are the kinds of values, ``place`` the values of addresses. ``table``
-asks for keys and notes problems; ``layers`` puts together tables that say the same things; ``references`` compares the
-tables with each other. ``secret`` reads what is in a file of its own so that a configuration can be shown.
+`load` and `parse` read. Each table has a module (``tls``, ``frontend``, ``backend``, ``server``, ``server_tls``,
+``check``, ``resolvers``; the whole file in ``config``) with its keys, what they take and mean, what reads them and
+what checks them against each other; ``key`` is how fields of attrs say so, and ``model`` has what several tables
+share. ``kind``, ``duration``, ``address``, ``hostname``, ``senders``, ``http``, ``format`` and ``tlv`` are the kinds
+of values, ``place`` the values of addresses. ``table`` asks for keys and notes problems; ``layers`` puts together
+tables that say the same things; ``document`` reads the tables; ``references`` and ``unreachable`` compare them with
+each other. ``secret`` reads what is in a file of its own so that a configuration can be shown.
 """
 
+from mailproxy.config.backend import Backend, BackendTimeouts
+from mailproxy.config.check import Check
+from mailproxy.config.config import Config, Log
+from mailproxy.config.frontend import Frontend, FrontendTimeouts
 from mailproxy.config.load import DEFAULT_FILE, load, parse
-from mailproxy.config.model import (
-    Backend,
-    BackendTimeouts,
-    Check,
-    Config,
-    CustomTlv,
-    Frontend,
-    FrontendTimeouts,
-    Log,
-    Resolvers,
-    Server,
-    ServerTls,
-    TlsProfile,
-)
+from mailproxy.config.model import CustomTlv
 from mailproxy.config.place import (
     Bind,
     InetBind,
@@ -36,6 +28,10 @@ from mailproxy.config.place import (
 )
 from mailproxy.config.problems import ConfigError, Problem
 from mailproxy.config.references import remarks
+from mailproxy.config.resolvers import Resolvers
+from mailproxy.config.server import Server
+from mailproxy.config.server_tls import ServerTls
+from mailproxy.config.tls import TlsProfile
 
 __all__ = [
     "DEFAULT_FILE",

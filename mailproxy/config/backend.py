@@ -1,26 +1,168 @@
 """Reads ``[backend.NAME]``: where clients are sent, and what the servers are told of them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import partial
+from typing import get_args
 
-from attrs import evolve
+from attrs import evolve, field, frozen
 
 from mailproxy.config.check import read_check
+from mailproxy.config.duration import IDLE, WAIT
 from mailproxy.config.format import FORMAT, Format
-from mailproxy.config.key import read_keys
-from mailproxy.config.kind import Wrong, integer
-from mailproxy.config.model import (
-    Backend,
-    BackendTimeouts,
-    CustomTlv,
-)
-from mailproxy.config.server import Surroundings, judge_said, read_default_server, read_server
+from mailproxy.config.key import about, read_keys
+from mailproxy.config.kind import BOOLEAN, Wrong, integer, one_of
+from mailproxy.config.model import Balance, CustomTlv, MailProtocol, NamedFile, Profile, SendProxy
+from mailproxy.config.place import InetServer, NamedServer, ServerAddress
+from mailproxy.config.server import Server, Surroundings, judge_said, read_default_server, read_server
 from mailproxy.config.table import Table
-from mailproxy.config.tlv import CUSTOM_VALUE, UNIQUE_ID, check_value, custom_type
+from mailproxy.config.tlv import CUSTOM_VALUE, PASSED_TLV_TYPE, UNIQUE_ID, check_value, custom_type
 from mailproxy.config.words import listed
 from mailproxy.mail.protocols import protocol_words
 from mailproxy.profiles import PROFILES
-from mailproxy.proxyprotocol.options import Option
+from mailproxy.proxyprotocol.options import OPTIONS, SSL_OPTIONS, Option
+
+
+@frozen(kw_only=True)
+class BackendTimeouts:
+    """How long a backend is waited for, in seconds."""
+
+    connect: float = field(
+        default=5.0,
+        metadata=about(
+            WAIT,
+            "For each attempt: to connect and, where the server speaks first, until its greeting. Long enough for two "
+            "lost packets, and for Postfix's postscreen, which waits for 6 seconds; with `retries` it bounds how long "
+            "a client waits to hear that there is no server.",
+            default='`"5s"`; with `profile = "postfix"` `"10s"`',
+        ),
+    )
+    queue: float | None = field(
+        default=None,
+        metadata=about(
+            WAIT,
+            "For a server with room, where servers have `maxconn`. Mail clients give up after a minute or so; a line "
+            "that says so earlier makes them try again.",
+            default="as `connect`",
+        ),
+    )
+    """For a place at a server that has `maxconn`; None: as long as `connect`."""
+
+    @property
+    def queue_seconds(self) -> float:
+        """How long a client waits for a place."""
+        return self.connect if self.queue is None else self.queue
+
+
+@frozen(kw_only=True)
+class Backend:
+    """Where clients are sent and what the servers are told of them, ``[backend.NAME]``."""
+
+    name: str
+    profile: Profile = field(
+        default="generic",
+        metadata=about(
+            one_of(get_args(Profile)),
+            "The kind of server: how long a PROXY header may be and which TLVs it may have before the server drops the "
+            'connection. `"generic"` stays within the specification\'s 536 bytes, which all but Exim and Cyrus (232) '
+            "and nginx (108) take.",
+        ),
+    )
+    balance: Balance = field(
+        default="leastconn",
+        metadata=about(
+            one_of(get_args(Balance)),
+            "Who gets the next client: the server with the fewest sessions for its weight; each in turn, as often as "
+            "its weight says; always the same one for a client's address (IPv6: its /64), as long as that one is up; "
+            "the first in the file that has room; the one with fewer sessions of two drawn by lot. Mail sessions last "
+            "for hours, so counting them is what keeps servers even.",
+        ),
+    )
+    allbackups: bool = field(
+        default=False,
+        metadata=about(
+            BOOLEAN,
+            "When no other server is up, clients go to the first backup server that is; with `true` to all of them.",
+        ),
+    )
+    maxqueue: int = field(
+        default=0,
+        metadata=about(
+            integer(0, 10_000_000),
+            "Clients that may wait for a server with room, where servers have `maxconn`; more are told at once that "
+            "there is none. 0: as many as the frontends let in.",
+        ),
+    )
+    send_proxy: SendProxy = field(
+        default="v2-ssl",
+        metadata=about(
+            one_of(get_args(SendProxy)),
+            "What the server is told: nothing; the client's address, as text or in binary; that its connection has "
+            "TLS, and which version; and the common name of its verified certificate. Without the `ssl` part Dovecot "
+            "does not know that passwords are safe. The common name is for servers that let it log in, and for them "
+            "alone.",
+        ),
+    )
+    proxy_v2_options: frozenset[Option] = field(
+        default=frozenset(),
+        metadata=about(
+            one_of(tuple(OPTIONS)),
+            "More to tell, see below. Nothing is the default: Dovecot and Postfix do not look at the rest, and some of "
+            "it makes servers drop connections.",
+            values="list of options",
+            is_list=True,
+        ),
+    )
+    tlvs: tuple[CustomTlv, ...] = ()
+    pass_tlvs: tuple[int, ...] = field(
+        default=(),
+        metadata=about(
+            PASSED_TLV_TYPE,
+            "TLVs of the header that the client's proxy sent (`accept-proxy`) to send on, byte for byte; of `ssl` "
+            "without a common name that [must not be told](backends.md#for-every-backend). Any but `crc32c` and "
+            "`noop`, which belong to the header they came in.",
+            name="proxy-v2-pass-tlvs",
+            values="list of TLVs",
+            is_list=True,
+        ),
+    )
+    ports: Mapping[str, int] = field(factory=dict)
+    learn_interval: float = field(
+        default=300.0,
+        metadata=about(
+            IDLE,
+            "How often the servers are asked what they offer, for frontends with STARTTLS; every 10 seconds as long as "
+            "none answers. Each time is a line in the server's log.",
+        ),
+    )
+    retries: int = field(
+        default=3,
+        metadata=about(
+            integer(0, 100),
+            "How many further attempts there are after a connection could not be made, each with another server if one "
+            "is up. A server that refuses the client in words is not asked again, see "
+            "[backends.md](backends.md#a-server-that-refuses-a-client).",
+        ),
+    )
+    timeout: BackendTimeouts = BackendTimeouts()
+    servers: tuple[Server, ...]
+    files: tuple[NamedFile, ...] = ()
+    """What the servers' settings name, each once."""
+
+    @property
+    def tells_ssl(self) -> bool:
+        """True when servers are told of the client's TLS."""
+        return self.send_proxy in ("v2-ssl", "v2-ssl-cn") or not self.proxy_v2_options.isdisjoint(SSL_OPTIONS)
+
+    def address(self, server: Server, protocol: MailProtocol) -> ServerAddress:
+        """Where `server` listens for `protocol`: at its own port, or the one that `ports` is known to have."""
+        match server.address:
+            case InetServer(host=host, port=None):
+                return InetServer(host, self.ports[protocol])
+            case NamedServer(host=name, port=None):
+                return NamedServer(name, self.ports[protocol])
+            case address:
+                return address
+
 
 _PORT = integer(1, 65535)
 

@@ -2,18 +2,248 @@
 
 import os
 from collections.abc import Mapping
+from ipaddress import IPv4Address, IPv6Address
 from math import isfinite
 from typing import Any, get_args
 
-from mailproxy.config.http import HEADERS_NEED, STATUSES, header_name, header_value, pointer
-from mailproxy.config.key import given_keys, keys_of
-from mailproxy.config.kind import Kind, Wrong
+from attrs import field, frozen
+
+from mailproxy.config.address import HOST
+from mailproxy.config.duration import WAIT
+from mailproxy.config.http import HEADERS_NEED, METHOD, STATUSES, URL, header_name, header_value, pointer
+from mailproxy.config.key import about, given_keys, keys_of
+from mailproxy.config.kind import BOOLEAN, Kind, Wrong, integer, one_of, text
 from mailproxy.config.layers import Layer, Layers
-from mailproxy.config.model import CONNECTING, Check, CheckType, SendProxy
+from mailproxy.config.model import CheckHeader, CheckType, MailProtocol, SendProxy
 from mailproxy.config.place import ServerAddress, UnixServer
 from mailproxy.config.table import Table
-from mailproxy.config.words import listed
+from mailproxy.config.words import listed, quoted
 from mailproxy.profiles import CheckDefaults
+
+_ALL = ("tcp", "mail", "login", "http", "agent")
+
+CONNECTING = ("tcp", "mail", "login")
+"""The types of checks that begin as a client's session does."""
+
+_MAILBOX_NEEDS = 'a mailbox such as "INBOX", its name in printable ASCII as IMAP has it (RFC 3501 section 5.1.3)'
+
+
+def _mailbox(name: str) -> str:
+    if not (name and name.isascii() and name.isprintable()):
+        raise Wrong(f"is {quoted(name)}, needs {_MAILBOX_NEEDS}")
+    return name
+
+
+_MAILBOX: Kind[str] = Kind((str,), _MAILBOX_NEEDS, _mailbox)
+
+
+@frozen(kw_only=True)
+class Check:
+    """How a server is checked: what ``check`` of its backend, of ``default-server`` and its own say together."""
+
+    type: CheckType = field(
+        metadata=about(
+            one_of(get_args(CheckType)),
+            'See below. With `protocol = "tcp"` both `"mail"` and `"login"` are `"tcp"`.',
+            default='`"mail"`',
+        ),
+    )
+    inter: float = field(
+        default=2.0,
+        metadata=about(
+            WAIT,
+            "From one check to the next. HAProxy's default; logins are dearer.",
+            default='`"2s"`; `"10s"` with `"login"`',
+            types=_ALL,
+        ),
+    )
+    fastinter: float | None = field(
+        default=None,
+        metadata=about(
+            WAIT,
+            "The same while the last checks disagree with what the server counts as.",
+            default="as `inter`",
+            types=_ALL,
+        ),
+    )
+    downinter: float | None = field(
+        default=None,
+        metadata=about(
+            WAIT,
+            "The same while it is down.",
+            default="as `inter`",
+            types=_ALL,
+        ),
+    )
+    timeout: float | None = field(
+        default=None,
+        metadata=about(
+            WAIT,
+            "For a whole check.",
+            default='as `inter`; with `"login"` `"10s"`, at Dovecot `"20s"`',
+            types=_ALL,
+        ),
+    )
+    jitter: int = field(
+        default=10,
+        metadata=about(
+            integer(0, 50),
+            "By how many percent of the interval a check comes earlier or later, so that they do not all come at once.",
+            types=_ALL,
+            haproxy="spread-checks",
+        ),
+    )
+    rise: int = field(
+        default=2,
+        metadata=about(
+            integer(1, 1000),
+            "Good checks in a row until a server that was down is up.",
+            types=_ALL,
+        ),
+    )
+    fall: int = field(
+        default=3,
+        metadata=about(
+            integer(1, 1000),
+            "Bad checks in a row until a server that was up is down.",
+            types=_ALL,
+        ),
+    )
+    port: int | None = field(
+        default=None,
+        metadata=about(
+            integer(1, 65535),
+            'Another port to check. With `"mail"` and `"login"` only where the backend has one protocol.',
+            default='the server\'s; needed with `"agent"`',
+            types=(*CONNECTING, "agent"),
+        ),
+    )
+    address: IPv4Address | IPv6Address | None = field(
+        default=None,
+        metadata=about(
+            HOST,
+            "Another address to check.",
+            values="IP address",
+            default="the server's",
+            types=(*CONNECTING, "agent"),
+            haproxy="addr",
+        ),
+    )
+    header: CheckHeader | None = field(
+        default=None,
+        metadata=about(
+            one_of(get_args(CheckHeader)),
+            "The PROXY header of checks: LOCAL, which says that no client is behind this; PROXY with mailproxy's own "
+            'address, and with `"login"` the word that the connection is safe; or none. None is also the default with '
+            '`send-proxy = "none"`, and with a `port` or `address` of its own, as in HAProxy.',
+            name="check-header",
+            default='`"local"`; with `"login"` `"proxy"`',
+            types=CONNECTING,
+        ),
+    )
+    tls: bool | None = field(
+        default=None,
+        metadata=about(
+            BOOLEAN,
+            "Whether checks use the server's `tls`. By default not with a `port` or `address` of its own.",
+            name="check-tls",
+            default="as the server",
+            types=CONNECTING,
+            haproxy="check-ssl",
+        ),
+    )
+    user: str | None = field(
+        default=None,
+        metadata=about(
+            text('an account such as "probe@example.org"'),
+            "The probe account.",
+            values="text",
+            types=("login",),
+            is_needed=True,
+        ),
+    )
+    password_file: str | None = field(
+        default=None,
+        metadata=about(
+            text('a file such as "/etc/mailproxy/probe"'),
+            "A file with its password: one line, and nobody else's to read.",
+            values="file",
+            types=("login",),
+            is_needed=True,
+        ),
+    )
+    mailbox: str | None = field(
+        default=None,
+        metadata=about(
+            _MAILBOX,
+            'A mailbox to open, such as `"INBOX"`; with POP3, whose mailbox is opened by the login, to count. Finds '
+            "storage that cannot be used.",
+            values="name",
+            types=("login",),
+        ),
+    )
+    url: str | None = field(
+        default=None,
+        metadata=about(
+            URL,
+            "What to ask for. `{host}` is the server's address, `{protocol}` the protocol.",
+            values="`http://…`, `https://…`",
+            types=("http",),
+            is_needed=True,
+        ),
+    )
+    method: str = field(
+        default="GET",
+        metadata=about(
+            METHOD,
+            "How.",
+            types=("http",),
+        ),
+    )
+    headers: Mapping[str, str] = field(factory=dict)
+    body: str | None = field(
+        default=None,
+        metadata=about(
+            Kind((str,), "a string", lambda value: value),
+            "What to send, with `{host}` and `{protocol}` filled in.",
+            values="text",
+            types=("http",),
+        ),
+    )
+    authorization_file: str | None = field(
+        default=None,
+        metadata=about(
+            text('a file such as "/etc/mailproxy/doveadm-key"'),
+            "A file with the value of the header `Authorization`: one line, and nobody else's to read.",
+            values="file",
+            types=("http",),
+        ),
+    )
+    status: tuple[range, ...] = (range(200, 201),)
+    json: Mapping[str, str | int | bool | float] = field(factory=dict)
+    """JSON pointers (RFC 6901) to the value that has to be there."""
+
+    send: str = field(
+        default="",
+        metadata=about(
+            Kind((str,), "a string", lambda value: value),
+            "What to say to the agent first.",
+            values="text",
+            types=("agent",),
+        ),
+    )
+    has_first_look: bool = True
+    """Whether the server is looked at once at the start, where checks do not see what it makes of a PROXY header."""
+
+    @property
+    def seconds(self) -> float:
+        """How long a whole check may take."""
+        return self.inter if self.timeout is None else self.timeout
+
+    def type_for(self, protocol: MailProtocol) -> CheckType:
+        """What is checked where `protocol` is spoken: with "tcp" nothing is known that could be said."""
+        return "tcp" if protocol == "tcp" and self.type in ("mail", "login") else self.type
+
 
 _FILES = ("password-file", "authorization-file")
 

@@ -6,10 +6,10 @@ from functools import partial
 from attrs import evolve
 
 from mailproxy.config.backend import read_backend
+from mailproxy.config.config import Config, Log
 from mailproxy.config.frontend import read_frontend
 from mailproxy.config.key import read_keys
 from mailproxy.config.kind import Kind, Wrong
-from mailproxy.config.model import Config, Log
 from mailproxy.config.problems import ConfigError, Problems
 from mailproxy.config.references import check_references
 from mailproxy.config.resolvers import read_resolvers

@@ -2,15 +2,271 @@
 
 from typing import get_args
 
-from attrs import evolve
+from attrs import Factory, evolve, field, frozen
 
-from mailproxy.config.key import read_keys
-from mailproxy.config.kind import one_of
-from mailproxy.config.model import Frontend, FrontendTimeouts, FrontendTls
-from mailproxy.config.senders import overlap
+from mailproxy.config.address import BINDS
+from mailproxy.config.duration import IDLE, WAIT
+from mailproxy.config.hostname import HOST_NAME
+from mailproxy.config.key import about, read_keys
+from mailproxy.config.kind import BOOLEAN, NAME, Kind, Wrong, integer, one_of
+from mailproxy.config.model import FrontendTls, MailProtocol
+from mailproxy.config.place import Bind, InetBind, Sender
+from mailproxy.config.senders import SENDER, overlap
 from mailproxy.config.table import Table
+from mailproxy.config.tlv import TLV_TYPE
 from mailproxy.config.words import quoted
-from mailproxy.mail.protocols import TCP
+from mailproxy.mail.protocols import TCP, protocol_words
+
+
+def _alpn(name: str) -> str:
+    if not (name.isascii() and name.isprintable() and 1 <= len(name) <= 255):
+        raise Wrong(f"is {quoted(name)}; a protocol name has 1 to 255 printable ASCII characters")
+    return name
+
+
+_ALPN: Kind[str] = Kind((str,), 'a protocol name such as "imap"', _alpn)
+
+
+def _capability(name: str) -> str:
+    if not (name.isascii() and name.isprintable() and name.strip() == name and 1 <= len(name) <= 255):
+        raise Wrong(f"is {quoted(name)}; a capability has 1 to 255 printable ASCII characters")
+    return name
+
+
+_CAPABILITY: Kind[str] = Kind((str,), 'a capability such as "IDLE"', _capability)
+
+
+@frozen(kw_only=True)
+class FrontendTimeouts:
+    """How long a frontend waits for what, in seconds."""
+
+    proxy_header: float = field(
+        default=5.0,
+        metadata=about(
+            WAIT,
+            "For a whole PROXY header, where one is expected. The specification wants 3 s at least, the time of a lost "
+            "packet sent again.",
+        ),
+    )
+    proxy_header_optional: float = field(
+        default=0.5,
+        metadata=about(
+            WAIT,
+            "For the first byte of a header in `accept-proxy-optional`; a client that is silent for longer has none, "
+            "and a header that begins later is refused. Where the server speaks first, every client without a header "
+            "waits this long for the greeting. A proxy sends its header at once, and half a second lets it come from "
+            "far away or lose a packet; a client in clear, or before STARTTLS, hardly notices.",
+        ),
+    )
+    handshake: float = field(
+        default=10.0,
+        metadata=about(
+            WAIT,
+            "For the TLS handshake. Far more than a phone on a bad network takes, and short enough that stalled "
+            "scanners do not pile up.",
+        ),
+    )
+    login: float = field(
+        default=60.0,
+        metadata=about(
+            WAIT,
+            "With STARTTLS: from the greeting until TLS begins. A mail client needs a second; a person at a terminal "
+            "gets a minute.",
+        ),
+    )
+    client: float = field(
+        default=35 * 60.0,
+        metadata=about(
+            IDLE,
+            "Without a byte from the client. IMAP clients in IDLE are silent for 29 minutes (RFC 2177), and servers "
+            "close after 30 (RFC 9051, 5.4): with the minute that is usual for web traffic, IDLE is cut again and "
+            "again.",
+        ),
+    )
+    server: float = field(
+        default=35 * 60.0,
+        metadata=about(
+            IDLE,
+            "Without a byte from the server. The server of an idle client is silent as well.",
+        ),
+    )
+    client_fin: float = field(
+        default=60.0,
+        metadata=about(
+            IDLE,
+            "The same as `client` when the client has closed its side: what the server still has to say should not "
+            "take long.",
+        ),
+    )
+    server_fin: float = field(
+        default=60.0,
+        metadata=about(
+            IDLE,
+            "The same as `server` when the server has closed its side.",
+        ),
+    )
+    close: float = field(
+        default=5.0,
+        metadata=about(
+            WAIT,
+            "For a polite close (close_notify, FIN) before the connection is reset.",
+        ),
+    )
+
+
+@frozen(kw_only=True)
+class Frontend:
+    """What clients connect to, ``[frontend.NAME]``."""
+
+    name: str
+    bind: tuple[Bind, ...] = field(
+        metadata=about(
+            BINDS,
+            "Addresses and UNIX sockets to listen on. No two may take the same one; `0.0.0.0` takes the port of every "
+            "IPv4 address.",
+            values="list",
+            is_list=True,
+            spreads=True,
+            is_needed=True,
+        ),
+    )
+    protocol: MailProtocol = field(
+        metadata=about(
+            lambda: one_of(protocol_words()),
+            "What is spoken: it decides how clients are told that no server can be reached, and the servers' port in "
+            '`ports`. `"tcp"` says nothing of its own.',
+            is_needed=True,
+        ),
+    )
+    tls: FrontendTls = field(
+        default="implicit",
+        metadata=about(
+            one_of(get_args(FrontendTls)),
+            "TLS from the first byte (RFC 8314); after STARTTLS or STLS, before which nothing reaches a server; the "
+            "same for clients that ask for it while others are relayed in clear, and the server told so; or none at "
+            "all. [starttls.md](starttls.md) has the details. The default is the one that is safe by mistake.",
+        ),
+    )
+    tls_profile: str | None = field(
+        default=Factory(lambda self: None if self.tls == "none" else "default", takes_self=True),
+        metadata=about(
+            NAME,
+            "The `[tls.NAME]` to use. Only with TLS.",
+            values="name",
+        ),
+    )
+    alpn: tuple[str, ...] = field(
+        default=(),
+        metadata=about(
+            _ALPN,
+            'Protocols that may be agreed on in the handshake, such as `["imap"]`. Empty: ALPN is not answered, which '
+            "every mail client bears. Only with TLS.",
+            values="list of names",
+            is_list=True,
+        ),
+    )
+    hostname: str | None = field(
+        default=None,
+        metadata=about(
+            HOST_NAME,
+            "What mailproxy calls itself before STARTTLS: by default the first name in the profile's certificates "
+            "without a wildcard, or else the machine's.",
+            values="host name",
+            default="a certificate's",
+        ),
+    )
+    capabilities: tuple[str, ...] = field(
+        default=(),
+        metadata=about(
+            _CAPABILITY,
+            'What is announced before STARTTLS, each as the backend would list it (`"IDLE"`, `"SIZE 52428800"`). '
+            "Empty: what the backend offers, which mailproxy asks it. Either way every login is left out and STARTTLS "
+            "put in.",
+            values="list of texts",
+            is_list=True,
+        ),
+    )
+    backend: str = field(
+        metadata=about(
+            NAME,
+            "The `[backend.NAME]` that clients are sent to.",
+            values="name",
+            is_needed=True,
+            haproxy="default_backend",
+        ),
+    )
+    accept_proxy: tuple[Sender, ...] = field(
+        default=(),
+        metadata=about(
+            SENDER,
+            "Clients from here **must** send a PROXY header first, and are who it says; others are clients themselves. "
+            '`"unix"` is the clients of the frontend\'s UNIX sockets. Empty, since whoever is in this list can claim '
+            "any address.",
+            values='list of networks, `"unix"`',
+            is_list=True,
+            haproxy="expect-proxy",
+        ),
+    )
+    accept_proxy_only: bool = field(
+        default=False,
+        metadata=about(
+            BOOLEAN,
+            "Refuse everybody who is in neither list.",
+        ),
+    )
+    accept_proxy_optional: tuple[Sender, ...] = field(
+        default=(),
+        metadata=about(
+            SENDER,
+            "Clients from here may send a PROXY header first, or not. For migrations: the specification forbids to "
+            "guess, as it lets a client behind the proxy claim an address. No network may be in both lists.",
+            values='list of networks, `"unix"`',
+            is_list=True,
+        ),
+    )
+    tls_offloaded_by: tuple[Sender, ...] = field(
+        default=(),
+        metadata=about(
+            SENDER,
+            "What connects from here is on TLS already, which the proxy there has ended; servers are told so. Only "
+            'with `tls = "none"`. See [below](#tls-that-ends-before-mailproxy) for what it risks.',
+            values='list of networks, `"unix"`',
+            is_list=True,
+        ),
+    )
+    log_tlvs: tuple[int, ...] = field(
+        default=(),
+        metadata=about(
+            TLV_TYPE,
+            "TLVs of received headers to write to the session's log line, by name or number (see below). Only with "
+            "`accept-proxy` or `accept-proxy-optional`.",
+            values="list of TLVs",
+            is_list=True,
+        ),
+    )
+    maxconn: int = field(
+        default=20_000,
+        metadata=about(
+            integer(1, 10_000_000),
+            "Clients of this frontend at a time; more are left waiting by the kernel. Bounds what a flood on one port "
+            "takes from the other frontends, if it is less than what all may have together (`maxconn` of the top "
+            "level, and two open files for each client); `check` and the start warn if it is not.",
+        ),
+    )
+    timeout: FrontendTimeouts = FrontendTimeouts()
+
+    @property
+    def has_starttls(self) -> bool:
+        """True when a client begins in clear and may ask for TLS."""
+        return self.tls in ("starttls", "starttls-optional")
+
+    @property
+    def destination(self) -> InetBind | None:
+        """Where its clients connect to, if that is known: not behind a proxy, nor on every address."""
+        if self.accept_proxy or self.accept_proxy_optional:
+            return None
+        binds = (bind for bind in self.bind if isinstance(bind, InetBind))
+        return next((bind for bind in binds if bind.port and not bind.host.is_unspecified), None)
 
 
 def read_frontend(name: str, table: Table) -> Frontend:

@@ -56,7 +56,7 @@ class Key:
         return self._kind if isinstance(self._kind, Kind) else self._kind()
 
 
-def key(
+def about(
     kind: Kind[Any] | Callable[[], Kind[Any]],
     words: str,
     *,
@@ -76,22 +76,22 @@ def key(
 def keys_of(model: type[attrs.AttrsInstance]) -> Iterator[tuple[str, str, Key]]:
     """Yield the keys of a table that is read into this class, each with the name of its field."""
     for field in attrs.fields(model):
-        about = field.metadata.get(_METADATA)
-        if about is not None:
-            yield about.name or field.name.replace("_", "-"), field.name, about
+        known = field.metadata.get(_METADATA)
+        if known is not None:
+            yield known.name or field.name.replace("_", "-"), field.name, known
 
 
 def read_keys(table: Table, usual: T) -> T:
     """Read the keys of `usual`'s class; the value of a key that is not there, or not right, is that of `usual`."""
     values = {}
-    for name, field, about in keys_of(type(usual)):
-        if about.haproxy:
-            table.also_called(name, about.haproxy)
-        if about.is_list:
-            entries = (table.require_each if about.is_needed else table.each)(name, about.kind)
-            values[field] = tuple(chain.from_iterable(entries)) if about.spreads else entries
+    for name, field, known in keys_of(type(usual)):
+        if known.haproxy:
+            table.also_called(name, known.haproxy)
+        if known.is_list:
+            entries = (table.require_each if known.is_needed else table.each)(name, known.kind)
+            values[field] = tuple(chain.from_iterable(entries)) if known.spreads else entries
         else:
-            values[field] = (table.require if about.is_needed else table.take)(name, about.kind, getattr(usual, field))
+            values[field] = (table.require if known.is_needed else table.take)(name, known.kind, getattr(usual, field))
     changed: T = attrs.evolve(cast(Any, usual), **values)
     return changed
 
@@ -99,8 +99,8 @@ def read_keys(table: Table, usual: T) -> T:
 def given_keys(table: Table, model: type[attrs.AttrsInstance]) -> dict[str, Any]:
     """Read those keys of a class that are there, into their values by key; what is not right is left out."""
     kinds = {}
-    for name, _, about in keys_of(model):
-        if about.haproxy:
-            table.also_called(name, about.haproxy)
-        kinds[name] = about.kind
+    for name, _, known in keys_of(model):
+        if known.haproxy:
+            table.also_called(name, known.haproxy)
+        kinds[name] = known.kind
     return table.given(kinds)

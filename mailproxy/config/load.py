@@ -3,8 +3,8 @@
 import os
 import tomllib
 
+from mailproxy.config.config import Config
 from mailproxy.config.document import read_document
-from mailproxy.config.model import Config
 from mailproxy.config.problems import ConfigError, Problem
 
 DEFAULT_FILE = "/etc/mailproxy/mailproxy.toml"

@@ -2,10 +2,14 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from mailproxy.config.backend import Backend
+from mailproxy.config.config import Config
 from mailproxy.config.format import Format
-from mailproxy.config.model import Backend, Config, Frontend, MailProtocol, Server
+from mailproxy.config.frontend import Frontend
+from mailproxy.config.model import MailProtocol
 from mailproxy.config.place import Bind, InetBind, InetServer, NamedServer, SrvServer
 from mailproxy.config.problems import Problem, Problems
+from mailproxy.config.server import Server
 from mailproxy.config.unreachable import sender_remarks
 from mailproxy.config.words import key_path, listed, nearest, quoted
 from mailproxy.mail.protocols import PROTOCOLS, TCP

@@ -1,8 +1,69 @@
 """Reads ``[resolvers]``: how host names are looked up."""
 
-from mailproxy.config.key import read_keys
-from mailproxy.config.model import Resolvers
+from ipaddress import IPv4Address, IPv6Address
+
+from attrs import field, frozen
+
+from mailproxy.config.address import NAMESERVER
+from mailproxy.config.duration import WAIT, duration
+from mailproxy.config.key import about, read_keys
+from mailproxy.config.kind import integer
 from mailproxy.config.table import Table
+
+_DAY = duration(at_most="1d")
+
+
+@frozen(kw_only=True)
+class Resolvers:
+    """How host names are looked up, ``[resolvers]``."""
+
+    nameservers: tuple[tuple[IPv4Address | IPv6Address, int], ...] = field(
+        default=(),
+        metadata=about(
+            NAMESERVER,
+            'Nameservers, `"10.0.0.2"` or `"10.0.0.2:5353"`. Empty: those of `/etc/resolv.conf`.',
+            haproxy="nameserver",
+            values="list",
+            is_list=True,
+        ),
+    )
+    timeout: float = field(
+        default=1.0,
+        metadata=about(
+            WAIT,
+            "For one answer.",
+        ),
+    )
+    retries: int = field(
+        default=3,
+        metadata=about(
+            integer(0, 10),
+            "How often a question is asked again.",
+            haproxy="resolve_retries",
+        ),
+    )
+    hold_valid: float = field(
+        default=1.0,
+        metadata=about(
+            _DAY,
+            "An answer is kept for its TTL, but for so long at least. A TTL of 0 would be a question for every answer.",
+        ),
+    )
+    hold_nx: float = field(
+        default=30.0,
+        metadata=about(
+            _DAY,
+            "Addresses are kept so long after DNS began to say that the name has none: DNS may be wrong for a moment. "
+            "As in HAProxy.",
+        ),
+    )
+    max_ttl: float = field(
+        default=3600.0,
+        metadata=about(
+            _DAY,
+            "And for so long at most: a TTL of weeks is a mistake that nobody wants to wait for.",
+        ),
+    )
 
 
 def read_resolvers(table: Table) -> Resolvers:

@@ -4,7 +4,8 @@ import os
 import stat
 from collections.abc import Iterator
 
-from mailproxy.config.model import Config, NamedFile
+from mailproxy.config.config import Config
+from mailproxy.config.model import NamedFile
 from mailproxy.config.problems import Problem
 
 MOST_BYTES = 4096

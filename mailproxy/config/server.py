@@ -2,25 +2,144 @@
 
 from collections.abc import Iterator, Mapping
 from functools import partial
+from typing import get_args
 
-from attrs import frozen
+from attrs import Factory, field, frozen
 
+from mailproxy.balance.health import InitState, OnError
+from mailproxy.balance.server import ServerState
 from mailproxy.config import check as checks
 from mailproxy.config import server_tls
 from mailproxy.config.address import NAMED_SERVER, SERVER
-from mailproxy.config.key import given_keys
-from mailproxy.config.kind import integer
+from mailproxy.config.check import Check
+from mailproxy.config.duration import RAMP
+from mailproxy.config.key import about, given_keys
+from mailproxy.config.kind import BOOLEAN, integer, one_of
 from mailproxy.config.layers import Layer, Layers, layers
-from mailproxy.config.model import (
-    FileContent,
-    NamedFile,
-    SendProxy,
-    Server,
-)
+from mailproxy.config.model import FileContent, NamedFile, Observe, OnMarkedDown, OnMarkedUp, ResolvePrefer, SendProxy
 from mailproxy.config.place import NamedServer, ServerAddress, SrvServer, UnixServer
+from mailproxy.config.server_tls import ServerTls
 from mailproxy.config.table import Table
 from mailproxy.config.words import key_path
 from mailproxy.profiles import CheckDefaults
+
+
+@frozen(kw_only=True)
+class Server:
+    """One server of a backend, or as many as DNS knows by one name, ``[backend.NAME.server.NAME]``."""
+
+    name: str
+    address: ServerAddress
+    count: int = 1
+    """How many of the addresses that a name has are servers."""
+
+    weight: int = field(
+        default=100,
+        metadata=about(
+            integer(0, 256),
+            "Its share of the clients, next to the others'. 0: no new clients.",
+        ),
+    )
+    backup: bool = field(
+        default=False,
+        metadata=about(
+            BOOLEAN,
+            "For when no other server is up.",
+        ),
+    )
+    maxconn: int = field(
+        default=0,
+        metadata=about(
+            integer(0, 10_000_000),
+            "Sessions at a time, of each protocol; further clients go elsewhere, and wait when every server is full. "
+            "0: any number.",
+        ),
+    )
+    slowstart: float = field(
+        default=0.0,
+        metadata=about(
+            RAMP,
+            "When it comes up after having been down, its weight and `maxconn` grow from little to all for so long. "
+            "With `leastconn` a server that comes back without sessions would get every client at once: give it half a "
+            "minute.",
+        ),
+    )
+    state: ServerState = field(
+        default="ready",
+        metadata=about(
+            one_of(get_args(ServerState)),
+            '`"drain"`: no new clients; `"maint"`: no checks either.',
+        ),
+    )
+    tls: ServerTls | None = None
+    check: Check = field(factory=lambda: Check(type="none"))
+    init_state: InitState = field(
+        default="up",
+        metadata=about(
+            one_of(get_args(InitState)),
+            "Before the first checks: up, and down when one fails; down, and up when one succeeds; or as after any "
+            "other check, with all of `fall` or `rise` to go. Needs checks.",
+        ),
+    )
+    observe: Observe = field(
+        default=Factory(lambda self: "none" if self.check.type == "none" else "connect", takes_self=True),
+        metadata=about(
+            one_of(get_args(Observe)),
+            'With `"connect"` clients count too: each connection that cannot be made, and once for each client\'s '
+            "network (IPv4 address, or /64) a server that breaks off, fails at TLS or stays silent before its "
+            'greeting. What a server says to a client never counts, and with `sni = "client"` no failure of TLS does: '
+            "the client chooses the name.",
+            default='`"connect"` with checks',
+        ),
+    )
+    error_limit: int = field(
+        default=10,
+        metadata=about(
+            integer(1, 1_000_000),
+            "After so many of those in a row …",
+        ),
+    )
+    on_error: OnError = field(
+        default="fail-check",
+        metadata=about(
+            one_of(get_args(OnError)),
+            "… checks come at `fastinter`; or that was a failed check; or the server is down.",
+        ),
+    )
+    on_marked_down: OnMarkedDown = field(
+        default="none",
+        metadata=about(
+            one_of(get_args(OnMarkedDown)),
+            "What happens to its sessions when it goes down. They may be all right, so by default nothing.",
+        ),
+    )
+    on_marked_up: OnMarkedUp = field(
+        default="none",
+        metadata=about(
+            one_of(get_args(OnMarkedUp)),
+            "What happens to sessions on backup servers when it comes up.",
+        ),
+    )
+    resolve_prefer: ResolvePrefer = field(
+        default="ipv6",
+        metadata=about(
+            one_of(get_args(ResolvePrefer)),
+            "For a host name with addresses of both families: which one.",
+        ),
+    )
+
+    @property
+    def is_template(self) -> bool:
+        """True when its address stands for several servers."""
+        return self.count > 1 or isinstance(self.address, SrvServer)
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The names of the servers that it makes: its own, or its own with a number, from 1."""
+        return (
+            tuple(f"{self.name}{number}" for number in range(1, self.count + 1)) if self.is_template else (self.name,)
+        )
+
 
 SRV_SLOTS = 16
 """How many servers an address of SRV records makes, unless a template says otherwise."""

@@ -1,13 +1,87 @@
 """Reads ``tls`` of servers: ``true``, or a table; that of ``default-server`` and a server's own are one, key by key."""
 
 import os
+from typing import get_args
 
-from mailproxy.config.key import given_keys
-from mailproxy.config.kind import Kind
+from attrs import field, frozen
+
+from mailproxy.config.hostname import HOST_NAME, HOST_OR_ADDRESS
+from mailproxy.config.key import about, given_keys
+from mailproxy.config.kind import Kind, one_of, text
 from mailproxy.config.layers import Layer, Layers
-from mailproxy.config.model import ServerTls
+from mailproxy.config.model import TlsVersion, Verify
 from mailproxy.config.place import ServerAddress, SrvServer, UnixServer
 from mailproxy.config.table import Table
+
+_SNI: Kind[str] = Kind(
+    (str,),
+    'a host name such as "mail.example.org", or "client" for the one that the client asked for',
+    lambda value: value if value == "client" else HOST_NAME.read(value),
+)
+
+
+@frozen(kw_only=True)
+class ServerTls:
+    """How TLS is spoken to a server, ``tls`` of a server; paths are absolute."""
+
+    verify: Verify = field(
+        default="required",
+        metadata=about(
+            one_of(get_args(Verify)),
+            'Whether the server\'s certificate is verified. With `"none"` the passwords of all users go to whoever '
+            "answers at its address.",
+        ),
+    )
+    ca: str | None = field(
+        default=None,
+        metadata=about(
+            text('a PEM file such as "/etc/ssl/backends.pem"'),
+            "The PEM file of the authorities that it is verified with.",
+            values="file",
+            default="the system's",
+            haproxy="ca-file",
+        ),
+    )
+    verify_name: str | None = field(
+        default=None,
+        metadata=about(
+            HOST_OR_ADDRESS,
+            "What the certificate has to be for. By default `sni` if that is a name, or else the host name or IP "
+            "address in `address`. Needed for UNIX sockets and `srv:` addresses, as nothing vouches for those names.",
+            values="host name or IP address",
+            default="see right",
+            haproxy="verifyhost",
+        ),
+    )
+    sni: str | None = field(
+        default=None,
+        metadata=about(
+            _SNI,
+            'The server name to ask for. By default `verify-name` or the host name in `address`. `"client"`: what the '
+            "client asked for, which Dovecot makes its `local_name`; needs `verify-name`, as a client must not choose "
+            "whom we trust.",
+            values='host name, `"client"`',
+            default="see right",
+        ),
+    )
+    certificate: str | None = field(
+        default=None,
+        metadata=about(
+            text('a PEM file with certificate and key such as "/etc/ssl/mailproxy.pem"'),
+            "A PEM file with certificate, chain and key, to show to a server that asks for one.",
+            values="file",
+            haproxy="crt",
+        ),
+    )
+    min_version: TlsVersion = field(
+        default="1.2",
+        metadata=about(
+            one_of(get_args(TlsVersion)),
+            "The oldest TLS version.",
+            haproxy="ssl-min-ver",
+        ),
+    )
+
 
 FILES = ("ca", "certificate")
 

@@ -3,12 +3,95 @@
 import os
 from functools import partial
 from glob import escape
+from typing import get_args
 
-from attrs import evolve
+from attrs import evolve, field, frozen
 
-from mailproxy.config.key import read_keys
-from mailproxy.config.model import TlsProfile
+from mailproxy.config.key import about, read_keys
+from mailproxy.config.kind import one_of, text
+from mailproxy.config.model import ClientCertificates, TlsVersion
 from mailproxy.config.table import Table
+
+_PATTERN = text('a PEM file, a pattern or a folder such as "/etc/ssl/mail/*.pem"')
+
+_CIPHERS = text('OpenSSL\'s list of cipher names such as "ECDHE+AESGCM:ECDHE+CHACHA20"')
+
+_CIPHERSUITES = text('a list of TLS 1.3 names such as "TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256"')
+
+
+@frozen(kw_only=True)
+class TlsProfile:
+    """How TLS is spoken to clients, ``[tls.NAME]``; paths are absolute."""
+
+    name: str
+    certificates: tuple[str, ...] = field(
+        metadata=about(
+            _PATTERN,
+            "Each entry is a PEM file with certificate, chain and key inside (as HAProxy has them), a folder with "
+            "`fullchain.pem` and `privkey.pem` (as ACME clients make them), or a pattern for either: `*`, `?`, `[…]`, "
+            "`**`. What a pattern matches is taken in alphabetical order.",
+            values="list",
+            haproxy="crt",
+            is_list=True,
+            is_needed=True,
+        ),
+    )
+    min_version: TlsVersion = field(
+        default="1.2",
+        metadata=about(
+            one_of(get_args(TlsVersion)),
+            "The oldest TLS version. Older than 1.2 is not to be had (RFC 8996); 1.3 alone still locks out mail "
+            "clients in use.",
+            haproxy="ssl-min-ver",
+        ),
+    )
+    max_version: TlsVersion = field(
+        default="1.3",
+        metadata=about(
+            one_of(get_args(TlsVersion)),
+            "The newest TLS version.",
+            haproxy="ssl-max-ver",
+        ),
+    )
+    client_certificates: ClientCertificates = field(
+        default="none",
+        metadata=about(
+            one_of(get_args(ClientCertificates)),
+            "Whether clients are asked for a certificate. Asking makes some mail clients show a dialogue, so it is not "
+            'the default. A certificate that does not verify ends the handshake, with `"optional"` too.',
+            haproxy="verify",
+        ),
+    )
+    client_ca: str | None = field(
+        default=None,
+        metadata=about(
+            text('a file such as "/etc/ssl/clients.pem"'),
+            "The PEM file of the authorities that clients' certificates are verified with. Needed unless "
+            '`client-certificates` is `"none"`; it is read, and has to be right, whenever it is given.',
+            values="file",
+            haproxy="ca-file",
+        ),
+    )
+    ciphers: str | None = field(
+        default=None,
+        metadata=about(
+            _CIPHERS,
+            "TLS 1.2 cipher suites, in OpenSSL's cipher list format. OpenSSL's own choice is kept up to date by "
+            "somebody whose job that is.",
+            values="text",
+            default="OpenSSL's",
+        ),
+    )
+    ciphersuites: str | None = field(
+        default=None,
+        metadata=about(
+            _CIPHERSUITES,
+            "TLS 1.3 cipher suites, names with colons between, the first that the client has wins. The order is that "
+            "of Mozilla's guidelines; OpenSSL's own has AES-256 first, which makes a handshake 5 % dearer.",
+            values="text",
+            default="`TLS_AES_128_GCM_SHA256`, `TLS_AES_256_GCM_SHA384`, `TLS_CHACHA20_POLY1305_SHA256`",
+        ),
+    )
 
 
 def read_profile(folder: str, name: str, table: Table) -> TlsProfile:

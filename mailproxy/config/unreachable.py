@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network, IPv6Network
 
-from mailproxy.config.model import Backend, Config, Frontend, FrontendTimeouts
+from mailproxy.config.backend import Backend
+from mailproxy.config.config import Config
+from mailproxy.config.frontend import Frontend, FrontendTimeouts
 from mailproxy.config.place import UNIX, Bind, InetBind, Sender
 from mailproxy.config.problems import Problem
 from mailproxy.config.words import key_path

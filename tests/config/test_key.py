@@ -3,7 +3,7 @@
 import pytest
 from attrs import field, frozen
 
-from mailproxy.config.key import key, keys_of, read_keys
+from mailproxy.config.key import about, keys_of, read_keys
 from mailproxy.config.kind import integer
 from mailproxy.config.problems import Problems
 from mailproxy.config.table import Table
@@ -14,7 +14,7 @@ from tests.config.reference import PAGE, TABLES, renewed, section
 class Shelf:
     """A table of one key, and a value that is none."""
 
-    most_books: int = field(default=5, metadata=key(integer(1, 9), "How many.", haproxy="maxbooks"))
+    most_books: int = field(default=5, metadata=about(integer(1, 9), "How many.", haproxy="maxbooks"))
     name: str = "left"
 
 
