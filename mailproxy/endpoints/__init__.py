@@ -7,6 +7,7 @@ Each has a form for TLS behind the header, ``accept-proxy-tls:``. The map, botto
 
 - ``interfaces``: what a protocol can ask its transport behind a header.
 - ``addresses``: Twisted's addresses and those of a header.
+- ``arguments``: what a program may not pass.
 - ``wrapper``: a protocol between a transport and a protocol that neither sees.
 - ``accept``, ``send``: the endpoints, and the factories that they are made of.
 - ``announce``: the header for a backend, made from the transport of an accepted client.

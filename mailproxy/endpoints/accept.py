@@ -13,7 +13,7 @@ from functools import cached_property, lru_cache
 from ipaddress import ip_address
 from typing import Any
 
-from attrs import field, frozen
+from attrs import frozen
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
@@ -35,6 +35,7 @@ from twisted.python.failure import Failure
 from zope.interface import directlyProvides, implementer
 
 from mailproxy.endpoints.addresses import twisted_address
+from mailproxy.endpoints.arguments import is_able, must_be_factory
 from mailproxy.endpoints.interfaces import IProxiedTransport
 from mailproxy.endpoints.wrapper import WrappedTransport, Wrapper, abort
 from mailproxy.proxyprotocol import (
@@ -74,6 +75,9 @@ def _log_refusal(reason: str, peer: IAddress | None) -> None:
     _log.info("connection from {peer} refused: {reason}", peer=peer, reason=reason)
 
 
+def _say_nothing(reason: str, peer: IAddress | None) -> None: ...
+
+
 def _reactor() -> IReactorTime:
     from twisted.internet import reactor
 
@@ -91,20 +95,22 @@ class AcceptProxyServerEndpoint:
 
     - `clock` counts the policy's timeout; by default it is the global reactor, whatever reactor `endpoint` has.
     - `check` looks at each header before the factory is asked, and raises `HeaderRefused` to refuse it.
-    - `on_refusal` is told of each connection that is refused; by default it is logged.
+    - `on_refusal` is told of each connection that is refused; by default it is logged; with None nothing is.
 
-    ValueError for a policy by which nobody sends a header.
+    ValueError for a policy by which nobody sends a header, and for arguments of a wrong kind.
     """
 
     endpoint: IStreamServerEndpoint
-    policy: AcceptPolicy = field()
+    policy: AcceptPolicy
     clock: IReactorTime | None = None
     check: HeaderCheck | None = None
-    on_refusal: RefusalHook = _log_refusal
+    on_refusal: RefusalHook | None = _log_refusal
 
-    @policy.validator
-    def _check_policy(self, attribute: object, policy: AcceptPolicy) -> None:
-        _must_expect_headers(policy)
+    def __attrs_post_init__(self) -> None:
+        """Refuse what cannot work with any connection."""
+        if not is_able(self.endpoint, "listen"):
+            raise ValueError(f"{self.endpoint!r} is no server endpoint; serverFromString makes one of a string")
+        _must_work(self.policy, self.check, self.on_refusal)
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
         """Listen, as the endpoint does."""
@@ -112,7 +118,10 @@ class AcceptProxyServerEndpoint:
         return self.endpoint.listen(factory)
 
 
-def _must_expect_headers(policy: AcceptPolicy) -> None:
+def _must_work(policy: AcceptPolicy, check: HeaderCheck | None, on_refusal: RefusalHook | None) -> None:
+    for name, hook in (("check", check), ("on_refusal", on_refusal)):
+        if hook is not None and not callable(hook):
+            raise ValueError(f"{name} {hook!r} cannot be called; it is a function or None")
     if not isinstance(policy, AcceptPolicy):
         raise ValueError(f"policy {policy!r} is no AcceptPolicy")
     if not policy.expects_headers:
@@ -135,15 +144,16 @@ class AcceptProxyFactory(WrappingFactory[Any]):
         policy: AcceptPolicy,
         clock: IReactorTime | None = None,
         check: HeaderCheck | None = None,
-        on_refusal: RefusalHook = _log_refusal,
+        on_refusal: RefusalHook | None = _log_refusal,
     ) -> None:
-        """Take the factory to ask when a header is in; ValueError for a policy by which nobody sends one."""
+        """Take the factory to ask when a header is in; ValueError as for the endpoint."""
+        must_be_factory(wrappedFactory)
+        _must_work(policy, check, on_refusal)
         super().__init__(wrappedFactory)  # type: ignore[no-untyped-call]  # Twisted's has no annotations
-        _must_expect_headers(policy)
         self.policy = policy
         self.clock = clock or _reactor()
         self.check = check
-        self.on_refusal = on_refusal
+        self.on_refusal = on_refusal or _say_nothing
         # Proxies are few, and reading an address is a quarter of what a connection costs here.
         self._expected = lru_cache(maxsize=_KNOWN_PEERS)(self._look_up)
         if IProtocolNegotiationFactory.providedBy(wrappedFactory):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 from attrs import Attribute, field, frozen
 from OpenSSL.SSL import Connection
@@ -14,6 +14,7 @@ from mailproxy.announce.client_tls import ssl_tlv
 from mailproxy.announce.ends import addresses, ends_of
 from mailproxy.announce.header import HeaderPolicy
 from mailproxy.endpoints.addresses import header_address
+from mailproxy.endpoints.arguments import as_tuple
 from mailproxy.endpoints.interfaces import IProxiedTransport
 from mailproxy.profiles import PROFILES
 from mailproxy.proxyprotocol import Header, InetAddress, SslType, Tlv
@@ -32,6 +33,9 @@ Profile = Literal["dovecot", "postfix", "exim", "cyrus", "stalwart", "nginx", "g
 """The kinds of backend."""
 
 
+_SSL_TYPES = frozenset(SslType)
+
+
 def _words(kind: object) -> Callable[[object, Attribute[Any], Any], None]:
     """Check a field that is one of a `Literal`'s words, or a tuple of those."""
     words = get_args(kind)
@@ -42,6 +46,24 @@ def _words(kind: object) -> Callable[[object, Attribute[Any], Any], None]:
                 raise ValueError(f"{attribute.name} {word!r} is none of {', '.join(words)}")
 
     return check
+
+
+def _options(options: Iterable[Option]) -> tuple[Option, ...]:
+    return cast(tuple[Option, ...], as_tuple("proxy_v2_options", options))
+
+
+def _tlvs(tlvs: Iterable[Tlv]) -> tuple[Tlv, ...]:
+    listed = as_tuple("tlvs", tlvs)
+    if not all(isinstance(tlv, Tlv) for tlv in listed):
+        raise ValueError(f"tlvs {listed} are not all Tlv")
+    return cast(tuple[Tlv, ...], listed)
+
+
+def _types(types: Iterable[int]) -> tuple[int, ...]:
+    listed = as_tuple("pass_tlvs", types)
+    if not all(isinstance(type, int) and 0 <= type <= 0xFF for type in listed):
+        raise ValueError(f"pass_tlvs {listed} are no types of TLVs, numbers from 0 to 255")
+    return cast(tuple[int, ...], listed)
 
 
 @frozen
@@ -64,12 +86,14 @@ class ClientHeader:
     send_proxy: Kind = field(default="v2-ssl", validator=_words(Kind))
     profile: Profile = field(default="generic", validator=_words(Profile))
     protocol: str = "tcp"
-    proxy_v2_options: tuple[Option, ...] = field(default=(), validator=_words(Option))
-    tlvs: tuple[Tlv, ...] = ()
-    pass_tlvs: tuple[int, ...] = ()
+    proxy_v2_options: tuple[Option, ...] = field(default=(), converter=_options, validator=_words(Option))
+    tlvs: tuple[Tlv, ...] = field(default=(), converter=_tlvs)
+    pass_tlvs: tuple[int, ...] = field(default=(), converter=_types)
 
     def __attrs_post_init__(self) -> None:
         """Refuse, now and not with the first client, what cannot be told."""
+        if not (isinstance(self.protocol, str) and self.protocol):
+            raise ValueError(f"protocol {self.protocol!r} is no name; write 'imap' for example")
         for option in self.proxy_v2_options:
             if self.send_proxy == "v1" or (self.send_proxy == "v2" and option in SSL_OPTIONS):
                 has = "a header of version 1 has no TLVs" if self.send_proxy == "v1" else "v2 has no SSL TLV"
@@ -110,6 +134,10 @@ def header_from_transport(
 
     This function makes headers for `SendProxyClientEndpoint`, as it is or with `functools.partial`.
     """
+    if version not in (1, 2):
+        raise ValueError(f"there is no version {version!r}")
+    if ssl is not None and not _SSL_TYPES.issuperset(ssl):
+        raise ValueError(f"ssl {ssl!r} are no fields of the SSL TLV; write them as SslType.CN for example")
     ends = ends_of(header_address(transport.getPeer()), header_address(transport.getHost()))
     if version == 1:
         if tlvs:

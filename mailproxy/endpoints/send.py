@@ -24,9 +24,11 @@ from twisted.protocols.policies import WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides, implementer
 
+from mailproxy.endpoints.arguments import is_able, must_be_factory
 from mailproxy.endpoints.wrapper import WrappedTransport, Wrapper, abort
 from mailproxy.profiles import INTENDED_SIZE
 from mailproxy.proxyprotocol import Encoded, Header, encode
+from mailproxy.proxyprotocol.v2 import FIXED_SIZE
 
 _log = Logger()
 
@@ -50,7 +52,7 @@ class SendProxyClientEndpoint:
 
     The header has at most `budget` bytes; what does not fit is left out and logged. By default the budget is that of
     the maker, otherwise 536 bytes. ValueError if not even a header's mandatory part fits: at once for a `Header`, else
-    connecting fails with it, as with what a maker raises.
+    connecting fails with it, as with what a maker raises. ValueError also for arguments of a wrong kind.
 
     With `tls`, from `optionsForClientTLS` for one, TLS begins behind the header.
     """
@@ -62,11 +64,15 @@ class SendProxyClientEndpoint:
 
     def __attrs_post_init__(self) -> None:
         """Refuse what cannot begin any connection."""
+        if not is_able(self.endpoint, "connect"):
+            raise ValueError(f"{self.endpoint!r} is no client endpoint; clientFromString makes one of a string")
+        if self.tls is not None and not is_able(self.tls, "clientConnectionForTLS"):
+            raise ValueError(f"tls {self.tls!r} makes no TLS connections; optionsForClientTLS('…') does")
         _fixed(self.header, self.budget)
 
     def forClient(self, client: ITransport) -> SendProxyClientEndpoint:
         """Return this endpoint for connections on behalf of one client, whose header is made here and now."""
-        return self if isinstance(self.header, Header) else evolve(self, header=self.header(client))
+        return self if isinstance(self.header, Header) else evolve(self, header=_made(self.header, client))
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """Connect, as the endpoint does; fires with the factory's protocol when the header is written."""
@@ -81,10 +87,21 @@ def _budget(header: Header | HeaderMaker) -> int:
     return budget
 
 
+def _made(maker: HeaderMaker, client: ITransport) -> Header:
+    header = maker(client)
+    if not isinstance(header, Header):
+        raise ValueError(f"the header's maker has made {header!r}, which is no Header")
+    return header
+
+
 def _fixed(header: Header | HeaderMaker, budget: int) -> Encoded | None:
     """Return what every connection begins with, None if each has its own; ValueError if that cannot work."""
+    if isinstance(budget, bool) or not isinstance(budget, int):
+        raise ValueError(f"budget {budget!r} is no number of bytes")
     if isinstance(header, Header):
         return encode(header, budget=budget)
+    if budget < FIXED_SIZE:
+        raise ValueError(f"budget {budget} is less than the {FIXED_SIZE} bytes that every header of version 2 has")
     if not callable(header):
         raise ValueError(f"header {header!r} is no Header, and nothing that makes one")
     return None
@@ -109,6 +126,7 @@ class SendProxyFactory(WrappingFactory[Any]):
         self, wrappedFactory: IProtocolFactory, header: Header | HeaderMaker, budget: int | None = None
     ) -> None:
         """Take the factory whose protocols are to be connected; ValueError for what cannot begin any connection."""
+        must_be_factory(wrappedFactory)
         super().__init__(wrappedFactory)  # type: ignore[no-untyped-call]  # Twisted's has no annotations
         self._make = cast(HeaderMaker, header)  # not called if it is a `Header`
         self._budget = _budget(header) if budget is None else budget
@@ -121,7 +139,7 @@ class SendProxyFactory(WrappingFactory[Any]):
 
     def headerBytes(self, transport: ITransport) -> bytes:
         """Return what a connection begins with."""
-        encoded = self._encoded or encode(self._make(_own_client(transport)), budget=self._budget)
+        encoded = self._encoded or encode(_made(self._make, _own_client(transport)), budget=self._budget)
         if encoded.left_out:
             names = ", ".join(tlv.name for tlv in encoded.left_out)
             _log.info("left out of the PROXY header to fit {budget} bytes: {names}", budget=self._budget, names=names)

@@ -9,9 +9,9 @@ from attrs import evolve
 from twisted.internet import reactor
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
 from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IProtocol, IProtocolFactory, ITransport
-from twisted.internet.protocol import connectionDone
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import capturedLogs
 from twisted.test.iosim import FakeAddress
@@ -392,6 +392,33 @@ class TestConstruction:
             AcceptProxyServerEndpoint(endpoint, policy)
         with pytest.raises(ValueError, match=message):
             AcceptProxyFactory(Made(), policy)
+
+    @pytest.mark.parametrize("endpoint", [None, "tcp:80", TCP4ClientEndpoint(MemoryReactorClock(), "10.0.0.1", 143)])
+    def test_what_does_not_listen_is_no_endpoint(self, endpoint: Any) -> None:
+        with pytest.raises(ValueError, match="is no server endpoint; serverFromString makes one of a string"):
+            AcceptProxyServerEndpoint(endpoint, TRUST_PROXY)
+
+    @pytest.mark.parametrize("factory", [Protocol, None])
+    def test_what_makes_no_protocols_is_no_factory(self, factory: Any) -> None:
+        endpoint = AcceptProxyServerEndpoint(TCP4ServerEndpoint(MemoryReactorClock(), 143), TRUST_PROXY)
+        for wrap in (lambda: AcceptProxyFactory(factory, TRUST_PROXY), lambda: endpoint.listen(factory)):
+            with pytest.raises(ValueError, match=r"is no factory; Factory.forProtocol\(…\) makes one"):
+                wrap()
+
+    @pytest.mark.parametrize(
+        ("wrong", "message"), [({"check": 1}, "check 1 cannot"), ({"on_refusal": "x"}, "on_refusal 'x' cannot")]
+    )
+    def test_hooks_that_cannot_be_called(self, wrong: dict[str, Any], message: str) -> None:
+        with pytest.raises(ValueError, match=message):
+            AcceptProxyServerEndpoint(TCP4ServerEndpoint(MemoryReactorClock(), 143), TRUST_PROXY, **wrong)
+        with pytest.raises(ValueError, match=message):
+            AcceptProxyFactory(Made(), TRUST_PROXY, **wrong)
+
+    def test_no_hook_is_quiet(self) -> None:
+        connection = Connection(on_refusal=None)
+        with capturedLogs() as events:
+            connection.receive(b"EHLO")
+        assert (connection.aborted, list(events)) == (True, [])
 
     def test_factory_counts_on_the_reactor(self) -> None:
         assert AcceptProxyFactory(Made(), AcceptPolicy.everybody()).clock is reactor

@@ -178,6 +178,25 @@ class TestClientHeader:
         with pytest.raises(ValueError, match=r"banana|v3"):
             ClientHeader(**wrong)
 
+    @pytest.mark.parametrize(
+        ("wrong", "message"),
+        [
+            ({"proxy_v2_options": "alpn"}, r"proxy_v2_options 'alpn' is no tuple; write \('alpn',\)"),
+            ({"pass_tlvs": ("aws",)}, r"pass_tlvs \('aws',\) are no types of TLVs, numbers from 0 to 255"),
+            ({"pass_tlvs": 0xEA}, "pass_tlvs 234 is no tuple"),
+            ({"tlvs": (b"blue",)}, r"tlvs \(b'blue',\) are not all Tlv"),
+            ({"protocol": 5}, "protocol 5 is no name"),
+        ],
+    )
+    def test_wrong_types_are_refused(self, wrong: dict[str, Any], message: str) -> None:
+        with pytest.raises(ValueError, match=message):
+            ClientHeader(**wrong)
+
+    def test_lists_become_tuples(self) -> None:
+        lists: dict[str, Any] = {"proxy_v2_options": ["alpn"], "tlvs": [Tlv(0xE1, b"x")], "pass_tlvs": [0xEA]}
+        tuples: dict[str, Any] = {name: tuple(value) for name, value in lists.items()}
+        assert hash(ClientHeader(**lists)) == hash(ClientHeader(**tuples))
+
     def test_what_has_no_effect_is_refused(self) -> None:
         with pytest.raises(ValueError, match="tlvs and pass_tlvs have no effect with send_proxy 'v1'"):
             ClientHeader("v1", tlvs=(Tlv(0xE1, b"x"),))
@@ -212,6 +231,18 @@ class TestHeaderFromTransport:
         assert header_from_transport(ITransport(CLEAR), version=1) == Header.proxy(SOURCE, DESTINATION, version=1)
         with pytest.raises(ValueError, match="version 1 has no TLVs"):
             header_from_transport(ITransport(CLEAR), (Tlv(0x30, b"blue"),), version=1)
+
+    @pytest.mark.parametrize(
+        ("wrong", "message"),
+        [
+            ({"version": 3}, "there is no version 3"),
+            ({"ssl": {"cn"}}, r"ssl \{'cn'\} are no fields of the SSL TLV; write them as SslType"),
+            ({"ssl": "cn"}, "ssl 'cn' are no fields"),
+        ],
+    )
+    def test_wrong_arguments_are_refused(self, wrong: dict[str, Any], message: str) -> None:
+        with pytest.raises(ValueError, match=message):
+            header_from_transport(ITransport(CLEAR), **wrong)
 
     def test_client_without_internet_addresses(self) -> None:
         client = ITransport(StringTransport(hostAddress=UNIXAddress(b"/run/mail"), peerAddress=UNIXAddress(None)))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from typing import Any
 
 import pytest
 from twisted.internet.address import IPv4Address, UNIXAddress
@@ -141,6 +142,31 @@ class TestSendProxy:
     def test_what_makes_no_header_is_refused_at_once(self) -> None:
         with pytest.raises(ValueError, match="header b'PROXY' is no Header, and nothing that makes one"):
             self.endpoint(b"PROXY")  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize(
+        ("wrong", "message"),
+        [
+            ({"endpoint": None}, "None is no client endpoint; clientFromString makes one of a string"),
+            ({"tls": "localhost"}, r"tls 'localhost' makes no TLS connections; optionsForClientTLS\('…'\) does"),
+            ({"header": lambda client: None, "budget": 5}, "budget 5 is less than the 16 bytes"),
+            ({"budget": "536"}, "budget '536' is no number of bytes"),
+        ],
+    )
+    def test_wrong_types_are_refused_at_once(self, wrong: dict[str, Any], message: str) -> None:
+        right = {"endpoint": TCP4ClientEndpoint(self.reactor, "10.0.0.1", 143), "header": Header.local()}
+        with pytest.raises(ValueError, match=message):
+            SendProxyClientEndpoint(**{**right, **wrong})
+
+    def test_what_makes_no_protocols_is_no_factory(self) -> None:
+        with pytest.raises(ValueError, match=r"is no factory; Factory.forProtocol\(…\) makes one"):
+            SendProxyFactory(Told, Header.local())  # type: ignore[arg-type]
+
+    def test_maker_that_makes_no_header(self) -> None:
+        endpoint = self.endpoint(lambda client: None)  # type: ignore[arg-type, return-value]
+        message = "the header's maker has made None, which is no Header"
+        with pytest.raises(ValueError, match=message):
+            endpoint.forClient(CLIENT)
+        assert message in str(result(self.connect(endpoint).outcome))
 
     def test_budget_is_the_makers(self) -> None:
         endpoint = TCP4ClientEndpoint(self.reactor, "10.0.0.1", 143)
