@@ -34,7 +34,7 @@ from twisted.protocols.policies import WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, implementer
 
-from mailproxy.endpoints.addresses import twisted_address
+from mailproxy.endpoints.addresses import shown, twisted_address
 from mailproxy.endpoints.arguments import is_able, must_be_factory
 from mailproxy.endpoints.interfaces import IProxiedTransport
 from mailproxy.endpoints.wrapper import WrappedTransport, Wrapper, abort
@@ -72,7 +72,7 @@ The peer is None where the transport does not know its address.
 
 
 def _log_refusal(reason: str, peer: IAddress | None) -> None:
-    _log.info("connection from {peer} refused: {reason}", peer=peer, reason=reason)
+    _log.info("connection from {peer} refused: {reason}", peer=shown(peer), reason=reason)
 
 
 def _say_nothing(reason: str, peer: IAddress | None) -> None: ...
@@ -339,7 +339,7 @@ class AcceptProxyProtocol(Wrapper):
             self._refuse(str(error))
             return False
         except Exception as error:
-            _log.failure("check failed with a header from {peer}", peer=self.transport.getPeer())
+            _log.failure("check failed with a header from {peer}", peer=shown(self.transport.getPeer()))
             self._refuse(f"the check of its header failed with {type(error).__name__}")
             return False
         return True

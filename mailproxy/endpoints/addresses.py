@@ -22,6 +22,11 @@ def header_address(address: IAddress | None) -> Address | None:
     return None
 
 
+def shown(address: IAddress | None) -> str:
+    """Write an address as in a log."""
+    return "an unknown peer" if address is None else str(header_address(address) or address)
+
+
 def twisted_address(address: Address) -> IAddress:
     """Return the address as Twisted has it."""
     if isinstance(address, UnixAddress):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from OpenSSL.crypto import Error as CryptoError
 from twisted.internet.error import VerifyError
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.ssl import (
@@ -50,12 +51,18 @@ def client_tls(
         pems = [pem for file in files for pem in _certificates(prefix, "trustRoots", str(file))]
         if not pems:
             raise ValueError(f"{prefix}: trustRoots={trust_roots} has no *.pem")
-        trust = trustRootFromCertificates(map(Certificate.loadPEM, pems))
+        try:
+            trust = trustRootFromCertificates([Certificate.loadPEM(pem) for pem in pems])
+        except CryptoError:
+            raise ValueError(f"{prefix}: trustRoots={trust_roots} has a certificate that cannot be read") from None
     own = None
     if cert_key or private_key:
         first, *_ = _own(prefix, cert_key, private_key)
         own = _pair(prefix, first, cert_key, private_key)
-    return optionsForClientTLS(hostname, trustRoot=trust, clientCertificate=own)
+    try:
+        return optionsForClientTLS(hostname, trustRoot=trust, clientCertificate=own)
+    except UnicodeError as error:
+        raise ValueError(f"{prefix}: hostname={hostname} is no name of a host: {error}") from None
 
 
 def _own(prefix: str, cert_key: str, private_key: str) -> list[bytes]:

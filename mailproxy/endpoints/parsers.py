@@ -85,7 +85,8 @@ def spelled(prefix: str, known: tuple[str, ...], arguments: Iterable[object], pa
     unknown = [name for name in options if name not in known]
     if len(endpoints) != 1:
         if not endpoints:
-            raise ValueError(f"{prefix}: names no endpoint to wrap; write {prefix}:tcp\\:143")
+            example = r"tcp\:10.0.0.1\:143" if prefix.startswith("send") else r"tcp\:143"
+            raise ValueError(f"{prefix}: names no endpoint to wrap; write {prefix}:{example}")
         raise ValueError(f"{prefix}: {missing_backslashes(prefix, endpoints, options, unknown)}")
     for name in unknown:
         near = get_close_matches(name, known, 1)

@@ -180,6 +180,16 @@ class TestBadHeader:
     def test_other_bytes(self) -> None:
         self.assertRefused(Connection(), b"EHLO", "byte 0 is 0x45, no header of version 1 or 2 begins so")
 
+    @pytest.mark.parametrize(
+        ("peer", "shown"),
+        [(PROXY, "10.0.0.7:40000"), (UNIXAddress(b"/run/mail"), "unix:/run/mail")],
+    )
+    def test_peer_is_logged_as_a_person_writes_it(self, peer: Any, shown: str) -> None:
+        connection = Connection(AcceptPolicy.everybody(), peer)
+        with capturedLogs() as events:
+            connection.receive(b"EHLO")
+        assert events[0]["peer"] == shown
+
     def test_malformed_header(self) -> None:
         self.assertRefused(
             Connection(), b"PROXY TCP4 banana\r\n", "2 fields after PROXY, TCP4 needs 5 with single spaces between them"

@@ -4,7 +4,7 @@ import pytest
 from twisted.internet.address import HostnameAddress, IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
 
-from mailproxy.endpoints.addresses import header_address, twisted_address
+from mailproxy.endpoints.addresses import header_address, shown, twisted_address
 from mailproxy.proxyprotocol import Address, InetAddress, UnixAddress
 
 SAME: list[tuple[IAddress, Address]] = [
@@ -19,6 +19,11 @@ SAME: list[tuple[IAddress, Address]] = [
 def test_both_ways(twisted: IAddress, header: Address) -> None:
     assert header_address(twisted) == header
     assert twisted_address(header) == twisted
+
+
+def test_unknown_address_is_shown_as_such() -> None:
+    assert shown(None) == "an unknown peer"
+    assert "mail.example" in shown(HostnameAddress(b"mail.example", 25))
 
 
 def test_scope_stays_here() -> None:

@@ -239,11 +239,17 @@ class TestTls:
         [
             ("", "hostname is missing, the name that the server's certificate has"),
             (":hostname=a.test:trustRoots=/nowhere", "trustRoots=/nowhere: No such file or directory"),
+            (":hostname=a b", "hostname=a b is no name of a host"),
+            (
+                ":hostname=a.test:trustRoots={empty}/bad.crt",
+                "trustRoots={empty}/bad.crt has a certificate that cannot be read",
+            ),
             (":hostname=a.test:trustRoots={empty}", "trustRoots={empty} has no *.pem"),
             (":hostname=a.test:privateKey={readme}", "certKey is missing, the PEM file with the certificate"),
         ],
     )
     def test_clients_files_that_cannot_be_used(self, options: str, message: str, tmp_path: Path) -> None:
+        (tmp_path / "bad.crt").write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
         names = {"empty": str(tmp_path), "readme": str(README)}
         with pytest.raises(ValueError, match=f"send-proxy-v2-tls: {re.escape(message.format(**names))}"):
             client(r"send-proxy-v2-tls:tcp\:10.0.0.1\:143" + options.format(**names))
@@ -292,12 +298,13 @@ class TestSendProxy:
             ),
             (r"tcp\:h:143", r"colons of the wrapped endpoint need a backslash; write send-proxy-v2-ssl:tcp\:h\:143"),
             ("tcp:h:143", r"colons of the wrapped endpoint need a backslash; write send-proxy-v2-ssl:tcp\:h\:143"),
+            ("", r"names no endpoint to wrap; write send-proxy-v2-ssl:tcp\:10.0.0.1\:143"),
             (r"tcp\:h\:143:hostname=h", "hostname is no option of it; its options are source, destination"),
         ],
     )
     def test_slips_are_named_with_what_to_write(self, text: str, message: str) -> None:
         with pytest.raises(ValueError, match="send-proxy-v2-ssl: .*" + re.escape(message)):
-            client(f"send-proxy-v2-ssl:{text}")
+            client(f"send-proxy-v2-ssl:{text}".removesuffix(":"))
 
     @pytest.mark.parametrize(
         ("kind", "option", "message"),
