@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address
 from math import isfinite
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from attrs import field, frozen
 
@@ -14,13 +14,15 @@ from mailproxy.config.http import HEADERS_NEED, METHOD, STATUSES, URL, header_na
 from mailproxy.config.key import about, given_keys, keys_of
 from mailproxy.config.kind import BOOLEAN, Kind, Wrong, integer, one_of, text
 from mailproxy.config.layers import Layer, Layers
-from mailproxy.config.model import CheckHeader, CheckType, MailProtocol, SendProxy
+from mailproxy.config.model import CheckHeader, MailProtocol, SendProxy
 from mailproxy.config.place import ServerAddress, UnixServer
 from mailproxy.config.table import Table
 from mailproxy.config.words import listed, quoted
 from mailproxy.profiles import CheckDefaults
 
-_ALL = ("tcp", "mail", "login", "http", "agent")
+CheckType = Literal["none", "tcp", "mail", "login", "http", "agent"]
+
+_ALL: tuple[CheckType, ...] = ("tcp", "mail", "login", "http", "agent")
 
 CONNECTING = ("tcp", "mail", "login")
 """The types of checks that begin as a client's session does."""

@@ -30,7 +30,6 @@ Balance = Literal["leastconn", "roundrobin", "source", "first", "random"]
 
 SendProxy = Literal["none", "v1", "v2", "v2-ssl", "v2-ssl-cn"]
 
-CheckType = Literal["none", "tcp", "mail", "login", "http", "agent"]
 
 CheckHeader = Literal["local", "proxy", "none"]
 

@@ -18,7 +18,8 @@ from mailproxy.checks.header import check_header
 from mailproxy.checks.make import check_target, make_check
 from mailproxy.checks.outcome import Outcome
 from mailproxy.checks.visiting import Check
-from mailproxy.config.model import CheckType, MailProtocol, SendProxy
+from mailproxy.config.check import CheckType
+from mailproxy.config.model import MailProtocol, SendProxy
 from mailproxy.proxyprotocol import Command, Decoder, Header, InetAddress
 from mailproxy.transport.outgoing import Target
 from tests.checks.town import Town

@@ -25,9 +25,9 @@ from mailproxy.config import (
     TlsProfile,
     UnixServer,
 )
+from mailproxy.config.check import CheckType
 from mailproxy.config.duration import UNITS
 from mailproxy.config.key import Key, keys_of
-from mailproxy.config.model import CheckType
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 

@@ -25,12 +25,12 @@ from mailproxy.config import (
     TlsProfile,
     remarks,
 )
+from mailproxy.config.check import CheckType
 from mailproxy.config.document import read_document
 from mailproxy.config.http import Method
 from mailproxy.config.model import (
     Balance,
     CheckHeader,
-    CheckType,
     Observe,
     OnMarkedDown,
     OnMarkedUp,
