@@ -51,10 +51,7 @@ def client_tls(
         pems = [pem for file in files for pem in _certificates(prefix, "trustRoots", str(file))]
         if not pems:
             raise ValueError(f"{prefix}: trustRoots={trust_roots} has no *.pem")
-        try:
-            trust = trustRootFromCertificates([Certificate.loadPEM(pem) for pem in pems])
-        except CryptoError:
-            raise ValueError(f"{prefix}: trustRoots={trust_roots} has a certificate that cannot be read") from None
+        trust = trustRootFromCertificates(map(Certificate.loadPEM, pems))
     own = None
     if cert_key or private_key:
         first, *_ = _own(prefix, cert_key, private_key)
@@ -90,6 +87,11 @@ def _certificates(prefix: str, name: str, file: str) -> list[bytes]:
     found = _CERTIFICATE.findall(_read(prefix, name, file))
     if not found:
         raise ValueError(f"{prefix}: {name}={file} has no certificate in PEM form")
+    try:
+        for pem in found:
+            Certificate.loadPEM(pem)
+    except CryptoError:
+        raise ValueError(f"{prefix}: {name}={file} has a certificate that cannot be read") from None
     return found
 
 

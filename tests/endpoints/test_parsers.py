@@ -22,6 +22,7 @@ from .sockets import Sockets
 
 MUCH = bytes(100_000)  # Twisted gathers small writes for the time of the global reactor
 README = Path(__file__).parents[2] / "README.md"
+UNREADABLE = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 CLIENT = ITransport(StringTransport())
 
 
@@ -221,6 +222,7 @@ class TestTls:
             (":certKey={pem}:privateKey={roots}/ca.pem", "privateKey={roots}/ca.pem has no private key"),
             (":certKey={pem}:privateKey={other}", "privateKey={other} has the key of another certificate than {pem}"),
             (":certKey={unpaired}", "certKey={unpaired} has the key of another certificate than its first"),
+            (":certKey={pem}:extraCertChain={bad}", "extraCertChain={bad} has a certificate that cannot be read"),
             (":privateKey={other}", "certKey is missing, the PEM file with the certificate"),
             (":certKey={readme}", "certKey={readme} has no certificate in PEM form"),
             (":certKey={pem}:hostname=x", "hostname is no option of it"),
@@ -230,7 +232,10 @@ class TestTls:
         other, unpaired = Path(roots) / "other.key", Path(roots) / "unpaired.crt"
         identity("other.test").private_key_pem.write_to_path(str(other))
         unpaired.write_bytes(identity(SERVER_NAME).cert_chain_pems[0].bytes() + other.read_bytes())
-        names = {"pem": pem, "roots": roots, "readme": str(README), "other": str(other), "unpaired": str(unpaired)}
+        bad = Path(roots) / "bad.crt"
+        bad.write_text(UNREADABLE)
+        files = {"other": other, "unpaired": unpaired, "bad": bad, "readme": README}
+        names = {"pem": pem, "roots": roots, **{name: str(file) for name, file in files.items()}}
         with pytest.raises(ValueError, match=f"accept-proxy-tls: {re.escape(message.format(**names))}"):
             serverFromString(MemoryReactorClock(), r"accept-proxy-tls:tcp\:143" + options.format(**names))
 
@@ -249,7 +254,7 @@ class TestTls:
         ],
     )
     def test_clients_files_that_cannot_be_used(self, options: str, message: str, tmp_path: Path) -> None:
-        (tmp_path / "bad.crt").write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+        (tmp_path / "bad.crt").write_text(UNREADABLE)
         names = {"empty": str(tmp_path), "readme": str(README)}
         with pytest.raises(ValueError, match=f"send-proxy-v2-tls: {re.escape(message.format(**names))}"):
             client(r"send-proxy-v2-tls:tcp\:10.0.0.1\:143" + options.format(**names))
