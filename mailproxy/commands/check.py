@@ -4,14 +4,14 @@ import errno
 import socket
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import cast
 
 from mailproxy.backend.backend import Backend as ReadyBackend
 from mailproxy.backend.server import BackendServer
-from mailproxy.config import DEFAULT_FILE, Backend, Config, ConfigError, Frontend, Server, UnixBind, load
+from mailproxy.config import DEFAULT_FILE, Backend, Config, ConfigError, Frontend, Problem, Server, UnixBind, load
 from mailproxy.config.model import MailProtocol
+from mailproxy.config.words import key_path
 from mailproxy.front.prepare import Prepared, prepare
 from mailproxy.proxyprotocol.tlv import TlvType
 from mailproxy.tls.certificate import Certificate
@@ -34,6 +34,7 @@ def run(arguments: Namespace) -> int:
     try:
         config = load(path)
         prepared = prepare(config, path)
+        bind_remarks = _try_binds(config, path)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1
@@ -47,22 +48,25 @@ def run(arguments: Namespace) -> int:
             print(f"tls {name}: {_certificate_line(certificate, now)}")
     for warning in prepared.warnings(now):
         print(f"warning: {warning}", file=sys.stderr)
-    for remark in _bind_remarks(config):
+    for remark in bind_remarks:
         print(f"warning: {remark}", file=sys.stderr)
     return _ask_servers(prepared) if arguments.connect else 0
 
 
-def _bind_remarks(config: Config) -> Iterator[str]:
+def _try_binds(config: Config, path: str) -> tuple[str, ...]:
     """
-    Try to listen where the frontends do, and give the addresses back at once; tell where that is not possible.
+    Try to listen where the frontends do, and give the addresses back at once.
 
-    UNIX sockets are not tried: to listen on one would take it away from a service that runs.
+    Return remarks on what is in use, which may be by mailproxy itself, or not for this user. Raises `ConfigError`, as
+    from the file at `path`, for what the service cannot listen on either. UNIX sockets are not tried: to listen on one
+    would take it away from a service that runs.
     """
     from mailproxy.transport.bound import bind_inet
 
+    remarks, problems = [], []
     for frontend in config.frontends:
         for bind in frontend.bind:
-            where = f"frontend.{frontend.name}.bind: {bind}"
+            key = key_path("frontend", frontend.name, "bind")
             if isinstance(bind, UnixBind):
                 continue
             try:
@@ -70,11 +74,14 @@ def _bind_remarks(config: Config) -> Iterator[str]:
                 bind_inet(family, str(bind.host), bind.port).close()
             except OSError as error:
                 if error.errno == errno.EADDRINUSE:
-                    yield f"{where} is in use; by mailproxy, if it runs already"
+                    remarks.append(f"{key}: {bind} is in use; by mailproxy, if it runs already")
                 elif error.errno in (errno.EACCES, errno.EPERM):
-                    yield f"{where} was not tried: this user must not listen on port {bind.port}"
+                    remarks.append(f"{key}: {bind} was not tried: this user must not listen on port {bind.port}")
                 else:
-                    yield f"{where} cannot be listened on: {error.strerror or error}"
+                    problems.append(Problem(key, f"{bind} cannot be listened on: {error.strerror or error}"))
+    if problems:
+        raise ConfigError(problems, path)
+    return tuple(remarks)
 
 
 def _ask_servers(prepared: Prepared) -> int:

@@ -79,10 +79,15 @@ def test_address_that_is_in_use_is_a_remark(file: Path, capsys: pytest.CaptureFi
     )
 
 
-def test_address_that_this_machine_lacks_is_a_remark(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_address_that_this_machine_lacks_is_a_problem(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`mailproxy run` could not start either."""
     file.write_text(SMALLEST.replace('"0.0.0.0:993", "[::]:993"', '"192.0.2.1:993"'))
-    assert run(file) == 0
-    assert "frontend.imaps.bind: 192.0.2.1:993 cannot be listened on: " in capsys.readouterr().err
+    assert run(file) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == (
+        f"{file}: frontend.imaps.bind: 192.0.2.1:993 cannot be listened on: Cannot assign requested address\n"
+    )
 
 
 def test_port_that_is_not_for_this_user_is_not_tried(
