@@ -22,7 +22,7 @@ from mailproxy.checks.timeouts import Timeouts
 from mailproxy.checks.visit import Visit, Visited
 from mailproxy.config import Backend as BackendSettings
 from mailproxy.config.place import InetBind, NamedServer
-from mailproxy.mail.advice import header_ignored, likely_cause
+from mailproxy.mail.advice import Way, header_ignored
 from mailproxy.mail.probe import CapabilityProbe
 from mailproxy.mail.protocols import PROTOCOLS
 from mailproxy.profiles import PROFILES
@@ -133,12 +133,12 @@ class Question:
         failure = probe.failure or late
         if visited.stage != "talk":
             return Lesson(server.name, None, failure)
-        cause = likely_cause(
-            probe.said,
-            is_closed=not visited.is_late,
-            sent_header=backend.settings.send_proxy != "none",
+        way = Way(
+            sends_header=backend.settings.send_proxy != "none",
+            has_tls=server.origin.tls is not None,
             distrusts=PROFILES[backend.settings.profile].distrusts,
         )
+        cause = way.likely_cause(probe.said, is_closed=not visited.is_late)
         return Lesson(server.name, None, f"{failure}; {cause}" if cause else failure)
 
     def _no_login(self, capabilities: tuple[bytes, ...]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from mailproxy.checks.outcome import Outcome
 from mailproxy.checks.visit import Visited
-from mailproxy.mail.advice import header_ignored
+from mailproxy.mail.advice import Way, header_ignored
 from mailproxy.mail.backend.account import Login
 from mailproxy.mail.backend.talk import (
     AccountRefused,
@@ -24,17 +24,20 @@ from mailproxy.mail.protocols import PROTOCOLS
 class MailGuest:
     """Leads one talk (mutable; one per visit)."""
 
-    __slots__ = ("_has_parted", "_listener", "_refused", "_remedy", "_shown")
+    __slots__ = ("_has_parted", "_listener", "_refused", "_remedy", "_said", "_shown", "_way")
 
-    def __init__(self, talk: Talk[None], shown: str, remedy: str = "") -> None:
+    def __init__(self, talk: Talk[None], shown: str, remedy: str = "", way: Way | None = None) -> None:
         """
         Take the talk, and what it shows if it goes well.
 
-        `remedy` is what makes the server take PROXY headers, in words; empty if it was sent none.
+        `remedy` is what makes the server take PROXY headers, in words; empty if it was sent none. `way` explains its
+        silence.
         """
         self._listener = Listener(talk, unasked=True)
         self._shown = shown
         self._remedy = remedy
+        self._way = way
+        self._said = b""
         self._refused: BackendRefused | None = None
         self._has_parted = False
 
@@ -45,6 +48,7 @@ class MailGuest:
 
     def receive(self, data: bytes) -> bytes:
         """Go on with the talk."""
+        self._said = self._said or data[:16]
         try:
             return self._listener.receive(data)
         except BackendRefused as refused:
@@ -70,24 +74,25 @@ class MailGuest:
                 return Outcome(False, header_ignored(error.came, self._remedy), visited.seconds, ignores_header=True)
             return Outcome(False, str(error), visited.seconds)
         except BackendRefused as refused:
-            return Outcome(False, str(refused), visited.seconds)
+            cause = "" if self._way is None else self._way.likely_cause(self._said, is_closed=self._has_parted)
+            return Outcome(False, f"{refused}; {cause}" if cause else str(refused), visited.seconds)
         return Outcome(True, self._shown, visited.seconds)
 
 
-def mail_guest(protocol: str, remedy: str = "") -> Callable[[], MailGuest]:
+def mail_guest(protocol: str, remedy: str = "", way: Way | None = None) -> Callable[[], MailGuest]:
     """
     Return what makes the guests of ``mail``; ValueError for a protocol whose server does not greet.
 
-    `remedy` is what makes the server take PROXY headers, in words; empty if it is sent none.
+    `remedy` is what makes the server take PROXY headers, in words; empty if it is sent none. `way` explains silence.
     """
     _require(protocol, "mail")
-    return lambda: MailGuest(mail_check(protocol), "greeted", remedy)
+    return lambda: MailGuest(mail_check(protocol), "greeted", remedy, way)
 
 
-def login_guest(protocol: str, login: Login, remedy: str = "") -> Callable[[], MailGuest]:
+def login_guest(protocol: str, login: Login, remedy: str = "", way: Way | None = None) -> Callable[[], MailGuest]:
     """Return what makes the guests of ``login``, as `mail_guest`; ValueError also for the mailbox."""
     _require(protocol, "login")
-    return lambda: MailGuest(login_check(protocol, login), PROTOCOLS[protocol].login_shows, remedy)
+    return lambda: MailGuest(login_check(protocol, login), PROTOCOLS[protocol].login_shows, remedy, way)
 
 
 def _require(protocol: str, kind: str) -> None:

@@ -18,6 +18,7 @@ from mailproxy.checks.timeouts import Timeouts
 from mailproxy.checks.visiting import Check, Guest, Run, VisitingCheck
 from mailproxy.config.model import MailProtocol, SendProxy
 from mailproxy.config.secret import UnusableSecret, read_authorization, read_secret
+from mailproxy.mail.advice import Way
 from mailproxy.mail.backend.account import Account, Login
 from mailproxy.transport.outgoing import Target
 from mailproxy.transport.poller import Poller
@@ -34,13 +35,14 @@ def make_check(
     poller: Poller,
     timeouts: Timeouts,
     remedy: str = "",
+    distrusts: str = "",
 ) -> Check:
     """
     Make the check of a server for one protocol; ValueError for what cannot work, a secret's file included.
 
     `policy` makes a backend's headers for clients, `host` is how we call ourselves, `remedy` is what makes the server
-    take PROXY headers, in words. A check knows no server: one does
-    for all servers with the same settings.
+    take PROXY headers, in words, and `distrusts` asks for the likely cause if it closes the connection behind one. A
+    check knows no server: one does for all servers with the same settings.
     """
     if settings.type == "http":
         return _http_check(settings, protocol, reactor)
@@ -48,7 +50,13 @@ def make_check(
     kind = settings.header or ("none" if settings.type == "agent" else "local")
     header = check_header(kind, send_proxy, policy, LIKE_TLS if settings.type == "login" else None)
     opening = settings.send.encode() if settings.type == "agent" else b""
-    invite = _guests(settings, protocol, host, remedy if header else "")
+    way = Way(
+        sends_header=bool(header),
+        has_tls=bool(settings.tls),
+        distrusts=distrusts,
+        header_key="send-proxy" if send_proxy == "none" else "check-header",
+    )
+    invite = _guests(settings, protocol, host, remedy if header else "", way)
     check = VisitingCheck(invite, header, settings.seconds, poller=poller, timeouts=timeouts, opening=opening)
     goes_elsewhere = settings.tls is False or settings.address is not None or settings.port is not None
     return _Elsewhere(check, settings) if goes_elsewhere else check
@@ -65,16 +73,16 @@ class _Elsewhere:
         return self._check.begin(check_target(target, self._settings), over)
 
 
-def _guests(settings: config.Check, protocol: MailProtocol, host: str, remedy: str) -> Callable[[], Guest]:
+def _guests(settings: config.Check, protocol: MailProtocol, host: str, remedy: str, way: Way) -> Callable[[], Guest]:
     match settings.type_for(protocol):
         case "tcp":
             return knock
         case "agent":
             return AgentGuest
         case "mail":
-            return mail_guest(protocol, remedy)
+            return mail_guest(protocol, remedy, way)
         case "login":
-            return login_guest(protocol, _login(settings, host), remedy)
+            return login_guest(protocol, _login(settings, host), remedy, way)
         case kind:
             raise ValueError(f'there is no check of type "{kind}"')
 

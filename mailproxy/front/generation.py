@@ -206,4 +206,5 @@ def _make_check(backend: Backend, loop: Loop, server: BackendServer) -> Check | 
         poller=loop.poller,
         timeouts=loop.timeouts,
         remedy=PROFILES[backend.settings.profile].takes_headers,
+        distrusts=PROFILES[backend.settings.profile].distrusts,
     )

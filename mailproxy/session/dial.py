@@ -19,7 +19,7 @@ from mailproxy.announce.ends import PackedAddress
 from mailproxy.announce.header import names_client
 from mailproxy.backend.backend import Backend, network
 from mailproxy.backend.server import BackendServer
-from mailproxy.mail.advice import likely_cause
+from mailproxy.mail.advice import Way
 from mailproxy.mail.greeting import Greeting, GreetingReader, Prelude, first_line
 from mailproxy.profiles import PROFILES
 from mailproxy.proxyprotocol import Address
@@ -336,12 +336,13 @@ class Dial:
             return
         cause = ""
         if greeting.said or is_silent:
-            cause = likely_cause(
-                greeting.said,
-                is_closed=not is_late,
-                sent_header=bool(self._header),
+            assert self._place is not None
+            way = Way(
+                sends_header=bool(self._header),
+                has_tls=self._place.origin.tls is not None,
                 distrusts=PROFILES[self._backend.settings.profile].distrusts,
             )
+            cause = way.likely_cause(greeting.said, is_closed=not is_late)
         self._failed(Failure(f"{greeting.reason}; {cause}" if cause else greeting.reason, is_late))
 
     def _done(self, stream: Stream, count: int) -> None:

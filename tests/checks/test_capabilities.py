@@ -254,7 +254,7 @@ def test_silent_server_is_given_up(town: Town) -> None:
     lesson = begin(town)
     town.accept()
     town.advance(1.25)
-    assert lesson() == Lesson("s", None, "no list within 1 s")
+    assert lesson() == Lesson("s", None, "no list within 1 s; does it speak TLS there? then it needs tls here")
 
 
 def test_server_that_does_not_let_us_go_has_taught_all_the_same(town: Town) -> None:

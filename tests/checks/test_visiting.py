@@ -45,6 +45,7 @@ def made(
         poller=town.poller,
         timeouts=town.timeouts,
         remedy="set haproxy = yes there",
+        distrusts="is mailproxy trusted there?",
     )
 
 
@@ -139,15 +140,27 @@ def test_server_that_resets_is_not_well(town: Town) -> None:
     peer = town.accept()
     running.hears(peer, LOCAL)
     peer.break_off()
-    assert running.outcome.reason == "greeting: expected * OK, came Connection reset by peer"
+    assert running.outcome.reason == (
+        "greeting: expected * OK, came Connection reset by peer; is mailproxy trusted there?"
+    )
 
 
 def test_silent_server_is_not_well(town: Town) -> None:
-    running = Running(town, checking("mail"))
+    running = Running(town, checking("mail", header="local"))
     town.accept()
     town.advance(1.25)
-    assert running.outcome.reason == "greeting: expected * OK, came no answer within 1 s"
+    assert running.outcome.reason == (
+        "greeting: expected * OK, came no answer within 1 s; does it speak TLS there? then it needs tls here"
+    )
     assert running.outcome.seconds >= 1.0
+
+
+@pytest.mark.parametrize(("send_proxy", "key"), [("none", "send-proxy"), ("v2-ssl", "check-header")])
+def test_silence_without_a_header_may_be_for_want_of_one(town: Town, send_proxy: SendProxy, key: str) -> None:
+    running = Running(town, checking("mail"), send_proxy=send_proxy)
+    town.accept()
+    town.advance(1.25)
+    assert f"; does its listener require a PROXY header? {key} sends one; or does it" in running.outcome.reason
 
 
 def test_server_that_is_silent_at_the_goodbye_is_not_well(town: Town) -> None:

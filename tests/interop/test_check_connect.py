@@ -43,7 +43,7 @@ def warnings(
     configuration = {
         "tls": {} if "tls" in keys else {"default": {"certificates": [str(pki.server_ec)]}},
         "frontend": {
-            protocol: frontend(0, "dovecot", protocol=protocol, bind=[f"{host}:{free_port()}"], **keys)
+            protocol: frontend(0, "dovecot", protocol=protocol, bind=[f"{host}:{free_port()}"], maxconn=9, **keys)
             for protocol in WITH_LOGINS
         },
         "backend": {
@@ -99,3 +99,22 @@ def test_starttls_is_off_for_the_address_of_the_clients(
     for protocol in ("imap", "pop3", "submission"):  # Dovecot's ManageSieve heeds no local block here
         assert f"{protocol}: {STARTTLS}" in elsewhere
         assert f"{protocol}: {STARTTLS}" not in there
+
+
+def test_server_that_speaks_tls_is_guessed(folder: Path, pki: Certificates, tls_dovecot: Dovecot) -> None:
+    file = folder / "mailproxy.toml"
+    table = {
+        "tls": {"default": {"certificates": [str(pki.server_ec)]}},
+        "frontend": {"imap": frontend(free_port(), "dovecot")},
+        "backend": {
+            "dovecot": {
+                "timeout": {"connect": "1s"},
+                "server": {"d1": {"address": f"127.0.0.1:{tls_dovecot.tls_ports['imap']}"}},
+            }
+        },
+    }
+    file.write_text(toml(table))
+    command = [sys.executable, "-m", "mailproxy", "check", "--connect", "-c", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.endswith("; does it speak TLS there? then it needs tls here\n")

@@ -375,7 +375,8 @@ def test_server_that_is_silent_without_a_header_may_want_one(make: MakeBench) ->
     bench.advance(CONNECT + 0.25)
     client.end()
     assert bench.over()["reason"] == (
-        "no greeting within 5 s; does its listener require a PROXY header? send-proxy sends one"
+        "no greeting within 5 s; does its listener require a PROXY header? send-proxy sends one; "
+        "or does it speak TLS there? then it needs tls here"
     )
 
 
