@@ -35,6 +35,10 @@ def test_versions_leave_one() -> None:
     )
 
 
+def test_haproxy_s_word_for_a_version_brings_ours() -> None:
+    assert problem(**{"tls__default__ssl-min-ver": "1.2"}).endswith('did you mean "min-version"?')
+
+
 def test_number_is_no_version() -> None:
     assert problem(tls__default__min_version=1.2) == (
         'tls.default.min-version: is the number 1.2, needs one of "1.2", "1.3"'
