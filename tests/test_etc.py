@@ -155,3 +155,10 @@ def test_hook_replaces_the_last_certificate(deploy: Deploy) -> None:
     again, _ = deploy()
     assert again == first
     assert again.stat().st_ino != inode
+
+
+def test_no_copy_of_the_key_is_left_where_the_hook_fails(deploy: Deploy, tmp_path: Path) -> None:
+    (tmp_path / "programs" / "chgrp").write_text("#!/bin/sh\nexit 1\n")
+    with pytest.raises(subprocess.CalledProcessError):
+        deploy()
+    assert list((tmp_path / "tls").iterdir()) == []
