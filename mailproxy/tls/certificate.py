@@ -48,6 +48,12 @@ _BAD_ENCODING = (
 )
 
 
+_NO_KEY = (
+    "has no private key; put certificate, chain and key into one file, "
+    "or name a folder with fullchain.pem and privkey.pem"
+)
+
+
 class UnusableCertificate(Exception):
     """What a file has does not make a certificate to serve; the words continue ``FILE: …``."""
 
@@ -127,7 +133,7 @@ def _blocks(pem: bytes) -> Iterator[tuple[bytes, bytes]]:
 def _read_key(pem: bytes) -> PrivateKeyTypes:
     keys = [block for label, block in _blocks(pem) if label.endswith(b"PRIVATE KEY")]
     if len(keys) != 1:
-        raise UnusableCertificate(f"has {len(keys)} private keys, needs one" if keys else "has no private key")
+        raise UnusableCertificate(f"has {len(keys)} private keys, needs one" if keys else _NO_KEY)
     try:
         return load_pem_private_key(keys[0], password=None)
     except TypeError:  # what cryptography raises for a key that wants a password

@@ -152,7 +152,8 @@ def test_certificates_are_read(file: Path, capsys: pytest.CaptureFixture[str]) -
     assert run(file) == 1
     assert capsys.readouterr().err.splitlines() == [
         f"{file}: 2 problems",
-        f"tls.default.certificates: {file.parent}/mail.pem: has no private key",
+        f"tls.default.certificates: {file.parent}/mail.pem: has no private key; put certificate, "
+        "chain and key into one file, or name a folder with fullchain.pem and privkey.pem",
         f"tls.default.client-ca: {file.parent}/none.pem: cannot be read: No such file or directory",
     ]
 
@@ -239,7 +240,8 @@ def test_files_for_servers_are_read(probed: Path, capsys: pytest.CaptureFixture[
         f"{probed}: 3 problems",
         f"backend.dovecot.check.password-file: {folder}/probe: is empty",
         f"backend.dovecot.default-server.tls.ca: {folder}/ca.pem: cannot be read: No such file or directory",
-        f"backend.dovecot.default-server.tls.certificate: {folder}/front.pem: has no private key",
+        f"backend.dovecot.default-server.tls.certificate: {folder}/front.pem: has no private key; put certificate, "
+        "chain and key into one file, or name a folder with fullchain.pem and privkey.pem",
     ]
 
 

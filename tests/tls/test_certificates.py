@@ -199,7 +199,10 @@ def test_no_certificate(path: Path) -> None:
 
 
 def test_no_key(path: Path) -> None:
-    assert problem(path, issue("a").certificate_pem) == "has no private key"
+    assert problem(path, issue("a").certificate_pem) == (
+        "has no private key; put certificate, chain and key into one file, "
+        "or name a folder with fullchain.pem and privkey.pem"
+    )
 
 
 def test_two_keys(path: Path) -> None:
