@@ -91,6 +91,11 @@ def _ports(digits: str, text: str) -> range:
 def _server(text: str) -> ServerAddress:
     if text.startswith("/"):
         return UnixServer(_unix_path(text))
+    if " " in text:
+        raise Wrong(
+            f"is {quoted(text)}, needs the address alone: {quoted(text.strip().partition(' ')[0])}; what HAProxy has "
+            'behind it are keys of their own, such as check = { type = "mail" }'
+        )
     if _is_named(text):
         return _named(text)
     return InetServer(*_to_connect_to(text, _SERVER))

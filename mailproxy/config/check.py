@@ -18,6 +18,7 @@ from mailproxy.config.model import CheckHeader, MailProtocol, SendProxy
 from mailproxy.config.place import ServerAddress, UnixServer
 from mailproxy.config.table import Table
 from mailproxy.config.words import listed, quoted
+from mailproxy.mail.protocols import PROTOCOLS
 from mailproxy.profiles import CheckDefaults
 
 CheckType = Literal["none", "tcp", "mail", "login", "http", "agent"]
@@ -45,7 +46,10 @@ class Check:
 
     type: CheckType = field(
         metadata=about(
-            one_of(get_args(CheckType)),
+            one_of(
+                get_args(CheckType),
+                dict.fromkeys(PROTOCOLS, 'that is the frontend\'s protocol; a check of type = "mail" speaks it'),
+            ),
             'See below. With `protocol = "tcp"` both `"mail"` and `"login"` are `"tcp"`.',
             default='`"mail"`',
         ),

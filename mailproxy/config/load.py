@@ -24,7 +24,7 @@ def parse(text: str, folder: str | os.PathLike[str]) -> Config:
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise _unusable(f"is not TOML: {_placed(str(error), text)}") from None
+        raise _unusable(f"is not TOML: {_placed(str(error), text)}{_quotes(str(error))}") from None
     except (RecursionError, ValueError):
         # Thousands of brackets; int() refuses thousands of digits, and tomllib lets that through.
         raise _unusable(
@@ -53,6 +53,11 @@ def _placed(reason: str, text: str) -> str:
     lines = text.split("\n")
     end = f"at line {len(lines)}, column {len(lines[-1]) + 1}, the end of the file"
     return reason.replace("at end of document", end)
+
+
+def _quotes(reason: str) -> str:
+    """Say what most often makes a value none: it is a word without quotes."""
+    return "; a string is in quotes" if reason.startswith("Invalid value") else ""
 
 
 def _unusable(message: str) -> ConfigError:

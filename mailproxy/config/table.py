@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
+from mailproxy.config.habits import KEYS, instead
 from mailproxy.config.kind import Kind, Wrong, check_name
 from mailproxy.config.problems import Problems
 from mailproxy.config.words import described, key_path, listed, nearest, quoted
@@ -84,7 +85,7 @@ class Table:
         self._known.append(key)
         values = self._values.get(key, {})
         if not isinstance(values, dict):
-            self.wrong(key, f"is {described(values)}, needs a table: [{self._at(key)}]")
+            self.wrong(key, f"is {described(values)}, needs a table: [{self._at(key)}]{instead(key)}")
             values = {}
         return self._enter(self._at(key), values, read)
 
@@ -132,6 +133,9 @@ class Table:
         """Note every key that nobody asked for."""
         for key in self._values:
             if key not in self._known and key not in self._later:
+                if key in KEYS:
+                    self.wrong(key, KEYS[key])
+                    continue
                 meant = self._haproxy.get(key) or nearest(key, self._known)
                 hint = f"did you mean {quoted(meant)}?" if meant else f"known here: {listed(self._known)}"
                 self.wrong(key, f"is not a key that mailproxy knows; {hint}")
@@ -165,7 +169,7 @@ class Table:
 
     def _read(self, path: str, value: object, kind: Kind[T], default: D) -> T | D:
         if type(value) not in kind.types:  # bool is an int to isinstance, and not to TOML
-            self._problems.add(path, f"is {described(value)}, needs {kind.needs}")
+            self._problems.add(path, f"is {described(value)}, needs {kind.needs}{instead(path.rpartition('.')[2])}")
             return default
         try:
             return kind.read(value)
