@@ -9,6 +9,9 @@ from mailproxy.proxyprotocol.strictness import Strictness
 from mailproxy.proxyprotocol.tlv import TlvType
 
 _DEFAULT = Strictness()
+# The type of a handshake record (RFC 8446 section 5.1).
+_TLS_HANDSHAKE = 0x16
+
 _VERSIONS = {v1.SIGNATURE[0]: 1, v2.SIGNATURE[0]: 2}
 
 
@@ -108,7 +111,8 @@ class Decoder:
         version = _VERSIONS.get(self._buffer[0])
         if version not in self._strictness.versions:
             accepted = " or ".join(str(accepted) for accepted in self._strictness.versions)
-            raise NotProxyProtocol(f"byte 0 is 0x{self._buffer[0]:02x}, no header of version {accepted} begins so")
+            tls = "; TLS does: the peer sends no PROXY header" if self._buffer[0] == _TLS_HANDSHAKE else ""
+            raise NotProxyProtocol(f"byte 0 is 0x{self._buffer[0]:02x}, no header of version {accepted} begins so{tls}")
         return version
 
     def _parse(self, data: bytes) -> Header:

@@ -86,6 +86,11 @@ def test_end_after_the_header_is_fine() -> None:
     decoder.end()
 
 
+def test_tls_in_place_of_a_header_is_recognized() -> None:
+    with pytest.raises(NotProxyProtocol, match="begins so; TLS does: the peer sends no PROXY header"):
+        decode(b"\x16\x03\x01\x02\x00")
+
+
 class TestStrictness:
     def test_version_1_can_be_refused(self) -> None:
         with pytest.raises(NotProxyProtocol, match="byte 0 is 0x50, no header of version 2 begins so"):
