@@ -31,6 +31,9 @@ class CheckDefaults:
     login_inter: float = 10.0
     """The same for logins, each of which starts a process or two and has a line in the log of its own."""
 
+    timeout: float | None = None
+    """For a whole check of type ``mail``; None: as long as the interval."""
+
     login_timeout: float = 10.0
     """For a whole login, which asks databases and opens a mailbox."""
 
@@ -113,6 +116,7 @@ POSTFIX = Profile(
     client_cert_budget=536,
     # postscreen_greet_wait is 6 s: until then a new client gets no more than the first line of the greeting.
     connect_seconds=10.0,
+    check=CheckDefaults(timeout=10.0),
 )
 
 EXIM = Profile(

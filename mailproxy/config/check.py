@@ -86,7 +86,7 @@ class Check:
         metadata=about(
             WAIT,
             "For a whole check.",
-            default='as `inter`; with `"login"` `"10s"`, at Dovecot `"20s"`',
+            default='as `inter`; with `"login"` `"10s"`, at Dovecot `"20s"`; with `"mail"` at Postfix `"10s"`',
             types=_ALL,
         ),
     )
@@ -391,7 +391,7 @@ def check_in_effect(
     has_header = is_session and send_proxy != "none" and not is_elsewhere
     usual: dict[str, Any] = {
         "inter": defaults.login_inter if is_login else defaults.inter,
-        "timeout": defaults.login_timeout if is_login else None,
+        "timeout": defaults.login_timeout if is_login else defaults.timeout if kind == "mail" else None,
         "header": (defaults.login_header if is_login else defaults.header) if has_header else "none",
         "tls": is_session and server_has_tls and not is_elsewhere,
     }

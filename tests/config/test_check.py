@@ -344,3 +344,10 @@ def test_port_speaks_one_protocol(values: object) -> None:
 
 def test_port_that_is_only_opened_may_be_for_all() -> None:
     assert read(frontend__pop3s=POP3, backend__dovecot__check={"type": "tcp", "port": 5001})
+
+
+def test_postscreen_has_time_for_its_greeting() -> None:
+    """It waits for 6 s (postscreen_greet_wait)."""
+    assert check({"type": "mail"}, profile="postfix").seconds == 10.0
+    assert check({"type": "mail", "timeout": "3s"}, profile="postfix").seconds == 3.0
+    assert check({"type": "tcp"}, profile="postfix").seconds == 2.0

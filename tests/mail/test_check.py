@@ -155,7 +155,7 @@ def test_unwell_server_is_told_with_what_it_said(protocol: str, line: str, reaso
     [
         (b"", "greeting: expected 220, came nothing within 1 s"),
         (b"\x15\x03\x01", "greeting: expected 220, came nothing within 1 s after \\x15\\x03\\x01"),
-        (b"220-x\r\n", "greeting: expected 220, came nothing within 1 s"),
+        (b"220-x\r\n", "greeting: expected 220 behind 220-x, where postscreen waits for 6 s, came nothing within 1 s"),
     ],
 )
 def test_silent_server_is_told_with_the_piece_that_it_said(rest: bytes, reason: str) -> None:
