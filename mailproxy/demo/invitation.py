@@ -49,7 +49,7 @@ class Invitation:
             f"  'imaps://localhost:{ports.implicit['imap']}/INBOX;UID=1'",
         )
         yield from _command(
-            "2. past mailproxy: d1 refuses her with no PROXY header, and with a forged one",
+            "2. past mailproxy: d1 refuses no header and a forged one; watch this terminal",
             f"curl -u {_LOGIN} 'imap://{server}/INBOX;UID=1'",
             f"curl --interface {CLIENT} --haproxy-protocol \\",
             f"  -u {_LOGIN} 'imap://{server}/INBOX;UID=1'",
@@ -115,7 +115,8 @@ class Invitation:
         yield f"{rows[-1]} |"
         begin = f" -starttls {starttls}" if starttls else ""
         yield f"  openssl s_client -quiet -crlf{begin} \\"
-        yield f"  -CAfile {self.certificates.trusted} -connect localhost:{port}"
+        yield f"  -CAfile {self.certificates.trusted} -servername localhost \\"
+        yield f"  -connect localhost:{port}"
 
 
 KEYS = "Keys: 1 and 2 kill d1 and d2, or start them again; p: every protocol; q: the end"

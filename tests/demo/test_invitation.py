@@ -56,3 +56,8 @@ def test_program_on_the_path_has_its_name(monkeypatch: pytest.MonkeyPatch, tmp_p
 def test_module_is_called_with_python(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["/somewhere/mailproxy/__main__.py"])
     assert program() == f"{sys.executable} -m mailproxy"
+
+
+def test_openssl_asks_for_the_name_in_the_certificate() -> None:
+    text = INVITATION.protocols()
+    assert text.count("-servername localhost") == text.count("openssl s_client") > 0

@@ -180,7 +180,7 @@ def test_first_command_shows_both_truths(demo: Demo) -> None:
 
 def test_login_past_mailproxy_is_refused(demo: Demo) -> None:
     peers.need("curl")
-    heading = "past mailproxy: d1 refuses her with no PROXY header, and with a forged one"
+    heading = "past mailproxy: d1 refuses no header and a forged one; watch this terminal"
     for command in demo.commands(heading):
         done = run(command)
         assert done.returncode != 0
