@@ -155,6 +155,8 @@ def describe(session: LoggedSession) -> dict[str, str | int]:
             fields["verify"] = facts.verify
     elif session.is_offloaded:
         fields["tls"] = "offloaded"
+    elif _is_passed_on_tls(session):
+        fields["tls"] = "passed"
     if session.header is not None and terms.log_tlvs:
         fields |= _tlv_fields(session.header, terms.log_tlvs)
     fields["backend"] = (session.backend or terms.backend).name
@@ -188,6 +190,15 @@ def as_line(fields: dict[str, str | int]) -> str:
             for key, value in fields.items()
         ]
     )
+
+
+def _is_passed_on_tls(session: LoggedSession) -> bool:
+    """Tell whether the client is on TLS by the header that came in, and the server is told what that says."""
+    header, backend = session.header, session.backend
+    if header is None or backend is None or TlvType.SSL not in backend.settings.pass_tlvs:
+        return False
+    ssl = header.ssl
+    return ssl is not None and bool(ssl.client & SslClient.SSL)
 
 
 def _address(name: object) -> str:

@@ -93,6 +93,14 @@ def test_proxy_s_own_connection_is_no_client_on_tls(make: MakeBench) -> None:
     assert "tls" not in line
 
 
+@pytest.mark.parametrize(("value", "tls"), [(ON_TLS, "passed"), (IN_CLEAR, None)])
+def test_tls_that_is_passed_on_is_logged(make: MakeBench, value: SslTlv, tls: str | None) -> None:
+    bench = make(send_proxy="v2-ssl", accept_proxy=HERE, backend={"pass_tlvs": (0x20,)})
+    ssl, line = told(bench, with_ssl(value))
+    assert ssl == value
+    assert line.get("tls") == tls
+
+
 # What comes in and is not passed on.
 
 
