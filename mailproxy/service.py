@@ -80,7 +80,7 @@ class ProxyService(Service):
             pid=os.getpid(),
             python=platform.python_version(),
             openssl=SSL.OpenSSL_version(SSL.OPENSSL_VERSION).decode("ascii"),
-            configuration=self._prepared.source,
+            configuration=os.path.abspath(self._prepared.source),
             maxconn=self._lasting.total.maximum,
             descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         )

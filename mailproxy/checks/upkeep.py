@@ -182,6 +182,7 @@ class Upkeep:
             "active": change.active,
             "backups": change.backup,
             "sessions": change.sessions,
+            "log_sessions": "session" if change.sessions == 1 else "sessions",
             "queued": change.queued,
         }
         if change.event == "no-server":
@@ -192,7 +193,7 @@ class Upkeep:
         log = self._log.warn if change.event in ("down", "no-address") else self._log.info
         log(
             "server {backend}/{server} {protocol} {log_what}{log_because}; {active} active and {backups} backup "
-            "servers left, {sessions} sessions, {queued} queued",
+            "servers left, {sessions} {log_sessions}, {queued} queued",
             event="server",
             server=server.name,
             state=change.event,

@@ -126,6 +126,14 @@ def test_server_that_fails_its_checks_goes_down_and_comes_back() -> None:
     assert bench.is_up("d1")
 
 
+def test_one_session_is_one(logged: Sequence[Any]) -> None:
+    bench = Bench(checked(1))
+    bench.check(1, GOOD)
+    assert bench.pool.pick(b"", [], bench.clock.seconds()) is not None
+    bench.check(1, BAD, BAD, BAD)
+    assert ", 1 session, 0 queued" in lines(logged)[0]
+
+
 def test_change_is_one_line_with_reason_and_counts(logged: Sequence[Any]) -> None:
     bench = Bench(checked(1), checked(2, "d2"), at(3, "d3", backup=True))
     bench.check(1, GOOD, BAD, BAD, BAD)
