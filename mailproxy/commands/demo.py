@@ -5,7 +5,7 @@ import sys
 from contextlib import ExitStack
 from typing import cast
 
-from mailproxy.demo.ports import BASES, HIGHEST_BASE, LOWEST_BASE, PortsTaken, choose
+from mailproxy.demo.ports import BASES, HIGHEST_BASE, LOWEST_BASE, OTHER_PORTS, PortsTaken, choose
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -88,8 +88,18 @@ def run(arguments: argparse.Namespace) -> int:
         reactor.run()
     for failure in failures:
         failure.trap(OSError, CannotListenError, StartError, DovecotError)
-        print(f"mailproxy demo: {failure.getErrorMessage()}", file=sys.stderr)
+        print(f"mailproxy demo: {_in_words(failure.value)}", file=sys.stderr)
     return 1 if failures else 0
+
+
+def _in_words(error: BaseException | None) -> str:
+    """Say why the demo ends; with what to do about a port that was taken since it was chosen."""
+    from twisted.internet.error import CannotListenError
+
+    from mailproxy.front.sockets import StartError
+
+    is_about_ports = isinstance(error, CannotListenError | StartError)
+    return f"{error}; {OTHER_PORTS}" if is_about_ports else str(error)
 
 
 def _base(text: str) -> int:

@@ -23,6 +23,10 @@ LOWEST_BASE, HIGHEST_BASE = 1024, 59000
 """Between the ports that need privileges and the end."""
 
 
+OTHER_PORTS = "choose other ports with --port BASE"
+"""What to do about a port that somebody else has."""
+
+
 class PortsTaken(Exception):
     """Where somebody else listens."""
 
@@ -79,7 +83,7 @@ def choose(base: int | None) -> Ports:
             taken = next(where for where in ports.sockets() if not _is_free(*where))
         except StopIteration:
             return ports
-    raise PortsTaken(f"somebody listens on {taken[0]}:{taken[1]}: choose other ports with --port BASE")
+    raise PortsTaken(f"somebody listens on {taken[0]}:{taken[1]}: {OTHER_PORTS}")
 
 
 def _is_free(host: str, port: int) -> bool:
