@@ -151,8 +151,8 @@ NGINX = Profile(
     name="nginx",
     # Debian 12's 1.22, where ``listen`` has both ``ssl`` and ``proxy_protocol``, looks at no more than this before TLS
     # begins, and resets the connection beyond.
-    budget=108,
-    client_cert_budget=108,
+    budget=107,
+    client_cert_budget=107,
 )
 
 GENERIC = Profile(

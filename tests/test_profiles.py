@@ -13,7 +13,7 @@ from mailproxy.profiles import DOVECOT, GENERIC, PROFILES
         ("exim", 232),
         ("cyrus", 232),
         ("stalwart", 536),
-        ("nginx", 108),
+        ("nginx", 107),
         ("generic", 536),
     ],
 )
@@ -29,7 +29,7 @@ def test_budget(name: str, budget: int) -> None:
         ("exim", 232),
         ("cyrus", 232),
         ("stalwart", 4096),
-        ("nginx", 108),
+        ("nginx", 107),
         ("generic", 536),
     ],
 )

@@ -64,7 +64,7 @@ class Backend:
             one_of(get_args(Profile)),
             "The kind of server: how long a PROXY header may be and which TLVs it may have before the server drops the "
             'connection. `"generic"` stays within the specification\'s 536 bytes, which all but Exim and Cyrus (232) '
-            "and nginx (108) take.",
+            "and nginx (107) take.",
         ),
     )
     balance: Balance = field(
