@@ -46,3 +46,12 @@ def test_files_to_install_exist() -> None:
     sources = re.findall(r"(?m)^install -m \d+ .*?(etc/\S+) /", README)
     assert len(sources) == 3
     assert [source for source in sources if not (ROOT / source).is_file()] == []
+
+
+def test_architecture_names_modules_that_exist() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    named = re.findall(r"`?\b([a-z]+/[a-z_]+)(?:\.py)?\b", page)
+    packages = {path.parent.name for path in (ROOT / "mailproxy").glob("*/__init__.py")}
+    modules = [name for name in named if name.partition("/")[0] in packages]
+    assert modules
+    assert [name for name in modules if not (ROOT / "mailproxy" / f"{name}.py").exists()] == []
