@@ -41,7 +41,7 @@ class Signals:
 
     def _complete(self) -> None:
         self._take(RELOADS, signal.SIG_DFL)
-        # The reactor takes this one when it starts, whoever has it.
+        # The reactor takes this one when it starts.
         self._take([signal.SIGTERM], self._reactor.sigTerm)
 
     def _take(self, numbers: Iterable[signal.Signals], *owners: object) -> None:

@@ -33,7 +33,7 @@ class Backend:
     """
     The servers of one backend for one protocol, and what all sessions with them share.
 
-    `listeners` hear of every change in the pool; `check_soon` is called when sessions make a check urgent.
+    `listeners` are called with every change in the pool; `check_soon` is called when sessions make a check urgent.
     """
 
     def __init__(
@@ -96,13 +96,13 @@ class Backend:
         return network(source) if self._knows_clients else b""
 
     def succeeded(self, server: BackendServer) -> None:
-        """Hear that a server took a session."""
+        """Count that a server took a session."""
         health = server.health
         if health is not None and health.errors:
             self.pool.observed_success(server)
 
     def failed(self, server: BackendServer, now: float, reason: str, source: bytes | None = None) -> None:
-        """Hear that a server did not, and why; `source` is the client's network if the client may have provoked it."""
+        """Count that a server did not, and why; `source` is the client's network if the client may have provoked it."""
         if server.origin.settings.observe == "connect" and self.pool.observed_error(server, now, reason, source):
             self.check_soon(server)
 

@@ -6,7 +6,7 @@ that are no backups, or if there are none the first usable backup, or with ``all
 among those with room.
 
 Whenever a place may have become free (a session left, a server came up, slowstart took a step) the queue is served
-until nobody in it can be helped. So whoever comes later and finds a place takes it from nobody.
+until nobody in it can be helped. So a client that comes later and finds a place takes it from nobody.
 """
 
 from __future__ import annotations

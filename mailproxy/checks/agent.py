@@ -32,7 +32,7 @@ class AgentGuest:
         return b""
 
     def end(self) -> None:
-        """Hear that the agent has closed the connection, which ends the line, too."""
+        """The agent has closed the connection, which ends the line, too."""
         self._is_closed = True
 
     def outcome(self, visited: Visited) -> Outcome:

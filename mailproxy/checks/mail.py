@@ -57,7 +57,7 @@ class MailGuest:
             return b""
 
     def end(self) -> None:
-        """Hear that the server has closed the connection."""
+        """The server has closed the connection."""
         self._has_parted = True
 
     def outcome(self, visited: Visited) -> Outcome:

@@ -21,7 +21,7 @@ class Timed(Protocol):
     """Who has a timeout."""
 
     def expired(self) -> None:
-        """Hear that it has passed."""
+        """The time has passed."""
 
 
 class Timeouts:
@@ -35,7 +35,7 @@ class Timeouts:
         self._calls: dict[float, IDelayedCall] = {}
 
     def begin(self, timed: Timed, seconds: float) -> None:
-        """Let somebody hear in so many seconds, unless `end` comes before."""
+        """Call `expired` of `timed` after `seconds`, unless `end` is called before."""
         self._lanes.setdefault(seconds, {})[timed] = self._clock.seconds() + seconds
         if seconds not in self._calls:
             self._call(seconds, seconds)

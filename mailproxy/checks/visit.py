@@ -2,7 +2,7 @@
 One talk of our own with a server: reach it with a header, talk, leave; all of it within one deadline.
 
 What is said is the talk's business, which has no sockets. A visit ends when the talk is done, and also when the server
-is not reached, closes, or takes too long; whoever sent it hears of the end once.
+is not reached, closes, or takes too long; its sender is called once, at the end.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Talk(Protocol):
         """Take what the server says, in any pieces; return what to send."""
 
     def end(self) -> None:
-        """Hear that the server has closed the connection."""
+        """The server has closed the connection."""
 
 
 @frozen
@@ -74,7 +74,7 @@ class Visit:
         opening: bytes = b"",
     ) -> None:
         """
-        Get ready to visit a target for so many seconds at most.
+        Get ready to visit a target for `seconds` at most.
 
         `opening` is said first, to servers that wait for it. `over` hears of the end, perhaps before `begin` returns.
         """
@@ -153,7 +153,7 @@ class Visit:
         self._over(Visited(stage, failure, is_late, self._poller.look_at_clock() - self._begun))
 
     def broke(self) -> None:
-        """Hear of a bug of ours: come back."""
+        """Come back, because of a bug of ours."""
         self._end("internal error")
 
 

@@ -34,7 +34,7 @@ class Guest(Talk, Protocol):
 
 
 class VisitingCheck:
-    """A check by visits, each within so many seconds."""
+    """A check by visits, each within `seconds`."""
 
     def __init__(
         self,

@@ -62,7 +62,7 @@ def _configure_encode(parser: ArgumentParser) -> None:
     add("--authority", metavar="NAME", help="the host name the client asked for (SNI)")
     add("--unique-id", metavar="TEXT", help="an id of the connection")
     add("--netns", metavar="NAME", help="the network namespace")
-    add("--budget", type=int, metavar="BYTES", help="leave out what does not fit into so many bytes")
+    add("--budget", type=int, metavar="BYTES", help="leave out what does not fit into this many bytes")
     add("--raw", action="store_true", help="print the bytes themselves")
     tls = parser.add_argument_group("TLS", "Any of these adds the SSL TLV.")
     tls.add_argument("--ssl", action="store_true", help="the client is connected over TLS")

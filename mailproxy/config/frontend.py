@@ -200,7 +200,7 @@ class Frontend:
         metadata=about(
             SENDER,
             "Clients from here **must** send a PROXY header first, and are who it says; others are clients themselves. "
-            '`"unix"` is the clients of the frontend\'s UNIX sockets. Empty, since whoever is in this list can claim '
+            '`"unix"` is the clients of the frontend\'s UNIX sockets. Empty, since anybody in this list can claim '
             "any address.",
             values='list of networks, `"unix"`',
             is_list=True,

@@ -28,7 +28,7 @@ class ServerTls:
         default="required",
         metadata=about(
             one_of(get_args(Verify)),
-            'Whether the server\'s certificate is verified. With `"none"` the passwords of all users go to whoever '
+            'Whether the server\'s certificate is verified. With `"none"` the passwords of all users go to anybody who '
             "answers at its address.",
         ),
     )

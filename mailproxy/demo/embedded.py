@@ -21,7 +21,7 @@ from mailproxy.endpoints import AcceptProxyServerEndpoint, RefusalHook
 from mailproxy.proxyprotocol import AcceptPolicy
 
 HEADER_SECONDS = 2.0
-"""How long a client may be silent that brings no header: whoever tries it should not wait long."""
+"""How long a client may be silent that brings no header: trying it should not take long."""
 
 ONLY_MAILPROXY = AcceptPolicy(trusted=(ip_network(FRONT),), refuse_others=True, timeout=HEADER_SECONDS)
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from attrs import define, field
 
 MAX_MESSAGES = 100
-"""Above it deliveries are refused: whoever plays with the demo must not fill the memory."""
+"""Above it deliveries are refused: playing with the demo must not fill the memory."""
 
 MAX_MESSAGE_BYTES = 1 << 20
 """Enough for a picture to try with; MAX_MESSAGES of them still fit any machine."""

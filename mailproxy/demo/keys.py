@@ -38,7 +38,7 @@ class Keys:
     """
     Reads keys on a reactor.
 
-    It reads when there is something, and so leaves standard input blocking: whoever shares the terminal shares that.
+    It reads when there is something, and so leaves standard input blocking: who shares the terminal shares that.
     """
 
     def __init__(self, reactor: IReactorFDSet, pressed: Callable[[str], None]) -> None:

@@ -77,7 +77,7 @@ class Stage:
         servers = "two Dovecots" if self._dovecot else "two mail servers"
         self._invitation = Invitation(self._folder, files, self._ports, servers, program())
         self._say(self._invitation.story(has_keys=has_keys) + "\n")
-        # Whoever has no keys reads it all at once.
+        # Without keys it is read all at once.
         self._say(KEYS if has_keys else self._invitation.protocols() + "\n")
         self._say(WAITING)
 

@@ -1,4 +1,4 @@
-"""The demo's submission server (RFC 6409): whoever logs in can send to the one inbox, and to nobody else."""
+"""The demo's submission server (RFC 6409): who logs in can send to the one inbox, and to nobody else."""
 
 from collections.abc import Callable
 from typing import Any

@@ -98,7 +98,7 @@ class Frontend:
         try:
             session.begin()
         except Exception:
-            # Our bug: this client ends, the listener does not hear of it.
+            # Our bug: this client ends, the listener goes on.
             self._bugs.failure("bug at the start of session {id}", id=session.id)
             session.broke()
 

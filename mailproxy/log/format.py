@@ -11,7 +11,7 @@ from typing import Any
 
 from twisted.logger import LogEvent, formatEvent
 
-# All that ends a line somewhere, or moves the cursor of whoever reads it.
+# All that ends a line somewhere, or moves the cursor of a terminal.
 _CONTROLS = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
 
 

@@ -14,7 +14,7 @@ LOGIN_LINE = 12288
 
 @frozen
 class Limits:
-    """The bounds of one dialogue; how long it may take is for whoever has the clock."""
+    """The bounds of one dialogue; how long it may take is for the caller, who has the clock."""
 
     line: int
     """Octets of a line, CRLF included."""

@@ -54,7 +54,7 @@ class CapabilityProbe:
             return b""
 
     def end(self) -> None:
-        """Hear that the connection has ended; that is as good a goodbye as any, if it came after the list."""
+        """The connection has ended; after the list that is a goodbye."""
         self._give_up("closed before it said what it offers")
 
     def _give_up(self, failure: str) -> None:

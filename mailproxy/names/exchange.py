@@ -58,7 +58,7 @@ class Nameserver:
 
 async def ask(nameserver: Nameserver, question: Question, seconds: float, reactor: Any) -> Reply:
     """
-    Ask a question once, with so many seconds for the answer, and again so many if it takes TCP.
+    Ask a question once, with `seconds` for the answer, and as many again if it takes TCP.
 
     Raises `NoAnswerError`, or `SilenceError` if nothing came in time. Cancelling leaves nothing behind on the reactor.
     """

@@ -100,7 +100,7 @@ def query(id: int, question: Question) -> bytes:
 
 def read(data: bytes, id: int, question: Question) -> Found | Denied | Alias | Truncated | None:
     """
-    Read what came back; None if it is no answer to this question, whoever sent it.
+    Read what came back; None if it is no answer to this question.
 
     Raises `NoAnswerError` if it is one, but of no use, and `MalformedError` if nobody can say what it is.
     """

@@ -1,4 +1,4 @@
-"""The names that a service follows, all in one place: one look-up for each, whoever follows it."""
+"""The names that a service follows, all in one place: one look-up for each."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ class Watch:
             self._next((), DENIED_SECONDS)
 
     def _next(self, values: tuple[Any, ...] | None, seconds: float) -> None:
-        """Keep what is known now, and ask again in so many seconds."""
+        """Keep what is known now, and ask again after `seconds`."""
         self._call = self._clock.callLater(seconds, self._ask)
         # Nameservers give the same records in ever another order.
         is_same = values == self.values or (values and self.values and set(values) == set(self.values))

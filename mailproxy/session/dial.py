@@ -40,7 +40,7 @@ from mailproxy.transport.outgoing import Outgoing
 from mailproxy.transport.poller import Poller
 from mailproxy.transport.stream import VIEW, Stream
 
-# As HAProxy: before the same server is tried again, it gets so long to come back, or the connect timeout if shorter.
+# As HAProxy: before the same server is tried again, it has this long to come back, or the connect timeout if shorter.
 TURNAROUND_SECONDS = 1.0
 
 

@@ -7,7 +7,7 @@ binding that pyOpenSSL itself stands on, ``OpenSSL._util``, which is private: no
 a test names what is missing when it changes. Contexts stay pyOpenSSL's, but for two callbacks that want a `Connection`.
 
 OpenSSL keeps a queue of errors per thread. A call that fails leaves its reasons there, and the next call on another
-connection would take them for its own: whoever sees a call fail empties the queue (`reason`, `clear_errors`).
+connection would take them for its own: code that sees a call fail empties the queue (`reason`, `clear_errors`).
 """
 
 from __future__ import annotations

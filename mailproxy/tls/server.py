@@ -36,7 +36,7 @@ _VERIFY = {
 _NO_CERTIFICATE = 1
 
 
-# With some KiB each at most; whoever asks for ever new names gains nothing but the speed of a first connection.
+# With some KiB each at most; a client that asks for ever new names gains nothing but the speed of a first connection.
 _KNOWN_FACTS = 512
 
 # Which sessions may be resumed: ours.

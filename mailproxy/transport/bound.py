@@ -1,4 +1,4 @@
-"""Sockets that listen: bound once, kept for as long as the process listens there, whoever accepts from them."""
+"""Sockets that listen: bound once, and kept for as long as the process listens there."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class OutgoingOwner(Protocol):
         """Hear why the server was not reached."""
 
     def broke(self) -> None:
-        """Hear of a bug of ours while handling an event: the attempt is given up."""
+        """Give up the attempt, because of a bug of ours while handling an event."""
 
 
 class Outgoing:
@@ -183,7 +183,7 @@ class Outgoing:
         self._owner.unreached(error)
 
     def broke(self) -> None:
-        """Hear of a bug of ours while handling an event."""
+        """Give up, because of a bug of ours while handling an event."""
         self.cancel()
         self._owner.broke()
 

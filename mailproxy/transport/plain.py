@@ -50,7 +50,7 @@ class PlainStream(Stream):
             self.ended()
 
     def put(self, count: int) -> None:
-        """Write so many bytes of the shared buffer; keep what the kernel refuses."""
+        """Write `count` bytes of the shared buffer; keep what the kernel refuses."""
         try:
             taken = self.socket.send(VIEW[:count])
         except BlockingIOError:

@@ -89,7 +89,7 @@ class Poller:
         self.ready.pop(descriptor, None)
 
     def poll(self, seconds: float) -> None:
-        """Wait for events up to so many seconds (-1: for ever) and call whom they concern."""
+        """Wait for events for `seconds` at most (-1: for ever), and call what is ready."""
         events = self._epoll.poll(seconds, EVENTS_PER_POLL)
         self.now = self._monotonic()
         self.batch = len(events)

@@ -30,7 +30,7 @@ class PollerReactor(EPollReactor):
         """Go on after a bug in Twisted's part, as its main loop would."""
 
     def doPoll(self, timeout: float | None) -> None:
-        """Wait for events up to so many seconds, for ever with None."""
+        """Wait for events for `timeout` seconds at most, for ever with None."""
         self.poller.poll(-1 if timeout is None else timeout)
 
     doIteration = doPoll

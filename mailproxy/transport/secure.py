@@ -308,7 +308,7 @@ class SecureStream(Stream):
             self.fail(reason)
 
     def put(self, count: int) -> None:
-        """Write so many bytes of the shared buffer, record by record; keep what the kernel refuses."""
+        """Write `count` bytes of the shared buffer, record by record; keep what the kernel refuses."""
         taken = _write(self.ssl, BUFFER, count)
         if taken == count:
             self.sent += count

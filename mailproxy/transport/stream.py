@@ -43,16 +43,16 @@ class Owner(Protocol):
     """Whom a stream tells what happened to it."""
 
     def stream_ended(self, stream: Stream) -> None:
-        """Hear that nothing more will be read from a stream: its peer's writing will end."""
+        """Nothing more will be read from a stream: its peer's writing will end."""
 
     def stream_failed(self, stream: Stream, reason: str) -> None:
-        """Hear that a stream is broken both ways."""
+        """A stream is broken both ways."""
 
     def relay_over(self) -> None:
-        """Hear that both streams have ended both ways and everything is delivered."""
+        """Both streams have ended both ways and everything is delivered."""
 
     def broke(self) -> None:
-        """Hear of a bug of ours while handling an event of a stream: give up both, whatever their state."""
+        """Give up both streams, because of a bug of ours while handling an event of one."""
 
 
 class _Nobody:
@@ -137,7 +137,7 @@ class Stream:
         raise NotImplementedError
 
     def put(self, count: int) -> None:
-        """Write so many bytes of the shared buffer; keep what the kernel refuses."""
+        """Write `count` bytes of the shared buffer; keep what the kernel refuses."""
         raise NotImplementedError
 
     # What differs between the kinds beside it.
@@ -152,7 +152,7 @@ class Stream:
 
     def read_some(self) -> int:
         """
-        Read once into the shared buffer, for whoever is not relaying yet or any more.
+        Read once into the shared buffer, for a stage that is not relaying.
 
         Return the count, 0 if nothing is there, -1 at the end; OSError when the connection is broken.
         """
@@ -325,5 +325,5 @@ class Stream:
             self.socket.close()
 
     def broke(self) -> None:
-        """Hear of a bug of ours while handling an event: the owner's session ends."""
+        """End the owner's session, because of a bug of ours while handling an event."""
         self.owner.broke()

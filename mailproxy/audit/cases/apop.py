@@ -18,5 +18,5 @@ def _check(server: Server, honest: Honest) -> Finding:
     challenge = server.dialect.challenge
     note = ""
     if challenge is not None and challenge.search(honest.greeting.last):
-        note = "whoever sits in between can ask for MD5 digests of the password (CVE-2007-1558)"
+        note = "anybody in between can ask for MD5 digests of the password (CVE-2007-1558)"
     return Finding(Verdict.OK, "(connection)", came(honest.greeting), note)

@@ -143,7 +143,7 @@ class Listener(Generic[_Result]):
         return to_send
 
     def end(self, silence: Silence) -> None:
-        """Hear that no more comes; raises `BackendRefused` if the talk needed more than there was."""
+        """No more comes; raises `BackendRefused` if the talk needed more than there was."""
         if self.is_over:
             return
         self.is_over = True
