@@ -73,8 +73,10 @@ def checking(dovecot: Dovecot, protocol: str, check: Table, **server: Any) -> di
 
 
 def change(front: Front, state: str) -> Event:
-    """The log line of the server's change to a state, awaited."""
-    return until(lambda: next(iter(front.events(event="server", state=state)), None), f"the server to be {state}")
+    """The log line of the server's change to a state, awaited: also if one check gets no answer within its 5 s."""
+    return until(
+        lambda: next(iter(front.events(event="server", state=state)), None), f"the server to be {state}", seconds=15
+    )
 
 
 def trouble(front: Front) -> Event:
