@@ -5,6 +5,9 @@ from __future__ import annotations
 import socket
 from typing import Any, Protocol
 
+from attrs import evolve
+
+from mailproxy.announce.client_tls import OFFLOADED
 from mailproxy.announce.ends import PackedAddress
 from mailproxy.announce.header import BackendHeader
 from mailproxy.config.model import CheckHeader, SendProxy
@@ -13,19 +16,7 @@ from mailproxy.proxyprotocol import encode
 from mailproxy.tls.facts import TlsFacts
 from mailproxy.transport.outgoing import Header
 
-LIKE_TLS = TlsFacts(
-    version="TLSv1.3",
-    cipher="TLS_AES_128_GCM_SHA256",
-    group=None,
-    server_name=None,
-    alpn=None,
-    resumed=False,
-    certificate_sig_alg=None,
-    certificate_key_alg=None,
-    client_certificate=None,
-    client_common_names=(),
-    verify=1,
-)
+LIKE_TLS = evolve(OFFLOADED, version="TLSv1.3", cipher="TLS_AES_128_GCM_SHA256")
 """What a header says of a connection that is to be treated like one with TLS."""
 
 
