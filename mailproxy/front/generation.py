@@ -19,7 +19,7 @@ from mailproxy.backend.server import BackendServer
 from mailproxy.checks.capabilities import Learner
 from mailproxy.checks.look import FirstLook
 from mailproxy.checks.make import make_check
-from mailproxy.checks.upkeep import Upkeep
+from mailproxy.checks.monitor import Monitor
 from mailproxy.checks.visiting import Check
 from mailproxy.front.frontend import Frontend
 from mailproxy.front.loop import Loop
@@ -43,7 +43,7 @@ class Generation:
         self.backends = prepared.backends
         self.frontends = [self._make_frontend(frontend) for frontend in prepared.frontends]
         self._names = loop.names(self.settings.resolvers)
-        self._upkeeps = [self._make_upkeep(backend) for backend in self.backends.values()]
+        self._monitors = [self._make_monitor(backend) for backend in self.backends.values()]
         self._looks = [
             FirstLook(backend, poller=loop.poller, timeouts=loop.timeouts) for backend in self.backends.values()
         ]
@@ -68,9 +68,9 @@ class Generation:
             bounds=(lasting.capacity(name), lasting.total),
         )
 
-    def _make_upkeep(self, backend: Backend) -> Upkeep:
+    def _make_monitor(self, backend: Backend) -> Monitor:
         loop = self._loop
-        return Upkeep(
+        return Monitor(
             backend,
             partial(_make_check, backend, loop),
             self._names,
@@ -115,8 +115,8 @@ class Generation:
                 backend=settings.backend,
             )
         prepared.lasting.sockets.close_others(self.settings.frontends)
-        for upkeep in self._upkeeps:
-            upkeep.start()
+        for monitor in self._monitors:
+            monitor.start()
         for look in self._looks:
             look.start()
         for learner in self._learners:
@@ -157,11 +157,11 @@ class Generation:
             learner.stop()
         for look in self._looks:
             look.stop()
-        for upkeep in self._upkeeps:
-            upkeep.stop()
+        for monitor in self._monitors:
+            monitor.stop()
         self._loop.leave(self._names)
         # What they call belongs to this generation: it is not to know them, too.
-        self._learners, self._looks, self._upkeeps = [], [], []
+        self._learners, self._looks, self._monitors = [], [], []
         self._is_retired = True
         for frontend in self.frontends:
             frontend.retire(self._emptied)

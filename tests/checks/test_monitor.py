@@ -14,9 +14,9 @@ from mailproxy import config
 from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
 from mailproxy.checks.agent_words import read_words
+from mailproxy.checks.monitor import Monitor
 from mailproxy.checks.outcome import Outcome
 from mailproxy.checks.prober import Pace
-from mailproxy.checks.upkeep import Upkeep
 from mailproxy.names import Record
 from mailproxy.session.termination import BACKUP_LEFT, SERVER_DOWN, Ending
 from mailproxy.transport.outgoing import Target
@@ -57,7 +57,7 @@ class FakeNames:
 
 
 class Bench:
-    """One backend and its upkeep."""
+    """One backend and its monitor."""
 
     def __init__(self, *servers: config.Server, **backend: Any) -> None:
         self.clock = Clock()
@@ -69,7 +69,7 @@ class Bench:
         settings = config.Backend(name="pool", servers=servers, ports={"imap": 143}, **backend)
         self.backend = Backend(settings, "imap")
         self.pool = self.backend.pool
-        self.upkeep = Upkeep(
+        self.monitor = Monitor(
             self.backend,
             lambda server: None if server.origin.settings.check.type == "none" else self.runs,
             self.names,  # type: ignore[arg-type]  # all that is used of it
@@ -78,7 +78,7 @@ class Bench:
             poller=self.poller,
             pace=Pace(),
         )
-        self.upkeep.start()
+        self.monitor.start()
 
     def _end_sessions(self, servers: Collection[BackendServer], ending: Ending, reason: str) -> None:
         self.ended.append(({server.name for server in servers}, ending))
@@ -238,7 +238,7 @@ def test_nothing_goes_on_after_the_stop() -> None:
         config.Server(name="n", address=config.NamedServer("mail.example", 143)),
     )
     bench.check(1, GOOD, BAD, BAD, GOOD, GOOD)
-    bench.upkeep.stop()
+    bench.monitor.stop()
     assert bench.clock.getDelayedCalls() == []
     assert bench.names.is_stopped
 

@@ -1,4 +1,4 @@
-"""What goes on for the servers of a backend beside sessions: checks, names, slowstart, and a log of every change."""
+"""The monitor of a backend's servers: checks, DNS names, slowstart, and a log line for every change."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ _WHAT: dict[Event, str] = {
 }
 
 
-class Upkeep:
-    """Looks after the servers of one backend for one protocol, from `start` to `stop`."""
+class Monitor:
+    """Monitors the servers of one backend for one protocol, from `start` to `stop`."""
 
     _log = Logger(namespace="mailproxy")
 
