@@ -17,7 +17,7 @@ RELOADS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 class Signals:
     """
-    The signal handlers of a service on a reactor.
+    The signal handlers of a service, which may be there before its reactor is.
 
     A first SIGTERM, SIGINT or SIGQUIT stops the reactor, and with it the service. A second one calls `stop_now`. A
     third one has its default action, which is to kill. SIGHUP, SIGUSR1 and SIGUSR2 are ignored, each with a log line.
@@ -28,16 +28,23 @@ class Signals:
 
     _log = Logger(namespace="mailproxy")
 
-    def __init__(self, reactor: Any) -> None:
-        self._reactor = reactor
+    def __init__(self) -> None:
+        self._reactor: Any = None
+        self._early: list[int] = []
         self._stops = 0
         self.stop_now: Callable[[], object] = lambda: None
         """What a second signal to stop does."""
 
     def install(self, *, spare: Collection[signal.Signals] = ()) -> None:
-        """Handle the signals from now on, even before the reactor runs; those to `spare` if nobody does by then."""
+        """Handle the signals from now on, as soon as there is a reactor; those to `spare` if nobody does by then."""
         self._take(set(STOPS + RELOADS).difference(spare), signal.SIG_DFL, signal.default_int_handler)
-        self._reactor.callWhenRunning(self._complete)
+
+    def attach(self, reactor: Any) -> None:
+        """Leave the work to this reactor, that of the signals that have come already included."""
+        self._reactor = reactor
+        reactor.callWhenRunning(self._complete)
+        while self._early:
+            self._received(self._early.pop(0), None)
 
     def _complete(self) -> None:
         self._take(RELOADS, signal.SIG_DFL)
@@ -52,6 +59,9 @@ class Signals:
 
     def _received(self, number: int, frame: object) -> None:
         # A handler runs in the middle of anything: it leaves the work to the reactor.
+        if self._reactor is None:
+            self._early.append(number)
+            return
         name = signal.Signals(number).name
         if number in RELOADS:
             self._reactor.callFromThread(self._ignore, name)

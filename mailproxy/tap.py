@@ -64,9 +64,10 @@ def makeService(options: Options) -> IService:
 
         if "fileLogObserverFactory" in chosen:  # twist
             chosen["fileLogObserverFactory"] = make_log
-        signals = Signals(reactor)
+        signals = Signals()
         # With a log file, twistd rotates it on SIGUSR1.
         signals.install(spare=[SIGUSR1] if chosen.get("logfile") else [])
+        signals.attach(reactor)
         is_elsewhere = any(chosen.get(option) for option in ("logfile", "syslog", "logger"))
         service = PluginService(prepared, reactor)
         service.observer = None if is_elsewhere else make_log(sys.stdout)

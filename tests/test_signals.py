@@ -66,9 +66,10 @@ def reactor() -> Reactor:
 
 
 def install(reactor: Reactor, stops: list[str] | None = None, **options: Any) -> None:
-    signals = Signals(reactor)
+    signals = Signals()
     signals.stop_now = lambda: None if stops is None else stops.append("now")
     signals.install(**options)
+    signals.attach(reactor)
 
 
 def signals_told(events: Sequence[LogEvent]) -> list[str]:
@@ -104,6 +105,20 @@ def test_first_signal_to_stop_stops_the_reactor(
     reactor.turn()
     assert reactor.stopped_by == [by]
     assert stops == []
+
+
+def test_signals_that_come_before_the_reactor_count_once_it_is_there(reactor: Reactor) -> None:
+    stops: list[str] = []
+    signals = Signals()
+    signals.stop_now = lambda: stops.append("now")
+    signals.install()
+    signal.raise_signal(signal.SIGTERM)
+    signal.raise_signal(signal.SIGINT)
+    assert reactor.calls == []
+    signals.attach(reactor)
+    reactor.start()
+    reactor.turn()
+    assert (reactor.stopped_by, stops) == ([signal.SIGTERM], ["now"])
 
 
 @pytest.mark.parametrize("second", STOPS)

@@ -18,35 +18,32 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM, SIGINT or SIGQUIT; 1 if the service cannot start."""
     from mailproxy.front.prepare import prepare
+    from mailproxy.front.sockets import StartError
+    from mailproxy.signals import Signals
 
+    signals = Signals()
     try:
         settings = load(arguments.config)
         prepared = prepare(settings, arguments.config)
-    except ConfigError as error:
+        # Before there are socket files that a signal could leave behind.
+        signals.install()
+        prepared.bind()
+    except (ConfigError, StartError) as error:
         print(error, file=sys.stderr)
         return 1
 
-    # The reactor has to be installed before anything imports it.
+    # A process that forks does so here. The reactor has to be installed before anything imports it.
     from mailproxy.transport.reactor import install
 
     reactor = install()
 
     from twisted.logger import globalLogBeginner
 
-    from mailproxy.front.sockets import StartError
     from mailproxy.log import LineLog
     from mailproxy.service import ProxyService, quiet_collector
-    from mailproxy.signals import Signals
 
-    # Before there are socket files that a signal could leave behind.
-    signals = Signals(reactor)
-    signals.install()
+    signals.attach(reactor)
     log = LineLog(sys.stdout, settings.log.format, settings.log.level)
-    try:
-        prepared.bind()
-    except StartError as error:
-        print(error, file=sys.stderr)
-        return 1
     service = ProxyService(prepared, reactor)
     signals.stop_now = service.stop_now
     globalLogBeginner.beginLoggingTo([log], redirectStandardIO=False)
