@@ -25,7 +25,7 @@ from benchmarks import programs
 from benchmarks.running import reserved_port
 from mailproxy import config
 from mailproxy.announce.header import HeaderPolicy
-from mailproxy.checks.make import make_check
+from mailproxy.checks.factory import make_check
 from mailproxy.checks.outcome import Outcome
 from mailproxy.checks.prober import Pace, Prober
 from mailproxy.checks.timeouts import Timeouts

@@ -14,8 +14,8 @@ from attrs import evolve
 from mailproxy import config
 from mailproxy.announce.header import HeaderPolicy
 from mailproxy.checks.agent_words import AgentReply
+from mailproxy.checks.factory import check_target, make_check
 from mailproxy.checks.header import check_header
-from mailproxy.checks.make import check_target, make_check
 from mailproxy.checks.outcome import Outcome
 from mailproxy.checks.visiting import Check
 from mailproxy.config.check import CheckType

@@ -1,4 +1,4 @@
-"""From the configuration of a check to the check."""
+"""The factory of checks: from the configuration of a check to what runs it."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _login(settings: config.Check, host: str) -> Login:
 
 
 def _http_check(settings: config.Check, protocol: MailProtocol, reactor: Any) -> Check:
-    # Not at the top: who checks nothing over HTTP does not load a client for it.
+    # Not at the top: a service without HTTP checks does not load an HTTP client.
     from mailproxy.checks.http import HttpCheck, Request
 
     if settings.url is None:
