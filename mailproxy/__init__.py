@@ -10,7 +10,7 @@ The map, bottom up; imports run one way, from the later to the earlier:
 - ``config``: TOML to frozen classes, every error with its key path.
 - ``tls``: certificates, OpenSSL contexts towards clients and servers, and the facts of one TLS connection.
 - ``names``: servers by host name: DNS in the background, and which address sits in which slot.
-- ``announce``: what a server is told of a client in its PROXY header: ends, TLS, TLVs.
+- ``announce``: what a PROXY header tells a server about a client: addresses, TLS, TLVs.
 - ``endpoints``: the same PROXY protocol as wrappers for any Twisted endpoint; a library of its own.
 - ``transport``: sockets and TLS on the reactor: the hot path, listeners, deadlines, the relay.
 - ``backend``: the servers of one backend for one protocol: their pool, where they are, and the header for them.

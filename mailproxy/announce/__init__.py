@@ -1,1 +1,1 @@
-"""What a backend is told of a client in a PROXY header: the ends, the TLVs, and how they fit."""
+"""What a PROXY header tells a backend about a client: addresses, TLS and TLVs, within the size limit."""

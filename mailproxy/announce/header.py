@@ -1,12 +1,12 @@
-"""The PROXY header for a backend: the client's ends, the TLVs chosen for it, and how they fit."""
+"""The PROXY header for a backend: the client's addresses, the TLVs chosen for it, and the size limit."""
 
 from collections.abc import Mapping
 from functools import lru_cache, partial
 
 from attrs import frozen
 
+from mailproxy.announce.addresses import AddressPair, PackedAddress, address_pair, header_bytes, unpacked
 from mailproxy.announce.backend_tlvs import NO_WORDS, BackendTlvs, HeaderSettings
-from mailproxy.announce.ends import Ends, PackedAddress, addresses, ends_of, header_bytes
 from mailproxy.profiles import PROFILES
 from mailproxy.proxyprotocol import Address, Header, TlvType, encode
 from mailproxy.proxyprotocol.tlv import pack_tlvs
@@ -79,20 +79,20 @@ class HeaderPolicy:
         """
         if self._version == 0:
             return _NOTHING
-        ends = ends_of(source, destination)
+        pair = address_pair(source, destination)
         # The usual client, in 2 µs instead of 12. What is packed is what `describe` says: a test sees to it.
         if (
             self._is_packable
-            and ends is not None
+            and pair is not None
             and (facts is None or facts.client_certificate is None)
             and (received is None or not self._tlvs.passed_types)
         ):
             before, ssl, left_out = self._packed(facts)
             own_id = pack_tlvs(self._tlvs.unique_id(unique_id)) if unique_id else b""
-            data = header_bytes(ends, before + own_id + ssl)
+            data = header_bytes(pair, before + own_id + ssl)
             if len(data) <= self._limit:
                 return BackendHeader(data, left_out)
-        header, left_out = self._describe(ends, facts, received, unique_id, words)
+        header, left_out = self._describe(pair, facts, received, unique_id, words)
         encoded = encode(header, budget=self._limit)
         no_room = (f"{tlv.name} ({tlv.size} bytes): header limit {self._limit}" for tlv in encoded.left_out)
         return BackendHeader(encoded.data, (*left_out, *no_room))
@@ -110,22 +110,22 @@ class HeaderPolicy:
         unique_id: bytes = b"",
     ) -> tuple[Header, tuple[str, ...]]:
         """Return what `build` would encode, whatever its size, and what was left out for other reasons."""
-        return self._describe(ends_of(source, destination), facts, received, unique_id, NO_WORDS)
+        return self._describe(address_pair(source, destination), facts, received, unique_id, NO_WORDS)
 
     def _describe(
         self,
-        ends: Ends | None,
+        pair: AddressPair | None,
         facts: TlsFacts | None,
         received: Header | None,
         unique_id: bytes,
         words: Mapping[str, str],
     ) -> tuple[Header, tuple[str, ...]]:
         if self._version == 1:
-            return Header.proxy(*addresses(ends), version=1) if ends else Header(version=1), ()
-        if ends is None and not self._local_has_tlvs:
+            return Header.proxy(*unpacked(pair), version=1) if pair else Header(version=1), ()
+        if pair is None and not self._local_has_tlvs:
             return Header.local(), ()
         tlvs, left_out = self._tlvs.chosen(facts, received, unique_id, words)
-        return Header.proxy(*addresses(ends), tlvs) if ends else Header.local(tlvs), left_out
+        return Header.proxy(*unpacked(pair), tlvs) if pair else Header.local(tlvs), left_out
 
 
 def _pack(policy: BackendTlvs, facts: TlsFacts | None) -> tuple[bytes, bytes, tuple[str, ...]]:

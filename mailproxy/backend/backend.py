@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 
 from mailproxy import config
-from mailproxy.announce.ends import PackedAddress
+from mailproxy.announce.addresses import PackedAddress
 from mailproxy.announce.header import HeaderPolicy
 from mailproxy.backend.server import NONE_KNOWN, BackendServer, make_servers
 from mailproxy.balance.change import Change

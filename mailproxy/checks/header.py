@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from attrs import evolve
 
+from mailproxy.announce.addresses import PackedAddress
 from mailproxy.announce.client_tls import OFFLOADED
-from mailproxy.announce.ends import PackedAddress
 from mailproxy.announce.header import BackendHeader
 from mailproxy.config.model import CheckHeader, SendProxy
 from mailproxy.proxyprotocol import Header as ProxyHeader

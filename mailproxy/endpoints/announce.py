@@ -10,8 +10,8 @@ from attrs import Attribute, field, frozen
 from OpenSSL.SSL import Connection
 from twisted.internet.interfaces import ISSLTransport, ITransport
 
+from mailproxy.announce.addresses import address_pair, unpacked
 from mailproxy.announce.client_tls import ssl_tlv
-from mailproxy.announce.ends import addresses, ends_of
 from mailproxy.announce.header import HeaderPolicy
 from mailproxy.endpoints.addresses import header_address
 from mailproxy.endpoints.arguments import as_tuple
@@ -138,16 +138,16 @@ def header_from_transport(
         raise ValueError(f"there is no version {version!r}")
     if ssl is not None and not _SSL_TYPES.issuperset(ssl):
         raise ValueError(f"ssl {ssl!r} are no fields of the SSL TLV; write them as SslType.CN for example")
-    ends = ends_of(header_address(transport.getPeer()), header_address(transport.getHost()))
+    pair = address_pair(header_address(transport.getPeer()), header_address(transport.getHost()))
     if version == 1:
         if tlvs:
             raise ValueError("a header of version 1 has no TLVs")
-        return Header.proxy(*addresses(ends), version=1) if ends else Header(version=1)
-    if ends is None:
+        return Header.proxy(*unpacked(pair), version=1) if pair else Header(version=1)
+    if pair is None:
         return Header.local()
     if ssl is not None:
         tlvs = (*tlvs, ssl_tlv(transport_facts(transport), ssl, MAX_SIZE)[0].tlv())
-    return Header.proxy(*addresses(ends), tlvs)
+    return Header.proxy(*unpacked(pair), tlvs)
 
 
 def transport_facts(transport: ITransport) -> TlsFacts | None:

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from twisted.logger import Logger
 
-from mailproxy.announce.ends import PackedAddress
+from mailproxy.announce.addresses import PackedAddress
 from mailproxy.announce.header import names_client
 from mailproxy.backend.backend import Backend, network
 from mailproxy.backend.server import BackendServer

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger, LogLevel
 
-from mailproxy.announce.ends import PackedAddress
+from mailproxy.announce.addresses import PackedAddress
 from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
 from mailproxy.proxyprotocol import (

@@ -27,7 +27,7 @@ import socket
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Protocol
 
-from mailproxy.announce.ends import PackedAddress
+from mailproxy.announce.addresses import PackedAddress
 from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
 from mailproxy.mail.dialogue import open_dialogue

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from mailproxy.announce.addresses import address_pair, unpacked
 from mailproxy.announce.client_tls import common_name, received_common_name
-from mailproxy.announce.ends import addresses, ends_of
 from mailproxy.session.record import LoggedSession, describe
 from mailproxy.tls.dns_name import is_dns_name
 
 
 def header_words(session: LoggedSession) -> dict[str, str]:
     """
-    Return the fields that a format may have, each as the log writes it, and the ends of the connection.
+    Return the fields that a format may have, each as the log writes it, and the connection's addresses.
 
     What may be told to a server is told here, too: of server names only clean ones, of common names only printable
     ones of certificates that were verified. The others are for the log.
@@ -23,9 +23,9 @@ def header_words(session: LoggedSession) -> dict[str, str]:
     ssl = session.header.ssl if "tlv_ssl_cn" in words and session.header is not None else None
     if ssl is not None:
         words["tlv_ssl_cn"] = received_common_name(ssl)[0]
-    ends = ends_of(session.source, session.destination)
-    if ends is not None:
-        source, destination = addresses(ends)
+    pair = address_pair(session.source, session.destination)
+    if pair is not None:
+        source, destination = unpacked(pair)
         words |= {"src": str(source.host), "src_port": str(source.port)}
         words |= {"dst": str(destination.host), "dst_port": str(destination.port)}
     return words

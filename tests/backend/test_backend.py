@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mailproxy import config
-from mailproxy.announce.ends import PackedAddress
+from mailproxy.announce.addresses import PackedAddress
 from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
 from mailproxy.balance.change import Change

@@ -1,10 +1,10 @@
-"""The two ends of a client's connection."""
+"""The two addresses of a client's connection."""
 
 from ipaddress import ip_address
 
 import pytest
 
-from mailproxy.announce.ends import addresses, ends_of, header_bytes
+from mailproxy.announce.addresses import address_pair, header_bytes, unpacked
 from mailproxy.proxyprotocol import Header, InetAddress, UnixAddress, encode
 
 
@@ -13,18 +13,18 @@ def packed(text: str, port: int) -> tuple[bytes, int]:
 
 
 def hosts(source: str, destination: str) -> tuple[str, str] | None:
-    ends = ends_of(packed(source, 40000), packed(destination, 993))
-    assert ends is not None
-    told = addresses(ends)
+    pair = address_pair(packed(source, 40000), packed(destination, 993))
+    assert pair is not None
+    told = unpacked(pair)
     assert (told[0].port, told[1].port) == (40000, 993)
     return told[0].host.exploded, told[1].host.exploded
 
 
-def test_both_ends_in_ipv4() -> None:
+def test_both_addresses_in_ipv4() -> None:
     assert hosts("192.0.2.1", "198.51.100.9") == ("192.0.2.1", "198.51.100.9")
 
 
-def test_both_ends_in_ipv6() -> None:
+def test_both_addresses_in_ipv6() -> None:
     told = hosts("2001:db8::1", "2001:db8::9")
     assert told == ("2001:0db8:0000:0000:0000:0000:0000:0001", "2001:0db8:0000:0000:0000:0000:0000:0009")
 
@@ -37,35 +37,35 @@ def test_both_ends_in_ipv6() -> None:
         ("::ffff:192.0.2.1", "198.51.100.9"),
     ],
 )
-def test_mapped_ends_are_told_as_ipv4(source: str, destination: str) -> None:
+def test_mapped_addresses_are_written_as_ipv4(source: str, destination: str) -> None:
     assert hosts(source, destination) == ("192.0.2.1", "198.51.100.9")
 
 
 @pytest.mark.parametrize("source", ["192.0.2.1", "::ffff:192.0.2.1"])
-def test_ipv4_end_beside_an_ipv6_one_is_mapped(source: str) -> None:
-    ends = ends_of(packed(source, 40000), packed("2001:db8::9", 993))
-    assert ends is not None
-    assert ends[0].hex() == "00000000000000000000ffffc0000201"
-    assert ends[1] == ip_address("2001:db8::9").packed
+def test_ipv4_address_beside_an_ipv6_one_is_mapped(source: str) -> None:
+    pair = address_pair(packed(source, 40000), packed("2001:db8::9", 993))
+    assert pair is not None
+    assert pair[0].hex() == "00000000000000000000ffffc0000201"
+    assert pair[1] == ip_address("2001:db8::9").packed
 
 
 def test_addresses_of_a_received_header_are_taken_as_they_are() -> None:
     source, destination = InetAddress.parse("192.0.2.1:40000"), InetAddress.parse("198.51.100.9:993")
-    assert ends_of(source, destination) == (source.host.packed, destination.host.packed, 40000, 993)
+    assert address_pair(source, destination) == (source.host.packed, destination.host.packed, 40000, 993)
 
 
 @pytest.mark.parametrize("unusable", [None, UnixAddress(b"/run/imap"), UnixAddress(b"")])
 def test_without_two_internet_addresses_nothing_is_told(unusable: UnixAddress | None) -> None:
     usable = packed("192.0.2.1", 40000)
-    assert ends_of(usable, unusable) is None
-    assert ends_of(unusable, usable) is None
-    assert ends_of(unusable, unusable) is None
+    assert address_pair(usable, unusable) is None
+    assert address_pair(unusable, usable) is None
+    assert address_pair(unusable, unusable) is None
 
 
 @pytest.mark.parametrize(
     ("source", "destination"), [("192.0.2.1", "198.51.100.9"), ("2001:db8::1", "::9"), ("1.2.3.4", "2001:db8::9")]
 )
 def test_header_bytes_are_those_of_the_codec(source: str, destination: str) -> None:
-    ends = ends_of(packed(source, 40000), packed(destination, 993))
-    assert ends is not None
-    assert header_bytes(ends, b"") == encode(Header.proxy(*addresses(ends))).data
+    pair = address_pair(packed(source, 40000), packed(destination, 993))
+    assert pair is not None
+    assert header_bytes(pair, b"") == encode(Header.proxy(*unpacked(pair))).data
