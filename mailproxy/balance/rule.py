@@ -21,14 +21,20 @@ class Rule:
     """How a pool chooses."""
 
     pick: Pick
+    words: str
+    """Who gets the next client, for the reference page."""
     is_sticky: bool = False
     """True if a client waits for its own server when that one is full, and takes no other (as in HAProxy)."""
 
 
 RULES: Mapping[str, Rule] = {
-    "leastconn": Rule(leastconn.pick),
-    "roundrobin": Rule(roundrobin.pick),
-    "source": Rule(source.pick, is_sticky=True),
-    "first": Rule(first.pick),
-    "random": Rule(random.pick),
+    "leastconn": Rule(leastconn.pick, "the server with the fewest sessions for its weight"),
+    "roundrobin": Rule(roundrobin.pick, "each in turn, as often as its weight says"),
+    "source": Rule(
+        source.pick,
+        "always the same one for a client's address (IPv6: its /64), as long as that one is up",
+        is_sticky=True,
+    ),
+    "first": Rule(first.pick, "the first in the file that has room"),
+    "random": Rule(random.pick, "the one with fewer sessions of two drawn by lot"),
 }

@@ -6,12 +6,13 @@ from typing import get_args
 
 from attrs import evolve, field, frozen
 
+from mailproxy.balance.rule import RULES
 from mailproxy.config.check import read_check
 from mailproxy.config.duration import IDLE, WAIT
 from mailproxy.config.format import FORMAT, Format
 from mailproxy.config.key import about, read_keys
 from mailproxy.config.kind import BOOLEAN, Wrong, integer, one_of
-from mailproxy.config.model import Balance, CustomTlv, MailProtocol, NamedFile, Profile, SendProxy
+from mailproxy.config.model import CustomTlv, MailProtocol, NamedFile, SendProxy
 from mailproxy.config.place import InetServer, NamedServer, ServerAddress
 from mailproxy.config.server import Server, Surroundings, judge_said, read_default_server, read_server
 from mailproxy.config.table import Table
@@ -58,23 +59,21 @@ class Backend:
     """Where clients are sent and what the servers are told of them, ``[backend.NAME]``."""
 
     name: str
-    profile: Profile = field(
+    profile: str = field(
         default="generic",
         metadata=about(
-            one_of(get_args(Profile)),
+            one_of(tuple(PROFILES)),
             "The kind of server: how long a PROXY header may be and which TLVs it may have before the server drops the "
             'connection. `"generic"` stays within the specification\'s 536 bytes, which all but Exim and Cyrus (232) '
             "and nginx (107) take.",
         ),
     )
-    balance: Balance = field(
+    balance: str = field(
         default="leastconn",
         metadata=about(
-            one_of(get_args(Balance)),
-            "Who gets the next client: the server with the fewest sessions for its weight; each in turn, as often as "
-            "its weight says; always the same one for a client's address (IPv6: its /64), as long as that one is up; "
-            "the first in the file that has room; the one with fewer sessions of two drawn by lot. Mail sessions last "
-            "for hours, so counting them is what keeps servers even.",
+            one_of(tuple(RULES)),
+            f"Who gets the next client: {'; '.join(rule.words for rule in RULES.values())}. Mail sessions last for "
+            "hours, so counting them is what keeps servers even.",
         ),
     )
     allbackups: bool = field(

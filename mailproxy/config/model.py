@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 from attrs import frozen
 
 from mailproxy.config.format import Format
+from mailproxy.proxyprotocol.options import HeaderKind
 
 LogFormat = Literal["text", "json"]
 
@@ -24,12 +25,7 @@ MailProtocol: TypeAlias = str
 
 FrontendTls = Literal["implicit", "starttls", "starttls-optional", "none"]
 
-Profile = Literal["dovecot", "postfix", "exim", "cyrus", "stalwart", "nginx", "generic"]
-
-Balance = Literal["leastconn", "roundrobin", "source", "first", "random"]
-
-SendProxy = Literal["none", "v1", "v2", "v2-ssl", "v2-ssl-cn"]
-
+SendProxy = Literal["none", HeaderKind]
 
 CheckHeader = Literal["local", "proxy", "none"]
 

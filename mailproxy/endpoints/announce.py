@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from functools import cached_property
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast, get_args
 
 from attrs import Attribute, field, frozen
 from OpenSSL.SSL import Connection
@@ -18,27 +18,16 @@ from mailproxy.endpoints.arguments import as_tuple
 from mailproxy.endpoints.interfaces import IProxiedTransport
 from mailproxy.profiles import PROFILES
 from mailproxy.proxyprotocol import Header, InetAddress, SslType, Tlv
-from mailproxy.proxyprotocol.options import SSL_OPTIONS
+from mailproxy.proxyprotocol.options import SSL_OPTIONS, HeaderKind, LibraryOption
 from mailproxy.proxyprotocol.v2 import MAX_SIZE
 from mailproxy.tls.connection import connection_facts
 from mailproxy.tls.facts import TlsFacts
 
-Kind = Literal["v1", "v2", "v2-ssl", "v2-ssl-cn"]
-"""What `ClientHeader` can make, in HAProxy's words less their ``send-proxy``."""
-
-Option = Literal["ssl-cipher", "cert-sig", "cert-key", "group", "client-cert", "authority", "alpn", "crc32c"]
-"""What `ClientHeader` can add."""
-
-Profile = Literal["dovecot", "postfix", "exim", "cyrus", "stalwart", "nginx", "generic"]
-"""The kinds of backend."""
-
-
 _SSL_TYPES = frozenset(SslType)
 
 
-def _words(kind: object) -> Callable[[object, Attribute[Any], Any], None]:
-    """Check a field that is one of a `Literal`'s words, or a tuple of those."""
-    words = get_args(kind)
+def _words(words: Collection[str]) -> Callable[[object, Attribute[Any], Any], None]:
+    """Check a field that is one of the words, or a tuple of those."""
 
     def check(instance: object, attribute: Attribute[Any], value: object) -> None:
         for word in value if isinstance(value, (tuple, list)) else (value,):
@@ -48,8 +37,8 @@ def _words(kind: object) -> Callable[[object, Attribute[Any], Any], None]:
     return check
 
 
-def _options(options: Iterable[Option]) -> tuple[Option, ...]:
-    return cast(tuple[Option, ...], as_tuple("proxy_v2_options", options))
+def _options(options: Iterable[LibraryOption]) -> tuple[LibraryOption, ...]:
+    return cast(tuple[LibraryOption, ...], as_tuple("proxy_v2_options", options))
 
 
 def _tlvs(tlvs: Iterable[Tlv]) -> tuple[Tlv, ...]:
@@ -75,7 +64,7 @@ class ClientHeader:
       certificate, if it is verified).
     - `profile`: the kind of backend, which decides what it may be told: ``dovecot``, ``postfix``, ``exim``, ``cyrus``,
       ``stalwart``, ``nginx``, ``generic``. `protocol` is what is spoken to it: ``imap``, ``pop3``, …
-    - `proxy_v2_options`: what else is told, see `Option`.
+    - `proxy_v2_options`: what else is told, see `LibraryOption`.
     - `tlvs`: TLVs that every header has, of any type but CRC32C, NOOP and SSL.
     - `pass_tlvs`: types of TLVs that are passed on from the header that the client's connection itself began with.
 
@@ -83,10 +72,12 @@ class ClientHeader:
     internet addresses is announced as LOCAL, in version 1 as UNKNOWN.
     """
 
-    send_proxy: Kind = field(default="v2-ssl", validator=_words(Kind))
-    profile: Profile = field(default="generic", validator=_words(Profile))
+    send_proxy: HeaderKind = field(default="v2-ssl", validator=_words(get_args(HeaderKind)))
+    profile: str = field(default="generic", validator=_words(PROFILES))
     protocol: str = "tcp"
-    proxy_v2_options: tuple[Option, ...] = field(default=(), converter=_options, validator=_words(Option))
+    proxy_v2_options: tuple[LibraryOption, ...] = field(
+        default=(), converter=_options, validator=_words(get_args(LibraryOption))
+    )
     tlvs: tuple[Tlv, ...] = field(default=(), converter=_tlvs)
     pass_tlvs: tuple[int, ...] = field(default=(), converter=_types)
 

@@ -199,7 +199,7 @@ def send_proxy(
     try:
         maker = ClientHeader(
             kind,  # type: ignore[arg-type]  # it checks its words itself
-            words.get("profile", "generic"),  # type: ignore[arg-type]
+            words.get("profile", "generic"),
             words.get("protocol", "tcp"),
             tuple(words.listed("options")),  # type: ignore[arg-type]
         )

@@ -1,14 +1,18 @@
-"""HAProxy's words for what a sender adds to a header (``proxy-v2-options``), and the TLV that each adds."""
+"""HAProxy's words for headers (``send-proxy``) and for what a sender adds (``proxy-v2-options``), with its TLVs."""
 
 from collections.abc import Mapping
 from typing import Literal
 
 from mailproxy.proxyprotocol.tlv import SslType, TlvType
 
-Option = Literal[
-    "ssl-cipher", "cert-sig", "cert-key", "authority", "alpn", "crc32c", "unique-id", "group", "client-cert"
-]
+HeaderKind = Literal["v1", "v2", "v2-ssl", "v2-ssl-cn"]
+"""HAProxy's ``send-proxy``, with the word for version 1 that it leaves out."""
+
+LibraryOption = Literal["ssl-cipher", "cert-sig", "cert-key", "authority", "alpn", "crc32c", "group", "client-cert"]
 """HAProxy 3.4 has all but ``alpn``, ``group`` and ``client-cert``."""
+
+Option = Literal[LibraryOption, "unique-id"]
+"""Only the service has sessions, and so ids for them."""
 
 OPTIONS: Mapping[Option, TlvType | SslType] = {
     "ssl-cipher": SslType.CIPHER,
@@ -17,9 +21,9 @@ OPTIONS: Mapping[Option, TlvType | SslType] = {
     "authority": TlvType.AUTHORITY,
     "alpn": TlvType.ALPN,
     "crc32c": TlvType.CRC32C,
-    "unique-id": TlvType.UNIQUE_ID,
     "group": SslType.GROUP,
     "client-cert": SslType.CLIENT_CERT,
+    "unique-id": TlvType.UNIQUE_ID,
 }
 """A TLV of the header, or a field of the SSL TLV, which brings the SSL TLV along."""
 

@@ -95,7 +95,7 @@ class PoolMachine(RuleBasedStateMachine):
         """The most sessions that a server may have: its places, or what it had when it lost some."""
         chosen = RULES[self.rule_name]
         if self.rule_name == "random":
-            chosen = Rule(partial(random_rule.pick, draw=random.Random(1).random))
+            chosen = Rule(partial(random_rule.pick, draw=random.Random(1).random), "drawn")
         self.is_sticky = chosen.is_sticky
         self.is_line_for_ever = chosen.is_sticky and bool(slow)
         """With slowstart, clients by source wait where they were, though they would go elsewhere if they came now."""

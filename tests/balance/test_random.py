@@ -50,7 +50,7 @@ def test_two_choices_spread_better_than_one() -> None:
     """2000 sessions on 20 servers: one choice leaves a deviation of about 10, two about 1."""
     source = random.Random(5)
     servers = [server(f"s{number}") for number in range(20)]
-    spread = pool(servers, Rule(partial(pick, draw=source.random)))
+    spread = pool(servers, Rule(partial(pick, draw=source.random), "drawn"))
     for _ in range(2000):
         spread.pick(b"", (), 0)
     assert pstdev([one.sessions for one in servers]) < 2.5

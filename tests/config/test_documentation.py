@@ -10,6 +10,7 @@ import attrs
 import pytest
 
 from mailproxy.balance.health import InitState, OnError
+from mailproxy.balance.rule import RULES
 from mailproxy.balance.server import ServerState
 from mailproxy.config import (
     Backend,
@@ -29,17 +30,16 @@ from mailproxy.config.check import CheckType
 from mailproxy.config.document import read_document
 from mailproxy.config.http import Method
 from mailproxy.config.model import (
-    Balance,
     CheckHeader,
     Observe,
     OnMarkedDown,
     OnMarkedUp,
-    Profile,
     ResolvePrefer,
     SendProxy,
     Verify,
 )
 from mailproxy.mail.protocols import protocol_words
+from mailproxy.profiles import PROFILES
 from mailproxy.proxyprotocol.options import OPTIONS
 
 ROOT = Path(__file__).parents[2]
@@ -137,9 +137,7 @@ def test_every_table_is_in_the_documentation() -> None:
 
 
 WORDS = (
-    Profile,
     SendProxy,
-    Balance,
     CheckType,
     CheckHeader,
     InitState,
@@ -155,7 +153,7 @@ WORDS = (
 
 
 def test_every_word_is_in_the_documentation_and_the_example() -> None:
-    words = [*protocol_words(), *(word for kind in WORDS for word in get_args(kind))]
+    words = [*protocol_words(), *PROFILES, *RULES, *(word for kind in WORDS for word in get_args(kind))]
     assert [word for word in words if f'`"{word}"`' not in PAGE] == []
     assert [word for word in words if f'"{word}"' not in EXAMPLE] == []
 
@@ -182,6 +180,6 @@ def test_example_for_a_backend_is_good(example: str) -> None:
     assert remarks(config) == ()
 
 
-@pytest.mark.parametrize("profile", [name for name in get_args(Profile) if name != "generic"])
+@pytest.mark.parametrize("profile", sorted(PROFILES.keys() - {"generic"}))
 def test_every_profile_has_an_example(profile: str) -> None:
     assert any(f'profile = "{profile}"' in example for example in EXAMPLES)

@@ -13,8 +13,8 @@ from twisted.internet.interfaces import ITransport
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 
 from mailproxy.endpoints import AcceptPolicy, AcceptProxyServerEndpoint, ClientHeader, SendProxyClientEndpoint
-from mailproxy.endpoints.announce import Kind
 from mailproxy.proxyprotocol import Expectation, Header, InetAddress, SslClient, SslTlv, Strictness
+from mailproxy.proxyprotocol.options import HeaderKind
 
 from .network import SERVER_NAME, authority, identity
 from .protocols import Made, Told, result
@@ -261,8 +261,8 @@ class TestTls:
 
 
 class TestSendProxy:
-    @pytest.mark.parametrize("kind", get_args(Kind))
-    def test_every_kind(self, kind: Kind) -> None:
+    @pytest.mark.parametrize("kind", get_args(HeaderKind))
+    def test_every_kind(self, kind: HeaderKind) -> None:
         endpoint = client(rf"send-proxy-{kind}:tcp\:10.0.0.1\:143")
         assert endpoint.header == ClientHeader(kind)
         assert isinstance(endpoint.endpoint, TCP4ClientEndpoint)

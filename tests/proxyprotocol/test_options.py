@@ -2,7 +2,6 @@
 
 from typing import get_args
 
-from mailproxy.endpoints import announce
 from mailproxy.proxyprotocol import SslType, TlvType
 from mailproxy.proxyprotocol.options import OPTIONS, SSL_OPTIONS, Option
 
@@ -15,7 +14,3 @@ def test_every_word_adds_a_tlv_of_its_own() -> None:
 def test_fields_of_the_ssl_tlv_bring_it_along() -> None:
     assert {OPTIONS[word] for word in SSL_OPTIONS} <= set(SslType)
     assert {OPTIONS[word] for word in OPTIONS.keys() - SSL_OPTIONS} <= set(TlvType)
-
-
-def test_library_has_all_words_but_the_service_s() -> None:
-    assert set(get_args(announce.Option)) == OPTIONS.keys() - {"unique-id"}
