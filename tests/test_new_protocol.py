@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mailproxy.checks.mail import MailGuest, login_guest, mail_guest
-from mailproxy.checks.visit import Visited
+from mailproxy.checks.connection import ConnectionEnd
+from mailproxy.checks.mail import MailProbe, login_probes, mail_probes
 from mailproxy.mail.backend.account import Account, Login
 from mailproxy.mail.backend.talk import Talk, Unexpected, hear
 from mailproxy.mail.capabilities import Offer
@@ -150,20 +150,20 @@ def test_capabilities_are_learned() -> None:
     assert GOSSIP.takes_passwords(probe.capabilities)
 
 
-def shown(guest: MailGuest, *said: tuple[bytes, bytes]) -> str:
+def shown(probe: MailProbe, *said: tuple[bytes, bytes]) -> str:
     """What a check shows that hears each line, and answers it so."""
     for line, answer in said:
-        assert guest.receive(line) == answer
-    assert guest.done
-    return guest.outcome(Visited("talk", "", is_late=False, seconds=0.1)).reason
+        assert probe.receive(line) == answer
+    assert probe.done
+    return probe.outcome(ConnectionEnd("answer", "", is_late=False, seconds=0.1)).reason
 
 
 def test_checks_speak_it() -> None:
     account = Login(Account.of("probe", "secret"), None, b"mail.example.org")
-    assert shown(mail_guest("gossip")(), (b"HI\r\n", b"BYE\r\n"), (b"BYE\r\n", b"")) == "greeted"
+    assert shown(mail_probes("gossip")(), (b"HI\r\n", b"BYE\r\n"), (b"BYE\r\n", b"")) == "greeted"
     assert (
         shown(
-            login_guest("gossip", account)(),
+            login_probes("gossip", account)(),
             (b"HI\r\n", b"ME probe secret\r\n"),
             (b"YES\r\n", b"BYE\r\n"),
             (b"BYE\r\n", b""),

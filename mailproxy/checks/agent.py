@@ -1,19 +1,19 @@
-"""The check ``agent``: a program beside the server says how it is, in HAProxy's words."""
+"""The check ``agent``: a program on the server's machine reports its state in the words of HAProxy's agent-check."""
 
 from __future__ import annotations
 
 from mailproxy.checks.agent_words import read_words
+from mailproxy.checks.connection import ConnectionEnd
 from mailproxy.checks.outcome import Outcome
-from mailproxy.checks.visit import Visited
 
-# Far beyond what an agent has to say; more is not read.
+# Far more than an agent needs; the rest is not read.
 LINE_BYTES = 1024
 
 _EXPECTED = "words such as up, down, ready, drain, maint or 75%"
 
 
-class AgentGuest:
-    """Hears an agent's one line (mutable; one per visit)."""
+class AgentProbe:
+    """Reads an agent's one line (mutable; one per connection)."""
 
     __slots__ = ("_heard", "_is_closed")
 
@@ -23,26 +23,26 @@ class AgentGuest:
 
     @property
     def done(self) -> bool:
-        """True once the line is there, with its line end."""
+        """True once the line has its line end."""
         return b"\n" in self._heard or len(self._heard) >= LINE_BYTES
 
     def receive(self, data: bytes) -> bytes:
-        """Listen."""
+        """Keep the bytes; send nothing."""
         self._heard += data
         return b""
 
     def end(self) -> None:
-        """The agent has closed the connection, which ends the line, too."""
+        """The agent has closed the connection: that ends the line, too."""
         self._is_closed = True
 
-    def outcome(self, visited: Visited) -> Outcome:
-        """Tell what the agent says."""
+    def outcome(self, end: ConnectionEnd) -> Outcome:
+        """Judge the server by the agent's line."""
         if not self.done and not self._is_closed:
-            return Outcome(False, f"agent: expected a line of words, came {visited.failure}", visited.seconds)
+            return Outcome(False, f"agent: expected a line of words, came {end.failure}", end.seconds)
         line = self._heard[:LINE_BYTES].split(b"\n", 1)[0]
         reply = read_words(line)
         if reply.says_nothing:
-            came = " ".join(reply.unknown)[:100] or visited.failure or "an empty line"
-            return Outcome(False, f"agent: expected {_EXPECTED}, came {came}", visited.seconds)
+            came = " ".join(reply.unknown)[:100] or end.failure or "an empty line"
+            return Outcome(False, f"agent: expected {_EXPECTED}, came {came}", end.seconds)
         passed_over = f" (no words: {' '.join(reply.unknown)[:100]})" if reply.unknown else ""
-        return Outcome(not reply.is_down, f"agent: {reply}{passed_over}", visited.seconds, agent=reply)
+        return Outcome(not reply.is_down, f"agent: {reply}{passed_over}", end.seconds, agent=reply)

@@ -17,9 +17,9 @@ from twisted.logger import Logger
 from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
 from mailproxy.balance.change import Change
+from mailproxy.checks.connection import ConnectionEnd, ProbeConnection
 from mailproxy.checks.header import LIKE_TLS, foreign_header
 from mailproxy.checks.timeouts import Timeouts
-from mailproxy.checks.visit import Visit, Visited
 from mailproxy.config import Backend as BackendSettings
 from mailproxy.config.place import InetBind, NamedServer
 from mailproxy.mail.advice import Way, header_ignored
@@ -79,7 +79,7 @@ class Question:
         self._timeouts = timeouts
         self._destination = destination
         self._probe = CapabilityProbe(protocol, host.encode())
-        self._visit: Visit | None = None
+        self._connection: ProbeConnection | None = None
 
     def begin(self) -> None:
         """Ask."""
@@ -93,7 +93,7 @@ class Question:
             LIKE_TLS if self._with_tls else None,
             None if bind is None else (bind.host.packed, bind.port),
         )
-        visit = self._visit = Visit(
+        connection = self._connection = ProbeConnection(
             server.target,
             header,
             self._probe,
@@ -102,19 +102,19 @@ class Question:
             poller=self._poller,
             timeouts=self._timeouts,
         )
-        visit.begin()
+        connection.begin()
 
     def cancel(self) -> None:
         """Ask no more."""
-        if self._visit is not None:
-            self._visit.cancel()
-            self._visit = None
+        if self._connection is not None:
+            self._connection.cancel()
+            self._connection = None
 
-    def _over(self, visited: Visited) -> None:
-        self._visit = None
-        self._answered(self._lesson(visited))
+    def _over(self, end: ConnectionEnd) -> None:
+        self._connection = None
+        self._answered(self._lesson(end))
 
-    def _lesson(self, visited: Visited) -> Lesson:
+    def _lesson(self, end: ConnectionEnd) -> Lesson:
         backend, server, probe = self._backend, self._server, self._probe
         if probe.capabilities is not None:
             return Lesson(
@@ -129,16 +129,16 @@ class Question:
             remedy = PROFILES[backend.settings.profile].takes_headers
             return Lesson(server.name, None, header_ignored(probe.misunderstood, remedy))
         seconds = backend.connect_seconds
-        late = f"no list within {seconds:g} s" if visited.is_late and visited.stage == "talk" else visited.failure
+        late = f"no list within {seconds:g} s" if end.is_late and end.stage == "answer" else end.failure
         failure = probe.failure or late
-        if visited.stage != "talk":
+        if end.stage != "answer":
             return Lesson(server.name, None, failure)
         way = Way(
             sends_header=backend.settings.send_proxy != "none",
             has_tls=server.origin.tls is not None,
             distrusts=PROFILES[backend.settings.profile].distrusts,
         )
-        cause = way.likely_cause(probe.said, is_closed=not visited.is_late)
+        cause = way.likely_cause(probe.said, is_closed=not end.is_late)
         return Lesson(server.name, None, f"{failure}; {cause}" if cause else failure)
 
     def _no_login(self, capabilities: tuple[bytes, ...]) -> str:

@@ -9,13 +9,13 @@ from typing import Any
 from attrs import evolve
 
 from mailproxy import config
-from mailproxy.checks.agent import AgentGuest
+from mailproxy.checks.agent import AgentProbe
+from mailproxy.checks.check import Check, CheckProbe, ConnectionCheck, Run
 from mailproxy.checks.header import LIKE_TLS, Policy, check_header
-from mailproxy.checks.mail import login_guest, mail_guest
+from mailproxy.checks.mail import login_probes, mail_probes
 from mailproxy.checks.outcome import Outcome
-from mailproxy.checks.tcp import knock
+from mailproxy.checks.tcp import tcp_probe
 from mailproxy.checks.timeouts import Timeouts
-from mailproxy.checks.visiting import Check, Guest, Run, VisitingCheck
 from mailproxy.config.model import MailProtocol, SendProxy
 from mailproxy.config.secret import UnusableSecret, read_authorization, read_secret
 from mailproxy.mail.advice import Way
@@ -56,8 +56,8 @@ def make_check(
         distrusts=distrusts,
         header_key="send-proxy" if send_proxy == "none" else "check-header",
     )
-    invite = _guests(settings, protocol, host, remedy if header else "", way)
-    check = VisitingCheck(invite, header, settings.seconds, poller=poller, timeouts=timeouts, opening=opening)
+    make_probe = _probes(settings, protocol, host, remedy if header else "", way)
+    check = ConnectionCheck(make_probe, header, settings.seconds, poller=poller, timeouts=timeouts, opening=opening)
     goes_elsewhere = settings.tls is False or settings.address is not None or settings.port is not None
     return _Elsewhere(check, settings) if goes_elsewhere else check
 
@@ -73,16 +73,18 @@ class _Elsewhere:
         return self._check.begin(check_target(target, self._settings), over)
 
 
-def _guests(settings: config.Check, protocol: MailProtocol, host: str, remedy: str, way: Way) -> Callable[[], Guest]:
+def _probes(
+    settings: config.Check, protocol: MailProtocol, host: str, remedy: str, way: Way
+) -> Callable[[], CheckProbe]:
     match settings.type_for(protocol):
         case "tcp":
-            return knock
+            return tcp_probe
         case "agent":
-            return AgentGuest
+            return AgentProbe
         case "mail":
-            return mail_guest(protocol, remedy, way)
+            return mail_probes(protocol, remedy, way)
         case "login":
-            return login_guest(protocol, _login(settings, host), remedy, way)
+            return login_probes(protocol, _login(settings, host), remedy, way)
         case kind:
             raise ValueError(f'there is no check of type "{kind}"')
 

@@ -27,10 +27,10 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
+from mailproxy.checks.check import Run
 from mailproxy.checks.http_connection import Connections, Shared
 from mailproxy.checks.outcome import Outcome
 from mailproxy.checks.pointer import find, is_same
-from mailproxy.checks.visiting import Run
 from mailproxy.config.http import shown_statuses
 from mailproxy.transport.outgoing import Target
 

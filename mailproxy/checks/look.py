@@ -15,11 +15,11 @@ from mailproxy import config
 from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
 from mailproxy.balance.change import Change
+from mailproxy.checks.check import ConnectionCheck, Run
 from mailproxy.checks.header import check_header
-from mailproxy.checks.mail import mail_guest
+from mailproxy.checks.mail import mail_probes
 from mailproxy.checks.outcome import Outcome
 from mailproxy.checks.timeouts import Timeouts
-from mailproxy.checks.visiting import Run, VisitingCheck
 from mailproxy.mail.greeting import server_speaks_first
 from mailproxy.profiles import PROFILES
 from mailproxy.transport.poller import Poller
@@ -38,8 +38,8 @@ class FirstLook:
         if settings.send_proxy == "none" or not server_speaks_first(backend.protocol):
             return
         self._due = {server for server in backend.pool.servers if _is_due(server.origin.settings.check)}
-        self._check = VisitingCheck(
-            mail_guest(backend.protocol, PROFILES[settings.profile].takes_headers),
+        self._check = ConnectionCheck(
+            mail_probes(backend.protocol, PROFILES[settings.profile].takes_headers),
             check_header("local", settings.send_proxy, backend.header, None),
             backend.connect_seconds,
             poller=poller,

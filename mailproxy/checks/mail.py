@@ -1,11 +1,11 @@
-"""The checks ``mail`` and ``login``: a short talk in the server's protocol."""
+"""The checks ``mail`` and ``login``: a short dialogue in the server's protocol."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from mailproxy.checks.connection import ConnectionEnd
 from mailproxy.checks.outcome import Outcome
-from mailproxy.checks.visit import Visited
 from mailproxy.mail.advice import Way, header_ignored
 from mailproxy.mail.backend.account import Login
 from mailproxy.mail.backend.talk import (
@@ -21,17 +21,17 @@ from mailproxy.mail.check import login_check, mail_check
 from mailproxy.mail.protocols import PROTOCOLS
 
 
-class MailGuest:
-    """Leads one talk (mutable; one per visit)."""
+class MailProbe:
+    """Leads one talk (mutable; one per connection)."""
 
     __slots__ = ("_has_parted", "_listener", "_refused", "_remedy", "_said", "_shown", "_way")
 
     def __init__(self, talk: Talk[None], shown: str, remedy: str = "", way: Way | None = None) -> None:
         """
-        Take the talk, and what it shows if it goes well.
+        Lead `talk`; `shown` is the outcome's reason if it succeeds.
 
-        `remedy` is what makes the server take PROXY headers, in words; empty if it was sent none. `way` explains its
-        silence.
+        `remedy` says how to make the server take PROXY headers; empty if it is sent none. `way` says why it may be
+        silent.
         """
         self._listener = Listener(talk, unasked=True)
         self._shown = shown
@@ -43,7 +43,7 @@ class MailGuest:
 
     @property
     def done(self) -> bool:
-        """True when nothing more is to be said or heard."""
+        """True when the talk is over."""
         return self._listener.is_over
 
     def receive(self, data: bytes) -> bytes:
@@ -60,39 +60,39 @@ class MailGuest:
         """The server has closed the connection."""
         self._has_parted = True
 
-    def outcome(self, visited: Visited) -> Outcome:
-        """Tell what came of the talk."""
+    def outcome(self, end: ConnectionEnd) -> Outcome:
+        """Judge the server by the talk."""
         try:
             if self._refused is not None:
                 raise self._refused
-            how = visited.failure or "the end of the connection"
+            how = end.failure or "the end of the connection"
             self._listener.end(Parted(how) if self._has_parted else Silence(how))
         except AccountRefused as refused:
-            return Outcome(True, str(refused), visited.seconds, is_misconfigured=True)
+            return Outcome(True, str(refused), end.seconds, is_misconfigured=True)
         except Misunderstood as error:
             if self._remedy:
-                return Outcome(False, header_ignored(error.came, self._remedy), visited.seconds, ignores_header=True)
-            return Outcome(False, str(error), visited.seconds)
+                return Outcome(False, header_ignored(error.came, self._remedy), end.seconds, ignores_header=True)
+            return Outcome(False, str(error), end.seconds)
         except BackendRefused as refused:
             cause = "" if self._way is None else self._way.likely_cause(self._said, is_closed=self._has_parted)
-            return Outcome(False, f"{refused}; {cause}" if cause else str(refused), visited.seconds)
-        return Outcome(True, self._shown, visited.seconds)
+            return Outcome(False, f"{refused}; {cause}" if cause else str(refused), end.seconds)
+        return Outcome(True, self._shown, end.seconds)
 
 
-def mail_guest(protocol: str, remedy: str = "", way: Way | None = None) -> Callable[[], MailGuest]:
+def mail_probes(protocol: str, remedy: str = "", way: Way | None = None) -> Callable[[], MailProbe]:
     """
-    Return what makes the guests of ``mail``; ValueError for a protocol whose server does not greet.
+    Return what makes the probes of ``mail``; ValueError for a protocol whose server does not greet.
 
-    `remedy` is what makes the server take PROXY headers, in words; empty if it is sent none. `way` explains silence.
+    `remedy` and `way` are those of `MailProbe`.
     """
     _require(protocol, "mail")
-    return lambda: MailGuest(mail_check(protocol), "greeted", remedy, way)
+    return lambda: MailProbe(mail_check(protocol), "greeted", remedy, way)
 
 
-def login_guest(protocol: str, login: Login, remedy: str = "", way: Way | None = None) -> Callable[[], MailGuest]:
-    """Return what makes the guests of ``login``, as `mail_guest`; ValueError also for the mailbox."""
+def login_probes(protocol: str, login: Login, remedy: str = "", way: Way | None = None) -> Callable[[], MailProbe]:
+    """Return what makes the probes of ``login``, as `mail_probes` does; ValueError also for an impossible mailbox."""
     _require(protocol, "login")
-    return lambda: MailGuest(login_check(protocol, login), PROTOCOLS[protocol].login_shows, remedy, way)
+    return lambda: MailProbe(login_check(protocol, login), PROTOCOLS[protocol].login_shows, remedy, way)
 
 
 def _require(protocol: str, kind: str) -> None:

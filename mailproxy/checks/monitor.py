@@ -15,9 +15,9 @@ from mailproxy.backend.server import BackendServer
 from mailproxy.balance.change import Change, Event
 from mailproxy.checks.addresses import Addresses
 from mailproxy.checks.agent_words import AgentReply
+from mailproxy.checks.check import Check
 from mailproxy.checks.outcome import Outcome
 from mailproxy.checks.prober import Pace, Prober
-from mailproxy.checks.visiting import Check
 from mailproxy.names import Names
 from mailproxy.session.termination import BACKUP_LEFT, SERVER_DOWN, Ending
 from mailproxy.transport.poller import Poller

@@ -20,8 +20,8 @@ from typing import Any, Protocol
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
+from mailproxy.checks.check import Check, Run
 from mailproxy.checks.outcome import Outcome
-from mailproxy.checks.visiting import Check, Run
 from mailproxy.config.check import Check as CheckSettings
 from mailproxy.transport.outgoing import Target
 

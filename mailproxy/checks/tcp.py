@@ -1,29 +1,29 @@
-"""The check ``tcp``: the server accepts a connection, and shakes hands if it speaks TLS."""
+"""The check ``tcp``: the server accepts a connection and, where it speaks TLS, completes the handshake."""
 
+from mailproxy.checks.connection import ConnectionEnd
 from mailproxy.checks.outcome import Outcome
-from mailproxy.checks.visit import Visited
 
 
-class Knock:
-    """Leaves as soon as the door opens."""
+class TcpProbe:
+    """Closes as soon as the server is reached."""
 
     done = True
 
     def receive(self, data: bytes) -> bytes:
-        """Say nothing."""
+        """Send nothing."""
         return b""
 
     def end(self) -> None:
-        """Say nothing."""
+        """Nothing was awaited."""
 
-    def outcome(self, visited: Visited) -> Outcome:
-        """Be content with having been let in."""
-        return Outcome(True, "connected", visited.seconds)
-
-
-_KNOCK = Knock()
+    def outcome(self, end: ConnectionEnd) -> Outcome:
+        """The server was reached: it passes."""
+        return Outcome(True, "connected", end.seconds)
 
 
-def knock() -> Knock:
-    """Return who knocks: always the same, since nobody who knocks remembers anything."""
-    return _KNOCK
+_PROBE = TcpProbe()
+
+
+def tcp_probe() -> TcpProbe:
+    """Return the probe of ``tcp``, the same for all checks: it keeps nothing."""
+    return _PROBE

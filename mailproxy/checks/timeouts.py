@@ -25,7 +25,7 @@ class Timed(Protocol):
 
 
 class Timeouts:
-    """The timeouts of all visits, by their length in seconds."""
+    """The timeouts of all checks under way, by their length in seconds."""
 
     _log = Logger()
 

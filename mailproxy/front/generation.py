@@ -17,10 +17,10 @@ from twisted.logger import Logger
 from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
 from mailproxy.checks.capabilities import Learner
+from mailproxy.checks.check import Check
 from mailproxy.checks.factory import make_check
 from mailproxy.checks.look import FirstLook
 from mailproxy.checks.monitor import Monitor
-from mailproxy.checks.visiting import Check
 from mailproxy.front.frontend import Frontend
 from mailproxy.front.loop import Loop
 from mailproxy.front.prepare import Prepared, PreparedFrontend

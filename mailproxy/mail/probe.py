@@ -17,7 +17,7 @@ class CapabilityProbe:
         """Begin with a new connection; `host` is how we call ourselves. KeyError for a protocol without a greeting."""
         spoken = PROTOCOLS[protocol]
         self._offer = spoken.offer
-        self._listener = Listener(self._visit(spoken, host), unasked=True)
+        self._listener = Listener(self._talk(spoken, host), unasked=True)
         self.said = b""
         """The first bytes that the server has said."""
         self.capabilities: tuple[bytes, ...] | None = None
@@ -62,7 +62,7 @@ class CapabilityProbe:
         if self.capabilities is None:
             self.failure = self.failure or failure
 
-    def _visit(self, protocol: Protocol, host: bytes) -> Talk[None]:
+    def _talk(self, protocol: Protocol, host: bytes) -> Talk[None]:
         listed = yield from protocol.learn(host)
         # What is none by the protocol's syntax is never announced, and may be new each time.
         self.capabilities = tuple(capability for capability in listed if self._offer.name(capability) is not None)

@@ -12,7 +12,7 @@ from mailproxy.session.termination import (
     HANDSHAKE_LATE,
     HANDSHAKE_LEFT,
     INJECTED,
-    VISIT_OVER,
+    LOCAL_LEFT,
 )
 from mailproxy.tls.facts import TlsFacts
 from mailproxy.tls.openssl import WANT_WRITE
@@ -86,7 +86,7 @@ class Handshake(Stage):
         try:
             waits_for = stream.handshake()
         except HandshakeError as error:
-            left = VISIT_OVER if session.is_local else HANDSHAKE_LEFT
+            left = LOCAL_LEFT if session.is_local else HANDSHAKE_LEFT
             session.part(left if error.is_theirs else HANDSHAKE_FAILED, f"TLS handshake: {error}")
             return
         if not waits_for:

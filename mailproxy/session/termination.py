@@ -69,7 +69,7 @@ INJECTED = Ending("P", "R", "bytes other than TLS followed STARTTLS", "injection
 HANDSHAKE_LEFT = Ending(
     "C", "R", "the client ended the TLS handshake: it left, or does not trust the certificate", "handshake_errors"
 )
-VISIT_OVER = Ending("C", "R", "a proxy that connected for itself (`local=yes`) left in the TLS handshake")
+LOCAL_LEFT = Ending("C", "R", "a proxy that connected for itself (`local=yes`) left in the TLS handshake")
 HANDSHAKE_LATE = Ending("c", "R", "no TLS handshake within `timeout.handshake`", "handshake_errors")
 HANDSHAKE_FAILED = Ending("P", "R", "the client's bytes are not TLS, or its TLS does not suit ours", "handshake_errors")
 

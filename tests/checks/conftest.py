@@ -1,14 +1,14 @@
-"""The town of each test."""
+"""The bench of each test."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.checks.town import Town
+from tests.checks.bench import Bench
 
 
 @pytest.fixture
-def town() -> Iterator[Town]:
-    """A server to visit."""
-    with Town() as made:
+def bench() -> Iterator[Bench]:
+    """A server to check."""
+    with Bench() as made:
         yield made

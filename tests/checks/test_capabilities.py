@@ -20,15 +20,15 @@ from mailproxy.config import Backend, BackendTimeouts, InetServer, Server
 from mailproxy.config.place import InetBind
 from mailproxy.proxyprotocol import Decoder, Header, InetAddress
 from mailproxy.tls.facts import TlsFacts
-from tests.checks.town import Town
+from tests.checks.bench import Bench
 from tests.transport.peers import Peer
 
 OFFER = b"IMAP4rev1 IDLE AUTH=PLAIN"
 LESSON = Lesson("s", tuple(OFFER.split()))
 
 
-def backend_of(town: Town, **keys: Any) -> ready_backend.Backend:
-    host, port = town.address
+def backend_of(bench: Bench, **keys: Any) -> ready_backend.Backend:
+    host, port = bench.address
     return ready_backend.Backend(
         Backend(
             name="b",
@@ -41,11 +41,11 @@ def backend_of(town: Town, **keys: Any) -> ready_backend.Backend:
 
 
 def begin(
-    town: Town, *, with_tls: bool = True, destination: InetBind | None = None, **keys: Any
+    bench: Bench, *, with_tls: bool = True, destination: InetBind | None = None, **keys: Any
 ) -> Callable[[], Lesson]:
     """Ask; what is returned waits for the lesson."""
     lessons: list[Lesson] = []
-    backend = backend_of(town, **keys)
+    backend = backend_of(bench, **keys)
     question = Question(
         backend,
         backend.pool.servers[0],
@@ -54,58 +54,58 @@ def begin(
         lessons.append,
         with_tls=with_tls,
         destination=destination,
-        poller=town.poller,
-        timeouts=town.timeouts,
+        poller=bench.poller,
+        timeouts=bench.timeouts,
     )
     question.begin()
-    town.at_the_end(question.cancel)
+    bench.at_the_end(question.cancel)
 
     def lesson() -> Lesson:
-        town.until(lambda: lessons)
+        bench.until(lambda: lessons)
         return lessons[0]
 
     return lesson
 
 
-def header_of(town: Town, server: Peer) -> Header:
+def header_of(bench: Bench, server: Peer) -> Header:
     decoder = Decoder()
-    town.until(lambda: server.data)
+    bench.until(lambda: server.data)
     header = decoder.feed(bytes(server.data))
     assert header is not None
     server.data[:] = decoder.unused
     return header
 
 
-def answer(town: Town, offer: bytes = OFFER) -> tuple[Peer, Header]:
+def answer(bench: Bench, offer: bytes = OFFER) -> tuple[Peer, Header]:
     """Be the server, until LOGOUT."""
-    server = town.accept()
-    header = header_of(town, server)
+    server = bench.accept()
+    header = header_of(bench, server)
     server.send(b"* OK ready\r\n")
-    town.until(lambda: server.data == b"a1 CAPABILITY\r\n")
+    bench.until(lambda: server.data == b"a1 CAPABILITY\r\n")
     server.send(b"* CAPABILITY " + offer + b"\r\na1 OK done\r\n")
-    town.until(lambda: server.data.endswith(b"a2 LOGOUT\r\n"))
+    bench.until(lambda: server.data.endswith(b"a2 LOGOUT\r\n"))
     server.send(b"* BYE\r\na2 OK bye\r\n")
     return server, header
 
 
-def test_server_says_what_it_offers(town: Town) -> None:
-    lesson = begin(town)
-    answer(town)
+def test_server_says_what_it_offers(bench: Bench) -> None:
+    lesson = begin(bench)
+    answer(bench)
     assert lesson() == LESSON
 
 
-def test_connection_is_closed_after_the_goodbye(town: Town) -> None:
-    begin(town)
-    server, _ = answer(town)
-    town.until(lambda: server.fin)
+def test_connection_is_closed_after_the_goodbye(bench: Bench) -> None:
+    begin(bench)
+    server, _ = answer(bench)
+    bench.until(lambda: server.fin)
 
 
-def test_header_tells_of_a_client_from_elsewhere_and_of_tls(town: Town) -> None:
-    begin(town)
-    server, header = answer(town)
+def test_header_tells_of_a_client_from_elsewhere_and_of_tls(bench: Bench) -> None:
+    begin(bench)
+    server, header = answer(bench)
     assert header.ssl is not None
     assert header.ssl.version == "TLSv1.3"
-    assert str(header.destination) == f"127.0.0.1:{town.address[1]}"
+    assert str(header.destination) == f"127.0.0.1:{bench.address[1]}"
     assert str(header.source) == f"192.0.2.1:{server.socket.getpeername()[1]}"
 
 
@@ -113,21 +113,21 @@ def test_header_tells_of_a_client_from_elsewhere_and_of_tls(town: Town) -> None:
     ("bind", "source"),
     [("192.0.2.7", "192.0.2.1"), ("192.0.2.1", "192.0.2.2"), ("2001:db8::1", "2001:db8::2")],
 )
-def test_header_names_where_clients_connect_to(town: Town, bind: str, source: str) -> None:
+def test_header_names_where_clients_connect_to(bench: Bench, bind: str, source: str) -> None:
     """Dovecot's ``local ADDRESS { ssl = no }`` looks at it."""
     destination = InetBind(ip_address(bind), 993)
-    begin(town, destination=destination)
-    _, header = answer(town)
+    begin(bench, destination=destination)
+    _, header = answer(bench)
     assert str(header.destination) == str(destination)
     assert isinstance(header.source, InetAddress)
     assert str(header.source.host) == source
 
 
-def test_server_that_trusts_its_own_machine_teaches_what_others_are_offered(town: Town) -> None:
+def test_server_that_trusts_its_own_machine_teaches_what_others_are_offered(bench: Bench) -> None:
     """As Dovecot 2.4 with ``ssl = required``: two ends with one address are secured."""
-    lesson = begin(town, with_tls=False)
-    server = town.accept()
-    header = header_of(town, server)
+    lesson = begin(bench, with_tls=False)
+    server = bench.accept()
+    header = header_of(bench, server)
     assert isinstance(header.source, InetAddress)
     assert isinstance(header.destination, InetAddress)
     is_secured = header.source.host == header.destination.host
@@ -139,9 +139,9 @@ def test_server_that_trusts_its_own_machine_teaches_what_others_are_offered(town
     assert not lesson().takes_passwords
 
 
-def test_passwords_that_would_be_taken_are_noticed(town: Town) -> None:
-    lesson = begin(town, with_tls=False)
-    answer(town)
+def test_passwords_that_would_be_taken_are_noticed(bench: Bench) -> None:
+    lesson = begin(bench, with_tls=False)
+    answer(bench)
     assert lesson().takes_passwords
 
 
@@ -185,44 +185,44 @@ def test_server_at_an_address_for_documentation_is_told_of_another() -> None:
     assert (str(decoded.source), str(decoded.destination)) == ("192.0.2.2:40000", "192.0.2.1:143")
 
 
-def test_learner_says_once_why_it_learns_nothing(town: Town, learner: Taught) -> None:
+def test_learner_says_once_why_it_learns_nothing(bench: Bench, learner: Taught) -> None:
     with capturedLogs() as events:
         for _ in range(2):
-            server = town.accept(b"* BYE not for you\r\n")
+            server = bench.accept(b"* BYE not for you\r\n")
             server.end()
-            town.advance(10.0)
+            bench.advance(10.0)
     (event,) = [event for event in events if event.get("event") == "not-learned"]
     assert event["reason"] == "server s: greeting: expected * OK, came * BYE not for you"
 
 
-def test_header_without_tls_says_so(town: Town) -> None:
-    begin(town, with_tls=False)
-    _, header = answer(town)
+def test_header_without_tls_says_so(bench: Bench) -> None:
+    begin(bench, with_tls=False)
+    _, header = answer(bench)
     assert header.ssl is not None
     assert header.ssl.client == 0
 
 
-def test_starttls_behind_tls_is_noticed(town: Town) -> None:
-    lesson = begin(town)
-    answer(town, OFFER + b" STARTTLS")
+def test_starttls_behind_tls_is_noticed(bench: Bench) -> None:
+    lesson = begin(bench)
+    answer(bench, OFFER + b" STARTTLS")
     assert lesson().still_offers_starttls
 
 
-def test_starttls_without_tls_is_as_it_should_be(town: Town) -> None:
-    lesson = begin(town, with_tls=False)
-    answer(town, OFFER + b" STARTTLS")
+def test_starttls_without_tls_is_as_it_should_be(bench: Bench) -> None:
+    lesson = begin(bench, with_tls=False)
+    answer(bench, OFFER + b" STARTTLS")
     assert not lesson().still_offers_starttls
 
 
-def test_server_where_nobody_can_log_in_is_noticed(town: Town) -> None:
-    lesson = begin(town, send_proxy="v2")
-    answer(town, b"IMAP4rev1 LOGINDISABLED")
+def test_server_where_nobody_can_log_in_is_noticed(bench: Bench) -> None:
+    lesson = begin(bench, send_proxy="v2")
+    answer(bench, b"IMAP4rev1 LOGINDISABLED")
     assert lesson().no_login == "LOGINDISABLED"
 
 
-def test_server_that_only_clients_headers_tell_of_tls_is_not_judged(town: Town) -> None:
-    lesson = begin(town, send_proxy="v2", pass_tlvs=(0x20,))
-    answer(town, b"IMAP4rev1 LOGINDISABLED")
+def test_server_that_only_clients_headers_tell_of_tls_is_not_judged(bench: Bench) -> None:
+    lesson = begin(bench, send_proxy="v2", pass_tlvs=(0x20,))
+    answer(bench, b"IMAP4rev1 LOGINDISABLED")
     assert lesson().no_login == ""
 
 
@@ -242,45 +242,45 @@ def test_advice_is_about_what_keeps_clients_from_logging_in(keys: Any, with_tls:
     assert remedy in advice
 
 
-def test_learner_warns_where_nobody_can_log_in(town: Town, learner: Taught) -> None:
+def test_learner_warns_where_nobody_can_log_in(bench: Bench, learner: Taught) -> None:
     with capturedLogs() as events:
-        answer(town, b"IMAP4rev1 LOGINDISABLED")
-        town.until(lambda: learner.told)
+        answer(bench, b"IMAP4rev1 LOGINDISABLED")
+        bench.until(lambda: learner.told)
     (event,) = [event for event in events if event.get("event") == "advice"]
     assert event["advice"].startswith("refuses all logins (LOGINDISABLED): ")
 
 
-def test_silent_server_is_given_up(town: Town) -> None:
-    lesson = begin(town)
-    town.accept()
-    town.advance(1.25)
+def test_silent_server_is_given_up(bench: Bench) -> None:
+    lesson = begin(bench)
+    bench.accept()
+    bench.advance(1.25)
     assert lesson() == Lesson("s", None, "no list within 1 s; does it speak TLS there? then it needs tls here")
 
 
-def test_server_that_does_not_let_us_go_has_taught_all_the_same(town: Town) -> None:
-    lesson = begin(town)
-    server = town.accept(b"* OK ready\r\n")
-    town.until(lambda: b"CAPABILITY" in server.data)
+def test_server_that_does_not_let_us_go_has_taught_all_the_same(bench: Bench) -> None:
+    lesson = begin(bench)
+    server = bench.accept(b"* OK ready\r\n")
+    bench.until(lambda: b"CAPABILITY" in server.data)
     server.send(b"* CAPABILITY " + OFFER + b"\r\na1 OK done\r\n")
-    town.advance(1.25)
+    bench.advance(1.25)
     assert lesson() == LESSON
 
 
-def test_refusing_server_is_no_teacher(town: Town) -> None:
-    lesson = begin(town)
-    town.accept(b"* BYE not now\r\n")
+def test_refusing_server_is_no_teacher(bench: Bench) -> None:
+    lesson = begin(bench)
+    bench.accept(b"* BYE not now\r\n")
     assert lesson() == Lesson("s", None, "greeting: expected * OK, came * BYE not now")
 
 
-def test_server_that_closes_early_is_no_teacher(town: Town) -> None:
-    lesson = begin(town)
-    town.accept(b"* OK ready\r\n").end()
+def test_server_that_closes_early_is_no_teacher(bench: Bench) -> None:
+    lesson = begin(bench)
+    bench.accept(b"* OK ready\r\n").end()
     assert lesson() == Lesson("s", None, "closed before it said what it offers")
 
 
-def test_closed_port_is_no_teacher(town: Town) -> None:
-    town.listening.close()
-    lesson = begin(town)
+def test_closed_port_is_no_teacher(bench: Bench) -> None:
+    bench.listening.close()
+    lesson = begin(bench)
     assert lesson() == Lesson("s", None, "Connection refused")
 
 
@@ -293,9 +293,9 @@ class Taught:
 
 
 @pytest.fixture
-def learner(town: Town) -> Taught:
+def learner(bench: Bench) -> Taught:
     told: list[tuple[bytes, ...]] = []
-    backend = backend_of(town)
+    backend = backend_of(bench)
     made = Learner(
         backend,
         "imap",
@@ -304,47 +304,47 @@ def learner(town: Town) -> Taught:
         destination=None,
         interval=20.0,
         learned=told.append,
-        clock=town.clock,
-        poller=town.poller,
-        timeouts=town.timeouts,
+        clock=bench.clock,
+        poller=bench.poller,
+        timeouts=bench.timeouts,
     )
     made.start()
-    town.at_the_end(made.stop)
+    bench.at_the_end(made.stop)
     return Taught(backend, told)
 
 
-def test_learner_tells_once_what_stays_the_same(town: Town, learner: Taught) -> None:
+def test_learner_tells_once_what_stays_the_same(bench: Bench, learner: Taught) -> None:
     for _ in range(3):
-        server, _ = answer(town)
-        town.until(lambda server=server: server.fin)  # type: ignore[misc]  # mypy infers no type for a default
-        town.advance(20.0)
-    answer(town)
+        server, _ = answer(bench)
+        bench.until(lambda server=server: server.fin)  # type: ignore[misc]  # mypy infers no type for a default
+        bench.advance(20.0)
+    answer(bench)
     assert learner.told == [LESSON.capabilities]
 
 
-def test_learner_asks_at_once_when_a_server_is_back(town: Town, learner: Taught) -> None:
-    server, _ = answer(town)
-    town.until(lambda: server.fin)
+def test_learner_asks_at_once_when_a_server_is_back(bench: Bench, learner: Taught) -> None:
+    server, _ = answer(bench)
+    bench.until(lambda: server.fin)
     learner.backend.pool.set_target(learner.backend.pool.servers[0], None, 0.0)
-    learner.backend.pool.set_target(learner.backend.pool.servers[0], town.target, 0.0)
-    answer(town, OFFER + b" NEW")
-    town.until(lambda: len(learner.told) == 2)
+    learner.backend.pool.set_target(learner.backend.pool.servers[0], bench.target, 0.0)
+    answer(bench, OFFER + b" NEW")
+    bench.until(lambda: len(learner.told) == 2)
     assert learner.told[-1][-1] == b"NEW"
 
 
-def test_learner_asks_nobody_whose_address_is_not_known(town: Town, learner: Taught) -> None:
-    server, _ = answer(town)
-    town.until(lambda: server.fin)
+def test_learner_asks_nobody_whose_address_is_not_known(bench: Bench, learner: Taught) -> None:
+    server, _ = answer(bench)
+    bench.until(lambda: server.fin)
     learner.backend.pool.set_target(learner.backend.pool.servers[0], None, 0.0)
-    town.advance(20.0)
-    assert len(town.peers) == 1
+    bench.advance(20.0)
+    assert len(bench.peers) == 1
 
 
-def test_learner_asks_again_soon_while_it_knows_nothing(town: Town, learner: Taught) -> None:
-    server = town.accept(b"* BYE not now\r\n")
-    town.until(lambda: server.fin)
+def test_learner_asks_again_soon_while_it_knows_nothing(bench: Bench, learner: Taught) -> None:
+    server = bench.accept(b"* BYE not now\r\n")
+    bench.until(lambda: server.fin)
     assert learner.told == []
-    town.advance(10.0)
-    answer(town)
-    town.until(lambda: learner.told)
+    bench.advance(10.0)
+    answer(bench)
+    bench.until(lambda: learner.told)
     assert learner.told == [LESSON.capabilities]

@@ -15,7 +15,7 @@ from mailproxy.backend.server import inet_target
 from mailproxy.checks.look import FirstLook
 from mailproxy.config import Backend, BackendTimeouts, Check, InetServer, NamedServer
 from mailproxy.config.model import MailProtocol
-from tests.checks.town import Town
+from tests.checks.bench import Bench
 
 IGNORANT = b"* OK ready\r\n* BAD Error\r\n"
 LOCAL = b"\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00"
@@ -27,8 +27,8 @@ def events() -> Iterator[Sequence[LogEvent]]:
         yield events
 
 
-def backend_of(town: Town, protocol: MailProtocol = "imap", check: Check | None = None, **keys: Any) -> Any:
-    host, port = town.address
+def backend_of(bench: Bench, protocol: MailProtocol = "imap", check: Check | None = None, **keys: Any) -> Any:
+    host, port = bench.address
     server: dict[str, Any] = {"name": "s", "address": InetServer(ip_address(host), port)}
     if check is not None:
         server["check"] = check
@@ -41,17 +41,17 @@ def backend_of(town: Town, protocol: MailProtocol = "imap", check: Check | None 
     return ready_backend.Backend(Backend(**settings | keys), protocol)
 
 
-def looking(town: Town, backend: Any) -> FirstLook:
-    look = FirstLook(backend, poller=town.poller, timeouts=town.timeouts)
+def looking(bench: Bench, backend: Any) -> FirstLook:
+    look = FirstLook(backend, poller=bench.poller, timeouts=bench.timeouts)
     look.start()
-    town.at_the_end(look.stop)
+    bench.at_the_end(look.stop)
     return look
 
 
-def is_visited(town: Town) -> bool:
-    town.advance(0.25)
+def is_looked_at(bench: Bench) -> bool:
+    bench.advance(0.25)
     try:
-        town.listening.accept()[0].close()
+        bench.listening.accept()[0].close()
     except BlockingIOError:
         return False
     return True
@@ -63,35 +63,35 @@ def is_visited(town: Town) -> bool:
     ids=["none", "tcp", "http", "login", "elsewhere"],
 )
 def test_server_that_answers_the_header_is_told_of_once(
-    town: Town, events: Sequence[LogEvent], check: Check | None
+    bench: Bench, events: Sequence[LogEvent], check: Check | None
 ) -> None:
-    looking(town, backend_of(town, check=check))
-    server = town.accept(IGNORANT)
-    town.until(lambda: server.data)
+    looking(bench, backend_of(bench, check=check))
+    server = bench.accept(IGNORANT)
+    bench.until(lambda: server.data)
     assert server.data.startswith(LOCAL)
-    town.until(lambda: events)
+    bench.until(lambda: events)
     (event,) = events
     assert (event["log_level"].name, event["event"], event["server"]) == ("warn", "header", "s")
     assert event["reason"] == (
         'answered the PROXY header with "* BAD Error": its listener expects none; '
         'set haproxy = yes there, or send-proxy = "none"'
     )
-    assert not is_visited(town)
+    assert not is_looked_at(bench)
 
 
-def test_server_that_understands_is_not_told_of(town: Town, events: Sequence[LogEvent]) -> None:
-    looking(town, backend_of(town))
-    server = town.accept(b"* OK ready\r\n")
-    town.until(lambda: server.data.endswith(b"a2 LOGOUT\r\n"))
+def test_server_that_understands_is_not_told_of(bench: Bench, events: Sequence[LogEvent]) -> None:
+    looking(bench, backend_of(bench))
+    server = bench.accept(b"* OK ready\r\n")
+    bench.until(lambda: server.data.endswith(b"a2 LOGOUT\r\n"))
     server.send(b"* BYE\r\na2 OK\r\n")
-    town.until(lambda: server.fin)
+    bench.until(lambda: server.fin)
     assert list(events) == []
 
 
-def test_server_that_is_down_is_for_others_to_tell_of(town: Town, events: Sequence[LogEvent]) -> None:
-    looking(town, backend_of(town))
-    town.accept().end()
-    town.advance(2.0)
+def test_server_that_is_down_is_for_others_to_tell_of(bench: Bench, events: Sequence[LogEvent]) -> None:
+    looking(bench, backend_of(bench))
+    bench.accept().end()
+    bench.advance(2.0)
     assert list(events) == []
 
 
@@ -106,27 +106,27 @@ def test_server_that_is_down_is_for_others_to_tell_of(town: Town, events: Sequen
     ids=["mail", "no-checks", "no-header", "tcp"],
 )
 def test_there_is_no_look_where_nothing_is_to_be_seen(
-    town: Town, protocol: MailProtocol, settings: dict[str, Any]
+    bench: Bench, protocol: MailProtocol, settings: dict[str, Any]
 ) -> None:
-    looking(town, backend_of(town, protocol, **settings))
-    assert not is_visited(town)
+    looking(bench, backend_of(bench, protocol, **settings))
+    assert not is_looked_at(bench)
 
 
-def test_server_by_name_is_looked_at_once_when_its_address_is_known(town: Town, events: Sequence[LogEvent]) -> None:
-    backend = backend_of(town, server={"address": NamedServer("imap.example.org", 143)})
-    looking(town, backend)
-    host, port = town.address
+def test_server_by_name_is_looked_at_once_when_its_address_is_known(bench: Bench, events: Sequence[LogEvent]) -> None:
+    backend = backend_of(bench, server={"address": NamedServer("imap.example.org", 143)})
+    looking(bench, backend)
+    host, port = bench.address
     (server,) = backend.pool.servers
     backend.pool.set_target(server, inet_target(ip_address(host), port, None), 1.0)
-    town.accept(IGNORANT)
-    town.until(lambda: events)
+    bench.accept(IGNORANT)
+    bench.until(lambda: events)
     backend.pool.set_target(server, None, 2.0)
     backend.pool.set_target(server, inet_target(ip_address(host), port, None), 3.0)
-    assert not is_visited(town)
+    assert not is_looked_at(bench)
 
 
-def test_look_that_is_stopped_ends(town: Town) -> None:
-    look = looking(town, backend_of(town))
-    server = town.accept()
+def test_look_that_is_stopped_ends(bench: Bench) -> None:
+    look = looking(bench, backend_of(bench))
+    server = bench.accept()
     look.stop()
-    town.until(lambda: server.fin or server.reset)
+    bench.until(lambda: server.fin or server.reset)

@@ -1,4 +1,4 @@
-"""Servers to visit that a test plays, with a clock that the test turns."""
+"""What tests of checks share: a server that the test plays, and a clock that the test turns."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from tests.transport.peers import Peer, TlsServerPeer
 from tests.transport.relay import pump, settle
 
 
-class Town:
+class Bench:
     """
-    One listening server, whose connections the test takes by hand, and what a visit needs.
+    One listening server, whose connections the test takes by hand, and what a check needs.
 
     It speaks TLS, behind a PROXY header, if it is reached with `tls`.
     """

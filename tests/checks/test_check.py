@@ -1,4 +1,4 @@
-"""Checks by visits, against servers that the test plays over loopback."""
+"""Checks over a connection, against servers that the test plays over loopback."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from attrs import evolve
 from mailproxy import config
 from mailproxy.announce.header import HeaderPolicy
 from mailproxy.checks.agent_words import AgentReply
+from mailproxy.checks.check import Check
 from mailproxy.checks.factory import check_target, make_check
 from mailproxy.checks.header import check_header
 from mailproxy.checks.outcome import Outcome
-from mailproxy.checks.visiting import Check
 from mailproxy.config.check import CheckType
 from mailproxy.config.model import MailProtocol, SendProxy
 from mailproxy.proxyprotocol import Command, Decoder, Header, InetAddress
 from mailproxy.transport.outgoing import Target
-from tests.checks.town import Town
+from tests.checks.bench import Bench
 from tests.transport.peers import Peer
 
 LOCAL = b"\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00"
@@ -33,7 +33,7 @@ def policy(send_proxy: SendProxy = "v2-ssl") -> HeaderPolicy:
 
 
 def made(
-    town: Town, settings: config.Check, protocol: MailProtocol = "imap", send_proxy: SendProxy = "v2-ssl"
+    bench: Bench, settings: config.Check, protocol: MailProtocol = "imap", send_proxy: SendProxy = "v2-ssl"
 ) -> Check:
     return make_check(
         settings,
@@ -41,9 +41,9 @@ def made(
         send_proxy=send_proxy,
         policy=policy(send_proxy),
         host="mx.test",
-        reactor=town.clock,
-        poller=town.poller,
-        timeouts=town.timeouts,
+        reactor=bench.clock,
+        poller=bench.poller,
+        timeouts=bench.timeouts,
         remedy="set haproxy = yes there",
         distrusts="is mailproxy trusted there?",
     )
@@ -54,24 +54,24 @@ def checking(kind: CheckType, **settings: Any) -> config.Check:
 
 
 class Running:
-    """A check under way in a town."""
+    """A check under way in a bench."""
 
     def __init__(
-        self, town: Town, settings: config.Check, protocol: MailProtocol = "imap", send_proxy: SendProxy = "v2-ssl"
+        self, bench: Bench, settings: config.Check, protocol: MailProtocol = "imap", send_proxy: SendProxy = "v2-ssl"
     ) -> None:
-        self.town = town
+        self.bench = bench
         self.outcomes: list[Outcome] = []
-        self.run = made(town, settings, protocol, send_proxy).begin(town.target, self.outcomes.append)
+        self.run = made(bench, settings, protocol, send_proxy).begin(bench.target, self.outcomes.append)
 
     @property
     def outcome(self) -> Outcome:
-        self.town.until(lambda: self.outcomes)
+        self.bench.until(lambda: self.outcomes)
         (outcome,) = self.outcomes
         return outcome
 
     def hears(self, peer: Peer, data: bytes) -> None:
         """Wait until the server has heard this, and nothing else."""
-        self.town.until(lambda: len(peer.data) >= len(data))
+        self.bench.until(lambda: len(peer.data) >= len(data))
         assert bytes(peer.data) == data
         peer.data.clear()
 
@@ -83,36 +83,36 @@ def password(tmp_path: Path) -> str:
     return str(file)
 
 
-def test_mail_check_greets_and_leaves_behind_a_local_header(town: Town) -> None:
-    running = Running(town, checking("mail", header="local"))
-    peer = town.accept()
+def test_mail_check_greets_and_leaves_behind_a_local_header(bench: Bench) -> None:
+    running = Running(bench, checking("mail", header="local"))
+    peer = bench.accept()
     running.hears(peer, LOCAL)
     peer.send(b"* OK ready\r\n")
     running.hears(peer, b"a2 LOGOUT\r\n")
     peer.send(b"* BYE\r\na2 OK\r\n")
     assert running.outcome.ok
     assert running.outcome.reason == "greeted"
-    town.until(lambda: peer.fin)
+    bench.until(lambda: peer.fin)
 
 
-def test_mail_check_without_a_header(town: Town) -> None:
-    running = Running(town, checking("mail", header="none"), "pop3")
-    peer = town.accept(b"+OK\r\n")
+def test_mail_check_without_a_header(bench: Bench) -> None:
+    running = Running(bench, checking("mail", header="none"), "pop3")
+    peer = bench.accept(b"+OK\r\n")
     running.hears(peer, b"QUIT\r\n")
     peer.send(b"+OK\r\n")
     assert running.outcome.ok
 
 
-def test_server_that_says_no_is_not_well(town: Town) -> None:
-    running = Running(town, checking("mail"))
-    town.accept(b"* BYE Auth process broken\r\n")
+def test_server_that_says_no_is_not_well(bench: Bench) -> None:
+    running = Running(bench, checking("mail"))
+    bench.accept(b"* BYE Auth process broken\r\n")
     assert not running.outcome.ok
     assert running.outcome.reason == "greeting: expected * OK, came * BYE Auth process broken"
 
 
-def test_server_that_answers_the_header_is_not_well_and_is_told_how_to_be(town: Town) -> None:
-    running = Running(town, checking("mail", header="local"))
-    town.accept(b"* OK ready\r\n* BAD Error in IMAP command\r\n")
+def test_server_that_answers_the_header_is_not_well_and_is_told_how_to_be(bench: Bench) -> None:
+    running = Running(bench, checking("mail", header="local"))
+    bench.accept(b"* OK ready\r\n* BAD Error in IMAP command\r\n")
     outcome = running.outcome
     assert not outcome.ok
     assert outcome.ignores_header
@@ -122,22 +122,22 @@ def test_server_that_answers_the_header_is_not_well_and_is_told_how_to_be(town: 
     )
 
 
-def test_error_is_not_blamed_on_a_header_that_was_not_sent(town: Town) -> None:
-    running = Running(town, checking("mail"))
-    town.accept(b"* OK ready\r\n* BAD Error\r\n")
+def test_error_is_not_blamed_on_a_header_that_was_not_sent(bench: Bench) -> None:
+    running = Running(bench, checking("mail"))
+    bench.accept(b"* OK ready\r\n* BAD Error\r\n")
     assert running.outcome.reason == "LOGOUT: expected OK, came * BAD Error"
     assert not running.outcome.ignores_header
 
 
-def test_server_that_closes_is_not_well(town: Town) -> None:
-    running = Running(town, checking("mail"))
-    town.accept(b"* OK rea").end()
+def test_server_that_closes_is_not_well(bench: Bench) -> None:
+    running = Running(bench, checking("mail"))
+    bench.accept(b"* OK rea").end()
     assert running.outcome.reason == "greeting: expected * OK, came the end of the connection after * OK rea"
 
 
-def test_server_that_resets_is_not_well(town: Town) -> None:
-    running = Running(town, checking("mail", header="local"))
-    peer = town.accept()
+def test_server_that_resets_is_not_well(bench: Bench) -> None:
+    running = Running(bench, checking("mail", header="local"))
+    peer = bench.accept()
     running.hears(peer, LOCAL)
     peer.break_off()
     assert running.outcome.reason == (
@@ -145,10 +145,10 @@ def test_server_that_resets_is_not_well(town: Town) -> None:
     )
 
 
-def test_silent_server_is_not_well(town: Town) -> None:
-    running = Running(town, checking("mail", header="local"))
-    town.accept()
-    town.advance(1.25)
+def test_silent_server_is_not_well(bench: Bench) -> None:
+    running = Running(bench, checking("mail", header="local"))
+    bench.accept()
+    bench.advance(1.25)
     assert running.outcome.reason == (
         "greeting: expected * OK, came no answer within 1 s; does it speak TLS there? then it needs tls here"
     )
@@ -156,59 +156,59 @@ def test_silent_server_is_not_well(town: Town) -> None:
 
 
 @pytest.mark.parametrize(("send_proxy", "key"), [("none", "send-proxy"), ("v2-ssl", "check-header")])
-def test_silence_without_a_header_may_be_for_want_of_one(town: Town, send_proxy: SendProxy, key: str) -> None:
-    running = Running(town, checking("mail"), send_proxy=send_proxy)
-    town.accept()
-    town.advance(1.25)
+def test_silence_without_a_header_may_be_for_want_of_one(bench: Bench, send_proxy: SendProxy, key: str) -> None:
+    running = Running(bench, checking("mail"), send_proxy=send_proxy)
+    bench.accept()
+    bench.advance(1.25)
     assert f"; does its listener require a PROXY header? {key} sends one; or does it" in running.outcome.reason
 
 
-def test_server_that_is_silent_at_the_goodbye_is_not_well(town: Town) -> None:
-    running = Running(town, checking("mail"))
-    running.hears(town.accept(b"* OK\r\n"), b"a2 LOGOUT\r\n")
-    town.advance(1.25)
+def test_server_that_is_silent_at_the_goodbye_is_not_well(bench: Bench) -> None:
+    running = Running(bench, checking("mail"))
+    running.hears(bench.accept(b"* OK\r\n"), b"a2 LOGOUT\r\n")
+    bench.advance(1.25)
     assert running.outcome.reason == "LOGOUT: expected OK, came no answer within 1 s"
 
 
-def test_server_that_closes_at_the_goodbye_is_well(town: Town) -> None:
-    running = Running(town, checking("mail"))
-    peer = town.accept(b"* OK\r\n")
+def test_server_that_closes_at_the_goodbye_is_well(bench: Bench) -> None:
+    running = Running(bench, checking("mail"))
+    peer = bench.accept(b"* OK\r\n")
     running.hears(peer, b"a2 LOGOUT\r\n")
     peer.end()
     assert running.outcome.ok
 
 
-def test_closed_port_is_not_well(town: Town) -> None:
-    town.listening.close()
-    running = Running(town, checking("mail"))
+def test_closed_port_is_not_well(bench: Bench) -> None:
+    bench.listening.close()
+    running = Running(bench, checking("mail"))
     assert running.outcome.reason == "connection: Connection refused"
 
 
-def test_run_that_is_cancelled_says_nothing(town: Town) -> None:
-    running = Running(town, checking("mail"))
-    peer = town.accept()
+def test_run_that_is_cancelled_says_nothing(bench: Bench) -> None:
+    running = Running(bench, checking("mail"))
+    peer = bench.accept()
     running.run.cancel()
-    town.until(lambda: peer.fin)
-    town.advance(2.0)
+    bench.until(lambda: peer.fin)
+    bench.advance(2.0)
     assert running.outcomes == []
 
 
-def test_login_check_tells_of_its_own_end_and_of_tls(town: Town, password: str) -> None:
-    running = Running(town, checking("login", header="proxy", user="probe", password_file=password))
-    peer = town.accept()
-    town.until(lambda: peer.data)
+def test_login_check_tells_of_its_own_end_and_of_tls(bench: Bench, password: str) -> None:
+    running = Running(bench, checking("login", header="proxy", user="probe", password_file=password))
+    peer = bench.accept()
+    bench.until(lambda: peer.data)
     header = Decoder().feed(bytes(peer.data))
     assert header is not None
     assert header.ssl is not None
     assert header.ssl.version == "TLSv1.3"
     assert header.source == InetAddress(ip_address("127.0.0.1"), peer.socket.getpeername()[1])
-    assert header.destination == InetAddress(ip_address("127.0.0.1"), town.address[1])
+    assert header.destination == InetAddress(ip_address("127.0.0.1"), bench.address[1])
     running.run.cancel()
 
 
-def test_login_check_logs_in(town: Town, password: str) -> None:
-    running = Running(town, checking("login", header="none", user="probe", password_file=password, mailbox="INBOX"))
-    peer = town.accept(b"* OK\r\n")
+def test_login_check_logs_in(bench: Bench, password: str) -> None:
+    running = Running(bench, checking("login", header="none", user="probe", password_file=password, mailbox="INBOX"))
+    peer = bench.accept(b"* OK\r\n")
     running.hears(peer, b'a1 LOGIN "probe" "s3cret"\r\n')
     peer.send(b"a1 OK\r\n")
     running.hears(peer, b'm1 SELECT "INBOX"\r\n')
@@ -218,17 +218,17 @@ def test_login_check_logs_in(town: Town, password: str) -> None:
     assert running.outcome == Outcome(True, "logged in", running.outcome.seconds)
 
 
-def test_refused_account_is_misconfigured_and_no_dead_server(town: Town, password: str) -> None:
-    running = Running(town, checking("login", header="none", user="probe", password_file=password))
-    town.accept(b"* OK\r\n").send(b"a1 NO [AUTHENTICATIONFAILED] no\r\n")
+def test_refused_account_is_misconfigured_and_no_dead_server(bench: Bench, password: str) -> None:
+    running = Running(bench, checking("login", header="none", user="probe", password_file=password))
+    bench.accept(b"* OK\r\n").send(b"a1 NO [AUTHENTICATIONFAILED] no\r\n")
     assert running.outcome.ok
     assert running.outcome.is_misconfigured
     assert running.outcome.reason == "LOGIN: expected OK, came a1 NO [AUTHENTICATIONFAILED] no"
 
 
-def test_lmtp_has_no_login(town: Town, password: str) -> None:
-    running = Running(town, checking("login", header="none", user="probe", password_file=password), "lmtp")
-    peer = town.accept(b"220 x\r\n")
+def test_lmtp_has_no_login(bench: Bench, password: str) -> None:
+    running = Running(bench, checking("login", header="none", user="probe", password_file=password), "lmtp")
+    peer = bench.accept(b"220 x\r\n")
     running.hears(peer, b"LHLO mx.test\r\n")
     peer.send(b"250 x\r\n")
     running.hears(peer, b"QUIT\r\n")
@@ -236,34 +236,34 @@ def test_lmtp_has_no_login(town: Town, password: str) -> None:
     assert running.outcome.reason == "answered LHLO"
 
 
-def test_tcp_check_is_content_with_a_connection(town: Town) -> None:
-    running = Running(town, checking("tcp", header="local"))
+def test_tcp_check_is_content_with_a_connection(bench: Bench) -> None:
+    running = Running(bench, checking("tcp", header="local"))
     assert running.outcome.reason == "connected"
-    peer = town.accept()
-    town.until(lambda: peer.fin)
+    peer = bench.accept()
+    bench.until(lambda: peer.fin)
     assert bytes(peer.data) == LOCAL
 
 
 @pytest.mark.parametrize("kind", ["mail", "login"])
-def test_protocol_of_which_nothing_is_known_is_only_connected_to(town: Town, kind: CheckType) -> None:
-    assert Running(town, checking(kind), "tcp").outcome.reason == "connected"
+def test_protocol_of_which_nothing_is_known_is_only_connected_to(bench: Bench, kind: CheckType) -> None:
+    assert Running(bench, checking(kind), "tcp").outcome.reason == "connected"
 
 
-def test_header_is_local_unless_something_else_is_said(town: Town) -> None:
-    running = Running(town, checking("mail", header=None))
-    running.hears(town.accept(), LOCAL)
+def test_header_is_local_unless_something_else_is_said(bench: Bench) -> None:
+    running = Running(bench, checking("mail", header=None))
+    running.hears(bench.accept(), LOCAL)
     running.run.cancel()
 
 
-def test_agent_gets_no_header_unless_one_is_said(town: Town) -> None:
-    running = Running(town, checking("agent", header=None, send="x"))
-    running.hears(town.accept(), b"x")
+def test_agent_gets_no_header_unless_one_is_said(bench: Bench) -> None:
+    running = Running(bench, checking("agent", header=None, send="x"))
+    running.hears(bench.accept(), b"x")
     running.run.cancel()
 
 
-def test_agent_is_heard(town: Town) -> None:
-    running = Running(town, checking("agent", send="hello\n"))
-    peer = town.accept()
+def test_agent_is_heard(bench: Bench) -> None:
+    running = Running(bench, checking("agent", send="hello\n"))
+    peer = bench.accept()
     running.hears(peer, b"hello\n")
     peer.send(b"up 7")
     peer.send(b"5%\n")
@@ -272,9 +272,9 @@ def test_agent_is_heard(town: Town) -> None:
     assert running.outcome.reason == "agent: up 75%"
 
 
-def test_agent_may_close_instead_of_ending_its_line(town: Town) -> None:
-    running = Running(town, checking("agent"))
-    town.accept(b"drain").end()
+def test_agent_may_close_instead_of_ending_its_line(bench: Bench) -> None:
+    running = Running(bench, checking("agent"))
+    bench.accept(b"drain").end()
     assert running.outcome.agent == AgentReply(admin="drain")
 
 
@@ -286,32 +286,32 @@ def test_agent_may_close_instead_of_ending_its_line(town: Town) -> None:
         (b"\n", "agent: expected words such as up, down, ready, drain, maint or 75%, came an empty line"),
     ],
 )
-def test_agent_that_is_not_content(town: Town, said: bytes, reason: str) -> None:
-    running = Running(town, checking("agent"))
-    town.accept(said)
+def test_agent_that_is_not_content(bench: Bench, said: bytes, reason: str) -> None:
+    running = Running(bench, checking("agent"))
+    bench.accept(said)
     assert not running.outcome.ok
     assert running.outcome.reason == reason
 
 
-def test_words_that_are_none_are_told(town: Town) -> None:
-    running = Running(town, checking("agent"))
-    town.accept(b"up hello\n")
+def test_words_that_are_none_are_told(bench: Bench) -> None:
+    running = Running(bench, checking("agent"))
+    bench.accept(b"up hello\n")
     assert running.outcome.reason == "agent: up (no words: hello)"
 
 
-def test_silent_agent_is_not_well(town: Town) -> None:
-    running = Running(town, checking("agent"))
-    town.accept(b"up")
-    town.advance(1.25)
+def test_silent_agent_is_not_well(bench: Bench) -> None:
+    running = Running(bench, checking("agent"))
+    bench.accept(b"up")
+    bench.advance(1.25)
     assert not running.outcome.ok
     assert running.outcome.reason == "agent: expected a line of words, came no answer within 1 s"
 
 
-def test_endless_agent_is_not_listened_to_for_ever(town: Town) -> None:
-    running = Running(town, checking("agent"))
-    peer = town.accept(b"up " * 1000)
+def test_endless_agent_is_not_listened_to_for_ever(bench: Bench) -> None:
+    running = Running(bench, checking("agent"))
+    peer = bench.accept(b"up " * 1000)
     assert running.outcome.ok
-    town.until(lambda: peer.fin or peer.reset)
+    bench.until(lambda: peer.fin or peer.reset)
 
 
 @pytest.mark.parametrize(
@@ -330,10 +330,10 @@ def test_header_that_is_the_same_for_all(send_proxy: SendProxy, kind: Any, heade
 
 
 @pytest.mark.parametrize("send_proxy", ["v1", "v2"])
-def test_header_with_our_own_address(town: Town, send_proxy: SendProxy) -> None:
-    running = Running(town, checking("mail", header="proxy"), send_proxy=send_proxy)
-    peer = town.accept()
-    town.until(lambda: peer.data)
+def test_header_with_our_own_address(bench: Bench, send_proxy: SendProxy) -> None:
+    running = Running(bench, checking("mail", header="proxy"), send_proxy=send_proxy)
+    peer = bench.accept()
+    bench.until(lambda: peer.data)
     header = Decoder().feed(bytes(peer.data))
     assert isinstance(header, Header)
     assert header.command is Command.PROXY
@@ -363,13 +363,13 @@ def test_check_goes_where_it_is_told(target: Target, settings: dict[str, Any], w
     assert checked.family == family
 
 
-def test_check_is_made_to_go_there(town: Town) -> None:
-    host, port = town.address
-    check = made(town, checking("mail", address=ip_address(host), port=port))
+def test_check_is_made_to_go_there(bench: Bench) -> None:
+    host, port = bench.address
+    check = made(bench, checking("mail", address=ip_address(host), port=port))
     outcomes: list[Outcome] = []
     check.begin(Target(socket.AF_UNIX, "/nowhere"), outcomes.append)
-    town.accept(b"* BYE\r\n")
-    town.until(lambda: outcomes)
+    bench.accept(b"* BYE\r\n")
+    bench.until(lambda: outcomes)
     assert outcomes[0].reason == "greeting: expected * OK, came * BYE"
 
 
@@ -402,10 +402,10 @@ def write(folder: Path, content: bytes) -> str:
     ],
 )
 def test_check_that_cannot_work_is_refused(
-    town: Town, password: str, settings: Callable[[str], config.Check], error: str
+    bench: Bench, password: str, settings: Callable[[str], config.Check], error: str
 ) -> None:
     with pytest.raises(ValueError, match=error):
-        made(town, settings(password))
+        made(bench, settings(password))
 
 
 @pytest.mark.parametrize(
@@ -416,14 +416,16 @@ def test_check_that_cannot_work_is_refused(
         (b"s3cr\0et", "control character"),
     ],
 )
-def test_file_that_is_no_secret_is_refused_and_not_told(town: Town, password: str, content: bytes, error: str) -> None:
+def test_file_that_is_no_secret_is_refused_and_not_told(
+    bench: Bench, password: str, content: bytes, error: str
+) -> None:
     Path(password).write_bytes(content)
     with pytest.raises(ValueError, match=error) as raised:
-        made(town, checking("login", user="x", password_file=password))
+        made(bench, checking("login", user="x", password_file=password))
     assert "s3cr" not in str(raised.value)
 
 
-def test_authorization_is_ascii(town: Town, password: str) -> None:
+def test_authorization_is_ascii(bench: Bench, password: str) -> None:
     Path(password).write_text("Bearer ä")
     with pytest.raises(ValueError, match="is not ASCII"):
-        made(town, checking("http", url="http://a/", authorization_file=password))
+        made(bench, checking("http", url="http://a/", authorization_file=password))

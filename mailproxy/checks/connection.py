@@ -1,8 +1,8 @@
 """
-One talk of our own with a server: reach it with a header, talk, leave; all of it within one deadline.
+A connection of mailproxy's own to a server: connect, send a PROXY header, exchange lines, close, within one deadline.
 
-What is said is the talk's business, which has no sockets. A visit ends when the talk is done, and also when the server
-is not reached, closes, or takes too long; its sender is called once, at the end.
+A probe says what to send and judges what comes; it has no socket. The connection ends when the probe is done, when the
+server cannot be reached or closes, and at the deadline.
 """
 
 from __future__ import annotations
@@ -18,36 +18,36 @@ from mailproxy.transport.poller import Poller
 from mailproxy.transport.stream import VIEW, Stream
 
 
-class Talk(Protocol):
-    """What is said on a visit; what came of it, the talk itself knows."""
+class Probe(Protocol):
+    """What a connection says to a server; it keeps what it learns (mutable; one per connection)."""
 
     @property
     def done(self) -> bool:
-        """True when nothing more is to be said or heard: the connection can be closed."""
+        """True when the connection can be closed: there is nothing more to send or to receive."""
 
     def receive(self, data: bytes) -> bytes:
-        """Take what the server says, in any pieces; return what to send."""
+        """Take the server's bytes, in any pieces; return what to send."""
 
     def end(self) -> None:
         """The server has closed the connection."""
 
 
 @frozen
-class Visited:
-    """How a visit ended."""
+class ConnectionEnd:
+    """How a connection ended."""
 
     stage: str
-    """How far it came: "connection", "TLS", or "talk" once the server was reached."""
+    """What it waited for: "connection", "TLS", or "answer" once the server was reached."""
     failure: str
-    """Why it came no further, in a clause; "" when the talk was done, or the server closed while it talked."""
+    """Why it failed, in a clause; "" when the probe was done or the server closed in the stage "answer"."""
     is_late: bool
-    """True if it took too long."""
+    """True if the deadline passed."""
     seconds: float
-    """How long it took."""
+    """How long the connection took."""
 
 
-class Visit:
-    """One visit; `begin` starts it, `cancel` ends it without a word."""
+class ProbeConnection:
+    """One connection for one probe; `begin` starts it, `cancel` ends it without calling `over`."""
 
     __slots__ = (
         "_begun",
@@ -55,9 +55,9 @@ class Visit:
         "_outgoing",
         "_over",
         "_poller",
+        "_probe",
         "_seconds",
         "_stream",
-        "_talk",
         "_timeouts",
     )
 
@@ -65,21 +65,22 @@ class Visit:
         self,
         target: Target,
         header: Header,
-        talk: Talk,
+        probe: Probe,
         seconds: float,
-        over: Callable[[Visited], object],
+        over: Callable[[ConnectionEnd], object],
         *,
         poller: Poller,
         timeouts: Timeouts,
         opening: bytes = b"",
     ) -> None:
         """
-        Get ready to visit a target for `seconds` at most.
+        Prepare a connection to `target` for `seconds` at most.
 
-        `opening` is said first, to servers that wait for it. `over` hears of the end, perhaps before `begin` returns.
+        `opening` is sent first, to a server that waits for it. `over` is called once at the end, perhaps before `begin`
+        returns.
         """
         self._outgoing: Outgoing | None = Outgoing(self, target, header, poller)
-        self._talk = talk
+        self._probe = probe
         self._seconds = seconds
         self._over = over
         self._poller = poller
@@ -89,14 +90,14 @@ class Visit:
         self._begun = 0.0
 
     def begin(self) -> None:
-        """Set out."""
+        """Connect."""
         assert self._outgoing is not None
         self._begun = self._poller.look_at_clock()
         self._timeouts.begin(self, self._seconds)
         self._outgoing.begin()
 
     def cancel(self) -> None:
-        """Come back at once."""
+        """Close at once."""
         self._timeouts.end(self, self._seconds)
         if self._outgoing is not None:
             self._outgoing.cancel()
@@ -106,14 +107,14 @@ class Visit:
             self._stream = None
 
     def reached(self, stream: Stream) -> None:
-        """Begin to talk."""
+        """The server is reached, TLS and header included: send the opening."""
         self._outgoing = None
         self._stream = stream
         self._poller.ready[stream.fd] = self._on_event
         self._say(stream, self._opening)
 
     def unreached(self, error: OSError) -> None:
-        """Come back: the server was not reached."""
+        """The server cannot be reached."""
         self._end(_reason(error))
 
     def _on_event(self, events: int) -> None:
@@ -122,13 +123,13 @@ class Visit:
         try:
             count = stream.read_some()
         except OSError as error:
-            self._talk.end()
+            self._probe.end()
             self._end(_reason(error))
             return
         if count > 0:
-            self._say(stream, self._talk.receive(bytes(VIEW[:count])))
+            self._say(stream, self._probe.receive(bytes(VIEW[:count])))
         elif count < 0:
-            self._talk.end()
+            self._probe.end()
             self._end("")
 
     def _say(self, stream: Stream, words: bytes) -> None:
@@ -139,21 +140,24 @@ class Visit:
                     failure = "no room for a line"
             except OSError as error:
                 failure = _reason(error)
-        if failure or self._talk.done:
+        if failure or self._probe.done:
             self._end(failure)
 
+    @property
+    def _stage(self) -> str:
+        return "answer" if self._outgoing is None else self._outgoing.stage
+
     def expired(self) -> None:
-        """Come back: this takes too long."""
-        awaited = "answer" if self._outgoing is None else self._outgoing.stage
-        self._end(f"no {awaited} within {self._seconds:g} s", is_late=True)
+        """The deadline has passed."""
+        self._end(f"no {self._stage} within {self._seconds:g} s", is_late=True)
 
     def _end(self, failure: str, *, is_late: bool = False) -> None:
-        stage = "talk" if self._outgoing is None else self._outgoing.stage
+        stage = self._stage
         self.cancel()
-        self._over(Visited(stage, failure, is_late, self._poller.look_at_clock() - self._begun))
+        self._over(ConnectionEnd(stage, failure, is_late, self._poller.look_at_clock() - self._begun))
 
     def broke(self) -> None:
-        """Come back, because of a bug of ours."""
+        """An exception was raised in `_on_event`: a bug of ours."""
         self._end("internal error")
 
 
