@@ -7,7 +7,7 @@ from collections.abc import Callable
 from mailproxy.checks.connection import ConnectionEnd
 from mailproxy.checks.outcome import Outcome
 from mailproxy.mail.advice import Way, header_ignored
-from mailproxy.mail.backend.account import Login
+from mailproxy.mail.backend.account import Login, secretly
 from mailproxy.mail.backend.talk import (
     AccountRefused,
     BackendRefused,
@@ -17,8 +17,31 @@ from mailproxy.mail.backend.talk import (
     Silence,
     Talk,
 )
-from mailproxy.mail.check import login_check, mail_check
 from mailproxy.mail.protocols import PROTOCOLS
+
+
+def mail_talk(protocol: str) -> Talk[None]:
+    """
+    Read the greeting to its end and say goodbye; raises `BackendRefused` in the talk if the server does not work.
+
+    The lines before the answer to the goodbye show whether the server has understood the PROXY header: `Misunderstood`
+    if not. No talk is quieter: Dovecot logs one line for a connection that logs out, and no fewer for one that says
+    nothing. KeyError for a protocol whose server does not greet.
+    """
+    spoken = PROTOCOLS[protocol]
+    yield from spoken.greet()
+    yield from spoken.part()
+
+
+def login_talk(protocol: str, login: Login) -> Talk[None]:
+    """
+    Log in and say goodbye; raises `AccountRefused` in the talk if the account does not work.
+
+    No failure shows the password. KeyError for a protocol whose server does not greet.
+    """
+    spoken = PROTOCOLS[protocol]
+    yield from secretly(spoken.login(login), login.account)
+    yield from spoken.part()
 
 
 class MailProbe:
@@ -86,13 +109,13 @@ def mail_probes(protocol: str, remedy: str = "", way: Way | None = None) -> Call
     `remedy` and `way` are those of `MailProbe`.
     """
     _require(protocol, "mail")
-    return lambda: MailProbe(mail_check(protocol), "greeted", remedy, way)
+    return lambda: MailProbe(mail_talk(protocol), "greeted", remedy, way)
 
 
 def login_probes(protocol: str, login: Login, remedy: str = "", way: Way | None = None) -> Callable[[], MailProbe]:
     """Return what makes the probes of ``login``, as `mail_probes` does; ValueError also for an impossible mailbox."""
     _require(protocol, "login")
-    return lambda: MailProbe(login_check(protocol, login), PROTOCOLS[protocol].login_shows, remedy, way)
+    return lambda: MailProbe(login_talk(protocol, login), PROTOCOLS[protocol].login_shows, remedy, way)
 
 
 def _require(protocol: str, kind: str) -> None:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailproxy.checks.mail import login_talk, mail_talk
 from mailproxy.mail.backend.account import Account, Login
 from mailproxy.mail.backend.talk import AccountRefused, BackendRefused, Listener, Misunderstood, Parted, Silence
-from mailproxy.mail.check import login_check, mail_check
 from mailproxy.mail.protocols import PROTOCOLS
 
 ACCOUNT = Account.of("probe", "s3cret")
@@ -44,11 +44,11 @@ LOGIN = {
 
 
 def mail(protocol: str) -> Listener[None]:
-    return Listener(mail_check(protocol), unasked=True)
+    return Listener(mail_talk(protocol), unasked=True)
 
 
 def login(protocol: str, account: Account = ACCOUNT, mailbox: bytes | None = None) -> Listener[None]:
-    return Listener(login_check(protocol, Login(account, mailbox, b"mx.test")), unasked=True)
+    return Listener(login_talk(protocol, Login(account, mailbox, b"mx.test")), unasked=True)
 
 
 def play(talk: Listener[None], text: str) -> None:
