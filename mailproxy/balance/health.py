@@ -59,6 +59,8 @@ class Health:
     """How often the server went down."""
     reason: str = field(default="", init=False)
     """What the last check or error said."""
+    checked: float | None = field(default=None, init=False)
+    """When the last check, or what counted as one, had its outcome; None if there was none."""
     since: float | None = field(default=None, init=False)
     """When it last went up or down; None if it never did."""
 
@@ -75,7 +77,7 @@ class Health:
         """Go on as up or down, as another one of the same server is that may count differently."""
         self.score = self.full_score if other.is_up else 0
         self.checks, self.failures, self.downtimes = other.checks, other.failures, other.downtimes
-        self.reason, self.since = other.reason, other.since
+        self.reason, self.since, self.checked = other.reason, other.since, other.checked
 
     @property
     def full_score(self) -> int:
@@ -104,6 +106,7 @@ class Health:
     def passed(self, now: float, reason: str = "") -> Transition | None:
         """Count a check that passed; "up" if the server came up by it."""
         self.checks += 1
+        self.checked = now
         self.reason = reason
         was_up = self.is_up
         self.score = min(self.score + 1, self.full_score)
@@ -119,6 +122,7 @@ class Health:
         """Count a check that failed; "down" if the server went down by it."""
         self.checks += 1
         self.failures += 1
+        self.checked = now
         if self.score > self.rise:
             self.score -= 1
             self.reason = reason

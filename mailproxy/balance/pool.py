@@ -16,7 +16,7 @@ from math import inf
 from typing import Generic
 
 from mailproxy.balance.attempt import least_tried
-from mailproxy.balance.change import Change, Event
+from mailproxy.balance.change import STANDINGS, Change, Event
 from mailproxy.balance.queue import Queue, Waiter, Waiting
 from mailproxy.balance.rule import Rule
 from mailproxy.balance.server import RAMP_STEPS, UNLIMITED, AnyServer, ServerState
@@ -322,6 +322,8 @@ class Pool(Generic[AnyServer]):
 
     def _changed(self, server: AnyServer, event: Event, reason: str, now: float) -> None:
         had_servers = bool(self._candidates)
+        if event in STANDINGS:
+            server.why, server.since = reason, now
         server.settle(now)
         self._ramp(now)
         self._find_candidates()

@@ -65,6 +65,10 @@ class Server:
     """Whether it could take sessions but for its weight, or to drain it."""
     ramp_began: float | None = field(default=None, init=False)
     """When its slowstart began; None: there is none under way."""
+    why: str = field(default="", init=False)
+    """The reason of the last change of what it may take, in words."""
+    since: float | None = field(default=None, init=False)
+    """When that was; None if nothing has changed."""
     is_settled: bool = field(default=False, init=False)
     """Whether a pool has it already."""
     _has_run: bool = field(default=False, init=False)
@@ -105,6 +109,7 @@ class Server:
         if self.health is not None and other.health is not None:
             self.health.take_over(other.health)
         self.agent_state = other.agent_state
+        self.why, self.since = other.why, other.since
         if self.weight == other.weight:
             self.asked_weight = other.asked_weight
         if self.maxconn == other.maxconn:

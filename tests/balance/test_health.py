@@ -50,6 +50,15 @@ def test_one_pass_makes_good_what_failed() -> None:
     assert health.counts == "3/3"
 
 
+def test_time_of_the_last_check_is_known() -> None:
+    health = Health()
+    assert health.checked is None
+    health.passed(3)
+    assert health.checked == 3
+    health.failed(4, "refused")
+    assert health.checked == 4
+
+
 def test_one_failure_takes_all_that_passed_while_down() -> None:
     health = Health(rise=3, init_state="fully-down")
     health.passed(0)

@@ -232,3 +232,24 @@ def test_listener_may_end_the_sessions_of_a_server_that_went_down() -> None:
     made.enqueue(client := Client(), b"", ())
     made.failed(a, 0, "refused")
     assert (a.sessions, b.sessions, client.heard) == (0, 1, [])
+
+
+# What a server says of itself.
+
+
+def test_server_says_since_when_it_stands_as_it_does_and_why() -> None:
+    made = pool([a := checked("a"), server("b")])
+    assert (a.since, a.why) == (None, "")
+    made.failed(a, 7, "refused")
+    assert (a.since, a.why) == (7, "refused")
+    made.passed(a, 8, "greeting")
+    assert (a.since, a.why) == (8, "greeting")
+    made.set_state(a, "drain", 9, "by hand")
+    assert (a.since, a.why) == (9, "by hand")
+
+
+def test_weight_is_no_standing() -> None:
+    made = pool([a := checked("a"), server("b")])
+    made.failed(a, 7, "refused")
+    made.set_weight(a, 3, 9, "by hand")
+    assert (a.since, a.why) == (7, "refused")

@@ -148,6 +148,14 @@ def test_what_was_asked_for_goes_on_unless_the_configuration_asks_for_something_
     assert (other.asked_weight, other.asked_maxconn, other.agent_state) == (200, 20, "drain")
 
 
+def test_since_when_and_why_goes_on() -> None:
+    before = settled(server())
+    before.since, before.why = 7.0, "by hand"
+    after = server()
+    after.take_over(before)
+    assert (after.since, after.why) == (7.0, "by hand")
+
+
 def test_server_that_goes_on_has_no_slowstart() -> None:
     before = settled(server(slowstart=100.0))
     after = server(slowstart=100.0, weight=50)
