@@ -25,6 +25,9 @@ from mailproxy.transport.poller import Poller
 EndSessions = Callable[[Collection[BackendServer], Ending, str], None]
 """Ends the sessions with servers, with HAProxy's letter and the reason in words."""
 
+Told = Callable[[Outcome | None], object]
+"""Called with the outcome of a check; None: there will be none, since nobody looks after the server any more."""
+
 _WHAT: dict[Event, str] = {
     "up": "is UP",
     "down": "is DOWN",
@@ -64,6 +67,8 @@ class Monitor:
         self._poller = poller
         self._refresh: IDelayedCall | None = None
         self._troubled: set[BackendServer] = set()
+        self._asking: dict[BackendServer, list[Told]] = {}
+        """Who waits for the outcome of a server's check."""
         self._probers: dict[BackendServer, Prober] = {}
         for server in backend.pool.servers:
             check = make_check(server)
@@ -90,6 +95,8 @@ class Monitor:
         for prober in self._probers.values():
             prober.stop()
         self._probers.clear()
+        while self._asking:
+            self._answer(next(iter(self._asking)), None)
         self._addresses.stop()
         if self._refresh is not None:
             self._refresh.cancel()
@@ -102,6 +109,23 @@ class Monitor:
         if prober is not None:
             prober.soon()
 
+    def check_now(self, server: BackendServer, told: Told) -> str:
+        """Check a server at once, and call `told` with the outcome; return why that cannot be, "" if it can."""
+        prober = self._probers.get(server)
+        if prober is None:
+            return 'is not checked: its check has type = "none"'
+        if server.state == "maint":
+            return "is in maintenance, and not checked until its state is ready or drain"
+        if server.target is None:
+            return "has no address that it could be checked at"
+        self._asking.setdefault(server, []).append(told)
+        prober.now()
+        return ""
+
+    def _answer(self, server: BackendServer, outcome: Outcome | None) -> None:
+        for told in self._asking.pop(server, ()):
+            told(outcome)
+
     def _told(self, server: BackendServer, outcome: Outcome) -> None:
         pool = self.backend.pool
         now = self._poller.look_at_clock()
@@ -112,6 +136,7 @@ class Monitor:
         else:
             pool.failed(server, now, f"{outcome.reason}, after {outcome.seconds * 1000:.0f} ms")
         self._note_trouble(server, outcome)
+        self._answer(server, outcome)
 
     def _obey(self, server: BackendServer, reply: AgentReply, now: float) -> None:
         """Do as a server's agent says."""

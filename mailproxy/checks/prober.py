@@ -145,6 +145,12 @@ class Prober:
             self._call.cancel()
             self._wait(seconds)
 
+    def now(self) -> None:
+        """Begin the next run at once, unless one is under way."""
+        if self._call is not None:
+            self._call.cancel()
+            self._begin()
+
     def _wait(self, seconds: float) -> None:
         self._due = self._clock.seconds() + seconds
         self._call = self._clock.callLater(seconds, self._is_due)

@@ -151,6 +151,39 @@ def test_last_server_that_goes_is_an_error(logged: Sequence[Any]) -> None:
     assert lines(logged)[-1].startswith("error backend pool imap has no server left: greeting: expected")
 
 
+def test_check_that_is_wanted_now_comes_at_once_and_is_told() -> None:
+    bench = Bench(checked(1))
+    bench.check(1, GOOD)
+    told: list[Outcome | None] = []
+    assert bench.monitor.check_now(bench.server("d1"), told.append) == ""
+    assert bench.monitor.check_now(bench.server("d1"), told.append) == ""
+    assert told == []
+    bench.runs.over.pop(1)(BAD)
+    assert told == [BAD, BAD]
+    bench.check(1, GOOD)
+    assert len(told) == 2
+
+
+def test_check_that_is_wanted_now_never_comes_after_the_end() -> None:
+    bench = Bench(checked(1))
+    told: list[Outcome | None] = []
+    bench.monitor.check_now(bench.server("d1"), told.append)
+    bench.monitor.stop()
+    assert told == [None]
+
+
+def test_server_that_is_not_checked_says_why_it_is_not_checked_now() -> None:
+    bench = Bench(at(1), checked(2, "d2", state="maint"))
+    told: list[Outcome | None] = []
+    assert "is not checked" in bench.monitor.check_now(bench.server("d1"), told.append)
+    assert "is in maintenance" in bench.monitor.check_now(bench.server("d2"), told.append)
+    bench.pool.set_target(bench.server("d2"), None, 0.0)
+    bench.pool.set_state(bench.server("d2"), "ready", 0.0)
+    assert "no address" in bench.monitor.check_now(bench.server("d2"), told.append)
+    assert bench.runs.over == {}
+    assert told == []
+
+
 def test_server_without_checks_is_left_alone() -> None:
     bench = Bench(at(1))
     bench.clock.advance(100.0)

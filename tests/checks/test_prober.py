@@ -231,6 +231,29 @@ def test_soon_does_not_start_what_was_stopped() -> None:
     assert bench.clock.getDelayedCalls() == []
 
 
+def test_now_is_at_once() -> None:
+    bench = Bench()
+    bench.first()
+    bench.check.end()
+    bench.prober.now()
+    assert len(bench.check.begun) == 2
+    bench.check.end()
+    assert bench.begun_after(4.0)
+
+
+def test_now_leaves_a_run_alone() -> None:
+    bench = Bench()
+    bench.first()
+    bench.prober.now()
+    assert len(bench.check.begun) == 1
+
+
+def test_now_does_not_start_what_was_stopped() -> None:
+    bench = Bench()
+    bench.prober.now()
+    assert bench.clock.getDelayedCalls() == []
+
+
 def test_stop_while_waiting_leaves_nothing() -> None:
     bench = Bench()
     bench.prober.start()
@@ -364,7 +387,8 @@ def test_prober_waits_for_its_place() -> None:
 
 @given(
     st.lists(
-        st.sampled_from(["start", "stop", "soon", "end"]) | st.floats(0, 10, allow_nan=False, width=16), max_size=30
+        st.sampled_from(["start", "stop", "soon", "now", "end"]) | st.floats(0, 10, allow_nan=False, width=16),
+        max_size=30,
     )
 )
 def test_whatever_happens_it_waits_for_one_thing(events: list[str | float]) -> None:
@@ -380,6 +404,8 @@ def test_whatever_happens_it_waits_for_one_thing(events: list[str | float]) -> N
             is_started = False
         elif event == "soon":
             bench.prober.soon()
+        elif event == "now":
+            bench.prober.now()
         elif event == "end" and bench.check.over is not None:
             bench.check.end()
         elif isinstance(event, float):
