@@ -9,6 +9,7 @@ from mailproxy import config
 from mailproxy.announce.addresses import PackedAddress
 from mailproxy.announce.header import HeaderPolicy
 from mailproxy.backend.server import NONE_KNOWN, BackendServer, make_servers
+from mailproxy.backend.wishes import Wishes
 from mailproxy.balance.change import Change
 from mailproxy.balance.pool import Pool
 from mailproxy.balance.rule import RULES
@@ -42,13 +43,14 @@ class Backend:
         protocol: MailProtocol,
         client_tls: MakeClientTls | None = None,
         known: Mapping[str, BackendServer] = NONE_KNOWN,
+        wishes: Wishes | None = None,
     ) -> None:
         """
         Make ready what the configuration says; ValueError if its header or its TLS cannot work.
 
         `client_tls` makes the TLS of its servers; backends with the same one share what they can.
         `known` are servers of an earlier configuration, by name: one that is the same now is taken from there, and one
-        that is not quite the same keeps its health.
+        that is not quite the same keeps its health. `wishes` are what administrators want of servers by hand.
         """
         self.name = settings.name
         self.protocol = protocol
@@ -60,10 +62,14 @@ class Backend:
         self.listeners = Listeners()
         self.check_soon: Callable[[BackendServer], None] = nothing
         rule = RULES[settings.balance]
+        servers = tuple(make_servers(settings, protocol, client_tls or client_sides(), known))
+        for server in servers:
+            if wishes is not None and not server.is_settled:
+                wishes.grant(settings.name, server)
         self._knows_clients = rule.is_sticky
         self.pool = Pool(
             settings.name,
-            tuple(make_servers(settings, protocol, client_tls or client_sides(), known)),
+            servers,
             rule,
             on_change=self.listeners,
             allbackups=settings.allbackups,

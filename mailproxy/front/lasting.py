@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mailproxy.backend.server import BackendServer
+from mailproxy.backend.wishes import Wishes
 from mailproxy.config.model import MailProtocol
 from mailproxy.front.capacity import Capacity
 from mailproxy.front.sockets import Sockets
@@ -29,6 +30,8 @@ class Lasting:
         """By profile and ALPN protocols."""
         self.servers: dict[BackendKey, Mapping[str, BackendServer]] = {}
         """By backend and protocol, and then by name."""
+        self.wishes = Wishes()
+        """What administrators want of servers by hand."""
         self.total = Capacity("maxconn", 0)
         """The bound on all sessions together."""
         self._counters: dict[str, Counters] = {}

@@ -62,6 +62,7 @@ class Prepared:
         lasting.servers = {
             key: {server.name: server for server in backend.pool.servers} for key, backend in self.backends.items()
         }
+        lasting.wishes.keep(self.settings.backends)
         raise_limit()
         lasting.total.resize(self.settings.maxconn or affordable_sessions(self.settings))
         for frontend in self.settings.frontends:
@@ -101,7 +102,9 @@ def prepare(settings: config.Config, source: str = "the configuration", lasting:
         if which not in backends:
             known: Mapping[str, BackendServer] = lasting.servers.get(which, {})
             try:
-                backends[which] = Backend(settings.backends[frontend.backend], frontend.protocol, client_tls, known)
+                backends[which] = Backend(
+                    settings.backends[frontend.backend], frontend.protocol, client_tls, known, lasting.wishes
+                )
             except ValueError as error:
                 key = key_path("backend", frontend.backend)
                 problems[key] = Problem(key, str(error))

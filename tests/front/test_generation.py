@@ -185,6 +185,20 @@ def test_server_that_is_down_stays_down(process: Process) -> None:
         assert not server.is_up
 
 
+def test_state_by_hand_is_that_of_a_server_in_a_protocol_that_comes_later(process: Process) -> None:
+    former = process.read()
+    (server,) = former.backends["dovecot", "imap"].pool.servers
+    process.lasting.wishes.set_state("dovecot", server, "maint")
+    for protocol in ("pop3", "pop3"):
+        later = process.read(process.settings(frontend={"protocol": protocol}))
+        (server,) = later.backends["dovecot", protocol].pool.servers
+        assert server.state == "maint"
+    later = process.read(process.settings(frontend={"protocol": "imap"}, server={"name": "d2"}))
+    later = process.read()
+    (server,) = later.backends["dovecot", "imap"].pool.servers
+    assert server.state == "ready"
+
+
 def test_counters_go_on(process: Process) -> None:
     process.read()
     process.relay()
