@@ -17,11 +17,24 @@ from mailproxy.config.words import key_path
 from mailproxy.front.descriptors import affordable_sessions, capacity_warnings, raise_limit
 from mailproxy.front.lasting import BackendKey, Lasting
 from mailproxy.session.terms import Terms
-from mailproxy.tls.client import client_sides
+from mailproxy.tls.client import MakeClientTls, client_sides
 from mailproxy.tls.files import CertificatesByProfile, key_warnings, read_tls_files, validity_warnings
 from mailproxy.tls.server import TlsServer
 from mailproxy.tls.server_files import server_file_problems, server_file_warnings
 from mailproxy.tls.servers import TlsServers
+
+
+@frozen
+class Files:
+    """What a configuration names, read and judged: certificates, and the TLS towards clients and servers."""
+
+    certificates: CertificatesByProfile
+    tls: TlsServers
+    tls_servers: Mapping[str, TlsServer]
+    """By the frontend's name; those in clear have none."""
+    client_tls: MakeClientTls
+    hosts: Mapping[str, str]
+    """What each frontend calls itself, by its name."""
 
 
 @frozen
@@ -80,50 +93,71 @@ class Prepared:
         )
 
 
-def prepare(settings: config.Config, source: str = "the configuration", lasting: Lasting | None = None) -> Prepared:
+def read_files(settings: config.Config, source: str, tls: TlsServers) -> Files:
     """
     Read the files that a configuration names and let OpenSSL and the header's rules judge its values.
 
-    What is in `lasting` already goes on where it fits; nothing there changes before `Prepared.adopt`. Needs no reactor.
-    Raises `ConfigError`, as if from the file `source`, with everything that is wrong.
+    Needs no reactor, and may run in a thread beside one: of what the process has it knows `tls` alone, which it only
+    reads. Raises `ConfigError`, as if from the file `source`, with everything that is wrong.
     """
-    lasting = lasting or Lasting()
     certificates, unusable = read_tls_files(settings)
     unusable += (*secret_problems(settings), *server_file_problems(settings))
     if unusable:
         raise ConfigError(unusable, source)
     problems: dict[str, Problem] = {}
     client_tls = client_sides()
-    tls = lasting.tls.copy()
+    tls = tls.copy()
+    servers: dict[str, TlsServer] = {}
+    judged: set[BackendKey] = set()
+    for frontend in settings.frontends:
+        which = frontend.backend, frontend.protocol
+        if which not in judged:
+            judged.add(which)
+            try:
+                Backend(settings.backends[frontend.backend], frontend.protocol, client_tls)
+            except ValueError as error:
+                key = key_path("backend", frontend.backend)
+                problems[key] = Problem(key, str(error))
+        if frontend.tls_profile is not None:
+            profile = settings.tls[frontend.tls_profile]
+            try:
+                servers[frontend.name] = tls.get(profile, certificates[frontend.tls_profile], frontend.alpn)
+            except ValueError as error:
+                key = key_path("tls", frontend.tls_profile)
+                problems[key] = Problem(key, str(error))
+    if problems:
+        raise ConfigError(problems.values(), source)
+    tls.forget_others({(one.tls_profile, one.alpn) for one in settings.frontends if one.tls_profile is not None})
+    hosts = {frontend.name: frontend.hostname or _host_name(frontend, certificates) for frontend in settings.frontends}
+    return Files(certificates, tls, servers, client_tls, hosts)
+
+
+def arrange(settings: config.Config, source: str, files: Files, lasting: Lasting) -> Prepared:
+    """
+    Make what sessions need, from a configuration whose files are read and judged.
+
+    What is in `lasting` already goes on where it fits; nothing there changes before `Prepared.adopt`. This is quick,
+    and belongs where `lasting` changes: the state of servers is taken from there.
+    """
     backends: dict[BackendKey, Backend] = {}
     frontends = []
     for frontend in settings.frontends:
         which = frontend.backend, frontend.protocol
         if which not in backends:
             known: Mapping[str, BackendServer] = lasting.servers.get(which, {})
-            try:
-                backends[which] = Backend(
-                    settings.backends[frontend.backend], frontend.protocol, client_tls, known, lasting.wishes
-                )
-            except ValueError as error:
-                key = key_path("backend", frontend.backend)
-                problems[key] = Problem(key, str(error))
-        tls_server: TlsServer | None = None
-        if frontend.tls_profile is not None:
-            profile = settings.tls[frontend.tls_profile]
-            try:
-                tls_server = tls.get(profile, certificates[frontend.tls_profile], frontend.alpn)
-            except ValueError as error:
-                key = key_path("tls", frontend.tls_profile)
-                problems[key] = Problem(key, str(error))
-        if which in backends:
-            host = frontend.hostname or _host_name(frontend, certificates)
-            terms = Terms.of(frontend, backends[which], tls_server, host)
-            frontends.append(PreparedFrontend(frontend, terms, host))
-    if problems:
-        raise ConfigError(problems.values(), source)
-    tls.forget_others({(one.tls_profile, one.alpn) for one in settings.frontends if one.tls_profile is not None})
-    return Prepared(settings, source, tuple(frontends), backends, certificates, tls, lasting)
+            backends[which] = Backend(
+                settings.backends[frontend.backend], frontend.protocol, files.client_tls, known, lasting.wishes
+            )
+        host = files.hosts[frontend.name]
+        terms = Terms.of(frontend, backends[which], files.tls_servers.get(frontend.name), host)
+        frontends.append(PreparedFrontend(frontend, terms, host))
+    return Prepared(settings, source, tuple(frontends), backends, files.certificates, files.tls, lasting)
+
+
+def prepare(settings: config.Config, source: str = "the configuration", lasting: Lasting | None = None) -> Prepared:
+    """Read the files and make what sessions need, both at once (see `read_files` and `arrange`)."""
+    lasting = lasting or Lasting()
+    return arrange(settings, source, read_files(settings, source, lasting.tls), lasting)
 
 
 def _host_name(frontend: config.Frontend, certificates: CertificatesByProfile) -> str:

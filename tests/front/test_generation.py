@@ -30,7 +30,7 @@ from mailproxy.config import (
 from mailproxy.front.generation import Generation
 from mailproxy.front.lasting import Lasting
 from mailproxy.front.loop import Loop
-from mailproxy.front.prepare import prepare
+from mailproxy.front.prepare import arrange, prepare, read_files
 from mailproxy.session.session import Session
 from tests.garbage import garbage
 from tests.session.bench import GREETING, FakeReactor
@@ -197,6 +197,18 @@ def test_state_by_hand_is_that_of_a_server_in_a_protocol_that_comes_later(proces
     later = process.read()
     (server,) = later.backends["dovecot", "imap"].pool.servers
     assert server.state == "ready"
+
+
+def test_server_that_goes_down_while_files_are_read_stays_down(process: Process) -> None:
+    settings = process.settings(server={"check": Check(type="tcp", fall=1)})
+    former = process.read(settings)
+    changed = process.settings(server={"check": Check(type="tcp", fall=1), "weight": 7})
+    files = read_files(changed, "here", process.lasting.tls)
+    pool = former.backends["dovecot", "imap"].pool
+    pool.failed(pool.servers[0], 1.0, "gone")
+    prepared = arrange(changed, "here", files, process.lasting)
+    (server,) = prepared.backends["dovecot", "imap"].pool.servers
+    assert not server.is_up
 
 
 def test_counters_go_on(process: Process) -> None:
