@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from mailproxy.checks.connection import ConnectionEnd, Probe, ProbeConnection
 from mailproxy.checks.outcome import Outcome
 from mailproxy.checks.timeouts import Timeouts
-from mailproxy.transport.outgoing import Header, Target
+from mailproxy.transport.outgoing import HeaderSource, Target
 from mailproxy.transport.poller import Poller
 
 
@@ -43,7 +43,7 @@ class ConnectionCheck:
     def __init__(
         self,
         make_probe: Callable[[], CheckProbe],
-        header: Header,
+        header: HeaderSource,
         seconds: float,
         *,
         poller: Poller,

@@ -13,7 +13,7 @@ from typing import Protocol
 from attrs import frozen
 
 from mailproxy.checks.timeouts import Timeouts
-from mailproxy.transport.outgoing import Header, Outgoing, Target
+from mailproxy.transport.outgoing import HeaderSource, Outgoing, Target
 from mailproxy.transport.poller import Poller
 from mailproxy.transport.stream import VIEW, Stream
 
@@ -64,7 +64,7 @@ class ProbeConnection:
     def __init__(
         self,
         target: Target,
-        header: Header,
+        header: HeaderSource,
         probe: Probe,
         seconds: float,
         over: Callable[[ConnectionEnd], object],

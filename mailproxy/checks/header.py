@@ -11,10 +11,9 @@ from mailproxy.announce.addresses import PackedAddress
 from mailproxy.announce.client_tls import OFFLOADED
 from mailproxy.announce.header import BackendHeader
 from mailproxy.config.model import CheckHeader, SendProxy
-from mailproxy.proxyprotocol import Header as ProxyHeader
-from mailproxy.proxyprotocol import encode
+from mailproxy.proxyprotocol import Header, encode
 from mailproxy.tls.facts import TlsFacts
-from mailproxy.transport.outgoing import Header
+from mailproxy.transport.outgoing import HeaderSource
 
 LIKE_TLS = evolve(OFFLOADED, version="TLSv1.3", cipher="TLS_AES_128_GCM_SHA256")
 """What a header says of a connection that is to be treated like one with TLS."""
@@ -39,7 +38,7 @@ _NOBODY = {
 }
 
 
-def foreign_header(policy: Policy, facts: TlsFacts | None, destination: PackedAddress | None = None) -> Header:
+def foreign_header(policy: Policy, facts: TlsFacts | None, destination: PackedAddress | None = None) -> HeaderSource:
     """
     Return what makes the header of a client from elsewhere.
 
@@ -61,7 +60,7 @@ def foreign_header(policy: Policy, facts: TlsFacts | None, destination: PackedAd
     return header
 
 
-def own_header(policy: Policy, facts: TlsFacts | None) -> Header:
+def own_header(policy: Policy, facts: TlsFacts | None) -> HeaderSource:
     """Return what makes the header that tells of our own end of a connection, as it would of a client's."""
 
     def header(sock: socket.SocketType) -> bytes:
@@ -70,7 +69,7 @@ def own_header(policy: Policy, facts: TlsFacts | None) -> Header:
     return header
 
 
-def check_header(kind: CheckHeader, send_proxy: SendProxy, policy: Policy, facts: TlsFacts | None) -> Header:
+def check_header(kind: CheckHeader, send_proxy: SendProxy, policy: Policy, facts: TlsFacts | None) -> HeaderSource:
     """
     Return the header of a check.
 
@@ -81,7 +80,7 @@ def check_header(kind: CheckHeader, send_proxy: SendProxy, policy: Policy, facts
         return b""
     if kind == "proxy":
         return own_header(policy, facts)
-    return encode(ProxyHeader(version=1) if send_proxy == "v1" else ProxyHeader.local()).data
+    return encode(Header(version=1) if send_proxy == "v1" else Header.local()).data
 
 
 def _packed(name: Any) -> PackedAddress | None:

@@ -35,8 +35,8 @@ _UNIX = int(socket.AF_UNIX)
 _TCP, _NODELAY, _QUICKACK = int(socket.IPPROTO_TCP), int(socket.TCP_NODELAY), int(socket.TCP_QUICKACK)
 _GOES_ON = (0, errno.EINPROGRESS)
 
-Header = bytes | Callable[[socket.SocketType], bytes]
-"""The PROXY header, empty for none; or what makes it of the connected socket, if it tells of our own ends."""
+HeaderSource = bytes | Callable[[socket.SocketType], bytes]
+"""The PROXY header, empty for none; or a function that makes it for the connected socket, from our own addresses."""
 
 
 @frozen(eq=False)
@@ -79,7 +79,7 @@ class Outgoing:
     __slots__ = ("_header", "_owner", "_poller", "_server_name", "_socket", "_stream", "_target", "stage")
 
     def __init__(
-        self, owner: OutgoingOwner, target: Target, header: Header, poller: Poller, server_name: str | None = None
+        self, owner: OutgoingOwner, target: Target, header: HeaderSource, poller: Poller, server_name: str | None = None
     ) -> None:
         """Get ready to connect to a target, with a header; `server_name` is what our client asked us for, if it did."""
         self._owner = owner
@@ -197,7 +197,7 @@ def _is_there(sock: socket.SocketType) -> bool:
     return True
 
 
-def _write_header(sock: socket.SocketType, header: Header) -> bool:
+def _write_header(sock: socket.SocketType, header: HeaderSource) -> bool:
     """Write the header whole, in one piece; tell whether the connection was there to take it."""
     if not header:
         return True
