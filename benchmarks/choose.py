@@ -12,8 +12,8 @@ from attrs import frozen
 from mailproxy.balance.change import Change
 from mailproxy.balance.health import Health
 from mailproxy.balance.pool import Pool
+from mailproxy.balance.pool_server import PoolServer
 from mailproxy.balance.rule import RULES
-from mailproxy.balance.server import Server
 
 SERVERS = (10, 100, 1000)
 
@@ -51,14 +51,14 @@ class Row:
         return any(self.costs[count] > target for count, target in self.targets.items())
 
 
-def _ignore(change: Change[Server]) -> None:
+def _ignore(change: Change[PoolServer]) -> None:
     """What a log would do is not measured."""
 
 
-def busy_pool(rule: str, count: int, maxconn: int = 0, slowstart: float = 0.0) -> Pool[Server]:
+def busy_pool(rule: str, count: int, maxconn: int = 0, slowstart: float = 0.0) -> Pool[PoolServer]:
     """Make a pool whose servers have sessions; two weights, as servers of two generations have."""
     servers = [
-        Server(
+        PoolServer(
             name=f"d{number}",
             target=number,
             weight=100 if number % 2 else 150,
@@ -74,7 +74,7 @@ def busy_pool(rule: str, count: int, maxconn: int = 0, slowstart: float = 0.0) -
     return pool
 
 
-def returning_pool(rule: str, count: int) -> Pool[Server]:
+def returning_pool(rule: str, count: int) -> Pool[PoolServer]:
     """Make one whose servers are all in the middle of their slowstart, and have a limit."""
     pool = busy_pool(rule, count, 1000, _SLOWSTART_SECONDS)
     for server in pool.servers:
@@ -85,7 +85,7 @@ def returning_pool(rule: str, count: int) -> Pool[Server]:
     return pool
 
 
-def crowded_pool(rule: str, count: int) -> Pool[Server]:
+def crowded_pool(rule: str, count: int) -> Pool[PoolServer]:
     """Make one where every server but the last is full."""
     pool = busy_pool(rule, count, 1000)
     for server in pool.servers[:-1]:
@@ -93,7 +93,7 @@ def crowded_pool(rule: str, count: int) -> Pool[Server]:
     return pool
 
 
-def queueing_pool(rule: str, count: int) -> Pool[Server]:
+def queueing_pool(rule: str, count: int) -> Pool[PoolServer]:
     """Make one where every server is full, with clients waiting."""
     pool = busy_pool(rule, count, 1000)
     for server in pool.servers:
@@ -104,24 +104,24 @@ def queueing_pool(rule: str, count: int) -> Pool[Server]:
 
 
 class _Waiter:
-    def turn(self, server: Server) -> None:
+    def turn(self, server: PoolServer) -> None:
         """Have the place."""
 
     def no_turn(self) -> None:
         """Hear that there is none; never happens here."""
 
 
-def choose(pool: Pool[Server]) -> float:
+def choose(pool: Pool[PoolServer]) -> float:
     """Return the microseconds of a pick and a leave."""
     return _attempts(pool, ())
 
 
-def retry(pool: Pool[Server]) -> float:
+def retry(pool: Pool[PoolServer]) -> float:
     """Return the microseconds of a second attempt."""
     return _attempts(pool, pool.servers[:1])
 
 
-def _attempts(pool: Pool[Server], tried: Sequence[Server]) -> float:
+def _attempts(pool: Pool[PoolServer], tried: Sequence[PoolServer]) -> float:
     begin = time.process_time_ns()
     for client in _CLIENTS:
         server = pool.pick(client, tried, 0.0)
@@ -130,7 +130,7 @@ def _attempts(pool: Pool[Server], tried: Sequence[Server]) -> float:
     return (time.process_time_ns() - begin) / len(_CLIENTS) / _NANOSECONDS_PER_MICROSECOND
 
 
-def hand_over(pool: Pool[Server]) -> float:
+def hand_over(pool: Pool[PoolServer]) -> float:
     """Return the microseconds of leaving a place to the next in the queue."""
     servers = pool.servers
     begin = time.process_time_ns()
@@ -139,7 +139,7 @@ def hand_over(pool: Pool[Server]) -> float:
     return (time.process_time_ns() - begin) / _CHANGES / _NANOSECONDS_PER_MICROSECOND
 
 
-def change(pool: Pool[Server]) -> float:
+def change(pool: Pool[PoolServer]) -> float:
     """Return the microseconds of a server that goes down or comes up."""
     server = pool.servers[0]
     begin = time.process_time_ns()
@@ -149,7 +149,7 @@ def change(pool: Pool[Server]) -> float:
     return (time.process_time_ns() - begin) / _CHANGES / _NANOSECONDS_PER_MICROSECOND
 
 
-def step(pool: Pool[Server]) -> float:
+def step(pool: Pool[PoolServer]) -> float:
     """Return the microseconds of a step of slowstart."""
     begin = time.process_time_ns()
     for _ in range(_CHANGES):
@@ -173,8 +173,8 @@ def rows() -> Iterator[Row]:
 def _row(
     name: str,
     rule: str,
-    make: Callable[[str, int], Pool[Server]],
-    measure: Callable[[Pool[Server]], float],
+    make: Callable[[str, int], Pool[PoolServer]],
+    measure: Callable[[Pool[PoolServer]], float],
     targets: Mapping[int, float] = CHOICE_TARGETS,
 ) -> Row:
     pools = {count: make(rule, count) for count in SERVERS}

@@ -11,7 +11,7 @@ from attrs import define, evolve, frozen
 
 from mailproxy import config
 from mailproxy.balance.health import Health
-from mailproxy.balance.server import Server
+from mailproxy.balance.pool_server import PoolServer
 from mailproxy.config.model import MailProtocol
 from mailproxy.config.place import InetServer, NamedServer, ServerAddress, UnixServer
 from mailproxy.names import Record
@@ -34,7 +34,7 @@ class Origin:
 
 
 @define(kw_only=True, eq=False)
-class BackendServer(Server):
+class BackendServer(PoolServer):
     """A server of a pool, which knows what it comes from."""
 
     target: Target | None = None

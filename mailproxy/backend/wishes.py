@@ -8,7 +8,7 @@ from attrs import evolve, frozen
 
 from mailproxy import config
 from mailproxy.backend.server import BackendServer
-from mailproxy.balance.server import ServerState
+from mailproxy.balance.pool_server import ServerState
 
 Key = tuple[str, str]
 """A backend's name, and a server's."""

@@ -4,7 +4,7 @@ from typing import Generic, Literal
 
 from attrs import frozen
 
-from mailproxy.balance.server import AnyServer
+from mailproxy.balance.pool_server import AnyServer
 
 Event = Literal[
     "up",

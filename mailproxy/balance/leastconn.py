@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from math import inf
 
-from mailproxy.balance.server import AnyServer
+from mailproxy.balance.pool_server import AnyServer
 
 
 def pick(candidates: Sequence[AnyServer], key: bytes) -> AnyServer:

@@ -17,9 +17,9 @@ from typing import Generic
 
 from mailproxy.balance.attempt import least_tried
 from mailproxy.balance.change import STANDINGS, Change, Event
+from mailproxy.balance.pool_server import RAMP_STEPS, UNLIMITED, AnyServer, ServerState
 from mailproxy.balance.queue import Queue, Waiter, Waiting
 from mailproxy.balance.rule import Rule
-from mailproxy.balance.server import RAMP_STEPS, UNLIMITED, AnyServer, ServerState
 
 # However short a slowstart is, its steps do not come faster than this.
 _SHORTEST_STEP_SECONDS = 0.05

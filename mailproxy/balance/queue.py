@@ -13,9 +13,9 @@ from typing import Generic, Protocol, TypeVar
 
 from attrs import define
 
-from mailproxy.balance.server import AnyServer, Server
+from mailproxy.balance.pool_server import AnyServer, PoolServer
 
-GivenServer = TypeVar("GivenServer", bound=Server, contravariant=True)
+GivenServer = TypeVar("GivenServer", bound=PoolServer, contravariant=True)
 
 
 class Waiter(Protocol[GivenServer]):

@@ -5,7 +5,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 
-from mailproxy.balance.server import AnyServer
+from mailproxy.balance.pool_server import AnyServer
 
 
 def pick(candidates: Sequence[AnyServer], key: bytes, draw: Callable[[], float] = random.random) -> AnyServer:

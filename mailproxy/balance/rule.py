@@ -6,7 +6,7 @@ from typing import Protocol
 from attrs import frozen
 
 from mailproxy.balance import first, leastconn, random, roundrobin, source
-from mailproxy.balance.server import AnyServer
+from mailproxy.balance.pool_server import AnyServer
 
 
 class Pick(Protocol):

@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv6Address
 from math import inf, log1p
 
 from mailproxy.balance.digest import BITS, digest
-from mailproxy.balance.server import AnyServer
+from mailproxy.balance.pool_server import AnyServer
 
 _MASK = (1 << BITS) - 1
 

@@ -34,7 +34,7 @@ class Health(Protocol):
 
 
 class CheckedServer(Protocol):
-    """The server that is checked, in one protocol: `mailproxy.balance.server.Server`."""
+    """The server that is checked, in one protocol: `mailproxy.balance.pool_server.PoolServer`."""
 
     @property
     def target(self) -> Target | None:

@@ -7,7 +7,7 @@ from typing import get_args
 from attrs import Factory, field, frozen
 
 from mailproxy.balance.health import InitState, OnError
-from mailproxy.balance.server import ServerState
+from mailproxy.balance.pool_server import ServerState
 from mailproxy.config import check as checks
 from mailproxy.config import server_tls
 from mailproxy.config.address import NAMED_SERVER, SERVER

@@ -2,20 +2,20 @@
 
 from mailproxy.balance.attempt import least_tried
 from mailproxy.balance.pool import Pool
+from mailproxy.balance.pool_server import PoolServer
 from mailproxy.balance.rule import RULES
-from mailproxy.balance.server import Server
 
 
 def attempts(servers: str, retries: int) -> str:
     """Return the servers, one letter each, that a session tries when all of them fail."""
     pool = Pool(
         "pool",
-        [Server(name=name, target=name) for name in servers],
+        [PoolServer(name=name, target=name) for name in servers],
         RULES["first"],
         on_change=lambda change: None,
         retries=retries,
     )
-    tried: list[Server] = []
+    tried: list[PoolServer] = []
     while (server := pool.pick(b"", tried, 0.0)) is not None:
         pool.leave(server, 0.0)
         tried.append(server)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailproxy.balance.leastconn import pick
-from mailproxy.balance.server import Server
+from mailproxy.balance.pool_server import PoolServer
 from tests.balance.builders import candidates, pool, server
 
 
@@ -44,7 +44,7 @@ def test_idle_servers_share_short_sessions() -> None:
     assert picked == "abcabc"
 
 
-def fits(picked: Server, servers: list[Server]) -> bool:
+def fits(picked: PoolServer, servers: list[PoolServer]) -> bool:
     """Whether no other has, with one session more, fewer sessions for its weight than the picked one before."""
     return all(picked.sessions / picked.share <= (other.sessions + 1) / other.share for other in servers)
 

@@ -3,19 +3,19 @@
 import pytest
 
 from mailproxy.balance.pool import Pool
+from mailproxy.balance.pool_server import PoolServer
 from mailproxy.balance.rule import RULES
-from mailproxy.balance.server import Server
 from tests.balance.builders import checked, pool, server
 
 
-def picked(made: Pool[Server], *tried: Server) -> str | None:
+def picked(made: Pool[PoolServer], *tried: PoolServer) -> str | None:
     taken = made.pick(b"client", tried, 0)
     return None if taken is None else taken.name
 
 
-def attempts(made: Pool[Server], key: bytes = b"client") -> str:
+def attempts(made: Pool[PoolServer], key: bytes = b"client") -> str:
     """The servers that a session tries when each of them fails at once."""
-    tried: list[Server] = []
+    tried: list[PoolServer] = []
     while (taken := made.pick(key, tried, 0)) is not None:
         tried.append(taken)
         made.leave(taken, 0)

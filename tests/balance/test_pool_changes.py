@@ -4,11 +4,11 @@ import pytest
 
 from mailproxy.balance.change import Change
 from mailproxy.balance.health import Health, OnError
-from mailproxy.balance.server import Server
+from mailproxy.balance.pool_server import PoolServer
 from tests.balance.builders import Client, Recorder, checked, pool, server
 
 
-def observed(on_error: OnError, fall: int = 3) -> Server:
+def observed(on_error: OnError, fall: int = 3) -> PoolServer:
     return server(health=Health(rise=1, fall=fall, init_state="fully-up", error_limit=2, on_error=on_error))
 
 
@@ -58,7 +58,7 @@ def test_last_server_that_goes_is_told_apart() -> None:
 def test_last_server_is_missed_once_even_if_it_goes_while_another_is_told() -> None:
     events: list[str] = []
 
-    def on_change(change: Change[Server]) -> None:
+    def on_change(change: Change[PoolServer]) -> None:
         events.append(f"{change.server.name} {change.event}")
         if events == ["a down"]:
             made.set_state(b, "maint", 0)
@@ -222,7 +222,7 @@ def test_health_goes_on_when_the_address_changes() -> None:
 
 
 def test_listener_may_end_the_sessions_of_a_server_that_went_down() -> None:
-    def on_change(change: Change[Server]) -> None:
+    def on_change(change: Change[PoolServer]) -> None:
         while change.server.sessions:
             made.leave(change.server, 0)
 

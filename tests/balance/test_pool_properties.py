@@ -22,8 +22,8 @@ from mailproxy.balance import random as random_rule
 from mailproxy.balance.attempt import least_tried
 from mailproxy.balance.change import Change
 from mailproxy.balance.health import Health
+from mailproxy.balance.pool_server import PoolServer, ServerState
 from mailproxy.balance.rule import RULES, Rule
-from mailproxy.balance.server import Server, ServerState
 from tests.balance.builders import pool
 
 SERVERS = st.integers(0, 4)
@@ -37,10 +37,10 @@ class Session:
     machine: PoolMachine
     number: int
     key: bytes
-    tried: list[Server] = field(factory=list)
-    place: Server | None = None
+    tried: list[PoolServer] = field(factory=list)
+    place: PoolServer | None = None
 
-    def turn(self, server: Server) -> None:
+    def turn(self, server: PoolServer) -> None:
         self.machine.served(self, server)
 
     def no_turn(self) -> None:
@@ -75,7 +75,7 @@ class PoolMachine(RuleBasedStateMachine):
         self.now = 0.0
         self.came = 0
         self.servers = [
-            Server(
+            PoolServer(
                 name=f"s{number}",
                 weight=weight,
                 backup=number in backups,
@@ -90,7 +90,7 @@ class PoolMachine(RuleBasedStateMachine):
         self.seated: list[Session] = []
         self.waiting: list[Session] = []
         """In the order of arrival."""
-        self.changes: list[Change[Server]] = []
+        self.changes: list[Change[PoolServer]] = []
         self.allowance = {server: server.places for server in self.servers}
         """The most sessions that a server may have: its places, or what it had when it lost some."""
         chosen = RULES[self.rule_name]
@@ -110,7 +110,7 @@ class PoolMachine(RuleBasedStateMachine):
 
     # The model
 
-    def candidates(self) -> list[Server]:
+    def candidates(self) -> list[PoolServer]:
         """Who may be picked, from what the world has seen alone."""
         usable = [
             server
@@ -123,7 +123,7 @@ class PoolMachine(RuleBasedStateMachine):
         active = [server for server in usable if not server.backup]
         return active or (usable if self.allbackups else usable[:1])
 
-    def acceptable(self, session: Session) -> list[Server]:
+    def acceptable(self, session: Session) -> list[PoolServer]:
         """Who of them may have this session now."""
         candidates = self.candidates()
         others = [server for server in candidates if [server] != session.tried[-1:]] or candidates
@@ -132,7 +132,7 @@ class PoolMachine(RuleBasedStateMachine):
             return [home] if home.has_room else []
         return list(least_tried([server for server in others if server.has_room], session.tried))
 
-    def place_taken(self, session: Session, server: Server) -> None:
+    def place_taken(self, session: Session, server: PoolServer) -> None:
         assert server in self.candidates(), "no pick of a server that is not usable, ever"
         assert server.sessions <= server.places
         assert len(session.tried) <= self.retries
@@ -141,7 +141,7 @@ class PoolMachine(RuleBasedStateMachine):
         session.place = server
         self.seated.append(session)
 
-    def served(self, session: Session, server: Server) -> None:
+    def served(self, session: Session, server: PoolServer) -> None:
         earlier = self.waiting[: self.waiting.index(session)]
         self.waiting.remove(session)
         if not self.is_line_for_ever:
@@ -150,7 +150,7 @@ class PoolMachine(RuleBasedStateMachine):
             server.sessions += 1
         self.place_taken(session, server)
 
-    def server(self, number: int) -> Server:
+    def server(self, number: int) -> PoolServer:
         return self.servers[number % len(self.servers)]
 
     def try_once(self, session: Session) -> None:
@@ -183,7 +183,7 @@ class PoolMachine(RuleBasedStateMachine):
         session = data.draw(st.sampled_from(self.seated))
         self.give_back(session)
 
-    def give_back(self, session: Session) -> Server:
+    def give_back(self, session: Session) -> PoolServer:
         self.seated.remove(session)
         assert session.place is not None
         server, session.place = session.place, None

@@ -9,12 +9,12 @@ import pytest
 from attrs import define, field
 
 from mailproxy.balance.pool import Pool
+from mailproxy.balance.pool_server import PoolServer
 from mailproxy.balance.rule import RULES
-from mailproxy.balance.server import Server
 from tests.balance.builders import Client, checked, pool, server
 
 
-def full(*servers: Server, rule: str = "first", **settings: Any) -> Pool[Server]:
+def full(*servers: PoolServer, rule: str = "first", **settings: Any) -> Pool[PoolServer]:
     """A pool without a free place."""
     made = pool(servers, rule, **settings)
     for one in servers:
@@ -22,7 +22,7 @@ def full(*servers: Server, rule: str = "first", **settings: Any) -> Pool[Server]
     return made
 
 
-def waiting(made: Pool[Server], count: int, *tried: Server) -> list[Client]:
+def waiting(made: Pool[PoolServer], count: int, *tried: PoolServer) -> list[Client]:
     clients = [Client(str(number)) for number in range(count)]
     for client in clients:
         assert made.enqueue(client, b"", tried)
@@ -33,10 +33,10 @@ def waiting(made: Pool[Server], count: int, *tried: Server) -> list[Client]:
 class Acting:
     """A client that does something when it is told."""
 
-    act: Callable[[Server | None], object]
-    heard: list[Server | None] = field(factory=list)
+    act: Callable[[PoolServer | None], object]
+    heard: list[PoolServer | None] = field(factory=list)
 
-    def turn(self, server: Server) -> None:
+    def turn(self, server: PoolServer) -> None:
         self.heard.append(server)
         self.act(server)
 
@@ -221,7 +221,7 @@ def test_newcomer_does_not_overtake(rule: str) -> None:
     assert made.pick(b"", (), 0) is None
 
 
-def source_clients(made: Pool[Server], home: Server, count: int) -> list[bytes]:
+def source_clients(made: Pool[PoolServer], home: PoolServer, count: int) -> list[bytes]:
     keys = [b"%d" % number for number in range(200)]
     return [key for key in keys if RULES["source"].pick(made.servers, key) is home][:count]
 

@@ -5,11 +5,11 @@ from math import inf
 import pytest
 
 from mailproxy.balance.pool import Pool
-from mailproxy.balance.server import Server
+from mailproxy.balance.pool_server import PoolServer
 from tests.balance.builders import checked, pool, server
 
 
-def returning(slowstart: float = 100.0) -> tuple[Pool[Server], Server]:
+def returning(slowstart: float = 100.0) -> tuple[Pool[PoolServer], PoolServer]:
     """A pool of two with a, that came up at 1000, and b."""
     a = checked("a", slowstart=slowstart, maxconn=1000)
     made = pool([a, server("b", maxconn=1000)], "roundrobin")

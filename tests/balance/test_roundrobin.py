@@ -5,12 +5,12 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailproxy.balance.pool_server import PoolServer
 from mailproxy.balance.roundrobin import pick
-from mailproxy.balance.server import Server
 from tests.balance.builders import candidates
 
 
-def turns(servers: list[Server], count: int) -> str:
+def turns(servers: list[PoolServer], count: int) -> str:
     return "".join(pick(servers, b"").name for _ in range(count))
 
 

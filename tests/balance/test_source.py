@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailproxy.balance.server import Server
+from mailproxy.balance.pool_server import PoolServer
 from mailproxy.balance.source import client_key, pick
 from tests.balance.builders import candidates
 
 CLIENTS = [number.to_bytes(4, "big") for number in range(20_000)]
 
 
-def homes(servers: list[Server], clients: list[bytes] = CLIENTS) -> list[str]:
+def homes(servers: list[PoolServer], clients: list[bytes] = CLIENTS) -> list[str]:
     return [pick(servers, client).name for client in clients]
 
 

@@ -10,8 +10,8 @@ import attrs
 import pytest
 
 from mailproxy.balance.health import InitState, OnError
+from mailproxy.balance.pool_server import ServerState
 from mailproxy.balance.rule import RULES
-from mailproxy.balance.server import ServerState
 from mailproxy.config import (
     Backend,
     BackendTimeouts,

@@ -22,7 +22,7 @@ _SEVERITY: dict[ServerState, int] = {"ready": 0, "drain": 1, "maint": 2}
 
 
 @define(kw_only=True, eq=False)
-class Server:
+class PoolServer:
     """
     A server for one protocol; its pool changes it, everybody else reads.
 
@@ -99,7 +99,7 @@ class Server:
         """Whether it may have one more session."""
         return self.sessions < self.places
 
-    def take_over(self, other: Server) -> None:
+    def take_over(self, other: PoolServer) -> None:
         """
         Go on where another server has got to, of the same name in an earlier configuration; before any pool has this.
 
@@ -147,5 +147,5 @@ class Server:
         self.places = max(1, int(self.asked_maxconn * done)) if self.asked_maxconn else UNLIMITED
 
 
-AnyServer = TypeVar("AnyServer", bound=Server)
+AnyServer = TypeVar("AnyServer", bound=PoolServer)
 """The kind of server that a pool has."""

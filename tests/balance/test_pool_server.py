@@ -3,11 +3,11 @@
 import pytest
 
 from mailproxy.balance.health import Health
-from mailproxy.balance.server import UNLIMITED, Server, ServerState
+from mailproxy.balance.pool_server import UNLIMITED, PoolServer, ServerState
 from tests.balance.builders import checked, server
 
 
-def settled(made: Server, now: float = 0.0) -> Server:
+def settled(made: PoolServer, now: float = 0.0) -> PoolServer:
     made.settle(now)
     return made
 
@@ -63,7 +63,7 @@ def test_more_severe_of_admin_and_agent_counts(admin: ServerState, agent: Server
     assert made.is_usable == (standing == "ready")
 
 
-def ramping() -> Server:
+def ramping() -> PoolServer:
     """A server that came back at 1000."""
     made = settled(server(slowstart=100, weight=200, maxconn=40))
     made.state = "maint"
