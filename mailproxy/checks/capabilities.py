@@ -14,13 +14,13 @@ from attrs import frozen
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
+from mailproxy import config
 from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
 from mailproxy.balance.change import Change
 from mailproxy.checks.connection import ConnectionEnd, ProbeConnection
 from mailproxy.checks.header import LIKE_TLS, foreign_header
 from mailproxy.checks.timeouts import Timeouts
-from mailproxy.config import Backend as BackendSettings
 from mailproxy.config.place import InetBind, NamedServer
 from mailproxy.mail.advice import Way, header_ignored
 from mailproxy.mail.probe import CapabilityProbe
@@ -318,7 +318,7 @@ STARTTLS_ADVICE = (
 )
 
 
-def no_login_advice(sign: str, settings: BackendSettings, *, with_tls: bool) -> str:
+def no_login_advice(sign: str, settings: config.Backend, *, with_tls: bool) -> str:
     """Say that nobody can log in, by what says so in a server's list, and what most likely makes it so."""
     if with_tls and not _tells_tls(settings):
         cause = f'send-proxy is "{settings.send_proxy}"; "v2-ssl" tells it that clients are on TLS'
@@ -332,6 +332,6 @@ def no_login_advice(sign: str, settings: BackendSettings, *, with_tls: bool) -> 
     return f"refuses all logins ({sign}): {cause}"
 
 
-def _tells_tls(settings: BackendSettings) -> bool:
+def _tells_tls(settings: config.Backend) -> bool:
     """Tell whether a client's header says that the client is on TLS."""
     return settings.send_proxy in ("v2-ssl", "v2-ssl-cn") or bool(SSL_OPTIONS & settings.proxy_v2_options)

@@ -20,16 +20,16 @@ from typing import Any, Protocol
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
+from mailproxy import config
 from mailproxy.checks.check import Check, Run
 from mailproxy.checks.outcome import Outcome
-from mailproxy.config.check import Check as CheckSettings
 from mailproxy.transport.outgoing import Target
 
 
 class Health(Protocol):
     """What says how often to check."""
 
-    def interval(self, check: CheckSettings) -> float:
+    def interval(self, check: config.Check) -> float:
         """Return the seconds until the next check."""
 
 
@@ -94,7 +94,7 @@ class Prober:
     def __init__(
         self,
         server: CheckedServer,
-        settings: CheckSettings,
+        settings: config.Check,
         check: Check,
         tell: Callable[[Outcome], Any],
         *,

@@ -7,9 +7,10 @@ from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime
 from typing import cast
 
-from mailproxy.backend.backend import Backend as ReadyBackend
+from mailproxy import config
+from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
-from mailproxy.config import DEFAULT_FILE, Backend, Config, ConfigError, Frontend, Problem, Server, UnixBind, load
+from mailproxy.config import DEFAULT_FILE, ConfigError, Problem, UnixBind, load
 from mailproxy.config.model import MailProtocol
 from mailproxy.config.words import key_path
 from mailproxy.front.prepare import Prepared, prepare
@@ -32,17 +33,17 @@ def run(arguments: Namespace) -> int:
     """Print every problem on stderr and return 1, or what would listen where on stdout and return 0."""
     path = arguments.file or arguments.config
     try:
-        config = load(path)
-        prepared = prepare(config, path)
-        bind_remarks = _try_binds(config, path)
+        settings = load(path)
+        prepared = prepare(settings, path)
+        bind_remarks = _try_binds(settings, path)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1
     certificates = prepared.certificates
     now = datetime.now(UTC)
     print(f"{path}: good")
-    for frontend in config.frontends:
-        print(_frontend_line(frontend, config.backends[frontend.backend]))
+    for frontend in settings.frontends:
+        print(_frontend_line(frontend, settings.backends[frontend.backend]))
     for name, found in certificates.items():
         for certificate in found:
             print(f"tls {name}: {_certificate_line(certificate, now)}")
@@ -53,7 +54,7 @@ def run(arguments: Namespace) -> int:
     return _ask_servers(prepared) if arguments.connect else 0
 
 
-def _try_binds(config: Config, path: str) -> tuple[str, ...]:
+def _try_binds(settings: config.Config, path: str) -> tuple[str, ...]:
     """
     Try to listen where the frontends do, and give the addresses back at once.
 
@@ -64,7 +65,7 @@ def _try_binds(config: Config, path: str) -> tuple[str, ...]:
     from mailproxy.transport.bound import bind_inet
 
     remarks, problems = [], []
-    for frontend in config.frontends:
+    for frontend in settings.frontends:
         for bind in frontend.bind:
             key = key_path("frontend", frontend.name, "bind")
             if isinstance(bind, UnixBind):
@@ -112,7 +113,7 @@ def _ask_servers(prepared: Prepared) -> int:
 
     async def ask_all() -> None:
         await look_up()
-        questions: dict[tuple[ReadyBackend, MailProtocol, bool], Frontend] = {}
+        questions: dict[tuple[Backend, MailProtocol, bool], config.Frontend] = {}
         for one in prepared.frontends:
             if one.terms.server_speaks_first:
                 for with_tls in _legs(one.settings, one.terms.backend.settings):
@@ -123,7 +124,7 @@ def _ask_servers(prepared: Prepared) -> int:
                     await ask_one(backend, server, protocol, frontend, with_tls=with_tls)
 
     async def ask_one(
-        backend: ReadyBackend, server: BackendServer, protocol: MailProtocol, frontend: Frontend, *, with_tls: bool
+        backend: Backend, server: BackendServer, protocol: MailProtocol, frontend: config.Frontend, *, with_tls: bool
     ) -> None:
         answer: Deferred[Lesson] = Deferred()
         Question(
@@ -163,14 +164,14 @@ def _ask_servers(prepared: Prepared) -> int:
     return 1 if failures else 0
 
 
-def _legs(frontend: Frontend, backend: Backend) -> tuple[bool, ...]:
+def _legs(frontend: config.Frontend, backend: config.Backend) -> tuple[bool, ...]:
     """Return for which clients a frontend's servers are asked: those on TLS (True), those in clear (False)."""
     if frontend.tls == "none":
         return (bool(frontend.tls_offloaded_by) or TlvType.SSL in backend.pass_tlvs,)
     return (True, False) if frontend.tls == "starttls-optional" else (True,)
 
 
-def _frontend_line(frontend: Frontend, backend: Backend) -> str:
+def _frontend_line(frontend: config.Frontend, backend: config.Backend) -> str:
     tls = "no TLS" if frontend.tls_profile is None else f"{frontend.tls} TLS, profile {frontend.tls_profile}"
     if frontend.tls_offloaded_by:
         tls += f", offloaded by {', '.join(map(str, frontend.tls_offloaded_by))}"
@@ -183,7 +184,7 @@ def _frontend_line(frontend: Frontend, backend: Backend) -> str:
     )
 
 
-def _server(backend: Backend, server: Server, protocol: MailProtocol) -> str:
+def _server(backend: config.Backend, server: config.Server, protocol: MailProtocol) -> str:
     """Describe one server: where it is, and whatever makes it different from one in clear without checks."""
     name = f"{server.slots[0]} to {server.slots[-1]}" if server.count > 1 else server.slots[0]
     kind = server.check.type_for(protocol)

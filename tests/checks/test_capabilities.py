@@ -12,11 +12,12 @@ import pytest
 from attrs import frozen
 from twisted.logger import capturedLogs
 
+from mailproxy import config
 from mailproxy.announce.header import HeaderPolicy
-from mailproxy.backend import backend as ready_backend
+from mailproxy.backend.backend import Backend
 from mailproxy.checks.capabilities import Learner, Lesson, Question, no_login_advice
 from mailproxy.checks.header import LIKE_TLS, foreign_header
-from mailproxy.config import Backend, BackendTimeouts, InetServer, Server
+from mailproxy.config import BackendTimeouts, InetServer, Server
 from mailproxy.config.place import InetBind
 from mailproxy.proxyprotocol import Decoder, Header, InetAddress
 from mailproxy.tls.facts import TlsFacts
@@ -27,10 +28,10 @@ OFFER = b"IMAP4rev1 IDLE AUTH=PLAIN"
 LESSON = Lesson("s", tuple(OFFER.split()))
 
 
-def backend_of(bench: Bench, **keys: Any) -> ready_backend.Backend:
+def backend_of(bench: Bench, **keys: Any) -> Backend:
     host, port = bench.address
-    return ready_backend.Backend(
-        Backend(
+    return Backend(
+        config.Backend(
             name="b",
             **{"send_proxy": "v2-ssl", **keys},
             timeout=BackendTimeouts(connect=1.0),
@@ -161,7 +162,7 @@ def test_client_from_elsewhere_has_an_address_of_the_family(
         listening.bind(address or str(tmp_path / "s"))
         listening.listen()
         sock.connect(listening.getsockname())
-        policy = HeaderPolicy(Backend(name="b", profile="dovecot", servers=()), "imap")
+        policy = HeaderPolicy(config.Backend(name="b", profile="dovecot", servers=()), "imap")
         header = foreign_header(policy, facts)
         assert callable(header)
         decoded = Decoder().feed(header(sock))
@@ -178,7 +179,7 @@ def test_server_at_an_address_for_documentation_is_told_of_another() -> None:
         def getsockname(self) -> tuple[str, int]:
             return "192.0.2.9", 40000
 
-    policy = HeaderPolicy(Backend(name="b", servers=()), "imap")
+    policy = HeaderPolicy(config.Backend(name="b", servers=()), "imap")
     header: Any = foreign_header(policy, None)
     decoded = Decoder().feed(header(Connected()))
     assert decoded is not None
@@ -236,7 +237,7 @@ def test_server_that_only_clients_headers_tell_of_tls_is_not_judged(bench: Bench
     ],
 )
 def test_advice_is_about_what_keeps_clients_from_logging_in(keys: Any, with_tls: bool, remedy: str) -> None:
-    settings = Backend(name="b", servers=(), **keys)
+    settings = config.Backend(name="b", servers=(), **keys)
     advice = no_login_advice("LOGINDISABLED", settings, with_tls=with_tls)
     assert advice.startswith("refuses all logins (LOGINDISABLED): ")
     assert remedy in advice
@@ -288,7 +289,7 @@ def test_closed_port_is_no_teacher(bench: Bench) -> None:
 class Taught:
     """A learner that asks every 20 s: its backend, and what it has told."""
 
-    backend: ready_backend.Backend
+    backend: Backend
     told: list[tuple[bytes, ...]]
 
 

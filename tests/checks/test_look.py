@@ -10,10 +10,10 @@ import pytest
 from twisted.logger import LogEvent, capturedLogs
 
 from mailproxy import config
-from mailproxy.backend import backend as ready_backend
+from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import inet_target
 from mailproxy.checks.look import FirstLook
-from mailproxy.config import Backend, BackendTimeouts, Check, InetServer, NamedServer
+from mailproxy.config import BackendTimeouts, Check, InetServer, NamedServer
 from mailproxy.config.model import MailProtocol
 from tests.checks.bench import Bench
 
@@ -38,7 +38,7 @@ def backend_of(bench: Bench, protocol: MailProtocol = "imap", check: Check | Non
         "timeout": BackendTimeouts(connect=1.0),
         "servers": (config.Server(**server | keys.pop("server", {})),),
     }
-    return ready_backend.Backend(Backend(**settings | keys), protocol)
+    return Backend(config.Backend(**settings | keys), protocol)
 
 
 def looking(bench: Bench, backend: Any) -> FirstLook:

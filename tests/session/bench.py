@@ -14,10 +14,10 @@ from twisted.internet.task import Clock
 from twisted.logger import LogEvent, capturedLogs
 
 from mailproxy import config
-from mailproxy.backend import backend as ready_backend
+from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
 from mailproxy.balance.pool import Pool
-from mailproxy.config import Backend, BackendTimeouts, FrontendTimeouts, InetBind, InetServer, UnixServer
+from mailproxy.config import BackendTimeouts, FrontendTimeouts, InetBind, InetServer, UnixServer
 from mailproxy.front.capacity import Capacity
 from mailproxy.front.frontend import Frontend
 from mailproxy.front.loop import Loop
@@ -143,7 +143,7 @@ class Bench:
         self.server_context = server_context()
         """What servers with TLS serve."""
         self.servers = [self._serve(number, family) for number in range(servers)]
-        self.backend = Backend(
+        self.backend = config.Backend(
             name="dovecot",
             send_proxy=send_proxy,  # type: ignore[arg-type]  # one of the words
             timeout=BackendTimeouts(connect=connect, queue=queue),
@@ -168,7 +168,7 @@ class Bench:
         self.total = Capacity("maxconn", total)
         self.capacity = Capacity("maxconn of front", settings.maxconn)
         serves = (tls_server() if isinstance(tls, bool) else tls) if tls else None
-        terms = Terms.of(settings, ready_backend.Backend(self.backend, protocol), serves, "mail.example.org")
+        terms = Terms.of(settings, Backend(self.backend, protocol), serves, "mail.example.org")
         self.frontend = Frontend(
             settings, terms, loop=self.loop, counters=Counters(), bounds=(self.capacity, self.total)
         )
