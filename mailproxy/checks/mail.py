@@ -11,11 +11,11 @@ from mailproxy.mail.backend.account import Login, secretly
 from mailproxy.mail.backend.talk import (
     AccountRefused,
     BackendRefused,
-    Listener,
     Misunderstood,
     Parted,
     Silence,
     Talk,
+    TalkReader,
 )
 from mailproxy.mail.protocols import PROTOCOLS
 
@@ -47,7 +47,7 @@ def login_talk(protocol: str, login: Login) -> Talk[None]:
 class MailProbe:
     """Leads one talk (mutable; one per connection)."""
 
-    __slots__ = ("_has_parted", "_listener", "_refused", "_remedy", "_said", "_shown", "_way")
+    __slots__ = ("_has_parted", "_reader", "_refused", "_remedy", "_said", "_shown", "_way")
 
     def __init__(self, talk: Talk[None], shown: str, remedy: str = "", way: Way | None = None) -> None:
         """
@@ -56,7 +56,7 @@ class MailProbe:
         `remedy` says how to make the server take PROXY headers; empty if it is sent none. `way` says why it may be
         silent.
         """
-        self._listener = Listener(talk, unasked=True)
+        self._reader = TalkReader(talk, unasked=True)
         self._shown = shown
         self._remedy = remedy
         self._way = way
@@ -67,16 +67,16 @@ class MailProbe:
     @property
     def done(self) -> bool:
         """True when the talk is over."""
-        return self._listener.is_over
+        return self._reader.is_over
 
     def receive(self, data: bytes) -> bytes:
         """Go on with the talk."""
         self._said = self._said or data[:16]
         try:
-            return self._listener.receive(data)
+            return self._reader.receive(data)
         except BackendRefused as refused:
             self._refused = refused
-            self._listener.is_over = True
+            self._reader.is_over = True
             return b""
 
     def end(self) -> None:
@@ -89,7 +89,7 @@ class MailProbe:
             if self._refused is not None:
                 raise self._refused
             how = end.failure or "the end of the connection"
-            self._listener.end(Parted(how) if self._has_parted else Silence(how))
+            self._reader.end(Parted(how) if self._has_parted else Silence(how))
         except AccountRefused as refused:
             return Outcome(True, str(refused), end.seconds, is_misconfigured=True)
         except Misunderstood as error:

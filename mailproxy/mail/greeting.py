@@ -6,7 +6,7 @@ import re
 
 from attrs import frozen
 
-from mailproxy.mail.backend.talk import BackendRefused, Listener, Talk
+from mailproxy.mail.backend.talk import BackendRefused, Talk, TalkReader
 from mailproxy.mail.protocol import Protocol
 from mailproxy.mail.protocols import PROTOCOLS
 from mailproxy.mail.refusal import Refusal, read_refusal
@@ -61,7 +61,7 @@ class GreetingReader:
         self._protocol = protocol
         self._after_tls = after_tls
         self._first_line = spoken.first_line if relays else None
-        self._listener = Listener(_meet(spoken, prelude), unasked=spoken.speaks_unasked)
+        self._reader = TalkReader(_meet(spoken, prelude), unasked=spoken.speaks_unasked)
         self._said = b""
 
     def receive(self, data: bytes) -> Prelude | Greeting | None:
@@ -71,7 +71,7 @@ class GreetingReader:
         Where nothing is relayed, a server that speaks before it was asked is not accepted, but for IMAP's: what it says
         would be taken for the reply to the client's first command, and so on. What follows IMAP's greeting is relayed.
         """
-        listener = self._listener
+        listener = self._reader
         if listener.is_over:
             raise ValueError("the greeting is over, what follows it is not the reader's")
         self._said += data
@@ -92,7 +92,7 @@ class GreetingReader:
 
     def end(self, reason: str) -> Greeting:
         """Return what is known when no more comes, for this reason."""
-        self._listener.is_over = True
+        self._reader.is_over = True
         return Greeting(
             is_accepted=False, reason=reason, refusal=read_refusal(self._protocol, self._said), said=self._said
         )

@@ -1,6 +1,6 @@
 """Learning what a backend offers."""
 
-from mailproxy.mail.backend.talk import BackendRefused, Listener, Misunderstood, Talk
+from mailproxy.mail.backend.talk import BackendRefused, Misunderstood, Talk, TalkReader
 from mailproxy.mail.protocol import Protocol
 from mailproxy.mail.protocols import PROTOCOLS
 
@@ -17,7 +17,7 @@ class CapabilityProbe:
         """Begin with a new connection; `host` is how we call ourselves. KeyError for a protocol without a greeting."""
         spoken = PROTOCOLS[protocol]
         self._offer = spoken.offer
-        self._listener = Listener(self._talk(spoken, host), unasked=True)
+        self._reader = TalkReader(self._talk(spoken, host), unasked=True)
         self.said = b""
         """The first bytes that the server has said."""
         self.capabilities: tuple[bytes, ...] | None = None
@@ -30,7 +30,7 @@ class CapabilityProbe:
     @property
     def done(self) -> bool:
         """True when nothing more is to be expected."""
-        return self._listener.is_over
+        return self._reader.is_over
 
     @property
     def still_offers_starttls(self) -> bool:
@@ -43,7 +43,7 @@ class CapabilityProbe:
             return b""
         self.said = self.said or data[:16]
         try:
-            return self._listener.receive(data)
+            return self._reader.receive(data)
         except Misunderstood as error:
             self.capabilities = None
             self.misunderstood = error.came
@@ -58,7 +58,7 @@ class CapabilityProbe:
         self._give_up("closed before it said what it offers")
 
     def _give_up(self, failure: str) -> None:
-        self._listener.is_over = True
+        self._reader.is_over = True
         if self.capabilities is None:
             self.failure = self.failure or failure
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mailproxy.checks.mail import login_talk, mail_talk
 from mailproxy.mail.backend.account import Account, Login
-from mailproxy.mail.backend.talk import AccountRefused, BackendRefused, Listener, Misunderstood, Parted, Silence
+from mailproxy.mail.backend.talk import AccountRefused, BackendRefused, Misunderstood, Parted, Silence, TalkReader
 from mailproxy.mail.protocols import PROTOCOLS
 
 ACCOUNT = Account.of("probe", "s3cret")
@@ -43,15 +43,15 @@ LOGIN = {
 }
 
 
-def mail(protocol: str) -> Listener[None]:
-    return Listener(mail_talk(protocol), unasked=True)
+def mail(protocol: str) -> TalkReader[None]:
+    return TalkReader(mail_talk(protocol), unasked=True)
 
 
-def login(protocol: str, account: Account = ACCOUNT, mailbox: bytes | None = None) -> Listener[None]:
-    return Listener(login_talk(protocol, Login(account, mailbox, b"mx.test")), unasked=True)
+def login(protocol: str, account: Account = ACCOUNT, mailbox: bytes | None = None) -> TalkReader[None]:
+    return TalkReader(login_talk(protocol, Login(account, mailbox, b"mx.test")), unasked=True)
 
 
-def play(talk: Listener[None], text: str) -> None:
+def play(talk: TalkReader[None], text: str) -> None:
     """Play a trace: ``S: `` is a line of the server's, ``C: `` the line of ours that has to follow."""
     said = b""
     for line in text.splitlines():
@@ -76,7 +76,7 @@ def heard_in(text: str) -> list[bytes]:
     return portions
 
 
-def outcome(talk: Listener[None], chunks: Sequence[bytes]) -> tuple[bytes, str]:
+def outcome(talk: TalkReader[None], chunks: Sequence[bytes]) -> tuple[bytes, str]:
     """What is said to this, unless it is refused, and what comes of it; the server closes behind it."""
     said = b""
     try:
@@ -88,7 +88,7 @@ def outcome(talk: Listener[None], chunks: Sequence[bytes]) -> tuple[bytes, str]:
     return said, ""
 
 
-def refusal(talk: Listener[None], *lines: str) -> BackendRefused:
+def refusal(talk: TalkReader[None], *lines: str) -> BackendRefused:
     """Why the server is not well, after these lines."""
     with pytest.raises(BackendRefused) as raised:
         talk.receive("".join(f"{line}\r\n" for line in lines).encode())

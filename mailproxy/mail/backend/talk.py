@@ -100,7 +100,7 @@ def hear_goodbye(said: bytes, step: str, expected: str) -> Talk[bytes]:
         raise Unexpected(step, expected, silence.rest, silence.how) from silence
 
 
-class Listener(Generic[_Result]):
+class TalkReader(Generic[_Result]):
     """
     Leads one talk over a connection (mutable; one per talk).
 
