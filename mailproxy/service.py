@@ -21,6 +21,7 @@ from mailproxy.front.frontend import Frontend
 from mailproxy.front.generation import Generation
 from mailproxy.front.loop import Loop
 from mailproxy.front.prepare import Prepared
+from mailproxy.front.role import ALONE
 from mailproxy.session.counters import counted
 
 # How often a stopping service looks for sessions that it can end without interrupting anything.
@@ -38,6 +39,9 @@ class ProxyService(Service):
     name = "mailproxy"
     _log = Logger(namespace="mailproxy")
 
+    role = ALONE
+    """What this process does of the work."""
+
     def __init__(self, prepared: Prepared, reactor: Any) -> None:
         """Make ready everything but the sockets."""
         prepared.adopt()
@@ -45,11 +49,15 @@ class ProxyService(Service):
         self._lasting = prepared.lasting
         self._reactor = reactor
         self._loop = Loop(reactor)
-        self._generation = Generation(prepared, self._loop)
+        self._generation = self._make_generation(prepared)
         self._grace = prepared.settings.hard_stop_after
         self._stop_at = 0.0
         self._next_look: IDelayedCall | None = None
         self._warnings = prepared.warnings(datetime.now(UTC))
+
+    def _make_generation(self, prepared: Prepared) -> Generation:
+        """Make a reading of the configuration ready to start."""
+        return Generation(prepared, self._loop, self.role)
 
     @property
     def frontends(self) -> list[Frontend]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from functools import partial
-from math import inf
 from typing import Any
 
-from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from mailproxy.backend.backend import Backend, nothing
@@ -19,11 +17,7 @@ from mailproxy.checks.check import Check
 from mailproxy.checks.outcome import Outcome
 from mailproxy.checks.prober import Pace, Prober
 from mailproxy.names import Names
-from mailproxy.session.termination import BACKUP_LEFT, SERVER_DOWN, Ending
 from mailproxy.transport.poller import Poller
-
-EndSessions = Callable[[Collection[BackendServer], Ending, str], None]
-"""Ends the sessions with servers, with HAProxy's letter and the reason in words."""
 
 Told = Callable[[Outcome | None], object]
 """Called with the outcome of a check; None: there will be none, since nobody looks after the server any more."""
@@ -53,7 +47,6 @@ class Monitor:
         backend: Backend,
         make_check: Callable[[BackendServer], Check | None],
         names: Names,
-        end_sessions: EndSessions,
         *,
         clock: Any,
         poller: Poller,
@@ -62,10 +55,7 @@ class Monitor:
         """`make_check` returns how a server is checked, None for not at all; everybody's probers share a `pace`."""
         self.backend = backend
         self._addresses = Addresses(backend, names, poller)
-        self._end_sessions = end_sessions
-        self._clock = clock
         self._poller = poller
-        self._refresh: IDelayedCall | None = None
         self._troubled: set[BackendServer] = set()
         self._asking: dict[BackendServer, list[Told]] = {}
         """Who waits for the outcome of a server's check."""
@@ -82,7 +72,6 @@ class Monitor:
         """Begin to check, and to look names up."""
         self.backend.check_soon = self._check_soon
         self.backend.listeners.append(self._changed)
-        self._refresh_now()
         self._addresses.start()
         for prober in self._probers.values():
             prober.start()
@@ -98,9 +87,6 @@ class Monitor:
         while self._asking:
             self._answer(next(iter(self._asking)), None)
         self._addresses.stop()
-        if self._refresh is not None:
-            self._refresh.cancel()
-            self._refresh = None
 
     # Checks.
 
@@ -173,31 +159,6 @@ class Monitor:
     # Changes.
 
     def _changed(self, change: Change[BackendServer]) -> None:
-        self._tell(change)
-        server = change.server
-        settings = server.origin.settings
-        if change.event == "down" and settings.on_marked_down == "shutdown-sessions":
-            self._end_sessions((server,), SERVER_DOWN, "the server went down")
-        if change.event == "up" and not server.backup and settings.on_marked_up == "shutdown-backup-sessions":
-            backups = [other for other in self.backend.pool.servers if other.backup]
-            self._end_sessions(backups, BACKUP_LEFT, "a server came back that this was the backup of")
-        self._plan_refresh()
-
-    def _plan_refresh(self) -> None:
-        """Let slowstart go on also while nobody comes: somebody may wait."""
-        due = self.backend.pool.refresh_at
-        if self._refresh is not None:
-            self._refresh.cancel()
-            self._refresh = None
-        if due < inf:
-            self._refresh = self._clock.callLater(max(due - self._poller.now, 0.0), self._refresh_now)
-
-    def _refresh_now(self) -> None:
-        self._refresh = None
-        self.backend.pool.refresh(self._poller.look_at_clock())
-        self._plan_refresh()
-
-    def _tell(self, change: Change[BackendServer]) -> None:
         server = change.server
         fields = {
             "backend": self.backend.name,

@@ -261,6 +261,11 @@ class Frontend:
         return self.tls in ("starttls", "starttls-optional")
 
     @property
+    def learns(self) -> bool:
+        """True when what is announced before STARTTLS is for the backend to say, not for the configuration."""
+        return self.has_starttls and not self.capabilities
+
+    @property
     def destination(self) -> InetBind | None:
         """Where its clients connect to, if that is known: not behind a proxy, nor on every address."""
         if self.accept_proxy or self.accept_proxy_optional:

@@ -82,7 +82,7 @@ class Frontend:
     @property
     def learns(self) -> bool:
         """True when what is announced before STARTTLS is for the backend to say, not for the configuration."""
-        return self.settings.has_starttls and not self.settings.capabilities
+        return self.settings.learns
 
     def learn(self, capabilities: tuple[bytes, ...]) -> None:
         """Announce to later clients what the backend offers."""

@@ -8,50 +8,48 @@ ended it is over, and nothing refers to it any more.
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 
 from twisted.logger import Logger
 
-from mailproxy.backend.backend import Backend
+from mailproxy import config
 from mailproxy.backend.server import BackendServer
-from mailproxy.checks.capabilities import Learner
-from mailproxy.checks.check import Check
-from mailproxy.checks.factory import make_check
-from mailproxy.checks.look import FirstLook
-from mailproxy.checks.monitor import Monitor
+from mailproxy.backend.slowstart import Slowstart
+from mailproxy.front.care import Care, Learned
 from mailproxy.front.frontend import Frontend
 from mailproxy.front.loop import Loop
 from mailproxy.front.prepare import Prepared, PreparedFrontend
-from mailproxy.profiles import PROFILES
+from mailproxy.front.role import ALONE, Role
+from mailproxy.front.shutdowns import Shutdowns
 from mailproxy.session.session import Session
 from mailproxy.session.termination import Ending
+from mailproxy.transport.bound import Bound
 
 # Not the class's: an event would have the generation in it, and events may be kept.
 _log = Logger(namespace="mailproxy")
 
 
 class Generation:
-    """What a configuration asks for, running: frontends, and who looks after the servers of their backends."""
+    """What a configuration asks for, running: frontends that accept, and the care for the servers of their backends."""
 
-    def __init__(self, prepared: Prepared, loop: Loop) -> None:
-        """Get ready to start; the sockets have to be bound by then."""
+    def __init__(self, prepared: Prepared, loop: Loop, role: Role = ALONE) -> None:
+        """Get ready to start what the process's `role` has of it; the sockets have to be bound by then."""
         self._prepared = prepared
         self._loop = loop
+        self._role = role
         self.settings = prepared.settings
         self.backends = prepared.backends
         self.frontends = [self._make_frontend(frontend) for frontend in prepared.frontends]
-        self._names = loop.names(self.settings.resolvers)
-        self._monitors = [self._make_monitor(backend) for backend in self.backends.values()]
-        self._looks = [
-            FirstLook(backend, poller=loop.poller, timeouts=loop.timeouts) for backend in self.backends.values()
-        ]
-        self._learners = [
-            self._make_learner(frontend, prepared_one.host)
-            for frontend, prepared_one in zip(self.frontends, prepared.frontends, strict=True)
-            if frontend.learns
-        ]
+        self.learned: Learned = _nothing
+        """What hears, beside the frontend, what is to be announced to a frontend's clients."""
+        self.care = Care(prepared, loop, self.learn) if role.cares else None
+        self._parts: list[Care | Shutdowns | Slowstart] = [] if self.care is None else [self.care]
+        """What goes on from `start` to `retire` beside the frontends."""
+        for backend in self.backends.values():
+            # A change is logged before what follows from it.
+            self._parts.append(Shutdowns(backend, self._end_sessions_with))
+            self._parts.append(Slowstart(backend, clock=loop.reactor, poller=loop.poller))
         self._earlier: list[Generation] = []
         """Those that have sessions yet."""
         self._is_retired = False
@@ -68,34 +66,6 @@ class Generation:
             bounds=(lasting.capacity(name), lasting.total),
         )
 
-    def _make_monitor(self, backend: Backend) -> Monitor:
-        loop = self._loop
-        return Monitor(
-            backend,
-            partial(_make_check, backend, loop),
-            self._names,
-            self._end_sessions_with,
-            clock=loop.reactor,
-            poller=loop.poller,
-            pace=loop.pace,
-        )
-
-    def _make_learner(self, frontend: Frontend, host: str) -> Learner:
-        loop = self._loop
-        settings = frontend.settings
-        return Learner(
-            frontend.terms.backend,
-            settings.protocol,
-            host,
-            with_tls=settings.tls == "starttls",
-            destination=settings.destination,
-            interval=self.settings.backends[settings.backend].learn_interval,
-            learned=frontend.learn,
-            clock=loop.reactor,
-            poller=loop.poller,
-            timeouts=loop.timeouts,
-        )
-
     def start(self, after: Generation | None = None) -> None:
         """Begin to accept, in place of another generation that retires now; what was prepared is adopted by then."""
         prepared = self._prepared
@@ -103,24 +73,31 @@ class Generation:
             self._succeed(after)
         sockets = prepared.lasting.sockets.by_frontend(self.settings.frontends)
         for frontend in self.frontends:
-            frontend.start(sockets[frontend.name])
-            settings = frontend.settings
-            _log.info(
-                "frontend {frontend} listens on {where}, protocol {protocol}, tls {tls}, backend {backend}",
-                event="listening",
-                frontend=frontend.name,
-                where=", ".join(frontend.addresses),
-                protocol=settings.protocol,
-                tls=settings.tls,
-                backend=settings.backend,
-            )
+            if self._role.accepts:
+                frontend.start(sockets[frontend.name])
+            if self._role.cares:
+                self._say_where(frontend.settings, sockets[frontend.name])
         prepared.lasting.sockets.close_others(self.settings.frontends)
-        for monitor in self._monitors:
-            monitor.start()
-        for look in self._looks:
-            look.start()
-        for learner in self._learners:
-            learner.start()
+        for part in self._parts:
+            part.start()
+
+    def _say_where(self, settings: config.Frontend, sockets: Iterable[Bound]) -> None:
+        _log.info(
+            "frontend {frontend} listens on {where}, protocol {protocol}, tls {tls}, backend {backend}",
+            event="listening",
+            frontend=settings.name,
+            where=", ".join(bound.address for bound in sockets),
+            protocol=settings.protocol,
+            tls=settings.tls,
+            backend=settings.backend,
+        )
+
+    def learn(self, name: str, capabilities: tuple[bytes, ...]) -> None:
+        """Announce to later clients of a frontend what its backend offers."""
+        for frontend in self.frontends:
+            if frontend.name == name:
+                frontend.learn(capabilities)
+        self.learned(name, capabilities)
 
     def _succeed(self, former: Generation) -> None:
         earlier = [former, *former._earlier]
@@ -153,15 +130,10 @@ class Generation:
 
     def retire(self) -> None:
         """Stop accepting, checking and learning; the sessions live on."""
-        for learner in self._learners:
-            learner.stop()
-        for look in self._looks:
-            look.stop()
-        for monitor in self._monitors:
-            monitor.stop()
-        self._loop.leave(self._names)
         # What they call belongs to this generation: it is not to know them, too.
-        self._learners, self._looks, self._monitors = [], [], []
+        self.care = None
+        while self._parts:
+            self._parts.pop(0).stop()
         self._is_retired = True
         for frontend in self.frontends:
             frontend.retire(self._emptied)
@@ -192,19 +164,5 @@ class Generation:
             session.shut_down(ending, reason)
 
 
-def _make_check(backend: Backend, loop: Loop, server: BackendServer) -> Check | None:
-    settings = server.origin.settings.check
-    if settings.type == "none":
-        return None
-    return make_check(
-        settings,
-        backend.protocol,
-        send_proxy=backend.settings.send_proxy,
-        policy=backend.header,
-        host=socket.gethostname(),
-        reactor=loop.reactor,
-        poller=loop.poller,
-        timeouts=loop.timeouts,
-        remedy=PROFILES[backend.settings.profile].takes_headers,
-        distrusts=PROFILES[backend.settings.profile].distrusts,
-    )
+def _nothing(frontend: str, capabilities: tuple[bytes, ...]) -> None:
+    """Do nothing."""

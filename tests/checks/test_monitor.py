@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from ipaddress import ip_address
 from typing import Any
 
@@ -18,7 +18,6 @@ from mailproxy.checks.monitor import Monitor
 from mailproxy.checks.outcome import Outcome
 from mailproxy.checks.prober import Pace
 from mailproxy.names import Record
-from mailproxy.session.termination import BACKUP_LEFT, SERVER_DOWN, Ending
 from mailproxy.transport.outgoing import Target
 from mailproxy.transport.poller import Poller
 
@@ -65,7 +64,6 @@ class Bench:
         self.poller = Poller(self.clock.seconds)
         self.names = FakeNames()
         self.runs = Runs()
-        self.ended: list[tuple[set[str], Ending]] = []
         settings = config.Backend(name="pool", servers=servers, ports={"imap": 143}, **backend)
         self.backend = Backend(settings, "imap")
         self.pool = self.backend.pool
@@ -73,15 +71,11 @@ class Bench:
             self.backend,
             lambda server: None if server.origin.settings.check.type == "none" else self.runs,
             self.names,  # type: ignore[arg-type]  # all that is used of it
-            self._end_sessions,
             clock=self.clock,
             poller=self.poller,
             pace=Pace(),
         )
         self.monitor.start()
-
-    def _end_sessions(self, servers: Collection[BackendServer], ending: Ending, reason: str) -> None:
-        self.ended.append(({server.name for server in servers}, ending))
 
     def server(self, name: str) -> BackendServer:
         return next(server for server in self.pool.servers if server.name == name)
@@ -196,35 +190,6 @@ def test_sessions_that_fail_bring_the_next_check_soon() -> None:
     bench.backend.failed(bench.server("d1"), 1000.0, "refused")
     bench.clock.advance(CHECK.fastinter or 0.0)
     assert 1 in bench.runs.over
-
-
-def test_sessions_of_a_server_that_went_down_are_ended_if_so_configured() -> None:
-    bench = Bench(checked(1, on_marked_down="shutdown-sessions"), checked(2, "d2"))
-    bench.check(1, GOOD, BAD, BAD)
-    bench.check(2, GOOD, BAD, BAD)
-    assert bench.ended == [({"d1"}, SERVER_DOWN)]
-
-
-def test_sessions_of_backups_are_ended_when_a_server_is_back_if_so_configured() -> None:
-    bench = Bench(checked(1, on_marked_up="shutdown-backup-sessions"), at(2, "d2", backup=True), at(3, "d3"))
-    bench.check(1, GOOD, BAD, BAD, GOOD, GOOD)
-    assert bench.ended == [({"d2"}, BACKUP_LEFT)]
-
-
-def test_backup_that_is_back_ends_nothing() -> None:
-    bench = Bench(at(1), checked(2, "d2", backup=True, on_marked_up="shutdown-backup-sessions"))
-    bench.check(2, GOOD, BAD, BAD, GOOD, GOOD)
-    assert bench.ended == []
-
-
-def test_slowstart_goes_on_while_nobody_comes() -> None:
-    bench = Bench(checked(1, slowstart=10.0, maxconn=20), at(2, "d2"))
-    bench.check(1, GOOD, BAD, BAD, GOOD, GOOD)
-    server = bench.server("d1")
-    assert server.places < 10
-    for _ in range(100):
-        bench.clock.advance(0.125)
-    assert server.places == 20
 
 
 def test_check_that_is_at_fault_itself_is_said_once(logged: Sequence[Any]) -> None:

@@ -31,6 +31,7 @@ from mailproxy.front.generation import Generation
 from mailproxy.front.lasting import Lasting
 from mailproxy.front.loop import Loop
 from mailproxy.front.prepare import arrange, prepare, read_files
+from mailproxy.front.role import ALONE, MAIN, WORKER, Role
 from mailproxy.session.session import Session
 from tests.garbage import garbage
 from tests.session.bench import GREETING, FakeReactor
@@ -71,11 +72,11 @@ class Process:
             maxconn=100,
         )
 
-    def read(self, settings: Config | None = None) -> Generation:
+    def read(self, settings: Config | None = None, role: Role = ALONE) -> Generation:
         """Read a configuration, and begin with it."""
         prepared = prepare(settings or self.settings(), "here", self.lasting)
         prepared.bind()
-        made = Generation(prepared, self.loop)
+        made = Generation(prepared, self.loop, role)
         prepared.adopt()
         made.start(self.now)
         self.now = made
@@ -410,3 +411,31 @@ def test_generation_goes_although_a_later_one_has_sessions(process: Process) -> 
         assert first() is None
     finally:
         gc.enable()
+
+
+# What a process does not do, since another one does.
+
+
+def test_main_process_cares_and_leaves_clients_to_others(process: Process) -> None:
+    made = process.read(process.settings(server={"check": Check(type="tcp")}), MAIN)
+    process.reactor.advance(5.0)
+    process.server.accept()[0].close()
+    process.client()
+    process.settle()
+    assert not made.frontends[0].sessions
+
+
+def test_worker_accepts_and_leaves_care_to_another(process: Process) -> None:
+    process.read(process.settings(server={"check": Check(type="tcp")}), WORKER)
+    process.reactor.advance(5.0)
+    with pytest.raises(BlockingIOError):
+        process.server.accept()
+    process.relay()
+
+
+def test_what_is_learned_can_be_passed_on(process: Process) -> None:
+    made = process.read(process.settings(frontend={"tls": "starttls"}), MAIN)
+    heard: list[tuple[str, tuple[bytes, ...]]] = []
+    made.learned = lambda *lesson: heard.append(lesson)
+    made.learn("front", (b"IDLE",))
+    assert heard == [("front", (b"IDLE",))]

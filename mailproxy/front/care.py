@@ -1,0 +1,100 @@
+"""
+The care for the servers of one reading of the configuration: their checks, their addresses, and what they offer.
+
+One process does this for all that accept clients; it needs no client itself.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from functools import partial
+
+from mailproxy.backend.backend import Backend
+from mailproxy.backend.server import BackendServer
+from mailproxy.checks.capabilities import Learner
+from mailproxy.checks.check import Check
+from mailproxy.checks.factory import make_check
+from mailproxy.checks.look import FirstLook
+from mailproxy.checks.monitor import Monitor
+from mailproxy.front.loop import Loop
+from mailproxy.front.prepare import Prepared, PreparedFrontend
+from mailproxy.profiles import PROFILES
+
+Learned = Callable[[str, tuple[bytes, ...]], None]
+"""Called with a frontend's name, and what its backend offers."""
+
+
+class Care:
+    """Monitors servers, looks at them first, and learns what they offer, from `start` to `stop`."""
+
+    def __init__(self, prepared: Prepared, loop: Loop, learned: Learned) -> None:
+        self._loop = loop
+        self._names = loop.names(prepared.settings.resolvers)
+        backends = prepared.backends
+        self.monitors = {key: self._make_monitor(backend) for key, backend in backends.items()}
+        self._parts: list[Monitor | FirstLook | Learner] = [
+            *self.monitors.values(),
+            *(FirstLook(backend, poller=loop.poller, timeouts=loop.timeouts) for backend in backends.values()),
+            *(
+                self._make_learner(frontend, partial(learned, frontend.settings.name))
+                for frontend in prepared.frontends
+                if frontend.settings.learns
+            ),
+        ]
+
+    def _make_monitor(self, backend: Backend) -> Monitor:
+        loop = self._loop
+        return Monitor(
+            backend,
+            partial(_make_check, backend, loop),
+            self._names,
+            clock=loop.reactor,
+            poller=loop.poller,
+            pace=loop.pace,
+        )
+
+    def _make_learner(self, frontend: PreparedFrontend, learned: Callable[[tuple[bytes, ...]], None]) -> Learner:
+        loop = self._loop
+        settings, backend = frontend.settings, frontend.terms.backend
+        return Learner(
+            backend,
+            settings.protocol,
+            frontend.host,
+            with_tls=settings.tls == "starttls",
+            destination=settings.destination,
+            interval=backend.settings.learn_interval,
+            learned=learned,
+            clock=loop.reactor,
+            poller=loop.poller,
+            timeouts=loop.timeouts,
+        )
+
+    def start(self) -> None:
+        """Begin."""
+        for part in self._parts:
+            part.start()
+
+    def stop(self) -> None:
+        """Leave the servers as they are."""
+        for part in reversed(self._parts):
+            part.stop()
+        self._loop.leave(self._names)
+
+
+def _make_check(backend: Backend, loop: Loop, server: BackendServer) -> Check | None:
+    settings = server.origin.settings.check
+    if settings.type == "none":
+        return None
+    return make_check(
+        settings,
+        backend.protocol,
+        send_proxy=backend.settings.send_proxy,
+        policy=backend.header,
+        host=socket.gethostname(),
+        reactor=loop.reactor,
+        poller=loop.poller,
+        timeouts=loop.timeouts,
+        remedy=PROFILES[backend.settings.profile].takes_headers,
+        distrusts=PROFILES[backend.settings.profile].distrusts,
+    )
