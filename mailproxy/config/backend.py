@@ -7,20 +7,38 @@ from typing import get_args
 from attrs import evolve, field, frozen
 
 from mailproxy.balance.rule import RULES
-from mailproxy.config.check import read_check
+from mailproxy.config.check import Check, read_check
 from mailproxy.config.duration import IDLE, WAIT
 from mailproxy.config.format import FORMAT, Format
-from mailproxy.config.key import about, read_keys
+from mailproxy.config.key import Entries, Fields, Key, Tables, about, about_table, read_keys, together
 from mailproxy.config.kind import BOOLEAN, Wrong, integer, one_of
 from mailproxy.config.model import CustomTlv, MailProtocol, NamedFile, SendProxy
 from mailproxy.config.place import InetServer, NamedServer, ServerAddress
-from mailproxy.config.server import Server, Surroundings, judge_said, read_default_server, read_server
+from mailproxy.config.server import OWN_KEYS, Server, Surroundings, judge_said, read_default_server, read_server
 from mailproxy.config.table import Table
 from mailproxy.config.tlv import CUSTOM_VALUE, PASSED_TLV_TYPE, UNIQUE_ID, check_value, custom_type
 from mailproxy.config.words import listed
 from mailproxy.mail.protocols import protocol_words
 from mailproxy.profiles import PROFILES
 from mailproxy.proxyprotocol.options import OPTIONS, SSL_OPTIONS, Option
+
+_PORT = integer(1, 65535)
+
+
+@frozen(kw_only=True)
+class FormattedTlv:
+    """A value of ``proxy-v2-tlvs`` that each session fills."""
+
+    format: Format | None = field(
+        default=None,
+        metadata=about(
+            FORMAT,
+            "Text with fields in braces.",
+            values="format",
+            haproxy="fmt",
+            is_needed=True,
+        ),
+    )
 
 
 @frozen(kw_only=True)
@@ -35,6 +53,7 @@ class BackendTimeouts:
             "lost packets, and for Postfix's postscreen, which waits for 6 seconds; with `retries` it bounds how long "
             "a client waits to hear that there is no server.",
             default='`"5s"`; with `profile = "postfix"` `"10s"`',
+            haproxy="timeout connect",
         ),
     )
     queue: float | None = field(
@@ -44,6 +63,7 @@ class BackendTimeouts:
             "For a server with room, where servers have `maxconn`. Mail clients give up after a minute or so; a line "
             "that says so earlier makes them try again.",
             default="as `connect`",
+            haproxy="timeout queue",
         ),
     )
     """For a place at a server that has `maxconn`; None: as long as `connect`."""
@@ -74,6 +94,7 @@ class Backend:
             one_of(tuple(RULES)),
             f"Who gets the next client: {'; '.join(rule.words for rule in RULES.values())}. Mail sessions last for "
             "hours, so counting them is what keeps servers even.",
+            haproxy="balance",
         ),
     )
     allbackups: bool = field(
@@ -81,6 +102,7 @@ class Backend:
         metadata=about(
             BOOLEAN,
             "When no other server is up, clients go to the first backup server that is; with `true` to all of them.",
+            haproxy="option allbackups",
         ),
     )
     maxqueue: int = field(
@@ -89,6 +111,7 @@ class Backend:
             integer(0, 10_000_000),
             "Clients that may wait for a server with room, where servers have `maxconn`; more are told at once that "
             "there is none. 0: as many as the frontends let in.",
+            haproxy="maxqueue",
         ),
     )
     send_proxy: SendProxy = field(
@@ -99,6 +122,7 @@ class Backend:
             "TLS, and which version; and the common name of its verified certificate. Without the `ssl` part Dovecot "
             "does not know that passwords are safe. The common name is for servers that let it log in, and for them "
             "alone.",
+            haproxy=("send-proxy", "send-proxy-v2", "send-proxy-v2-ssl", "send-proxy-v2-ssl-cn"),
         ),
     )
     proxy_v2_options: frozenset[Option] = field(
@@ -109,9 +133,31 @@ class Backend:
             "it makes servers drop connections.",
             values="list of options",
             is_list=True,
+            haproxy="proxy-v2-options",
         ),
     )
-    tlvs: tuple[CustomTlv, ...] = ()
+    tlvs: tuple[CustomTlv, ...] = field(
+        default=(),
+        metadata=together(
+            about_table(
+                Entries(Key(CUSTOM_VALUE, "The value of this TLV.", table=Fields(FormattedTlv))),
+                "TLVs to send with every header, constants or formats, see below.",
+                default="`{}`",
+                name="proxy-v2-tlvs",
+                haproxy=("set-proxy-v2-tlv-fmt", "tcp-request … set-fc-tlv"),
+            ),
+            about(
+                FORMAT,
+                'The value of the `unique-id` option, see below: `"front-1/{id}"`. What is longer than 128 bytes is '
+                "left out and logged.",
+                values="format",
+                default='`"{id}"`',
+                name="unique-id-format",
+                haproxy="unique-id-format",
+                is_read_apart=True,
+            ),
+        ),
+    )
     pass_tlvs: tuple[int, ...] = field(
         default=(),
         metadata=about(
@@ -124,7 +170,14 @@ class Backend:
             is_list=True,
         ),
     )
-    ports: Mapping[str, int] = field(factory=dict)
+    ports: Mapping[str, int] = field(
+        factory=dict,
+        metadata=about_table(
+            Entries(Key(_PORT, "The port for this protocol."), protocol_words),
+            "The servers' port by protocol, for servers whose address has none: `{ imap = 10143, pop3 = 10110 }`.",
+            default="`{}`",
+        ),
+    )
     learn_interval: float = field(
         default=300.0,
         metadata=about(
@@ -140,10 +193,40 @@ class Backend:
             "How many further attempts there are after a connection could not be made, each with another server if one "
             "is up. A server that refuses the client in words is not asked again, see "
             "[backends.md](backends.md#a-server-that-refuses-a-client).",
+            haproxy="retries",
         ),
     )
-    timeout: BackendTimeouts = BackendTimeouts()
-    servers: tuple[Server, ...]
+    timeout: BackendTimeouts = field(
+        default=BackendTimeouts(),
+        metadata=about_table(Fields(BackendTimeouts), "See below.", haproxy="timeout"),
+    )
+    servers: tuple[Server, ...] = field(
+        metadata=together(
+            about_table(
+                Fields(Check),
+                "Health checks, see below. Without it servers count as up.",
+                default="none",
+                name="check",
+                haproxy="check",
+            ),
+            about_table(
+                Fields(Server, without=OWN_KEYS),
+                "The keys of a server but `address` and `template`, for all servers that do not say otherwise. `check` "
+                "and `tls` are merged key by key.",
+                default="`{}`",
+                name="default-server",
+                haproxy="default-server",
+            ),
+            about_table(
+                Tables(Fields(Server)),
+                "`[backend.NAME.server.NAME]`, see below.",
+                values="tables, at least one",
+                is_needed=True,
+                name="server",
+                haproxy="server",
+            ),
+        ),
+    )
     files: tuple[NamedFile, ...] = ()
     """What the servers' settings name, each once."""
 
@@ -161,9 +244,6 @@ class Backend:
                 return NamedServer(name, self.ports[protocol])
             case address:
                 return address
-
-
-_PORT = integer(1, 65535)
 
 
 def read_backend(folder: str, name: str, table: Table) -> Backend:
@@ -217,7 +297,7 @@ def _read_tlvs(table: Table) -> tuple[CustomTlv, ...]:
 
 
 def _read_format(table: Table) -> Format | None:
-    return table.require("format", FORMAT, None)
+    return read_keys(table, FormattedTlv()).format
 
 
 def _unique_id(table: Table, options: Collection[Option], tlvs: tuple[CustomTlv, ...]) -> tuple[CustomTlv, ...]:

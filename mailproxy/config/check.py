@@ -11,7 +11,7 @@ from attrs import field, frozen
 from mailproxy.config.address import HOST
 from mailproxy.config.duration import WAIT
 from mailproxy.config.http import HEADERS_NEED, METHOD, STATUSES, URL, header_name, header_value, pointer
-from mailproxy.config.key import about, given_keys, keys_of
+from mailproxy.config.key import Entries, Key, about, about_table, given_keys, keys_of
 from mailproxy.config.kind import BOOLEAN, Kind, Wrong, integer, one_of, text
 from mailproxy.config.layers import Layer, Layers
 from mailproxy.config.model import CheckHeader, MailProtocol, SendProxy
@@ -39,6 +39,19 @@ def _mailbox(name: str) -> str:
 
 _MAILBOX: Kind[str] = Kind((str,), _MAILBOX_NEEDS, _mailbox)
 
+_HEADER_VALUE: Kind[str] = Kind((str,), HEADERS_NEED, header_value)
+
+
+def _json_value(value: str | int | bool | float) -> str | int | bool | float:
+    if isinstance(value, float) and not isfinite(value):
+        raise Wrong(f"is {value}, which JSON cannot say")
+    return value
+
+
+_JSON_VALUE: Kind[str | int | bool | float] = Kind(
+    (str, int, bool, float), "the string, number or truth value that has to be there", _json_value
+)
+
 
 @frozen(kw_only=True)
 class Check:
@@ -52,6 +65,7 @@ class Check:
             ),
             'See below. With `protocol = "tcp"` both `"mail"` and `"login"` are `"tcp"`.',
             default='`"mail"`',
+            haproxy=("option tcp-check", "option smtpchk", "option httpchk", "agent-check"),
         ),
     )
     inter: float = field(
@@ -61,6 +75,7 @@ class Check:
             "From one check to the next. HAProxy's default; logins are dearer.",
             default='`"2s"`; `"10s"` with `"login"`',
             types=_ALL,
+            haproxy="inter",
         ),
     )
     fastinter: float | None = field(
@@ -70,6 +85,7 @@ class Check:
             "The same while the last checks disagree with what the server counts as.",
             default="as `inter`",
             types=_ALL,
+            haproxy="fastinter",
         ),
     )
     downinter: float | None = field(
@@ -79,6 +95,7 @@ class Check:
             "The same while it is down.",
             default="as `inter`",
             types=_ALL,
+            haproxy="downinter",
         ),
     )
     timeout: float | None = field(
@@ -88,6 +105,7 @@ class Check:
             "For a whole check.",
             default='as `inter`; with `"login"` `"10s"`, at Dovecot `"20s"`; with `"mail"` at Postfix `"10s"`',
             types=_ALL,
+            haproxy="timeout check",
         ),
     )
     jitter: int = field(
@@ -105,6 +123,7 @@ class Check:
             integer(1, 1000),
             "Good checks in a row until a server that was down is up.",
             types=_ALL,
+            haproxy="rise",
         ),
     )
     fall: int = field(
@@ -113,6 +132,7 @@ class Check:
             integer(1, 1000),
             "Bad checks in a row until a server that was up is down.",
             types=_ALL,
+            haproxy="fall",
         ),
     )
     port: int | None = field(
@@ -122,6 +142,7 @@ class Check:
             'Another port to check. With `"mail"` and `"login"` only where the backend has one protocol.',
             default='the server\'s; needed with `"agent"`',
             types=(*CONNECTING, "agent"),
+            haproxy=("port", "agent-port"),
         ),
     )
     address: IPv4Address | IPv6Address | None = field(
@@ -132,7 +153,7 @@ class Check:
             values="IP address",
             default="the server's",
             types=(*CONNECTING, "agent"),
-            haproxy="addr",
+            haproxy=("addr", "agent-addr"),
         ),
     )
     header: CheckHeader | None = field(
@@ -145,6 +166,7 @@ class Check:
             name="check-header",
             default='`"local"`; with `"login"` `"proxy"`',
             types=CONNECTING,
+            haproxy="check-send-proxy",
         ),
     )
     tls: bool | None = field(
@@ -196,6 +218,7 @@ class Check:
             values="`http://…`, `https://…`",
             types=("http",),
             is_needed=True,
+            haproxy="http-check send uri",
         ),
     )
     method: str = field(
@@ -204,9 +227,19 @@ class Check:
             METHOD,
             "How.",
             types=("http",),
+            haproxy="http-check send meth",
         ),
     )
-    headers: Mapping[str, str] = field(factory=dict)
+    headers: Mapping[str, str] = field(
+        factory=dict,
+        metadata=about_table(
+            Entries(Key(_HEADER_VALUE, "The value of this header.")),
+            "Headers to send, name by name.",
+            default="`{}`",
+            types=("http",),
+            haproxy="http-check send hdr",
+        ),
+    )
     body: str | None = field(
         default=None,
         metadata=about(
@@ -214,6 +247,7 @@ class Check:
             "What to send, with `{host}` and `{protocol}` filled in.",
             values="text",
             types=("http",),
+            haproxy="http-check send body",
         ),
     )
     authorization_file: str | None = field(
@@ -225,9 +259,27 @@ class Check:
             types=("http",),
         ),
     )
-    status: tuple[range, ...] = (range(200, 201),)
-    json: Mapping[str, str | int | bool | float] = field(factory=dict)
-    """JSON pointers (RFC 6901) to the value that has to be there."""
+    status: tuple[range, ...] = field(
+        default=(range(200, 201),),
+        metadata=about(
+            STATUSES,
+            'The statuses that are good. HAProxy\'s default is `["200-399"]`.',
+            values='list of 100 to 599, `"2xx"`, `"200-399"`',
+            default="`[200]`",
+            is_list=True,
+            types=("http",),
+            haproxy="http-check expect status",
+        ),
+    )
+    json: Mapping[str, str | int | bool | float] = field(
+        factory=dict,
+        metadata=about_table(
+            Entries(Key(_JSON_VALUE, "What has to be at this place of the answer.")),
+            "What has to be in the answer: JSON pointers (RFC 6901), each with its string, number or truth value.",
+            default="`{}`",
+            types=("http",),
+        ),
+    )
 
     send: str = field(
         default="",
@@ -236,6 +288,7 @@ class Check:
             "What to say to the agent first.",
             values="text",
             types=("agent",),
+            haproxy="agent-send",
         ),
     )
     has_first_look: bool = True
@@ -253,12 +306,8 @@ class Check:
 
 _FILES = ("password-file", "authorization-file")
 
-_TABLES: Mapping[CheckType, tuple[str, ...]] = {"http": ("headers", "status", "json")}
-"""The keys that have readers of their own."""
-
 _KEYS_OF: Mapping[CheckType, tuple[str, ...]] = {
-    kind: (*(name for name, _, about in keys_of(Check) if kind in about.types), *_TABLES.get(kind, ()))
-    for kind in get_args(CheckType)
+    kind: tuple(name for name, _, about in keys_of(Check) if kind in about.types) for kind in get_args(CheckType)
 }
 _NEEDED: Mapping[CheckType, Mapping[str, str]] = {
     "login": {"user": "the name of a probe account", "password-file": "a file with its password"},
@@ -269,14 +318,12 @@ _NEEDED: Mapping[CheckType, Mapping[str, str]] = {
 
 def read_check(folder: str, table: Table) -> Layer:
     """Read one table; relative paths start at `folder`."""
-    table.each("status", STATUSES)
     values = given_keys(table, Check)
     for key in _FILES:
         if key in values:
             values[key] = os.path.join(folder, values[key])
     found = {
         "headers": table.child_if_there("headers", _read_headers),
-        "status": table.require_each("status", STATUSES) if "status" in table else None,
         "json": table.child_if_there("json", _read_json),
     }
     return Layer(table, values | {key: value for key, value in found.items() if value is not None})
@@ -285,7 +332,7 @@ def read_check(folder: str, table: Table) -> Layer:
 def _read_headers(table: Table) -> dict[str, str]:
     headers = {}
     for key in table:
-        value = table.take(key, Kind((str,), HEADERS_NEED, header_value), None)
+        value = table.take(key, _HEADER_VALUE, None)
         try:
             name = header_name(key)
         except Wrong as error:
@@ -294,17 +341,6 @@ def _read_headers(table: Table) -> dict[str, str]:
         if value is not None:
             headers[name] = value
     return headers
-
-
-def _json_value(value: str | int | bool | float) -> str | int | bool | float:
-    if isinstance(value, float) and not isfinite(value):
-        raise Wrong(f"is {value}, which JSON cannot say")
-    return value
-
-
-_JSON_VALUE: Kind[str | int | bool | float] = Kind(
-    (str, int, bool, float), "the string, number or truth value that has to be there", _json_value
-)
 
 
 def _read_json(table: Table) -> dict[str, str | int | bool | float]:
@@ -397,5 +433,5 @@ def check_in_effect(
     }
     keys = _KEYS_OF[kind]
     fields = {name: field for name, field, _ in keys_of(Check)}
-    said = {fields.get(key, key): value for key, value in check.values.items() if key in keys}
+    said = {fields[key]: value for key, value in check.values.items() if key in keys}
     return Check(type=kind, **(usual | said))

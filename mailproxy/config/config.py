@@ -8,11 +8,21 @@ from attrs import field, frozen
 from mailproxy.config.backend import Backend
 from mailproxy.config.duration import IDLE
 from mailproxy.config.frontend import Frontend
-from mailproxy.config.key import about
-from mailproxy.config.kind import integer, one_of
+from mailproxy.config.key import Fields, Tables, about, about_table
+from mailproxy.config.kind import Kind, Wrong, integer, one_of
 from mailproxy.config.model import LogFormat, LogLevel
 from mailproxy.config.resolvers import Resolvers
 from mailproxy.config.tls import TlsProfile
+from mailproxy.config.words import described
+
+
+def _workers(value: int | str) -> int:
+    if value != 0:
+        raise Wrong(f"is {described(value)}; this version is one process: leave it out or write 0")
+    return 0
+
+
+_WORKERS: Kind[int] = Kind((int, str), "0", _workers)
 
 
 @frozen
@@ -22,7 +32,9 @@ class Log:
     format: LogFormat = field(
         default="text",
         metadata=about(
-            one_of(get_args(LogFormat)), "One event a line on stdout, for people and journald, or for machines."
+            one_of(get_args(LogFormat)),
+            "One event a line on stdout, for people and journald, or for machines.",
+            haproxy="log … format",
         ),
     )
     level: LogLevel = field(
@@ -31,6 +43,7 @@ class Log:
             one_of(get_args(LogLevel)),
             "The least important events that are written. Sessions are `info`: with `warn` there is no line per "
             "session.",
+            haproxy="log … level",
         ),
     )
 
@@ -39,14 +52,13 @@ class Log:
 class Config:
     """One configuration file."""
 
-    log: Log = Log()
-    resolvers: Resolvers = field(factory=Resolvers)
-    hard_stop_after: float = field(
-        default=10.0,
+    workers: int = field(
+        default=0,
         metadata=about(
-            IDLE,
-            "After SIGTERM no client is accepted, and sessions have this long to end. IMAP sessions never end by "
-            "themselves, so this must be short; mail clients reconnect.",
+            _WORKERS,
+            "One process; this version has no other way.",
+            values="`0`",
+            haproxy=("nbthread", "nbproc"),
         ),
     )
     maxconn: int = field(
@@ -55,8 +67,57 @@ class Config:
             integer(0, 10_000_000),
             "Clients of all frontends at a time. 0: as many as the process may have open files for (two per client), "
             "since a limit that is guessed is wrong on every machine but one.",
+            haproxy="maxconn",
         ),
     )
-    tls: Mapping[str, TlsProfile] = field(factory=dict)
-    frontends: tuple[Frontend, ...]
-    backends: Mapping[str, Backend]
+    hard_stop_after: float = field(
+        default=10.0,
+        metadata=about(
+            IDLE,
+            "After SIGTERM no client is accepted, and sessions have this long to end. IMAP sessions never end by "
+            "themselves, so this must be short; mail clients reconnect.",
+            haproxy="hard-stop-after",
+        ),
+    )
+    log: Log = field(
+        default=Log(),
+        metadata=about_table(Fields(Log), "What is written, [see below](#log).", haproxy="log"),
+    )
+    tls: Mapping[str, TlsProfile] = field(
+        factory=dict,
+        metadata=about_table(
+            Tables(Fields(TlsProfile)),
+            "`[tls.NAME]`: how TLS is spoken to clients.",
+            values="tables",
+            default="none",
+            haproxy="bind … ssl",
+        ),
+    )
+    frontends: tuple[Frontend, ...] = field(
+        metadata=about_table(
+            Tables(Fields(Frontend)),
+            "`[frontend.NAME]`: what clients connect to.",
+            values="tables",
+            is_needed=True,
+            haproxy=("frontend", "listen"),
+            name="frontend",
+        ),
+    )
+    backends: Mapping[str, Backend] = field(
+        metadata=about_table(
+            Tables(Fields(Backend)),
+            "`[backend.NAME]`: where clients are sent.",
+            values="tables",
+            is_needed=True,
+            haproxy="backend",
+            name="backend",
+        ),
+    )
+    resolvers: Resolvers = field(
+        factory=Resolvers,
+        metadata=about_table(
+            Fields(Resolvers),
+            "How host names are looked up, [see below](#resolvers-how-host-names-are-looked-up).",
+            haproxy="resolvers",
+        ),
+    )

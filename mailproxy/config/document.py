@@ -9,29 +9,17 @@ from mailproxy.config.backend import read_backend
 from mailproxy.config.config import Config, Log
 from mailproxy.config.frontend import read_frontend
 from mailproxy.config.key import read_keys
-from mailproxy.config.kind import Kind, Wrong
 from mailproxy.config.problems import ConfigError, Problems
 from mailproxy.config.references import check_references
 from mailproxy.config.resolvers import read_resolvers
 from mailproxy.config.table import Table
 from mailproxy.config.tls import read_profile
-from mailproxy.config.words import described
-
-
-def _workers(value: int | str) -> int:
-    if value != 0:
-        raise Wrong(f"is {described(value)}; this version is one process: leave it out or write 0")
-    return 0
-
-
-_WORKERS: Kind[int] = Kind((int, str), "0", _workers)
 
 
 def read_document(values: Mapping[str, object], folder: str) -> Config:
     """Turn parsed TOML into a `Config`; relative paths start at `folder`. Raises `ConfigError` with every problem."""
     problems = Problems()
     table = Table("", values, problems)
-    table.take("workers", _WORKERS, 0)
     table.later("admin", "is not in this version: there is no admin socket and no HTTP page yet")
     config = evolve(
         read_keys(table, Config(frontends=(), backends={})),

@@ -7,7 +7,7 @@ from attrs import Factory, evolve, field, frozen
 from mailproxy.config.address import BINDS
 from mailproxy.config.duration import IDLE, WAIT
 from mailproxy.config.hostname import HOST_NAME
-from mailproxy.config.key import about, read_keys
+from mailproxy.config.key import Fields, about, about_table, read_keys
 from mailproxy.config.kind import BOOLEAN, NAME, Kind, Wrong, integer, one_of
 from mailproxy.config.model import FrontendTls, MailProtocol
 from mailproxy.config.place import Bind, InetBind, Sender
@@ -46,6 +46,7 @@ class FrontendTimeouts:
             WAIT,
             "For a whole PROXY header, where one is expected. The specification wants 3 s at least, the time of a lost "
             "packet sent again.",
+            haproxy="timeout client-hs",
         ),
     )
     proxy_header_optional: float = field(
@@ -64,6 +65,7 @@ class FrontendTimeouts:
             WAIT,
             "For the TLS handshake. Far more than a phone on a bad network takes, and short enough that stalled "
             "scanners do not pile up.",
+            haproxy="timeout client-hs",
         ),
     )
     login: float = field(
@@ -81,6 +83,7 @@ class FrontendTimeouts:
             "Without a byte from the client. IMAP clients in IDLE are silent for 29 minutes (RFC 2177), and servers "
             "close after 30 (RFC 9051, 5.4): with the minute that is usual for web traffic, IDLE is cut again and "
             "again.",
+            haproxy="timeout client",
         ),
     )
     server: float = field(
@@ -88,6 +91,7 @@ class FrontendTimeouts:
         metadata=about(
             IDLE,
             "Without a byte from the server. The server of an idle client is silent as well.",
+            haproxy="timeout server",
         ),
     )
     client_fin: float = field(
@@ -96,6 +100,7 @@ class FrontendTimeouts:
             IDLE,
             "The same as `client` when the client has closed its side: what the server still has to say should not "
             "take long.",
+            haproxy="timeout client-fin",
         ),
     )
     server_fin: float = field(
@@ -103,6 +108,7 @@ class FrontendTimeouts:
         metadata=about(
             IDLE,
             "The same as `server` when the server has closed its side.",
+            haproxy="timeout server-fin",
         ),
     )
     close: float = field(
@@ -128,6 +134,7 @@ class Frontend:
             is_list=True,
             spreads=True,
             is_needed=True,
+            haproxy="bind",
         ),
     )
     protocol: MailProtocol = field(
@@ -136,6 +143,7 @@ class Frontend:
             "What is spoken: it decides how clients are told that no server can be reached, and the servers' port in "
             '`ports`. `"tcp"` says nothing of its own.',
             is_needed=True,
+            haproxy="mode",
         ),
     )
     tls: FrontendTls = field(
@@ -145,6 +153,7 @@ class Frontend:
             "TLS from the first byte (RFC 8314); after STARTTLS or STLS, before which nothing reaches a server; the "
             "same for clients that ask for it while others are relayed in clear, and the server told so; or none at "
             "all. [starttls.md](starttls.md) has the details. The default is the one that is safe by mistake.",
+            haproxy="ssl",
         ),
     )
     tls_profile: str | None = field(
@@ -163,6 +172,7 @@ class Frontend:
             "every mail client bears. Only with TLS.",
             values="list of names",
             is_list=True,
+            haproxy="alpn",
         ),
     )
     hostname: str | None = field(
@@ -204,7 +214,7 @@ class Frontend:
             "any address.",
             values='list of networks, `"unix"`',
             is_list=True,
-            haproxy="expect-proxy",
+            haproxy=("accept-proxy", "expect-proxy"),
         ),
     )
     accept_proxy_only: bool = field(
@@ -242,6 +252,7 @@ class Frontend:
             "`accept-proxy` or `accept-proxy-optional`.",
             values="list of TLVs",
             is_list=True,
+            haproxy="fc_pp_tlv",
         ),
     )
     maxconn: int = field(
@@ -251,9 +262,13 @@ class Frontend:
             "Clients of this frontend at a time; more are left waiting by the kernel. Bounds what a flood on one port "
             "takes from the other frontends, if it is less than what all may have together (`maxconn` of the top "
             "level, and two open files for each client); `check` and the start warn if it is not.",
+            haproxy="maxconn",
         ),
     )
-    timeout: FrontendTimeouts = FrontendTimeouts()
+    timeout: FrontendTimeouts = field(
+        default=FrontendTimeouts(),
+        metadata=about_table(Fields(FrontendTimeouts), "See below.", haproxy="timeout"),
+    )
 
     @property
     def has_starttls(self) -> bool:

@@ -2,8 +2,8 @@
 The keys of a table, as metadata of the attrs fields that hold their values.
 
 A field says what its key takes (`Kind`), what the reference page says of it and what HAProxy calls it; its default is
-the field's own. From there come the reading of a table, the suggestions for unknown keys and the rows of
-``docs/configuration.md``.
+the field's own. From there come the reading of a table, the suggestions for unknown keys and the tables
+of ``docs/configuration.md``. What a key that is a table has in it is said too; the module of the table reads it.
 
 Why not cattrs: its detailed validation finds every error, with its path, and every unknown key. But a value that is
 wrong leaves it without an object, so that the checks between keys cannot run in the same pass. Its errors are Python's
@@ -12,7 +12,7 @@ which layers such as ``default-server`` and the checks between keys ask. It know
 would be hooks of ours, and what is left to cattrs is the loop in `read_keys`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from itertools import chain
 from typing import Any, TypeVar, cast
 
@@ -27,14 +27,41 @@ _METADATA = "mailproxy.config.key"
 
 
 @attrs.frozen
+class Fields:
+    """The table of a key that is one: its keys are fields of this class, less some."""
+
+    model: type[attrs.AttrsInstance]
+    without: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[tuple[str, str, "Key"]]:
+        """Yield its keys, as `keys_of`."""
+        return (known for known in keys_of(self.model) if known[0] not in self.without)
+
+
+@attrs.frozen
+class Tables:
+    """Tables with names of the admin's choice, such as ``[backend.NAME]``."""
+
+    fields: Fields
+
+
+@attrs.frozen
+class Entries:
+    """A table in which every key takes the same; `names` are those that there are, None: any."""
+
+    value: "Key"
+    names: Callable[[], Collection[str]] | None = None
+
+
+@attrs.frozen
 class Key:
     """What is known of a key beside its default."""
 
-    _kind: Kind[Any] | Callable[[], Kind[Any]]
+    _kind: Kind[Any] | Callable[[], Kind[Any]] | None
     words: str
     """What it means, and why the default, in Markdown."""
-    haproxy: str = ""
-    """HAProxy's word for it, where that is another one."""
+    haproxy: tuple[str, ...] = ()
+    """HAProxy's words for it; those that somebody could write as a key are understood."""
     values: str = ""
     """What it takes, in Markdown; empty: the kind's `values`."""
     default: str = ""
@@ -49,18 +76,22 @@ class Key:
     """How it is called, where not as the field."""
     types: tuple[str, ...] = ()
     """The types of the table for which it is; empty: it is for all, and the table may have none."""
+    table: Fields | Tables | Entries | None = None
+    """The table that it takes, beside or instead of values."""
+    is_read_apart: bool = False
+    """Whether the module of its table reads it with code of its own, as it does with tables."""
 
     @property
-    def kind(self) -> Kind[Any]:
-        """What it takes, or what each entry of its list is."""
-        return self._kind if isinstance(self._kind, Kind) else self._kind()
+    def kind(self) -> Kind[Any] | None:
+        """What it takes, or what each entry of its list is; None: a table."""
+        return self._kind if self._kind is None or isinstance(self._kind, Kind) else self._kind()
 
 
 def about(
     kind: Kind[Any] | Callable[[], Kind[Any]],
     words: str,
     *,
-    haproxy: str = "",
+    haproxy: str | tuple[str, ...] = (),
     values: str = "",
     default: str = "",
     is_list: bool = False,
@@ -68,16 +99,62 @@ def about(
     spreads: bool = False,
     name: str = "",
     types: tuple[str, ...] = (),
+    is_read_apart: bool = False,
 ) -> dict[str, Any]:
     """Make the metadata of a field that holds a key's value (see `Key`)."""
-    return {_METADATA: Key(kind, words, haproxy, values, default, is_list, is_needed, spreads, name, types)}
+    key = Key(
+        kind,
+        words,
+        haproxy=(haproxy,) if isinstance(haproxy, str) else haproxy,
+        values=values,
+        default=default,
+        is_list=is_list,
+        is_needed=is_needed,
+        spreads=spreads,
+        name=name,
+        types=types,
+        is_read_apart=is_read_apart,
+    )
+    return {_METADATA: (key,)}
+
+
+def about_table(
+    table: Fields | Tables | Entries,
+    words: str,
+    *,
+    kind: Kind[Any] | None = None,
+    haproxy: str | tuple[str, ...] = (),
+    values: str = "table",
+    default: str = "",
+    is_needed: bool = False,
+    name: str = "",
+    types: tuple[str, ...] = (),
+) -> dict[str, Any]:
+    """Make the metadata of a field that holds what a table says; `kind` is what its key takes beside a table."""
+    key = Key(
+        kind,
+        words,
+        haproxy=(haproxy,) if isinstance(haproxy, str) else haproxy,
+        values=values,
+        default=default,
+        is_needed=is_needed,
+        name=name,
+        types=types,
+        table=table,
+        is_read_apart=True,
+    )
+    return {_METADATA: (key,)}
+
+
+def together(*metadata: dict[str, Any]) -> dict[str, Any]:
+    """Make the metadata of a field whose value is made of several keys; each has a `name`."""
+    return {_METADATA: tuple(chain.from_iterable(one[_METADATA] for one in metadata))}
 
 
 def keys_of(model: type[attrs.AttrsInstance]) -> Iterator[tuple[str, str, Key]]:
     """Yield the keys of a table that is read into this class, each with the name of its field."""
     for field in attrs.fields(model):
-        known = field.metadata.get(_METADATA)
-        if known is not None:
+        for known in field.metadata.get(_METADATA, ()):
             yield known.name or field.name.replace("_", "-"), field.name, known
 
 
@@ -85,8 +162,9 @@ def read_keys(table: Table, usual: T) -> T:
     """Read the keys of `usual`'s class; the value of a key that is not there, or not right, is that of `usual`."""
     values = {}
     for name, field, known in keys_of(type(usual)):
-        if known.haproxy:
-            table.also_called(name, known.haproxy)
+        table.also_called(name, known.haproxy)
+        if known.is_read_apart or known.kind is None:
+            continue
         if known.is_list:
             entries = (table.require_each if known.is_needed else table.each)(name, known.kind)
             values[field] = tuple(chain.from_iterable(entries)) if known.spreads else entries
@@ -98,9 +176,15 @@ def read_keys(table: Table, usual: T) -> T:
 
 def given_keys(table: Table, model: type[attrs.AttrsInstance]) -> dict[str, Any]:
     """Read those keys of a class that are there, into their values by key; what is not right is left out."""
-    kinds = {}
+    values = {}
     for name, _, known in keys_of(model):
-        if known.haproxy:
-            table.also_called(name, known.haproxy)
-        kinds[name] = known.kind
-    return table.given(kinds)
+        table.also_called(name, known.haproxy)
+        if known.is_read_apart or known.kind is None:
+            continue
+        if known.is_list:
+            value = (table.require_each if name in table else table.each)(name, known.kind) or None
+        else:
+            value = table.take(name, known.kind, None)
+        if value is not None:
+            values[name] = value
+    return values

@@ -32,6 +32,7 @@ class Resolvers:
         metadata=about(
             WAIT,
             "For one answer.",
+            haproxy="timeout retry",
         ),
     )
     retries: int = field(
@@ -47,6 +48,7 @@ class Resolvers:
         metadata=about(
             _DAY,
             "An answer is kept for its TTL, but for so long at least. A TTL of 0 would be a question for every answer.",
+            haproxy="hold valid",
         ),
     )
     hold_nx: float = field(
@@ -55,6 +57,7 @@ class Resolvers:
             _DAY,
             "Addresses are kept so long after DNS began to say that the name has none: DNS may be wrong for a moment. "
             "As in HAProxy.",
+            haproxy="hold nx",
         ),
     )
     max_ttl: float = field(

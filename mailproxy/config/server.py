@@ -13,7 +13,7 @@ from mailproxy.config import server_tls
 from mailproxy.config.address import NAMED_SERVER, SERVER
 from mailproxy.config.check import Check
 from mailproxy.config.duration import RAMP
-from mailproxy.config.key import about, given_keys
+from mailproxy.config.key import Fields, about, about_table, given_keys, read_keys
 from mailproxy.config.kind import BOOLEAN, integer, one_of
 from mailproxy.config.layers import Layer, Layers, layers
 from mailproxy.config.model import FileContent, NamedFile, Observe, OnMarkedDown, OnMarkedUp, ResolvePrefer, SendProxy
@@ -25,12 +25,62 @@ from mailproxy.profiles import CheckDefaults
 
 
 @frozen(kw_only=True)
+class Template:
+    """Several servers by one name, ``template`` of a server."""
+
+    count: int = field(
+        default=1,
+        metadata=about(
+            integer(1, 1000),
+            "How many servers at most.",
+            is_needed=True,
+        ),
+    )
+    name: NamedServer | SrvServer | None = field(
+        default=None,
+        metadata=about(
+            NAMED_SERVER,
+            'The host name, with or without a port, or the service: `"imap.example.org"`, '
+            '`"srv:_imap._tcp.example.org"`.',
+            values="host name",
+            haproxy="fqdn",
+            is_needed=True,
+        ),
+    )
+
+
+OWN_KEYS = ("address", "template")
+"""What only a server itself can say."""
+
+
+@frozen(kw_only=True)
 class Server:
     """One server of a backend, or as many as DNS knows by one name, ``[backend.NAME.server.NAME]``."""
 
     name: str
-    address: ServerAddress
-    count: int = 1
+    address: ServerAddress = field(
+        metadata=about(
+            SERVER,
+            '`"10.0.0.1"` or `"[2001:db8::1]"` (the port is that of the client\'s protocol in `ports`), '
+            '`"10.0.0.1:10143"`, or the path of a UNIX socket; a host name with or without a port, '
+            '`"imap.example.org"`; or the SRV records of a service, `"srv:_imap._tcp.example.org"`, which have ports, '
+            "weights and priorities of their own.",
+            values="address; needed, or `template`",
+            default=" ",
+            is_read_apart=True,
+        ),
+    )
+    count: int = field(
+        default=1,
+        metadata=about_table(
+            Fields(Template),
+            "Instead of `address`: as many servers, up to `count`, as a host name has addresses or a service has "
+            'records. They are called as the server with a number: `c1` to `c8`. An address `"srv:…"` alone is one of '
+            "16.",
+            name="template",
+            haproxy="server-template",
+        ),
+    )
     """How many of the addresses that a name has are servers."""
 
     weight: int = field(
@@ -38,6 +88,7 @@ class Server:
         metadata=about(
             integer(0, 256),
             "Its share of the clients, next to the others'. 0: no new clients.",
+            haproxy="weight",
         ),
     )
     backup: bool = field(
@@ -45,6 +96,7 @@ class Server:
         metadata=about(
             BOOLEAN,
             "For when no other server is up.",
+            haproxy="backup",
         ),
     )
     maxconn: int = field(
@@ -53,6 +105,7 @@ class Server:
             integer(0, 10_000_000),
             "Sessions at a time, of each protocol; further clients go elsewhere, and wait when every server is full. "
             "0: any number.",
+            haproxy="maxconn",
         ),
     )
     slowstart: float = field(
@@ -62,6 +115,7 @@ class Server:
             "When it comes up after having been down, its weight and `maxconn` grow from little to all for so long. "
             "With `leastconn` a server that comes back without sessions would get every client at once: give it half a "
             "minute.",
+            haproxy="slowstart",
         ),
     )
     state: ServerState = field(
@@ -69,16 +123,33 @@ class Server:
         metadata=about(
             one_of(get_args(ServerState)),
             '`"drain"`: no new clients; `"maint"`: no checks either.',
+            haproxy="disabled",
         ),
     )
-    tls: ServerTls | None = None
-    check: Check = field(factory=lambda: Check(type="none"))
+    tls: ServerTls | None = field(
+        default=None,
+        metadata=about_table(
+            Fields(ServerTls),
+            "TLS to the server, see below.",
+            kind=server_tls.SWITCH,
+            values="`true`, `false`, table",
+            default="`false`",
+            haproxy="ssl",
+        ),
+    )
+    check: Check = field(
+        factory=lambda: Check(type="none"),
+        metadata=about_table(
+            Fields(Check), "Keys of `check` that are different for this server, see below.", haproxy="check"
+        ),
+    )
     init_state: InitState = field(
         default="up",
         metadata=about(
             one_of(get_args(InitState)),
             "Before the first checks: up, and down when one fails; down, and up when one succeeds; or as after any "
             "other check, with all of `fall` or `rise` to go. Needs checks.",
+            haproxy="init-state",
         ),
     )
     observe: Observe = field(
@@ -90,6 +161,7 @@ class Server:
             'greeting. What a server says to a client never counts, and with `sni = "client"` no failure of TLS does: '
             "the client chooses the name.",
             default='`"connect"` with checks',
+            haproxy="observe",
         ),
     )
     error_limit: int = field(
@@ -97,6 +169,7 @@ class Server:
         metadata=about(
             integer(1, 1_000_000),
             "After so many of those in a row …",
+            haproxy="error-limit",
         ),
     )
     on_error: OnError = field(
@@ -104,6 +177,7 @@ class Server:
         metadata=about(
             one_of(get_args(OnError)),
             "… checks come at `fastinter`; or that was a failed check; or the server is down.",
+            haproxy="on-error",
         ),
     )
     on_marked_down: OnMarkedDown = field(
@@ -111,6 +185,7 @@ class Server:
         metadata=about(
             one_of(get_args(OnMarkedDown)),
             "What happens to its sessions when it goes down. They may be all right, so by default nothing.",
+            haproxy="on-marked-down",
         ),
     )
     on_marked_up: OnMarkedUp = field(
@@ -118,6 +193,7 @@ class Server:
         metadata=about(
             one_of(get_args(OnMarkedUp)),
             "What happens to sessions on backup servers when it comes up.",
+            haproxy="on-marked-up",
         ),
     )
     resolve_prefer: ResolvePrefer = field(
@@ -125,6 +201,7 @@ class Server:
         metadata=about(
             one_of(get_args(ResolvePrefer)),
             "For a host name with addresses of both families: which one.",
+            haproxy="resolve-prefer",
         ),
     )
 
@@ -144,7 +221,6 @@ class Server:
 SRV_SLOTS = 16
 """How many servers an address of SRV records makes, unless a template says otherwise."""
 
-_SLOTS = integer(1, 1000)
 _NEED_CHECKS = ("init-state", "observe", "error-limit", "on-error", "on-marked-down", "on-marked-up")
 _FILES: Mapping[str, FileContent] = {
     "password-file": "password",
@@ -221,7 +297,7 @@ class Surroundings:
 
 def read_default_server(folder: str, table: Table) -> Said:
     """Read what holds for every server that does not say otherwise; relative paths start at `folder`."""
-    for key in ("address", "template"):
+    for key in OWN_KEYS:
         table.later(key, "is for each server to say, in [backend.NAME.server.NAME]")
     return _read_said(folder, table)
 
@@ -278,7 +354,8 @@ def _read_address(table: Table) -> tuple[ServerAddress, int]:
 
 
 def _read_template(table: Table) -> tuple[ServerAddress, int]:
-    return table.require("name", NAMED_SERVER, UnixServer("")), table.require("count", _SLOTS, 1)
+    template = read_keys(table, Template())
+    return template.name or UnixServer(""), template.count
 
 
 def judge_said(around: Surroundings, own: Said) -> None:

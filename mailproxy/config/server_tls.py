@@ -30,6 +30,7 @@ class ServerTls:
             one_of(get_args(Verify)),
             'Whether the server\'s certificate is verified. With `"none"` the passwords of all users go to anybody who '
             "answers at its address.",
+            haproxy="verify",
         ),
     )
     ca: str | None = field(
@@ -62,6 +63,7 @@ class ServerTls:
             "whom we trust.",
             values='host name, `"client"`',
             default="see right",
+            haproxy="sni",
         ),
     )
     certificate: str | None = field(

@@ -1,8 +1,8 @@
 """One TOML table being read: values are asked for key by key, and what nobody asked for is unknown."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from mailproxy.config.habits import KEYS, instead
 from mailproxy.config.kind import Kind, Wrong, check_name
@@ -51,11 +51,6 @@ class Table:
         """Read the value of `key`, or return `default` when it is not there or not right."""
         self._known.append(key)
         return self._read(self._at(key), self._values[key], kind, default) if key in self else default
-
-    def given(self, kinds: Mapping[str, Kind[Any]]) -> dict[str, Any]:
-        """Read those keys of `kinds` that are there, into their values by key; what is not right is left out."""
-        values = {key: self.take(key, kind, None) for key, kind in kinds.items()}
-        return {key: value for key, value in values.items() if value is not None}
 
     def require(self, key: str, kind: Kind[T], stand_in: D) -> T | D:
         """Read the value of `key`, which has to be there."""
@@ -125,9 +120,9 @@ class Table:
         if key in self:
             self.wrong(key, explanation)
 
-    def also_called(self, key: str, haproxy: str) -> None:
-        """Suggest `key` to those who write HAProxy's word for it."""
-        self._haproxy[haproxy] = key
+    def also_called(self, key: str, haproxy: Iterable[str]) -> None:
+        """Suggest `key` to those who write one of HAProxy's words for it."""
+        self._haproxy |= dict.fromkeys(haproxy, key)
 
     def end(self) -> None:
         """Note every key that nobody asked for."""

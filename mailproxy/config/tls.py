@@ -80,6 +80,7 @@ class TlsProfile:
             "somebody whose job that is.",
             values="text",
             default="OpenSSL's",
+            haproxy="ciphers",
         ),
     )
     ciphersuites: str | None = field(
@@ -90,6 +91,7 @@ class TlsProfile:
             "of Mozilla's guidelines; OpenSSL's own has AES-256 first, which makes a handshake 5 % dearer.",
             values="text",
             default="`TLS_AES_128_GCM_SHA256`, `TLS_AES_256_GCM_SHA384`, `TLS_CHACHA20_POLY1305_SHA256`",
+            haproxy="ciphersuites",
         ),
     )
 

@@ -1,5 +1,5 @@
 """
-The rows of docs/configuration.md for tables whose keys describe themselves.
+The tables of docs/configuration.md, made of what the keys say of themselves.
 
 ``python -m tests.config.reference`` writes them into the page.
 """
@@ -25,9 +25,11 @@ from mailproxy.config import (
     TlsProfile,
     UnixServer,
 )
+from mailproxy.config.backend import FormattedTlv
 from mailproxy.config.check import CheckType
 from mailproxy.config.duration import UNITS
 from mailproxy.config.key import Key, keys_of
+from mailproxy.config.server import Template
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 
@@ -39,7 +41,9 @@ TABLES: dict[str, attrs.AttrsInstance] = {
     "### `timeout` of a frontend": FrontendTimeouts(),
     "### `timeout` of a backend": BackendTimeouts(),
     "## `[backend.NAME]`": Backend(name="", servers=()),
+    "### Formats": FormattedTlv(),
     "### `[backend.NAME.server.NAME]`": Server(name="", address=UnixServer("")),
+    "### `template` of a server": Template(),
     "### `tls` of a server": ServerTls(),
     "### `check`": Check(type="mail"),
     "## `[resolvers]`": Resolvers(),
@@ -49,8 +53,8 @@ TABLES: dict[str, attrs.AttrsInstance] = {
 
 def shown(value: object, about: Key) -> str:
     """A default as the page has it."""
-    if about.default or value is None:
-        return about.default or "none"
+    if about.default or about.table is not None or value is None:
+        return about.default or ("" if about.table is not None else "none")
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     if isinstance(value, float):
@@ -75,35 +79,30 @@ def types(about: Key) -> str:
     return ("all but " if len(others) == 1 else "") + ", ".join(f'`"{word}"`' for word in words)
 
 
-def rows(usual: attrs.AttrsInstance) -> Iterator[str]:
-    """The rows of a table."""
+def rows(usual: attrs.AttrsInstance) -> Iterator[tuple[str, ...]]:
+    """The cells of a table, its head first."""
+    is_typed = isinstance(usual, Check)
+    yield "key", *(["for"] if is_typed else []), "values", "default", "in HAProxy", "meaning, and why the default"
     for name, field, about in keys_of(type(usual)):
-        values = about.values or about.kind.values
-        if isinstance(usual, Check):
-            needed = "; needed" if about.is_needed else ""
-            default = "" if about.is_needed else f" {shown(getattr(usual, field), about)}"
-            cells = f"{types(about)}{needed}", values, default.strip(), about.words
-            yield f"| `{name}` " + "".join(f"| {cell} " if cell else "| " for cell in cells) + "|"
-        elif about.is_needed:
-            needed = "; needed" if "," in values else ", needed"
-            yield f"| `{name}` | {values}{needed} | | {about.words} |"
-        else:
-            yield f"| `{name}` | {values} | {shown(getattr(usual, field), about)} | {about.words} |"
+        values = about.values or (about.kind.values if about.kind is not None else "")
+        needed = "" if not about.is_needed else "; needed" if is_typed or "," in values else ", needed"
+        default = "" if about.is_needed else shown(getattr(usual, field), about)
+        use = (types(about) + needed, values) if is_typed else (values + needed,)
+        yield f"`{name}`", *use, default, ", ".join(f"`{word}`" for word in about.haproxy), about.words
 
 
-def renewed(page: str, usual: attrs.AttrsInstance) -> Iterator[str]:
-    """The rows of the page, those of keys that describe themselves in the keys' words."""
-    described = {row.split(" ", 2)[1]: f"{row}\n" for row in rows(usual)}
-    for line in page.splitlines(keepends=True):
-        yield described.pop(line.split(" ", 2)[1], line)
-    yield from described.values()
+def table(usual: attrs.AttrsInstance) -> str:
+    """A table of the page."""
+    head, *body = rows(usual)
+    lines = (head, ("---",) * len(head), *body)
+    return "".join(
+        "|" + "".join(f" {cell.strip()} |" if cell.strip() else " |" for cell in line) + "\n" for line in lines
+    )
 
 
 def section(heading: str, page: str) -> re.Match[str]:
-    """The rows that the page has under a heading."""
-    found = re.search(
-        rf"^{re.escape(heading)}(?:(?!\n#).)*?^\| --- [^\n]*\n((?:\|[^\n]*\n)+)", page, re.MULTILINE | re.DOTALL
-    )
+    """The first table that the page has under a heading."""
+    found = re.search(rf"^{re.escape(heading)}(?:(?!\n#).)*?^((?:\|[^\n]*\n)+)", page, re.MULTILINE | re.DOTALL)
     assert found, heading
     return found
 
@@ -112,5 +111,5 @@ if __name__ == "__main__":
     text = PAGE.read_text()
     for heading, usual in TABLES.items():
         found = section(heading, text)
-        text = text[: found.start(1)] + "".join(renewed(found[1], usual)) + text[found.end(1) :]
+        text = text[: found.start(1)] + table(usual) + text[found.end(1) :]
     PAGE.write_text(text)

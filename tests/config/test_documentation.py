@@ -6,29 +6,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-import attrs
 import pytest
 
 from mailproxy.balance.health import InitState, OnError
 from mailproxy.balance.pool_server import ServerState
 from mailproxy.balance.rule import RULES
-from mailproxy.config import (
-    Backend,
-    BackendTimeouts,
-    Check,
-    Config,
-    Frontend,
-    FrontendTimeouts,
-    Log,
-    Resolvers,
-    Server,
-    ServerTls,
-    TlsProfile,
-    remarks,
-)
+from mailproxy.config import Config, remarks
 from mailproxy.config.check import CheckType
 from mailproxy.config.document import read_document
 from mailproxy.config.http import Method
+from mailproxy.config.key import Fields
 from mailproxy.config.model import (
     CheckHeader,
     Observe,
@@ -38,102 +25,43 @@ from mailproxy.config.model import (
     SendProxy,
     Verify,
 )
+from mailproxy.config.tables import tables_of
+from mailproxy.config.words import key_path
 from mailproxy.mail.protocols import protocol_words
 from mailproxy.profiles import PROFILES
 from mailproxy.proxyprotocol.options import OPTIONS
+from tests.config.reference import TABLES
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = (ROOT / "etc" / "mailproxy.toml").read_text()
 PAGE = (ROOT / "docs" / "configuration.md").read_text()
 
-KEYS = {
-    "backends": "backend",
-    "frontends": "frontend",
-    "servers": "server",
-    "tlvs": "proxy-v2-tlvs",
-    "pass_tlvs": "proxy-v2-pass-tlvs",
-    "count": "template",
-    "backend.NAME.check.header": "check-header",
-    "backend.NAME.check.tls": "check-tls",
-}
-"""The fields that are not simply called as their keys, everywhere or in one table."""
-
-NO_KEYS = {"name", "files", "has_first_look"}
-
-TABLES = {
-    "": Config,
-    "log.": Log,
-    "tls.NAME.": TlsProfile,
-    "frontend.NAME.": Frontend,
-    "frontend.NAME.timeout.": FrontendTimeouts,
-    "backend.NAME.": Backend,
-    "backend.NAME.timeout.": BackendTimeouts,
-    "backend.NAME.check.": Check,
-    "backend.NAME.server.NAME.": Server,
-    "backend.NAME.server.NAME.tls.": ServerTls,
-    "resolvers.": Resolvers,
-}
-
-
-def keys_of_the_model() -> Iterator[str]:
-    for table, model in TABLES.items():
-        for field in attrs.fields(model):
-            if field.name not in NO_KEYS:
-                key = field.name.replace("_", "-")
-                yield table + KEYS.get(table + field.name, KEYS.get(field.name, key))
-    yield from ("backend.NAME.check", "backend.NAME.default-server")
+ALL = tuple(tables_of(Fields(Config)))
 
 
 def keys_of(values: Mapping[str, Any], table: str = "") -> Iterator[str]:
     for key, value in values.items():
         yield table + key
         if isinstance(value, dict):
-            named = table + key in ("tls", "frontend", "backend", "backend.NAME.server")
+            named = f"{table}{key}.NAME" in dict(ALL)
             for below in value.values() if named else [value]:
-                yield from keys_of(below, f"{table}{key}." + ("NAME." if named else ""))
+                if isinstance(below, dict):
+                    yield from keys_of(below, f"{table}{key}." + ("NAME." if named else ""))
 
 
 EXAMPLE_KEYS = set(keys_of(tomllib.loads(EXAMPLE)))
-SAME_KEYS = {
-    "backend.NAME.check.": "backend.NAME.server.NAME.check.",
-    "backend.NAME.server.NAME.": "backend.NAME.default-server.",
-}
-"""Tables that have the same keys."""
-
-
-def is_in_the_example(key: str) -> bool:
-    table, dot, last = key.rpartition(".")
-    return bool({key, SAME_KEYS.get(table + dot, "") + last} & EXAMPLE_KEYS)
 
 
 def test_every_key_is_in_the_example() -> None:
-    assert [key for key in keys_of_the_model() if not is_in_the_example(key)] == []
-
-
-HEADINGS = {
-    "": "## Top level\n",
-    "frontend.NAME.timeout.": "### `timeout` of a frontend\n",
-    "backend.NAME.timeout.": "### `timeout` of a backend\n",
-    "backend.NAME.check.": "### `check`: health checks\n",
-    "backend.NAME.server.NAME.tls.": "### `tls` of a server\n",
-}
-SECTIONS = ("log", "tls", "frontend", "backend", "resolvers")
-
-
-def is_in_the_documentation(key: str) -> bool:
-    table, dot, last = key.rpartition(".")
-    _, _, section = PAGE.partition(HEADINGS.get(table + dot, f"# `[{table}]`"))
-    return f"\n| `{last}` |" in section
-
-
-def test_every_key_is_in_the_documentation() -> None:
-    keys = [key for key in keys_of_the_model() if key not in SECTIONS]
-    assert [key for key in keys if not is_in_the_documentation(key)] == []
+    keys = {(fields.model, name): False for _, fields in ALL for name, _, _ in fields}
+    for path, fields in ALL:
+        for name, _, _ in fields:
+            keys[fields.model, name] |= key_path(path, name) in EXAMPLE_KEYS
+    assert [f"{model.__name__}: {name}" for (model, name), is_there in keys.items() if not is_there] == []
 
 
 def test_every_table_is_in_the_documentation() -> None:
-    tables = re.findall(r"^## `\[([a-z]+)(?:\.NAME)?\]`", PAGE, re.MULTILINE)
-    assert [name for name in SECTIONS if name not in tables] == []
+    assert {type(usual) for usual in TABLES.values()} == {fields.model for _, fields in ALL}
 
 
 WORDS = (
