@@ -23,6 +23,12 @@ def seconds(text: str) -> float:
     return float(amount) * UNITS[unit]
 
 
+def shown_seconds(value: float) -> str:
+    """Write seconds as a duration in the largest unit that leaves a whole number: 2100 as ``35m``."""
+    amounts = ((round(value / size, 6), unit) for unit, size in reversed(UNITS.items()))
+    return next((f"{amount:.0f}{unit}" for amount, unit in amounts if value and amount == int(amount)), f"{value:g}s")
+
+
 def duration(at_most: str, *, may_be_zero: bool = False) -> Kind[float]:
     """
     Make the kind of durations from 1 ms to `at_most`.

@@ -80,6 +80,8 @@ class Key:
     """The table that it takes, beside or instead of values."""
     is_read_apart: bool = False
     """Whether the module of its table reads it with code of its own, as it does with tables."""
+    needs_restart: bool = False
+    """Whether a running process cannot take up another value."""
 
     @property
     def kind(self) -> Kind[Any] | None:
@@ -100,6 +102,7 @@ def about(
     name: str = "",
     types: tuple[str, ...] = (),
     is_read_apart: bool = False,
+    needs_restart: bool = False,
 ) -> dict[str, Any]:
     """Make the metadata of a field that holds a key's value (see `Key`)."""
     key = Key(
@@ -114,6 +117,7 @@ def about(
         name=name,
         types=types,
         is_read_apart=is_read_apart,
+        needs_restart=needs_restart,
     )
     return {_METADATA: (key,)}
 

@@ -1,0 +1,164 @@
+"""
+What one configuration has that another has not: lines for the log, and for who asks before a reload.
+
+The lines go by the names of sections and the keys in them: ``+ frontend pop3s``, or ``~ backend dovecot: server d3
+added, weight of d1 100 -> 50``. What follows from other keys, such as the list of files, has no line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+import attrs
+
+from mailproxy.config.config import Config
+from mailproxy.config.duration import shown_seconds
+from mailproxy.config.key import keys_of
+from mailproxy.proxyprotocol import tlv_name
+
+Sign = Literal["+", "-", "~"]
+
+LONGEST_VALUE = 60
+"""What is longer than this is only said to have changed: a line is read by people."""
+
+_SECTIONS = {"frontends": "frontend", "backends": "backend", "servers": "server"}
+_TLVS = frozenset({"log_tlvs", "pass_tlvs"})
+_SECRET = frozenset({"headers"})
+_FOLLOWS = frozenset({"name", "files", "has_first_look"})
+"""Fields that say nothing of their own."""
+
+
+@attrs.frozen
+class Difference:
+    """One section, or key of the top level, that was added (+), removed (-) or changed (~)."""
+
+    sign: Sign
+    what: str
+    details: tuple[str, ...] = ()
+    """What changed in it, in words."""
+    needs_restart: bool = False
+    """True if a running process cannot take it up."""
+
+    def __str__(self) -> str:
+        """Write it as one line."""
+        line = f"{self.sign} {self.what}"
+        return f"{line}: {', '.join(self.details)}" if self.details else line
+
+
+def differences(before: Config, after: Config) -> tuple[Difference, ...]:
+    """Return what has to be done to `before` to get `after`, in the order of the file's description."""
+    return tuple(_of_top(before, after))
+
+
+def _of_top(before: attrs.AttrsInstance, after: attrs.AttrsInstance) -> Iterator[Difference]:
+    for field, key, needs_restart in _fields(type(after)):
+        was, now = getattr(before, field), getattr(after, field)
+        if was == now:
+            continue
+        if field in _SECTIONS or isinstance(now, Mapping):
+            yield from _of_sections(_SECTIONS.get(field, key), _by_name(was), _by_name(now))
+        elif attrs.has(type(now)) and attrs.has(type(was)):
+            yield Difference("~", key, tuple(_of_table(was, now)), needs_restart)
+        else:
+            yield Difference("~", key, (_change("", was, now),), needs_restart)
+
+
+def _of_sections(kind: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Difference]:
+    for name in before.keys() - after.keys():
+        yield Difference("-", f"{kind} {name}")
+    for name, now in after.items():
+        if name not in before:
+            yield Difference("+", f"{kind} {name}")
+        elif details := tuple(_of_table(before[name], now)):
+            yield Difference("~", f"{kind} {name}", details)
+
+
+def _of_table(before: Any, after: Any, prefix: str = "", of: str = "") -> Iterator[str]:
+    """Tell what changed in a table, key by key; `prefix` stands before each key, `of` says whose they are."""
+    if type(before) is not type(after):
+        yield f"{prefix.rstrip('.')}{of} changed"
+        return
+    for field, key, _ in _fields(type(after)):
+        was, now = getattr(before, field), getattr(after, field)
+        if was == now:
+            continue
+        if field in _SECRET:
+            yield f"{prefix}{key}{of} changed"
+        elif field == "servers":
+            yield from _of_servers(_by_name(was), _by_name(now))
+        elif _is_table(was) and _is_table(now):
+            yield from _of_table(was, now, f"{prefix}{key}.", of)
+        elif isinstance(now, Mapping) and isinstance(was, Mapping):
+            for name in (*(was.keys() - now.keys()), *now):
+                if was.get(name) != now.get(name):
+                    yield _change(f"{prefix}{key}.{name}{of}", was.get(name), now.get(name))
+        elif isinstance(now, tuple | frozenset) and isinstance(was, tuple | frozenset):
+            show = tlv_name if field in _TLVS else _shown
+            yield _change_of_list(f"{prefix}{key}{of}", list(map(show, was)), list(map(show, now)))
+        else:
+            yield _change(f"{prefix}{key}{of}", was, now)
+
+
+def _of_servers(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    for name in after:
+        if name not in before:
+            yield f"server {name} added"
+    for name in before:
+        if name not in after:
+            yield f"server {name} removed"
+    for name, now in after.items():
+        if name in before:
+            yield from _of_table(before[name], now, of=f" of {name}")
+    both = [name for name in before if name in after]
+    if both != [name for name in after if name in before]:
+        yield "servers in another order"
+
+
+def _change(key: str, before: object, after: object) -> str:
+    was, now = _shown(before), _shown(after)
+    space = " " if key else ""
+    return f"{key}{space}changed" if _is_unfit(was, now) else f"{key}{space}{was} -> {now}"
+
+
+def _change_of_list(key: str, before: list[str], after: list[str]) -> str:
+    gone = [entry for entry in before if entry not in after]
+    new = [entry for entry in after if entry not in before]
+    signed = " ".join([*(f"-{entry}" for entry in gone), *(f"+{entry}" for entry in new)])
+    if not signed:
+        return f"{key} in another order"
+    return f"{key} changed" if _is_unfit(signed) else f"{key} {signed}"
+
+
+def _is_unfit(*shown: str) -> bool:
+    return any(len(text) > LONGEST_VALUE or "object at 0x" in text for text in shown)
+
+
+def _shown(value: object) -> str:
+    """Write a value as the configuration has it, without quotes."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return shown_seconds(value)
+    return str(value)
+
+
+def _is_table(value: object) -> bool:
+    """Tell whether a value has keys of its own, rather than words for itself as a whole."""
+    return attrs.has(type(value)) and "__str__" not in vars(type(value))
+
+
+def _by_name(sections: Any) -> Mapping[str, Any]:
+    return sections if isinstance(sections, Mapping) else {section.name: section for section in sections}
+
+
+def _fields(model: type[attrs.AttrsInstance]) -> Iterator[tuple[str, str, bool]]:
+    """Yield the fields that can differ, each with its key and whether a change of it needs a restart."""
+    known: dict[str, tuple[str, bool]] = {}
+    for name, field, about in keys_of(model):
+        known.setdefault(field, (name, about.needs_restart))
+    for one in attrs.fields(model):
+        if one.name not in _FOLLOWS:
+            yield one.name, *known.get(one.name, (one.name.replace("_", "-"), False))
