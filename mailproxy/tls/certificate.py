@@ -1,17 +1,30 @@
-"""One certificate with its chain and private key, as a PEM file (or two) carries them, and what it says of itself."""
+"""
+One certificate with its chain and private key, as a PEM file (or two) carries them, and what it says of itself.
+
+A `Certificate` is a value of bytes, texts and times: it can be sent to another process.
+"""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from hashlib import sha256
 
 from attrs import field, frozen
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.dsa import DSAPublicKey
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_private_key,
+    load_pem_private_key,
+)
+
+from mailproxy.tls.chain import order_problem
 
 SIGNATURE_ALGORITHMS = {
     "1.2.840.113549.1.1.5": "RSA-SHA1",
@@ -47,7 +60,6 @@ _BAD_ENCODING = (
     x509.UnsupportedGeneralNameType,
 )
 
-
 _NO_KEY = (
     "has no private key; put certificate, chain and key into one file, "
     "or name a folder with fullchain.pem and privkey.pem"
@@ -64,44 +76,62 @@ class Certificate:
     A leaf certificate, the chain that is sent with it, and its key.
 
     `names` are what it is for, lower-case: the DNS names of its SAN extension, else its common names (RFC 6125,
-    section 6.4.4). `sig_alg` is how its issuer signed it, in OpenSSL's short name ("RSA-SHA256", "ecdsa-with-SHA256"),
-    or the dotted OID where OpenSSL has none. `key_alg` is its key as HAProxy calls it ("RSA2048", "EC256"), None for
-    kinds that HAProxy has no name for, such as Ed25519.
+    section 6.4.4). `kind` is the kind of its key, of which a client gets one: "RSA", "EC", …. `sig_alg` is how its
+    issuer signed it, in OpenSSL's short name ("RSA-SHA256", "ecdsa-with-SHA256"), or the dotted OID where OpenSSL has
+    none. `key_alg` is its key as HAProxy calls it ("RSA2048", "EC256"), None for kinds that HAProxy has no name for,
+    such as Ed25519. Both times are in UTC.
     """
 
     path: str
-    leaf: x509.Certificate
-    chain: tuple[x509.Certificate, ...]
-    key: PrivateKeyTypes = field(repr=False)
-    names: tuple[str, ...]
-    sig_alg: str
-    key_alg: str | None
+    digest: bytes
+    """Tells it from every other: the SHA-256 of all of `encoded` and `encoded_key`."""
+    encoded: tuple[bytes, ...] = field(eq=False, repr=False)
+    """The leaf and its chain, in DER."""
+    encoded_key: bytes = field(eq=False, repr=False)
+    """The private key, in DER (PKCS #8)."""
+    names: tuple[str, ...] = field(eq=False)
+    kind: str = field(eq=False)
+    sig_alg: str = field(eq=False)
+    key_alg: str | None = field(eq=False)
+    not_before: datetime = field(eq=False)
+    not_after: datetime = field(eq=False)
 
     @property
-    def not_before(self) -> datetime:
-        """From when on it is valid; aware, in UTC."""
-        return self.leaf.not_valid_before_utc
+    def leaf(self) -> x509.Certificate:
+        """The certificate itself."""
+        return x509.load_der_x509_certificate(self.encoded[0])
 
     @property
-    def not_after(self) -> datetime:
-        """Until when it is valid; aware, in UTC."""
-        return self.leaf.not_valid_after_utc
+    def chain(self) -> tuple[x509.Certificate, ...]:
+        """The certificates of its issuers, the nearest first."""
+        return tuple(map(x509.load_der_x509_certificate, self.encoded[1:]))
+
+    @property
+    def key(self) -> PrivateKeyTypes:
+        """The private key."""
+        return load_der_private_key(self.encoded_key, None, unsafe_skip_rsa_key_validation=True)
 
 
 def make_certificate(path: str, pem: bytes) -> Certificate:
     """Make a certificate from PEM with the leaf, its chain and the key, in any order but the leaf before the chain."""
-    leaf, *chain = read_chain(pem)
+    certificates = read_chain(pem)
+    leaf = certificates[0]
     key = _read_key(pem)
     try:
-        _check_key(key, [leaf, *chain])
+        _check_key(key, certificates)
+        encoded = tuple(certificate.public_bytes(Encoding.DER) for certificate in certificates)
+        encoded_key = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
         return Certificate(
             path=path,
-            leaf=leaf,
-            chain=tuple(chain),
-            key=key,
+            digest=sha256(b"".join((*encoded, encoded_key))).digest(),
+            encoded=encoded,
+            encoded_key=encoded_key,
             names=_names(leaf),
+            kind=_kind(key),
             sig_alg=signature_algorithm(leaf),
             key_alg=key_algorithm(leaf),
+            not_before=leaf.not_valid_before_utc,
+            not_after=leaf.not_valid_after_utc,
         )
     except _BAD_ENCODING as error:
         raise UnusableCertificate(f"has a certificate that cannot be used: {_on_one_line(error)}") from error
@@ -135,20 +165,47 @@ def _read_key(pem: bytes) -> PrivateKeyTypes:
     if len(keys) != 1:
         raise UnusableCertificate(f"has {len(keys)} private keys, needs one" if keys else _NO_KEY)
     try:
-        return load_pem_private_key(keys[0], password=None)
+        # To show that the factors of an RSA key are primes takes 70 ms; `_check_rsa` tells a damaged key in 0.05 ms.
+        key = load_pem_private_key(keys[0], password=None, unsafe_skip_rsa_key_validation=True)
     except TypeError:  # what cryptography raises for a key that wants a password
         raise UnusableCertificate("has a private key with a passphrase, which nobody is there to type") from None
     except _BAD_ENCODING as error:
         raise UnusableCertificate(f"has a private key that cannot be read: {_on_one_line(error)}") from error
+    if isinstance(key, RSAPrivateKey):
+        _check_rsa(key)
+    return key
 
 
-def _check_key(key: PrivateKeyTypes, certificates: list[x509.Certificate]) -> None:
+def _check_rsa(key: RSAPrivateKey) -> None:
+    """Refuse a key whose numbers do not belong together: one signature with it could give the key away."""
+    numbers = key.private_numbers()
+    n, e = numbers.public_numbers.n, numbers.public_numbers.e
+    p, q, d = numbers.p, numbers.q, numbers.d
+    if not (
+        min(p, q) > 2
+        and p * q == n
+        and all((d * e - 1) % (factor - 1) == 0 for factor in (p, q))
+        and (numbers.dmp1, numbers.dmq1) == (d % (p - 1), d % (q - 1))
+        and numbers.iqmp * q % p == 1
+    ):
+        raise UnusableCertificate("has a private key that is damaged: its numbers do not belong together")
+
+
+def _kind(key: PrivateKeyTypes) -> str:
+    """Name the kind of a key: `RSAPrivateKey` is "RSA", `EllipticCurvePrivateKey` is "EC"."""
+    return "EC" if isinstance(key, EllipticCurvePrivateKey) else type(key).__name__.removesuffix("PrivateKey")
+
+
+def _check_key(key: PrivateKeyTypes, certificates: Sequence[x509.Certificate]) -> None:
     public = key.public_key()
     owners = [number for number, certificate in enumerate(certificates, 1) if certificate.public_key() == public]
     if not owners:
         raise UnusableCertificate("has a private key that is not the certificate's")
     if owners[0] != 1:
         raise UnusableCertificate(f"has its certificates in the wrong order: the key is that of number {owners[0]}")
+    problem = order_problem(certificates)
+    if problem:
+        raise UnusableCertificate(problem)
 
 
 def _names(leaf: x509.Certificate) -> tuple[str, ...]:

@@ -12,7 +12,6 @@ from hashlib import sha256
 from pathlib import Path
 
 from attrs import field, frozen
-from cryptography.hazmat.primitives.hashes import SHA256
 
 from mailproxy.config import TlsProfile
 from mailproxy.tls.certificate import Certificate
@@ -46,17 +45,15 @@ class TlsServers:
         key = settings.name, alpn
         before = self._made.get(key)
         authorities = b"" if settings.client_ca is None else sha256(Path(settings.client_ca).read_bytes()).digest()
-        prints = tuple(
-            one.fingerprint(SHA256()) for certificate in certificates for one in (certificate.leaf, *certificate.chain)
-        )
+        digests = tuple(certificate.digest for certificate in certificates)
         groups = group_certificates(certificates)
         if before is None or (before.settings, before.authorities) != (settings, authorities):
             server = TlsServer(settings, groups, alpn)
-        elif before.certificates != prints:
+        elif before.certificates != digests:
             server = TlsServer(settings, groups, alpn, keys_of=before.server)
         else:
             return before.server
-        self._made[key] = _Made(settings, authorities, prints, server)
+        self._made[key] = _Made(settings, authorities, digests, server)
         return server
 
     def copy(self) -> TlsServers:

@@ -1,4 +1,5 @@
 import os
+import pickle
 from datetime import timedelta
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import pytest
 from cryptography.hazmat.bindings.openssl.binding import Binding
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateNumbers
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 from cryptography.x509 import CertificateBuilder, UnrecognizedExtension
@@ -124,7 +126,16 @@ def test_expired_certificate_can_be_served(path: Path) -> None:
 
 
 def test_key_is_not_shown(path: Path) -> None:
-    assert "key=" not in repr(read(path, issue("a").pem))
+    found = read(path, issue("a").pem)
+    assert "key=" not in repr(found)
+    assert repr(found.encoded_key)[2:40] not in repr(found)
+
+
+def test_certificate_can_be_sent_to_another_process(path: Path) -> None:
+    found = read(path, issue("a", key=rsa_key()).pem)
+    received = pickle.loads(pickle.dumps(found))
+    assert received == found
+    assert received.key.private_numbers() == rsa_key().private_numbers()
 
 
 # Where certificates come from
@@ -228,6 +239,35 @@ def test_chain_before_the_leaf(path: Path) -> None:
     assert problem(path, authority.certificate_pem + mail.pem) == (
         "has its certificates in the wrong order: the key is that of number 2"
     )
+
+
+def test_chain_that_is_not_in_order(path: Path) -> None:
+    root = issue(common_name="root", authority=True)
+    nearer = issue(common_name="nearer", issuer=root, authority=True)
+    mail = issue("a", issuer=nearer)
+    assert problem(path, mail.pem + root.certificate_pem + nearer.certificate_pem) == (
+        "has a chain that is not in order: certificate number 2, CN=root, is not CN=nearer, the issuer of number 1; "
+        "each has to be behind the one that it issued"
+    )
+    assert len(read(path, mail.pem + nearer.certificate_pem + root.certificate_pem).chain) == 2
+
+
+def test_issuer_that_did_not_sign(path: Path) -> None:
+    mail = issue("a", issuer=issue(common_name="authority", authority=True))
+    impostor = issue(common_name="authority", authority=True)
+    assert problem(path, mail.pem + impostor.certificate_pem) == (
+        "has a chain that is not in order: certificate number 2, CN=authority, has the name of the issuer but did not "
+        "sign number 1; each has to be behind the one that it issued"
+    )
+
+
+def test_rsa_key_whose_numbers_do_not_belong_together(path: Path) -> None:
+    numbers = rsa_key().private_numbers()
+    damaged = RSAPrivateNumbers(
+        numbers.p, numbers.q, numbers.d, numbers.dmp1 + 2, numbers.dmq1, numbers.iqmp, numbers.public_numbers
+    ).private_key(unsafe_skip_rsa_key_validation=True)
+    found = problem(path, issue("a", key=rsa_key()).certificate_pem + Issued(issue("a").certificate, damaged).key_pem)
+    assert found == "has a private key that is damaged: its numbers do not belong together"
 
 
 def test_key_with_a_passphrase(path: Path) -> None:
