@@ -5,7 +5,7 @@ A server may have several for one name, one per kind of key: OpenSSL takes one o
 one that the client can verify. So a name leads to a group, which is what one context serves.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from attrs import frozen
@@ -35,12 +35,15 @@ def group_certificates(certificates: Sequence[Certificate]) -> tuple[Certificate
     no group. The default is the group of the first certificate's first name, so that both of an RSA and EC pair serve
     the clients that name nobody.
     """
-    first = certificates[0]
+    of_name: dict[str, dict[str, int]] = {}
+    for position, certificate in enumerate(certificates):
+        for name in certificate.names:
+            of_name.setdefault(name, {}).setdefault(certificate.kind, position)
     names_of: dict[tuple[int, ...], list[str]] = {}
-    if not first.names:
+    if not certificates[0].names:
         names_of[(0,)] = []
-    for name in dict.fromkeys(name for certificate in certificates for name in certificate.names):
-        names_of.setdefault(_one_per_kind(name, certificates), []).append(name)
+    for name, of_kind in of_name.items():
+        names_of.setdefault(tuple(of_kind.values()), []).append(name)
     return tuple(
         CertificateGroup(frozenset(names), tuple(certificates[position] for position in positions))
         for positions, names in names_of.items()
@@ -59,12 +62,3 @@ def for_name(of_names: Mapping[str, T], server_name: str, default: T) -> T:
     if found is None:
         found = of_names.get("*." + name.partition(".")[2])
     return default if found is None else found
-
-
-def _one_per_kind(name: str, certificates: Iterable[Certificate]) -> tuple[int, ...]:
-    """Find the positions of the certificates for `name`, the first of each kind of key."""
-    found: dict[type, int] = {}
-    for position, certificate in enumerate(certificates):
-        if name in certificate.names:
-            found.setdefault(type(certificate.key), position)
-    return tuple(found.values())
