@@ -64,8 +64,10 @@ OPTIONS: int = (
 )
 
 _HOST_NAME: int = lib.TLSEXT_NAMETYPE_host_name
-# The answers of a callback: SSL_TLSEXT_ERR_OK, and _NOACK, with which the handshake goes on without the extension.
+# The answers of a callback: SSL_TLSEXT_ERR_OK, _ALERT_FATAL, with which the handshake ends, and _NOACK, with which it
+# goes on without the extension.
 _OK = 0
+_FATAL = 2
 _NO_ACK = 3
 
 
@@ -408,33 +410,51 @@ def current_certificate(context: SSL.Context) -> int:
         free(ssl)
 
 
-def on_server_name(context: Any, choose: Callable[[str], Any] | None) -> Any:
-    """
-    Let the server name that a client asks for choose the context that serves it, or none if there is no choice.
+UNRECOGNIZED_NAME = 112
+MISSING_EXTENSION = 109
+"""Alerts (RFC 8446 section 6.2)."""
 
-    Acknowledging the name matters without a choice, too: OpenSSL keeps it in a TLS 1.2 session, and so for those who
-    resume it, only then. Return what has to live as long as the context.
-    """
 
-    def acknowledge(ssl: Any, alert: Any, argument: Any) -> int:
-        return _OK
+def server_name_callback(choose: Callable[[Any], Any]) -> Any:
+    """
+    Make what `set_server_name_callback` gives to contexts, and what has to live as long as their connections.
+
+    `choose` gets the connection and returns the context that goes on with it: the one that it has (None) or another.
+    Or it raises `Refused`. Acknowledging the name matters without a choice, too: OpenSSL keeps it in a TLS 1.2 session,
+    and so for those who resume it, only then.
+    """
 
     def answer(ssl: Any, alert: Any, argument: Any) -> int:
-        name = server_name(ssl)
-        if name is not None and choose is not None:
-            lib.SSL_set_SSL_CTX(ssl, choose(name))
+        try:
+            context = choose(ssl)
+        except Refused as refused:
+            alert[0] = refused.alert
+            return _FATAL
+        if context is not None:
+            lib.SSL_set_SSL_CTX(ssl, context)
         return _OK
 
-    callback = ffi.callback("int (*)(SSL *, int *, void *)", acknowledge if choose is None else answer)
+    return ffi.callback("int (*)(SSL *, int *, void *)", answer)
+
+
+class Refused(Exception):
+    """A handshake that a callback ends, with an alert."""
+
+    def __init__(self, alert: int) -> None:
+        super().__init__()
+        self.alert = alert
+
+
+def set_server_name_callback(context: Any, callback: Any) -> None:
+    """Let a callback be called with the server name of each client, also if a client has none."""
     lib.SSL_CTX_set_tlsext_servername_callback(context, callback)
-    return callback
 
 
-def on_alpn(context: Any, protocols: Sequence[bytes]) -> Any:
+def alpn_callback(protocols: Sequence[bytes]) -> Any:
     """
-    Let the first of our application protocols that the client offers be agreed on, or none.
+    Make what `set_alpn_callback` gives to contexts, and what has to live as long as their connections.
 
-    Return what has to live as long as the context.
+    The first of our application protocols that the client offers is agreed on, or none.
     """
     values = {name: ffi.new("unsigned char[]", name) for name in protocols}
 
@@ -447,13 +467,16 @@ def on_alpn(context: Any, protocols: Sequence[bytes]) -> Any:
                 return _OK
         return _NO_ACK
 
-    callback = ffi.callback(
+    return ffi.callback(
         "int (*)(SSL *, unsigned char **, unsigned char *, const unsigned char *, unsigned int, void *)",
         answer,
         error=_NO_ACK,
     )
+
+
+def set_alpn_callback(context: Any, callback: Any) -> None:
+    """Let a callback agree on an application protocol with each client that offers some."""
     lib.SSL_CTX_set_alpn_select_cb(context, callback, ffi.NULL)
-    return callback, values
 
 
 def _alpn_names(offered: bytes) -> list[bytes]:

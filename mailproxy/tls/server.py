@@ -7,22 +7,23 @@ switched to another one by the server name, it takes nothing but the certificate
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache, partial
+from functools import lru_cache
 from hashlib import sha256
 from secrets import token_bytes
 from typing import Any, Protocol
 
+from attrs import frozen
 from cryptography import x509
-from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
 
 from mailproxy.tls import openssl
 from mailproxy.tls.certificate import Certificate
+from mailproxy.tls.contexts import Contexts
 from mailproxy.tls.facts import TlsFacts
-from mailproxy.tls.groups import CertificateGroup, for_name
+from mailproxy.tls.groups import CertificateGroup
 from mailproxy.tls.hello import EARLY_DATA, NotWhole, name_without_13, offers_13
 
 _VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
@@ -74,9 +75,17 @@ class TlsSettings(Protocol):
         """OpenSSL's cipher suites for TLS 1.3; None is `DEFAULT_CIPHERSUITES`."""
 
 
+@frozen(eq=False)
+class _Keys:
+    """A context that has the keys of tickets, and the callbacks that it refers to."""
+
+    context: SSL.Context
+    callbacks: tuple[Any, ...]
+
+
 class TlsServer:
     """
-    The server's side of TLS for one profile; other certificates mean another `TlsServer`.
+    The server's side of TLS for one profile, whose certificates may change.
 
     Each group of certificates has a context of its own; the first is the default.
     """
@@ -94,36 +103,62 @@ class TlsServer:
 
         With `keys_of`, a server with the same settings and other certificates, clients may resume its sessions here.
         """
-        self._served: dict[int, Certificate] = {}
-        self._known_facts = lru_cache(maxsize=_KNOWN_FACTS)(partial(_make_facts, self._served))
-        # They own the raw contexts, which they therefore have to outlive.
-        self._contexts = [self._make_context(settings, group) for group in groups]
-        self.context: Any = openssl.raw_context(self._contexts[0])
-        """The raw ``SSL_CTX`` with the certificates for clients that name nobody."""
-        self._keys: SSL.Context = self._contexts[0] if keys_of is None else keys_of._keys
-        """The context that every connection begins with: it has the keys of the tickets."""
-        self._first: Any = self.context if keys_of is None else openssl.raw_context(self._keys)
-        by_name = {
-            name: openssl.raw_context(context)
-            for context, group in zip(self._contexts, groups, strict=True)
-            for name in group.names
-        }
-        # OpenSSL keeps pointers to the callbacks, so they have to live as long as the contexts.
-        self._callbacks: list[Any] = [] if keys_of is None else [keys_of._key_callback]
-        choose = partial(_choose_context, by_name, self.context) if len(groups) > 1 else None
-        self._callbacks.append(openssl.on_server_name(self.context, choose))
-        self._key_callback: Any = self._callbacks[0]
+        self._settings = settings
+        self._known_facts = lru_cache(maxsize=_KNOWN_FACTS)(_make_facts)
         names = tuple(name.encode() for name in alpn)
         # What need not be asked after every handshake.
         self._asks_for_certificates = settings.client_certificates != "none"
         self._has_alpn = bool(names)
         self._has_12 = settings.min_version == "1.2"
-        self._only_certificate = next(iter(self._served)) if len(self._served) == 1 else 0
-        if names:
-            # Asked after the name has chosen a context, and there.
-            self._callbacks += [openssl.on_alpn(openssl.raw_context(context), names) for context in self._contexts]
+        # OpenSSL keeps pointers to the callbacks, so they live as long as the connections that this server makes.
+        self._on_name = openssl.server_name_callback(self._choose)
+        self._on_alpn = openssl.alpn_callback(names) if names else None
+        self._trial = self._make_context(())[0]
+        self._check(groups, () if keys_of is None else keys_of._contexts.digests)
+        self._contexts: Contexts = Contexts(self._make_context, groups)
+        self._keys: _Keys = (
+            _Keys(self._contexts.first, (self._on_name, self._on_alpn)) if keys_of is None else keys_of._keys
+        )
+        self._first: Any = openssl.raw_context(self._keys.context)
+        """The context that every connection begins with: it has the keys of the tickets."""
 
-    def _make_context(self, settings: TlsSettings, group: CertificateGroup) -> SSL.Context:
+    @property
+    def context(self) -> Any:
+        """The raw ``SSL_CTX`` with the certificates for clients that name nobody."""
+        return self._contexts.default
+
+    def renew(self, groups: Sequence[CertificateGroup]) -> None:
+        """
+        Serve these groups from the next handshake on; nothing else changes, and tickets stay good.
+
+        ValueError, and no change, when OpenSSL refuses a certificate.
+        """
+        self._check(groups, self._contexts.digests)
+        self._contexts.replace(groups)
+
+    def check(self, certificate: Certificate) -> None:
+        """Raise ValueError if OpenSSL refuses to serve a certificate with the settings of the profile."""
+        with _refusal(f"{certificate.path}: "):
+            _use(self._trial, certificate)
+
+    def _check(self, groups: Iterable[CertificateGroup], known: Container[bytes]) -> None:
+        """Check those certificates that are not known yet: contexts are made later, when it is too late to refuse."""
+        for group in groups:
+            for certificate in group.certificates:
+                if certificate.digest not in known:
+                    self.check(certificate)
+
+    def _choose(self, ssl: Any) -> Any:
+        """Return the context for the name that a client asks for; None if it has that already."""
+        contexts = self._contexts
+        if contexts.has_one:
+            return None
+        name = openssl.server_name(ssl)
+        found = None if name is None else contexts.for_name(name)
+        return contexts.default if found is None else found
+
+    def _make_context(self, certificates: tuple[Certificate, ...]) -> tuple[SSL.Context, tuple[int, ...]]:
+        settings = self._settings
         context = SSL.Context(SSL.TLS_SERVER_METHOD)
         context.set_min_proto_version(_VERSIONS[settings.min_version])
         context.set_max_proto_version(_VERSIONS[settings.max_version])
@@ -141,16 +176,20 @@ class TlsServer:
                 context.load_client_ca(settings.client_ca.encode())
         # Without a callback of ours, a chain that does not verify ends the handshake, as in HAProxy.
         context.set_verify(_VERIFY[settings.client_certificates])
+        raw = openssl.raw_context(context)
+        openssl.set_server_name_callback(raw, self._on_name)
+        if self._on_alpn is not None:
+            # Asked after the name has chosen a context, and there.
+            openssl.set_alpn_callback(raw, self._on_alpn)
+        identities = []
         issuers: dict[bytes, x509.Certificate] = {}
-        for certificate in group.certificates:
-            with _refusal(f"{certificate.path}: "):
-                context.use_certificate(certificate.leaf)
-                context.use_privatekey(certificate.key)  # type: ignore[arg-type]  # the reader takes RSA, EC, EdDSA only
-            self._served[openssl.current_certificate(context)] = certificate
-            issuers |= {issuer.fingerprint(SHA256()): issuer for issuer in certificate.chain}
+        for certificate in certificates:
+            _use(context, certificate)
+            identities.append(openssl.current_certificate(context))
+            issuers |= zip(certificate.encoded[1:], certificate.chain, strict=True)
         for issuer in issuers.values():
             context.add_extra_chain_cert(issuer)
-        return context
+        return context, tuple(identities)
 
     def connection(self, hello: bytes) -> Any:
         """
@@ -184,6 +223,7 @@ class TlsServer:
         """Read what a connection negotiated, once, after its handshake."""
         certificate = openssl.peer_certificate(ssl) if self._asks_for_certificates else None
         verify = _NO_CERTIFICATE if certificate is None else openssl.verify_result(ssl)
+        contexts = self._contexts
         # Most connections have much in common, and a value that was seen before is hashed and compared at no cost.
         return self._known_facts(
             openssl.version(ssl),
@@ -192,25 +232,23 @@ class TlsServer:
             openssl.server_name(ssl),
             openssl.alpn(ssl) if self._has_alpn else None,
             openssl.is_resumed(ssl),
-            self._only_certificate or openssl.served_certificate(ssl),
+            contexts.only or contexts.certificate(openssl.served_certificate(ssl)),
             certificate,
             verify,
         )
 
 
 def _make_facts(
-    served_by: dict[int, Certificate],
     version: str,
     cipher: str,
     group: str | None,
     server_name: str | None,
     alpn: bytes | None,
     resumed: bool,
-    served: int,
+    ours: Certificate | None,
     client_certificate: bytes | None,
     verify: int,
 ) -> TlsFacts:
-    ours = served_by.get(served)
     return TlsFacts(
         version=version,
         cipher=cipher,
@@ -226,8 +264,9 @@ def _make_facts(
     )
 
 
-def _choose_context(by_name: Mapping[str, Any], default: Any, server_name: str) -> Any:
-    return for_name(by_name, server_name, default)
+def _use(context: SSL.Context, certificate: Certificate) -> None:
+    context.use_certificate(certificate.leaf)
+    context.use_privatekey(certificate.key)  # type: ignore[arg-type]  # the reader takes RSA, EC, EdDSA only
 
 
 @contextmanager

@@ -1,0 +1,123 @@
+"""
+The OpenSSL contexts that serve a profile's certificates, each made when the first client asks for a name of it.
+
+To make one takes 0.4 ms and 23 KiB: a front with thousands of names starts without them, and a renewal makes one.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import chain
+from time import monotonic
+from typing import Any
+
+from attrs import define, frozen
+from OpenSSL import SSL
+
+from mailproxy.tls import openssl
+from mailproxy.tls.certificate import Certificate
+from mailproxy.tls.groups import CertificateGroup, for_name
+
+# A handshake that began with a certificate may end after the certificate has gone. None takes longer (`timeouts.WAIT`).
+KEPT_SECONDS = 3600.0
+
+MakeContext = Callable[[tuple[Certificate, ...]], tuple[SSL.Context, tuple[int, ...]]]
+"""Makes a context of certificates; returns it, and their identities (`openssl.served_certificate`)."""
+
+
+@define(eq=False)
+class _Slot:
+    """What serves one group of certificates."""
+
+    certificates: tuple[Certificate, ...]
+    context: SSL.Context | None = None
+    raw: Any = None
+    identities: tuple[int, ...] = ()
+
+
+@frozen
+class _Left:
+    """A certificate that is not served any more."""
+
+    at: float
+    identity: int
+    certificate: Certificate
+
+
+class Contexts:
+    """
+    Which context serves which name, and which certificate a context has served.
+
+    Changes in place: the next handshake has other certificates, those that have begun go on with theirs.
+    """
+
+    def __init__(self, make: MakeContext, groups: Sequence[CertificateGroup]) -> None:
+        """Serve groups of certificates, the first of them by default, from contexts that `make` makes."""
+        self._make = make
+        self._slots: dict[tuple[bytes, ...], _Slot] = {}
+        self._by_name: dict[str, _Slot] = {}
+        self._served: dict[int, Certificate] = {}
+        self._left: deque[_Left] = deque()
+        self.first: SSL.Context
+        """The context that serves clients by default."""
+        self.default: Any
+        """The same, raw."""
+        self.only: Certificate | None = None
+        """The certificate that every client gets, if there is one for all."""
+        self.has_one = False
+        """True when there is one context for all names."""
+        self.replace(groups)
+
+    def replace(self, groups: Sequence[CertificateGroup]) -> None:
+        """Serve these groups from now on."""
+        slots: dict[tuple[bytes, ...], _Slot] = {}
+        by_name: dict[str, _Slot] = {}
+        for group in groups:
+            key = tuple([certificate.digest for certificate in group.certificates])
+            slots[key] = slot = self._slots.get(key) or _Slot(group.certificates)
+            for name in group.names:
+                by_name[name] = slot
+        first = next(iter(slots.values()))
+        raw = self._raw(first)
+        for key, former in self._slots.items():
+            if key not in slots:
+                self._part_from(former)
+        self._forget()
+        assert first.context is not None
+        self._slots, self._by_name, self.first, self.default = slots, by_name, first.context, raw
+        self.has_one = len(slots) == 1
+        self.only = first.certificates[0] if len(slots) == len(first.certificates) == 1 else None
+
+    def for_name(self, server_name: str) -> Any:
+        """Return the raw context for the name that a client asks for; None if no certificate has it."""
+        slot = for_name(self._by_name, server_name, None)
+        return None if slot is None else slot.raw or self._raw(slot)
+
+    @property
+    def digests(self) -> set[bytes]:
+        """What tells the certificates from others (`Certificate.digest`)."""
+        return set(chain.from_iterable(self._slots))
+
+    def certificate(self, identity: int) -> Certificate | None:
+        """Return the certificate with this identity (`openssl.served_certificate`)."""
+        return self._served.get(identity)
+
+    def _raw(self, slot: _Slot) -> Any:
+        if slot.context is None:
+            slot.context, slot.identities = self._make(slot.certificates)
+            slot.raw = openssl.raw_context(slot.context)
+            self._served |= zip(slot.identities, slot.certificates, strict=True)
+        return slot.raw
+
+    def _part_from(self, slot: _Slot) -> None:
+        now = monotonic()
+        for identity, certificate in zip(slot.identities, slot.certificates, strict=False):
+            self._left.append(_Left(now, identity, certificate))
+
+    def _forget(self) -> None:
+        """Forget certificates that nobody can be served with any more, unless another one has the identity now."""
+        while self._left and self._left[0].at < monotonic() - KEPT_SECONDS:
+            left = self._left.popleft()
+            if self._served.get(left.identity) is left.certificate:
+                del self._served[left.identity]

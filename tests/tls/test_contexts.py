@@ -1,0 +1,121 @@
+"""Which context serves which name, and what a renewal leaves alone."""
+
+from __future__ import annotations
+
+import gc
+import ssl
+import weakref
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from mailproxy.tls.certificate import Certificate, make_certificate
+from mailproxy.tls.groups import group_certificates
+from mailproxy.tls.server import TlsServer
+from mailproxy.transport.poller import Poller
+from mailproxy.transport.secure import SecureStream
+from tests.tls.connect import Connect, Owner
+from tests.tls.issue import issue
+from tests.tls.servers import NAME, certificate, tls_server
+from tests.transport.peers import TlsPeer, client_context
+from tests.transport.relay import raw, unix_pair
+
+TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+OTHER = "other.example.org"
+VERSIONS = pytest.mark.parametrize("version", [TLS12, TLS13])
+
+
+def renewed(*names: str) -> Certificate:
+    """A certificate that was not there before."""
+    return make_certificate("/renewed.pem", issue(*names).pem)
+
+
+def renew(server: TlsServer, *certificates: Certificate) -> None:
+    server.renew(group_certificates(certificates))
+
+
+@VERSIONS
+def test_next_handshake_has_the_new_certificate(connect: Connect, version: ssl.TLSVersion) -> None:
+    server, new = tls_server(), renewed(NAME)
+    renew(server, new)
+    assert connect(server, client_context(version)).served == new.encoded[0]
+
+
+@VERSIONS
+def test_tickets_stay_good(connect: Connect, version: ssl.TLSVersion) -> None:
+    server, context = tls_server(), client_context(version)
+    first = connect(server, context)
+    for _ in range(3):
+        renew(server, renewed(NAME))
+    assert connect(server, context, session=first.client.tls.session).facts.resumed
+
+
+@VERSIONS
+def test_names_may_come_and_go(connect: Connect, version: ssl.TLSVersion) -> None:
+    server, context, new = tls_server(), client_context(version), renewed(OTHER)
+    renew(server, certificate(NAME), new)
+    assert connect(server, context, OTHER).served == new.encoded[0]
+    renew(server, certificate(NAME))
+    assert connect(server, context, OTHER).served == certificate(NAME).encoded[0]
+
+
+@VERSIONS
+def test_handshake_that_has_begun_goes_on_with_its_certificate(version: ssl.TLSVersion) -> None:
+    server = tls_server(certificate(NAME), certificate(OTHER))
+    ours, theirs = unix_pair()
+    poller = Poller()
+    stream = SecureStream(raw(ours), poller, Owner(), server)
+    client = TlsPeer(theirs, client_context(version), NAME, None)
+    assert stream.handshake()
+    for _ in range(3):
+        renew(server, renewed(NAME), renewed(OTHER))
+    gc.collect()
+    waits = 1
+    while waits:
+        assert client.pull() or client.secured
+        waits = stream.handshake()
+    client.pull()
+    assert client.tls.getpeercert(binary_form=True) == certificate(NAME).encoded[0]
+    assert server.facts(stream.ssl).certificate_key_alg == "EC256"
+    stream.close()
+    client.socket.close()
+    poller.close()
+
+
+def test_renewal_leaves_the_contexts_of_others_alone(connect: Connect) -> None:
+    server = tls_server(certificate(NAME), certificate(OTHER))
+    connect(server, server_name=OTHER)
+    before = server._contexts.for_name(OTHER)
+    renew(server, renewed(NAME), certificate(OTHER))
+    assert server._contexts.for_name(OTHER) is before
+
+
+def test_context_is_made_with_the_first_client() -> None:
+    server = tls_server(certificate(NAME), certificate(OTHER))
+    made = [slot.context is not None for slot in server._contexts._slots.values()]
+    assert made == [True, False]
+
+
+def test_weak_key_is_refused_before_a_client_asks_for_its_name(connect: Connect) -> None:
+    server = tls_server()
+    weak = make_certificate("/weak.pem", issue(OTHER, key=rsa.generate_private_key(65537, 1024)).pem)
+    with pytest.raises(ValueError, match=r"/weak\.pem: ee key too small"):
+        renew(server, certificate(NAME), weak)
+    assert connect(server, server_name=OTHER).served == certificate(NAME).encoded[0]
+
+
+def test_certificates_that_have_gone_are_forgotten(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("mailproxy.tls.contexts.monotonic", lambda: now)
+    server = tls_server()
+    for _ in range(100):
+        renew(server, renewed(NAME))
+        now += 2000
+    assert len(server._contexts._served) <= 4
+    assert connect(server).facts.certificate_key_alg == "EC256"
+
+
+def test_server_leaves_no_cycle_that_stays() -> None:
+    server = weakref.ref(tls_server())
+    gc.collect()
+    assert server() is None
