@@ -7,7 +7,7 @@ from typing import get_args
 from attrs import evolve, field, frozen
 
 from mailproxy.balance.rule import RULES
-from mailproxy.config.check import Check, read_check
+from mailproxy.config.check import CHECK_EXAMPLE, Check, read_check
 from mailproxy.config.duration import IDLE, WAIT
 from mailproxy.config.format import FORMAT, Format
 from mailproxy.config.key import Entries, Fields, Key, Tables, about, about_table, read_keys, together
@@ -123,6 +123,7 @@ class Backend:
             "does not know that passwords are safe. The common name is for servers that let it log in, and for them "
             "alone.",
             haproxy=("send-proxy", "send-proxy-v2", "send-proxy-v2-ssl", "send-proxy-v2-ssl-cn"),
+            example='send-proxy = "v2-ssl"',
         ),
     )
     proxy_v2_options: frozenset[Option] = field(
@@ -208,6 +209,7 @@ class Backend:
                 default="none",
                 name="check",
                 haproxy="check",
+                example=CHECK_EXAMPLE,
             ),
             about_table(
                 Fields(Server, without=OWN_KEYS),

@@ -25,6 +25,8 @@ CheckType = Literal["none", "tcp", "mail", "login", "http", "agent"]
 
 _ALL: tuple[CheckType, ...] = ("tcp", "mail", "login", "http", "agent")
 
+CHECK_EXAMPLE = 'check = { type = "mail", inter = "2s" }'
+
 CONNECTING = ("tcp", "mail", "login")
 """The types of checks that begin as a client's session does."""
 

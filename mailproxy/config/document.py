@@ -8,18 +8,19 @@ from attrs import evolve
 from mailproxy.config.backend import read_backend
 from mailproxy.config.config import Config, Log
 from mailproxy.config.frontend import read_frontend
-from mailproxy.config.key import read_keys
+from mailproxy.config.key import Fields, read_keys
 from mailproxy.config.problems import ConfigError, Problems
 from mailproxy.config.references import check_references
 from mailproxy.config.resolvers import read_resolvers
 from mailproxy.config.table import Table
+from mailproxy.config.tables import elsewhere
 from mailproxy.config.tls import read_profile
 
 
 def read_document(values: Mapping[str, object], folder: str) -> Config:
     """Turn parsed TOML into a `Config`; relative paths start at `folder`. Raises `ConfigError` with every problem."""
     problems = Problems()
-    table = Table("", values, problems)
+    table = Table("", values, problems, partial(elsewhere, Fields(Config)))
     table.later("admin", "is not in this version: there is no admin socket and no HTTP page yet")
     config = evolve(
         read_keys(table, Config(frontends=(), backends={})),

@@ -74,6 +74,8 @@ class Key:
     """Whether the kind reads each entry of the list into a tuple of several."""
     name: str = ""
     """How it is called, where not as the field."""
+    example: str = ""
+    """What to write, for those who have a habit from HAProxy."""
     types: tuple[str, ...] = ()
     """The types of the table for which it is; empty: it is for all, and the table may have none."""
     table: Fields | Tables | Entries | None = None
@@ -88,6 +90,13 @@ class Key:
         """What it takes, or what each entry of its list is; None: a table."""
         return self._kind if self._kind is None or isinstance(self._kind, Kind) else self._kind()
 
+    @property
+    def needs(self) -> str:
+        """What it takes, to continue ``needs …``."""
+        if self.kind is None:
+            return "a table"
+        return f"a list in which each entry is {self.kind.needs}" if self.is_list else self.kind.needs
+
 
 def about(
     kind: Kind[Any] | Callable[[], Kind[Any]],
@@ -100,6 +109,7 @@ def about(
     is_needed: bool = False,
     spreads: bool = False,
     name: str = "",
+    example: str = "",
     types: tuple[str, ...] = (),
     is_read_apart: bool = False,
     needs_restart: bool = False,
@@ -115,6 +125,7 @@ def about(
         is_needed=is_needed,
         spreads=spreads,
         name=name,
+        example=example,
         types=types,
         is_read_apart=is_read_apart,
         needs_restart=needs_restart,
@@ -132,6 +143,7 @@ def about_table(
     default: str = "",
     is_needed: bool = False,
     name: str = "",
+    example: str = "",
     types: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """Make the metadata of a field that holds what a table says; `kind` is what its key takes beside a table."""
@@ -143,6 +155,7 @@ def about_table(
         default=default,
         is_needed=is_needed,
         name=name,
+        example=example,
         types=types,
         table=table,
         is_read_apart=True,
@@ -166,7 +179,7 @@ def read_keys(table: Table, usual: T) -> T:
     """Read the keys of `usual`'s class; the value of a key that is not there, or not right, is that of `usual`."""
     values = {}
     for name, field, known in keys_of(type(usual)):
-        table.also_called(name, known.haproxy)
+        table.describe(name, known.needs, known.haproxy, known.example)
         if known.is_read_apart or known.kind is None:
             continue
         if known.is_list:
@@ -182,7 +195,7 @@ def given_keys(table: Table, model: type[attrs.AttrsInstance]) -> dict[str, Any]
     """Read those keys of a class that are there, into their values by key; what is not right is left out."""
     values = {}
     for name, _, known in keys_of(model):
-        table.also_called(name, known.haproxy)
+        table.describe(name, known.needs, known.haproxy, known.example)
         if known.is_read_apart or known.kind is None:
             continue
         if known.is_list:

@@ -11,7 +11,7 @@ from mailproxy.balance.pool_server import ServerState
 from mailproxy.config import check as checks
 from mailproxy.config import server_tls
 from mailproxy.config.address import NAMED_SERVER, SERVER
-from mailproxy.config.check import Check
+from mailproxy.config.check import CHECK_EXAMPLE, Check
 from mailproxy.config.duration import RAMP
 from mailproxy.config.key import Fields, about, about_table, given_keys, read_keys
 from mailproxy.config.kind import BOOLEAN, integer, one_of
@@ -140,7 +140,10 @@ class Server:
     check: Check = field(
         factory=lambda: Check(type="none"),
         metadata=about_table(
-            Fields(Check), "Keys of `check` that are different for this server, see below.", haproxy="check"
+            Fields(Check),
+            "Keys of `check` that are different for this server, see below.",
+            haproxy="check",
+            example=CHECK_EXAMPLE,
         ),
     )
     init_state: InitState = field(

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import TypeVar
 
-from mailproxy.config.habits import KEYS, instead
 from mailproxy.config.kind import Kind, Wrong, check_name
 from mailproxy.config.problems import Problems
 from mailproxy.config.words import described, key_path, listed, nearest, quoted
@@ -22,14 +21,27 @@ class Table:
     every problem. Each reader of a table is called by `child` or `children`, or ended with `end`.
     """
 
-    def __init__(self, path: str, values: Mapping[str, object], problems: Problems) -> None:
-        """Read `values`, noting what is wrong with them in `problems`."""
+    def __init__(
+        self,
+        path: str,
+        values: Mapping[str, object],
+        problems: Problems,
+        elsewhere: Callable[[str], str] = lambda key: "",
+    ) -> None:
+        """
+        Read `values`, noting what is wrong with them in `problems`.
+
+        `elsewhere` says, to continue ``KEY: …``, which other tables have a key; "" if none has it.
+        """
         self.path = path
+        self._elsewhere = elsewhere
         self._values = values
         self._problems = problems
         self._known: list[str] = []
         self._later: list[str] = []
         self._haproxy: dict[str, str] = {}
+        self._needs: dict[str, str] = {}
+        self._examples: dict[str, str] = {}
 
     def __contains__(self, key: str) -> bool:
         """Say whether the file has `key` here."""
@@ -50,7 +62,9 @@ class Table:
     def take(self, key: str, kind: Kind[T], default: D) -> T | D:
         """Read the value of `key`, or return `default` when it is not there or not right."""
         self._known.append(key)
-        return self._read(self._at(key), self._values[key], kind, default) if key in self else default
+        if key not in self:
+            return default
+        return self._read(self._at(key), self._values[key], kind, default, self._such_as(key))
 
     def require(self, key: str, kind: Kind[T], stand_in: D) -> T | D:
         """Read the value of `key`, which has to be there."""
@@ -80,7 +94,7 @@ class Table:
         self._known.append(key)
         values = self._values.get(key, {})
         if not isinstance(values, dict):
-            self.wrong(key, f"is {described(values)}, needs a table: [{self._at(key)}]{instead(key)}")
+            self.wrong(key, f"is {described(values)}, needs a table: [{self._at(key)}]{self._such_as(key)}")
             values = {}
         return self._enter(self._at(key), values, read)
 
@@ -120,20 +134,32 @@ class Table:
         if key in self:
             self.wrong(key, explanation)
 
-    def also_called(self, key: str, haproxy: Iterable[str]) -> None:
-        """Suggest `key` to those who write one of HAProxy's words for it."""
+    def describe(self, key: str, needs: str, haproxy: Iterable[str], example: str) -> None:
+        """Suggest `key` to those who write one of HAProxy's words for it, and `example` where its value is wrong."""
         self._haproxy |= dict.fromkeys(haproxy, key)
+        self._needs[key] = needs
+        if example:
+            self._examples[key] = example
 
     def end(self) -> None:
         """Note every key that nobody asked for."""
         for key in self._values:
             if key not in self._known and key not in self._later:
-                if key in KEYS:
-                    self.wrong(key, KEYS[key])
-                    continue
-                meant = self._haproxy.get(key) or nearest(key, self._known)
-                hint = f"did you mean {quoted(meant)}?" if meant else f"known here: {listed(self._known)}"
-                self.wrong(key, f"is not a key that mailproxy knows; {hint}")
+                self.wrong(key, self._unknown(key))
+
+    def _unknown(self, key: str) -> str:
+        unknown = "is not a key that mailproxy knows"
+        if key in self._haproxy:
+            meant = self._haproxy[key]
+            return f"{unknown}; did you mean {quoted(meant)} ({self._needs[meant]})?"
+        elsewhere = self._elsewhere(key)
+        near = nearest(key, self._known, at_least=0.8 if elsewhere else 0.6)
+        if near:
+            return f"{elsewhere or unknown}; did you mean {quoted(near)}?"
+        return elsewhere or f"{unknown}; known here: {listed(self._known)}"
+
+    def _such_as(self, key: str) -> str:
+        return f", such as {self._examples[key]}" if key in self._examples else ""
 
     def _rest_of_name(self) -> str:
         """Return what TOML took for tables in this one, and is the rest of a name with dots; "" if nothing is."""
@@ -152,7 +178,7 @@ class Table:
         return key_path(self.path, key)
 
     def _enter(self, path: str, values: Mapping[str, object], read: Callable[["Table"], T], name: str = "") -> T:
-        table = Table(path, values, self._problems)
+        table = Table(path, values, self._problems, self._elsewhere)
         result = read(table)
         table.end()
         if name and (rest := table._rest_of_name()):
@@ -162,9 +188,9 @@ class Table:
             )
         return result
 
-    def _read(self, path: str, value: object, kind: Kind[T], default: D) -> T | D:
+    def _read(self, path: str, value: object, kind: Kind[T], default: D, such_as: str = "") -> T | D:
         if type(value) not in kind.types:  # bool is an int to isinstance, and not to TOML
-            self._problems.add(path, f"is {described(value)}, needs {kind.needs}{instead(path.rpartition('.')[2])}")
+            self._problems.add(path, f"is {described(value)}, needs {kind.needs}{such_as}")
             return default
         try:
             return kind.read(value)

@@ -47,7 +47,7 @@ def key_path(parent: str, *keys: str) -> str:
     return path
 
 
-def nearest(name: str, names: Iterable[str]) -> str | None:
-    """Find the one of `names` that `name` was probably meant to be."""
+def nearest(name: str, names: Iterable[str], at_least: float = 0.6) -> str | None:
+    """Find the one of `names` that `name` was probably meant to be; 1 is the same name, 0 has nothing of it."""
     # difflib takes quadratic time; no name of ours is near this long.
-    return next(iter(get_close_matches(name[:_LONGEST_QUOTE].lower(), list(names), n=1)), None)
+    return next(iter(get_close_matches(name[:_LONGEST_QUOTE].lower(), list(names), n=1, cutoff=at_least)), None)

@@ -46,7 +46,7 @@ def test_field_without_a_key_is_none() -> None:
 
 def test_haproxy_s_word_is_understood_and_the_key_suggested() -> None:
     _, (problem,) = read(maxbooks=3)
-    assert problem.endswith('did you mean "most-books"?')
+    assert problem.endswith('did you mean "most-books" (a whole number from 1 to 9)?')
 
 
 @pytest.mark.parametrize("heading", TABLES)

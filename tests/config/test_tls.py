@@ -36,7 +36,7 @@ def test_versions_leave_one() -> None:
 
 
 def test_haproxy_s_word_for_a_version_brings_ours() -> None:
-    assert problem(**{"tls__default__ssl-min-ver": "1.2"}).endswith('did you mean "min-version"?')
+    assert problem(**{"tls__default__ssl-min-ver": "1.2"}).endswith('did you mean "min-version" (one of "1.2", "1.3")?')
 
 
 def test_number_is_no_version() -> None:
