@@ -13,6 +13,7 @@ would be hooks of ours, and what is left to cattrs is the loop in `read_keys`.
 """
 
 from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from itertools import chain
 from typing import Any, TypeVar, cast
 
@@ -68,6 +69,8 @@ class Key:
     """The default, in Markdown, where the field does not say it."""
     is_list: bool = False
     """Whether it takes a list of what the kind says."""
+    or_one: bool = False
+    """Whether a list of one may be written without brackets."""
     is_needed: bool = False
     """Whether the key has to be there."""
     spreads: bool = False
@@ -106,6 +109,7 @@ def about(
     values: str = "",
     default: str = "",
     is_list: bool = False,
+    or_one: bool = False,
     is_needed: bool = False,
     spreads: bool = False,
     name: str = "",
@@ -122,6 +126,7 @@ def about(
         values=values,
         default=default,
         is_list=is_list,
+        or_one=or_one,
         is_needed=is_needed,
         spreads=spreads,
         name=name,
@@ -183,7 +188,8 @@ def read_keys(table: Table, usual: T) -> T:
         if known.is_read_apart or known.kind is None:
             continue
         if known.is_list:
-            entries = (table.require_each if known.is_needed else table.each)(name, known.kind)
+            read = table.require_each if known.is_needed else partial(table.each, or_one=known.or_one)
+            entries = read(name, known.kind)
             values[field] = tuple(chain.from_iterable(entries)) if known.spreads else entries
         else:
             values[field] = (table.require if known.is_needed else table.take)(name, known.kind, getattr(usual, field))

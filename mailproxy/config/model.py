@@ -20,6 +20,8 @@ TlsVersion = Literal["1.2", "1.3"]
 
 ClientCertificates = Literal["none", "optional", "required"]
 
+BadClientCertificate = Literal["refused", "unverified"]
+
 MailProtocol: TypeAlias = str
 """One of `mailproxy.mail.protocols.protocol_words`."""
 

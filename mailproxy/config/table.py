@@ -72,10 +72,16 @@ class Table:
             self.wrong(key, f"is missing, needs {kind.needs}")
         return self.take(key, kind, stand_in)
 
-    def each(self, key: str, kind: Kind[T]) -> tuple[T, ...]:
-        """Read a list; an empty one when it is not there. Entries that are not right are left out."""
+    def each(self, key: str, kind: Kind[T], *, or_one: bool = False) -> tuple[T, ...]:
+        """
+        Read a list; an empty one when it is not there. Entries that are not right are left out.
+
+        With `or_one`, a value without brackets is a list of one.
+        """
         self._known.append(key)
         values = self._values.get(key, [])
+        if or_one and key in self and type(values) in kind.types:
+            return tuple(entry for entry in (self._read(self._at(key), values, kind, None),) if entry is not None)
         if not isinstance(values, list):
             self.wrong(key, f"is {described(values)}, needs a list in which each entry is {kind.needs}")
             return ()

@@ -9,7 +9,7 @@ from attrs import evolve, field, frozen
 
 from mailproxy.config.key import about, read_keys
 from mailproxy.config.kind import one_of, text
-from mailproxy.config.model import ClientCertificates, TlsVersion
+from mailproxy.config.model import BadClientCertificate, ClientCertificates, TlsVersion
 from mailproxy.config.table import Table
 
 _PATTERN = text('a PEM file, a pattern or a folder such as "/etc/ssl/mail/*.pem"')
@@ -58,18 +58,42 @@ class TlsProfile:
         metadata=about(
             one_of(get_args(ClientCertificates)),
             "Whether clients are asked for a certificate. Asking makes some mail clients show a dialogue, so it is not "
-            'the default. A certificate that does not verify ends the handshake, with `"optional"` too.',
+            "the default. What becomes of a certificate that does not verify, `bad-client-certificate` says.",
             haproxy="verify",
         ),
     )
-    client_ca: str | None = field(
-        default=None,
+    client_ca: tuple[str, ...] = field(
+        default=(),
         metadata=about(
             text('a file such as "/etc/ssl/clients.pem"'),
-            "The PEM file of the authorities that clients' certificates are verified with. Needed unless "
-            '`client-certificates` is `"none"`; it is read, and has to be right, whenever it is given.',
-            values="file",
+            "PEM files of the authorities that clients' certificates are verified with. Needed unless "
+            '`client-certificates` is `"none"`; they are read, and have to be right, whenever they are given.',
+            values="file, or list of files",
             haproxy="ca-file",
+            is_list=True,
+            or_one=True,
+        ),
+    )
+    client_crl: tuple[str, ...] = field(
+        default=(),
+        metadata=about(
+            text('a file such as "/etc/ssl/clients.crl"'),
+            "Lists of revoked certificates, PEM or DER. With any, each authority of a client's chain needs one that "
+            "has not expired: a client whose authority has none is refused. See [tls.md](tls.md#revoked-certificates).",
+            values="file, or list of files",
+            haproxy="crl-file",
+            is_list=True,
+            or_one=True,
+        ),
+    )
+    bad_client_certificate: BadClientCertificate = field(
+        default="refused",
+        metadata=about(
+            one_of(get_args(BadClientCertificate)),
+            "A client's certificate that does not verify (expired, revoked, for another purpose, of another authority) "
+            'ends the handshake. `"unverified"`, which is for `client-certificates = "optional"`, goes on without '
+            "trust: servers get OpenSSL's code in `verify`, and neither CN nor certificate.",
+            haproxy="crt-ignore-err",
         ),
     )
     ciphers: str | None = field(
@@ -102,12 +126,12 @@ def read_profile(folder: str, name: str, table: Table) -> TlsProfile:
     profile = evolve(
         profile,
         certificates=tuple(map(partial(_from, folder), profile.certificates)),
-        client_ca=None if profile.client_ca is None else os.path.join(folder, profile.client_ca),
+        client_ca=tuple(os.path.join(folder, path) for path in profile.client_ca),
+        client_crl=tuple(os.path.join(folder, path) for path in profile.client_crl),
     )
     _check_versions(profile, table)
     _check_ciphers(profile, table)
-    if profile.client_certificates != "none" and "client-ca" not in table:
-        table.wrong("client-ca", f'is missing: client-certificates = "{profile.client_certificates}" verifies with it')
+    _check_client_certificates(profile, table)
     return profile
 
 
@@ -120,6 +144,17 @@ def _from(folder: str, pattern: str) -> str:
 def _check_versions(profile: TlsProfile, table: Table) -> None:
     if table.sound("min-version", "max-version") and profile.min_version > profile.max_version:
         table.wrong("min-version", f'is "{profile.min_version}", above max-version = "{profile.max_version}"')
+
+
+def _check_client_certificates(profile: TlsProfile, table: Table) -> None:
+    asks = f'client-certificates = "{profile.client_certificates}"'
+    if not profile.client_ca and table.sound("client-ca"):
+        if profile.client_certificates != "none":
+            table.wrong("client-ca", f"is missing: {asks} verifies with it")
+        if profile.client_crl:
+            table.wrong("client-crl", "has lists, and there is no client-ca whose certificates could be on them")
+    if profile.bad_client_certificate == "unverified" and profile.client_certificates != "optional":
+        table.wrong("bad-client-certificate", f'is "unverified", which is for "optional"; here is {asks}')
 
 
 def _check_ciphers(profile: TlsProfile, table: Table) -> None:

@@ -22,6 +22,7 @@ from mailproxy.tls.files import CertificatesByProfile, key_warnings, read_tls_fi
 from mailproxy.tls.server import TlsServer
 from mailproxy.tls.server_files import server_file_problems, server_file_warnings
 from mailproxy.tls.servers import TlsServers
+from mailproxy.tls.trust_files import TrustByProfile, read_trusts, trust_warnings
 
 
 @frozen
@@ -29,6 +30,7 @@ class Files:
     """What a configuration names, read and judged: certificates, and the TLS towards clients and servers."""
 
     certificates: CertificatesByProfile
+    trusts: TrustByProfile
     tls: TlsServers
     tls_servers: Mapping[str, TlsServer]
     """By the frontend's name; those in clear have none."""
@@ -60,6 +62,7 @@ class Prepared:
     frontends: tuple[PreparedFrontend, ...]
     backends: Mapping[BackendKey, Backend]
     certificates: CertificatesByProfile
+    trusts: TrustByProfile
     tls: TlsServers
     lasting: Lasting
     """What the process has already: `adopt` gives it what this reading brings."""
@@ -86,6 +89,7 @@ class Prepared:
         return (
             *validity_warnings(self.certificates, now),
             *key_warnings(self.certificates),
+            *trust_warnings(self.trusts, now),
             *secret_warnings(self.settings),
             *server_file_warnings(self.settings, now),
             *map(str, remarks(self.settings)),
@@ -101,7 +105,8 @@ def read_files(settings: config.Config, source: str, tls: TlsServers) -> Files:
     reads. Raises `ConfigError`, as if from the file `source`, with everything that is wrong.
     """
     certificates, unusable = read_tls_files(settings)
-    unusable += (*secret_problems(settings), *server_file_problems(settings))
+    trusts, untrusted = read_trusts(settings)
+    unusable += (*untrusted, *secret_problems(settings), *server_file_problems(settings))
     if unusable:
         raise ConfigError(unusable, source)
     problems: dict[str, Problem] = {}
@@ -121,7 +126,8 @@ def read_files(settings: config.Config, source: str, tls: TlsServers) -> Files:
         if frontend.tls_profile is not None:
             profile = settings.tls[frontend.tls_profile]
             try:
-                servers[frontend.name] = tls.get(profile, certificates[frontend.tls_profile], frontend.alpn)
+                found, trust = certificates[frontend.tls_profile], trusts.get(frontend.tls_profile)
+                servers[frontend.name] = tls.get(profile, found, frontend.alpn, trust)
             except ValueError as error:
                 key = key_path("tls", frontend.tls_profile)
                 problems[key] = Problem(key, str(error))
@@ -129,7 +135,7 @@ def read_files(settings: config.Config, source: str, tls: TlsServers) -> Files:
         raise ConfigError(problems.values(), source)
     tls.forget_others({(one.tls_profile, one.alpn) for one in settings.frontends if one.tls_profile is not None})
     hosts = {frontend.name: frontend.hostname or _host_name(frontend, certificates) for frontend in settings.frontends}
-    return Files(certificates, tls, servers, client_tls, hosts)
+    return Files(certificates, trusts, tls, servers, client_tls, hosts)
 
 
 def arrange(settings: config.Config, source: str, files: Files, lasting: Lasting) -> Prepared:
@@ -151,7 +157,7 @@ def arrange(settings: config.Config, source: str, files: Files, lasting: Lasting
         host = files.hosts[frontend.name]
         terms = Terms.of(frontend, backends[which], files.tls_servers.get(frontend.name), host)
         frontends.append(PreparedFrontend(frontend, terms, host))
-    return Prepared(settings, source, tuple(frontends), backends, files.certificates, files.tls, lasting)
+    return Prepared(settings, source, tuple(frontends), backends, files.certificates, files.trusts, files.tls, lasting)
 
 
 def prepare(settings: config.Config, source: str = "the configuration", lasting: Lasting | None = None) -> Prepared:

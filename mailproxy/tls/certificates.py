@@ -65,7 +65,7 @@ def read_certificates(patterns: Iterable[str]) -> tuple[Certificate, ...]:
 def read_authorities(path: str) -> tuple[x509.Certificate, ...]:
     """Read the certificates of authorities, those that clients' certificates are verified with, from a PEM file."""
     try:
-        return read_chain(_read_file(path))
+        return read_chain(read_file(path))
     except OSError as error:
         raise CertificateError([CertificateProblem(path, f"cannot be read: {error.strerror}")]) from None
     except UnusableCertificate as error:
@@ -89,15 +89,16 @@ def _nothing_there(pattern: str) -> str:
 
 def _read(path: str) -> bytes:
     if not os.path.isdir(path):
-        return _read_file(path)
+        return read_file(path)
     found = os.listdir(path)
     missing = [name for name in (CHAIN_FILE, KEY_FILE) if name not in found]
     if missing:
         raise UnusableCertificate(f"is a folder without {' and '.join(missing)}; for the PEM files in it, add /*.pem")
-    return b"\n".join(_read_file(os.path.join(path, name)) for name in (CHAIN_FILE, KEY_FILE))
+    return b"\n".join(read_file(os.path.join(path, name)) for name in (CHAIN_FILE, KEY_FILE))
 
 
-def _read_file(path: str) -> bytes:
+def read_file(path: str) -> bytes:
+    """Read a file, and nothing but a file; raises OSError and `UnusableCertificate`."""
     # Opening a FIFO would wait for somebody to write to it.
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise UnusableCertificate("is not a file")

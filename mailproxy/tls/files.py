@@ -8,14 +8,14 @@ from mailproxy.config import Config, Problem
 from mailproxy.config.secret import exposure
 from mailproxy.config.words import key_path
 from mailproxy.tls.certificate import Certificate
-from mailproxy.tls.certificates import CertificateError, read_authorities, read_certificates
+from mailproxy.tls.certificates import CertificateError, read_certificates
 
 CertificatesByProfile = Mapping[str, tuple[Certificate, ...]]
 
 
 def read_tls_files(config: Config) -> tuple[CertificatesByProfile, tuple[Problem, ...]]:
     """
-    Read the certificates and authorities of every TLS profile; return the certificates by the profile's name.
+    Read the certificates of every TLS profile; return them by the profile's name.
 
     Return also what is wrong. A profile whose certificates cannot be used is not among the first.
     """
@@ -26,11 +26,6 @@ def read_tls_files(config: Config) -> tuple[CertificatesByProfile, tuple[Problem
             certificates[name] = read_certificates(profile.certificates)
         except CertificateError as error:
             problems.extend(Problem(key_path("tls", name, "certificates"), str(found)) for found in error.problems)
-        try:
-            if profile.client_ca is not None:
-                read_authorities(profile.client_ca)
-        except CertificateError as error:
-            problems.extend(Problem(key_path("tls", name, "client-ca"), str(found)) for found in error.problems)
     return certificates, tuple(problems)
 
 

@@ -18,7 +18,7 @@ from contextlib import suppress
 from functools import cache
 from typing import Any
 
-from OpenSSL import SSL
+from OpenSSL import SSL, crypto
 from OpenSSL._util import ffi as _ffi
 from OpenSSL._util import lib as _lib
 
@@ -394,6 +394,24 @@ def set_modes(context: SSL.Context) -> None:
 def raw_context(context: SSL.Context) -> Any:
     """Return the ``SSL_CTX`` of a pyOpenSSL context, which has to outlive it."""
     return context._context  # private like the binding
+
+
+def set_store(context: SSL.Context, store: crypto.X509Store) -> None:
+    """Let a context verify certificates with a store, which several may have together."""
+    raw = store._store  # private like the binding
+    lib.X509_STORE_up_ref(raw)  # the context frees it once
+    lib.SSL_CTX_set_cert_store(raw_context(context), raw)
+
+
+@ffi.callback("int (*)(int, X509_STORE_CTX *)")  # type: ignore[untyped-decorator]
+def _go_on_unverified(is_good: int, verification: Any) -> int:
+    return 1
+
+
+def tolerate_bad_certificates(context: SSL.Context) -> None:
+    """Let the handshake go on with a certificate that does not verify; `verify_result` has the verdict."""
+    raw = raw_context(context)
+    lib.SSL_CTX_set_verify(raw, lib.SSL_CTX_get_verify_mode(raw), _go_on_unverified)
 
 
 def set_session_context(context: Any, name: bytes) -> None:

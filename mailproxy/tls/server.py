@@ -7,11 +7,12 @@ switched to another one by the server name, it takes nothing but the certificate
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from hashlib import sha256
 from secrets import token_bytes
+from time import monotonic
 from typing import Any, Protocol
 
 from attrs import frozen
@@ -25,6 +26,7 @@ from mailproxy.tls.contexts import Contexts
 from mailproxy.tls.facts import TlsFacts
 from mailproxy.tls.groups import CertificateGroup
 from mailproxy.tls.hello import EARLY_DATA, NotWhole, name_without_13, offers_13
+from mailproxy.tls.trust import ClientTrust
 
 _VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
 _VERIFY = {
@@ -42,6 +44,9 @@ _KNOWN_FACTS = 512
 
 # Which sessions may be resumed: ours.
 _SESSIONS = b"mailproxy"
+
+VERIFIED_SECONDS = 7200.0
+"""For how long, at most, a client goes on with what its certificate was when it was verified."""
 
 # As Mozilla's guidelines order them, AES-128 first: it needs no SHA-384, which costs a handshake a twentieth more.
 DEFAULT_CIPHERSUITES = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
@@ -63,8 +68,8 @@ class TlsSettings(Protocol):
         """Whether clients present certificates: "none", "optional" or "required"."""
 
     @property
-    def client_ca(self) -> str | None:
-        """The PEM file of the authorities that clients' certificates are verified with."""
+    def bad_client_certificate(self) -> str:
+        """What becomes of clients whose certificate does not verify: "refused" or "unverified"."""
 
     @property
     def ciphers(self) -> str | None:
@@ -96,20 +101,29 @@ class TlsServer:
         groups: Sequence[CertificateGroup],
         alpn: Iterable[str] = (),
         *,
+        trust: ClientTrust | None = None,
         keys_of: TlsServer | None = None,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         """
         Build the contexts; ValueError when OpenSSL refuses a setting.
 
-        With `keys_of`, a server with the same settings and other certificates, clients may resume its sessions here.
+        `trust` is what clients' certificates are verified with; a profile that asks for them needs it. With `keys_of`,
+        a server with the same settings and other certificates, clients may resume its sessions here, unless another
+        trust allowed them.
         """
         self._settings = settings
         self._known_facts = lru_cache(maxsize=_KNOWN_FACTS)(_make_facts)
         names = tuple(name.encode() for name in alpn)
+        self._clock = clock
         # What need not be asked after every handshake.
         self._asks_for_certificates = settings.client_certificates != "none"
         self._has_alpn = bool(names)
         self._has_12 = settings.min_version == "1.2"
+        self._trust = trust if self._asks_for_certificates else None
+        if self._asks_for_certificates and trust is None:
+            raise ValueError("there is nothing to verify clients' certificates with")
+        self._store = None if self._trust is None else self._trust.store()
         # OpenSSL keeps pointers to the callbacks, so they live as long as the connections that this server makes.
         self._on_name = openssl.server_name_callback(self._choose)
         self._on_alpn = openssl.alpn_callback(names) if names else None
@@ -171,11 +185,7 @@ class TlsServer:
             if settings.ciphers is not None:
                 context.set_cipher_list(settings.ciphers.encode())
             context.set_tls13_ciphersuites((settings.ciphersuites or DEFAULT_CIPHERSUITES).encode())
-            if settings.client_ca is not None:
-                context.load_verify_locations(settings.client_ca)
-                context.load_client_ca(settings.client_ca.encode())
-        # Without a callback of ours, a chain that does not verify ends the handshake, as in HAProxy.
-        context.set_verify(_VERIFY[settings.client_certificates])
+        self._verify_clients(context)
         raw = openssl.raw_context(context)
         openssl.set_server_name_callback(raw, self._on_name)
         if self._on_alpn is not None:
@@ -191,6 +201,16 @@ class TlsServer:
             context.add_extra_chain_cert(issuer)
         return context, tuple(identities)
 
+    def _verify_clients(self, context: SSL.Context) -> None:
+        # Without a callback of ours, a chain that does not verify ends the handshake, as in HAProxy.
+        context.set_verify(_VERIFY[self._settings.client_certificates])
+        if self._trust is not None and self._store is not None:
+            openssl.set_store(context, self._store)
+            for authority in self._trust.authorities:
+                context.add_client_ca(authority)
+            if self._settings.bad_client_certificate == "unverified":
+                openssl.tolerate_bad_certificates(context)
+
     def connection(self, hello: bytes) -> Any:
         """
         Return a new connection for a client that began with these bytes; the caller frees it.
@@ -198,15 +218,19 @@ class TlsServer:
         A client of TLS 1.2 resumes only sessions that were made under the server name that it asks for now (RFC 6066
         section 3). OpenSSL looks at sessions before it looks at names, so it has to be told beforehand. A client whose
         first record is not its whole ClientHello resumes none.
+
+        Where clients show certificates, they resume only what the same authorities and lists have verified, and not for
+        ever: OpenSSL verifies nothing when it resumes, and a session of TLS 1.3 is made anew by each that resumes it.
         """
-        if not self._has_12 or offers_13(hello):
+        is_13 = not self._has_12 or offers_13(hello)
+        if is_13 and self._trust is None:
             ssl = openssl.serve(self._first)
         else:
             try:
-                name = name_without_13(hello) or b""
+                name = b"" if is_13 else name_without_13(hello) or b""
             except NotWhole:
                 name = token_bytes()
-            openssl.set_session_context(self._first, sha256(name).digest())
+            openssl.set_session_context(self._first, sha256(self._verified_by() + name).digest())
             try:
                 ssl = openssl.serve(self._first)
             finally:
@@ -214,6 +238,10 @@ class TlsServer:
         if self._first is not self.context:
             openssl.use_context(ssl, self.context)
         return ssl
+
+    def _verified_by(self) -> bytes:
+        """Return what tells the sessions that are resumed now from those that clients' certificates forbid."""
+        return b"" if self._trust is None else self._trust.digest + b"%d" % (self._clock() // VERIFIED_SECONDS)
 
     def awaits_finished(self, ssl: Any, hello: bytes) -> bool:
         """Tell whether a client has nothing more to say than Finished, unless our answer asks for another hello."""

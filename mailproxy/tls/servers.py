@@ -2,14 +2,11 @@
 TLS towards clients, profile by profile, from one reading of the configuration to the next.
 
 A client resumes a session by a ticket, whose keys OpenSSL keeps in a context, and does not give away. So a profile that
-has not changed keeps its `TlsServer`, and one with other certificates keeps the context that has the keys. What else
-changes, such as the authorities that verify clients, ends the sessions that it allowed: the keys are new then.
+has not changed keeps its `TlsServer`, and one with other certificates, or with other authorities and lists that verify
+clients, keeps the context that has the keys. What else changes ends all sessions: the keys are new then.
 """
 
 from __future__ import annotations
-
-from hashlib import sha256
-from pathlib import Path
 
 from attrs import field, frozen
 
@@ -17,6 +14,7 @@ from mailproxy.config import TlsProfile
 from mailproxy.tls.certificate import Certificate
 from mailproxy.tls.groups import group_certificates
 from mailproxy.tls.server import TlsServer
+from mailproxy.tls.trust import ClientTrust
 
 Key = tuple[str, tuple[str, ...]]
 """A profile's name, and the ALPN protocols of the frontends that have it; they differ in nothing else."""
@@ -25,7 +23,7 @@ Key = tuple[str, tuple[str, ...]]
 @frozen
 class _Made:
     settings: TlsProfile
-    authorities: bytes
+    trust: bytes
     certificates: tuple[bytes, ...]
     server: TlsServer = field(eq=False)
 
@@ -36,7 +34,13 @@ class TlsServers:
     def __init__(self) -> None:
         self._made: dict[Key, _Made] = {}
 
-    def get(self, settings: TlsProfile, certificates: tuple[Certificate, ...], alpn: tuple[str, ...]) -> TlsServer:
+    def get(
+        self,
+        settings: TlsProfile,
+        certificates: tuple[Certificate, ...],
+        alpn: tuple[str, ...],
+        trust: ClientTrust | None = None,
+    ) -> TlsServer:
         """
         Return the TLS of a profile, the same as before where nothing about it has changed.
 
@@ -44,16 +48,16 @@ class TlsServers:
         """
         key = settings.name, alpn
         before = self._made.get(key)
-        authorities = b"" if settings.client_ca is None else sha256(Path(settings.client_ca).read_bytes()).digest()
+        trusted = b"" if trust is None else trust.digest
         digests = tuple(certificate.digest for certificate in certificates)
         groups = group_certificates(certificates)
-        if before is None or (before.settings, before.authorities) != (settings, authorities):
-            server = TlsServer(settings, groups, alpn)
-        elif before.certificates != digests:
-            server = TlsServer(settings, groups, alpn, keys_of=before.server)
+        if before is None or before.settings != settings:
+            server = TlsServer(settings, groups, alpn, trust=trust)
+        elif (before.certificates, before.trust) != (digests, trusted):
+            server = TlsServer(settings, groups, alpn, trust=trust, keys_of=before.server)
         else:
             return before.server
-        self._made[key] = _Made(settings, authorities, digests, server)
+        self._made[key] = _Made(settings, trusted, digests, server)
         return server
 
     def copy(self) -> TlsServers:

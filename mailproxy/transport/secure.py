@@ -78,6 +78,10 @@ _OBJECTIONS = {
 }
 
 
+# What OpenSSL says of a certificate that it refuses; why is its verdict.
+_NOT_VERIFIED = "certificate verify failed"
+
+
 class HandshakeError(Exception):
     """A handshake that failed, with the reason; `is_theirs` if the client went away or refused us."""
 
@@ -236,6 +240,8 @@ class SecureStream(Stream):
         reason = self._reason(code)
         if objection is not None:
             return f"the client does not trust our certificate ({objection})", True
+        if reason == _NOT_VERIFIED:
+            reason = f"the client's {reason}: {openssl.verify_words(openssl.verify_result(self.ssl))}"
         return reason, code in (ZERO_RETURN, SYSCALL)
 
     def _reason(self, code: int) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mailproxy.commands import check
-from tests.tls.issue import issue, rsa_key
+from tests.tls.issue import issue, revocation_list, rsa_key
 
 ROOT = Path(__file__).parents[2]
 
@@ -269,6 +269,15 @@ def test_expired_certificate_for_servers_is_a_warning(probed: Path, capsys: pyte
     assert capsys.readouterr().err.startswith(f"warning: {probed.parent}/front.pem: expired on 20")
 
 
+def test_expired_list_of_revoked_clients_is_a_warning(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clients = issue(common_name="clients", authority=True)
+    (file.parent / "ca.pem").write_bytes(clients.certificate_pem)
+    (file.parent / "ca.crl").write_bytes(revocation_list(clients, days=-1))
+    file.write_text(SMALLEST + 'tls.default.client-ca = "ca.pem"\ntls.default.client-crl = "ca.crl"')
+    assert run(file) == 0
+    assert capsys.readouterr().err.startswith(f"warning: {file.parent}/ca.crl: expired on 20")
+
+
 def test_example_is_good(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda which: (1 << 20, 1 << 20))  # as systemd has it, or more
     live = tmp_path / "letsencrypt" / "live" / "mail.example.net"
@@ -277,9 +286,11 @@ def test_example_is_good(tmp_path: Path, capsys: pytest.CaptureFixture[str], mon
         (tmp_path / "mailproxy" / name).touch(0o600)
         (tmp_path / "mailproxy" / name).write_text("secret\n")
     mail, net = issue("mail.example.org", key=rsa_key()), issue("mail.example.net")
+    clients = issue(common_name="clients", authority=True)
     for path, pem in {
         tmp_path / "ssl" / "mail" / "mail.pem": mail.pem,
-        tmp_path / "ssl" / "clients.pem": issue(common_name="clients").certificate_pem,
+        tmp_path / "ssl" / "clients.pem": clients.certificate_pem,
+        tmp_path / "ssl" / "clients.crl": revocation_list(clients),
         tmp_path / "ssl" / "backends.pem": issue(common_name="backends").certificate_pem,
         tmp_path / "ssl" / "mailproxy.pem": issue("mailproxy").pem,
         live / "fullchain.pem": net.certificate_pem,

@@ -1,3 +1,5 @@
+import pytest
+
 from mailproxy.config import TlsProfile
 from tests.config.builders import problem, problems, read
 
@@ -13,7 +15,7 @@ def test_defaults() -> None:
         min_version="1.2",
         max_version="1.3",
         client_certificates="none",
-        client_ca=None,
+        client_ca=(),
         ciphers=None,
         ciphersuites=None,
     )
@@ -22,7 +24,7 @@ def test_defaults() -> None:
 def test_relative_paths_start_at_the_folder() -> None:
     found = profile(certificates=["mail.pem", "certs/*.pem", "live/"], client_ca="ca.pem")
     assert found.certificates == ("/etc/mailproxy/mail.pem", "/etc/mailproxy/certs/*.pem", "/etc/mailproxy/live/")
-    assert found.client_ca == "/etc/mailproxy/ca.pem"
+    assert found.client_ca == ("/etc/mailproxy/ca.pem",)
 
 
 def test_certificates_are_needed() -> None:
@@ -53,6 +55,25 @@ def test_client_certificates_need_an_authority() -> None:
 
 def test_authority_may_wait_for_client_certificates() -> None:
     assert profile(client_ca="/etc/ssl/clients.pem").client_certificates == "none"
+
+
+def test_several_authorities_and_lists_are_read() -> None:
+    found = profile(client_ca=["a.pem", "/b.pem"], client_crl="a.crl")
+    assert found.client_ca == ("/etc/mailproxy/a.pem", "/b.pem")
+    assert found.client_crl == ("/etc/mailproxy/a.crl",)
+
+
+def test_lists_need_an_authority() -> None:
+    assert problem(tls__default__client_crl="a.crl").startswith("tls.default.client-crl: has lists, and there is no")
+
+
+@pytest.mark.parametrize("policy", ["none", "required"])
+def test_unverified_is_for_optional_certificates(policy: str) -> None:
+    assert problem(
+        tls__default__client_certificates=policy,
+        tls__default__client_ca="ca.pem",
+        tls__default__bad_client_certificate="unverified",
+    ).endswith(f'is "unverified", which is for "optional"; here is client-certificates = "{policy}"')
 
 
 def test_ciphers_without_their_version_are_refused() -> None:

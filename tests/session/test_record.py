@@ -115,7 +115,7 @@ def test_application_protocol_is_told(make: MakeBench) -> None:
 def test_client_certificate_is_told_with_its_verdict(make: MakeBench) -> None:
     authority = trustme.CA()
     with authority.cert_pem.tempfile() as path:
-        server = tls_server(client_certificates="required", client_ca=path)
+        server = tls_server(client_certificates="required", client_ca=(path,))
     context = client_context()
     authority.issue_cert("alice@example.org", common_name='alice "the\nadmin"').configure_cert(context)
     bench = make(tls=server)

@@ -53,11 +53,12 @@ def issue(
     days: int = 30,
     since: int = -1,
     authority: bool = False,
+    purpose: x509.ObjectIdentifier | None = None,
 ) -> Issued:
     """
     Issue a certificate for `names`, valid for `days` days from now on (or ago), from `since` days on.
 
-    An `authority` may issue others, and has no names but a common name.
+    An `authority` may issue others, and has no names but a common name. A `purpose` is what it is for alone.
     """
     key = ec_key() if key is None else key
     signer = key if issuer is None else issuer.key
@@ -75,8 +76,24 @@ def issue(
         builder = builder.add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), False)
     if authority:
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+    if purpose is not None:
+        builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), False)
     digest = None if isinstance(signer, ed25519.Ed25519PrivateKey) else SHA256()
     return Issued(builder.sign(signer, digest), key)
+
+
+def revocation_list(issuer: Issued, *revoked: Issued, days: int = 7) -> bytes:
+    """Make an authority's list of revoked certificates in PEM, which is due to be replaced in `days` (or was, ago)."""
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(issuer.certificate.subject)
+        .last_update(NOW + timedelta(days=min(-1, days - 1)))
+        .next_update(NOW + timedelta(days=days))
+    )
+    for one in revoked:
+        entry = x509.RevokedCertificateBuilder().serial_number(one.certificate.serial_number).revocation_date(NOW)
+        builder = builder.add_revoked_certificate(entry.build())
+    return builder.sign(issuer.key, SHA256()).public_bytes(Encoding.PEM)
 
 
 def _general(name: str) -> x509.GeneralName:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from functools import cache
 from tempfile import NamedTemporaryFile
+from time import monotonic
 from typing import Any
 
 from mailproxy.config import ServerTls, TlsProfile
@@ -12,6 +14,7 @@ from mailproxy.tls.certificate import Certificate, make_certificate
 from mailproxy.tls.client import ClientTls, client_context
 from mailproxy.tls.groups import group_certificates
 from mailproxy.tls.server import TlsServer
+from mailproxy.tls.trust_files import read_trust
 from tests.tls.issue import Issued, issue
 
 NAME = "mail.example.org"
@@ -29,10 +32,13 @@ def issued(*names: str) -> Issued:
     return issue(*names)
 
 
-def tls_server(*certificates: Certificate, alpn: tuple[str, ...] = (), **settings: Any) -> TlsServer:
+def tls_server(
+    *certificates: Certificate, alpn: tuple[str, ...] = (), clock: Callable[[], float] = monotonic, **settings: Any
+) -> TlsServer:
     """Make a TLS server: with one certificate for `NAME`, unless there are others."""
     profile = TlsProfile(name="default", certificates=(), **settings)
-    return TlsServer(profile, group_certificates(certificates or (certificate(NAME),)), alpn)
+    groups = group_certificates(certificates or (certificate(NAME),))
+    return TlsServer(profile, groups, alpn, trust=read_trust(profile), clock=clock)
 
 
 def server_context(pem: bytes = b"", version: ssl.TLSVersion | None = None) -> ssl.SSLContext:

@@ -359,7 +359,7 @@ def test_good_certificate_is_told_with_its_name(
     connect: Connect, client_ca: str, policy: str, version: ssl.TLSVersion
 ) -> None:
     issued = alice()
-    server = tls_server(client_certificates=policy, client_ca=client_ca)
+    server = tls_server(client_certificates=policy, client_ca=(client_ca,))
     facts = connect(server, with_certificate(issued, version)).facts
     assert facts.client_certificate == ssl.PEM_cert_to_DER_cert(issued.cert_chain_pems[0].bytes().decode())
     assert facts.client_common_names == ("alice",)
@@ -368,7 +368,7 @@ def test_good_certificate_is_told_with_its_name(
 
 def test_good_certificate_is_verified_whatever_the_server_name(connect: Connect, client_ca: str) -> None:
     server = tls_server(
-        certificate(NAME), certificate("other.example.org"), client_certificates="required", client_ca=client_ca
+        certificate(NAME), certificate("other.example.org"), client_certificates="required", client_ca=(client_ca,)
     )
     assert connect(server, with_certificate(alice()), "other.example.org").facts.verify == 0
 
@@ -377,7 +377,7 @@ def test_good_certificate_is_verified_whatever_the_server_name(connect: Connect,
 def test_resumed_session_still_tells_of_the_certificate(
     connect: Connect, client_ca: str, version: ssl.TLSVersion
 ) -> None:
-    server = tls_server(client_certificates="required", client_ca=client_ca)
+    server = tls_server(client_certificates="required", client_ca=(client_ca,))
     context = with_certificate(alice(), version)
     first = connect(server, context)
     facts = connect(server, context, session=first.client.tls.session).facts
@@ -385,30 +385,31 @@ def test_resumed_session_still_tells_of_the_certificate(
 
 
 def test_no_certificate_is_no_obstacle_where_it_is_optional(connect: Connect, client_ca: str) -> None:
-    facts = connect(tls_server(client_certificates="optional", client_ca=client_ca)).facts
+    facts = connect(tls_server(client_certificates="optional", client_ca=(client_ca,))).facts
     assert (facts.client_certificate, facts.client_common_names, facts.verify) == (None, (), 1)
 
 
 def test_no_certificate_is_refused_where_it_is_required(connect: Connect, client_ca: str) -> None:
-    connection = connect(tls_server(client_certificates="required", client_ca=client_ca))
+    connection = connect(tls_server(client_certificates="required", client_ca=(client_ca,)))
     assert str(connection.error) == "peer did not return a certificate"
 
 
 @pytest.mark.parametrize("policy", ["optional", "required"])
 def test_certificate_of_another_authority_is_refused(connect: Connect, client_ca: str, policy: str) -> None:
-    server = tls_server(client_certificates=policy, client_ca=client_ca)
+    server = tls_server(client_certificates=policy, client_ca=(client_ca,))
     mallory = trustme.CA().issue_cert("alice@example.org", common_name="alice")
     connection = connect(server, with_certificate(mallory))
-    assert str(connection.error) == "certificate verify failed"
+    assert str(connection.error) == "the client's certificate verify failed: unable to get local issuer certificate"
     assert connection.error is not None
     assert not connection.error.is_theirs
 
 
 def test_expired_certificate_is_refused(connect: Connect, client_ca: str) -> None:
-    server = tls_server(client_certificates="optional", client_ca=client_ca)
+    server = tls_server(client_certificates="optional", client_ca=(client_ca,))
     long_ago = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=2)
     expired = authority().issue_cert("alice@example.org", not_before=long_ago, not_after=long_ago)
-    assert str(connect(server, with_certificate(expired)).error) == "certificate verify failed"
+    reason = "the client's certificate verify failed: certificate has expired"
+    assert str(connect(server, with_certificate(expired)).error) == reason
 
 
 def test_certificates_are_not_asked_for_without_need(connect: Connect) -> None:
@@ -417,7 +418,7 @@ def test_certificates_are_not_asked_for_without_need(connect: Connect) -> None:
 
 
 def test_clients_are_told_which_authorities_count(client_ca: str, connect: Connect) -> None:
-    connection = connect(tls_server(client_certificates="optional", client_ca=client_ca))
+    connection = connect(tls_server(client_certificates="optional", client_ca=(client_ca,)))
     assert connection.facts.verify == 1
     raw_list = openssl.lib.SSL_get_client_CA_list(connection.stream.ssl)
     assert openssl.lib.sk_X509_NAME_num(raw_list) == 1
@@ -427,7 +428,7 @@ def test_file_without_authorities_is_a_value_error(tmp_path: Path) -> None:
     empty = tmp_path / "empty.pem"
     empty.write_text("")
     with pytest.raises(ValueError, match="no certificate"):
-        tls_server(client_certificates="optional", client_ca=str(empty))
+        tls_server(client_certificates="optional", client_ca=(str(empty),))
 
 
 def test_every_common_name_is_told_in_order() -> None:

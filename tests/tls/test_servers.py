@@ -13,6 +13,7 @@ from mailproxy.config import TlsProfile
 from mailproxy.tls.certificate import Certificate, make_certificate
 from mailproxy.tls.server import TlsServer
 from mailproxy.tls.servers import TlsServers
+from mailproxy.tls.trust_files import read_trust
 from tests.tls.connect import Connect
 from tests.tls.issue import issue
 from tests.tls.servers import NAME, certificate
@@ -27,7 +28,7 @@ def get(
 ) -> TlsServer:
     """The TLS of a profile with one certificate for `NAME`, unless there are others."""
     profile = TlsProfile(name=name, certificates=(), **settings)
-    return servers.get(profile, certificates or (certificate(NAME),), alpn)
+    return servers.get(profile, certificates or (certificate(NAME),), alpn, read_trust(profile))
 
 
 def renewed(*names: str) -> Certificate:
@@ -103,7 +104,7 @@ def test_sessions_that_other_authorities_allowed_do_not_go_on(connect: Connect, 
     servers, context = TlsServers(), client_context()
     authorities[0].issue_cert(common_name="alice").configure_cert(context)
     authorities[0].cert_pem.write_to_path(str(path))
-    settings: dict[str, Any] = {"client_certificates": "required", "client_ca": str(path)}
+    settings: dict[str, Any] = {"client_certificates": "required", "client_ca": (str(path),)}
     first = connect(get(servers, **settings), context)
     session = first.client.tls.session
     assert connect(get(servers, **settings), context, session=session).facts.resumed
