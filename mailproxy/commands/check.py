@@ -1,6 +1,7 @@
 """Reads a configuration, certificates included, and reports every error at once."""
 
 import errno
+import json
 import socket
 import sys
 from argparse import ArgumentParser, Namespace
@@ -12,6 +13,7 @@ from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
 from mailproxy.config import DEFAULT_FILE, ConfigError, Problem, UnixBind, load
 from mailproxy.config.model import MailProtocol
+from mailproxy.config.schema import json_schema
 from mailproxy.config.words import key_path
 from mailproxy.front.prepare import Prepared, prepare
 from mailproxy.proxyprotocol.tlv import TlvType
@@ -24,6 +26,9 @@ LOOK_UP_PAUSE_SECONDS = 0.05
 
 def configure(parser: ArgumentParser) -> None:
     """Name the arguments."""
+    parser.add_argument(
+        "--schema", action="store_true", help="read nothing; print the JSON schema of configurations, for editors"
+    )
     parser.add_argument("--connect", action="store_true", help="ask every server what it offers, too")
     parser.add_argument("-c", "--config", metavar="FILE", default=DEFAULT_FILE, help="default: %(default)s")
     parser.add_argument("file", metavar="FILE", nargs="?", help="the same without -c")
@@ -31,6 +36,9 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Print every problem on stderr and return 1, or what would listen where on stdout and return 0."""
+    if arguments.schema:
+        print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+        return 0
     path = arguments.file or arguments.config
     try:
         settings = load(path)

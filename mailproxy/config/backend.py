@@ -199,7 +199,7 @@ class Backend:
     )
     timeout: BackendTimeouts = field(
         default=BackendTimeouts(),
-        metadata=about_table(Fields(BackendTimeouts), "See below.", haproxy="timeout"),
+        metadata=about_table(Fields(BackendTimeouts), "How long it waits for what, see below.", haproxy="timeout"),
     )
     servers: tuple[Server, ...] = field(
         metadata=together(

@@ -65,7 +65,7 @@ class Check:
                 get_args(CheckType),
                 dict.fromkeys(PROTOCOLS, 'that is the frontend\'s protocol; a check of type = "mail" speaks it'),
             ),
-            'See below. With `protocol = "tcp"` both `"mail"` and `"login"` are `"tcp"`.',
+            'What is asked of a server, see below. With `protocol = "tcp"` both `"mail"` and `"login"` are `"tcp"`.',
             default='`"mail"`',
             haproxy=("option tcp-check", "option smtpchk", "option httpchk", "agent-check"),
         ),

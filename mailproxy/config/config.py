@@ -22,7 +22,7 @@ def _workers(value: int | str) -> int:
     return 0
 
 
-_WORKERS: Kind[int] = Kind((int, str), "0", _workers)
+_WORKERS: Kind[int] = Kind((int, str), "0", _workers, schema={"enum": [0]})
 
 
 @frozen

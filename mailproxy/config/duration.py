@@ -29,6 +29,14 @@ def shown_seconds(value: float) -> str:
     return next((f"{amount:.0f}{unit}" for amount, unit in amounts if value and amount == int(amount)), f"{value:g}s")
 
 
+def written(seconds: float) -> str:
+    """Write a duration in the largest unit in which it is a whole number, from hours down."""
+    for unit in ("h", "m", "s"):
+        if seconds and not seconds % UNITS[unit]:
+            return f"{seconds / UNITS[unit]:.0f}{unit}"
+    return f"{seconds / UNITS['ms']:.0f}ms" if seconds else "0s"
+
+
 def duration(at_most: str, *, may_be_zero: bool = False) -> Kind[float]:
     """
     Make the kind of durations from 1 ms to `at_most`.
@@ -48,7 +56,8 @@ def duration(at_most: str, *, may_be_zero: bool = False) -> Kind[float]:
 
     needs = f'a string with a unit ({", ".join(UNITS)}) such as "30s"'
     least = "0s" if may_be_zero else "1ms"
-    return Kind((str,), needs, read, f'`"{least}"` to `"{at_most}"`')
+    schema = {"pattern": f"^[0-9]{{1,12}} ?({'|'.join(UNITS)})$"}
+    return Kind((str,), needs, read, f'`"{least}"` to `"{at_most}"`', schema, written)
 
 
 WAIT = duration(at_most="1h")

@@ -267,7 +267,7 @@ class Frontend:
     )
     timeout: FrontendTimeouts = field(
         default=FrontendTimeouts(),
-        metadata=about_table(Fields(FrontendTimeouts), "See below.", haproxy="timeout"),
+        metadata=about_table(Fields(FrontendTimeouts), "How long it waits for what, see below.", haproxy="timeout"),
     )
 
     @property

@@ -2,8 +2,9 @@
 The keys of a table, as metadata of the attrs fields that hold their values.
 
 A field says what its key takes (`Kind`), what the reference page says of it and what HAProxy calls it; its default is
-the field's own. From there come the reading of a table, the suggestions for unknown keys and the tables
-of ``docs/configuration.md``. What a key that is a table has in it is said too; the module of the table reads it.
+the field's own. From there come the reading of a table, the suggestions for unknown keys, the tables of
+``docs/configuration.md`` and the JSON schema. What a key that is a table has in it is said too; the module of the table
+reads it.
 
 Why not cattrs: its detailed validation finds every error, with its path, and every unknown key. But a value that is
 wrong leaves it without an object, so that the checks between keys cannot run in the same pass. Its errors are Python's

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
-from attrs import frozen
+from attrs import field, frozen
 
 from mailproxy.config.words import listed, nearest, quoted
 
@@ -17,6 +17,10 @@ class Wrong(ValueError):
     """The value has the right type and is still not what the key takes; the words continue ``KEY: …``."""
 
 
+def _same(value: T) -> T:
+    return value
+
+
 @frozen
 class Kind(Generic[T]):
     """One kind of value: `needs` continues ``KEY: is …, needs …``; `read` gets one of `types` and may raise `Wrong`."""
@@ -26,6 +30,10 @@ class Kind(Generic[T]):
     read: Callable[[Any], T]
     values: str = ""
     """What there is to write, in Markdown, for the reference page."""
+    schema: Mapping[str, Any] = field(factory=dict)
+    """What JSON Schema can say of it beside the types; it refuses nothing that `read` takes."""
+    write: Callable[[Any], Any] = _same
+    """The way back, from a value that is a default to what a file would have."""
 
 
 BOOLEAN: Kind[bool] = Kind((bool,), "true or false", lambda value: value, "`true`, `false`")
@@ -41,7 +49,7 @@ def integer(low: int, high: int) -> Kind[int]:
             raise Wrong(f"is {shown}, needs {needs}")
         return value
 
-    return Kind((int,), needs, read, f"{low} to {high}")
+    return Kind((int,), needs, read, f"{low} to {high}", {"minimum": low, "maximum": high})
 
 
 def one_of(names: Sequence[T], later: Mapping[str, str] | None = None) -> Kind[T]:
@@ -58,7 +66,7 @@ def one_of(names: Sequence[T], later: Mapping[str, str] | None = None) -> Kind[T
         hint = f"; did you mean {quoted(meant)}?" if meant is not None and len(allowed) > 1 else ""
         raise Wrong(f"is {quoted(value)}, needs {needs}{hint}")
 
-    return Kind((str,), needs, read, ", ".join(f'`"{name}"`' for name in allowed))
+    return Kind((str,), needs, read, ", ".join(f'`"{name}"`' for name in allowed), {"enum": list(allowed)})
 
 
 def text(what: str) -> Kind[str]:
@@ -69,7 +77,7 @@ def text(what: str) -> Kind[str]:
             raise Wrong(f"is {quoted(value)}, needs {what}")
         return value
 
-    return Kind((str,), what, read)
+    return Kind((str,), what, read, schema={"minLength": 1})
 
 
 def check_name(value: str) -> str:
@@ -79,4 +87,4 @@ def check_name(value: str) -> str:
     return value
 
 
-NAME: Kind[str] = Kind((str,), 'a name such as "default"', check_name)
+NAME: Kind[str] = Kind((str,), 'a name such as "default"', check_name, schema={"pattern": f"^{_NAME.pattern}$"})

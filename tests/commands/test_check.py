@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 import resource
 import socket
@@ -302,3 +303,10 @@ def test_example_is_good(tmp_path: Path, capsys: pytest.CaptureFixture[str], mon
     file.write_text((ROOT / "etc" / "mailproxy.toml").read_text().replace('"/etc/', '"'))
     assert run(file) == 0, capsys.readouterr().err
     assert capsys.readouterr().err == ""
+
+
+def test_schema_is_printed_without_a_configuration(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = ArgumentParser()
+    check.configure(parser)
+    assert check.run(parser.parse_args(["--schema"])) == 0
+    assert json.loads(capsys.readouterr().out)["properties"]["frontend"]

@@ -27,7 +27,6 @@ from mailproxy.config import (
 )
 from mailproxy.config.backend import FormattedTlv
 from mailproxy.config.check import CheckType
-from mailproxy.config.duration import UNITS
 from mailproxy.config.key import Key, keys_of
 from mailproxy.config.server import Template
 
@@ -57,17 +56,11 @@ def shown(value: object, about: Key) -> str:
         return about.default or ("" if about.table is not None else "none")
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
-    if isinstance(value, float):
-        if not value:
-            return '`"0s"`'
-        amount, unit = next((value / size, unit) for unit, size in _UNITS if value / size == int(value / size))
-        return f'`"{amount:.0f}{unit}"`'
+    if about.kind is not None and not about.is_list:
+        value = about.kind.write(value)
     if isinstance(value, str):
         return f'`"{value}"`'
     return "`[]`" if value in ((), frozenset()) else f"`{value}`"
-
-
-_UNITS = [(unit, UNITS[unit]) for unit in ("h", "m", "s", "ms")]
 
 
 def types(about: Key) -> str:

@@ -1,0 +1,82 @@
+"""
+The configuration as JSON Schema, for editors: keys, what they take, what they mean and what is their default.
+
+What depends on other keys or on the machine, it does not say; ``mailproxy check`` does.
+"""
+
+import re
+from typing import Any
+
+import attrs
+
+from mailproxy.config.config import Config
+from mailproxy.config.key import Entries, Fields, Key, Tables
+from mailproxy.config.kind import NAME, Kind
+
+DRAFT = "http://json-schema.org/draft-07/schema#"
+"""The newest one that Taplo, and with it the editors' extensions for TOML, reads."""
+
+_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
+_LINK = re.compile(r"\[([^]]*)\]\([^)]*\)")
+_ELSEWHERE = re.compile(r"(?:^| )See below[^.]*\.|,? \(?see below\)?")
+"""Directions that are for readers of the page."""
+
+
+def json_schema() -> dict[str, Any]:
+    """Make the schema of a configuration."""
+    return {"$schema": DRAFT, "title": "configuration of mailproxy", **_fields(Fields(Config))}
+
+
+def _fields(fields: Fields) -> dict[str, Any]:
+    usual = {field.name: field.default for field in attrs.fields(fields.model)}
+    keys = {name: (key, usual[field]) for name, field, key in fields}
+    return {
+        "type": "object",
+        "properties": {name: _key(key) | _default(key, value) for name, (key, value) in keys.items()},
+        # A key that only tables of one type need may be absent from the others, and from one that others add to.
+        "required": [name for name, (key, _) in keys.items() if key.is_needed and not key.types],
+        "additionalProperties": False,
+    }
+
+
+def _key(key: Key) -> dict[str, Any]:
+    taken = []
+    if key.kind is not None:
+        taken.append(_list(key.kind, key) if key.is_list else _value(key.kind))
+    if key.table is not None:
+        taken.append(_table(key.table, is_needed=key.is_needed))
+    described = taken[0] if len(taken) == 1 else {"anyOf": taken}
+    words = _ELSEWHERE.sub("", _LINK.sub(r"\1", key.words))
+    return described | {"description": f"{words} (HAProxy: {', '.join(key.haproxy)})" if key.haproxy else words}
+
+
+def _value(kind: Kind[Any]) -> dict[str, Any]:
+    types = [_TYPES[type] for type in kind.types]
+    return {"type": types[0] if len(types) == 1 else types, **kind.schema}
+
+
+def _list(kind: Kind[Any], key: Key) -> dict[str, Any]:
+    return {"type": "array", "items": _value(kind)} | ({"minItems": 1} if key.is_needed else {})
+
+
+def _table(table: Fields | Tables | Entries, *, is_needed: bool) -> dict[str, Any]:
+    match table:
+        case Fields():
+            return _fields(table)
+        case Tables(inner):
+            tables = {"type": "object", "propertyNames": dict(NAME.schema), "additionalProperties": _fields(inner)}
+            return tables | ({"minProperties": 1} if is_needed else {})
+        case Entries(value, names):
+            if names is None:
+                return {"type": "object", "additionalProperties": _key(value)}
+            known = {name: _key(value) for name in names()}
+            return {"type": "object", "properties": known, "additionalProperties": False}
+
+
+def _default(key: Key, value: Any) -> dict[str, Any]:
+    """Say the default, where it is a value and not what other keys make of it."""
+    if key.default or key.kind is None or key.table is not None or value is None:
+        return {}
+    if key.is_needed or isinstance(value, attrs.Factory):  # type: ignore[arg-type]
+        return {}
+    return {"default": [key.kind.write(entry) for entry in value] if key.is_list else key.kind.write(value)}
