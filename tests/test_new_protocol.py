@@ -15,6 +15,7 @@ from mailproxy.mail.probe import CapabilityProbe
 from mailproxy.mail.protocol import Protocol
 from mailproxy.mail.protocols import PROTOCOLS
 from mailproxy.mail.script import Act, Answer, Script
+from mailproxy.session.relay import Relay
 from tests.config.builders import problem, read
 from tests.session.bench import Bench, open_bench
 
@@ -124,7 +125,7 @@ def test_client_is_greeted_and_a_server_takes_over(bench: Bench) -> None:
     bench.over()
     client = bench.starttls_client(b"SEAL\r\n")
     server = bench.server.accept(b"HI server\r\n")
-    bench.until(lambda: bench.session.is_relaying)
+    bench.until(lambda: isinstance(bench.session.stage, Relay))
     client.send(b"TELL me\r\n")
     bench.until(lambda: server.data == b"TELL me\r\n")
     server.send(b"YES\r\n")

@@ -46,6 +46,7 @@ class Target:
         return self.host
 
     def __str__(self) -> str:
+        # As `host_port` of proxyprotocol writes it, which this package does not import.
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def connect(self) -> socket.socket:

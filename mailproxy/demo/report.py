@@ -9,6 +9,7 @@ from twisted.logger import LogEvent
 
 from mailproxy.demo.visit import Visit
 from mailproxy.proxyprotocol import SslTlv
+from mailproxy.proxyprotocol.address import host_port
 
 COLUMNS = 100
 """How wide the demo's output is at most."""
@@ -69,7 +70,7 @@ def _rows(socket: Mapping[str, str], header: Mapping[str, str]) -> Iterator[tupl
 
 def _address(address: IAddress) -> str:
     inet: Any = address
-    return f"{inet.host}:{inet.port}"
+    return host_port(inet.host, inet.port)
 
 
 def _tls(ssl: SslTlv | None) -> dict[str, str]:

@@ -75,11 +75,6 @@ class Frontend:
             emptied()
 
     @property
-    def addresses(self) -> list[str]:
-        """Where this listens, in words."""
-        return [listener.bound.address for listener in self._listeners]
-
-    @property
     def learns(self) -> bool:
         """True when what is announced before STARTTLS is for the backend to say, not for the configuration."""
         return self.settings.learns

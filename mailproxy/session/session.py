@@ -168,11 +168,6 @@ class Session:
         return (says is None or bool(says.client & SslClient.SSL)) and terms.is_offloader(self._host)
 
     @property
-    def is_relaying(self) -> bool:
-        """True from the server's greeting on, until the session ends."""
-        return isinstance(self.stage, Relay)
-
-    @property
     def is_over(self) -> bool:
         """True when everything is closed."""
         return self.stage is _OVER

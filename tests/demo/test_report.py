@@ -2,7 +2,7 @@
 
 from ipaddress import ip_address
 
-from twisted.internet.address import IPv4Address
+from twisted.internet.address import IPv4Address, IPv6Address
 
 from mailproxy.demo.report import COLUMNS, change, learnt, log_line, refused
 from mailproxy.demo.visit import Visit
@@ -96,3 +96,8 @@ def test_refused_client_is_shown() -> None:
     assert refused("d1", "0 bytes of a PROXY header within 2 s", PROXY) == (
         "d1 refuses 127.0.0.1:50000: 0 bytes of a PROXY header within 2 s"
     )
+
+
+def test_ipv6_address_is_in_brackets() -> None:
+    visit = Visit("d1", "alice logs in by IMAP", IPv6Address("TCP", "::1", 50000), SERVER, Header.proxy(CLIENT, FRONT))
+    assert "[::1]:50000" in learnt(visit)

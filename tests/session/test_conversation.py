@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mailproxy.mail.refusal import refusal
+from mailproxy.session.relay import Relay
 from mailproxy.transport.plain import PlainStream
 from tests.session.bench import Bench, header_of, open_bench
 from tests.transport.peers import Peer, TlsPeer
@@ -72,7 +73,7 @@ def test_server_learns_of_tls_and_its_greeting_is_swallowed(bench: Open) -> None
     ssl = header_of(server).ssl
     assert ssl is not None
     assert ssl.version == "TLSv1.3"
-    made.until(lambda: made.session.is_relaying)
+    made.until(lambda: isinstance(made.session.stage, Relay))
     client.send(b"b NOOP\r\n")
     made.until(lambda: server.data == b"b NOOP\r\n")
     server.send(b"b OK\r\n")

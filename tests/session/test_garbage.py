@@ -10,6 +10,7 @@ import pytest
 
 from mailproxy.config import ServerTls
 from mailproxy.mail.greeting import GreetingReader
+from mailproxy.session.relay import Relay
 from tests.garbage import garbage
 from tests.session.bench import GREETING, Bench
 from tests.session.conftest import MakeBench
@@ -55,7 +56,7 @@ def starttls(make: MakeBench) -> Callable[[], None]:
     def one() -> None:
         client = bench.starttls_client()
         server = bench.server.accept(GREETING)
-        bench.until(lambda: bench.session.is_relaying)
+        bench.until(lambda: isinstance(bench.session.stage, Relay))
         part(bench, client, server)
 
     return one
@@ -230,7 +231,7 @@ def retried(make: MakeBench) -> Callable[[], None]:
     def one() -> None:
         client = bench.starttls_client()
         server = bench.servers[1].accept(GREETING)
-        bench.until(lambda: bench.session.is_relaying)
+        bench.until(lambda: isinstance(bench.session.stage, Relay))
         part(bench, client, server)
 
     return one
@@ -354,7 +355,7 @@ def shut_down(make: MakeBench) -> Callable[[], None]:
     def one() -> None:
         client = bench.starttls_client()
         bench.server.accept(GREETING)
-        bench.until(lambda: bench.session.is_relaying)
+        bench.until(lambda: isinstance(bench.session.stage, Relay))
         bench.session.shut_down()
         bench.until(lambda: client.fin)
         client.end()
