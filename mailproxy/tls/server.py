@@ -103,6 +103,7 @@ class TlsServer:
         *,
         trust: ClientTrust | None = None,
         keys_of: TlsServer | None = None,
+        keys: SSL.Context | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         """
@@ -110,7 +111,7 @@ class TlsServer:
 
         `trust` is what clients' certificates are verified with; a profile that asks for them needs it. With `keys_of`,
         a server with the same settings and other certificates, clients may resume its sessions here, unless another
-        trust allowed them.
+        trust allowed them. `keys` is a new context whose ticket keys are used.
         """
         self._settings = settings
         self._known_facts = lru_cache(maxsize=_KNOWN_FACTS)(_make_facts)
@@ -130,8 +131,10 @@ class TlsServer:
         self._trial = self._make_context(())[0]
         self._check(groups, () if keys_of is None else keys_of._contexts.digests)
         self._contexts: Contexts = Contexts(self._make_context, groups)
+        if keys is not None:
+            self._set_up(keys)
         self._keys: _Keys = (
-            _Keys(self._contexts.first, (self._on_name, self._on_alpn)) if keys_of is None else keys_of._keys
+            _Keys(keys or self._contexts.first, (self._on_name, self._on_alpn)) if keys_of is None else keys_of._keys
         )
         self._first: Any = openssl.raw_context(self._keys.context)
         """The context that every connection begins with: it has the keys of the tickets."""
@@ -172,8 +175,21 @@ class TlsServer:
         return contexts.default if found is None else found
 
     def _make_context(self, certificates: tuple[Certificate, ...]) -> tuple[SSL.Context, tuple[int, ...]]:
-        settings = self._settings
         context = SSL.Context(SSL.TLS_SERVER_METHOD)
+        self._set_up(context)
+        identities = []
+        issuers: dict[bytes, x509.Certificate] = {}
+        for certificate in certificates:
+            _use(context, certificate)
+            identities.append(openssl.current_certificate(context))
+            issuers |= zip(certificate.encoded[1:], certificate.chain, strict=True)
+        for issuer in issuers.values():
+            context.add_extra_chain_cert(issuer)
+        return context, tuple(identities)
+
+    def _set_up(self, context: SSL.Context) -> None:
+        """Give a context all that the profile says, certificates aside."""
+        settings = self._settings
         context.set_min_proto_version(_VERSIONS[settings.min_version])
         context.set_max_proto_version(_VERSIONS[settings.max_version])
         openssl.set_modes(context)
@@ -191,15 +207,6 @@ class TlsServer:
         if self._on_alpn is not None:
             # Asked after the name has chosen a context, and there.
             openssl.set_alpn_callback(raw, self._on_alpn)
-        identities = []
-        issuers: dict[bytes, x509.Certificate] = {}
-        for certificate in certificates:
-            _use(context, certificate)
-            identities.append(openssl.current_certificate(context))
-            issuers |= zip(certificate.encoded[1:], certificate.chain, strict=True)
-        for issuer in issuers.values():
-            context.add_extra_chain_cert(issuer)
-        return context, tuple(identities)
 
     def _verify_clients(self, context: SSL.Context) -> None:
         # Without a callback of ours, a chain that does not verify ends the handshake, as in HAProxy.

@@ -8,12 +8,15 @@ clients, keeps the context that has the keys. What else changes ends all session
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from attrs import field, frozen
 
 from mailproxy.config import TlsProfile
 from mailproxy.tls.certificate import Certificate
 from mailproxy.tls.groups import group_certificates
 from mailproxy.tls.server import TlsServer
+from mailproxy.tls.stock import Stock
 from mailproxy.tls.trust import ClientTrust
 
 Key = tuple[str, tuple[str, ...]]
@@ -25,14 +28,19 @@ class _Made:
     settings: TlsProfile
     trust: bytes
     certificates: tuple[bytes, ...]
+    number: int | None
+    """Which context of the stock has the ticket keys."""
     server: TlsServer = field(eq=False)
 
 
 class TlsServers:
     """The `TlsServer` of each profile; frontends with the same profile and ALPN protocols have one together."""
 
-    def __init__(self) -> None:
+    def __init__(self, stock: Stock | None = None) -> None:
+        """With a `stock`, ticket keys come from there; else each new server has its own."""
+        self._stock = stock
         self._made: dict[Key, _Made] = {}
+        self._told: Mapping[Key, int | None] | None = None
 
     def get(
         self,
@@ -51,20 +59,41 @@ class TlsServers:
         trusted = b"" if trust is None else trust.digest
         digests = tuple(certificate.digest for certificate in certificates)
         groups = group_certificates(certificates)
-        if before is None or before.settings != settings:
-            server = TlsServer(settings, groups, alpn, trust=trust)
+        number = self._number(key, settings)
+        if before is None or (before.settings, before.number) != (settings, number):
+            keys = None if self._stock is None or number is None else self._stock.context(number)
+            server = TlsServer(settings, groups, alpn, trust=trust, keys=keys)
         elif (before.certificates, before.trust) != (digests, trusted):
             server = TlsServer(settings, groups, alpn, trust=trust, keys_of=before.server)
         else:
             return before.server
-        self._made[key] = _Made(settings, trusted, digests, server)
+        self._made[key] = _Made(settings, trusted, digests, number, server)
         return server
 
     def copy(self) -> TlsServers:
         """Return the same, for a reading of the configuration that may come to nothing."""
-        made = TlsServers()
+        made = TlsServers(self._stock)
         made._made = dict(self._made)
+        made._told = self._told
         return made
+
+    def _number(self, key: Key, settings: TlsProfile) -> int | None:
+        """Return which of the stock's contexts has the ticket keys; None if it has none for this."""
+        if self._told is not None:
+            return self._told[key]
+        before = self._made.get(key)
+        if before is not None and before.settings == settings:
+            return before.number
+        return None if self._stock is None else self._stock.take()
+
+    @property
+    def numbers(self) -> dict[Key, int | None]:
+        """Which of the stock's contexts have the ticket keys, for `follow` in another process."""
+        return {key: made.number for key, made in self._made.items()}
+
+    def follow(self, numbers: Mapping[Key, int | None]) -> None:
+        """Take the ticket keys that another process says, from now on."""
+        self._told = numbers
 
     def forget_others(self, wanted: set[Key]) -> None:
         """Forget the profiles that are not used any more."""
