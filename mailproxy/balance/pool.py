@@ -20,6 +20,7 @@ from mailproxy.balance.change import STANDINGS, Change, Event
 from mailproxy.balance.pool_server import RAMP_STEPS, UNLIMITED, AnyServer, ServerState
 from mailproxy.balance.queue import Queue, Waiter, Waiting
 from mailproxy.balance.rule import Rule
+from mailproxy.balance.sharing import Sharing
 
 # However short a slowstart is, its steps do not come faster than this.
 _SHORTEST_STEP_SECONDS = 0.05
@@ -54,10 +55,12 @@ class Pool(Generic[AnyServer]):
         self._maxqueue = maxqueue
         self._queue: Queue[AnyServer] = Queue()
         self._is_serving = False
+        self._is_patient = True
         self._turns = 0
         self._candidates: Sequence[AnyServer] = ()
         self._is_limited = False
         self._beside: list[Pool[AnyServer]] = []
+        self._sharing: Sharing[AnyServer] | None = None
         for server in servers:
             if not server.is_settled:
                 server.settle(0.0)
@@ -78,7 +81,7 @@ class Pool(Generic[AnyServer]):
     @property
     def queued(self) -> int:
         """How many clients wait for a place."""
-        return len(self._queue)
+        return len(self._queue) + (0 if self._sharing is None else self._sharing.queued)
 
     @property
     def is_empty(self) -> bool:
@@ -105,6 +108,10 @@ class Pool(Generic[AnyServer]):
             self.refresh(now)
         if len(tried) > self._retries:
             return None
+        if self._sharing is not None:
+            self._sharing.look()
+            if self._is_limited and not self._rule.is_sticky and self._sharing.waiting_since < inf:
+                return None  # somebody waits for a place already
         if tried or self._is_limited or not self._candidates:
             server = self._choose(key, tried, refused)
         else:  # the usual case, for the price of the rule
@@ -118,8 +125,12 @@ class Pool(Generic[AnyServer]):
         if server.sessions <= 0:
             raise ValueError(f"server {server.name} has no session that could leave")
         server.sessions -= 1
+        if self._sharing is not None:
+            self._sharing.left(server)
         if self._queue:
             self._serve()
+        if self._sharing is not None and self._is_limited and server.has_room:
+            self._sharing.wake()
         for pool in self._beside:
             if pool._queue:
                 pool._serve()
@@ -128,6 +139,8 @@ class Pool(Generic[AnyServer]):
         server.sessions += 1
         self._turns += 1
         server.turn = self._turns
+        if self._sharing is not None:
+            self._sharing.took(server)
 
     def _choose(self, key: bytes, tried: Sequence[AnyServer], refused: Sequence[AnyServer] = ()) -> AnyServer | None:
         candidates = self._others(tried)
@@ -158,16 +171,20 @@ class Pool(Generic[AnyServer]):
 
         It hears ``waiter.turn(server)`` with a place taken, or ``waiter.no_turn()`` as soon as no server is usable.
         """
-        is_queue_full = 0 < self._maxqueue <= len(self._queue)
+        is_queue_full = 0 < self._maxqueue <= self.queued
         if not self._candidates or len(tried) > self._retries or is_queue_full:
             return False
         tried = tuple(tried)
-        self._queue.join(waiter, key, tried, self._line(key, tried))
+        since = 0.0 if self._sharing is None else self._sharing.now()
+        self._queue.join(waiter, key, tried, self._line(key, tried), since)
+        self._tell_queue()
         return True
 
     def dequeue(self, waiter: Waiter[AnyServer]) -> bool:
         """Stop waiting; False if the waiter is not in the queue (any more)."""
-        return self._queue.remove(waiter)
+        was_there = self._queue.remove(waiter)
+        self._tell_queue()
+        return was_there
 
     def _line(self, key: bytes, tried: Sequence[AnyServer]) -> AnyServer | None:
         if self._rule.is_sticky:
@@ -180,9 +197,10 @@ class Pool(Generic[AnyServer]):
             return
         self._is_serving = True
         try:
-            while (served := self._next_served()) is not None:
+            while self._may_serve() and (served := self._next_served()) is not None:
                 waiting, server = served
                 self._queue.remove(waiting.waiter)
+                self._tell_queue()
                 self._take(server)
                 waiting.waiter.turn(server)
         finally:
@@ -198,6 +216,45 @@ class Pool(Generic[AnyServer]):
     def _moves(self, line: AnyServer | None) -> bool:
         """Whether it is worth to ask the first of a line."""
         return not self._rule.is_sticky or (line is not None and line.sessions < line.places)
+
+    # Several processes
+
+    def share_with_processes(self, sharing: Sharing[AnyServer] | None) -> None:
+        """Share the servers with the pools of other processes from now on; None: with nobody any more."""
+        if sharing is None and self._sharing is not None:
+            self._sharing.wait(0, inf)
+        self._sharing = sharing
+        if sharing is not None:
+            sharing.look()
+            self._tell_queue()
+
+    def woken(self, *, is_patient: bool = True) -> None:
+        """
+        Look for places that have come free in other processes.
+
+        Without patience, places that are for a client of another process are taken, too.
+        """
+        self._is_patient = is_patient
+        try:
+            if self._queue:
+                self._serve()
+        finally:
+            self._is_patient = True
+
+    def _may_serve(self) -> bool:
+        """Bring the sessions of all processes up to date; False if a place is for a client of another process."""
+        sharing = self._sharing
+        if sharing is None:
+            return True
+        sharing.look()
+        if not self._is_patient or self._rule.is_sticky or sharing.waiting_since >= self._queue.since:
+            return True
+        sharing.wake()
+        return False
+
+    def _tell_queue(self) -> None:
+        if self._sharing is not None:
+            self._sharing.wait(len(self._queue), self._queue.since)
 
     # Servers of two pools
 
@@ -221,7 +278,9 @@ class Pool(Generic[AnyServer]):
 
     def _serve_or_dismiss(self) -> None:
         while self._queue and not self._candidates:
-            self._queue.pop().no_turn()
+            waiter = self._queue.pop()
+            self._tell_queue()
+            waiter.no_turn()
         if self._queue:
             self._serve()
 
@@ -338,6 +397,8 @@ class Pool(Generic[AnyServer]):
             pool._look_again()
 
     def _tell(self, server: AnyServer, event: Event, reason: str) -> None:
+        if self._sharing is not None:
+            self._sharing.look()
         self._on_change(
             Change(
                 pool=self.name,
@@ -347,7 +408,7 @@ class Pool(Generic[AnyServer]):
                 active=self.active,
                 backup=self.backup,
                 sessions=server.sessions,
-                queued=len(self._queue),
+                queued=self.queued,
             )
         )
 

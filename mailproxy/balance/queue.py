@@ -8,6 +8,7 @@ each line has to be asked when a place is free, however long the queue is.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf
 from operator import attrgetter
 from typing import Generic, Protocol, TypeVar
 
@@ -38,6 +39,8 @@ class Waiting(Generic[AnyServer]):
     number: int
     line: AnyServer | None
     """With a sticky rule the server that the client waits for, else the one that it does not want again; or None."""
+    since: float
+    """When it began to wait; 0 where nobody wants to know."""
 
 
 class Queue(Generic[AnyServer]):
@@ -51,10 +54,22 @@ class Queue(Generic[AnyServer]):
     def __len__(self) -> int:
         return len(self._everybody)
 
-    def join(self, waiter: Waiter[AnyServer], key: bytes, tried: Sequence[AnyServer], line: AnyServer | None) -> None:
+    @property
+    def since(self) -> float:
+        """When the first of all began to wait; ``inf`` if nobody waits."""
+        return next((waiting.since for waiting in self._everybody.values()), inf)
+
+    def join(
+        self,
+        waiter: Waiter[AnyServer],
+        key: bytes,
+        tried: Sequence[AnyServer],
+        line: AnyServer | None,
+        since: float = 0.0,
+    ) -> None:
         """Stand at the end."""
         self._joined += 1
-        self._stand(Waiting(waiter, key, tried, self._joined, line))
+        self._stand(Waiting(waiter, key, tried, self._joined, line, since))
 
     def _stand(self, waiting: Waiting[AnyServer]) -> None:
         self._everybody[waiting.waiter] = waiting
