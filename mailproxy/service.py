@@ -96,7 +96,7 @@ class ProxyService(Service):
     def stopService(self) -> Deferred[None]:
         """Stop accepting and end the sessions politely; the Deferred fires when there are none."""
         super().stopService()
-        live = self._lasting.total.live
+        live = self._lasting.total.sessions
         seconds = self._grace
         self._log.info(
             f"stopping, with up to {{seconds:g}} s for {counted(live, 'sessions')}",

@@ -18,6 +18,11 @@ class Capacity:
         self.live = 0
         self._listeners: list[Listener] = []
 
+    @property
+    def sessions(self) -> int:
+        """How many there are, of other processes as well where these have the bound together."""
+        return self.live
+
     def bound(self, listener: Listener) -> None:
         """Let a listener bring no more sessions than this."""
         self._listeners.append(listener)

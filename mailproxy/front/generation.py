@@ -71,6 +71,8 @@ class Generation:
         prepared = self._prepared
         if after is not None:
             self._succeed(after)
+        for (name, protocol), backend in self.backends.items():
+            prepared.lasting.shares.share(name, protocol, backend.pool)
         sockets = prepared.lasting.sockets.by_frontend(self.settings.frontends)
         for frontend in self.frontends:
             if self._role.accepts:

@@ -12,6 +12,7 @@ from mailproxy.backend.server import BackendServer
 from mailproxy.backend.wishes import Wishes
 from mailproxy.config.model import MailProtocol
 from mailproxy.front.capacity import Capacity
+from mailproxy.front.shares import Shares
 from mailproxy.front.sockets import Sockets
 from mailproxy.session.counters import Counters
 from mailproxy.tls.servers import TlsServers
@@ -23,24 +24,36 @@ BackendKey = tuple[str, MailProtocol]
 class Lasting:
     """The process's own: listening sockets, TLS with its ticket keys, servers with their health, counters, limits."""
 
-    def __init__(self) -> None:
+    def __init__(self, shares: Shares | None = None, tls: TlsServers | None = None) -> None:
+        self.shares = shares or Shares()
+        """Who counts; it is replaced in a process that begins to accept beside others, before it counts."""
         self.sockets = Sockets()
         """By bind address."""
-        self.tls = TlsServers()
+        self.tls = tls or TlsServers()
         """By profile and ALPN protocols."""
         self.servers: dict[BackendKey, Mapping[str, BackendServer]] = {}
         """By backend and protocol, and then by name."""
         self.wishes = Wishes()
         """What administrators want of servers by hand."""
-        self.total = Capacity("maxconn", 0)
-        """The bound on all sessions together."""
         self._counters: dict[str, Counters] = {}
         self._capacities: dict[str, Capacity] = {}
 
     def counters(self, frontend: str) -> Counters:
         """Return what is counted on a frontend, by its name."""
-        return self._counters.setdefault(frontend, Counters())
+        if frontend not in self._counters:
+            self._counters[frontend] = self.shares.counters(frontend)
+        return self._counters[frontend]
+
+    @property
+    def total(self) -> Capacity:
+        """The bound on all sessions together."""
+        return self._capacity("maxconn")
 
     def capacity(self, frontend: str) -> Capacity:
         """Return the bound on a frontend's sessions, by its name."""
-        return self._capacities.setdefault(frontend, Capacity(f"maxconn of {frontend}", 0))
+        return self._capacity(f"maxconn of {frontend}")
+
+    def _capacity(self, name: str) -> Capacity:
+        if name not in self._capacities:
+            self._capacities[name] = self.shares.capacity(name)
+        return self._capacities[name]

@@ -109,6 +109,17 @@ def read_files(settings: config.Config, source: str, tls: TlsServers) -> Files:
     unusable += (*untrusted, *secret_problems(settings), *server_file_problems(settings))
     if unusable:
         raise ConfigError(unusable, source)
+    return judge_files(settings, source, tls, certificates, trusts)
+
+
+def judge_files(
+    settings: config.Config,
+    source: str,
+    tls: TlsServers,
+    certificates: CertificatesByProfile,
+    trusts: TrustByProfile,
+) -> Files:
+    """Do the second half of `read_files`: what these contents of files are used for."""
     problems: dict[str, Problem] = {}
     client_tls = client_sides()
     tls = tls.copy()

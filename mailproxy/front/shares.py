@@ -1,0 +1,29 @@
+"""
+What is counted on a front: what has happened, live sessions, sessions of servers.
+
+One process that accepts alone counts by itself. Several that accept from the same sockets count together: that is
+another `Shares`, in `mailproxy.process`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mailproxy.balance.pool import Pool
+from mailproxy.front.capacity import Capacity
+from mailproxy.session.counters import Counters
+
+
+class Shares:
+    """Counts for one process."""
+
+    def counters(self, frontend: str) -> Counters:
+        """Return what is counted on a frontend, which begins with nothing."""
+        return Counters()
+
+    def capacity(self, name: str) -> Capacity:
+        """Return a bound on sessions, which is told what it is."""
+        return Capacity(name, 0)
+
+    def share(self, backend: str, protocol: str, pool: Pool[Any]) -> None:
+        """Let a pool know the sessions of other processes on its servers, in place of the one before for the same."""
