@@ -6,34 +6,47 @@ import gc
 import os
 import platform
 import resource
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from attrs import asdict
 from OpenSSL import SSL
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, TimeoutError, fail
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
-from mailproxy import __version__
+from mailproxy import __version__, config
+from mailproxy.config import ConfigError
+from mailproxy.config.difference import Difference, differences
+from mailproxy.front.aside import Aside
 from mailproxy.front.frontend import Frontend
 from mailproxy.front.generation import Generation
 from mailproxy.front.loop import Loop
-from mailproxy.front.prepare import Prepared
+from mailproxy.front.prepare import Prepared, arrange
+from mailproxy.front.reading import Reading, read
+from mailproxy.front.reload import Reloaded, ReloadRefused, Reloads
 from mailproxy.front.role import ALONE
+from mailproxy.front.sockets import StartError
 from mailproxy.session.counters import counted
 
 # How often a stopping service looks for sessions that it can end without interrupting anything.
 STOP_INTERVAL_SECONDS = 0.1
+
+# A reload that takes longer than this comes to nothing: a file may be on a disk that does not answer.
+READ_SECONDS = 300.0
 
 
 class ProxyService(Service):
     """
     The front as a service of Twisted: the generation that is at work, and its start and end with the process's.
 
-    `bind` opens the sockets, which may need privileges. Starting the service accepts from them. Stopping it stops
-    accepting, ends each session as soon as it is quiet, and the rest once `hard-stop-after` has passed.
+    `bind` opens the sockets, which may need privileges. Starting the service accepts from them. `reload` reads the
+    configuration again and changes what has changed. Stopping the service stops accepting, ends each session as soon as
+    it is quiet, and the rest once `hard-stop-after` has passed.
     """
 
     name = "mailproxy"
@@ -50,10 +63,16 @@ class ProxyService(Service):
         self._reactor = reactor
         self._loop = Loop(reactor)
         self._generation = self._make_generation(prepared)
-        self._grace = prepared.settings.hard_stop_after
+        self._is_hurried = False
         self._stop_at = 0.0
         self._next_look: IDelayedCall | None = None
         self._warnings = prepared.warnings(datetime.now(UTC))
+        self._started = prepared.settings
+        self._file = os.path.abspath(prepared.source)
+        self._aside = Aside(reactor)
+        self._reloads = Reloads(self._reload)
+        self.relog: Callable[[str, str], object] = _nothing
+        """Called with the log's format and level as a reload wants them."""
 
     def _make_generation(self, prepared: Prepared) -> Generation:
         """Make a reading of the configuration ready to start."""
@@ -73,8 +92,7 @@ class ProxyService(Service):
         super().startService()
         self._loop.start()
         self._introduce()
-        for warning in self._warnings:
-            self._log.warn("{warning}", event="warning", warning=warning)
+        self._warn(self._warnings)
         self._generation.start()
         self._log.info("ready", event="ready")
 
@@ -93,11 +111,96 @@ class ProxyService(Service):
             descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         )
 
+    def _warn(self, warnings: Iterable[str]) -> None:
+        for warning in warnings:
+            self._log.warn("{warning}", event="warning", warning=warning)
+
+    # Reload.
+
+    def reload(self) -> Deferred[Reloaded]:
+        """
+        Read the configuration again, files included, and change what has changed; the Deferred has what that is.
+
+        What cannot be used changes nothing and is logged in full: the Deferred fails with `ConfigError`, `StartError`
+        for a socket that cannot be opened, or `ReloadRefused`. Sessions keep what they began with. Reloads come one at
+        a time; those that are asked for meanwhile are one together.
+        """
+        if not self.running:
+            return fail(ReloadRefused("mailproxy does not run: it starts or stops"))
+        return self._reloads.ask()
+
+    def reload_unheard(self) -> None:
+        """Reload for a signal: nobody but the log learns what comes of it."""
+        self.reload().addBoth(_nothing)
+
+    def compare(self) -> Deferred[Reloaded]:
+        """Read the configuration and its files, and return what a reload would change; nothing changes."""
+        return self._read().addCallback(lambda reading: Reloaded(self._differences(reading.settings)))
+
+    def _read(self) -> Deferred[Reading]:
+        reading = self._aside.do(partial(read, self._file, self._lasting.tls))
+        return reading.addTimeout(READ_SECONDS, self._reactor)
+
+    def _reload(self) -> Deferred[Reloaded]:
+        self._log.info("reading {configuration} again", event="reload", configuration=self._file)
+        return self._read().addCallback(self._take_up).addErrback(self._refuse)
+
+    def _take_up(self, reading: Reading) -> Reloaded:
+        """Put a reading of the configuration in place of the one that is at work, or raise and change nothing."""
+        if not self.running:
+            raise ReloadRefused("mailproxy stops")
+        former = self._generation
+        differences = self._differences(reading.settings)
+        prepared = arrange(reading.settings, reading.source, reading.files, self._lasting)
+        prepared.bind()
+        generation = self._make_generation(prepared)
+        prepared.adopt()
+        generation.start(after=former)
+        self._prepared, self._generation = prepared, generation
+        self.relog(reading.settings.log.format, reading.settings.log.level)
+        known, self._warnings = self._warnings, prepared.warnings(datetime.now(UTC))
+        for difference in differences:
+            log = self._log.warn if difference.needs_restart else self._log.info
+            when = ", which takes effect when mailproxy is restarted" if difference.needs_restart else ""
+            log("{change}{log_when}", event="change", change=str(difference), log_when=when)
+        names = {frontend.name for frontend in self.frontends}
+        for frontend in former.frontends:
+            if frontend.name not in names:
+                self._say_closed(frontend)
+        self._warn(warning for warning in self._warnings if warning not in known)
+        self._log.info("reloaded", event="reloaded", changes=len(differences))
+        return Reloaded(differences, self._warnings)
+
+    def _differences(self, settings: config.Config) -> tuple[Difference, ...]:
+        """Return what a reading changes; what needs a restart is told as long as there was none."""
+        since_start = differences(self._started, settings)
+        since_last = differences(self._generation.settings, settings)
+        return (
+            *(one for one in since_start if one.needs_restart),
+            *(one for one in since_last if not one.needs_restart),
+        )
+
+    def _refuse(self, failure: Failure) -> Failure:
+        """Log why a reload came to nothing."""
+        error = failure.value
+        if isinstance(error, TimeoutError):
+            error = ReloadRefused(f"{self._file}: reading it, and what it names, took longer than {READ_SECONDS:g} s")
+        if not isinstance(error, ConfigError | StartError | ReloadRefused):
+            self._log.failure("bug in a reload", failure)
+            return failure
+        self._log.error("nothing is reloaded: the configuration cannot be used", event="reload-refused")
+        for line in str(error).splitlines():
+            self._log.error("{problem}", event="problem", problem=line)
+        return Failure(error)
+
+    # The end.
+
     def stopService(self) -> Deferred[None]:
         """Stop accepting and end the sessions politely; the Deferred fires when there are none."""
         super().stopService()
+        self._reloads.close("mailproxy stops")
         live = self._lasting.total.sessions
-        seconds = self._grace
+        seconds = 0.0 if self._is_hurried else self._generation.settings.hard_stop_after
         self._log.info(
             f"stopping, with up to {{seconds:g}} s for {counted(live, 'sessions')}",
             event="stopping",
@@ -113,7 +216,7 @@ class ProxyService(Service):
 
     def stop_now(self) -> None:
         """End all sessions at once, in a stop that is under way or still to come."""
-        self._grace = 0.0
+        self._is_hurried = True
         self._stop_at = self._reactor.seconds()
         if self._next_look is not None:
             self._next_look.reset(0)
@@ -134,14 +237,21 @@ class ProxyService(Service):
             return
         self._loop.stop()
         for frontend in self.frontends:
-            self._log.info(
-                "frontend {frontend} is closed: {counts}",
-                event="closed",
-                frontend=frontend.name,
-                counts=frontend.counters,
-                **asdict(frontend.counters),
-            )
+            self._say_closed(frontend)
         stopped.callback(None)
+
+    def _say_closed(self, frontend: Frontend) -> None:
+        self._log.info(
+            "frontend {frontend} is closed: {counts}",
+            event="closed",
+            frontend=frontend.name,
+            counts=frontend.counters,
+            **asdict(frontend.counters),
+        )
+
+
+def _nothing(*ignored: object) -> None:
+    """Do nothing."""
 
 
 def quiet_collector() -> None:

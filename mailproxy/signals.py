@@ -13,6 +13,7 @@ STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 # certbot's hooks and logrotate send one of these to whatever has files to read or to open again. Their default is to
 # kill, at once, with socket files left behind.
 RELOADS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+_RELOAD = signal.SIGHUP
 
 
 class Signals:
@@ -20,7 +21,8 @@ class Signals:
     The signal handlers of a service, which may be there before its reactor is.
 
     A first SIGTERM, SIGINT or SIGQUIT stops the reactor, and with it the service. A second one calls `stop_now`. A
-    third one has its default action, which is to kill. SIGHUP, SIGUSR1 and SIGUSR2 are ignored, each with a log line.
+    third one has its default action, which is to kill. SIGHUP calls `reload`. SIGUSR1 and SIGUSR2 are ignored, each
+    with a log line.
 
     A signal that somebody else handles already, or ignores, stays theirs: ``nohup``, a debugger, the log rotation of
     ``twistd``.
@@ -34,6 +36,8 @@ class Signals:
         self._stops = 0
         self.stop_now: Callable[[], object] = lambda: None
         """What a second signal to stop does."""
+        self.reload: Callable[[], object] = lambda: None
+        """What SIGHUP does."""
 
     def install(self, *, spare: Collection[signal.Signals] = ()) -> None:
         """Handle the signals from now on, as soon as there is a reactor; those to `spare` if nobody does by then."""
@@ -64,7 +68,7 @@ class Signals:
             return
         name = signal.Signals(number).name
         if number in RELOADS:
-            self._reactor.callFromThread(self._ignore, name)
+            self._reactor.callFromThread(self._hang_up if number == _RELOAD else self._ignore, name)
             return
         self._stops += 1
         if self._stops == 1:
@@ -92,9 +96,9 @@ class Signals:
         self._log.warn("{signal} again: the sessions that are left end now", event="signal", signal=name)
         self.stop_now()
 
+    def _hang_up(self, name: str) -> None:
+        self._log.info("Received {signal}, reloading.", event="signal", signal=name)
+        self.reload()
+
     def _ignore(self, name: str) -> None:
-        self._log.warn(
-            "{signal} is ignored: a running mailproxy does not reload yet, restart it to read changed files",
-            event="signal",
-            signal=name,
-        )
+        self._log.warn("{signal} is ignored; SIGHUP reloads", event="signal", signal=name)

@@ -58,10 +58,12 @@ def makeService(options: Options) -> IService:
 
         def make_log(stream: IO[str]) -> LineLog:
             log = LineLog(stream, settings.log.format, settings.log.level)
+            service.relog = log.configure
             # Both commands end by the signal that stopped them, and nothing is written after that.
             reactor.addSystemEventTrigger("after", "shutdown", log.close)
             return log
 
+        service = PluginService(prepared, reactor)
         if "fileLogObserverFactory" in chosen:  # twist
             chosen["fileLogObserverFactory"] = make_log
         signals = Signals()
@@ -69,9 +71,9 @@ def makeService(options: Options) -> IService:
         signals.install(spare=[SIGUSR1] if chosen.get("logfile") else [])
         signals.attach(reactor)
         is_elsewhere = any(chosen.get(option) for option in ("logfile", "syslog", "logger"))
-        service = PluginService(prepared, reactor)
         service.observer = None if is_elsewhere else make_log(sys.stdout)
         signals.stop_now = service.stop_now
+        signals.reload = service.reload_unheard
         service.bind()
         reactor.callWhenRunning(quiet_collector)
     except (ConfigError, StartError) as error:

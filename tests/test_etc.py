@@ -141,7 +141,7 @@ def test_hook_gives_mailproxy_the_certificate_and_its_key(deploy: Deploy, root: 
     live = root / FOLDERS[0]
     assert file.name == "mail.example.org.pem"
     assert file.read_bytes() == (live / "fullchain.pem").read_bytes() + (live / "privkey.pem").read_bytes()
-    assert done.splitlines() == ["chgrp mailproxy", "systemctl try-restart"]
+    assert done.splitlines() == ["chgrp mailproxy", "systemctl try-reload-or-restart"]
 
 
 def test_key_is_for_the_group_alone(deploy: Deploy) -> None:

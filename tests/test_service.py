@@ -8,8 +8,10 @@ import resource
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -33,7 +35,7 @@ from mailproxy.config import (
 )
 from mailproxy.config.model import FrontendTls
 from mailproxy.front.descriptors import SPARE_DESCRIPTORS
-from mailproxy.front.prepare import prepare
+from mailproxy.front.prepare import Prepared, prepare
 from mailproxy.front.sockets import StartError
 from mailproxy.service import ProxyService
 from mailproxy.session.relay import QUIET_SECONDS
@@ -55,6 +57,17 @@ class FakeReactor(Clock):
         super().__init__()
         self.advance(1000)
         self.poller = Poller(self.seconds)
+        self._calls: SimpleQueue[Callable[[], object]] = SimpleQueue()
+        self.has_turned = False
+
+    def callFromThread(self, call: Callable[..., object], *arguments: object) -> None:
+        self._calls.put(partial(call, *arguments))
+
+    def turn(self) -> None:
+        """Do what other threads have left to do."""
+        while not self._calls.empty():
+            self._calls.get()()
+            self.has_turned = True
 
 
 class Running:
@@ -68,12 +81,13 @@ class Running:
         self.server = socket.create_server(("127.0.0.1", 0))
         self.server.setblocking(False)
         try:
-            self.service = ProxyService(
-                prepare(configuration(folder, self.server.getsockname()[1], **settings)), self.reactor
-            )
+            self.service = ProxyService(self.prepare(folder, **settings), self.reactor)
         except ConfigError:
             self.server.close()
             raise
+
+    def prepare(self, folder: Path, **settings: Any) -> Prepared:
+        return prepare(configuration(folder, self.server.getsockname()[1], **settings))
 
     def start(self) -> None:
         self.service.bind()
@@ -112,7 +126,11 @@ class Running:
         return client, taken[0]
 
     def until(self, is_there: Callable[[], object]) -> None:
-        pump(self.reactor.poller, self.peers, is_there)
+        def is_there_now() -> object:
+            self.reactor.turn()
+            return is_there()
+
+        pump(self.reactor.poller, self.peers, is_there_now)
 
     def advance(self, seconds: float) -> None:
         end = self.reactor.seconds() + seconds
@@ -136,8 +154,8 @@ class Running:
     def close(self) -> None:
         for frontend in self.service.frontends:
             frontend.stop()
-            for session in list(frontend.sessions):
-                session.abort()
+        for session in list(self.service._generation.sessions):
+            session.abort()
         self.service._lasting.sockets.close()
         for peer in self.peers:
             peer.socket.close()

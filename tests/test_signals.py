@@ -65,9 +65,10 @@ def reactor() -> Reactor:
     return Reactor()
 
 
-def install(reactor: Reactor, stops: list[str] | None = None, **options: Any) -> None:
+def install(reactor: Reactor, stops: list[str] | None = None, reloads: list[str] | None = None, **options: Any) -> None:
     signals = Signals()
     signals.stop_now = lambda: None if stops is None else stops.append("now")
+    signals.reload = lambda: None if reloads is None else reloads.append("now")
     signals.install(**options)
     signals.attach(reactor)
 
@@ -78,16 +79,18 @@ def signals_told(events: Sequence[LogEvent]) -> list[str]:
 
 @pytest.mark.parametrize("number", RELOADS)
 @pytest.mark.parametrize("is_running", [False, True])
-def test_signal_to_reload_is_a_log_line(
+def test_signal_to_reload_is_a_log_line_and_one_reloads(
     reactor: Reactor, events: Sequence[LogEvent], number: signal.Signals, is_running: bool
 ) -> None:
-    install(reactor)
+    reloads: list[str] = []
+    install(reactor, reloads=reloads)
     if is_running:
         reactor.start()
     signal.raise_signal(number)
-    assert signals_told(events) == []  # not in the handler, which may interrupt anything
+    assert (signals_told(events), reloads) == ([], [])  # not in the handler, which may interrupt anything
     reactor.turn()
     assert signals_told(events) == [number.name]
+    assert reloads == (["now"] if number == signal.SIGHUP else [])
     assert reactor.stopped_by == []
 
 

@@ -46,6 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
     log = LineLog(sys.stdout, settings.log.format, settings.log.level)
     service = ProxyService(prepared, reactor)
     signals.stop_now = service.stop_now
+    signals.reload = service.reload_unheard
+    service.relog = log.configure
     globalLogBeginner.beginLoggingTo([log], redirectStandardIO=False)
     reactor.callWhenRunning(service.startService)
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)

@@ -77,11 +77,15 @@ class Generation:
         for frontend in self.frontends:
             if self._role.accepts:
                 frontend.start(sockets[frontend.name])
-            if self._role.cares:
+            if self._role.cares and (after is None or not after.listens_as(frontend.settings)):
                 self._say_where(frontend.settings, sockets[frontend.name])
         prepared.lasting.sockets.close_others(self.settings.frontends)
         for part in self._parts:
             part.start()
+
+    def listens_as(self, settings: config.Frontend) -> bool:
+        """Tell whether a frontend has the same name and addresses, and speaks the same, as one of these."""
+        return any(_where_and_what(settings) == _where_and_what(one.settings) for one in self.frontends)
 
     def _say_where(self, settings: config.Frontend, sockets: Iterable[Bound]) -> None:
         _log.info(
@@ -168,3 +172,7 @@ class Generation:
 
 def _nothing(frontend: str, capabilities: tuple[bytes, ...]) -> None:
     """Do nothing."""
+
+
+def _where_and_what(settings: config.Frontend) -> tuple[object, ...]:
+    return settings.name, settings.bind, settings.protocol, settings.tls, settings.backend

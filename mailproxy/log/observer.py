@@ -35,13 +35,17 @@ class LineLog:
         with suppress(OSError):
             self._stream.flush()
         self._encoding = getattr(stream, "encoding", None) or "utf-8"
-        self._format = FORMATS[format]
-        self._level = LogLevel.levelWithName(level)
+        self.configure(format, level)
         descriptor = self._stream.fileno()
         self._has_priorities = _is_journal(descriptor)
         self._writer = LineWriter(descriptor, self._dropped)
         self._close_before: float | None = None
         atexit.register(self.close)
+
+    def configure(self, format: str, level: str) -> None:
+        """Write what comes from now on in this format, from this level on."""
+        self._format = FORMATS[format]
+        self._level = LogLevel.levelWithName(level)
 
     def __call__(self, event: LogEvent) -> None:
         """Take one event."""

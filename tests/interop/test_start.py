@@ -192,16 +192,17 @@ def test_port_can_be_bound_again_while_old_connections_linger(
 
 
 @COMMANDS
-def test_signals_to_reload_are_ignored_with_a_line(
+def test_signals_interrupt_nobody_and_one_reloads(
     front: StartFront, backend: Recorder, pki: Certificates, command: Command
 ) -> None:
     configuration, port = single(pki.server_ec, backend.port)
     running = front(configuration, command=command)
     with connect_tls(port, pki.client()) as connection:
         assert read_line(connection) == GREETING
-        for name in ("SIGHUP", "SIGUSR1", "SIGUSR2"):
+        for name in ("SIGUSR1", "SIGUSR2", "SIGHUP"):
             running.process.send(signal.Signals[name])
             until(partial(running.events, event="signal", signal=name), f"a line about {name}")
+        until(partial(running.events, event="reloaded"), "the end of the reload")
         connection.sendall(b"a NOOP\r\n")
         assert read_line(connection) == b"a NOOP\r\n"
 

@@ -1,0 +1,54 @@
+"""A configuration as it was read from its file, with everything that the file names."""
+
+from __future__ import annotations
+
+import os
+
+from attrs import frozen
+
+from mailproxy import config
+from mailproxy.config import ConfigError, Problem, load
+from mailproxy.front.prepare import Files, read_files
+from mailproxy.tls.servers import TlsServers
+
+READS = 5
+"""How often a file is read that changes meanwhile, before that is an error: an editor is done by then."""
+
+
+@frozen
+class Reading:
+    """A configuration whose files are read and judged; nothing of it has begun."""
+
+    settings: config.Config
+    source: str
+    files: Files
+
+
+def read(path: str, tls: TlsServers) -> Reading:
+    """
+    Read the configuration at `path`, and what it names; `tls` is what the process has, which is only read.
+
+    A file that changes meanwhile may be half written, so it is read again. May run in a thread. Raises `ConfigError`
+    with everything that is wrong.
+    """
+    for _ in range(READS):
+        before = _state_of(path)
+        try:
+            settings = load(path)
+            reading = Reading(settings, path, read_files(settings, path, tls))
+        except ConfigError:
+            if _state_of(path) == before:
+                raise
+            continue
+        if _state_of(path) == before:
+            return reading
+    raise ConfigError([Problem("", f"changed while it was read, {READS} times; reload when it is complete")], path)
+
+
+def _state_of(path: str) -> tuple[int, ...] | None:
+    """Return what changes when a file does; None if there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

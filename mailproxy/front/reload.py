@@ -1,0 +1,86 @@
+"""
+Reloads: one at a time, and the last one wins.
+
+Who asks while a reload is under way gets the result of the next one, which begins when that is over, so that it reads
+what is there when it is asked for, or later. All who ask meanwhile have that next one together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import frozen
+from twisted.internet.defer import Deferred, fail
+from twisted.python.failure import Failure
+
+from mailproxy.config.difference import Difference
+
+
+@frozen
+class Reloaded:
+    """What a reload changed, or would change."""
+
+    differences: tuple[Difference, ...]
+    warnings: tuple[str, ...] = ()
+    """What an admin should know of the new configuration, one line each."""
+
+    @property
+    def restart_only(self) -> tuple[Difference, ...]:
+        """The differences that wait for a restart."""
+        return tuple(one for one in self.differences if one.needs_restart)
+
+
+class ReloadRefused(Exception):
+    """Why there is no reload now, in a sentence."""
+
+
+class Reloads:
+    """The reloads of a process, one after the other (mutable)."""
+
+    def __init__(self, reload: Callable[[], Deferred[Reloaded]]) -> None:
+        """`reload` does one."""
+        self._reload = reload
+        self._asked: list[Deferred[Reloaded]] = []
+        """Who gets the result of the one under way."""
+        self._next: list[Deferred[Reloaded]] = []
+        self._is_busy = False
+        self._why_not = ""
+
+    @property
+    def is_busy(self) -> bool:
+        """True while one is under way."""
+        return self._is_busy
+
+    def ask(self) -> Deferred[Reloaded]:
+        """Reload, now or when the one under way is over; the Deferred fails as the reload does."""
+        if self._why_not:
+            return fail(ReloadRefused(self._why_not))
+        asked: Deferred[Reloaded] = Deferred()
+        self._next.append(asked)
+        if not self._is_busy:
+            self._begin()
+        return asked
+
+    def close(self, why: str) -> None:
+        """Reload no more; who waits for a reload gets the reason."""
+        self._why_not = why
+        waiting = [*self._asked, *self._next]
+        self._asked, self._next = [], []
+        for asked in waiting:
+            asked.errback(ReloadRefused(why))
+
+    def _begin(self) -> None:
+        self._asked, self._next = self._next, []
+        self._is_busy = True
+        self._reload().addBoth(self._over)
+
+    def _over(self, result: Reloaded | Failure) -> None:
+        self._is_busy = False
+        asked, self._asked = self._asked, []
+        for one in asked:
+            if isinstance(result, Failure):
+                one.errback(result)
+            else:
+                one.callback(result)
+        if self._next and not self._is_busy:
+            self._begin()

@@ -1,0 +1,61 @@
+"""Work in a thread beside the reactor."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from queue import Queue
+
+import pytest
+
+from mailproxy.front.aside import SWITCH_SECONDS, Aside
+
+
+class Reactor:
+    """What runs in its own thread what other threads leave to it."""
+
+    def __init__(self) -> None:
+        self._calls: Queue[Callable[[], object]] = Queue()
+
+    def callFromThread(self, call: Callable[..., object], *arguments: object) -> None:
+        self._calls.put(lambda: call(*arguments))
+
+    def turn(self) -> None:
+        self._calls.get(timeout=10)()
+
+
+@pytest.fixture
+def reactor() -> Reactor:
+    return Reactor()
+
+
+def test_result_is_told_in_the_thread_of_the_reactor(reactor: Reactor) -> None:
+    told: list[object] = []
+    Aside(reactor).do(threading.current_thread).addCallback(
+        lambda thread: told.extend((thread is threading.current_thread(), threading.current_thread()))
+    )
+    assert told == []
+    reactor.turn()
+    assert told == [False, threading.main_thread()]
+
+
+def test_error_is_told(reactor: Reactor) -> None:
+    told: list[object] = []
+    Aside(reactor).do(lambda: 1 // 0).addErrback(lambda failure: told.append(failure.type))
+    reactor.turn()
+    assert told == [ZeroDivisionError]
+
+
+def test_reactor_waits_less_for_its_turn_until_the_last_is_over(reactor: Reactor) -> None:
+    usual = sys.getswitchinterval()
+    go = threading.Event()
+    aside = Aside(reactor)
+    aside.do(go.wait)
+    aside.do(go.wait)
+    assert sys.getswitchinterval() == pytest.approx(SWITCH_SECONDS)
+    go.set()
+    reactor.turn()
+    assert sys.getswitchinterval() == pytest.approx(SWITCH_SECONDS)
+    reactor.turn()
+    assert sys.getswitchinterval() == pytest.approx(usual)

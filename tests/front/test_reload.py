@@ -1,0 +1,95 @@
+"""Reloads, one at a time."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from mailproxy.config.difference import Difference
+from mailproxy.front.reload import Reloaded, ReloadRefused, Reloads
+
+
+class Front:
+    """What reloads when it is told, and ends it when the test says so."""
+
+    def __init__(self) -> None:
+        self.begun: list[Deferred[Reloaded]] = []
+        self.reloads = Reloads(self._reload)
+        self.told: list[object] = []
+
+    def _reload(self) -> Deferred[Reloaded]:
+        self.begun.append(Deferred())
+        return self.begun[-1]
+
+    def ask(self) -> None:
+        """Ask for a reload; its result, or its error, is told."""
+        self.reloads.ask().addCallbacks(self.told.append, lambda failure: self.told.append(failure.value))
+
+
+def result(number: int) -> Reloaded:
+    return Reloaded((Difference("+", f"frontend {number}"),))
+
+
+@pytest.fixture
+def front() -> Front:
+    return Front()
+
+
+def test_who_asks_is_told_what_changed(front: Front) -> None:
+    front.ask()
+    assert front.reloads.is_busy
+    front.begun[0].callback(result(1))
+    assert front.told == [result(1)]
+    assert not front.reloads.is_busy
+
+
+def test_those_who_ask_meanwhile_have_the_next_one_together(front: Front) -> None:
+    for _ in range(4):
+        front.ask()
+    assert len(front.begun) == 1
+    front.begun[0].callback(result(1))
+    assert front.told == [result(1)]
+    assert len(front.begun) == 2
+    front.begun[1].callback(result(2))
+    assert front.told == [result(1), result(2), result(2), result(2)]
+    assert len(front.begun) == 2
+
+
+def test_error_is_told_and_the_next_one_comes_all_the_same(front: Front) -> None:
+    error = ReloadRefused("no")
+    front.ask()
+    front.ask()
+    front.begun[0].errback(error)
+    front.begun[1].callback(result(2))
+    assert front.told == [error, result(2)]
+
+
+def test_reload_that_is_over_at_once_does_not_nest() -> None:
+    depth: list[int] = []
+
+    def reload() -> Deferred[Reloaded]:
+        depth.append(1)
+        done: Deferred[Reloaded] = Deferred()
+        done.callback(result(len(depth)))
+        return done
+
+    reloads = Reloads(reload)
+    told: list[object] = []
+    reloads.ask().addCallback(lambda first: reloads.ask().addCallback(told.append))
+    assert told == [result(2)]
+
+
+def test_end_tells_all_who_wait(front: Front) -> None:
+    front.ask()
+    front.ask()
+    front.reloads.close("mailproxy stops")
+    assert list(map(str, front.told)) == ["mailproxy stops", "mailproxy stops"]
+    front.begun[0].callback(result(1))
+    assert len(front.begun) == 1
+    front.ask()
+    assert str(front.told[2]) == "mailproxy stops"
+
+
+def test_what_waits_for_a_restart_is_named() -> None:
+    workers = Difference("~", "workers", ("0 -> 2",), needs_restart=True)
+    assert Reloaded((Difference("+", "frontend a"), workers)).restart_only == (workers,)
