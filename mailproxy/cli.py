@@ -33,8 +33,8 @@ def _parser() -> ArgumentParser:
         formatter_class=RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"mailproxy {__version__}")
-    parser.add_argument("command", metavar="COMMAND", choices=COMMANDS, help="see below; COMMAND --help says more")
-    parser.add_argument("arguments", metavar="…", nargs=REMAINDER, help="what the command takes")
+    parser.add_argument("command", metavar="COMMAND", choices=COMMANDS, help="see below; COMMAND --help explains it")
+    parser.add_argument("arguments", metavar="…", nargs=REMAINDER, help="the command's arguments")
     return parser
 
 

@@ -110,7 +110,7 @@ DOVECOT = Profile(
 POSTFIX = Profile(
     name="postfix",
     takes_headers="set smtpd_upstream_proxy_protocol = haproxy there",
-    distrusts="does Postfix's own log say what is wrong with the header, or that smtpd died of it?",
+    distrusts="does Postfix's own log name a bad header, or a dead smtpd?",
     # HAPROXY_HEADER_MAX_LEN in global/haproxy_srvr.h; TLVs count though they are skipped.
     budget=536,
     client_cert_budget=536,
@@ -121,7 +121,7 @@ POSTFIX = Profile(
 
 EXIM = Profile(
     name="exim",
-    takes_headers="put mailproxy's address into hosts_proxy there",
+    takes_headers="add mailproxy's address to hosts_proxy there",
     distrusts="is mailproxy's address in hosts_proxy?",
     # 16 bytes and the 216 of the largest address block is all that Exim's buffer holds (smtp_in.c); beyond that it
     # greets with 220 and then refuses every command.
@@ -140,7 +140,7 @@ CYRUS = Profile(
 
 STALWART = Profile(
     name="stalwart",
-    takes_headers="put mailproxy's address into the trusted networks for the proxy protocol there",
+    takes_headers="add mailproxy's address to the trusted networks for the proxy protocol there",
     budget=INTENDED_SIZE,
     # No limit was found (its proxy-header 0.1.2 reads until the header is whole); a page holds ordinary certificates.
     client_cert_budget=4096,

@@ -93,7 +93,7 @@ class Signals:
         self._reactor.stop()
 
     def _hurry(self, name: str) -> None:
-        self._log.warn("{signal} again: the sessions that are left end now", event="signal", signal=name)
+        self._log.warn("{signal} again: the remaining sessions end now", event="signal", signal=name)
         self.stop_now()
 
     def _hang_up(self, name: str) -> None:

@@ -118,13 +118,13 @@ class BackendTlvs:
     def _check(self) -> None:
         for type, _ in self._set:
             if type in _OURS:
-                raise ValueError(f"TLV {tlv_name(type)} is the codec's to write, it cannot be set")
+                raise ValueError(f"TLV {tlv_name(type)} cannot be set: the codec writes it")
         for tlv in self.constants:
             if objection := self._objection(tlv):
                 raise ValueError(f"TLV {tlv.name} cannot be set: {objection}")
         if wrong := self.passed_types & {TlvType.CRC32C, TlvType.NOOP}:
             raise ValueError(
-                f"TLV {tlv_name(min(wrong))} belongs to the header that it came in, it cannot be passed on"
+                f"TLV {tlv_name(min(wrong))} cannot be passed on: it belongs to the header that it came in"
             )
 
     def chosen(
@@ -167,7 +167,7 @@ class BackendTlvs:
             if len(filled) <= most:
                 yield Tlv(type, filled)
             else:
-                left_out.append(f"{tlv_name(type)} ({len(filled)} bytes): its format may make {most}")
+                left_out.append(f"{tlv_name(type)} ({len(filled)} bytes): its format may make at most {most}")
 
     def drops_ssl(self, received: Header) -> bool:
         """Tell whether the client is on TLS by the header that came in, and what it says of that is not passed on."""
@@ -197,7 +197,7 @@ class BackendTlvs:
             if is_dns_name(facts.server_name):
                 yield Tlv(TlvType.AUTHORITY, facts.server_name.encode())
             else:
-                left_out.append("AUTHORITY: the server name that the client asked for is no DNS name")
+                left_out.append("AUTHORITY: the server name that the client asked for is not a DNS name")
 
     def unique_id(self, value: bytes) -> tuple[Tlv, ...]:
         """Return the TLV of our unique id, none if it is not wanted or empty; ValueError beyond 128 bytes."""

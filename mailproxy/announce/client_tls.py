@@ -108,5 +108,5 @@ def _told(names: Sequence[str | None], verify: int) -> tuple[str, str]:
     # Control characters and line separators forge log lines, a NUL cuts the name in C ("alice\0evil" is logged in as
     # alice by Dovecot), half a surrogate pair has no UTF-8, and format characters make one name look like another.
     if not name.isprintable():
-        return "", "it has characters that cannot be printed"
+        return "", "it has unprintable characters"
     return name, ""

@@ -45,7 +45,7 @@ def _result(case: Case, server: Server, honest: Honest) -> Result:
 
 def _finding(case: Case, server: Server, honest: Honest) -> Finding:
     if case.needs_tls and not honest.is_secured:
-        return Finding(Verdict.NOT_APPLICABLE, "", came(honest.starttls), "there is no TLS to be had")
+        return Finding(Verdict.NOT_APPLICABLE, "", came(honest.starttls), "the server has no TLS")
     try:
         return case.check(server, honest)
     except NoAnswer as error:

@@ -10,7 +10,7 @@ from mailproxy.config.place import NamedServer, SrvServer
 from mailproxy.names import Fill, Names, Record
 from mailproxy.transport.poller import Poller
 
-_REASON = "says DNS"
+_REASON = "according to DNS"
 
 
 class Addresses:

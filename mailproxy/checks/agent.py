@@ -38,11 +38,11 @@ class AgentProbe:
     def outcome(self, end: ConnectionEnd) -> Outcome:
         """Judge the server by the agent's line."""
         if not self.done and not self._is_closed:
-            return Outcome(False, f"agent: expected a line of words, came {end.failure}", end.seconds)
+            return Outcome(False, f"agent: expected a line of words, got {end.failure}", end.seconds)
         line = self._heard[:LINE_BYTES].split(b"\n", 1)[0]
         reply = read_words(line)
         if reply.says_nothing:
             came = " ".join(reply.unknown)[:100] or end.failure or "an empty line"
-            return Outcome(False, f"agent: expected {_EXPECTED}, came {came}", end.seconds)
-        passed_over = f" (no words: {' '.join(reply.unknown)[:100]})" if reply.unknown else ""
+            return Outcome(False, f"agent: expected {_EXPECTED}, got {came}", end.seconds)
+        passed_over = f" (unknown words: {' '.join(reply.unknown)[:100]})" if reply.unknown else ""
         return Outcome(not reply.is_down, f"agent: {reply}{passed_over}", end.seconds, agent=reply)

@@ -270,7 +270,7 @@ class Learner:
             return
         self._failures = failures
         self._log.warn(
-            "backend {backend} does not say what it offers {protocol} clients: {reason}",
+            "backend {backend} has no known {protocol} capabilities: {reason}",
             event="not-learned",
             backend=self._backend.name,
             protocol=self._protocol,
@@ -283,7 +283,7 @@ class Learner:
         self._known = lesson
         self._learned(capabilities)
         self._log.info(
-            "backend {backend} offers {protocol} clients {count} capabilities, by server {server}",
+            "backend {backend} offers {count} {protocol} capabilities, as server {server} lists them",
             event="learned",
             backend=self._backend.name,
             protocol=self._protocol,
@@ -323,10 +323,10 @@ def no_login_advice(sign: str, settings: config.Backend, *, with_tls: bool) -> s
     if with_tls and not _tells_tls(settings):
         cause = f'send-proxy is "{settings.send_proxy}"; "v2-ssl" tells it that clients are on TLS'
     elif with_tls:
-        cause = "the header says that clients are on TLS; what do the server's own settings want of a login?"
+        cause = "the header says that clients are on TLS; what do the server's own settings require for a login?"
     else:
         cause = (
-            "it takes clients for unsecured; if a proxy ends their TLS before mailproxy, say so with tls-offloaded-by, "
+            "it treats clients as unsecured; if a proxy ends their TLS before mailproxy, say so with tls-offloaded-by, "
             'or pass on what that proxy says with proxy-v2-pass-tlvs = ["ssl"]'
         )
     return f"refuses all logins ({sign}): {cause}"

@@ -137,7 +137,7 @@ class ProbeConnection:
         if words:
             try:
                 if stream.write_some(words) != len(words):
-                    failure = "no room for a line"
+                    failure = "the server does not read"
             except OSError as error:
                 failure = _reason(error)
         if failure or self._probe.done:

@@ -94,7 +94,7 @@ def _login(settings: config.Check, host: str) -> Login:
         raise ValueError('a check of type "login" needs user and password-file')
     mailbox = settings.mailbox
     if mailbox is not None and not (mailbox and mailbox.isascii() and mailbox.isprintable()):
-        raise ValueError(f"mailbox {mailbox!a} is not printable ASCII: others are written in IMAP's modified UTF-7")
+        raise ValueError(f"mailbox {mailbox!a} is not printable ASCII: write it in IMAP's modified UTF-7")
     account = Account.of(settings.user, _secret(settings.password_file))
     return Login(account, None if mailbox is None else mailbox.encode(), host.encode())
 

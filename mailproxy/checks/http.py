@@ -68,7 +68,7 @@ class _Refused(Exception):
     """The answer is not what it has to be."""
 
     def __init__(self, step: str, expected: str, came: str, *, is_misconfigured: bool = False) -> None:
-        super().__init__(f"{step}: expected {expected}, came {came}")
+        super().__init__(f"{step}: expected {expected}, got {came}")
         self.is_misconfigured = is_misconfigured
 
 
@@ -169,7 +169,7 @@ class _HttpRun:
             try:
                 value = find(document, pointer)
             except LookupError:
-                raise _Refused(step, json.dumps(expected), "no value there") from None
+                raise _Refused(step, json.dumps(expected), "no value") from None
             if not is_same(expected, value):
                 raise _Refused(step, json.dumps(expected), json.dumps(value)[:_SHOWN])
 

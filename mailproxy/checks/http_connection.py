@@ -183,7 +183,7 @@ class _Lines(_Layer):
             if is_blank and not self._connections.is_in_body:
                 self._interim += 1
                 if self._interim > MAX_INTERIM:
-                    return self._connections.exceeded(f"more than {MAX_INTERIM} answers 1xx")
+                    return self._connections.exceeded(f"more than {MAX_INTERIM} 1xx responses")
         if data:
             self._hand_on(data)
         return None

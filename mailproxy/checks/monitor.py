@@ -28,10 +28,10 @@ _WHAT: dict[Event, str] = {
     "ready": "is ready",
     "drain": "gets no new sessions",
     "maint": "is in maintenance",
-    "weight": "has the weight {weight:g}",
-    "maxconn": "has the maxconn {maxconn}",
+    "weight": "has weight {weight:g}",
+    "maxconn": "has maxconn {maxconn}",
     "backup": "is a backup",
-    "active": "is no backup",
+    "active": "is not a backup",
     "address": "is at {address}",
     "no-address": "has no address",
 }
@@ -103,7 +103,7 @@ class Monitor:
         if server.state == "maint":
             return "is in maintenance, and not checked until its state is ready or drain"
         if server.target is None:
-            return "has no address that it could be checked at"
+            return "has no address to check"
         self._asking.setdefault(server, []).append(told)
         prober.now()
         return ""
@@ -127,7 +127,7 @@ class Monitor:
     def _obey(self, server: BackendServer, reply: AgentReply, now: float) -> None:
         """Do as a server's agent says."""
         pool = self.backend.pool
-        reason = f"says its agent: {reply}"
+        reason = f"its agent says {reply}"
         if reply.admin is not None:
             pool.set_agent_state(server, reply.admin, now, reason)
         if reply.weight is not None:
@@ -143,7 +143,9 @@ class Monitor:
             return
         if outcome.is_misconfigured:
             self._troubled.add(server)
-            text = "server {backend}/{server} {protocol}: the check itself is at fault, not the server: {reason}"
+            text = (
+                "server {backend}/{server} {protocol}: the check is misconfigured, the server is not at fault: {reason}"
+            )
         else:
             self._troubled.discard(server)
             text = "server {backend}/{server} {protocol}: the check works again: {reason}"

@@ -29,7 +29,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--schema", action="store_true", help="read nothing; print the JSON schema of configurations, for editors"
     )
-    parser.add_argument("--connect", action="store_true", help="ask every server what it offers, too")
+    parser.add_argument("--connect", action="store_true", help="also ask every server what it offers")
     parser.add_argument("-c", "--config", metavar="FILE", default=DEFAULT_FILE, help="default: %(default)s")
     parser.add_argument("file", metavar="FILE", nargs="?", help="the same without -c")
 
@@ -85,7 +85,7 @@ def _try_binds(settings: config.Config, path: str) -> tuple[str, ...]:
                 if error.errno == errno.EADDRINUSE:
                     remarks.append(f"{key}: {bind} is in use; by mailproxy, if it runs already")
                 elif error.errno in (errno.EACCES, errno.EPERM):
-                    remarks.append(f"{key}: {bind} was not tried: this user must not listen on port {bind.port}")
+                    remarks.append(f"{key}: {bind} was not tried: this user may not listen on port {bind.port}")
                 else:
                     problems.append(Problem(key, f"{bind} cannot be listened on: {error.strerror or error}"))
     if problems:

@@ -31,7 +31,12 @@ def configure(parser: ArgumentParser) -> None:
     add("server", type=_server, metavar="HOST:PORT", help="mail.example.org:143, 192.0.2.1:143, [2001:db8::1]:143")
     add("--protocol", required=True, choices=DIALECTS, metavar="P", help=", ".join(DIALECTS))
     add("--timeout", type=_seconds, default=5.0, metavar="SECONDS", help="the longest wait for an answer (default: 5)")
-    add("--source", type=_address, metavar="ADDRESS", help="connect from there; Dovecot trusts who has its own")
+    add(
+        "--source",
+        type=_address,
+        metavar="ADDRESS",
+        help="connect from there; Dovecot trusts its own address",
+    )
     add("--server-name", metavar="NAME", help="for SNI and the certificate (default: HOST)")
     add("--json", action="store_true", help="print JSON instead of a table")
     certificate = parser.add_mutually_exclusive_group()

@@ -44,7 +44,7 @@ def configure(parser: ArgumentParser) -> None:
     encoding.set_defaults(action=_encode)
     _configure_encode(encoding)
     decoding = actions.add_parser(
-        "decode", help="explain a header", description="Explain a header; exit status 1 if it is a bad one."
+        "decode", help="explain a header", description="Explain a header; exit status 1 if the header is malformed."
     )
     decoding.set_defaults(action=_decode)
     decoding.add_argument("hex", nargs="*", help="the header in hex; without it, stdin is read, hex or raw bytes")
@@ -69,7 +69,7 @@ def _configure_encode(parser: ArgumentParser) -> None:
     tls.add_argument("--tls-version", metavar="NAME", help="default: TLSv1.3")
     tls.add_argument("--cn", metavar="NAME", help="the common name of the client's certificate")
     tls.add_argument("--key-alg", metavar="NAME", help="the key of the certificate shown to the client, RSA2048")
-    tls.add_argument("--sig-alg", metavar="NAME", help="who signed that certificate how, RSA-SHA256")
+    tls.add_argument("--sig-alg", metavar="NAME", help="how that certificate is signed, RSA-SHA256")
     tls.add_argument("--cipher", metavar="NAME", help="TLS_AES_256_GCM_SHA384")
     tls.add_argument("--group", metavar="NAME", help="the key exchange group, x25519")
     tls.add_argument("--sig-scheme", metavar="NAME", help="rsa_pss_rsae_sha256")

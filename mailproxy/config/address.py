@@ -60,7 +60,7 @@ def _binds(text: str) -> tuple[Bind, ...]:
     if text.startswith("systemd:"):
         raise Wrong(f"is {quoted(text)}: this version does not adopt sockets; name {_BIND}")
     if "," in text:
-        raise Wrong(f"is {quoted(text)}; each address is an entry of the list of its own")
+        raise Wrong(f"is {quoted(text)}; write each address as an entry of its own")
     for prefix, instead in _PREFIXES.items():
         if text.startswith(prefix):
             raise Wrong(f"is {quoted(text)}; {prefix} is HAProxy's, write {instead}")
@@ -82,9 +82,9 @@ def _ports(digits: str, text: str) -> range:
         return range(port, port + 1)
     ports = range(_port(first, text), _port(last, text) + 1)
     if not ports or ports[0] == 0:
-        raise Wrong(f"is {quoted(text)}, in which {digits} is no range of ports; a range goes up, from 1 or more")
+        raise Wrong(f"is {quoted(text)}, in which {digits} is not a range of ports; it goes up, from 1 or more")
     if len(ports) > MAX_PORTS:
-        raise Wrong(f"is {quoted(text)}, a range of {len(ports)} ports; {MAX_PORTS} at most are taken")
+        raise Wrong(f"is {quoted(text)}, a range of {len(ports)} ports; at most {MAX_PORTS} are allowed")
     return ports
 
 
@@ -105,7 +105,7 @@ def _named(text: str) -> NamedServer | SrvServer:
     if text.startswith(_SRV):
         return SrvServer(srv_name(text.removeprefix(_SRV)))
     if not _is_named(text):
-        raise Wrong(f"is {quoted(text)}, an address, which is one server; needs {_NAMED}")
+        raise Wrong(f"is {quoted(text)}, an address: that is one server; needs {_NAMED}")
     name, colon, digits = text.partition(":")
     port = _port(digits, text) if colon else None
     _check_port(port, text)
@@ -140,7 +140,7 @@ def _to_connect_to(text: str, needs: str) -> tuple[IPv4Address | IPv6Address, in
 
 def _check_host(host: IPv4Address | IPv6Address, text: str, needs: str) -> None:
     if host.is_unspecified or host.is_multicast:
-        raise Wrong(f"is {quoted(text)}, which is no address that can be connected to; needs {needs}")
+        raise Wrong(f"is {quoted(text)}, which cannot be connected to; needs {needs}")
 
 
 def _check_port(port: int | None, text: str) -> None:
@@ -169,8 +169,8 @@ def _brackets(text: str) -> str:
         IPv6Address(host)
         _port(port, text)
     except ValueError:
-        return "; an IPv6 address is written in brackets"
-    return f'; an IPv6 address is written in brackets: "[{host}]:{port}"'
+        return "; write an IPv6 address in brackets"
+    return f'; write an IPv6 address in brackets: "[{host}]:{port}"'
 
 
 def _host(match: re.Match[str], text: str, needs: str) -> IPv4Address | IPv6Address:
@@ -178,7 +178,7 @@ def _host(match: re.Match[str], text: str, needs: str) -> IPv4Address | IPv6Addr
         host = IPv6Address(match["v6"]) if match["v6"] else IPv4Address(match["v4"])
     except ValueError:
         raise Wrong(
-            f"is {quoted(text)}, in which {quoted(match['v6'] or match['v4'])} is no IP address; needs {needs}"
+            f"is {quoted(text)}, in which {quoted(match['v6'] or match['v4'])} is not an IP address; needs {needs}"
         ) from None
     if isinstance(host, IPv6Address) and host.ipv4_mapped is not None:
         raise Wrong(f"is {quoted(text)}, an IPv4 address in IPv6 form; write {host.ipv4_mapped}")
@@ -187,9 +187,9 @@ def _host(match: re.Match[str], text: str, needs: str) -> IPv4Address | IPv6Addr
 
 def _port(digits: str, text: str) -> int:
     if re.fullmatch("[0-9]+-[0-9]+", digits):
-        raise Wrong(f"is {quoted(text)}, in which {digits} is a range of ports, and this is one")
+        raise Wrong(f"is {quoted(text)}, in which {digits} is a range of ports; needs one port")
     if not (re.fullmatch("[0-9]{1,5}", digits) and int(digits) <= 65535):
-        raise Wrong(f"is {quoted(text)}, in which {quoted(digits)} is no port; ports go up to 65535")
+        raise Wrong(f"is {quoted(text)}, in which {quoted(digits)} is not a port; a port is at most 65535")
     return int(digits)
 
 

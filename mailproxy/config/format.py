@@ -36,13 +36,13 @@ FIELDS = (
 _TOO_LATE = "is known only to the log, when the session has ended"
 _NO_SERVER = "is known only to the log: the header is made before a server is chosen"
 NOT_YET: Mapping[str, str] = {
-    "local": "is known only to the log: servers are told nothing of a proxy that has connected for itself",
+    "local": "is known only to the log: servers do not learn of a proxy's own connections",
     "server": _NO_SERVER,
     "retries": _NO_SERVER,
-    "left_out": "is known only to the log: it tells what this header goes without",
+    "left_out": "is known only to the log: it lists what this header leaves out",
     "bytes_in": _TOO_LATE,
     "bytes_out": _TOO_LATE,
-    "handshake_ms": "is for the log alone",
+    "handshake_ms": "is only for the log",
     "connect_ms": _TOO_LATE,
     "total_ms": _TOO_LATE,
     "termination": _TOO_LATE,
@@ -89,7 +89,7 @@ def _format(text: str) -> Format:
     before = ""
     for piece in _PIECE.finditer(text):
         if brace := piece["brace"]:
-            raise Wrong(f"is {quoted(text)}, in which a {brace} stands alone; write {brace * 2} for it")
+            raise Wrong(f"is {quoted(text)}, in which a {brace} stands alone; write {brace * 2} for one")
         if piece["field"] is None:
             before += piece["text"] or piece["doubled"][0]
             continue
@@ -104,8 +104,8 @@ def _field(name: str, text: str) -> str:
     if name in NOT_YET:
         raise Wrong(f"is {quoted(text)}, and {{{name}}} {NOT_YET[name]}")
     meant = nearest(name, (*FIELDS, *NOT_YET))
-    hint = f"did you mean {{{meant}}}?" if meant else f"there are {listed(FIELDS)} and tlv_NAME"
-    raise Wrong(f"is {quoted(text)}, in which {{{name}}} is no field; {hint}")
+    hint = f"did you mean {{{meant}}}?" if meant else f"fields are {listed(FIELDS)} and tlv_NAME"
+    raise Wrong(f"is {quoted(text)}, in which {{{name}}} is not a field; {hint}")
 
 
 FORMAT: Kind[Format] = Kind((str,), _NEEDS, _format)

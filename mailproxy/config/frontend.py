@@ -277,7 +277,7 @@ class Frontend:
 
     @property
     def learns(self) -> bool:
-        """True when what is announced before STARTTLS is for the backend to say, not for the configuration."""
+        """True when mailproxy announces the backend's capabilities before STARTTLS, not the configuration's."""
         return self.has_starttls and not self.capabilities
 
     @property

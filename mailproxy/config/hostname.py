@@ -19,7 +19,7 @@ def host_name(name: str) -> str:
     """Return `name` as it is compared, in lower case and without a dot at its end; raises `Wrong`."""
     plain = _dns_name(name, _LABEL)
     if plain.rpartition(".")[2].isdigit():
-        raise Wrong(f"is {quoted(name)}, which is no IP address, and a host name does not end with a number")
+        raise Wrong(f"is {quoted(name)}, which is not an IP address, and a host name does not end with a number")
     return plain
 
 
@@ -56,8 +56,8 @@ def _what_is_wrong(label: str) -> str:
     if not label:
         return f"which has nothing between two dots; needs {_NEEDS}"
     if len(label) > 63:
-        return f"in which a label has {len(label)} characters; 63 is the most"
-    return f"in which {quoted(label)} is not made of letters, digits and hyphens inside"
+        return f"in which a label has {len(label)} characters; at most 63 are allowed"
+    return f"in which {quoted(label)} may have only letters, digits and inner hyphens"
 
 
 def _host_or_address(name: str) -> str:

@@ -18,12 +18,12 @@ _TOKEN = re.compile(r"[0-9A-Za-z!#$%&'*+.^_`|~-]+")
 """RFC 9110 section 5.6.2."""
 
 _OURS = {
-    "authorization": "belongs into a file, authorization-file: more people read a configuration than may know it",
-    "host": "is made of the url",
-    "content-length": "is made of the body",
-    "transfer-encoding": "is made of the body",
-    "connection": "is not for a check to say",
-    "accept-encoding": "asks for what a check does not decode",
+    "authorization": "belongs in the file of authorization-file: more people may read a configuration than a secret",
+    "host": "is made from the url",
+    "content-length": "is made from the body",
+    "transfer-encoding": "is made from the body",
+    "connection": "cannot be set for a check",
+    "accept-encoding": "asks for encodings that a check does not decode",
 }
 
 
@@ -31,8 +31,8 @@ def _url(value: str) -> str:
     for place in _PLACE.findall(value):
         if place not in PLACES:
             meant = nearest(place, PLACES)
-            hint = f"did you mean {{{meant}}}?" if meant else "there are {host} and {protocol}"
-            raise Wrong(f"is {quoted(value)}, in which {{{place}}} stands for nothing; {hint}")
+            hint = f"did you mean {{{meant}}}?" if meant else "places are {host} and {protocol}"
+            raise Wrong(f"is {quoted(value)}, in which {{{place}}} is not known; {hint}")
     filled = _PLACE.sub("x", value)
     if not (filled.isascii() and filled.isprintable()) or " " in filled or re.search("[{}]", filled):
         raise Wrong(f"is {quoted(value)}, needs {_NEEDS} of printable ASCII characters without spaces")
@@ -40,11 +40,11 @@ def _url(value: str) -> str:
         parts = urlsplit(filled)
         port = parts.port
     except ValueError as error:
-        raise Wrong(f"is {quoted(value)}, which is no address: {error}; needs {_NEEDS}") from None
+        raise Wrong(f"is {quoted(value)}, which is not an address: {error}; needs {_NEEDS}") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
         raise Wrong(f"is {quoted(value)}, needs {_NEEDS}")
     if parts.username is not None:
-        raise Wrong("has a user in it; who is asking belongs into authorization-file")
+        raise Wrong("has a user in it; credentials belong in authorization-file")
     # A request always has a path (RFC 9112 section 3.2.1).
     return value.replace("?", "/?", 1) if parts.query and not parts.path else value
 
@@ -52,7 +52,7 @@ def _url(value: str) -> str:
 def header_name(name: str) -> str:
     """Return `name` when a check may send such a header; raises `Wrong`."""
     if not _TOKEN.fullmatch(name):
-        raise Wrong(f"is no name of a header: {quoted(name)}")
+        raise Wrong(f"is not a header name: {quoted(name)}")
     if name.lower() in _OURS:
         raise Wrong(_OURS[name.lower()])
     return name
@@ -68,9 +68,9 @@ def header_value(value: str) -> str:
 def pointer(value: str) -> str:
     """Return `value` when it is a JSON pointer (RFC 6901); raises `Wrong`."""
     if value and not value.startswith("/"):
-        raise Wrong(f"is no JSON pointer (RFC 6901): it begins with a slash, as in {quoted('/' + value)}")
+        raise Wrong(f"is not a JSON pointer (RFC 6901): it must begin with a slash, as in {quoted('/' + value)}")
     if re.search("~(?![01])", value):
-        raise Wrong("is no JSON pointer (RFC 6901): after ~ comes 0, for ~, or 1, for /")
+        raise Wrong("is not a JSON pointer (RFC 6901): write ~0 for ~ and ~1 for /")
     return value
 
 
@@ -91,7 +91,7 @@ def _statuses(value: int | str) -> range:
     digits = (first_digits, last_digits if dash else first_digits)
     if all(re.fullmatch("[1-5][0-9]{2}", each) for each in digits) and digits[0] <= digits[1]:
         return range(int(digits[0]), int(digits[1]) + 1)
-    hint = "; each is an entry of the list of its own" if "," in text else ""
+    hint = "; write each as an entry of its own" if "," in text else ""
     raise Wrong(f"is {described(value)}, needs {_STATUSES}{hint}")
 
 

@@ -83,7 +83,9 @@ def text(what: str) -> Kind[str]:
 def check_name(value: str) -> str:
     """Return `value` when it can name a section: it appears in every log line."""
     if not _NAME.fullmatch(value):
-        raise Wrong(f"{quoted(value)} is no name: use letters, digits and _ . : - (not first), at most 64 characters")
+        raise Wrong(
+            f"{quoted(value)} is not a name: use letters, digits and _ . : - (not first), at most 64 characters"
+        )
     return value
 
 

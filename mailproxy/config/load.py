@@ -28,7 +28,7 @@ def parse(text: str, folder: str | os.PathLike[str]) -> Config:
     except (RecursionError, ValueError):
         # Thousands of brackets; int() refuses thousands of digits, and tomllib lets that through.
         raise _unusable(
-            "is not TOML that can be read: something in it is nested too deeply, or too long a number"
+            "is not TOML that can be read: something in it is nested too deeply, or a number is too long"
         ) from None
     return read_document(values, os.path.abspath(folder))
 

@@ -136,7 +136,7 @@ def _check_binds(frontends: Iterable[Frontend], problems: Problems) -> None:
             for owner, other in taken:
                 if _collide(other, bind):
                     where = "" if other == bind else f" with {other}"
-                    problems.add(key, f"has {bind}, which {owner} has taken already{where}")
+                    problems.add(key, f"has {bind}, where {owner} listens already{where}")
                     break
             taken.append((key, bind))
 
@@ -210,9 +210,7 @@ def _takes_headers(frontend: Frontend) -> bool:
 def _nobody_served(config: Config) -> Iterator[Problem]:
     for name, backend in config.backends.items():
         if not any(server.weight > 0 and server.state == "ready" for server in backend.servers):
-            yield Problem(
-                key_path("backend", name), "has no server that clients are sent to: each has weight 0, or is not ready"
-            )
+            yield Problem(key_path("backend", name), "sends clients to no server: each has weight 0, or is not ready")
 
 
 def _passwords_in_clear(config: Config) -> Iterator[Problem]:
@@ -228,7 +226,7 @@ def _passwords_in_clear(config: Config) -> Iterator[Problem]:
             yield Problem(
                 key_path("frontend", frontend.name, "tls"),
                 'is "starttls-optional", and Dovecot takes passwords from clients in clear where its listener has '
-                "ssl = yes: it looks at the connection that it sees",
+                "ssl = yes: it judges its own connection, not the client's",
             )
 
 
@@ -267,9 +265,9 @@ def _replaced_logins(config: Config, backend: Backend) -> Iterator[Problem]:
         frontend.protocol for frontend in config.frontends if frontend.backend == backend.name
     ):
         is_tcp = protocol == TCP
-        instead = "the connection is what is tried" if is_tcp else PROTOCOLS[protocol].instead_of_login
+        instead = "connects" if is_tcp else PROTOCOLS[protocol].instead_of_login
         if instead:
             yield Problem(
                 key_path("backend", backend.name),
-                f'has checks of type "login", and {protocol} has none: there {instead}',
+                f'has checks of type "login", and {protocol} has no login: the check {instead} instead',
             )

@@ -59,7 +59,7 @@ def exposure(path: str) -> str | None:
     mode = stat.S_IMODE(os.stat(path).st_mode)
     if not mode & _READABLE_BY_ALL:
         return None
-    return f"can be read by every user of this machine (mode {mode:04o}); chmod o= makes it a secret"
+    return f"can be read by every user of this machine (mode {mode:04o}); make it unreadable for others: chmod o="
 
 
 def secret_problems(config: Config) -> Iterator[Problem]:

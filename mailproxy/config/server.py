@@ -301,7 +301,7 @@ class Surroundings:
 def read_default_server(folder: str, table: Table) -> Said:
     """Read what holds for every server that does not say otherwise; relative paths start at `folder`."""
     for key in OWN_KEYS:
-        table.later(key, "is for each server to say, in [backend.NAME.server.NAME]")
+        table.later(key, "belongs to each server: [backend.NAME.server.NAME]")
     return _read_said(folder, table)
 
 
@@ -351,7 +351,7 @@ def _read_address(table: Table) -> tuple[ServerAddress, int]:
         address = table.require("address", SERVER, UnixServer(""))
         return address, SRV_SLOTS if isinstance(address, SrvServer) else 1
     if "address" in table:
-        table.wrong("template", "is there beside address; a server has one of them")
+        table.wrong("template", "is set beside address; a server has one of them")
     table.take("address", SERVER, None)
     return template
 

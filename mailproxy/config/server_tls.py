@@ -121,7 +121,7 @@ def judge_whole(tls: Layers, address: ServerAddress, table: Table) -> None:
             "the server's certificate",
         )
     elif "sni" not in tls and isinstance(address, UnixServer | SrvServer):
-        what = "SRV records that nobody has signed" if isinstance(address, SrvServer) else "a UNIX socket"
+        what = "unsigned SRV records" if isinstance(address, SrvServer) else "a UNIX socket"
         table.wrong("tls", f"needs verify-name, the name in the server's certificate: its address is {what}")
 
 

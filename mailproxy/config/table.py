@@ -190,7 +190,7 @@ class Table:
         if name and (rest := table._rest_of_name()):
             self._problems.replace(
                 path,
-                f"has only the table {quoted(rest)}; a name with dots is quoted: [{self._at(f'{name}.{rest}')}]",
+                f"has only the table {quoted(rest)}; quote a name with dots: [{self._at(f'{name}.{rest}')}]",
             )
         return result
 

@@ -165,4 +165,4 @@ def _check_ciphers(profile: TlsProfile, table: Table) -> None:
     if profile.ciphersuites is not None and profile.max_version == "1.2":
         table.wrong("ciphersuites", 'is for TLS 1.3, which max-version = "1.2" excludes; TLS 1.2 has ciphers')
     if profile.ciphers is not None and profile.ciphers.startswith("TLS_"):
-        table.wrong("ciphers", f"has a TLS 1.3 name ({profile.ciphers.partition(':')[0]}); those go into ciphersuites")
+        table.wrong("ciphers", f"has a TLS 1.3 name ({profile.ciphers.partition(':')[0]}); put those into ciphersuites")

@@ -49,7 +49,7 @@ def _type(value: int | str) -> int:
         if number is None:
             meant = nearest(value, NAMES)
             hint = f"did you mean {quoted(meant)}?" if meant else f"needs {_NEEDS}"
-            raise Wrong(f"is {quoted(value)}, which names no TLV; {hint}")
+            raise Wrong(f"is {quoted(value)}, which is not a TLV; {hint}")
     else:
         number = value
     if not 0 <= number <= 0xFF:
@@ -78,7 +78,7 @@ def check_value(type: int, value: bytes) -> None:
     if type == UNIQUE_ID and len(value) > UNIQUE_ID_SIZE:
         raise Wrong(f"has {len(value)} bytes; a unique id has {UNIQUE_ID_SIZE} at most")
     if type in _NOT_EMPTY and not value:
-        raise Wrong("is empty; leave it out, or receivers take it for a name")
+        raise Wrong("is empty; leave it out, or receivers read it as a name")
 
 
 def _value(text: str) -> bytes:

@@ -57,7 +57,7 @@ def _refused(key: str, frontend: Frontend) -> Iterator[Problem]:
         if _family(bind) not in senders:
             yield Problem(
                 key_path(key, "accept-proxy-only"),
-                f"lets nobody in at {bind}: no entry of accept-proxy is {_FAMILIES[_family(bind)]}",
+                f"lets no client in at {bind}: no entry of accept-proxy is {_FAMILIES[_family(bind)]}",
             )
 
 
@@ -75,8 +75,8 @@ def _offloaded(key: str, frontend: Frontend, backend: Backend | None) -> Iterato
     if UNIX in frontend.tls_offloaded_by and UNIX not in frontend.accept_proxy + frontend.accept_proxy_optional:
         yield Problem(
             key,
-            f'has "{UNIX}", which has no effect without "{UNIX}" in accept-proxy: a client without an address is told '
-            "as LOCAL, and no server looks for its TLS there",
+            f'has "{UNIX}", which has no effect without "{UNIX}" in accept-proxy: servers get LOCAL for a client '
+            "without an address, and do not read its TLS there",
         )
     if backend is not None and not backend.tells_ssl:
         yield Problem(

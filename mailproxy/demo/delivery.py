@@ -33,7 +33,7 @@ class Incoming:
     def eomReceived(self) -> Deferred[None]:
         """Put the message into the inbox."""
         self._inbox.deliver(b"".join(line + b"\r\n" for line in self._lines))
-        self._tell(f"a message for {USER} comes")
+        self._tell(f"a message for {USER} arrives")
         return succeed(None)
 
     def connectionLost(self) -> None:

@@ -121,7 +121,7 @@ class Invitation:
 
 KEYS = "Keys: 1 and 2 kill d1 and d2, or start them again; p: every protocol; q: the end"
 
-WAITING = "Of each client you read here what its server learns:"
+WAITING = "What the server learns about each client appears here:"
 
 
 def program() -> str:

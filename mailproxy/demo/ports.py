@@ -83,7 +83,7 @@ def choose(base: int | None) -> Ports:
             taken = next(where for where in ports.sockets() if not _is_free(*where))
         except StopIteration:
             return ports
-    raise PortsTaken(f"somebody listens on {taken[0]}:{taken[1]}: {OTHER_PORTS}")
+    raise PortsTaken(f"another process listens on {taken[0]}:{taken[1]}: {OTHER_PORTS}")
 
 
 def _is_free(host: str, port: int) -> bool:

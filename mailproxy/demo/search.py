@@ -61,7 +61,7 @@ def _argument(words: "Iterator[bytes | Query]", name: bytes) -> "bytes | Query":
     """Take the next word; there has to be one."""
     for word in words:
         return word
-    raise imap4.IllegalQueryError(f"{name.decode()} lacks its argument")
+    raise imap4.IllegalQueryError(f"{name.decode()} needs an argument")
 
 
 def _text(words: "Iterator[bytes | Query]", name: bytes) -> bytes:

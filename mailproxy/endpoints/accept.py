@@ -52,7 +52,7 @@ _log = Logger()
 
 _KNOWN_PEERS = 1024
 
-NOT_A_PROXY = "its address is none of those that may connect"
+NOT_A_PROXY = "its address is not allowed to connect"
 """The reason of a refusal by `AcceptPolicy.refuse_others`."""
 
 HeaderCheck = Callable[[Header, IAddress], None]
@@ -109,7 +109,7 @@ class AcceptProxyServerEndpoint:
     def __attrs_post_init__(self) -> None:
         """Refuse what cannot work with any connection."""
         if not is_able(self.endpoint, "listen"):
-            raise ValueError(f"{self.endpoint!r} is no server endpoint; serverFromString makes one of a string")
+            raise ValueError(f"{self.endpoint!r} is not a server endpoint; serverFromString makes one from a string")
         _must_work(self.policy, self.check, self.on_refusal)
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
@@ -123,9 +123,9 @@ def _must_work(policy: AcceptPolicy, check: HeaderCheck | None, on_refusal: Refu
         if hook is not None and not callable(hook):
             raise ValueError(f"{name} {hook!r} cannot be called; it is a function or None")
     if not isinstance(policy, AcceptPolicy):
-        raise ValueError(f"policy {policy!r} is no AcceptPolicy")
+        raise ValueError(f"policy {policy!r} is not an AcceptPolicy")
     if not policy.expects_headers:
-        raise ValueError("by this policy nobody sends a header: name your proxies, or take AcceptPolicy.everybody()")
+        raise ValueError("under this policy no peer sends a header: name your proxies, or use AcceptPolicy.everybody()")
 
 
 class AcceptProxyFactory(WrappingFactory[Any]):
@@ -373,7 +373,7 @@ class AcceptProxyProtocol(Wrapper):
         decoder, self._deadline = self._decoder, None
         received = decoder.received if decoder is not None else 0
         if received or not self._isOptional:
-            self._refuse(f"{received} bytes of a PROXY header within {self.factory.policy.timeout:g} s")
+            self._refuse(f"only {received} bytes of a PROXY header within {self.factory.policy.timeout:g} s")
             return
         try:
             self._proceed(None, b"")

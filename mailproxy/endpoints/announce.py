@@ -51,7 +51,7 @@ def _tlvs(tlvs: Iterable[Tlv]) -> tuple[Tlv, ...]:
 def _types(types: Iterable[int]) -> tuple[int, ...]:
     listed = as_tuple("pass_tlvs", types)
     if not all(isinstance(type, int) and 0 <= type <= 0xFF for type in listed):
-        raise ValueError(f"pass_tlvs {listed} are no types of TLVs, numbers from 0 to 255")
+        raise ValueError(f"pass_tlvs {listed} are not all types of TLVs, numbers from 0 to 255")
     return cast(tuple[int, ...], listed)
 
 
@@ -84,7 +84,7 @@ class ClientHeader:
     def __attrs_post_init__(self) -> None:
         """Refuse, now and not with the first client, what cannot be told."""
         if not (isinstance(self.protocol, str) and self.protocol):
-            raise ValueError(f"protocol {self.protocol!r} is no name; write 'imap' for example")
+            raise ValueError(f"protocol {self.protocol!r} is not a name; write 'imap' for example")
         for option in self.proxy_v2_options:
             if self.send_proxy == "v1" or (self.send_proxy == "v2" and option in SSL_OPTIONS):
                 has = "a header of version 1 has no TLVs" if self.send_proxy == "v1" else "v2 has no SSL TLV"
@@ -128,7 +128,7 @@ def header_from_transport(
     if version not in (1, 2):
         raise ValueError(f"there is no version {version!r}")
     if ssl is not None and not _SSL_TYPES.issuperset(ssl):
-        raise ValueError(f"ssl {ssl!r} are no fields of the SSL TLV; write them as SslType.CN for example")
+        raise ValueError(f"ssl {ssl!r} are not fields of the SSL TLV; write them as SslType.CN for example")
     pair = address_pair(header_address(transport.getPeer()), header_address(transport.getHost()))
     if version == 1:
         if tlvs:
@@ -151,5 +151,5 @@ def transport_facts(transport: ITransport) -> TlsFacts | None:
         return None
     connection = transport.getHandle()  # type: ignore[attr-defined]  # ITCPTransport's, and every TLS transport has it
     if not isinstance(connection, Connection):
-        raise ValueError(f"{type(transport).__name__} is over, or its TLS is not pyOpenSSL's")
+        raise ValueError(f"{type(transport).__name__} has ended, or its TLS is not pyOpenSSL's")
     return connection_facts(connection)

@@ -59,7 +59,7 @@ def client_tls(
     try:
         return optionsForClientTLS(hostname, trustRoot=trust, clientCertificate=own)
     except UnicodeError as error:
-        raise ValueError(f"{prefix}: hostname={hostname} is no name of a host: {error}") from None
+        raise ValueError(f"{prefix}: hostname={hostname} is not a host name: {error}") from None
 
 
 def _own(prefix: str, cert_key: str, private_key: str) -> list[bytes]:

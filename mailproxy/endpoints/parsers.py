@@ -127,12 +127,12 @@ def _accept_proxy(reactor: object, words: Spelled) -> AcceptProxyServerEndpoint:
     everybody = not words.has("trusted", "optional")
     if everybody and words.has("others"):
         raise ValueError(
-            f"{words.prefix}: others has no effect without trusted or optional, by which every peer must send a header"
+            f"{words.prefix}: others has no effect without trusted or optional: every peer must send a header then"
         )
     names, optional = words.listed("trusted"), words.listed("optional")
     if not (everybody or names or optional):
         # Of an empty variable in somebody's template nothing is guessed.
-        raise ValueError(f"{words.prefix}: trusted= names nobody; leave it out if every peer must send a header")
+        raise ValueError(f"{words.prefix}: trusted= is empty; leave it out if every peer must send a header")
     if not everybody:
         _must_match(words, {*names, *optional})
     try:
@@ -222,7 +222,7 @@ def _fixed(words: Spelled, maker: ClientHeader) -> Header:
     useless = [option for option in maker.proxy_v2_options if option != "crc32c"]
     if useless:
         raise ValueError(
-            f"{useless[0]} has no effect with source and destination: no client is there whose TLS to tell"
+            f"{useless[0]} has no effect with source and destination: there is no client whose TLS it could tell"
         )
     return maker.describe(_address(words, "source"), _address(words, "destination"))
 

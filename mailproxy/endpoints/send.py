@@ -65,7 +65,7 @@ class SendProxyClientEndpoint:
     def __attrs_post_init__(self) -> None:
         """Refuse what cannot begin any connection."""
         if not is_able(self.endpoint, "connect"):
-            raise ValueError(f"{self.endpoint!r} is no client endpoint; clientFromString makes one of a string")
+            raise ValueError(f"{self.endpoint!r} is not a client endpoint; clientFromString makes one from a string")
         if self.tls is not None and not is_able(self.tls, "clientConnectionForTLS"):
             raise ValueError(f"tls {self.tls!r} makes no TLS connections; optionsForClientTLS('…') does")
         _fixed(self.header, self.budget)
@@ -90,20 +90,20 @@ def _budget(header: Header | HeaderMaker) -> int:
 def _made(maker: HeaderMaker, client: ITransport) -> Header:
     header = maker(client)
     if not isinstance(header, Header):
-        raise ValueError(f"the header's maker has made {header!r}, which is no Header")
+        raise ValueError(f"the function for the header has returned {header!r}, not a Header")
     return header
 
 
 def _fixed(header: Header | HeaderMaker, budget: int) -> Encoded | None:
     """Return what every connection begins with, None if each has its own; ValueError if that cannot work."""
     if isinstance(budget, bool) or not isinstance(budget, int):
-        raise ValueError(f"budget {budget!r} is no number of bytes")
+        raise ValueError(f"budget {budget!r} is not a number of bytes")
     if isinstance(header, Header):
         return encode(header, budget=budget)
     if budget < FIXED_SIZE:
         raise ValueError(f"budget {budget} is less than the {FIXED_SIZE} bytes that every header of version 2 has")
     if not callable(header):
-        raise ValueError(f"header {header!r} is no Header, and nothing that makes one")
+        raise ValueError(f"header {header!r} is neither a Header nor a function that makes one")
     return None
 
 

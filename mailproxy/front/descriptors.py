@@ -42,6 +42,6 @@ def capacity_warnings(settings: config.Config) -> Iterator[str]:
     if greedy and len(settings.frontends) > 1:
         remedy = ", or raise the limit on open files" if most == room else ""
         yield (
-            f"maxconn of {', '.join(greedy)}: lets the clients of one frontend take all {most} places that there are, "
-            f"and the other frontends get none; set it lower{remedy}"
+            f"maxconn of {', '.join(greedy)}: lets the clients of one frontend take all {most} places, and "
+            f"the other frontends get none; set it lower{remedy}"
         )

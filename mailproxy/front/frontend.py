@@ -76,7 +76,7 @@ class Frontend:
 
     @property
     def learns(self) -> bool:
-        """True when what is announced before STARTTLS is for the backend to say, not for the configuration."""
+        """True when mailproxy announces the backend's capabilities before STARTTLS, not the configuration's."""
         return self.settings.learns
 
     def learn(self, capabilities: tuple[bytes, ...]) -> None:
@@ -102,8 +102,8 @@ class Frontend:
         if not self._has_dropped_ssl:
             self._has_dropped_ssl = True
             self._events.warn(
-                "frontend {frontend}: the headers that come in say that clients are on TLS (TLV SSL), and backend "
-                '{backend} is not told what they say: its proxy-v2-pass-tlvs has no "ssl"',
+                "frontend {frontend}: received headers say that clients are on TLS (TLV SSL), and backend "
+                '{backend} does not get that TLV: its proxy-v2-pass-tlvs has no "ssl"',
                 event="dropped-ssl",
                 frontend=self.name,
                 backend=backend.name,

@@ -36,4 +36,4 @@ class Shutdowns:
             self._end_sessions((server,), SERVER_DOWN, "the server went down")
         if change.event == "up" and not server.backup and settings.on_marked_up == "shutdown-backup-sessions":
             backups = [other for other in self._backend.pool.servers if other.backup]
-            self._end_sessions(backups, BACKUP_LEFT, "a server came back that this was the backup of")
+            self._end_sessions(backups, BACKUP_LEFT, "the server that this one is the backup of is up again")

@@ -84,7 +84,7 @@ class LineLog:
     def _dropped(self, count: int) -> bytes:
         lines = "line was" if count == 1 else "lines were"
         event = {
-            "log_format": f"log: {{lines}} {lines} dropped: standard output had stopped taking them",
+            "log_format": f"log: {{lines}} {lines} dropped: standard output was blocked",
             "log_time": time.time(),
             "event": "dropped",
             "lines": count,

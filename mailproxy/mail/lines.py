@@ -32,7 +32,7 @@ def line_end(buffer: bytes, start: int, limit: int) -> int:
         return -1
     line = buffer[start : end - 2]
     if not buffer.endswith(b"\r\n", start, end) or b"\r" in line:
-        raise UnreadableLine(Cause.BAD_INPUT, "a CR or LF that is no CRLF", _ENDING)
+        raise UnreadableLine(Cause.BAD_INPUT, "a CR or LF outside of a CRLF", _ENDING)
     if b"\0" in line:
         raise UnreadableLine(Cause.BAD_INPUT, "a NUL in a line", _ENDING)
     return end

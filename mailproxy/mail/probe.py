@@ -55,7 +55,7 @@ class CapabilityProbe:
 
     def end(self) -> None:
         """The connection has ended; after the list that is a goodbye."""
-        self._give_up("closed before it said what it offers")
+        self._give_up("closed before it listed its capabilities")
 
     def _give_up(self, failure: str) -> None:
         self._reader.is_over = True

@@ -104,7 +104,7 @@ LMTP = evolve(
     learn=lmtp_server.learn,
     login=lmtp_server.login,
     login_shows="answered LHLO",
-    instead_of_login="LHLO is what is asked",
+    instead_of_login="sends LHLO",
 )
 
 MANAGESIEVE = Protocol(

@@ -118,11 +118,11 @@ class Following:
     def _tell(self) -> None:
         self._cancel()
         records = self._view.records
-        assert records is not None, "a view tells of what it knows"
+        assert records is not None, "a view calls back only with records"
         if self._port is not None:
             records = tuple(evolve(record, port=self._port) for record in records)
         try:
             self._changed(records)
         except Exception:
             # Their bug: others who follow the name go on.
-            self._log.failure("bug in who follows {name}", name=str(self._wanted))
+            self._log.failure("bug in a follower of {name}", name=str(self._wanted))

@@ -14,7 +14,7 @@ def _without_scope(host: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address
     if isinstance(host, IPv4Address):
         return host
     if not isinstance(host, IPv6Address):
-        raise ValueError(f"host {host!r} is no address of ipaddress; InetAddress.parse reads text, '192.0.2.1:25'")
+        raise ValueError(f"host {host!r} is not an address of ipaddress; InetAddress.parse reads text, '192.0.2.1:25'")
     # A scope ("%eth0") names an interface of this machine: it means nothing to the one who reads the header.
     return IPv6Address(host.packed) if host.scope_id else host
 

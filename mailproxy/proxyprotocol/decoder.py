@@ -33,7 +33,7 @@ class Decoder:
     def __init__(self, strictness: Strictness = _DEFAULT) -> None:
         """Begin at the first byte of a connection."""
         if not isinstance(strictness, Strictness):
-            raise ValueError(f"strictness {strictness!r} is no Strictness")
+            raise ValueError(f"strictness {strictness!r} is not a Strictness")
         self._strictness = strictness
         self._buffer: bytes | bytearray = b""
         self._version: int | None = None
@@ -67,7 +67,7 @@ class Decoder:
         one already.
         """
         if self._header is not None:
-            raise ValueError("the header is complete, what follows it is not the decoder's")
+            raise ValueError("the header is complete; the bytes after it belong to the connection")
         buffer = self._buffer
         if not buffer:
             # A header usually comes in one piece, which needs no copy.
@@ -112,7 +112,9 @@ class Decoder:
         if version not in self._strictness.versions:
             accepted = " or ".join(str(accepted) for accepted in self._strictness.versions)
             tls = "; TLS does: the peer sends no PROXY header" if self._buffer[0] == _TLS_HANDSHAKE else ""
-            raise NotProxyProtocol(f"byte 0 is 0x{self._buffer[0]:02x}, no header of version {accepted} begins so{tls}")
+            raise NotProxyProtocol(
+                f"byte 0 is 0x{self._buffer[0]:02x}, no header of version {accepted} begins with it{tls}"
+            )
         return version
 
     def _parse(self, data: bytes) -> Header:

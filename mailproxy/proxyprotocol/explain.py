@@ -97,7 +97,7 @@ def _version_2(data: bytes) -> Iterator[Field]:
     )
     if signature != v2.SIGNATURE:
         if signature:
-            yield Field(0, signature, "begin of a version 2 signature")
+            yield Field(0, signature, "beginning of a version 2 signature")
         return
     yield Field(0, signature, "signature of version 2")
     if len(data) > 12:
@@ -124,7 +124,7 @@ def _version_2(data: bytes) -> Iterator[Field]:
 
 
 def _command(number: int) -> str:
-    return Command(number).name if number in (0, 1) else f"{number}, which is none"
+    return Command(number).name if number in (0, 1) else f"{number}, which is unknown"
 
 
 def _family(kind: int) -> Family:
@@ -133,7 +133,7 @@ def _family(kind: int) -> Family:
 
 def _kind(kind: int) -> str:
     if kind >> 4 not in tuple(Family) or kind & 0x0F not in tuple(Transport):
-        return f"family {kind >> 4}, transport {kind & 0x0F}: not both exist"
+        return f"family {kind >> 4}, transport {kind & 0x0F}: which the format does not have"
     return f"family {Family(kind >> 4).name}, transport {Transport(kind & 0x0F).name}"
 
 
@@ -168,7 +168,7 @@ def _tlvs(data: bytes, position: int, depth: int) -> Iterator[Field]:
     while position < len(data):
         head = data[position : position + HEAD_SIZE]
         if len(head) < HEAD_SIZE:
-            yield Field(position, head, "not a whole TLV", depth)
+            yield Field(position, head, "truncated TLV", depth)
             return
         length = int.from_bytes(head[1:])
         value_at = position + HEAD_SIZE

@@ -72,7 +72,7 @@ class Header:
         """
         for name, address in (("source", source), ("destination", destination)):
             if not isinstance(address, (InetAddress, UnixAddress)):
-                raise ValueError(f"{name} {address!r} is no address; InetAddress.parse reads text, '192.0.2.1:25'")
+                raise ValueError(f"{name} {address!r} is not an address; InetAddress.parse reads text, '192.0.2.1:25'")
         if version not in (1, 2):
             raise ValueError(f"there is no version {version}")
         if isinstance(source, UnixAddress) or isinstance(destination, UnixAddress):
@@ -143,13 +143,13 @@ class Header:
 
 def _checked(tlvs: Iterable[Tlv]) -> tuple[Tlv, ...]:
     if not isinstance(tlvs, Iterable):
-        raise ValueError(f"tlvs {tlvs!r} is no tuple of Tlv")
+        raise ValueError(f"tlvs {tlvs!r} is not a tuple of Tlv")
     checked = tuple(tlvs)
     for tlv in checked:
         if isinstance(tlv, SslTlv):
             raise ValueError("among the tlvs is an SslTlv; its tlv() is a Tlv")
         if not isinstance(tlv, Tlv):
-            raise ValueError(f"among the tlvs is {tlv!r}, which is no Tlv")
+            raise ValueError(f"among the tlvs is {tlv!r}, which is not a Tlv")
     return checked
 
 

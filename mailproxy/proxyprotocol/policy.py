@@ -40,29 +40,29 @@ def _network(network: Spelled) -> Network:
     if isinstance(network, (IPv4Network, IPv6Network)):
         return network
     if not isinstance(network, (str, IPv4Address, IPv6Address)):
-        raise ValueError(f"{network!r} is no network; write one as text, '10.0.0.0/8', or as ipaddress has it")
+        raise ValueError(f"{network!r} is not a network; write one as text, '10.0.0.0/8', or as ipaddress has it")
     try:
         parsed = ip_network(network)
     except ValueError as error:
         raise ValueError(
-            f"{network!r} is no network like 10.0.0.0/8 or 2001:db8::/32, and no address: {error}"
+            f"{network!r} is neither a network like 10.0.0.0/8 or 2001:db8::/32 nor an address: {error}"
         ) from None
     if isinstance(parsed, IPv6Network) and parsed.network_address.ipv4_mapped is not None:
-        raise ValueError(f"{network!r} has IPv4 addresses in IPv6 form, which match nobody; write them as IPv4")
+        raise ValueError(f"{network!r} has IPv4 addresses in IPv6 form, which match no peer; write them as IPv4")
     return parsed
 
 
 def _networks(networks: Iterable[Spelled], unix: str) -> tuple[Network, ...]:
     """Read a list of networks; `unix` is the field for UNIX sockets, which may be looked for among them."""
     if networks is None:
-        raise ValueError("None is no list of networks; write [], or leave it out, for nobody")
+        raise ValueError("None is not a list of networks; write [], or leave it out, for none")
     # A network is an iterable too, of its addresses.
     if isinstance(networks, (str, bytes, IPv4Network, IPv6Network)) or not isinstance(networks, Iterable):
         instead = f"{unix}=True" if networks == _UNIX else repr([str(networks)])
-        raise ValueError(f"{networks!r} is no list of networks; write {instead}")
+        raise ValueError(f"{networks!r} is not a list of networks; write {instead}")
     listed = list(networks)
     if _UNIX in listed:
-        raise ValueError(f"{_UNIX!r} is no network; write {unix}=True")
+        raise ValueError(f"{_UNIX!r} is not a network; write {unix}=True")
     return tuple(map(_network, listed))
 
 
@@ -105,7 +105,7 @@ class AcceptPolicy:
     @classmethod
     def everybody(cls, timeout: float = TIMEOUT, strictness: Strictness = _DEFAULT) -> AcceptPolicy:
         """
-        Make the policy by which every peer must send a header, as with HAProxy's ``accept-proxy`` on a bind line.
+        Make the policy since then every peer must send a header, as with HAProxy's ``accept-proxy`` on a bind line.
 
         Every peer can claim any client address: then only your proxies may reach the port.
         """
@@ -117,13 +117,13 @@ class AcceptPolicy:
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} {getattr(self, name)!r} is neither True nor False")
         if isinstance(self.timeout, bool) or not isinstance(self.timeout, (int, float)):
-            raise ValueError(f"timeout {self.timeout!r} is no number of seconds")
+            raise ValueError(f"timeout {self.timeout!r} is not a number of seconds")
         if not (isfinite(self.timeout) and self.timeout > 0):
-            raise ValueError(f"timeout {self.timeout} is no number of seconds above 0")
+            raise ValueError(f"timeout {self.timeout} is not a number of seconds above 0")
         if not isinstance(self.strictness, Strictness):
-            raise ValueError(f"strictness {self.strictness!r} is no Strictness")
+            raise ValueError(f"strictness {self.strictness!r} is not a Strictness")
         if self.trust_others and self.refuse_others:
-            raise ValueError("trust_others and refuse_others cannot both be true: it is one or the other")
+            raise ValueError("trust_others and refuse_others cannot both be true")
 
     @property
     def expects_headers(self) -> bool:

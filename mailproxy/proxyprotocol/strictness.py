@@ -20,7 +20,7 @@ _CRC32C_SIZE = 7
 
 def _versions(versions: Iterable[int]) -> tuple[int, ...]:
     if isinstance(versions, (str, bytes)) or not isinstance(versions, Iterable):
-        raise ValueError(f"versions {versions!r} is no tuple; write (2,)")
+        raise ValueError(f"versions {versions!r} is not a tuple; write (2,)")
     return tuple(versions)
 
 
@@ -57,9 +57,9 @@ class Strictness:
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} {getattr(self, name)!r} is neither True nor False")
         if isinstance(self.max_size, bool) or not isinstance(self.max_size, int):
-            raise ValueError(f"max_size {self.max_size!r} is no number of bytes")
+            raise ValueError(f"max_size {self.max_size!r} is not a number of bytes")
         if not self.versions or not set(self.versions) <= {1, 2}:
-            raise ValueError(f"versions {self.versions} are not a choice of 1 and 2")
+            raise ValueError(f"versions {self.versions} may contain only 1 and 2")
         if self.require_crc32c and 2 not in self.versions:
             raise ValueError("require_crc32c refuses every header of version 1, the only one in versions")
         least = _IPV6_SIZE + (_CRC32C_SIZE if self.require_crc32c else 0)

@@ -66,7 +66,7 @@ class Tlv:
     def __attrs_post_init__(self) -> None:
         """Refuse what is no TLV; one that is too large may still be left out of a header."""
         if not isinstance(self.type, int) or not 0 <= self.type <= 0xFF:
-            raise ValueError(f"type {self.type!r} of a TLV is no number from 0 to 255")
+            raise ValueError(f"type {self.type!r} of a TLV is not a number from 0 to 255")
         if not isinstance(self.value, bytes):
             raise ValueError(f"the value of TLV {self.name} is {self.value!r}, not bytes")
 

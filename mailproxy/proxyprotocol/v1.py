@@ -59,7 +59,7 @@ def _check_beginning(data: bytes | bytearray) -> None:
         raise NotProxyProtocol(f"it begins with {begin!r}, a version 1 header begins with {SIGNATURE!r}")
     keyword = bytes(data[len(SIGNATURE) : len(SIGNATURE) + 8])
     if not any(known.startswith(keyword) for known in _KEYWORDS):
-        raise MalformedHeader(f"{keyword!r} at byte {len(SIGNATURE)} is none of TCP4, TCP6 and UNKNOWN")
+        raise MalformedHeader(f"{keyword!r} at byte {len(SIGNATURE)} is not TCP4, TCP6 or UNKNOWN")
 
 
 def wanted(data: bytes | bytearray) -> int:

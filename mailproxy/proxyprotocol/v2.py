@@ -77,7 +77,9 @@ def _measure_by_byte(data: bytes | bytearray, strictness: Strictness) -> int | N
     if len(data) > 13 and data[12] & 0x0F == Command.PROXY:
         # With LOCAL the receiver must ignore the family (section 2.2).
         if data[13] not in _KINDS:
-            raise MalformedHeader(f"family and protocol 0x{data[13]:02x} at byte 13 are no combination of the format")
+            raise MalformedHeader(
+                f"family and protocol 0x{data[13]:02x} at byte 13 are not a combination of the format"
+            )
         family, transport = _KINDS[data[13]]
         if data[13] not in _USUAL and not strictness.accept_unspec:
             kind = "UNSPEC" if family is Family.UNSPEC else f"{family.name} {transport.name}"

@@ -85,7 +85,7 @@ class Arrival(Stage):
             session.announced(None)
         else:
             seconds = session.terms.timeout.proxy_header
-            session.part(HEADER_LATE, f"PROXY header: {self._decoder.received} bytes of it within {seconds:g} s")
+            session.part(HEADER_LATE, f"PROXY header: only {self._decoder.received} bytes within {seconds:g} s")
 
 
 def _may_begin_header(sock: socket.SocketType) -> bool:

@@ -174,7 +174,7 @@ class Dial:
             self.is_queued = True
             self._owner.wait(self._backend.queue_seconds)
         elif not pool.is_empty and len(self._tried) <= self._backend.settings.retries:
-            self._owner.no_server(QUEUE_FULL, f"no place, and {pool.queued} wait for one already")
+            self._owner.no_server(QUEUE_FULL, f"all servers are full, and the queue is full ({pool.queued})")
         else:
             self._end()
 
@@ -224,7 +224,7 @@ class Dial:
             self._give_up()
 
     def _waited(self) -> None:
-        self._owner.no_server(QUEUE_LATE, f"no server has had room within {self._backend.queue_seconds:g} s")
+        self._owner.no_server(QUEUE_LATE, f"no server had room within {self._backend.queue_seconds:g} s")
 
     def _try_again(self) -> None:
         assert self._place is not None
@@ -314,7 +314,7 @@ class Dial:
         if isinstance(result, Prelude):
             try:
                 if stream.write_some(result.data) != len(result.data):
-                    raise ConnectionError("no room for a line")
+                    raise ConnectionError("the server does not read")
             except OSError as error:
                 self._ended(_reason(error))
         elif result is not None and result.is_accepted:

@@ -50,19 +50,19 @@ class Termination:
         return self.ending.who + self.stage
 
 
-DONE = Ending("-", "-", "both sides were done, and everything was delivered")
+DONE = Ending("-", "-", "both sides closed, and all bytes were delivered")
 CLIENT_LEFT = Ending("C", None, "the client went away")
 
 # The PROXY header.
 HEADER_CUT = Ending("C", "R", "the client went away before its PROXY header was complete", "header_errors")
-HEADER_LATE = Ending("c", "R", "no complete PROXY header within its time", "header_errors", warns=True)
+HEADER_LATE = Ending("c", "R", "no complete PROXY header in time", "header_errors", warns=True)
 HEADER_REFUSED = Ending("P", "R", "the PROXY header, or the lack of one, was refused", "header_errors", warns=True)
-CLIENT_REFUSED = Ending("P", "R", "the client's address has no permission to connect", "header_errors", warns=True)
+CLIENT_REFUSED = Ending("P", "R", "the client's address is not allowed to connect", "header_errors", warns=True)
 
 # Before STARTTLS.
 GOODBYE = Ending("-", "-", "the client said goodbye before STARTTLS")
 LOGIN_LATE = Ending("c", "R", "no STARTTLS within `timeout.login`")
-MISBEHAVED = Ending("P", "R", "before STARTTLS came bytes that are no commands, or too many of them")
+MISBEHAVED = Ending("P", "R", "before STARTTLS, the client sent bytes that are not commands, or too many commands")
 INJECTED = Ending("P", "R", "bytes other than TLS followed STARTTLS", "injections")
 
 # TLS.
@@ -71,7 +71,9 @@ HANDSHAKE_LEFT = Ending(
 )
 LOCAL_LEFT = Ending("C", "R", "a proxy that connected for itself (`local=yes`) left in the TLS handshake")
 HANDSHAKE_LATE = Ending("c", "R", "no TLS handshake within `timeout.handshake`", "handshake_errors")
-HANDSHAKE_FAILED = Ending("P", "R", "the client's bytes are not TLS, or its TLS does not suit ours", "handshake_errors")
+HANDSHAKE_FAILED = Ending(
+    "P", "R", "the client's bytes are not TLS, or its TLS does not match ours", "handshake_errors"
+)
 
 # The server.
 QUEUE_FULL = Ending("P", "Q", "all servers were full, and `maxqueue` clients waited already", "no_server", warns=True)
@@ -100,6 +102,6 @@ FLOODED = Ending(
 SHUT_DOWN = Ending("K", None, "mailproxy was shut down")
 SERVER_DOWN = Ending("D", "D", 'the server went down, with `on-marked-down = "shutdown-sessions"`')
 BACKUP_LEFT = Ending(
-    "U", "D", 'a server came back that this one is the backup of, with `on-marked-up = "shutdown-backup-sessions"`'
+    "U", "D", 'the server that this one is the backup of came back, with `on-marked-up = "shutdown-backup-sessions"`'
 )
-BUG = Ending("I", None, "a bug in mailproxy; a traceback stands beside the line")
+BUG = Ending("I", None, "a bug in mailproxy; its traceback is logged beside this line")

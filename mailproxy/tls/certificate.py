@@ -168,7 +168,9 @@ def _read_key(pem: bytes) -> PrivateKeyTypes:
         # To show that the factors of an RSA key are primes takes 70 ms; `_check_rsa` tells a damaged key in 0.05 ms.
         key = load_pem_private_key(keys[0], password=None, unsafe_skip_rsa_key_validation=True)
     except TypeError:  # what cryptography raises for a key that wants a password
-        raise UnusableCertificate("has a private key with a passphrase, which nobody is there to type") from None
+        raise UnusableCertificate(
+            "has an encrypted private key, which is not supported; remove the passphrase"
+        ) from None
     except _BAD_ENCODING as error:
         raise UnusableCertificate(f"has a private key that cannot be read: {_on_one_line(error)}") from error
     if isinstance(key, RSAPrivateKey):
@@ -200,9 +202,9 @@ def _check_key(key: PrivateKeyTypes, certificates: Sequence[x509.Certificate]) -
     public = key.public_key()
     owners = [number for number, certificate in enumerate(certificates, 1) if certificate.public_key() == public]
     if not owners:
-        raise UnusableCertificate("has a private key that is not the certificate's")
+        raise UnusableCertificate("has a private key that does not belong to the certificate")
     if owners[0] != 1:
-        raise UnusableCertificate(f"has its certificates in the wrong order: the key is that of number {owners[0]}")
+        raise UnusableCertificate(f"has its certificates in the wrong order: the key belongs to number {owners[0]}")
     problem = order_problem(certificates)
     if problem:
         raise UnusableCertificate(problem)

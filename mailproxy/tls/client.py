@@ -84,7 +84,7 @@ class ClientTls:
         name = settings.verify_name or fixed or host or ""
         self._verifies = settings.verify != "none"
         if self._verifies and not name:
-            raise ValueError("needs verify-name: the address has no host name that the certificate could be for")
+            raise ValueError("needs verify-name: the address has no host name to compare the certificate with")
         if self._verifies:
             check_name(name)
         self._authorities = settings.ca or "the system's authorities"

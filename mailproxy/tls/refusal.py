@@ -59,7 +59,7 @@ def name_problem(certificate: bytes, name: str) -> str:
     except VerificationError:
         return f"certificate is for {_names(leaf)}, not for {name}"
     except CertificateError:
-        return f"certificate is for nobody: it has no subjectAltName, and has to be for {name}"
+        return f"certificate has no subjectAltName, needs one for {name}"
     except ValueError as error:
         return f"certificate cannot be read: {_shown(str(error))}"
     return ""

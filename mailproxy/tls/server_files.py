@@ -36,7 +36,7 @@ def read_client_certificate(path: str) -> Certificate:
     """Read the certificate that mailproxy shows to a server, with chain and key; raises `CertificateError`."""
     certificate, *others = read_certificates([path])
     if others:
-        raise CertificateError([CertificateProblem(path, f"stands for {len(others) + 1} certificates, needs one")])
+        raise CertificateError([CertificateProblem(path, f"matches {len(others) + 1} certificates, needs one")])
     return certificate
 
 

@@ -49,7 +49,7 @@ class Bound:
             if self._file is not None and _file_of(path) == self._file:
                 os.unlink(path)
             else:
-                self._log.info("{path} is not removed: it is not the socket of this process any more", path=path)
+                self._log.info("{path} is not removed: it is no longer the socket of this process", path=path)
         except OSError as error:
             self._log.warn("cannot remove {path}: {error}", path=path, error=error.strerror)
 

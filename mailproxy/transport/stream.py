@@ -32,10 +32,10 @@ VIEW = memoryview(openssl.ffi.buffer(BUFFER))
 FLOOD = "more than 500 reads within a second brought no payload"
 """The reason of `Stream.fail` when the other side sends TLS records without payload, again and again."""
 
-RENEGOTIATION = "renegotiation of TLS"
+RENEGOTIATION = "TLS renegotiation"
 """The reason of `Stream.fail` when a client of TLS 1.2 begins another handshake."""
 
-MESSAGE_IN_PIECES = "message of TLS in more than one record"
+MESSAGE_IN_PIECES = "TLS message in more than one record"
 """The reason of `Stream.fail` when a server of TLS 1.3 sends a session ticket or a key update so."""
 
 

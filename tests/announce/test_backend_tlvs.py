@@ -92,7 +92,7 @@ def test_authority_is_the_server_name_with_its_case() -> None:
 def test_server_name_that_is_no_dns_name_is_left_out() -> None:
     tlvs, left_out = chosen(v2("authority"), evolve(TLS13, server_name="a b\n"))
     assert tlvs == []
-    assert left_out == ("AUTHORITY: the server name that the client asked for is no DNS name",)
+    assert left_out == ("AUTHORITY: the server name that the client asked for is not a DNS name",)
 
 
 def test_received_authority_stands_for_the_server_name() -> None:
@@ -191,7 +191,7 @@ def test_received_common_name_is_passed_on() -> None:
 @pytest.mark.parametrize(
     ("names", "reason"),
     [
-        ((b"alice\0evil",), "it has characters that cannot be printed"),
+        ((b"alice\0evil",), "it has unprintable characters"),
         ((b"alice", b"bob"), "the certificate has 2 of them"),
     ],
 )
@@ -222,7 +222,7 @@ def test_received_version_that_fills_the_header_is_left_out_for_ours() -> None:
 
 @pytest.mark.parametrize("type", [TlvType.CRC32C, TlvType.NOOP, TlvType.SSL])
 def test_what_the_codec_writes_cannot_be_set(type: TlvType) -> None:
-    with pytest.raises(ValueError, match=f"TLV {type.name} is the codec's to write, it cannot be set"):
+    with pytest.raises(ValueError, match=f"TLV {type.name} cannot be set: the codec writes it"):
         BackendTlvs(v2(tlvs=(Tlv(type, b""),)), "imap")
 
 
@@ -265,7 +265,7 @@ def test_format_that_comes_out_too_long_is_left_out(type: int, most: int) -> Non
     assert len(chosen(v2(tlvs=(fits,)))[0]) == 1
     assert chosen(v2(tlvs=(too_long,))) == (
         [],
-        (f"{tlv_name(type)} ({most + 1} bytes): its format may make {most}",),
+        (f"{tlv_name(type)} ({most + 1} bytes): its format may make at most {most}",),
     )
 
 
@@ -281,5 +281,5 @@ def test_constant_that_the_backend_drops_connections_over_is_refused() -> None:
 
 @pytest.mark.parametrize("type", [TlvType.CRC32C, TlvType.NOOP])
 def test_what_is_about_its_own_header_is_not_passed_on(type: TlvType) -> None:
-    with pytest.raises(ValueError, match=f"TLV {type.name} belongs to the header that it came in"):
+    with pytest.raises(ValueError, match=f"TLV {type.name} cannot be passed on: it belongs to the header"):
         BackendTlvs(v2(pass_tlvs=(type,)), "imap")

@@ -193,7 +193,7 @@ def test_learner_says_once_why_it_learns_nothing(bench: Bench, learner: Taught) 
             server.end()
             bench.advance(10.0)
     (event,) = [event for event in events if event.get("event") == "not-learned"]
-    assert event["reason"] == "server s: greeting: expected * OK, came * BYE not for you"
+    assert event["reason"] == "server s: greeting: expected * OK, got * BYE not for you"
 
 
 def test_header_without_tls_says_so(bench: Bench) -> None:
@@ -270,13 +270,13 @@ def test_server_that_does_not_let_us_go_has_taught_all_the_same(bench: Bench) ->
 def test_refusing_server_is_no_teacher(bench: Bench) -> None:
     lesson = begin(bench)
     bench.accept(b"* BYE not now\r\n")
-    assert lesson() == Lesson("s", None, "greeting: expected * OK, came * BYE not now")
+    assert lesson() == Lesson("s", None, "greeting: expected * OK, got * BYE not now")
 
 
 def test_server_that_closes_early_is_no_teacher(bench: Bench) -> None:
     lesson = begin(bench)
     bench.accept(b"* OK ready\r\n").end()
-    assert lesson() == Lesson("s", None, "closed before it said what it offers")
+    assert lesson() == Lesson("s", None, "closed before it listed its capabilities")
 
 
 def test_closed_port_is_no_teacher(bench: Bench) -> None:

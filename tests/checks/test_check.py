@@ -107,7 +107,7 @@ def test_server_that_says_no_is_not_well(bench: Bench) -> None:
     running = Running(bench, checking("mail"))
     bench.accept(b"* BYE Auth process broken\r\n")
     assert not running.outcome.ok
-    assert running.outcome.reason == "greeting: expected * OK, came * BYE Auth process broken"
+    assert running.outcome.reason == "greeting: expected * OK, got * BYE Auth process broken"
 
 
 def test_server_that_answers_the_header_is_not_well_and_is_told_how_to_be(bench: Bench) -> None:
@@ -125,14 +125,14 @@ def test_server_that_answers_the_header_is_not_well_and_is_told_how_to_be(bench:
 def test_error_is_not_blamed_on_a_header_that_was_not_sent(bench: Bench) -> None:
     running = Running(bench, checking("mail"))
     bench.accept(b"* OK ready\r\n* BAD Error\r\n")
-    assert running.outcome.reason == "LOGOUT: expected OK, came * BAD Error"
+    assert running.outcome.reason == "LOGOUT: expected OK, got * BAD Error"
     assert not running.outcome.ignores_header
 
 
 def test_server_that_closes_is_not_well(bench: Bench) -> None:
     running = Running(bench, checking("mail"))
     bench.accept(b"* OK rea").end()
-    assert running.outcome.reason == "greeting: expected * OK, came the end of the connection after * OK rea"
+    assert running.outcome.reason == "greeting: expected * OK, got the end of the connection after * OK rea"
 
 
 def test_server_that_resets_is_not_well(bench: Bench) -> None:
@@ -141,7 +141,7 @@ def test_server_that_resets_is_not_well(bench: Bench) -> None:
     running.hears(peer, LOCAL)
     peer.break_off()
     assert running.outcome.reason == (
-        "greeting: expected * OK, came Connection reset by peer; is mailproxy trusted there?"
+        "greeting: expected * OK, got Connection reset by peer; is mailproxy trusted there?"
     )
 
 
@@ -150,7 +150,7 @@ def test_silent_server_is_not_well(bench: Bench) -> None:
     bench.accept()
     bench.advance(1.25)
     assert running.outcome.reason == (
-        "greeting: expected * OK, came no answer within 1 s; does it speak TLS there? then it needs tls here"
+        "greeting: expected * OK, got no answer within 1 s; does it speak TLS there? then it needs tls here"
     )
     assert running.outcome.seconds >= 1.0
 
@@ -167,7 +167,7 @@ def test_server_that_is_silent_at_the_goodbye_is_not_well(bench: Bench) -> None:
     running = Running(bench, checking("mail"))
     running.hears(bench.accept(b"* OK\r\n"), b"a2 LOGOUT\r\n")
     bench.advance(1.25)
-    assert running.outcome.reason == "LOGOUT: expected OK, came no answer within 1 s"
+    assert running.outcome.reason == "LOGOUT: expected OK, got no answer within 1 s"
 
 
 def test_server_that_closes_at_the_goodbye_is_well(bench: Bench) -> None:
@@ -223,7 +223,7 @@ def test_refused_account_is_misconfigured_and_no_dead_server(bench: Bench, passw
     bench.accept(b"* OK\r\n").send(b"a1 NO [AUTHENTICATIONFAILED] no\r\n")
     assert running.outcome.ok
     assert running.outcome.is_misconfigured
-    assert running.outcome.reason == "LOGIN: expected OK, came a1 NO [AUTHENTICATIONFAILED] no"
+    assert running.outcome.reason == "LOGIN: expected OK, got a1 NO [AUTHENTICATIONFAILED] no"
 
 
 def test_lmtp_has_no_login(bench: Bench, password: str) -> None:
@@ -282,8 +282,8 @@ def test_agent_may_close_instead_of_ending_its_line(bench: Bench) -> None:
     ("said", "reason"),
     [
         (b"down#disk full\n", "agent: down #disk full"),
-        (b"hello\n", "agent: expected words such as up, down, ready, drain, maint or 75%, came hello"),
-        (b"\n", "agent: expected words such as up, down, ready, drain, maint or 75%, came an empty line"),
+        (b"hello\n", "agent: expected words such as up, down, ready, drain, maint or 75%, got hello"),
+        (b"\n", "agent: expected words such as up, down, ready, drain, maint or 75%, got an empty line"),
     ],
 )
 def test_agent_that_is_not_content(bench: Bench, said: bytes, reason: str) -> None:
@@ -296,7 +296,7 @@ def test_agent_that_is_not_content(bench: Bench, said: bytes, reason: str) -> No
 def test_words_that_are_none_are_told(bench: Bench) -> None:
     running = Running(bench, checking("agent"))
     bench.accept(b"up hello\n")
-    assert running.outcome.reason == "agent: up (no words: hello)"
+    assert running.outcome.reason == "agent: up (unknown words: hello)"
 
 
 def test_silent_agent_is_not_well(bench: Bench) -> None:
@@ -304,7 +304,7 @@ def test_silent_agent_is_not_well(bench: Bench) -> None:
     bench.accept(b"up")
     bench.advance(1.25)
     assert not running.outcome.ok
-    assert running.outcome.reason == "agent: expected a line of words, came no answer within 1 s"
+    assert running.outcome.reason == "agent: expected a line of words, got no answer within 1 s"
 
 
 def test_endless_agent_is_not_listened_to_for_ever(bench: Bench) -> None:
@@ -370,7 +370,7 @@ def test_check_is_made_to_go_there(bench: Bench) -> None:
     check.begin(Target(socket.AF_UNIX, "/nowhere"), outcomes.append)
     bench.accept(b"* BYE\r\n")
     bench.until(lambda: outcomes)
-    assert outcomes[0].reason == "greeting: expected * OK, came * BYE"
+    assert outcomes[0].reason == "greeting: expected * OK, got * BYE"
 
 
 def test_unix_socket_has_no_port_to_be_checked_at() -> None:

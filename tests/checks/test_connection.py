@@ -172,7 +172,7 @@ def test_server_that_does_not_read_is_left(bench: Bench, monkeypatch: pytest.Mon
     recorded = Recorded(bench, probe)
     bench.accept(b"hello").reading = False
     bench.until(lambda: recorded.ends)
-    assert recorded.ends == [ConnectionEnd("answer", "no room for a line", False, 0.0)]
+    assert recorded.ends == [ConnectionEnd("answer", "the server does not read", False, 0.0)]
 
 
 def test_bug_in_a_probe_ends_the_connection(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

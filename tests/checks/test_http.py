@@ -120,13 +120,13 @@ class HttpTests(TestCase):
         self.answers.status = 503
         outcome = await self.check(status=(range(200, 300), range(301, 302), range(301, 304)))
         assert (outcome.ok, outcome.is_misconfigured) == (False, False)
-        assert outcome.reason == "HTTP status: expected 2xx or 301 or 301-303, came 503 Service Unavailable"
+        assert outcome.reason == "HTTP status: expected 2xx or 301 or 301-303, got 503 Service Unavailable"
 
     async def test_refused_key_is_misconfigured(self) -> None:
         self.answers.status = 401
         outcome = await self.check(authorization="X-Dovecot-API a2V5")
         assert (outcome.ok, outcome.is_misconfigured) == (True, True)
-        assert outcome.reason == "HTTP status: expected 200, came 401 Unauthorized"
+        assert outcome.reason == "HTTP status: expected 200, got 401 Unauthorized"
 
     async def test_redirection_is_an_answer(self) -> None:
         self.answers.status, self.answers.location = 302, b"/elsewhere"
@@ -151,18 +151,18 @@ class HttpTests(TestCase):
         self.answers.body = b'[["error",{"type":"exitCode","exitCode":68},"t"]]'
         outcome = await self.check(json={"/0/0": "doveadmResponse"})
         assert not outcome.ok
-        assert outcome.reason == 'JSON /0/0: expected "doveadmResponse", came "error"'
+        assert outcome.reason == 'JSON /0/0: expected "doveadmResponse", got "error"'
 
     async def test_missing_value_is_not_well(self) -> None:
         outcome = await self.check(json={"/0/1/1": 1})
-        assert outcome.reason == "JSON /0/1/1: expected 1, came no value there"
+        assert outcome.reason == "JSON /0/1/1: expected 1, got no value"
 
     async def test_what_is_no_json_is_not_well(self) -> None:
         for body in (b"", b"\xff", b"[" * 50_000, b"{}x"):
             self.answers.body = body
             outcome = await self.check(json={"": 1})
             assert not outcome.ok
-            assert outcome.reason.startswith("HTTP body: expected JSON, came ")
+            assert outcome.reason.startswith("HTTP body: expected JSON, got ")
 
     async def test_long_answer_is_not_well(self) -> None:
         self.answers.body = b" " * MAX_BYTES
@@ -178,7 +178,7 @@ class HttpTests(TestCase):
         self.answers.body = gzip.compress(b" " * 1_000_000)
         assert (await self.check()).ok
         outcome = await self.check(json={"": 1})
-        assert outcome.reason == "HTTP body: expected no Content-Encoding, came gzip"
+        assert outcome.reason == "HTTP body: expected no Content-Encoding, got gzip"
         assert self.answers.encodings == [None, None]
 
     async def test_half_an_answer_is_given_up(self) -> None:
@@ -343,7 +343,7 @@ class BoundTests(TestCase):
 
     async def test_interim_answers_without_end(self) -> None:
         with capturedLogs() as events:
-            await self.assert_too_much(f"more than {MAX_INTERIM} answers 1xx", b"", b"HTTP/1.1 100 Continue\r\n\r\n")
+            await self.assert_too_much(f"more than {MAX_INTERIM} 1xx responses", b"", b"HTTP/1.1 100 Continue\r\n\r\n")
         assert len([event for event in events if "twisted.web" in event["log_namespace"]]) <= MAX_INTERIM + 1
 
     async def test_body_without_end(self) -> None:

@@ -124,24 +124,24 @@ def test_closing_is_an_answer_to_a_goodbye(protocol: str, trace: dict[str, str])
 def test_silence_is_no_answer_to_a_goodbye(protocol: str) -> None:
     talk = mail(protocol)
     talk.receive(heard_in(MAIL[protocol])[0])
-    with pytest.raises(BackendRefused, match=r"(LOGOUT|QUIT): expected .*, came nothing within 1 s"):
+    with pytest.raises(BackendRefused, match=r"(LOGOUT|QUIT): expected .*, got nothing within 1 s"):
         talk.end(Silence("nothing within 1 s"))
 
 
 @pytest.mark.parametrize(
     ("protocol", "line", "reason"),
     [
-        ("imap", "* BYE Auth process broken", "greeting: expected * OK, came * BYE Auth process broken"),
-        ("imap", "* PREAUTH hello", "greeting: expected * OK, came * PREAUTH hello"),
-        ("imap", "* OK\r\n* BYE [UNAVAILABLE] x", "LOGOUT: expected OK, came * BYE [UNAVAILABLE] x"),
-        ("pop3", "-ERR [SYS/TEMP] no", "greeting: expected +OK, came -ERR [SYS/TEMP] no"),
-        ("pop3", "+OK\r\n-ERR [SYS/TEMP] no", "QUIT: expected +OK, came -ERR [SYS/TEMP] no"),
-        ("smtp", "421 4.3.2 Shutting down", "greeting: expected 220, came 421 4.3.2 Shutting down"),
-        ("submission", "451 4.3.0 Later", "greeting: expected 220, came 451 4.3.0 Later"),
-        ("lmtp", "220 x\r\n421 4.3.2 Shutting down", "QUIT: expected 221, came 421 4.3.2 Shutting down"),
-        ("smtp", "220-x\r\n2200", "greeting: expected 220, came 2200"),
-        ("managesieve", 'BYE (TRYLATER) "no"', 'greeting: expected OK, came BYE (TRYLATER) "no"'),
-        ("managesieve", 'OK\r\nBYE (TRYLATER) "no"', 'LOGOUT: expected OK, came BYE (TRYLATER) "no"'),
+        ("imap", "* BYE Auth process broken", "greeting: expected * OK, got * BYE Auth process broken"),
+        ("imap", "* PREAUTH hello", "greeting: expected * OK, got * PREAUTH hello"),
+        ("imap", "* OK\r\n* BYE [UNAVAILABLE] x", "LOGOUT: expected OK, got * BYE [UNAVAILABLE] x"),
+        ("pop3", "-ERR [SYS/TEMP] no", "greeting: expected +OK, got -ERR [SYS/TEMP] no"),
+        ("pop3", "+OK\r\n-ERR [SYS/TEMP] no", "QUIT: expected +OK, got -ERR [SYS/TEMP] no"),
+        ("smtp", "421 4.3.2 Shutting down", "greeting: expected 220, got 421 4.3.2 Shutting down"),
+        ("submission", "451 4.3.0 Later", "greeting: expected 220, got 451 4.3.0 Later"),
+        ("lmtp", "220 x\r\n421 4.3.2 Shutting down", "QUIT: expected 221, got 421 4.3.2 Shutting down"),
+        ("smtp", "220-x\r\n2200", "greeting: expected 220, got 2200"),
+        ("managesieve", 'BYE (TRYLATER) "no"', 'greeting: expected OK, got BYE (TRYLATER) "no"'),
+        ("managesieve", 'OK\r\nBYE (TRYLATER) "no"', 'LOGOUT: expected OK, got BYE (TRYLATER) "no"'),
     ],
 )
 def test_unwell_server_is_told_with_what_it_said(protocol: str, line: str, reason: str) -> None:
@@ -153,9 +153,9 @@ def test_unwell_server_is_told_with_what_it_said(protocol: str, line: str, reaso
 @pytest.mark.parametrize(
     ("rest", "reason"),
     [
-        (b"", "greeting: expected 220, came nothing within 1 s"),
-        (b"\x15\x03\x01", "greeting: expected 220, came nothing within 1 s after \\x15\\x03\\x01"),
-        (b"220-x\r\n", "greeting: expected 220 behind 220-x, where postscreen waits for 6 s, came nothing within 1 s"),
+        (b"", "greeting: expected 220, got nothing within 1 s"),
+        (b"\x15\x03\x01", "greeting: expected 220, got nothing within 1 s after \\x15\\x03\\x01"),
+        (b"220-x\r\n", "greeting: expected 220 after 220-x, where postscreen waits for 6 s, got nothing within 1 s"),
     ],
 )
 def test_silent_server_is_told_with_the_piece_that_it_said(rest: bytes, reason: str) -> None:
@@ -169,13 +169,13 @@ def test_silent_server_is_told_with_the_piece_that_it_said(rest: bytes, reason: 
 def test_server_that_closes_has_not_greeted() -> None:
     with pytest.raises(BackendRefused) as raised:
         mail("imap").end(Parted())
-    assert str(raised.value) == "greeting: expected * OK, came the end of the connection"
+    assert str(raised.value) == "greeting: expected * OK, got the end of the connection"
 
 
 def test_dovecot_waiting_for_its_auth_process_has_not_greeted() -> None:
     talk = mail("imap")
     assert talk.receive(b"* OK Waiting for authentication process to respond..\r\n") == b""
-    with pytest.raises(BackendRefused, match="OK behind Waiting for authentication process, came nothing"):
+    with pytest.raises(BackendRefused, match="OK after Waiting for authentication process, got nothing"):
         talk.end(Silence("nothing within 1 s"))
 
 
@@ -189,28 +189,28 @@ def test_end_after_the_talk_is_none_of_its() -> None:
 @pytest.mark.parametrize(
     ("protocol", "lines", "reason"),
     [
-        ("imap", ("* OK", "a1 NO [UNAVAILABLE] Temporary"), "LOGIN: expected OK, came a1 NO [UNAVAILABLE] Temporary"),
-        ("imap", ("* OK", "a1 NO [SERVERBUG] x"), "LOGIN: expected OK, came a1 NO [SERVERBUG] x"),
-        ("imap", ("* OK", "a1 BAD what"), "LOGIN: expected OK, came a1 BAD what"),
-        ("imap", ("* OK", "* BYE Disconnected"), "LOGIN: expected OK, came * BYE Disconnected"),
-        ("pop3", ("+OK", "+OK", "-ERR [SYS/TEMP] x"), "PASS: expected +OK, came -ERR [SYS/TEMP] x"),
-        ("pop3", ("+OK", "+OK", "-ERR [SYS/PERM] x"), "PASS: expected +OK, came -ERR [SYS/PERM] x"),
-        ("smtp", ("220 x", "421 x"), "EHLO: expected 250, came 421 x"),
-        ("submission", ("220 x", "250-x", "250 AUTH PLAIN", "454 4.7.0 x"), "AUTH: expected 235, came 454 4.7.0 x"),
-        ("submission", ("220 x", "250-x", "250 AUTH PLAIN", "421 4.4.0 x"), "AUTH: expected 235, came 421 4.4.0 x"),
-        ("submission", ("220 x", "250-x", "250 AUTH PLAIN", "334 x"), "AUTH: expected 235, came 334 x"),
+        ("imap", ("* OK", "a1 NO [UNAVAILABLE] Temporary"), "LOGIN: expected OK, got a1 NO [UNAVAILABLE] Temporary"),
+        ("imap", ("* OK", "a1 NO [SERVERBUG] x"), "LOGIN: expected OK, got a1 NO [SERVERBUG] x"),
+        ("imap", ("* OK", "a1 BAD what"), "LOGIN: expected OK, got a1 BAD what"),
+        ("imap", ("* OK", "* BYE Disconnected"), "LOGIN: expected OK, got * BYE Disconnected"),
+        ("pop3", ("+OK", "+OK", "-ERR [SYS/TEMP] x"), "PASS: expected +OK, got -ERR [SYS/TEMP] x"),
+        ("pop3", ("+OK", "+OK", "-ERR [SYS/PERM] x"), "PASS: expected +OK, got -ERR [SYS/PERM] x"),
+        ("smtp", ("220 x", "421 x"), "EHLO: expected 250, got 421 x"),
+        ("submission", ("220 x", "250-x", "250 AUTH PLAIN", "454 4.7.0 x"), "AUTH: expected 235, got 454 4.7.0 x"),
+        ("submission", ("220 x", "250-x", "250 AUTH PLAIN", "421 4.4.0 x"), "AUTH: expected 235, got 421 4.4.0 x"),
+        ("submission", ("220 x", "250-x", "250 AUTH PLAIN", "334 x"), "AUTH: expected 235, got 334 x"),
         (
             "submission",
             ("220 x", "250-x", "250 AUTH PLAIN", "235 x", "421 4.4.0 no relay"),
-            "QUIT: expected 221, came 421 4.4.0 no relay",
+            "QUIT: expected 221, got 421 4.4.0 no relay",
         ),
-        ("lmtp", ("220 x", "451 x"), "LHLO: expected 250, came 451 x"),
+        ("lmtp", ("220 x", "451 x"), "LHLO: expected 250, got 451 x"),
         (
             "managesieve",
             ('"SASL" "PLAIN"', "OK", 'NO (TRYLATER) "x"'),
-            'AUTHENTICATE: expected OK, came NO (TRYLATER) "x"',
+            'AUTHENTICATE: expected OK, got NO (TRYLATER) "x"',
         ),
-        ("managesieve", ('"SASL" "PLAIN"', "OK", 'BYE "x"'), 'AUTHENTICATE: expected OK, came BYE "x"'),
+        ("managesieve", ('"SASL" "PLAIN"', "OK", 'BYE "x"'), 'AUTHENTICATE: expected OK, got BYE "x"'),
     ],
 )
 def test_server_to_blame_for_a_failed_login(protocol: str, lines: tuple[str, ...], reason: str) -> None:
@@ -257,7 +257,7 @@ def test_imap_opens_a_mailbox() -> None:
 )
 def test_mailbox_that_does_not_open(line: str, is_about_account: bool) -> None:
     refused = refusal(login("imap", mailbox=b"INBOX"), "* OK", "a1 OK", line)
-    assert str(refused) == f"SELECT: expected OK, came {line}"
+    assert str(refused) == f"SELECT: expected OK, got {line}"
     assert isinstance(refused, AccountRefused) == is_about_account
 
 
@@ -272,7 +272,7 @@ def test_pop3_whose_mailbox_closes_the_connection_is_not_well() -> None:
     talk.receive(b"+OK\r\n+OK\r\n+OK Logged in.\r\n")
     with pytest.raises(BackendRefused) as raised:
         talk.end(Parted())
-    assert str(raised.value) == "STAT: expected +OK, came the end of the connection"
+    assert str(raised.value) == "STAT: expected +OK, got the end of the connection"
 
 
 def test_smtp_server_that_knows_no_logins_is_well() -> None:
@@ -337,7 +337,7 @@ def test_password_that_a_server_repeats_is_not_told(protocol: str, lines: tuple[
 def test_password_in_base64_is_not_told(encoded: str) -> None:
     """A server may encode the password alone, as in AUTH LOGIN, and without padding."""
     reason = str(refusal(login("pop3"), "+OK", "+OK", f"-ERR no {encoded}, please"))
-    assert reason == "PASS: expected +OK, came -ERR no <password>, please"
+    assert reason == "PASS: expected +OK, got -ERR no <password>, please"
 
 
 def test_piece_of_a_repeated_password_is_not_told() -> None:
@@ -345,7 +345,7 @@ def test_piece_of_a_repeated_password_is_not_told() -> None:
     talk.receive(b"+OK\r\n+OK\r\n-ERR PASS s3cr")
     with pytest.raises(BackendRefused) as raised:
         talk.end(Parted())
-    assert str(raised.value) == "PASS: expected +OK, came the end of the connection"
+    assert str(raised.value) == "PASS: expected +OK, got the end of the connection"
 
 
 SAID = st.sampled_from(
@@ -394,13 +394,13 @@ def test_control_characters_are_refused_without_being_told(control: str, text: s
 @pytest.mark.parametrize(
     ("protocol", "greeting", "error", "reason"),
     [
-        ("imap", "* OK", "* BAD Error in IMAP command.", "LOGOUT: expected OK, came * BAD Error in IMAP command."),
-        ("imap", "* OK", "QUIT BAD Unknown", "LOGOUT: expected OK, came QUIT BAD Unknown"),
-        ("imap", "* OK", "a2 BAD Error", "LOGOUT: expected OK, came a2 BAD Error"),
-        ("pop3", "+OK", "-ERR Unknown command.", "QUIT: expected +OK, came -ERR Unknown command."),
-        ("smtp", "220 x", "500 5.5.2 Error: bad syntax", "QUIT: expected 221, came 500 5.5.2 Error: bad syntax"),
-        ("lmtp", "220 x", "502 5.5.2 Unknown", "QUIT: expected 221, came 502 5.5.2 Unknown"),
-        ("managesieve", 'OK "ready"', 'NO "Error"', 'LOGOUT: expected OK, came NO "Error"'),
+        ("imap", "* OK", "* BAD Error in IMAP command.", "LOGOUT: expected OK, got * BAD Error in IMAP command."),
+        ("imap", "* OK", "QUIT BAD Unknown", "LOGOUT: expected OK, got QUIT BAD Unknown"),
+        ("imap", "* OK", "a2 BAD Error", "LOGOUT: expected OK, got a2 BAD Error"),
+        ("pop3", "+OK", "-ERR Unknown command.", "QUIT: expected +OK, got -ERR Unknown command."),
+        ("smtp", "220 x", "500 5.5.2 Error: bad syntax", "QUIT: expected 221, got 500 5.5.2 Error: bad syntax"),
+        ("lmtp", "220 x", "502 5.5.2 Unknown", "QUIT: expected 221, got 502 5.5.2 Unknown"),
+        ("managesieve", 'OK "ready"', 'NO "Error"', 'LOGOUT: expected OK, got NO "Error"'),
     ],
 )
 def test_error_before_the_goodbye_is_answered_is_a_misunderstanding(

@@ -23,7 +23,7 @@ from mailproxy.transport.poller import Poller
 
 CHECK = config.Check(type="mail", inter=2.0, fastinter=1.0, jitter=0, rise=2, fall=2)
 GOOD = Outcome(True, "greeted", 0.001)
-BAD = Outcome(False, "greeting: expected * OK, came * BYE", 0.012)
+BAD = Outcome(False, "greeting: expected * OK, got * BYE", 0.012)
 
 
 class Runs:
@@ -132,7 +132,7 @@ def test_change_is_one_line_with_reason_and_counts(logged: Sequence[Any]) -> Non
     bench = Bench(checked(1), checked(2, "d2"), at(3, "d3", backup=True))
     bench.check(1, GOOD, BAD, BAD, BAD)
     assert lines(logged) == [
-        "warn server pool/d1 imap is DOWN: greeting: expected * OK, came * BYE, after 12 ms; "
+        "warn server pool/d1 imap is DOWN: greeting: expected * OK, got * BYE, after 12 ms; "
         "1 active and 1 backup servers left, 0 sessions, 0 queued"
     ]
     (event,) = logged
@@ -197,7 +197,7 @@ def test_check_that_is_at_fault_itself_is_said_once(logged: Sequence[Any]) -> No
     refused = Outcome(True, "LOGIN: refused", 0.0, is_misconfigured=True)
     bench.check(1, GOOD, refused, refused, GOOD, GOOD)
     assert lines(logged) == [
-        "warn server pool/d1 imap: the check itself is at fault, not the server: LOGIN: refused",
+        "warn server pool/d1 imap: the check is misconfigured, the server is not at fault: LOGIN: refused",
         "warn server pool/d1 imap: the check works again: greeted",
     ]
     assert bench.is_up("d1")
@@ -281,7 +281,8 @@ def test_address_that_vanishes_leaves_an_empty_slot(logged: Sequence[Any]) -> No
     bench.names.answer((record(2),))
     assert places(bench) == {"d1": "None", "d2": "192.0.2.2:143"}
     assert lines(logged)[-1] == (
-        "warn server pool/d1 imap has no address: says DNS; 1 active and 0 backup servers left, 0 sessions, 0 queued"
+        "warn server pool/d1 imap has no address: according to DNS; 1 active and 0 backup servers left, "
+        "0 sessions, 0 queued"
     )
 
 

@@ -99,7 +99,7 @@ def test_port_that_is_not_for_this_user_is_not_tried(
 
     monkeypatch.setattr("mailproxy.transport.bound.bind_inet", forbidden)
     assert run(file) == 0
-    assert "[::]:993 was not tried: this user must not listen on port 993" in capsys.readouterr().err
+    assert "[::]:993 was not tried: this user may not listen on port 993" in capsys.readouterr().err
 
 
 def test_unix_socket_is_left_to_who_has_it(file: Path) -> None:
@@ -128,7 +128,8 @@ def test_key_that_everybody_can_read_is_a_warning(
     key.chmod(0o644)
     assert run(file) == 0
     assert capsys.readouterr().err == (
-        f"warning: {key}: can be read by every user of this machine (mode 0644); chmod o= makes it a secret\n"
+        f"warning: {key}: can be read by every user of this machine (mode 0644); "
+        "make it unreadable for others: chmod o=\n"
     )
 
 
@@ -251,7 +252,7 @@ def test_secret_that_is_none_is_a_warning(probed: Path, capsys: pytest.CaptureFi
     assert run(probed) == 0
     assert capsys.readouterr().err == (
         f"warning: {probed.parent}/probe: can be read by every user of this machine (mode 0644); "
-        "chmod o= makes it a secret\n"
+        "make it unreadable for others: chmod o=\n"
     )
 
 

@@ -136,7 +136,7 @@ class TestDecode:
         assert run("decode") == 1
         assert capsys.readouterr() == (
             "",
-            "mailproxy header: bad header: byte 0 is 0x47, no header of version 1 or 2 begins so\n",
+            "mailproxy header: bad header: byte 0 is 0x47, no header of version 1 or 2 begins with it\n",
         )
 
     def test_argument_that_is_not_hex(self, capsys: pytest.CaptureFixture[str]) -> None:

@@ -44,16 +44,16 @@ def test_fields_are_known() -> None:
 
 
 def test_unknown_field_names_the_nearest() -> None:
-    assert refusal("{cypher}") == 'is "{cypher}", in which {cypher} is no field; did you mean {cipher}?'
+    assert refusal("{cypher}") == 'is "{cypher}", in which {cypher} is not a field; did you mean {cipher}?'
 
 
 def test_unknown_field_with_nothing_near_lists_what_there_is() -> None:
-    assert refusal("{xyzzy}").startswith('is "{xyzzy}", in which {xyzzy} is no field; there are "id", "frontend",')
+    assert refusal("{xyzzy}").startswith('is "{xyzzy}", in which {xyzzy} is not a field; fields are "id", "frontend",')
 
 
 @pytest.mark.parametrize("name", ["", "TLS", " tls", "tlv_", "tlv_0xE3", "tlv_unique-id", "tlv_nothing"])
 def test_field_is_written_as_in_the_log(name: str) -> None:
-    assert f"in which {{{name}}} is no field" in refusal(f"{{{name}}}")
+    assert f"in which {{{name}}} is not a field" in refusal(f"{{{name}}}")
 
 
 @pytest.mark.parametrize("name", NOT_YET)
@@ -63,7 +63,7 @@ def test_field_of_the_sessions_end_is_refused_with_the_reason(name: str) -> None
 
 @pytest.mark.parametrize(("text", "brace"), [("{tls", "{"), ("tls}", "}"), ("{a{tls}", "{"), ("}{tls}", "}")])
 def test_brace_that_stands_alone_is_refused(text: str, brace: str) -> None:
-    assert refusal(text) == f'is "{text}", in which a {brace} stands alone; write {brace * 2} for it'
+    assert refusal(text) == f'is "{text}", in which a {brace} stands alone; write {brace * 2} for one'
 
 
 def test_format_has_a_bound() -> None:

@@ -24,16 +24,16 @@ def test_host_name(text: str, name: str) -> None:
     [
         ("", 'is "", which has nothing between two dots'),
         ("a..b", 'is "a..b", which has nothing between two dots'),
-        ("a_b.example", 'is "a_b.example", in which "a_b" is not made of letters, digits and hyphens inside'),
-        ("-a.example", 'is "-a.example", in which "-a" is not made of'),
-        ("a-.example", 'is "a-.example", in which "a-" is not made of'),
-        ("a b", 'is "a b", in which "a b" is not made of'),
-        ("a\n", 'is "a\\n", in which "a\\n" is not made of'),
+        ("a_b.example", 'is "a_b.example", in which "a_b" may have only letters, digits and inner hyphens'),
+        ("-a.example", 'is "-a.example", in which "-a" may have only'),
+        ("a-.example", 'is "a-.example", in which "a-" may have only'),
+        ("a b", 'is "a b", in which "a b" may have only'),
+        ("a\n", 'is "a\\n", in which "a\\n" may have only'),
         ("bücher.example", 'is "bücher.example", which is not ASCII; write "xn--bcher-kva.example"'),
         ("ü" * 70, "write its xn-- form"),
-        ("a" * 64, "in which a label has 64 characters; 63 is the most"),
+        ("a" * 64, "in which a label has 64 characters; at most 63 are allowed"),
         ("a." * 127 + "a", "is a name of 255 characters; a host name has 253 at most"),
-        ("10.0.0.256", 'is "10.0.0.256", which is no IP address, and a host name does not end with a number'),
+        ("10.0.0.256", 'is "10.0.0.256", which is not an IP address, and a host name does not end with a number'),
     ],
 )
 def test_what_is_no_host_name(text: str, complaint: str) -> None:

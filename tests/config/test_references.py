@@ -77,12 +77,12 @@ def test_servers_with_a_port_or_a_socket_need_no_ports() -> None:
 def test_two_frontends_cannot_listen_in_one_place(first: str, second: str) -> None:
     found = problem(frontend__imaps__bind=[first], frontend__pop3s=POP3 | {"bind": [second]})
     assert found.startswith("frontend.pop3s.bind: has ")
-    assert ", which frontend.imaps.bind has taken already" in found
+    assert ", where frontend.imaps.bind listens already" in found
 
 
 def test_neither_can_one() -> None:
     assert problem(frontend__imaps__bind=["127.0.0.1:993", "0.0.0.0:993"]) == (
-        "frontend.imaps.bind: has 0.0.0.0:993, which frontend.imaps.bind has taken already with 127.0.0.1:993"
+        "frontend.imaps.bind: has 0.0.0.0:993, where frontend.imaps.bind listens already with 127.0.0.1:993"
     )
 
 

@@ -34,8 +34,11 @@ def test_everything() -> None:
 @pytest.mark.parametrize(
     ("values", "complaint"),
     [
-        ({"nameservers": ["ns.example"]}, 'resolvers.nameservers[0]: is "ns.example", in which "ns.example" is no IP'),
-        ({"nameservers": ["0.0.0.0"]}, 'resolvers.nameservers[0]: is "0.0.0.0", which is no address that can be'),
+        (
+            {"nameservers": ["ns.example"]},
+            'resolvers.nameservers[0]: is "ns.example", in which "ns.example" is not an IP',
+        ),
+        ({"nameservers": ["0.0.0.0"]}, 'resolvers.nameservers[0]: is "0.0.0.0", which cannot be connected to'),
         ({"retries": 11}, "resolvers.retries: is 11, needs a whole number from 0 to 10"),
         ({"timeout": "0s"}, 'resolvers.timeout: is "0s"; every wait needs a deadline'),
         (

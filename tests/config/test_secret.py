@@ -70,4 +70,4 @@ def test_secret_that_everybody_can_read(path: Path) -> None:
     path.touch()
     path.chmod(0o644)
     found = exposure(str(path))
-    assert found == "can be read by every user of this machine (mode 0644); chmod o= makes it a secret"
+    assert found == "can be read by every user of this machine (mode 0644); make it unreadable for others: chmod o="

@@ -98,7 +98,7 @@ def test_default_server_is_for_what_a_server_does_not_say() -> None:
 @pytest.mark.parametrize("key", ["address", "template"])
 def test_default_server_has_no_address(key: str) -> None:
     assert wrong({}, default_server={key: "10.0.0.1"}) == (
-        f"default-server.{key}: is for each server to say, in [backend.NAME.server.NAME]"
+        f"default-server.{key}: belongs to each server: [backend.NAME.server.NAME]"
     )
 
 
@@ -200,8 +200,8 @@ def test_server_that_is_no_template_is_its_own_slot() -> None:
         ({"count": 3}, "template.name: is missing, needs a host name such as"),
         ({"name": "a.example:1"}, "template.count: is missing, needs a whole number from 1 to 1000"),
         ({"count": 0, "name": "a.example:1"}, "template.count: is 0, needs a whole number from 1 to 1000"),
-        ({"count": 2, "name": "10.0.0.1:1"}, 'template.name: is "10.0.0.1:1", an address, which is one server'),
-        ({"count": 2, "name": "/run/x"}, 'template.name: is "/run/x", an address, which is one server'),
+        ({"count": 2, "name": "10.0.0.1:1"}, 'template.name: is "10.0.0.1:1", an address: that is one server'),
+        ({"count": 2, "name": "/run/x"}, 'template.name: is "/run/x", an address: that is one server'),
     ],
 )
 def test_template_that_makes_nothing(values: dict[str, object], complaint: str) -> None:
@@ -212,7 +212,7 @@ def test_template_that_makes_nothing(values: dict[str, object], complaint: str) 
 
 def test_template_is_instead_of_an_address() -> None:
     assert wrong({"template": {"count": 2, "name": "a.example:1"}}) == (
-        "server.d1.template: is there beside address; a server has one of them"
+        "server.d1.template: is set beside address; a server has one of them"
     )
 
 
@@ -252,9 +252,7 @@ def remarked(**changes: object) -> list[str]:
 
 @pytest.mark.parametrize("values", [{"weight": 0}, {"state": "drain"}, {"state": "maint"}])
 def test_backend_without_a_server_for_clients_is_remarked(values: dict[str, object]) -> None:
-    assert remarked(default_server=values) == [
-        ": has no server that clients are sent to: each has weight 0, or is not ready"
-    ]
+    assert remarked(default_server=values) == [": sends clients to no server: each has weight 0, or is not ready"]
 
 
 @pytest.mark.parametrize(
@@ -281,7 +279,7 @@ def test_login_that_a_protocol_does_not_have_is_remarked() -> None:
         frontend__lmtp={"bind": ["0.0.0.0:24"], "protocol": "lmtp", "tls": "none", "backend": "dovecot"},
     )
     assert [str(remark) for remark in remarks(config)] == [
-        'backend.dovecot: has checks of type "login", and lmtp has none: there LHLO is what is asked'
+        'backend.dovecot: has checks of type "login", and lmtp has no login: the check sends LHLO instead'
     ]
 
 

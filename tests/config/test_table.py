@@ -151,7 +151,7 @@ def test_forgotten_name_is_noticed() -> None:
 def test_bad_name_is_refused(name: str) -> None:
     _, problems = read({"server": {name: {}}}, lambda table: table.children("server", lambda name, t: name))
     assert len(problems) == 1
-    assert "is no name" in problems[0]
+    assert "is not a name" in problems[0]
 
 
 def test_table_that_is_none() -> None:
@@ -170,8 +170,7 @@ def read_servers(values: dict[str, object]) -> list[str]:
 
 def test_name_with_dots_that_toml_took_for_tables_is_told() -> None:
     assert read_servers({"mx1": {"example": {"org": {"port": 1}, "net": {"port": 2}}}}) == [
-        'table.server.mx1: has only the table "example.org"; '
-        'a name with dots is quoted: [table.server."mx1.example.org"]'
+        'table.server.mx1: has only the table "example.org"; quote a name with dots: [table.server."mx1.example.org"]'
     ]
 
 

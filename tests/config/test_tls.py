@@ -85,7 +85,7 @@ def test_ciphers_without_their_version_are_refused() -> None:
 
 def test_ciphersuite_among_the_ciphers_is_noticed() -> None:
     assert problem(tls__default__ciphers="TLS_AES_128_GCM_SHA256:ECDHE+AESGCM") == (
-        "tls.default.ciphers: has a TLS 1.3 name (TLS_AES_128_GCM_SHA256); those go into ciphersuites"
+        "tls.default.ciphers: has a TLS 1.3 name (TLS_AES_128_GCM_SHA256); put those into ciphersuites"
     )
 
 

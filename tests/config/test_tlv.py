@@ -32,12 +32,12 @@ def test_type_is_one_byte(value: int | str) -> None:
 
 @pytest.mark.parametrize("value", ["", "0x", "0xE1F", "1_0", "0b1", " 1", "٣"])
 def test_what_names_nothing_is_refused(value: str) -> None:
-    with pytest.raises(Wrong, match="names no TLV"):
+    with pytest.raises(Wrong, match="is not a TLV"):
         TLV_TYPE.read(value)
 
 
 def test_nearest_name_is_suggested() -> None:
-    with pytest.raises(Wrong, match=r'is "azzure", which names no TLV; did you mean "azure"\?'):
+    with pytest.raises(Wrong, match=r'is "azzure", which is not a TLV; did you mean "azure"\?'):
         TLV_TYPE.read("azzure")
 
 
@@ -113,7 +113,7 @@ def test_value_may_be_a_format_in_order() -> None:
 @pytest.mark.parametrize(
     ("value", "complaint"),
     [
-        ({"format": "{tlss}"}, '.format: is "{tlss}", in which {tlss} is no field; did you mean {tls}?'),
+        ({"format": "{tlss}"}, '.format: is "{tlss}", in which {tlss} is not a field; did you mean {tls}?'),
         ({"format": 1}, ".format: is the number 1, needs text with fields of the log such as"),
         ({"fmt": "{tls}"}, ".format: is missing, needs text with fields of the log such as"),
         ({}, ".format: is missing, needs text with fields of the log such as"),
@@ -128,7 +128,7 @@ def test_value_that_is_no_format(value: object, complaint: str) -> None:
 @pytest.mark.parametrize("name", ["alpn", "authority", "unique-id"])
 def test_name_is_not_empty(name: str) -> None:
     assert problem(backend__dovecot__proxy_v2_tlvs={name: ""}) == (
-        f"backend.dovecot.proxy-v2-tlvs.{name}: is empty; leave it out, or receivers take it for a name"
+        f"backend.dovecot.proxy-v2-tlvs.{name}: is empty; leave it out, or receivers read it as a name"
     )
 
 

@@ -43,7 +43,7 @@ def test_first_of_several_is_named() -> None:
 )
 def test_bind_that_lets_nobody_in_is_remarked(bind: list[str], senders: list[str], where: str) -> None:
     assert found(bind=bind, accept_proxy=senders, accept_proxy_only=True) == [
-        f"accept-proxy-only: lets nobody in at {where}"
+        f"accept-proxy-only: lets no client in at {where}"
     ]
 
 

@@ -93,8 +93,8 @@ def test_other_changes_of_a_server_are_not_shown() -> None:
 
 
 def test_refused_client_is_shown() -> None:
-    assert refused("d1", "0 bytes of a PROXY header within 2 s", PROXY) == (
-        "d1 refuses 127.0.0.1:50000: 0 bytes of a PROXY header within 2 s"
+    assert refused("d1", "only 0 bytes of a PROXY header within 2 s", PROXY) == (
+        "d1 refuses 127.0.0.1:50000: only 0 bytes of a PROXY header within 2 s"
     )
 
 

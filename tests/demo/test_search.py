@@ -10,8 +10,8 @@ from mailproxy.demo.search import Query, matcher
     ("query", "message"),
     [
         ([b"LARGER", b"3"], "LARGER is not a key"),
-        ([b"SUBJECT"], "SUBJECT lacks its argument"),
-        ([b"NOT"], "NOT lacks its argument"),
+        ([b"SUBJECT"], "SUBJECT needs an argument"),
+        ([b"NOT"], "NOT needs an argument"),
         ([b"TO", [b"SEEN"]], "TO takes no list"),
     ],
 )

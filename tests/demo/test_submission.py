@@ -63,7 +63,7 @@ def test_message_is_in_the_inbox(client: Conversation, inbox: Inbox, told: list[
     assert client.say(*MESSAGE)[-1].startswith(b"250 ")
     (message,) = inbox.messages
     assert message.content.startswith(b"Received: from client.example ([192.0.2.7])\n\tby localhost with submission; ")
-    assert told[-1] == "a message for alice comes by submission"
+    assert told[-1] == "a message for alice arrives by submission"
 
 
 def test_client_without_a_name_can_send(client: Conversation, inbox: Inbox) -> None:

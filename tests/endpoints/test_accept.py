@@ -178,7 +178,7 @@ class TestBadHeader:
         assert [event["reason"] for event in events] == [reason]
 
     def test_other_bytes(self) -> None:
-        self.assertRefused(Connection(), b"EHLO", "byte 0 is 0x45, no header of version 1 or 2 begins so")
+        self.assertRefused(Connection(), b"EHLO", "byte 0 is 0x45, no header of version 1 or 2 begins with it")
 
     @pytest.mark.parametrize(
         ("peer", "shown"),
@@ -227,7 +227,7 @@ class TestBadHeader:
         with capturedLogs() as events:
             connection.reactor.advance(0.1)
         assert connection.aborted
-        assert events[0]["reason"] == "5 bytes of a PROXY header within 5 s"
+        assert events[0]["reason"] == "only 5 bytes of a PROXY header within 5 s"
 
     def test_connection_that_ends_within_the_header(self) -> None:
         connection = Connection()
@@ -367,13 +367,13 @@ class TestRefusalHook:
         connection, reasons = self.refusals()
         with capturedLogs() as events:
             connection.receive(b"EHLO")
-        assert reasons == ["byte 0 is 0x45, no header of version 1 or 2 begins so"]
+        assert reasons == ["byte 0 is 0x45, no header of version 1 or 2 begins with it"]
         assert (connection.aborted, list(events)) == (True, [])
 
     def test_timeout(self) -> None:
         connection, reasons = self.refusals()
         connection.reactor.advance(5)
-        assert reasons == ["0 bytes of a PROXY header within 5 s"]
+        assert reasons == ["only 0 bytes of a PROXY header within 5 s"]
 
     def test_end_within_the_header(self) -> None:
         connection, reasons = self.refusals()
@@ -383,7 +383,7 @@ class TestRefusalHook:
 
     def test_address(self) -> None:
         _, reasons = self.refusals(evolve(TRUST_PROXY, refuse_others=True), STRANGER)
-        assert reasons == ["its address is none of those that may connect"]
+        assert reasons == ["its address is not allowed to connect"]
 
 
 class TestConstruction:
@@ -392,8 +392,11 @@ class TestConstruction:
     @pytest.mark.parametrize(
         ("policy", "message"),
         [
-            (AcceptPolicy(), "by this policy nobody sends a header: name your proxies, or take AcceptPolicy.everybody"),
-            ("10.0.0.0/8", "policy '10.0.0.0/8' is no AcceptPolicy"),
+            (
+                AcceptPolicy(),
+                "under this policy no peer sends a header: name your proxies, or use AcceptPolicy.everybody",
+            ),
+            ("10.0.0.0/8", "policy '10.0.0.0/8' is not an AcceptPolicy"),
         ],
     )
     def test_policy_without_headers(self, policy: Any, message: str) -> None:
@@ -405,14 +408,14 @@ class TestConstruction:
 
     @pytest.mark.parametrize("endpoint", [None, "tcp:80", TCP4ClientEndpoint(MemoryReactorClock(), "10.0.0.1", 143)])
     def test_what_does_not_listen_is_no_endpoint(self, endpoint: Any) -> None:
-        with pytest.raises(ValueError, match="is no server endpoint; serverFromString makes one of a string"):
+        with pytest.raises(ValueError, match="is not a server endpoint; serverFromString makes one from a string"):
             AcceptProxyServerEndpoint(endpoint, TRUST_PROXY)
 
     @pytest.mark.parametrize("factory", [Protocol, None])
     def test_what_makes_no_protocols_is_no_factory(self, factory: Any) -> None:
         endpoint = AcceptProxyServerEndpoint(TCP4ServerEndpoint(MemoryReactorClock(), 143), TRUST_PROXY)
         for wrap in (lambda: AcceptProxyFactory(factory, TRUST_PROXY), lambda: endpoint.listen(factory)):
-            with pytest.raises(ValueError, match=r"is no factory; Factory.forProtocol\(…\) makes one"):
+            with pytest.raises(ValueError, match=r"is not a factory; Factory.forProtocol\(…\) makes one"):
                 wrap()
 
     @pytest.mark.parametrize(

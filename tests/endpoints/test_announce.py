@@ -106,7 +106,7 @@ class TestTlsFacts:
 
         transport = Over()
         alsoProvides(transport, ISSLTransport)
-        with pytest.raises(ValueError, match="Over is over"):
+        with pytest.raises(ValueError, match="Over has ended"):
             transport_facts(ITransport(transport))
 
     def test_handshake_that_is_not_done(self) -> None:
@@ -181,11 +181,11 @@ class TestClientHeader:
     @pytest.mark.parametrize(
         ("wrong", "message"),
         [
-            ({"proxy_v2_options": "alpn"}, r"proxy_v2_options 'alpn' is no tuple; write \('alpn',\)"),
-            ({"pass_tlvs": ("aws",)}, r"pass_tlvs \('aws',\) are no types of TLVs, numbers from 0 to 255"),
-            ({"pass_tlvs": 0xEA}, "pass_tlvs 234 is no tuple"),
+            ({"proxy_v2_options": "alpn"}, r"proxy_v2_options 'alpn' is not a tuple; write \('alpn',\)"),
+            ({"pass_tlvs": ("aws",)}, r"pass_tlvs \('aws',\) are not all types of TLVs, numbers from 0 to 255"),
+            ({"pass_tlvs": 0xEA}, "pass_tlvs 234 is not a tuple"),
             ({"tlvs": (b"blue",)}, r"tlvs \(b'blue',\) are not all Tlv"),
-            ({"protocol": 5}, "protocol 5 is no name"),
+            ({"protocol": 5}, "protocol 5 is not a name"),
         ],
     )
     def test_wrong_types_are_refused(self, wrong: dict[str, Any], message: str) -> None:
@@ -236,8 +236,8 @@ class TestHeaderFromTransport:
         ("wrong", "message"),
         [
             ({"version": 3}, "there is no version 3"),
-            ({"ssl": {"cn"}}, r"ssl \{'cn'\} are no fields of the SSL TLV; write them as SslType"),
-            ({"ssl": "cn"}, "ssl 'cn' are no fields"),
+            ({"ssl": {"cn"}}, r"ssl \{'cn'\} are not fields of the SSL TLV; write them as SslType"),
+            ({"ssl": "cn"}, "ssl 'cn' are not fields"),
         ],
     )
     def test_wrong_arguments_are_refused(self, wrong: dict[str, Any], message: str) -> None:

@@ -92,13 +92,13 @@ class TestAcceptProxy:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            (r"tcp\:143:trusted=", "trusted= names nobody; leave it out if every peer must send a header"),
-            (r"tcp\:143:optional=", "trusted= names nobody"),
-            (r"tcp\:143:trusted=banana", "'banana' is no network like 10.0.0.0/8"),
+            (r"tcp\:143:trusted=", "trusted= is empty; leave it out if every peer must send a header"),
+            (r"tcp\:143:optional=", "trusted= is empty"),
+            (r"tcp\:143:trusted=banana", "'banana' is neither a network like 10.0.0.0/8"),
             (r"tcp\:143:trusted=10.0.0.0/8:others=maybe", "others=maybe is wrong; needs direct or refused"),
             (r"tcp\:143:others=refused", "others has no effect without trusted or optional"),
             (r"tcp\:143:timeout=soon", "timeout=soon is wrong; needs a number of seconds"),
-            (r"tcp\:143:timeout=0", "timeout 0.0 is no number of seconds above 0"),
+            (r"tcp\:143:timeout=0", "timeout 0.0 is not a number of seconds above 0"),
             (r"tcp\:143:versions=3", "versions=3 is wrong; needs 1, 2 or 1,2"),
             (r"tcp\:143:maxSize=big", "maxSize=big is wrong; needs a number of bytes"),
             (r"tcp\:143:maxSize=inf", "maxSize=inf is wrong; needs a number of bytes"),
@@ -244,7 +244,7 @@ class TestTls:
         [
             ("", "hostname is missing, the name that the server's certificate has"),
             (":hostname=a.test:trustRoots=/nowhere", "trustRoots=/nowhere: No such file or directory"),
-            (":hostname=a b", "hostname=a b is no name of a host"),
+            (":hostname=a b", "hostname=a b is not a host name"),
             (
                 ":hostname=a.test:trustRoots={empty}/bad.crt",
                 "trustRoots={empty}/bad.crt has a certificate that cannot be read",

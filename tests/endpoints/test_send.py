@@ -140,16 +140,16 @@ class TestSendProxy:
             self.endpoint(Header.proxy(SOURCE, DESTINATION), budget=20)
 
     def test_what_makes_no_header_is_refused_at_once(self) -> None:
-        with pytest.raises(ValueError, match="header b'PROXY' is no Header, and nothing that makes one"):
+        with pytest.raises(ValueError, match="header b'PROXY' is neither a Header nor a function that makes one"):
             self.endpoint(b"PROXY")  # type: ignore[arg-type]
 
     @pytest.mark.parametrize(
         ("wrong", "message"),
         [
-            ({"endpoint": None}, "None is no client endpoint; clientFromString makes one of a string"),
+            ({"endpoint": None}, "None is not a client endpoint; clientFromString makes one from a string"),
             ({"tls": "localhost"}, r"tls 'localhost' makes no TLS connections; optionsForClientTLS\('…'\) does"),
             ({"header": lambda client: None, "budget": 5}, "budget 5 is less than the 16 bytes"),
-            ({"budget": "536"}, "budget '536' is no number of bytes"),
+            ({"budget": "536"}, "budget '536' is not a number of bytes"),
         ],
     )
     def test_wrong_types_are_refused_at_once(self, wrong: dict[str, Any], message: str) -> None:
@@ -158,12 +158,12 @@ class TestSendProxy:
             SendProxyClientEndpoint(**{**right, **wrong})
 
     def test_what_makes_no_protocols_is_no_factory(self) -> None:
-        with pytest.raises(ValueError, match=r"is no factory; Factory.forProtocol\(…\) makes one"):
+        with pytest.raises(ValueError, match=r"is not a factory; Factory.forProtocol\(…\) makes one"):
             SendProxyFactory(Told, Header.local())  # type: ignore[arg-type]
 
     def test_maker_that_makes_no_header(self) -> None:
         endpoint = self.endpoint(lambda client: None)  # type: ignore[arg-type, return-value]
-        message = "the header's maker has made None, which is no Header"
+        message = "the function for the header has returned None, not a Header"
         with pytest.raises(ValueError, match=message):
             endpoint.forClient(CLIENT)
         assert message in str(result(self.connect(endpoint).outcome))

@@ -45,15 +45,15 @@ def test_frontends_that_leave_room_are_in_order() -> None:
 @pytest.mark.parametrize("maximum", [ROOM, 20000])
 def test_frontend_that_can_take_every_place_is_told(maximum: int) -> None:
     assert found(maximum) == [
-        "maxconn of frontend.imaps: lets the clients of one frontend take all 1000 places that there are, and the "
+        "maxconn of frontend.imaps: lets the clients of one frontend take all 1000 places, and the "
         "other frontends get none; set it lower, or raise the limit on open files"
     ]
 
 
 def test_places_are_those_of_the_whole() -> None:
     assert found(500, maxconn=500) == [
-        "maxconn of frontend.imaps, frontend.pop3s: lets the clients of one frontend take all 500 places that there "
-        "are, and the other frontends get none; set it lower"
+        "maxconn of frontend.imaps, frontend.pop3s: lets the clients of one frontend take all 500 places, and the "
+        "other frontends get none; set it lower"
     ]
 
 

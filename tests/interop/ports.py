@@ -52,7 +52,7 @@ def release_all() -> None:
 
 def is_listening(port: int, host: str | None = None) -> bool:
     """
-    Whether somebody listens on a port, of one IPv4 address or of any.
+    Whether another process listens on a port, of one IPv4 address or of any.
 
     It is looked up without connecting to it: a probe would count as a client.
     """

@@ -76,7 +76,7 @@ def test_header_without_tls_lets_nobody_log_in(folder: Path, pki: Certificates, 
 
 def test_forgotten_offloader_lets_nobody_log_in(folder: Path, pki: Certificates, dovecot: Dovecot) -> None:
     said = warnings(folder, pki, dovecot, {"tls": "none", "accept_proxy": ["127.0.0.1"]})
-    assert "imap in clear: refuses all logins (LOGINDISABLED): it takes clients for unsecured" in said
+    assert "imap in clear: refuses all logins (LOGINDISABLED): it treats clients as unsecured" in said
     assert "tls-offloaded-by" in said
 
 

@@ -147,10 +147,10 @@ def test_login_check_opens_a_mailbox(front: StartFront, checked: Dovecot, passwo
 @pytest.mark.parametrize(
     ("protocol", "reason"),
     [
-        ("imap", "LOGIN: expected OK, came a1 NO [AUTHENTICATIONFAILED]"),
-        ("pop3", "PASS: expected +OK, came -ERR [AUTH]"),
-        ("submission", "AUTH: expected 235, came 535 5.7.8"),
-        ("managesieve", "AUTHENTICATE: expected OK, came NO "),
+        ("imap", "LOGIN: expected OK, got a1 NO [AUTHENTICATIONFAILED]"),
+        ("pop3", "PASS: expected +OK, got -ERR [AUTH]"),
+        ("submission", "AUTH: expected 235, got 535 5.7.8"),
+        ("managesieve", "AUTHENTICATE: expected OK, got NO "),
     ],
 )
 def test_wrong_password_is_the_checks_fault(
@@ -177,7 +177,7 @@ def test_passwords_that_cannot_be_looked_up_are_the_servers_fault(
 ) -> None:
     check = {"type": "login", "user": "somebody-else", "password-file": password}
     with front(checking(broken, "imap", check, **{"init-state": "up"})) as started:
-        assert "LOGIN: expected OK, came a1 NO [UNAVAILABLE]" in change(started, "down")["reason"]
+        assert "LOGIN: expected OK, got a1 NO [UNAVAILABLE]" in change(started, "down")["reason"]
 
 
 def test_mail_that_cannot_be_read_is_the_servers_fault(front: StartFront, broken: Dovecot, password: str) -> None:
@@ -186,7 +186,7 @@ def test_mail_that_cannot_be_read_is_the_servers_fault(front: StartFront, broken
     folder.chmod(0)
     check = {"type": "login", "user": USER, "password-file": password, "mailbox": "INBOX"}
     with front(checking(broken, "imap", check, **{"init-state": "up"})) as started:
-        assert "SELECT: expected OK, came m1 NO [SERVERBUG]" in change(started, "down")["reason"]
+        assert "SELECT: expected OK, got m1 NO [SERVERBUG]" in change(started, "down")["reason"]
 
 
 def test_mail_check_notices_a_broken_auth_process(front: StartFront, broken: Dovecot) -> None:
@@ -231,7 +231,7 @@ def test_http_check_asks_dovecot_for_a_mailbox(front: StartFront, checked: Dovec
 def test_http_check_with_a_wrong_key_is_the_checks_fault(front: StartFront, checked: Dovecot, folder: Path) -> None:
     command = '[["serviceStatus", {"service": ["imap-login"]}, "t"]]'
     with front(checking(checked, "imap", ask_doveadm(checked, folder, command, key="wr0ng-k3y"))) as started:
-        assert trouble(started)["reason"] == "HTTP status: expected 200, came 401 Authentication required"
+        assert trouble(started)["reason"] == "HTTP status: expected 200, got 401 Authentication required"
         assert base64.b64encode(b"wr0ng-k3y").decode() not in started.output
 
 
@@ -240,7 +240,7 @@ def test_http_check_that_dovecot_answers_with_an_error_is_not_passed(
 ) -> None:
     check = ask_doveadm(checked, folder, '[["noSuchCommand", {}, "t"]]')
     with front(checking(checked, "imap", check, **{"init-state": "up"})) as started:
-        assert 'JSON /0/0: expected "doveadmResponse", came "error"' in change(started, "down")["reason"]
+        assert 'JSON /0/0: expected "doveadmResponse", got "error"' in change(started, "down")["reason"]
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -271,7 +271,7 @@ def test_agent_says_how_the_server_is(front: StartFront, checked: Dovecot) -> No
     ):
         assert change(started, "up")["reason"] == "agent: up"
         said[0] = b"drain\n"
-        assert change(started, "drain")["reason"] == "says its agent: drain"
+        assert change(started, "drain")["reason"] == "its agent says drain"
         said[0] = b"ready down #disk full\n"
         assert change(started, "down")["reason"].startswith("agent: ready down #disk full")
 

@@ -20,7 +20,7 @@ from .conftest import short_folder
 from .process import Process
 from .waiting import until
 
-LAST_WORDS = "Of each client you read here what its server learns:\n"
+LAST_WORDS = "What the server learns about each client appears here:\n"
 COMMAND = (sys.executable, "-m", "mailproxy", "demo")
 WELCOME = "You read this through mailproxy"
 
@@ -157,7 +157,7 @@ def test_delivered_message_is_in_the_inbox(demo: Demo) -> None:
     client = connection.getsockname()
     with Lmtp(connection) as lmtp:
         lmtp.sendmail("me@localhost", ["alice@localhost"], b"Subject: delivered\r\n\r\nHello!\r\n")
-    assert demo.learnt(client)["title"].endswith(": a message for alice comes by LMTP")
+    assert demo.learnt(client)["title"].endswith(": a message for alice arrives by LMTP")
 
     imap = Imap(connect_tls(demo.imap, demo.context(), server_name="localhost"))
     imap.login("alice", "secret")
@@ -185,8 +185,8 @@ def test_login_past_mailproxy_is_refused(demo: Demo) -> None:
         done = run(command)
         assert done.returncode != 0
         assert WELCOME not in done.stdout
-    demo.told(r"d1 refuses 127\.0\.0\.1:\d+: 0 bytes of a PROXY header within 2 s")
-    demo.told(r"d1 refuses 127\.0\.0\.77:\d+: its address is none of those that may connect")
+    demo.told(r"d1 refuses 127\.0\.0\.1:\d+: only 0 bytes of a PROXY header within 2 s")
+    demo.told(r"d1 refuses 127\.0\.0\.77:\d+: its address is not allowed to connect")
 
 
 PROTOCOLS = [
@@ -255,7 +255,7 @@ def test_taken_port_is_said(demo: Demo) -> None:
     done = subprocess.run([*COMMAND, "--port", base], capture_output=True, text=True, timeout=20, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        f"mailproxy demo: somebody listens on 127.0.0.1:{demo.imap}: choose other ports with --port BASE\n"
+        f"mailproxy demo: another process listens on 127.0.0.1:{demo.imap}: choose other ports with --port BASE\n"
     )
 
 

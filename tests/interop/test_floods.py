@@ -127,7 +127,7 @@ def test_renegotiation_in_records_without_a_byte_does_not_delay_others(target: T
     hello = b"\1" + (131_000).to_bytes(3) + bytes(RECORDS // 32)
     pieces = (sender.record(HANDSHAKE, data) for byte in hello for data in (*[b""] * 31, bytes([byte])))
     assert target.flood(client.connection, b"".join(pieces)) < LOGIN_SECONDS
-    assert log_of(target, client) == ("PD", "client: renegotiation of TLS")
+    assert log_of(target, client) == ("PD", "client: TLS renegotiation")
 
 
 def test_clienthello_in_records_without_a_byte_does_not_delay_others(target: Target) -> None:

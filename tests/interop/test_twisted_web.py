@@ -70,4 +70,4 @@ def test_header_that_curl_writes(log: Path, port: int, pki: Certificates) -> Non
 
 def test_client_without_a_header_is_reset(log: Path, port: int, pki: Certificates) -> None:
     assert "reset by peer" in curl(pki, port).stderr
-    assert "byte 0 is 0x16, no header of version 1 or 2 begins so" in log.read_text()
+    assert "byte 0 is 0x16, no header of version 1 or 2 begins with it" in log.read_text()

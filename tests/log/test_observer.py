@@ -106,7 +106,7 @@ def test_gap_is_told_as_a_warning(format: str, dropped: int, words: str) -> None
         line = told["message"]
     else:
         assert " warn log: " in line
-    assert f"log: {words}: standard output had stopped taking them" in line
+    assert f"log: {words}: standard output was blocked" in line
 
 
 @pytest.mark.parametrize("format", ["text", "json"])

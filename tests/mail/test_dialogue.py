@@ -99,10 +99,10 @@ def test_nothing_is_said_after_goodbye(protocol: str) -> None:
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        (b"NOOP\n", "a CR or LF that is no CRLF"),
-        (b"\n", "a CR or LF that is no CRLF"),
-        (b"NO\rOP\r\n", "a CR or LF that is no CRLF"),
-        (b"NOOP\r\r\n", "a CR or LF that is no CRLF"),
+        (b"NOOP\n", "a CR or LF outside of a CRLF"),
+        (b"\n", "a CR or LF outside of a CRLF"),
+        (b"NO\rOP\r\n", "a CR or LF outside of a CRLF"),
+        (b"NOOP\r\r\n", "a CR or LF outside of a CRLF"),
         (b"NO\0OP\r\n", "a NUL in a line"),
     ],
 )

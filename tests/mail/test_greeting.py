@@ -84,19 +84,19 @@ def test_dovecot_waiting_for_its_auth_process_has_not_greeted() -> None:
     ],
 )
 def test_unwilling_backend_is_refused_with_its_words(protocol: str, line: bytes) -> None:
-    assert refusal_of(reader(protocol).receive(line + b"\r\n")) == f"{EXPECTED[protocol]}, came {line.decode()}"
+    assert refusal_of(reader(protocol).receive(line + b"\r\n")) == f"{EXPECTED[protocol]}, got {line.decode()}"
 
 
 @pytest.mark.parametrize("protocol", ["smtp", "lmtp"])
 @pytest.mark.parametrize("line", [b"hello", b"2200 x", b"220_x", b"", b"220-x\r\n* OK"])
 def test_what_is_no_reply_is_refused(protocol: str, line: bytes) -> None:
     came = line.split(b"\n")[-1].decode() or "an empty line"
-    assert refusal_of(reader(protocol).receive(line + b"\r\n")) == f"{EXPECTED[protocol]}, came {came}"
+    assert refusal_of(reader(protocol).receive(line + b"\r\n")) == f"{EXPECTED[protocol]}, got {came}"
 
 
 def test_words_of_a_backend_are_short_and_printable_in_the_log() -> None:
     reason = refusal_of(reader("pop3").receive(b"-ERR \xff\x1b\n" + b"x" * 200))
-    assert reason == "greeting: expected +OK, came -ERR \\xff\\x1b"
+    assert reason == "greeting: expected +OK, got -ERR \\xff\\x1b"
     assert len(refusal_of(reader("pop3").receive(b"-" * 300 + b"\r\n"))) < 150
 
 
@@ -105,7 +105,7 @@ def test_words_of_a_backend_are_short_and_printable_in_the_log() -> None:
 )
 def test_backend_that_speaks_before_it_is_asked_is_refused(protocol: str, line: bytes) -> None:
     reason = refusal_of(reader(protocol).receive(line + b"x"))
-    assert reason == "said x before it was asked anything"
+    assert reason == "sent x before any command"
 
 
 def test_untagged_lines_after_the_greeting_are_relayed() -> None:
@@ -148,18 +148,18 @@ def test_client_is_introduced_once_the_backend_has_greeted() -> None:
 def test_backend_that_does_not_take_the_introduction_is_refused(line: bytes) -> None:
     talk = reader("smtp", after_tls=False, prelude=b"EHLO client.test\r\n")
     talk.receive(b"220 backend\r\n")
-    assert refusal_of(talk.receive(line + b"\r\n")) == "EHLO: expected 250, came " + line.decode()
+    assert refusal_of(talk.receive(line + b"\r\n")) == "EHLO: expected 250, got " + line.decode()
 
 
 def test_reply_that_comes_before_the_introduction_is_refused() -> None:
     talk = reader("smtp", after_tls=False, prelude=b"EHLO client.test\r\n")
-    assert refusal_of(talk.receive(b"220 backend\r\n250 OK\r\n")) == "said 250 OK before it was asked anything"
+    assert refusal_of(talk.receive(b"220 backend\r\n250 OK\r\n")) == "sent 250 OK before any command"
 
 
 def test_reply_beyond_the_introduction_is_refused() -> None:
     talk = reader("smtp", after_tls=False, prelude=b"EHLO client.test\r\n")
     talk.receive(b"220 backend\r\n")
-    assert refusal_of(talk.receive(b"250 OK\r\n250 OK\r\n")) == "said 250 OK before it was asked anything"
+    assert refusal_of(talk.receive(b"250 OK\r\n250 OK\r\n")) == "sent 250 OK before any command"
 
 
 @pytest.mark.parametrize(("protocol", "line"), [("imap", WAITING), ("smtp", b"220-x\r\n"), ("managesieve", SIEVE)])

@@ -125,20 +125,20 @@ def test_connection_that_ends_before_the_list_is_a_failure(protocol: str) -> Non
     talk = probe(protocol, *(heard for heard, _ in DOVECOT[protocol][:-2]))
     talk.end()
     assert (talk.done, talk.capabilities) == (True, None)
-    assert talk.failure == "closed before it said what it offers"
+    assert talk.failure == "closed before it listed its capabilities"
 
 
 @pytest.mark.parametrize(
     ("protocol", "heard", "failure"),
     [
-        ("imap", b"* BYE no\r\n", "greeting: expected * OK, came * BYE no"),
-        ("imap", b"* OK\r\n* BYE bye\r\na1 NO later\r\n", "CAPABILITY: expected a list and OK, came a1 NO later"),
-        ("imap", b"* OK\r\na1 OK nothing\r\n", "CAPABILITY: expected a list and OK, came a1 OK nothing"),
-        ("pop3", b"-ERR no\r\n", "greeting: expected +OK, came -ERR no"),
-        ("smtp", b"554 no\r\n", "greeting: expected 220, came 554 no"),
-        ("smtp", b"220 x\r\n421 later\r\n", "EHLO: expected 250, came 421 later"),
-        ("lmtp", b"220 x\r\n250_x\r\n", "LHLO: expected 250, came 250_x"),
-        ("managesieve", b"BYE\r\n", "greeting: expected OK, came BYE"),
+        ("imap", b"* BYE no\r\n", "greeting: expected * OK, got * BYE no"),
+        ("imap", b"* OK\r\n* BYE bye\r\na1 NO later\r\n", "CAPABILITY: expected a list and OK, got a1 NO later"),
+        ("imap", b"* OK\r\na1 OK nothing\r\n", "CAPABILITY: expected a list and OK, got a1 OK nothing"),
+        ("pop3", b"-ERR no\r\n", "greeting: expected +OK, got -ERR no"),
+        ("smtp", b"554 no\r\n", "greeting: expected 220, got 554 no"),
+        ("smtp", b"220 x\r\n421 later\r\n", "EHLO: expected 250, got 421 later"),
+        ("lmtp", b"220 x\r\n250_x\r\n", "LHLO: expected 250, got 250_x"),
+        ("managesieve", b"BYE\r\n", "greeting: expected OK, got BYE"),
         ("imap", b"x" * (SIZE + 1), f"more than {SIZE} bytes"),
     ],
 )

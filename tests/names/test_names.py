@@ -295,7 +295,7 @@ class NamesTests(TestCase):
 
         self.names.follow(HOST, "ipv6", changed)
         assert await self.known() == (record("192.0.2.1"),)
-        assert self.lines()[-1] == f"bug in who follows {NAME}"
+        assert self.lines()[-1] == f"bug in a follower of {NAME}"
         assert len(self.flushLoggedErrors(ZeroDivisionError)) == 1  # type: ignore[no-untyped-call]  # Twisted has none
 
     async def test_what_is_no_name_is_refused(self) -> None:

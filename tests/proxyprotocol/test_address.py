@@ -62,7 +62,7 @@ def test_unix_path_too_long_is_refused() -> None:
 
 
 def test_text_for_an_address_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"host '192.0.2.1' is no address of ipaddress; InetAddress.parse"):
+    with pytest.raises(ValueError, match=r"host '192.0.2.1' is not an address of ipaddress; InetAddress.parse"):
         InetAddress("192.0.2.1", 5)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="path '/run/mail' is not of bytes"):
         UnixAddress("/run/mail")  # type: ignore[arg-type]

@@ -87,13 +87,13 @@ def test_end_after_the_header_is_fine() -> None:
 
 
 def test_tls_in_place_of_a_header_is_recognized() -> None:
-    with pytest.raises(NotProxyProtocol, match="begins so; TLS does: the peer sends no PROXY header"):
+    with pytest.raises(NotProxyProtocol, match="begins with it; TLS does: the peer sends no PROXY header"):
         decode(b"\x16\x03\x01\x02\x00")
 
 
 class TestStrictness:
     def test_version_1_can_be_refused(self) -> None:
-        with pytest.raises(NotProxyProtocol, match="byte 0 is 0x50, no header of version 2 begins so"):
+        with pytest.raises(NotProxyProtocol, match="byte 0 is 0x50, no header of version 2 begins with it"):
             decode(LINE, Strictness(versions=(2,)))
 
     def test_version_2_can_be_refused(self) -> None:

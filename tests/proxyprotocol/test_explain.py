@@ -115,17 +115,17 @@ def test_truncated_ports() -> None:
 def test_undefined_kind() -> None:
     assert meanings(PLAIN[:12] + b"\x2f\x77") == [
         "signature of version 2",
-        "version 2, command 15, which is none",
-        "family 7, transport 7: not both exist",
+        "version 2, command 15, which is unknown",
+        "family 7, transport 7: which the format does not have",
     ]
 
 
 def test_not_a_whole_tlv() -> None:
-    assert meanings(PLAIN[:14] + b"\0\x0d" + PLAIN[16:] + b"\x01")[-1] == "not a whole TLV"
+    assert meanings(PLAIN[:14] + b"\0\x0d" + PLAIN[16:] + b"\x01")[-1] == "truncated TLV"
 
 
 def test_begin_of_a_signature() -> None:
-    assert explain(b"\r\n\r\nEHLO").fields == (Field(0, b"\r\n\r\n", "begin of a version 2 signature"),)
+    assert explain(b"\r\n\r\nEHLO").fields == (Field(0, b"\r\n\r\n", "beginning of a version 2 signature"),)
 
 
 def test_something_else() -> None:

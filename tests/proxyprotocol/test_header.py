@@ -28,10 +28,10 @@ def test_tlvs_are_a_tuple_and_their_header_is_hashable(header: Header | SslTlv) 
     ("wrong", "message"),
     [
         ({"tlvs": (SslTlv(SslClient.SSL, 1),)}, r"among the tlvs is an SslTlv; its tlv\(\) is a Tlv"),
-        ({"tlvs": (b"blue",)}, "among the tlvs is b'blue', which is no Tlv"),
-        ({"tlvs": BLUE}, "tlvs .* is no tuple"),
-        ({"source": "192.0.2.1:50000"}, "source '192.0.2.1:50000' is no address; InetAddress.parse"),
-        ({"destination": None}, "destination None is no address"),
+        ({"tlvs": (b"blue",)}, "among the tlvs is b'blue', which is not a Tlv"),
+        ({"tlvs": BLUE}, "tlvs .* is not a tuple"),
+        ({"source": "192.0.2.1:50000"}, "source '192.0.2.1:50000' is not an address; InetAddress.parse"),
+        ({"destination": None}, "destination None is not an address"),
         ({"version": 3}, "there is no version 3"),
     ],
 )
@@ -43,10 +43,10 @@ def test_header_of_wrong_parts_is_refused(wrong: dict[str, Any], message: str) -
 def test_local_and_with_tlv_take_tlvs_alone() -> None:
     with pytest.raises(ValueError, match="is an SslTlv"):
         Header.local((SslTlv(SslClient.SSL, 1),))  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="is no Tlv"):
+    with pytest.raises(ValueError, match="is not a Tlv"):
         Header.local().with_tlv(b"blue")  # type: ignore[arg-type]
 
 
 def test_decoder_takes_a_strictness() -> None:
-    with pytest.raises(ValueError, match="strictness 'x' is no Strictness"):
+    with pytest.raises(ValueError, match="strictness 'x' is not a Strictness"):
         Decoder("x")  # type: ignore[arg-type]

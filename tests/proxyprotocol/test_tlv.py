@@ -25,7 +25,7 @@ def test_stray_byte_after_the_last_is_refused() -> None:
 @pytest.mark.parametrize(
     ("type", "value", "message"),
     [
-        (256, b"", "type 256 of a TLV is no number from 0 to 255"),
+        (256, b"", "type 256 of a TLV is not a number from 0 to 255"),
         (-1, b"", "type -1"),
         ("alpn", b"", "type 'alpn'"),
         (0xE1, "blue", "the value of TLV 0xE1 is 'blue', not bytes"),

@@ -139,7 +139,7 @@ def test_header_that_does_not_come_is_given_up(make: MakeBench) -> None:
     assert not client.fin
     bench.advance(1)
     line = refusal(bench, client)
-    assert (line["termination"], line["reason"]) == ("cR", "PROXY header: 20 bytes of it within 5 s")
+    assert (line["termination"], line["reason"]) == ("cR", "PROXY header: only 20 bytes within 5 s")
 
 
 def test_slow_header_does_not_gain_time_with_each_byte(make: MakeBench) -> None:
@@ -421,7 +421,7 @@ def test_optional_header_that_stays_unfinished_is_given_up(make: MakeBench) -> N
     client.send(V2[:20])
     bench.advance(6)
     line = refusal(bench, client)
-    assert (line["termination"], line["reason"]) == ("cR", "PROXY header: 20 bytes of it within 5 s")
+    assert (line["termination"], line["reason"]) == ("cR", "PROXY header: only 20 bytes within 5 s")
 
 
 def test_optional_header_that_begins_late_is_refused(make: MakeBench) -> None:

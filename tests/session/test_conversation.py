@@ -353,6 +353,6 @@ def test_server_that_does_not_take_the_introduction_has_failed(
     assert client.data == refusal("smtp")
     client.end()
     line = made.over()
-    reason = {"no room": "no room for a line", "broken": "Broken pipe"}[failure]
+    reason = {"no room": "the server does not read", "broken": "Broken pipe"}[failure]
     assert (line["termination"], line["reason"]) == ("SC", reason)
     assert made.taken == [0]

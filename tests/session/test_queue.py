@@ -185,7 +185,7 @@ def test_client_that_waited_too_long_gets_its_protocol_s_words(make: MakeBench, 
     assert client.data == refusal(protocol)
     client.end()
     line = bench.over_one()
-    assert (line["termination"], line["reason"]) == ("sQ", "no server has had room within 20 s")
+    assert (line["termination"], line["reason"]) == ("sQ", "no server had room within 20 s")
     assert "server" not in line
 
 
@@ -221,7 +221,7 @@ def test_client_that_finds_the_queue_full_is_told_at_once(make: MakeBench) -> No
     assert client.data == refusal("imap")
     client.end()
     line = bench.over_one()
-    assert (line["termination"], line["reason"]) == ("PQ", "no place, and 2 wait for one already")
+    assert (line["termination"], line["reason"]) == ("PQ", "all servers are full, and the queue is full (2)")
     assert bench.pool.queued == 2
 
 
@@ -249,7 +249,7 @@ def test_client_whose_own_server_is_full_is_told_that_the_queue_is(make: MakeBen
     bench.until(lambda: client.fin)
     client.end()
     line = bench.over_one()
-    assert (line["termination"], line["reason"]) == ("PQ", "no place, and 1 wait for one already")
+    assert (line["termination"], line["reason"]) == ("PQ", "all servers are full, and the queue is full (1)")
 
 
 # In vain.

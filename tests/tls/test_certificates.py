@@ -222,14 +222,14 @@ def test_two_keys(path: Path) -> None:
 
 def test_key_of_another_certificate(path: Path) -> None:
     assert problem(path, issue("a").certificate_pem + issue("b").key_pem) == (
-        "has a private key that is not the certificate's"
+        "has a private key that does not belong to the certificate"
     )
 
 
 def test_key_of_another_kind(path: Path) -> None:
     other = issue("b", key=rsa_key())
     assert problem(path, issue("a").certificate_pem + other.key_pem) == (
-        "has a private key that is not the certificate's"
+        "has a private key that does not belong to the certificate"
     )
 
 
@@ -237,7 +237,7 @@ def test_chain_before_the_leaf(path: Path) -> None:
     authority = issue(common_name="authority")
     mail = issue("a", issuer=authority)
     assert problem(path, authority.certificate_pem + mail.pem) == (
-        "has its certificates in the wrong order: the key is that of number 2"
+        "has its certificates in the wrong order: the key belongs to number 2"
     )
 
 
@@ -274,7 +274,7 @@ def test_key_with_a_passphrase(path: Path) -> None:
     mail = issue("a")
     locked = mail.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
     assert problem(path, mail.certificate_pem + locked) == (
-        "has a private key with a passphrase, which nobody is there to type"
+        "has an encrypted private key, which is not supported; remove the passphrase"
     )
 
 

@@ -206,7 +206,7 @@ def test_certificate_without_a_key_is_refused(tmp_path: Path) -> None:
 def test_several_certificates_are_refused(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write(tmp_path / f"{name}.pem", issue(name).pem)
-    with pytest.raises(ValueError, match="stands for 2 certificates, needs one"):
+    with pytest.raises(ValueError, match="matches 2 certificates, needs one"):
         client_context(ServerTls(certificate=f"{tmp_path}/*.pem"))
 
 

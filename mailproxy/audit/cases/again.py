@@ -11,9 +11,9 @@ from mailproxy.audit.server import Server, came
 def cases(dialect: Dialect) -> tuple[Case, ...]:
     """Return both cases."""
     return (
-        Case("offered-again", "The client is led to ask for TLS inside TLS.", _check_offer),
+        Case("offered-again", "The server offers STARTTLS inside TLS, and clients may ask for it.", _check_offer),
         Case(
-            "accepted-twice", "The dialogue begins anew inside TLS, in a state that nobody thought of.", _check_accepted
+            "accepted-twice", "A second STARTTLS inside TLS resets the dialogue to an untested state.", _check_accepted
         ),
     )
 

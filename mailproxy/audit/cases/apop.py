@@ -11,12 +11,12 @@ def cases(dialect: Dialect) -> tuple[Case, ...]:
     """Return the case where a protocol has such greetings."""
     if dialect.challenge is None:
         return ()
-    return (Case("apop", "Only a note: a login by APOP needs no TLS.", _check, needs_tls=False),)
+    return (Case("apop", "A note only: a login by APOP needs no TLS.", _check, needs_tls=False),)
 
 
 def _check(server: Server, honest: Honest) -> Finding:
     challenge = server.dialect.challenge
     note = ""
     if challenge is not None and challenge.search(honest.greeting.last):
-        note = "anybody in between can ask for MD5 digests of the password (CVE-2007-1558)"
+        note = "an attacker on the path can ask for MD5 digests of the password (CVE-2007-1558)"
     return Finding(Verdict.OK, "(connection)", came(honest.greeting), note)

@@ -16,7 +16,7 @@ def cases(dialect: Dialect) -> tuple[Case, ...]:
     if dialect.refuses_arguments is None:
         return ()
     check = partial(_check, dialect.refuses_arguments)
-    return (Case("arguments", "What follows STARTTLS on its line is overlooked.", check),)
+    return (Case("arguments", "The server ignores what follows STARTTLS on its line.", check),)
 
 
 def _check(refusal: re.Pattern[bytes], server: Server, honest: Honest) -> Finding:

@@ -1,4 +1,4 @@
-"""Capabilities have to be told anew inside TLS: those told in clear may be somebody else's."""
+"""Capabilities have to be announced again inside TLS: those told in clear may be somebody else's."""
 
 from mailproxy.audit.case import Case
 from mailproxy.audit.dialect import Dialect
@@ -11,7 +11,7 @@ _STILL_DISABLED = b"LOGINDISABLED"
 
 def cases(dialect: Dialect) -> tuple[Case, ...]:
     """Return the case."""
-    return (Case("capabilities-kept", "What was announced in clear still goes inside TLS.", _check),)
+    return (Case("capabilities-kept", "Capabilities announced in clear stay in force inside TLS.", _check),)
 
 
 def _check(server: Server, honest: Honest) -> Finding:
@@ -21,9 +21,11 @@ def _check(server: Server, honest: Honest) -> Finding:
     if not honest.after:
         return Finding(Verdict.NO_ANSWER, sent, "(nothing)")
     if dialect.lists_after_tls and not honest.unasked:
-        return Finding(Verdict.VULNERABLE, sent, "(no listing)", "it has to come by itself (RFC 5804, section 2.2)")
+        return Finding(
+            Verdict.VULNERABLE, sent, "(no listing)", "the server must send it unasked (RFC 5804, section 2.2)"
+        )
     if before.starttls and before.words == after.words:
         return Finding(Verdict.VULNERABLE, sent, "the same as in clear")
     if _STILL_DISABLED in after.words:
         return Finding(Verdict.VULNERABLE, sent, shown(_STILL_DISABLED))
-    return Finding(Verdict.OK, sent, "told anew")
+    return Finding(Verdict.OK, sent, "announced again")

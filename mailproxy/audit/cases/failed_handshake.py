@@ -12,7 +12,7 @@ _GARBAGE = b"this is no ClientHello\r\n"
 
 def cases(dialect: Dialect) -> tuple[Case, ...]:
     """Return the case."""
-    return (Case("failed-handshake", "After a failed handshake the dialogue goes on in clear.", _check),)
+    return (Case("failed-handshake", "After a failed handshake the dialogue continues in clear.", _check),)
 
 
 def _check(server: Server, honest: Honest) -> Finding:

@@ -10,7 +10,7 @@ from mailproxy.audit.server import Server, came
 
 def cases(dialect: Dialect) -> tuple[Case, ...]:
     """Return the case."""
-    return (Case("half-command", "Bytes sent in clear become the beginning of what is said inside TLS.", _check),)
+    return (Case("half-command", "Bytes sent in clear become the beginning of a command inside TLS.", _check),)
 
 
 def _check(server: Server, honest: Honest) -> Finding:

@@ -95,4 +95,4 @@ def _check_farewell(server: Server, honest: Honest) -> Finding:
     other = _check(_same_segment, harmless, sent, server, honest)
     if other.came != _IGNORED and other.verdict is not Verdict.VULNERABLE:
         return finding
-    return Finding(Verdict.VULNERABLE, sent, finding.came, "with another command instead, the session goes on")
+    return Finding(Verdict.VULNERABLE, sent, finding.came, "after another command instead, the session continues")

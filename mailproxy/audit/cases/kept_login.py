@@ -11,7 +11,7 @@ from mailproxy.audit.server import Server, came
 
 def cases(dialect: Dialect) -> tuple[Case, ...]:
     """Return the case."""
-    return (Case("login-kept", "A client that uses STARTTLS goes on in somebody else's session.", _check),)
+    return (Case("login-kept", "A client that uses STARTTLS continues in an attacker's session.", _check),)
 
 
 def _check(server: Server, honest: Honest) -> Finding:

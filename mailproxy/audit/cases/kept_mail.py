@@ -23,7 +23,7 @@ def cases(dialect: Dialect) -> tuple[Case, ...]:
     def check(server: Server, honest: Honest) -> Finding:
         return _check(transaction, server)
 
-    return (Case("mail-kept", "The sender that somebody gave in clear goes for the client's.", check),)
+    return (Case("mail-kept", "The server takes a sender given in clear for the client's.", check),)
 
 
 def _check(transaction: Transaction, server: Server) -> Finding:

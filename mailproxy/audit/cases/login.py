@@ -25,7 +25,7 @@ def cases(dialect: Dialect) -> tuple[Case, ...]:
     return tuple(
         Case(
             f"clear-{login.name}",
-            "A login in clear is taken up: with STARTTLS cut out, passwords are for everyone to read.",
+            "The server accepts a login in clear: an attacker who removes STARTTLS can read passwords.",
             partial(_check, login),
             needs_tls=False,
         )
@@ -53,5 +53,5 @@ def _check(login: Login, server: Server, honest: Honest) -> Finding:
         case Kind.SILENT:
             return Finding(Verdict.NO_ANSWER, sent, heard)
     if has_looked(server.dialect, reply):
-        return Finding(Verdict.VULNERABLE, sent, heard, "these credentials are wrong, and right ones would do")
+        return Finding(Verdict.VULNERABLE, sent, heard, "these credentials are wrong; right ones would be accepted")
     return Finding(Verdict.OK, sent, heard)

@@ -24,7 +24,10 @@ def cases(dialect: Dialect) -> tuple[Case, ...]:
     """Return the case."""
     return (
         Case(
-            "login-offered", "Clients send passwords in clear when STARTTLS is kept from them.", _check, needs_tls=False
+            "login-offered",
+            "Clients send passwords in clear when an attacker removes STARTTLS.",
+            _check,
+            needs_tls=False,
         ),
     )
 
@@ -36,5 +39,5 @@ def _check(server: Server, honest: Honest) -> Finding:
     offered = sorted(honest.offer_before(server).logins)
     if revealing := [name for name in offered if not name.startswith(_KEEPS_THE_SECRET)]:
         return Finding(Verdict.VULNERABLE, sent, shown(" ".join(revealing).encode()))
-    note = "the password itself is not sent with these" if offered else ""
+    note = "these do not send the password itself" if offered else ""
     return Finding(Verdict.OK, sent, shown(" ".join(offered).encode()) or "none offered", note)

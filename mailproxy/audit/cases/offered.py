@@ -10,7 +10,9 @@ from mailproxy.audit.server import Server, came
 def cases(dialect: Dialect) -> tuple[Case, ...]:
     """Return the case."""
     return (
-        Case("starttls-offered", "Clients that use TLS when it is offered stay in clear.", _check, needs_tls=False),
+        Case(
+            "starttls-offered", "Clients that use TLS only when it is offered stay in clear.", _check, needs_tls=False
+        ),
     )
 
 
@@ -20,5 +22,9 @@ def _check(server: Server, honest: Honest) -> Finding:
         return Finding(Verdict.NO_ANSWER, sent, came(honest.before))
     if honest.offer_before(server).starttls:
         return Finding(Verdict.OK, sent, "offered")
-    note = "and yet it works" if honest.is_secured else f"asked for it all the same: {came(honest.starttls)}"
+    note = (
+        "STARTTLS works all the same"
+        if honest.is_secured
+        else f"STARTTLS was sent all the same: {came(honest.starttls)}"
+    )
     return Finding(Verdict.VULNERABLE, sent, "not offered", note)

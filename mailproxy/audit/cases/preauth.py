@@ -12,9 +12,7 @@ def cases(dialect: Dialect) -> tuple[Case, ...]:
     if dialect.preauth is None:
         return ()
     return (
-        Case(
-            "preauth", "The client is logged in, in clear, and may not ask for TLS any more.", _check, needs_tls=False
-        ),
+        Case("preauth", "The client is logged in without TLS and can no longer ask for it.", _check, needs_tls=False),
     )
 
 

@@ -37,7 +37,7 @@ def greet() -> Talk[bytes]:
 def _greeting() -> Talk[bytes]:
     line = yield from hear(b"", "greeting", "* OK")
     while line.lower().startswith(_WAITING):
-        line = yield from hear(b"", "greeting", "* OK behind Waiting for authentication process")
+        line = yield from hear(b"", "greeting", "* OK after Waiting for authentication process")
     greeting = _GREETING.fullmatch(line)
     if greeting is None or greeting[1].upper() != b"OK":
         raise Unexpected("greeting", "* OK", line)

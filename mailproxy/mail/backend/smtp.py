@@ -31,7 +31,7 @@ def _reply(said: bytes, step: str, expected: str) -> Talk[tuple[int, tuple[bytes
         if part[2] != b"-":
             return int(part[1]), tuple(texts), line
         # Of the greeting alone: replies to a login may tell its password.
-        waits = f" behind {shown(line)}, where postscreen waits for 6 s" if step == "greeting" else ""
+        waits = f" after {shown(line)}, where postscreen waits for 6 s" if step == "greeting" else ""
         line = yield from hear(b"", step, expected + waits)
 
 
@@ -104,7 +104,7 @@ def _login(account: Account, host: bytes, *, is_optional: bool) -> Talk[None]:
     if is_optional and not offers:
         return
     if not any(b"PLAIN" in offer.upper().split() for offer in offers):
-        raise AccountRefused("EHLO", "AUTH PLAIN in the reply", offers[0] if offers else b"one without AUTH")
+        raise AccountRefused("EHLO", "AUTH PLAIN in the reply", offers[0] if offers else b"a reply without AUTH")
     code, _, line = yield from _reply(b"AUTH PLAIN %s\r\n" % account.plain, "AUTH", "235")
     if code != 235:
         raise (AccountRefused if code in _ABOUT_ACCOUNT else Unexpected)("AUTH", "235", line)

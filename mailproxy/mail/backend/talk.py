@@ -48,7 +48,7 @@ class Unexpected(BackendRefused):
         came = shown(self.came)
         if self.silence:
             came = f"{self.silence} after {came}" if came else self.silence
-        return f"{self.step}: expected {self.expected}, came {came or 'an empty line'}"
+        return f"{self.step}: expected {self.expected}, got {came or 'an empty line'}"
 
 
 class AccountRefused(Unexpected):
@@ -138,7 +138,7 @@ class TalkReader(Generic[_Result]):
                 self.result = stop.value
                 self.is_over = True
             if (wanted or self.is_over) and self._buffer and not self._unasked:
-                raise BackendRefused(f"said {shown(self._buffer)} before it was asked anything")
+                raise BackendRefused(f"sent {shown(self._buffer)} before any command")
             to_send += wanted
         return to_send
 
