@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
+import attrs
 import pytest
 
 from mailproxy.balance.health import InitState, OnError
@@ -58,6 +59,16 @@ def test_every_key_is_in_the_example() -> None:
         for name, _, _ in fields:
             keys[fields.model, name] |= key_path(path, name) in EXAMPLE_KEYS
     assert [f"{model.__name__}: {name}" for (model, name), is_there in keys.items() if not is_there] == []
+
+
+NO_KEYS = {"name", "files", "has_first_look"}
+"""Fields for what is no key: the table's own name, and what follows from several."""
+
+
+def test_every_field_is_described() -> None:
+    described = {(fields.model, field) for _, fields in ALL for _, field, _ in fields}
+    fields = {(table.model, field.name) for _, table in ALL for field in attrs.fields(table.model)}
+    assert {field for _, field in fields - described} == NO_KEYS
 
 
 def test_every_table_is_in_the_documentation() -> None:
