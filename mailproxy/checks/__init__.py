@@ -1,1 +1,1 @@
-"""What mailproxy asks servers on its own behalf: for now, what they offer (`capabilities`)."""
+"""What mailproxy asks servers on its own behalf: whether they are well (`prober`), and what they offer (`learner`)."""

@@ -101,7 +101,8 @@ def _ask_servers(prepared: Prepared) -> int:
     from twisted.internet.task import deferLater
 
     from mailproxy.checks.addresses import Addresses
-    from mailproxy.checks.capabilities import CLEAR_ADVICE, STARTTLS_ADVICE, Lesson, Question, no_login_advice
+    from mailproxy.checks.advice import CLEAR_ADVICE, STARTTLS_ADVICE, no_login_advice
+    from mailproxy.checks.question import Lesson, Question
     from mailproxy.front.loop import Loop
 
     failures: list[str] = []

@@ -12,9 +12,9 @@ from functools import partial
 
 from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
-from mailproxy.checks.capabilities import Learner
 from mailproxy.checks.check import Check
 from mailproxy.checks.factory import make_check
+from mailproxy.checks.learner import Learner
 from mailproxy.checks.look import FirstLook
 from mailproxy.checks.monitor import Monitor
 from mailproxy.front.loop import Loop

@@ -9,36 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import frozen
-from twisted.logger import capturedLogs
 
 from mailproxy import config
 from mailproxy.announce.header import HeaderPolicy
-from mailproxy.backend.backend import Backend
-from mailproxy.checks.capabilities import Learner, Lesson, Question, no_login_advice
 from mailproxy.checks.header import LIKE_TLS, foreign_header
-from mailproxy.config import BackendTimeouts, InetServer, Server
+from mailproxy.checks.question import Lesson, Question
 from mailproxy.config.place import InetBind
-from mailproxy.proxyprotocol import Decoder, Header, InetAddress
+from mailproxy.proxyprotocol import Decoder, InetAddress
 from mailproxy.tls.facts import TlsFacts
 from tests.checks.bench import Bench
-from tests.transport.peers import Peer
+from tests.checks.offering import OFFER, answer, backend_of, header_of
 
-OFFER = b"IMAP4rev1 IDLE AUTH=PLAIN"
 LESSON = Lesson("s", tuple(OFFER.split()))
-
-
-def backend_of(bench: Bench, **keys: Any) -> Backend:
-    host, port = bench.address
-    return Backend(
-        config.Backend(
-            name="b",
-            **{"send_proxy": "v2-ssl", **keys},
-            timeout=BackendTimeouts(connect=1.0),
-            servers=(Server(name="s", address=InetServer(ip_address(host), port)),),
-        ),
-        "imap",
-    )
 
 
 def begin(
@@ -66,27 +48,6 @@ def begin(
         return lessons[0]
 
     return lesson
-
-
-def header_of(bench: Bench, server: Peer) -> Header:
-    decoder = Decoder()
-    bench.until(lambda: server.data)
-    header = decoder.feed(bytes(server.data))
-    assert header is not None
-    server.data[:] = decoder.unused
-    return header
-
-
-def answer(bench: Bench, offer: bytes = OFFER) -> tuple[Peer, Header]:
-    """Be the server, until LOGOUT."""
-    server = bench.accept()
-    header = header_of(bench, server)
-    server.send(b"* OK ready\r\n")
-    bench.until(lambda: server.data == b"a1 CAPABILITY\r\n")
-    server.send(b"* CAPABILITY " + offer + b"\r\na1 OK done\r\n")
-    bench.until(lambda: server.data.endswith(b"a2 LOGOUT\r\n"))
-    server.send(b"* BYE\r\na2 OK bye\r\n")
-    return server, header
 
 
 def test_server_says_what_it_offers(bench: Bench) -> None:
@@ -186,16 +147,6 @@ def test_server_at_an_address_for_documentation_is_told_of_another() -> None:
     assert (str(decoded.source), str(decoded.destination)) == ("192.0.2.2:40000", "192.0.2.1:143")
 
 
-def test_learner_says_once_why_it_learns_nothing(bench: Bench, learner: Taught) -> None:
-    with capturedLogs() as events:
-        for _ in range(2):
-            server = bench.accept(b"* BYE not for you\r\n")
-            server.end()
-            bench.advance(10.0)
-    (event,) = [event for event in events if event.get("event") == "not-learned"]
-    assert event["reason"] == "server s: greeting: expected * OK, got * BYE not for you"
-
-
 def test_header_without_tls_says_so(bench: Bench) -> None:
     begin(bench, with_tls=False)
     _, header = answer(bench)
@@ -225,30 +176,6 @@ def test_server_that_only_clients_headers_tell_of_tls_is_not_judged(bench: Bench
     lesson = begin(bench, send_proxy="v2", pass_tlvs=(0x20,))
     answer(bench, b"IMAP4rev1 LOGINDISABLED")
     assert lesson().no_login == ""
-
-
-@pytest.mark.parametrize(
-    ("keys", "with_tls", "remedy"),
-    [
-        ({"send_proxy": "v2"}, True, '"v2-ssl" tells it that clients are on TLS'),
-        ({"send_proxy": "v2", "proxy_v2_options": frozenset({"ssl-cipher"})}, True, "the server's own settings"),
-        ({"send_proxy": "v2-ssl"}, True, "the server's own settings"),
-        ({"send_proxy": "v2-ssl"}, False, "tls-offloaded-by"),
-    ],
-)
-def test_advice_is_about_what_keeps_clients_from_logging_in(keys: Any, with_tls: bool, remedy: str) -> None:
-    settings = config.Backend(name="b", servers=(), **keys)
-    advice = no_login_advice("LOGINDISABLED", settings, with_tls=with_tls)
-    assert advice.startswith("refuses all logins (LOGINDISABLED): ")
-    assert remedy in advice
-
-
-def test_learner_warns_where_nobody_can_log_in(bench: Bench, learner: Taught) -> None:
-    with capturedLogs() as events:
-        answer(bench, b"IMAP4rev1 LOGINDISABLED")
-        bench.until(lambda: learner.told)
-    (event,) = [event for event in events if event.get("event") == "advice"]
-    assert event["advice"].startswith("refuses all logins (LOGINDISABLED): ")
 
 
 def test_silent_server_is_given_up(bench: Bench) -> None:
@@ -283,69 +210,3 @@ def test_closed_port_is_no_teacher(bench: Bench) -> None:
     bench.listening.close()
     lesson = begin(bench)
     assert lesson() == Lesson("s", None, "Connection refused")
-
-
-@frozen
-class Taught:
-    """A learner that asks every 20 s: its backend, and what it has told."""
-
-    backend: Backend
-    told: list[tuple[bytes, ...]]
-
-
-@pytest.fixture
-def learner(bench: Bench) -> Taught:
-    told: list[tuple[bytes, ...]] = []
-    backend = backend_of(bench)
-    made = Learner(
-        backend,
-        "imap",
-        "me.example",
-        with_tls=True,
-        destination=None,
-        interval=20.0,
-        learned=told.append,
-        clock=bench.clock,
-        poller=bench.poller,
-        timeouts=bench.timeouts,
-    )
-    made.start()
-    bench.at_the_end(made.stop)
-    return Taught(backend, told)
-
-
-def test_learner_tells_once_what_stays_the_same(bench: Bench, learner: Taught) -> None:
-    for _ in range(3):
-        server, _ = answer(bench)
-        bench.until(lambda server=server: server.fin)  # type: ignore[misc]  # mypy infers no type for a default
-        bench.advance(20.0)
-    answer(bench)
-    assert learner.told == [LESSON.capabilities]
-
-
-def test_learner_asks_at_once_when_a_server_is_back(bench: Bench, learner: Taught) -> None:
-    server, _ = answer(bench)
-    bench.until(lambda: server.fin)
-    learner.backend.pool.set_target(learner.backend.pool.servers[0], None, 0.0)
-    learner.backend.pool.set_target(learner.backend.pool.servers[0], bench.target, 0.0)
-    answer(bench, OFFER + b" NEW")
-    bench.until(lambda: len(learner.told) == 2)
-    assert learner.told[-1][-1] == b"NEW"
-
-
-def test_learner_asks_nobody_whose_address_is_not_known(bench: Bench, learner: Taught) -> None:
-    server, _ = answer(bench)
-    bench.until(lambda: server.fin)
-    learner.backend.pool.set_target(learner.backend.pool.servers[0], None, 0.0)
-    bench.advance(20.0)
-    assert len(bench.peers) == 1
-
-
-def test_learner_asks_again_soon_while_it_knows_nothing(bench: Bench, learner: Taught) -> None:
-    server = bench.accept(b"* BYE not now\r\n")
-    bench.until(lambda: server.fin)
-    assert learner.told == []
-    bench.advance(10.0)
-    answer(bench)
-    bench.until(lambda: learner.told)
-    assert learner.told == [LESSON.capabilities]

@@ -1,0 +1,146 @@
+"""
+Asking one server what it offers, so that mailproxy can announce it before STARTTLS.
+
+A server is asked on the way that clients take: the same address, a PROXY header by the same rules. The header tells of
+a client from elsewhere, from an address for documentation: a server may offer more to a client on its own machine. For
+clients that will be on TLS it says TLS, because servers offer more then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import frozen
+
+from mailproxy.backend.backend import Backend
+from mailproxy.backend.server import BackendServer
+from mailproxy.checks.connection import ConnectionEnd, ProbeConnection
+from mailproxy.checks.header import LIKE_TLS, foreign_header
+from mailproxy.checks.timeouts import Timeouts
+from mailproxy.config.place import InetBind, NamedServer
+from mailproxy.mail.advice import Way, header_ignored
+from mailproxy.mail.probe import CapabilityProbe
+from mailproxy.mail.protocols import PROTOCOLS
+from mailproxy.profiles import PROFILES
+from mailproxy.proxyprotocol.tlv import TlvType
+from mailproxy.transport.poller import Poller
+
+
+@frozen
+class Lesson:
+    """What one server said it offers; without capabilities, why it did not."""
+
+    server: str
+    capabilities: tuple[bytes, ...] | None
+    failure: str = ""
+    still_offers_starttls: bool = False
+    takes_passwords: bool = False
+    """True if it offers to take passwords from clients in clear."""
+    no_login: str = ""
+    """What says in its list that nobody can log in; "" if somebody can, or it is not known."""
+
+
+class Question:
+    """Asks one server what it offers to clients with or without TLS; `begin` starts it, `cancel` ends it unanswered."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        server: BackendServer,
+        protocol: str,
+        host: str,
+        answered: Callable[[Lesson], None],
+        *,
+        with_tls: bool,
+        destination: InetBind | None,
+        poller: Poller,
+        timeouts: Timeouts,
+    ) -> None:
+        """
+        Get ready to ask; `destination` is where clients connect to, if that is known.
+
+        `answered` hears what came of it within the backend's connect deadline, perhaps before `begin` returns.
+        """
+        self._backend = backend
+        self._server = server
+        self._protocol = protocol
+        self._host = host
+        self._answered = answered
+        self._with_tls = with_tls
+        self._poller = poller
+        self._timeouts = timeouts
+        self._destination = destination
+        self._probe = CapabilityProbe(protocol, host.encode())
+        self._connection: ProbeConnection | None = None
+
+    def begin(self) -> None:
+        """Ask."""
+        server, backend = self._server, self._backend
+        if server.target is None:
+            self._answered(Lesson(server.name, None, f"DNS has no address for {_name(server)}; is the name right?"))
+            return
+        bind = self._destination
+        header = foreign_header(
+            backend.header,
+            LIKE_TLS if self._with_tls else None,
+            None if bind is None else (bind.host.packed, bind.port),
+        )
+        connection = self._connection = ProbeConnection(
+            server.target,
+            header,
+            self._probe,
+            backend.connect_seconds,
+            self._over,
+            poller=self._poller,
+            timeouts=self._timeouts,
+        )
+        connection.begin()
+
+    def cancel(self) -> None:
+        """Ask no more."""
+        if self._connection is not None:
+            self._connection.cancel()
+            self._connection = None
+
+    def _over(self, end: ConnectionEnd) -> None:
+        self._connection = None
+        self._answered(self._lesson(end))
+
+    def _lesson(self, end: ConnectionEnd) -> Lesson:
+        backend, server, probe = self._backend, self._server, self._probe
+        if probe.capabilities is not None:
+            return Lesson(
+                server.name,
+                probe.capabilities,
+                "",
+                still_offers_starttls=self._with_tls and probe.still_offers_starttls,
+                takes_passwords=not self._with_tls and PROTOCOLS[self._protocol].takes_passwords(probe.capabilities),
+                no_login=self._no_login(probe.capabilities),
+            )
+        if probe.misunderstood is not None and backend.settings.send_proxy != "none":
+            remedy = PROFILES[backend.settings.profile].takes_headers
+            return Lesson(server.name, None, header_ignored(probe.misunderstood, remedy))
+        seconds = backend.connect_seconds
+        late = f"no list within {seconds:g} s" if end.is_late and end.stage == "answer" else end.failure
+        failure = probe.failure or late
+        if end.stage != "answer":
+            return Lesson(server.name, None, failure)
+        way = Way(
+            sends_header=backend.settings.send_proxy != "none",
+            has_tls=server.origin.tls is not None,
+            distrusts=PROFILES[backend.settings.profile].distrusts,
+        )
+        cause = way.likely_cause(probe.said, is_closed=not end.is_late)
+        return Lesson(server.name, None, f"{failure}; {cause}" if cause else failure)
+
+    def _no_login(self, capabilities: tuple[bytes, ...]) -> str:
+        settings = self._backend.settings
+        if TlvType.SSL in settings.pass_tlvs and not settings.tells_ssl:
+            return ""  # only a client's own header says TLS, and the server was shown none
+        return PROTOCOLS[self._protocol].no_login(capabilities)
+
+
+def _name(server: BackendServer) -> str:
+    """Return the host name that a server has in the configuration."""
+    address = server.origin.settings.address
+    return address.host if isinstance(address, NamedServer) else str(address)
