@@ -8,13 +8,17 @@ from typing import get_args
 from attrs import evolve, field, frozen
 
 from mailproxy.config.key import about, read_keys
-from mailproxy.config.kind import one_of, text
+from mailproxy.config.kind import BOOLEAN, one_of, text
 from mailproxy.config.model import BadClientCertificate, ClientCertificates, TlsVersion
 from mailproxy.config.table import Table
 
 _PATTERN = text('a PEM file, a pattern or a folder such as "/etc/ssl/mail/*.pem"')
 
 _CIPHERS = text('OpenSSL\'s list of cipher names such as "ECDHE+AESGCM:ECDHE+CHACHA20"')
+
+_GROUPS = text('a list of groups such as "X25519MLKEM768:X25519:P-256"')
+
+_SIGNATURES = text('a list of signature algorithms such as "ecdsa_secp256r1_sha256:rsa_pss_rsae_sha256"')
 
 _CIPHERSUITES = text('a list of TLS 1.3 names such as "TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256"')
 
@@ -100,11 +104,19 @@ class TlsProfile:
         default=None,
         metadata=about(
             _CIPHERS,
-            "TLS 1.2 cipher suites, in OpenSSL's cipher list format. OpenSSL's own choice is kept up to date by "
-            "somebody whose job that is.",
+            "TLS 1.2 ciphers, in OpenSSL's cipher list format. The default has forward secrecy alone, AEAD before CBC: "
+            "[tls.md](tls.md#ciphers) lists it.",
             values="text",
-            default="OpenSSL's",
+            default="see tls.md",
             haproxy="ciphers",
+        ),
+    )
+    cbc_ciphers: bool = field(
+        default=True,
+        metadata=about(
+            BOOLEAN,
+            "Whether the default of `ciphers` ends with those in CBC mode. Outlook on Windows 7 and 8 has no others; "
+            "without such clients, `false` is better.",
         ),
     )
     ciphersuites: str | None = field(
@@ -116,6 +128,30 @@ class TlsProfile:
             values="text",
             default="`TLS_AES_128_GCM_SHA256`, `TLS_AES_256_GCM_SHA384`, `TLS_CHACHA20_POLY1305_SHA256`",
             haproxy="ciphersuites",
+        ),
+    )
+    groups: str | None = field(
+        default=None,
+        metadata=about(
+            _GROUPS,
+            "Groups for key exchange, with colons between; the first that the client has sent a key share for wins. "
+            "X25519MLKEM768 protects what is recorded today from the quantum computers of tomorrow: "
+            "[tls.md](tls.md#groups) has its cost.",
+            values="text",
+            default="`X25519MLKEM768`, `X25519`, `P-256`, `P-384`, `P-521`",
+            haproxy=("curves", "ecdhe"),
+        ),
+    )
+    signature_algorithms: str | None = field(
+        default=None,
+        metadata=about(
+            _SIGNATURES,
+            "Signatures that are made with the certificate's key, and taken of clients' certificates, with colons "
+            "between; the first that both have wins. The default has ECDSA before RSA, and neither SHA-1 nor SHA-224: "
+            "[tls.md](tls.md#signatures).",
+            values="text",
+            default="see tls.md",
+            haproxy="sigalgs",
         ),
     )
 
@@ -162,6 +198,8 @@ def _check_ciphers(profile: TlsProfile, table: Table) -> None:
         return
     if profile.ciphers is not None and profile.min_version == "1.3":
         table.wrong("ciphers", 'is for TLS 1.2, which min-version = "1.3" excludes; TLS 1.3 has ciphersuites')
+    if "cbc-ciphers" in table and profile.ciphers is not None:
+        table.wrong("cbc-ciphers", "is about the default of ciphers, and ciphers are given; leave one of the two out")
     if profile.ciphersuites is not None and profile.max_version == "1.2":
         table.wrong("ciphersuites", 'is for TLS 1.3, which max-version = "1.2" excludes; TLS 1.2 has ciphers')
     if profile.ciphers is not None and profile.ciphers.startswith("TLS_"):

@@ -19,6 +19,7 @@ from mailproxy.front.lasting import BackendKey, Lasting
 from mailproxy.session.terms import Terms
 from mailproxy.tls.client import MakeClientTls, client_sides
 from mailproxy.tls.files import CertificatesByProfile, key_warnings, read_tls_files, validity_warnings
+from mailproxy.tls.policy import policy_problems, policy_warnings
 from mailproxy.tls.server import TlsServer
 from mailproxy.tls.server_files import server_file_problems, server_file_warnings
 from mailproxy.tls.servers import TlsServers
@@ -90,6 +91,7 @@ class Prepared:
             *validity_warnings(self.certificates, now),
             *key_warnings(self.certificates),
             *trust_warnings(self.trusts, now),
+            *policy_warnings(self.settings),
             *secret_warnings(self.settings),
             *server_file_warnings(self.settings, now),
             *map(str, remarks(self.settings)),
@@ -106,7 +108,7 @@ def read_files(settings: config.Config, source: str, tls: TlsServers) -> Files:
     """
     certificates, unusable = read_tls_files(settings)
     trusts, untrusted = read_trusts(settings)
-    unusable += (*untrusted, *secret_problems(settings), *server_file_problems(settings))
+    unusable += (*untrusted, *policy_problems(settings), *secret_problems(settings), *server_file_problems(settings))
     if unusable:
         raise ConfigError(unusable, source)
     return judge_files(settings, source, tls, certificates, trusts)

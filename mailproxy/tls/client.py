@@ -15,10 +15,10 @@ from typing import Any, Protocol
 from OpenSSL import SSL
 
 from mailproxy.tls import openssl
+from mailproxy.tls.algorithms import DEFAULT_CIPHERSUITES
 from mailproxy.tls.certificates import CertificateError, read_authorities
 from mailproxy.tls.dns_name import is_dns_name
 from mailproxy.tls.refusal import chain_problem, check_name, is_ip_address, name_problem
-from mailproxy.tls.server import DEFAULT_CIPHERSUITES
 from mailproxy.tls.server_files import read_client_certificate
 
 _VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}

@@ -384,6 +384,23 @@ def served_certificate(ssl: Any) -> int:
 
 # Contexts.
 
+VERSION = " ".join(SSL.SSLeay_version(SSL.SSLEAY_VERSION).decode().split()[:2])
+"""Which OpenSSL this is, "OpenSSL 4.0.3"."""
+
+_SETTERS: dict[str, Any] = {
+    "ciphers": lib.SSL_CTX_set_cipher_list,
+    "ciphersuites": lib.SSL_CTX_set_ciphersuites,
+    "groups": lib.SSL_CTX_set1_curves_list,  # the old name of SSL_CTX_set1_groups_list
+    "signature-algorithms": lib.SSL_CTX_set1_sigalgs_list,
+}
+
+
+def objection(context: SSL.Context, what: str, names: str) -> str:
+    """Set a list of names (`_SETTERS`); return why OpenSSL does not take it, "" if it does."""
+    if _SETTERS[what](raw_context(context), names.encode()) == 1:
+        return ""
+    return reason() or "refused by OpenSSL"
+
 
 def set_modes(context: SSL.Context) -> None:
     """Let connections of a context read and write as our streams need it."""

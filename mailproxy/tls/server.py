@@ -21,6 +21,7 @@ from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
 
 from mailproxy.tls import openssl
+from mailproxy.tls.algorithms import DEFAULT_CIPHERSUITES, default_ciphers, default_groups, default_signatures
 from mailproxy.tls.certificate import Certificate
 from mailproxy.tls.contexts import Contexts
 from mailproxy.tls.facts import TlsFacts
@@ -48,9 +49,6 @@ _SESSIONS = b"mailproxy"
 VERIFIED_SECONDS = 7200.0
 """For how long, at most, a client goes on with what its certificate was when it was verified."""
 
-# As Mozilla's guidelines order them, AES-128 first: it needs no SHA-384, which costs a handshake a twentieth more.
-DEFAULT_CIPHERSUITES = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
-
 
 class TlsSettings(Protocol):
     """What this needs of a TLS profile of the configuration."""
@@ -73,11 +71,23 @@ class TlsSettings(Protocol):
 
     @property
     def ciphers(self) -> str | None:
-        """OpenSSL's cipher list for TLS 1.2; None is OpenSSL's default."""
+        """OpenSSL's cipher list for TLS 1.2; None is `default_ciphers`."""
+
+    @property
+    def cbc_ciphers(self) -> bool:
+        """Whether `default_ciphers` has those in CBC mode."""
 
     @property
     def ciphersuites(self) -> str | None:
         """OpenSSL's cipher suites for TLS 1.3; None is `DEFAULT_CIPHERSUITES`."""
+
+    @property
+    def groups(self) -> str | None:
+        """OpenSSL's list of groups for key exchange; None is `default_groups`."""
+
+    @property
+    def signature_algorithms(self) -> str | None:
+        """OpenSSL's list of signature algorithms; None is `default_signatures`."""
 
 
 @frozen(eq=False)
@@ -117,6 +127,12 @@ class TlsServer:
         self._known_facts = lru_cache(maxsize=_KNOWN_FACTS)(_make_facts)
         names = tuple(name.encode() for name in alpn)
         self._clock = clock
+        self._algorithms = {
+            "ciphers": settings.ciphers or default_ciphers(cbc=settings.cbc_ciphers),
+            "ciphersuites": settings.ciphersuites or DEFAULT_CIPHERSUITES,
+            "groups": settings.groups or default_groups(),
+            "signature-algorithms": settings.signature_algorithms or default_signatures(),
+        }
         # What need not be asked after every handshake.
         self._asks_for_certificates = settings.client_certificates != "none"
         self._has_alpn = bool(names)
@@ -197,10 +213,9 @@ class TlsServer:
         # Tickets carry the sessions; a cache beside them would only cost memory.
         context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
         context.set_session_id(_SESSIONS)
-        with _refusal():
-            if settings.ciphers is not None:
-                context.set_cipher_list(settings.ciphers.encode())
-            context.set_tls13_ciphersuites((settings.ciphersuites or DEFAULT_CIPHERSUITES).encode())
+        for what, value in self._algorithms.items():
+            if objection := openssl.objection(context, what, value):
+                raise ValueError(f"{what}: {objection}")
         self._verify_clients(context)
         raw = openssl.raw_context(context)
         openssl.set_server_name_callback(raw, self._on_name)

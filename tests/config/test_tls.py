@@ -91,3 +91,15 @@ def test_ciphersuite_among_the_ciphers_is_noticed() -> None:
 
 def test_one_problem_does_not_hide_another() -> None:
     assert len(problems(tls__default__min_version="1.1", tls__default__client_certificates="yes")) == 2
+
+
+def test_cbc_ciphers_are_about_the_default() -> None:
+    assert problem(tls__default__ciphers="ECDHE+AESGCM", tls__default__cbc_ciphers=False).startswith(
+        "tls.default.cbc-ciphers: is about the default of ciphers, and ciphers are given"
+    )
+
+
+def test_haproxy_s_word_for_groups_brings_ours() -> None:
+    assert problem(tls__default__curves="X25519").startswith(
+        'tls.default.curves: is not a key that mailproxy knows; did you mean "groups"'
+    )
