@@ -7,14 +7,16 @@ from typing import get_args
 from attrs import evolve, field, frozen
 
 from mailproxy.balance.rule import RULES
-from mailproxy.config.check import CHECK_EXAMPLE, Check, read_check
+from mailproxy.config.check import CHECK_EXAMPLE, Check
+from mailproxy.config.check_layers import read_check
 from mailproxy.config.duration import IDLE, WAIT
 from mailproxy.config.format import FORMAT, Format
 from mailproxy.config.key import Entries, Fields, Key, Tables, about, about_table, read_keys, together
 from mailproxy.config.kind import BOOLEAN, Wrong, integer, one_of
 from mailproxy.config.model import CustomTlv, MailProtocol, NamedFile, SendProxy
 from mailproxy.config.place import InetServer, NamedServer, ServerAddress
-from mailproxy.config.server import OWN_KEYS, Server, Surroundings, judge_said, read_default_server, read_server
+from mailproxy.config.server import OWN_KEYS, Server
+from mailproxy.config.server_layers import Surroundings, judge_said, read_default_server, read_server
 from mailproxy.config.table import Table
 from mailproxy.config.tlv import CUSTOM_VALUE, PASSED_TLV_TYPE, UNIQUE_ID, check_value, custom_type
 from mailproxy.config.words import listed

@@ -1,10 +1,12 @@
 """The parts of HTTP checks: addresses with places to fill, methods, headers, statuses, what to look for in JSON."""
 
 import re
+from math import isfinite
 from typing import Literal, get_args
 from urllib.parse import urlsplit
 
 from mailproxy.config.kind import Kind, Wrong, one_of
+from mailproxy.config.table import Table
 from mailproxy.config.words import described, nearest, quoted
 
 Method = Literal["GET", "HEAD", "OPTIONS", "POST", "PUT"]
@@ -101,3 +103,47 @@ HEADERS_NEED = "the value of a header, printable ASCII"
 METHOD: Kind[Method] = one_of(get_args(Method))
 STATUSES: Kind[range] = Kind((int, str), _STATUSES, _statuses)
 URL: Kind[str] = Kind((str,), _NEEDS, _url)
+
+
+HEADER_VALUE: Kind[str] = Kind((str,), HEADERS_NEED, header_value)
+
+
+def _json_value(value: str | int | bool | float) -> str | int | bool | float:
+    if isinstance(value, float) and not isfinite(value):
+        raise Wrong(f"is {value}, which JSON cannot say")
+    return value
+
+
+JSON_VALUE: Kind[str | int | bool | float] = Kind(
+    (str, int, bool, float), "the string, number or truth value that has to be there", _json_value
+)
+
+
+def read_headers(table: Table) -> dict[str, str]:
+    """Read the headers that a check sends, by name."""
+    headers = {}
+    for key in table:
+        value = table.take(key, HEADER_VALUE, None)
+        try:
+            name = header_name(key)
+        except Wrong as error:
+            table.wrong(key, str(error))
+            continue
+        if value is not None:
+            headers[name] = value
+    return headers
+
+
+def read_json(table: Table) -> dict[str, str | int | bool | float]:
+    """Read what has to be in an answer, by JSON pointer."""
+    expected = {}
+    for key in table:
+        value = table.take(key, JSON_VALUE, None)
+        try:
+            place = pointer(key)
+        except Wrong as error:
+            table.wrong(key, str(error))
+            continue
+        if value is not None:
+            expected[place] = value
+    return expected

@@ -1,19 +1,15 @@
 """What the tables of a configuration say of each other: names that must exist, ports, addresses taken twice."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from mailproxy.config.backend import Backend
 from mailproxy.config.config import Config
-from mailproxy.config.format import Format
 from mailproxy.config.frontend import Frontend
 from mailproxy.config.model import MailProtocol
 from mailproxy.config.place import Bind, InetBind, InetServer, NamedServer, SrvServer
-from mailproxy.config.problems import Problem, Problems
+from mailproxy.config.problems import Problems
 from mailproxy.config.server import Server
-from mailproxy.config.unreachable import sender_remarks
 from mailproxy.config.words import key_path, listed, nearest, quoted
-from mailproxy.mail.protocols import PROTOCOLS, TCP
-from mailproxy.proxyprotocol import tlv_name
 
 
 def check_references(config: Config, problems: Problems) -> None:
@@ -150,124 +146,3 @@ def _collide(one: Bind, other: Bind) -> bool:
             and (one.host == other.host or one.host.is_unspecified or other.host.is_unspecified)
         )
     return one == other
-
-
-def remarks(config: Config) -> tuple[Problem, ...]:
-    """Find what is right and does less than was meant; no error, since an admin may be in the middle of something."""
-    return (
-        *_unused(config),
-        *_nothing_to_pass(config),
-        *_empty_fields(config),
-        *sender_remarks(config),
-        *_nobody_served(config),
-        *_idle_settings(config),
-        *_passwords_in_clear(config),
-        *_headers_inside_tls(config),
-    )
-
-
-def _unused(config: Config) -> Iterator[Problem]:
-    for table, names, used in (
-        ("tls", config.tls, {frontend.tls_profile for frontend in config.frontends}),
-        ("backend", config.backends, {frontend.backend for frontend in config.frontends}),
-    ):
-        for name in names:
-            if name not in used:
-                yield Problem(key_path(table, name), "is not used by any frontend")
-
-
-def _nothing_to_pass(config: Config) -> Iterator[Problem]:
-    for name, backend in config.backends.items():
-        senders = [frontend for frontend in config.frontends if frontend.backend == name]
-        if backend.pass_tlvs and senders and not any(map(_takes_headers, senders)):
-            yield Problem(
-                key_path("backend", name, "proxy-v2-pass-tlvs"),
-                "has nothing to pass on: no frontend with this backend has accept-proxy",
-            )
-
-
-def _empty_fields(config: Config) -> Iterator[Problem]:
-    """Find fields of formats for received TLVs that no frontend reads."""
-    for name, backend in config.backends.items():
-        types = {type for frontend in config.frontends if frontend.backend == name for type in frontend.log_tlvs}
-        logged = tuple(f"tlv_{tlv_name(type).lower()}" for type in types)
-        for tlv in backend.tlvs:
-            fields = sorted(tlv.value.fields) if isinstance(tlv.value, Format) else ()
-            for field in fields:
-                # What the SSL TLV has in it is logged with it.
-                if field.startswith("tlv_") and not any(field == one or field.startswith(f"{one}_") for one in logged):
-                    yield Problem(
-                        key_path("backend", name),
-                        f"has a format with {{{field}}}, which is always empty: "
-                        "no frontend with this backend has it in log-tlvs",
-                    )
-
-
-def _takes_headers(frontend: Frontend) -> bool:
-    return bool(frontend.accept_proxy or frontend.accept_proxy_optional)
-
-
-def _nobody_served(config: Config) -> Iterator[Problem]:
-    for name, backend in config.backends.items():
-        if not any(server.weight > 0 and server.state == "ready" for server in backend.servers):
-            yield Problem(key_path("backend", name), "sends clients to no server: each has weight 0, or is not ready")
-
-
-def _passwords_in_clear(config: Config) -> Iterator[Problem]:
-    """Find clients that Dovecot takes for secured, because our own connection to it is."""
-    for frontend in config.frontends:
-        backend = config.backends.get(frontend.backend)
-        if (
-            frontend.tls == "starttls-optional"
-            and backend is not None
-            and backend.profile == "dovecot"
-            and any(server.tls is not None for server in backend.servers)
-        ):
-            yield Problem(
-                key_path("frontend", frontend.name, "tls"),
-                'is "starttls-optional", and Dovecot takes passwords from clients in clear where its listener has '
-                "ssl = yes: it judges its own connection, not the client's",
-            )
-
-
-def _headers_inside_tls(config: Config) -> Iterator[Problem]:
-    """Find clients whose own PROXY headers a server could believe: they are looked for in clear only."""
-    for frontend in config.frontends:
-        backend = config.backends.get(frontend.backend)
-        if _takes_headers(frontend) and frontend.tls != "none" and backend is not None and backend.send_proxy == "none":
-            yield Problem(
-                key_path("backend", backend.name, "send-proxy"),
-                f'is "none", so no server learns the addresses that {key_path("frontend", frontend.name)} takes from '
-                "headers; servers must not take headers then: a client could claim an address inside TLS",
-            )
-
-
-def _idle_settings(config: Config) -> Iterator[Problem]:
-    """Find what waits for something that is not there."""
-    for name, backend in config.backends.items():
-        path = key_path("backend", name)
-        if not any(server.maxconn for server in backend.servers):
-            if backend.maxqueue:
-                yield Problem(key_path(path, "maxqueue"), "has no effect: no server has maxconn, so nobody waits")
-            if backend.timeout.queue is not None:
-                yield Problem(
-                    key_path(path, "timeout", "queue"), "has no effect: no server has maxconn, so nobody waits"
-                )
-        if backend.allbackups and not any(server.backup for server in backend.servers):
-            yield Problem(key_path(path, "allbackups"), "has no effect: no server is a backup")
-        yield from _replaced_logins(config, backend)
-
-
-def _replaced_logins(config: Config, backend: Backend) -> Iterator[Problem]:
-    if not any(server.check.type == "login" for server in backend.servers):
-        return
-    for protocol in dict.fromkeys(
-        frontend.protocol for frontend in config.frontends if frontend.backend == backend.name
-    ):
-        is_tcp = protocol == TCP
-        instead = "connects" if is_tcp else PROTOCOLS[protocol].instead_of_login
-        if instead:
-            yield Problem(
-                key_path("backend", backend.name),
-                f'has checks of type "login", and {protocol} has no login: the check {instead} instead',
-            )

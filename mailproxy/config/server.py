@@ -1,27 +1,20 @@
-"""Reads ``[backend.NAME.server.NAME]`` and ``default-server``, which has the same keys for all servers of a backend."""
+"""The servers of a backend: the keys of ``[backend.NAME.server.NAME]``, which ``default-server`` has too."""
 
-from collections.abc import Iterator, Mapping
-from functools import partial
 from typing import get_args
 
 from attrs import Factory, field, frozen
 
 from mailproxy.balance.health import InitState, OnError
 from mailproxy.balance.pool_server import ServerState
-from mailproxy.config import check as checks
 from mailproxy.config import server_tls
 from mailproxy.config.address import NAMED_SERVER, SERVER
 from mailproxy.config.check import CHECK_EXAMPLE, Check
 from mailproxy.config.duration import RAMP
-from mailproxy.config.key import Fields, about, about_table, given_keys, read_keys
+from mailproxy.config.key import Fields, about, about_table
 from mailproxy.config.kind import BOOLEAN, integer, one_of
-from mailproxy.config.layers import Layer, Layers, layers
-from mailproxy.config.model import FileContent, NamedFile, Observe, OnMarkedDown, OnMarkedUp, ResolvePrefer, SendProxy
-from mailproxy.config.place import NamedServer, ServerAddress, SrvServer, UnixServer
+from mailproxy.config.model import Observe, OnMarkedDown, OnMarkedUp, ResolvePrefer
+from mailproxy.config.place import NamedServer, ServerAddress, SrvServer
 from mailproxy.config.server_tls import ServerTls
-from mailproxy.config.table import Table
-from mailproxy.config.words import key_path
-from mailproxy.profiles import CheckDefaults
 
 
 @frozen(kw_only=True)
@@ -223,160 +216,3 @@ class Server:
 
 SRV_SLOTS = 16
 """How many servers an address of SRV records makes, unless a template says otherwise."""
-
-_NEED_CHECKS = ("init-state", "observe", "error-limit", "on-error", "on-marked-down", "on-marked-up")
-_FILES: Mapping[str, FileContent] = {
-    "password-file": "password",
-    "authorization-file": "authorization",
-    "ca": "authorities",
-    "certificate": "certificate",
-}
-
-
-def _files_of(layer: Layer) -> Iterator[NamedFile]:
-    """Name the files of one ``check`` or ``tls``."""
-    for key, content in _FILES.items():
-        if key in layer.values:
-            yield NamedFile(key_path(layer.table.path, key), layer.values[key], content)
-
-
-@frozen(eq=False)
-class Said:
-    """What one table says of a server, or of all."""
-
-    keys: Layer
-    check: Layer | None
-    tls: Layer | bool | None
-
-    @property
-    def files(self) -> Iterator[NamedFile]:
-        """The files that it names."""
-        for layer in (self.check, self.tls):
-            if isinstance(layer, Layer):
-                yield from _files_of(layer)
-
-
-@frozen(eq=False)
-class Surroundings:
-    """What a backend says of its servers."""
-
-    folder: str
-    send_proxy: SendProxy
-    defaults: CheckDefaults
-    common_check: Layer | None
-    default_server: Said | None
-
-    def keys(self, own: Said) -> Layers:
-        """What is in effect where `own` is said."""
-        return layers(said.keys for said in self._said(own))
-
-    def check(self, own: Said) -> Layers:
-        """The check there."""
-        return layers([self.common_check, *(said.check for said in self._said(own))])
-
-    def tls(self, own: Said) -> Layers | None:
-        """The TLS there; None in clear. A table turns it on, as ``true`` does."""
-        tables = []
-        is_on = False
-        for said in self._said(own):
-            if isinstance(said.tls, Layer):
-                tables.append(said.tls)
-            if said.tls is not None:
-                is_on = said.tls is not False
-        return layers(tables) if is_on else None
-
-    @property
-    def files(self) -> Iterator[NamedFile]:
-        """The files that are named for all servers."""
-        if self.common_check is not None:
-            yield from _files_of(self.common_check)
-        if self.default_server is not None:
-            yield from self.default_server.files
-
-    def _said(self, own: Said) -> tuple[Said, ...]:
-        """From the general to the particular."""
-        return (own,) if self.default_server in (None, own) else (self.default_server, own)
-
-
-def read_default_server(folder: str, table: Table) -> Said:
-    """Read what holds for every server that does not say otherwise; relative paths start at `folder`."""
-    for key in OWN_KEYS:
-        table.later(key, "belongs to each server: [backend.NAME.server.NAME]")
-    return _read_said(folder, table)
-
-
-def _read_said(folder: str, table: Table) -> Said:
-    return Said(
-        Layer(table, given_keys(table, Server)),
-        check=table.child_if_there("check", partial(checks.read_check, folder)),
-        tls=table.value_or_child("tls", server_tls.SWITCH, partial(server_tls.read_tls, folder)),
-    )
-
-
-def read_server(around: Surroundings, name: str, table: Table) -> tuple[Server, tuple[NamedFile, ...]]:
-    """Read one server, and the files that it alone names."""
-    address, count = _read_address(table)
-    own = _read_said(around.folder, table)
-    keys, check, tls = around.keys(own), around.check(own), around.tls(own)
-    kind = checks.check_type(check, around.defaults)
-
-    judge_said(around, own)
-    if check.sound("type"):
-        checks.judge_whole(check, kind)
-    if table.sound("address", "template"):
-        checks.judge_place(check, kind, address, around.send_proxy, server_has_tls=tls is not None)
-        if tls is not None:
-            server_tls.judge_whole(tls, address, table)
-        if "resolve-prefer" in own.keys.values and not isinstance(address, NamedServer | SrvServer):
-            table.wrong("resolve-prefer", f"is for host names; the address is {address}")
-    if tls is not None:
-        server_tls.judge_tables(tls)
-    if "on-marked-up" in own.keys.values and keys.value("backup", False):
-        table.wrong("on-marked-up", "is for servers that have backups; this one is a backup itself")
-
-    server = Server(
-        name=name,
-        address=address,
-        count=count,
-        tls=None if tls is None else server_tls.tls_in_effect(tls),
-        check=checks.check_in_effect(check, kind, around.defaults, around.send_proxy, server_has_tls=tls is not None),
-        **{key.replace("-", "_"): value for key, value in keys.values.items()},
-    )
-    return server, tuple(own.files)
-
-
-def _read_address(table: Table) -> tuple[ServerAddress, int]:
-    template = table.child_if_there("template", _read_template)
-    if template is None:
-        address = table.require("address", SERVER, UnixServer(""))
-        return address, SRV_SLOTS if isinstance(address, SrvServer) else 1
-    if "address" in table:
-        table.wrong("template", "is set beside address; a server has one of them")
-    table.take("address", SERVER, None)
-    return template
-
-
-def _read_template(table: Table) -> tuple[ServerAddress, int]:
-    template = read_keys(table, Template())
-    return template.name or UnixServer(""), template.count
-
-
-def judge_said(around: Surroundings, own: Said) -> None:
-    """Refuse, of a server's table or ``default-server``, what cannot have an effect there."""
-    check = around.check(own)
-    checks.judge_tables(check, around.defaults)
-    if not check.sound("type"):
-        return
-    table, said = own.keys.table, own.keys.values
-    if checks.check_type(check, around.defaults) == "none":
-        for key in _NEED_CHECKS:
-            if said.get(key, "none") != "none":
-                table.wrong(
-                    key,
-                    "is for health checks, and there are none: write check = "
-                    f'{{ type = "{around.defaults.type}" }} for the server or its backend',
-                )
-    elif around.keys(own).value("observe", "connect") == "none":
-        for key in ("error-limit", "on-error"):
-            if key in said:
-                table.wrong(key, 'has no effect with observe = "none"')
