@@ -11,11 +11,10 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from attrs import asdict
+from attrs import asdict, evolve
 from OpenSSL import SSL
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, TimeoutError, fail
-from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -31,10 +30,8 @@ from mailproxy.front.reading import Reading, read
 from mailproxy.front.reload import Reloaded, ReloadRefused, Reloads
 from mailproxy.front.role import ALONE
 from mailproxy.front.sockets import StartError
+from mailproxy.front.stopping import Stopping, StopTimes
 from mailproxy.session.counters import counted
-
-# How often a stopping service looks for sessions that it can end without interrupting anything.
-STOP_INTERVAL_SECONDS = 0.1
 
 # A reload that takes longer than this comes to nothing: a file may be on a disk that does not answer.
 READ_SECONDS = 300.0
@@ -45,8 +42,8 @@ class ProxyService(Service):
     The front as a service of Twisted: the generation that is at work, and its start and end with the process's.
 
     `bind` opens the sockets, which may need privileges. Starting the service accepts from them. `reload` reads the
-    configuration again and changes what has changed. Stopping the service stops accepting, ends each session as soon as
-    it is quiet, and the rest once `hard-stop-after` has passed.
+    configuration again and changes what has changed. Stopping the service stops accepting and ends the sessions in the
+    times that the configuration has for it (`Stopping`).
     """
 
     name = "mailproxy"
@@ -63,9 +60,12 @@ class ProxyService(Service):
         self._reactor = reactor
         self._loop = Loop(reactor)
         self._generation = self._make_generation(prepared)
+        self.is_stopping = False
         self._is_hurried = False
-        self._stop_at = 0.0
-        self._next_look: IDelayedCall | None = None
+        self._times: dict[str, float] = {}
+        """What is wanted of the stop, other than the configuration says."""
+        self._stopping: Stopping | None = None
+        self._drained: list[Deferred[None]] = []
         self._warnings = prepared.warnings(datetime.now(UTC))
         self._started = prepared.settings
         self._file = os.path.abspath(prepared.source)
@@ -195,50 +195,63 @@ class ProxyService(Service):
 
     # The end.
 
+    @property
+    def is_ready(self) -> bool:
+        """True while new clients are welcome: from the start to the beginning of the stop."""
+        return bool(self.running) and not self.is_stopping
+
+    def stop(self) -> None:
+        """Begin the stop of the process, as SIGTERM does; the second time, end all sessions at once."""
+        if self.is_stopping:
+            self.stop_now()
+        else:
+            self.is_stopping = True
+            self._reactor.callLater(0, self._reactor.stop)
+
+    def drain(
+        self, *, delay: float | None = None, timeout: float | None = None, spread: float | None = None
+    ) -> Deferred[None]:
+        """
+        Begin the stop of the process as SIGTERM does, in another time than the configuration's, in seconds.
+
+        The Deferred fires when there is no session left. A stop that is under way is not changed.
+        """
+        changes = {"delay": delay, "timeout": timeout, "spread": spread}
+        drained: Deferred[None] = Deferred()
+        self._drained.append(drained)
+        if not self.is_stopping:
+            self._times = {name: seconds for name, seconds in changes.items() if seconds is not None}
+            self.stop()
+        return drained
+
     def stopService(self) -> Deferred[None]:
         """Stop accepting and end the sessions politely; the Deferred fires when there are none."""
         super().stopService()
+        self.is_stopping = True
         self._reloads.close("mailproxy stops")
         live = self._lasting.total.sessions
-        seconds = 0.0 if self._is_hurried else self._generation.settings.hard_stop_after
+        times = StopTimes() if self._is_hurried else evolve(StopTimes.of(self._generation.settings), **self._times)
         self._log.info(
             f"stopping, with up to {{seconds:g}} s for {counted(live, 'sessions')}",
             event="stopping",
             sessions=live,
-            seconds=seconds,
+            seconds=times.total,
         )
-        self._generation.retire()
-        self._lasting.sockets.close()
-        stopped: Deferred[None] = Deferred()
-        self._stop_at = self._reactor.seconds() + seconds
-        self._end_sessions(stopped)
-        return stopped
+        self._stopping = Stopping(self._generation, self._lasting.sockets, times, self._loop)
+        return self._stopping.begin().addCallback(self._stopped)
 
     def stop_now(self) -> None:
         """End all sessions at once, in a stop that is under way or still to come."""
         self._is_hurried = True
-        self._stop_at = self._reactor.seconds()
-        if self._next_look is not None:
-            self._next_look.reset(0)
+        if self._stopping is not None:
+            self._stopping.hurry()
 
-    def _end_sessions(self, stopped: Deferred[None]) -> None:
-        self._next_look = None
-        live = list(self._generation.sessions)
-        left = self._stop_at - self._reactor.seconds()
-        # Inside another reactor the poller's time stands still while nothing happens, and goodbyes have deadlines.
-        self._loop.poller.look_at_clock()
-        for session in live:
-            if left <= 0:
-                session.abort()
-            elif session.is_quiet:
-                session.shut_down()
-        if live and left > 0:
-            self._next_look = self._reactor.callLater(min(STOP_INTERVAL_SECONDS, left), self._end_sessions, stopped)
-            return
+    def _stopped(self, nothing: None) -> None:
         self._loop.stop()
         for frontend in self.frontends:
             self._say_closed(frontend)
-        stopped.callback(None)
+        for drained in self._drained:
+            drained.callback(None)
 
     def _say_closed(self, frontend: Frontend) -> None:
         self._log.info(

@@ -58,6 +58,7 @@ class FakeReactor(Clock):
         self.advance(1000)
         self.poller = Poller(self.seconds)
         self._calls: SimpleQueue[Callable[[], object]] = SimpleQueue()
+        self.stop: Callable[[], object] = lambda: None
         self.has_turned = False
 
     def callFromThread(self, call: Callable[..., object], *arguments: object) -> None:
@@ -478,6 +479,115 @@ def test_unix_sockets_are_removed(make: Make, tmp_path: Path) -> None:
     running.start()
     running.stop()
     assert not (tmp_path / "front.sock").exists()
+
+
+# The end, gently.
+
+
+@pytest.fixture
+def gentle(make: Make) -> Running:
+    """A service with a time of its own for each part of the stop."""
+    running = make(drain_delay=5.0, drain_timeout=60.0, drain_spread=20.0, hard_stop_after=3.0)
+    running.start()
+    return running
+
+
+def test_clients_are_accepted_until_balancers_know(gentle: Running) -> None:
+    assert gentle.service.is_ready
+    gentle.stop()
+    assert not gentle.service.is_ready
+    (event,) = gentle.logged("stopping")
+    assert event["seconds"] == 88
+    gentle.relay()
+    address = gentle.listening[0].getsockname()
+    gentle.advance(5.1)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address)
+
+
+def test_sessions_may_end_by_themselves(gentle: Running) -> None:
+    client, _ = gentle.relay()
+    gentle.stop()
+    gentle.advance(60)
+    assert not client.fin
+    client.break_off()
+    gentle.advance(0.3)
+    assert gentle.has_stopped
+    assert [event["termination"] for event in gentle.logged("session")] == ["CD"]
+
+
+def test_clients_in_the_queue_are_served_before_it_closes(gentle: Running) -> None:
+    gentle.stop()
+    clients = [gentle.client() for _ in range(20)]
+    gentle.reactor.advance(5.0)
+    assert len(gentle.service.frontends[0].sessions) == len(clients)
+
+
+def test_checks_go_on_as_long_as_sessions_may_want_a_server(gentle: Running) -> None:
+    gentle.relay()
+    gentle.stop()
+    pool = gentle.service.frontends[0].terms.backend.pool
+    gentle.advance(30)
+    pool.set_state(pool.servers[0], "maint", 1.0, "by hand")
+    assert gentle.logged("server")
+
+
+def test_goodbyes_are_spread(gentle: Running) -> None:
+    clients = [gentle.relay()[0] for _ in range(10)]
+    gentle.stop()
+    gentle.advance(5.0 + 60.0)
+    gone = []
+    for _ in range(4):
+        gentle.advance(5.0)
+        gone.append(sum(client.fin for client in clients))
+    assert gone[0] < gone[1] < gone[2] < gone[3] == 10
+    assert 2 <= gone[0] <= 4
+
+
+def test_busy_session_has_its_time_behind_the_spread(gentle: Running) -> None:
+    client, _ = gentle.relay()
+    gentle.stop()
+    gentle.advance(5.0 + 60.0)
+    for _ in range(90):
+        client.send(b"x")
+        gentle.advance(0.25)
+    assert not gentle.has_stopped
+    for _ in range(3):
+        client.send(b"x")
+        gentle.advance(0.25)
+    assert gentle.has_stopped
+
+
+@pytest.mark.parametrize("seconds", [1.0, 20.0, 70.0])
+def test_second_signal_ends_all_at_once_whatever_is_waited_for(gentle: Running, seconds: float) -> None:
+    client, _ = gentle.relay()
+    gentle.stop()
+    for _ in range(int(seconds * 2)):
+        client.send(b"x")
+        gentle.advance(0.5)
+    assert not gentle.has_stopped
+    gentle.service.stop_now()
+    gentle.advance(0.05)
+    assert gentle.has_stopped
+
+
+def test_drain_has_times_of_its_own(gentle: Running) -> None:
+    stops: list[None] = []
+    gentle.reactor.stop = lambda: stops.append(None)
+    gentle.relay()
+    drained = gentle.service.drain(delay=0.0, timeout=7.0)
+    assert not gentle.service.is_ready
+    gentle.reactor.advance(0)
+    assert stops == [None]
+    gentle.stop()
+    (event,) = gentle.logged("stopping")
+    assert event["seconds"] == 7 + 20 + 3
+    assert not drained.called
+    again = gentle.service.drain(timeout=1.0)
+    gentle.advance(30)
+    assert gentle.has_stopped
+    assert drained.called
+    assert again.called
 
 
 # Inside another reactor.

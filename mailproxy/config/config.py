@@ -6,7 +6,7 @@ from typing import get_args
 from attrs import field, frozen
 
 from mailproxy.config.backend import Backend
-from mailproxy.config.duration import IDLE
+from mailproxy.config.duration import IDLE, RAMP
 from mailproxy.config.frontend import Frontend
 from mailproxy.config.key import Fields, Tables, about, about_table
 from mailproxy.config.kind import Kind, Wrong, integer, one_of
@@ -75,8 +75,35 @@ class Config:
         metadata=about(
             IDLE,
             "After SIGTERM no client is accepted, and sessions have this long to end. IMAP sessions never end by "
-            "themselves, so this must be short; mail clients reconnect.",
+            "themselves, so this must be short; mail clients reconnect. With the `drain-` keys it begins when their "
+            "times are over.",
             haproxy="hard-stop-after",
+        ),
+    )
+    drain_delay: float = field(
+        default=0.0,
+        metadata=about(
+            RAMP,
+            "After SIGTERM, and before anything else happens: so long mailproxy is not ready any more, and still "
+            "accepts clients. For balancers, which need a few checks to send clients elsewhere.",
+            haproxy="grace",
+        ),
+    )
+    drain_timeout: float = field(
+        default=0.0,
+        metadata=about(
+            RAMP,
+            "Behind that: so long no client is accepted, and sessions are left to end by themselves. Deliveries do so "
+            "within minutes, IMAP does not.",
+        ),
+    )
+    drain_spread: float = field(
+        default=0.0,
+        metadata=about(
+            RAMP,
+            "Behind that: over this time sessions are told to go, each at a moment of its own, so that ten thousand "
+            "clients do not connect again in the same second.",
+            haproxy="close-spread-time",
         ),
     )
     log: Log = field(

@@ -58,6 +58,11 @@ class Frontend:
                 capacity.bound(listener)
             listener.start(self.poller, self._clock)
 
+    def take_waiting(self) -> None:
+        """Accept those who wait in the kernel's queues, as far as the bounds have room."""
+        for listener in self._listeners:
+            listener.take_waiting()
+
     def stop(self) -> None:
         """Stop accepting; the sockets stay open, and the sessions go on."""
         while self._listeners:

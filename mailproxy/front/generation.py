@@ -134,6 +134,13 @@ class Generation:
         for key in self.backends.keys() & earlier.backends.keys():
             self.backends[key].part_from(earlier.backends[key])
 
+    def stop_accepting(self, *, takes_waiting: bool = False) -> None:
+        """Accept no more, perhaps after those that wait in the kernel's queues; all else goes on."""
+        for frontend in self.frontends:
+            if takes_waiting:
+                frontend.take_waiting()
+            frontend.stop()
+
     def retire(self) -> None:
         """Stop accepting, checking and learning; the sessions live on."""
         # What they call belongs to this generation: it is not to know them, too.

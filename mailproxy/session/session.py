@@ -391,9 +391,9 @@ class Session:
             drop_unread(self.client)
             self.close()
 
-    def abort(self) -> None:
+    def abort(self, ending: Ending = SHUT_DOWN, reason: str = "shut down") -> None:
         """End at once, because this process ends: with close_notify and FIN, but without waiting for the client's."""
-        self.shut_down()
+        self.shut_down(ending, reason)
         self.close()
 
     def close(self) -> None:

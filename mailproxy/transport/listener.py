@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from mailproxy.transport.bound import Bound
+from mailproxy.transport.bound import BACKLOG, Bound
 from mailproxy.transport.poller import READ, Poller
 
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -89,7 +89,14 @@ class Listener:
             if self._reasons:
                 return
 
-    def _accept(self) -> None:
+    def take_waiting(self) -> None:
+        """Accept those who wait in the kernel's queue, before it is closed on them."""
+        for _ in range(BACKLOG):
+            if self._reasons or not self._accept():
+                return
+
+    def _accept(self) -> bool:
+        """Accept a client; False if none can be."""
         try:
             # What socket.accept() does, without the Python class around the socket, which costs as much as the call.
             descriptor, address = self.socket._accept()  # type: ignore[attr-defined]
@@ -99,10 +106,11 @@ class Listener:
                     "accepting pauses for {seconds} s: {error}", seconds=EXHAUSTED_PAUSE_SECONDS, error=error.strerror
                 )
                 self._pause_for_a_while()
-            return  # anything else is the client's: it has gone again before we came
+            return False  # anything else is the client's: it has gone again before we came
         sock = socket.SocketType(self._family, socket.SOCK_STREAM, 0, descriptor)
         sock.setblocking(False)
         self._accepted(sock, address, self)
+        return True
 
     def broke(self) -> None:
         """Go on after a bug of ours with one client: later ones are not to suffer, nor is the processor."""
