@@ -314,7 +314,7 @@ def test_unreadable_certificate_is_an_error(make: Make) -> None:
 
 
 def test_bad_ciphers_are_an_error(make: Make) -> None:
-    with pytest.raises(ConfigError, match=r"tls\.default: no cipher match"):
+    with pytest.raises(ConfigError, match=r"tls\.default\.ciphers: has \"no\", which"):
         make(tls="implicit", profile={"ciphers": "no such cipher"})
 
 
