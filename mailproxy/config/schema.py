@@ -43,6 +43,8 @@ def _key(key: Key) -> dict[str, Any]:
     taken = []
     if key.kind is not None:
         taken.append(_list(key.kind, key) if key.is_list else _value(key.kind))
+        if key.or_one:
+            taken.append(_value(key.kind))
     if key.table is not None:
         taken.append(_table(key.table, is_needed=key.is_needed))
     described = taken[0] if len(taken) == 1 else {"anyOf": taken}

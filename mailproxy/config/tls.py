@@ -83,7 +83,7 @@ class TlsProfile:
         metadata=about(
             text('a file such as "/etc/ssl/clients.crl"'),
             "Lists of revoked certificates, PEM or DER. With any, each authority of a client's chain needs one that "
-            "has not expired: a client whose authority has none is refused. See [tls.md](tls.md#revoked-certificates).",
+            "has not expired: a client whose authority has none is refused ([tls.md](tls.md#revoked-certificates)).",
             values="file, or list of files",
             haproxy="crl-file",
             is_list=True,

@@ -134,7 +134,7 @@ def schema_of(path: str) -> dict[str, Any]:
 
 
 VALIDATORS = {
-    path: (kind, Draft7Validator(schema_of(path)["items"] if key.is_list else schema_of(path)))
+    path: (kind, Draft7Validator(schema_of(path)["items"] if key.is_list and not key.or_one else schema_of(path)))
     for path, key, kind in KINDS.values()
 }
 
