@@ -79,6 +79,11 @@ class Backend:
 
     def succeed(self, former: Backend) -> None:
         """Look after the servers of a former backend that are this one's, too, as long as that has sessions."""
+        mine = {server.name: server for server in self.pool.servers}
+        for server in former.pool.servers:
+            now = mine.get(server.name)
+            if now is not None and now.origin.where == server.origin.where:
+                now.succeed(server)
         self.pool.share(former.pool)
         former.listeners.append(self._shared_changed)
         former.check_soon = self._check_shared_soon

@@ -124,7 +124,10 @@ class Pool(Generic[AnyServer]):
         """Give a place on ``server`` back; who waits for it has it next. ValueError if nobody has one."""
         if server.sessions <= 0:
             raise ValueError(f"server {server.name} has no session that could leave")
-        server.sessions -= 1
+        if server.successor is None:
+            server.sessions -= 1
+        else:
+            server.count(-1)
         if self._sharing is not None:
             self._sharing.left(server)
         if self._queue:
@@ -136,7 +139,10 @@ class Pool(Generic[AnyServer]):
                 pool._serve()
 
     def _take(self, server: AnyServer) -> None:
-        server.sessions += 1
+        if server.successor is None:
+            server.sessions += 1
+        else:
+            server.count(1)
         self._turns += 1
         server.turn = self._turns
         if self._sharing is not None:

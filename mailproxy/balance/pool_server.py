@@ -69,6 +69,8 @@ class PoolServer:
     """The reason of the last change of what it may take, in words."""
     since: float | None = field(default=None, init=False)
     """When that was; None if nothing has changed."""
+    successor: PoolServer | None = field(default=None, init=False)
+    """The same server in a later configuration: sessions here are its sessions, too."""
     is_settled: bool = field(default=False, init=False)
     """Whether a pool has it already."""
     _has_run: bool = field(default=False, init=False)
@@ -99,6 +101,28 @@ class PoolServer:
         """Whether it may have one more session."""
         return self.sessions < self.places
 
+    @property
+    def latest(self) -> PoolServer:
+        """This server as the latest configuration has it."""
+        latest = self
+        while latest.successor is not None:
+            latest = latest.successor
+        return latest
+
+    def count(self, sessions: int) -> None:
+        """Add sessions here, and so in later configurations as well."""
+        self.sessions += sessions
+        later = self.successor
+        while later is not None:
+            later.sessions += sessions
+            later = later.successor
+
+    def succeed(self, former: PoolServer) -> None:
+        """Count a former server's sessions from now on, those that it has included."""
+        if former.successor is None and former is not self:
+            former.successor = self
+            self.count(former.sessions)
+
     def take_over(self, other: PoolServer) -> None:
         """
         Go on where another server has got to, of the same name in an earlier configuration; before any pool has this.
@@ -115,6 +139,7 @@ class PoolServer:
         if self.maxconn == other.maxconn:
             self.asked_maxconn = other.asked_maxconn
         self.is_running = other.is_running
+        self.ramp_began = other.ramp_began if self.slowstart > 0 else None
         self._has_run = other._has_run
 
     def settle(self, now: float) -> None:

@@ -173,8 +173,9 @@ class Generation:
                 yield from frontend.sessions
 
     def _end_sessions_with(self, servers: Collection[BackendServer], ending: Ending, reason: str) -> None:
-        for session in [session for session in self.sessions if session.held_server in servers]:
-            session.shut_down(ending, reason)
+        for session in list(self.sessions):
+            if session.held_server is not None and session.held_server.latest in servers:
+                session.shut_down(ending, reason)
 
 
 def _nothing(frontend: str, capabilities: tuple[bytes, ...]) -> None:

@@ -335,6 +335,51 @@ def test_place_on_a_server_comes_free_for_the_next_reading(process: Process) -> 
     process.server.accept()[0].close()
 
 
+@pytest.mark.parametrize("change", [{"weight": 7}, {"slowstart": 5.0}])
+def test_sessions_of_a_server_that_has_changed_are_its_sessions(process: Process, change: dict[str, Any]) -> None:
+    process.read()
+    first, _, _ = process.relay()
+    process.read(process.settings(server=change))
+    second, _, _ = process.relay()
+    later = process.read(process.settings(server=change | {"maxconn": 2}))
+    (server,) = later.backends["dovecot", "imap"].pool.servers
+    assert server.sessions == 2
+    process.client()
+    process.settle()
+    with pytest.raises(BlockingIOError):
+        process.server.accept()
+    first.break_off()
+    process.until(lambda: len(list(process.sessions)) == 2)
+    assert server.sessions == 2
+    second.break_off()
+    process.until(lambda: server.sessions == 1)
+    process.server.accept()[0].close()
+
+
+def test_server_that_has_changed_and_goes_down_ends_sessions_of_before(process: Process) -> None:
+    severe = {"check": Check(type="tcp", fall=1), "on_marked_down": "shutdown-sessions"}
+    process.read(process.settings(server=severe))
+    client, _, _ = process.relay()
+    later = process.read(process.settings(server=severe | {"weight": 7}))
+    pool = later.backends["dovecot", "imap"].pool
+    pool.failed(pool.servers[0], 1.0, "gone")
+    process.until(lambda: client.fin)
+
+
+def test_slow_start_goes_on(process: Process) -> None:
+    slow = {"check": Check(type="tcp", fall=1, rise=1), "slowstart": 100.0}
+    former = process.read(process.settings(server=slow))
+    pool = former.backends["dovecot", "imap"].pool
+    now = process.reactor.seconds()
+    pool.failed(pool.servers[0], now, "gone")
+    pool.passed(pool.servers[0], now, "back")
+    process.reactor.advance(50.0)
+    for settings in (slow, slow | {"weight": 200}):
+        later = process.read(process.settings(server=settings))
+        (server,) = later.backends["dovecot", "imap"].pool.servers
+        assert server.share == pytest.approx(server.weight / 2)
+
+
 # What goes.
 
 
