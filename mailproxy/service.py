@@ -138,7 +138,7 @@ class ProxyService(Service):
         return self._read().addCallback(lambda reading: Reloaded(self._differences(reading.settings)))
 
     def _read(self) -> Deferred[Reading]:
-        reading = self._aside.do(partial(read, self._file, self._lasting.tls))
+        reading = self._aside.do(partial(read, self._file, self._lasting.tls, self._lasting.certificates))
         return reading.addTimeout(READ_SECONDS, self._reactor)
 
     def _reload(self) -> Deferred[Reloaded]:

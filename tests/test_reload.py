@@ -204,9 +204,9 @@ def held(front: Front, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[],
     """Readings that do not end before the test says so."""
     go = Event()
 
-    def read_later(path: str, tls: Any) -> Any:
+    def read_later(*known: Any) -> Any:
         go.wait(10)
-        return read(path, tls)
+        return read(*known)
 
     monkeypatch.setattr(service_module, "read", read_later)
     yield go.set

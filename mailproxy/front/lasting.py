@@ -16,6 +16,7 @@ from mailproxy.front.shares import Shares
 from mailproxy.front.sockets import Sockets
 from mailproxy.session.counters import Counters
 from mailproxy.tls.servers import TlsServers
+from mailproxy.tls.store import CertificateStore
 
 BackendKey = tuple[str, MailProtocol]
 """A backend's name, and the protocol that its servers are used for."""
@@ -31,6 +32,8 @@ class Lasting:
         """By bind address."""
         self.tls = tls or TlsServers()
         """By profile and ALPN protocols."""
+        self.certificates = CertificateStore()
+        """By profile."""
         self.servers: dict[BackendKey, Mapping[str, BackendServer]] = {}
         """By backend and protocol, and then by name."""
         self.wishes = Wishes()

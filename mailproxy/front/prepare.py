@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from mailproxy import config
 from mailproxy.backend.backend import Backend
@@ -18,11 +18,12 @@ from mailproxy.front.descriptors import affordable_sessions, capacity_warnings, 
 from mailproxy.front.lasting import BackendKey, Lasting
 from mailproxy.session.terms import Terms
 from mailproxy.tls.client import MakeClientTls, client_sides
-from mailproxy.tls.files import CertificatesByProfile, key_warnings, read_tls_files, validity_warnings
+from mailproxy.tls.files import key_warnings, read_tls_files, validity_warnings
 from mailproxy.tls.policy import policy_problems, policy_warnings
 from mailproxy.tls.server import TlsServer
 from mailproxy.tls.server_files import server_file_problems, server_file_warnings
 from mailproxy.tls.servers import TlsServers
+from mailproxy.tls.store import Certificates, CertificateStore, Complaint
 from mailproxy.tls.trust_files import TrustByProfile, read_trusts, trust_warnings
 
 
@@ -30,7 +31,7 @@ from mailproxy.tls.trust_files import TrustByProfile, read_trusts, trust_warning
 class Files:
     """What a configuration names, read and judged: certificates, and the TLS towards clients and servers."""
 
-    certificates: CertificatesByProfile
+    certificates: Certificates
     trusts: TrustByProfile
     tls: TlsServers
     tls_servers: Mapping[str, TlsServer]
@@ -38,6 +39,8 @@ class Files:
     client_tls: MakeClientTls
     hosts: Mapping[str, str]
     """What each frontend calls itself, by its name."""
+    complaints: tuple[Complaint, ...] = ()
+    """What is wrong with certificates, and does not keep the configuration from use."""
 
 
 @frozen
@@ -62,7 +65,8 @@ class Prepared:
     source: str
     frontends: tuple[PreparedFrontend, ...]
     backends: Mapping[BackendKey, Backend]
-    certificates: CertificatesByProfile
+    certificates: Certificates
+    complaints: tuple[Complaint, ...]
     trusts: TrustByProfile
     tls: TlsServers
     lasting: Lasting
@@ -76,6 +80,8 @@ class Prepared:
         """Keep what later readings can go on with; for a reading that is going to be used."""
         lasting = self.lasting
         lasting.tls = self.tls
+        entries = {name: profile.certificates for name, profile in self.settings.tls.items()}
+        lasting.certificates.adopt(self.certificates, entries)
         lasting.servers = {
             key: {server.name: server for server in backend.pool.servers} for key, backend in self.backends.items()
         }
@@ -89,6 +95,7 @@ class Prepared:
         """Return what an admin should know of a configuration that can be used, at `now`: one line each."""
         return (
             *validity_warnings(self.certificates, now),
+            *map(str, self.complaints),
             *key_warnings(self.certificates),
             *trust_warnings(self.trusts, now),
             *policy_warnings(self.settings),
@@ -99,26 +106,27 @@ class Prepared:
         )
 
 
-def read_files(settings: config.Config, source: str, tls: TlsServers) -> Files:
+def read_files(settings: config.Config, source: str, tls: TlsServers, store: CertificateStore) -> Files:
     """
     Read the files that a configuration names and let OpenSSL and the header's rules judge its values.
 
-    Needs no reactor, and may run in a thread beside one: of what the process has it knows `tls` alone, which it only
-    reads. Raises `ConfigError`, as if from the file `source`, with everything that is wrong.
+    Needs no reactor, and may run in a thread beside one: of what the process has it knows `tls`, which it only reads,
+    and `store`, which remembers what files looked like. A certificate that was good before and is not any more stays as
+    it was, with a warning. Raises `ConfigError`, as if from the file `source`, with everything else that is wrong.
     """
-    certificates, unusable = read_tls_files(settings)
+    certificates, complaints, unusable = read_tls_files(settings, store)
     trusts, untrusted = read_trusts(settings)
     unusable += (*untrusted, *policy_problems(settings), *secret_problems(settings), *server_file_problems(settings))
     if unusable:
         raise ConfigError(unusable, source)
-    return judge_files(settings, source, tls, certificates, trusts)
+    return evolve(judge_files(settings, source, tls, certificates, trusts), complaints=complaints)
 
 
 def judge_files(
     settings: config.Config,
     source: str,
     tls: TlsServers,
-    certificates: CertificatesByProfile,
+    certificates: Certificates,
     trusts: TrustByProfile,
 ) -> Files:
     """Do the second half of `read_files`: what these contents of files are used for."""
@@ -170,20 +178,30 @@ def arrange(settings: config.Config, source: str, files: Files, lasting: Lasting
         host = files.hosts[frontend.name]
         terms = Terms.of(frontend, backends[which], files.tls_servers.get(frontend.name), host)
         frontends.append(PreparedFrontend(frontend, terms, host))
-    return Prepared(settings, source, tuple(frontends), backends, files.certificates, files.trusts, files.tls, lasting)
+    return Prepared(
+        settings,
+        source,
+        tuple(frontends),
+        backends,
+        files.certificates,
+        files.complaints,
+        files.trusts,
+        files.tls,
+        lasting,
+    )
 
 
 def prepare(settings: config.Config, source: str = "the configuration", lasting: Lasting | None = None) -> Prepared:
     """Read the files and make what sessions need, both at once (see `read_files` and `arrange`)."""
     lasting = lasting or Lasting()
-    return arrange(settings, source, read_files(settings, source, lasting.tls), lasting)
+    return arrange(settings, source, read_files(settings, source, lasting.tls, lasting.certificates), lasting)
 
 
-def _host_name(frontend: config.Frontend, certificates: CertificatesByProfile) -> str:
+def _host_name(frontend: config.Frontend, certificates: Certificates) -> str:
     """Return what a frontend calls itself: the first name in its certificates, or else the machine's."""
     return next(_names(frontend, certificates), None) or socket.gethostname()
 
 
-def _names(frontend: config.Frontend, certificates: CertificatesByProfile) -> Iterator[str]:
+def _names(frontend: config.Frontend, certificates: Certificates) -> Iterator[str]:
     for certificate in certificates.get(frontend.tls_profile or "", ()):
         yield from (name for name in certificate.names if "*" not in name)

@@ -10,6 +10,7 @@ from mailproxy import config
 from mailproxy.config import ConfigError, Problem, load
 from mailproxy.front.prepare import Files, read_files
 from mailproxy.tls.servers import TlsServers
+from mailproxy.tls.store import CertificateStore
 
 READS = 5
 """How often a file is read that changes meanwhile, before that is an error: an editor is done by then."""
@@ -24,9 +25,11 @@ class Reading:
     files: Files
 
 
-def read(path: str, tls: TlsServers) -> Reading:
+def read(path: str, tls: TlsServers, store: CertificateStore) -> Reading:
     """
-    Read the configuration at `path`, and what it names; `tls` is what the process has, which is only read.
+    Read the configuration at `path`, and what it names.
+
+    `tls` is what the process has, which is only read; `store` is what it knows of certificates' files.
 
     A file that changes meanwhile may be half written, so it is read again. May run in a thread. Raises `ConfigError`
     with everything that is wrong.
@@ -35,7 +38,7 @@ def read(path: str, tls: TlsServers) -> Reading:
         before = _state_of(path)
         try:
             settings = load(path)
-            reading = Reading(settings, path, read_files(settings, path, tls))
+            reading = Reading(settings, path, read_files(settings, path, tls, store))
         except ConfigError:
             if _state_of(path) == before:
                 raise

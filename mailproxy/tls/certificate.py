@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from mailproxy.tls.chain import order_problem
+from mailproxy.tls.staple import Staple
 
 SIGNATURE_ALGORITHMS = {
     "1.2.840.113549.1.1.5": "RSA-SHA1",
@@ -95,6 +96,8 @@ class Certificate:
     key_alg: str | None = field(eq=False)
     not_before: datetime = field(eq=False)
     not_after: datetime = field(eq=False)
+    staple: Staple | None = None
+    """The OCSP response that is sent with it."""
 
     @property
     def leaf(self) -> x509.Certificate:

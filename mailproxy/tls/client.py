@@ -16,8 +16,9 @@ from OpenSSL import SSL
 
 from mailproxy.tls import openssl
 from mailproxy.tls.algorithms import DEFAULT_CIPHERSUITES
-from mailproxy.tls.certificates import CertificateError, read_authorities
+from mailproxy.tls.certificates import read_authorities
 from mailproxy.tls.dns_name import is_dns_name
+from mailproxy.tls.problem import CertificateError
 from mailproxy.tls.refusal import chain_problem, check_name, is_ip_address, name_problem
 from mailproxy.tls.server_files import read_client_certificate
 

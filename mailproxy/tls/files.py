@@ -1,52 +1,59 @@
-"""The files that a configuration names."""
+"""The certificates that a configuration names."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
+from itertools import chain
 
 from mailproxy.config import Config, Problem
 from mailproxy.config.secret import exposure
 from mailproxy.config.words import key_path
 from mailproxy.tls.certificate import Certificate
-from mailproxy.tls.certificates import CertificateError, read_certificates
+from mailproxy.tls.expiry import invalidity
+from mailproxy.tls.source import key_file
+from mailproxy.tls.store import Certificates, CertificateStore, Complaint
 
-CertificatesByProfile = Mapping[str, tuple[Certificate, ...]]
 
-
-def read_tls_files(config: Config) -> tuple[CertificatesByProfile, tuple[Problem, ...]]:
+def read_tls_files(
+    config: Config, store: CertificateStore
+) -> tuple[Certificates, tuple[Complaint, ...], tuple[Problem, ...]]:
     """
-    Read the certificates of every TLS profile; return them by the profile's name.
+    Read the certificates of every TLS profile, those of the files that have changed since the store knows them.
 
-    Return also what is wrong. A profile whose certificates cannot be used is not among the first.
+    Return also what is wrong and does not matter much, since there is a certificate from before or none is needed; and
+    what is wrong and does.
     """
-    certificates: dict[str, tuple[Certificate, ...]] = {}
-    problems: list[Problem] = []
-    for name, profile in config.tls.items():
-        try:
-            certificates[name] = read_certificates(profile.certificates)
-        except CertificateError as error:
-            problems.extend(Problem(key_path("tls", name, "certificates"), str(found)) for found in error.problems)
-    return certificates, tuple(problems)
+    reading = store.read({name: profile.certificates for name, profile in config.tls.items()})
+    problems = [
+        Problem(key_path("tls", name, "certificates"), str(found))
+        for name, of_profile in reading.problems.items()
+        for found in of_profile
+    ]
+    matters = set(chain.from_iterable(reading.problems.values()))
+    minor = tuple(complaint for complaint in reading.complaints if complaint.problem not in matters)
+    return reading.certificates, minor, tuple(problems)
 
 
-def key_warnings(certificates: CertificatesByProfile) -> Iterator[str]:
+def key_warnings(certificates: Certificates) -> Iterator[str]:
     """Tell of private keys that every user of the machine can read, each in one line."""
-    for path in dict.fromkeys(found.path for profile in certificates.values() for found in profile):
-        key = f"{path}/privkey.pem" if Path(path).is_dir() else path
+    for certificate in _each(certificates):
+        key = key_file(certificate.path)
         exposed = exposure(key)
         if exposed is not None:
             yield f"{key}: {exposed}"
 
 
-def validity_warnings(certificates: CertificatesByProfile, now: datetime) -> Iterator[str]:
+def validity_warnings(certificates: Certificates, now: datetime) -> Iterator[str]:
     """
     Tell of certificates that are not valid at `now`, each in one line.
 
     They are no errors: a front with an expired certificate still serves those who look away, and one that does not
     start serves nobody.
     """
-    for path, certificate in {found.path: found for profile in certificates.values() for found in profile}.items():
-        if certificate.not_after < now:
-            yield f"{path}: expired on {certificate.not_after:%Y-%m-%d}; clients will refuse it"
-        elif certificate.not_before > now:
-            yield f"{path}: is not valid before {certificate.not_before:%Y-%m-%d}"
+    for certificate in _each(certificates):
+        invalid = invalidity(certificate, now)
+        if invalid:
+            yield f"{certificate.path}: {invalid}; clients will refuse it"
+
+
+def _each(certificates: Certificates) -> Iterator[Certificate]:
+    yield from {found.path: found for profile in certificates.values() for found in profile}.values()

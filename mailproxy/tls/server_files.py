@@ -6,7 +6,9 @@ from datetime import datetime
 from mailproxy.config import Config, Problem
 from mailproxy.config.model import NamedFile
 from mailproxy.tls.certificate import Certificate
-from mailproxy.tls.certificates import CertificateError, CertificateProblem, read_authorities, read_certificates
+from mailproxy.tls.certificates import read_authorities, read_certificates
+from mailproxy.tls.expiry import invalidity
+from mailproxy.tls.problem import CertificateError, CertificateProblem
 
 
 def server_file_problems(config: Config) -> Iterator[Problem]:
@@ -26,10 +28,9 @@ def server_file_warnings(config: Config, now: datetime) -> Iterator[str]:
     """Tell of certificates to show that are not valid at `now`, each in one line."""
     for path in dict.fromkeys(file.path for file in _named(config) if file.content == "certificate"):
         certificate = read_client_certificate(path)
-        if certificate.not_after < now:
-            yield f"{path}: expired on {certificate.not_after:%Y-%m-%d}; servers will refuse it"
-        elif certificate.not_before > now:
-            yield f"{path}: is not valid before {certificate.not_before:%Y-%m-%d}"
+        invalid = invalidity(certificate, now)
+        if invalid:
+            yield f"{path}: {invalid}; servers will refuse it"
 
 
 def read_client_certificate(path: str) -> Certificate:

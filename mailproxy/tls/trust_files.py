@@ -6,7 +6,7 @@ from datetime import datetime
 from mailproxy.config import Config, Problem, TlsProfile
 from mailproxy.config.words import key_path
 from mailproxy.tls.certificate import UnusableCertificate
-from mailproxy.tls.certificates import read_file
+from mailproxy.tls.source import read_file
 from mailproxy.tls.trust import ClientTrust, TrustFile, TrustProblem, UnusableTrust, make_trust
 
 TrustByProfile = Mapping[str, ClientTrust]

@@ -204,7 +204,7 @@ def test_server_that_goes_down_while_files_are_read_stays_down(process: Process)
     settings = process.settings(server={"check": Check(type="tcp", fall=1)})
     former = process.read(settings)
     changed = process.settings(server={"check": Check(type="tcp", fall=1), "weight": 7})
-    files = read_files(changed, "here", process.lasting.tls)
+    files = read_files(changed, "here", process.lasting.tls, process.lasting.certificates)
     pool = former.backends["dovecot", "imap"].pool
     pool.failed(pool.servers[0], 1.0, "gone")
     prepared = arrange(changed, "here", files, process.lasting)

@@ -12,6 +12,7 @@ from mailproxy.config import ConfigError
 from mailproxy.front import reading
 from mailproxy.front.reading import READS, read
 from mailproxy.tls.servers import TlsServers
+from mailproxy.tls.store import CertificateStore
 
 GOOD = """
 [frontend.front]
@@ -35,7 +36,7 @@ def file(tmp_path: Path) -> Path:
 def test_half_written_file_is_refused(file: Path) -> None:
     file.write_text(GOOD[: len(GOOD) // 2])
     with pytest.raises(ConfigError, match=r"mailproxy\.toml"):
-        read(str(file), TlsServers())
+        read(str(file), TlsServers(), CertificateStore())
 
 
 @pytest.mark.parametrize("first", [GOOD[:60], GOOD.replace("10143", "1")])
@@ -52,7 +53,7 @@ def test_file_that_changes_meanwhile_is_read_again(file: Path, monkeypatch: pyte
 
     file.write_text(first)
     monkeypatch.setattr(reading, "load", load_and_write)
-    settings = read(str(file), TlsServers()).settings
+    settings = read(str(file), TlsServers(), CertificateStore()).settings
     assert str(settings.backends["dovecot"].servers[0].address) == "127.0.0.1:10143"
 
 
@@ -68,11 +69,11 @@ def test_file_that_never_rests_is_an_error(file: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(reading, "load", load_and_write)
     with pytest.raises(ConfigError, match=rf"changed while it was read, {READS} times"):
-        read(str(file), TlsServers())
+        read(str(file), TlsServers(), CertificateStore())
     assert len(times) == READS
 
 
 def test_file_that_is_gone_is_an_error(file: Path) -> None:
     file.unlink()
     with pytest.raises(ConfigError, match="does not exist"):
-        read(str(file), TlsServers())
+        read(str(file), TlsServers(), CertificateStore())

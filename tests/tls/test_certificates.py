@@ -14,7 +14,8 @@ from cryptography.x509 import CertificateBuilder, UnrecognizedExtension
 from cryptography.x509.oid import ExtensionOID
 
 from mailproxy.tls.certificate import SIGNATURE_ALGORITHMS, Certificate
-from mailproxy.tls.certificates import CertificateError, read_authorities, read_certificates
+from mailproxy.tls.certificates import read_authorities, read_certificates
+from mailproxy.tls.problem import CertificateError
 from tests.tls.issue import NOW, Issued, issue, rsa_key
 
 

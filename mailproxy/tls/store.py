@@ -1,0 +1,271 @@
+"""
+The certificates of the profiles, as last read, and what their files looked like then.
+
+Another reading gives what is new, and what was there before where the new is no good. Only files that
+look different from before are read. A reading goes step by step, a millisecond each, so that a reactor can do other
+things in between; nothing is in use before `adopt`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+from itertools import chain
+from typing import cast
+
+from attrs import evolve, frozen
+
+from mailproxy.tls.certificate import Certificate, UnusableCertificate, make_certificate
+from mailproxy.tls.expiry import invalidity
+from mailproxy.tls.patterns import matches, nothing_there
+from mailproxy.tls.problem import CertificateProblem
+from mailproxy.tls.source import Marks, is_changing, look_at, read_content, staple_file
+from mailproxy.tls.staple import Staple, UnusableStaple, read_staple
+
+Profiles = Mapping[str, Sequence[str]]
+"""The entries of ``certificates``, by the name of their profile."""
+
+Certificates = Mapping[str, tuple[Certificate, ...]]
+"""Certificates by the name of their profile, in the order of its entries."""
+
+Objection = Callable[[str, Certificate], str]
+"""Says why a certificate cannot serve a profile; "" if it can."""
+
+
+@frozen
+class Complaint:
+    """What is wrong with a file, a folder or an entry, and what that means for clients."""
+
+    problem: CertificateProblem
+    consequence: str
+
+    def __str__(self) -> str:
+        """Write it as one line."""
+        return f"{self.problem}; {self.consequence}"
+
+
+@frozen
+class Reading:
+    """What a reading has found, by profile."""
+
+    certificates: Certificates
+    problems: Mapping[str, tuple[CertificateProblem, ...]]
+    """What is wrong where nothing was there before."""
+    complaints: tuple[Complaint, ...]
+    """What is wrong, with OCSP responses, too; told once, or whenever somebody asks."""
+    is_settled: bool
+    """False when files have just changed, and were left for the next reading."""
+
+
+@frozen
+class _Entry:
+    """The last reading of one certificate's files."""
+
+    marks: Marks | None = None
+    """What they looked like; None: they have to be read again."""
+    digest: bytes = b""
+    """Of what the certificate was made from."""
+    certificate: Certificate | None = None
+    """The last one that was good."""
+    problem: CertificateProblem | None = None
+    """Why what is there now is no good."""
+    staple_problem: CertificateProblem | None = None
+
+
+_NOTHING = _Entry()
+
+_STAYS = "the one from before stays in use"
+_LEFT_OUT = "it is not served"
+_STAPLE_LEFT_OUT = "it is not sent"
+
+
+class _Task:
+    """One reading under way."""
+
+    def __init__(self, now: float, *, is_asked: bool) -> None:
+        self.is_asked = is_asked
+        self.now = datetime.fromtimestamp(now, UTC)
+        self.problems: list[CertificateProblem] = []
+        """Of the entries of one profile."""
+        self.complaints: list[Complaint] = []
+        self.held: set[str] = set()
+        """What is not read: it is not there, or is just changing."""
+        self.is_settled = True
+
+    def complain(self, problem: CertificateProblem, before: CertificateProblem | None, consequence: str) -> None:
+        """Tell what is wrong, if it is new or if somebody has asked."""
+        if self.is_asked or problem != before:
+            self.complaints.append(Complaint(problem, consequence))
+
+
+class CertificateStore:
+    """Reads certificates, and knows which are in use; lasts as long as the process."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._entries: dict[str, _Entry] = {}
+        self._lists: dict[str, tuple[str, ...]] = {}
+        """What each entry of a profile stood for when it last stood for something."""
+        self._missing: dict[str, CertificateProblem] = {}
+        """The entries that stand for nothing now."""
+        self._objections: dict[tuple[str, str], CertificateProblem] = {}
+        self.in_use: Certificates = {}
+        """What is served."""
+
+    def read(self, profiles: Profiles) -> Reading:
+        """Read everything in one go (see `reading`)."""
+        steps = self.reading(profiles, is_asked=True)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                return cast(Reading, done.value)
+
+    def reading(
+        self, profiles: Profiles, *, is_asked: bool, objection: Objection | None = None
+    ) -> Generator[None, None, Reading]:
+        """
+        Read what the entries of some profiles stand for, step by step; the generator returns the `Reading`.
+
+        Where something is wrong, the certificate that was good before stays. That is told when it is new, or if
+        somebody has asked for this reading: then files that have just changed are read as well, which are otherwise
+        given time until their writer is done.
+        """
+        task = _Task(self._clock(), is_asked=is_asked)
+        certificates: dict[str, tuple[Certificate, ...]] = {}
+        problems: dict[str, tuple[CertificateProblem, ...]] = {}
+        seen: set[str] = set()
+        for name, entries in profiles.items():
+            task.problems = []
+            paths: dict[str, None] = {}
+            for entry in entries:
+                paths |= dict.fromkeys((yield from self._list(entry, task)))
+            for path in paths:
+                if path not in seen and path not in task.held:
+                    seen.add(path)
+                    self._read(path, task)
+                    yield
+            found = self._usable(name, paths, task, objection)
+            certificates[name] = found or self.in_use.get(name, ())
+            problems[name] = tuple(dict.fromkeys(task.problems))
+        return Reading(certificates, problems, tuple(dict.fromkeys(task.complaints)), task.is_settled)
+
+    def adopt(self, certificates: Certificates, profiles: Profiles | None = None) -> None:
+        """Take these for what is in use from now on; with `profiles`, forget all that does not belong to them."""
+        in_use = {**self.in_use, **certificates}
+        if profiles is not None:
+            in_use = {name: in_use[name] for name in profiles if name in in_use}
+            entries = set(chain.from_iterable(profiles.values()))
+            self._lists = {entry: paths for entry, paths in dict(self._lists).items() if entry in entries}
+        # Copied first: another thread may be reading.
+        paths = set(chain.from_iterable(dict(self._lists).values()))
+        self._entries = {path: entry for path, entry in dict(self._entries).items() if path in paths}
+        self.in_use = in_use
+
+    def _list(self, entry: str, task: _Task) -> Generator[None, None, tuple[str, ...]]:
+        """Find what an entry stands for; what it stood for before if that is nothing now, or is just changing."""
+        found = tuple((yield from matches(entry)))
+        before = self._lists.get(entry, ())
+        if not found:
+            problem = CertificateProblem(entry, nothing_there(entry))
+            if not before:
+                task.problems.append(problem)
+            task.complain(problem, self._missing.get(entry), "what was there before stays in use")
+            self._missing[entry] = problem
+            task.held.update(before)
+            return before
+        self._missing.pop(entry, None)
+        gone = set(before).difference(found)
+        if gone and not task.is_asked and any(is_changing(os.path.dirname(path), self._clock()) for path in gone):
+            task.is_settled = False
+            task.held |= gone
+            return tuple(sorted({*found, *before}))
+        self._lists[entry] = found
+        return found
+
+    def _read(self, path: str, task: _Task) -> None:
+        before = self._entries.get(path, _NOTHING)
+        marks = look_at(path)
+        entry = before if marks == before.marks else self._read_again(path, before, marks, task)
+        if entry is None:
+            task.is_settled = False
+            return
+        self._entries[path] = entry
+        if entry.problem is not None:
+            has_former = entry.certificate is not None
+            task.complain(entry.problem, before.problem, _STAYS if has_former else _LEFT_OUT)
+        if entry.staple_problem is not None:
+            has_former = entry.certificate is not None and entry.certificate.staple is not None
+            task.complain(entry.staple_problem, before.staple_problem, _STAYS if has_former else _STAPLE_LEFT_OUT)
+
+    def _read_again(self, path: str, before: _Entry, marks: Marks, task: _Task) -> _Entry | None:
+        """Read files that have changed; None if they are no good yet, and may be in a moment."""
+        problem = None
+        is_fresh = marks.are_fresh(self._clock())
+        try:
+            content = read_content(path)
+            digest = sha256(content.pem).digest()
+            if digest == before.digest and before.certificate is not None:
+                certificate = before.certificate
+            else:
+                certificate = make_certificate(path, content.pem)
+        except OSError as error:
+            problem = CertificateProblem(str(error.filename or path), f"cannot be read: {error.strerror}")
+        except UnusableCertificate as error:
+            problem = CertificateProblem(path, str(error))
+        if problem is not None:
+            if is_fresh and not task.is_asked:
+                return None
+            return evolve(before, marks=None if is_fresh else marks, problem=problem)
+        if (before.certificate is not None or not task.is_asked) and certificate is not before.certificate:
+            invalid = invalidity(certificate, task.now)
+            if invalid:
+                # Looked at again each time: its time may come.
+                return evolve(before, marks=None, problem=CertificateProblem(path, invalid))
+        staple, staple_problem = _staple(certificate, content.staple, before.certificate, task.now)
+        if staple != certificate.staple:
+            certificate = evolve(certificate, staple=staple)
+        return _Entry(None if is_fresh else content.marks, digest, certificate, None, staple_problem)
+
+    def _usable(
+        self, name: str, paths: Iterable[str], task: _Task, objection: Objection | None
+    ) -> tuple[Certificate, ...]:
+        """Return the certificates of a profile, and note what is wrong with its files."""
+        former = {certificate.path: certificate for certificate in self.in_use.get(name, ())}
+        found = []
+        for path in paths:
+            entry = self._entries.get(path, _NOTHING)
+            certificate = entry.certificate or former.get(path)
+            if certificate is None:
+                if entry.problem is not None:
+                    task.problems.append(entry.problem)
+                continue
+            before = former.get(path)
+            if objection is not None and (before is None or before.digest != certificate.digest):
+                reason = objection(name, certificate)
+                if reason:
+                    problem = CertificateProblem(path, reason)
+                    task.complain(problem, self._objections.get((name, path)), _STAYS if before else _LEFT_OUT)
+                    self._objections[name, path] = problem
+                    certificate = before
+            if certificate is not None:
+                found.append(certificate)
+        return tuple(found)
+
+
+def _staple(
+    certificate: Certificate, encoded: bytes | None, before: Certificate | None, now: datetime
+) -> tuple[Staple | None, CertificateProblem | None]:
+    """Return the OCSP response to send with a certificate, and what is wrong with the one that is there."""
+    if encoded is None:
+        return None, None
+    former = before.staple if before is not None and before.digest == certificate.digest else None
+    if former is not None and former.encoded == encoded:
+        return former, None
+    try:
+        return read_staple(encoded, certificate.leaf, next(iter(certificate.chain), None), now), None
+    except UnusableStaple as error:
+        return former, CertificateProblem(staple_file(certificate.path), str(error))
