@@ -40,7 +40,7 @@ def test_words_of_agents_are_words(cell: str) -> None:
 
 
 def test_limits_are_those_of_the_code() -> None:
-    assert f"never more than {SIZE // 1024} KiB" in PAGE
+    assert f"reads at most {SIZE // 1024} KiB" in PAGE
     assert f"more than {MAX_BYTES // 1024} KiB" in PAGE
     assert (
         f"{MAX_LINES} lines before the body, {MAX_LINE_BYTES // 1024} KiB a line, {MAX_INTERIM} 1xx responses" in PAGE
