@@ -1,15 +1,15 @@
 """
 The configuration: TOML into frozen values, with every error at once and the path of its key.
 
-`load` and `parse` read. Each table has a module (``tls``, ``frontend``, ``backend``, ``server``, ``server_tls``,
-``check``, ``resolvers``; the whole file in ``config``) with its keys, what they take and mean, what reads them and what
-checks them against each other; ``key`` is how fields of attrs say so, ``tables`` finds them all, and ``model`` has what
-several tables share. What servers and their checks say in several tables, ``server_layers`` and ``check_layers`` read,
-by ``layers``. ``kind``, ``duration``, ``address``, ``hostname``, ``senders``, ``http``, ``format`` and ``tlv`` are the
-kinds of values, ``place`` the values of addresses. ``table`` asks for keys and notes problems; ``document`` reads the
-tables; ``references`` compares them with each other, ``remarks`` and ``unreachable`` find what has no effect;
-``difference`` compares two configurations. ``schema`` is the configuration as JSON Schema, for editors. ``secret``
-reads what is in a file of its own so that a configuration can be shown.
+`load` and `parse` read, from a file and from text. Each table has a module (``tls``, ``frontend``, ``backend``,
+``server``, ``server_tls``, ``check``, ``resolvers``; the whole file in ``config``) with its keys, what they take and
+mean, what reads them and what checks them against each other; ``key`` is how fields of attrs say so, ``tables`` finds
+them all, and ``model`` has what several tables share. What servers and their checks say in several tables,
+``server_layers`` and ``check_layers`` read, by ``layers``. ``kind``, ``duration``, ``address``, ``hostname``,
+``senders``, ``http``, ``format`` and ``tlv`` are the kinds of values, ``place`` the values of addresses. ``table`` asks
+for keys and notes problems; ``references`` compares them with each other, ``remarks`` and ``unreachable`` find what has
+no effect; ``difference`` compares two configurations. ``schema`` is the configuration as JSON Schema, for editors.
+``secret`` reads what is in a file of its own so that a configuration can be shown.
 """
 
 from mailproxy.config.backend import Backend, BackendTimeouts

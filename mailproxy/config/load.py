@@ -1,11 +1,22 @@
-"""From a file, or its text, to a `Config`."""
+"""From a file, its text or the TOML in it to a `Config`: each table is read by its module, then they are compared."""
 
 import os
 import tomllib
+from collections.abc import Mapping
+from functools import partial
 
-from mailproxy.config.config import Config
-from mailproxy.config.document import read_document
-from mailproxy.config.problems import ConfigError, Problem
+from attrs import evolve
+
+from mailproxy.config.backend import read_backend
+from mailproxy.config.config import Config, Log
+from mailproxy.config.frontend import read_frontend
+from mailproxy.config.key import Fields, read_keys
+from mailproxy.config.problems import ConfigError, Problem, Problems
+from mailproxy.config.references import check_references
+from mailproxy.config.resolvers import read_resolvers
+from mailproxy.config.table import Table
+from mailproxy.config.tables import elsewhere
+from mailproxy.config.tls import read_profile
 
 DEFAULT_FILE = "/etc/mailproxy/mailproxy.toml"
 
@@ -31,6 +42,30 @@ def parse(text: str, folder: str | os.PathLike[str]) -> Config:
             "is not TOML that can be read: something in it is nested too deeply, or a number is too long"
         ) from None
     return read_document(values, os.path.abspath(folder))
+
+
+def read_document(values: Mapping[str, object], folder: str) -> Config:
+    """Turn parsed TOML into a `Config`; relative paths start at `folder`. Raises `ConfigError` with every problem."""
+    problems = Problems()
+    table = Table("", values, problems, partial(elsewhere, Fields(Config)))
+    table.later("admin", "is not in this version: there is no admin socket and no HTTP page yet")
+    config = evolve(
+        read_keys(table, Config(frontends=(), backends={})),
+        log=table.child("log", _read_log),
+        tls={profile.name: profile for profile in table.children("tls", partial(read_profile, folder))},
+        frontends=table.children("frontend", read_frontend),
+        backends={backend.name: backend for backend in table.children("backend", partial(read_backend, folder))},
+        resolvers=table.child("resolvers", read_resolvers),
+    )
+    table.end()
+    check_references(config, problems)
+    if problems.found:
+        raise ConfigError(problems.found)
+    return config
+
+
+def _read_log(table: Table) -> Log:
+    return read_keys(table, Log())
 
 
 def _text(path: str) -> str:
