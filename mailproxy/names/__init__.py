@@ -3,8 +3,8 @@ Servers by name: DNS asked in the background, and which address of an answer sit
 
 `Names` follows names and tells of changes. Bottom up: ``question`` has the values, ``bounds`` says what a message may
 cost, ``message`` is the codec of one message, ``exchange`` asks one nameserver, ``resolver`` all of them, ``watch``
-asks one question for ever, ``host`` and ``service`` put the answers together, ``view`` tells of them. ``machine`` reads
-the machine's own files. ``slots`` seats the addresses.
+asks one question for ever, ``host`` and ``service`` put the answers together; each is a ``source`` that is shared.
+``machine`` reads the machine's own files. ``slots`` seats the addresses.
 """
 
 from mailproxy.names.names import Following, Names
