@@ -22,6 +22,7 @@ from mailproxy import __version__, config
 from mailproxy.config import ConfigError
 from mailproxy.config.difference import Difference, differences
 from mailproxy.front.aside import Aside
+from mailproxy.front.drains import Drains
 from mailproxy.front.frontend import Frontend
 from mailproxy.front.generation import Generation
 from mailproxy.front.loop import Loop
@@ -71,6 +72,8 @@ class ProxyService(Service):
         self._file = os.path.abspath(prepared.source)
         self._aside = Aside(reactor)
         self._reloads = Reloads(self._reload)
+        self.drains = Drains(lambda: self._generation, self._lasting, self._loop)
+        """Takes one frontend, or one server, out of service."""
         self.relog: Callable[[str, str], object] = _nothing
         """Called with the log's format and level as a reload wants them."""
 
@@ -229,6 +232,7 @@ class ProxyService(Service):
         super().stopService()
         self.is_stopping = True
         self._reloads.close("mailproxy stops")
+        self.drains.stop()
         live = self._lasting.total.sessions
         times = StopTimes() if self._is_hurried else evolve(StopTimes.of(self._generation.settings), **self._times)
         self._log.info(

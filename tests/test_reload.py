@@ -79,8 +79,10 @@ class Front(Running):
         return told[0]
 
     def socket(self, name: str) -> socket.socket:
-        sock = socket.socket(socket.AF_UNIX)
-        sock.connect(str(self.folder / name))
+        with ExitStack() as stack:
+            sock = stack.enter_context(socket.socket(socket.AF_UNIX))
+            sock.connect(str(self.folder / name))
+            stack.pop_all()
         return sock
 
     def words(self, *kinds: str) -> list[str]:

@@ -92,7 +92,7 @@ class Generation:
             "frontend {frontend} listens on {where}, protocol {protocol}, tls {tls}, backend {backend}",
             event="listening",
             frontend=settings.name,
-            where=", ".join(bound.address for bound in sockets),
+            where=", ".join(bound.address for bound in sockets) or "nothing, as it is drained",
             protocol=settings.protocol,
             tls=settings.tls,
             backend=settings.backend,

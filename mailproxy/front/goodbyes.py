@@ -69,6 +69,13 @@ class Goodbyes:
         if self._call is not None:
             self._call.reset(0)
 
+    def stop(self) -> None:
+        """Leave the rest of them to live on; the Deferred does not fire any more."""
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+        self._due = {}
+
     def _look(self) -> None:
         self._call = None
         live = list(self._sessions())

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from mailproxy import config
-from mailproxy.transport.bound import Bound, bind_inet, bind_unix
+from mailproxy.transport.bound import Bound, adopt, bind_inet, bind_unix, place_of
 
 Key = tuple[config.Bind, int]
 """An address, and a number that tells several sockets with port 0 apart."""
@@ -21,21 +21,46 @@ class Sockets:
     """
     What the process listens on. Opening a socket may need privileges; it needs no reactor, and survives a fork.
 
-    A socket stays open from one reading of the configuration to the next where both have its address.
+    A socket stays open from one reading of the configuration to the next where both have its address. Sockets can be
+    those of another process (`offer`), and be handed to another one (`hand_over`).
     """
 
     def __init__(self) -> None:
         self._open: dict[Key, Bound] = {}
+        self._offered: dict[str, list[socket.socket]] = {}
+        self._suspended: set[str] = set()
+
+    def offer(self, sockets: Iterable[socket.socket]) -> None:
+        """Take listening sockets that another process has opened; `bind` uses them in place of new ones."""
+        for sock in sockets:
+            self._offered.setdefault(place_of(sock), []).append(sock)
+
+    def close_offered(self) -> None:
+        """Close those that were offered and that no frontend has wanted."""
+        while self._offered:
+            for sock in self._offered.popitem()[1]:
+                sock.close()
+
+    def hand_over(self) -> list[socket.socket]:
+        """Return all sockets for another process to listen on; from now on closing them here ends nothing there."""
+        for bound in self._open.values():
+            bound.hand_over()
+        return [bound.socket for bound in self._open.values()]
+
+    @property
+    def suspended(self) -> frozenset[str]:
+        """The names of the frontends that accept no clients for now."""
+        return frozenset(self._suspended)
 
     def bind(self, frontends: Iterable[config.Frontend]) -> None:
         """Open what is not open yet; `StartError` with each socket that cannot be, and then none of the new stays."""
         opened: dict[Key, Bound] = {}
         problems = []
         for frontend, key in _keys(frontends):
-            if key in self._open:
+            if key in self._open or frontend.name in self._suspended:
                 continue
             try:
-                opened[key] = _listen(key[0])
+                opened[key] = self._listen(key[0])
             except OSError as error:
                 reason = error.strerror or str(error)
                 problems.append(f"frontend.{frontend.name}.bind: cannot listen on {key[0]}: {reason}")
@@ -46,15 +71,50 @@ class Sockets:
         self._open |= opened
 
     def by_frontend(self, frontends: Iterable[config.Frontend]) -> dict[str, list[Bound]]:
-        """Return the sockets of each frontend, by its name, in the order of its addresses."""
+        """Return the sockets of each frontend, by its name, in the order of its addresses; none if it is suspended."""
         found: dict[str, list[Bound]] = {}
         for frontend, key in _keys(frontends):
-            found.setdefault(frontend.name, []).append(self._open[key])
+            bounds = found.setdefault(frontend.name, [])
+            if frontend.name not in self._suspended:
+                bounds.append(self._open[key])
         return found
+
+    def suspend(self, frontend: config.Frontend) -> None:
+        """Refuse the clients of a frontend until `resume`; nobody accepts from its sockets any more."""
+        if frontend.name in self._suspended:
+            return
+        self._suspended.add(frontend.name)
+        for key, bound in self._of(frontend):
+            if bound.is_unix:
+                self._open.pop(key).close()
+            else:
+                bound.suspend()
+
+    def resume(self, frontend: config.Frontend) -> None:
+        """Listen for a frontend again; `StartError` with each socket that cannot be, and then it stays suspended."""
+        self._suspended.discard(frontend.name)
+        try:
+            self.bind([frontend])
+            for _, bound in self._of(frontend):
+                bound.resume()
+        except (StartError, OSError) as error:
+            self.suspend(frontend)
+            if isinstance(error, StartError):
+                raise
+            raise StartError(f"frontend.{frontend.name}.bind: cannot listen: {error.strerror or error}") from error
+
+    def _of(self, frontend: config.Frontend) -> list[tuple[Key, Bound]]:
+        return [(key, self._open[key]) for _, key in _keys([frontend]) if key in self._open]
+
+    def _listen(self, bind: config.Bind) -> Bound:
+        offered = self._offered.get(_place_of(bind))
+        return adopt(offered.pop(0)) if offered else _listen(bind)
 
     def close_others(self, frontends: Iterable[config.Frontend]) -> None:
         """Close what these frontends do not listen on."""
+        frontends = tuple(frontends)
         wanted = {key for _, key in _keys(frontends)}
+        self._suspended &= {frontend.name for frontend in frontends}
         for key in self._open.keys() - wanted:
             self._open.pop(key).close()
 
@@ -72,8 +132,17 @@ def _keys(frontends: Iterable[config.Frontend]) -> Iterator[tuple[config.Fronten
             seen[bind] += 1
 
 
+def _place_of(bind: config.Bind) -> str:
+    if isinstance(bind, config.UnixBind):
+        return bind.path
+    return f"{_family_of(bind).name} {bind}"
+
+
+def _family_of(bind: config.InetBind) -> socket.AddressFamily:
+    return socket.AF_INET if bind.host.version == 4 else socket.AF_INET6
+
+
 def _listen(bind: config.Bind) -> Bound:
     if isinstance(bind, config.UnixBind):
         return bind_unix(bind.path)
-    family = socket.AF_INET if bind.host.version == 4 else socket.AF_INET6
-    return bind_inet(family, str(bind.host), bind.port)
+    return bind_inet(_family_of(bind), str(bind.host), bind.port)

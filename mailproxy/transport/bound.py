@@ -26,6 +26,7 @@ class Bound:
         """Our end of every connection; None if a wildcard address leaves it to each connection."""
         self._path: str | None = sock.getsockname() if self.is_unix else None
         self._file = None if self._path is None else _file_of(self._path)
+        self._is_handed_over = False
 
     @property
     def address(self) -> str:
@@ -35,11 +36,29 @@ class Bound:
             return name
         return host_port(*name[:2])
 
+    @property
+    def place(self) -> str:
+        """What tells this from other sockets: address and port with the family, or the path."""
+        return place_of(self.socket)
+
+    def suspend(self) -> None:
+        """Refuse clients until `resume`, those in the queue included; the address stays taken. Not for UNIX sockets."""
+        # Linux stops listening then, and goes on when it is told to listen, which needs no privilege.
+        self.socket.shutdown(socket.SHUT_RD)
+
+    def resume(self) -> None:
+        """Listen again; OSError if that cannot be."""
+        self.socket.listen(BACKLOG)
+
+    def hand_over(self) -> None:
+        """Leave the socket's file to another process that has the socket, too."""
+        self._is_handed_over = True
+
     def close(self) -> None:
         """Listen no more."""
         if self.socket.fileno() < 0:
             return
-        if self._path is not None:
+        if self._path is not None and not self._is_handed_over:
             self._remove_file(self._path)
         self.socket.close()
 
@@ -52,6 +71,21 @@ class Bound:
                 self._log.info("{path} is not removed: it is no longer the socket of this process", path=path)
         except OSError as error:
             self._log.warn("cannot remove {path}: {error}", path=path, error=error.strerror)
+
+
+def place_of(sock: socket.socket) -> str:
+    """Return what tells a listening socket from others: address and port with the family, or the path."""
+    name = sock.getsockname()
+    return name if sock.family == socket.AF_UNIX else f"{sock.family.name} {host_port(*name[:2])}"
+
+
+def adopt(sock: socket.socket) -> Bound:
+    """Listen on a socket that another process has opened; OSError if that cannot be."""
+    sock.setblocking(False)
+    if sock.family != socket.AF_UNIX:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.listen(BACKLOG)
+    return Bound(sock)
 
 
 def bind_inet(family: socket.AddressFamily, host: str, port: int) -> Bound:

@@ -63,3 +63,71 @@ def test_failure_closes_what_is_new_alone(sockets: Sockets, tmp_path: Path) -> N
     assert (first.exists(), second.exists()) == (True, False)
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(first))
+
+
+# From one process to another.
+
+
+def listening_on(bind: config.Bind) -> tuple[Sockets, Frontend]:
+    made = Sockets()
+    made.bind([frontend("a", bind)])
+    return made, frontend("a", bind)
+
+
+@pytest.mark.parametrize("kind", ["inet", "inet6", "unix"])
+def test_sockets_of_another_process_are_listened_on(sockets: Sockets, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "1.sock"
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as spare:
+        port = spare.getsockname()[1]
+    bind: config.Bind = UnixBind(str(path))
+    if kind != "unix":
+        bind = InetBind(ip_address("127.0.0.1" if kind == "inet" else "::1"), port)
+    former, front = listening_on(bind)
+    (before,) = former.by_frontend([front])["a"]
+    with socket.socket(before.socket.family) as client:
+        client.connect(before.socket.getsockname())
+        sockets.offer(sock.dup() for sock in former.hand_over())
+        sockets.bind([front])
+        former.close()
+        (after,) = sockets.by_frontend([front])["a"]
+        taken, _ = after.socket.accept()
+        taken.close()
+    assert path.exists() == (kind == "unix")
+    with socket.socket(after.socket.family) as later:
+        later.connect(after.socket.getsockname())
+    sockets.close()
+    assert not path.exists()
+
+
+def test_sockets_that_nobody_wants_are_closed(sockets: Sockets, tmp_path: Path) -> None:
+    first, second = UnixBind(str(tmp_path / "1.sock")), UnixBind(str(tmp_path / "2.sock"))
+    former, _ = listening_on(first)
+    offered = [sock.dup() for sock in former.hand_over()]
+    sockets.offer(offered)
+    sockets.bind([frontend("b", second)])
+    sockets.close_offered()
+    assert [sock.fileno() for sock in offered] == [-1]
+    former.close()
+
+
+# Frontends that accept nobody for a while.
+
+
+def test_suspended_frontend_has_no_sockets(sockets: Sockets, tmp_path: Path) -> None:
+    front = frontend("a", UnixBind(str(tmp_path / "1.sock")))
+    sockets.bind([front])
+    sockets.suspend(front)
+    sockets.suspend(front)
+    assert sockets.by_frontend([front]) == {"a": []}
+    sockets.bind([front])
+    assert not (tmp_path / "1.sock").exists()
+    sockets.resume(front)
+    assert len(sockets.by_frontend([front])["a"]) == 1
+
+
+def test_suspended_frontend_that_goes_is_forgotten(sockets: Sockets, tmp_path: Path) -> None:
+    front, other = frontend("a", UnixBind(str(tmp_path / "1.sock"))), frontend("b", UnixBind(str(tmp_path / "2.sock")))
+    sockets.bind([front, other])
+    sockets.suspend(front)
+    sockets.close_others([other])
+    assert sockets.suspended == frozenset()

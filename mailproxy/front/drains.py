@@ -1,0 +1,120 @@
+"""Taking a part of the front out of service while the rest goes on: one frontend, or one server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from twisted.logger import Logger
+
+from mailproxy.backend.server import BackendServer
+from mailproxy.front.frontend import Frontend
+from mailproxy.front.generation import Generation
+from mailproxy.front.goodbyes import Goodbyes, Manner
+from mailproxy.front.lasting import Lasting
+from mailproxy.front.loop import Loop
+from mailproxy.session.session import Session
+
+
+class NoSuchPart(Exception):
+    """There is no frontend or server of this name, in a sentence."""
+
+
+class Drains:
+    """
+    What an admin takes out of service by hand, and back (mutable).
+
+    It outlasts readings of the configuration: a frontend stays drained, and a server as its state is wanted.
+    """
+
+    _log = Logger(namespace="mailproxy")
+
+    def __init__(self, generation: Callable[[], Generation], lasting: Lasting, loop: Loop) -> None:
+        """`generation` returns the one that is at work."""
+        self._generation = generation
+        self._lasting = lasting
+        self._loop = loop
+        self._kicks: set[Goodbyes] = set()
+
+    def frontend(self, name: str, *, kick: bool = False, spread: float | None = None) -> int:
+        """
+        Refuse new clients of a frontend, after those that wait already, and return how many sessions it has.
+
+        With `kick` these are told to go as well, spread over so many seconds (None: `drain-spread`), and end in
+        `hard-stop-after` behind that. Raises `NoSuchPart`.
+        """
+        frontend = self._find_frontend(name)
+        frontend.take_waiting()
+        frontend.stop()
+        self._lasting.sockets.suspend(frontend.settings)
+        live = sum(1 for _ in self._sessions_of_frontend(name))
+        self._log.info(
+            "frontend {frontend} accepts no clients, {sessions} sessions are left",
+            event="frontend",
+            frontend=name,
+            state="drain",
+            sessions=live,
+        )
+        if kick:
+            self._kick(lambda: self._sessions_of_frontend(name), spread, f"frontend {name} is drained")
+        return live
+
+    def frontend_ready(self, name: str) -> None:
+        """Accept clients of a frontend again; `NoSuchPart`, or `StartError` if it cannot listen any more."""
+        frontend = self._find_frontend(name)
+        sockets = self._lasting.sockets
+        if name not in sockets.suspended:
+            return
+        sockets.resume(frontend.settings)
+        frontend.start(sockets.by_frontend(self._generation().settings.frontends)[name])
+        self._log.info("frontend {frontend} accepts clients again", event="frontend", frontend=name, state="ready")
+
+    def server(self, backend: str, name: str, *, kick: bool = False, spread: float | None = None) -> int:
+        """
+        Send no new clients to a server, in any protocol, and return how many sessions it has.
+
+        With `kick` these are told to go as well, spread over so many seconds (None: `drain-spread`), and end in
+        `hard-stop-after` behind that. Raises `NoSuchPart`.
+        """
+        now = self._loop.poller.look_at_clock()
+        found: list[BackendServer] = []
+        for made in self._generation().backends.values():
+            for server in made.pool.servers:
+                if (made.name, server.name) == (backend, name):
+                    if not found:
+                        self._lasting.wishes.set_state(backend, server, "drain")
+                    found.append(server)
+                    made.pool.set_state(server, "drain", now, "by hand")
+        if not found:
+            raise NoSuchPart(f"there is no server {backend}/{name}")
+        live = sum(1 for _ in self._sessions_of_server(backend, name))
+        if kick:
+            reason = f"server {backend}/{name} is drained"
+            self._kick(lambda: self._sessions_of_server(backend, name), spread, reason)
+        return live
+
+    def _find_frontend(self, name: str) -> Frontend:
+        for frontend in self._generation().frontends:
+            if frontend.name == name:
+                return frontend
+        raise NoSuchPart(f"there is no frontend {name}")
+
+    def _sessions_of_frontend(self, name: str) -> Iterator[Session]:
+        return (session for session in self._generation().sessions if session.terms.frontend == name)
+
+    def _sessions_of_server(self, backend: str, name: str) -> Iterator[Session]:
+        for session in self._generation().sessions:
+            server = session.held_server
+            if server is not None and server.name == name and session.terms.backend.name == backend:
+                yield session
+
+    def _kick(self, sessions: Callable[[], Iterator[Session]], spread: float | None, reason: str) -> None:
+        settings = self._generation().settings
+        manner = Manner(settings.drain_spread if spread is None else spread, settings.hard_stop_after, reason=reason)
+        goodbyes = Goodbyes(sessions, manner, clock=self._loop.reactor, poller=self._loop.poller)
+        self._kicks.add(goodbyes)
+        goodbyes.begin().addCallback(lambda _: self._kicks.discard(goodbyes))
+
+    def stop(self) -> None:
+        """End no session any more: the process stops, which ends them all."""
+        while self._kicks:
+            self._kicks.pop().stop()
