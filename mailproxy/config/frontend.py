@@ -15,13 +15,18 @@ from mailproxy.config.senders import SENDER, overlap
 from mailproxy.config.table import Table
 from mailproxy.config.tlv import TLV_TYPE
 from mailproxy.config.words import quoted
-from mailproxy.mail.protocols import TCP, protocol_words
+from mailproxy.mail.protocols import PROTOCOLS, TCP, protocol_words
 
 
 def _alpn(name: str) -> str:
     if not (name.isascii() and name.isprintable() and 1 <= len(name) <= 255):
         raise Wrong(f"is {quoted(name)}; a protocol name has 1 to 255 printable ASCII characters")
     return name
+
+
+def _own_alpn(protocol: MailProtocol, tls: FrontendTls) -> tuple[str, ...]:
+    """Return the names of a protocol in ALPN; none in clear, or where it is not known what is spoken."""
+    return () if tls == "none" or protocol == TCP else PROTOCOLS[protocol].alpn
 
 
 _ALPN: Kind[str] = Kind((str,), 'a protocol name such as "imap"', _alpn)
@@ -165,12 +170,14 @@ class Frontend:
         ),
     )
     alpn: tuple[str, ...] = field(
-        default=(),
+        default=Factory(lambda self: _own_alpn(self.protocol, self.tls), takes_self=True),
         metadata=about(
             _ALPN,
-            'Protocols that may be agreed on in the handshake, such as `["imap"]`. Empty: ALPN is not answered, which '
-            "every mail client bears. Only with TLS.",
+            "Protocols that may be agreed on in the handshake. A client that offers others alone is refused, as it "
+            "believes to be elsewhere; one that offers none, as most mail clients do, is not. `[]`: ALPN is not "
+            "answered. Only with TLS. [tls.md](tls.md#alpn) has the names.",
             values="list of names",
+            default="the protocol's own",
             is_list=True,
             haproxy="alpn",
         ),
@@ -294,6 +301,8 @@ def read_frontend(name: str, table: Table) -> Frontend:
     tls: FrontendTls = table.take("tls", one_of(get_args(FrontendTls)), "implicit")
     usual = Frontend(name=name, bind=(), protocol=TCP, tls=tls, backend="")
     frontend = evolve(read_keys(table, usual), timeout=table.child("timeout", _read_timeouts))
+    if "alpn" not in table:
+        frontend = evolve(frontend, alpn=_own_alpn(frontend.protocol, tls))
     _check_tls(frontend, table)
     _check_accept_proxy(frontend, table)
     return frontend

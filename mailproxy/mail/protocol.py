@@ -18,6 +18,13 @@ class Protocol:
     name: str
     """The word for it in the configuration."""
 
+    alpn: tuple[str, ...] = ()
+    """
+    Its names in ALPN (RFC 7301), the first one is preferred: IANA's, or what mail servers take where it has none.
+
+    Without any, ALPN is not answered.
+    """
+
     # The dialogue with a client before TLS.
 
     script: Callable[..., Script]

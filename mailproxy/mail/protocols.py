@@ -14,6 +14,7 @@ from mailproxy.mail.protocol import Protocol
 
 IMAP = Protocol(
     name="imap",
+    alpn=("imap",),
     script=imap.ImapScript,
     offer=imap.OFFER,
     # RFC 7162 section 4: a server should bear 8192 octets.
@@ -41,6 +42,7 @@ IMAP = Protocol(
 
 POP3 = Protocol(
     name="pop3",
+    alpn=("pop3",),
     script=pop3.Pop3Script,
     offer=pop3.OFFER,
     # RFC 2449 section 4: a command has up to 255 octets; 512 is what it allows for a line of the server.
@@ -67,6 +69,8 @@ POP3 = Protocol(
 
 SMTP = Protocol(
     name="smtp",
+    # Exim's names; IANA has none.
+    alpn=("smtp", "esmtp"),
     script=smtp.SmtpScript,
     offer=smtp.OFFER,
     # RFC 5321 section 4.5.3.1.4 has 512, which extensions lengthen; Postfix's line_length_limit is 2048.
@@ -93,12 +97,20 @@ SMTP = Protocol(
 )
 
 # Who submits mail logs in (RFC 6409 section 4.3).
-SUBMISSION = evolve(SMTP, name="submission", login=smtp_server.login, no_login=smtp_server.no_login)
+SUBMISSION = evolve(
+    SMTP,
+    name="submission",
+    # The first one is Dovecot's.
+    alpn=("submission", "smtp", "esmtp"),
+    login=smtp_server.login,
+    no_login=smtp_server.no_login,
+)
 
 LMTP = evolve(
     # SMTP's greeting, replies and refusals (RFC 2033 section 4).
     SMTP,
     name="lmtp",
+    alpn=("lmtp", "smtp", "esmtp"),
     script=lmtp.LmtpScript,
     offer=lmtp.OFFER,
     learn=lmtp_server.learn,
@@ -109,6 +121,7 @@ LMTP = evolve(
 
 MANAGESIEVE = Protocol(
     name="managesieve",
+    alpn=("managesieve",),
     script=managesieve.ManageSieveScript,
     offer=managesieve.OFFER,
     # RFC 5804 section 4: a quoted string has up to 1024 octets; NOOP's tag with every one of them escaped fits.

@@ -64,11 +64,9 @@ OPTIONS: int = (
 )
 
 _HOST_NAME: int = lib.TLSEXT_NAMETYPE_host_name
-# The answers of a callback: SSL_TLSEXT_ERR_OK, _ALERT_FATAL, with which the handshake ends, and _NOACK, with which it
-# goes on without the extension.
+# The answers of a callback: SSL_TLSEXT_ERR_OK, and _ALERT_FATAL, with which the handshake ends.
 _OK = 0
 _FATAL = 2
-_NO_ACK = 3
 
 
 class Flight:
@@ -489,7 +487,9 @@ def alpn_callback(protocols: Sequence[bytes]) -> Any:
     """
     Make what `set_alpn_callback` gives to contexts, and what has to live as long as their connections.
 
-    The first of our application protocols that the client offers is agreed on, or none.
+    The first of our application protocols that the client offers is agreed on. A client that offers others alone is
+    refused with no_application_protocol (RFC 7301 section 3.2): somebody in between may have led it here, to a service
+    whose certificate it takes for that of another one (ALPACA).
     """
     values = {name: ffi.new("unsigned char[]", name) for name in protocols}
 
@@ -500,12 +500,12 @@ def alpn_callback(protocols: Sequence[bytes]) -> Any:
                 chosen[0] = value
                 size[0] = len(name)
                 return _OK
-        return _NO_ACK
+        return _FATAL
 
     return ffi.callback(
         "int (*)(SSL *, unsigned char **, unsigned char *, const unsigned char *, unsigned int, void *)",
         answer,
-        error=_NO_ACK,
+        error=_FATAL,
     )
 
 

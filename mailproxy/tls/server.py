@@ -114,6 +114,7 @@ class TlsServer:
         trust: ClientTrust | None = None,
         keys_of: TlsServer | None = None,
         keys: SSL.Context | None = None,
+        checked: Container[bytes] = (),
         clock: Callable[[], float] = monotonic,
     ) -> None:
         """
@@ -121,7 +122,8 @@ class TlsServer:
 
         `trust` is what clients' certificates are verified with; a profile that asks for them needs it. With `keys_of`,
         a server with the same settings and other certificates, clients may resume its sessions here, unless another
-        trust allowed them. `keys` is a new context whose ticket keys are used.
+        trust allowed them. `keys` is a new context whose ticket keys are used. `checked` are the digests of
+        certificates that a server with the same settings has taken.
         """
         self._settings = settings
         self._known_facts = lru_cache(maxsize=_KNOWN_FACTS)(_make_facts)
@@ -145,7 +147,7 @@ class TlsServer:
         self._on_name = openssl.server_name_callback(self._choose)
         self._on_alpn = openssl.alpn_callback(names) if names else None
         self._trial = self._make_context(())[0]
-        self._check(groups, () if keys_of is None else keys_of._contexts.digests)
+        self._check(groups, checked if keys_of is None else keys_of.digests)
         self._contexts: Contexts = Contexts(self._make_context, groups)
         if keys is not None:
             self._set_up(keys)
@@ -160,13 +162,18 @@ class TlsServer:
         """The raw ``SSL_CTX`` with the certificates for clients that name nobody."""
         return self._contexts.default
 
+    @property
+    def digests(self) -> set[bytes]:
+        """What tells the certificates that are served from others (`Certificate.digest`)."""
+        return self._contexts.digests
+
     def renew(self, groups: Sequence[CertificateGroup]) -> None:
         """
         Serve these groups from the next handshake on; nothing else changes, and tickets stay good.
 
         ValueError, and no change, when OpenSSL refuses a certificate.
         """
-        self._check(groups, self._contexts.digests)
+        self._check(groups, self.digests)
         self._contexts.replace(groups)
 
     def check(self, certificate: Certificate) -> None:

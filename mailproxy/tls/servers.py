@@ -62,7 +62,9 @@ class TlsServers:
         number = self._number(key, settings)
         if before is None or (before.settings, before.number) != (settings, number):
             keys = None if self._stock is None or number is None else self._stock.context(number)
-            server = TlsServer(settings, groups, alpn, trust=trust, keys=keys)
+            # Other protocols have the same profile, perhaps with thousands of certificates.
+            checked = next((made.server.digests for made in self._made.values() if made.settings == settings), set())
+            server = TlsServer(settings, groups, alpn, trust=trust, keys=keys, checked=checked)
         elif (before.certificates, before.trust) != (digests, trusted):
             server = TlsServer(settings, groups, alpn, trust=trust, keys_of=before.server)
         else:

@@ -17,7 +17,7 @@ def test_defaults() -> None:
         protocol="imap",
         tls="implicit",
         tls_profile="default",
-        alpn=(),
+        alpn=("imap",),
         backend="dovecot",
         accept_proxy=(),
         accept_proxy_only=False,
@@ -64,6 +64,30 @@ def test_without_tls_there_is_no_profile() -> None:
 @pytest.mark.parametrize("key", ["bind", "protocol", "backend"])
 def test_needed_keys(key: str) -> None:
     assert problem(**{f"frontend__imaps__{key}": MISSING}).startswith(f"frontend.imaps.{key}: is missing, needs ")
+
+
+@pytest.mark.parametrize(
+    ("protocol", "names"),
+    [
+        ("imap", ("imap",)),
+        ("pop3", ("pop3",)),
+        ("managesieve", ("managesieve",)),
+        ("submission", ("submission", "smtp", "esmtp")),
+        ("smtp", ("smtp", "esmtp")),
+        ("lmtp", ("lmtp", "smtp", "esmtp")),
+        ("tcp", ()),
+    ],
+)
+def test_alpn_is_the_protocol_s_own(protocol: str, names: tuple[str, ...]) -> None:
+    assert frontend(protocol=protocol).alpn == names
+
+
+def test_alpn_is_not_answered_if_it_is_empty() -> None:
+    assert frontend(alpn=[]).alpn == ()
+
+
+def test_in_clear_there_is_no_alpn() -> None:
+    assert frontend(tls="none").alpn == ()
 
 
 @pytest.mark.parametrize("key", ["tls_profile", "alpn"])

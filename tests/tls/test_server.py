@@ -278,12 +278,26 @@ def test_first_of_our_protocols_that_the_client_offers_is_agreed_on(connect: Con
     assert connection.client.tls.selected_alpn_protocol() == "imap"
 
 
-def test_no_common_protocol_is_no_obstacle(connect: Connect) -> None:
-    context = client_context()
-    context.set_alpn_protocols(["h2", "http/1.1"])
+@pytest.mark.parametrize("version", [TLS12, TLS13])
+@pytest.mark.parametrize("offered", [["h2", "http/1.1"], ["acme-tls/1"], ["pop3"], ["IMAP"], ["imap4"]])
+def test_client_that_offers_other_protocols_alone_is_refused(
+    connect: Connect, offered: list[str], version: ssl.TLSVersion
+) -> None:
+    """Somebody in between may have led it here (ALPACA)."""
+    context = client_context(version)
+    context.set_alpn_protocols(offered)
     connection = connect(tls_server(alpn=("imap",)), context)
-    assert connection.facts.alpn is None
-    assert connection.client.secured
+    assert str(connection.error) == "no application protocol"
+    assert connection.error is not None
+    assert not connection.error.is_theirs
+    assert "no application protocol" in connection.client.alert
+
+
+def test_session_is_not_resumed_for_another_protocol(connect: Connect) -> None:
+    server, context = tls_server(alpn=("imap",)), client_context()
+    session = connect(server, context).client.tls.session
+    context.set_alpn_protocols(["http/1.1"])
+    assert str(connect(server, context, session=session).error) == "no application protocol"
 
 
 def test_offers_are_ignored_without_protocols_of_our_own(connect: Connect) -> None:
