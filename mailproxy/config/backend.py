@@ -147,7 +147,7 @@ class Backend:
                 "TLVs to send with every header, constants or formats, see below.",
                 default="`{}`",
                 name="proxy-v2-tlvs",
-                haproxy=("set-proxy-v2-tlv-fmt", "tcp-request … set-fc-tlv"),
+                haproxy="set-proxy-v2-tlv-fmt",
             ),
             about(
                 FORMAT,
