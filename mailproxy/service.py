@@ -138,7 +138,7 @@ class ProxyService(Service):
 
     def compare(self) -> Deferred[Reloaded]:
         """Read the configuration and its files, and return what a reload would change; nothing changes."""
-        return self._read().addCallback(lambda reading: Reloaded(self._differences(reading.settings)))
+        return self._read().addCallback(lambda reading: Reloaded(self._differences(reading.settings), reading.warnings))
 
     def _read(self) -> Deferred[Reading]:
         reading = self._aside.do(partial(read, self._file, self._lasting.tls, self._lasting.certificates))
@@ -161,7 +161,7 @@ class ProxyService(Service):
         generation.start(after=former)
         self._prepared, self._generation = prepared, generation
         self.relog(reading.settings.log.format, reading.settings.log.level)
-        known, self._warnings = self._warnings, prepared.warnings(datetime.now(UTC))
+        known, self._warnings = self._warnings, reading.warnings
         for difference in differences:
             log = self._log.warn if difference.needs_restart else self._log.info
             when = ", which takes effect when mailproxy is restarted" if difference.needs_restart else ""

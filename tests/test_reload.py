@@ -107,7 +107,8 @@ def test_nothing_new_is_no_change(front: Front) -> None:
 
 def test_frontend_comes_and_goes(front: Front) -> None:
     assert list(map(str, front.reload(FILE + POP3).differences)) == ["+ frontend pop3"]
-    front.socket("pop3.sock").close()
+    with front.socket("pop3.sock"):
+        front.until(lambda: front.service.frontends[-1].counters.connections)
     assert list(map(str, front.reload(FILE).differences)) == ["- frontend pop3"]
     assert not (front.folder / "pop3.sock").exists()
     assert front.words("closed") == ["frontend pop3 is closed: 1 connection"]

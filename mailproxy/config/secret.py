@@ -56,7 +56,10 @@ def _line(data: bytes) -> str:
 
 def exposure(path: str) -> str | None:
     """Say, to continue ``FILE: …``, that everybody on this machine can read the file; None when they cannot."""
-    mode = stat.S_IMODE(os.stat(path).st_mode)
+    try:
+        mode = stat.S_IMODE(os.stat(path).st_mode)
+    except OSError:
+        return None  # it has gone meanwhile
     if not mode & _READABLE_BY_ALL:
         return None
     return f"can be read by every user of this machine (mode {mode:04o}); make it unreadable for others: chmod o="

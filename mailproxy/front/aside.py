@@ -23,15 +23,20 @@ SWITCH_SECONDS = 0.0002
 
 
 class Aside:
-    """What runs work in threads of its own; nobody waits for them when the process ends."""
+    """What runs work in a thread of its own, one piece at a time; nobody waits for it when the process ends."""
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
         self._usual = 0.0
         self._running = 0
+        self._turn = threading.Lock()
 
     def do(self, work: Callable[[], T]) -> Deferred[T]:
-        """Call `work` in a thread; the Deferred fires in the reactor's with what it returns or raises."""
+        """
+        Call `work` in a thread, when earlier work is over.
+
+        The Deferred fires in the reactor's thread with what it returns or raises.
+        """
         done: Deferred[T] = Deferred()
         if not self._running:
             self._usual = sys.getswitchinterval()
@@ -43,7 +48,8 @@ class Aside:
             signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
             result: T | Failure
             try:
-                result = work()
+                with self._turn:  # what is read is remembered, and the memory is for one at a time
+                    result = work()
             except BaseException:
                 result = Failure()
             self._reactor.callFromThread(self._over, done, result)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from attrs import evolve, frozen
@@ -93,17 +93,28 @@ class Prepared:
 
     def warnings(self, now: datetime) -> tuple[str, ...]:
         """Return what an admin should know of a configuration that can be used, at `now`: one line each."""
-        return (
-            *validity_warnings(self.certificates, now),
-            *map(str, self.complaints),
-            *key_warnings(self.certificates),
-            *trust_warnings(self.trusts, now),
-            *policy_warnings(self.settings),
-            *secret_warnings(self.settings),
-            *server_file_warnings(self.settings, now),
-            *map(str, remarks(self.settings)),
-            *capacity_warnings(self.settings),
-        )
+        return warnings_of(self.settings, self.certificates, self.complaints, self.trusts, now)
+
+
+def warnings_of(
+    settings: config.Config,
+    certificates: Certificates,
+    complaints: Iterable[Complaint],
+    trusts: TrustByProfile,
+    now: datetime,
+) -> tuple[str, ...]:
+    """Return what an admin should know of a configuration and its files, at `now`: one line each; it looks at files."""
+    return (
+        *validity_warnings(certificates, now),
+        *map(str, complaints),
+        *key_warnings(certificates),
+        *trust_warnings(trusts, now),
+        *policy_warnings(settings),
+        *secret_warnings(settings),
+        *server_file_warnings(settings, now),
+        *map(str, remarks(settings)),
+        *capacity_warnings(settings),
+    )
 
 
 def read_files(settings: config.Config, source: str, tls: TlsServers, store: CertificateStore) -> Files:

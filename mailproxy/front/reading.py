@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 
 from attrs import frozen
 
 from mailproxy import config
 from mailproxy.config import ConfigError, Problem, load
-from mailproxy.front.prepare import Files, read_files
+from mailproxy.front.prepare import Files, read_files, warnings_of
 from mailproxy.tls.servers import TlsServers
 from mailproxy.tls.store import CertificateStore
 
@@ -23,6 +24,8 @@ class Reading:
     settings: config.Config
     source: str
     files: Files
+    warnings: tuple[str, ...]
+    """What an admin should know of it, one line each."""
 
 
 def read(path: str, tls: TlsServers, store: CertificateStore) -> Reading:
@@ -38,13 +41,15 @@ def read(path: str, tls: TlsServers, store: CertificateStore) -> Reading:
         before = _state_of(path)
         try:
             settings = load(path)
-            reading = Reading(settings, path, read_files(settings, path, tls, store))
+            files = read_files(settings, path, tls, store)
+            now = datetime.now(UTC)
+            warnings = warnings_of(settings, files.certificates, files.complaints, files.trusts, now)
         except ConfigError:
             if _state_of(path) == before:
                 raise
             continue
         if _state_of(path) == before:
-            return reading
+            return Reading(settings, path, files, warnings)
     raise ConfigError([Problem("", f"changed while it was read, {READS} times; reload when it is complete")], path)
 
 

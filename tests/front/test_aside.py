@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from queue import Queue
 
 import pytest
@@ -47,15 +48,22 @@ def test_error_is_told(reactor: Reactor) -> None:
     assert told == [ZeroDivisionError]
 
 
-def test_reactor_waits_less_for_its_turn_until_the_last_is_over(reactor: Reactor) -> None:
+def test_work_comes_one_by_one_and_the_reactor_waits_less_for_its_turn_meanwhile(reactor: Reactor) -> None:
     usual = sys.getswitchinterval()
     go = threading.Event()
     aside = Aside(reactor)
-    aside.do(go.wait)
-    aside.do(go.wait)
+    order: list[int] = []
+
+    def first() -> None:
+        go.wait(10)
+        order.append(1)
+
+    aside.do(first)
+    aside.do(partial(order.append, 2))
     assert sys.getswitchinterval() == pytest.approx(SWITCH_SECONDS, abs=1e-5)
     go.set()
     reactor.turn()
     assert sys.getswitchinterval() == pytest.approx(SWITCH_SECONDS, abs=1e-5)
     reactor.turn()
     assert sys.getswitchinterval() == pytest.approx(usual, abs=1e-5)
+    assert order == [1, 2]

@@ -83,6 +83,11 @@ def single(certificate: Path, backend_port: int, **keys: Any) -> tuple[dict[str,
     }, port
 
 
+def file_of(configuration: Table) -> str:
+    """The text of the configuration file, with JSON lines."""
+    return toml({"log": {"format": "json"}} | dict(configuration))
+
+
 def launch(
     folder: Path,
     configuration: Table,
@@ -92,7 +97,7 @@ def launch(
 ) -> Process:
     """Start mailproxy with a configuration, logging JSON."""
     file = folder / "mailproxy.toml"
-    file.write_text(toml({"log": {"format": "json"}} | dict(configuration)))
+    file.write_text(file_of(configuration))
     search = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
     environment = {"PYTHONPATH": search, "PYTHONUNBUFFERED": "1"}
     return Process([*command, file], folder, environment=environment, descriptors=descriptors, output=output)
@@ -117,6 +122,7 @@ class Front:
         ends_by: signal.Signals = signal.SIGTERM,
     ) -> None:
         """Start it and wait until it listens everywhere; `ends_by` is the signal that ends it."""
+        self.file = folder / "mailproxy.toml"
         self.process = launch(folder, configuration, command, descriptors)
         self._ends_by = ends_by
         # Twisted's own commands end, after everything else, by the signal that stopped them, if they know it.
@@ -148,6 +154,22 @@ class Front:
         until(find, f"a log line about {text} in\n{self.output[-2000:]}")
         (line,) = find()
         return cast(Event, json.loads(line))
+
+    def write(self, configuration: Table) -> None:
+        """Put another configuration in the place of the one before, as a whole."""
+        new = self.file.with_suffix(".new")
+        new.write_text(file_of(configuration))
+        new.rename(self.file)
+
+    def reload(self, configuration: Table | None = None) -> None:
+        """Reload, with another configuration if there is one, and wait until that is done."""
+        if configuration is not None:
+            self.write(configuration)
+        done = self.process.stdout.count('"event": "reloaded"')
+        self.process.send(signal.SIGHUP)
+        until(
+            lambda: self.process.stdout.count('"event": "reloaded"') > done, f"a reload in\n{self.output[-2000:]}", 20.0
+        )
 
     def terminate(self) -> None:
         """Send the signal that ends it and return at once."""
