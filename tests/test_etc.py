@@ -6,10 +6,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from mailproxy.config import Config, load
 from mailproxy.front.prepare import prepare
@@ -22,7 +27,18 @@ UNIT = (ETC / "mailproxy.service").read_text()
 CERTIFICATES = ("etc/ssl/mail/mail.pem", "etc/mailproxy/tls/mail.pem", "etc/ssl/mailproxy.pem")
 FOLDERS = ("etc/letsencrypt/live/mail.example.org",)
 AUTHORITIES = ("etc/ssl/clients.pem", "etc/ssl/backends.pem")
+REVOKED = ("etc/ssl/clients.crl",)
 SECRETS = ("etc/mailproxy/probe", "etc/mailproxy/doveadm-key")
+
+
+def nothing_revoked(authority: trustme.CA) -> bytes:
+    """A list of revoked certificates without any."""
+    issuer = x509.load_pem_x509_certificate(authority.cert_pem.bytes())
+    key = serialization.load_pem_private_key(authority.private_key_pem.bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    now = datetime.now(UTC)
+    made = x509.CertificateRevocationListBuilder(issuer.subject, now, now + timedelta(days=1)).sign(key, SHA256())
+    return made.public_bytes(serialization.Encoding.PEM)
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +61,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path(f"{name}/fullchain.pem").write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
     for name in AUTHORITIES:
         authority.cert_pem.write_to_path(path(name))
+    for name in REVOKED:
+        path(name).write_bytes(nothing_revoked(authority))
     for name in SECRETS:
         path(name).write_text("secret\n")
     return root
