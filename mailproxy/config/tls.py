@@ -7,6 +7,7 @@ from typing import get_args
 
 from attrs import evolve, field, frozen
 
+from mailproxy.config.duration import duration
 from mailproxy.config.key import about, read_keys
 from mailproxy.config.kind import BOOLEAN, one_of, text
 from mailproxy.config.model import BadClientCertificate, ClientCertificates, TlsVersion
@@ -154,6 +155,35 @@ class TlsProfile:
             haproxy="sigalgs",
         ),
     )
+    tickets: bool = field(
+        default=True,
+        metadata=about(
+            BOOLEAN,
+            "Whether clients get tickets, with which they take up a TLS session again: half of a handshake's work is "
+            "saved. `false`: every connection is a whole handshake.",
+            haproxy="no-tls-tickets",
+        ),
+    )
+    ticket_lifetime: float = field(
+        default=7200.0,
+        metadata=about(
+            duration(at_most="7d"),
+            "For how long a ticket is good, in whole seconds. It is also how long, at most, a client goes on with what "
+            "its certificate was when it was verified ([tls.md](tls.md#certificates-and-resumption)). Seven days is "
+            "the most that TLS 1.3 allows.",
+            haproxy="tune.ssl.lifetime",
+        ),
+    )
+    keylog: str | None = field(
+        default=None,
+        metadata=about(
+            text('a file such as "/run/mailproxy/keys"'),
+            "The file that the keys of every connection are written to, for Wireshark, readable by its owner alone "
+            "(0600). **Who has it reads mail and passwords**: `check` and the start warn of it.",
+            values="file",
+            haproxy="tune.ssl.keylog",
+        ),
+    )
 
 
 def read_profile(folder: str, name: str, table: Table) -> TlsProfile:
@@ -163,11 +193,13 @@ def read_profile(folder: str, name: str, table: Table) -> TlsProfile:
         profile,
         certificates=tuple(map(partial(_from, folder), profile.certificates)),
         client_ca=tuple(os.path.join(folder, path) for path in profile.client_ca),
+        keylog=None if profile.keylog is None else os.path.join(folder, profile.keylog),
         client_crl=tuple(os.path.join(folder, path) for path in profile.client_crl),
     )
     _check_versions(profile, table)
     _check_ciphers(profile, table)
     _check_client_certificates(profile, table)
+    _check_tickets(profile, table)
     return profile
 
 
@@ -180,6 +212,11 @@ def _from(folder: str, pattern: str) -> str:
 def _check_versions(profile: TlsProfile, table: Table) -> None:
     if table.sound("min-version", "max-version") and profile.min_version > profile.max_version:
         table.wrong("min-version", f'is "{profile.min_version}", above max-version = "{profile.max_version}"')
+
+
+def _check_tickets(profile: TlsProfile, table: Table) -> None:
+    if not profile.tickets and "ticket-lifetime" in table:
+        table.wrong("ticket-lifetime", "has no effect with tickets = false; leave one of the two out")
 
 
 def _check_client_certificates(profile: TlsProfile, table: Table) -> None:

@@ -509,6 +509,20 @@ def alpn_callback(protocols: Sequence[bytes]) -> Any:
     )
 
 
+def keylog_callback(write: Callable[[bytes], None]) -> Any:
+    """Make what `set_keylog_callback` gives to contexts, and what has to live as long as their connections."""
+
+    def tell(ssl: Any, line: Any) -> None:
+        write(ffi.string(line))
+
+    return ffi.callback("void (*)(const SSL *, const char *)", tell)
+
+
+def set_keylog_callback(context: Any, callback: Any) -> None:
+    """Let a callback be called with each secret of each connection, a line in NSS's format without its end."""
+    lib.SSL_CTX_set_keylog_callback(context, callback)
+
+
 def set_alpn_callback(context: Any, callback: Any) -> None:
     """Let a callback agree on an application protocol with each client that offers some."""
     lib.SSL_CTX_set_alpn_select_cb(context, callback, ffi.NULL)

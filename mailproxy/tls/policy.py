@@ -1,4 +1,4 @@
-"""What the profiles of a configuration say of ciphers, groups and signatures, judged by OpenSSL's names."""
+"""What the profiles of a configuration say of ciphers, groups, signatures and the log of keys, judged beforehand."""
 
 from collections.abc import Iterator
 
@@ -13,6 +13,7 @@ from mailproxy.tls.algorithms import (
     check_signatures,
     cipher_names,
 )
+from mailproxy.tls.keylog import keylog_objection
 
 _CHECKS = {
     "ciphers": check_ciphers,
@@ -26,7 +27,7 @@ _NAMES_SHOWN = 3
 
 
 def policy_problems(config: Config) -> Iterator[Problem]:
-    """Find names that OpenSSL does not know, each with the key that has it."""
+    """Find names that OpenSSL does not know, and files for keys that others can read, each with its key."""
     for name, profile in config.tls.items():
         for key, check in _CHECKS.items():
             value = getattr(profile, key.replace("-", "_"))
@@ -36,6 +37,10 @@ def policy_problems(config: Config) -> Iterator[Problem]:
                 check(value)
             except UnknownName as error:
                 yield Problem(key_path("tls", name, key), _unknown(error))
+        if profile.keylog is not None:
+            objection = keylog_objection(profile.keylog)
+            if objection:
+                yield Problem(key_path("tls", name, "keylog"), f"{profile.keylog}: {objection}")
 
 
 def _unknown(error: UnknownName) -> str:
@@ -48,8 +53,13 @@ def _unknown(error: UnknownName) -> str:
 
 
 def policy_warnings(config: Config) -> Iterator[str]:
-    """Tell of ciphers without forward secrecy, one line for each profile that names some."""
+    """Tell of ciphers without forward secrecy, and of keys that are written down, each in one line."""
     for name, profile in config.tls.items():
+        if profile.keylog is not None:
+            yield (
+                f"{key_path('tls', name, 'keylog')}: the keys of every connection are written to {profile.keylog}: who "
+                "has this file reads the mail and the passwords that were recorded; take the key out when you are done"
+            )
         if profile.ciphers is None:
             continue
         weak = [cipher for cipher in cipher_names(profile.ciphers) if not cipher.startswith(("ECDHE-", "DHE-"))]

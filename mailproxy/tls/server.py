@@ -11,6 +11,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from hashlib import sha256
+from math import ceil
 from secrets import token_bytes
 from time import monotonic
 from typing import Any, Protocol
@@ -27,6 +28,7 @@ from mailproxy.tls.contexts import Contexts
 from mailproxy.tls.facts import TlsFacts
 from mailproxy.tls.groups import CertificateGroup
 from mailproxy.tls.hello import EARLY_DATA, NotWhole, name_without_13, offers_13
+from mailproxy.tls.keylog import KeyLog
 from mailproxy.tls.trust import ClientTrust
 
 _VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
@@ -45,9 +47,6 @@ _KNOWN_FACTS = 512
 
 # Which sessions may be resumed: ours.
 _SESSIONS = b"mailproxy"
-
-VERIFIED_SECONDS = 7200.0
-"""For how long, at most, a client goes on with what its certificate was when it was verified."""
 
 
 class TlsSettings(Protocol):
@@ -88,6 +87,22 @@ class TlsSettings(Protocol):
     @property
     def signature_algorithms(self) -> str | None:
         """OpenSSL's list of signature algorithms; None is `default_signatures`."""
+
+    @property
+    def tickets(self) -> bool:
+        """Whether clients get tickets, with which they resume sessions."""
+
+    @property
+    def ticket_lifetime(self) -> float:
+        """
+        For how long a ticket is good, in seconds.
+
+        It is also for how long, at most, a client goes on with what its certificate was when it was verified.
+        """
+
+    @property
+    def keylog(self) -> str | None:
+        """The file that the keys of connections are written to."""
 
 
 @frozen(eq=False)
@@ -146,14 +161,14 @@ class TlsServer:
         # OpenSSL keeps pointers to the callbacks, so they live as long as the connections that this server makes.
         self._on_name = openssl.server_name_callback(self._choose)
         self._on_alpn = openssl.alpn_callback(names) if names else None
+        self._on_key = None if settings.keylog is None else openssl.keylog_callback(KeyLog(settings.keylog).write)
         self._trial = self._make_context(())[0]
         self._check(groups, checked if keys_of is None else keys_of.digests)
         self._contexts: Contexts = Contexts(self._make_context, groups)
         if keys is not None:
             self._set_up(keys)
-        self._keys: _Keys = (
-            _Keys(keys or self._contexts.first, (self._on_name, self._on_alpn)) if keys_of is None else keys_of._keys
-        )
+        callbacks = self._on_name, self._on_alpn, self._on_key
+        self._keys: _Keys = _Keys(keys or self._contexts.first, callbacks) if keys_of is None else keys_of._keys
         self._first: Any = openssl.raw_context(self._keys.context)
         """The context that every connection begins with: it has the keys of the tickets."""
 
@@ -220,6 +235,9 @@ class TlsServer:
         # Tickets carry the sessions; a cache beside them would only cost memory.
         context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
         context.set_session_id(_SESSIONS)
+        context.set_timeout(ceil(settings.ticket_lifetime))
+        if not settings.tickets:
+            context.set_options(SSL.OP_NO_TICKET)
         for what, value in self._algorithms.items():
             if objection := openssl.objection(context, what, value):
                 raise ValueError(f"{what}: {objection}")
@@ -229,6 +247,8 @@ class TlsServer:
         if self._on_alpn is not None:
             # Asked after the name has chosen a context, and there.
             openssl.set_alpn_callback(raw, self._on_alpn)
+        if self._on_key is not None:
+            openssl.set_keylog_callback(raw, self._on_key)
 
     def _verify_clients(self, context: SSL.Context) -> None:
         # Without a callback of ours, a chain that does not verify ends the handshake, as in HAProxy.
@@ -270,7 +290,9 @@ class TlsServer:
 
     def _verified_by(self) -> bytes:
         """Return what tells the sessions that are resumed now from those that clients' certificates forbid."""
-        return b"" if self._trust is None else self._trust.digest + b"%d" % (self._clock() // VERIFIED_SECONDS)
+        if self._trust is None:
+            return b""
+        return self._trust.digest + b"%d" % (self._clock() // self._settings.ticket_lifetime)
 
     def awaits_finished(self, ssl: Any, hello: bytes) -> bool:
         """Tell whether a client has nothing more to say than Finished, unless our answer asks for another hello."""

@@ -50,7 +50,12 @@ def keys_of(values: Mapping[str, Any], table: str = "") -> Iterator[str]:
                     yield from keys_of(below, f"{table}{key}." + ("NAME." if named else ""))
 
 
-EXAMPLE_KEYS = set(keys_of(tomllib.loads(EXAMPLE)))
+# What nobody should copy is there as a comment.
+EXAMPLE_KEYS = set(keys_of(tomllib.loads(EXAMPLE))) | {"tls.NAME.keylog"}
+
+
+def test_dangerous_key_is_a_comment_in_the_example() -> None:
+    assert "\n# keylog = " in EXAMPLE
 
 
 def test_every_key_is_in_the_example() -> None:

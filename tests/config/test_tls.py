@@ -103,3 +103,18 @@ def test_haproxy_s_word_for_groups_brings_ours() -> None:
     assert problem(tls__default__curves="X25519").startswith(
         'tls.default.curves: is not a key that mailproxy knows; did you mean "groups"'
     )
+
+
+def test_life_of_tickets_needs_tickets() -> None:
+    assert problem(tls__default__tickets=False, tls__default__ticket_lifetime="1h").startswith(
+        "tls.default.ticket-lifetime: has no effect with tickets = false"
+    )
+
+
+def test_ticket_lives_a_week_at_most() -> None:
+    assert profile(ticket_lifetime="7d").ticket_lifetime == 7 * 86400
+    assert 'the most is "7d"' in problem(tls__default__ticket_lifetime="8d")
+
+
+def test_log_of_keys_starts_at_the_folder() -> None:
+    assert profile(keylog="keys").keylog == "/etc/mailproxy/keys"

@@ -17,7 +17,7 @@ from mailproxy.announce.client_tls import ssl_tlv
 from mailproxy.config import TlsProfile
 from mailproxy.proxyprotocol.ssl import SslClient
 from mailproxy.proxyprotocol.tlv import SslType
-from mailproxy.tls.server import VERIFIED_SECONDS, TlsServer
+from mailproxy.tls.server import TlsServer
 from mailproxy.tls.servers import TlsServers
 from mailproxy.tls.trust_files import read_trust
 from tests.tls.connect import Connect
@@ -207,11 +207,11 @@ def test_new_list_leaves_the_keys_of_the_sessions(
 def test_certificate_is_verified_again_after_a_while(connect: Connect, serve: Serve, version: ssl.TLSVersion) -> None:
     """Each resumption gives a client of TLS 1.3 a new session."""
     now = 0.0
-    server, context = serve(clock=lambda: now), showing(alice(), version)
+    server, context = serve(clock=lambda: now, ticket_lifetime=300.0), showing(alice(), version)
     session = connect(server, context).client.tls.session
-    now = VERIFIED_SECONDS - 1
+    now = 299.0
     resumed = connect(server, context, session=session)
     assert resumed.facts.resumed
-    now = VERIFIED_SECONDS
+    now = 300.0
     again = connect(server, context, session=resumed.client.tls.session or session)
     assert (again.facts.resumed, again.facts.verify) == (False, 0)

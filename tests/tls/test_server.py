@@ -339,6 +339,20 @@ def test_resumed_sessions_tell_of_the_certificate_that_was_served(connect: Conne
     assert second.facts.certificate_key_alg == "EC256"
 
 
+@pytest.mark.parametrize("version", [TLS12, TLS13])
+def test_without_tickets_nothing_is_resumed(connect: Connect, version: ssl.TLSVersion) -> None:
+    server, context = tls_server(tickets=False), client_context(version)
+    first = connect(server, context)
+    assert not connect(server, context, session=first.client.tls.session).facts.resumed
+
+
+@pytest.mark.parametrize("version", [TLS12, TLS13])
+def test_ticket_says_how_long_it_is_good(connect: Connect, version: ssl.TLSVersion) -> None:
+    session = connect(tls_server(ticket_lifetime=300.0), client_context(version)).client.tls.session
+    assert session is not None
+    assert session.ticket_lifetime_hint == 300
+
+
 def test_other_server_does_not_resume_its_neighbour_s_sessions(connect: Connect) -> None:
     context = client_context()
     first = connect(tls_server(), context)

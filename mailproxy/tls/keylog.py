@@ -1,0 +1,66 @@
+"""
+A file with the secrets of TLS connections, in NSS's format, for Wireshark (draft-ietf-tls-keylogfile).
+
+Who has it reads what was recorded of them, passwords included.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import weakref
+
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+# Opening a FIFO would wait for a reader, and a link could lead to a file that others read.
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+
+
+class KeyLog:
+    """Writes to one file, which is made for its owner alone with the first line; what cannot be written is dropped."""
+
+    def __init__(self, path: str) -> None:
+        """Name the file."""
+        self._path = path
+        self._descriptor: int | None = None
+
+    def write(self, line: bytes) -> None:
+        """Write one line, given without its end."""
+        try:
+            if self._descriptor is None:
+                self._descriptor = _open(self._path)
+                weakref.finalize(self, os.close, self._descriptor)
+            # In one piece, as other processes write to it as well.
+            os.write(self._descriptor, line + b"\n")
+        except OSError:
+            pass  # the handshake matters more
+
+
+def _open(path: str) -> int:
+    descriptor = os.open(path, _FLAGS, 0o600)
+    objection = _objection(os.fstat(descriptor))
+    if objection:
+        os.close(descriptor)
+        raise OSError(objection)
+    return descriptor
+
+
+def keylog_objection(path: str) -> str:
+    """Say why secrets cannot be written to a file, to continue ``FILE: …``; "" if they can. Makes nothing."""
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        folder = os.path.dirname(path)
+        return "" if os.access(folder, os.W_OK | os.X_OK) else f"cannot be made: {folder} is not there, or not writable"
+    except OSError as error:
+        return f"cannot be made: {error.strerror}"
+    return _objection(found) or ("" if os.access(path, os.W_OK) else "cannot be written to")
+
+
+def _objection(found: os.stat_result) -> str:
+    if not stat.S_ISREG(found.st_mode):
+        return "is not a file"
+    mode = stat.S_IMODE(found.st_mode)
+    if mode & _OTHERS:
+        return f"is open to others than its owner (mode {mode:04o}); remove it or chmod 600 it"
+    return ""
