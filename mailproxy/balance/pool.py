@@ -1,5 +1,5 @@
 """
-The servers of one backend for one protocol: who is picked, who waits, what checks and admins change.
+The servers of one backend for one protocol: which one is picked, who waits, and what a change of one means for both.
 
 What may be picked is worked out when something changes, not when somebody picks: the candidates are the usable servers
 that are no backups, or if there are none the first usable backup, or with ``allbackups`` all of them. A rule chooses
@@ -13,20 +13,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import inf
-from typing import Generic
 
 from mailproxy.balance.attempt import least_tried
 from mailproxy.balance.change import STANDINGS, Change, Event
-from mailproxy.balance.pool_server import RAMP_STEPS, UNLIMITED, AnyServer, ServerState
+from mailproxy.balance.pool_server import RAMP_STEPS, UNLIMITED, AnyServer
 from mailproxy.balance.queue import Queue, Waiter, Waiting
 from mailproxy.balance.rule import Rule
+from mailproxy.balance.server_changes import ServerChanges
 from mailproxy.balance.sharing import Sharing
 
 # However short a slowstart is, its steps do not come faster than this.
 _SHORTEST_STEP_SECONDS = 0.05
 
 
-class Pool(Generic[AnyServer]):
+class Pool(ServerChanges[AnyServer]):
     """
     Servers, a rule, and a queue. Its methods may be called from within what it calls.
 
@@ -291,84 +291,6 @@ class Pool(Generic[AnyServer]):
             self._serve()
 
     # Changes
-
-    def passed(self, server: AnyServer, now: float, reason: str = "") -> None:
-        """Count a check that passed."""
-        if server.health is not None and server.health.passed(now, reason) is not None:
-            self._changed(server, "up", reason, now)
-
-    def failed(self, server: AnyServer, now: float, reason: str) -> None:
-        """Count a check that failed."""
-        if server.health is not None and server.health.failed(now, reason) is not None:
-            self._changed(server, "down", reason, now)
-
-    def observed_success(self, server: AnyServer) -> None:
-        """Tell that a session reached the server."""
-        if server.health is not None:
-            server.health.observed_success()
-
-    def observed_error(self, server: AnyServer, now: float, reason: str, source: bytes | None = None) -> bool:
-        """
-        Tell that a session did not reach the server; True: a check is wanted soon (after ``fastinter``).
-
-        ``source`` is the client's if the client may have provoked it.
-        """
-        if server.health is None:
-            return False
-        advice = server.health.observed_error(source)
-        if advice == "fail":
-            self.failed(server, now, reason)
-        elif advice == "down":
-            server.health.mark_down(now, reason)
-            self._changed(server, "down", reason, now)
-        return advice != "nothing"
-
-    def set_state(self, server: AnyServer, state: ServerState, now: float, reason: str = "") -> None:
-        """Do what the admin wants: ready, drain (no new sessions), maint (the same, and no checks)."""
-        before = server.standing
-        server.state = state
-        self._stood(server, before, now, reason)
-
-    def set_agent_state(self, server: AnyServer, state: ServerState, now: float, reason: str = "") -> None:
-        """Do what the server's agent wants, unless the admin wants less."""
-        before = server.standing
-        server.agent_state = state
-        self._stood(server, before, now, reason)
-
-    def _stood(self, server: AnyServer, before: ServerState, now: float, reason: str) -> None:
-        standing = server.standing
-        if standing == before:
-            return
-        if before == "maint" and server.health is not None:
-            server.health.restart()
-        self._changed(server, standing, reason, now)
-
-    def set_weight(self, server: AnyServer, weight: float, now: float, reason: str = "") -> None:
-        """Set the weight now (0 to 256; 0: no new sessions); an agent's percentage is of ``server.weight``."""
-        if server.asked_weight != weight:
-            server.asked_weight = weight
-            self._changed(server, "weight", reason, now)
-
-    def set_maxconn(self, server: AnyServer, maxconn: int, now: float, reason: str = "") -> None:
-        """Set how many sessions the server may have at once (0: no limit); those that it has stay."""
-        if server.asked_maxconn != maxconn:
-            server.asked_maxconn = maxconn
-            self._changed(server, "maxconn", reason, now)
-
-    def set_target(self, server: AnyServer, target: object, now: float, reason: str = "") -> None:
-        """Set where the server is now; None: nowhere, so it gets no sessions until it is somewhere again."""
-        before, server.target = server.target, target
-        if target == before:
-            return
-        if before is None and server.health is not None:
-            server.health.restart()
-        self._changed(server, "no-address" if target is None else "address", reason, now)
-
-    def set_backup(self, server: AnyServer, backup: bool, now: float, reason: str = "") -> None:
-        """Make a backup of the server, or an active one."""
-        if server.backup != backup:
-            server.backup = backup
-            self._changed(server, "backup" if backup else "active", reason, now)
 
     def refresh(self, now: float) -> None:
         """Take the steps of slowstart that are due; to be called at ``refresh_at``, and harmless at any time."""

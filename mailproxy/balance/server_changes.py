@@ -1,0 +1,95 @@
+"""What checks, sessions, agents, admins and DNS change of a server; what follows from it is for its `Pool`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Generic
+
+from mailproxy.balance.change import Event
+from mailproxy.balance.pool_server import AnyServer, ServerState
+
+
+class ServerChanges(ABC, Generic[AnyServer]):
+    """Takes what is new of servers into their fields, and calls `_changed` when it makes a difference."""
+
+    def passed(self, server: AnyServer, now: float, reason: str = "") -> None:
+        """Count a check that passed."""
+        if server.health is not None and server.health.passed(now, reason) is not None:
+            self._changed(server, "up", reason, now)
+
+    def failed(self, server: AnyServer, now: float, reason: str) -> None:
+        """Count a check that failed."""
+        if server.health is not None and server.health.failed(now, reason) is not None:
+            self._changed(server, "down", reason, now)
+
+    def observed_success(self, server: AnyServer) -> None:
+        """Tell that a session reached the server."""
+        if server.health is not None:
+            server.health.observed_success()
+
+    def observed_error(self, server: AnyServer, now: float, reason: str, source: bytes | None = None) -> bool:
+        """
+        Tell that a session did not reach the server; True: a check is wanted soon (after ``fastinter``).
+
+        ``source`` is the client's if the client may have provoked it.
+        """
+        if server.health is None:
+            return False
+        advice = server.health.observed_error(source)
+        if advice == "fail":
+            self.failed(server, now, reason)
+        elif advice == "down":
+            server.health.mark_down(now, reason)
+            self._changed(server, "down", reason, now)
+        return advice != "nothing"
+
+    def set_state(self, server: AnyServer, state: ServerState, now: float, reason: str = "") -> None:
+        """Do what the admin wants: ready, drain (no new sessions), maint (the same, and no checks)."""
+        before = server.standing
+        server.state = state
+        self._stood(server, before, now, reason)
+
+    def set_agent_state(self, server: AnyServer, state: ServerState, now: float, reason: str = "") -> None:
+        """Do what the server's agent wants, unless the admin wants less."""
+        before = server.standing
+        server.agent_state = state
+        self._stood(server, before, now, reason)
+
+    def _stood(self, server: AnyServer, before: ServerState, now: float, reason: str) -> None:
+        standing = server.standing
+        if standing == before:
+            return
+        if before == "maint" and server.health is not None:
+            server.health.restart()
+        self._changed(server, standing, reason, now)
+
+    def set_weight(self, server: AnyServer, weight: float, now: float, reason: str = "") -> None:
+        """Set the weight now (0 to 256; 0: no new sessions); an agent's percentage is of ``server.weight``."""
+        if server.asked_weight != weight:
+            server.asked_weight = weight
+            self._changed(server, "weight", reason, now)
+
+    def set_maxconn(self, server: AnyServer, maxconn: int, now: float, reason: str = "") -> None:
+        """Set how many sessions the server may have at once (0: no limit); those that it has stay."""
+        if server.asked_maxconn != maxconn:
+            server.asked_maxconn = maxconn
+            self._changed(server, "maxconn", reason, now)
+
+    def set_target(self, server: AnyServer, target: object, now: float, reason: str = "") -> None:
+        """Set where the server is now; None: nowhere, so it gets no sessions until it is somewhere again."""
+        before, server.target = server.target, target
+        if target == before:
+            return
+        if before is None and server.health is not None:
+            server.health.restart()
+        self._changed(server, "no-address" if target is None else "address", reason, now)
+
+    def set_backup(self, server: AnyServer, backup: bool, now: float, reason: str = "") -> None:
+        """Make a backup of the server, or an active one."""
+        if server.backup != backup:
+            server.backup = backup
+            self._changed(server, "backup" if backup else "active", reason, now)
+
+    @abstractmethod
+    def _changed(self, server: AnyServer, event: Event, reason: str, now: float) -> None:
+        """Do what follows from a change that has happened."""
