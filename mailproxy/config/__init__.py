@@ -1,15 +1,15 @@
 """
 The configuration: TOML into frozen values, with every error at once and the path of its key.
 
-`load` and `parse` read, from a file and from text. Each table has a module (``tls``, ``frontend``, ``backend``,
-``server``, ``server_tls``, ``check``, ``resolvers``; the whole file in ``config``) with its keys, what they take and
-mean, what reads them and what checks them against each other; ``key`` is how fields of attrs say so, ``tables`` finds
-them all, and ``model`` has what several tables share. What servers and their checks say in several tables,
-``server_layers`` and ``check_layers`` read, by ``layers``. ``kind``, ``duration``, ``address``, ``hostname``,
-``senders``, ``http``, ``format`` and ``tlv`` are the kinds of values, ``place`` the values of addresses. ``table`` asks
-for keys and notes problems; ``references`` compares them with each other, ``remarks`` and ``unreachable`` find what has
-no effect; ``difference`` compares two configurations. ``schema`` is the configuration as JSON Schema, for editors.
-``secret`` reads what is in a file of its own so that a configuration can be shown.
+`load` reads a file, `parse` a text. Each table has a module (``tls``, ``frontend``, ``backend``, ``server``,
+``server_tls``, ``check``, ``resolvers``; ``config`` has the whole file) with its keys, their kinds and meanings, and
+the code that reads and compares them. ``key`` describes keys as metadata of attrs fields, ``tables`` finds all tables,
+and ``model`` has the types that several tables share. ``server_layers`` and ``check_layers`` merge the tables of
+servers and checks, by ``layers``. ``kind``, ``duration``, ``address``, ``hostname``, ``senders``, ``http``, ``format``
+and ``tlv`` are the kinds of values, ``place`` has the values of addresses. ``table`` reads keys and notes problems;
+``references`` compares tables with each other; ``remarks`` and ``unreachable`` find keys without effect; ``difference``
+compares two configurations. ``schema`` makes the JSON Schema for editors. ``secret`` reads secrets from files of their
+own, so that a configuration can be shown.
 """
 
 from mailproxy.config.backend import Backend, BackendTimeouts

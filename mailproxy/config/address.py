@@ -1,8 +1,8 @@
 """
 Where to listen and where servers are: ``address:port``, ``[address]:port``, or the path of a UNIX socket.
 
-Where to listen may be written in HAProxy's short forms and have a range of ports. Servers may be host names or the SRV
-records of a service.
+Addresses to listen on may have HAProxy's short forms and a range of ports. Servers may be host names or the SRV records
+of a service.
 """
 
 import re
@@ -35,7 +35,7 @@ _DNS_PORT = 53
 _SRV = "srv:"
 
 MAX_PORTS = 1000
-"""The most ports of one range. Each takes a listening socket; more is a slip such as "143-14500"."""
+"""The most ports of one range. Each needs a listening socket; more is a mistake such as "143-14500"."""
 
 _MAX_UNIX_PATH = 107
 """sun_path has 108 bytes on Linux, one of them for the NUL at the end."""
@@ -51,7 +51,7 @@ _SHORT = re.compile(r"(?P<host>\*?|::):(?P<ports>[^:]*)")
 _EVERY = {"": "0.0.0.0", "*": "0.0.0.0", "::": "[::]"}
 
 _PREFIXES = {"ipv4@": '"0.0.0.0:993"', "ipv6@": '"[::]:993"', "unix@": 'a path such as "/run/mail.sock"'}
-"""HAProxy's words for families, and what stands for them here."""
+"""HAProxy's prefixes for families, and what to write instead."""
 
 
 def _binds(text: str) -> tuple[Bind, ...]:
@@ -113,7 +113,7 @@ def _named(text: str) -> NamedServer | SrvServer:
 
 
 def _is_named(text: str) -> bool:
-    """Say whether this was meant to be a name: an address in brackets, or of digits and dots alone, was not."""
+    """Tell whether this was meant as a name: text in brackets, or of digits and dots only, was not."""
     return text.startswith(_SRV) or not re.match(r"\[|[0-9.]*(?::|\Z)|[^:]*:[^:]*:|/", text)
 
 
@@ -161,7 +161,7 @@ def _match(address: str, text: str, needs: str) -> re.Match[str]:
 
 
 def _brackets(text: str) -> str:
-    """Say how an IPv6 address without brackets is written."""
+    """Return the hint for an IPv6 address without brackets."""
     if text.count(":") < 2 or "[" in text:
         return ""
     host, _, port = text.rpartition(":")

@@ -1,4 +1,4 @@
-"""Reads ``[backend.NAME]``: where clients are sent, and what the servers are told of them."""
+"""Reads ``[backend.NAME]``: the servers for clients, and what the PROXY header tells them."""
 
 from collections.abc import Collection, Mapping
 from functools import partial
@@ -29,7 +29,7 @@ _PORT = integer(1, 65535)
 
 @frozen(kw_only=True)
 class FormattedTlv:
-    """A value of ``proxy-v2-tlvs`` that each session fills."""
+    """A value of ``proxy-v2-tlvs`` that is filled for each session."""
 
     format: Format | None = field(
         default=None,
@@ -45,15 +45,15 @@ class FormattedTlv:
 
 @frozen(kw_only=True)
 class BackendTimeouts:
-    """How long a backend is waited for, in seconds."""
+    """The deadlines of a backend, in seconds."""
 
     connect: float = field(
         default=5.0,
         metadata=about(
             WAIT,
-            "For each attempt: to connect and, where the server speaks first, until its greeting. Long enough for two "
-            "lost packets, and for Postfix's postscreen, which waits for 6 seconds; with `retries` it bounds how long "
-            "a client waits to hear that there is no server.",
+            "For each attempt: to connect and, where the server speaks first, until its greeting. Long enough for "
+            "two lost packets, and for Postfix's postscreen, which waits for 6 seconds; with `retries` it bounds "
+            "how long a client waits for an error.",
             default='`"5s"`; with `profile = "postfix"` `"10s"`',
             haproxy="timeout connect",
         ),
@@ -62,13 +62,13 @@ class BackendTimeouts:
         default=None,
         metadata=about(
             WAIT,
-            "For a server with room, where servers have `maxconn`. Mail clients give up after a minute or so; a line "
-            "that says so earlier makes them try again.",
+            "The wait for a free place, if servers have `maxconn`. Mail clients give up after about a minute; an "
+            "earlier error makes them try again.",
             default="as `connect`",
             haproxy="timeout queue",
         ),
     )
-    """For a place at a server that has `maxconn`; None: as long as `connect`."""
+    """The longest wait for a place at a server that has `maxconn`; None: as `connect`."""
 
     @property
     def queue_seconds(self) -> float:
@@ -78,24 +78,24 @@ class BackendTimeouts:
 
 @frozen(kw_only=True)
 class Backend:
-    """Where clients are sent and what the servers are told of them, ``[backend.NAME]``."""
+    """The servers for clients, and what the PROXY header tells them, ``[backend.NAME]``."""
 
     name: str
     profile: str = field(
         default="generic",
         metadata=about(
             one_of(tuple(PROFILES)),
-            "The kind of server: how long a PROXY header may be and which TLVs it may have before the server drops the "
-            'connection. `"generic"` stays within the specification\'s 536 bytes, which all but Exim and Cyrus (232) '
-            "and nginx (107) take.",
+            "The kind of server: it sets the size of the PROXY header and the TLVs that the server accepts. "
+            '`"generic"` stays within the specification\'s 536 bytes, which all servers except Exim, Cyrus (232) and '
+            "nginx (107) accept.",
         ),
     )
     balance: str = field(
         default="leastconn",
         metadata=about(
             one_of(tuple(RULES)),
-            f"Who gets the next client: {'; '.join(rule.words for rule in RULES.values())}. Mail sessions last for "
-            "hours, so counting them is what keeps servers even.",
+            f"How the next server is chosen: {'; '.join(rule.words for rule in RULES.values())}. Mail sessions last "
+            "for hours, so counting them keeps the load even.",
             haproxy="balance",
         ),
     )
@@ -103,7 +103,7 @@ class Backend:
         default=False,
         metadata=about(
             BOOLEAN,
-            "When no other server is up, clients go to the first backup server that is; with `true` to all of them.",
+            "If no other server is up, clients go to the first backup server that is up; with `true` to all of them.",
             haproxy="option allbackups",
         ),
     )
@@ -111,8 +111,8 @@ class Backend:
         default=0,
         metadata=about(
             integer(0, 10_000_000),
-            "Clients that may wait for a server with room, where servers have `maxconn`; more are told at once that "
-            "there is none. 0: as many as the frontends let in.",
+            "The most clients that may wait for a free place, if servers have `maxconn`; further clients get an "
+            "error at once. 0: no limit but the frontends'.",
             haproxy="maxqueue",
         ),
     )
@@ -120,10 +120,9 @@ class Backend:
         default="v2-ssl",
         metadata=about(
             one_of(get_args(SendProxy)),
-            "What the server is told: nothing; the client's address, as text or in binary; that its connection has "
-            "TLS, and which version; and the common name of its verified certificate. Without the `ssl` part Dovecot "
-            "does not know that passwords are safe. The common name is for servers that let it log in, and for them "
-            "alone.",
+            "What the header says: nothing; the client's address, as text or in binary; also its TLS and the "
+            "version; also the common name of its verified certificate. Without the `ssl` part Dovecot does not "
+            "know that passwords are safe. Send the common name only to servers that use it for logins.",
             haproxy=("send-proxy", "send-proxy-v2", "send-proxy-v2-ssl", "send-proxy-v2-ssl-cn"),
             example='send-proxy = "v2-ssl"',
         ),
@@ -132,8 +131,8 @@ class Backend:
         default=frozenset(),
         metadata=about(
             one_of(tuple(OPTIONS)),
-            "More to tell, see below. Nothing is the default: Dovecot and Postfix do not look at the rest, and some of "
-            "it makes servers drop connections.",
+            "More TLVs, see below. By default none: Dovecot and Postfix do not read them, and some make servers "
+            "drop connections.",
             values="list of options",
             is_list=True,
             haproxy="proxy-v2-options",
@@ -151,8 +150,8 @@ class Backend:
             ),
             about(
                 FORMAT,
-                'The value of the `unique-id` option, see below: `"front-1/{id}"`. What is longer than 128 bytes is '
-                "left out and logged.",
+                'The value of the `unique-id` option, see below: `"front-1/{id}"`. A value of more than 128 bytes '
+                "is left out and logged.",
                 values="format",
                 default='`"{id}"`',
                 name="unique-id-format",
@@ -165,9 +164,9 @@ class Backend:
         default=(),
         metadata=about(
             PASSED_TLV_TYPE,
-            "TLVs of the header that the client's proxy sent (`accept-proxy`) to send on, byte for byte; of `ssl` "
-            "without a common name that [must not be told](backends.md#for-every-backend). Any but `crc32c` and "
-            "`noop`, which belong to the header they came in.",
+            "TLVs of a received header (`accept-proxy`) to pass on, byte for byte; `ssl` loses a common name that "
+            "[must not be sent](backends.md#for-every-backend). All but `crc32c` and `noop`, which belong to the "
+            "received header.",
             name="proxy-v2-pass-tlvs",
             values="list of TLVs",
             is_list=True,
@@ -185,29 +184,29 @@ class Backend:
         default=300.0,
         metadata=about(
             IDLE,
-            "How often the servers are asked what they offer, for frontends with STARTTLS; every 10 seconds as long as "
-            "none answers. Each time is a line in the server's log.",
+            "How often mailproxy asks the servers for their capabilities, for frontends with STARTTLS; every 10 "
+            "seconds until one answers. Each time is a line in the server's log.",
         ),
     )
     retries: int = field(
         default=3,
         metadata=about(
             integer(0, 100),
-            "How many further attempts there are after a connection could not be made, each with another server if one "
-            "is up. A server that refuses the client in words is not asked again, see "
+            "Further attempts after a failed connection, each with another server if one is up. A server that "
+            "refuses the client in words is not asked again, see "
             "[backends.md](backends.md#a-server-that-refuses-a-client).",
             haproxy="retries",
         ),
     )
     timeout: BackendTimeouts = field(
         default=BackendTimeouts(),
-        metadata=about_table(Fields(BackendTimeouts), "How long it waits for what, see below.", haproxy="timeout"),
+        metadata=about_table(Fields(BackendTimeouts), "The deadlines, see below.", haproxy="timeout"),
     )
     servers: tuple[Server, ...] = field(
         metadata=together(
             about_table(
                 Fields(Check),
-                "Health checks, see below. Without it servers count as up.",
+                "Health checks, see below. Without checks, servers count as up.",
                 default="none",
                 name="check",
                 haproxy="check",
@@ -215,8 +214,8 @@ class Backend:
             ),
             about_table(
                 Fields(Server, without=OWN_KEYS),
-                "The keys of a server but `address` and `template`, for all servers that do not say otherwise. `check` "
-                "and `tls` are merged key by key.",
+                "The keys of a server except `address` and `template`: defaults for all servers. `check` and `tls` "
+                "are merged key by key.",
                 default="`{}`",
                 name="default-server",
                 haproxy="default-server",
@@ -232,15 +231,15 @@ class Backend:
         ),
     )
     files: tuple[NamedFile, ...] = ()
-    """What the servers' settings name, each once."""
+    """The files that the servers' settings name, each once."""
 
     @property
     def tells_ssl(self) -> bool:
-        """True when servers are told of the client's TLS."""
+        """True if the header tells servers of the client's TLS."""
         return self.send_proxy in ("v2-ssl", "v2-ssl-cn") or not self.proxy_v2_options.isdisjoint(SSL_OPTIONS)
 
     def address(self, server: Server, protocol: MailProtocol) -> ServerAddress:
-        """Where `server` listens for `protocol`: at its own port, or the one that `ports` is known to have."""
+        """Where `server` listens for `protocol`: at its own port, or at the one in `ports`, which must have it."""
         match server.address:
             case InetServer(host=host, port=None):
                 return InetServer(host, self.ports[protocol])
@@ -305,7 +304,7 @@ def _read_format(table: Table) -> Format | None:
 
 
 def _unique_id(table: Table, options: Collection[Option], tlvs: tuple[CustomTlv, ...]) -> tuple[CustomTlv, ...]:
-    """Read the format of the UNIQUE_ID; without one it is the session's id, which is no TLV of the configuration."""
+    """Read the format of the UNIQUE_ID; without one, the TLV has the session's id."""
     format = table.take("unique-id-format", FORMAT, None)
     if format is None:
         return ()
@@ -326,7 +325,7 @@ def _read_timeouts(connect: float, table: Table) -> BackendTimeouts:
 
 
 def _check_header(backend: Backend, table: Table) -> None:
-    """Refuse what the chosen header has no place for."""
+    """Refuse keys that have no effect with the chosen header."""
     if not table.sound("send-proxy"):
         return
     if not backend.send_proxy.startswith("v2"):

@@ -25,7 +25,7 @@ CHECK_EXAMPLE = 'check = { type = "mail", inter = "2s" }'
 
 
 CONNECTING = ("tcp", "mail", "login")
-"""The types of checks that begin as a client's session does."""
+"""The types of checks that begin like a client's session."""
 
 
 _MAILBOX_NEEDS = 'a mailbox such as "INBOX", its name in printable ASCII as IMAP has it (RFC 3501 section 5.1.3)'
@@ -42,7 +42,7 @@ _MAILBOX: Kind[str] = Kind((str,), _MAILBOX_NEEDS, _mailbox)
 
 @frozen(kw_only=True)
 class Check:
-    """How a server is checked: what ``check`` of its backend, of ``default-server`` and its own say together."""
+    """How a server is checked: the ``check`` of its backend, of ``default-server`` and its own, merged."""
 
     type: CheckType = field(
         metadata=about(
@@ -50,7 +50,7 @@ class Check:
                 get_args(CheckType),
                 dict.fromkeys(PROTOCOLS, 'that is the frontend\'s protocol; a check of type = "mail" speaks it'),
             ),
-            'What is asked of a server, see below. With `protocol = "tcp"` both `"mail"` and `"login"` are `"tcp"`.',
+            'What the check does, see below. With `protocol = "tcp"` both `"mail"` and `"login"` are `"tcp"`.',
             default='`"mail"`',
             haproxy=("option tcp-check", "option smtpchk", "option httpchk", "agent-check"),
         ),
@@ -59,7 +59,7 @@ class Check:
         default=2.0,
         metadata=about(
             WAIT,
-            "From one check to the next. HAProxy's default; logins are dearer.",
+            "The interval between checks. The default is HAProxy's; logins cost more.",
             default='`"2s"`; `"10s"` with `"login"`',
             types=_ALL,
             haproxy="inter",
@@ -69,7 +69,7 @@ class Check:
         default=None,
         metadata=about(
             WAIT,
-            "The same while the last checks disagree with what the server counts as.",
+            "The interval while the last checks disagree with the server's state.",
             default="as `inter`",
             types=_ALL,
             haproxy="fastinter",
@@ -79,7 +79,7 @@ class Check:
         default=None,
         metadata=about(
             WAIT,
-            "The same while it is down.",
+            "The interval while the server is down.",
             default="as `inter`",
             types=_ALL,
             haproxy="downinter",
@@ -89,7 +89,7 @@ class Check:
         default=None,
         metadata=about(
             WAIT,
-            "For a whole check.",
+            "The deadline of a whole check.",
             default='as `inter`; with `"login"` `"10s"`, at Dovecot `"20s"`; with `"mail"` at Postfix `"10s"`',
             types=_ALL,
             haproxy="timeout check",
@@ -99,7 +99,7 @@ class Check:
         default=10,
         metadata=about(
             integer(0, 50),
-            "By how many percent of the interval a check comes earlier or later, so that they do not all come at once.",
+            "The random part of the interval, in percent more or less, so that checks do not all come at once.",
             types=_ALL,
             haproxy="spread-checks",
         ),
@@ -108,7 +108,7 @@ class Check:
         default=2,
         metadata=about(
             integer(1, 1000),
-            "Good checks in a row until a server that was down is up.",
+            "Passed checks in a row until a server that is down counts as up.",
             types=_ALL,
             haproxy="rise",
         ),
@@ -117,7 +117,7 @@ class Check:
         default=3,
         metadata=about(
             integer(1, 1000),
-            "Bad checks in a row until a server that was up is down.",
+            "Failed checks in a row until a server that is up counts as down.",
             types=_ALL,
             haproxy="fall",
         ),
@@ -126,7 +126,7 @@ class Check:
         default=None,
         metadata=about(
             integer(1, 65535),
-            'Another port to check. With `"mail"` and `"login"` only where the backend has one protocol.',
+            'Another port to check. With `"mail"` and `"login"` only if the backend has one protocol.',
             default='the server\'s; needed with `"agent"`',
             types=(*CONNECTING, "agent"),
             haproxy=("port", "agent-port"),
@@ -147,8 +147,8 @@ class Check:
         default=None,
         metadata=about(
             one_of(get_args(CheckHeader)),
-            "The PROXY header of checks: LOCAL, which says that no client is behind this; PROXY with mailproxy's own "
-            'address, and with `"login"` the word that the connection is safe; or none. None is also the default with '
+            "The PROXY header of checks: LOCAL, which says that there is no client; PROXY with mailproxy's own "
+            'address, and with `"login"` an SSL TLV that says TLS; or none. None is also the default with '
             '`send-proxy = "none"`, and with a `port` or `address` of its own, as in HAProxy.',
             name="check-header",
             default='`"local"`; with `"login"` `"proxy"`',
@@ -181,7 +181,7 @@ class Check:
         default=None,
         metadata=about(
             text('a file such as "/etc/mailproxy/probe"'),
-            "A file with its password: one line, and nobody else's to read.",
+            "A file with its password: one line, readable only by mailproxy.",
             values="file",
             types=("login",),
             is_needed=True,
@@ -191,8 +191,8 @@ class Check:
         default=None,
         metadata=about(
             _MAILBOX,
-            'A mailbox to open, such as `"INBOX"`; with POP3, whose mailbox is opened by the login, to count. Finds '
-            "storage that cannot be used.",
+            'A mailbox to open, such as `"INBOX"`; with POP3, whose login opens the mailbox, the check counts '
+            "messages. Finds broken storage.",
             values="name",
             types=("login",),
         ),
@@ -201,7 +201,7 @@ class Check:
         default=None,
         metadata=about(
             URL,
-            "What to ask for. `{host}` is the server's address, `{protocol}` the protocol.",
+            "The address to request. `{host}` is the server's address, `{protocol}` the protocol.",
             values="`http://…`, `https://…`",
             types=("http",),
             is_needed=True,
@@ -212,7 +212,7 @@ class Check:
         default="GET",
         metadata=about(
             METHOD,
-            "How.",
+            "The method of the request.",
             types=("http",),
             haproxy="http-check send meth",
         ),
@@ -221,7 +221,7 @@ class Check:
         factory=dict,
         metadata=about_table(
             Entries(Key(HEADER_VALUE, "The value of this header.")),
-            "Headers to send, name by name.",
+            "Headers to send, by name.",
             default="`{}`",
             types=("http",),
             haproxy="http-check send hdr",
@@ -231,7 +231,7 @@ class Check:
         default=None,
         metadata=about(
             Kind((str,), "a string", lambda value: value),
-            "What to send, with `{host}` and `{protocol}` filled in.",
+            "The body to send, with `{host}` and `{protocol}` filled in.",
             values="text",
             types=("http",),
             haproxy="http-check send body",
@@ -241,7 +241,7 @@ class Check:
         default=None,
         metadata=about(
             text('a file such as "/etc/mailproxy/doveadm-key"'),
-            "A file with the value of the header `Authorization`: one line, and nobody else's to read.",
+            "A file with the value of the header `Authorization`: one line, readable only by mailproxy.",
             values="file",
             types=("http",),
         ),
@@ -250,7 +250,7 @@ class Check:
         default=(range(200, 201),),
         metadata=about(
             STATUSES,
-            'The statuses that are good. HAProxy\'s default is `["200-399"]`.',
+            'The statuses that pass. HAProxy\'s default is `["200-399"]`.',
             values='list of 100 to 599, `"2xx"`, `"200-399"`',
             default="`[200]`",
             is_list=True,
@@ -261,8 +261,8 @@ class Check:
     json: Mapping[str, str | int | bool | float] = field(
         factory=dict,
         metadata=about_table(
-            Entries(Key(JSON_VALUE, "What has to be at this place of the answer.")),
-            "What has to be in the answer: JSON pointers (RFC 6901), each with its string, number or truth value.",
+            Entries(Key(JSON_VALUE, "The value that the answer must have at this place.")),
+            "Values that the answer must have: JSON pointers (RFC 6901), each with a string, number or boolean.",
             default="`{}`",
             types=("http",),
         ),
@@ -272,20 +272,20 @@ class Check:
         default="",
         metadata=about(
             Kind((str,), "a string", lambda value: value),
-            "What to say to the agent first.",
+            "What to send to the agent first.",
             values="text",
             types=("agent",),
             haproxy="agent-send",
         ),
     )
     has_first_look: bool = True
-    """Whether the server is looked at once at the start, where checks do not see what it makes of a PROXY header."""
+    """Whether one check at the start tests the PROXY header, if the regular checks do not."""
 
     @property
     def seconds(self) -> float:
-        """How long a whole check may take."""
+        """The deadline of a whole check."""
         return self.inter if self.timeout is None else self.timeout
 
     def type_for(self, protocol: MailProtocol) -> CheckType:
-        """What is checked where `protocol` is spoken: with "tcp" nothing is known that could be said."""
+        """The type of check for `protocol`: for "tcp" no dialogue is known."""
         return "tcp" if protocol == "tcp" and self.type in ("mail", "login") else self.type

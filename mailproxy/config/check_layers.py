@@ -1,4 +1,4 @@
-"""The ``check`` tables of a backend, of its ``default-server`` and of a server: they are one, key by key."""
+"""Merges the ``check`` tables of a backend, of its ``default-server`` and of a server, key by key."""
 
 import os
 from collections.abc import Mapping
@@ -46,13 +46,13 @@ def read_check(folder: str, table: Table) -> Layer:
 
 
 def check_type(check: Layers, defaults: CheckDefaults) -> CheckType:
-    """What is checked: nothing without any table."""
+    """Return the type of the check: "none" without any table."""
     kind: CheckType = check.value("type", defaults.type) if check else "none"
     return kind
 
 
 def judge_tables(check: Layers, defaults: CheckDefaults) -> None:
-    """Refuse, in each table, the keys that are for other types than the one in effect there."""
+    """Refuse, in each table, keys for other types of checks than the one in effect there."""
     if not check.sound("type"):
         return
     for so_far in check.up_to_each():
@@ -69,7 +69,7 @@ def _either(types: list[CheckType]) -> str:
 
 
 def judge_whole(check: Layers, kind: CheckType) -> None:
-    """Refuse what a server's check as a whole lacks."""
+    """Refuse a merged check that lacks a key."""
     for key, what in _NEEDED.get(kind, {}).items():
         if key not in check and check.sound("type", key):
             check.wrong(key, f'is missing: type = "{kind}" needs {what}', because="type")
@@ -84,7 +84,7 @@ def judge_whole(check: Layers, kind: CheckType) -> None:
 def judge_place(
     check: Layers, kind: CheckType, address: ServerAddress, send_proxy: SendProxy, *, server_has_tls: bool
 ) -> None:
-    """Refuse what does not go with where the server is and how it is spoken to."""
+    """Refuse keys that do not fit the server's address, TLS or header."""
     if check.value("check-tls", False) and not server_has_tls:
         check.wrong("check-tls", "is true, and the server has no tls that says how")
     header = check.value("check-header", "none")
@@ -104,12 +104,12 @@ def judge_place(
 def check_in_effect(
     check: Layers, kind: CheckType, defaults: CheckDefaults, send_proxy: SendProxy, *, server_has_tls: bool
 ) -> Check:
-    """Make the check of a server; what no table says comes from its profile, and from how the server is spoken to."""
+    """Make the check of a server; defaults come from its profile, its TLS and its header."""
     if kind == "none":
-        # A table that says so means no connection of ours at all.
+        # An explicit type = "none" means that mailproxy never connects for itself.
         return Check(type="none", has_first_look=not check)
     is_login = kind == "login"
-    # As HAProxy: a port or an address of its own is another service, which takes headers and TLS if one says so.
+    # As in HAProxy: another port or address is another service, which gets header and TLS only on request.
     is_elsewhere = "port" in check or "address" in check
     is_session = kind in CONNECTING
     has_header = is_session and send_proxy != "none" and not is_elsewhere

@@ -27,13 +27,13 @@ _WORKERS: Kind[int] = Kind((int, str), "0", _workers, schema={"enum": [0]})
 
 @frozen
 class Log:
-    """What goes to stdout, ``[log]``."""
+    """The log on stdout, ``[log]``."""
 
     format: LogFormat = field(
         default="text",
         metadata=about(
             one_of(get_args(LogFormat)),
-            "One event a line on stdout, for people and journald, or for machines.",
+            "The format on stdout, one event a line: text for people and journald, JSON for programs.",
             haproxy="log … format",
         ),
     )
@@ -41,8 +41,7 @@ class Log:
         default="info",
         metadata=about(
             one_of(get_args(LogLevel)),
-            "The least important events that are written. Sessions are `info`: with `warn` there is no line per "
-            "session.",
+            "The lowest level that is written. Sessions are `info`: with `warn` there is no line per session.",
             haproxy="log … level",
         ),
     )
@@ -56,7 +55,7 @@ class Config:
         default=0,
         metadata=about(
             _WORKERS,
-            "One process; this version has no other way.",
+            "One process; this version has no other mode.",
             values="`0`",
             haproxy=("nbthread", "nbproc"),
         ),
@@ -65,8 +64,8 @@ class Config:
         default=0,
         metadata=about(
             integer(0, 10_000_000),
-            "Clients of all frontends at a time. 0: as many as the process may have open files for (two per client), "
-            "since a limit that is guessed is wrong on every machine but one.",
+            "The most clients of all frontends at once. 0: as many as the limit on open files allows (two per "
+            "client), which differs between machines.",
             haproxy="maxconn",
         ),
     )
@@ -74,9 +73,8 @@ class Config:
         default=10.0,
         metadata=about(
             IDLE,
-            "After SIGTERM no client is accepted, and sessions have this long to end. IMAP sessions never end by "
-            "themselves, so this must be short; mail clients reconnect. With the `drain-` keys it begins when their "
-            "times are over.",
+            "After SIGTERM no client is accepted, and sessions have this time to end. IMAP sessions never end by "
+            "themselves, so it should be short; mail clients reconnect. The times of the `drain-` keys come first.",
             haproxy="hard-stop-after",
         ),
     )
@@ -84,8 +82,8 @@ class Config:
         default=0.0,
         metadata=about(
             RAMP,
-            "After SIGTERM, and before anything else happens: so long mailproxy is not ready any more, and still "
-            "accepts clients. For balancers, which need a few checks to send clients elsewhere.",
+            "For this time after SIGTERM mailproxy reports that it is not ready, but still accepts clients. For "
+            "balancers, which need a few checks to send clients elsewhere.",
             haproxy="grace",
         ),
     )
@@ -93,7 +91,7 @@ class Config:
         default=0.0,
         metadata=about(
             RAMP,
-            "Behind that: so long no client is accepted, and sessions are left to end by themselves. Deliveries do so "
+            "After that, for this time no client is accepted, and sessions may end by themselves. Deliveries do so "
             "within minutes, IMAP does not.",
         ),
     )
@@ -101,20 +99,20 @@ class Config:
         default=0.0,
         metadata=about(
             RAMP,
-            "Behind that: over this time sessions are told to go, each at a moment of its own, so that ten thousand "
-            "clients do not connect again in the same second.",
+            "After that, sessions are ended at random moments of this time, so that ten thousand clients do not "
+            "reconnect in the same second.",
             haproxy="close-spread-time",
         ),
     )
     log: Log = field(
         default=Log(),
-        metadata=about_table(Fields(Log), "What is written, [see below](#log).", haproxy="log"),
+        metadata=about_table(Fields(Log), "The log, [see below](#log).", haproxy="log"),
     )
     tls: Mapping[str, TlsProfile] = field(
         factory=dict,
         metadata=about_table(
             Tables(Fields(TlsProfile)),
-            "`[tls.NAME]`: how TLS is spoken to clients.",
+            "`[tls.NAME]`: TLS with clients.",
             values="tables",
             default="none",
             haproxy="bind … ssl",
@@ -133,7 +131,7 @@ class Config:
     backends: Mapping[str, Backend] = field(
         metadata=about_table(
             Tables(Fields(Backend)),
-            "`[backend.NAME]`: where clients are sent.",
+            "`[backend.NAME]`: the servers for clients.",
             values="tables",
             is_needed=True,
             haproxy="backend",

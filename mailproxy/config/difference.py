@@ -1,8 +1,8 @@
 """
-What one configuration has that another has not: lines for the log, and for who asks before a reload.
+The differences between two configurations, as lines for the log and for a check before a reload.
 
-The lines go by the names of sections and the keys in them: ``+ frontend pop3s``, or ``~ backend dovecot: server d3
-added, weight of d1 100 -> 50``. What follows from other keys, such as the list of files, has no line.
+The lines name sections and keys: ``+ frontend pop3s``, or ``~ backend dovecot: server d3 added, weight of d1 100 ->
+50``. Values that follow from other keys, such as the list of files, have no line.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from mailproxy.proxyprotocol import tlv_name
 Sign = Literal["+", "-", "~"]
 
 LONGEST_VALUE = 60
-"""What is longer than this is only said to have changed: a line is read by people."""
+"""Of a longer value the line only says that it has changed: people read these lines."""
 
 _SECTIONS = {"frontends": "frontend", "backends": "backend", "servers": "server"}
 _TLVS = frozenset({"log_tlvs", "pass_tlvs"})
 _SECRET = frozenset({"headers"})
 _FOLLOWS = frozenset({"name", "files", "has_first_look"})
-"""Fields that say nothing of their own."""
+"""Fields that follow from others."""
 
 
 @attrs.frozen
@@ -36,9 +36,9 @@ class Difference:
     sign: Sign
     what: str
     details: tuple[str, ...] = ()
-    """What changed in it, in words."""
+    """The changes in it, in words."""
     needs_restart: bool = False
-    """True if a running process cannot take it up."""
+    """True if it takes effect only after a restart."""
 
     def __str__(self) -> str:
         """Write it as one line."""
@@ -47,7 +47,7 @@ class Difference:
 
 
 def differences(before: Config, after: Config) -> tuple[Difference, ...]:
-    """Return what has to be done to `before` to get `after`, in the order of the file's description."""
+    """Return the changes from `before` to `after`, in the order of the configuration's fields."""
     return tuple(_of_top(before, after))
 
 
@@ -75,7 +75,7 @@ def _of_sections(kind: str, before: Mapping[str, Any], after: Mapping[str, Any])
 
 
 def _of_table(before: Any, after: Any, prefix: str = "", of: str = "") -> Iterator[str]:
-    """Tell what changed in a table, key by key; `prefix` stands before each key, `of` says whose they are."""
+    """Yield the changes in a table, key by key; `prefix` comes before each key, `of` names their owner."""
     if type(before) is not type(after):
         yield f"{prefix.rstrip('.')}{of} changed"
         return
@@ -146,7 +146,7 @@ def _shown(value: object) -> str:
 
 
 def _is_table(value: object) -> bool:
-    """Tell whether a value has keys of its own, rather than words for itself as a whole."""
+    """Tell whether a value is a table with keys, not a value that is shown as a whole."""
     return attrs.has(type(value)) and "__str__" not in vars(type(value))
 
 

@@ -1,4 +1,4 @@
-"""Durations: whole numbers with a unit, as HAProxy writes them, in seconds for us."""
+"""Durations: whole numbers with a unit, as in HAProxy; their values are seconds."""
 
 import re
 
@@ -41,7 +41,7 @@ def duration(at_most: str, *, may_be_zero: bool = False) -> Kind[float]:
     """
     Make the kind of durations from 1 ms to `at_most`.
 
-    Nothing is not allowed unless it means "not at all": where others write 0 for "forever", every wait here has a
+    Zero is allowed only where it means "not at all". Other programs use 0 for "forever"; here every wait has a
     deadline.
     """
     most = seconds(at_most)
@@ -61,10 +61,10 @@ def duration(at_most: str, *, may_be_zero: bool = False) -> Kind[float]:
 
 
 WAIT = duration(at_most="1h")
-"""For an answer that a peer owes us: longer than this is no deadline any more."""
+"""For the wait for a peer's answer: a longer one would not be a deadline."""
 
 IDLE = duration(at_most="24d")
-"""For a session in which nothing has to happen; the most that HAProxy takes, whose timers have 31 bits of ms."""
+"""For an idle session; the maximum is HAProxy's, whose timers have 31 bits of milliseconds."""
 
 RAMP = duration(at_most="1d", may_be_zero=True)
-"""For something that may happen gently; nothing is at once."""
+"""For a gradual change; zero means at once."""

@@ -1,7 +1,8 @@
 """
 Formats: text with fields of the session's log line, as in ``"{tls} {sni}"``.
 
-A field is filled where the PROXY header is made, before a server is chosen. What does not apply to a session is empty.
+Fields are filled when the PROXY header is made, before a server is chosen. Fields that do not apply to a session are
+empty.
 """
 
 import re
@@ -31,7 +32,9 @@ FIELDS = (
     "verify",
     "backend",
 )
-"""The log's fields that a format may have; ``src`` to ``dst_port`` are HAProxy's words for the ends of a connection."""
+"""
+The log's fields that a format may have; ``src`` to ``dst_port`` are HAProxy's words for the addresses of a connection.
+"""
 
 _TOO_LATE = "is known only to the log, when the session has ended"
 _NO_SERVER = "is known only to the log: the header is made before a server is chosen"
@@ -51,22 +54,22 @@ NOT_YET: Mapping[str, str] = {
 }
 """The log's fields that no header can have, and why."""
 
-# As the log calls received TLVs: by name, or by number in hexadecimal.
+# The log's names of received TLVs: a name, or a number in hexadecimal.
 _TLV = re.compile("tlv_(?:alpn|authority|unique_id|ssl(?:_[a-z_]+)?|netns|gcp|aws|azure|0x[0-9a-f]{2})")
 _PIECE = re.compile(r"(?P<text>[^{}]+)|(?P<doubled>\{\{|\}\})|\{(?P<field>[^{}]*)\}|(?P<brace>.)", re.DOTALL)
 
 _NEEDS = 'text with fields of the log such as "{tls} {sni}"'
 _MAX_FORMAT = 1024
-"""The longest format in characters: no value of a TLV is near it."""
+"""The longest format, in characters: the value of a TLV is much shorter."""
 
 
 @frozen
 class Format:
-    """Text with fields; as `str` it is what the configuration has."""
+    """Text with fields; its `str` is the configuration's text."""
 
     text: str
     pieces: tuple[tuple[str, str], ...]
-    """Texts in their order, each with the field behind it, or with an empty one."""
+    """Pieces of text in order, each with the field that follows it, or ""."""
 
     def __str__(self) -> str:
         """Return it as it is written."""
@@ -78,7 +81,7 @@ class Format:
         return frozenset(field for _, field in self.pieces if field)
 
     def fill(self, words: Mapping[str, str]) -> bytes:
-        """Return the text with its fields filled; one that is not among the words is empty."""
+        """Return the text with its fields filled; a field that is not in `words` is empty."""
         return "".join([text + words.get(field, "") for text, field in self.pieces]).encode()
 
 

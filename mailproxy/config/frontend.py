@@ -25,7 +25,7 @@ def _alpn(name: str) -> str:
 
 
 def _own_alpn(protocol: MailProtocol, tls: FrontendTls) -> tuple[str, ...]:
-    """Return the names of a protocol in ALPN; none in clear, or where it is not known what is spoken."""
+    """Return the names of a protocol in ALPN; none without TLS, or if the protocol is unknown."""
     return () if tls == "none" or protocol == TCP else PROTOCOLS[protocol].alpn
 
 
@@ -43,14 +43,14 @@ _CAPABILITY: Kind[str] = Kind((str,), 'a capability such as "IDLE"', _capability
 
 @frozen(kw_only=True)
 class FrontendTimeouts:
-    """How long a frontend waits for what, in seconds."""
+    """The deadlines of a frontend, in seconds."""
 
     proxy_header: float = field(
         default=5.0,
         metadata=about(
             WAIT,
-            "For a whole PROXY header, where one is expected. The specification wants 3 s at least, the time of a lost "
-            "packet sent again.",
+            "For a whole PROXY header, if one is expected. The specification requires at least 3 s, the time to "
+            "resend a lost packet.",
             haproxy="timeout client-hs",
         ),
     )
@@ -58,18 +58,18 @@ class FrontendTimeouts:
         default=0.5,
         metadata=about(
             WAIT,
-            "For the first byte of a header in `accept-proxy-optional`; a client that is silent for longer has none, "
-            "and a header that begins later is refused. Where the server speaks first, every client without a header "
-            "waits this long for the greeting. A proxy sends its header at once, and half a second lets it come from "
-            "far away or lose a packet; a client in clear, or before STARTTLS, hardly notices.",
+            "For the first byte of a header in `accept-proxy-optional`; a client that is silent for longer has "
+            "none, and a later header is refused. If the server speaks first, every client without a header waits "
+            "this long for the greeting. A proxy sends its header at once; half a second allows for a long way or a "
+            "lost packet, and clients in clear, or before STARTTLS, hardly notice it.",
         ),
     )
     handshake: float = field(
         default=10.0,
         metadata=about(
             WAIT,
-            "For the TLS handshake. Far more than a phone on a bad network takes, and short enough that stalled "
-            "scanners do not pile up.",
+            "For the TLS handshake. Far more than a phone on a bad network needs, and short enough that stalled "
+            "scanners do not accumulate.",
             haproxy="timeout client-hs",
         ),
     )
@@ -77,8 +77,8 @@ class FrontendTimeouts:
         default=60.0,
         metadata=about(
             WAIT,
-            "With STARTTLS: from the greeting until TLS begins. A mail client needs a second; a person at a terminal "
-            "gets a minute.",
+            "With STARTTLS: from the greeting until TLS begins. A mail client needs a second; a person at a "
+            "terminal needs up to a minute.",
         ),
     )
     client: float = field(
@@ -86,8 +86,7 @@ class FrontendTimeouts:
         metadata=about(
             IDLE,
             "Without a byte from the client. IMAP clients in IDLE are silent for 29 minutes (RFC 2177), and servers "
-            "close after 30 (RFC 9051, 5.4): with the minute that is usual for web traffic, IDLE is cut again and "
-            "again.",
+            "close after 30 (RFC 9051, 5.4): a minute, as for web traffic, would interrupt IDLE again and again.",
             haproxy="timeout client",
         ),
     )
@@ -103,8 +102,7 @@ class FrontendTimeouts:
         default=60.0,
         metadata=about(
             IDLE,
-            "The same as `client` when the client has closed its side: what the server still has to say should not "
-            "take long.",
+            "As `client`, after the client has closed its side: the server's remaining bytes should not take long.",
             haproxy="timeout client-fin",
         ),
     )
@@ -112,7 +110,7 @@ class FrontendTimeouts:
         default=60.0,
         metadata=about(
             IDLE,
-            "The same as `server` when the server has closed its side.",
+            "As `server`, after the server has closed its side.",
             haproxy="timeout server-fin",
         ),
     )
@@ -133,8 +131,8 @@ class Frontend:
     bind: tuple[Bind, ...] = field(
         metadata=about(
             BINDS,
-            "Addresses and UNIX sockets to listen on. No two may take the same one; `0.0.0.0` takes the port of every "
-            "IPv4 address.",
+            "Addresses and UNIX sockets to listen on. Each may be used once; `0.0.0.0` uses the port of every IPv4 "
+            "address.",
             values="list",
             is_list=True,
             spreads=True,
@@ -145,8 +143,8 @@ class Frontend:
     protocol: MailProtocol = field(
         metadata=about(
             lambda: one_of(protocol_words()),
-            "What is spoken: it decides how clients are told that no server can be reached, and the servers' port in "
-            '`ports`. `"tcp"` says nothing of its own.',
+            "The protocol of clients and servers: it decides the error that clients get if no server can be "
+            'reached, and the servers\' port in `ports`. With `"tcp"` there is no such error.',
             is_needed=True,
             haproxy="mode",
         ),
@@ -155,9 +153,9 @@ class Frontend:
         default="implicit",
         metadata=about(
             one_of(get_args(FrontendTls)),
-            "TLS from the first byte (RFC 8314); after STARTTLS or STLS, before which nothing reaches a server; the "
-            "same for clients that ask for it while others are relayed in clear, and the server told so; or none at "
-            "all. [starttls.md](starttls.md) has the details. The default is the one that is safe by mistake.",
+            "TLS from the first byte (RFC 8314); after STARTTLS or STLS, before which nothing reaches a server; "
+            "STARTTLS for clients that ask for it, while others are relayed in clear, which the header says; or no "
+            "TLS. [starttls.md](starttls.md) has the details. The default is the safest.",
             haproxy="ssl",
         ),
     )
@@ -173,8 +171,8 @@ class Frontend:
         default=Factory(lambda self: _own_alpn(self.protocol, self.tls), takes_self=True),
         metadata=about(
             _ALPN,
-            "Protocols that may be agreed on in the handshake. A client that offers others alone is refused, as it "
-            "believes to be elsewhere; one that offers none, as most mail clients do, is not. `[]`: ALPN is not "
+            "Protocols to agree on in the handshake. A client that offers only others is refused, since it expects "
+            "another service; a client that offers none, like most mail clients, is accepted. `[]`: ALPN is not "
             "answered. Only with TLS. [tls.md](tls.md#alpn) has the names.",
             values="list of names",
             default="the protocol's own",
@@ -186,8 +184,8 @@ class Frontend:
         default=None,
         metadata=about(
             HOST_NAME,
-            "What mailproxy calls itself before STARTTLS: by default the first name in the profile's certificates "
-            "without a wildcard, or else the machine's.",
+            "mailproxy's name before STARTTLS: by default the first name without a wildcard in the profile's "
+            "certificates, or else the machine's name.",
             values="host name",
             default="a certificate's",
         ),
@@ -196,9 +194,9 @@ class Frontend:
         default=(),
         metadata=about(
             _CAPABILITY,
-            'What is announced before STARTTLS, each as the backend would list it (`"IDLE"`, `"SIZE 52428800"`). '
-            "Empty: what the backend offers, which mailproxy asks it. Either way every login is left out and STARTTLS "
-            "put in.",
+            'The capabilities before STARTTLS, each as the backend would list it (`"IDLE"`, `"SIZE 52428800"`). '
+            "Empty: those of the backend, which mailproxy asks for. Logins are always left out, and STARTTLS is "
+            "added.",
             values="list of texts",
             is_list=True,
         ),
@@ -206,7 +204,7 @@ class Frontend:
     backend: str = field(
         metadata=about(
             NAME,
-            "The `[backend.NAME]` that clients are sent to.",
+            "The `[backend.NAME]` for clients.",
             values="name",
             is_needed=True,
             haproxy="default_backend",
@@ -216,9 +214,9 @@ class Frontend:
         default=(),
         metadata=about(
             SENDER,
-            "Clients from here **must** send a PROXY header first, and are who it says; others are clients themselves. "
-            '`"unix"` is the clients of the frontend\'s UNIX sockets. Empty, since anybody in this list can claim '
-            "any address.",
+            "Connections from here **must** begin with a PROXY header, which names the client; others are direct "
+            'clients. `"unix"` means the frontend\'s UNIX sockets. By default empty, since a sender in this list can '
+            "claim any address.",
             values='list of networks, `"unix"`',
             is_list=True,
             haproxy=("accept-proxy", "expect-proxy"),
@@ -228,15 +226,16 @@ class Frontend:
         default=False,
         metadata=about(
             BOOLEAN,
-            "Refuse everybody who is in neither list.",
+            "Refuse clients that are in neither list.",
         ),
     )
     accept_proxy_optional: tuple[Sender, ...] = field(
         default=(),
         metadata=about(
             SENDER,
-            "Clients from here may send a PROXY header first, or not. For migrations: the specification forbids to "
-            "guess, as it lets a client behind the proxy claim an address. No network may be in both lists.",
+            "Connections from here may begin with a PROXY header. For migrations: the specification forbids "
+            "guessing, since it lets a client behind the proxy claim an address. A network may be in only one of "
+            "the lists.",
             values='list of networks, `"unix"`',
             is_list=True,
         ),
@@ -245,8 +244,8 @@ class Frontend:
         default=(),
         metadata=about(
             SENDER,
-            "What connects from here is on TLS already, which the proxy there has ended; servers are told so. Only "
-            'with `tls = "none"`. See [below](#tls-that-ends-before-mailproxy) for what it risks.',
+            "Connections from here had TLS, which the proxy there has ended; the header says so. Only with `tls = "
+            '"none"`. See [below](#tls-that-ends-before-mailproxy) for the risks.',
             values='list of networks, `"unix"`',
             is_list=True,
         ),
@@ -266,20 +265,20 @@ class Frontend:
         default=20_000,
         metadata=about(
             integer(1, 10_000_000),
-            "Clients of this frontend at a time; more are left waiting by the kernel. Bounds what a flood on one port "
-            "takes from the other frontends, if it is less than what all may have together (`maxconn` of the top "
+            "The most clients of this frontend at once; further ones wait in the kernel's queue. It protects the "
+            "other frontends from a flood on one port, if it is less than the limit for all (`maxconn` of the top "
             "level, and two open files for each client); `check` and the start warn if it is not.",
             haproxy="maxconn",
         ),
     )
     timeout: FrontendTimeouts = field(
         default=FrontendTimeouts(),
-        metadata=about_table(Fields(FrontendTimeouts), "How long it waits for what, see below.", haproxy="timeout"),
+        metadata=about_table(Fields(FrontendTimeouts), "The deadlines, see below.", haproxy="timeout"),
     )
 
     @property
     def has_starttls(self) -> bool:
-        """True when a client begins in clear and may ask for TLS."""
+        """True if a client begins in clear and may ask for TLS."""
         return self.tls in ("starttls", "starttls-optional")
 
     @property
@@ -289,7 +288,7 @@ class Frontend:
 
     @property
     def destination(self) -> InetBind | None:
-        """Where its clients connect to, if that is known: not behind a proxy, nor on every address."""
+        """The address that clients connect to; None behind a proxy, or if every bind is for several addresses."""
         if self.accept_proxy or self.accept_proxy_optional:
             return None
         binds = (bind for bind in self.bind if isinstance(bind, InetBind))

@@ -7,7 +7,7 @@ from mailproxy.config.kind import Kind, Wrong
 from mailproxy.config.words import quoted
 
 MAX_NAME = 253
-"""RFC 1035 section 2.3.4 has 255 bytes on the wire, two of which are no text."""
+"""RFC 1035 section 2.3.4 allows 255 bytes on the wire, two of which are not text."""
 
 _LABEL = re.compile(r"(?!-)[0-9A-Za-z-]{1,63}(?<!-)")
 _SRV_LABEL = re.compile(r"_?(?!-)[0-9A-Za-z-]{1,62}(?<!-)")
@@ -16,7 +16,7 @@ _SRV_NEEDS = 'the name of SRV records such as "_imap._tcp.example.org"'
 
 
 def host_name(name: str) -> str:
-    """Return `name` as it is compared, in lower case and without a dot at its end; raises `Wrong`."""
+    """Return `name` in lower case and without a final dot, for comparisons; raises `Wrong`."""
     plain = _dns_name(name, _LABEL)
     if plain.rpartition(".")[2].isdigit():
         raise Wrong(f"is {quoted(name)}, which is not an IP address, and a host name does not end with a number")

@@ -1,4 +1,4 @@
-"""The parts of HTTP checks: addresses with places to fill, methods, headers, statuses, what to look for in JSON."""
+"""The parts of HTTP checks: addresses with places to fill, methods, headers, statuses, JSON values."""
 
 import re
 from math import isfinite
@@ -12,7 +12,7 @@ from mailproxy.config.words import described, nearest, quoted
 Method = Literal["GET", "HEAD", "OPTIONS", "POST", "PUT"]
 
 PLACES = ("host", "protocol")
-"""What `{host}` and `{protocol}` stand for is known when a server is checked."""
+"""`{host}` and `{protocol}` are filled when a server is checked."""
 
 _NEEDS = 'an address such as "http://{host}:8080/health"'
 _PLACE = re.compile(r"\{([^{}]*)\}")
@@ -52,7 +52,7 @@ def _url(value: str) -> str:
 
 
 def header_name(name: str) -> str:
-    """Return `name` when a check may send such a header; raises `Wrong`."""
+    """Return `name` if a check may send such a header; raises `Wrong`."""
     if not _TOKEN.fullmatch(name):
         raise Wrong(f"is not a header name: {quoted(name)}")
     if name.lower() in _OURS:
@@ -61,14 +61,14 @@ def header_name(name: str) -> str:
 
 
 def header_value(value: str) -> str:
-    """Return `value` when it can stand in a header; raises `Wrong`."""
+    """Return `value` if it can be a header's value; raises `Wrong`."""
     if not (value.isascii() and value.isprintable() and value.strip() == value):
         raise Wrong(f"is {quoted(value)}, needs {HEADERS_NEED}")
     return value
 
 
 def pointer(value: str) -> str:
-    """Return `value` when it is a JSON pointer (RFC 6901); raises `Wrong`."""
+    """Return `value` if it is a JSON pointer (RFC 6901); raises `Wrong`."""
     if value and not value.startswith("/"):
         raise Wrong(f"is not a JSON pointer (RFC 6901): it must begin with a slash, as in {quoted('/' + value)}")
     if re.search("~(?![01])", value):
@@ -135,7 +135,7 @@ def read_headers(table: Table) -> dict[str, str]:
 
 
 def read_json(table: Table) -> dict[str, str | int | bool | float]:
-    """Read what has to be in an answer, by JSON pointer."""
+    """Read the values that an answer must have, by JSON pointer."""
     expected = {}
     for key in table:
         value = table.take(key, JSON_VALUE, None)

@@ -1,16 +1,16 @@
 """
 The keys of a table, as metadata of the attrs fields that hold their values.
 
-A field says what its key takes (`Kind`), what the reference page says of it and what HAProxy calls it; its default is
-the field's own. From there come the reading of a table, the suggestions for unknown keys, the tables of
-``docs/configuration.md`` and the JSON schema. What a key that is a table has in it is said too; the module of the table
-reads it.
+A field's metadata has the key's `Kind`, the words of the reference page and HAProxy's name; its default is the field's
+own. Tables are read from this metadata; the suggestions for unknown keys, the tables of ``docs/configuration.md`` and
+the JSON schema come from it, too. For a key that is a table, the metadata names the table's fields; the module of the
+table reads it.
 
-Why not cattrs: its detailed validation finds every error, with its path, and every unknown key. But a value that is
-wrong leaves it without an object, so that the checks between keys cannot run in the same pass. Its errors are Python's
-exceptions, from which the sentences for the admin would have to be made. It does not keep whether a key was there,
-which layers such as ``default-server`` and the checks between keys ask. It knows no keys of other versions. All of that
-would be hooks of ours, and what is left to cattrs is the loop in `read_keys`.
+Why not cattrs: its detailed validation finds every error, with its path, and every unknown key. But after a wrong value
+it makes no object, so the checks between keys cannot run in the same pass. Its errors are Python exceptions, from which
+we would have to make sentences for the admin. It does not keep whether a key was present, which layers such as
+``default-server`` and the checks between keys need. It does not know keys of other versions. All this would be our
+hooks, and cattrs would only do the loop in `read_keys`.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -30,7 +30,7 @@ _METADATA = "mailproxy.config.key"
 
 @attrs.frozen
 class Fields:
-    """The table of a key that is one: its keys are fields of this class, less some."""
+    """A table whose keys are the fields of a class, without some."""
 
     model: type[attrs.AttrsInstance]
     without: tuple[str, ...] = ()
@@ -42,14 +42,14 @@ class Fields:
 
 @attrs.frozen
 class Tables:
-    """Tables with names of the admin's choice, such as ``[backend.NAME]``."""
+    """Tables whose names the admin chooses, such as ``[backend.NAME]``."""
 
     fields: Fields
 
 
 @attrs.frozen
 class Entries:
-    """A table in which every key takes the same; `names` are those that there are, None: any."""
+    """A table whose keys all take the same kind; `names` are the allowed names, None: any."""
 
     value: "Key"
     names: Callable[[], Collection[str]] | None = None
@@ -57,46 +57,46 @@ class Entries:
 
 @attrs.frozen
 class Key:
-    """What is known of a key beside its default."""
+    """The description of a key, without its default."""
 
     _kind: Kind[Any] | Callable[[], Kind[Any]] | None
     words: str
-    """What it means, and why the default, in Markdown."""
+    """Its meaning, and the reason for the default, in Markdown."""
     haproxy: tuple[str, ...] = ()
-    """HAProxy's words for it; those that somebody could write as a key are understood."""
+    """HAProxy's words for it; an unknown key that is one of these words gets this key as a hint."""
     values: str = ""
-    """What it takes, in Markdown; empty: the kind's `values`."""
+    """Its values, in Markdown; empty: the kind's `values`."""
     default: str = ""
-    """The default, in Markdown, where the field does not say it."""
+    """The default, in Markdown, if the field's default does not show it."""
     is_list: bool = False
-    """Whether it takes a list of what the kind says."""
+    """Whether it takes a list of the kind."""
     or_one: bool = False
-    """Whether a list of one may be written without brackets."""
+    """Whether a list of one entry may be written without brackets."""
     is_needed: bool = False
-    """Whether the key has to be there."""
+    """Whether the key is required."""
     spreads: bool = False
-    """Whether the kind reads each entry of the list into a tuple of several."""
+    """Whether the kind reads each entry of the list into a tuple of values."""
     name: str = ""
-    """How it is called, where not as the field."""
+    """Its name, if it differs from the field's."""
     example: str = ""
-    """What to write, for those who have a habit from HAProxy."""
+    """An example, for an admin who writes HAProxy's form."""
     types: tuple[str, ...] = ()
-    """The types of the table for which it is; empty: it is for all, and the table may have none."""
+    """The types of the table that it applies to; empty: all, or the table has no types."""
     table: Fields | Tables | Entries | None = None
-    """The table that it takes, beside or instead of values."""
+    """The table that it takes, in addition to values or instead of them."""
     is_read_apart: bool = False
-    """Whether the module of its table reads it with code of its own, as it does with tables."""
+    """Whether the module of its table reads it with its own code, as it does for tables."""
     needs_restart: bool = False
-    """Whether a running process cannot take up another value."""
+    """Whether a new value takes effect only after a restart."""
 
     @property
     def kind(self) -> Kind[Any] | None:
-        """What it takes, or what each entry of its list is; None: a table."""
+        """The kind of its value, or of each entry of its list; None: a table."""
         return self._kind if self._kind is None or isinstance(self._kind, Kind) else self._kind()
 
     @property
     def needs(self) -> str:
-        """What it takes, to continue ``needs …``."""
+        """Its values, to continue ``needs …``."""
         if self.kind is None:
             return "a table"
         return f"a list in which each entry is {self.kind.needs}" if self.is_list else self.kind.needs
@@ -119,7 +119,7 @@ def about(
     is_read_apart: bool = False,
     needs_restart: bool = False,
 ) -> dict[str, Any]:
-    """Make the metadata of a field that holds a key's value (see `Key`)."""
+    """Make the metadata of a field with a key's value (see `Key`)."""
     key = Key(
         kind,
         words,
@@ -152,7 +152,7 @@ def about_table(
     example: str = "",
     types: tuple[str, ...] = (),
 ) -> dict[str, Any]:
-    """Make the metadata of a field that holds what a table says; `kind` is what its key takes beside a table."""
+    """Make the metadata of a field with a table's value; `kind` is for a value instead of a table."""
     key = Key(
         kind,
         words,
@@ -170,19 +170,19 @@ def about_table(
 
 
 def together(*metadata: dict[str, Any]) -> dict[str, Any]:
-    """Make the metadata of a field whose value is made of several keys; each has a `name`."""
+    """Make the metadata of a field that is read from several keys; each has a `name`."""
     return {_METADATA: tuple(chain.from_iterable(one[_METADATA] for one in metadata))}
 
 
 def keys_of(model: type[attrs.AttrsInstance]) -> Iterator[tuple[str, str, Key]]:
-    """Yield the keys of a table that is read into this class, each with the name of its field."""
+    """Yield the keys of the table of this class, each with the name of its field."""
     for field in attrs.fields(model):
         for known in field.metadata.get(_METADATA, ()):
             yield known.name or field.name.replace("_", "-"), field.name, known
 
 
 def read_keys(table: Table, usual: T) -> T:
-    """Read the keys of `usual`'s class; the value of a key that is not there, or not right, is that of `usual`."""
+    """Read the keys of `usual`'s class; a missing or wrong key has the value in `usual`."""
     values = {}
     for name, field, known in keys_of(type(usual)):
         table.describe(name, known.needs, known.haproxy, known.example)
@@ -199,7 +199,7 @@ def read_keys(table: Table, usual: T) -> T:
 
 
 def given_keys(table: Table, model: type[attrs.AttrsInstance]) -> dict[str, Any]:
-    """Read those keys of a class that are there, into their values by key; what is not right is left out."""
+    """Read the keys of a class that are present, into values by key; wrong ones are left out."""
     values = {}
     for name, _, known in keys_of(model):
         table.describe(name, known.needs, known.haproxy, known.example)

@@ -1,4 +1,4 @@
-"""What a key takes: the TOML types, the words for it, and how the value is read."""
+"""The kinds of values: their TOML types, the words for them, and the functions that read them."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,63}")
 
 
 class Wrong(ValueError):
-    """The value has the right type and is still not what the key takes; the words continue ``KEY: …``."""
+    """The value has the right type, but the key does not allow it; the words continue ``KEY: …``."""
 
 
 def _same(value: T) -> T:
@@ -29,11 +29,11 @@ class Kind(Generic[T]):
     needs: str
     read: Callable[[Any], T]
     values: str = ""
-    """What there is to write, in Markdown, for the reference page."""
+    """The possible values, in Markdown, for the reference page."""
     schema: Mapping[str, Any] = field(factory=dict)
-    """What JSON Schema can say of it beside the types; it refuses nothing that `read` takes."""
+    """The JSON Schema in addition to the types; it must allow everything that `read` allows."""
     write: Callable[[Any], Any] = _same
-    """The way back, from a value that is a default to what a file would have."""
+    """The reverse of `read`: from a default to the value in a file."""
 
 
 BOOLEAN: Kind[bool] = Kind((bool,), "true or false", lambda value: value, "`true`, `false`")
@@ -53,7 +53,7 @@ def integer(low: int, high: int) -> Kind[int]:
 
 
 def one_of(names: Sequence[T], later: Mapping[str, str] | None = None) -> Kind[T]:
-    """Make the kind of the strings in `names`; `later` explains the ones that this version does not have."""
+    """Make the kind of the strings in `names`; `later` explains names that this version does not have."""
     allowed: dict[str, T] = {str(name): name for name in names}
     needs = listed(allowed) if len(allowed) == 1 else f"one of {listed(allowed)}"
 
@@ -81,7 +81,7 @@ def text(what: str) -> Kind[str]:
 
 
 def check_name(value: str) -> str:
-    """Return `value` when it can name a section: it appears in every log line."""
+    """Return `value` if it can name a section; it appears in every log line."""
     if not _NAME.fullmatch(value):
         raise Wrong(
             f"{quoted(value)} is not a name: use letters, digits and _ . : - (not first), at most 64 characters"

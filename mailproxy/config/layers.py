@@ -1,4 +1,4 @@
-"""The same keys in several tables, from the general to the particular: the last table that has a key says its value."""
+"""The same keys in several tables, from the general to the particular: the last table that has a key decides."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from mailproxy.config.table import Table
 
 @frozen(eq=False)
 class Layer:
-    """One of the tables: those of its keys that are there and right, with their values."""
+    """One of the tables: its present and valid keys, with their values."""
 
     table: Table
     values: Mapping[str, Any]
@@ -18,43 +18,43 @@ class Layer:
 
 @frozen(eq=False)
 class Layers:
-    """The tables together, as they are in effect for the last of them."""
+    """The merged tables, as they apply to the last of them."""
 
     layers: tuple[Layer, ...]
 
     def __bool__(self) -> bool:
-        """Say whether there is any table."""
+        """Tell whether there is any table."""
         return bool(self.layers)
 
     def __contains__(self, key: str) -> bool:
-        """Say whether any table has `key`."""
+        """Tell whether any table has `key`."""
         return any(key in layer.values for layer in self.layers)
 
     def value(self, key: str, default: Any) -> Any:
-        """Return what is in effect for `key`."""
+        """Return the value of `key` in the last table that has it."""
         return self.values.get(key, default)
 
     @property
     def values(self) -> dict[str, Any]:
-        """Everything that is in effect, by key."""
+        """The merged values, by key."""
         return {key: value for layer in self.layers for key, value in layer.values.items()}
 
     @property
     def last(self) -> Layer:
-        """The particular table."""
+        """The last, most particular table."""
         return self.layers[-1]
 
     def sound(self, *keys: str) -> bool:
-        """Say whether nothing is wrong with any of `keys` in any table."""
+        """Tell whether none of `keys` has a problem in any table."""
         return all(layer.table.sound(*keys) for layer in self.layers)
 
     def wrong(self, key: str, message: str, *, because: str | None = None) -> None:
-        """Note a problem with `key` in the table that it is from or, when none has it, that `because` is from."""
+        """Note a problem with `key` in the last table that has it; if none has it, in the one with `because`."""
         found = self._source(key) or (because and self._source(because)) or self.last
         found.table.wrong(key, message)
 
     def up_to_each(self) -> Iterator["Layers"]:
-        """Go through the tables, each with those that are more general: what is in effect where it was written."""
+        """Yield each table merged with the more general ones: the values that apply where it was written."""
         return (Layers(self.layers[:count]) for count in range(1, len(self.layers) + 1))
 
     def _source(self, key: str) -> Layer | None:
@@ -62,5 +62,5 @@ class Layers:
 
 
 def layers(found: Iterable[Layer | None]) -> Layers:
-    """Make the layers of the tables that are there."""
+    """Make the layers of the tables that exist."""
     return Layers(tuple(layer for layer in found if layer is not None))

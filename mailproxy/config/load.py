@@ -1,4 +1,4 @@
-"""From a file, its text or the TOML in it to a `Config`: each table is read by its module, then they are compared."""
+"""Makes a `Config` from a file, its text or parsed TOML: each table's module reads it, then the tables are compared."""
 
 import os
 import tomllib
@@ -37,7 +37,7 @@ def parse(text: str, folder: str | os.PathLike[str]) -> Config:
     except tomllib.TOMLDecodeError as error:
         raise _unusable(f"is not TOML: {_placed(str(error), text)}{_quotes(str(error))}") from None
     except (RecursionError, ValueError):
-        # Thousands of brackets; int() refuses thousands of digits, and tomllib lets that through.
+        # Thousands of brackets; or int() refuses thousands of digits, and tomllib passes that error on.
         raise _unusable(
             "is not TOML that can be read: something in it is nested too deeply, or a number is too long"
         ) from None
@@ -84,14 +84,14 @@ def _text(path: str) -> str:
 
 
 def _placed(reason: str, text: str) -> str:
-    """Give an error at the end a line and column, as tomllib gives them everywhere else."""
+    """Add line and column to an error at the end of the file; tomllib has them for all others."""
     lines = text.split("\n")
     end = f"at line {len(lines)}, column {len(lines[-1]) + 1}, the end of the file"
     return reason.replace("at end of document", end)
 
 
 def _quotes(reason: str) -> str:
-    """Say what most often makes a value none: it is a word without quotes."""
+    """Return the hint for the most frequent invalid value: a string without quotes."""
     return "; a string is in quotes" if reason.startswith("Invalid value") else ""
 
 

@@ -1,8 +1,8 @@
 """
 The words of the configuration, and the values that several of its tables have.
 
-Each table has a file of its own, with its keys, their defaults and what reads it. What a key means, and why its default
-is right for mail, is there and in ``docs/configuration.md``. Durations are seconds.
+Each table has its own file with its keys, their defaults and the code that reads it. The meaning of a key, and the
+reason for its default, is there and in ``docs/configuration.md``. Durations are seconds.
 """
 
 from typing import Literal, TypeAlias
@@ -46,7 +46,7 @@ FileContent = Literal["authorities", "certificate", "password", "authorization"]
 
 @frozen
 class CustomTlv:
-    """A TLV that the configuration sets: a constant, or a format that each session fills."""
+    """A TLV that the configuration sets: a constant, or a format that is filled for each session."""
 
     type: int
     value: bytes | Format
@@ -54,7 +54,7 @@ class CustomTlv:
 
 @frozen
 class NamedFile:
-    """A file that is to be read before anything starts, and the key that names it; the path is absolute."""
+    """A file to read before the start, and the key that names it; the path is absolute."""
 
     key: str
     path: str

@@ -1,4 +1,4 @@
-"""Where to listen, where servers are, and where clients come from, as values."""
+"""Addresses as values: of listening sockets, of servers, and of senders."""
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Literal
@@ -9,7 +9,7 @@ from mailproxy.proxyprotocol.address import host_port
 
 Network = IPv4Network | IPv6Network
 Sender = Network | Literal["unix"]
-"""Who connects: a network, or the clients of UNIX sockets."""
+"""The source of connections: a network, or UNIX sockets."""
 
 UNIX: Literal["unix"] = "unix"
 """The word for the clients of UNIX sockets."""
@@ -49,7 +49,7 @@ Bind = InetBind | UnixBind
 
 @frozen
 class InetServer:
-    """Where a server listens; without a port, the backend's `ports` has one for each protocol."""
+    """A server's address; without a port, the backend's `ports` has one for each protocol."""
 
     host: IPv4Address | IPv6Address
     port: int | None = None

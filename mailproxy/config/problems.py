@@ -1,4 +1,4 @@
-"""What is wrong with a configuration: collected while it is read, and raised all at once."""
+"""The problems of a configuration: collected while it is read, and raised together."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ from attrs import frozen
 
 @frozen
 class Problem:
-    """One thing that is wrong (or worth a remark), and the path of the key that it is about ('' for the whole file)."""
+    """One problem or remark, and the path of its key ('' for the whole file)."""
 
     key: str
     message: str
@@ -19,9 +19,9 @@ class Problem:
 
 class ConfigError(Exception):
     """
-    The configuration cannot be used; `problems` has every reason.
+    The configuration cannot be used; `problems` has all reasons.
 
-    As text it is what a person should read: the file and how many problems it has, and each of them on a line.
+    Its text is for people: the file, the number of problems, and a line for each.
     """
 
     def __init__(self, problems: Iterable[Problem], source: str = "the configuration") -> None:
@@ -50,16 +50,18 @@ class Problems:
         return tuple(self._found)
 
     def add(self, key: str, message: str) -> None:
-        """Note what is wrong with the value at `key`; once, though many may come upon it."""
+        """Note a problem with the value at `key`; the same problem is kept once."""
         self._found[Problem(key, message)] = None
 
     def replace(self, key: str, message: str) -> None:
-        """Note what is wrong with the value at `key`, in place of all that was found in it."""
+        """Note a problem with the value at `key`, in place of all others in it."""
         self._found = {problem: None for problem in self._found if not _within(problem.key, key)}
         self.add(key, message)
 
     def at(self, key: str) -> bool:
-        """Say whether `key`, a part of it or a table around it is wrong, and what follows from it not worth telling."""
+        """
+        Tell whether `key`, a part of it or a table around it has a problem, so that its consequences need no line.
+        """
         return any(_within(problem.key, key) or _within(key, problem.key) for problem in self._found)
 
 

@@ -1,4 +1,4 @@
-"""What the tables of a configuration say of each other: names that must exist, ports, addresses taken twice."""
+"""Checks the tables of a configuration against each other: names that must exist, ports, addresses used twice."""
 
 from collections.abc import Collection, Iterable, Mapping
 
@@ -13,7 +13,7 @@ from mailproxy.config.words import key_path, listed, nearest, quoted
 
 
 def check_references(config: Config, problems: Problems) -> None:
-    """Note everything that does not fit together, unless something is already known to be wrong there."""
+    """Note everything that does not fit together, except at keys that already have a problem."""
     if not config.frontends and not problems.at("frontend"):
         problems.add("frontend", "is missing: write [frontend.NAME] with bind, protocol and backend")
     for frontend in config.frontends:
@@ -42,7 +42,7 @@ def _check_name(problems: Problems, table: str, name: str, names: Collection[str
 
 
 def _wanted(backend: Backend, frontends: Iterable[Frontend], problems: Problems) -> dict[MailProtocol, str]:
-    """Find the protocols that are sent to a backend, each with a frontend that does so."""
+    """Find the protocols that frontends use with a backend, each with one such frontend."""
     wanted: dict[MailProtocol, str] = {}
     for frontend in frontends:
         if frontend.backend == backend.name and not problems.at(key_path("frontend", frontend.name, "protocol")):
@@ -51,7 +51,7 @@ def _wanted(backend: Backend, frontends: Iterable[Frontend], problems: Problems)
 
 
 def _check_ports(backend: Backend, wanted: Mapping[MailProtocol, str], problems: Problems) -> None:
-    """Every server without a port of its own needs one in `ports` for each protocol that is sent to it."""
+    """Check that `ports` has a port for each protocol, for servers whose address has none."""
     key = key_path("backend", backend.name, "ports")
     portless = [
         server.name
@@ -70,7 +70,7 @@ def _check_ports(backend: Backend, wanted: Mapping[MailProtocol, str], problems:
 
 
 def _check_services(backend: Backend, wanted: Mapping[MailProtocol, str], problems: Problems) -> None:
-    """SRV records have the ports of one service."""
+    """Refuse SRV records for several protocols: their ports are for one service."""
     for server in backend.servers:
         if isinstance(server.address, SrvServer) and len(wanted) > 1:
             _add(
@@ -82,15 +82,15 @@ def _check_services(backend: Backend, wanted: Mapping[MailProtocol, str], proble
 
 
 def _check_check_ports(backend: Backend, wanted: Mapping[MailProtocol, str], problems: Problems) -> None:
-    """No port greets in two protocols."""
+    """Refuse a check's port for several protocols: a port greets in one protocol."""
     for server in backend.servers:
         check = server.check
         if check.port is not None and check.type in ("mail", "login") and len(wanted) > 1:
             _add(
                 problems,
                 key_path(_server_key(backend, server), "check", "port"),
-                f'is {check.port}, and {_spoken(wanted)}: checks of type "{check.type}" speak the protocol, which no '
-                "port does for several; leave it out, or make a backend for each",
+                f'is {check.port}, and {_spoken(wanted)}: checks of type "{check.type}" speak one protocol, and a '
+                "port has only one; leave it out, or make a backend for each",
             )
 
 
@@ -99,7 +99,7 @@ def _spoken(wanted: Mapping[MailProtocol, str]) -> str:
 
 
 def _check_slots(backend: Backend, problems: Problems) -> None:
-    """Every server has a name of its own, those that templates make included."""
+    """Refuse servers with the same name, including those that templates make."""
     makers: dict[str, Server] = {}
     for server in backend.servers:
         clash = next((slot for slot in server.slots if slot in makers), None)
@@ -119,7 +119,7 @@ def _server_key(backend: Backend, server: Server) -> str:
 
 
 def _add(problems: Problems, key: str, message: str) -> None:
-    """Note a problem unless something is known to be wrong there."""
+    """Note a problem, unless the key already has one."""
     if not problems.at(key):
         problems.add(key, message)
 
@@ -138,7 +138,7 @@ def _check_binds(frontends: Iterable[Frontend], problems: Problems) -> None:
 
 
 def _collide(one: Bind, other: Bind) -> bool:
-    """Say whether Linux would refuse the second: the unspecified address takes the port of every other one."""
+    """Tell whether Linux would refuse the second: the unspecified address uses the port of every address."""
     if isinstance(one, InetBind) and isinstance(other, InetBind):
         return (
             one.port == other.port != 0

@@ -1,4 +1,4 @@
-"""What is right in a configuration and does less than was meant."""
+"""Remarks on valid keys that have no effect, or less than the admin probably expects."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ from mailproxy.proxyprotocol import tlv_name
 
 
 def remarks(config: Config) -> tuple[Problem, ...]:
-    """Find what is right and does less than was meant; no error, since an admin may be in the middle of something."""
+    """Find valid keys with less effect than expected; not errors, since the file may be half-edited."""
     return (
         *_unused(config),
         *_nothing_to_pass(config),
@@ -48,14 +48,14 @@ def _nothing_to_pass(config: Config) -> Iterator[Problem]:
 
 
 def _empty_fields(config: Config) -> Iterator[Problem]:
-    """Find fields of formats for received TLVs that no frontend reads."""
+    """Find formats with fields of received TLVs that no frontend logs."""
     for name, backend in config.backends.items():
         types = {type for frontend in config.frontends if frontend.backend == name for type in frontend.log_tlvs}
         logged = tuple(f"tlv_{tlv_name(type).lower()}" for type in types)
         for tlv in backend.tlvs:
             fields = sorted(tlv.value.fields) if isinstance(tlv.value, Format) else ()
             for field in fields:
-                # What the SSL TLV has in it is logged with it.
+                # The fields of the SSL TLV are logged with it.
                 if field.startswith("tlv_") and not any(field == one or field.startswith(f"{one}_") for one in logged):
                     yield Problem(
                         key_path("backend", name),
@@ -75,7 +75,7 @@ def _nobody_served(config: Config) -> Iterator[Problem]:
 
 
 def _passwords_in_clear(config: Config) -> Iterator[Problem]:
-    """Find clients that Dovecot takes for secured, because our own connection to it is."""
+    """Find clients that Dovecot treats as secured because mailproxy's own connection to it is."""
     for frontend in config.frontends:
         backend = config.backends.get(frontend.backend)
         if (
@@ -92,7 +92,7 @@ def _passwords_in_clear(config: Config) -> Iterator[Problem]:
 
 
 def _headers_inside_tls(config: Config) -> Iterator[Problem]:
-    """Find clients whose own PROXY headers a server could believe: they are looked for in clear only."""
+    """Find clients whose own PROXY headers a server could accept: mailproxy looks for headers only in clear."""
     for frontend in config.frontends:
         backend = config.backends.get(frontend.backend)
         if _takes_headers(frontend) and frontend.tls != "none" and backend is not None and backend.send_proxy == "none":
@@ -104,7 +104,7 @@ def _headers_inside_tls(config: Config) -> Iterator[Problem]:
 
 
 def _idle_settings(config: Config) -> Iterator[Problem]:
-    """Find what waits for something that is not there."""
+    """Find keys for waiting clients or backups in backends that have none."""
     for name, backend in config.backends.items():
         path = key_path("backend", name)
         if not any(server.maxconn for server in backend.servers):

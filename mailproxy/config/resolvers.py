@@ -47,7 +47,7 @@ class Resolvers:
         default=1.0,
         metadata=about(
             _DAY,
-            "An answer is kept for its TTL, but for so long at least. A TTL of 0 would be a question for every answer.",
+            "The shortest time that an answer is kept, if its TTL is shorter. A TTL of 0 would mean endless questions.",
             haproxy="hold valid",
         ),
     )
@@ -55,8 +55,8 @@ class Resolvers:
         default=30.0,
         metadata=about(
             _DAY,
-            "Addresses are kept so long after DNS began to say that the name has none: DNS may be wrong for a moment. "
-            "As in HAProxy.",
+            "How long addresses are kept after DNS begins to deny the name: a denial may be a short error. The "
+            "default is HAProxy's.",
             haproxy="hold nx",
         ),
     )
@@ -64,7 +64,7 @@ class Resolvers:
         default=3600.0,
         metadata=about(
             _DAY,
-            "And for so long at most: a TTL of weeks is a mistake that nobody wants to wait for.",
+            "The longest time that an answer is kept: a TTL of weeks is probably a mistake.",
         ),
     )
 

@@ -1,7 +1,7 @@
 """
-The configuration as JSON Schema, for editors: keys, what they take, what they mean and what is their default.
+The configuration as JSON Schema, for editors: keys, their values, meanings and defaults.
 
-What depends on other keys or on the machine, it does not say; ``mailproxy check`` does.
+Rules that depend on other keys or on the machine are not in it; ``mailproxy check`` has them.
 """
 
 import re
@@ -14,12 +14,12 @@ from mailproxy.config.key import Entries, Fields, Key, Tables
 from mailproxy.config.kind import NAME, Kind
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
-"""The newest one that Taplo, and with it the editors' extensions for TOML, reads."""
+"""The newest draft that Taplo supports, which editors use for TOML."""
 
 _TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
 _LINK = re.compile(r"\[([^]]*)\]\([^)]*\)")
 _ELSEWHERE = re.compile(r"(?:^| )See below[^.]*\.|,? \(?see below\)?")
-"""Directions that are for readers of the page."""
+"""References that make sense only on the page."""
 
 
 def json_schema() -> dict[str, Any]:
@@ -33,7 +33,8 @@ def _fields(fields: Fields) -> dict[str, Any]:
     return {
         "type": "object",
         "properties": {name: _key(key) | _default(key, value) for name, (key, value) in keys.items()},
-        # A key that only tables of one type need may be absent from the others, and from one that others add to.
+        # A key that one type of table needs may be absent from other types, and from a table that is merged with
+        # others.
         "required": [name for name, (key, _) in keys.items() if key.is_needed and not key.types],
         "additionalProperties": False,
     }
@@ -76,7 +77,7 @@ def _table(table: Fields | Tables | Entries, *, is_needed: bool) -> dict[str, An
 
 
 def _default(key: Key, value: Any) -> dict[str, Any]:
-    """Say the default, where it is a value and not what other keys make of it."""
+    """Return the default, unless it depends on other keys."""
     if key.default or key.kind is None or key.table is not None or value is None:
         return {}
     if key.is_needed or isinstance(value, attrs.Factory):  # type: ignore[arg-type]

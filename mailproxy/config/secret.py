@@ -1,4 +1,4 @@
-"""Secrets from files, one line in each, so that a configuration can be shown to others."""
+"""Secrets from files, one line each, so that the configuration itself has no secrets."""
 
 import os
 import stat
@@ -9,19 +9,19 @@ from mailproxy.config.model import NamedFile
 from mailproxy.config.problems import Problem
 
 MOST_BYTES = 4096
-"""Far more than a password or a key has: a longer file is not the one that was meant."""
+"""Far more than a password or key needs: a longer file is probably the wrong one."""
 
 _READABLE_BY_ALL = stat.S_IROTH
 
 
 class UnusableSecret(ValueError):
-    """What a file has is no secret; the message continues ``FILE: …`` and does not quote the file."""
+    """The file has no usable secret; the message continues ``FILE: …`` and does not quote the file."""
 
 
 def read_secret(path: str) -> str:
     """Read the only line of the file at `path`, without its end; raises `UnusableSecret`."""
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # opening a FIFO would wait for somebody to write to it
+        if not stat.S_ISREG(os.stat(path).st_mode):  # opening a FIFO would wait for a writer
             raise UnusableSecret("is not a file")
         with open(path, "rb") as file:
             data = file.read(MOST_BYTES + 1)
@@ -55,7 +55,7 @@ def _line(data: bytes) -> str:
 
 
 def exposure(path: str) -> str | None:
-    """Say, to continue ``FILE: …``, that everybody on this machine can read the file; None when they cannot."""
+    """Return a warning, to continue ``FILE: …``, if every user of the machine can read the file; else None."""
     try:
         mode = stat.S_IMODE(os.stat(path).st_mode)
     except OSError:
@@ -66,7 +66,7 @@ def exposure(path: str) -> str | None:
 
 
 def secret_problems(config: Config) -> Iterator[Problem]:
-    """Read every file with a secret that the checks of servers name; return what is wrong, each with its key."""
+    """Read every file with a secret that the servers' checks name; yield each problem with its key."""
     for file in _named(config):
         try:
             read_authorization(file.path) if file.content == "authorization" else read_secret(file.path)
@@ -75,7 +75,7 @@ def secret_problems(config: Config) -> Iterator[Problem]:
 
 
 def secret_warnings(config: Config) -> Iterator[str]:
-    """Tell of secrets that every user of the machine can read, each in one line."""
+    """Yield a line for each secret that every user of the machine can read."""
     for path in dict.fromkeys(file.path for file in _named(config)):
         exposed = exposure(path)
         if exposed is not None:

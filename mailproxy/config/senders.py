@@ -1,4 +1,4 @@
-"""Who sends PROXY headers to a frontend: networks and UNIX sockets."""
+"""Senders of PROXY headers to a frontend: networks and UNIX sockets."""
 
 from ipaddress import IPv6Network, ip_network
 
@@ -11,13 +11,13 @@ _NETWORK_NEEDS = 'a network such as "10.0.0.0/8" or "2001:db8::/32", or one addr
 
 def _network(text: str) -> Network:
     _, slash, bits = text.partition("/")
-    if slash and not (bits.isascii() and bits.isdigit()):  # ipaddress takes masks too, of two kinds
+    if slash and not (bits.isascii() and bits.isdigit()):  # ipaddress accepts masks too, of two kinds
         raise Wrong(f"is {quoted(text)}, in which {quoted(bits)} is no number of bits; needs {_NETWORK_NEEDS}")
     try:
         network = ip_network(text)
     except ValueError:
         raise Wrong(f"is {quoted(text)}, {_what_instead(text)}") from None
-    if "%" in text:  # ipaddress takes a zone here and never compares it
+    if "%" in text:  # ipaddress accepts a zone here and never compares it
         raise Wrong(f"is {quoted(text)}, needs {_NETWORK_NEEDS}, without a zone")
     if isinstance(network, IPv6Network) and network.network_address.ipv4_mapped is not None:
         raise Wrong(f"is {quoted(text)}, IPv4 addresses in IPv6 form; write them as IPv4")
@@ -49,7 +49,7 @@ SENDER: Kind[Sender] = Kind((str,), _NEEDS, _sender)
 
 
 def overlap(one: Sender, other: Sender) -> bool:
-    """Tell whether there are clients that both stand for."""
+    """Tell whether some clients are in both."""
     if isinstance(one, str) or isinstance(other, str):
         return one == other
     return one.version == other.version and one.overlaps(other)

@@ -19,13 +19,13 @@ from mailproxy.config.server_tls import ServerTls
 
 @frozen(kw_only=True)
 class Template:
-    """Several servers by one name, ``template`` of a server."""
+    """Several servers from one name, ``template`` of a server."""
 
     count: int = field(
         default=1,
         metadata=about(
             integer(1, 1000),
-            "How many servers at most.",
+            "The most servers.",
             is_needed=True,
         ),
     )
@@ -43,12 +43,12 @@ class Template:
 
 
 OWN_KEYS = ("address", "template")
-"""What only a server itself can say."""
+"""The keys that ``default-server`` cannot have."""
 
 
 @frozen(kw_only=True)
 class Server:
-    """One server of a backend, or as many as DNS knows by one name, ``[backend.NAME.server.NAME]``."""
+    """One server of a backend, or several from one name in DNS, ``[backend.NAME.server.NAME]``."""
 
     name: str
     address: ServerAddress = field(
@@ -56,8 +56,8 @@ class Server:
             SERVER,
             '`"10.0.0.1"` or `"[2001:db8::1]"` (the port is that of the client\'s protocol in `ports`), '
             '`"10.0.0.1:10143"`, or the path of a UNIX socket; a host name with or without a port, '
-            '`"imap.example.org"`; or the SRV records of a service, `"srv:_imap._tcp.example.org"`, which have ports, '
-            "weights and priorities of their own.",
+            '`"imap.example.org"`; or the SRV records of a service, `"srv:_imap._tcp.example.org"`, which have '
+            "their own ports, weights and priorities.",
             values="address; needed, or `template`",
             default=" ",
             is_read_apart=True,
@@ -67,20 +67,20 @@ class Server:
         default=1,
         metadata=about_table(
             Fields(Template),
-            "Instead of `address`: as many servers, up to `count`, as a host name has addresses or a service has "
-            'records. They are called as the server with a number: `c1` to `c8`. An address `"srv:…"` alone is one of '
-            "16.",
+            "Instead of `address`: one server for each address of a host name, or for each record of a service, up "
+            'to `count`. Their names are the server\'s with a number: `c1` to `c8`. An `address` of `"srv:…"` is a '
+            "template with a count of 16.",
             name="template",
             haproxy="server-template",
         ),
     )
-    """How many of the addresses that a name has are servers."""
+    """The most addresses of a name that become servers."""
 
     weight: int = field(
         default=100,
         metadata=about(
             integer(0, 256),
-            "Its share of the clients, next to the others'. 0: no new clients.",
+            "Its share of the clients, relative to the other servers'. 0: no new clients.",
             haproxy="weight",
         ),
     )
@@ -88,7 +88,7 @@ class Server:
         default=False,
         metadata=about(
             BOOLEAN,
-            "For when no other server is up.",
+            "Gets clients only if no other server is up.",
             haproxy="backup",
         ),
     )
@@ -96,8 +96,8 @@ class Server:
         default=0,
         metadata=about(
             integer(0, 10_000_000),
-            "Sessions at a time, of each protocol; further clients go elsewhere, and wait when every server is full. "
-            "0: any number.",
+            "The most sessions at once, for each protocol; further clients go to other servers, and wait if all are "
+            "full. 0: no limit.",
             haproxy="maxconn",
         ),
     )
@@ -105,9 +105,8 @@ class Server:
         default=0.0,
         metadata=about(
             RAMP,
-            "When it comes up after having been down, its weight and `maxconn` grow from little to all for so long. "
-            "With `leastconn` a server that comes back without sessions would get every client at once: give it half a "
-            "minute.",
+            "After the server comes up again, its weight and `maxconn` grow to their full values over this time. "
+            "With `leastconn` a server without sessions would get every client at once: half a minute prevents that.",
             haproxy="slowstart",
         ),
     )
@@ -143,8 +142,8 @@ class Server:
         default="up",
         metadata=about(
             one_of(get_args(InitState)),
-            "Before the first checks: up, and down when one fails; down, and up when one succeeds; or as after any "
-            "other check, with all of `fall` or `rise` to go. Needs checks.",
+            "The state before the first checks: up until one check fails; down until one passes; or up or down as "
+            "usual, until `fall` checks fail or `rise` checks pass. Needs checks.",
             haproxy="init-state",
         ),
     )
@@ -152,9 +151,9 @@ class Server:
         default=Factory(lambda self: "none" if self.check.type == "none" else "connect", takes_self=True),
         metadata=about(
             one_of(get_args(Observe)),
-            'With `"connect"` clients count too: each connection that cannot be made, and once for each client\'s '
-            "network (IPv4 address, or /64) a server that breaks off, fails at TLS or stays silent before its "
-            'greeting. What a server says to a client never counts, and with `sni = "client"` no failure of TLS does: '
+            'With `"connect"`, clients\' connections count too: each connection that cannot be made; and, once for '
+            "each client's network (IPv4 address, or /64), a server that breaks off, fails at TLS or stays silent "
+            'before its greeting. A refusal in words never counts, nor does a failure of TLS with `sni = "client"`: '
             "the client chooses the name.",
             default='`"connect"` with checks',
             haproxy="observe",
@@ -164,7 +163,7 @@ class Server:
         default=10,
         metadata=about(
             integer(1, 1_000_000),
-            "After so many of those in a row …",
+            "After this many of those in a row …",
             haproxy="error-limit",
         ),
     )
@@ -180,7 +179,7 @@ class Server:
         default="none",
         metadata=about(
             one_of(get_args(OnMarkedDown)),
-            "What happens to its sessions when it goes down. They may be all right, so by default nothing.",
+            "What happens to its sessions when it goes down. They may still work, so by default nothing.",
             haproxy="on-marked-down",
         ),
     )
@@ -196,14 +195,14 @@ class Server:
         default="ipv6",
         metadata=about(
             one_of(get_args(ResolvePrefer)),
-            "For a host name with addresses of both families: which one.",
+            "The family to use for a host name with addresses of both.",
             haproxy="resolve-prefer",
         ),
     )
 
     @property
     def is_template(self) -> bool:
-        """True when its address stands for several servers."""
+        """True if it makes several servers."""
         return self.count > 1 or isinstance(self.address, SrvServer)
 
     @property
@@ -215,4 +214,4 @@ class Server:
 
 
 SRV_SLOTS = 16
-"""How many servers an address of SRV records makes, unless a template says otherwise."""
+"""The servers that an address of SRV records makes without a template."""

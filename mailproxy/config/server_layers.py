@@ -1,4 +1,4 @@
-"""What ``default-server`` and a server say: they are one, key by key, and so are their ``check`` and ``tls``."""
+"""Merges ``default-server`` and a server's table, key by key, and likewise their ``check`` and ``tls``."""
 
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -35,7 +35,7 @@ def _files_of(layer: Layer) -> Iterator[NamedFile]:
 
 @frozen(eq=False)
 class Said:
-    """What one table says of a server, or of all."""
+    """The keys of one table, of a server or of ``default-server``."""
 
     keys: Layer
     check: Layer | None
@@ -43,7 +43,7 @@ class Said:
 
     @property
     def files(self) -> Iterator[NamedFile]:
-        """The files that it names."""
+        """The files that the table names."""
         for layer in (self.check, self.tls):
             if isinstance(layer, Layer):
                 yield from _files_of(layer)
@@ -51,7 +51,7 @@ class Said:
 
 @frozen(eq=False)
 class Surroundings:
-    """What a backend says of its servers."""
+    """What a backend sets for its servers."""
 
     folder: str
     send_proxy: SendProxy
@@ -60,15 +60,15 @@ class Surroundings:
     default_server: Said | None
 
     def keys(self, own: Said) -> Layers:
-        """What is in effect where `own` is said."""
+        """The merged keys for the table `own`."""
         return layers(said.keys for said in self._said(own))
 
     def check(self, own: Said) -> Layers:
-        """The check there."""
+        """The merged check."""
         return layers([self.common_check, *(said.check for said in self._said(own))])
 
     def tls(self, own: Said) -> Layers | None:
-        """The TLS there; None in clear. A table turns it on, as ``true`` does."""
+        """The merged TLS; None without TLS. A table turns it on, as ``true`` does."""
         tables = []
         is_on = False
         for said in self._said(own):
@@ -80,19 +80,19 @@ class Surroundings:
 
     @property
     def files(self) -> Iterator[NamedFile]:
-        """The files that are named for all servers."""
+        """The files that the tables for all servers name."""
         if self.common_check is not None:
             yield from _files_of(self.common_check)
         if self.default_server is not None:
             yield from self.default_server.files
 
     def _said(self, own: Said) -> tuple[Said, ...]:
-        """From the general to the particular."""
+        """The tables, from the general to the particular."""
         return (own,) if self.default_server in (None, own) else (self.default_server, own)
 
 
 def read_default_server(folder: str, table: Table) -> Said:
-    """Read what holds for every server that does not say otherwise; relative paths start at `folder`."""
+    """Read ``default-server``; relative paths start at `folder`."""
     for key in OWN_KEYS:
         table.later(key, "belongs to each server: [backend.NAME.server.NAME]")
     return _read_said(folder, table)
@@ -107,7 +107,7 @@ def _read_said(folder: str, table: Table) -> Said:
 
 
 def read_server(around: Surroundings, name: str, table: Table) -> tuple[Server, tuple[NamedFile, ...]]:
-    """Read one server, and the files that it alone names."""
+    """Read one server, and the files that only it names."""
     address, count = _read_address(table)
     own = _read_said(around.folder, table)
     keys, check, tls = around.keys(own), around.check(own), around.tls(own)
@@ -156,7 +156,7 @@ def _read_template(table: Table) -> tuple[ServerAddress, int]:
 
 
 def judge_said(around: Surroundings, own: Said) -> None:
-    """Refuse, of a server's table or ``default-server``, what cannot have an effect there."""
+    """Refuse keys of a server's table or ``default-server`` that have no effect there."""
     check = around.check(own)
     check_layers.judge_tables(check, around.defaults)
     if not check.sound("type"):

@@ -1,4 +1,4 @@
-"""Reads ``tls`` of servers: ``true``, or a table; that of ``default-server`` and a server's own are one, key by key."""
+"""Reads ``tls`` of servers, ``true`` or a table, and merges ``default-server``'s and a server's own, key by key."""
 
 import os
 from typing import get_args
@@ -22,14 +22,14 @@ _SNI: Kind[str] = Kind(
 
 @frozen(kw_only=True)
 class ServerTls:
-    """How TLS is spoken to a server, ``tls`` of a server; paths are absolute."""
+    """TLS with a server, ``tls`` of a server; paths are absolute."""
 
     verify: Verify = field(
         default="required",
         metadata=about(
             one_of(get_args(Verify)),
-            'Whether the server\'s certificate is verified. With `"none"` the passwords of all users go to anybody who '
-            "answers at its address.",
+            'Whether the server\'s certificate is verified. With `"none"` the passwords of all users go to any '
+            "machine that answers at its address.",
             haproxy="verify",
         ),
     )
@@ -37,7 +37,7 @@ class ServerTls:
         default=None,
         metadata=about(
             text('a PEM file such as "/etc/ssl/backends.pem"'),
-            "The PEM file of the authorities that it is verified with.",
+            "The PEM file of the authorities to verify it with.",
             values="file",
             default="the system's",
             haproxy="ca-file",
@@ -47,8 +47,8 @@ class ServerTls:
         default=None,
         metadata=about(
             HOST_OR_ADDRESS,
-            "What the certificate has to be for. By default `sni` if that is a name, or else the host name or IP "
-            "address in `address`. Needed for UNIX sockets and `srv:` addresses, as nothing vouches for those names.",
+            "The name that the certificate must have. By default `sni` if that is a name, or else the host name or "
+            "IP address in `address`. Needed for UNIX sockets and `srv:` addresses, which have no trusted name.",
             values="host name or IP address",
             default="see right",
             haproxy="verifyhost",
@@ -58,9 +58,9 @@ class ServerTls:
         default=None,
         metadata=about(
             _SNI,
-            'The server name to ask for. By default `verify-name` or the host name in `address`. `"client"`: what the '
-            "client asked for, which Dovecot makes its `local_name`; needs `verify-name`, as a client must not choose "
-            "whom we trust.",
+            'The server name to send (SNI). By default `verify-name` or the host name in `address`. `"client"`: the '
+            "name that the client asked for, which Dovecot uses for `local_name`; needs `verify-name`, since a "
+            "client must not choose which server is trusted.",
             values='host name, `"client"`',
             default="see right",
             haproxy="sni",
@@ -70,7 +70,7 @@ class ServerTls:
         default=None,
         metadata=about(
             text('a PEM file with certificate and key such as "/etc/ssl/mailproxy.pem"'),
-            "A PEM file with certificate, chain and key, to show to a server that asks for one.",
+            "A PEM file with certificate, chain and key, for servers that ask for a certificate.",
             values="file",
             haproxy="crt",
         ),
@@ -100,7 +100,7 @@ def read_tls(folder: str, table: Table) -> Layer:
 
 
 def judge_tables(tls: Layers) -> None:
-    """Refuse, in each table, what is for verifying where nothing is verified."""
+    """Refuse, in each table, keys for verification without verification."""
     for so_far in tls.up_to_each():
         if so_far.value("verify", "required") == "none" and so_far.sound("verify"):
             for key in ("ca", "verify-name"):
@@ -109,7 +109,7 @@ def judge_tables(tls: Layers) -> None:
 
 
 def judge_whole(tls: Layers, address: ServerAddress, table: Table) -> None:
-    """Refuse a server whose certificate is to be verified and could be for anything; `table` is the server's."""
+    """Refuse a server whose certificate would be verified without a name; `table` is the server's."""
     if tls.value("verify", "required") == "none" or "verify-name" in tls:
         return
     if tls and not tls.sound("verify", "verify-name", "sni"):
@@ -126,5 +126,5 @@ def judge_whole(tls: Layers, address: ServerAddress, table: Table) -> None:
 
 
 def tls_in_effect(tls: Layers) -> ServerTls:
-    """Make what the tables say together."""
+    """Make the merged settings."""
     return ServerTls(**{key.replace("-", "_"): value for key, value in tls.values.items()})

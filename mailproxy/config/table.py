@@ -1,4 +1,4 @@
-"""One TOML table being read: values are asked for key by key, and what nobody asked for is unknown."""
+"""A TOML table that is being read key by key: keys that no code has asked for are unknown."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -17,8 +17,8 @@ class Table:
     """
     The table at `path`.
 
-    Nothing here raises for what the file says: a problem is noted and a stand-in returned, so that one reading finds
-    every problem. Each reader of a table is called by `child` or `children`, or ended with `end`.
+    No method raises for the file's contents: it notes a problem and returns a stand-in, so that one reading finds every
+    problem. `child` and `children` call a table's reader; otherwise call `end` after reading.
     """
 
     def __init__(
@@ -29,9 +29,9 @@ class Table:
         elsewhere: Callable[[str], str] = lambda key: "",
     ) -> None:
         """
-        Read `values`, noting what is wrong with them in `problems`.
+        Read `values`, and note their problems in `problems`.
 
-        `elsewhere` says, to continue ``KEY: …``, which other tables have a key; "" if none has it.
+        `elsewhere` returns words, to continue ``KEY: …``, about other tables that have a key; "" if none has it.
         """
         self.path = path
         self._elsewhere = elsewhere
@@ -44,11 +44,11 @@ class Table:
         self._examples: dict[str, str] = {}
 
     def __contains__(self, key: str) -> bool:
-        """Say whether the file has `key` here."""
+        """Tell whether the file has `key` here."""
         return key in self._values
 
     def __iter__(self) -> Iterator[str]:
-        """Go through the keys that the file has here, in its order."""
+        """Yield the keys that the file has here, in its order."""
         return iter(self._values)
 
     def wrong(self, key: str, message: str) -> None:
@@ -56,25 +56,25 @@ class Table:
         self._problems.add(self._at(key), message)
 
     def sound(self, *keys: str) -> bool:
-        """Say whether nothing is wrong with any of `keys` so far, so that it makes sense to compare them."""
+        """Tell whether none of `keys` has a problem so far, so that comparing them makes sense."""
         return not any(self._problems.at(self._at(key)) for key in keys)
 
     def take(self, key: str, kind: Kind[T], default: D) -> T | D:
-        """Read the value of `key`, or return `default` when it is not there or not right."""
+        """Read the value of `key`; return `default` if it is missing or wrong."""
         self._known.append(key)
         if key not in self:
             return default
         return self._read(self._at(key), self._values[key], kind, default, self._such_as(key))
 
     def require(self, key: str, kind: Kind[T], stand_in: D) -> T | D:
-        """Read the value of `key`, which has to be there."""
+        """Read the value of `key`, which is required."""
         if key not in self:
             self.wrong(key, f"is missing, needs {kind.needs}")
         return self.take(key, kind, stand_in)
 
     def each(self, key: str, kind: Kind[T], *, or_one: bool = False) -> tuple[T, ...]:
         """
-        Read a list; an empty one when it is not there. Entries that are not right are left out.
+        Read a list; an empty one if it is missing. Wrong entries are left out.
 
         With `or_one`, a value without brackets is a list of one.
         """
@@ -89,14 +89,14 @@ class Table:
         return tuple(entry for entry in read if entry is not None)
 
     def require_each(self, key: str, kind: Kind[T]) -> tuple[T, ...]:
-        """Read a list that has to be there, with at least one entry."""
+        """Read a required list with at least one entry."""
         if key not in self or self._values[key] == []:
             state = "is an empty list" if key in self else "is missing"
             self.wrong(key, f"{state}, needs a list in which each entry is {kind.needs}")
         return self.each(key, kind)
 
     def child(self, key: str, read: Callable[["Table"], T]) -> T:
-        """Read the table under `key`; an empty one when it is not there."""
+        """Read the table under `key`; an empty one if it is missing."""
         self._known.append(key)
         values = self._values.get(key, {})
         if not isinstance(values, dict):
@@ -105,12 +105,12 @@ class Table:
         return self._enter(self._at(key), values, read)
 
     def child_if_there(self, key: str, read: Callable[["Table"], T]) -> T | None:
-        """Read the table under `key`; None when it is not there."""
+        """Read the table under `key`; None if it is missing."""
         self._known.append(key)
         return self.child(key, read) if key in self else None
 
     def value_or_child(self, key: str, kind: Kind[T], read: Callable[["Table"], U]) -> T | U | None:
-        """Read what may be a value of `kind` or a table; None when it is not there, or not right."""
+        """Read a value of `kind` or a table; None if it is missing or wrong."""
         if isinstance(self._values.get(key), dict):
             return self.child(key, read)
         return self.take(key, kind, None)
@@ -135,20 +135,20 @@ class Table:
         return tuple(found)
 
     def later(self, key: str, explanation: str) -> None:
-        """Refuse a key that other versions or other tables have, with the sentence that says what is to be done."""
+        """Refuse a key that other versions or other tables have, with a sentence on what to do."""
         self._later.append(key)
         if key in self:
             self.wrong(key, explanation)
 
     def describe(self, key: str, needs: str, haproxy: Iterable[str], example: str) -> None:
-        """Suggest `key` to those who write one of HAProxy's words for it, and `example` where its value is wrong."""
+        """Suggest `key` for HAProxy's words for it, and `example` if its value is wrong."""
         self._haproxy |= dict.fromkeys(haproxy, key)
         self._needs[key] = needs
         if example:
             self._examples[key] = example
 
     def end(self) -> None:
-        """Note every key that nobody asked for."""
+        """Note every key that no code has asked for."""
         for key in self._values:
             if key not in self._known and key not in self._later:
                 self.wrong(key, self._unknown(key))
@@ -168,7 +168,7 @@ class Table:
         return f", such as {self._examples[key]}" if key in self._examples else ""
 
     def _rest_of_name(self) -> str:
-        """Return what TOML took for tables in this one, and is the rest of a name with dots; "" if nothing is."""
+        """Return the rest of a name with dots, which TOML has read as tables; "" if there is none."""
         rest: list[str] = []
         values = self._values
         while not any(key in self._known or key in self._later for key in values):
@@ -195,7 +195,7 @@ class Table:
         return result
 
     def _read(self, path: str, value: object, kind: Kind[T], default: D, such_as: str = "") -> T | D:
-        if type(value) not in kind.types:  # bool is an int to isinstance, and not to TOML
+        if type(value) not in kind.types:  # a bool is an int for isinstance, but not in TOML
             self._problems.add(path, f"is {described(value)}, needs {kind.needs}{such_as}")
             return default
         try:

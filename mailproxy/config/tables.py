@@ -1,4 +1,4 @@
-"""The tables that a configuration may have, found from its class: where each is, and what its keys are."""
+"""The tables that a configuration may have, found from its class, with their paths and keys."""
 
 from collections.abc import Iterable, Iterator
 
@@ -7,7 +7,7 @@ from mailproxy.config.words import key_path
 
 
 def tables_of(fields: Fields, path: str = "") -> Iterator[tuple[str, Fields]]:
-    """Yield a table and those in it, each by its path, in which NAME stands for a name of the admin's choice."""
+    """Yield a table and those in it, each with its path; NAME in a path is a name that the admin chooses."""
     yield path, fields
     for name, _, key in fields:
         below = key_path(path, name)
@@ -19,7 +19,9 @@ def tables_of(fields: Fields, path: str = "") -> Iterator[tuple[str, Fields]]:
 
 
 def elsewhere(whole: Fields, word: str) -> str:
-    """Say, to continue ``KEY: …``, which tables have a key of this name, or one that HAProxy calls so; "" if none."""
+    """
+    Return words, to continue ``KEY: …``, about the tables with this key or with HAProxy's word; "" if there is none.
+    """
     found = [(path, name, key) for path, fields in tables_of(whole) for name, _, key in fields]
     same = [path for path, name, _ in found if name == word]
     if same:

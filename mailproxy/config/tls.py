@@ -1,4 +1,4 @@
-"""Reads ``[tls.NAME]``: how TLS is spoken to clients."""
+"""Reads ``[tls.NAME]``: TLS with clients."""
 
 import os
 from functools import partial
@@ -26,15 +26,15 @@ _CIPHERSUITES = text('a list of TLS 1.3 names such as "TLS_AES_256_GCM_SHA384:TL
 
 @frozen(kw_only=True)
 class TlsProfile:
-    """How TLS is spoken to clients, ``[tls.NAME]``; paths are absolute."""
+    """TLS with clients, ``[tls.NAME]``; paths are absolute."""
 
     name: str
     certificates: tuple[str, ...] = field(
         metadata=about(
             _PATTERN,
             "Each entry is a PEM file with certificate, chain and key inside (as HAProxy has them), a folder with "
-            "`fullchain.pem` and `privkey.pem` (as ACME clients make them), or a pattern for either: `*`, `?`, `[…]`, "
-            "`**`. What a pattern matches is taken in alphabetical order.",
+            "`fullchain.pem` and `privkey.pem` (as ACME clients make them), or a pattern for either: `*`, `?`, "
+            "`[…]`, `**`. The files that a pattern matches are read in alphabetical order.",
             values="list",
             haproxy="crt",
             is_list=True,
@@ -45,8 +45,8 @@ class TlsProfile:
         default="1.2",
         metadata=about(
             one_of(get_args(TlsVersion)),
-            "The oldest TLS version. Older than 1.2 is not to be had (RFC 8996); 1.3 alone still locks out mail "
-            "clients in use.",
+            "The oldest TLS version. Versions before 1.2 are not supported (RFC 8996); 1.3 alone still locks out "
+            "mail clients in use.",
             haproxy="ssl-min-ver",
         ),
     )
@@ -62,8 +62,8 @@ class TlsProfile:
         default="none",
         metadata=about(
             one_of(get_args(ClientCertificates)),
-            "Whether clients are asked for a certificate. Asking makes some mail clients show a dialogue, so it is not "
-            "the default. What becomes of a certificate that does not verify, `bad-client-certificate` says.",
+            "Whether clients are asked for a certificate. Asking makes some mail clients show a dialogue, so it is "
+            "not the default. `bad-client-certificate` says what happens if a certificate does not verify.",
             haproxy="verify",
         ),
     )
@@ -71,8 +71,8 @@ class TlsProfile:
         default=(),
         metadata=about(
             text('a file such as "/etc/ssl/clients.pem"'),
-            "PEM files of the authorities that clients' certificates are verified with. Needed unless "
-            '`client-certificates` is `"none"`; they are read, and have to be right, whenever they are given.',
+            "PEM files of the authorities to verify clients' certificates with. Needed unless `client-certificates` "
+            'is `"none"`; the files are always read and must be valid.',
             values="file, or list of files",
             haproxy="ca-file",
             is_list=True,
@@ -95,9 +95,10 @@ class TlsProfile:
         default="refused",
         metadata=about(
             one_of(get_args(BadClientCertificate)),
-            "A client's certificate that does not verify (expired, revoked, for another purpose, of another authority) "
-            'ends the handshake. `"unverified"`, which is for `client-certificates = "optional"`, goes on without '
-            "trust: servers get OpenSSL's code in `verify`, and neither CN nor certificate.",
+            "A client's certificate that does not verify (expired, revoked, for another purpose, of another "
+            'authority) ends the handshake. `"unverified"`, which is for `client-certificates = "optional"`, '
+            "accepts the client without trust: servers get OpenSSL's code in `verify`, and neither CN nor "
+            "certificate.",
             haproxy="crt-ignore-err",
         ),
     )
@@ -105,8 +106,8 @@ class TlsProfile:
         default=None,
         metadata=about(
             _CIPHERS,
-            "TLS 1.2 ciphers, in OpenSSL's cipher list format. The default has forward secrecy alone, AEAD before CBC: "
-            "[tls.md](tls.md#ciphers) lists it.",
+            "TLS 1.2 ciphers, in OpenSSL's cipher list format. The default has only forward secrecy, and AEAD "
+            "before CBC: [tls.md](tls.md#ciphers) lists it.",
             values="text",
             default="see tls.md",
             haproxy="ciphers",
@@ -116,7 +117,7 @@ class TlsProfile:
         default=True,
         metadata=about(
             BOOLEAN,
-            "Whether the default of `ciphers` ends with those in CBC mode. Outlook on Windows 7 and 8 has no others; "
+            "Whether the default of `ciphers` ends with CBC ciphers. Outlook on Windows 7 and 8 has no others; "
             "without such clients, `false` is better.",
         ),
     )
@@ -124,8 +125,8 @@ class TlsProfile:
         default=None,
         metadata=about(
             _CIPHERSUITES,
-            "TLS 1.3 cipher suites, names with colons between, the first that the client has wins. The order is that "
-            "of Mozilla's guidelines; OpenSSL's own has AES-256 first, which makes a handshake 5 % dearer.",
+            "TLS 1.3 cipher suites, separated by colons; the first that the client supports is used. The order is "
+            "that of Mozilla's guidelines; OpenSSL's own has AES-256 first, which makes a handshake cost 5 % more.",
             values="text",
             default="`TLS_AES_128_GCM_SHA256`, `TLS_AES_256_GCM_SHA384`, `TLS_CHACHA20_POLY1305_SHA256`",
             haproxy="ciphersuites",
@@ -135,8 +136,8 @@ class TlsProfile:
         default=None,
         metadata=about(
             _GROUPS,
-            "Groups for key exchange, with colons between; the first that the client has sent a key share for wins. "
-            "X25519MLKEM768 protects what is recorded today from the quantum computers of tomorrow: "
+            "Groups for key exchange, separated by colons; the first that the client has sent a key share for is "
+            "used. X25519MLKEM768 protects traffic that is recorded today from later quantum computers: "
             "[tls.md](tls.md#groups) has its cost.",
             values="text",
             default="`X25519MLKEM768`, `X25519`, `P-256`, `P-384`, `P-521`",
@@ -147,9 +148,9 @@ class TlsProfile:
         default=None,
         metadata=about(
             _SIGNATURES,
-            "Signatures that are made with the certificate's key, and taken of clients' certificates, with colons "
-            "between; the first that both have wins. The default has ECDSA before RSA, and neither SHA-1 nor SHA-224: "
-            "[tls.md](tls.md#signatures).",
+            "Signatures to make with the certificate's key, and to accept from clients' certificates, separated by "
+            "colons; the first that both sides support is used. The default has ECDSA before RSA, and neither SHA-1 "
+            "nor SHA-224: [tls.md](tls.md#signatures).",
             values="text",
             default="see tls.md",
             haproxy="sigalgs",
@@ -159,8 +160,8 @@ class TlsProfile:
         default=True,
         metadata=about(
             BOOLEAN,
-            "Whether clients get tickets, with which they take up a TLS session again: half of a handshake's work is "
-            "saved. `false`: every connection is a whole handshake.",
+            "Whether clients get tickets to resume TLS sessions, which saves half of a handshake's work. `false`: "
+            "every connection has a full handshake.",
             haproxy="no-tls-tickets",
         ),
     )
@@ -168,9 +169,8 @@ class TlsProfile:
         default=7200.0,
         metadata=about(
             duration(at_most="7d"),
-            "For how long a ticket is good, in whole seconds. It is also how long, at most, a client goes on with what "
-            "its certificate was when it was verified ([tls.md](tls.md#certificates-and-resumption)). Seven days is "
-            "the most that TLS 1.3 allows.",
+            "How long a ticket is valid, in whole seconds. It also limits how long a client's certificate counts as "
+            "verified ([tls.md](tls.md#certificates-and-resumption)). TLS 1.3 allows at most seven days.",
             haproxy="tune.ssl.lifetime",
         ),
     )
@@ -178,8 +178,8 @@ class TlsProfile:
         default=None,
         metadata=about(
             text('a file such as "/run/mailproxy/keys"'),
-            "The file that the keys of every connection are written to, for Wireshark, readable by its owner alone "
-            "(0600). **Who has it reads mail and passwords**: `check` and the start warn of it.",
+            "The file for the keys of every connection, for Wireshark, readable only by its owner (0600). **Its "
+            "readers can read mail and passwords**: `check` and the start warn of it.",
             values="file",
             haproxy="tune.ssl.keylog",
         ),
@@ -204,7 +204,7 @@ def read_profile(folder: str, name: str, table: Table) -> TlsProfile:
 
 
 def _from(folder: str, pattern: str) -> str:
-    """Make `pattern` absolute, without turning what the folder happens to be called into a part of the pattern."""
+    """Make `pattern` absolute; special characters in the folder's name stay plain characters."""
     is_pattern = any(sign in pattern for sign in "*?[")
     return os.path.join(escape(folder) if is_pattern else folder, pattern)
 

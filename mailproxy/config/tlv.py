@@ -17,16 +17,19 @@ NAMES = {
     "aws": 0xEA,
     "azure": 0xEE,
 }
-"""What a configuration calls the types that have a name."""
+"""The configuration's names of types."""
 
 CRC32C, NOOP, SSL, UNIQUE_ID = NAMES["crc32c"], NAMES["noop"], NAMES["ssl"], NAMES["unique-id"]
 _NOT_EMPTY = (NAMES["alpn"], NAMES["authority"], UNIQUE_ID)
 
 UNIQUE_ID_SIZE = 128
-"""The most bytes that a UNIQUE_ID may have (section 2.2.5)."""
+"""The most bytes of a UNIQUE_ID (section 2.2.5)."""
 
 MAX_CUSTOM_VALUE = 481
-"""What fits alone in a header of 536 bytes (section 2): less 16 and 36 bytes for IPv6, 3 for type and length."""
+"""
+The most bytes that fit into a header of 536 bytes (section 2), minus 16 and 36 bytes for IPv6 and 3 for type and
+length.
+"""
 
 _NEEDS = f"a TLV's name ({', '.join(NAMES)}) or a number from 0 to 255 such as 0xE1"
 _DIGITS = re.compile(r"0[xX][0-9A-Fa-f]{1,2}|[0-9]{1,3}")
@@ -66,7 +69,7 @@ def _passed(value: int | str) -> int:
 
 
 def custom_type(name: str) -> int:
-    """Read the key of a TLV that the configuration sets, a name or a number in TOML's clothes; raises `Wrong`."""
+    """Read the key of a TLV that the configuration sets, a name or a number; raises `Wrong`."""
     number = _type(name)
     if number in _WHY_OURS:
         raise Wrong(f"cannot be set: {_WHY_OURS[number]}")
@@ -74,7 +77,7 @@ def custom_type(name: str) -> int:
 
 
 def check_value(type: int, value: bytes) -> None:
-    """Raise `Wrong` if no TLV of this type has such a value."""
+    """Raise `Wrong` if a TLV of this type cannot have this value."""
     if type == UNIQUE_ID and len(value) > UNIQUE_ID_SIZE:
         raise Wrong(f"has {len(value)} bytes; a unique id has {UNIQUE_ID_SIZE} at most")
     if type in _NOT_EMPTY and not value:

@@ -1,4 +1,4 @@
-"""How error messages show values and find the name that was meant."""
+"""How error messages show values and suggest names."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -8,13 +8,13 @@ _LONGEST_QUOTE = 80
 
 
 def quoted(text: str) -> str:
-    """Show `text` in quotes on one line, whatever is in it, shortened when it is long."""
+    """Show any `text` in quotes on one line, shortened if it is long."""
     shown = text if len(text) <= _LONGEST_QUOTE else text[: _LONGEST_QUOTE - 1] + "…"
     return dumps(shown, ensure_ascii=not shown.isprintable())
 
 
 def described(value: object) -> str:
-    """Say what a TOML value is, to continue ``KEY: is …``."""
+    """Describe a TOML value, to continue ``KEY: is …``."""
     match value:
         case bool():
             return str(value).lower()
@@ -48,6 +48,8 @@ def key_path(parent: str, *keys: str) -> str:
 
 
 def nearest(name: str, names: Iterable[str], at_least: float = 0.6) -> str | None:
-    """Find the one of `names` that `name` was probably meant to be; 1 is the same name, 0 has nothing of it."""
-    # difflib takes quadratic time; no name of ours is near this long.
+    """
+    Find the one of `names` that `name` probably means; at a likeness of 1 they are equal, at 0 they share nothing.
+    """
+    # difflib takes quadratic time; all our names are much shorter.
     return next(iter(get_close_matches(name[:_LONGEST_QUOTE].lower(), list(names), n=1, cutoff=at_least)), None)
