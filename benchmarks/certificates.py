@@ -18,12 +18,18 @@ _VALID = datetime.timedelta(days=30)
 
 def make_certificates(folder: Path) -> None:
     """Make ``ec.pem`` (P-256) and ``rsa.pem`` (2048 bits) in a folder, each with its key."""
-    _save(ec.generate_private_key(ec.SECP256R1()), folder / "ec.pem")
-    _save(rsa.generate_private_key(public_exponent=65537, key_size=2048), folder / "rsa.pem")
+    save(ec.generate_private_key(ec.SECP256R1()), folder / "ec.pem")
+    save(rsa.generate_private_key(public_exponent=65537, key_size=2048), folder / "rsa.pem")
 
 
-def _save(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, path: Path) -> None:
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, SERVER_NAME)])
+def save(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, path: Path, server_name: str = SERVER_NAME) -> None:
+    """Make a certificate, and write it and its key to a file."""
+    replace(path, certificate_of(key, server_name))
+
+
+def certificate_of(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, server_name: str = SERVER_NAME) -> bytes:
+    """Make a certificate, and return it with its key in PEM."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, server_name)])
     now = datetime.datetime.now(datetime.UTC)
     certificate = (
         x509.CertificateBuilder()
@@ -33,9 +39,15 @@ def _save(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, path: Path) -> No
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - _VALID)
         .not_valid_after(now + _VALID)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(SERVER_NAME)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(server_name)]), critical=False)
         .sign(key, SHA256())
     )
-    path.write_bytes(
-        certificate.public_bytes(Encoding.PEM) + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    )
+    return certificate.public_bytes(Encoding.PEM) + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Put a file that its owner alone can read in the place of another one."""
+    new = path.with_suffix(".new")
+    new.touch(mode=0o600)
+    new.write_bytes(data)
+    new.rename(path)
