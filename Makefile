@@ -7,6 +7,14 @@
 PYTHON      ?= python3
 PYTEST_ARGS ?=
 
+# A process for each core, as unit tests compute. Those with real peers mostly wait: more processes than cores; each takes
+# whole files, whose tests share their peers.
+UNIT_PROCESSES    := --numprocesses auto --maxprocesses 8
+INTEROP_PROCESSES := --numprocesses 6 --dist loadfile
+
+# The tests start Python hundreds of times, which must not compile each module anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 VENV := .venv
 BIN  := $(VENV)/bin
 
@@ -41,11 +49,11 @@ lint: $(VENV)/.installed ## ruff check, ruff format --check, mypy --strict
 	$(BIN)/mypy $(SOURCES)
 
 unit: $(VENV)/.installed ## unit tests only, with coverage
-	$(BIN)/python -m pytest --cov --cov-report= --ignore=tests/interop --ignore=tests/packaging $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(UNIT_PROCESSES) --cov --cov-report= --ignore=tests/interop --ignore=tests/packaging $(PYTEST_ARGS)
 	$(BIN)/coverage report
 
 interop: $(VENV)/.installed ## tests with real peers (Dovecot, Postfix, HAProxy, mail clients) and of the built wheel
-	$(BIN)/python -m pytest $(wildcard tests/packaging tests/interop) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(INTEROP_PROCESSES) $(wildcard tests/packaging tests/interop) $(PYTEST_ARGS)
 
 matrix: $(VENV)/.installed ## unit tests of the source distribution on every Python at hand, and with the oldest dependencies
 	@.ci/matrix

@@ -6,11 +6,12 @@ import re
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
 
-from .ports import free_port, has_ipv6
+from .ports import free_port, has_ipv6, is_listening_at
 from .process import Process
 from .waiting import until
 
@@ -204,7 +205,7 @@ class Front:
         )
         try:
             for path in paths:
-                until(path.is_socket, f"the UNIX socket {path}")
+                until(partial(is_listening_at, path), f"a listener on {path}")
         except AssertionError:
             self.process.stop()
             raise

@@ -8,6 +8,7 @@ from pathlib import Path
 
 LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 _LISTEN = "0A"  # the state column of /proc/net/tcp
+_ACCEPTS = 0x10000  # __SO_ACCEPTCON in the flags column of /proc/net/unix
 
 _reserved: list[socket.socket] = []
 
@@ -71,6 +72,12 @@ def is_listening(port: int, host: str | None = None) -> bool:
                 if int(number, 16) == port and address in (None, found):
                     return True
     return False
+
+
+def is_listening_at(path: Path) -> bool:
+    """Whether somebody listens on a UNIX socket; its file is there a moment earlier. It is not connected to either."""
+    with Path("/proc/net/unix").open() as lines:
+        return any(line.endswith(f" {path}\n") and int(line.split()[3], 16) & _ACCEPTS for line in lines)
 
 
 def _bound(family: socket.AddressFamily, port: int) -> socket.socket:

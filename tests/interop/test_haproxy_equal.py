@@ -14,7 +14,7 @@ from .clients import connect, connect_tls, read_line
 from .conftest import StartFront, StartHAProxy, StartRecorder
 from .front import backend, frontend, single
 from .haproxy import listen, tls_bind
-from .ports import free_port, has_ipv6
+from .ports import free_port, has_ipv6, is_listening_at
 from .recorder import GREETING, Recorder, echo
 from .waiting import until
 
@@ -202,7 +202,7 @@ def test_header_of_a_unix_client_equals_haproxys(
     theirs, ours = folder / "theirs", folder / "ours"
     section = listen(free_port(), backend_of_both.port, server=SENDERS[sender].haproxy)
     haproxy([], f"{section}    bind unix@{theirs}\n")
-    until(theirs.is_socket, "HAProxy's UNIX socket")
+    until(lambda: is_listening_at(theirs), "HAProxy to listen on its UNIX socket")
     configuration, _ = single(
         pki.server_ec, backend_of_both.port, bind=[str(ours)], tls="none", backend_send_proxy=sender,
         backend_check={"type": "mail", "inter": "1h"},  # instead of a look at the start

@@ -16,6 +16,7 @@ from .postfix import Postfix
 
 DENIED = "127.0.0.66"
 LIMIT = 4
+AT_ONCE = 4  # seconds; the profile would wait for 6 s if this were postscreen
 REASON = b"554 5.7.1 <unknown[127.0.0.66]>: Client host rejected: blocked, see http://example.org/"
 
 
@@ -61,7 +62,7 @@ def test_denied_client_hears_postfix_s_reason_at_once(
     begun = time.monotonic()
     with connect(port, DENIED) as sock:
         assert heard(sock) == REASON + b"\r\n"
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < AT_ONCE
         name = sock.getsockname()
     event = running.session(name)
     assert event["termination"] == "SC"
