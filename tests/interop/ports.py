@@ -75,9 +75,14 @@ def is_listening(port: int, host: str | None = None) -> bool:
 
 
 def is_listening_at(path: Path) -> bool:
-    """Whether somebody listens on a UNIX socket; its file is there a moment earlier. It is not connected to either."""
+    """
+    Whether somebody listens on a UNIX socket, whose file is there a moment earlier; it is not connected to either.
+
+    HAProxy gives the file its name when it has bound the socket; the kernel goes by the name before, which is longer.
+    """
     with Path("/proc/net/unix").open() as lines:
-        return any(line.endswith(f" {path}\n") and int(line.split()[3], 16) & _ACCEPTS for line in lines)
+        sockets = [line for line in lines if line.split()[-1].startswith(str(path))]
+    return path.is_socket() and any(int(line.split()[3], 16) & _ACCEPTS for line in sockets)
 
 
 def _bound(family: socket.AddressFamily, port: int) -> socket.socket:

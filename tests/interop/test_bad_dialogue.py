@@ -205,8 +205,8 @@ def start_tls(connection: socket.socket, words: Words) -> None:
 @pytest.mark.parametrize(
     ("spoilt", "reason"),
     [
-        pytest.param(b"%s\n", "no CRLF", id="bare LF"),
-        pytest.param(b"%s\r\r\n", "no CRLF", id="bare CR"),
+        pytest.param(b"%s\n", "outside of a CRLF", id="bare LF"),
+        pytest.param(b"%s\r\r\n", "outside of a CRLF", id="bare CR"),
         pytest.param(b"%s\0\r\n", "a NUL", id="NUL at the end"),
         pytest.param(b"\0%s\r\n", "a NUL", id="NUL at the beginning"),
     ],
