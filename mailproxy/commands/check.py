@@ -6,22 +6,14 @@ import socket
 import sys
 from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime
-from typing import cast
 
 from mailproxy import config
-from mailproxy.backend.backend import Backend
-from mailproxy.backend.server import BackendServer
 from mailproxy.config import DEFAULT_FILE, ConfigError, Problem, UnixBind, load
 from mailproxy.config.model import MailProtocol
 from mailproxy.config.schema import json_schema
 from mailproxy.config.words import key_path
-from mailproxy.front.prepare import Prepared, prepare
-from mailproxy.proxyprotocol.tlv import TlvType
+from mailproxy.front.prepare import prepare
 from mailproxy.tls.certificate import Certificate
-
-# How long DNS has to tell where servers are, and how often that is looked at.
-LOOK_UP_SECONDS = 5.0
-LOOK_UP_PAUSE_SECONDS = 0.05
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -59,7 +51,11 @@ def run(arguments: Namespace) -> int:
         print(f"warning: {warning}", file=sys.stderr)
     for remark in bind_remarks:
         print(f"warning: {remark}", file=sys.stderr)
-    return _ask_servers(prepared) if arguments.connect else 0
+    if not arguments.connect:
+        return 0
+    from mailproxy.commands.survey import ask_servers  # with the reactor, which nothing else here needs
+
+    return ask_servers(prepared)
 
 
 def _try_binds(settings: config.Config, path: str) -> tuple[str, ...]:
@@ -91,93 +87,6 @@ def _try_binds(settings: config.Config, path: str) -> tuple[str, ...]:
     if problems:
         raise ConfigError(problems, path)
     return tuple(remarks)
-
-
-def _ask_servers(prepared: Prepared) -> int:
-    """Print what every server offers, or why it does not answer; 1 if there is one that does not."""
-    from twisted.internet import reactor
-    from twisted.internet.defer import Deferred
-    from twisted.internet.interfaces import IReactorTime
-    from twisted.internet.task import deferLater
-
-    from mailproxy.checks.addresses import Addresses
-    from mailproxy.checks.advice import CLEAR_ADVICE, STARTTLS_ADVICE, no_login_advice
-    from mailproxy.checks.question import Lesson, Question
-    from mailproxy.front.loop import Loop
-
-    failures: list[str] = []
-    loop = Loop(reactor)
-    loop.start()
-    clock = cast(IReactorTime, reactor)
-    names = loop.names(prepared.settings.resolvers)
-    addresses = [Addresses(backend, names, loop.poller) for backend in prepared.backends.values()]
-
-    async def look_up() -> None:
-        for of_backend in addresses:
-            of_backend.start()
-        for _ in range(round(LOOK_UP_SECONDS / LOOK_UP_PAUSE_SECONDS)):
-            if all(of_backend.are_known for of_backend in addresses):
-                return
-            await deferLater(clock, LOOK_UP_PAUSE_SECONDS)
-
-    async def ask_all() -> None:
-        await look_up()
-        questions: dict[tuple[Backend, MailProtocol, bool], config.Frontend] = {}
-        for one in prepared.frontends:
-            if one.terms.server_speaks_first:
-                for with_tls in _legs(one.settings, one.terms.backend.settings):
-                    questions.setdefault((one.terms.backend, one.terms.protocol, with_tls), one.settings)
-        for (backend, protocol, with_tls), frontend in questions.items():
-            for server in backend.pool.servers:
-                if server.target is not None or not server.origin.settings.is_template:  # a slot may have no address
-                    await ask_one(backend, server, protocol, frontend, with_tls=with_tls)
-
-    async def ask_one(
-        backend: Backend, server: BackendServer, protocol: MailProtocol, frontend: config.Frontend, *, with_tls: bool
-    ) -> None:
-        answer: Deferred[Lesson] = Deferred()
-        Question(
-            backend,
-            server,
-            protocol,
-            "mailproxy",
-            answer.callback,
-            with_tls=with_tls,
-            destination=frontend.destination,
-            poller=loop.poller,
-            timeouts=loop.timeouts,
-        ).begin()
-        lesson = await answer
-        leg = "" if with_tls else " in clear"
-        where = f"backend {backend.name}, server {server.name}, {protocol}{leg}"
-        if lesson.capabilities is None:
-            failures.append(where)
-            print(f"{where}: {lesson.failure}", file=sys.stderr)
-            return
-        print(f"{where}: {', '.join(name.decode('ascii', 'replace') for name in lesson.capabilities)}")
-        if lesson.still_offers_starttls:
-            print(f"warning: {where}: {STARTTLS_ADVICE}", file=sys.stderr)
-        if lesson.takes_passwords:
-            print(f"warning: {where}: {CLEAR_ADVICE}", file=sys.stderr)
-        if lesson.no_login and (with_tls or frontend.tls == "none"):
-            advice = no_login_advice(lesson.no_login, backend.settings, with_tls=with_tls)
-            print(f"warning: {where}: {advice}", file=sys.stderr)
-
-    def stop(result: object) -> object:
-        names.stop()
-        reactor.callWhenRunning(reactor.stop)
-        return result
-
-    Deferred.fromCoroutine(ask_all()).addBoth(stop)
-    reactor.run()
-    return 1 if failures else 0
-
-
-def _legs(frontend: config.Frontend, backend: config.Backend) -> tuple[bool, ...]:
-    """Return for which clients a frontend's servers are asked: those on TLS (True), those in clear (False)."""
-    if frontend.tls == "none":
-        return (bool(frontend.tls_offloaded_by) or TlvType.SSL in backend.pass_tlvs,)
-    return (True, False) if frontend.tls == "starttls-optional" else (True,)
 
 
 def _frontend_line(frontend: config.Frontend, backend: config.Backend) -> str:

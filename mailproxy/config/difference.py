@@ -83,21 +83,29 @@ def _of_table(before: Any, after: Any, prefix: str = "", of: str = "") -> Iterat
         was, now = getattr(before, field), getattr(after, field)
         if was == now:
             continue
-        if field in _SECRET:
-            yield f"{prefix}{key}{of} changed"
-        elif field == "servers":
+        if field == "servers":
             yield from _of_servers(_by_name(was), _by_name(now))
         elif _is_table(was) and _is_table(now):
             yield from _of_table(was, now, f"{prefix}{key}.", of)
-        elif isinstance(now, Mapping) and isinstance(was, Mapping):
-            for name in (*(was.keys() - now.keys()), *now):
-                if was.get(name) != now.get(name):
-                    yield _change(f"{prefix}{key}.{name}{of}", was.get(name), now.get(name))
-        elif isinstance(now, tuple | frozenset) and isinstance(was, tuple | frozenset):
-            show = tlv_name if field in _TLVS else _shown
-            yield _change_of_list(f"{prefix}{key}{of}", list(map(show, was)), list(map(show, now)))
+        elif isinstance(now, Mapping) and isinstance(was, Mapping) and field not in _SECRET:
+            yield from _of_mapping(was, now, f"{prefix}{key}.", of)
         else:
-            yield _change(f"{prefix}{key}{of}", was, now)
+            yield _of_value(field, f"{prefix}{key}{of}", was, now)
+
+
+def _of_mapping(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str, of: str) -> Iterator[str]:
+    for name in (*(before.keys() - after.keys()), *after):
+        if before.get(name) != after.get(name):
+            yield _change(f"{prefix}{name}{of}", before.get(name), after.get(name))
+
+
+def _of_value(field: str, key: str, before: Any, after: Any) -> str:
+    if field in _SECRET:
+        return f"{key} changed"
+    if isinstance(after, tuple | frozenset) and isinstance(before, tuple | frozenset):
+        show = tlv_name if field in _TLVS else _shown
+        return _change_of_list(key, list(map(show, before)), list(map(show, after)))
+    return _change(key, before, after)
 
 
 def _of_servers(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from attrs import evolve, field, frozen
 from mailproxy.mail.limits import Limits, limits_of
 from mailproxy.mail.lines import UnreadableLine, line_end
 from mailproxy.mail.protocols import PROTOCOLS
-from mailproxy.mail.script import Act, Script
+from mailproxy.mail.script import Act, Answer, Script
 from mailproxy.mail.step import Cause, Next, Step
 
 # What every protocol's greeting bears: no quote, no angle bracket, no space.
@@ -139,6 +139,9 @@ class Dialogue:
         answer = self._script.answer(buffer[start : end - 2])
         if answer.prelude is not None:
             self._prelude = answer.prelude
+        return self._act_on(answer, buffer, start, end)
+
+    def _act_on(self, answer: Answer, buffer: bytes, start: int, end: int) -> Step:
         match answer.act:
             case Act.GO_ON:
                 return Step(answer.reply)

@@ -62,38 +62,49 @@ def measure(data: bytes | bytearray, strictness: Strictness) -> int | None:
 
 def _measure_by_byte(data: bytes | bytearray, strictness: Strictness) -> int | None:
     """Do what `measure` does, one field after the other, and say which one is wrong."""
-    begin = bytes(data[: len(SIGNATURE)])
-    if not SIGNATURE.startswith(begin):
-        wrong = next(at for at, byte in enumerate(begin) if byte != SIGNATURE[at])
-        raise NotProxyProtocol(f"byte {wrong} is 0x{begin[wrong]:02x}, 0x{SIGNATURE[wrong]:02x} in the signature")
+    _check_signature(bytes(data[: len(SIGNATURE)]))
     if len(data) > 12:
-        version, command = data[12] >> 4, data[12] & 0x0F
-        if version != _VERSION:
-            raise MalformedHeader(f"version {version} at byte 12, the binary header has version {_VERSION}")
-        if command not in (Command.LOCAL, Command.PROXY):
-            raise MalformedHeader(f"command {command} at byte 12 is neither LOCAL (0) nor PROXY (1)")
-        if command == Command.LOCAL and not strictness.accept_local:
-            raise HeaderRefused("LOCAL is not accepted here")
+        _check_command(data[12], strictness)
+    least = 0
     if len(data) > 13 and data[12] & 0x0F == Command.PROXY:
         # With LOCAL the receiver must ignore the family (section 2.2).
-        if data[13] not in _KINDS:
-            raise MalformedHeader(
-                f"family and protocol 0x{data[13]:02x} at byte 13 are not a combination of the format"
-            )
-        family, transport = _KINDS[data[13]]
-        if data[13] not in _USUAL and not strictness.accept_unspec:
-            kind = "UNSPEC" if family is Family.UNSPEC else f"{family.name} {transport.name}"
-            raise HeaderRefused(f"PROXY without internet addresses of a stream ({kind}) is not accepted here")
+        least = _check_kind(data[13], strictness)
     if len(data) < FIXED_SIZE:
         return None
     length = data[14] << 8 | data[15]
-    if data[12] & 0x0F == Command.PROXY:
+    if length < least:
         family, _ = _KINDS[data[13]]
-        if length < ADDRESS_SIZES[family]:
-            raise MalformedHeader(f"{length} bytes follow, the addresses of {family.name} need {ADDRESS_SIZES[family]}")
+        raise MalformedHeader(f"{length} bytes follow, the addresses of {family.name} need {least}")
     if FIXED_SIZE + length > strictness.max_size:
         raise HeaderTooLarge(f"the header has {FIXED_SIZE + length} bytes, {strictness.max_size} are accepted")
     return FIXED_SIZE + length
+
+
+def _check_signature(begin: bytes) -> None:
+    if not SIGNATURE.startswith(begin):
+        wrong = next(at for at, byte in enumerate(begin) if byte != SIGNATURE[at])
+        raise NotProxyProtocol(f"byte {wrong} is 0x{begin[wrong]:02x}, 0x{SIGNATURE[wrong]:02x} in the signature")
+
+
+def _check_command(byte: int, strictness: Strictness) -> None:
+    version, command = byte >> 4, byte & 0x0F
+    if version != _VERSION:
+        raise MalformedHeader(f"version {version} at byte 12, the binary header has version {_VERSION}")
+    if command not in (Command.LOCAL, Command.PROXY):
+        raise MalformedHeader(f"command {command} at byte 12 is neither LOCAL (0) nor PROXY (1)")
+    if command == Command.LOCAL and not strictness.accept_local:
+        raise HeaderRefused("LOCAL is not accepted here")
+
+
+def _check_kind(byte: int, strictness: Strictness) -> int:
+    """Refuse a family and protocol, or return how many bytes of addresses they need."""
+    if byte not in _KINDS:
+        raise MalformedHeader(f"family and protocol 0x{byte:02x} at byte 13 are not a combination of the format")
+    family, transport = _KINDS[byte]
+    if byte not in _USUAL and not strictness.accept_unspec:
+        kind = "UNSPEC" if family is Family.UNSPEC else f"{family.name} {transport.name}"
+        raise HeaderRefused(f"PROXY without internet addresses of a stream ({kind}) is not accepted here")
+    return ADDRESS_SIZES[family]
 
 
 def parse(data: bytes) -> Header:

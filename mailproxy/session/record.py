@@ -41,6 +41,8 @@ DELAY_SECONDS = 0.1
 _FOREIGN = frozenset({"sni", "alpn", "cn", "tlv_ssl_cn", "left_out", "reason"})
 _BARE = re.compile(r"[!#-\[\]-~]+").fullmatch
 
+Fields = dict[str, str | int]
+
 
 class LoggedSession(Protocol):
     """What is told of a session: `mailproxy.session.session.Session` explains each."""
@@ -124,39 +126,10 @@ class SessionLog:
             )
 
 
-def describe(session: LoggedSession) -> dict[str, str | int]:
+def describe(session: LoggedSession) -> Fields:
     """Return what is known of a session, by the names that docs/log.md explains; what does not apply is not there."""
-    facts, terms = session.facts, session.terms
-    client, stream = session.client, session.stream
-    peer = _address(session.peer)
-    fields: dict[str, str | int] = {"id": session.id, "frontend": terms.frontend}
-    if session.header is None:
-        fields["client"] = peer
-    elif session.is_local:
-        fields["client"] = peer
-        fields["local"] = "yes"
-    else:
-        addresses = session.header.stream_addresses
-        fields["client"] = peer if addresses is None else _shown(addresses[0])
-        fields["via"] = peer
-    if facts is not None:
-        fields["tls"] = facts.version
-        fields["cipher"] = facts.cipher
-        if facts.group is not None:
-            fields["group"] = facts.group
-        if facts.resumed:
-            fields["resumed"] = "yes"
-        if facts.server_name is not None:
-            fields["sni"] = facts.server_name
-        if facts.alpn is not None:
-            fields["alpn"] = facts.alpn.decode("latin-1")
-        if facts.client_certificate is not None:
-            fields["cn"] = ",".join(map(_escaped, facts.client_common_names))
-            fields["verify"] = facts.verify
-    elif session.is_offloaded:
-        fields["tls"] = "offloaded"
-    elif _is_passed_on_tls(session):
-        fields["tls"] = "passed"
+    terms = session.terms
+    fields = {"id": session.id, "frontend": terms.frontend, **_client(session), **_tls(session)}
     if session.header is not None and terms.log_tlvs:
         fields |= _tlv_fields(session.header, terms.log_tlvs)
     fields["backend"] = (session.backend or terms.backend).name
@@ -166,15 +139,55 @@ def describe(session: LoggedSession) -> dict[str, str | int]:
         fields["retries"] = session.retries
     if session.left_out:
         fields["left_out"] = "; ".join(session.left_out)
-    fields["bytes_in"] = client.received
-    fields["bytes_out"] = 0 if stream is None else stream.received
+    fields["bytes_in"] = session.client.received
+    fields["bytes_out"] = 0 if session.stream is None else session.stream.received
+    return fields | _times(session) | _end(session)
+
+
+def _client(session: LoggedSession) -> Fields:
+    peer = _address(session.peer)
+    if session.header is None:
+        return {"client": peer}
+    if session.is_local:
+        return {"client": peer, "local": "yes"}
+    addresses = session.header.stream_addresses
+    return {"client": peer if addresses is None else _shown(addresses[0]), "via": peer}
+
+
+def _tls(session: LoggedSession) -> Fields:
+    facts = session.facts
+    if facts is None:
+        if session.is_offloaded:
+            return {"tls": "offloaded"}
+        return {"tls": "passed"} if _is_passed_on_tls(session) else {}
+    fields: Fields = {"tls": facts.version, "cipher": facts.cipher}
+    if facts.group is not None:
+        fields["group"] = facts.group
+    if facts.resumed:
+        fields["resumed"] = "yes"
+    if facts.server_name is not None:
+        fields["sni"] = facts.server_name
+    if facts.alpn is not None:
+        fields["alpn"] = facts.alpn.decode("latin-1")
+    if facts.client_certificate is not None:
+        fields["cn"] = ",".join(map(_escaped, facts.client_common_names))
+        fields["verify"] = facts.verify
+    return fields
+
+
+def _times(session: LoggedSession) -> Fields:
+    fields: Fields = {}
     if session.secured:
         fields["handshake_ms"] = round((session.secured - session.started) * 1000)
     if session.greeted:
         fields["connect_ms"] = round((session.greeted - (session.secured or session.started)) * 1000)
     fields["total_ms"] = round((session.ended - session.started) * 1000)
+    return fields
+
+
+def _end(session: LoggedSession) -> Fields:
     termination = session.termination
-    fields["termination"] = "" if termination is None else termination.letters
+    fields: Fields = {"termination": "" if termination is None else termination.letters}
     if session.first_to_end:
         fields["first_to_end"] = session.first_to_end
     if termination is not None and termination.reason:
@@ -182,7 +195,7 @@ def describe(session: LoggedSession) -> dict[str, str | int]:
     return fields
 
 
-def as_line(fields: dict[str, str | int]) -> str:
+def as_line(fields: Fields) -> str:
     """Return fields as ``key=value``, with quotes where a value needs them."""
     return " ".join(
         [
@@ -212,9 +225,9 @@ def _shown(address: Address) -> str:
     return str(address.unmapped) if isinstance(address, InetAddress) else "unix"
 
 
-def _tlv_fields(header: Header, types: tuple[int, ...]) -> dict[str, str | int]:
+def _tlv_fields(header: Header, types: tuple[int, ...]) -> Fields:
     """Return the received TLVs that are to be logged, by name; of repeated ones every value."""
-    fields: dict[str, str | int] = {}
+    fields: Fields = {}
     for type in types:
         if type == TlvType.SSL:
             fields |= _ssl_fields(header)
@@ -223,19 +236,19 @@ def _tlv_fields(header: Header, types: tuple[int, ...]) -> dict[str, str | int]:
     return fields
 
 
-def _ssl_fields(header: Header) -> dict[str, str | int]:
+def _ssl_fields(header: Header) -> Fields:
     """Return what the SSL TLV says, each of its fields by name."""
     ssl = header.ssl
     if ssl is None:
         return {}
     flags = [str(flag.name).lower() for flag in SslClient if flag in ssl.client]
-    fields: dict[str, str | int] = {"tlv_ssl": ",".join(flags) or "clear", "tlv_ssl_verify": ssl.verify}
+    fields: Fields = {"tlv_ssl": ",".join(flags) or "clear", "tlv_ssl_verify": ssl.verify}
     for type in dict.fromkeys(tlv.type for tlv in ssl.tlvs):
         fields |= _values(ssl.tlvs, type)
     return fields
 
 
-def _values(tlvs: Iterable[Tlv], type: int) -> dict[str, str | int]:
+def _values(tlvs: Iterable[Tlv], type: int) -> Fields:
     values = [_tlv_value(type, tlv.value) for tlv in tlvs if tlv.type == type]
     return {f"tlv_{tlv_name(type).lower()}": ",".join(values)} if values else {}
 

@@ -1,0 +1,126 @@
+"""Asks every server of a configuration what it offers: ``mailproxy check --connect``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import cast
+
+from attrs import field, frozen
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+
+from mailproxy import config
+from mailproxy.backend.backend import Backend
+from mailproxy.backend.server import BackendServer
+from mailproxy.checks.addresses import Addresses
+from mailproxy.checks.advice import CLEAR_ADVICE, STARTTLS_ADVICE, no_login_advice
+from mailproxy.checks.question import Lesson, Question
+from mailproxy.config.model import MailProtocol
+from mailproxy.front.loop import Loop
+from mailproxy.front.prepare import Prepared
+from mailproxy.proxyprotocol.tlv import TlvType
+
+# How long DNS has to tell where servers are, and how often that is looked at.
+LOOK_UP_SECONDS = 5.0
+LOOK_UP_PAUSE_SECONDS = 0.05
+
+
+@frozen
+class _Leg:
+    """How clients of a frontend reach the servers of its backend."""
+
+    backend: Backend
+    protocol: MailProtocol
+    with_tls: bool
+    frontend: config.Frontend = field(eq=False)  # the first of those whose clients take the same way
+
+
+def ask_servers(prepared: Prepared) -> int:
+    """Print what every server offers, or why it does not answer; 1 if there is one that does not."""
+    loop = Loop(reactor)
+    loop.start()
+    names = loop.names(prepared.settings.resolvers)
+    addresses = [Addresses(backend, names, loop.poller) for backend in prepared.backends.values()]
+
+    async def ask_all() -> bool:
+        await _look_up(addresses)
+        answers = []
+        for leg in dict.fromkeys(_legs(prepared)):
+            for server in leg.backend.pool.servers:
+                if server.target is not None or not server.origin.settings.is_template:  # a slot may have no address
+                    answers.append(_print_lesson(leg, server, await _ask(loop, leg, server)))
+        return all(answers)
+
+    def stop(result: object) -> object:
+        names.stop()
+        reactor.callWhenRunning(reactor.stop)
+        return result
+
+    asked = Deferred.fromCoroutine(ask_all()).addBoth(stop)
+    reactor.run()
+    return 0 if asked.result is True else 1
+
+
+async def _look_up(addresses: Sequence[Addresses]) -> None:
+    for of_backend in addresses:
+        of_backend.start()
+    for _ in range(round(LOOK_UP_SECONDS / LOOK_UP_PAUSE_SECONDS)):
+        if all(of_backend.are_known for of_backend in addresses):
+            return
+        await deferLater(cast(IReactorTime, reactor), LOOK_UP_PAUSE_SECONDS)
+
+
+def _legs(prepared: Prepared) -> Iterator[_Leg]:
+    for one in prepared.frontends:
+        terms = one.terms
+        if terms.server_speaks_first:
+            for with_tls in _with_tls(one.settings, terms.backend.settings):
+                yield _Leg(terms.backend, terms.protocol, with_tls, one.settings)
+
+
+def _with_tls(frontend: config.Frontend, backend: config.Backend) -> tuple[bool, ...]:
+    """Return for which clients a frontend's servers are asked: those on TLS (True), those in clear (False)."""
+    if frontend.tls == "none":
+        return (bool(frontend.tls_offloaded_by) or TlvType.SSL in backend.pass_tlvs,)
+    return (True, False) if frontend.tls == "starttls-optional" else (True,)
+
+
+async def _ask(loop: Loop, leg: _Leg, server: BackendServer) -> Lesson:
+    answer: Deferred[Lesson] = Deferred()
+    Question(
+        leg.backend,
+        server,
+        leg.protocol,
+        "mailproxy",
+        answer.callback,
+        with_tls=leg.with_tls,
+        destination=leg.frontend.destination,
+        poller=loop.poller,
+        timeouts=loop.timeouts,
+    ).begin()
+    return await answer
+
+
+def _print_lesson(leg: _Leg, server: BackendServer, lesson: Lesson) -> bool:
+    """Print what a server said; False if it gave no answer."""
+    way = "" if leg.with_tls else " in clear"
+    where = f"backend {leg.backend.name}, server {server.name}, {leg.protocol}{way}"
+    if lesson.capabilities is None:
+        print(f"{where}: {lesson.failure}", file=sys.stderr)
+        return False
+    print(f"{where}: {', '.join(name.decode('ascii', 'replace') for name in lesson.capabilities)}")
+    for advice in _advice(leg, lesson):
+        print(f"warning: {where}: {advice}", file=sys.stderr)
+    return True
+
+
+def _advice(leg: _Leg, lesson: Lesson) -> Iterator[str]:
+    if lesson.still_offers_starttls:
+        yield STARTTLS_ADVICE
+    if lesson.takes_passwords:
+        yield CLEAR_ADVICE
+    if lesson.no_login and (leg.with_tls or leg.frontend.tls == "none"):
+        yield no_login_advice(lesson.no_login, leg.backend.settings, with_tls=leg.with_tls)
