@@ -48,6 +48,8 @@ class Pool(ServerChanges[AnyServer]):
         self.servers = servers
         self.refresh_at = inf
         """When ``refresh`` is due; ``inf``: no server is in its slowstart."""
+        self.beside: list[Pool[AnyServer]] = []
+        """Pools that have some of the same servers."""
         self._rule = rule
         self._on_change = on_change
         self._allbackups = allbackups
@@ -59,7 +61,6 @@ class Pool(ServerChanges[AnyServer]):
         self._turns = 0
         self._candidates: Sequence[AnyServer] = ()
         self._is_limited = False
-        self._beside: list[Pool[AnyServer]] = []
         self._sharing: Sharing[AnyServer] | None = None
         for server in servers:
             if not server.is_settled:
@@ -130,13 +131,11 @@ class Pool(ServerChanges[AnyServer]):
             server.count(-1)
         if self._sharing is not None:
             self._sharing.left(server)
-        if self._queue:
-            self._serve()
+        self.serve()
         if self._sharing is not None and self._is_limited and server.has_room:
             self._sharing.wake()
-        for pool in self._beside:
-            if pool._queue:
-                pool._serve()
+        for pool in self.beside:
+            pool.serve()
 
     def _take(self, server: AnyServer) -> None:
         if server.successor is None:
@@ -197,9 +196,10 @@ class Pool(ServerChanges[AnyServer]):
             return self._by_rule(self._others(tried), key, tried)
         return tried[-1] if tried else None
 
-    def _serve(self) -> None:
+    def serve(self) -> None:
+        """Give free places to those who wait for them."""
         # A waiter's turn may end at once and leave: the loop of the first call goes on with that place.
-        if self._is_serving:
+        if not self._queue or self._is_serving:
             return
         self._is_serving = True
         try:
@@ -242,8 +242,7 @@ class Pool(ServerChanges[AnyServer]):
         """
         self._is_patient = is_patient
         try:
-            if self._queue:
-                self._serve()
+            self.serve()
         finally:
             self._is_patient = True
 
@@ -266,16 +265,16 @@ class Pool(ServerChanges[AnyServer]):
 
     def share(self, other: Pool[AnyServer]) -> None:
         """Let another pool with some of the same servers know what happens to them by this one, and the reverse."""
-        self._beside.append(other)
-        other._beside.append(self)
-        self._look_again()
+        self.beside.append(other)
+        other.beside.append(self)
+        self.look_again()
 
     def unshare(self, other: Pool[AnyServer]) -> None:
         """Undo `share`."""
-        self._beside.remove(other)
-        other._beside.remove(self)
+        self.beside.remove(other)
+        other.beside.remove(self)
 
-    def _look_again(self) -> None:
+    def look_again(self) -> None:
         """Take up what another pool has changed about a server."""
         self._find_candidates()
         if self._candidates and self._rule.is_sticky:
@@ -287,16 +286,14 @@ class Pool(ServerChanges[AnyServer]):
             waiter = self._queue.pop()
             self._tell_queue()
             waiter.no_turn()
-        if self._queue:
-            self._serve()
+        self.serve()
 
     # Changes
 
     def refresh(self, now: float) -> None:
         """Take the steps of slowstart that are due; to be called at ``refresh_at``, and harmless at any time."""
         self._ramp(now)
-        if self._queue:
-            self._serve()
+        self.serve()
 
     def _ramp(self, now: float) -> None:
         shortest = inf
@@ -321,8 +318,8 @@ class Pool(ServerChanges[AnyServer]):
         if has_lost_all:
             self._tell(server, "no-server", reason)
         self._serve_or_dismiss()
-        for pool in self._beside:
-            pool._look_again()
+        for pool in self.beside:
+            pool.look_again()
 
     def _tell(self, server: AnyServer, event: Event, reason: str) -> None:
         if self._sharing is not None:

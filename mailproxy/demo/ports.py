@@ -1,7 +1,7 @@
 """Where the demo listens: the ports that everybody knows, above a base, on loopback addresses."""
 
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from attrs import frozen
 
@@ -25,6 +25,10 @@ LOWEST_BASE, HIGHEST_BASE = 1024, 59000
 
 OTHER_PORTS = "choose other ports with --port BASE"
 """What to do about a port that somebody else has."""
+
+
+IsFree = Callable[[str, int], bool]
+"""Tells whether nobody listens on an address and port."""
 
 
 class PortsTaken(Exception):
@@ -74,19 +78,21 @@ class Ports:
                 yield host, port
 
 
-def choose(base: int | None) -> Ports:
+def choose(base: int | None, is_free: IsFree | None = None) -> Ports:
     """Take the ports above `base`, or above the first of `BASES` where all are free; `PortsTaken` if they are not."""
+    is_free = is_free or is_port_free
     taken = ("", 0)
     for candidate in BASES if base is None else (base,):
         ports = Ports(candidate)
         try:
-            taken = next(where for where in ports.sockets() if not _is_free(*where))
+            taken = next(where for where in ports.sockets() if not is_free(*where))
         except StopIteration:
             return ports
     raise PortsTaken(f"another process listens on {taken[0]}:{taken[1]}: {OTHER_PORTS}")
 
 
-def _is_free(host: str, port: int) -> bool:
+def is_port_free(host: str, port: int) -> bool:
+    """Tell whether nobody listens there."""
     with socket.socket() as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

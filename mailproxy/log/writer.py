@@ -50,10 +50,11 @@ class LineWriter:
         self._notice = notice
         self._write = write
         self._sleep = sleep
-        self._begin()
+        self.begin()
         _writers.add(self)
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Start with an empty queue and no thread: in a new writer, or in a forked child."""
         # Signal handlers log, and may do so while the thread that they interrupt has the lock.
         self._lock = threading.RLock()
         self._queue: SimpleQueue[bytes] = SimpleQueue()
@@ -131,7 +132,7 @@ _writers: WeakSet[LineWriter] = WeakSet()
 
 def _begin_in_child() -> None:
     for writer in _writers:
-        writer._begin()
+        writer.begin()
 
 
 os.register_at_fork(after_in_child=_begin_in_child)

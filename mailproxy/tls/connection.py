@@ -23,7 +23,7 @@ def connection_facts(connection: SSL.Connection) -> TlsFacts:
     cipher = connection.get_cipher_name()
     if cipher is None:
         raise ValueError("the TLS handshake is not done, nothing is negotiated yet")
-    raw = connection._ssl  # no public way to the verdict and to resumption
+    raw = openssl.raw_connection(connection)  # pyOpenSSL has no way to the verdict and to resumption
     server_name = connection.get_servername()
     shown = connection.get_certificate(as_cryptography=True)
     certificate = openssl.peer_certificate(raw)

@@ -52,9 +52,12 @@ class Contexts:
     Changes in place: the next handshake has other certificates, those that have begun go on with theirs.
     """
 
-    def __init__(self, make: MakeContext, groups: Sequence[CertificateGroup]) -> None:
+    def __init__(
+        self, make: MakeContext, groups: Sequence[CertificateGroup], clock: Callable[[], float] = monotonic
+    ) -> None:
         """Serve groups of certificates, the first of them by default, from contexts that `make` makes."""
         self._make = make
+        self._clock = clock
         self._slots: dict[tuple[bytes, ...], _Slot] = {}
         self._by_name: dict[str, _Slot] = {}
         self._served: dict[int, Certificate] = {}
@@ -111,13 +114,13 @@ class Contexts:
         return slot.raw
 
     def _part_from(self, slot: _Slot) -> None:
-        now = monotonic()
+        now = self._clock()
         for identity, certificate in zip(slot.identities, slot.certificates, strict=False):
             self._left.append(_Left(now, identity, certificate))
 
     def _forget(self) -> None:
         """Forget certificates that nobody can be served with any more, unless another one has the identity now."""
-        while self._left and self._left[0].at < monotonic() - KEPT_SECONDS:
+        while self._left and self._left[0].at < self._clock() - KEPT_SECONDS:
             left = self._left.popleft()
             if self._served.get(left.identity) is left.certificate:
                 del self._served[left.identity]

@@ -140,8 +140,8 @@ _LOOP: int = lib.SSL_CB_CONNECT_LOOP
 _EXIT: int = lib.SSL_CB_CONNECT_EXIT
 _set_fd = lib.SSL_set_fd
 _TLS_1_3: int = SSL.TLS1_3_VERSION
-# The sockets of servers, by connection.
-_descriptors: dict[Any, int] = {}
+server_descriptors: dict[Any, int] = {}
+"""The sockets of servers, by connection, from `end_messages_in_pieces` to `forget`."""
 # Holds the connection that is in the middle of a message, within a call.
 _amid: list[Any] = []
 # Holds the connection on which a message was not finished within the call that just returned.
@@ -156,7 +156,7 @@ def _bound_message(ssl: Any, where: int, value: int) -> None:
             _set_fd(ssl, _still_descriptor())
     elif where == _EXIT and _amid:
         _amid.clear()
-        _set_fd(ssl, _descriptors[ssl])
+        _set_fd(ssl, server_descriptors[ssl])
         if value != 1:
             _unended.append(ssl)
 
@@ -182,13 +182,13 @@ def end_messages_in_pieces(ssl: Any, descriptor: int) -> None:
     without data between the head of a message and its end. Call `forget` before the connection is freed.
     """
     if lib.SSL_version(ssl) == _TLS_1_3:
-        _descriptors[ssl] = descriptor
+        server_descriptors[ssl] = descriptor
         lib.SSL_set_info_callback(ssl, _bound_message)
 
 
 def forget(ssl: Any) -> None:
     """Forget the descriptor of a connection."""
-    _descriptors.pop(ssl, None)
+    server_descriptors.pop(ssl, None)
 
 
 def error_code(ssl: Any, result: int) -> int:
@@ -409,6 +409,11 @@ def set_modes(context: SSL.Context) -> None:
 def raw_context(context: SSL.Context) -> Any:
     """Return the ``SSL_CTX`` of a pyOpenSSL context, which has to outlive it."""
     return context._context  # private like the binding
+
+
+def raw_connection(connection: SSL.Connection) -> Any:
+    """Return the ``SSL`` of a pyOpenSSL connection, which has to outlive it."""
+    return connection._ssl  # private like the binding
 
 
 def set_store(context: SSL.Context, store: crypto.X509Store) -> None:

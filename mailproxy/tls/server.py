@@ -106,7 +106,7 @@ class TlsSettings(Protocol):
 
 
 @frozen(eq=False)
-class _Keys:
+class TicketKeys:
     """A context that has the keys of tickets, and the callbacks that it refers to."""
 
     context: SSL.Context
@@ -164,12 +164,15 @@ class TlsServer:
         self._on_key = None if settings.keylog is None else openssl.keylog_callback(KeyLog(settings.keylog).write)
         self._trial = self._make_context(())[0]
         self._check(groups, checked if keys_of is None else keys_of.digests)
-        self._contexts: Contexts = Contexts(self._make_context, groups)
+        self._contexts: Contexts = Contexts(self._make_context, groups, clock)
         if keys is not None:
             self._set_up(keys)
         callbacks = self._on_name, self._on_alpn, self._on_key
-        self._keys: _Keys = _Keys(keys or self._contexts.first, callbacks) if keys_of is None else keys_of._keys
-        self._first: Any = openssl.raw_context(self._keys.context)
+        self.ticket_keys: TicketKeys = (
+            TicketKeys(keys or self._contexts.first, callbacks) if keys_of is None else keys_of.ticket_keys
+        )
+        """What tickets are made with; another server may have the same."""
+        self._first: Any = openssl.raw_context(self.ticket_keys.context)
         """The context that every connection begins with: it has the keys of the tickets."""
 
     @property

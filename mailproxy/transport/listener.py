@@ -40,7 +40,10 @@ class Listener:
 
     _log = Logger()
 
-    def __init__(self, bound: Bound, accepted: Accepted) -> None:
+    def __init__(
+        self, bound: Bound, accepted: Accepted, accept: Callable[[], tuple[int, object]] | None = None
+    ) -> None:
+        """Call `accepted` with what `accept` takes, the bound socket's own if it is None."""
         self.bound = bound
         self.socket = bound.socket
         self.is_unix = bound.is_unix
@@ -48,6 +51,8 @@ class Listener:
         """Our end of every connection; None if a wildcard address leaves it to each connection."""
         self._family = int(bound.socket.family)
         self._accepted = accepted
+        # What socket.accept() does, without the Python class around the socket, which costs as much as the call.
+        self._accept_descriptor = accept or bound.socket._accept  # type: ignore[attr-defined]
         self._reasons: set[str] = {"not started"}
         self._poller: Poller | None = None
         self._clock: IReactorTime | None = None
@@ -98,8 +103,7 @@ class Listener:
     def _accept(self) -> bool:
         """Accept a client; False if none can be."""
         try:
-            # What socket.accept() does, without the Python class around the socket, which costs as much as the call.
-            descriptor, address = self.socket._accept()  # type: ignore[attr-defined]
+            descriptor, address = self._accept_descriptor()
         except OSError as error:
             if error.errno in EXHAUSTED:
                 self._log.warn(

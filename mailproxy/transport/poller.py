@@ -53,8 +53,9 @@ class Poller:
 
     _log = Logger()
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._epoll = select.epoll()
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic, epoll: select.epoll | None = None) -> None:
+        """Wait in an epoll object, a new one if it is None, which is closed with the poller."""
+        self._epoll = select.epoll() if epoll is None else epoll
         self._monotonic = monotonic
         self.ready: dict[int, Ready] = {}
         self.now = monotonic()

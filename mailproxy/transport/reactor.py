@@ -17,9 +17,10 @@ from mailproxy.transport.poller import READ, Poller
 class PollerReactor(EPollReactor):
     """An `EPollReactor` that waits in its `poller`."""
 
-    def __init__(self) -> None:
+    def __init__(self, poller: Poller | None = None) -> None:
+        """Wait in a poller, a new one if it is None."""
         super().__init__()
-        self.poller = Poller()
+        self.poller = Poller() if poller is None else poller
         # `_poller` is private; a test fails loudly when Twisted renames it.
         self.poller.add(self._poller.fileno(), self._poll_descriptors, READ)
 
@@ -36,8 +37,8 @@ class PollerReactor(EPollReactor):
     doIteration = doPoll
 
 
-def install() -> PollerReactor:
-    """Make this the process' reactor."""
-    reactor = PollerReactor()
+def install(poller: Poller | None = None) -> PollerReactor:
+    """Make this the process' reactor, with a poller of its own if that is None."""
+    reactor = PollerReactor(poller)
     installReactor(reactor)
     return reactor

@@ -1,15 +1,13 @@
 """Where the demo listens."""
 
 import socket
-from collections.abc import Callable
 
 import pytest
 
-from mailproxy.demo import ports
-from mailproxy.demo.ports import FRONT, HIGHEST_BASE, LOWEST_BASE, Ports, PortsTaken, choose
+from mailproxy.demo.ports import FRONT, HIGHEST_BASE, LOWEST_BASE, IsFree, Ports, PortsTaken, choose, is_port_free
 
 
-def is_free_but(*taken: int) -> Callable[[str, int], bool]:
+def is_free_but(*taken: int) -> IsFree:
     return lambda host, port: port not in taken
 
 
@@ -25,29 +23,26 @@ def test_no_two_have_the_same_port(base: int) -> None:
     assert all(1024 <= port < 65536 for _, port in sockets)
 
 
-def test_next_base_is_taken_if_somebody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ports, "_is_free", is_free_but(11143))
-    assert choose(None).base == 20000
+def test_next_base_is_taken_if_somebody_listens() -> None:
+    assert choose(None, is_free_but(11143)).base == 20000
 
 
-def test_base_that_is_asked_for_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ports, "_is_free", is_free_but())
-    assert choose(30000).base == 30000
+def test_base_that_is_asked_for_is_taken() -> None:
+    assert choose(30000, is_free_but()).base == 30000
 
 
 @pytest.mark.parametrize(("base", "port"), [(30000, 30993), (None, 20110)])
-def test_no_free_base_is_an_error(monkeypatch: pytest.MonkeyPatch, base: int | None, port: int) -> None:
-    monkeypatch.setattr(ports, "_is_free", is_free_but(30993, 10143, 20110))
+def test_no_free_base_is_an_error(base: int | None, port: int) -> None:
     with pytest.raises(PortsTaken, match=f":{port}: choose other ports with --port BASE"):
-        choose(base)
+        choose(base, is_free_but(30993, 10143, 20110))
 
 
 def test_listener_is_found() -> None:
     with socket.create_server((FRONT, 0)) as server:
-        assert not ports._is_free(FRONT, server.getsockname()[1])
+        assert not is_port_free(FRONT, server.getsockname()[1])
 
 
 def test_free_port_is_found() -> None:
     with socket.create_server((FRONT, 0)) as server:
         port = server.getsockname()[1]
-    assert ports._is_free(FRONT, port)
+    assert is_port_free(FRONT, port)

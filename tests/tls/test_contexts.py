@@ -8,8 +8,10 @@ import weakref
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
+from OpenSSL import SSL
 
 from mailproxy.tls.certificate import Certificate, make_certificate
+from mailproxy.tls.contexts import KEPT_SECONDS, Contexts
 from mailproxy.tls.groups import group_certificates
 from mailproxy.tls.server import TlsServer
 from mailproxy.transport.poller import Poller
@@ -82,18 +84,31 @@ def test_handshake_that_has_begun_goes_on_with_its_certificate(version: ssl.TLSV
     poller.close()
 
 
-def test_renewal_leaves_the_contexts_of_others_alone(connect: Connect) -> None:
-    server = tls_server(certificate(NAME), certificate(OTHER))
-    connect(server, server_name=OTHER)
-    before = server._contexts.for_name(OTHER)
-    renew(server, renewed(NAME), certificate(OTHER))
-    assert server._contexts.for_name(OTHER) is before
+class Made:
+    """Makes contexts, and remembers of which certificates; each certificate gets an identity of its own."""
+
+    def __init__(self) -> None:
+        self.certificates: list[Certificate] = []
+
+    def __call__(self, certificates: tuple[Certificate, ...]) -> tuple[SSL.Context, tuple[int, ...]]:
+        begin = len(self.certificates)
+        self.certificates += certificates
+        return SSL.Context(SSL.TLS_METHOD), tuple(range(begin, len(self.certificates)))
+
+
+def test_renewal_leaves_the_contexts_of_others_alone() -> None:
+    contexts = Contexts(Made(), group_certificates([certificate(NAME), certificate(OTHER)]))
+    before = contexts.for_name(OTHER)
+    contexts.replace(group_certificates([renewed(NAME), certificate(OTHER)]))
+    assert contexts.for_name(OTHER) is before
 
 
 def test_context_is_made_with_the_first_client() -> None:
-    server = tls_server(certificate(NAME), certificate(OTHER))
-    made = [slot.context is not None for slot in server._contexts._slots.values()]
-    assert made == [True, False]
+    made = Made()
+    contexts = Contexts(made, group_certificates([certificate(NAME), certificate(OTHER)]))
+    assert made.certificates == [certificate(NAME)]
+    contexts.for_name(OTHER)
+    assert made.certificates == [certificate(NAME), certificate(OTHER)]
 
 
 def test_weak_key_is_refused_before_a_client_asks_for_its_name(connect: Connect) -> None:
@@ -104,15 +119,16 @@ def test_weak_key_is_refused_before_a_client_asks_for_its_name(connect: Connect)
     assert connect(server, server_name=OTHER).served == certificate(NAME).encoded[0]
 
 
-def test_certificates_that_have_gone_are_forgotten(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_certificates_that_have_gone_are_forgotten() -> None:
     now = 0.0
-    monkeypatch.setattr("mailproxy.tls.contexts.monotonic", lambda: now)
-    server = tls_server()
+    made = Made()
+    contexts = Contexts(made, group_certificates([certificate(NAME)]), lambda: now)
     for _ in range(100):
-        renew(server, renewed(NAME))
-        now += 2000
-    assert len(server._contexts._served) <= 4
-    assert connect(server).facts.certificate_key_alg == "EC256"
+        contexts.replace(group_certificates([renewed(NAME)]))
+        now += KEPT_SECONDS / 2
+    known = [contexts.certificate(identity) for identity in range(len(made.certificates))]
+    assert known[:-4] == [None] * 97
+    assert known[-1] is made.certificates[-1]
 
 
 def test_server_leaves_no_cycle_that_stays() -> None:

@@ -410,7 +410,7 @@ def test_server_gets_the_new_keys_that_it_asked_for_and_what_follows(tmp_path: P
 
 def test_messages_of_one_server_are_forgotten_with_it(server_message: ServerMessage) -> None:
     server_message.relay.close()
-    assert not openssl._descriptors
+    assert not openssl.server_descriptors
 
 
 # The handshake.

@@ -16,15 +16,17 @@ from mailproxy.transport.listener import ACCEPTS_PER_TURN, EXHAUSTED_PAUSE_SECON
 from mailproxy.transport.poller import WRITE, Poller
 from tests.transport.relay import is_ready
 
+Accept = Callable[[], tuple[int, object]]
+
 
 class Bench:
     """A listener, and what it accepted."""
 
-    def __init__(self, bound: Bound) -> None:
+    def __init__(self, bound: Bound, accept: Accept | None = None) -> None:
         self.poller = Poller()
         self.clock = Clock()
         self.accepted: list[tuple[socket.SocketType, object]] = []
-        self.listener = Listener(bound, lambda *accepted: self.take(*accepted))
+        self.listener = Listener(bound, lambda *accepted: self.take(*accepted), accept)
         self.clients: list[socket.socket] = []
 
     def take(self, sock: socket.SocketType, address: object, listener: Listener) -> None:
@@ -57,11 +59,11 @@ class Bench:
 
 
 @pytest.fixture
-def make() -> Iterator[Callable[[Bound], Bench]]:
+def make() -> Iterator[Callable[..., Bench]]:
     made: list[Bench] = []
 
-    def bench(bound: Bound) -> Bench:
-        made.append(Bench(bound))
+    def bench(bound: Bound, accept: Accept | None = None) -> Bench:
+        made.append(Bench(bound, accept))
         return made[-1]
 
     yield bench
@@ -69,7 +71,7 @@ def make() -> Iterator[Callable[[Bound], Bench]]:
         one.close()
 
 
-Make = Callable[[Bound], Bench]
+Make = Callable[..., Bench]
 
 
 @pytest.fixture
@@ -183,49 +185,56 @@ def test_reason_that_is_not_there_cannot_be_taken_back(bench: Bench) -> None:
 
 
 class Scarce:
-    """A listening socket of a process without descriptors."""
+    """Accepts from a socket in a process without descriptors, until there are some."""
 
     def __init__(self, sock: socket.socket, number: int) -> None:
         self.sock = sock
         self.number = number
         self.asked = 0
 
-    def _accept(self) -> tuple[int, object]:
+    def __call__(self) -> tuple[int, object]:
         self.asked += 1
         if self.number:
             raise OSError(self.number, os.strerror(self.number))
-        return self.sock._accept()  # type: ignore[attr-defined,no-any-return]  # private
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self.sock, name)
+        sock, address = self.sock.accept()
+        return sock.detach(), address
 
 
-def with_scarce_socket(bench: Bench, number: int) -> Scarce:
-    scarce = Scarce(bench.listener.socket, number)
-    bench.listener.socket = scarce  # type: ignore[assignment]  # a fake
-    return scarce
+@pytest.fixture
+def scarce(make: Make) -> Callable[[int], tuple[Bench, Scarce]]:
+    """A listener whose accepting fails with this error number."""
+
+    def start(number: int) -> tuple[Bench, Scarce]:
+        bound = bind_inet(socket.AF_INET, "127.0.0.1", 0)
+        accept = Scarce(bound.socket, number)
+        return make(bound, accept), accept
+
+    return start
+
+
+StartScarce = Callable[[int], tuple[Bench, Scarce]]
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
-def test_accepting_pauses_when_descriptors_run_out_and_goes_on(bench: Bench, number: int) -> None:
-    scarce = with_scarce_socket(bench, number)
+def test_accepting_pauses_when_descriptors_run_out_and_goes_on(scarce: StartScarce, number: int) -> None:
+    bench, accept = scarce(number)
     bench.start()
     bench.connect()
     with capturedLogs() as events:
         bench.poll(turns=10)
-    assert scarce.asked == len(events) == 1
-    scarce.number = 0
+    assert accept.asked == len(events) == 1
+    accept.number = 0
     bench.clock.advance(EXHAUSTED_PAUSE_SECONDS)
     assert bench.poll() == 1
 
 
 @pytest.mark.parametrize("number", [errno.ECONNABORTED, errno.EAGAIN, errno.EPROTO, errno.EPERM])
-def test_client_that_has_gone_again_is_no_reason_to_pause(bench: Bench, number: int) -> None:
-    scarce = with_scarce_socket(bench, number)
+def test_client_that_has_gone_again_is_no_reason_to_pause(scarce: StartScarce, number: int) -> None:
+    bench, accept = scarce(number)
     bench.start()
     bench.connect()
     bench.poll(turns=2)
-    scarce.number = 0
+    accept.number = 0
     assert bench.poll() == 1
 
 
@@ -233,17 +242,17 @@ def test_bug_in_accepting_does_not_close_the_door(make: Make) -> None:
     """A listener that the poller gave up would leave every later client waiting, with nothing in the log."""
     bench = make(bind_inet(socket.AF_INET, "127.0.0.1", 0))
 
-    def buggy(sock: socket.SocketType, address: object, listener: object) -> None:
+    def buggy(sock: socket.SocketType, address: object, listener: Listener) -> None:
         sock.close()
         raise ZeroDivisionError("a bug")
 
-    take, bench.listener._accepted = bench.listener._accepted, buggy
+    bench.take = buggy  # type: ignore[method-assign]
     bench.start()
     bench.connect()
     with capturedLogs() as events:
         bench.poll(turns=1)
     assert "log_failure" in events[0]
-    bench.listener._accepted = take
+    del bench.take
     bench.connect()
     bench.clock.advance(EXHAUSTED_PAUSE_SECONDS)
     assert bench.poll() == 1
@@ -259,14 +268,14 @@ def test_stopped_listener_leaves_clients_to_the_next(bench: Bench) -> None:
     assert bench.poll() == 1
 
 
-def test_stopped_listener_stays_stopped(bench: Bench) -> None:
-    scarce = with_scarce_socket(bench, errno.EMFILE)
+def test_stopped_listener_stays_stopped(scarce: StartScarce) -> None:
+    bench, accept = scarce(errno.EMFILE)
     bench.start()
     bench.connect()
     with capturedLogs():
         bench.poll()
     bench.listener.stop()
-    scarce.number = 0
+    accept.number = 0
     bench.clock.advance(EXHAUSTED_PAUSE_SECONDS)
     bench.listener.pause("full")
     bench.listener.resume("full")

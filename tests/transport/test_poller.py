@@ -12,9 +12,9 @@ from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.interfaces import IReactorFDSet
 from twisted.internet.selectreactor import SelectReactor
 from twisted.logger import LogEvent, capturedLogs
-from twisted.python.failure import Failure
 
 from mailproxy.transport.poller import BYTES, END, READ, WRITE, Poller
+from tests.transport.reactors import ClosingEPollReactor, ClosingSelectReactor
 from tests.transport.relay import is_ready, tcp_pair
 
 
@@ -191,15 +191,11 @@ def test_bug_does_not_keep_events_from_others(poller: Poller) -> None:
         sock.close()
 
 
-@pytest.fixture(params=[SelectReactor, EPollReactor])
+@pytest.fixture(params=[ClosingSelectReactor, ClosingEPollReactor])
 def reactor(request: pytest.FixtureRequest) -> Iterator[SelectReactor | EPollReactor]:
     made = request.param()
     yield made
-    made.removeAll()
-    for descriptor in made._internalReaders:
-        descriptor.connectionLost(Failure(ConnectionError()))
-    if isinstance(made, EPollReactor):
-        made._poller.close()
+    made.close()
 
 
 def test_any_reactor_polls_the_poller(poller: Poller, ends: Ends, reactor: SelectReactor | EPollReactor) -> None:

@@ -16,10 +16,10 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.protocol import Factory, ProcessProtocol, Protocol
 from twisted.logger import capturedLogs
-from twisted.python.failure import Failure
 
 from mailproxy.transport.poller import BYTES, READ
 from mailproxy.transport.reactor import PollerReactor
+from tests.transport.reactors import ClosingEPollReactor, ClosingPollerReactor
 
 PATIENCE_SECONDS = 20
 
@@ -30,19 +30,9 @@ class ReactorGone(AssertionError):
 
 @pytest.fixture
 def reactor() -> Iterator[PollerReactor]:
-    made = PollerReactor()
+    made = ClosingPollerReactor()
     yield made
-    for call in made.getDelayedCalls():
-        call.cancel()
-    close(made)
-    made.poller.close()
-
-
-def close(reactor: EPollReactor) -> None:
-    """Give back what a reactor that has stopped still holds."""
-    for descriptor in {*reactor.removeAll(), *reactor._internalReaders}:
-        descriptor.connectionLost(Failure(ConnectionError()))
-    reactor._poller.close()
+    made.close()
 
 
 def run(reactor: PollerReactor, until: Deferred[None]) -> None:
@@ -57,9 +47,10 @@ def run(reactor: PollerReactor, until: Deferred[None]) -> None:
 
 def test_twisted_has_what_the_reactor_stands_on() -> None:
     """A new Twisted may have renamed this private attribute: `mailproxy.transport.reactor` has to follow."""
-    reactor = EPollReactor()
-    assert callable(getattr(reactor._poller, "fileno", None)), "EPollReactor has no _poller with a fileno() any more"
-    close(reactor)
+    reactor = ClosingEPollReactor()
+    epoll = getattr(reactor, "_poller", None)
+    assert callable(getattr(epoll, "fileno", None)), "EPollReactor has no _poller with a fileno() any more"
+    reactor.close()
 
 
 def test_timers_pass(reactor: PollerReactor) -> None:
