@@ -6,7 +6,7 @@ import gc
 import os
 import platform
 import resource
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -18,9 +18,9 @@ from twisted.internet.defer import Deferred, TimeoutError, fail
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from mailproxy import __version__, config
+from mailproxy import __version__
 from mailproxy.config import ConfigError
-from mailproxy.config.difference import Difference, differences
+from mailproxy.config.difference import Difference, differences, with_details
 from mailproxy.front.aside import Aside
 from mailproxy.front.drains import Drains
 from mailproxy.front.frontend import Frontend
@@ -33,6 +33,7 @@ from mailproxy.front.role import ALONE
 from mailproxy.front.sockets import StartError
 from mailproxy.front.stopping import Stopping, StopTimes
 from mailproxy.session.counters import counted
+from mailproxy.tls.renewal import renewals
 
 # A reload that takes longer than this comes to nothing: a file may be on a disk that does not answer.
 READ_SECONDS = 300.0
@@ -138,7 +139,7 @@ class ProxyService(Service):
 
     def compare(self) -> Deferred[Reloaded]:
         """Read the configuration and its files, and return what a reload would change; nothing changes."""
-        return self._read().addCallback(lambda reading: Reloaded(self._differences(reading.settings), reading.warnings))
+        return self._read().addCallback(lambda reading: Reloaded(self._differences(reading), reading.warnings))
 
     def _read(self) -> Deferred[Reading]:
         reading = self._aside.do(partial(read, self._file, self._lasting.tls, self._lasting.certificates))
@@ -153,7 +154,7 @@ class ProxyService(Service):
         if not self.running:
             raise ReloadRefused("mailproxy stops")
         former = self._generation
-        differences = self._differences(reading.settings)
+        differences = self._differences(reading)
         prepared = arrange(reading.settings, reading.source, reading.files, self._lasting)
         prepared.bind()
         generation = self._make_generation(prepared)
@@ -174,14 +175,22 @@ class ProxyService(Service):
         self._log.info("reloaded", event="reloaded", changes=len(differences))
         return Reloaded(differences, self._warnings)
 
-    def _differences(self, settings: config.Config) -> tuple[Difference, ...]:
+    def _differences(self, reading: Reading) -> tuple[Difference, ...]:
         """Return what a reading changes; what needs a restart is told as long as there was none."""
+        settings = reading.settings
         since_start = differences(self._started, settings)
         since_last = differences(self._generation.settings, settings)
         return (
             *(one for one in since_start if one.needs_restart),
-            *(one for one in since_last if not one.needs_restart),
+            *with_details((one for one in since_last if not one.needs_restart), self._renewals(reading)),
         )
+
+    def _renewals(self, reading: Reading) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield what has become of the certificates of each profile that stays, by the section's name."""
+        before = self._prepared.certificates
+        for profile, certificates in reading.files.certificates.items():
+            if profile in before and (words := renewals(before[profile], certificates)):
+                yield f"tls {profile}", words
 
     def _refuse(self, failure: Failure) -> Failure:
         """Log why a reload came to nothing."""

@@ -7,7 +7,7 @@ The lines name sections and keys: ``+ frontend pop3s``, or ``~ backend dovecot: 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 import attrs
@@ -49,6 +49,15 @@ class Difference:
 def differences(before: Config, after: Config) -> tuple[Difference, ...]:
     """Return the changes from `before` to `after`, in the order of the configuration's fields."""
     return tuple(_of_top(before, after))
+
+
+def with_details(found: Iterable[Difference], more: Iterable[tuple[str, tuple[str, ...]]]) -> tuple[Difference, ...]:
+    """Add what else has changed in sections, by the sections' names."""
+    by_name = {one.what: one for one in found}
+    for what, details in more:
+        there = by_name.get(what, Difference("~", what))
+        by_name[what] = attrs.evolve(there, details=(*there.details, *details))
+    return tuple(by_name.values())
 
 
 def _of_top(before: attrs.AttrsInstance, after: attrs.AttrsInstance) -> Iterator[Difference]:

@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from mailproxy.config import Config
-from mailproxy.config.difference import Difference, _of_top, differences
+from mailproxy.config.difference import Difference, _of_top, differences, with_details
 from mailproxy.config.key import about
 from mailproxy.config.kind import integer
 from mailproxy.config.load import parse, read_document
@@ -112,6 +112,15 @@ def test_headers_of_checks_may_be_secret() -> None:
     check = {"type": "http", "url": "http://{host}/", "headers": {"X-Key": "one"}}
     lines = told({"backend__dovecot__check": check}, backend__dovecot__check=check | {"headers": {"X-Key": "hunter2"}})
     assert lines == ["~ backend dovecot: check.headers of d1 changed"]
+
+
+def test_more_can_be_known_of_a_section() -> None:
+    known = Difference("~", "tls a", ("ciphers changed",)), Difference("+", "frontend b")
+    assert list(map(str, with_details(known, [("tls a", ("renewed",)), ("tls c", ("renewed", "removed"))]))) == [
+        "~ tls a: ciphers changed, renewed",
+        "+ frontend b",
+        "~ tls c: renewed, removed",
+    ]
 
 
 @attrs.frozen

@@ -2,6 +2,7 @@
 
 import copy
 import os
+import re
 import shutil
 import signal
 import socket
@@ -155,6 +156,8 @@ def test_folder_of_certificates_that_is_gone_serves_what_it_had_and_comes_back(
     with connect_tls(port, pki.client()) as connection:
         assert read_line(connection) == GREETING
     assert len(running.events(event="warning")) == 1
+    (change,) = changes(running)
+    assert re.fullmatch(r"~ tls default: certificate .*/mail\.pem renewed, valid until \d{4}-\d\d-\d\d", change)
 
 
 def test_last_of_many_signals_counts(front: StartFront, backend: Recorder, pki: Certificates) -> None:
