@@ -1,4 +1,4 @@
-"""What signals do to a process that serves, whichever command runs it."""
+"""Signal handling of a process that serves, for all commands that run it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from twisted.logger import Logger
 
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
-# certbot's hooks and logrotate send one of these to whatever has files to read or to open again. Their default is to
-# kill, at once, with socket files left behind.
+# certbot's hooks and logrotate send these to programs that have to read or open files again. Their default action kills
+# the process and leaves socket files behind.
 RELOADS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 _RELOAD = signal.SIGHUP
 
@@ -24,8 +24,7 @@ class Signals:
     third one has its default action, which is to kill. SIGHUP calls `reload`. SIGUSR1 and SIGUSR2 are ignored, each
     with a log line.
 
-    A signal that somebody else handles already, or ignores, stays theirs: ``nohup``, a debugger, the log rotation of
-    ``twistd``.
+    A signal that is handled or ignored already stays so: by ``nohup``, a debugger, or the log rotation of ``twistd``.
     """
 
     _log = Logger(namespace="mailproxy")
@@ -35,16 +34,19 @@ class Signals:
         self._early: list[int] = []
         self._stops = 0
         self.stop_now: Callable[[], object] = lambda: None
-        """What a second signal to stop does."""
+        """Called for a second signal to stop."""
         self.reload: Callable[[], object] = lambda: None
-        """What SIGHUP does."""
+        """Called for SIGHUP."""
 
     def install(self, *, spare: Collection[signal.Signals] = ()) -> None:
-        """Handle the signals from now on, as soon as there is a reactor; those to `spare` if nobody does by then."""
+        """
+        Handle the signals from now on, as soon as there is a reactor; those in `spare` only if nothing handles them
+        then.
+        """
         self._take(set(STOPS + RELOADS).difference(spare), signal.SIG_DFL, signal.default_int_handler)
 
     def attach(self, reactor: Any) -> None:
-        """Leave the work to this reactor, that of the signals that have come already included."""
+        """Handle signals in this reactor, including those that have arrived already."""
         self._reactor = reactor
         reactor.callWhenRunning(self._complete)
         while self._early:
@@ -62,7 +64,7 @@ class Signals:
                 signal.signal(number, self._received)
 
     def _received(self, number: int, frame: object) -> None:
-        # A handler runs in the middle of anything: it leaves the work to the reactor.
+        # A handler may interrupt any code: it leaves the work to the reactor.
         if self._reactor is None:
             self._early.append(number)
             return

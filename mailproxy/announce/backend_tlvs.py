@@ -1,15 +1,15 @@
 """
-Which TLVs a backend gets.
+The TLVs for a backend.
 
-They are, in HAProxy's order (``make_proxy_line_v2`` in its src/connection.c): those that the configuration sets, what
-is passed on from the header that came in, CRC32C, ALPN, AUTHORITY, UNIQUE_ID, SSL. The rules where these meet:
+Their order is HAProxy's (``make_proxy_line_v2`` in its src/connection.c): those that the configuration sets, those that
+are passed on from the received header, CRC32C, ALPN, AUTHORITY, UNIQUE_ID, SSL. The rules for conflicts:
 
 - A type has one source: the configuration before what is passed on before our own. Of ALPN, AUTHORITY, UNIQUE_ID and
   SSL there is one at most, the first that came in: receivers differ on which of several counts.
-- An SSL TLV that is passed on stands for our own, unless it says that its sender had the client in clear and we have it
-  on TLS: what counts is the TLS of the leg that the client is on.
-- An SSL TLV is passed on without its CN where we would not tell that CN of a certificate that we have seen.
-- What the profile's backend would stumble over is left out.
+- An SSL TLV that is passed on replaces our own, unless it says that the client was in clear and here it is on TLS: the
+  TLS of the client's own connection counts.
+- An SSL TLV is passed on without its CN if we would not send that CN from a certificate of our own client.
+- TLVs that the profile's backend cannot read are left out.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -25,12 +25,12 @@ from mailproxy.tls.facts import TlsFacts
 
 MAX_VALUE = 481
 """
-The most bytes that a filled format may have: what fits alone in a header of 536 bytes (spec section 2).
+The most bytes of a filled format: as much as fits into a header of 536 bytes (spec section 2).
 
-A client's certificate can make a common name of any length.
+A client's certificate may have a common name of any length.
 """
 
-# VERSION is what the codec never leaves out: a sender that we trust but that errs must not fill the header with it.
+# The codec never leaves VERSION out: a trusted sender that errs must not fill the header with it.
 _VERSION_ROOM = 64
 
 _CRC32C = Tlv(TlvType.CRC32C, bytes(4))
@@ -41,14 +41,14 @@ _SINGLE = (*_OWN, TlvType.SSL)
 
 
 NO_WORDS: Mapping[str, str] = {}
-"""What is known of a connection of our own."""
+"""The words for mailproxy's own connections: none."""
 
 
 class FormatLike(Protocol):
-    """A value that each session fills."""
+    """A value that is filled for each session."""
 
     def fill(self, words: Mapping[str, str]) -> bytes:
-        """Return the value for the session with these words; what it lacks is empty."""
+        """Return the value for the session with these words; missing words are empty."""
 
 
 class TlvLike(Protocol):
@@ -64,7 +64,7 @@ class TlvLike(Protocol):
 
 
 class HeaderSettings(Protocol):
-    """What the configuration says of a backend's header, in its words."""
+    """The configuration of a backend's header."""
 
     @property
     def profile(self) -> str:
@@ -84,14 +84,14 @@ class HeaderSettings(Protocol):
 
     @property
     def pass_tlvs(self) -> Collection[int]:
-        """``proxy-v2-pass-tlvs``: the types that are passed on from the header that came in."""
+        """``proxy-v2-pass-tlvs``: the types that are passed on from the received header."""
 
 
 class BackendTlvs:
-    """The choice of TLVs for one backend and one protocol, as its settings want it."""
+    """The choice of TLVs for one backend and one protocol, by its settings."""
 
     def __init__(self, settings: HeaderSettings, protocol: str) -> None:
-        """Take the settings; ValueError if they would have connections dropped or a backend told a lie."""
+        """Check the settings; ValueError if the backend would drop connections, or get false facts."""
         self._profile = PROFILES[settings.profile]
         self._protocol = protocol
         self.limit = self._profile.limit(client_cert="client-cert" in settings.proxy_v2_options)
@@ -100,13 +100,13 @@ class BackendTlvs:
         self._ssl_fields = {type for type in wanted if isinstance(type, SslType)}
         if settings.send_proxy == "v2-ssl-cn":
             self._ssl_fields.add(SslType.CN)
-        # Who asks for a field of the SSL TLV gets the TLV, as in HAProxy.
+        # As in HAProxy, an option for a field of the SSL TLV adds the TLV.
         self._tells_ssl = settings.send_proxy == "v2-ssl" or bool(self._ssl_fields)
         self._set = tuple((tlv.type, tlv.value) for tlv in settings.tlvs)
         self.constants = tuple(Tlv(type, value) for type, value in self._set if isinstance(value, bytes))
         """The TLVs that every header has."""
         self.has_formats = len(self.constants) < len(self._set)
-        """Whether there are TLVs that each session fills."""
+        """Whether there are TLVs that are filled for each session."""
         self.has_checksum = TlvType.CRC32C in wanted
         """Whether a CRC32C is among them."""
         set_types = {type for type, _ in self._set}
@@ -133,7 +133,7 @@ class BackendTlvs:
         """
         Return the TLVs for one client in their order, and what was left out, in words for the log.
 
-        The checksum is among them, as a place for `mailproxy.proxyprotocol.encode` to write it.
+        They include the checksum's TLV, which `mailproxy.proxyprotocol.encode` fills.
         """
         left_out: list[str] = []
         others, single = self._passed_on(received, left_out)
@@ -170,7 +170,7 @@ class BackendTlvs:
                 left_out.append(f"{tlv_name(type)} ({len(filled)} bytes): its format may make at most {most}")
 
     def drops_ssl(self, received: Header) -> bool:
-        """Tell whether the client is on TLS by the header that came in, and what it says of that is not passed on."""
+        """Tell whether the received header says that the client is on TLS, and its SSL TLV is not passed on."""
         if TlvType.SSL in self.passed_types:
             return False
         ssl = received.ssl
@@ -200,7 +200,7 @@ class BackendTlvs:
                 left_out.append("AUTHORITY: the server name that the client asked for is not a DNS name")
 
     def unique_id(self, value: bytes) -> tuple[Tlv, ...]:
-        """Return the TLV of our unique id, none if it is not wanted or empty; ValueError beyond 128 bytes."""
+        """Return the TLV of our unique id, none without the option or if it is empty; ValueError beyond 128 bytes."""
         if len(value) > UNIQUE_ID_SIZE:
             raise ValueError(f"a unique id of {len(value)} bytes, at most {UNIQUE_ID_SIZE} are allowed")
         return (Tlv(TlvType.UNIQUE_ID, value),) if value and TlvType.UNIQUE_ID in self._own else ()
@@ -224,7 +224,7 @@ class BackendTlvs:
 
 
 def _with_safe_name(tlv: Tlv, left_out: list[str]) -> Tlv:
-    """Return an SSL TLV that came in, without a CN that must not be told."""
+    """Return a received SSL TLV, without a CN that must not be sent."""
     ssl = SslTlv.parse(tlv.value)
     _, objection = received_common_name(ssl)
     if not objection:

@@ -1,4 +1,4 @@
-"""The SSL TLV: what a backend is told of the client's TLS (spec section 2.2.6, values as in HAProxy)."""
+"""The SSL TLV: the client's TLS facts for a backend (spec section 2.2.6, values as in HAProxy)."""
 
 from collections.abc import Container, Iterator, Sequence
 
@@ -8,10 +8,10 @@ from mailproxy.tls.facts import TlsFacts
 
 NOT_VERIFIED = 1
 """
-``verify`` when there is no certificate.
+``verify`` without a certificate.
 
-The spec wants it non-zero unless a certificate was presented and verified. HAProxy sends 0 here, nginx 1 as we do;
-Dovecot takes both.
+The spec requires a non-zero value unless a certificate was presented and verified. HAProxy sends 0 here, nginx 1 as we
+do; Dovecot accepts both.
 """
 
 OFFLOADED = TlsFacts(
@@ -28,10 +28,10 @@ OFFLOADED = TlsFacts(
     verify=NOT_VERIFIED,
 )
 """
-A client whose TLS was ended before us, by somebody who did not say more.
+A client whose TLS ended before mailproxy, without further facts.
 
-What is not known is not told. The spec wants VERSION beside the flag; receivers look at the flag, and a version that is
-made up would be a lie in their logs.
+Unknown facts are left out. The spec requires VERSION with the flag, but receivers read only the flag, and an invented
+version would be a false fact in their logs.
 """
 
 
@@ -39,8 +39,8 @@ def ssl_tlv(facts: TlsFacts | None, wanted: Container[SslType], limit: int) -> t
     """
     Return the SSL TLV for a client, in clear if `facts` is None, and what was left out of it, in words for the log.
 
-    VERSION is there whenever it is known, the other fields if `wanted` names them. A field larger than `limit`, the
-    size in bytes that the whole header may have, is left out: a client may present a certificate of any size.
+    VERSION is included if it is known, the other fields if `wanted` names them. A field larger than `limit`, the most
+    bytes of the whole header, is left out: a client may present a certificate of any size.
     """
     if facts is None:
         return SslTlv(SslClient(0), NOT_VERIFIED), ()
@@ -76,18 +76,18 @@ def _fields(facts: TlsFacts, common_name: str) -> Iterator[Tlv]:
         (SslType.GROUP, facts.group),
     )
     yield from (Tlv(type, text.encode()) for type, text in texts if text)
-    # The certificate says the CN as well, so it is told only when verified, too.
+    # The certificate contains the CN, so it too is sent only if it is verified.
     if facts.client_certificate and facts.verify == 0:
         yield Tlv(SslType.CLIENT_CERT, facts.client_certificate)
 
 
 def common_name(facts: TlsFacts) -> tuple[str, str]:
-    """Return the CN to tell, or an empty one and, if the certificate has any, why it is not told."""
+    """Return the CN to send; or "" and, if the certificate has a CN, the reason why it is not sent."""
     return _told(() if facts.client_certificate is None else facts.client_common_names, facts.verify)
 
 
 def received_common_name(ssl: SslTlv) -> tuple[str, str]:
-    """Return the CN to tell of an SSL TLV that came in, by the same rules, and why it is not told if there is any."""
+    """Return the CN of a received SSL TLV to send, by the same rules, and the reason if it is not sent."""
     names = tuple(text_of(field.value) for field in ssl.tlvs if field.type == SslType.CN)
     if names and not ssl.client & (SslClient.CERT_CONN | SslClient.CERT_SESS):
         return "", "there is no certificate"
@@ -99,7 +99,7 @@ def _told(names: Sequence[str | None], verify: int) -> tuple[str, str]:
         return "", ""
     if verify != 0:
         return "", f"the certificate is not verified (verify {verify})"
-    # Peers differ on which of several is the name, the first or the most specific: no choice is right for all.
+    # Receivers differ on which of several CNs counts, the first or the most specific: no choice is right for all.
     if len(names) > 1:
         return "", f"the certificate has {len(names)} of them"
     name = names[0]

@@ -13,18 +13,18 @@ from mailproxy.proxyprotocol.tlv import pack_tlvs
 from mailproxy.proxyprotocol.v2 import SIGNATURE as V2_SIGNATURE
 from mailproxy.tls.facts import TlsFacts
 
-# Facts of clients without a certificate repeat, all but the names that they ask for. With 1 KiB each, somebody who
-# asks for ever new names gains 512 KiB and headers that take as long as the first one did.
+# The facts of clients without a certificate repeat, except for the names that they ask for. At 1 KiB each, a client
+# that asks for ever new names costs at most 512 KiB, and the time of an uncached header each.
 _KNOWN_FACTS = 512
 
 
 @frozen
 class BackendHeader:
-    """A header as it goes to the backend, first and in one piece; no bytes if the backend wants none."""
+    """A header's bytes for the backend, to write first and in one piece; empty if the backend gets no header."""
 
     data: bytes
     left_out: tuple[str, ...] = ()
-    """What was asked for and is not in it, each with the reason: ``SSL_CN (303 bytes): header limit 232``."""
+    """The wanted TLVs that are not in it, each with the reason: ``SSL_CN (303 bytes): header limit 232``."""
 
 
 _NOTHING = BackendHeader(b"")
@@ -34,25 +34,25 @@ _NAMES = (b"PROXY TCP", V2_SIGNATURE + b"\x21")
 
 
 def names_client(header: bytes) -> bool:
-    """Tell whether a header, as it went to a server, names the client: it is neither empty nor LOCAL nor UNKNOWN."""
+    """Tell whether a header's bytes name the client: they are neither empty nor LOCAL nor UNKNOWN."""
     return header.startswith(_NAMES)
 
 
 class HeaderPolicy:
     """
-    What a backend's header tells of its clients; made once per backend and protocol, asked once per connection.
+    Makes the headers for a backend; made once per backend and protocol, called once per connection.
 
     Its only state is a cache of encoded TLVs.
     """
 
     def __init__(self, settings: HeaderSettings, protocol: str) -> None:
-        """Take a backend's settings for the frontends of one protocol; ValueError if they cannot work."""
+        """Check a backend's settings for the frontends of one protocol; ValueError if they cannot work."""
         self._version = {"none": 0, "v1": 1}.get(settings.send_proxy, 2)
         self._local_has_tlvs = PROFILES[settings.profile].local_tlvs
         self._tlvs = BackendTlvs(settings, protocol)
         self._limit = self._tlvs.limit
         self.has_formats = self._tlvs.has_formats
-        """Whether `build` wants to know a session's words."""
+        """Whether `build` needs a session's words."""
         self._is_packable = self._version == 2 and not self._tlvs.has_checksum and not self.has_formats
         self._packed = lru_cache(maxsize=_KNOWN_FACTS)(partial(_pack, self._tlvs))
         least = header_bytes((bytes(4), bytes(4), 0, 0), pack_tlvs(self._tlvs.constants))
@@ -73,14 +73,14 @@ class HeaderPolicy:
         """
         Make the header for one client.
 
-        `source` is the client's end and `destination` ours, from the socket or from the header that came in; None is an
-        unknown one. `facts` is None for a client in clear; `received` is the header that came in. `unique_id` is told
-        if the settings want it; ValueError beyond 128 bytes. `words` fill the formats of the settings.
+        `source` is the client's address and `destination` ours, from the socket or from the received header; None is
+        unknown. `facts` is None for a client in clear; `received` is the received header. `unique_id` is sent if the
+        settings say so; ValueError beyond 128 bytes. `words` fill the formats of the settings.
         """
         if self._version == 0:
             return _NOTHING
         pair = address_pair(source, destination)
-        # The usual client, in 2 µs instead of 12. What is packed is what `describe` says: a test sees to it.
+        # The usual client, in 2 µs instead of 12. A test makes sure that the packed bytes are those of `describe`.
         if (
             self._is_packable
             and pair is not None
@@ -98,7 +98,7 @@ class HeaderPolicy:
         return BackendHeader(encoded.data, (*left_out, *no_room))
 
     def drops_ssl(self, received: Header) -> bool:
-        """Tell whether the client is on TLS by the header that came in, and the backend is not told what that says."""
+        """Tell whether the received header says that the client is on TLS, and the backend does not get its SSL TLV."""
         return self._version == 2 and self._tlvs.drops_ssl(received)
 
     def describe(
@@ -109,7 +109,9 @@ class HeaderPolicy:
         received: Header | None = None,
         unique_id: bytes = b"",
     ) -> tuple[Header, tuple[str, ...]]:
-        """Return what `build` would encode, whatever its size, and what was left out for other reasons."""
+        """
+        Return the header that `build` would encode, of any size, and the TLVs that are left out for other reasons.
+        """
         return self._describe(address_pair(source, destination), facts, received, unique_id, NO_WORDS)
 
     def _describe(

@@ -1,1 +1,1 @@
-"""A backend for one protocol: the pool of its servers, what each comes from, and the header for them."""
+"""A backend for one protocol: the pool of its servers, their origins, and their header."""

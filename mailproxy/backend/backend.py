@@ -1,4 +1,4 @@
-"""A backend for one protocol: the pool of its servers, the header for them, and what a rule knows a client by."""
+"""A backend for one protocol: the pool of its servers, their header, and a client's key for the balance rule."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ Listener = Callable[[Change[BackendServer]], None]
 
 
 class Listeners(list[Listener]):
-    """What a pool tells its changes to: each of these, in order. It knows no backend, so that both can go."""
+    """
+    The listeners to a pool's changes, called in order. It has no reference to the backend, so that both can be freed.
+    """
 
     def __call__(self, change: Change[BackendServer]) -> None:
-        """Tell a change to all."""
+        """Call each listener with the change."""
         for listener in tuple(self):
             listener(change)
 
@@ -46,11 +48,11 @@ class Backend:
         wishes: Wishes | None = None,
     ) -> None:
         """
-        Make ready what the configuration says; ValueError if its header or its TLS cannot work.
+        Set up the backend; ValueError if its header or its TLS cannot work.
 
-        `client_tls` makes the TLS of its servers; backends with the same one share what they can.
-        `known` are servers of an earlier configuration, by name: one that is the same now is taken from there, and one
-        that is not quite the same keeps its health. `wishes` are what administrators want of servers by hand.
+        `client_tls` makes the TLS of its servers; backends with the same `client_tls` share contexts. `known` are
+        servers of an earlier configuration, by name: an unchanged one is used again, a changed one keeps its health.
+        `wishes` are settings of servers that administrators made by hand.
         """
         self.name = settings.name
         self.protocol = protocol
@@ -78,7 +80,9 @@ class Backend:
         )
 
     def succeed(self, former: Backend) -> None:
-        """Look after the servers of a former backend that are this one's, too, as long as that has sessions."""
+        """
+        Keep the servers that a former backend shares with this one up to date, as long as that backend has sessions.
+        """
         mine = {server.name: server for server in self.pool.servers}
         for server in former.pool.servers:
             now = mine.get(server.name)
@@ -103,7 +107,7 @@ class Backend:
             self.check_soon(server)
 
     def key(self, source: Address | PackedAddress | None) -> bytes:
-        """Return what the rule knows a client by; empty if it treats all alike."""
+        """Return the client's key for the rule; empty if the rule treats all clients alike."""
         return network(source) if self._knows_clients else b""
 
     def succeeded(self, server: BackendServer) -> None:
@@ -113,13 +117,15 @@ class Backend:
             self.pool.observed_success(server)
 
     def failed(self, server: BackendServer, now: float, reason: str, source: bytes | None = None) -> None:
-        """Count that a server did not, and why; `source` is the client's network if the client may have provoked it."""
+        """
+        Count that a server did not take a session; `source` is the client's network if the client may have caused it.
+        """
         if server.origin.settings.observe == "connect" and self.pool.observed_error(server, now, reason, source):
             self.check_soon(server)
 
 
 def network(source: Address | PackedAddress | None) -> bytes:
-    """Return what a client is known by, wherever its host moves about; empty if its address is not known."""
+    """Return the client's network, which identifies it even if its host address changes; empty if it is unknown."""
     if isinstance(source, tuple):
         return client_key(ip_address(source[0]))
     return client_key(source.host) if isinstance(source, InetAddress) else b""

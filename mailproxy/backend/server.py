@@ -1,4 +1,4 @@
-"""The servers of a backend, from what the configuration says of them."""
+"""The servers of a backend, made from the configuration."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from mailproxy.transport.outgoing import Target
 @frozen(eq=False)
 class Origin:
     """
-    What servers of a pool come from: what the configuration says of it, and the TLS for it.
+    The origin of a pool's servers: their configuration and their TLS.
 
-    The servers that one name stands for have one origin.
+    All servers of one name have the same origin.
     """
 
     settings: config.Server
@@ -35,13 +35,13 @@ class Origin:
 
 @define(kw_only=True, eq=False)
 class BackendServer(PoolServer):
-    """A server of a pool, which knows what it comes from."""
+    """A server of a pool, with its origin."""
 
     target: Target | None = None
-    """Where to connect to; None: nobody knows, so nobody is sent there."""
+    """The address to connect to; None: unknown, so it gets no clients."""
     origin: Origin
     record: Record | None = None
-    """What DNS says of it, if the configuration has a name."""
+    """Its record in DNS, if the configuration has a name."""
 
 
 def inet_target(host: IPv4Address | IPv6Address, port: int, tls: ClientTls | None) -> Target:
@@ -62,8 +62,8 @@ def make_servers(
     """
     Make the servers of a backend for one protocol; ValueError if the TLS of one cannot work.
 
-    A server in clear that is `known` and has not changed is the same one again. Any other one is new, and keeps what
-    checks, its agent and DNS said of the one that had its name.
+    An unchanged `known` server without TLS is used again. Any other server is new, and takes over the results of
+    checks, agent and DNS from the known one with its name.
     """
     for settings in backend.servers:
         where = backend.address(settings, protocol)
@@ -131,7 +131,7 @@ def _health(settings: config.Server) -> Health | None:
 
 
 def _target(where: ServerAddress, tls: ClientTls | None) -> Target | None:
-    """Return where to connect to; None for a name, which somebody has to look up."""
+    """Return the address to connect to; None for a name, which has to be looked up first."""
     match where:
         case UnixServer(path=path):
             return Target(socket.AF_UNIX, path, tls)

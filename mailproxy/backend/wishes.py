@@ -1,4 +1,4 @@
-"""What administrators want of servers by hand, beside what the configuration says."""
+"""Settings of servers that administrators make by hand, in addition to the configuration."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ Key = tuple[str, str]
 
 @frozen
 class Wish:
-    """What is wanted of one server, in all protocols, and what its configuration was then."""
+    """The settings made by hand for one server, in all protocols, and its configuration at that time."""
 
     settings: config.Server
     state: ServerState | None = None
-    """None: what the configuration says."""
+    """None: as the configuration says."""
     weight: float | None = None
-    """None: what the configuration says, or an agent, or DNS."""
+    """None: as the configuration, an agent or DNS says."""
 
     def under(self, settings: config.Server) -> Wish:
-        """Return what is left of the wish once the configuration is this: a key that has changed there wins."""
+        """Return the part of the wish that holds with this configuration: a key that has changed there wins."""
         return Wish(
             settings,
             state=self.state if settings.state == self.settings.state else None,
@@ -40,11 +40,11 @@ class Wishes:
         self._wishes: dict[Key, Wish] = {}
 
     def set_state(self, backend: str, server: BackendServer, state: ServerState) -> None:
-        """Keep the state that is wanted of a server."""
+        """Keep a server's state that was set by hand."""
         self._wishes[backend, server.name] = evolve(self._at(backend, server), state=state)
 
     def set_weight(self, backend: str, server: BackendServer, weight: float) -> None:
-        """Keep the weight that is wanted of a server."""
+        """Keep a server's weight that was set by hand."""
         self._wishes[backend, server.name] = evolve(self._at(backend, server), weight=weight)
 
     def _at(self, backend: str, server: BackendServer) -> Wish:
@@ -52,7 +52,7 @@ class Wishes:
         return self._wishes.get((backend, server.name), Wish(settings)).under(settings)
 
     def grant(self, backend: str, server: BackendServer) -> None:
-        """Begin a server as is wanted; before any pool has it."""
+        """Apply the wishes to a server, before any pool has it."""
         wish = self._at(backend, server)
         if wish.state is not None:
             server.state = wish.state
@@ -60,7 +60,7 @@ class Wishes:
             server.asked_weight = wish.weight
 
     def keep(self, backends: Mapping[str, config.Backend]) -> None:
-        """Forget what is about servers that the configuration does not have, or has other values for."""
+        """Forget wishes for servers that the configuration does not have, or has changed."""
         configured = {
             (backend.name, name): settings
             for backend in backends.values()

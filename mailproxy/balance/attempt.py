@@ -1,4 +1,4 @@
-"""Which servers a session tries again, whatever the rule."""
+"""Which servers a session tries again, under any rule."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -8,10 +8,10 @@ Server = TypeVar("Server")
 
 def least_tried(servers: Sequence[Server], tried: Sequence[Server]) -> Sequence[Server]:
     """
-    Return those of the servers that were tried least often, in order.
+    Return the servers that were tried least often, in order.
 
-    So every server has its turn before any has a second one. The servers may differ between two attempts of one
-    session: what was tried and is gone does not count.
+    So every server is tried once before any is tried twice. The servers may change between two attempts of one session:
+    a tried server that is gone does not count.
     """
     if not tried or not servers:
         return servers

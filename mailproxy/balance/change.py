@@ -1,4 +1,4 @@
-"""What happened to a server or a pool: everything that a line of the log needs."""
+"""A change of a server or a pool, with everything for a line of the log."""
 
 from typing import Generic, Literal
 
@@ -27,19 +27,19 @@ STANDINGS: frozenset[Event] = frozenset({"up", "down", "ready", "drain", "maint"
 
 @frozen(kw_only=True)
 class Change(Generic[AnyServer]):
-    """One change; as many as there are changes, however often the same is said."""
+    """One change; a repeated setting without an effect is not a change."""
 
     pool: str
     server: AnyServer
     """With "no-server": the last one that the pool had."""
     event: Event
     reason: str
-    """Why, in words; may be empty."""
+    """The reason, in words; may be empty."""
     active: int
-    """Servers that are left for new sessions, room or not, and are not backups."""
+    """The servers without backups that may get new sessions, full or not."""
     backup: int
-    """The same of backups."""
+    """The backups that may get new sessions."""
     sessions: int
-    """What the server has."""
+    """The server's sessions."""
     queued: int
-    """Clients that wait for a place in the pool."""
+    """The clients that wait for a place in the pool."""

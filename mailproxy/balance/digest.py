@@ -6,5 +6,5 @@ BITS = 64
 
 
 def digest(data: bytes) -> int:
-    """Return a number of 64 bits for ``data``; who knows it learns nothing about another's."""
+    """Return a 64-bit number for ``data``; numbers of different data are independent."""
     return int.from_bytes(blake2b(data, digest_size=BITS // 8).digest(), "big")

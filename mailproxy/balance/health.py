@@ -1,5 +1,5 @@
 """
-Whether a server is up: HAProxy's counter of checks, and the errors that sessions met.
+Whether a server is up: HAProxy's counter of checks, and the errors of sessions.
 
 The score goes from 0 to rise + fall - 1, and the server is up from ``rise`` on. A check that fails while the server is
 up takes one point off, so ``fall`` of them in a row mark it down, and then the score is 0. A check that passes while
@@ -17,25 +17,25 @@ InitState = Literal["up", "down", "fully-up", "fully-down"]
 OnError = Literal["fastinter", "fail-check", "mark-down"]
 Transition = Literal["up", "down"]
 Advice = Literal["nothing", "soon", "fail", "down"]
-"""What follows from an error of a session: nothing, a check soon, a check counts as failed, or the server is down."""
+"""The consequence of a session's error: nothing, a check soon, one failed check, or the server is down."""
 
 _ADVICE: dict[OnError, Advice] = {"fastinter": "soon", "fail-check": "fail", "mark-down": "down"}
 
 
 class Intervals(Protocol):
-    """The seconds between two checks, as the configuration has them; None stands for ``inter``."""
+    """The configured seconds between two checks; None means ``inter``."""
 
     @property
     def inter(self) -> float:
-        """Between checks of a server whose state is certain and up."""
+        """While the server is up and its score is full."""
 
     @property
     def fastinter(self) -> float | None:
-        """While the state may be about to change."""
+        """While the score is neither full nor 0."""
 
     @property
     def downinter(self) -> float | None:
-        """While the server is down for certain."""
+        """While the server is down and its score is 0."""
 
 
 @define(kw_only=True, eq=False)
@@ -49,49 +49,51 @@ class Health:
     on_error: OnError = "fail-check"
     score: int = field(init=False)
     errors: int = field(default=0, init=False)
-    """Errors of sessions in a row, that have not had consequences yet."""
+    """Errors of sessions in a row, without consequences so far."""
     _sources: set[bytes] = field(factory=set, init=False)
-    """Whose errors are among them; no more than ``error_limit``."""
+    """The sources of these errors; at most ``error_limit``."""
     checks: int = field(default=0, init=False)
     failures: int = field(default=0, init=False)
-    """Checks that failed, and what counted as one; ``checks`` has those too."""
+    """The failed checks, and errors that counted as one; ``checks`` includes them."""
     downtimes: int = field(default=0, init=False)
-    """How often the server went down."""
+    """The number of times that the server went down."""
     reason: str = field(default="", init=False)
-    """What the last check or error said."""
+    """The reason of the last check or error."""
     checked: float | None = field(default=None, init=False)
-    """When the last check, or what counted as one, had its outcome; None if there was none."""
+    """The time of the last check, or of an error that counted as one; None if there was none."""
     since: float | None = field(default=None, init=False)
-    """When it last went up or down; None if it never did."""
+    """The time of the last change between up and down; None if there was none."""
 
     def __attrs_post_init__(self) -> None:
         self.restart()
 
     def restart(self) -> None:
-        """Begin as the configuration says: at start-up, after maintenance, and with a new address (as HAProxy 3.1)."""
+        """
+        Return to the configured initial state: at start-up, after maintenance, and with a new address (as HAProxy 3.1).
+        """
         begin = {"up": self.rise, "fully-up": self.full_score, "down": self.rise - 1, "fully-down": 0}
         self.score = begin[self.init_state]
         self._forget_errors()
 
     def take_over(self, other: Health) -> None:
-        """Go on as up or down, as another one of the same server is that may count differently."""
+        """Take over up or down from the health of the same server with other settings."""
         self.score = self.full_score if other.is_up else 0
         self.checks, self.failures, self.downtimes = other.checks, other.failures, other.downtimes
         self.reason, self.since, self.checked = other.reason, other.since, other.checked
 
     @property
     def full_score(self) -> int:
-        """The score of a server that is up for certain."""
+        """The score of a server that is up and has failed no recent check."""
         return self.rise + self.fall - 1
 
     @property
     def is_up(self) -> bool:
-        """Whether sessions go there."""
+        """Whether the server may get sessions."""
         return self.score >= self.rise
 
     @property
     def counts(self) -> str:
-        """Where the counter stands, in HAProxy's form: of ``fall`` steps if up, of ``rise`` steps if down."""
+        """The counter in HAProxy's form: of ``fall`` steps if up, of ``rise`` steps if down."""
         if self.is_up:
             return f"{self.score - self.rise + 1}/{self.fall}"
         return f"{self.score}/{self.rise}"
@@ -104,7 +106,7 @@ class Health:
         return check.inter if special is None else special
 
     def passed(self, now: float, reason: str = "") -> Transition | None:
-        """Count a check that passed; "up" if the server came up by it."""
+        """Count a passed check; return "up" if the server comes up."""
         self.checks += 1
         self.checked = now
         self.reason = reason
@@ -119,7 +121,7 @@ class Health:
         return "up"
 
     def failed(self, now: float, reason: str) -> Transition | None:
-        """Count a check that failed; "down" if the server went down by it."""
+        """Count a failed check; return "down" if the server goes down."""
         self.checks += 1
         self.failures += 1
         self.checked = now
@@ -130,7 +132,7 @@ class Health:
         return self.mark_down(now, reason)
 
     def mark_down(self, now: float, reason: str) -> Transition | None:
-        """Take the server down whatever its score; "down" if it was up."""
+        """Take the server down at any score; return "down" if it was up."""
         self.reason = reason
         was_up = self.is_up
         self.score = 0
@@ -142,16 +144,16 @@ class Health:
         return "down"
 
     def observed_success(self) -> None:
-        """Forget the errors that sessions met: one came through."""
+        """Forget the errors of sessions: one was successful."""
         self._forget_errors()
 
     def observed_error(self, source: bytes | None = None) -> Advice:
         """
-        Count an error that a session met, and return what has to follow.
+        Count an error of a session, and return the consequence.
 
-        Only each ``error_limit`` errors in a row have consequences. Nothing follows for a server that is down: sessions
-        that were under way are no news. An error that the client may have provoked has the client's ``source``, and of
-        those only the first in a row counts for each source.
+        Only every ``error_limit`` errors in a row have a consequence. Errors of a server that is down have none: they
+        come from sessions that were connecting already. An error that the client may have caused has the client's
+        ``source``; of those only one counts for each source in a row.
         """
         if not self.is_up or source in self._sources:
             return "nothing"

@@ -8,10 +8,10 @@ from mailproxy.balance.pool_server import AnyServer
 
 def pick(candidates: Sequence[AnyServer], key: bytes) -> AnyServer:
     """
-    Return the candidate that would have the fewest sessions for its weight; ``key`` has no say.
+    Return the candidate that would have the fewest sessions for its weight; ``key`` is ignored.
 
-    An idle server goes before every other whatever its weight, and among equals the one that was picked longest ago, so
-    that idle servers share what there is. Both are HAProxy's.
+    As in HAProxy, an idle server comes before all others at any weight, and among equals the one that was picked
+    longest ago, so that idle servers share the sessions.
     """
     best = candidates[0]
     fewest = inf

@@ -1,12 +1,11 @@
 """
-The servers of one backend for one protocol: which one is picked, who waits, and what a change of one means for both.
+The servers of one backend for one protocol: the pick, the queue, and the effect of a server's change on both.
 
-What may be picked is worked out when something changes, not when somebody picks: the candidates are the usable servers
-that are no backups, or if there are none the first usable backup, or with ``allbackups`` all of them. A rule chooses
-among those with room.
+The candidates are computed at a change, not at a pick: they are the usable servers without backups; if there are none,
+the first usable backup, or with ``allbackups`` all of them. A rule chooses among those with room.
 
-Whenever a place may have become free (a session left, a server came up, slowstart took a step) the queue is served
-until nobody in it can be helped. So a client that comes later and finds a place takes it from nobody.
+Whenever a place may have become free (a session left, a server came up, slowstart took a step), the queue is served
+until no waiting client can get a place. So a later client that finds a place does not overtake the queue.
 """
 
 from __future__ import annotations
@@ -22,15 +21,15 @@ from mailproxy.balance.rule import Rule
 from mailproxy.balance.server_changes import ServerChanges
 from mailproxy.balance.sharing import Sharing
 
-# However short a slowstart is, its steps do not come faster than this.
+# The shortest time between two steps of slowstart.
 _SHORTEST_STEP_SECONDS = 0.05
 
 
 class Pool(ServerChanges[AnyServer]):
     """
-    Servers, a rule, and a queue. Its methods may be called from within what it calls.
+    Servers, a rule, and a queue. Its methods may be called from within its callbacks.
 
-    ``retries``: attempts of a session after its first one. ``maxqueue``: clients that may wait; 0: all that come.
+    ``retries``: attempts of a session after its first one. ``maxqueue``: the most clients that may wait; 0: no limit.
     """
 
     def __init__(
@@ -71,27 +70,27 @@ class Pool(ServerChanges[AnyServer]):
 
     @property
     def active(self) -> int:
-        """How many servers may be picked, room or not, that are not backups."""
+        """The number of servers without backups that may be picked, full or not."""
         return sum(server.is_usable for server in self.servers if not server.backup)
 
     @property
     def backup(self) -> int:
-        """How many backups may be picked when no other may."""
+        """The number of backups that may be picked if no other server may."""
         return sum(server.is_usable for server in self.servers if server.backup)
 
     @property
     def queued(self) -> int:
-        """How many clients wait for a place."""
+        """The number of clients that wait for a place."""
         return len(self._queue) + (0 if self._sharing is None else self._sharing.queued)
 
     @property
     def is_empty(self) -> bool:
-        """Whether no server may be picked now, room or not."""
+        """Whether no server may be picked now, full or not."""
         return not self._candidates
 
     @property
     def is_full(self) -> bool:
-        """Whether there are servers, and none has room."""
+        """Whether there are usable servers, and all are full."""
         return bool(self._candidates) and not any(server.has_room for server in self._candidates)
 
     def pick(
@@ -112,17 +111,17 @@ class Pool(ServerChanges[AnyServer]):
         if self._sharing is not None:
             self._sharing.look()
             if self._is_limited and not self._rule.is_sticky and self._sharing.waiting_since < inf:
-                return None  # somebody waits for a place already
+                return None  # other clients wait for a place already
         if tried or self._is_limited or not self._candidates:
             server = self._choose(key, tried, refused)
-        else:  # the usual case, for the price of the rule
+        else:  # the usual case, which costs only the rule
             server = self._rule.pick(self._candidates, key)
         if server is not None:
             self._take(server)
         return server
 
     def leave(self, server: AnyServer, now: float) -> None:
-        """Give a place on ``server`` back; who waits for it has it next. ValueError if nobody has one."""
+        """Give a place on ``server`` back; the next waiting client gets it. ValueError if no session has one."""
         if server.sessions <= 0:
             raise ValueError(f"server {server.name} has no session that could leave")
         if server.successor is None:
@@ -172,9 +171,10 @@ class Pool(ServerChanges[AnyServer]):
 
     def enqueue(self, waiter: Waiter[AnyServer], key: bytes, tried: Sequence[AnyServer]) -> bool:
         """
-        Let a client wait for whom ``pick`` had no place; False: in vain (no server, no attempt left, or queue full).
+        Queue a client that got no place from ``pick``; False if it cannot wait (no server, no attempt left, or queue
+        full).
 
-        It hears ``waiter.turn(server)`` with a place taken, or ``waiter.no_turn()`` as soon as no server is usable.
+        Calls ``waiter.turn(server)`` with a place taken, or ``waiter.no_turn()`` as soon as no server is usable.
         """
         is_queue_full = 0 < self._maxqueue <= self.queued
         if not self._candidates or len(tried) > self._retries or is_queue_full:
@@ -186,7 +186,7 @@ class Pool(ServerChanges[AnyServer]):
         return True
 
     def dequeue(self, waiter: Waiter[AnyServer]) -> bool:
-        """Stop waiting; False if the waiter is not in the queue (any more)."""
+        """Stop waiting; False if the waiter is not in the queue."""
         was_there = self._queue.remove(waiter)
         self._tell_queue()
         return was_there
@@ -198,7 +198,7 @@ class Pool(ServerChanges[AnyServer]):
 
     def serve(self) -> None:
         """Give free places to those who wait for them."""
-        # A waiter's turn may end at once and leave: the loop of the first call goes on with that place.
+        # A waiter's turn may end at once and call `leave`: the loop of the first call then serves that place.
         if not self._queue or self._is_serving:
             return
         self._is_serving = True
@@ -220,13 +220,13 @@ class Pool(ServerChanges[AnyServer]):
         return None
 
     def _moves(self, line: AnyServer | None) -> bool:
-        """Whether it is worth to ask the first of a line."""
+        """Whether the first client of a line may get a place."""
         return not self._rule.is_sticky or (line is not None and line.sessions < line.places)
 
     # Several processes
 
     def share_with_processes(self, sharing: Sharing[AnyServer] | None) -> None:
-        """Share the servers with the pools of other processes from now on; None: with nobody any more."""
+        """Share the servers with the pools of other processes from now on; None: no more."""
         if sharing is None and self._sharing is not None:
             self._sharing.wait(0, inf)
         self._sharing = sharing
@@ -236,9 +236,9 @@ class Pool(ServerChanges[AnyServer]):
 
     def woken(self, *, is_patient: bool = True) -> None:
         """
-        Look for places that have come free in other processes.
+        Serve the queue with places that other processes have freed.
 
-        Without patience, places that are for a client of another process are taken, too.
+        If not patient, also take places that are for a client of another process.
         """
         self._is_patient = is_patient
         try:
@@ -264,7 +264,7 @@ class Pool(ServerChanges[AnyServer]):
     # Servers of two pools
 
     def share(self, other: Pool[AnyServer]) -> None:
-        """Let another pool with some of the same servers know what happens to them by this one, and the reverse."""
+        """Keep this pool and another one with some of the same servers up to date about each other's changes."""
         self.beside.append(other)
         other.beside.append(self)
         self.look_again()
@@ -275,7 +275,7 @@ class Pool(ServerChanges[AnyServer]):
         other.beside.remove(self)
 
     def look_again(self) -> None:
-        """Take up what another pool has changed about a server."""
+        """Apply another pool's changes of servers."""
         self._find_candidates()
         if self._candidates and self._rule.is_sticky:
             self._queue.regroup(self._line)
@@ -291,7 +291,7 @@ class Pool(ServerChanges[AnyServer]):
     # Changes
 
     def refresh(self, now: float) -> None:
-        """Take the steps of slowstart that are due; to be called at ``refresh_at``, and harmless at any time."""
+        """Take the due steps of slowstart; call it at ``refresh_at``, or at any other time."""
         self._ramp(now)
         self.serve()
 

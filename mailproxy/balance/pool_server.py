@@ -1,4 +1,4 @@
-"""One server of a pool: what is configured, what was asked for since, and what it may take now."""
+"""One server of a pool: its configuration, later settings, and its current limits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ UNLIMITED = sys.maxsize
 """The places of a server without ``maxconn``."""
 
 RAMP_STEPS = 20
-"""Slowstart goes in so many steps, as in HAProxy. The first is taken at once, so that the server is tried at all."""
+"""The number of slowstart's steps, as in HAProxy. The first is taken at once, so that the server gets any sessions."""
 
 _SEVERITY: dict[ServerState, int] = {"ready": 0, "drain": 1, "maint": 2}
 
@@ -24,9 +24,9 @@ _SEVERITY: dict[ServerState, int] = {"ready": 0, "drain": 1, "maint": 2}
 @define(kw_only=True, eq=False)
 class PoolServer:
     """
-    A server for one protocol; its pool changes it, everybody else reads.
+    A server for one protocol; only its pool changes it.
 
-    A subclass says more of it: where it comes from.
+    A subclass adds its origin.
     """
 
     name: str
@@ -34,45 +34,48 @@ class PoolServer:
     weight: int = 100
     """0 to 256, relative to the others; 0: no new sessions."""
     maxconn: int = 0
-    """So many sessions at once; 0: no limit."""
+    """The most sessions at once; 0: no limit."""
     slowstart: float = 0.0
-    """Seconds until a server that came back has its whole weight and all its places."""
+    """The seconds until a server that came back has its full weight and all its places."""
     target: Any = None
-    """Where to connect to; None: nobody knows, so nobody is sent there."""
+    """The address to connect to; None: unknown, so it gets no clients."""
     health: Health | None = None
-    """None: it is not checked, and always up."""
+    """None: it has no checks, and is always up."""
     state: ServerState = "ready"
-    """What the admin wants."""
+    """The state that the admin has set."""
 
     agent_state: ServerState = field(default="ready", init=False)
-    """What the server's agent wants. The more severe of the two counts."""
+    """The state that the server's agent has set. The more severe of the two counts."""
     asked_weight: float = field(init=False)
-    """The weight that somebody asked for last: configuration, admin or agent."""
+    """The weight that was set last, by configuration, admin or agent."""
     asked_maxconn: int = field(init=False)
     sessions: int = field(default=0, init=False)
-    """Picked and not left."""
+    """The picked sessions that have not left."""
     share: float = field(default=0.0, init=False)
-    """The weight now; 0: gets nobody."""
+    """The current weight; 0: no new sessions."""
     places: int = field(default=UNLIMITED, init=False)
-    """The most sessions at once, now."""
+    """The current limit on sessions."""
     seed: int = field(init=False)
-    """For ``source``: where its clients come from, by its name alone. Odd, so that no client's hash is lost."""
+    """
+    For ``source``: the server's hash, made only from its name. It is odd, so that the product with a client's hash
+    keeps all its bits.
+    """
     credit: float = field(default=0.0, init=False)
-    """For ``roundrobin``: what it is owed."""
+    """For ``roundrobin``: its credit."""
     turn: int = field(default=0, init=False)
-    """For ``leastconn``: the greater, the later it was picked last."""
+    """For ``leastconn``: the number of its last pick."""
     is_running: bool = field(default=False, init=False)
-    """Whether it could take sessions but for its weight, or to drain it."""
+    """Whether it may run sessions, apart from its weight and draining."""
     ramp_began: float | None = field(default=None, init=False)
-    """When its slowstart began; None: there is none under way."""
+    """The time at which its slowstart began; None: it is not in slowstart."""
     why: str = field(default="", init=False)
-    """The reason of the last change of what it may take, in words."""
+    """The reason of the last change of its state, in words."""
     since: float | None = field(default=None, init=False)
-    """When that was; None if nothing has changed."""
+    """The time of that change; None if there was none."""
     successor: PoolServer | None = field(default=None, init=False)
-    """The same server in a later configuration: sessions here are its sessions, too."""
+    """The same server in a later configuration, which counts these sessions, too."""
     is_settled: bool = field(default=False, init=False)
-    """Whether a pool has it already."""
+    """Whether a pool has used it already."""
     _has_run: bool = field(default=False, init=False)
     _takes_sessions: bool = field(default=False, init=False)
 
@@ -83,34 +86,34 @@ class PoolServer:
 
     @property
     def is_up(self) -> bool:
-        """Whether no check says otherwise."""
+        """Whether no check has marked it down."""
         return self.health is None or self.health.is_up
 
     @property
     def standing(self) -> ServerState:
-        """What admin and agent want together."""
+        """The state from admin and agent together."""
         return max(self.state, self.agent_state, key=_SEVERITY.__getitem__)
 
     @property
     def is_usable(self) -> bool:
-        """Whether new sessions may go there, room or not."""
+        """Whether it may get new sessions, full or not."""
         return self.share > 0
 
     @property
     def has_room(self) -> bool:
-        """Whether it may have one more session."""
+        """Whether it has a free place."""
         return self.sessions < self.places
 
     @property
     def latest(self) -> PoolServer:
-        """This server as the latest configuration has it."""
+        """This server in the latest configuration."""
         latest = self
         while latest.successor is not None:
             latest = latest.successor
         return latest
 
     def count(self, sessions: int) -> None:
-        """Add sessions here, and so in later configurations as well."""
+        """Add sessions here and in later configurations."""
         self.sessions += sessions
         later = self.successor
         while later is not None:
@@ -118,17 +121,17 @@ class PoolServer:
             later = later.successor
 
     def succeed(self, former: PoolServer) -> None:
-        """Count a former server's sessions from now on, those that it has included."""
+        """Count a former server's sessions from now on, including its current ones."""
         if former.successor is None and former is not self:
             former.successor = self
             self.count(former.sessions)
 
     def take_over(self, other: PoolServer) -> None:
         """
-        Go on where another server has got to, of the same name in an earlier configuration; before any pool has this.
+        Take over the state of the server with this name in an earlier configuration, before any pool has this one.
 
-        Both have health, or only what admin and agent want counts. What was asked for stays unless the configuration
-        has another value for it now.
+        Health is taken over if both have it. Settings by admin and agent stay unless the configuration has another
+        value now.
         """
         if self.health is not None and other.health is not None:
             self.health.take_over(other.health)
@@ -144,10 +147,10 @@ class PoolServer:
 
     def settle(self, now: float) -> None:
         """
-        Find out what the server may take from now on, after anything about it has changed.
+        Compute the server's current limits after any change.
 
-        Slowstart begins when it comes back: from being down, from maintenance, or from having no address. As in
-        HAProxy, it does not for a server that never ran before: at start-up that would only throttle the service.
+        Slowstart begins when the server comes back from being down, from maintenance, or from having no address. As in
+        HAProxy, a server that never ran before has no slowstart: at start-up that would only throttle the service.
         """
         self.is_settled = True
         was_running = self.is_running

@@ -1,8 +1,8 @@
 """
-Who waits for a server with room: one queue, in the order of arrival.
+The clients that wait for a server with room: one queue, in the order of arrival.
 
-Not everybody can take every place, so those that can take the same ones stand in a line of their own: only the first of
-each line has to be asked when a place is free, however long the queue is.
+Not every client can use every place. Clients that can use the same places form a line: when a place is free, only the
+first of each line has to be checked, however long the queue is.
 """
 
 from __future__ import annotations
@@ -23,28 +23,30 @@ class Waiter(Protocol[GivenServer]):
     """A client that waits; compared by identity."""
 
     def turn(self, server: GivenServer) -> None:
-        """A place on ``server`` is yours; give it back by ``leave``."""
+        """A place on ``server`` is taken for this client; give it back by ``leave``."""
 
     def no_turn(self) -> None:
-        """You wait in vain: no server is left."""
+        """No server is left: the wait is over."""
 
 
 @define(eq=False)
 class Waiting(Generic[AnyServer]):
-    """One who waits, and what for."""
+    """A waiting client, and its conditions."""
 
     waiter: Waiter[AnyServer]
     key: bytes
     tried: Sequence[AnyServer]
     number: int
     line: AnyServer | None
-    """With a sticky rule the server that the client waits for, else the one that it does not want again; or None."""
+    """
+    With a sticky rule, the server that the client waits for; else the server that it should not get again; or None.
+    """
     since: float
-    """When it began to wait; 0 where nobody wants to know."""
+    """The time at which it began to wait; 0 if it is not needed."""
 
 
 class Queue(Generic[AnyServer]):
-    """Joining, leaving, and the first of each line take the same time however many wait."""
+    """A queue in which joining, leaving and finding the first of each line take constant time."""
 
     def __init__(self) -> None:
         self._everybody: dict[Waiter[AnyServer], Waiting[AnyServer]] = {}
@@ -56,7 +58,7 @@ class Queue(Generic[AnyServer]):
 
     @property
     def since(self) -> float:
-        """When the first of all began to wait; ``inf`` if nobody waits."""
+        """The time at which the first client began to wait; ``inf`` if the queue is empty."""
         return next((waiting.since for waiting in self._everybody.values()), inf)
 
     def join(
@@ -67,7 +69,7 @@ class Queue(Generic[AnyServer]):
         line: AnyServer | None,
         since: float = 0.0,
     ) -> None:
-        """Stand at the end."""
+        """Join at the end."""
         self._joined += 1
         self._stand(Waiting(waiter, key, tried, self._joined, line, since))
 
@@ -92,7 +94,7 @@ class Queue(Generic[AnyServer]):
         return sorted(heads, key=attrgetter("number"))
 
     def regroup(self, line: Callable[[bytes, Sequence[AnyServer]], AnyServer | None]) -> None:
-        """Let everybody stand in the line that ``line`` says for their key and what they tried, in the same order."""
+        """Form the lines anew, by the ``line`` of each client's key and tried servers, in the same order."""
         everybody = self._everybody.values()
         self._everybody, self._lines = {}, {}
         for waiting in everybody:
@@ -100,7 +102,7 @@ class Queue(Generic[AnyServer]):
             self._stand(waiting)
 
     def pop(self) -> Waiter[AnyServer]:
-        """Take the first of all out of the queue."""
+        """Remove the first client of the queue."""
         waiter = next(iter(self._everybody))
         self.remove(waiter)
         return waiter

@@ -1,4 +1,4 @@
-"""The rule ``random``: two servers by lot, the less loaded of them; good when many proxies share the servers."""
+"""The rule ``random``: the less loaded of two random servers; good if many proxies share the servers."""
 
 import random
 from bisect import bisect_right
@@ -12,7 +12,7 @@ def pick(candidates: Sequence[AnyServer], key: bytes, draw: Callable[[], float] 
     """
     Draw two candidates by weight and return the one with fewer sessions for its weight, the first if they are equal.
 
-    ``draw`` returns numbers from 0 up to 1, without 1; ``key`` has no say. As in HAProxy, the same may be drawn twice.
+    ``draw`` returns numbers from 0 to below 1; ``key`` is ignored. As in HAProxy, the same server may be drawn twice.
     """
     sums = list(accumulate([server.share for server in candidates]))
     last = len(sums) - 1

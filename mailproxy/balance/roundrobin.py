@@ -1,4 +1,4 @@
-"""The rule ``roundrobin``: turns by weight, and spread: with weights 3 and 1 it goes aaba, not aaab."""
+"""The rule ``roundrobin``: turns by weight, spread evenly: with weights 3 and 1 the order is aaba, not aaab."""
 
 from collections.abc import Sequence
 from math import inf
@@ -8,11 +8,11 @@ from mailproxy.balance.pool_server import AnyServer
 
 def pick(candidates: Sequence[AnyServer], key: bytes) -> AnyServer:
     """
-    Return the candidate that is owed most, the earliest among equals; ``key`` has no say.
+    Return the candidate with the highest credit, the first among equals; ``key`` is ignored.
 
-    With every turn each candidate is owed its weight more, and the one that has the turn pays the weights of all. So
-    over as many turns as the weights add up to, each has as many as its weight, whenever one begins to count. The
-    method is nginx's. The credits on the servers change.
+    Each turn adds a candidate's weight to its credit, and takes the sum of all weights from the one that is picked. So
+    in any series of turns as long as that sum, each candidate has as many turns as its weight. The method is nginx's.
+    The credits on the servers change.
     """
     best = candidates[0]
     most = -inf

@@ -1,4 +1,4 @@
-"""The rules by the words that the configuration has for them."""
+"""The rules, by their names in the configuration."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -18,13 +18,13 @@ class Pick(Protocol):
 
 @frozen
 class Rule:
-    """How a pool chooses."""
+    """A balance rule."""
 
     pick: Pick
     words: str
-    """Who gets the next client, for the reference page."""
+    """What it chooses, for the reference page."""
     is_sticky: bool = False
-    """True if a client waits for its own server when that one is full, and takes no other (as in HAProxy)."""
+    """True if a client waits for its own server while that is full, and gets no other (as in HAProxy)."""
 
 
 RULES: Mapping[str, Rule] = {

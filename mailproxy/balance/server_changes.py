@@ -1,4 +1,4 @@
-"""What checks, sessions, agents, admins and DNS change of a server; what follows from it is for its `Pool`."""
+"""Changes of a server by checks, sessions, agents, admins and DNS; `Pool` handles the consequences."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mailproxy.balance.pool_server import AnyServer, ServerState
 
 
 class ServerChanges(ABC, Generic[AnyServer]):
-    """Takes what is new of servers into their fields, and calls `_changed` when it makes a difference."""
+    """Writes news about servers into their fields, and calls `_changed` if that changes anything."""
 
     def passed(self, server: AnyServer, now: float, reason: str = "") -> None:
         """Count a check that passed."""
@@ -23,15 +23,15 @@ class ServerChanges(ABC, Generic[AnyServer]):
             self._changed(server, "down", reason, now)
 
     def observed_success(self, server: AnyServer) -> None:
-        """Tell that a session reached the server."""
+        """Note that a session reached the server."""
         if server.health is not None:
             server.health.observed_success()
 
     def observed_error(self, server: AnyServer, now: float, reason: str, source: bytes | None = None) -> bool:
         """
-        Tell that a session did not reach the server; True: a check is wanted soon (after ``fastinter``).
+        Note that a session did not reach the server; True: check it soon (after ``fastinter``).
 
-        ``source`` is the client's if the client may have provoked it.
+        ``source`` is the client's network if the client may have caused it.
         """
         if server.health is None:
             return False
@@ -44,13 +44,13 @@ class ServerChanges(ABC, Generic[AnyServer]):
         return advice != "nothing"
 
     def set_state(self, server: AnyServer, state: ServerState, now: float, reason: str = "") -> None:
-        """Do what the admin wants: ready, drain (no new sessions), maint (the same, and no checks)."""
+        """Set the admin's state: ready, drain (no new sessions), maint (the same, and no checks)."""
         before = server.standing
         server.state = state
         self._stood(server, before, now, reason)
 
     def set_agent_state(self, server: AnyServer, state: ServerState, now: float, reason: str = "") -> None:
-        """Do what the server's agent wants, unless the admin wants less."""
+        """Set the agent's state; the more severe of it and the admin's counts."""
         before = server.standing
         server.agent_state = state
         self._stood(server, before, now, reason)
@@ -70,13 +70,13 @@ class ServerChanges(ABC, Generic[AnyServer]):
             self._changed(server, "weight", reason, now)
 
     def set_maxconn(self, server: AnyServer, maxconn: int, now: float, reason: str = "") -> None:
-        """Set how many sessions the server may have at once (0: no limit); those that it has stay."""
+        """Set the most sessions at once (0: no limit); existing ones stay."""
         if server.asked_maxconn != maxconn:
             server.asked_maxconn = maxconn
             self._changed(server, "maxconn", reason, now)
 
     def set_target(self, server: AnyServer, target: object, now: float, reason: str = "") -> None:
-        """Set where the server is now; None: nowhere, so it gets no sessions until it is somewhere again."""
+        """Set the server's address; None: it gets no sessions until it has an address again."""
         before, server.target = server.target, target
         if target == before:
             return
@@ -85,11 +85,11 @@ class ServerChanges(ABC, Generic[AnyServer]):
         self._changed(server, "no-address" if target is None else "address", reason, now)
 
     def set_backup(self, server: AnyServer, backup: bool, now: float, reason: str = "") -> None:
-        """Make a backup of the server, or an active one."""
+        """Make the server a backup, or an active one."""
         if server.backup != backup:
             server.backup = backup
             self._changed(server, "backup" if backup else "active", reason, now)
 
     @abstractmethod
     def _changed(self, server: AnyServer, event: Event, reason: str, now: float) -> None:
-        """Do what follows from a change that has happened."""
+        """Handle the consequences of a change."""

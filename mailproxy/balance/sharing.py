@@ -1,13 +1,13 @@
 """
-What the pools of several processes know of each other, when these processes have the same servers.
+The state that pools of several processes with the same servers share.
 
-Each process has a pool of its own, and picks by itself. What has to hold for all of them together, they tell each other
-by a `Sharing`: how many sessions each server has, and who waits. It is asked before each decision, so no message is
-needed for each session. Two processes that decide within the same moment do not see each other: a server may have one
-session more than its ``maxconn`` for each further process, and the queue one client more than ``maxqueue``.
+Each process has its own pool, and picks by itself. A `Sharing` has the state of all processes together: the sessions of
+each server, and the waiting clients. A pool reads it before each decision, so that sessions need no messages. Two
+processes that decide within the same moment do not see each other: a server may have one session more than its
+``maxconn`` for each further process, and the queue one client more than ``maxqueue``.
 
-A place that comes free is for the client that has waited longest, wherever it waits. Its process is woken. When it does
-not take the place within `PATIENCE_SECONDS`, others do: it may wait for another server, or be stopped.
+A free place is for the client that has waited longest, in any process, and that process is woken. If it does not take
+the place within `PATIENCE_SECONDS`, others may: it may wait for another server, or be stopped.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mailproxy.balance.pool_server import PoolServer
 
 GivenServer = TypeVar("GivenServer", bound=PoolServer, contravariant=True)
 
-# How long a place that is for a client of another process is left to it.
+# How long a place is kept for a client of another process.
 PATIENCE_SECONDS = 0.05
 
 
@@ -40,10 +40,10 @@ class Sharing(Protocol, Generic[GivenServer]):
 
     @property
     def waiting_since(self) -> float:
-        """Since when the first of those in other processes waits; ``inf`` if there is none."""
+        """The time at which the first client in other processes began to wait; ``inf`` if there is none."""
 
     def now(self) -> float:
-        """Return the time, by a clock that all processes have."""
+        """Return the time of a clock that all processes share."""
 
     def wait(self, queued: int, since: float) -> None:
         """Tell the others how many clients wait in this process, and since when the first one does."""

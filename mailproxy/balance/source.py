@@ -1,9 +1,9 @@
 """
-The rule ``source``: a client's address decides, so that a client stays with its server.
+The rule ``source``: the client's address decides, so that a client stays with its server.
 
-Weighted rendezvous hashing: client and server together make a number by lot, and the server with the best number has
-the client. When a server leaves, only its own clients move, each to the server that is next best for it; when it comes
-back, they do. Nothing is remembered, so every process agrees.
+Weighted rendezvous hashing: each pair of client and server has a pseudo-random number, and the server with the best
+number gets the client. When a server leaves, only its own clients move, each to its next best server; when it comes
+back, they return. There is no state, so all processes agree.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,9 @@ _SCALE = 2.0**BITS
 
 
 def client_key(address: IPv4Address | IPv6Address) -> bytes:
-    """Return what identifies a client: its IPv4 address, or the /64 of its IPv6 address, where hosts move about."""
+    """
+    Return what identifies a client: its IPv4 address, or the /64 of its IPv6 address, in which hosts change addresses.
+    """
     if address.version == 4:
         return address.packed
     mapped = address.ipv4_mapped
@@ -32,11 +34,12 @@ def client_key(address: IPv4Address | IPv6Address) -> bytes:
 
 def pick(candidates: Sequence[AnyServer], key: bytes) -> AnyServer:
     """
-    Return the candidate to which the client with ``key`` belongs.
+    Return the candidate for the client with ``key``.
 
-    The lot is the low half of the product of two hashes: as good as a hash of both together, as the servers' hashes
-    are random and odd, and a tenth of the time. With the lot as x from 0 to 1, -log(1 - x) / weight is least for each
-    server as often as its weight says. It is never less than x / weight, so most are out before the logarithm.
+    The number is the low half of the product of two hashes. Since the servers' hashes are random and odd, it is as good
+    as a hash of both, in a tenth of the time. With this number as x from 0 to 1, each server has the least -log(1 - x)
+    / weight as often as its weight says. That is never less than x / weight, so most servers are excluded before the
+    logarithm.
     """
     client = digest(key)
     best = candidates[0]

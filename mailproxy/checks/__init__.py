@@ -1,1 +1,3 @@
-"""What mailproxy asks servers on its own behalf: whether they are well (`prober`), and what they offer (`learner`)."""
+"""
+mailproxy's own connections to servers: whether they work (`prober`), and which capabilities they have (`learner`).
+"""

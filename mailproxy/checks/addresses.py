@@ -1,4 +1,4 @@
-"""Where the servers of a backend are that the configuration names by host names: where DNS says."""
+"""The addresses of a backend's servers by name, from DNS."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _REASON = "according to DNS"
 
 
 class Addresses:
-    """Keeps the servers of one backend for one protocol at their addresses, from `start` to `stop`."""
+    """Keeps the addresses of one backend's servers for one protocol up to date, from `start` to `stop`."""
 
     def __init__(self, backend: Backend, names: Names, poller: Poller) -> None:
         self._backend = backend
@@ -23,7 +23,7 @@ class Addresses:
         self._fills: list[Fill] = []
 
     def start(self) -> None:
-        """Begin to look names up; until then, and until there is an answer, their servers get nobody."""
+        """Begin to look names up; servers without an answer get no clients."""
         slots: dict[Origin, list[BackendServer]] = {}
         for server in self._backend.pool.servers:
             slots.setdefault(server.origin, []).append(server)
@@ -36,17 +36,17 @@ class Addresses:
 
     @property
     def are_known(self) -> bool:
-        """True when every name has an address."""
+        """True if every name has an address."""
         known = {server.origin for server in self._backend.pool.servers if server.target is not None}
         return all(server.origin in known for server in self._backend.pool.servers)
 
     def stop(self) -> None:
-        """Leave the servers where they are."""
+        """Stop; the servers keep their addresses."""
         while self._fills:
             self._fills.pop().stop()
 
     def _placed(self, servers: list[BackendServer], index: int, record: Record | None) -> None:
-        """Take what DNS says of a slot; an empty one drains: its sessions live on."""
+        """Set the address of a slot; the server of an empty slot gets no new sessions, and its sessions continue."""
         server = servers[index]
         server.record = record
         pool = self._backend.pool

@@ -1,4 +1,4 @@
-"""What to change on a server, or here, when what it offers is not right for its clients."""
+"""Advice for servers whose capabilities are wrong for their clients."""
 
 from mailproxy import config
 
@@ -14,7 +14,9 @@ STARTTLS_ADVICE = (
 
 
 def no_login_advice(sign: str, settings: config.Backend, *, with_tls: bool) -> str:
-    """Say that nobody can log in, by what says so in a server's list, and what most likely makes it so."""
+    """
+    Return the advice for a server that allows no login: `sign` is the sign of it in its list; the likely cause follows.
+    """
     if with_tls and not settings.tells_ssl:
         cause = f'send-proxy is "{settings.send_proxy}"; "v2-ssl" tells it that clients are on TLS'
     elif with_tls:

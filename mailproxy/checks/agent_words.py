@@ -1,8 +1,8 @@
 """
 The words of HAProxy's agent checks (its documentation of ``agent-check``), as a pure function.
 
-An agent answers with one line of words, in any order and case, between spaces, tabs and commas. What follows a ``#`` is
-the reason in free text::
+An agent answers with one line of words, in any order and case, separated by spaces, tabs and commas. After a ``#``
+comes the reason as free text::
 
     ready up 75% maxconn:30
     down#disk full
@@ -23,7 +23,7 @@ _BETWEEN = re.compile(r"[ \t,\r\n]+")
 _ADMIN: dict[str, AdminWord] = {"ready": "ready", "drain": "drain", "maint": "maint"}
 _HEALTH: dict[str, HealthWord] = {"up": "up", "down": "down", "fail": "fail", "stopped": "stopped"}
 
-# As many digits as any sensible number has: others are no numbers to us.
+# More digits than any sensible number needs: longer ones are unknown words.
 _WEIGHT = re.compile(r"(?:weight:)?([0-9]{1,5})%")
 _ABSOLUTE_WEIGHT = re.compile(r"weight:([0-9]{1,5})")
 _MAXCONN = re.compile(r"maxconn:([0-9]{1,9})")
@@ -33,22 +33,22 @@ _SHOWN = 100
 
 @frozen
 class AgentReply:
-    """What an agent wants; None where it does not say."""
+    """An agent's reply; None for settings that it does not mention."""
 
     admin: AdminWord | None = None
     """The administrative state."""
     health: HealthWord | None = None
-    """Whether the server works; all but ``up`` say that it does not."""
+    """The server's health; all words but ``up`` mean that it does not work."""
     percent: int | None = None
     """The weight in percent of the configured one."""
     weight: int | None = None
     """The weight itself."""
     maxconn: int | None = None
-    """How many sessions it takes."""
+    """The most sessions at once."""
     reason: str = ""
-    """What it says for the log, printable ASCII."""
+    """The reason for the log, printable ASCII."""
     unknown: tuple[str, ...] = ()
-    """Words that are none, for the log, printable ASCII."""
+    """Unknown words, for the log, printable ASCII."""
 
     @property
     def is_down(self) -> bool:
@@ -57,7 +57,7 @@ class AgentReply:
 
     @property
     def says_nothing(self) -> bool:
-        """True if there is no word in it that is one."""
+        """True if it has no known word."""
         return (self.admin, self.health, self.percent, self.weight, self.maxconn) == (None,) * 5
 
     def __str__(self) -> str:
@@ -74,7 +74,7 @@ class AgentReply:
 
 
 def read_words(line: bytes) -> AgentReply:
-    """Read an agent's line; of several words for the same thing the last counts, and what is no word is passed over."""
+    """Read an agent's line; of several words for the same setting the last counts; unknown words are ignored."""
     text, _, reason = line.decode("latin-1").partition("#")
     admin: AdminWord | None = None
     health: HealthWord | None = None

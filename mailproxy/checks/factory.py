@@ -40,13 +40,13 @@ def make_check(
     """
     Make the check of a server for one protocol; ValueError for what cannot work, a secret's file included.
 
-    `policy` makes a backend's headers for clients, `host` is how we call ourselves, `remedy` is what makes the server
-    take PROXY headers, in words, and `distrusts` asks for the likely cause if it closes the connection behind one. A
-    check knows no server: one does for all servers with the same settings.
+    `policy` makes a backend's headers for clients, `host` is our own host name, `remedy` says how to make the server
+    take PROXY headers, and `distrusts` asks for the likely cause if it closes the connection after one. A check has no
+    server: one is enough for all servers with the same settings.
     """
     if settings.type == "http":
         return _http_check(settings, protocol, reactor)
-    # As HAProxy: agents are told of nobody.
+    # As in HAProxy: agents get no header by default.
     kind = settings.header or ("none" if settings.type == "agent" else "local")
     header = check_header(kind, send_proxy, policy, LIKE_TLS if settings.type == "login" else None)
     opening = settings.send.encode() if settings.type == "agent" else b""
@@ -63,7 +63,7 @@ def make_check(
 
 
 class _Elsewhere:
-    """A check that does not go where clients go, or not as they do."""
+    """A check with another address, port or TLS than clients'."""
 
     def __init__(self, check: Check, settings: config.Check) -> None:
         self._check = check
@@ -121,7 +121,7 @@ def _http_check(settings: config.Check, protocol: MailProtocol, reactor: Any) ->
 
 
 def check_target(target: Target, settings: config.Check) -> Target:
-    """Return where to check a server that is at `target`: there, unless the check has an address or port of its own."""
+    """Return the target of a check for a server at `target`, with the check's own address or port if it has one."""
     if settings.tls is False:
         target = evolve(target, tls=None)
     if settings.address is None and settings.port is None:

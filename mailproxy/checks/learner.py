@@ -1,4 +1,4 @@
-"""Learning what a backend offers in one protocol: its servers are asked again and again."""
+"""Learns a backend's capabilities in one protocol: it asks its servers at intervals."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from mailproxy.checks.timeouts import Timeouts
 from mailproxy.config.place import InetBind
 from mailproxy.transport.poller import Poller
 
-# A backend of which nothing is known is asked again so soon: it may just be starting.
+# The interval while a backend's capabilities are unknown: it may just be starting.
 RETRY_SECONDS = 10.0
 
 
 class Learner:
-    """Keeps learning what a backend offers in one protocol, and tells it on; the last good answer stays."""
+    """Learns a backend's capabilities in one protocol and passes them on; the last good answer stays."""
 
     _log = Logger(namespace="mailproxy")
 
@@ -59,7 +59,7 @@ class Learner:
         self._is_due = False
 
     def start(self) -> None:
-        """Ask now, and from time to time."""
+        """Ask now, and then at intervals."""
         self._backend.listeners.append(self._changed)
         self._learn()
 
@@ -75,20 +75,20 @@ class Learner:
             self._question = None
 
     def _changed(self, change: Change[BackendServer]) -> None:
-        """Ask at once when a server has come (back): it may offer something else than before."""
+        """Ask at once when a server has come up or has an address: its capabilities may have changed."""
         if change.event in ("up", "address") and self._call is not None:
             self._call.cancel()
             self._learn()
 
     def _learn(self) -> None:
-        """Take the first answer that there is, of servers that get clients before the others."""
+        """Ask one server after the other until one answers; usable servers come first."""
         self._call = None
         self._left = sorted(self._backend.pool.servers, key=lambda server: not server.is_usable)[::-1]
         self._asked = []
         self._go_on()
 
     def _go_on(self) -> None:
-        # An answer may come within the call that asks: it leaves the next question to the loop that it is called by.
+        # An answer may come within the call that asks: then the loop below asks the next question.
         self._is_due = True
         if self._is_asking:
             return
@@ -131,7 +131,7 @@ class Learner:
         self._call = self._clock.callLater(seconds, self._learn)
 
     def _give_up(self, failures: tuple[str, ...]) -> None:
-        """Say once why nothing was learned, and again when the reasons change."""
+        """Log once why the capabilities are unknown, and again when the reasons change."""
         if failures == self._failures:
             return
         self._failures = failures

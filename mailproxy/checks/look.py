@@ -1,8 +1,8 @@
 """
 A first look at each server: does it understand the PROXY header?
 
-A server that does not greets all the same, and then answers the header's bytes as commands: clients would get its
-errors. The check ``mail`` sees that each time. Servers that have another check, or none, are looked at once.
+A server that does not understand it still greets, and then answers the header's bytes as commands: clients would get
+its errors. The check ``mail`` detects that each time. Servers with another check, or none, get one such check.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from mailproxy.transport.poller import Poller
 
 
 class FirstLook:
-    """Looks once at each server of a backend that no check of the kind ``mail`` looks at, from `start` to `stop`."""
+    """Checks once each server of a backend that has no check of type ``mail``, from `start` to `stop`."""
 
     _log = Logger(namespace="mailproxy")
 
@@ -47,14 +47,14 @@ class FirstLook:
         )
 
     def start(self) -> None:
-        """Look at all servers whose addresses are known; at the others when they are."""
+        """Check the servers with known addresses, and the others when they get one."""
         if self._due:
             self._backend.listeners.append(self._changed)
         for server in list(self._due):
             self._look(server)
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop checking."""
         if self._changed in self._backend.listeners:
             self._backend.listeners.remove(self._changed)
         self._due.clear()
@@ -87,13 +87,16 @@ class FirstLook:
 
 
 def _is_due(check: config.Check) -> bool:
-    """Tell whether a server is looked at: its own check does not send a header where clients go and hear the answer."""
+    """
+    Tell whether a server gets this check: its own check does not send a header to the clients' port and read the
+    answer.
+    """
     sees = check.type == "mail" and check.header != "none" and check.port is None and check.address is None
     return check.has_first_look and not sees
 
 
 class _NotYet:
-    """Stands for a run that may be over before it is there."""
+    """Stands for a run that may be over before `begin` returns it."""
 
     def cancel(self) -> None:
         """Nothing."""

@@ -20,7 +20,7 @@ from mailproxy.names import Names
 from mailproxy.transport.poller import Poller
 
 Told = Callable[[Outcome | None], object]
-"""Called with the outcome of a check; None: there will be none, since nobody looks after the server any more."""
+"""Called with the outcome of a check; None: there will be none, since the monitor has stopped."""
 
 _WHAT: dict[Event, str] = {
     "up": "is UP",
@@ -52,13 +52,13 @@ class Monitor:
         poller: Poller,
         pace: Pace,
     ) -> None:
-        """`make_check` returns how a server is checked, None for not at all; everybody's probers share a `pace`."""
+        """`make_check` returns a server's check, None for no checks; all probers share a `pace`."""
         self.backend = backend
         self._addresses = Addresses(backend, names, poller)
         self._poller = poller
         self._troubled: set[BackendServer] = set()
         self._asking: dict[BackendServer, list[Told]] = {}
-        """Who waits for the outcome of a server's check."""
+        """The callbacks for the outcome of a server's check."""
         self._probers: dict[BackendServer, Prober] = {}
         for server in backend.pool.servers:
             check = make_check(server)
@@ -77,7 +77,7 @@ class Monitor:
             prober.start()
 
     def stop(self) -> None:
-        """Leave the servers to themselves."""
+        """Stop checks and look-ups."""
         if self._changed in self.backend.listeners:
             self.backend.listeners.remove(self._changed)
             self.backend.check_soon = nothing
@@ -96,7 +96,9 @@ class Monitor:
             prober.soon()
 
     def check_now(self, server: BackendServer, told: Told) -> str:
-        """Check a server at once, and call `told` with the outcome; return why that cannot be, "" if it can."""
+        """
+        Check a server at once, and call `told` with the outcome; return "", or the reason why it cannot be checked.
+        """
         prober = self._probers.get(server)
         if prober is None:
             return 'is not checked: its check has type = "none"'
@@ -125,7 +127,7 @@ class Monitor:
         self._answer(server, outcome)
 
     def _obey(self, server: BackendServer, reply: AgentReply, now: float) -> None:
-        """Do as a server's agent says."""
+        """Apply the settings of a server's agent."""
         pool = self.backend.pool
         reason = f"its agent says {reply}"
         if reply.admin is not None:
@@ -138,7 +140,7 @@ class Monitor:
             pool.set_maxconn(server, reply.maxconn, now, reason)
 
     def _note_trouble(self, server: BackendServer, outcome: Outcome) -> None:
-        """Say once when a check's own account does not work, and once when it does again."""
+        """Log once when a check's own account fails, and once when it works again."""
         if outcome.is_misconfigured == (server in self._troubled):
             return
         if outcome.is_misconfigured:

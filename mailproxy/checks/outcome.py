@@ -1,4 +1,4 @@
-"""What came of a check."""
+"""The outcome of a check."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from mailproxy.checks.agent_words import AgentReply
 
 @frozen
 class Outcome:
-    """What one check found out about a server."""
+    """The outcome of one check of a server."""
 
     ok: bool
-    """Whether it counts as passed. An account or a key that was refused does: the server is there to refuse it."""
+    """Whether it counts as passed. It does if the account or key was refused: the server works."""
     reason: str
-    """For the log: what the server showed; if it did not pass, what was expected and what came. Never a secret."""
+    """For the log: the proof that it works; or, if it did not pass, what was expected and what came. Never a secret."""
     seconds: float
     """How long the check took."""
     is_misconfigured: bool = False
-    """True if what was refused is the check's account or key: the admin has to set that right."""
+    """True if the server refused the check's account or key: the admin has to correct it."""
     ignores_header: bool = False
-    """True if the server has taken the PROXY header for commands."""
+    """True if the server has read the PROXY header as commands."""
     agent: AgentReply | None = None
-    """What the server's agent wants."""
+    """The reply of the server's agent."""

@@ -1,14 +1,14 @@
 """
-When a server is checked.
+The times at which a server is checked.
 
-Theory of operation. A prober always waits for one thing: the moment of the next run, or the outcome of the one under
-way; so there are never two::
+Theory of operation. A prober always waits for one event: the time of the next run, or the outcome of the current one;
+so there are never two::
 
     start -> waiting -> running -> told -> waiting -> ...
 
-The interval begins where a run ends, as in HAProxy, and is the one that the server's health asks for once it has heard
-of the outcome. All probers share a `Pace`: what became due while something else kept the process busy does not begin
-all at once, or sessions would wait for it.
+The interval begins at the end of a run, as in HAProxy, and depends on the server's health after the outcome. All
+probers share a `Pace`: runs that became due while the process was busy do not begin all at once, since sessions would
+wait for them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from mailproxy.transport.outgoing import Target
 
 
 class Health(Protocol):
-    """What says how often to check."""
+    """A server's health, which decides the interval."""
 
     def interval(self, check: config.Check) -> float:
         """Return the seconds until the next check."""
@@ -38,15 +38,15 @@ class CheckedServer(Protocol):
 
     @property
     def target(self) -> Target | None:
-        """Where to connect to; None while nobody knows."""
+        """The address to connect to; None while it is unknown."""
 
     @property
     def health(self) -> Health | None:
-        """What says how often to check; None: `inter`."""
+        """Its health, which decides the interval; None: `inter`."""
 
     @property
     def state(self) -> str:
-        """What the admin wants of it; in "maint" it is not checked."""
+        """The state that the admin has set; in "maint" it is not checked."""
 
 
 class Pace:
@@ -56,7 +56,7 @@ class Pace:
         self._next = 0.0
 
     def wait(self, now: float) -> float:
-        """Take the next place, at some time of a clock; return how long it is until then."""
+        """Reserve the next place at the time `now` of a clock; return the seconds until then."""
         if self._next > now + LONGEST_WAIT_SECONDS:
             self._next = now
         place = max(self._next, now - (BURST - 1) * GAP_SECONDS)
@@ -64,11 +64,12 @@ class Pace:
         return max(place - now, 0.0)
 
 
-# To begin a run costs 50 µs of CPU time and little more until it ends: so many cost a session half a millisecond.
+# Beginning a run costs 50 µs of CPU time, and the rest of it little more: this many delay a session by half a
+# millisecond.
 BURST = 8
 GAP_SECONDS = 0.0001
 
-# A hundred thousand probers wait so long if all are due at once; who has to wait longer, his clock was set back.
+# A hundred thousand probers wait this long if all are due at once; a longer wait means that the clock was set back.
 LONGEST_WAIT_SECONDS = 10.0
 
 
@@ -102,7 +103,7 @@ class Prober:
         pace: Pace,
         random: Callable[[], float] = random.random,
     ) -> None:
-        """Get ready to check a server; `tell` hears each outcome. `random` returns numbers from 0 to below 1."""
+        """`tell` is called with each outcome. `random` returns numbers from 0 to below 1."""
         self._server = server
         self._settings = settings
         self._check = check
@@ -114,7 +115,7 @@ class Prober:
         self._due = 0.0
         self._run: Run | None = None
         self._runs = 0
-        """Counts runs, so that one that was ended cannot speak for the next."""
+        """Counts runs, so that the outcome of a cancelled run is not taken for the next one's."""
 
     @property
     def is_running(self) -> bool:
@@ -122,11 +123,11 @@ class Prober:
         return self._run is not None
 
     def start(self) -> None:
-        """Begin somewhere in the first `inter`: who has many servers does not check them all at once."""
+        """Begin at a random time of the first `inter`, so that many servers are not checked all at once."""
         self._wait(self._settings.inter * self._random())
 
     def stop(self) -> None:
-        """End, and what is under way with it, without a word."""
+        """Stop, and cancel the current run without an outcome."""
         self._runs += 1
         if self._call is not None:
             self._call.cancel()
@@ -136,7 +137,7 @@ class Prober:
             self._run = None
 
     def soon(self) -> None:
-        """Do not wait longer than `fastinter` for the next run: something has happened."""
+        """Begin the next run within `fastinter`: a session has failed."""
         if self._call is None:
             return
         settings = self._settings
@@ -187,7 +188,7 @@ class Prober:
         try:
             self._tell(outcome)
         finally:
-            # Who was told may have stopped us.
+            # `tell` may have called `stop`.
             if number == self._runs:
                 self._wait(self._interval())
 
@@ -198,7 +199,7 @@ class Prober:
 
 
 class _Beginning:
-    """Stands for a run that may be over before it is there."""
+    """Stands for a run that may be over before `begin` returns it."""
 
     def cancel(self) -> None:
         """Nothing: `Check.begin` has not returned."""

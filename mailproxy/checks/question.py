@@ -1,9 +1,9 @@
 """
-Asking one server what it offers, so that mailproxy can announce it before STARTTLS.
+Asks one server for its capabilities, so that mailproxy can announce them before STARTTLS.
 
-A server is asked on the way that clients take: the same address, a PROXY header by the same rules. The header tells of
-a client from elsewhere, from an address for documentation: a server may offer more to a client on its own machine. For
-clients that will be on TLS it says TLS, because servers offer more then.
+The connection is like a client's: the same address, and a PROXY header by the same rules. The header names a client at
+an address for documentation: a server may offer more to a client on its own machine. For clients that will be on TLS it
+says TLS, since servers offer more then.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from mailproxy.transport.poller import Poller
 
 @frozen
 class Lesson:
-    """What one server said it offers; without capabilities, why it did not."""
+    """One server's answer: its capabilities, or the reason for none."""
 
     server: str
     capabilities: tuple[bytes, ...] | None
@@ -37,11 +37,13 @@ class Lesson:
     takes_passwords: bool = False
     """True if it offers to take passwords from clients in clear."""
     no_login: str = ""
-    """What says in its list that nobody can log in; "" if somebody can, or it is not known."""
+    """The sign in its list that no client can log in; "" if logins are possible, or it is unknown."""
 
 
 class Question:
-    """Asks one server what it offers to clients with or without TLS; `begin` starts it, `cancel` ends it unanswered."""
+    """
+    Asks one server for its capabilities with or without TLS; `begin` starts it, `cancel` ends it without an answer.
+    """
 
     def __init__(
         self,
@@ -57,9 +59,9 @@ class Question:
         timeouts: Timeouts,
     ) -> None:
         """
-        Get ready to ask; `destination` is where clients connect to, if that is known.
+        `destination` is the address that clients connect to, if it is known.
 
-        `answered` hears what came of it within the backend's connect deadline, perhaps before `begin` returns.
+        `answered` is called within the backend's connect deadline, perhaps before `begin` returns.
         """
         self._backend = backend
         self._server = server
@@ -136,7 +138,7 @@ class Question:
     def _no_login(self, capabilities: tuple[bytes, ...]) -> str:
         settings = self._backend.settings
         if TlvType.SSL in settings.pass_tlvs and not settings.tells_ssl:
-            return ""  # only a client's own header says TLS, and the server was shown none
+            return ""  # only a client's own header says TLS, and this one had none
         return PROTOCOLS[self._protocol].no_login(capabilities)
 
 

@@ -1,10 +1,10 @@
 """
-Timeouts to the millisecond for many who seldom need them.
+Timeouts to the millisecond, for many users that seldom reach them.
 
-How soon a server is known to be down depends on them, so the coarse deadlines of sessions are not good enough. A
-`DelayedCall` for each would be: but thousands that are cancelled make Twisted sort its heap anew every second or so,
-for 2 ms, in which sessions wait. Timeouts of one length pass in the order in which they began, so one call is enough
-for all of them: that for the first.
+They decide how soon a server is known to be down, so the coarse deadlines of sessions are not precise enough. One
+`DelayedCall` each would be precise, but Twisted sorts its heap again after thousands of cancelled calls, every second
+or so, and sessions wait 2 ms for that. Timeouts of one length pass in the order in which they began, so one call is
+enough for all of them: the first one's.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from twisted.logger import Logger
 
 
 class Timed(Protocol):
-    """Who has a timeout."""
+    """An object with a timeout."""
 
     def expired(self) -> None:
         """The time has passed."""
@@ -41,7 +41,7 @@ class Timeouts:
             self._call(seconds, seconds)
 
     def end(self, timed: Timed, seconds: float) -> None:
-        """Forget a timeout of that length; nothing if there is none."""
+        """Forget a timeout of this length, if there is one."""
         lane = self._lanes.get(seconds, {})
         lane.pop(timed, None)
         if not lane and seconds in self._calls:
@@ -55,12 +55,12 @@ class Timeouts:
         lane = self._lanes[seconds]
         now = self._clock.seconds()
         for timed in list(takewhile(lambda timed: lane[timed] <= now, lane)):
-            # Who heard before may have ended or begun others.
+            # The callbacks before may have ended or begun others.
             if lane.get(timed, inf) <= now:
                 del lane[timed]
                 self._tell(timed)
         if lane and seconds not in self._calls:
-            # A clock that was set back must not make anybody wait for longer than was asked for.
+            # A clock that was set back must not lengthen a timeout.
             self._call(seconds, min(next(iter(lane.values())) - now, seconds))
 
     def _tell(self, timed: Timed) -> None:

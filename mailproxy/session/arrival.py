@@ -1,8 +1,8 @@
 """
 The stage of the PROXY header, read from a socket that OpenSSL may read on from.
 
-The bytes are judged by the same `Decoder` and `AcceptPolicy` as those of the endpoint wrappers; only here the socket is
-asked for no more than is certain to be the header's.
+The `Decoder` and the `AcceptPolicy` are those of the endpoint wrappers, but this stage reads only bytes that certainly
+belong to the header.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mailproxy.transport.poller import Ready
 
 
 class Announced(Host, Protocol):
-    """A session whose client is to send a header, or may."""
+    """A session whose client must or may send a header."""
 
     def announced(self, header: Header | None) -> None:
         """Go on with the header, or without one where that is allowed."""
@@ -33,13 +33,13 @@ class Arrival(Stage):
     _session: Announced
 
     def __init__(self, session: Announced, policy: AcceptPolicy, *, may_lack_header: bool) -> None:
-        """Make ready; a client that may lack the header has none if it is silent for `proxy-header-optional`."""
+        """If the client may lack the header, silence for `proxy-header-optional` means that it has none."""
         super().__init__(session)
         self._decoder = Decoder(policy.strictness)
         self._may_lack_header = may_lack_header
 
     def begin(self) -> None:
-        """Wait for the header, or for a sign that there is none."""
+        """Wait for the header, or for other bytes or silence if it may be lacking."""
         timeout = self._session.terms.timeout
         self._session.wait(timeout.proxy_header_optional if self._may_lack_header else timeout.proxy_header)
 
@@ -90,7 +90,7 @@ class Arrival(Stage):
 
 def _may_begin_header(sock: socket.SocketType) -> bool:
     """
-    Tell whether what waits in a socket, and stays there, can be the beginning of a header.
+    Tell whether the bytes that wait in a socket can be the beginning of a header; they stay there.
 
     BlockingIOError if nothing waits, OSError if the socket is broken.
     """

@@ -12,18 +12,18 @@ from mailproxy.session.stage import Host, Stage
 from mailproxy.session.termination import CLIENT_LEFT, GOODBYE, INJECTED, LOGIN_LATE, MISBEHAVED, Ending
 from mailproxy.transport.poller import WRITE, Ready
 
-# At once; a client that has more to say before TLS is read again.
+# For one read; the poller calls again if there is more.
 CHUNK_BYTES = 4096
 
 
 class Speaking(Host, Protocol):
-    """A session whose client speaks with us before TLS."""
+    """A session whose client speaks with mailproxy before TLS."""
 
     def tls_wanted(self) -> None:
         """Shake hands: the client's next byte belongs to TLS."""
 
     def taken_over(self, step: Step) -> None:
-        """Dial a backend, which goes on with the client in clear."""
+        """Dial a backend, which continues with the client in clear."""
 
 
 class Conversation(Stage):
@@ -41,7 +41,7 @@ class Conversation(Stage):
         """Greet."""
         client = self._session.client
         self._session.wait(self._session.terms.timeout.login)
-        # A client that does not read our answers is not read either, as in a relay.
+        # If a client does not read our answers, we do not read from it, as in the relay.
         client.peer = client
         client.say(self._dialogue.greeting())
 
@@ -56,7 +56,7 @@ class Conversation(Stage):
         return self._session.terms.goodbye
 
     def _on_event(self, events: int) -> None:
-        """Answer what the client says."""
+        """Answer the client's commands."""
         session = self._session
         client = session.client
         if events & client.events & WRITE:
@@ -97,9 +97,9 @@ class Conversation(Stage):
             session.taken_over(step)
         elif step.next is Next.START_TLS:
             if client.backlog:
-                # So few bytes have room unless the client has stopped to read; then it will not shake hands either.
+                # So few bytes fit unless the client has stopped reading; then it will not do a handshake either.
                 session.lose(CLIENT_LEFT, "the client does not read")
             else:
-                # TLS gets a stream of its own: nobody closes this one, and it would keep itself and the session alive.
+                # TLS gets a new stream: this one is never closed, and would keep itself and the session alive.
                 client.peer = None
                 session.tls_wanted()

@@ -1,4 +1,4 @@
-"""What has happened on a frontend, in numbers."""
+"""The counters of a frontend."""
 
 from attrs import asdict, define
 
@@ -7,7 +7,7 @@ from mailproxy.session.termination import Counter
 
 @define
 class Counters:
-    """What has happened on a frontend since the start (mutable)."""
+    """The counters of a frontend since the start (mutable)."""
 
     connections: int = 0
     headers: int = 0
@@ -23,11 +23,11 @@ class Counters:
         setattr(self, counter, getattr(self, counter) + 1)
 
     def __str__(self) -> str:
-        """Write those that are not 0, in words."""
+        """Write the counters that are not 0, in words."""
         counts = ((name.replace("_", " "), count) for name, count in asdict(self).items())
         return ", ".join(counted(count, words) for words, count in counts if count) or "no connections"
 
 
 def counted(count: int, words: str) -> str:
-    """Return a number of things, whose plural is given, in words."""
+    """Return a count with its noun, which is given in the plural."""
     return f"{count} {words.removesuffix('s') if count == 1 else words}"

@@ -2,9 +2,9 @@
 The attempts of one session to get a server: pick, connect, write the header, wait for the greeting.
 
 An attempt has succeeded when the server has greeted or, in protocols whose server does not speak first, when it has
-accepted the connection. Until then nothing of the client has reached it, and the next server can take over. One
-deadline, ``timeout.connect``, covers an attempt as a whole, and another one, ``timeout.queue``, each wait for a server
-with room. The `Failure` of an attempt says what follows from it.
+accepted the connection. Until then nothing of the client has reached it, and the next server can take over. The
+deadline ``timeout.connect`` covers a whole attempt, and ``timeout.queue`` each wait for a server with room. The
+`Failure` of an attempt decides how it counts and what comes next.
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ from mailproxy.transport.outgoing import Outgoing
 from mailproxy.transport.poller import Poller
 from mailproxy.transport.stream import VIEW, Stream
 
-# As HAProxy: before the same server is tried again, it has this long to come back, or the connect timeout if shorter.
+# As in HAProxy: the pause before another attempt at the same server, or the connect timeout if that is shorter.
 TURNAROUND_SECONDS = 1.0
 
 
 class Dialler(Protocol):
-    """The owner of a dial: it keeps the dial's deadline, and goes on when the dial is over."""
+    """The owner of a dial: it keeps the dial's deadline, and continues when the dial is over."""
 
     def wait(self, seconds: float) -> None:
-        """Call `Dial.expired` after seconds, instead of when it would be called before."""
+        """Call `Dial.expired` after `seconds`; this replaces an earlier `wait`."""
 
     def dialled(self, stream: Stream, greeting: int) -> None:
         """
         Take the server's stream; `greeting` bytes are in the shared buffer.
 
-        The stream has no owner yet. The place on the server is the dial's owner's now, who gives it back when the
+        The stream has no owner yet. The place on the server now belongs to the dial's owner, who gives it back when the
         session is over.
         """
 
@@ -65,12 +65,12 @@ class Dialler(Protocol):
         """
         End: no server takes the client.
 
-        `words` is what a server says to the client; without any, the client gets ours.
+        `words` are a server's words for the client; without any, the client gets mailproxy's.
         """
 
 
 class Dial:
-    """The attempts of one session; `begin` starts them, `cancel` ends them without a word."""
+    """The attempts of one session; `begin` starts them, `cancel` ends them without calling the owner."""
 
     _log = Logger()
 
@@ -111,10 +111,10 @@ class Dial:
         make_reader: Callable[[], GreetingReader] | None = None,
     ) -> None:
         """
-        Get ready to dial a backend with a header, on behalf of a client with a `key` that asked for a `server_name`.
+        Dial a backend with a header, for a client with a `key` that asked for a `server_name`.
 
-        `source` is the client's end. Without `make_reader` a server's greeting goes to the client as it is; a
-        reader says what of it does.
+        `source` is the client's address. Without `make_reader` a server's greeting goes to the client unchanged; a
+        reader decides which part of it does.
         """
         self._owner = owner
         self._backend = backend
@@ -145,12 +145,12 @@ class Dial:
 
     @property
     def retries(self) -> int:
-        """How many attempts there were beyond the first."""
+        """The number of attempts after the first."""
         return max(len(self._tried) - 1, 0)
 
     def begin(self) -> None:
         """Make the next attempt; tell the owner when there is none left."""
-        # An attempt may fail within the call that makes it: it leaves the next one to the loop that it is called by.
+        # An attempt may fail within the call that makes it: then the loop below makes the next one.
         self._is_due = True
         if self._is_choosing:
             return
@@ -168,7 +168,7 @@ class Dial:
         if server is not None:
             self._take(server)
         elif self._refused_by:
-            # This client has an answer: it does not wait for another one.
+            # This client has a server's answer: it does not wait in the queue for another.
             self._end()
         elif pool.enqueue(self, self._key, self._tried):
             self.is_queued = True
@@ -188,7 +188,7 @@ class Dial:
         self._owner.no_server(ending, failure.reason, self._words)
 
     def turn(self, server: BackendServer) -> None:
-        """Take the place for which this waited."""
+        """Take the place that has become free."""
         self._do_in_turn(self._take, server)
 
     def no_turn(self) -> None:
@@ -196,7 +196,7 @@ class Dial:
         self._do_in_turn(self._owner.no_server, QUEUE_LOST, "the last server went down")
 
     def _do_in_turn(self, do: Callable[..., None], *arguments: object) -> None:
-        """Act within an event of another session or of a check: a bug here must not harm them."""
+        """Act within an event of another session or of a check, which a bug here must not harm."""
         self.is_queued = False
         try:
             do(*arguments)
@@ -205,7 +205,7 @@ class Dial:
             self._owner.broke()
 
     def _take(self, server: BackendServer) -> None:
-        """Take a place on a server, and try it; the same one again after a pause."""
+        """Take a place on a server and try it; pause first if it is the same server again."""
         self._place = server
         is_same = server is self.server
         self._tried.append(server)
@@ -231,7 +231,7 @@ class Dial:
         if self._place.is_usable:
             self._attempt()
         else:
-            # It went down in the pause, or its name lost the address: that was no attempt.
+            # It went down in the pause, or its name lost the address: that does not count as an attempt.
             self._tried.pop()
             self.cancel()
             self.begin()
@@ -261,7 +261,7 @@ class Dial:
             self._backend.pool.leave(place, self._poller.now)
 
     def reached(self, stream: Stream) -> None:
-        """Wait for the greeting, if there is one to come."""
+        """Wait for the greeting, if the server speaks first."""
         self._outgoing = None
         self._stream = stream
         self._reader = None if self._make_reader is None else self._make_reader()
@@ -271,7 +271,7 @@ class Dial:
             self._poller.ready[stream.fd] = self._on_greeting
 
     def unreached(self, error: OSError) -> None:
-        """Go on with the next server."""
+        """Try the next server."""
         outgoing = self._outgoing
         assert outgoing is not None
         self._outgoing = None
@@ -286,7 +286,7 @@ class Dial:
             return "always"
         assert self._place is not None
         tls = self._place.origin.tls
-        # A client that chooses the name can choose one for which the server ends the handshake.
+        # A client that chooses the name can choose one that makes the server end the handshake.
         return "never" if tls is not None and tls.asks_for_clients_name else "once"
 
     def _on_greeting(self, events: int) -> None:
@@ -324,7 +324,7 @@ class Dial:
             self._declined(result)
 
     def _ended(self, reason: str, *, is_late: bool = False, is_silent: bool = False) -> None:
-        """Make do with what the server has said: no more comes. `is_silent` if it gives no reason of its own."""
+        """Judge the bytes so far: no more will come. `is_silent` if the server gives no reason."""
         reader = self._reader
         greeting = Greeting(is_accepted=False, reason=reason) if reader is None else reader.end(reason)
         assert self._stream is not None
@@ -361,7 +361,7 @@ class Dial:
             self._failed(Failure(reason, is_late=True, counts=self._counts(outgoing)))
 
     def _failed(self, failure: Failure) -> None:
-        """Go on with the next server, unless there is none that might do better."""
+        """Try the next server, unless the failure is final."""
         self._failure = failure
         server = self._place
         assert server is not None

@@ -1,16 +1,16 @@
 """
 A failed attempt to get a server for a client.
 
-Theory of operation. What follows from a failure depends on who caused it:
+Theory of operation. The consequences of a failure depend on its cause:
 
-- Before the PROXY header the client cannot matter: the failure is the server's, and counts each time.
-- Behind the header, a server that breaks off or stays silent may do so because of what the header or TLS says (Postfix
-  has died of headers, and looks clients up in their own DNS): it counts once for each client's network.
-- With ``sni = "client"`` the client chooses the name that TLS asks for. A failure of TLS never counts then: it takes
-  few networks to ask for names that the server does not know.
-- A server that refuses in its protocol's words works. What it says is about the client that the header names, or about
-  us if it names nobody: its connection limit, its list of addresses. It never counts. Such a server is not asked again,
-  and another one only if it says that this will pass, or if it cannot have meant the client.
+- Before the PROXY header the client cannot be the cause: the failure is the server's, and counts each time.
+- After the header, a server may break off or stay silent because of the header or TLS (Postfix has died of headers, and
+  looks clients up in their own DNS): it counts once for each client's network.
+- With ``sni = "client"`` the client chooses the name that TLS asks for. A failure of TLS never counts then: clients
+  from a few networks could ask for names that the server does not know.
+- A server that refuses in its protocol's words works. The refusal is about the client that the header names, or about
+  mailproxy if it names none: a connection limit, or a list of addresses. It never counts. Such a server is not tried
+  again, and another server only if the refusal is temporary, or cannot be about the client.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mailproxy.mail.backend.talk import shown
 from mailproxy.mail.refusal import Refusal
 
 Counts = Literal["always", "once", "never"]
-"""How often a failure counts as an error of its server's (``observe``): "once" is for each client's network."""
+"""How often a failure counts as an error of its server (``observe``): "once" means once for each client's network."""
 
 
 @frozen
@@ -33,16 +33,16 @@ class Failure:
     reason: str
     """For the log, in a clause."""
     is_late: bool = False
-    """True if the server took too long; else it refused, or went away."""
+    """True if the server took too long; else it refused or closed."""
     counts: Counts = "once"
     words: bytes = b""
-    """What the server itself says to the client; empty if it says nothing."""
+    """The server's words for the client; empty if it sent none."""
     is_final: bool = False
-    """True if no other server is to be asked."""
+    """True if no other server may be tried."""
 
 
 def refused(refusal: Refusal, *, names_client: bool) -> Failure:
-    """Return the failure that a refusal is; `names_client` if the server was told who the client is."""
+    """Return the failure for a refusal; `names_client` if the header named the client."""
     refused_side = "this client" if names_client else "mailproxy"
     return Failure(
         reason=f"the server refuses {refused_side}: {shown(refusal.words)}",

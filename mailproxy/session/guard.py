@@ -1,9 +1,10 @@
 """
-The guard of the first bytes in clear: a client that may not send a PROXY header there reaches nobody with one.
+The guard of the first bytes in clear: it closes the connection of a client that sends a PROXY header without
+permission.
 
-Theory of operation. The guard is no stage of its own: it stands between the client's socket and the stage, and the
-stages before the client's first byte go on behind it. When the first bytes cannot be a header any more, it leaves the
-socket to the stage.
+Theory of operation. The guard is not a stage: it gets the events of the client's socket in place of the stage, and the
+stages before the client's first byte go on meanwhile. When the first bytes cannot be a header, it leaves the socket to
+the stage.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ class Guarded(Host, Protocol):
         """Say why a PROXY header is not accepted, for the log."""
 
     def unguarded(self) -> Ready:
-        """Leave the client's socket to the stage; return what is to be called now."""
+        """Leave the client's socket to the stage; return the stage's `ready`."""
 
 
 class Guard:
-    """Looks at a client's first bytes."""
+    """Checks a client's first bytes."""
 
     __slots__ = ("_session",)
 
@@ -38,10 +39,10 @@ class Guard:
 
     def on_event(self, events: int) -> None:
         """
-        Look at the first bytes, and leave them in the socket.
+        Peek at the first bytes, and leave them in the socket.
 
-        They stay there until it is clear what they are. No mail client waits for an answer to bytes with which a header
-        may begin.
+        They stay there until they are clearly a header or not. No mail client waits for an answer to bytes that a
+        header may begin with.
         """
         session = self._session
         client, poller = session.client, session.poller
@@ -54,7 +55,7 @@ class Guard:
         except BlockingIOError:
             return
         except OSError as error:
-            # Told now: the next read would find an end where the connection was reset.
+            # The error has to be reported now: the next read would see an end of stream, not the reset.
             client.fail(error.strerror or str(error))
             return
         if claims is None and not events & (END | GONE):
@@ -77,7 +78,7 @@ class Guard:
 
 def _begins_header(sock: socket.SocketType) -> bool | None:
     """
-    Tell whether what waits in a socket, and stays there, has the signature of a header; None if it has a part of it.
+    Tell whether the bytes that wait in a socket have the signature of a header; None if they have a part of it.
 
     BlockingIOError if nothing waits, OSError if the socket is broken.
     """

@@ -1,4 +1,4 @@
-"""The stage in which a client shakes hands: from the first byte of TLS to its facts."""
+"""The stage of the TLS handshake: from the first byte of TLS to its facts."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _HANDSHAKE_RECORD = b"\x16"
 
 
 class Securing(Host, Protocol):
-    """A session whose client is to speak TLS."""
+    """A session whose client must speak TLS."""
 
     @property
     def is_local(self) -> bool:
-        """True when a proxy before us has connected for itself."""
+        """True if a proxy in front of mailproxy has connected for itself."""
 
     def handshake_done(self, facts: TlsFacts) -> None:
-        """Go on with a client that speaks TLS."""
+        """Continue with a client on TLS."""
 
 
 class Handshake(Stage):
@@ -67,7 +67,7 @@ class Handshake(Stage):
         self._go_on(stream)
 
     def _begins_tls(self) -> bool:
-        """Make sure that TLS follows STARTTLS: somebody in between inserted anything else."""
+        """Make sure that TLS follows STARTTLS: an attacker on the path has inserted any other bytes."""
         session = self._session
         try:
             first = session.client.socket.recv(1, socket.MSG_PEEK)
@@ -105,7 +105,9 @@ class Handshake(Stage):
         self._session.part(HANDSHAKE_LATE, f"TLS handshake: not done within {seconds:g} s")
 
     def leave(self) -> None:
-        """Go back to the socket below if TLS has failed, and has said so: it can still be closed in good order."""
+        """
+        Go back to the plain socket if TLS has failed and sent its alert, so that the socket can be closed politely.
+        """
         if self._stream is not None:
             self._session.client = self._stream.without_tls()
             self._stream = None

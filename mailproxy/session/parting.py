@@ -1,8 +1,8 @@
 """
 The stages after the ending is decided: the refusal of a client that has no server, and parting.
 
-The client gets what was said to it, then close_notify and FIN. When it has closed, too, or after `timeout.close`, the
-socket is closed.
+The client gets all pending bytes, then close_notify and FIN. The socket is closed when the client has closed, too, or
+after `timeout.close`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from mailproxy.session.stage import Host, Stage
 from mailproxy.transport.poller import Ready
 from mailproxy.transport.stream import VIEW, Stream
 
-# A client that says more than these reads bring, before there is a server, may miss why the connection is closed.
+# A client that has sent more than these reads bring before there is a server may not get the reason for the close.
 DROPPED_READS = 16
 
 
@@ -21,7 +21,7 @@ class Refusing(Host, Protocol):
     """A session that refuses its client."""
 
     def refuse(self, words: bytes) -> None:
-        """Say the last words, and part."""
+        """Send the last words, and part."""
 
 
 class Refusal(Stage):
@@ -36,7 +36,7 @@ class Refusal(Stage):
         self._words = words
 
     def begin(self) -> None:
-        """Read what the client says."""
+        """Read from the client."""
         self._session.wait(self._session.terms.timeout.close)
         self._session.client.watch()
 
@@ -46,7 +46,7 @@ class Refusal(Stage):
         return self._on_event
 
     def _on_event(self, events: int) -> None:
-        """Refuse the client once it has said a line, or has ended."""
+        """Refuse the client once it has sent a line, or has closed."""
         try:
             count = self._session.client.read_some()
         except OSError:
@@ -61,12 +61,12 @@ class Refusal(Stage):
 
 
 class Parting(Stage):
-    """The wait for the client's end, behind ours."""
+    """The wait for the client's close, after ours."""
 
     __slots__ = ()
 
     def begin(self) -> None:
-        """End writing, and read and drop what still comes."""
+        """End writing, and read and drop further bytes."""
         self._session.wait(self._session.terms.timeout.close)
         self._session.client.linger()
 
@@ -81,10 +81,12 @@ class Parting(Stage):
 
 
 def drop_unread(client: Stream) -> None:
-    """Read what the client has said so far: a socket closed with unread data resets, and our words may be lost."""
+    """
+    Read the client's bytes so far: closing a socket with unread data sends a reset, and our last words may be lost.
+    """
     try:
         for _ in range(DROPPED_READS):
             if client.fd < 0 or client.read_some() <= 0:
                 return
     except OSError:
-        return  # nobody reads our words
+        return  # the client has gone

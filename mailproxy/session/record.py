@@ -1,4 +1,4 @@
-"""The one log line of a session: what is told, and in which form."""
+"""The log line of a session: its fields and their form."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ from mailproxy.session.terms import Terms
 from mailproxy.tls.facts import TlsFacts
 from mailproxy.transport.stream import Stream
 
-# Long enough to have several together under load, short enough for a person who reads the log live.
+# Long enough to collect several under load, short enough for a person who watches the log.
 DELAY_SECONDS = 0.1
 
-# Values in other people's words: unless they can stand in a line without quotes, they become JSON strings.
+# Values from outside become JSON strings unless they are safe in a line without quotes.
 _FOREIGN = frozenset({"sni", "alpn", "cn", "tlv_ssl_cn", "left_out", "reason"})
 _BARE = re.compile(r"[!#-\[\]-~]+").fullmatch
 
@@ -45,7 +45,7 @@ Fields = dict[str, str | int]
 
 
 class LoggedSession(Protocol):
-    """What is told of a session: `mailproxy.session.session.Session` explains each."""
+    """The attributes of a session that are logged; `mailproxy.session.session.Session` explains them."""
 
     terms: Terms
     backend: Backend | None
@@ -72,11 +72,11 @@ class LoggedSession(Protocol):
 
     @property
     def is_local(self) -> bool:
-        """True when a proxy has connected for itself."""
+        """True if a proxy has connected for itself."""
 
     @property
     def is_offloaded(self) -> bool:
-        """True when TLS ends before us."""
+        """True if TLS ended before mailproxy."""
 
 
 class SessionLog:
@@ -94,13 +94,13 @@ class SessionLog:
         self._ended: list[tuple[float, LoggedSession]] = []
 
     def add(self, session: LoggedSession) -> None:
-        """Take a session that has just ended."""
+        """Add a session that has just ended."""
         if not self._ended:
             self._clock.callLater(DELAY_SECONDS, self.flush)
         self._ended.append((time.time(), session))
 
     def flush(self) -> None:
-        """Log what has ended: each session as one event, its fields and all of them in a `line` of ``key=value``."""
+        """Log the added sessions: one event each, with its fields, and a `line` that has them all as ``key=value``."""
         ended, self._ended = self._ended, []
         log = self._log
         for moment, session in ended:
@@ -108,7 +108,7 @@ class SessionLog:
             if session.termination is not None and session.termination.ending.warns:
                 level = LogLevel.warn
             elif session.is_local and session.server is None:
-                level = LogLevel.debug  # a proxy that looks whether we are there does so every other second
+                level = LogLevel.debug  # a proxy's health checks come every other second
             else:
                 level = LogLevel.info
             log.observer(
@@ -127,7 +127,7 @@ class SessionLog:
 
 
 def describe(session: LoggedSession) -> Fields:
-    """Return what is known of a session, by the names that docs/log.md explains; what does not apply is not there."""
+    """Return the fields of a session, by the names in docs/log.md; fields that do not apply are absent."""
     terms = session.terms
     fields = {"id": session.id, "frontend": terms.frontend, **_client(session), **_tls(session)}
     if session.header is not None and terms.log_tlvs:
@@ -206,7 +206,7 @@ def as_line(fields: Fields) -> str:
 
 
 def _is_passed_on_tls(session: LoggedSession) -> bool:
-    """Tell whether the client is on TLS by the header that came in, and the server is told what that says."""
+    """Tell whether the received header says that the client is on TLS, and the server gets that."""
     header, backend = session.header, session.backend
     if header is None or backend is None or TlvType.SSL not in backend.settings.pass_tlvs:
         return False
@@ -215,7 +215,7 @@ def _is_passed_on_tls(session: LoggedSession) -> bool:
 
 
 def _address(name: object) -> str:
-    """Return what ``accept`` said of the client; a UNIX socket's other end seldom has a name."""
+    """Return the client's address as ``accept`` returned it; a peer on a UNIX socket seldom has a name."""
     if isinstance(name, tuple):
         return host_port(*name[:2])
     return "unix"
@@ -226,7 +226,7 @@ def _shown(address: Address) -> str:
 
 
 def _tlv_fields(header: Header, types: tuple[int, ...]) -> Fields:
-    """Return the received TLVs that are to be logged, by name; of repeated ones every value."""
+    """Return the received TLVs of these types, by name, with all values of repeated ones."""
     fields: Fields = {}
     for type in types:
         if type == TlvType.SSL:
@@ -237,7 +237,7 @@ def _tlv_fields(header: Header, types: tuple[int, ...]) -> Fields:
 
 
 def _ssl_fields(header: Header) -> Fields:
-    """Return what the SSL TLV says, each of its fields by name."""
+    """Return the fields of the SSL TLV, by name."""
     ssl = header.ssl
     if ssl is None:
         return {}

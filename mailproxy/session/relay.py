@@ -1,8 +1,8 @@
 """
 The stage in which client and server speak with each other.
 
-The two streams relay by themselves: each event goes to its stream's own method. The stage handles what is rare: the end
-of one side, a broken connection, and silence.
+The two streams relay by themselves: each event goes directly to a method of its stream. The stage handles rare events:
+the end of one side, a broken connection, and silence.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from mailproxy.session.termination import (
 from mailproxy.transport.poller import Ready
 from mailproxy.transport.stream import FLOOD, MESSAGE_IN_PIECES, RENEGOTIATION, VIEW, Stream
 
-# A session in which no byte has moved for these seconds is between two commands, as far as can be told unread.
+# A session without a byte for these seconds is probably between two commands.
 QUIET_SECONDS = 1.0
 
 # A server silent this long after a line end is between responses.
@@ -74,7 +74,7 @@ class Relay(Stage):
 
     @property
     def ready(self) -> Ready:
-        """The client's stream itself: nothing stands between the poller and the relay."""
+        """The client's stream itself, so that the poller calls it directly."""
         return self._client.on_event
 
     @property
@@ -83,7 +83,7 @@ class Relay(Stage):
         return "D"
 
     def _patience(self) -> tuple[float, Ending]:
-        """Return how many more seconds of silence end the session, and which side is silent too long then."""
+        """Return the remaining seconds until silence ends the session, and the ending for the side that is silent."""
         client, stream = self._client, self._stream
         timeout = self._session.terms.timeout
         now = self._session.poller.now
@@ -103,14 +103,14 @@ class Relay(Stage):
             self._session.part(ending, f"the {side} was silent for too long")
 
     def ended(self, stream: Stream) -> None:
-        """Note which side ended first; the other side learns it, and then has less time for silence."""
+        """Note which side ended first; the other side may then be silent for a shorter time."""
         session = self._session
         session.first_to_end = session.first_to_end or ("client" if stream is self._client else "server")
         seconds, _ = self._patience()
         session.wait(max(seconds, 0.0))
 
     def failed(self, stream: Stream, reason: str) -> None:
-        """End a session of which one side is broken: what the server said last still reaches the client."""
+        """End a session with a broken side; the server's last bytes still reach the client."""
         session = self._session
         is_client = stream is self._client
         server_ended = session.first_to_end == "server"
@@ -120,7 +120,7 @@ class Relay(Stage):
             else:
                 session.part(FLOODED, f"server: {reason}")
         elif is_client and server_ended and not stream.backlog:
-            # The server had finished and everything was delivered: how the client then hangs up is its own affair.
+            # The server had finished and all bytes were delivered: how the client closes does not matter.
             session.lose(DONE, "")
         elif is_client:
             session.lose(CLIENT_LEFT, reason)
@@ -132,9 +132,9 @@ class Relay(Stage):
     @property
     def is_quiet(self) -> bool:
         """
-        True when closing now interrupts nothing that can be seen: nothing moved lately, nothing is on its way.
+        True if closing now interrupts nothing visible: no recent bytes, and none in transit.
 
-        This goes by the poller's clock, which the caller brings up to date.
+        This uses the poller's clock, which the caller has to update.
         """
         return self._has_been_quiet_for(QUIET_SECONDS)
 
@@ -145,10 +145,10 @@ class Relay(Stage):
 
     @property
     def farewell(self) -> bytes:
-        """The goodbye of the protocol, when it stands between two lines of the server's, as far as can be told."""
+        """The goodbye of the protocol, if the server's last byte seems to end a line."""
         may_interrupt = (
             self._stream.last_byte == _LINE_END
-            and not self._client.finishing  # the server has ended, and the client knows
+            and not self._client.finishing  # the server has closed, and the client has seen it
             and self._has_been_quiet_for(PAUSE_SECONDS)
         )
         return self._session.terms.goodbye if may_interrupt else b""

@@ -1,9 +1,9 @@
 """
 One client's connection, from accept to close.
 
-Theory of operation. A session is in one stage at a time (`Session.stage`). Each stage is a file of its own. It says
-what is called with the events of the client's socket (`ready`), what happens when it takes too long (`expired`),
-HAProxy's letter for it (`letter`), and what the client is told if the session is shut down in it (`farewell`)::
+Theory of operation. A session is in one stage at a time (`Session.stage`). Each stage has its own file. It handles the
+events of the client's socket (`ready`) and its deadline (`expired`), and has HAProxy's letter (`letter`) and the last
+words to the client if the session is shut down in it (`farewell`)::
 
     stage         letter   ends with          the next stage
     Arrival       R        announced          as below: the first one that the frontend has
@@ -56,27 +56,27 @@ _OVER = Outside()
 
 
 class Front(Protocol):
-    """The frontend that accepted a session, as far as the session knows it: what outlives both it and its terms."""
+    """The frontend that accepted a session: the part that outlives the session and its terms."""
 
     poller: Poller
     deadlines: Deadlines
     counters: Counters
     process: str
-    """Tells the ids of this process's sessions from those of others."""
+    """Distinguishes the ids of this process's sessions from those of other processes."""
 
     def dropped_ssl(self, backend: Backend) -> None:
-        """Tell, once, that the backend does not learn what a header said of the client's TLS."""
+        """Log, once, that the header does not pass on the received TLS facts."""
 
     def leave(self, session: Session) -> None:
-        """See a session off that is over."""
+        """Forget a session that is over."""
 
 
 class Session:
     """
-    A client's connection from accept to close, and everything that its log line tells.
+    A client's connection from accept to close, with everything for its log line.
 
-    It keeps the `terms` that its frontend had at the accept, and the `backend` that it took when it dialled. It lives
-    in its frontend's `sessions`, and tells the frontend when it is over.
+    It keeps the `terms` that its frontend had at accept, and the `backend` that it had at dial. Its frontend's
+    `sessions` has it until it is over.
     """
 
     __slots__ = (
@@ -115,12 +115,12 @@ class Session:
         self._front = front
         self.poller = front.poller
         self.terms = terms
-        """What its frontend's configuration said when it was accepted."""
+        """The terms of its frontend at accept."""
         self.backend: Backend | None = None
-        """Where it goes, from the dial on."""
+        """Its backend, from the dial on."""
         self.number = number
         self.peer = peer
-        """The client's end of the connection as ``accept`` returned it."""
+        """The client's address as ``accept`` returned it."""
         self._listener = listener
         self.source: Address | PackedAddress | None = None
         self.destination: Address | PackedAddress | None = None
@@ -132,11 +132,11 @@ class Session:
         """The connection to the server."""
         self.server: BackendServer | None = None
         self.held_server: BackendServer | None = None
-        """The server on which this has a place, from the greeting to the end of the connection there."""
+        """The server on which this session has a place, from the greeting to the end of the connection there."""
         self.retries = 0
         self.left_out: tuple[str, ...] = ()
         self.termination: Termination | None = None
-        """What ends it, from the moment at which that is decided."""
+        """Its termination, once that is decided."""
         self.first_to_end = ""
         self.started = front.poller.now
         self.secured = 0.0
@@ -145,22 +145,24 @@ class Session:
         self.deadline = 0.0
         self.timer_bucket = 0
         self.stage: Stage = _NOT_BEGUN
-        """What it does now; only `_enter` and `close` change it."""
+        """The current stage; only `_enter` and `close` change it."""
         self._guard: Guard | None = None
 
     @property
     def id(self) -> str:
-        """The session's name in the log and, if wanted, in the header (UNIQUE_ID); unique on this machine."""
+        """The session's name in the log and, with the option, in the header (UNIQUE_ID); unique on this machine."""
         return f"{self._front.process}-{self.number:x}"
 
     @property
     def is_local(self) -> bool:
-        """True when a proxy before us has connected for itself, not for a client (spec section 2.2, LOCAL)."""
+        """
+        True if a proxy in front of mailproxy has connected for itself, not for a client (spec section 2.2, LOCAL).
+        """
         return self.header is not None and self.header.command is Command.LOCAL
 
     @property
     def is_offloaded(self) -> bool:
-        """True when the client is on TLS that ends before us, by the configuration and not against the header."""
+        """True if the client's TLS ended before mailproxy, by the configuration and not against the header."""
         terms = self.terms
         if not terms.offloaders or self.is_local:
             return False
@@ -169,22 +171,22 @@ class Session:
 
     @property
     def is_over(self) -> bool:
-        """True when everything is closed."""
+        """True if everything is closed."""
         return self.stage is _OVER
 
     @property
     def is_quiet(self) -> bool:
-        """True when a shutdown now interrupts nothing that can be seen."""
+        """True if a shutdown now interrupts nothing visible."""
         return self.stage.is_quiet
 
     @property
     def _host(self) -> IPv4Address | IPv6Address | None:
-        """The address that this came from, None for a UNIX socket."""
+        """The address that the connection comes from, None for a UNIX socket."""
         return None if self._listener.is_unix else ip_address(self.peer[0])
 
     @property
     def _stranger(self) -> str:
-        """What a list of senders lacks when this client is not in it, in words."""
+        """This client in words, for the message that a list of senders does not have it."""
         return '"unix"' if self._listener.is_unix else f"its address, {self.peer[0]},"
 
     # The stages, from the first to the last.
@@ -196,7 +198,7 @@ class Session:
         self._route()
 
     def _route(self) -> Ready:
-        """Let the guard, or else the stage, have the events of the client's socket; return what is called with them."""
+        """Give the events of the client's socket to the guard, or else to the stage; return that function."""
         ready = self.poller.ready[self.client.fd] = self.stage.ready if self._guard is None else self._guard.on_event
         return ready
 
@@ -222,7 +224,7 @@ class Session:
 
     def announced(self, header: Header | None) -> None:
         """Go on with a header, or without one where that is allowed."""
-        # Only the sender of the first header is believed: what follows is the client's own, and may claim anything.
+        # Only the first header is trusted: further bytes are the client's own, and may claim anything.
         if header is None or self.terms.begins_in_clear:
             self._guard = Guard(self)
         self.header = header
@@ -259,7 +261,7 @@ class Session:
         self._want_server()
 
     def taken_over(self, step: Step) -> None:
-        """Find a server that goes on with a client in clear."""
+        """Find a server that continues with a client in clear."""
         self._want_server(step)
 
     def _want_server(self, handed_over: Step | None = None) -> None:
@@ -278,8 +280,8 @@ class Session:
         relay.begin(greeting, pending)
 
     def no_server(self, ending: Ending, reason: str, words: bytes) -> None:
-        """Refuse the client, in a server's words or, if there are none, in ours."""
-        self._decide(ending, reason)  # before the client can leave, which would be another ending
+        """Refuse the client, in a server's words or else in mailproxy's."""
+        self._decide(ending, reason)  # before the client can close, which would be another ending
         terms = self.terms
         words = words or terms.refusal
         if self.facts is not None and terms.dialogue is not None and terms.refuses_when_asked:
@@ -307,38 +309,38 @@ class Session:
         return f"PROXY header, and {self._stranger} is not in {terms.accept_keys}"
 
     def unguarded(self) -> Ready:
-        """Leave the client's socket to the stage; return what is to be called now."""
+        """Leave the client's socket to the stage; return the stage's `ready`."""
         self._guard = None
         return self._route()
 
     def dropped_ssl(self, backend: Backend) -> None:
-        """Tell, once, that the backend does not learn what a header said of the client's TLS."""
+        """Log, once, that the header does not pass on the received TLS facts."""
         self._front.dropped_ssl(backend)
 
     # Time and connections.
 
     def wait(self, seconds: float) -> None:
-        """Call `expired` after seconds, instead of when it would be called before."""
+        """Call `expired` after `seconds`; this replaces an earlier `wait`."""
         self._front.deadlines.set(self, seconds)
 
     def expired(self) -> None:
-        """Tell the stage that it takes too long."""
+        """Tell the stage that its deadline has passed."""
         self.stage.expired()
 
     def stream_ended(self, stream: Stream) -> None:
-        """Tell the stage that nothing more comes from one side."""
+        """Tell the stage that one side has ended its stream."""
         if self.termination is None:
             self.stage.ended(stream)
 
     def stream_failed(self, stream: Stream, reason: str) -> None:
-        """Tell the stage that a connection is broken; a session that ends anyway is over."""
+        """Tell the stage that a connection is broken; if the session is ending already, close it."""
         if self.termination is None:
             self.stage.failed(stream, reason)
         else:
             self.close()
 
     def relay_over(self) -> None:
-        """Close: everything is delivered, and both sides have ended."""
+        """Close: all bytes are delivered, and both sides have ended."""
         self.lose(DONE, "")
 
     def broke(self) -> None:
@@ -348,19 +350,19 @@ class Session:
     # The end.
 
     def _decide(self, ending: Ending, reason: str) -> None:
-        """Keep what ends this, and count it; the first ending is the one that counts."""
+        """Record the ending and count it; only the first one counts."""
         if self.termination is None:
             if ending.counter:
                 self._front.counters.count(ending.counter)
             self.termination = Termination(ending, ending.stage or self.stage.letter, reason)
 
     def lose(self, ending: Ending, reason: str) -> None:
-        """End at once: nothing more can be said to the client."""
+        """End at once, without further words to the client."""
         self._decide(ending, reason)
         self.close()
 
     def part(self, ending: Ending, reason: str) -> None:
-        """End politely: the client gets what was said to it, close_notify and FIN."""
+        """End politely: the client gets all pending bytes, close_notify and FIN."""
         if not self.is_over:
             self._decide(ending, reason)
             self._part()
@@ -375,10 +377,10 @@ class Session:
 
     def shut_down(self, ending: Ending = SHUT_DOWN, reason: str = "shut down") -> None:
         """
-        End politely, because this process ends, or because the session's server is not to be used any more.
+        End politely, because this process ends, or because the session's server may not be used any more.
 
-        The client is told in its protocol's words if it can be: where servers may speak unasked, and when nothing is on
-        its way that these words would get into.
+        The client gets a goodbye in its protocol's words if that is possible: the protocol lets servers speak unasked,
+        and no other data is in transit.
         """
         if self.termination is not None:
             return
@@ -387,7 +389,7 @@ class Session:
             self.client.say(farewell)
         self.part(ending, reason)
         if stage.letter != "D":
-            # Nothing was under way, so there is nothing to wait for: thousands of clients would hold up the exit.
+            # The session was idle, so there is nothing to wait for: thousands of clients would delay the exit.
             drop_unread(self.client)
             self.close()
 

@@ -1,9 +1,8 @@
 """
-What the stages of a session have in common.
+The common parts of a session's stages.
 
-A session is in one stage at a time. The stage says what is called with the events of the client's socket, what happens
-when it takes too long, and how it ends from outside. It knows its session by the protocol that it declares, which has
-the attributes that it uses and the transitions to the next stage.
+A session is in one stage at a time. The stage handles the events of the client's socket, its deadline, and a shutdown.
+It declares a protocol for its session, with the attributes that it uses and the transitions to the next stage.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from mailproxy.transport.stream import Stream
 
 
 class Host(Protocol):
-    """What every stage knows of its session."""
+    """The part of a session that every stage uses."""
 
     client: Stream
     """The client's connection."""
@@ -25,7 +24,7 @@ class Host(Protocol):
     terms: Terms
 
     def wait(self, seconds: float) -> None:
-        """Call the stage's `expired` after seconds, instead of when it would be called before."""
+        """Call the stage's `expired` after `seconds`; this replaces an earlier `wait`."""
 
     def part(self, ending: Ending, reason: str) -> None:
         """End politely."""
@@ -34,7 +33,7 @@ class Host(Protocol):
         """End at once."""
 
     def close(self) -> None:
-        """Close the sockets, when the ending is decided already."""
+        """Close the sockets; the ending is decided already."""
 
     def broke(self) -> None:
         """End at once, because of a bug of ours."""
@@ -52,11 +51,11 @@ class Stage:
 
     @property
     def ready(self) -> Ready:
-        """What the poller calls with the events of the client's socket."""
+        """The function that the poller calls with the events of the client's socket."""
         raise NotImplementedError
 
     def expired(self) -> None:
-        """End or go on: what the stage waited for has not come in time."""
+        """End or continue: the stage's deadline has passed."""
         raise NotImplementedError
 
     @property
@@ -66,23 +65,23 @@ class Stage:
 
     @property
     def farewell(self) -> bytes:
-        """What the client is told when the session is shut down in this stage; empty for nothing."""
+        """The last words to the client if the session is shut down in this stage; may be empty."""
         return b""
 
     @property
     def is_quiet(self) -> bool:
-        """True when a shutdown now interrupts nothing that can be seen."""
+        """True if a shutdown now interrupts nothing visible."""
         return True
 
     def failed(self, stream: Stream, reason: str) -> None:
-        """End: a connection is broken both ways."""
+        """End: a connection is broken."""
         self._session.lose(CLIENT_LEFT, reason)
 
     def ended(self, stream: Stream) -> None:
-        """Take note that nothing more comes from one side."""
+        """Note that one side has ended its stream."""
 
     def leave(self) -> None:
-        """Give up what only this stage has: the next one begins, or the session is over."""
+        """Release what only this stage holds: the next one begins, or the session is over."""
 
     def broke(self) -> None:
         """End the session because of a bug of ours while handling an event."""

@@ -2,9 +2,9 @@
 How sessions end.
 
 Theory of operation. An `Ending` is one way to end, and one row of the table in docs/log.md: HAProxy's letter for who
-ended the session, the letter of the stage unless any stage can end so, what counts it, and the level of the log line.
-A `Termination` is the end of one session. The stage that finds the end names the ending and gives the reason; the
-session adds its stage, counts it, and closes.
+ended the session, the letter of the stage unless it can be any stage, the counter, and the level of the log line. A
+`Termination` is the end of one session. The stage that detects the end chooses the ending and the reason; the session
+adds its stage, counts it, and closes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Ending:
     who: Literal["-", "C", "S", "P", "R", "K", "D", "U", "I", "c", "s"]
     """HAProxy's letter for who or what ended the session."""
     stage: Letter | None
-    """At what stage; None for the stage that the session is in."""
+    """The letter of the stage; None: that of the session's current stage."""
     happened: str
     """What happened, in the words of docs/log.md."""
     counter: Counter = ""
@@ -42,7 +42,7 @@ class Termination:
     ending: Ending
     stage: Letter
     reason: str
-    """In words, for the log; empty if the session ended by itself."""
+    """The reason in words, for the log; empty if the session ended normally."""
 
     @property
     def letters(self) -> str:

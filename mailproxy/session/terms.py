@@ -1,8 +1,8 @@
 """
-The terms of a frontend: all that its configuration says of a session.
+The terms of a frontend: its configuration, as far as it concerns sessions.
 
-A session takes the terms that its frontend has when it is accepted, and keeps them. What is learned later, or read from
-a configuration that has changed, makes new terms for later sessions.
+A session takes the frontend's terms at accept, and keeps them. New capabilities or a new configuration make new terms
+for later sessions.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ from mailproxy.tls.server import TlsServer
 
 @frozen(kw_only=True, eq=False)
 class Terms:
-    """What holds for a session from accept to close."""
+    """The settings of a session from accept to close."""
 
     frontend: str
     """The frontend's name."""
     protocol: MailProtocol
     accept: AcceptPolicy | None
-    """Who sends a PROXY header; None if nobody does and everybody is served."""
+    """The policy for PROXY headers; None if no client sends one and all are served."""
     accept_keys: str
-    """The keys of the configuration that say so, in words."""
+    """The configuration's keys for that, in words."""
     dialogue: Settings | None
-    """What is said before STARTTLS; None on a frontend without."""
+    """The settings of the dialogue before STARTTLS; None without STARTTLS."""
     tls: TlsServer | None
     offloaders: tuple[Sender, ...]
-    """Who ends TLS before us."""
+    """The proxies that end TLS before mailproxy."""
     backend: Backend
-    """Where sessions go; a session takes it when it dials."""
+    """The backend for sessions; a session takes it at dial."""
     timeout: FrontendTimeouts
     silence: float
-    """How many seconds of silence a session bears at least."""
+    """The shortest silence, in seconds, that may end a session."""
     server_speaks_first: bool
     refusal: bytes
-    """The last words to a client for which there is no server."""
+    """The last words to a client that gets no server."""
     refuses_when_asked: bool
     """True if a client that was greeted before STARTTLS is refused with the answer to its first command."""
     goodbye: bytes
@@ -78,22 +78,22 @@ class Terms:
 
     @property
     def begins_in_clear(self) -> bool:
-        """True when a client's first bytes are no TLS."""
+        """True if a client's first bytes are not TLS."""
         return self.tls is None or self.dialogue is not None
 
     def is_offloader(self, host: IPv4Address | IPv6Address | None) -> bool:
-        """Tell whether TLS is ended by who connects from this address, None for a UNIX socket."""
+        """Tell whether a proxy with this address ends TLS; None is a UNIX socket."""
         return any(
             host is None if isinstance(sender, str) else host is not None and host in sender
             for sender in self.offloaders
         )
 
     def learns_as(self, other: Terms) -> bool:
-        """Tell whether what is offered to clients of other terms is what is offered to those of these."""
+        """Tell whether the backend's capabilities for the other terms are the same as for these."""
         return (self.protocol, self.backend.name) == (other.protocol, other.backend.name)
 
     def with_capabilities(self, capabilities: tuple[bytes, ...]) -> Terms:
-        """Return terms by which these are announced before STARTTLS."""
+        """Return terms that announce these capabilities before STARTTLS."""
         assert self.dialogue is not None
         return evolve(self, dialogue=evolve(self.dialogue, capabilities=capabilities))
 

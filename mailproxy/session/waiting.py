@@ -1,7 +1,7 @@
 """
 The stage in which a client waits for a server.
 
-The `Dial` finds the server. What the client says meanwhile stays in its socket.
+The `Dial` finds the server. The client's bytes stay in its socket meanwhile.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from mailproxy.session.words import header_words
 from mailproxy.transport.poller import END, GONE, Ready
 from mailproxy.transport.stream import Stream
 
-# A proxy that connects for itself, only to see whether we are there, has left after these seconds, and no server is
-# needed. One that waits for a greeting may not have much longer.
+# A proxy that only checks whether mailproxy accepts has left after these seconds, and needs no server. A proxy that
+# waits for a greeting may not wait much longer.
 LOCAL_SECONDS = 0.1
 
 
@@ -31,13 +31,13 @@ class Seeking(Host, LoggedSession, Protocol):
     """A session that needs a server."""
 
     def dropped_ssl(self, backend: Backend) -> None:
-        """Tell, once, that the backend does not learn what a header said of the client's TLS."""
+        """Log, once, that the header does not pass on the received TLS facts."""
 
     def dialled(self, stream: Stream, greeting: int, pending: bytes) -> None:
         """Join client and server: `greeting` bytes are in the shared buffer, and `pending` is for the server."""
 
     def no_server(self, ending: Ending, reason: str, words: bytes) -> None:
-        """Refuse the client, in a server's words or, if there are none, in ours."""
+        """Refuse the client, in a server's words or else in mailproxy's."""
 
 
 class Waiting(Stage):
@@ -48,13 +48,13 @@ class Waiting(Stage):
     _session: Seeking
 
     def __init__(self, session: Seeking, handed_over: Step | None = None) -> None:
-        """Make ready to wait; `handed_over` is the end of a dialogue that a server goes on with in clear."""
+        """`handed_over` is the end of a dialogue that a server continues in clear."""
         super().__init__(session)
         self._dial: Dial | None = None
         self._handed_over = handed_over
 
     def begin(self) -> None:
-        """Dial: at once for a client, and later for a proxy that has connected for itself, if it stays."""
+        """Dial: at once for a client, or later for a proxy's own connection, if it is still open."""
         if self._session.is_local and self._handed_over is None:
             self._session.wait(LOCAL_SECONDS)
         else:
@@ -66,7 +66,7 @@ class Waiting(Stage):
         return self._on_early_bytes
 
     def expired(self) -> None:
-        """Dial, or tell the dial that it takes too long."""
+        """Dial, or tell the dial that its deadline has passed."""
         if self._dial is None:
             self._begin_dial()
         else:
@@ -74,7 +74,7 @@ class Waiting(Stage):
 
     @property
     def letter(self) -> Letter:
-        """HAProxy's letter: for the queue, for the attempts, or for the time before."""
+        """HAProxy's letter: for the queue, the attempts, or the time before."""
         if self._dial is None:
             return "R"
         return "Q" if self._dial.is_queued else "C"
@@ -102,11 +102,11 @@ class Waiting(Stage):
         self._dial.begin()
 
     def _header(self, backend: Backend) -> bytes:
-        """Return the PROXY header for the server, and note what is left out of it."""
+        """Return the PROXY header for the server, and note which TLVs are left out."""
         session = self._session
         unique_id = session.id.encode() if backend.sends_unique_id else b""
         if session.is_local:
-            # Passed on as what it is. What the proxy says of itself is not about a client, and ends here.
+            # It stays a LOCAL header. The proxy's TLVs describe no client, and are dropped.
             built = backend.header.build(None, None, session.facts, None, unique_id)
             session.left_out = built.left_out
             return built.data
@@ -120,17 +120,17 @@ class Waiting(Stage):
         return built.data
 
     def _make_reader(self) -> GreetingReader:
-        """Return what reads a server's greeting to a client that was greeted already."""
+        """Return the reader of a server's greeting, for a client that already has one."""
         session = self._session
         prelude = b"" if self._handed_over is None else self._handed_over.prelude
         return GreetingReader(session.terms.protocol, after_tls=session.facts is not None, prelude=prelude)
 
     def _on_early_bytes(self, events: int) -> None:
         """
-        Leave what the client says before the server has greeted where it is, unless the client has gone.
+        Leave the client's bytes in the socket until the server has greeted, unless the client has gone.
 
-        From the first bytes on only the client's end is watched for: TLS may say goodbye in one event, and hang up in
-        the next.
+        After the first bytes only the end of the client's connection is watched for: close_notify may come in one
+        event, and FIN in the next.
         """
         session = self._session
         client = session.client
@@ -138,7 +138,7 @@ class Waiting(Stage):
             try:
                 client.socket.recv(1, socket.MSG_PEEK)
             except BlockingIOError:
-                return  # another connection has gone, on a descriptor that was reused since
+                return  # the event is for another connection, whose descriptor was reused
             except OSError:
                 pass  # whatever the reason
             session.lose(CLIENT_LEFT, "connection closed by the client")
@@ -152,7 +152,7 @@ class Waiting(Stage):
             client.events = 0
 
     def leave(self) -> None:
-        """End the dial, and note how far it came."""
+        """End the dial, and record its server and retries."""
         dial = self._dial
         if dial is not None:
             self._dial = None
@@ -163,7 +163,7 @@ class Waiting(Stage):
     # For the dial.
 
     def wait(self, seconds: float) -> None:
-        """Call `Dial.expired` after seconds, instead of when it would be called before."""
+        """Call `Dial.expired` after `seconds`; this replaces an earlier `wait`."""
         self._session.wait(seconds)
 
     def dialled(self, stream: Stream, greeting: int) -> None:

@@ -1,4 +1,4 @@
-"""What a session has for the formats of a backend's header: the fields of its log line as they are by then."""
+"""The values for the formats of a backend's header: the fields of the session's log line at that time."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from mailproxy.tls.dns_name import is_dns_name
 
 def header_words(session: LoggedSession) -> dict[str, str]:
     """
-    Return the fields that a format may have, each as the log writes it, and the connection's addresses.
+    Return the fields for formats, each as the log writes it, and the connection's addresses.
 
-    What may be told to a server is told here, too: of server names only clean ones, of common names only printable
-    ones of certificates that were verified. The others are for the log.
+    As in the header's own TLVs, server names must be clean DNS names, and common names printable and verified. Other
+    values are only for the log.
     """
     words = {name: str(value) for name, value in describe(session).items()}
     facts = session.facts
