@@ -21,6 +21,7 @@ PACKAGES: dict[str, str] = {
     "msmtp": "msmtp",
     "swaks": "swaks",
     "Net::SSLeay": "libnet-ssleay-perl",  # without it swaks has no TLS
+    "testssl": "testssl.sh",
     "/usr/lib/postfix/sbin/master": "postfix",
 }
 DOVECOT = tuple(program for program in PACKAGES if program.startswith("/usr/lib/dovecot/"))
