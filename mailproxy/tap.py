@@ -22,6 +22,7 @@ from mailproxy.front.sockets import StartError
 from mailproxy.log import LineLog
 from mailproxy.service import ProxyService, quiet_collector
 from mailproxy.signals import Signals
+from mailproxy.transport.reactor import use_monotonic_clock
 
 
 class Options(usage.Options):
@@ -51,6 +52,7 @@ def makeService(options: Options) -> IService:
     """
     from twisted.internet import reactor
 
+    use_monotonic_clock(reactor)
     try:
         settings = load(options["config"])
         prepared = prepare(settings, options["config"])

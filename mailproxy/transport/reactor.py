@@ -8,6 +8,9 @@ dispatch of Twisted's, and everything else on the reactor works as before. ``mai
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.main import installReactor
 
@@ -15,7 +18,9 @@ from mailproxy.transport.poller import READ, Poller
 
 
 class PollerReactor(EPollReactor):
-    """An `EPollReactor` that waits in its `poller`."""
+    """An `EPollReactor` that waits in its `poller`, and whose timers go by the monotonic clock."""
+
+    seconds = staticmethod(time.monotonic)
 
     def __init__(self, poller: Poller | None = None) -> None:
         """Wait in a poller, a new one if it is None."""
@@ -42,3 +47,13 @@ def install(poller: Poller | None = None) -> PollerReactor:
     reactor = PollerReactor(poller)
     installReactor(reactor)
     return reactor
+
+
+def use_monotonic_clock(reactor: Any) -> None:
+    """
+    Let the timers of another reactor go by the monotonic clock from now on, if it has none under way.
+
+    Twisted's go by the wall clock: when that is set back by a day, nothing is due for a day.
+    """
+    if not reactor.getDelayedCalls():
+        reactor.seconds = time.monotonic

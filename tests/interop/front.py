@@ -95,13 +95,14 @@ def launch(
     command: Sequence[str | Path] = RUN,
     descriptors: int | None = None,
     output: int | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Process:
     """Start mailproxy with a configuration, logging JSON."""
     file = folder / "mailproxy.toml"
     file.write_text(file_of(configuration))
     search = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
-    environment = {"PYTHONPATH": search, "PYTHONUNBUFFERED": "1"}
-    return Process([*command, file], folder, environment=environment, descriptors=descriptors, output=output)
+    whole = {"PYTHONPATH": search, "PYTHONUNBUFFERED": "1", **(environment or {})}
+    return Process([*command, file], folder, environment=whole, descriptors=descriptors, output=output)
 
 
 def check_for_bugs(output: str) -> None:
@@ -120,11 +121,12 @@ class Front:
         *,
         command: Sequence[str | Path] = RUN,
         descriptors: int | None = None,
+        environment: Mapping[str, str] | None = None,
         ends_by: signal.Signals = signal.SIGTERM,
     ) -> None:
         """Start it and wait until it listens everywhere; `ends_by` is the signal that ends it."""
         self.file = folder / "mailproxy.toml"
-        self.process = launch(folder, configuration, command, descriptors)
+        self.process = launch(folder, configuration, command, descriptors, environment=environment)
         self._ends_by = ends_by
         # Twisted's own commands end, after everything else, by the signal that stopped them, if they know it.
         self._good_status = 0 if command[0] == sys.executable or ends_by == signal.SIGQUIT else -ends_by

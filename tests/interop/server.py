@@ -41,7 +41,8 @@ class ThreadedServer:
         """Stop listening, end all connections and wait for their threads."""
         with self._lock:
             for listener in self._listeners:
-                listener.shutdown(socket.SHUT_RDWR)  # wakes accept(), which close() does not
+                if listener.fileno() >= 0:  # it may be closed already
+                    listener.shutdown(socket.SHUT_RDWR)  # wakes accept(), which close() does not
             for connection in self._connections:
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -18,7 +19,7 @@ from twisted.internet.protocol import Factory, ProcessProtocol, Protocol
 from twisted.logger import capturedLogs
 
 from mailproxy.transport.poller import BYTES, READ
-from mailproxy.transport.reactor import PollerReactor
+from mailproxy.transport.reactor import PollerReactor, use_monotonic_clock
 from tests.transport.reactors import ClosingEPollReactor, ClosingPollerReactor
 
 PATIENCE_SECONDS = 20
@@ -51,6 +52,24 @@ def test_twisted_has_what_the_reactor_stands_on() -> None:
     epoll = getattr(reactor, "_poller", None)
     assert callable(getattr(epoll, "fileno", None)), "EPollReactor has no _poller with a fileno() any more"
     reactor.close()
+
+
+def test_timers_go_by_the_monotonic_clock(reactor: PollerReactor) -> None:
+    assert reactor.seconds is time.monotonic
+    other = ClosingEPollReactor()
+    use_monotonic_clock(other)
+    assert other.seconds() == pytest.approx(time.monotonic(), abs=5)
+    assert other.callLater(1.0, print).getTime() == pytest.approx(time.monotonic() + 1, abs=5)
+    other.close()
+
+
+def test_clock_of_timers_that_are_under_way_stays() -> None:
+    other = ClosingEPollReactor()
+    call = other.callLater(1.0, print)
+    use_monotonic_clock(other)
+    assert other.seconds() == pytest.approx(time.time(), abs=5)
+    call.cancel()
+    other.close()
 
 
 def test_timers_pass(reactor: PollerReactor) -> None:

@@ -1,0 +1,63 @@
+"""A wall clock that is set forward or back by a day while mailproxy runs."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from .certificates import Certificates
+from .clients import connect_tls, read_line
+from .clock import WallClock
+from .conftest import StartFront, StartRecorder
+from .front import RUN, TWIST, TWISTD, single
+from .ports import free_port
+from .recorder import GREETING, echo
+from .waiting import until
+
+COMMANDS = pytest.mark.parametrize("command", [RUN, TWISTD, TWIST], ids=["mailproxy run", "twistd -n", "twist"])
+DAY = 24 * 3600
+SILENCE, SILENCE_SECONDS = "1s", 1.0
+SLACK_SECONDS = 2.0
+
+
+@COMMANDS
+@pytest.mark.parametrize("step", [DAY, -DAY], ids=["forward", "back"])
+def test_step_of_the_wall_clock_changes_nothing_but_the_time_of_lines(
+    front: StartFront,
+    recorder: StartRecorder,
+    pki: Certificates,
+    folder: Path,
+    command: tuple[str | Path, ...],
+    step: int,
+) -> None:
+    clock = WallClock(folder)
+    backend = recorder(echo())
+    configuration, port = single(pki.server_ec, backend.port)
+    quick = free_port()
+    configuration["frontend"]["quick"] = dict(
+        configuration["frontend"]["front"], bind=[f"127.0.0.1:{quick}"], timeout={"client": SILENCE}
+    )
+    checked = configuration["backend"]["recorder"]
+    checked["check"] = {"type": "tcp", "inter": "200ms", "fall": 1}
+    running = front(configuration, command=command, environment=clock.environment)
+    with connect_tls(port, pki.client()) as connection, connect_tls(quick, pki.client()) as silent:
+        assert read_line(connection) == read_line(silent) == GREETING
+        began = time.monotonic()
+        clock.set(step)
+        # A timer that was under way.
+        assert silent.recv(100) == b""
+        assert time.monotonic() - began < SILENCE_SECONDS + SLACK_SECONDS
+        # One that begins later.
+        with connect_tls(quick, pki.client()) as later:
+            assert read_line(later) == GREETING
+            began = time.monotonic()
+            assert later.recv(100) == b""
+            assert SILENCE_SECONDS / 2 < time.monotonic() - began < SILENCE_SECONDS + SLACK_SECONDS
+        # Who is neither silent nor late lives on.
+        connection.sendall(b"a NOOP\r\n")
+        assert read_line(connection) == b"a NOOP\r\n"
+        backend.close()
+        until(lambda: running.events(event="server", state="down"), "the check that fails")
+    down = datetime.fromisoformat(running.events(event="server", state="down")[0]["time"])
+    assert abs(down - datetime.now(UTC) - timedelta(seconds=step)) < timedelta(minutes=5)
