@@ -238,6 +238,43 @@ def test_second_sigterm_ends_busy_sessions_at_once(
     assert running.events(event="closed")
 
 
+GENTLE = {"drain-delay": "1s", "drain-timeout": "1m", "drain-spread": "1m", "hard-stop-after": "1m"}
+
+
+@COMMANDS
+def test_gentle_stop_serves_who_comes_and_waits_for_who_is_there(
+    front: StartFront, backend: Recorder, pki: Certificates, command: Command
+) -> None:
+    configuration, port = single(pki.server_ec, backend.port)
+    running = front({**GENTLE, **configuration}, command=command)
+    running.terminate()
+    until(lambda: running.events(event="draining"), "the beginning of the end")
+    with connect_tls(port, pki.client()) as connection:
+        assert read_line(connection) == GREETING
+        until(lambda: len(running.events(event="draining")) == 2, "the end of accepting")
+        with pytest.raises(ConnectionRefusedError):
+            connect_tls(port, pki.client())
+        connection.sendall(b"a NOOP\r\n")
+        assert read_line(connection) == b"a NOOP\r\n"
+        assert running.process.is_alive
+    running.wait()
+
+
+@COMMANDS
+def test_second_sigterm_ends_a_gentle_stop_at_once(
+    front: StartFront, backend: Recorder, pki: Certificates, command: Command
+) -> None:
+    configuration, port = single(pki.server_ec, backend.port)
+    running = front({**GENTLE, "drain-delay": "1m", **configuration}, command=command)
+    with connect_tls(port, pki.client()) as connection:
+        assert read_line(connection) == GREETING
+        running.terminate()
+        until(lambda: running.events(event="draining"), "the beginning of the end")
+        running.process.terminate()
+        running.process.wait(SLACK_SECONDS)
+    running.wait()
+
+
 def test_sigterm_during_the_start_leaves_no_socket_file(folder: Path, pki: Certificates) -> None:
     configuration, _ = single(pki.server_ec, free_port())
     path = folder / "front"

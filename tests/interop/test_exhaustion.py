@@ -1,0 +1,89 @@
+"""Reload and stop while the process or the disk has nothing left: descriptors, space for the log."""
+
+import contextlib
+import os
+import signal
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from .certificates import Certificates
+from .clients import connect, connect_tls, read_line
+from .conftest import StartFront, StartRecorder
+from .front import RUN, TWIST, TWISTD, file_of, launch, single
+from .recorder import GREETING, echo
+from .waiting import until
+
+COMMANDS = pytest.mark.parametrize("command", [RUN, TWISTD, TWIST], ids=["mailproxy run", "twistd -n", "twist"])
+DESCRIPTORS = 128
+STOP_SECONDS = 5.0
+
+
+def test_reload_without_a_descriptor_left_changes_nothing(
+    front: StartFront, recorder: StartRecorder, pki: Certificates
+) -> None:
+    configuration, port = single(pki.server_ec, recorder(echo()).port, tls="none")
+    running = front({"maxconn": 10_000, **configuration}, descriptors=DESCRIPTORS)
+    with contextlib.ExitStack() as stack:
+        first = stack.enter_context(connect(port))
+        assert read_line(first) == GREETING
+        for _ in range(2 * DESCRIPTORS):
+            stack.enter_context(connect(port))
+        until(
+            lambda: len(list(Path(f"/proc/{running.process.pid}/fd").iterdir())) == DESCRIPTORS, "the last descriptor"
+        )
+        running.process.send(signal.SIGHUP)
+        until(partial(running.events, event="problem"), "the reason")
+        assert "Too many open files" in running.events(event="problem")[0]["problem"]
+        first.sendall(b"a NOOP\r\n")
+        assert read_line(first) == b"a NOOP\r\n"
+    running.reload()
+    with connect(port) as connection:
+        connection.settimeout(10)
+        assert read_line(connection) == GREETING
+
+
+def test_stop_without_a_descriptor_left_is_polite(
+    front: StartFront, recorder: StartRecorder, pki: Certificates
+) -> None:
+    configuration, port = single(pki.server_ec, recorder(echo()).port, tls="none")
+    running = front({"maxconn": 10_000, **configuration}, descriptors=DESCRIPTORS)
+    with contextlib.ExitStack() as stack:
+        first = stack.enter_context(connect(port))
+        assert read_line(first) == GREETING
+        for _ in range(2 * DESCRIPTORS):
+            stack.enter_context(connect(port))
+        until(
+            lambda: len(list(Path(f"/proc/{running.process.pid}/fd").iterdir())) == DESCRIPTORS, "the last descriptor"
+        )
+        running.terminate()
+        assert read_line(first).startswith(b"* BYE ")
+    running.wait()
+
+
+@COMMANDS
+def test_full_disk_for_the_log_stops_nobody(
+    folder: Path, recorder: StartRecorder, pki: Certificates, command: tuple[str | Path, ...]
+) -> None:
+    configuration, port = single(pki.server_ec, recorder(echo()).port)
+    full = os.open("/dev/full", os.O_WRONLY)
+    with launch(folder, configuration, command, output=full) as process:
+        os.close(full)
+        process.until_listening([port])
+        with connect_tls(port, pki.client()) as connection:
+            assert read_line(connection) == GREETING
+            for number in range(3):
+                configuration["frontend"]["front"]["maxconn"] = 1000 + number
+                (folder / "mailproxy.toml").write_text(file_of(configuration))
+                process.send(signal.SIGHUP)
+                with connect_tls(port, pki.client()) as other:
+                    assert read_line(other) == GREETING
+            connection.sendall(b"a NOOP\r\n")
+            assert read_line(connection) == b"a NOOP\r\n"
+        began = time.monotonic()
+        process.terminate()
+        process.wait()
+        assert time.monotonic() - began < STOP_SECONDS
+        assert process.stderr == ""
