@@ -1,4 +1,4 @@
-"""Log lines: what the service says, as text or JSON, one event a line."""
+"""Log lines: the service's events as text or JSON, one event a line."""
 
 from mailproxy.log.observer import LineLog
 

@@ -11,12 +11,12 @@ from typing import Any
 
 from twisted.logger import LogEvent, formatEvent
 
-# All that ends a line somewhere, or moves the cursor of a terminal.
+# All characters that end a line somewhere, or move the cursor of a terminal.
 _CONTROLS = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def as_text(event: LogEvent, level: str) -> str:
-    """Return an event as one line of text, whatever is in it: time, level, what happened."""
+    """Return any event as one line of text: time, level, message."""
     words = "session " + event["line"] if "line" in event else _CONTROLS.sub(_escape, _words(event))
     return f"{_time(event)} {level} {words}"
 
@@ -26,11 +26,11 @@ def _escape(control: re.Match[str]) -> str:
 
 
 def as_json(event: LogEvent, level: str) -> str:
-    """Return an event as a JSON object: time, level, event and its fields; without fields, what happened as message."""
+    """Return an event as a JSON object: time, level, event and its fields; without fields, the message."""
     fields: dict[str, Any] = {"time": _time(event), "level": level, "event": event.get("event", "message")}
     if "line" not in event:
         fields["message"] = _words(event)
-    # Ours come first: events of Twisted's old log have a time and a message of their own.
+    # Our fields come first: events of Twisted's old log have their own time and message.
     fields |= {
         key: value
         for key, value in event.items()

@@ -14,10 +14,10 @@ from zope.interface import implementer
 from mailproxy.log.format import FORMATS
 from mailproxy.log.writer import LineWriter
 
-# At the end, how long a stalled reader has to take what still waits.
+# At the end, the time for a blocked reader to take the waiting lines.
 CLOSE_SECONDS = 1.0
 
-# What journald takes off a line's beginning: syslog's priority (sd-daemon(3)).
+# journald removes this from the beginning of a line: syslog's priority (sd-daemon(3)).
 _PRIORITIES = {"debug": "<7>", "info": "<6>", "warn": "<4>", "error": "<3>", "critical": "<2>"}
 
 
@@ -26,8 +26,8 @@ class LineLog:
     """
     Writes events of a level and above to a stream, as lines, and never waits for it (`LineWriter`).
 
-    Where journald reads the stream, each line begins with its priority. Without a stream (Python has none when the
-    descriptor was closed from the start) lines go nowhere.
+    If journald reads the stream, each line begins with its priority. Without a stream (Python has none if the
+    descriptor was closed from the start) lines are dropped.
     """
 
     def __init__(self, stream: IO[str] | None, format: str = "text", level: str = "info") -> None:
@@ -43,7 +43,7 @@ class LineLog:
         atexit.register(self.close)
 
     def configure(self, format: str, level: str) -> None:
-        """Write what comes from now on in this format, from this level on."""
+        """Use this format and level from now on."""
         self._format = FORMATS[format]
         self._level = LogLevel.levelWithName(level)
 
@@ -57,14 +57,14 @@ class LineLog:
             self._drain(self._close_before)
 
     def say(self, text: str) -> None:
-        """Write a text that is no event between those that are; it may have several lines."""
+        """Write a text that is not an event, in order with the events; it may have several lines."""
         self._writer.put(self._encoded(f"{text}\n"))
 
     def close(self) -> None:
         """
-        Wait, for `CLOSE_SECONDS` at most, until everything is written; from now on do so for each event.
+        Wait at most `CLOSE_SECONDS` until all lines are written; from now on do so after each event.
 
-        It is called where the process may end soon after, by a signal even.
+        Call it when the process may end soon, perhaps by a signal.
         """
         if self._close_before is None:
             self._close_before = time.monotonic() + CLOSE_SECONDS
@@ -78,7 +78,7 @@ class LineLog:
         return self._encoded(f"{priority}{self._format(event, level)}\n")
 
     def _encoded(self, text: str) -> bytes:
-        # A name may have letters that the locale's encoding lacks.
+        # A name may have letters that the locale's encoding does not have.
         return text.encode(self._encoding, "backslashreplace")
 
     def _dropped(self, count: int) -> bytes:
@@ -93,6 +93,6 @@ class LineLog:
 
 
 def _is_journal(descriptor: int) -> bool:
-    """Tell whether journald reads a descriptor, by what systemd says of the stream that it made (systemd.exec(5))."""
+    """Tell whether journald reads a descriptor, by systemd's variable for the stream (systemd.exec(5))."""
     status = os.fstat(descriptor)
     return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"

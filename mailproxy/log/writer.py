@@ -1,8 +1,8 @@
 """
-Writes lines to a descriptor that may take none for a while: a pipe, a journal, a terminal or a disk that stalls.
+Writes lines to a descriptor that may block for a while: a pipe, a journal, a terminal or a disk that stalls.
 
-A thread does it. Nothing else serves all of them: O_NONBLOCK belongs to the open file description, which a terminal or
-a parent shares with us, a regular file ignores it, and only a socket can be asked not to block for a single call.
+A thread writes. Nothing else works for all of them: O_NONBLOCK belongs to the open file description, which a terminal
+or a parent shares with us; a regular file ignores it; and only a socket has a flag for a single call.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from weakref import WeakSet
 
-# How much may wait: about 2,500 session lines, more than a busy front says while a journal rotates its files, and less
-# memory than 50 connections take.
+# The most bytes that may wait: about 2,500 session lines, more than a busy service logs while a journal rotates its
+# files, and less memory than 50 connections.
 QUEUE_BYTES = 1024 * 1024
 
-# A pipe takes this much whole, even if other processes write to it, too.
+# A pipe takes a write of this size whole, even if other processes write to it, too.
 WRITE_BYTES = select.PIPE_BUF
 
-# How long to leave a full disk, or a named pipe without a reader, before the next try.
+# The pause before another try at a full disk, or a named pipe without a reader.
 RETRY_SECONDS = 1.0
 
 
@@ -31,11 +31,11 @@ class LineWriter:
     """
     A bounded queue of lines, and the thread that writes them in order.
 
-    Once the queue is full, lines are dropped until all of it is written; `notice` makes the line that then says how
-    many. A line that fails in the middle is written again, whole, on a line of its own.
+    When the queue is full, lines are dropped until all of it is written; then `notice` makes a line with their number.
+    A line that fails in the middle is written again, whole, on its own line.
 
     The thread starts with the first line, so a process that forks before has none. In a forked child the queue is
-    empty: what waits there is the parent's.
+    empty: the waiting lines are the parent's.
     """
 
     def __init__(
@@ -64,10 +64,10 @@ class LineWriter:
         self._is_done = threading.Event()
 
     def put(self, line: bytes) -> None:
-        """Take a line, with its newline, or drop it; never wait for the descriptor."""
+        """Queue a line, with its newline, or drop it; never wait for the descriptor."""
         size = len(line)
         with self._lock:
-            # Without a call in it, no signal handler comes between reading and writing a number.
+            # Without a call in it, no signal handler can run between reading and writing a number.
             if self._dropped or (self._waiting and self._waiting + size > QUEUE_BYTES):
                 self._dropped += 1
                 return
@@ -78,7 +78,7 @@ class LineWriter:
                 self._thread.start()
 
     def drain(self, seconds: float) -> bool:
-        """Wait until everything is written, at most `seconds`; say whether it is."""
+        """Wait at most `seconds` until all lines are written; return whether they are."""
         with self._lock:
             if not self._waiting:
                 return True
@@ -112,7 +112,7 @@ class LineWriter:
             try:
                 done += self._write(self._descriptor, data[done:end])
             except BlockingIOError:
-                # Somebody who shares the descriptor has set O_NONBLOCK.
+                # Another process that shares the descriptor has set O_NONBLOCK.
                 self._wait_until_writable()
             except OSError:
                 cut = data.rfind(b"\n", 0, done) + 1

@@ -1,1 +1,1 @@
-"""What each mail protocol says around TLS; pure: bytes in, bytes out."""
+"""The mail protocols' dialogues before TLS and with servers; pure: bytes in, bytes out."""

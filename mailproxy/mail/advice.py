@@ -1,4 +1,4 @@
-"""What a server's odd answers most likely mean, in words for the admin."""
+"""The likely causes of a server's unexpected answers, in words for the admin."""
 
 from attrs import frozen
 
@@ -6,27 +6,29 @@ from mailproxy.mail.backend.talk import shown
 
 
 def header_ignored(came: bytes, remedy: str) -> str:
-    """Say that a server took the PROXY header for commands, by what it answered; `remedy` makes it take headers."""
+    """
+    Return the message for a server that read the PROXY header as commands; `remedy` says how to make it take headers.
+    """
     said = shown(came)
     return f'answered the PROXY header with "{said}": its listener expects none; {remedy}, or send-proxy = "none"'
 
 
 @frozen
 class Way:
-    """How we reach a server, as far as that explains what it does not say."""
+    """How mailproxy connects to a server, as far as it may explain the server's silence."""
 
     sends_header: bool
     has_tls: bool
     distrusts: str
-    """What the server suffers from if it closes the connection behind a header, as a question."""
+    """The likely cause if the server closes the connection after a header, as a question."""
     header_key: str = "send-proxy"
     """The key of the configuration that sends a header."""
 
     def likely_cause(self, said: bytes, *, is_closed: bool) -> str:
         """
-        Return what a server that does not greet most likely suffers from, as a question; "" where nothing is likely.
+        Return the likely cause if a server does not greet, as a question; "" if there is none.
 
-        `said` is what it has said. A server that speaks TLS waits for a client's first bytes.
+        `said` is what it has sent. A server that speaks TLS waits for a client's first bytes.
         """
         if said.startswith(_TLS_ALERT):
             return _NEEDS_TLS
@@ -42,5 +44,5 @@ class Way:
 
 _NEEDS_TLS = "does it speak TLS there? then it needs tls here"
 
-# An alert record of any TLS (RFC 8446 section 5.1): the answer to a header, or a greeting, that is no ClientHello.
+# An alert record of any TLS (RFC 8446 section 5.1): the answer to a header, or to a command, that is not a ClientHello.
 _TLS_ALERT = b"\x15\x03"

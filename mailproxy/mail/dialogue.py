@@ -1,9 +1,9 @@
 """
 The dialogue with a client before TLS.
 
-Theory of operation. A `Script` knows one protocol and turns a line into an answer; it is made once and shared. A
-`Dialogue` is one connection: it cuts lines out of what arrives, counts, and ends in one of three ways, each of
-which is final: TLS starts, the connection closes, or a backend takes over.
+Theory of operation. A `Script` is for one protocol and turns a line into an answer; it is made once and shared. A
+`Dialogue` is for one connection: it splits the bytes into lines, counts them, and ends in one of three ways: TLS
+starts, the connection closes, or a backend takes over.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mailproxy.mail.protocols import PROTOCOLS
 from mailproxy.mail.script import Act, Answer, Script
 from mailproxy.mail.step import Cause, Next, Step
 
-# What every protocol's greeting bears: no quote, no angle bracket, no space.
+# The characters that every protocol's greeting allows: no quote, angle bracket or space.
 _HOST = re.compile(rb"[0-9A-Za-z._:\[\]-]{1,255}")
 
 # A handshake record of any TLS (RFC 8446 section 5.1).
@@ -33,16 +33,16 @@ def _check_host(settings: Settings, attribute: object, host: bytes) -> None:
 
 @frozen(cache_hash=True)
 class Settings:
-    """What a frontend decides about its dialogues; `open_dialogue` is quick when one of these serves many."""
+    """A frontend's settings for its dialogues; `open_dialogue` is quick if one value serves many."""
 
     host: bytes = field(validator=_check_host)
-    """Whom the client talks to, for greetings."""
+    """mailproxy's host name, for greetings."""
 
     capabilities: tuple[bytes, ...] | None = None
-    """What the backend offers, each as it listed it (see `mailproxy.mail.capabilities`); None: not learned yet."""
+    """The backend's capabilities, in its own words (see `mailproxy.mail.capabilities`); None: unknown."""
 
     optional: bool = False
-    """True if a client may go on in clear: ``starttls-optional``."""
+    """True if a client may continue in clear: ``starttls-optional``."""
 
     limits: Limits | None = None
     """None: those of the protocol."""
@@ -67,8 +67,8 @@ class Dialogue:
     """
     One client before TLS (mutable; one per connection).
 
-    Send `greeting`, then `receive` what arrives and do what the `Step` says; one that does not say GO_ON is the last.
-    Nothing is kept but an incomplete line, at most ``limits.line`` octets.
+    Send `greeting`, then pass each received piece to `receive` and act on the `Step`; a step other than GO_ON is the
+    last. Only an incomplete line is kept, at most ``limits.line`` octets.
     """
 
     __slots__ = ("_buffer", "_commands", "_errors", "_last", "_limits", "_prelude", "_script")
@@ -88,11 +88,11 @@ class Dialogue:
 
     def receive(self, data: bytes) -> Step:
         """
-        Answer all lines that are complete with these bytes, in any pieces.
+        Take bytes in any pieces, and answer all complete lines.
 
-        Bytes behind the line of STARTTLS close the connection, without the positive reply if they come with it: a
-        negative one might make the client go on in clear, and with a positive one it would begin TLS with a server
-        that is not there. When they come later, somebody gives them to `receive` instead of to TLS: the same.
+        Bytes after the STARTTLS line close the connection, without any reply if they come with it: a negative one might
+        make the client continue in clear, and after a positive one it would begin TLS on a closed connection. The same
+        happens if a caller passes later bytes to `receive` instead of to TLS.
 
         Raises ValueError after HAND_OVER.
         """
@@ -121,7 +121,7 @@ class Dialogue:
         return step if len(replies) <= 1 else evolve(step, reply=b"".join(replies))
 
     def late(self) -> Step:
-        """Close, because the client took too long; the caller has the clock, and the number for the reason."""
+        """Close, because the client took too long; the caller has the clock, and adds the time to the reason."""
         if self._last is None:
             self._last = Step(self._script.late(), Next.CLOSE, Cause.LIMIT, "too slow")
             return self._last

@@ -1,4 +1,4 @@
-"""Whose turn it is when a connection opens, and what a backend's greeting is taken for."""
+"""Whether the server speaks first, and the reader of a backend's greeting."""
 
 from __future__ import annotations
 
@@ -24,39 +24,39 @@ def first_line(protocol: str) -> re.Pattern[bytes]:
 
 @frozen
 class Prelude:
-    """To be sent to the backend, before anything of the client's; its reply is for the reader."""
+    """Bytes to send to the backend before the client's; pass the reply to the reader."""
 
     data: bytes
 
 
 @frozen
 class Greeting:
-    """What came of a server's greeting; while it is not accepted, the client has not noticed the server."""
+    """The result of a server's greeting; if it is not accepted, the client has seen nothing of the server."""
 
     is_accepted: bool
     relay: bytes = b""
-    """If accepted: what goes to the client before everything else that the server says."""
+    """If accepted: the first bytes for the client."""
     reason: str = ""
-    """If not: why, for the log."""
+    """If not: the reason, for the log."""
     refusal: Refusal | None = None
-    """If not: what the server says to the client; None if it says nothing that the protocol has for that."""
+    """If not: the server's refusal of the client; None if it has sent none in the protocol's words."""
     said: bytes = b""
-    """If not: what the server has said so far."""
+    """If not: the server's bytes so far."""
 
 
 class GreetingReader:
     """
-    Reads what a server says before it takes a client (mutable; one per connection).
+    Reads a server's bytes until it accepts a client (mutable; one per connection).
 
-    Where nothing was said to the client yet, the greeting `relays`: it goes to the client as it is, once its first line
-    is whole. A client that comes from a `Dialogue` has been greeted already, so the server's greeting is swallowed.
-    Only ManageSieve's is relayed after TLS, without STARTTLS in it, since the client waits for a listing then (RFC 5804
-    section 2.2). If the client introduced itself before a server was there, its EHLO is said to the server as
-    `prelude`, and that reply is swallowed, too.
+    If the client has no greeting yet, the greeting `relays`: it goes to the client unchanged, once its first line is
+    complete. A client that comes from a `Dialogue` has a greeting already, so the server's is discarded. Only
+    ManageSieve's is relayed after TLS, without STARTTLS in it, since the client waits for a listing then (RFC 5804
+    section 2.2). If the client has already sent EHLO, it is sent to the server as `prelude`, and that reply is
+    discarded, too.
     """
 
     def __init__(self, protocol: str, *, after_tls: bool, prelude: bytes = b"", relays: bool = False) -> None:
-        """Listen to a new connection; KeyError for a protocol whose server does not greet."""
+        """Read a new connection; KeyError for a protocol whose server does not greet."""
         spoken = PROTOCOLS[protocol]
         self._protocol = protocol
         self._after_tls = after_tls
@@ -66,10 +66,10 @@ class GreetingReader:
 
     def receive(self, data: bytes) -> Prelude | Greeting | None:
         """
-        Take the server's bytes, in any pieces; None until there is something to do; ValueError after a `Greeting`.
+        Take the server's bytes, in any pieces; return None while there is no result; ValueError after a `Greeting`.
 
-        Where nothing is relayed, a server that speaks before it was asked is not accepted, but for IMAP's: what it says
-        would be taken for the reply to the client's first command, and so on. What follows IMAP's greeting is relayed.
+        If the greeting is not relayed, a server that sends more before any command is not accepted, except in IMAP: the
+        client would read it as the reply to its first command. Bytes after IMAP's greeting are relayed.
         """
         listener = self._reader
         if listener.is_over:
@@ -91,7 +91,7 @@ class GreetingReader:
         return Prelude(to_send)
 
     def end(self, reason: str) -> Greeting:
-        """Return what is known when no more comes, for this reason."""
+        """Return the result if no more bytes come, for this reason."""
         self._reader.is_over = True
         return Greeting(
             is_accepted=False, reason=reason, refusal=read_refusal(self._protocol, self._said), said=self._said

@@ -4,7 +4,7 @@ from mailproxy.mail.step import Cause
 
 
 class UnreadableLine(Exception):
-    """Where a client's next line ends, or that it is one, cannot be said: nothing after it can be trusted."""
+    """A client's bytes that are not a valid line; the bytes after it cannot be trusted."""
 
     def __init__(self, cause: Cause, reason: str, text: str) -> None:
         super().__init__(reason)
@@ -20,10 +20,10 @@ _ENDING = "Lines end with CRLF and have no other CR, LF or NUL"
 
 def line_end(buffer: bytes, start: int, limit: int) -> int:
     """
-    Return where the line that begins at `start` is over, past its CRLF; -1 if it is not complete.
+    Return the end of the line that begins at `start`, after its CRLF; -1 if it is not complete.
 
     Raises `UnreadableLine` if it has more than `limit` octets, or a CR, LF or NUL in it. A lone LF ends a line for some
-    receivers and not for others: what two receivers read differently is how commands are smuggled.
+    receivers and not for others: such differences allow command smuggling.
     """
     end = buffer.find(b"\n", start, start + limit) + 1
     if not end:

@@ -1,9 +1,9 @@
-"""Which SASL mechanisms send a password as it is."""
+"""The SASL mechanisms that send a password in readable form."""
 
 import re
 
 _PLAIN = frozenset({b"PLAIN", b"LOGIN", b"XOAUTH2", b"OAUTHBEARER"})
-"""Mechanisms by which a password or token crosses the wire (RFC 4616 and others)."""
+"""Mechanisms that send a password or token itself (RFC 4616 and others)."""
 
 _WORD = re.compile(rb"[A-Z0-9_-]+")
 

@@ -1,4 +1,4 @@
-"""Learning what a backend offers."""
+"""Asks a backend for its capabilities."""
 
 from mailproxy.mail.backend.talk import BackendRefused, Misunderstood, Talk, TalkReader
 from mailproxy.mail.protocol import Protocol
@@ -7,38 +7,38 @@ from mailproxy.mail.protocols import PROTOCOLS
 
 class CapabilityProbe:
     """
-    One connection to a backend that asks what it offers, and leaves politely (mutable; one per connection).
+    The dialogue that asks a backend for its capabilities and says goodbye (mutable; one per connection).
 
-    Give it what arrives, send what it returns, and close when it is `done`; how long that may take is for the caller.
-    Who learns for clients on TLS connects with a PROXY header that says TLS, since backends offer more then.
+    Pass it the received bytes, send what it returns, and close when it is `done`; the caller limits the time. To learn
+    for clients on TLS, connect with a PROXY header that says TLS, since backends offer more then.
     """
 
     def __init__(self, protocol: str, host: bytes) -> None:
-        """Begin with a new connection; `host` is how we call ourselves. KeyError for a protocol without a greeting."""
+        """Begin a new connection; `host` is our own host name. KeyError for a protocol without a greeting."""
         spoken = PROTOCOLS[protocol]
         self._offer = spoken.offer
         self._reader = TalkReader(self._talk(spoken, host), unasked=True)
         self.said = b""
-        """The first bytes that the server has said."""
+        """The server's first bytes."""
         self.capabilities: tuple[bytes, ...] | None = None
-        """What the backend listed; None while that is not known."""
+        """The backend's capabilities; None while they are unknown."""
         self.failure = ""
-        """When done without capabilities: why, for the log."""
+        """If done without capabilities: the reason, for the log."""
         self.misunderstood: bytes | None = None
-        """The error by which the server answered the PROXY header, if it did: then it has said nothing of use."""
+        """The error with which the server answered the PROXY header, if it did; then its other lines are useless."""
 
     @property
     def done(self) -> bool:
-        """True when nothing more is to be expected."""
+        """True when the dialogue is over."""
         return self._reader.is_over
 
     @property
     def still_offers_starttls(self) -> bool:
-        """True if the listing has STARTTLS; behind a header that says TLS, that is a backend to be set up better."""
+        """True if the listing has STARTTLS; after a header that says TLS, the backend's settings should be changed."""
         return self.capabilities is not None and self._offer.offers_starttls(self.capabilities)
 
     def receive(self, data: bytes) -> bytes:
-        """Take the backend's bytes, in any pieces; return what to send; nothing any more once it is done."""
+        """Take the backend's bytes, in any pieces; return what to send, which is nothing once it is done."""
         if self.done:
             return b""
         self.said = self.said or data[:16]
@@ -54,7 +54,7 @@ class CapabilityProbe:
             return b""
 
     def end(self) -> None:
-        """The connection has ended; after the list that is a goodbye."""
+        """The connection has ended; after the list, that is a valid goodbye."""
         self._give_up("closed before it listed its capabilities")
 
     def _give_up(self, failure: str) -> None:
@@ -64,6 +64,6 @@ class CapabilityProbe:
 
     def _talk(self, protocol: Protocol, host: bytes) -> Talk[None]:
         listed = yield from protocol.learn(host)
-        # What is none by the protocol's syntax is never announced, and may be new each time.
+        # Capabilities outside of the protocol's syntax are never announced, and may be new each time.
         self.capabilities = tuple(capability for capability in listed if self._offer.name(capability) is not None)
         yield from protocol.part()

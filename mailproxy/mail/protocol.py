@@ -1,4 +1,4 @@
-"""What one mail protocol is to the proxy: all that differs between protocols, in one value."""
+"""A mail protocol: all differences between protocols, in one value."""
 
 import re
 from collections.abc import Callable
@@ -16,11 +16,11 @@ class Protocol:
     """One mail protocol: the dialogue before TLS, the talks with a server, and the refusals."""
 
     name: str
-    """The word for it in the configuration."""
+    """Its name in the configuration."""
 
     alpn: tuple[str, ...] = ()
     """
-    Its names in ALPN (RFC 7301), the first one is preferred: IANA's, or what mail servers take where it has none.
+    Its names in ALPN (RFC 7301), the preferred one first: IANA's, or those that mail servers accept if IANA has none.
 
     Without any, ALPN is not answered.
     """
@@ -28,41 +28,41 @@ class Protocol:
     # The dialogue with a client before TLS.
 
     script: Callable[..., Script]
-    """Makes the dialogue's script of a host name, the learned capabilities (None: not known) and ``optional``."""
+    """Makes the dialogue's script from a host name, the learned capabilities (None: unknown) and ``optional``."""
     offer: Offer
-    """What is announced before TLS."""
+    """The capabilities before TLS."""
     line: int
-    """The most octets in a client's line, CRLF included, where TLS is required."""
+    """The most octets of a client's line, CRLF included, if TLS is required."""
 
     # The talks with a server.
 
     greet: Callable[[], Talk[bytes]]
-    """Hears the greeting; returns what of it a client is owed after STARTTLS."""
+    """Reads the greeting; returns the part for a client after STARTTLS."""
     first_line: re.Pattern[bytes]
     """
     Matches the first line of a greeting, with its line end.
 
-    One line is enough to know that a server takes a client: postscreen says ``220-`` and waits for seconds before it
-    goes on.
+    One line is enough to know that a server accepts a client: postscreen sends ``220-`` and waits for seconds before it
+    continues.
     """
     introduce: Callable[[bytes], Talk[None]] | None = None
-    """Says a client's prelude to the server and swallows the reply; None where `script` has no preludes."""
+    """Sends a client's prelude to the server and discards the reply; None if `script` has no preludes."""
     learn: Callable[[bytes], Talk[tuple[bytes, ...]]]
-    """Hears the greeting and asks for the capabilities; takes the name by which we introduce ourselves."""
+    """Reads the greeting and asks for the capabilities; takes our own host name."""
     login: Callable[[Login], Talk[None]]
-    """Hears the greeting and logs in."""
+    """Reads the greeting and logs in."""
     login_shows: str = "logged in"
-    """What a login check has shown when it went well."""
+    """The reason of a login check that passes."""
     instead_of_login: str = ""
-    """What a login check asks where the protocol has no logins, in words for the admin; empty where it has."""
+    """What a login check does if the protocol has no logins, in words for the admin; else empty."""
     part: Callable[[], Talk[None]]
     """Says goodbye."""
     takes_passwords: Callable[[tuple[bytes, ...]], bool]
-    """Tells whether a server that lists these capabilities takes passwords that anybody in between can read."""
+    """Tells whether a server with these capabilities accepts passwords in readable form."""
     no_login: Callable[[tuple[bytes, ...]], str] = lambda capabilities: ""
-    """Returns what says in these capabilities that nobody can log in; "" where somebody can, or nobody has to."""
+    """Returns the sign in these capabilities that no client can log in; "" if logins are possible or not needed."""
     speaks_unasked: bool = False
-    """True if the server may go on after its greeting before it is asked something."""
+    """True if the server may send more after its greeting before any command."""
 
     # Refusals.
 
@@ -70,12 +70,12 @@ class Protocol:
     """The temporary failure in place of a greeting, with its CRLF."""
     server_refusal: re.Pattern[bytes]
     """
-    Finds a server's own refusal in what it has said.
+    Finds a server's own refusal in its first bytes.
 
-    Group ``temporary`` matches if it says that another server may do better. Group ``code``, where there is one, begins
-    each of its lines, and a hyphen follows it on all but the last (RFC 5321 section 4.2.1).
+    Group ``temporary`` matches if another server may accept the client. Group ``code``, if there is one, begins each of
+    its lines, and a hyphen follows it on all but the last (RFC 5321 section 4.2.1).
     """
     says_goodbye: bool
-    """True if the server may announce its end unasked."""
+    """True if the server may say goodbye unasked."""
     refuses_when_asked: bool
     """True if a refusal after STARTTLS answers the client's next command."""

@@ -17,7 +17,7 @@ IMAP = Protocol(
     alpn=("imap",),
     script=imap.ImapScript,
     offer=imap.OFFER,
-    # RFC 7162 section 4: a server should bear 8192 octets.
+    # RFC 7162 section 4: a server should accept 8192 octets.
     line=8192,
     greet=imap_server.greet,
     # RFC 9051 section 7.1.
@@ -29,9 +29,9 @@ IMAP = Protocol(
     no_login=imap_server.no_login,
     # Untagged responses come at any time (RFC 9051 section 7).
     speaks_unasked=True,
-    # BYE is one of the greetings (RFC 9051 section 7.1.5); UNAVAILABLE says that it will pass (RFC 5530 section 3).
+    # BYE is one of the greetings (RFC 9051 section 7.1.5); UNAVAILABLE means a temporary failure (RFC 5530 section 3).
     refusal=b"* BYE [UNAVAILABLE] Service temporarily unavailable, try again later\r\n",
-    # Dovecot, whose authentication does not start, says so without a code.
+    # Dovecot sends this without a code if its authentication does not start.
     server_refusal=re.compile(
         rb"^\* BYE\b(?P<temporary> \[UNAVAILABLE\]| Auth process broken)?[^\n]*", re.MULTILINE | re.IGNORECASE
     ),
@@ -55,13 +55,13 @@ POP3 = Protocol(
     part=pop3_server.part,
     takes_passwords=pop3_server.takes_passwords,
     no_login=pop3_server.no_login,
-    # SYS/TEMP tells the client that its password is not at fault (RFC 3206 section 4).
+    # SYS/TEMP means that the password is not wrong (RFC 3206 section 4).
     refusal=b"-ERR [SYS/TEMP] Service temporarily unavailable, try again later\r\n",
     # RFC 1939 section 3; Dovecot as in IMAP.
     server_refusal=re.compile(
         rb"^-ERR\b(?P<temporary> \[SYS/TEMP\]| Auth process broken)?[^\n]*", re.MULTILINE | re.IGNORECASE
     ),
-    # The server only ever answers (RFC 1939 section 3).
+    # The server only answers (RFC 1939 section 3).
     says_goodbye=False,
     # The client has its greeting and speaks next (RFC 2595 section 4).
     refuses_when_asked=True,
@@ -96,7 +96,7 @@ SMTP = Protocol(
     refuses_when_asked=True,
 )
 
-# Who submits mail logs in (RFC 6409 section 4.3).
+# Clients that submit mail log in (RFC 6409 section 4.3).
 SUBMISSION = evolve(
     SMTP,
     name="submission",
@@ -150,16 +150,16 @@ PROTOCOLS: dict[str, Protocol] = {
     protocol.name: protocol for protocol in (IMAP, POP3, LMTP, SUBMISSION, SMTP, MANAGESIEVE)
 }
 """
-The mail protocols by their word in the configuration.
+The mail protocols by their names in the configuration.
 
 In all of them the server speaks first (RFC 9051 section 7.1, RFC 1939 section 4, RFC 5321 section 3.1, RFC 2033 section
 4, RFC 5804 section 1.7), and all have STARTTLS.
 """
 
 TCP = "tcp"
-"""The word for a protocol that we know nothing of: either side may begin, and we have no words of our own."""
+"""The name for an unknown protocol: either side may begin, and mailproxy sends no words of its own."""
 
 
 def protocol_words() -> tuple[str, ...]:
-    """Return the words for protocols that the configuration has."""
+    """Return the names of all protocols in the configuration."""
     return (*PROTOCOLS, TCP)

@@ -1,4 +1,4 @@
-"""What a client is told for whom there is no server: the server's own refusal, or ours."""
+"""The last words to a client without a server: the server's own refusal, or ours."""
 
 from attrs import frozen
 
@@ -9,13 +9,13 @@ def refusal(protocol: str) -> bytes:
     """
     Return the temporary failure in the protocol's words, with its CRLF; it is sent in place of the greeting.
 
-    Empty for ``tcp``: nobody knows what would be understood there. KeyError for a protocol that does not exist.
+    Empty for ``tcp``, whose protocol is unknown. KeyError for a protocol that does not exist.
     """
     return b"" if protocol == TCP else PROTOCOLS[protocol].refusal
 
 
 def goodbye(protocol: str) -> bytes:
-    """Return the line that ends a session between two commands; empty where the server may not send one unasked."""
+    """Return the line that ends a session between two commands; empty if the server may not send one unasked."""
     return PROTOCOLS[protocol].refusal if protocol != TCP and PROTOCOLS[protocol].says_goodbye else b""
 
 
@@ -23,31 +23,31 @@ def refuses_when_asked(protocol: str) -> bool:
     """
     Tell whether a refusal after STARTTLS answers the client's next command.
 
-    The client has its greeting, and in some protocols it speaks next. In the others the refusal is sent unasked.
+    The client has its greeting, and in some protocols it speaks next. In the others the refusal is sent at once.
     """
     return protocol != TCP and PROTOCOLS[protocol].refuses_when_asked
 
 
 @frozen
 class Refusal:
-    """What a server says in place of its greeting, or of taking a client's introduction."""
+    """A server's words in place of its greeting, or of its reply to a client's EHLO."""
 
     words: bytes
-    """Its own lines, whole, with CRLF, at most `WORDS_BYTES`."""
+    """Its own complete lines, with CRLF, at most `WORDS_BYTES`."""
 
     is_temporary: bool
-    """True if it says that another server may do better."""
+    """True if another server may accept the client."""
 
 
 WORDS_BYTES = 4096
-"""A refusal that goes to the client has no more: eight reply lines of SMTP (RFC 5321 section 4.5.3.1.5)."""
+"""The most bytes of a refusal that go to the client: eight reply lines of SMTP (RFC 5321 section 4.5.3.1.5)."""
 
 
 def read_refusal(protocol: str, said: bytes) -> Refusal | None:
     """
-    Return the refusal in what a server has said so far; None if there is none.
+    Return the refusal in a server's bytes so far; None if there is none.
 
-    The last line may be incomplete: the server said no more of it.
+    The last line may be incomplete: the server has sent no more of it.
     """
     spoken = PROTOCOLS.get(protocol)
     match = None if spoken is None else spoken.server_refusal.search(said)
@@ -56,13 +56,13 @@ def read_refusal(protocol: str, said: bytes) -> Refusal | None:
     lines = match[0].rstrip(b"\r\n").split(b"\n")
     words = _bounded([line.rstrip(b"\r") for line in lines])
     if code := match.groupdict().get("code"):
-        # What was left out must not be waited for.
+        # The client must not wait for the lines that were left out.
         words[-1] = code + b" " + words[-1][len(code) + 1 :]
     return Refusal(b"".join(b"%s\r\n" % line for line in words), match["temporary"] is not None)
 
 
 def _bounded(lines: list[bytes]) -> list[bytes]:
-    """Return the lines that fit, at least a piece of the first."""
+    """Return the lines that fit, or at least a part of the first."""
     left = WORDS_BYTES
     kept = []
     for line in lines:

@@ -1,4 +1,4 @@
-"""What is said before TLS in one protocol: a pure function from a client's line to the answer."""
+"""One protocol's answers before TLS: a pure function from a client's line to the answer."""
 
 from abc import ABC, abstractmethod
 from enum import Enum, auto
@@ -7,27 +7,27 @@ from attrs import frozen
 
 
 class Act(Enum):
-    """What an answer does beside being said."""
+    """What happens after an answer is sent."""
 
     GO_ON = auto()
     FAIL = auto()
-    """Goes on, but counts as the client's error."""
+    """The dialogue continues, but it counts as the client's error."""
     START_TLS = auto()
     SAY_GOODBYE = auto()
-    """Closes the connection, as the client wished."""
+    """Closes the connection, as the client asked."""
     REFUSE = auto()
-    """Closes the connection: what follows the line could not be told apart from commands."""
+    """Closes the connection: the bytes after the line could not be distinguished from commands."""
     HAND_OVER = auto()
 
 
 @frozen
 class Answer:
-    """What a line is answered with."""
+    """The answer to a line."""
 
     reply: bytes
     act: Act = Act.GO_ON
     prelude: bytes | None = None
-    """What a backend has to be told before it takes over, from now on; None: as before."""
+    """The line to send to a backend before it takes over, from now on; None: unchanged."""
     reason: str = ""
     """With REFUSE: in words, for the log."""
 
@@ -37,9 +37,9 @@ HAND_OVER = Answer(b"", Act.HAND_OVER)
 
 class Script(ABC):
     """
-    One protocol's part before TLS, made once and shared by all connections: it remembers nothing.
+    One protocol's answers before TLS, made once and shared by all connections: it has no state.
 
-    What it never says: that a login succeeded, how a login could go on, anything of a client's but its tag.
+    It never sends success or continuation of a login, nor any of the client's bytes except its tag.
     """
 
     greeting: bytes
@@ -51,8 +51,8 @@ class Script(ABC):
 
     @abstractmethod
     def closing(self, text: str) -> bytes:
-        """Return the last line to a client that is thrown out for what it sent; `text` is ours and plain ASCII."""
+        """Return the last line to a client that is disconnected for its bytes; `text` is ours and plain ASCII."""
 
     @abstractmethod
     def late(self) -> bytes:
-        """Return the last line to a client that did not get on in time."""
+        """Return the last line to a client that took too long."""

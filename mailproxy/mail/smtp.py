@@ -13,12 +13,12 @@ OFFER = Offer(
     syntax=re.compile(rb"(?=.{1,506}\Z)(?P<name>[0-9A-Za-z][0-9A-Za-z-]*)(?:[ =][ -~]*)?"),
     builtin=(b"PIPELINING", b"8BITMIME"),
     mandatory=(),
-    # XCLIENT and its like tell a backend who the client is. REQUIRETLS is a promise about TLS (RFC 8689).
+    # XCLIENT and the like name the client to a backend. REQUIRETLS is a promise about TLS (RFC 8689).
     private=frozenset({b"STARTTLS", b"XCLIENT", b"XFORWARD", b"XRCPTFORWARD", b"REQUIRETLS"}),
     refused=frozenset(
         {
             b"AUTH",
-            # BDAT brings its octets along unasked (RFC 3030 section 2). BINARYMIME needs it, and BURL needs AUTH.
+            # BDAT sends its octets without a reply (RFC 3030 section 2). BINARYMIME needs it, and BURL needs AUTH.
             b"CHUNKING",
             b"BINARYMIME",
             b"BURL",
@@ -28,7 +28,7 @@ OFFER = Offer(
     refusal=(),
 )
 
-# What SMTP and its extensions know beside what is answered before TLS.
+# The commands of SMTP and its extensions that are not answered before TLS.
 _FOR_BACKENDS = frozenset(
     {b"MAIL", b"RCPT", b"DATA", b"BDAT", b"BURL", b"AUTH", b"VRFY", b"EXPN", b"HELP", b"ETRN", b"ATRN"}
 )
@@ -55,13 +55,13 @@ _NO_CHUNK = Answer(
 
 @frozen
 class Dialect:
-    """What tells SMTP and LMTP apart."""
+    """The differences between SMTP and LMTP."""
 
     name: bytes
     greets: bytes
-    """How a client introduces itself and asks what there is."""
+    """The command with which a client introduces itself and asks for the extensions."""
     greets_plainly: frozenset[bytes]
-    """How it introduces itself without asking."""
+    """The commands with which it introduces itself without asking."""
     offer: Offer
 
 
@@ -83,7 +83,7 @@ class SmtpScript(Script):
         self._optional = optional
 
     def answer(self, line: bytes) -> Answer:
-        """Answer a command (RFC 5321 section 4.1.1); white space at its end is borne, as it asks."""
+        """Answer a command (RFC 5321 section 4.1.1); trailing white space is allowed, as it requires."""
         verb, _, parameters = line.rstrip(b" \t").partition(b" ")
         verb = verb.upper()
         if verb in _FOR_BACKENDS:

@@ -1,4 +1,4 @@
-"""What one portion of a client's bytes leads to before TLS."""
+"""The result of one piece of a client's bytes before TLS."""
 
 from enum import Enum, auto
 
@@ -6,14 +6,14 @@ from attrs import frozen
 
 
 class Next(Enum):
-    """What the connection does once the reply is on its way."""
+    """What happens after the reply is sent."""
 
     GO_ON = auto()
-    """Wait for more of the client."""
+    """Wait for more bytes from the client."""
     START_TLS = auto()
-    """Shake hands; the client's next byte belongs to TLS."""
+    """Begin TLS; the client's next byte belongs to it."""
     CLOSE = auto()
-    """Close the connection; nothing more is said."""
+    """Close the connection, without further words."""
     HAND_OVER = auto()
     """Dial a backend: from here on it speaks with the client."""
 
@@ -22,33 +22,33 @@ class Cause(Enum):
     """Why a connection is closed before TLS, for the counters."""
 
     NONE = auto()
-    """It is not."""
+    """It is not closed."""
     GOODBYE = auto()
     """The client asked for it."""
     INJECTION = auto()
-    """Bytes came after STARTTLS that somebody in between could have put there (CVE-2011-0411)."""
+    """Bytes came after STARTTLS, which an attacker on the path may have inserted (CVE-2011-0411)."""
     BAD_INPUT = auto()
-    """The client's bytes cannot be told apart into commands any more."""
+    """The client's bytes are not valid commands."""
     LIMIT = auto()
-    """The client was too long-winded, in bytes, commands or errors."""
+    """The client sent too many bytes, commands or errors."""
 
 
 @frozen
 class Step:
-    """What to send to the client, and what to do then."""
+    """What to send to the client, and what to do next."""
 
     reply: bytes = b""
-    """To be sent to the client before anything else is done."""
+    """The bytes to send to the client first."""
     next: Next = Next.GO_ON
     cause: Cause = Cause.NONE
     reason: str = ""
-    """For the log: why the connection is closed, with the numbers; never a word of the client's."""
+    """For the log: the reason for the close, with the numbers; never the client's words."""
     prelude: bytes = b""
-    """With HAND_OVER: the line to say to the backend first, whose reply the client has had from us already."""
+    """With HAND_OVER: the line to send to the backend first; the client has its reply already."""
     pending: bytes = b""
-    """With HAND_OVER: the client's bytes from the command on that needs the backend, untouched."""
+    """With HAND_OVER: the client's bytes, unchanged, from the command on that needs the backend."""
 
     @property
     def is_injection(self) -> bool:
-        """True when bytes after STARTTLS were the reason to close."""
+        """True if the connection is closed because of bytes after STARTTLS."""
         return self.cause is Cause.INJECTION

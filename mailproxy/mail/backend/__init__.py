@@ -1,1 +1,1 @@
-"""How a backend of each protocol speaks: its greeting, what it offers, its goodbye."""
+"""The talks with a backend in each protocol: greeting, capabilities, login, goodbye."""

@@ -10,7 +10,7 @@ from attrs import field, frozen
 from mailproxy.mail.backend.talk import Talk, Unexpected
 
 _LIMIT = 255
-"""Octets that every server takes as a name or a password (RFC 4616 section 2)."""
+"""The length that every server accepts for a name or a password, in octets (RFC 4616 section 2)."""
 
 
 def _fits(what: str, value: bytes) -> None:
@@ -24,14 +24,14 @@ def _fits(what: str, value: bytes) -> None:
 
 @frozen
 class Account:
-    """A name and its password in UTF-8, which go to servers as they are: nothing prepares or folds them."""
+    """A name and its password in UTF-8, which are sent unchanged, without preparation or case folding."""
 
     user: bytes
     password: bytes = field(repr=False)
 
     @classmethod
     def of(cls, user: str, password: str) -> Account:
-        """Make one of text; ValueError, without a letter of the password, if no protocol could carry it."""
+        """Make an account from text; ValueError, which does not show the password, if no protocol can carry it."""
         account = cls(user.encode(), password.encode())
         _fits("user", account.user)
         _fits("password", account.password)
@@ -39,7 +39,7 @@ class Account:
 
     @property
     def is_ascii(self) -> bool:
-        """True if the plain commands can carry both; others take SASL."""
+        """True if the plain commands can carry both; others need SASL."""
         return self.user.isascii() and self.password.isascii()
 
     @property
@@ -54,9 +54,9 @@ class Account:
 
     def hidden(self, line: bytes) -> bytes:
         """
-        Take the password out of a line: a server may repeat what it does not take.
+        Remove the password from a line: a server may repeat what it refuses.
 
-        It is found as it is sent, and in base64 alone, as AUTH LOGIN has it; a part of it is not found.
+        It is found as it is sent, and in base64 as in AUTH LOGIN; a part of it is not found.
         """
         encoded = (self.plain, b64encode(self.password))
         unpadded = (text.rstrip(b"=") for text in encoded)
@@ -67,11 +67,11 @@ class Account:
 
 @frozen
 class Login:
-    """With which account a check logs in, what it opens then, and what it calls itself."""
+    """The login of a check: its account, the mailbox to open, and its own host name."""
 
     account: Account
     mailbox: bytes | None
-    """IMAP: opened with SELECT. POP3: if it is given, whatever it is, STAT looks into the one there is."""
+    """IMAP: opened with SELECT. POP3: with any value, STAT checks the account's mailbox."""
     host: bytes
 
 
@@ -81,7 +81,10 @@ def quoted(text: bytes) -> bytes:
 
 
 def secretly(talk: Talk[None], account: Account) -> Talk[None]:
-    """Have a talk whose failures do not tell the password; pieces of lines are left out, they may end in one of it."""
+    """
+    Have a talk whose failures do not show the password; incomplete lines are left out, since they may end with a part
+    of it.
+    """
     try:
         yield from talk
     except Unexpected as refused:

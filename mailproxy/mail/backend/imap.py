@@ -8,7 +8,7 @@ from mailproxy.mail.backend.talk import AccountRefused, Misunderstood, Talk, Une
 # RFC 9051 section 7.1; a response code or text follows, or, from some servers, nothing.
 _GREETING = re.compile(rb"\* (OK|PREAUTH|BYE)(?:[ \r\n].*)?", re.IGNORECASE | re.DOTALL)
 
-# Dovecot says so when its auth process is slow, and greets later (2.3: after 30 s, or a command; 2.4: a command).
+# Dovecot sends this if its auth process is slow, and greets later (2.3: after 30 s, or a command; 2.4: a command).
 _WAITING = b"* ok waiting for authentication process"
 
 _CAPABILITY = b"* CAPABILITY "
@@ -18,18 +18,21 @@ _STATUS = re.compile(rb"[^ ]+ (OK|NO|BAD|BYE)(?![^ \r\n])(?: \[([^ \]\r\n]+))?",
 
 _TROUBLE = frozenset({b"UNAVAILABLE", b"SERVERBUG", b"CORRUPTION", b"INUSE"})
 """
-Codes by which a server says that it is to blame (section 7.1).
+Codes for faults of the server (section 7.1).
 
-Other refusals of a login are about the account, and so are those without a code: servers that have none say so to a
-wrong password.
+Other refusals of a login are about the account, and so are those without a code: servers without codes answer a wrong
+password in this way.
 """
 
 _NO_MAILBOX = frozenset({b"NONEXISTENT", b"TRYCREATE", b"NOPERM", b"CANNOT"})
-"""Codes that say of a mailbox that there is no such, or none for this account."""
+"""Codes for a mailbox that does not exist, or not for this account."""
 
 
 def greet() -> Talk[bytes]:
-    """Hear the greeting; there is nothing of it to relay. PREAUTH is none: who would be logged in (section 7.1.4)?"""
+    """
+    Read the greeting; nothing of it is relayed. PREAUTH is refused: the login would not be the client's (section
+    7.1.4).
+    """
     yield from _greeting()
     return b""
 
@@ -45,7 +48,7 @@ def _greeting() -> Talk[bytes]:
 
 
 def learn(host: bytes) -> Talk[tuple[bytes, ...]]:
-    """Hear the greeting, and ask for the capabilities (section 6.1.1): a greeting need not have them."""
+    """Read the greeting, and ask for the capabilities (section 6.1.1): a greeting need not have them."""
     yield from greet()
     capabilities: tuple[bytes, ...] | None = None
     line = yield b"a1 CAPABILITY\r\n"
@@ -61,14 +64,14 @@ def learn(host: bytes) -> Talk[tuple[bytes, ...]]:
 
 
 def _meet() -> Talk[None]:
-    """Hear the greeting, and that it is one of a server where we may log in with a password (section 6.2.3)."""
+    """Read the greeting, and check that it allows a login with a password (section 6.2.3)."""
     line = yield from _greeting()
     if b"LOGINDISABLED" in line.upper():
         raise AccountRefused("greeting", "* OK without LOGINDISABLED", line)
 
 
 def login(login: Login) -> Talk[None]:
-    """Hear the greeting, log in, and open the mailbox if there is one to open."""
+    """Read the greeting, log in, and open the mailbox if one is given."""
     yield from _meet()
     yield from _login(login.account)
     if login.mailbox is not None:
@@ -76,7 +79,7 @@ def login(login: Login) -> Talk[None]:
 
 
 def _login(account: Account) -> Talk[None]:
-    """Log in with LOGIN (section 6.2.3); AUTHENTICATE PLAIN takes what is not ASCII (section 6.2.2)."""
+    """Log in with LOGIN (section 6.2.3); AUTHENTICATE PLAIN carries other text than ASCII (section 6.2.2)."""
     step = "LOGIN" if account.is_ascii else "AUTHENTICATE"
     if account.is_ascii:
         line = yield from _reply(b"a1 LOGIN %s %s\r\n" % account.imap_strings, step, b"a1 ")
@@ -98,7 +101,7 @@ def _look(mailbox: bytes) -> Talk[None]:
 
 
 def part() -> Talk[None]:
-    """Log out (section 6.1.3); a goodbye for which the server is to blame is none, nor is one behind an error."""
+    """Log out (section 6.1.3); refuse a goodbye with a code for a fault of the server, or after an error."""
     said = b"a2 LOGOUT\r\n"
     line = b"*"
     while line and not line.startswith(b"a2 "):
@@ -112,19 +115,19 @@ def part() -> Talk[None]:
 
 
 def takes_passwords(capabilities: tuple[bytes, ...]) -> bool:
-    """Tell whether passwords are taken: LOGIN needs no mention (section 6.2.3)."""
+    """Tell whether passwords are accepted: LOGIN need not be listed (section 6.2.3)."""
     return b"LOGINDISABLED" not in {capability.upper() for capability in capabilities}
 
 
 def no_login(capabilities: tuple[bytes, ...]) -> str:
-    """Say LOGINDISABLED if there is no mechanism beside it (sections 6.2.2 and 6.2.3)."""
+    """Return LOGINDISABLED if it is listed without a mechanism (sections 6.2.2 and 6.2.3)."""
     upper = {capability.upper() for capability in capabilities}
     has_mechanism = any(capability.startswith(b"AUTH=") for capability in upper)
     return "LOGINDISABLED" if b"LOGINDISABLED" in upper and not has_mechanism else ""
 
 
 def _reply(said: bytes, step: str, *ends: bytes) -> Talk[bytes]:
-    """Say this, and hear the line that begins with one of these; a server may also say goodbye in between."""
+    """Send this, and read up to a line that begins with one of `ends`; a server may send BYE in between."""
     line = yield from hear(said, step, "OK")
     while not line.startswith(ends):
         status, _ = _status(line)
@@ -137,6 +140,6 @@ def _reply(said: bytes, step: str, *ends: bytes) -> Talk[bytes]:
 
 
 def _status(line: bytes) -> tuple[bytes, bytes]:
-    """Return a line's status and response code, in upper case; what it does not have is empty."""
+    """Return a line's status and response code, in upper case; missing ones are empty."""
     match = _STATUS.match(line)
     return (match[1].upper(), (match[2] or b"").upper()) if match else (b"", b"")

@@ -6,11 +6,11 @@ from mailproxy.mail.backend.talk import Talk
 
 
 def learn(host: bytes) -> Talk[tuple[bytes, ...]]:
-    """Hear the greeting, and ask for the extensions (section 4.1)."""
+    """Read the greeting, and ask for the extensions (section 4.1)."""
     return (yield from smtp.learn(host, b"LHLO"))
 
 
 def login(login: Login) -> Talk[None]:
-    """Hear the greeting and ask for the extensions: LMTP has no login, and that takes about as much of the server."""
+    """Read the greeting and ask for the extensions: LMTP has no login, and this needs about as much of the server."""
     yield from smtp.greet()
     yield from smtp.hello(login.host, b"LHLO")

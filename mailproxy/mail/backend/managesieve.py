@@ -17,11 +17,11 @@ _STATUS = re.compile(rb"(OK|NO|BYE)(?![^ \r\n])(?: \(([^ ()\r\n]+))?", re.IGNORE
 
 
 _TROUBLE = b"TRYLATER"
-"""The code by which a server says that it is to blame (section 1.3)."""
+"""The code for a fault of the server (section 1.3)."""
 
 
 def _ask(said: bytes, step: str) -> Talk[bytes]:
-    """Say this, and hear one response: a line, and those that its literals add to it."""
+    """Send this, and read one response: a line, and the lines of its literals."""
     return (yield from _with_literals((yield from hear(said, step, "OK")), step))
 
 
@@ -36,7 +36,7 @@ def _with_literals(line: bytes, step: str) -> Talk[bytes]:
 
 
 def _listing() -> Talk[tuple[tuple[bytes, ...], bytes]]:
-    """Hear a capability listing: the capabilities, and the OK after them."""
+    """Read a capability listing: the capabilities, and the OK after them."""
     capabilities = []
     while (response := (yield from _ask(b"", "greeting"))).startswith((b'"', b"{")):
         capabilities.append(response)
@@ -46,7 +46,7 @@ def _listing() -> Talk[tuple[tuple[bytes, ...], bytes]]:
 
 
 def _status(response: bytes) -> tuple[bytes, bytes]:
-    """Return a response's status and response code, in upper case; what it does not have is empty."""
+    """Return a response's status and response code, in upper case; missing ones are empty."""
     match = _STATUS.match(response)
     return (match[1].upper(), (match[2] or b"").upper()) if match else (b"", b"")
 
@@ -58,7 +58,7 @@ def _name(capability: bytes) -> bytes:
 
 def greet() -> Talk[bytes]:
     """
-    Hear the greeting, and return it to be relayed: the listing that a client is owed after STARTTLS.
+    Read the greeting, and return it for the client: the listing that a client gets after STARTTLS.
 
     Section 2.2. Without STARTTLS, which must not be listed then, and without XCLIENT, which is not for clients.
     """
@@ -67,13 +67,13 @@ def greet() -> Talk[bytes]:
 
 
 def learn(host: bytes) -> Talk[tuple[bytes, ...]]:
-    """Hear the greeting: it is the listing (section 1.7)."""
+    """Read the greeting, which is the listing (section 1.7)."""
     capabilities, _ = yield from _listing()
     return tuple(line.rstrip(b"\r\n") for line in capabilities)
 
 
 def _meet() -> Talk[None]:
-    """Hear the greeting, and that passwords are taken: on a leg that the server takes for clear they are not."""
+    """Read the greeting, and check that it allows passwords: without TLS in the header it may not."""
     capabilities, _ = yield from _listing()
     mechanisms = [line for line in capabilities if _name(line) == b"SASL"]
     if not any(b"PLAIN" in re.findall(rb"[A-Z0-9_-]+", line.upper()) for line in mechanisms):
@@ -82,7 +82,7 @@ def _meet() -> Talk[None]:
 
 
 def login(login: Login) -> Talk[None]:
-    """Hear the greeting and log in."""
+    """Read the greeting and log in."""
     yield from _meet()
     yield from _login(login.account)
 
@@ -97,18 +97,18 @@ def _login(account: Account) -> Talk[None]:
 
 
 def takes_passwords(capabilities: tuple[bytes, ...]) -> bool:
-    """Tell whether SASL has a mechanism that takes passwords (section 1.7)."""
+    """Tell whether SASL has a mechanism that sends passwords (section 1.7)."""
     return lists_passwords(b'"SASL"', capabilities)
 
 
 def no_login(capabilities: tuple[bytes, ...]) -> str:
-    """Say so if SASL lists no mechanism (section 1.7)."""
+    """Return the sign if SASL lists no mechanism (section 1.7)."""
     upper = (capability.upper() for capability in capabilities)
     return "" if any(re.match(rb'"SASL" "[^"]', line) for line in upper) else "no SASL mechanism"
 
 
 def part() -> Talk[None]:
-    """Log out (section 2.3); a goodbye for which the server is to blame is none, nor is an error."""
+    """Log out (section 2.3); refuse an error, and a goodbye with a code for a fault of the server."""
     line = yield from hear_goodbye(b"LOGOUT\r\n", "LOGOUT", "OK")
     status, code = _status((yield from _with_literals(line, "LOGOUT")))
     if status == b"BYE" and code == _TROUBLE:

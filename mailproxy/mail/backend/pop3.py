@@ -5,20 +5,20 @@ from mailproxy.mail.backend.talk import AccountRefused, Misunderstood, Talk, Une
 from mailproxy.mail.passwords import lists_passwords
 
 _TROUBLE = (b"-ERR [SYS/", b"-ERR [UNAVAILABLE]")
-"""How a server says that it is to blame (RFC 3206 section 4); other refusals of a login are about the account."""
+"""The errors for faults of the server (RFC 3206 section 4); other refusals of a login are about the account."""
 
 _LINE = 255
-"""The most octets that a command may have, with its CRLF (RFC 2449 section 4)."""
+"""The most octets of a command, with its CRLF (RFC 2449 section 4)."""
 
 
 def greet() -> Talk[bytes]:
-    """Hear the greeting (RFC 1939 section 4); there is nothing of it to relay."""
+    """Read the greeting (RFC 1939 section 4); nothing of it is relayed."""
     yield from _ask(b"", "greeting")
     return b""
 
 
 def learn(host: bytes) -> Talk[tuple[bytes, ...]]:
-    """Hear the greeting, and ask for the capabilities (RFC 2449 section 5); a server without CAPA has none."""
+    """Read the greeting, and ask for the capabilities (RFC 2449 section 5); a server without CAPA has none."""
     yield from greet()
     line = yield b"CAPA\r\n"
     if not line.startswith(b"+OK"):
@@ -30,7 +30,7 @@ def learn(host: bytes) -> Talk[tuple[bytes, ...]]:
 
 
 def login(login: Login) -> Talk[None]:
-    """Hear the greeting, log in, and look into the mailbox if that is wanted."""
+    """Read the greeting, log in, and check the mailbox if one is given."""
     yield from greet()
     yield from _login(login.account)
     if login.mailbox is not None:
@@ -38,7 +38,9 @@ def login(login: Login) -> Talk[None]:
 
 
 def _login(account: Account) -> Talk[None]:
-    """Log in with USER and PASS (RFC 1939 section 7); AUTH PLAIN takes what they cannot (RFC 5034 section 4)."""
+    """
+    Log in with USER and PASS (RFC 1939 section 7); AUTH PLAIN carries accounts that they cannot (RFC 5034 section 4).
+    """
     user, password = b"USER %s\r\n" % account.user, b"PASS %s\r\n" % account.password
     if account.is_ascii and b" " not in account.user and len(user) <= _LINE and len(password) <= _LINE:
         yield from _identify(user, "USER", b"+OK")
@@ -49,12 +51,12 @@ def _login(account: Account) -> Talk[None]:
 
 
 def _look() -> Talk[None]:
-    """Look into the mailbox (RFC 1939 section 5)."""
+    """Check the mailbox with STAT (RFC 1939 section 5)."""
     yield from _ask(b"STAT\r\n", "STAT")
 
 
 def part() -> Talk[None]:
-    """Quit; a goodbye for which the server is to blame is none, nor is an error: QUIT is always known."""
+    """Quit; refuse any error, since QUIT is always known."""
     line = yield from hear_goodbye(b"QUIT\r\n", "QUIT", "+OK")
     if line.upper().startswith(_TROUBLE):
         raise Unexpected("QUIT", "+OK", line)
@@ -63,12 +65,12 @@ def part() -> Talk[None]:
 
 
 def takes_passwords(capabilities: tuple[bytes, ...]) -> bool:
-    """Tell whether USER and PASS or a mechanism of SASL takes passwords (RFC 2449 sections 6.2 and 6.3)."""
+    """Tell whether USER and PASS or a mechanism of SASL sends passwords (RFC 2449 sections 6.2 and 6.3)."""
     return b"USER" in {capability.upper() for capability in capabilities} or lists_passwords(b"SASL", capabilities)
 
 
 def no_login(capabilities: tuple[bytes, ...]) -> str:
-    """Say so if neither USER nor a mechanism of SASL is listed (RFC 2449); a server without CAPA says nothing."""
+    """Return the sign if neither USER nor a mechanism of SASL is listed (RFC 2449); "" for a server without CAPA."""
     upper = [capability.upper() for capability in capabilities]
     has_mechanism = any(line.startswith(b"SASL ") and line[5:].strip() for line in upper)
     return "" if not upper or b"USER" in upper or has_mechanism else "no USER, no SASL mechanism"

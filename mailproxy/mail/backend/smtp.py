@@ -13,14 +13,14 @@ _IS_OK = re.compile(rb"OK(?: |\Z)", re.IGNORECASE)
 
 _ABOUT_ACCOUNT = frozenset({432, 500, 501, 502, 503, 504, 523, 530, 534, 535, 538})
 """
-Refusals of AUTH that are about the account, the mechanism or a leg in clear (RFC 4954 section 6; 523 is Dovecot's).
+Refusals of AUTH that are about the account, the mechanism or missing TLS (RFC 4954 section 6; 523 is Dovecot's).
 
-For all others the server is to blame, above all for 454: it cannot look up passwords.
+All others are faults of the server, above all 454: it cannot look up passwords.
 """
 
 
 def _reply(said: bytes, step: str, expected: str) -> Talk[tuple[int, tuple[bytes, ...], bytes]]:
-    """Say this, and hear the reply: its code, its lines' texts, its last line."""
+    """Send this, and read the reply: its code, its lines' texts, its last line."""
     texts = []
     line = yield from hear(said, step, expected)
     while True:
@@ -30,13 +30,13 @@ def _reply(said: bytes, step: str, expected: str) -> Talk[tuple[int, tuple[bytes
         texts.append(part[3] or b"")
         if part[2] != b"-":
             return int(part[1]), tuple(texts), line
-        # Of the greeting alone: replies to a login may tell its password.
+        # Only for the greeting: replies to a login may show its password.
         waits = f" after {shown(line)}, where postscreen waits for 6 s" if step == "greeting" else ""
         line = yield from hear(b"", step, expected + waits)
 
 
 def greet() -> Talk[bytes]:
-    """Hear the greeting, all lines of it; there is nothing of it to relay."""
+    """Read all lines of the greeting; nothing of it is relayed."""
     code, _, line = yield from _reply(b"", "greeting", "220")
     if code != 220:
         raise Unexpected("greeting", "220", line)
@@ -44,7 +44,7 @@ def greet() -> Talk[bytes]:
 
 
 def introduce(prelude: bytes) -> Talk[None]:
-    """Say a client's EHLO, HELO or LHLO, whose reply it has had already."""
+    """Send a client's EHLO, HELO or LHLO; the client has its reply already."""
     verb = shown(prelude[:4])
     code, _, line = yield from _reply(prelude, verb, "250")
     if code != 250:
@@ -52,7 +52,7 @@ def introduce(prelude: bytes) -> Talk[None]:
 
 
 def learn(host: bytes, verb: bytes = b"EHLO") -> Talk[tuple[bytes, ...]]:
-    """Hear the greeting, and ask for the extensions (section 4.1.1.1); a server that knows no EHLO has none."""
+    """Read the greeting, and ask for the extensions (section 4.1.1.1); a server without EHLO has none."""
     yield from greet()
     code, texts, line = yield from _reply(b"%s %s\r\n" % (verb, host), verb.decode(), "250")
     if code == 250:
@@ -63,7 +63,7 @@ def learn(host: bytes, verb: bytes = b"EHLO") -> Talk[tuple[bytes, ...]]:
 
 
 def hello(host: bytes, verb: bytes) -> Talk[tuple[bytes, ...]]:
-    """Introduce ourselves with EHLO or LHLO, which the server has to know; return its extensions."""
+    """Send our EHLO or LHLO, which the server must know; return its extensions."""
     code, texts, line = yield from _reply(b"%s %s\r\n" % (verb, host), verb.decode(), "250")
     if code != 250:
         raise Unexpected(verb.decode(), "250", line)
@@ -72,22 +72,24 @@ def hello(host: bytes, verb: bytes) -> Talk[tuple[bytes, ...]]:
 
 def _extensions(texts: tuple[bytes, ...]) -> tuple[bytes, ...]:
     """
-    Return what the lines of an EHLO or LHLO reply offer: the first has the server's name.
+    Return the extensions in the lines of an EHLO or LHLO reply, without the first, which has the server's name.
 
-    A line that begins with OK is no extension. Cyrus has one in its LHLO reply, ``Ok SESSIONID=<...>``, which is new
-    each time; Exchange ends its EHLO reply with ``OK``.
+    A line that begins with OK is not an extension. Cyrus has one in its LHLO reply, ``Ok SESSIONID=<...>``, which is
+    new each time; Exchange ends its EHLO reply with ``OK``.
     """
     return tuple(text for text in texts[1:] if not _IS_OK.match(text))
 
 
 def login(login: Login) -> Talk[None]:
-    """Hear the greeting and log in."""
+    """Read the greeting and log in."""
     yield from greet()
     yield from _login(login.account, login.host, is_optional=False)
 
 
 def login_if_offered(login: Login) -> Talk[None]:
-    """Hear the greeting, and log in if AUTH is offered: a server that takes mail for its own users needs no logins."""
+    """
+    Read the greeting, and log in if AUTH is offered: a server that only accepts mail for its own users needs no logins.
+    """
     yield from greet()
     yield from _login(login.account, login.host, is_optional=True)
 
@@ -96,8 +98,8 @@ def _login(account: Account, host: bytes, *, is_optional: bool) -> Talk[None]:
     """
     Log in with AUTH PLAIN (RFC 4954 section 4).
 
-    A server that takes the leg for one in clear does not offer it. If the login is optional, a server without AUTH is
-    well.
+    A server that treats the connection as unencrypted does not offer it. If the login is optional, a server without
+    AUTH passes.
     """
     extensions = yield from hello(host, b"EHLO")
     offers = [text for text in extensions if text.upper().startswith(b"AUTH")]
@@ -111,17 +113,17 @@ def _login(account: Account, host: bytes, *, is_optional: bool) -> Talk[None]:
 
 
 def takes_passwords(capabilities: tuple[bytes, ...]) -> bool:
-    """Tell whether AUTH has a mechanism that takes passwords (RFC 4954 section 3)."""
+    """Tell whether AUTH has a mechanism that sends passwords (RFC 4954 section 3)."""
     return lists_passwords(b"AUTH", capabilities)
 
 
 def no_login(capabilities: tuple[bytes, ...]) -> str:
-    """Say so if AUTH is not listed (RFC 4954 section 3)."""
+    """Return the sign if AUTH is not listed (RFC 4954 section 3)."""
     return "" if any(line.upper().startswith(b"AUTH") for line in capabilities) else "no AUTH"
 
 
 def part() -> Talk[None]:
-    """Quit; a goodbye for which the server is to blame is none, nor is an error: QUIT is always known."""
+    """Quit; refuse any error, since QUIT is always known."""
     line = yield from hear_goodbye(b"QUIT\r\n", "QUIT", "221")
     if line.startswith(b"5"):
         raise Misunderstood("QUIT", "221", line)

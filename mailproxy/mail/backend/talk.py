@@ -1,8 +1,8 @@
 """
 Talking with a backend, line by line.
 
-A talk is a generator: it yields what to send (nothing, to go on listening) and gets the backend's next line, with its
-line end, or `Silence` thrown into it when no more will come. It returns what came of it, or raises `BackendRefused`.
+A talk is a generator: it yields the bytes to send (none, to continue reading) and gets the backend's next line, with
+its line end; when no more will come, `Silence` is thrown into it. It returns its result, or raises `BackendRefused`.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ _Result = TypeVar("_Result")
 
 Talk: TypeAlias = Generator[bytes, bytes, _Result]
 
-# Now: once privileges are dropped, Python's own files may be out of reach.
+# Loaded now: after privileges are dropped, Python's own files may be unreadable.
 codecs.lookup("unicode_escape")
 
 SIZE = 65536
 """
-Octets that a backend may use up in one talk.
+The most octets that a backend may send in one talk.
 
-Dovecot's longest listings have two kilobytes; who sends more than this without coming to an end is no mail server.
+Dovecot's longest listings have two kilobytes; no mail server sends more than this without an end.
 """
 
 _SHOWN = 100
 
 
 class BackendRefused(Exception):
-    """The backend does not want, or does not speak as the protocol has it; the message is for the log."""
+    """The backend refuses, or does not follow the protocol; the message is for the log."""
 
 
 class Unexpected(BackendRefused):
-    """The backend said something else than it had to, or nothing."""
+    """The backend sent something unexpected, or nothing."""
 
     def __init__(self, step: str, expected: str, came: bytes, silence: str = "") -> None:
-        """Tell at which step of a talk what was expected, and the line that came, or how the backend fell silent."""
+        """Take the step of the talk, what was expected, and the line that came, or how the backend fell silent."""
         super().__init__(step, expected, came, silence)
         self.step = step
         self.expected = expected
@@ -44,7 +44,7 @@ class Unexpected(BackendRefused):
         self.silence = silence
 
     def __str__(self) -> str:
-        """Say it in words."""
+        """Write it as a clause."""
         came = shown(self.came)
         if self.silence:
             came = f"{self.silence} after {came}" if came else self.silence
@@ -52,28 +52,28 @@ class Unexpected(BackendRefused):
 
 
 class AccountRefused(Unexpected):
-    """The backend works, but does not let this account in: it is the account that has to be set right."""
+    """The backend works, but refuses this account: the account has to be corrected."""
 
 
 class Misunderstood(Unexpected):
-    """The backend answers with an error what we did not ask: it has taken the PROXY header for commands."""
+    """The backend sends an error without a command: it has read the PROXY header as commands."""
 
 
 class Silence(Exception):
-    """No more comes from the backend; the message says how, for the log: ``nothing within 1 s``."""
+    """The backend sends no more; the message says why, for the log: ``nothing within 1 s``."""
 
     def __init__(self, how: str, rest: bytes = b"") -> None:
-        """Tell how it fell silent, and the piece of a line that it left."""
+        """Take the reason, and the incomplete line so far."""
         super().__init__(how)
         self.how = how
         self.rest = rest
 
 
 class Parted(Silence):
-    """The backend has closed the connection, which as an answer to a goodbye is in order."""
+    """The backend has closed the connection, which is a valid answer to a goodbye."""
 
     def __init__(self, how: str = "the end of the connection", rest: bytes = b"") -> None:
-        """Tell how it was closed, and the piece of a line that it left."""
+        """Take the reason, and the incomplete line so far."""
         super().__init__(how, rest)
 
 
@@ -83,7 +83,7 @@ def shown(line: bytes) -> str:
 
 
 def hear(said: bytes, step: str, expected: str) -> Talk[bytes]:
-    """Say this, and hear a line; the step and what is expected are for the log, should none come."""
+    """Send this, and read a line; `step` and `expected` are for the log if none comes."""
     try:
         return (yield said)
     except Silence as silence:
@@ -91,7 +91,7 @@ def hear(said: bytes, step: str, expected: str) -> Talk[bytes]:
 
 
 def hear_goodbye(said: bytes, step: str, expected: str) -> Talk[bytes]:
-    """As `hear`, where a backend that closes has answered, too; with nothing."""
+    """As `hear`, but a closed connection counts as an empty answer."""
     try:
         return (yield said)
     except Parted:
@@ -104,23 +104,23 @@ class TalkReader(Generic[_Result]):
     """
     Leads one talk over a connection (mutable; one per talk).
 
-    Only whole lines count; a lone LF ends one, too: the backend is ours, and nobody else reads what it says.
+    Only whole lines count; a lone LF ends one, too: the backend is trusted, and no other program reads its lines.
     """
 
     def __init__(self, talk: Talk[_Result], *, unasked: bool) -> None:
-        """Begin to listen: the server speaks first. `unasked`: it may also speak before it is asked something."""
+        """Begin to read: the server speaks first. `unasked`: it may also send more before any command."""
         self._talk = talk
         self._unasked = unasked
         self._left = SIZE
         self._buffer = b""
         self.result: _Result | None = None
-        """What came of the talk."""
+        """The talk's result."""
         self.is_over = False
         next(talk)
 
     @property
     def rest(self) -> bytes:
-        """What the backend has said beyond what was listened to."""
+        """The backend's bytes after the talk."""
         return self._buffer
 
     def receive(self, data: bytes) -> bytes:
@@ -143,7 +143,7 @@ class TalkReader(Generic[_Result]):
         return to_send
 
     def end(self, silence: Silence) -> None:
-        """No more comes; raises `BackendRefused` if the talk needed more than there was."""
+        """The backend sends no more; raises `BackendRefused` if the talk needs more."""
         if self.is_over:
             return
         self.is_over = True
