@@ -1,10 +1,10 @@
 """
-Servers by name: DNS asked in the background, and which address of an answer sits in which slot of a backend.
+Servers by name: background DNS look-ups, and the assignment of addresses to the slots of a backend.
 
-`Names` follows names and tells of changes. Bottom up: ``question`` has the values, ``bounds`` says what a message may
-cost, ``message`` is the codec of one message, ``exchange`` asks one nameserver, ``resolver`` all of them, ``watch``
-asks one question for ever, ``host`` and ``service`` put the answers together; each is a ``source`` that is shared.
-``machine`` reads the machine's own files. ``slots`` seats the addresses.
+`Names` follows names and reports changes. Bottom up: ``question`` has the values, ``bounds`` limits the cost of a
+message, ``message`` is the codec of one message, ``exchange`` asks one nameserver, ``resolver`` all of them, ``watch``
+repeats one question, ``host`` and ``service`` combine the answers; each is a shared ``source``. ``machine`` reads the
+machine's own files. ``slots`` assigns the addresses.
 """
 
 from mailproxy.names.names import Following, Names

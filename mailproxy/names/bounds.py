@@ -1,8 +1,8 @@
 """
-What a DNS message may cost, checked before it is decoded; pure.
+Limits on the cost of a DNS message, checked before it is decoded; pure.
 
-twisted.names' codec (26.10) has no bound on the length of a name and follows any chain of pointers: an answer of 64 KiB
-keeps it busy for seconds. `check` passes over the same names in the same order and decodes nothing.
+twisted.names' codec (26.10) does not limit the length of a name and follows any chain of pointers: an answer of 64 KiB
+keeps it busy for seconds. `check` walks over the same names in the same order without decoding them.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ MAX_NAME = 255
 """The octets of a name, with the length of each label (RFC 1035 section 2.3.4)."""
 
 MAX_STEPS = 10_000
-"""How many labels and pointers a message may have: 256 records with two names of 19 labels. Decoding takes 10 ms."""
+"""The most labels and pointers of a message: 256 records with two names of 19 labels. Decoding them takes 10 ms."""
 
 _HEADER = Struct("!6H")
-"""Id, flags, and how many there are of questions, answers and the records of two other sections (section 4.1.1)."""
+"""Id, flags, and the numbers of questions, answers and records of two other sections (section 4.1.1)."""
 
 _QUESTION_BYTES = 4
 """Type and class (section 4.1.2)."""
@@ -27,7 +27,7 @@ _RECORD = Struct("!HHIH")
 """Type, class, TTL and length (section 4.1.3)."""
 
 _NAME_AT = {dns.CNAME: 0, dns.SRV: 6}
-"""Where the data of a record has its name (RFC 1035 section 3.3.1, RFC 2782)."""
+"""The offset of the name in a record's data (RFC 1035 section 3.3.1, RFC 2782)."""
 
 
 _IS_TRUNCATED = 0x0200
@@ -35,9 +35,9 @@ _IS_TRUNCATED = 0x0200
 
 def check(data: bytes, max_records: int) -> None:
     """
-    Check the questions and the first `max_records` answers; of a message that was cut short, the questions alone.
+    Check the questions and the first `max_records` answers; of a truncated message, only the questions.
 
-    ValueError with the octet where the message ends early or passes a bound.
+    ValueError with the octet at which the message ends early or exceeds a limit.
     """
     walk = _Walk(data)
     _, flags, questions, answers, _, _ = walk.numbers(_HEADER)
@@ -90,7 +90,7 @@ class _Walk:
                     raise ValueError(f"octet {start}: a name of more than {MAX_NAME} octets")
                 self.skip(length)
             elif length >= 0xC0:
-                # To an earlier name (RFC 1035 section 4.1.4): a pointer that does not lead back leads in circles.
+                # To an earlier name (RFC 1035 section 4.1.4): other pointers can make a loop.
                 self.skip(1)
                 target = (length & 0x3F) << 8 | self._data[self.at - 1]
                 if target >= start:

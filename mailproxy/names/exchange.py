@@ -1,17 +1,17 @@
 """
 One question to one nameserver: over UDP, and over TCP if the answer is too long for that.
 
-Of twisted.names only the codec serves here, and not its client, for what that (26.10) does:
+This uses only the codec of twisted.names, not its client (26.10), because the client:
 
-1. It compares an answer's id and sender with the question's, but not the question in it.
-2. It takes a message cut short for a whole answer with fewer records.
-3. Its timers, and the TCP connection that it keeps for later, cannot be ended.
-4. It asks for a truncated answer again at any nameserver, and on the global reactor.
-5. It logs two lines for every datagram socket, of which it opens one for a question.
+1. compares an answer's id and sender with the question's, but not the question in it;
+2. takes a truncated message for a whole answer with fewer records;
+3. has timers, and a TCP connection that it keeps, which cannot be ended;
+4. repeats a question with a truncated answer at any nameserver, and on the global reactor;
+5. logs two lines for every datagram socket, and opens one for each question.
 
-The last is what Twisted's datagram ports do, hence a socket of our own, on a port that the kernel picks at random
-(RFC 5452 section 9.2). It is connected to the nameserver: strangers' datagrams do not arrive, and a nameserver that
-does not run is known at once.
+Twisted's datagram ports do the last, so this opens its own socket, on a port that the kernel picks at random (RFC 5452
+section 9.2). The socket is connected to the nameserver: datagrams from others do not arrive, and a nameserver that does
+not run is detected at once.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ from mailproxy.names.question import Alias, Answer, MalformedError, NoAnswerErro
 from mailproxy.proxyprotocol.address import host_port
 
 MAX_DATAGRAM = 4096
-"""How many bytes an answer over UDP may have; without EDNS it is 512 (RFC 1035 section 2.3.4), few send more."""
+"""The most bytes of an answer over UDP; without EDNS it is 512 (RFC 1035 section 2.3.4), few servers send more."""
 
 MAX_DATAGRAMS = 32
-"""How many datagrams one question reads: a nameserver that has sent as many without an answer keeps us busy."""
+"""The most datagrams that one question reads: a nameserver that sends this many without an answer wastes our time."""
 
 Reply = Answer | Alias
 
 
 @frozen
 class Nameserver:
-    """Where a nameserver listens, on UDP and TCP."""
+    """A nameserver's address, for UDP and TCP."""
 
     host: IPv4Address | IPv6Address
     port: int = 53
@@ -58,9 +58,9 @@ class Nameserver:
 
 async def ask(nameserver: Nameserver, question: Question, seconds: float, reactor: Any) -> Reply:
     """
-    Ask a question once, with `seconds` for the answer, and as many again if it takes TCP.
+    Ask a question once, with `seconds` for the answer, and as many again if it needs TCP.
 
-    Raises `NoAnswerError`, or `SilenceError` if nothing came in time. Cancelling leaves nothing behind on the reactor.
+    Raises `NoAnswerError`, or `SilenceError` if no answer came in time. Cancelling leaves nothing on the reactor.
     """
     reply = await _ask_by_datagram(nameserver, question, seconds, reactor)
     if not isinstance(reply, Truncated):
@@ -73,7 +73,7 @@ async def ask(nameserver: Nameserver, question: Question, seconds: float, reacto
 
 
 class SilenceError(NoAnswerError):
-    """Nothing came in time, and a datagram may have been lost: worth asking again."""
+    """No answer came in time; a datagram may have been lost, so asking again makes sense."""
 
 
 async def _ask_by_datagram(
@@ -107,7 +107,7 @@ class _Datagrams:
         self._question = question
         self.answered: Deferred[Reply | Truncated] = Deferred()
         self.remark = ""
-        """What has come instead of an answer."""
+        """What came instead of an answer."""
         self._left = MAX_DATAGRAMS
 
     def fileno(self) -> int:
@@ -126,7 +126,7 @@ class _Datagrams:
             # Its checksum was wrong.
             return
         except MalformedError as error:
-            # Another may have sent it, and the answer still comes.
+            # An attacker may have sent it, and the answer may still come.
             self._ignore(str(error))
         except (OSError, NoAnswerError) as error:
             self.answered.errback(Failure(error))
@@ -143,7 +143,7 @@ class _Datagrams:
             self.answered.errback(Failure(NoAnswerError(f"{MAX_DATAGRAMS} datagrams without an answer: {remark}")))
 
     def connectionLost(self, reason: Failure) -> None:
-        # What the epoll reactor makes of an error, such as ECONNREFUSED, on a socket that has nothing to read.
+        # The epoll reactor calls this for an error, such as ECONNREFUSED, on a socket without data.
         self.doRead()
 
 
@@ -171,7 +171,7 @@ class _Stream(Int16StringReceiver):
         self.answered: Deferred[Reply] = Deferred()
 
     def close(self) -> None:
-        # What has come already is not looked at.
+        # Data that has arrived already is ignored.
         self.pauseProducing()  # type: ignore[no-untyped-call]  # Twisted has no annotation
         ITCPTransport(self.transport).abortConnection()
 

@@ -1,4 +1,4 @@
-"""The addresses of one host name: A and AAAA, each with its own time and its own trouble."""
+"""The addresses of one host name: A and AAAA, each with its own times and failures."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class Host(Source):
             watch.stop()
 
     def is_settled(self, prefer: ResolvePrefer) -> bool:
-        """Whether nothing is to come that would change the choice of a family at once."""
+        """Whether no pending answer could change the choice of a family."""
         return bool(self._watches[prefer].values) or all(watch.is_settled for watch in self._watches.values())
 
     def records(self, prefer: ResolvePrefer) -> tuple[Record, ...] | None:
         """
-        Return the addresses of the preferred family, or without any those of the other.
+        Return the addresses of the preferred family, or if there are none, those of the other.
 
-        () if the name has none, None as long as that is not known.
+        () if the name has none, None while that is unknown.
         """
         if not self.is_settled(prefer):
             return None
@@ -49,5 +49,5 @@ class Host(Source):
 
     @property
     def denial(self) -> str:
-        """Why there are no addresses."""
+        """The reason if there are no addresses."""
         return self._watches["ipv4"].denial

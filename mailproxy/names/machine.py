@@ -1,4 +1,4 @@
-"""What the machine itself says of names, hosts(5) and resolv.conf(5): files that others change."""
+"""The machine's own files for names, hosts(5) and resolv.conf(5), which may change."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Hosts = Mapping[str, tuple[IPv4Address | IPv6Address, ...]]
 
 RESOLV_CONF = "/etc/resolv.conf"
 
-# The C library's MAXNS: what stands beyond has never been asked, and may be old.
+# The C library's MAXNS: it never asks further nameservers, which may be outdated.
 MAX_NAMESERVERS = 3
 
 T = TypeVar("T")
 
 
 def parse_hosts(text: str) -> Hosts:
-    """Return the addresses of each name, in the file's order; names in lower case, lines without sense left out."""
+    """Return the addresses of each name, in the file's order; names in lower case, without malformed lines."""
     hosts: dict[str, tuple[IPv4Address | IPv6Address, ...]] = {}
     for line in text.splitlines():
         words = line.partition("#")[0].split()
@@ -38,7 +38,7 @@ def parse_hosts(text: str) -> Hosts:
 
 
 def parse_resolv_conf(text: str) -> tuple[Nameserver, ...]:
-    """Return the nameservers of a resolv.conf, or without any the local one, as the C library does."""
+    """Return the nameservers of a resolv.conf, or the local one if there are none, as the C library does."""
     nameservers = []
     for line in text.splitlines():
         match line.split():
@@ -51,7 +51,10 @@ def parse_resolv_conf(text: str) -> tuple[Nameserver, ...]:
 
 
 class Reread(Generic[T]):
-    """What a text file says (mutable): nothing if it is missing, what it said before if it cannot be read."""
+    """
+    A text file's contents, read again after changes (mutable): empty if it is missing, the last ones if it cannot be
+    read.
+    """
 
     def __init__(self, path: str, parse: Callable[[str], T]) -> None:
         self._path = Path(path)
@@ -60,7 +63,7 @@ class Reread(Generic[T]):
         self._value = parse("")
 
     def __call__(self) -> T:
-        """Return what the file says now."""
+        """Return the file's current contents, parsed."""
         try:
             seen = self._look()
             if seen != self._seen:

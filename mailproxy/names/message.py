@@ -1,8 +1,7 @@
 """
 One DNS message in each direction, by twisted.names' codec; pure.
 
-Of an answer only what was asked for is read: the answer section, as far as the bound goes, and in it addresses, SRV
-and CNAME. Other sections are hearsay.
+Only the answer section is read, up to the limit, and in it addresses, SRV and CNAME. Other sections are not trusted.
 """
 
 from __future__ import annotations
@@ -27,10 +26,10 @@ from mailproxy.names.question import (
     canonical,
 )
 
-# More servers than a backend has use for; beyond it a nameserver could keep us busy for nothing.
+# More servers than a backend needs; without a limit a nameserver could waste our time.
 MAX_RECORDS = 256
 
-# RFC 1035 has no bound; resolvers give up at 8 to 16.
+# RFC 1035 has no limit; resolvers give up at 8 to 16.
 MAX_ALIASES = 8
 
 _Payload = dns.Record_A | dns.Record_AAAA | dns.Record_SRV | dns.Record_CNAME
@@ -62,7 +61,7 @@ class _Resource:
 
 
 class _Reply(dns.Message):
-    """An answer; `dns.Message` would take one cut short for whole, and a record's word for its own length."""
+    """An answer; `dns.Message` would accept a truncated one as whole, and trust a record's length."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -100,9 +99,9 @@ def query(id: int, question: Question) -> bytes:
 
 def read(data: bytes, id: int, question: Question) -> Found | Denied | Alias | Truncated | None:
     """
-    Read what came back; None if it is no answer to this question.
+    Read a reply; None if it is not an answer to this question.
 
-    Raises `NoAnswerError` if it is one, but of no use, and `MalformedError` if nobody can say what it is.
+    Raises `NoAnswerError` if it is a useless answer, and `MalformedError` if it cannot be read.
     """
     reply = _Reply()
     try:
@@ -148,7 +147,7 @@ def _read_records(reply: _Reply, question: Question) -> Found | Denied | Alias:
         return Alias(name, ttl)
     if reply.auth or reply.recAv:
         return Denied(f"no {question.type} records")
-    # A nameserver without recursion that only points elsewhere has not denied anything.
+    # A referral from a nameserver without recursion is not a denial.
     raise NoAnswerError("a referral")
 
 
@@ -157,7 +156,7 @@ def _found(payloads: Sequence[_Payload], ttl: float, left_out: int) -> Found:
 
 
 def _value(payload: _Payload) -> Value | None:
-    """Return what a record says; None if that is that there is no server."""
+    """Return a record's value; None if it says that there is no server."""
     match payload:
         case dns.Record_A():
             return _server(IPv4Address(payload.address))
@@ -170,7 +169,7 @@ def _value(payload: _Payload) -> Value | None:
 
 
 def _server(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address | None:
-    # What filters give for a name that is to lead nowhere; connected to, 0.0.0.0 and :: are this machine.
+    # Filters answer with these for blocked names; a connection to 0.0.0.0 or :: goes to this machine.
     return None if address.is_unspecified or address.is_multicast else address
 
 

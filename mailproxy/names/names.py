@@ -1,4 +1,4 @@
-"""The names that a service follows, all in one place: one look-up for each."""
+"""All names that a service follows, with one look-up for each."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ Changed = Callable[[tuple[Record, ...]], None]
 
 class Names:
     """
-    Follows names in the background: nothing waits for DNS, and nothing is asked before the reactor runs.
+    Follows names in the background: nothing waits for DNS, and no question is sent before the reactor runs.
 
-    `reactor` is one with timers, TCP and readers; `hosts` and `resolv_conf` are paths.
+    `reactor` needs timers, TCP and readers; `hosts` and `resolv_conf` are paths.
     """
 
     def __init__(
@@ -48,10 +48,10 @@ class Names:
         self, address: config.NamedServer | config.SrvServer, prefer: ResolvePrefer, changed: Changed
     ) -> Following:
         """
-        Call `changed` with the records of a name when they are known, and again whenever they are others.
+        Call `changed` with the records of a name when they are known, and again whenever they change.
 
-        () says that the name has no addresses any more. `changed` is not called before this returns, nor when DNS
-        fails: the last good answer stands. ValueError if it is no name.
+        () means that the name has no addresses any more. `changed` is not called before this returns, nor when DNS
+        fails: the last good answer stays. ValueError for an invalid name.
         """
         if isinstance(address, config.SrvServer):
             wanted, port = Wanted(canonical(address.name), True, prefer), None
@@ -62,7 +62,7 @@ class Names:
         return following
 
     def stop(self) -> None:
-        """Follow nothing any more; no timer and no question is left on the reactor."""
+        """Stop following all names; no timer or question is left on the reactor."""
         for following in tuple(self._followings):
             following.stop()
         self._trouble.stop()
@@ -76,7 +76,7 @@ class Names:
 
 
 class Following:
-    """One name as one who follows it sees it."""
+    """One follower's subscription to a name."""
 
     _log = Logger()
 
@@ -101,7 +101,7 @@ class Following:
             self._call = reactor.callLater(0.0, self._tell)
 
     def stop(self) -> None:
-        """Follow it no more; may be called twice, and from `changed`."""
+        """Stop following; may be called twice, and from `changed`."""
         if self._is_stopped:
             return
         self._is_stopped = True
@@ -123,13 +123,13 @@ class Following:
         try:
             self._changed(records)
         except Exception:
-            # Their bug: others who follow the name go on.
+            # The follower's bug: other followers of the name continue.
             self._log.failure("bug in a follower of {name}", name=str(self._wanted))
 
 
 @frozen
 class Wanted:
-    """What is followed: a host's name or a service's, and the family that is preferred."""
+    """A followed name: a host's or a service's, with the preferred family."""
 
     name: str
     is_service: bool
@@ -141,7 +141,7 @@ class Wanted:
 
 
 class View(Source):
-    """The records of a host or service as they were last told; the order alone is no change (mutable)."""
+    """The records of a host or service as last reported; another order is not a change (mutable)."""
 
     _log = Logger()
 
@@ -150,14 +150,14 @@ class View(Source):
     ) -> None:
         super().__init__()
         self.records: tuple[Record, ...] | None = None
-        """None as long as nothing is known."""
+        """None while they are unknown."""
         self._wanted = wanted
         self._leave = leave
         self._source = join(self._look)
         self._look()
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop watching."""
         self._leave(self._look)
 
     def _look(self) -> None:

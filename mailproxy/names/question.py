@@ -1,4 +1,4 @@
-"""What DNS is asked, and what comes of it."""
+"""Questions to DNS, and their answers."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from attrs import frozen
 
 RecordType = Literal["A", "AAAA", "SRV"]
 
-# Letters, digits, hyphens and underscores: what is asked again for others, and shown in the log, has nothing else.
+# Letters, digits, hyphens and underscores: names go into further questions and the log, so nothing else is allowed.
 _NAME = re.compile(r"(?=.{1,253}\Z)[0-9A-Za-z_-]{1,63}(?:\.[0-9A-Za-z_-]{1,63})*")
 
 
 def canonical(name: str) -> str:
-    """Return a name as it is compared: in lower case, without the dot at the end; ValueError if it cannot be asked."""
+    """Return a name in lower case, without a final dot, for comparisons; ValueError if it is invalid."""
     plain = name.removesuffix(".").lower()
     if _NAME.fullmatch(plain) is None:
         raise ValueError(f"{name!r} is no name that DNS can be asked for")
@@ -24,7 +24,7 @@ def canonical(name: str) -> str:
 
 @frozen
 class Question:
-    """What is asked: the records of one type of one name."""
+    """A question: the records of one type for one name."""
 
     name: str
     """As `canonical` returns it."""
@@ -50,24 +50,24 @@ Value = IPv4Address | IPv6Address | Target
 
 @frozen
 class Found:
-    """An answer: the records' values in their order, and for how many seconds they hold."""
+    """An answer: the records' values in order, and the seconds for which they are valid."""
 
     values: tuple[Value, ...]
     ttl: float
     left_out: int = 0
-    """How many records the answer had beyond the bound."""
+    """The number of records beyond the limit."""
 
 
 @frozen
 class Denied:
-    """An answer too: there are no such records."""
+    """An answer: there are no such records."""
 
     reason: str
 
 
 @frozen
 class Alias:
-    """The records are under another name (CNAME), which this answer says nothing of."""
+    """The records are under another name (CNAME), which is not in this answer."""
 
     name: str
     ttl: float
@@ -77,8 +77,10 @@ Answer = Found | Denied
 
 
 class NoAnswerError(Exception):
-    """The nameservers were of no use: silence, SERVFAIL, malformed messages; `args[0]` says what, for the log."""
+    """
+    The nameservers gave no usable answer: silence, SERVFAIL, malformed messages; `args[0]` is the reason, for the log.
+    """
 
 
 class MalformedError(NoAnswerError):
-    """A message that cannot be read, hence may be no answer at all."""
+    """A message that cannot be read, and may not be an answer at all."""

@@ -1,4 +1,4 @@
-"""What a name comes to: addresses with what DNS says of each."""
+"""The addresses of a name, with their weights from DNS."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from attrs import frozen
 
 from mailproxy.proxyprotocol.address import host_port
 
-# How many addresses a log line shows before it counts the rest.
+# The most addresses in a log line, before it counts the rest.
 SHOWN_RECORDS = 8
 
 
@@ -26,7 +26,7 @@ class Record:
 
     @property
     def place(self) -> tuple[IPv4Address | IPv6Address, int | None]:
-        """Where to connect to, which is what makes two records the same server."""
+        """The host and port, by which two records are the same server."""
         return self.host, self.port
 
     def __str__(self) -> str:
@@ -38,7 +38,7 @@ class Record:
 
 
 def without_duplicates(records: Iterable[Record]) -> tuple[Record, ...]:
-    """Return the records, of those with the same host and port only the first."""
+    """Return the records without duplicates: of the same host and port only the first."""
     firsts: dict[object, Record] = {}
     for record in records:
         firsts.setdefault(record.place, record)
@@ -46,7 +46,7 @@ def without_duplicates(records: Iterable[Record]) -> tuple[Record, ...]:
 
 
 def shown(records: Sequence[Record]) -> str:
-    """Return records as a log line has them."""
+    """Return records as a log line shows them."""
     if not records:
         return "none"
     words = [str(record) for record in records[:SHOWN_RECORDS]]

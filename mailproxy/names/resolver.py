@@ -1,4 +1,4 @@
-"""A question's answer, from the machine's own hosts file or from whichever nameserver has one."""
+"""Finds the answer to a question, in the machine's hosts file or at a nameserver."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from mailproxy.names.machine import HOSTS_FILE, RESOLV_CONF, Reread, parse_hosts
 from mailproxy.names.message import MAX_ALIASES
 from mailproxy.names.question import Alias, Answer, Found, NoAnswerError, Question
 
-# Each has a socket; an SRV answer with a hundred new targets must not take two hundred at once.
+# Each question needs a socket; an SRV answer with a hundred new targets must not open two hundred at once.
 MAX_QUESTIONS_AT_ONCE = 32
 
-# How soon a change of the hosts file is seen.
+# The longest time until a change of the hosts file is noticed.
 HOSTS_SECONDS = 10.0
 
 _VERSIONS = {"A": 4, "AAAA": 6}
@@ -38,7 +38,7 @@ class Resolver:
         self._good: Nameserver | None = None
 
     async def ask(self, question: Question) -> Answer:
-        """Return the answer, following aliases; raise `NoAnswerError` with what each nameserver did instead."""
+        """Return the answer, following aliases; raise `NoAnswerError` with each nameserver's failure."""
         known = self._known(question)
         if known is not None:
             return known
@@ -53,7 +53,7 @@ class Resolver:
         raise NoAnswerError(f"more than {MAX_ALIASES} aliases")
 
     def _known(self, question: Question) -> Found | None:
-        """Say what the hosts file says: as with the C library, all of a name that it has."""
+        """Return the hosts file's answer: as in the C library, a name in the file is not looked up in DNS."""
         addresses = self._hosts().get(question.name) if question.type in _VERSIONS else None
         if addresses is None:
             return None
@@ -70,7 +70,7 @@ class Resolver:
                 except NoAnswerError as error:
                     reasons[nameserver] = error
                     if not isinstance(error, SilenceError):
-                        # It would say the same again.
+                        # Its answer would be the same again.
                         left.remove(nameserver)
                 else:
                     self._good = nameserver

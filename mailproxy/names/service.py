@@ -33,9 +33,9 @@ class Service(Source):
 
     def records(self, prefer: ResolvePrefer) -> tuple[Record, ...] | None:
         """
-        Return every address of every target; those of the lowest priority number first, the others as backups.
+        Return all addresses of all targets: those with the lowest priority number first, the others as backups.
 
-        () if the service is not available, None as long as that is not known: until every target has been asked for.
+        () if the service is not available, None while that is unknown: until all targets have been looked up.
         """
         targets = self._watch.values
         if targets is None or not all(host.is_settled(prefer) for host in self._joined.values()):
@@ -52,7 +52,7 @@ class Service(Source):
 
     @property
     def denial(self) -> str:
-        """Why there are no servers."""
+        """The reason if there are no servers."""
         if self._joined:
             return "no target has an address"
         return self._watch.denial or "service not available"
@@ -74,8 +74,8 @@ def ranked(targets: Sequence[Target]) -> list[tuple[Target, int, bool]]:
     """
     Return targets in the order of their priority numbers, each with a server's weight and whether it is a backup.
 
-    Weights up to 256 stay as they are, those of a group with higher ones are scaled down; 0 is 1, for a server of
-    weight 0 would get nobody, while the RFC means few.
+    Weights up to 256 are used unchanged, a group with higher ones is scaled down; 0 becomes 1, since a server of weight
+    0 would get no clients, and the RFC means few.
     """
     lowest = min((target.priority for target in targets), default=0)
     highest = {

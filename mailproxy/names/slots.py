@@ -1,4 +1,4 @@
-"""Which address of a name sits in which slot of a backend."""
+"""The assignment of a name's addresses to the slots of a backend."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Placed = Callable[[int, Record | None], None]
 
 def seat(slots: Slots, answer: Sequence[Record]) -> tuple[Slots, tuple[Record, ...]]:
     """
-    Return the slots after an answer, and the records that found none.
+    Return the slots after an answer, and the records without a slot.
 
-    A record stays in its slot while its host and port are in the answer, with the weight that it has there; one that
-    has vanished leaves its slot; a new one takes the first free slot. A single name is a template with one slot.
+    A record stays in its slot while the answer has its host and port, with the answer's weight; a record that has
+    vanished leaves its slot; a new one gets the first free slot. A single name is a template with one slot.
     """
     waiting = {record.place: record for record in without_duplicates(answer)}
     kept = tuple(None if record is None else waiting.pop(record.place, None) for record in slots)
@@ -32,25 +32,25 @@ def seat(slots: Slots, answer: Sequence[Record]) -> tuple[Slots, tuple[Record, .
 
 
 class Follows(Protocol):
-    """What follows names: `Names`."""
+    """Follows names: `Names`."""
 
     def follow(self, address: config.NamedServer | config.SrvServer, prefer: ResolvePrefer, changed: Changed) -> Stops:
-        """Tell of the name's records."""
+        """Call `changed` with the name's records."""
 
 
 class Stops(Protocol):
-    """What can be stopped: `Following`."""
+    """Can be stopped: `Following`."""
 
     def stop(self) -> None:
-        """Tell no more."""
+        """Stop calling `changed`."""
 
 
 class Fill:
     """
     Keeps the slots of a server with a name filled (mutable); an ordinary server is a template with one slot.
 
-    `placed` is called with a slot's index, from 0, and the record that now sits there, whether it is another server or
-    the same with another weight; with None when the slot is empty: its sessions live on, it gets no new ones.
+    `placed` is called with a slot's index, from 0, and its new record, which may be the same server with another
+    weight; or with None if the slot is empty: its sessions continue, it gets no new ones.
     """
 
     _log = Logger()
@@ -58,20 +58,20 @@ class Fill:
     def __init__(
         self, names: Follows, label: str, server: config.Server, placed: Placed, slots: Slots | None = None
     ) -> None:
-        """`slots` is what sits there already, and is not placed again; without it they are empty."""
+        """`slots` has the current records, for which `placed` is not called again; without it all are empty."""
         if not isinstance(server.address, config.NamedServer | config.SrvServer):
             raise TypeError(f"{server.address} is no name")
         self.slots: Slots = (None,) * server.count if slots is None else slots
         self._label = label
         self._address = server.address
-        # One address of many is what an ordinary server asks for; a template asks for all.
+        # An ordinary server needs only one of many addresses; a template needs all.
         self._is_template = server.count > 1 or isinstance(server.address, config.SrvServer)
         self._placed = placed
         self._is_full = False
         self._following = names.follow(server.address, server.resolve_prefer, self._changed)
 
     def stop(self) -> None:
-        """Leave the slots as they are."""
+        """Stop; the slots keep their records."""
         self._following.stop()
 
     def _changed(self, records: tuple[Record, ...]) -> None:

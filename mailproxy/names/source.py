@@ -1,4 +1,4 @@
-"""What has an answer that changes, shared by all who want it."""
+"""A changing answer that several listeners share."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ Listener = Callable[[], None]
 
 
 class Source(ABC):
-    """Something that changes, and tells its listeners (mutable)."""
+    """Something that changes and calls its listeners (mutable)."""
 
     def __init__(self) -> None:
         self.listeners: list[Listener] = []
 
     def tell(self) -> None:
-        """Tell every listener; one that leaves meanwhile hears nothing."""
+        """Call every listener, except those that leave meanwhile."""
         for listener in tuple(self.listeners):
             if listener in self.listeners:
                 listener()
 
     @abstractmethod
     def stop(self) -> None:
-        """End it: nobody listens any more."""
+        """End it: the last listener has left."""
 
 
 K = TypeVar("K")
@@ -38,7 +38,7 @@ class Shared(Generic[K, S]):
         self._sources: dict[K, S] = {}
 
     def join(self, key: K, listener: Listener) -> S:
-        """Listen to a source."""
+        """Add a listener to a source."""
         source = self._sources.get(key)
         if source is None:
             source = self._sources[key] = self._make(key)
@@ -46,7 +46,7 @@ class Shared(Generic[K, S]):
         return source
 
     def leave(self, key: K, listener: Listener) -> None:
-        """Listen no more."""
+        """Remove a listener."""
         source = self._sources[key]
         source.listeners.remove(listener)
         if not source.listeners:

@@ -1,7 +1,7 @@
 """
-What the log says of DNS that does not work: a line when it begins and one when it is over, for all names together.
+The log lines about DNS failures: one at the beginning and one at the end, for all names together.
 
-When it lasts, names join in as their TTLs run out; they get a line a minute.
+During a long failure, further names fail as their TTLs run out; they get a line a minute.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from twisted.logger import Logger
 
 from mailproxy.names.question import Question
 
-# What fails within this time of the first failure is in the same line, and what is over by then is in none.
+# Failures within this time after the first one are in the same line; those that are over by then are in none.
 REPORT_SECONDS = 5.0
 
-# How long changes wait while DNS goes on to fail for some.
+# How long changes wait while DNS still fails for some names.
 FURTHER_REPORT_SECONDS = 60.0
 
-# How many questions a line names before it counts the rest.
+# The most questions in a line, before it counts the rest.
 SHOWN_QUESTIONS = 4
 
 
 class Trouble:
-    """The questions that have no answer now (mutable)."""
+    """The questions without an answer now (mutable)."""
 
     _log = Logger()
 
@@ -40,17 +40,17 @@ class Trouble:
         self._report_soon()
 
     def ends(self, question: Question) -> None:
-        """Note that it has been."""
+        """Note that a question has been answered."""
         if self._reasons.pop(question, None) is not None:
             self._report_soon()
 
     def forget(self, question: Question) -> None:
-        """Note that nobody asks it any more."""
+        """Note that a question is not asked any more."""
         self._reasons.pop(question, None)
         self._told.discard(question)
 
     def stop(self) -> None:
-        """Say nothing more."""
+        """Stop logging."""
         if self._call is not None:
             self._call.cancel()
             self._call = None

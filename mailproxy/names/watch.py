@@ -1,4 +1,4 @@
-"""One question, asked again whenever its answer runs out."""
+"""One question, asked again whenever its answer expires."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from mailproxy import config
 from mailproxy.names.question import Answer, Denied, Found, NoAnswerError, Question
 from mailproxy.names.trouble import Trouble
 
-# Records that are gone are held for ``hold-nx``, for DNS may be wrong for a moment. HAProxy counts from the last good
-# answer, of which it has one a second; with TTLs of minutes that would be no time at all, hence here from the first
-# denial. While they are held, the denial is asked to be confirmed so often.
+# Denied records are kept for ``hold-nx``, since a denial may be a short error. HAProxy counts from the last good
+# answer, of which it gets one a second; with TTLs of minutes that answer may be too old, so the time counts from the
+# first denial here. Meanwhile the question is asked again this many times.
 CONFIRMATIONS = 3
 
-# When what does not exist is asked for again.
+# The time until a name that does not exist is looked up again.
 DENIED_SECONDS = 30.0
 
-# Waits between questions that have no answer: doubled from the first to the last.
+# The waits between questions without an answer: doubled from the first to the last.
 FIRST_RETRY_SECONDS = 1.0
 LAST_RETRY_SECONDS = 30.0
 
 
 class Asks(Protocol):
-    """What answers questions."""
+    """Answers questions."""
 
     async def ask(self, question: Question) -> Answer:
         """Return the answer; raise `NoAnswerError`."""
@@ -36,10 +36,10 @@ class Asks(Protocol):
 
 class Watch:
     """
-    What is known of one question (mutable).
+    The current answer to one question (mutable).
 
-    The last good answer is kept as long as DNS does not work. A denial is an answer, which takes the records away
-    once it has lasted ``hold-nx``, or at once if none were known.
+    The last good answer is kept while DNS fails. A denial is an answer: it removes the records after ``hold-nx``, or at
+    once if none were known.
     """
 
     _log = Logger()
@@ -55,11 +55,11 @@ class Watch:
     ) -> None:
         self.question = question
         self.values: tuple[Any, ...] | None = None
-        """The records; () if there are none; None as long as that is not known."""
+        """The records; () if there are none; None while they are unknown."""
         self.is_settled = False
-        """Whether DNS had its chance: it has answered, or failed to."""
+        """Whether DNS has answered or failed at least once."""
         self.denial = ""
-        """Why there are none."""
+        """The reason if there are none."""
         self._resolver = resolver
         self._settings = settings
         self._clock = clock
@@ -98,7 +98,7 @@ class Watch:
         if failure.check(CancelledError) is not None:
             return
         if failure.check(NoAnswerError) is None:
-            # Our bug: this name may go stale, the others do not.
+            # Our bug: this name may become outdated, the others do not.
             self._log.failure("bug in asking for {question}", failure=failure, question=str(self.question))
         self._trouble.begins(self.question, failure.getErrorMessage())
         seconds = self._retry_seconds
@@ -135,9 +135,9 @@ class Watch:
             self._next((), DENIED_SECONDS)
 
     def _next(self, values: tuple[Any, ...] | None, seconds: float) -> None:
-        """Keep what is known now, and ask again after `seconds`."""
+        """Keep the current values, and ask again after `seconds`."""
         self._call = self._clock.callLater(seconds, self._ask)
-        # Nameservers give the same records in ever another order.
+        # Nameservers return the same records in changing orders.
         is_same = values == self.values or (values and self.values and set(values) == set(self.values))
         if not is_same:
             self.values = values

@@ -1,4 +1,4 @@
-"""Sockets that listen: bound once, and kept for as long as the process listens there."""
+"""Listening sockets: bound once, and kept as long as the process listens there."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from twisted.logger import Logger
 
 from mailproxy.proxyprotocol.address import host_port
 
-# As HAProxy's default when maxconn is unset; the kernel caps it at net.core.somaxconn.
+# HAProxy's default without maxconn; the kernel limits it to net.core.somaxconn.
 BACKLOG = 4096
 
 
 class Bound:
-    """A listening socket. Closing it removes a UNIX socket's file, too, if that is still ours."""
+    """A listening socket. Closing it also removes a UNIX socket's file, if that is still ours."""
 
     _log = Logger()
 
@@ -23,14 +23,14 @@ class Bound:
         self.socket = sock
         self.is_unix = sock.family == socket.AF_UNIX
         self.local = _fixed_address(sock)
-        """Our end of every connection; None if a wildcard address leaves it to each connection."""
+        """Our address of every connection; None if a wildcard address leaves it to each connection."""
         self._path: str | None = sock.getsockname() if self.is_unix else None
         self._file = None if self._path is None else _file_of(self._path)
         self._is_handed_over = False
 
     @property
     def address(self) -> str:
-        """Where this listens, in words."""
+        """The address in words."""
         name = self.socket.getsockname()
         if isinstance(name, str):
             return name
@@ -38,24 +38,26 @@ class Bound:
 
     @property
     def place(self) -> str:
-        """What tells this from other sockets: address and port with the family, or the path."""
+        """The key of this socket: address and port with the family, or the path."""
         return place_of(self.socket)
 
     def suspend(self) -> None:
-        """Refuse clients until `resume`, those in the queue included; the address stays taken. Not for UNIX sockets."""
-        # Linux stops listening then, and goes on when it is told to listen, which needs no privilege.
+        """
+        Refuse clients until `resume`, those in the queue included; the address stays in use. Not for UNIX sockets.
+        """
+        # Linux stops listening after shutdown(), and listens again after listen(), which needs no privilege.
         self.socket.shutdown(socket.SHUT_RD)
 
     def resume(self) -> None:
-        """Listen again; OSError if that cannot be."""
+        """Listen again; OSError if that fails."""
         self.socket.listen(BACKLOG)
 
     def hand_over(self) -> None:
-        """Leave the socket's file to another process that has the socket, too."""
+        """Leave the socket's file to another process that also has the socket."""
         self._is_handed_over = True
 
     def close(self) -> None:
-        """Listen no more."""
+        """Close the socket."""
         if self.socket.fileno() < 0:
             return
         if self._path is not None and not self._is_handed_over:
@@ -63,7 +65,7 @@ class Bound:
         self.socket.close()
 
     def _remove_file(self, path: str) -> None:
-        # As long as the socket is open, the kernel gives its inode to no other file.
+        # While the socket is open, no other file can have its inode.
         try:
             if self._file is not None and _file_of(path) == self._file:
                 os.unlink(path)
@@ -74,13 +76,13 @@ class Bound:
 
 
 def place_of(sock: socket.socket) -> str:
-    """Return what tells a listening socket from others: address and port with the family, or the path."""
+    """Return the key of a listening socket: address and port with the family, or the path."""
     name = sock.getsockname()
     return name if sock.family == socket.AF_UNIX else f"{sock.family.name} {host_port(*name[:2])}"
 
 
 def adopt(sock: socket.socket) -> Bound:
-    """Listen on a socket that another process has opened; OSError if that cannot be."""
+    """Listen on a socket that another process has opened; OSError if that fails."""
     sock.setblocking(False)
     if sock.family != socket.AF_UNIX:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -89,7 +91,7 @@ def adopt(sock: socket.socket) -> Bound:
 
 
 def bind_inet(family: socket.AddressFamily, host: str, port: int) -> Bound:
-    """Listen on an address and port; OSError if that cannot be."""
+    """Listen on an address and port; OSError if that fails."""
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
@@ -107,7 +109,7 @@ def bind_inet(family: socket.AddressFamily, host: str, port: int) -> Bound:
 
 
 def bind_unix(path: str) -> Bound:
-    """Listen on a UNIX socket, in place of one that nobody listens on any more; OSError if that cannot be."""
+    """Listen on a UNIX socket, and replace a file without a listener; OSError if that fails."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
@@ -127,7 +129,7 @@ def _remove_stale(path: str) -> None:
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)  # one with a full queue would let us wait
+        probe.setblocking(False)  # connecting to a socket with a full queue would block
         try:
             probe.connect(path)
         except BlockingIOError:

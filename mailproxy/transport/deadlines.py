@@ -1,10 +1,10 @@
 """
-Many coarse timers for the price of few.
+Many coarse timers at low cost.
 
-Every connection always waits for something under a deadline, and nearly every deadline is moved long before it
-passes: a `DelayedCall` each would cost more than the relay. Here a deadline is a number in the object that waits, and
-the object stands in the bucket of a moment at which it will be looked at, early rather than late. Moving a deadline to
-any time after that moment costs one assignment.
+Every connection always has a deadline, and nearly every deadline is moved long before it passes: a `DelayedCall` for
+each would cost more than the relay. Here a deadline is a number in the waiting object, and the object is in the bucket
+of a time at which it will be checked, early rather than late. Moving a deadline to any time after that costs one
+assignment.
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ from twisted.logger import Logger
 
 from mailproxy.transport.poller import Poller
 
-# A deadline passes up to this much later than asked, never earlier.
+# `expired` is called up to this much later than the deadline, never earlier.
 TICK_SECONDS = 0.125
 
-# An object is first looked at after this time at the latest: until then even short deadlines move for free.
+# An object is first checked after this time at the latest: until then even short deadlines move at no cost.
 FIRST_LOOK_SECONDS = 4.0
 
 
 class Timed(Protocol):
-    """What has a deadline: it keeps its own, and is called when that has passed."""
+    """An object with a deadline, which it keeps itself."""
 
     deadline: float
-    """When to call `expired`, in seconds of the clock."""
+    """The time to call `expired`, in seconds of the clock."""
     timer_bucket: int
-    """Where this stands in `Deadlines`; 0 for nowhere. Only `Deadlines` writes it."""
+    """Its bucket in `Deadlines`; 0 for none. Only `Deadlines` writes it."""
 
     def expired(self) -> None:
-        """Go on: the deadline has passed."""
+        """The deadline has passed."""
 
     def broke(self) -> None:
-        """Give up, because of a bug of ours in `expired`: there will be no other deadline."""
+        """Give up: `expired` has raised, which is our bug, and there is no other deadline."""
 
 
 class Deadlines:
     """
-    The deadlines of all connections on a poller, whose idea of now they share.
+    The deadlines of all connections on a poller, with the poller's clock.
 
-    That is a monotonic clock, unlike Twisted's: a step of the wall clock must not end every session.
+    It is a monotonic clock, unlike Twisted's: a step of the wall clock must not end every session.
     """
 
     _log = Logger()
@@ -56,7 +56,7 @@ class Deadlines:
         self._call: IDelayedCall | None = None
 
     def set(self, timed: Timed, seconds: float) -> None:
-        """Call `expired` of an object after seconds, instead of when it would be called before."""
+        """Call `expired` of an object after `seconds`; this replaces its earlier deadline."""
         now = self._poller.now
         deadline = timed.deadline = now + seconds
         if not timed.timer_bucket:
@@ -111,6 +111,6 @@ class Deadlines:
         try:
             timed.expired()
         except Exception:
-            # Our bug: nothing else would end it, now that its deadline is gone.
+            # Our bug: nothing else would end the object, since its deadline is gone.
             self._log.failure("bug in a deadline of {timed}", timed=timed)
             timed.broke()

@@ -1,4 +1,4 @@
-"""Accepting from a listening socket, and what happens when descriptors run out."""
+"""Accepting from a listening socket, with a pause when descriptors run out."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from mailproxy.transport.bound import BACKLOG, Bound
 from mailproxy.transport.poller import READ, Poller
 
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-"""What says that the process or the system has no descriptor or memory left for one more socket."""
+"""The errors if the process or the system has no descriptor or memory left for another socket."""
 
 ACCEPTS_PER_TURN = 8
 """
-How many clients a turn accepts at most, and no more than it has events: what comes together is cheaper together.
+The most clients that one turn accepts, limited also by its number of events: clients that come together are cheaper
+together.
 
-Up to the last one that waits would cost a lone client another system call, to find that there is none.
+Accepting until the queue is empty would cost a single client another system call, which finds none.
 """
 
-# How long to leave clients in the kernel's queue before the next try.
+# The pause before the next try, in which clients wait in the kernel's queue.
 EXHAUSTED_PAUSE_SECONDS = 0.5
 
 Accepted = Callable[[socket.SocketType, Any, "Listener"], None]
@@ -32,10 +33,10 @@ Accepted = Callable[[socket.SocketType, Any, "Listener"], None]
 
 class Listener:
     """
-    What accepts from a bound socket, from `start` to `stop`; the socket stays open.
+    Accepts from a bound socket, from `start` to `stop`; the socket stays open.
 
-    It stops accepting while anything has paused it: clients wait in the kernel's queue, and whatever is connected
-    lives on.
+    It does not accept while any reason has paused it: clients wait in the kernel's queue, and connected sessions
+    continue.
     """
 
     _log = Logger()
@@ -43,15 +44,15 @@ class Listener:
     def __init__(
         self, bound: Bound, accepted: Accepted, accept: Callable[[], tuple[int, object]] | None = None
     ) -> None:
-        """Call `accepted` with what `accept` takes, the bound socket's own if it is None."""
+        """Call `accepted` with each result of `accept`, by default the bound socket's method."""
         self.bound = bound
         self.socket = bound.socket
         self.is_unix = bound.is_unix
         self.local = bound.local
-        """Our end of every connection; None if a wildcard address leaves it to each connection."""
+        """Our address of every connection; None if a wildcard address leaves it to each connection."""
         self._family = int(bound.socket.family)
         self._accepted = accepted
-        # What socket.accept() does, without the Python class around the socket, which costs as much as the call.
+        # As socket.accept(), but without the Python class around the socket, which costs as much as the call.
         self._accept_descriptor = accept or bound.socket._accept  # type: ignore[attr-defined]
         self._reasons: set[str] = {"not started"}
         self._poller: Poller | None = None
@@ -65,7 +66,7 @@ class Listener:
         self.resume("not started")
 
     def pause(self, reason: str) -> None:
-        """Stop accepting until this reason, too, has gone."""
+        """Stop accepting until this reason, too, is removed."""
         if not self._reasons:
             assert self._poller is not None
             self._poller.remove(self.socket.fileno())
@@ -73,7 +74,7 @@ class Listener:
         self._reasons.add(reason)
 
     def resume(self, reason: str) -> None:
-        """Take a reason back."""
+        """Remove a reason."""
         if reason in self._reasons:
             self._reasons.discard(reason)
             if not self._reasons:
@@ -95,13 +96,13 @@ class Listener:
                 return
 
     def take_waiting(self) -> None:
-        """Accept those who wait in the kernel's queue, before it is closed on them."""
+        """Accept the clients in the kernel's queue before it is closed."""
         for _ in range(BACKLOG):
             if self._reasons or not self._accept():
                 return
 
     def _accept(self) -> bool:
-        """Accept a client; False if none can be."""
+        """Accept a client; False if there is none."""
         try:
             descriptor, address = self._accept_descriptor()
         except OSError as error:
@@ -110,14 +111,14 @@ class Listener:
                     "accepting pauses for {seconds} s: {error}", seconds=EXHAUSTED_PAUSE_SECONDS, error=error.strerror
                 )
                 self._pause_for_a_while()
-            return False  # anything else is the client's: it has gone again before we came
+            return False  # any other error is the client's: it has closed before the accept
         sock = socket.SocketType(self._family, socket.SOCK_STREAM, 0, descriptor)
         sock.setblocking(False)
         self._accepted(sock, address, self)
         return True
 
     def broke(self) -> None:
-        """Go on after a bug of ours with one client: later ones are not to suffer, nor is the processor."""
+        """Continue after a bug of ours with one client, after a pause."""
         self._pause_for_a_while()
 
     def _pause_for_a_while(self) -> None:

@@ -1,14 +1,14 @@
 """
-One attempt to reach a server: connect, write the header, shake hands if the server speaks TLS.
+One attempt to reach a server: connect, write the header, and do the TLS handshake if the server speaks TLS.
 
 Theory of operation::
 
     connection -> header, whole and in one write -> (TLS handshake, certificate and name verified) -> reached
-                                                                      any of them fails, says why -> unreached
+                                                                     any of them fails, with reason -> unreached
 
-The header goes out before anything else, and in clear. Who made the attempt keeps its deadline, and calls `cancel`
-when it has passed; `stage` tells what was waited for. On the same machine an attempt without TLS often succeeds, and
-any may fail, before `begin` has returned.
+The header is sent first, and in clear. The owner keeps the deadline, and calls `cancel` when it has passed; `stage` is
+then the awaited step. On the same machine an attempt without TLS often succeeds before `begin` returns; any attempt may
+fail before.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from mailproxy.transport.poller import READ, WRITE, Poller
 from mailproxy.transport.secure_client import SecureClientStream
 from mailproxy.transport.stream import NOBODY, Stream
 
-# Plain numbers: members of enumerations cost more, and this is done for every session.
+# Plain numbers: members of enumerations cost more, and every session uses these.
 _KIND = int(socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
 _UNIX = int(socket.AF_UNIX)
 _TCP, _NODELAY, _QUICKACK = int(socket.IPPROTO_TCP), int(socket.TCP_NODELAY), int(socket.TCP_QUICKACK)
@@ -41,11 +41,11 @@ HeaderSource = bytes | Callable[[socket.SocketType], bytes]
 
 @frozen(eq=False)
 class Target:
-    """Where to connect to."""
+    """The address of a server, with its TLS."""
 
     family: socket.AddressFamily
     address: Any
-    """What ``connect`` takes for the family."""
+    """The argument of ``connect`` for the family."""
     tls: ClientTls | None = None
 
     def __str__(self) -> str:
@@ -56,32 +56,32 @@ class Target:
 
 
 class OutgoingOwner(Protocol):
-    """For whom an attempt is made; it hears once how that went, or not at all after `Outgoing.cancel`."""
+    """The owner of an attempt; one of its methods is called once, or none after `Outgoing.cancel`."""
 
     def reached(self, stream: Stream) -> None:
         """
-        Take the stream to the server, which belongs to nobody yet.
+        Take the stream to the server, which has no owner yet.
 
-        It is watched for reading: whoever takes it says by `Poller.ready` who hears of that, and by `Stream.owner` who
-        hears of all else.
+        It is watched for reading: the new owner sets `Poller.ready` for its events and `Stream.owner` for everything
+        else.
         """
 
     def unreached(self, error: OSError) -> None:
-        """Hear why the server was not reached."""
+        """The server was not reached, with the reason."""
 
     def broke(self) -> None:
-        """Give up the attempt, because of a bug of ours while handling an event."""
+        """Give up the attempt: a bug of ours was raised in an event."""
 
 
 class Outgoing:
-    """One attempt; `begin` starts it, `cancel` ends it without a word."""
+    """One attempt; `begin` starts it, `cancel` ends it without calling the owner."""
 
     __slots__ = ("_header", "_owner", "_poller", "_server_name", "_socket", "_stream", "_target", "stage")
 
     def __init__(
         self, owner: OutgoingOwner, target: Target, header: HeaderSource, poller: Poller, server_name: str | None = None
     ) -> None:
-        """Get ready to connect to a target, with a header; `server_name` is what our client asked us for, if it did."""
+        """Connect to a target, with a header; `server_name` is the name that our client asked for, if any."""
         self._owner = owner
         self._target = target
         self._header = header
@@ -90,10 +90,10 @@ class Outgoing:
         self._stream: SecureClientStream | None = None
         self._socket: socket.SocketType | None = None
         self.stage = "connection"
-        """What is waited for, in a word: "connection" or "TLS"."""
+        """The awaited step: "connection" or "TLS"."""
 
     def begin(self) -> None:
-        """Connect; the owner may hear how that went before this returns."""
+        """Connect; the owner may be called before this returns."""
         target = self._target
         header = self._header
         try:
@@ -101,12 +101,12 @@ class Outgoing:
             if target.family != _UNIX:
                 sock.setsockopt(_TCP, _NODELAY, 1)
                 if header:
-                    # The header follows at once and carries the handshake's last ACK: one packet less.
+                    # The header follows at once and carries the last ACK of TCP's handshake: one packet less.
                     sock.setsockopt(_TCP, _QUICKACK, 0)
             code = sock.connect_ex(target.address)
             if code not in _GOES_ON:
                 raise OSError(code, os.strerror(code))
-            # A connection on the same machine is there already, though the kernel says that it is in progress.
+            # On the same machine the connection exists already, although the kernel says that it is in progress.
             is_there = (code == 0 or (header and isinstance(header, bytes))) and _write_header(sock, header)
         except OSError as error:
             self._fail(error)
@@ -134,7 +134,7 @@ class Outgoing:
             code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if code:
                 raise OSError(code, os.strerror(code))
-            # The event may be another connection's, on a descriptor that was reused since.
+            # The event may be for another connection, whose descriptor was reused.
             if not _is_there(sock) or not _write_header(sock, self._header):
                 return
         except OSError as error:
@@ -198,7 +198,7 @@ def _is_there(sock: socket.SocketType) -> bool:
 
 
 def _write_header(sock: socket.SocketType, header: HeaderSource) -> bool:
-    """Write the header whole, in one piece; tell whether the connection was there to take it."""
+    """Write the header in one piece; return False if there is no connection yet."""
     if not header:
         return True
     data = header if isinstance(header, bytes) else header(sock)

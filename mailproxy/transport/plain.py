@@ -14,7 +14,7 @@ class PlainStream(Stream):
     __slots__ = ()
 
     def pull(self) -> None:
-        """Read once and put what came into the peer."""
+        """Read once and write the bytes to the peer."""
         try:
             count = self.socket.recv_into(VIEW)
         except BlockingIOError:
@@ -31,11 +31,11 @@ class PlainStream(Stream):
             self.ended()
 
     def pull_end(self) -> None:
-        """Read once, knowing that the other side has ended: a read that leaves room has read everything."""
+        """Read once after the other side has ended: a read that leaves room has read everything."""
         try:
             count = self.socket.recv_into(VIEW)
         except BlockingIOError:
-            return  # that was another connection's end, on a descriptor that was reused since
+            return  # the end was another connection's, whose descriptor was reused
         except OSError as error:
             self.fail(error.strerror or str(error))
             return
@@ -44,13 +44,13 @@ class PlainStream(Stream):
             self.received += count
             self.last_byte = VIEW[count - 1]
             self.active = self.poller.now
-            peer.hold()  # the last words and the end of them leave in one packet
+            peer.hold()  # the last bytes and FIN leave in one packet
             peer.put(count)
         if count < BUFFER_BYTES and self.fd >= 0:
             self.ended()
 
     def put(self, count: int) -> None:
-        """Write `count` bytes of the shared buffer; keep what the kernel refuses."""
+        """Write `count` bytes of the shared buffer; keep those that the kernel refuses."""
         try:
             taken = self.socket.send(VIEW[:count])
         except BlockingIOError:
@@ -65,29 +65,29 @@ class PlainStream(Stream):
             self.keep(count, taken)
 
     def write_some(self, data: bytes | bytearray | memoryview) -> int:
-        """Write and return how much was taken, 0 if nothing can be now; OSError when the connection is broken."""
+        """Write and return the number of bytes taken, 0 if none now; OSError if the connection is broken."""
         try:
             return self.socket.send(data)
         except BlockingIOError:
             return 0
 
     def read_some(self) -> int:
-        """Read once into the shared buffer; the count, 0 if nothing is there, -1 at the end; OSError when broken."""
+        """Read once into the shared buffer; return the count, 0 if there are none, -1 at the end; OSError if broken."""
         try:
             return self.socket.recv_into(VIEW) or -1
         except BlockingIOError:
             return 0
 
     def has_left(self) -> bool:
-        """Tell whether the other side, of which an end was reported, has left without having said anything."""
+        """Tell whether the other side, whose end was reported, has closed without sending anything."""
         try:
             return not self.socket.recv(1, socket.MSG_PEEK)
         except OSError:
             return False
 
     def end_write(self) -> bool:
-        """Half-close; needless when the whole socket is about to be closed."""
+        """Half-close; skipped if the whole socket is about to be closed."""
         if not self.read_ended:
-            with suppress(OSError):  # the other side is gone already; reading will tell
+            with suppress(OSError):  # the other side has closed already; the next read reports it
                 self.socket.shutdown(socket.SHUT_WR)
         return True

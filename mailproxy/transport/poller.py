@@ -20,23 +20,23 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 READ = select.EPOLLIN | select.EPOLLRDHUP
-"""What to watch for to read: bytes, or the end of them."""
+"""The events to watch for reading: bytes, or their end."""
 
 BYTES = select.EPOLLIN
-"""What is reported when there is something to read and no end in sight."""
+"""The event mask if there are bytes to read, and no end."""
 
 END = select.EPOLLRDHUP
-"""Reported as well when the other side's FIN is in."""
+"""Also reported after the other side's FIN."""
 
 WRITE = select.EPOLLOUT
 
 GONE = select.EPOLLERR | select.EPOLLHUP
-"""Reported whatever is watched for: the connection is broken, or ended both ways."""
+"""Always reported: the connection is broken, or ended both ways."""
 
 EDGE = select.EPOLLET
-"""Watched for beside others: report once what comes, not again and again what stays unread."""
+"""An addition to others: report new bytes once, not unread bytes again and again."""
 
-# Events taken from the kernel at once: the result array is allocated anew for every call, so bigger is not better.
+# The most events of one call: the result array is allocated for every call, so bigger is not better.
 EVENTS_PER_POLL = 128
 
 Ready = Callable[[int], object]
@@ -47,21 +47,21 @@ class Poller:
     """
     Readiness of many sockets, level-triggered.
 
-    A callable is called with the epoll event mask. It may be called once more after its descriptor was closed and
-    reused within the same batch of events, so it must try its operation rather than trust the mask.
+    A callable is called with the epoll event mask. If its descriptor was closed and reused within the same batch of
+    events, it may get the old descriptor's event, so it must try its operation rather than trust the mask.
     """
 
     _log = Logger()
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic, epoll: select.epoll | None = None) -> None:
-        """Wait in an epoll object, a new one if it is None, which is closed with the poller."""
+        """Wait in an epoll object, by default a new one, which is closed with the poller."""
         self._epoll = select.epoll() if epoll is None else epoll
         self._monotonic = monotonic
         self.ready: dict[int, Ready] = {}
         self.now = monotonic()
-        """The time of the last batch of events, in seconds: what a relay calls now, without asking the clock."""
+        """The time of the last batch of events, in seconds: the relay uses it in place of the clock."""
         self.batch = 0
-        """How many events the last batch has: how busy this is."""
+        """The number of events in the last batch."""
 
     def look_at_clock(self) -> float:
         """Bring `now` up to date between two batches, for timers; return it."""
@@ -78,7 +78,7 @@ class Poller:
         self._epoll.modify(descriptor, events)
 
     def pause(self, descriptor: int) -> None:
-        """Watch a descriptor for nothing until `resume`."""
+        """Stop watching a descriptor until `resume`."""
         self._epoll.unregister(descriptor)
 
     def resume(self, descriptor: int, events: int) -> None:
@@ -86,7 +86,7 @@ class Poller:
         self._epoll.register(descriptor, events)
 
     def remove(self, descriptor: int) -> None:
-        """Forget a descriptor that is about to be closed; closing it is what takes it out of epoll."""
+        """Forget a descriptor that is about to be closed; closing removes it from epoll."""
         self.ready.pop(descriptor, None)
 
     def poll(self, seconds: float) -> None:
@@ -104,7 +104,7 @@ class Poller:
                     self._broke(descriptor, ready)
 
     def _broke(self, descriptor: int, ready: Ready) -> None:
-        # Our bug, whatever the peer sent: this connection ends, the others go on.
+        # Our bug, whatever the peer sent: this connection ends, the others continue.
         self._log.failure("bug in {ready}", ready=ready)
         broke = getattr(getattr(ready, "__self__", None), "broke", None)
         if broke is not None:
@@ -114,7 +114,7 @@ class Poller:
                 self._log.failure("bug in {broke}", broke=broke)
             else:
                 return
-        # Nobody to end it, but at least its event does not come back for ever.
+        # It has no owner that could end it, but at least its event is not repeated for ever.
         if self.ready.get(descriptor) == ready:
             self.remove(descriptor)
             with suppress(OSError):
@@ -129,7 +129,7 @@ class Poller:
         reactor.removeReader(self)
 
     def close(self) -> None:
-        """Give the epoll object back."""
+        """Close the epoll object."""
         self._epoll.close()
 
     # IReadDescriptor, for reactors that poll this poller.

@@ -1,9 +1,9 @@
 """
 Twisted's epoll reactor with our poller in front of it.
 
-The wait happens in the poller's epoll object, in which the reactor's own is one more descriptor: our sockets pay no
-dispatch of Twisted's, and everything else on the reactor works as before. ``mailproxy run`` installs it;
-``twistd --reactor mailproxy`` chooses it.
+The reactor waits in the poller's epoll object, in which its own is another descriptor: our sockets avoid Twisted's
+dispatch, and everything else on the reactor works as before. ``mailproxy run`` installs it; ``twistd --reactor
+mailproxy`` chooses it.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ class PollerReactor(EPollReactor):
     seconds = staticmethod(time.monotonic)
 
     def __init__(self, poller: Poller | None = None) -> None:
-        """Wait in a poller, a new one if it is None."""
+        """Wait in a poller, by default a new one."""
         super().__init__()
         self.poller = Poller() if poller is None else poller
-        # `_poller` is private; a test fails loudly when Twisted renames it.
+        # `_poller` is private; a test fails if Twisted renames it.
         self.poller.add(self._poller.fileno(), self._poll_descriptors, READ)
 
     def _poll_descriptors(self, events: int) -> None:
         super().doPoll(0)
 
     def broke(self) -> None:
-        """Go on after a bug in Twisted's part, as its main loop would."""
+        """Continue after a bug in Twisted's part, as its main loop would."""
 
     def doPoll(self, timeout: float | None) -> None:
         """Wait for events for `timeout` seconds at most, for ever with None."""
@@ -43,7 +43,7 @@ class PollerReactor(EPollReactor):
 
 
 def install(poller: Poller | None = None) -> PollerReactor:
-    """Make this the process' reactor, with a poller of its own if that is None."""
+    """Make this the process's reactor, by default with a new poller."""
     reactor = PollerReactor(poller)
     installReactor(reactor)
     return reactor

@@ -1,15 +1,15 @@
 """
-A stream whose TLS OpenSSL does on the socket itself.
+A stream whose TLS is done by OpenSSL on the socket itself.
 
-Behind the handshake there is no memory BIO and no buffer of ours between OpenSSL and the kernel: records are read from
+After the handshake there is no memory BIO and no buffer of ours between OpenSSL and the kernel: records are read from
 and written to the descriptor. Without read-ahead OpenSSL holds at most the rest of one record, and a read that asks for
-more than a record leaves nothing behind; so the socket's readiness is all there is to wait for.
+more than a record leaves nothing in OpenSSL; so waiting for the socket is enough.
 
-A read handles one record that has no payload (a key update, a session ticket), and then says that it wants to read,
-whatever the kernel still has: the other connections get their turn before the next one. A peer that sends hardly
-anything else is cut off (`FLOOD`). OpenSSL reads a message to its end, however many records that takes: so a client
-that begins another handshake is cut off as well (`RENEGOTIATION`), and so is a server that sends a message in more than
-one record (`MESSAGE_IN_PIECES`).
+A read handles one record without payload (a key update, a session ticket), and then reports that it wants to read, even
+if the kernel has more: the other connections get their turn before the next record. A peer that sends hardly anything
+else is disconnected (`FLOOD`). OpenSSL reads a message to its end, in any number of records: so a client that begins
+another handshake is disconnected as well (`RENEGOTIATION`), and so is a server that sends a message in more than one
+record (`MESSAGE_IN_PIECES`).
 """
 
 from __future__ import annotations
@@ -50,10 +50,11 @@ _write = openssl.write
 _LAST_FULL_READ = BUFFER_BYTES - RECORD_BYTES
 _GOES_ON = (WANT_READ, WANT_WRITE)
 
-# How much of a handshake one turn handles: most handshakes come in one or two. In records without a byte it is 1 ms.
+# The bytes of a handshake that one turn handles: most handshakes need one or two turns. As empty records they take 1
+# ms.
 HANDSHAKE_READ_BYTES = 16384
 
-# OpenSSL takes a ClientHello of 128 KiB and certificates of 100 KiB; what it takes as records around them has no end.
+# OpenSSL accepts a ClientHello of 128 KiB and certificates of 100 KiB, in any number of records.
 HANDSHAKE_BYTES = 256 * 1024
 
 # A ServerHello whose random number is this one asks for another ClientHello (RFC 8446 section 4.1.3); where the random
@@ -62,12 +63,12 @@ _RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2
 _RANDOM = slice(11, 43)
 
 # More reads in a row without payload, within this time, are a flood. A full record in the smallest segments that Linux
-# sends (48 bytes) is 342 of them; a session changes its keys a few times in its life. Below this rate such records cost
-# us no more than records of one byte, which anybody may send.
+# sends (48 bytes) makes 342 of them; a session changes its keys only a few times. Below this rate such records cost no
+# more than records of one byte, which any peer may send.
 EMPTY_READS = 500
 EMPTY_READS_SECONDS = 1.0
 
-# The alerts of a client that does not like our certificate (RFC 8446 section 6.2).
+# The alerts of a client that refuses our certificate (RFC 8446 section 6.2).
 _OBJECTIONS = {
     42: "bad certificate",
     43: "unsupported certificate",
@@ -78,12 +79,12 @@ _OBJECTIONS = {
 }
 
 
-# What OpenSSL says of a certificate that it refuses; why is its verdict.
+# OpenSSL's reason for a certificate that it refuses; its verdict has the details.
 _NOT_VERIFIED = "certificate verify failed"
 
 
 class HandshakeError(Exception):
-    """A handshake that failed, with the reason; `is_theirs` if the client went away or refused us."""
+    """A handshake that failed, with the reason; `is_theirs` if the client closed or refused."""
 
     def __init__(self, reason: str, *, is_theirs: bool) -> None:
         super().__init__(reason)
@@ -121,7 +122,7 @@ class SecureStream(Stream):
 
     def handshake(self) -> int:
         """
-        Go on with the handshake.
+        Continue the handshake.
 
         Return 0 when it is done, else the error code that says what it waits for (`openssl.WANT_READ` or
         `openssl.WANT_WRITE`); `HandshakeError` when it failed.
@@ -134,7 +135,7 @@ class SecureStream(Stream):
     def _answer(self) -> int:
         """Read the ClientHello, and answer it."""
         try:
-            # All that comes before our answer belongs to the handshake.
+            # All bytes before our answer belong to the handshake.
             count = self.socket.recv_into(VIEW, HANDSHAKE_READ_BYTES)
         except BlockingIOError:
             return WANT_READ
@@ -156,7 +157,7 @@ class SecureStream(Stream):
         flight = self._flight = openssl.Flight(ssl)
         waits_for = self._follow(flight, flight.go_on(BUFFER, count)[0])
         if waits_for == WANT_READ and VIEW[_RANDOM] != _RETRY and self._server.awaits_finished(ssl, hello):
-            # What is left is one short message, which costs less on the socket.
+            # One short message remains, which costs less on the socket.
             flight.land(self.fd)
             self._flight = None
         return waits_for
@@ -167,11 +168,11 @@ class SecureStream(Stream):
         has_ended = False
         count = 0
         try:
-            # Only looked at: what OpenSSL does not read belongs to the relay, and stays in the kernel.
+            # Only peeked at: bytes that OpenSSL does not read belong to the relay, and stay in the kernel.
             count = self.socket.recv_into(VIEW, HANDSHAKE_READ_BYTES, socket.MSG_PEEK)
             has_ended = not count
         except BlockingIOError:
-            pass  # it may be for us to begin
+            pass  # perhaps we have to begin
         except OSError as error:
             raise HandshakeError(error.strerror or str(error), is_theirs=True) from None
         result, left = flight.go_on(BUFFER, count)
@@ -190,7 +191,7 @@ class SecureStream(Stream):
         return waits_for
 
     def _follow(self, flight: openssl.Flight, result: int) -> int:
-        """Send what OpenSSL wants sent, with this result; return what is waited for, 0 when all is done and sent."""
+        """Send OpenSSL's pending bytes after this result; return the awaited event, 0 if all is done and sent."""
         code: int = 0 if result == 1 else openssl.get_error(self.ssl, result)
         # Not an exception yet: one in a local variable is a cycle with its own traceback.
         failure = None if code == 0 or code in _GOES_ON else self._failure(code)
@@ -220,11 +221,11 @@ class SecureStream(Stream):
         raise HandshakeError(reason, is_theirs=is_theirs)
 
     def _secured(self) -> None:
-        """Do what there is to do once, after the handshake."""
+        """Set up the stream once, after the handshake."""
         openssl.end_renegotiation(self.ssl)
 
     def _send_flight(self, data: bytes | bytearray | memoryview) -> bool:
-        """Send a part of the handshake; keep what the kernel does not take, and tell whether it took all."""
+        """Send a part of the handshake; keep the bytes that the kernel refuses, and tell whether it took all."""
         try:
             taken = self.socket.send(data)
         except BlockingIOError:
@@ -235,7 +236,7 @@ class SecureStream(Stream):
         return not self.backlog
 
     def _failure(self, code: int) -> tuple[str, bool]:
-        """Return why the handshake failed, and whether that was the other side's doing."""
+        """Return why the handshake failed, and whether the other side caused it."""
         objection = _OBJECTIONS.get(openssl.alert())
         reason = self._reason(code)
         if objection is not None:
@@ -259,7 +260,7 @@ class SecureStream(Stream):
         return "connection closed"
 
     def pull(self) -> None:
-        """Read what fits into the shared buffer, record by record, and put it into the peer in one go."""
+        """Fill the shared buffer, record by record, and write it to the peer in one go."""
         count = _read(self.ssl, BUFFER, BUFFER_BYTES)
         if count < RECORD_BYTES:
             if count > 0:
@@ -286,8 +287,8 @@ class SecureStream(Stream):
             total += count
             if count < RECORD_BYTES:
                 break
-        # Asked before anything else happens on this connection, which a failing peer may close under us: then nobody
-        # would empty the error queue.
+        # Called before anything else on this connection, which a failing peer may close: then nothing would empty the
+        # error queue.
         code = WANT_READ if count > 0 else openssl.error_code(self.ssl, count)
         reason = "" if code in _GOES_ON else self._reason(code)
         self.received += total
@@ -314,7 +315,7 @@ class SecureStream(Stream):
             self.fail(reason)
 
     def put(self, count: int) -> None:
-        """Write `count` bytes of the shared buffer, record by record; keep what the kernel refuses."""
+        """Write `count` bytes of the shared buffer, record by record; keep those that the kernel refuses."""
         taken = _write(self.ssl, BUFFER, count)
         if taken == count:
             self.sent += count
@@ -337,7 +338,7 @@ class SecureStream(Stream):
         self.keep(count, total)
 
     def write_some(self, data: bytes | bytearray | memoryview) -> int:
-        """Write and return how much was taken, 0 if nothing can be now; OSError when the connection is broken."""
+        """Write and return the number of bytes taken, 0 if none now; OSError if the connection is broken."""
         source = ffi.from_buffer(data)
         size = len(data)
         total = 0
@@ -353,7 +354,7 @@ class SecureStream(Stream):
         return total
 
     def read_some(self) -> int:
-        """Read once into the shared buffer; the count, 0 if nothing is there, -1 at the end; OSError when broken."""
+        """Read once into the shared buffer; return the count, 0 if there are none, -1 at the end; OSError if broken."""
         count: int = _read(self.ssl, BUFFER, BUFFER_BYTES)
         if count > 0:
             self._empty_reads = 0
@@ -368,7 +369,7 @@ class SecureStream(Stream):
         raise ConnectionError(self._reason(code))
 
     def has_left(self) -> bool:
-        """Tell whether the other side, of which an end was reported, has left without having said anything."""
+        """Tell whether the other side, whose end was reported, has closed without sending anything."""
         count = openssl.peek(self.ssl, BUFFER, 1)
         if count > 0 or openssl.error_code(self.ssl, count) in _GOES_ON:
             return False
@@ -384,12 +385,12 @@ class SecureStream(Stream):
             if code == WANT_WRITE:
                 return False
         if not self.read_ended:
-            with suppress(OSError):  # the other side is gone already; reading will tell
+            with suppress(OSError):  # the other side has closed already; the next read reports it
                 self.socket.shutdown(socket.SHUT_WR)
         return True
 
     def without_tls(self) -> PlainStream:
-        """Return the stream below, for whatever remains to be done after TLS has failed."""
+        """Return the stream below, for the close after TLS has failed."""
         if self.ssl is not None:
             openssl.free(self.ssl)
             self.ssl = None
@@ -398,7 +399,7 @@ class SecureStream(Stream):
         return below
 
     def close(self) -> None:
-        """Give up the socket and OpenSSL's state, at once and for good; idempotent."""
+        """Release the socket and OpenSSL's state, at once; idempotent."""
         if self.ssl is not None:
             openssl.free(self.ssl)
             self.ssl = None

@@ -1,4 +1,4 @@
-"""A stream with TLS of which we are the client."""
+"""A stream of which we are the TLS client."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SecureClientStream(SecureStream):
         server_name: str,
         address: Hashable,
     ) -> None:
-        """Be the client on a socket that is connected to an address, and ask for a server name unless it is ""."""
+        """Be the client on a socket that is connected to an address; send a server name unless it is ""."""
         Stream.__init__(self, sock, poller, owner)
         self._tls = tls
         self._server_name = server_name
@@ -37,7 +37,9 @@ class SecureClientStream(SecureStream):
         self._count()
 
     def handshake(self) -> int:
-        """Go on with the handshake, as `SecureStream` does, and verify the server; OSError says why it failed."""
+        """
+        Continue the handshake, as `SecureStream` does, and verify the server; OSError with the reason if it fails.
+        """
         try:
             return super().handshake()
         except HandshakeError as error:
@@ -49,10 +51,10 @@ class SecureClientStream(SecureStream):
         openssl.end_messages_in_pieces(self.ssl, self.fd)
 
     def close(self) -> None:
-        """Give up the socket and OpenSSL's state, with a close_notify if none was sent, and keep the TLS session."""
+        """Release the socket and OpenSSL's state, after a close_notify if none was sent, and keep the TLS session."""
         if self._is_verified and self.ssl is not None:
             if not self.write_ended:
-                # Servers log an end without it as an error; and then OpenSSL would spoil the session.
+                # Without it, servers log an error, and OpenSSL makes the session unusable.
                 openssl.shutdown(self.ssl)
                 openssl.clear_errors()
             self._tls.keep_session(self.ssl, self._server_name, self._address)

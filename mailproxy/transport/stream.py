@@ -120,7 +120,7 @@ class Stream:
         self.read_ended = False
         self.write_ended = False
         self.write_waits = False
-        """True while nothing can be written until something was read: TLS is in the middle of a message of its own."""
+        """True while writing has to wait for a read: TLS is in the middle of a message of its own."""
         self.finishing = False
 
     # The hot path: the kinds implement these three.
@@ -133,47 +133,47 @@ class Stream:
             self.unusual(events)
 
     def pull(self) -> None:
-        """Read once and put what came into the peer."""
+        """Read once and write the bytes to the peer."""
         raise NotImplementedError
 
     def put(self, count: int) -> None:
-        """Write `count` bytes of the shared buffer; keep what the kernel refuses."""
+        """Write `count` bytes of the shared buffer; keep those that the kernel refuses."""
         raise NotImplementedError
 
-    # What differs between the kinds beside it.
+    # Other differences between the kinds.
 
     def pull_end(self) -> None:
-        """Read once, knowing that the other side has ended; its end may be noticed now or by the next event."""
+        """Read once after the other side has ended; its end may be noticed now or at the next event."""
         self.pull()
 
     def write_some(self, data: bytes | bytearray | memoryview) -> int:
-        """Write and return how much was taken, 0 if nothing can be now; OSError when the connection is broken."""
+        """Write and return the number of bytes taken, 0 if none now; OSError if the connection is broken."""
         raise NotImplementedError
 
     def read_some(self) -> int:
         """
         Read once into the shared buffer, for a stage that is not relaying.
 
-        Return the count, 0 if nothing is there, -1 at the end; OSError when the connection is broken.
+        Return the count, 0 if there are none, -1 at the end; OSError if the connection is broken.
         """
         raise NotImplementedError
 
     def has_left(self) -> bool:
-        """Tell whether the other side, of which an end was reported, has left without having said anything."""
+        """Tell whether the other side, whose end was reported, has closed without sending anything."""
         raise NotImplementedError
 
     def end_write(self) -> bool:
-        """Tell the other side that nothing more will come; False if there is no room for that now."""
+        """End our side of the stream; False if there is no room for that now."""
         raise NotImplementedError
 
     # Rare.
 
     def unusual(self, events: int) -> None:
-        """Handle what is not plain readability."""
+        """Handle all events but plain readability."""
         if events & self.events & WRITE:
             self.drain()
         if self.events & BYTES:
-            # Also after an error or a hang-up: the data before it comes first, and reading tells what it was.
+            # Also after an error or a hang-up: the data before it comes first, and the read reports the error.
             if events & (END | select.EPOLLERR) == END:
                 self.pull_end()
             else:
@@ -183,14 +183,14 @@ class Stream:
             self.fail(os.strerror(code) if code else "connection closed")
 
     def keep(self, count: int, taken: int) -> None:
-        """Keep what the kernel did not take of the shared buffer, and stop reading the peer."""
+        """Keep the bytes of the shared buffer that the kernel did not take, and stop reading the peer."""
         self.backlog = bytes(VIEW[taken:count])
         self.watch()
         if self.peer is not None:
             self.peer.watch()
 
     def drain(self) -> None:
-        """Write of the backlog what can be written; behind it, end writing if that is due, and read the peer again."""
+        """Write as much of the backlog as possible; after it, end writing if that is due, and read the peer again."""
         if self.backlog:
             try:
                 taken = self.write_some(self.backlog)
@@ -213,7 +213,7 @@ class Stream:
             self.peer.watch()
 
     def say(self, line: bytes) -> None:
-        """Write a few bytes of our own, behind what is already waiting."""
+        """Write a few bytes of our own, after the backlog."""
         if self.backlog:
             self.backlog = bytes(self.backlog) + line
         else:
@@ -221,14 +221,14 @@ class Stream:
             self.put(len(line))
 
     def hold(self) -> None:
-        """Send nothing until writing ends: the last words and the end of them leave in one packet."""
+        """Send nothing until writing ends, so that the last bytes and FIN leave in one packet."""
         try:
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
         except OSError:
             return  # a UNIX socket, which has no packets to save
 
     def watch(self) -> None:
-        """Watch for what is of use now: reading unless ended or the peer is full, writing while something waits."""
+        """Watch for the useful events: reading unless ended or the peer is full, writing while there is a backlog."""
         if self.fd < 0:
             return
         events = 0
@@ -238,7 +238,7 @@ class Stream:
             events |= WRITE
         if events == self.events:
             return
-        # Not watched at all rather than with an empty mask: a hang-up that nobody reads would be reported for ever.
+        # Not watched at all, rather than with an empty mask: an unread hang-up would be reported for ever.
         if not events:
             self.poller.pause(self.fd)
         elif not self.events:
@@ -248,7 +248,7 @@ class Stream:
         self.events = events
 
     def ended(self) -> None:
-        """Handle the end of what is read: the peer's writing ends behind its backlog."""
+        """Handle the end of reading: the peer's writing ends after its backlog."""
         self.read_ended = True
         self.active = self.poller.now
         peer = self.peer
@@ -268,7 +268,7 @@ class Stream:
             self.watch()
             return
         self.write_ended = True
-        self.active = self.poller.now  # from here on, what is left to do has its time
+        self.active = self.poller.now  # the remaining work has its full time from now on
         self._over()
 
     def _over(self) -> None:
@@ -277,7 +277,7 @@ class Stream:
             self.owner.relay_over()
 
     def fail(self, reason: str) -> None:
-        """Handle a connection that is broken both ways: nothing more is read or written."""
+        """Handle a broken connection: nothing more is read or written."""
         if self.read_ended and self.write_ended:
             return
         self.read_ended = self.write_ended = True
@@ -287,17 +287,17 @@ class Stream:
 
     def linger(self) -> None:
         """
-        End writing; from then on `on_last_event` is to be called, until the other side ends, too.
+        End writing; from then on `on_last_event` handles events, until the other side ends, too.
 
-        A socket closed with unread data sends a reset, which can take our last words out of the peer's hands. The
-        owner hears `relay_over`, and bounds the wait with a deadline.
+        A socket closed with unread data sends a reset, which can destroy our last words before the peer reads them. The
+        owner's `relay_over` is called, and the owner limits the wait with a deadline.
         """
         self.peer = None
         self.finish()
         self.watch()
 
     def on_last_event(self, events: int) -> None:
-        """Handle readiness after `linger`: read, and drop what comes."""
+        """Handle readiness after `linger`: read and drop."""
         try:
             if events & self.events & WRITE:
                 self.drain()
@@ -313,7 +313,7 @@ class Stream:
             self._over()
 
     def close(self) -> None:
-        """Give up the socket, at once and for good; idempotent."""
+        """Close the socket at once; idempotent."""
         if self.fd >= 0:
             self.poller.remove(self.fd)
             self.fd = -1
@@ -325,5 +325,5 @@ class Stream:
             self.socket.close()
 
     def broke(self) -> None:
-        """End the owner's session, because of a bug of ours while handling an event."""
+        """End the owner's session: a bug of ours was raised in an event."""
         self.owner.broke()
