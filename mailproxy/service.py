@@ -33,6 +33,7 @@ from mailproxy.front.role import ALONE
 from mailproxy.front.sockets import StartError
 from mailproxy.front.stopping import Stopping, StopTimes
 from mailproxy.session.counters import counted
+from mailproxy.session.session import Session
 from mailproxy.tls.renewal import renewals
 
 # A reload that takes longer than this comes to nothing: a file may be on a disk that does not answer.
@@ -86,6 +87,11 @@ class ProxyService(Service):
     def frontends(self) -> list[Frontend]:
         """The frontends of the configuration, in its order."""
         return self._generation.frontends
+
+    @property
+    def sessions(self) -> Iterator[Session]:
+        """Every session that lives, those of earlier readings of the configuration too."""
+        return self._generation.sessions
 
     def bind(self) -> None:
         """Open every listening socket; `StartError` with every one that cannot be, and then none stays open."""

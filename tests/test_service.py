@@ -82,7 +82,9 @@ class Running:
         self.server = socket.create_server(("127.0.0.1", 0))
         self.server.setblocking(False)
         try:
-            self.service = ProxyService(self.prepare(folder, **settings), self.reactor)
+            prepared = self.prepare(folder, **settings)
+            self.lasting = prepared.lasting
+            self.service = ProxyService(prepared, self.reactor)
         except ConfigError:
             self.server.close()
             raise
@@ -97,7 +99,7 @@ class Running:
     @property
     def listening(self) -> list[socket.socket]:
         """The sockets, frontend by frontend."""
-        by_frontend = self.service._lasting.sockets.by_frontend(self.service._prepared.settings.frontends)
+        by_frontend = self.lasting.sockets.by_frontend(frontend.settings for frontend in self.service.frontends)
         return [bound.socket for sockets in by_frontend.values() for bound in sockets]
 
     def client(self, number: int = 0, *, tls: bool = False) -> Peer:
@@ -155,9 +157,9 @@ class Running:
     def close(self) -> None:
         for frontend in self.service.frontends:
             frontend.stop()
-        for session in list(self.service._generation.sessions):
+        for session in list(self.service.sessions):
             session.abort()
-        self.service._lasting.sockets.close()
+        self.lasting.sockets.close()
         for peer in self.peers:
             peer.socket.close()
         self.server.close()
@@ -351,7 +353,7 @@ def test_as_many_sessions_as_descriptors_allow(make: Make, monkeypatch: pytest.M
     monkeypatch.setattr(resource, "setrlimit", lambda which, limits: raised.append(limits))
     running = make()
     assert raised == [(4096, 4096)]
-    assert running.service._lasting.total.maximum == (4096 - SPARE_DESCRIPTORS - 1) // 2
+    assert running.lasting.total.maximum == (4096 - SPARE_DESCRIPTORS - 1) // 2
 
 
 def test_limit_on_open_files_is_raised_for_a_maxconn_of_the_configuration(
@@ -362,7 +364,7 @@ def test_limit_on_open_files_is_raised_for_a_maxconn_of_the_configuration(
     monkeypatch.setattr(resource, "setrlimit", lambda which, limits: raised.append(limits))
     running = make(maxconn=2000)
     assert raised == [(4096, 4096)]
-    assert running.service._lasting.total.maximum == 2000
+    assert running.lasting.total.maximum == 2000
 
 
 # The end.

@@ -130,7 +130,8 @@ class Pool(ServerChanges[AnyServer]):
             server.count(-1)
         if self._sharing is not None:
             self._sharing.left(server)
-        self.serve()
+        if self._queue:
+            self.serve()
         if self._sharing is not None and self._is_limited and server.has_room:
             self._sharing.wake()
         for pool in self.beside:

@@ -28,7 +28,7 @@ from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
 from mailproxy.checks.check import Run
-from mailproxy.checks.http_connection import Connections, Shared
+from mailproxy.checks.http_connection import CLOSE_SECONDS, Connections, Shared
 from mailproxy.checks.outcome import Outcome
 from mailproxy.checks.pointer import find, is_same
 from mailproxy.config.http import shown_statuses
@@ -75,16 +75,21 @@ class _Refused(Exception):
 class HttpCheck:
     """Checks by a request, each over a connection of its own."""
 
-    def __init__(self, request: Request, seconds: float, reactor: Any) -> None:
-        """Get ready to make a request that may take `seconds`; https trusts the system's authorities."""
+    def __init__(self, request: Request, seconds: float, reactor: Any, closing_seconds: float = CLOSE_SECONDS) -> None:
+        """
+        Get ready to make a request that may take `seconds`, and its connection `closing_seconds` more to close.
+
+        https trusts the system's authorities.
+        """
         self._request = request
         self._seconds = seconds
         self._reactor = reactor
+        self._closing_seconds = closing_seconds
         self._shared = Shared()
 
     def begin(self, target: Target, over: Callable[[Outcome], Any]) -> Run:
         """Make the request."""
-        connections = Connections(self._reactor, self._seconds, self._shared)
+        connections = Connections(self._reactor, self._seconds, self._shared, self._closing_seconds)
         return _HttpRun(self._request, target, self._seconds, over, self._reactor, connections)
 
 

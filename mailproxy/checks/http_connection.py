@@ -78,13 +78,15 @@ class Shared:
 class Connections:
     """The connections of one request (mutable); Twisted leaves those open whose other side does not close."""
 
-    def __init__(self, reactor: Any, seconds: float, shared: Shared) -> None:
+    def __init__(self, reactor: Any, seconds: float, shared: Shared, closing_seconds: float = CLOSE_SECONDS) -> None:
+        """Open each within `seconds`, and give each `closing_seconds` to close once the answer is there."""
         self.excess = ""
         """Which bound the server has passed, in words for the log; empty if none."""
         self.is_in_body = False
         """Whether the lines before the body are over; the client says it."""
         self._reactor = reactor
         self._seconds = seconds
+        self._closing_seconds = closing_seconds
         self.shared = shared
         self._open: list[ITCPTransport] = []
 
@@ -110,7 +112,7 @@ class Connections:
         if at_once:
             self._abort()
         elif self._open:
-            self._reactor.callLater(CLOSE_SECONDS, self._abort)
+            self._reactor.callLater(self._closing_seconds, self._abort)
 
     def _abort(self) -> None:
         for transport in self._open:

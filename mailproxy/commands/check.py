@@ -5,7 +5,9 @@ import json
 import socket
 import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Protocol
 
 from mailproxy import config
 from mailproxy.config import DEFAULT_FILE, ConfigError, Problem, UnixBind, load
@@ -14,6 +16,17 @@ from mailproxy.config.schema import json_schema
 from mailproxy.config.words import key_path
 from mailproxy.front.prepare import prepare
 from mailproxy.tls.certificate import Certificate
+
+
+class Listening(Protocol):
+    """A socket that listens."""
+
+    def close(self) -> None:
+        """Listen no more."""
+
+
+Bind = Callable[[socket.AddressFamily, str, int], Listening]
+"""Listens on an address and port."""
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -26,7 +39,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", nargs="?", help="the same without -c")
 
 
-def run(arguments: Namespace) -> int:
+def run(arguments: Namespace, bind: Bind | None = None) -> int:
     """Print every problem on stderr and return 1, or what would listen where on stdout and return 0."""
     if arguments.schema:
         print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
@@ -35,7 +48,7 @@ def run(arguments: Namespace) -> int:
     try:
         settings = load(path)
         prepared = prepare(settings, path)
-        bind_remarks = _try_binds(settings, path)
+        bind_remarks = _try_binds(settings, path, bind)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1
@@ -58,7 +71,7 @@ def run(arguments: Namespace) -> int:
     return ask_servers(prepared)
 
 
-def _try_binds(settings: config.Config, path: str) -> tuple[str, ...]:
+def _try_binds(settings: config.Config, path: str, bind: Bind | None) -> tuple[str, ...]:
     """
     Try to listen where the frontends do, and give the addresses back at once.
 
@@ -68,22 +81,23 @@ def _try_binds(settings: config.Config, path: str) -> tuple[str, ...]:
     """
     from mailproxy.transport.bound import bind_inet
 
+    listen = bind or bind_inet
     remarks, problems = [], []
     for frontend in settings.frontends:
-        for bind in frontend.bind:
+        for place in frontend.bind:
             key = key_path("frontend", frontend.name, "bind")
-            if isinstance(bind, UnixBind):
+            if isinstance(place, UnixBind):
                 continue
             try:
-                family = socket.AF_INET if bind.host.version == 4 else socket.AF_INET6
-                bind_inet(family, str(bind.host), bind.port).close()
+                family = socket.AF_INET if place.host.version == 4 else socket.AF_INET6
+                listen(family, str(place.host), place.port).close()
             except OSError as error:
                 if error.errno == errno.EADDRINUSE:
-                    remarks.append(f"{key}: {bind} is in use; by mailproxy, if it runs already")
+                    remarks.append(f"{key}: {place} is in use; by mailproxy, if it runs already")
                 elif error.errno in (errno.EACCES, errno.EPERM):
-                    remarks.append(f"{key}: {bind} was not tried: this user may not listen on port {bind.port}")
+                    remarks.append(f"{key}: {place} was not tried: this user may not listen on port {place.port}")
                 else:
-                    problems.append(Problem(key, f"{bind} cannot be listened on: {error.strerror or error}"))
+                    problems.append(Problem(key, f"{place} cannot be listened on: {error.strerror or error}"))
     if problems:
         raise ConfigError(problems, path)
     return tuple(remarks)

@@ -21,14 +21,12 @@ from mailproxy.tls.dns_name import is_dns_name
 from mailproxy.tls.problem import CertificateError
 from mailproxy.tls.refusal import chain_problem, check_name, is_ip_address, name_problem
 from mailproxy.tls.server_files import read_client_certificate
+from mailproxy.tls.sessions import Sessions
 
 _VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
 
 # A server has a few, one after the other.
 _KNOWN_CERTIFICATES = 16
-
-# Some KiB each; only with the clients' server names there are more than one for a server's address.
-_KNOWN_SESSIONS = 256
 
 # What OpenSSL says when the answer to its first words is no TLS at all.
 _NO_TLS = ("wrong version number", "packet length too long", "unexpected message", "http request")
@@ -73,11 +71,18 @@ class ClientTls:
     Its only state are the sessions that it takes up, and what it knows of certificates.
     """
 
-    def __init__(self, settings: ServerTlsSettings, host: str | None, context: SSL.Context) -> None:
+    def __init__(
+        self,
+        settings: ServerTlsSettings,
+        host: str | None,
+        context: SSL.Context,
+        judge_name: Callable[[Any, str], str] = name_problem,
+    ) -> None:
         """
         Take what `client_context` made of the settings, and the server's host, if it has one.
 
-        ValueError when it is not known as whom the server should prove itself.
+        `judge_name` says why a certificate is not for a name, "" if it is. ValueError when it is not known as whom the
+        server should prove itself.
         """
         self._owner = context  # of the raw context, which therefore has to outlive it
         self._context = openssl.raw_context(context)
@@ -89,11 +94,11 @@ class ClientTls:
         if self._verifies:
             check_name(name)
         self._authorities = settings.ca or "the system's authorities"
-        self._name_problem = lru_cache(_KNOWN_CERTIFICATES)(lambda certificate: name_problem(certificate, name))
+        self._name_problem = lru_cache(_KNOWN_CERTIFICATES)(lambda certificate: judge_name(certificate, name))
         self.asks_for_clients_name = settings.sni == "client"
         """Whether the client chooses the name that the server is asked for."""
         self._server_name = fixed or ("" if is_ip_address(name) else name)
-        self._sessions: dict[Hashable, Any] = {}
+        self._sessions = Sessions()
 
     def server_name(self, clients: str | None) -> str:
         """Return the name to ask the server for, given what the client asked for; "" for none."""
@@ -132,13 +137,8 @@ class ClientTls:
     def keep_session(self, ssl: Any, server_name: str, address: Hashable) -> None:
         """Keep what the next connection to the same server takes up; only for servers that were verified."""
         session = openssl.session(ssl)
-        if session is None:
-            return
-        sessions = self._sessions
-        sessions.pop((address, server_name), None)
-        if len(sessions) >= _KNOWN_SESSIONS:
-            del sessions[next(iter(sessions))]
-        sessions[address, server_name] = session
+        if session is not None:
+            self._sessions.keep((address, server_name), session)
 
 
 def client_context(settings: ServerTlsSettings) -> SSL.Context:
@@ -179,11 +179,11 @@ def client_context(settings: ServerTlsSettings) -> SSL.Context:
 MakeClientTls = Callable[[ServerTlsSettings, str | None], ClientTls]
 
 
-def client_sides() -> MakeClientTls:
+def client_sides(make_context: Callable[[ServerTlsSettings], SSL.Context] = client_context) -> MakeClientTls:
     """
     Return what makes the `ClientTls` of settings and a host, and makes each once.
 
     Servers with the same settings share a context, which is worth it: the system's authorities are half a megabyte.
     """
-    context = cache(client_context)
+    context = cache(make_context)
     return cache(lambda settings, host: ClientTls(settings, host, context(settings)))

@@ -408,17 +408,17 @@ def set_modes(context: SSL.Context) -> None:
 
 def raw_context(context: SSL.Context) -> Any:
     """Return the ``SSL_CTX`` of a pyOpenSSL context, which has to outlive it."""
-    return context._context  # private like the binding
+    return context._context  # noqa: SLF001  # private like the binding
 
 
 def raw_connection(connection: SSL.Connection) -> Any:
     """Return the ``SSL`` of a pyOpenSSL connection, which has to outlive it."""
-    return connection._ssl  # private like the binding
+    return connection._ssl  # noqa: SLF001  # private like the binding
 
 
 def set_store(context: SSL.Context, store: crypto.X509Store) -> None:
     """Let a context verify certificates with a store, which several may have together."""
-    raw = store._store  # private like the binding
+    raw = store._store  # noqa: SLF001  # private like the binding
     lib.X509_STORE_up_ref(raw)  # the context frees it once
     lib.SSL_CTX_set_cert_store(raw_context(context), raw)
 

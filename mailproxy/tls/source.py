@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 
 from attrs import frozen
 
@@ -22,6 +23,9 @@ SETTLING_SECONDS = 2.0
 
 # How often files that change while they are read are read again at once.
 _TRIES = 3
+
+ReadFile = Callable[[str], bytes]
+"""Reads one file; raises OSError or `UnusableCertificate`."""
 
 Mark = tuple[int, ...]
 """Device, inode, size, and the times of the last change in ns (mtime and ctime); or the errno of a file that is not."""
@@ -62,11 +66,12 @@ def look_at(path: str) -> Marks:
     return Marks(tuple(marks))
 
 
-def read_content(path: str) -> Content:
+def read_content(path: str, read: ReadFile | None = None) -> Content:
     """Read the files of a certificate as they are at one time; raises OSError or `UnusableCertificate`."""
+    read = read or read_file
     before = look_at(path)
     for _ in range(_TRIES):
-        content = _read(path)
+        content = _read(path, read)
         after = look_at(path)
         if before == after:
             return Content(*content, after)
@@ -124,17 +129,17 @@ def _pair(folder: str) -> tuple[str, str]:
     raise UnusableCertificate(f"is a folder without {pairs}; for the PEM files in it, add /*.pem")
 
 
-def _read(path: str) -> tuple[bytes, bytes | None]:
+def _read(path: str, read: ReadFile) -> tuple[bytes, bytes | None]:
     if os.path.isdir(path):
         chain, key = _pair(path)
-        return b"\n".join((read_file(chain), read_file(key))), _read_staple(chain + STAPLE_SUFFIX)
-    return read_file(path), _read_staple(path + STAPLE_SUFFIX)
+        return b"\n".join((read(chain), read(key))), _read_staple(chain + STAPLE_SUFFIX, read)
+    return read(path), _read_staple(path + STAPLE_SUFFIX, read)
 
 
-def _read_staple(path: str) -> bytes | None:
+def _read_staple(path: str, read: ReadFile) -> bytes | None:
     """Read an OCSP response; one that cannot be read is empty, which is no OCSP response."""
     try:
-        return read_file(path)
+        return read(path)
     except FileNotFoundError:
         return None
     except (OSError, UnusableCertificate):

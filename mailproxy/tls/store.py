@@ -22,7 +22,7 @@ from mailproxy.tls.certificate import Certificate, UnusableCertificate, make_cer
 from mailproxy.tls.expiry import invalidity
 from mailproxy.tls.patterns import matches, nothing_there
 from mailproxy.tls.problem import CertificateProblem
-from mailproxy.tls.source import Marks, is_changing, look_at, read_content, staple_file
+from mailproxy.tls.source import Content, Marks, is_changing, look_at, read_content, staple_file
 from mailproxy.tls.staple import Staple, UnusableStaple, read_staple
 
 Profiles = Mapping[str, Sequence[str]]
@@ -104,8 +104,10 @@ class _Task:
 class CertificateStore:
     """Reads certificates, and knows which are in use; lasts as long as the process."""
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time, read: Callable[[str], Content] = read_content) -> None:
+        """Judge the times of files by a wall clock, and read them."""
         self._clock = clock
+        self._read_content = read
         self._entries: dict[str, _Entry] = {}
         self._lists: dict[str, tuple[str, ...]] = {}
         """What each entry of a profile stood for when it last stood for something."""
@@ -114,6 +116,11 @@ class CertificateStore:
         self._objections: dict[tuple[str, str], CertificateProblem] = {}
         self.in_use: Certificates = {}
         """What is served."""
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """The certificates that are remembered."""
+        return frozenset(self._entries)
 
     def read(self, profiles: Profiles) -> Reading:
         """Read everything in one go (see `reading`)."""
@@ -206,7 +213,7 @@ class CertificateStore:
         problem = None
         is_fresh = marks.are_fresh(self._clock())
         try:
-            content = read_content(path)
+            content = self._read_content(path)
             digest = sha256(content.pem).digest()
             if digest == before.digest and before.certificate is not None:
                 certificate = before.certificate

@@ -53,7 +53,7 @@ class Listener:
         self._family = int(bound.socket.family)
         self._accepted = accepted
         # As socket.accept(), but without the Python class around the socket, which costs as much as the call.
-        self._accept_descriptor = accept or bound.socket._accept  # type: ignore[attr-defined]
+        self._accept_descriptor = accept or bound.socket._accept  # type: ignore[attr-defined]  # noqa: SLF001
         self._reasons: set[str] = {"not started"}
         self._poller: Poller | None = None
         self._clock: IReactorTime | None = None

@@ -47,6 +47,8 @@ class Target:
     address: Any
     """The argument of ``connect`` for the family."""
     tls: ClientTls | None = None
+    make_socket: Callable[[int, int], socket.SocketType] = socket.SocketType
+    """Makes a socket of the family and of a kind."""
 
     def __str__(self) -> str:
         """Write the address as the configuration does."""
@@ -97,7 +99,7 @@ class Outgoing:
         target = self._target
         header = self._header
         try:
-            sock = self._socket = socket.SocketType(target.family, _KIND)
+            sock = self._socket = target.make_socket(target.family, _KIND)
             if target.family != _UNIX:
                 sock.setsockopt(_TCP, _NODELAY, 1)
                 if header:

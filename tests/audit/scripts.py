@@ -205,18 +205,21 @@ class Smtp(Script):
                     b"535 5.7.8 wrong\r\n",
                     is_complete=b" " in argument,
                 )
-            case b"MAIL" if not self.is_introduced:
-                return b"503 5.5.1 who are you?\r\n"
-            case b"MAIL" if not self.is_secure and not self.has(Flaw.KEEPS_MAIL):
-                return b"530 5.7.0 TLS first\r\n"
             case b"MAIL":
-                self.has_sender = True
-                return b"250 go on\r\n"
+                return self.mail()
             case b"RCPT" if self.has_sender:
                 return b"250 go on\r\n"
             case b"RCPT":
                 return b"503 5.5.1 MAIL first\r\n"
         return b"500 5.5.2 what?\r\n"
+
+    def mail(self) -> bytes:
+        if not self.is_introduced:
+            return b"503 5.5.1 who are you?\r\n"
+        if not self.is_secure and not self.has(Flaw.KEEPS_MAIL):
+            return b"530 5.7.0 TLS first\r\n"
+        self.has_sender = True
+        return b"250 go on\r\n"
 
 
 class Lmtp(Smtp):

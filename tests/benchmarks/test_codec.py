@@ -1,5 +1,7 @@
 """The codec beside others: how costs are compared, not what they are."""
 
+import sys
+
 import pytest
 
 from benchmarks import codec
@@ -35,6 +37,6 @@ def test_libraries_that_learn_something_else_are_named() -> None:
 
 def test_what_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(codec, "find_spec", lambda name: None)
-    monkeypatch.setattr("sys.argv", ["codec"])
+    monkeypatch.setattr(sys, "argv", ["codec"])
     assert main() == 1
     assert capsys.readouterr().err == "missing for this benchmark: python -m pip install --group benchmarks\n"

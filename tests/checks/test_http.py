@@ -19,13 +19,13 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.ssl import ContextFactory
 from twisted.internet.task import deferLater
 from twisted.logger import capturedLogs
+from twisted.protocols.policies import WrappingFactory
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 from twisted.web.server import Request as ServerRequest
 
-from mailproxy.checks import http_connection
 from mailproxy.checks.http import HttpCheck, Request
 from mailproxy.checks.http_connection import LEFT_BYTES, MAX_BYTES, MAX_INTERIM, MAX_LINE_BYTES, MAX_LINES
 from mailproxy.checks.outcome import Outcome
@@ -79,32 +79,25 @@ class HttpTests(TestCase):
     """`HttpCheck`."""
 
     def setUp(self) -> None:
-        self.patch(http_connection, "CLOSE_SECONDS", CLOSING_SECONDS)
         self.addCleanup(lambda: Deferred.fromCoroutine(self.everything_closed()))
         self.answers = Answers()
-        self.site = Site(self.answers)
-        self.connections: list[Any] = []
-        built = self.site.buildProtocol
-
-        def build(address: Any) -> Any:
-            self.connections.append(built(address))
-            return self.connections[-1]
-
-        self.site.buildProtocol = build  # type: ignore[method-assign]
+        self.site = WrappingFactory(Site(self.answers))
         self.port = cast(Any, reactor).listenTCP(0, self.site, interface="127.0.0.1")
         self.number: int = self.port.getHost().port
         self.url = f"http://{{host}}:{self.number}/"
 
     async def everything_closed(self) -> None:
         await maybeDeferred(self.port.stopListening)
-        while any(connection._channel.transport.connected for connection in self.connections):
+        while self.site.protocols:
             await deferLater(cast(Any, reactor), 0.01)
         await deferLater(cast(Any, reactor), 2 * CLOSING_SECONDS)
 
     async def check(self, *, seconds: float = 5.0, **request: Any) -> Outcome:
         over: Deferred[Outcome] = Deferred()
         asked = Request(**{"url": self.url, "protocol": "imap", **request})
-        HttpCheck(asked, seconds, reactor).begin(Target(socket.AF_INET, ("127.0.0.1", 143)), over.callback)
+        HttpCheck(asked, seconds, reactor, CLOSING_SECONDS).begin(
+            Target(socket.AF_INET, ("127.0.0.1", 143)), over.callback
+        )
         return await over
 
     async def test_right_status_is_well(self) -> None:
@@ -220,7 +213,7 @@ class HttpTests(TestCase):
     async def test_cancelled_check_says_nothing(self) -> None:
         self.answers.is_silent = True
         outcomes: list[Outcome] = []
-        check = HttpCheck(Request(url=self.url, protocol="imap", json={"": 1}), 5.0, reactor)
+        check = HttpCheck(Request(url=self.url, protocol="imap", json={"": 1}), 5.0, reactor, CLOSING_SECONDS)
         run = check.begin(Target(socket.AF_INET, ("127.0.0.1", 143)), outcomes.append)
         while not self.answers.asked:
             await deferLater(cast(Any, reactor), 0.01)
@@ -305,7 +298,6 @@ class BoundTests(TestCase):
     """What loopback's sockets may hold of what a server has sent."""
 
     def setUp(self) -> None:
-        self.patch(http_connection, "CLOSE_SECONDS", CLOSING_SECONDS)
         self.addCleanup(lambda: deferLater(cast(Any, reactor), 2 * CLOSING_SECONDS))
 
     async def check(self, server: Pours, **request: Any) -> Outcome:
@@ -313,7 +305,7 @@ class BoundTests(TestCase):
         url = f"http://127.0.0.1:{port.getHost().port}/"
         over: Deferred[Outcome] = Deferred()
         target = Target(socket.AF_INET, ("127.0.0.1", 143))
-        HttpCheck(Request(url, "imap", **request), 30.0, reactor).begin(target, over.callback)
+        HttpCheck(Request(url, "imap", **request), 30.0, reactor, CLOSING_SECONDS).begin(target, over.callback)
         outcome = await over
         while server.open:
             await deferLater(cast(Any, reactor), 0.01)
@@ -386,7 +378,7 @@ class BoundTests(TestCase):
         keep_alive = (b"Keep-Alive: " + b"a" * 8000 + b"\r\n") * 3
         server = Pours(HEAD + keep_alive + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
         port = cast(Any, reactor).listenTCP(0, server, interface="127.0.0.1")
-        check = HttpCheck(Request(f"http://127.0.0.1:{port.getHost().port}/", "imap"), 30.0, reactor)
+        check = HttpCheck(Request(f"http://127.0.0.1:{port.getHost().port}/", "imap"), 30.0, reactor, CLOSING_SECONDS)
         gc.collect()
         gc.disable()
         self.addCleanup(gc.enable)

@@ -42,10 +42,10 @@ def file(tmp_path: Path) -> Path:
     return file
 
 
-def run(file: Path) -> int:
+def run(file: Path, bind: check.Bind | None = None) -> int:
     parser = ArgumentParser()
     check.configure(parser)
-    return check.run(parser.parse_args(["-c", str(file)]))
+    return check.run(parser.parse_args(["-c", str(file)]), bind)
 
 
 def test_good_configuration_is_summed_up(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,14 +91,11 @@ def test_address_that_this_machine_lacks_is_a_problem(file: Path, capsys: pytest
     )
 
 
-def test_port_that_is_not_for_this_user_is_not_tried(
-    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_port_that_is_not_for_this_user_is_not_tried(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def forbidden(*_: object) -> socket.socket:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr("mailproxy.transport.bound.bind_inet", forbidden)
-    assert run(file) == 0
+    assert run(file, forbidden) == 0
     assert "[::]:993 was not tried: this user may not listen on port 993" in capsys.readouterr().err
 
 

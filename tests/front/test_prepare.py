@@ -12,6 +12,8 @@ from mailproxy.front.prepare import Prepared, prepare
 from tests.config.builders import MISSING, read
 
 SERVERS = {"server": {"d1": {"address": "192.0.2.1:10143"}}}
+# What only the rules of the header can tell.
+TOO_LONG = SERVERS | {"profile": "exim", "send-proxy": "v2", "proxy-v2-tlvs": {"0xE1": "x" * 202}}
 
 
 def frontend(protocol: str, **changes: Any) -> dict[str, Any]:
@@ -55,25 +57,18 @@ def test_frontends_are_in_the_order_of_the_configuration() -> None:
 
 
 @pytest.mark.parametrize("protocols", [("imap", "imap"), ("imap", "pop3")])
-def test_what_is_wrong_with_a_backend_is_reported_once(
-    protocols: tuple[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def wrong(*arguments: object) -> None:
-        raise ValueError("a header that cannot work")
-
-    monkeypatch.setattr("mailproxy.backend.backend.HeaderPolicy", wrong)
+def test_what_is_wrong_with_a_backend_is_reported_once(protocols: tuple[str, str]) -> None:
     first, second = protocols
+    frontends = {"one": frontend(first), "two": frontend(second)}
     with pytest.raises(ConfigError) as caught:
-        prepared(one=frontend(first), two=frontend(second))
-    assert [str(problem) for problem in caught.value.problems] == ["backend.dovecot: a header that cannot work"]
+        prepare(read(tls=MISSING, frontend=frontends, backend__dovecot=TOO_LONG))
+    assert [str(problem) for problem in caught.value.problems] == [
+        "backend.dovecot: proxy-v2-tlvs make a header of 233 bytes, exim takes 232"
+    ]
 
 
-def test_what_is_wrong_with_every_backend_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    def wrong(*arguments: object) -> None:
-        raise ValueError("a header that cannot work")
-
-    monkeypatch.setattr("mailproxy.backend.backend.HeaderPolicy", wrong)
+def test_what_is_wrong_with_every_backend_is_reported() -> None:
     frontends = {"one": frontend("imap"), "two": frontend("imap", backend="other")}
     with pytest.raises(ConfigError) as caught:
-        prepare(read(tls=MISSING, frontend=frontends, backend={"dovecot": SERVERS, "other": SERVERS}))
+        prepare(read(tls=MISSING, frontend=frontends, backend={"dovecot": TOO_LONG, "other": TOO_LONG}))
     assert [problem.key for problem in caught.value.problems] == ["backend.dovecot", "backend.other"]

@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+from attrs import evolve
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent, capturedLogs
 
@@ -45,6 +46,13 @@ GREETINGS = {
 }
 
 _LOG_MOMENT = 0.2
+
+
+class BuggySocket(socket.SocketType):
+    """A socket to a server; the connection being made meets a bug of ours."""
+
+    def getsockopt(self, *_: object) -> Any:
+        raise ZeroDivisionError("a bug")
 
 
 class FakeServer:
@@ -181,6 +189,12 @@ class Bench:
         self.listening = listening.socket
         self._bound = listening
         self.frontend.start([listening])
+
+    def dials_with(self, make_socket: Callable[[int, int], socket.SocketType]) -> None:
+        """Make the sockets to servers in another way from now on."""
+        for server in self.pool.servers:
+            assert server.target is not None
+            server.target = evolve(server.target, make_socket=make_socket)
 
     def _serve(self, number: int, family: str) -> FakeServer:
         if family == "unix":

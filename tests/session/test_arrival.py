@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mailproxy.proxyprotocol import (
+    Decoder,
     Header,
     InetAddress,
     SslClient,
@@ -539,7 +540,7 @@ def test_bug_while_a_header_is_read_ends_the_session(make: MakeBench, monkeypatc
     bench = front(make)
     bench.expects_bugs = True
     with monkeypatch.context() as broken:
-        broken.setattr("mailproxy.session.arrival.Decoder.feed", None)
+        broken.setattr(Decoder, "feed", None)
         client = bench.client()
         client.send(V2)
         bench.until(lambda: client.fin or client.reset)

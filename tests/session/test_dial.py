@@ -13,7 +13,7 @@ import pytest
 from mailproxy.config import Server, UnixServer
 from mailproxy.mail.refusal import refusal
 from mailproxy.session.dial import TURNAROUND_SECONDS
-from tests.session.bench import GREETING, header_of
+from tests.session.bench import GREETING, Bench, header_of
 from tests.session.conftest import MakeBench
 from tests.transport.relay import is_ready
 
@@ -38,21 +38,19 @@ def test_header_of_version_1_is_sent(make: MakeBench) -> None:
     assert header_of(server).version == 1
 
 
-def test_connection_that_takes_its_time_gets_the_header_when_it_is_there(
-    make: MakeBench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_connection_that_takes_its_time_gets_the_header_when_it_is_there(make: MakeBench) -> None:
     """On one machine it is there at once: the first write is made to find that it is not."""
     bench = make(send_proxy="v2")
-    refuse_writes(monkeypatch)
+    refuse_writes(bench)
     client = bench.client()
     server = bench.server.accept(GREETING)
     bench.until(lambda: client.data == GREETING)
     assert header_of(server).source is not None
 
 
-def test_connection_that_breaks_before_it_is_there_has_failed(make: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connection_that_breaks_before_it_is_there_has_failed(make: MakeBench) -> None:
     bench = make(send_proxy="v2", backend={"retries": 0})
-    refuse_writes(monkeypatch)
+    refuse_writes(bench)
     client = bench.client()
     bench.poller.poll(0)  # it waits in the server's queue, and in the poller
     bench.server.refuse()
@@ -61,16 +59,16 @@ def test_connection_that_breaks_before_it_is_there_has_failed(make: MakeBench, m
     assert bench.over()["reason"].partition(";")[0] == "Connection reset by peer"
 
 
-def test_event_of_another_connection_does_not_make_one(make: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_event_of_another_connection_does_not_make_one(make: MakeBench) -> None:
     bench = make(send_proxy="v2")
-    refuse_writes(monkeypatch, times=2)
+    refuse_writes(bench, times=2)
     client = bench.client()
     server = bench.server.accept(GREETING)
     bench.until(lambda: client.data == GREETING)
     assert header_of(server).source is not None
 
 
-def refuse_writes(monkeypatch: pytest.MonkeyPatch, times: int = 1) -> None:
+def refuse_writes(bench: Bench, times: int = 1) -> None:
     class Slow(socket.SocketType):
         asked = 0
 
@@ -80,10 +78,10 @@ def refuse_writes(monkeypatch: pytest.MonkeyPatch, times: int = 1) -> None:
                 raise BlockingIOError(errno.EAGAIN, "not yet")
             return super().send(data, *flags)
 
-    monkeypatch.setattr("mailproxy.transport.outgoing.socket.SocketType", Slow)
+    bench.dials_with(Slow)
 
 
-def test_header_that_is_taken_in_part_is_no_success(make: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_header_that_is_taken_in_part_is_no_success(make: MakeBench) -> None:
     """Dovecot, Postfix and Cyrus drop a header that comes in pieces."""
 
     class Narrow(socket.SocketType):
@@ -91,10 +89,9 @@ def test_header_that_is_taken_in_part_is_no_success(make: MakeBench, monkeypatch
             return super().send(data[:10], *flags)
 
     bench = make(send_proxy="v2", backend={"retries": 0})
-    with monkeypatch.context() as narrow:
-        narrow.setattr("mailproxy.transport.outgoing.socket.SocketType", Narrow)
-        client = bench.client()
-        bench.until(lambda: client.fin)
+    bench.dials_with(Narrow)
+    client = bench.client()
+    bench.until(lambda: client.fin)
     client.end()
     assert bench.over()["reason"] == "took 10 of the header's 28 bytes"
 
@@ -293,33 +290,20 @@ def test_tcp_does_not_wait_for_a_greeting(make: MakeBench) -> None:
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
-def test_lack_of_descriptors_is_not_the_server_s_fault(
-    make: MakeBench, monkeypatch: pytest.MonkeyPatch, number: int
-) -> None:
+def test_lack_of_descriptors_is_not_the_server_s_fault(make: MakeBench, number: int) -> None:
     bench = make(servers=2)
 
-    def scarce(*arguments: int) -> socket.SocketType:
+    def scarce(family: int, kind: int) -> socket.SocketType:
         raise OSError(number, os.strerror(number))
 
+    bench.dials_with(scarce)
     client = bench.client()
-    with monkeypatch.context() as without:
-        without.setattr("mailproxy.transport.outgoing.socket.SocketType", scarce_after_accept(scarce))
-        bench.until(lambda: client.fin)
+    bench.until(lambda: client.fin)
     assert client.data == refusal("imap")
     client.end()
     line = bench.over()
     assert (line["termination"], line["reason"]) == ("RC", os.strerror(number))
     assert not bench.servers[1].is_asked
-
-
-def scarce_after_accept(scarce: Any) -> Any:
-    """Let the listener still make sockets of the descriptors that it has."""
-
-    def make(*arguments: Any) -> Any:
-        return real(*arguments) if len(arguments) == 4 else scarce(*arguments)
-
-    real = socket.SocketType
-    return make
 
 
 # The client meanwhile.

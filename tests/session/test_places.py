@@ -7,7 +7,6 @@ import os
 import random
 import socket
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -16,7 +15,7 @@ from mailproxy.session.dial import TURNAROUND_SECONDS
 from mailproxy.session.termination import SERVER_DOWN
 from mailproxy.transport.plain import PlainStream
 from mailproxy.transport.stream import Stream
-from tests.session.bench import GREETING, Bench
+from tests.session.bench import GREETING, Bench, BuggySocket
 from tests.session.conftest import MakeBench
 from tests.transport.peers import Peer
 
@@ -137,19 +136,15 @@ def test_failed_handshake_gives_its_place_back(make: MakeBench) -> None:
     assert bench.taken == [0]
 
 
-def test_lack_of_descriptors_takes_no_place(make: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lack_of_descriptors_takes_no_place(make: MakeBench) -> None:
     bench = make()
-    real = socket.SocketType
 
-    def scarce(*arguments: Any) -> Any:
-        if len(arguments) == 4:
-            return real(*arguments)
+    def scarce(family: int, kind: int) -> socket.SocketType:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
+    bench.dials_with(scarce)
     client = bench.client()
-    with monkeypatch.context() as without:
-        without.setattr("mailproxy.transport.outgoing.socket.SocketType", scarce)
-        bench.until(lambda: client.fin)
+    bench.until(lambda: client.fin)
     assert bench.taken == [0]
 
 
@@ -274,7 +269,7 @@ def test_bug_gives_the_place_back(make: MakeBench, monkeypatch: pytest.MonkeyPat
     bench.expects_bugs = True
     match stage:
         case "_on_connected":
-            monkeypatch.setattr("mailproxy.transport.outgoing.PlainStream", None)
+            bench.dials_with(BuggySocket)
         case "_on_greeting":
             monkeypatch.delattr(PlainStream, "read_some")
         case "succeeded":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from mailproxy.config import ServerTls
@@ -449,6 +451,10 @@ def test_attempt_that_may_be_made_again_waits_for_its_turn_like_others(make: Mak
     bench.until(lambda: first.data == GREETING)
 
 
+def no_socket(family: int, kind: int) -> socket.SocketType:
+    raise ZeroDivisionError("a bug")
+
+
 @pytest.mark.parametrize("turn", ["place", "vain"])
 def test_bug_in_a_turn_ends_its_own_session_and_not_the_one_that_made_room(
     make: MakeBench, monkeypatch: pytest.MonkeyPatch, turn: str
@@ -460,7 +466,7 @@ def test_bug_in_a_turn_ends_its_own_session_and_not_the_one_that_made_room(
     third = waiting(bench)
     with monkeypatch.context() as broken:
         if turn == "place":
-            broken.setattr("mailproxy.session.dial.Outgoing", None)
+            bench.dials_with(no_socket)
         else:
             broken.setattr(bench.frontend, "counters", None)
             bench.pool.set_state(bench.pool.servers[0], "maint", bench.poller.now)

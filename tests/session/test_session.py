@@ -19,7 +19,7 @@ from mailproxy.tls.openssl import WANT_WRITE
 from mailproxy.transport.plain import PlainStream
 from mailproxy.transport.secure import SecureStream
 from mailproxy.transport.stream import Stream
-from tests.session.bench import GREETING, Bench, header_of
+from tests.session.bench import GREETING, Bench, BuggySocket, header_of
 from tests.session.conftest import MakeBench
 from tests.tls.servers import NAME
 from tests.transport.peers import TlsPeer, client_context, client_hello
@@ -332,7 +332,7 @@ def test_bug_while_the_server_is_dialled_ends_the_session(
     bench = make()
     bench.expects_bugs = True
     if stage == "_on_connected":
-        monkeypatch.setattr("mailproxy.transport.outgoing.PlainStream", None)
+        bench.dials_with(BuggySocket)
     elif stage == "_on_greeting":
         monkeypatch.delattr(PlainStream, "read_some")
     else:

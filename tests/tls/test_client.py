@@ -136,12 +136,19 @@ def test_authority_that_the_system_does_not_know_is_refused(ca: str) -> None:
     assert reason == "certificate comes from CN=Root, which is not in the system's authorities"
 
 
-def test_certificate_that_was_seen_before_is_not_read_again(ca: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    tls = client_tls(verify="required", ca=ca)
+def test_certificate_that_was_seen_before_is_not_read_again(ca: str) -> None:
+    judged = []
+
+    def judge(certificate: Any, name: str) -> str:
+        judged.append(name)
+        return ""
+
+    settings = ServerTls(verify="required", ca=ca)
+    tls = ClientTls(settings, NAME, client_context(settings), judge)
     leaf = issue(NAME, issuer=ROOT)
-    shake_hands(tls, leaf)
-    monkeypatch.setattr("mailproxy.tls.client.name_problem", None)
-    shake_hands(tls, leaf)
+    for _ in range(2):
+        shake_hands(tls, leaf)
+    assert judged == [NAME]
 
 
 # The server name.
@@ -218,25 +225,14 @@ def test_same_settings_and_host_are_made_once() -> None:
     assert make(ServerTls(), NAME) is make(ServerTls(), NAME)
 
 
-def test_other_hosts_share_a_context(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_hosts_share_a_context() -> None:
     made = []
 
     def context(settings: Any) -> Any:
         made.append(settings)
         return client_context(settings)
 
-    monkeypatch.setattr("mailproxy.tls.client.client_context", context)
-    make = client_sides()
+    make = client_sides(context)
     assert make(ServerTls(), NAME) is not make(ServerTls(), "other.example.org")
     make(ServerTls(min_version="1.3"), NAME)
     assert made == [ServerTls(), ServerTls(min_version="1.3")]
-
-
-def test_sessions_that_are_kept_are_bounded(ca: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the clients' server names there is one for each."""
-    monkeypatch.setattr("mailproxy.tls.client._KNOWN_SESSIONS", 2)
-    monkeypatch.setattr("mailproxy.tls.openssl.session", lambda ssl: object())
-    tls = client_tls()
-    for name in "abacbd":
-        tls.keep_session(None, name, "address")
-    assert list(tls._sessions) == [("address", "b"), ("address", "d")]

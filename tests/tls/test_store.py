@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -37,8 +35,15 @@ class Site:
     def __init__(self, folder: Path, *entries: str) -> None:
         self.folder = folder
         self.clock = Clock()
-        self.store = CertificateStore(self.clock)
+        self.store = CertificateStore(self.clock, self.read)
+        self.read_file = read_file
+        self.reads: list[str] = []
+        """The certificates that were read."""
         self.profiles = {"default": tuple(f"{folder}/{entry}" for entry in entries)}
+
+    def read(self, path: str) -> Content:
+        self.reads.append(path)
+        return read_content(path, self.read_file)
 
     def write(self, name: str, pem: bytes) -> Path:
         """Put a file in place of another, as who renews certificates does."""
@@ -82,19 +87,6 @@ def site(tmp_path: Path) -> Site:
     return site
 
 
-@contextmanager
-def counted_reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    paths: list[str] = []
-
-    def counting(path: str) -> Content:
-        paths.append(path)
-        return read_content(path)
-
-    with monkeypatch.context() as patched:
-        patched.setattr("mailproxy.tls.store.read_content", counting)
-        yield paths
-
-
 def der(issued: Issued) -> bytes:
     return issued.certificate.public_bytes(Encoding.DER)
 
@@ -110,12 +102,12 @@ def test_renewed_file_is_read(site: Site) -> None:
     assert site.served[0] == der(new)
 
 
-def test_only_what_looks_different_is_read(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_what_looks_different_is_read(site: Site) -> None:
     site.write("a.pem", issue("a").pem)
-    with counted_reads(monkeypatch) as paths:
-        site.look()
-        site.look()
-    assert paths == [f"{site.folder}/a.pem"]
+    site.reads.clear()
+    site.look()
+    site.look()
+    assert site.reads == [f"{site.folder}/a.pem"]
 
 
 def test_same_size_and_mtime_are_no_disguise(site: Site) -> None:
@@ -127,16 +119,14 @@ def test_same_size_and_mtime_are_no_disguise(site: Site) -> None:
     assert len(site.look().complaints) == 1
 
 
-def test_file_that_changed_just_before_it_was_read_is_read_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_file_that_changed_just_before_it_was_read_is_read_again(tmp_path: Path) -> None:
     site = Site(tmp_path, "*.pem")
     site.clock.ahead = 0.0
     site.write("a.pem", issue("a").pem)
     site.start()
-    with counted_reads(monkeypatch) as paths:
-        site.look()
-    assert paths == [f"{tmp_path}/a.pem"]
+    site.reads.clear()
+    site.look()
+    assert site.reads == [f"{tmp_path}/a.pem"]
 
 
 def test_files_come_and_go(site: Site) -> None:
@@ -319,7 +309,7 @@ def test_symlinks_of_kubernetes_are_swapped(tmp_path: Path) -> None:
     assert site.served == [der(second)]
 
 
-def test_pair_that_is_swapped_while_it_is_read_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pair_that_is_swapped_while_it_is_read_is_read_again(tmp_path: Path) -> None:
     site = Site(tmp_path, "tls")
     first, second = issue("a"), issue("a")
     site.write("tls/tls.crt", first.certificate_pem)
@@ -332,7 +322,7 @@ def test_pair_that_is_swapped_while_it_is_read_is_read_again(tmp_path: Path, mon
             site.write("tls/tls.key", second.key_pem)
         return data
 
-    monkeypatch.setattr("mailproxy.tls.source.read_file", swap_behind)
+    site.read_file = swap_behind
     (found,) = site.start()
     assert found.encoded[0] == der(second)
 
@@ -350,19 +340,18 @@ def test_reading_that_is_not_adopted_is_news_to_the_next_one(site: Site) -> None
     assert site.served[0] == der(new)
 
 
-def test_profiles_that_share_files_read_them_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_profiles_that_share_files_read_them_once(tmp_path: Path) -> None:
     site = Site(tmp_path, "*.pem")
     site.write("a.pem", issue("a").pem)
     site.profiles["other"] = site.profiles["default"]
-    with counted_reads(monkeypatch) as paths:
-        reading = site.store.read(site.profiles)
-    assert len(paths) == 1
+    reading = site.store.read(site.profiles)
+    assert len(site.reads) == 1
     assert reading.certificates["default"] == reading.certificates["other"]
 
 
 def test_what_no_profile_names_is_forgotten(site: Site) -> None:
     site.store.adopt({}, {"default": (f"{site.folder}/a.pem",)})
-    assert site.store._entries == {}
+    assert site.store.paths == set()
 
 
 def test_memory_does_not_grow_with_files_that_come_and_go(site: Site) -> None:
@@ -371,7 +360,7 @@ def test_memory_does_not_grow_with_files_that_come_and_go(site: Site) -> None:
         site.look()
         path.unlink()
     site.look()
-    assert len(site.store._entries) == 2
+    assert len(site.store.paths) == 2
 
 
 def test_reading_goes_step_by_step(site: Site) -> None:

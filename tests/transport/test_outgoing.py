@@ -45,9 +45,15 @@ class Attempt:
         self.listening.setblocking(False)
         self._folder = folder
 
-    def begin(self, header: Any = HEADER, tls: ClientTls | None = None, server_name: str | None = None) -> Outgoing:
+    def begin(
+        self,
+        header: Any = HEADER,
+        tls: ClientTls | None = None,
+        server_name: str | None = None,
+        make_socket: Callable[[int, int], socket.SocketType] = socket.SocketType,
+    ) -> Outgoing:
         self.stream = self.error = None
-        target = Target(socket.AF_INET, self.listening.getsockname(), tls)
+        target = Target(socket.AF_INET, self.listening.getsockname(), tls, make_socket)
         outgoing = Outgoing(self, target, header, self.poller, server_name)
         self.stack.callback(outgoing.cancel)
         outgoing.begin()
@@ -312,7 +318,7 @@ def test_server_that_speaks_no_tls_is_told_so(attempt: Attempt, words: bytes) ->
     assert str(attempt.error).endswith(", does the server speak TLS there?")
 
 
-def test_handshake_that_has_no_room_goes_on_later(attempt: Attempt, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_handshake_that_has_no_room_goes_on_later(attempt: Attempt) -> None:
     """The first words of TLS wait for the connection like any others."""
 
     class Slow(socket.SocketType):
@@ -322,9 +328,7 @@ def test_handshake_that_has_no_room_goes_on_later(attempt: Attempt, monkeypatch:
     listening = attempt.listening
     listening.listen(0)
     with socket.create_connection(listening.getsockname()):  # the queue is full: the next one waits
-        with monkeypatch.context() as slow:
-            slow.setattr("mailproxy.transport.outgoing.socket.SocketType", Slow)
-            outgoing = attempt.begin(tls=client_tls())
+        outgoing = attempt.begin(tls=client_tls(), make_socket=Slow)
         assert outgoing.stage == "TLS"
         assert not is_ready(attempt.poller)
 
