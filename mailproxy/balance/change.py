@@ -21,9 +21,6 @@ Event = Literal[
     "no-server",
 ]
 
-STANDINGS: frozenset[Event] = frozenset({"up", "down", "ready", "drain", "maint", "address", "no-address"})
-"""The events that say whether a server may have sessions; the others say how many."""
-
 
 @frozen(kw_only=True)
 class Change(Generic[AnyServer]):

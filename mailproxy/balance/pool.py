@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from math import inf
 
 from mailproxy.balance.attempt import least_tried
-from mailproxy.balance.change import STANDINGS, Change, Event
+from mailproxy.balance.change import Change, Event
 from mailproxy.balance.pool_server import RAMP_STEPS, UNLIMITED, AnyServer
 from mailproxy.balance.queue import Queue, Waiter, Waiting
 from mailproxy.balance.rule import Rule
@@ -307,8 +307,7 @@ class Pool(ServerChanges[AnyServer]):
 
     def _changed(self, server: AnyServer, event: Event, reason: str, now: float) -> None:
         had_servers = bool(self._candidates)
-        if event in STANDINGS:
-            server.why, server.since = reason, now
+        server.note(reason, now)
         server.settle(now)
         self._ramp(now)
         self._find_candidates()

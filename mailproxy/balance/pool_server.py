@@ -12,6 +12,9 @@ from mailproxy.balance.health import Health
 
 ServerState = Literal["ready", "drain", "maint"]
 
+Condition = Literal["up", "drain", "down", "no-address", "maint"]
+"""How a server is, all in all: the last of these that applies."""
+
 UNLIMITED = sys.maxsize
 """The places of a server without ``maxconn``."""
 
@@ -69,11 +72,12 @@ class PoolServer:
     ramp_began: float | None = field(default=None, init=False)
     """The time at which its slowstart began; None: it is not in slowstart."""
     why: str = field(default="", init=False)
-    """The reason of the last change of its state, in words."""
+    """The reason of its condition, in words."""
     since: float | None = field(default=None, init=False)
-    """The time of that change; None if there was none."""
+    """The time when its condition changed; None if it never did."""
     successor: PoolServer | None = field(default=None, init=False)
     """The same server in a later configuration, which counts these sessions, too."""
+    _noted: Condition = field(default="up", init=False)
     is_settled: bool = field(default=False, init=False)
     """Whether a pool has used it already."""
     _has_run: bool = field(default=False, init=False)
@@ -93,6 +97,17 @@ class PoolServer:
     def standing(self) -> ServerState:
         """The state from admin and agent together."""
         return max(self.state, self.agent_state, key=_SEVERITY.__getitem__)
+
+    @property
+    def condition(self) -> Condition:
+        """How it is: what admin and agent want of it, checks and its address together."""
+        if self.standing == "maint":
+            return "maint"
+        if self.target is None:
+            return "no-address"
+        if not self.is_up:
+            return "down"
+        return "drain" if self.standing == "drain" else "up"
 
     @property
     def is_usable(self) -> bool:
@@ -152,7 +167,9 @@ class PoolServer:
         Slowstart begins when the server comes back from being down, from maintenance, or from having no address. As in
         HAProxy, a server that never ran before has no slowstart: at start-up that would only throttle the service.
         """
-        self.is_settled = True
+        if not self.is_settled:
+            self.is_settled = True
+            self._noted = self.condition
         was_running = self.is_running
         self.is_running = self.is_up and self.target is not None and self.standing != "maint"
         if not self.is_running:
@@ -162,6 +179,12 @@ class PoolServer:
             self._has_run = True
         self._takes_sessions = self.is_running and self.standing == "ready"
         self.ramp(now)
+
+    def note(self, reason: str, now: float) -> None:
+        """Remember since when it is as it is, and why, if that has changed."""
+        condition = self.condition
+        if condition != self._noted:
+            self._noted, self.why, self.since = condition, reason, now
 
     def ramp(self, now: float) -> None:
         """Take the step of slowstart that is due: weight and places grow linearly."""

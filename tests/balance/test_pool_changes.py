@@ -237,19 +237,27 @@ def test_listener_may_end_the_sessions_of_a_server_that_went_down() -> None:
 # What a server says of itself.
 
 
-def test_server_says_since_when_it_stands_as_it_does_and_why() -> None:
+def test_server_says_since_when_it_is_as_it_is_and_why() -> None:
     made = pool([a := checked("a"), server("b")])
-    assert (a.since, a.why) == (None, "")
+    assert (a.condition, a.since, a.why) == ("up", None, "")
     made.failed(a, 7, "refused")
-    assert (a.since, a.why) == (7, "refused")
+    assert (a.condition, a.since, a.why) == ("down", 7, "refused")
     made.passed(a, 8, "greeting")
-    assert (a.since, a.why) == (8, "greeting")
+    assert (a.condition, a.since, a.why) == ("up", 8, "greeting")
     made.set_state(a, "drain", 9, "by hand")
-    assert (a.since, a.why) == (9, "by hand")
+    assert (a.condition, a.since, a.why) == ("drain", 9, "by hand")
+    made.set_target(a, None, 10, "NXDOMAIN")
+    assert (a.condition, a.since, a.why) == ("no-address", 10, "NXDOMAIN")
+    made.set_state(a, "maint", 11, "by hand")
+    assert (a.condition, a.since, a.why) == ("maint", 11, "by hand")
 
 
-def test_weight_is_no_standing() -> None:
+def test_change_that_leaves_a_server_as_it_is_has_no_time() -> None:
     made = pool([a := checked("a"), server("b")])
     made.failed(a, 7, "refused")
     made.set_weight(a, 3, 9, "by hand")
-    assert (a.since, a.why) == (7, "refused")
+    made.set_state(a, "drain", 10, "by hand")
+    assert (a.condition, a.since, a.why) == ("down", 7, "refused")
+    made.set_state(a, "ready", 11, "by hand")
+    made.passed(a, 12, "greeting")
+    assert (a.condition, a.since, a.why) == ("up", 12, "greeting")
