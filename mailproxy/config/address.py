@@ -31,6 +31,8 @@ _NAMED = 'a host name such as "imap.example.org" or "imap.example.org:10143", or
 _HOST = 'an address without a port such as "10.0.0.1" or "2001:db8::1"'
 _NAMESERVER = 'an address such as "10.0.0.2", "10.0.0.2:5353" or "[2001:db8::2]:53"'
 
+_SOCKET = 'the path of a UNIX socket such as "/run/mailproxy/admin.sock"'
+
 _DNS_PORT = 53
 _SRV = "srv:"
 
@@ -86,6 +88,12 @@ def _ports(digits: str, text: str) -> range:
     if len(ports) > MAX_PORTS:
         raise Wrong(f"is {quoted(text)}, a range of {len(ports)} ports; at most {MAX_PORTS} are allowed")
     return ports
+
+
+def _socket(text: str) -> str:
+    if not text.startswith("/"):
+        raise Wrong(f"is {quoted(text)}, needs {_SOCKET}")
+    return _unix_path(text)
 
 
 def _server(text: str) -> ServerAddress:
@@ -207,3 +215,4 @@ SERVER: Kind[ServerAddress] = Kind((str,), _SERVER, _server)
 NAMED_SERVER: Kind[NamedServer | SrvServer] = Kind((str,), _NAMED, _named)
 NAMESERVER: Kind[tuple[IPv4Address | IPv6Address, int]] = Kind((str,), _NAMESERVER, _nameserver)
 HOST: Kind[IPv4Address | IPv6Address] = Kind((str,), _HOST, _bare_host)
+SOCKET: Kind[str] = Kind((str,), _SOCKET, _socket)

@@ -5,6 +5,7 @@ from typing import get_args
 
 from attrs import field, frozen
 
+from mailproxy.config.admin import Admin
 from mailproxy.config.backend import Backend
 from mailproxy.config.duration import IDLE, RAMP
 from mailproxy.config.frontend import Frontend
@@ -108,6 +109,14 @@ class Config:
         default=Log(),
         metadata=about_table(Fields(Log), "The log, [see below](#log).", haproxy="log"),
     )
+    admin: Admin = field(
+        default=Admin(),
+        metadata=about_table(
+            Fields(Admin),
+            "How a running service is asked, [see below](#admin-asking-a-running-service).",
+            haproxy="stats",
+        ),
+    )
     tls: Mapping[str, TlsProfile] = field(
         factory=dict,
         metadata=about_table(
@@ -146,3 +155,5 @@ class Config:
             haproxy="resolvers",
         ),
     )
+    text: str = field(default="", eq=False, repr=False)
+    """The file's words, as they were read."""

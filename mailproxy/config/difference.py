@@ -25,7 +25,7 @@ LONGEST_VALUE = 60
 _SECTIONS = {"frontends": "frontend", "backends": "backend", "servers": "server"}
 _TLVS = frozenset({"log_tlvs", "pass_tlvs"})
 _SECRET = frozenset({"headers"})
-_FOLLOWS = frozenset({"name", "files", "has_first_look"})
+_FOLLOWS = frozenset({"name", "files", "has_first_look", "text"})
 """Fields that follow from others."""
 
 

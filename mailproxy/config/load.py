@@ -7,6 +7,7 @@ from functools import partial
 
 from attrs import evolve
 
+from mailproxy.config.admin import read_admin
 from mailproxy.config.backend import read_backend
 from mailproxy.config.config import Config, Log
 from mailproxy.config.frontend import read_frontend
@@ -41,17 +42,17 @@ def parse(text: str, folder: str | os.PathLike[str]) -> Config:
         raise _unusable(
             "is not TOML that can be read: something in it is nested too deeply, or a number is too long"
         ) from None
-    return read_document(values, os.path.abspath(folder))
+    return evolve(read_document(values, os.path.abspath(folder)), text=text)
 
 
 def read_document(values: Mapping[str, object], folder: str) -> Config:
     """Turn parsed TOML into a `Config`; relative paths start at `folder`. Raises `ConfigError` with every problem."""
     problems = Problems()
     table = Table("", values, problems, partial(elsewhere, Fields(Config)))
-    table.later("admin", "is not in this version: there is no admin socket and no HTTP page yet")
     config = evolve(
         read_keys(table, Config(frontends=(), backends={})),
         log=table.child("log", _read_log),
+        admin=table.child("admin", read_admin),
         tls={profile.name: profile for profile in table.children("tls", partial(read_profile, folder))},
         frontends=table.children("frontend", read_frontend),
         backends={backend.name: backend for backend in table.children("backend", partial(read_backend, folder))},

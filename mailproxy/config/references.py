@@ -6,7 +6,7 @@ from mailproxy.config.backend import Backend
 from mailproxy.config.config import Config
 from mailproxy.config.frontend import Frontend
 from mailproxy.config.model import MailProtocol
-from mailproxy.config.place import Bind, InetBind, InetServer, NamedServer, SrvServer
+from mailproxy.config.place import Bind, InetBind, InetServer, NamedServer, SrvServer, UnixBind
 from mailproxy.config.problems import Problems
 from mailproxy.config.server import Server
 from mailproxy.config.words import key_path, listed, nearest, quoted
@@ -31,6 +31,7 @@ def check_references(config: Config, problems: Problems) -> None:
         _check_check_ports(backend, wanted, problems)
         _check_slots(backend, problems)
     _check_binds(config.frontends, problems)
+    _check_admin(config, problems)
 
 
 def _check_name(problems: Problems, table: str, name: str, names: Collection[str], key: str) -> None:
@@ -92,6 +93,14 @@ def _check_check_ports(backend: Backend, wanted: Mapping[MailProtocol, str], pro
                 f'is {check.port}, and {_spoken(wanted)}: checks of type "{check.type}" speak one protocol, and a '
                 "port has only one; leave it out, or make a backend for each",
             )
+
+
+def _check_admin(config: Config, problems: Problems) -> None:
+    """Nobody else listens on the admin socket."""
+    for frontend in config.frontends:
+        if any(isinstance(bind, UnixBind) and bind.path == config.admin.socket for bind in frontend.bind):
+            key = key_path("frontend", frontend.name, "bind")
+            _add(problems, "admin.socket", f"is {quoted(str(config.admin.socket))}, which {key} has too")
 
 
 def _spoken(wanted: Mapping[MailProtocol, str]) -> str:

@@ -14,6 +14,9 @@ SPARE_DESCRIPTORS = 24
 # A session has one to its client and one to its server.
 DESCRIPTORS_PER_SESSION = 2
 
+# The admin socket, as many clients as `mailproxy.control.door` takes, and one that is told that there are too many.
+ADMIN_DESCRIPTORS = 34
+
 
 def raise_limit() -> None:
     """Raise the limit on open files as far as is allowed."""
@@ -26,7 +29,8 @@ def affordable_sessions(settings: config.Config) -> int:
     """Return how many sessions there is room for once the limit is raised."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     listening = sum(len(frontend.bind) for frontend in settings.frontends)
-    return max((hard - SPARE_DESCRIPTORS - listening) // DESCRIPTORS_PER_SESSION, 1)
+    spare = SPARE_DESCRIPTORS + (0 if settings.admin.socket is None else ADMIN_DESCRIPTORS)
+    return max((hard - spare - listening) // DESCRIPTORS_PER_SESSION, 1)
 
 
 def capacity_warnings(settings: config.Config) -> Iterator[str]:

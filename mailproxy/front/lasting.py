@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from mailproxy.backend.server import BackendServer
 from mailproxy.backend.wishes import Wishes
 from mailproxy.config.model import MailProtocol
+from mailproxy.front.admin import AdminSockets
 from mailproxy.front.capacity import Capacity
 from mailproxy.front.shares import Shares
 from mailproxy.front.sockets import Sockets
@@ -30,6 +31,8 @@ class Lasting:
         """Who counts; it is replaced in a process that begins to accept beside others, before it counts."""
         self.sockets = Sockets()
         """By bind address."""
+        self.admin = AdminSockets()
+        """By path."""
         self.tls = tls or TlsServers()
         """By profile and ALPN protocols."""
         self.certificates = CertificateStore()

@@ -16,6 +16,7 @@ from mailproxy.config.secret import secret_problems, secret_warnings
 from mailproxy.config.words import key_path
 from mailproxy.front.descriptors import affordable_sessions, capacity_warnings, raise_limit
 from mailproxy.front.lasting import BackendKey, Lasting
+from mailproxy.front.sockets import StartError
 from mailproxy.session.terms import Terms
 from mailproxy.tls.client import MakeClientTls, client_sides
 from mailproxy.tls.files import key_warnings, read_tls_files, validity_warnings
@@ -74,7 +75,14 @@ class Prepared:
 
     def bind(self) -> None:
         """Open the sockets that are not open yet; `StartError` with each that cannot be, and then none of them is."""
-        self.lasting.sockets.bind(self.settings.frontends)
+        admin, path = self.lasting.admin, self.settings.admin.socket
+        is_new = admin.bind(path)
+        try:
+            self.lasting.sockets.bind(self.settings.frontends)
+        except StartError:
+            if is_new:
+                admin.close(path)
+            raise
 
     def adopt(self) -> None:
         """Keep what later readings can go on with; for a reading that is going to be used."""

@@ -110,6 +110,14 @@ class Sockets:
         offered = self._offered.get(_place_of(bind))
         return adopt(offered.pop(0)) if offered else _listen(bind)
 
+    def addresses(self, frontends: Iterable[config.Frontend]) -> dict[str, tuple[str, ...]]:
+        """Return where each frontend listens at the moment, in words, by its name."""
+        found: dict[str, tuple[str, ...]] = {}
+        for frontend, key in _keys(frontends):
+            bound = None if frontend.name in self._suspended else self._open.get(key)
+            found[frontend.name] = found.get(frontend.name, ()) + (() if bound is None else (bound.address,))
+        return found
+
     def close_others(self, frontends: Iterable[config.Frontend]) -> None:
         """Close what these frontends do not listen on."""
         frontends = tuple(frontends)

@@ -108,11 +108,17 @@ def bind_inet(family: socket.AddressFamily, host: str, port: int) -> Bound:
     return Bound(sock)
 
 
-def bind_unix(path: str) -> Bound:
-    """Listen on a UNIX socket, and replace a file without a listener; OSError if that fails."""
+def bind_unix(path: str, mode: int | None = None) -> Bound:
+    """
+    Listen on a UNIX socket, and replace a file without a listener; OSError if that fails.
+
+    Its file has the `mode` from the first moment on; None leaves that to the umask.
+    """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
+        if mode is not None:
+            os.fchmod(sock.fileno(), mode)  # Linux gives the file the mode that the socket has
         _remove_stale(path)
         sock.bind(path)
         sock.listen(BACKLOG)

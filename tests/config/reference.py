@@ -12,6 +12,7 @@ from typing import get_args
 import attrs
 
 from mailproxy.config import (
+    Admin,
     Backend,
     BackendTimeouts,
     Check,
@@ -35,6 +36,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 TABLES: dict[str, attrs.AttrsInstance] = {
     "## Top level": Config(frontends=(), backends={}),
     "## `[log]`": Log(),
+    "## `[admin]`": Admin(),
     "## `[tls.NAME]`": TlsProfile(name="", certificates=()),
     "## `[frontend.NAME]`": Frontend(name="", bind=(), protocol="tcp", backend=""),
     "### `timeout` of a frontend": FrontendTimeouts(),

@@ -24,8 +24,23 @@ def test_more_workers_are_refused(workers: object, shown: str) -> None:
     assert problem(workers=workers) == f"workers: is {shown}; this version is one process: leave it out or write 0"
 
 
-def test_admin_is_explained() -> None:
-    assert problem(admin={"socket": "/run/x"}).startswith("admin: is not in this version")
+def test_admin_socket() -> None:
+    assert read().admin.socket is None
+    assert read(admin={"socket": "/run/mailproxy/admin.sock"}).admin.socket == "/run/mailproxy/admin.sock"
+
+
+@pytest.mark.parametrize("path", ["admin.sock", "127.0.0.1:8404", ""])
+def test_admin_socket_is_a_path(path: str) -> None:
+    assert problem(admin={"socket": path}).startswith(f'admin.socket: is "{path}", needs the path of a UNIX socket')
+
+
+def test_admin_socket_is_nobody_else_s() -> None:
+    changes: dict[str, object] = {"admin": {"socket": "/run/x"}, "frontend__imaps__bind": ["/run/x"]}
+    assert problem(**changes) == 'admin.socket: is "/run/x", which frontend.imaps.bind has too'
+
+
+def test_admin_over_http_is_explained() -> None:
+    assert problem(admin={"http": "127.0.0.1:8404"}).startswith("admin.http: is not in this version")
 
 
 def test_table_that_is_a_value() -> None:

@@ -37,6 +37,15 @@ def test_each_frontend_has_its_own_in_order(sockets: Sockets, tmp_path: Path) ->
     assert found["b"][1].address == unix.path
 
 
+def test_addresses_are_those_at_the_moment(sockets: Sockets, tmp_path: Path) -> None:
+    unix = UnixBind(str(tmp_path / "a.sock"))
+    frontends = frontend("a", unix), frontend("b", UnixBind(str(tmp_path / "b.sock")))
+    sockets.bind(frontends[:1])
+    assert sockets.addresses(frontends) == {"a": (unix.path,), "b": ()}
+    sockets.suspend(frontends[0])
+    assert sockets.addresses(frontends[:1]) == {"a": ()}
+
+
 def test_binding_again_opens_what_is_new_alone(sockets: Sockets, tmp_path: Path) -> None:
     first, second = UnixBind(str(tmp_path / "1.sock")), UnixBind(str(tmp_path / "2.sock"))
     sockets.bind([frontend("a", first)])
