@@ -17,6 +17,7 @@ The map, bottom up; imports run one way, from the later to the earlier:
 - ``session``: one client's life: PROXY header, STARTTLS, handshake, pick, dial, header, relay, part; and its log line.
 - ``checks``: what we ask servers on our own behalf: whether they are well, and what they offer.
 - ``front``: generations: one reading of the configuration at work, and what is handed from one to the next.
+- ``control``: what administrators ask a running service and tell it, over its admin socket; both sides of that.
 - ``audit``: the known attacks on STARTTLS, tried against any server; stands alone.
 - ``service``, ``signals``, ``log``, ``tap``, ``demo``, ``commands``, ``cli``: how it is started.
 """

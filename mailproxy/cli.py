@@ -7,15 +7,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from mailproxy import __version__
-
-COMMANDS = {
-    "run": "the service, in the foreground",
-    "check": "reads a configuration, certificates included, and reports every error at once",
-    "demo": "the proxy and embedded mail servers on loopback ports, to try it",
-    "header": "makes a PROXY protocol header, or explains one byte by byte",
-    "check-starttls": "tries the known attacks on STARTTLS against any mail server",
-}
-"""Each names a module of `mailproxy.commands`, where a hyphen is an underscore."""
+from mailproxy.commands import COMMANDS
 
 FAILURE = 1
 """Exit status of whatever went wrong; a usage error is 2, as argparse has it."""

@@ -21,10 +21,12 @@ from twisted.python.failure import Failure
 from mailproxy import __version__
 from mailproxy.config import ConfigError
 from mailproxy.config.difference import Difference, differences, with_details
+from mailproxy.control.door import Door
 from mailproxy.front.aside import Aside
 from mailproxy.front.drains import Drains
 from mailproxy.front.frontend import Frontend
 from mailproxy.front.generation import Generation
+from mailproxy.front.lasting import Lasting
 from mailproxy.front.loop import Loop
 from mailproxy.front.prepare import Prepared, arrange
 from mailproxy.front.reading import Reading, read
@@ -63,6 +65,9 @@ class ProxyService(Service):
         self._reactor = reactor
         self._loop = Loop(reactor)
         self._generation = self._make_generation(prepared)
+        self.began: float | None = None
+        """When the service started, by the poller's clock."""
+        self._door = Door(self, reactor)
         self.is_stopping = False
         self._is_hurried = False
         self._times: dict[str, float] = {}
@@ -82,6 +87,26 @@ class ProxyService(Service):
     def _make_generation(self, prepared: Prepared) -> Generation:
         """Make a reading of the configuration ready to start."""
         return Generation(prepared, self._loop, self.role)
+
+    @property
+    def source(self) -> str:
+        """The configuration's file."""
+        return self._prepared.source
+
+    @property
+    def lasting(self) -> Lasting:
+        """What lasts as long as the process."""
+        return self._lasting
+
+    @property
+    def loop(self) -> Loop:
+        """What the process has on its reactor."""
+        return self._loop
+
+    @property
+    def generation(self) -> Generation:
+        """The reading of the configuration that is at work."""
+        return self._generation
 
     @property
     def frontends(self) -> list[Frontend]:
@@ -104,7 +129,17 @@ class ProxyService(Service):
         self._introduce()
         self._warn(self._warnings)
         self._generation.start()
+        self.began = self._loop.poller.look_at_clock()
+        self._open_door()
         self._log.info("ready", event="ready")
+
+    def _open_door(self) -> None:
+        """Let administrators in where the configuration says, in the one process that cares for servers."""
+        if not self.role.cares:
+            return
+        path = self._generation.settings.admin.socket
+        self._door.open(self._lasting.admin.at(path))
+        self._lasting.admin.close_others(path)
 
     def _introduce(self) -> None:
         """Log what an admin, or who reads a report of theirs, wants to know first."""
@@ -167,6 +202,7 @@ class ProxyService(Service):
         prepared.adopt()
         generation.start(after=former)
         self._prepared, self._generation = prepared, generation
+        self._open_door()
         self.relog(reading.settings.log.format, reading.settings.log.level)
         known, self._warnings = self._warnings, reading.warnings
         for difference in differences:
@@ -266,6 +302,8 @@ class ProxyService(Service):
             self._stopping.hurry()
 
     def _stopped(self, nothing: None) -> None:
+        self._door.close()
+        self._lasting.admin.close_others(None)
         self._loop.stop()
         for frontend in self.frontends:
             self._say_closed(frontend)

@@ -181,6 +181,9 @@ def configuration(
     (folder / "mail.pem").write_bytes(issue(NAME).pem)
     (folder / "mail.pem").chmod(0o600)
     certificates = (str(folder / "mail.pem"),)
+    dovecot = Backend(
+        name="dovecot", send_proxy="none", servers=(Server(name="d1", address=InetServer(LOOPBACK, port)),)
+    )
     return Config(
         tls={"default": TlsProfile(**{"name": "default", "certificates": certificates} | (profile or {}))},
         frontends=frontends
@@ -194,12 +197,7 @@ def configuration(
                 timeout=timeout or FrontendTimeouts(),
             ),
         ),
-        backends={
-            "dovecot": Backend(
-                name="dovecot", send_proxy="none", servers=(Server(name="d1", address=InetServer(LOOPBACK, port)),)
-            )
-        },
-        **settings,
+        **{"backends": {"dovecot": dovecot}} | settings,
     )
 
 

@@ -166,9 +166,14 @@ class Generation:
             over()
 
     @property
+    def readings(self) -> tuple[Generation, ...]:
+        """This one, and earlier ones that have sessions yet."""
+        return self, *self._earlier
+
+    @property
     def sessions(self) -> Iterator[Session]:
         """Those of this generation, and of earlier ones that have some yet."""
-        for generation in (self, *self._earlier):
+        for generation in self.readings:
             for frontend in generation.frontends:
                 yield from frontend.sessions
 

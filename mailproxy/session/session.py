@@ -167,7 +167,7 @@ class Session:
         if not terms.offloaders or self.is_local:
             return False
         says = None if self.header is None else self.header.ssl
-        return (says is None or bool(says.client & SslClient.SSL)) and terms.is_offloader(self._host)
+        return (says is None or bool(says.client & SslClient.SSL)) and terms.is_offloader(self.peer_host)
 
     @property
     def is_over(self) -> bool:
@@ -180,7 +180,7 @@ class Session:
         return self.stage.is_quiet
 
     @property
-    def _host(self) -> IPv4Address | IPv6Address | None:
+    def peer_host(self) -> IPv4Address | IPv6Address | None:
         """The address that the connection comes from, None for a UNIX socket."""
         return None if self._listener.is_unix else ip_address(self.peer[0])
 
@@ -211,7 +211,7 @@ class Session:
         if accept is None:
             self._begin()
             return
-        expectation = accept.expectation(self._host)
+        expectation = accept.expectation(self.peer_host)
         if expectation is Expectation.DIRECT:
             self._guard = Guard(self)
             self._begin()
@@ -304,7 +304,7 @@ class Session:
         assert terms.accept is not None
         if self.header is not None:
             return "a second PROXY header"
-        if terms.accept.expectation(self._host) is Expectation.MAYBE:
+        if terms.accept.expectation(self.peer_host) is Expectation.MAYBE:
             return f"PROXY header after {terms.timeout.proxy_header_optional:g} s without a byte"
         return f"PROXY header, and {self._stranger} is not in {terms.accept_keys}"
 

@@ -1,0 +1,8 @@
+"""
+How a running service is asked and told things: ``mailproxy ctl``, and the admin socket behind it.
+
+``command`` is the table of commands, from which ``grammar``, help, completion and the page come; ``message`` is what
+goes over the socket. In the service, ``status`` has plain values, which ``observe`` makes of what runs; ``answers``
+carries out each command, ``client`` is the connection of one client, ``door`` accepts them, ``watch`` tells live
+events. On the other side, ``call`` asks, and ``table`` shows.
+"""

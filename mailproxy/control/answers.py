@@ -1,0 +1,250 @@
+"""What each command does to the running service, and what is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from attrs import frozen
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from mailproxy.backend.backend import Backend
+from mailproxy.backend.server import BackendServer
+from mailproxy.checks.outcome import Outcome
+from mailproxy.config import ConfigError
+from mailproxy.config.words import listed, nearest, quoted
+from mailproxy.control import observe
+from mailproxy.control.argument import Weight
+from mailproxy.control.grammar import BadCommand, Request
+from mailproxy.control.running import Running
+from mailproxy.control.status import ChangeStatus, CheckStatus, Status
+from mailproxy.front.reload import Reloaded, ReloadRefused
+from mailproxy.front.sockets import StartError
+from mailproxy.session.counters import counted
+from mailproxy.session.termination import ENDED
+
+_log = Logger(namespace="mailproxy")
+
+
+@frozen
+class Answer:
+    """What is said to a command: rows, and some words behind them."""
+
+    rows: Iterable[Status | None] = ()
+    """None stands for something that was looked at and is not told: it costs time as well."""
+    words: str = ""
+    last: Callable[[], object] | None = None
+    """What is done when the answer has gone out, and the connection is closed."""
+
+
+@frozen
+class Live:
+    """The answer that has no end: what happens from now on."""
+
+    events: str
+
+
+Given = Mapping[str, Any]
+"""The values of a command's arguments, by name."""
+
+
+class Answers:
+    """Answers the commands of all clients; `who` says in the log who gave one that changes something."""
+
+    def __init__(self, running: Running, watchers: Callable[[], int]) -> None:
+        """`watchers` tells how many clients watch."""
+        self._running = running
+        self._watchers = watchers
+
+    def answer(self, request: Request, who: str) -> Answer | Live | Deferred[Answer]:
+        """Do what a request wants; `BadCommand` if that cannot be."""
+        given = request.read()
+        match request.command.name:
+            case "watch":
+                return Live(given.get("events", "all"))
+            case name if name in _SHOWS:
+                return Answer(_SHOWS[name](self._running, given))
+            case "show info":
+                return Answer([observe.info(self._running, self._watchers())])
+            case "check now":
+                return self._check_now(*given["server"])
+            case "reload":
+                _log.info("ctl: reload, {who}", event="ctl", command="reload", who=who)
+                return self._running.reload().addCallbacks(_reloaded, _not_reloaded)
+            case name:
+                answer = _ACTIONS[name](self._running, given)
+                _log.info("ctl: {words}, {who}", event="ctl", command=name, words=answer.words, who=who)
+                return answer
+
+    def _check_now(self, backend: str, server: str) -> Deferred[Answer]:
+        care = self._running.generation.care
+        if care is None:
+            raise BadCommand("servers are not checked any more: the service is stopping")
+        found = find_servers(self._running, backend, server)
+        waiting = len(found)
+        rows: list[CheckStatus] = []
+        done: Deferred[Answer] = Deferred()
+
+        def told(of: Backend, outcome: Outcome | None) -> None:
+            nonlocal waiting
+            waiting -= 1
+            ok, says, took = (False, "the configuration was read again", 0.0)
+            if outcome is not None:
+                ok, says, took = outcome.ok, outcome.reason, outcome.seconds
+            rows.append(
+                CheckStatus(
+                    backend=backend, protocol=of.protocol, server=server, ok=ok, says=says, took_s=round(took, 6)
+                )
+            )
+            if not waiting:
+                done.callback(Answer(rows))
+
+        for of, one in found:
+            monitor = care.monitors[of.name, of.protocol]
+            if problem := monitor.check_now(one, partial(told, of)):
+                raise BadCommand(f"server {backend}/{server} {problem}")
+        return done
+
+
+def _reloaded(reloaded: Reloaded) -> Answer:
+    changes = [
+        ChangeStatus(change=str(difference), needs_restart=difference.needs_restart)
+        for difference in reloaded.differences
+    ]
+    warnings = [ChangeStatus(change=warning, is_warning=True) for warning in reloaded.warnings]
+    words = f"reloaded, with {counted(len(changes), 'changes')}" if changes else "reloaded, and nothing has changed"
+    return Answer([*changes, *warnings], words)
+
+
+def _not_reloaded(failure: Failure) -> Answer:
+    if failure.check(ConfigError, StartError, ReloadRefused) is None:
+        failure.raiseException()
+    raise BadCommand(str(failure.value))
+
+
+def find_servers(running: Running, backend: str, server: str) -> list[tuple[Backend, BackendServer]]:
+    """Return the servers with a name, one for each protocol; `BadCommand` if there is none."""
+    of_name = [made for made in running.generation.backends.values() if made.name == backend]
+    if not of_name:
+        names = {made.name for made in running.generation.backends.values()}
+        raise BadCommand(f"there is no backend {quoted(backend)} in use{_hint(backend, names)}")
+    found = [(made, one) for made in of_name for one in made.pool.servers if one.name == server]
+    if not found:
+        names = {one.name for made in of_name for one in made.pool.servers}
+        raise BadCommand(f"backend {quoted(backend)} has no server {quoted(server)}{_hint(server, names)}")
+    return found
+
+
+def _hint(name: str, names: set[str]) -> str:
+    meant = nearest(name, names)
+    return f"; did you mean {quoted(meant)}?" if meant else f"; there is {listed(sorted(names))}"
+
+
+def _everywhere(running: Running, backend: str, server: str) -> Iterator[tuple[Backend, BackendServer]]:
+    """Yield a server as each reading of the configuration has it: sessions may go there by an earlier one yet."""
+    for generation in running.generation.readings:
+        for made in generation.backends.values():
+            if made.name == backend:
+                yield from ((made, one) for one in made.pool.servers if one.name == server)
+
+
+def _set_state(running: Running, given: Given) -> Answer:
+    backend, server = given["server"]
+    state = given["state"]
+    now = running.loop.poller.look_at_clock()
+    first = find_servers(running, backend, server)[0][1]
+    before = first.state
+    running.lasting.wishes.set_state(backend, first, state)
+    for made, one in _everywhere(running, backend, server):
+        made.pool.set_state(one, state, now, "by hand")
+    return Answer(words=f"server {backend}/{server}: state {before} -> {state}")
+
+
+def _set_weight(running: Running, given: Given) -> Answer:
+    backend, server = given["server"]
+    weight: Weight = given["weight"]
+    now = running.loop.poller.look_at_clock()
+    first = find_servers(running, backend, server)[0][1]
+    before = first.asked_weight
+    after = weight.of(first.weight)
+    running.lasting.wishes.set_weight(backend, first, after)
+    for made, one in _everywhere(running, backend, server):
+        made.pool.set_weight(one, after, now, "by hand")
+    return Answer(words=f"server {backend}/{server}: weight {before:g} -> {after:g}")
+
+
+def _shut_down_session(running: Running, given: Given) -> Answer:
+    id = given["session"]
+    session = observe.find_session(running, id)
+    if session is None:
+        raise BadCommand(f"there is no session {quoted(id)}; `show sessions` has those that there are")
+    if session.termination is not None:
+        raise BadCommand(f"session {quoted(id)} ends already")
+    running.loop.poller.look_at_clock()
+    session.shut_down(ENDED, "ended by hand")
+    return Answer(words=f"session {id} ends")
+
+
+def _drain_frontend(running: Running, given: Given) -> Answer:
+    name = given["frontend"]
+    _check_frontend(running, name)
+    live = running.drains.frontend(name, kick="kick" in given, spread=given.get("spread"))
+    return Answer(words=f"frontend {name} accepts no clients, {counted(live, 'sessions')} left")
+
+
+def _enable_frontend(running: Running, given: Given) -> Answer:
+    name = given["frontend"]
+    _check_frontend(running, name)
+    try:
+        running.drains.frontend_ready(name)
+    except StartError as error:
+        raise BadCommand(str(error)) from None
+    return Answer(words=f"frontend {name} accepts clients")
+
+
+def _check_frontend(running: Running, name: str) -> None:
+    names = {frontend.name for frontend in running.generation.frontends}
+    if name not in names:
+        raise BadCommand(f"there is no frontend {quoted(name)}{_hint(name, names)}")
+
+
+def _drain_server(running: Running, given: Given) -> Answer:
+    backend, server = given["server"]
+    find_servers(running, backend, server)
+    live = running.drains.server(backend, server, kick="kick" in given, spread=given.get("spread"))
+    return Answer(words=f"server {backend}/{server} gets no new sessions, {counted(live, 'sessions')} left")
+
+
+def _stop(running: Running, given: Given) -> Answer:
+    words = "the sessions that are left end now" if running.is_stopping else "the service stops"
+    return Answer(words=words, last=running.stop)
+
+
+def _drain(running: Running, given: Given) -> Answer:
+    if running.is_stopping:
+        raise BadCommand("the service stops already; `stop` ends its sessions at once")
+    return Answer(words="the service stops", last=partial(running.drain, **given))
+
+
+_SHOWS: Mapping[str, Callable[[Running, Given], Iterable[Status | None]]] = {
+    "show frontends": lambda running, given: observe.frontends(running),
+    "show backends": lambda running, given: observe.backends(running),
+    "show servers": lambda running, given: observe.servers(running),
+    "show sessions": observe.sessions,
+    "show certificates": lambda running, given: observe.certificates(running),
+    "show config": lambda running, given: [observe.configuration(running)],
+}
+
+_ACTIONS: Mapping[str, Callable[[Running, Given], Answer]] = {
+    "set server state": _set_state,
+    "set server weight": _set_weight,
+    "shutdown session": _shut_down_session,
+    "drain frontend": _drain_frontend,
+    "enable frontend": _enable_frontend,
+    "drain server": _drain_server,
+    "drain": _drain,
+    "stop": _stop,
+}

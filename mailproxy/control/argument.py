@@ -1,0 +1,122 @@
+"""What stands behind the words of a command: its kinds, and how each is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any
+
+from attrs import frozen
+
+from mailproxy.config.duration import seconds
+from mailproxy.config.kind import Wrong
+from mailproxy.config.words import listed, nearest, quoted
+
+
+@frozen
+class Argument:
+    """One kind of argument: what it needs in words, and how it is read, which may raise `Wrong`."""
+
+    needs: str
+    read: Callable[[str], Any]
+    choices: tuple[str, ...] = ()
+    """What there is to write; empty if that is open."""
+    names: str = ""
+    """What it is the name of in a running service: "frontend", "backend", "server"; empty for nothing."""
+
+
+@frozen
+class Weight:
+    """A weight that is wanted: a number, or percent of the configured one."""
+
+    amount: float
+    is_percent: bool
+
+    def of(self, configured: float) -> float:
+        """Return the weight of a server with this weight in the configuration; 256 is the most."""
+        return min(configured * self.amount / 100, MOST) if self.is_percent else self.amount
+
+
+MOST = 256
+"""The greatest weight, as in HAProxy."""
+
+_MOST_PERCENT = 25_600
+"""A weight of 1 becomes the greatest one."""
+
+
+def _weight(text: str) -> Weight:
+    is_percent = text.endswith("%")
+    digits = text.removesuffix("%")
+    most = _MOST_PERCENT if is_percent else MOST
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 5 and int(digits) <= most):
+        raise Wrong(f"is {quoted(text)}, needs {_WEIGHT}")
+    return Weight(int(digits), is_percent)
+
+
+_WEIGHT = f'a whole number from 0 to {MOST}, or a percentage of the configured weight such as "50%"'
+
+
+def _server(text: str) -> tuple[str, str]:
+    backend, slash, server = text.partition("/")
+    if not (backend and slash and server) or "/" in server:
+        raise Wrong(f"is {quoted(text)}, needs {_SERVER}")
+    return backend, server
+
+
+_SERVER = 'a backend and a server such as "dovecot/d1"'
+
+
+def _network(text: str) -> IPv4Network | IPv6Network | str:
+    if text == "unix":
+        return text
+    try:
+        return ip_network(text, strict=False)
+    except ValueError:
+        raise Wrong(f"is {quoted(text)}, needs {_CLIENT}") from None
+
+
+_CLIENT = 'an address or a network such as "192.0.2.7" or "192.0.2.0/24", or "unix"'
+
+
+def _one_of(*choices: str) -> Argument:
+    needs = f"one of {listed(choices)}"
+
+    def read(text: str) -> str:
+        if text in choices:
+            return text
+        meant = nearest(text, choices)
+        hint = "" if meant is None else f"; did you mean {quoted(meant)}?"
+        raise Wrong(f"is {quoted(text)}, needs {needs}{hint}")
+
+    return Argument(needs, read, choices)
+
+
+def _any(needs: str, names: str = "") -> Argument:
+    return Argument(needs, lambda text: text, names=names)
+
+
+_DURATION = 'a duration such as "30s", "30m" or "2h"'
+
+STAGES = ("arrival", "conversation", "handshake", "waiting", "refusal", "relay", "parting")
+"""What a session may be doing, as `mailproxy.session.session` has it."""
+
+ARGUMENTS: Mapping[str, Argument] = {
+    "server": Argument(_SERVER, _server, names="server"),
+    "state": _one_of("ready", "drain", "maint"),
+    "weight": Argument(_WEIGHT, _weight),
+    "session": _any("the id of a session, as `show sessions` and the log have it"),
+    "events": _one_of("all", "sessions", "servers"),
+    "client": Argument(_CLIENT, _network),
+    "frontend": _any("the name of a frontend", "frontend"),
+    "backend": _any("the name of a backend", "backend"),
+    "sni": _any("the server name that a client asked for"),
+    "cn": _any("a common name in a client's certificate"),
+    "stage": _one_of(*STAGES),
+    "spread": Argument(_DURATION, seconds),
+    "delay": Argument(_DURATION, seconds),
+    "timeout": Argument(_DURATION, seconds),
+    "kick": _one_of("yes"),
+    "older-than": Argument(_DURATION, seconds),
+    "idle-for": Argument(_DURATION, seconds),
+}
+"""By the name that each has in a command's words and in a request."""

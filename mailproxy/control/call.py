@@ -1,0 +1,131 @@
+"""The other side of the admin socket: finds it, asks, and reads what is answered; without Twisted, and blocking."""
+
+from __future__ import annotations
+
+import socket
+import tomllib
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any, Self
+
+from mailproxy.control.grammar import Request
+from mailproxy.control.message import VERSION, decode, encode
+
+WAIT_SECONDS = 30.0
+"""How long the service may take for the next line of an answer; a check may take that long."""
+
+RELOAD_SECONDS = 400.0
+"""The same for a reload: longer than the service gives itself for one."""
+
+LONGEST_LINE = 64 * 1024 * 1024
+"""Bytes of one line of an answer; `show config` has the whole file in one."""
+
+
+class NoService(Exception):
+    """Why there is no answer, in a sentence."""
+
+
+def socket_of(file: str) -> str:
+    """Return the admin socket that a configuration file names, whatever else is right or wrong in it."""
+    try:
+        with open(file, "rb") as opened:
+            values = tomllib.load(opened)
+    except OSError as error:
+        raise NoService(f"{file}: cannot be read: {error.strerror}; --socket PATH does without it") from None
+    except (ValueError, RecursionError):
+        raise NoService(f"{file}: is not TOML; --socket PATH does without it") from None
+    admin = values.get("admin")
+    path = admin.get("socket") if isinstance(admin, dict) else None
+    if not isinstance(path, str):
+        raise NoService(
+            f'{file}: has no admin socket; write [admin] with socket = "/run/mailproxy/admin.sock", and start the '
+            "service anew"
+        )
+    return path
+
+
+class Call:
+    """A connection to a running service; leaving the `with` block closes it."""
+
+    def __init__(self, path: str, seconds: float = WAIT_SECONDS) -> None:
+        """Connect, and wait no longer than these seconds for any line."""
+        self._path = path
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.settimeout(seconds)
+        try:
+            self._socket.connect(path)
+        except OSError as error:
+            self._socket.close()
+            raise NoService(_unreachable(path, error)) from None
+        self._file = self._socket.makefile("rb")
+        try:
+            self._greet()
+        except BaseException:
+            self.close()
+            raise
+
+    def _greet(self) -> None:
+        hello = self._read()
+        if hello.get("type") == "error":
+            raise NoService(str(hello.get("error")))
+        if hello.get("type") != "hello":
+            raise NoService(f"{self._path}: who listens there is not mailproxy")
+        if hello.get("protocol") != VERSION:
+            raise NoService(
+                f"{self._path}: mailproxy {hello.get('mailproxy')} listens there, with version {hello.get('protocol')} "
+                f"of the protocol; this mailproxy has version {VERSION}: use the one that belongs to the service"
+            )
+
+    def ask(self, request: Request) -> Iterator[dict[str, Any]]:
+        """Yield the lines of the answer as they come; the last one is of the type ``done`` or ``error``."""
+        fields = {"command": request.command.name, **request.arguments}
+        try:
+            self._socket.sendall(encode("request", fields))
+        except OSError as error:
+            raise NoService(f"{self._path}: the connection broke: {error.strerror}") from None
+        if request.command.name == "watch":
+            self._socket.settimeout(None)
+        elif request.command.name == "reload":
+            self._socket.settimeout(RELOAD_SECONDS)
+        while True:
+            line = self._read()
+            yield line
+            if line.get("type") in ("done", "error"):
+                return
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            line = self._file.readline(LONGEST_LINE)
+        except TimeoutError:
+            raise NoService(f"{self._path}: no answer within {self._socket.gettimeout():g} s") from None
+        except OSError as error:
+            raise NoService(f"{self._path}: the connection broke: {error.strerror}") from None
+        if not line.endswith(b"\n"):
+            raise NoService(f"{self._path}: the service has closed the connection")
+        try:
+            return decode(line)
+        except ValueError:
+            raise NoService(f"{self._path}: who listens there is not mailproxy") from None
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._file.close()
+        self._socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _unreachable(path: str, error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"{path}: does not exist; is mailproxy running, with [admin] socket in its configuration?"
+    if isinstance(error, ConnectionRefusedError):
+        return f"{path}: nobody listens there; mailproxy has ended"
+    if isinstance(error, PermissionError):
+        return f"{path}: only root and the user of the service may connect"
+    return f"{path}: cannot be connected to: {error.strerror or error}"

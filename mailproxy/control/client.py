@@ -1,0 +1,288 @@
+"""
+One client of the admin socket.
+
+Theory of operation. A client is in one state at a time::
+
+    idle      waits for a line; too long, and the client is told to come again
+    pending   a check or something else takes its time
+    telling   rows are written, a few in each turn of the reactor, and only while the client reads
+    watching  events are written as they come (`watch.Watcher`)
+
+Nothing is read beyond one line before its answer is over, so what a client can have waiting here is bounded: one
+request, one filling of the transport's buffer, and what a watcher keeps.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+from attrs import asdict
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from mailproxy import __version__
+from mailproxy.control.answers import Answer, Answers, Live
+from mailproxy.control.grammar import BadCommand, request_of
+from mailproxy.control.message import LONGEST_REQUEST, VERSION, decode, encode
+from mailproxy.control.status import Status
+from mailproxy.control.watch import Watch, Watcher
+
+ROWS_PER_TURN = 64
+"""How many sessions are looked at before others have their turn: it takes about a millisecond."""
+
+IDLE_SECONDS = 60.0
+"""How long a client may be connected without a request."""
+
+UNREAD_SECONDS = 60.0
+"""How long a client may read nothing of an answer that waits for it."""
+
+
+@implementer(IPushProducer)
+class Client(Protocol):
+    """A client, from its acceptance to its end."""
+
+    transport: Any
+    _log = Logger()
+
+    def __init__(self, answers: Answers, watch: Watch, who: str, clock: IReactorTime, clients: set[Client]) -> None:
+        """`who` is what the log says of it; it is among the `clients` while it is connected."""
+        self._answers = answers
+        self._watch = watch
+        self._who = who
+        self._clock = clock
+        self._clients = clients
+        self._received = b""
+        self._is_idle = True
+        self._is_paused = False
+        self._is_over = False
+        self._rows: Iterator[Status | None] | None = None
+        self._answer = Answer()
+        self._last: Callable[[], object] | None = None
+        self._told = 0
+        self._watcher: Watcher | None = None
+        self._deadline: IDelayedCall | None = None
+        self._turn: IDelayedCall | None = None
+
+    # The connection.
+
+    def connectionMade(self) -> None:
+        """Say who we are."""
+        self._clients.add(self)
+        self.transport.registerProducer(self, True)
+        self._write("hello", {"mailproxy": __version__, "protocol": VERSION, "pid": os.getpid()})
+        self._wait(IDLE_SECONDS, self._idled)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take a part of a request."""
+        self._received += data
+        self._next()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Forget it."""
+        self._leave()
+        self._rest()
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
+        self._clients.discard(self)
+        if self._last is not None:
+            self._last()
+
+    def _leave(self) -> None:
+        """Take part in nothing any more."""
+        self._is_over = True
+        self._rows = None
+        if self._watcher is not None:
+            self._watch.leave(self._watcher)
+            self._watcher = None
+
+    def end(self) -> None:
+        """Close the connection, when everything is written that the client reads in its time."""
+        if not self._is_over:
+            self._leave()
+            self._wait(UNREAD_SECONDS, self.transport.abortConnection)
+            self.transport.unregisterProducer()
+            self.transport.loseConnection()
+
+    def refuse(self, words: str) -> None:
+        """Say why nothing is answered any more, and close."""
+        self._write("error", {"error": words})
+        self.end()
+
+    def _write(self, type: str, fields: dict[str, Any]) -> None:
+        self.transport.write(encode(type, fields))
+
+    # Time.
+
+    def _wait(self, seconds: float, then: Callable[[], object]) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = self._clock.callLater(seconds, self._expired, then)
+
+    def _expired(self, then: Callable[[], object]) -> None:
+        self._deadline = None
+        then()
+
+    def _rest(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _idled(self) -> None:
+        self.refuse(f"there was no request for {IDLE_SECONDS:g} s")
+
+    # Requests.
+
+    def _next(self) -> None:
+        """Take up the next request, if one is there and none is under way."""
+        if self._watcher is not None:
+            self.refuse("a client that watches cannot ask for anything else; connect once more for that")
+            return
+        if self._is_over or self._is_paused or not self._is_idle:
+            self._hold()
+            return
+        line, end, rest = self._received.partition(b"\n")
+        if len(line) > LONGEST_REQUEST:
+            self._received = b""
+            self.refuse(f"the request has more than {LONGEST_REQUEST} bytes")
+        elif end:
+            self._received = rest
+            self._is_idle = False
+            self._rest()
+            self._take(line)
+
+    def _hold(self) -> None:
+        """Read no further while a request is under way, beyond what makes up one more."""
+        if self._is_over:
+            self._received = b""
+        elif len(self._received) > LONGEST_REQUEST:
+            self.transport.stopReading()
+
+    def _take(self, line: bytes) -> None:
+        try:
+            message = decode(line)
+        except ValueError as error:
+            self._fail(f'a request is a JSON object such as {{"command": "show info"}}; this is none: {error}')
+            return
+        try:
+            answer = self._answers.answer(request_of(message), self._who)
+        except BadCommand as error:
+            self._fail(str(error))
+        except Exception:
+            self._broke()
+        else:
+            if isinstance(answer, Deferred):
+                answer.addCallbacks(self._tell, self._broke)
+            elif isinstance(answer, Live):
+                self._begin_watching(answer)
+            else:
+                self._tell(answer)
+
+    def _broke(self, failure: Failure | None = None) -> None:
+        """Say what became of it: a command that could not be, or a bug of ours."""
+        if failure is not None and isinstance(failure.value, BadCommand):
+            if not self._is_over:
+                self._fail(str(failure.value))
+            return
+        self._log.failure("bug in the answer to a client of the admin socket", failure)
+        if not self._is_over:
+            self._fail("internal error, which the log of the service explains")
+
+    def _fail(self, words: str) -> None:
+        self._write("error", {"error": words})
+        self._be_idle()
+
+    def _be_idle(self) -> None:
+        """Wait for the next request; it is taken up in another turn."""
+        self._is_idle = True
+        self._wait(IDLE_SECONDS, self._idled)
+        self._later(self._go_on)
+
+    def _go_on(self) -> None:
+        self.transport.startReading()
+        self._next()
+
+    # Answers.
+
+    def _tell(self, answer: Answer) -> None:
+        if not self._is_over:
+            self._rows = iter(answer.rows)
+            self._answer = answer
+            self._told = 0
+            self._go_on_telling()
+
+    def _go_on_telling(self) -> None:
+        rows = self._rows
+        assert rows is not None
+        count = 0
+        lines = []
+        try:
+            for row in islice(rows, ROWS_PER_TURN):
+                count += 1
+                if row is not None:
+                    lines.append(encode("row", asdict(row)))
+        except Exception:
+            self._rows = None
+            self._broke()
+            return
+        self._told += len(lines)
+        self.transport.write(b"".join(lines))
+        if count < ROWS_PER_TURN:
+            self._rows = None
+            self._write("done", {"rows": self._told, "message": self._answer.words})
+            if self._answer.last is None:
+                self._be_idle()
+            else:
+                self._last = self._answer.last
+                self.end()
+        elif not self._is_paused:
+            self._later(self._go_on_telling)
+
+    def _later(self, then: Callable[[], object]) -> None:
+        if self._turn is None:
+            self._turn = self._clock.callLater(0, self._take_turn, then)
+
+    def _take_turn(self, then: Callable[[], object]) -> None:
+        self._turn = None
+        if not self._is_over:
+            then()
+
+    def _begin_watching(self, live: Live) -> None:
+        self._watcher = Watcher(live.events, self.transport.write)
+        if self._is_paused:
+            self._watcher.pause()
+        self._watch.join(self._watcher)
+
+    # IPushProducer: how fast the client reads.
+
+    def pauseProducing(self) -> None:
+        """Write no more for now: the client does not read."""
+        self._is_paused = True
+        if self._watcher is not None:
+            self._watcher.pause()
+        else:
+            self._wait(UNREAD_SECONDS, self.transport.abortConnection)
+
+    def resumeProducing(self) -> None:
+        """Write again."""
+        self._is_paused = False
+        if self._watcher is not None:
+            self._watcher.resume()
+        elif self._rows is not None:
+            self._rest()
+            self._later(self._go_on_telling)
+        elif self._is_idle and not self._is_over:
+            self._be_idle()
+        else:
+            self._rest()
+
+    def stopProducing(self) -> None:
+        """Write no more: the connection is lost."""
+        self._rows = None

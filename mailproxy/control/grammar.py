@@ -1,0 +1,134 @@
+"""From words, or from a request, to a command with its arguments; what is wrong is one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from attrs import frozen
+
+from mailproxy.config.kind import Wrong
+from mailproxy.config.words import listed, nearest, quoted
+from mailproxy.control.argument import ARGUMENTS
+from mailproxy.control.command import BY_NAME, COMMANDS, YES, Command, is_argument
+
+
+class BadCommand(Exception):
+    """What is wrong with a command, in a sentence."""
+
+
+@frozen
+class Request:
+    """A command, and its arguments as they were written, by name."""
+
+    command: Command
+    arguments: Mapping[str, str]
+
+    def read(self) -> dict[str, Any]:
+        """Return the arguments' values; `BadCommand` for one that cannot be."""
+        values = {}
+        for name, text in self.arguments.items():
+            try:
+                values[name] = ARGUMENTS[name].read(text)
+            except Wrong as error:
+                raise BadCommand(f"{name.upper()} {error}") from None
+        return values
+
+
+def parse(words: Sequence[str]) -> Request:
+    """Make a request of the words that somebody typed; `BadCommand` if they are none."""
+    commands = list(COMMANDS)
+    arguments: dict[str, str] = {}
+    for place, word in enumerate(words):
+        still = [command for command in commands if len(command.words) > place]
+        exact = [command for command in still if command.words[place] == word]
+        taking = [command for command in still if is_argument(command.words[place])]
+        if not (exact or taking):
+            whole = [command for command in commands if len(command.words) == place]
+            if whole:
+                return _checked(Request(whole[0], arguments | _rest(whole[0], words[place:])))
+            raise BadCommand(_unknown(words[:place], word, [command.words[place] for command in still]))
+        commands = exact or taking
+        if not exact:
+            arguments[taking[0].words[place].lower()] = word
+    for command in commands:
+        if len(command.words) == len(words):
+            return _checked(Request(command, arguments))
+    following = sorted({command.words[len(words)] for command in commands})
+    said = f"{quoted(' '.join(words))} is not a whole command" if words else "there is no command"
+    raise BadCommand(f"{said}; what follows is {_choice(following)}")
+
+
+def _rest(command: Command, words: Sequence[str]) -> dict[str, str]:
+    """Read what follows the words of a command."""
+    if command.optional and len(words) == 1:
+        return {command.optional: words[0]}
+    if not (command.filters or command.flags):
+        extra = words[1] if command.optional else words[0]
+        raise BadCommand(f"{quoted(extra)} is too much: the command is {quoted(command.usage)}")
+    arguments: dict[str, str] = {}
+    left = list(words)
+    while left:
+        name = left.pop(0)
+        if name not in (*command.filters, *command.flags):
+            raise BadCommand(_unknown([command.name], name, (*command.filters, *command.flags)))
+        if name in arguments:
+            raise BadCommand(f"{quoted(name)} is there twice")
+        if name in command.flags:
+            arguments[name] = YES
+        elif left:
+            arguments[name] = left.pop(0)
+        else:
+            raise BadCommand(f"{quoted(name)} needs a value: {ARGUMENTS[name].needs}")
+    return arguments
+
+
+def _unknown(before: Sequence[str], word: str, expected: Iterable[str]) -> str:
+    known = sorted(set(expected))
+    meant = nearest(word, [name for name in known if not is_argument(name)])
+    hint = (
+        f"; did you mean {quoted(meant)}?"
+        if meant
+        else f"; there {'is' if len(known) == 1 else 'are'} {_choice(known)}"
+    )
+    behind = f" behind {quoted(' '.join(before))}" if before else ""
+    return f"{quoted(word)} is not a word{behind}{hint}"
+
+
+def _choice(words: Sequence[str]) -> str:
+    if len(words) == 1 and is_argument(words[0]):
+        return f"{words[0]}, {ARGUMENTS[words[0].lower()].needs}"
+    return listed(words)
+
+
+def request_of(message: Mapping[str, object]) -> Request:
+    """Make a request of what came over the socket; `BadCommand` if it is none."""
+    name = message.get("command")
+    if not isinstance(name, str):
+        raise BadCommand('a request has a "command", such as {"command": "show info"}')
+    command = BY_NAME.get(name)
+    if command is None:
+        meant = nearest(name, BY_NAME)
+        hint = f"did you mean {quoted(meant)}?" if meant else f"there are {listed(BY_NAME)}"
+        raise BadCommand(f"{quoted(name)} is not a command; {hint}")
+    arguments = {}
+    known = (*command.arguments, *command.filters, *command.flags, *filter(None, [command.optional]))
+    for key, value in message.items():
+        if key in ("command", "type"):
+            continue
+        if key not in known:
+            meant = nearest(key, known)
+            hint = f"did you mean {quoted(meant)}?" if meant else f"it has {listed(known) or 'none'}"
+            raise BadCommand(f"{quoted(key)} is not an argument of {quoted(name)}; {hint}")
+        if not isinstance(value, str):
+            raise BadCommand(f"{quoted(key)} needs a string: {ARGUMENTS[key].needs}")
+        arguments[key] = value
+    for key in command.arguments:
+        if key not in arguments:
+            raise BadCommand(f"{quoted(name)} needs {quoted(key)}: {ARGUMENTS[key].needs}")
+    return _checked(Request(command, arguments))
+
+
+def _checked(request: Request) -> Request:
+    request.read()
+    return request

@@ -1,0 +1,246 @@
+"""From a running service to plain values of what it is doing; the only part that knows where each comes from."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from attrs import asdict
+from OpenSSL import SSL
+
+from mailproxy import __version__
+from mailproxy.backend.backend import Backend
+from mailproxy.backend.server import BackendServer
+from mailproxy.control.running import Running
+from mailproxy.control.status import (
+    BackendStatus,
+    CertificateStatus,
+    ConfigStatus,
+    FrontendStatus,
+    Info,
+    ServerStatus,
+    SessionStatus,
+)
+from mailproxy.front.frontend import Frontend
+from mailproxy.proxyprotocol import InetAddress
+from mailproxy.session.record import describe
+from mailproxy.session.session import Session
+
+
+def info(running: Running, watchers: int) -> Info:
+    """Return what is known of the process."""
+    total = running.lasting.total
+    return Info(
+        version=__version__,
+        pid=os.getpid(),
+        user=os.geteuid(),
+        python=platform.python_version(),
+        openssl=SSL.OpenSSL_version(SSL.OPENSSL_VERSION).decode("ascii"),
+        configuration=os.path.abspath(running.source),
+        state="stopping" if running.is_stopping else "running",
+        uptime_s=_ago(running.began, _now(running)) or 0.0,
+        sessions=total.sessions,
+        maxconn=total.maximum,
+        connections=sum(frontend.counters.connections for frontend in running.generation.frontends),
+        readings=len(running.generation.readings),
+        watchers=watchers,
+    )
+
+
+def frontends(running: Running) -> Iterator[FrontendStatus]:
+    """Yield the frontends of the configuration, and then those that are not in it any more."""
+    seen: dict[str, list[Frontend]] = {}
+    for generation in running.generation.readings:
+        for frontend in generation.frontends:
+            seen.setdefault(frontend.name, []).append(frontend)
+    sockets = running.lasting.sockets
+    listening = sockets.addresses(running.generation.settings.frontends)
+    for name, of_all in seen.items():
+        newest = of_all[0]
+        sessions = sum(len(frontend.sessions) for frontend in of_all)
+        listens = listening.get(name, ())
+        if name in listening or sessions:
+            yield FrontendStatus(
+                frontend=name,
+                state="drain" if name in sockets.suspended else "open" if listens else "closing",
+                protocol=newest.settings.protocol,
+                tls=newest.settings.tls,
+                listens=listens,
+                backend=newest.settings.backend,
+                current=sessions,
+                maxconn=newest.settings.maxconn,
+                **asdict(newest.counters),
+            )
+
+
+def backends(running: Running) -> Iterator[BackendStatus]:
+    """Yield each backend for each protocol that a frontend has for it."""
+    for backend in running.generation.backends.values():
+        pool = backend.pool
+        yield BackendStatus(
+            backend=backend.name,
+            protocol=backend.protocol,
+            state="down" if pool.is_empty else "up",
+            balance=backend.settings.balance,
+            servers=len(pool.servers),
+            active=pool.active,
+            backup=pool.backup,
+            sessions=sum(server.sessions for server in pool.servers),
+            queued=pool.queued,
+        )
+
+
+def servers(running: Running) -> Iterator[ServerStatus]:
+    """Yield each server for each protocol."""
+    now = _now(running)
+    for backend in running.generation.backends.values():
+        for server in backend.pool.servers:
+            yield _server(backend, server, now)
+
+
+def _server(backend: Backend, server: BackendServer, now: float) -> ServerStatus:
+    health = server.health
+    return ServerStatus(
+        backend=backend.name,
+        protocol=backend.protocol,
+        server=server.name,
+        address=None if server.target is None else str(server.target),
+        state=server.condition,
+        since_s=_ago(server.since, now),
+        why=server.why,
+        admin=server.state,
+        agent=server.agent_state,
+        check=server.origin.settings.check.type_for(backend.protocol),
+        check_counts="" if health is None else health.counts,
+        checked_s=None if health is None else _ago(health.checked, now),
+        check_says="" if health is None else health.reason,
+        check_failures=0 if health is None else health.failures,
+        downtimes=0 if health is None else health.downtimes,
+        weight=server.asked_weight,
+        configured_weight=server.weight,
+        share=round(server.share, 3),
+        sessions=server.sessions,
+        maxconn=server.asked_maxconn,
+        is_backup=server.backup,
+    )
+
+
+def sessions(running: Running, wanted: Mapping[str, Any]) -> Iterator[SessionStatus | None]:
+    """Yield the sessions that pass all filters, by the filters' names, and None for each other one, unhurriedly."""
+    tests = [_FILTERS[name](value) for name, value in wanted.items()]
+    for session in list(running.generation.sessions):
+        now = _now(running)
+        if session.is_over or not all(test(session, now) for test in tests):
+            yield None
+        else:
+            yield _session(session, now)
+
+
+def _session(session: Session, now: float) -> SessionStatus:
+    fields: dict[str, Any] = describe(session)
+    return SessionStatus(
+        id=session.id,
+        frontend=session.terms.frontend,
+        client=fields["client"],
+        via=fields.get("via"),
+        stage=_stage(session),
+        age_s=round(now - session.started, 3),
+        idle_s=round(_idle(session, now), 3),
+        tls=fields.get("tls"),
+        cipher=fields.get("cipher"),
+        sni=fields.get("sni"),
+        cn=fields.get("cn"),
+        verify=fields.get("verify"),
+        backend=fields["backend"],
+        server=fields.get("server"),
+        bytes_in=fields["bytes_in"],
+        bytes_out=fields["bytes_out"],
+    )
+
+
+def _stage(session: Session) -> str:
+    return type(session.stage).__name__.lower()
+
+
+def _idle(session: Session, now: float) -> float:
+    moved = [session.started, session.client.active]
+    if session.stream is not None:
+        moved.append(session.stream.active)
+    return max(now - max(moved), 0.0)
+
+
+Test = Callable[[Session, float], bool]
+
+
+def _is_from(network: Any) -> Test:
+    def test(session: Session, now: float) -> bool:
+        host = _host(session)
+        return host is None if network == "unix" else host is not None and host in network
+
+    return test
+
+
+def _host(session: Session) -> Any:
+    """Return the address of a session's client as its log line has it; None on UNIX sockets."""
+    header = session.header
+    if header is not None and not session.is_local and (addresses := header.stream_addresses) is not None:
+        source = addresses[0]
+        return source.unmapped.host if isinstance(source, InetAddress) else None
+    return session.peer_host
+
+
+_FILTERS: Mapping[str, Callable[[Any], Test]] = {
+    "client": _is_from,
+    "frontend": lambda name: lambda session, now: session.terms.frontend == name,
+    "backend": lambda name: lambda session, now: (session.backend or session.terms.backend).name == name,
+    "server": lambda names: (
+        lambda session, now: (
+            session.server is not None
+            and ((session.backend or session.terms.backend).name, session.server.name) == names
+        )
+    ),
+    "sni": lambda name: (
+        lambda session, now: session.facts is not None and (session.facts.server_name or "").lower() == name.lower()
+    ),
+    "cn": lambda name: lambda session, now: session.facts is not None and name in session.facts.client_common_names,
+    "stage": lambda name: lambda session, now: _stage(session) == name,
+    "older-than": lambda seconds: lambda session, now: now - session.started > seconds,
+    "idle-for": lambda seconds: lambda session, now: _idle(session, now) > seconds,
+}
+
+
+def find_session(running: Running, id: str) -> Session | None:
+    """Return the session with an id; None if there is none."""
+    return next((session for session in running.generation.sessions if session.id == id), None)
+
+
+def certificates(running: Running) -> Iterator[CertificateStatus]:
+    """Yield the certificates of all profiles that frontends have."""
+    now = datetime.now(UTC)
+    for profile, found in running.lasting.certificates.in_use.items():
+        for certificate in found:
+            yield CertificateStatus(
+                profile=profile,
+                path=certificate.path,
+                names=certificate.names,
+                key=certificate.key_alg or certificate.sig_alg,
+                not_after=f"{certificate.not_after:%Y-%m-%dT%H:%M:%SZ}",
+                days_left=(certificate.not_after - now).days,
+            )
+
+
+def configuration(running: Running) -> ConfigStatus:
+    """Return the configuration."""
+    source = os.path.abspath(running.source)
+    return ConfigStatus(file=source, folder=os.path.dirname(source), text=running.generation.settings.text)
+
+
+def _now(running: Running) -> float:
+    return running.loop.poller.look_at_clock()
+
+
+def _ago(moment: float | None, now: float) -> float | None:
+    return None if moment is None else round(max(now - moment, 0.0), 3)

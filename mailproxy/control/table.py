@@ -1,0 +1,196 @@
+"""Rows of an answer as tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from attrs import frozen
+
+Row = Mapping[str, Any]
+
+
+@frozen
+class Column:
+    """One column: its heading, and what it shows of a row."""
+
+    heading: str
+    show: Callable[[Row], str]
+    is_right: bool = False
+
+
+def text(key: str, heading: str = "") -> Column:
+    """Make the column of a field as it is."""
+    return Column(heading or key.upper().replace("_", " "), lambda row: shown(row.get(key)))
+
+
+def number(key: str, heading: str = "") -> Column:
+    """Make the column of a number."""
+    return Column(heading or key.upper().replace("_", " "), lambda row: shown(row.get(key)), is_right=True)
+
+
+def span(key: str, heading: str) -> Column:
+    """Make the column of seconds before now."""
+    return Column(heading, lambda row: duration(row.get(key)), is_right=True)
+
+
+def size(key: str, heading: str) -> Column:
+    """Make the column of a number of bytes."""
+    return Column(heading, lambda row: amount(row.get(key) or 0), is_right=True)
+
+
+def shown(value: object) -> str:
+    """Show any value on one line, whatever other people have put into it; nothing as a hyphen."""
+    match value:
+        case None | "" | []:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return ", ".join(map(shown, value))
+        case float():
+            return f"{value:g}"
+    return printable(str(value))
+
+
+def printable(words: str) -> str:
+    """Return words without what could move a terminal's cursor."""
+    return words if words.isprintable() else "".join(map(_escaped, words))
+
+
+def _escaped(letter: str) -> str:
+    return letter if letter.isprintable() else letter.encode("unicode_escape", "surrogatepass").decode()
+
+
+def duration(seconds: object) -> str:
+    """Show seconds with the two greatest units that they have."""
+    if not isinstance(seconds, int | float):
+        return "-"
+    rest = int(seconds)
+    parts: list[str] = []
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, rest = divmod(rest, length)
+        if count or parts or unit == "s":
+            parts.append(f"{count}{unit}")
+    return "".join(parts[:2])
+
+
+def amount(bytes: float) -> str:
+    """Show a number of bytes with three digits or so."""
+    for unit in ("", "K", "M", "G"):
+        if bytes < 1024:
+            return f"{bytes:.0f}{unit}" if not unit or bytes >= 10 else f"{bytes:.1f}{unit}"
+        bytes /= 1024
+    return f"{bytes:.1f}T"
+
+
+def _errors(row: Row) -> str:
+    keys = ("header_errors", "handshake_errors", "no_server", "refused", "injections")
+    return ", ".join(f"{row[key]} {key.replace('_', ' ')}" for key in keys if row.get(key)) or "-"
+
+
+def _check(row: Row) -> str:
+    return f"{row.get('check')} {row.get('check_counts') or ''}".strip()
+
+
+def _server(row: Row) -> str:
+    return shown(row.get("backend")) + (f"/{shown(row['server'])}" if row.get("server") else "")
+
+
+def _state(row: Row) -> str:
+    state = shown(row.get("state"))
+    wanted = [shown(row[key]) for key in ("admin", "agent") if row.get(key) not in (None, "ready", row.get("state"))]
+    return ", ".join([state, *dict.fromkeys(wanted), *(["backup"] if row.get("is_backup") else [])])
+
+
+def _limit(now: str, most: str) -> Callable[[Row], str]:
+    return lambda row: shown(row.get(now)) + (f"/{shown(row[most])}" if row.get(most) else "")
+
+
+COLUMNS: Mapping[str, tuple[Column, ...]] = {
+    "show frontends": (
+        text("frontend"),
+        text("state"),
+        text("protocol"),
+        text("tls"),
+        text("listens"),
+        text("backend"),
+        Column("CLIENTS", _limit("current", "maxconn"), is_right=True),
+        number("connections"),
+        number("sessions"),
+        Column("ERRORS", _errors),
+    ),
+    "show backends": (
+        text("backend"),
+        text("protocol"),
+        text("state"),
+        text("balance"),
+        number("servers"),
+        number("active"),
+        number("backup"),
+        number("sessions"),
+        number("queued"),
+    ),
+    "show servers": (
+        Column("SERVER", _server),
+        text("protocol"),
+        text("address"),
+        Column("STATE", _state),
+        span("since_s", "SINCE"),
+        Column("CHECK", _check),
+        span("checked_s", "CHECKED"),
+        Column("WEIGHT", _limit("weight", "configured_weight"), is_right=True),
+        Column("SESSIONS", _limit("sessions", "maxconn"), is_right=True),
+        text("why"),
+        text("check_says", "CHECK SAYS"),
+    ),
+    "show sessions": (
+        text("id"),
+        text("frontend"),
+        text("client"),
+        text("stage"),
+        span("age_s", "AGE"),
+        span("idle_s", "IDLE"),
+        text("tls"),
+        text("sni"),
+        text("cn"),
+        Column("SERVER", _server),
+        size("bytes_in", "IN"),
+        size("bytes_out", "OUT"),
+    ),
+    "show certificates": (
+        text("profile"),
+        text("names"),
+        text("key"),
+        number("days_left", "DAYS LEFT"),
+        text("not_after", "UNTIL"),
+        text("path"),
+    ),
+    "check now": (
+        Column("SERVER", _server),
+        text("protocol"),
+        Column("RESULT", lambda row: "passed" if row.get("ok") else "failed"),
+        Column("TOOK", lambda row: f"{row.get('took_s', 0) * 1000:.0f}ms", is_right=True),
+        text("says"),
+    ),
+}
+"""By the command that is answered."""
+
+
+def table(columns: tuple[Column, ...], rows: Iterable[Row]) -> Iterator[str]:
+    """Yield a line with the headings and one for each row, each column as wide as it has to be."""
+    cells = [[column.heading for column in columns], *([column.show(row) for column in columns] for row in rows)]
+    widths = [max(map(len, each)) for each in zip(*cells, strict=True)]
+    for line in cells:
+        padded = (
+            cell.rjust(width) if column.is_right else cell.ljust(width)
+            for column, cell, width in zip(columns, line, widths, strict=True)
+        )
+        yield "  ".join(padded).rstrip()
+
+
+def listing(row: Row) -> Iterator[str]:
+    """Yield a line for each field of one row."""
+    width = max(map(len, row), default=0)
+    for key, value in row.items():
+        yield f"{key:{width}}  {duration(value) if key.endswith('_s') else shown(value)}"

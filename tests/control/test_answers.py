@@ -1,0 +1,326 @@
+"""What a running service says of itself, and does when it is told to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+from attrs import evolve
+from twisted.internet.defer import fail, succeed
+
+from mailproxy.config import Backend, Check, ConfigError, Frontend, InetServer, NamedServer, Problem, Server
+from mailproxy.config.difference import Difference
+from mailproxy.control.argument import STAGES
+from mailproxy.front.reload import Reloaded, ReloadRefused
+from mailproxy.front.sockets import StartError
+from mailproxy.session import arrival, conversation, handshake, parting, relay, waiting
+from mailproxy.session.stage import Stage
+from tests.control.bench import Admin, admin_of
+from tests.control.conftest import Make
+from tests.session.bench import GREETING
+from tests.test_service import ANY_PORT, LOOPBACK, Running
+
+CHECK = Check(type="tcp", inter=1e9, fall=1, rise=1, jitter=0)
+
+
+def admin(running: Running) -> Admin:
+    return admin_of(running.service, running.reactor)
+
+
+def imap_and_pop3(make: Make, *servers: Server) -> Running:
+    """Two frontends whose backend has these servers, which nobody connects to."""
+    frontends = tuple(
+        Frontend(name=name, bind=(ANY_PORT,), protocol=name, tls="none", backend="pool") for name in ("imap", "pop3")
+    )
+    return make(frontends=frontends, backends={"pool": Backend(name="pool", send_proxy="none", servers=servers)})
+
+
+def server(name: str = "d1", **keys: Any) -> Server:
+    settings: dict[str, Any] = {"name": name, "address": InetServer(LOOPBACK, 1)}
+    return Server(**settings | keys)
+
+
+@pytest.fixture
+def running(make: Make) -> Running:
+    return make()
+
+
+# What it says of itself.
+
+
+def test_info_tells_of_the_process(running: Running) -> None:
+    running.relay()
+    (row,) = admin(running).rows("show info")
+    assert (row["state"], row["sessions"], row["connections"], row["readings"]) == ("running", 1, 1, 1)
+
+
+def test_frontend_tells_where_it_listens_and_what_happened(running: Running) -> None:
+    running.relay()
+    (row,) = admin(running).rows("show frontends")
+    host, port = running.listening[0].getsockname()
+    assert (row["frontend"], row["state"], row["listens"]) == ("front", "open", [f"{host}:{port}"])
+    assert (row["current"], row["connections"], row["sessions"]) == (1, 1, 1)
+
+
+def test_backend_tells_who_may_be_picked(make: Make) -> None:
+    running = imap_and_pop3(make, server(), server("d2", backup=True))
+    rows = admin(running).rows("show backends")
+    assert [(row["backend"], row["protocol"], row["state"], row["active"], row["backup"]) for row in rows] == [
+        ("pool", "imap", "up", 1, 1),
+        ("pool", "pop3", "up", 1, 1),
+    ]
+
+
+def test_server_tells_how_it_is_and_why(make: Make) -> None:
+    running = imap_and_pop3(make, server(check=CHECK, weight=7, maxconn=3))
+    pool = running.service.generation.backends["pool", "imap"].pool
+    pool.failed(pool.servers[0], running.reactor.seconds(), "refused")
+    running.reactor.advance(5)
+    down, up = admin(running).rows("show servers")
+    assert (down["server"], down["protocol"], down["address"]) == ("d1", "imap", "127.0.0.1:1")
+    assert (down["state"], down["since_s"], down["why"], down["downtimes"]) == ("down", 5.0, "refused", 1)
+    assert (down["check"], down["check_counts"], down["checked_s"]) == ("tcp", "0/1", 5.0)
+    assert (down["weight"], down["share"], down["maxconn"], down["is_backup"]) == (7, 0, 3, False)
+    assert (up["protocol"], up["state"], up["since_s"], up["check_counts"]) == ("pop3", "up", None, "1/1")
+
+
+def test_server_without_an_address_says_so(make: Make) -> None:
+    running = imap_and_pop3(make, server(address=NamedServer("imap.example.org", 143)))
+    assert {(row["state"], row["address"]) for row in admin(running).rows("show servers")} == {("no-address", None)}
+
+
+def test_session_tells_who_it_is_and_what_it_does(make: Make) -> None:
+    running = make(tls="implicit")
+    client, _ = running.relay(tls=True)
+    running.reactor.advance(3)
+    (row,) = admin(running).rows("show sessions")
+    host, port = client.socket.getsockname()
+    assert (row["frontend"], row["client"], row["backend"], row["server"]) == (
+        "front",
+        f"{host}:{port}",
+        "dovecot",
+        "d1",
+    )
+    assert (row["stage"], row["age_s"], row["idle_s"]) == ("relay", pytest.approx(3, abs=1), pytest.approx(3, abs=1))
+    assert (row["tls"], row["sni"], row["verify"], row["cn"]) == ("TLSv1.3", "mail.example.org", None, None)
+    assert (row["bytes_in"], row["bytes_out"]) == (0, len(GREETING))
+
+
+def test_certificate_tells_how_long_it_is_valid(make: Make) -> None:
+    (row,) = admin(make(tls="implicit")).rows("show certificates")
+    assert (row["profile"], row["names"], row["key"]) == ("default", ["mail.example.org"], "EC256")
+    assert row["days_left"] > 0
+
+
+def test_configuration_is_told_in_its_own_words(running: Running) -> None:
+    generation = running.service.generation
+    generation.settings = evolve(generation.settings, text="# mine\n")
+    (row,) = admin(running).rows("show config")
+    assert row["text"] == "# mine\n"
+
+
+@pytest.mark.parametrize(
+    ("filters", "is_there"),
+    [
+        ({"client": "127.0.0.0/8"}, True),
+        ({"client": "127.0.0.1"}, True),
+        ({"client": "192.0.2.1"}, False),
+        ({"client": "::/0"}, False),
+        ({"client": "unix"}, False),
+        ({"frontend": "front"}, True),
+        ({"frontend": "other"}, False),
+        ({"backend": "dovecot"}, True),
+        ({"backend": "other"}, False),
+        ({"server": "dovecot/d1"}, True),
+        ({"server": "dovecot/d2"}, False),
+        ({"sni": "Mail.Example.org"}, True),
+        ({"sni": "example.org"}, False),
+        ({"cn": "alice"}, False),
+        ({"stage": "relay"}, True),
+        ({"stage": "handshake"}, False),
+        ({"older_than": "10s"}, True),
+        ({"older_than": "10m"}, False),
+        ({"idle_for": "10s"}, True),
+        ({"idle_for": "10m"}, False),
+        ({"frontend": "front", "stage": "handshake"}, False),
+    ],
+)
+def test_session_is_shown_if_it_passes_all_filters(make: Make, filters: dict[str, str], is_there: bool) -> None:
+    running = make(tls="implicit")
+    running.relay(tls=True)
+    running.reactor.advance(30)
+    assert len(admin(running).rows("show sessions", **filters)) == is_there
+
+
+def test_every_stage_has_its_name() -> None:
+    found = {
+        stage.__name__.lower()
+        for module in (arrival, conversation, handshake, parting, relay, waiting)
+        for stage in vars(module).values()
+        if isinstance(stage, type) and issubclass(stage, Stage) and stage is not Stage
+    }
+    assert found == set(STAGES)
+
+
+# What it does.
+
+
+def states(running: Running) -> Iterator[tuple[str, float, float]]:
+    for backend in running.service.generation.backends.values():
+        for one in backend.pool.servers:
+            yield one.state, one.asked_weight, one.share
+
+
+def test_state_holds_for_all_protocols(make: Make) -> None:
+    running = imap_and_pop3(make, server())
+    words = admin(running).said("set server state", server="pool/d1", state="drain")
+    assert words == "server pool/d1: state ready -> drain"
+    assert list(states(running)) == [("drain", 100, 0)] * 2
+    (event,) = running.logged("ctl")
+    assert event["who"] == "by user 0, process 1"
+
+
+@pytest.mark.parametrize(("weight", "now"), [("7", 7), ("0", 0), ("50%", 40), ("1000%", 256)])
+def test_weight_is_absolute_or_of_the_configured_one(make: Make, weight: str, now: float) -> None:
+    running = imap_and_pop3(make, server(weight=80))
+    words = admin(running).said("set server weight", server="pool/d1", weight=weight)
+    assert words == f"server pool/d1: weight 80 -> {now}"
+    assert list(states(running)) == [("ready", now, now)] * 2
+
+
+@pytest.mark.parametrize(
+    ("server", "sentence"),
+    [
+        ("pool/d2", 'backend "pool" has no server "d2"; there is "d1"'),
+        ("poool/d1", 'there is no backend "poool" in use; did you mean "pool"?'),
+        ("zzz/d1", 'there is no backend "zzz" in use; there is "pool"'),
+    ],
+)
+@pytest.mark.parametrize(
+    ("command", "more"),
+    [
+        ("set server state", {"state": "maint"}),
+        ("set server weight", {"weight": "1"}),
+        ("check now", {}),
+        ("drain server", {}),
+    ],
+)
+def test_server_that_is_not_there_is_said_with_the_right_name(
+    make: Make, command: str, more: dict[str, str], server: str, sentence: str
+) -> None:
+    running = imap_and_pop3(make, Server(name="d1", address=InetServer(ip_address("127.0.0.1"), 1)))
+    assert admin(running).said(command, server=server, **more) == sentence
+
+
+def test_session_ends_politely(running: Running) -> None:
+    client, _ = running.relay()
+    one = admin(running)
+    (row,) = one.rows("show sessions")
+    running.advance(1)
+    assert one.said("shutdown session", session=row["id"]) == f"session {row['id']} ends"
+    running.until(lambda: client.fin)
+    assert client.data.startswith(GREETING + b"* BYE ")
+    assert "ends already" in one.said("shutdown session", session=row["id"])
+    client.end()
+    running.advance(1)
+    (event,) = running.logged("session")
+    assert (event["termination"], event["reason"]) == ("KD", "ended by hand")
+    assert one.said("shutdown session", session=row["id"]).startswith("there is no session")
+
+
+def test_check_is_answered_with_its_outcome(make: Make) -> None:
+    running = imap_and_pop3(make, server(check=CHECK))
+    one = admin(running)
+    one.send(command="check now", server="pool/d1")
+    running.advance(1)
+    *rows, done = one.lines()
+    assert [(row["server"], row["protocol"], row["ok"]) for row in rows] == [
+        ("d1", "imap", False),
+        ("d1", "pop3", False),
+    ]
+    assert "refused" in rows[0]["says"]
+    assert done["type"] == "done"
+
+
+def test_check_of_a_server_without_one_is_said(running: Running) -> None:
+    words = admin(running).said("check now", server="dovecot/d1")
+    assert words == 'server dovecot/d1 is not checked: its check has type = "none"'
+
+
+def test_frontend_is_drained_and_enabled(running: Running) -> None:
+    one = admin(running)
+    running.relay()
+    assert one.said("drain frontend", frontend="front") == "frontend front accepts no clients, 1 session left"
+    (row,) = one.rows("show frontends")
+    assert (row["state"], row["listens"], row["current"]) == ("drain", [], 1)
+    assert one.said("enable frontend", frontend="front") == "frontend front accepts clients"
+    assert one.rows("show frontends")[0]["state"] == "open"
+    assert one.said("drain frontend", frontend="frnt") == 'there is no frontend "frnt"; did you mean "front"?'
+
+
+def test_server_is_drained_and_its_sessions_may_be_kicked(running: Running) -> None:
+    client, _ = running.relay()
+    words = admin(running).said("drain server", server="dovecot/d1", kick="yes")
+    assert words == "server dovecot/d1 gets no new sessions, 1 session left"
+    running.advance(3)
+    assert client.fin
+
+
+# Reload and the end.
+
+
+def test_reload_is_answered_with_what_changed(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    changes = (Difference("+", "frontend pop3s"), Difference("~", "workers", ("0 -> 2",), needs_restart=True))
+    monkeypatch.setattr(running.service, "reload", lambda: succeed(Reloaded(changes, ("mind this",))))
+    assert admin(running).ask("reload") == [
+        {"type": "row", "change": "+ frontend pop3s", "needs_restart": False, "is_warning": False},
+        {"type": "row", "change": "~ workers: 0 -> 2", "needs_restart": True, "is_warning": False},
+        {"type": "row", "change": "mind this", "needs_restart": False, "is_warning": True},
+        {"type": "done", "rows": 3, "message": "reloaded, with 2 changes"},
+    ]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConfigError([Problem("maxconn", "is wrong"), Problem("workers", "is wrong, too")], "a.toml"),
+        StartError("cannot listen"),
+        ReloadRefused("mailproxy stops"),
+    ],
+)
+def test_reload_that_comes_to_nothing_says_why(
+    running: Running, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(running.service, "reload", lambda: fail(error))
+    assert admin(running).said("reload") == str(error)
+
+
+def test_stop_begins_when_the_answer_has_gone_out(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    stops: list[str] = []
+    monkeypatch.setattr(running.service, "stop", lambda: stops.append("x"))
+    one = admin(running)
+    assert one.said("stop") == "the service stops"
+    assert stops == []
+    one.lose()
+    assert stops == ["x"]
+
+
+def test_drain_has_times_of_its_own(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    drains: list[dict[str, float]] = []
+    monkeypatch.setattr(running.service, "drain", lambda **times: drains.append(times))
+    one = admin(running)
+    assert one.said("drain", timeout="1h", spread="10m") == "the service stops"
+    one.lose()
+    assert drains == [{"timeout": 3600.0, "spread": 600.0}]
+
+
+def test_service_that_stops_says_so(running: Running) -> None:
+    running.relay()
+    running.stop()
+    one = admin(running)
+    assert one.rows("show info")[0]["state"] == "stopping"
+    assert one.rows("show frontends")[0]["state"] == "closing"
+    assert one.said("drain") == "the service stops already; `stop` ends its sessions at once"
+    assert one.said("stop") == "the sessions that are left end now"

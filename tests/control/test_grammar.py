@@ -1,0 +1,156 @@
+"""Commands as people and programs write them, and the sentence for those that are none."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailproxy.control.argument import ARGUMENTS, Weight
+from mailproxy.control.command import BY_NAME, COMMANDS, help_lines
+from mailproxy.control.grammar import BadCommand, parse, request_of
+
+PAGE = (Path(__file__).parents[2] / "docs" / "ctl.md").read_text()
+
+
+def values(line: str) -> tuple[str, dict[str, Any]]:
+    request = parse(line.split())
+    return request.command.name, request.read()
+
+
+def problem(line: str) -> str:
+    with pytest.raises(BadCommand) as caught:
+        parse(line.split())
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "given"),
+    [
+        ("show info", "show info", {}),
+        ("show sessions", "show sessions", {}),
+        (
+            "show sessions client 192.0.2.0/24 older-than 2h",
+            "show sessions",
+            {"client": ip_network("192.0.2.0/24"), "older-than": 7200.0},
+        ),
+        (
+            "show sessions client unix server dovecot/d1",
+            "show sessions",
+            {"client": "unix", "server": ("dovecot", "d1")},
+        ),
+        ("set server dovecot/d1 state drain", "set server state", {"server": ("dovecot", "d1"), "state": "drain"}),
+        (
+            "set server dovecot/d1 weight 0",
+            "set server weight",
+            {"server": ("dovecot", "d1"), "weight": Weight(0, False)},
+        ),
+        ("set server a/b weight 50%", "set server weight", {"server": ("a", "b"), "weight": Weight(50, True)}),
+        ("check now dovecot/d1", "check now", {"server": ("dovecot", "d1")}),
+        ("shutdown session 64-1", "shutdown session", {"session": "64-1"}),
+        ("drain", "drain", {}),
+        ("drain timeout 1h spread 10m", "drain", {"timeout": 3600.0, "spread": 600.0}),
+        (
+            "drain frontend imaps kick spread 30s",
+            "drain frontend",
+            {"frontend": "imaps", "kick": "yes", "spread": 30.0},
+        ),
+        ("drain server a/b", "drain server", {"server": ("a", "b")}),
+        ("watch", "watch", {}),
+        ("watch servers", "watch", {"events": "servers"}),
+    ],
+)
+def test_command_has_its_arguments(line: str, name: str, given: dict[str, Any]) -> None:
+    assert values(line) == (name, given)
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("shwo info", '"shwo" is not a word; did you mean "show"?'),
+        ("show sesions", '"sesions" is not a word behind "show"; did you mean "sessions"?'),
+        ("set servr a/b state drain", '"servr" is not a word behind "set"; did you mean "server"?'),
+        ("set server a/b stat drain", '"stat" is not a word behind "set server a/b"; did you mean "state"?'),
+        (
+            "set server a/b state drian",
+            'STATE is "drian", needs one of "ready", "drain", "maint"; did you mean "drain"?',
+        ),
+        ("set server d1 state drain", 'SERVER is "d1", needs a backend and a server such as "dovecot/d1"'),
+        ("set server a/b", '"set server a/b" is not a whole command; what follows is "state", "weight"'),
+        ("set server", '"set server" is not a whole command; what follows is SERVER, a backend and a server such as'),
+        ("", 'there is no command; what follows is "check", "drain", "enable"'),
+        ("show info now", '"now" is too much: the command is "show info"'),
+        ("show sessions clint 1", '"clint" is not a word behind "show sessions"; did you mean "client"?'),
+        ("show sessions client", '"client" needs a value: an address or a network'),
+        ("show sessions sni a sni b", '"sni" is there twice'),
+        ("show sessions older-than 2", 'OLDER-THAN is "2" without a unit; is it "2s" or "2ms"?'),
+        ("show sessions client 192.0.2", 'CLIENT is "192.0.2", needs an address or a network'),
+        ("set server a/b weight 257", 'WEIGHT is "257", needs a whole number from 0 to 256, or a percentage'),
+        ("set server a/b weight -1", 'WEIGHT is "-1", needs'),
+        ("set server a/b weight ²", 'WEIGHT is "²", needs'),
+        ("watch session", 'EVENTS is "session", needs one of "all", "sessions", "servers"; did you mean "sessions"?'),
+        ("watch servers twice", '"twice" is too much: the command is "watch [EVENTS]"'),
+        ("drain frontend imaps kik", '"kik" is not a word behind "drain frontend"; did you mean "kick"?'),
+    ],
+)
+def test_what_is_no_command_is_said_with_the_right_word(line: str, sentence: str) -> None:
+    assert problem(line).startswith(sentence)
+
+
+def test_weight_is_absolute_or_of_the_configured_one() -> None:
+    assert Weight(50, False).of(100) == 50
+    assert Weight(50, True).of(10) == 5
+    assert Weight(1000, True).of(100) == 256
+
+
+@pytest.mark.parametrize(
+    ("message", "sentence"),
+    [
+        ({}, 'a request has a "command"'),
+        ({"command": ["show", "info"]}, 'a request has a "command"'),
+        ({"command": "show inf"}, '"show inf" is not a command; did you mean "show info"?'),
+        ({"command": "zzz"}, '"zzz" is not a command; there are "show info", '),
+        ({"command": "show info", "frontend": "x"}, '"frontend" is not an argument of "show info"; it has none'),
+        ({"command": "show sessions", "frontent": "x"}, '"frontent" is not an argument of "show sessions"; did you'),
+        ({"command": "show sessions", "older-than": 3}, '"older-than" needs a string: a duration'),
+        ({"command": "set server state", "server": "a/b"}, '"set server state" needs "state": one of'),
+        ({"command": "set server state", "server": "a/b", "state": "up"}, 'STATE is "up", needs one of'),
+    ],
+)
+def test_what_is_no_request_is_said_with_the_right_word(message: dict[str, object], sentence: str) -> None:
+    with pytest.raises(BadCommand) as caught:
+        request_of(message)
+    assert str(caught.value).startswith(sentence)
+
+
+@given(st.lists(st.sampled_from([word for command in COMMANDS for word in command.words]) | st.text(max_size=8)))
+def test_any_words_are_a_request_or_a_bad_command(words: list[str]) -> None:
+    try:
+        request = parse(words)
+    except BadCommand:
+        return
+    assert request_of({"command": request.command.name, **request.arguments}) == request
+
+
+def test_names_of_commands_tell_them_apart() -> None:
+    assert len(BY_NAME) == len(COMMANDS)
+
+
+def test_every_argument_is_known() -> None:
+    for command in COMMANDS:
+        names = (*command.arguments, *command.filters, *command.flags, *filter(None, [command.optional]))
+        assert set(names) <= set(ARGUMENTS), command
+
+
+def test_help_has_every_command() -> None:
+    text = "\n".join(help_lines())
+    assert [command for command in COMMANDS if command.usage not in text or command.summary not in text] == []
+
+
+def test_page_has_every_command_and_filter() -> None:
+    assert [command.usage for command in COMMANDS if f"| `{command.usage}` | {command.summary} |" not in PAGE] == []
+    assert [name for command in COMMANDS for name in command.filters if f"`{name}`" not in PAGE] == []
