@@ -14,6 +14,9 @@ from mailproxy.config import DEFAULT_FILE, ConfigError, Problem, UnixBind, load
 from mailproxy.config.model import MailProtocol
 from mailproxy.config.schema import json_schema
 from mailproxy.config.words import key_path
+from mailproxy.control.call import NoService
+from mailproxy.control.compare import against_running
+from mailproxy.control.table import printable
 from mailproxy.front.prepare import prepare
 from mailproxy.tls.certificate import Certificate
 
@@ -35,6 +38,10 @@ def configure(parser: ArgumentParser) -> None:
         "--schema", action="store_true", help="read nothing; print the JSON schema of configurations, for editors"
     )
     parser.add_argument("--connect", action="store_true", help="also ask every server what it offers")
+    parser.add_argument(
+        "--against-running", action="store_true", help="also ask the running service, and print what a reload changes"
+    )
+    parser.add_argument("--socket", metavar="PATH", help="its admin socket, if not the file's")
     parser.add_argument("-c", "--config", metavar="FILE", default=DEFAULT_FILE, help="default: %(default)s")
     parser.add_argument("file", metavar="FILE", nargs="?", help="the same without -c")
 
@@ -64,11 +71,30 @@ def run(arguments: Namespace, bind: Bind | None = None) -> int:
         print(f"warning: {warning}", file=sys.stderr)
     for remark in bind_remarks:
         print(f"warning: {remark}", file=sys.stderr)
+    status = _compare(settings, arguments.socket) if arguments.against_running else 0
     if not arguments.connect:
-        return 0
+        return status
     from mailproxy.commands.survey import ask_servers  # with the reactor, which nothing else here needs
 
-    return ask_servers(prepared)
+    return ask_servers(prepared) or status
+
+
+def _compare(settings: config.Config, socket: str | None) -> int:
+    """Print what a reload of the running service changes; 1 if there is none."""
+    path = socket or settings.admin.socket
+    try:
+        if path is None:
+            raise NoService("the running service cannot be asked: there is no [admin] socket; --socket PATH names one")
+        found = against_running(settings, path)
+    except NoService as error:
+        print(printable(str(error)), file=sys.stderr)
+        return 1
+    for difference in found:
+        when = ", which takes effect when mailproxy is restarted" if difference.needs_restart else ""
+        print(f"{difference}{when}")
+    if not found:
+        print("a reload of the running service changes nothing but what is in other files")
+    return 0
 
 
 def _try_binds(settings: config.Config, path: str, bind: Bind | None) -> tuple[str, ...]:

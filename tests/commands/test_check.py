@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mailproxy.commands import check
+from tests.control.service import DONE, Playback
 from tests.tls.issue import issue, revocation_list, rsa_key
 
 ROOT = Path(__file__).parents[2]
@@ -308,3 +309,35 @@ def test_schema_is_printed_without_a_configuration(capsys: pytest.CaptureFixture
     check.configure(parser)
     assert check.run(parser.parse_args(["--schema"])) == 0
     assert json.loads(capsys.readouterr().out)["properties"]["frontend"]
+
+
+# Against the running service.
+
+
+def test_differences_from_the_running_service_are_printed(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    running = {"type": "row", "folder": str(file.parent), "text": SMALLEST}
+    file.write_text("maxconn = 7\n" + SMALLEST)
+    parser = ArgumentParser()
+    check.configure(parser)
+    with Playback(file.parent / "s", [running, DONE]) as service:
+        assert check.run(parser.parse_args([str(file), "--against-running", "--socket", service.path])) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("~ maxconn")
+
+
+def test_running_service_without_differences_is_said(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = f'admin.socket = "{file.parent}/s"\n' + SMALLEST
+    file.write_text(text)
+    parser = ArgumentParser()
+    check.configure(parser)
+    with Playback(file.parent / "s", [{"type": "row", "folder": str(file.parent), "text": text}, DONE]):
+        assert check.run(parser.parse_args([str(file), "--against-running"])) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("a reload of the running service changes nothing")
+
+
+def test_service_that_does_not_run_is_said(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    parser = ArgumentParser()
+    check.configure(parser)
+    assert check.run(parser.parse_args([str(file), "--against-running"])) == 1
+    assert "there is no [admin] socket" in capsys.readouterr().err
+    assert check.run(parser.parse_args([str(file), "--against-running", "--socket", f"{file.parent}/s"])) == 1
+    assert "does not exist; is mailproxy running" in capsys.readouterr().err

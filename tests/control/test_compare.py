@@ -1,0 +1,51 @@
+"""What a reload would change in a running service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mailproxy.config import parse
+from mailproxy.control.call import NoService
+from mailproxy.control.compare import against_running
+from tests.control.service import DONE, Playback
+
+TEXT = """
+tls.default.certificates = ["mail.pem"]
+frontend.imaps.bind = ["0.0.0.0:993"]
+frontend.imaps.protocol = "imap"
+frontend.imaps.backend = "dovecot"
+backend.dovecot.server.d1.address = "10.41.1.131:10143"
+"""
+
+
+def row(text: str, folder: str = "/etc/mailproxy") -> dict[str, str]:
+    return {"type": "row", "file": f"{folder}/mailproxy.toml", "folder": folder, "text": text}
+
+
+def test_same_words_are_no_difference(tmp_path: Path) -> None:
+    with Playback(tmp_path / "s", [row(TEXT), DONE]) as service:
+        assert against_running(parse(TEXT + "# a remark\n", "/etc/mailproxy"), service.path) == ()
+
+
+def test_what_changes_is_told_as_a_reload_tells_it(tmp_path: Path) -> None:
+    with Playback(tmp_path / "s", [row(TEXT), DONE]) as service:
+        (change,) = against_running(parse("maxconn = 7\n" + TEXT, "/etc/mailproxy"), service.path)
+    assert str(change).startswith("~ maxconn")
+
+
+def test_configuration_of_another_version_is_said(tmp_path: Path) -> None:
+    with (
+        Playback(tmp_path / "s", [row("future = 1\n" + TEXT), DONE]) as service,
+        pytest.raises(NoService, match="perhaps another version"),
+    ):
+        against_running(parse(TEXT, "/etc/mailproxy"), service.path)
+
+
+def test_error_of_the_service_is_said(tmp_path: Path) -> None:
+    with (
+        Playback(tmp_path / "s", [{"type": "error", "error": "no"}]) as service,
+        pytest.raises(NoService, match="no"),
+    ):
+        against_running(parse(TEXT, "/etc/mailproxy"), service.path)
