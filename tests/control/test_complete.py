@@ -1,0 +1,72 @@
+"""What may follow the words of a command that somebody is typing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from mailproxy.control.command import COMMANDS
+from mailproxy.control.complete import following, live_names
+from tests.control.service import DONE, Playback
+
+NAMES = {"frontend": ["imaps"], "backend": ["dovecot"], "server": ["dovecot/d1", "dovecot/d2"]}
+
+
+def names(kind: str) -> Iterable[str]:
+    return NAMES[kind]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("", ["show", "set", "check", "shutdown", "reload", "drain", "enable", "stop", "watch"]),
+        ("set", ["server"]),
+        ("set server", ["dovecot/d1", "dovecot/d2"]),
+        ("set server dovecot/d1", ["state", "weight"]),
+        ("set server dovecot/d1 state", ["ready", "drain", "maint"]),
+        ("set server dovecot/d1 weight", []),
+        ("set server dovecot/d1 state drain", []),
+        ("show sessions frontend", ["imaps"]),
+        ("show sessions backend", ["dovecot"]),
+        ("show sessions stage relay client", []),
+        ("drain", ["frontend", "server", "delay", "timeout", "spread"]),
+        ("drain frontend", ["imaps"]),
+        ("drain frontend imaps", ["kick", "spread"]),
+        ("drain frontend imaps kick", ["spread"]),
+        ("drain timeout 1h", ["delay", "spread"]),
+        ("watch", ["all", "sessions", "servers"]),
+        ("watch all", []),
+        ("shutdown session", []),
+        ("nonsense", []),
+    ],
+)
+def test_words_are_followed_by(words: str, expected: list[str]) -> None:
+    assert following(words.split(), names) == expected
+
+
+def test_filters_are_offered_once() -> None:
+    offered = following(["show", "sessions", "sni", "x"], names)
+    assert "frontend" in offered
+    assert "sni" not in offered
+
+
+def test_every_command_can_be_completed_to_its_end() -> None:
+    for command in COMMANDS:
+        for place, word in enumerate(command.words):
+            before = [NAMES.get(one.lower(), ["x"])[0] if one.isupper() else one for one in command.words[:place]]
+            assert word.isupper() or word in following(before, names), command
+
+
+def test_names_are_those_in_the_running_service(tmp_path: Path) -> None:
+    rows = [
+        {"type": "row", "backend": "dovecot", "server": "d1", "protocol": protocol} for protocol in ("imap", "pop3")
+    ]
+    with Playback(tmp_path / "s", [*rows, DONE]) as service:
+        assert following(["check", "now"], live_names(service.path)) == ["dovecot/d1"]
+    assert service.requests[0]["command"] == "show servers"
+
+
+def test_service_that_does_not_answer_has_no_names(tmp_path: Path) -> None:
+    assert following(["check", "now"], live_names(str(tmp_path / "s"))) == []
