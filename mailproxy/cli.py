@@ -10,10 +10,10 @@ from mailproxy import __version__
 from mailproxy.commands import COMMANDS
 
 FAILURE = 1
-"""Exit status of whatever went wrong; a usage error is 2, as argparse has it."""
+"""Exit status of a failure; a usage error is 2, as in argparse."""
 
 INTERRUPTED = 128 + 2
-"""Exit status after Ctrl-C, as shells have it for SIGINT."""
+"""Exit status after Ctrl-C, as in shells for SIGINT."""
 
 
 def _parser() -> ArgumentParser:
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # Who reads our output has gone; the flush at exit would raise once more.
+        # The reader of our output has gone; the flush at exit would raise again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILURE
     return status

@@ -1,4 +1,4 @@
-"""What each kind of backend bears in a PROXY header, its size and its TLVs, and how it is checked."""
+"""The limits of each kind of backend on the PROXY header's size and TLVs, and its default checks."""
 
 import re
 from collections.abc import Mapping
@@ -7,44 +7,44 @@ from typing import Literal
 from attrs import field, frozen
 
 INTENDED_SIZE = 536
-"""The size in bytes for which the spec designs its headers: a 576 byte IP packet less 40 (section 2)."""
+"""The size in bytes for which the spec designs its headers: a 576-byte IP packet minus 40 (section 2)."""
 
 _ANYTHING = re.compile(rb".*", re.DOTALL)
 
 
 @frozen(kw_only=True)
 class CheckDefaults:
-    """How a kind of backend is checked where the configuration says nothing else; durations are seconds."""
+    """The default checks of a kind of backend; durations are seconds."""
 
     type: Literal["mail"] = "mail"
-    """What a check is: the greeting tells more than an open port and costs the same line in the log."""
+    """The type of check: the greeting shows more than an open port and costs the same line in the log."""
 
     header: Literal["local", "proxy"] = "local"
-    """The PROXY header: LOCAL is the specification's for connections that nobody else is behind (section 2)."""
+    """The PROXY header: the specification has LOCAL for connections without a client (section 2)."""
 
     login_header: Literal["local", "proxy"] = "proxy"
-    """The same where a password follows: LOCAL has no way to say that the connection is safe."""
+    """The PROXY header before a login: LOCAL cannot say that the connection is secure."""
 
     inter: float = 2.0
-    """Between two checks, as in HAProxy."""
+    """The interval, as in HAProxy."""
 
     login_inter: float = 10.0
-    """The same for logins, each of which starts a process or two and has a line in the log of its own."""
+    """The interval of logins, each of which starts a process or two and has its own line in the log."""
 
     timeout: float | None = None
-    """For a whole check of type ``mail``; None: as long as the interval."""
+    """The deadline of a check of type ``mail``; None: the interval."""
 
     login_timeout: float = 10.0
-    """For a whole login, which asks databases and opens a mailbox."""
+    """The deadline of a login, which asks databases and opens a mailbox."""
 
 
 @frozen
 class Profile:
     """
-    One kind of backend: what must not be exceeded or said, or it drops the connection or misreads the header.
+    One kind of backend: the limits beyond which it drops the connection or misreads the header.
 
-    What a backend merely ignores is no part of it: the configuration decides that. Nor are the addresses, which are
-    the same for all: see `mailproxy.announce.header`.
+    TLVs that a backend merely ignores are not limited: the configuration decides. Addresses are the same for all: see
+    `mailproxy.announce.header`.
     """
 
     name: str
@@ -52,30 +52,30 @@ class Profile:
     """The largest header in bytes, signature to last TLV."""
 
     client_cert_budget: int
-    """The same when the configuration asks for the client's certificate (``client-cert``), seldom less than 536."""
+    """The same with the client's certificate (option ``client-cert``), which is seldom less than 536."""
 
     own_alpn: Mapping[str, bytes] | None = None
-    """Protocol to the one ALPN value that is taken there, none for other protocols; None: any value is taken."""
+    """The only accepted ALPN value for each protocol, none for other protocols; None: any value is accepted."""
 
     authority: re.Pattern[bytes] = field(default=_ANYTHING, eq=False)
-    """What an AUTHORITY has to look like."""
+    """The pattern of an acceptable AUTHORITY."""
 
     local_tlvs: bool = False
-    """True when TLVs may follow LOCAL, as HAProxy sends them; the spec wants LOCAL without anything (section 2.2)."""
+    """True if LOCAL may have TLVs, as HAProxy sends them; the spec wants an empty LOCAL (section 2.2)."""
 
     connect_seconds: float = 5.0
-    """How long an attempt to reach it may take, until its greeting: long enough for two lost packets."""
+    """The deadline of an attempt to reach it, until its greeting: long enough for two lost packets."""
 
     takes_headers: str = "set it up to take PROXY headers"
-    """What has to be done there so that it takes headers, for messages to the admin."""
+    """How to make it accept headers, for messages to the admin."""
 
     distrusts: str = "does the server take PROXY headers from mailproxy's address?"
-    """The likely cause when it breaks off behind a header without a word, as a question to the admin."""
+    """The likely cause if it closes after a header without an answer, as a question to the admin."""
 
     check: CheckDefaults = CheckDefaults()
 
     def limit(self, *, client_cert: bool) -> int:
-        """Return the size limit in bytes of a header that may carry, or not, the client's certificate."""
+        """Return the size limit in bytes of a header, with or without the client's certificate."""
         return self.client_cert_budget if client_cert else self.budget
 
     def takes_alpn(self, protocol: str, alpn: bytes) -> bool:
@@ -89,12 +89,12 @@ class Profile:
 
 DOVECOT = Profile(
     name="dovecot",
-    # Dovecot reads up to 1500 bytes (HAPROXY_READ_SIZE; 2.4.0 to 2.4.4 bear 1504) and drops the connection beyond.
-    # Without a certificate there is no need to go beyond what every network carries in one piece: a header that
-    # arrives in two pieces is dropped as well.
+    # Dovecot reads up to 1500 bytes (HAPROXY_READ_SIZE; 2.4.0 to 2.4.4 accept 1504) and drops the connection of a
+    # longer header. Without a certificate, headers stay within the size that every network carries in one piece:
+    # Dovecot drops a header in two pieces as well.
     budget=INTENDED_SIZE,
     client_cert_budget=1500,
-    # 2.4 drops the connection when the value is not the very name of the service; 2.3 and LMTP ignore it.
+    # 2.4 drops the connection if the value is not exactly the name of the service; 2.3 and LMTP ignore it.
     own_alpn={"imap": b"imap", "pop3": b"pop3", "submission": b"submission", "managesieve": b"managesieve"},
     # 2.4 drops the connection for anything else (master-service-haproxy.c since b53f175a02).
     authority=re.compile(rb"(?!.*\.\.)[0-9A-Za-z._:-]{1,255}"),
@@ -102,8 +102,8 @@ DOVECOT = Profile(
     distrusts="is mailproxy's address in haproxy_trusted_networks?",
     # Before 2.3.15 a LOCAL header with a body was an error; later its TLVs are skipped unread.
     local_tlvs=False,
-    # After failed logins from one address the next ones from there wait 0.5, 4.5, 8.5 and then 15.5 seconds, good ones
-    # too (auth penalty); a probe account with a wrong password is to be told from a server that hangs.
+    # After failed logins from one address, further ones wait 0.5, 4.5, 8.5 and then 15.5 seconds, correct ones too
+    # (auth penalty); a probe account with a wrong password must not look like a server that hangs.
     check=CheckDefaults(login_timeout=20.0),
 )
 
@@ -114,7 +114,7 @@ POSTFIX = Profile(
     # HAPROXY_HEADER_MAX_LEN in global/haproxy_srvr.h; TLVs count though they are skipped.
     budget=536,
     client_cert_budget=536,
-    # postscreen_greet_wait is 6 s: until then a new client gets no more than the first line of the greeting.
+    # postscreen_greet_wait is 6 s: until then a new client gets only the first line of the greeting.
     connect_seconds=10.0,
     check=CheckDefaults(timeout=10.0),
 )
@@ -123,8 +123,8 @@ EXIM = Profile(
     name="exim",
     takes_headers="add mailproxy's address to hosts_proxy there",
     distrusts="is mailproxy's address in hosts_proxy?",
-    # 16 bytes and the 216 of the largest address block is all that Exim's buffer holds (smtp_in.c); beyond that it
-    # greets with 220 and then refuses every command.
+    # Exim's buffer holds 16 bytes and the 216 of the largest address block (smtp_in.c); after a longer header it greets
+    # with 220 and then refuses every command.
     budget=232,
     client_cert_budget=232,
 )
@@ -157,11 +157,11 @@ NGINX = Profile(
 
 GENERIC = Profile(
     name="generic",
-    # Of an unknown receiver nothing but the spec's intent is known.
+    # For an unknown receiver there is only the spec's intended size.
     budget=INTENDED_SIZE,
     client_cert_budget=INTENDED_SIZE,
     local_tlvs=True,
 )
 
 PROFILES: Mapping[str, Profile] = {p.name: p for p in (DOVECOT, POSTFIX, EXIM, CYRUS, STALWART, NGINX, GENERIC)}
-"""The profiles by the word that the configuration has for them."""
+"""The profiles by their names in the configuration."""

@@ -1,4 +1,4 @@
-"""One module per subcommand of `mailproxy`: `configure(parser)` names its arguments, `run(arguments)` does it."""
+"""One module per subcommand of `mailproxy`: `configure(parser)` declares its arguments, `run(arguments)` runs it."""
 
 COMMANDS = {
     "run": "the service, in the foreground",

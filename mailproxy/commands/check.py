@@ -47,7 +47,7 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace, bind: Bind | None = None) -> int:
-    """Print every problem on stderr and return 1, or what would listen where on stdout and return 0."""
+    """Print every problem on stderr and return 1; or print the addresses of the frontends and return 0."""
     if arguments.schema:
         print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
         return 0
@@ -99,11 +99,11 @@ def _compare(settings: config.Config, socket: str | None) -> int:
 
 def _try_binds(settings: config.Config, path: str, bind: Bind | None) -> tuple[str, ...]:
     """
-    Try to listen where the frontends do, and give the addresses back at once.
+    Try to listen on the frontends' addresses, and release them at once.
 
-    Return remarks on what is in use, which may be by mailproxy itself, or not for this user. Raises `ConfigError`, as
-    from the file at `path`, for what the service cannot listen on either. UNIX sockets are not tried: to listen on one
-    would take it away from a service that runs.
+    Return remarks on addresses that are in use, perhaps by mailproxy itself, or not allowed for this user. Raises
+    `ConfigError`, as from the file at `path`, for addresses that the service cannot use either. UNIX sockets are not
+    tried: that would take them away from a running service.
     """
     from mailproxy.transport.bound import bind_inet
 
@@ -143,7 +143,7 @@ def _frontend_line(frontend: config.Frontend, backend: config.Backend) -> str:
 
 
 def _server(backend: config.Backend, server: config.Server, protocol: MailProtocol) -> str:
-    """Describe one server: where it is, and whatever makes it different from one in clear without checks."""
+    """Describe one server: its address, TLS, checks and state."""
     name = f"{server.slots[0]} to {server.slots[-1]}" if server.count > 1 else server.slots[0]
     kind = server.check.type_for(protocol)
     facts = [

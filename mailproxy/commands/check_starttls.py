@@ -1,9 +1,9 @@
 """
 Tries the known attacks on STARTTLS against a mail server, one connection after the other.
 
-Exit status: 0 if all is well; 1 if something is vulnerable; 2 if nothing is but some of it could not be told (usage, no
-connection, a case without an answer). The credentials that are sent are made up. Check only servers that are yours, or
-whose owner agrees.
+Exit status: 0 if all cases are good; 1 if one is vulnerable; 2 if none is but the check is incomplete (usage, no
+connection, a case without an answer). It sends false credentials. Check only your own servers, or servers whose owner
+agrees.
 """
 
 import sys
@@ -49,7 +49,7 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    """Print what came of each case; return the exit status."""
+    """Print the result of each case; return the exit status."""
     name, host, port = arguments.server
     try:
         results = run_cases(

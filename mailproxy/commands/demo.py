@@ -1,4 +1,4 @@
-"""The proxy and two mail servers on loopback ports, with certificates made on the spot; no root, nothing else."""
+"""The proxy and two mail servers on loopback ports, with fresh certificates; it needs no root and no other programs."""
 
 import argparse
 import sys
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         failures.append(failure)
         reactor.stop()
 
-    # A terminal that is stopped with Ctrl-S stops nothing else.
+    # Ctrl-S in the terminal must not stop anything else.
     output = LineLog(sys.stdout)
 
     with ExitStack() as stack:
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         folder = stack.enter_context(private_folder(f"mailproxy-demo-{ports.base}"))
         stage = Stage(folder, ports, reactor, output.say, dovecot=dovecot)
 
-        # Of Twisted, whose factories start and stop, only what is wrong.
+        # Only problems of Twisted, not the start and stop of its factories.
         interesting = LogLevelFilterPredicate(defaultLogLevel=LogLevel.warn)
         interesting.setLogLevelForNamespace("mailproxy", LogLevel.info)
         log = LineLog(stack.enter_context((folder / "log").open("w")))
@@ -93,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _in_words(error: BaseException | None) -> str:
-    """Say why the demo ends; with what to do about a port that was taken since it was chosen."""
+    """Return the reason why the demo ends, with a hint if a port was taken after it was chosen."""
     from twisted.internet.error import CannotListenError
 
     from mailproxy.front.sockets import StartError

@@ -34,7 +34,7 @@ _TEXT_OF_SSL = {
 """The options with a text of the SSL TLV, in HAProxy's order."""
 
 _NO_CERTIFICATE = 1
-"""The specification wants `verify` other than zero unless a certificate was presented and verified."""
+"""The specification requires a non-zero `verify` unless a certificate was presented and verified."""
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -117,7 +117,7 @@ def _decode(arguments: Namespace) -> int:
 
 def _read_stdin() -> bytes:
     data = sys.stdin.buffer.read()
-    # Neither version begins with hex digits, so hex can be told from raw bytes.
+    # No header begins with hex digits, so hex can be distinguished from raw bytes.
     return _unhex(data.decode("ascii")) if re.fullmatch(rb"[0-9A-Fa-f\s:]+", data) and data.strip() else data
 
 

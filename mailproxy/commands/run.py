@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         settings = load(arguments.config)
         prepared = prepare(settings, arguments.config)
-        # Before there are socket files that a signal could leave behind.
+        # Installed before there are socket files that a signal could leave behind.
         signals.install()
         prepared.bind()
     except (ConfigError, StartError) as error:

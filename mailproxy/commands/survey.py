@@ -1,4 +1,4 @@
-"""Asks every server of a configuration what it offers: ``mailproxy check --connect``."""
+"""Asks every server of a configuration for its capabilities: ``mailproxy check --connect``."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from mailproxy.front.loop import Loop
 from mailproxy.front.prepare import Prepared
 from mailproxy.proxyprotocol.tlv import TlvType
 
-# How long DNS has to tell where servers are, and how often that is looked at.
+# The time for DNS look-ups of servers, and the interval of looking for the answers.
 LOOK_UP_SECONDS = 5.0
 LOOK_UP_PAUSE_SECONDS = 0.05
 
 
 @frozen
 class _Leg:
-    """How clients of a frontend reach the servers of its backend."""
+    """The way of a frontend's clients to the servers of its backend."""
 
     backend: Backend
     protocol: MailProtocol
     with_tls: bool
-    frontend: config.Frontend = field(eq=False)  # the first of those whose clients take the same way
+    frontend: config.Frontend = field(eq=False)  # the first frontend whose clients take this way
 
 
 def ask_servers(prepared: Prepared) -> int:
-    """Print what every server offers, or why it does not answer; 1 if there is one that does not."""
+    """Print every server's capabilities, or why it does not answer; return 1 if one does not."""
     loop = Loop(reactor)
     loop.start()
     names = loop.names(prepared.settings.resolvers)
@@ -82,7 +82,7 @@ def _legs(prepared: Prepared) -> Iterator[_Leg]:
 
 
 def _with_tls(frontend: config.Frontend, backend: config.Backend) -> tuple[bool, ...]:
-    """Return for which clients a frontend's servers are asked: those on TLS (True), those in clear (False)."""
+    """Return the kinds of clients to ask a frontend's servers for: on TLS (True), in clear (False)."""
     if frontend.tls == "none":
         return (bool(frontend.tls_offloaded_by) or TlvType.SSL in backend.pass_tlvs,)
     return (True, False) if frontend.tls == "starttls-optional" else (True,)
@@ -105,7 +105,7 @@ async def _ask(loop: Loop, leg: _Leg, server: BackendServer) -> Lesson:
 
 
 def _print_lesson(leg: _Leg, server: BackendServer, lesson: Lesson) -> bool:
-    """Print what a server said; False if it gave no answer."""
+    """Print a server's answer; False if it gave none."""
     way = "" if leg.with_tls else " in clear"
     where = f"backend {leg.backend.name}, server {server.name}, {leg.protocol}{way}"
     if lesson.capabilities is None:

@@ -2,12 +2,12 @@
 The PROXY protocol for any Twisted endpoint, transport and protocol.
 
 `AcceptProxyServerEndpoint` reads the header that a connection begins with, `SendProxyClientEndpoint` writes one; both
-wrap another endpoint. The strings ``accept-proxy:`` and ``send-proxy-v2-ssl:`` make them where Twisted takes a string.
-Each has a form for TLS behind the header, ``accept-proxy-tls:``. The map, bottom up:
+wrap another endpoint. The strings ``accept-proxy:`` and ``send-proxy-v2-ssl:`` make them wherever Twisted takes a
+string. Each has a form for TLS after the header, ``accept-proxy-tls:``. The map, bottom up:
 
-- ``interfaces``: what a protocol can ask its transport behind a header.
+- ``interfaces``: the transport's interface for protocols after a header.
 - ``addresses``: Twisted's addresses and those of a header.
-- ``arguments``: what a program may not pass.
+- ``arguments``: checks of arguments.
 - ``wrapper``: a protocol between a transport and a protocol that neither sees.
 - ``accept``, ``send``: the endpoints, and the factories that they are made of.
 - ``announce``: the header for a backend, made from the transport of an accepted client.

@@ -1,8 +1,8 @@
 """
 A server endpoint whose connections begin with a PROXY header.
 
-How it works: every connection gets an `AcceptProxyProtocol`, which reads the header where one is expected. When the
-header is in, the wrapped factory is asked for its protocol, with the client's address, and that protocol gets a
+Theory of operation. Every connection gets an `AcceptProxyProtocol`, which reads the header if one is expected. When the
+header is complete, the wrapped factory makes its protocol, with the client's address, and that protocol gets a
 `ProxiedTransport` as its transport.
 """
 
@@ -59,15 +59,15 @@ HeaderCheck = Callable[[Header, IAddress], None]
 """
 A check of your own: called with a header and the peer that has sent it, raises `HeaderRefused` to refuse it.
 
-It returns None and is not async. What it returns instead, and what else it raises, is logged as a bug, and the
+It returns None and is not async. If it returns something else or raises another error, that is logged as a bug, and the
 connection is refused.
 """
 
 RefusalHook = Callable[[str, IAddress | None], object]
 """
-Called with the reason and the peer of each connection that is refused.
+Called with the reason and the peer of each refused connection.
 
-The peer is None where the transport does not know its address.
+The peer is None if the transport does not know its address.
 """
 
 
@@ -90,14 +90,14 @@ class AcceptProxyServerEndpoint:
     """
     Listens on another endpoint for connections that begin with a PROXY header, by the rules of an `AcceptPolicy`.
 
-    The factory given to `listen` is asked for a protocol once the header is in; the protocol's transport provides
-    `IProxiedTransport`. Connections with a bad header, or without the one that must be there, are aborted.
+    The factory given to `listen` makes a protocol when the header is complete; the protocol's transport provides
+    `IProxiedTransport`. Connections with a bad header, or without a required one, are aborted.
 
-    - `clock` counts the policy's timeout; by default it is the global reactor, whatever reactor `endpoint` has.
-    - `check` looks at each header before the factory is asked, and raises `HeaderRefused` to refuse it.
-    - `on_refusal` is told of each connection that is refused; by default it is logged; with None nothing is.
+    - `clock` runs the policy's timeout; by default it is the global reactor, whatever reactor `endpoint` has.
+    - `check` gets each header before the factory is called, and raises `HeaderRefused` to refuse it.
+    - `on_refusal` is called for each refused connection; by default it logs it; None turns that off.
 
-    ValueError for a policy by which nobody sends a header, and for arguments of a wrong kind.
+    ValueError for a policy under which no peer sends a header, and for arguments of a wrong kind.
     """
 
     endpoint: IStreamServerEndpoint
@@ -107,7 +107,7 @@ class AcceptProxyServerEndpoint:
     on_refusal: RefusalHook | None = _log_refusal
 
     def __attrs_post_init__(self) -> None:
-        """Refuse what cannot work with any connection."""
+        """Refuse arguments that cannot work with any connection."""
         if not is_able(self.endpoint, "listen"):
             raise ValueError(f"{self.endpoint!r} is not a server endpoint; serverFromString makes one from a string")
         _must_work(self.policy, self.check, self.on_refusal)
@@ -130,10 +130,10 @@ def _must_work(policy: AcceptPolicy, check: HeaderCheck | None, on_refusal: Refu
 
 class AcceptProxyFactory(WrappingFactory[Any]):
     """
-    What `AcceptProxyServerEndpoint` is for connections that come without an endpoint.
+    `AcceptProxyServerEndpoint` for connections that do not come from an endpoint.
 
-    Such are those of `adoptStreamConnection`, of the services in `twisted.application.internet`, or of a test's
-    transports. The arguments are the endpoint's, with the factory to wrap in the place of the endpoint.
+    For example those of `adoptStreamConnection`, of the services in `twisted.application.internet`, or of a test's
+    transports. The arguments are the endpoint's, with the factory to wrap in place of the endpoint.
     """
 
     noisy = False
@@ -146,7 +146,7 @@ class AcceptProxyFactory(WrappingFactory[Any]):
         check: HeaderCheck | None = None,
         on_refusal: RefusalHook | None = _log_refusal,
     ) -> None:
-        """Take the factory to ask when a header is in; ValueError as for the endpoint."""
+        """Wrap a factory, which is called when a header is complete; ValueError as for the endpoint."""
         must_be_factory(wrappedFactory)
         _must_work(policy, check, on_refusal)
         super().__init__(wrappedFactory)  # type: ignore[no-untyped-call]  # Twisted's has no annotations
@@ -154,18 +154,18 @@ class AcceptProxyFactory(WrappingFactory[Any]):
         self.clock = clock or _reactor()
         self.check = check
         self.on_refusal = on_refusal or _say_nothing
-        # Proxies are few, and reading an address is a quarter of what a connection costs here.
+        # There are few proxies, and parsing an address is a quarter of a connection's cost here.
         self._expected = lru_cache(maxsize=_KNOWN_PEERS)(self._look_up)
         if IProtocolNegotiationFactory.providedBy(wrappedFactory):
             directlyProvides(self, IProtocolNegotiationFactory)
 
     def acceptableProtocols(self) -> list[bytes]:
-        """Return what the wrapped factory has TLS below agree on, if it is one that does."""
+        """Return the wrapped factory's protocols for ALPN in the TLS below, if it has any."""
         protocols: list[bytes] = self.wrappedFactory.acceptableProtocols()
         return protocols
 
     def buildProtocol(self, addr: IAddress | None) -> AcceptProxyProtocol | None:
-        """Decide by the peer's real address what its connection must begin with; None for nothing."""
+        """Decide by the peer's real address how its connection must begin; None refuses it."""
         expectation = self._expectation(addr)
         if expectation is Expectation.REFUSED:
             self.on_refusal(NOT_A_PROXY, addr)
@@ -183,7 +183,7 @@ class AcceptProxyFactory(WrappingFactory[Any]):
     def _look_up(self, host: str) -> Expectation:
         try:
             address = ip_address(host)
-        except ValueError:  # somebody's pretended address
+        except ValueError:  # a test's address
             return self.policy.others
         return self.policy.expectation(address)
 
@@ -193,7 +193,7 @@ class ProxiedTransport(WrappedTransport):
     """The transport of a protocol whose connection may have begun with a header."""
 
     def __init__(self, wrapper: AcceptProxyProtocol, header: Header | None) -> None:
-        """Show the addresses of a header, or without one the connection's own."""
+        """Show the addresses of a header, or the connection's own without one."""
         super().__init__(wrapper)
         self._below = wrapper
         self.proxyHeader = header
@@ -227,7 +227,7 @@ class ProxiedTransport(WrappedTransport):
         return self.transport.getHost()  # type: ignore[no-any-return]  # every transport's is one
 
     def startTLS(self, contextFactory: IOpenSSLContextFactory, normal: bool = True) -> IProtocol:
-        """Begin TLS, with the bytes that came with the header and are not delivered yet."""
+        """Begin TLS, with the undelivered bytes that came with the header."""
         self._receiver = super().startTLS(contextFactory, normal)
         return self._receiver
 
@@ -237,7 +237,9 @@ class ProxiedTransport(WrappedTransport):
         self.transport.pauseProducing()
 
     def resumeProducing(self) -> None:
-        """Receive again: first, and not from inside this call, what came with the header and is not delivered yet."""
+        """
+        Receive again, beginning with the undelivered bytes that came with the header, but not from inside this call.
+        """
         self._isPaused = False
         if self._below.rest:
             self._clock.callLater(0, self._resume)
@@ -252,7 +254,7 @@ class ProxiedTransport(WrappedTransport):
             self.transport.resumeProducing()
 
     def loseConnection(self) -> None:
-        """End the connection when all is written. Only TLS below still needs what came with the header."""
+        """Close the connection when all is written. Only TLS below still needs the bytes that came with the header."""
         if self._receiver is self._below:
             self._below.rest = b""
         self.transport.loseConnection()
@@ -263,8 +265,9 @@ class ProxiedTransport(WrappedTransport):
         abort(self.transport)
 
     def deliver(self) -> None:
-        """Deliver what came with the header, unless the protocol has paused its transport."""
-        # A protocol may do so in connectionMade, or end the connection there, or begin TLS: then these are TLS's bytes.
+        """Deliver the bytes that came with the header, unless the protocol has paused its transport."""
+        # A protocol may pause in connectionMade, or close the connection there, or begin TLS: then these bytes belong
+        # to TLS.
         rest = self._below.rest
         if rest and not self._isPaused:
             self._below.rest = b""
@@ -274,16 +277,16 @@ class ProxiedTransport(WrappedTransport):
 @implementer(IHandshakeListener)
 class AcceptProxyProtocol(Wrapper):
     """
-    Reads the header of one connection, or aborts the connection, and is there for the wrapped factory's protocol then.
+    Reads the header of one connection, or aborts the connection, and then serves the wrapped factory's protocol.
 
-    It listens to the handshake of TLS below it in any case: that may be done before its protocol is there.
+    It always listens to the handshake of TLS below it, which may be done before its protocol exists.
     """
 
     rest = b""
-    """What came with the header, and behind it, and is not delivered yet."""
+    """The undelivered bytes that came after the header."""
 
     def __init__(self, factory: AcceptProxyFactory, isOptional: bool = False, direct: IProtocol | None = None) -> None:
-        """Expect a header, or one that may be missing, or none before the protocol of a direct client."""
+        """Expect a header, an optional header, or none for a direct client."""
         self.factory = factory
         self._direct = direct
         self._isOptional = isOptional
@@ -301,13 +304,13 @@ class AcceptProxyProtocol(Wrapper):
         self._deadline = self.factory.clock.callLater(policy.timeout, self._expired)
 
     def dataReceived(self, data: bytes) -> None:
-        """Read on; hand over when the header is complete."""
+        """Continue reading; hand over when the header is complete."""
         if self.rest:
-            # TLS below delivers what it has decrypted, paused or not.
+            # TLS below delivers decrypted bytes even if it is paused.
             self.rest += data
         elif self.wrappedProtocol is not None:
             self.wrappedProtocol.dataReceived(data)
-        elif self._decoder is not None:  # or it is refused, and what was on its way still comes
+        elif self._decoder is not None:  # otherwise it is refused, and late bytes still arrive
             self._read(self._decoder, data)
 
     def _read(self, decoder: Decoder, data: bytes) -> None:
@@ -333,7 +336,7 @@ class AcceptProxyProtocol(Wrapper):
         try:
             verdict = check(header, self.transport.getPeer())
             if verdict is not None:
-                # A False means to refuse; a coroutine has not looked at the header yet.
+                # A False was meant to refuse; a coroutine has not checked the header yet.
                 raise TypeError(f"check returned {verdict!r}; it must raise HeaderRefused, or return None to accept")
         except ProxyProtocolError as error:
             self._refuse(str(error))
@@ -357,7 +360,7 @@ class AcceptProxyProtocol(Wrapper):
         transport.deliver()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Tell of a header that breaks off; a connection without a byte is somebody's look whether we are up."""
+        """Report an incomplete header; a connection without a byte is a check whether we are up."""
         decoder = self._decoder
         if decoder is None:
             super().connectionLost(reason)
@@ -378,7 +381,7 @@ class AcceptProxyProtocol(Wrapper):
         try:
             self._proceed(None, b"")
         except BaseException:
-            # What the factory raises here reaches nobody who would close the connection.
+            # An error of the factory here reaches no code that would close the connection.
             abort(self.transport)
             raise
 

@@ -11,7 +11,7 @@ from mailproxy.proxyprotocol import Address, InetAddress, UnixAddress
 
 
 def header_address(address: IAddress | None) -> Address | None:
-    """Return the address as a header has it; None for a kind that no header has, and for a host that is none."""
+    """Return the address as a header has it; None for other kinds of addresses, and for an invalid host."""
     if isinstance(address, (IPv4Address, IPv6Address)):
         try:
             return InetAddress(ip_address(address.host), address.port)

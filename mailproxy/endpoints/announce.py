@@ -1,4 +1,4 @@
-"""What a backend is told of a client: the header, made from the transport of the client's accepted connection."""
+"""The header for a backend, made from the transport of a client's accepted connection."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SSL_TYPES = frozenset(SslType)
 
 
 def _words(words: Collection[str]) -> Callable[[object, Attribute[Any], Any], None]:
-    """Check a field that is one of the words, or a tuple of those."""
+    """Check a field whose value is one of the words, or a tuple of them."""
 
     def check(instance: object, attribute: Attribute[Any], value: object) -> None:
         for word in value if isinstance(value, (tuple, list)) else (value,):
@@ -62,13 +62,13 @@ class ClientHeader:
 
     - `send_proxy`: ``v1``, ``v2``, ``v2-ssl`` (with the TLS facts) or ``v2-ssl-cn`` (and the common name of a client's
       certificate, if it is verified).
-    - `profile`: the kind of backend, which decides what it may be told: ``dovecot``, ``postfix``, ``exim``, ``cyrus``,
-      ``stalwart``, ``nginx``, ``generic``. `protocol` is what is spoken to it: ``imap``, ``pop3``, …
-    - `proxy_v2_options`: what else is told, see `LibraryOption`.
+    - `profile`: the kind of backend, which limits what the header may have: ``dovecot``, ``postfix``, ``exim``,
+      ``cyrus``, ``stalwart``, ``nginx``, ``generic``. `protocol` is the backend's protocol: ``imap``, ``pop3``, …
+    - `proxy_v2_options`: further TLVs, see `LibraryOption`.
     - `tlvs`: TLVs that every header has, of any type but CRC32C, NOOP and SSL.
-    - `pass_tlvs`: types of TLVs that are passed on from the header that the client's connection itself began with.
+    - `pass_tlvs`: types of TLVs that are passed on from the header of the client's own connection.
 
-    The TLS facts are the transport's own: TLS that a header only tells of is not ours to assert. A client without
+    The TLS facts are the transport's own: TLS that only a header claims is not repeated as ours. A client without
     internet addresses is announced as LOCAL, in version 1 as UNKNOWN.
     """
 
@@ -82,7 +82,7 @@ class ClientHeader:
     pass_tlvs: tuple[int, ...] = field(default=(), converter=_types)
 
     def __attrs_post_init__(self) -> None:
-        """Refuse, now and not with the first client, what cannot be told."""
+        """Refuse settings that cannot work, now and not with the first client."""
         if not (isinstance(self.protocol, str) and self.protocol):
             raise ValueError(f"protocol {self.protocol!r} is not a name; write 'imap' for example")
         for option in self.proxy_v2_options:
@@ -99,7 +99,7 @@ class ClientHeader:
 
     @property
     def budget(self) -> int:
-        """The bytes that a header may have for this kind of backend."""
+        """The most bytes of a header for this kind of backend."""
         return PROFILES[self.profile].limit(client_cert="client-cert" in self.proxy_v2_options)
 
     def __call__(self, client: ITransport) -> Header:
@@ -119,9 +119,9 @@ def header_from_transport(
     """
     Make the header for the client of an accepted connection: its addresses, `tlvs`, and the SSL TLV.
 
-    `ssl` names the fields of the SSL TLV beside the version of TLS, None for none of it. The common name is told of
-    a verified certificate alone. Version 1 has neither TLVs nor SSL TLV. A client without internet addresses makes a
-    LOCAL header without TLVs, in version 1 UNKNOWN. ValueError if the client's TLS handshake is not done yet.
+    `ssl` names the fields of the SSL TLV beside the TLS version; None: no SSL TLV. The common name is sent only from a
+    verified certificate. Version 1 has neither TLVs nor SSL TLV. A client without internet addresses makes a LOCAL
+    header without TLVs, in version 1 UNKNOWN. ValueError if the client's TLS handshake is not done yet.
 
     This function makes headers for `SendProxyClientEndpoint`, as it is or with `functools.partial`.
     """
@@ -143,7 +143,7 @@ def header_from_transport(
 
 def transport_facts(transport: ITransport) -> TlsFacts | None:
     """
-    Return what a transport's TLS has negotiated, None if it has none.
+    Return the facts of a transport's TLS, None if it has no TLS.
 
     ValueError before the handshake is done: wait for `IHandshakeListener.handshakeCompleted` or the first bytes.
     """

@@ -1,4 +1,4 @@
-"""TLS behind a header, from the files that a string names, as Twisted's own ``ssl:`` and ``tls:`` take them."""
+"""TLS after a header, from the files that a string names, as in Twisted's own ``ssl:`` and ``tls:``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def server_tls(prefix: str, cert_key: str, private_key: str, extra_cert_chain: s
     """
     Return the TLS of a server; ValueError if a file cannot be used.
 
-    One file may have both the certificate and the key. Certificates behind the first one are its chain.
+    One file may have both the certificate and the key. Certificates after the first one are its chain.
     """
     if not (cert_key or private_key):
         raise ValueError(f"{prefix}: {_NO_CERTIFICATE}")
@@ -63,7 +63,7 @@ def client_tls(
 
 
 def _own(prefix: str, cert_key: str, private_key: str) -> list[bytes]:
-    """Return the certificate of our own, and its chain; the file with the key may have them."""
+    """Return our own certificate and its chain; the file with the key may have them."""
     if not (cert_key or _CERTIFICATE.search(_read(prefix, "privateKey", private_key))):
         raise ValueError(f"{prefix}: {_NO_CERTIFICATE}; privateKey={private_key} has none")
     return _certificates(prefix, "certKey" if cert_key else "privateKey", cert_key or private_key)

@@ -1,4 +1,4 @@
-"""What a protocol behind `AcceptProxyServerEndpoint` can ask its transport."""
+"""The interface of transports behind `AcceptProxyServerEndpoint`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class IProxiedTransport(ITransport):
     """
     A transport that may have begun with a PROXY header.
 
-    Its `getPeer` and `getHost` are the addresses in the header, or the connection's own where there was no header or
-    it has none for streams (LOCAL, UNSPEC, datagrams). A TLS transport on top of it provides this interface too.
+    Its `getPeer` and `getHost` are the addresses in the header, or the connection's own without a header or if the
+    header has no stream addresses (LOCAL, UNSPEC, datagrams). A TLS transport on top of it provides this interface too.
     """
 
     proxyHeader: Header | None = Attribute("The header that the connection began with; None for a direct client.")

@@ -61,7 +61,7 @@ class Spelled:
             raise self.wrong(name, needs) from None
 
     def chosen(self, name: str, default: str, other: str) -> bool:
-        """Return whether an option that is one of two words is the other one."""
+        """Tell whether an option with two possible words has the second one."""
         word = self.options.get(name, default)
         if word not in (default, other):
             raise self.wrong(name, f"{default} or {other}")
@@ -73,9 +73,9 @@ class Spelled:
 
 
 def spelled(prefix: str, known: tuple[str, ...], arguments: Iterable[object], parsed: Mapping[str, object]) -> Spelled:
-    """Read a string as Twisted has parsed it; ValueError says what is wrong with it and what to write."""
-    # `quoteStringArgument` leaves "=" alone, so Twisted takes a wrapped "tcp\:143\:interface=…" for an option of that
-    # name. No option of ours has a colon in its name: this is the endpoint.
+    """Read a string as Twisted has parsed it; ValueError with the problem and what to write."""
+    # `quoteStringArgument` does not quote "=", so Twisted reads a wrapped "tcp\:143\:interface=…" as an option of that
+    # name. Our options have no colon in their names: this is the endpoint.
     endpoints = [f"{name}={value}" for name, value in parsed.items() if ":" in name]
     endpoints += [str(argument) for argument in arguments]
     options = {name: str(value) for name, value in parsed.items() if ":" not in name}
@@ -131,7 +131,7 @@ def _accept_proxy(reactor: object, words: Spelled) -> AcceptProxyServerEndpoint:
         )
     names, optional = words.listed("trusted"), words.listed("optional")
     if not (everybody or names or optional):
-        # Of an empty variable in somebody's template nothing is guessed.
+        # It may come from an empty variable in a template: nothing is guessed.
         raise ValueError(f"{words.prefix}: trusted= is empty; leave it out if every peer must send a header")
     if not everybody:
         _must_match(words, {*names, *optional})
@@ -190,8 +190,8 @@ def send_proxy(
     """
     Make the endpoint of ``send-proxy-v2-ssl:ENDPOINT`` and its like; ValueError says which option is wrong.
 
-    ``source`` and ``destination`` are what every connection announces; without them see `SendProxyClientEndpoint`.
-    ``profile``, ``protocol`` and ``options`` (with commas) are those of `ClientHeader`. With `tls`, TLS begins behind
+    ``source`` and ``destination`` are the addresses in every header; without them see `SendProxyClientEndpoint`.
+    ``profile``, ``protocol`` and ``options`` (with commas) are those of `ClientHeader`. With `tls`, TLS begins after
     the header: ``hostname`` is the name in the server's certificate, ``trustRoots`` a PEM file or a folder of those,
     ``certKey`` and ``privateKey`` are for a certificate of our own.
     """

@@ -1,4 +1,4 @@
-"""Which colons of a string lack their backslash, and the string as it is right."""
+"""Finds the colons in a string that need a backslash, and the corrected string."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _WITH_COLONS: Mapping[str, tuple[Callable[[str], object], str]] = {
     "source": (InetAddress.parse, "192.0.2.1:50000"),
     "destination": (InetAddress.parse, "198.51.100.9:143"),
 }
-"""The options that have addresses, each with what reads it and an example."""
+"""The options with addresses, each with its parser and an example."""
 
 
 def missing_backslashes(prefix: str, parts: Sequence[str], options: Mapping[str, str], unknown: Sequence[str]) -> str:
     """
-    Say which colons need a backslash, and what to write, for a string with more than one part that is no option.
+    Return which colons need a backslash, and what to write, for a string with several parts that are not options.
 
-    Twisted cuts at every colon without a backslash, and keeps parts and options apart: which option a part was cut from
-    is only seen by what both make together.
+    Twisted splits at every colon without a backslash, and separates parts and options: which option a part belongs to
+    only shows when both are joined.
     """
     torn = [name for name in _WITH_COLONS if name in options and not _reads(name, options[name])]
     if len(torn) > 1:
@@ -43,7 +43,7 @@ def missing_backslashes(prefix: str, parts: Sequence[str], options: Mapping[str,
     own += [f"{name}={options[name]}" for name in unknown]
     whose = ["the wrapped endpoint"] if len(own) > 1 else []
     whose += [f"the option {name}" for name in torn if option]
-    # The first part may have had its backslashes. Behind it, a colon is one of a value inside the endpoint.
+    # The first part may have had its backslashes. After it, a colon belongs to a value inside the endpoint.
     right = "\\:".join((quoteStringArgument(own[0]), *(part.replace(":", r"\\\:") for part in own[1:])))
     return f"the colons of {' and of '.join(whose)} need a backslash; write {prefix}:{right}{option}"
 

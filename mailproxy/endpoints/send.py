@@ -34,9 +34,9 @@ _log = Logger()
 
 HeaderMaker = Callable[[ITransport], Header]
 """
-Makes a header from the transport of the client that it tells of: `header_from_transport`, `ClientHeader`, your own.
+Makes a header from the client's transport: `header_from_transport`, `ClientHeader`, or your own.
 
-If it has a `budget`, as `ClientHeader` has, that is the default for the endpoint's.
+If it has a `budget`, as `ClientHeader` has, that is the endpoint's default.
 """
 
 
@@ -46,15 +46,15 @@ class SendProxyClientEndpoint:
     """
     Connects another endpoint and writes a PROXY header first, in one piece, before the protocol is connected.
 
-    `header` is what every connection begins with, or makes it from the client's transport: see `forClient`. Without a
-    client, the program is its own one: what `header` is called with then has our end of the new connection as its peer
-    and the server's as its host, and no TLS.
+    `header` is the header of every connection, or a function that makes it from the client's transport: see
+    `forClient`. Without `forClient`, the program itself is the client: `header` is then called with a transport whose
+    peer is our address of the new connection and whose host is the server's, without TLS.
 
     The header has at most `budget` bytes; what does not fit is left out and logged. By default the budget is that of
-    the maker, otherwise 536 bytes. ValueError if not even a header's mandatory part fits: at once for a `Header`, else
-    connecting fails with it, as with what a maker raises. ValueError also for arguments of a wrong kind.
+    the function, otherwise 536 bytes. ValueError if a header's mandatory part does not fit: at once for a `Header`,
+    else connecting fails with it, as with an error of the function. ValueError also for arguments of a wrong kind.
 
-    With `tls`, from `optionsForClientTLS` for one, TLS begins behind the header.
+    With `tls`, for example from `optionsForClientTLS`, TLS begins after the header.
     """
 
     endpoint: IStreamClientEndpoint
@@ -63,7 +63,7 @@ class SendProxyClientEndpoint:
     tls: IOpenSSLClientConnectionCreator | None = None
 
     def __attrs_post_init__(self) -> None:
-        """Refuse what cannot begin any connection."""
+        """Refuse arguments that cannot work with any connection."""
         if not is_able(self.endpoint, "connect"):
             raise ValueError(f"{self.endpoint!r} is not a client endpoint; clientFromString makes one from a string")
         if self.tls is not None and not is_able(self.tls, "clientConnectionForTLS"):
@@ -71,7 +71,7 @@ class SendProxyClientEndpoint:
         _fixed(self.header, self.budget)
 
     def forClient(self, client: ITransport) -> SendProxyClientEndpoint:
-        """Return this endpoint for connections on behalf of one client, whose header is made here and now."""
+        """Return this endpoint for connections on behalf of one client; its header is made now."""
         return self if isinstance(self.header, Header) else evolve(self, header=_made(self.header, client))
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
@@ -95,7 +95,7 @@ def _made(maker: HeaderMaker, client: ITransport) -> Header:
 
 
 def _fixed(header: Header | HeaderMaker, budget: int) -> Encoded | None:
-    """Return what every connection begins with, None if each has its own; ValueError if that cannot work."""
+    """Return the bytes of every connection's header, None if each has its own; ValueError if that cannot work."""
     if isinstance(budget, bool) or not isinstance(budget, int):
         raise ValueError(f"budget {budget!r} is not a number of bytes")
     if isinstance(header, Header):
@@ -114,10 +114,10 @@ def _outcome(wrapper: IProtocol) -> IProtocol:
 
 class SendProxyFactory(WrappingFactory[Any]):
     """
-    What `SendProxyClientEndpoint` is for connections that are made without an endpoint, by `connectTCP` for one.
+    `SendProxyClientEndpoint` for connections without an endpoint, for example by `connectTCP`.
 
-    The arguments are the endpoint's, with the factory to wrap in the place of the endpoint. If the header cannot be
-    made, the connection is aborted and the wrapped factory's protocol is never connected.
+    The arguments are the endpoint's, with the factory to wrap in place of the endpoint. If the header cannot be made,
+    the connection is aborted and the wrapped factory's protocol is never connected.
     """
 
     noisy = False
@@ -125,7 +125,7 @@ class SendProxyFactory(WrappingFactory[Any]):
     def __init__(
         self, wrappedFactory: IProtocolFactory, header: Header | HeaderMaker, budget: int | None = None
     ) -> None:
-        """Take the factory whose protocols are to be connected; ValueError for what cannot begin any connection."""
+        """Wrap a factory; ValueError for arguments that cannot work with any connection."""
         must_be_factory(wrappedFactory)
         super().__init__(wrappedFactory)  # type: ignore[no-untyped-call]  # Twisted's has no annotations
         self._make = cast(HeaderMaker, header)  # not called if it is a `Header`
@@ -138,7 +138,7 @@ class SendProxyFactory(WrappingFactory[Any]):
         return None if protocol is None else SendProxyProtocol(self, protocol)
 
     def headerBytes(self, transport: ITransport) -> bytes:
-        """Return what a connection begins with."""
+        """Return the bytes of a connection's header."""
         encoded = self._encoded or encode(_made(self._make, _own_client(transport)), budget=self._budget)
         if encoded.left_out:
             names = ", ".join(tlv.name for tlv in encoded.left_out)
@@ -147,15 +147,15 @@ class SendProxyFactory(WrappingFactory[Any]):
 
 
 class SendProxyProtocol(Wrapper):
-    """The protocol of a connection that begins with a header of ours."""
+    """The protocol of a connection that begins with our header."""
 
     _failure: Failure | None = None
 
     def __init__(self, factory: SendProxyFactory, protocol: IProtocol) -> None:
-        """Take the protocol to connect behind the header."""
+        """Wrap the protocol to connect after the header."""
         self.factory = factory
         self._protocol: IProtocol | None = protocol
-        # Twisted's client endpoints look at this before anything is connected.
+        # Twisted's client endpoints read this before anything is connected.
         for interface in (IHalfCloseableProtocol, IHandshakeListener):
             if interface.providedBy(protocol):
                 alsoProvides(self, interface)
@@ -165,7 +165,7 @@ class SendProxyProtocol(Wrapper):
         try:
             data = self.factory.headerBytes(self.transport)
         except Exception:
-            # Whatever the caller's function raises is for the one who connects.
+            # An error of the caller's function goes to the code that connects.
             self._failure = Failure()
             abort(self.transport)
             return
@@ -180,7 +180,7 @@ class SendProxyProtocol(Wrapper):
         super().connectionLost(reason)
 
     def outcome(self) -> IProtocol:
-        """Return the connected protocol, or raise what kept the header from being made or ended the connection."""
+        """Return the connected protocol, or raise the error that prevented the header or ended the connection."""
         if self._failure is not None:
             self._failure.raiseException()
         assert self.wrappedProtocol is not None

@@ -1,9 +1,9 @@
 """
-A protocol that sits between a transport and another protocol, and is seen by neither.
+A protocol between a transport and another protocol, invisible to both.
 
-It is two objects: `Wrapper` is the protocol that the transport below has, `WrappedTransport` is the transport that the
-protocol above has. One object for both would be wrong: Twisted's wrappers (`ProtocolWrapper`, and TLS, which is one)
-claim every interface of the transport that they stand on, and so would claim to listen to what the protocol listens to.
+It is two objects: `Wrapper` is the protocol of the transport below, `WrappedTransport` is the transport of the protocol
+above. One object for both would be wrong: Twisted's wrappers (`ProtocolWrapper`, and TLS, which is one) provide every
+interface of the transport below them, and so would provide the listener interfaces of the protocol, too.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ from zope.interface.declarations import Declaration
 
 @implementer(ILoggingContext)
 class Wrapper(Protocol):
-    """The protocol that a transport has, which is there for another one."""
+    """A transport's protocol that passes events on to another protocol."""
 
     transport: ITransport
     wrappedProtocol: IProtocol | None = None
-    """The protocol above; None until there is one, and when the connection has ended."""
+    """The protocol above; None before there is one, and after the connection has ended."""
     _isHandshakeDone = False
 
     def connectWrapped(self, protocol: IProtocol, transport: WrappedTransport) -> None:
         """Connect the protocol that this wrapper is for."""
         self.wrappedProtocol = protocol
-        protocol.makeConnection(cast(ITransport, transport))  # to have zope look takes longer than all else here
+        protocol.makeConnection(cast(ITransport, transport))  # zope's check takes longer than everything else here
         if self._isHandshakeDone:
             self.handshakeCompleted()
 
     def dataReceived(self, data: bytes) -> None:
-        """Pass on what arrives."""
+        """Pass the received bytes on."""
         if self.wrappedProtocol is not None:
             self.wrappedProtocol.dataReceived(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Tell the protocol above, and let go of it: each of them holds the other."""
+        """Tell the protocol above, and release it: each refers to the other."""
         protocol, self.wrappedProtocol = self.wrappedProtocol, None
         if protocol is not None:
             protocol.connectionLost(reason)
@@ -84,13 +84,13 @@ def _both(own: Declaration, below: Declaration) -> Declaration:
 
 class WrappedTransport:
     """
-    The transport that a protocol above a `Wrapper` has: in all that is not said here, the one below.
+    The transport of a protocol above a `Wrapper`: it behaves like the one below, except for the methods here.
 
-    What it provides is what the one below provides at the time: that becomes an ISSLTransport by `startTLS`.
+    It provides the current interfaces of the one below, which becomes an ISSLTransport by `startTLS`.
     """
 
     def __init__(self, wrapper: Wrapper) -> None:
-        """Stand on the transport that the wrapper is connected to."""
+        """Wrap the transport of the wrapper."""
         self.transport: Any = wrapper.transport
         self._wrapper = wrapper
 
@@ -99,7 +99,7 @@ class WrappedTransport:
         return _both(implementedBy(type(self)), providedBy(self.transport))  # type: ignore[no-untyped-call]  # zope's
 
     def __getattr__(self, name: str) -> Any:
-        """Be the transport below."""
+        """Pass other attributes on to the transport below."""
         return getattr(self.transport, name)
 
     @property
@@ -125,15 +125,15 @@ class WrappedTransport:
 
     def startTLS(self, contextFactory: IOpenSSLContextFactory, normal: bool = True) -> IProtocol:
         """
-        Begin TLS on the lowest transport; returns the protocol that gets what arrives there from now on.
+        Begin TLS on the lowest transport; return the protocol that gets its received bytes from now on.
 
-        Twisted's own transports return nothing, their protocol is the one.
+        Twisted's own transports return nothing: then it is their protocol.
         """
         receiver: IProtocol | None = self.transport.startTLS(contextFactory, normal)
         return self.transport.protocol if receiver is None else receiver
 
 
 def abort(transport: ITransport) -> None:
-    """End a connection now; on transports that cannot, those of stdio and of processes, as soon as they do."""
+    """Abort a connection; on transports that cannot, those of stdio and processes, close it."""
     end: Callable[[], object] = getattr(transport, "abortConnection", transport.loseConnection)
     end()

@@ -3,11 +3,11 @@ The PROXY protocol, versions 1 and 2, both directions, as pure code: bytes in, v
 
 The specification is HAProxy's ``doc/proxy-protocol.txt``; sections are named by its numbers. The map, bottom up:
 
-- ``errors``: what can be wrong with a peer's bytes; our own mistakes are ValueError.
+- ``errors``: the errors in a peer's bytes; the caller's own mistakes are ValueError.
 - ``crc32c``, ``address``, ``tlv``, ``ssl``, ``cloud``: the parts of a header.
 - ``options``: HAProxy's words for the TLVs that a sender adds.
-- ``header``: what a header says, whatever its version.
-- ``strictness``: what a receiver accepts; ``policy``: from whom.
+- ``header``: a header's contents, in any version.
+- ``strictness``: which headers a receiver accepts; ``policy``: from which peers.
 - ``v1``, ``v2``: the two forms, each with its measuring, parsing and packing.
 - ``decoder``: one header from a connection, in any pieces.
 - ``omission``, ``encoder``: one header into a budget of bytes.

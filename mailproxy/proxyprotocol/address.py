@@ -15,7 +15,7 @@ def _without_scope(host: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address
         return host
     if not isinstance(host, IPv6Address):
         raise ValueError(f"host {host!r} is not an address of ipaddress; InetAddress.parse reads text, '192.0.2.1:25'")
-    # A scope ("%eth0") names an interface of this machine: it means nothing to the one who reads the header.
+    # A scope ("%eth0") names an interface of this machine, which means nothing to the receiver.
     return IPv6Address(host.packed) if host.scope_id else host
 
 
@@ -75,7 +75,7 @@ _set_port = InetAddress.__dict__["port"].__set__
 
 def inet_address(host: IPv4Address | IPv6Address, port: int) -> InetAddress:
     """
-    Make an `InetAddress` of what needs no check: a host without scope, a port that was two bytes.
+    Make an `InetAddress` without checks: from a host without scope, and a port of two bytes.
 
     Every header has two of them, and the constructor of a frozen class with a check costs three times as much as this.
     """

@@ -1,4 +1,5 @@
-"""What three clouds put into the custom range of TLVs: the ids of private connections in AWS, Azure and GCP.
+"""
+The ids of private connections that AWS, Azure and GCP send in custom TLVs.
 
 The value is what `Header.first` returns: None, where the header has no such TLV, has no id either.
 """

@@ -5,12 +5,12 @@ _REFLECTED_POLYNOMIAL = 0x82F63B78
 # Bytes at a time. The masks are made when this is imported: 32 of this size, in about 3 ms.
 _BLOCK_SIZE = 512
 
-# Each bit of a checksum is the parity of some bits of the data. Counting these in a long integer costs half of what a
-# table for each byte costs with 150 bytes, and a third with 4096, the most that a peer can make us look at by default.
+# Each bit of a checksum is the parity of some bits of the data. Counting these in a long integer costs half of a table
+# look-up for each byte with 150 bytes, and a third with 4096, the longest header by default.
 
 
 def _masks() -> tuple[int, ...]:
-    """Return which bits of a block, and of the remainder behind it, decide each bit of the next remainder."""
+    """Return which bits of a block, and of the remainder after it, decide each bit of the next remainder."""
     rows = []
     remainder = 1 << 31
     for _ in range(8 * _BLOCK_SIZE + 32):

@@ -1,4 +1,4 @@
-"""Reading one header from the beginning of a connection, in whatever pieces it arrives."""
+"""Reads one header from the beginning of a connection, in any pieces."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class Decoder:
     """
     Reads exactly one header (mutable; one per connection).
 
-    `feed` it what the connection brings until it returns the header or raises a `ProxyProtocolError`; `end` it when
-    the connection ends. What cannot become a header is refused at the byte that decides it; only what follows the
-    fixed part of a version 2 header, and the fields of a version 1 line, are looked at when they are complete. No
-    byte is copied more than three times, however small the pieces.
+    Pass the received bytes to `feed` until it returns the header or raises a `ProxyProtocolError`; call `end` when the
+    connection ends. Other bytes are refused at the first byte that cannot belong to a header; only the part after the
+    fixed part of a version 2 header, and the fields of a version 1 line, are checked when they are complete. No byte is
+    copied more than three times, however small the pieces.
 
-    To read from a socket that somebody else will read on from (OpenSSL, for one), ask it for at most `wanted` bytes
-    at a time: then nothing past the header is ever taken.
+    To read from a socket that other code reads next (OpenSSL, for example), read at most `wanted` bytes at a time: then
+    no byte after the header is taken.
     """
 
     __slots__ = ("_buffer", "_header", "_size", "_strictness", "_version", "unused")
@@ -40,16 +40,18 @@ class Decoder:
         self._size: int | None = None
         self._header: Header | None = None
         self.unused = b""
-        """What was fed past the header's end; everything that was fed, if that raised `NotProxyProtocol`."""
+        """The bytes after the header; all bytes, if `feed` raised `NotProxyProtocol`."""
 
     @property
     def received(self) -> int:
-        """Bytes fed so far, with those past the header."""
+        """The number of bytes fed so far, including those after the header."""
         return len(self._buffer)
 
     @property
     def wanted(self) -> int:
-        """How many more bytes can be read without reading past the header: at least 1, and 0 when it is complete."""
+        """
+        The number of bytes that can be read without reading past the header: at least 1, and 0 when it is complete.
+        """
         if self._header is not None:
             return 0
         if self._size is not None:
@@ -63,8 +65,8 @@ class Decoder:
         """
         Take the next bytes; return the header when it is complete, None while it is not.
 
-        Raises `ProxyProtocolError` if the bytes cannot become a header that is accepted, and ValueError if there is
-        one already.
+        Raises `ProxyProtocolError` if the bytes cannot become an accepted header, and ValueError if the header is
+        complete already.
         """
         if self._header is not None:
             raise ValueError("the header is complete; the bytes after it belong to the connection")
@@ -88,7 +90,7 @@ class Decoder:
         return header
 
     def end(self) -> Header:
-        """Take note that the connection has ended: returns the header, or raises `TruncatedHeader`."""
+        """The connection has ended: return the header, or raise `TruncatedHeader`."""
         if self._header is not None:
             return self._header
         if not self._buffer:
@@ -131,6 +133,6 @@ class Decoder:
 
 
 def decode(data: bytes, strictness: Strictness = _DEFAULT) -> Header:
-    """Read a header that `data` begins with, whole; raises `ProxyProtocolError`."""
+    """Read the complete header at the beginning of `data`; raises `ProxyProtocolError`."""
     decoder = Decoder(strictness)
     return decoder.feed(data) or decoder.end()

@@ -15,7 +15,7 @@ _UNSIGNED = Tlv(TlvType.CRC32C, bytes(v2.CRC32C_SIZE))
 
 @frozen
 class Encoded:
-    """The bytes of a header, and the TLVs (fields inside the SSL TLV too) that the budget had no room for."""
+    """The bytes of a header, and the TLVs (and fields of the SSL TLV) that did not fit into the budget."""
 
     data: bytes
     left_out: tuple[Tlv, ...] = ()
@@ -25,10 +25,10 @@ def encode(header: Header, *, budget: int | None = None, crc32c: bool = False) -
     """
     Write a header in at most `budget` bytes (None: what the format allows).
 
-    TLVs stay in the header's order. What is not mandatory is left out whole if it does not fit, in the order that
-    `omission` documents, and reported. A CRC32C TLV among the header's TLVs is computed anew, whatever value it has;
-    with `crc32c` and none there, one is put first. ValueError if the mandatory part does not fit, if a UNIQUE_ID has
-    more than 128 bytes, or if the header says what its version cannot.
+    TLVs stay in the header's order. Optional TLVs that do not fit are left out whole, in the order that `omission`
+    documents, and reported. The value of a CRC32C TLV is always computed; with `crc32c` and no such TLV, one is put
+    first. ValueError if the mandatory part does not fit, if a UNIQUE_ID has more than 128 bytes, or if the header's
+    version cannot carry its contents.
     """
     if header.version == 1:
         return Encoded(_version_1(header, budget, crc32c))
@@ -60,7 +60,7 @@ def _version_1(header: Header, budget: int | None, crc32c: bool) -> bytes:
 
 
 def _room(header: Header, budget: int | None) -> int:
-    """Return the bytes a version 2 header has for TLVs."""
+    """Return the bytes that a version 2 header has for TLVs."""
     room = (
         (v2.MAX_SIZE if budget is None else min(budget, v2.MAX_SIZE)) - v2.FIXED_SIZE - v2.ADDRESS_SIZES[header.family]
     )
@@ -72,7 +72,7 @@ def _room(header: Header, budget: int | None) -> int:
 
 
 def _unsigned(tlvs: tuple[Tlv, ...], wanted: bool) -> tuple[Tlv, ...]:
-    """Return the TLVs with every checksum zeroed, and one put first if it is wanted and not there."""
+    """Return the TLVs with every checksum zeroed, and one added first if it is wanted and missing."""
     if not any(tlv.type == TlvType.CRC32C for tlv in tlvs):
         return (_UNSIGNED, *tlvs) if wanted else tlvs
     if sum(tlv.type == TlvType.CRC32C for tlv in tlvs) > 1:

@@ -1,4 +1,4 @@
-"""What can be wrong with the bytes of a PROXY header: one family of errors, each message carrying the numbers."""
+"""The errors in the bytes of a PROXY header: one family, with the numbers in each message."""
 
 
 class ProxyProtocolError(Exception):
@@ -6,7 +6,7 @@ class ProxyProtocolError(Exception):
 
 
 class NotProxyProtocol(ProxyProtocolError):
-    """What arrived does not begin like a header of any accepted version."""
+    """The bytes do not begin like a header of an accepted version."""
 
 
 class MalformedHeader(ProxyProtocolError):
@@ -18,7 +18,7 @@ class TruncatedHeader(ProxyProtocolError):
 
 
 class HeaderTooLarge(ProxyProtocolError):
-    """The header announces, or has already reached, more bytes than are accepted."""
+    """The header announces, or has, more bytes than are accepted."""
 
 
 class HeaderRefused(ProxyProtocolError):

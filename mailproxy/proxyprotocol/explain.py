@@ -1,4 +1,4 @@
-"""A header field by field, for people: where each field stands, its bytes, and what they mean."""
+"""A header field by field, for people: each field's offset, bytes and meaning."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LINE = ("protocol", "source address", "destination address", "source port", "de
 
 @frozen
 class Field:
-    """Some bytes of a header: how far from its begin, which, what they mean, and how deep inside other fields."""
+    """Some bytes of a header: their offset, the bytes, their meaning, and their depth inside other fields."""
 
     offset: int
     data: bytes
@@ -47,7 +47,7 @@ class Field:
 
 @frozen
 class Explanation:
-    """The fields up to the header's end, or up to where it breaks; what the decoder says; and what follows it."""
+    """The fields up to the header's end, or up to its error; the decoder's result; and the bytes after it."""
 
     fields: tuple[Field, ...]
     header: Header | None
@@ -55,7 +55,7 @@ class Explanation:
     unused: bytes
 
     def __str__(self) -> str:
-        """Write one field after the other; the error, if there is one, is not among them."""
+        """Write one field after the other, without the error."""
         lines = [str(field) for field in self.fields]
         if self.unused:
             lines.append(f"{len(self.unused)} bytes follow the header: they belong to the connection")
@@ -63,7 +63,7 @@ class Explanation:
 
 
 def explain(data: bytes, strictness: Strictness = _EVERYTHING) -> Explanation:
-    """Explain the header that `data` begins with, or as much of it as is one. Raises nothing."""
+    """Explain the header at the beginning of `data`, as far as it is valid. Raises nothing."""
     decoder = Decoder(strictness)
     header, error = None, None
     try:
@@ -114,7 +114,7 @@ def _version_2(data: bytes) -> Iterator[Field]:
     if is_local:
         start, tlvs = v2.local_tlvs(data)
         if tlvs and start == v2.FIXED_SIZE:
-            family = Family.UNSPEC  # whatever it says, there are no addresses
+            family = Family.UNSPEC  # whatever the family, there are no addresses
     addresses = list(_addresses(data, family))
     for field in addresses:
         yield Field(field.offset, field.data, f"ignored, LOCAL: {field.meaning}") if is_local else field
@@ -138,7 +138,7 @@ def _kind(kind: int) -> str:
 
 
 def _addresses(data: bytes, family: Family) -> Iterator[Field]:
-    """Name the addresses and ports that are all there."""
+    """Name the complete addresses and ports."""
     if family is Family.UNSPEC:
         return
     size = {Family.INET: 4, Family.INET6: 16, Family.UNIX: UNIX_PATH_SIZE}[family]
@@ -209,7 +209,7 @@ def _value(type: int, value: bytes) -> str:
 
 
 def _text(value: bytes) -> str:
-    """Write bytes as quoted text if they are that, safe to print on a terminal."""
+    """Write bytes as quoted text if they are text, safe to print on a terminal."""
     try:
         text = value.decode("utf-8")
     except UnicodeDecodeError:

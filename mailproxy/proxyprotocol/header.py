@@ -1,4 +1,4 @@
-"""What a PROXY header says, whatever its version."""
+"""A PROXY header's contents, in any version."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _UNIQUE_ID, _NETNS = TlvType.UNIQUE_ID, TlvType.NETNS
 
 
 class Command(IntEnum):
-    """Whom the connection is for: the sender itself, or the client whose addresses follow."""
+    """The client of the connection: the sender itself, or the client whose addresses follow."""
 
     LOCAL = 0
     PROXY = 1
@@ -45,8 +45,8 @@ class Header:
     """
     One PROXY header.
 
-    `local` and `proxy` make the usual ones; the fields as such allow every header of the specification, and some that
-    it does not: those `encode` refuses with ValueError.
+    `local` and `proxy` make the usual ones; the fields allow every header of the specification, and some others, which
+    `encode` refuses with ValueError.
     """
 
     version: int = 2
@@ -59,7 +59,7 @@ class Header:
 
     @classmethod
     def local(cls, tlvs: tuple[Tlv, ...] = ()) -> Header:
-        """Make the header of a connection that is the sender's own, a health check for example."""
+        """Make the header of the sender's own connection, for example of a health check."""
         return cls(command=Command.LOCAL, tlvs=_checked(tlvs))
 
     @classmethod
@@ -67,8 +67,8 @@ class Header:
         """
         Make the header of a client's stream connection from `source` to `destination`.
 
-        An IPv4 and an IPv6 address go together as IPv6, as HAProxy sends them; an internet and a UNIX one don't.
-        ValueError for those, and for arguments that are no addresses and no TLVs.
+        An IPv4 and an IPv6 address together become IPv6, as in HAProxy; an internet and a UNIX address are a
+        ValueError, and so are arguments that are not addresses or TLVs.
         """
         for name, address in (("source", source), ("destination", destination)):
             if not isinstance(address, (InetAddress, UnixAddress)):
@@ -88,16 +88,16 @@ class Header:
     @property
     def stream_addresses(self) -> tuple[Address, Address] | None:
         """
-        Source and destination as a stream's receiver should take them for its peer's and its own.
+        Source and destination, which a stream's receiver should use as the peer's address and its own.
 
-        None means: keep the real ones. So it is for LOCAL, for UNSPEC, and for DGRAM, which the specification lets a
-        receiver treat like UNSPEC.
+        None: keep the connection's real ones. That is so for LOCAL, UNSPEC, and DGRAM, which the specification allows a
+        receiver to treat like UNSPEC.
         """
         is_stream = self.command is Command.PROXY and self.transport is Transport.STREAM
         return (self.source, self.destination) if is_stream and self.source and self.destination else None
 
     def with_tlv(self, tlv: Tlv) -> Header:
-        """Return a copy with this TLV in the place of all that have its type, or last if there are none."""
+        """Return a copy in which this TLV replaces all of its type, or comes last if there are none."""
         _checked((tlv,))
         at = next((at for at, other in enumerate(self.tlvs) if other.type == tlv.type), len(self.tlvs))
         after = (other for other in self.tlvs[at:] if other.type != tlv.type)
@@ -116,7 +116,7 @@ class Header:
 
     @property
     def ssl(self) -> SslTlv | None:
-        """The first SSL TLV, read; on a decoded header this cannot fail."""
+        """The first SSL TLV, parsed; for a decoded header this cannot fail."""
         value = self.first(_SSL)
         return None if value is None else SslTlv.parse(value)
 

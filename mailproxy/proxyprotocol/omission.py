@@ -1,8 +1,8 @@
 """
-Which TLVs a header goes without when the receiver's buffer is small.
+Which TLVs are left out of a header if the receiver's buffer is small.
 
-Receivers cut at 232 (Exim, Cyrus), 536 (Postfix) or 1500 bytes (Dovecot) and then drop the connection, so a header
-never exceeds its budget and a TLV is never truncated: it is there or not.
+Receivers drop the connection of a header with more than 232 (Exim, Cyrus), 536 (Postfix) or 1500 bytes (Dovecot), so a
+header never exceeds its budget. A TLV is included whole or not at all.
 
 Mandatory are the checksum and, of the SSL TLV, the flags, the verdict and VERSION: without them a secured client would
 look like an unsecured one. The rest goes in by this order, the most wanted first, each if it still fits:
@@ -40,12 +40,12 @@ _OTHER_SSL = 8
 _WANTED_SSL: dict[int, int] = {SslType.CN: 1, SslType.CIPHER: 3, SslType.CLIENT_CERT: 9}
 
 _Place = tuple[int, int]
-"""Where a TLV stands: its index in the header, and its index inside the SSL TLV or -1."""
+"""The place of a TLV: its index in the header, and its index inside the SSL TLV or -1."""
 
 
 def fit(tlvs: Sequence[Tlv], room: int) -> tuple[tuple[Tlv, ...], tuple[Tlv, ...]]:
     """
-    Return the TLVs that go into `room` bytes, and those left out, each in the header's order.
+    Return the TLVs that fit into `room` bytes, and those left out, both in the header's order.
 
     ValueError if even the mandatory ones don't fit.
     """

@@ -1,4 +1,4 @@
-"""From which peers a PROXY header is expected: never a guess, but a decision by the peer's own address."""
+"""From which peers a PROXY header is expected: decided by the peer's own address, never guessed."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from mailproxy.proxyprotocol.strictness import Strictness
 Network = IPv4Network | IPv6Network
 
 Spelled = Network | IPv4Address | IPv6Address | str
-"""What a network can be given as; an address is a network of one."""
+"""The forms of a network in arguments; an address is a network of one."""
 
 _DEFAULT = Strictness()
 _UNIX = "unix"
 
 TIMEOUT = 5.0
-"""Seconds for a header to arrive: the specification wants at least 3, which one lost segment takes."""
+"""Seconds for a header to arrive: the specification requires at least 3, the time to resend a lost segment."""
 
 
 class Expectation(Enum):
@@ -31,7 +31,7 @@ class Expectation(Enum):
     MAYBE = "a header or not"
     """A header if the first bytes are one; see `AcceptPolicy.optional`."""
     DIRECT = "no header"
-    """The client's own bytes: a header there would be the client's, and its claim is not believed."""
+    """The client's own bytes: a header there would be the client's, and is not trusted."""
     REFUSED = "nothing"
     """Nothing: the connection is closed."""
 
@@ -53,7 +53,7 @@ def _network(network: Spelled) -> Network:
 
 
 def _networks(networks: Iterable[Spelled], unix: str) -> tuple[Network, ...]:
-    """Read a list of networks; `unix` is the field for UNIX sockets, which may be looked for among them."""
+    """Read a list of networks; `unix` is the field for UNIX sockets, for the hint if "unix" is among them."""
     if networks is None:
         raise ValueError("None is not a list of networks; write [], or leave it out, for none")
     # A network is an iterable too, of its addresses.
@@ -77,20 +77,20 @@ def _optional(networks: Iterable[Spelled]) -> tuple[Network, ...]:
 @frozen
 class AcceptPolicy:
     """
-    Who must, may and must not send a header.
+    Which peers must, may and must not send a header.
 
     - `trusted`: networks whose peers must send one. They can claim any client address, so list your proxies only.
     - `optional`: networks whose peers may send one. Against the specification's advice, for migrations only: a client
-      from there that begins its own bytes with a header is believed.
-    - `refuse_others`: close the connections of everybody else, instead of serving them as direct clients.
+      with such an address can send its own header, which is trusted.
+    - `refuse_others`: close the connections of all others, instead of serving them as direct clients.
     - `unix`: peers on UNIX sockets, which have no network, are trusted; `optional_unix`: they may send one.
-    - `timeout`: seconds from the connection to the complete header. A peer that may send one and is silent that long
-      is served without.
+    - `timeout`: seconds from the connection to the complete header. A peer that may send one and is silent that long is
+      served without.
     - `strictness`: which headers are accepted.
-    - `trust_others`: everybody else must send a header, whatever their kind of address: see `everybody`.
+    - `trust_others`: all others must send a header, with any kind of address: see `everybody`.
 
     Networks and addresses are text or those of `ipaddress`; an address is a network of one. ValueError for a policy
-    that cannot work. `AcceptPolicy()` names nobody: nobody sends a header, and everybody is a direct client.
+    that cannot work. With `AcceptPolicy()` no peer sends a header, and all are direct clients.
     """
 
     trusted: tuple[Network, ...] = field(default=(), converter=_trusted)
@@ -105,14 +105,14 @@ class AcceptPolicy:
     @classmethod
     def everybody(cls, timeout: float = TIMEOUT, strictness: Strictness = _DEFAULT) -> AcceptPolicy:
         """
-        Make the policy since then every peer must send a header, as with HAProxy's ``accept-proxy`` on a bind line.
+        Make the policy under which every peer must send a header, as with HAProxy's ``accept-proxy`` on a bind line.
 
         Every peer can claim any client address: then only your proxies may reach the port.
         """
         return cls(timeout=timeout, strictness=strictness, trust_others=True)
 
     def __attrs_post_init__(self) -> None:
-        """Refuse what cannot work with any connection."""
+        """Refuse settings that cannot work with any connection."""
         for name in ("refuse_others", "unix", "optional_unix", "trust_others"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} {getattr(self, name)!r} is neither True nor False")
@@ -127,12 +127,12 @@ class AcceptPolicy:
 
     @property
     def expects_headers(self) -> bool:
-        """Whether anybody may send a header."""
+        """Whether any peer may send a header."""
         return bool(self.trusted or self.optional or self.unix or self.optional_unix or self.trust_others)
 
     @property
     def others(self) -> Expectation:
-        """What is expected of a peer that no network names, or whose address is of a kind that no network has."""
+        """The expectation for a peer in none of the networks, or without an internet address."""
         if self.trust_others:
             return Expectation.HEADER
         return Expectation.REFUSED if self.refuse_others else Expectation.DIRECT

@@ -1,4 +1,4 @@
-"""The SSL TLV (section 2.2.6): what the sender's TLS knows of the client."""
+"""The SSL TLV (section 2.2.6): the sender's TLS facts about the client."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class SslTlv:
     """
     The SSL TLV's value.
 
-    `verify` is 0 only if the client presented a certificate and it was verified. A receiver believes the
-    certificate's fields only when `has_verified_certificate` says so: senders exist that leave `verify` at 0
-    without any certificate.
+    `verify` is 0 only if the client presented a certificate and it was verified. A receiver should trust the
+    certificate's fields only if `has_verified_certificate` is true: some senders leave `verify` at 0 without any
+    certificate.
     """
 
     client: SslClient
@@ -51,7 +51,7 @@ class SslTlv:
 
     @classmethod
     def check(cls, value: bytes) -> None:
-        """Raise what `parse` would raise, without making what it returns."""
+        """Raise the errors of `parse`, without making its result."""
         if len(value) < _HEAD.size or not are_tlvs(value, _HEAD.size):
             cls.parse(value)
 
@@ -118,7 +118,7 @@ class SslTlv:
 
 
 def text_of(value: bytes | None) -> str | None:
-    """Return a value as text, or None if it is not there or not UTF-8: half-read names must not be compared."""
+    """Return a value as text, or None if it is missing or not UTF-8: partly decoded names must not be compared."""
     try:
         return None if value is None else value.decode("utf-8")
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""What a receiver accepts of the headers that the specification leaves open: one value, each field with its reason."""
+"""A receiver's choices where the specification leaves them open, each with its reason."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ MAX_SIZE = 4096
 """
 The default limit on a whole header, in bytes.
 
-A sender holds this much of our memory before anything about it is known, and a checksum costs time for each byte.
-The largest honest header carries a client certificate (2 to 3 KiB for a 4096-bit RSA key); the format allows 65551.
+A sender can occupy this much memory before it is known, and a checksum costs time for each byte. The largest honest
+header has a client certificate (2 to 3 KiB for a 4096-bit RSA key); the format allows 65551.
 """
 
 _IPV6_SIZE = 52
@@ -29,18 +29,18 @@ class Strictness:
     """
     The limits of a receiver.
 
-    - `versions`: the header versions accepted. Version 1 carries neither TLVs nor a checksum: without it nobody can
-      talk a receiver out of the TLS facts by sending the older form.
-    - `max_size`: the most bytes a header may have. Stops a sender from making us hold 64 KiB per connection. Version 1
-      is never longer than 107 bytes, whatever this says.
-    - `require_crc32c`: refuse headers without a checksum (which version 1 cannot have). Stops silent damage on the way
-      from reaching logs and access rules; off, since most senders leave it out. A checksum that is there is always
-      verified.
-    - `accept_local`: accept LOCAL, the sender speaking for itself (health checks). Off, nobody behind the sender's
-      address can appear under that address. On, since the specification demands it of receivers.
+    - `versions`: the header versions accepted. Version 1 has neither TLVs nor a checksum: refusing it makes sure that
+      no sender leaves out the TLS facts with the older form.
+    - `max_size`: the most bytes of a header. It prevents a sender from occupying 64 KiB per connection. Version 1 never
+      has more than 107 bytes, whatever this is.
+    - `require_crc32c`: refuse headers without a checksum (which version 1 cannot have). It keeps silently damaged
+      headers from logs and access rules; off by default, since most senders have no checksum. A present checksum is
+      always verified.
+    - `accept_local`: accept LOCAL, the sender's own connections (health checks). If off, no client appears under the
+      sender's address. On by default, since the specification requires it of receivers.
     - `accept_unspec`: accept PROXY without internet addresses of a stream (version 1 UNKNOWN, version 2 UNSPEC,
-      datagrams and UNIX sockets). As above: off, a client never appears under the sender's address, and every client
-      has an IP address. On, since version 1 receivers should.
+      datagrams and UNIX sockets). If off, no client appears under the sender's address, and every client has an IP
+      address. On by default, since version 1 receivers should accept it.
 
     ValueError for a strictness that cannot work.
     """
@@ -52,7 +52,7 @@ class Strictness:
     accept_unspec: bool = True
 
     def __attrs_post_init__(self) -> None:
-        """Refuse a strictness by which no client, or no client with IPv6, could come."""
+        """Refuse a strictness that refuses every client, or every client with IPv6."""
         for name in ("require_crc32c", "accept_local", "accept_unspec"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} {getattr(self, name)!r} is neither True nor False")

@@ -17,7 +17,7 @@ HEAD_SIZE = _HEAD.size
 """Bytes of a TLV before its value."""
 
 UNIQUE_ID_SIZE = 128
-"""The most bytes that a UNIQUE_ID may have (section 2.2.5). HAProxy refuses a header with a longer one."""
+"""The most bytes of a UNIQUE_ID (section 2.2.5). HAProxy refuses a header with a longer one."""
 
 
 class TlvType(IntEnum):
@@ -64,7 +64,7 @@ class Tlv:
     value: bytes
 
     def __attrs_post_init__(self) -> None:
-        """Refuse what is no TLV; one that is too large may still be left out of a header."""
+        """Refuse invalid types and values; a TLV that is too large may still be left out of a header."""
         if not isinstance(self.type, int) or not 0 <= self.type <= 0xFF:
             raise ValueError(f"type {self.type!r} of a TLV is not a number from 0 to 255")
         if not isinstance(self.value, bytes):
@@ -86,7 +86,7 @@ if TYPE_CHECKING:
     def as_tuple(tlvs: Iterable[Tlv]) -> tuple[Tlv, ...]:
         """Return TLVs as a header has them."""
 else:
-    # Every header read calls it: a function of Python takes three times as long.
+    # Every decoded header calls it: a Python function takes three times as long.
     as_tuple = tuple
 
 _set_type = Tlv.__dict__["type"].__set__
@@ -106,7 +106,7 @@ def parse_tlvs(data: bytes, start: int = 0, inside: str = "the header") -> tuple
     """
     Read `data` from `start` to its end as fields that fill it exactly.
 
-    `inside` names what ends there, for the `MalformedHeader` raised when a field does not fit.
+    `inside` names the enclosing part, for the `MalformedHeader` that is raised if a field does not fit.
     """
     tlvs: list[Tlv] = []
     make, set_type, set_value = Tlv.__new__, _set_type, _set_value

@@ -25,9 +25,9 @@ _PROXY, _STREAM, _IPV4, _IPV6 = Command.PROXY, Transport.STREAM, Family.INET, Fa
 
 def measure(data: bytes | bytearray, max_size: int) -> int | None:
     """
-    Return the size of the line that `data` begins with, CRLF included, or None while its end is not there.
+    Return the size of the line at the beginning of `data`, CRLF included, or None while its end is missing.
 
-    What can no longer become a header is refused at once.
+    Bytes that cannot become a header are refused at once.
     """
     if not data.startswith(_BEGINNINGS):
         _check_beginning(data)
@@ -49,7 +49,8 @@ def measure(data: bytes | bytearray, max_size: int) -> int | None:
 
 
 def _break_alone(at: int) -> MalformedHeader:
-    # CR or LF alone is no end of line: two programs that disagree on where a line ends can be told two stories.
+    # A lone CR or LF does not end a line: programs that disagree on the end of a line can be made to read different
+    # headers.
     return MalformedHeader(f"CR and LF are not together at byte {at}")
 
 
@@ -63,7 +64,7 @@ def _check_beginning(data: bytes | bytearray) -> None:
 
 
 def wanted(data: bytes | bytearray) -> int:
-    """Return how many bytes are missing at least, after `data` of which `measure` said None."""
+    """Return the least number of missing bytes, after `data` for which `measure` returned None."""
     shortest = _SHORTEST.get(bytes(data[len(SIGNATURE) : len(SIGNATURE) + 4]), _SHORTEST_OF_ALL)
     return max(shortest - len(data), 1 if data.endswith(b"\r") else 2)
 
@@ -135,8 +136,8 @@ def pack(header: Header) -> bytes:
     """
     Write the line of a header.
 
-    LOCAL and PROXY without addresses both become ``PROXY UNKNOWN``. ValueError for what version 1 cannot say: TLVs,
-    UNIX addresses, datagrams.
+    LOCAL and PROXY without addresses both become ``PROXY UNKNOWN``. ValueError for contents that version 1 cannot
+    carry: TLVs, UNIX addresses, datagrams.
     """
     if header.tlvs:
         raise ValueError(f"version 1 cannot carry TLVs, {header.tlvs[0].name} for example")

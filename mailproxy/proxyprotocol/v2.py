@@ -47,11 +47,11 @@ _USUAL = {family << 4 | Transport.STREAM: ADDRESS_SIZES[family] for family in (F
 
 def measure(data: bytes | bytearray, strictness: Strictness) -> int | None:
     """
-    Return the size of the header that `data` begins with, or None while its 16 fixed bytes are not all there.
+    Return the size of the header at the beginning of `data`, or None while its 16 fixed bytes are incomplete.
 
-    What the fixed bytes forbid is refused as soon as the byte that decides it has arrived.
+    Invalid fixed bytes are refused as soon as the deciding byte has arrived.
     """
-    # The usual header, all fixed bytes there and right, in a sixth of the time.
+    # The usual header, with all fixed bytes complete and valid, in a sixth of the time.
     if len(data) >= FIXED_SIZE:
         signature, command, kind, length = _FIXED.unpack_from(data)
         least = _USUAL.get(kind, MAX_SIZE)
@@ -61,7 +61,7 @@ def measure(data: bytes | bytearray, strictness: Strictness) -> int | None:
 
 
 def _measure_by_byte(data: bytes | bytearray, strictness: Strictness) -> int | None:
-    """Do what `measure` does, one field after the other, and say which one is wrong."""
+    """Do as `measure`, one field after the other, and report which one is wrong."""
     _check_signature(bytes(data[: len(SIGNATURE)]))
     if len(data) > 12:
         _check_command(data[12], strictness)
@@ -97,7 +97,7 @@ def _check_command(byte: int, strictness: Strictness) -> None:
 
 
 def _check_kind(byte: int, strictness: Strictness) -> int:
-    """Refuse a family and protocol, or return how many bytes of addresses they need."""
+    """Refuse a family and protocol, or return the size of their addresses."""
     if byte not in _KINDS:
         raise MalformedHeader(f"family and protocol 0x{byte:02x} at byte 13 are not a combination of the format")
     family, transport = _KINDS[byte]
@@ -123,10 +123,10 @@ def parse(data: bytes) -> Header:
 
 def local_tlvs(data: bytes) -> tuple[int, tuple[Tlv, ...]]:
     """
-    Return where the TLVs of a LOCAL header begin, and the TLVs, unchecked; none if no place has any.
+    Return the start of a LOCAL header's TLVs, and the TLVs, unchecked; none if no place has any.
 
-    The receiver ignores the family and skips what it cannot read. AWS's Network Load Balancer names a family in its
-    health checks and sends TLVs without addresses, others send addresses before them: both places are tried.
+    The receiver ignores the family and skips unreadable bytes. AWS's Network Load Balancer names a family in its health
+    checks and sends TLVs without addresses, others send addresses before them: both places are tried.
     """
     family, _ = _KINDS.get(data[13], (Family.UNSPEC, Transport.UNSPEC))
     behind_addresses = FIXED_SIZE + ADDRESS_SIZES[family]
@@ -135,7 +135,7 @@ def local_tlvs(data: bytes) -> tuple[int, tuple[Tlv, ...]]:
             tlvs = parse_tlvs(data, start)
         except MalformedHeader:
             continue
-        # No TLV has type 0: these are addresses, all zeroes.
+        # No TLV has type 0: these bytes are addresses of zeroes.
         if start == behind_addresses or all(tlv.type for tlv in tlvs):
             return start, tlvs
     return behind_addresses, ()
@@ -156,7 +156,7 @@ def _addresses(data: bytes, family: Family) -> tuple[Address | None, Address | N
 
 
 def _check(data: bytes, position: int, tlvs: tuple[Tlv, ...]) -> None:
-    """Refuse TLVs whose values break the format: the checksum, the unique id's size, what is inside the SSL TLV."""
+    """Refuse TLVs with invalid values: the checksum, the unique id's size, the fields of the SSL TLV."""
     has_checksum = False
     for tlv in tlvs:
         type, value = tlv.type, tlv.value
