@@ -1,4 +1,4 @@
-"""The service: everything that a configuration asks for, running on a reactor."""
+"""The service: a configuration running on a reactor."""
 
 from __future__ import annotations
 
@@ -38,27 +38,27 @@ from mailproxy.session.counters import counted
 from mailproxy.session.session import Session
 from mailproxy.tls.renewal import renewals
 
-# A reload that takes longer than this comes to nothing: a file may be on a disk that does not answer.
+# A reload is given up after this time: a file may be on a disk that does not answer.
 READ_SECONDS = 300.0
 
 
 class ProxyService(Service):
     """
-    The front as a service of Twisted: the generation that is at work, and its start and end with the process's.
+    The front as a Twisted service: the current generation, which starts and ends with the process.
 
     `bind` opens the sockets, which may need privileges. Starting the service accepts from them. `reload` reads the
-    configuration again and changes what has changed. Stopping the service stops accepting and ends the sessions in the
-    times that the configuration has for it (`Stopping`).
+    configuration again and changes what has changed. Stopping the service stops accepting and ends the sessions within
+    the configured times (`Stopping`).
     """
 
     name = "mailproxy"
     _log = Logger(namespace="mailproxy")
 
     role = ALONE
-    """What this process does of the work."""
+    """This process's part of the work."""
 
     def __init__(self, prepared: Prepared, reactor: Any) -> None:
-        """Make ready everything but the sockets."""
+        """Set up everything but the sockets."""
         prepared.adopt()
         self._prepared = prepared
         self._lasting = prepared.lasting
@@ -71,7 +71,7 @@ class ProxyService(Service):
         self.is_stopping = False
         self._is_hurried = False
         self._times: dict[str, float] = {}
-        """What is wanted of the stop, other than the configuration says."""
+        """Times of the stop that replace the configuration's."""
         self._stopping: Stopping | None = None
         self._drained: list[Deferred[None]] = []
         self._warnings = prepared.warnings(datetime.now(UTC))
@@ -82,10 +82,10 @@ class ProxyService(Service):
         self.drains = Drains(lambda: self._generation, self._lasting, self._loop)
         """Takes one frontend, or one server, out of service."""
         self.relog: Callable[[str, str], object] = _nothing
-        """Called with the log's format and level as a reload wants them."""
+        """Called with the log's new format and level at a reload."""
 
     def _make_generation(self, prepared: Prepared) -> Generation:
-        """Make a reading of the configuration ready to start."""
+        """Make the generation of a reading of the configuration."""
         return Generation(prepared, self._loop, self.role)
 
     @property
@@ -119,7 +119,7 @@ class ProxyService(Service):
         return self._generation.sessions
 
     def bind(self) -> None:
-        """Open every listening socket; `StartError` with every one that cannot be, and then none stays open."""
+        """Open every listening socket; `StartError` with each that cannot be opened, and then none stays open."""
         self._prepared.bind()
 
     def startService(self) -> None:
@@ -142,7 +142,7 @@ class ProxyService(Service):
         self._lasting.admin.close_others(path)
 
     def _introduce(self) -> None:
-        """Log what an admin, or who reads a report of theirs, wants to know first."""
+        """Log the facts that an admin, or the reader of a bug report, needs first."""
         self._log.info(
             "mailproxy {version} starts: pid {pid}, Python {python}, {openssl}, configuration {configuration}, "
             "maxconn {maxconn}, {descriptors} descriptors",
@@ -164,18 +164,18 @@ class ProxyService(Service):
 
     def reload(self) -> Deferred[Reloaded]:
         """
-        Read the configuration again, files included, and change what has changed; the Deferred has what that is.
+        Read the configuration and its files again, and apply the changes; the Deferred fires with them.
 
-        What cannot be used changes nothing and is logged in full: the Deferred fails with `ConfigError`, `StartError`
-        for a socket that cannot be opened, or `ReloadRefused`. Sessions keep what they began with. Reloads come one at
-        a time; those that are asked for meanwhile are one together.
+        An unusable configuration changes nothing, and all its problems are logged: the Deferred fails with
+        `ConfigError`, `StartError` for a socket that cannot be opened, or `ReloadRefused`. Sessions keep their
+        settings. Reloads run one at a time; requests meanwhile become one reload.
         """
         if not self.running:
             return fail(ReloadRefused("mailproxy does not run: it starts or stops"))
         return self._reloads.ask()
 
     def reload_unheard(self) -> None:
-        """Reload for a signal: nobody but the log learns what comes of it."""
+        """Reload for a signal: only the log has the result."""
         self.reload().addBoth(_nothing)
 
     def compare(self) -> Deferred[Reloaded]:
@@ -191,7 +191,7 @@ class ProxyService(Service):
         return self._read().addCallback(self._take_up).addErrback(self._refuse)
 
     def _take_up(self, reading: Reading) -> Reloaded:
-        """Put a reading of the configuration in place of the one that is at work, or raise and change nothing."""
+        """Replace the current reading of the configuration, or raise and change nothing."""
         if not self.running:
             raise ReloadRefused("mailproxy stops")
         former = self._generation
@@ -218,7 +218,7 @@ class ProxyService(Service):
         return Reloaded(differences, self._warnings)
 
     def _differences(self, reading: Reading) -> tuple[Difference, ...]:
-        """Return what a reading changes; what needs a restart is told as long as there was none."""
+        """Return the changes of a reading; those that need a restart are returned until there was one."""
         settings = reading.settings
         since_start = differences(self._started, settings)
         since_last = differences(self._generation.settings, settings)
@@ -235,7 +235,7 @@ class ProxyService(Service):
                 yield f"tls {profile}", words
 
     def _refuse(self, failure: Failure) -> Failure:
-        """Log why a reload came to nothing."""
+        """Log why a reload was refused."""
         error = failure.value
         if isinstance(error, TimeoutError):
             error = ReloadRefused(f"{self._file}: reading it, and what it names, took longer than {READ_SECONDS:g} s")
@@ -251,7 +251,7 @@ class ProxyService(Service):
 
     @property
     def is_ready(self) -> bool:
-        """True while new clients are welcome: from the start to the beginning of the stop."""
+        """True while the service wants new clients: from the start to the beginning of the stop."""
         return bool(self.running) and not self.is_stopping
 
     def stop(self) -> None:
@@ -266,9 +266,9 @@ class ProxyService(Service):
         self, *, delay: float | None = None, timeout: float | None = None, spread: float | None = None
     ) -> Deferred[None]:
         """
-        Begin the stop of the process as SIGTERM does, in another time than the configuration's, in seconds.
+        Begin the stop of the process as SIGTERM does, with other times than the configuration's, in seconds.
 
-        The Deferred fires when there is no session left. A stop that is under way is not changed.
+        The Deferred fires when no session is left. A stop that has begun is not changed.
         """
         changes = {"delay": delay, "timeout": timeout, "spread": spread}
         drained: Deferred[None] = Deferred()
@@ -296,7 +296,7 @@ class ProxyService(Service):
         return self._stopping.begin().addCallback(self._stopped)
 
     def stop_now(self) -> None:
-        """End all sessions at once, in a stop that is under way or still to come."""
+        """End all sessions at once, in the current stop or a later one."""
         self._is_hurried = True
         if self._stopping is not None:
             self._stopping.hurry()
@@ -325,7 +325,10 @@ def _nothing(*ignored: object) -> None:
 
 
 def quiet_collector() -> None:
-    """Keep the garbage collector off what lives as long as the process, and off connections, which leave no cycles."""
+    """
+    Keep the garbage collector from objects that live as long as the process, and from connections, which make no
+    cycles.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)

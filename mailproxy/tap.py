@@ -1,8 +1,8 @@
 """
 The ``mailproxy`` plugin of ``twistd`` and ``twist``.
 
-Log lines are the same as those of ``mailproxy run``, as the configuration's ``[log]`` wants them, unless ``twistd`` is
-told to log elsewhere (``--logfile``, ``--syslog``, ``--logger``).
+Log lines are the same as those of ``mailproxy run``, by the configuration's ``[log]``, unless ``twistd`` logs elsewhere
+(``--logfile``, ``--syslog``, ``--logger``).
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from mailproxy.transport.reactor import use_monotonic_clock
 
 
 class Options(usage.Options):
-    """What stands behind ``twistd -n mailproxy``."""
+    """The options of ``twistd -n mailproxy``."""
 
     optParameters = [["config", "c", DEFAULT_FILE, "The configuration."]]  # noqa: RUF012  # how usage.Options declares
 
 
 class PluginService(ProxyService):
-    """The service as ``twistd`` runs it: it brings the application's log observer along."""
+    """The service as ``twistd`` runs it, with the application's log observer."""
 
     observer: ILogObserver | None = None
 
     def setServiceParent(self, parent: IServiceCollection) -> None:
-        """Join the application, and let it log our way."""
+        """Join the application, and set its log observer."""
         if self.observer is not None and isinstance(parent, Componentized):
             parent.setComponent(ILogObserver, self.observer)  # type: ignore[no-untyped-call]  # Twisted's
         super().setServiceParent(parent)  # type: ignore[no-untyped-call]  # Twisted's
@@ -47,8 +47,8 @@ def makeService(options: Options) -> IService:
     """
     Return the service with its sockets open.
 
-    They are opened here because this is before ``twistd`` gives up its privileges, and because here a failure can still
-    end the process with one line and status 1: ``twist`` has no privileged start, and only logs that a start failed.
+    They are opened here since ``twistd`` still has its privileges, and a failure can end the process with one line and
+    status 1: ``twist`` has no privileged start, and only logs a failed start.
     """
     from twisted.internet import reactor
 
@@ -61,7 +61,7 @@ def makeService(options: Options) -> IService:
         def make_log(stream: IO[str]) -> LineLog:
             log = LineLog(stream, settings.log.format, settings.log.level)
             service.relog = log.configure
-            # Both commands end by the signal that stopped them, and nothing is written after that.
+            # Both commands end by the signal that stopped them, and write nothing after that.
             reactor.addSystemEventTrigger("after", "shutdown", log.close)
             return log
 

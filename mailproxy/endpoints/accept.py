@@ -165,7 +165,7 @@ class AcceptProxyFactory(WrappingFactory[Any]):
         return protocols
 
     def buildProtocol(self, addr: IAddress | None) -> AcceptProxyProtocol | None:
-        """Decide by the peer's real address how its connection must begin; None refuses it."""
+        """Decide by the peer's real address whether its connection must begin with a header; None refuses it."""
         expectation = self._expectation(addr)
         if expectation is Expectation.REFUSED:
             self.on_refusal(NOT_A_PROXY, addr)

@@ -1,1 +1,1 @@
-"""The front: one reading of the configuration at work, and what is handed from one reading to the next."""
+"""The front: one reading of the configuration in use, and the objects that are handed from one reading to the next."""

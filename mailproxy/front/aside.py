@@ -1,8 +1,8 @@
 """
-Work beside the reactor: in a thread, so that sessions go on meanwhile.
+Work in a thread beside the reactor, so that sessions continue meanwhile.
 
-Reading thousands of certificates takes seconds. Python runs one thread at a time, and by default lets another one wait
-for 5 ms: a session's round trip has two such waits. While something goes on here, it is far less.
+Reading thousands of certificates takes seconds. Python runs one thread at a time, and by default another one waits up
+to 5 ms for its turn: a session's round trip has two such waits. While work runs here, the wait is much shorter.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from twisted.python.failure import Failure
 T = TypeVar("T")
 
 SWITCH_SECONDS = 0.0002
-"""How long the reactor's thread waits for its turn; a quarter of it is what a switch costs at most."""
+"""The longest wait of the reactor's thread for its turn; a switch costs at most a quarter of it."""
 
 
 class Aside:
-    """What runs work in a thread of its own, one piece at a time; nobody waits for it when the process ends."""
+    """Runs work in its own thread, one piece at a time; the process does not wait for it at its end."""
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
@@ -35,7 +35,7 @@ class Aside:
         """
         Call `work` in a thread, when earlier work is over.
 
-        The Deferred fires in the reactor's thread with what it returns or raises.
+        The Deferred fires in the reactor's thread with the result or the exception.
         """
         done: Deferred[T] = Deferred()
         if not self._running:
@@ -48,7 +48,7 @@ class Aside:
             signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
             result: T | Failure
             try:
-                with self._turn:  # what is read is remembered, and the memory is for one at a time
+                with self._turn:  # the work uses a cache that only one thread may use at a time
                     result = work()
             except BaseException:
                 result = Failure()

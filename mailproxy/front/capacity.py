@@ -1,4 +1,4 @@
-"""How many sessions there may be at once."""
+"""The limit on sessions at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from mailproxy.transport.listener import Listener
 
 class Capacity:
     """
-    A bound on live sessions, which stops listeners from accepting while it is reached.
+    A limit on live sessions; listeners do not accept while it is reached.
 
     Clients beyond it wait in the kernel's queue, as with HAProxy's ``maxconn``.
     """
@@ -20,11 +20,11 @@ class Capacity:
 
     @property
     def sessions(self) -> int:
-        """How many there are, of other processes as well where these have the bound together."""
+        """The number of sessions, including other processes' if they share the limit."""
         return self.live
 
     def bound(self, listener: Listener) -> None:
-        """Let a listener bring no more sessions than this."""
+        """Apply the limit to a listener."""
         self._listeners.append(listener)
         if self.live >= self.maximum:
             listener.pause(self.name)
@@ -34,7 +34,7 @@ class Capacity:
         self._listeners.remove(listener)
 
     def resize(self, maximum: int) -> None:
-        """Change the bound; sessions beyond it live on."""
+        """Change the limit; sessions beyond it continue."""
         self.maximum = maximum
         for listener in self._listeners:
             if self.live >= maximum:

@@ -1,7 +1,7 @@
 """
-The care for the servers of one reading of the configuration: their checks, their addresses, and what they offer.
+The checks, addresses and capabilities of the servers of one reading of the configuration.
 
-One process does this for all that accept clients; it needs no client itself.
+One process does this for all processes that accept clients; it need not accept any itself.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from mailproxy.front.prepare import Prepared, PreparedFrontend
 from mailproxy.profiles import PROFILES
 
 Learned = Callable[[str, tuple[bytes, ...]], None]
-"""Called with a frontend's name, and what its backend offers."""
+"""Called with a frontend's name, and its backend's capabilities."""
 
 
 class Care:
-    """Monitors servers, looks at them first, and learns what they offer, from `start` to `stop`."""
+    """Monitors servers, tests their PROXY header once, and learns their capabilities, from `start` to `stop`."""
 
     def __init__(self, prepared: Prepared, loop: Loop, learned: Learned) -> None:
         self._loop = loop
@@ -76,7 +76,7 @@ class Care:
             part.start()
 
     def stop(self) -> None:
-        """Leave the servers as they are."""
+        """Stop; the servers keep their state."""
         for part in reversed(self._parts):
             part.stop()
         self._loop.leave(self._names)

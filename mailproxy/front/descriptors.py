@@ -1,4 +1,4 @@
-"""How many sessions the limit on open files has room for."""
+"""The number of sessions that the limit on open files allows."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from mailproxy import config
 from mailproxy.config.words import key_path
 
-# What a process needs beside its sessions: standard streams, epoll objects, the reactor's waker, log files.
+# The descriptors that a process needs beside its sessions: standard streams, epoll objects, the reactor's waker, log
+# files.
 SPARE_DESCRIPTORS = 24
 
-# A session has one to its client and one to its server.
+# A session has one descriptor to its client and one to its server.
 DESCRIPTORS_PER_SESSION = 2
 
 # The admin socket, as many clients as `mailproxy.control.door` takes, and one that is told that there are too many.
@@ -19,14 +20,14 @@ ADMIN_DESCRIPTORS = 34
 
 
 def raise_limit() -> None:
-    """Raise the limit on open files as far as is allowed."""
+    """Raise the limit on open files as far as allowed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def affordable_sessions(settings: config.Config) -> int:
-    """Return how many sessions there is room for once the limit is raised."""
+    """Return the number of sessions that the raised limit allows."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     listening = sum(len(frontend.bind) for frontend in settings.frontends)
     spare = SPARE_DESCRIPTORS + (0 if settings.admin.socket is None else ADMIN_DESCRIPTORS)
@@ -34,7 +35,7 @@ def affordable_sessions(settings: config.Config) -> int:
 
 
 def capacity_warnings(settings: config.Config) -> Iterator[str]:
-    """Find a ``maxconn`` for which there is no room, and frontends that can take all the room there is."""
+    """Find a ``maxconn`` beyond the limit, and frontends that can take all places."""
     room = affordable_sessions(settings)
     if settings.maxconn > room:
         yield (

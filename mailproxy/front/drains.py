@@ -1,4 +1,4 @@
-"""Taking a part of the front out of service while the rest goes on: one frontend, or one server."""
+"""Takes one frontend or one server out of service while the rest continues."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from mailproxy.session.session import Session
 
 
 class NoSuchPart(Exception):
-    """There is no frontend or server of this name, in a sentence."""
+    """There is no frontend or server with this name; the message is a sentence."""
 
 
 class Drains:
     """
-    What an admin takes out of service by hand, and back (mutable).
+    The frontends and servers that an admin takes out of service, and back (mutable).
 
-    It outlasts readings of the configuration: a frontend stays drained, and a server as its state is wanted.
+    This outlasts readings of the configuration: a frontend stays drained, and a server keeps its state.
     """
 
     _log = Logger(namespace="mailproxy")
 
     def __init__(self, generation: Callable[[], Generation], lasting: Lasting, loop: Loop) -> None:
-        """`generation` returns the one that is at work."""
+        """`generation` returns the current generation."""
         self._generation = generation
         self._lasting = lasting
         self._loop = loop
@@ -37,7 +37,7 @@ class Drains:
 
     def frontend(self, name: str, *, kick: bool = False, spread: float | None = None) -> int:
         """
-        Refuse new clients of a frontend, after those that wait already, and return how many sessions it has.
+        Refuse new clients of a frontend, after those in the kernel's queue, and return its number of sessions.
 
         With `kick` these are told to go as well, spread over so many seconds (None: `drain-spread`), and end in
         `hard-stop-after` behind that. Raises `NoSuchPart`.
@@ -59,7 +59,7 @@ class Drains:
         return live
 
     def frontend_ready(self, name: str) -> None:
-        """Accept clients of a frontend again; `NoSuchPart`, or `StartError` if it cannot listen any more."""
+        """Accept clients of a frontend again; `NoSuchPart`, or `StartError` if it cannot listen."""
         frontend = self._find_frontend(name)
         sockets = self._lasting.sockets
         if name not in sockets.suspended:
@@ -70,7 +70,7 @@ class Drains:
 
     def server(self, backend: str, name: str, *, kick: bool = False, spread: float | None = None) -> int:
         """
-        Send no new clients to a server, in any protocol, and return how many sessions it has.
+        Send no new clients to a server, in any protocol, and return its number of sessions.
 
         With `kick` these are told to go as well, spread over so many seconds (None: `drain-spread`), and end in
         `hard-stop-after` behind that. Raises `NoSuchPart`.
@@ -115,6 +115,6 @@ class Drains:
         goodbyes.begin().addCallback(lambda _: self._kicks.discard(goodbyes))
 
     def stop(self) -> None:
-        """End no session any more: the process stops, which ends them all."""
+        """Stop ending sessions: the process stops and ends them all."""
         while self._kicks:
             self._kicks.pop().stop()

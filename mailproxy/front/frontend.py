@@ -1,4 +1,4 @@
-"""What clients connect to: the listeners of one frontend, and its sessions."""
+"""A frontend: its listeners and its sessions."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from mailproxy.transport.listener import Listener
 
 class Frontend:
     """
-    One frontend of one reading of the configuration, running.
+    A running frontend of one reading of the configuration.
 
-    Its counters and the bounds on its sessions are the process's: a later reading goes on with them.
+    Its counters and limits belong to the process: a later reading uses them again.
     """
 
     _bugs = Logger()
@@ -35,7 +35,7 @@ class Frontend:
         self.name = settings.name
         self.settings = settings
         self.terms = terms
-        """What holds for the sessions that begin from now on."""
+        """The terms for new sessions."""
         self.poller = loop.poller
         self.deadlines = loop.deadlines
         self.process = loop.process
@@ -59,12 +59,12 @@ class Frontend:
             listener.start(self.poller, self._clock)
 
     def take_waiting(self) -> None:
-        """Accept those who wait in the kernel's queues, as far as the bounds have room."""
+        """Accept the clients in the kernel's queues, as far as the limits allow."""
         for listener in self._listeners:
             listener.take_waiting()
 
     def stop(self) -> None:
-        """Stop accepting; the sockets stay open, and the sessions go on."""
+        """Stop accepting; the sockets stay open, and the sessions continue."""
         while self._listeners:
             listener = self._listeners.pop()
             listener.stop()
@@ -72,7 +72,7 @@ class Frontend:
                 capacity.release(listener)
 
     def retire(self, emptied: Callable[[], None]) -> None:
-        """Stop accepting, and call `emptied` when there is no session any more, perhaps at once."""
+        """Stop accepting, and call `emptied` after the last session, perhaps at once."""
         self.stop()
         if self.sessions:
             self._emptied = emptied
@@ -85,7 +85,7 @@ class Frontend:
         return self.settings.learns
 
     def learn(self, capabilities: tuple[bytes, ...]) -> None:
-        """Announce to later clients what the backend offers."""
+        """Announce these capabilities to later clients."""
         self.terms = self.terms.with_capabilities(capabilities)
 
     def accepted(self, sock: socket.SocketType, peer: Any, listener: Listener) -> None:
@@ -98,12 +98,12 @@ class Frontend:
         try:
             session.begin()
         except Exception:
-            # Our bug: this client ends, the listener goes on.
+            # Our bug: this session ends, the listener continues.
             self._bugs.failure("bug at the start of session {id}", id=session.id)
             session.broke()
 
     def dropped_ssl(self, backend: Backend) -> None:
-        """Log, once, that what a header said of the client's TLS is not passed on."""
+        """Log, once, that the header does not pass on the received TLS facts."""
         if not self._has_dropped_ssl:
             self._has_dropped_ssl = True
             self._events.warn(
@@ -115,7 +115,7 @@ class Frontend:
             )
 
     def leave(self, session: Session) -> None:
-        """See a session off that is over."""
+        """Forget a session that is over."""
         self.sessions.discard(session)
         for capacity in self._bounds:
             capacity.leave()

@@ -1,9 +1,9 @@
 """
-A generation: one reading of the configuration at work.
+A generation: one reading of the configuration in use.
 
-It is made of what was prepared, begins with `start`, and stops accepting with `retire`, by itself or because another
-one starts after it. Its sessions live on, on the terms and with the backends that they have. When the last one has
-ended it is over, and nothing refers to it any more.
+It is made from a `Prepared`, begins with `start`, and stops accepting with `retire`, directly or because another one
+starts after it. Its sessions continue with their terms and backends. After the last session it is over, and nothing
+refers to it any more.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from mailproxy.session.session import Session
 from mailproxy.session.termination import Ending
 from mailproxy.transport.bound import Bound
 
-# Not the class's: an event would have the generation in it, and events may be kept.
+# Not a class attribute: an event would refer to the generation, and events may be kept.
 _log = Logger(namespace="mailproxy")
 
 
 class Generation:
-    """What a configuration asks for, running: frontends that accept, and the care for the servers of their backends."""
+    """A running configuration: frontends that accept, and the care for the servers of their backends."""
 
     def __init__(self, prepared: Prepared, loop: Loop, role: Role = ALONE) -> None:
-        """Get ready to start what the process's `role` has of it; the sockets have to be bound by then."""
+        """Prepare the part for the process's `role`; the sockets have to be bound before `start`."""
         self._prepared = prepared
         self._loop = loop
         self._role = role
@@ -45,13 +45,13 @@ class Generation:
         """What hears, beside the frontend, what is to be announced to a frontend's clients."""
         self.care = Care(prepared, loop, self.learn) if role.cares else None
         self._parts: list[Care | Shutdowns | Slowstart] = [] if self.care is None else [self.care]
-        """What goes on from `start` to `retire` beside the frontends."""
+        """The parts that run from `start` to `retire` beside the frontends."""
         for backend in self.backends.values():
-            # A change is logged before what follows from it.
+            # A change is logged before its consequences.
             self._parts.append(Shutdowns(backend, self._end_sessions_with))
             self._parts.append(Slowstart(backend, clock=loop.reactor, poller=loop.poller))
         self._earlier: list[Generation] = []
-        """Those that have sessions yet."""
+        """Earlier generations that still have sessions."""
         self._is_retired = False
         self._over: Callable[[], None] | None = None
 
@@ -67,7 +67,7 @@ class Generation:
         )
 
     def start(self, after: Generation | None = None) -> None:
-        """Begin to accept, in place of another generation that retires now; what was prepared is adopted by then."""
+        """Begin to accept, in place of another generation, which retires now; `Prepared.adopt` has to come first."""
         prepared = self._prepared
         if after is not None:
             self._succeed(after)
@@ -99,7 +99,7 @@ class Generation:
         )
 
     def learn(self, name: str, capabilities: tuple[bytes, ...]) -> None:
-        """Announce to later clients of a frontend what its backend offers."""
+        """Announce a backend's capabilities to later clients of a frontend."""
         for frontend in self.frontends:
             if frontend.name == name:
                 frontend.learn(capabilities)
@@ -120,7 +120,7 @@ class Generation:
             one.when_over(partial(self._part_from, one))
 
     def _remember(self, former: Generation) -> None:
-        """Announce what the backends were last known to offer, until they are asked again."""
+        """Announce the backends' last known capabilities until they have answered again."""
         known = {frontend.name: frontend.terms for frontend in former.frontends if frontend.learns}
         for frontend in self.frontends:
             before = known.get(frontend.name)
@@ -135,15 +135,15 @@ class Generation:
             self.backends[key].part_from(earlier.backends[key])
 
     def stop_accepting(self, *, takes_waiting: bool = False) -> None:
-        """Accept no more, perhaps after those that wait in the kernel's queues; all else goes on."""
+        """Stop accepting, perhaps after the clients in the kernel's queues; everything else continues."""
         for frontend in self.frontends:
             if takes_waiting:
                 frontend.take_waiting()
             frontend.stop()
 
     def retire(self) -> None:
-        """Stop accepting, checking and learning; the sessions live on."""
-        # What they call belongs to this generation: it is not to know them, too.
+        """Stop accepting, checking and learning; the sessions continue."""
+        # They refer to this generation: it must not refer to them.
         self.care = None
         while self._parts:
             self._parts.pop(0).stop()
@@ -153,11 +153,11 @@ class Generation:
 
     @property
     def is_over(self) -> bool:
-        """True when it has retired, as far as the last session."""
+        """True if it has retired and has no session."""
         return self._is_retired and not any(frontend.sessions for frontend in self.frontends)
 
     def when_over(self, over: Callable[[], None]) -> None:
-        """Call this, and nothing else, when the last session of a retired generation ends."""
+        """Call only this when the last session of a retired generation ends."""
         self._over = over
 
     def _emptied(self) -> None:
@@ -172,7 +172,7 @@ class Generation:
 
     @property
     def sessions(self) -> Iterator[Session]:
-        """Those of this generation, and of earlier ones that have some yet."""
+        """The sessions of this generation, and of earlier ones."""
         for generation in self.readings:
             for frontend in generation.frontends:
                 yield from frontend.sessions

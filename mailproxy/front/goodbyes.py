@@ -1,8 +1,8 @@
 """
-Ending many sessions politely: each at a moment of its own, and when that interrupts nothing that can be seen.
+Ends many sessions politely: at different times, and each while it is idle.
 
-Clients that are sent away connect again. Ten thousand that do so in the same second are an attack; so goodbyes are
-spread over a time if the admin wants it.
+Disconnected clients connect again. Ten thousand in the same second are like an attack, so goodbyes can be spread over a
+time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mailproxy.session.termination import SHUT_DOWN, Ending
 from mailproxy.transport.poller import Poller
 
 LOOK_SECONDS = 0.1
-"""How often there is a look for sessions that can end without interrupting anything."""
+"""The interval of looking for sessions that are idle."""
 
 
 @frozen
@@ -27,15 +27,15 @@ class Manner:
     """How sessions are ended."""
 
     spread: float
-    """Over how many seconds goodbyes are spread; 0: all may come at once."""
+    """The seconds over which goodbyes are spread; 0: all may come at once."""
     patience: float
-    """How many seconds behind that a busy session has, until it is ended all the same."""
+    """The further seconds until a busy session is ended as well."""
     ending: Ending = SHUT_DOWN
     reason: str = "shut down"
 
 
 class Goodbyes:
-    """Ends those sessions that `sessions` returns, now and as long as this takes (mutable)."""
+    """Ends the sessions that `sessions` returns, now and later on (mutable)."""
 
     def __init__(
         self, sessions: Callable[[], Iterable[Session]], manner: Manner, *, clock: IReactorTime, poller: Poller
@@ -45,14 +45,14 @@ class Goodbyes:
         self._clock = clock
         self._poller = poller
         self._due: dict[Session, float] = {}
-        """When each session is asked to go."""
+        """The time of each session's goodbye."""
         self._spread_ends = 0.0
         self._ends = 0.0
         self._call: IDelayedCall | None = None
         self._done: Deferred[None] = Deferred()
 
     def begin(self) -> Deferred[None]:
-        """Begin; the Deferred fires when there is no session left."""
+        """Begin; the Deferred fires when no session is left."""
         now = self._clock.seconds()
         manner = self._manner
         self._spread_ends = now + manner.spread
@@ -70,7 +70,7 @@ class Goodbyes:
             self._call.reset(0)
 
     def stop(self) -> None:
-        """Leave the rest of them to live on; the Deferred does not fire any more."""
+        """Stop; the remaining sessions continue, and the Deferred does not fire."""
         if self._call is not None:
             self._call.cancel()
             self._call = None
@@ -81,7 +81,7 @@ class Goodbyes:
         live = list(self._sessions())
         now = self._clock.seconds()
         left = self._ends - now
-        # Inside another reactor the poller's time stands still while nothing happens, and goodbyes have deadlines.
+        # Inside another reactor the poller's time does not advance without events, and goodbyes have deadlines.
         self._poller.look_at_clock()
         manner = self._manner
         due = {session: self._due.get(session) or self._due_of_new(now) for session in live}
@@ -98,5 +98,5 @@ class Goodbyes:
             self._done.callback(None)
 
     def _due_of_new(self, now: float) -> float:
-        """Return when a session is asked that has come behind the beginning."""
+        """Return the time of the goodbye for a session that began later."""
         return random.uniform(now, max(now, self._spread_ends))

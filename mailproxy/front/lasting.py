@@ -1,5 +1,5 @@
 """
-What lasts as long as the process, and is handed from one reading of the configuration to the next, each by its key.
+The objects that last as long as the process, and are handed from one reading of the configuration to the next by key.
 
 Nothing here needs a reactor: it can be made before there is one, and shared by processes that are forked later.
 """
@@ -24,7 +24,7 @@ BackendKey = tuple[str, MailProtocol]
 
 
 class Lasting:
-    """The process's own: listening sockets, TLS with its ticket keys, servers with their health, counters, limits."""
+    """The process's listening sockets, TLS with ticket keys, servers with their health, counters, and limits."""
 
     def __init__(self, shares: Shares | None = None, tls: TlsServers | None = None) -> None:
         self.shares = shares or Shares()
@@ -40,23 +40,23 @@ class Lasting:
         self.servers: dict[BackendKey, Mapping[str, BackendServer]] = {}
         """By backend and protocol, and then by name."""
         self.wishes = Wishes()
-        """What administrators want of servers by hand."""
+        """Settings of servers that administrators made by hand."""
         self._counters: dict[str, Counters] = {}
         self._capacities: dict[str, Capacity] = {}
 
     def counters(self, frontend: str) -> Counters:
-        """Return what is counted on a frontend, by its name."""
+        """Return the counters of a frontend, by its name."""
         if frontend not in self._counters:
             self._counters[frontend] = self.shares.counters(frontend)
         return self._counters[frontend]
 
     @property
     def total(self) -> Capacity:
-        """The bound on all sessions together."""
+        """The limit on all sessions together."""
         return self._capacity("maxconn")
 
     def capacity(self, frontend: str) -> Capacity:
-        """Return the bound on a frontend's sessions, by its name."""
+        """Return the limit on a frontend's sessions, by its name."""
         return self._capacity(f"maxconn of {frontend}")
 
     def _capacity(self, name: str) -> Capacity:

@@ -1,4 +1,4 @@
-"""What one process has on its reactor, as long as it runs, whatever the configuration becomes."""
+"""The objects that one process keeps on its reactor as long as it runs, across configurations."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mailproxy.transport.poller import Poller
 
 
 class Loop:
-    """The poller, and all that keeps time on it; to be made in the process that runs it, behind a fork."""
+    """The poller and its timers; make it in the process that runs it, after a fork."""
 
     def __init__(self, reactor: Any) -> None:
         self.reactor = reactor
@@ -29,7 +29,7 @@ class Loop:
         self.pace = Pace()
         self.log = SessionLog(reactor)
         self.process = f"{time.time_ns() // 1000:x}"
-        """Tells the ids of this process's sessions from those of others."""
+        """Distinguishes the ids of this process's sessions from those of other processes."""
         self.identify = itertools.count(1).__next__
         """Returns the next session's number."""
 
@@ -37,14 +37,14 @@ class Loop:
         self._resolvers: config.Resolvers | None = None
 
     def names(self, resolvers: config.Resolvers) -> Names:
-        """Return who follows host names: the same as long as the resolvers are."""
+        """Return the follower of host names: the same one while the resolvers are the same."""
         if self._names is None or resolvers != self._resolvers:
             self._names = Names(resolvers, self.reactor)
             self._resolvers = resolvers
         return self._names
 
     def leave(self, names: Names) -> None:
-        """Stop following names, unless a later reading of the configuration goes on with them."""
+        """Stop following names, unless a later reading of the configuration uses them."""
         if names is not self._names:
             names.stop()
 
@@ -54,7 +54,7 @@ class Loop:
             self.poller.attach(self.reactor)
 
     def stop(self) -> None:
-        """Poll no more."""
+        """Stop polling."""
         if self._names is not None:
             self._names.stop()
         self.log.flush()

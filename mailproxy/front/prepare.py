@@ -1,4 +1,4 @@
-"""From a configuration to what sessions need, short of sockets: what a start and a check have in common."""
+"""Makes everything for sessions from a configuration, except sockets: the common part of a start and a check."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from mailproxy.tls.trust_files import TrustByProfile, read_trusts, trust_warning
 
 @frozen
 class Files:
-    """What a configuration names, read and judged: certificates, and the TLS towards clients and servers."""
+    """The files that a configuration names, read and checked: certificates, and the TLS towards clients and servers."""
 
     certificates: Certificates
     trusts: TrustByProfile
@@ -39,25 +39,25 @@ class Files:
     """By the frontend's name; those in clear have none."""
     client_tls: MakeClientTls
     hosts: Mapping[str, str]
-    """What each frontend calls itself, by its name."""
+    """Each frontend's host name, by the frontend's name."""
     complaints: tuple[Complaint, ...] = ()
-    """What is wrong with certificates, and does not keep the configuration from use."""
+    """Problems of certificates that do not prevent the configuration's use."""
 
 
 @frozen
 class PreparedFrontend:
-    """A frontend of the configuration, and what its first sessions have to keep to."""
+    """A frontend of the configuration, and the terms of its first sessions."""
 
     settings: config.Frontend
     terms: Terms
     host: str
-    """What it calls itself."""
+    """Its host name."""
 
 
 @frozen
 class Prepared:
     """
-    What follows from one reading of the configuration, before anything of it begins.
+    Everything from one reading of the configuration, before any of it begins.
 
     Frontends with the same backend and protocol have one `Backend` together.
     """
@@ -71,10 +71,10 @@ class Prepared:
     trusts: TrustByProfile
     tls: TlsServers
     lasting: Lasting
-    """What the process has already: `adopt` gives it what this reading brings."""
+    """The process's lasting objects, which `adopt` updates with this reading."""
 
     def bind(self) -> None:
-        """Open the sockets that are not open yet; `StartError` with each that cannot be, and then none of them is."""
+        """Open the missing sockets; `StartError` with each that cannot be opened, and then none is."""
         admin, path = self.lasting.admin, self.settings.admin.socket
         is_new = admin.bind(path)
         try:
@@ -85,7 +85,7 @@ class Prepared:
             raise
 
     def adopt(self) -> None:
-        """Keep what later readings can go on with; for a reading that is going to be used."""
+        """Put this reading's objects into `lasting`; call it before the reading is used."""
         lasting = self.lasting
         lasting.tls = self.tls
         entries = {name: profile.certificates for name, profile in self.settings.tls.items()}
@@ -100,7 +100,7 @@ class Prepared:
             lasting.capacity(frontend.name).resize(frontend.maxconn)
 
     def warnings(self, now: datetime) -> tuple[str, ...]:
-        """Return what an admin should know of a configuration that can be used, at `now`: one line each."""
+        """Return the warnings about a usable configuration, at `now`: one line each."""
         return warnings_of(self.settings, self.certificates, self.complaints, self.trusts, now)
 
 
@@ -111,7 +111,7 @@ def warnings_of(
     trusts: TrustByProfile,
     now: datetime,
 ) -> tuple[str, ...]:
-    """Return what an admin should know of a configuration and its files, at `now`: one line each; it looks at files."""
+    """Return the warnings about a configuration and its files, at `now`: one line each; it reads files."""
     return (
         *validity_warnings(certificates, now),
         *map(str, complaints),
@@ -127,11 +127,11 @@ def warnings_of(
 
 def read_files(settings: config.Config, source: str, tls: TlsServers, store: CertificateStore) -> Files:
     """
-    Read the files that a configuration names and let OpenSSL and the header's rules judge its values.
+    Read the files that a configuration names, and check its values with OpenSSL and the header's rules.
 
-    Needs no reactor, and may run in a thread beside one: of what the process has it knows `tls`, which it only reads,
-    and `store`, which remembers what files looked like. A certificate that was good before and is not any more stays as
-    it was, with a warning. Raises `ConfigError`, as if from the file `source`, with everything else that is wrong.
+    Needs no reactor, and may run in a thread beside one: of the process's objects it only reads `tls`, and uses
+    `store`, the cache of files. If a certificate was valid before and is not any more, the old one is kept, with a
+    warning. Raises `ConfigError`, as from the file `source`, with all other problems.
     """
     certificates, complaints, unusable = read_tls_files(settings, store)
     trusts, untrusted = read_trusts(settings)
@@ -148,7 +148,7 @@ def judge_files(
     certificates: Certificates,
     trusts: TrustByProfile,
 ) -> Files:
-    """Do the second half of `read_files`: what these contents of files are used for."""
+    """Do the second half of `read_files`: check the use of the files' contents."""
     problems: dict[str, Problem] = {}
     client_tls = client_sides()
     tls = tls.copy()
@@ -180,10 +180,10 @@ def judge_files(
 
 def arrange(settings: config.Config, source: str, files: Files, lasting: Lasting) -> Prepared:
     """
-    Make what sessions need, from a configuration whose files are read and judged.
+    Make everything for sessions from a configuration whose files are read and checked.
 
-    What is in `lasting` already goes on where it fits; nothing there changes before `Prepared.adopt`. This is quick,
-    and belongs where `lasting` changes: the state of servers is taken from there.
+    Objects in `lasting` are used again if they fit; nothing there changes before `Prepared.adopt`. This is quick, and
+    has to run in the thread that changes `lasting`, since it takes the servers' state from there.
     """
     backends: dict[BackendKey, Backend] = {}
     frontends = []
@@ -211,13 +211,13 @@ def arrange(settings: config.Config, source: str, files: Files, lasting: Lasting
 
 
 def prepare(settings: config.Config, source: str = "the configuration", lasting: Lasting | None = None) -> Prepared:
-    """Read the files and make what sessions need, both at once (see `read_files` and `arrange`)."""
+    """Read the files and make everything for sessions (see `read_files` and `arrange`)."""
     lasting = lasting or Lasting()
     return arrange(settings, source, read_files(settings, source, lasting.tls, lasting.certificates), lasting)
 
 
 def _host_name(frontend: config.Frontend, certificates: Certificates) -> str:
-    """Return what a frontend calls itself: the first name in its certificates, or else the machine's."""
+    """Return a frontend's host name: the first name in its certificates, or else the machine's."""
     return next(_names(frontend, certificates), None) or socket.gethostname()
 
 

@@ -1,4 +1,4 @@
-"""A configuration as it was read from its file, with everything that the file names."""
+"""A configuration that is read from its file, with all files that it names."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from mailproxy.tls.servers import TlsServers
 from mailproxy.tls.store import CertificateStore
 
 READS = 5
-"""How often a file is read that changes meanwhile, before that is an error: an editor is done by then."""
+"""How often a file is read again if it changes meanwhile, before that is an error: an editor has finished by then."""
 
 
 @frozen
 class Reading:
-    """A configuration whose files are read and judged; nothing of it has begun."""
+    """A configuration whose files are read and checked, and of which nothing has begun."""
 
     settings: config.Config
     source: str
     files: Files
     warnings: tuple[str, ...]
-    """What an admin should know of it, one line each."""
+    """The warnings about it, one line each."""
 
 
 def read(path: str, tls: TlsServers, store: CertificateStore) -> Reading:
     """
-    Read the configuration at `path`, and what it names.
+    Read the configuration at `path`, and the files that it names.
 
-    `tls` is what the process has, which is only read; `store` is what it knows of certificates' files.
+    `tls` is the process's, and only read; `store` is its cache of certificates' files.
 
-    A file that changes meanwhile may be half written, so it is read again. May run in a thread. Raises `ConfigError`
-    with everything that is wrong.
+    A file that changes meanwhile may be half-written, so it is read again. May run in a thread. Raises `ConfigError`
+    with all problems.
     """
     for _ in range(READS):
         before = _state_of(path)
@@ -54,7 +54,7 @@ def read(path: str, tls: TlsServers, store: CertificateStore) -> Reading:
 
 
 def _state_of(path: str) -> tuple[int, ...] | None:
-    """Return what changes when a file does; None if there is none."""
+    """Return a value that changes when the file changes; None if there is no file."""
     try:
         found = os.stat(path)
     except OSError:

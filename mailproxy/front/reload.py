@@ -1,8 +1,8 @@
 """
 Reloads: one at a time, and the last one wins.
 
-Who asks while a reload is under way gets the result of the next one, which begins when that is over, so that it reads
-what is there when it is asked for, or later. All who ask meanwhile have that next one together.
+A request during a reload gets the result of the next one, which begins when the current one is over, so that it reads
+files no older than the request. All requests meanwhile share that next one.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ class Reloaded:
 
     differences: tuple[Difference, ...]
     warnings: tuple[str, ...] = ()
-    """What an admin should know of the new configuration, one line each."""
+    """The warnings about the new configuration, one line each."""
 
     @property
     def restart_only(self) -> tuple[Difference, ...]:
-        """The differences that wait for a restart."""
+        """The differences that take effect only after a restart."""
         return tuple(one for one in self.differences if one.needs_restart)
 
 
 class ReloadRefused(Exception):
-    """Why there is no reload now, in a sentence."""
+    """The reason why a reload is refused, in a sentence."""
 
 
 class Reloads:
@@ -41,18 +41,18 @@ class Reloads:
         """`reload` does one."""
         self._reload = reload
         self._asked: list[Deferred[Reloaded]] = []
-        """Who gets the result of the one under way."""
+        """The requests that get the result of the current reload."""
         self._next: list[Deferred[Reloaded]] = []
         self._is_busy = False
         self._why_not = ""
 
     @property
     def is_busy(self) -> bool:
-        """True while one is under way."""
+        """True while a reload is running."""
         return self._is_busy
 
     def ask(self) -> Deferred[Reloaded]:
-        """Reload, now or when the one under way is over; the Deferred fails as the reload does."""
+        """Reload, now or after the current one; the Deferred fails if the reload does."""
         if self._why_not:
             return fail(ReloadRefused(self._why_not))
         asked: Deferred[Reloaded] = Deferred()
@@ -62,7 +62,7 @@ class Reloads:
         return asked
 
     def close(self, why: str) -> None:
-        """Reload no more; who waits for a reload gets the reason."""
+        """Refuse further reloads; waiting requests fail with the reason."""
         self._why_not = why
         waiting = [*self._asked, *self._next]
         self._asked, self._next = [], []

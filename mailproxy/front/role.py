@@ -1,4 +1,4 @@
-"""What a process does of the front's work: all of it, or one of two parts."""
+"""A process's part of the front's work: all of it, or one of two parts."""
 
 from attrs import frozen
 

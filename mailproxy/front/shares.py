@@ -1,5 +1,5 @@
 """
-What is counted on a front: what has happened, live sessions, sessions of servers.
+The counts of a front: its counters, live sessions, sessions of servers.
 
 One process that accepts alone counts by itself. Several that accept from the same sockets count together: that is
 another `Shares`, in `mailproxy.process`.
@@ -18,11 +18,11 @@ class Shares:
     """Counts for one process."""
 
     def counters(self, frontend: str) -> Counters:
-        """Return what is counted on a frontend, which begins with nothing."""
+        """Return the counters of a frontend, which begin at 0."""
         return Counters()
 
     def capacity(self, name: str) -> Capacity:
-        """Return a bound on sessions, which is told what it is."""
+        """Return a limit on sessions; its value is set later."""
         return Capacity(name, 0)
 
     def share(self, backend: str, protocol: str, pool: Pool[Any]) -> None:

@@ -1,4 +1,4 @@
-"""Which sessions end because a server of their backend goes down, or comes back, if the configuration says so."""
+"""Ends sessions when a server of their backend goes down or comes back, if the configuration says so."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Shutdowns:
         self._backend.listeners.append(self._changed)
 
     def stop(self) -> None:
-        """Let the sessions live on, whatever changes."""
+        """Stop ending sessions."""
         if self._changed in self._backend.listeners:
             self._backend.listeners.remove(self._changed)
 

@@ -14,15 +14,15 @@ Key = tuple[config.Bind, int]
 
 
 class StartError(Exception):
-    """Why the service cannot listen: a sentence for each socket, one a line."""
+    """The reasons why the service cannot listen: one line for each socket."""
 
 
 class Sockets:
     """
-    What the process listens on. Opening a socket may need privileges; it needs no reactor, and survives a fork.
+    The process's listening sockets. Opening one may need privileges; it needs no reactor, and survives a fork.
 
-    A socket stays open from one reading of the configuration to the next where both have its address. Sockets can be
-    those of another process (`offer`), and be handed to another one (`hand_over`).
+    A socket stays open from one reading of the configuration to the next if both have its address. Sockets can come
+    from another process (`offer`), and be handed to another one (`hand_over`).
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Sockets:
             self._offered.setdefault(place_of(sock), []).append(sock)
 
     def close_offered(self) -> None:
-        """Close those that were offered and that no frontend has wanted."""
+        """Close the offered sockets that no frontend uses."""
         while self._offered:
             for sock in self._offered.popitem()[1]:
                 sock.close()
@@ -53,7 +53,7 @@ class Sockets:
         return frozenset(self._suspended)
 
     def bind(self, frontends: Iterable[config.Frontend]) -> None:
-        """Open what is not open yet; `StartError` with each socket that cannot be, and then none of the new stays."""
+        """Open the missing sockets; `StartError` with each that cannot be opened, and then no new one stays open."""
         opened: dict[Key, Bound] = {}
         problems = []
         for frontend, key in _keys(frontends):
@@ -80,7 +80,7 @@ class Sockets:
         return found
 
     def suspend(self, frontend: config.Frontend) -> None:
-        """Refuse the clients of a frontend until `resume`; nobody accepts from its sockets any more."""
+        """Refuse the clients of a frontend until `resume`; its listeners have to be stopped before."""
         if frontend.name in self._suspended:
             return
         self._suspended.add(frontend.name)
@@ -91,7 +91,9 @@ class Sockets:
                 bound.suspend()
 
     def resume(self, frontend: config.Frontend) -> None:
-        """Listen for a frontend again; `StartError` with each socket that cannot be, and then it stays suspended."""
+        """
+        Listen for a frontend again; `StartError` with each socket that cannot listen, and then it stays suspended.
+        """
         self._suspended.discard(frontend.name)
         try:
             self.bind([frontend])
@@ -119,7 +121,7 @@ class Sockets:
         return found
 
     def close_others(self, frontends: Iterable[config.Frontend]) -> None:
-        """Close what these frontends do not listen on."""
+        """Close the sockets that these frontends do not use."""
         frontends = tuple(frontends)
         wanted = {key for _, key in _keys(frontends)}
         self._suspended &= {frontend.name for frontend in frontends}

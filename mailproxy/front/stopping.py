@@ -1,5 +1,5 @@
 """
-The stop of a process, gently: what happens between the first signal and the end.
+The gentle stop of a process, from the first signal to the end.
 
 Theory of operation. Three times follow each other, each of which may be 0, and a fourth bounds the last::
 
@@ -30,7 +30,7 @@ _log = Logger(namespace="mailproxy")
 
 @frozen
 class StopTimes:
-    """The seconds that a stop has for what."""
+    """The times of a stop, in seconds."""
 
     delay: float = 0.0
     timeout: float = 0.0
@@ -39,12 +39,12 @@ class StopTimes:
 
     @classmethod
     def of(cls, settings: config.Config) -> StopTimes:
-        """Return what a configuration says."""
+        """Return the configuration's times."""
         return cls(settings.drain_delay, settings.drain_timeout, settings.drain_spread, settings.hard_stop_after)
 
     @property
     def total(self) -> float:
-        """How long the stop takes at most."""
+        """The longest time of the stop."""
         return self.delay + self.timeout + self.spread + self.hard
 
 
@@ -63,7 +63,7 @@ class Stopping:
         self._done: Deferred[None] = Deferred()
 
     def begin(self) -> Deferred[None]:
-        """Begin; the Deferred fires when there is no session left, and nothing listens."""
+        """Begin; the Deferred fires when no session is left and nothing listens."""
         delay = self._times.delay
         if delay:
             _log.info(
@@ -88,7 +88,7 @@ class Stopping:
         self._call = None
         if self._is_accepting:
             self._is_accepting = False
-            # Who waits in a queue would be reset, and there is time to serve them.
+            # Clients in the kernel's queue would be reset, and there is time to serve them.
             self._generation.stop_accepting(takes_waiting=self._times.timeout > 0)
             self._sockets.close()
             self._leave_alone_until = self._loop.reactor.seconds() + self._times.timeout
@@ -103,7 +103,7 @@ class Stopping:
         self._leave_alone()
 
     def _leave_alone(self) -> None:
-        """Wait until there is no session, at most as long as they may end by themselves."""
+        """Wait until there is no session, at most for the time in which they may end by themselves."""
         self._call = None
         left = self._leave_alone_until - self._loop.reactor.seconds()
         if self._times.timeout and left > 0 and any(True for _ in self._generation.sessions):
