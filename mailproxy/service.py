@@ -31,6 +31,7 @@ from mailproxy.front.loop import Loop
 from mailproxy.front.prepare import Prepared, arrange
 from mailproxy.front.reading import Reading, read
 from mailproxy.front.reload import Reloaded, ReloadRefused, Reloads
+from mailproxy.front.renewals import Renewals
 from mailproxy.front.role import ALONE
 from mailproxy.front.sockets import StartError
 from mailproxy.front.stopping import Stopping, StopTimes
@@ -79,6 +80,8 @@ class ProxyService(Service):
         self._file = os.path.abspath(prepared.source)
         self._aside = Aside(reactor)
         self._reloads = Reloads(self._reload)
+        self.renewals = Renewals(self._lasting, reactor)
+        """Serves renewed certificates."""
         self.drains = Drains(lambda: self._generation, self._lasting, self._loop)
         """Takes one frontend, or one server, out of service."""
         self.relog: Callable[[str, str], object] = _nothing
@@ -131,6 +134,8 @@ class ProxyService(Service):
         self._generation.start()
         self.began = self._loop.poller.look_at_clock()
         self._open_door()
+        if self.role.cares:
+            self.renewals.start(self._prepared.settings)
         self._log.info("ready", event="ready")
 
     def _open_door(self) -> None:
@@ -213,6 +218,8 @@ class ProxyService(Service):
         for frontend in former.frontends:
             if frontend.name not in names:
                 self._say_closed(frontend)
+        if self.role.cares:
+            self.renewals.follow(reading.settings)
         self._warn(warning for warning in self._warnings if warning not in known)
         self._log.info("reloaded", event="reloaded", changes=len(differences))
         return Reloaded(differences, self._warnings)
@@ -229,7 +236,7 @@ class ProxyService(Service):
 
     def _renewals(self, reading: Reading) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield what has become of the certificates of each profile that stays, by the section's name."""
-        before = self._prepared.certificates
+        before = self._lasting.certificates.in_use
         for profile, certificates in reading.files.certificates.items():
             if profile in before and (words := renewals(before[profile], certificates)):
                 yield f"tls {profile}", words
@@ -283,6 +290,7 @@ class ProxyService(Service):
         super().stopService()
         self.is_stopping = True
         self._reloads.close("mailproxy stops")
+        self.renewals.stop()
         self.drains.stop()
         live = self._lasting.total.sessions
         times = StopTimes() if self._is_hurried else evolve(StopTimes.of(self._generation.settings), **self._times)

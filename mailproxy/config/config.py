@@ -7,7 +7,7 @@ from attrs import field, frozen
 
 from mailproxy.config.admin import Admin
 from mailproxy.config.backend import Backend
-from mailproxy.config.duration import IDLE, RAMP
+from mailproxy.config.duration import IDLE, LOOKS, RAMP
 from mailproxy.config.frontend import Frontend
 from mailproxy.config.key import Fields, Tables, about, about_table
 from mailproxy.config.kind import Kind, Wrong, integer, one_of
@@ -103,6 +103,14 @@ class Config:
             "After that, sessions are ended at random moments of this time, so that ten thousand clients do not "
             "reconnect in the same second.",
             haproxy="close-spread-time",
+        ),
+    )
+    watch: float = field(
+        default=60.0,
+        metadata=about(
+            LOOKS,
+            "How often the files of certificates are looked at; what is new is served from then on. `0s`: never, only "
+            "when mailproxy is told to reload. A look at a file costs a few microseconds. Shorter than `1s` is `1s`.",
         ),
     )
     log: Log = field(

@@ -66,5 +66,8 @@ WAIT = duration(at_most="1h")
 IDLE = duration(at_most="24d")
 """For an idle session; the maximum is HAProxy's, whose timers have 31 bits of milliseconds."""
 
+LOOKS = duration(at_most="1d", may_be_zero=True)
+"""For what is looked at in a rhythm; nothing is never."""
+
 RAMP = duration(at_most="1d", may_be_zero=True)
 """For a gradual change; zero means at once."""

@@ -7,7 +7,7 @@ from typing import get_args
 
 from attrs import evolve, field, frozen
 
-from mailproxy.config.duration import duration
+from mailproxy.config.duration import LOOKS, duration
 from mailproxy.config.key import about, read_keys
 from mailproxy.config.kind import BOOLEAN, one_of, text
 from mailproxy.config.model import BadClientCertificate, ClientCertificates, TlsVersion
@@ -33,12 +33,30 @@ class TlsProfile:
         metadata=about(
             _PATTERN,
             "Each entry is a PEM file with certificate, chain and key inside (as HAProxy has them), a folder with "
-            "`fullchain.pem` and `privkey.pem` (as ACME clients make them), or a pattern for either: `*`, `?`, "
-            "`[…]`, `**`. The files that a pattern matches are read in alphabetical order.",
+            "`fullchain.pem` and `privkey.pem` (as ACME clients make them) or `tls.crt` and `tls.key` (as Kubernetes "
+            "does), or a pattern for either: `*`, `?`, `[…]`, `**`. The files that a pattern matches are read in "
+            "alphabetical order. OCSP responses are in files beside: [certificates.md](certificates.md).",
             values="list",
             haproxy="crt",
             is_list=True,
             is_needed=True,
+        ),
+    )
+    strict_sni: bool = field(
+        default=False,
+        metadata=about(
+            BOOLEAN,
+            "Whether clients that ask for a name that no certificate has, or for none, are refused (alert "
+            "`unrecognized_name`) and not served with the first certificate. Many mail clients ask for none.",
+            haproxy="strict-sni",
+        ),
+    )
+    watch: float | None = field(
+        default=None,
+        metadata=about(
+            LOOKS,
+            "How often the files of `certificates` are looked at; [certificates.md](certificates.md#watching).",
+            default="that of the whole configuration",
         ),
     )
     min_version: TlsVersion = field(

@@ -71,7 +71,7 @@ class UnusableCertificate(Exception):
     """What a file has does not make a certificate to serve; the words continue ``FILE: …``."""
 
 
-@frozen
+@frozen(cache_hash=True)
 class Certificate:
     """
     A leaf certificate, the chain that is sent with it, and its key.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import chain
 from time import monotonic
 from typing import Any
@@ -18,6 +19,7 @@ from OpenSSL import SSL
 from mailproxy.tls import openssl
 from mailproxy.tls.certificate import Certificate
 from mailproxy.tls.groups import CertificateGroup, for_name
+from mailproxy.tls.steps import Steps, ends_of_steps, finish
 
 # A handshake that began with a certificate may end after the certificate has gone. None takes longer (`timeouts.WAIT`).
 KEPT_SECONDS = 3600.0
@@ -42,7 +44,6 @@ class _Left:
 
     at: float
     identity: int
-    certificate: Certificate
 
 
 class Contexts:
@@ -74,21 +75,38 @@ class Contexts:
 
     def replace(self, groups: Sequence[CertificateGroup]) -> None:
         """Serve these groups from now on."""
+        finish(self.replacing(groups))()
+
+    def replacing(self, groups: Sequence[CertificateGroup]) -> Steps[Callable[[], None]]:
+        """Make ready to serve these groups, step by step; what is returned does it, at once."""
         slots: dict[tuple[bytes, ...], _Slot] = {}
         by_name: dict[str, _Slot] = {}
-        for group in groups:
+        for group, is_end in ends_of_steps(groups):
             key = tuple([certificate.digest for certificate in group.certificates])
-            slots[key] = slot = self._slots.get(key) or _Slot(group.certificates)
+            former = self._slots.get(key)
+            if former is None or former.certificates == group.certificates:
+                slot = former or _Slot(group.certificates)
+            else:
+                # The same, with another OCSP response.
+                slot = _Slot(group.certificates, former.context, former.raw, former.identities)
+            slots[key] = slot
             for name in group.names:
                 by_name[name] = slot
+            if is_end:
+                yield
+        return partial(self._exchange, slots, by_name)
+
+    def _exchange(self, slots: dict[tuple[bytes, ...], _Slot], by_name: dict[str, _Slot]) -> None:
         first = next(iter(slots.values()))
         raw = self._raw(first)
-        for key, former in self._slots.items():
-            if key not in slots:
-                self._part_from(former)
-        self._forget()
         assert first.context is not None
+        for key in self._slots.keys() - slots.keys():
+            self._part_from(self._slots[key])
+        self._forget()
         self._slots, self._by_name, self.first, self.default = slots, by_name, first.context, raw
+        for slot in slots.values():
+            if slot.identities:
+                self._served.update(zip(slot.identities, slot.certificates, strict=True))
         self.has_one = len(slots) == 1
         self.only = first.certificates[0] if len(slots) == len(first.certificates) == 1 else None
 
@@ -111,16 +129,16 @@ class Contexts:
             slot.context, slot.identities = self._make(slot.certificates)
             slot.raw = openssl.raw_context(slot.context)
             self._served |= zip(slot.identities, slot.certificates, strict=True)
+            # OpenSSL may give new ones the place in memory, and with it the identity, of one that has gone.
+            self._left = deque(left for left in self._left if left.identity not in slot.identities)
         return slot.raw
 
     def _part_from(self, slot: _Slot) -> None:
         now = self._clock()
-        for identity, certificate in zip(slot.identities, slot.certificates, strict=False):
-            self._left.append(_Left(now, identity, certificate))
+        self._left.extend(_Left(now, identity) for identity in slot.identities)
 
     def _forget(self) -> None:
-        """Forget certificates that nobody can be served with any more, unless another one has the identity now."""
+        """Forget certificates that nobody can be served with any more."""
         while self._left and self._left[0].at < self._clock() - KEPT_SECONDS:
             left = self._left.popleft()
-            if self._served.get(left.identity) is left.certificate:
-                del self._served[left.identity]
+            self._served.pop(left.identity, None)

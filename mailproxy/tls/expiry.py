@@ -52,8 +52,11 @@ class ExpiryNotices:
         """Return what is to be told at `now`; forget the certificates that are not there any more."""
         told: dict[bytes, int] = {}
         notices = []
+        horizon = now + timedelta(days=max(DAYS))
         for certificate in certificates:
             before = self._told.get(certificate.digest)
+            if before is None and certificate.not_after > horizon:
+                continue
             if certificate.digest in told:
                 continue
             stage = _stage(certificate, now)
@@ -64,6 +67,31 @@ class ExpiryNotices:
                 told[certificate.digest] = before
         self._told = told
         return notices
+
+
+class StaleStaples:
+    """Tells of OCSP responses that are out of date, and therefore not sent any more, once."""
+
+    def __init__(self) -> None:
+        self._told: set[bytes] = set()
+
+    def due(self, certificates: Iterable[Certificate], now: datetime) -> list[str]:
+        """Return what is to be told at `now`, one line each."""
+        stale = {
+            certificate.digest: certificate
+            for certificate in certificates
+            if certificate.staple is not None
+            and certificate.staple.next_update is not None
+            and certificate.staple.next_update <= now
+        }
+        lines = [
+            f"{certificate.path}: its OCSP response is out of date since "
+            f"{certificate.staple.next_update:%Y-%m-%d %H:%M} UTC, and is not sent any more"
+            for digest, certificate in stale.items()
+            if digest not in self._told and certificate.staple is not None
+        ]
+        self._told = set(stale)
+        return lines
 
 
 def _stage(certificate: Certificate, now: datetime) -> int | None:

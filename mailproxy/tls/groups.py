@@ -11,6 +11,7 @@ from typing import TypeVar
 from attrs import frozen
 
 from mailproxy.tls.certificate import Certificate
+from mailproxy.tls.steps import Steps, ends_of_steps, finish
 
 T = TypeVar("T")
 
@@ -28,26 +29,37 @@ class CertificateGroup:
 
 
 def group_certificates(certificates: Sequence[Certificate]) -> tuple[CertificateGroup, ...]:
+    """Group `certificates`, at least one, in one go (see `grouping`)."""
+    return finish(grouping(certificates))
+
+
+def grouping(certificates: Sequence[Certificate]) -> Steps[tuple[CertificateGroup, ...]]:
     """
-    Group `certificates`, at least one; the first group is the default.
+    Group `certificates`, at least one, step by step; the first group is the default.
 
     Of several for one name and kind of key the first is taken; one that is never the first for any of its names is in
     no group. The default is the group of the first certificate's first name, so that both of an RSA and EC pair serve
     the clients that name nobody.
     """
     of_name: dict[str, dict[str, int]] = {}
-    for position, certificate in enumerate(certificates):
+    for (position, certificate), is_end in ends_of_steps(enumerate(certificates)):
         for name in certificate.names:
             of_name.setdefault(name, {}).setdefault(certificate.kind, position)
+        if is_end:
+            yield
     names_of: dict[tuple[int, ...], list[str]] = {}
     if not certificates[0].names:
         names_of[(0,)] = []
-    for name, of_kind in of_name.items():
+    for (name, of_kind), is_end in ends_of_steps(of_name.items()):
         names_of.setdefault(tuple(of_kind.values()), []).append(name)
-    return tuple(
-        CertificateGroup(frozenset(names), tuple(certificates[position] for position in positions))
-        for positions, names in names_of.items()
-    )
+        if is_end:
+            yield
+    groups = []
+    for (positions, names), is_end in ends_of_steps(names_of.items()):
+        groups.append(CertificateGroup(frozenset(names), tuple([certificates[position] for position in positions])))
+        if is_end:
+            yield
+    return tuple(groups)
 
 
 def for_name(of_names: Mapping[str, T], server_name: str, default: T) -> T:

@@ -64,9 +64,11 @@ OPTIONS: int = (
 )
 
 _HOST_NAME: int = lib.TLSEXT_NAMETYPE_host_name
-# The answers of a callback: SSL_TLSEXT_ERR_OK, and _ALERT_FATAL, with which the handshake ends.
+# The answers of a callback: SSL_TLSEXT_ERR_OK, _ALERT_FATAL, with which the handshake ends, and _NOACK, with which it
+# goes on without the extension.
 _OK = 0
 _FATAL = 2
+_NO_ACK = 3
 
 
 class Flight:
@@ -481,6 +483,38 @@ class Refused(Exception):
     def __init__(self, alert: int) -> None:
         super().__init__()
         self.alert = alert
+
+
+def is_13(ssl: Any) -> bool:
+    """Tell whether a connection speaks TLS 1.3."""
+    return bool(lib.SSL_version(ssl) == _TLS_1_3)
+
+
+def status_callback(find: Callable[[Any], bytes | None]) -> Any:
+    """
+    Make what `set_status_callback` gives to contexts, and what has to live as long as their connections.
+
+    `find` gets the connection of a client that asks for an OCSP response, and returns the one to send, if there is one.
+    """
+
+    def answer(ssl: Any, argument: Any) -> int:
+        response = find(ssl)
+        if response is None:
+            return _NO_ACK
+        memory = lib.OPENSSL_malloc(len(response))
+        if memory == ffi.NULL:
+            return _NO_ACK
+        ffi.memmove(memory, response, len(response))
+        # OpenSSL frees it with the connection.
+        lib.SSL_set_tlsext_status_ocsp_resp(ssl, memory, len(response))
+        return _OK
+
+    return ffi.callback("int (*)(SSL *, void *)", answer, error=_NO_ACK)
+
+
+def set_status_callback(context: Any, callback: Any) -> None:
+    """Let a callback be called with each client that asks for an OCSP response."""
+    lib.SSL_CTX_set_tlsext_status_cb(context, callback)
 
 
 def set_server_name_callback(context: Any, callback: Any) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from glob import iglob
 from itertools import islice
+
+from mailproxy.tls.steps import Steps
 
 STAPLE_SUFFIX = ".ocsp"
 """What is appended to a certificate's file for the name of its OCSP response."""
@@ -28,7 +30,7 @@ def nothing_there(entry: str) -> str:
     return "matches nothing that this user can see" if is_pattern(entry) else "does not exist"
 
 
-def matches(entry: str) -> Generator[None, None, list[str]]:
+def matches(entry: str) -> Steps[list[str]]:
     """
     Return what an entry stands for, in the order of the alphabet, after many steps if that is much.
 

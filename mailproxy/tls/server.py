@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
 from math import ceil
@@ -29,6 +30,7 @@ from mailproxy.tls.facts import TlsFacts
 from mailproxy.tls.groups import CertificateGroup
 from mailproxy.tls.hello import EARLY_DATA, NotWhole, name_without_13, offers_13
 from mailproxy.tls.keylog import KeyLog
+from mailproxy.tls.steps import Steps, finish
 from mailproxy.tls.trust import ClientTrust
 
 _VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
@@ -67,6 +69,10 @@ class TlsSettings(Protocol):
     @property
     def bad_client_certificate(self) -> str:
         """What becomes of clients whose certificate does not verify: "refused" or "unverified"."""
+
+    @property
+    def strict_sni(self) -> bool:
+        """Whether clients are refused that ask for no name, or for one that no certificate has."""
 
     @property
     def ciphers(self) -> str | None:
@@ -113,6 +119,10 @@ class TicketKeys:
     callbacks: tuple[Any, ...]
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 class TlsServer:
     """
     The server's side of TLS for one profile, whose certificates may change.
@@ -131,6 +141,7 @@ class TlsServer:
         keys: SSL.Context | None = None,
         checked: Container[bytes] = (),
         clock: Callable[[], float] = monotonic,
+        wall_clock: Callable[[], datetime] = _now,
     ) -> None:
         """
         Build the contexts; ValueError when OpenSSL refuses a setting.
@@ -144,6 +155,8 @@ class TlsServer:
         self._known_facts = lru_cache(maxsize=_KNOWN_FACTS)(_make_facts)
         names = tuple(name.encode() for name in alpn)
         self._clock = clock
+        self._wall_clock = wall_clock
+        self._is_strict = settings.strict_sni
         self._algorithms = {
             "ciphers": settings.ciphers or default_ciphers(cbc=settings.cbc_ciphers),
             "ciphersuites": settings.ciphersuites or DEFAULT_CIPHERSUITES,
@@ -160,16 +173,18 @@ class TlsServer:
         self._store = None if self._trust is None else self._trust.store()
         # OpenSSL keeps pointers to the callbacks, so they live as long as the connections that this server makes.
         self._on_name = openssl.server_name_callback(self._choose)
+        self._on_status = openssl.status_callback(self._staple)
         self._on_alpn = openssl.alpn_callback(names) if names else None
         self._on_key = None if settings.keylog is None else openssl.keylog_callback(KeyLog(settings.keylog).write)
         self._trial = self._make_context(())[0]
         self._check(groups, checked if keys_of is None else keys_of.digests)
-        self._contexts: Contexts = Contexts(self._make_context, groups, clock)
+        self.contexts: Contexts = Contexts(self._make_context, groups, clock)
+        """What serves which name."""
         if keys is not None:
             self._set_up(keys)
-        callbacks = self._on_name, self._on_alpn, self._on_key
+        callbacks = self._on_name, self._on_alpn, self._on_status, self._on_key
         self.ticket_keys: TicketKeys = (
-            TicketKeys(keys or self._contexts.first, callbacks) if keys_of is None else keys_of.ticket_keys
+            TicketKeys(keys or self.contexts.first, callbacks) if keys_of is None else keys_of.ticket_keys
         )
         """What tickets are made with; another server may have the same."""
         self._first: Any = openssl.raw_context(self.ticket_keys.context)
@@ -178,12 +193,12 @@ class TlsServer:
     @property
     def context(self) -> Any:
         """The raw ``SSL_CTX`` with the certificates for clients that name nobody."""
-        return self._contexts.default
+        return self.contexts.default
 
     @property
     def digests(self) -> set[bytes]:
         """What tells the certificates that are served from others (`Certificate.digest`)."""
-        return self._contexts.digests
+        return self.contexts.digests
 
     def renew(self, groups: Sequence[CertificateGroup]) -> None:
         """
@@ -191,8 +206,13 @@ class TlsServer:
 
         ValueError, and no change, when OpenSSL refuses a certificate.
         """
+        finish(self.renewing(groups))()
+
+    def renewing(self, groups: Sequence[CertificateGroup]) -> Steps[Callable[[], None]]:
+        """Make ready for `renew`, step by step; what is returned does it, at once."""
         self._check(groups, self.digests)
-        self._contexts.replace(groups)
+        yield
+        return (yield from self.contexts.replacing(groups))
 
     def check(self, certificate: Certificate) -> None:
         """Raise ValueError if OpenSSL refuses to serve a certificate with the settings of the profile."""
@@ -208,12 +228,25 @@ class TlsServer:
 
     def _choose(self, ssl: Any) -> Any:
         """Return the context for the name that a client asks for; None if it has that already."""
-        contexts = self._contexts
-        if contexts.has_one:
+        contexts = self.contexts
+        if contexts.has_one and not self._is_strict:
             return None
         name = openssl.server_name(ssl)
         found = None if name is None else contexts.for_name(name)
-        return contexts.default if found is None else found
+        if found is not None:
+            return found
+        if self._is_strict:
+            # As RFC 8446, section 9.2, has it for clients that name nobody; older versions have no such alert.
+            is_missing = name is None and openssl.is_13(ssl)
+            raise openssl.Refused(openssl.MISSING_EXTENSION if is_missing else openssl.UNRECOGNIZED_NAME)
+        return contexts.default
+
+    def _staple(self, ssl: Any) -> bytes | None:
+        """Return the OCSP response for the certificate that a client gets, if there is one that holds now."""
+        contexts = self.contexts
+        certificate = contexts.only or contexts.certificate(openssl.served_certificate(ssl))
+        staple = None if certificate is None else certificate.staple
+        return staple.encoded if staple is not None and staple.is_current(self._wall_clock()) else None
 
     def _make_context(self, certificates: tuple[Certificate, ...]) -> tuple[SSL.Context, tuple[int, ...]]:
         context = SSL.Context(SSL.TLS_SERVER_METHOD)
@@ -247,6 +280,7 @@ class TlsServer:
         self._verify_clients(context)
         raw = openssl.raw_context(context)
         openssl.set_server_name_callback(raw, self._on_name)
+        openssl.set_status_callback(raw, self._on_status)
         if self._on_alpn is not None:
             # Asked after the name has chosen a context, and there.
             openssl.set_alpn_callback(raw, self._on_alpn)
@@ -305,7 +339,7 @@ class TlsServer:
         """Read what a connection negotiated, once, after its handshake."""
         certificate = openssl.peer_certificate(ssl) if self._asks_for_certificates else None
         verify = _NO_CERTIFICATE if certificate is None else openssl.verify_result(ssl)
-        contexts = self._contexts
+        contexts = self.contexts
         # Most connections have much in common, and a value that was seen before is hashed and compared at no cost.
         return self._known_facts(
             openssl.version(ssl),

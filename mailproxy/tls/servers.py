@@ -8,14 +8,15 @@ clients, keeps the context that has the keys. What else changes ends all session
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from mailproxy.config import TlsProfile
 from mailproxy.tls.certificate import Certificate
-from mailproxy.tls.groups import group_certificates
+from mailproxy.tls.groups import group_certificates, grouping
 from mailproxy.tls.server import TlsServer
+from mailproxy.tls.steps import Steps, finish
 from mailproxy.tls.stock import Stock
 from mailproxy.tls.trust import ClientTrust
 
@@ -27,7 +28,7 @@ Key = tuple[str, tuple[str, ...]]
 class _Made:
     settings: TlsProfile
     trust: bytes
-    certificates: tuple[bytes, ...]
+    certificates: tuple[Certificate, ...]
     number: int | None
     """Which context of the stock has the ticket keys."""
     server: TlsServer = field(eq=False)
@@ -57,20 +58,53 @@ class TlsServers:
         key = settings.name, alpn
         before = self._made.get(key)
         trusted = b"" if trust is None else trust.digest
-        digests = tuple(certificate.digest for certificate in certificates)
+        settings = _without_files(settings)
         groups = group_certificates(certificates)
         number = self._number(key, settings)
-        if before is None or (before.settings, before.number) != (settings, number):
+        if before is None or not _have_same_keys(before.settings, settings) or before.number != number:
             keys = None if self._stock is None or number is None else self._stock.context(number)
             # Other protocols have the same profile, perhaps with thousands of certificates.
             checked = next((made.server.digests for made in self._made.values() if made.settings == settings), set())
             server = TlsServer(settings, groups, alpn, trust=trust, keys=keys, checked=checked)
-        elif (before.certificates, before.trust) != (digests, trusted):
+        elif (before.settings, before.certificates, before.trust) != (settings, certificates, trusted):
             server = TlsServer(settings, groups, alpn, trust=trust, keys_of=before.server)
         else:
             return before.server
-        self._made[key] = _Made(settings, trusted, digests, number, server)
+        self._made[key] = _Made(settings, trusted, certificates, number, server)
         return server
+
+    def renew(self, profile: str, certificates: tuple[Certificate, ...]) -> None:
+        """
+        Serve other certificates from the next handshake on, whoever has the profile's servers.
+
+        ValueError, and no change, when OpenSSL refuses one (`check`).
+        """
+        finish(self.renewing(profile, certificates))()
+
+    def renewing(self, profile: str, certificates: tuple[Certificate, ...]) -> Steps[Callable[[], None]]:
+        """Make ready for `renew`, step by step; what is returned does it, at once."""
+        groups = yield from grouping(certificates)
+        ready: dict[Key, Callable[[], None]] = {}
+        for key, made in self._made.items():
+            if key[0] == profile:
+                ready[key] = yield from made.server.renewing(groups)
+
+        def renew() -> None:
+            for key, exchange in ready.items():
+                exchange()
+                self._made[key] = evolve(self._made[key], certificates=certificates)
+
+        return renew
+
+    def objection(self, profile: str, certificate: Certificate) -> str:
+        """Say why OpenSSL refuses to serve a certificate with the settings of a profile; "" if it does not."""
+        for key, made in self._made.items():
+            if key[0] == profile:
+                try:
+                    made.server.check(certificate)
+                except ValueError as error:
+                    return str(error).removeprefix(f"{certificate.path}: ")
+        return ""
 
     def copy(self) -> TlsServers:
         """Return the same, for a reading of the configuration that may come to nothing."""
@@ -84,7 +118,7 @@ class TlsServers:
         if self._told is not None:
             return self._told[key]
         before = self._made.get(key)
-        if before is not None and before.settings == settings:
+        if before is not None and _have_same_keys(before.settings, settings):
             return before.number
         return None if self._stock is None else self._stock.take()
 
@@ -101,3 +135,13 @@ class TlsServers:
         """Forget the profiles that are not used any more."""
         for key in self._made.keys() - wanted:
             del self._made[key]
+
+
+def _without_files(settings: TlsProfile) -> TlsProfile:
+    """Leave out where certificates are and when they are looked at, which is nothing to the TLS that is spoken."""
+    return evolve(settings, certificates=(), watch=None)
+
+
+def _have_same_keys(one: TlsProfile, other: TlsProfile) -> bool:
+    """Tell whether sessions that were made with some settings may go on with others."""
+    return evolve(one, strict_sni=False) == evolve(other, strict_sni=False)

@@ -28,7 +28,7 @@ ReadFile = Callable[[str], bytes]
 """Reads one file; raises OSError or `UnusableCertificate`."""
 
 Mark = tuple[int, ...]
-"""Device, inode, size, and the times of the last change in ns (mtime and ctime); or the errno of a file that is not."""
+"""Device, inode, size, the times of the last change in ns (mtime and ctime) and the mode; or the errno of no file."""
 
 
 @frozen
@@ -53,17 +53,23 @@ class Content:
 
 def look_at(path: str) -> Marks:
     """Look at the files of a certificate, without reading them."""
-    marks: list[tuple[str, Mark]] = []
-    for file in _files(path):
-        try:
-            seen = os.stat(file)
-            mark: Mark = seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns
-        except OSError as error:
-            mark = (error.errno or 0,)
-        except ValueError:
-            mark = (0,)  # a NUL in the path
-        marks.append((file, mark))
-    return Marks(tuple(marks))
+    found = _mark(path)
+    if len(found) > 1 and stat.S_ISDIR(found[5]):
+        names = [name for chain, key in PAIRS for name in (chain, key, chain + STAPLE_SUFFIX)]
+        files = [os.path.join(path, name) for name in names]
+        return Marks(tuple([(file, _mark(file)) for file in files]))
+    staple = path + STAPLE_SUFFIX
+    return Marks(((path, found), (staple, _mark(staple))))
+
+
+def _mark(file: str) -> Mark:
+    try:
+        seen = os.stat(file)
+    except OSError as error:
+        return (error.errno or 0,)
+    except ValueError:
+        return (0,)  # a NUL in the path
+    return seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_mode
 
 
 def read_content(path: str, read: ReadFile | None = None) -> Content:
@@ -107,13 +113,6 @@ def staple_file(path: str) -> str:
 def key_file(path: str) -> str:
     """Return the file that has the key of the certificate at `path`."""
     return _pair(path)[1] if os.path.isdir(path) else path
-
-
-def _files(path: str) -> list[str]:
-    if not os.path.isdir(path):
-        return [path, path + STAPLE_SUFFIX]
-    names = [name for chain, key in PAIRS for name in (chain, key, chain + STAPLE_SUFFIX)]
-    return [os.path.join(path, name) for name in names]
 
 
 def _pair(folder: str) -> tuple[str, str]:

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import chain
-from typing import cast
 
 from attrs import evolve, frozen
 
@@ -24,6 +23,7 @@ from mailproxy.tls.patterns import matches, nothing_there
 from mailproxy.tls.problem import CertificateProblem
 from mailproxy.tls.source import Content, Marks, is_changing, look_at, read_content, staple_file
 from mailproxy.tls.staple import Staple, UnusableStaple, read_staple
+from mailproxy.tls.steps import Steps, ends_of_steps, finish
 
 Profiles = Mapping[str, Sequence[str]]
 """The entries of ``certificates``, by the name of their profile."""
@@ -124,16 +124,9 @@ class CertificateStore:
 
     def read(self, profiles: Profiles) -> Reading:
         """Read everything in one go (see `reading`)."""
-        steps = self.reading(profiles, is_asked=True)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as done:
-                return cast(Reading, done.value)
+        return finish(self.reading(profiles, is_asked=True))
 
-    def reading(
-        self, profiles: Profiles, *, is_asked: bool, objection: Objection | None = None
-    ) -> Generator[None, None, Reading]:
+    def reading(self, profiles: Profiles, *, is_asked: bool, objection: Objection | None = None) -> Steps[Reading]:
         """
         Read what the entries of some profiles stand for, step by step; the generator returns the `Reading`.
 
@@ -155,7 +148,7 @@ class CertificateStore:
                     seen.add(path)
                     self._read(path, task)
                     yield
-            found = self._usable(name, paths, task, objection)
+            found = yield from self._usable(name, paths, task, objection)
             certificates[name] = found or self.in_use.get(name, ())
             problems[name] = tuple(dict.fromkeys(task.problems))
         return Reading(certificates, problems, tuple(dict.fromkeys(task.complaints)), task.is_settled)
@@ -172,7 +165,7 @@ class CertificateStore:
         self._entries = {path: entry for path, entry in dict(self._entries).items() if path in paths}
         self.in_use = in_use
 
-    def _list(self, entry: str, task: _Task) -> Generator[None, None, tuple[str, ...]]:
+    def _list(self, entry: str, task: _Task) -> Steps[tuple[str, ...]]:
         """Find what an entry stands for; what it stood for before if that is nothing now, or is just changing."""
         found = tuple((yield from matches(entry)))
         before = self._lists.get(entry, ())
@@ -239,11 +232,13 @@ class CertificateStore:
 
     def _usable(
         self, name: str, paths: Iterable[str], task: _Task, objection: Objection | None
-    ) -> tuple[Certificate, ...]:
+    ) -> Steps[tuple[Certificate, ...]]:
         """Return the certificates of a profile, and note what is wrong with its files."""
         former = {certificate.path: certificate for certificate in self.in_use.get(name, ())}
         found = []
-        for path in paths:
+        for path, is_end in ends_of_steps(paths):
+            if is_end:
+                yield
             entry = self._entries.get(path, _NOTHING)
             certificate = entry.certificate or former.get(path)
             if certificate is None:

@@ -20,6 +20,7 @@ from contextlib import suppress
 from typing import Any
 
 from mailproxy.tls import openssl
+from mailproxy.tls.dns_name import is_dns_name
 from mailproxy.tls.hello import HEAD_BYTES, lacks
 from mailproxy.tls.openssl import (
     IN_PIECES,
@@ -81,6 +82,16 @@ _OBJECTIONS = {
 
 # OpenSSL's reason for a certificate that it refuses; its verdict has the details.
 _NOT_VERIFIED = "certificate verify failed"
+
+# What OpenSSL says when our answer to a server name is a refusal.
+_CALLBACK_FAILED = "callback failed"
+
+
+def _asked_name(name: str | None) -> str:
+    if name is None:
+        return "the client asks for no server name"
+    shown = name if is_dns_name(name) else "something that is no host name"
+    return f"the client asks for {shown}, which no certificate is for"
 
 
 class HandshakeError(Exception):
@@ -241,6 +252,8 @@ class SecureStream(Stream):
         reason = self._reason(code)
         if objection is not None:
             return f"the client does not trust our certificate ({objection})", True
+        if reason == _CALLBACK_FAILED:
+            reason = f"{_asked_name(openssl.server_name(self.ssl))}, and the profile has strict-sni"
         if reason == _NOT_VERIFIED:
             reason = f"the client's {reason}: {openssl.verify_words(openssl.verify_result(self.ssl))}"
         return reason, code in (ZERO_RETURN, SYSCALL)

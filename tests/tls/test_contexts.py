@@ -5,20 +5,26 @@ from __future__ import annotations
 import gc
 import ssl
 import weakref
+from contextlib import suppress
+from datetime import timedelta
 
 import pytest
+from attrs import evolve
 from cryptography.hazmat.primitives.asymmetric import rsa
 from OpenSSL import SSL
 
+from mailproxy.config import TlsProfile
 from mailproxy.tls.certificate import Certificate, make_certificate
 from mailproxy.tls.contexts import KEPT_SECONDS, Contexts
 from mailproxy.tls.groups import group_certificates
 from mailproxy.tls.server import TlsServer
+from mailproxy.tls.staple import read_staple
 from mailproxy.transport.poller import Poller
 from mailproxy.transport.secure import SecureStream
 from tests.tls.connect import Connect, Owner
-from tests.tls.issue import issue
+from tests.tls.issue import NOW, issue
 from tests.tls.servers import NAME, certificate, tls_server
+from tests.tls.staples import staple
 from tests.transport.peers import TlsPeer, client_context
 from tests.transport.relay import raw, unix_pair
 
@@ -135,3 +141,116 @@ def test_server_leaves_no_cycle_that_stays() -> None:
     server = weakref.ref(tls_server())
     gc.collect()
     assert server() is None
+
+
+# Names that no certificate has
+
+
+@VERSIONS
+@pytest.mark.parametrize("certificates", [(NAME,), (NAME, OTHER)])
+def test_client_that_asks_for_another_name_is_refused_where_names_are_strict(
+    connect: Connect, version: ssl.TLSVersion, certificates: tuple[str, ...]
+) -> None:
+    server = tls_server(*map(certificate, certificates), strict_sni=True)
+    connection = connect(server, client_context(version), "nobody.example.org")
+    assert str(connection.error) == (
+        "the client asks for nobody.example.org, which no certificate is for, and the profile has strict-sni"
+    )
+    assert connection.client.alert == "TLSV1_UNRECOGNIZED_NAME"
+
+
+@pytest.mark.parametrize(
+    ("version", "alert"), [(TLS12, "TLSV1_UNRECOGNIZED_NAME"), (TLS13, "TLSV13_ALERT_MISSING_EXTENSION")]
+)
+def test_client_that_asks_for_no_name_is_refused_where_names_are_strict(
+    connect: Connect, version: ssl.TLSVersion, alert: str
+) -> None:
+    connection = connect(tls_server(strict_sni=True), client_context(version), None)
+    assert str(connection.error) == "the client asks for no server name, and the profile has strict-sni"
+    assert connection.client.alert == alert
+
+
+@VERSIONS
+def test_client_that_asks_for_a_name_is_served_where_names_are_strict(
+    connect: Connect, version: ssl.TLSVersion
+) -> None:
+    server, context = tls_server(strict_sni=True), client_context(version)
+    first = connect(server, context)
+    assert first.served == certificate(NAME).encoded[0]
+    assert connect(server, context, session=first.client.tls.session).facts.resumed
+
+
+# OCSP responses
+
+
+def asked(server: TlsServer, version: ssl.TLSVersion, name: str = NAME) -> bytes:
+    """What a client gets that asks for an OCSP response; empty for nothing."""
+    got: list[bytes] = []
+
+    def take(connection: SSL.Connection, response: bytes, data: object) -> bool:
+        got.append(response)
+        return True
+
+    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+    context.set_max_proto_version(version)
+    context.set_ocsp_client_callback(take)
+    ours, theirs = unix_pair()
+    poller = Poller()
+    stream = SecureStream(raw(ours), poller, Owner(), server)
+    theirs.setblocking(False)
+    client = SSL.Connection(context, theirs)
+    client.set_tlsext_host_name(name.encode())
+    client.request_ocsp()
+    client.set_connect_state()
+    for _ in range(4):
+        with suppress(SSL.WantReadError):
+            client.do_handshake()
+        if not stream.handshake():
+            break
+    with suppress(SSL.WantReadError):
+        client.do_handshake()
+    stream.close()
+    theirs.close()
+    poller.close()
+    (response,) = got
+    return response
+
+
+AUTHORITY = issue(common_name="authority", authority=True)
+MAIL = issue(NAME, issuer=AUTHORITY)
+
+
+def with_staple(days: int = 3) -> Certificate:
+    """A certificate with its OCSP response."""
+    made = make_certificate("/mail.pem", MAIL.pem + AUTHORITY.certificate_pem)
+    encoded = staple(MAIL, AUTHORITY, days=days)
+    return evolve(made, staple=read_staple(encoded, MAIL.certificate, AUTHORITY.certificate, NOW))
+
+
+@VERSIONS
+def test_staple_is_sent_with_its_certificate(version: ssl.TLSVersion) -> None:
+    stapled = with_staple()
+    assert stapled.staple is not None
+    server = tls_server(certificate(OTHER), stapled)
+    assert asked(server, version) == stapled.staple.encoded
+    assert asked(server, version, OTHER) == b""
+
+
+@VERSIONS
+def test_staple_is_renewed_in_place(version: ssl.TLSVersion) -> None:
+    server, new = tls_server(with_staple()), with_staple(days=5)
+    before = server.context
+    renew(server, new)
+    assert new.staple is not None
+    assert asked(server, version) == new.staple.encoded
+    assert server.context is before
+
+
+@VERSIONS
+def test_staple_that_is_out_of_date_is_not_sent(version: ssl.TLSVersion) -> None:
+    now = NOW
+    profile = TlsProfile(name="default", certificates=())
+    server = TlsServer(profile, group_certificates([with_staple()]), wall_clock=lambda: now)
+    assert asked(server, version)
+    now += timedelta(days=4)
+    assert asked(server, version) == b""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from mailproxy.config import TlsProfile
 from mailproxy.tls.certificate import Certificate, make_certificate
@@ -82,6 +83,37 @@ def test_tls_1_2_does_not_resume_under_another_name_after_a_renewal(connect: Con
     first = connect(server, context)
     assert connect(server, context, session=first.client.tls.session).facts.resumed
     assert not connect(server, context, OTHER, session=first.client.tls.session).facts.resumed
+
+
+def test_renewal_reaches_who_has_the_server_already(connect: Connect) -> None:
+    servers, new = TlsServers(), renewed(NAME)
+    imap, pop = get(servers, alpn=("imap",)), get(servers, alpn=("pop3",))
+    other = get(servers, name="other")
+    servers.renew("default", (new,))
+    assert connect(imap).served == connect(pop).served == new.encoded[0]
+    assert connect(other).served == certificate(NAME).encoded[0]
+    assert get(servers, new, alpn=("imap",)) is imap
+
+
+def test_openssl_s_objection_to_a_certificate_is_told() -> None:
+    servers = TlsServers()
+    get(servers)
+    weak = make_certificate("/weak.pem", issue(NAME, key=rsa.generate_private_key(65537, 1024)).pem)
+    assert servers.objection("default", weak) == "ee key too small"
+    assert servers.objection("default", certificate(NAME)) == ""
+
+
+def test_where_certificates_are_is_nothing_to_the_server() -> None:
+    servers = TlsServers()
+    assert get(servers) is get(servers, watch=5.0)
+
+
+def test_strict_names_leave_the_keys_of_tickets_alone(connect: Connect) -> None:
+    servers, context = TlsServers(), client_context()
+    first = connect(get(servers), context)
+    server = get(servers, strict_sni=True)
+    assert connect(server, context, session=first.client.tls.session).facts.resumed
+    assert connect(server, context, OTHER).error is not None
 
 
 def test_alpn_is_negotiated_after_a_renewal(connect: Connect) -> None:

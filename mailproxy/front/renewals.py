@@ -1,0 +1,237 @@
+"""
+Certificates that renew while the front runs.
+
+Their files are looked at in the rhythm of ``watch``; what is new is served from the next handshake on, and nothing else
+is disturbed. A look goes in slices of a millisecond, between which sessions have their turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Any
+
+from attrs import frozen
+from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from mailproxy import config
+from mailproxy.front.lasting import Lasting
+from mailproxy.tls.certificate import Certificate
+from mailproxy.tls.expiry import ExpiryNotices, Notice, StaleStaples
+from mailproxy.tls.renewed import Change, changes
+from mailproxy.tls.source import SETTLING_SECONDS
+from mailproxy.tls.steps import Steps
+from mailproxy.tls.store import Certificates, Complaint
+
+# A session's round trip takes less time than that, with a pause as long for sessions behind each slice.
+SLICE_SECONDS = 0.001
+PAUSE_SECONDS = 0.001
+
+# The least rhythm of `watch`.
+LEAST_WATCH_SECONDS = 1.0
+
+# Files that have just changed are looked at again when their writer has had its time.
+UNSETTLED_SECONDS = SETTLING_SECONDS + 0.5
+
+# The steps before a certificate's end are days.
+EXPIRY_SECONDS = 3600.0
+
+
+@frozen
+class Renewed:
+    """What a look at the files has found."""
+
+    changes: tuple[Change, ...]
+    complaints: tuple[Complaint, ...]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Renewals:
+    """Looks at the files of the certificates that are in use, and puts what is new in their place (mutable)."""
+
+    _log = Logger(namespace="mailproxy")
+
+    def __init__(
+        self,
+        lasting: Lasting,
+        clock: Any,
+        *,
+        now: Callable[[], datetime] = _now,
+        timer: Callable[[], float] = perf_counter,
+    ) -> None:
+        """Look whenever `clock`, a reactor, says; `now` is the wall clock, and `timer` measures slices."""
+        self._lasting = lasting
+        self._clock = clock
+        self._now = now
+        self._timer = timer
+        self._profiles: Mapping[str, config.TlsProfile] = {}
+        self._watches: list[LoopingCall] = []
+        self._again: IDelayedCall | None = None
+        self._expiry: IDelayedCall | None = None
+        self._one_at_a_time = DeferredLock()
+        self._notices = ExpiryNotices()
+        self._stale = StaleStaples()
+        self.announce: Callable[[Certificates], object] = _nothing
+        """Called with the profiles whose certificates have changed; other processes serve them, too."""
+
+    def start(self, settings: config.Config) -> None:
+        """Begin to look; what has expired already was told of at the start."""
+        now = self._now()
+        self._tell(notice for notice in self._notices.due(self._all(), now) if notice.days >= 0)
+        self._expiry = self._clock.callLater(EXPIRY_SECONDS, self._tell_expiry)
+        self._follow(settings)
+
+    def follow(self, settings: config.Config) -> None:
+        """Go on with another reading of the configuration, whose certificates are in use by now."""
+        self._tell(self._notices.due(self._all(), self._now()))
+        self._follow(settings)
+
+    def _follow(self, settings: config.Config) -> None:
+        self._profiles = settings.tls
+        for watch in self._watches:
+            watch.stop()
+        rhythms: dict[float, list[str]] = {}
+        for name, profile in settings.tls.items():
+            rhythms.setdefault(settings.watch if profile.watch is None else profile.watch, []).append(name)
+        self._watches = []
+        for seconds, names in rhythms.items():
+            if seconds:
+                watch = LoopingCall(self._watch, names)
+                watch.clock = self._clock
+                watch.start(max(seconds, LEAST_WATCH_SECONDS), now=False)
+                self._watches.append(watch)
+
+    def stop(self) -> None:
+        """Look no more."""
+        for watch in self._watches:
+            watch.stop()
+        self._watches = []
+        for call in (self._again, self._expiry):
+            if call is not None and call.active():
+                call.cancel()
+        self._profiles = {}
+
+    def take(self, certificates: Certificates) -> Deferred[Renewed]:
+        """Serve certificates that another process has read and judged; the Deferred has what is new."""
+        return self._one_at_a_time.run(self._run, lambda: self._taking(certificates, ()))
+
+    def look(self, names: Collection[str] | None = None, *, is_asked: bool = True) -> Deferred[Renewed]:
+        """
+        Look at the files of some profiles, or of all, and serve what is new; the Deferred has what that is.
+
+        What is no good is logged, once, or again if somebody has asked.
+        """
+        return self._one_at_a_time.run(self._run, lambda: self._looking(names, is_asked=is_asked))
+
+    def _run(self, work: Callable[[], Steps[Renewed]]) -> Deferred[Renewed]:
+        done: Deferred[Renewed] = Deferred()
+        self._slice(work(), done)
+        return done
+
+    def _slice(self, steps: Steps[Renewed], done: Deferred[Renewed]) -> None:
+        end = self._timer() + SLICE_SECONDS
+        try:
+            while self._timer() < end:
+                next(steps)
+        except StopIteration as stop:
+            done.callback(stop.value)
+        except Exception:
+            done.errback(Failure())
+        else:
+            self._clock.callLater(PAUSE_SECONDS, self._slice, steps, done)
+
+    def _looking(self, names: Collection[str] | None, *, is_asked: bool) -> Steps[Renewed]:
+        profiles = self._profiles
+        wanted = {name: one.certificates for name, one in profiles.items() if names is None or name in names}
+        objection = self._lasting.tls.objection
+        reading = yield from self._lasting.certificates.reading(wanted, is_asked=is_asked, objection=objection)
+        if profiles is not self._profiles:
+            # The configuration has changed meanwhile, and what belongs to it was read with it.
+            return Renewed((), ())
+        for complaint in reading.complaints:
+            self._log.warn(
+                "certificate refused: {problem}",
+                event="certificate-refused",
+                problem=str(complaint),
+                path=complaint.problem.path,
+            )
+        if not reading.is_settled and (self._again is None or not self._again.active()):
+            self._again = self._clock.callLater(UNSETTLED_SECONDS, self._watch, tuple(wanted))
+        return (yield from self._taking(reading.certificates, reading.complaints))
+
+    def _taking(self, certificates: Certificates, complaints: tuple[Complaint, ...]) -> Steps[Renewed]:
+        store, tls = self._lasting.certificates, self._lasting.tls
+        found: list[Change] = []
+        ready: dict[str, Callable[[], None]] = {}
+        for name, served in certificates.items():
+            before = store.in_use.get(name, ())
+            new = yield from changes(name, before, served)
+            if new or before != served:
+                found.extend(new)
+                ready[name] = yield from tls.renewing(name, served)
+        if tls is not self._lasting.tls:
+            # A reload has other certificates by now.
+            return Renewed((), complaints)
+        if ready:
+            for renew in ready.values():
+                renew()
+            adopted = {name: certificates[name] for name in ready}
+            store.adopt(adopted)
+            self._tell_changes(found)
+            self.announce(adopted)
+        return Renewed(tuple(found), complaints)
+
+    def _watch(self, names: Collection[str]) -> None:
+        self.look(names, is_asked=False).addErrback(self._broke)
+
+    def _broke(self, failure: Failure) -> None:
+        self._log.failure("bug in a look at certificates", failure)
+
+    def _all(self) -> list[Certificate]:
+        return [one for served in self._lasting.certificates.in_use.values() for one in served]
+
+    def _tell_changes(self, found: Collection[Change]) -> None:
+        for change in found:
+            certificate = change.certificate
+            self._log.info(
+                "certificate {change}",
+                event="certificate",
+                change=str(change),
+                news=change.news,
+                profile=change.profile,
+                path=certificate.path,
+                names=list(certificate.names),
+                until=certificate.not_after.isoformat(),
+            )
+        if found:
+            self._tell(self._notices.due(self._all(), self._now()))
+
+    def _tell_expiry(self) -> None:
+        self._expiry = self._clock.callLater(EXPIRY_SECONDS, self._tell_expiry)
+        certificates, now = self._all(), self._now()
+        self._tell(self._notices.due(certificates, now))
+        for line in self._stale.due(certificates, now):
+            self._log.warn("certificate {problem}", event="staple-expired", problem=line)
+
+    def _tell(self, notices: Iterable[Notice]) -> None:
+        for notice in notices:
+            self._log.warn(
+                "certificate {notice}",
+                event="certificate-expires",
+                notice=str(notice),
+                path=notice.certificate.path,
+                names=list(notice.certificate.names),
+                days=notice.days,
+            )
+
+
+def _nothing(certificates: Certificates) -> None:
+    """Announce to nobody."""

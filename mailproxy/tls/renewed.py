@@ -1,0 +1,64 @@
+"""What is new in the certificates of a profile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from attrs import frozen
+
+from mailproxy.tls.certificate import Certificate
+from mailproxy.tls.steps import Steps, ends_of_steps
+
+News = Literal["added", "renewed", "removed", "OCSP response"]
+
+# A certificate may have hundreds of names.
+_NAMES_SHOWN = 3
+
+
+@frozen
+class Change:
+    """One certificate that is served from now on, or is not any more; or one with another OCSP response."""
+
+    profile: str
+    certificate: Certificate
+    news: News
+
+    def __str__(self) -> str:
+        """Write it as one line."""
+        certificate = self.certificate
+        where = f"{certificate.path}, profile {self.profile}"
+        if self.news == "OCSP response":
+            staple = certificate.staple
+            if staple is None:
+                return f"{where}: its OCSP response is gone"
+            until = "" if staple.next_update is None else f", until {staple.next_update:%Y-%m-%d %H:%M} UTC"
+            return f"{where}: new OCSP response{until}"
+        if self.news == "removed":
+            return f"{where}: removed ({shown_names(certificate)})"
+        return f"{where}: {self.news}, for {shown_names(certificate)}, until {certificate.not_after:%Y-%m-%d}"
+
+
+def changes(profile: str, before: Iterable[Certificate], after: Iterable[Certificate]) -> Steps[tuple[Change, ...]]:
+    """Find what is new, in the order of what is there now, step by step."""
+    former = {certificate.path: certificate for certificate in before}
+    found = []
+    for certificate, is_end in ends_of_steps(after):
+        if is_end:
+            yield
+        old = former.pop(certificate.path, None)
+        if old is None:
+            found.append(Change(profile, certificate, "added"))
+        elif old.digest != certificate.digest:
+            found.append(Change(profile, certificate, "renewed"))
+        elif old.staple != certificate.staple:
+            found.append(Change(profile, certificate, "OCSP response"))
+    found.extend(Change(profile, certificate, "removed") for certificate in former.values())
+    return tuple(found)
+
+
+def shown_names(certificate: Certificate) -> str:
+    """Return the first names of a certificate, and how many more there are; what is not printable is escaped."""
+    names = [name.encode("unicode_escape").decode("ascii") for name in certificate.names]
+    more = len(names) - _NAMES_SHOWN
+    return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "") or "no name"

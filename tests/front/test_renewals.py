@@ -1,0 +1,259 @@
+"""Certificates that renew while the front runs: when files are looked at, what is served, and what is logged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
+
+from mailproxy.config import Config, parse
+from mailproxy.front.lasting import Lasting
+from mailproxy.front.prepare import prepare
+from mailproxy.front.renewals import EXPIRY_SECONDS, Renewals
+from mailproxy.tls.store import CertificateStore
+from tests.tls.issue import NOW, issue
+from tests.tls.staples import staple
+
+FILE = """
+watch = "60s"
+
+[tls.default]
+certificates = ["*.pem"]
+
+[tls.other]
+certificates = ["*.pem"]
+watch = "{watch}"
+
+[frontend.imap]
+bind = ["127.0.0.1:0"]
+protocol = "imap"
+backend = "dovecot"
+
+[frontend.pop3]
+bind = ["127.0.0.1:0"]
+protocol = "pop3"
+tls-profile = "other"
+backend = "dovecot"
+
+[backend.dovecot]
+check = {{ type = "none" }}
+ports = {{ imap = 1, pop3 = 2 }}
+server.d1.address = "127.0.0.1"
+"""
+
+
+class Site:
+    """A folder with certificates, and what looks at it."""
+
+    def __init__(self, folder: Path, days: int = 60) -> None:
+        self.folder = folder
+        self.clock = Clock()
+        self.lasting = Lasting()
+        self.wall = NOW + timedelta(seconds=100)
+        self.lasting.certificates = CertificateStore(lambda: self.wall.timestamp())
+        self.ticks = 0.0
+        self.renewals = Renewals(self.lasting, self.clock, now=self._now, timer=self._timer)
+        self.write("a.pem", issue("a", days=days).pem)
+        self.settings = self.adopt()
+
+    def _now(self) -> datetime:
+        return self.wall
+
+    def _timer(self) -> float:
+        self.ticks += 0.0004
+        return self.ticks
+
+    def write(self, name: str, content: bytes) -> None:
+        new = self.folder / f".{name}"
+        new.write_bytes(content)
+        new.replace(self.folder / name)
+
+    def adopt(self, watch: str = "5s") -> Config:
+        settings = parse(FILE.format(watch=watch), self.folder)
+        prepare(settings, lasting=self.lasting).adopt()
+        return settings
+
+    def served(self, profile: str = "default") -> list[bytes]:
+        return [certificate.encoded[0] for certificate in self.lasting.certificates.in_use[profile]]
+
+    def pass_time(self, seconds: float) -> None:
+        """Let so much time pass, and whatever is to be done in it."""
+        self.wall += timedelta(seconds=seconds)
+        self.clock.pump([0.1] * round(seconds * 10))
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    site = Site(tmp_path)
+    site.renewals.start(site.settings)
+    return site
+
+
+@contextmanager
+def logged() -> Iterator[list[dict[str, Any]]]:
+    with capturedLogs() as events:
+        yield events  # type: ignore[misc]
+
+
+def test_each_profile_has_its_rhythm(site: Site) -> None:
+    before = site.served()
+    site.write("a.pem", issue("a").pem)
+    site.pass_time(6)
+    assert site.served("other") != before == site.served()
+    site.pass_time(60)
+    assert site.served() == site.served("other")
+
+
+def test_renewal_is_logged_with_names_and_end(site: Site) -> None:
+    site.write("a.pem", issue("a", days=50).pem)
+    with logged() as events:
+        site.pass_time(6)
+    (event,) = events
+    end = NOW + timedelta(days=50, hours=1)
+    assert formatEvent(event) == (
+        f"certificate {site.folder}/a.pem, profile other: renewed, for a, until {end:%Y-%m-%d}"
+    )
+    assert (event["event"], event["news"], event["names"]) == ("certificate", "renewed", ["a"])
+
+
+def test_bad_file_is_logged_once(site: Site) -> None:
+    site.write("a.pem", b"")
+    with logged() as events:
+        site.pass_time(130)
+    (event,) = events
+    assert formatEvent(event) == (
+        f"certificate refused: {site.folder}/a.pem: has no certificate (no -----BEGIN CERTIFICATE-----); "
+        "the one from before stays in use"
+    )
+
+
+def test_files_that_change_just_now_are_looked_at_again_soon(site: Site) -> None:
+    site.wall = datetime.now(NOW.tzinfo)
+    site.renewals.look(["default"], is_asked=False)
+    site.write("a.pem", b"")
+    site.renewals.look(["default"], is_asked=False)
+    site.clock.pump([0.1] * 5)
+    site.write("a.pem", issue("a").pem)
+    before = site.served()
+    site.clock.pump([0.1] * 30)
+    assert site.served() != before
+
+
+def test_who_asks_learns_what_is_new(site: Site) -> None:
+    site.write("a.pem", issue("a").pem)
+    site.write("b.pem", issue("b").pem)
+    site.write("c.pem", b"")
+    told: list[Any] = []
+    site.renewals.look().addCallback(told.append)
+    site.pass_time(1)
+    (renewed,) = told
+    assert [(change.profile, change.news) for change in renewed.changes] == [
+        ("default", "renewed"),
+        ("default", "added"),
+        ("other", "renewed"),
+        ("other", "added"),
+    ]
+    assert len(renewed.complaints) == 1
+
+
+def test_other_processes_are_told(site: Site) -> None:
+    announced: list[Any] = []
+    site.renewals.announce = announced.append
+    site.write("a.pem", issue("a").pem)
+    site.pass_time(70)
+    assert [list(certificates) for certificates in announced] == [["other"], ["default"]]
+    site.pass_time(70)
+    assert len(announced) == 2
+
+
+def test_never_is_never(site: Site) -> None:
+    before = site.served("other")
+    site.renewals.follow(site.adopt(watch="0s"))
+    site.write("a.pem", issue("a").pem)
+    site.pass_time(30)
+    assert site.served("other") == before
+
+
+def test_look_that_a_reload_overtakes_changes_nothing(site: Site) -> None:
+    for number in range(50):
+        site.write(f"{number}.pem", issue(str(number)).pem)
+    site.renewals.look()
+    site.renewals.follow(site.adopt())
+    with logged() as events:
+        site.pass_time(1)
+    assert events == []
+
+
+def test_work_goes_in_slices(site: Site) -> None:
+    for number in range(20):
+        site.write(f"{number}.pem", issue(str(number)).pem)
+    told: list[Any] = []
+    site.renewals.look(["default"]).addCallback(told.append)
+    assert told == []
+    slices = 0
+    while not told:
+        site.clock.advance(0.001)
+        slices += 1
+    assert slices > 8
+
+
+def test_nothing_is_looked_at_after_the_stop(site: Site) -> None:
+    site.renewals.stop()
+    assert site.clock.getDelayedCalls() == []
+
+
+# Expiry
+
+
+def expiries(site: Site, days: int) -> list[tuple[int, int]]:
+    """What is logged within some days: on which, and how many are left."""
+    found = []
+    for day in range(days):
+        for _ in range(24):
+            with logged() as events:
+                site.wall += timedelta(hours=1)
+                site.clock.advance(EXPIRY_SECONDS)
+            found += [(day, event["days"]) for event in events if event["event"] == "certificate-expires"]
+    return found
+
+
+def test_expiry_is_logged_while_the_front_runs(tmp_path: Path) -> None:
+    site = Site(tmp_path, days=60)
+    site.renewals.start(site.adopt("0s"))
+    assert expiries(site, 62) == [(30, 29), (46, 13), (53, 6), (59, 0), (60, -1)]
+
+
+@pytest.mark.parametrize(("days", "expected"), [(10, [10]), (40, []), (-3, [])])
+def test_expiry_that_is_near_is_logged_at_the_start(tmp_path: Path, days: int, expected: list[int]) -> None:
+    site = Site(tmp_path)
+    site.write("a.pem", issue("a", days=days, since=-80).pem)
+    settings = site.adopt()
+    site.lasting.certificates = CertificateStore()
+    site.adopt()
+    with logged() as events:
+        site.renewals.start(settings)
+    # Of those that have expired, the start warns itself.
+    assert [event["days"] for event in events] == expected
+
+
+def test_staple_that_is_out_of_date_is_logged_once(tmp_path: Path) -> None:
+    authority = issue(common_name="authority", authority=True)
+    mail = issue("a", issuer=authority, days=60)
+    site = Site(tmp_path)
+    site.write("a.pem", mail.pem + authority.certificate_pem)
+    site.write("a.pem.ocsp", staple(mail, authority))
+    site.renewals.start(site.adopt())
+    lines = []
+    for _ in range(5):
+        with logged() as events:
+            site.wall += timedelta(days=1)
+            site.clock.advance(EXPIRY_SECONDS)
+        lines += [formatEvent(event) for event in events if event["event"] == "staple-expired"]
+    (line,) = lines
+    assert line.startswith(f"certificate {tmp_path}/a.pem: its OCSP response is out of date since ")
