@@ -2,55 +2,19 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address, ip_address
-from pathlib import Path
-from typing import Any
+from ipaddress import ip_address
 
 import pytest
-from attrs import evolve
 
 from mailproxy import config
-from mailproxy.announce.header import HeaderPolicy
 from mailproxy.checks.agent_words import AgentReply
-from mailproxy.checks.check import Check
-from mailproxy.checks.factory import check_target, make_check
-from mailproxy.checks.header import check_header
 from mailproxy.checks.outcome import Outcome
 from mailproxy.config.check import CheckType
 from mailproxy.config.model import MailProtocol, SendProxy
 from mailproxy.proxyprotocol import Command, Decoder, Header, InetAddress
-from mailproxy.transport.outgoing import Target
 from tests.checks.bench import Bench
+from tests.checks.making import LOCAL, checking, made
 from tests.transport.peers import Peer
-
-LOCAL = b"\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00"
-
-
-def policy(send_proxy: SendProxy = "v2-ssl") -> HeaderPolicy:
-    return HeaderPolicy(config.Backend(name="b", send_proxy=send_proxy, servers=()), "imap")
-
-
-def made(
-    bench: Bench, settings: config.Check, protocol: MailProtocol = "imap", send_proxy: SendProxy = "v2-ssl"
-) -> Check:
-    return make_check(
-        settings,
-        protocol,
-        send_proxy=send_proxy,
-        policy=policy(send_proxy),
-        host="mx.test",
-        reactor=bench.clock,
-        poller=bench.poller,
-        timeouts=bench.timeouts,
-        remedy="set haproxy = yes there",
-        distrusts="is mailproxy trusted there?",
-    )
-
-
-def checking(kind: CheckType, **settings: Any) -> config.Check:
-    return config.Check(**{"type": kind, "timeout": 1.0, "header": "none", **settings})
 
 
 class Running:
@@ -74,13 +38,6 @@ class Running:
         self.bench.until(lambda: len(peer.data) >= len(data))
         assert bytes(peer.data) == data
         peer.data.clear()
-
-
-@pytest.fixture
-def password(tmp_path: Path) -> str:
-    file = tmp_path / "password"
-    file.write_text("s3cret\n")
-    return str(file)
 
 
 def test_mail_check_greets_and_leaves_behind_a_local_header(bench: Bench) -> None:
@@ -314,21 +271,6 @@ def test_endless_agent_is_not_listened_to_for_ever(bench: Bench) -> None:
     bench.until(lambda: peer.fin or peer.reset)
 
 
-@pytest.mark.parametrize(
-    ("send_proxy", "kind", "header"),
-    [
-        ("v2-ssl", "local", LOCAL),
-        ("v2", "local", LOCAL),
-        ("v1", "local", b"PROXY UNKNOWN\r\n"),
-        ("none", "local", b""),
-        ("v2-ssl", "none", b""),
-        ("none", "proxy", b""),
-    ],
-)
-def test_header_that_is_the_same_for_all(send_proxy: SendProxy, kind: Any, header: bytes) -> None:
-    assert check_header(kind, send_proxy, policy(send_proxy), None) == header
-
-
 @pytest.mark.parametrize("send_proxy", ["v1", "v2"])
 def test_header_with_our_own_address(bench: Bench, send_proxy: SendProxy) -> None:
     running = Running(bench, checking("mail", header="proxy"), send_proxy=send_proxy)
@@ -339,93 +281,3 @@ def test_header_with_our_own_address(bench: Bench, send_proxy: SendProxy) -> Non
     assert header.command is Command.PROXY
     assert header.source == InetAddress(ip_address("127.0.0.1"), peer.socket.getpeername()[1])
     running.run.cancel()
-
-
-INET = Target(socket.AF_INET, ("192.0.2.1", 143))
-UNIX = Target(socket.AF_UNIX, "/run/dovecot/imap")
-
-
-@pytest.mark.parametrize(
-    ("target", "settings", "where"),
-    [
-        (INET, {}, INET.address),
-        (INET, {"port": 10143}, ("192.0.2.1", 10143)),
-        (INET, {"address": IPv4Address("192.0.2.2")}, ("192.0.2.2", 143)),
-        (INET, {"address": IPv6Address("::1")}, ("::1", 143)),
-        (UNIX, {}, UNIX.address),
-        (UNIX, {"address": IPv4Address("192.0.2.2"), "port": 5}, ("192.0.2.2", 5)),
-    ],
-)
-def test_check_goes_where_it_is_told(target: Target, settings: dict[str, Any], where: Any) -> None:
-    checked = check_target(target, checking("mail", **settings))
-    assert checked.address == where
-    family = socket.AF_UNIX if isinstance(where, str) else socket.AF_INET6 if ":" in where[0] else socket.AF_INET
-    assert checked.family == family
-
-
-def test_check_is_made_to_go_there(bench: Bench) -> None:
-    host, port = bench.address
-    check = made(bench, checking("mail", address=ip_address(host), port=port))
-    outcomes: list[Outcome] = []
-    check.begin(Target(socket.AF_UNIX, "/nowhere"), outcomes.append)
-    bench.accept(b"* BYE\r\n")
-    bench.until(lambda: outcomes)
-    assert outcomes[0].reason == "greeting: expected * OK, got * BYE"
-
-
-def test_unix_socket_has_no_port_to_be_checked_at() -> None:
-    with pytest.raises(ValueError, match="needs both a port and an address of its own"):
-        check_target(UNIX, checking("mail", port=5))
-
-
-def test_check_leaves_tls_out_if_told() -> None:
-    tls: Any = object()
-    target = evolve(INET, tls=tls)
-    assert check_target(target, checking("mail", tls=False)).tls is None
-    assert check_target(target, checking("mail", tls=True)).tls is tls
-
-
-def write(folder: Path, content: bytes) -> str:
-    (folder / "secret").write_bytes(content)
-    return str(folder / "secret")
-
-
-@pytest.mark.parametrize(
-    ("settings", "error"),
-    [
-        (lambda file: checking("none"), 'there is no check of type "none"'),
-        (lambda file: checking("login"), "needs user and password-file"),
-        (lambda file: checking("login", user="x\n", password_file=file), "the user has a control character in it"),
-        (lambda file: checking("login", user="x", password_file=file, mailbox="Entwürfe"), "IMAP's modified UTF-7"),
-        (lambda file: checking("http"), "needs a url"),
-        (lambda file: checking("login", user="x", password_file="/nothing"), "/nothing: cannot be read: No such file"),
-    ],
-)
-def test_check_that_cannot_work_is_refused(
-    bench: Bench, password: str, settings: Callable[[str], config.Check], error: str
-) -> None:
-    with pytest.raises(ValueError, match=error):
-        made(bench, settings(password))
-
-
-@pytest.mark.parametrize(
-    ("content", "error"),
-    [
-        (b"s3cret" * 1000, "has more than 4096 bytes"),
-        (b"s3cret\xff", "is not UTF-8"),
-        (b"s3cr\0et", "control character"),
-    ],
-)
-def test_file_that_is_no_secret_is_refused_and_not_told(
-    bench: Bench, password: str, content: bytes, error: str
-) -> None:
-    Path(password).write_bytes(content)
-    with pytest.raises(ValueError, match=error) as raised:
-        made(bench, checking("login", user="x", password_file=password))
-    assert "s3cr" not in str(raised.value)
-
-
-def test_authorization_is_ascii(bench: Bench, password: str) -> None:
-    Path(password).write_text("Bearer ä")
-    with pytest.raises(ValueError, match="is not ASCII"):
-        made(bench, checking("http", url="http://a/", authorization_file=password))

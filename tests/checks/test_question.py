@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mailproxy import config
-from mailproxy.announce.header import HeaderPolicy
-from mailproxy.checks.header import LIKE_TLS, foreign_header
 from mailproxy.checks.question import Lesson, Question
 from mailproxy.config.place import InetBind
-from mailproxy.proxyprotocol import Decoder, InetAddress
-from mailproxy.tls.facts import TlsFacts
+from mailproxy.proxyprotocol import InetAddress
 from tests.checks.bench import Bench
 from tests.checks.offering import OFFER, answer, backend_of, header_of
 
@@ -105,46 +99,6 @@ def test_passwords_that_would_be_taken_are_noticed(bench: Bench) -> None:
     lesson = begin(bench, with_tls=False)
     answer(bench)
     assert lesson().takes_passwords
-
-
-@pytest.mark.parametrize(
-    ("family", "address", "source", "destination"),
-    [
-        (socket.AF_INET, ("127.0.0.1", 0), "192.0.2.1", "127.0.0.1"),
-        (socket.AF_INET6, ("::1", 0), "2001:db8::1", "::1"),
-        (socket.AF_UNIX, "", "192.0.2.1:49152", "192.0.2.2:49152"),
-    ],
-)
-@pytest.mark.parametrize("facts", [None, LIKE_TLS])
-def test_client_from_elsewhere_has_an_address_of_the_family(
-    family: socket.AddressFamily, address: Any, source: str, destination: str, facts: TlsFacts | None, tmp_path: Path
-) -> None:
-    with socket.socket(family) as listening, socket.socket(family) as sock:
-        listening.bind(address or str(tmp_path / "s"))
-        listening.listen()
-        sock.connect(listening.getsockname())
-        policy = HeaderPolicy(config.Backend(name="b", profile="dovecot", servers=()), "imap")
-        header = foreign_header(policy, facts)
-        assert callable(header)
-        decoded = Decoder().feed(header(sock))
-    assert decoded is not None
-    assert source in str(decoded.source)
-    assert destination in str(decoded.destination)
-
-
-def test_server_at_an_address_for_documentation_is_told_of_another() -> None:
-    class Connected:
-        def getpeername(self) -> tuple[str, int]:
-            return "192.0.2.1", 143
-
-        def getsockname(self) -> tuple[str, int]:
-            return "192.0.2.9", 40000
-
-    policy = HeaderPolicy(config.Backend(name="b", servers=()), "imap")
-    header: Any = foreign_header(policy, None)
-    decoded = Decoder().feed(header(Connected()))
-    assert decoded is not None
-    assert (str(decoded.source), str(decoded.destination)) == ("192.0.2.2:40000", "192.0.2.1:143")
 
 
 def test_header_without_tls_says_so(bench: Bench) -> None:
