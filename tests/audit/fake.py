@@ -7,8 +7,8 @@ from contextlib import contextmanager, suppress
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 from threading import Thread
 
-from .flaw import Flaw
-from .scripts import SCRIPTS, Flaws, Script
+from tests.audit.flaw import Flaw
+from tests.audit.scripts import SCRIPTS, Flaws, Script
 
 _LONGEST_WAIT = 3.0
 _HANDSHAKE = b"\x16"

@@ -4,7 +4,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Set
 
-from .flaw import Flaw
+from tests.audit.flaw import Flaw
 
 Flaws = Set[Flaw]
 Read = Callable[[int], bytes]

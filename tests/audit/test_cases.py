@@ -9,10 +9,9 @@ from mailproxy.audit.honest import observe
 from mailproxy.audit.result import Finding
 from mailproxy.audit.server import Server
 from mailproxy.audit.target import Target
-
-from .conftest import Tls
-from .fake import serving
-from .flaw import Flaw
+from tests.audit.conftest import Tls
+from tests.audit.fake import serving
+from tests.audit.flaw import Flaw
 
 SMTPS = ("submission", "lmtp")
 DIFFERENT = ("imap", "pop3", "submission", "lmtp", "managesieve")  # smtp is spoken as submission is

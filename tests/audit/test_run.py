@@ -3,10 +3,9 @@ import socket
 import pytest
 
 from mailproxy.audit import CannotCheck, Result, Verdict, run_cases
-
-from .conftest import Tls
-from .fake import serving
-from .flaw import Flaw
+from tests.audit.conftest import Tls
+from tests.audit.fake import serving
+from tests.audit.flaw import Flaw
 
 
 def verdicts(results: list[Result]) -> dict[str, Verdict]:

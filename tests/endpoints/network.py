@@ -20,7 +20,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.test.iosim import FakeTransport, IOPump, connect
 from zope.interface import implementer
 
-from .protocols import LISTENING, PROXY
+from tests.endpoints.protocols import LISTENING, PROXY
 
 SERVER_NAME = "mail.example.test"
 

@@ -14,7 +14,7 @@ from twisted.internet.tcp import Server
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 
-from .protocols import LISTENING, PROXY
+from tests.endpoints.protocols import LISTENING, PROXY
 
 
 class End(Server):

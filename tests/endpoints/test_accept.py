@@ -25,8 +25,7 @@ from mailproxy.endpoints import (
     IProxiedTransport,
 )
 from mailproxy.proxyprotocol import Header, HeaderRefused, Strictness, Tlv, UnixAddress, encode
-
-from .protocols import (
+from tests.endpoints.protocols import (
     BELIEVE_PROXY,
     DESTINATION,
     HEADER,

@@ -22,9 +22,8 @@ from mailproxy.endpoints import (
     transport_facts,
 )
 from mailproxy.proxyprotocol import Header, SslTlv, SslType, Tlv, TlvType
-
-from .network import ClientTls, Network, ServerTls, identity
-from .protocols import DESTINATION, SOURCE, TRUST_PROXY, Made, Told, result
+from tests.endpoints.network import ClientTls, Network, ServerTls, identity
+from tests.endpoints.protocols import DESTINATION, SOURCE, TRUST_PROXY, Made, Told, result
 
 
 class Speaking(Told):

@@ -21,9 +21,8 @@ from mailproxy.endpoints.parsers import ACCEPT_TLS, SEND_TLS
 from mailproxy.profiles import PROFILES
 from mailproxy.proxyprotocol import Header, Tlv, TlvType, encode
 from mailproxy.proxyprotocol.options import HeaderKind, LibraryOption
-
-from .network import SERVER_NAME, ServerTls, authority, identity
-from .protocols import DESTINATION, LISTENING, PROXY, SOURCE
+from tests.endpoints.network import SERVER_NAME, ServerTls, authority, identity
+from tests.endpoints.protocols import DESTINATION, LISTENING, PROXY, SOURCE
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs"
 DEADLINE = 20.0

@@ -19,9 +19,8 @@ from twisted.trial.unittest import TestCase
 
 from mailproxy.endpoints import IProxiedTransport
 from mailproxy.proxyprotocol import Header, encode
-
-from .network import ClientTls, ServerTls
-from .protocols import DESTINATION, SOURCE
+from tests.endpoints.network import ClientTls, ServerTls
+from tests.endpoints.protocols import DESTINATION, SOURCE
 
 CLIENT = IPv4Address("TCP", "192.0.2.1", 50000)
 

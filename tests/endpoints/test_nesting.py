@@ -42,10 +42,9 @@ from zope.interface import implementer
 from mailproxy.endpoints import AcceptProxyServerEndpoint, IProxiedTransport, SendProxyClientEndpoint
 from mailproxy.endpoints.addresses import twisted_address
 from mailproxy.proxyprotocol import AcceptPolicy, Header, InetAddress
-
-from .network import ClientTls, ServerTls
-from .protocols import LISTENING, PROXY, result
-from .sockets import ClientEnd, End, Sockets
+from tests.endpoints.network import ClientTls, ServerTls
+from tests.endpoints.protocols import LISTENING, PROXY, result
+from tests.endpoints.sockets import ClientEnd, End, Sockets
 
 KINDS = ("accept", "tls", "tls-factory", "wrapping", "timeout", "throttling", "limit")
 NESTINGS = [

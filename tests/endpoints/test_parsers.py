@@ -15,10 +15,9 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from mailproxy.endpoints import AcceptPolicy, AcceptProxyServerEndpoint, ClientHeader, SendProxyClientEndpoint
 from mailproxy.proxyprotocol import Expectation, Header, InetAddress, SslClient, SslTlv, Strictness
 from mailproxy.proxyprotocol.options import HeaderKind
-
-from .network import SERVER_NAME, authority, identity
-from .protocols import Made, Told, result
-from .sockets import Sockets
+from tests.endpoints.network import SERVER_NAME, authority, identity
+from tests.endpoints.protocols import Made, Told, result
+from tests.endpoints.sockets import Sockets
 
 MUCH = bytes(100_000)  # Twisted gathers small writes for the time of the global reactor
 README = Path(__file__).parents[2] / "README.md"

@@ -20,8 +20,7 @@ from zope.interface import implementer
 from mailproxy.endpoints import ClientHeader, SendProxyClientEndpoint, SendProxyFactory
 from mailproxy.endpoints.send import HeaderMaker
 from mailproxy.proxyprotocol import Command, Header, InetAddress, Tlv, TlvType, decode, encode
-
-from .protocols import DESTINATION, HEADER, SOURCE, Made, Told, Unwilling, result
+from tests.endpoints.protocols import DESTINATION, HEADER, SOURCE, Made, Told, Unwilling, result
 
 OURS = IPv4Address("TCP", "10.0.0.7", 41000)
 BACKEND = IPv4Address("TCP", "10.0.0.1", 143)

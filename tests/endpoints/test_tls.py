@@ -22,10 +22,9 @@ from zope.interface import implementer
 
 from mailproxy.endpoints import AcceptProxyServerEndpoint, IProxiedTransport, SendProxyClientEndpoint
 from mailproxy.proxyprotocol import AcceptPolicy, Header
-
-from .network import SERVER_NAME, ClientTls, Network, ServerTls, identity
-from .protocols import DESTINATION, SOURCE, TRUST_PROXY, Made, Told, result
-from .sockets import Sockets
+from tests.endpoints.network import SERVER_NAME, ClientTls, Network, ServerTls, identity
+from tests.endpoints.protocols import DESTINATION, SOURCE, TRUST_PROXY, Made, Told, result
+from tests.endpoints.sockets import Sockets
 
 HEADER = Header.proxy(SOURCE, DESTINATION)
 

@@ -19,8 +19,7 @@ from twisted.python.failure import Failure
 from zope.interface import alsoProvides, implementer
 
 from mailproxy.endpoints.wrapper import WrappedTransport, Wrapper, abort
-
-from .protocols import Told
+from tests.endpoints.protocols import Told
 
 
 @implementer(IHandshakeListener, IHalfCloseableProtocol)

@@ -12,7 +12,7 @@ import socket
 import ssl
 from ipaddress import ip_address
 
-from .certificates import SERVER_NAME
+from tests.interop.certificates import SERVER_NAME
 
 TIMEOUT = 10.0  # seconds; no peer here needs one
 

@@ -11,15 +11,15 @@ from typing import Any, Protocol
 
 import pytest
 
-from . import certificates, peers, ports
-from .certificates import Certificates
-from .dovecot import PROTOCOLS, Dovecot
-from .front import Front, Table
-from .haproxy import HAProxy
-from .pool import Pool
-from .ports import free_port
-from .recorder import Behaviour, Recorder
-from .relay import Relay
+from tests.interop import certificates, peers, ports
+from tests.interop.certificates import Certificates
+from tests.interop.dovecot import PROTOCOLS, Dovecot
+from tests.interop.front import Front, Table
+from tests.interop.haproxy import HAProxy
+from tests.interop.pool import Pool
+from tests.interop.ports import free_port
+from tests.interop.recorder import Behaviour, Recorder
+from tests.interop.relay import Relay
 
 
 class StartFront(Protocol):

@@ -19,10 +19,10 @@ import subprocess
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from .peers import path
-from .ports import free_port, has_ipv6, is_listening
-from .process import Process
-from .waiting import until
+from tests.interop.peers import path
+from tests.interop.ports import free_port, has_ipv6, is_listening
+from tests.interop.process import Process
+from tests.interop.waiting import until
 
 PROTOCOLS = ("imap", "pop3", "lmtp", "submission", "managesieve")
 USER, PASSWORD = "alice", "secret"

@@ -11,9 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
 
-from .ports import free_port, has_ipv6, is_listening_at
-from .process import Process
-from .waiting import until
+from tests.interop.ports import free_port, has_ipv6, is_listening_at
+from tests.interop.process import Process
+from tests.interop.waiting import until
 
 Table = Mapping[str, Any]
 Event = Mapping[str, Any]

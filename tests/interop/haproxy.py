@@ -3,10 +3,10 @@
 import socket
 from pathlib import Path
 
-from .peers import path
-from .ports import has_ipv6
-from .process import Process
-from .server import until_end
+from tests.interop.peers import path
+from tests.interop.ports import has_ipv6
+from tests.interop.process import Process
+from tests.interop.server import until_end
 
 _GLOBAL = """\
 global

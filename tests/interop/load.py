@@ -12,9 +12,9 @@ from typing import Self
 
 from attrs import frozen
 
-from .clients import Imap, Lmtp, ManageSieve, Pop3, SieveRefused, Submission, connect_tls
-from .dovecot import PASSWORD, USER
-from .waiting import until
+from tests.interop.clients import Imap, Lmtp, ManageSieve, Pop3, SieveRefused, Submission, connect_tls
+from tests.interop.dovecot import PASSWORD, USER
+from tests.interop.waiting import until
 
 PAUSE_SECONDS = 0.1  # between two logins of a client; a Dovecot starts two processes for each
 _FAILURES = (OSError, EOFError, imaplib.IMAP4.error, poplib.error_proto, smtplib.SMTPException, SieveRefused)

@@ -7,12 +7,12 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
-from .clients import connect, read_line
-from .front import Event, Front, Table, frontend
-from .ports import free_port
-from .recorder import Behaviour, Recorder, echo
-from .server import ThreadedServer, until_end
-from .waiting import is_ready, until
+from tests.interop.clients import connect, read_line
+from tests.interop.front import Event, Front, Table, frontend
+from tests.interop.ports import free_port
+from tests.interop.recorder import Behaviour, Recorder, echo
+from tests.interop.server import ThreadedServer, until_end
+from tests.interop.waiting import is_ready, until
 
 # Checks are so frequent that nobody waits for them, and rise and fall are still more than one.
 INTER, RISE, FALL = 0.15, 2, 2

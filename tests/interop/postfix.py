@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from . import peers
-from .ports import free_port
-from .process import Process
-from .waiting import until
+from tests.interop import peers
+from tests.interop.ports import free_port
+from tests.interop.process import Process
+from tests.interop.waiting import until
 
 HOSTNAME = "backend.test"
 DOMAIN = "postfix.test"  # whose mail it takes

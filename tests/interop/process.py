@@ -10,8 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from .ports import is_listening
-from .waiting import until
+from tests.interop.ports import is_listening
+from tests.interop.waiting import until
 
 # Ten times what they take on a quiet machine, and more: the tests run beside each other.
 _START_SECONDS = 30.0

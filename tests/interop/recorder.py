@@ -5,8 +5,8 @@ import socket
 import threading
 from collections.abc import Callable
 
-from . import headers
-from .server import ThreadedServer, reset, until_end
+from tests.interop import headers
+from tests.interop.server import ThreadedServer, reset, until_end
 
 GREETING = b"* OK recorder ready\r\n"
 

@@ -2,7 +2,7 @@
 
 import socket
 
-from .server import ThreadedServer
+from tests.interop.server import ThreadedServer
 
 
 class Relay:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from .ports import LOOPBACK, free_port, has_ipv6
+from tests.interop.ports import LOOPBACK, free_port, has_ipv6
 
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, zero seconds: close() sends RST
 

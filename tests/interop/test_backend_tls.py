@@ -13,17 +13,17 @@ from typing import Any
 
 import pytest
 
-from .certificates import SERVER_NAME, Certificates
-from .clients import Imap, Lmtp, ManageSieve, Pop3, Submission, connect, connect_tls
-from .conftest import StartFront
-from .dovecot import PASSWORD, PROTOCOLS, USER, Dovecot
-from .front import Front, Table, frontend, toml
-from .ports import free_port
-from .relay import Relay
-from .server import until_end
-from .test_bad_backends import REFUSALS
-from .test_dovecot import LETTER, secured_login
-from .waiting import until
+from tests.interop.certificates import SERVER_NAME, Certificates
+from tests.interop.clients import Imap, Lmtp, ManageSieve, Pop3, Submission, connect, connect_tls
+from tests.interop.conftest import StartFront
+from tests.interop.dovecot import PASSWORD, PROTOCOLS, USER, Dovecot
+from tests.interop.front import Front, Table, frontend, toml
+from tests.interop.ports import free_port
+from tests.interop.relay import Relay
+from tests.interop.server import until_end
+from tests.interop.test_bad_backends import REFUSALS
+from tests.interop.test_dovecot import LETTER, secured_login
+from tests.interop.waiting import until
 
 Ports = Mapping[str, int]
 

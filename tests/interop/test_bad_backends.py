@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from .certificates import Certificates
-from .clients import connect, connect_tls, read_line
-from .conftest import StartFront, StartRecorder, starting_recorders
-from .front import Front, backend, frontend, single
-from .ports import free_port
-from .recorder import (
+from tests.interop.certificates import Certificates
+from tests.interop.clients import connect, connect_tls, read_line
+from tests.interop.conftest import StartFront, StartRecorder, starting_recorders
+from tests.interop.front import Front, backend, frontend, single
+from tests.interop.ports import free_port
+from tests.interop.recorder import (
     GREETING,
     close_at_once,
     echo,
@@ -25,7 +25,7 @@ from .recorder import (
     reset_at_once,
     stall,
 )
-from .server import until_end
+from tests.interop.server import until_end
 
 CONNECT_SECONDS = 0.1
 RETRIES = 1

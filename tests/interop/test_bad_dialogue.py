@@ -9,15 +9,15 @@ from ipaddress import IPv4Address
 import pytest
 from attrs import evolve, frozen
 
-from .certificates import Certificates
-from .clients import connect, read_line
-from .conftest import StartFront, StartRecorder
-from .front import Event, Front, frontend, single
-from .front import backend as to_server
-from .ports import free_port
-from .recorder import Recorder, echo
-from .server import reset, until_end
-from .tlsbytes import client_hello, endless_client_hello, garbage_record
+from tests.interop.certificates import Certificates
+from tests.interop.clients import connect, read_line
+from tests.interop.conftest import StartFront, StartRecorder
+from tests.interop.front import Event, Front, frontend, single
+from tests.interop.front import backend as to_server
+from tests.interop.ports import free_port
+from tests.interop.recorder import Recorder, echo
+from tests.interop.server import reset, until_end
+from tests.interop.tlsbytes import client_hello, endless_client_hello, garbage_record
 
 MEBIBYTE = 1 << 20
 SECONDS = 0.5

@@ -9,15 +9,15 @@ from collections.abc import Mapping
 import pytest
 from attrs import frozen
 
-from . import headers
-from .certificates import SERVER_NAME, Certificates
-from .clients import connect, read_line, secure
-from .conftest import StartFront, StartRecorder
-from .front import Front, Table, backend, frontend
-from .ports import free_port
-from .recorder import GREETING, Recorder, echo
-from .server import reset, until_end
-from .tlsbytes import client_hello
+from tests.interop import headers
+from tests.interop.certificates import SERVER_NAME, Certificates
+from tests.interop.clients import connect, read_line, secure
+from tests.interop.conftest import StartFront, StartRecorder
+from tests.interop.front import Front, Table, backend, frontend
+from tests.interop.ports import free_port
+from tests.interop.recorder import GREETING, Recorder, echo
+from tests.interop.server import reset, until_end
+from tests.interop.tlsbytes import client_hello
 
 TRUSTED, STRANGER = "127.0.0.65", "127.0.0.9"
 NETWORK = ["127.0.0.64/26"]

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from attrs import frozen
 
-from .certificates import Certificates
-from .clients import connect, read_line, secure
-from .conftest import StartFront, StartRecorder
-from .front import Front, backend, frontend
-from .ports import free_port
-from .recorder import GREETING, Recorder, echo
-from .server import reset, until_end
-from .tlsbytes import client_hello, endless_client_hello, garbage_record
+from tests.interop.certificates import Certificates
+from tests.interop.clients import connect, read_line, secure
+from tests.interop.conftest import StartFront, StartRecorder
+from tests.interop.front import Front, backend, frontend
+from tests.interop.ports import free_port
+from tests.interop.recorder import GREETING, Recorder, echo
+from tests.interop.server import reset, until_end
+from tests.interop.tlsbytes import client_hello, endless_client_hello, garbage_record
 
 HANDSHAKE_SECONDS = 0.4
 SLACK_SECONDS = 2.0

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from . import peers
-from .certificates import Certificates
-from .conftest import short_folder
-from .dovecot import Dovecot
-from .front import frontend, toml
-from .ports import free_port
-from .relay import Relay
+from tests.interop import peers
+from tests.interop.certificates import Certificates
+from tests.interop.conftest import short_folder
+from tests.interop.dovecot import Dovecot
+from tests.interop.front import frontend, toml
+from tests.interop.ports import free_port
+from tests.interop.relay import Relay
 
 WITH_LOGINS = ("imap", "pop3", "submission", "managesieve")
 STARTTLS = "still offers STARTTLS to clients that are on TLS already"

@@ -6,11 +6,10 @@ import sys
 import pytest
 
 from mailproxy.audit import Result, Verdict, run_cases
-
-from .certificates import SERVER_NAME, Certificates
-from .conftest import StartFront
-from .dovecot import PROTOCOLS, Dovecot
-from .test_dovecot import Ports, front_of
+from tests.interop.certificates import SERVER_NAME, Certificates
+from tests.interop.conftest import StartFront
+from tests.interop.dovecot import PROTOCOLS, Dovecot
+from tests.interop.test_dovecot import Ports, front_of
 
 # Dovecot takes a client that has its own address for secure and lets it log in in clear.
 _ELSEWHERE = "127.0.0.2"

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from . import peers
-from .certificates import SERVER_NAME, Certificates
-from .conftest import StartFront, short_folder
-from .dovecot import API_KEY, PASSWORD, PROTOCOLS, USER, Dovecot
-from .front import Event, Front, Table, frontend
-from .ports import free_port
-from .relay import Relay
-from .server import ThreadedServer
-from .waiting import until
+from tests.interop import peers
+from tests.interop.certificates import SERVER_NAME, Certificates
+from tests.interop.conftest import StartFront, short_folder
+from tests.interop.dovecot import API_KEY, PASSWORD, PROTOCOLS, USER, Dovecot
+from tests.interop.front import Event, Front, Table, frontend
+from tests.interop.ports import free_port
+from tests.interop.relay import Relay
+from tests.interop.server import ThreadedServer
+from tests.interop.waiting import until
 
 INTER = "150ms"
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from . import peers
-from .certificates import SERVER_NAME, Certificates
-from .conftest import StartFront
-from .dovecot import PASSWORD, USER, Dovecot
-from .relay import Relay
-from .test_dovecot import LETTER, Ports, front_of
+from tests.interop import peers
+from tests.interop.certificates import SERVER_NAME, Certificates
+from tests.interop.conftest import StartFront
+from tests.interop.dovecot import PASSWORD, USER, Dovecot
+from tests.interop.relay import Relay
+from tests.interop.test_dovecot import LETTER, Ports, front_of
 
 HOST = "127.0.0.1"
 SECONDS = 15

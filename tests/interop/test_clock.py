@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from .certificates import Certificates
-from .clients import connect_tls, read_line
-from .clock import WallClock
-from .conftest import StartFront, StartRecorder
-from .front import RUN, TWIST, TWISTD, single
-from .ports import free_port
-from .recorder import GREETING, echo
-from .waiting import until
+from tests.interop.certificates import Certificates
+from tests.interop.clients import connect_tls, read_line
+from tests.interop.clock import WallClock
+from tests.interop.conftest import StartFront, StartRecorder
+from tests.interop.front import RUN, TWIST, TWISTD, single
+from tests.interop.ports import free_port
+from tests.interop.recorder import GREETING, echo
+from tests.interop.waiting import until
 
 COMMANDS = pytest.mark.parametrize("command", [RUN, TWISTD, TWIST], ids=["mailproxy run", "twistd -n", "twist"])
 DAY = 24 * 3600

@@ -14,11 +14,11 @@ from threading import Thread
 
 import pytest
 
-from . import peers
-from .clients import Imap, Lmtp, Pop3, connect_tls
-from .conftest import short_folder
-from .process import Process
-from .waiting import until
+from tests.interop import peers
+from tests.interop.clients import Imap, Lmtp, Pop3, connect_tls
+from tests.interop.conftest import short_folder
+from tests.interop.process import Process
+from tests.interop.waiting import until
 
 LAST_WORDS = "What the server learns about each client appears here:\n"
 COMMAND = (sys.executable, "-m", "mailproxy", "demo")

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from .certificates import SERVER_NAME, Certificates
-from .clients import Imap, Lmtp, ManageSieve, Pop3, SieveRefused, Submission, connect_tls
-from .conftest import StartFront
-from .dovecot import CERTIFICATE_USER, PASSWORD, PROTOCOLS, USER, Dovecot
-from .front import Table, frontend
-from .ports import free_port, has_ipv6
-from .relay import Relay
-from .waiting import until
+from tests.interop.certificates import SERVER_NAME, Certificates
+from tests.interop.clients import Imap, Lmtp, ManageSieve, Pop3, SieveRefused, Submission, connect_tls
+from tests.interop.conftest import StartFront
+from tests.interop.dovecot import CERTIFICATE_USER, PASSWORD, PROTOCOLS, USER, Dovecot
+from tests.interop.front import Table, frontend
+from tests.interop.ports import free_port, has_ipv6
+from tests.interop.relay import Relay
+from tests.interop.waiting import until
 
 needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="needs IPv6 on the loopback interface")
 SOURCES = ["127.0.0.1", "127.0.0.7", pytest.param("::1", marks=needs_ipv6)]

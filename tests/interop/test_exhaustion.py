@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from .certificates import Certificates
-from .clients import connect, connect_tls, read_line
-from .conftest import StartFront, StartRecorder
-from .front import RUN, TWIST, TWISTD, file_of, launch, single
-from .recorder import GREETING, echo
-from .waiting import until
+from tests.interop.certificates import Certificates
+from tests.interop.clients import connect, connect_tls, read_line
+from tests.interop.conftest import StartFront, StartRecorder
+from tests.interop.front import RUN, TWIST, TWISTD, file_of, launch, single
+from tests.interop.recorder import GREETING, echo
+from tests.interop.waiting import until
 
 COMMANDS = pytest.mark.parametrize("command", [RUN, TWISTD, TWIST], ids=["mailproxy run", "twistd -n", "twist"])
 DESCRIPTORS = 128

@@ -11,13 +11,12 @@ from typing import Any
 import pytest
 from attrs import frozen
 
+from tests.interop.certificates import SERVER_NAME, Certificates
+from tests.interop.clients import connect, connect_tls, read_line
+from tests.interop.conftest import StartFront, StartRecorder
+from tests.interop.front import Front, single
+from tests.interop.recorder import GREETING, echo
 from tests.tls.records import CIPHERS_12, HANDSHAKE, SERVER_RANDOM, Sender, Sender12
-
-from .certificates import SERVER_NAME, Certificates
-from .clients import connect, connect_tls, read_line
-from .conftest import StartFront, StartRecorder
-from .front import Front, single
-from .recorder import GREETING, echo
 
 RECORDS = 100_000
 

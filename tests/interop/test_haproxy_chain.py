@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from . import headers
-from .certificates import SERVER_NAME, Certificates
-from .clients import connect, connect_tls, read_line
-from .conftest import StartFront, StartHAProxy, StartRecorder
-from .front import Front, single
-from .haproxy import listen, tls_bind
-from .ports import free_port
-from .recorder import GREETING, Recorder, echo
-from .waiting import until
+from tests.interop import headers
+from tests.interop.certificates import SERVER_NAME, Certificates
+from tests.interop.clients import connect, connect_tls, read_line
+from tests.interop.conftest import StartFront, StartHAProxy, StartRecorder
+from tests.interop.front import Front, single
+from tests.interop.haproxy import listen, tls_bind
+from tests.interop.ports import free_port
+from tests.interop.recorder import GREETING, Recorder, echo
+from tests.interop.waiting import until
 
 CLIENT = "127.0.0.9"
 ALL_OPTIONS = ["ssl-cipher", "cert-sig", "cert-key", "authority", "crc32c", "unique-id", "group"]

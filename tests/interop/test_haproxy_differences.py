@@ -17,14 +17,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import NameOID
 
-from . import headers
-from .certificates import Certificates
-from .clients import connect, connect_tls, read_line
-from .conftest import StartFront, StartHAProxy, StartRecorder, short_folder
-from .front import single
-from .haproxy import listen, tls_bind
-from .ports import free_port, has_ipv6
-from .recorder import GREETING, Recorder, echo
+from tests.interop import headers
+from tests.interop.certificates import Certificates
+from tests.interop.clients import connect, connect_tls, read_line
+from tests.interop.conftest import StartFront, StartHAProxy, StartRecorder, short_folder
+from tests.interop.front import single
+from tests.interop.haproxy import listen, tls_bind
+from tests.interop.ports import free_port, has_ipv6
+from tests.interop.recorder import GREETING, Recorder, echo
 
 _KEY = ec.generate_private_key(ec.SECP256R1())
 _PLACEHOLDER = "?"

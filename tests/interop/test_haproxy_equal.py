@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 from attrs import frozen
 
-from . import headers
-from .certificates import Certificates
-from .clients import connect, connect_tls, read_line
-from .conftest import StartFront, StartHAProxy, StartRecorder
-from .front import backend, frontend, single
-from .haproxy import listen, tls_bind
-from .ports import free_port, has_ipv6, is_listening_at
-from .recorder import GREETING, Recorder, echo
-from .waiting import until
+from tests.interop import headers
+from tests.interop.certificates import Certificates
+from tests.interop.clients import connect, connect_tls, read_line
+from tests.interop.conftest import StartFront, StartHAProxy, StartRecorder
+from tests.interop.front import backend, frontend, single
+from tests.interop.haproxy import listen, tls_bind
+from tests.interop.ports import free_port, has_ipv6, is_listening_at
+from tests.interop.recorder import GREETING, Recorder, echo
+from tests.interop.waiting import until
 
 ALPN = "imap"
 TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3

@@ -6,12 +6,12 @@ import threading
 
 import pytest
 
-from .certificates import Certificates
-from .clients import connect, connect_tls, read_line
-from .conftest import StartFront, StartRecorder
-from .front import single
-from .recorder import GREETING, Recorded, echo
-from .waiting import until
+from tests.interop.certificates import Certificates
+from tests.interop.clients import connect, connect_tls, read_line
+from tests.interop.conftest import StartFront, StartRecorder
+from tests.interop.front import single
+from tests.interop.recorder import GREETING, Recorded, echo
+from tests.interop.waiting import until
 
 MEBIBYTE = 1 << 20
 PUSHED = 1 << 30

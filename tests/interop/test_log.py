@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from .certificates import Certificates
-from .clients import connect_tls, read_line
-from .conftest import StartRecorder
-from .front import RUN, TWIST, TWISTD, launch, single
-from .recorder import GREETING, echo
+from tests.interop.certificates import Certificates
+from tests.interop.clients import connect_tls, read_line
+from tests.interop.conftest import StartRecorder
+from tests.interop.front import RUN, TWIST, TWISTD, launch, single
+from tests.interop.recorder import GREETING, echo
 
 COMMANDS = pytest.mark.parametrize("command", [RUN, TWISTD, TWIST], ids=["mailproxy run", "twistd -n", "twist"])
 Command = Sequence[str | Path]

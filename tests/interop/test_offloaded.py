@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from .certificates import Certificates
-from .clients import Imap, connect_tls
-from .conftest import StartFront, StartHAProxy
-from .dovecot import PASSWORD, USER, Dovecot
-from .front import backend, frontend
-from .haproxy import listen, tls_bind
-from .ports import free_port
+from tests.interop.certificates import Certificates
+from tests.interop.clients import Imap, connect_tls
+from tests.interop.conftest import StartFront, StartHAProxy
+from tests.interop.dovecot import PASSWORD, USER, Dovecot
+from tests.interop.front import backend, frontend
+from tests.interop.haproxy import listen, tls_bind
+from tests.interop.ports import free_port
 
 CLIENT = "127.0.0.51"
 HAPROXY = ["127.0.0.1"]

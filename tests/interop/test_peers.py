@@ -2,7 +2,7 @@
 
 import pytest
 
-from . import peers
+from tests.interop import peers
 
 
 @pytest.fixture

@@ -10,16 +10,16 @@ from statistics import median
 import pytest
 from attrs import frozen
 
-from . import headers, peers
-from .certificates import Certificates
-from .clients import read_line
-from .conftest import StartFront, StartHAProxy
-from .dovecot import Dovecot
-from .front import Front, single
-from .haproxy import HAProxy
-from .pool import changes
-from .ports import free_port
-from .waiting import until
+from tests.interop import headers, peers
+from tests.interop.certificates import Certificates
+from tests.interop.clients import read_line
+from tests.interop.conftest import StartFront, StartHAProxy
+from tests.interop.dovecot import Dovecot
+from tests.interop.front import Front, single
+from tests.interop.haproxy import HAProxy
+from tests.interop.pool import changes
+from tests.interop.ports import free_port
+from tests.interop.waiting import until
 
 ROUNDS = 3
 

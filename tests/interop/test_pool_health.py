@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from .conftest import StartPool
-from .pool import INTER, RISE, SOON, Client, Pool
-from .ports import is_listening
-from .recorder import close_at_once, echo
-from .test_bad_backends import REFUSALS
-from .waiting import until
+from tests.interop.conftest import StartPool
+from tests.interop.pool import INTER, RISE, SOON, Client, Pool
+from tests.interop.ports import is_listening
+from tests.interop.recorder import close_at_once, echo
+from tests.interop.test_bad_backends import REFUSALS
+from tests.interop.waiting import until
 
 ERROR_LIMIT = 3
 DEFAULT_ERROR_LIMIT = 10

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from .conftest import StartFront, StartRecorder
-from .front import Front, Table, frontend
-from .nameserver import NameServer
-from .pool import SOON, Client, until_change
-from .ports import free_port
-from .recorder import Recorder, echo
-from .test_bad_backends import REFUSALS
-from .waiting import until
+from tests.interop.conftest import StartFront, StartRecorder
+from tests.interop.front import Front, Table, frontend
+from tests.interop.nameserver import NameServer
+from tests.interop.pool import SOON, Client, until_change
+from tests.interop.ports import free_port
+from tests.interop.recorder import Recorder, echo
+from tests.interop.test_bad_backends import REFUSALS
+from tests.interop.waiting import until
 
 # A change is seen when the last answer has expired, after one second.
 EXPIRED = 3.0

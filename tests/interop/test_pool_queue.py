@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import pytest
 
-from .conftest import StartPool
-from .pool import SOON
-from .test_bad_backends import REFUSALS
+from tests.interop.conftest import StartPool
+from tests.interop.pool import SOON
+from tests.interop.test_bad_backends import REFUSALS
 
 QUEUE_SECONDS = 0.3
 LONG = {"connect": "5s", "queue": "20s"}

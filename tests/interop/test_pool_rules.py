@@ -2,10 +2,10 @@
 
 from contextlib import ExitStack
 
-from .conftest import StartPool
-from .front import Table
-from .pool import Pool
-from .waiting import until
+from tests.interop.conftest import StartPool
+from tests.interop.front import Table
+from tests.interop.pool import Pool
+from tests.interop.waiting import until
 
 ANYBODY = ["127.0.0.1"]
 CLIENTS = [f"127.0.0.{number}" for number in range(11, 41)]

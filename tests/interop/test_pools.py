@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping
 import pytest
 from attrs import frozen
 
-from .certificates import Certificates
-from .clients import Imap, connect_tls
-from .conftest import StartFront
-from .dovecot import PASSWORD, PROTOCOLS, USER, Dovecot
-from .front import Front, frontend
-from .load import Load
-from .pool import changes, until_change
-from .ports import free_port
-from .waiting import until
+from tests.interop.certificates import Certificates
+from tests.interop.clients import Imap, connect_tls
+from tests.interop.conftest import StartFront
+from tests.interop.dovecot import PASSWORD, PROTOCOLS, USER, Dovecot
+from tests.interop.front import Front, frontend
+from tests.interop.load import Load
+from tests.interop.pool import changes, until_change
+from tests.interop.ports import free_port
+from tests.interop.waiting import until
 
 INTER, FASTINTER, CHECK_TIMEOUT = 0.3, 0.2, 0.6
 RISE, FALL = 2, 3

@@ -5,14 +5,14 @@ from contextlib import closing
 
 import pytest
 
-from . import postfix as postfix_peer
-from .certificates import Certificates
-from .clients import Submission, connect
-from .conftest import StartFront, short_folder
-from .front import single
-from .postfix import DOMAIN, Postfix
-from .test_dovecot import LETTER
-from .waiting import until
+from tests.interop import postfix as postfix_peer
+from tests.interop.certificates import Certificates
+from tests.interop.clients import Submission, connect
+from tests.interop.conftest import StartFront, short_folder
+from tests.interop.front import single
+from tests.interop.postfix import DOMAIN, Postfix
+from tests.interop.test_dovecot import LETTER
+from tests.interop.waiting import until
 
 PROTOCOLS = ["submission", "smtp"]
 MODES = ["starttls", "starttls-optional"]

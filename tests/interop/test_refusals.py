@@ -7,12 +7,12 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from . import postfix as postfix_peer
-from .certificates import Certificates
-from .clients import Submission, connect
-from .conftest import StartFront, short_folder
-from .front import Front, single
-from .postfix import Postfix
+from tests.interop import postfix as postfix_peer
+from tests.interop.certificates import Certificates
+from tests.interop.clients import Submission, connect
+from tests.interop.conftest import StartFront, short_folder
+from tests.interop.front import Front, single
+from tests.interop.postfix import Postfix
 
 DENIED = "127.0.0.66"
 LIMIT = 4

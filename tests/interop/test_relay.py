@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from .certificates import Certificates
-from .clients import connect, connect_tls, read_line, secure
-from .conftest import StartFront, StartRecorder
-from .front import single
-from .recorder import GREETING, Recorded, echo
-from .waiting import is_ready
+from tests.interop.certificates import Certificates
+from tests.interop.clients import connect, connect_tls, read_line, secure
+from tests.interop.conftest import StartFront, StartRecorder
+from tests.interop.front import single
+from tests.interop.recorder import GREETING, Recorded, echo
+from tests.interop.waiting import is_ready
 
 MEBIBYTE = 1 << 20
 PATTERN = random.Random(5).randbytes(16 * MEBIBYTE)

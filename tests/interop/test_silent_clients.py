@@ -10,14 +10,13 @@ from functools import partial
 import pytest
 
 from mailproxy.mail.refusal import refusal
-
-from .certificates import Certificates
-from .clients import TIMEOUT, connect, read_line
-from .conftest import StartFront, StartRecorder
-from .front import Front, single
-from .recorder import Recorder, echo
-from .server import until_end
-from .waiting import until
+from tests.interop.certificates import Certificates
+from tests.interop.clients import TIMEOUT, connect, read_line
+from tests.interop.conftest import StartFront, StartRecorder
+from tests.interop.front import Front, single
+from tests.interop.recorder import Recorder, echo
+from tests.interop.server import until_end
+from tests.interop.waiting import until
 
 MOST = 10_000
 SPARE = 200  # descriptors for everything else, here and in mailproxy

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from .certificates import Certificates
-from .clients import connect_tls, read_line
-from .conftest import StartFront, StartRecorder
-from .front import RUN, TWIST, TWISTD, Table, check_for_bugs, frontend, launch, single
-from .ports import free_port
-from .recorder import GREETING, Recorder, echo
-from .server import until_end
-from .waiting import until
+from tests.interop.certificates import Certificates
+from tests.interop.clients import connect_tls, read_line
+from tests.interop.conftest import StartFront, StartRecorder
+from tests.interop.front import RUN, TWIST, TWISTD, Table, check_for_bugs, frontend, launch, single
+from tests.interop.ports import free_port
+from tests.interop.recorder import GREETING, Recorder, echo
+from tests.interop.server import until_end
+from tests.interop.waiting import until
 
 COMMANDS = pytest.mark.parametrize("command", [RUN, TWISTD, TWIST], ids=["mailproxy run", "twistd -n", "twist"])
 Command = Sequence[str | Path]

@@ -2,12 +2,12 @@
 
 import pytest
 
-from .certificates import Certificates
-from .clients import Imap, Lmtp, ManageSieve, Pop3, Submission, connect
-from .conftest import StartFront
-from .dovecot import PASSWORD, USER, Dovecot
-from .relay import Relay
-from .test_dovecot import LETTER, SOURCES, Ports, front_of, secured_login
+from tests.interop.certificates import Certificates
+from tests.interop.clients import Imap, Lmtp, ManageSieve, Pop3, Submission, connect
+from tests.interop.conftest import StartFront
+from tests.interop.dovecot import PASSWORD, USER, Dovecot
+from tests.interop.relay import Relay
+from tests.interop.test_dovecot import LETTER, SOURCES, Ports, front_of, secured_login
 
 MODES = ["starttls", "starttls-optional"]
 

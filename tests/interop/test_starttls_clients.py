@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from . import peers
-from .certificates import SERVER_NAME, Certificates
-from .conftest import StartFront
-from .dovecot import PASSWORD, USER, Dovecot
-from .relay import Relay
-from .test_clients import HOST, SECONDS, curl, output_of
-from .test_dovecot import LETTER, Ports, front_of
+from tests.interop import peers
+from tests.interop.certificates import SERVER_NAME, Certificates
+from tests.interop.conftest import StartFront
+from tests.interop.dovecot import PASSWORD, USER, Dovecot
+from tests.interop.relay import Relay
+from tests.interop.test_clients import HOST, SECONDS, curl, output_of
+from tests.interop.test_dovecot import LETTER, Ports, front_of
 
 SENDER, RECIPIENT = "alice@example.org", "bob@example.org"
 

@@ -9,15 +9,15 @@ import socket
 
 import pytest
 
-from . import headers
-from .certificates import Certificates
-from .clients import Imap, Lmtp, ManageSieve, Pop3, SieveRefused, Submission, connect, read_line, secure
-from .conftest import StartFront, StartRecorder
-from .dovecot import PASSWORD, USER, Dovecot
-from .front import single
-from .recorder import echo
-from .server import until_end
-from .test_dovecot import LETTER, Ports, front_of
+from tests.interop import headers
+from tests.interop.certificates import Certificates
+from tests.interop.clients import Imap, Lmtp, ManageSieve, Pop3, SieveRefused, Submission, connect, read_line, secure
+from tests.interop.conftest import StartFront, StartRecorder
+from tests.interop.dovecot import PASSWORD, USER, Dovecot
+from tests.interop.front import single
+from tests.interop.recorder import echo
+from tests.interop.server import until_end
+from tests.interop.test_dovecot import LETTER, Ports, front_of
 
 SASL_PLAIN = base64.b64encode(f"\0{USER}\0{PASSWORD}".encode()).decode()
 

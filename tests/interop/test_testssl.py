@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from . import peers
-from .certificates import SERVER_NAME, Certificates
-from .conftest import StartFront, StartRecorder
-from .front import single
-from .recorder import echo
+from tests.interop import peers
+from tests.interop.certificates import SERVER_NAME, Certificates
+from tests.interop.conftest import StartFront, StartRecorder
+from tests.interop.front import single
+from tests.interop.recorder import echo
 
 # Protocols, kinds of cipher, forward secrecy, the server's preference and its vulnerabilities. What is left out is
 # about the certificate, web servers and simulated browsers. It takes 15 s of CPU.

@@ -6,12 +6,12 @@ import time
 
 import pytest
 
-from .certificates import Certificates
-from .clients import connect, connect_tls, read_line
-from .conftest import StartFront, StartRecorder
-from .front import single
-from .recorder import GREETING, Recorded, echo, greet_and_half_close, stall
-from .server import reset, until_end
+from tests.interop.certificates import Certificates
+from tests.interop.clients import connect, connect_tls, read_line
+from tests.interop.conftest import StartFront, StartRecorder
+from tests.interop.front import single
+from tests.interop.recorder import GREETING, Recorded, echo, greet_and_half_close, stall
+from tests.interop.server import reset, until_end
 
 SECONDS = 0.5
 SLACK_SECONDS = 2.0

@@ -10,15 +10,14 @@ from typing import Any
 import pytest
 from attrs import frozen
 
+from tests.interop import headers, peers
+from tests.interop.certificates import SERVER_NAME, Certificates
+from tests.interop.conftest import StartFront, StartRecorder
+from tests.interop.front import Front, backend, frontend
+from tests.interop.ports import free_port
+from tests.interop.recorder import Recorder, echo
+from tests.interop.waiting import until
 from tests.tls.issue import Issued, issue, revocation_list
-
-from . import headers, peers
-from .certificates import SERVER_NAME, Certificates
-from .conftest import StartFront, StartRecorder
-from .front import Front, backend, frontend
-from .ports import free_port
-from .recorder import Recorder, echo
-from .waiting import until
 
 SECONDS = 15
 

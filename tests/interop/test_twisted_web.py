@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from .certificates import Certificates
-from .haproxy import HAProxy, listen
-from .peers import path
-from .ports import free_port
-from .process import Process
+from tests.interop.certificates import Certificates
+from tests.interop.haproxy import HAProxy, listen
+from tests.interop.peers import path
+from tests.interop.ports import free_port
+from tests.interop.process import Process
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import ssl
 
-from .certificates import SERVER_NAME
+from tests.interop.certificates import SERVER_NAME
 
 _HANDSHAKE, _CLIENT_HELLO = 0x16, 0x01
 _RECORD_BYTES = 0x4000  # the largest a TLS record may be (RFC 8446 section 5.1)

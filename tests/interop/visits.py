@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from .clients import connect_tls, read_line
+from tests.interop.clients import connect_tls, read_line
 
 _VISITORS = 16  # more than ever are under way at a time: a visit takes a few ms
 

@@ -6,8 +6,7 @@ from mailproxy.mail.dialogue import Settings, open_dialogue
 from mailproxy.mail.limits import LOGIN_LINE, Limits
 from mailproxy.mail.protocols import PROTOCOLS
 from mailproxy.mail.step import Cause, Next, Step
-
-from .trace import HOST, dialogue
+from tests.mail.trace import HOST, dialogue
 
 STARTTLS = {
     "imap": b"a STARTTLS\r\n",

@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from mailproxy.mail.dialogue import Dialogue
 from mailproxy.mail.step import Next
-
-from .trace import dialogue
+from tests.mail.trace import dialogue
 
 WORDS = {
     "imap": (b"CAPABILITY NOOP LOGOUT STARTTLS ID LOGIN AUTHENTICATE LIST", (b"a ", b"b]7 ", b"* ", b"")),

@@ -3,8 +3,7 @@
 import pytest
 
 from mailproxy.mail.step import Cause, Next
-
-from .trace import dialogue, trace
+from tests.mail.trace import dialogue, trace
 
 LEARNED = (
     b"IMAP4rev1",

@@ -3,8 +3,7 @@
 import pytest
 
 from mailproxy.mail.step import Next
-
-from .trace import dialogue, trace
+from tests.mail.trace import dialogue, trace
 
 
 def test_lhlo_lists_what_every_server_has() -> None:

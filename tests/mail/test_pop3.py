@@ -3,8 +3,7 @@
 import pytest
 
 from mailproxy.mail.step import Cause, Next
-
-from .trace import dialogue, trace
+from tests.mail.trace import dialogue, trace
 
 
 def test_greets_without_a_challenge_for_apop() -> None:

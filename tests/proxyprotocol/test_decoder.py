@@ -11,8 +11,7 @@ from mailproxy.proxyprotocol import (
     decode,
     encode,
 )
-
-from .vectors import ALL_OPTIONS, PLAIN
+from tests.proxyprotocol.vectors import ALL_OPTIONS, PLAIN
 
 LINE = b"PROXY TCP4 192.0.2.1 198.51.100.9 40000 143\r\n"
 

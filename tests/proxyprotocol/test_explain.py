@@ -2,8 +2,7 @@ import pytest
 
 from mailproxy.proxyprotocol import Header, SslClient, SslTlv, SslType, Tlv, UnixAddress, encode
 from mailproxy.proxyprotocol.explain import Field, explain
-
-from .vectors import ALL_OPTIONS, AWS_HEALTH_CHECK, IPV6, PLAIN, TLS12
+from tests.proxyprotocol.vectors import ALL_OPTIONS, AWS_HEALTH_CHECK, IPV6, PLAIN, TLS12
 
 
 def meanings(data: bytes) -> list[str]:

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mailproxy.proxyprotocol import TruncatedHeader, decode
-
-from .vectors import ALL_OPTIONS
+from tests.proxyprotocol.vectors import ALL_OPTIONS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "proxyprotocol.md").read_text()
 READING, *OTHERS, WRITING = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)

@@ -9,9 +9,8 @@ from mailproxy.proxyprotocol import Decoder, Header, ProxyProtocolError, Strictn
 from mailproxy.proxyprotocol.explain import explain
 from mailproxy.proxyprotocol.v1 import SIGNATURE as TEXT
 from mailproxy.proxyprotocol.v2 import SIGNATURE as BINARY
-
-from .generated import headers
-from .vectors import HAPROXY
+from tests.proxyprotocol.generated import headers
+from tests.proxyprotocol.vectors import HAPROXY
 
 chunkings = st.lists(st.integers(1, 40), max_size=10)
 almost_headers = st.builds(

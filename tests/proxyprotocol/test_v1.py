@@ -22,8 +22,7 @@ from mailproxy.proxyprotocol import (
     decode,
     encode,
 )
-
-from .generated import ports
+from tests.proxyprotocol.generated import ports
 
 V4 = (InetAddress.parse("192.0.2.1:40000"), InetAddress.parse("198.51.100.9:143"))
 V6 = (InetAddress.parse("[2001:db8::1]:40000"), InetAddress.parse("[2001:db8::9]:143"))

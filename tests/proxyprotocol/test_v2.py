@@ -21,8 +21,7 @@ from mailproxy.proxyprotocol import (
     encode,
 )
 from mailproxy.proxyprotocol.crc32c import crc32c
-
-from .vectors import (
+from tests.proxyprotocol.vectors import (
     ALL_OPTIONS,
     AWS_HEALTH_CHECK,
     CLIENT_CERTIFICATE,
