@@ -1,4 +1,4 @@
-"""One thing to try, and what it means if it works."""
+"""One attack, and its meaning if it works."""
 
 from collections.abc import Callable
 
@@ -13,10 +13,10 @@ Check = Callable[[Server, Honest], Finding]
 
 @frozen
 class Case:
-    """A case: its name, what a VULNERABLE server lets happen, and how it is tried."""
+    """A case: its name, the meaning of VULNERABLE, and the function that tries it."""
 
     name: str
     meaning: str
     check: Check
     needs_tls: bool = True
-    """Whether it makes sense only for a server with which an honest client gets TLS."""
+    """Whether it needs a server with which an honest client gets TLS."""

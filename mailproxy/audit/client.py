@@ -1,4 +1,4 @@
-"""One connection to the server under test: blocking, with deadlines and bounds, and no opinion on what comes."""
+"""One connection to the server under test: blocking, with deadlines and limits; it does not judge."""
 
 import re
 import ssl
@@ -12,10 +12,10 @@ from mailproxy.audit.target import Target
 from mailproxy.audit.tls import Handshake, Tls, begins_record, explained, without_records
 
 MAX_RECEIVED = 256 * 1024
-"""Bytes that a server may say on one connection: a listing has a few hundred, and a check must end."""
+"""The most bytes that a server may send on one connection: a listing has a few hundred, and a check must end."""
 
 MAX_WAITS = 4
-"""How many times the timeout one connection may last, whatever the server does."""
+"""The longest duration of one connection, in timeouts."""
 
 _NOTHING = re.compile(rb"(?!)")
 
@@ -25,7 +25,7 @@ class CannotCheck(Exception):
 
 
 class NoAnswer(Exception):
-    """The server did not get as far as what the case is about."""
+    """The server did not reach the step that the case is about."""
 
 
 class Connection:
@@ -56,7 +56,7 @@ class Connection:
         self._write(data if self._tls is None else self._tls.encrypt(data))
 
     def reply(self, last: re.Pattern[bytes]) -> Reply:
-        """Read lines through the first that `last` matches; for as long as the timeout, or until the server closes."""
+        """Read lines up to the first that `last` matches, until the timeout, or until the server closes."""
         return self._read(last, self._target.timeout)
 
     def ask(self, command: Command) -> Reply:
@@ -65,15 +65,15 @@ class Connection:
         return self.reply(command.last)
 
     def rest(self) -> Reply:
-        """Read until the server closes, or for as long as the timeout."""
+        """Read until the server closes, or until the timeout."""
         return self.reply(_NOTHING)
 
     def listen(self) -> Reply:
-        """Read what has come and still comes in a little while, without having been asked for."""
+        """Read bytes that come without a command, for a short time."""
         return self._read(_NOTHING, self._target.quiet)
 
     def plaintext_after(self, data: bytes, *, is_patient: bool = True) -> tuple[bytes, End]:
-        """Send data in clear; return what comes back that is no TLS, and how it ended: COMPLETE if with a line end."""
+        """Send data in clear; return the reply outside of TLS, and how it ended: COMPLETE if with a line end."""
         self._write(data)
         until = self._until(self._target.timeout if is_patient else self._target.quiet)
         heard, self._input = self._input, b""
@@ -114,7 +114,7 @@ class Connection:
         return min(monotonic() + seconds, self._ends)
 
     def _write(self, data: bytes) -> None:
-        # A server that has closed has answered: the next read says so.
+        # If the server has closed, that is its answer: the next read reports it.
         with suppress(OSError):
             self._socket.settimeout(self._target.timeout)
             self._socket.sendall(data)

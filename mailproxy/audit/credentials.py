@@ -1,4 +1,4 @@
-"""Credentials made up for the check: nobody's, and sent in clear on purpose."""
+"""The check's false credentials, which are sent in clear on purpose."""
 
 from base64 import b64encode
 

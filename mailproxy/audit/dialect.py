@@ -1,4 +1,4 @@
-"""What the cases need to know of a protocol: its commands, and how its replies are read."""
+"""A protocol for the cases: its commands and replies."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -10,19 +10,19 @@ from mailproxy.audit.reply import Command, End, Kind, Reply
 
 @frozen
 class Offer:
-    """What a capability listing offers."""
+    """The contents of a capability listing."""
 
     starttls: bool
     logins: frozenset[str]
     """SASL mechanisms in capitals, and `"LOGIN"`, `"USER"` for the commands."""
 
     words: frozenset[bytes]
-    """Everything that was listed, in capitals."""
+    """All listed words, in capitals."""
 
 
 @frozen
 class Login:
-    """One way to log in, with made-up credentials."""
+    """One kind of login, with false credentials."""
 
     name: str
     command: Command
@@ -38,7 +38,7 @@ class Half:
 
 @frozen
 class Literal:
-    """A refused command with a command inside its literal, and what shows that the latter was executed."""
+    """A refused command with a command inside its literal, and the sign that the latter was executed."""
 
     wire: bytes
     executed: re.Pattern[bytes]
@@ -46,7 +46,7 @@ class Literal:
 
 @frozen
 class Membership:
-    """A login in clear, and a command that shows afterwards whether somebody is logged in."""
+    """A login in clear, and a command that shows afterwards whether the session is logged in."""
 
     login: tuple[Command, ...]
     asked: Command
@@ -99,13 +99,13 @@ class Dialect:
     """Finds the timestamp for APOP in a greeting."""
 
     refuses_arguments: re.Pattern[bytes] | None = None
-    """Matches the reply that the standard wants for STARTTLS with an argument."""
+    """Matches the reply that the standard requires for STARTTLS with an argument."""
 
     literal: Literal | None = None
     transaction: Transaction | None = None
 
     def kind(self, reply: Reply) -> Kind:
-        """Classify a reply; one that broke off counts by its last line, if that is a status."""
+        """Classify a reply; an incomplete one counts by its last line, if that is a status."""
         if reply.end is not End.COMPLETE and not self.status.match(reply.last):
             return Kind.CLOSED if reply.end is End.CLOSED else Kind.SILENT
         if self.prompt.match(reply.last):

@@ -1,4 +1,4 @@
-"""What an honest client hears: the measure for everything else."""
+"""The dialogue with an honest client, to which the attacks are compared."""
 
 from attrs import frozen
 
@@ -10,7 +10,7 @@ from mailproxy.audit.server import Server, came
 
 @frozen
 class Honest:
-    """One conversation without an attack: greeting, capabilities, STARTTLS, capabilities, farewell."""
+    """One dialogue without an attack: greeting, capabilities, STARTTLS, capabilities, farewell."""
 
     greeting: Reply
     before: Reply
@@ -18,10 +18,10 @@ class Honest:
 
     starttls: Reply
     unasked: tuple[bytes, ...] = ()
-    """What came after the handshake by itself."""
+    """The lines that came unasked after the handshake."""
 
     after: tuple[bytes, ...] = ()
-    """All that came inside TLS, in answer to the capabilities command and the farewell."""
+    """All lines inside TLS, in answer to the capabilities command and the farewell."""
 
     is_secured: bool = False
 
@@ -34,12 +34,12 @@ class Honest:
         return server.dialect.offer((*self.unasked, *self.after))
 
     def answers(self, server: Server) -> int:
-        """How many answers there were inside TLS."""
+        """The number of answers inside TLS."""
         return len(server.dialect.statuses((*self.unasked, *self.after)))
 
 
 def observe(server: Server) -> Honest:
-    """Hold that conversation; raise CannotCheck if there is none, or if the handshake fails."""
+    """Run this dialogue; raise CannotCheck if there is none, or if the handshake fails."""
     dialect = server.dialect
     try:
         with Connection(server.target) as connection:

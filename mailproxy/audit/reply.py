@@ -15,18 +15,18 @@ class End(Enum):
 
 
 class Kind(Enum):
-    """What a reply says."""
+    """The kind of a reply."""
 
     YES = auto()
     NO = auto()
-    PROMPT = auto()  # the server wants more: a literal, or the next step of a login
+    PROMPT = auto()  # the server asks for more: a literal, or the next step of a login
     CLOSED = auto()
     SILENT = auto()
 
 
 @frozen
 class Command:
-    """A command without its line end, and what the line looks like that ends the reply."""
+    """A command without its line end, and the pattern of its reply's last line."""
 
     line: bytes
     last: re.Pattern[bytes]
@@ -46,5 +46,5 @@ class Reply:
 
     @property
     def last(self) -> bytes:
-        """The line that decides, empty if nothing came."""
+        """The deciding last line, empty if nothing came."""
         return self.lines[-1] if self.lines else b""

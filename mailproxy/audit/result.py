@@ -1,4 +1,4 @@
-"""What a case found out, and how it looks to a reader."""
+"""The result of a case, and its text."""
 
 from enum import StrEnum
 
@@ -6,7 +6,7 @@ from attrs import frozen
 
 
 class Verdict(StrEnum):
-    """What is to be thought of a server's behaviour in one case."""
+    """The verdict on a server in one case."""
 
     OK = "ok"
     VULNERABLE = "VULNERABLE"
@@ -41,15 +41,15 @@ class Result:
 
 
 def steps(*pieces: bytes | str) -> str:
-    """Return what was sent in one line: the pieces, each shown if it is bytes, with a dot between those sent apart."""
+    """Return the sent pieces in one line, with bytes as text, and a dot between separate segments."""
     return " · ".join(piece if isinstance(piece, str) else shown(piece) for piece in pieces)
 
 
 def shown(data: bytes) -> str:
     r"""
-    Return bytes as text in one line: without the line end, other line ends as `\r\n`, what cannot be printed escaped.
+    Return bytes as text in one line: without the last line end, other line ends as `\r\n`, unprintable bytes escaped.
 
-    A server's bytes reach the terminal only through here, so they cannot steer it.
+    All bytes of a server that reach the terminal pass through here, so they cannot control it.
     """
     text = data.removesuffix(b"\r\n").decode("utf-8", "backslashreplace")
     return "".join(

@@ -22,12 +22,12 @@ def run_cases(
     source: str | None = None,
 ) -> list[Result]:
     """
-    Try all cases of a protocol (a key of `DIALECTS`) on a server, and return what came of each, in a fixed order.
+    Try all cases of a protocol (a key of `DIALECTS`) on a server, and return their results, in a fixed order.
 
-    `timeout` and `quiet` are in seconds: the longest wait for what should come, and how long to listen for what should
-    not. `ca` is a PEM file to verify the server's certificate against; without it, nothing is verified. `source` is
-    the local address to connect from. Raises `CannotCheck` if the server cannot be reached, does not greet, or fails
-    an honest handshake; OSError if `ca` is no good; KeyError for an unknown protocol.
+    `timeout` and `quiet` are in seconds: the longest wait for expected bytes, and the wait for unexpected ones. `ca` is
+    a PEM file to verify the server's certificate against; without it, nothing is verified. `source` is the local
+    address to connect from. Raises `CannotCheck` if the server cannot be reached, does not greet, or fails an honest
+    handshake; OSError if `ca` cannot be used; KeyError for an unknown protocol.
 
     At most two connections per case, of four timeouts each at the very most.
     """

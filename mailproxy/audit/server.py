@@ -1,4 +1,4 @@
-"""The server under test: where it is, what it speaks, and the first steps of every conversation with it."""
+"""The server under test: its address, its protocol, and the first steps of every dialogue with it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from mailproxy.audit.target import Target
 
 
 def came(reply: Reply) -> str:
-    """Return what a reply amounts to, in one line."""
+    """Return a reply in one line."""
     if reply.lines:
         return shown(reply.last)
     return "(closed)" if reply.end is End.CLOSED else "(silence)"
@@ -21,14 +21,14 @@ def came(reply: Reply) -> str:
 
 @frozen
 class Server:
-    """A server and its protocol. Each connection is one after the other."""
+    """A server and its protocol. Its connections come one after the other."""
 
     target: Target
     dialect: Dialect
 
     @contextmanager
     def greeted(self) -> Iterator[Connection]:
-        """Connect, and go as far as a client does before STARTTLS: the greeting and, in SMTP and LMTP, EHLO."""
+        """Connect, and do the steps before STARTTLS: the greeting and, in SMTP and LMTP, EHLO."""
         with Connection(self.target) as connection:
             greeting = connection.reply(self.dialect.greeting)
             if self.dialect.kind(greeting) is not Kind.YES:
@@ -37,7 +37,7 @@ class Server:
             yield connection
 
     def introduce(self, connection: Connection) -> None:
-        """Say EHLO or LHLO, in protocols that have it."""
+        """Send EHLO or LHLO, in protocols that have it."""
         if self.dialect.introduces_itself:
             reply = connection.ask(self.dialect.capabilities)
             if self.dialect.kind(reply) in (Kind.CLOSED, Kind.SILENT):
@@ -45,13 +45,13 @@ class Server:
 
     @contextmanager
     def secured(self) -> Iterator[Connection]:
-        """As `greeted`, and then STARTTLS, the handshake and whatever the server has to say after it."""
+        """As `greeted`, and then STARTTLS, the handshake and the server's unasked listing."""
         with self.greeted() as connection:
             self.secure(connection)
             yield connection
 
     def secure(self, connection: Connection) -> tuple[bytes, ...]:
-        """Do STARTTLS and the handshake; return what the server has to say after it unasked."""
+        """Do STARTTLS and the handshake; return the server's unasked listing."""
         reply = connection.ask(self.dialect.starttls)
         if self.dialect.kind(reply) is not Kind.YES:
             raise NoAnswer(f"STARTTLS refused: {came(reply)}")
@@ -61,21 +61,20 @@ class Server:
         return self.listing(connection)
 
     def listing(self, connection: Connection) -> tuple[bytes, ...]:
-        """Read the listing that has to come unasked after the handshake, in ManageSieve."""
+        """Read the listing that must come unasked after the handshake, in ManageSieve."""
         return connection.reply(self.dialect.greeting).lines if self.dialect.lists_after_tls else ()
 
     def aftermath(self, connection: Connection) -> tuple[bytes, ...]:
         """
-        Listen inside TLS, ask for the capabilities, take leave, and return all that the server says until the end.
+        Wait inside TLS, ask for the capabilities, say goodbye, and return all of the server's bytes.
 
-        What it has to say by itself must come first: a server that has closed answers a question with RST, which can
-        overtake its last words.
+        The wait comes first: a server that has closed answers a command with RST, which can overtake its last bytes.
         """
         unasked = connection.listen().lines
         listed = connection.ask(self.dialect.capabilities).lines
         return (*unasked, *listed, *self.leave(connection).lines)
 
     def leave(self, connection: Connection) -> Reply:
-        """Take leave, and return all that the server says until it closes."""
+        """Say goodbye, and return all of the server's bytes until it closes."""
         connection.send(self.dialect.farewell.wire)
         return connection.rest()

@@ -12,14 +12,14 @@ from mailproxy.audit.result import Result, Verdict
 _HEADINGS = ("case", "sent", "came", "verdict")
 _GAP = "  "
 _NARROWEST = 20
-"""Characters of the columns that are broken into lines, on however small a terminal."""
+"""The least width of the wrapped columns, in characters, on any terminal."""
 
 _LONGEST_CELL = 300
-"""Characters: who answers with a novel is cut short here, and not in JSON."""
+"""The longest cell, in characters; longer answers are truncated here, but not in JSON."""
 
 
 def table(results: Sequence[Result], width: int) -> str:
-    """Return a table of the results, at most `width` characters wide if that is enough for it, and what it comes to."""
+    """Return a table of the results, at most `width` characters wide if possible, and a summary."""
     rows = [_HEADINGS, *map(_row, results)]
     first, last = (max(len(row[column]) for row in rows) for column in (0, 3))
     middle = max(_NARROWEST, (width - first - last - 3 * len(_GAP)) // 2)

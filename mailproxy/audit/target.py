@@ -1,4 +1,4 @@
-"""The server to check, and how patiently."""
+"""The server to check, and the timeouts."""
 
 import socket
 import ssl
@@ -10,7 +10,8 @@ def client_context(ca: str | None = None) -> ssl.SSLContext:
     """
     Return a TLS client's settings: the certificate is verified against the PEM file `ca`, or not at all.
 
-    Not at all is right for a check of the dialogue. Raises OSError (ssl.SSLError is one) if the file is no good.
+    Without verification is right for a check of the dialogue. Raises OSError (ssl.SSLError is one) if the file cannot
+    be used.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if ca is None:
@@ -23,7 +24,7 @@ def client_context(ca: str | None = None) -> ssl.SSLContext:
 
 @frozen
 class Target:
-    """Where the server is, with all times in seconds."""
+    """The server's address, with all times in seconds."""
 
     host: str
     port: int
@@ -34,7 +35,7 @@ class Target:
     """The longest wait for a reply, and for the connection."""
 
     quiet: float = 1.0
-    """How long to listen for what should not come."""
+    """The wait for unexpected bytes."""
 
     source: str | None = None
     """The local address to connect from. Some servers trust their own."""
@@ -50,9 +51,9 @@ class Target:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def connect(self) -> socket.socket:
-        """Open a connection; raise OSError if there is none to be had."""
+        """Open a connection; raise OSError if that fails."""
         source = None if self.source is None else (self.source, 0)
         connection = socket.create_connection((self.host, self.port), self.timeout, source)
-        # One send is one segment, which is what some cases are about.
+        # One send is one segment, which some cases need.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
         return connection

@@ -1,4 +1,4 @@
-"""The TLS client between two piles of bytes, so that what goes around its records stays in sight."""
+"""The TLS client on bytes in memory, so that bytes outside of its records remain visible."""
 
 import ssl
 from contextlib import suppress
@@ -7,12 +7,12 @@ from attrs import frozen
 
 _RECORD_HEADER = 5
 _RECORD_TYPES = frozenset(range(20, 25))
-"""Change cipher spec, alert, handshake, application data, heartbeat: what a TLS record can begin with."""
+"""The types of TLS records: change cipher spec, alert, handshake, application data, heartbeat."""
 
 
 @frozen
 class Handshake:
-    """How a handshake went: it is up, or there was a problem, or the server went on in clear."""
+    """The result of a handshake: success, a problem, or the server continued in clear."""
 
     problem: str = ""
     plaintext: bytes = b""
@@ -24,12 +24,12 @@ class Handshake:
 
 
 def begins_record(data: bytes) -> bool:
-    """Whether this may be the beginning of TLS: no line of a mail protocol looks so."""
+    """Tell whether this may be the beginning of TLS: no line of a mail protocol begins so."""
     return data[0] in _RECORD_TYPES
 
 
 def without_records(data: bytes) -> bytes:
-    """Return what follows the TLS records at the beginning of `data`: plain text, if anything."""
+    """Return the bytes after the TLS records at the beginning of `data`: plain text, if there are any."""
     while data and begins_record(data):
         data = data[_RECORD_HEADER + int.from_bytes(data[3:_RECORD_HEADER], "big") :]
     return data
@@ -43,10 +43,10 @@ def explained(error: ssl.SSLError) -> str:
 
 
 class Tls:
-    """One client's end of TLS. Mutable: bytes go through it."""
+    """The client's side of TLS (mutable)."""
 
     def __init__(self, context: ssl.SSLContext, server_name: str) -> None:
-        """Begin a handshake that is not sent yet."""
+        """Begin a handshake, without sending it."""
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
@@ -57,7 +57,7 @@ class Tls:
         return self.to_send()
 
     def shake(self, data: bytes) -> bool:
-        """Go on with the handshake, given the server's bytes; whether it is done. Raises ssl.SSLError."""
+        """Continue the handshake with the server's bytes; return whether it is done. Raises ssl.SSLError."""
         self._incoming.write(data)
         try:
             self._tls.do_handshake()
@@ -66,17 +66,17 @@ class Tls:
         return True
 
     def to_send(self) -> bytes:
-        """Return the records that wait to be sent."""
+        """Return the records to send."""
         return self._outgoing.read()
 
     def encrypt(self, data: bytes) -> bytes:
-        """Return data as records; none if the server has broken TLS off."""
+        """Return data as records; none if the server has ended TLS."""
         with suppress(ssl.SSLError):
             self._tls.write(data)
         return self.to_send()
 
     def decrypt(self, records: bytes) -> tuple[bytes, bool]:
-        """Return what is in the records, and whether they end the conversation."""
+        """Return the records' plain text, and whether they end the connection."""
         self._incoming.write(records)
         plain = b""
         try:
@@ -84,6 +84,6 @@ class Tls:
                 plain += piece
         except ssl.SSLWantReadError:
             return plain, False
-        except ssl.SSLError:  # close_notify, an alert, or what is no TLS
+        except ssl.SSLError:  # close_notify, an alert, or bytes that are not TLS
             return plain, True
         return plain, True

@@ -1,8 +1,8 @@
 """
-TLS towards servers: whom we trust, and as whom a server has to prove itself.
+TLS towards servers: the trusted authorities, and the name that a server has to prove.
 
-OpenSSL verifies the chain, within the handshake; service-identity verifies the name, right after it. A server that
-fails either gets nothing from us, and nothing that it says is read.
+OpenSSL verifies the chain during the handshake; service-identity verifies the name right after it. A server that fails
+either gets no bytes from us, and none of its bytes are read.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from mailproxy.tls.sessions import Sessions
 
 _VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
 
-# A server has a few, one after the other.
+# A server has a few certificates, one after the other.
 _KNOWN_CERTIFICATES = 16
 
-# What OpenSSL says when the answer to its first words is no TLS at all.
+# OpenSSL's reasons if the answer to its ClientHello is not TLS.
 _NO_TLS = ("wrong version number", "packet length too long", "unexpected message", "http request")
 
 
 class ServerTlsSettings(Hashable, Protocol):
-    """What this needs of a server's ``tls`` in the configuration."""
+    """The part of a server's ``tls`` in the configuration that this needs."""
 
     @property
     def verify(self) -> str:
@@ -45,11 +45,11 @@ class ServerTlsSettings(Hashable, Protocol):
 
     @property
     def verify_name(self) -> str | None:
-        """What the certificate has to be for; None is a fixed `sni`, else the server's host."""
+        """The name that the certificate must have; None: a fixed `sni`, else the server's host."""
 
     @property
     def sni(self) -> str | None:
-        """The server name to ask for, "client" for what the client asked for; None is that which is verified."""
+        """The server name to send, "client" for the client's; None: the verified name."""
 
     @property
     def certificate(self) -> str | None:
@@ -61,14 +61,14 @@ class ServerTlsSettings(Hashable, Protocol):
 
 
 class CertificateRefused(ConnectionError):
-    """A server is not whom it should be; the message says why not."""
+    """The server's certificate is not for it; the message has the reason."""
 
 
 class ClientTls:
     """
     The client's side of TLS towards a server, or towards several that have one name and the same settings.
 
-    Its only state are the sessions that it takes up, and what it knows of certificates.
+    Its only state is its sessions for resumption, and a cache of certificates.
     """
 
     def __init__(
@@ -81,8 +81,8 @@ class ClientTls:
         """
         Take what `client_context` made of the settings, and the server's host, if it has one.
 
-        `judge_name` says why a certificate is not for a name, "" if it is. ValueError when it is not known as whom the
-        server should prove itself.
+        `judge_name` says why a certificate is not for a name, "" if it is. ValueError if there is no name to verify the
+        server with.
         """
         self._owner = context  # of the raw context, which therefore has to outlive it
         self._context = openssl.raw_context(context)
@@ -96,12 +96,12 @@ class ClientTls:
         self._authorities = settings.ca or "the system's authorities"
         self._name_problem = lru_cache(_KNOWN_CERTIFICATES)(lambda certificate: judge_name(certificate, name))
         self.asks_for_clients_name = settings.sni == "client"
-        """Whether the client chooses the name that the server is asked for."""
+        """Whether the client chooses the server name to send."""
         self._server_name = fixed or ("" if is_ip_address(name) else name)
         self._sessions = Sessions()
 
     def server_name(self, clients: str | None) -> str:
-        """Return the name to ask the server for, given what the client asked for; "" for none."""
+        """Return the server name to send, given the client's; "" for none."""
         if self.asks_for_clients_name and clients is not None and is_dns_name(clients):
             return clients
         return self._server_name
@@ -110,14 +110,14 @@ class ClientTls:
         """
         Return a new connection, which the caller frees.
 
-        It takes up the session, if there is one, that was kept for the same name and address.
+        It resumes the session that was kept for the same name and address, if there is one.
         """
         session = self._sessions.get((address, server_name))
         return openssl.connect(self._context, server_name.encode(), session)
 
     def verify(self, ssl: Any) -> None:
-        """Raise `CertificateRefused` unless the server, whose handshake is done, is whom it should be."""
-        # A session that was kept is one of a server that was verified.
+        """Raise `CertificateRefused` unless the server's certificate, after the handshake, is for it."""
+        # Sessions are kept only for verified servers.
         if not self._verifies or openssl.is_resumed(ssl):
             return
         certificate = openssl.peer_certificate(ssl)
@@ -135,17 +135,17 @@ class ClientTls:
         return ConnectionError(f"TLS handshake: {reason}{hint}")
 
     def keep_session(self, ssl: Any, server_name: str, address: Hashable) -> None:
-        """Keep what the next connection to the same server takes up; only for servers that were verified."""
+        """Keep the session for the next connection to the same server; only for verified servers."""
         session = openssl.session(ssl)
         if session is not None:
             self._sessions.keep((address, server_name), session)
 
 
 def client_context(settings: ServerTlsSettings) -> SSL.Context:
-    """Make the OpenSSL context of a server's settings; ValueError with the reason when it cannot be."""
+    """Make the OpenSSL context of a server's settings; ValueError with the reason if that fails."""
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_min_proto_version(_VERSIONS[settings.min_version])
-    # Dovecot takes the first that the client has.
+    # Dovecot chooses the first one that the client has.
     context.set_tls13_ciphersuites(DEFAULT_CIPHERSUITES.encode())
     openssl.set_modes(context)
     context.set_options(openssl.OPTIONS)
@@ -181,9 +181,9 @@ MakeClientTls = Callable[[ServerTlsSettings, str | None], ClientTls]
 
 def client_sides(make_context: Callable[[ServerTlsSettings], SSL.Context] = client_context) -> MakeClientTls:
     """
-    Return what makes the `ClientTls` of settings and a host, and makes each once.
+    Return a function that makes the `ClientTls` of settings and a host, each once.
 
-    Servers with the same settings share a context, which is worth it: the system's authorities are half a megabyte.
+    Servers with the same settings share a context, since the system's authorities take half a megabyte.
     """
     context = cache(make_context)
     return cache(lambda settings, host: ClientTls(settings, host, context(settings)))

@@ -1,4 +1,4 @@
-"""The facts of a TLS connection that pyOpenSSL carries, Twisted's for one."""
+"""The facts of a pyOpenSSL connection, for example Twisted's."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _NO_CERTIFICATE = 1
 
 def connection_facts(connection: SSL.Connection) -> TlsFacts:
     """
-    Read what a server's connection negotiated; ValueError before its handshake is done.
+    Read the facts of a server's connection; ValueError before its handshake is done.
 
-    The verdict on a client's certificate is OpenSSL's. A context whose verify callback says yes to everything makes it
-    a yes to everything: then a certificate says nothing.
+    The verdict on a client's certificate is OpenSSL's. If the context's verify callback accepts everything, the verdict
+    is always good: then a certificate proves nothing.
     """
     cipher = connection.get_cipher_name()
     if cipher is None:
         raise ValueError("the TLS handshake is not done, nothing is negotiated yet")
-    raw = openssl.raw_connection(connection)  # pyOpenSSL has no way to the verdict and to resumption
+    raw = openssl.raw_connection(connection)  # pyOpenSSL has no API for the verdict and resumption
     server_name = connection.get_servername()
     shown = connection.get_certificate(as_cryptography=True)
     certificate = openssl.peer_certificate(raw)

@@ -1,4 +1,4 @@
-"""What one TLS connection negotiated, frozen when its handshake is done."""
+"""The facts of one TLS connection, frozen when its handshake is done."""
 
 from attrs import frozen
 
@@ -8,7 +8,7 @@ class TlsFacts:
     """
     The facts of one client's TLS connection, named as OpenSSL names them.
 
-    They say what was seen and nothing about what may be told to a backend: that is decided where the header is made.
+    They are what mailproxy saw; the code that makes the header decides which of them a backend gets.
     """
 
     version: str
@@ -18,7 +18,7 @@ class TlsFacts:
     """Cipher suite, ``TLS_AES_256_GCM_SHA384`` or ``ECDHE-RSA-AES256-GCM-SHA384``."""
 
     group: str | None
-    """Key exchange group, ``X25519MLKEM768``, ``x25519``, ``secp256r1``; None when there was none."""
+    """Key exchange group, ``X25519MLKEM768``, ``x25519``, ``secp256r1``; None without one."""
 
     server_name: str | None
     """SNI as the client sent it: case kept, not validated."""
@@ -27,19 +27,19 @@ class TlsFacts:
     """The application protocol that was agreed on."""
 
     resumed: bool
-    """True when the session of an earlier connection was taken up again."""
+    """True if the connection resumed an earlier session."""
 
     certificate_sig_alg: str | None
-    """How the certificate that we presented was signed by its issuer: ``RSA-SHA256``, ``ecdsa-with-SHA256``."""
+    """The signature algorithm of the certificate that we presented: ``RSA-SHA256``, ``ecdsa-with-SHA256``."""
 
     certificate_key_alg: str | None
     """The key of the certificate that we presented: ``RSA2048``, ``EC256``; None for other kinds, as HAProxy has it."""
 
     client_certificate: bytes | None
-    """The client's certificate in DER, of this connection or of the session that was resumed."""
+    """The client's certificate in DER, from this connection or from the resumed session."""
 
     client_common_names: tuple[str, ...]
     """Every CN in the subject of the client's certificate, in order."""
 
     verify: int
-    """0 only when a certificate was presented and verified, 1 when there is none, else an OpenSSL ``X509_V_ERR``."""
+    """0 only if a certificate was presented and verified, 1 without one, else an OpenSSL ``X509_V_ERR``."""

@@ -1,8 +1,8 @@
 """
 Which certificates a client gets for the name that it asks for.
 
-A server may have several for one name, one per kind of key: OpenSSL takes one of each into a context and then picks the
-one that the client can verify. So a name leads to a group, which is what one context serves.
+A server may have several for one name, one per kind of key: an OpenSSL context holds one of each kind, and OpenSSL
+picks the one that the client can verify. So a name has a group of certificates, which one context serves.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,9 +37,9 @@ def grouping(certificates: Sequence[Certificate]) -> Steps[tuple[CertificateGrou
     """
     Group `certificates`, at least one, step by step; the first group is the default.
 
-    Of several for one name and kind of key the first is taken; one that is never the first for any of its names is in
-    no group. The default is the group of the first certificate's first name, so that both of an RSA and EC pair serve
-    the clients that name nobody.
+    Of several for one name and kind of key the first is used; a certificate that is not the first for any of its names
+    is in no group. The default is the group of the first certificate's first name, so that both of an RSA and EC pair
+    serve clients without SNI.
     """
     of_name: dict[str, dict[str, int]] = {}
     for (position, certificate), is_end in ends_of_steps(enumerate(certificates)):
@@ -64,10 +64,10 @@ def grouping(certificates: Sequence[Certificate]) -> Steps[tuple[CertificateGrou
 
 def for_name(of_names: Mapping[str, T], server_name: str, default: T) -> T:
     """
-    Return what belongs to the name that a client asked for (SNI, in any case).
+    Return the value for the name that a client asked for (SNI, in upper or lower case).
 
-    `of_names` has the names of `CertificateGroup`. An exact name goes before a wildcard, which stands for one label;
-    any other name gets the default.
+    `of_names` has the names of `CertificateGroup`. An exact name comes before a wildcard, which matches one label; any
+    other name gets the default.
     """
     name = server_name.lower().removesuffix(".")
     found = of_names.get(name)

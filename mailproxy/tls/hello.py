@@ -1,8 +1,8 @@
 """
 The server name in a ClientHello of TLS 1.2, before OpenSSL sees it.
 
-A session may not be resumed under another name (RFC 6066 section 3). In TLS 1.3 OpenSSL takes the name from each
-ClientHello; in TLS 1.2 it resumes whatever the name is, and then tells the session's.
+A session may not be resumed under another name (RFC 6066 section 3). In TLS 1.3 OpenSSL reads the name from each
+ClientHello; in TLS 1.2 it resumes under any name, and then returns the session's.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ _RECORD_START = b"\x16\3"
 _CLIENT_HELLO = b"\1"
 _SERVER_NAME = 0
 
-# Where the session id begins: behind the heads of record and message, the version and the random number.
+# The offset of the session id: after the heads of record and message, the version and the random number.
 _SESSION_ID = 43
 
-# supported_versions (43) with TLS 1.3 among them (RFC 8446 section 4.2.1): most clients, told at little cost.
+# supported_versions (43) with TLS 1.3 among them (RFC 8446 section 4.2.1): a cheap test that most clients pass.
 offers_13 = re.compile(rb"\0\x2b\0.[\x02-\xfe](?:..)*?\x03\x04", re.DOTALL).search
-"""Find in a ClientHello that the client has TLS 1.3; None if it has not."""
+"""Search a ClientHello for TLS 1.3; None if the client does not have it."""
 
 
 EARLY_DATA = b"\0\x2a\0\0"
-"""The extension early_data of a ClientHello (RFC 8446 section 4.2.10): OpenSSL passes over what follows."""
+"""The extension early_data of a ClientHello (RFC 8446 section 4.2.10): OpenSSL skips the data after it."""
 
 
 class NotWhole(ValueError):
-    """A ClientHello that does not stand in one record, or none at all."""
+    """The bytes are not a ClientHello in one record."""
 
 
 def lacks(hello: bytes) -> bool:
-    """Tell whether the first record of a client lacks bytes; never if it cannot be a ClientHello."""
+    """Tell whether the first record of a client is incomplete; False if it cannot be a ClientHello."""
     if not _RECORD_START.startswith(hello[:2]):
         return False
     size = int.from_bytes(hello[3:5])

@@ -1,4 +1,4 @@
-"""What is tried, one idea per file; in the order of a conversation."""
+"""The cases, one idea per file, in the order of a dialogue."""
 
 from mailproxy.audit.case import Case
 from mailproxy.audit.cases import (
@@ -44,5 +44,5 @@ _IDEAS = (
 
 
 def cases_of(dialect: Dialect) -> tuple[Case, ...]:
-    """Return the cases that make sense in a protocol."""
+    """Return the cases for a protocol."""
     return tuple(case for idea in _IDEAS for case in idea.cases(dialect))

@@ -1,4 +1,4 @@
-"""APOP's timestamp in a greeting in clear: worth a note, since RFC 1939 wants it there."""
+"""APOP's timestamp in a greeting in clear: worth a note only, since RFC 1939 requires it."""
 
 from mailproxy.audit.case import Case
 from mailproxy.audit.dialect import Dialect
@@ -8,7 +8,7 @@ from mailproxy.audit.server import Server, came
 
 
 def cases(dialect: Dialect) -> tuple[Case, ...]:
-    """Return the case where a protocol has such greetings."""
+    """Return the case if the protocol has such greetings."""
     if dialect.challenge is None:
         return ()
     return (Case("apop", "A note only: a login by APOP needs no TLS.", _check, needs_tls=False),)

@@ -1,4 +1,4 @@
-"""STARTTLS takes no arguments, and a server that overlooks them overlooks more (RFC 3207, section 4: 501)."""
+"""STARTTLS takes no arguments; a server that ignores them may ignore more (RFC 3207, section 4: 501)."""
 
 import re
 from functools import partial
@@ -12,7 +12,7 @@ from mailproxy.audit.server import Server, came
 
 
 def cases(dialect: Dialect) -> tuple[Case, ...]:
-    """Return the case where the standard says what to answer."""
+    """Return the case if the standard defines the answer."""
     if dialect.refuses_arguments is None:
         return ()
     check = partial(_check, dialect.refuses_arguments)

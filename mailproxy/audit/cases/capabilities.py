@@ -1,4 +1,4 @@
-"""Capabilities have to be announced again inside TLS: those told in clear may be somebody else's."""
+"""Capabilities must be announced again inside TLS: those in clear may come from an attacker."""
 
 from mailproxy.audit.case import Case
 from mailproxy.audit.dialect import Dialect

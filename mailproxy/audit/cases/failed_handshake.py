@@ -1,4 +1,4 @@
-"""A handshake that fails ends the connection: going on in clear would be what STARTTLS was to prevent."""
+"""A failed handshake must end the connection: STARTTLS is there to prevent a dialogue in clear."""
 
 from mailproxy.audit.case import Case
 from mailproxy.audit.dialect import Dialect

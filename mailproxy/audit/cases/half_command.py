@@ -1,4 +1,4 @@
-"""Half a command in clear that the client's first bytes inside TLS complete: the variant that steals credentials."""
+"""Half a command in clear, which the client's first bytes inside TLS complete: the variant that steals credentials."""
 
 from mailproxy.audit.case import Case
 from mailproxy.audit.dialect import Dialect

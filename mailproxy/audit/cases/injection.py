@@ -1,8 +1,9 @@
 """
 Commands in clear that reach the server around STARTTLS and are answered or executed inside TLS.
 
-CVE-2011-0411 (Postfix) and its many relatives: what was read together with STARTTLS stays in the buffer, and after the
-handshake it is taken for the client's. An attacker so begins a command into which the client's password goes.
+CVE-2011-0411 (Postfix) and its many relatives: bytes that were read together with STARTTLS stay in the buffer, and
+after the handshake the server takes them for the client's. So an attacker can begin a command that includes the
+client's password.
 """
 
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from mailproxy.audit.server import Server, came
 from mailproxy.audit.tls import Handshake
 
 _Inject = Callable[[Connection, Dialect, Command], Reply | Handshake]
-"""Tries it, and returns the answer to STARTTLS if that is no yes, or else the handshake."""
+"""Tries it, and returns the answer to STARTTLS if it is a refusal, else the handshake."""
 
 _ANSWERED = "A command that was sent in clear is answered inside TLS, or in clear after STARTTLS."
 _EXECUTED = "A command that was sent in clear is executed inside TLS."
@@ -86,7 +87,7 @@ def _check(inject: _Inject, command: Command, sent: str, server: Server, honest:
 
 
 def _check_farewell(server: Server, honest: Honest) -> Finding:
-    """Also find what is executed without an answer: a session that a farewell ends and another command does not."""
+    """Also detect execution without an answer: the farewell ends the session, and another command does not."""
     farewell, harmless = server.dialect.farewell, server.dialect.injected
     sent = steps(server.dialect.starttls.wire + farewell.wire, TLS)
     finding = _check(_same_segment, farewell, sent, server, honest)

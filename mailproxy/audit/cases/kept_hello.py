@@ -1,4 +1,4 @@
-"""The EHLO name has to be forgotten over STARTTLS (RFC 3207, section 4.2)."""
+"""The server must forget the EHLO name at STARTTLS (RFC 3207, section 4.2)."""
 
 from mailproxy.audit.case import Case
 from mailproxy.audit.client import Connection, NoAnswer
@@ -10,7 +10,7 @@ from mailproxy.audit.server import Server, came
 
 
 def cases(dialect: Dialect) -> tuple[Case, ...]:
-    """Return the case where a protocol has EHLO or LHLO."""
+    """Return the case if the protocol has EHLO or LHLO."""
     transaction = dialect.transaction
     if transaction is None:
         return ()
@@ -37,7 +37,7 @@ def _check(transaction: Transaction, server: Server) -> Finding:
 
 
 def _needs_no_hello(transaction: Transaction, server: Server) -> bool:
-    """Whether mail is accepted inside TLS from a client that has never said EHLO."""
+    """Tell whether the server accepts mail inside TLS from a client that has never sent EHLO."""
     try:
         with Connection(server.target) as connection:
             connection.reply(server.dialect.greeting)

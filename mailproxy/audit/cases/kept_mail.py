@@ -1,4 +1,4 @@
-"""A transaction begun in clear has to be forgotten over STARTTLS (RFC 3207, section 4.2)."""
+"""The server must forget a transaction from before STARTTLS (RFC 3207, section 4.2)."""
 
 from mailproxy.audit.case import Case
 from mailproxy.audit.dialect import Dialect, Transaction
@@ -8,14 +8,14 @@ from mailproxy.audit.result import TLS, Finding, Verdict, steps
 from mailproxy.audit.server import Server, came
 
 _NO_SENDER = b"503"
-"""What RCPT without MAIL is answered with (RFC 5321, section 4.1.4)."""
+"""The answer to RCPT without MAIL (RFC 5321, section 4.1.4)."""
 
 _NOT_YET = (b"530", b"538")
-"""What it is answered with if the server wants something else first, such as a login."""
+"""The answers if the server requires something else first, such as a login."""
 
 
 def cases(dialect: Dialect) -> tuple[Case, ...]:
-    """Return the case where a protocol delivers mail."""
+    """Return the case if the protocol delivers mail."""
     transaction = dialect.transaction
     if transaction is None:
         return ()

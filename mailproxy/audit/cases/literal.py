@@ -1,4 +1,4 @@
-"""What is in a refused command's literal is data: executed as commands, it lets others speak for the client."""
+"""A refused command's literal is data: a server that executes it lets others speak for the client."""
 
 from mailproxy.audit.case import Case
 from mailproxy.audit.dialect import Dialect, Literal
@@ -9,7 +9,7 @@ from mailproxy.audit.server import Server
 
 
 def cases(dialect: Dialect) -> tuple[Case, ...]:
-    """Return the case where a protocol has literals."""
+    """Return the case if the protocol has literals."""
     literal = dialect.literal
     if literal is None:
         return ()

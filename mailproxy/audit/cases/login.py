@@ -1,4 +1,4 @@
-"""Logins in clear must be refused before any secret is asked for, and without looking at those that came unasked."""
+"""Logins in clear must be refused before the server asks for a secret, and without checking one that came unasked."""
 
 import re
 from functools import partial
@@ -17,11 +17,11 @@ _WRONG_CREDENTIALS = re.compile(
     rb"|(username|password|credentials)\b.* (mismatch|incorrect|invalid|wrong)",
     re.IGNORECASE,
 )
-"""How servers say it that give no code."""
+"""The words of servers that send no code."""
 
 
 def cases(dialect: Dialect) -> tuple[Case, ...]:
-    """Return a case for each way to log in."""
+    """Return a case for each kind of login."""
     return tuple(
         Case(
             f"clear-{login.name}",
@@ -34,7 +34,7 @@ def cases(dialect: Dialect) -> tuple[Case, ...]:
 
 
 def has_looked(dialect: Dialect, reply: Reply) -> bool:
-    """Whether a refusal is about the credentials themselves and not about the lack of TLS."""
+    """Tell whether a refusal is about the credentials themselves and not about missing TLS."""
     text = b"\n".join(reply.lines)
     if dialect.looked_at.match(reply.last):
         return True

@@ -1,4 +1,4 @@
-"""Ways to log in must not be offered in clear: a client that finds one uses it when STARTTLS was cut out."""
+"""Logins must not be offered in clear: a client uses one if an attacker removes STARTTLS."""
 
 from mailproxy.audit.case import Case
 from mailproxy.audit.dialect import Dialect
@@ -17,7 +17,7 @@ _KEEPS_THE_SECRET = (
     "EXTERNAL",
     "ANONYMOUS",
 )
-"""Mechanisms in which no password and no token goes over the wire."""
+"""Mechanisms that send neither password nor token."""
 
 
 def cases(dialect: Dialect) -> tuple[Case, ...]:

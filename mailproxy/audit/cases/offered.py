@@ -1,4 +1,4 @@
-"""STARTTLS has to be offered: who does not see it goes on in clear."""
+"""STARTTLS must be offered: a client that does not see it continues in clear."""
 
 from mailproxy.audit.case import Case
 from mailproxy.audit.dialect import Dialect

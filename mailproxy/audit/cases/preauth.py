@@ -8,7 +8,7 @@ from mailproxy.audit.server import Server, came
 
 
 def cases(dialect: Dialect) -> tuple[Case, ...]:
-    """Return the case where a protocol has such greetings."""
+    """Return the case if the protocol has such greetings."""
     if dialect.preauth is None:
         return ()
     return (

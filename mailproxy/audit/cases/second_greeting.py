@@ -1,4 +1,4 @@
-"""After the handshake it is the client's turn: a second greeting puts both out of step."""
+"""After the handshake the client speaks first: after a second greeting both are out of step."""
 
 from mailproxy.audit.case import Case
 from mailproxy.audit.dialect import Dialect
@@ -7,7 +7,7 @@ from mailproxy.audit.result import TLS, Finding, Verdict, shown, steps
 from mailproxy.audit.server import Server
 
 _ASKED = 2
-"""Answers that were asked for inside TLS: to the capabilities command and to the farewell."""
+"""The expected answers inside TLS: to the capabilities command and to the farewell."""
 
 
 def cases(dialect: Dialect) -> tuple[Case, ...]:

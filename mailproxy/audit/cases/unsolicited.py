@@ -1,4 +1,4 @@
-"""Between its answer to STARTTLS and the handshake a server says nothing: whatever comes there, clients may believe."""
+"""Between its answer to STARTTLS and the handshake a server must send nothing: clients may trust bytes from there."""
 
 from mailproxy.audit.case import Case
 from mailproxy.audit.dialect import Dialect

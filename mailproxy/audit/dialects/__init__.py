@@ -1,4 +1,4 @@
-"""How each mail protocol is spoken to; pure data, one file per protocol."""
+"""The dialects of the mail protocols; pure data, one file per protocol."""
 
 from collections.abc import Mapping
 

@@ -32,7 +32,7 @@ IMAP = Dialect(
     starttls=_command(b"s", b"STARTTLS"),
     injected=_INJECTED,
     farewell=_command(b"q", b"LOGOUT"),
-    # "OP" alone is a tag without a command; what it is answered with may bear any tag.
+    # "OP" alone is a tag without a command; the answer may have any tag.
     half=Half(b"h NO", Command(b"OP", re.compile(rb"\S+ (OK|NO|BAD|BYE)\b", re.IGNORECASE))),
     logins=(
         Login("login", _LOGIN),

@@ -30,7 +30,7 @@ POP3 = Dialect(
     greeting=_ONE_LINE,
     capabilities=_CAPABILITIES,
     starttls=Command(b"STLS", _ONE_LINE),
-    injected=_CAPABILITIES,  # NOOP is for those who have logged in
+    injected=_CAPABILITIES,  # NOOP needs a login
     farewell=Command(b"QUIT", _ONE_LINE),
     half=Half(b"CA", Command(b"PA", _ONE_LINE)),
     logins=(
@@ -42,11 +42,11 @@ POP3 = Dialect(
     ),
     membership=Membership((_USER, _PASS), Command(b"STAT", _ONE_LINE), re.compile(rb"\+OK", re.IGNORECASE)),
     offer=_offer,
-    # A listing that is complete ends with a dot.
+    # A complete listing ends with a dot.
     yes=re.compile(rb"\+OK|\.$", re.IGNORECASE),
     prompt=re.compile(rb"\+( |$)"),
     status=re.compile(rb"\+OK|-ERR", re.IGNORECASE),
-    # [AUTH] (RFC 3206) is also what Dovecot says when it wants TLS first: words must decide.
+    # Dovecot also sends [AUTH] (RFC 3206) when it requires TLS first: the words have to decide.
     looked_at=re.compile(rb"(?!)"),
     challenge=re.compile(rb"<[^<>@]+@[^<>@]+>"),
 )
