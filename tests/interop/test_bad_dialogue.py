@@ -3,7 +3,7 @@
 import contextlib
 import itertools
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from ipaddress import IPv4Address
 
 import pytest
@@ -117,6 +117,7 @@ WORDS = [  # submission is SMTP in every word
         capability='"VERSION" "1.0"',
     ),
 ]
+PROTOCOLS = tuple(words.protocol for words in WORDS)
 
 
 @frozen
@@ -147,6 +148,37 @@ class Site:
         return answer, self.front.session(client)
 
 
+Say = Callable[[socket.socket, Words], object]
+
+
+@frozen
+class Parting:
+    """How one protocol's client and the front part: what the client still hears, and the log line."""
+
+    words: Words
+    answer: bytes
+    session: Event
+
+    def is_for(self, termination: str, reason: str = "") -> bool:
+        """Whether the log says so."""
+        return self.session["termination"] == termination and reason in self.session.get("reason", "")
+
+    def is_told_off(self, reason: str) -> bool:
+        """Whether it gets one line, the protocol's own, and the log says why."""
+        is_one_line = self.answer.count(b"\r\n") == 1
+        return self.answer.startswith(self.words.closing) and is_one_line and self.is_for(MISBEHAVED, reason)
+
+
+def partings(site: Site, say: Say, protocols: Collection[str] = PROTOCOLS) -> Iterator[Parting]:
+    """Let a client of each protocol be greeted and say something, all at a time, and see each off."""
+    with contextlib.ExitStack() as stack:
+        clients = [(words, stack.enter_context(site.client(words))) for words in WORDS if words.protocol in protocols]
+        for words, connection in clients:
+            say(connection, words)
+        ends = [Parting(words, *site.end(connection)) for words, connection in clients]
+    yield from ends
+
+
 def start_site(start: StartFront, backend: Recorder, pki: Certificates, **timeout: str) -> Site:
     ports = {words.protocol: free_port() for words in WORDS}
     frontends = {
@@ -173,12 +205,6 @@ def site(module_front: StartFront, module_recorder: StartRecorder, pki: Certific
 def impatient_site(module_front: StartFront, module_recorder: StartRecorder, pki: Certificates) -> Site:
     """It waits for half a second only."""
     return start_site(module_front, module_recorder(echo()), pki, login="500ms", handshake="500ms", close="500ms")
-
-
-@pytest.fixture(params=WORDS, ids=lambda words: words.protocol)
-def words(request: pytest.FixtureRequest) -> Words:
-    chosen: Words = request.param
-    return chosen
 
 
 def read_greeting(connection: socket.socket) -> None:
@@ -211,33 +237,26 @@ def start_tls(connection: socket.socket, words: Words) -> None:
         pytest.param(b"\0%s\r\n", "a NUL", id="NUL at the beginning"),
     ],
 )
-def test_line_that_servers_read_differently_is_refused(site: Site, words: Words, spoilt: bytes, reason: str) -> None:
-    with site.client(words) as connection:
+def test_line_that_servers_read_differently_is_refused(site: Site, spoilt: bytes, reason: str) -> None:
+    def say(connection: socket.socket, words: Words) -> None:
         connection.sendall(spoilt % words.starttls[0] + line(words.harmless[0]))
-        answer, session = site.end(connection)
-    assert answer.startswith(words.closing)
-    assert answer.count(b"\r\n") == 1
-    assert session["termination"] == MISBEHAVED
-    assert reason in session["reason"]
+
+    for parting in partings(site, say):
+        assert parting.is_told_off(reason), parting
 
 
-def test_line_of_a_mebibyte_is_refused(site: Site, words: Words) -> None:
-    with site.client(words) as connection:
-        connection.sendall(b"x" * MEBIBYTE + b"\r\n")
-        answer, session = site.end(connection)
-    assert answer.startswith(words.closing)
-    assert answer.count(b"\r\n") == 1
-    assert session["termination"] == MISBEHAVED
-    assert "octets" in session["reason"]
+def test_line_of_a_mebibyte_is_refused(site: Site) -> None:
+    for parting in partings(site, lambda connection, _: connection.sendall(b"x" * MEBIBYTE + b"\r\n")):
+        assert parting.is_told_off("octets"), parting
 
 
-def test_mebibyte_of_commands_is_refused(site: Site, words: Words) -> None:
-    with site.client(words) as connection:
+def test_mebibyte_of_commands_is_refused(site: Site) -> None:
+    def say(connection: socket.socket, words: Words) -> None:
         connection.sendall(line(words.harmless[0]) * (MEBIBYTE // len(line(words.harmless[0]))))
-        answer, session = site.end(connection)
-    assert answer.splitlines()[-1].startswith(words.closing)
-    assert session["termination"] == MISBEHAVED
-    assert "commands" in session["reason"]
+
+    for parting in partings(site, say):
+        assert parting.answer.splitlines()[-1].startswith(parting.words.closing), parting
+        assert parting.is_for(MISBEHAVED, "commands"), parting
 
 
 @pytest.mark.parametrize(
@@ -256,13 +275,10 @@ def test_mebibyte_of_commands_is_refused(site: Site, words: Words) -> None:
 def test_octets_that_are_no_commands_are_not_taken_for_some(
     site: Site, protocol: str, said: bytes, answer: bytes
 ) -> None:
-    words = next(words for words in WORDS if words.protocol == protocol)
-    with site.client(words) as connection:
-        connection.sendall(line(said, words.harmless[0]))
-        answered, session = site.end(connection)
-    assert answered.startswith(answer)
-    assert words.harmless[1] not in answered
-    assert session["termination"] == MISBEHAVED
+    (parting,) = partings(site, lambda connection, words: connection.sendall(line(said, words.harmless[0])), [protocol])
+    assert parting.answer.startswith(answer)
+    assert parting.words.harmless[1] not in parting.answer
+    assert parting.is_for(MISBEHAVED)
 
 
 # Commands that are refused; the dialogue goes on.
@@ -281,28 +297,32 @@ def test_line_without_a_tag_and_a_command_gets_bad(site: Site, command: bytes) -
     assert session["termination"] == PARTED
 
 
-def test_refused_commands_get_the_answer_of_the_protocol(site: Site, words: Words) -> None:
-    eight_bit = words.unknown[0] + b" \xff\xfe\x80", words.unknown[1]
-    with site.client(words) as connection:
+def test_refused_commands_get_the_answer_of_the_protocol(site: Site) -> None:
+    def say(connection: socket.socket, words: Words) -> None:
+        eight_bit = words.unknown[0] + b" \xff\xfe\x80", words.unknown[1]
         for command, refusal in (*words.logins, words.starttls_with_argument, words.unknown, eight_bit):
             connection.sendall(line(command))
             answer = read_line(connection)
-            assert answer.startswith(refusal), (command, answer)
+            assert answer.startswith(refusal), (words.protocol, command, answer)
         connection.sendall(line(words.goodbye[0]))
-        answer, session = site.end(connection)
-    assert answer.startswith(words.goodbye[1])
-    assert session["termination"] == PARTED
+
+    for parting in partings(site, say):
+        assert parting.answer.startswith(parting.words.goodbye[1]), parting
+        assert parting.is_for(PARTED), parting
 
 
-def test_pipelined_commands_are_all_answered(site: Site, words: Words) -> None:
-    said = [words.unknown, words.harmless, words.logins[0], words.starttls_with_argument, words.goodbye]
-    with site.client(words) as connection:
-        connection.sendall(line(*(command for command, _ in said)))
-        answer, session = site.end(connection)
-    position = 0
-    for _, reply in said:
-        position = answer.index(reply, position) + 1
-    assert session["termination"] == PARTED
+def test_pipelined_commands_are_all_answered(site: Site) -> None:
+    def dialogue(words: Words) -> list[tuple[bytes, bytes]]:
+        return [words.unknown, words.harmless, words.logins[0], words.starttls_with_argument, words.goodbye]
+
+    def say(connection: socket.socket, words: Words) -> None:
+        connection.sendall(line(*(command for command, _ in dialogue(words))))
+
+    for parting in partings(site, say):
+        position = 0
+        for _, reply in dialogue(parting.words):
+            position = parting.answer.index(reply, position) + 1
+        assert parting.is_for(PARTED), parting
 
 
 # STARTTLS and what comes with it.
@@ -320,24 +340,25 @@ def injected(words: Words) -> Mapping[str, bytes]:
 
 
 @pytest.mark.parametrize("what", ["command", "login", "second STARTTLS", "one byte", "TLS"])
-def test_injection_with_starttls_closes_without_a_word(site: Site, words: Words, what: str) -> None:
-    with site.client(words) as connection:
+def test_injection_with_starttls_closes_without_a_word(site: Site, what: str) -> None:
+    def say(connection: socket.socket, words: Words) -> None:
         connection.sendall(line(words.starttls[0]) + injected(words)[what])
-        answer, session = site.end(connection)
-    assert answer == b""
-    assert session["termination"] == MISBEHAVED
-    assert "after STARTTLS" in session["reason"]
+
+    for parting in partings(site, say):
+        assert parting.answer == b"", parting
+        assert parting.is_for(MISBEHAVED, "after STARTTLS"), parting
 
 
 @pytest.mark.parametrize("what", ["command", "login", "second STARTTLS", "one byte"])
-def test_injection_after_starttls_closes_without_a_word(site: Site, words: Words, what: str) -> None:
-    with site.client(words) as connection:
+def test_injection_after_starttls_closes_without_a_word(site: Site, what: str) -> None:
+    def say(connection: socket.socket, words: Words) -> None:
         start_tls(connection, words)
         connection.sendall(injected(words)[what])
-        answer, session = site.end(connection)
-    assert answer == b""
-    assert session["termination"] == MISBEHAVED
-    assert session["reason"] == "bytes after STARTTLS that are not TLS"
+
+    for parting in partings(site, say):
+        assert parting.answer == b"", parting
+        assert parting.session["termination"] == MISBEHAVED, parting
+        assert parting.session["reason"] == "bytes after STARTTLS that are not TLS", parting
 
 
 def test_injections_are_counted(front: StartFront, recorder: StartRecorder, pki: Certificates) -> None:
@@ -364,73 +385,68 @@ def test_injections_are_counted(front: StartFront, recorder: StartRecorder, pki:
         pytest.param(b"\x16NOOP\r\n", id="a command with the first byte of TLS"),
     ],
 )
-def test_garbage_instead_of_a_handshake_closes(site: Site, words: Words, garbage: bytes) -> None:
-    with site.client(words) as connection:
+def test_garbage_instead_of_a_handshake_closes(site: Site, garbage: bytes) -> None:
+    def say(connection: socket.socket, words: Words) -> None:
         start_tls(connection, words)
         with contextlib.suppress(OSError):  # it need not take all of it
             connection.sendall(garbage)
-        connection.shutdown(socket.SHUT_WR)
-        answer, session = site.end(connection)
-    assert answer == b"" or answer[0] == 0x15  # an alert at most (RFC 8446 section 5.1)
-    assert session["termination"] == MISBEHAVED
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_WR)
+
+    for parting in partings(site, say):
+        assert parting.answer == b"" or parting.answer[0] == 0x15, parting  # an alert at most (RFC 8446 section 5.1)
+        assert parting.is_for(MISBEHAVED), parting
 
 
 # Clients that go, or say nothing.
 
 
-def test_client_that_ends_its_direction_gets_its_answers(site: Site, words: Words) -> None:
-    with site.client(words) as connection:
+def test_client_that_ends_its_direction_gets_its_answers(site: Site) -> None:
+    def say(connection: socket.socket, words: Words) -> None:
         connection.sendall(line(words.harmless[0]))
         connection.shutdown(socket.SHUT_WR)
-        answer, session = site.end(connection)
-    assert answer.startswith(words.harmless[1])
-    assert session["termination"] == GONE
+
+    for parting in partings(site, say):
+        assert parting.answer.startswith(parting.words.harmless[1]), parting
+        assert parting.is_for(GONE), parting
 
 
-def test_client_that_ends_its_direction_at_once_is_closed(site: Site, words: Words) -> None:
-    with site.client(words) as connection:
+@pytest.mark.parametrize("is_in_starttls", [False, True])
+def test_client_that_ends_its_direction_at_once_is_closed(site: Site, is_in_starttls: bool) -> None:
+    def say(connection: socket.socket, words: Words) -> None:
+        if is_in_starttls:
+            start_tls(connection, words)
         connection.shutdown(socket.SHUT_WR)
-        answer, session = site.end(connection)
-    assert answer == b""
-    assert session["termination"] == GONE
+
+    for parting in partings(site, say):
+        assert parting.answer == b"", parting
+        assert parting.is_for(GONE), parting
 
 
-def test_client_that_ends_its_direction_instead_of_a_handshake_is_closed(site: Site, words: Words) -> None:
-    with site.client(words) as connection:
-        start_tls(connection, words)
-        connection.shutdown(socket.SHUT_WR)
-        answer, session = site.end(connection)
-    assert answer == b""
-    assert session["termination"] == GONE
+def test_silent_client_is_told_and_closed(impatient_site: Site) -> None:
+    for parting in partings(impatient_site, lambda connection, words: None):
+        assert parting.answer.startswith(parting.words.late), parting
+        assert parting.answer.count(b"\r\n") == bool(parting.words.late), parting
+        assert parting.is_for(TOO_SLOW), parting
+        assert SECONDS * 1000 <= parting.session["total_ms"] < 8 * SECONDS * 1000, parting
 
 
-def test_silent_client_is_told_and_closed(impatient_site: Site, words: Words) -> None:
-    with impatient_site.client(words) as connection:
-        answer, session = impatient_site.end(connection)
-    assert answer.startswith(words.late)
-    assert answer.count(b"\r\n") == bool(words.late)
-    assert session["termination"] == TOO_SLOW
-    assert SECONDS * 1000 <= session["total_ms"] < 4 * SECONDS * 1000
+def test_client_that_is_silent_in_a_line_is_told_and_closed(impatient_site: Site) -> None:
+    for parting in partings(impatient_site, lambda connection, words: connection.sendall(words.starttls[0])):
+        assert parting.answer.startswith(parting.words.late), parting
+        assert parting.is_for(TOO_SLOW), parting
 
 
-def test_client_that_is_silent_in_a_line_is_told_and_closed(impatient_site: Site, words: Words) -> None:
-    with impatient_site.client(words) as connection:
-        connection.sendall(words.starttls[0])
-        answer, session = impatient_site.end(connection)
-    assert answer.startswith(words.late)
-    assert session["termination"] == TOO_SLOW
+def test_client_that_is_silent_after_starttls_is_closed(impatient_site: Site) -> None:
+    for parting in partings(impatient_site, start_tls):
+        assert parting.answer == b"", parting
+        assert parting.is_for(TOO_SLOW), parting
 
 
-def test_client_that_is_silent_after_starttls_is_closed(impatient_site: Site, words: Words) -> None:
-    with impatient_site.client(words) as connection:
-        start_tls(connection, words)
-        answer, session = impatient_site.end(connection)
-    assert answer == b""
-    assert session["termination"] == TOO_SLOW
+def test_client_that_chats_without_end_is_closed_in_time(impatient_site: Site) -> None:
+    heard: dict[str, bytes] = {}
 
-
-def test_client_that_chats_without_end_is_closed_in_time(impatient_site: Site, words: Words) -> None:
-    with impatient_site.client(words) as connection:
+    def say(connection: socket.socket, words: Words) -> None:
         connection.settimeout(SECONDS / 5)
         answer = b""
         for _ in range(20):
@@ -438,9 +454,12 @@ def test_client_that_chats_without_end_is_closed_in_time(impatient_site: Site, w
                 connection.sendall(line(words.harmless[0]))
                 while data := connection.recv(4096):
                     answer += data
-        _, session = impatient_site.end(connection)
-    assert session["termination"] == TOO_SLOW
-    assert answer.endswith(b"\r\n")
+        heard[words.protocol] = answer
+
+    for protocol in PROTOCOLS:
+        (parting,) = partings(impatient_site, say, [protocol])
+        assert parting.is_for(TOO_SLOW), parting
+        assert heard[protocol].endswith(b"\r\n")
 
 
 Leave = Callable[[socket.socket, Words, Certificates], None]
@@ -490,20 +509,20 @@ def after_the_hello(connection: socket.socket, words: Words, pki: Certificates) 
     ],
     ids=lambda leave: leave.__name__,
 )
-def test_client_that_resets_the_connection_is_forgotten(
-    site: Site, pki: Certificates, words: Words, leave: Leave
-) -> None:
-    with site.client(words) as connection:
+def test_client_that_resets_the_connection_is_forgotten(site: Site, pki: Certificates, leave: Leave) -> None:
+    for words in WORDS:
+        with site.client(words) as connection:
+            client = connection.getsockname()
+            leave(connection, words, pki)
+            reset(connection)
+            session = site.front.session(client)
+        assert session["termination"] in (GONE, MISBEHAVED), words.protocol
+
+
+def test_client_that_resets_before_it_is_greeted_is_forgotten(site: Site) -> None:
+    for words in WORDS:
+        connection = site.connect(words)
         client = connection.getsockname()
-        leave(connection, words, pki)
         reset(connection)
-        session = site.front.session(client)
-    assert session["termination"] in (GONE, MISBEHAVED)
-
-
-def test_client_that_resets_before_it_is_greeted_is_forgotten(site: Site, words: Words) -> None:
-    connection = site.connect(words)
-    client = connection.getsockname()
-    reset(connection)
-    assert site.front.session(client)["termination"] == GONE
+        assert site.front.session(client)["termination"] == GONE, words.protocol
     assert site.backend.connections == []
