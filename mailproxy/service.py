@@ -6,6 +6,7 @@ import gc
 import os
 import platform
 import resource
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from functools import partial
@@ -41,6 +42,11 @@ from mailproxy.tls.renewal import renewals
 
 # A reload is given up after this time: a file may be on a disk that does not answer.
 READ_SECONDS = 300.0
+
+# How long sessions live on in a process that another one has followed, and over what time they are told to go then. An
+# hour is long for a delivery or a download; and a client in IDLE, which goes on for ever, has to go some day.
+LEAVE_SECONDS = 3600.0
+LEAVE_SPREAD_SECONDS = 60.0
 
 
 class ProxyService(Service):
@@ -137,6 +143,20 @@ class ProxyService(Service):
         if self.role.cares:
             self.renewals.start(self._prepared.settings)
         self._log.info("ready", event="ready")
+
+    def follow(self, process: int, finish: Callable[[], None]) -> None:
+        """Let another process leave, whose sockets this listens on by now; `finish` tells it and waits."""
+        self._log.info("process {process} is told to leave", event="taken-over", process=process)
+
+        def failed(failure: Failure) -> None:
+            self._log.error(
+                "process {process} may not have left: {reason}",
+                event="taken-over",
+                process=process,
+                reason=str(failure.value),
+            )
+
+        self._aside.do(finish).addCallbacks(lambda _: self._lasting.share_sockets(with_others=False), failed)
 
     def _open_door(self) -> None:
         """Let administrators in where the configuration says, in the one process that cares for servers."""
@@ -284,6 +304,28 @@ class ProxyService(Service):
             self._times = {name: seconds for name, seconds in changes.items() if seconds is not None}
             self.stop()
         return drained
+
+    @property
+    def listening(self) -> list[socket.socket]:
+        """All sockets that this listens on, the one for administrators included."""
+        return [*self._lasting.sockets.sockets, *self._lasting.admin.sockets]
+
+    def leave(self, *, timeout: float | None = None, spread: float | None = None) -> Deferred[None]:
+        """
+        Begin the stop of this process, whose listening sockets another process has and accepts from.
+
+        No client is refused, and none is cut off for a while: None is the configuration's time, or if that is 0,
+        `LEAVE_SECONDS` and `LEAVE_SPREAD_SECONDS`. The Deferred fires when there is no session left.
+        """
+        settings = self._generation.settings
+        self._lasting.share_sockets(with_others=True)
+        self._door.open(None)
+        self._log.info("another process has the listening sockets from now on", event="handed-over")
+        return self.drain(
+            delay=0.0,
+            timeout=settings.drain_timeout or LEAVE_SECONDS if timeout is None else timeout,
+            spread=settings.drain_spread or LEAVE_SPREAD_SECONDS if spread is None else spread,
+        )
 
     def stopService(self) -> Deferred[None]:
         """Stop accepting and end the sessions politely; the Deferred fires when there are none."""

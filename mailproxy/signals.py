@@ -35,6 +35,8 @@ class Signals:
         self._stops = 0
         self.stop_now: Callable[[], object] = lambda: None
         """Called for a second signal to stop."""
+        self.is_stopping: Callable[[], bool] = lambda: False
+        """Whether the service stops already, for another reason than a signal: then a first signal is a second one."""
         self.reload: Callable[[], object] = lambda: None
         """Called for SIGHUP."""
 
@@ -73,7 +75,7 @@ class Signals:
             self._reactor.callFromThread(self._hang_up if number == _RELOAD else self._ignore, name)
             return
         self._stops += 1
-        if self._stops == 1:
+        if self._stops == 1 and not self.is_stopping():
             self._stop(number, name)
             return
         for stop in STOPS:

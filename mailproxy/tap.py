@@ -74,6 +74,7 @@ def makeService(options: Options) -> IService:
         signals.attach(reactor)
         is_elsewhere = any(chosen.get(option) for option in ("logfile", "syslog", "logger"))
         service.observer = None if is_elsewhere else make_log(sys.stdout)
+        signals.is_stopping = lambda: service.is_stopping
         signals.stop_now = service.stop_now
         signals.reload = service.reload_unheard
         service.bind()

@@ -124,6 +124,19 @@ def test_signals_that_come_before_the_reactor_count_once_it_is_there(reactor: Re
     assert (reactor.stopped_by, stops) == ([signal.SIGTERM], ["now"])
 
 
+def test_first_signal_in_a_stop_that_is_under_way_ends_sessions(reactor: Reactor) -> None:
+    stops: list[str] = []
+    signals = Signals()
+    signals.stop_now = lambda: stops.append("now")
+    signals.is_stopping = lambda: True
+    signals.install()
+    signals.attach(reactor)
+    reactor.start()
+    signal.raise_signal(signal.SIGTERM)
+    reactor.turn()
+    assert (reactor.stopped_by, stops) == ([], ["now"])
+
+
 @pytest.mark.parametrize("second", STOPS)
 @pytest.mark.parametrize("first", STOPS)
 def test_second_signal_to_stop_ends_sessions(

@@ -13,22 +13,33 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-c", "--config", default=DEFAULT_FILE, metavar="FILE", help="configuration (default %(default)s)"
     )
+    parser.add_argument(
+        "--take-over",
+        action="store_true",
+        help="take the listening sockets of the mailproxy that runs, by the admin socket of FILE, and let it leave",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM, SIGINT or SIGQUIT; 1 if the service cannot start."""
+    from mailproxy.control.call import NoService
+    from mailproxy.control.takeover import Takeover, take_over
     from mailproxy.front.prepare import prepare
     from mailproxy.front.sockets import StartError
     from mailproxy.signals import Signals
 
     signals = Signals()
+    takeover: Takeover | None = None
     try:
         settings = load(arguments.config)
         prepared = prepare(settings, arguments.config)
+        if arguments.take_over:
+            takeover = take_over(prepared)
         # Installed before there are socket files that a signal could leave behind.
         signals.install()
         prepared.bind()
-    except (ConfigError, StartError) as error:
+        prepared.lasting.close_offered()
+    except (ConfigError, StartError, NoService) as error:
         print(error, file=sys.stderr)
         return 1
 
@@ -45,11 +56,14 @@ def run(arguments: argparse.Namespace) -> int:
     signals.attach(reactor)
     log = LineLog(sys.stdout, settings.log.format, settings.log.level)
     service = ProxyService(prepared, reactor)
+    signals.is_stopping = lambda: service.is_stopping
     signals.stop_now = service.stop_now
     signals.reload = service.reload_unheard
     service.relog = log.configure
     globalLogBeginner.beginLoggingTo([log], redirectStandardIO=False)
     reactor.callWhenRunning(service.startService)
+    if takeover is not None:
+        reactor.callWhenRunning(service.follow, takeover.process, takeover.finish)
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
     reactor.addSystemEventTrigger("after", "shutdown", log.close)
     quiet_collector()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import socket
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,11 +21,12 @@ from mailproxy.control import observe
 from mailproxy.control.argument import Weight
 from mailproxy.control.grammar import BadCommand, Request
 from mailproxy.control.running import Running
-from mailproxy.control.status import ChangeStatus, CheckStatus, Status
+from mailproxy.control.status import ChangeStatus, CheckStatus, SocketStatus, Status
 from mailproxy.front.reload import Reloaded, ReloadRefused
 from mailproxy.front.sockets import StartError
 from mailproxy.session.counters import counted
 from mailproxy.session.termination import ENDED
+from mailproxy.transport.bound import place_of
 
 _log = Logger(namespace="mailproxy")
 
@@ -38,6 +40,8 @@ class Answer:
     words: str = ""
     last: Callable[[], object] | None = None
     """What is done when the answer has gone out, and the connection is closed."""
+    sockets: Sequence[socket.socket] = ()
+    """What goes out beside the rows."""
 
 
 @frozen
@@ -223,6 +227,20 @@ def _stop(running: Running, given: Given) -> Answer:
     return Answer(words=words, last=running.stop)
 
 
+def _hand_over(running: Running, given: Given) -> Answer:
+    if running.is_stopping:
+        raise BadCommand("the service stops already, and has no sockets to give away")
+    sockets = running.listening
+    rows = [SocketStatus(address=place_of(sock)) for sock in sockets]
+    return Answer(rows, f"{counted(len(sockets), 'sockets')}; `leave` stops the service", sockets=sockets)
+
+
+def _leave(running: Running, given: Given) -> Answer:
+    if running.is_stopping:
+        raise BadCommand("the service stops already")
+    return Answer(words="the service leaves its sockets to another process", last=partial(running.leave, **given))
+
+
 def _drain(running: Running, given: Given) -> Answer:
     if running.is_stopping:
         raise BadCommand("the service stops already; `stop` ends its sessions at once")
@@ -247,4 +265,6 @@ _ACTIONS: Mapping[str, Callable[[Running, Given], Answer]] = {
     "drain server": _drain_server,
     "drain": _drain,
     "stop": _stop,
+    "hand over": _hand_over,
+    "leave": _leave,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
@@ -58,6 +58,8 @@ class Call:
             self._socket.close()
             raise NoService(_unreachable(path, error)) from None
         self._file = self._socket.makefile("rb")
+        self.pid = 0
+        """The service's process."""
         try:
             self._greet()
         except BaseException:
@@ -65,7 +67,7 @@ class Call:
             raise
 
     def _greet(self) -> None:
-        hello = self._read()
+        hello = self._read(self._file.readline)
         if hello.get("type") == "error":
             raise NoService(str(hello.get("error")))
         if hello.get("type") != "hello":
@@ -75,9 +77,28 @@ class Call:
                 f"{self._path}: mailproxy {hello.get('mailproxy')} listens there, with version {hello.get('protocol')} "
                 f"of the protocol; this mailproxy has version {VERSION}: use the one that belongs to the service"
             )
+        self.pid = int(hello.get("pid") or 0)
+
+    @property
+    def socket(self) -> socket.socket:
+        """The connection; between two answers nothing of it has been read ahead."""
+        return self._socket
+
+    def ask_through(self, request: Request, readline: Callable[[int], bytes]) -> list[dict[str, Any]]:
+        """Return the rows of an answer that somebody else reads from the connection; `NoService` with its error."""
+        rows = []
+        for line in self._ask(request, readline):
+            if line.get("type") == "error":
+                raise NoService(str(line.get("error")))
+            if line.get("type") == "row":
+                rows.append(line)
+        return rows
 
     def ask(self, request: Request) -> Iterator[dict[str, Any]]:
         """Yield the lines of the answer as they come; the last one is of the type ``done`` or ``error``."""
+        return self._ask(request, self._file.readline)
+
+    def _ask(self, request: Request, readline: Callable[[int], bytes]) -> Iterator[dict[str, Any]]:
         fields = {"command": request.command.name, **request.arguments}
         try:
             self._socket.sendall(encode("request", fields))
@@ -88,14 +109,14 @@ class Call:
         elif request.command.name == "reload":
             self._socket.settimeout(RELOAD_SECONDS)
         while True:
-            line = self._read()
+            line = self._read(readline)
             yield line
             if line.get("type") in ("done", "error"):
                 return
 
-    def _read(self) -> dict[str, Any]:
+    def _read(self, readline: Callable[[int], bytes]) -> dict[str, Any]:
         try:
-            line = self._file.readline(LONGEST_LINE)
+            line = readline(LONGEST_LINE)
         except TimeoutError:
             raise NoService(f"{self._path}: no answer within {self._socket.gettimeout():g} s") from None
         except OSError as error:

@@ -216,6 +216,8 @@ class Client(Protocol):
             self._rows = iter(answer.rows)
             self._answer = answer
             self._told = 0
+            for sock in answer.sockets:
+                self.transport.sendFileDescriptor(sock.fileno())
             self._go_on_telling()
 
     def _go_on_telling(self) -> None:

@@ -85,6 +85,10 @@ COMMANDS = (
     ),
     Command("drain", "stop the service in other times than the configuration's", ("delay", "timeout", "spread")),
     Command("stop", "stop the service, as SIGTERM does; the second time, at once"),
+    Command("hand over", "give the listening sockets to `mailproxy run --take-over`, which is who asks"),
+    Command(
+        "leave", "stop, once another process has the sockets: sessions may end by themselves", ("timeout", "spread")
+    ),
     Command("watch", "sessions that end, changes of servers and everything else that happens", optional="events"),
 )
 """In the order of help and docs/ctl.md."""

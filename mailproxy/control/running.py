@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
@@ -35,6 +36,13 @@ class Running(Protocol):
     @property
     def generation(self) -> Generation:
         """The reading of the configuration that is at work."""
+
+    @property
+    def listening(self) -> list[socket.socket]:
+        """All sockets that it listens on, the one for administrators included."""
+
+    def leave(self, *, timeout: float | None = None, spread: float | None = None) -> Deferred[None]:
+        """Begin the stop of a process whose listening sockets another process has."""
 
     def reload(self) -> Deferred[Reloaded]:
         """Read the configuration again, and change what has changed."""

@@ -174,6 +174,13 @@ class ChangeStatus:
     is_warning: bool = False
 
 
+@frozen(kw_only=True)
+class SocketStatus:
+    """One listening socket; the answer to `hand over` has it beside the row."""
+
+    address: str
+
+
 Status = (
     Info
     | FrontendStatus
@@ -184,4 +191,5 @@ Status = (
     | ConfigStatus
     | CheckStatus
     | ChangeStatus
+    | SocketStatus
 )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import stat
 
 from mailproxy.front.sockets import StartError
-from mailproxy.transport.bound import Bound, bind_unix
+from mailproxy.transport.bound import Bound, adopt, bind_unix
 
 MODE = 0o600
 """Nobody but the user of the service connects, and root."""
@@ -22,13 +23,34 @@ class AdminSockets:
 
     def __init__(self) -> None:
         self._open: dict[str, Bound] = {}
+        self._offered: dict[str, socket.socket] = {}
+
+    def offer(self, sock: socket.socket) -> None:
+        """Take a socket that another process has opened; `bind` uses it in place of a new one."""
+        self._offered[sock.getsockname()] = sock
+
+    def close_offered(self) -> None:
+        """Close what was offered and is not wanted."""
+        while self._offered:
+            self._offered.popitem()[1].close()
+
+    @property
+    def sockets(self) -> list[socket.socket]:
+        """Those that are open."""
+        return [bound.socket for bound in self._open.values()]
+
+    def share(self, *, with_others: bool) -> None:
+        """Leave the files of UNIX sockets alone, as another process has the sockets, too; or have them alone."""
+        for bound in self._open.values():
+            bound.is_shared = with_others
 
     def bind(self, path: str | None) -> bool:
         """Listen at a path, None for nowhere; return whether that is new. `StartError` if it cannot be."""
         if path is None or path in self._open:
             return False
         try:
-            self._open[path] = bind_unix(path, MODE)
+            offered = self._offered.pop(path, None)
+            self._open[path] = bind_unix(path, MODE) if offered is None else adopt(offered)
         except OSError as error:
             raise StartError(f"admin.socket: cannot listen on {path}: {_reason(path, error)}") from None
         return True

@@ -6,7 +6,8 @@ Nothing here needs a reactor: it can be made before there is one, and shared by 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import socket
+from collections.abc import Iterable, Mapping
 
 from mailproxy.backend.server import BackendServer
 from mailproxy.backend.wishes import Wishes
@@ -18,6 +19,7 @@ from mailproxy.front.sockets import Sockets
 from mailproxy.session.counters import Counters
 from mailproxy.tls.servers import TlsServers
 from mailproxy.tls.store import CertificateStore
+from mailproxy.transport.bound import place_of
 
 BackendKey = tuple[str, MailProtocol]
 """A backend's name, and the protocol that its servers are used for."""
@@ -43,6 +45,24 @@ class Lasting:
         """Settings of servers that administrators made by hand."""
         self._counters: dict[str, Counters] = {}
         self._capacities: dict[str, Capacity] = {}
+
+    def offer(self, sockets: Iterable[socket.socket], admin: str) -> None:
+        """Take listening sockets that another process has opened, the one of them for administrators by its path."""
+        for sock in sockets:
+            if place_of(sock) == admin:
+                self.admin.offer(sock)
+            else:
+                self.sockets.offer([sock])
+
+    def close_offered(self) -> None:
+        """Close those that were offered and that nothing has wanted."""
+        self.admin.close_offered()
+        self.sockets.close_offered()
+
+    def share_sockets(self, *, with_others: bool) -> None:
+        """Leave the files of UNIX sockets alone, as another process has the sockets, too; or have them alone."""
+        self.sockets.share(with_others=with_others)
+        self.admin.share(with_others=with_others)
 
     def counters(self, frontend: str) -> Counters:
         """Return the counters of a frontend, by its name."""

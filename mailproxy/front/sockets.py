@@ -22,7 +22,7 @@ class Sockets:
     The process's listening sockets. Opening one may need privileges; it needs no reactor, and survives a fork.
 
     A socket stays open from one reading of the configuration to the next if both have its address. Sockets can come
-    from another process (`offer`), and be handed to another one (`hand_over`).
+    from another process (`offer`), and be another one's as well (`share`).
     """
 
     def __init__(self) -> None:
@@ -41,11 +41,15 @@ class Sockets:
             for sock in self._offered.popitem()[1]:
                 sock.close()
 
-    def hand_over(self) -> list[socket.socket]:
-        """Return all sockets for another process to listen on; from now on closing them here ends nothing there."""
-        for bound in self._open.values():
-            bound.hand_over()
+    @property
+    def sockets(self) -> list[socket.socket]:
+        """Those that are open."""
         return [bound.socket for bound in self._open.values()]
+
+    def share(self, *, with_others: bool) -> None:
+        """Leave the files of UNIX sockets alone, as another process has the sockets, too; or have them alone."""
+        for bound in self._open.values():
+            bound.is_shared = with_others
 
     @property
     def suspended(self) -> frozenset[str]:

@@ -19,14 +19,15 @@ class Bound:
 
     _log = Logger()
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, *, is_shared: bool = False) -> None:
         self.socket = sock
         self.is_unix = sock.family == socket.AF_UNIX
         self.local = _fixed_address(sock)
         """Our address of every connection; None if a wildcard address leaves it to each connection."""
         self._path: str | None = sock.getsockname() if self.is_unix else None
         self._file = None if self._path is None else _file_of(self._path)
-        self._is_handed_over = False
+        self.is_shared = is_shared
+        """True if another process has the socket, too: its file is left alone."""
 
     @property
     def address(self) -> str:
@@ -52,15 +53,11 @@ class Bound:
         """Listen again; OSError if that fails."""
         self.socket.listen(BACKLOG)
 
-    def hand_over(self) -> None:
-        """Leave the socket's file to another process that also has the socket."""
-        self._is_handed_over = True
-
     def close(self) -> None:
         """Close the socket."""
         if self.socket.fileno() < 0:
             return
-        if self._path is not None and not self._is_handed_over:
+        if self._path is not None and not self.is_shared:
             self._remove_file(self._path)
         self.socket.close()
 
@@ -82,12 +79,12 @@ def place_of(sock: socket.socket) -> str:
 
 
 def adopt(sock: socket.socket) -> Bound:
-    """Listen on a socket that another process has opened; OSError if that fails."""
+    """Listen on a socket that another process has opened, and has still; OSError if that fails."""
     sock.setblocking(False)
     if sock.family != socket.AF_UNIX:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.listen(BACKLOG)
-    return Bound(sock)
+    return Bound(sock, is_shared=True)
 
 
 def bind_inet(family: socket.AddressFamily, host: str, port: int) -> Bound:

@@ -35,6 +35,10 @@ class Transport(StringTransport):
         self.is_reading = True
         self.is_aborted = False
         self.is_lost = False
+        self.descriptors: list[int] = []
+
+    def sendFileDescriptor(self, descriptor: int) -> None:
+        self.descriptors.append(descriptor)
 
     def write(self, data: bytes) -> None:
         if self.disconnecting or self.is_lost:

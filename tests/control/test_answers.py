@@ -316,6 +316,31 @@ def test_drain_has_times_of_its_own(running: Running, monkeypatch: pytest.Monkey
     assert drains == [{"timeout": 3600.0, "spread": 600.0}]
 
 
+def test_sockets_go_out_beside_their_addresses(running: Running) -> None:
+    one = admin(running)
+    rows = one.rows("hand over")
+    port = running.listening[0].getsockname()[1]
+    assert [row["address"] for row in rows] == [f"AF_INET 127.0.0.1:{port}"]
+    assert one.transport.descriptors == [running.listening[0].fileno()]
+
+
+def test_service_leaves_when_the_answer_has_gone_out(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    leaves: list[dict[str, float]] = []
+    monkeypatch.setattr(running.service, "leave", lambda **times: leaves.append(times))
+    one = admin(running)
+    assert one.said("leave", timeout="1h") == "the service leaves its sockets to another process"
+    assert leaves == []
+    one.lose()
+    assert leaves == [{"timeout": 3600.0}]
+
+
+@pytest.mark.parametrize("command", ["hand over", "leave"])
+def test_service_that_stops_gives_nothing_away(running: Running, command: str) -> None:
+    running.relay()
+    running.stop()
+    assert admin(running).said(command).startswith("the service stops already")
+
+
 def test_service_that_stops_says_so(running: Running) -> None:
     running.relay()
     running.stop()

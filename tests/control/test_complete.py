@@ -21,7 +21,7 @@ def names(kind: str) -> Iterable[str]:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("", ["show", "set", "check", "shutdown", "reload", "drain", "enable", "stop", "watch"]),
+        ("", ["show", "set", "check", "shutdown", "reload", "drain", "enable", "stop", "hand", "leave", "watch"]),
         ("set", ["server"]),
         ("set server", ["dovecot/d1", "dovecot/d2"]),
         ("set server dovecot/d1", ["state", "weight"]),

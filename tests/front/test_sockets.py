@@ -95,13 +95,15 @@ def test_sockets_of_another_process_are_listened_on(sockets: Sockets, tmp_path: 
     (before,) = former.by_frontend([front])["a"]
     with socket.socket(before.socket.family) as client:
         client.connect(before.socket.getsockname())
-        sockets.offer(sock.dup() for sock in former.hand_over())
+        former.share(with_others=True)
+        sockets.offer(sock.dup() for sock in former.sockets)
         sockets.bind([front])
         former.close()
         (after,) = sockets.by_frontend([front])["a"]
         taken, _ = after.socket.accept()
         taken.close()
     assert path.exists() == (kind == "unix")
+    sockets.share(with_others=False)
     with socket.socket(after.socket.family) as later:
         later.connect(after.socket.getsockname())
     sockets.close()
@@ -111,7 +113,7 @@ def test_sockets_of_another_process_are_listened_on(sockets: Sockets, tmp_path: 
 def test_sockets_that_nobody_wants_are_closed(sockets: Sockets, tmp_path: Path) -> None:
     first, second = UnixBind(str(tmp_path / "1.sock")), UnixBind(str(tmp_path / "2.sock"))
     former, _ = listening_on(first)
-    offered = [sock.dup() for sock in former.hand_over()]
+    offered = [sock.dup() for sock in former.sockets]
     sockets.offer(offered)
     sockets.bind([frontend("b", second)])
     sockets.close_offered()

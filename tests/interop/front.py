@@ -174,6 +174,10 @@ class Front:
             lambda: self.process.stdout.count('"event": "reloaded"') > done, f"a reload in\n{self.output[-2000:]}", 20.0
         )
 
+    def was_ended(self) -> None:
+        """Take note that it has ended by itself, as it was to."""
+        self._was_ended = True
+
     def terminate(self) -> None:
         """Send the signal that ends it and return at once."""
         assert self.process.is_alive, f"it has ended by itself:\n{self.output}"

@@ -1,0 +1,114 @@
+"""An upgrade of the program: a new process takes the sockets of the running one, which leaves."""
+
+import signal
+import socket
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailproxy.control.call import Call
+from tests.interop.certificates import Certificates
+from tests.interop.clients import connect_tls, read_line
+from tests.interop.conftest import StartFront, StartRecorder
+from tests.interop.front import launch, single
+from tests.interop.recorder import GREETING, Recorder, echo
+from tests.interop.visits import Visits
+from tests.interop.waiting import until
+
+TAKE_OVER: tuple[str | Path, ...] = (sys.executable, "-m", "mailproxy", "run", "--take-over", "-c")
+RATE = 200.0
+
+
+@pytest.fixture
+def backend(recorder: StartRecorder) -> Recorder:
+    return recorder(echo())
+
+
+@pytest.fixture
+def admin(folder: Path) -> Path:
+    return folder / "admin.sock"
+
+
+@pytest.fixture
+def configured(folder: Path, backend: Recorder, pki: Certificates, admin: Path) -> tuple[dict[str, Any], int]:
+    """A frontend on a port and on a UNIX socket, an admin socket, and the port."""
+    configuration, port = single(pki.server_ec, backend.port)
+    configuration["frontend"]["front"]["bind"].append(str(folder / "front.sock"))
+    return {"admin": {"socket": str(admin)}, **configuration}, port
+
+
+def pid_at(admin: Path) -> int:
+    """The process that answers at an admin socket."""
+    with Call(str(admin)) as call:
+        return call.pid
+
+
+def test_upgrade_under_load_refuses_nobody_and_ends_no_session(
+    front: StartFront, pki: Certificates, folder: Path, admin: Path, configured: tuple[dict[str, Any], int]
+) -> None:
+    configuration, port = configured
+    former = front(configuration)
+    with connect_tls(port, pki.client()) as connection:
+        assert read_line(connection) == GREETING
+        with Visits(port, pki.client(), GREETING, RATE) as visits:
+            visits.until(lambda: visits.count > RATE / 2, 30)
+            later = front(configuration, command=TAKE_OVER)
+            until(partial(former.events, event="stopping"), "the former process that leaves", 10.0)
+            seen = visits.count
+            visits.until(lambda: visits.count > seen + RATE, 30)
+        assert visits.failures == []
+        assert pid_at(admin) == later.process.pid
+        assert (folder / "front.sock").is_socket()
+        connection.sendall(b"a NOOP\r\n")
+        assert read_line(connection) == b"a NOOP\r\n"
+        assert former.process.is_alive
+    assert former.process.wait() == 0
+    assert former.events(event="handed-over")
+    assert (folder / "front.sock").is_socket()
+    assert admin.is_socket()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(folder / "front.sock"))
+    assert len(later.events(event="taken-over")) == 1
+    former.was_ended()
+
+
+def test_process_that_cannot_take_over_leaves_the_former_alone(
+    front: StartFront, pki: Certificates, folder: Path, admin: Path, configured: tuple[dict[str, Any], int]
+) -> None:
+    configuration, port = configured
+    former = front(configuration)
+    broken = folder / "broken"
+    broken.mkdir()
+    configuration["frontend"]["front"]["bind"].append(str(folder / "nowhere" / "front.sock"))
+    with launch(broken, configuration, TAKE_OVER) as later:
+        assert later.wait() == 1
+        assert "cannot listen" in later.stderr
+    with connect_tls(port, pki.client()) as connection:
+        assert read_line(connection) == GREETING
+    assert (folder / "front.sock").is_socket()
+    assert pid_at(admin) == former.process.pid
+
+
+def test_nobody_to_take_over_from_is_status_1_and_a_line(
+    folder: Path, admin: Path, configured: tuple[dict[str, Any], int]
+) -> None:
+    with launch(folder, configured[0], TAKE_OVER) as process:
+        assert process.wait() == 1
+        assert process.stderr.startswith(f"{admin}: does not exist")
+
+
+def test_former_process_ends_at_once_when_it_is_told_again(
+    front: StartFront, pki: Certificates, configured: tuple[dict[str, Any], int]
+) -> None:
+    configuration, port = configured
+    former = front(configuration)
+    with connect_tls(port, pki.client()) as connection:
+        assert read_line(connection) == GREETING
+        front(configuration, command=TAKE_OVER)
+        until(partial(former.events, event="stopping"), "the former process that leaves", 10.0)
+        former.process.send(signal.SIGTERM)
+        assert former.process.wait() == 0
+    former.was_ended()
