@@ -38,7 +38,7 @@ from mailproxy.front.sockets import StartError
 from mailproxy.front.stopping import Stopping, StopTimes
 from mailproxy.session.counters import counted
 from mailproxy.session.session import Session
-from mailproxy.tls.renewal import renewals
+from mailproxy.tls.renewed import in_words
 
 # A reload is given up after this time: a file may be on a disk that does not answer.
 READ_SECONDS = 300.0
@@ -247,19 +247,13 @@ class ProxyService(Service):
     def _differences(self, reading: Reading) -> tuple[Difference, ...]:
         """Return the changes of a reading; those that need a restart are returned until there was one."""
         settings = reading.settings
+        renewed = ((f"tls {profile}", in_words(found)) for profile, found in reading.renewed.items())
         since_start = differences(self._started, settings)
         since_last = differences(self._generation.settings, settings)
         return (
             *(one for one in since_start if one.needs_restart),
-            *with_details((one for one in since_last if not one.needs_restart), self._renewals(reading)),
+            *with_details((one for one in since_last if not one.needs_restart), renewed),
         )
-
-    def _renewals(self, reading: Reading) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Yield what has become of the certificates of each profile that stays, by the section's name."""
-        before = self._lasting.certificates.in_use
-        for profile, certificates in reading.files.certificates.items():
-            if profile in before and (words := renewals(before[profile], certificates)):
-                yield f"tls {profile}", words
 
     def _refuse(self, failure: Failure) -> Failure:
         """Log why a reload was refused."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from attrs import frozen
@@ -10,8 +11,10 @@ from attrs import frozen
 from mailproxy import config
 from mailproxy.config import ConfigError, Problem, load
 from mailproxy.front.prepare import Files, read_files, warnings_of
+from mailproxy.tls.renewed import Change, changes
 from mailproxy.tls.servers import TlsServers
-from mailproxy.tls.store import CertificateStore
+from mailproxy.tls.steps import finish
+from mailproxy.tls.store import Certificates, CertificateStore
 
 READS = 5
 """How often a file is read again if it changes meanwhile, before that is an error: an editor has finished by then."""
@@ -26,6 +29,8 @@ class Reading:
     files: Files
     warnings: tuple[str, ...]
     """The warnings about it, one line each."""
+    renewed: Mapping[str, tuple[Change, ...]]
+    """What is new in the certificates of each profile that there was before."""
 
 
 def read(path: str, tls: TlsServers, store: CertificateStore) -> Reading:
@@ -49,8 +54,13 @@ def read(path: str, tls: TlsServers, store: CertificateStore) -> Reading:
                 raise
             continue
         if _state_of(path) == before:
-            return Reading(settings, path, files, warnings)
+            return Reading(settings, path, files, warnings, _renewed(store.in_use, files.certificates))
     raise ConfigError([Problem("", f"changed while it was read, {READS} times; reload when it is complete")], path)
+
+
+def _renewed(before: Certificates, after: Certificates) -> Mapping[str, tuple[Change, ...]]:
+    both = {name: finish(changes(name, before[name], after[name])) for name in after if name in before}
+    return {name: found for name, found in both.items() if found}
 
 
 def _state_of(path: str) -> tuple[int, ...] | None:

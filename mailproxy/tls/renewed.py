@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from attrs import frozen
@@ -14,6 +14,9 @@ News = Literal["added", "renewed", "removed", "OCSP response"]
 
 # A certificate may have hundreds of names.
 _NAMES_SHOWN = 3
+
+# A profile may have thousands of certificates, and a line is read by people.
+_CHANGES_SHOWN = 5
 
 
 @frozen
@@ -55,6 +58,16 @@ def changes(profile: str, before: Iterable[Certificate], after: Iterable[Certifi
             found.append(Change(profile, certificate, "OCSP response"))
     found.extend(Change(profile, certificate, "removed") for certificate in former.values())
     return tuple(found)
+
+
+def in_words(found: Sequence[Change]) -> tuple[str, ...]:
+    """Return the changes of one profile as details of a line; only the first of many are named."""
+    words = []
+    for change in found[:_CHANGES_SHOWN]:
+        until = "" if change.news == "removed" else f", until {change.certificate.not_after:%Y-%m-%d}"
+        words.append(f"{change.certificate.path} {change.news}{until}")
+    more = len(found) - _CHANGES_SHOWN
+    return (*words, f"{more} other certificates") if more > 0 else tuple(words)
 
 
 def shown_names(certificate: Certificate) -> str:

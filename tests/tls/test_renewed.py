@@ -6,7 +6,7 @@ import pytest
 from attrs import evolve
 
 from mailproxy.tls.certificate import Certificate, make_certificate
-from mailproxy.tls.renewed import changes, shown_names
+from mailproxy.tls.renewed import changes, in_words, shown_names
 from mailproxy.tls.staple import Staple
 from mailproxy.tls.steps import finish
 from tests.tls.issue import NOW, issue
@@ -44,3 +44,11 @@ def test_few_names_are_shown() -> None:
     assert shown_names(certificate("/c.pem")) == "no name"
     forged = evolve(A, names=("a\nb",))
     assert shown_names(forged) == "a\\nb"
+
+
+def test_changes_are_details_of_one_line_and_many_are_counted() -> None:
+    assert in_words(finish(changes("p", [A], [B]))) == (f"/b.pem added, until {END}", "/a.pem removed")
+    many = [evolve(A, path=f"/{number}.pem") for number in range(1000)]
+    words = in_words(finish(changes("p", [], many)))
+    assert len(words) == 6
+    assert words[-1] == "995 other certificates"
