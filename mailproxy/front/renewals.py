@@ -23,7 +23,7 @@ from mailproxy import config
 from mailproxy.front.lasting import Lasting
 from mailproxy.tls.certificate import Certificate
 from mailproxy.tls.expiry import ExpiryNotices, Notice, StaleStaples
-from mailproxy.tls.renewed import Change, changes
+from mailproxy.tls.renewed import Change, changes, shown_names
 from mailproxy.tls.source import SETTLING_SECONDS
 from mailproxy.tls.steps import Steps
 from mailproxy.tls.store import Certificates, Complaint
@@ -208,7 +208,7 @@ class Renewals:
                 news=change.news,
                 profile=change.profile,
                 path=certificate.path,
-                names=list(certificate.names),
+                names=shown_names(certificate),
                 until=certificate.not_after.isoformat(),
             )
         if found:
@@ -228,7 +228,7 @@ class Renewals:
                 event="certificate-expires",
                 notice=str(notice),
                 path=notice.certificate.path,
-                names=list(notice.certificate.names),
+                names=shown_names(notice.certificate),
                 days=notice.days,
             )
 

@@ -119,7 +119,7 @@ def test_renewal_is_logged_with_names_and_end(site: Site) -> None:
     assert formatEvent(event) == (
         f"certificate {site.folder}/a.pem, profile other: renewed, for a, until {end:%Y-%m-%d}"
     )
-    assert (event["event"], event["news"], event["names"]) == ("certificate", "renewed", ["a"])
+    assert (event["event"], event["news"], event["names"]) == ("certificate", "renewed", "a")
 
 
 def test_bad_file_is_logged_once(site: Site) -> None:
