@@ -214,7 +214,13 @@ _FILTERS: Mapping[str, Callable[[Any], Test]] = {
 
 def find_session(running: Running, id: str) -> Session | None:
     """Return the session with an id; None if there is none."""
-    return next((session for session in running.generation.sessions if session.id == id), None)
+    try:
+        number = int(id.rpartition("-")[2], 16)
+    except ValueError:
+        return None
+    # By number first: to write the ids of ten thousand sessions would hold everybody up for milliseconds.
+    same = (session for session in running.generation.sessions if session.number == number)
+    return next((session for session in same if session.id == id), None)
 
 
 def certificates(running: Running) -> Iterator[CertificateStatus]:

@@ -189,6 +189,12 @@ class Front:
         status = self.process.wait()
         assert status == self._good_status, f"it ended with status {status}:\n{self.output}"
 
+    def wait_for_stop(self) -> None:
+        """Wait for the end that somebody else asked for, without a signal."""
+        self._was_ended = True
+        self._good_status = 0
+        self.wait()
+
     def __enter__(self) -> Self:
         return self
 

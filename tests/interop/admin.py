@@ -1,0 +1,77 @@
+"""Administrators of a running mailproxy: its own command, and raw clients of the admin socket."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.interop.front import Table
+
+_ROOT = Path(__file__).resolve().parents[2]
+_SECONDS = 60.0
+
+Row = Mapping[str, Any]
+
+
+class Ctl:
+    """``mailproxy ctl`` for one socket."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def run(self, command: str, *options: str) -> subprocess.CompletedProcess[str]:
+        """What a command prints."""
+        search = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
+        return subprocess.run(
+            [sys.executable, "-m", "mailproxy", "ctl", "--socket", self.path, *options, *command.split()],
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            env={**os.environ, "PYTHONPATH": search},
+            check=False,
+        )
+
+    def said(self, command: str) -> str:
+        """What is printed for a command that is carried out."""
+        done = self.run(command)
+        assert done.returncode == 0, done
+        return done.stdout
+
+    def rows(self, command: str) -> list[Row]:
+        """The rows of the answer."""
+        done = self.run(command, "--json")
+        assert done.returncode == 0, done
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        return [line for line in lines if line["type"] == "row"]
+
+
+def with_admin(configuration: Table, path: Path) -> dict[str, Any]:
+    """The same configuration with an admin socket."""
+    return {**configuration, "admin": {"socket": str(path)}}
+
+
+@contextmanager
+def connected(path: Path) -> Iterator[socket.socket]:
+    """A raw client of an admin socket, which has read nothing yet."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(_SECONDS)
+        client.connect(str(path))
+        yield client
+
+
+def ask(client: socket.socket, command: str, **arguments: str) -> None:
+    """Send a request."""
+    client.sendall(json.dumps({"command": command, **arguments}).encode() + b"\n")
+
+
+def messages(client: socket.socket) -> Iterator[dict[str, Any]]:
+    """The lines that come, until the end."""
+    received = b""
+    while data := client.recv(65536):
+        *lines, received = (received + data).split(b"\n")
+        yield from map(json.loads, lines)
