@@ -33,6 +33,7 @@ from mailproxy.front.prepare import Prepared, arrange
 from mailproxy.front.reading import Reading, read
 from mailproxy.front.reload import Reloaded, ReloadRefused, Reloads
 from mailproxy.front.renewals import Renewals
+from mailproxy.front.revocations import Revocations
 from mailproxy.front.role import ALONE
 from mailproxy.front.sockets import StartError
 from mailproxy.front.stopping import Stopping, StopTimes
@@ -88,6 +89,7 @@ class ProxyService(Service):
         self._reloads = Reloads(self._reload)
         self.renewals = Renewals(self._lasting, reactor)
         """Serves renewed certificates."""
+        self._revocations = Revocations(self._lasting, reactor, self._aside)
         self.drains = Drains(lambda: self._generation, self._lasting, self._loop)
         """Takes one frontend, or one server, out of service."""
         self.relog: Callable[[str, str], object] = _nothing
@@ -142,6 +144,7 @@ class ProxyService(Service):
         self._open_door()
         if self.role.cares:
             self.renewals.start(self._prepared.settings)
+        self._revocations.follow(self._prepared.settings, self._prepared.trusts)
         self._log.info("ready", event="ready")
 
     def follow(self, process: int, finish: Callable[[], None]) -> None:
@@ -240,6 +243,7 @@ class ProxyService(Service):
                 self._say_closed(frontend)
         if self.role.cares:
             self.renewals.follow(reading.settings)
+        self._revocations.follow(reading.settings, reading.files.trusts)
         self._warn(warning for warning in self._warnings if warning not in known)
         self._log.info("reloaded", event="reloaded", changes=len(differences))
         return Reloaded(differences, self._warnings)
@@ -327,6 +331,7 @@ class ProxyService(Service):
         self.is_stopping = True
         self._reloads.close("mailproxy stops")
         self.renewals.stop()
+        self._revocations.stop()
         self.drains.stop()
         live = self._lasting.total.sessions
         times = StopTimes() if self._is_hurried else evolve(StopTimes.of(self._generation.settings), **self._times)

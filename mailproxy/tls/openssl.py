@@ -425,6 +425,11 @@ def set_store(context: SSL.Context, store: crypto.X509Store) -> None:
     lib.SSL_CTX_set_cert_store(raw_context(context), raw)
 
 
+def name_no_authorities(context: SSL.Context) -> None:
+    """Forget which authorities a context names to clients that it asks for a certificate."""
+    lib.SSL_CTX_set_client_CA_list(raw_context(context), lib.sk_X509_NAME_new_null())
+
+
 @ffi.callback("int (*)(int, X509_STORE_CTX *)")  # type: ignore[untyped-decorator]
 def _go_on_unverified(is_good: int, verification: Any) -> int:
     return 1

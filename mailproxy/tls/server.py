@@ -170,7 +170,6 @@ class TlsServer:
         self._trust = trust if self._asks_for_certificates else None
         if self._asks_for_certificates and trust is None:
             raise ValueError("there is nothing to verify clients' certificates with")
-        self._store = None if self._trust is None else self._trust.store()
         # OpenSSL keeps pointers to the callbacks, so they live as long as the connections that this server makes.
         self._on_name = openssl.server_name_callback(self._choose)
         self._on_status = openssl.status_callback(self._staple)
@@ -213,6 +212,17 @@ class TlsServer:
         self._check(groups, self.digests)
         yield
         return (yield from self.contexts.replacing(groups))
+
+    def verify_with(self, trust: ClientTrust) -> None:
+        """
+        Verify clients with another trust from the next handshake on, in a profile that asks for their certificates.
+
+        Established sessions continue; those that the former trust allowed are not resumed.
+        """
+        if self._asks_for_certificates:
+            self._trust = trust
+            for context in self.contexts.made:
+                self._verify_clients(context)
 
     def check(self, certificate: Certificate) -> None:
         """Raise ValueError if OpenSSL refuses to serve a certificate with the settings of the profile."""
@@ -290,8 +300,9 @@ class TlsServer:
     def _verify_clients(self, context: SSL.Context) -> None:
         # Without a callback of ours, a chain that does not verify ends the handshake, as in HAProxy.
         context.set_verify(_VERIFY[self._settings.client_certificates])
-        if self._trust is not None and self._store is not None:
-            openssl.set_store(context, self._store)
+        if self._trust is not None:
+            openssl.set_store(context, self._trust.store)
+            openssl.name_no_authorities(context)
             for authority in self._trust.authorities:
                 context.add_client_ca(authority)
             if self._settings.bad_client_certificate == "unverified":

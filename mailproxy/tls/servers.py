@@ -106,6 +106,15 @@ class TlsServers:
                     return str(error).removeprefix(f"{certificate.path}: ")
         return ""
 
+    def verify_with(self, profile: str, trust: ClientTrust) -> bool:
+        """Verify the clients of a profile with another trust from now on; return whether it is another one."""
+        others = [key for key, made in self._made.items() if key[0] == profile and made.trust != trust.digest]
+        for key in others:
+            made = self._made[key]
+            made.server.verify_with(trust)
+            self._made[key] = evolve(made, trust=trust.digest)
+        return bool(others)
+
     def copy(self) -> TlsServers:
         """Return the same, for a reading of the configuration that may come to nothing."""
         made = TlsServers(self._stock)

@@ -86,14 +86,19 @@ def read_content(path: str, read: ReadFile | None = None) -> Content:
 
 
 def read_file(path: str) -> bytes:
-    """Read a file, and nothing but a file; raises OSError or `UnusableCertificate`."""
+    """Read a file with a certificate, and nothing but a file; raises OSError or `UnusableCertificate`."""
+    return read_up_to(path, MOST_BYTES)
+
+
+def read_up_to(path: str, most: int) -> bytes:
+    """Read a file of `most` bytes at most, and nothing but a file; raises OSError or `UnusableCertificate`."""
     # Opening a FIFO would wait for somebody to write to it.
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise UnusableCertificate("is not a file")
     with open(path, "rb") as file:
-        data = file.read(MOST_BYTES + 1)
-    if len(data) > MOST_BYTES:
-        raise UnusableCertificate(f"has more than {MOST_BYTES // 1024} KiB, which is no certificate")
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise UnusableCertificate(f"has more than {most // 1024} KiB, the most that is read")
     return data
 
 

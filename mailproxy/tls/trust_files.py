@@ -1,15 +1,22 @@
 """Reads what clients' certificates are verified with, as the profiles of a configuration name it."""
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from mailproxy.config import Config, Problem, TlsProfile
 from mailproxy.config.words import key_path
 from mailproxy.tls.certificate import UnusableCertificate
-from mailproxy.tls.source import read_file
+from mailproxy.tls.source import read_up_to
 from mailproxy.tls.trust import ClientTrust, TrustFile, TrustProblem, UnusableTrust, make_trust
 
 TrustByProfile = Mapping[str, ClientTrust]
+
+MOST_BYTES = 64 * 1024 * 1024
+"""Lists of revoked certificates have some MiB, those of large authorities tens of them."""
+
+State = tuple[tuple[int, ...], ...]
+"""What files look like from outside."""
 
 
 def read_trust(profile: TlsProfile) -> ClientTrust | None:
@@ -21,7 +28,7 @@ def read_trust(profile: TlsProfile) -> ClientTrust | None:
     def read(key: str, paths: Iterable[str]) -> Iterator[TrustFile]:
         for path in paths:
             try:
-                yield TrustFile(path, read_file(path))
+                yield TrustFile(path, read_up_to(path, MOST_BYTES))
             except OSError as error:
                 problems.append(TrustProblem(key, f"{path}: cannot be read: {error.strerror}"))
             except UnusableCertificate as error:
@@ -35,6 +42,24 @@ def read_trust(profile: TlsProfile) -> ClientTrust | None:
     if problems:
         raise UnusableTrust(problems)
     return trust
+
+
+def look_at_trust(profile: TlsProfile) -> State:
+    """Look at what a profile's clients are verified with, without reading it."""
+    return tuple(_mark(path) for path in (*profile.client_ca, *profile.client_crl))
+
+
+def newest(state: State) -> float:
+    """Return when the last of some files changed, by the wall clock; 0 if there are none."""
+    return max((mark[3] / 1e9 for mark in state if len(mark) > 1), default=0.0)
+
+
+def _mark(path: str) -> tuple[int, ...]:
+    try:
+        found = os.stat(path)
+    except OSError as error:
+        return (error.errno or 0,)
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def read_trusts(config: Config) -> tuple[TrustByProfile, tuple[Problem, ...]]:

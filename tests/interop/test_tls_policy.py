@@ -13,7 +13,7 @@ from attrs import frozen
 from tests.interop import headers, peers
 from tests.interop.certificates import SERVER_NAME, Certificates
 from tests.interop.conftest import StartFront, StartRecorder
-from tests.interop.front import Front, backend, frontend
+from tests.interop.front import Front, backend, frontend, single
 from tests.interop.ports import free_port
 from tests.interop.recorder import Recorder, echo
 from tests.interop.waiting import until
@@ -182,3 +182,24 @@ def test_revoked_client_may_go_on_without_a_name(
     assert ssl.verify == CERT_REVOKED
     assert ssl.get(headers.SSL_CN) is None
     assert b"certalice" not in b"".join(one.header for one in fronts.recorder.connections[before:])
+
+
+def test_list_is_taken_up_without_a_reload(
+    front: StartFront, recorder: StartRecorder, pki: Certificates, alice: Issued, clients: Issued, tmp_path: Path
+) -> None:
+    certificate, authority, crl = tmp_path / "alice.pem", tmp_path / "ca.pem", tmp_path / "ca.crl"
+    certificate.write_bytes(alice.pem)
+    authority.write_bytes(clients.certificate_pem)
+    crl.write_bytes(revocation_list(clients))
+    configuration, port = single(pki.server_ec, recorder(echo()).port)
+    configuration["tls"]["default"] |= {
+        "client-certificates": "required",
+        "client-ca": str(authority),
+        "client-crl": str(crl),
+        "watch": "1s",
+    }
+    running = front(configuration)
+    assert REVOKED not in s_client(port, "-tls1_2", "-cert", certificate)
+    crl.write_bytes(revocation_list(clients, alice))
+    until(lambda: running.events(event="trust", revoked=1), "a line about the new list", 10.0)
+    assert REVOKED in s_client(port, "-tls1_2", "-cert", certificate)

@@ -94,6 +94,16 @@ def test_every_problem_is_told_with_its_key(tmp_path: Path) -> None:
     ]
 
 
+def test_list_may_be_larger_than_a_certificate(tmp_path: Path) -> None:
+    """Those of large authorities have tens of MiB."""
+    ca, crl = tmp_path / "ca.pem", tmp_path / "ca.crl"
+    ca.write_bytes(CA.certificate_pem)
+    crl.write_bytes(b"#" * 2_000_000 + b"\n" + revocation_list(CA))
+    trust = read_trust(TlsProfile(name="default", certificates=(), client_ca=(str(ca),), client_crl=(str(crl),)))
+    assert trust is not None
+    assert len(trust.lists) == 1
+
+
 def test_good_lists_bring_no_warning() -> None:
     assert warnings(CA, OTHER, lists=(revocation_list(CA), revocation_list(OTHER))) == []
     assert warnings(CA, OTHER) == []
