@@ -73,9 +73,9 @@ def checking(dovecot: Dovecot, protocol: str, check: Table, **server: Any) -> di
 
 
 def change(front: Front, state: str) -> Event:
-    """The log line of the server's change to a state, awaited: also if one check gets no answer within its 5 s."""
+    """The log line of the server's change to a state, awaited: also if some checks get no answer in time."""
     return until(
-        lambda: next(iter(front.events(event="server", state=state)), None), f"the server to be {state}", seconds=15
+        lambda: next(iter(front.events(event="server", state=state)), None), f"the server to be {state}", seconds=20
     )
 
 
@@ -247,8 +247,11 @@ def test_http_check_that_dovecot_answers_with_an_error_is_not_passed(
 def test_mail_check_goes_over_tls_where_the_server_has_it(
     front: StartFront, tls_dovecot: Dovecot, pki: Certificates, protocol: str
 ) -> None:
+    # managesieve-login of Dovecot 2.3.19 reads what comes while it writes the last record of its greeting, and looks at
+    # it only when more comes. Then a check gets no answer to its LOGOUT, as a client of Python's ssl does, and the next
+    # one has to tell.
     tls = {"ca": str(pki.authority), "verify-name": SERVER_NAME}
-    configuration = checking(tls_dovecot, protocol, {"type": "mail"}, tls=tls)
+    configuration = checking(tls_dovecot, protocol, {"type": "mail", "timeout": "2s"}, tls=tls)
     configuration["backend"]["b"]["server"]["s"]["address"] = f"127.0.0.1:{tls_dovecot.tls_ports[protocol]}"
     with front(configuration) as started:
         assert change(started, "up")["reason"] == "greeted"
