@@ -9,7 +9,7 @@ PASSWORD = "secret"
 ADDRESS = f"{USER}@localhost"
 
 PLAIN = b64encode(f"\0{USER}\0{PASSWORD}".encode()).decode()
-"""What a client says for SASL PLAIN (RFC 4616, section 2)."""
+"""A client's message for SASL PLAIN (RFC 4616, section 2)."""
 
 WELCOME = b"""\
 From: mailproxy <mailproxy@localhost>\r

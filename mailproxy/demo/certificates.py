@@ -1,4 +1,4 @@
-"""The demo's certificates, made on the spot: one for the front, and one for a client, by a CA of its own."""
+"""The demo's fresh certificates: one for the front, and one for a client, from their own CA."""
 
 import os
 from datetime import UTC, datetime, timedelta
@@ -15,16 +15,16 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from mailproxy.demo.account import USER
 
 CLIENT_NAME = USER
-"""Common name of the client's certificate: what the server learns of who presents it."""
+"""Common name of the client's certificate, which the server gets in the header."""
 
 LIFETIME = timedelta(days=7)
 CLOCK_SKEW = timedelta(hours=1)
-"""How far back the certificates are valid, for clients whose clock is slow."""
+"""The certificates are valid from this long ago, for clients with a slow clock."""
 
 
 @frozen
 class Certificates:
-    """Where the demo's PEM files are."""
+    """The paths of the demo's PEM files."""
 
     server: Path
     """The front's certificate and key."""
@@ -33,7 +33,7 @@ class Certificates:
     client: Path
     """A client's certificate and key."""
     client_ca: Path
-    """What the front verifies client certificates with."""
+    """The CA with which the front verifies client certificates."""
 
 
 def make(folder: Path) -> Certificates:
@@ -78,7 +78,7 @@ def _builder(
     *,
     authority: bool,
 ) -> x509.CertificateBuilder:
-    """A certificate without what makes it a server's or a client's, with all that strict verification wants."""
+    """A certificate with all that strict verification requires, except its use for a server or a client."""
     now = datetime.now(UTC)
     usage = x509.KeyUsage(
         digital_signature=not authority,
@@ -119,6 +119,6 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file that nobody else may read, from its first moment on."""
+    """Write a file that only its owner may read, from the beginning."""
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)

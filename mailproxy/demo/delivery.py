@@ -1,4 +1,4 @@
-"""How a message gets into the demo's inbox, by LMTP or by submission."""
+"""Delivers messages into the demo's inbox, by LMTP or by submission."""
 
 from collections.abc import Callable
 from email.utils import format_datetime
@@ -14,7 +14,7 @@ from mailproxy.demo.visit import Tell
 
 @implementer(smtp.IMessage)
 class Incoming:
-    """The lines of one message on their way to the inbox, up to the size that it takes."""
+    """The lines of one message for the inbox, up to its size limit."""
 
     def __init__(self, inbox: Inbox, tell: Tell) -> None:
         """Start with no line."""
@@ -37,7 +37,7 @@ class Incoming:
         return succeed(None)
 
     def connectionLost(self) -> None:
-        """Forget the message: it was too large, or its client went away."""
+        """Forget the message: it was too large, or its client closed."""
         self._lines.clear()
 
 
@@ -46,8 +46,8 @@ class Delivery:
     """
     The rules of one session: mail for the one account, one recipient a message.
 
-    LMTP answers DATA once for each recipient, so one answer is right: a second RCPT is told to come with a message of
-    its own, as RFC 5321, section 4.5.3.1.10, provides.
+    LMTP answers DATA once for each recipient, so one answer is right: a second RCPT gets the temporary error of RFC
+    5321, section 4.5.3.1.10.
     """
 
     def __init__(self, inbox: Inbox, protocol: str, client: Callable[[], str], tell: Tell) -> None:
@@ -59,12 +59,12 @@ class Delivery:
         self._recipients = 0
 
     def validateFrom(self, helo: tuple[bytes, bytes], origin: smtp.Address) -> smtp.Address:
-        """Take mail from anyone."""
+        """Accept mail from any sender."""
         self._recipients = 0
         return origin
 
     def validateTo(self, user: smtp.User) -> Callable[[], Incoming]:
-        """Take mail for the one account, in any domain."""
+        """Accept mail for the one account, in any domain."""
         if user.dest.local.decode("ascii", "replace").lower() != USER:
             raise smtp.SMTPBadRcpt(user, 550, "5.1.1 no such user")
         if self._recipients:

@@ -1,4 +1,4 @@
-"""A Dovecot 2.3 of the demo's own, from the machine's package, in a folder that it does not leave."""
+"""The demo's own Dovecot 2.3, from the machine's package, with all its files in one folder."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ _PACKAGES = {
 """Debian's packages, by the program in `_LIBRARY`."""
 
 _MAIL_UID = 65534
-"""Who owns the mail when the demo is run by root, whose mail Dovecot does not serve."""
+"""The owner of the mail if the demo is run by root, whose mail Dovecot does not serve."""
 
 _TELLING = re.compile(r": Info: Login: |: saved mail to |: (?:Warning|Error|Fatal): ")
-"""The lines about clients who do something; checks have others."""
+"""The lines about clients' actions; checks have others."""
 
 _CONFIGURATION = """\
 base_dir = {base}/run
@@ -105,14 +105,14 @@ service {service} {{
 
 
 _IN_A_CHROOT = ("anvil", "stats", "imap-urlauth-login")
-"""Dovecot's services that would change their root, which is no use here."""
+"""Dovecot's services that would change their root, which is useless here."""
 
 _AS_MYSELF = ("imap", "pop3", "submission", "managesieve", "auth", "auth-worker", "indexer-worker", "dict", "doveadm")
-"""Dovecot's services that would change the user, which nobody but root can."""
+"""Dovecot's services that would change the user, which only root can."""
 
 
 class DovecotError(Exception):
-    """Why there is no Dovecot to demonstrate with: a sentence."""
+    """The reason why there is no usable Dovecot, in a sentence."""
 
 
 def check_installed() -> None:
@@ -129,7 +129,7 @@ def check_installed() -> None:
 def dovecot_folder() -> Iterator[Path]:
     """Make a folder with a short path that Dovecot's users can enter but not list, and remove it afterwards."""
     is_root = os.geteuid() == 0
-    # Root's folder for temporary files may be one that nobody else can enter.
+    # Other users may not be able to enter root's folder for temporary files.
     path = Path(mkdtemp(prefix="mailproxy-dovecot-", dir="/tmp" if is_root else None))
     if is_root:
         path.chmod(0o711)
@@ -140,7 +140,7 @@ def dovecot_folder() -> Iterator[Path]:
 
 
 class Dovecot:
-    """One Dovecot on an address of its own. All in one folder have the same mail."""
+    """One Dovecot on its own address. All in one folder have the same mail."""
 
     def __init__(
         self,
@@ -151,7 +151,7 @@ class Dovecot:
         reactor: Any,
         tell: Callable[[str, str], None],
     ) -> None:
-        """Serve at `ports`, by protocol, once it is started; `tell` gets its name and what its log says of clients."""
+        """Serve at `ports`, by protocol, once it is started; `tell` gets its name and its log's lines about clients."""
         self._name = name
         self._host = SERVERS[name]
         self._ports = ports
@@ -167,13 +167,13 @@ class Dovecot:
 
     @property
     def is_up(self) -> bool:
-        """Whether it was started and not killed since."""
+        """Whether it runs: it was started and not killed since."""
         return self._process is not None
 
     async def start(self) -> None:
         """Start it, and wait until it listens; `DovecotError` with its reason if it does not."""
         command = [_PROGRAM, "-F", "-c", str(self._configuration)]
-        # In a session of its own: Ctrl-C is for the demo, which then stops it.
+        # In its own session: Ctrl-C goes to the demo, which then stops it.
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
         )
@@ -205,7 +205,7 @@ class Dovecot:
             process.stderr.close()
 
     def _read(self) -> None:
-        """Tell what is new in the log."""
+        """Report new lines of the log."""
         for line in self._log.read().splitlines():
             if _TELLING.search(line):
                 self._tell(self._name, line)

@@ -21,13 +21,13 @@ from mailproxy.endpoints import AcceptProxyServerEndpoint, RefusalHook
 from mailproxy.proxyprotocol import AcceptPolicy
 
 HEADER_SECONDS = 2.0
-"""How long a client may be silent that brings no header: trying it should not take long."""
+"""The longest silence of a client without a header: trying it should not take long."""
 
 ONLY_MAILPROXY = AcceptPolicy(trusted=(ip_network(FRONT),), refuse_others=True, timeout=HEADER_SECONDS)
 
 
 def protocols(inbox: Inbox) -> Mapping[str, Callable[[Tell], Protocol]]:
-    """What makes the server of each protocol, before one inbox."""
+    """The factories of each protocol's server, for one inbox."""
     return {
         "imap": lambda tell: ImapServer(inbox, tell),
         "pop3": lambda tell: Pop3Server(inbox, tell),
@@ -38,7 +38,7 @@ def protocols(inbox: Inbox) -> Mapping[str, Callable[[Tell], Protocol]]:
 
 
 class EmbeddedServer:
-    """One server, on an address of its own."""
+    """One server, on its own address."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class EmbeddedServer:
         tell: Callable[[Visit], None],
         on_refusal: RefusalHook,
     ) -> None:
-        """Serve `inbox` at `ports`, by protocol, once it is started; tell of visits, and of who is refused."""
+        """Serve `inbox` at `ports`, by protocol, once it is started; report clients' actions and refusals."""
         self._host = SERVERS[name]
         self._ports = ports
         self._reactor = reactor
@@ -60,7 +60,7 @@ class EmbeddedServer:
 
     @property
     def is_up(self) -> bool:
-        """Whether it was started and not killed since."""
+        """Whether it runs: it was started and not killed since."""
         return bool(self._listening)
 
     async def start(self) -> None:
@@ -71,7 +71,7 @@ class EmbeddedServer:
             self._listening.append(await proxied.listen(visits))
 
     async def kill(self) -> None:
-        """Stop listening, and cut all connections."""
+        """Stop listening, and abort all connections."""
         listening, self._listening = self._listening, []
         for port in listening:
             await maybeDeferred(port.stopListening)

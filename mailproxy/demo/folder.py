@@ -1,4 +1,4 @@
-"""The folder of the demo's files: a short path, and nobody else's to read or to replace."""
+"""The folder of the demo's files: a short path that other users cannot read or replace."""
 
 import os
 import shutil
@@ -14,14 +14,14 @@ def private_folder(name: str) -> Iterator[Path]:
     """
     Make the folder `name` among the temporary ones, mode 0700, and remove it afterwards.
 
-    What a demo that was killed left there is removed. If `name` belongs to another user, or is anything but a folder
-    that only its owner can open, it stays as it is, and the folder made has some more letters.
+    Files that a killed demo has left there are removed. If `name` belongs to another user, or is not a folder that only
+    its owner can open, it stays, and the new folder's name gets some more letters.
     """
     path = Path(gettempdir()) / name
     if _is_ours(path):
         shutil.rmtree(path)
     try:
-        # Fails for whatever is there, a dangling symbolic link included.
+        # Fails if anything exists there, even a dangling symbolic link.
         path.mkdir(mode=0o700)
     except FileExistsError:
         path = Path(mkdtemp(prefix=f"{name}-"))

@@ -105,9 +105,9 @@ class ImapMessage(Part):
 @implementer(imap4.IMailbox, imap4.ISearchableMailbox)
 class Selected:
     """
-    What one IMAP session sees of the inbox: the messages at SELECT and those that came since.
+    One IMAP session's view of the inbox: the messages at SELECT and later ones.
 
-    A list of its own, so that message numbers stay as the session knows them when another session deletes something.
+    It has its own list, so that message numbers stay the same when another session deletes a message.
     """
 
     def __init__(self, inbox: Inbox) -> None:
@@ -120,7 +120,7 @@ class Selected:
         """
         Find the messages of a set that the client sent.
 
-        Looks through the mailbox and not through the set: `1:4294967295` has as many numbers as it says.
+        Iterates over the mailbox and not over the set: `1:4294967295` has that many numbers.
         """
         if not messages.last:
             messages.last = self._messages[-1].uid if uid and self._messages else len(self._messages)
@@ -153,11 +153,11 @@ class Selected:
         return len(self._messages)
 
     def getRecentCount(self) -> int:
-        """Count none: the demo has no idea of recent."""
+        """Count none: the demo has no recent messages."""
         return 0
 
     def getUnseenCount(self) -> int:
-        """Count what nobody marked as seen."""
+        """Count the unseen messages."""
         return sum(r"\Seen" not in message.flags for message in self._messages)
 
     def isWriteable(self) -> bool:
@@ -179,7 +179,7 @@ class Selected:
         self._listeners.append(listener)
 
     def removeListener(self, listener: imap4.IMailboxListener) -> None:
-        """Tell `listener` no more."""
+        """Stop telling `listener`."""
         self._listeners.remove(listener)
         if not self._listeners:
             self._inbox.watchers.remove(self._arrived)
@@ -257,7 +257,7 @@ class ImapServer(imap4.IMAP4Server):
         self._tell = tell
 
     def lookupCommand(self, cmd: bytes) -> tuple[Any, ...] | None:
-        """Leave out APPEND: the size of a message is bounded where messages come in, and that is LMTP."""
+        """Leave out APPEND: only LMTP and submission limit the size of messages."""
         command: tuple[Any, ...] | None = super().lookupCommand(cmd)
         return None if cmd.upper() == b"APPEND" else command
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from attrs import define, field
 
 MAX_MESSAGES = 100
-"""Above it deliveries are refused: playing with the demo must not fill the memory."""
+"""Further deliveries are refused: the demo must not fill the memory."""
 
 MAX_MESSAGE_BYTES = 1 << 20
 """Enough for a picture to try with; MAX_MESSAGES of them still fit any machine."""
@@ -28,7 +28,7 @@ class Message:
 
 
 class Inbox:
-    """Messages in the order of their delivery, and who wants to know of new ones. Mutable."""
+    """Messages in the order of their delivery, and the watchers for new ones (mutable)."""
 
     def __init__(self, clock: Callable[[], datetime] = now) -> None:
         """Start empty; `clock` stamps the deliveries and makes this inbox's UIDVALIDITY."""
@@ -40,7 +40,7 @@ class Inbox:
 
     @property
     def is_full(self) -> bool:
-        """Whether deliveries are to be refused."""
+        """Whether deliveries are refused."""
         return len(self.messages) >= MAX_MESSAGES
 
     def deliver(self, content: bytes) -> Message:
@@ -53,6 +53,6 @@ class Inbox:
         return message
 
     def remove(self, messages: Iterable[Message]) -> None:
-        """Forget `messages`; those that are gone already are no error."""
+        """Forget `messages`; missing ones are not an error."""
         gone = {message.uid for message in messages}
         self.messages = [message for message in self.messages if message.uid not in gone]

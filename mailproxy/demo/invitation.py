@@ -1,4 +1,4 @@
-"""What the demo tells to type."""
+"""The demo's instructions."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from mailproxy.demo.certificates import Certificates
 from mailproxy.demo.ports import FRONT, SERVERS, Ports
 
 CLIENT = "127.0.0.77"
-"""The address that the first client comes from: not the front's, so that one sees who is who."""
+"""The address of the first client: different from the front's, so that they can be distinguished."""
 
 _LOGIN = f"{USER}:{PASSWORD}"
 
 
 @frozen
 class Invitation:
-    """What there is to try."""
+    """The commands to try."""
 
     folder: Path
     certificates: Certificates
     ports: Ports
     servers: str
-    """What d1 and d2 are, in two words."""
+    """The kind of d1 and d2, in two words."""
     program: str
-    """How this program is called."""
+    """The command for this program."""
 
     def story(self, *, has_keys: bool) -> str:
-        """The commands that show what mailproxy is for."""
+        """The commands that show mailproxy's use."""
         return "\n".join(self._story(has_keys))
 
     def _story(self, has_keys: bool) -> Iterator[str]:
@@ -104,7 +104,7 @@ class Invitation:
         yield from _command("ManageSieve, STARTTLS", *self._pipe(sieve, starttls["managesieve"], "sieve"))
 
     def _pipe(self, said: Sequence[str], port: int, starttls: str = "") -> Iterator[str]:
-        """Say all lines at once; mailproxy keeps them until the server has greeted."""
+        """Send all lines at once; mailproxy leaves them in the socket until the server has greeted."""
         words = [f"'{line}'" if set(line) & set(' <>"') or not line else line for line in said]
         rows = ["printf '%s\\n'"]
         for word in words:
@@ -125,7 +125,7 @@ WAITING = "What the server learns about each client appears here:"
 
 
 def program() -> str:
-    """How this program was called, as briefly as it can be called again."""
+    """The shortest command that runs this program again."""
     called = Path(sys.argv[0])
     if called.name == "__main__.py":
         return f"{sys.executable} -m mailproxy"

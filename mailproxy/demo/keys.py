@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 
 def has_terminal() -> bool:
-    """Tell whether standard input is a terminal whose foreground this process is in."""
+    """Tell whether standard input is a terminal with this process in its foreground."""
     try:
         return os.isatty(sys.stdin.fileno()) and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
     except (OSError, ValueError, AttributeError):  # of another session, closed, or none at all
@@ -38,7 +38,8 @@ class Keys:
     """
     Reads keys on a reactor.
 
-    It reads when there is something, and so leaves standard input blocking: who shares the terminal shares that.
+    It reads only when there are keys, so standard input stays blocking: programs that share the terminal share that
+    mode.
     """
 
     def __init__(self, reactor: IReactorFDSet, pressed: Callable[[str], None]) -> None:
@@ -56,7 +57,7 @@ class Keys:
         return "keys"
 
     def doRead(self) -> None:
-        """Take what was pressed."""
+        """Take the pressed keys."""
         try:
             keys = os.read(self.fileno(), 64)
         except OSError:
@@ -67,5 +68,5 @@ class Keys:
             self._pressed(key)
 
     def connectionLost(self, reason: Failure) -> None:
-        """Read no more."""
+        """Stop reading."""
         self._reactor.removeReader(self)

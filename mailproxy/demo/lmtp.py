@@ -1,4 +1,4 @@
-"""The demo's LMTP server (RFC 2033): one recipient, whose inbox takes what comes."""
+"""The demo's LMTP server (RFC 2033), with one recipient."""
 
 from typing import Any
 

@@ -14,7 +14,7 @@ from mailproxy.demo.visit import Tell, tell_nobody
 
 @implementer(pop3.IMailbox)
 class Maildrop:
-    """What one POP3 session sees of the inbox; deletions take effect with QUIT (RFC 1939, section 6)."""
+    """One POP3 session's view of the inbox; deletions take effect with QUIT (RFC 1939, section 6)."""
 
     def __init__(self, inbox: Inbox) -> None:
         """Take the messages that `inbox` has now."""
@@ -57,14 +57,14 @@ class Maildrop:
         self._deleted.clear()
 
     def sync(self) -> None:
-        """Remove what is marked."""
+        """Remove the marked messages."""
         self._inbox.remove(self._messages[index] for index in self._deleted)
 
 
 class Pop3Server(pop3.POP3):
     """Twisted's POP3 server with the demo's account."""
 
-    # Twisted would offer APOP here, which clients prefer to the USER and PASS that the demo tells to type.
+    # Twisted would offer APOP here, which clients prefer to USER and PASS in the demo's instructions.
     magic = b"mailproxy demo POP3"
 
     def __init__(self, inbox: Inbox, tell: Tell = tell_nobody) -> None:

@@ -1,4 +1,4 @@
-"""Where the demo listens: the ports that everybody knows, above a base, on loopback addresses."""
+"""The demo's ports: the well-known ones plus a base, on loopback addresses."""
 
 import socket
 from collections.abc import Callable, Iterator, Mapping
@@ -7,7 +7,7 @@ from attrs import frozen
 
 FRONT = "127.0.0.1"
 SERVERS = {"d1": "127.0.0.11", "d2": "127.0.0.12"}
-"""Each server has an address of its own; the whole of 127.0.0.0/8 is this machine."""
+"""Each server has its own address; all of 127.0.0.0/8 is this machine."""
 
 PROTOCOLS = ("imap", "pop3", "lmtp", "submission", "managesieve")
 
@@ -17,22 +17,22 @@ IMPLICIT = {"imap": 993, "pop3": 995, "lmtp": 26, "submission": 465, "managesiev
 """LMTP and ManageSieve have no port for TLS from the first byte; these two are the demo's."""
 
 BASES = (10000, 20000)
-"""Which bases are tried when none is asked for."""
+"""The bases to try by default."""
 
 LOWEST_BASE, HIGHEST_BASE = 1024, 59000
 """Between the ports that need privileges and the end."""
 
 
 OTHER_PORTS = "choose other ports with --port BASE"
-"""What to do about a port that somebody else has."""
+"""The hint for a port that is in use."""
 
 
 IsFree = Callable[[str, int], bool]
-"""Tells whether nobody listens on an address and port."""
+"""Tells whether an address and port are free."""
 
 
 class PortsTaken(Exception):
-    """Where somebody else listens."""
+    """A port is in use."""
 
 
 @frozen
@@ -58,12 +58,12 @@ class Ports:
 
     @property
     def vulnerable(self) -> int:
-        """The server's that `check-starttls` has something to say about."""
+        """The port of the vulnerable server, for `check-starttls`."""
         return self.base + 2143
 
     @property
     def relay(self) -> int:
-        """Where Dovecot's submission service sends messages to."""
+        """The port to which Dovecot's submission service sends messages."""
         return self.base + 2587
 
     def _above(self, ports: Mapping[str, int], step: int) -> Mapping[str, int]:
@@ -92,7 +92,7 @@ def choose(base: int | None, is_free: IsFree | None = None) -> Ports:
 
 
 def is_port_free(host: str, port: int) -> bool:
-    """Tell whether nobody listens there."""
+    """Tell whether an address and port are free."""
     with socket.socket() as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

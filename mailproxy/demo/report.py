@@ -1,4 +1,4 @@
-"""What the demo shows of a client: what the socket says beside what the PROXY header says."""
+"""The demo's report of a client: the socket's facts beside the PROXY header's."""
 
 from collections.abc import Iterator, Mapping
 from textwrap import wrap
@@ -12,14 +12,14 @@ from mailproxy.proxyprotocol import SslTlv
 from mailproxy.proxyprotocol.address import host_port
 
 COLUMNS = 100
-"""How wide the demo's output is at most."""
+"""The width of the demo's output."""
 
 _LABEL = 13
 _SOCKET = 26
 
 
 def learnt(visit: Visit) -> str:
-    """Show both truths side by side, one fact a line."""
+    """Show both side by side, one fact a line."""
     socket = {
         "client": _address(visit.peer),
         "came to": _address(visit.host),
@@ -39,7 +39,7 @@ def learnt(visit: Visit) -> str:
 
 
 def log_line(server: str, line: str) -> str:
-    """Show a line of the log of a server of its own, such as Dovecot."""
+    """Show a line of the log of a real server such as Dovecot."""
     text = wrap(_printable(line), COLUMNS - 4, break_on_hyphens=False)
     return "\n".join(
         [f"{server} writes into its log", *(f"  {'  ' * (number > 0)}{row}" for number, row in enumerate(text))]
@@ -47,7 +47,7 @@ def log_line(server: str, line: str) -> str:
 
 
 def change(event: LogEvent) -> str | None:
-    """Show a log event that says of a server that it went up or down; of its five protocols IMAP is enough."""
+    """Show a log event of a server that goes up or down; of its five protocols IMAP is enough."""
     if event.get("event") != "server" or event.get("protocol") != "imap" or event.get("state") not in ("up", "down"):
         return None
     reason = _printable(event.get("reason") or "no reason given")
@@ -82,5 +82,5 @@ def _tls(ssl: SslTlv | None) -> dict[str, str]:
 
 
 def _printable(text: str) -> str:
-    """Keep a client's names from steering the terminal."""
+    """Escape a client's names, so that they cannot control the terminal."""
     return "".join(character if character.isprintable() else "?" for character in text)

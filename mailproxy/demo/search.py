@@ -9,10 +9,10 @@ from twisted.mail import imap4
 from mailproxy.demo.inbox import Message
 
 Matches = Callable[[int, Message], bool]
-"""Whether a message, with its number, is one of those sought."""
+"""Tells whether a message, with its number, matches."""
 
 Query = list["bytes | Query"]
-"""What Twisted makes of the client's line: words, and lists where it had parentheses."""
+"""Twisted's parsed line: words, and lists for parentheses."""
 
 FLAG_KEYS = (b"ANSWERED", b"DELETED", b"DRAFT", b"FLAGGED", b"SEEN")
 FIELD_KEYS = (b"BCC", b"CC", b"FROM", b"SUBJECT", b"TO")
@@ -22,7 +22,7 @@ def matcher(query: Query, last_number: int, last_uid: int) -> Matches:
     """
     Read `query`: every key of it has to match.
 
-    `last_number` and `last_uid` are what `*` stands for. A key that is not known is an `IllegalQueryError`.
+    `last_number` and `last_uid` are the values of `*`. An unknown key is an `IllegalQueryError`.
     """
     words = iter(query)
     keys = [_key(word, words, last_number, last_uid) for word in words]

@@ -1,4 +1,4 @@
-"""The demo as it runs: two servers, the front of `mailproxy run` before them, and a vulnerable one."""
+"""The running demo: two servers, the front of `mailproxy run` before them, and a vulnerable server."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -32,7 +32,7 @@ class Server(Protocol):
 
     @property
     def is_up(self) -> bool:
-        """Whether it was started and not killed since."""
+        """Whether it runs: it was started and not killed since."""
 
     async def start(self) -> None:
         """Listen."""
@@ -43,10 +43,10 @@ class Server(Protocol):
 
 class Stage:
     """
-    Everything that the demo opens, to be closed again.
+    Everything that the demo opens and closes.
 
     The demo's files go to `folder`; with `dovecot`, a folder for it, the servers are real ones. `say` shows a text to
-    who tries it.
+    the user.
     """
 
     def __init__(
@@ -77,12 +77,12 @@ class Stage:
         servers = "two Dovecots" if self._dovecot else "two mail servers"
         self._invitation = Invitation(self._folder, files, self._ports, servers, program())
         self._say(self._invitation.story(has_keys=has_keys) + "\n")
-        # Without keys it is read all at once.
+        # Without keys everything is shown at once.
         self._say(KEYS if has_keys else self._invitation.protocols() + "\n")
         self._say(WAITING)
 
     async def close(self) -> None:
-        """Stop what `open` started, as far as it came."""
+        """Stop everything that `open` has started."""
         if self._service is not None:
             await self._service.stopService()
         for server in self._servers.values():
@@ -91,7 +91,7 @@ class Stage:
             await maybeDeferred(port.stopListening)
 
     def press(self, key: str) -> None:
-        """Do what a key is for."""
+        """Do the action of a key."""
         if key == "p" and self._invitation is not None:
             self._say("\n" + self._invitation.protocols())
         elif key == "q":
@@ -101,7 +101,7 @@ class Stage:
             Deferred.fromCoroutine(self._kill_or_start(name))
 
     def observe(self, event: LogEvent) -> None:
-        """Show what the log tells of servers."""
+        """Show the log's events of servers."""
         text = change(event)
         if text is not None:
             self._say(text)

@@ -1,4 +1,4 @@
-"""The demo's submission server (RFC 6409): who logs in can send to the one inbox, and to nobody else."""
+"""The demo's submission server (RFC 6409): after a login, a client can send to the one inbox only."""
 
 from collections.abc import Callable
 from typing import Any
@@ -28,7 +28,7 @@ class Realm:
     def requestAvatar(
         self, avatarId: object, mind: object, *interfaces: type[Interface]
     ) -> tuple[type[Interface], Delivery, Callable[[], None]]:
-        """Tell who has logged in, and give the delivery."""
+        """Report the login, and return the delivery."""
         self._tell(f"{USER} logs in by submission")
         return smtp.IMessageDelivery, self._delivery, lambda: None
 

@@ -1,4 +1,4 @@
-"""What a client does at a server of the demo, and who the client is by the socket and by the PROXY header."""
+"""A client's action at a server of the demo, with the client's facts by the socket and by the PROXY header."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from twisted.internet.protocol import Protocol, ServerFactory
 from mailproxy.proxyprotocol import Header
 
 Tell = Callable[[str], None]
-"""Takes what a client does, such as ``alice logs in by IMAP``."""
+"""Takes a client's action, such as ``alice logs in by IMAP``."""
 
 
 def tell_nobody(what: str) -> None:
-    """Forget what a client does."""
+    """Ignore a client's action."""
 
 
 @frozen
 class Visit:
-    """What a client does at the server called `server`."""
+    """A client's action at the server called `server`."""
 
     server: str
     what: str
     peer: IAddress
-    """Whom the server's socket is connected to: the proxy."""
+    """The peer of the server's socket: the proxy."""
     host: IAddress
     """The address of the server's socket."""
     header: Header
@@ -35,7 +35,7 @@ class Visit:
 
 class Visits(ServerFactory):
     """
-    Makes a server protocol for each connection, and tells of what the clients do.
+    Makes a server protocol for each connection, and reports the clients' actions.
 
     It is for `AcceptProxyServerEndpoint` with a policy that refuses clients without a header.
     """
@@ -43,14 +43,14 @@ class Visits(ServerFactory):
     noisy = False
 
     def __init__(self, server: str, make: Callable[[Tell], Protocol], tell: Callable[[Visit], None]) -> None:
-        """Serve with what `make` makes, for the server called `server`."""
+        """Serve with the protocols of `make`, for the server called `server`."""
         self._server = server
         self._make = make
         self._tell = tell
         self._protocols: WeakSet[Protocol] = WeakSet()
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol:
-        """Make a protocol; its transport knows the header when there is something to tell."""
+        """Make a protocol; its transport has the header before the first action."""
 
         def tell(what: str) -> None:
             transport: Any = protocol.transport
@@ -62,7 +62,7 @@ class Visits(ServerFactory):
         return protocol
 
     def abort(self) -> None:
-        """Cut every connection, as a process does that is killed."""
+        """Abort every connection, as the end of a killed process does."""
         for protocol in list(self._protocols):
             transport: Any = protocol.transport
             if transport is not None:

@@ -1,8 +1,8 @@
 """
 An IMAP server with the oldest fault of STARTTLS, for `mailproxy check-starttls` to find.
 
-What comes together with STARTTLS stays in the buffer, and is executed after the handshake as if the client had said it
-inside TLS (CVE-2011-0411). Nobody can log in there.
+Bytes that come together with STARTTLS stay in the buffer, and are executed after the handshake as if the client had
+sent them inside TLS (CVE-2011-0411). There are no logins.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from twisted.protocols.basic import LineOnlyReceiver
 
 
 class VulnerableServer(LineOnlyReceiver):
-    """Has STARTTLS, and reads on from the same buffer behind it."""
+    """Has STARTTLS, and continues to read from the same buffer after it."""
 
     transport: Any
 
@@ -46,7 +46,7 @@ class VulnerableServer(LineOnlyReceiver):
                 self._is_secure = True
                 self.transport.startTLS(self._context)
             case _ if line.endswith(b"}"):
-                # It has one fault, and no other: what would be read as commands is the rest of a login.
+                # It has only this fault: the rest of a login must not be read as commands.
                 self.sendLine(tag + b" BAD no literals")
                 self.transport.loseConnection()
             case _:

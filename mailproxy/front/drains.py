@@ -39,8 +39,8 @@ class Drains:
         """
         Refuse new clients of a frontend, after those in the kernel's queue, and return its number of sessions.
 
-        With `kick` these are told to go as well, spread over so many seconds (None: `drain-spread`), and end in
-        `hard-stop-after` behind that. Raises `NoSuchPart`.
+        With `kick` these are ended as well, spread over `spread` seconds (None: `drain-spread`), and at the latest
+        `hard-stop-after` later. Raises `NoSuchPart`.
         """
         frontend = self._find_frontend(name)
         frontend.take_waiting()
@@ -72,8 +72,8 @@ class Drains:
         """
         Send no new clients to a server, in any protocol, and return its number of sessions.
 
-        With `kick` these are told to go as well, spread over so many seconds (None: `drain-spread`), and end in
-        `hard-stop-after` behind that. Raises `NoSuchPart`.
+        With `kick` these are ended as well, spread over `spread` seconds (None: `drain-spread`), and at the latest
+        `hard-stop-after` later. Raises `NoSuchPart`.
         """
         now = self._loop.poller.look_at_clock()
         found: list[BackendServer] = []

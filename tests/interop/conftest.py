@@ -126,7 +126,7 @@ def dovecots(relay: Relay) -> Iterator[Mapping[str, Dovecot]]:
 
 @pytest.fixture(scope="session")
 def cautious_dovecot(relay: Relay, pki: Certificates) -> Iterator[Dovecot]:
-    """As `tls_dovecot`, but it wants a certificate of whoever connects."""
+    """As `tls_dovecot`, but it requires a client certificate."""
     yield from _dovecot("known-fronts", relay, pki.server_ec, pki.authority)
 
 

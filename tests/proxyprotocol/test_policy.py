@@ -70,7 +70,7 @@ def test_nobody_sends_a_header_by_default() -> None:
         AcceptPolicy.everybody(),
     ],
 )
-def test_whoever_is_named_may_send_one(policy: AcceptPolicy) -> None:
+def test_named_peers_may_send_one(policy: AcceptPolicy) -> None:
     assert policy.expects_headers
 
 

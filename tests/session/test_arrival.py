@@ -115,7 +115,7 @@ def test_header_may_come_byte_by_byte(make: MakeBench, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", HEADERS)
 def test_what_is_behind_the_header_is_not_the_header_s(make: MakeBench, kind: str) -> None:
-    """A greedy read would take the first bytes of the client away from whoever is next to read."""
+    """A greedy read would take the client's first bytes from the next reader."""
     bench = front(make, send_proxy="none")
     client = bench.client()
     client.send(HEADERS[kind] + b"a login\r\n")

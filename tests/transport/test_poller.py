@@ -38,7 +38,7 @@ Ends = tuple[socket.socket, socket.socket]
 
 
 def never(events: int) -> None:
-    pytest.fail("nobody was to hear of this")
+    pytest.fail("no callback was expected")
 
 
 def test_callable_hears_of_bytes(poller: Poller, ends: Ends) -> None:
