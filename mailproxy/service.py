@@ -20,7 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mailproxy import __version__
-from mailproxy.config import ConfigError
+from mailproxy.config import Config, ConfigError
 from mailproxy.config.difference import Difference, differences, with_details
 from mailproxy.control.door import Door
 from mailproxy.front.aside import Aside
@@ -92,8 +92,10 @@ class ProxyService(Service):
         self._revocations = Revocations(self._lasting, reactor, self._aside)
         self.drains = Drains(lambda: self._generation, self._lasting, self._loop)
         """Takes one frontend, or one server, out of service."""
-        self.relog: Callable[[str, str], object] = _nothing
-        """Called with the log's new format and level at a reload."""
+        self.relog: Callable[[Config], object] = _nothing
+        """Called with the configuration whose `log` is to be in effect, at a reload."""
+        self.reopen: Callable[[], bool] = _no_file
+        """Opens log files again, by their names; says whether there are any."""
 
     def _make_generation(self, prepared: Prepared) -> Generation:
         """Make the generation of a reading of the configuration."""
@@ -206,6 +208,10 @@ class ProxyService(Service):
         """Reload for a signal: only the log has the result."""
         self.reload().addBoth(_nothing)
 
+    def reopen_log(self) -> bool:
+        """Open log files again, as they were moved aside; return whether there are any."""
+        return self.reopen()
+
     def compare(self) -> Deferred[Reloaded]:
         """Read the configuration and its files, and return what a reload would change; nothing changes."""
         return self._read().addCallback(lambda reading: Reloaded(self._differences(reading), reading.warnings))
@@ -231,7 +237,7 @@ class ProxyService(Service):
         generation.start(after=former)
         self._prepared, self._generation = prepared, generation
         self._open_door()
-        self.relog(reading.settings.log.format, reading.settings.log.level)
+        self.relog(reading.settings)
         known, self._warnings = self._warnings, reading.warnings
         for difference in differences:
             log = self._log.warn if difference.needs_restart else self._log.info
@@ -371,6 +377,11 @@ class ProxyService(Service):
 
 def _nothing(*ignored: object) -> None:
     """Do nothing."""
+
+
+def _no_file() -> bool:
+    """Open no file."""
+    return False
 
 
 def quiet_collector() -> None:

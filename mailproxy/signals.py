@@ -13,7 +13,6 @@ STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 # certbot's hooks and logrotate send these to programs that have to read or open files again. Their default action kills
 # the process and leaves socket files behind.
 RELOADS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-_RELOAD = signal.SIGHUP
 
 
 class Signals:
@@ -21,8 +20,8 @@ class Signals:
     The signal handlers of a service, which may be there before its reactor is.
 
     A first SIGTERM, SIGINT or SIGQUIT stops the reactor, and with it the service. A second one calls `stop_now`. A
-    third one has its default action, which is to kill. SIGHUP calls `reload`. SIGUSR1 and SIGUSR2 are ignored, each
-    with a log line.
+    third one has its default action, which is to kill. SIGHUP calls `reload`, SIGUSR1 calls `reopen`. SIGUSR2 is
+    ignored, with a log line.
 
     A signal that is handled or ignored already stays so: by ``nohup``, a debugger, or the log rotation of ``twistd``.
     """
@@ -33,12 +32,15 @@ class Signals:
         self._reactor: Any = None
         self._early: list[int] = []
         self._stops = 0
+        self._actions = {signal.SIGHUP: self._hang_up, signal.SIGUSR1: self._reopen}
         self.stop_now: Callable[[], object] = lambda: None
         """Called for a second signal to stop."""
         self.is_stopping: Callable[[], bool] = lambda: False
         """Whether the service stops already, for another reason than a signal: then a first signal is a second one."""
         self.reload: Callable[[], object] = lambda: None
         """Called for SIGHUP."""
+        self.reopen: Callable[[], bool] = lambda: False
+        """Called for SIGUSR1: it opens log files again, and returns whether there are any."""
 
     def install(self, *, spare: Collection[signal.Signals] = ()) -> None:
         """
@@ -72,7 +74,7 @@ class Signals:
             return
         name = signal.Signals(number).name
         if number in RELOADS:
-            self._reactor.callFromThread(self._hang_up if number == _RELOAD else self._ignore, name)
+            self._reactor.callFromThread(self._actions.get(signal.Signals(number), self._ignore), name)
             return
         self._stops += 1
         if self._stops == 1 and not self.is_stopping():
@@ -103,6 +105,12 @@ class Signals:
     def _hang_up(self, name: str) -> None:
         self._log.info("Received {signal}, reloading.", event="signal", signal=name)
         self.reload()
+
+    def _reopen(self, name: str) -> None:
+        if self.reopen():
+            self._log.info("Received {signal}, opening log files again.", event="signal", signal=name)
+        else:
+            self._log.warn("{signal} is ignored: there is no log file; SIGHUP reloads", event="signal", signal=name)
 
     def _ignore(self, name: str) -> None:
         self._log.warn("{signal} is ignored; SIGHUP reloads", event="signal", signal=name)

@@ -19,7 +19,7 @@ from twisted.python.components import Componentized
 from mailproxy.config import DEFAULT_FILE, ConfigError, load
 from mailproxy.front.prepare import prepare
 from mailproxy.front.sockets import StartError
-from mailproxy.log import LineLog
+from mailproxy.log import ServiceLog
 from mailproxy.service import ProxyService, quiet_collector
 from mailproxy.signals import Signals
 from mailproxy.transport.reactor import use_monotonic_clock
@@ -58,9 +58,10 @@ def makeService(options: Options) -> IService:
         prepared = prepare(settings, options["config"])
         chosen: dict[str, Any] = options.parent or {}
 
-        def make_log(stream: IO[str]) -> LineLog:
-            log = LineLog(stream, settings.log.format, settings.log.level)
+        def make_log(stream: IO[str]) -> ServiceLog:
+            log = ServiceLog(stream, settings)
             service.relog = log.configure
+            service.reopen = log.reopen
             # Both commands end by the signal that stopped them, and write nothing after that.
             reactor.addSystemEventTrigger("after", "shutdown", log.close)
             return log
@@ -77,6 +78,7 @@ def makeService(options: Options) -> IService:
         signals.is_stopping = lambda: service.is_stopping
         signals.stop_now = service.stop_now
         signals.reload = service.reload_unheard
+        signals.reopen = service.reopen_log
         service.bind()
         reactor.callWhenRunning(quiet_collector)
     except (ConfigError, StartError) as error:

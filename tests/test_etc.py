@@ -81,6 +81,7 @@ def test_nothing_in_etc_is_untested() -> None:
         "dovecot.toml",
         "mailproxy.service",
         "certbot-deploy-hook",
+        "logrotate",
     }
 
 
@@ -124,6 +125,25 @@ def test_unit_is_one_for_systemd(tmp_path: Path) -> None:
     unit.write_text(UNIT.replace("/opt/mailproxy/bin/mailproxy", sys.executable))
     done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, timeout=30, check=False)
     assert "mailproxy.service" not in done.stderr
+
+
+def test_log_rotation_sends_the_signal_that_opens_files_again() -> None:
+    rules = (ETC / "logrotate").read_text()
+    assert "--signal=SIGUSR1 mailproxy.service\n" in rules
+    # Until the signal, lines go to the renamed file: it must not be compressed yet.
+    assert "\n    delaycompress\n" in rules
+    assert "copytruncate" not in rules
+
+
+@pytest.mark.skipif(shutil.which("logrotate") is None, reason="needs logrotate")
+def test_log_rotation_is_one_for_logrotate(tmp_path: Path) -> None:
+    rules = tmp_path / "logrotate"
+    rules.write_text((ETC / "logrotate").read_text().replace("/var/log/", f"{tmp_path}/").replace("mailproxy adm", ""))
+    rules.chmod(0o600)
+    command = ["logrotate", "--debug", "--state", f"{tmp_path}/state", str(rules)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0
+    assert "error" not in done.stderr
 
 
 Deploy = Callable[[], tuple[Path, str]]

@@ -14,7 +14,8 @@ from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs, formatEvent
 
 from mailproxy import service as service_module
-from mailproxy.config import ConfigError, difference, load
+from mailproxy.config import ConfigError, Log, difference, load
+from mailproxy.config.target import SyslogSocket
 from mailproxy.front.prepare import Prepared, prepare
 from mailproxy.front.reading import read
 from mailproxy.front.reload import Reloaded, ReloadRefused
@@ -169,10 +170,10 @@ def test_socket_that_cannot_be_changes_nothing(front: Front) -> None:
 
 
 def test_log_changes_in_place(front: Front) -> None:
-    told: list[tuple[str, str]] = []
-    front.service.relog = lambda format, level: told.append((format, level))
-    front.reload('[log]\nformat = "json"\nlevel = "warn"\n' + FILE)
-    assert told == [("json", "warn")]
+    told: list[Log] = []
+    front.service.relog = lambda settings: told.append(settings.log)
+    front.reload('[log]\nformat = "json"\nlevel = "warn"\ntarget = "syslog"\n' + FILE)
+    assert told == [Log("json", "warn", SyslogSocket())]
 
 
 def test_time_to_stop_is_that_of_the_last_reading(front: Front) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
-from twisted.logger import LogEvent, capturedLogs
+from twisted.logger import LogEvent, LogLevel, capturedLogs
 
 from mailproxy.signals import RELOADS, STOPS, Signals
 
@@ -185,3 +185,25 @@ def test_signal_that_is_spared_and_not_taken_does_not_kill(reactor: Reactor, eve
     signal.raise_signal(signal.SIGUSR1)
     reactor.turn()
     assert signals_told(events) == ["SIGUSR1"]
+
+
+@pytest.mark.parametrize("has_file", [True, False])
+def test_signal_for_log_rotation_opens_files_again(
+    reactor: Reactor, events: Sequence[LogEvent], *, has_file: bool
+) -> None:
+    calls: list[str] = []
+
+    def reopen() -> bool:
+        calls.append("now")
+        return has_file
+
+    signals = Signals()
+    signals.reopen = reopen
+    signals.install()
+    signals.attach(reactor)
+    signal.raise_signal(signal.SIGUSR1)
+    assert calls == []  # not in the handler
+    reactor.turn()
+    assert calls == ["now"]
+    (event,) = (event for event in events if event.get("event") == "signal")
+    assert event["log_level"] == (LogLevel.info if has_file else LogLevel.warn)

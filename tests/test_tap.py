@@ -13,7 +13,7 @@ import pytest
 from twisted.application.service import Application
 from twisted.logger import ILogObserver
 
-from mailproxy.log import LineLog
+from mailproxy.log import ServiceLog
 from mailproxy.signals import RELOADS, STOPS
 from mailproxy.tap import Options, PluginService, makeService
 
@@ -97,7 +97,7 @@ def test_socket_that_cannot_be_ends_the_process_with_a_sentence(file: Path) -> N
 def test_lines_are_ours_under_twistd(file: Path) -> None:
     application = Application("mailproxy")
     make(file).setServiceParent(application)
-    assert isinstance(ILogObserver(application), LineLog)
+    assert isinstance(ILogObserver(application), ServiceLog)
 
 
 @pytest.mark.parametrize("option", ["logfile", "syslog", "logger"])
@@ -119,7 +119,7 @@ def test_lines_are_ours_under_twist(file: Path) -> None:
     assert isinstance(service, PluginService)
     service.frontends[0].stop()
     assert of_twist.parent is not None
-    assert isinstance(of_twist.parent["fileLogObserverFactory"](sys.__stderr__), LineLog)
+    assert isinstance(of_twist.parent["fileLogObserverFactory"](sys.__stderr__), ServiceLog)
 
 
 def test_plugin_imports_nothing_heavy() -> None:

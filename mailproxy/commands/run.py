@@ -50,16 +50,18 @@ def run(arguments: argparse.Namespace) -> int:
 
     from twisted.logger import globalLogBeginner
 
-    from mailproxy.log import LineLog
+    from mailproxy.log import ServiceLog
     from mailproxy.service import ProxyService, quiet_collector
 
     signals.attach(reactor)
-    log = LineLog(sys.stdout, settings.log.format, settings.log.level)
+    log = ServiceLog(sys.stdout, settings)
     service = ProxyService(prepared, reactor)
     signals.is_stopping = lambda: service.is_stopping
     signals.stop_now = service.stop_now
     signals.reload = service.reload_unheard
+    signals.reopen = service.reopen_log
     service.relog = log.configure
+    service.reopen = log.reopen
     globalLogBeginner.beginLoggingTo([log], redirectStandardIO=False)
     reactor.callWhenRunning(service.startService)
     if takeover is not None:

@@ -1,23 +1,24 @@
 """
 The configuration: TOML into frozen values, with every error at once and the path of its key.
 
-`load` reads a file, `parse` a text. Each table has a module (``tls``, ``frontend``, ``backend``, ``server``,
+`load` reads a file, `parse` a text. Each table has a module (``log``, ``tls``, ``frontend``, ``backend``, ``server``,
 ``server_tls``, ``check``, ``resolvers``, ``admin``; ``config`` has the whole file) with its keys, their kinds and
 meanings, and the code that reads and compares them. ``key`` describes keys as metadata of attrs fields, ``tables``
 finds all tables, and ``model`` has the types that several tables share. ``server_layers`` and ``check_layers`` merge
 the tables of servers and checks, by ``layers``. ``kind``, ``duration``, ``address``, ``hostname``, ``senders``,
-``http``, ``format`` and ``tlv`` are the kinds of values, ``place`` has the values of addresses. ``table`` reads keys
-and notes problems; ``references`` compares tables with each other; ``remarks`` and ``unreachable`` find keys without
-effect; ``difference`` compares two configurations. ``schema`` makes the JSON Schema for editors. ``secret`` reads
-secrets from files of their own, so that a configuration can be shown.
+``http``, ``format`` and ``tlv`` are the kinds of values, ``place`` has the values of addresses, ``target`` those of
+the log. ``table`` reads keys and notes problems; ``references`` compares tables with each other; ``remarks`` and
+``unreachable`` find keys without effect; ``difference`` compares two configurations. ``schema`` makes the JSON Schema
+for editors. ``secret`` reads secrets from files of their own, so that a configuration can be shown.
 """
 
 from mailproxy.config.admin import Admin
 from mailproxy.config.backend import Backend, BackendTimeouts
 from mailproxy.config.check import Check
-from mailproxy.config.config import Config, Log
+from mailproxy.config.config import Config
 from mailproxy.config.frontend import Frontend, FrontendTimeouts
 from mailproxy.config.load import DEFAULT_FILE, load, parse
+from mailproxy.config.log import FrontendLog, Log
 from mailproxy.config.model import CustomTlv
 from mailproxy.config.place import (
     Bind,
@@ -47,6 +48,7 @@ __all__ = [
     "ConfigError",
     "CustomTlv",
     "Frontend",
+    "FrontendLog",
     "FrontendTimeouts",
     "InetBind",
     "InetServer",

@@ -58,7 +58,7 @@ _PREFIXES = {"ipv4@": '"0.0.0.0:993"', "ipv6@": '"[::]:993"', "unix@": 'a path s
 
 def _binds(text: str) -> tuple[Bind, ...]:
     if text.startswith("/"):
-        return (UnixBind(_unix_path(text)),)
+        return (UnixBind(unix_path(text)),)
     if text.startswith("systemd:"):
         raise Wrong(f"is {quoted(text)}: this version does not adopt sockets; name {_BIND}")
     if "," in text:
@@ -93,12 +93,12 @@ def _ports(digits: str, text: str) -> range:
 def _socket(text: str) -> str:
     if not text.startswith("/"):
         raise Wrong(f"is {quoted(text)}, needs {_SOCKET}")
-    return _unix_path(text)
+    return unix_path(text)
 
 
 def _server(text: str) -> ServerAddress:
     if text.startswith("/"):
-        return UnixServer(_unix_path(text))
+        return UnixServer(unix_path(text))
     if " " in text:
         raise Wrong(
             f"is {quoted(text)}, needs the address alone: {quoted(text.strip().partition(' ')[0])}; what HAProxy has "
@@ -106,7 +106,7 @@ def _server(text: str) -> ServerAddress:
         )
     if _is_named(text):
         return _named(text)
-    return InetServer(*_to_connect_to(text, _SERVER))
+    return InetServer(*to_connect_to(text, _SERVER))
 
 
 def _named(text: str) -> NamedServer | SrvServer:
@@ -126,7 +126,7 @@ def _is_named(text: str) -> bool:
 
 
 def _nameserver(text: str) -> tuple[IPv4Address | IPv6Address, int]:
-    host, port = _to_connect_to(text, _NAMESERVER)
+    host, port = to_connect_to(text, _NAMESERVER)
     return host, _DNS_PORT if port is None else port
 
 
@@ -139,7 +139,8 @@ def _bare_host(text: str) -> IPv4Address | IPv6Address:
     return host
 
 
-def _to_connect_to(text: str, needs: str) -> tuple[IPv4Address | IPv6Address, int | None]:
+def to_connect_to(text: str, needs: str) -> tuple[IPv4Address | IPv6Address, int | None]:
+    """Read an address that can be connected to, and its port if there is one; `needs` is for what `Wrong` says."""
     host, port = _split(text, needs)
     _check_host(host, text, needs)
     _check_port(port, text)
@@ -201,7 +202,8 @@ def _port(digits: str, text: str) -> int:
     return int(digits)
 
 
-def _unix_path(text: str) -> str:
+def unix_path(text: str) -> str:
+    """Return the path of a UNIX socket, or raise `Wrong`."""
     size = len(text.encode())
     if size > _MAX_UNIX_PATH:
         raise Wrong(f"is a path of {size} bytes; a UNIX socket's path has at most {_MAX_UNIX_PATH}")

@@ -1,7 +1,6 @@
 """The whole configuration, as `mailproxy.config.load` returns it."""
 
 from collections.abc import Mapping
-from typing import get_args
 
 from attrs import field, frozen
 
@@ -10,8 +9,8 @@ from mailproxy.config.backend import Backend
 from mailproxy.config.duration import IDLE, LOOKS, RAMP
 from mailproxy.config.frontend import Frontend
 from mailproxy.config.key import Fields, Tables, about, about_table
-from mailproxy.config.kind import Kind, Wrong, integer, one_of
-from mailproxy.config.model import LogFormat, LogLevel
+from mailproxy.config.kind import Kind, Wrong, integer
+from mailproxy.config.log import Log
 from mailproxy.config.resolvers import Resolvers
 from mailproxy.config.tls import TlsProfile
 from mailproxy.config.words import described
@@ -24,28 +23,6 @@ def _workers(value: int | str) -> int:
 
 
 _WORKERS: Kind[int] = Kind((int, str), "0", _workers, schema={"enum": [0]})
-
-
-@frozen
-class Log:
-    """The log on stdout, ``[log]``."""
-
-    format: LogFormat = field(
-        default="text",
-        metadata=about(
-            one_of(get_args(LogFormat)),
-            "The format on stdout, one event a line: text for people and journald, JSON for programs.",
-            haproxy="log … format",
-        ),
-    )
-    level: LogLevel = field(
-        default="info",
-        metadata=about(
-            one_of(get_args(LogLevel)),
-            "The lowest level that is written. Sessions are `info`: with `warn` there is no line per session.",
-            haproxy="log … level",
-        ),
-    )
 
 
 @frozen(kw_only=True)
@@ -165,3 +142,9 @@ class Config:
     )
     text: str = field(default="", eq=False, repr=False)
     """The file's words, as they were read."""
+
+    @property
+    def frontend_logs(self) -> Mapping[str, Log]:
+        """The logs of the frontends that have their own, by the frontend's name."""
+        logs = {frontend.name: frontend.log.over(self.log) for frontend in self.frontends}
+        return {name: log for name, log in logs.items() if log != self.log}

@@ -9,6 +9,7 @@ from mailproxy.config.duration import IDLE, WAIT
 from mailproxy.config.hostname import HOST_NAME
 from mailproxy.config.key import Fields, about, about_table, read_keys
 from mailproxy.config.kind import BOOLEAN, NAME, Kind, Wrong, integer, one_of
+from mailproxy.config.log import FrontendLog, read_frontend_log
 from mailproxy.config.model import FrontendTls, MailProtocol
 from mailproxy.config.place import Bind, InetBind, Sender
 from mailproxy.config.senders import SENDER, overlap
@@ -271,6 +272,10 @@ class Frontend:
             haproxy="maxconn",
         ),
     )
+    log: FrontendLog = field(
+        default=FrontendLog(),
+        metadata=about_table(Fields(FrontendLog), "The log of its sessions, see below.", haproxy="log"),
+    )
     timeout: FrontendTimeouts = field(
         default=FrontendTimeouts(),
         metadata=about_table(Fields(FrontendTimeouts), "The deadlines, see below.", haproxy="timeout"),
@@ -299,7 +304,11 @@ def read_frontend(name: str, table: Table) -> Frontend:
     """Read one frontend."""
     tls: FrontendTls = table.take("tls", one_of(get_args(FrontendTls)), "implicit")
     usual = Frontend(name=name, bind=(), protocol=TCP, tls=tls, backend="")
-    frontend = evolve(read_keys(table, usual), timeout=table.child("timeout", _read_timeouts))
+    frontend = evolve(
+        read_keys(table, usual),
+        log=table.child("log", read_frontend_log),
+        timeout=table.child("timeout", _read_timeouts),
+    )
     if "alpn" not in table:
         frontend = evolve(frontend, alpn=_own_alpn(frontend.protocol, tls))
     _check_tls(frontend, table)

@@ -9,9 +9,10 @@ from attrs import evolve
 
 from mailproxy.config.admin import read_admin
 from mailproxy.config.backend import read_backend
-from mailproxy.config.config import Config, Log
+from mailproxy.config.config import Config
 from mailproxy.config.frontend import read_frontend
 from mailproxy.config.key import Fields, read_keys
+from mailproxy.config.log import read_log
 from mailproxy.config.problems import ConfigError, Problem, Problems
 from mailproxy.config.references import check_references
 from mailproxy.config.resolvers import read_resolvers
@@ -51,7 +52,7 @@ def read_document(values: Mapping[str, object], folder: str) -> Config:
     table = Table("", values, problems, partial(elsewhere, Fields(Config)))
     config = evolve(
         read_keys(table, Config(frontends=(), backends={})),
-        log=table.child("log", _read_log),
+        log=table.child("log", read_log),
         admin=table.child("admin", read_admin),
         tls={profile.name: profile for profile in table.children("tls", partial(read_profile, folder))},
         frontends=table.children("frontend", read_frontend),
@@ -63,10 +64,6 @@ def read_document(values: Mapping[str, object], folder: str) -> Config:
     if problems.found:
         raise ConfigError(problems.found)
     return config
-
-
-def _read_log(table: Table) -> Log:
-    return read_keys(table, Log())
 
 
 def _text(path: str) -> str:

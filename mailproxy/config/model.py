@@ -16,6 +16,10 @@ LogFormat = Literal["text", "json"]
 
 LogLevel = Literal["debug", "info", "warn", "error"]
 
+LogFacility = Literal[
+    "mail", "daemon", "user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"
+]
+
 TlsVersion = Literal["1.2", "1.3"]
 
 ClientCertificates = Literal["none", "optional", "required"]

@@ -6,7 +6,9 @@ from mailproxy.config.backend import Backend
 from mailproxy.config.config import Config
 from mailproxy.config.format import Format
 from mailproxy.config.frontend import Frontend
+from mailproxy.config.log import Log
 from mailproxy.config.problems import Problem
+from mailproxy.config.target import LogFile, Stdout
 from mailproxy.config.unreachable import sender_remarks
 from mailproxy.config.words import key_path
 from mailproxy.mail.protocols import PROTOCOLS, TCP
@@ -24,6 +26,7 @@ def remarks(config: Config) -> tuple[Problem, ...]:
         *_idle_settings(config),
         *_passwords_in_clear(config),
         *_headers_inside_tls(config),
+        *_idle_facilities(config),
     )
 
 
@@ -132,3 +135,15 @@ def _replaced_logins(config: Config, backend: Backend) -> Iterator[Problem]:
                 key_path("backend", backend.name),
                 f'has checks of type "login", and {protocol} has no login: the check {instead} instead',
             )
+
+
+def _idle_facilities(config: Config) -> Iterator[Problem]:
+    """Find facilities for targets that have none."""
+    logs = [config.log, *config.frontend_logs.values()]
+    if config.log.facility != Log().facility and all(isinstance(log.target, Stdout | LogFile) for log in logs):
+        yield Problem("log.facility", "has no effect: no target is syslog or the journal")
+    for frontend in config.frontends:
+        target = frontend.log.over(config.log).target
+        if frontend.log.facility is not None and isinstance(target, Stdout | LogFile):
+            key = key_path("frontend", frontend.name, "log", "facility")
+            yield Problem(key, f'has no effect: the target is "{target}", not syslog or the journal')

@@ -16,6 +16,7 @@ from mailproxy.config.secret import secret_problems, secret_warnings
 from mailproxy.config.words import key_path
 from mailproxy.front.descriptors import affordable_sessions, capacity_warnings, raise_limit
 from mailproxy.front.lasting import BackendKey, Lasting
+from mailproxy.front.log_targets import target_warnings
 from mailproxy.front.sockets import StartError
 from mailproxy.session.terms import Terms
 from mailproxy.tls.client import MakeClientTls, client_sides
@@ -122,6 +123,7 @@ def warnings_of(
         *server_file_warnings(settings, now),
         *map(str, remarks(settings)),
         *capacity_warnings(settings),
+        *target_warnings(settings),
     )
 
 

@@ -11,14 +11,29 @@ from typing import Any
 
 from twisted.logger import LogEvent, formatEvent
 
-# All characters that end a line somewhere, or move the cursor of a terminal.
+# All that ends a line somewhere, or moves the cursor of a terminal.
 _CONTROLS = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+# The priorities of syslog (RFC 5424, 6.2.1), which are the journal's as well.
+PRIORITIES = {"debug": 7, "info": 6, "warn": 4, "error": 3, "critical": 2}
+
+_OURS = frozenset({"time", "level", "event", "line", "message"})
 
 
 def as_text(event: LogEvent, level: str) -> str:
     """Return any event as one line of text: time, level, message."""
-    words = "session " + event["line"] if "line" in event else _CONTROLS.sub(_escape, _words(event))
-    return f"{_time(event)} {level} {words}"
+    return f"{time_of(event)} {level} {words_of(event)}"
+
+
+def words_of(event: LogEvent) -> str:
+    """Return the message of an event, as one line."""
+    return "session " + event["line"] if "line" in event else escaped(_words(event))
+
+
+def escaped(text: str) -> str:
+    """Return a text in which characters that end a line or move a cursor are escaped."""
+    return _CONTROLS.sub(_escape, text)
 
 
 def _escape(control: re.Match[str]) -> str:
@@ -27,23 +42,34 @@ def _escape(control: re.Match[str]) -> str:
 
 def as_json(event: LogEvent, level: str) -> str:
     """Return an event as a JSON object: time, level, event and its fields; without fields, the message."""
-    fields: dict[str, Any] = {"time": _time(event), "level": level, "event": event.get("event", "message")}
+    fields: dict[str, Any] = {"time": time_of(event), "level": level, "event": name_of(event)}
     if "line" not in event:
         fields["message"] = _words(event)
     # Our fields come first: events of Twisted's old log have their own time and message.
-    fields |= {
+    return json.dumps(fields | fields_of(event))
+
+
+def name_of(event: LogEvent) -> str:
+    """Return the kind of an event."""
+    name: str = event.get("event", "message")
+    return name
+
+
+def fields_of(event: LogEvent) -> dict[str, str | int | float]:
+    """Return the fields of an event beside time, level, kind and message, by name."""
+    return {
         key: value
         for key, value in event.items()
-        if key not in fields and key != "line" and not key.startswith("log_") and _is_plain(value)
+        if key not in _OURS and not key.startswith("log_") and _is_plain(value)
     }
-    return json.dumps(fields)
 
 
 def _is_plain(value: object) -> bool:
     return isinstance(value, str | int | float)
 
 
-def _time(event: LogEvent) -> str:
+def time_of(event: LogEvent) -> str:
+    """Return the time of an event, in UTC (RFC 3339)."""
     seconds, rest = divmod(event["log_time"], 1)
     return f"{_second(seconds)}.{int(rest * 1000):03d}Z"
 

@@ -1,5 +1,5 @@
 """
-Writes lines to a descriptor that may block for a while: a pipe, a journal, a terminal or a disk that stalls.
+Writes lines to a target that may block for a while: a pipe, a terminal, a disk that stalls, a remote server.
 
 A thread writes. Nothing else works for all of them: O_NONBLOCK belongs to the open file description, which a terminal
 or a parent shares with us; a regular file ignores it; and only a socket has a flag for a single call.
@@ -8,31 +8,37 @@ or a parent shares with us; a regular file ignores it; and only a socket has a f
 from __future__ import annotations
 
 import os
-import select
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
 from weakref import WeakSet
+
+from mailproxy.log.sink import Sink
 
 # The most bytes that may wait: about 2,500 session lines, more than a busy service logs while a journal rotates its
 # files, and less memory than 50 connections.
 QUEUE_BYTES = 1024 * 1024
 
-# A pipe takes a write of this size whole, even if other processes write to it, too.
-WRITE_BYTES = select.PIPE_BUF
-
-# The pause before another try at a full disk, or a named pipe without a reader.
+# The pause before another try at a full disk, or a server that refuses connections.
 RETRY_SECONDS = 1.0
+
+Notice = Callable[[int, str], bytes]
+"""Makes the line with the number of dropped lines, and the reason."""
+
+
+def _say_nothing(problem: str) -> None:
+    """Do nothing: the notice has the problem."""
 
 
 class LineWriter:
     """
-    A bounded queue of lines, and the thread that writes them in order.
+    A bounded queue of lines, and the thread that writes them to a sink, in order.
 
     When the queue is full, lines are dropped until all of it is written; then `notice` makes a line with their number.
-    A line that fails in the middle is written again, whole, on its own line.
+    After a failure the thread tries again each second; it calls `complain` for the first failure in a row.
 
     The thread starts with the first line, so a process that forks before has none. In a forked child the queue is
     empty: the waiting lines are the parent's.
@@ -40,15 +46,15 @@ class LineWriter:
 
     def __init__(
         self,
-        descriptor: int,
-        notice: Callable[[int], bytes],
+        sink: Sink,
+        notice: Notice,
         *,
-        write: Callable[[int, bytes], int] = os.write,
+        complain: Callable[[str], None] = _say_nothing,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        self._descriptor = descriptor
-        self._notice = notice
-        self._write = write
+        self.notice = notice
+        self._sink = sink
+        self._complain = complain
         self._sleep = sleep
         self.begin()
         _writers.add(self)
@@ -60,11 +66,16 @@ class LineWriter:
         self._queue: SimpleQueue[bytes] = SimpleQueue()
         self._waiting = 0
         self._dropped = 0
+        self._problem = ""
+        self._is_failing = False
         self._thread: threading.Thread | None = None
         self._is_done = threading.Event()
+        self._ends_at: float | None = None
+        self._left: Callable[[int, str], object] | None = None
+        self._sink.forget()
 
     def put(self, line: bytes) -> None:
-        """Queue a line, with its newline, or drop it; never wait for the descriptor."""
+        """Queue a line, which is not empty, or drop it; never wait for the target."""
         size = len(line)
         with self._lock:
             # Without a call in it, no signal handler can run between reading and writing a number.
@@ -85,46 +96,110 @@ class LineWriter:
             self._is_done.clear()
         return self._is_done.wait(seconds)
 
+    def reopen(self) -> None:
+        """Let the sink open its file again by name, soon, even without a line."""
+        self._sink.reopen()
+        self._wake()
+
+    def retire(self, seconds: float, left: Callable[[int, str], object]) -> None:
+        """
+        Write the waiting lines for at most `seconds`, then close the sink; no line may be put after this.
+
+        If lines are left, the thread calls `left` with their number and the reason.
+        """
+        self._left = left
+        self._ends_at = time.monotonic() + seconds
+        if self._thread is None:
+            self._sink.close()
+        self._wake()
+
+    def _wake(self) -> None:
+        """Wake the thread if it waits for a line."""
+        if self._thread is not None:
+            self._queue.put(b"")
+
     def _run(self) -> None:
         # Signals are for the main thread.
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        queue = self._queue
-        while True:
-            lines = [queue.get()]
+        queue, sink = self._queue, self._sink
+        lines: deque[bytes] = deque()
+        while not (self._ends_at is not None and queue.empty()):
+            lines.append(queue.get())
             while not queue.empty():
                 lines.append(queue.get())
-            data = b"".join(lines)
-            self._write_all(data)
+            while b"" in lines:
+                lines.remove(b"")
+            size = sum(map(len, lines))
+            if not self._write_all(lines):
+                break
+            if not size:
+                self._refresh()
             with self._lock:
-                self._waiting -= len(data)
-                if self._dropped and not self._waiting:
-                    line = self._notice(self._dropped)
-                    self._dropped = 0
-                    self._waiting = len(line)
-                    queue.put(line)
+                self._waiting -= size
+                self._account()
                 if not self._waiting:
                     self._is_done.set()
+        self._finish(len(lines))
+        sink.close()
 
-    def _write_all(self, data: bytes) -> None:
-        done = 0
-        while done < len(data):
-            end = data.rfind(b"\n", done, done + WRITE_BYTES) + 1 or data.index(b"\n", done) + 1
+    def _write_all(self, lines: deque[bytes]) -> bool:
+        """Write these lines; return False if the time is over and some are left."""
+        while lines:
             try:
-                done += self._write(self._descriptor, data[done:end])
-            except BlockingIOError:
-                # Another process that shares the descriptor has set O_NONBLOCK.
-                self._wait_until_writable()
-            except OSError:
-                cut = data.rfind(b"\n", 0, done) + 1
-                if cut < done:
-                    data = b"\n" + data[cut:]
-                    done = 0
-                self._sleep(RETRY_SECONDS)
+                done = self._sink.write(lines)
+            except OSError as error:
+                self._fail(error)
+                done = 0
+                if not self._is_over():
+                    self._sleep(RETRY_SECONDS)
+            if done:
+                self._is_failing = False
+                for _ in range(done):
+                    lines.popleft()
+            elif self._is_over():
+                return False
+        return True
 
-    def _wait_until_writable(self) -> None:
-        poll = select.poll()
-        poll.register(self._descriptor, select.POLLOUT)
-        poll.poll()
+    def _is_over(self) -> bool:
+        return self._ends_at is not None and time.monotonic() >= self._ends_at
+
+    def _refresh(self) -> None:
+        try:
+            self._sink.refresh()
+        except OSError as error:
+            self._fail(error)
+
+    def _fail(self, error: OSError) -> None:
+        """Keep the reason for the notice, and complain: the notice may take long."""
+        self._problem = f"{self._sink.name}: {error.strerror or error}"
+        if not self._is_failing:
+            self._is_failing = True
+            self._complain(self._problem)
+
+    def _account(self) -> None:
+        """If no line waits and some were dropped, queue the notice."""
+        if self._waiting:
+            return
+        if count := self._dropped + self._sink.lost:
+            line = self.notice(count, self._reason())
+            self._dropped = self._sink.lost = 0
+            self._waiting = len(line)
+            self._queue.put(line)
+        self._problem = ""
+
+    def _reason(self) -> str:
+        return self._problem or f"{self._sink.name} was blocked"
+
+    def _finish(self, left: int) -> None:
+        """Report the lines that were not written before the end."""
+        with self._lock:
+            while not self._queue.empty():
+                left += self._queue.get() != b""
+            left += self._dropped + self._sink.lost
+            self._waiting = 0
+            self._is_done.set()
+        if left and self._left is not None:
+            self._left(left, self._reason())
 
 
 _writers: WeakSet[LineWriter] = WeakSet()

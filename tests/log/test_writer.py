@@ -14,15 +14,16 @@ from fcntl import F_SETPIPE_SZ, fcntl
 
 import pytest
 
-from mailproxy.log.writer import QUEUE_BYTES, RETRY_SECONDS, WRITE_BYTES, LineWriter
+from mailproxy.log.descriptor import WRITE_BYTES, DescriptorSink
+from mailproxy.log.writer import QUEUE_BYTES, RETRY_SECONDS, LineWriter
 
 LONG_ENOUGH = 20.0  # for what happens at once, on the slowest machine
 LINE = 999 * b"x" + b"\n"
 FULL = QUEUE_BYTES // len(LINE)
 
 
-def notice(count: int) -> bytes:
-    return b"%d dropped\n" % count
+def notice(count: int, reason: str) -> bytes:
+    return b"%d dropped: %b\n" % (count, reason.encode())
 
 
 class Disk:
@@ -47,7 +48,7 @@ class Disk:
         return min(len(data), room)
 
     def writer(self) -> LineWriter:
-        return LineWriter(-1, notice, write=self.write, sleep=self.pauses.append)
+        return LineWriter(DescriptorSink(-1, write=self.write), notice, sleep=self.pauses.append)
 
     def stalled_writer(self) -> LineWriter:
         """Return one that hangs in its first write, with one short line."""
@@ -105,7 +106,7 @@ def test_several_lines_are_one_write_of_no_more_than_a_pipe_takes_whole(disk: Di
         return disk.write(descriptor, data)
 
     disk.may_go_on.clear()
-    writer = LineWriter(-1, notice, write=write)
+    writer = LineWriter(DescriptorSink(-1, write=write), notice)
     writer.put(LINE)
     assert disk.is_asked.wait(LONG_ENOUGH)
     for _ in range(9):
@@ -154,7 +155,7 @@ def terminal() -> tuple[int, int]:
 @pytest.mark.parametrize("kind", [pipe_of_default_size, journal, terminal])
 def test_stalled_reader_stops_nobody(kind: Callable[[], tuple[int, int]]) -> None:
     reader, descriptor = kind()
-    writer = LineWriter(descriptor, notice)
+    writer = LineWriter(DescriptorSink(descriptor), notice)
     for _ in range(FULL - 1):
         writer.put(LINE)
     assert not writer.drain(0.01)
@@ -170,7 +171,7 @@ def test_lines_beyond_the_bound_are_dropped_counted_and_told(disk: Disk) -> None
         writer.put(LINE)
     disk.may_go_on.set()
     assert writer.drain(LONG_ENOUGH)
-    assert disk.taken == b"first\n" + FULL * LINE + b"100 dropped\n"
+    assert disk.taken == b"first\n" + FULL * LINE + b"100 dropped: standard output was blocked\n"
 
 
 def test_once_one_is_dropped_so_are_those_behind_it(disk: Disk) -> None:
@@ -182,7 +183,7 @@ def test_once_one_is_dropped_so_are_those_behind_it(disk: Disk) -> None:
     assert writer.drain(LONG_ENOUGH)
     writer.put(b"last\n")
     assert writer.drain(LONG_ENOUGH)
-    assert disk.taken == b"first\n2 dropped\nlast\n"
+    assert disk.taken == b"first\n2 dropped: standard output was blocked\nlast\n"
 
 
 def test_waiting_for_a_stalled_reader_has_an_end(disk: Disk) -> None:
@@ -229,7 +230,7 @@ def test_reader_that_has_gone_is_an_error_like_any_other() -> None:
         is_paused.set()
         may_go_on.wait()
 
-    writer = LineWriter(descriptor, notice, sleep=sleep)
+    writer = LineWriter(DescriptorSink(descriptor), notice, sleep=sleep)
     writer.put(b"lost\n")
     assert is_paused.wait(LONG_ENOUGH)
     assert not writer.drain(0.0)
@@ -247,7 +248,7 @@ def test_descriptor_that_somebody_made_non_blocking_is_waited_for(pipe: tuple[in
     reader, descriptor = pipe
     os.set_blocking(descriptor, False)
     pauses: list[float] = []
-    writer = LineWriter(descriptor, notice, sleep=pauses.append)
+    writer = LineWriter(DescriptorSink(descriptor), notice, sleep=pauses.append)
     for _ in range(100):
         writer.put(LINE)
     assert not writer.drain(0.01)
@@ -258,7 +259,7 @@ def test_descriptor_that_somebody_made_non_blocking_is_waited_for(pipe: tuple[in
 
 def test_descriptor_stays_blocking_for_those_who_share_it(pipe: tuple[int, int]) -> None:
     _, descriptor = pipe
-    writer = LineWriter(descriptor, notice)
+    writer = LineWriter(DescriptorSink(descriptor), notice)
     writer.put(b"one\n")
     assert writer.drain(LONG_ENOUGH)
     assert os.get_blocking(descriptor)
@@ -274,7 +275,7 @@ def test_thread_takes_no_signals(disk: Disk) -> None:
         blocked.append({int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, ())})
         return len(data)
 
-    writer = LineWriter(-1, notice, write=write)
+    writer = LineWriter(DescriptorSink(-1, write=write), notice)
     writer.put(b"one\n")
     assert writer.drain(LONG_ENOUGH)
     assert {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1} <= blocked[0]
@@ -305,7 +306,7 @@ def test_lines_may_come_from_a_signal_handler_that_interrupts_another(disk: Disk
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_forked_child_writes_its_own_lines_and_none_of_the_parent_s(pipe: tuple[int, int]) -> None:
     reader, descriptor = pipe
-    writer = LineWriter(descriptor, notice)
+    writer = LineWriter(DescriptorSink(descriptor), notice)
     for _ in range(10):
         writer.put(LINE)
     child = os.fork()

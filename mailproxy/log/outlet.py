@@ -1,0 +1,123 @@
+"""From events to one target, in one format and from one level on."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import IO
+
+from attrs import frozen
+from twisted.logger import LogEvent, LogLevel
+
+from mailproxy.config import Log
+from mailproxy.config.target import Journal, LogFile, LogTarget, Stdout, SyslogPeer, SyslogSocket
+from mailproxy.log.datagram import DatagramSink, JournalSink
+from mailproxy.log.descriptor import DescriptorSink
+from mailproxy.log.file import FileSink
+from mailproxy.log.format import FORMATS, PRIORITIES
+from mailproxy.log.journal import as_entry
+from mailproxy.log.sink import Sink
+from mailproxy.log.stream import StreamSink
+from mailproxy.log.syslog import as_syslog, host_name
+from mailproxy.log.writer import LineWriter
+
+Render = Callable[[LogEvent, str], bytes]
+"""Makes what a target takes of an event and its level."""
+
+
+class Output:
+    """A stream of the process that lines are written to, with what is to be known of it."""
+
+    def __init__(self, stream: IO[str] | None) -> None:
+        """Without a stream (Python has none if the descriptor was closed from the start) lines are dropped."""
+        self._stream = open(os.devnull, "w") if stream is None else stream  # noqa: SIM115  # for as long as we live
+        with suppress(OSError):
+            self._stream.flush()
+        self._encoding = getattr(stream, "encoding", None) or "utf-8"
+        self.descriptor = self._stream.fileno()
+        self.is_journal = _is_journal(self.descriptor)
+
+    def encode(self, text: str) -> bytes:
+        """Return a text in the stream's encoding; a name may have letters that this does not have."""
+        return text.encode(self._encoding, "backslashreplace")
+
+    def render(self, event: LogEvent, level: str, *, format: str) -> bytes:
+        """Return an event as a line; if journald reads the stream, it begins with the priority (sd-daemon(3))."""
+        priority = f"<{PRIORITIES[level]}>" if self.is_journal else ""
+        return self.encode(f"{priority}{FORMATS[format](event, level)}\n")
+
+
+@frozen
+class Outlet:
+    """A writer, and how events are made into its lines."""
+
+    writer: LineWriter
+    render: Render
+    level: object
+
+    def __call__(self, event: LogEvent) -> None:
+        """Take an event, or leave it if it is below the level."""
+        level = event.get("log_level", LogLevel.info)
+        if level >= self.level:
+            self.writer.put(self.render(event, level.name))
+
+
+def make_render(settings: Log, output: Output) -> Render:
+    """Return what makes an event into what the target takes."""
+    match settings.target:
+        case Stdout():
+            return partial(output.render, format=settings.format)
+        case LogFile():
+            return partial(_as_line, format=settings.format)
+        case Journal():
+            return partial(as_entry, facility=settings.facility, format=settings.format)
+    return partial(as_syslog, facility=settings.facility, format=settings.format, host=host_name())
+
+
+def make_sink(target: LogTarget, output: Output) -> Sink:
+    """Return the sink of a target, which is opened with its first line."""
+    match target:
+        case Stdout():
+            return DescriptorSink(output.descriptor)
+        case LogFile(path):
+            return FileSink(path)
+        case Journal(path):
+            return JournalSink(path, path)
+        case SyslogSocket(path):
+            return DatagramSink(path, socket.AF_UNIX, path)
+        case SyslogPeer(transport, host, port):
+            family = socket.AF_INET if host.version == 4 else socket.AF_INET6
+            make = DatagramSink if transport == "udp" else StreamSink
+            return make(str(target), family, (str(host), port))
+
+
+def _as_line(event: LogEvent, level: str, *, format: str) -> bytes:
+    return f"{FORMATS[format](event, level)}\n".encode("utf-8", "backslashreplace")
+
+
+def dropped(render: Render, count: int, reason: str) -> bytes:
+    """Return the line that tells of a gap."""
+    return render(gap(count, reason), "warn")
+
+
+def gap(count: int, reason: str) -> LogEvent:
+    """Return the event that tells of a gap."""
+    lines = "line was" if count == 1 else "lines were"
+    return {
+        "log_format": f"log: {{lines}} {lines} dropped: {{reason}}",
+        "log_time": time.time(),
+        "log_level": LogLevel.warn,
+        "event": "dropped",
+        "lines": count,
+        "reason": reason,
+    }
+
+
+def _is_journal(descriptor: int) -> bool:
+    """Tell whether journald reads a descriptor, by systemd's variable for the stream (systemd.exec(5))."""
+    status = os.fstat(descriptor)
+    return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"

@@ -1,0 +1,103 @@
+"""The log of the service: each event goes where the configuration wants it, which a reload may change."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import select
+from contextlib import suppress
+from functools import partial
+from typing import IO
+
+from twisted.logger import ILogObserver, LogEvent, LogLevel
+from zope.interface import implementer
+
+from mailproxy.config import Config, Log
+from mailproxy.config.target import LogFile, LogTarget, Stdout
+from mailproxy.log.observer import CLOSE_SECONDS, Closing
+from mailproxy.log.outlet import Outlet, Output, dropped, gap, make_render, make_sink
+from mailproxy.log.writer import LineWriter
+
+STDERR = 2
+
+
+@implementer(ILogObserver)
+class ServiceLog:
+    """
+    Writes events to the targets of a configuration: those with a frontend's name to that frontend's, others to all's.
+
+    There is a writer for each target, so one that stalls holds up no other. To be made where it is used, behind a fork;
+    nothing is opened before the first line.
+    """
+
+    def __init__(self, stream: IO[str] | None, settings: Config) -> None:
+        """`stream` is what the target "stdout" means."""
+        self._output = Output(stream)
+        self._writers: dict[LogTarget, LineWriter] = {}
+        self._closing = Closing()
+        self.configure(settings)
+        atexit.register(self.close)
+
+    def configure(self, settings: Config) -> None:
+        """Write what comes from now on as a configuration wants it; files are opened again."""
+        former, self._writers = self._writers, {}
+        for target in (settings.log.target, *(log.target for log in settings.frontend_logs.values())):
+            if target not in self._writers:
+                self._writers[target] = former.pop(target) if target in former else self._make_writer(target)
+        self._others = self._outlet(settings.log)
+        self._of_frontends = {name: self._outlet(log) for name, log in settings.frontend_logs.items()}
+        self.reopen()
+        for writer in former.values():
+            writer.retire(CLOSE_SECONDS, self._left)
+
+    def _make_writer(self, target: LogTarget) -> LineWriter:
+        complain = _ignore if isinstance(target, Stdout) else complain_to_stderr
+        return LineWriter(make_sink(target, self._output), _no_notice, complain=complain)
+
+    def _outlet(self, settings: Log) -> Outlet:
+        writer, render = self._writers[settings.target], make_render(settings, self._output)
+        writer.notice = partial(dropped, render)
+        return Outlet(writer, render, LogLevel.levelWithName(settings.level))
+
+    def __call__(self, event: LogEvent) -> None:
+        """Take one event."""
+        self._of_frontends.get(event.get("frontend", ""), self._others)(event)
+        if self._closing.has_begun:
+            self.close()
+
+    def _left(self, count: int, reason: str) -> None:
+        """Tell of lines for a target that is not the target any more."""
+        outlet = self._others
+        outlet.writer.put(outlet.render(gap(count, reason), "warn"))
+
+    def reopen(self) -> bool:
+        """Open files by their names again; return whether there are any."""
+        files = [writer for target, writer in self._writers.items() if isinstance(target, LogFile)]
+        for writer in files:
+            writer.reopen()
+        return bool(files)
+
+    def close(self) -> None:
+        """
+        Wait at most `CLOSE_SECONDS` until all lines are written; from now on do so after each event.
+
+        Call it when the process may end soon, perhaps by a signal.
+        """
+        self._closing.drain(self._writers.values())
+
+
+def complain_to_stderr(problem: str) -> None:
+    """Tell standard error what is wrong with the log, unless it takes nothing at the moment."""
+    poll = select.poll()
+    with suppress(OSError, ValueError):
+        poll.register(STDERR, select.POLLOUT)
+        if poll.poll(0):
+            os.write(STDERR, f"mailproxy: log: {problem}; lines wait, the next try is in a second\n".encode()[:512])
+
+
+def _ignore(problem: str) -> None:
+    """Leave it to the notice: standard error is often the same as standard output."""
+
+
+def _no_notice(count: int, reason: str) -> bytes:
+    raise AssertionError("no outlet has this writer")
