@@ -91,6 +91,7 @@ class Prepared:
         lasting.tls = self.tls
         entries = {name: profile.certificates for name, profile in self.settings.tls.items()}
         lasting.certificates.adopt(self.certificates, entries)
+        lasting.certificates.remember(self.complaints)
         lasting.servers = {
             key: {server.name: server for server in backend.pool.servers} for key, backend in self.backends.items()
         }

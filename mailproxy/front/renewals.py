@@ -163,6 +163,7 @@ class Renewals:
                 problem=str(complaint),
                 path=complaint.problem.path,
             )
+        self._lasting.certificates.remember(reading.complaints)
         if not reading.is_settled and (self._again is None or not self._again.active()):
             self._again = self._clock.callLater(UNSETTLED_SECONDS, self._watch, tuple(wanted))
         return (yield from self._taking(reading.certificates, reading.complaints))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import chain
@@ -85,7 +85,8 @@ _STAPLE_LEFT_OUT = "it is not sent"
 class _Task:
     """One reading under way."""
 
-    def __init__(self, now: float, *, is_asked: bool) -> None:
+    def __init__(self, now: float, told: Container[CertificateProblem], *, is_asked: bool) -> None:
+        self._told = told
         self.is_asked = is_asked
         self.now = datetime.fromtimestamp(now, UTC)
         self.problems: list[CertificateProblem] = []
@@ -95,9 +96,9 @@ class _Task:
         """What is not read: it is not there, or is just changing."""
         self.is_settled = True
 
-    def complain(self, problem: CertificateProblem, before: CertificateProblem | None, consequence: str) -> None:
+    def complain(self, problem: CertificateProblem, consequence: str) -> None:
         """Tell what is wrong, if it is new or if somebody has asked."""
-        if self.is_asked or problem != before:
+        if self.is_asked or problem not in self._told:
             self.complaints.append(Complaint(problem, consequence))
 
 
@@ -111,9 +112,9 @@ class CertificateStore:
         self._entries: dict[str, _Entry] = {}
         self._lists: dict[str, tuple[str, ...]] = {}
         """What each entry of a profile stood for when it last stood for something."""
-        self._missing: dict[str, CertificateProblem] = {}
-        """The entries that stand for nothing now."""
         self._objections: dict[tuple[str, str], CertificateProblem] = {}
+        self._told: set[CertificateProblem] = set()
+        """What is wrong, and is in the log."""
         self.in_use: Certificates = {}
         """What is served."""
 
@@ -130,11 +131,11 @@ class CertificateStore:
         """
         Read what the entries of some profiles stand for, step by step; the generator returns the `Reading`.
 
-        Where something is wrong, the certificate that was good before stays. That is told when it is new, or if
+        Where something is wrong, the certificate that was good before stays. That is told until it is remembered, or if
         somebody has asked for this reading: then files that have just changed are read as well, which are otherwise
         given time until their writer is done.
         """
-        task = _Task(self._clock(), is_asked=is_asked)
+        task = _Task(self._clock(), self._told, is_asked=is_asked)
         certificates: dict[str, tuple[Certificate, ...]] = {}
         problems: dict[str, tuple[CertificateProblem, ...]] = {}
         seen: set[str] = set()
@@ -165,19 +166,26 @@ class CertificateStore:
         self._entries = {path: entry for path, entry in dict(self._entries).items() if path in paths}
         self.in_use = in_use
 
+    def remember(self, complaints: Iterable[Complaint]) -> None:
+        """Tell these to nobody who does not ask: they are in the log."""
+        self._told.update(complaint.problem for complaint in complaints)
+
+    def _is_solved(self, before: CertificateProblem | None, now: CertificateProblem | None = None) -> None:
+        if before is not None and before != now:
+            self._told.discard(before)
+
     def _list(self, entry: str, task: _Task) -> Steps[tuple[str, ...]]:
         """Find what an entry stands for; what it stood for before if that is nothing now, or is just changing."""
         found = tuple((yield from matches(entry)))
         before = self._lists.get(entry, ())
+        problem = CertificateProblem(entry, nothing_there(entry))
         if not found:
-            problem = CertificateProblem(entry, nothing_there(entry))
             if not before:
                 task.problems.append(problem)
-            task.complain(problem, self._missing.get(entry), "what was there before stays in use")
-            self._missing[entry] = problem
+            task.complain(problem, "what was there before stays in use")
             task.held.update(before)
             return before
-        self._missing.pop(entry, None)
+        self._is_solved(problem)
         gone = set(before).difference(found)
         if gone and not task.is_asked and any(is_changing(os.path.dirname(path), self._clock()) for path in gone):
             task.is_settled = False
@@ -194,12 +202,14 @@ class CertificateStore:
             task.is_settled = False
             return
         self._entries[path] = entry
+        self._is_solved(before.problem, entry.problem)
+        self._is_solved(before.staple_problem, entry.staple_problem)
         if entry.problem is not None:
             has_former = entry.certificate is not None
-            task.complain(entry.problem, before.problem, _STAYS if has_former else _LEFT_OUT)
+            task.complain(entry.problem, _STAYS if has_former else _LEFT_OUT)
         if entry.staple_problem is not None:
             has_former = entry.certificate is not None and entry.certificate.staple is not None
-            task.complain(entry.staple_problem, before.staple_problem, _STAYS if has_former else _STAPLE_LEFT_OUT)
+            task.complain(entry.staple_problem, _STAYS if has_former else _STAPLE_LEFT_OUT)
 
     def _read_again(self, path: str, before: _Entry, marks: Marks, task: _Task) -> _Entry | None:
         """Read files that have changed; None if they are no good yet, and may be in a moment."""
@@ -248,10 +258,11 @@ class CertificateStore:
             before = former.get(path)
             if objection is not None and (before is None or before.digest != certificate.digest):
                 reason = objection(name, certificate)
-                if reason:
-                    problem = CertificateProblem(path, reason)
-                    task.complain(problem, self._objections.get((name, path)), _STAYS if before else _LEFT_OUT)
+                problem = CertificateProblem(path, reason) if reason else None
+                self._is_solved(self._objections.pop((name, path), None), problem)
+                if problem is not None:
                     self._objections[name, path] = problem
+                    task.complain(problem, _STAYS if before else _LEFT_OUT)
                     certificate = before
             if certificate is not None:
                 found.append(certificate)

@@ -68,6 +68,7 @@ class Site:
             except StopIteration as done:
                 reading: Reading = done.value
                 self.store.adopt(reading.certificates)
+                self.store.remember(reading.complaints)
                 return reading
 
     def complaints(self, *, is_asked: bool = False) -> list[str]:
@@ -171,6 +172,22 @@ def test_good_file_after_a_bad_one_is_served(site: Site) -> None:
     site.write("a.pem", new.pem)
     assert site.complaints() == []
     assert site.served[0] == der(new)
+
+
+def test_who_asks_leaves_the_log_its_line(site: Site) -> None:
+    site.write("a.pem", b"")
+    assert len(site.store.read(site.profiles).complaints) == 1
+    assert len(site.complaints()) == 1
+    assert site.complaints() == []
+
+
+def test_file_that_is_bad_again_is_told_of_again(site: Site) -> None:
+    good = (site.folder / "a.pem").read_bytes()
+    lines = []
+    for content in (b"", good, b""):
+        site.write("a.pem", content)
+        lines.append(len(site.complaints()))
+    assert lines == [1, 0, 1]
 
 
 def test_who_asks_is_told_again(site: Site) -> None:
