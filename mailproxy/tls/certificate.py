@@ -5,6 +5,7 @@ A `Certificate` is a value of bytes, texts and times: it can be sent to another 
 """
 
 import re
+import ssl
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from hashlib import sha256
@@ -108,6 +109,11 @@ class Certificate:
     def chain(self) -> tuple[x509.Certificate, ...]:
         """The certificates of its issuers, the nearest first."""
         return tuple(map(x509.load_der_x509_certificate, self.encoded[1:]))
+
+    @property
+    def pem(self) -> bytes:
+        """The leaf and its chain, in PEM."""
+        return b"".join(ssl.DER_cert_to_PEM_cert(encoded).encode() for encoded in self.encoded)
 
     @property
     def key(self) -> PrivateKeyTypes:

@@ -7,6 +7,7 @@ switched to another one by the server name, it takes nothing but the certificate
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -227,7 +228,8 @@ class TlsServer:
     def check(self, certificate: Certificate) -> None:
         """Raise ValueError if OpenSSL refuses to serve a certificate with the settings of the profile."""
         with _refusal(f"{certificate.path}: "):
-            _use(self._trial, certificate)
+            self._trial.use_certificate(certificate.leaf)
+            _use_key(self._trial, certificate)
 
     def _check(self, groups: Iterable[CertificateGroup], known: Container[bytes]) -> None:
         """Check those certificates that are not known yet: contexts are made later, when it is too late to refuse."""
@@ -262,13 +264,9 @@ class TlsServer:
         context = SSL.Context(SSL.TLS_SERVER_METHOD)
         self._set_up(context)
         identities = []
-        issuers: dict[bytes, x509.Certificate] = {}
         for certificate in certificates:
             _use(context, certificate)
             identities.append(openssl.current_certificate(context))
-            issuers |= zip(certificate.encoded[1:], certificate.chain, strict=True)
-        for issuer in issuers.values():
-            context.add_extra_chain_cert(issuer)
         return context, tuple(identities)
 
     def _set_up(self, context: SSL.Context) -> None:
@@ -391,8 +389,25 @@ def _make_facts(
     )
 
 
+@contextmanager
+def _in_memory(content: bytes) -> Iterator[str]:
+    """Make a file that is on no disk, and return its path."""
+    descriptor = os.memfd_create("certificate")
+    try:
+        os.write(descriptor, content)
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
+
+
 def _use(context: SSL.Context, certificate: Certificate) -> None:
-    context.use_certificate(certificate.leaf)
+    # A chain of its own for each kind of key; others of pyOpenSSL's calls give all certificates of a context one chain.
+    with _in_memory(certificate.pem) as path:
+        context.use_certificate_chain_file(path)
+    _use_key(context, certificate)
+
+
+def _use_key(context: SSL.Context, certificate: Certificate) -> None:
     context.use_privatekey(certificate.key)  # type: ignore[arg-type]  # the reader takes RSA, EC, EdDSA only
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import ssl
 import weakref
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 import pytest
@@ -22,7 +23,7 @@ from mailproxy.tls.staple import read_staple
 from mailproxy.transport.poller import Poller
 from mailproxy.transport.secure import SecureStream
 from tests.tls.connect import Connect, Owner
-from tests.tls.issue import NOW, issue
+from tests.tls.issue import NOW, issue, rsa_key
 from tests.tls.servers import NAME, certificate, tls_server
 from tests.tls.staples import staple
 from tests.transport.peers import TlsPeer, client_context
@@ -180,20 +181,36 @@ def test_client_that_asks_for_a_name_is_served_where_names_are_strict(
     assert connect(server, context, session=first.client.tls.session).facts.resumed
 
 
+# Chains
+
+
+@pytest.mark.parametrize("kind", ["ECDSA", "RSA"])
+def test_each_kind_of_key_has_a_chain_of_its_own(kind: str) -> None:
+    authorities = {name: issue(common_name=name, authority=True) for name in ("ECDSA", "RSA")}
+    server = tls_server(
+        *(
+            make_certificate(
+                f"/{name}.pem",
+                issue(NAME, key=rsa_key() if name == "RSA" else None, issuer=authority).pem + authority.certificate_pem,
+            )
+            for name, authority in authorities.items()
+        )
+    )
+    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+    context.set_max_proto_version(SSL.TLS1_2_VERSION)
+    context.set_cipher_list(f"ECDHE-{kind}-AES128-GCM-SHA256".encode())
+    with shaken_hands(server, context) as client:
+        sent = client.get_peer_cert_chain(as_cryptography=True)
+    assert sent is not None
+    assert sent[1:] == [authorities[kind].certificate]
+
+
 # OCSP responses
 
 
-def asked(server: TlsServer, version: ssl.TLSVersion, name: str = NAME) -> bytes:
-    """What a client gets that asks for an OCSP response; empty for nothing."""
-    got: list[bytes] = []
-
-    def take(connection: SSL.Connection, response: bytes, data: object) -> bool:
-        got.append(response)
-        return True
-
-    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
-    context.set_max_proto_version(version)
-    context.set_ocsp_client_callback(take)
+@contextmanager
+def shaken_hands(server: TlsServer, context: SSL.Context, name: str = NAME) -> Iterator[SSL.Connection]:
+    """A client of pyOpenSSL after its handshake; it asks for an OCSP response."""
     ours, theirs = unix_pair()
     poller = Poller()
     stream = SecureStream(raw(ours), poller, Owner(), server)
@@ -209,9 +226,25 @@ def asked(server: TlsServer, version: ssl.TLSVersion, name: str = NAME) -> bytes
             break
     with suppress(SSL.WantReadError):
         client.do_handshake()
+    yield client
     stream.close()
     theirs.close()
     poller.close()
+
+
+def asked(server: TlsServer, version: ssl.TLSVersion, name: str = NAME) -> bytes:
+    """What a client gets that asks for an OCSP response; empty for nothing."""
+    got: list[bytes] = []
+
+    def take(connection: SSL.Connection, response: bytes, data: object) -> bool:
+        got.append(response)
+        return True
+
+    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+    context.set_max_proto_version(version)
+    context.set_ocsp_client_callback(take)
+    with shaken_hands(server, context, name):
+        pass
     (response,) = got
     return response
 
