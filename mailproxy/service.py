@@ -7,7 +7,7 @@ import os
 import platform
 import resource
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -23,6 +23,7 @@ from mailproxy import __version__
 from mailproxy.config import Config, ConfigError
 from mailproxy.config.difference import Difference, differences, with_details
 from mailproxy.control.door import Door
+from mailproxy.control.parts import Ask
 from mailproxy.front.aside import Aside
 from mailproxy.front.drains import Drains
 from mailproxy.front.frontend import Frontend
@@ -96,6 +97,11 @@ class ProxyService(Service):
         """Called with the configuration whose `log` is to be in effect, at a reload."""
         self.reopen: Callable[[], bool] = _no_file
         """Opens log files again, by their names; says whether there are any."""
+
+    @property
+    def others(self) -> Sequence[Ask]:
+        """What asks each other process of this service: there is none."""
+        return ()
 
     def _make_generation(self, prepared: Prepared) -> Generation:
         """Make the generation of a reading of the configuration."""

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from attrs import frozen
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -17,15 +17,15 @@ from mailproxy.backend.server import BackendServer
 from mailproxy.checks.outcome import Outcome
 from mailproxy.config import ConfigError
 from mailproxy.config.words import listed, nearest, quoted
-from mailproxy.control import observe
+from mailproxy.control import observe, parts
 from mailproxy.control.argument import Weight
 from mailproxy.control.grammar import BadCommand, Request
+from mailproxy.control.parts import Ask
 from mailproxy.control.running import Running
 from mailproxy.control.status import ChangeStatus, CheckStatus, SocketStatus, Status
 from mailproxy.front.reload import Reloaded, ReloadRefused
 from mailproxy.front.sockets import StartError
 from mailproxy.session.counters import counted
-from mailproxy.session.termination import ENDED
 from mailproxy.transport.bound import place_of
 
 _log = Logger(namespace="mailproxy")
@@ -35,8 +35,11 @@ _log = Logger(namespace="mailproxy")
 class Answer:
     """What is said to a command: rows, and some words behind them."""
 
-    rows: Iterable[Status | None] = ()
-    """None stands for something that was looked at and is not told: it costs time as well."""
+    rows: Iterable[Status | Deferred[None] | None] = ()
+    """
+    None stands for something that was looked at and is not told: it costs time as well. A Deferred: the next row is
+    there when it fires.
+    """
     words: str = ""
     last: Callable[[], object] | None = None
     """What is done when the answer has gone out, and the connection is closed."""
@@ -58,9 +61,12 @@ Given = Mapping[str, Any]
 class Answers:
     """Answers the commands of all clients; `who` says in the log who gave one that changes something."""
 
-    def __init__(self, running: Running, watchers: Callable[[], int]) -> None:
-        """`watchers` tells how many clients watch."""
+    def __init__(
+        self, running: Running, watchers: Callable[[], int], others: Callable[[], Sequence[Ask]] = tuple
+    ) -> None:
+        """`watchers` tells how many clients watch; `others` are the other processes of the service."""
         self._running = running
+        self._others = others
         self._watchers = watchers
 
     def answer(self, request: Request, who: str) -> Answer | Live | Deferred[Answer]:
@@ -71,6 +77,12 @@ class Answers:
                 return Live(given.get("events", "all"))
             case name if name in _SHOWS:
                 return Answer(_SHOWS[name](self._running, given))
+            case "show sessions":
+                return Answer(parts.sessions(self._running, self._others(), request.arguments))
+            case "shutdown session":
+                return self._shut_down(given["session"], who)
+            case "drain server":
+                return self._drain_server(given, who)
             case "show info":
                 return Answer([observe.info(self._running, self._watchers())])
             case "check now":
@@ -80,8 +92,48 @@ class Answers:
                 return self._running.reload().addCallbacks(_reloaded, _not_reloaded)
             case name:
                 answer = _ACTIONS[name](self._running, given)
-                _log.info("ctl: {words}, {who}", event="ctl", command=name, words=answer.words, who=who)
+                self._say(name, answer.words, who)
                 return answer
+
+    def _say(self, command: str, words: str, who: str) -> None:
+        _log.info("ctl: {words}, {who}", event="ctl", command=command, words=words, who=who)
+
+    def _shut_down(self, id: str, who: str) -> Answer | Deferred[Answer]:
+        session = observe.find_session(self._running, id)
+        if session is not None and session.termination is not None:
+            raise BadCommand(f"session {quoted(id)} ends already")
+
+        def told(answers: list[object]) -> Answer:
+            if True not in answers:
+                raise BadCommand(f"there is no session {quoted(id)}; `show sessions` has those that there are")
+            words = f"session {id} ends"
+            self._say("shutdown session", words, who)
+            return Answer(words=words)
+
+        if parts.shut_down(self._running, id):
+            return told([True])
+        return self._ask(parts.ShutDown(id)).addCallback(told)
+
+    def _drain_server(self, given: Given, who: str) -> Deferred[Answer]:
+        backend, server = given["server"]
+        kick, spread = "kick" in given, given.get("spread")
+        find_servers(self._running, backend, server)
+        here = self._running.drains.server(backend, server, kick=kick, spread=spread)
+
+        def told(answers: list[object]) -> Answer:
+            live = here + sum(answer for answer in answers if isinstance(answer, int))
+            words = f"server {backend}/{server} gets no new sessions, {counted(live, 'sessions')} left"
+            self._say("drain server", words, who)
+            return Answer(words=words)
+
+        return self._ask(parts.Kick(backend, server, kick, spread)).addCallback(told)
+
+    def _ask(self, question: parts.Question) -> Deferred[list[object]]:
+        """Ask all other processes; the Deferred has the answers of those that are there."""
+        asked = [ask(question) for ask in self._others()]
+        return DeferredList(asked, consumeErrors=True).addCallback(
+            lambda results: [answer for is_good, answer in results if is_good]
+        )
 
     def _check_now(self, backend: str, server: str) -> Deferred[Answer]:
         care = self._running.generation.care
@@ -180,18 +232,6 @@ def _set_weight(running: Running, given: Given) -> Answer:
     return Answer(words=f"server {backend}/{server}: weight {before:g} -> {after:g}")
 
 
-def _shut_down_session(running: Running, given: Given) -> Answer:
-    id = given["session"]
-    session = observe.find_session(running, id)
-    if session is None:
-        raise BadCommand(f"there is no session {quoted(id)}; `show sessions` has those that there are")
-    if session.termination is not None:
-        raise BadCommand(f"session {quoted(id)} ends already")
-    running.loop.poller.look_at_clock()
-    session.shut_down(ENDED, "ended by hand")
-    return Answer(words=f"session {id} ends")
-
-
 def _drain_frontend(running: Running, given: Given) -> Answer:
     name = given["frontend"]
     _check_frontend(running, name)
@@ -213,13 +253,6 @@ def _check_frontend(running: Running, name: str) -> None:
     names = {frontend.name for frontend in running.generation.frontends}
     if name not in names:
         raise BadCommand(f"there is no frontend {quoted(name)}{_hint(name, names)}")
-
-
-def _drain_server(running: Running, given: Given) -> Answer:
-    backend, server = given["server"]
-    find_servers(running, backend, server)
-    live = running.drains.server(backend, server, kick="kick" in given, spread=given.get("spread"))
-    return Answer(words=f"server {backend}/{server} gets no new sessions, {counted(live, 'sessions')} left")
 
 
 def _stop(running: Running, given: Given) -> Answer:
@@ -251,7 +284,6 @@ _SHOWS: Mapping[str, Callable[[Running, Given], Iterable[Status | None]]] = {
     "show frontends": lambda running, given: observe.frontends(running),
     "show backends": lambda running, given: observe.backends(running),
     "show servers": lambda running, given: observe.servers(running),
-    "show sessions": observe.sessions,
     "show certificates": lambda running, given: observe.certificates(running),
     "show config": lambda running, given: [observe.configuration(running)],
 }
@@ -259,10 +291,8 @@ _SHOWS: Mapping[str, Callable[[Running, Given], Iterable[Status | None]]] = {
 _ACTIONS: Mapping[str, Callable[[Running, Given], Answer]] = {
     "set server state": _set_state,
     "set server weight": _set_weight,
-    "shutdown session": _shut_down_session,
     "drain frontend": _drain_frontend,
     "enable frontend": _enable_frontend,
-    "drain server": _drain_server,
     "drain": _drain,
     "stop": _stop,
     "hand over": _hand_over,

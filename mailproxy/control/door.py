@@ -46,7 +46,7 @@ class Door(Factory):
         self._reactor = reactor
         self._credentials = credentials or peer_credentials
         self._watch = Watch(globalLogPublisher)
-        self._answers = Answers(running, self._watch.__len__)
+        self._answers = Answers(running, self._watch.__len__, lambda: running.others)
         self.clients: set[Client] = set()
         """Those that are connected."""
         self._listener: Listener | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -60,7 +60,7 @@ def frontends(running: Running) -> Iterator[FrontendStatus]:
     listening = sockets.addresses(running.generation.settings.frontends)
     for name, of_all in seen.items():
         newest = of_all[0]
-        sessions = sum(len(frontend.sessions) for frontend in of_all)
+        sessions = running.lasting.capacity(name).sessions
         listens = listening.get(name, ())
         if name in listening or sessions:
             yield FrontendStatus(
@@ -129,9 +129,14 @@ def _server(backend: Backend, server: BackendServer, now: float) -> ServerStatus
 
 
 def sessions(running: Running, wanted: Mapping[str, Any]) -> Iterator[SessionStatus | None]:
-    """Yield the sessions that pass all filters, by the filters' names, and None for each other one, unhurriedly."""
+    """Yield the sessions that pass all filters, by the filters' names, and None for each other one."""
+    return those(running, list(running.generation.sessions), wanted)
+
+
+def those(running: Running, found: Iterable[Session], wanted: Mapping[str, Any]) -> Iterator[SessionStatus | None]:
+    """Yield the same for certain sessions."""
     tests = [_FILTERS[name](value) for name, value in wanted.items()]
-    for session in list(running.generation.sessions):
+    for session in found:
         now = _now(running)
         if session.is_over or not all(test(session, now) for test in tests):
             yield None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
@@ -43,6 +44,10 @@ class Running(Protocol):
 
     def leave(self, *, timeout: float | None = None, spread: float | None = None) -> Deferred[None]:
         """Begin the stop of a process whose listening sockets another process has."""
+
+    @property
+    def others(self) -> Sequence[Callable[[Any], Deferred[Any]]]:
+        """What asks each other process of the service (`parts.Ask`)."""
 
     def reload(self) -> Deferred[Reloaded]:
         """Read the configuration again, and change what has changed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall
@@ -14,6 +14,7 @@ from twisted.logger import globalLogPublisher
 
 from mailproxy.control.answers import Answers
 from mailproxy.control.client import Client
+from mailproxy.control.parts import Ask
 from mailproxy.control.watch import Watch
 
 TURN_SECONDS = 2.0**-20
@@ -113,7 +114,7 @@ class Admin:
         self.client.connectionLost(connectionDone)
 
 
-def admin_of(service: Any, clock: Any) -> Admin:
-    """A client of a service."""
+def admin_of(service: Any, clock: Any, others: Sequence[Ask] = ()) -> Admin:
+    """A client of a service, which may have other processes."""
     watch = Watch(globalLogPublisher)
-    return Admin(Answers(service, watch.__len__), watch, clock)
+    return Admin(Answers(service, watch.__len__, lambda: others), watch, clock)

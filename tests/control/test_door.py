@@ -41,6 +41,7 @@ class Bench:
         self.reactor = Reactor()
         self.loop = self
         self.poller = self.reactor.poller
+        self.others = ()
         running: Any = self
         self.user = os.geteuid()
         """Who connects."""
