@@ -296,7 +296,9 @@ def ignorant(port: int, protocol: str, check: Table | None) -> Table:
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_dovecot_that_does_not_know_the_header_is_down(front: StartFront, tls_dovecot: Dovecot, protocol: str) -> None:
-    running = front(ignorant(tls_dovecot.direct_ports[protocol], protocol, {"type": "mail", "inter": INTER}))
+    running = front(
+        ignorant(tls_dovecot.direct_ports[protocol], protocol, {"type": "mail", "inter": INTER, "timeout": "5s"})
+    )
     until(lambda: running.events(event="server", state="down"), "the server to be down")
     (down,) = running.events(event="server", state="down")
     assert down["reason"].startswith('answered the PROXY header with "')

@@ -56,7 +56,7 @@ class Printed:
             found = re.search(pattern, self.output.partition(LAST_WORDS)[2])
             return found and found[0]
 
-        return until(find, f"{pattern!r}", 10.0)
+        return until(find, f"{pattern!r}")
 
 
 class Demo(Printed):
@@ -65,7 +65,7 @@ class Demo(Printed):
     def __init__(self, folder: Path, options: Sequence[str] = ()) -> None:
         self.process = Process([*COMMAND, *options], folder, environment=environment(folder))
         try:
-            until(lambda: LAST_WORDS in self.output or not self.process.is_alive, "the invitation", 15.0)
+            until(lambda: LAST_WORDS in self.output or not self.process.is_alive, "the invitation", 60.0)
             self.trusted = self.printed(r"--cacert (\S+)")
             self.client = self.printed(r"--cert (\S+)")
             self.imap = int(self.printed(r"imaps://localhost:(\d+)"))
@@ -321,7 +321,7 @@ def test_keys_kill_a_server_and_bring_it_back() -> None:
     peers.need("curl")
     with short_folder() as folder:
         demo = Terminal(folder)
-        until(lambda: LAST_WORDS in demo.output, "the invitation", 15.0)
+        until(lambda: LAST_WORDS in demo.output, "the invitation", 60.0)
         (command,) = demo.commands("alice at 127.0.0.77 reads her mail, over TLS and with a certificate")
         demo.press("1")
         demo.told("d1 is killed")

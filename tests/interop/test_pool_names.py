@@ -69,7 +69,7 @@ class Named:
             counts["" if line.startswith("* BYE") else line.split()[-1]] += 1
         return counts
 
-    def until_spread(self, names: str, seconds: float = EXPIRED) -> None:
+    def until_spread(self, names: str, seconds: float = 15.0) -> None:
         """Wait until clients get to exactly these servers."""
         until(lambda: set(self.spread()) == set(names), f"clients at {', '.join(names)}", seconds, 0.1)
 
@@ -187,7 +187,7 @@ def test_start_does_not_wait_for_dns(following: Following, names: NameServer, ba
         assert client.rest().startswith(REFUSALS["imap"])
     assert time.monotonic() - began < SOON
     names.is_silent = False
-    started.until_spread("a", 10.0)
+    started.until_spread("a")
 
 
 def test_servers_by_name_are_checked_at_the_address_that_they_have_now(
@@ -198,4 +198,4 @@ def test_servers_by_name_are_checked_at_the_address_that_they_have_now(
     started = following({"address": f"{NAME}:{backend_port}"}, check=check)
     until_change(started.front, server="s", state="down")
     names.has_addresses(NAME, [ADDRESSES["c"]])
-    started.until_spread("c", 2 * EXPIRED)
+    started.until_spread("c")

@@ -11,7 +11,7 @@ T = TypeVar("T")
 _PAUSE = 0.01  # seconds between two looks
 
 
-def until(condition: Callable[[], T | None], what: str, seconds: float = 10.0, pause: float = _PAUSE) -> T:
+def until(condition: Callable[[], T | None], what: str, seconds: float = 30.0, pause: float = _PAUSE) -> T:
     """The first true value of a condition; AssertionError, naming what was waited for, after the deadline."""
     deadline = time.monotonic() + seconds
     while True:
