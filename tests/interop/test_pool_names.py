@@ -16,8 +16,8 @@ from tests.interop.recorder import Recorder, echo
 from tests.interop.test_bad_backends import REFUSALS
 from tests.interop.waiting import until
 
-# A change is seen when the last answer has expired, after one second.
-EXPIRED = 3.0
+# A change is seen when the last answer has expired, after one second, or later on a machine that has much else to do.
+EXPIRED = 15.0
 NAME = "imap.example.org"
 ADDRESSES = {name: f"127.0.0.{201 + number}" for number, name in enumerate("abc")}
 
@@ -69,7 +69,7 @@ class Named:
             counts["" if line.startswith("* BYE") else line.split()[-1]] += 1
         return counts
 
-    def until_spread(self, names: str, seconds: float = 15.0) -> None:
+    def until_spread(self, names: str, seconds: float = EXPIRED) -> None:
         """Wait until clients get to exactly these servers."""
         until(lambda: set(self.spread()) == set(names), f"clients at {', '.join(names)}", seconds, 0.1)
 
