@@ -19,6 +19,8 @@ from mailproxy.proxyprotocol import Address, InetAddress
 from mailproxy.tls.client import MakeClientTls, client_sides
 
 Listener = Callable[[Change[BackendServer]], None]
+Missed = Callable[[BackendServer, float, str, bytes | None], None]
+"""Called with a server, the time, why it was not reached, and the client's network if the client may be the cause."""
 
 
 class Listeners(list[Listener]):
@@ -63,6 +65,10 @@ class Backend:
         self.sends_unique_id = "unique-id" in settings.proxy_v2_options
         self.listeners = Listeners()
         self.check_soon: Callable[[BackendServer], None] = nothing
+        self.missed: Missed | None = None
+        """What hears of a session that did not reach a server, where its health is looked after by another process."""
+        self.reached: Callable[[BackendServer], None] | None = None
+        """What then hears of a session that reached a server which others had not reached."""
         rule = RULES[settings.balance]
         servers = tuple(make_servers(settings, protocol, client_tls or client_sides(), known))
         for server in servers:
@@ -114,13 +120,21 @@ class Backend:
         """Count that a server took a session."""
         health = server.health
         if health is not None and health.errors:
-            self.pool.observed_success(server)
+            if self.reached is None:
+                self.pool.observed_success(server)
+            else:
+                self.reached(server)
 
     def failed(self, server: BackendServer, now: float, reason: str, source: bytes | None = None) -> None:
         """
         Count that a server did not take a session; `source` is the client's network if the client may have caused it.
         """
-        if server.origin.settings.observe == "connect" and self.pool.observed_error(server, now, reason, source):
+        if server.origin.settings.observe == "connect":
+            (self.missed or self.observe)(server, now, reason, source)
+
+    def observe(self, server: BackendServer, now: float, reason: str, source: bytes | None) -> None:
+        """Let an error that a session met count for the server's health."""
+        if self.pool.observed_error(server, now, reason, source):
             self.check_soon(server)
 
 

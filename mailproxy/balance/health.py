@@ -143,6 +143,16 @@ class Health:
         self.since = now
         return "down"
 
+    def become(self, is_up: bool, now: float, reason: str) -> Transition | None:
+        """Be up or down as another process has found; "up" or "down" if that is news."""
+        if is_up == self.is_up:
+            return None
+        self.score = self.full_score if is_up else 0
+        self.reason = reason
+        self.since = now
+        self._forget_errors()
+        return "up" if is_up else "down"
+
     def observed_success(self) -> None:
         """Forget the errors of sessions: one was successful."""
         self._forget_errors()

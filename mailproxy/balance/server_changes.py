@@ -22,6 +22,11 @@ class ServerChanges(ABC, Generic[AnyServer]):
         if server.health is not None and server.health.failed(now, reason) is not None:
             self._changed(server, "down", reason, now)
 
+    def set_health(self, server: AnyServer, is_up: bool, now: float, reason: str = "") -> None:
+        """Take the server for up or down as another process has found."""
+        if server.health is not None and (event := server.health.become(is_up, now, reason)) is not None:
+            self._changed(server, event, reason, now)
+
     def observed_success(self, server: AnyServer) -> None:
         """Note that a session reached the server."""
         if server.health is not None:
