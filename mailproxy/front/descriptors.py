@@ -27,11 +27,12 @@ def raise_limit() -> None:
 
 
 def affordable_sessions(settings: config.Config) -> int:
-    """Return the number of sessions that the raised limit allows."""
+    """Return the number of sessions that the raised limit allows, in all processes that accept."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     listening = sum(len(frontend.bind) for frontend in settings.frontends)
     spare = SPARE_DESCRIPTORS + (0 if settings.admin.socket is None else ADMIN_DESCRIPTORS)
-    return max((hard - spare - listening) // DESCRIPTORS_PER_SESSION, 1)
+    each = max((hard - spare - listening) // DESCRIPTORS_PER_SESSION, 1)
+    return each * max(settings.workers, 1)
 
 
 def capacity_warnings(settings: config.Config) -> Iterator[str]:

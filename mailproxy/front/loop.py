@@ -18,7 +18,8 @@ from mailproxy.transport.poller import Poller
 class Loop:
     """The poller and its timers; make it in the process that runs it, after a fork."""
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Any, stamp: int | None = None) -> None:
+        """`stamp` is a number that no process of ours ever had; None: the time is one."""
         self.reactor = reactor
         # In front of the reactor if it is ours, else inside it.
         own = getattr(reactor, "poller", None)
@@ -28,7 +29,7 @@ class Loop:
         self.timeouts = Timeouts(reactor)
         self.pace = Pace()
         self.log = SessionLog(reactor)
-        self.process = f"{time.time_ns() // 1000:x}"
+        self.process = f"{stamp or new_stamp():x}"
         """Distinguishes the ids of this process's sessions from those of other processes."""
         self.identify = itertools.count(1).__next__
         """Returns the next session's number."""
@@ -61,3 +62,8 @@ class Loop:
         if self._is_inside:
             self.poller.detach(self.reactor)
             self.poller.close()
+
+
+def new_stamp() -> int:
+    """Return a number that no process of ours ever had, as long as they begin in different microseconds."""
+    return time.time_ns() // 1000

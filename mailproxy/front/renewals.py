@@ -64,10 +64,16 @@ class Renewals:
         lasting: Lasting,
         clock: Any,
         *,
+        is_quiet: bool = False,
         now: Callable[[], datetime] = _now,
         timer: Callable[[], float] = perf_counter,
     ) -> None:
-        """Look whenever `clock`, a reactor, says; `now` is the wall clock, and `timer` measures slices."""
+        """
+        Look whenever `clock`, a reactor, says; `now` is the wall clock, and `timer` measures slices.
+
+        With `is_quiet` another process logs what this one would.
+        """
+        self._is_quiet = is_quiet
         self._lasting = lasting
         self._clock = clock
         self._now = now
@@ -200,6 +206,8 @@ class Renewals:
         return [one for served in self._lasting.certificates.in_use.values() for one in served]
 
     def _tell_changes(self, found: Collection[Change]) -> None:
+        if self._is_quiet:
+            return
         for change in found:
             certificate = change.certificate
             self._log.info(

@@ -74,6 +74,18 @@ class Sockets:
             raise StartError("\n".join(problems))
         self._open |= opened
 
+    def __getitem__(self, key: Key) -> Bound:
+        """Return an open socket."""
+        return self._open[key]
+
+    def keys(self) -> set[Key]:
+        """Return what is listened on."""
+        return set(self._open)
+
+    def adopt(self, key: Key, bound: Bound) -> None:
+        """Have a socket that another process has opened."""
+        self._open[key] = bound
+
     def by_frontend(self, frontends: Iterable[config.Frontend]) -> dict[str, list[Bound]]:
         """Return the sockets of each frontend, by its name, in the order of its addresses; none if it is suspended."""
         found: dict[str, list[Bound]] = {}
