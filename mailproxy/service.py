@@ -66,13 +66,13 @@ class ProxyService(Service):
     role = ALONE
     """This process's part of the work."""
 
-    def __init__(self, prepared: Prepared, reactor: Any) -> None:
-        """Set up everything but the sockets."""
+    def __init__(self, prepared: Prepared, reactor: Any, stamp: int | None = None) -> None:
+        """Set up everything but the sockets; session ids begin with the `stamp`, if there is one."""
         prepared.adopt()
         self._prepared = prepared
         self._lasting = prepared.lasting
         self._reactor = reactor
-        self._loop = Loop(reactor)
+        self._loop = Loop(reactor, stamp)
         self._generation = self._make_generation(prepared)
         self.began: float | None = None
         """When the service started, by the poller's clock."""
@@ -83,14 +83,14 @@ class ProxyService(Service):
         """Times of the stop that replace the configuration's."""
         self._stopping: Stopping | None = None
         self._drained: list[Deferred[None]] = []
-        self._warnings = prepared.warnings(datetime.now(UTC))
+        self._warnings = prepared.warnings(datetime.now(UTC)) if self.role.cares else ()
         self._started = prepared.settings
         self._file = os.path.abspath(prepared.source)
         self._aside = Aside(reactor)
         self._reloads = Reloads(self._reload)
-        self.renewals = Renewals(self._lasting, reactor)
+        self.renewals = Renewals(self._lasting, reactor, is_quiet=not self.role.cares)
         """Serves renewed certificates."""
-        self._revocations = Revocations(self._lasting, reactor, self._aside)
+        self.revocations = Revocations(self._lasting, reactor, self._aside)
         self.drains = Drains(lambda: self._generation, self._lasting, self._loop)
         """Takes one frontend, or one server, out of service."""
         self.relog: Callable[[Config], object] = _nothing
@@ -149,10 +149,13 @@ class ProxyService(Service):
         self._warn(self._warnings)
         self._generation.start()
         self.began = self._loop.poller.look_at_clock()
-        self._open_door()
         if self.role.cares:
+            self._open_door()
             self.renewals.start(self._prepared.settings)
-        self._revocations.follow(self._prepared.settings, self._prepared.trusts)
+            self.revocations.follow(self._prepared.settings, self._prepared.trusts)
+        self._say_ready()
+
+    def _say_ready(self) -> None:
         self._log.info("ready", event="ready")
 
     def follow(self, process: int, finish: Callable[[], None]) -> None:
@@ -228,20 +231,16 @@ class ProxyService(Service):
 
     def _reload(self) -> Deferred[Reloaded]:
         self._log.info("reading {configuration} again", event="reload", configuration=self._file)
-        return self._read().addCallback(self._take_up).addErrback(self._refuse)
+        taken: Deferred[Reloaded] = self._read().addCallback(self._take_up)
+        return taken.addErrback(self._refuse)
 
-    def _take_up(self, reading: Reading) -> Reloaded:
+    def _take_up(self, reading: Reading) -> Reloaded | Deferred[Reloaded]:
         """Replace the current reading of the configuration, or raise and change nothing."""
         if not self.running:
             raise ReloadRefused("mailproxy stops")
         former = self._generation
         differences = self._differences(reading)
-        prepared = arrange(reading.settings, reading.source, reading.files, self._lasting)
-        prepared.bind()
-        generation = self._make_generation(prepared)
-        prepared.adopt()
-        generation.start(after=former)
-        self._prepared, self._generation = prepared, generation
+        self._change_to(reading)
         self._open_door()
         self.relog(reading.settings)
         known, self._warnings = self._warnings, reading.warnings
@@ -255,10 +254,21 @@ class ProxyService(Service):
                 self._say_closed(frontend)
         if self.role.cares:
             self.renewals.follow(reading.settings)
-        self._revocations.follow(reading.settings, reading.files.trusts)
+        self.revocations.follow(reading.settings, reading.files.trusts)
         self._warn(warning for warning in self._warnings if warning not in known)
-        self._log.info("reloaded", event="reloaded", changes=len(differences))
-        return Reloaded(differences, self._warnings)
+        return self._has_reloaded(Reloaded(differences, self._warnings))
+
+    def _change_to(self, reading: Reading) -> None:
+        prepared = arrange(reading.settings, reading.source, reading.files, self._lasting)
+        prepared.bind()
+        generation = self._make_generation(prepared)
+        prepared.adopt()
+        generation.start(after=self._generation)
+        self._prepared, self._generation = prepared, generation
+
+    def _has_reloaded(self, reloaded: Reloaded) -> Reloaded | Deferred[Reloaded]:
+        self._log.info("reloaded", event="reloaded", changes=len(reloaded.differences))
+        return reloaded
 
     def _differences(self, reading: Reading) -> tuple[Difference, ...]:
         """Return the changes of a reading; those that need a restart are returned until there was one."""
@@ -343,18 +353,22 @@ class ProxyService(Service):
         self.is_stopping = True
         self._reloads.close("mailproxy stops")
         self.renewals.stop()
-        self._revocations.stop()
+        self.revocations.stop()
         self.drains.stop()
         live = self._lasting.total.sessions
         times = StopTimes() if self._is_hurried else evolve(StopTimes.of(self._generation.settings), **self._times)
-        self._log.info(
-            f"stopping, with up to {{seconds:g}} s for {counted(live, 'sessions')}",
-            event="stopping",
-            sessions=live,
-            seconds=times.total,
-        )
+        if self.role.cares:
+            self._log.info(
+                f"stopping, with up to {{seconds:g}} s for {counted(live, 'sessions')}",
+                event="stopping",
+                sessions=live,
+                seconds=times.total,
+            )
+        return self._end_sessions(times).addCallback(self._stopped)
+
+    def _end_sessions(self, times: StopTimes) -> Deferred[None]:
         self._stopping = Stopping(self._generation, self._lasting.sockets, times, self._loop)
-        return self._stopping.begin().addCallback(self._stopped)
+        return self._stopping.begin()
 
     def stop_now(self) -> None:
         """End all sessions at once, in the current stop or a later one."""
@@ -366,8 +380,9 @@ class ProxyService(Service):
         self._door.close()
         self._lasting.admin.close_others(None)
         self._loop.stop()
-        for frontend in self.frontends:
-            self._say_closed(frontend)
+        if self.role.cares:
+            for frontend in self.frontends:
+                self._say_closed(frontend)
         for drained in self._drained:
             drained.callback(None)
 

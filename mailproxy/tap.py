@@ -55,6 +55,11 @@ def makeService(options: Options) -> IService:
     use_monotonic_clock(reactor)
     try:
         settings = load(options["config"])
+        if settings.workers:
+            sys.exit(
+                f"workers: is {settings.workers}; twistd and twist make their reactor before there are workers; start "
+                "mailproxy by `mailproxy run`, or write workers = 0"
+            )
         prepared = prepare(settings, options["config"])
         chosen: dict[str, Any] = options.parent or {}
 

@@ -26,6 +26,7 @@ LAYERS = (
     {"front", "log"},
     {"control"},
     {"service", "signals", "audit"},
+    {"process"},
     {"tap", "demo"},
     {"commands"},
     {"cli"},

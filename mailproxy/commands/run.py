@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
-from mailproxy.config import DEFAULT_FILE, ConfigError, load
+from mailproxy.config import DEFAULT_FILE, Config, ConfigError, load
+
+if TYPE_CHECKING:
+    from mailproxy.log import ServiceLog
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,13 +30,18 @@ def run(arguments: argparse.Namespace) -> int:
     from mailproxy.control.takeover import Takeover, take_over
     from mailproxy.front.prepare import prepare
     from mailproxy.front.sockets import StartError
+    from mailproxy.process.start import Workers
     from mailproxy.signals import Signals
 
     signals = Signals()
     takeover: Takeover | None = None
     try:
         settings = load(arguments.config)
-        prepared = prepare(settings, arguments.config)
+        workers = Workers(settings.workers, make_log) if settings.workers else None
+        prepared = prepare(settings, arguments.config, None if workers is None else workers.lasting)
+        if workers is not None:
+            # What is forked has no sockets: they would stay open in it when nobody listens any more.
+            workers.fork(prepared)
         if arguments.take_over:
             takeover = take_over(prepared)
         # Installed before there are socket files that a signal could leave behind.
@@ -43,19 +52,18 @@ def run(arguments: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 1
 
-    # A process that forks does so here. The reactor has to be installed before anything imports it.
+    # The reactor has to be installed before anything imports it.
     from mailproxy.transport.reactor import install
 
     reactor = install()
 
     from twisted.logger import globalLogBeginner
 
-    from mailproxy.log import ServiceLog
     from mailproxy.service import ProxyService, quiet_collector
 
     signals.attach(reactor)
-    log = ServiceLog(sys.stdout, settings)
-    service = ProxyService(prepared, reactor)
+    log = make_log(settings)
+    service = ProxyService(prepared, reactor) if workers is None else workers.service(prepared, reactor)
     signals.is_stopping = lambda: service.is_stopping
     signals.stop_now = service.stop_now
     signals.reload = service.reload_unheard
@@ -71,3 +79,10 @@ def run(arguments: argparse.Namespace) -> int:
     quiet_collector()
     reactor.run()
     return 0
+
+
+def make_log(settings: Config) -> ServiceLog:
+    """Make the log of a process of the service."""
+    from mailproxy.log import ServiceLog
+
+    return ServiceLog(sys.stdout, settings)

@@ -1,5 +1,6 @@
 """The whole configuration, as `mailproxy.config.load` returns it."""
 
+import os
 from collections.abc import Mapping
 
 from attrs import field, frozen
@@ -13,16 +14,29 @@ from mailproxy.config.kind import Kind, Wrong, integer
 from mailproxy.config.log import Log
 from mailproxy.config.resolvers import Resolvers
 from mailproxy.config.tls import TlsProfile
-from mailproxy.config.words import described
+from mailproxy.config.words import described, quoted
+
+MOST_WORKERS = 256
+"""More processes than a machine has processors only cost memory."""
 
 
 def _workers(value: int | str) -> int:
-    if value != 0:
-        raise Wrong(f"is {described(value)}; this version is one process: leave it out or write 0")
-    return 0
+    needs = f'needs a whole number from 0 to {MOST_WORKERS}, or "auto"'
+    if isinstance(value, str):
+        if value == "auto":
+            return len(os.sched_getaffinity(0))
+        raise Wrong(f"is {quoted(value)}, {needs}")
+    if not 0 <= value <= MOST_WORKERS:
+        raise Wrong(f"is {described(value)}, {needs}")
+    return value
 
 
-_WORKERS: Kind[int] = Kind((int, str), "0", _workers, schema={"enum": [0]})
+_WORKERS: Kind[int] = Kind(
+    (int, str),
+    'a whole number or "auto"',
+    _workers,
+    schema={"oneOf": [{"type": "integer", "minimum": 0, "maximum": MOST_WORKERS}, {"const": "auto"}]},
+)
 
 
 @frozen(kw_only=True)
@@ -33,9 +47,12 @@ class Config:
         default=0,
         metadata=about(
             _WORKERS,
-            "One process; this version has no other mode.",
-            values="`0`",
+            "Processes that have the sessions, beside one that has the configuration, the checks and the names; "
+            '[workers.md](workers.md). `"auto"`: one for each processor. 0: one process does everything, which is '
+            "enough for a site with few processors. With `mailproxy run` alone. A change needs a restart.",
+            values=f'0 to {MOST_WORKERS}, `"auto"`',
             haproxy=("nbthread", "nbproc"),
+            needs_restart=True,
         ),
     )
     maxconn: int = field(

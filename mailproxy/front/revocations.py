@@ -47,6 +47,13 @@ class Revocations:
         self._trusts: dict[str, ClientTrust] = {}
         self._told: set[str] = set()
         """The warnings that were logged already."""
+        self.announce: Callable[[str, ClientTrust], object] = _nothing
+        """Called with a profile's name, and what its clients are verified with from now on."""
+
+    @property
+    def trusts(self) -> TrustByProfile:
+        """What the clients of each profile are verified with."""
+        return self._trusts
 
     def follow(self, settings: config.Config, trusts: TrustByProfile) -> None:
         """Look at the files of a configuration that was just read, instead of those of the one before."""
@@ -114,6 +121,7 @@ class Revocations:
                 authorities=len(trust.authorities),
                 revoked=sum(len(one.crl) for one in trust.lists),
             )
+            self.announce(profile.name, trust)
 
     def _warn(self) -> None:
         """Log what makes clients be refused, such as a list that has expired, once."""
@@ -127,6 +135,10 @@ class Revocations:
 
     def _broke(self, failure: Failure) -> None:
         self._log.failure("bug in a look at the files that clients are verified with", failure)
+
+
+def _nothing(profile: str, trust: ClientTrust) -> None:
+    """Announce to nobody."""
 
 
 def _read(profile: config.TlsProfile) -> ClientTrust:

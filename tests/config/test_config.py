@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from mailproxy.config import Log
@@ -15,13 +17,18 @@ def test_log() -> None:
     assert read(log={"format": "json", "level": "warn"}).log == Log("json", "warn")
 
 
-def test_one_process_is_what_there_is() -> None:
+def test_one_process_is_the_default() -> None:
     assert read(workers=0) == read()
 
 
-@pytest.mark.parametrize(("workers", "shown"), [(4, "the number 4"), ("auto", 'the string "auto"')])
-def test_more_workers_are_refused(workers: object, shown: str) -> None:
-    assert problem(workers=workers) == f"workers: is {shown}; this version is one process: leave it out or write 0"
+def test_workers_are_counted() -> None:
+    assert read(workers=4).workers == 4
+    assert read(workers="auto").workers == len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize(("workers", "shown"), [(-1, "the number -1"), (1000, "the number 1000"), ("many", '"many"')])
+def test_workers_that_cannot_be_are_refused(workers: object, shown: str) -> None:
+    assert problem(workers=workers) == f'workers: is {shown}, needs a whole number from 0 to 256, or "auto"'
 
 
 def test_admin_socket() -> None:

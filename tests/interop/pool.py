@@ -124,6 +124,7 @@ class Pool:
         checked: bool = True,
         behaviours: Mapping[str, Behaviour] | None = None,
         off: Iterable[str] = (),
+        workers: int = 0,
         **backend: Any,
     ) -> None:
         """
@@ -149,6 +150,7 @@ class Pool:
         theirs = {key.replace("_", "-"): value for key, value in backend.items()}
         self.front: Front = start_front(
             {
+                "workers": workers,
                 "frontend": {"front": frontend(self.port, "pool", protocol=protocol, tls="none")},
                 "backend": {"pool": {"timeout": {"connect": "5s"}, **theirs, "server": tables}},
             }

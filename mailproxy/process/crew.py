@@ -1,0 +1,279 @@
+"""
+The workers of the main process: who there is, who has ended and is replaced, and what all are told.
+
+A worker that ends is replaced at once; one that ends soon after its start, again and again, after a pause that grows.
+Each worker counts its seconds in its page: one that has not for `SILENT_LOOKS` of ours has stopped, and is killed.
+Looks are counted, not time: if this process itself stood still, all workers have another chance.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from mailproxy.front.sockets import Key as SocketKey
+from mailproxy.front.stopping import StopTimes
+from mailproxy.process.channel import Channel
+from mailproxy.process.forkers import Forkers
+from mailproxy.process.member import Member
+from mailproxy.process.message import Reading, Ready, Stop, StopNow, Unready
+from mailproxy.process.page import BEAT
+from mailproxy.process.shares import MainShares
+from mailproxy.transport.poller import Poller
+
+LOOK_SECONDS = 1.0
+SILENT_LOOKS = 10
+
+# As long as a worker prepares its first reading of the configuration, it shows nothing.
+SILENT_LOOKS_AT_START = 120
+
+# A worker that ends sooner than this after its start may do so again.
+SHORT_LIFE_SECONDS = 5.0
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+
+# After a stop, how much longer than their sessions workers may live.
+GRACE_SECONDS = 5.0
+
+
+class Source(Protocol):
+    """What workers get, and who hears what they say."""
+
+    def reading(self, has: set[SocketKey]) -> tuple[Reading, Sequence[int]]:
+        """Return what there is to know, for a worker that has these sockets, and the descriptors of the others."""
+
+    @property
+    def sockets(self) -> set[SocketKey]:
+        """What is listened on."""
+
+    def heard(self, said: Any) -> None:
+        """Take what a worker says."""
+
+
+class Crew:
+    """The workers, from `start` to `stop`."""
+
+    _log = Logger(namespace="mailproxy")
+
+    def __init__(
+        self, first: tuple[socket.socket, int], count: int, shares: MainShares, source: Source, reactor: Any
+    ) -> None:
+        """`first` is the forker's socket and process id."""
+        self._first = first
+        self._count = count
+        self._shares = shares
+        self._source = source
+        self._clock = reactor
+        self._poller: Poller = reactor.poller
+        self._forkers: Forkers | None = None
+        self._members: dict[int, Member] = {}
+        self._short_lives = [0] * count
+        self._pauses: dict[int, IDelayedCall] = {}
+        self._look: IDelayedCall | None = None
+        self._waiting: list[Deferred[None]] = []
+        self._stopped: Deferred[None] | None = None
+        self._deadline: IDelayedCall | None = None
+
+    @property
+    def members(self) -> list[Member]:
+        """The workers that there are, by their numbers."""
+        return [self._members[number] for number in sorted(self._members)]
+
+    def start(self) -> Deferred[None]:
+        """Make the workers; the Deferred fires when all of them are ready."""
+        self._forkers = Forkers(self._first, self._poller, forked=self._forked, exited=self._exited)
+        for number in range(self._count):
+            self._fork(number)
+        self._look = self._clock.callLater(LOOK_SECONDS, self._look_round)
+        return self.when_ready()
+
+    # One that begins.
+
+    def _fork(self, number: int) -> None:
+        self._pauses.pop(number, None)
+        assert self._forkers is not None
+        if not self._forkers.can_fork:
+            self._see_whether_over()
+            return
+        ours, its = socket.socketpair()
+        says, lost = partial(self._says, number), partial(self._lost, number)
+        channel = Channel(ours, self._poller, says, lost, is_trusted=False)
+        member = self._members[number] = Member(number, channel, self._clock.seconds())
+        member.stamp = self._forkers.fork(number, its)
+        its.close()
+        self._tell_reading(member)
+
+    def _forked(self, stamp: int, pid: int) -> None:
+        for member in self._members.values():
+            if member.stamp == stamp:
+                member.begin(pid)
+                self._log.info("worker {worker} is pid {pid}", event="worker", worker=member.number, pid=pid)
+
+    def _tell_reading(self, member: Member) -> None:
+        reading, descriptors = self._source.reading(member.sockets)
+        member.is_ready = False
+        member.sockets = self._source.sockets
+        member.channel.send(reading, descriptors)
+
+    # What they are told and say.
+
+    def read(self) -> Deferred[None]:
+        """Tell all workers what the configuration is now; the Deferred fires when all of them work by it."""
+        for member in self._members.values():
+            self._tell_reading(member)
+        return self.when_ready()
+
+    def tell(self, message: object) -> None:
+        """Tell all workers something that has changed."""
+        for member in self._members.values():
+            member.channel.send(message)
+
+    def when_ready(self) -> Deferred[None]:
+        """Return a Deferred that fires when all workers work by the configuration that they were told last."""
+        ready: Deferred[None] = Deferred()
+        self._waiting.append(ready)
+        self._see_whether_ready()
+        return ready
+
+    def _see_whether_ready(self) -> None:
+        if len(self._members) == self._count and all(member.is_ready for member in self._members.values()):
+            waiting, self._waiting = self._waiting, []
+            for ready in waiting:
+                ready.callback(None)
+
+    def _says(self, number: int, said: Any, descriptors: list[int]) -> None:
+        match said:
+            case Ready() | Unready():
+                if isinstance(said, Unready):
+                    self._log.error(
+                        "worker {worker} goes on with the configuration from before: {reason}",
+                        event="worker-unready",
+                        worker=number,
+                        reason=said.problem,
+                    )
+                self._members[number].is_ready = True
+                self._see_whether_ready()
+            case _:
+                self._source.heard(said)
+
+    # One that ends.
+
+    def _lost(self, number: int) -> None:
+        """Wait for the forker to say how a worker has ended; if it cannot any more, that is not known."""
+        member = self._members.get(number)
+        if member is not None:
+            member.last_word = self._clock.callLater(LOOK_SECONDS, self._ended, member, None)
+
+    def _exited(self, pid: int, status: int) -> None:
+        for member in list(self._members.values()):
+            if member.pid == pid:
+                self._ended(member, status)
+
+    def _ended(self, member: Member, status: int | None) -> None:
+        number = member.number
+        if self._members.get(number) is not member:
+            return
+        member.kill()  # one whose socket alone is broken
+        member.close()
+        del self._members[number]
+        self._shares.fold(number)
+        is_stopping = self._stopped is not None
+        if not (is_stopping and status in (0, None)):
+            self._log.error(
+                "worker {worker}, pid {pid}, has ended: {reason}",
+                event="worker-ended",
+                worker=number,
+                pid=member.pid,
+                reason=described(status),
+            )
+        if is_stopping:
+            self._see_whether_over()
+            return
+        lived = self._clock.seconds() - member.began
+        self._short_lives[number] = self._short_lives[number] + 1 if lived < SHORT_LIFE_SECONDS else 0
+        pause = 0.0
+        if self._short_lives[number] > 1:
+            pause = min(FIRST_PAUSE_SECONDS * 2.0 ** (self._short_lives[number] - 2), LONGEST_PAUSE_SECONDS)
+        if pause:
+            self._pauses[number] = self._clock.callLater(pause, self._fork, number)
+        else:
+            self._fork(number)
+
+    def _look_round(self) -> None:
+        """Kill workers that show no life."""
+        self._look = self._clock.callLater(LOOK_SECONDS, self._look_round)
+        for member in self._members.values():
+            beat = self._shares.pages.workers[member.number][BEAT]
+            member.silent_looks = member.silent_looks + 1 if beat == member.beat else 0
+            member.beat = beat
+            if member.silent_looks == (SILENT_LOOKS if beat else SILENT_LOOKS_AT_START):
+                self._log.error(
+                    "worker {worker}, pid {pid}, has shown no life for {seconds:g} s, and is killed",
+                    event="worker-silent",
+                    worker=member.number,
+                    pid=member.pid,
+                    seconds=member.silent_looks * LOOK_SECONDS,
+                )
+                member.kill()
+
+    # The end.
+
+    def stop(self, times: StopTimes) -> Deferred[None]:
+        """Let all workers end, whose sessions have these times; the Deferred fires when they have ended."""
+        stopped: Deferred[None] = Deferred()
+        self._stopped = stopped
+        for call in self._pauses.values():
+            call.cancel()
+        self._pauses.clear()
+        self.tell(Stop(times))
+        self._deadline = self._clock.callLater(times.total + GRACE_SECONDS, self._kill)
+        self._see_whether_over()
+        return stopped
+
+    def stop_now(self) -> None:
+        """Let all workers end at once."""
+        self.tell(StopNow())
+        if self._deadline is not None:
+            self._deadline.reset(GRACE_SECONDS)
+
+    def _kill(self) -> None:
+        self._deadline = None
+        for member in self._members.values():
+            self._log.error(
+                "worker {worker}, pid {pid}, does not end, and is killed",
+                event="worker-silent",
+                worker=member.number,
+                pid=member.pid,
+            )
+            member.kill()
+
+    def _see_whether_over(self) -> None:
+        if self._members or self._pauses or self._stopped is None:
+            return
+        for call in (self._look, self._deadline):
+            if call is not None:
+                call.cancel()
+        self._look = self._deadline = None
+        if self._forkers is not None:
+            self._forkers.close()
+        stopped, self._stopped = self._stopped, Deferred()
+        stopped.callback(None)
+
+
+def described(status: int | None) -> str:
+    """Say how a process has ended, in words."""
+    if status is None:
+        return "nobody saw how"
+    if status >= 0:
+        return f"exit status {status}"
+    try:
+        return f"killed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"killed by signal {-status}"

@@ -1,0 +1,130 @@
+"""
+The forker: a process that does nothing but fork.
+
+It is forked from the main process before that has a reactor, threads or sockets, so what it forks begins clean at any
+time, and has the ticket keys that all have. It also tells how its processes end. A second forker, which the first one
+makes, stands by: should the first one end, the second takes its place.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+
+from mailproxy.process.channel import Reader, frames
+from mailproxy.process.message import Exited, Fork, Forked
+
+Become = Callable[[Fork, socket.socket], None]
+"""What a new process does, with its end of a socket to the main process; the process ends when this returns."""
+
+# They are the main process's: a terminal and systemd send them to all processes of a service.
+IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+
+
+def name_process(name: str) -> None:
+    """Let `ps` and `top` call this process so; 15 letters at most."""
+    with suppress(OSError), open("/proc/self/comm", "w") as comm:
+        comm.write(name)
+
+
+def begin_forker(become: Become) -> tuple[socket.socket, int]:
+    """Fork the forker; return the main process's end of a socket to it, and its process id."""
+    ours, its = socket.socketpair()
+    # What is there is for ever: a collection in a fork would write to all of it, and so copy it.
+    gc.collect()
+    gc.freeze()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if pid:
+        its.close()
+        return ours, pid
+    ours.close()
+    _end_with(lambda: Forker(its, become).run())
+    raise AssertionError("this process has ended")
+
+
+def _end_with(work: Callable[[], None]) -> None:
+    """Do the work of a process that was forked, and end it, without what its parent does at its own end."""
+    status = 1
+    try:
+        work()
+        status = 0
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(status)
+
+
+class Forker:
+    """Forks on demand, and tells which of its processes have ended, until the main process has."""
+
+    def __init__(self, sock: socket.socket, become: Become) -> None:
+        self._socket = sock
+        self._become = become
+        self._reader = Reader(is_trusted=True)
+        self._poll = select.poll()
+        self._children: dict[int, int] = {}
+        """Process ids by the descriptor that tells of their end."""
+
+    def run(self) -> None:
+        """Work until the main process has ended."""
+        name_process("mailproxy-fork")
+        for number in IGNORED:
+            signal.signal(number, signal.SIG_IGN)
+        self._poll.register(self._socket, select.POLLIN)
+        while True:
+            for descriptor, _ in self._poll.poll():
+                if descriptor in self._children:
+                    self._ended(descriptor)
+                elif not self._listen():
+                    return
+
+    def _listen(self) -> bool:
+        """Do what the main process wants; False if it has ended."""
+        try:
+            goes_on = self._reader.receive(self._socket)
+        except OSError:
+            return False
+        while (found := self._reader.next()) is not None:
+            wanted, descriptors = found
+            assert isinstance(wanted, Fork)
+            self._fork(wanted, socket.socket(fileno=descriptors[0]))
+        return goes_on
+
+    def _fork(self, wanted: Fork, sock: socket.socket) -> None:
+        pid = os.fork()
+        if not pid:
+            self._socket.close()
+            for descriptor in self._children:
+                os.close(descriptor)
+            if wanted.worker is None:
+                _end_with(lambda: Forker(sock, self._become).run())
+            else:
+                _end_with(lambda: self._become(wanted, sock))
+        sock.close()
+        descriptor = os.pidfd_open(pid)
+        self._children[descriptor] = pid
+        self._poll.register(descriptor, select.POLLIN)
+        self._say(Forked(wanted.stamp, pid))
+
+    def _ended(self, descriptor: int) -> None:
+        pid = self._children.pop(descriptor)
+        self._poll.unregister(descriptor)
+        os.close(descriptor)
+        _, status = os.waitpid(pid, 0)
+        self._say(Exited(pid, os.waitstatus_to_exitcode(status)))
+
+    def _say(self, message: object) -> None:
+        with suppress(OSError):
+            for data, _ in frames(message):
+                self._socket.sendall(data)

@@ -1,0 +1,170 @@
+"""The main process: it has the configuration and cares for servers; its workers have the sessions."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+
+from mailproxy.backend.backend import Backend
+from mailproxy.backend.server import BackendServer
+from mailproxy.balance.change import Change
+from mailproxy.front.generation import Generation
+from mailproxy.front.lasting import BackendKey
+from mailproxy.front.prepare import Prepared
+from mailproxy.front.reading import Reading as Judged
+from mailproxy.front.reload import Reloaded, ReloadRefused
+from mailproxy.front.role import MAIN
+from mailproxy.front.sockets import Key as SocketKey
+from mailproxy.front.stopping import StopTimes
+from mailproxy.process import message
+from mailproxy.process.crew import Crew
+from mailproxy.process.page import NoRoomError
+from mailproxy.process.shares import MainShares
+from mailproxy.process.standing import standing_of
+from mailproxy.service import ProxyService
+from mailproxy.tls.store import Certificates
+from mailproxy.tls.trust import ClientTrust
+
+
+class MainService(ProxyService):
+    """The service of the main process: it starts, tells and stops the workers."""
+
+    role = MAIN
+
+    def __init__(self, prepared: Prepared, reactor: Any, forker: tuple[socket.socket, int]) -> None:
+        """`forker` is the socket to the forker, and its process id; it was made after `prepared` was."""
+        shares = prepared.lasting.shares
+        assert isinstance(shares, MainShares)
+        self._shares = shares
+        self._shares.know(prepared.settings)
+        self._number = 1
+        self._closing: IDelayedCall | None = None
+        self._crew = Crew(forker, prepared.settings.workers, shares, self, reactor)
+        super().__init__(prepared, reactor)
+        self.renewals.announce = self._renewed
+        self.revocations.announce = self._trusted
+
+    def _make_generation(self, prepared: Prepared) -> Generation:
+        made = super()._make_generation(prepared)
+        made.learned = self._learned
+        for key, backend in prepared.backends.items():
+            backend.listeners.append(partial(self._changed, key))
+        return made
+
+    # What workers are told.
+
+    def reading(self, has: set[SocketKey]) -> tuple[message.Reading, Sequence[int]]:
+        """Return what there is to know, for a worker that has these sockets, and the descriptors of the others."""
+        prepared, sockets = self._prepared, self._lasting.sockets
+        new = tuple(sockets.keys() - has)
+        reading = message.Reading(
+            self._number,
+            prepared.settings,
+            prepared.source,
+            {
+                name: served
+                for name, served in self._lasting.certificates.in_use.items()
+                if name in prepared.settings.tls
+            },
+            self.revocations.trusts,
+            prepared.tls.numbers,
+            self._shares.places.copy(),
+            new,
+            tuple(
+                standing_of(key, server)
+                for key, backend in prepared.backends.items()
+                for server in backend.pool.servers
+            ),
+            tuple(
+                message.Learned(frontend.name, dialogue.capabilities)
+                for frontend in self.frontends
+                if frontend.learns
+                and (dialogue := frontend.terms.dialogue) is not None
+                and dialogue.capabilities is not None
+            ),
+        )
+        return reading, [sockets[key].socket.fileno() for key in new]
+
+    @property
+    def sockets(self) -> set[SocketKey]:
+        """What is listened on."""
+        return self._lasting.sockets.keys()
+
+    def _changed(self, key: BackendKey, change: Change[BackendServer]) -> None:
+        if change.event != "no-server":
+            self._crew.tell(standing_of(key, change.server))
+
+    def _learned(self, frontend: str, capabilities: tuple[bytes, ...]) -> None:
+        self._crew.tell(message.Learned(frontend, capabilities))
+
+    def _renewed(self, certificates: Certificates) -> None:
+        # What was prepared before the fork has others: a worker that begins later does not start with that.
+        self._number += 1
+        self._crew.tell(message.Renewed(certificates))
+
+    def _trusted(self, profile: str, trust: ClientTrust) -> None:
+        self._number += 1
+        self._crew.tell(message.Trusted(profile, trust))
+
+    # What workers say.
+
+    def heard(self, said: Any) -> None:
+        """Take what a worker says."""
+        match said:
+            case message.Missed() | message.Reached():
+                backend = self._generation.backends.get((said.backend, said.protocol))
+                for server in () if backend is None else backend.pool.servers:
+                    if backend is not None and server.name == said.server:
+                        self._observed(backend, server, said)
+
+    def _observed(self, backend: Backend, server: BackendServer, said: message.Missed | message.Reached) -> None:
+        had_errors = server.health is not None and server.health.errors > 0
+        if isinstance(said, message.Missed):
+            backend.failed(server, self._loop.poller.look_at_clock(), said.reason, said.source)
+        else:
+            backend.succeeded(server)
+        if server.health is not None and had_errors != (server.health.errors > 0):
+            self._crew.tell(standing_of((said.backend, said.protocol), server))
+
+    # Start, reload, stop.
+
+    def _say_ready(self) -> None:
+        self._crew.start().addCallback(lambda _: super(MainService, self)._say_ready())
+
+    def _take_up(self, reading: Judged) -> Reloaded | Deferred[Reloaded]:
+        """Put a reading of the configuration in place of the one that is at work, in all workers."""
+        try:
+            self._shares.know(reading.settings)
+        except NoRoomError as error:
+            raise ReloadRefused(str(error)) from error
+        return super()._take_up(reading)
+
+    def _has_reloaded(self, reloaded: Reloaded) -> Reloaded | Deferred[Reloaded]:
+        self._number += 1
+        return self._crew.read().addCallback(lambda _: super(MainService, self)._has_reloaded(reloaded))
+
+    def _end_sessions(self, times: StopTimes) -> Deferred[None]:
+        # Until then workers accept: the files of UNIX sockets are there.
+        self._closing = self._reactor.callLater(times.delay, self._lasting.sockets.close)
+        return self._crew.stop(times).addCallback(self._all_ended)
+
+    def _all_ended(self, nothing: None) -> None:
+        if self._closing is not None and self._closing.active():
+            self._closing.cancel()
+        self._lasting.sockets.close()
+        self._generation.retire()
+
+    def reopen_log(self) -> bool:
+        """Open log files by their names again, in all processes; return whether there are any."""
+        self._crew.tell(message.Reopen())
+        return super().reopen_log()
+
+    def stop_now(self) -> None:
+        """End all sessions at once, in a stop that is under way or still to come."""
+        super().stop_now()
+        self._crew.stop_now()

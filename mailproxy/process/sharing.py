@@ -1,0 +1,105 @@
+"""The servers of one pool, as several workers have them: sessions, and who waits, are in the pages."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from math import inf
+from typing import Any
+
+from mailproxy.balance.pool import Pool
+from mailproxy.balance.pool_server import PoolServer
+from mailproxy.process.page import Page, Pages, Places
+
+# Pages have whole numbers: times are in microseconds.
+_UNITS_PER_SECOND = 1_000_000
+
+
+def queue_names(backend: str, protocol: str) -> tuple[str, str]:
+    """Return the names of a pool's numbers among the places: clients that wait, and since when the first does."""
+    return f"queued {backend} {protocol}", f"since {backend} {protocol}"
+
+
+def server_name(backend: str, protocol: str, server: str) -> str:
+    """Return the name of a server's number of sessions among the places."""
+    return f"sessions {backend} {protocol} {server}"
+
+
+class PageSharing:
+    """What one process has of a pool's servers; the main process, which has no sessions, only looks."""
+
+    def __init__(
+        self,
+        backend: str,
+        protocol: str,
+        pool: Pool[Any],
+        pages: Pages,
+        number: int | None,
+        places: Places,
+        waits: Callable[[Pool[Any], bool], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`number` is the worker's, None in the main process; `waits` is told whether the pool has a queue."""
+        self._pool = pool
+        self._pages = pages
+        self._number = number
+        self._page: Page = pages.main if number is None else pages.workers[number]
+        self._others = [(other, page) for other, page in enumerate(pages.workers) if other != number]
+        self._servers = {server: places[server_name(backend, protocol, server.name)] for server in pool.servers}
+        self._items = tuple(self._servers.items())
+        self._queued, self._since = (places[name] for name in queue_names(backend, protocol))
+        self._waits = waits
+        self._clock = clock
+        self.is_current = True
+        """False when a later pool has the same servers: that one tells others who waits."""
+
+    def look(self) -> None:
+        """Bring ``sessions`` of each server up to date: those of all processes."""
+        pages = self._pages.workers
+        for server, place in self._items:
+            sessions = 0
+            for page in pages:
+                sessions += page[place]
+            server.sessions = sessions
+
+    def took(self, server: PoolServer) -> None:
+        """Count a session of this process in."""
+        self._page[self._servers[server]] += 1
+
+    def left(self, server: PoolServer) -> None:
+        """Count a session of this process out."""
+        self._page[self._servers[server]] -= 1
+
+    @property
+    def queued(self) -> int:
+        """How many clients wait in other processes."""
+        queued = self._queued
+        return sum(page[queued] for _, page in self._others)
+
+    @property
+    def waiting_since(self) -> float:
+        """Since when the first of those in other processes waits; ``inf`` if there is none."""
+        return self._longest()[0]
+
+    def _longest(self) -> tuple[float, int]:
+        """Return since when the first waits, and in which process."""
+        queued, since = self._queued, self._since
+        waiting = [(page[since] / _UNITS_PER_SECOND, other) for other, page in self._others if page[queued]]
+        return min(waiting) if waiting else (inf, -1)
+
+    def now(self) -> float:
+        """Return the time, by a clock that all processes have."""
+        return self._clock()
+
+    def wait(self, queued: int, since: float) -> None:
+        """Tell the others how many clients wait in this process, and since when the first one does."""
+        self._waits(self._pool, queued > 0)
+        if self.is_current and self._number is not None:
+            self._page[self._since] = int(since * _UNITS_PER_SECOND) if queued else 0
+            self._page[self._queued] = queued
+
+    def wake(self) -> None:
+        """Let the process of the client that has waited longest look for a place."""
+        _, number = self._longest()
+        if number >= 0:
+            self._pages.ring(number)

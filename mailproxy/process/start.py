@@ -1,0 +1,38 @@
+"""From a configuration with workers to its processes: what happens before there is a reactor, in the right order."""
+
+from __future__ import annotations
+
+import socket
+from functools import partial
+from typing import Any
+
+from mailproxy.front.lasting import Lasting
+from mailproxy.front.prepare import Prepared
+from mailproxy.process.forker import begin_forker
+from mailproxy.process.main import MainService
+from mailproxy.process.page import Pages
+from mailproxy.process.shares import MainShares
+from mailproxy.process.worker import MakeLog, work
+from mailproxy.tls.servers import TlsServers
+from mailproxy.tls.stock import Stock
+
+
+class Workers:
+    """What the main process and its workers have together; made before what is prepared, which needs `lasting`."""
+
+    def __init__(self, count: int, make_log: MakeLog) -> None:
+        """`make_log` makes the log of each process."""
+        self._make_log = make_log
+        self._pages = Pages(count)
+        self.lasting = Lasting(MainShares(self._pages), TlsServers(Stock()))
+        """What lasts as long as the main process; each worker has a copy from the fork on."""
+        self._forker: tuple[socket.socket, int] | None = None
+
+    def fork(self, prepared: Prepared) -> None:
+        """Make the forker; before the process has a reactor, threads or sockets."""
+        self._forker = begin_forker(partial(work, pages=self._pages, first=prepared, make_log=self._make_log))
+
+    def service(self, prepared: Prepared, reactor: Any) -> MainService:
+        """Return the service of the main process, which starts the workers."""
+        assert self._forker is not None
+        return MainService(prepared, reactor, self._forker)

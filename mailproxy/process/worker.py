@@ -1,0 +1,263 @@
+"""A worker: it accepts clients and has their sessions, as the main process tells it."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from attrs import asdict
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import FilteringLogObserver, ILogFilterPredicate, LogEvent, Logger, PredicateResult
+from twisted.python.failure import Failure
+from zope.interface import provider
+
+from mailproxy.backend.backend import Backend
+from mailproxy.backend.server import BackendServer
+from mailproxy.config import Config
+from mailproxy.front.generation import Generation
+from mailproxy.front.prepare import Prepared, arrange, judge_files
+from mailproxy.front.reading import Reading as Judged
+from mailproxy.front.role import WORKER
+from mailproxy.front.stopping import StopTimes
+from mailproxy.process import message
+from mailproxy.process.channel import Channel
+from mailproxy.process.forker import IGNORED, name_process
+from mailproxy.process.message import Fork
+from mailproxy.process.page import Pages
+from mailproxy.process.shares import WorkerShares
+from mailproxy.process.standing import take
+from mailproxy.service import ProxyService, quiet_collector
+from mailproxy.transport.bound import Bound
+from mailproxy.transport.poller import READ
+
+# How often a worker shows that it lives.
+BEAT_SECONDS = 1.0
+
+MakeLog = Callable[[Config], Any]
+"""Makes the log of a process: called with events, and with `configure`, `reopen` and `close`."""
+
+
+class WorkerService(ProxyService):
+    """The service of a worker. What is the same for all workers is for the main process to log."""
+
+    role = WORKER
+
+    def __init__(self, prepared: Prepared, reactor: Any, stamp: int, worker: Worker) -> None:
+        self._worker = worker
+        super().__init__(prepared, reactor, stamp)
+
+    def _make_generation(self, prepared: Prepared) -> Generation:
+        for backend in prepared.backends.values():
+            self._worker.report_for(backend)
+        return super()._make_generation(prepared)
+
+    def change_to(self, reading: Judged) -> None:
+        """Put a reading of the configuration in place of the one that is at work."""
+        self._change_to(reading)
+        self.relog(reading.settings)
+
+    def stand(self, standing: message.Standing) -> None:
+        """Let a server stand as it does in the main process."""
+        backend = self._generation.backends.get((standing.backend, standing.protocol))
+        if backend is not None:
+            take(standing, backend, self._loop.poller.look_at_clock())
+
+    def learn(self, learned: message.Learned) -> None:
+        """Announce what a backend offers."""
+        self._generation.learn(learned.frontend, learned.capabilities)
+
+    def verify_with(self, trusted: message.Trusted) -> Deferred[object]:
+        """Verify the clients of a profile with other authorities and lists."""
+        # For a long list that takes long, and is done in a thread.
+        made = self._aside.do(lambda: trusted.trust.store)
+        return made.addCallback(lambda _: self._lasting.tls.verify_with(trusted.profile, trusted.trust))
+
+    def end_in(self, times: StopTimes | None) -> Deferred[None]:
+        """End the sessions within these times, None: those of the configuration."""
+        if times is not None:
+            self._times = asdict(times)
+        return self.stopService()
+
+    def _introduce(self) -> None:
+        """Say nothing."""
+
+    _say_ready = _introduce
+
+
+class Worker:
+    """One worker, from its fork to its end."""
+
+    _log = Logger(namespace="mailproxy")
+
+    def __init__(self, fork: Fork, sock: socket.socket, pages: Pages, first: Prepared, reactor: Any, log: Any) -> None:
+        """`first` is what was prepared before the fork: the reading number 1."""
+        assert fork.worker is not None
+        self._stamp = fork.stamp
+        self._first = first
+        self._reactor = reactor
+        self._process_log = log
+        self._lasting = first.lasting
+        self._shares = WorkerShares(pages, fork.worker, reactor)
+        self._lasting.shares = self._shares
+        self._poller = reactor.poller
+        self._channel = Channel(sock, self._poller, self._received, self._lost, is_trusted=True)
+        self._service: WorkerService | None = None
+        self._beats = 0
+        self._beat: IDelayedCall | None = None
+        self._is_stopping = False
+        self._poller.add(self._shares.bell, self._shares.rung, READ)
+
+    def begin(self) -> None:
+        """Show from now on that this lives; what to do is for the main process to say."""
+        self._beats += 1
+        self._shares.beat(self._beats)
+        self._beat = self._reactor.callLater(BEAT_SECONDS, self.begin)
+
+    # What the main process says.
+
+    def _received(self, said: Any, descriptors: list[int]) -> None:
+        match said:
+            case message.Reading():
+                self._read(said, descriptors)
+            case message.Standing() if self._service is not None:
+                self._service.stand(said)
+            case message.Learned() if self._service is not None:
+                self._service.learn(said)
+            case message.Renewed() if self._service is not None:
+                self._service.renewals.take(said.certificates).addErrback(self._not_renewed)
+            case message.Reopen():
+                self._process_log.reopen()
+            case message.Trusted() if self._service is not None:
+                self._service.verify_with(said).addErrback(self._not_renewed)
+            case message.Stop():
+                self._stop(said.times)
+            case message.StopNow():
+                if self._service is not None:
+                    self._service.stop_now()
+                self._stop()
+
+    def _read(self, reading: message.Reading, descriptors: list[int]) -> None:
+        for key, descriptor in zip(reading.sockets, descriptors, strict=True):
+            self._lasting.sockets.adopt(key, Bound(socket.socket(fileno=descriptor), is_shared=True))
+        self._shares.places.take(dict(reading.places))
+        try:
+            self._take_up(reading)
+        except Exception:
+            failure = Failure()
+            self._log.failure("a worker cannot take up a reading of the configuration", failure)
+            self._channel.send(message.Unready(reading.number, failure.getErrorMessage()))
+            if self._service is None:
+                self._end()
+        else:
+            self._channel.send(message.Ready(reading.number))
+
+    def _take_up(self, reading: message.Reading) -> None:
+        service = self._service
+        if service is not None:
+            service.change_to(self._judge(reading))
+            self._know(service, reading)
+            return
+        if reading.number == 1:
+            prepared = self._first
+        else:
+            judged = self._judge(reading)
+            prepared = arrange(judged.settings, judged.source, judged.files, self._lasting)
+        service = self._service = WorkerService(prepared, self._reactor, self._stamp, self)
+        service.relog = self._process_log.configure
+        service.relog(reading.settings)
+        self._know(service, reading)
+        service.startService()
+
+    def _judge(self, reading: message.Reading) -> Judged:
+        tls = self._lasting.tls
+        tls.follow(reading.tickets)
+        files = judge_files(reading.settings, reading.source, tls, reading.certificates, reading.trusts)
+        return Judged(reading.settings, reading.source, files, (), {})
+
+    def _know(self, service: WorkerService, reading: message.Reading) -> None:
+        for standing in reading.standings:
+            service.stand(standing)
+        for learned in reading.learned:
+            service.learn(learned)
+
+    def _not_renewed(self, failure: Failure) -> None:
+        self._log.failure("a worker cannot use a certificate", failure)
+
+    # What the main process is told.
+
+    def report_for(self, backend: Backend) -> None:
+        """Tell the main process what sessions see of a backend's servers."""
+        name, protocol, channel = backend.name, backend.protocol, self._channel
+
+        def missed(server: BackendServer, now: float, reason: str, source: bytes | None) -> None:
+            channel.send(message.Missed(name, protocol, server.name, reason, source))
+
+        def reached(server: BackendServer) -> None:
+            if server.health is not None:
+                server.health.observed_success()
+            channel.send(message.Reached(name, protocol, server.name))
+
+        backend.missed, backend.reached = missed, reached
+
+    # The end.
+
+    def _lost(self) -> None:
+        """End as in a stop: the main process has died."""
+        self._log.error("the main process has ended: this worker ends, too", event="orphan")
+        for number in IGNORED[:3]:
+            # Nobody else can hurry this now.
+            signal.signal(number, signal.SIG_DFL)
+        self._stop()
+
+    def _stop(self, times: StopTimes | None = None) -> None:
+        if self._is_stopping:
+            return
+        self._is_stopping = True
+        if self._service is None:
+            self._end()
+        else:
+            self._service.end_in(times).addBoth(self._stopped)
+
+    def _stopped(self, result: object) -> None:
+        if isinstance(result, Failure):
+            self._log.failure("bug in the stop of a worker", result)
+        self._end()
+
+    def _end(self) -> None:
+        if self._beat is not None:
+            self._beat.cancel()
+            self._beat = None
+        self._shares.stop()
+        if self._reactor.running:
+            self._reactor.stop()
+        else:
+            self._reactor.callWhenRunning(self._reactor.stop)
+
+
+def work(fork: Fork, sock: socket.socket, *, pages: Pages, first: Prepared, make_log: MakeLog) -> None:
+    """Be a worker, in a process that was forked for this, until it ends."""
+    from mailproxy.transport.reactor import install
+
+    reactor = install()
+
+    from twisted.logger import globalLogBeginner
+
+    name_process(f"mailproxy-w{fork.worker}")
+    for number in IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+    log = make_log(first.settings)
+    globalLogBeginner.beginLoggingTo([FilteringLogObserver(log, [_is_ours])], redirectStandardIO=False)
+    worker = Worker(fork, sock, pages, first, reactor, log)
+    reactor.callWhenRunning(worker.begin)
+    quiet_collector()
+    reactor.run(installSignalHandlers=False)
+    log.close()
+
+
+@provider(ILogFilterPredicate)
+def _is_ours(event: LogEvent) -> Any:
+    """Leave out how Twisted says that a reactor ends: the main process has one, too."""
+    return PredicateResult.no if event.get("log_text") == "Main loop terminated." else PredicateResult.maybe

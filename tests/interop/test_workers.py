@@ -1,0 +1,402 @@
+"""Several processes that serve together, and what becomes of them when one is killed, or stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import ssl
+import threading
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.interop.certificates import Certificates
+from tests.interop.clients import connect, connect_tls, read_line
+from tests.interop.conftest import StartFront, StartPool, StartRecorder
+from tests.interop.front import TWIST, TWISTD, Front, frontend, launch, single
+from tests.interop.ports import free_port
+from tests.interop.recorder import GREETING, Recorder, echo
+from tests.interop.server import until_end
+from tests.interop.waiting import is_ready, until
+
+WORKERS = 4
+SILENT_SECONDS = 25.0  # a stopped worker is found within 10 s, or later on a busy machine
+
+
+@pytest.fixture
+def backend_server(recorder: StartRecorder) -> Recorder:
+    return recorder(echo())
+
+
+def processes(front: Front) -> dict[str, list[int]]:
+    """The process ids by what `ps` calls them."""
+    found: dict[str, list[int]] = {}
+    for pid in front.process.family():
+        try:
+            name = Path(f"/proc/{pid}/comm").read_text().strip()
+        except OSError:
+            continue
+        found.setdefault(name, []).append(pid)
+    return found
+
+
+def worker_pids(front: Front) -> dict[int, int]:
+    """The process ids of the workers, by their number, as the log has them."""
+    return {event["worker"]: event["pid"] for event in front.events(event="worker")}
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs, or could."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"
+
+
+def start(front: StartFront, configuration: dict[str, Any], workers: int = WORKERS) -> Front:
+    """Start the front with workers, and wait until all are ready."""
+    running = front({"workers": workers} | configuration)
+    until(lambda: running.events(event="ready"), "ready workers", 20.0)
+    return running
+
+
+class Load:
+    """Clients that come and go all the time in threads, and what they met."""
+
+    def __init__(self, port: int, context: ssl.SSLContext, threads: int = 4) -> None:
+        self.failures: list[str] = []
+        self.done = 0
+        self._port = port
+        self._context = context
+        self._is_over = threading.Event()
+        self._threads = [threading.Thread(target=self._run) for _ in range(threads)]
+
+    def _run(self) -> None:
+        while not self._is_over.is_set():
+            try:
+                with connect_tls(self._port, self._context) as connection:
+                    if read_line(connection) != GREETING:
+                        raise EOFError("no greeting")
+            except (OSError, EOFError) as error:
+                self.failures.append(str(error))
+            self.done += 1
+
+    def __enter__(self) -> Load:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._is_over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def go_on(self, count: int = 100) -> None:
+        """Wait until this many more have come."""
+        target = self.done + count
+        until(lambda: self.done >= target, f"{count} more clients", 30.0)
+
+
+def resumed(port: int, context: ssl.SSLContext, attempts: int = 60) -> float:
+    """The part of attempts to resume a session that succeed; each goes on with the last session."""
+    with connect_tls(port, context) as connection:
+        read_line(connection)
+        session = connection.session
+    count = 0
+    for _ in range(attempts):
+        with connect_tls(port, context, session=session) as connection:
+            read_line(connection)
+            count += bool(connection.session_reused)
+            session = connection.session or session
+    return count / attempts
+
+
+def sessions_by_worker(front: Front) -> Counter[str]:
+    """How many sessions each process has logged."""
+    return Counter(event["id"].partition("-")[0] for event in front.events(event="session"))
+
+
+def test_all_workers_serve_and_session_ids_are_unique(
+    front: StartFront, backend_server: Recorder, pki: Certificates
+) -> None:
+    configuration, port = single(pki.server_ec, backend_server.port)
+    running = start(front, configuration)
+    with Load(port, pki.client(), threads=8) as load:
+        load.go_on(200)
+    assert load.failures == []
+    until(lambda: len(running.events(event="session")) >= load.done, "a line for each session")
+    ids = [event["id"] for event in running.events(event="session")]
+    assert len(set(ids)) == len(ids) == load.done
+    assert len(sessions_by_worker(running)) == WORKERS
+    running.terminate()
+    running.wait()
+    (closed,) = running.events(event="closed")
+    assert closed["connections"] == closed["sessions"] == load.done
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_sessions_are_resumed_on_any_worker(
+    front: StartFront, backend_server: Recorder, pki: Certificates, folder: Path, version: ssl.TLSVersion
+) -> None:
+    served = folder / "served.pem"
+    served.write_bytes(pki.server_ec.read_bytes())
+    served.chmod(0o600)
+    configuration, port = single(served, backend_server.port)
+    running = start(front, configuration)
+    context = pki.client()
+    context.maximum_version = version
+    assert resumed(port, context) >= 0.95
+
+    os.kill(worker_pids(running)[2], signal.SIGKILL)
+    until(lambda: len(running.events(event="worker")) == WORKERS + 1, "a worker in place of the killed one")
+    assert resumed(port, context) >= 0.95
+
+    served.write_bytes(pki.server_rsa.read_bytes())
+    running.process.send(signal.SIGHUP)
+    until(lambda: running.events(event="reloaded"), "the reload", 20.0)
+    assert resumed(port, context) >= 0.95
+
+    os.kill(worker_pids(running)[1], signal.SIGKILL)
+    until(lambda: len(running.events(event="worker")) == WORKERS + 2, "a worker in place of the killed one")
+    assert resumed(port, context) >= 0.95
+
+
+def test_certificate_that_is_renewed_is_served_by_all_workers(
+    front: StartFront, backend_server: Recorder, pki: Certificates, folder: Path
+) -> None:
+    served = folder / "served.pem"
+    served.write_bytes(pki.server_ec.read_bytes())
+    served.chmod(0o600)
+    configuration, port = single(served, backend_server.port)
+    running = start(front, {"watch": "1s"} | configuration)
+    before = served_by(port, pki)
+    served.write_bytes(pki.server_rsa.read_bytes())
+    until(lambda: running.events(event="certificate"), "a word on the certificate", 20.0)
+    until(lambda: not (served_by(port, pki) & before), "the new certificate in all workers")
+    os.kill(worker_pids(running)[2], signal.SIGKILL)
+    until(lambda: len(running.events(event="worker")) == WORKERS + 1, "a worker in place of the killed one")
+    assert not served_by(port, pki) & before
+    changes = [(event["news"], event["until"]) for event in running.events(event="certificate")]
+    assert len(changes) == len(set(changes))
+
+
+def served_by(port: int, pki: Certificates) -> set[bytes]:
+    """The certificates that come in 24 handshakes."""
+    found = set()
+    for _ in range(24):
+        with connect_tls(port, pki.client()) as connection:
+            found.add(connection.getpeercert(binary_form=True) or b"")
+    return found
+
+
+def test_killed_worker_costs_its_own_sessions_alone(
+    front: StartFront, backend_server: Recorder, pki: Certificates
+) -> None:
+    configuration, port = single(pki.server_ec, backend_server.port)
+    running = start(front, configuration)
+    with ExitStack() as stack:
+        idle = [stack.enter_context(connect_tls(port, pki.client())) for _ in range(24)]
+        for connection in idle:
+            assert read_line(connection) == GREETING
+        with Load(port, pki.client()) as load:
+            load.go_on()
+            killed = worker_pids(running)[1]
+            os.kill(killed, signal.SIGKILL)
+            (ended,) = until(lambda: running.events(event="worker-ended"), "a word on the killed worker")
+            until(lambda: worker_pids(running)[1] != killed, "its successor")
+            load.go_on()
+        assert (ended["pid"], ended["worker"], ended["reason"]) == (killed, 1, "killed by SIGKILL")
+        # Each of the load's threads may have had one session there, or have been in the queue of the killed one.
+        assert len(load.failures) <= 4
+        alive = sum(is_answered(connection) for connection in idle)
+        assert 24 > alive >= 24 - 24 // 2
+
+
+def is_answered(connection: ssl.SSLSocket) -> bool:
+    """Whether a session is alive."""
+    try:
+        connection.sendall(b"echo\r\n")
+        return read_line(connection) == b"echo\r\n"
+    except (OSError, EOFError):
+        return False
+
+
+def test_stopped_worker_is_killed_and_replaced(front: StartFront, backend_server: Recorder, pki: Certificates) -> None:
+    configuration, port = single(pki.server_ec, backend_server.port)
+    running = start(front, configuration)
+    stopped = worker_pids(running)[0]
+    with Load(port, pki.client()) as load:
+        load.go_on()
+        os.kill(stopped, signal.SIGSTOP)
+        until(lambda: worker_pids(running)[0] != stopped, "a worker in place of the stopped one", SILENT_SECONDS)
+        load.go_on()
+    assert not is_alive(stopped)
+    assert len(running.events(event="worker-silent")) == 1
+    assert len(load.failures) <= 4
+
+
+def test_workers_end_with_the_main_process(folder: Path, backend_server: Recorder, pki: Certificates) -> None:
+    configuration, port = single(pki.server_ec, backend_server.port)
+    with launch(folder, {"workers": 2} | configuration) as process:
+        process.until_listening([port])
+        until(lambda: '"event": "ready"' in process.stdout, "ready workers", 20.0)
+        with connect_tls(port, pki.client()) as connection:
+            assert read_line(connection) == GREETING
+            family = process.family()
+            assert len(family) == 5  # main process, forker, one that stands by, and two workers
+            process.send(signal.SIGKILL)
+            assert until_end(connection).startswith(b"* BYE ")
+        until(lambda: not any(is_alive(pid) for pid in family), "the end of all processes", 20.0)
+        assert process.stdout.count("the main process has ended") == 2
+
+
+def test_forker_that_is_killed_has_a_successor(front: StartFront, backend_server: Recorder, pki: Certificates) -> None:
+    configuration, port = single(pki.server_ec, backend_server.port)
+    running = start(front, configuration, 2)
+    os.kill(processes(running)["mailproxy-fork"][0], signal.SIGKILL)
+    until(lambda: running.events(event="forker"), "a word on the forker")
+    first = worker_pids(running)[0]
+    os.kill(first, signal.SIGKILL)
+    until(lambda: worker_pids(running)[0] != first, "a worker in place of the killed one", 10.0)
+    with connect_tls(port, pki.client()) as connection:
+        assert read_line(connection) == GREETING
+    assert resumed(port, pki.client()) >= 0.95
+
+
+def test_stop_ends_sessions_politely_and_all_processes(
+    front: StartFront, backend_server: Recorder, pki: Certificates
+) -> None:
+    configuration, port = single(pki.server_ec, backend_server.port)
+    running = start(front, configuration)
+    family = running.process.family()
+    with ExitStack() as stack:
+        idle = [stack.enter_context(connect_tls(port, pki.client())) for _ in range(8)]
+        for connection in idle:
+            assert read_line(connection) == GREETING
+        running.terminate()
+        for connection in idle:
+            assert until_end(connection).startswith(b"* BYE ")
+    running.wait()
+    until(lambda: not any(is_alive(pid) for pid in family), "the end of all processes")
+    assert running.events(event="worker-ended") == []
+
+
+def test_signals_of_a_terminal_go_through_the_main_process(
+    front: StartFront, backend_server: Recorder, pki: Certificates
+) -> None:
+    configuration, port = single(pki.server_ec, backend_server.port)
+    running = start(front, configuration, 2)
+    for pid in running.process.family()[1:]:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1):
+            os.kill(pid, number)
+    with connect_tls(port, pki.client()) as connection:
+        assert read_line(connection) == GREETING
+    assert running.events(event="worker-ended") == []
+
+
+def test_maxconn_of_a_server_is_for_all_workers(pool: StartPool) -> None:
+    started = pool({"a": {"maxconn": 3}}, checked=False, workers=WORKERS, timeout={"queue": "20s"})
+    with ExitStack() as stack:
+        clients = [stack.enter_context(started.client()) for _ in range(12)]
+        served = [client for client in clients if not client.has_to_wait(0.5)]
+        # Two workers that pick at the same moment do not see each other.
+        assert 3 <= len(served) <= 3 + WORKERS - 1
+        waiting = [client for client in clients if client not in served]
+        for client in served:
+            client.leave()
+        until(lambda: sum(not client.has_to_wait(0) for client in waiting) >= 3, "places for those who waited")
+
+
+def test_maxconn_of_a_frontend_is_for_all_workers(
+    front: StartFront, backend_server: Recorder, pki: Certificates
+) -> None:
+    configuration, port = single(pki.server_ec, backend_server.port, tls="none", maxconn=4)
+    start(front, configuration)
+    with ExitStack() as stack:
+        clients = [stack.enter_context(connect(port)) for _ in range(20)]
+        served = [client for client in clients if is_ready(client, 0.3)]
+        assert 4 <= len(served) <= 4 + WORKERS - 1
+        waiting = [client for client in clients if client not in served]
+        for client in served:
+            client.close()
+        until(lambda: sum(is_ready(client, 0) for client in waiting) >= 4, "places for those who waited")
+
+
+def test_leastconn_counts_sessions_of_all_workers(pool: StartPool) -> None:
+    started = pool({"a": {}, "b": {}, "c": {}}, checked=False, workers=WORKERS, balance="leastconn")
+    with ExitStack() as stack:
+        clients = [stack.enter_context(started.client()) for _ in range(30)]
+        counts = Counter(client.server for client in clients)
+    assert all(8 <= counts[name] <= 12 for name in "abc"), counts
+
+
+def test_what_checks_find_reaches_all_workers(pool: StartPool) -> None:
+    started = pool({"a": {}, "b": {}}, workers=WORKERS)
+    started.turn_off("a")
+    assert set(started.spread(["127.0.0.1"] * 20)) == {"b"}
+    os.kill(worker_pids(started.front)[0], signal.SIGKILL)
+    until(lambda: len(started.front.events(event="worker")) == WORKERS + 1, "a worker in place of the killed one")
+    assert set(started.spread(["127.0.0.1"] * 20)) == {"b"}
+    started.turn_on("a")
+    assert set(started.spread(["127.0.0.1"] * 20)) == {"a", "b"}
+
+
+def test_sessions_that_fail_take_a_server_down_for_all_workers(pool: StartPool) -> None:
+    observed = {"observe": "connect", "error-limit": 6, "on-error": "mark-down"}
+    slow = {"type": "tcp", "inter": "60s", "fastinter": "60s", "downinter": "60s"}
+    nowhere = {"address": f"127.0.0.1:{free_port()}"}
+    started = pool({"a": observed | nowhere | {"check": slow}, "b": {}}, workers=2, balance="roundrobin")
+    started.spread(["127.0.0.1"] * 40)
+    started.until("a", "down")
+
+
+def test_reload_reaches_all_workers(front: StartFront, backend_server: Recorder, pki: Certificates) -> None:
+    configuration, port = single(pki.server_ec, backend_server.port)
+    running = start(front, configuration)
+    second = free_port()
+    configuration["frontend"]["second"] = frontend(second, "recorder", tls="none")
+    running.write({"workers": WORKERS} | configuration)
+    running.process.send(signal.SIGHUP)
+    until(lambda: running.events(event="reloaded"), "the reload", 20.0)
+    for _ in range(20):
+        with connect(second) as connection:
+            assert read_line(connection) == GREETING
+    del configuration["frontend"]["front"]
+    running.write({"workers": WORKERS} | configuration)
+    running.process.send(signal.SIGHUP)
+    until(lambda: len(running.events(event="reloaded")) == 2, "the second reload", 20.0)
+    with pytest.raises(ConnectionRefusedError):
+        connect(port)
+
+
+@pytest.mark.parametrize("command", [TWISTD, TWIST], ids=["twistd -n", "twist"])
+def test_commands_with_a_reactor_of_their_own_refuse_workers(
+    folder: Path, backend_server: Recorder, pki: Certificates, command: Any
+) -> None:
+    configuration, _ = single(pki.server_ec, backend_server.port)
+    with launch(folder, {"workers": 2} | configuration, command) as process:
+        assert process.wait() == 1
+        assert "workers: is 2; twistd and twist make their reactor before there are workers" in process.stderr
+
+
+def test_port_in_use_stops_the_start_and_leaves_no_process(
+    folder: Path, backend_server: Recorder, pki: Certificates
+) -> None:
+    configuration, port = single(pki.server_ec, backend_server.port)
+    with socket.create_server(("127.0.0.1", port)), launch(folder, {"workers": 2} | configuration) as process:
+        assert process.wait() == 1
+        assert f"127.0.0.1:{port}" in process.stderr
+    # The files of its output are closed when the last process has them no more.
+    assert not [pid for pid in Path("/proc").glob("[0-9]*") if _has_open(pid, folder)]
+
+
+def _has_open(process: Path, folder: Path) -> bool:
+    try:
+        return any(str(folder) in os.readlink(link) for link in (process / "fd").iterdir())
+    except OSError:
+        return False

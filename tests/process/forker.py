@@ -1,0 +1,94 @@
+"""A forker and workers that a test plays."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from typing import Any
+
+from mailproxy.process.channel import Reader, frames
+from mailproxy.process.message import Exited, Fork, Forked
+from tests.session.bench import FakeReactor
+
+
+class End:
+    """One end of a socket of messages, read and written at once."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self.socket = sock
+        self._reader = Reader(is_trusted=True)
+        self.has_ended = False
+
+    def heard(self) -> list[tuple[Any, list[int]]]:
+        """What has come since the last time."""
+        found = []
+        while not self.has_ended:
+            try:
+                self.has_ended = not self._reader.receive(self.socket)
+            except BlockingIOError:
+                break
+            except OSError:
+                self.has_ended = True
+        while (message := self._reader.next()) is not None:
+            found.append(message)
+        return found
+
+    def say(self, message: object) -> None:
+        for data, _ in frames(message):
+            self.socket.sendall(data)
+
+    def close(self) -> None:
+        self.socket.close()
+        self._reader.close()
+
+
+class Played(End):
+    """A worker: its end of the socket, and a process that stands for it."""
+
+    def __init__(self, sock: socket.socket, fork: Fork) -> None:
+        super().__init__(sock)
+        self.fork = fork
+        self.process = subprocess.Popen(["sleep", "60"])
+
+
+class FakeForker:
+    """The forker's end: what is wanted of it, and the workers that it makes."""
+
+    def __init__(self, reactor: FakeReactor) -> None:
+        self._reactor = reactor
+        self.ours, its = socket.socketpair()
+        self.end = End(its)
+        self.workers: list[Played] = []
+        self.spares: list[End] = []
+
+    def work(self) -> None:
+        """Make what is wanted."""
+        self._reactor.poller.poll(0)
+        for wanted, descriptors in self.end.heard():
+            sock = socket.socket(fileno=descriptors[0])
+            if wanted.worker is None:
+                self.spares.append(End(sock))
+                self.end.say(Forked(wanted.stamp, 1))
+            else:
+                worker = Played(sock, wanted)
+                self.workers.append(worker)
+                self.end.say(Forked(wanted.stamp, worker.process.pid))
+        self._reactor.poller.poll(0)
+
+    def ends(self, worker: Played, status: int = -9) -> None:
+        """Let a worker end."""
+        worker.process.kill()
+        worker.process.wait()
+        worker.close()
+        self.end.say(Exited(worker.process.pid, status))
+        self._reactor.poller.poll(0)
+
+    def close(self) -> None:
+        for worker in self.workers:
+            worker.process.kill()
+            worker.process.wait()
+            worker.close()
+        for spare in self.spares:
+            spare.close()
+        self.end.close()

@@ -1,0 +1,185 @@
+"""Messages between processes."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import socket
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+from cryptography import x509
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.logger import capturedLogs
+
+from mailproxy.front.stopping import StopTimes
+from mailproxy.names import Record
+from mailproxy.process.channel import Channel, Reader, decode, encode, frames
+from mailproxy.process.message import Answer, Missed, Standing, Stop
+from mailproxy.transport.poller import Poller
+from tests.tls.issue import issue
+
+STANDING = Standing(
+    backend="b",
+    protocol="imap",
+    server="d1",
+    is_up=True,
+    has_errors=False,
+    state="ready",
+    agent_state="ready",
+    weight=100.0,
+    maxconn=0,
+    backup=False,
+    record=Record(ip_address("192.0.2.1"), 143),
+    is_somewhere=True,
+    ramp_began=None,
+    reason="",
+)
+
+
+class Pair:
+    """Two ends, on one poller; the second trusts nobody."""
+
+    def __init__(self) -> None:
+        self.poller = Poller()
+        self.heard: list[tuple[Any, list[int]]] = []
+        self.lost: list[str] = []
+        self.raw, other = socket.socketpair()
+        self.one, sock = socket.socketpair()
+        other.close()
+        self.left = Channel(self.one, self.poller, self._hear, lambda: self.lost.append("left"), is_trusted=True)
+        self.right = Channel(sock, self.poller, self._hear, lambda: self.lost.append("right"), is_trusted=False)
+
+    def _hear(self, message: Any, descriptors: list[int]) -> None:
+        self.heard.append((message, descriptors))
+
+    def settle(self) -> None:
+        self.poller.poll(0)
+        while self.poller.batch:
+            self.poller.poll(0)
+
+    def close(self) -> None:
+        self.left.close()
+        self.right.close()
+        self.raw.close()
+        self.poller.close()
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    made = Pair()
+    yield made
+    made.close()
+
+
+def test_messages_come_in_order(pair: Pair) -> None:
+    for number in range(100):
+        pair.left.send(Answer(number, "x" * number))
+    pair.settle()
+    assert [message.number for message, _ in pair.heard] == list(range(100))
+
+
+def test_message_that_is_larger_than_the_socket_takes(pair: Pair) -> None:
+    pair.left.send(Answer(1, "x" * 3_000_000))
+    pair.left.send(STANDING)
+    pair.settle()
+    assert len(pair.heard[0][0].value) == 3_000_000
+    assert pair.heard[1][0] == STANDING
+
+
+def test_descriptors_come_with_their_message(pair: Pair) -> None:
+    ends = [os.pipe() for _ in range(300)]
+    readers, writers = zip(*ends, strict=True)
+    pair.left.send(Stop(StopTimes(hard=1.0)))
+    pair.left.send(STANDING, writers)
+    for writer in writers:
+        os.close(writer)
+    pair.settle()
+    (_, none), (_, came) = pair.heard
+    assert (none, len(came)) == ([], 300)
+    for number, descriptor in enumerate(came):
+        os.write(descriptor, str(number).encode())
+        os.close(descriptor)
+    for number, reader in enumerate(readers):
+        assert os.read(reader, 10) == str(number).encode()
+        os.close(reader)
+
+
+def test_end_of_the_other_side_is_told_once_and_last(pair: Pair) -> None:
+    pair.left.send(STANDING)
+    pair.left.close()
+    pair.settle()
+    assert len(pair.heard) == 1
+    assert pair.lost == ["right"]
+
+
+def test_nothing_is_sent_to_one_that_has_ended(pair: Pair) -> None:
+    pair.right.close()
+    pair.left.send(STANDING)
+    pair.settle()
+    assert pair.lost == ["left"]
+    pair.left.send(STANDING)
+
+
+def test_certificates_and_times_are_messages() -> None:
+    certificate = issue("mail.example.org").certificate
+    value = (certificate, datetime.now(UTC), ip_address("::1"))
+    data = encode(Answer(1, value))
+    assert decode(data, is_trusted=True).value == value
+    assert isinstance(decode(data, is_trusted=True).value[0], x509.Certificate)
+
+
+def test_worker_can_say_values_and_call_nothing() -> None:
+    missed = Missed("b", "imap", "d1", "refused", b"1234")
+    assert decode(encode(missed), is_trusted=False) == missed
+    for evil in (os.system, print, Reader, Poller):
+        with pytest.raises(pickle.UnpicklingError):
+            decode(pickle.dumps(Answer(1, evil)), is_trusted=False)
+
+
+def test_what_may_not_be_said_ends_the_channel(pair: Pair) -> None:
+    with capturedLogs() as events:
+        pair.left.send(Answer(1, os.system))
+        pair.settle()
+    assert pair.lost == ["right", "left"]
+    assert pair.heard == []
+    assert [event["log_level"].name for event in events] == ["critical"]
+
+
+def test_bug_in_taking_a_message_does_not_cost_the_next_one(pair: Pair) -> None:
+    heard: list[Any] = []
+
+    def take(message: Any, descriptors: list[int]) -> None:
+        heard.append(message)
+        raise RuntimeError("bug")
+
+    one, other = socket.socketpair()
+    sender = Channel(one, pair.poller, take, lambda: None, is_trusted=True)
+    taker = Channel(other, pair.poller, take, lambda: None, is_trusted=True)
+    with capturedLogs() as events:
+        sender.send(Answer(1, None))
+        sender.send(Answer(2, None))
+        pair.settle()
+    assert [message.number for message in heard] == [1, 2]
+    assert len(events) == 2
+    sender.close()
+    taker.close()
+
+
+@given(st.lists(st.binary(max_size=50), max_size=5), st.integers(1, 60))
+def test_any_pieces_make_the_same_messages(values: list[bytes], size: int) -> None:
+    one, other = socket.socketpair()
+    with one, other:
+        data = b"".join(frame for value in values for frame, _ in frames(Answer(0, value)))
+        reader = Reader(is_trusted=False)
+        found = []
+        for place in range(0, len(data), size):
+            one.sendall(data[place : place + size])
+            reader.receive(other)
+            while (message := reader.next()) is not None:
+                found.append(message[0].value)
+    assert found == values

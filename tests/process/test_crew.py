@@ -1,0 +1,279 @@
+"""The workers of the main process: who begins, who ends, who is replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+from twisted.logger import LogEvent, capturedLogs, formatEvent
+
+from mailproxy.front.sockets import Key
+from mailproxy.front.stopping import StopTimes
+from mailproxy.process.crew import (
+    FIRST_PAUSE_SECONDS,
+    GRACE_SECONDS,
+    SHORT_LIFE_SECONDS,
+    SILENT_LOOKS,
+    SILENT_LOOKS_AT_START,
+    Crew,
+    described,
+)
+from mailproxy.process.message import Missed, Reading, Ready, Stop, StopNow, Unready
+from mailproxy.process.page import BEAT, Pages
+from mailproxy.process.shares import MainShares
+from tests.config.builders import read
+from tests.process.forker import FakeForker, Played
+from tests.session.bench import FakeReactor
+
+
+class Bench:
+    """A crew of two, whose forker and workers the test plays."""
+
+    sockets: set[Key] = set()  # noqa: RUF012  # none
+
+    def __init__(self) -> None:
+        self.reactor = FakeReactor()
+        self.forker = FakeForker(self.reactor)
+        self.pages = Pages(2)
+        self.shares = MainShares(self.pages)
+        self.shares.know(read())
+        self.said: list[Any] = []
+        self.number = 1
+        self.crew = Crew((self.forker.ours, 0), 2, self.shares, self, self.reactor)
+        self.ready = self.crew.start()
+        self.forker.work()
+
+    def reading(self, has: set[Key]) -> tuple[Reading, Sequence[int]]:
+        return Reading(self.number, read(), "here", {}, {}, {}, {}, (), (), ()), ()
+
+    def heard(self, said: Any) -> None:
+        self.said.append(said)
+
+    @property
+    def workers(self) -> list[Played]:
+        return self.forker.workers
+
+    def say(self, worker: Played, message: object) -> None:
+        worker.say(message)
+        self.reactor.poller.poll(0)
+
+    def hears(self, worker: Played) -> list[Any]:
+        self.reactor.poller.poll(0)
+        return [message for message, _ in worker.heard()]
+
+    def be_ready(self) -> None:
+        for worker in self.workers[-2:]:
+            self.say(worker, Ready(self.number))
+
+    def end(self, worker: Played, status: int = -9) -> None:
+        self.forker.ends(worker, status)
+        self.forker.work()
+
+    def live(self, seconds: float, *, silent: int = -1) -> None:
+        """Let time pass, in which workers but one show that they live."""
+        for _ in range(int(seconds)):
+            for number, page in enumerate(self.pages.workers):
+                if number != silent:
+                    page[BEAT] += 1
+            self.reactor.advance(1.0)
+
+    def close(self) -> None:
+        for member in self.crew.members:
+            member.close()
+        self.forker.close()
+        for _ in range(3):
+            self.reactor.poller.poll(0)
+        self.reactor.poller.close()
+
+
+@pytest.fixture
+def logged() -> Iterator[Sequence[LogEvent]]:
+    """What is logged."""
+    with capturedLogs() as events:
+        yield events
+
+
+@pytest.fixture
+def bench(logged: Sequence[LogEvent]) -> Iterator[Bench]:
+    made = Bench()
+    yield made
+    made.close()
+
+
+def lines(logged: Sequence[LogEvent]) -> list[str]:
+    return [formatEvent(event) for event in logged if event["log_level"].name in ("error", "critical")]
+
+
+def test_each_worker_learns_the_configuration(bench: Bench) -> None:
+    assert [worker.fork.worker for worker in bench.workers] == [0, 1]
+    assert [[message.number for message in bench.hears(worker)] for worker in bench.workers] == [[1], [1]]
+
+
+def test_stamps_are_all_others(bench: Bench) -> None:
+    bench.end(bench.workers[0])
+    assert len({worker.fork.stamp for worker in bench.workers}) == 3
+
+
+def test_crew_is_ready_when_all_are(bench: Bench) -> None:
+    bench.say(bench.workers[0], Ready(1))
+    assert not bench.ready.called
+    bench.say(bench.workers[1], Ready(1))
+    assert bench.ready.called
+
+
+def test_later_reading_is_for_all(bench: Bench) -> None:
+    bench.be_ready()
+    bench.number = 2
+    done = bench.crew.read()
+    assert [bench.hears(worker)[-1].number for worker in bench.workers] == [2, 2]
+    assert not done.called
+    bench.be_ready()
+    assert done.called
+
+
+def test_worker_that_cannot_take_a_reading_up_holds_nobody_up(bench: Bench, logged: Sequence[LogEvent]) -> None:
+    bench.say(bench.workers[0], Unready(1, "no memory"))
+    bench.say(bench.workers[1], Ready(1))
+    assert bench.ready.called
+    assert lines(logged) == ["worker 0 goes on with the configuration from before: no memory"]
+
+
+def test_what_workers_say_is_passed_on(bench: Bench) -> None:
+    missed = Missed("b", "imap", "d1", "refused", None)
+    bench.say(bench.workers[1], missed)
+    assert bench.said == [missed]
+
+
+def test_worker_that_ends_is_replaced_at_once(bench: Bench, logged: Sequence[LogEvent]) -> None:
+    bench.be_ready()
+    first = bench.workers[1]
+    bench.end(first)
+    assert [worker.fork.worker for worker in bench.workers] == [0, 1, 1]
+    assert lines(logged) == [f"worker 1, pid {first.process.pid}, has ended: killed by SIGKILL"]
+    assert bench.hears(bench.workers[2])[0].number == 1
+
+
+def test_counters_of_a_worker_that_ended_stay(bench: Bench) -> None:
+    place = bench.shares.places["counter imaps sessions"]
+    bench.pages.workers[0][place] = 3
+    bench.end(bench.workers[0])
+    assert (bench.pages.workers[0][place], bench.shares.counters("imaps").sessions) == (0, 3)
+
+
+def test_worker_that_ends_again_and_again_is_replaced_after_pauses(bench: Bench) -> None:
+    bench.end(bench.workers[0])
+    bench.end(bench.workers[2])
+    assert len(bench.workers) == 3
+    bench.reactor.advance(FIRST_PAUSE_SECONDS)
+    bench.forker.work()
+    assert len(bench.workers) == 4
+    bench.end(bench.workers[3])
+    bench.reactor.advance(FIRST_PAUSE_SECONDS)
+    bench.forker.work()
+    assert len(bench.workers) == 4
+
+
+def test_worker_that_lived_long_is_replaced_without_a_pause(bench: Bench) -> None:
+    for number in (0, 2, 3):
+        bench.live(SHORT_LIFE_SECONDS + 1)
+        bench.end(bench.workers[number])
+    assert len(bench.workers) == 5
+
+
+def test_worker_that_shows_no_life_is_killed(bench: Bench, logged: Sequence[LogEvent]) -> None:
+    bench.be_ready()
+    bench.live(2)
+    bench.live(SILENT_LOOKS - 1, silent=1)
+    assert bench.workers[1].process.poll() is None
+    bench.live(1, silent=1)
+    assert bench.workers[1].process.wait(5) == -9
+    assert bench.workers[0].process.poll() is None
+    assert f"has shown no life for {SILENT_LOOKS} s" in lines(logged)[0]
+
+
+def test_worker_that_begins_has_longer(bench: Bench) -> None:
+    bench.live(SILENT_LOOKS_AT_START - 1, silent=1)
+    assert bench.workers[1].process.poll() is None
+    bench.live(1, silent=1)
+    assert bench.workers[1].process.wait(5) == -9
+
+
+def test_stop_is_over_when_all_have_ended(bench: Bench, logged: Sequence[LogEvent]) -> None:
+    bench.be_ready()
+    stopped = bench.crew.stop(StopTimes(hard=10.0))
+    assert [bench.hears(worker)[-1] for worker in bench.workers] == [Stop(StopTimes(hard=10.0))] * 2
+    bench.end(bench.workers[0], 0)
+    assert not stopped.called
+    bench.end(bench.workers[1], 0)
+    assert stopped.called
+    assert len(bench.workers) == 2
+    assert lines(logged) == []
+    assert bench.reactor.getDelayedCalls() == []
+
+
+def test_worker_that_does_not_end_is_killed(bench: Bench) -> None:
+    bench.be_ready()
+    bench.crew.stop(StopTimes(hard=10.0))
+    bench.live(10.0 + GRACE_SECONDS - 1)
+    assert bench.workers[0].process.poll() is None
+    bench.live(1)
+    assert [worker.process.wait(5) for worker in bench.workers] == [-9, -9]
+
+
+def test_stop_can_be_hurried(bench: Bench) -> None:
+    bench.be_ready()
+    bench.crew.stop(StopTimes(hard=1000.0))
+    bench.crew.stop_now()
+    assert bench.hears(bench.workers[0])[-1] == StopNow()
+    bench.live(GRACE_SECONDS)
+    assert [worker.process.wait(5) for worker in bench.workers] == [-9, -9]
+
+
+def test_stop_ends_the_forkers(bench: Bench) -> None:
+    bench.crew.stop(StopTimes(hard=1.0))
+    for worker in list(bench.workers):
+        bench.end(worker, 0)
+    assert bench.forker.end.heard() == []
+    assert bench.forker.end.has_ended
+    assert bench.forker.spares[0].heard() == []
+    assert bench.forker.spares[0].has_ended
+
+
+def test_forker_that_ended_has_a_successor(bench: Bench, logged: Sequence[LogEvent]) -> None:
+    bench.be_ready()
+    bench.forker.end.close()
+    bench.forker.end = bench.forker.spares[0]
+    bench.reactor.poller.poll(0)
+    bench.forker.work()
+    assert len(bench.forker.spares) == 2
+    worker = bench.workers[0]
+    worker.process.kill()
+    worker.close()
+    bench.reactor.poller.poll(0)
+    bench.live(1)
+    bench.forker.work()
+    assert bench.workers[-1].fork.worker == 0
+    assert lines(logged) == [f"worker 0, pid {worker.process.pid}, has ended: nobody saw how"]
+
+
+def test_without_a_forker_the_workers_go_on(bench: Bench, logged: Sequence[LogEvent]) -> None:
+    bench.be_ready()
+    bench.forker.spares[0].close()
+    bench.reactor.poller.poll(0)
+    bench.forker.work()
+    bench.forker.spares[1].close()
+    bench.forker.end.close()
+    for _ in range(3):
+        bench.reactor.poller.poll(0)
+    bench.live(2)
+    assert "none stands by" in "".join(lines(logged))
+    assert len(bench.crew.members) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(0, "exit status 0"), (1, "exit status 1"), (-11, "killed by SIGSEGV"), (-77, "killed by signal 77")],
+)
+def test_end_of_a_process_in_words(status: int, words: str) -> None:
+    assert described(status) == words

@@ -1,0 +1,129 @@
+"""A bound on the sessions of several workers."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+from mailproxy.process.limit import SharedCapacity, WatchedCapacity, limit_names
+from mailproxy.process.page import Pages, Places
+
+
+class Listener:
+    """What accepts, unless it pauses."""
+
+    def __init__(self) -> None:
+        self.reasons: set[str] = set()
+
+    def pause(self, reason: str) -> None:
+        self.reasons.add(reason)
+
+    def resume(self, reason: str) -> None:
+        self.reasons.discard(reason)
+
+
+class Bench:
+    """Two workers with one bound, and a listener each."""
+
+    def __init__(self, maximum: int) -> None:
+        self.pages, self.places = Pages(2), Places()
+        self.places.add(limit_names("maxconn"))
+        self.pages.used = len(self.places)
+        self.workers = [SharedCapacity("maxconn", self.pages, number, self.places) for number in range(2)]
+        self.listeners: list[Any] = [Listener(), Listener()]
+        for capacity, listener in zip(self.workers, self.listeners, strict=True):
+            capacity.resize(maximum)
+            capacity.bound(listener)
+
+    @property
+    def accepts(self) -> list[bool]:
+        return [not listener.reasons for listener in self.listeners]
+
+    def answer_bells(self) -> None:
+        """Let each worker look that was woken."""
+        for bell, capacity in zip(self.pages.bells, self.workers, strict=True):
+            try:
+                os.eventfd_read(bell)
+            except BlockingIOError:
+                continue
+            capacity.look()
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench(2)
+
+
+def test_sessions_of_all_workers_count(bench: Bench) -> None:
+    one, other = bench.workers
+    one.join()
+    assert bench.accepts == [True, True]
+    other.join()
+    assert bench.accepts == [True, False]
+    assert one.sessions == other.sessions == 2
+
+
+def test_each_further_worker_may_have_one_session_more(bench: Bench) -> None:
+    one, other = bench.workers
+    one.join()
+    one.join()
+    assert bench.accepts == [False, True]
+    other.join()
+    assert bench.accepts == [False, False]
+
+
+def test_worker_accepts_again_when_a_session_of_another_one_ends(bench: Bench) -> None:
+    one, other = bench.workers
+    one.join()
+    other.join()
+    one.leave()
+    assert bench.accepts == [True, False]
+    bench.answer_bells()
+    assert bench.accepts == [True, True]
+
+
+def test_worker_accepts_again_when_its_own_session_ends(bench: Bench) -> None:
+    one, _ = bench.workers
+    one.join()
+    one.join()
+    one.leave()
+    assert bench.accepts == [True, True]
+
+
+def test_bound_that_grows_and_shrinks(bench: Bench) -> None:
+    one, _ = bench.workers
+    one.join()
+    one.join()
+    one.resize(3)
+    assert bench.accepts == [True, True]
+    one.resize(1)
+    assert bench.accepts == [False, True]
+
+
+def test_listener_that_begins_at_the_bound_waits(bench: Bench) -> None:
+    one, _ = bench.workers
+    one.join()
+    one.join()
+    later: Any = Listener()
+    one.bound(later)
+    assert later.reasons == {"maxconn"}
+    one.leave()
+    assert not later.reasons
+
+
+def test_sessions_of_a_worker_that_has_ended_leave(bench: Bench) -> None:
+    one, other = bench.workers
+    one.join()
+    other.join()
+    bench.pages.fold(0, bench.places.counters)
+    other.look()
+    assert bench.accepts[1]
+    assert other.sessions == 1
+
+
+def test_main_process_sees_all_sessions(bench: Bench) -> None:
+    for capacity in bench.workers:
+        capacity.join()
+    assert WatchedCapacity("maxconn", bench.pages.workers, bench.places).sessions == 2

@@ -1,0 +1,137 @@
+"""What two workers and their main process count together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.task import Clock
+
+from mailproxy.backend.backend import Backend
+from mailproxy.balance.sharing import PATIENCE_SECONDS
+from mailproxy.config import Config
+from mailproxy.process.page import Pages
+from mailproxy.process.shares import MainShares, PageShares, WorkerShares
+from tests.balance.builders import Client
+from tests.config.builders import read
+
+KEY = "dovecot", "imap"
+
+
+class Bench:
+    """A main process and two workers, with a pool each."""
+
+    def __init__(self, **server: Any) -> None:
+        self.settings: Config = read(backend__dovecot__server__d1=server | {"address": "10.41.1.131:10143"})
+        self.clock = Clock()
+        self.pages = Pages(2)
+        self.main = MainShares(self.pages)
+        self.main.know(self.settings)
+        self.workers = [WorkerShares(self.pages, number, self.clock) for number in range(2)]
+        for worker in self.workers:
+            worker.places.take(self.main.places.copy())
+        self.backends = [self.backend(shares) for shares in (*self.workers, self.main)]
+
+    def backend(self, shares: PageShares) -> Backend:
+        """A backend of one process, as one reading of the configuration has it."""
+        made = Backend(self.settings.backends["dovecot"], "imap")
+        shares.share(*KEY, made.pool)
+        return made
+
+    def pick(self, worker: int) -> bool:
+        return self.backends[worker].pool.pick(b"", (), 0.0) is not None
+
+    def leave(self, worker: int) -> None:
+        pool = self.backends[worker].pool
+        pool.leave(pool.servers[0], 0.0)
+
+    def wait(self, worker: int) -> Client:
+        client = Client()
+        assert self.backends[worker].pool.enqueue(client, b"", ())
+        return client
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench(maxconn=1)
+
+
+def test_place_is_one_for_all(bench: Bench) -> None:
+    assert bench.pick(0)
+    assert not bench.pick(1)
+
+
+def test_main_process_sees_sessions_and_queues(bench: Bench) -> None:
+    bench.pick(0)
+    bench.wait(1)
+    pool = bench.backends[2].pool
+    pool.set_weight(pool.servers[0], 7, 0.0)
+    assert (pool.servers[0].sessions, pool.queued) == (1, 1)
+
+
+def test_client_is_woken_when_a_place_comes_free_in_another_worker(bench: Bench) -> None:
+    bench.pick(0)
+    client = bench.wait(1)
+    bench.workers[1].rung(0)
+    assert client.heard == []
+    bench.leave(0)
+    bench.workers[1].rung(0)
+    assert len(client.heard) == 1
+
+
+def test_place_of_a_worker_that_has_ended_is_found_without_a_bell(bench: Bench) -> None:
+    bench.pick(0)
+    client = bench.wait(1)
+    bench.main.fold(0)
+    bench.clock.advance(PATIENCE_SECONDS)
+    assert len(client.heard) == 1
+
+
+def test_client_of_a_stopped_worker_does_not_hold_a_place(bench: Bench) -> None:
+    bench.pick(0)
+    stopped = bench.wait(1)
+    bench.workers[1].stop()
+    client = bench.wait(0)
+    bench.leave(0)
+    assert client.heard == []
+    bench.clock.advance(PATIENCE_SECONDS)
+    assert [len(one.heard) for one in (stopped, client)] == [0, 1]
+
+
+def test_nothing_is_looked_for_while_nobody_waits(bench: Bench) -> None:
+    bench.pick(0)
+    client = bench.wait(1)
+    bench.backends[1].pool.dequeue(client)
+    bench.clock.advance(PATIENCE_SECONDS)
+    assert bench.clock.getDelayedCalls() == []
+
+
+def test_sessions_of_an_earlier_reading_count(bench: Bench) -> None:
+    bench.pick(0)
+    later = bench.backend(bench.workers[0])
+    assert later.pool.pick(b"", (), 0.0) is None
+    bench.leave(0)
+    assert later.pool.pick(b"", (), 0.0) is not None
+
+
+def test_queue_is_told_by_the_latest_reading(bench: Bench) -> None:
+    bench.pick(0)
+    bench.wait(0)
+    bench.backend(bench.workers[0])
+    former = bench.backends[0].pool
+    former.enqueue(Client(), b"", ())
+    assert bench.backends[1].pool.queued == 0
+
+
+def test_counters_go_on_when_a_worker_has_ended(bench: Bench) -> None:
+    bench.workers[0].counters("imaps").connections += 2
+    bench.main.fold(0)
+    bench.workers[1].counters("imaps").connections += 1
+    assert bench.main.counters("imaps").connections == 3
+
+
+def test_stopped_worker_looks_no_more(bench: Bench) -> None:
+    bench.pick(0)
+    bench.wait(1)
+    bench.workers[1].stop()
+    assert bench.clock.getDelayedCalls() == []
