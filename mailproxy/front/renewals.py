@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import frozen
 from twisted.internet.defer import Deferred, DeferredLock
@@ -25,8 +25,10 @@ from mailproxy.tls.certificate import Certificate
 from mailproxy.tls.expiry import ExpiryNotices, Notice, StaleStaples
 from mailproxy.tls.renewed import Change, changes, shown_names
 from mailproxy.tls.source import SETTLING_SECONDS
-from mailproxy.tls.steps import Steps
+from mailproxy.tls.steps import Steps, finish
 from mailproxy.tls.store import Certificates, Complaint
+
+T = TypeVar("T")
 
 # A session's round trip takes less time than that, with a pause as long for sessions behind each slice.
 SLICE_SECONDS = 0.001
@@ -91,13 +93,13 @@ class Renewals:
     def start(self, settings: config.Config) -> None:
         """Begin to look; what has expired already was told of at the start."""
         now = self._now()
-        self._tell(notice for notice in self._notices.due(self._all(), now) if notice.days >= 0)
+        self._tell(notice for notice in finish(self._notices.due(self._all(), now)) if notice.days >= 0)
         self._expiry = self._clock.callLater(EXPIRY_SECONDS, self._tell_expiry)
         self._follow(settings)
 
     def follow(self, settings: config.Config) -> None:
         """Go on with another reading of the configuration, whose certificates are in use by now."""
-        self._tell(self._notices.due(self._all(), self._now()))
+        self._tell_due()
         self._follow(settings)
 
     def _follow(self, settings: config.Config) -> None:
@@ -137,12 +139,12 @@ class Renewals:
         """
         return self._one_at_a_time.run(self._run, lambda: self._looking(names, is_asked=is_asked))
 
-    def _run(self, work: Callable[[], Steps[Renewed]]) -> Deferred[Renewed]:
-        done: Deferred[Renewed] = Deferred()
+    def _run(self, work: Callable[[], Steps[T]]) -> Deferred[T]:
+        done: Deferred[T] = Deferred()
         self._slice(work(), done)
         return done
 
-    def _slice(self, steps: Steps[Renewed], done: Deferred[Renewed]) -> None:
+    def _slice(self, steps: Steps[T], done: Deferred[T]) -> None:
         end = self._timer() + SLICE_SECONDS
         try:
             while self._timer() < end:
@@ -221,14 +223,18 @@ class Renewals:
                 until=certificate.not_after.isoformat(),
             )
         if found:
-            self._tell(self._notices.due(self._all(), self._now()))
+            self._tell_due()
 
     def _tell_expiry(self) -> None:
         self._expiry = self._clock.callLater(EXPIRY_SECONDS, self._tell_expiry)
-        certificates, now = self._all(), self._now()
-        self._tell(self._notices.due(certificates, now))
-        for line in self._stale.due(certificates, now):
+        self._tell_due()
+        for line in self._stale.due(self._all(), self._now()):
             self._log.warn("certificate {problem}", event="staple-expired", problem=line)
+
+    def _tell_due(self) -> None:
+        """Tell of certificates that expire soon, in slices: thousands take tens of milliseconds."""
+        due = self._one_at_a_time.run(self._run, lambda: self._notices.due(self._all(), self._now()))
+        due.addCallback(self._tell).addErrback(self._broke)
 
     def _tell(self, notices: Iterable[Notice]) -> None:
         for notice in notices:

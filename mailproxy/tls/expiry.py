@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from attrs import frozen
 
 from mailproxy.tls.certificate import Certificate
+from mailproxy.tls.steps import Steps, ends_of_steps
 
 DAYS = (30, 14, 7, 1)
 """How many days before its end a certificate is told of: ACME clients renew before the first or soon after."""
@@ -48,12 +49,14 @@ class ExpiryNotices:
         self._told: dict[bytes, int] = {}
         """At which of `DAYS` each certificate was told of last."""
 
-    def due(self, certificates: Iterable[Certificate], now: datetime) -> list[Notice]:
-        """Return what is to be told at `now`; forget the certificates that are not there any more."""
+    def due(self, certificates: Iterable[Certificate], now: datetime) -> Steps[list[Notice]]:
+        """Find what is to be told at `now`, step by step; forget the certificates that are not there any more."""
         told: dict[bytes, int] = {}
         notices = []
         horizon = now + timedelta(days=max(DAYS))
-        for certificate in certificates:
+        for certificate, is_end in ends_of_steps(certificates):
+            if is_end:
+                yield
             before = self._told.get(certificate.digest)
             if before is None and certificate.not_after > horizon:
                 continue

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from mailproxy.tls.certificate import Certificate, make_certificate
 from mailproxy.tls.expiry import ExpiryNotices
+from mailproxy.tls.steps import finish
 from tests.tls.issue import NOW, issue
 
 LONG = make_certificate("/long.pem", issue("a", days=60, since=-30).pem)
@@ -22,7 +23,7 @@ def told_on(days: range, certificate: Certificate = LONG) -> list[tuple[int, int
         (day, notice.days)
         for day in days
         for hour in range(24)
-        for notice in notices.due([certificate], NOW + timedelta(days=day, hours=hour))
+        for notice in finish(notices.due([certificate], NOW + timedelta(days=day, hours=hour)))
     ]
 
 
@@ -41,31 +42,32 @@ def test_steps_longer_than_a_certificate_s_life_are_left_out() -> None:
 def test_clock_that_goes_back_tells_nothing_twice() -> None:
     notices = ExpiryNotices()
     at = NOW + timedelta(days=30, hours=2)
-    assert len(notices.due([LONG], at)) == 1
-    assert notices.due([LONG], at - timedelta(days=1)) == []
-    assert notices.due([LONG], at) == []
+    assert len(finish(notices.due([LONG], at))) == 1
+    assert finish(notices.due([LONG], at - timedelta(days=1))) == []
+    assert finish(notices.due([LONG], at)) == []
 
 
 def test_renewed_certificate_is_told_of_anew() -> None:
     notices = ExpiryNotices()
     at = NOW + timedelta(days=50)
-    assert len(notices.due([LONG], at)) == 1
-    assert len(notices.due([OTHER], at)) == 1
+    assert len(finish(notices.due([LONG], at))) == 1
+    assert len(finish(notices.due([OTHER], at))) == 1
 
 
 def test_certificate_of_several_profiles_is_told_of_once() -> None:
-    assert len(ExpiryNotices().due([LONG, LONG], NOW + timedelta(days=50))) == 1
+    assert len(finish(ExpiryNotices().due([LONG, LONG], NOW + timedelta(days=50)))) == 1
 
 
 def test_words() -> None:
     notices = ExpiryNotices()
     lines = [
-        str(*notices.due([LONG], NOW + timedelta(days=days, hours=2))).partition(", on")[0] for days in (50, 58, 59)
+        str(*finish(notices.due([LONG], NOW + timedelta(days=days, hours=2)))).partition(", on")[0]
+        for days in (50, 58, 59)
     ]
     assert lines == [
         "/long.pem: expires in 9 days",
         "/long.pem: expires in 1 day",
         "/long.pem: expires in less than a day",
     ]
-    (expired,) = notices.due([LONG], NOW + timedelta(days=61))
+    (expired,) = finish(notices.due([LONG], NOW + timedelta(days=61)))
     assert str(expired).startswith("/long.pem: expired on 20")
