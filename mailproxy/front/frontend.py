@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from twisted.logger import Logger
@@ -58,10 +58,11 @@ class Frontend:
                 capacity.bound(listener)
             listener.start(self.poller, self._clock)
 
-    def take_waiting(self) -> None:
-        """Accept the clients in the kernel's queues, as far as the limits allow."""
+    def take_waiting(self, kept: Collection[Bound] = ()) -> None:
+        """Accept the clients in the queues of all sockets but those `kept`, as far as the limits allow."""
         for listener in self._listeners:
-            listener.take_waiting()
+            if listener.bound not in kept:
+                listener.take_waiting()
 
     def stop(self) -> None:
         """Stop accepting; the sockets stay open, and the sessions continue."""

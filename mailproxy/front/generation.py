@@ -69,11 +69,14 @@ class Generation:
     def start(self, after: Generation | None = None) -> None:
         """Begin to accept, in place of another generation, which retires now; `Prepared.adopt` has to come first."""
         prepared = self._prepared
+        sockets = prepared.lasting.sockets.by_frontend(self.settings.frontends)
         if after is not None:
+            kept = {bound for bounds in sockets.values() for bound in bounds}
+            for frontend in after.frontends:
+                frontend.take_waiting(kept)  # closing a socket resets the clients in its queue
             self._succeed(after)
         for (name, protocol), backend in self.backends.items():
             prepared.lasting.shares.share(name, protocol, backend.pool)
-        sockets = prepared.lasting.sockets.by_frontend(self.settings.frontends)
         for frontend in self.frontends:
             if self._role.accepts:
                 frontend.start(sockets[frontend.name])

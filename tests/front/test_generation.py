@@ -166,6 +166,16 @@ def test_client_that_nobody_has_accepted_yet_is_the_next_one_s(process: Process)
     assert len(later.frontends[0].sessions) == 1
 
 
+def test_client_in_the_queue_of_a_socket_that_goes_is_served_before(process: Process) -> None:
+    former = process.read()
+    client = process.client()
+    process.read(process.settings(frontend={"bind": (InetBind(ip_address("127.0.0.2"), 0),)}))
+    process.settle()
+    assert not client.fin
+    assert not client.reset
+    assert len(former.frontends[0].sessions) == 1
+
+
 def test_socket_that_is_not_wanted_any_more_closes(process: Process) -> None:
     process.read()
     address = process.listening[0].getsockname()
