@@ -24,6 +24,7 @@ from mailproxy.config import Config, ConfigError
 from mailproxy.config.difference import Difference, differences, with_details
 from mailproxy.control.door import Door
 from mailproxy.control.parts import Ask
+from mailproxy.control.watch import Publisher
 from mailproxy.front.aside import Aside
 from mailproxy.front.drains import Drains
 from mailproxy.front.frontend import Frontend
@@ -63,6 +64,9 @@ class ProxyService(Service):
     name = "mailproxy"
     _log = Logger(namespace="mailproxy")
 
+    events: Publisher | None = None
+    """Where events for administrators who watch come from; None: the log."""
+
     role = ALONE
     """This process's part of the work."""
 
@@ -76,7 +80,7 @@ class ProxyService(Service):
         self._generation = self._make_generation(prepared)
         self.began: float | None = None
         """When the service started, by the poller's clock."""
-        self._door = Door(self, reactor)
+        self._door = Door(self, reactor, publisher=self.events)
         self.is_stopping = False
         self._is_hurried = False
         self._times: dict[str, float] = {}
@@ -91,7 +95,7 @@ class ProxyService(Service):
         self.renewals = Renewals(self._lasting, reactor, is_quiet=not self.role.cares)
         """Serves renewed certificates."""
         self.revocations = Revocations(self._lasting, reactor, self._aside)
-        self.drains = Drains(lambda: self._generation, self._lasting, self._loop)
+        self.drains = self._make_drains()
         """Takes one frontend, or one server, out of service."""
         self.relog: Callable[[Config], object] = _nothing
         """Called with the configuration whose `log` is to be in effect, at a reload."""
@@ -102,6 +106,9 @@ class ProxyService(Service):
     def others(self) -> Sequence[Ask]:
         """What asks each other process of this service: there is none."""
         return ()
+
+    def _make_drains(self) -> Drains:
+        return Drains(lambda: self._generation, self._lasting, self._loop, is_quiet=not self.role.cares)
 
     def _make_generation(self, prepared: Prepared) -> Generation:
         """Make the generation of a reading of the configuration."""

@@ -235,6 +235,11 @@ class Pool(ServerChanges[AnyServer]):
             sharing.look()
             self._tell_queue()
 
+    def look(self) -> None:
+        """Bring the servers' sessions up to date: those of all processes."""
+        if self._sharing is not None:
+            self._sharing.look()
+
     def woken(self, *, is_patient: bool = True) -> None:
         """
         Serve the queue with places that other processes have freed.
@@ -322,8 +327,7 @@ class Pool(ServerChanges[AnyServer]):
             pool.look_again()
 
     def _tell(self, server: AnyServer, event: Event, reason: str) -> None:
-        if self._sharing is not None:
-            self._sharing.look()
+        self.look()
         self._on_change(
             Change(
                 pool=self.name,

@@ -17,7 +17,7 @@ from mailproxy.control.answers import Answers
 from mailproxy.control.client import Client
 from mailproxy.control.message import encode
 from mailproxy.control.running import Running
-from mailproxy.control.watch import Watch
+from mailproxy.control.watch import Publisher, Watch
 from mailproxy.transport.bound import Bound
 from mailproxy.transport.listener import Listener
 
@@ -40,12 +40,17 @@ class Door(Factory):
         reactor: Any,
         *,
         credentials: Callable[[socket.SocketType], tuple[int, int, int]] | None = None,
+        publisher: Publisher | None = None,
     ) -> None:
-        """`credentials` returns process, user and group of a client; None: what the kernel says."""
+        """
+        `credentials` returns process, user and group of a client; None: what the kernel says.
+
+        `publisher` is where events for watchers come from; None: the log of this process.
+        """
         self._running = running
         self._reactor = reactor
         self._credentials = credentials or peer_credentials
-        self._watch = Watch(globalLogPublisher)
+        self._watch = Watch(publisher or globalLogPublisher)
         self._answers = Answers(running, self._watch.__len__, lambda: running.others)
         self.clients: set[Client] = set()
         """Those that are connected."""

@@ -80,6 +80,7 @@ def backends(running: Running) -> Iterator[BackendStatus]:
     """Yield each backend for each protocol that a frontend has for it."""
     for backend in running.generation.backends.values():
         pool = backend.pool
+        pool.look()
         yield BackendStatus(
             backend=backend.name,
             protocol=backend.protocol,
@@ -97,6 +98,7 @@ def servers(running: Running) -> Iterator[ServerStatus]:
     """Yield each server for each protocol."""
     now = _now(running)
     for backend in running.generation.backends.values():
+        backend.pool.look()
         for server in backend.pool.servers:
             yield _server(backend, server, now)
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import Any, Protocol
 
-from twisted.logger import ILogObserver, LogEvent, LogLevel, LogPublisher
+from twisted.logger import ILogObserver, LogEvent, LogLevel
 from zope.interface import implementer
 
 from mailproxy.control.message import encode
@@ -70,11 +71,21 @@ class Watcher:
             self._write(encode("lost", {"events": lost}))
 
 
+class Publisher(Protocol):
+    """What tells observers of events: `twisted.logger.LogPublisher`, or what adds those of other processes."""
+
+    def addObserver(self, observer: Any) -> None:
+        """Tell an observer from now on."""
+
+    def removeObserver(self, observer: Any) -> None:
+        """Tell an observer no more."""
+
+
 @implementer(ILogObserver)
 class Watch:
     """All watchers of a service, as one observer of its log."""
 
-    def __init__(self, publisher: LogPublisher) -> None:
+    def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
         self._watchers: list[Watcher] = []
 

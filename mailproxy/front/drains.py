@@ -28,8 +28,11 @@ class Drains:
 
     _log = Logger(namespace="mailproxy")
 
-    def __init__(self, generation: Callable[[], Generation], lasting: Lasting, loop: Loop) -> None:
-        """`generation` returns the current generation."""
+    def __init__(
+        self, generation: Callable[[], Generation], lasting: Lasting, loop: Loop, *, is_quiet: bool = False
+    ) -> None:
+        """`generation` returns the current generation. With `is_quiet` another process logs what this one would."""
+        self._is_quiet = is_quiet
         self._generation = generation
         self._lasting = lasting
         self._loop = loop
@@ -45,18 +48,29 @@ class Drains:
         frontend = self._find_frontend(name)
         frontend.take_waiting()
         frontend.stop()
-        self._lasting.sockets.suspend(frontend.settings)
+        self._suspend(frontend)
         live = sum(1 for _ in self._sessions_of_frontend(name))
-        self._log.info(
-            "frontend {frontend} accepts no clients, {sessions} sessions are left",
-            event="frontend",
-            frontend=name,
-            state="drain",
-            sessions=live,
-        )
+        self._say_drained(name, live)
         if kick:
             self._kick(lambda: self._sessions_of_frontend(name), spread, f"frontend {name} is drained")
         return live
+
+    def _suspend(self, frontend: Frontend) -> None:
+        self._lasting.sockets.suspend(frontend.settings)
+
+    def _say_drained(self, name: str, live: int) -> None:
+        if not self._is_quiet:
+            self._log.info(
+                "frontend {frontend} accepts no clients, {sessions} sessions are left",
+                event="frontend",
+                frontend=name,
+                state="drain",
+                sessions=live,
+            )
+
+    def _say_ready(self, name: str) -> None:
+        if not self._is_quiet:
+            self._log.info("frontend {frontend} accepts clients again", event="frontend", frontend=name, state="ready")
 
     def frontend_ready(self, name: str) -> None:
         """Accept clients of a frontend again; `NoSuchPart`, or `StartError` if it cannot listen."""
@@ -66,7 +80,7 @@ class Drains:
             return
         sockets.resume(frontend.settings)
         frontend.start(sockets.by_frontend(self._generation().settings.frontends)[name])
-        self._log.info("frontend {frontend} accepts clients again", event="frontend", frontend=name, state="ready")
+        self._say_ready(name)
 
     def server(self, backend: str, name: str, *, kick: bool = False, spread: float | None = None) -> int:
         """

@@ -106,6 +106,14 @@ class Sockets:
             else:
                 bound.suspend()
 
+    def know_suspended(self, frontends: Iterable[config.Frontend]) -> None:
+        """Know the frontends that another process suspends, which has these sockets as well."""
+        for frontend in frontends:
+            self._suspended.add(frontend.name)
+            for key, bound in self._of(frontend):
+                if bound.is_unix:
+                    self._open.pop(key).close()
+
     def resume(self, frontend: config.Frontend) -> None:
         """
         Listen for a frontend again; `StartError` with each socket that cannot listen, and then it stays suspended.
@@ -148,6 +156,11 @@ class Sockets:
         """Close them all."""
         while self._open:
             self._open.popitem()[1].close()
+
+
+def keys_of(frontend: config.Frontend) -> list[Key]:
+    """Return the keys of a frontend's sockets, as long as no other one has the same port 0."""
+    return [key for _, key in _keys([frontend])]
 
 
 def _keys(frontends: Iterable[config.Frontend]) -> Iterator[tuple[config.Frontend, Key]]:

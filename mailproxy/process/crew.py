@@ -23,7 +23,7 @@ from mailproxy.front.stopping import StopTimes
 from mailproxy.process.channel import Channel
 from mailproxy.process.forkers import Forkers
 from mailproxy.process.member import Member
-from mailproxy.process.message import Reading, Ready, Stop, StopNow, Unready
+from mailproxy.process.message import Answer, Ask, Reading, Ready, Stop, StopNow, Unready
 from mailproxy.process.page import BEAT
 from mailproxy.process.shares import MainShares
 from mailproxy.transport.poller import Poller
@@ -43,11 +43,22 @@ LONGEST_PAUSE_SECONDS = 30.0
 GRACE_SECONDS = 5.0
 
 
+# How long a worker has for an answer.
+ANSWER_SECONDS = 5.0
+
+
+class NoAnswerError(Exception):
+    """Why a worker has no answer."""
+
+
 class Source(Protocol):
     """What workers get, and who hears what they say."""
 
     def reading(self, has: set[SocketKey]) -> tuple[Reading, Sequence[int]]:
         """Return what there is to know, for a worker that has these sockets, and the descriptors of the others."""
+
+    def more(self) -> Sequence[object]:
+        """Return what a worker is told beside that when it begins."""
 
     @property
     def sockets(self) -> set[SocketKey]:
@@ -78,6 +89,8 @@ class Crew:
         self._pauses: dict[int, IDelayedCall] = {}
         self._look: IDelayedCall | None = None
         self._waiting: list[Deferred[None]] = []
+        self._asked = 0
+        self._questions: dict[int, tuple[Member, Deferred[Any]]] = {}
         self._stopped: Deferred[None] | None = None
         self._deadline: IDelayedCall | None = None
 
@@ -109,6 +122,8 @@ class Crew:
         member.stamp = self._forkers.fork(number, its)
         its.close()
         self._tell_reading(member)
+        for message in self._source.more():
+            channel.send(message)
 
     def _forked(self, stamp: int, pid: int) -> None:
         for member in self._members.values():
@@ -130,10 +145,33 @@ class Crew:
             self._tell_reading(member)
         return self.when_ready()
 
-    def tell(self, message: object) -> None:
+    def tell(self, message: object, descriptors: Sequence[int] = ()) -> None:
         """Tell all workers something that has changed."""
         for member in self._members.values():
-            member.channel.send(message)
+            member.channel.send(message, descriptors)
+
+    def ask(self, member: Member, question: Any) -> Deferred[Any]:
+        """Ask a worker something; the Deferred has the answer, and fails if the worker ends, or is late."""
+        self._asked += 1
+        number = self._asked
+        answer: Deferred[Any] = Deferred()
+        self._questions[number] = member, answer
+        member.channel.send(Ask(number, question))
+        answer.addTimeout(ANSWER_SECONDS, self._clock)
+        return answer.addBoth(self._has_answered, number)
+
+    def _has_answered(self, result: Any, number: int) -> Any:
+        self._questions.pop(number, None)
+        return result
+
+    def _answered(self, said: Answer) -> None:
+        _, answer = self._questions.get(said.number, (None, None))
+        if answer is None:
+            return
+        if said.problem:
+            answer.errback(NoAnswerError(said.problem))
+        else:
+            answer.callback(said.value)
 
     def when_ready(self) -> Deferred[None]:
         """Return a Deferred that fires when all workers work by the configuration that they were told last."""
@@ -160,6 +198,8 @@ class Crew:
                     )
                 self._members[number].is_ready = True
                 self._see_whether_ready()
+            case Answer():
+                self._answered(said)
             case _:
                 self._source.heard(said)
 
@@ -183,6 +223,9 @@ class Crew:
         member.kill()  # one whose socket alone is broken
         member.close()
         del self._members[number]
+        for asked, answer in list(self._questions.values()):
+            if asked is member:
+                answer.errback(NoAnswerError("the worker has ended"))
         self._shares.fold(number)
         is_stopping = self._stopped is not None
         if not (is_stopping and status in (0, None)):

@@ -9,10 +9,13 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import globalLogPublisher
 
 from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
 from mailproxy.balance.change import Change
+from mailproxy.control.parts import Ask
+from mailproxy.front.drains import Drains
 from mailproxy.front.generation import Generation
 from mailproxy.front.lasting import BackendKey
 from mailproxy.front.prepare import Prepared
@@ -23,6 +26,8 @@ from mailproxy.front.sockets import Key as SocketKey
 from mailproxy.front.stopping import StopTimes
 from mailproxy.process import message
 from mailproxy.process.crew import Crew
+from mailproxy.process.drains import MainDrains
+from mailproxy.process.events import AllEvents
 from mailproxy.process.page import NoRoomError
 from mailproxy.process.shares import MainShares
 from mailproxy.process.standing import standing_of
@@ -44,10 +49,14 @@ class MainService(ProxyService):
         self._shares.know(prepared.settings)
         self._number = 1
         self._closing: IDelayedCall | None = None
+        self.events = self._events = AllEvents(globalLogPublisher, self._watch)
         self._crew = Crew(forker, prepared.settings.workers, shares, self, reactor)
         super().__init__(prepared, reactor)
         self.renewals.announce = self._renewed
         self.revocations.announce = self._trusted
+
+    def _make_drains(self) -> Drains:
+        return MainDrains(lambda: self._generation, self._lasting, self._loop, self._ask_all, self._enable)
 
     def _make_generation(self, prepared: Prepared) -> Generation:
         made = super()._make_generation(prepared)
@@ -75,6 +84,7 @@ class MainService(ProxyService):
             prepared.tls.numbers,
             self._shares.places.copy(),
             new,
+            sockets.suspended,
             tuple(
                 standing_of(key, server)
                 for key, backend in prepared.backends.items()
@@ -89,6 +99,10 @@ class MainService(ProxyService):
             ),
         )
         return reading, [sockets[key].socket.fileno() for key in new]
+
+    def more(self) -> Sequence[object]:
+        """Return what a worker is told beside that."""
+        return [message.Watch(True)] if self._events.is_watched else []
 
     @property
     def sockets(self) -> set[SocketKey]:
@@ -107,6 +121,21 @@ class MainService(ProxyService):
         self._number += 1
         self._crew.tell(message.Renewed(certificates))
 
+    def _enable(self, enabled: message.EnableFrontend) -> None:
+        sockets = self._lasting.sockets
+        self._crew.tell(enabled, [sockets[key].socket.fileno() for key in enabled.sockets])
+
+    def _watch(self, is_on: bool) -> None:
+        self._crew.tell(message.Watch(is_on))
+
+    @property
+    def others(self) -> Sequence[Ask]:
+        """What asks each worker."""
+        return [partial(self._crew.ask, member) for member in self._crew.members]
+
+    def _ask_all(self, question: object) -> Sequence[Deferred[Any]]:
+        return [self._crew.ask(member, question) for member in self._crew.members]
+
     def _trusted(self, profile: str, trust: ClientTrust) -> None:
         self._number += 1
         self._crew.tell(message.Trusted(profile, trust))
@@ -116,6 +145,8 @@ class MainService(ProxyService):
     def heard(self, said: Any) -> None:
         """Take what a worker says."""
         match said:
+            case message.Event():
+                self._events.tell(said)
             case message.Missed() | message.Reached():
                 backend = self._generation.backends.get((said.backend, said.protocol))
                 for server in () if backend is None else backend.pool.servers:

@@ -16,6 +16,7 @@ from attrs import field, frozen
 from mailproxy.balance.pool_server import ServerState
 from mailproxy.config import Config
 from mailproxy.config.model import MailProtocol
+from mailproxy.control.parts import Question
 from mailproxy.front.sockets import Key as SocketKey
 from mailproxy.front.stopping import StopTimes
 from mailproxy.names import Record
@@ -74,6 +75,8 @@ class Reading:
     """Which numbers of the pages count what."""
     sockets: tuple[SocketKey, ...]
     """What the descriptors are bound to, in order."""
+    suspended: frozenset[str]
+    """The frontends that accept no clients for now."""
     standings: tuple[Standing, ...] = field(repr=False)
     learned: tuple[Learned, ...] = field(repr=False)
 
@@ -111,12 +114,35 @@ class Reopen:
 
 
 @frozen
+class DrainFrontend:
+    """Refuse new clients of a frontend, after those that wait; let its sessions end as well if so wanted."""
+
+    frontend: str
+    kick: bool
+    spread: float | None
+
+
+@frozen
+class EnableFrontend:
+    """Accept clients of a frontend again; the descriptors of sockets that are new come with this."""
+
+    frontend: str
+    sockets: tuple[SocketKey, ...]
+
+
+@frozen
+class Watch:
+    """Tell of each event of the log, or no more: administrators watch."""
+
+    is_on: bool
+
+
+@frozen
 class Ask:
     """A question, which has an `Answer` with the same number."""
 
     number: int
-    verb: str
-    arguments: tuple[Any, ...]
+    question: Question | DrainFrontend
 
 
 # From a worker.
@@ -156,6 +182,14 @@ class Reached:
     backend: str
     protocol: MailProtocol
     server: str
+
+
+@frozen
+class Event:
+    """What was logged, as far as it is texts and numbers, with the name of its level."""
+
+    level: str
+    fields: Mapping[str, str | int | float]
 
 
 @frozen

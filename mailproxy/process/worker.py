@@ -4,26 +4,39 @@ from __future__ import annotations
 
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from attrs import asdict
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
-from twisted.logger import FilteringLogObserver, ILogFilterPredicate, LogEvent, Logger, PredicateResult
+from twisted.logger import (
+    FilteringLogObserver,
+    ILogFilterPredicate,
+    LogEvent,
+    Logger,
+    PredicateResult,
+    globalLogPublisher,
+)
 from twisted.python.failure import Failure
 from zope.interface import provider
 
 from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
 from mailproxy.config import Config
+from mailproxy.control.grammar import BadCommand
+from mailproxy.control.parts import answer_part
+from mailproxy.front.drains import Drains, NoSuchPart
 from mailproxy.front.generation import Generation
 from mailproxy.front.prepare import Prepared, arrange, judge_files
 from mailproxy.front.reading import Reading as Judged
 from mailproxy.front.role import WORKER
+from mailproxy.front.sockets import Key as SocketKey
 from mailproxy.front.stopping import StopTimes
 from mailproxy.process import message
 from mailproxy.process.channel import Channel
+from mailproxy.process.drains import WorkerDrains
+from mailproxy.process.events import Forwarding
 from mailproxy.process.forker import IGNORED, name_process
 from mailproxy.process.message import Fork
 from mailproxy.process.page import Pages
@@ -48,6 +61,9 @@ class WorkerService(ProxyService):
     def __init__(self, prepared: Prepared, reactor: Any, stamp: int, worker: Worker) -> None:
         self._worker = worker
         super().__init__(prepared, reactor, stamp)
+
+    def _make_drains(self) -> Drains:
+        return WorkerDrains(lambda: self._generation, self._lasting, self._loop, is_quiet=True)
 
     def _make_generation(self, prepared: Prepared) -> Generation:
         for backend in prepared.backends.values():
@@ -104,6 +120,7 @@ class Worker:
         self._lasting.shares = self._shares
         self._poller = reactor.poller
         self._channel = Channel(sock, self._poller, self._received, self._lost, is_trusted=True)
+        self._events = Forwarding(globalLogPublisher, self._channel.send)
         self._service: WorkerService | None = None
         self._beats = 0
         self._beat: IDelayedCall | None = None
@@ -122,26 +139,38 @@ class Worker:
         match said:
             case message.Reading():
                 self._read(said, descriptors)
-            case message.Standing() if self._service is not None:
-                self._service.stand(said)
-            case message.Learned() if self._service is not None:
-                self._service.learn(said)
-            case message.Renewed() if self._service is not None:
-                self._service.renewals.take(said.certificates).addErrback(self._not_renewed)
+            case message.Watch():
+                self._events.switch(is_on=said.is_on)
             case message.Reopen():
                 self._process_log.reopen()
-            case message.Trusted() if self._service is not None:
-                self._service.verify_with(said).addErrback(self._not_renewed)
             case message.Stop():
                 self._stop(said.times)
             case message.StopNow():
                 if self._service is not None:
                     self._service.stop_now()
                 self._stop()
+            case _ if self._service is not None:
+                self._tell(self._service, said, descriptors)
+
+    def _tell(self, service: WorkerService, said: Any, descriptors: list[int]) -> None:
+        """Tell the service what has changed."""
+        match said:
+            case message.Standing():
+                service.stand(said)
+            case message.Learned():
+                service.learn(said)
+            case message.Renewed():
+                service.renewals.take(said.certificates).addErrback(self._not_renewed)
+            case message.Trusted():
+                service.verify_with(said).addErrback(self._not_renewed)
+            case message.EnableFrontend():
+                self._adopt(said.sockets, descriptors)
+                service.drains.frontend_ready(said.frontend)
+            case message.Ask():
+                self._answer(service, said)
 
     def _read(self, reading: message.Reading, descriptors: list[int]) -> None:
-        for key, descriptor in zip(reading.sockets, descriptors, strict=True):
-            self._lasting.sockets.adopt(key, Bound(socket.socket(fileno=descriptor), is_shared=True))
+        self._adopt(reading.sockets, descriptors)
         self._shares.places.take(dict(reading.places))
         try:
             self._take_up(reading)
@@ -154,6 +183,23 @@ class Worker:
         else:
             self._channel.send(message.Ready(reading.number))
 
+    def _adopt(self, keys: Sequence[SocketKey], descriptors: list[int]) -> None:
+        for key, descriptor in zip(keys, descriptors, strict=True):
+            self._lasting.sockets.adopt(key, Bound(socket.socket(fileno=descriptor), is_shared=True))
+
+    def _answer(self, service: WorkerService, asked: message.Ask) -> None:
+        """Answer the main process, on behalf of an administrator."""
+        question = asked.question
+        try:
+            if isinstance(question, message.DrainFrontend):
+                value: object = service.drains.frontend(question.frontend, kick=question.kick, spread=question.spread)
+            else:
+                value = answer_part(service, question)
+        except (NoSuchPart, BadCommand) as error:
+            self._channel.send(message.Answer(asked.number, None, str(error)))
+        else:
+            self._channel.send(message.Answer(asked.number, value))
+
     def _take_up(self, reading: message.Reading) -> None:
         service = self._service
         if service is not None:
@@ -165,6 +211,8 @@ class Worker:
         else:
             judged = self._judge(reading)
             prepared = arrange(judged.settings, judged.source, judged.files, self._lasting)
+        suspended = [one for one in reading.settings.frontends if one.name in reading.suspended]
+        self._lasting.sockets.know_suspended(suspended)
         service = self._service = WorkerService(prepared, self._reactor, self._stamp, self)
         service.relog = self._process_log.configure
         service.relog(reading.settings)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 from collections import Counter
 from contextlib import ExitStack
@@ -400,3 +403,100 @@ def _has_open(process: Path, folder: Path) -> bool:
         return any(str(folder) in os.readlink(link) for link in (process / "fd").iterdir())
     except OSError:
         return False
+
+
+# Administrators.
+
+
+@pytest.fixture
+def asked(front: StartFront, backend_server: Recorder, pki: Certificates, folder: Path) -> Asked:
+    """A front with workers, an admin socket and sessions of which each worker may have some."""
+    configuration, port = single(pki.server_ec, backend_server.port)
+    socket_path = folder / "admin.sock"
+    running = start(front, {"admin": {"socket": str(socket_path)}} | configuration)
+    return Asked(running, port, socket_path, pki)
+
+
+class Asked:
+    """A running front, and `mailproxy ctl` for it."""
+
+    def __init__(self, front: Front, port: int, path: Path, pki: Certificates) -> None:
+        self.front, self.port, self._path, self.pki = front, port, path, pki
+
+    def ctl(self, *words: str) -> list[dict[str, Any]]:
+        """The rows that a command answers."""
+        done = subprocess.run(
+            [sys.executable, "-m", "mailproxy", "ctl", "--socket", str(self._path), "--json", *words],
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        return [line for line in lines if line.get("type", "row") == "row"]
+
+    def client(self) -> ssl.SSLSocket:
+        """A client that has its greeting."""
+        connection = connect_tls(self.port, self.pki.client())
+        assert read_line(connection) == GREETING
+        return connection
+
+
+def test_sessions_of_all_workers_are_shown_and_ended(asked: Asked) -> None:
+    with ExitStack() as stack:
+        clients = [stack.enter_context(asked.client()) for _ in range(12)]
+        rows = asked.ctl("show", "sessions")
+        assert len(rows) == len(clients)
+        assert len({row["id"].partition("-")[0] for row in rows}) > 1
+        (server,) = asked.ctl("show", "servers")
+        (shown,) = asked.ctl("show", "frontends")
+        assert (server["sessions"], shown["current"], shown["sessions"]) == (12, 12, 12)
+        asked.ctl("shutdown", "session", rows[-1]["id"])
+        until(lambda: len(asked.ctl("show", "sessions")) == 11, "the end of one session")
+
+
+def test_frontend_is_drained_in_all_workers_and_accepts_again(asked: Asked) -> None:
+    with asked.client() as client:
+        asked.ctl("drain", "frontend", "front")
+        until(lambda: is_refused(asked.port), "a refusal")
+        os.kill(worker_pids(asked.front)[0], signal.SIGKILL)
+        until(lambda: len(asked.front.events(event="worker")) == WORKERS + 1, "a worker in place of the killed one")
+        assert is_refused(asked.port)
+        asked.ctl("enable", "frontend", "front")
+        for _ in range(12):
+            asked.client().close()
+        del client
+
+
+def is_refused(port: int) -> bool:
+    """Whether nobody listens on a port."""
+    try:
+        connect(port).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_server_that_is_drained_gets_no_sessions_of_any_worker(asked: Asked) -> None:
+    with ExitStack() as stack:
+        clients = [stack.enter_context(asked.client()) for _ in range(8)]
+        asked.ctl("drain", "server", "recorder/only", "kick", "spread", "0s")
+        for client in clients:
+            assert until_end(client).startswith(b"* BYE ")
+        refused = stack.enter_context(connect_tls(asked.port, asked.pki.client()))
+        assert until_end(refused).startswith(b"* BYE ")
+
+
+def test_sessions_of_all_workers_are_watched(asked: Asked, folder: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as watcher:
+        watcher.connect(str(folder / "admin.sock"))
+        watcher.settimeout(10)
+        lines = watcher.makefile("r")
+        lines.readline()
+        watcher.sendall(b'{"command": "watch", "events": "sessions"}\n')
+        ids = set()
+        for _ in range(24):
+            asked.client().close()
+            ids.add(json.loads(lines.readline())["id"])
+    assert len(ids) == 24
+    assert len({id.partition("-")[0] for id in ids}) > 1

@@ -6,11 +6,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.logger import LogEvent, capturedLogs, formatEvent
 
+from mailproxy.control.parts import ShutDown
 from mailproxy.front.sockets import Key
 from mailproxy.front.stopping import StopTimes
 from mailproxy.process.crew import (
+    ANSWER_SECONDS,
     FIRST_PAUSE_SECONDS,
     GRACE_SECONDS,
     SHORT_LIFE_SECONDS,
@@ -19,7 +22,7 @@ from mailproxy.process.crew import (
     Crew,
     described,
 )
-from mailproxy.process.message import Missed, Reading, Ready, Stop, StopNow, Unready
+from mailproxy.process.message import Answer, Missed, Reading, Ready, Stop, StopNow, Unready
 from mailproxy.process.page import BEAT, Pages
 from mailproxy.process.shares import MainShares
 from tests.config.builders import read
@@ -45,7 +48,10 @@ class Bench:
         self.forker.work()
 
     def reading(self, has: set[Key]) -> tuple[Reading, Sequence[int]]:
-        return Reading(self.number, read(), "here", {}, {}, {}, {}, (), (), ()), ()
+        return Reading(self.number, read(), "here", {}, {}, {}, {}, (), frozenset(), (), ()), ()
+
+    def more(self) -> Sequence[object]:
+        return ()
 
     def heard(self, said: Any) -> None:
         self.said.append(said)
@@ -77,6 +83,16 @@ class Bench:
                 if number != silent:
                     page[BEAT] += 1
             self.reactor.advance(1.0)
+
+    def result(self, deferred: Deferred[Any]) -> Any:
+        found: list[Any] = []
+        deferred.addCallback(found.append)
+        return found[0]
+
+    def failure(self, deferred: Deferred[Any]) -> BaseException | None:
+        found: list[Any] = []
+        deferred.addErrback(found.append)
+        return found[0].value if found else None
 
     def close(self) -> None:
         for member in self.crew.members:
@@ -143,6 +159,26 @@ def test_what_workers_say_is_passed_on(bench: Bench) -> None:
     missed = Missed("b", "imap", "d1", "refused", None)
     bench.say(bench.workers[1], missed)
     assert bench.said == [missed]
+
+
+def test_worker_is_asked_and_answers(bench: Bench) -> None:
+    member = bench.crew.members[1]
+    answers = [bench.crew.ask(member, ShutDown(name)) for name in "ab"]
+    first, second = bench.hears(bench.workers[1])[-2:]
+    assert (first.question, second.question) == (ShutDown("a"), ShutDown("b"))
+    bench.say(bench.workers[1], Answer(second.number, True))
+    bench.say(bench.workers[1], Answer(first.number, None, "no such session"))
+    assert bench.result(answers[1]) is True
+    assert str(bench.failure(answers[0])) == "no such session"
+
+
+def test_worker_that_ends_or_is_late_has_no_answer(bench: Bench) -> None:
+    one, other = bench.crew.members
+    gone, late = bench.crew.ask(one, ShutDown("a")), bench.crew.ask(other, ShutDown("a"))
+    bench.end(bench.workers[0])
+    assert "has ended" in str(bench.failure(gone))
+    bench.live(ANSWER_SECONDS)
+    assert bench.failure(late) is not None
 
 
 def test_worker_that_ends_is_replaced_at_once(bench: Bench, logged: Sequence[LogEvent]) -> None:
