@@ -267,7 +267,7 @@ def test_health_check_verifies_the_server_too(
     front: StartFront, tls_dovecot: Dovecot, pki: Certificates, trust: dict[str, Any], name: str
 ) -> None:
     settings, _ = configuration(tls_dovecot, pki, trust | {"verify-name": name})
-    check = {"type": "mail", "inter": "200ms", "rise": 1, "fall": 1}
+    check = {"type": "mail", "inter": "200ms", "timeout": "5s", "rise": 1, "fall": 1}
     settings["backend"]["dovecot"]["check"] = check
     settings["backend"]["dovecot"]["server"]["d1"]["init-state"] = "up" if name != SERVER_NAME else "fully-down"
     running = front(settings)
