@@ -85,8 +85,15 @@ class LineWriter:
             self._waiting += size
             self._queue.put(line)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="log", daemon=True)
-                self._thread.start()
+                self._start()
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError:
+            # There is no memory for a thread, or too many of them: the next line tries again.
+            self._thread = None
 
     def drain(self, seconds: float) -> bool:
         """Wait at most `seconds` until all lines are written; return whether they are."""

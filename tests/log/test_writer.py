@@ -268,6 +268,19 @@ def test_descriptor_stays_blocking_for_those_who_share_it(pipe: tuple[int, int])
 # The process.
 
 
+def test_thread_that_cannot_start_is_tried_again(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    writer = disk.writer()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        writer.put(b"one\n")
+    writer.put(b"two\n")
+    assert writer.drain(LONG_ENOUGH)
+    assert disk.taken == b"one\ntwo\n"
+
+
 def test_thread_takes_no_signals(disk: Disk) -> None:
     blocked: list[set[int]] = []
 
