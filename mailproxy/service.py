@@ -238,11 +238,15 @@ class ProxyService(Service):
 
     def _reload(self) -> Deferred[Reloaded]:
         self._log.info("reading {configuration} again", event="reload", configuration=self._file)
-        taken: Deferred[Reloaded] = self._read().addCallback(self._take_up)
+        taken: Deferred[Reloaded] = self._read().addCallback(self._take_up, self.renewals.renewed)
         return taken.addErrback(self._refuse)
 
-    def _take_up(self, reading: Reading) -> Reloaded | Deferred[Reloaded]:
-        """Replace the current reading of the configuration, or raise and change nothing."""
+    def _take_up(self, reading: Reading, renewed: int = 0) -> Reloaded | Deferred[Reloaded]:
+        """
+        Replace the current reading of the configuration, or raise and change nothing.
+
+        `renewed` is how often certificates had been renewed when the reading began.
+        """
         if not self.running:
             raise ReloadRefused("mailproxy stops")
         former = self._generation
@@ -260,7 +264,7 @@ class ProxyService(Service):
             if frontend.name not in names:
                 self._say_closed(frontend)
         if self.role.cares:
-            self.renewals.follow(reading.settings)
+            self.renewals.follow(reading.settings, renewed)
         self.revocations.follow(reading.settings, reading.files.trusts)
         self._warn(warning for warning in self._warnings if warning not in known)
         return self._has_reloaded(Reloaded(differences, self._warnings))

@@ -87,6 +87,8 @@ class Renewals:
         self._one_at_a_time = DeferredLock()
         self._notices = ExpiryNotices()
         self._stale = StaleStaples()
+        self.renewed = 0
+        """How often certificates have been renewed."""
         self.announce: Callable[[Certificates], object] = _nothing
         """Called with the profiles whose certificates have changed; other processes serve them, too."""
 
@@ -97,10 +99,16 @@ class Renewals:
         self._expiry = self._clock.callLater(EXPIRY_SECONDS, self._tell_expiry)
         self._follow(settings)
 
-    def follow(self, settings: config.Config) -> None:
-        """Go on with another reading of the configuration, whose certificates are in use by now."""
+    def follow(self, settings: config.Config, renewed: int) -> None:
+        """
+        Go on with another reading of the configuration, whose certificates are in use by now.
+
+        `renewed` is what `renewed` was when the reading began: a renewal since then is found again, by one more look.
+        """
         self._tell_due()
         self._follow(settings)
+        if renewed != self.renewed:
+            self._watch(tuple(settings.tls))
 
     def _follow(self, settings: config.Config) -> None:
         self._profiles = settings.tls
@@ -194,6 +202,7 @@ class Renewals:
                 renew()
             adopted = {name: certificates[name] for name in ready}
             store.adopt(adopted)
+            self.renewed += 1
             self._tell_changes(found)
             self.announce(adopted)
         return Renewed(tuple(found), complaints)

@@ -167,13 +167,13 @@ class MainService(ProxyService):
     def _say_ready(self) -> None:
         self._crew.start().addCallback(lambda _: super(MainService, self)._say_ready())
 
-    def _take_up(self, reading: Judged) -> Reloaded | Deferred[Reloaded]:
+    def _take_up(self, reading: Judged, renewed: int = 0) -> Reloaded | Deferred[Reloaded]:
         """Put a reading of the configuration in place of the one that is at work, in all workers."""
         try:
             self._shares.know(reading.settings)
         except NoRoomError as error:
             raise ReloadRefused(str(error)) from error
-        return super()._take_up(reading)
+        return super()._take_up(reading, renewed)
 
     def _has_reloaded(self, reloaded: Reloaded) -> Reloaded | Deferred[Reloaded]:
         self._number += 1

@@ -174,7 +174,7 @@ def test_other_processes_are_told(site: Site) -> None:
 
 def test_never_is_never(site: Site) -> None:
     before = site.served("other")
-    site.renewals.follow(site.adopt(watch="0s"))
+    site.renewals.follow(site.adopt(watch="0s"), site.renewals.renewed)
     site.write("a.pem", issue("a").pem)
     site.pass_time(30)
     assert site.served("other") == before
@@ -184,10 +184,25 @@ def test_look_that_a_reload_overtakes_changes_nothing(site: Site) -> None:
     for number in range(50):
         site.write(f"{number}.pem", issue(str(number)).pem)
     site.renewals.look()
-    site.renewals.follow(site.adopt())
+    site.renewals.follow(site.adopt(), site.renewals.renewed)
     with logged() as events:
         site.pass_time(1)
     assert events == []
+
+
+def test_renewal_that_a_reload_undoes_is_found_again(site: Site) -> None:
+    before = site.renewals.renewed
+    site.renewals.follow(site.adopt(watch="0s"), before)
+    read_before_the_renewal = prepare(parse(FILE.format(watch="0s"), site.folder), lasting=site.lasting)
+    site.write("a.pem", issue("a").pem)
+    site.renewals.look()
+    site.pass_time(1)
+    renewed = site.served("other")
+    read_before_the_renewal.adopt()
+    assert site.served("other") != renewed
+    site.renewals.follow(read_before_the_renewal.settings, before)
+    site.pass_time(1)
+    assert site.served("other") == renewed
 
 
 def test_work_goes_in_slices(site: Site) -> None:
