@@ -160,11 +160,12 @@ class Channel:
         self._reader = Reader(is_trusted=is_trusted)
         self._waiting: deque[tuple[memoryview, Sequence[int]]] = deque()
         self._is_open = True
+        self._is_broken = False
         poller.add(sock.fileno(), self._on_event, READ)
 
     def send(self, message: object, descriptors: Sequence[int] = ()) -> None:
         """Send a message; it is lost if the other side has ended. The descriptors stay open here."""
-        if not self._is_open:
+        if not self._is_open or self._is_broken:
             return
         was_idle = not self._waiting
         for data, with_it in frames(message, descriptors):
@@ -187,7 +188,10 @@ class Channel:
         except BlockingIOError:
             self._poller.change(self._socket.fileno(), READ | WRITE)
         except OSError:
-            self._end()
+            # The end is told when it is read: who sends is in the middle of something.
+            self._drop_waiting()
+            self._is_broken = True
+            self._poller.change(self._socket.fileno(), READ)
         else:
             self._poller.change(self._socket.fileno(), READ)
 
@@ -234,6 +238,9 @@ class Channel:
         self._poller.remove(self._socket.fileno())
         self._socket.close()
         self._reader.close()
+        self._drop_waiting()
+
+    def _drop_waiting(self) -> None:
         for _, descriptors in self._waiting:
             _close_all(descriptors)
         self._waiting.clear()

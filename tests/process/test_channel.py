@@ -120,6 +120,7 @@ def test_end_of_the_other_side_is_told_once_and_last(pair: Pair) -> None:
 def test_nothing_is_sent_to_one_that_has_ended(pair: Pair) -> None:
     pair.right.close()
     pair.left.send(STANDING)
+    assert pair.lost == []  # who sends is in the middle of something
     pair.settle()
     assert pair.lost == ["left"]
     pair.left.send(STANDING)

@@ -1,0 +1,268 @@
+"""The main process, whose forker and workers the test plays."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Sequence
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.logger import LogEvent, capturedLogs
+from twisted.python.failure import Failure
+
+from mailproxy.config import Backend, Check, Config, Frontend, InetBind, InetServer, Server, TlsProfile
+from mailproxy.control.parts import ShutDown
+from mailproxy.front.lasting import Lasting
+from mailproxy.front.prepare import prepare, read_files
+from mailproxy.front.reading import Reading
+from mailproxy.process import message
+from mailproxy.process.main import MainService
+from mailproxy.process.page import Pages
+from mailproxy.process.shares import MainShares
+from mailproxy.tls.servers import TlsServers
+from mailproxy.tls.stock import Stock
+from tests.process.forker import FakeForker, Played
+from tests.session.bench import FakeReactor
+from tests.tls.issue import issue
+from tests.tls.servers import NAME
+
+LOOPBACK = ip_address("127.0.0.1")
+
+
+class StoppingReactor(FakeReactor):
+    """A reactor that threads may call."""
+
+    def callFromThread(self, call: Any, *arguments: Any) -> None:
+        self.callLater(0, call, *arguments)
+
+
+class Bench:
+    """A main process with two workers."""
+
+    def __init__(self, folder: Path) -> None:
+        self._certificate = folder / "mail.pem"
+        self._certificate.write_bytes(issue(NAME).pem)
+        self._certificate.chmod(0o600)
+        self.reactor = StoppingReactor()
+        self.forker = FakeForker(self.reactor)
+        self.pages = Pages(2)
+        self.shares = MainShares(self.pages)
+        lasting = Lasting(self.shares, TlsServers(Stock(4)))
+        prepared = prepare(self.settings(), "here", lasting)
+        prepared.bind()
+        self.service = MainService(prepared, self.reactor, (self.forker.ours, 0))
+        self.service.startService()
+        self.forker.work()
+        self.be_ready(1)
+
+    def settings(self, **frontend: Any) -> Config:
+        check = Check(type="tcp", rise=1, fall=1, inter=1000.0)
+        one = Server(name="d1", address=InetServer(LOOPBACK, 1), check=check, error_limit=2)
+        bind = (InetBind(LOOPBACK, 0),)
+        front = {"name": "front", "bind": bind, "protocol": "imap", "tls": "implicit", "backend": "b"}
+        return Config(
+            frontends=(Frontend(**front | frontend),),
+            backends={"b": Backend(name="b", servers=(one,))},
+            tls={"default": TlsProfile(name="default", certificates=(str(self._certificate),))},
+            workers=2,
+        )
+
+    @property
+    def workers(self) -> list[Played]:
+        return self.forker.workers
+
+    def say(self, worker: Played, what: object) -> None:
+        worker.say(what)
+        self.reactor.poller.poll(0)
+
+    def be_ready(self, number: int) -> None:
+        for worker in self.workers[-2:]:
+            self.say(worker, message.Ready(number))
+
+    def heard(self, worker: int = 0) -> list[tuple[Any, list[int]]]:
+        """What a worker was told since the last time."""
+        self.reactor.poller.poll(0)
+        return self.workers[worker].heard()
+
+    def told(self, worker: int = 0) -> list[Any]:
+        return [what for what, _ in self.heard(worker)]
+
+    def reload(self, settings: Config) -> list[Any]:
+        """Read a configuration; return what came of it."""
+        lasting = self.service.lasting
+        files = read_files(settings, "here", lasting.tls, lasting.certificates)
+        done: list[Any] = []
+        taken = self.service._take_up(Reading(settings, "here", files, (), {}))  # noqa: SLF001  # what a thread calls
+        assert not isinstance(taken, tuple)
+        taken.addBoth(done.append)  # type: ignore[union-attr]  # not yet there
+        return done
+
+    def close(self) -> None:
+        stopped = self.service.stopService()
+        for worker in list(self.workers):
+            if worker.process.poll() is None:
+                self.forker.ends(worker, 0)
+        assert stopped.called
+        self.forker.close()
+        self.reactor.poller.close()
+
+
+@pytest.fixture
+def logged() -> Iterator[Sequence[LogEvent]]:
+    """What is logged."""
+    with capturedLogs() as events:
+        yield events
+
+
+@pytest.fixture
+def bench(tmp_path: Path, logged: Sequence[LogEvent]) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    yield made
+    made.close()
+    assert [event["log_failure"] for event in logged if "log_failure" in event] == []
+
+
+def kinds(logged: Sequence[LogEvent]) -> list[str]:
+    return [event["event"] for event in logged if "event" in event]
+
+
+def test_workers_get_all_that_there_is_to_know(bench: Bench) -> None:
+    ((reading, descriptors),) = bench.heard()
+    assert isinstance(reading, message.Reading)
+    assert reading.number == 1
+    assert reading.tickets == {("default", ("imap",)): 0}
+    assert [certificate.names for certificate in reading.certificates["default"]] == [(NAME,)]
+    assert [(standing.server, standing.is_up) for standing in reading.standings] == [("d1", True)]
+    with socket.socket(fileno=descriptors[0]) as listening:
+        assert listening.getsockname() == bench.service.listening[0].getsockname()
+
+
+def test_service_is_ready_when_all_workers_are(bench: Bench, logged: Sequence[LogEvent]) -> None:
+    assert kinds(logged).count("ready") == 1
+    assert kinds(logged).index("ready") > kinds(logged).index("worker")
+
+
+def test_server_that_changes_is_told_to_all(bench: Bench) -> None:
+    bench.heard()
+    bench.heard(1)
+    pool = bench.service.generation.backends["b", "imap"].pool
+    pool.set_weight(pool.servers[0], 7, 1.0)
+    assert [standing.weight for standing in (*bench.told(), *bench.told(1))] == [7, 7]
+
+
+def test_errors_of_all_workers_add_up(bench: Bench) -> None:
+    pool = bench.service.generation.backends["b", "imap"].pool
+    bench.heard()
+    bench.say(bench.workers[0], message.Missed("b", "imap", "d1", "refused", None))
+    assert [standing.has_errors for standing in bench.told()] == [True]
+    bench.say(bench.workers[1], message.Missed("b", "imap", "d1", "refused", None))
+    assert not pool.servers[0].is_up
+    assert [(standing.is_up, standing.has_errors) for standing in bench.told()][-1] == (False, False)
+
+
+def test_success_of_one_worker_makes_up_for_errors_of_others(bench: Bench) -> None:
+    pool = bench.service.generation.backends["b", "imap"].pool
+    bench.say(bench.workers[0], message.Missed("b", "imap", "d1", "refused", None))
+    bench.say(bench.workers[1], message.Reached("b", "imap", "d1"))
+    bench.say(bench.workers[0], message.Missed("b", "imap", "d1", "refused", None))
+    assert pool.servers[0].is_up
+
+
+def test_what_is_said_of_a_server_that_is_not_there_is_passed_over(bench: Bench) -> None:
+    bench.say(bench.workers[0], message.Missed("b", "imap", "d9", "refused", None))
+    bench.say(bench.workers[0], message.Missed("x", "imap", "d1", "refused", None))
+
+
+def test_reload_is_over_when_all_workers_have_it(bench: Bench, logged: Sequence[LogEvent]) -> None:
+    bench.heard()
+    done = bench.reload(bench.settings(maxconn=7))
+    ((reading, descriptors),) = bench.heard()
+    assert (reading.number, reading.settings.frontends[0].maxconn, reading.sockets, descriptors) == (2, 7, (), [])
+    assert (done, "reloaded" in kinds(logged)) == ([], False)
+    bench.be_ready(2)
+    assert not isinstance(done[0], Failure)
+    assert "reloaded" in kinds(logged)
+
+
+def test_worker_that_begins_later_gets_the_latest(bench: Bench) -> None:
+    bench.reload(bench.settings(maxconn=7))
+    bench.be_ready(2)
+    bench.forker.ends(bench.workers[0])
+    bench.forker.work()
+    ((reading, descriptors),) = bench.heard(2)
+    assert (reading.number, reading.settings.frontends[0].maxconn, len(descriptors)) == (2, 7, 1)
+    bench.be_ready(2)
+
+
+def test_renewed_certificates_are_told_and_known_later(bench: Bench) -> None:
+    bench.heard()
+    before = bench.service.lasting.certificates.in_use
+    bench.service.renewals.announce(before)
+    assert bench.told() == [message.Renewed(before)]
+    bench.forker.ends(bench.workers[0])
+    bench.forker.work()
+    assert bench.told(2)[0].number == 2
+
+
+def test_what_is_learned_is_told(bench: Bench) -> None:
+    bench.heard()
+    bench.service.generation.learned("front", (b"IDLE",))
+    assert bench.told() == [message.Learned("front", (b"IDLE",))]
+
+
+def test_frontend_is_drained_when_no_worker_accepts_any_more(bench: Bench) -> None:
+    bench.heard()
+    bench.heard(1)
+    bench.service.drains.frontend("front")
+    for number in range(2):
+        (asked,) = bench.told(number)
+        assert asked.question == message.DrainFrontend("front", kick=False, spread=None)
+        assert "front" not in bench.service.lasting.sockets.suspended
+        bench.say(bench.workers[number], message.Answer(asked.number, 0))
+    assert "front" in bench.service.lasting.sockets.suspended
+    bench.service.drains.frontend_ready("front")
+    assert bench.told() == [message.EnableFrontend("front", ())]
+
+
+def test_frontend_that_is_wanted_back_meanwhile_is_enabled_after_all(bench: Bench) -> None:
+    bench.heard()
+    bench.service.drains.frontend("front")
+    bench.service.drains.frontend_ready("front")
+    for number in range(2):
+        for asked in bench.told(number):
+            if isinstance(asked, message.Ask):
+                bench.say(bench.workers[number], message.Answer(asked.number, 0))
+    assert bench.told()[-1] == message.EnableFrontend("front", ())
+    assert "front" not in bench.service.lasting.sockets.suspended
+
+
+def test_workers_are_asked_for_administrators(bench: Bench) -> None:
+    bench.heard(1)
+    answer = bench.service.others[1](ShutDown("abc-1"))
+    (asked,) = bench.told(1)
+    bench.say(bench.workers[1], message.Answer(asked.number, value=True))
+    assert answer.called
+
+
+def test_events_of_workers_are_for_those_who_watch(bench: Bench) -> None:
+    bench.heard()
+    seen: list[LogEvent] = []
+    events = bench.service.events
+    assert events is not None
+    events.addObserver(seen.append)
+    assert bench.told() == [message.Watch(is_on=True)]
+    bench.say(bench.workers[0], message.Event("info", {"event": "session", "id": "abc-1"}))
+    assert [(event["event"], event["id"]) for event in seen] == [("session", "abc-1")]
+    bench.forker.ends(bench.workers[1])
+    bench.forker.work()
+    assert bench.told(2)[-1] == message.Watch(is_on=True)
+    events.removeObserver(seen.append)
+    assert bench.told()[-1] == message.Watch(is_on=False)
+
+
+def test_log_files_are_opened_again_everywhere(bench: Bench) -> None:
+    bench.heard()
+    bench.service.reopen_log()
+    assert bench.told() == [message.Reopen()]

@@ -1,0 +1,391 @@
+"""A worker, whose main process the test plays."""
+
+from __future__ import annotations
+
+import gc
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+from attrs import evolve
+from twisted.logger import LogEvent, capturedLogs
+
+from mailproxy.config import Backend, Check, Config, Frontend, InetBind, InetServer, Server
+from mailproxy.control.parts import SessionPage, SessionsFrom, ShutDown
+from mailproxy.front.lasting import Lasting
+from mailproxy.front.prepare import prepare
+from mailproxy.front.stopping import StopTimes
+from mailproxy.process import message
+from mailproxy.process.channel import Reader, frames
+from mailproxy.process.page import BEAT, Pages
+from mailproxy.process.shares import MainShares
+from mailproxy.process.standing import standing_of
+from mailproxy.process.worker import BEAT_SECONDS, Worker
+from mailproxy.tls.servers import TlsServers
+from mailproxy.tls.stock import Stock
+from tests.session.bench import GREETING, FakeReactor
+from tests.transport.peers import Peer
+from tests.transport.relay import pump, settle
+
+LOOPBACK = ip_address("127.0.0.1")
+BIND = InetBind(LOOPBACK, 0)
+
+
+class EndingReactor(FakeReactor):
+    """A reactor that remembers that it was stopped."""
+
+    running = True
+    is_stopped = False
+
+    def stop(self) -> None:
+        self.is_stopped = True
+
+
+class FakeLog:
+    """The log of a process."""
+
+    reopened = 0
+
+    def configure(self, settings: Config) -> None:
+        self.settings = settings
+
+    def reopen(self) -> bool:
+        self.reopened += 1
+        return True
+
+
+class Bench:
+    """A worker, and what its main process has: sockets, the pages, its end of the channel."""
+
+    def __init__(self) -> None:
+        self.reactor = EndingReactor()
+        self.pages = Pages(2)
+        self.shares = MainShares(self.pages)
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.server.setblocking(False)
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.listening.setblocking(False)
+        self.peers: list[Peer] = []
+        lasting = Lasting(self.shares, TlsServers(Stock(2)))
+        self.first = prepare(self.settings(), "here", lasting)
+        self.shares.know(self.first.settings)
+        self.ours, its = socket.socketpair()
+        self.ours.setblocking(False)
+        self.log = FakeLog()
+        self._reader = Reader(is_trusted=False)
+        self.worker = Worker(message.Fork(1, 0xABC), its, self.pages, self.first, self.reactor, self.log)
+        self.worker.begin()
+
+    def settings(self, **frontend: Any) -> Config:
+        where = InetServer(LOOPBACK, self.server.getsockname()[1])
+        check = Check(type="tcp", rise=1, fall=1)
+        one = Server(name="d1", address=where, check=check, error_limit=1)
+        return Config(
+            frontends=(Frontend(name="front", bind=(BIND,), protocol="imap", tls="none", backend="b", **frontend),),
+            backends={"b": Backend(name="b", send_proxy="none", servers=(one,))},
+            workers=2,
+        )
+
+    def read(self, number: int = 1, settings: Config | None = None, *, new: bool = False) -> None:
+        """Tell the worker the configuration, which is `new` to it if it had none before."""
+        prepared = self.first
+        standings = tuple(standing_of(key, one) for key, made in prepared.backends.items() for one in made.pool.servers)
+        sockets = ((BIND, 0),) if new or number == 1 else ()
+        reading = message.Reading(
+            number,
+            settings or prepared.settings,
+            "here",
+            {},
+            {},
+            {},
+            self.shares.places.copy(),
+            sockets,
+            frozenset(),
+            standings,
+            (),
+        )
+        self.say(reading, [self.listening.fileno()] if sockets else [])
+
+    def say(self, what: object, descriptors: Sequence[int] = ()) -> None:
+        for data, with_it in frames(what, descriptors):
+            socket.send_fds(self.ours, [data], list(with_it))
+        self.settle()
+
+    def heard(self) -> list[Any]:
+        """What the worker has said since the last time."""
+        self.settle()
+        with suppress(BlockingIOError):
+            self._reader.receive(self.ours)
+        found = []
+        while (said := self._reader.next()) is not None:
+            found.append(said[0])
+        return found
+
+    def settle(self) -> None:
+        settle(self.reactor.poller, self.peers)
+
+    def until(self, is_there: Callable[[], object]) -> None:
+        pump(self.reactor.poller, self.peers, is_there)
+
+    def client(self) -> Peer:
+        self.peers.append(Peer(socket.create_connection(self.listening.getsockname())))
+        return self.peers[-1]
+
+    def relay(self) -> Peer:
+        """Bring a client to the server's greeting."""
+        client = self.client()
+        taken: list[Peer] = []
+
+        def take() -> bool:
+            try:
+                taken.append(Peer(self.server.accept()[0]))
+            except BlockingIOError:
+                return False
+            return True
+
+        self.until(take)
+        self.peers += taken
+        taken[0].send(GREETING)
+        self.until(lambda: client.data == GREETING)
+        return client
+
+    def close(self) -> None:
+        self.ours.close()
+        for _ in range(200):
+            self.reactor.poller.poll(0)
+            self.reactor.advance(0.25)
+        for peer in self.peers:
+            peer.socket.close()
+        self.server.close()
+        self.listening.close()
+        self.reactor.poller.close()
+        gc.collect()
+
+
+@pytest.fixture
+def logged() -> Iterator[Sequence[LogEvent]]:
+    """What is logged."""
+    with capturedLogs() as events:
+        yield events
+
+
+@pytest.fixture
+def bench(logged: Sequence[LogEvent]) -> Iterator[Bench]:
+    made = Bench()
+    yield made
+    made.close()
+    assert [event["log_failure"] for event in logged if "log_failure" in event] == []
+
+
+def test_worker_serves_once_it_has_the_configuration(bench: Bench) -> None:
+    bench.client()
+    bench.settle()
+    assert not _is_asked(bench.server)
+    bench.read()
+    assert bench.heard() == [message.Ready(1)]
+    bench.until(lambda: _is_asked(bench.server))
+
+
+def test_sessions_are_counted_where_all_see_them(bench: Bench) -> None:
+    bench.read()
+    bench.relay()
+    places = bench.shares.places
+    page = bench.pages.workers[1]
+    counted = [page[places[name]] for name in ("counter front sessions", "live maxconn", "sessions b imap d1")]
+    assert counted == [1, 1, 1]
+
+
+def test_session_ids_begin_with_the_stamp(bench: Bench, logged: Sequence[LogEvent]) -> None:
+    bench.read()
+    bench.relay().break_off()
+    bench.settle()
+    bench.reactor.advance(1.0)
+    (event,) = [event for event in logged if event.get("event") == "session"]
+    assert event["id"] == "abc-1"
+
+
+def test_later_reading_is_taken_up(bench: Bench) -> None:
+    bench.read()
+    bench.heard()
+    bench.read(2, bench.settings(maxconn=1))
+    assert bench.heard() == [message.Ready(2)]
+    bench.relay()
+    bench.client()
+    bench.settle()
+    with pytest.raises(BlockingIOError):
+        bench.server.accept()
+
+
+def test_worker_that_begins_later_has_the_later_reading(bench: Bench) -> None:
+    bench.read(7, bench.settings(maxconn=1), new=True)
+    assert bench.heard() == [message.Ready(7)]
+    bench.relay()
+    bench.client()
+    bench.settle()
+    with pytest.raises(BlockingIOError):
+        bench.server.accept()
+
+
+def test_reading_that_cannot_be_taken_up_leaves_the_one_before(bench: Bench, logged: Any) -> None:
+    bench.read()
+    bench.heard()
+    bad = evolve(bench.settings(), backends={})
+    bench.read(2, bad)
+    (unready,) = bench.heard()
+    assert isinstance(unready, message.Unready)
+    assert unready.number == 2
+    bench.relay()
+    failures = [event for event in logged if "log_failure" in event]
+    assert len(failures) == 1
+    del failures[0]["log_failure"]
+
+
+def test_server_that_is_down_gets_nobody(bench: Bench) -> None:
+    bench.read()
+    key = ("b", "imap")
+    standing = standing_of(key, bench.first.backends[key].pool.servers[0])
+    bench.say(evolve(standing, is_up=False, reason="gone"))
+    client = bench.client()
+    bench.until(lambda: client.fin)
+    assert b"UNAVAILABLE" in client.data
+    bench.say(standing)
+    bench.relay()
+
+
+def test_server_that_is_not_reached_is_told(bench: Bench) -> None:
+    bench.read()
+    bench.heard()
+    bench.server.close()
+    bench.client()
+    (missed,) = bench.heard()
+    assert (missed.backend, missed.protocol, missed.server, missed.source) == ("b", "imap", "d1", None)
+
+
+def test_server_that_is_reached_again_is_told_once(bench: Bench) -> None:
+    bench.read()
+    key = ("b", "imap")
+    standing = standing_of(key, bench.first.backends[key].pool.servers[0])
+    bench.say(evolve(standing, has_errors=True))
+    bench.heard()
+    bench.relay()
+    bench.relay()
+    assert bench.heard() == [message.Reached("b", "imap", "d1")]
+
+
+def test_worker_shows_that_it_lives(bench: Bench) -> None:
+    first = bench.pages.workers[1][BEAT]
+    bench.reactor.advance(BEAT_SECONDS)
+    assert bench.pages.workers[1][BEAT] == first + 1
+
+
+def test_stop_is_polite_and_ends_the_worker(bench: Bench) -> None:
+    bench.read()
+    client = bench.relay()
+    bench.say(message.Stop(StopTimes(hard=5.0)))
+    assert not bench.reactor.is_stopped
+    for _ in range(30):
+        bench.reactor.poller.poll(0)
+        bench.reactor.advance(0.1)
+    bench.until(lambda: client.data.startswith(GREETING + b"* BYE "))
+    client.break_off()
+    bench.settle()
+    bench.reactor.advance(1.0)
+    assert bench.reactor.is_stopped
+
+
+def test_stop_can_be_hurried(bench: Bench) -> None:
+    bench.read()
+    client = bench.relay()
+    bench.say(message.Stop(StopTimes(timeout=1000.0)))
+    bench.say(message.StopNow())
+    bench.reactor.advance(0.5)
+    bench.until(lambda: client.fin or client.reset)
+    assert bench.reactor.is_stopped
+
+
+def test_stop_before_there_is_a_configuration_ends_the_worker(bench: Bench) -> None:
+    bench.say(message.Stop(StopTimes()))
+    assert bench.reactor.is_stopped
+
+
+def test_end_of_the_main_process_is_a_stop(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("signal.signal", lambda number, action: None)
+    bench.read()
+    bench.ours.close()
+    bench.settle()
+    bench.reactor.advance(1.0)
+    assert bench.reactor.is_stopped
+
+
+def test_sessions_are_shown_and_ended_on_demand(bench: Bench) -> None:
+    bench.read()
+    client = bench.relay()
+    bench.heard()
+    bench.say(message.Ask(5, SessionsFrom({}, -1)))
+    (answer,) = bench.heard()
+    assert isinstance(answer.value, SessionPage)
+    (session,) = answer.value.sessions
+    bench.say(message.Ask(6, ShutDown(session.id)))
+    assert bench.heard() == [message.Answer(6, value=True)]
+    bench.until(lambda: client.fin)
+
+
+def test_frontend_that_is_drained_accepts_nobody_until_it_is_enabled(bench: Bench) -> None:
+    bench.read()
+    bench.relay()
+    bench.heard()
+    bench.say(message.Ask(5, message.DrainFrontend("front", kick=False, spread=None)))
+    assert bench.heard() == [message.Answer(5, 1)]
+    bench.client()
+    bench.settle()
+    with pytest.raises(BlockingIOError):
+        bench.server.accept()
+    bench.say(message.EnableFrontend("front", ()))
+    bench.until(lambda: _is_asked(bench.server))
+
+
+def _is_asked(server: socket.socket) -> bool:
+    try:
+        server.accept()[0].close()
+    except BlockingIOError:
+        return False
+    return True
+
+
+def test_question_about_nothing_has_no_answer(bench: Bench) -> None:
+    bench.read()
+    bench.heard()
+    bench.say(message.Ask(5, message.DrainFrontend("no", kick=False, spread=None)))
+    assert bench.heard() == [message.Answer(5, None, "there is no frontend no")]
+
+
+def test_events_are_told_while_somebody_watches(bench: Bench) -> None:
+    bench.read()
+    bench.heard()
+    bench.say(message.Watch(is_on=True))
+    bench.say(message.Watch(is_on=True))
+    bench.relay().break_off()
+    bench.settle()
+    bench.reactor.advance(1.0)
+    (event,) = [said for said in bench.heard() if isinstance(said, message.Event)]
+    assert (event.level, event.fields["event"], event.fields["id"]) == ("info", "session", "abc-1")
+    bench.say(message.Watch(is_on=False))
+    bench.relay().break_off()
+    bench.settle()
+    bench.reactor.advance(1.0)
+    assert bench.heard() == []
+
+
+def test_log_files_are_opened_again(bench: Bench) -> None:
+    bench.read()
+    bench.say(message.Reopen())
+    assert bench.log.reopened == 1
+
+
+def test_socket_goes_on_without_a_worker_that_stops(bench: Bench) -> None:
+    bench.read()
+    bench.say(message.Stop(StopTimes()))
+    socket.create_connection(bench.listening.getsockname()).close()
