@@ -111,7 +111,7 @@ def _measure(folder: Path, names: int, authority: Issued) -> int:
     each = timeit(lambda: [contexts.for_name(name) for name in asked], number=100) / 100 / len(asked)
     print(f"look-up by server name: {each * 1e6:.2f} us")
     renewals = Renewals(lasting, loop)
-    renewals.follow(settings)
+    renewals.follow(settings, 0)
     # The files are new: what changed within two seconds before it was read is read again.
     _look(renewals, loop, store)
     _tell("look without a change", *_look(renewals, loop, store), loop)
