@@ -39,6 +39,7 @@ from mailproxy.front.revocations import Revocations
 from mailproxy.front.role import ALONE
 from mailproxy.front.sockets import StartError
 from mailproxy.front.stopping import Stopping, StopTimes
+from mailproxy.front.ticket_keys import TicketKeyChanges
 from mailproxy.session.counters import counted
 from mailproxy.session.session import Session
 from mailproxy.tls.renewed import in_words
@@ -95,6 +96,7 @@ class ProxyService(Service):
         self.renewals = Renewals(self._lasting, reactor, is_quiet=not self.role.cares)
         """Serves renewed certificates."""
         self.revocations = Revocations(self._lasting, reactor, self._aside)
+        self.ticket_keys = TicketKeyChanges(self._lasting, reactor)
         self.drains = self._make_drains()
         """Takes one frontend, or one server, out of service."""
         self.relog: Callable[[Config], object] = _nothing
@@ -159,6 +161,7 @@ class ProxyService(Service):
         if self.role.cares:
             self._open_door()
             self.renewals.start(self._prepared.settings)
+            self.ticket_keys.start()
             self.revocations.follow(self._prepared.settings, self._prepared.trusts)
         self._say_ready()
 
@@ -366,6 +369,7 @@ class ProxyService(Service):
         self.renewals.stop()
         self.revocations.stop()
         self.drains.stop()
+        self.ticket_keys.stop()
         live = self._lasting.total.sessions
         times = StopTimes() if self._is_hurried else evolve(StopTimes.of(self._generation.settings), **self._times)
         if self.role.cares:

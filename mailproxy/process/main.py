@@ -54,6 +54,7 @@ class MainService(ProxyService):
         super().__init__(prepared, reactor)
         self.renewals.announce = self._renewed
         self.revocations.announce = self._trusted
+        self.ticket_keys.announce = self._keys_changed
 
     def _make_drains(self) -> Drains:
         return MainDrains(lambda: self._generation, self._lasting, self._loop, self._ask_all, self._enable)
@@ -81,7 +82,7 @@ class MainService(ProxyService):
                 if name in prepared.settings.tls
             },
             self.revocations.trusts,
-            prepared.tls.numbers,
+            self._lasting.tls.numbers,
             self._shares.places.copy(),
             new,
             sockets.suspended,
@@ -120,6 +121,10 @@ class MainService(ProxyService):
         # What was prepared before the fork has others: a worker that begins later does not start with that.
         self._number += 1
         self._crew.tell(message.Renewed(certificates))
+
+    def _keys_changed(self) -> None:
+        self._number += 1
+        self._crew.tell(message.Tickets(self._lasting.tls.numbers))
 
     def _enable(self, enabled: message.EnableFrontend) -> None:
         sockets = self._lasting.sockets

@@ -97,6 +97,13 @@ class Trusted:
 
 
 @frozen
+class Tickets:
+    """Which contexts of the stock have the ticket keys from now on."""
+
+    numbers: Mapping[TlsKey, int | None]
+
+
+@frozen
 class Stop:
     """Accept no more, end the sessions politely within these times, and end."""
 

@@ -163,6 +163,8 @@ class Worker:
                 service.renewals.take(said.certificates).addErrback(self._not_renewed)
             case message.Trusted():
                 service.verify_with(said).addErrback(self._not_renewed)
+            case message.Tickets():
+                service.lasting.tls.take_keys(said.numbers)
             case message.EnableFrontend():
                 self._adopt(said.sockets, descriptors)
                 service.drains.frontend_ready(said.frontend)

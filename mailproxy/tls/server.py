@@ -182,13 +182,26 @@ class TlsServer:
         """What serves which name."""
         if keys is not None:
             self._set_up(keys)
-        callbacks = self._on_name, self._on_alpn, self._on_status, self._on_key
         self.ticket_keys: TicketKeys = (
-            TicketKeys(keys or self.contexts.first, callbacks) if keys_of is None else keys_of.ticket_keys
+            self._with_callbacks(keys or self.contexts.first) if keys_of is None else keys_of.ticket_keys
         )
         """What tickets are made with; another server may have the same."""
         self._first: Any = openssl.raw_context(self.ticket_keys.context)
         """The context that every connection begins with: it has the keys of the tickets."""
+
+    def _with_callbacks(self, context: SSL.Context) -> TicketKeys:
+        return TicketKeys(context, (self._on_name, self._on_alpn, self._on_status, self._on_key))
+
+    def change_keys(self, keys: SSL.Context | None = None) -> None:
+        """
+        Make tickets with other keys from the next handshake on; clients whose tickets are older shake hands in full.
+
+        `keys` is a new context that has them; None makes one.
+        """
+        context = SSL.Context(SSL.TLS_SERVER_METHOD) if keys is None else keys
+        self._set_up(context)
+        self.ticket_keys = self._with_callbacks(context)
+        self._first = openssl.raw_context(context)
 
     @property
     def context(self) -> Any:

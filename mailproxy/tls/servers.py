@@ -140,6 +140,30 @@ class TlsServers:
         """Take the ticket keys that another process says, from now on."""
         self._told = numbers
 
+    def change_keys(self) -> bool:
+        """
+        Make tickets with other keys from the next handshake on, in every profile.
+
+        False, and no change, if the stock has not enough contexts left.
+        """
+        if self._stock is not None and self._stock.left < len(self._made):
+            return False
+        for key, made in self._made.items():
+            self._change_keys(key, made, None if self._stock is None else self._stock.take())
+        return True
+
+    def take_keys(self, numbers: Mapping[Key, int | None]) -> None:
+        """Make tickets with the keys that another process says, from the next handshake on."""
+        self.follow(numbers)
+        for key, made in self._made.items():
+            number = numbers.get(key)
+            if number is not None and number != made.number:
+                self._change_keys(key, made, number)
+
+    def _change_keys(self, key: Key, made: _Made, number: int | None) -> None:
+        made.server.change_keys(None if self._stock is None or number is None else self._stock.context(number))
+        self._made[key] = evolve(made, number=number)
+
     def forget_others(self, wanted: set[Key]) -> None:
         """Forget the profiles that are not used any more."""
         for key in self._made.keys() - wanted:

@@ -17,6 +17,7 @@ from mailproxy.control.parts import ShutDown
 from mailproxy.front.lasting import Lasting
 from mailproxy.front.prepare import prepare, read_files
 from mailproxy.front.reading import Reading
+from mailproxy.front.ticket_keys import CHANGE_SECONDS
 from mailproxy.process import message
 from mailproxy.process.main import MainService
 from mailproxy.process.page import Pages
@@ -204,6 +205,13 @@ def test_renewed_certificates_are_told_and_known_later(bench: Bench) -> None:
     bench.forker.ends(bench.workers[0])
     bench.forker.work()
     assert bench.told(2)[0].number == 2
+
+
+def test_ticket_keys_change_everywhere_once_a_day(bench: Bench) -> None:
+    bench.heard()
+    bench.reactor.advance(CHANGE_SECONDS)
+    told = [what for what in bench.told() if isinstance(what, message.Tickets)]
+    assert told == [message.Tickets({("default", ("imap",)): 1})]
 
 
 def test_what_is_learned_is_told(bench: Bench) -> None:

@@ -1,0 +1,57 @@
+"""
+The keys of session tickets change once a day.
+
+Who gets hold of a key can read the sessions of one day. With workers the keys of later days are in memory already: they
+are made before the first fork (`mailproxy.tls.stock`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from mailproxy.front.lasting import Lasting
+
+CHANGE_SECONDS = 86400.0
+
+
+class TicketKeyChanges:
+    """Changes the keys each day, from `start` to `stop`."""
+
+    _log = Logger(namespace="mailproxy")
+
+    def __init__(self, lasting: Lasting, clock: IReactorTime) -> None:
+        self._lasting = lasting
+        self._clock = clock
+        self._call: IDelayedCall | None = None
+        self._has_told = False
+        self.announce: Callable[[], object] = _nothing
+        """Called when they have changed; other processes change theirs, too."""
+
+    def start(self) -> None:
+        """Begin with the first day."""
+        self._call = self._clock.callLater(CHANGE_SECONDS, self._change)
+
+    def stop(self) -> None:
+        """Change nothing any more."""
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def _change(self) -> None:
+        self.start()
+        if self._lasting.tls.change_keys():
+            self.announce()
+        elif not self._has_told:
+            self._has_told = True
+            self._log.warn(
+                "the keys of session tickets do not change any more: those that were made at the start are used up; "
+                "restart mailproxy",
+                event="ticket-keys",
+            )
+
+
+def _nothing() -> None:
+    """Announce to nobody."""

@@ -1,0 +1,79 @@
+"""The keys of session tickets change once a day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+from twisted.internet.task import Clock
+from twisted.logger import LogEvent, capturedLogs, formatEvent
+
+from mailproxy.front.lasting import Lasting
+from mailproxy.front.ticket_keys import CHANGE_SECONDS, TicketKeyChanges
+from mailproxy.tls.servers import TlsServers
+from mailproxy.tls.stock import Stock
+from tests.tls.connect import Connect
+from tests.tls.test_servers import get
+from tests.transport.peers import client_context
+
+
+@pytest.fixture
+def logged() -> Iterator[Sequence[LogEvent]]:
+    """What is logged."""
+    with capturedLogs() as events:
+        yield events
+
+
+def changes(stock: Stock | None) -> tuple[Clock, TlsServers, list[str], TicketKeyChanges]:
+    """Changes that have begun, on a clock that the test turns."""
+    clock, tls, told = Clock(), TlsServers(stock), list[str]()
+    made = TicketKeyChanges(Lasting(tls=tls), clock)
+    made.announce = lambda: told.append("changed")
+    made.start()
+    return clock, tls, told, made
+
+
+@pytest.mark.parametrize("stock", [None, Stock(8)], ids=["one process", "workers"])
+def test_tickets_of_the_day_before_are_worth_nothing(connect: Connect, stock: Stock | None) -> None:
+    clock, tls, told, _ = changes(stock)
+    server, context = get(tls), client_context()
+    first = connect(server, context)
+    assert connect(server, context, session=first.client.tls.session).facts.resumed
+    clock.advance(CHANGE_SECONDS)
+    later = connect(server, context, session=first.client.tls.session)
+    assert not later.facts.resumed
+    assert connect(server, context, session=later.client.tls.session).facts.resumed
+    assert told == ["changed"]
+
+
+def test_other_process_takes_the_same_keys(connect: Connect) -> None:
+    stock = Stock(8)
+    clock, tls, _, _ = changes(stock)
+    other = TlsServers(stock)
+    get(tls)
+    other.follow(tls.numbers)
+    server = get(other)
+    clock.advance(CHANGE_SECONDS)
+    other.take_keys(tls.numbers)
+    context = client_context()
+    first = connect(get(tls), context)
+    assert connect(server, context, session=first.client.tls.session).facts.resumed
+
+
+def test_keys_that_are_used_up_are_told_once(connect: Connect, logged: Sequence[LogEvent]) -> None:
+    clock, tls, told, _ = changes(Stock(2))
+    server, context = get(tls), client_context()
+    clock.advance(CHANGE_SECONDS)
+    first = connect(server, context)
+    for _ in range(3):
+        clock.advance(CHANGE_SECONDS)
+    assert connect(server, context, session=first.client.tls.session).facts.resumed
+    assert told == ["changed"]
+    (event,) = [event for event in logged if event.get("event") == "ticket-keys"]
+    assert "restart mailproxy" in formatEvent(event)
+
+
+def test_nothing_changes_after_the_stop() -> None:
+    clock, _, _, made = changes(None)
+    made.stop()
+    assert clock.getDelayedCalls() == []
