@@ -1,9 +1,10 @@
 """
-How a running service is asked and told things: ``mailproxy ctl``, and the admin socket behind it.
+Administration of a running service: ``mailproxy ctl``, and the admin socket that it connects to.
 
-``command`` is the table of commands, from which ``grammar``, help, completion and the page come; ``message`` is what
-goes over the socket. In the service, ``status`` has plain values, which ``observe`` makes of what runs; ``answers``
-carries out each command, ``parts`` asks other processes of the same service, ``client`` is the connection of one
-client, ``door`` accepts them, ``watch`` tells live events. On the other side, ``call`` asks, ``table`` shows,
-``compare`` tells what a reload would change, and ``complete`` what may be typed next.
+``command`` is the table of commands; ``grammar``, help, completion and the page are made from it. ``message`` encodes
+and decodes the lines on the socket. In the service, ``observe`` reads the running objects into the plain values of
+``status``, ``answers`` carries out each command, ``parts`` asks the other processes of the same service, ``client`` is
+the connection of one client, ``door`` accepts clients, and ``watch`` sends live events. In ``mailproxy ctl``, ``call``
+sends a request, ``table`` formats the answer, ``compare`` lists what a reload would change, and ``complete`` lists the
+words that may follow. ``takeover`` gets the listening sockets of a running service.
 """

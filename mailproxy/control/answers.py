@@ -1,4 +1,4 @@
-"""What each command does to the running service, and what is answered."""
+"""Carries out each command in the running service, and makes its answer."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ _log = Logger(namespace="mailproxy")
 
 @frozen
 class Answer:
-    """What is said to a command: rows, and some words behind them."""
+    """The answer to a command: rows, and a message after them."""
 
     rows: Iterable[Status | Deferred[None] | None] = ()
     """
-    None stands for something that was looked at and is not told: it costs time as well. A Deferred: the next row is
-    there when it fires.
+    None stands for an object that the filters exclude: looking at it takes time as well. After a Deferred, the next row
+    is ready when it fires.
     """
     words: str = ""
     last: Callable[[], object] | None = None
-    """What is done when the answer has gone out, and the connection is closed."""
+    """Called when the answer is written and the connection is closed."""
     sockets: Sequence[socket.socket] = ()
-    """What goes out beside the rows."""
+    """Sent as descriptors, one with each row."""
 
 
 @frozen
 class Live:
-    """The answer that has no end: what happens from now on."""
+    """An answer without an end: the events from now on."""
 
     events: str
 
@@ -59,18 +59,18 @@ Given = Mapping[str, Any]
 
 
 class Answers:
-    """Answers the commands of all clients; `who` says in the log who gave one that changes something."""
+    """Carries out the commands of all clients; a command that changes something is logged with the client, `who`."""
 
     def __init__(
         self, running: Running, watchers: Callable[[], int], others: Callable[[], Sequence[Ask]] = tuple
     ) -> None:
-        """`watchers` tells how many clients watch; `others` are the other processes of the service."""
+        """`watchers` returns the number of clients that watch; `others` returns the other processes of the service."""
         self._running = running
         self._others = others
         self._watchers = watchers
 
     def answer(self, request: Request, who: str) -> Answer | Live | Deferred[Answer]:
-        """Do what a request wants; `BadCommand` if that cannot be."""
+        """Carry out a request; raise `BadCommand` if that is not possible."""
         given = request.read()
         match request.command.name:
             case "watch":
@@ -129,7 +129,7 @@ class Answers:
         return self._ask(parts.Kick(backend, server, kick, spread)).addCallback(told)
 
     def _ask(self, question: parts.Question) -> Deferred[list[object]]:
-        """Ask all other processes; the Deferred has the answers of those that are there."""
+        """Ask all other processes; the Deferred has the answers, without those of processes that have ended."""
         asked = [ask(question) for ask in self._others()]
         return DeferredList(asked, consumeErrors=True).addCallback(
             lambda results: [answer for is_good, answer in results if is_good]
@@ -182,7 +182,7 @@ def _not_reloaded(failure: Failure) -> Answer:
 
 
 def find_servers(running: Running, backend: str, server: str) -> list[tuple[Backend, BackendServer]]:
-    """Return the servers with a name, one for each protocol; `BadCommand` if there is none."""
+    """Return the servers with this name, one for each protocol; raise `BadCommand` if there is none."""
     of_name = [made for made in running.generation.backends.values() if made.name == backend]
     if not of_name:
         names = {made.name for made in running.generation.backends.values()}
@@ -200,7 +200,7 @@ def _hint(name: str, names: set[str]) -> str:
 
 
 def _everywhere(running: Running, backend: str, server: str) -> Iterator[tuple[Backend, BackendServer]]:
-    """Yield a server as each reading of the configuration has it: sessions may go there by an earlier one yet."""
+    """Yield a server in each generation: sessions of an earlier generation may still connect to it."""
     for generation in running.generation.readings:
         for made in generation.backends.values():
             if made.name == backend:

@@ -1,4 +1,4 @@
-"""What stands behind the words of a command: its kinds, and how each is read."""
+"""The kinds of arguments that commands take, and how each is read."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from mailproxy.config.words import listed, nearest, quoted
 
 @frozen
 class Argument:
-    """One kind of argument: what it needs in words, and how it is read, which may raise `Wrong`."""
+    """One kind of argument: what it needs, in words, and a function that reads it and may raise `Wrong`."""
 
     needs: str
     read: Callable[[str], Any]
     choices: tuple[str, ...] = ()
-    """What there is to write; empty if that is open."""
+    """The words that are allowed; empty if any text is."""
     names: str = ""
-    """What it is the name of in a running service: "frontend", "backend", "server"; empty for nothing."""
+    """The kind of object that it names in a running service: "frontend", "backend" or "server"; empty if none."""
 
 
 @frozen
 class Weight:
-    """A weight that is wanted: a number, or percent of the configured one."""
+    """A weight that an administrator sets: a number, or a percentage of the configured weight."""
 
     amount: float
     is_percent: bool
 
     def of(self, configured: float) -> float:
-        """Return the weight of a server with this weight in the configuration; 256 is the most."""
+        """Return the new weight of a server that is configured with this weight; at most 256."""
         return min(configured * self.amount / 100, MOST) if self.is_percent else self.amount
 
 
@@ -41,7 +41,7 @@ MOST = 256
 """The greatest weight, as in HAProxy."""
 
 _MOST_PERCENT = 25_600
-"""A weight of 1 becomes the greatest one."""
+"""With this percentage, a configured weight of 1 becomes 256."""
 
 
 def _weight(text: str) -> Weight:
@@ -98,7 +98,7 @@ def _any(needs: str, names: str = "") -> Argument:
 _DURATION = 'a duration such as "30s", "30m" or "2h"'
 
 STAGES = ("arrival", "conversation", "handshake", "waiting", "refusal", "relay", "parting")
-"""What a session may be doing, as `mailproxy.session.session` has it."""
+"""The stages of a session, by the names of their classes in `mailproxy.session`."""
 
 ARGUMENTS: Mapping[str, Argument] = {
     "server": Argument(_SERVER, _server, names="server"),
@@ -119,4 +119,4 @@ ARGUMENTS: Mapping[str, Argument] = {
     "older-than": Argument(_DURATION, seconds),
     "idle-for": Argument(_DURATION, seconds),
 }
-"""By the name that each has in a command's words and in a request."""
+"""By the name of the argument in the command's usage and in a request."""

@@ -1,4 +1,4 @@
-"""The other side of the admin socket: finds it, asks, and reads what is answered; without Twisted, and blocking."""
+"""The client side of the admin socket: finds it, sends requests and reads answers; blocking, without Twisted."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from mailproxy.control.grammar import Request
 from mailproxy.control.message import VERSION, decode, encode
 
 WAIT_SECONDS = 30.0
-"""How long the service may take for the next line of an answer; a check may take that long."""
+"""How long the service may take for the next line of an answer; `check now` needs the longest."""
 
 RELOAD_SECONDS = 400.0
-"""The same for a reload: longer than the service gives itself for one."""
+"""The same for `reload`: longer than the service's own limit for one."""
 
 LONGEST_LINE = 64 * 1024 * 1024
-"""Bytes of one line of an answer; `show config` has the whole file in one."""
+"""The most bytes of one line of an answer; that of `show config` contains the whole file."""
 
 
 class NoService(Exception):
-    """Why there is no answer, in a sentence."""
+    """The service does not answer; the text is a sentence with the reason."""
 
 
 def socket_of(file: str) -> str:
-    """Return the admin socket that a configuration file names, whatever else is right or wrong in it."""
+    """Return the path of the admin socket in a configuration file, even if other parts of the file are wrong."""
     try:
         with open(file, "rb") as opened:
             values = tomllib.load(opened)
@@ -48,7 +48,7 @@ class Call:
     """A connection to a running service; leaving the `with` block closes it."""
 
     def __init__(self, path: str, seconds: float = WAIT_SECONDS) -> None:
-        """Connect, and wait no longer than these seconds for any line."""
+        """Connect; each line of an answer may take at most `seconds`."""
         self._path = path
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(seconds)
@@ -59,7 +59,7 @@ class Call:
             raise NoService(_unreachable(path, error)) from None
         self._file = self._socket.makefile("rb")
         self.pid = 0
-        """The service's process."""
+        """The process id of the service."""
         try:
             self._greet()
         except BaseException:
@@ -81,11 +81,11 @@ class Call:
 
     @property
     def socket(self) -> socket.socket:
-        """The connection; between two answers nothing of it has been read ahead."""
+        """The connection; between two answers, nothing is read ahead."""
         return self._socket
 
     def ask_through(self, request: Request, readline: Callable[[int], bytes]) -> list[dict[str, Any]]:
-        """Return the rows of an answer that somebody else reads from the connection; `NoService` with its error."""
+        """Send a request, read its answer with `readline`, and return the rows; raise `NoService` with its error."""
         rows = []
         for line in self._ask(request, readline):
             if line.get("type") == "error":
@@ -95,7 +95,7 @@ class Call:
         return rows
 
     def ask(self, request: Request) -> Iterator[dict[str, Any]]:
-        """Yield the lines of the answer as they come; the last one is of the type ``done`` or ``error``."""
+        """Send a request, and yield the lines of its answer; the last one has the type ``done`` or ``error``."""
         return self._ask(request, self._file.readline)
 
     def _ask(self, request: Request, readline: Callable[[int], bytes]) -> Iterator[dict[str, Any]]:

@@ -3,13 +3,13 @@ One client of the admin socket.
 
 Theory of operation. A client is in one state at a time::
 
-    idle      waits for a line; too long, and the client is told to come again
-    pending   a check or something else takes its time
-    telling   rows are written, a few in each turn of the reactor, and only while the client reads
-    watching  events are written as they come (`watch.Watcher`)
+    idle      waits for a request; after `IDLE_SECONDS` the connection is closed
+    pending   a command takes time, for example a check
+    telling   writes rows, a few in each turn of the reactor, and only while the client reads
+    watching  writes events as they happen (`watch.Watcher`)
 
-Nothing is read beyond one line before its answer is over, so what a client can have waiting here is bounded: one
-request, one filling of the transport's buffer, and what a watcher keeps.
+The next request is read after the answer to the one before is written. So the memory of a client is bounded: one
+request, one full buffer of the transport, and the bytes that a watcher keeps.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from mailproxy.control.status import Status
 from mailproxy.control.watch import Watch, Watcher
 
 ROWS_PER_TURN = 32
-"""How many sessions are looked at before others have their turn: half a millisecond."""
+"""The most sessions that are looked at in one turn of the reactor: half a millisecond."""
 
 IDLE_SECONDS = 60.0
-"""How long a client may be connected without a request."""
+"""How long a client may stay connected without a request."""
 
 UNREAD_SECONDS = 60.0
-"""How long a client may read nothing of an answer that waits for it."""
+"""How long a client may read nothing while its answer waits."""
 
 
 @implementer(IPushProducer)
@@ -52,7 +52,7 @@ class Client(Protocol):
     _log = Logger()
 
     def __init__(self, answers: Answers, watch: Watch, who: str, clock: IReactorTime, clients: set[Client]) -> None:
-        """`who` is what the log says of it; it is among the `clients` while it is connected."""
+        """`who` names the client in the log; `clients` contains it while it is connected."""
         self._answers = answers
         self._watch = watch
         self._who = who
@@ -74,19 +74,19 @@ class Client(Protocol):
     # The connection.
 
     def connectionMade(self) -> None:
-        """Say who we are."""
+        """Send the hello line."""
         self._clients.add(self)
         self.transport.registerProducer(self, True)
         self._write("hello", {"mailproxy": __version__, "protocol": VERSION, "pid": os.getpid()})
         self._wait(IDLE_SECONDS, self._idled)
 
     def dataReceived(self, data: bytes) -> None:
-        """Take a part of a request."""
+        """Add bytes to the request, and answer it when it is complete."""
         self._received += data
         self._next()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Forget it."""
+        """Stop all work for the client."""
         self._leave()
         self._rest()
         if self._turn is not None:
@@ -97,7 +97,7 @@ class Client(Protocol):
             self._last()
 
     def _leave(self) -> None:
-        """Take part in nothing any more."""
+        """Stop watching, cancel the timers, and leave `clients`."""
         self._is_over = True
         self._rows = None
         if self._watcher is not None:
@@ -105,7 +105,7 @@ class Client(Protocol):
             self._watcher = None
 
     def end(self) -> None:
-        """Close the connection, when everything is written that the client reads in its time."""
+        """Close the connection after the waiting bytes are written; abort it if the client does not read them."""
         if not self._is_over:
             self._leave()
             self._wait(UNREAD_SECONDS, self.transport.abortConnection)
@@ -113,7 +113,7 @@ class Client(Protocol):
             self.transport.loseConnection()
 
     def refuse(self, words: str) -> None:
-        """Say why nothing is answered any more, and close."""
+        """Send an error, and close the connection."""
         self._write("error", {"error": words})
         self.end()
 
@@ -142,7 +142,7 @@ class Client(Protocol):
     # Requests.
 
     def _next(self) -> None:
-        """Take up the next request, if one is there and none is under way."""
+        """Begin the next request, if a whole line has arrived and no request is under way."""
         if self._watcher is not None:
             self.refuse("a client that watches cannot ask for anything else; connect once more for that")
             return
@@ -160,7 +160,7 @@ class Client(Protocol):
             self._take(line)
 
     def _hold(self) -> None:
-        """Read no further while a request is under way, beyond what makes up one more."""
+        """While a request is under way, stop reading after one more request."""
         if self._is_over:
             self._received = b""
         elif len(self._received) > LONGEST_REQUEST:
@@ -187,7 +187,7 @@ class Client(Protocol):
                 self._tell(answer)
 
     def _broke(self, failure: Failure | None = None) -> None:
-        """Say what became of it: a command that could not be, or a bug of ours."""
+        """Send the error of a request: its command is not possible, or we have a bug."""
         if failure is not None and isinstance(failure.value, BadCommand):
             if not self._is_over:
                 self._fail(str(failure.value))
@@ -201,7 +201,7 @@ class Client(Protocol):
         self._be_idle()
 
     def _be_idle(self) -> None:
-        """Wait for the next request; it is taken up in another turn."""
+        """Wait for the next request; one that has arrived begins in another turn of the reactor."""
         self._is_idle = True
         self._wait(IDLE_SECONDS, self._idled)
         self._later(self._go_on)
@@ -256,7 +256,7 @@ class Client(Protocol):
             self._later(self._go_on_telling)
 
     def _has_come(self, nothing: object) -> None:
-        """Go on with a row that was waited for."""
+        """Continue: the row that the answer waited for is ready."""
         self._is_waiting = False
         if not self._is_over and not self._is_paused:
             self._later(self._go_on_telling)
@@ -276,10 +276,10 @@ class Client(Protocol):
             self._watcher.pause()
         self._watch.join(self._watcher)
 
-    # IPushProducer: how fast the client reads.
+    # IPushProducer: follows how fast the client reads.
 
     def pauseProducing(self) -> None:
-        """Write no more for now: the client does not read."""
+        """Pause writing: the client does not read."""
         self._is_paused = True
         if self._watcher is not None:
             self._watcher.pause()
@@ -287,7 +287,7 @@ class Client(Protocol):
             self._wait(UNREAD_SECONDS, self.transport.abortConnection)
 
     def resumeProducing(self) -> None:
-        """Write again."""
+        """Continue writing."""
         self._is_paused = False
         if self._watcher is not None:
             self._watcher.resume()
@@ -301,5 +301,5 @@ class Client(Protocol):
             self._rest()
 
     def stopProducing(self) -> None:
-        """Write no more: the connection is lost."""
+        """Stop writing: the connection is lost."""
         self._rows = None

@@ -1,4 +1,4 @@
-"""The table of commands: their words, what they take, what they do. Help, completion and docs/ctl.md come from it."""
+"""The table of commands: words, arguments and summaries. Help, completion and docs/ctl.md are made from it."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from attrs import frozen
 
 @frozen
 class Command:
-    """One command: words as they stand, and in capitals what stands for an argument of `argument.ARGUMENTS`."""
+    """One command; in its pattern, a word in capitals stands for an argument of `argument.ARGUMENTS`."""
 
     pattern: str
     summary: str
     filters: tuple[str, ...] = ()
-    """Arguments that may follow, each behind its name, in any order."""
+    """Arguments that may follow, each after its name, in any order."""
     optional: str = ""
-    """The argument that may follow alone."""
+    """An argument that may follow without its name."""
     flags: tuple[str, ...] = ()
-    """Words that may be among the filters, without a value."""
+    """Words without a value that may stand among the filters."""
 
     @property
     def name(self) -> str:
-        """What a request calls it: its words without arguments."""
+        """The name in a request: the words without arguments."""
         return " ".join(word for word in self.words if not is_argument(word))
 
     @property
@@ -32,12 +32,12 @@ class Command:
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        """The names of the arguments that it needs, in order."""
+        """The names of the required arguments, in order."""
         return tuple(word.lower() for word in self.words if is_argument(word))
 
     @property
     def usage(self) -> str:
-        """The whole command as help shows it."""
+        """The whole command, as help shows it."""
         rest = f" [{self.optional.upper()}]" if self.optional else ""
         flags = "".join(f" [{flag}]" for flag in self.flags)
         if len(self.filters) > _MOST_SHOWN:
@@ -46,11 +46,11 @@ class Command:
 
 
 _MOST_SHOWN = 3
-"""A usage shows so many filters by name."""
+"""The most filters that a usage shows by name."""
 
 
 def is_argument(word: str) -> bool:
-    """Tell whether a word of a pattern stands for an argument."""
+    """Return whether a word of a pattern stands for an argument."""
     return word.isupper()
 
 
@@ -100,7 +100,7 @@ BY_NAME = {command.name: command for command in COMMANDS}
 
 
 def help_lines() -> Iterator[str]:
-    """Yield a line for each command: how it is written, and what it does."""
+    """Yield a line for each command: its usage and summary."""
     width = max(len(command.usage) for command in COMMANDS)
     for command in COMMANDS:
         yield f"{command.usage:{width}}  {command.summary}"

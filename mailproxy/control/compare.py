@@ -1,4 +1,4 @@
-"""What a reload would change in a running service, found out without one."""
+"""Finds what a reload would change in a running service, without a reload."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from mailproxy.control.grammar import parse as parse_command
 
 
 def against_running(settings: Config, path: str) -> tuple[Difference, ...]:
-    """Return the differences between the service that listens at `path` and a configuration; `NoService` if none."""
+    """Return what `settings` change in the service with the admin socket `path`; `NoService` if it does not answer."""
     return differences(running_config(path), settings)
 
 
 def running_config(path: str) -> Config:
-    """Return the configuration that a service runs with; `NoService` if that cannot be found out."""
+    """Return the configuration of the service with the admin socket `path`; `NoService` if it does not answer."""
     with Call(path) as call:
         for line in call.ask(parse_command(["show", "config"])):
             if line.get("type") == "row":

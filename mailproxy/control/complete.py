@@ -1,4 +1,4 @@
-"""What may follow the words of a command that somebody is typing."""
+"""Completion in a shell: the words that may follow in a command."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from mailproxy.control.command import COMMANDS, Command, is_argument
 from mailproxy.control.grammar import parse
 
 Names = Callable[[str], Iterable[str]]
-"""Returns the names in a running service: of each "frontend", "backend" or "server"."""
+"""Returns the names of one kind in a running service: "frontend", "backend" or "server"."""
 
-# Somebody has pressed a key and waits.
+# The user has pressed the tab key and waits.
 WAIT_SECONDS = 1.0
 
 
 def following(words: Sequence[str], names: Names) -> list[str]:
-    """Return what may stand behind these words, without what somebody has to make up."""
+    """Return the words that may follow these; values such as durations are not among them."""
     found: dict[str, None] = {}
     for command in COMMANDS:
         if _begins(command, words):
@@ -26,14 +26,14 @@ def following(words: Sequence[str], names: Names) -> list[str]:
 
 
 def _begins(command: Command, words: Sequence[str]) -> bool:
-    """Tell whether words are the beginning of a command, or all of its pattern and more."""
+    """Return whether the words begin a command, or begin with its whole pattern."""
     return all(
         is_argument(expected) or expected == word for expected, word in zip(command.words, words, strict=False)
     ) and not _is_another(command, words)
 
 
 def _is_another(command: Command, words: Sequence[str]) -> bool:
-    """Tell whether words go on as a longer command does: ``drain frontend`` is no filter of ``drain``."""
+    """Return whether the words belong to a longer command: ``drain frontend`` is not ``drain`` with a filter."""
     place = len(command.words)
     return len(words) > place and any(
         len(other.words) > place and other.words[: place + 1] == [*command.words, words[place]] for other in COMMANDS
@@ -69,7 +69,7 @@ def _values(name: str, names: Names) -> Iterable[str]:
 
 
 def live_names(path: str) -> Names:
-    """Return who asks the service that listens at a path; it knows no names if that does not answer."""
+    """Return a function that asks the service with this admin socket; without an answer it returns no names."""
 
     def names(kind: str) -> list[str]:
         found = []

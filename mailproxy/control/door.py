@@ -1,4 +1,4 @@
-"""Who may come to the admin socket, and how many at once."""
+"""Accepts clients of the admin socket, with checks of their user and number."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from mailproxy.transport.bound import Bound
 from mailproxy.transport.listener import Listener
 
 MOST_CLIENTS = 32
-"""Enough for people and monitoring; beyond it the next one is told so."""
+"""Enough for people and monitoring; further clients are refused."""
 
 _CREDENTIALS = struct.Struct("3i")
 """Linux's ``struct ucred``: process, user, group."""
 
 
 class Door(Factory):
-    """Accepts clients of the admin socket, lets those in that may come, and ends them all in the end."""
+    """Accepts clients of the admin socket, refuses those of other users, and closes all when the service ends."""
 
     noisy = False
     _events = Logger(namespace="mailproxy")
@@ -43,9 +43,9 @@ class Door(Factory):
         publisher: Publisher | None = None,
     ) -> None:
         """
-        `credentials` returns process, user and group of a client; None: what the kernel says.
+        `credentials` returns process, user and group of a client; with None, the kernel is asked (SO_PEERCRED).
 
-        `publisher` is where events for watchers come from; None: the log of this process.
+        `publisher` sends the events for watchers; with None, this is the log of this process.
         """
         self._running = running
         self._reactor = reactor
@@ -53,12 +53,12 @@ class Door(Factory):
         self._watch = Watch(publisher or globalLogPublisher)
         self._answers = Answers(running, self._watch.__len__, lambda: running.others)
         self.clients: set[Client] = set()
-        """Those that are connected."""
+        """The clients that are connected."""
         self._listener: Listener | None = None
         self._who = ""
 
     def open(self, bound: Bound | None) -> None:
-        """Accept from a socket, instead of the one before; clients that are there stay."""
+        """Accept from this socket instead of the one before; connected clients stay."""
         if self._listener is not None:
             if bound is not None and self._listener.bound is bound:
                 return
@@ -69,13 +69,13 @@ class Door(Factory):
             self._listener.start(self._running.loop.poller, self._reactor)
 
     def close(self) -> None:
-        """Accept no more, and see all clients off."""
+        """Stop accepting, and close all connections."""
         self.open(None)
         for client in list(self.clients):
             client.end()
 
     def accepted(self, sock: socket.SocketType, peer: object, listener: Listener) -> None:
-        """Let a client in, or say why not."""
+        """Take a client, or refuse it and send the reason."""
         try:
             process, user, _ = self._credentials(sock)
             if user not in (0, os.geteuid()):
@@ -89,17 +89,17 @@ class Door(Factory):
                 self._who = f"by user {user}, process {process}"
                 self._reactor.adoptStreamConnection(sock.fileno(), socket.AF_UNIX, self)
         except OSError:
-            pass  # it has gone again
+            pass  # the client has disconnected
         finally:
-            sock.close()  # the reactor has a descriptor of its own for it
+            sock.close()  # the reactor has duplicated the descriptor
 
     def buildProtocol(self, addr: IAddress | None) -> Client:
-        """Make what speaks with the client that is being let in."""
+        """Make the protocol of the client that was just accepted."""
         return Client(self._answers, self._watch, self._who, self._reactor, self.clients)
 
 
 def peer_credentials(sock: socket.SocketType) -> tuple[int, int, int]:
-    """Return process, user and group of who connected to a UNIX socket, as the kernel saw them then (unix(7))."""
+    """Return process, user and group of the client of a UNIX socket at the time of its connect (unix(7))."""
     packed = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     return cast(tuple[int, int, int], _CREDENTIALS.unpack(packed))
 

@@ -1,4 +1,4 @@
-"""From words, or from a request, to a command with its arguments; what is wrong is one sentence."""
+"""Parses words, or a request, into a command with its arguments; an error is one sentence."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from mailproxy.control.command import BY_NAME, COMMANDS, YES, Command, is_argume
 
 
 class BadCommand(Exception):
-    """What is wrong with a command, in a sentence."""
+    """A command is wrong or not possible; the text is a sentence with the reason."""
 
 
 @frozen
 class Request:
-    """A command, and its arguments as they were written, by name."""
+    """A command, and the texts of its arguments by name."""
 
     command: Command
     arguments: Mapping[str, str]
 
     def read(self) -> dict[str, Any]:
-        """Return the arguments' values; `BadCommand` for one that cannot be."""
+        """Return the values of the arguments; raise `BadCommand` if one is wrong."""
         values = {}
         for name, text in self.arguments.items():
             try:
@@ -36,7 +36,7 @@ class Request:
 
 
 def parse(words: Sequence[str]) -> Request:
-    """Make a request of the words that somebody typed; `BadCommand` if they are none."""
+    """Parse the words of a command line; raise `BadCommand` if they are not a command."""
     commands = list(COMMANDS)
     arguments: dict[str, str] = {}
     for place, word in enumerate(words):
@@ -60,7 +60,7 @@ def parse(words: Sequence[str]) -> Request:
 
 
 def _rest(command: Command, words: Sequence[str]) -> dict[str, str]:
-    """Read what follows the words of a command."""
+    """Parse the words after the pattern of a command."""
     if command.optional and len(words) == 1:
         return {command.optional: words[0]}
     if not (command.filters or command.flags):
@@ -102,7 +102,7 @@ def _choice(words: Sequence[str]) -> str:
 
 
 def request_of(message: Mapping[str, object]) -> Request:
-    """Make a request of what came over the socket; `BadCommand` if it is none."""
+    """Parse a message from the socket; raise `BadCommand` if it is not a request."""
     name = message.get("command")
     if not isinstance(name, str):
         raise BadCommand('a request has a "command", such as {"command": "show info"}')

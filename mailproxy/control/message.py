@@ -1,8 +1,8 @@
 """
-What goes over the admin socket: JSON, one object a line.
+Messages on the admin socket: JSON, one object per line.
 
-The service begins with a line of the type ``hello``. Each line of the client's is a request: a command and its
-arguments, all strings. The answer is any number of lines of the type ``row`` or ``event``, and then one ``done`` or
+The service first sends a line of the type ``hello``. Each line from the client is a request: a command and its
+arguments, all strings. The answer has any number of lines of the type ``row`` or ``event``, and then one ``done`` or
 ``error``. docs/ctl.md explains them.
 """
 
@@ -12,10 +12,10 @@ import json
 from collections.abc import Mapping
 
 VERSION = 1
-"""Of the protocol. New commands, arguments and fields do not change it; fields with another meaning do."""
+"""The version of the protocol. New commands, arguments and fields keep it; a new meaning of a field changes it."""
 
 LONGEST_REQUEST = 4096
-"""Bytes of one request: no command with its arguments is nearly as long."""
+"""The most bytes of one request; commands with all arguments are much shorter."""
 
 Message = Mapping[str, object]
 
@@ -26,7 +26,7 @@ def encode(type: str, fields: Message) -> bytes:
 
 
 def decode(line: bytes) -> dict[str, object]:
-    """Return the object that a line is; ValueError if it is none."""
+    """Return the JSON object in a line; raise ValueError if it is not one."""
     try:
         found = json.loads(line)
     except RecursionError:

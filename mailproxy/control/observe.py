@@ -1,4 +1,4 @@
-"""From a running service to plain values of what it is doing; the only part that knows where each comes from."""
+"""Reads the status of a running service into plain values; no other module knows where each value is."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from mailproxy.session.session import Session
 
 
 def info(running: Running, watchers: int) -> Info:
-    """Return what is known of the process."""
+    """Return the status of the process."""
     total = running.lasting.total
     return Info(
         version=__version__,
@@ -51,7 +51,7 @@ def info(running: Running, watchers: int) -> Info:
 
 
 def frontends(running: Running) -> Iterator[FrontendStatus]:
-    """Yield the frontends of the configuration, and then those that are not in it any more."""
+    """Yield the frontends of the configuration, then removed frontends that still have sessions."""
     seen: dict[str, list[Frontend]] = {}
     for generation in running.generation.readings:
         for frontend in generation.frontends:
@@ -77,7 +77,7 @@ def frontends(running: Running) -> Iterator[FrontendStatus]:
 
 
 def backends(running: Running) -> Iterator[BackendStatus]:
-    """Yield each backend for each protocol that a frontend has for it."""
+    """Yield each backend, once for each protocol that frontends use it with."""
     for backend in running.generation.backends.values():
         pool = backend.pool
         pool.look()
@@ -95,7 +95,7 @@ def backends(running: Running) -> Iterator[BackendStatus]:
 
 
 def servers(running: Running) -> Iterator[ServerStatus]:
-    """Yield each server for each protocol."""
+    """Yield each server, once for each protocol."""
     now = _now(running)
     for backend in running.generation.backends.values():
         backend.pool.look()
@@ -131,12 +131,12 @@ def _server(backend: Backend, server: BackendServer, now: float) -> ServerStatus
 
 
 def sessions(running: Running, wanted: Mapping[str, Any]) -> Iterator[SessionStatus | None]:
-    """Yield the sessions that pass all filters, by the filters' names, and None for each other one."""
+    """Yield the sessions that match all filters (values by name), and None for each other session."""
     return those(running, list(running.generation.sessions), wanted)
 
 
 def those(running: Running, found: Iterable[Session], wanted: Mapping[str, Any]) -> Iterator[SessionStatus | None]:
-    """Yield the same for certain sessions."""
+    """Yield the status of each of these sessions that matches all filters, and None for each other one."""
     tests = [_FILTERS[name](value) for name, value in wanted.items()]
     for session in found:
         now = _now(running)
@@ -191,7 +191,7 @@ def _is_from(network: Any) -> Test:
 
 
 def _host(session: Session) -> Any:
-    """Return the address of a session's client as its log line has it; None on UNIX sockets."""
+    """Return the client's address, as in the session's log line; None on UNIX sockets."""
     header = session.header
     if header is not None and not session.is_local and (addresses := header.stream_addresses) is not None:
         source = addresses[0]
@@ -220,18 +220,18 @@ _FILTERS: Mapping[str, Callable[[Any], Test]] = {
 
 
 def find_session(running: Running, id: str) -> Session | None:
-    """Return the session with an id; None if there is none."""
+    """Return the session with this id, or None."""
     try:
         number = int(id.rpartition("-")[2], 16)
     except ValueError:
         return None
-    # By number first: to write the ids of ten thousand sessions would hold everybody up for milliseconds.
+    # By number first: formatting the ids of ten thousand sessions takes milliseconds.
     same = (session for session in running.generation.sessions if session.number == number)
     return next((session for session in same if session.id == id), None)
 
 
 def certificates(running: Running) -> Iterator[CertificateStatus]:
-    """Yield the certificates of all profiles that frontends have."""
+    """Yield the certificates of all TLS profiles that frontends use."""
     now = datetime.now(UTC)
     for profile, found in running.lasting.certificates.in_use.items():
         for certificate in found:
@@ -246,7 +246,7 @@ def certificates(running: Running) -> Iterator[CertificateStatus]:
 
 
 def configuration(running: Running) -> ConfigStatus:
-    """Return the configuration."""
+    """Return the text of the configuration, and the file that it was read from."""
     source = os.path.abspath(running.source)
     return ConfigStatus(file=source, folder=os.path.dirname(source), text=running.generation.settings.text)
 

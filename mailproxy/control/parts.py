@@ -1,8 +1,8 @@
 """
-Several processes of one service: what one asks the others on behalf of an administrator, and what they answer.
+Questions between the processes of one service, on behalf of an administrator, and their answers.
 
-One of them has the admin socket, and the others have sessions as well. Questions and answers are plain values, which go
-over any channel between them.
+One process has the admin socket; other processes have sessions as well. Questions and answers are plain values, so any
+channel between the processes can carry them.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from mailproxy.control.status import SessionStatus
 from mailproxy.session.termination import ENDED
 
 SESSIONS_PER_PAGE = 32
-"""The most sessions that one answer looks at: half a millisecond of the other process's time."""
+"""The most sessions that one answer looks at: half a millisecond in the other process."""
 
 
 @frozen
 class SessionsFrom:
-    """Which sessions are there, behind the one with this number?"""
+    """Asks for the sessions with greater numbers than this one, a page at a time."""
 
     filters: Mapping[str, str]
-    """As they were written, by name."""
+    """The texts of the filters, by name."""
     number: int
 
 
 @frozen
 class SessionPage:
-    """Some sessions; `last` is the number of the last that was looked at, None when there are no more."""
+    """A page of sessions; `last` is the number of the last session that was looked at, None on the last page."""
 
     sessions: tuple[SessionStatus, ...]
     last: int | None
@@ -43,14 +43,14 @@ class SessionPage:
 
 @frozen
 class ShutDown:
-    """End the session with this id, if it is there."""
+    """Asks to end the session with this id, if the process has it."""
 
     id: str
 
 
 @frozen
 class Kick:
-    """Let the sessions of a server end that gets no new ones, over these seconds; None: as configured."""
+    """Asks to end the sessions of a drained server over `spread` seconds; None: `drain-spread`."""
 
     backend: str
     server: str
@@ -61,11 +61,11 @@ class Kick:
 Question = SessionsFrom | ShutDown | Kick
 
 Ask = Callable[[Question], Deferred[object]]
-"""Asks another process; the Deferred has its answer, and fails if it is gone."""
+"""Asks another process; the Deferred has its answer, and fails if the process has ended."""
 
 
 def answer_part(running: Running, question: Question) -> object:
-    """Return what this process answers another one of its service."""
+    """Return this process's answer to a question of another process of the service."""
     match question:
         case SessionsFrom(filters=filters, number=number):
             return _page(running, filters, number)
@@ -84,7 +84,7 @@ def _page(running: Running, filters: Mapping[str, str], number: int) -> SessionP
 
 
 def shut_down(running: Running, id: str) -> bool:
-    """End a session politely; False if it is not there, or ends already."""
+    """End a session with the protocol's goodbye; return False if there is none with this id, or it already ends."""
     session = observe.find_session(running, id)
     if session is None or session.termination is not None:
         return False
@@ -96,7 +96,7 @@ def shut_down(running: Running, id: str) -> bool:
 def sessions(
     running: Running, others: Sequence[Ask], filters: Mapping[str, str]
 ) -> Iterator[SessionStatus | Deferred[None] | None]:
-    """Yield the sessions here, and then those of the others: a Deferred where these are to be waited for."""
+    """Yield the sessions of this process, then those of the others, with a Deferred before each page of these."""
     yield from observe.sessions(running, Request(BY_NAME["show sessions"], filters).read())
     for ask in others:
         number: int | None = -1
@@ -110,7 +110,7 @@ def sessions(
 
 
 def _asked(ask: Ask, question: Question, pages: list[SessionPage]) -> Deferred[None]:
-    """Ask for a page; a process that is gone has none."""
+    """Ask for a page; a process that has ended adds none to `pages`."""
 
     def take(answer: object) -> None:
         if isinstance(answer, SessionPage):

@@ -1,4 +1,4 @@
-"""The running service, as far as administrators ask it and tell it things."""
+"""The part of the running service that the admin socket uses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mailproxy.front.reload import Reloaded
 
 
 class Running(Protocol):
-    """`mailproxy.service.ProxyService` explains each."""
+    """What `mailproxy.service.ProxyService` offers to the admin socket."""
 
     began: float | None
     is_stopping: bool
@@ -24,38 +24,38 @@ class Running(Protocol):
 
     @property
     def source(self) -> str:
-        """The configuration's file."""
+        """The path of the configuration file."""
 
     @property
     def lasting(self) -> Lasting:
-        """What lasts as long as the process."""
+        """The objects that live as long as the process."""
 
     @property
     def loop(self) -> Loop:
-        """What it has on its reactor."""
+        """The poller and timers on its reactor."""
 
     @property
     def generation(self) -> Generation:
-        """The reading of the configuration that is at work."""
+        """The current generation: the last reading of the configuration."""
 
     @property
     def listening(self) -> list[socket.socket]:
-        """All sockets that it listens on, the one for administrators included."""
+        """All listening sockets, including the admin socket."""
 
     def leave(self, *, timeout: float | None = None, spread: float | None = None) -> Deferred[None]:
-        """Begin the stop of a process whose listening sockets another process has."""
+        """Stop without goodbyes, after another process has taken the listening sockets over."""
 
     @property
     def others(self) -> Sequence[Callable[[Any], Deferred[Any]]]:
-        """What asks each other process of the service (`parts.Ask`)."""
+        """For each other process of the service, a function that asks it (`parts.Ask`)."""
 
     def reload(self) -> Deferred[Reloaded]:
-        """Read the configuration again, and change what has changed."""
+        """Read the configuration again, and apply its changes."""
 
     def stop(self) -> None:
-        """Begin the stop; the second time, end all sessions at once."""
+        """Begin to stop; on the second call, end all sessions at once."""
 
     def drain(
         self, *, delay: float | None = None, timeout: float | None = None, spread: float | None = None
     ) -> Deferred[None]:
-        """Begin the stop in another time than the configuration's."""
+        """Begin to stop, with these times instead of the configured ones."""

@@ -1,8 +1,8 @@
 """
-What a running service says of itself, as plain values.
+The status of a running service, as plain values.
 
-They hold nothing but text, numbers and tuples of them, so that they can go over a socket, and be put together with
-those of another process. Times are seconds before now. docs/ctl.md explains the fields.
+They contain only text, numbers and tuples of these, so a socket can carry them between processes. Times are seconds
+before now. docs/ctl.md explains the fields.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ class Info:
     connections: int
     """Since the start."""
     readings: int
-    """Readings of the configuration that have sessions yet, the current one among them in any case."""
+    """The number of generations: the current one, and earlier ones that still have sessions."""
     watchers: int
 
 
 @frozen(kw_only=True)
 class FrontendStatus:
-    """One frontend, with its sessions of all readings of the configuration."""
+    """One frontend, with its sessions of all generations."""
 
     frontend: str
     state: str
-    """``open``; ``drain``: by hand; ``closing``: it left the configuration, or the service stops."""
+    """``open``; ``drain``: drained by an administrator; ``closing``: removed by a reload, or the service stops."""
     protocol: str
     tls: str
     listens: tuple[str, ...]
@@ -53,7 +53,7 @@ class FrontendStatus:
     no_server: int
     refused: int
     sessions: int
-    """Clients that got to a server, since the start."""
+    """Clients that reached a server, since the start."""
     injections: int
 
 
@@ -84,25 +84,25 @@ class ServerStatus:
     state: str
     """``maint``, else ``no-address``, else ``down``, else ``drain``, else ``up``."""
     since_s: float | None
-    """Since when it stands so; None: since the start."""
+    """How long the server has had this state; None: since the start."""
     why: str
     admin: str
-    """The state that is wanted by hand or by the configuration."""
+    """The state that an administrator or the configuration sets."""
     agent: str
-    """The state that the server's agent wants."""
+    """The state that the server's agent sets."""
     check: str
     """The type of its check."""
     check_counts: str
-    """Where the counter of checks stands: of ``fall`` steps if up, of ``rise`` steps if down."""
+    """The counter of checks: of ``fall`` steps if up, of ``rise`` steps if down."""
     checked_s: float | None
     check_says: str
     check_failures: int
     downtimes: int
     weight: float
-    """The weight that is wanted."""
+    """The weight that an administrator, the agent or DNS sets."""
     configured_weight: int
     share: float
-    """The weight that it has now; 0: it gets no new sessions."""
+    """The effective weight; with 0 the server gets no new sessions."""
     sessions: int
     maxconn: int
     is_backup: bool
@@ -144,17 +144,17 @@ class CertificateStatus:
 
 @frozen(kw_only=True)
 class ConfigStatus:
-    """The configuration, as its file had it when it was read."""
+    """The configuration file, as it was read."""
 
     file: str
     folder: str
-    """Where its relative paths begin."""
+    """The folder of its relative paths."""
     text: str
 
 
 @frozen(kw_only=True)
 class CheckStatus:
-    """What came of one check."""
+    """The result of one check."""
 
     backend: str
     protocol: str
@@ -166,17 +166,17 @@ class CheckStatus:
 
 @frozen(kw_only=True)
 class ChangeStatus:
-    """One thing that a reload has changed, or that an administrator should know of what was read."""
+    """A change by a reload, or a warning about the new configuration."""
 
     change: str
     needs_restart: bool = False
-    """True if it takes effect when the service is started anew."""
+    """True if only a restart of the service applies it."""
     is_warning: bool = False
 
 
 @frozen(kw_only=True)
 class SocketStatus:
-    """One listening socket; the answer to `hand over` has it beside the row."""
+    """One listening socket; the answer to `hand over` sends its descriptor with the row."""
 
     address: str
 

@@ -1,4 +1,4 @@
-"""Rows of an answer as tables for people."""
+"""Formats the rows of an answer as a table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Row = Mapping[str, Any]
 
 @frozen
 class Column:
-    """One column: its heading, and what it shows of a row."""
+    """One column: its heading, and the function that formats its cell of a row."""
 
     heading: str
     show: Callable[[Row], str]
@@ -20,27 +20,27 @@ class Column:
 
 
 def text(key: str, heading: str = "") -> Column:
-    """Make the column of a field as it is."""
+    """Make a column that shows a field as text."""
     return Column(heading or key.upper().replace("_", " "), lambda row: shown(row.get(key)))
 
 
 def number(key: str, heading: str = "") -> Column:
-    """Make the column of a number."""
+    """Make a column for a number."""
     return Column(heading or key.upper().replace("_", " "), lambda row: shown(row.get(key)), is_right=True)
 
 
 def span(key: str, heading: str) -> Column:
-    """Make the column of seconds before now."""
+    """Make a column for seconds before now."""
     return Column(heading, lambda row: duration(row.get(key)), is_right=True)
 
 
 def size(key: str, heading: str) -> Column:
-    """Make the column of a number of bytes."""
+    """Make a column for a number of bytes."""
     return Column(heading, lambda row: amount(row.get(key) or 0), is_right=True)
 
 
 def shown(value: object) -> str:
-    """Show any value on one line, whatever other people have put into it; nothing as a hyphen."""
+    """Format any value on one line, with control characters escaped; an absent value is a hyphen."""
     match value:
         case None | "" | []:
             return "-"
@@ -54,7 +54,7 @@ def shown(value: object) -> str:
 
 
 def printable(words: str) -> str:
-    """Return words without what could move a terminal's cursor."""
+    """Return words with escapes for characters that could move a terminal's cursor."""
     return words if words.isprintable() else "".join(map(_escaped, words))
 
 
@@ -63,7 +63,7 @@ def _escaped(letter: str) -> str:
 
 
 def duration(seconds: object) -> str:
-    """Show seconds with the two greatest units that they have."""
+    """Format seconds in their two greatest units."""
     if not isinstance(seconds, int | float):
         return "-"
     rest = int(seconds)
@@ -76,7 +76,7 @@ def duration(seconds: object) -> str:
 
 
 def amount(bytes: float) -> str:
-    """Show a number of bytes with three digits or so."""
+    """Format a number of bytes, with about three digits and a unit."""
     for unit in ("", "K", "M", "G"):
         if bytes < 1024:
             return f"{bytes:.0f}{unit}" if not unit or bytes >= 10 else f"{bytes:.1f}{unit}"
@@ -174,11 +174,11 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
         text("says"),
     ),
 }
-"""By the command that is answered."""
+"""By command."""
 
 
 def table(columns: tuple[Column, ...], rows: Iterable[Row]) -> Iterator[str]:
-    """Yield a line with the headings and one for each row, each column as wide as it has to be."""
+    """Yield a line of headings and one line per row, with aligned columns."""
     cells = [[column.heading for column in columns], *([column.show(row) for column in columns] for row in rows)]
     widths = [max(map(len, each)) for each in zip(*cells, strict=True)]
     for line in cells:

@@ -1,10 +1,10 @@
 """
-Taking the listening sockets of a running service over, so that a new version of the program refuses nobody.
+Takes over the listening sockets of a running service, so that an upgrade of the program refuses no client.
 
-Theory of operation. The new process asks the running one for its sockets over the admin socket, and gets them beside
-the rows of the answer (SCM_RIGHTS, unix(7)). From then on both may accept. When the new one serves, it tells the other
-one to leave: that accepts nobody any more and lets its sessions end. If the new one fails before, the other one goes
-on as if nothing had been. The kernel's queues belong to the sockets, so no client in them is lost.
+Theory of operation. The new process asks the running one for its sockets over the admin socket, and gets them with the
+rows of the answer (SCM_RIGHTS, unix(7)). From then on both may accept. When the new process serves, it tells the old
+one to leave: the old one stops accepting and lets its sessions end. If the new process fails before, the old one
+continues unchanged. The kernel's queues belong to the sockets, so no waiting client is lost.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from mailproxy.front.prepare import Prepared
 
 _PIECE = 4096
 _MOST_DESCRIPTORS = 16
-"""In one piece; the service sends one with each."""
+"""The most descriptors in one message; the service sends one with each row."""
 
 
 def take_over(prepared: Prepared) -> Takeover:
-    """Offer the sockets of the service at a configuration's admin socket; `NoService` if that cannot be."""
+    """Get the sockets of the service behind the configured admin socket for `prepared`; `NoService` if that fails."""
     path = prepared.settings.admin.socket
     if path is None:
         raise NoService('admin.socket: is missing; --take-over asks the running service by it, so write its "socket"')
@@ -34,12 +34,12 @@ def take_over(prepared: Prepared) -> Takeover:
 
 
 class Takeover:
-    """A running service whose sockets we have, until it has left."""
+    """A running service whose sockets this process has taken, until that service leaves."""
 
     def __init__(self, path: str) -> None:
-        """Connect, and get the sockets; `NoService` if that cannot be."""
+        """Connect, and get the sockets; raise `NoService` if that fails."""
         self.sockets: list[socket.socket] = []
-        """What it listens on: all of its frontends' sockets, and the one for administrators."""
+        """Its listening sockets: those of all frontends, and the admin socket."""
         self.process = 0
         """Its process id."""
         self._call = Call(path)
@@ -64,7 +64,7 @@ class Takeover:
         return [socket.socket(fileno=descriptor) for descriptor in descriptors]
 
     def finish(self) -> None:
-        """Tell the service to leave; `NoService` if it does not answer. May be called in a thread."""
+        """Tell the service to leave; raise `NoService` if it does not answer. May run in a thread."""
         try:
             for line in self._call.ask(Request(BY_NAME["leave"], {})):
                 if line.get("type") == "error":
@@ -73,13 +73,13 @@ class Takeover:
             self.close()
 
     def close(self) -> None:
-        """Leave the service alone: it goes on as before unless it was told to leave."""
+        """Close the connection: the service continues, unless `finish` told it to leave."""
         with suppress(OSError):
             self._call.close()
 
 
 class _Receiver:
-    """Reads lines, and puts the descriptors that come with them aside."""
+    """Reads lines, and collects the descriptors that arrive with them."""
 
     def __init__(self, sock: socket.socket, descriptors: list[int]) -> None:
         self._socket = sock
@@ -87,7 +87,7 @@ class _Receiver:
         self._data = b""
 
     def readline(self, limit: int) -> bytes:
-        """Return the next line; what there is of it if the other side has ended."""
+        """Return the next line, or the rest of the data if the peer has closed."""
         while b"\n" not in self._data and len(self._data) < limit:
             size = array.array("i").itemsize
             data, ancillary, _, _ = self._socket.recvmsg(

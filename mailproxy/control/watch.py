@@ -1,9 +1,9 @@
 """
 Live events for clients that watch.
 
-They are the events of the log, whatever its level. While nobody watches nothing is added to anything: the observer of
-the log is there as long as there is a watcher. A watcher that does not read has a bounded number of bytes waiting;
-beyond that, events are lost to it and counted.
+They are the events of the log, of all levels. The log has an observer only while a client watches, so without watchers
+they cost nothing. For a watcher that does not read, a bounded number of bytes waits; further events are lost to it and
+counted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mailproxy.control.message import encode
 from mailproxy.log.format import as_json
 
 WAITING_BYTES = 256 * 1024
-"""What may wait for a watcher: about a second of events on a very busy service."""
+"""The most bytes that wait for a watcher: about a second of events of a very busy service."""
 
 _SERVERS = frozenset({"server", "no-server", "check", "header"})
 
@@ -28,7 +28,7 @@ class Watcher:
     """One client that watches, from `Watch.join` to `Watch.leave`."""
 
     def __init__(self, events: str, write: Callable[[bytes], object]) -> None:
-        """`events` is what is told: "all", "sessions" or "servers"."""
+        """`events` selects the events: "all", "sessions" or "servers"."""
         self._events = events
         self._write = write
         self._waiting: deque[bytes] = deque()
@@ -37,7 +37,7 @@ class Watcher:
         self._is_paused = False
 
     def wants(self, event: LogEvent) -> bool:
-        """Tell whether an event is to be told."""
+        """Return whether the watcher wants an event."""
         kind = event.get("event")
         if self._events == "sessions":
             return kind == "session"
@@ -56,11 +56,11 @@ class Watcher:
             self._size += len(line)
 
     def pause(self) -> None:
-        """Keep what comes from now on: the client does not read."""
+        """Keep further events: the client does not read."""
         self._is_paused = True
 
     def resume(self) -> None:
-        """Write what was kept, and then how much was lost."""
+        """Write the kept events, and then the number of lost ones."""
         self._is_paused = False
         while self._waiting and not self._is_paused:
             line = self._waiting.popleft()
@@ -72,13 +72,13 @@ class Watcher:
 
 
 class Publisher(Protocol):
-    """What tells observers of events: `twisted.logger.LogPublisher`, or what adds those of other processes."""
+    """Sends events to observers: `twisted.logger.LogPublisher`, or one that adds the events of other processes."""
 
     def addObserver(self, observer: Any) -> None:
-        """Tell an observer from now on."""
+        """Send events to an observer from now on."""
 
     def removeObserver(self, observer: Any) -> None:
-        """Tell an observer no more."""
+        """Stop sending events to an observer."""
 
 
 @implementer(ILogObserver)
@@ -93,19 +93,19 @@ class Watch:
         return len(self._watchers)
 
     def join(self, watcher: Watcher) -> None:
-        """Tell a watcher what happens from now on."""
+        """Send events to a watcher from now on."""
         if not self._watchers:
             self._publisher.addObserver(self)
         self._watchers.append(watcher)
 
     def leave(self, watcher: Watcher) -> None:
-        """Tell a watcher no more."""
+        """Stop sending events to a watcher."""
         self._watchers.remove(watcher)
         if not self._watchers:
             self._publisher.removeObserver(self)
 
     def __call__(self, event: LogEvent) -> None:
-        """Tell an event to those who want it."""
+        """Send an event to the watchers that want it."""
         level = event.get("log_level", LogLevel.info)
         if not event.get("log_namespace", "").startswith("mailproxy"):
             return
@@ -117,5 +117,5 @@ class Watch:
 
 
 def _line(event: LogEvent, level: str) -> bytes:
-    # The object that the log writes, with one more field in front.
+    # The JSON object of the log line, with one more field at the front.
     return b'{"type": "event", ' + as_json(event, level)[1:].encode() + b"\n"
