@@ -101,11 +101,11 @@ class Answers:
     def _shut_down(self, id: str, who: str) -> Answer | Deferred[Answer]:
         session = observe.find_session(self._running, id)
         if session is not None and session.termination is not None:
-            raise BadCommand(f"session {quoted(id)} ends already")
+            raise BadCommand(f"session {quoted(id)} is already ending")
 
         def told(answers: list[object]) -> Answer:
             if True not in answers:
-                raise BadCommand(f"there is no session {quoted(id)}; `show sessions` has those that there are")
+                raise BadCommand(f"there is no session {quoted(id)}; `show sessions` lists all sessions")
             words = f"session {id} ends"
             self._say("shutdown session", words, who)
             return Answer(words=words)
@@ -138,7 +138,7 @@ class Answers:
     def _check_now(self, backend: str, server: str) -> Deferred[Answer]:
         care = self._running.generation.care
         if care is None:
-            raise BadCommand("servers are not checked any more: the service is stopping")
+            raise BadCommand("the service is stopping, and checks no servers")
         found = find_servers(self._running, backend, server)
         waiting = len(found)
         rows: list[CheckStatus] = []
@@ -147,7 +147,7 @@ class Answers:
         def told(of: Backend, outcome: Outcome | None) -> None:
             nonlocal waiting
             waiting -= 1
-            ok, says, took = (False, "the configuration was read again", 0.0)
+            ok, says, took = (False, "no result: the configuration was reloaded", 0.0)
             if outcome is not None:
                 ok, says, took = outcome.ok, outcome.reason, outcome.seconds
             rows.append(
@@ -262,7 +262,7 @@ def _stop(running: Running, given: Given) -> Answer:
 
 def _hand_over(running: Running, given: Given) -> Answer:
     if running.is_stopping:
-        raise BadCommand("the service stops already, and has no sockets to give away")
+        raise BadCommand("the service is already stopping, and has no listening sockets")
     sockets = running.listening
     rows = [SocketStatus(address=place_of(sock)) for sock in sockets]
     return Answer(rows, f"{counted(len(sockets), 'sockets')}; `leave` stops the service", sockets=sockets)
@@ -270,13 +270,13 @@ def _hand_over(running: Running, given: Given) -> Answer:
 
 def _leave(running: Running, given: Given) -> Answer:
     if running.is_stopping:
-        raise BadCommand("the service stops already")
+        raise BadCommand("the service is already stopping")
     return Answer(words="the service leaves its sockets to another process", last=partial(running.leave, **given))
 
 
 def _drain(running: Running, given: Given) -> Answer:
     if running.is_stopping:
-        raise BadCommand("the service stops already; `stop` ends its sessions at once")
+        raise BadCommand("the service is already stopping; `stop` ends its sessions at once")
     return Answer(words="the service stops", last=partial(running.drain, **given))
 
 

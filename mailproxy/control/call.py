@@ -31,15 +31,17 @@ def socket_of(file: str) -> str:
         with open(file, "rb") as opened:
             values = tomllib.load(opened)
     except OSError as error:
-        raise NoService(f"{file}: cannot be read: {error.strerror}; --socket PATH does without it") from None
+        raise NoService(
+            f"{file}: cannot be read: {error.strerror}; --socket PATH names the socket without this file"
+        ) from None
     except (ValueError, RecursionError):
-        raise NoService(f"{file}: is not TOML; --socket PATH does without it") from None
+        raise NoService(f"{file}: is not TOML; --socket PATH names the socket without this file") from None
     admin = values.get("admin")
     path = admin.get("socket") if isinstance(admin, dict) else None
     if not isinstance(path, str):
         raise NoService(
-            f'{file}: has no admin socket; write [admin] with socket = "/run/mailproxy/admin.sock", and start the '
-            "service anew"
+            f'{file}: has no admin socket; write [admin] with socket = "/run/mailproxy/admin.sock", and restart '
+            "the service"
         )
     return path
 
@@ -71,11 +73,12 @@ class Call:
         if hello.get("type") == "error":
             raise NoService(str(hello.get("error")))
         if hello.get("type") != "hello":
-            raise NoService(f"{self._path}: who listens there is not mailproxy")
+            raise NoService(f"{self._path}: the process that listens there is not mailproxy")
         if hello.get("protocol") != VERSION:
             raise NoService(
-                f"{self._path}: mailproxy {hello.get('mailproxy')} listens there, with version {hello.get('protocol')} "
-                f"of the protocol; this mailproxy has version {VERSION}: use the one that belongs to the service"
+                f"{self._path}: the service is mailproxy {hello.get('mailproxy')} with protocol version "
+                f"{hello.get('protocol')}, this mailproxy has protocol version {VERSION}: use the mailproxy of the "
+                "service"
             )
         self.pid = int(hello.get("pid") or 0)
 
@@ -103,7 +106,7 @@ class Call:
         try:
             self._socket.sendall(encode("request", fields))
         except OSError as error:
-            raise NoService(f"{self._path}: the connection broke: {error.strerror}") from None
+            raise NoService(f"{self._path}: the connection failed: {error.strerror}") from None
         if request.command.name == "watch":
             self._socket.settimeout(None)
         elif request.command.name == "reload":
@@ -120,13 +123,13 @@ class Call:
         except TimeoutError:
             raise NoService(f"{self._path}: no answer within {self._socket.gettimeout():g} s") from None
         except OSError as error:
-            raise NoService(f"{self._path}: the connection broke: {error.strerror}") from None
+            raise NoService(f"{self._path}: the connection failed: {error.strerror}") from None
         if not line.endswith(b"\n"):
             raise NoService(f"{self._path}: the service has closed the connection")
         try:
             return decode(line)
         except ValueError:
-            raise NoService(f"{self._path}: who listens there is not mailproxy") from None
+            raise NoService(f"{self._path}: the process that listens there is not mailproxy") from None
 
     def close(self) -> None:
         """Close the connection."""
@@ -146,7 +149,7 @@ def _unreachable(path: str, error: OSError) -> str:
     if isinstance(error, FileNotFoundError):
         return f"{path}: does not exist; is mailproxy running, with [admin] socket in its configuration?"
     if isinstance(error, ConnectionRefusedError):
-        return f"{path}: nobody listens there; mailproxy has ended"
+        return f"{path}: no process listens there; mailproxy has ended"
     if isinstance(error, PermissionError):
         return f"{path}: only root and the user of the service may connect"
-    return f"{path}: cannot be connected to: {error.strerror or error}"
+    return f"{path}: cannot connect: {error.strerror or error}"

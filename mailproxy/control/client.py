@@ -144,7 +144,7 @@ class Client(Protocol):
     def _next(self) -> None:
         """Begin the next request, if a whole line has arrived and no request is under way."""
         if self._watcher is not None:
-            self.refuse("a client that watches cannot ask for anything else; connect once more for that")
+            self.refuse("a client that watches cannot send other requests; open another connection for them")
             return
         if self._is_over or self._is_paused or not self._is_idle:
             self._hold()
@@ -170,7 +170,7 @@ class Client(Protocol):
         try:
             message = decode(line)
         except ValueError as error:
-            self._fail(f'a request is a JSON object such as {{"command": "show info"}}; this is none: {error}')
+            self._fail(f'a request must be a JSON object such as {{"command": "show info"}}: {error}')
             return
         try:
             answer = self._answers.answer(request_of(message), self._who)
@@ -194,7 +194,7 @@ class Client(Protocol):
             return
         self._log.failure("bug in the answer to a client of the admin socket", failure)
         if not self._is_over:
-            self._fail("internal error, which the log of the service explains")
+            self._fail("internal error; the log of the service has the traceback")
 
     def _fail(self, words: str) -> None:
         self._write("error", {"error": words})

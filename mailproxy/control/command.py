@@ -57,39 +57,39 @@ def is_argument(word: str) -> bool:
 _KICK = ("kick",)
 
 COMMANDS = (
-    Command("show info", "the process: version, configuration, how long it runs, how many clients it has"),
-    Command("show frontends", "where clients connect to: addresses, clients now, what happened so far"),
-    Command("show backends", "backends for each protocol: servers that may be picked, sessions, clients that wait"),
-    Command("show servers", "servers for each protocol: state, why and since when, checks, weight, sessions"),
+    Command("show info", "the process: version, configuration, uptime, clients"),
+    Command("show frontends", "frontends: addresses, clients now, counters since the start"),
+    Command("show backends", "backends, for each protocol: active servers, sessions, queued clients"),
+    Command("show servers", "servers, for each protocol: state, its reason and age, checks, weight, sessions"),
     Command(
         "show sessions",
-        "clients that are connected now",
+        "clients that are connected, with filters",
         filters=("client", "frontend", "backend", "server", "sni", "cn", "stage", "older-than", "idle-for"),
     ),
-    Command("show certificates", "certificates, their names, and how many days they are valid yet"),
+    Command("show certificates", "certificates: names, and days until they expire"),
     Command("show config", "the configuration as it was read"),
-    Command("set server SERVER state STATE", "ready; drain: no new sessions; maint: no checks either"),
+    Command("set server SERVER state STATE", "ready; drain: no new sessions; maint: no new sessions and no checks"),
     Command("set server SERVER weight WEIGHT", "0 to 256, or a percentage of the configured weight"),
-    Command("check now SERVER", "check a server at once, and say what came of it"),
-    Command("shutdown session SESSION", "end a session politely"),
-    Command("reload", "read the configuration and its files again, and change what has changed, as SIGHUP does"),
+    Command("check now SERVER", "check a server now, and show the result"),
+    Command("shutdown session SESSION", "end a session with the protocol's goodbye"),
+    Command("reload", "read the configuration and its files again, and apply the changes, as SIGHUP does"),
     Command(
         "drain frontend FRONTEND",
-        "refuse its new clients; kick: tell those that it has to go",
+        "accept no new clients; kick: end its sessions as well",
         ("spread",),
         flags=_KICK,
     ),
     Command("enable frontend FRONTEND", "accept its clients again"),
+    Command("drain server SERVER", "send it no new sessions; kick: end its sessions as well", ("spread",), flags=_KICK),
     Command(
-        "drain server SERVER", "send it no new clients; kick: tell those that it has to go", ("spread",), flags=_KICK
+        "drain", "stop the service, with these times instead of the configured ones", ("delay", "timeout", "spread")
     ),
-    Command("drain", "stop the service in other times than the configuration's", ("delay", "timeout", "spread")),
-    Command("stop", "stop the service, as SIGTERM does; the second time, at once"),
-    Command("hand over", "give the listening sockets to `mailproxy run --take-over`, which is who asks"),
+    Command("stop", "stop the service, as SIGTERM does; the second `stop` ends all sessions at once"),
+    Command("hand over", "send the listening sockets to `mailproxy run --take-over`"),
     Command(
-        "leave", "stop, once another process has the sockets: sessions may end by themselves", ("timeout", "spread")
+        "leave", "stop after another process has the sockets; sessions continue until `timeout`", ("timeout", "spread")
     ),
-    Command("watch", "sessions that end, changes of servers and everything else that happens", optional="events"),
+    Command("watch", "live events: sessions that end, changes of servers, and all else in the log", optional="events"),
 )
 """In the order of help and docs/ctl.md."""
 

@@ -22,8 +22,8 @@ def running_config(path: str) -> Config:
                     return parse(str(line.get("text")), str(line.get("folder")))
                 except ConfigError as error:
                     raise NoService(
-                        f"{path}: this mailproxy does not understand the configuration of the running one, which is "
-                        f"perhaps another version: {error}"
+                        f"{path}: this mailproxy cannot read the configuration of the running service, which may have "
+                        f"another version: {error}"
                     ) from None
             raise NoService(f"{path}: {line.get('error')}")
     raise NoService(f"{path}: the service did not answer")

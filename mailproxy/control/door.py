@@ -84,7 +84,7 @@ class Door(Factory):
                 )
                 _refuse(sock, f"user {user} is not allowed: only root and user {os.geteuid()} are")
             elif len(self.clients) >= MOST_CLIENTS:
-                _refuse(sock, f"{MOST_CLIENTS} clients are connected already, and no more are taken")
+                _refuse(sock, f"{MOST_CLIENTS} clients are connected, which is the limit")
             else:
                 self._who = f"by user {user}, process {process}"
                 self._reactor.adoptStreamConnection(sock.fileno(), socket.AF_UNIX, self)

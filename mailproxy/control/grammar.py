@@ -55,8 +55,8 @@ def parse(words: Sequence[str]) -> Request:
         if len(command.words) == len(words):
             return _checked(Request(command, arguments))
     following = sorted({command.words[len(words)] for command in commands})
-    said = f"{quoted(' '.join(words))} is not a whole command" if words else "there is no command"
-    raise BadCommand(f"{said}; what follows is {_choice(following)}")
+    said = f"{quoted(' '.join(words))} is not a complete command" if words else "the command is missing"
+    raise BadCommand(f"{said}; the next word is {_choice(following)}")
 
 
 def _rest(command: Command, words: Sequence[str]) -> dict[str, str]:
@@ -65,7 +65,7 @@ def _rest(command: Command, words: Sequence[str]) -> dict[str, str]:
         return {command.optional: words[0]}
     if not (command.filters or command.flags):
         extra = words[1] if command.optional else words[0]
-        raise BadCommand(f"{quoted(extra)} is too much: the command is {quoted(command.usage)}")
+        raise BadCommand(f"{quoted(extra)} is one word too many: the command is {quoted(command.usage)}")
     arguments: dict[str, str] = {}
     left = list(words)
     while left:
@@ -73,7 +73,7 @@ def _rest(command: Command, words: Sequence[str]) -> dict[str, str]:
         if name not in (*command.filters, *command.flags):
             raise BadCommand(_unknown([command.name], name, (*command.filters, *command.flags)))
         if name in arguments:
-            raise BadCommand(f"{quoted(name)} is there twice")
+            raise BadCommand(f"{quoted(name)} is given twice")
         if name in command.flags:
             arguments[name] = YES
         elif left:
@@ -86,13 +86,9 @@ def _rest(command: Command, words: Sequence[str]) -> dict[str, str]:
 def _unknown(before: Sequence[str], word: str, expected: Iterable[str]) -> str:
     known = sorted(set(expected))
     meant = nearest(word, [name for name in known if not is_argument(name)])
-    hint = (
-        f"; did you mean {quoted(meant)}?"
-        if meant
-        else f"; there {'is' if len(known) == 1 else 'are'} {_choice(known)}"
-    )
-    behind = f" behind {quoted(' '.join(before))}" if before else ""
-    return f"{quoted(word)} is not a word{behind}{hint}"
+    hint = f"; did you mean {quoted(meant)}?" if meant else f"; the next word is {_choice(known)}"
+    after = f" after {quoted(' '.join(before))}" if before else ""
+    return f"{quoted(word)} is unknown{after}{hint}"
 
 
 def _choice(words: Sequence[str]) -> str:

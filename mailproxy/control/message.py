@@ -32,5 +32,5 @@ def decode(line: bytes) -> dict[str, object]:
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if not isinstance(found, dict):
-        raise ValueError("no object")
+        raise ValueError("not an object")
     return found

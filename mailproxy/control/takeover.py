@@ -27,7 +27,7 @@ def take_over(prepared: Prepared) -> Takeover:
     """Get the sockets of the service behind the configured admin socket for `prepared`; `NoService` if that fails."""
     path = prepared.settings.admin.socket
     if path is None:
-        raise NoService('admin.socket: is missing; --take-over asks the running service by it, so write its "socket"')
+        raise NoService("admin.socket: is missing; --take-over needs it to reach the running service")
     takeover = Takeover(path)
     prepared.lasting.offer(takeover.sockets, path)
     return takeover

@@ -102,7 +102,7 @@ def test_events_are_lines_until_the_service_ends(tmp_path: Path, capsys: pytest.
 
 def test_command_that_is_none_needs_no_service(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--socket", "/nowhere", "show", "sesions") == 2
-    assert capsys.readouterr().err == '"sesions" is not a word behind "show"; did you mean "sessions"?\n'
+    assert capsys.readouterr().err == '"sesions" is unknown after "show"; did you mean "sessions"?\n'
 
 
 def test_service_that_is_not_there_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -222,7 +222,7 @@ def test_session_ends_politely(running: Running) -> None:
     assert one.said("shutdown session", session=row["id"]) == f"session {row['id']} ends"
     running.until(lambda: client.fin)
     assert client.data.startswith(GREETING + b"* BYE ")
-    assert "ends already" in one.said("shutdown session", session=row["id"])
+    assert "is already ending" in one.said("shutdown session", session=row["id"])
     client.end()
     running.advance(1)
     (event,) = running.logged("session")
@@ -339,7 +339,7 @@ def test_service_leaves_when_the_answer_has_gone_out(running: Running, monkeypat
 def test_service_that_stops_gives_nothing_away(running: Running, command: str) -> None:
     running.relay()
     running.stop()
-    assert admin(running).said(command).startswith("the service stops already")
+    assert admin(running).said(command).startswith("the service is already stopping")
 
 
 def test_service_that_stops_says_so(running: Running) -> None:
@@ -348,5 +348,5 @@ def test_service_that_stops_says_so(running: Running) -> None:
     one = admin(running)
     assert one.rows("show info")[0]["state"] == "stopping"
     assert one.rows("show frontends")[0]["state"] == "closing"
-    assert one.said("drain") == "the service stops already; `stop` ends its sessions at once"
+    assert one.said("drain") == "the service is already stopping; `stop` ends its sessions at once"
     assert one.said("stop") == "the sessions that are left end now"

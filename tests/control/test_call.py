@@ -52,10 +52,10 @@ def test_answer_comes_line_by_line(path: Path) -> None:
 @pytest.mark.parametrize(
     ("hello", "sentence"),
     [
-        (HELLO | {"protocol": 2}, "with version 2 of the protocol; this mailproxy has version 1"),
+        (HELLO | {"protocol": 2}, "with protocol version 2, this mailproxy has protocol version 1"),
         ({"type": "error", "error": "user 7 is not allowed"}, "user 7 is not allowed"),
-        ({"type": "row"}, "who listens there is not mailproxy"),
-        (b"* OK ready\r\n", "who listens there is not mailproxy"),
+        ({"type": "row"}, "the process that listens there is not mailproxy"),
+        (b"* OK ready\r\n", "the process that listens there is not mailproxy"),
         (b"", "the service has closed the connection"),
     ],
 )
@@ -70,9 +70,9 @@ def test_nobody_is_said(path: Path) -> None:
         Call(str(path))
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(path))
-    with pytest.raises(NoService, match="nobody listens there; mailproxy has ended"):
+    with pytest.raises(NoService, match="no process listens there; mailproxy has ended"):
         Call(str(path))
-    with pytest.raises(NoService, match="cannot be connected to: AF_UNIX path too long"):
+    with pytest.raises(NoService, match="cannot connect: AF_UNIX path too long"):
         Call("/" + 200 * "x")
 
 

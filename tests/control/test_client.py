@@ -91,7 +91,7 @@ def test_what_is_no_request_is_said_and_the_next_one_is_answered(bench: Bench, l
     bench.admin.client.dataReceived(line + b"\n")
     bench.admin.turn()
     (error,) = bench.admin.lines()
-    assert error["error"].startswith("a request is a JSON object")
+    assert error["error"].startswith("a request must be a JSON object")
     assert bench.admin.ask("show info") == [DONE]
 
 
@@ -308,5 +308,5 @@ def test_watcher_that_asks_for_more_is_told_to_connect_once_more(bench: Bench) -
     bench.admin.ask("watch")
     bench.admin.send(command="show info")
     (error,) = bench.admin.lines()
-    assert "connect once more" in error["error"]
+    assert "open another connection" in error["error"]
     assert len(bench.watch) == 0

@@ -38,7 +38,7 @@ def test_what_changes_is_told_as_a_reload_tells_it(tmp_path: Path) -> None:
 def test_configuration_of_another_version_is_said(tmp_path: Path) -> None:
     with (
         Playback(tmp_path / "s", [row("future = 1\n" + TEXT), DONE]) as service,
-        pytest.raises(NoService, match="perhaps another version"),
+        pytest.raises(NoService, match="may have another version"),
     ):
         against_running(parse(TEXT, "/etc/mailproxy"), service.path)
 

@@ -102,7 +102,7 @@ def test_kernel_says_who_has_connected() -> None:
 def test_client_beyond_the_bound_is_told_so(bench: Bench) -> None:
     for _ in range(MOST_CLIENTS):
         bench.connect()
-    assert last_words(bench.connect()) == f"{MOST_CLIENTS} clients are connected already, and no more are taken"
+    assert last_words(bench.connect()) == f"{MOST_CLIENTS} clients are connected, which is the limit"
     assert len(bench.reactor.transports) == MOST_CLIENTS
 
 

@@ -86,9 +86,9 @@ def test_fewer_sockets_than_rows_are_an_error(tmp_path: Path, offered: list[sock
 
 def test_error_of_the_service_is_told(tmp_path: Path) -> None:
     def answer(connection: socket.socket, descriptors: list[int]) -> None:
-        connection.sendall(line(type="error", error="the service stops already"))
+        connection.sendall(line(type="error", error="the service is already stopping"))
 
-    with pytest.raises(NoService, match="the service stops already"):
+    with pytest.raises(NoService, match="the service is already stopping"):
         take_over(tmp_path / "admin.sock", answer, [])
 
 

@@ -248,7 +248,7 @@ def test_socket_that_was_left_behind_is_replaced(
         killed.send(signal.SIGKILL)
         killed.wait()
     assert ctl.path.exists()
-    assert "nobody listens there" in ctl.run("show info").stderr
+    assert "no process listens there" in ctl.run("show info").stderr
     front(configuration)
     assert len(ctl.rows("show info")) == 1
 
@@ -324,7 +324,7 @@ def test_thousand_connections_hold_up_nobody(service: Service) -> None:
         first = [next(messages(client)) for client in clients]
         assert [line["type"] for line in first[:MOST_CLIENTS]] == ["hello"] * MOST_CLIENTS
         assert {line.get("error") for line in first[MOST_CLIENTS:]} == {
-            f"{MOST_CLIENTS} clients are connected already, and no more are taken"
+            f"{MOST_CLIENTS} clients are connected, which is the limit"
         }
         service.check_it_serves()
     until(lambda: service.ctl.run("show info").returncode == 0, "a place for another client")
