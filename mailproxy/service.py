@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 from mailproxy import __version__
 from mailproxy.config import Config, ConfigError
 from mailproxy.config.difference import Difference, differences, with_details
-from mailproxy.control.door import Door
+from mailproxy.control.admin_socket import AdminSocket
 from mailproxy.control.parts import Ask
 from mailproxy.control.watch import Publisher
 from mailproxy.front.aside import Aside
@@ -81,7 +81,7 @@ class ProxyService(Service):
         self._generation = self._make_generation(prepared)
         self.began: float | None = None
         """When the service started, by the poller's clock."""
-        self._door = Door(self, reactor, publisher=self.events)
+        self._admin_socket = AdminSocket(self, reactor, publisher=self.events)
         self.is_stopping = False
         self._is_hurried = False
         self._times: dict[str, float] = {}
@@ -159,7 +159,7 @@ class ProxyService(Service):
         self._generation.start()
         self.began = self._loop.poller.look_at_clock()
         if self.role.cares:
-            self._open_door()
+            self._open_admin_socket()
             self.renewals.start(self._prepared.settings)
             self.ticket_keys.start()
             self.revocations.follow(self._prepared.settings, self._prepared.trusts)
@@ -182,12 +182,12 @@ class ProxyService(Service):
 
         self._aside.do(finish).addCallbacks(lambda _: self._lasting.share_sockets(with_others=False), failed)
 
-    def _open_door(self) -> None:
+    def _open_admin_socket(self) -> None:
         """Let administrators in where the configuration says, in the one process that cares for servers."""
         if not self.role.cares:
             return
         path = self._generation.settings.admin.socket
-        self._door.open(self._lasting.admin.at(path))
+        self._admin_socket.open(self._lasting.admin.at(path))
         self._lasting.admin.close_others(path)
 
     def _introduce(self) -> None:
@@ -255,7 +255,7 @@ class ProxyService(Service):
         former = self._generation
         differences = self._differences(reading)
         self._change_to(reading)
-        self._open_door()
+        self._open_admin_socket()
         self.relog(reading.settings)
         known, self._warnings = self._warnings, reading.warnings
         for difference in differences:
@@ -353,7 +353,7 @@ class ProxyService(Service):
         """
         settings = self._generation.settings
         self._lasting.share_sockets(with_others=True)
-        self._door.open(None)
+        self._admin_socket.open(None)
         self._log.info("another process has the listening sockets from now on", event="handed-over")
         return self.drain(
             delay=0.0,
@@ -392,7 +392,7 @@ class ProxyService(Service):
             self._stopping.hurry()
 
     def _stopped(self, nothing: None) -> None:
-        self._door.close()
+        self._admin_socket.close()
         self._lasting.admin.close_others(None)
         self._loop.stop()
         if self.role.cares:

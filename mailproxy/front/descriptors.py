@@ -15,7 +15,7 @@ SPARE_DESCRIPTORS = 24
 # A session has one descriptor to its client and one to its server.
 DESCRIPTORS_PER_SESSION = 2
 
-# The admin socket, as many clients as `mailproxy.control.door` takes, and one that is told that there are too many.
+# The admin socket, as many clients as `mailproxy.control.admin_socket` takes, and one that is refused.
 ADMIN_DESCRIPTORS = 34
 
 

@@ -28,7 +28,7 @@ _CREDENTIALS = struct.Struct("3i")
 """Linux's ``struct ucred``: process, user, group."""
 
 
-class Door(Factory):
+class AdminSocket(Factory):
     """Accepts clients of the admin socket, refuses those of other users, and closes all when the service ends."""
 
     noisy = False

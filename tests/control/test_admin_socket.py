@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from twisted.logger import capturedLogs
 
-from mailproxy.control.door import MOST_CLIENTS, Door, peer_credentials
+from mailproxy.control.admin_socket import MOST_CLIENTS, AdminSocket, peer_credentials
 from mailproxy.front.descriptors import ADMIN_DESCRIPTORS
 from mailproxy.transport.bound import bind_unix
 from tests.control.bench import Transport
@@ -28,7 +28,7 @@ class Reactor(FakeReactor):
         self.transports: list[Transport] = []
         self.fails = False
 
-    def adoptStreamConnection(self, descriptor: int, family: int, factory: Door) -> None:
+    def adoptStreamConnection(self, descriptor: int, family: int, factory: AdminSocket) -> None:
         if self.fails:
             raise OSError("gone")
         transport = Transport()
@@ -45,14 +45,14 @@ class Bench:
         running: Any = self
         self.user = os.geteuid()
         """Who connects."""
-        self.door = Door(running, self.reactor, credentials=lambda sock: (4711, self.user, 100))
+        self.admin = AdminSocket(running, self.reactor, credentials=lambda sock: (4711, self.user, 100))
         self.path = str(folder / "admin.sock")
         self.bound = bind_unix(self.path, 0o600)
-        self.door.open(self.bound)
+        self.admin.open(self.bound)
         self._stack = stack
         stack.callback(self.poller.close)
         stack.callback(self.bound.close)
-        stack.callback(self.door.open, None)
+        stack.callback(self.admin.open, None)
 
     def connect(self) -> socket.socket:
         client = self._stack.enter_context(socket.socket(socket.AF_UNIX))
@@ -113,7 +113,7 @@ def test_descriptors_are_kept_forclients() -> None:
 def test_place_of_a_client_that_left_is_free(bench: Bench) -> None:
     for _ in range(MOST_CLIENTS):
         bench.connect()
-    next(iter(bench.door.clients)).connectionLost()
+    next(iter(bench.admin.clients)).connectionLost()
     bench.connect()
     assert len(bench.reactor.transports) == MOST_CLIENTS + 1
 
@@ -121,24 +121,24 @@ def test_place_of_a_client_that_left_is_free(bench: Bench) -> None:
 def test_client_that_is_gone_takes_no_place(bench: Bench) -> None:
     bench.reactor.fails = True
     bench.connect()
-    assert bench.door.clients == set()
+    assert bench.admin.clients == set()
 
 
 def test_another_socket_takes_the_place_of_the_first(bench: Bench, tmp_path: Path) -> None:
     bench.connect()
-    bench.door.open(bench.bound)
+    bench.admin.open(bench.bound)
     other = bind_unix(str(tmp_path / "other.sock"), 0o600)
-    bench.door.open(other)
+    bench.admin.open(other)
     bench.connect()
     assert len(bench.reactor.transports) == 1
     bench.path = str(tmp_path / "other.sock")
     bench.connect()
     assert len(bench.reactor.transports) == 2
-    bench.door.open(None)
+    bench.admin.open(None)
     other.close()
 
 
 def testclients_are_seen_off_in_the_end(bench: Bench) -> None:
     bench.connect()
-    bench.door.close()
+    bench.admin.close()
     assert bench.reactor.transports[0].disconnecting
