@@ -23,7 +23,7 @@ from mailproxy import __version__
 from mailproxy.config import Config, ConfigError
 from mailproxy.config.difference import Difference, differences, with_details
 from mailproxy.control.admin_socket import AdminSocket
-from mailproxy.control.parts import Ask
+from mailproxy.control.questions import Ask
 from mailproxy.control.watch import Publisher
 from mailproxy.front.aside import Aside
 from mailproxy.front.drains import Drains

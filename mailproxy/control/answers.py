@@ -17,10 +17,10 @@ from mailproxy.backend.server import BackendServer
 from mailproxy.checks.outcome import Outcome
 from mailproxy.config import ConfigError
 from mailproxy.config.words import listed, nearest, quoted
-from mailproxy.control import observe, parts
+from mailproxy.control import observe, questions
 from mailproxy.control.argument import Weight
 from mailproxy.control.grammar import BadCommand, Request
-from mailproxy.control.parts import Ask
+from mailproxy.control.questions import Ask
 from mailproxy.control.running import Running
 from mailproxy.control.status import ChangeStatus, CheckStatus, SocketStatus, Status
 from mailproxy.front.reload import Reloaded, ReloadRefused
@@ -78,7 +78,7 @@ class Answers:
             case name if name in _SHOWS:
                 return Answer(_SHOWS[name](self._running, given))
             case "show sessions":
-                return Answer(parts.sessions(self._running, self._others(), request.arguments))
+                return Answer(questions.sessions(self._running, self._others(), request.arguments))
             case "shutdown session":
                 return self._shut_down(given["session"], who)
             case "drain server":
@@ -110,9 +110,9 @@ class Answers:
             self._say("shutdown session", words, who)
             return Answer(words=words)
 
-        if parts.shut_down(self._running, id):
+        if questions.shut_down(self._running, id):
             return told([True])
-        return self._ask(parts.ShutDown(id)).addCallback(told)
+        return self._ask(questions.ShutDown(id)).addCallback(told)
 
     def _drain_server(self, given: Given, who: str) -> Deferred[Answer]:
         backend, server = given["server"]
@@ -126,9 +126,9 @@ class Answers:
             self._say("drain server", words, who)
             return Answer(words=words)
 
-        return self._ask(parts.Kick(backend, server, kick, spread)).addCallback(told)
+        return self._ask(questions.Kick(backend, server, kick, spread)).addCallback(told)
 
-    def _ask(self, question: parts.Question) -> Deferred[list[object]]:
+    def _ask(self, question: questions.Question) -> Deferred[list[object]]:
         """Ask all other processes; the Deferred has the answers, without those of processes that have ended."""
         asked = [ask(question) for ask in self._others()]
         return DeferredList(asked, consumeErrors=True).addCallback(

@@ -47,7 +47,7 @@ class Running(Protocol):
 
     @property
     def others(self) -> Sequence[Callable[[Any], Deferred[Any]]]:
-        """For each other process of the service, a function that asks it (`parts.Ask`)."""
+        """For each other process of the service, a function that asks it (`questions.Ask`)."""
 
     def reload(self) -> Deferred[Reloaded]:
         """Read the configuration again, and apply its changes."""

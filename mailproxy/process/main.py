@@ -14,7 +14,7 @@ from twisted.logger import globalLogPublisher
 from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
 from mailproxy.balance.change import Change
-from mailproxy.control.parts import Ask
+from mailproxy.control.questions import Ask
 from mailproxy.front.drains import Drains
 from mailproxy.front.generation import Generation
 from mailproxy.front.lasting import BackendKey

@@ -16,7 +16,7 @@ from attrs import field, frozen
 from mailproxy.balance.pool_server import ServerState
 from mailproxy.config import Config
 from mailproxy.config.model import MailProtocol
-from mailproxy.control.parts import Question
+from mailproxy.control.questions import Question
 from mailproxy.front.sockets import Key as SocketKey
 from mailproxy.front.stopping import StopTimes
 from mailproxy.names import Record

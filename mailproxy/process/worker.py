@@ -25,7 +25,7 @@ from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
 from mailproxy.config import Config
 from mailproxy.control.grammar import BadCommand
-from mailproxy.control.parts import answer_part
+from mailproxy.control.questions import answer_question
 from mailproxy.front.drains import Drains, NoSuchPart
 from mailproxy.front.generation import Generation
 from mailproxy.front.prepare import Prepared, arrange, judge_files
@@ -196,7 +196,7 @@ class Worker:
             if isinstance(question, message.DrainFrontend):
                 value: object = service.drains.frontend(question.frontend, kick=question.kick, spread=question.spread)
             else:
-                value = answer_part(service, question)
+                value = answer_question(service, question)
         except (NoSuchPart, BadCommand) as error:
             self._channel.send(message.Answer(asked.number, None, str(error)))
         else:

@@ -14,7 +14,7 @@ from twisted.logger import globalLogPublisher
 
 from mailproxy.control.answers import Answers
 from mailproxy.control.client import Client
-from mailproxy.control.parts import Ask
+from mailproxy.control.questions import Ask
 from mailproxy.control.watch import Watch
 
 TURN_SECONDS = 2.0**-20

@@ -9,7 +9,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.logger import LogEvent, capturedLogs, formatEvent
 
-from mailproxy.control.parts import ShutDown
+from mailproxy.control.questions import ShutDown
 from mailproxy.front.sockets import Key
 from mailproxy.front.stopping import StopTimes
 from mailproxy.process.crew import (

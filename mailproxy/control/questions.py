@@ -64,7 +64,7 @@ Ask = Callable[[Question], Deferred[object]]
 """Asks another process; the Deferred has its answer, and fails if the process has ended."""
 
 
-def answer_part(running: Running, question: Question) -> object:
+def answer_question(running: Running, question: Question) -> object:
     """Return this process's answer to a question of another process of the service."""
     match question:
         case SessionsFrom(filters=filters, number=number):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 
-from mailproxy.control.parts import SESSIONS_PER_PAGE, Ask, Question, SessionPage, SessionsFrom, answer_part
+from mailproxy.control.questions import SESSIONS_PER_PAGE, Ask, Question, SessionPage, SessionsFrom, answer_question
 from tests.control.bench import Admin, admin_of
 from tests.control.conftest import Make
 from tests.test_service import Running
@@ -13,7 +13,7 @@ from tests.test_service import Running
 
 def asks(running: Running) -> Ask:
     """What asks another process."""
-    return lambda question: succeed(answer_part(running.service, question))
+    return lambda question: succeed(answer_question(running.service, question))
 
 
 def gone(question: Question) -> Deferred[object]:
@@ -59,7 +59,7 @@ def test_sessions_of_another_process_come_in_pages(there: Running) -> None:
     sizes = []
     after: int | None = -1
     while after is not None:
-        page = answer_part(running.service, SessionsFrom({}, after))
+        page = answer_question(running.service, SessionsFrom({}, after))
         assert isinstance(page, SessionPage)
         sizes.append(len(page.sessions))
         after = page.last
@@ -76,7 +76,7 @@ def test_answer_waits_for_another_process(here: Running, there: Running) -> None
 
     one = admin(here, ask)
     assert one.ask("show sessions") == []
-    answer.callback(answer_part(there.service, asked[0]))
+    answer.callback(answer_question(there.service, asked[0]))
     one.turn()
     assert [line["type"] for line in one.lines()] == ["row", "row", "done"]
 
@@ -86,7 +86,7 @@ def test_answer_that_is_waited_for_waits_for_the_client(here: Running, there: Ru
     one = admin(here, lambda question: answer)
     one.ask("show sessions")
     one.client.pauseProducing()
-    answer.callback(answer_part(there.service, SessionsFrom({}, -1)))
+    answer.callback(answer_question(there.service, SessionsFrom({}, -1)))
     one.turn()
     assert one.lines() == []
     one.client.resumeProducing()
