@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mailproxy.control.parts import ShutDown
 from twisted.logger import LogEvent, capturedLogs
 from twisted.python.failure import Failure
 
 from mailproxy.config import Backend, Check, Config, Frontend, InetBind, InetServer, Server, TlsProfile
+from mailproxy.control.questions import ShutDown
 from mailproxy.front.lasting import Lasting
 from mailproxy.front.prepare import prepare, read_files
 from mailproxy.front.reading import Reading

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 from attrs import evolve
-from mailproxy.control.parts import SessionPage, SessionsFrom, ShutDown
 from twisted.logger import LogEvent, capturedLogs
 
 from mailproxy.config import Backend, Check, Config, Frontend, InetBind, InetServer, Server
+from mailproxy.control.questions import SessionPage, SessionsFrom, ShutDown
 from mailproxy.front.lasting import Lasting
 from mailproxy.front.prepare import prepare
 from mailproxy.front.stopping import StopTimes
