@@ -1,7 +1,7 @@
 """
 The names of ciphers, groups and signature algorithms: mailproxy's choice, and whether OpenSSL knows a name.
 
-OpenSSL passes over most names that it does not know: a list with a slip in it is shorter than it looks.
+OpenSSL ignores most unknown names, so a list with a typing error is shorter than it looks.
 """
 
 from __future__ import annotations
@@ -40,9 +40,8 @@ _CBC = (
 # As Mozilla's guidelines order them, AES-128 first: it needs no SHA-384, which costs a handshake a twentieth more.
 DEFAULT_CIPHERSUITES = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 
-# One tuple of OpenSSL's: the first that the client has a key share for. Nobody is asked for another ClientHello for
-# the sake of a better one, which would cost a round trip. P-521 is for certificates with such keys, which TLS 1.2 takes
-# for listed curves alone.
+# One tuple of OpenSSL's: the first group that the client has sent a key share for. A second ClientHello, for a better
+# group, would cost a round trip. P-521 is for certificates with such keys: TLS 1.2 allows them for listed curves only.
 _GROUPS = ("X25519MLKEM768", "X25519", "P-256", "P-384", "P-521")
 
 _SIGNATURES = (
@@ -65,7 +64,7 @@ _SIGNATURES = (
     "mldsa87",
 )
 
-# What else there is, for suggestions.
+# Other names that OpenSSL knows, for suggestions.
 _OTHER_GROUPS = (
     *("SecP256r1MLKEM768", "SecP384r1MLKEM1024", "MLKEM512", "MLKEM768", "MLKEM1024", "X448"),
     *("secp256r1", "secp384r1", "secp521r1", "prime256v1", "brainpoolP256r1tls13", "brainpoolP384r1tls13"),
@@ -81,7 +80,7 @@ _SUITES = (
     *("TLS_AES_128_CCM_SHA256", "TLS_AES_128_CCM_8_SHA256"),
 )
 
-# Words of cipher lists (openssl-ciphers(1)). Some stand for no cipher any more; "!RC4" is right all the same.
+# Words of cipher lists (openssl-ciphers(1)). Some match no cipher in OpenSSL today, but "!RC4" is still correct.
 _WORDS = """
 DEFAULT COMPLEMENTOFDEFAULT ALL COMPLEMENTOFALL HIGH MEDIUM LOW EXPORT EXP NULL eNULL SSLv3 TLSv1 TLSv1.0 TLSv1.2
 aNULL kRSA aRSA RSA kDHE kEDH DH DHE EDH ADH kEECDH kECDHE ECDH ECDHE EECDH AECDH aDSS DSS aECDSA ECDSA
@@ -101,18 +100,18 @@ def default_ciphers(*, cbc: bool) -> str:
 
 @cache
 def default_groups() -> str:
-    """Return the groups for key exchange, as far as this OpenSSL has them."""
+    """Return the default groups for key exchange that this OpenSSL supports."""
     return ":".join(filter(_is_group, _GROUPS))
 
 
 @cache
 def default_signatures() -> str:
-    """Return the signature algorithms, as far as this OpenSSL has them: none has SHA-1 or SHA-224."""
+    """Return the default signature algorithms that this OpenSSL supports; none uses SHA-1 or SHA-224."""
     return ":".join(filter(_is_signature, _SIGNATURES))
 
 
 class UnknownName(ValueError):
-    """A name that OpenSSL does not know; `known` has those that it knows."""
+    """OpenSSL does not know a name; `known` has the names that it knows."""
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
         super().__init__(name)
@@ -146,14 +145,14 @@ def check_signatures(value: str) -> None:
 
 
 def cipher_names(ciphers: str = "ALL:COMPLEMENTOFALL:@SECLEVEL=0") -> list[str]:
-    """Return the ciphers that a list stands for, without those of TLS 1.3; of a list that has no fault."""
+    """Return the TLS 1.2 ciphers that a valid cipher list selects."""
     context = SSL.Context(SSL.TLS_METHOD)
     context.set_cipher_list(ciphers.encode())
     return [name for name in SSL.Connection(context).get_cipher_list() if not name.startswith("TLS_")]
 
 
 def _listed(separators: str, value: str) -> Iterator[str]:
-    """Yield the names of a list that have to be known: "?" means that a name need not be; "*" and "-" say more."""
+    """Yield the names that OpenSSL must know: not those after "?", and without the prefixes "*" and "-"."""
     for name in re.split(separators, value):
         if "?" not in name[:2]:
             yield name.lstrip("*-")

@@ -1,7 +1,7 @@
 """
-One certificate with its chain and private key, as a PEM file (or two) carries them, and what it says of itself.
+One certificate with its chain and private key, read from a PEM file (or two), with its names, kinds and dates.
 
-A `Certificate` is a value of bytes, texts and times: it can be sent to another process.
+A `Certificate` is a value of bytes, texts and times, so it can be sent to another process.
 """
 
 import re
@@ -48,12 +48,12 @@ SIGNATURE_ALGORITHMS = {
     "2.16.840.1.101.3.4.3.18": "id-ml-dsa-65",
     "2.16.840.1.101.3.4.3.19": "id-ml-dsa-87",
 }
-"""OpenSSL's short names (OBJ_nid2sn), which are what HAProxy sends; pyOpenSSL only gives the long ones."""
+"""OpenSSL's short names (OBJ_nid2sn), which HAProxy sends; pyOpenSSL has only the long names."""
 
 _PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.+?-----END \1-----", re.DOTALL)
 _CERTIFICATE_LABELS = {b"CERTIFICATE", b"X509 CERTIFICATE"}
 
-# What cryptography raises for what is inside the PEM blocks; it has no common base.
+# The exceptions that cryptography raises for bad content of PEM blocks; they have no common base.
 _BAD_ENCODING = (
     ValueError,
     UnsupportedAlgorithm,
@@ -69,7 +69,7 @@ _NO_KEY = (
 
 
 class UnusableCertificate(Exception):
-    """What a file has does not make a certificate to serve; the words continue ``FILE: …``."""
+    """The content of a file cannot be served as a certificate; the text continues ``FILE: …``."""
 
 
 @frozen(cache_hash=True)
@@ -77,16 +77,16 @@ class Certificate:
     """
     A leaf certificate, the chain that is sent with it, and its key.
 
-    `names` are what it is for, lower-case: the DNS names of its SAN extension, else its common names (RFC 6125,
-    section 6.4.4). `kind` is the kind of its key, of which a client gets one: "RSA", "EC", …. `sig_alg` is how its
-    issuer signed it, in OpenSSL's short name ("RSA-SHA256", "ecdsa-with-SHA256"), or the dotted OID where OpenSSL has
-    none. `key_alg` is its key as HAProxy calls it ("RSA2048", "EC256"), None for kinds that HAProxy has no name for,
+    `names` are its names in lower case: the DNS names of its SAN extension, else its common names (RFC 6125, section
+    6.4.4). `kind` is the kind of its key: "RSA", "EC", …; OpenSSL serves one certificate of each kind. `sig_alg` is the
+    algorithm of its issuer's signature, by OpenSSL's short name ("RSA-SHA256", "ecdsa-with-SHA256"), or the dotted OID
+    if OpenSSL has no name. `key_alg` is HAProxy's name of its key ("RSA2048", "EC256"), None for kinds without one,
     such as Ed25519. Both times are in UTC.
     """
 
     path: str
     digest: bytes
-    """Tells it from every other: the SHA-256 of all of `encoded` and `encoded_key`."""
+    """Identifies the certificate: the SHA-256 of all of `encoded` and `encoded_key`."""
     encoded: tuple[bytes, ...] = field(eq=False, repr=False)
     """The leaf and its chain, in DER."""
     encoded_key: bytes = field(eq=False, repr=False)
@@ -122,7 +122,7 @@ class Certificate:
 
 
 def make_certificate(path: str, pem: bytes) -> Certificate:
-    """Make a certificate from PEM with the leaf, its chain and the key, in any order but the leaf before the chain."""
+    """Make a certificate from PEM with the leaf, its chain and the key; the leaf must come before the chain."""
     certificates = read_chain(pem)
     leaf = certificates[0]
     key = _read_key(pem)
@@ -174,9 +174,9 @@ def _read_key(pem: bytes) -> PrivateKeyTypes:
     if len(keys) != 1:
         raise UnusableCertificate(f"has {len(keys)} private keys, needs one" if keys else _NO_KEY)
     try:
-        # To show that the factors of an RSA key are primes takes 70 ms; `_check_rsa` tells a damaged key in 0.05 ms.
+        # A test that the factors of an RSA key are primes takes 70 ms; `_check_rsa` finds a damaged key in 0.05 ms.
         key = load_pem_private_key(keys[0], password=None, unsafe_skip_rsa_key_validation=True)
-    except TypeError:  # what cryptography raises for a key that wants a password
+    except TypeError:  # cryptography raises it for an encrypted key
         raise UnusableCertificate(
             "has an encrypted private key, which is not supported; remove the passphrase"
         ) from None
@@ -188,7 +188,7 @@ def _read_key(pem: bytes) -> PrivateKeyTypes:
 
 
 def _check_rsa(key: RSAPrivateKey) -> None:
-    """Refuse a key whose numbers do not belong together: one signature with it could give the key away."""
+    """Refuse a key whose numbers do not match: a single signature with it could reveal the key."""
     numbers = key.private_numbers()
     n, e = numbers.public_numbers.n, numbers.public_numbers.e
     p, q, d = numbers.p, numbers.q, numbers.d
@@ -203,7 +203,7 @@ def _check_rsa(key: RSAPrivateKey) -> None:
 
 
 def _kind(key: PrivateKeyTypes) -> str:
-    """Name the kind of a key: `RSAPrivateKey` is "RSA", `EllipticCurvePrivateKey` is "EC"."""
+    """Return the kind of a key: "RSA" for `RSAPrivateKey`, "EC" for `EllipticCurvePrivateKey`."""
     return "EC" if isinstance(key, EllipticCurvePrivateKey) else type(key).__name__.removesuffix("PrivateKey")
 
 
@@ -231,13 +231,13 @@ def _names(leaf: x509.Certificate) -> tuple[str, ...]:
 
 
 def signature_algorithm(leaf: x509.Certificate) -> str:
-    """Return how the issuer signed a certificate, in OpenSSL's short name or else as dotted OID."""
+    """Return the algorithm of the issuer's signature, by OpenSSL's short name or else as dotted OID."""
     oid = leaf.signature_algorithm_oid.dotted_string
     return SIGNATURE_ALGORITHMS.get(oid, oid)
 
 
 def key_algorithm(leaf: x509.Certificate) -> str | None:
-    """Return a certificate's kind of key and its bits as HAProxy writes them; None where it writes nothing."""
+    """Return the kind and bits of a certificate's key in HAProxy's form; None for kinds that HAProxy leaves out."""
     match leaf.public_key():
         case RSAPublicKey(key_size=bits):
             return f"RSA{bits}"

@@ -1,4 +1,4 @@
-"""Certificates from disk: what patterns stand for, and everything that is wrong with the files, at once."""
+"""Reads certificates from disk: expands patterns, and reports all problems at once."""
 
 from collections.abc import Iterable
 
@@ -12,11 +12,11 @@ from mailproxy.tls.store import CertificateStore
 
 def read_certificates(entries: Iterable[str]) -> tuple[Certificate, ...]:
     """
-    Read the certificates that `entries` name, in their order and, for each, in that of the alphabet.
+    Read the certificates that `entries` name, in the order of the entries, the matches of each sorted by name.
 
     An entry is a PEM file with leaf, chain and key; a folder with fullchain.pem and privkey.pem, or with tls.crt and
-    tls.key; or either with ``*``, ``?``, ``[…]`` and ``**`` in it. A file that several entries match is read once. An
-    expired certificate is no error: whether to serve it is for the administrator to say. Raises `CertificateError`.
+    tls.key; or a pattern of these, with ``*``, ``?``, ``[…]`` and ``**``. A file that several entries match is read
+    once. An expired certificate is not an error: the administrator decides. Raises `CertificateError`.
     """
     reading = CertificateStore().read({"": tuple(entries)})
     if reading.problems[""]:
@@ -25,7 +25,7 @@ def read_certificates(entries: Iterable[str]) -> tuple[Certificate, ...]:
 
 
 def read_authorities(path: str) -> tuple[x509.Certificate, ...]:
-    """Read the certificates of authorities, those that clients' certificates are verified with, from a PEM file."""
+    """Read the certificates of authorities from a PEM file; they verify clients' certificates."""
     try:
         return read_chain(read_file(path))
     except OSError as error:

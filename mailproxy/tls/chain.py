@@ -1,4 +1,4 @@
-"""Whether certificates are a chain: each behind the one that it issued (RFC 8446 section 4.4.2)."""
+"""Checks the order of a chain: each certificate after the one that it issued (RFC 8446 section 4.4.2)."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -7,12 +7,12 @@ from itertools import pairwise
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
-# Few authorities issue the certificates of one front: the pairs behind the leaves are mostly the same.
+# Few authorities issue the certificates of one front, so most chains have the same pairs of issuers.
 _KNOWN_PAIRS = 256
 
 
 def order_problem(certificates: Sequence[x509.Certificate]) -> str:
-    """Say which certificate did not issue the one before it, to continue ``FILE: …``; "" if each did."""
+    """Name the certificate that did not issue the one before it, as text after ``FILE: ``; "" if each did."""
     for number, (issued, issuer) in enumerate(pairwise(certificates), 2):
         problem = _problem(issued, issuer) if number == 2 else _known_problem(issued, issuer)
         if problem:
@@ -31,7 +31,7 @@ def _problem(issued: x509.Certificate, issuer: x509.Certificate) -> str:
     except InvalidSignature:
         return "has the name of the issuer but did not sign"
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        pass  # A signature that this library cannot verify; clients can perhaps.
+        pass  # cryptography cannot verify this kind of signature; clients may be able to.
     return ""
 
 

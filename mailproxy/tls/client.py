@@ -1,8 +1,8 @@
 """
-TLS towards servers: the trusted authorities, and the name that a server has to prove.
+TLS towards servers: the trusted authorities, and the name that a server's certificate must have.
 
-OpenSSL verifies the chain during the handshake; service-identity verifies the name right after it. A server that fails
-either gets no bytes from us, and none of its bytes are read.
+OpenSSL verifies the chain during the handshake; service-identity verifies the name right after it. If either fails, no
+bytes are sent to the server, and none are read from it.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
 # A server has a few certificates, one after the other.
 _KNOWN_CERTIFICATES = 16
 
-# OpenSSL's reasons if the answer to its ClientHello is not TLS.
+# OpenSSL's reasons when the answer to its ClientHello is not TLS.
 _NO_TLS = ("wrong version number", "packet length too long", "unexpected message", "http request")
 
 
 class ServerTlsSettings(Hashable, Protocol):
-    """The part of a server's ``tls`` in the configuration that this needs."""
+    """The settings of a server's ``tls`` that `ClientTls` needs."""
 
     @property
     def verify(self) -> str:
@@ -41,7 +41,7 @@ class ServerTlsSettings(Hashable, Protocol):
 
     @property
     def ca(self) -> str | None:
-        """The PEM file with the authorities; None is the system's."""
+        """The PEM file with the authorities; None: the system's authorities."""
 
     @property
     def verify_name(self) -> str | None:
@@ -61,14 +61,14 @@ class ServerTlsSettings(Hashable, Protocol):
 
 
 class CertificateRefused(ConnectionError):
-    """The server's certificate is not for it; the message has the reason."""
+    """The server's certificate is not acceptable; the message has the reason."""
 
 
 class ClientTls:
     """
-    The client's side of TLS towards a server, or towards several that have one name and the same settings.
+    The client's side of TLS towards one server, or towards several with the same name and settings.
 
-    Its only state is its sessions for resumption, and a cache of certificates.
+    Its only state is the sessions for resumption and a cache of certificates.
     """
 
     def __init__(
@@ -79,12 +79,12 @@ class ClientTls:
         judge_name: Callable[[Any, str], str] = name_problem,
     ) -> None:
         """
-        Take what `client_context` made of the settings, and the server's host, if it has one.
+        Take the context that `client_context` made from the settings, and the server's host, if it has one.
 
-        `judge_name` says why a certificate is not for a name, "" if it is. ValueError if there is no name to verify the
-        server with.
+        `judge_name` returns why a certificate is not for a name, "" if it is. Raises ValueError if there is no name to
+        verify the server with.
         """
-        self._owner = context  # of the raw context, which therefore has to outlive it
+        self._owner = context  # keeps the raw context alive
         self._context = openssl.raw_context(context)
         fixed = None if settings.sni == "client" else settings.sni
         name = settings.verify_name or fixed or host or ""
@@ -96,12 +96,12 @@ class ClientTls:
         self._authorities = settings.ca or "the system's authorities"
         self._name_problem = lru_cache(_KNOWN_CERTIFICATES)(lambda certificate: judge_name(certificate, name))
         self.asks_for_clients_name = settings.sni == "client"
-        """Whether the client chooses the server name to send."""
+        """True if the server name of the client is sent."""
         self._server_name = fixed or ("" if is_ip_address(name) else name)
         self._sessions = Sessions()
 
     def server_name(self, clients: str | None) -> str:
-        """Return the server name to send, given the client's; "" for none."""
+        """Return the server name to send, given the name from the client; "" for none."""
         if self.asks_for_clients_name and clients is not None and is_dns_name(clients):
             return clients
         return self._server_name
@@ -110,13 +110,13 @@ class ClientTls:
         """
         Return a new connection, which the caller frees.
 
-        It resumes the session that was kept for the same name and address, if there is one.
+        It resumes the last session with the same name and address, if there is one.
         """
         session = self._sessions.get((address, server_name))
         return openssl.connect(self._context, server_name.encode(), session)
 
     def verify(self, ssl: Any) -> None:
-        """Raise `CertificateRefused` unless the server's certificate, after the handshake, is for it."""
+        """Check the server's certificate after the handshake; raise `CertificateRefused` if it is wrong."""
         # Sessions are kept only for verified servers.
         if not self._verifies or openssl.is_resumed(ssl):
             return
@@ -126,7 +126,7 @@ class ClientTls:
             raise CertificateRefused(problem)
 
     def failure(self, ssl: Any, reason: str) -> OSError:
-        """Return the error of a handshake that failed, given the reason in OpenSSL's words."""
+        """Return the error for a failed handshake, given OpenSSL's reason."""
         verdict = openssl.verify_result(ssl)
         if self._verifies and verdict != 0:
             chain = openssl.server_chain(ssl)
@@ -135,17 +135,17 @@ class ClientTls:
         return ConnectionError(f"TLS handshake: {reason}{hint}")
 
     def keep_session(self, ssl: Any, server_name: str, address: Hashable) -> None:
-        """Keep the session for the next connection to the same server; only for verified servers."""
+        """Keep the session for the next connection to the same server; call it only for verified servers."""
         session = openssl.session(ssl)
         if session is not None:
             self._sessions.keep((address, server_name), session)
 
 
 def client_context(settings: ServerTlsSettings) -> SSL.Context:
-    """Make the OpenSSL context of a server's settings; ValueError with the reason if that fails."""
+    """Make the OpenSSL context for a server's settings; raise ValueError with the reason if OpenSSL refuses them."""
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_min_proto_version(_VERSIONS[settings.min_version])
-    # Dovecot chooses the first one that the client has.
+    # Dovecot chooses the first group that the client offers.
     context.set_tls13_ciphersuites(DEFAULT_CIPHERSUITES.encode())
     openssl.set_modes(context)
     context.set_options(openssl.OPTIONS)
@@ -181,9 +181,9 @@ MakeClientTls = Callable[[ServerTlsSettings, str | None], ClientTls]
 
 def client_sides(make_context: Callable[[ServerTlsSettings], SSL.Context] = client_context) -> MakeClientTls:
     """
-    Return a function that makes the `ClientTls` of settings and a host, each once.
+    Return a function that makes the `ClientTls` for given settings and a host, each once.
 
-    Servers with the same settings share a context, since the system's authorities take half a megabyte.
+    Servers with the same settings share a context: the system's authorities take half a megabyte.
     """
     context = cache(make_context)
     return cache(lambda settings, host: ClientTls(settings, host, context(settings)))

@@ -9,21 +9,21 @@ from mailproxy.tls.certificate import key_algorithm, signature_algorithm
 from mailproxy.tls.facts import TlsFacts
 from mailproxy.tls.server import common_names
 
-# Any number but 0, which says that a certificate was verified (PROXY protocol, section 2.2.6).
+# Any number but 0: 0 means a verified certificate (PROXY protocol, section 2.2.6).
 _NO_CERTIFICATE = 1
 
 
 def connection_facts(connection: SSL.Connection) -> TlsFacts:
     """
-    Read the facts of a server's connection; ValueError before its handshake is done.
+    Read the facts of a server's connection; raise ValueError before its handshake is done.
 
-    The verdict on a client's certificate is OpenSSL's. If the context's verify callback accepts everything, the verdict
-    is always good: then a certificate proves nothing.
+    OpenSSL gives the verify result of a client's certificate. If the context's verify callback accepts everything, the
+    result is always 0, and a certificate proves nothing.
     """
     cipher = connection.get_cipher_name()
     if cipher is None:
         raise ValueError("the TLS handshake is not done, nothing is negotiated yet")
-    raw = openssl.raw_connection(connection)  # pyOpenSSL has no API for the verdict and resumption
+    raw = openssl.raw_connection(connection)  # pyOpenSSL has no API for the verify result and resumption
     server_name = connection.get_servername()
     shown = connection.get_certificate(as_cryptography=True)
     certificate = openssl.peer_certificate(raw)

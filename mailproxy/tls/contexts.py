@@ -1,7 +1,7 @@
 """
-The OpenSSL contexts that serve a profile's certificates, each made when the first client asks for a name of it.
+The OpenSSL contexts that serve a profile's certificates, each made when a client first asks for one of its names.
 
-To make one takes 0.4 ms and 23 KiB: a front with thousands of names starts without them, and a renewal makes one.
+A context takes 0.4 ms and 23 KiB, so a front with thousands of names starts without them, and a renewal makes one.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from mailproxy.tls.certificate import Certificate
 from mailproxy.tls.groups import CertificateGroup, for_name
 from mailproxy.tls.steps import Steps, ends_of_steps, finish
 
-# A handshake that began with a certificate may end after the certificate has gone. None takes longer (`timeouts.WAIT`).
+# A handshake may end after its certificate was removed; none takes longer than this (`timeouts.WAIT`).
 KEPT_SECONDS = 3600.0
 
 MakeContext = Callable[[tuple[Certificate, ...]], tuple[SSL.Context, tuple[int, ...]]]
-"""Makes a context of certificates; returns it, and their identities (`openssl.served_certificate`)."""
+"""Makes a context for certificates; returns it, and their identities (`openssl.served_certificate`)."""
 
 
 @define(eq=False)
 class _Slot:
-    """What serves one group of certificates."""
+    """One group of certificates, with its context once that is made."""
 
     certificates: tuple[Certificate, ...]
     context: SSL.Context | None = None
@@ -40,7 +40,7 @@ class _Slot:
 
 @frozen
 class _Left:
-    """A certificate that is not served any more."""
+    """A certificate that new handshakes do not get."""
 
     at: float
     identity: int
@@ -48,15 +48,15 @@ class _Left:
 
 class Contexts:
     """
-    Which context serves which name, and which certificate a context has served.
+    The contexts by server name, and the certificates by the identities that OpenSSL gives them (mutable).
 
-    Changes in place: the next handshake has other certificates, those that have begun go on with theirs.
+    After a change, the next handshake uses the new certificates; handshakes that have begun keep theirs.
     """
 
     def __init__(
         self, make: MakeContext, groups: Sequence[CertificateGroup], clock: Callable[[], float] = monotonic
     ) -> None:
-        """Serve groups of certificates, the first of them by default, from contexts that `make` makes."""
+        """Serve these groups of certificates, the first one by default, with contexts from `make`."""
         self._make = make
         self._clock = clock
         self._slots: dict[tuple[bytes, ...], _Slot] = {}
@@ -68,9 +68,9 @@ class Contexts:
         self.default: Any
         """The same, raw."""
         self.only: Certificate | None = None
-        """The certificate that every client gets, if there is one for all."""
+        """The only certificate, if all clients get the same one."""
         self.has_one = False
-        """True when there is one context for all names."""
+        """True if one context serves all names."""
         self.replace(groups)
 
     def replace(self, groups: Sequence[CertificateGroup]) -> None:
@@ -78,7 +78,7 @@ class Contexts:
         finish(self.replacing(groups))()
 
     def replacing(self, groups: Sequence[CertificateGroup]) -> Steps[Callable[[], None]]:
-        """Make ready to serve these groups, step by step; what is returned does it, at once."""
+        """Prepare to serve these groups, in steps; the result is a function that makes the change at once."""
         slots: dict[tuple[bytes, ...], _Slot] = {}
         by_name: dict[str, _Slot] = {}
         for group, is_end in ends_of_steps(groups):
@@ -87,7 +87,7 @@ class Contexts:
             if former is None or former.certificates == group.certificates:
                 slot = former or _Slot(group.certificates)
             else:
-                # The same, with another OCSP response.
+                # The same certificates, with another OCSP response.
                 slot = _Slot(group.certificates, former.context, former.raw, former.identities)
             slots[key] = slot
             for name in group.names:
@@ -111,18 +111,18 @@ class Contexts:
         self.only = first.certificates[0] if len(slots) == len(first.certificates) == 1 else None
 
     def for_name(self, server_name: str) -> Any:
-        """Return the raw context for the name that a client asks for; None if no certificate has it."""
+        """Return the raw context for the server name from a client; None if no certificate has this name."""
         slot = for_name(self._by_name, server_name, None)
         return None if slot is None else slot.raw or self._raw(slot)
 
     @property
     def made(self) -> Iterator[SSL.Context]:
-        """The contexts that there are already."""
+        """The contexts that are made so far."""
         return (slot.context for slot in self._slots.values() if slot.context is not None)
 
     @property
     def digests(self) -> set[bytes]:
-        """What tells the certificates from others (`Certificate.digest`)."""
+        """The digests of the certificates (`Certificate.digest`)."""
         return set(chain.from_iterable(self._slots))
 
     def certificate(self, identity: int) -> Certificate | None:
@@ -134,7 +134,7 @@ class Contexts:
             slot.context, slot.identities = self._make(slot.certificates)
             slot.raw = openssl.raw_context(slot.context)
             self._served |= zip(slot.identities, slot.certificates, strict=True)
-            # OpenSSL may give new ones the place in memory, and with it the identity, of one that has gone.
+            # OpenSSL may reuse the memory, and so the identity, of a certificate that was freed.
             self._left = deque(left for left in self._left if left.identity not in slot.identities)
         return slot.raw
 
@@ -143,7 +143,7 @@ class Contexts:
         self._left.extend(_Left(now, identity) for identity in slot.identities)
 
     def _forget(self) -> None:
-        """Forget certificates that nobody can be served with any more."""
+        """Forget certificates that no handshake can use now."""
         while self._left and self._left[0].at < self._clock() - KEPT_SECONDS:
             left = self._left.popleft()
             self._served.pop(left.identity, None)

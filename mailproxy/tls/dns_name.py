@@ -10,8 +10,8 @@ _DNS_NAME = re.compile(rf"(?=.{{1,253}}\Z)(?:{_LABEL}\.)*(?![0-9]+\Z){_LABEL}")
 
 def is_dns_name(name: str) -> bool:
     """
-    Tell whether a name is a DNS host name in ASCII (A-labels), without a trailing dot.
+    Return whether a name is a DNS host name in ASCII (A-labels), without a trailing dot.
 
-    A backend may put the name into its log, its settings and its look-ups; Dovecot 2.4 drops connections over others.
+    A backend may use the name in its log, settings and look-ups; Dovecot 2.4 closes connections with other names.
     """
     return _DNS_NAME.fullmatch(name) is not None

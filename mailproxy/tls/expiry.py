@@ -1,4 +1,4 @@
-"""When certificates end, and who is told how long before."""
+"""Warnings about certificates and OCSP responses that expire."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from mailproxy.tls.certificate import Certificate
 from mailproxy.tls.steps import Steps, ends_of_steps
 
 DAYS = (30, 14, 7, 1)
-"""How many days before its end a certificate is told of: ACME clients renew before the first or soon after."""
+"""The days before the expiry of a certificate with a warning; ACME clients renew before the first or soon after."""
 
 _EXPIRED = 0
 
 
 def invalidity(certificate: Certificate, now: datetime) -> str:
-    """Say why a certificate is not valid at `now`, to continue ``FILE: …``; "" if it is."""
+    """Return why a certificate is not valid at `now`, as text after ``FILE: ``; "" if it is."""
     if certificate.not_after < now:
         return f"expired on {certificate.not_after:%Y-%m-%d}"
     if certificate.not_before > now:
@@ -27,14 +27,14 @@ def invalidity(certificate: Certificate, now: datetime) -> str:
 
 @frozen
 class Notice:
-    """One certificate that ends soon, or has ended."""
+    """One certificate that expires soon, or has expired."""
 
     certificate: Certificate
     days: int
-    """How many days are left."""
+    """The days that are left."""
 
     def __str__(self) -> str:
-        """Write it as one line."""
+        """Return the warning as one line."""
         end = f"{self.certificate.not_after:%Y-%m-%d %H:%M} UTC"
         if self.days < 0:
             return f"{self.certificate.path}: expired on {end}; clients will refuse it"
@@ -43,14 +43,14 @@ class Notice:
 
 
 class ExpiryNotices:
-    """Tells of each certificate at each of `DAYS`, and when it has expired, once."""
+    """Warns about each certificate once at each of `DAYS`, and once when it has expired (mutable)."""
 
     def __init__(self) -> None:
         self._told: dict[bytes, int] = {}
-        """At which of `DAYS` each certificate was told of last."""
+        """The last of `DAYS` with a warning, for each certificate."""
 
     def due(self, certificates: Iterable[Certificate], now: datetime) -> Steps[list[Notice]]:
-        """Find what is to be told at `now`, step by step; forget the certificates that are not there any more."""
+        """Return the warnings that are due at `now`, in steps; forget certificates that are not in use now."""
         told: dict[bytes, int] = {}
         notices = []
         horizon = now + timedelta(days=max(DAYS))
@@ -73,13 +73,13 @@ class ExpiryNotices:
 
 
 class StaleStaples:
-    """Tells of OCSP responses that are out of date, and therefore not sent any more, once."""
+    """Warns once about each OCSP response that is out of date, and is not sent for that reason (mutable)."""
 
     def __init__(self) -> None:
         self._told: set[bytes] = set()
 
     def due(self, certificates: Iterable[Certificate], now: datetime) -> list[str]:
-        """Return what is to be told at `now`, one line each."""
+        """Return the warnings that are due at `now`, one line each."""
         stale = {
             certificate.digest: certificate
             for certificate in certificates
@@ -98,7 +98,7 @@ class StaleStaples:
 
 
 def _stage(certificate: Certificate, now: datetime) -> int | None:
-    """Return the last of `DAYS` that has come; those that are longer than the certificate's whole life never come."""
+    """Return the last of `DAYS` that is reached, without those longer than the certificate's lifetime."""
     left = certificate.not_after - now
     if left < timedelta(0):
         return _EXPIRED

@@ -8,7 +8,7 @@ class TlsFacts:
     """
     The facts of one client's TLS connection, named as OpenSSL names them.
 
-    They are what mailproxy saw; the code that makes the header decides which of them a backend gets.
+    They are what mailproxy has seen; the code that builds the header decides which facts a backend gets.
     """
 
     version: str
@@ -21,10 +21,10 @@ class TlsFacts:
     """Key exchange group, ``X25519MLKEM768``, ``x25519``, ``secp256r1``; None without one."""
 
     server_name: str | None
-    """SNI as the client sent it: case kept, not validated."""
+    """The server name (SNI) as the client sent it, with its case, not validated."""
 
     alpn: bytes | None
-    """The application protocol that was agreed on."""
+    """The application protocol that ALPN selected."""
 
     resumed: bool
     """True if the connection resumed an earlier session."""

@@ -17,10 +17,10 @@ def read_tls_files(
     config: Config, store: CertificateStore
 ) -> tuple[Certificates, tuple[Complaint, ...], tuple[Problem, ...]]:
     """
-    Read the certificates of every TLS profile, those of the files that have changed since the store knows them.
+    Read the certificates of every TLS profile, from the files that have changed since the store last read them.
 
-    Return also what is wrong and does not matter much, since there is a certificate from before or none is needed; and
-    what is wrong and does.
+    Return also the problems that do not stop a start, since an earlier certificate stays in use or none is needed; and
+    the problems that do.
     """
     reading = store.read({name: profile.certificates for name, profile in config.tls.items()})
     problems = [
@@ -34,7 +34,7 @@ def read_tls_files(
 
 
 def key_warnings(certificates: Certificates) -> Iterator[str]:
-    """Tell of private keys that every user of the machine can read, each in one line."""
+    """Warn about private keys that every user of the machine can read, each in one line."""
     for certificate in _each(certificates):
         key = key_file(certificate.path)
         exposed = exposure(key)
@@ -44,10 +44,10 @@ def key_warnings(certificates: Certificates) -> Iterator[str]:
 
 def validity_warnings(certificates: Certificates, now: datetime) -> Iterator[str]:
     """
-    Tell of certificates that are not valid at `now`, each in one line.
+    Warn about certificates that are not valid at `now`, each in one line.
 
-    They are no errors: a front with an expired certificate still serves those who look away, and one that does not
-    start serves nobody.
+    They are not errors: a front with an expired certificate still serves clients that do not verify it; a front that
+    does not start serves no client.
     """
     for certificate in _each(certificates):
         invalid = invalidity(certificate, now)

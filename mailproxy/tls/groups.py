@@ -1,8 +1,8 @@
 """
-Which certificates a client gets for the name that it asks for.
+The certificates for each server name.
 
-A server may have several for one name, one per kind of key: an OpenSSL context holds one of each kind, and OpenSSL
-picks the one that the client can verify. So a name has a group of certificates, which one context serves.
+A server may have several certificates for one name, one per kind of key: an OpenSSL context holds one of each kind, and
+OpenSSL picks one that the client can verify. So each name has a group of certificates, which one context serves.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,17 +29,17 @@ class CertificateGroup:
 
 
 def group_certificates(certificates: Sequence[Certificate]) -> tuple[CertificateGroup, ...]:
-    """Group `certificates`, at least one, in one go (see `grouping`)."""
+    """Group `certificates`, at least one, at once (see `grouping`)."""
     return finish(grouping(certificates))
 
 
 def grouping(certificates: Sequence[Certificate]) -> Steps[tuple[CertificateGroup, ...]]:
     """
-    Group `certificates`, at least one, step by step; the first group is the default.
+    Group `certificates`, at least one, in steps; the first group is the default.
 
-    Of several for one name and kind of key the first is used; a certificate that is not the first for any of its names
-    is in no group. The default is the group of the first certificate's first name, so that both of an RSA and EC pair
-    serve clients without SNI.
+    Of several certificates for one name and kind of key, the first is used; a certificate that is not the first for any
+    of its names is in no group. The default is the group of the first certificate's first name, so that both of an RSA
+    and EC pair serve clients without SNI.
     """
     of_name: dict[str, dict[str, int]] = {}
     for (position, certificate), is_end in ends_of_steps(enumerate(certificates)):
@@ -64,10 +64,10 @@ def grouping(certificates: Sequence[Certificate]) -> Steps[tuple[CertificateGrou
 
 def for_name(of_names: Mapping[str, T], server_name: str, default: T) -> T:
     """
-    Return the value for the name that a client asked for (SNI, in upper or lower case).
+    Return the value for the server name from a client (SNI, in upper or lower case).
 
-    `of_names` has the names of `CertificateGroup`. An exact name comes before a wildcard, which matches one label; any
-    other name gets the default.
+    `of_names` has the names of `CertificateGroup`. An exact name has priority over a wildcard, which matches one label;
+    any other name gets the default.
     """
     name = server_name.lower().removesuffix(".")
     found = of_names.get(name)

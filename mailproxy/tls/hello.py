@@ -21,7 +21,7 @@ _SERVER_NAME = 0
 # The offset of the session id: after the heads of record and message, the version and the random number.
 _SESSION_ID = 43
 
-# supported_versions (43) with TLS 1.3 among them (RFC 8446 section 4.2.1): a cheap test that most clients pass.
+# supported_versions (43) with TLS 1.3 (RFC 8446 section 4.2.1): a cheap test that matches most clients.
 offers_13 = re.compile(rb"\0\x2b\0.[\x02-\xfe](?:..)*?\x03\x04", re.DOTALL).search
 """Search a ClientHello for TLS 1.3; None if the client does not have it."""
 
@@ -35,7 +35,7 @@ class NotWhole(ValueError):
 
 
 def lacks(hello: bytes) -> bool:
-    """Tell whether the first record of a client is incomplete; False if it cannot be a ClientHello."""
+    """Return whether the first record of a client is incomplete; False if it cannot be a ClientHello."""
     if not _RECORD_START.startswith(hello[:2]):
         return False
     size = int.from_bytes(hello[3:5])
@@ -44,9 +44,10 @@ def lacks(hello: bytes) -> bool:
 
 def name_without_13(hello: bytes) -> bytes | None:
     """
-    Return the server name, in lower case, that a client without TLS 1.3 asks for; empty if it asks for none.
+    Return the server name, in lower case, from a client without TLS 1.3; empty if it sends none.
 
-    None for clients with TLS 1.3; `NotWhole` if the bytes do not begin with a whole ClientHello in one record.
+    Return None for clients with TLS 1.3; raise `NotWhole` if the bytes do not begin with a whole ClientHello in one
+    record.
     """
     if offers_13(hello):
         return None

@@ -1,7 +1,7 @@
 """
 A file with the secrets of TLS connections, in NSS's format, for Wireshark (draft-ietf-tls-keylogfile).
 
-Who has it reads what was recorded of them, passwords included.
+With this file, recordings of the connections can be decrypted, passwords included.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW |
 
 
 class KeyLog:
-    """Writes to one file, which is made for its owner alone with the first line; what cannot be written is dropped."""
+    """Writes to one file, created with mode 0600 at the first line; lines that cannot be written are dropped."""
 
     def __init__(self, path: str) -> None:
-        """Name the file."""
+        """Take the path of the file."""
         self._path = path
         self._descriptor: int | None = None
 
     def write(self, line: bytes) -> None:
-        """Write one line, given without its end."""
+        """Write one line; the line end is added."""
         try:
             if self._descriptor is None:
                 self._descriptor = _open(self._path)
                 weakref.finalize(self, os.close, self._descriptor)
-            # In one piece, as other processes write to it as well.
+            # With one write, since other processes write to the file as well.
             os.write(self._descriptor, line + b"\n")
         except OSError:
             pass  # the handshake matters more
@@ -46,7 +46,7 @@ def _open(path: str) -> int:
 
 
 def keylog_objection(path: str) -> str:
-    """Say why secrets cannot be written to a file, to continue ``FILE: …``; "" if they can. Makes nothing."""
+    """Return why secrets cannot be written to a file, as text after ``FILE: ``; "" if they can. Creates nothing."""
     try:
         found = os.lstat(path)
     except FileNotFoundError:

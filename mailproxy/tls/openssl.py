@@ -2,12 +2,12 @@
 The OpenSSL binding under pyOpenSSL, and the reason for it.
 
 pyOpenSSL's public `Connection` allocates a bytes object for every read, checks and copies every write and keeps a
-weak map of all connections: the same relay costs 1.3 to 1.6 times as much CPU through it. So connections use the
-binding that pyOpenSSL itself stands on, ``OpenSSL._util``, which is private: nothing else in mailproxy imports it, and
-a test names what is missing when it changes. Contexts stay pyOpenSSL's, but for two callbacks that want a `Connection`.
+weak map of all connections: the same relay needs 1.3 to 1.6 times as much CPU with it. So connections use the binding
+under pyOpenSSL, ``OpenSSL._util``, which is private: no other module of mailproxy imports it, and a test names what is
+missing when it changes. Contexts are pyOpenSSL's, except for callbacks that would need a `Connection`.
 
-OpenSSL keeps a queue of errors per thread. A call that fails leaves its reasons there, and the next call on another
-connection would take them for its own: code that sees a call fail empties the queue (`reason`, `clear_errors`).
+OpenSSL keeps a queue of errors per thread. A failed call leaves its reasons there, and the next call on another
+connection would report them as its own. So code that sees a failed call empties the queue (`reason`, `clear_errors`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from OpenSSL._util import lib as _lib
 ffi: Any = _ffi
 lib: Any = _lib
 
-# One record holds at most so much plain text (RFC 8446 section 5.1).
+# The most plain text in one record (RFC 8446 section 5.1).
 RECORD_BYTES = 16384
 
 # The hot path calls these without a wrapper.
@@ -44,28 +44,28 @@ ZERO_RETURN: int = lib.SSL_ERROR_ZERO_RETURN
 SYSCALL: int = lib.SSL_ERROR_SYSCALL
 
 MODES: int = (
-    # A record that is out counts as written: what is kept for a slow reader starts behind it, ...
+    # A sent record counts as written, so the bytes kept for a slow reader begin after it, ...
     lib.SSL_MODE_ENABLE_PARTIAL_WRITE
-    # ... in another place than the shared buffer.
+    # ... and in another buffer than the shared one.
     | lib.SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER
     # An idle connection has no buffers.
     | lib.SSL_MODE_RELEASE_BUFFERS
 )
-# OpenSSL sets it by default: a read that meets a record without payload goes on to the next, for as long as the kernel
-# has any. One peer that sends nothing else would hold the whole process.
+# OpenSSL sets it by default: a read of a record without payload continues with the next record, as long as the kernel
+# has any. A peer that sends only such records would block the whole process.
 _AUTO_RETRY: int = lib.SSL_MODE_AUTO_RETRY
 OPTIONS: int = (
-    # A client could make us work for it for ever (CVE-2011-1473); without it, a write never waits for a read.
+    # A client could keep us busy with handshakes (CVE-2011-1473); without renegotiation, no write waits for a read.
     lib.SSL_OP_NO_RENEGOTIATION
-    # FIN without close_notify ends reading and nothing else: common among mail clients, whose protocols frame messages.
+    # FIN without close_notify only ends reading: many mail clients do that, and their protocols frame messages.
     | lib.SSL_OP_IGNORE_UNEXPECTED_EOF
     | lib.SSL_OP_CIPHER_SERVER_PREFERENCE
     | lib.SSL_OP_NO_COMPRESSION
 )
 
 _HOST_NAME: int = lib.TLSEXT_NAMETYPE_host_name
-# The answers of a callback: SSL_TLSEXT_ERR_OK, _ALERT_FATAL, with which the handshake ends, and _NOACK, with which it
-# goes on without the extension.
+# The results of a callback: SSL_TLSEXT_ERR_OK; _ALERT_FATAL ends the handshake; _NOACK continues it without the
+# extension.
 _OK = 0
 _FATAL = 2
 _NO_ACK = 3
@@ -73,41 +73,41 @@ _NO_ACK = 3
 
 class Flight:
     """
-    A handshake in memory: what OpenSSL reads during one, and what it writes.
+    A handshake in memory: OpenSSL reads from one buffer and writes to another.
 
-    On a socket it would read for as long as the other side has records without payload, or messages in pieces of
-    a byte: one call could take seconds.
+    On a socket, OpenSSL would read as long as the peer sends records without payload, or messages in pieces of one
+    byte: one call could take seconds.
     """
 
     __slots__ = ("_incoming", "_outgoing", "_ssl")
 
     def __init__(self, ssl: Any) -> None:
         self._ssl = ssl
-        # They belong to the connection from now on.
+        # The connection owns them from now on.
         self._incoming = lib.BIO_new(lib.BIO_s_mem())
         self._outgoing = lib.BIO_new(lib.BIO_s_mem())
         lib.SSL_set_bio(ssl, self._incoming, self._outgoing)
 
     def go_on(self, buffer: Any, count: int) -> tuple[int, int]:
-        """Read bytes of a buffer; return the result of `do_handshake`, and how many were not read."""
+        """Read bytes of a buffer; return the result of `do_handshake`, and the number of bytes not read."""
         if count:
             lib.BIO_write(self._incoming, buffer, count)
         result = do_handshake(self._ssl)
         return result, lib.BIO_get_mem_data(self._incoming, _mem_pointer) if count else 0
 
     def outgoing(self, buffer: Any, size: int) -> int:
-        """Put what is to be sent into a buffer; return how much that is, 0 or less for nothing."""
+        """Put the bytes to send into a buffer; return their number, 0 or less if there are none."""
         return int(lib.BIO_read(self._outgoing, buffer, size))
 
     def land(self, descriptor: int) -> None:
-        """Read and write on a descriptor from now on; what is left in memory is forgotten."""
+        """Read and write on a descriptor from now on; bytes that are left in memory are dropped."""
         lib.SSL_set_fd(self._ssl, descriptor)
 
 
 _mem_pointer = ffi.new("char **")
 
 RENEGOTIATES = -1
-"""What `error_code` says of a client that begins another handshake: a code that OpenSSL has not."""
+"""The `error_code` for a client that begins another handshake; OpenSSL does not use this code."""
 
 _TLS_1_2: int = SSL.TLS1_2_VERSION
 _HANDSHAKE_START: int = lib.SSL_CB_HANDSHAKE_START
@@ -119,24 +119,24 @@ _begun: list[Any] = []
 @ffi.callback("void (*)(SSL *, int, int)")  # type: ignore[untyped-decorator]
 def _end_renegotiation(ssl: Any, where: int, value: int) -> None:
     if where == _HANDSHAKE_START:
-        # OpenSSL reads no further record of a connection whose end it has seen.
+        # After the end of a connection, OpenSSL reads no further record of it.
         lib.SSL_set_shutdown(ssl, _RECEIVED_SHUTDOWN)
         _begun.append(ssl)
 
 
 def end_renegotiation(ssl: Any) -> None:
     """
-    Let a read fail (`RENEGOTIATES`) when the client, whose handshake is done, begins another.
+    Make a read fail (`RENEGOTIATES`) when the client begins another handshake after the first.
 
-    OpenSSL would refuse it with the whole ClientHello in hand, 128 KiB in perhaps 4 million records, all of them read
-    within one call. TLS 1.3 has no renegotiation; servers begin one with a message that has no body.
+    OpenSSL would refuse it only after the whole ClientHello: 128 KiB in up to 4 million records, all read within one
+    call. TLS 1.3 has no renegotiation; servers begin one with a message without a body.
     """
     if lib.SSL_version(ssl) == _TLS_1_2:
         lib.SSL_set_info_callback(ssl, _end_renegotiation)
 
 
 IN_PIECES = -2
-"""What `error_code` says of a server that sends a message in pieces: a code that OpenSSL has not."""
+"""The `error_code` for a server that sends a message in pieces; OpenSSL does not use this code."""
 
 _LOOP: int = lib.SSL_CB_CONNECT_LOOP
 _EXIT: int = lib.SSL_CB_CONNECT_EXIT
@@ -165,7 +165,7 @@ def _bound_message(ssl: Any, where: int, value: int) -> None:
 
 @cache
 def _still_descriptor() -> int:
-    """Return the descriptor of a socket that has nothing to read, and no room to write."""
+    """Return the descriptor of a socket that is neither readable nor writable."""
     ours, other = socket.socketpair()
     ours.setblocking(False)
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
@@ -178,9 +178,9 @@ def _still_descriptor() -> int:
 
 def end_messages_in_pieces(ssl: Any, descriptor: int) -> None:
     """
-    Let a read fail (`IN_PIECES`) when the server, whose handshake is done, sends a message in more than one record.
+    Make a read fail (`IN_PIECES`) when the server sends a message in more than one record after the handshake.
 
-    OpenSSL takes session tickets of 128 KiB, and would read all records of one within one call. So it sees a socket
+    OpenSSL accepts session tickets of 128 KiB, and would read all records of one within one call. So it gets a socket
     without data between the head of a message and its end. Call `forget` before the connection is freed.
     """
     if lib.SSL_version(ssl) == _TLS_1_3:
@@ -194,27 +194,27 @@ def forget(ssl: Any) -> None:
 
 
 def error_code(ssl: Any, result: int) -> int:
-    """Return the error code of a read or write that failed; every one that did has to be asked for it."""
+    """Return the error code of a failed read or write; call it after each failure."""
     code: int = get_error(ssl, result)
     if _begun:
-        # OpenSSL may take it for the end of the connection.
+        # OpenSSL may report this as the end of the connection.
         _begun.clear()
         return RENEGOTIATES
     if _unended:
         _unended.clear()
-        # What we say because of a message (an update of our keys) may have to wait for room.
+        # Our answer to a message (a key update) may have to wait until the socket is writable.
         if code in (WANT_READ, SYSCALL):
             return IN_PIECES
     return code
 
 
 def has_answered_13(ssl: Any) -> bool:
-    """Tell whether we, the server, have answered with TLS 1.3."""
+    """Return whether we, the server, have answered with TLS 1.3."""
     return bool(lib.SSL_version(ssl) == _TLS_1_3 and lib.SSL_get_current_cipher(ssl) != ffi.NULL)
 
 
 def serve(context: Any) -> Any:
-    """Return a new connection that serves TLS; the caller frees it. MemoryError without memory."""
+    """Return a new connection for the server's side, which the caller frees; raise MemoryError without memory."""
     ssl = _new(context)
     lib.SSL_set_accept_state(ssl)
     return ssl
@@ -222,18 +222,18 @@ def serve(context: Any) -> Any:
 
 def use_context(ssl: Any, context: Any) -> None:
     """
-    Let a connection that has not begun take its certificates, its callbacks and its authorities from another context.
+    Switch a connection that has not begun to the certificates, callbacks and authorities of another context.
 
-    Its settings and the keys of its tickets stay those of the context that it was made from.
+    Its settings and ticket keys stay those of the context that made it.
     """
     lib.SSL_set_SSL_CTX(ssl, context)
 
 
 def connect(context: Any, server_name: bytes = b"", session: Any = None) -> Any:
     """
-    Return a new connection that is the client's side; the caller frees it. MemoryError without memory.
+    Return a new connection for the client's side, which the caller frees; raise MemoryError without memory.
 
-    It asks for a server name if there is one, and to take up a session if there is one.
+    It sends the server name, unless that is empty, and offers to resume the session, if one is given.
     """
     ssl = _new(context)
     lib.SSL_set_connect_state(ssl)
@@ -253,27 +253,27 @@ def _new(context: Any) -> Any:
 
 def session(ssl: Any) -> Any:
     """
-    Return the session of a client's connection, to be taken up by later ones; None if there is none.
+    Return the session of a client's connection, for resumption by later ones; None if there is none.
 
-    In TLS 1.3 a server sends what makes it of use after the handshake, before or with its first words. OpenSSL spoils
-    the session of a connection that is freed without close_notify.
+    In TLS 1.3 the server sends the ticket after the handshake, before or with its first data. OpenSSL makes the session
+    of a connection unusable if the connection is freed without close_notify.
     """
     found = lib.SSL_get1_session(ssl)
     return None if found == ffi.NULL else ffi.gc(found, lib.SSL_SESSION_free)
 
 
-# Behind this number are the reasons that are alerts of the other side, by the alert's own number.
+# OpenSSL's reason for an alert from the peer is this number plus the number of the alert.
 _ALERTS = 1000
 
 
 def alert() -> int:
-    """Return which alert of the other side made the last call fail, by its number (RFC 8446 section 6); 0 if none."""
+    """Return the number of the peer's alert that made the last call fail (RFC 8446 section 6); 0 if none did."""
     code: int = lib.ERR_GET_REASON(lib.ERR_peek_error())
     return code - _ALERTS if code > _ALERTS else 0
 
 
 def reason() -> str:
-    """Say why the last call failed, in OpenSSL's words, and empty the error queue; "" if OpenSSL has none."""
+    """Return OpenSSL's reason why the last call failed, and empty the error queue; "" if there is none."""
     code = lib.ERR_get_error()
     clear_errors()
     words = lib.ERR_reason_error_string(code) if code else ffi.NULL
@@ -284,16 +284,16 @@ def _text(pointer: Any) -> str:
     return str(ffi.string(pointer).decode("latin-1"))
 
 
-# What a connection negotiated.
+# The negotiated values of a connection.
 
 
-# OpenSSL's versions and cipher suites are constants in its code: their addresses say all, at a third of the price.
+# OpenSSL's versions and cipher suites are constants in its code: a look-up by address takes a third of the time.
 _versions: dict[Any, str] = {}
 _ciphers: dict[Any, str] = {}
 
 
 def version(ssl: Any) -> str:
-    """Return the protocol version in OpenSSL's words, "TLSv1.3"."""
+    """Return OpenSSL's name of the protocol version, "TLSv1.3"."""
     pointer = lib.SSL_get_version(ssl)
     name = _versions.get(pointer)
     if name is None:
@@ -302,7 +302,7 @@ def version(ssl: Any) -> str:
 
 
 def cipher(ssl: Any) -> str:
-    """Return the name of the cipher suite in OpenSSL's words, "TLS_AES_256_GCM_SHA384"."""
+    """Return OpenSSL's name of the cipher suite, "TLS_AES_256_GCM_SHA384"."""
     pointer = lib.SSL_get_current_cipher(ssl)
     name = _ciphers.get(pointer)
     if name is None:
@@ -311,13 +311,13 @@ def cipher(ssl: Any) -> str:
 
 
 def group(ssl: Any) -> str | None:
-    """Return the name of the group of the key exchange, "x25519"; None if there was none."""
+    """Return the name of the key exchange group, "x25519"; None without one."""
     name = lib.SSL_get0_group_name(ssl)
     return None if name == ffi.NULL else _text(name)
 
 
 def server_name(ssl: Any) -> str | None:
-    """Return the name that the client asked for, as it sent it."""
+    """Return the server name (SNI) as the client sent it."""
     name = lib.SSL_get_servername(ssl, _HOST_NAME)
     return None if name == ffi.NULL else _text(name)
 
@@ -327,23 +327,23 @@ _alpn_size = ffi.new("unsigned int *")
 
 
 def alpn(ssl: Any) -> bytes | None:
-    """Return the application protocol that was agreed on."""
+    """Return the application protocol that ALPN selected."""
     lib.SSL_get0_alpn_selected(ssl, _alpn_pointer, _alpn_size)
     return bytes(ffi.buffer(_alpn_pointer[0], _alpn_size[0])) if _alpn_size[0] else None
 
 
 def is_resumed(ssl: Any) -> bool:
-    """Tell whether the connection resumed an earlier session."""
+    """Return whether the connection resumed an earlier session."""
     return bool(lib.SSL_session_reused(ssl))
 
 
 def verify_result(ssl: Any) -> int:
-    """Return OpenSSL's verdict on the peer's certificate (X509_V_…); 0 is good, also when there is none."""
+    """Return OpenSSL's verify result of the peer's certificate (X509_V_…); 0 is good, or no certificate."""
     return int(lib.SSL_get_verify_result(ssl))
 
 
 def verify_words(code: int) -> str:
-    """Say what a verdict on a certificate means, in OpenSSL's words."""
+    """Return OpenSSL's text for a verify result."""
     return _text(lib.X509_verify_cert_error_string(code))
 
 
@@ -359,7 +359,7 @@ def peer_certificate(ssl: Any) -> bytes | None:
 
 
 def server_chain(ssl: Any) -> list[bytes]:
-    """Return the certificates that a server sent, in DER, also when they were refused."""
+    """Return the certificates that a server sent, in DER, even if they were refused."""
     chain = lib.SSL_get_peer_cert_chain(ssl)
     if chain == ffi.NULL:
         return []
@@ -378,14 +378,14 @@ def _der(certificate: Any) -> bytes:
 
 
 def served_certificate(ssl: Any) -> int:
-    """Return an identity of the certificate that we served, the same for all connections; 0 for none."""
+    """Return the identity of the certificate that we served, the same in all connections; 0 for none."""
     return int(ffi.cast("intptr_t", lib.SSL_get_certificate(ssl)))
 
 
 # Contexts.
 
 VERSION = " ".join(SSL.SSLeay_version(SSL.SSLEAY_VERSION).decode().split()[:2])
-"""Which OpenSSL this is, "OpenSSL 4.0.3"."""
+"""The version of OpenSSL, "OpenSSL 4.0.3"."""
 
 _SETTERS: dict[str, Any] = {
     "ciphers": lib.SSL_CTX_set_cipher_list,
@@ -396,37 +396,37 @@ _SETTERS: dict[str, Any] = {
 
 
 def objection(context: SSL.Context, what: str, names: str) -> str:
-    """Set a list of names (`_SETTERS`); return why OpenSSL does not take it, "" if it does."""
+    """Set a list of names (`_SETTERS`); return why OpenSSL refuses it, "" if it accepts it."""
     if _SETTERS[what](raw_context(context), names.encode()) == 1:
         return ""
     return reason() or "refused by OpenSSL"
 
 
 def set_modes(context: SSL.Context) -> None:
-    """Let connections of a context read and write as our streams need it."""
+    """Set the modes that our streams need for reads and writes on a context."""
     context.set_mode(MODES)
     context.clear_mode(_AUTO_RETRY)
 
 
 def raw_context(context: SSL.Context) -> Any:
-    """Return the ``SSL_CTX`` of a pyOpenSSL context, which has to outlive it."""
+    """Return the ``SSL_CTX`` of a pyOpenSSL context; keep the context as long as it is used."""
     return context._context  # noqa: SLF001  # private like the binding
 
 
 def raw_connection(connection: SSL.Connection) -> Any:
-    """Return the ``SSL`` of a pyOpenSSL connection, which has to outlive it."""
+    """Return the ``SSL`` of a pyOpenSSL connection; keep the connection as long as it is used."""
     return connection._ssl  # noqa: SLF001  # private like the binding
 
 
 def set_store(context: SSL.Context, store: crypto.X509Store) -> None:
-    """Let a context verify certificates with a store, which several may have together."""
+    """Make a context verify certificates with a store; several contexts may share one."""
     raw = store._store  # noqa: SLF001  # private like the binding
     lib.X509_STORE_up_ref(raw)  # the context frees it once
     lib.SSL_CTX_set_cert_store(raw_context(context), raw)
 
 
 def name_no_authorities(context: SSL.Context) -> None:
-    """Forget which authorities a context names to clients that it asks for a certificate."""
+    """Remove the names of authorities that a context sends to clients in its request for a certificate."""
     lib.SSL_CTX_set_client_CA_list(raw_context(context), lib.sk_X509_NAME_new_null())
 
 
@@ -436,18 +436,18 @@ def _go_on_unverified(is_good: int, verification: Any) -> int:
 
 
 def tolerate_bad_certificates(context: SSL.Context) -> None:
-    """Let the handshake go on with a certificate that does not verify; `verify_result` has the verdict."""
+    """Continue handshakes with a certificate that does not verify; `verify_result` returns the error."""
     raw = raw_context(context)
     lib.SSL_CTX_set_verify(raw, lib.SSL_CTX_get_verify_mode(raw), _go_on_unverified)
 
 
 def set_session_context(context: Any, name: bytes) -> None:
-    """Let connections that are made from now on resume only sessions that were made under the same name (32 bytes)."""
+    """Set the session id context (32 bytes): new connections resume only sessions with the same one."""
     lib.SSL_CTX_set_session_id_context(context, name, len(name))
 
 
 def current_certificate(context: SSL.Context) -> int:
-    """Return the identity (`served_certificate`) of the certificate that a context was given last."""
+    """Return the identity (`served_certificate`) of the last certificate that was added to a context."""
     ssl = lib.SSL_new(raw_context(context))
     try:
         return served_certificate(ssl)
@@ -462,11 +462,11 @@ MISSING_EXTENSION = 109
 
 def server_name_callback(choose: Callable[[Any], Any]) -> Any:
     """
-    Make what `set_server_name_callback` gives to contexts, and what has to live as long as their connections.
+    Make the callback for `set_server_name_callback`; keep it as long as the connections live.
 
-    `choose` gets the connection and returns the context that goes on with it: the one that it has (None) or another.
-    Or it raises `Refused`. Acknowledging the name matters without a choice, too: OpenSSL keeps it in a TLS 1.2 session,
-    and so for those who resume it, only then.
+    `choose` gets the connection, and returns another context for it or None to keep the current one, or raises
+    `Refused`. The callback is needed even without a choice: it acknowledges the name, and only then does OpenSSL keep
+    the name in a TLS 1.2 session, for clients that resume it.
     """
 
     def answer(ssl: Any, alert: Any, argument: Any) -> int:
@@ -483,7 +483,7 @@ def server_name_callback(choose: Callable[[Any], Any]) -> Any:
 
 
 class Refused(Exception):
-    """A handshake that a callback ends, with an alert."""
+    """A callback ends the handshake with an alert."""
 
     def __init__(self, alert: int) -> None:
         super().__init__()
@@ -491,15 +491,15 @@ class Refused(Exception):
 
 
 def is_13(ssl: Any) -> bool:
-    """Tell whether a connection speaks TLS 1.3."""
+    """Return whether a connection uses TLS 1.3."""
     return bool(lib.SSL_version(ssl) == _TLS_1_3)
 
 
 def status_callback(find: Callable[[Any], bytes | None]) -> Any:
     """
-    Make what `set_status_callback` gives to contexts, and what has to live as long as their connections.
+    Make the callback for `set_status_callback`; keep it as long as the connections live.
 
-    `find` gets the connection of a client that asks for an OCSP response, and returns the one to send, if there is one.
+    `find` gets the connection of a client that asks for an OCSP response, and returns the response or None.
     """
 
     def answer(ssl: Any, argument: Any) -> int:
@@ -518,22 +518,22 @@ def status_callback(find: Callable[[Any], bytes | None]) -> Any:
 
 
 def set_status_callback(context: Any, callback: Any) -> None:
-    """Let a callback be called with each client that asks for an OCSP response."""
+    """Call a callback for each client that asks for an OCSP response."""
     lib.SSL_CTX_set_tlsext_status_cb(context, callback)
 
 
 def set_server_name_callback(context: Any, callback: Any) -> None:
-    """Let a callback be called with the server name of each client, also if a client has none."""
+    """Call a callback for the server name of each client, even if the client sends none."""
     lib.SSL_CTX_set_tlsext_servername_callback(context, callback)
 
 
 def alpn_callback(protocols: Sequence[bytes]) -> Any:
     """
-    Make what `set_alpn_callback` gives to contexts, and what has to live as long as their connections.
+    Make the callback for `set_alpn_callback`; keep it as long as the connections live.
 
-    The first of our application protocols that the client offers is agreed on. A client that offers others alone is
-    refused with no_application_protocol (RFC 7301 section 3.2): somebody in between may have led it here, to a service
-    whose certificate it takes for that of another one (ALPACA).
+    It selects the first of our application protocols that the client offers. A client that only offers others is
+    refused with no_application_protocol (RFC 7301 section 3.2): an attacker may have redirected it from another service
+    with a certificate for the same name (ALPACA).
     """
     values = {name: ffi.new("unsigned char[]", name) for name in protocols}
 
@@ -554,7 +554,7 @@ def alpn_callback(protocols: Sequence[bytes]) -> Any:
 
 
 def keylog_callback(write: Callable[[bytes], None]) -> Any:
-    """Make what `set_keylog_callback` gives to contexts, and what has to live as long as their connections."""
+    """Make the callback for `set_keylog_callback`; keep it as long as the connections live."""
 
     def tell(ssl: Any, line: Any) -> None:
         write(ffi.string(line))
@@ -563,12 +563,12 @@ def keylog_callback(write: Callable[[bytes], None]) -> Any:
 
 
 def set_keylog_callback(context: Any, callback: Any) -> None:
-    """Let a callback be called with each secret of each connection, a line in NSS's format without its end."""
+    """Call a callback for each secret of each connection: a line in NSS's format, without its end."""
     lib.SSL_CTX_set_keylog_callback(context, callback)
 
 
 def set_alpn_callback(context: Any, callback: Any) -> None:
-    """Let a callback agree on an application protocol with each client that offers some."""
+    """Call a callback to select an application protocol, for each client that offers some."""
     lib.SSL_CTX_set_alpn_select_cb(context, callback, ffi.NULL)
 
 

@@ -1,4 +1,4 @@
-"""What the entries of ``certificates`` stand for: files and folders, by name or by pattern."""
+"""Expands the entries of ``certificates`` into files and folders."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from itertools import islice
 from mailproxy.tls.steps import Steps
 
 STAPLE_SUFFIX = ".ocsp"
-"""What is appended to a certificate's file for the name of its OCSP response."""
+"""The suffix after a certificate's file name for its OCSP response."""
 
 # About a millisecond's work.
 _ENTRIES_PER_STEP = 500
@@ -21,21 +21,21 @@ _MAGIC = re.compile(r"[*?\[]")
 
 
 def is_pattern(entry: str) -> bool:
-    """Tell whether an entry has characters that stand for others."""
+    """Return whether an entry has wildcard characters."""
     return _MAGIC.search(entry) is not None
 
 
 def nothing_there(entry: str) -> str:
-    """Say that an entry stands for nothing, to continue ``ENTRY: …``."""
+    """Return the error for an entry without a match, as text after ``ENTRY: ``."""
     return "matches nothing that this user can see" if is_pattern(entry) else "does not exist"
 
 
 def matches(entry: str) -> Steps[list[str]]:
     """
-    Return what an entry stands for, in the order of the alphabet, after many steps if that is much.
+    Return the paths that an entry matches, sorted by name; many take several steps.
 
-    A file that has the pattern for a name comes first. OCSP responses that a pattern matches are left out: they belong
-    to the certificates beside them.
+    A file whose name is the pattern itself comes first. OCSP responses that match are left out: they belong to the
+    certificates beside them.
     """
     try:
         os.lstat(entry)
@@ -43,7 +43,7 @@ def matches(entry: str) -> Steps[list[str]]:
         if not is_pattern(entry):
             return []
     except OSError:
-        return [os.path.normpath(entry)]  # it is there, or reading it will tell why that cannot be seen
+        return [os.path.normpath(entry)]  # it exists, or reading it reports the reason
     else:
         return [os.path.normpath(entry)]
     found: set[str] = set()
@@ -55,7 +55,7 @@ def matches(entry: str) -> Steps[list[str]]:
 
 
 def _names(pattern: str) -> Iterator[str]:
-    """Find the names, one by one if all are in one folder: `iglob` lists a folder in one go."""
+    """Yield the matching names; in a single folder one by one, because `iglob` lists a whole folder at once."""
     folder, last = os.path.split(pattern)
     if is_pattern(folder) or not last or last == "**" or not folder:
         return iglob(pattern, recursive=True)

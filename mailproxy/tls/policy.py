@@ -1,4 +1,4 @@
-"""What the profiles of a configuration say of ciphers, groups, signatures and the log of keys, judged beforehand."""
+"""Checks ciphers, groups, signature algorithms and key logs of TLS profiles before they are used."""
 
 from collections.abc import Iterator
 
@@ -22,12 +22,12 @@ _CHECKS = {
     "signature-algorithms": check_signatures,
 }
 
-# A list such as "ALL" has a hundred of them.
+# A list such as "ALL" has a hundred ciphers.
 _NAMES_SHOWN = 3
 
 
 def policy_problems(config: Config) -> Iterator[Problem]:
-    """Find names that OpenSSL does not know, and files for keys that others can read, each with its key."""
+    """Find names that OpenSSL does not know, and key logs that other users can read, each with its key path."""
     for name, profile in config.tls.items():
         for key, check in _CHECKS.items():
             value = getattr(profile, key.replace("-", "_"))
@@ -53,7 +53,7 @@ def _unknown(error: UnknownName) -> str:
 
 
 def policy_warnings(config: Config) -> Iterator[str]:
-    """Tell of ciphers without forward secrecy, and of keys that are written down, each in one line."""
+    """Warn about ciphers without forward secrecy, and about key logs, each in one line."""
     for name, profile in config.tls.items():
         if profile.keylog is not None:
             yield (

@@ -1,4 +1,4 @@
-"""What is wrong with certificates and their files."""
+"""Problems with certificates and their files."""
 
 from collections.abc import Iterable
 
@@ -7,18 +7,18 @@ from attrs import frozen
 
 @frozen
 class CertificateProblem:
-    """What is wrong with one file, folder or pattern."""
+    """A problem with one file, folder or pattern."""
 
     path: str
     message: str
 
     def __str__(self) -> str:
-        """Write it as one line."""
+        """Return the problem as one line."""
         return f"{self.path}: {self.message}"
 
 
 class CertificateError(Exception):
-    """Certificates that cannot be used; `problems` has every one, and as text each is a line."""
+    """Certificates cannot be used; `problems` has every problem, and the text has one line for each."""
 
     def __init__(self, problems: Iterable[CertificateProblem]) -> None:
         """Take the problems, at least one."""

@@ -1,4 +1,4 @@
-"""Why a server's certificate is refused, in a clause for the log."""
+"""The reason why a server's certificate is refused, as a clause for the log."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _UNKNOWN_ISSUER = (
     X509VerificationCodes.ERR_SELF_SIGNED_CERT_IN_CHAIN,
 )
 
-# A certificate may have thousands of names, and what it says is not ours.
+# A certificate may have thousands of names, and an attacker may have chosen them.
 _NAMES_SHOWN = 5
 _CHARACTERS_SHOWN = 100
 
 
 def is_ip_address(name: str) -> bool:
-    """Tell whether what a certificate has to be for is an IP address, not a host name."""
+    """Return whether the name that a certificate must have is an IP address, not a host name."""
     try:
         ip_address(name)
     except ValueError:
@@ -36,7 +36,7 @@ def is_ip_address(name: str) -> bool:
 
 
 def check_name(name: str) -> None:
-    """Raise ValueError unless a certificate can be for such a name."""
+    """Raise ValueError unless a certificate can have this name."""
     if not is_ip_address(name):
         try:
             DNS_ID(name)
@@ -46,9 +46,9 @@ def check_name(name: str) -> None:
 
 def name_problem(certificate: bytes, name: str) -> str:
     """
-    Say why a certificate, in DER, is not for a host name or an IP address (RFC 9525); "" if it is.
+    Return why a certificate, in DER, does not match a host name or an IP address (RFC 9525); "" if it does.
 
-    Only its subjectAltName counts, a common name does not (section 6.3).
+    Only its subjectAltName counts; the common name does not (section 6.3).
     """
     try:
         leaf = x509.load_der_x509_certificate(certificate)
@@ -76,9 +76,9 @@ def _names(leaf: x509.Certificate) -> str:
 
 def chain_problem(verdict: int, chain: Sequence[bytes], authorities: str, now: datetime) -> str:
     """
-    Say what OpenSSL's verdict on a server's chain, in DER, leaf first, means at `now`.
+    Explain OpenSSL's verify result of a server's chain (in DER, leaf first) at `now`.
 
-    `authorities` is who was trusted, in words.
+    `authorities` names the trusted authorities, in words.
     """
     try:
         certificates = [x509.load_der_x509_certificate(certificate) for certificate in chain]
@@ -102,6 +102,6 @@ def _subject(name: x509.Name) -> str:
 
 
 def _shown(text: str) -> str:
-    """Escape what is not printable ASCII: it would forge log lines."""
+    """Escape all but printable ASCII, which could forge log lines."""
     shown = text[:_CHARACTERS_SHOWN].encode("unicode_escape").decode("ascii")
     return shown if len(text) <= _CHARACTERS_SHOWN else f"{shown}…"

@@ -1,4 +1,4 @@
-"""What is new in the certificates of a profile."""
+"""The differences between two readings of a profile's certificates."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ News = Literal["added", "renewed", "removed", "OCSP response"]
 # A certificate may have hundreds of names.
 _NAMES_SHOWN = 3
 
-# A profile may have thousands of certificates, and a line is read by people.
+# A profile may have thousands of certificates, too many for a line that people read.
 _CHANGES_SHOWN = 5
 
 
 @frozen
 class Change:
-    """One certificate that is served from now on, or is not any more; or one with another OCSP response."""
+    """One certificate that is new, renewed or removed, or has another OCSP response."""
 
     profile: str
     certificate: Certificate
     news: News
 
     def __str__(self) -> str:
-        """Write it as one line."""
+        """Return the change as one line."""
         certificate = self.certificate
         where = f"{certificate.path}, profile {self.profile}"
         if self.news == "OCSP response":
@@ -43,7 +43,7 @@ class Change:
 
 
 def changes(profile: str, before: Iterable[Certificate], after: Iterable[Certificate]) -> Steps[tuple[Change, ...]]:
-    """Find what is new, in the order of what is there now, step by step."""
+    """Find the changes, in steps, in the order of `after`."""
     former = {certificate.path: certificate for certificate in before}
     found = []
     for certificate, is_end in ends_of_steps(after):
@@ -61,7 +61,7 @@ def changes(profile: str, before: Iterable[Certificate], after: Iterable[Certifi
 
 
 def in_words(found: Sequence[Change]) -> tuple[str, ...]:
-    """Return the changes of one profile as details of a line; only the first of many are named."""
+    """Return the changes of one profile as parts of a line, with names for the first of many."""
     words = []
     for change in found[:_CHANGES_SHOWN]:
         until = "" if change.news == "removed" else f", until {change.certificate.not_after:%Y-%m-%d}"
@@ -71,7 +71,7 @@ def in_words(found: Sequence[Change]) -> tuple[str, ...]:
 
 
 def shown_names(certificate: Certificate) -> str:
-    """Return the first names of a certificate, and how many more there are; what is not printable is escaped."""
+    """Return the first names of a certificate, and the number of others; unprintable characters are escaped."""
     names = [name.encode("unicode_escape").decode("ascii") for name in certificate.names]
     more = len(names) - _NAMES_SHOWN
     return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "") or "no name"

@@ -1,8 +1,8 @@
 """
 TLS towards clients: the OpenSSL contexts of one profile, and the facts of one connection.
 
-What a profile says of versions, ciphers and client certificates belongs on the default context: when OpenSSL is
-switched to another one by the server name, it takes nothing but the certificate from there.
+The settings for versions, ciphers and client certificates belong on the default context: when the server name switches
+a connection to another context, OpenSSL uses only the certificate of that one.
 """
 
 from __future__ import annotations
@@ -41,19 +41,19 @@ _VERIFY = {
     "required": SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT,
 }
 
-# `TlsFacts.verify` without a certificate: the spec wants any number but 0 (PROXY protocol, section 2.2.6).
+# `TlsFacts.verify` without a certificate: the spec requires any number but 0 (PROXY protocol, section 2.2.6).
 _NO_CERTIFICATE = 1
 
 
-# With some KiB each at most; a client that asks for ever new names gains nothing but the speed of a first connection.
+# Each has a few KiB at most. A client that asks for many new names only makes its own connections slower.
 _KNOWN_FACTS = 512
 
-# Which sessions may be resumed: ours.
+# The session id context: only our own sessions may be resumed.
 _SESSIONS = b"mailproxy"
 
 
 class TlsSettings(Protocol):
-    """What this needs of a TLS profile of the configuration."""
+    """The settings of a TLS profile that `TlsServer` needs."""
 
     @property
     def min_version(self) -> str:
@@ -65,15 +65,15 @@ class TlsSettings(Protocol):
 
     @property
     def client_certificates(self) -> str:
-        """Whether clients present certificates: "none", "optional" or "required"."""
+        """Whether clients are asked for certificates: "none", "optional" or "required"."""
 
     @property
     def bad_client_certificate(self) -> str:
-        """What becomes of clients whose certificate does not verify: "refused" or "unverified"."""
+        """How clients with a bad certificate are treated: "refused" or "unverified"."""
 
     @property
     def strict_sni(self) -> bool:
-        """Whether clients are refused that ask for no name, or for one that no certificate has."""
+        """Whether clients without a server name, or with one that no certificate has, are refused."""
 
     @property
     def ciphers(self) -> str | None:
@@ -81,7 +81,7 @@ class TlsSettings(Protocol):
 
     @property
     def cbc_ciphers(self) -> bool:
-        """Whether `default_ciphers` has those in CBC mode."""
+        """Whether `default_ciphers` includes ciphers in CBC mode."""
 
     @property
     def ciphersuites(self) -> str | None:
@@ -97,24 +97,24 @@ class TlsSettings(Protocol):
 
     @property
     def tickets(self) -> bool:
-        """Whether clients get tickets, with which they resume sessions."""
+        """Whether clients get session tickets, with which they resume sessions."""
 
     @property
     def ticket_lifetime(self) -> float:
         """
-        For how long a ticket is good, in seconds.
+        The lifetime of a ticket, in seconds.
 
-        It is also for how long, at most, a client goes on with what its certificate was when it was verified.
+        It also limits how long a client can resume without another verification of its certificate.
         """
 
     @property
     def keylog(self) -> str | None:
-        """The file that the keys of connections are written to."""
+        """The file for the keys of connections (SSLKEYLOGFILE); None for no file."""
 
 
 @frozen(eq=False)
 class TicketKeys:
-    """A context that has the keys of tickets, and the callbacks that it refers to."""
+    """A context with the keys of session tickets, and the callbacks that it refers to."""
 
     context: SSL.Context
     callbacks: tuple[Any, ...]
@@ -126,9 +126,9 @@ def _now() -> datetime:
 
 class TlsServer:
     """
-    The server's side of TLS for one profile, whose certificates may change.
+    The server's side of TLS for one profile; its certificates may change (mutable).
 
-    Each group of certificates has a context of its own; the first is the default.
+    Each group of certificates has its own context; the first one is the default.
     """
 
     def __init__(
@@ -145,12 +145,12 @@ class TlsServer:
         wall_clock: Callable[[], datetime] = _now,
     ) -> None:
         """
-        Build the contexts; ValueError when OpenSSL refuses a setting.
+        Build the contexts; raise ValueError when OpenSSL refuses a setting.
 
-        `trust` is what clients' certificates are verified with; a profile that asks for them needs it. With `keys_of`,
-        a server with the same settings and other certificates, clients may resume its sessions here, unless another
-        trust allowed them. `keys` is a new context whose ticket keys are used. `checked` are the digests of
-        certificates that a server with the same settings has taken.
+        `trust` verifies clients' certificates; a profile that asks for them needs it. `keys_of` is a server with the
+        same settings and other certificates: clients may resume its sessions here, unless they were verified with
+        another trust. `keys` is a new context whose ticket keys are used. `checked` are the digests of certificates
+        that a server with the same settings has checked.
         """
         self._settings = settings
         self._known_facts = lru_cache(maxsize=_KNOWN_FACTS)(_make_facts)
@@ -164,7 +164,7 @@ class TlsServer:
             "groups": settings.groups or default_groups(),
             "signature-algorithms": settings.signature_algorithms or default_signatures(),
         }
-        # What need not be asked after every handshake.
+        # Facts that are the same for every handshake.
         self._asks_for_certificates = settings.client_certificates != "none"
         self._has_alpn = bool(names)
         self._has_12 = settings.min_version == "1.2"
@@ -179,15 +179,15 @@ class TlsServer:
         self._trial = self._make_context(())[0]
         self._check(groups, checked if keys_of is None else keys_of.digests)
         self.contexts: Contexts = Contexts(self._make_context, groups, clock)
-        """What serves which name."""
+        """The contexts by server name."""
         if keys is not None:
             self._set_up(keys)
         self.ticket_keys: TicketKeys = (
             self._with_callbacks(keys or self.contexts.first) if keys_of is None else keys_of.ticket_keys
         )
-        """What tickets are made with; another server may have the same."""
+        """The keys of session tickets; another server may have the same."""
         self._first: Any = openssl.raw_context(self.ticket_keys.context)
-        """The context that every connection begins with: it has the keys of the tickets."""
+        """The first context of every connection: it has the keys of the tickets."""
 
     def _with_callbacks(self, context: SSL.Context) -> TicketKeys:
         return TicketKeys(context, (self._on_name, self._on_alpn, self._on_status, self._on_key))
@@ -205,24 +205,24 @@ class TlsServer:
 
     @property
     def context(self) -> Any:
-        """The raw ``SSL_CTX`` with the certificates for clients that name nobody."""
+        """The raw ``SSL_CTX`` with the certificates for clients without SNI."""
         return self.contexts.default
 
     @property
     def digests(self) -> set[bytes]:
-        """What tells the certificates that are served from others (`Certificate.digest`)."""
+        """The digests of the served certificates (`Certificate.digest`)."""
         return self.contexts.digests
 
     def renew(self, groups: Sequence[CertificateGroup]) -> None:
         """
-        Serve these groups from the next handshake on; nothing else changes, and tickets stay good.
+        Serve these groups from the next handshake on; nothing else changes, and tickets stay valid.
 
-        ValueError, and no change, when OpenSSL refuses a certificate.
+        If OpenSSL refuses a certificate, raise ValueError and change nothing.
         """
         finish(self.renewing(groups))()
 
     def renewing(self, groups: Sequence[CertificateGroup]) -> Steps[Callable[[], None]]:
-        """Make ready for `renew`, step by step; what is returned does it, at once."""
+        """Prepare `renew`, in steps; the result is a function that makes the change at once."""
         self._check(groups, self.digests)
         yield
         return (yield from self.contexts.replacing(groups))
@@ -231,7 +231,7 @@ class TlsServer:
         """
         Verify clients with another trust from the next handshake on, in a profile that asks for their certificates.
 
-        Established sessions continue; those that the former trust allowed are not resumed.
+        Established connections continue; sessions that were verified with the former trust are not resumed.
         """
         if self._asks_for_certificates:
             self._trust = trust
@@ -245,14 +245,14 @@ class TlsServer:
             _use_key(self._trial, certificate)
 
     def _check(self, groups: Iterable[CertificateGroup], known: Container[bytes]) -> None:
-        """Check those certificates that are not known yet: contexts are made later, when it is too late to refuse."""
+        """Check the new certificates now: contexts are made later, too late to refuse a certificate."""
         for group in groups:
             for certificate in group.certificates:
                 if certificate.digest not in known:
                     self.check(certificate)
 
     def _choose(self, ssl: Any) -> Any:
-        """Return the context for the name that a client asks for; None if it has that already."""
+        """Return the context for a client's server name; None if the connection already has it."""
         contexts = self.contexts
         if contexts.has_one and not self._is_strict:
             return None
@@ -261,13 +261,13 @@ class TlsServer:
         if found is not None:
             return found
         if self._is_strict:
-            # As RFC 8446, section 9.2, has it for clients that name nobody; older versions have no such alert.
+            # RFC 8446, section 9.2, has this alert for clients without SNI; older versions do not.
             is_missing = name is None and openssl.is_13(ssl)
             raise openssl.Refused(openssl.MISSING_EXTENSION if is_missing else openssl.UNRECOGNIZED_NAME)
         return contexts.default
 
     def _staple(self, ssl: Any) -> bytes | None:
-        """Return the OCSP response for the certificate that a client gets, if there is one that holds now."""
+        """Return the OCSP response for the certificate that a client gets, if a current one exists."""
         contexts = self.contexts
         certificate = contexts.only or contexts.certificate(openssl.served_certificate(ssl))
         staple = None if certificate is None else certificate.staple
@@ -283,7 +283,7 @@ class TlsServer:
         return context, tuple(identities)
 
     def _set_up(self, context: SSL.Context) -> None:
-        """Give a context all that the profile says, certificates aside."""
+        """Apply the profile's settings to a context, except the certificates."""
         settings = self._settings
         context.set_min_proto_version(_VERSIONS[settings.min_version])
         context.set_max_proto_version(_VERSIONS[settings.max_version])
@@ -303,7 +303,7 @@ class TlsServer:
         openssl.set_server_name_callback(raw, self._on_name)
         openssl.set_status_callback(raw, self._on_status)
         if self._on_alpn is not None:
-            # Asked after the name has chosen a context, and there.
+            # OpenSSL calls it after the server name has chosen a context, on that context.
             openssl.set_alpn_callback(raw, self._on_alpn)
         if self._on_key is not None:
             openssl.set_keylog_callback(raw, self._on_key)
@@ -321,14 +321,15 @@ class TlsServer:
 
     def connection(self, hello: bytes) -> Any:
         """
-        Return a new connection for a client that began with these bytes; the caller frees it.
+        Return a new connection for a client whose first bytes are `hello`; the caller frees it.
 
-        A client of TLS 1.2 resumes only sessions that were made under the server name that it asks for now (RFC 6066
-        section 3). OpenSSL looks at sessions before it looks at names, so it has to be told beforehand. A client whose
-        first record is not its whole ClientHello resumes none.
+        A TLS 1.2 client resumes only sessions with the server name that it sends now (RFC 6066 section 3). OpenSSL
+        looks at the session before the name, so the name is set before. A client whose first record is not its whole
+        ClientHello resumes no session.
 
-        Where clients show certificates, they resume only what the same authorities and lists have verified, and not for
-        ever: OpenSSL verifies nothing when it resumes, and a session of TLS 1.3 is made anew by each that resumes it.
+        With client certificates, a client resumes only sessions that the same authorities and lists have verified, and
+        for a limited time: OpenSSL does not verify again on resumption, and in TLS 1.3 each resumption makes a new
+        session.
         """
         is_13 = not self._has_12 or offers_13(hello)
         if is_13 and self._trust is None:
@@ -348,21 +349,21 @@ class TlsServer:
         return ssl
 
     def _verified_by(self) -> bytes:
-        """Return what tells the sessions that are resumed now from those that clients' certificates forbid."""
+        """Return a part of the session id context; it changes when sessions of verified clients must not be resumed."""
         if self._trust is None:
             return b""
         return self._trust.digest + b"%d" % (self._clock() // self._settings.ticket_lifetime)
 
     def awaits_finished(self, ssl: Any, hello: bytes) -> bool:
-        """Tell whether a client has nothing more to say than Finished, unless our answer asks for another hello."""
+        """Return whether only the client's Finished is missing, unless our answer asks for another ClientHello."""
         return not self._asks_for_certificates and openssl.has_answered_13(ssl) and EARLY_DATA not in hello
 
     def facts(self, ssl: Any) -> TlsFacts:
-        """Read what a connection negotiated, once, after its handshake."""
+        """Read the facts of a connection, once, after its handshake."""
         certificate = openssl.peer_certificate(ssl) if self._asks_for_certificates else None
         verify = _NO_CERTIFICATE if certificate is None else openssl.verify_result(ssl)
         contexts = self.contexts
-        # Most connections have much in common, and a value that was seen before is hashed and compared at no cost.
+        # Most connections have the same values, and a known value is found at almost no cost.
         return self._known_facts(
             openssl.version(ssl),
             openssl.cipher(ssl),
@@ -404,7 +405,7 @@ def _make_facts(
 
 @contextmanager
 def _in_memory(content: bytes) -> Iterator[str]:
-    """Make a file that is on no disk, and return its path."""
+    """Make a file in memory, and return its path."""
     descriptor = os.memfd_create("certificate")
     try:
         os.write(descriptor, content)
@@ -414,7 +415,7 @@ def _in_memory(content: bytes) -> Iterator[str]:
 
 
 def _use(context: SSL.Context, certificate: Certificate) -> None:
-    # A chain of its own for each kind of key; others of pyOpenSSL's calls give all certificates of a context one chain.
+    # This call sets a chain for each kind of key; pyOpenSSL's other calls set one chain for all of a context.
     with _in_memory(certificate.pem) as path:
         context.use_certificate_chain_file(path)
     _use_key(context, certificate)
@@ -426,7 +427,7 @@ def _use_key(context: SSL.Context, certificate: Certificate) -> None:
 
 @contextmanager
 def _refusal(where: str = "") -> Iterator[None]:
-    """Turn OpenSSL's refusal of what is configured into a ValueError with its reasons."""
+    """Convert OpenSSL's refusal of a setting into a ValueError with its reasons."""
     try:
         yield
     except SSL.Error as error:

@@ -1,4 +1,4 @@
-"""The certificates that the settings of servers name: authorities, and certificates to show."""
+"""The certificates in the settings of servers: authorities, and client certificates."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -12,7 +12,7 @@ from mailproxy.tls.problem import CertificateError, CertificateProblem
 
 
 def server_file_problems(config: Config) -> Iterator[Problem]:
-    """Read every file, and tell what is wrong with those that cannot be used, each with the key that names it."""
+    """Read every file, and yield the problem of each that cannot be used, with its key path."""
     for file in _named(config):
         try:
             match file.content:
@@ -25,7 +25,7 @@ def server_file_problems(config: Config) -> Iterator[Problem]:
 
 
 def server_file_warnings(config: Config, now: datetime) -> Iterator[str]:
-    """Tell of certificates to show that are not valid at `now`, each in one line."""
+    """Warn about client certificates that are not valid at `now`, each in one line."""
     for path in dict.fromkeys(file.path for file in _named(config) if file.content == "certificate"):
         certificate = read_client_certificate(path)
         invalid = invalidity(certificate, now)
@@ -34,7 +34,7 @@ def server_file_warnings(config: Config, now: datetime) -> Iterator[str]:
 
 
 def read_client_certificate(path: str) -> Certificate:
-    """Read the certificate that mailproxy shows to a server, with chain and key; raises `CertificateError`."""
+    """Read the client certificate for a server, with chain and key; raise `CertificateError` if it cannot be used."""
     certificate, *others = read_certificates([path])
     if others:
         raise CertificateError([CertificateProblem(path, f"matches {len(others) + 1} certificates, needs one")])

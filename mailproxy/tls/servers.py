@@ -1,9 +1,9 @@
 """
-TLS towards clients, profile by profile, from one reading of the configuration to the next.
+The TLS profiles towards clients, from one generation to the next.
 
-A client resumes a session by a ticket, whose keys OpenSSL keeps in a context, and does not give away. So a profile that
-has not changed keeps its `TlsServer`, and one with other certificates, or with other authorities and lists that verify
-clients, keeps the context that has the keys. What else changes ends all sessions: the keys are new then.
+A client resumes a session with a ticket. OpenSSL keeps the ticket keys in a context, and cannot export them. So an
+unchanged profile keeps its `TlsServer`, and a profile with other certificates, or with other authorities and
+revocation lists, keeps the context with the keys. Any other change makes new keys, so no client resumes after it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mailproxy.tls.stock import Stock
 from mailproxy.tls.trust import ClientTrust
 
 Key = tuple[str, tuple[str, ...]]
-"""A profile's name, and the ALPN protocols of the frontends that have it; they differ in nothing else."""
+"""A profile's name, and the ALPN protocols of its frontends; frontends with the same profile differ only in these."""
 
 
 @frozen
@@ -30,15 +30,15 @@ class _Made:
     trust: bytes
     certificates: tuple[Certificate, ...]
     number: int | None
-    """Which context of the stock has the ticket keys."""
+    """The number of the stock's context with the ticket keys."""
     server: TlsServer = field(eq=False)
 
 
 class TlsServers:
-    """The `TlsServer` of each profile; frontends with the same profile and ALPN protocols have one together."""
+    """The `TlsServer` of each profile; frontends with the same profile and ALPN protocols share one."""
 
     def __init__(self, stock: Stock | None = None) -> None:
-        """With a `stock`, ticket keys come from there; else each new server has its own."""
+        """With a `stock`, ticket keys come from there; without, each new server makes its own."""
         self._stock = stock
         self._made: dict[Key, _Made] = {}
         self._told: Mapping[Key, int | None] | None = None
@@ -51,9 +51,9 @@ class TlsServers:
         trust: ClientTrust | None = None,
     ) -> TlsServer:
         """
-        Return the TLS of a profile, the same as before where nothing about it has changed.
+        Return the `TlsServer` of a profile; it is the same as before if the profile has not changed.
 
-        ValueError when OpenSSL refuses a setting; what there was before is there still.
+        If OpenSSL refuses a setting, raise ValueError and keep the server from before.
         """
         key = settings.name, alpn
         before = self._made.get(key)
@@ -63,7 +63,7 @@ class TlsServers:
         number = self._number(key, settings)
         if before is None or not _have_same_keys(before.settings, settings) or before.number != number:
             keys = None if self._stock is None or number is None else self._stock.context(number)
-            # Other protocols have the same profile, perhaps with thousands of certificates.
+            # A server for other ALPN protocols has checked the same certificates, perhaps thousands.
             checked = next((made.server.digests for made in self._made.values() if made.settings == settings), set())
             server = TlsServer(settings, groups, alpn, trust=trust, keys=keys, checked=checked)
         elif (before.settings, before.certificates, before.trust) != (settings, certificates, trusted):
@@ -75,14 +75,14 @@ class TlsServers:
 
     def renew(self, profile: str, certificates: tuple[Certificate, ...]) -> None:
         """
-        Serve other certificates from the next handshake on, whoever has the profile's servers.
+        Serve other certificates from the next handshake on, in all frontends with this profile.
 
-        ValueError, and no change, when OpenSSL refuses one (`check`).
+        If OpenSSL refuses one (`check`), raise ValueError and change nothing.
         """
         finish(self.renewing(profile, certificates))()
 
     def renewing(self, profile: str, certificates: tuple[Certificate, ...]) -> Steps[Callable[[], None]]:
-        """Make ready for `renew`, step by step; what is returned does it, at once."""
+        """Prepare `renew`, in steps; the result is a function that makes the change at once."""
         groups = yield from grouping(certificates)
         ready: dict[Key, Callable[[], None]] = {}
         for key, made in self._made.items():
@@ -97,7 +97,7 @@ class TlsServers:
         return renew
 
     def objection(self, profile: str, certificate: Certificate) -> str:
-        """Say why OpenSSL refuses to serve a certificate with the settings of a profile; "" if it does not."""
+        """Return why OpenSSL refuses to serve a certificate with a profile's settings; "" if it accepts it."""
         for key, made in self._made.items():
             if key[0] == profile:
                 try:
@@ -107,7 +107,7 @@ class TlsServers:
         return ""
 
     def verify_with(self, profile: str, trust: ClientTrust) -> bool:
-        """Verify the clients of a profile with another trust from now on; return whether it is another one."""
+        """Verify the clients of a profile with this trust from now on; return whether it differs from the former."""
         others = [key for key, made in self._made.items() if key[0] == profile and made.trust != trust.digest]
         for key in others:
             made = self._made[key]
@@ -116,14 +116,14 @@ class TlsServers:
         return bool(others)
 
     def copy(self) -> TlsServers:
-        """Return the same, for a reading of the configuration that may come to nothing."""
+        """Return a copy, for a reload that may fail."""
         made = TlsServers(self._stock)
         made._made = dict(self._made)
         made._told = self._told
         return made
 
     def _number(self, key: Key, settings: TlsProfile) -> int | None:
-        """Return which of the stock's contexts has the ticket keys; None if it has none for this."""
+        """Return the number of the stock's context with the ticket keys; None if the stock has none for it."""
         if self._told is not None:
             return self._told[key]
         before = self._made.get(key)
@@ -133,18 +133,18 @@ class TlsServers:
 
     @property
     def numbers(self) -> dict[Key, int | None]:
-        """Which of the stock's contexts have the ticket keys, for `follow` in another process."""
+        """The numbers of the stock's contexts with the ticket keys, for `follow` in another process."""
         return {key: made.number for key, made in self._made.items()}
 
     def follow(self, numbers: Mapping[Key, int | None]) -> None:
-        """Take the ticket keys that another process says, from now on."""
+        """Use the ticket keys with these numbers, from another process, from now on."""
         self._told = numbers
 
     def change_keys(self) -> bool:
         """
-        Make tickets with other keys from the next handshake on, in every profile.
+        Use other ticket keys from the next handshake on, in every profile.
 
-        False, and no change, if the stock has not enough contexts left.
+        If the stock has too few contexts left, return False and change nothing.
         """
         if self._stock is not None and self._stock.left < len(self._made):
             return False
@@ -153,7 +153,7 @@ class TlsServers:
         return True
 
     def take_keys(self, numbers: Mapping[Key, int | None]) -> None:
-        """Make tickets with the keys that another process says, from the next handshake on."""
+        """Use the ticket keys with these numbers, from another process, from the next handshake on."""
         self.follow(numbers)
         for key, made in self._made.items():
             number = numbers.get(key)
@@ -165,16 +165,16 @@ class TlsServers:
         self._made[key] = evolve(made, number=number)
 
     def forget_others(self, wanted: set[Key]) -> None:
-        """Forget the profiles that are not used any more."""
+        """Forget all profiles except those in use."""
         for key in self._made.keys() - wanted:
             del self._made[key]
 
 
 def _without_files(settings: TlsProfile) -> TlsProfile:
-    """Leave out where certificates are and when they are looked at, which is nothing to the TLS that is spoken."""
+    """Return the settings without the paths of certificates and the interval of `watch`: they do not affect TLS."""
     return evolve(settings, certificates=(), watch=None)
 
 
 def _have_same_keys(one: TlsProfile, other: TlsProfile) -> bool:
-    """Tell whether sessions that were made with some settings may go on with others."""
+    """Return whether sessions with the one settings may be resumed with the other."""
     return evolve(one, strict_sni=False) == evolve(other, strict_sni=False)

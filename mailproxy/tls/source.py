@@ -1,4 +1,4 @@
-"""The files of one certificate: which there are, what they look like from outside, and what is in them."""
+"""The files of one certificate: their paths, their state (`Marks`) and their content."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ from mailproxy.tls.certificate import UnusableCertificate
 from mailproxy.tls.patterns import STAPLE_SUFFIX
 
 PAIRS = (("fullchain.pem", "privkey.pem"), ("tls.crt", "tls.key"))
-"""The certificate with its chain, and the key, in a folder: of ACME clients, and of Kubernetes' secrets of type tls."""
+"""File names for chain and key in a folder: those of ACME clients, and of Kubernetes secrets of type tls."""
 
-# Certificates have a few KiB each, with ML-DSA some more, and chains are short: this is no certificate.
+# Certificates have a few KiB, more with ML-DSA, and chains are short: a larger file is not a certificate.
 MOST_BYTES = 1024 * 1024
 
-# A writer that replaces several files, or writes one in several goes, is done within this time. It is also more than
-# the steps of a file system's clock: a file that was read so soon after a change may change again unseen.
+# A writer that replaces several files, or writes one in several parts, has finished after this time. It is also longer
+# than the resolution of a file system's time stamps: a second change within that would not be seen.
 SETTLING_SECONDS = 2.0
 
-# How often files that change while they are read are read again at once.
+# The number of attempts to read files that change meanwhile.
 _TRIES = 3
 
 ReadFile = Callable[[str], bytes]
 """Reads one file; raises OSError or `UnusableCertificate`."""
 
 Mark = tuple[int, ...]
-"""Device, inode, size, the times of the last change in ns (mtime and ctime) and the mode; or the errno of no file."""
+"""Device, inode, size, mtime and ctime in ns, and mode; or the errno if there is no file."""
 
 
 @frozen
 class Marks:
-    """What the files of a certificate look like from outside."""
+    """The state of a certificate's files: inode, size and times, without their content."""
 
     of_files: tuple[tuple[str, Mark], ...]
 
     def are_fresh(self, now: float) -> bool:
-        """Tell whether a file has just changed, by the wall clock."""
+        """Return whether a file has just changed, by the wall clock."""
         return any(abs(now - mark[3] / 1e9) < SETTLING_SECONDS for _, mark in self.of_files if len(mark) > 1)
 
 
 @frozen
 class Content:
-    """What the files of a certificate have in them, and what they looked like then; no marks if they kept changing."""
+    """The content of a certificate's files, and their marks at that time; no marks if the files kept changing."""
 
     pem: bytes
     staple: bytes | None
@@ -52,7 +52,7 @@ class Content:
 
 
 def look_at(path: str) -> Marks:
-    """Look at the files of a certificate, without reading them."""
+    """Return the marks of a certificate's files, without reading them."""
     found = _mark(path)
     if len(found) > 1 and stat.S_ISDIR(found[5]):
         names = [name for chain, key in PAIRS for name in (chain, key, chain + STAPLE_SUFFIX)]
@@ -73,7 +73,7 @@ def _mark(file: str) -> Mark:
 
 
 def read_content(path: str, read: ReadFile | None = None) -> Content:
-    """Read the files of a certificate as they are at one time; raises OSError or `UnusableCertificate`."""
+    """Read the files of a certificate in one consistent state; raise OSError or `UnusableCertificate`."""
     read = read or read_file
     before = look_at(path)
     for _ in range(_TRIES):
@@ -86,13 +86,13 @@ def read_content(path: str, read: ReadFile | None = None) -> Content:
 
 
 def read_file(path: str) -> bytes:
-    """Read a file with a certificate, and nothing but a file; raises OSError or `UnusableCertificate`."""
+    """Read a regular file with a certificate; raise OSError or `UnusableCertificate`."""
     return read_up_to(path, MOST_BYTES)
 
 
 def read_up_to(path: str, most: int) -> bytes:
-    """Read a file of `most` bytes at most, and nothing but a file; raises OSError or `UnusableCertificate`."""
-    # Opening a FIFO would wait for somebody to write to it.
+    """Read a regular file of at most `most` bytes; raise OSError or `UnusableCertificate`."""
+    # Opening a FIFO would wait for a writer.
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise UnusableCertificate("is not a file")
     with open(path, "rb") as file:
@@ -103,7 +103,7 @@ def read_up_to(path: str, most: int) -> bytes:
 
 
 def is_changing(path: str, now: float) -> bool:
-    """Tell whether a folder has got or lost something just now, by the wall clock."""
+    """Return whether a folder has just changed, by the wall clock."""
     try:
         return abs(now - os.stat(path).st_mtime) < SETTLING_SECONDS
     except OSError:
@@ -111,17 +111,17 @@ def is_changing(path: str, now: float) -> bool:
 
 
 def staple_file(path: str) -> str:
-    """Return the file for the OCSP response of the certificate at `path`."""
+    """Return the path of the OCSP response for the certificate at `path`."""
     return (_pair(path)[0] if os.path.isdir(path) else path) + STAPLE_SUFFIX
 
 
 def key_file(path: str) -> str:
-    """Return the file that has the key of the certificate at `path`."""
+    """Return the path of the file with the key of the certificate at `path`."""
     return _pair(path)[1] if os.path.isdir(path) else path
 
 
 def _pair(folder: str) -> tuple[str, str]:
-    """Return the two files in a folder; raises `UnusableCertificate` if they are not there."""
+    """Return the two files in a folder; raise `UnusableCertificate` if they are missing."""
     found = os.listdir(folder)
     for chain, key in PAIRS:
         if chain in found and key in found:
@@ -141,7 +141,7 @@ def _read(path: str, read: ReadFile) -> tuple[bytes, bytes | None]:
 
 
 def _read_staple(path: str, read: ReadFile) -> bytes | None:
-    """Read an OCSP response; one that cannot be read is empty, which is no OCSP response."""
+    """Read an OCSP response; for one that cannot be read, return empty bytes, which are refused later."""
     try:
         return read(path)
     except FileNotFoundError:

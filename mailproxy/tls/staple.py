@@ -1,4 +1,4 @@
-"""An OCSP response that is sent with a certificate (RFC 6066 section 8): "stapled" to it."""
+"""OCSP stapling: a response that is sent with a certificate (RFC 6066 section 8)."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID, SignatureAlgorithmOID
 
-# A responder's clock may be a little ahead; OpenSSL's OCSP_check_validity is asked to bear as much.
+# A responder's clock may be a little ahead; callers of OpenSSL's OCSP_check_validity allow the same.
 _CLOCK_SKEW = timedelta(minutes=5)
 
 
 class UnusableStaple(Exception):
-    """An OCSP response that no client would believe; the words continue ``FILE: …``."""
+    """Clients would refuse this OCSP response; the text continues ``FILE: …``."""
 
 
 @frozen
 class Staple:
-    """An OCSP response in DER, and from when until when it holds; None: until there is a newer one."""
+    """An OCSP response in DER, and its validity; `next_update` None: until a newer one exists."""
 
     encoded: bytes = field(repr=False)
     this_update: datetime
     next_update: datetime | None
 
     def is_current(self, now: datetime) -> bool:
-        """Tell whether it may be sent."""
+        """Return whether it may be sent."""
         return self.this_update <= now + _CLOCK_SKEW and (self.next_update is None or now < self.next_update)
 
 
 def read_staple(encoded: bytes, leaf: x509.Certificate, issuer: x509.Certificate | None, now: datetime) -> Staple:
     """
-    Read an OCSP response for a certificate, which `issuer` issued if that is known; raises `UnusableStaple`.
+    Read an OCSP response for a certificate; raise `UnusableStaple` if it cannot be sent. `issuer` is None if unknown.
 
-    It has to be good, to be about this certificate, to hold at `now`, and to be signed by the issuer or by the
-    responder that the issuer has named.
+    The response must have the status good, be about this certificate, be valid at `now`, and be signed by the issuer or
+    by a responder that the issuer has authorized.
     """
     try:
         response = ocsp.load_der_ocsp_response(encoded)
@@ -74,7 +74,7 @@ def _validity(staple: Staple, now: datetime) -> str:
 
 
 def _is_about(single: ocsp.OCSPSingleResponse, leaf: x509.Certificate, issuer: x509.Certificate | None) -> bool:
-    """Tell whether a response is about a certificate, by its CertID (RFC 6960 section 4.1.1)."""
+    """Return whether a response is about a certificate, by its CertID (RFC 6960 section 4.1.1)."""
     return (
         single.serial_number == leaf.serial_number
         and single.issuer_name_hash == _digest(leaf.issuer.public_bytes(), single.hash_algorithm)
@@ -89,7 +89,7 @@ def _digest(data: bytes, algorithm: HashAlgorithm) -> bytes:
 
 
 def _key_bits(certificate: x509.Certificate) -> bytes:
-    """Return what the hashes of an issuer's key are of: the bits of the key alone, without their algorithm."""
+    """Return the bits of an issuer's key, without their algorithm; a CertID has their hash."""
     key = certificate.public_key()
     if isinstance(key, EllipticCurvePublicKey):
         return key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
@@ -99,7 +99,7 @@ def _key_bits(certificate: x509.Certificate) -> bytes:
 
 
 def _is_signed(response: ocsp.OCSPResponse, issuer: x509.Certificate) -> bool:
-    """Tell whether a response is signed by the issuer, or by one of its responders (RFC 6960 section 4.2.2.2)."""
+    """Return whether the issuer or one of its responders has signed a response (RFC 6960 section 4.2.2.2)."""
     return any(_has_signed(response, signer) for signer in (issuer, *_responders(response, issuer)))
 
 
@@ -131,7 +131,7 @@ def _has_signed(response: ocsp.OCSPResponse, signer: x509.Certificate) -> bool:
         elif isinstance(key, Ed25519PublicKey | Ed448PublicKey):
             key.verify(signature, data)
         else:
-            return True  # A kind of signature that we cannot verify; clients can perhaps.
+            return True  # cryptography cannot verify this kind of signature; clients may be able to.
     except InvalidSignature:
         return False
     return True

@@ -1,4 +1,4 @@
-"""Long work in steps of a millisecond at most: a reactor does other things in between."""
+"""Long work in steps of at most a millisecond: the reactor does other work between them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ T = TypeVar("T")
 Steps = Generator[None, None, T]
 """Work that yields after each step, and returns its result."""
 
-# Of work that takes some microseconds each.
+# Items per step, if each takes a few microseconds.
 STEP = 100
 
 
 def finish(steps: Steps[T]) -> T:
-    """Do all steps at once, and return the result."""
+    """Run all steps at once, and return the result."""
     while True:
         try:
             next(steps)
@@ -25,6 +25,6 @@ def finish(steps: Steps[T]) -> T:
 
 
 def ends_of_steps(things: Iterable[T]) -> Iterator[tuple[T, bool]]:
-    """Yield things, and whether a step ends with each."""
+    """Yield each thing, and whether a step ends after it."""
     for number, thing in enumerate(things, 1):
         yield thing, number % STEP == 0

@@ -1,9 +1,9 @@
 """
-Contexts that are made before a process forks, for the ticket keys that they have.
+Contexts that are made before a process forks, for their ticket keys.
 
-OpenSSL makes the keys of session tickets with a context, and the binding has no way to read or set them. Processes that
-are forked later have the same contexts, so a client resumes on each of them what it began on another one. A profile
-that comes later, or changes, takes the next context: all processes take the one with the same number.
+OpenSSL makes ticket keys together with a context, and the binding cannot read or set them. Forked processes have the
+same contexts, so a client resumes a session in any of them. A new or changed profile takes the next context: all
+processes take the one with the same number.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ one more each day, and whenever its settings change, other than its certificates
 
 
 class Stock:
-    """Contexts without certificates and settings, by number."""
+    """Contexts without certificates or settings, by number."""
 
     def __init__(self, contexts: int = CONTEXTS) -> None:
         self._contexts = [SSL.Context(SSL.TLS_SERVER_METHOD) for _ in range(contexts)]
         self._taken = 0
 
     def take(self) -> int | None:
-        """Return the number of a context that nobody has; None if there is none left."""
+        """Return the number of an unused context; None if none is left."""
         if self._taken == len(self._contexts):
             return None
         self._taken += 1

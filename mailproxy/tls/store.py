@@ -1,9 +1,9 @@
 """
-The certificates of the profiles, as last read, and what their files looked like then.
+The certificates of the profiles as last read, with the marks of their files.
 
-Another reading gives what is new, and what was there before where the new is no good. Only files that
-look different from before are read. A reading goes step by step, a millisecond each, so that a reactor can do other
-things in between; nothing is in use before `adopt`.
+Another reading returns the new certificates, and keeps the former one where the new one cannot be used. It only reads
+files whose marks have changed. It runs in steps of a millisecond, so the reactor can do other work between them;
+`adopt` puts its result into use.
 """
 
 from __future__ import annotations
@@ -26,38 +26,38 @@ from mailproxy.tls.staple import Staple, UnusableStaple, read_staple
 from mailproxy.tls.steps import Steps, ends_of_steps, finish
 
 Profiles = Mapping[str, Sequence[str]]
-"""The entries of ``certificates``, by the name of their profile."""
+"""The entries of ``certificates``, by profile."""
 
 Certificates = Mapping[str, tuple[Certificate, ...]]
-"""Certificates by the name of their profile, in the order of its entries."""
+"""Certificates by profile, in the order of its entries."""
 
 Objection = Callable[[str, Certificate], str]
-"""Says why a certificate cannot serve a profile; "" if it can."""
+"""Returns why a certificate cannot serve a profile; "" if it can."""
 
 
 @frozen
 class Complaint:
-    """What is wrong with a file, a folder or an entry, and what that means for clients."""
+    """A problem with a file, folder or entry, and its consequence."""
 
     problem: CertificateProblem
     consequence: str
 
     def __str__(self) -> str:
-        """Write it as one line."""
+        """Return the complaint as one line."""
         return f"{self.problem}; {self.consequence}"
 
 
 @frozen
 class Reading:
-    """What a reading has found, by profile."""
+    """The result of a reading, by profile."""
 
     certificates: Certificates
     problems: Mapping[str, tuple[CertificateProblem, ...]]
-    """What is wrong where nothing was there before."""
+    """Problems of entries without a former certificate."""
     complaints: tuple[Complaint, ...]
-    """What is wrong, with OCSP responses, too; told once, or whenever somebody asks."""
+    """Other problems, including OCSP responses; reported once, or in each reading that was requested."""
     is_settled: bool
-    """False when files have just changed, and were left for the next reading."""
+    """False if files have just changed, and are left for the next reading."""
 
 
 @frozen
@@ -65,13 +65,13 @@ class _Entry:
     """The last reading of one certificate's files."""
 
     marks: Marks | None = None
-    """What they looked like; None: they have to be read again."""
+    """The marks of the files; None: read them again."""
     digest: bytes = b""
-    """Of what the certificate was made from."""
+    """The digest of the content that the certificate was made from."""
     certificate: Certificate | None = None
-    """The last one that was good."""
+    """The last usable certificate."""
     problem: CertificateProblem | None = None
-    """Why what is there now is no good."""
+    """The problem of the current files."""
     staple_problem: CertificateProblem | None = None
 
 
@@ -90,50 +90,50 @@ class _Task:
         self.is_asked = is_asked
         self.now = datetime.fromtimestamp(now, UTC)
         self.problems: list[CertificateProblem] = []
-        """Of the entries of one profile."""
+        """The problems with the entries of one profile."""
         self.complaints: list[Complaint] = []
         self.held: set[str] = set()
-        """What is not read: it is not there, or is just changing."""
+        """Paths that are not read: missing, or just changing."""
         self.is_settled = True
 
     def complain(self, problem: CertificateProblem, consequence: str) -> None:
-        """Tell what is wrong, if it is new or if somebody has asked."""
+        """Report a problem, if it is new or the reading was requested."""
         if self.is_asked or problem not in self._told:
             self.complaints.append(Complaint(problem, consequence))
 
 
 class CertificateStore:
-    """Reads certificates, and knows which are in use; lasts as long as the process."""
+    """Reads certificates, and keeps those in use; it lives as long as the process (mutable)."""
 
     def __init__(self, clock: Callable[[], float] = time.time, read: Callable[[str], Content] = read_content) -> None:
-        """Judge the times of files by a wall clock, and read them."""
+        """`clock` is the wall clock for the times of files; `read` reads the files of a certificate."""
         self._clock = clock
         self._read_content = read
         self._entries: dict[str, _Entry] = {}
         self._lists: dict[str, tuple[str, ...]] = {}
-        """What each entry of a profile stood for when it last stood for something."""
+        """The last non-empty matches of each entry of a profile."""
         self._objections: dict[tuple[str, str], CertificateProblem] = {}
         self._told: set[CertificateProblem] = set()
-        """What is wrong, and is in the log."""
+        """The problems that are in the log."""
         self.in_use: Certificates = {}
-        """What is served."""
+        """The certificates that are served."""
 
     @property
     def paths(self) -> frozenset[str]:
-        """The certificates that are remembered."""
+        """The paths of all known certificates."""
         return frozenset(self._entries)
 
     def read(self, profiles: Profiles) -> Reading:
-        """Read everything in one go (see `reading`)."""
+        """Read everything at once (see `reading`)."""
         return finish(self.reading(profiles, is_asked=True))
 
     def reading(self, profiles: Profiles, *, is_asked: bool, objection: Objection | None = None) -> Steps[Reading]:
         """
-        Read what the entries of some profiles stand for, step by step; the generator returns the `Reading`.
+        Read the certificates that the entries of some profiles match, in steps; the generator returns the `Reading`.
 
-        Where something is wrong, the certificate that was good before stays. That is told until it is remembered, or if
-        somebody has asked for this reading: then files that have just changed are read as well, which are otherwise
-        given time until their writer is done.
+        If a certificate cannot be used, the former one stays. Its problem is reported until `remember`, and in each
+        reading that was requested (`is_asked`). A requested reading also reads files that have just changed; other
+        readings wait until their writer has finished.
         """
         task = _Task(self._clock(), self._told, is_asked=is_asked)
         certificates: dict[str, tuple[Certificate, ...]] = {}
@@ -155,7 +155,7 @@ class CertificateStore:
         return Reading(certificates, problems, tuple(dict.fromkeys(task.complaints)), task.is_settled)
 
     def adopt(self, certificates: Certificates, profiles: Profiles | None = None) -> None:
-        """Take these for what is in use from now on; with `profiles`, forget all that does not belong to them."""
+        """Put these certificates into use; with `profiles`, forget all that do not belong to them."""
         in_use = {**self.in_use, **certificates}
         if profiles is not None:
             in_use = {name: in_use[name] for name in profiles if name in in_use}
@@ -167,7 +167,7 @@ class CertificateStore:
         self.in_use = in_use
 
     def remember(self, complaints: Iterable[Complaint]) -> None:
-        """Tell these to nobody who does not ask: they are in the log."""
+        """Do not report these again, except on request: they are in the log."""
         self._told.update(complaint.problem for complaint in complaints)
 
     def _is_solved(self, before: CertificateProblem | None, now: CertificateProblem | None = None) -> None:
@@ -175,7 +175,7 @@ class CertificateStore:
             self._told.discard(before)
 
     def _list(self, entry: str, task: _Task) -> Steps[tuple[str, ...]]:
-        """Find what an entry stands for; what it stood for before if that is nothing now, or is just changing."""
+        """Return the matches of an entry; the former ones if it matches nothing now, or is just changing."""
         found = tuple((yield from matches(entry)))
         before = self._lists.get(entry, ())
         problem = CertificateProblem(entry, nothing_there(entry))
@@ -212,7 +212,7 @@ class CertificateStore:
             task.complain(entry.staple_problem, _STAYS if has_former else _STAPLE_LEFT_OUT)
 
     def _read_again(self, path: str, before: _Entry, marks: Marks, task: _Task) -> _Entry | None:
-        """Read files that have changed; None if they are no good yet, and may be in a moment."""
+        """Read files that have changed; return None if they are not usable yet but may be soon."""
         problem = None
         is_fresh = marks.are_fresh(self._clock())
         try:
@@ -233,7 +233,7 @@ class CertificateStore:
         if (before.certificate is not None or not task.is_asked) and certificate is not before.certificate:
             invalid = invalidity(certificate, task.now)
             if invalid:
-                # Looked at again each time: its time may come.
+                # Checked again each time: it may become valid.
                 return evolve(before, marks=None, problem=CertificateProblem(path, invalid))
         staple, staple_problem = _staple(certificate, content.staple, before.certificate, task.now)
         if staple != certificate.staple:
@@ -243,7 +243,7 @@ class CertificateStore:
     def _usable(
         self, name: str, paths: Iterable[str], task: _Task, objection: Objection | None
     ) -> Steps[tuple[Certificate, ...]]:
-        """Return the certificates of a profile, and note what is wrong with its files."""
+        """Return the usable certificates of a profile, and note the problems of its files."""
         former = {certificate.path: certificate for certificate in self.in_use.get(name, ())}
         found = []
         for path, is_end in ends_of_steps(paths):
@@ -272,7 +272,7 @@ class CertificateStore:
 def _staple(
     certificate: Certificate, encoded: bytes | None, before: Certificate | None, now: datetime
 ) -> tuple[Staple | None, CertificateProblem | None]:
-    """Return the OCSP response to send with a certificate, and what is wrong with the one that is there."""
+    """Return the OCSP response to send with a certificate, and the problem of the one in the file."""
     if encoded is None:
         return None, None
     former = before.staple if before is not None and before.digest == certificate.digest else None

@@ -1,7 +1,7 @@
 """
-What clients' certificates are verified with: authorities, and their lists of revoked certificates.
+The authorities that verify clients' certificates, and their revocation lists.
 
-It is read once, with its bytes as they are on disk, and judged before use; whatever re-reads it makes another value.
+A `ClientTrust` is made from the bytes on disk and checked before use; reading the files again makes another value.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ class TrustFile:
 
 @frozen
 class RevocationList:
-    """A list of revoked certificates (RFC 5280 section 5), and the file that it is from."""
+    """A revocation list (RFC 5280 section 5), and its file."""
 
     path: str
     crl: x509.CertificateRevocationList
 
     @property
     def next_update(self) -> datetime | None:
-        """When the next list is due; aware, in UTC. From then on this one has expired."""
+        """The time, in UTC, when this list expires and the next one is due."""
         return self.crl.next_update_utc
 
 
 @frozen(eq=False)
 class ClientTrust:
-    """Authorities and their lists, with the digest of all bytes that they are made from."""
+    """Authorities and revocation lists, with the digest of all bytes that they are made from."""
 
     authorities: tuple[x509.Certificate, ...]
     lists: tuple[RevocationList, ...]
@@ -56,10 +56,10 @@ class ClientTrust:
     @cached_property
     def store(self) -> crypto.X509Store:
         """
-        What OpenSSL verifies with; to make it takes 0.1 s for 100,000 revoked certificates.
+        The store for OpenSSL; making it takes 0.1 s for 100,000 revoked certificates.
 
-        With lists, the issuer of each certificate in a chain needs one: a certificate whose issuer has none, or an
-        expired one, is refused, as in HAProxy and nginx.
+        With any list, the issuer of each certificate in a chain needs one: as in HAProxy and nginx, a certificate whose
+        issuer has no list, or an expired one, is refused.
         """
         store = crypto.X509Store()
         for authority in self.authorities:
@@ -72,7 +72,7 @@ class ClientTrust:
 
 
 def make_trust(authorities: Iterable[TrustFile], lists: Iterable[TrustFile] = ()) -> ClientTrust:
-    """Make what verifies clients of files' contents; `UnusableTrust` with everything that is wrong with them."""
+    """Make a `ClientTrust` from the contents of files; raise `UnusableTrust` with all problems."""
     problems: list[TrustProblem] = []
     found: list[x509.Certificate] = []
     revoked: list[RevocationList] = []
@@ -99,14 +99,14 @@ def make_trust(authorities: Iterable[TrustFile], lists: Iterable[TrustFile] = ()
 
 @frozen
 class TrustProblem:
-    """What is wrong with one file, and the key of the profile that names it."""
+    """A problem with one file, and the key of the profile that names it."""
 
     key: str
     message: str
 
 
 class UnusableTrust(ValueError):
-    """What clients would be verified with cannot be used; `problems` has each reason with its key."""
+    """Authorities or revocation lists cannot be used; `problems` has each reason with its key."""
 
     def __init__(self, problems: Iterable[TrustProblem]) -> None:
         """Take the problems, at least one."""
@@ -129,7 +129,7 @@ def read_lists(content: bytes) -> tuple[x509.CertificateRevocationList, ...]:
 
 
 def _forged(authorities: Iterable[x509.Certificate], lists: Iterable[RevocationList]) -> Iterator[TrustProblem]:
-    """Find lists that none of the authorities with their issuer's name has signed: no certificate would pass them."""
+    """Find lists without a valid signature of the authority that they name: they would refuse every certificate."""
     for one in lists:
         issuers = [authority for authority in authorities if authority.subject == one.crl.issuer]
         if issuers and not any(_has_signed(authority, one.crl) for authority in issuers):

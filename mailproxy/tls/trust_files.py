@@ -1,4 +1,4 @@
-"""Reads what clients' certificates are verified with, as the profiles of a configuration name it."""
+"""Reads the authorities and revocation lists of a configuration's profiles."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,14 +13,14 @@ from mailproxy.tls.trust import ClientTrust, TrustFile, TrustProblem, UnusableTr
 TrustByProfile = Mapping[str, ClientTrust]
 
 MOST_BYTES = 64 * 1024 * 1024
-"""Lists of revoked certificates have some MiB, those of large authorities tens of them."""
+"""Revocation lists have a few MiB, those of large authorities tens of MiB."""
 
 State = tuple[tuple[int, ...], ...]
-"""What files look like from outside."""
+"""The state of files: inode, size and times, without their content."""
 
 
 def read_trust(profile: TlsProfile) -> ClientTrust | None:
-    """Read what a profile's clients are verified with, None if it names nothing; raises `UnusableTrust`."""
+    """Read a profile's authorities and lists; return None if it names none; raise `UnusableTrust` for bad files."""
     if not profile.client_ca:
         return None
     problems: list[TrustProblem] = []
@@ -45,12 +45,12 @@ def read_trust(profile: TlsProfile) -> ClientTrust | None:
 
 
 def look_at_trust(profile: TlsProfile) -> State:
-    """Look at what a profile's clients are verified with, without reading it."""
+    """Return the state of the files with a profile's authorities and lists, without reading them."""
     return tuple(_mark(path) for path in (*profile.client_ca, *profile.client_crl))
 
 
 def newest(state: State) -> float:
-    """Return when the last of some files changed, by the wall clock; 0 if there are none."""
+    """Return the time of the latest change of some files, by the wall clock; 0 if there are no files."""
     return max((mark[3] / 1e9 for mark in state if len(mark) > 1), default=0.0)
 
 
@@ -63,7 +63,7 @@ def _mark(path: str) -> tuple[int, ...]:
 
 
 def read_trusts(config: Config) -> tuple[TrustByProfile, tuple[Problem, ...]]:
-    """Read what each profile's clients are verified with; return it by the profile's name, and what is wrong."""
+    """Read the authorities and lists of each profile; return them by profile, and all problems."""
     trusts: dict[str, ClientTrust] = {}
     problems: list[Problem] = []
     for name, profile in config.tls.items():
@@ -78,7 +78,7 @@ def read_trusts(config: Config) -> tuple[TrustByProfile, tuple[Problem, ...]]:
 
 
 def trust_warnings(trusts: TrustByProfile, now: datetime) -> Iterator[str]:
-    """Tell of what makes clients be refused at `now` though nobody meant it, each in one line."""
+    """Warn about authorities and lists that refuse good clients at `now`, each in one line."""
     lines = (line for trust in trusts.values() for line in _warnings(trust, now))
     yield from dict.fromkeys(lines)
 
