@@ -1,9 +1,9 @@
 """
-Log lines: what the service says, as text, JSON, syslog messages or entries of the journal.
+The log: events as lines of text or JSON, syslog messages or journal entries.
 
-An event goes through an outlet (``outlet``), which makes it a line (``format``, ``syslog``, ``journal``), to a writer
-(``writer``): a bounded queue and a thread. The thread brings lines to a sink (``sink``): ``descriptor``, ``file``,
-``datagram``, ``stream``. ``observer`` is the log on one stream, ``service`` that of a configuration.
+An outlet (``outlet``) formats an event as a line (``format``, ``syslog``, ``journal``) and gives it to a writer
+(``writer``): a bounded queue and a thread. The thread writes the lines to a sink (``sink``): ``descriptor``, ``file``,
+``datagram``, ``stream``. ``observer`` logs to one stream, ``service`` to the targets of a configuration.
 """
 
 from mailproxy.log.observer import LineLog

@@ -1,4 +1,4 @@
-"""A socket that takes each line as a datagram: syslog's on this machine or over UDP, and the journal's."""
+"""Sinks that send each line as a datagram: to syslog on this machine or over UDP, and to the journal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from mailproxy.log.sink import Sink, wait_until_writable
 
-# What sd_journal_send(3) asks for; the kernel gives what it allows.
+# The size that sd_journal_send(3) requests; the kernel may grant less.
 _BUFFER_BYTES = 8 * 1024 * 1024
 
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
@@ -19,10 +19,10 @@ _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_
 
 class DatagramSink(Sink):
     """
-    Sends a line as a datagram; one that is too long for that is cut.
+    Sends a line as a datagram, and cuts lines that are too long for one.
 
-    A receiver on this machine tells whether it is there, so nothing is lost while it is not. From elsewhere that is
-    told later, if at all, of a line that was taken as sent: it counts as lost.
+    Without a receiver on this machine, a send fails at once, so no line is lost. Another machine may report an error
+    after a line counted as sent: that line is counted as lost.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class DatagramSink(Sink):
             self.close()
             if is_new or self._family != socket.AF_UNIX:
                 raise
-            # A receiver that was started again has another socket under the same path.
+            # A restarted receiver has a new socket at the same path.
             return 0
         return 1
 
@@ -75,7 +75,7 @@ class DatagramSink(Sink):
         return sock
 
     def _error(self, sock: socket.socket) -> int:
-        """Return what became of datagrams before, if that was told: 0 for nothing wrong."""
+        """Return the error that was reported for an earlier datagram; 0 if there is none."""
         return 0 if self._family == socket.AF_UNIX else sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
 
     def _send(self, sock: socket.socket, line: bytes) -> None:
@@ -95,14 +95,14 @@ class DatagramSink(Sink):
             self._socket = None
 
     def forget(self) -> None:
-        """Get a socket of its own."""
+        """Close the inherited socket; the next line opens a new one."""
         super().forget()
         self.close()
 
 
 class JournalSink(DatagramSink):
     """
-    Sends entries to journald; one that is too long for a datagram goes as a sealed memory file.
+    Sends entries to journald; an entry that is too long for a datagram is sent as a sealed memory file.
 
     The protocol: https://systemd.io/JOURNAL_NATIVE_PROTOCOL/
     """
@@ -124,5 +124,5 @@ class JournalSink(DatagramSink):
             file.write(line)
             file.flush()
             fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
-            # With a byte of payload, journald would take it for an entry, and close the file.
+            # With a byte of payload, journald would parse that as an entry, and close the file.
             socket.send_fds(sock, [], [descriptor])

@@ -1,4 +1,4 @@
-"""A descriptor that lines are written to: standard output, whatever that is."""
+"""A sink that writes to a descriptor: standard output, be it a pipe, a terminal or a file."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 
 from mailproxy.log.sink import Progress, Sink, first_lines, wait_until_writable
 
-# A pipe takes a write of this size whole, even if other processes write to it, too.
+# A write of this size to a pipe is atomic, even if other processes write to it as well.
 WRITE_BYTES = select.PIPE_BUF
 
 
 class DescriptorSink(Sink):
-    """Writes whole lines; one that failed in the middle is written again, whole, on a line of its own."""
+    """Writes whole lines; a line that failed in the middle is written again, whole, on its own line."""
 
     def __init__(
         self,
@@ -23,7 +23,7 @@ class DescriptorSink(Sink):
         size: int = WRITE_BYTES,
         write: Callable[[int, bytes], int] = os.write,
     ) -> None:
-        """At most `size` bytes are one write, unless a line is longer."""
+        """A write has at most `size` bytes, unless a line is longer."""
         self.name = name
         self._descriptor = descriptor
         self._size = size
@@ -32,7 +32,7 @@ class DescriptorSink(Sink):
         self._is_cut = False
 
     def write(self, lines: Sequence[bytes]) -> int:
-        """Write what is one write."""
+        """Write as many lines as fit in one write."""
         progress = self._progress
         chunk = first_lines(lines, self._size + progress.offset)
         data = b"".join(chunk)[progress.offset :]
@@ -51,13 +51,13 @@ class DescriptorSink(Sink):
         return progress.advance(chunk, count)
 
     def _begin_again(self) -> None:
-        """Let the line that is half written begin a line of its own, as whole."""
+        """Write the half-written line again, whole, after a line end."""
         if self._progress.offset:
             self._progress.offset = 0
             self._is_cut = True
 
     def forget(self) -> None:
-        """Begin with a whole line: the rest of another one is the parent's."""
+        """Begin with a whole line: the parent process writes the rest of the current one."""
         super().forget()
         self._progress.offset = 0
         self._is_cut = False

@@ -1,4 +1,4 @@
-"""A file that lines are added to, which may be moved aside, or deleted, at any time."""
+"""A sink that appends to a file, which may be renamed or deleted at any time."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from collections.abc import Callable, Sequence
 
 from mailproxy.log.descriptor import DescriptorSink
 
-# Several processes write to the file, each of them whole lines.
+# Several processes may append to the file, each of them whole lines.
 WRITE_BYTES = 64 * 1024
 
-# Not for everybody: lines have clients' addresses.
+# Not readable by all users: lines contain clients' addresses.
 MODE = 0o640
 
-# How long the next try to open the file waits while the former file is still there to be written to.
+# The pause between attempts to open the path, while the former file can still be written.
 REOPEN_SECONDS = 1.0
 
 
 class FileSink(DescriptorSink):
     """
-    Adds lines to the file of a path.
+    Appends lines to the file at a path.
 
-    A file that was moved gets lines until `reopen`; one that was deleted does not, as nobody could read them. If the
-    path cannot be opened again, a file that was only moved gets lines until it can.
+    A renamed file gets lines until `reopen`. A deleted file gets none, since they could not be read; the path is opened
+    again. If `reopen` fails, a renamed file gets lines until it succeeds.
     """
 
     def __init__(
@@ -40,17 +40,17 @@ class FileSink(DescriptorSink):
         self._open_at = 0.0
 
     def reopen(self) -> None:
-        """Open the path again, at the next line or `refresh`."""
+        """Open the path again at the next line or `refresh`."""
         self._open_at = 0.0
         self._is_reopened = True
 
     def refresh(self) -> None:
-        """Open the path again if that was asked for."""
+        """Open the path again if `reopen` was called."""
         if self._descriptor >= 0 and self._is_reopened:
             self._open()
 
     def write(self, lines: Sequence[bytes]) -> int:
-        """Write what is one write, to the file that the path is of."""
+        """Write as many lines as fit in one write, after opening the path again if needed."""
         if self._descriptor < 0 or self._is_reopened or not os.fstat(self._descriptor).st_nlink:
             self._open()
         return super().write(lines)
@@ -58,7 +58,7 @@ class FileSink(DescriptorSink):
     def _open(self) -> None:
         if self._descriptor >= 0 and self._clock() < self._open_at:
             return
-        # Before the path is looked at: what is asked for later counts again.
+        # Reset before the path is opened, so that a later `reopen` is not lost.
         self._is_reopened = False
         try:
             new = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY, MODE)
@@ -80,6 +80,6 @@ class FileSink(DescriptorSink):
             self._descriptor = -1
 
     def forget(self) -> None:
-        """Open the file anew."""
+        """Close the inherited file; the next line opens it again."""
         super().forget()
         self.close()

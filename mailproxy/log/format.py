@@ -11,11 +11,11 @@ from typing import Any
 
 from twisted.logger import LogEvent, formatEvent
 
-# All that ends a line somewhere, or moves the cursor of a terminal.
+# Characters that end a line in some program, or move the cursor of a terminal.
 _CONTROLS = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
 
 
-# The priorities of syslog (RFC 5424, 6.2.1), which are the journal's as well.
+# The severities of syslog (RFC 5424, 6.2.1), which journald uses as well.
 PRIORITIES = {"debug": 7, "info": 6, "warn": 4, "error": 3, "critical": 2}
 
 _OURS = frozenset({"time", "level", "event", "line", "message"})
@@ -32,7 +32,7 @@ def words_of(event: LogEvent) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return a text in which characters that end a line or move a cursor are escaped."""
+    """Return a text with escapes for characters that end a line or move a cursor."""
     return _CONTROLS.sub(_escape, text)
 
 
@@ -41,7 +41,7 @@ def _escape(control: re.Match[str]) -> str:
 
 
 def as_json(event: LogEvent, level: str) -> str:
-    """Return an event as a JSON object: time, level, event and its fields; without fields, the message."""
+    """Return an event as a JSON object: time, level, event, its fields, and the message if it has one."""
     fields: dict[str, Any] = {"time": time_of(event), "level": level, "event": name_of(event)}
     if "line" not in event:
         fields["message"] = _words(event)
@@ -50,13 +50,13 @@ def as_json(event: LogEvent, level: str) -> str:
 
 
 def name_of(event: LogEvent) -> str:
-    """Return the kind of an event."""
+    """Return the name of an event's kind."""
     name: str = event.get("event", "message")
     return name
 
 
 def fields_of(event: LogEvent) -> dict[str, str | int | float]:
-    """Return the fields of an event beside time, level, kind and message, by name."""
+    """Return the fields of an event by name, except time, level, kind and message."""
     return {
         key: value
         for key, value in event.items()

@@ -13,7 +13,7 @@ from mailproxy.log.format import PRIORITIES, as_json, fields_of, name_of, words_
 from mailproxy.log.syslog import FACILITIES, IDENTIFIER
 
 PREFIX = "MAILPROXY_"
-"""The prefix of our own fields: MAILPROXY_SNI is the session line's sni."""
+"""The prefix of our own fields: MAILPROXY_SNI has the sni of the session line."""
 
 LONGEST_NAME = 64
 
@@ -21,7 +21,7 @@ _NO_NAME = re.compile("[^A-Z0-9_]")
 
 
 def as_entry(event: LogEvent, level: str, *, facility: str, format: str) -> bytes:
-    """Return an event as an entry: the message in this format, and each field as a field of its own."""
+    """Return an event as an entry: the message in this format, and each field of the event as a field of the entry."""
     return b"".join(_field(name, value) for name, value in _fields(event, level, facility, format))
 
 
@@ -41,7 +41,7 @@ def _name(key: str) -> str:
 
 
 def _field(name: str, value: object) -> bytes:
-    """Write a field; a value with a line end has its length before it."""
+    """Encode a field; the length precedes a value that contains a line end."""
     text = str(value)
     if "\n" not in text:
         return f"{name}={text}\n".encode("utf-8", "backslashreplace")

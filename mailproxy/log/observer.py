@@ -1,4 +1,4 @@
-"""The log's observer: from events to lines on a stream."""
+"""A log observer that writes events as lines to one stream."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from mailproxy.log.descriptor import DescriptorSink
 from mailproxy.log.outlet import Outlet, Output, dropped, make_render
 from mailproxy.log.writer import LineWriter
 
-# At the end, the time for a blocked reader to take the waiting lines.
+# When the log closes, a blocked reader has this time to take the waiting lines.
 CLOSE_SECONDS = 1.0
 
 
 class Closing:
-    """The end of a log: until a time, lines that wait are waited for."""
+    """The close of a log: it waits for the waiting lines, up to a deadline (mutable)."""
 
     def __init__(self) -> None:
         self._before: float | None = None
 
     @property
     def has_begun(self) -> bool:
-        """True from the first `drain` on."""
+        """True after the first `drain`."""
         return self._before is not None
 
     def drain(self, writers: Iterable[LineWriter]) -> None:
-        """Wait until everything is written, for `CLOSE_SECONDS` in all, from the first call on."""
+        """Wait until all lines are written, at most until `CLOSE_SECONDS` after the first call."""
         if self._before is None:
             self._before = time.monotonic() + CLOSE_SECONDS
         for writer in writers:
@@ -41,7 +41,7 @@ class Closing:
 
 @implementer(ILogObserver)
 class LineLog:
-    """Writes events of a level and above to a stream, as lines, and never waits for it (`LineWriter`)."""
+    """Writes events of a level and above to a stream as lines; it never waits for the stream (`LineWriter`)."""
 
     def __init__(self, stream: IO[str] | None, format: str = "text", level: str = "info") -> None:
         self._output = Output(stream)
@@ -58,13 +58,13 @@ class LineLog:
             self.close()
 
     def say(self, text: str) -> None:
-        """Write a text that is not an event, in order with the events; it may have several lines."""
+        """Write a text that is not an event, in order with the events; it may contain several lines."""
         self._writer.put(self._output.encode(f"{text}\n"))
 
     def close(self) -> None:
         """
-        Wait at most `CLOSE_SECONDS` until all lines are written; from now on do so after each event.
+        Wait at most `CLOSE_SECONDS` until all lines are written, now and after each later event.
 
-        Call it when the process may end soon, perhaps by a signal.
+        Call it when the process may end soon, for example by a signal.
         """
         self._closing.drain([self._writer])

@@ -1,4 +1,4 @@
-"""From events to one target, in one format and from one level on."""
+"""Outlets: one writer for one target, with the format and level of its lines."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from mailproxy.log.syslog import as_syslog, host_name
 from mailproxy.log.writer import LineWriter
 
 Render = Callable[[LogEvent, str], bytes]
-"""Makes what a target takes of an event and its level."""
+"""Formats an event and its level for a target."""
 
 
 class Output:
-    """A stream of the process that lines are written to, with what is to be known of it."""
+    """An output stream of the process, with its encoding and whether journald reads it."""
 
     def __init__(self, stream: IO[str] | None) -> None:
-        """Without a stream (Python has none if the descriptor was closed from the start) lines are dropped."""
+        """None drops all lines: Python has no stream if the descriptor was closed at the start."""
         self._stream = open(os.devnull, "w") if stream is None else stream  # noqa: SIM115  # for as long as we live
         with suppress(OSError):
             self._stream.flush()
@@ -42,32 +42,32 @@ class Output:
         self.is_journal = _is_journal(self.descriptor)
 
     def encode(self, text: str) -> bytes:
-        """Return a text in the stream's encoding; a name may have letters that this does not have."""
+        """Return a text in the stream's encoding, with escapes for letters that this does not have."""
         return text.encode(self._encoding, "backslashreplace")
 
     def render(self, event: LogEvent, level: str, *, format: str) -> bytes:
-        """Return an event as a line; if journald reads the stream, it begins with the priority (sd-daemon(3))."""
+        """Return an event as a line; if journald reads the stream, the priority precedes it (sd-daemon(3))."""
         priority = f"<{PRIORITIES[level]}>" if self.is_journal else ""
         return self.encode(f"{priority}{FORMATS[format](event, level)}\n")
 
 
 @frozen
 class Outlet:
-    """A writer, and how events are made into its lines."""
+    """A writer, with the level and format of its lines."""
 
     writer: LineWriter
     render: Render
     level: object
 
     def __call__(self, event: LogEvent) -> None:
-        """Take an event, or leave it if it is below the level."""
+        """Write an event, unless it is below the level."""
         level = event.get("log_level", LogLevel.info)
         if level >= self.level:
             self.writer.put(self.render(event, level.name))
 
 
 def make_render(settings: Log, output: Output) -> Render:
-    """Return what makes an event into what the target takes."""
+    """Return the function that formats events for the target."""
     match settings.target:
         case Stdout():
             return partial(output.render, format=settings.format)
@@ -79,7 +79,7 @@ def make_render(settings: Log, output: Output) -> Render:
 
 
 def make_sink(target: LogTarget, output: Output) -> Sink:
-    """Return the sink of a target, which is opened with its first line."""
+    """Return the sink of a target; it opens the target at the first line."""
     match target:
         case Stdout():
             return DescriptorSink(output.descriptor)
@@ -100,12 +100,12 @@ def _as_line(event: LogEvent, level: str, *, format: str) -> bytes:
 
 
 def dropped(render: Render, count: int, reason: str) -> bytes:
-    """Return the line that tells of a gap."""
+    """Return the line that reports dropped lines."""
     return render(gap(count, reason), "warn")
 
 
 def gap(count: int, reason: str) -> LogEvent:
-    """Return the event that tells of a gap."""
+    """Return the event that reports dropped lines."""
     lines = "line was" if count == 1 else "lines were"
     return {
         "log_format": f"log: {{lines}} {lines} dropped: {{reason}}",
@@ -118,6 +118,6 @@ def gap(count: int, reason: str) -> LogEvent:
 
 
 def _is_journal(descriptor: int) -> bool:
-    """Tell whether journald reads a descriptor, by systemd's variable for the stream (systemd.exec(5))."""
+    """Return whether journald reads a descriptor, by systemd's variable $JOURNAL_STREAM (systemd.exec(5))."""
     status = os.fstat(descriptor)
     return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"

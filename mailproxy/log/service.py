@@ -1,4 +1,4 @@
-"""The log of the service: each event goes where the configuration wants it, which a reload may change."""
+"""The log of the service: it writes each event to the configured target, which a reload may change."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ STDERR = 2
 @implementer(ILogObserver)
 class ServiceLog:
     """
-    Writes events to the targets of a configuration: those with a frontend's name to that frontend's, others to all's.
+    Writes events to the targets of a configuration: those with a frontend's name to that frontend's target.
 
-    There is a writer for each target, so one that stalls holds up no other. To be made where it is used, behind a fork;
-    nothing is opened before the first line.
+    Each target has its own writer, so a blocked target does not block another. Make it after a fork, in the process
+    that uses it; it opens nothing before the first line.
     """
 
     def __init__(self, stream: IO[str] | None, settings: Config) -> None:
-        """`stream` is what the target "stdout" means."""
+        """`stream` is the stream for the target "stdout"."""
         self._output = Output(stream)
         self._writers: dict[LogTarget, LineWriter] = {}
         self._closing = Closing()
@@ -39,7 +39,7 @@ class ServiceLog:
         atexit.register(self.close)
 
     def configure(self, settings: Config) -> None:
-        """Write what comes from now on as a configuration wants it; files are opened again."""
+        """Use the targets, formats and levels of a configuration from now on, and open files again."""
         former, self._writers = self._writers, {}
         for target in (settings.log.target, *(log.target for log in settings.frontend_logs.values())):
             if target not in self._writers:
@@ -60,18 +60,18 @@ class ServiceLog:
         return Outlet(writer, render, LogLevel.levelWithName(settings.level))
 
     def __call__(self, event: LogEvent) -> None:
-        """Take one event."""
+        """Write one event."""
         self._of_frontends.get(event.get("frontend", ""), self._others)(event)
         if self._closing.has_begun:
             self.close()
 
     def _left(self, count: int, reason: str) -> None:
-        """Tell of lines for a target that is not the target any more."""
+        """Report the lines that a former target did not take in time."""
         outlet = self._others
         outlet.writer.put(outlet.render(gap(count, reason), "warn"))
 
     def reopen(self) -> bool:
-        """Open files by their names again; return whether there are any."""
+        """Open log files by their paths again; return whether there are any."""
         files = [writer for target, writer in self._writers.items() if isinstance(target, LogFile)]
         for writer in files:
             writer.reopen()
@@ -79,15 +79,15 @@ class ServiceLog:
 
     def close(self) -> None:
         """
-        Wait at most `CLOSE_SECONDS` until all lines are written; from now on do so after each event.
+        Wait at most `CLOSE_SECONDS` until all lines are written, now and after each later event.
 
-        Call it when the process may end soon, perhaps by a signal.
+        Call it when the process may end soon, for example by a signal.
         """
         self._closing.drain(self._writers.values())
 
 
 def complain_to_stderr(problem: str) -> None:
-    """Tell standard error what is wrong with the log, unless it takes nothing at the moment."""
+    """Write a problem of the log to standard error, unless that would block."""
     poll = select.poll()
     with suppress(OSError, ValueError):
         poll.register(STDERR, select.POLLOUT)
@@ -96,7 +96,7 @@ def complain_to_stderr(problem: str) -> None:
 
 
 def _ignore(problem: str) -> None:
-    """Leave it to the notice: standard error is often the same as standard output."""
+    """Do nothing: the notice reports the problem, and standard error is often the same as standard output."""
 
 
 def _no_notice(count: int, reason: str) -> bytes:

@@ -1,4 +1,4 @@
-"""What takes the bytes of log lines: the one thing that a target of the log has of its own."""
+"""Sinks write log lines to a target; each kind of target has one."""
 
 from __future__ import annotations
 
@@ -10,53 +10,53 @@ from itertools import islice
 
 class Sink:
     """
-    Takes lines, and may block or fail while it does: a thread of its own calls it (`mailproxy.log.writer`).
+    Writes lines to a target, and may block or fail: the thread of its writer calls it (`mailproxy.log.writer`).
 
-    Only `reopen` is for other threads.
+    Other threads may only call `reopen`.
     """
 
     name = ""
-    """How a message calls it."""
+    """The name of the target in messages."""
 
     lost = 0
-    """Lines that were taken and turned out not to have arrived; who reads it resets it."""
+    """The number of lines that were sent but did not arrive; the writer resets it."""
 
     def write(self, lines: Sequence[bytes]) -> int:
         """
-        Take some of the lines, from the first on, and return how many are done.
+        Write some of the lines, from the first on, and return the number of finished lines.
 
-        It returns 0 when the target takes nothing at the moment, after waiting for `WAIT_SECONDS` at most if it can,
-        and raises `OSError` when it fails. Either way the first line is to be offered again.
+        Return 0 when the target takes nothing at the moment, after a wait of at most `WAIT_SECONDS`; raise `OSError`
+        when it fails. In both cases, call it again with the same first line.
         """
         raise NotImplementedError
 
     def reopen(self) -> None:
-        """Open by name again what has one, at the next line or `refresh`."""
+        """Open a file by its path again, at the next line or `refresh`."""
 
     def refresh(self) -> None:
-        """Do what `reopen` asked for, if it has not been done yet."""
+        """Open the file again now, if `reopen` was called since the last line."""
 
     def close(self) -> None:
-        """Let go of the target."""
+        """Close the target."""
 
     def forget(self) -> None:
-        """Be as new, in a process that was forked."""
+        """Reset the sink in a forked child."""
         self.lost = 0
 
 
 WAIT_SECONDS = 1.0
-"""How long a target that takes nothing is waited for, before somebody asks whether it is wanted yet."""
+"""The longest wait for a blocked target, before the writer checks whether it is still in use."""
 
 
 def wait_until_writable(target: int | socket.socket) -> None:
-    """Return when a descriptor that would have blocked takes something again, or after `WAIT_SECONDS`."""
+    """Wait until a descriptor is writable, at most `WAIT_SECONDS`."""
     poll = select.poll()
     poll.register(target, select.POLLOUT)
     poll.poll(WAIT_SECONDS * 1000)
 
 
 def first_lines(lines: Sequence[bytes], size: int) -> list[bytes]:
-    """Return as many lines as are no longer than `size` together, and at least one."""
+    """Return the first lines, as many as have at most `size` bytes together, and at least one."""
     found = [lines[0]]
     left = size - len(lines[0])
     for line in islice(lines, 1, None):
@@ -68,13 +68,13 @@ def first_lines(lines: Sequence[bytes], size: int) -> list[bytes]:
 
 
 class Progress:
-    """How far a stream has got in the lines that it was offered: `offset` bytes of the first one are done."""
+    """The position of a stream in its lines: `offset` bytes of the first line are written (mutable)."""
 
     def __init__(self) -> None:
         self.offset = 0
 
     def advance(self, lines: Sequence[bytes], count: int) -> int:
-        """Count these bytes; return how many lines are done with them."""
+        """Advance by `count` bytes; return the number of lines that are finished."""
         position = self.offset + count
         done = 0
         for line in lines:

@@ -1,4 +1,4 @@
-"""A TCP connection that takes lines with their length in front: syslog with octet counting (RFC 6587, 3.4.1)."""
+"""A sink for syslog over TCP, with octet counting: the length precedes each line (RFC 6587, 3.4.1)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ _SEND_BYTES = 64 * 1024
 
 CONNECT_SECONDS = 5.0
 
-# A peer that acknowledges nothing for this long is gone; one that only does not read is waited for.
+# A peer that acknowledges nothing for this long is gone; a peer that only does not read is not.
 _GONE_MILLISECONDS = 30_000
 
 
 class StreamSink(Sink):
     """
-    Sends lines over a connection, and the one that was under way again, whole, over the next connection.
+    Sends lines over a connection; after a failure, it sends an unfinished line again, whole, over the next connection.
 
-    What the peer's kernel took and the peer never read is lost without a trace: TCP does not tell.
+    Lines that the peer's kernel took and the peer never read are lost without a notice: TCP does not report that.
     """
 
     def __init__(self, name: str, family: int, address: tuple[str, int]) -> None:
@@ -30,7 +30,7 @@ class StreamSink(Sink):
         self._progress = Progress()
 
     def write(self, lines: Sequence[bytes]) -> int:
-        """Send what the connection takes."""
+        """Send as many bytes as the connection takes."""
         sock = self._socket
         if sock is None or self._has_ended(sock):
             self.close()
@@ -63,7 +63,7 @@ class StreamSink(Sink):
         return sock
 
     def _has_ended(self, sock: socket.socket) -> bool:
-        """Tell whether the peer has closed: a line could still be sent then, and nobody would read it."""
+        """Return whether the peer has closed: a send would still succeed, but the peer would not read the line."""
         try:
             return not sock.recv(4096)
         except BlockingIOError:
@@ -79,6 +79,6 @@ class StreamSink(Sink):
             self._socket = None
 
     def forget(self) -> None:
-        """Get a connection of its own."""
+        """Close the inherited connection; the next line opens a new one."""
         super().forget()
         self.close()

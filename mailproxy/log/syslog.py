@@ -17,7 +17,7 @@ FACILITIES: dict[str, int] = {"user": 1, "mail": 2, "daemon": 3} | {f"local{n}":
 """The codes of facilities (RFC 5424, 6.2.1)."""
 
 SD_ID = "mailproxy@32473"
-"""The name of our structured data. 32473 is the number for examples (RFC 5612): mailproxy has none of its own."""
+"""The SD-ID of our structured data. 32473 is the number for examples (RFC 5612): mailproxy has no own number."""
 
 _NO_NAME = re.compile(r"[^!#-<>-\\^-~]")
 _IS_PLAIN = re.compile(r"[ !#-[^-~]*").fullmatch
@@ -25,7 +25,7 @@ _SPECIAL = re.compile(r'["\\\]]')
 
 
 def host_name() -> str:
-    """Return the machine's name for messages, or the sign for none."""
+    """Return the machine's name for the HOSTNAME field; "-" if it has none."""
     return re.sub("[^!-~]", "", socket.gethostname())[:255] or "-"
 
 
@@ -33,8 +33,8 @@ def as_syslog(event: LogEvent, level: str, *, facility: str, format: str, host: 
     """
     Return an event as a message.
 
-    With the format "text" it has the fields as structured data, and the words as message; with "json" the message has
-    all. The RFC wants a byte order mark before a message in UTF-8; there is none, since servers print it.
+    With the format "text" the fields are structured data, and the message has the words; with "json" the message has
+    all fields. The RFC requires a byte order mark before a message in UTF-8; we omit it, since servers print it.
     """
     priority = FACILITIES[facility] * 8 + PRIORITIES[level]
     is_text = format == "text"
@@ -46,14 +46,14 @@ def as_syslog(event: LogEvent, level: str, *, facility: str, format: str, host: 
 
 
 def _structured(event: LogEvent) -> str:
-    """Return the fields of an event as one element, if there are any."""
+    """Return the fields of an event as one SD-ELEMENT; "-" if there are none."""
     shown = "".join(f' {_name(key)}="{_value(value)}"' for key, value in fields_of(event).items())
     return f"[{SD_ID}{shown}]" if shown else "-"
 
 
 @lru_cache(maxsize=1000)
 def _name(word: str) -> str:
-    """Return a word as a name: at most 32 characters, and none that ends a name."""
+    """Return a word as an SD-NAME: at most 32 characters, without those that end a name."""
     return _NO_NAME.sub("_", word)[:32]
 
 

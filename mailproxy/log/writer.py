@@ -1,8 +1,8 @@
 """
-Writes lines to a target that may block for a while: a pipe, a terminal, a disk that stalls, a remote server.
+Writes lines to a target that may block for a while: a pipe, a terminal, a slow disk, a remote server.
 
-A thread writes. Nothing else works for all of them: O_NONBLOCK belongs to the open file description, which a terminal
-or a parent shares with us; a regular file ignores it; and only a socket has a flag for a single call.
+A thread writes, because nothing else works for all targets: O_NONBLOCK belongs to the open file description, which a
+terminal or a parent shares with us; a regular file ignores it; and only a socket has a flag for a single call.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from weakref import WeakSet
 
 from mailproxy.log.sink import Sink
 
-# The most bytes that may wait: about 2,500 session lines, more than a busy service logs while a journal rotates its
-# files, and less memory than 50 connections.
+# The most bytes that may wait: about 2,500 session lines. A busy service logs less while journald rotates its files,
+# and 50 connections need more memory.
 QUEUE_BYTES = 1024 * 1024
 
-# The pause before another try at a full disk, or a server that refuses connections.
+# The pause before another attempt after a failure, for example a full disk or a server that refuses connections.
 RETRY_SECONDS = 1.0
 
 Notice = Callable[[int, str], bytes]
-"""Makes the line with the number of dropped lines, and the reason."""
+"""Makes the line that reports the number of dropped lines, and the reason."""
 
 
 def _say_nothing(problem: str) -> None:
-    """Do nothing: the notice has the problem."""
+    """Do nothing: the notice reports the problem."""
 
 
 class LineWriter:
@@ -60,8 +60,8 @@ class LineWriter:
         _writers.add(self)
 
     def begin(self) -> None:
-        """Start with an empty queue and no thread: in a new writer, or in a forked child."""
-        # Signal handlers log, and may do so while the thread that they interrupt has the lock.
+        """Begin with an empty queue and no thread, in a new writer or in a forked child."""
+        # A signal handler may log while the thread that it interrupts has the lock.
         self._lock = threading.RLock()
         self._queue: SimpleQueue[bytes] = SimpleQueue()
         self._waiting = 0
@@ -75,10 +75,10 @@ class LineWriter:
         self._sink.forget()
 
     def put(self, line: bytes) -> None:
-        """Queue a line, which is not empty, or drop it; never wait for the target."""
+        """Queue a non-empty line, or drop it if the queue is full; never wait for the target."""
         size = len(line)
         with self._lock:
-            # Without a call in it, no signal handler can run between reading and writing a number.
+            # Python runs signal handlers only at calls: there is none between the read and the write of a number.
             if self._dropped or (self._waiting and self._waiting + size > QUEUE_BYTES):
                 self._dropped += 1
                 return
@@ -92,7 +92,7 @@ class LineWriter:
         try:
             self._thread.start()
         except RuntimeError:
-            # There is no memory for a thread, or too many of them: the next line tries again.
+            # No memory for a thread, or too many threads: the next line tries again.
             self._thread = None
 
     def drain(self, seconds: float) -> bool:
@@ -104,7 +104,7 @@ class LineWriter:
         return self._is_done.wait(seconds)
 
     def reopen(self) -> None:
-        """Let the sink open its file again by name, soon, even without a line."""
+        """Make the sink open its file again by its path, soon, even without a line."""
         self._sink.reopen()
         self._wake()
 
