@@ -1,4 +1,4 @@
-"""The listening socket for administrators, by its path."""
+"""The listening admin socket, by its path."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from mailproxy.front.sockets import StartError
 from mailproxy.transport.bound import Bound, adopt, bind_unix
 
 MODE = 0o600
-"""Nobody but the user of the service connects, and root."""
+"""Only the user of the service and root may connect."""
 
 
 class AdminSockets:
     """
-    The socket that the process listens on for administrators, or two while one reading follows another.
+    The process's listening admin socket, or two while a reload replaces one by another (mutable).
 
     Opening one may need privileges; it needs no reactor, and survives a fork.
     """
@@ -26,26 +26,26 @@ class AdminSockets:
         self._offered: dict[str, socket.socket] = {}
 
     def offer(self, sock: socket.socket) -> None:
-        """Take a socket that another process has opened; `bind` uses it in place of a new one."""
+        """Take a socket that another process has opened; `bind` uses it instead of a new one."""
         self._offered[sock.getsockname()] = sock
 
     def close_offered(self) -> None:
-        """Close what was offered and is not wanted."""
+        """Close the offered socket if it is not used."""
         while self._offered:
             self._offered.popitem()[1].close()
 
     @property
     def sockets(self) -> list[socket.socket]:
-        """Those that are open."""
+        """The open sockets."""
         return [bound.socket for bound in self._open.values()]
 
     def share(self, *, with_others: bool) -> None:
-        """Leave the files of UNIX sockets alone, as another process has the sockets, too; or have them alone."""
+        """With `with_others`, another process has the sockets as well, so their files are not removed on close."""
         for bound in self._open.values():
             bound.is_shared = with_others
 
     def bind(self, path: str | None) -> bool:
-        """Listen at a path, None for nowhere; return whether that is new. `StartError` if it cannot be."""
+        """Listen at a path, unless it is None; return whether that is new; raise `StartError` if it fails."""
         if path is None or path in self._open:
             return False
         try:
@@ -56,7 +56,7 @@ class AdminSockets:
         return True
 
     def at(self, path: str | None) -> Bound | None:
-        """Return the socket at a path; None for nowhere."""
+        """Return the socket at a path; None if the path is None."""
         return None if path is None else self._open[path]
 
     def close(self, path: str | None) -> None:
@@ -71,7 +71,7 @@ class AdminSockets:
 
 
 def _reason(path: str, error: OSError) -> str:
-    """Say why a path cannot be listened at, and if it is taken, by what."""
+    """Return the reason why listening at a path fails; if the path is in use, say by what."""
     if error.errno != errno.EADDRINUSE:
         return error.strerror or str(error)
     if not stat.S_ISSOCK(os.lstat(path).st_mode):

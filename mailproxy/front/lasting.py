@@ -30,7 +30,7 @@ class Lasting:
 
     def __init__(self, shares: Shares | None = None, tls: TlsServers | None = None) -> None:
         self.shares = shares or Shares()
-        """Who counts; it is replaced in a process that begins to accept beside others, before it counts."""
+        """The counts; a process that begins to accept beside others replaces them before it counts."""
         self.sockets = Sockets()
         """By bind address."""
         self.admin = AdminSockets()
@@ -42,12 +42,12 @@ class Lasting:
         self.servers: dict[BackendKey, Mapping[str, BackendServer]] = {}
         """By backend and protocol, and then by name."""
         self.wishes = Wishes()
-        """Settings of servers that administrators made by hand."""
+        """States and weights of servers that administrators have set."""
         self._counters: dict[str, Counters] = {}
         self._capacities: dict[str, Capacity] = {}
 
     def offer(self, sockets: Iterable[socket.socket], admin: str) -> None:
-        """Take listening sockets that another process has opened, the one of them for administrators by its path."""
+        """Take listening sockets that another process has opened; the path `admin` identifies the admin socket."""
         for sock in sockets:
             if place_of(sock) == admin:
                 self.admin.offer(sock)
@@ -55,12 +55,12 @@ class Lasting:
                 self.sockets.offer([sock])
 
     def close_offered(self) -> None:
-        """Close those that were offered and that nothing has wanted."""
+        """Close the offered sockets that are not used."""
         self.admin.close_offered()
         self.sockets.close_offered()
 
     def share_sockets(self, *, with_others: bool) -> None:
-        """Leave the files of UNIX sockets alone, as another process has the sockets, too; or have them alone."""
+        """With `with_others`, another process has the sockets as well, so their files are not removed on close."""
         self.sockets.share(with_others=with_others)
         self.admin.share(with_others=with_others)
 

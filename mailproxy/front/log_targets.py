@@ -1,4 +1,4 @@
-"""Targets of the log that cannot work on this machine as it is: warnings, since the service does without them."""
+"""Warnings about log targets that do not work on this machine; the service runs without them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ JOURNAL = "/run/systemd/journal/dev-log"
 
 
 def target_warnings(settings: Config) -> tuple[str, ...]:
-    """Return what is wrong with the targets of a configuration, at the moment; it looks at files."""
+    """Return the current problems of a configuration's log targets; it looks at files."""
     logs = {"log": settings.log}
     for name, log in settings.frontend_logs.items():
         if log.target != settings.log.target:

@@ -19,7 +19,7 @@ class Loop:
     """The poller and its timers; make it in the process that runs it, after a fork."""
 
     def __init__(self, reactor: Any, stamp: int | None = None) -> None:
-        """`stamp` is a number that no process of ours ever had; None: the time is one."""
+        """`stamp` is a number that no earlier process of mailproxy has had; None: made from the time."""
         self.reactor = reactor
         # In front of the reactor if it is ours, else inside it.
         own = getattr(reactor, "poller", None)
@@ -65,5 +65,5 @@ class Loop:
 
 
 def new_stamp() -> int:
-    """Return a number that no process of ours ever had, as long as they begin in different microseconds."""
+    """Return a number that no earlier process of mailproxy has had, if they begin in different microseconds."""
     return time.time_ns() // 1000

@@ -17,7 +17,7 @@ from mailproxy.tls.steps import finish
 from mailproxy.tls.store import Certificates, CertificateStore
 
 READS = 5
-"""How often a file is read again if it changes meanwhile, before that is an error: an editor has finished by then."""
+"""The most attempts to read a file that changes meanwhile; an editor has finished by then."""
 
 
 @frozen
@@ -30,7 +30,7 @@ class Reading:
     warnings: tuple[str, ...]
     """The warnings about it, one line each."""
     renewed: Mapping[str, tuple[Change, ...]]
-    """What is new in the certificates of each profile that there was before."""
+    """The changes of certificates, for each profile that existed before."""
 
 
 def read(path: str, tls: TlsServers, store: CertificateStore) -> Reading:

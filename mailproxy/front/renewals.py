@@ -1,8 +1,8 @@
 """
-Certificates that renew while the front runs.
+Renewals of certificates while the front runs.
 
-Their files are looked at in the rhythm of ``watch``; what is new is served from the next handshake on, and nothing else
-is disturbed. A look goes in slices of a millisecond, between which sessions have their turn.
+Their files are checked every ``watch`` seconds; new certificates are served from the next handshake on, and nothing
+else changes. A check runs in slices of a millisecond, and sessions run between them.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ from mailproxy.tls.store import Certificates, Complaint
 
 T = TypeVar("T")
 
-# A session's round trip takes less time than that, with a pause as long for sessions behind each slice.
+# A session's round trip takes less time than a slice; the pause after each slice is as long.
 SLICE_SECONDS = 0.001
 PAUSE_SECONDS = 0.001
 
-# The least rhythm of `watch`.
+# The shortest interval of `watch`.
 LEAST_WATCH_SECONDS = 1.0
 
-# Files that have just changed are looked at again when their writer has had its time.
+# Files that have just changed are checked again after this time, when their writer has finished.
 UNSETTLED_SECONDS = SETTLING_SECONDS + 0.5
 
-# The steps before a certificate's end are days.
+# Warnings before a certificate expires are due by the day.
 EXPIRY_SECONDS = 3600.0
 
 
 @frozen
 class Renewed:
-    """What a look at the files has found."""
+    """The result of a check of the files."""
 
     changes: tuple[Change, ...]
     complaints: tuple[Complaint, ...]
@@ -57,7 +57,7 @@ def _now() -> datetime:
 
 
 class Renewals:
-    """Looks at the files of the certificates that are in use, and puts what is new in their place (mutable)."""
+    """Checks the files of the certificates in use, and replaces those that have changed (mutable)."""
 
     _log = Logger(namespace="mailproxy")
 
@@ -71,9 +71,9 @@ class Renewals:
         timer: Callable[[], float] = perf_counter,
     ) -> None:
         """
-        Look whenever `clock`, a reactor, says; `now` is the wall clock, and `timer` measures slices.
+        `clock`, a reactor, times the checks, `now` is the wall clock, and `timer` measures slices.
 
-        With `is_quiet` another process logs what this one would.
+        With `is_quiet`, this process logs nothing, since another one does.
         """
         self._is_quiet = is_quiet
         self._lasting = lasting
@@ -90,10 +90,10 @@ class Renewals:
         self.renewed = 0
         """How often certificates have been renewed."""
         self.announce: Callable[[Certificates], object] = _nothing
-        """Called with the profiles whose certificates have changed; other processes serve them, too."""
+        """Called with the profiles whose certificates have changed, to tell other processes."""
 
     def start(self, settings: config.Config) -> None:
-        """Begin to look; what has expired already was told of at the start."""
+        """Begin the checks; expired certificates are already in the warnings of the start."""
         now = self._now()
         self._tell(notice for notice in finish(self._notices.due(self._all(), now)) if notice.days >= 0)
         self._expiry = self._clock.callLater(EXPIRY_SECONDS, self._tell_expiry)
@@ -126,7 +126,7 @@ class Renewals:
                 self._watches.append(watch)
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop the checks."""
         for watch in self._watches:
             watch.stop()
         self._watches = []
@@ -136,14 +136,14 @@ class Renewals:
         self._profiles = {}
 
     def take(self, certificates: Certificates) -> Deferred[Renewed]:
-        """Serve certificates that another process has read and judged; the Deferred has what is new."""
+        """Serve certificates that another process has read and checked; the Deferred has the changes."""
         return self._one_at_a_time.run(self._run, lambda: self._taking(certificates, ()))
 
     def look(self, names: Collection[str] | None = None, *, is_asked: bool = True) -> Deferred[Renewed]:
         """
-        Look at the files of some profiles, or of all, and serve what is new; the Deferred has what that is.
+        Check the files of some profiles, or of all, and serve new certificates; the Deferred has the changes.
 
-        What is no good is logged, once, or again if somebody has asked.
+        A problem is logged once, and again in a check that was requested (`is_asked`).
         """
         return self._one_at_a_time.run(self._run, lambda: self._looking(names, is_asked=is_asked))
 
@@ -170,7 +170,7 @@ class Renewals:
         objection = self._lasting.tls.objection
         reading = yield from self._lasting.certificates.reading(wanted, is_asked=is_asked, objection=objection)
         if profiles is not self._profiles:
-            # The configuration has changed meanwhile, and what belongs to it was read with it.
+            # A reload has changed the configuration meanwhile, and has read its certificates.
             return Renewed((), ())
         for complaint in reading.complaints:
             self._log.warn(
@@ -195,7 +195,7 @@ class Renewals:
                 found.extend(new)
                 ready[name] = yield from tls.renewing(name, served)
         if tls is not self._lasting.tls:
-            # A reload has other certificates by now.
+            # A reload has put other certificates into use meanwhile.
             return Renewed((), complaints)
         if ready:
             for renew in ready.values():
@@ -241,7 +241,7 @@ class Renewals:
             self._log.warn("certificate {problem}", event="staple-expired", problem=line)
 
     def _tell_due(self) -> None:
-        """Tell of certificates that expire soon, in slices: thousands take tens of milliseconds."""
+        """Warn about certificates that expire soon, in slices: thousands take tens of milliseconds."""
         due = self._one_at_a_time.run(self._run, lambda: self._notices.due(self._all(), self._now()))
         due.addCallback(self._tell).addErrback(self._broke)
 
@@ -258,4 +258,4 @@ class Renewals:
 
 
 def _nothing(certificates: Certificates) -> None:
-    """Announce to nobody."""
+    """Do nothing: there are no other processes."""

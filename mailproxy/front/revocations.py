@@ -1,8 +1,8 @@
 """
-Authorities of clients, and lists of revoked ones, that change while the front runs.
+Changes of client authorities and revocation lists while the front runs.
 
-Their files are looked at in the rhythm of ``watch``, as certificates are. Files that have changed are read in a thread:
-for a list of 100,000 certificates that takes 0.2 s.
+Their files are checked every ``watch`` seconds, as those of certificates. Changed files are read in a thread: a list
+of 100,000 certificates takes 0.2 s.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from mailproxy.tls.source import SETTLING_SECONDS
 from mailproxy.tls.trust import ClientTrust, UnusableTrust
 from mailproxy.tls.trust_files import State, TrustByProfile, look_at_trust, newest, read_trust, trust_warnings
 
-# The least rhythm of `watch`.
+# The shortest interval of `watch`.
 LEAST_WATCH_SECONDS = 1.0
 
 
 class Revocations:
-    """Looks at the files that clients are verified with, and puts what is new in their place (mutable)."""
+    """Checks the files of authorities and revocation lists, and verifies clients with new ones (mutable)."""
 
     _log = Logger(namespace="mailproxy")
 
     def __init__(self, lasting: Lasting, clock: Any, aside: Aside, *, now: Callable[[], float] = time.time) -> None:
-        """Look whenever `clock`, a reactor, says; read in a thread of `aside`. `now` is the wall clock."""
+        """`clock`, a reactor, times the checks; a thread of `aside` reads files; `now` is the wall clock."""
         self._lasting = lasting
         self._clock = clock
         self._aside = aside
@@ -43,20 +43,20 @@ class Revocations:
         self._watches: list[LoopingCall] = []
         self._settings: config.Config | None = None
         self._states: dict[str, State] = {}
-        """What the files of each profile looked like when they were read."""
+        """The state of each profile's files when they were read."""
         self._trusts: dict[str, ClientTrust] = {}
         self._told: set[str] = set()
-        """The warnings that were logged already."""
+        """The warnings that are already in the log."""
         self.announce: Callable[[str, ClientTrust], object] = _nothing
-        """Called with a profile's name, and what its clients are verified with from now on."""
+        """Called with a profile's name, and the trust that verifies its clients from now on."""
 
     @property
     def trusts(self) -> TrustByProfile:
-        """What the clients of each profile are verified with."""
+        """The trust that verifies the clients of each profile."""
         return self._trusts
 
     def follow(self, settings: config.Config, trusts: TrustByProfile) -> None:
-        """Look at the files of a configuration that was just read, instead of those of the one before."""
+        """Check the files of a configuration that was just read, instead of those of the former one."""
         self.stop()
         self._settings, self._trusts = settings, dict(trusts)
         # They were logged with the configuration.
@@ -64,7 +64,7 @@ class Revocations:
         rhythms: dict[float, list[config.TlsProfile]] = {}
         for name, profile in settings.tls.items():
             if profile.client_certificates != "none":
-                # They may have changed since they were read with the configuration: the first look reads them again.
+                # They may have changed since they were read with the configuration: the first check reads them again.
                 self._states[name] = ()
                 rhythms.setdefault(settings.watch if profile.watch is None else profile.watch, []).append(profile)
         for seconds, profiles in rhythms.items():
@@ -75,7 +75,7 @@ class Revocations:
                 self._watches.append(watch)
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop the checks."""
         for watch in self._watches:
             watch.stop()
         self._watches = []
@@ -85,10 +85,10 @@ class Revocations:
     async def _look_at_all(self, settings: config.Config, profiles: list[config.TlsProfile]) -> None:
         for profile in profiles:
             state = look_at_trust(profile)
-            # Another reading of the configuration may have come meanwhile.
+            # A reload may have changed the configuration meanwhile.
             if self._settings is not settings:
                 return
-            # A writer may not be done.
+            # A writer may not have finished.
             if state != self._states[profile.name] and newest(state) < self._now() - SETTLING_SECONDS:
                 self._states[profile.name] = state
                 await self._read(settings, profile)
@@ -124,7 +124,7 @@ class Revocations:
             self.announce(profile.name, trust)
 
     def _warn(self) -> None:
-        """Log what makes clients be refused, such as a list that has expired, once."""
+        """Log, once, each problem that makes clients refused, such as an expired list."""
         for line in trust_warnings(self._trusts, self._time()):
             if line not in self._told:
                 self._told.add(line)
@@ -138,7 +138,7 @@ class Revocations:
 
 
 def _nothing(profile: str, trust: ClientTrust) -> None:
-    """Announce to nobody."""
+    """Do nothing: there are no other processes."""
 
 
 def _read(profile: config.TlsProfile) -> ClientTrust:

@@ -1,11 +1,11 @@
-"""A process's part of the front's work: all of it, or one of two parts."""
+"""The role of a process: it accepts clients, cares for servers, or both."""
 
 from attrs import frozen
 
 
 @frozen
 class Role:
-    """Whether a process accepts clients, and whether it cares for servers; one process without others does both."""
+    """Whether a process accepts clients, and whether it cares for servers; a single process does both."""
 
     accepts: bool = True
     cares: bool = True

@@ -1,8 +1,8 @@
 """
-The counts of a front: its counters, live sessions, sessions of servers.
+The counts of a front: counters, live sessions, and sessions of servers.
 
-One process that accepts alone counts by itself. Several that accept from the same sockets count together: that is
-another `Shares`, in `mailproxy.process`.
+A single process counts for itself. Several processes that accept from the same sockets count together, with the
+`Shares` in `mailproxy.process`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ class Shares:
     """Counts for one process."""
 
     def counters(self, frontend: str) -> Counters:
-        """Return the counters of a frontend, which begin at 0."""
+        """Return the counters of a frontend; they begin at 0."""
         return Counters()
 
     def capacity(self, name: str) -> Capacity:
-        """Return a limit on sessions; its value is set later."""
+        """Return a limit on sessions; the caller sets its value later."""
         return Capacity(name, 0)
 
     def share(self, backend: str, protocol: str, pool: Pool[Any]) -> None:
-        """Let a pool know the sessions of other processes on its servers, in place of the one before for the same."""
+        """Tell a pool the sessions of other processes on its servers; it replaces the former pool for the same key."""

@@ -10,11 +10,11 @@ from mailproxy import config
 from mailproxy.transport.bound import Bound, adopt, bind_inet, bind_unix, place_of
 
 Key = tuple[config.Bind, int]
-"""An address, and a number that tells several sockets with port 0 apart."""
+"""An address, and a number that distinguishes several sockets with port 0."""
 
 
 class StartError(Exception):
-    """The reasons why the service cannot listen: one line for each socket."""
+    """The service cannot listen; the text has one line for each socket."""
 
 
 class Sockets:
@@ -31,7 +31,7 @@ class Sockets:
         self._suspended: set[str] = set()
 
     def offer(self, sockets: Iterable[socket.socket]) -> None:
-        """Take listening sockets that another process has opened; `bind` uses them in place of new ones."""
+        """Take listening sockets that another process has opened; `bind` uses them instead of new ones."""
         for sock in sockets:
             self._offered.setdefault(place_of(sock), []).append(sock)
 
@@ -47,7 +47,7 @@ class Sockets:
         return [bound.socket for bound in self._open.values()]
 
     def share(self, *, with_others: bool) -> None:
-        """Leave the files of UNIX sockets alone, as another process has the sockets, too; or have them alone."""
+        """With `with_others`, another process has the sockets as well, so their files are not removed on close."""
         for bound in self._open.values():
             bound.is_shared = with_others
 
@@ -57,7 +57,7 @@ class Sockets:
         return frozenset(self._suspended)
 
     def bind(self, frontends: Iterable[config.Frontend]) -> None:
-        """Open the missing sockets; `StartError` with each that cannot be opened, and then no new one stays open."""
+        """Open the missing sockets; if some cannot be opened, close the new ones and raise `StartError` with each."""
         opened: dict[Key, Bound] = {}
         problems = []
         for frontend, key in _keys(frontends):
@@ -79,11 +79,11 @@ class Sockets:
         return self._open[key]
 
     def keys(self) -> set[Key]:
-        """Return what is listened on."""
+        """Return the keys of the open sockets."""
         return set(self._open)
 
     def adopt(self, key: Key, bound: Bound) -> None:
-        """Have a socket that another process has opened."""
+        """Use a socket that another process has opened."""
         self._open[key] = bound
 
     def by_frontend(self, frontends: Iterable[config.Frontend]) -> dict[str, list[Bound]]:
@@ -96,7 +96,7 @@ class Sockets:
         return found
 
     def suspend(self, frontend: config.Frontend) -> None:
-        """Refuse the clients of a frontend until `resume`; its listeners have to be stopped before."""
+        """Refuse the clients of a frontend until `resume`; stop its listeners first."""
         if frontend.name in self._suspended:
             return
         self._suspended.add(frontend.name)
@@ -107,7 +107,7 @@ class Sockets:
                 bound.suspend()
 
     def know_suspended(self, frontends: Iterable[config.Frontend]) -> None:
-        """Know the frontends that another process suspends, which has these sockets as well."""
+        """Set the frontends that another process with the same sockets has suspended."""
         for frontend in frontends:
             self._suspended.add(frontend.name)
             for key, bound in self._of(frontend):
@@ -116,7 +116,7 @@ class Sockets:
 
     def resume(self, frontend: config.Frontend) -> None:
         """
-        Listen for a frontend again; `StartError` with each socket that cannot listen, and then it stays suspended.
+        Listen for a frontend again; if a socket cannot listen, it stays suspended, and `StartError` names each.
         """
         self._suspended.discard(frontend.name)
         try:
@@ -137,7 +137,7 @@ class Sockets:
         return adopt(offered.pop(0)) if offered else _listen(bind)
 
     def addresses(self, frontends: Iterable[config.Frontend]) -> dict[str, tuple[str, ...]]:
-        """Return where each frontend listens at the moment, in words, by its name."""
+        """Return the addresses that each frontend listens on now, as text, by its name."""
         found: dict[str, tuple[str, ...]] = {}
         for frontend, key in _keys(frontends):
             bound = None if frontend.name in self._suspended else self._open.get(key)

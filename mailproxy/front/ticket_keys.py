@@ -1,8 +1,8 @@
 """
-The keys of session tickets change once a day.
+Daily changes of the keys of session tickets.
 
-Who gets hold of a key can read the sessions of one day. With workers the keys of later days are in memory already: they
-are made before the first fork (`mailproxy.tls.stock`).
+A stolen key decrypts the sessions of one day. With workers, the keys of later days are already in memory: they are made
+before the first fork (`mailproxy.tls.stock`).
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ class TicketKeyChanges:
         self._call: IDelayedCall | None = None
         self._has_told = False
         self.announce: Callable[[], object] = _nothing
-        """Called when they have changed; other processes change theirs, too."""
+        """Called after a change, so that other processes change theirs as well."""
 
     def start(self) -> None:
         """Begin with the first day."""
         self._call = self._clock.callLater(CHANGE_SECONDS, self._change)
 
     def stop(self) -> None:
-        """Change nothing any more."""
+        """Stop the changes."""
         if self._call is not None:
             self._call.cancel()
             self._call = None
@@ -54,4 +54,4 @@ class TicketKeyChanges:
 
 
 def _nothing() -> None:
-    """Announce to nobody."""
+    """Do nothing: there are no other processes."""
