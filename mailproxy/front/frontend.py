@@ -64,6 +64,11 @@ class Frontend:
             if listener.bound not in kept:
                 listener.take_waiting()
 
+    def look(self) -> None:
+        """Accept clients that another process was woken for and does not accept."""
+        for listener in self._listeners:
+            listener.look()
+
     def stop(self) -> None:
         """Stop accepting; the sockets stay open, and the sessions continue."""
         while self._listeners:

@@ -129,6 +129,9 @@ class Worker:
 
     def begin(self) -> None:
         """Show from now on that this lives; what to do is for the main process to say."""
+        if self._service is not None:
+            for frontend in self._service.frontends:
+                frontend.look()
         self._beats += 1
         self._shares.beat(self._beats)
         self._beat = self._reactor.callLater(BEAT_SECONDS, self.begin)

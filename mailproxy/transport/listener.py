@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from mailproxy.transport.bound import BACKLOG, Bound
-from mailproxy.transport.poller import READ, Poller
+from mailproxy.transport.poller import BYTES, EXCLUSIVE, READ, Poller
 
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 """The errors if the process or the system has no descriptor or memory left for another socket."""
@@ -37,6 +37,10 @@ class Listener:
 
     It does not accept while any reason has paused it: clients wait in the kernel's queue, and connected sessions
     continue.
+
+    Where other processes accept from the socket as well, a client wakes one of them alone: to wake all costs as much as
+    a third of a connection in clear. The kernel wakes the one that has waited longest, so each goes to the end of its
+    queue with each client.
     """
 
     _log = Logger()
@@ -54,6 +58,8 @@ class Listener:
         self._accepted = accepted
         # As socket.accept(), but without the Python class around the socket, which costs as much as the call.
         self._accept_descriptor = accept or bound.socket._accept  # type: ignore[attr-defined]  # noqa: SLF001
+        self._is_shared = bound.is_shared
+        self._events = BYTES | EXCLUSIVE if bound.is_shared else READ
         self._reasons: set[str] = {"not started"}
         self._poller: Poller | None = None
         self._clock: IReactorTime | None = None
@@ -79,7 +85,7 @@ class Listener:
             self._reasons.discard(reason)
             if not self._reasons:
                 assert self._poller is not None
-                self._poller.add(self.socket.fileno(), self._on_event, READ)
+                self._poller.add(self.socket.fileno(), self._on_event, self._events)
 
     def stop(self) -> None:
         """Stop accepting for good."""
@@ -94,6 +100,19 @@ class Listener:
             self._accept()
             if self._reasons:
                 return
+        if self._is_shared:
+            self.look()
+
+    def look(self) -> None:
+        """
+        Wait anew, at the end of the kernel's queue of processes, or accept if a client waits.
+
+        A client has nobody if the process that it has woken was stopped: call this now and then.
+        """
+        if self._is_shared and not self._reasons:
+            assert self._poller is not None
+            self._poller.pause(self.socket.fileno())
+            self._poller.resume(self.socket.fileno(), self._events)
 
     def take_waiting(self) -> None:
         """Accept the clients in the kernel's queue before it is closed."""

@@ -36,6 +36,9 @@ GONE = select.EPOLLERR | select.EPOLLHUP
 EDGE = select.EPOLLET
 """An addition to others: report new bytes once, not unread bytes again and again."""
 
+EXCLUSIVE = select.EPOLLEXCLUSIVE
+"""An addition to `BYTES`: of several processes that wait for a listening socket, only one is woken."""
+
 # The most events of one call: the result array is allocated for every call, so bigger is not better.
 EVENTS_PER_POLL = 128
 

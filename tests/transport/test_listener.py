@@ -286,3 +286,31 @@ def test_stopping_twice_is_stopping_once(bench: Bench) -> None:
     bench.start()
     bench.listener.stop()
     bench.listener.stop()
+
+
+# Several processes.
+
+
+@pytest.fixture
+def shared(make: Make) -> Bench:
+    """A listener whose socket another process has as well."""
+    bound = bind_inet(socket.AF_INET, "127.0.0.1", 0)
+    bound.is_shared = True
+    bench = make(bound)
+    bench.start()
+    return bench
+
+
+def test_clients_of_a_shared_socket_are_accepted_one_after_the_other(shared: Bench) -> None:
+    for count in range(1, 4):
+        shared.connect()
+        assert shared.poll() == count
+
+
+def test_shared_listener_that_pauses_does_not_look(shared: Bench) -> None:
+    shared.listener.pause("full")
+    shared.connect()
+    shared.listener.look()
+    assert shared.poll() == 0
+    shared.listener.resume("full")
+    assert shared.poll() == 1
