@@ -33,7 +33,7 @@ from mailproxy.front.lasting import Lasting
 from mailproxy.front.loop import Loop
 from mailproxy.front.prepare import Prepared, arrange
 from mailproxy.front.reading import Reading, read
-from mailproxy.front.reload import Reloaded, ReloadRefused, Reloads
+from mailproxy.front.reload import HalfReloaded, Reloaded, ReloadRefused, Reloads
 from mailproxy.front.renewals import Renewals
 from mailproxy.front.revocations import Revocations
 from mailproxy.front.role import ALONE
@@ -274,7 +274,8 @@ class ProxyService(Service):
 
     def _change_to(self, reading: Reading) -> None:
         prepared = arrange(reading.settings, reading.source, reading.files, self._lasting)
-        prepared.bind()
+        if self.role.cares:
+            prepared.bind()
         generation = self._make_generation(prepared)
         prepared.adopt()
         generation.start(after=self._generation)
@@ -300,6 +301,9 @@ class ProxyService(Service):
         error = failure.value
         if isinstance(error, TimeoutError):
             error = ReloadRefused(f"{self._file}: reading it, and what it names, took longer than {READ_SECONDS:g} s")
+        if isinstance(error, HalfReloaded):
+            self._log.error("{problem}", event="problem", problem=str(error))
+            return failure
         if not isinstance(error, ConfigError | StartError | ReloadRefused):
             self._log.failure("bug in a reload", failure)
             return failure

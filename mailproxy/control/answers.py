@@ -23,7 +23,7 @@ from mailproxy.control.grammar import BadCommand, Request
 from mailproxy.control.questions import Ask
 from mailproxy.control.running import Running
 from mailproxy.control.status import ChangeStatus, CheckStatus, SocketStatus, Status
-from mailproxy.front.reload import Reloaded, ReloadRefused
+from mailproxy.front.reload import HalfReloaded, Reloaded, ReloadRefused
 from mailproxy.front.sockets import StartError
 from mailproxy.session.counters import counted
 from mailproxy.transport.bound import place_of
@@ -176,7 +176,7 @@ def _reloaded(reloaded: Reloaded) -> Answer:
 
 
 def _not_reloaded(failure: Failure) -> Answer:
-    if failure.check(ConfigError, StartError, ReloadRefused) is None:
+    if failure.check(ConfigError, StartError, ReloadRefused, HalfReloaded) is None:
         failure.raiseException()
     raise BadCommand(str(failure.value))
 

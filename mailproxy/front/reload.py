@@ -30,6 +30,10 @@ class Reloaded:
         return tuple(one for one in self.differences if one.needs_restart)
 
 
+class HalfReloaded(Exception):
+    """Which processes of the service go on with the configuration from before a reload, and why."""
+
+
 class ReloadRefused(Exception):
     """The reason why a reload is refused, in a sentence."""
 

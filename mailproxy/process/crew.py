@@ -88,7 +88,9 @@ class Crew:
         self._short_lives = [0] * count
         self._pauses: dict[int, IDelayedCall] = {}
         self._look: IDelayedCall | None = None
-        self._waiting: list[Deferred[None]] = []
+        self._waiting: list[Deferred[Sequence[str]]] = []
+        self._behind: list[str] = []
+        """Which workers cannot use the reading that they were told last, and why."""
         self._asked = 0
         self._questions: dict[int, tuple[Member, Deferred[Any]]] = {}
         self._stopped: Deferred[None] | None = None
@@ -99,7 +101,7 @@ class Crew:
         """The workers that there are, by their numbers."""
         return [self._members[number] for number in sorted(self._members)]
 
-    def start(self) -> Deferred[None]:
+    def start(self) -> Deferred[Sequence[str]]:
         """Make the workers; the Deferred fires when all of them are ready."""
         self._forkers = Forkers(self._first, self._poller, forked=self._forked, exited=self._exited)
         for number in range(self._count):
@@ -139,8 +141,13 @@ class Crew:
 
     # What they are told and say.
 
-    def read(self) -> Deferred[None]:
-        """Tell all workers what the configuration is now; the Deferred fires when all of them work by it."""
+    def read(self) -> Deferred[Sequence[str]]:
+        """
+        Tell all workers what the configuration is now; the Deferred fires when all of them work by it.
+
+        Its value names the workers that cannot, with the reasons, and go on with the configuration from before.
+        """
+        self._behind = []
         for member in self._members.values():
             self._tell_reading(member)
         return self.when_ready()
@@ -173,9 +180,9 @@ class Crew:
         else:
             answer.callback(said.value)
 
-    def when_ready(self) -> Deferred[None]:
-        """Return a Deferred that fires when all workers work by the configuration that they were told last."""
-        ready: Deferred[None] = Deferred()
+    def when_ready(self) -> Deferred[Sequence[str]]:
+        """Return a Deferred that fires when all workers have taken up what they were told last, or cannot."""
+        ready: Deferred[Sequence[str]] = Deferred()
         self._waiting.append(ready)
         self._see_whether_ready()
         return ready
@@ -184,24 +191,28 @@ class Crew:
         if len(self._members) == self._count and all(member.is_ready for member in self._members.values()):
             waiting, self._waiting = self._waiting, []
             for ready in waiting:
-                ready.callback(None)
+                ready.callback(tuple(self._behind))
 
     def _says(self, number: int, said: Any, descriptors: list[int]) -> None:
         match said:
             case Ready() | Unready():
                 if isinstance(said, Unready):
-                    self._log.error(
-                        "worker {worker} goes on with the configuration from before: {reason}",
-                        event="worker-unready",
-                        worker=number,
-                        reason=said.problem,
-                    )
+                    self._say_behind(number, said.problem)
                 self._members[number].is_ready = True
                 self._see_whether_ready()
             case Answer():
                 self._answered(said)
             case _:
                 self._source.heard(said)
+
+    def _say_behind(self, number: int, reason: str) -> None:
+        self._behind.append(f"worker {number} goes on with the configuration from before: {reason}")
+        self._log.error(
+            "worker {worker} goes on with the configuration from before: {reason}",
+            event="worker-unready",
+            worker=number,
+            reason=reason,
+        )
 
     # One that ends.
 

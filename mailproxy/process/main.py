@@ -20,7 +20,7 @@ from mailproxy.front.generation import Generation
 from mailproxy.front.lasting import BackendKey
 from mailproxy.front.prepare import Prepared
 from mailproxy.front.reading import Reading as Judged
-from mailproxy.front.reload import Reloaded, ReloadRefused
+from mailproxy.front.reload import HalfReloaded, Reloaded, ReloadRefused
 from mailproxy.front.role import MAIN
 from mailproxy.front.sockets import Key as SocketKey
 from mailproxy.front.stopping import StopTimes
@@ -182,7 +182,12 @@ class MainService(ProxyService):
 
     def _has_reloaded(self, reloaded: Reloaded) -> Reloaded | Deferred[Reloaded]:
         self._number += 1
-        return self._crew.read().addCallback(lambda _: super(MainService, self)._has_reloaded(reloaded))
+        return self._crew.read().addCallback(self._all_have_read, reloaded)
+
+    def _all_have_read(self, behind: Sequence[str], reloaded: Reloaded) -> Reloaded | Deferred[Reloaded]:
+        if behind:
+            raise HalfReloaded("; ".join(behind))
+        return super()._has_reloaded(reloaded)
 
     def _end_sessions(self, times: StopTimes) -> Deferred[None]:
         # Until then workers accept: the files of UNIX sockets are there.

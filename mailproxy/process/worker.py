@@ -118,6 +118,7 @@ class Worker:
         self._lasting = first.lasting
         self._shares = WorkerShares(pages, fork.worker, reactor)
         self._lasting.shares = self._shares
+        self._lasting.admin.forget()
         self._poller = reactor.poller
         self._channel = Channel(sock, self._poller, self._received, self._lost, is_trusted=True)
         self._events = Forwarding(globalLogPublisher, self._channel.send)

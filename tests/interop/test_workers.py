@@ -11,12 +11,13 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.interop.admin import Ctl, with_admin
 from tests.interop.certificates import Certificates
 from tests.interop.clients import connect, connect_tls, read_line
 from tests.interop.conftest import StartFront, StartPool, StartRecorder
@@ -500,3 +501,33 @@ def test_sessions_of_all_workers_are_watched(asked: Asked, folder: Path) -> None
             ids.add(json.loads(lines.readline())["id"])
     assert len(ids) == 24
     assert len({id.partition("-")[0] for id in ids}) > 1
+
+
+def test_workers_leave_the_admin_socket_to_the_main_process(
+    front: StartFront, backend_server: Recorder, pki: Certificates, folder: Path
+) -> None:
+    served = folder / "served.pem"
+    served.write_bytes(pki.server_ec.read_bytes())
+    served.chmod(0o600)
+    configuration, port = single(served, backend_server.port)
+    running = start(front, with_admin(configuration, folder / "admin.sock"), 2)
+    before = served_by(port, pki)
+    served.write_bytes(pki.server_rsa.read_bytes())
+    Ctl(folder / "admin.sock").said("reload")
+    assert not served_by(port, pki) & before
+    assert running.events(event="worker-unready") == []
+    found = holders(folder / "admin.sock")
+    assert found
+    assert not found & set(worker_pids(running).values())
+
+
+def holders(path: Path) -> set[int]:
+    """The processes that have the listening socket at a path."""
+    (line,) = (line for line in Path("/proc/net/unix").read_text().splitlines() if line.endswith(f" {path}"))
+    link = f"socket:[{line.split()[6]}]"
+    found = set()
+    for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):
+            if os.readlink(descriptor) == link:
+                found.add(int(descriptor.parts[2]))
+    return found

@@ -155,6 +155,17 @@ def test_worker_that_cannot_take_a_reading_up_holds_nobody_up(bench: Bench, logg
     assert lines(logged) == ["worker 0 goes on with the configuration from before: no memory"]
 
 
+def test_workers_that_cannot_take_a_reading_up_are_named(bench: Bench) -> None:
+    bench.be_ready()
+    for expected in (("worker 0 goes on with the configuration from before: no memory",), ()):
+        bench.number += 1
+        read = bench.crew.read()
+        bench.say(bench.workers[0], Unready(bench.number, "no memory") if expected else Ready(bench.number))
+        assert not read.called
+        bench.say(bench.workers[1], Ready(bench.number))
+        assert bench.result(read) == expected
+
+
 def test_what_workers_say_is_passed_on(bench: Bench) -> None:
     missed = Missed("b", "imap", "d1", "refused", None)
     bench.say(bench.workers[1], missed)

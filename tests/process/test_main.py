@@ -17,6 +17,7 @@ from mailproxy.control.questions import ShutDown
 from mailproxy.front.lasting import Lasting
 from mailproxy.front.prepare import prepare, read_files
 from mailproxy.front.reading import Reading
+from mailproxy.front.reload import HalfReloaded
 from mailproxy.front.ticket_keys import CHANGE_SECONDS
 from mailproxy.process import message
 from mailproxy.process.main import MainService
@@ -185,6 +186,15 @@ def test_reload_is_over_when_all_workers_have_it(bench: Bench, logged: Sequence[
     bench.be_ready(2)
     assert not isinstance(done[0], Failure)
     assert "reloaded" in kinds(logged)
+
+
+def test_reload_fails_when_a_worker_cannot_take_it_up(bench: Bench, logged: Sequence[LogEvent]) -> None:
+    done = bench.reload(bench.settings(maxconn=7))
+    bench.say(bench.workers[0], message.Unready(2, "no memory"))
+    bench.say(bench.workers[1], message.Ready(2))
+    assert isinstance(done[0].value, HalfReloaded)
+    assert str(done[0].value) == "worker 0 goes on with the configuration from before: no memory"
+    assert "reloaded" not in kinds(logged)
 
 
 def test_worker_that_begins_later_gets_the_latest(bench: Bench) -> None:
