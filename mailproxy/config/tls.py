@@ -55,7 +55,7 @@ class TlsProfile:
         default=None,
         metadata=about(
             LOOKS,
-            "How often the files of `certificates` are looked at; [certificates.md](certificates.md#watching).",
+            "How often the files of `certificates` are checked; [certificates.md](certificates.md#renewals).",
             default="that of the whole configuration",
         ),
     )
