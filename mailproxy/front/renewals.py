@@ -101,7 +101,7 @@ class Renewals:
 
     def follow(self, settings: config.Config, renewed: int) -> None:
         """
-        Go on with another reading of the configuration, whose certificates are in use by now.
+        Continue with the settings of a new generation, whose certificates are already in use.
 
         `renewed` is what `renewed` was when the reading began: a renewal since then is found again, by one more look.
         """
