@@ -103,8 +103,8 @@ class Config:
         default=60.0,
         metadata=about(
             LOOKS,
-            "How often the files of certificates are looked at; what is new is served from then on. `0s`: never, only "
-            "when mailproxy is told to reload. A look at a file costs a few microseconds. Shorter than `1s` is `1s`.",
+            "How often the files of certificates are checked; new ones are served from then on. `0s`: only a "
+            "reload checks. A check of a file costs a few microseconds. Less than `1s` means `1s`.",
         ),
     )
     log: Log = field(

@@ -67,7 +67,7 @@ IDLE = duration(at_most="24d")
 """For an idle session; the maximum is HAProxy's, whose timers have 31 bits of milliseconds."""
 
 LOOKS = duration(at_most="1d", may_be_zero=True)
-"""For what is looked at in a rhythm; nothing is never."""
+"""For intervals; zero means never."""
 
 RAMP = duration(at_most="1d", may_be_zero=True)
 """For a gradual change; zero means at once."""
