@@ -1,9 +1,9 @@
 """
-Messages between two processes over a UNIX socket, in order, with descriptors where wanted.
+Messages between two processes over a UNIX socket, in order, with or without descriptors.
 
-A frame has a head, the number of bytes that follow and of descriptors that came with it, and then the message. Sending
-never blocks: what the other side does not take is kept. A process that is stopped is ended soon (`crew`), and with it
-what waits for it.
+A frame has a head (the number of bytes that follow, and of descriptors), and then the message. Sending never blocks:
+frames wait in memory until the peer takes them. A stopped process is killed soon (`crew`), and the frames that wait for
+it are dropped.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from mailproxy.transport.poller import READ, WRITE, Poller
 
 _HEAD = struct.Struct("!IH")
 
-# The kernel takes 253 (SCM_MAX_FD) at once.
+# The kernel accepts 253 (SCM_MAX_FD) in one message.
 _MOST_DESCRIPTORS = 200
 
 _READ_BYTES = 65536
@@ -38,7 +38,7 @@ _CONTROL_BYTES = socket.CMSG_SPACE(_MOST_DESCRIPTORS * array.array("i").itemsize
 _PLAIN: frozenset[Any] = frozenset({datetime, timedelta, timezone, IPv4Address, IPv6Address, IPv4Network, IPv6Network})
 
 
-# The functions themselves are in a module that has no name.
+# The module of the real functions cannot be imported by name.
 def _certificate(der: bytes) -> x509.Certificate:
     return x509.load_der_x509_certificate(der)
 
@@ -48,7 +48,7 @@ def _crl(der: bytes) -> x509.CertificateRevocationList:
 
 
 class _Pickler(pickle.Pickler):
-    """Also pickles what comes from cryptography, as DER."""
+    """Also pickles certificates and lists of cryptography, as DER."""
 
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, x509.Certificate):
@@ -59,7 +59,7 @@ class _Pickler(pickle.Pickler):
 
 
 class _Wary(pickle.Unpickler):
-    """Makes values of our attrs classes, and of a few of Python's, and nothing else: no message can call a function."""
+    """Only makes values of our attrs classes and of a few of Python's: no message can call a function."""
 
     def find_class(self, module: str, name: str) -> Any:
         if module.partition(".")[0] in ("mailproxy", "datetime", "ipaddress"):
@@ -77,17 +77,17 @@ def encode(message: object) -> bytes:
 
 
 def decode(data: bytes, *, is_trusted: bool) -> Any:
-    """Return the message that `encode` was given; `pickle.UnpicklingError` for what one of less trust may not say."""
+    """Return an encoded message; raise `pickle.UnpicklingError` for classes that an untrusted sender may not use."""
     file = io.BytesIO(data)
     return (pickle.Unpickler(file) if is_trusted else _Wary(file)).load()
 
 
 def frames(message: object, descriptors: Sequence[int] = ()) -> list[tuple[bytes, Sequence[int]]]:
-    """Return what is to be sent for a message: bytes, and the descriptors that go with the first of them."""
+    """Return the frames of a message: bytes, and the descriptors that are sent with their first byte."""
     data = encode(message)
     made: list[tuple[bytes, Sequence[int]]] = []
     while len(descriptors) > _MOST_DESCRIPTORS:
-        # Without bytes: there are more to come.
+        # A frame without bytes: more descriptors follow.
         made.append((_HEAD.pack(0, _MOST_DESCRIPTORS), descriptors[:_MOST_DESCRIPTORS]))
         descriptors = descriptors[_MOST_DESCRIPTORS:]
     made.append((_HEAD.pack(len(data), len(descriptors)) + data, descriptors))
@@ -95,17 +95,17 @@ def frames(message: object, descriptors: Sequence[int] = ()) -> list[tuple[bytes
 
 
 class Reader:
-    """From what comes in to messages (mutable)."""
+    """Parses received bytes into messages (mutable)."""
 
     def __init__(self, *, is_trusted: bool) -> None:
-        """`is_trusted`: the other side may say anything that a pickle can."""
+        """With `is_trusted`, messages may contain anything that pickle can make."""
         self._is_trusted = is_trusted
         self._data = bytearray()
         self._descriptors: deque[int] = deque()
         self._taken: list[int] = []
 
     def receive(self, sock: socket.socket) -> bool:
-        """Take what a socket has; False when the other side has ended."""
+        """Read all that a socket has; return False when the peer has closed."""
         data, control, _, _ = sock.recvmsg(_READ_BYTES, _CONTROL_BYTES, socket.MSG_CMSG_CLOEXEC)
         for level, kind, found in control:
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
@@ -116,7 +116,7 @@ class Reader:
         return bool(data)
 
     def next(self) -> tuple[Any, list[int]] | None:
-        """Return the next message with its descriptors, which the caller closes; None if there is none yet."""
+        """Return the next message and its descriptors, which the caller closes; None if no message is complete."""
         while len(self._data) >= _HEAD.size:
             length, count = _HEAD.unpack_from(self._data)
             if len(self._data) < _HEAD.size + length:
@@ -130,7 +130,7 @@ class Reader:
         return None
 
     def close(self) -> None:
-        """Close the descriptors that nobody took."""
+        """Close the descriptors of messages that were not taken."""
         for descriptor in (*self._taken, *self._descriptors):
             os.close(descriptor)
         self._taken.clear()
@@ -151,7 +151,7 @@ class Channel:
         *,
         is_trusted: bool,
     ) -> None:
-        """`received` is called with each message and its descriptors, `lost` once when the other side has ended."""
+        """Call `received` with each message and its descriptors, and `lost` once, when the peer has closed."""
         sock.setblocking(False)
         self._socket = sock
         self._poller = poller
@@ -164,12 +164,12 @@ class Channel:
         poller.add(sock.fileno(), self._on_event, READ)
 
     def send(self, message: object, descriptors: Sequence[int] = ()) -> None:
-        """Send a message; it is lost if the other side has ended. The descriptors stay open here."""
+        """Send a message; it is lost if the peer has closed. The caller keeps its descriptors."""
         if not self._is_open or self._is_broken:
             return
         was_idle = not self._waiting
         for data, with_it in frames(message, descriptors):
-            # Whatever happens to those here meanwhile, these stay as they are until they are sent.
+            # Duplicates, so that the caller may close its own before these are sent.
             self._waiting.append((memoryview(data), [os.dup(one) for one in with_it]))
         if was_idle:
             self._flush()
@@ -188,7 +188,7 @@ class Channel:
         except BlockingIOError:
             self._poller.change(self._socket.fileno(), READ | WRITE)
         except OSError:
-            # The end is told when it is read: who sends is in the middle of something.
+            # `lost` is called by the next read, not here: the caller of `send` does not expect it.
             self._drop_waiting()
             self._is_broken = True
             self._poller.change(self._socket.fileno(), READ)
@@ -219,7 +219,7 @@ class Channel:
         try:
             self._received(message, descriptors)
         except Exception:
-            # Our bug: later messages matter, too.
+            # Our bug; later messages are still handled.
             self._log.failure("bug in taking {kind}", kind=type(message).__name__)
 
     def _end(self) -> None:
@@ -228,10 +228,10 @@ class Channel:
             self._lost()
 
     def broke(self) -> None:
-        """Go on after a bug of ours."""
+        """Continue after a bug of ours."""
 
     def close(self) -> None:
-        """Send and receive no more."""
+        """Close the socket."""
         if not self._is_open:
             return
         self._is_open = False

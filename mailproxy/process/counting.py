@@ -1,4 +1,4 @@
-"""Counters of a frontend in the pages: those of one worker, and the sum of all."""
+"""Counters of a frontend in the pages: those of one worker, and the sum over all processes."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from mailproxy.process.page import COUNTER, Page, Places
 from mailproxy.session.counters import Counters
 
 COUNTED: tuple[str, ...] = tuple(field.name for field in fields(Counters))
-"""What is counted on a frontend."""
+"""The names of a frontend's counters."""
 
 
 def counter_names(frontend: str) -> tuple[str, ...]:
-    """Return the names of a frontend's counters among the places."""
+    """Return the names of the places of a frontend's counters."""
     return tuple(f"{COUNTER}{frontend} {name}" for name in COUNTED)
 
 
 class PageCounters(Counters):
-    """What one worker has counted on a frontend; it is in the worker's page, where it outlives the worker."""
+    """The counters of one worker on a frontend; they are in the worker's page, which outlives the worker."""
 
     __slots__ = ("page", "places")
 
@@ -30,7 +30,7 @@ class PageCounters(Counters):
 
 
 class SumOfCounters(Counters):
-    """What all processes have counted on a frontend, also those that have ended; to be read."""
+    """The sum of the counters of all processes on a frontend, including ended ones (read-only)."""
 
     __slots__ = ("pages", "places")
 

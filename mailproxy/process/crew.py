@@ -1,9 +1,10 @@
 """
-The workers of the main process: who there is, who has ended and is replaced, and what all are told.
+The workers of the main process: it starts them, sends them messages, and replaces those that end.
 
-A worker that ends is replaced at once; one that ends soon after its start, again and again, after a pause that grows.
-Each worker counts its seconds in its page: one that has not for `SILENT_LOOKS` of ours has stopped, and is killed.
-Looks are counted, not time: if this process itself stood still, all workers have another chance.
+A worker that ends is replaced at once, or after a growing pause if it ends soon after its start again and again. Each
+worker counts seconds in its page. If the count does not change for `SILENT_LOOKS` checks of the main process, the
+worker has stopped and is killed. Checks are counted instead of time: if the main process itself was stopped, all
+workers get the same number of checks again.
 """
 
 from __future__ import annotations
@@ -31,41 +32,41 @@ from mailproxy.transport.poller import Poller
 LOOK_SECONDS = 1.0
 SILENT_LOOKS = 10
 
-# As long as a worker prepares its first reading of the configuration, it shows nothing.
+# A worker does not count while it prepares its first reading of the configuration.
 SILENT_LOOKS_AT_START = 120
 
-# A worker that ends sooner than this after its start may do so again.
+# A worker that ends within this time after its start is replaced after a pause.
 SHORT_LIFE_SECONDS = 5.0
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 
-# After a stop, how much longer than their sessions workers may live.
+# In a stop, workers may live this much longer than their sessions.
 GRACE_SECONDS = 5.0
 
 
-# How long a worker has for an answer.
+# The time that a worker has for an answer.
 ANSWER_SECONDS = 5.0
 
 
 class NoAnswerError(Exception):
-    """Why a worker has no answer."""
+    """A worker does not answer; the text has the reason."""
 
 
 class Source(Protocol):
-    """What workers get, and who hears what they say."""
+    """Makes the messages for workers, and takes those from them."""
 
     def reading(self, has: set[SocketKey]) -> tuple[Reading, Sequence[int]]:
-        """Return what there is to know, for a worker that has these sockets, and the descriptors of the others."""
+        """Return the current reading for a worker that has these sockets, and the descriptors of the other sockets."""
 
     def more(self) -> Sequence[object]:
-        """Return what a worker is told beside that when it begins."""
+        """Return the further messages for a worker that begins."""
 
     @property
     def sockets(self) -> set[SocketKey]:
-        """What is listened on."""
+        """The keys of the listening sockets."""
 
     def heard(self, said: Any) -> None:
-        """Take what a worker says."""
+        """Take a message from a worker."""
 
 
 class Crew:
@@ -98,18 +99,18 @@ class Crew:
 
     @property
     def members(self) -> list[Member]:
-        """The workers that there are, by their numbers."""
+        """The running workers, in the order of their numbers."""
         return [self._members[number] for number in sorted(self._members)]
 
     def start(self) -> Deferred[Sequence[str]]:
-        """Make the workers; the Deferred fires when all of them are ready."""
+        """Start the workers; the Deferred fires when all are ready."""
         self._forkers = Forkers(self._first, self._poller, forked=self._forked, exited=self._exited)
         for number in range(self._count):
             self._fork(number)
         self._look = self._clock.callLater(LOOK_SECONDS, self._look_round)
         return self.when_ready()
 
-    # One that begins.
+    # The start of a worker.
 
     def _fork(self, number: int) -> None:
         self._pauses.pop(number, None)
@@ -139,13 +140,13 @@ class Crew:
         member.sockets = self._source.sockets
         member.channel.send(reading, descriptors)
 
-    # What they are told and say.
+    # Messages to and from workers.
 
     def read(self) -> Deferred[Sequence[str]]:
         """
-        Tell all workers what the configuration is now; the Deferred fires when all of them work by it.
+        Send all workers the current reading of the configuration; the Deferred fires when all have answered.
 
-        Its value names the workers that cannot, with the reasons, and go on with the configuration from before.
+        Its value names the workers that cannot use it, with the reasons; they keep the former one.
         """
         self._behind = []
         for member in self._members.values():
@@ -153,12 +154,12 @@ class Crew:
         return self.when_ready()
 
     def tell(self, message: object, descriptors: Sequence[int] = ()) -> None:
-        """Tell all workers something that has changed."""
+        """Send a message to all workers."""
         for member in self._members.values():
             member.channel.send(message, descriptors)
 
     def ask(self, member: Member, question: Any) -> Deferred[Any]:
-        """Ask a worker something; the Deferred has the answer, and fails if the worker ends, or is late."""
+        """Ask a worker; the Deferred has the answer, and fails if the worker ends or the answer is late."""
         self._asked += 1
         number = self._asked
         answer: Deferred[Any] = Deferred()
@@ -181,7 +182,7 @@ class Crew:
             answer.callback(said.value)
 
     def when_ready(self) -> Deferred[Sequence[str]]:
-        """Return a Deferred that fires when all workers have taken up what they were told last, or cannot."""
+        """Return a Deferred that fires when all workers have answered to the last reading."""
         ready: Deferred[Sequence[str]] = Deferred()
         self._waiting.append(ready)
         self._see_whether_ready()
@@ -214,10 +215,10 @@ class Crew:
             reason=reason,
         )
 
-    # One that ends.
+    # The end of a worker.
 
     def _lost(self, number: int) -> None:
-        """Wait for the forker to say how a worker has ended; if it cannot any more, that is not known."""
+        """Wait for the forker's report how a worker has ended; without a forker, that stays unknown."""
         member = self._members.get(number)
         if member is not None:
             member.last_word = self._clock.callLater(LOOK_SECONDS, self._ended, member, None)
@@ -261,7 +262,7 @@ class Crew:
             self._fork(number)
 
     def _look_round(self) -> None:
-        """Kill workers that show no life."""
+        """Kill workers that have stopped counting."""
         self._look = self._clock.callLater(LOOK_SECONDS, self._look_round)
         for member in self._members.values():
             beat = self._shares.pages.workers[member.number][BEAT]
@@ -277,10 +278,10 @@ class Crew:
                 )
                 member.kill()
 
-    # The end.
+    # The stop of the service.
 
     def stop(self, times: StopTimes) -> Deferred[None]:
-        """Let all workers end, whose sessions have these times; the Deferred fires when they have ended."""
+        """Stop all workers, with these times for their sessions; the Deferred fires when they have ended."""
         stopped: Deferred[None] = Deferred()
         self._stopped = stopped
         for call in self._pauses.values():
@@ -292,7 +293,7 @@ class Crew:
         return stopped
 
     def stop_now(self) -> None:
-        """Let all workers end at once."""
+        """Stop all workers at once."""
         self.tell(StopNow())
         if self._deadline is not None:
             self._deadline.reset(GRACE_SECONDS)
@@ -322,7 +323,7 @@ class Crew:
 
 
 def described(status: int | None) -> str:
-    """Say how a process has ended, in words."""
+    """Return the reason why a process has ended, in words."""
     if status is None:
         return "nobody saw how"
     if status >= 0:

@@ -1,4 +1,4 @@
-"""Taking a frontend out of service in all workers: the main process has the sockets, and they accept from them."""
+"""Drains a frontend in all workers: the main process has the sockets, and workers accept from them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mailproxy.front.sockets import keys_of
 from mailproxy.process.message import DrainFrontend, EnableFrontend
 
 AskAll = Callable[[object], Sequence[Deferred[Any]]]
-"""Asks each worker a question, and returns the answers to come."""
+"""Asks each worker a question, and returns a Deferred for each answer."""
 
 
 class MainDrains(Drains):
@@ -31,12 +31,12 @@ class MainDrains(Drains):
         ask: AskAll,
         enable: Callable[[EnableFrontend], None],
     ) -> None:
-        """`enable` tells all workers of a frontend, and gives them the sockets that it names."""
+        """`enable` sends a frontend's message to all workers, with the sockets that it names."""
         super().__init__(generation, lasting, loop)
         self._ask = ask
         self._enable = enable
         self._draining: dict[str, Deferred[None]] = {}
-        """By the names of frontends, what fires when no worker accepts from them any more."""
+        """By frontend: a Deferred that fires when no worker accepts from it."""
 
     def frontend(self, name: str, *, kick: bool = False, spread: float | None = None) -> int:
         """
@@ -48,7 +48,7 @@ class MainDrains(Drains):
         frontend = self._find_frontend(name)
         live = self._lasting.capacity(name).sessions
         self._say_drained(name, live)
-        # The workers first take the clients that wait.
+        # The workers first accept the clients in the queue.
         asked = DeferredList(self._ask(DrainFrontend(name, kick, spread)), consumeErrors=True)
         self._draining[name] = asked.addCallback(lambda _: self._drained(frontend))
         if asked.called:
@@ -74,7 +74,7 @@ class MainDrains(Drains):
 
 
 class WorkerDrains(Drains):
-    """The drains of a worker: to refuse clients is for the main process, once no worker accepts them any more."""
+    """The drains of a worker; the main process closes the sockets once no worker accepts from them."""
 
     def _suspend(self, frontend: Frontend) -> None:
         self._lasting.sockets.know_suspended([frontend.settings])

@@ -1,9 +1,9 @@
 """
-The forker: a process that does nothing but fork.
+The forker: a process that only forks workers.
 
-It is forked from the main process before that has a reactor, threads or sockets, so what it forks begins clean at any
-time, and has the ticket keys that all have. It also tells how its processes end. A second forker, which the first one
-makes, stands by: should the first one end, the second takes its place.
+It is forked from the main process before that has a reactor, threads or sockets. So its children begin in a clean state
+at any time, with the same ticket keys. It also reports how its children end. The first forker makes a spare one, which
+replaces it if it ends.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from mailproxy.process.channel import Reader, frames
 from mailproxy.process.message import Exited, Fork, Forked
 
 Become = Callable[[Fork, socket.socket], None]
-"""What a new process does, with its end of a socket to the main process; the process ends when this returns."""
+"""The work of a new process, with its end of a socket to the main process; the process ends when this returns."""
 
-# They are the main process's: a terminal and systemd send them to all processes of a service.
+# Only the main process handles them: a terminal and systemd send them to all processes of a service.
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
 def name_process(name: str) -> None:
-    """Let `ps` and `top` call this process so; 15 letters at most."""
+    """Set the name of this process in `ps` and `top`; at most 15 letters."""
     with suppress(OSError), open("/proc/self/comm", "w") as comm:
         comm.write(name)
 
@@ -36,7 +36,7 @@ def name_process(name: str) -> None:
 def begin_forker(become: Become) -> tuple[socket.socket, int]:
     """Fork the forker; return the main process's end of a socket to it, and its process id."""
     ours, its = socket.socketpair()
-    # What is there is for ever: a collection in a fork would write to all of it, and so copy it.
+    # Exempt all objects from collection: a collection in a child would write to them, and so copy their memory.
     gc.collect()
     gc.freeze()
     sys.stdout.flush()
@@ -51,7 +51,7 @@ def begin_forker(become: Become) -> tuple[socket.socket, int]:
 
 
 def _end_with(work: Callable[[], None]) -> None:
-    """Do the work of a process that was forked, and end it, without what its parent does at its own end."""
+    """Do the work of a forked process, and end it without the exit handlers of its parent."""
     status = 1
     try:
         work()
@@ -66,7 +66,7 @@ def _end_with(work: Callable[[], None]) -> None:
 
 
 class Forker:
-    """Forks on demand, and tells which of its processes have ended, until the main process has."""
+    """Forks on demand, and reports the end of its children, until the main process ends."""
 
     def __init__(self, sock: socket.socket, become: Become) -> None:
         self._socket = sock
@@ -74,10 +74,10 @@ class Forker:
         self._reader = Reader(is_trusted=True)
         self._poll = select.poll()
         self._children: dict[int, int] = {}
-        """Process ids by the descriptor that tells of their end."""
+        """Process ids by the descriptor (pidfd) that reports their end."""
 
     def run(self) -> None:
-        """Work until the main process has ended."""
+        """Work until the main process ends."""
         name_process("mailproxy-fork")
         for number in IGNORED:
             signal.signal(number, signal.SIG_IGN)
@@ -90,7 +90,7 @@ class Forker:
                     return
 
     def _listen(self) -> bool:
-        """Do what the main process wants; False if it has ended."""
+        """Handle the messages of the main process; return False if it has ended."""
         try:
             goes_on = self._reader.receive(self._socket)
         except OSError:

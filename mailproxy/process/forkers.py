@@ -1,4 +1,4 @@
-"""The forker and the one that stands by for it, as the main process has them."""
+"""The forker and the spare forker, as seen by the main process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mailproxy.transport.poller import Poller
 
 
 class Forkers:
-    """Makes processes: by the forker, or by the one that stands by when the forker has ended."""
+    """Makes workers with the forker, or with the spare one when that has ended."""
 
     _log = Logger(namespace="mailproxy")
 
@@ -55,17 +55,17 @@ class Forkers:
         return Channel(sock, self._poller, partial(self._says, stamp), partial(self._lost, stamp), is_trusted=True)
 
     def _stamp(self) -> int:
-        """Return a number that no process of ours ever had."""
+        """Return a number that no earlier process of mailproxy has had."""
         self._last_stamp = max(self._last_stamp + 1, new_stamp())
         return self._last_stamp
 
     @property
     def can_fork(self) -> bool:
-        """False when no forker is left."""
+        """True if a forker is left."""
         return self._active is not None
 
     def fork(self, worker: int, its: socket.socket) -> int:
-        """Make a worker that has this end of a socket; return its stamp."""
+        """Make a worker with this end of a socket; return its stamp."""
         stamp = self._stamp()
         assert self._active is not None
         self._active.send(Fork(worker, stamp), [its.fileno()])
@@ -90,7 +90,7 @@ class Forkers:
                 self._exited(pid, status)
 
     def _lost(self, stamp: int) -> None:
-        """Go on without a forker that has ended."""
+        """Continue after the end of a forker."""
         pid = self._pids.pop(stamp, 0)
         if self._spare is not None and stamp == self._spare_stamp:
             self._log.warn("the forker that stood by, pid {pid}, has ended", event="forker", pid=pid)
@@ -101,7 +101,7 @@ class Forkers:
             if self._spare_stamp in self._pids:
                 self._active = spare
             elif spare is not None:
-                spare.close()  # it was not there yet
+                spare.close()  # it was not forked yet
             self._spare_stamp = 0
             if self._active is None:
                 self._log.error(
@@ -117,7 +117,7 @@ class Forkers:
         self._make_spare()
 
     def close(self) -> None:
-        """Let the forkers end."""
+        """Close the sockets of the forkers, so that they end."""
         for channel in (self._active, self._spare):
             if channel is not None:
                 channel.close()
@@ -125,7 +125,7 @@ class Forkers:
         self._reap(self._pids.pop(0, 0))
 
     def _reap(self, pid: int) -> None:
-        """See a forker off; one that another forker made is not ours to wait for."""
+        """Wait for the end of a forker, unless another forker made it."""
         if pid:
             with suppress(ChildProcessError):
                 os.waitpid(pid, 0)

@@ -1,4 +1,4 @@
-"""A bound on sessions that several processes have together."""
+"""A limit on the sessions of several processes together."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from mailproxy.transport.listener import Listener
 
 
 def limit_names(name: str) -> tuple[str, str]:
-    """Return the names of a bound's numbers among the places: live sessions, and whether its listeners pause."""
+    """Return the names of a limit's places: live sessions, and whether its listeners pause."""
     return f"live {name}", f"full {name}"
 
 
 class SharedCapacity(Capacity):
     """
-    A bound on the live sessions of all workers, as one worker sees it.
+    A limit on the live sessions of all workers, in one worker.
 
-    Two workers that accept within the same moment do not see each other: there may be one session more than the bound
-    for each further worker.
+    Workers that accept at the same moment do not see each other's session: each further worker may exceed the limit by
+    one session.
     """
 
     def __init__(self, name: str, pages: Pages, number: int, places: Places) -> None:
@@ -36,14 +36,14 @@ class SharedCapacity(Capacity):
         return sum(page[live] for page in self._pages.workers)
 
     def bound(self, listener: Listener) -> None:
-        """Let a listener bring no more sessions than this."""
+        """Apply the limit to a listener."""
         self._listeners.append(listener)
         if self._page[self._full] or self.sessions >= self.maximum:
             self._pause()
             self.look()
 
     def resize(self, maximum: int) -> None:
-        """Change the bound; sessions beyond it live on."""
+        """Change the limit; sessions beyond it continue."""
         self.maximum = maximum
         self._pause()
         self.look()
@@ -54,7 +54,7 @@ class SharedCapacity(Capacity):
         self._page[self._live] += 1
         if self.sessions >= self.maximum:
             self._pause()
-            # Somebody may have left before it could be seen that this waits for that.
+            # A session may have ended before other processes could see that this one waits.
             self.look()
 
     def leave(self) -> None:
@@ -83,7 +83,7 @@ class SharedCapacity(Capacity):
 
 
 class WatchedCapacity(Capacity):
-    """A bound on the live sessions of all workers, as the main process sees it, which has none."""
+    """A limit on the live sessions of all workers, in the main process, which has no sessions."""
 
     def __init__(self, name: str, pages: Sequence[Page], places: Places) -> None:
         super().__init__(name, 0)

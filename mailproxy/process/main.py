@@ -1,4 +1,4 @@
-"""The main process: it has the configuration and cares for servers; its workers have the sessions."""
+"""The main process: it has the configuration and cares for servers; its workers run the sessions."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ from mailproxy.tls.trust import ClientTrust
 
 
 class MainService(ProxyService):
-    """The service of the main process: it starts, tells and stops the workers."""
+    """The service of the main process: it starts, informs and stops the workers."""
 
     role = MAIN
 
     def __init__(self, prepared: Prepared, reactor: Any, forker: tuple[socket.socket, int]) -> None:
-        """`forker` is the socket to the forker, and its process id; it was made after `prepared` was."""
+        """`forker` is the socket to the forker, and its process id; it was forked after `prepared` was made."""
         shares = prepared.lasting.shares
         assert isinstance(shares, MainShares)
         self._shares = shares
@@ -66,10 +66,10 @@ class MainService(ProxyService):
             backend.listeners.append(partial(self._changed, key))
         return made
 
-    # What workers are told.
+    # Messages to workers.
 
     def reading(self, has: set[SocketKey]) -> tuple[message.Reading, Sequence[int]]:
-        """Return what there is to know, for a worker that has these sockets, and the descriptors of the others."""
+        """Return the current reading for a worker that has these sockets, and the descriptors of the other sockets."""
         prepared, sockets = self._prepared, self._lasting.sockets
         new = tuple(sockets.keys() - has)
         reading = message.Reading(
@@ -102,12 +102,12 @@ class MainService(ProxyService):
         return reading, [sockets[key].socket.fileno() for key in new]
 
     def more(self) -> Sequence[object]:
-        """Return what a worker is told beside that."""
+        """Return the further messages for a worker that begins."""
         return [message.Watch(True)] if self._events.is_watched else []
 
     @property
     def sockets(self) -> set[SocketKey]:
-        """What is listened on."""
+        """The keys of the listening sockets."""
         return self._lasting.sockets.keys()
 
     def _changed(self, key: BackendKey, change: Change[BackendServer]) -> None:
@@ -118,7 +118,7 @@ class MainService(ProxyService):
         self._crew.tell(message.Learned(frontend, capabilities))
 
     def _renewed(self, certificates: Certificates) -> None:
-        # What was prepared before the fork has others: a worker that begins later does not start with that.
+        # A worker that begins later has the certificates from before the fork, so it needs the new ones.
         self._number += 1
         self._crew.tell(message.Renewed(certificates))
 
@@ -135,7 +135,7 @@ class MainService(ProxyService):
 
     @property
     def others(self) -> Sequence[Ask]:
-        """What asks each worker."""
+        """For each worker, a function that asks it."""
         return [partial(self._crew.ask, member) for member in self._crew.members]
 
     def _ask_all(self, question: object) -> Sequence[Deferred[Any]]:
@@ -145,10 +145,10 @@ class MainService(ProxyService):
         self._number += 1
         self._crew.tell(message.Trusted(profile, trust))
 
-    # What workers say.
+    # Messages from workers.
 
     def heard(self, said: Any) -> None:
-        """Take what a worker says."""
+        """Take a message from a worker."""
         match said:
             case message.Event():
                 self._events.tell(said)
@@ -173,7 +173,7 @@ class MainService(ProxyService):
         self._crew.start().addCallback(lambda _: super(MainService, self)._say_ready())
 
     def _take_up(self, reading: Judged, renewed: int = 0) -> Reloaded | Deferred[Reloaded]:
-        """Put a reading of the configuration in place of the one that is at work, in all workers."""
+        """Replace the current reading of the configuration, in all workers."""
         try:
             self._shares.know(reading.settings)
         except NoRoomError as error:
@@ -190,7 +190,7 @@ class MainService(ProxyService):
         return super()._has_reloaded(reloaded)
 
     def _end_sessions(self, times: StopTimes) -> Deferred[None]:
-        # Until then workers accept: the files of UNIX sockets are there.
+        # Workers accept until then, so the files of UNIX sockets stay.
         self._closing = self._reactor.callLater(times.delay, self._lasting.sockets.close)
         return self._crew.stop(times).addCallback(self._all_ended)
 
@@ -201,11 +201,11 @@ class MainService(ProxyService):
         self._generation.retire()
 
     def reopen_log(self) -> bool:
-        """Open log files by their names again, in all processes; return whether there are any."""
+        """Open log files by their paths again, in all processes; return whether there are any."""
         self._crew.tell(message.Reopen())
         return super().reopen_log()
 
     def stop_now(self) -> None:
-        """End all sessions at once, in a stop that is under way or still to come."""
+        """End all sessions at once, in the current stop or the next one."""
         super().stop_now()
         self._crew.stop_now()

@@ -1,4 +1,4 @@
-"""One worker, as the main process knows it."""
+"""One worker, as seen by the main process."""
 
 from __future__ import annotations
 
@@ -15,41 +15,41 @@ from mailproxy.process.channel import Channel
 
 @define(eq=False)
 class Member:
-    """A worker as long as its process lives (mutable)."""
+    """A worker, while its process lives (mutable)."""
 
     number: int
-    """Its place among the workers, which its successor has, too."""
+    """Its number; the worker that replaces it has the same one."""
     channel: Channel
     began: float
     stamp: int = 0
     pid: int = 0
-    """0 until the forker has said it."""
+    """0 until the forker reports it."""
     is_ready: bool = False
     """True while it works by the configuration that it was told last."""
     sockets: set[SocketKey] = field(factory=set)
-    """What it listens on."""
+    """The keys of its listening sockets."""
     beat: int = 0
     silent_looks: int = 0
-    """How many looks in a row have found that it shows no life."""
+    """The number of successive checks without a sign of life."""
     last_word: IDelayedCall | None = None
-    """When it counts as ended although nobody says how, once it says nothing any more."""
+    """After its socket has closed: the time when it counts as ended even without a report of the forker."""
     _process: int = -1
 
     def begin(self, pid: int) -> None:
-        """Know the process."""
+        """Take the process id."""
         self.pid = pid
         # It may have ended already.
         with suppress(ProcessLookupError):
             self._process = os.pidfd_open(pid)
 
     def kill(self) -> None:
-        """End the process at once; nothing if it has ended, whatever else may have its process id by now."""
+        """Kill the process; do nothing if it has ended, even if another process has its id now."""
         if self._process >= 0:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._process, signal.SIGKILL)
 
     def close(self) -> None:
-        """Know the process no more."""
+        """Forget the process."""
         self.channel.close()
         if self.last_word is not None and self.last_word.active():
             self.last_word.cancel()

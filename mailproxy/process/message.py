@@ -1,9 +1,9 @@
 """
-What the main process, its workers and the forker tell each other: frozen values.
+Messages between the main process, its workers and the forker: frozen values.
 
-They travel as pickles. Who reads them was forked from who writes them, so both have the same classes; nobody else has
-an end of the socket. A worker faces the network, though, and the main process may have more rights than it: of what a
-worker says only values of the classes here, and of what they are made of, are taken (see `channel`).
+They are sent as pickles. All processes are forked from one, so they have the same classes, and no other process has an
+end of the socket. But a worker faces the network, and the main process may have more rights. So from a worker, only
+values of the classes in this module, and of their fields, are accepted (see `channel`).
 """
 
 from __future__ import annotations
@@ -25,36 +25,36 @@ from mailproxy.tls.store import Certificates
 from mailproxy.tls.trust import ClientTrust
 from mailproxy.tls.trust_files import TrustByProfile
 
-# To a worker.
+# To workers.
 
 
 @frozen
 class Standing:
-    """How a server stands, for one protocol: all that picking it depends on."""
+    """The state of a server for one protocol: all that the balance rules need."""
 
     backend: str
     protocol: MailProtocol
     server: str
     is_up: bool
     has_errors: bool
-    """True when sessions have not reached it lately: the main process wants to know of the next one that does."""
+    """True if recent sessions did not reach it: then the worker reports the next one that does."""
     state: ServerState
     agent_state: ServerState
     weight: float
     maxconn: int
     backup: bool
     record: Record | None
-    """Where it is, if the configuration has a name."""
+    """Its address, if the configuration has a host name."""
     is_somewhere: bool
-    """False if it has no address."""
+    """False without an address."""
     ramp_began: float | None
-    """When its slowstart began, by the clock that all processes have."""
+    """The start of its slowstart, by the clock that all processes share."""
     reason: str
 
 
 @frozen
 class Learned:
-    """What is announced to a frontend's clients before STARTTLS."""
+    """The capabilities that a frontend announces before STARTTLS."""
 
     frontend: str
     capabilities: tuple[bytes, ...]
@@ -62,7 +62,7 @@ class Learned:
 
 @frozen
 class Reading:
-    """A reading of the configuration, files included; the descriptors of new sockets come with it."""
+    """A reading of the configuration with its files; the descriptors of new sockets are sent with it."""
 
     number: int
     settings: Config
@@ -70,27 +70,27 @@ class Reading:
     certificates: Certificates = field(repr=False)
     trusts: TrustByProfile = field(repr=False)
     tickets: Mapping[TlsKey, int | None]
-    """Which contexts of the stock have the ticket keys."""
+    """The numbers of the stock's contexts with the ticket keys."""
     places: Mapping[str, int] = field(repr=False)
-    """Which numbers of the pages count what."""
+    """The places of the numbers in the pages."""
     sockets: tuple[SocketKey, ...]
-    """What the descriptors are bound to, in order."""
+    """The keys of the sent sockets, in order."""
     suspended: frozenset[str]
-    """The frontends that accept no clients for now."""
+    """The drained frontends."""
     standings: tuple[Standing, ...] = field(repr=False)
     learned: tuple[Learned, ...] = field(repr=False)
 
 
 @frozen
 class Renewed:
-    """The certificates of profiles where some have changed."""
+    """The certificates of profiles with changes."""
 
     certificates: Certificates = field(repr=False)
 
 
 @frozen
 class Trusted:
-    """What the clients of a profile are verified with."""
+    """The authorities and lists that verify the clients of a profile."""
 
     profile: str
     trust: ClientTrust = field(repr=False)
@@ -98,14 +98,14 @@ class Trusted:
 
 @frozen
 class Tickets:
-    """Which contexts of the stock have the ticket keys from now on."""
+    """The numbers of the stock's contexts with the ticket keys from now on."""
 
     numbers: Mapping[TlsKey, int | None]
 
 
 @frozen
 class Stop:
-    """Accept no more, end the sessions politely within these times, and end."""
+    """Stop: accept no more clients, end the sessions within these times, and exit."""
 
     times: StopTimes
 
@@ -117,12 +117,12 @@ class StopNow:
 
 @frozen
 class Reopen:
-    """Open log files by their names again."""
+    """Open log files by their paths again."""
 
 
 @frozen
 class DrainFrontend:
-    """Refuse new clients of a frontend, after those that wait; let its sessions end as well if so wanted."""
+    """Refuse new clients of a frontend, after those in the queue; with `kick`, end its sessions as well."""
 
     frontend: str
     kick: bool
@@ -131,7 +131,7 @@ class DrainFrontend:
 
 @frozen
 class EnableFrontend:
-    """Accept clients of a frontend again; the descriptors of sockets that are new come with this."""
+    """Accept clients of a frontend again; the descriptors of new sockets are sent with it."""
 
     frontend: str
     sockets: tuple[SocketKey, ...]
@@ -139,7 +139,7 @@ class EnableFrontend:
 
 @frozen
 class Watch:
-    """Tell of each event of the log, or no more: administrators watch."""
+    """Begin or stop to send log events, for administrators who watch."""
 
     is_on: bool
 
@@ -157,14 +157,14 @@ class Ask:
 
 @frozen
 class Ready:
-    """The worker works by this reading of the configuration."""
+    """The worker uses this reading of the configuration."""
 
     number: int
 
 
 @frozen
 class Unready:
-    """The worker could not take up this reading of the configuration, and goes on with the one before."""
+    """The worker cannot use this reading of the configuration, and keeps the former one."""
 
     number: int
     problem: str
@@ -184,7 +184,7 @@ class Missed:
 
 @frozen
 class Reached:
-    """A session reached a server that others had not reached."""
+    """A session reached a server that earlier sessions did not reach."""
 
     backend: str
     protocol: MailProtocol
@@ -193,7 +193,7 @@ class Reached:
 
 @frozen
 class Event:
-    """What was logged, as far as it is texts and numbers, with the name of its level."""
+    """The texts and numbers of a log event, with the name of its level."""
 
     level: str
     fields: Mapping[str, str | int | float]
@@ -201,12 +201,12 @@ class Event:
 
 @frozen
 class Answer:
-    """What came of a question."""
+    """The answer to a question."""
 
     number: int
     value: Any
     problem: str = ""
-    """Why there is no value."""
+    """The reason for the lack of a value."""
 
 
 # To and from the forker.
@@ -214,17 +214,17 @@ class Answer:
 
 @frozen
 class Fork:
-    """Make a worker, or another forker; its end of a socket comes with this."""
+    """Make a worker, or another forker; its end of a socket is sent with it."""
 
     worker: int | None
     """The worker's number; None for a forker."""
     stamp: int
-    """What no process of this service ever had: session ids begin with it."""
+    """A number that no earlier process of mailproxy has had: session ids begin with it."""
 
 
 @frozen
 class Forked:
-    """The process that was wanted is there."""
+    """The new process is running."""
 
     stamp: int
     pid: int

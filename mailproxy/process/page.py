@@ -1,9 +1,9 @@
 """
-Memory that the main process and its workers have in common: one page for each of them, and numbers in it.
+Memory that the main process and its workers share: a page of numbers for each process.
 
-A page is written by its process alone, and read by all. A number is one aligned machine word, so nobody reads half of
-one, and nobody needs a lock. Pages are made before the first fork. When a worker dies, the main process adds what it
-has counted to its own page and clears the worker's.
+Only its own process writes a page; all processes read it. A number is one aligned machine word, so reads and writes are
+atomic, and no lock is needed. Pages are made before the first fork. When a worker dies, the main process adds the
+worker's counters to its own page and clears the worker's page.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ import os
 from collections.abc import Iterable
 from contextlib import suppress
 
-# How many numbers a page has room for: those of about 8,000 servers, or of 7,000 frontends. The kernel gives memory to
-# what is written alone.
+# The numbers in a page: enough for about 8,000 servers, or 7,000 frontends. The kernel only allocates memory that is
+# written.
 NUMBERS = 65536
 
 _WORD_BYTES = 8
 
 BEAT = 0
-"""The number that says how often a process has shown that it lives."""
+"""The place of the count of a process's signs of life."""
 
 COUNTER = "counter "
-"""How the names of numbers begin that only grow; what else there is ends with its process."""
+"""The prefix of names of counters, which only grow; other numbers are cleared when their process ends."""
 
 Page = memoryview
 """The numbers of one process."""
 
 
 class Pages:
-    """The pages of a number of workers, by their number from 0, and that of the main process."""
+    """The pages of the workers, by worker number from 0, and the page of the main process."""
 
     def __init__(self, workers: int) -> None:
         words = memoryview(mmap.mmap(-1, (workers + 1) * NUMBERS * _WORD_BYTES)).cast("q")
@@ -39,17 +39,17 @@ class Pages:
         self.main: Page = pages[-1]
         self.all: tuple[Page, ...] = tuple(pages)
         self.bells = tuple(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in range(workers))
-        """A descriptor for each worker: what rings it wakes that worker."""
+        """An eventfd for each worker: a write wakes that worker."""
         self.used = 1
-        """How many numbers of a page may be other than 0."""
+        """The count of numbers in use in each page; the rest are 0."""
 
     def ring(self, worker: int) -> None:
         """Wake a worker."""
-        with suppress(BlockingIOError):  # it has been told often enough
+        with suppress(BlockingIOError):  # it has not read earlier wake-ups yet
             os.eventfd_write(self.bells[worker], 1)
 
     def fold(self, worker: int, counters: Iterable[int]) -> None:
-        """Add the counters of a worker that has ended to those of the main process, and clear the worker's page."""
+        """Add the counters of an ended worker to those of the main process, and clear the worker's page."""
         page = self.workers[worker]
         for place in counters:
             self.main[place] += page[place]
@@ -59,20 +59,20 @@ class Pages:
 
 class Places:
     """
-    Which number of a page counts what: the main process gives places out, workers are told.
+    The place of each named number in a page: the main process assigns places, and sends them to workers.
 
-    A place is never given to anything else: a worker may have sessions from long before.
+    A place is never assigned again: a worker may still have old sessions that count there.
     """
 
     def __init__(self) -> None:
         self._places: dict[str, int] = {"beat": BEAT}
 
     def __getitem__(self, name: str) -> int:
-        """Return the place of what has this name; KeyError if it has none."""
+        """Return the place of the number with this name; raise KeyError if it has none."""
         return self._places[name]
 
     def add(self, names: Iterable[str]) -> None:
-        """Give a place to each that has none; `NoRoomError` if there is none left, and then nothing changes."""
+        """Assign a place to each new name; if too few are left, raise `NoRoomError` and change nothing."""
         new = [name for name in dict.fromkeys(names) if name not in self._places]
         first = len(self._places)
         if first + len(new) > NUMBERS:
@@ -83,16 +83,16 @@ class Places:
         self._places |= {name: first + number for number, name in enumerate(new)}
 
     def __len__(self) -> int:
-        """Return how many are given out."""
+        """Return the number of assigned places."""
         return len(self._places)
 
     @property
     def counters(self) -> list[int]:
-        """The places of what only grows."""
+        """The places of counters."""
         return [place for name, place in self._places.items() if name.startswith(COUNTER)]
 
     def take(self, places: dict[str, int]) -> None:
-        """Know all places that the main process has given out."""
+        """Take the places that the main process has assigned."""
         self._places = dict(places)
 
     def copy(self) -> dict[str, int]:
@@ -101,4 +101,4 @@ class Places:
 
 
 class NoRoomError(Exception):
-    """There is no place left in the pages."""
+    """The pages have no place left."""

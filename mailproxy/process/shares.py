@@ -1,4 +1,4 @@
-"""What several processes count together, from the main process's end and from a worker's."""
+"""The counts of several processes together, in the main process and in a worker."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mailproxy.session.counters import Counters
 
 
 def names_of(settings: Config) -> Iterator[str]:
-    """Yield what a configuration has to be counted in the pages."""
+    """Yield the names of all numbers that a configuration needs in the pages."""
     yield from limit_names("maxconn")
     for frontend in settings.frontends:
         yield from limit_names(f"maxconn of {frontend.name}")
@@ -33,7 +33,7 @@ def names_of(settings: Config) -> Iterator[str]:
 
 
 class PageShares(Shares):
-    """What is counted in pages; a base of the two ends."""
+    """Counts in the pages; the base of `MainShares` and `WorkerShares`."""
 
     def __init__(self, pages: Pages, number: int | None) -> None:
         self.pages = pages
@@ -42,7 +42,7 @@ class PageShares(Shares):
         self._sharings: dict[tuple[str, str], PageSharing] = {}
 
     def share(self, backend: str, protocol: str, pool: Pool[Any]) -> None:
-        """Let a pool know the sessions of other processes on its servers, in place of the one before for the same."""
+        """Tell a pool the sessions of other processes on its servers; it replaces the former pool for the same key."""
         before = self._sharings.get((backend, protocol))
         if before is not None:
             before.is_current = False
@@ -51,35 +51,35 @@ class PageShares(Shares):
         pool.share_with_processes(sharing)
 
     def _waits(self, pool: Pool[Any], has_queue: bool) -> None:
-        """Be told whether a pool has clients that wait."""
+        """Note whether a pool has clients that wait."""
 
 
 class MainShares(PageShares):
-    """The main process's end: it has no sessions, and sees those of all."""
+    """The counts in the main process: it has no sessions, and sees those of all workers."""
 
     def __init__(self, pages: Pages) -> None:
         super().__init__(pages, None)
 
     def know(self, settings: Config) -> None:
-        """Have a place for each number of a configuration; `NoRoomError` if that cannot be."""
+        """Assign a place to each number of a configuration; raise `NoRoomError` if too few are left."""
         self.places.add(names_of(settings))
         self.pages.used = len(self.places)
 
     def counters(self, frontend: str) -> Counters:
-        """Return what all processes have counted on a frontend, also those that have ended."""
+        """Return the counters of all processes on a frontend, including ended ones."""
         return SumOfCounters(self.pages.all, frontend, self.places)
 
     def capacity(self, name: str) -> Capacity:
-        """Return a bound on the sessions of all workers, to be looked at."""
+        """Return a limit on the sessions of all workers (read-only)."""
         return WatchedCapacity(name, self.pages.workers, self.places)
 
     def fold(self, worker: int) -> None:
-        """Keep what a worker that has ended counted, and forget its sessions."""
+        """Keep the counters of an ended worker, and forget its sessions."""
         self.pages.fold(worker, self.places.counters)
 
 
 class WorkerShares(PageShares):
-    """A worker's end: it writes its own page, and is woken when a place comes free that it waits for."""
+    """The counts in a worker: it writes its own page, and is woken when a place that it waits for is free."""
 
     def __init__(self, pages: Pages, number: int, clock: IReactorTime) -> None:
         super().__init__(pages, number)
@@ -90,7 +90,7 @@ class WorkerShares(PageShares):
         self._call: IDelayedCall | None = None
 
     def counters(self, frontend: str) -> Counters:
-        """Return what this worker counts on a frontend."""
+        """Return this worker's counters on a frontend."""
         return PageCounters(self.pages.workers[self.number], frontend, self.places)
 
     @property
@@ -100,22 +100,22 @@ class WorkerShares(PageShares):
         return self._number
 
     def capacity(self, name: str) -> Capacity:
-        """Return a bound on the sessions of all workers."""
+        """Return a limit on the sessions of all workers."""
         made = SharedCapacity(name, self.pages, self.number, self.places)
         self._capacities.append(made)
         return made
 
     def beat(self, number: int) -> None:
-        """Show that this worker lives."""
+        """Write a sign of life."""
         self.pages.workers[self.number][0] = number
 
     @property
     def bell(self) -> int:
-        """The descriptor that wakes this worker; `rung` is to be called when it can be read."""
+        """The descriptor that wakes this worker; call `rung` when it is readable."""
         return self._bell
 
     def rung(self, events: int) -> None:
-        """Look for what has come free in other processes."""
+        """Check for places that other processes have freed."""
         try:
             os.eventfd_read(self._bell)
         except BlockingIOError:
@@ -141,7 +141,7 @@ class WorkerShares(PageShares):
             self._call = self._clock.callLater(PATIENCE_SECONDS, self._lose_patience)
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop the checks."""
         if self._call is not None:
             self._call.cancel()
             self._call = None

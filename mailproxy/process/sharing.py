@@ -1,4 +1,4 @@
-"""The servers of one pool, as several workers have them: sessions, and who waits, are in the pages."""
+"""The sessions and queues of one pool in several workers, through the pages."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from mailproxy.balance.pool import Pool
 from mailproxy.balance.pool_server import PoolServer
 from mailproxy.process.page import Page, Pages, Places
 
-# Pages have whole numbers: times are in microseconds.
+# Pages have whole numbers, so times are in microseconds.
 _UNITS_PER_SECOND = 1_000_000
 
 
 def queue_names(backend: str, protocol: str) -> tuple[str, str]:
-    """Return the names of a pool's numbers among the places: clients that wait, and since when the first does."""
+    """Return the names of a pool's places: the number of waiting clients, and the start of the longest wait."""
     return f"queued {backend} {protocol}", f"since {backend} {protocol}"
 
 
 def server_name(backend: str, protocol: str, server: str) -> str:
-    """Return the name of a server's number of sessions among the places."""
+    """Return the name of the place of a server's number of sessions."""
     return f"sessions {backend} {protocol} {server}"
 
 
 class PageSharing:
-    """What one process has of a pool's servers; the main process, which has no sessions, only looks."""
+    """The part of one process in a pool; the main process has no sessions and only reads (mutable)."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class PageSharing:
         waits: Callable[[Pool[Any], bool], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`number` is the worker's, None in the main process; `waits` is told whether the pool has a queue."""
+        """`number` is that of the worker, None in the main process; `waits` is called when the queue begins or ends."""
         self._pool = pool
         self._pages = pages
         self._number = number
@@ -51,10 +51,10 @@ class PageSharing:
         self._waits = waits
         self._clock = clock
         self.is_current = True
-        """False when a later pool has the same servers: that one tells others who waits."""
+        """False when a later pool has the same servers: then that one publishes the queue."""
 
     def look(self) -> None:
-        """Bring ``sessions`` of each server up to date: those of all processes."""
+        """Update ``sessions`` of each server: the sessions of all processes."""
         pages = self._pages.workers
         for server, place in self._items:
             sessions = 0
@@ -63,43 +63,43 @@ class PageSharing:
             server.sessions = sessions
 
     def took(self, server: PoolServer) -> None:
-        """Count a session of this process in."""
+        """Count a new session of this process."""
         self._page[self._servers[server]] += 1
 
     def left(self, server: PoolServer) -> None:
-        """Count a session of this process out."""
+        """Count the end of a session of this process."""
         self._page[self._servers[server]] -= 1
 
     @property
     def queued(self) -> int:
-        """How many clients wait in other processes."""
+        """The number of clients that wait in other processes."""
         queued = self._queued
         return sum(page[queued] for _, page in self._others)
 
     @property
     def waiting_since(self) -> float:
-        """Since when the first of those in other processes waits; ``inf`` if there is none."""
+        """The start of the longest wait in other processes; ``inf`` if no client waits there."""
         return self._longest()[0]
 
     def _longest(self) -> tuple[float, int]:
-        """Return since when the first waits, and in which process."""
+        """Return the start of the longest wait, and its process."""
         queued, since = self._queued, self._since
         waiting = [(page[since] / _UNITS_PER_SECOND, other) for other, page in self._others if page[queued]]
         return min(waiting) if waiting else (inf, -1)
 
     def now(self) -> float:
-        """Return the time, by a clock that all processes have."""
+        """Return the time, by a clock that all processes share."""
         return self._clock()
 
     def wait(self, queued: int, since: float) -> None:
-        """Tell the others how many clients wait in this process, and since when the first one does."""
+        """Publish the number of clients that wait in this process, and the start of the longest wait."""
         self._waits(self._pool, queued > 0)
         if self.is_current and self._number is not None:
             self._page[self._since] = int(since * _UNITS_PER_SECOND) if queued else 0
             self._page[self._queued] = queued
 
     def wake(self) -> None:
-        """Let the process of the client that has waited longest look for a place."""
+        """Wake the process of the client that has waited longest, to take a free place."""
         _, number = self._longest()
         if number >= 0:
             self._pages.ring(number)

@@ -1,4 +1,4 @@
-"""How a server stands in the main process, and a worker's server that stands the same."""
+"""Copies the state of servers from the main process to workers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mailproxy.process.message import Standing
 
 
 def standing_of(key: BackendKey, server: BackendServer) -> Standing:
-    """Return how a server of the backend with this key stands."""
+    """Return the state of a server, of the backend with this key."""
     health = server.health
     return Standing(
         backend=key[0],
@@ -30,7 +30,7 @@ def standing_of(key: BackendKey, server: BackendServer) -> Standing:
 
 
 def take(standing: Standing, backend: Backend, now: float) -> None:
-    """Let the server of a backend that has this name stand so, with all that follows from it."""
+    """Apply a state to the backend's server with its name, with all consequences."""
     for server in backend.pool.servers:
         if server.name == standing.server:
             _take(standing, backend, server, now)
@@ -53,6 +53,6 @@ def _take(standing: Standing, backend: Backend, server: BackendServer, now: floa
     if server.health is not None:
         server.health.errors = int(standing.has_errors)
     if server.ramp_began != standing.ramp_began:
-        # A worker that begins later finds a slowstart under way.
+        # For a worker that begins later, the slowstart is already running.
         server.ramp_began = standing.ramp_began
         pool.refresh(now)

@@ -1,4 +1,4 @@
-"""From a configuration with workers to its processes: what happens before there is a reactor, in the right order."""
+"""Starts the processes of a configuration with workers: the steps before the reactor, in the right order."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from mailproxy.tls.stock import Stock
 
 
 class Workers:
-    """What the main process and its workers have together; made before what is prepared, which needs `lasting`."""
+    """The objects that the main process and its workers share; made first, because `prepare` needs `lasting`."""
 
     def __init__(self, count: int, make_log: MakeLog) -> None:
         """`make_log` makes the log of each process."""
         self._make_log = make_log
         self._pages = Pages(count)
         self.lasting = Lasting(MainShares(self._pages), TlsServers(Stock()))
-        """What lasts as long as the main process; each worker has a copy from the fork on."""
+        """The objects that live as long as the main process; each worker has a copy after the fork."""
         self._forker: tuple[socket.socket, int] | None = None
 
     def fork(self, prepared: Prepared) -> None:
-        """Make the forker; before the process has a reactor, threads or sockets."""
+        """Make the forker; call it before the process has a reactor, threads or sockets."""
         self._forker = begin_forker(partial(work, pages=self._pages, first=prepared, make_log=self._make_log))
 
     def service(self, prepared: Prepared, reactor: Any) -> MainService:

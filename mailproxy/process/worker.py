@@ -1,4 +1,4 @@
-"""A worker: it accepts clients and has their sessions, as the main process tells it."""
+"""A worker: it accepts clients and runs their sessions, as the main process directs."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ from mailproxy.service import ProxyService, quiet_collector
 from mailproxy.transport.bound import Bound
 from mailproxy.transport.poller import READ
 
-# How often a worker shows that it lives.
+# The interval of a worker's signs of life.
 BEAT_SECONDS = 1.0
 
 MakeLog = Callable[[Config], Any]
@@ -54,7 +54,7 @@ MakeLog = Callable[[Config], Any]
 
 
 class WorkerService(ProxyService):
-    """The service of a worker. What is the same for all workers is for the main process to log."""
+    """The service of a worker; the main process logs what is the same in all workers."""
 
     role = WORKER
 
@@ -71,34 +71,34 @@ class WorkerService(ProxyService):
         return super()._make_generation(prepared)
 
     def change_to(self, reading: Judged) -> None:
-        """Put a reading of the configuration in place of the one that is at work."""
+        """Replace the current reading of the configuration."""
         self._change_to(reading)
         self.relog(reading.settings)
 
     def stand(self, standing: message.Standing) -> None:
-        """Let a server stand as it does in the main process."""
+        """Apply the state that a server has in the main process."""
         backend = self._generation.backends.get((standing.backend, standing.protocol))
         if backend is not None:
             take(standing, backend, self._loop.poller.look_at_clock())
 
     def learn(self, learned: message.Learned) -> None:
-        """Announce what a backend offers."""
+        """Announce the capabilities of a backend."""
         self._generation.learn(learned.frontend, learned.capabilities)
 
     def verify_with(self, trusted: message.Trusted) -> Deferred[object]:
         """Verify the clients of a profile with other authorities and lists."""
-        # For a long list that takes long, and is done in a thread.
+        # A long list takes long, so a thread does it.
         made = self._aside.do(lambda: trusted.trust.store)
         return made.addCallback(lambda _: self._lasting.tls.verify_with(trusted.profile, trusted.trust))
 
     def end_in(self, times: StopTimes | None) -> Deferred[None]:
-        """End the sessions within these times, None: those of the configuration."""
+        """End the sessions within these times; None: the configured times."""
         if times is not None:
             self._times = asdict(times)
         return self.stopService()
 
     def _introduce(self) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     _say_ready = _introduce
 
@@ -109,7 +109,7 @@ class Worker:
     _log = Logger(namespace="mailproxy")
 
     def __init__(self, fork: Fork, sock: socket.socket, pages: Pages, first: Prepared, reactor: Any, log: Any) -> None:
-        """`first` is what was prepared before the fork: the reading number 1."""
+        """`first` is the reading with number 1, which was prepared before the fork."""
         assert fork.worker is not None
         self._stamp = fork.stamp
         self._first = first
@@ -129,7 +129,7 @@ class Worker:
         self._poller.add(self._shares.bell, self._shares.rung, READ)
 
     def begin(self) -> None:
-        """Show from now on that this lives; what to do is for the main process to say."""
+        """Begin the signs of life, and wait for messages of the main process."""
         if self._service is not None:
             for frontend in self._service.frontends:
                 frontend.look()
@@ -137,7 +137,7 @@ class Worker:
         self._shares.beat(self._beats)
         self._beat = self._reactor.callLater(BEAT_SECONDS, self.begin)
 
-    # What the main process says.
+    # Messages from the main process.
 
     def _received(self, said: Any, descriptors: list[int]) -> None:
         match said:
@@ -157,7 +157,7 @@ class Worker:
                 self._tell(self._service, said, descriptors)
 
     def _tell(self, service: WorkerService, said: Any, descriptors: list[int]) -> None:
-        """Tell the service what has changed."""
+        """Apply a message to the service."""
         match said:
             case message.Standing():
                 service.stand(said)
@@ -240,10 +240,10 @@ class Worker:
     def _not_renewed(self, failure: Failure) -> None:
         self._log.failure("a worker cannot use a certificate", failure)
 
-    # What the main process is told.
+    # Messages to the main process.
 
     def report_for(self, backend: Backend) -> None:
-        """Tell the main process what sessions see of a backend's servers."""
+        """Report to the main process how sessions fare with a backend's servers."""
         name, protocol, channel = backend.name, backend.protocol, self._channel
 
         def missed(server: BackendServer, now: float, reason: str, source: bytes | None) -> None:
@@ -256,13 +256,13 @@ class Worker:
 
         backend.missed, backend.reached = missed, reached
 
-    # The end.
+    # The end of the worker.
 
     def _lost(self) -> None:
-        """End as in a stop: the main process has died."""
+        """Stop: the main process has ended."""
         self._log.error("the main process has ended: this worker ends, too", event="orphan")
         for number in IGNORED[:3]:
-            # Nobody else can hurry this now.
+            # Only signals can shorten this stop now.
             signal.signal(number, signal.SIG_DFL)
         self._stop()
 
@@ -292,7 +292,7 @@ class Worker:
 
 
 def work(fork: Fork, sock: socket.socket, *, pages: Pages, first: Prepared, make_log: MakeLog) -> None:
-    """Be a worker, in a process that was forked for this, until it ends."""
+    """Run a worker in this forked process, until it ends."""
     from mailproxy.transport.reactor import install
 
     reactor = install()
@@ -313,5 +313,5 @@ def work(fork: Fork, sock: socket.socket, *, pages: Pages, first: Prepared, make
 
 @provider(ILogFilterPredicate)
 def _is_ours(event: LogEvent) -> Any:
-    """Leave out how Twisted says that a reactor ends: the main process has one, too."""
+    """Leave out Twisted's message about the end of a reactor: the main process logs it as well."""
     return PredicateResult.no if event.get("log_text") == "Main loop terminated." else PredicateResult.maybe
