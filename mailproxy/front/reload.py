@@ -31,7 +31,7 @@ class Reloaded:
 
 
 class HalfReloaded(Exception):
-    """Which processes of the service go on with the configuration from before a reload, and why."""
+    """Some processes keep the configuration from before a reload; the text has each with its reason."""
 
 
 class ReloadRefused(Exception):

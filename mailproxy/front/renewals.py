@@ -211,7 +211,7 @@ class Renewals:
         self.look(names, is_asked=False).addErrback(self._broke)
 
     def _broke(self, failure: Failure) -> None:
-        self._log.failure("bug in a look at certificates", failure)
+        self._log.failure("bug in the check of certificates", failure)
 
     def _all(self) -> list[Certificate]:
         return [one for served in self._lasting.certificates.in_use.values() for one in served]

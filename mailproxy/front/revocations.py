@@ -115,7 +115,7 @@ class Revocations:
         self._trusts[profile.name] = trust
         if self._lasting.tls.verify_with(profile.name, trust):
             self._log.info(
-                "tls {profile}: clients are verified with new files: {authorities} authorities, {revoked} revoked",
+                "tls {profile}: new files verify clients: {authorities} authorities, {revoked} revoked",
                 event="trust",
                 profile=profile.name,
                 authorities=len(trust.authorities),
@@ -134,7 +134,7 @@ class Revocations:
         return datetime.fromtimestamp(self._now(), UTC)
 
     def _broke(self, failure: Failure) -> None:
-        self._log.failure("bug in a look at the files that clients are verified with", failure)
+        self._log.failure("bug in the check of client authorities and revocation lists", failure)
 
 
 def _nothing(profile: str, trust: ClientTrust) -> None:

@@ -47,7 +47,7 @@ class TicketKeyChanges:
         elif not self._has_told:
             self._has_told = True
             self._log.warn(
-                "the keys of session tickets do not change any more: those that were made at the start are used up; "
+                "session ticket keys do not change until a restart: all keys that were made at the start are used; "
                 "restart mailproxy",
                 event="ticket-keys",
             )

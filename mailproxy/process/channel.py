@@ -210,7 +210,7 @@ class Channel:
             while self._is_open and (found := self._reader.next()) is not None:
                 self._tell(*found)
         except pickle.UnpicklingError:
-            self._log.failure("a process said what it may not")
+            self._log.failure("a process sent a message that is not allowed")
             goes_on = False
         if not goes_on:
             self._end()
@@ -220,7 +220,7 @@ class Channel:
             self._received(message, descriptors)
         except Exception:
             # Our bug; later messages are still handled.
-            self._log.failure("bug in taking {kind}", kind=type(message).__name__)
+            self._log.failure("bug in handling the message {kind}", kind=type(message).__name__)
 
     def _end(self) -> None:
         if self._is_open:

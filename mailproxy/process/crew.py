@@ -207,9 +207,9 @@ class Crew:
                 self._source.heard(said)
 
     def _say_behind(self, number: int, reason: str) -> None:
-        self._behind.append(f"worker {number} goes on with the configuration from before: {reason}")
+        self._behind.append(f"worker {number} keeps the former configuration: {reason}")
         self._log.error(
-            "worker {worker} goes on with the configuration from before: {reason}",
+            "worker {worker} keeps the former configuration: {reason}",
             event="worker-unready",
             worker=number,
             reason=reason,
@@ -270,7 +270,7 @@ class Crew:
             member.beat = beat
             if member.silent_looks == (SILENT_LOOKS if beat else SILENT_LOOKS_AT_START):
                 self._log.error(
-                    "worker {worker}, pid {pid}, has shown no life for {seconds:g} s, and is killed",
+                    "worker {worker}, pid {pid}, has not responded for {seconds:g} s, and is killed",
                     event="worker-silent",
                     worker=member.number,
                     pid=member.pid,
@@ -325,7 +325,7 @@ class Crew:
 def described(status: int | None) -> str:
     """Return the reason why a process has ended, in words."""
     if status is None:
-        return "nobody saw how"
+        return "unknown reason"
     if status >= 0:
         return f"exit status {status}"
     try:

@@ -93,7 +93,7 @@ class Forkers:
         """Continue after the end of a forker."""
         pid = self._pids.pop(stamp, 0)
         if self._spare is not None and stamp == self._spare_stamp:
-            self._log.warn("the forker that stood by, pid {pid}, has ended", event="forker", pid=pid)
+            self._log.warn("the spare forker, pid {pid}, has ended", event="forker", pid=pid)
             self._spare = None
         else:
             self._reap(pid)
@@ -105,15 +105,13 @@ class Forkers:
             self._spare_stamp = 0
             if self._active is None:
                 self._log.error(
-                    "the forker, pid {pid}, has ended, and none stands by: workers that end are not replaced; restart "
+                    "the forker, pid {pid}, has ended, without a spare one: workers that end are not replaced; restart "
                     "mailproxy",
                     event="forker",
                     pid=pid,
                 )
             else:
-                self._log.warn(
-                    "the forker, pid {pid}, has ended; the one that stood by goes on", event="forker", pid=pid
-                )
+                self._log.warn("the forker, pid {pid}, has ended; the spare one replaces it", event="forker", pid=pid)
         self._make_spare()
 
     def close(self) -> None:

@@ -77,8 +77,8 @@ class Places:
         first = len(self._places)
         if first + len(new) > NUMBERS:
             raise NoRoomError(
-                "the memory that counts servers and frontends is full of those of earlier configurations; restart "
-                "mailproxy to begin anew"
+                "the memory for the counts of servers and frontends is full, those of earlier configurations included; "
+                "restart mailproxy to clear it"
             )
         self._places |= {name: first + number for number, name in enumerate(new)}
 

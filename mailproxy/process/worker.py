@@ -182,7 +182,7 @@ class Worker:
             self._take_up(reading)
         except Exception:
             failure = Failure()
-            self._log.failure("a worker cannot take up a reading of the configuration", failure)
+            self._log.failure("a worker cannot use a reading of the configuration", failure)
             self._channel.send(message.Unready(reading.number, failure.getErrorMessage()))
             if self._service is None:
                 self._end()
@@ -260,7 +260,7 @@ class Worker:
 
     def _lost(self) -> None:
         """Stop: the main process has ended."""
-        self._log.error("the main process has ended: this worker ends, too", event="orphan")
+        self._log.error("the main process has ended: this worker stops as well", event="orphan")
         for number in IGNORED[:3]:
             # Only signals can shorten this stop now.
             signal.signal(number, signal.SIG_DFL)

@@ -152,12 +152,12 @@ def test_worker_that_cannot_take_a_reading_up_holds_nobody_up(bench: Bench, logg
     bench.say(bench.workers[0], Unready(1, "no memory"))
     bench.say(bench.workers[1], Ready(1))
     assert bench.ready.called
-    assert lines(logged) == ["worker 0 goes on with the configuration from before: no memory"]
+    assert lines(logged) == ["worker 0 keeps the former configuration: no memory"]
 
 
 def test_workers_that_cannot_take_a_reading_up_are_named(bench: Bench) -> None:
     bench.be_ready()
-    for expected in (("worker 0 goes on with the configuration from before: no memory",), ()):
+    for expected in (("worker 0 keeps the former configuration: no memory",), ()):
         bench.number += 1
         read = bench.crew.read()
         bench.say(bench.workers[0], Unready(bench.number, "no memory") if expected else Ready(bench.number))
@@ -236,7 +236,7 @@ def test_worker_that_shows_no_life_is_killed(bench: Bench, logged: Sequence[LogE
     bench.live(1, silent=1)
     assert bench.workers[1].process.wait(5) == -9
     assert bench.workers[0].process.poll() is None
-    assert f"has shown no life for {SILENT_LOOKS} s" in lines(logged)[0]
+    assert f"has not responded for {SILENT_LOOKS} s" in lines(logged)[0]
 
 
 def test_worker_that_begins_has_longer(bench: Bench) -> None:
@@ -301,7 +301,7 @@ def test_forker_that_ended_has_a_successor(bench: Bench, logged: Sequence[LogEve
     bench.live(1)
     bench.forker.work()
     assert bench.workers[-1].fork.worker == 0
-    assert lines(logged) == [f"worker 0, pid {worker.process.pid}, has ended: nobody saw how"]
+    assert lines(logged) == [f"worker 0, pid {worker.process.pid}, has ended: unknown reason"]
 
 
 def test_without_a_forker_the_workers_go_on(bench: Bench, logged: Sequence[LogEvent]) -> None:
@@ -314,7 +314,7 @@ def test_without_a_forker_the_workers_go_on(bench: Bench, logged: Sequence[LogEv
     for _ in range(3):
         bench.reactor.poller.poll(0)
     bench.live(2)
-    assert "none stands by" in "".join(lines(logged))
+    assert "without a spare one" in "".join(lines(logged))
     assert len(bench.crew.members) == 2
 
 

@@ -193,7 +193,7 @@ def test_reload_fails_when_a_worker_cannot_take_it_up(bench: Bench, logged: Sequ
     bench.say(bench.workers[0], message.Unready(2, "no memory"))
     bench.say(bench.workers[1], message.Ready(2))
     assert isinstance(done[0].value, HalfReloaded)
-    assert str(done[0].value) == "worker 0 goes on with the configuration from before: no memory"
+    assert str(done[0].value) == "worker 0 keeps the former configuration: no memory"
     assert "reloaded" not in kinds(logged)
 
 
