@@ -136,7 +136,7 @@ class Crew:
 
     def _tell_reading(self, member: Member) -> None:
         reading, descriptors = self._source.reading(member.sockets)
-        member.is_ready = False
+        member.told, member.is_ready = reading.number, False
         member.sockets = self._source.sockets
         member.channel.send(reading, descriptors)
 
@@ -197,17 +197,21 @@ class Crew:
     def _says(self, number: int, said: Any, descriptors: list[int]) -> None:
         match said:
             case Ready() | Unready():
+                # What it says of an earlier reading may come after the next one was sent to it.
+                is_latest = said.number == self._members[number].told
                 if isinstance(said, Unready):
-                    self._say_behind(number, said.problem)
-                self._members[number].is_ready = True
-                self._see_whether_ready()
+                    self._say_behind(number, said.problem, is_latest=is_latest)
+                if is_latest:
+                    self._members[number].is_ready = True
+                    self._see_whether_ready()
             case Answer():
                 self._answered(said)
             case _:
                 self._source.heard(said)
 
-    def _say_behind(self, number: int, reason: str) -> None:
-        self._behind.append(f"worker {number} keeps the former configuration: {reason}")
+    def _say_behind(self, number: int, reason: str, *, is_latest: bool) -> None:
+        if is_latest:
+            self._behind.append(f"worker {number} keeps the former configuration: {reason}")
         self._log.error(
             "worker {worker} keeps the former configuration: {reason}",
             event="worker-unready",

@@ -24,8 +24,10 @@ class Member:
     stamp: int = 0
     pid: int = 0
     """0 until the forker reports it."""
+    told: int = 0
+    """The number of the reading of the configuration that was sent to it last."""
     is_ready: bool = False
-    """True while it works by the configuration that it was told last."""
+    """True when it has reported that it uses that reading, or cannot."""
     sockets: set[SocketKey] = field(factory=set)
     """The keys of its listening sockets."""
     beat: int = 0

@@ -166,6 +166,19 @@ def test_workers_that_cannot_take_a_reading_up_are_named(bench: Bench) -> None:
         assert bench.result(read) == expected
 
 
+def test_what_is_said_of_an_earlier_reading_does_not_count_for_a_later_one(bench: Bench) -> None:
+    bench.be_ready()
+    bench.number = 2
+    bench.crew.read()
+    bench.number = 3
+    done = bench.crew.read()
+    bench.say(bench.workers[0], Unready(2, "no memory"))
+    bench.say(bench.workers[1], Ready(2))
+    assert not done.called
+    bench.be_ready()
+    assert bench.result(done) == ()
+
+
 def test_what_workers_say_is_passed_on(bench: Bench) -> None:
     missed = Missed("b", "imap", "d1", "refused", None)
     bench.say(bench.workers[1], missed)
