@@ -24,6 +24,7 @@ from mailproxy.config import Config, ConfigError
 from mailproxy.config.difference import Difference, differences, with_details
 from mailproxy.control.admin_socket import AdminSocket
 from mailproxy.control.questions import Ask
+from mailproxy.control.takeover import StillServes
 from mailproxy.control.watch import Publisher
 from mailproxy.front.aside import Aside
 from mailproxy.front.drains import Drains
@@ -83,6 +84,10 @@ class ProxyService(Service):
         """When the service started, by the poller's clock."""
         self._admin_socket = AdminSocket(self, reactor, publisher=self.events)
         self.is_stopping = False
+        self.is_taking_over = False
+        """True until the process whose sockets this one has taken is known to leave."""
+        self.exit_status = 0
+        """The exit status of the process when the service has stopped."""
         self._is_hurried = False
         self._times: dict[str, float] = {}
         """Times of the stop that replace the configuration's."""
@@ -169,10 +174,31 @@ class ProxyService(Service):
         self._log.info("ready", event="ready")
 
     def follow(self, process: int, finish: Callable[[], None]) -> None:
-        """Let another process leave, whose sockets this listens on by now; `finish` tells it and waits."""
+        """
+        Let another process leave, whose sockets this listens on by now; `finish` tells it and waits.
+
+        If that one continues to accept, this one leaves, with exit status 1.
+        """
         self._log.info("process {process} is told to leave", event="taken-over", process=process)
+        self.is_taking_over = True
+
+        def left(nothing: object) -> None:
+            self.is_taking_over = False
+            if not self.is_stopping:
+                self._lasting.share_sockets(with_others=False)
 
         def failed(failure: Failure) -> None:
+            self.is_taking_over = False
+            if failure.check(StillServes):
+                self._log.error(
+                    "process {process} keeps its sockets, and this process leaves: {reason}",
+                    event="taken-over",
+                    process=process,
+                    reason=str(failure.value),
+                )
+                self.exit_status = 1
+                self.leave()
+                return
             self._log.error(
                 "process {process} may not have left: {reason}",
                 event="taken-over",
@@ -180,7 +206,7 @@ class ProxyService(Service):
                 reason=str(failure.value),
             )
 
-        self._aside.do(finish).addCallbacks(lambda _: self._lasting.share_sockets(with_others=False), failed)
+        self._aside.do(finish).addCallbacks(left, failed)
 
     def _open_admin_socket(self) -> None:
         """Let administrators in where the configuration says, in the one process that cares for servers."""

@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve until SIGTERM, SIGINT or SIGQUIT; 1 if the service cannot start."""
+    """Serve until SIGTERM, SIGINT or SIGQUIT; 1 if the service cannot start, or cannot go on."""
     from mailproxy.control.call import NoService
     from mailproxy.control.takeover import Takeover, take_over
     from mailproxy.front.prepare import prepare
@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
     reactor.addSystemEventTrigger("after", "shutdown", log.close)
     quiet_collector()
     reactor.run()
-    return 0
+    return service.exit_status
 
 
 def make_log(settings: Config) -> ServiceLog:

@@ -43,6 +43,8 @@ class Answer:
     words: str = ""
     last: Callable[[], object] | None = None
     """Called when the answer is written and the connection is closed."""
+    lost: Callable[[], object] | None = None
+    """Called when the connection is closed, after `last`; further requests may come before."""
     sockets: Sequence[socket.socket] = ()
     """Sent as descriptors, one with each row."""
 
@@ -68,6 +70,8 @@ class Answers:
         self._running = running
         self._others = others
         self._watchers = watchers
+        self._taker = ""
+        """The client that has the sockets and may say `leave`; empty: none."""
 
     def answer(self, request: Request, who: str) -> Answer | Live | Deferred[Answer]:
         """Carry out a request; raise `BadCommand` if that is not possible."""
@@ -90,10 +94,38 @@ class Answers:
             case "reload":
                 _log.info("ctl: reload, {who}", event="ctl", command="reload", who=who)
                 return self._running.reload().addCallbacks(_reloaded, _not_reloaded)
+            case "hand over" | "leave" as name:
+                answer = self._hand_over(who) if name == "hand over" else self._leave(given, who)
             case name:
                 answer = _ACTIONS[name](self._running, given)
-                self._say(name, answer.words, who)
-                return answer
+        self._say(request.command.name, answer.words, who)
+        return answer
+
+    def _hand_over(self, who: str) -> Answer:
+        self._check_taker()
+        if self._running.is_stopping:
+            raise BadCommand("the service is already stopping, and has no listening sockets")
+        if self._running.is_taking_over:
+            raise BadCommand("the service is just taking over from another process; try again when that has left")
+        sockets = self._running.listening
+        rows = [SocketStatus(address=place_of(sock)) for sock in sockets]
+        words = f"{counted(len(sockets), 'sockets')}; `leave` stops the service"
+        self._taker = who
+        return Answer(rows, words, lost=self._forget_taker, sockets=sockets)
+
+    def _forget_taker(self) -> None:
+        self._taker = ""
+
+    def _check_taker(self, who: str = "") -> None:
+        if self._taker not in ("", who):
+            raise BadCommand(f"another process is just taking over: the sockets were sent when asked {self._taker}")
+
+    def _leave(self, given: Given, who: str) -> Answer:
+        self._check_taker(who)
+        if self._running.is_stopping:
+            raise BadCommand("the service is already stopping")
+        words = "the service leaves its sockets to another process"
+        return Answer(words=words, last=partial(self._running.leave, **given))
 
     def _say(self, command: str, words: str, who: str) -> None:
         _log.info("ctl: {words}, {who}", event="ctl", command=command, words=words, who=who)
@@ -260,20 +292,6 @@ def _stop(running: Running, given: Given) -> Answer:
     return Answer(words=words, last=running.stop)
 
 
-def _hand_over(running: Running, given: Given) -> Answer:
-    if running.is_stopping:
-        raise BadCommand("the service is already stopping, and has no listening sockets")
-    sockets = running.listening
-    rows = [SocketStatus(address=place_of(sock)) for sock in sockets]
-    return Answer(rows, f"{counted(len(sockets), 'sockets')}; `leave` stops the service", sockets=sockets)
-
-
-def _leave(running: Running, given: Given) -> Answer:
-    if running.is_stopping:
-        raise BadCommand("the service is already stopping")
-    return Answer(words="the service leaves its sockets to another process", last=partial(running.leave, **given))
-
-
 def _drain(running: Running, given: Given) -> Answer:
     if running.is_stopping:
         raise BadCommand("the service is already stopping; `stop` ends its sessions at once")
@@ -295,6 +313,4 @@ _ACTIONS: Mapping[str, Callable[[Running, Given], Answer]] = {
     "enable frontend": _enable_frontend,
     "drain": _drain,
     "stop": _stop,
-    "hand over": _hand_over,
-    "leave": _leave,
 }

@@ -25,6 +25,10 @@ class NoService(Exception):
     """The service does not answer; the text is a sentence with the reason."""
 
 
+class Closed(NoService):
+    """The service has closed the connection, or has ended."""
+
+
 def socket_of(file: str) -> str:
     """Return the path of the admin socket in a configuration file, even if other parts of the file are wrong."""
     try:
@@ -105,6 +109,8 @@ class Call:
         fields = {"command": request.command.name, **request.arguments}
         try:
             self._socket.sendall(encode("request", fields))
+        except BrokenPipeError:
+            raise Closed(f"{self._path}: the service has closed the connection") from None
         except OSError as error:
             raise NoService(f"{self._path}: the connection failed: {error.strerror}") from None
         if request.command.name == "watch":
@@ -122,10 +128,12 @@ class Call:
             line = readline(LONGEST_LINE)
         except TimeoutError:
             raise NoService(f"{self._path}: no answer within {self._socket.gettimeout():g} s") from None
+        except ConnectionResetError:
+            raise Closed(f"{self._path}: the service has closed the connection") from None
         except OSError as error:
             raise NoService(f"{self._path}: the connection failed: {error.strerror}") from None
         if not line.endswith(b"\n"):
-            raise NoService(f"{self._path}: the service has closed the connection")
+            raise Closed(f"{self._path}: the service has closed the connection")
         try:
             return decode(line)
         except ValueError:

@@ -66,6 +66,7 @@ class Client(Protocol):
         self._rows: Iterator[Status | Deferred[None] | None] | None = None
         self._answer = Answer()
         self._last: Callable[[], object] | None = None
+        self._lost: Callable[[], object] | None = None
         self._told = 0
         self._watcher: Watcher | None = None
         self._deadline: IDelayedCall | None = None
@@ -93,8 +94,9 @@ class Client(Protocol):
             self._turn.cancel()
             self._turn = None
         self._clients.discard(self)
-        if self._last is not None:
-            self._last()
+        for call in (self._last, self._lost):
+            if call is not None:
+                call()
 
     def _leave(self) -> None:
         """Stop watching, cancel the timers, and leave `clients`."""
@@ -217,6 +219,7 @@ class Client(Protocol):
             self._rows = iter(answer.rows)
             self._answer = answer
             self._told = 0
+            self._lost = answer.lost or self._lost
             for sock in answer.sockets:
                 self.transport.sendFileDescriptor(sock.fileno())
             self._go_on_telling()

@@ -20,6 +20,7 @@ class Running(Protocol):
 
     began: float | None
     is_stopping: bool
+    is_taking_over: bool
     drains: Drains
 
     @property

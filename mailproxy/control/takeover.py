@@ -5,22 +5,34 @@ Theory of operation. The new process asks the running one for its sockets over t
 rows of the answer (SCM_RIGHTS, unix(7)). From then on both may accept. When the new process serves, it tells the old
 one to leave: the old one stops accepting and lets its sessions end. If the new process fails before, the old one
 continues unchanged. The kernel's queues belong to the sockets, so no waiting client is lost.
+
+One process takes over at a time: the old one refuses its sockets to a second process until the connection of the first
+is closed. It closes a connection without requests after a minute. A new process that is later than that finds the
+connection closed, and leaves the sockets to the old one.
 """
 
 from __future__ import annotations
 
 import array
+import os
+import select
 import socket
 from contextlib import suppress
 
-from mailproxy.control.call import Call, NoService
+from mailproxy.control.call import Call, Closed, NoService
 from mailproxy.control.command import BY_NAME
 from mailproxy.control.grammar import Request
 from mailproxy.front.prepare import Prepared
 
 _PIECE = 4096
+_END_SECONDS = 5.0
+"""How long a service whose connections are closed may take to end."""
 _MOST_DESCRIPTORS = 16
 """The most descriptors in one message; the service sends one with each row."""
+
+
+class StillServes(NoService):
+    """The service keeps its sockets, and continues to accept."""
 
 
 def take_over(prepared: Prepared) -> Takeover:
@@ -43,11 +55,15 @@ class Takeover:
         self.process = 0
         """Its process id."""
         self._call = Call(path)
+        self._end_of_process = -1
+        """A descriptor that is readable when the process has ended (pidfd_open(2)); -1: it is not known here."""
         try:
             self.process = self._call.pid
+            with suppress(OSError):
+                self._end_of_process = os.pidfd_open(self.process)
             self.sockets = self._receive()
         except BaseException:
-            self._call.close()
+            self.close()
             raise
 
     def _receive(self) -> list[socket.socket]:
@@ -64,18 +80,36 @@ class Takeover:
         return [socket.socket(fileno=descriptor) for descriptor in descriptors]
 
     def finish(self) -> None:
-        """Tell the service to leave; raise `NoService` if it does not answer. May run in a thread."""
+        """
+        Tell the service to leave; raise `NoService` if it does not answer, `StillServes` if it continues to accept.
+
+        May run in a thread.
+        """
         try:
             for line in self._call.ask(Request(BY_NAME["leave"], {})):
                 if line.get("type") == "error":
                     raise NoService(str(line.get("error")))
+        except Closed as error:
+            if self._is_alive():
+                raise StillServes(str(error)) from None
+            raise
         finally:
             self.close()
+
+    def _is_alive(self) -> bool:
+        if self._end_of_process < 0:
+            return False
+        poll = select.poll()
+        poll.register(self._end_of_process, select.POLLIN)
+        return not poll.poll(_END_SECONDS * 1000)
 
     def close(self) -> None:
         """Close the connection: the service continues, unless `finish` told it to leave."""
         with suppress(OSError):
             self._call.close()
+        if self._end_of_process >= 0:
+            os.close(self._end_of_process)
+            self._end_of_process = -1
 
 
 class _Receiver:

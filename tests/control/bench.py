@@ -67,11 +67,13 @@ class Transport(StringTransport):
 class Admin:
     """A client of the admin socket."""
 
-    def __init__(self, answers: Any, watch: Watch, clock: Any, clients: set[Client] | None = None) -> None:
+    def __init__(
+        self, answers: Any, watch: Watch, clock: Any, clients: set[Client] | None = None, process: int = 1
+    ) -> None:
         self.clock = clock
         self.transport = Transport()
         self.clients = set() if clients is None else clients
-        self.client = Client(answers, watch, "by user 0, process 1", clock, self.clients)
+        self.client = Client(answers, watch, f"by user 0, process {process}", clock, self.clients)
         self.client.makeConnection(self.transport)
         (self.hello,) = self.lines()
 

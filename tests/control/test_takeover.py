@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.logger import globalLogPublisher
 
+from mailproxy.control.answers import Answers
 from mailproxy.control.call import NoService
-from mailproxy.control.takeover import Takeover
+from mailproxy.control.client import IDLE_SECONDS
+from mailproxy.control.takeover import StillServes, Takeover
+from mailproxy.control.watch import Watch
+from tests.control.bench import Admin
 from tests.control.conftest import Make
 from tests.control.service import DONE, HELLO
 from tests.test_service import Running
@@ -32,7 +38,7 @@ def line(**fields: Any) -> bytes:
     return json.dumps(fields).encode() + b"\n"
 
 
-def take_over(path: Path, answer: Answer, offered: list[socket.socket]) -> Takeover:
+def take_over(path: Path, answer: Answer, offered: list[socket.socket], pid: int = 4711) -> Takeover:
     """Take over from a service that answers as told; it has ended by then."""
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(path))
@@ -41,7 +47,7 @@ def take_over(path: Path, answer: Answer, offered: list[socket.socket]) -> Takeo
         def serve() -> None:
             connection, _ = listening.accept()
             with connection:
-                connection.sendall(line(**HELLO | {"pid": 4711}))
+                connection.sendall(line(**HELLO | {"pid": pid}))
                 asked = b""
                 while not asked.endswith(b"\n"):
                     asked += connection.recv(4096)
@@ -73,6 +79,22 @@ def test_every_socket_arrives(tmp_path: Path, offered: list[socket.socket]) -> N
         sock.close()
     with pytest.raises(NoService):
         taken.finish()
+
+
+@pytest.mark.parametrize("is_alive", [True, False])
+def test_service_that_has_closed_the_connection_may_live(
+    tmp_path: Path, offered: list[socket.socket], is_alive: bool
+) -> None:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        taken = take_over(tmp_path / "admin.sock", piecemeal, offered, process.pid)
+        if not is_alive:
+            process.kill()
+        with pytest.raises(NoService) as raised:
+            taken.finish()
+        process.kill()
+    assert isinstance(raised.value, StillServes) == is_alive
+    for sock in taken.sockets:
+        sock.close()
 
 
 def test_fewer_sockets_than_rows_are_an_error(tmp_path: Path, offered: list[socket.socket]) -> None:
@@ -124,6 +146,80 @@ def test_process_that_leaves_keeps_to_the_times_that_it_is_given(make: Make) -> 
     stop(running)
     (event,) = running.logged("stopping")
     assert event["seconds"] == 120 + 5 + 10
+
+
+@pytest.fixture
+def two(make: Make) -> tuple[Running, Admin, Admin]:
+    """A service, and two processes that are connected to its admin socket."""
+    running = make()
+    watch = Watch(globalLogPublisher)
+    answers = Answers(running.service, watch.__len__)
+    first, second = (Admin(answers, watch, running.reactor, process=process) for process in (1, 2))
+    return running, first, second
+
+
+def test_second_process_gets_no_sockets(two: tuple[Running, Admin, Admin]) -> None:
+    running, first, second = two
+    assert len(first.rows("hand over")) == 1
+    refused = "another process is just taking over: the sockets were sent when asked by user 0, process 1"
+    assert second.said("hand over") == refused
+    assert second.said("leave") == refused
+    assert second.transport.descriptors == []
+    assert first.said("leave") == "the service leaves its sockets to another process"
+    assert second.said("hand over") == refused
+    first.lose()
+    assert running.service.is_stopping
+    assert second.said("hand over") == "the service is already stopping, and has no listening sockets"
+
+
+def test_hand_over_is_forgotten_with_its_connection(two: tuple[Running, Admin, Admin]) -> None:
+    running, first, second = two
+    first.rows("hand over")
+    running.advance(IDLE_SECONDS / 2)
+    second.rows("show info")
+    running.advance(IDLE_SECONDS / 2)
+    assert first.transport.disconnecting
+    first.lose()
+    assert not running.service.is_stopping
+    assert len(second.rows("hand over")) == 1
+
+
+def test_service_that_takes_over_hands_nothing_over(two: tuple[Running, Admin, Admin]) -> None:
+    running, first, _ = two
+    running.service.is_taking_over = True
+    assert first.said("hand over").startswith("the service is just taking over from another process")
+
+
+def follow(running: Running, error: Exception | None) -> None:
+    """Let a service follow another one, which answers at once."""
+    is_over = threading.Event()
+
+    def finish() -> None:
+        try:
+            if error is not None:
+                raise error
+        finally:
+            is_over.set()
+
+    running.service.follow(4711, finish)
+    assert running.service.is_taking_over
+    running.until(lambda: is_over.is_set() and not running.service.is_taking_over)
+
+
+def test_process_whose_predecessor_keeps_the_sockets_leaves_with_status_1(make: Make) -> None:
+    running = make()
+    follow(running, StillServes("the service has closed the connection"))
+    assert running.service.is_stopping
+    assert running.service.exit_status == 1
+    assert running.logged("taken-over")[-1]["log_level"].name == "error"
+
+
+@pytest.mark.parametrize("error", [None, NoService("no answer within 30 s")])
+def test_process_whose_predecessor_left_or_is_silent_goes_on(make: Make, error: Exception | None) -> None:
+    running = make()
+    follow(running, error)
+    assert not running.service.is_stopping
+    assert running.service.exit_status == 0
 
 
 def stop(running: Running) -> None:

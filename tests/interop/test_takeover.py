@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from mailproxy.control.call import Call
+from mailproxy.control.command import BY_NAME
+from mailproxy.control.grammar import Request
 from tests.interop.certificates import Certificates
 from tests.interop.clients import connect_tls, read_line
 from tests.interop.conftest import StartFront, StartRecorder
@@ -90,6 +92,24 @@ def test_process_that_cannot_take_over_leaves_the_former_alone(
         assert read_line(connection) == GREETING
     assert (folder / "front.sock").is_socket()
     assert pid_at(admin) == former.process.pid
+
+
+def test_second_process_that_takes_over_at_the_same_time_is_refused(
+    front: StartFront, pki: Certificates, folder: Path, admin: Path, configured: tuple[dict[str, Any], int]
+) -> None:
+    configuration, port = configured
+    former = front(configuration)
+    (folder / "late").mkdir()
+    with connect_tls(port, pki.client()) as connection, Call(str(admin)) as first:
+        assert read_line(connection) == GREETING
+        for _ in first.ask(Request(BY_NAME["hand over"], {})):
+            pass
+        with launch(folder / "late", configuration, TAKE_OVER) as second:
+            assert second.wait() == 1
+            assert "another process is just taking over" in second.stderr
+    assert pid_at(admin) == former.process.pid
+    with connect_tls(port, pki.client()) as connection:
+        assert read_line(connection) == GREETING
 
 
 def test_nobody_to_take_over_from_is_status_1_and_a_line(
