@@ -43,7 +43,7 @@ def nothing_revoked(authority: trustme.CA) -> bytes:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that stands for the root folder of a machine."""
+    """A folder in place of the root folder of a machine."""
     root = tmp_path_factory.mktemp("root")
     authority = trustme.CA()
     certificate = authority.issue_cert("mail.example.org")

@@ -152,7 +152,7 @@ def test_capabilities_are_learned() -> None:
 
 
 def shown(probe: MailProbe, *said: tuple[bytes, bytes]) -> str:
-    """What a check shows that hears each line, and answers it so."""
+    """The exchange of a check that gets each line and sends each answer."""
     for line, answer in said:
         assert probe.receive(line) == answer
     assert probe.done

@@ -59,7 +59,7 @@ class Front(Running):
         return prepare(load(self.file), str(self.file))
 
     def write(self, text: str) -> None:
-        """Put another configuration in the place of the one before, as a whole."""
+        """Replace the whole configuration."""
         new = self.file.with_suffix(".new")
         new.write_text(text.format(folder=self.folder, port=self.server.getsockname()[1]))
         new.rename(self.file)

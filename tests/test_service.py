@@ -1,4 +1,4 @@
-"""The service: everything that a configuration asks for, from its start to its end."""
+"""The service, from its start to its end."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ ANY_PORT = InetBind(LOOPBACK, 0)
 
 
 class FakeReactor(Clock):
-    """A reactor with a poller in front of it, whose clocks the test turns."""
+    """A reactor with a poller, whose clocks the test advances."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class FakeReactor(Clock):
 
 
 class Running:
-    """A service, a server behind it, and the clients in front."""
+    """A service, its server, and its clients."""
 
     def __init__(self, folder: Path, events: list[LogEvent], **settings: Any) -> None:
         self.reactor = FakeReactor()

@@ -11,7 +11,7 @@ Read = Callable[[int], bytes]
 
 
 class Script(ABC):
-    """One connection's side of the server. Mutable: it knows who is logged in and whether TLS is up."""
+    """The server's side of one connection, with its login and TLS state (mutable)."""
 
     starttls: bytes
     farewell: bytes

@@ -1,4 +1,4 @@
-"""A backend as sessions know it: its servers, what they are told, and what a rule knows a client by."""
+"""A backend as sessions use it: its servers, the header, and the key of a client for balance rules."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_other_rules_treat_all_clients_alike(balance: str) -> None:
 
 
 def urgent(made: Backend) -> list[BackendServer]:
-    """Those of which a check has become urgent, as it goes on."""
+    """The servers whose check has become urgent, in order."""
     servers: list[BackendServer] = []
     made.check_soon = servers.append
     return servers

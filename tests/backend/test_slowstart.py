@@ -1,4 +1,4 @@
-"""Slowstart goes on while nobody comes."""
+"""Slowstart continues without clients."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SERVER = config.Server(
 
 
 class Bench:
-    """A backend whose only server has come back a moment ago."""
+    """A backend whose only server has just come up again."""
 
     def __init__(self) -> None:
         self.clock = Clock()

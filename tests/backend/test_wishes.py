@@ -16,7 +16,7 @@ def settings(*servers: config.Server) -> config.Backend:
 
 
 def first(wishes: Wishes, protocol: str = "imap", **changes: Any) -> BackendServer:
-    """The server of a backend that is made anew, as for a protocol that it did not have before."""
+    """The server of a new backend, as for a protocol that it did not have before."""
     return Backend(settings(server(**changes)), protocol, wishes=wishes).pool.servers[0]
 
 

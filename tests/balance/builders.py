@@ -54,7 +54,7 @@ def checked(name: str = "a", *, rise: int = 1, fall: int = 1, **changes: Any) ->
 
 
 class Client:
-    """Waits, and remembers what it heard."""
+    """A waiting client that records its calls."""
 
     def __init__(self, name: str = "") -> None:
         self.name = name

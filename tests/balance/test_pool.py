@@ -1,4 +1,4 @@
-"""Who is picked."""
+"""The choice of a server."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What checks, sessions, admins and agents change, and what is told."""
+"""Changes by checks, sessions, admins and agents, and the notices of them."""
 
 import pytest
 

@@ -13,7 +13,7 @@ from tests.balance.builders import Client, pool, server
 
 
 class Machine:
-    """What its processes have together: sessions by server, and who waits, by process."""
+    """The shared state of processes: sessions by server, and waiting clients by process."""
 
     def __init__(self) -> None:
         self.sessions: dict[tuple[int, str], int] = {}
@@ -28,7 +28,7 @@ class Machine:
         return made
 
     def wake(self) -> None:
-        """Let everybody look whom another process has woken."""
+        """Run the pools that another process has woken."""
         while self.woken:
             self.processes[self.woken.pop(0)].pool.woken()
 

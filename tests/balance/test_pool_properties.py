@@ -111,7 +111,7 @@ class PoolMachine(RuleBasedStateMachine):
     # The model
 
     def candidates(self) -> list[PoolServer]:
-        """Who may be picked, from what the world has seen alone."""
+        """The servers that may be picked, from the recorded events alone."""
         usable = [
             server
             for server in self.servers
@@ -124,7 +124,7 @@ class PoolMachine(RuleBasedStateMachine):
         return active or (usable if self.allbackups else usable[:1])
 
     def acceptable(self, session: Session) -> list[PoolServer]:
-        """Who of them may have this session now."""
+        """The servers that may have this session now."""
         candidates = self.candidates()
         others = [server for server in candidates if [server] != session.tried[-1:]] or candidates
         if self.is_sticky and others:

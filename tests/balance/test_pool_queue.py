@@ -1,4 +1,4 @@
-"""Who waits, and who is served."""
+"""The queue: waiting clients, and the order of service."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def waiting(made: Pool[PoolServer], count: int, *tried: PoolServer) -> list[Clie
 
 @define
 class Acting:
-    """A client that does something when it is told."""
+    """A client that acts when it gets a server."""
 
     act: Callable[[PoolServer | None], object]
     heard: list[PoolServer | None] = field(factory=list)

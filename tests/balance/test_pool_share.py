@@ -1,4 +1,4 @@
-"""Two pools with some of the same servers: one of a configuration that was read anew, and the one before."""
+"""Two pools with some common servers: those before and after a reload."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The codec beside others: how costs are compared, not what they are."""
+"""The codec and others: the method of the comparison, not its results."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Connections beside Twisted's wrapper: that they are the same ones, and how they are compared."""
+"""Connections with our wrapper and Twisted's: both work, and the method of the comparison."""
 
 import pytest
 

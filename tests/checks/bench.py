@@ -20,7 +20,7 @@ from tests.transport.relay import pump, settle
 
 class Bench:
     """
-    One listening server, whose connections the test takes by hand, and what a check needs.
+    One listening server, whose connections the test accepts, and the objects that a check needs.
 
     It speaks TLS, behind a PROXY header, if it is reached with `tls`.
     """
@@ -59,11 +59,11 @@ class Bench:
         return True
 
     def until(self, is_there: Callable[[], object]) -> None:
-        """Let everybody act until something is there."""
+        """Run all parties until a condition holds."""
         pump(self.poller, self.peers, is_there)
 
     def advance(self, seconds: float) -> None:
-        """Let time pass, once nothing moves."""
+        """Advance the clock, after all parties are idle."""
         settle(self.poller, self.peers)
         for _ in range(round(seconds / 0.25)):
             self.clock.advance(0.25)

@@ -1,4 +1,4 @@
-"""Servers with host names: at the addresses that DNS has for them, also when the configuration is read anew."""
+"""Servers with host names: they have the addresses from DNS, also after a reload."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ONE, TWO, THREE = (Record(ip_address(f"192.0.2.{number}"), 143) for number in (1
 
 
 class FakeNames:
-    """Says what a test says, to all who follow a name."""
+    """Gives a test's answers to all followers of a name."""
 
     def __init__(self) -> None:
         self._changed: list[Any] = []

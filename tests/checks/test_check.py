@@ -34,7 +34,7 @@ class Running:
         return outcome
 
     def hears(self, peer: Peer, data: bytes) -> None:
-        """Wait until the server has heard this, and nothing else."""
+        """Wait until the server has received this, and nothing else."""
         self.bench.until(lambda: len(peer.data) >= len(data))
         assert bytes(peer.data) == data
         peer.data.clear()

@@ -20,7 +20,7 @@ SECONDS = 2.0
 
 
 class Echo:
-    """Says everything back, until it hears a goodbye."""
+    """Echoes everything until it receives a goodbye."""
 
     def __init__(self, *, done: bool = False) -> None:
         self.heard = b""

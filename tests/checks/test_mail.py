@@ -66,7 +66,7 @@ def play(talk: TalkReader[None], text: str) -> None:
 
 
 def heard_in(text: str) -> list[bytes]:
-    """The server's part of a trace, in portions as it is asked."""
+    """The server's lines of a trace, one part for each request."""
     portions = [b""]
     for line in text.splitlines():
         if line.startswith("S: "):
@@ -77,7 +77,7 @@ def heard_in(text: str) -> list[bytes]:
 
 
 def outcome(talk: TalkReader[None], chunks: Sequence[bytes]) -> tuple[bytes, str]:
-    """What is said to this, unless it is refused, and what comes of it; the server closes behind it."""
+    """The result of a probe that gets these bytes; the server closes after them."""
     said = b""
     try:
         for chunk in chunks:

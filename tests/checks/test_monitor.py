@@ -1,4 +1,4 @@
-"""What goes on for servers beside sessions: their checks, their addresses, and what the log says of it."""
+"""The monitor of servers: checks, addresses, and log lines."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BAD = Outcome(False, "greeting: expected * OK, got * BYE", 0.012)
 
 
 class Runs:
-    """Checks whose outcomes the test tells: each server's last run, by the port that it is at."""
+    """Checks whose outcomes the test sets: each server's last run, by port."""
 
     def __init__(self) -> None:
         self.over: dict[int, Callable[[Outcome], Any]] = {}
@@ -41,7 +41,7 @@ class Runs:
 
 
 class FakeNames:
-    """DNS, whose answers the test gives."""
+    """DNS with answers from the test."""
 
     def __init__(self) -> None:
         self.answer: Callable[[tuple[Record, ...]], None] = lambda _: None
@@ -84,7 +84,7 @@ class Bench:
         return self.server(name).is_up
 
     def check(self, port: int, *outcomes: Outcome) -> None:
-        """Let the checks of the server at a port come to this, one after the other."""
+        """Give the checks of the server at a port these outcomes, one after the other."""
         for outcome in outcomes:
             while port not in self.runs.over:
                 self.clock.advance(0.25)

@@ -26,7 +26,7 @@ _ROUNDING = 1e-9
 
 
 class Health:
-    """Health that asks for an interval by name."""
+    """A health that returns an interval by name."""
 
     def __init__(self) -> None:
         self.asks = "inter"
@@ -54,7 +54,7 @@ class FakeRun:
 
 
 class FakeCheck:
-    """A check whose outcome the test tells, unless there is one at once."""
+    """A check whose outcome the test sets, unless it has one at once."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -105,7 +105,7 @@ class Bench:
         )
 
     def first(self) -> None:
-        """Let the first run begin."""
+        """Begin the first run."""
         self.prober.start()
         self.clock.advance(4.0 * self.random)
 

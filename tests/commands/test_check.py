@@ -28,7 +28,7 @@ backend.dovecot.server.d2.address = "/run/d2"
 
 @pytest.fixture(autouse=True)
 def _private_files() -> Iterator[None]:
-    """What a test writes, nobody else can read."""
+    """Files that a test writes are not readable by others."""
     before = os.umask(0o077)
     yield
     os.umask(before)

@@ -1,4 +1,4 @@
-"""``mailproxy ctl`` as somebody types it."""
+"""``mailproxy ctl`` on the command line."""
 
 from __future__ import annotations
 

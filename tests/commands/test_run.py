@@ -38,7 +38,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _interruptible() -> Iterator[None]:
-    """Let what the tests start hear its signals: a shell ignores two for what it runs in the background."""
+    """Restore the default of two signals that a shell ignores for background jobs, for started processes."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGQUIT)}
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)

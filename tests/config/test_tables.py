@@ -1,4 +1,4 @@
-"""What those are told who write HAProxy's words, or a key into another table."""
+"""Errors for HAProxy's words, and for keys in the wrong table."""
 
 import pytest
 

@@ -21,7 +21,7 @@ TURN_SECONDS = 2.0**-20
 
 
 class Turns(Clock):
-    """A clock on which what is to be called at once is called in another turn, as on a reactor."""
+    """A clock that runs calls without delay in the next turn, as a reactor does."""
 
     def callLater(self, delay: float, callable: Callable[..., object], *args: object, **kw: object) -> IDelayedCall:
         return super().callLater(max(delay, TURN_SECONDS), callable, *args, **kw)
@@ -49,7 +49,7 @@ class Transport(StringTransport):
             self.producer.pauseProducing()
 
     def make_room(self) -> None:
-        """Let the other side read all that there is."""
+        """Let the peer read all bytes."""
         self.has_room = True
         if self.producer is not None:
             self.producer.resumeProducing()
@@ -111,7 +111,7 @@ class Admin:
         return str(line.get("error", line.get("message")))
 
     def lose(self) -> None:
-        """Let the connection be lost."""
+        """Lose the connection."""
         self.transport.is_lost = True
         self.client.connectionLost(connectionDone)
 

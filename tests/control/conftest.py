@@ -1,4 +1,4 @@
-"""A service in memory, whose administrator a test is."""
+"""A service in memory, which a test administers."""
 
 from __future__ import annotations
 

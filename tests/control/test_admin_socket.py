@@ -1,4 +1,4 @@
-"""Who may come to the admin socket, and how many at once."""
+"""The admin socket: the users that may connect, and the limit on clients."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 def last_words(client: socket.socket) -> str:
-    """What a client is told that is not let in."""
+    """The error that a refused client gets."""
     with client.makefile("rb") as file:
         (line,) = file.readlines()
     return str(json.loads(line)["error"])

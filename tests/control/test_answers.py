@@ -1,4 +1,4 @@
-"""What a running service says of itself, and does when it is told to."""
+"""The answers of a running service to commands, and their effects."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def admin(running: Running) -> Admin:
 
 
 def imap_and_pop3(make: Make, *servers: Server) -> Running:
-    """Two frontends whose backend has these servers, which nobody connects to."""
+    """Two frontends with a backend of these servers, without connections."""
     frontends = tuple(
         Frontend(name=name, bind=(ANY_PORT,), protocol=name, tls="none", backend="pool") for name in ("imap", "pop3")
     )

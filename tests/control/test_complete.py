@@ -1,4 +1,4 @@
-"""What may follow the words of a command that somebody is typing."""
+"""Completion: the words that may follow in a command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands as people and programs write them, and the sentence for those that are none."""
+"""The grammar of commands from a command line or a request, and its errors."""
 
 from __future__ import annotations
 

@@ -223,6 +223,6 @@ def test_process_whose_predecessor_left_or_is_silent_goes_on(make: Make, error: 
 
 
 def stop(running: Running) -> None:
-    """Do what the reactor does once it is told to stop."""
+    """Do what the reactor does after `stop`."""
     running.reactor.advance(0)
     running.stop()

@@ -13,7 +13,7 @@ from mailproxy.control.watch import WAITING_BYTES, Watch, Watcher
 
 
 class Publisher(LogPublisher):
-    """A log that counts who observes it."""
+    """A log that counts its observers."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""SEARCH keys that are refused; those that find something are with the IMAP server."""
+"""SEARCH keys that are refused; the tests of the IMAP server have the others."""
 
 import pytest
 from twisted.mail.imap4 import IllegalQueryError

@@ -1,4 +1,4 @@
-"""What a demo server tells of its clients."""
+"""The lines of a demo server about its clients."""
 
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_network

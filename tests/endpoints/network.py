@@ -38,7 +38,7 @@ def identity(name: str, common_name: str | None = None, issuer: trustme.CA | Non
 
 @implementer(IOpenSSLServerConnectionCreator)
 class ServerTls:
-    """A server that asks for a client certificate, does without, and refuses one of another authority."""
+    """A server with optional client certificates, which refuses one of another authority."""
 
     def __init__(self, alpn: bytes = b"") -> None:
         self.context = SSL.Context(SSL.TLS_SERVER_METHOD)
@@ -55,7 +55,7 @@ class ServerTls:
 
 @implementer(IOpenSSLClientConnectionCreator)
 class ClientTls:
-    """A client, perhaps with a certificate, a protocol to agree on, or a session to take up again."""
+    """A client, optionally with a certificate, an ALPN protocol, or a session to resume."""
 
     def __init__(self, certificate: trustme.LeafCert | None = None, alpn: bytes = b"") -> None:
         self.context = SSL.Context(SSL.TLS_CLIENT_METHOD)
@@ -89,7 +89,7 @@ class Network:
         client: IStreamClientEndpoint,
         connecting: IProtocolFactory,
     ) -> tuple[Deferred[IProtocol], IOPump]:
-        """Connect two endpoints that stand on these of the network, and let all that they say arrive."""
+        """Connect two endpoints over these endpoints of the network, and deliver all bytes."""
         server.listen(served)
         outcome = client.connect(connecting)
         accepted = self.reactor.tcpServers[0][1].buildProtocol(PROXY)

@@ -28,7 +28,7 @@ BELIEVE_PROXY = AcceptPolicy(optional=(ip_network("10.0.0.0/8"),))
 
 
 class Told(Protocol):
-    """Writes down what it is told."""
+    """Records its calls."""
 
     def __init__(self) -> None:
         self.peer: IAddress | None = None

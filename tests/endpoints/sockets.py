@@ -36,7 +36,7 @@ class ClientEnd(End):
 
 
 class Sockets(MemoryReactorClock):
-    """A reactor with one connection, that moves bytes when it is told to."""
+    """A reactor with one connection, which moves bytes on request."""
 
     def join(self) -> tuple[End, ClientEnd]:
         """Connect the server and the client that have been given to this reactor's `listenTCP` and `connectTCP`."""
@@ -50,7 +50,7 @@ class Sockets(MemoryReactorClock):
         return server, client
 
     def settle(self) -> None:
-        """Let everything arrive that is on its way."""
+        """Deliver all bytes in flight."""
         while self._turn():
             pass
 

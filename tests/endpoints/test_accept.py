@@ -45,7 +45,7 @@ SERVER = IPv4Address("TCP", "198.51.100.9", 993)
 
 
 class Connection:
-    """One accepted connection on the endpoint, and what is behind it."""
+    """One accepted connection on the endpoint, and its protocol."""
 
     def __init__(
         self,
@@ -351,7 +351,7 @@ class TestCheck:
 
 
 class TestRefusalHook:
-    """It is told of every refusal, and then nothing is logged."""
+    """It is called for every refusal, and nothing is logged."""
 
     def refusals(self, policy: AcceptPolicy = TRUST_PROXY, peer: IAddress = PROXY) -> tuple[Connection, list[str]]:
         reasons: list[str] = []
@@ -472,7 +472,7 @@ class TestOptionalHeader:
 
 
 class PausingProtocol(Told):
-    """Receives nothing until it is told to, as a relay that has not reached the other side yet."""
+    """Receives nothing until the test allows it, like a relay without its other side."""
 
     def connectionMade(self) -> None:
         super().connectionMade()
@@ -553,7 +553,7 @@ class TestBackPressure:
 
 
 class TestEndInConnectionMade:
-    """A protocol that parts as soon as it is connected receives nothing any more, as on Twisted's transports."""
+    """A protocol that disconnects at once receives nothing, as on Twisted's transports."""
 
     @pytest.mark.parametrize("how", ["loseConnection", "abortConnection"])
     def test_bytes_behind_the_header_are_dropped(self, how: str) -> None:

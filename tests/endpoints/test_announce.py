@@ -1,4 +1,4 @@
-"""What is told of a client, over a pretended network with real OpenSSL."""
+"""The header about a client, over a fake network with real OpenSSL."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Speaking(Told):
 
 
 def tls_client(certificate: trustme.LeafCert | None = None, received: Header | None = None) -> ITransport:
-    """The transport of an accepted client whose TLS is up, behind a header if there was one."""
+    """The transport of an accepted client with TLS, after a header if there was one."""
     return connected(ServerTls(b"imap"), ClientTls(certificate, b"imap"), received)[0]
 
 

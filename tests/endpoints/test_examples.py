@@ -44,7 +44,7 @@ def running(example: str, *arguments: str) -> Iterator[int]:
 
 @contextmanager
 def proxied(front: str) -> Iterator[int]:
-    """Run both examples, one behind the other; gives the port for clients."""
+    """Run both examples, one connected to the other; yield the port for clients."""
     with ExitStack() as stack:
         port = stack.enter_context(running("accept_proxy.py", "0"))
         yield stack.enter_context(running("send_proxy.py", front, rf"send-proxy-v2-ssl:tcp\:127.0.0.1\:{port}"))

@@ -26,7 +26,7 @@ CLIENT = IPv4Address("TCP", "192.0.2.1", 50000)
 
 
 class Greeter(Protocol):
-    """Says who the client is, and parts when the client has said goodbye."""
+    """Sends the client's address, and disconnects after its goodbye."""
 
     heard = b""
 
@@ -51,7 +51,7 @@ class SecuringGreeter(Greeter):
 
 
 class Caller(Protocol):
-    """Says goodbye and collects what it hears."""
+    """Sends a goodbye and collects the answer."""
 
     def __init__(self) -> None:
         self.heard = b""
@@ -68,7 +68,7 @@ class Caller(Protocol):
 
 
 class SecuringCaller(Caller):
-    """Begins TLS on its own before it says anything."""
+    """Starts TLS itself before it sends anything."""
 
     def connectionMade(self) -> None:
         ITLSTransport(self.transport).startTLS(ClientTls())

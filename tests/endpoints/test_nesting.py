@@ -63,7 +63,7 @@ MUCH = bytes(range(256)) * 2048
 
 @implementer(IHandshakeListener, IHalfCloseableProtocol)
 class App(Protocol):
-    """Writes down what happens to it, and does what it is told to."""
+    """Records its calls, and acts for the test."""
 
     def __init__(self) -> None:
         self.happened: list[str] = []
@@ -297,7 +297,7 @@ def test_protocols_see_what_they_see_without(layers: tuple[str, ...], scene: Cal
 
 @implementer(IPushProducer)
 class Source:
-    """A producer that writes down when it is stopped and when it may go on."""
+    """A producer that records pauses and resumptions."""
 
     def __init__(self) -> None:
         self.told: list[str] = []

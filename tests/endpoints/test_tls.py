@@ -34,7 +34,7 @@ TRUST = AcceptPolicy(trusted=(ip_network("10.0.0.0/8"), ip_network("192.0.2.0/24
 
 @implementer(IHandshakeListener)
 class Listening(Told):
-    """Counts the handshakes it is told of, and greets after one."""
+    """Counts completed handshakes, and greets after one."""
 
     def handshakeCompleted(self) -> None:
         self.handshakes += 1

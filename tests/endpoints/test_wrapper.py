@@ -24,7 +24,7 @@ from tests.endpoints.protocols import Told
 
 @implementer(IHandshakeListener, IHalfCloseableProtocol)
 class Listening(Told):
-    """Hears of handshakes and of half-closes."""
+    """Records handshakes and half-closes."""
 
     def __init__(self) -> None:
         super().__init__()

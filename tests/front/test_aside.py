@@ -1,4 +1,4 @@
-"""Work in a thread beside the reactor."""
+"""Work in a thread, while the reactor runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One frontend: whom it accepts, on which terms, and when it is empty."""
+"""One frontend: the clients that it accepts, their terms, and its end."""
 
 from __future__ import annotations
 

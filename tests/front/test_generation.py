@@ -44,7 +44,7 @@ LOOPBACK = ip_address("127.0.0.1")
 
 
 class Process:
-    """A process with a listening server behind it, whose configuration a test reads again and again."""
+    """A process with a listening server; a test reads its configuration again and again."""
 
     def __init__(self, folder: Path) -> None:
         self.reactor = FakeReactor()
@@ -58,7 +58,7 @@ class Process:
         self.now: Generation | None = None
 
     def renew(self) -> None:
-        """Let there be another certificate."""
+        """Write another certificate."""
         self.certificate.write_bytes(issue(NAME).pem)
         self.certificate.chmod(0o600)
 

@@ -10,7 +10,7 @@ from mailproxy.front.reload import Reloaded, ReloadRefused, Reloads
 
 
 class Front:
-    """What reloads when it is told, and ends it when the test says so."""
+    """A reload that the test starts and ends."""
 
     def __init__(self) -> None:
         self.begun: list[Deferred[Reloaded]] = []
@@ -22,7 +22,7 @@ class Front:
         return self.begun[-1]
 
     def ask(self) -> None:
-        """Ask for a reload; its result, or its error, is told."""
+        """Request a reload, and record its result or error."""
         self.reloads.ask().addCallbacks(self.told.append, lambda failure: self.told.append(failure.value))
 
 

@@ -83,7 +83,7 @@ class Site:
         return [certificate.encoded[0] for certificate in self.lasting.certificates.in_use[profile]]
 
     def pass_time(self, seconds: float) -> None:
-        """Let so much time pass, and whatever is to be done in it."""
+        """Advance the clock by this time, and run all calls that are due."""
         self.wall += timedelta(seconds=seconds)
         self.clock.pump([0.1] * round(seconds * 10))
 

@@ -37,14 +37,14 @@ def connect() -> Iterator[Connect]:
 
 
 class Here:
-    """Work that is not beside anything."""
+    """Work that runs at once, without a thread."""
 
     def do(self, work: Callable[[], Any]) -> Deferred[Any]:
         return execute(work)
 
 
 class Bench:
-    """A front whose clients show certificates, and a clock."""
+    """A front with client certificates, and a clock."""
 
     def __init__(self, folder: Path) -> None:
         self.ca, self.crl = folder / "ca.pem", folder / "ca.crl"

@@ -16,7 +16,7 @@ from mailproxy.session.termination import BACKUP_LEFT, SERVER_DOWN, Ending
 
 
 class Bench:
-    """One backend, whose servers a test takes down and up."""
+    """One backend, whose servers a test marks down and up."""
 
     def __init__(self, *servers: config.Server) -> None:
         self.backend = Backend(config.Backend(name="pool", servers=servers), "imap")

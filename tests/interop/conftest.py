@@ -1,4 +1,4 @@
-"""The peers as fixtures; what a test starts ends with the test, what the whole run shares with the run."""
+"""Fixtures for the peers; a peer of one test stops with the test, a shared peer with the test run."""
 
 import resource
 import shutil
@@ -39,7 +39,7 @@ StartHAProxy = Callable[[list[int], str], HAProxy]
 
 @contextmanager
 def short_folder() -> Iterator[Path]:
-    """A folder whose path leaves room for the names of UNIX sockets (108 bytes at most); pytest's are too long."""
+    """A folder with a short path, for UNIX sockets (108 bytes at most); the paths of pytest's folders are too long."""
     folder = Path(tempfile.mkdtemp(prefix="mp"))
     try:
         yield folder
@@ -62,7 +62,7 @@ def _enough_descriptors() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _interruptible() -> Iterator[None]:
-    """Let what the tests start hear its signals: a shell ignores some for what it runs in the background."""
+    """Restore the default of signals that a shell ignores for background jobs, so that started processes get them."""
     before = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)}
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -106,7 +106,7 @@ def certificate_dovecot(relay: Relay, pki: Certificates) -> Iterator[Dovecot]:
 
 @pytest.fixture(scope="session")
 def tls_dovecot(relay: Relay, pki: Certificates) -> Iterator[Dovecot]:
-    """As `dovecot`, with TLS of its own (``ssl = yes``), behind the header as well, and also for direct clients."""
+    """Like `dovecot`, with its own TLS (``ssl = yes``), after the header as well as for direct clients."""
     yield from _dovecot("passwords", relay, pki.server_rsa)
 
 
@@ -138,7 +138,7 @@ def expired_dovecot(relay: Relay, pki: Certificates) -> Iterator[Dovecot]:
 
 @pytest.fixture(scope="session")
 def self_signed_dovecot(relay: Relay, pki: Certificates) -> Iterator[Dovecot]:
-    """As `tls_dovecot`, with a certificate that nobody else has signed."""
+    """Like `tls_dovecot`, with a self-signed certificate."""
     yield from _dovecot("passwords", relay, pki.server_self_signed)
 
 
@@ -234,6 +234,6 @@ def haproxy() -> Iterator[StartHAProxy]:
 
 @pytest.fixture(scope="module")
 def module_haproxy() -> Iterator[StartHAProxy]:
-    """As `haproxy`, for those that all tests of a module share."""
+    """Like `haproxy`, shared by all tests of a module."""
     with starting_haproxies() as start:
         yield start

@@ -1,5 +1,5 @@
 """
-A throw-away Dovecot 2.3 with a PROXY protocol listener for each of its five protocols.
+A temporary Dovecot 2.3 with a PROXY protocol listener for each of its five protocols.
 
 It can be killed, stopped, continued and started again, and its authentication process can be made to fail.
 
@@ -195,11 +195,11 @@ class Dovecot:
         return self._log.read_text(errors="replace")
 
     def login(self, protocol: str, peer: tuple[str, int]) -> Mapping[str, str]:
-        """The fields of the line that tells of a successful login from an address and port."""
+        """The fields of the log line for a successful login from an address and port."""
         return self._fields(f"{protocol}-login: Info: Login: ", peer)
 
     def refused(self, protocol: str, peer: tuple[str, int]) -> Mapping[str, str]:
-        """The fields of the line that tells of a connection that ended without a login."""
+        """The fields of the log line for a connection that ended without a login."""
         return self._fields(f"{protocol}-login: Info: (?:Aborted login|Disconnected)", peer)
 
     def line(self, pattern: str) -> str:
@@ -240,21 +240,21 @@ class Dovecot:
         self._process = self._started()
 
     def pause(self) -> None:
-        """Let nothing of it run any more, while the kernel goes on accepting connections for it."""
+        """Stop all its processes; the kernel still accepts connections for it."""
         self._signal_family(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it run again after `pause`."""
+        """Continue its processes after `pause`."""
         self._signal_family(signal.SIGCONT)
 
     def break_auth(self) -> None:
-        """End its authentication process, and let no other start."""
+        """Kill its authentication process, and prevent a new one."""
         self._write_auth(_BROKEN_AUTH)
         self._control("service", "stop", "auth")
         self._control("reload")
 
     def mend_auth(self) -> None:
-        """Let its authentication process start again, at once."""
+        """Allow a new authentication process, at once."""
         self._write_auth(_AUTH)
         self._control("reload")  # it would be waited for up to a minute
 
@@ -281,7 +281,7 @@ class Dovecot:
         return process
 
     def _signal_family(self, number: signal.Signals) -> list[int]:
-        """Send a signal to the master and all its children, also those that it has meanwhile."""
+        """Send a signal to the master and all its children, including those that start meanwhile."""
         signalled: list[int] = []
         while new := [pid for pid in self._process.family() if pid not in signalled]:
             for pid in new:

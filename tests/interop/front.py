@@ -159,7 +159,7 @@ class Front:
         return cast(Event, json.loads(line))
 
     def write(self, configuration: Table) -> None:
-        """Put another configuration in the place of the one before, as a whole."""
+        """Replace the whole configuration."""
         new = self.file.with_suffix(".new")
         new.write_text(file_of(configuration))
         new.rename(self.file)
@@ -190,7 +190,7 @@ class Front:
         assert status == self._good_status, f"it ended with status {status}:\n{self.output}"
 
     def wait_for_stop(self) -> None:
-        """Wait for the end that somebody else asked for, without a signal."""
+        """Wait until the process ends, without sending it a signal."""
         self._was_ended = True
         self._good_status = 0
         self.wait()

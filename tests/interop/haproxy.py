@@ -1,4 +1,4 @@
-"""HAProxy in the roles it has beside us: the same front, a front before us, a backend behind us."""
+"""HAProxy as the same front, as a front before mailproxy, and as a backend of it."""
 
 import socket
 from pathlib import Path

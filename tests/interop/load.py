@@ -32,7 +32,7 @@ class Attempt:
 
     @property
     def is_lost(self) -> bool:
-        """True when the user is told that it does not work."""
+        """True if the user sees an error."""
         return self.is_second and self.failure is not None
 
 
@@ -103,7 +103,7 @@ class Load:
         return "\n".join([text, *map(str, failed)])
 
     def until_more(self, count: int = 10) -> None:
-        """Wait until so many more logins have succeeded."""
+        """Wait until this number of further logins has succeeded."""
         wanted = self._succeeded() + count
         until(lambda: self._succeeded() >= wanted, f"{count} more logins", 20.0)
 

@@ -1,4 +1,4 @@
-"""A DNS server for one zone, which can change, and fall silent, while it is asked."""
+"""A DNS server for one zone; the zone can change, and the server can stop answering."""
 
 import contextlib
 import socket
@@ -33,11 +33,11 @@ class NameServer:
         return f"{host}:{port}"
 
     def has_addresses(self, name: str, addresses: Iterable[str]) -> None:
-        """Let a name have these A records from now on; without any, it does not exist."""
+        """Set the A records of a name; without records, the name does not exist."""
         self._set(name, [dns.Record_A(address, TTL) for address in addresses])
 
     def has_services(self, name: str, services: Iterable[tuple[str, int, int]]) -> None:
-        """Let a name have SRV records from now on: target ("" is the root), port and weight."""
+        """Set the SRV records of a name: target ("" is the root), port and weight."""
         self._set(name, [dns.Record_SRV(0, weight, port, target.encode(), TTL) for target, port, weight in services])
 
     def _set(self, name: str, records: list[dns.IEncodableRecord]) -> None:

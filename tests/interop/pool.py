@@ -1,4 +1,4 @@
-"""A pool of recording backends behind one mailproxy, each with a switch that lets its checks pass or fail."""
+"""A pool of recording backends behind one mailproxy; a test makes the checks of each pass or fail."""
 
 import time
 from collections import Counter
@@ -55,11 +55,11 @@ class Switch:
             self.turn_on()
 
     def turn_on(self) -> None:
-        """Let checks pass."""
+        """Make checks pass."""
         self._server = ThreadedServer(lambda _: self.visits.append(time.monotonic()), port=self.port)
 
     def turn_off(self) -> None:
-        """Let checks fail."""
+        """Make checks fail."""
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -169,7 +169,7 @@ class Pool:
         return counts
 
     def turn_off(self, *names: str) -> None:
-        """Let the checks of servers fail, and wait until they are down."""
+        """Make the checks of servers fail, and wait until they are down."""
         before = {name: len(self.changes(name, "down")) for name in names}
         for name in names:
             self.switches[name].turn_off()
@@ -177,7 +177,7 @@ class Pool:
             self.until(name, "down", before[name] + 1)
 
     def turn_on(self, *names: str) -> None:
-        """Let the checks of servers pass, and wait until they are up."""
+        """Make the checks of servers pass, and wait until they are up."""
         before = {name: len(self.changes(name, "up")) for name in names}
         for name in names:
             self.switches[name].turn_on()

@@ -1,4 +1,4 @@
-"""Loopback ports that stay ours for the whole test run."""
+"""Loopback ports that are reserved for the whole test run."""
 
 import errno
 import socket
@@ -25,7 +25,7 @@ def has_ipv6() -> bool:
 
 def free_port() -> int:
     """
-    A TCP port that nobody listens on, on 127.0.0.1 and ::1.
+    A TCP port without a listener, on 127.0.0.1 and ::1.
 
     The sockets that hold it stay bound without listening: Linux then hands the port to nobody else, yet lets a
     server with SO_REUSEADDR (which they all set) listen on it. Connecting to it meanwhile is refused.
@@ -76,7 +76,7 @@ def is_listening(port: int, host: str | None = None) -> bool:
 
 def is_listening_at(path: Path) -> bool:
     """
-    Whether somebody listens on a UNIX socket, whose file is there a moment earlier; it is not connected to either.
+    Whether a process listens on a UNIX socket, whose file exists a moment earlier; no connection is made.
 
     HAProxy gives the file its name when it has bound the socket; the kernel goes by the name before, which is longer.
     """

@@ -67,7 +67,7 @@ postlog unix-dgram n - n - 1 postlogd
 
 
 def need() -> None:
-    """Skip the test when there is no Postfix, or nobody who may start it; with CI=true fail it."""
+    """Skip the test without Postfix or without the right to start it; with CI=true, fail it."""
     peers.need(_MASTER)
     if os.geteuid() == 0:
         return

@@ -57,7 +57,7 @@ class Recorder:
         host: str | None = None,
     ) -> None:
         """
-        Every connection is given to `behave`, after its PROXY header was read unless `header` is False.
+        Call `behave` with every connection, after reading its PROXY header unless `header` is False.
 
         The first connection on nobody's behalf is mailproxy's look at its server: it is closed, and not recorded,
         unless `is_looked_at` is False.
@@ -138,7 +138,7 @@ def greet_and_reset(recorded: Recorded) -> None:
 
 
 def greet_and_half_close(recorded: Recorded) -> None:
-    """Greet, end our direction, and go on taking what the client sends."""
+    """Greet, half-close, and continue to receive from the client."""
     recorded.socket.sendall(GREETING)
     recorded.socket.shutdown(socket.SHUT_WR)
     recorded.received += until_end(recorded.socket)

@@ -1,4 +1,4 @@
-"""Dovecot with TLS behind the PROXY header: who it is is verified, and nobody else hears anything of a client."""
+"""Dovecot with TLS after the PROXY header: its certificate is verified before any byte of a client is sent."""
 
 import json
 import re
@@ -63,7 +63,7 @@ def ports(module_front: StartFront, tls_dovecot: Dovecot, pki: Certificates, tru
 
 def on_tls(connection: socket.socket) -> dict[str, str]:
     """
-    What Dovecot must log about a login over this connection to the front, whose connection to it has TLS, too.
+    The fields that Dovecot must log for a login over this connection, if the front uses TLS to Dovecot as well.
 
     Its local_name is the server name of that connection.
     """
@@ -174,7 +174,7 @@ def refused(
     pki: Certificates,
     trust: dict[str, Any],
 ) -> Mapping[str, tuple[Front, Ports, str]]:
-    """By what is wrong: a front, its ports, and what it is to say in its log."""
+    """By fault: a front, its ports, and the expected text in its log."""
     cases: dict[str, tuple[Dovecot, dict[str, Any], str]] = {
         "wrong name": (
             tls_dovecot,

@@ -1,4 +1,4 @@
-"""Backends that fail: the client is told in its protocol's own words and in time, or another server takes over."""
+"""Backends that fail: the client gets its protocol's error in time, or another server takes it."""
 
 import contextlib
 import socket
@@ -47,7 +47,7 @@ FAILURES = ("refuses", "stalls in connect", "closes at once", "resets at once", 
 
 @contextlib.contextmanager
 def full_listener() -> Iterator[int]:
-    """The port of a listener whose backlog is full: connecting to it neither succeeds nor fails."""
+    """The port of a listener with a full backlog: a connect neither succeeds nor fails."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", free_port()), backlog=0))
         while True:
@@ -77,7 +77,7 @@ def failing_ports() -> Iterator[Mapping[str, int]]:
 def failing(
     module_front: StartFront, failing_ports: Mapping[str, int], pki: Certificates
 ) -> tuple[Front, Mapping[tuple[str, str], int]]:
-    """A front whose frontends are named by protocol and the failure behind them."""
+    """A front with a frontend for each protocol and failure of its backend."""
     ports = {(protocol, failure): free_port() for protocol in REFUSALS for failure in FAILURES}
     front = module_front(
         {

@@ -122,7 +122,7 @@ PROTOCOLS = tuple(words.protocol for words in WORDS)
 
 @frozen
 class Site:
-    """A front with a frontend for each protocol, and the backend that nobody may reach."""
+    """A front with a frontend for each protocol, and a backend that no client may reach."""
 
     front: Front
     backend: Recorder
@@ -130,14 +130,14 @@ class Site:
 
     @contextlib.contextmanager
     def client(self, words: Words) -> Iterator[socket.socket]:
-        """A client that has been greeted; afterwards no backend must have heard of it."""
+        """A client after the greeting; at the end, no backend must have received a connection for it."""
         with self.connect(words) as connection:
             read_greeting(connection)
             yield connection
         assert self.backend.connections == []
 
     def connect(self, words: Words) -> socket.socket:
-        """A connection from an address of its own: log lines are told apart by it, and ports come again."""
+        """A connection from its own address, which identifies its log line, since ports are reused."""
         return connect(self.ports[words.protocol], str(next(_sources)))
 
     def end(self, connection: socket.socket) -> tuple[bytes, Event]:
@@ -153,7 +153,7 @@ Say = Callable[[socket.socket, Words], object]
 
 @frozen
 class Parting:
-    """How one protocol's client and the front part: what the client still hears, and the log line."""
+    """The end of a connection, for one protocol: the last line that the client gets, and the log line."""
 
     words: Words
     answer: bytes
@@ -170,7 +170,7 @@ class Parting:
 
 
 def partings(site: Site, say: Say, protocols: Collection[str] = PROTOCOLS) -> Iterator[Parting]:
-    """Let a client of each protocol be greeted and say something, all at a time, and see each off."""
+    """For each protocol, in parallel: wait for the greeting, send bytes, and check the end of the connection."""
     with contextlib.ExitStack() as stack:
         clients = [(words, stack.enter_context(site.client(words))) for words in WORDS if words.protocol in protocols]
         for words, connection in clients:
@@ -329,7 +329,7 @@ def test_pipelined_commands_are_all_answered(site: Site) -> None:
 
 
 def injected(words: Words) -> Mapping[str, bytes]:
-    """What somebody in between might put behind STARTTLS."""
+    """Bytes that an attacker may inject after STARTTLS."""
     return {
         "command": line(words.harmless[0]),
         "login": line(words.logins[0][0]),

@@ -1,4 +1,4 @@
-"""Bad PROXY headers on a frontend that accepts them: closed, one log line, and no backend ever hears of it."""
+"""Bad PROXY headers on a frontend that accepts headers: it closes, logs one line, and dials no backend."""
 
 import socket
 import ssl

@@ -42,7 +42,7 @@ class Guarded:
     ports: Mapping[str, int]
 
     def check_refused(self, connection: socket.socket) -> None:
-        """Check that a connection ends, at most with a TLS alert, and that the backend never hears of it."""
+        """Check that a connection ends, at most with a TLS alert, and that the backend gets no connection."""
         client = connection.getsockname()
         before = len(self.recorder.connections)
         answer = until_end(connection)

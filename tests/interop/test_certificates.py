@@ -81,7 +81,7 @@ def certificate(*names: str, is_rsa: bool = False) -> Issued:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Put a file in place of another, as who renews certificates does."""
+    """Replace a file by renaming another one, as ACME clients do."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.new")
     new.touch(mode=0o600)
@@ -252,7 +252,7 @@ def test_staple_is_seen_and_renewed(
 def test_sessions_go_on_while_many_certificates_are_looked_at(
     folder: Path, front: StartFront, backend: Recorder
 ) -> None:
-    """With 500 certificates, each of which renews, nobody waits for long."""
+    """With 500 certificates that all renew, no client waits long."""
     key = certificate().key
     for number in range(500):
         write_pem(folder / f"{number:03}.pem", issue(f"{number}.example.org", issuer=AUTHORITY, key=key))

@@ -23,7 +23,7 @@ STARTTLS = "still offers STARTTLS to clients that are on TLS already"
 
 @pytest.fixture(scope="module")
 def local_dovecot(relay: Relay, pki: Certificates) -> Iterator[Dovecot]:
-    """Dovecot with STARTTLS for all clients but those that connect to 127.0.0.9."""
+    """Dovecot with STARTTLS for all clients except those that connect to 127.0.0.9."""
     peers.need(*peers.DOVECOT)
     with short_folder() as folder, closing(Dovecot(folder, "local", relay.port, pki.server_rsa)) as dovecot:
         yield dovecot

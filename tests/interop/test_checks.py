@@ -32,7 +32,7 @@ LOGGED_OUT = (
 
 @pytest.fixture(scope="module")
 def checked(relay: Relay) -> Iterator[Dovecot]:
-    """A Dovecot that nobody but the checks of a test connects to."""
+    """A Dovecot that only the checks of a test connect to."""
     peers.need(*peers.DOVECOT)
     with short_folder() as folder, closing(Dovecot(folder, "passwords", relay.port)) as dovecot:
         yield dovecot
@@ -63,7 +63,7 @@ def password(folder: Path) -> str:
 
 
 def checking(dovecot: Dovecot, protocol: str, check: Table, **server: Any) -> dict[str, Any]:
-    """A configuration whose one server is checked, and marked up or down by a single check."""
+    """A configuration with one server that a single check marks up or down."""
     usual = {"inter": INTER, "jitter": 0, "timeout": "5s", "rise": 1, "fall": 1}
     keys = {"address": f"127.0.0.1:{dovecot.ports[protocol]}", "check": usual | dict(check), **DOWN, **server}
     return {
@@ -283,7 +283,7 @@ def test_agent_says_how_the_server_is(front: StartFront, checked: Dovecot) -> No
 
 
 def ignorant(port: int, protocol: str, check: Table | None) -> Table:
-    """A configuration whose only server has never heard of the PROXY protocol."""
+    """A configuration whose only server does not support the PROXY protocol."""
     server: Table = {"address": f"127.0.0.1:{port}"}
     backend: dict[str, Any] = {"profile": "dovecot", "server": {"d1": server}}
     if check is not None:

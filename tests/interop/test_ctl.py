@@ -1,4 +1,4 @@
-"""Administrators of a running service: what they ask and do, who may, and what the hostile ones cannot do."""
+"""Administrators of a running service: their commands, access control, and hostile clients."""
 
 import json
 import os
@@ -56,7 +56,7 @@ class Service:
         assert read_line(self.connection) == GREETING
 
     def check_it_serves(self) -> None:
-        """A session goes on, at once, and another one begins."""
+        """A session relays without delay, and another one begins."""
         seconds = []
         for _ in range(11):
             began = time.monotonic()

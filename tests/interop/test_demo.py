@@ -294,7 +294,7 @@ def test_dovecot_tells_it_in_its_own_log() -> None:
 
 
 class Terminal(Printed):
-    """A demo on a terminal, as somebody sits before it."""
+    """A demo on a terminal, with a user."""
 
     def __init__(self, folder: Path) -> None:
         self.pid, self._terminal = pty.fork()

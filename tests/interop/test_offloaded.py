@@ -1,4 +1,4 @@
-"""HAProxy ends TLS and cannot say so: Dovecot takes passwords all the same where mailproxy is told to vouch for it."""
+"""HAProxy terminates TLS without a TLV for it: with `tls-offloaded-by`, Dovecot still accepts passwords."""
 
 import imaplib
 from typing import Any

@@ -1,4 +1,4 @@
-"""What happens to tests whose peers are not installed."""
+"""Tests whose peers are not installed are skipped."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""HAProxy and mailproxy check the same Dovecots with the same settings: who notices sooner what happens to them?"""
+"""HAProxy and mailproxy check the same Dovecots with the same settings: which one notices changes sooner?"""
 
 import contextlib
 import socket

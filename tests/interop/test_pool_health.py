@@ -92,7 +92,7 @@ def test_line_of_a_change_tells_the_reason_and_who_is_left(pool: StartPool) -> N
 
 
 def lose(started: Pool, protocol: str) -> tuple[Client, bytes]:
-    """A client whose server goes down, and what it is told."""
+    """A client whose server goes down, and the goodbye that it gets."""
     with started.client() as client:
         assert client.server == "a"
         assert client.has_to_wait(QUIET_SECONDS)
@@ -172,7 +172,7 @@ def test_server_that_comes_back_gets_its_clients_gently(pool: StartPool) -> None
 
 
 def closing(pool: StartPool, **bad: Any) -> Pool:
-    """A server that closes every session before it greets, though its checks pass, beside a good one."""
+    """A good server, and one that closes every session before its greeting although its checks pass."""
     check = {"inter": NEVER, "fastinter": "50ms"} | bad.pop("check", {})
     keys = {key.replace("_", "-"): value for key, value in bad.items()}
     return pool(
@@ -183,7 +183,7 @@ def closing(pool: StartPool, **bad: Any) -> Pool:
 
 
 def visit(started: Pool, errors: int) -> None:
-    """Let clients come, each from elsewhere, until so many have failed at the bad server; all get the good one."""
+    """Connect clients from different addresses until enough have failed at the bad server; all get the good one."""
     for number in range(2 * errors):
         if len(started.recorders["bad"].connections) == errors:
             return

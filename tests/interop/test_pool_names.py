@@ -1,4 +1,4 @@
-"""Servers by host name: the pool follows what DNS says, and does without DNS when it says nothing."""
+"""Servers by host name: the pool follows DNS, and keeps its addresses when DNS does not answer."""
 
 import time
 from collections import Counter
@@ -45,7 +45,7 @@ Following = Callable[..., "Named"]
 
 
 class Named:
-    """A front whose servers have names."""
+    """A front with servers by host name."""
 
     def __init__(self, start: StartFront, names: NameServer, server: Table, **backend: Any) -> None:
         self.port = free_port()
@@ -61,7 +61,7 @@ class Named:
         return Client(self.port)
 
     def spread(self, count: int = 6) -> Counter[str]:
-        """To which servers so many clients get that come one after the other; "" for none."""
+        """The servers of this number of successive clients; "" for a client without one."""
         counts: Counter[str] = Counter()
         for _ in range(count):
             with self.client() as client:

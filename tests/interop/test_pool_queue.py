@@ -1,4 +1,4 @@
-"""Servers that take so many sessions at a time: the next clients wait, for so long, and not too many of them."""
+"""Servers with a limit on sessions: further clients wait in a queue, with limits on time and number."""
 
 import time
 from contextlib import ExitStack

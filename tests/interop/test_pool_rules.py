@@ -12,7 +12,7 @@ CLIENTS = [f"127.0.0.{number}" for number in range(11, 41)]
 
 
 def holding(stack: ExitStack, pool: Pool, count: int) -> dict[str, int]:
-    """Let so many clients come and stay; how many are then at each server."""
+    """Connect this number of clients, keep them, and return the number at each server."""
     for _ in range(count):
         stack.enter_context(pool.client()).server  # noqa: B018  # awaited: the next one comes when this one is there
     return {name: len(recorder.connections) for name, recorder in pool.recorders.items()}

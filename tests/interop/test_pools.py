@@ -1,4 +1,4 @@
-"""Three Dovecots behind one mailproxy, their five protocols in use all the time, and what happens to Dovecots."""
+"""Three Dovecots behind one mailproxy, under load in all five protocols, while Dovecots fail."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Postfix behind a frontend with STARTTLS: it takes the header, and knows the client."""
+"""Postfix behind a frontend with STARTTLS: it accepts the header, and logs the client's address."""
 
 from collections.abc import Iterator
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""A client whom Postfix refuses: it hears why, from Postfix, and nobody else is harmed."""
+"""A client that Postfix refuses gets Postfix's reason, and other clients are not affected."""
 
 import socket
 import time
@@ -22,7 +22,7 @@ REASON = b"554 5.7.1 <unknown[127.0.0.66]>: Client host rejected: blocked, see h
 
 @pytest.fixture(scope="module")
 def postfix() -> Iterator[Postfix]:
-    """It denies one client at once, and lets every other have a few connections."""
+    """A Postfix that denies one client at once, and allows a few connections to each other client."""
     postfix_peer.need()
     settings = (
         "smtpd_delay_reject = no\n"
@@ -36,7 +36,7 @@ def postfix() -> Iterator[Postfix]:
 
 
 def start(front: StartFront, pki: Certificates, postfix: Postfix, tls: str, **keys: object) -> tuple[Front, int]:
-    """A front whose only server goes down with the first error, if errors count."""
+    """A front whose only server is marked down at the first error that counts."""
     configuration, port = single(
         pki.server_ec, postfix.port, protocol="smtp", tls=tls, backend_profile="postfix", **keys
     )  # fmt: skip
@@ -46,7 +46,7 @@ def start(front: StartFront, pki: Certificates, postfix: Postfix, tls: str, **ke
 
 
 def heard(sock: socket.socket) -> bytes:
-    """All that a client in clear gets to hear, until the end of the connection."""
+    """All bytes that a client without TLS receives, until the end of the connection."""
     sock.settimeout(10)
     said = b""
     while more := sock.recv(4096):

@@ -26,7 +26,7 @@ TLS_VERSIONS = pytest.mark.parametrize(
 
 
 def receive(connection: socket.socket, count: int, piece: int = 65536) -> bytes:
-    """Read so many bytes."""
+    """Read this number of bytes."""
     received = bytearray()
     while len(received) < count:
         data = connection.recv(min(piece, count - len(received)))
@@ -36,7 +36,7 @@ def receive(connection: socket.socket, count: int, piece: int = 65536) -> bytes:
 
 
 def exchange(connection: socket.socket, sent: bytes) -> bytes:
-    """Send and receive so many bytes at the same time, in one thread: Python 3.11's SSLSocket bears no second one."""
+    """Send and receive this many bytes at once, in one thread, which is all that Python 3.11's SSLSocket allows."""
     connection.setblocking(False)
     left = memoryview(sent)
     received = bytearray()
@@ -101,7 +101,7 @@ def test_slow_client_gets_the_last_byte_and_then_close_notify(
 
 @pytest.fixture
 def front_of_a_sender(front: StartFront, recorder: StartRecorder, pki: Certificates) -> Callable[[int], int]:
-    """Makes a front before a backend that sends so many bytes and closes."""
+    """Makes a front with a backend that sends this number of bytes and closes."""
 
     def start(size: int) -> int:
         def send(recorded: Recorded) -> None:

@@ -45,7 +45,7 @@ def start(front: StartFront, backend: Recorder, pki: Certificates, tls: str = "s
 
 
 def crowd(port: int, count: int, said: bytes, stack: contextlib.ExitStack) -> list[socket.socket]:
-    """So many clients that were greeted and have said this, from several addresses, as one has too few ports."""
+    """This number of clients, greeted, with these bytes sent, from several addresses, as one has too few ports."""
     connections = []
     for number in range(count):
         source = f"127.2.0.{number % 8 + 1}"
@@ -124,7 +124,7 @@ def test_memory_of_silent_clients_is_used_again(
 
 
 def all_logged(running: Front, count: int) -> bool:
-    """Whether so many sessions have ended."""
+    """Whether this number of sessions has ended."""
     return running.process.stdout.count('"event": "session"') >= count
 
 

@@ -1,4 +1,4 @@
-"""Dovecot behind frontends with STARTTLS: the same facts reach it as with TLS from the first byte."""
+"""Dovecot behind frontends with STARTTLS: it gets the same facts as with implicit TLS."""
 
 import pytest
 

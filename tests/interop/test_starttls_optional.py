@@ -1,4 +1,4 @@
-"""Clients that stay in clear where they may: Dovecot judges them, is not told of TLS, and nobody loses step."""
+"""Clients without TLS where TLS is optional: Dovecot decides, gets no TLS facts, and the dialogue stays in step."""
 
 import base64
 import imaplib

@@ -49,7 +49,7 @@ class Fronts:
 
 @pytest.fixture(scope="module")
 def clients() -> Issued:
-    """Who issues the clients' certificates."""
+    """The authority of the clients' certificates."""
     return issue(common_name="clients", authority=True)
 
 

@@ -107,7 +107,7 @@ class Load:
 
 
 def resumed(port: int, context: ssl.SSLContext, attempts: int = 60) -> float:
-    """The part of attempts to resume a session that succeed; each goes on with the last session."""
+    """The ratio of successful resumptions; each attempt uses the last session."""
     with connect_tls(port, context) as connection:
         read_line(connection)
         session = connection.session
@@ -470,7 +470,7 @@ def test_frontend_is_drained_in_all_workers_and_accepts_again(asked: Asked) -> N
 
 
 def is_refused(port: int) -> bool:
-    """Whether nobody listens on a port."""
+    """Whether no process listens on a port."""
     try:
         connect(port).close()
     except ConnectionRefusedError:

@@ -29,5 +29,5 @@ def endless_client_hello() -> bytes:
 
 
 def garbage_record() -> bytes:
-    """A record that says it is a handshake of the largest size and holds none."""
+    """A record with the head of the largest handshake message and no content."""
     return bytes([_HANDSHAKE, 3, 1, 0xFF, 0xFF]) + bytes(range(256)) * 256

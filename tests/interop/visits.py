@@ -31,7 +31,7 @@ class Visits:
         """How long they took together."""
 
     def until(self, is_there: Callable[[], bool], seconds: float) -> None:
-        """Let clients come until something is there."""
+        """Connect clients until a condition holds."""
         deadline = time.monotonic() + seconds
         while not is_there():
             assert time.monotonic() < deadline

@@ -61,7 +61,7 @@ def until(condition: Callable[[], object], what: str) -> None:
 
 
 def who(path: Path) -> list[str]:
-    """Of whom the lines of a file are."""
+    """The frontends of a file's lines."""
     return [line.split()[3] for line in path.read_text().splitlines()]
 
 

@@ -175,7 +175,7 @@ def test_lines_beyond_the_bound_are_dropped_counted_and_told(disk: Disk) -> None
 
 
 def test_once_one_is_dropped_so_are_those_behind_it(disk: Disk) -> None:
-    """Nothing stands before the line that tells of the gap but what came before the gap."""
+    """Only lines from before the gap precede the line that reports the gap."""
     writer = disk.stalled_writer()
     writer.put(QUEUE_BYTES * b"x" + b"\n")
     writer.put(b"short\n")

@@ -73,7 +73,7 @@ ANNOUNCED = {
 
 
 def probe(protocol: str, *heard: bytes) -> CapabilityProbe:
-    """A probe that has heard this."""
+    """A probe after receiving these bytes."""
     talk = CapabilityProbe(protocol, b"mx.test")
     for data in heard:
         talk.receive(data)

@@ -147,7 +147,7 @@ def test_long_line_of_a_refusal_is_cut() -> None:
 
 @pytest.mark.parametrize("protocol", sorted(PROTOCOLS))
 def test_our_own_refusal_is_a_temporary_one(protocol: str) -> None:
-    """Two proxies may stand behind each other."""
+    """Two proxies may be chained."""
     assert read_refusal(protocol, refusal(protocol)) == Refusal(refusal(protocol), True)
 
 

@@ -1,4 +1,4 @@
-"""A nameserver on loopback, over real UDP and TCP, and a reactor whose time a test moves."""
+"""A nameserver on loopback, over real UDP and TCP, and a reactor with a clock that a test advances."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class _Streams(ServerFactory):
 
 
 class LoopbackNameserver:
-    """Answers from the records of a test, or as badly as it says."""
+    """Answers from the records of a test, or with the errors that it sets."""
 
     def __init__(self) -> None:
         self.records: list[dns.RRHeader] = []

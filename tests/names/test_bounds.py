@@ -23,7 +23,7 @@ BODY = 12
 
 
 def answers(records: bytes, count: int = 65535) -> bytes:
-    """An answer without questions that has `records`, and says it has `count`."""
+    """An answer without questions that has `records`, with `count` in its head."""
     return bytes.fromhex("0007 8180 0000") + count.to_bytes(2) + bytes(4) + records
 
 

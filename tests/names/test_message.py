@@ -1,4 +1,4 @@
-"""The codec: what counts as an answer to our question, and what it says."""
+"""The codec: which messages are answers to our question, and their content."""
 
 from __future__ import annotations
 

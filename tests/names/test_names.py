@@ -51,14 +51,14 @@ class NamesTests(TestCase):
         return [formatEvent(event) for event in self.events]
 
     async def known(self, address: NamedServer | SrvServer = HOST, prefer: Any = "ipv6") -> tuple[Record, ...]:
-        """Follow a name, and return the first that is told of it."""
+        """Follow a name, and return its first view."""
         self.follow(address, prefer)
         self.reactor.advance(0)
         await self.settled()
         return self.told[-1]
 
     async def later(self, seconds: float) -> None:
-        """Let time go on, and the questions that are due be answered."""
+        """Advance the clock, and answer the questions that are due."""
         self.reactor.advance(seconds)
         await self.settled()
 

@@ -1,4 +1,4 @@
-"""How often the log tells of DNS that does not work."""
+"""How often failures of DNS are logged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Watches whose answers a test gives."""
+"""Watches with answers from a test."""
 
 from __future__ import annotations
 

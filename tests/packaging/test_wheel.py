@@ -58,7 +58,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
-    The interpreter of an environment with the wheel and what it declares to need, and nothing else.
+    The interpreter of an environment with only the wheel and its declared dependencies.
 
     The needed distributions are copied from the environment of the tests, so no registry is asked, and file by file:
     that environment may have mailproxy's own plugins among Twisted's.

@@ -1,4 +1,4 @@
-"""A forker and workers that a test plays."""
+"""A forker and workers that a test controls."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class End:
 
 
 class Played(End):
-    """A worker: its end of the socket, and a process that stands for it."""
+    """A worker: its end of the socket, and a process in its place."""
 
     def __init__(self, sock: socket.socket, fork: Fork) -> None:
         super().__init__(sock)
@@ -53,7 +53,7 @@ class Played(End):
 
 
 class FakeForker:
-    """The forker's end: what is wanted of it, and the workers that it makes."""
+    """The forker's end: the requests to it, and the workers that it makes."""
 
     def __init__(self, reactor: FakeReactor) -> None:
         self._reactor = reactor
@@ -77,7 +77,7 @@ class FakeForker:
         self._reactor.poller.poll(0)
 
     def ends(self, worker: Played, status: int = -9) -> None:
-        """Let a worker end."""
+        """End a worker."""
         worker.process.kill()
         worker.process.wait()
         worker.close()

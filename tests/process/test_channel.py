@@ -42,7 +42,7 @@ STANDING = Standing(
 
 
 class Pair:
-    """Two ends, on one poller; the second trusts nobody."""
+    """Two ends on one poller; the second does not trust the first."""
 
     def __init__(self) -> None:
         self.poller = Poller()

@@ -1,4 +1,4 @@
-"""The workers of the main process: who begins, who ends, who is replaced."""
+"""The workers of the main process: start, end and replacement."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.session.bench import FakeReactor
 
 
 class Bench:
-    """A crew of two, whose forker and workers the test plays."""
+    """A crew of two, with a forker and workers that the test controls."""
 
     sockets: set[Key] = set()  # noqa: RUF012  # none
 
@@ -77,7 +77,7 @@ class Bench:
         self.forker.work()
 
     def live(self, seconds: float, *, silent: int = -1) -> None:
-        """Let time pass, in which workers but one show that they live."""
+        """Advance the clock, while all workers except one show signs of life."""
         for _ in range(int(seconds)):
             for number, page in enumerate(self.pages.workers):
                 if number != silent:

@@ -42,7 +42,7 @@ class Bench:
         return [not listener.reasons for listener in self.listeners]
 
     def answer_bells(self) -> None:
-        """Let each worker look that was woken."""
+        """Let each woken worker check the pages."""
         for bell, capacity in zip(self.pages.bells, self.workers, strict=True):
             try:
                 os.eventfd_read(bell)

@@ -1,4 +1,4 @@
-"""The main process, whose forker and workers the test plays."""
+"""The main process, with a forker and workers that the test controls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker, whose main process the test plays."""
+"""A worker, with a main process that the test controls."""
 
 from __future__ import annotations
 

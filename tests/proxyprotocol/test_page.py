@@ -15,7 +15,7 @@ READING, *OTHERS, WRITING = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTIL
 
 
 class Closed:
-    """A connection whose peer has closed it after some bytes."""
+    """A connection that the peer has closed after some bytes."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data

@@ -56,7 +56,7 @@ class BuggySocket(socket.SocketType):
 
 
 class FakeServer:
-    """A listening server of the backend, whose connections the test takes by hand."""
+    """A listening server of the backend, whose connections the test accepts."""
 
     def __init__(self, bench: Bench, name: str, sock: socket.socket) -> None:
         self._bench = bench
@@ -83,7 +83,7 @@ class FakeServer:
         return taken[0]
 
     def refuse(self) -> None:
-        """Listen no more, and keep the address: somebody else's server there would not refuse."""
+        """Stop listening, and keep the address, so that no other server can listen there."""
         address = self.socket.getsockname()
         self.socket.close()
         self.socket = socket.socket(self.socket.family)
@@ -103,7 +103,7 @@ class FakeServer:
 
 
 class FakeReactor(Clock):
-    """A reactor with a poller in front of it, whose clocks the test turns."""
+    """A reactor with a poller, whose clocks the test advances."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -258,13 +258,13 @@ class Bench:
         prefix: bytes = b"",
         source: str | None = None,
     ) -> TlsPeer:
-        """Connect a client that begins its TLS handshake behind some other bytes."""
+        """Connect a client that sends some bytes before its TLS handshake."""
         peer = TlsPeer(self.socket(source), context or client_context(), server_name, session, prefix)
         self.peers.append(peer)
         return peer
 
     def starttls_client(self, command: bytes = b"a STARTTLS\r\n") -> TlsPeer:
-        """Connect a client that asks for TLS, and shakes hands."""
+        """Connect a client that sends STARTTLS and completes the handshake."""
         client = self.client()
         self.until(lambda: client.data)
         client.data.clear()
@@ -278,15 +278,15 @@ class Bench:
     # Time and turns.
 
     def until(self, is_there: Callable[[], object]) -> None:
-        """Let everybody act until something is there."""
+        """Run all parties until a condition holds."""
         pump(self.poller, self.peers, is_there)
 
     def settle(self) -> None:
-        """Let everybody act until nothing moves."""
+        """Run all parties until nothing happens."""
         settle(self.poller, self.peers)
 
     def advance(self, seconds: float) -> None:
-        """Let time pass, and everybody act meanwhile."""
+        """Advance the clock, and run all parties."""
         self.settle()
         end = self.clock.seconds() + seconds
         while self.clock.seconds() < end:
@@ -304,7 +304,7 @@ class Bench:
         return session
 
     def relay(self, client: Peer | None = None) -> tuple[Peer, Peer]:
-        """Bring a client and a server together, behind the greeting."""
+        """Connect a client and a server, after the greeting."""
         client = client or (self.client() if self.frontend.terms.tls is None else self.tls_client())
         server = self.server.accept(GREETING)
         self.until(lambda: client.data == GREETING)

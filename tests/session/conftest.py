@@ -18,7 +18,7 @@ MakeBench = Callable[..., Bench]
 @pytest.fixture
 def make(tmp_path: Path) -> Iterator[MakeBench]:
     """
-    Make a bench with settings of its own.
+    Make a bench with other settings.
 
     Bugs that were logged fail the test, unless it expects them; so do places that are not free behind the last session.
     """

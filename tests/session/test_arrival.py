@@ -1,4 +1,4 @@
-"""PROXY headers that clients' connections begin with: who must, may and must not send one."""
+"""PROXY headers at the start of clients' connections: required, allowed and forbidden."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def told(bench: Bench) -> Header:
 
 
 def refusal(bench: Bench, client: Peer) -> dict[str, Any]:
-    """Wait for a refusal, which no server hears of."""
+    """Wait for a refusal, without a connection to a server."""
     bench.until(lambda: client.fin or client.reset)
     client.close()
     line = bench.over()

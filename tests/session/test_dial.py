@@ -242,7 +242,7 @@ def test_next_server_has_a_deadline_of_its_own(make: MakeBench) -> None:
 
 
 def test_server_that_does_not_take_the_connection_is_given_up(make: MakeBench, tmp_path: Path) -> None:
-    """A UNIX socket whose queue is full says so at once; TCP would be silent."""
+    """A UNIX socket with a full queue refuses at once; TCP would not answer."""
     path = str(tmp_path / "full.sock")
     with socket.socket(socket.AF_UNIX) as full, socket.socket(socket.AF_UNIX) as first:
         full.bind(path)

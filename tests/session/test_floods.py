@@ -23,7 +23,7 @@ def key_log(tmp_path: Path) -> Path:
 
 
 def sender_of(bench: Bench, key_log: Path) -> Sender:
-    """Return what seals as the server, behind its session tickets."""
+    """Return the server's record sealer, after its session tickets."""
     sender = Sender(key_log, "SERVER")
     for _ in range(bench.server_context.num_tickets):
         sender.data(b"")

@@ -63,7 +63,7 @@ def starttls(make: MakeBench) -> Callable[[], None]:
 
 
 def starttls_aborted(make: MakeBench) -> Callable[[], None]:
-    """The client asks for TLS, and goes."""
+    """The client sends STARTTLS, and disconnects."""
     bench = make(tls=True, mode="starttls")
 
     def one() -> None:
@@ -117,7 +117,7 @@ def dialogue_late(make: MakeBench) -> Callable[[], None]:
 
 
 def handed_over(make: MakeBench) -> Callable[[], None]:
-    """The client goes on in clear, on a frontend that offers TLS."""
+    """The client continues without TLS, on a frontend that offers it."""
     bench = make(tls=True, mode="starttls-optional")
 
     def one() -> None:
@@ -198,7 +198,7 @@ def header_refused(make: MakeBench) -> Callable[[], None]:
 
 
 def header_from_elsewhere(make: MakeBench) -> Callable[[], None]:
-    """Somebody claims to be another, before any server was asked."""
+    """A client presents a false address before a server is dialled."""
     bench = make(accept_proxy=(ip_network("192.0.2.0/24"),), tls=True, mode="starttls")
 
     def one() -> None:

@@ -1,4 +1,4 @@
-"""The line that ends a session in place of a server that is to do so no more, and when it is better left out."""
+"""The goodbye that mailproxy sends in place of a server, and the cases without one."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def bench(request: pytest.FixtureRequest, make: MakeBench) -> Bench:
 
 
 def pause(bench: Bench, seconds: float = PAUSE_SECONDS) -> None:
-    """Let so much time pass; as in a service, the clock is looked at before sessions are shut down."""
+    """Advance the clock; as in a service, the poller's time is updated before sessions are shut down."""
     bench.settle()
     bench.clock.advance(seconds)
     bench.poller.look_at_clock()
 
 
 def said(bench: Bench, client: Peer) -> bytes:
-    """Shut the session down, and return what the client gets to hear."""
+    """Shut the session down, and return the bytes that the client receives."""
     client.data.clear()
     bench.session.shut_down(SERVER_DOWN, "the server went down")
     bench.until(lambda: client.fin)

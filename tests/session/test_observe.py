@@ -22,7 +22,7 @@ CONNECT = 5.0
 
 
 def observed(make: MakeBench, **settings: Any) -> Bench:
-    """A bench whose only server goes down with the third error."""
+    """A bench whose only server is marked down at the third error."""
     each = {"check": Check(type="tcp", fall=1), "error_limit": LIMIT}
     return make(each=each, backend={"retries": 0}, **{"send_proxy": "v2", "connect": CONNECT} | settings)
 
@@ -34,14 +34,14 @@ def health(bench: Bench) -> Health:
 
 
 def gone(bench: Bench, client: Peer) -> None:
-    """Let a client that is turned away leave."""
+    """Disconnect a client that was refused."""
     bench.until(lambda: client.fin)
     client.end()
     bench.over_one()
 
 
 def reset(bench: Bench, source: str = "127.0.0.1") -> None:
-    """Let a client come whose header makes the server die."""
+    """Connect a client whose header crashes the server."""
     client = bench.client(source)
     server = bench.server.accept()
     bench.until(lambda: server.data)
@@ -109,7 +109,7 @@ def test_connection_that_is_not_made_counts_each_time(make: MakeBench) -> None:
 
 
 def tls_failures(make: MakeBench, sni: str) -> Bench:
-    """Let a client of each of several networks come, for whom the server ends the handshake."""
+    """Connect a client from each of several networks, for which the server ends the handshake."""
     bench = observed(make, tls=True, server_tls=ServerTls(verify="none", sni=sni))
     bench.server_context.sni_callback = lambda tls, name, own: ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
     for number in range(LIMIT):
@@ -120,7 +120,7 @@ def tls_failures(make: MakeBench, sni: str) -> Bench:
 
 
 def test_tls_failure_never_counts_where_clients_choose_the_name(make: MakeBench) -> None:
-    """Otherwise clients of a few networks take the server down for everybody."""
+    """Otherwise clients of a few networks could mark the server down for all."""
     bench = tls_failures(make, "client")
     assert bench.lines()[-1]["reason"] == "TLS handshake: tlsv1 unrecognized name"
     assert health(bench).errors == 0

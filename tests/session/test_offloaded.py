@@ -1,4 +1,4 @@
-"""Clients whose TLS ends before us, and what headers that come in say of it."""
+"""Clients whose TLS another proxy has terminated, and the TLS facts in their headers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNKNOWN_TLS = SslTlv(SslClient.SSL, 1)
 
 
 def told(bench: Bench, data: bytes = b"") -> tuple[SslTlv | None, dict[str, Any]]:
-    """Connect a client that begins with `data`: what the server is told of its TLS, and what is logged."""
+    """Connect a client that begins with `data`; return the TLS facts that the server gets, and the log line."""
     client = bench.tls_client(prefix=data) if bench.frontend.terms.tls is not None else bench.client()
     if bench.frontend.terms.tls is None and data:
         client.send(data)

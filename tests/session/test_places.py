@@ -308,7 +308,7 @@ class Chaos:
         self.servers: list[Peer] = []
 
     def step(self) -> None:
-        """Let one thing happen."""
+        """Run one event."""
         what = self.lot.choice(
             [
                 self.come,

@@ -28,7 +28,7 @@ def bench(request: pytest.FixtureRequest, make: MakeBench) -> Bench:
 
 
 def connected(bench: Bench) -> Peer:
-    """One more client, whose handshake is done."""
+    """Another client, after its handshake."""
     if bench.frontend.terms.tls is None:
         client = bench.client()
     else:
@@ -47,7 +47,7 @@ def waiting(bench: Bench) -> Peer:
 
 
 def parted(bench: Bench, client: Peer, server: Peer) -> dict[str, object]:
-    """Let a session end, and return what is logged of it."""
+    """End a session, and return its log line."""
     client.end()
     server.end()
     return bench.over_one()
@@ -412,7 +412,7 @@ def test_abort_ends_the_wait(bench: Bench) -> None:
 
 
 def test_turn_of_a_server_that_refuses_leads_on_to_the_next(make: MakeBench) -> None:
-    """With a header, a server on the same machine refuses before the one who left is seen off."""
+    """With a header, a server on the same machine refuses before the former client's connection is closed."""
     bench = make(each=ONE_PLACE, queue=QUEUE, send_proxy="v1", backend={"retries": 0})
     first, server = bench.relay()
     others = [waiting(bench) for _ in range(300)]

@@ -1,4 +1,4 @@
-"""Further attempts: with whom, when, how many, and what is logged of them."""
+"""Retries: their servers, times, number and log lines."""
 
 from __future__ import annotations
 
@@ -244,7 +244,7 @@ def test_greeting_in_pieces_is_waited_for(make: MakeBench, protocol: str) -> Non
 
 
 def test_greeting_of_many_lines_counts_from_the_first(make: MakeBench) -> None:
-    """Postfix's postscreen waits for seconds behind it."""
+    """Postfix's postscreen waits for seconds after it."""
     bench = make(protocol="smtp")
     client = bench.client()
     server = bench.server.accept(b"220-wait\r\n")

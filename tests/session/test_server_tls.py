@@ -1,4 +1,4 @@
-"""Sessions with servers that speak TLS: the way there, whom they refuse, and how they part."""
+"""Sessions with TLS to the server: connecting, refusals, and the end."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def trust(tmp_path: Path) -> ServerTls:
 
 
 def refused(bench: Bench) -> str:
-    """Let a client be refused, and return the reason that is logged."""
+    """Have a client refused, and return the logged reason."""
     client = bench.client()
     for server in bench.servers:
         server.accept()

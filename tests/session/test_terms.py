@@ -1,4 +1,4 @@
-"""What a session keeps from accept to close, whatever its frontend comes by in the meantime."""
+"""The terms that a session keeps from accept to close, whatever its frontend gets meanwhile."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def letters(bench: Bench, clients: list[Peer]) -> list[object]:
 
 
 def end_sessions(bench: Bench, ending: Ending) -> None:
-    """Let sessions end with their server, as ``on-marked-down`` and ``on-marked-up`` do."""
+    """End sessions with their server, as ``on-marked-down`` and ``on-marked-up`` do."""
 
     def changed(change: Change[BackendServer]) -> None:
         if change.event in ("down", "maint"):
@@ -54,7 +54,7 @@ def end_sessions(bench: Bench, ending: Ending) -> None:
 
 
 def test_turns_may_end_in_a_relay_at_once(make: MakeBench) -> None:
-    """Nobody waits for a greeting of ``tcp``, and a connection on the same machine is there at once."""
+    """With ``tcp`` there is no greeting to wait for, and a local connect completes at once."""
     bench = make(protocol="tcp", send_proxy="v1", each={"maxconn": 1}, queue=60.0)
     first = bench.client()
     server = bench.server.accept()
@@ -190,7 +190,7 @@ def test_sessions_that_end_with_their_backup_make_no_room_on_it(make: MakeBench)
 
 
 def test_shutting_everybody_down_serves_nobody_for_good(make: MakeBench) -> None:
-    """Those who are ended first make room for those who are ended next."""
+    """The sessions that end first free places for those that end next."""
     bench = make(each={"maxconn": 1}, queue=60.0)
     bench.relay()
     waiting(bench, 10)

@@ -61,7 +61,7 @@ class Connection:
 
 
 class Owner:
-    """An owner of a stream that hears of nothing."""
+    """An owner of a stream that ignores all events."""
 
     def stream_ended(self, stream: object) -> None: ...
 
@@ -73,7 +73,7 @@ class Owner:
 
 
 class Connect:
-    """Makes connections, and closes them behind the test."""
+    """Makes connections, and closes them after the test."""
 
     def __init__(self) -> None:
         self._made: list[Connection] = []

@@ -25,7 +25,7 @@ _KEY_BYTES, _SALT_BYTES = 16, 4
 
 
 class Sender:
-    """Seals what one side of a TLS 1.3 connection says behind the handshake (RFC 8446 sections 5.2, 7)."""
+    """Seals records of one side of a TLS 1.3 connection after the handshake (RFC 8446 sections 5.2, 7)."""
 
     def __init__(self, key_log: Path, side: str = "CLIENT") -> None:
         """Take the last keys in the log; `side` is "CLIENT" or "SERVER"."""
@@ -48,7 +48,7 @@ class Sender:
         return self.record(APPLICATION_DATA, data)
 
     def key_update(self, *, asks: bool = True) -> bytes:
-        """Return a record that announces new keys, and perhaps asks for the other side's (section 4.6.3)."""
+        """Return a KeyUpdate record, with or without a request for the peer's update (section 4.6.3)."""
         return self.new_keys_after(self.record(HANDSHAKE, _KEY_UPDATE + bytes([asks])))
 
     def split_key_update(self) -> tuple[bytes, bytes]:
@@ -70,7 +70,7 @@ class Sender:
 
 
 class Sender12:
-    """Seals what one side of a TLS 1.2 connection says behind the handshake (RFC 5246 section 6, RFC 5288)."""
+    """Seals records of one side of a TLS 1.2 connection after the handshake (RFC 5246 section 6, RFC 5288)."""
 
     def __init__(self, key_log: Path, server_random: bytes, side: str = "CLIENT") -> None:
         """Take the last keys in the log; `side` is "CLIENT" or "SERVER"."""
@@ -95,7 +95,7 @@ class Sender12:
 
 
 def _logged(key_log: Path, label: str) -> list[str]:
-    """Return what stands behind a label in the last line that has it."""
+    """Return the text after a label in the last line that has it."""
     lines = [line.split() for line in key_log.read_text().splitlines()]
     return next(words[1:] for words in reversed(lines) if words[0] == label)
 

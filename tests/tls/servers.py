@@ -54,6 +54,6 @@ def server_context(pem: bytes = b"", version: ssl.TLSVersion | None = None) -> s
 
 
 def client_tls(host: str | None = NAME, **settings: Any) -> ClientTls:
-    """Make the TLS towards a server; it verifies nothing unless it is told to."""
+    """Make the TLS towards a server; by default it verifies nothing."""
     made = ServerTls(**{"verify": "none"} | settings)
     return ClientTls(made, host, client_context(made))

@@ -60,7 +60,7 @@ Serve = Callable[..., TlsServer]
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Callable[..., dict[str, Any]]:
-    """The settings of a profile that asks for certificates, with lists of revoked ones if there are any."""
+    """The settings of a profile with client certificates, and perhaps revocation lists."""
 
     def make(*lists: bytes, policy: str = "required", **others: Any) -> dict[str, Any]:
         ca = tmp_path / "clients.pem"

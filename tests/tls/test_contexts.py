@@ -210,7 +210,7 @@ def test_each_kind_of_key_has_a_chain_of_its_own(kind: str) -> None:
 
 @contextmanager
 def shaken_hands(server: TlsServer, context: SSL.Context, name: str = NAME) -> Iterator[SSL.Connection]:
-    """A client of pyOpenSSL after its handshake; it asks for an OCSP response."""
+    """A pyOpenSSL client after its handshake, with a request for an OCSP response."""
     ours, theirs = unix_pair()
     poller = Poller()
     stream = SecureStream(raw(ours), poller, Owner(), server)
@@ -233,7 +233,7 @@ def shaken_hands(server: TlsServer, context: SSL.Context, name: str = NAME) -> I
 
 
 def asked(server: TlsServer, version: ssl.TLSVersion, name: str = NAME) -> bytes:
-    """What a client gets that asks for an OCSP response; empty for nothing."""
+    """The OCSP response that a client gets; empty for none."""
     got: list[bytes] = []
 
     def take(connection: SSL.Connection, response: bytes, data: object) -> bool:

@@ -1,4 +1,4 @@
-"""Each certificate is told of 30, 14, 7 and 1 days before its end, and when it has expired."""
+"""Warnings about a certificate 30, 14, 7 and 1 days before its expiry, and after it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHORT = make_certificate("/short.pem", issue("a", days=5, since=-1).pem)
 
 
 def told_on(days: range, certificate: Certificate = LONG) -> list[tuple[int, int]]:
-    """On which of these days from now, looked at every hour, something is told, and of how many days it tells."""
+    """The days with a warning, checked every hour, and the number of days in each warning."""
     notices = ExpiryNotices()
     return [
         (day, notice.days)

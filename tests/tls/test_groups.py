@@ -20,7 +20,7 @@ NAMELESS = certificate("nameless")
 
 
 def served(certificates: Sequence[Certificate], server_name: str) -> tuple[Certificate, ...]:
-    """The certificates for a client that asks for a name."""
+    """The certificates for a client's server name."""
     groups = group_certificates(certificates)
     of_names = {name: group for group in groups for name in group.names}
     return for_name(of_names, server_name, groups[0]).certificates

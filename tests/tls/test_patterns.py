@@ -1,4 +1,4 @@
-"""What entries stand for."""
+"""The paths that entries match."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Profiles whose lists have names that OpenSSL does not know, or ciphers that give away the past."""
+"""Profiles with names that OpenSSL does not know, or with ciphers without forward secrecy."""
 
 from __future__ import annotations
 

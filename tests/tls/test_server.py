@@ -1,4 +1,4 @@
-"""What one frontend's TLS negotiates with real clients, and the facts it tells of that."""
+"""The negotiation of one frontend's TLS with real clients, and its facts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 
 
 class InPieces(TlsPeer):
-    """A client whose ClientHello comes in pieces, one with each `pull`."""
+    """A client that sends its ClientHello in pieces, one with each `pull`."""
 
     _pieces: list[bytes]
 
@@ -38,7 +38,7 @@ class InPieces(TlsPeer):
         return [hello[:1], hello[1:4], hello[4:70], hello[70:-1], hello[-1:]]
 
     def send_raw(self, data: bytes) -> None:
-        """Send bytes, behind the first ones when they are told to go."""
+        """Send bytes, after the first ones if these are still held back."""
         if self.first:
             super().send_raw(data)
         else:
@@ -52,7 +52,7 @@ class InPieces(TlsPeer):
 
 
 class InRecords(InPieces):
-    """A client whose ClientHello comes in two records."""
+    """A client that sends its ClientHello in two records."""
 
     def split(self, hello: bytes) -> list[bytes]:
         """Return the records."""
@@ -155,7 +155,7 @@ def test_client_is_not_asked_for_another_key_share(others: str) -> None:
 
 
 def shake_hands(server: TlsServer, context: SSL.Context) -> SSL.Connection:
-    """A client of our own OpenSSL, behind its handshake, which was one round trip."""
+    """A client with our own OpenSSL, after a handshake of one round trip."""
     client = SSL.Connection(context)
     client.set_connect_state()
     with pytest.raises(SSL.WantReadError):
@@ -283,7 +283,7 @@ def test_first_of_our_protocols_that_the_client_offers_is_agreed_on(connect: Con
 def test_client_that_offers_other_protocols_alone_is_refused(
     connect: Connect, offered: list[str], version: ssl.TLSVersion
 ) -> None:
-    """Somebody in between may have led it here (ALPACA)."""
+    """An attacker may have redirected it (ALPACA)."""
     context = client_context(version)
     context.set_alpn_protocols(offered)
     connection = connect(tls_server(alpn=("imap",)), context)

@@ -20,7 +20,7 @@ NAME = "mail.example.org"
 
 
 class Clock:
-    """A wall clock that is ahead of the files, unless it is told not to be."""
+    """A wall clock that is ahead of the files by default."""
 
     def __init__(self) -> None:
         self.ahead = 100.0
@@ -46,7 +46,7 @@ class Site:
         return read_content(path, self.read_file)
 
     def write(self, name: str, pem: bytes) -> Path:
-        """Put a file in place of another, as who renews certificates does."""
+        """Replace a file by renaming another one, as ACME clients do."""
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_name(f".{path.name}.new")

@@ -68,7 +68,7 @@ class Peer:
         self.data += data
 
     def send_raw(self, data: bytes) -> None:
-        """Send bytes as they are, behind what waits."""
+        """Send raw bytes, after those that wait."""
         self._unsent += data
         self._push()
 
@@ -203,13 +203,13 @@ class TlsServerPeer(TlsPeer):
         super()._received(data)
 
     def send_raw(self, data: bytes) -> None:
-        """Send bytes as they are, behind what waits."""
+        """Send raw bytes, after those that wait."""
         self.sent = self.sent or data
         super().send_raw(data)
 
 
 def client_context(version: ssl.TLSVersion | None = None) -> ssl.SSLContext:
-    """Return the settings of a client that trusts everybody, and speaks only `version` if one is given."""
+    """Return the settings of a client that verifies nothing, and only supports `version` if one is given."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -1,4 +1,4 @@
-"""Reactors of Twisted's kinds that a test makes, beside the one of the process, and ends."""
+"""Twisted's kinds of reactors, which a test makes and stops besides that of the process."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class NotYet(AssertionError):
 
 
 def pump(poller: Poller, peers: list[Peer], is_there: Callable[[], object]) -> None:
-    """Let everybody act until something is there."""
+    """Run all parties until a condition holds."""
     idle = 0
     for _ in range(_TURNS):
         if is_there():
@@ -45,7 +45,7 @@ def pump(poller: Poller, peers: list[Peer], is_there: Callable[[], object]) -> N
 
 
 def settle(poller: Poller, peers: list[Peer]) -> None:
-    """Let everybody act until nothing moves; fail if something always does."""
+    """Run all parties until nothing happens; fail if that never occurs."""
     for _ in range(_TURNS):
         busy = is_ready(poller)
         poller.poll(0)
@@ -56,7 +56,7 @@ def settle(poller: Poller, peers: list[Peer]) -> None:
 
 
 def is_ready(poller: Poller, milliseconds: int = 0) -> bool:
-    """Tell whether a poller has an event for anybody."""
+    """Return whether a poller has an event."""
     waiting = select.poll()
     waiting.register(poller.fileno(), select.POLLIN)
     return bool(waiting.poll(milliseconds))
@@ -103,7 +103,7 @@ def raw(sock: socket.socket) -> socket.SocketType:
 
 class Relay:
     """
-    A client's stream and a server's, relaying; also their owner, who writes down what it hears.
+    A relay of a client's stream and a server's, and their owner, which records its calls.
 
     `client` and `server` are the test's ends, `near` and `far` the streams towards them.
     """
@@ -171,11 +171,11 @@ class Relay:
         return stream
 
     def until(self, is_there: Callable[[], object]) -> None:
-        """Let everybody act until something is there."""
+        """Run all parties until a condition holds."""
         pump(self.poller, [self.client, self.server], is_there)
 
     def settle(self) -> None:
-        """Let everybody act until nothing moves."""
+        """Run all parties until nothing happens."""
         settle(self.poller, [self.client, self.server])
 
     def name(self, stream: Stream) -> str:

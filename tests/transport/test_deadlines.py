@@ -46,7 +46,7 @@ class Bench:
         return Waiter(self)
 
     def advance(self, seconds: float) -> None:
-        """Let time pass in small steps, as a reactor does, and events with it."""
+        """Advance the clock in small steps with events, as a reactor does."""
         end = self.clock.seconds() + seconds
         while self.clock.seconds() < end:
             self.clock.advance(min(TICK_SECONDS / 4, end - self.clock.seconds()))

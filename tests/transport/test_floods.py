@@ -275,7 +275,7 @@ def test_renegotiation_ends_the_connection(renegotiation: Renegotiation, content
 
 
 def test_renegotiation_is_not_read_to_its_end(renegotiation: Renegotiation) -> None:
-    """Behind the head of the message, OpenSSL reads one record more."""
+    """After the head of the message, OpenSSL reads one more record."""
     renegotiation.send(b"\1\1\0\0", *[b"", b"\3"] * 100)
     before = waiting_in(renegotiation.relay.near)
     renegotiation.relay.near.on_event(BYTES)
@@ -372,7 +372,7 @@ def server_message(tmp_path: Path) -> Iterator[ServerMessage]:
 
 
 def ticket(size: int) -> bytes:
-    """Return a session ticket of so many bytes (RFC 8446 section 4.6.1)."""
+    """Return a session ticket of this number of bytes (RFC 8446 section 4.6.1)."""
     body = bytes(8) + b"\1\1" + size.to_bytes(2) + bytes(size) + bytes(2)
     return b"\4" + len(body).to_bytes(3) + body
 
@@ -430,7 +430,7 @@ def hello() -> Iterator[tuple[SecureStream, socket.socket]]:
 
 
 def hello_in_pieces(empty: int) -> Iterator[bytes]:
-    """Yield the longest ClientHello that OpenSSL takes, in records of one byte, with so many empty ones before each."""
+    """Yield the longest ClientHello that OpenSSL accepts, in one-byte records, each after `empty` empty ones."""
     size = 131_000
     for byte in b"\1" + size.to_bytes(3) + b"\3\3" + bytes(size - 2):
         yield bytes([HANDSHAKE, 3, 1, 0, 0]) * empty + bytes([HANDSHAKE, 3, 1, 0, 1, byte])
@@ -438,7 +438,7 @@ def hello_in_pieces(empty: int) -> Iterator[bytes]:
 
 @pytest.mark.parametrize("empty", [0, 31])
 def test_one_turn_of_a_handshake_is_bounded(hello: tuple[SecureStream, socket.socket], empty: int) -> None:
-    """However small the records: on the socket itself, one call would go on for as long as the client sends."""
+    """For records of any size: on the socket itself, one call would read as long as the client sends."""
     stream, theirs = hello
     data = b"".join(itertools.islice(hello_in_pieces(empty), 20_000))[: 2 * HANDSHAKE_READ_BYTES]
     theirs.sendall(data)

@@ -45,7 +45,7 @@ class Bench:
         return client
 
     def poll(self, turns: int = 3) -> int:
-        """Let some turns pass; return how many clients were accepted so far."""
+        """Run some turns; return the number of accepted clients so far."""
         for _ in range(turns):
             self.poller.poll(0)
         return len(self.accepted)
@@ -202,7 +202,7 @@ class Scarce:
 
 @pytest.fixture
 def scarce(make: Make) -> Callable[[int], tuple[Bench, Scarce]]:
-    """A listener whose accepting fails with this error number."""
+    """A listener whose accept fails with this error number."""
 
     def start(number: int) -> tuple[Bench, Scarce]:
         bound = bind_inet(socket.AF_INET, "127.0.0.1", 0)
@@ -293,7 +293,7 @@ def test_stopping_twice_is_stopping_once(bench: Bench) -> None:
 
 @pytest.fixture
 def shared(make: Make) -> Bench:
-    """A listener whose socket another process has as well."""
+    """A listener with a socket that another process shares."""
     bound = bind_inet(socket.AF_INET, "127.0.0.1", 0)
     bound.is_shared = True
     bench = make(bound)

@@ -1,4 +1,4 @@
-"""One attempt to reach a server: in clear, and with TLS behind the header."""
+"""One attempt to reach a server: without TLS, and with TLS after the header."""
 
 from __future__ import annotations
 
@@ -395,7 +395,7 @@ def test_client_certificate_is_shown(attempt: Attempt, tmp_path: Path) -> None:
 
 
 def take_up(attempt: Attempt, tls: ClientTls, context: ssl.SSLContext) -> bool:
-    """Connect; tell whether the session of an earlier connection was taken up."""
+    """Connect; return whether an earlier session was resumed."""
     server = attempt.shake_hands(tls, context)
     server.send(b"* OK ready\r\n")
     attempt.until(lambda: attempt.words)
@@ -424,7 +424,7 @@ def test_session_that_the_server_forgot_is_no_obstacle(attempt: Attempt) -> None
 
 
 def test_session_of_a_refused_server_is_not_kept(attempt: Attempt) -> None:
-    """It would be taken up without a look at the certificate."""
+    """It would be resumed without verification of the certificate."""
     tls, context = attempt.trusting(verify_name="other.example.org"), server_context()
     for _ in range(2):
         attempt.refused(tls, context)

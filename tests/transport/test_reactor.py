@@ -1,4 +1,4 @@
-"""Our reactor is Twisted's for everybody else."""
+"""For other code, our reactor is Twisted's."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def test_bug_on_twisted_s_side_does_not_make_it_deaf(reactor: PollerReactor, mon
 
 
 def test_signal_wakes_it() -> None:
-    """In a process of its own: signals are the main thread's, and handlers the whole process'."""
+    """In its own process: signals go to the main thread, and handlers are for the whole process."""
     code = (
         "import os, signal\n"
         "from mailproxy.transport.reactor import install\n"

@@ -23,7 +23,7 @@ from tests.transport.relay import Relay, is_ready, raw, tcp_pair, unix_pair
 
 
 class Nobody:
-    """An owner to whom nothing happens."""
+    """An owner that expects no calls."""
 
     def stream_ended(self, stream: Stream) -> None:
         pytest.fail("it ended")
@@ -39,7 +39,7 @@ class Nobody:
 
 
 class Begun:
-    """A stream whose handshake has not begun, and the client's socket."""
+    """A stream before its handshake, and the client's socket."""
 
     def __init__(self, server: TlsServer) -> None:
         ours, self.theirs = tcp_pair()
@@ -100,7 +100,7 @@ def test_stream_that_was_closed_has_no_tls_left(begun: Begun) -> None:
 
 
 def test_flight_that_does_not_fit_waits_for_room() -> None:
-    """The certificate is larger than the client lets us send at once."""
+    """The certificate is larger than the client's receive window."""
     ours, theirs = unix_pair(1)
     poller = Poller()
     server = tls_server()

@@ -56,7 +56,7 @@ def narrow(request: pytest.FixtureRequest) -> Iterator[Relay]:
 
 @pytest.fixture(params=["unix", "tls-unix", "tls-tls-unix"])
 def steady(request: pytest.FixtureRequest) -> Iterator[Relay]:
-    """The same without TCP, which goes on only after a while once its window was closed."""
+    """The same without TCP, which only continues after a while once its window was closed."""
     with KINDS[request.param](pair=partial(unix_pair, SMALL)) as made:
         yield made
 
@@ -135,7 +135,7 @@ def test_several_full_records_leave_in_one_piece() -> None:
 
 
 def stall(relay: Relay) -> None:
-    """Push at a client that does not read, until nobody takes anything any more."""
+    """Send to a client that does not read, until all buffers are full."""
     relay.client.reading = False
     relay.server.send(bytes(8 * BUFFER_BYTES))
     relay.settle()
@@ -542,7 +542,7 @@ def test_lingering_behind_an_end_is_over_at_once(tcp: Relay) -> None:
 
 @pytest.fixture(params=["tcp", "unix", "tls", "tls-unix"])
 def unread(request: pytest.FixtureRequest) -> Iterator[Relay]:
-    """A relay whose client is not read unless the test does it; the kind of its server does not matter."""
+    """A relay whose client only reads when the test does; the kind of its server does not matter."""
     with KINDS[request.param]() as made:
         yield made
 
