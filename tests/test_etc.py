@@ -133,12 +133,14 @@ def test_log_rotation_sends_the_signal_that_opens_files_again() -> None:
     # Until the signal, lines go to the renamed file: it must not be compressed yet.
     assert "\n    delaycompress\n" in rules
     assert "copytruncate" not in rules
+    # The rights of the first file are those of the next ones.
+    assert "\n    nocreate\n" in rules
 
 
 @pytest.mark.skipif(shutil.which("logrotate") is None, reason="needs logrotate")
 def test_log_rotation_is_one_for_logrotate(tmp_path: Path) -> None:
     rules = tmp_path / "logrotate"
-    rules.write_text((ETC / "logrotate").read_text().replace("/var/log/", f"{tmp_path}/").replace("mailproxy adm", ""))
+    rules.write_text((ETC / "logrotate").read_text().replace("/var/log/", f"{tmp_path}/"))
     rules.chmod(0o600)
     command = ["logrotate", "--debug", "--state", f"{tmp_path}/state", str(rules)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
