@@ -1,4 +1,4 @@
-"""``mailproxy run``: the service in the foreground."""
+"""Runs the service in the foreground, until a signal or `mailproxy ctl` stops it."""
 
 from __future__ import annotations
 
