@@ -20,6 +20,8 @@ from mailproxy.log.writer import LineWriter
 
 STDERR = 2
 
+_REACTOR_ENDS = "Main loop terminated."
+
 
 @implementer(ILogObserver)
 class ServiceLog:
@@ -60,7 +62,9 @@ class ServiceLog:
         return Outlet(writer, render, LogLevel.levelWithName(settings.level))
 
     def __call__(self, event: LogEvent) -> None:
-        """Write one event."""
+        """Write one event, unless it is how Twisted says that a reactor has ended: each process has one."""
+        if event.get("log_format") == _REACTOR_ENDS:
+            return
         self._of_frontends.get(event.get("frontend", ""), self._others)(event)
         if self._closing.has_begun:
             self.close()

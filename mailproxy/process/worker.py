@@ -10,16 +10,8 @@ from typing import Any
 from attrs import asdict
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
-from twisted.logger import (
-    FilteringLogObserver,
-    ILogFilterPredicate,
-    LogEvent,
-    Logger,
-    PredicateResult,
-    globalLogPublisher,
-)
+from twisted.logger import Logger, globalLogPublisher
 from twisted.python.failure import Failure
-from zope.interface import provider
 
 from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
@@ -303,15 +295,9 @@ def work(fork: Fork, sock: socket.socket, *, pages: Pages, first: Prepared, make
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
     log = make_log(first.settings)
-    globalLogBeginner.beginLoggingTo([FilteringLogObserver(log, [_is_ours])], redirectStandardIO=False)
+    globalLogBeginner.beginLoggingTo([log], redirectStandardIO=False)
     worker = Worker(fork, sock, pages, first, reactor, log)
     reactor.callWhenRunning(worker.begin)
     quiet_collector()
     reactor.run(installSignalHandlers=False)
     log.close()
-
-
-@provider(ILogFilterPredicate)
-def _is_ours(event: LogEvent) -> Any:
-    """Leave out Twisted's message about the end of a reactor: the main process logs it as well."""
-    return PredicateResult.no if event.get("log_text") == "Main loop terminated." else PredicateResult.maybe

@@ -65,7 +65,7 @@ def test_lines_come_when_the_reader_goes_on(folder: Path, recorder: StartRecorde
         events = [json.loads(line) for line in lines]
         assert process.wait() == 0
     assert sum(event["event"] == "session" and event["bytes_out"] > 0 for event in events) == SESSIONS
-    assert events[-1]["message"] == "Main loop terminated."
+    assert events[-1]["event"] == "closed"
 
 
 def test_reader_of_the_log_that_has_gone_stops_nobody(folder: Path, recorder: StartRecorder, pki: Certificates) -> None:

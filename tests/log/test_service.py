@@ -72,6 +72,14 @@ def test_lines_go_to_the_target(stream: IO[str], out: Path, file: Path) -> None:
     assert (who(out), who(file)) == ([], ["one"])
 
 
+def test_end_of_the_reactor_is_left_out(stream: IO[str], out: Path) -> None:
+    log = ServiceLog(stream, configuration())
+    log(event(log_format="Main loop terminated."))
+    log(event())
+    log.close()
+    assert who(out) == ["one"]
+
+
 def test_frontend_with_a_target_has_its_lines_there(stream: IO[str], out: Path, file: Path) -> None:
     own = FrontendLog(target=LogFile(str(file)), level="warn")
     log = ServiceLog(stream, configuration(frontends={"imaps": own, "pop3s": FrontendLog()}))
