@@ -516,6 +516,15 @@ def test_sessions_may_end_by_themselves(gentle: Running) -> None:
     assert [event["termination"] for event in gentle.logged("session")] == ["CD"]
 
 
+@pytest.mark.parametrize("sessions", [0, 2])
+def test_who_is_waited_for_is_in_the_log_if_there_is_somebody(gentle: Running, sessions: int) -> None:
+    for _ in range(sessions):
+        gentle.relay()
+    gentle.stop()
+    gentle.advance(5.1)
+    assert [event["sessions"] for event in gentle.logged("draining") if "sessions" in event] == [sessions][:sessions]
+
+
 def test_clients_in_the_queue_are_served_before_it_closes(gentle: Running) -> None:
     gentle.stop()
     clients = [gentle.client() for _ in range(20)]

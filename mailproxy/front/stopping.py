@@ -92,8 +92,8 @@ class Stopping:
             self._generation.stop_accepting(takes_waiting=self._times.timeout > 0)
             self._sockets.close()
             self._leave_alone_until = self._loop.reactor.seconds() + self._times.timeout
-            if self._times.timeout:
-                live = sum(1 for _ in self._generation.sessions)
+            live = sum(1 for _ in self._generation.sessions)
+            if self._times.timeout and live:
                 _log.info(
                     f"no client is accepted any more, {counted(live, 'sessions')} may end within {{seconds:g}} s",
                     event="draining",
