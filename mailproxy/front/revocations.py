@@ -115,9 +115,10 @@ class Revocations:
         self._trusts[profile.name] = trust
         if self._lasting.tls.verify_with(profile.name, trust):
             self._log.info(
-                "tls {profile}: new files verify clients: {authorities} authorities, {revoked} revoked",
+                "tls {profile}: new files verify clients: {log_authorities}, {revoked} revoked",
                 event="trust",
                 profile=profile.name,
+                log_authorities=_counted(len(trust.authorities)),
                 authorities=len(trust.authorities),
                 revoked=sum(len(one.crl) for one in trust.lists),
             )
@@ -146,3 +147,7 @@ def _read(profile: config.TlsProfile) -> ClientTrust:
     assert trust is not None, "a profile that asks for certificates names authorities"
     trust.store  # noqa: B018  # made here, as it takes long
     return trust
+
+
+def _counted(authorities: int) -> str:
+    return "1 authority" if authorities == 1 else f"{authorities} authorities"

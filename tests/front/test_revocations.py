@@ -106,7 +106,7 @@ def test_who_is_revoked_is_refused_after_a_look(bench: Bench, connect: Connect, 
     for given in (session, None):
         refused = connect(bench.server, context, session=given)
         assert str(refused.error) == "the client's certificate verify failed: certificate revoked"
-    assert written(events) == ["tls default: new files verify clients: 1 authorities, 1 revoked"]
+    assert written(events) == ["tls default: new files verify clients: 1 authority, 1 revoked"]
 
 
 def test_other_clients_go_on_after_a_whole_handshake(bench: Bench, connect: Connect) -> None:
