@@ -42,6 +42,10 @@ def _capability(name: str) -> str:
 _CAPABILITY: Kind[str] = Kind((str,), 'a capability such as "IDLE"', _capability)
 
 
+DEFAULT_MAXCONN = 20_000
+"""The `maxconn` of a frontend that has none in the file."""
+
+
 @frozen(kw_only=True)
 class FrontendTimeouts:
     """The deadlines of a frontend, in seconds."""
@@ -263,12 +267,13 @@ class Frontend:
         ),
     )
     maxconn: int = field(
-        default=20_000,
+        default=DEFAULT_MAXCONN,
         metadata=about(
             integer(1, 10_000_000),
             "The most clients of this frontend at once; further ones wait in the kernel's queue. It protects the "
             "other frontends from a flood on one port, if it is less than the limit for all (`maxconn` of the top "
-            "level, and two open files for each client); `check` and the start warn if it is not.",
+            "level, and two open files for each client). If you set one of the two, `check` and the start warn if it "
+            "is not.",
             haproxy="maxconn",
         ),
     )

@@ -6,6 +6,7 @@ import resource
 from collections.abc import Iterator
 
 from mailproxy import config
+from mailproxy.config.frontend import DEFAULT_MAXCONN
 from mailproxy.config.words import key_path
 
 # The descriptors that a process needs beside its sessions: standard streams, epoll objects, the reactor's waker, log
@@ -36,7 +37,11 @@ def affordable_sessions(settings: config.Config) -> int:
 
 
 def capacity_warnings(settings: config.Config) -> Iterator[str]:
-    """Find a ``maxconn`` beyond the limit, and frontends that can take all places."""
+    """
+    Find a ``maxconn`` beyond the limit, and frontends that can take all places.
+
+    Without any ``maxconn`` in the file, nobody has divided the places, and there is nothing to warn about.
+    """
     room = affordable_sessions(settings)
     if settings.maxconn > room:
         yield (
@@ -44,7 +49,11 @@ def capacity_warnings(settings: config.Config) -> Iterator[str]:
             "limit, or write maxconn = 0"
         )
     most = min(settings.maxconn or room, room)
-    greedy = [key_path("frontend", frontend.name) for frontend in settings.frontends if frontend.maxconn >= most]
+    greedy = [
+        key_path("frontend", frontend.name)
+        for frontend in settings.frontends
+        if frontend.maxconn >= most and (settings.maxconn or frontend.maxconn != DEFAULT_MAXCONN)
+    ]
     if greedy and len(settings.frontends) > 1:
         remedy = ", or raise the limit on open files" if most == room else ""
         yield (

@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from mailproxy.front.descriptors import SPARE_DESCRIPTORS, affordable_sessions, capacity_warnings, raise_limit
+from mailproxy.config.frontend import DEFAULT_MAXCONN
+from mailproxy.front.descriptors import (
+    SPARE_DESCRIPTORS,
+    affordable_sessions,
+    capacity_warnings,
+    raise_limit,
+)
 from tests.config.builders import read
 
 ROOM = 1000
@@ -42,7 +48,7 @@ def test_frontends_that_leave_room_are_in_order() -> None:
     assert found(ROOM - 1) == []
 
 
-@pytest.mark.parametrize("maximum", [ROOM, 20000])
+@pytest.mark.parametrize("maximum", [ROOM, 20_001])
 def test_frontend_that_can_take_every_place_is_told(maximum: int) -> None:
     assert found(maximum) == [
         "maxconn of frontend.imaps: lets the clients of one frontend take all 1000 places, and the "
@@ -55,6 +61,15 @@ def test_places_are_those_of_the_whole() -> None:
         "maxconn of frontend.imaps, frontend.pop3s: lets the clients of one frontend take all 500 places, and the "
         "other frontends get none; set it lower"
     ]
+
+
+def test_places_that_nobody_has_divided_are_no_warning() -> None:
+    assert found(DEFAULT_MAXCONN) == []
+
+
+def test_default_beyond_the_maxconn_of_the_whole_is_told() -> None:
+    (warning,) = found(DEFAULT_MAXCONN, maxconn=ROOM)
+    assert warning.startswith("maxconn of frontend.imaps: lets")
 
 
 def test_only_frontend_takes_nothing_from_others() -> None:
