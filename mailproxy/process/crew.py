@@ -68,6 +68,9 @@ class Source(Protocol):
     def heard(self, said: Any) -> None:
         """Take a message from a worker."""
 
+    def all_lost(self) -> None:
+        """End the service: there is no worker, and no forker that can make one."""
+
 
 class Crew:
     """The workers, from `start` to `stop`."""
@@ -266,8 +269,11 @@ class Crew:
             self._fork(number)
 
     def _look_round(self) -> None:
-        """Kill workers that have stopped counting."""
+        """Kill workers that have stopped counting; report when there is no worker, and none can be made."""
         self._look = self._clock.callLater(LOOK_SECONDS, self._look_round)
+        assert self._forkers is not None
+        if not self._members and not self._forkers.can_fork and self._stopped is None:
+            self._source.all_lost()
         for member in self._members.values():
             beat = self._shares.pages.workers[member.number][BEAT]
             member.silent_looks = member.silent_looks + 1 if beat == member.beat else 0

@@ -105,8 +105,8 @@ class Forkers:
             self._spare_stamp = 0
             if self._active is None:
                 self._log.error(
-                    "the forker, pid {pid}, has ended, without a spare one: workers that end are not replaced; restart "
-                    "mailproxy",
+                    "the forker, pid {pid}, has ended, without a spare one: workers that end are not replaced, and "
+                    "mailproxy ends with the last one; restart it",
                     event="forker",
                     pid=pid,
                 )

@@ -158,6 +158,16 @@ class MainService(ProxyService):
                     if backend is not None and server.name == said.server:
                         self._observed(backend, server, said)
 
+    def all_lost(self) -> None:
+        """End the service: there is no worker, and no forker that can make one."""
+        if not self.is_stopping:
+            self._log.error(
+                "mailproxy ends with exit status 1: all workers have ended, and there is no forker to make new ones",
+                event="workers-lost",
+            )
+            self.exit_status = 1
+            self.stop()
+
     def _observed(self, backend: Backend, server: BackendServer, said: message.Missed | message.Reached) -> None:
         had_errors = server.health is not None and server.health.errors > 0
         if isinstance(said, message.Missed):

@@ -174,9 +174,11 @@ class Front:
             lambda: self.process.stdout.count('"event": "reloaded"') > done, f"a reload in\n{self.output[-2000:]}", 20.0
         )
 
-    def was_ended(self) -> None:
-        """Take note that it has ended by itself, as it was to."""
+    def was_ended(self, status: int | None = None) -> None:
+        """Take note that it has ended by itself, as it was to, with this exit status if it is not the usual one."""
         self._was_ended = True
+        if status is not None:
+            self._good_status = status
 
     def terminate(self) -> None:
         """Send the signal that ends it and return at once."""

@@ -125,6 +125,24 @@ def sessions_by_worker(front: Front) -> Counter[str]:
     return Counter(event["id"].partition("-")[0] for event in front.events(event="session"))
 
 
+def test_service_without_forkers_ends_with_its_last_worker(
+    front: StartFront, backend_server: Recorder, pki: Certificates
+) -> None:
+    configuration, port = single(pki.server_ec, backend_server.port)
+    running = start(front, configuration, 2)
+    until(lambda: len(processes(running).get("mailproxy-fork", [])) == 2, "a spare forker")
+    for pid in processes(running)["mailproxy-fork"]:
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: running.events(event="forker", level="error"), "the error line")
+    with connect_tls(port, pki.client()) as connection:
+        assert read_line(connection) == GREETING
+    for pid in worker_pids(running).values():
+        os.kill(pid, signal.SIGKILL)
+    running.was_ended(1)
+    running.wait()
+    assert len(running.events(event="workers-lost")) == 1
+
+
 def test_all_workers_serve_and_session_ids_are_unique(
     front: StartFront, backend_server: Recorder, pki: Certificates
 ) -> None:

@@ -56,6 +56,9 @@ class Bench:
     def heard(self, said: Any) -> None:
         self.said.append(said)
 
+    def all_lost(self) -> None:
+        self.said.append("all lost")
+
     @property
     def workers(self) -> list[Played]:
         return self.forker.workers
@@ -317,7 +320,8 @@ def test_forker_that_ended_has_a_successor(bench: Bench, logged: Sequence[LogEve
     assert lines(logged) == [f"worker 0, pid {worker.process.pid}, has ended: unknown reason"]
 
 
-def test_without_a_forker_the_workers_go_on(bench: Bench, logged: Sequence[LogEvent]) -> None:
+def end_forkers(bench: Bench) -> None:
+    """Let both forkers end, and the new spare one that is not there yet."""
     bench.be_ready()
     bench.forker.spares[0].close()
     bench.reactor.poller.poll(0)
@@ -327,6 +331,21 @@ def test_without_a_forker_the_workers_go_on(bench: Bench, logged: Sequence[LogEv
     for _ in range(3):
         bench.reactor.poller.poll(0)
     bench.live(2)
+
+
+def test_without_a_forker_and_workers_all_is_lost(bench: Bench) -> None:
+    end_forkers(bench)
+    for worker, said in zip(bench.workers, ([], ["all lost"]), strict=True):
+        worker.process.kill()
+        worker.close()
+        bench.reactor.poller.poll(0)
+        bench.live(2)
+        assert bench.said[:1] == said
+    assert bench.crew.members == []
+
+
+def test_without_a_forker_the_workers_go_on(bench: Bench, logged: Sequence[LogEvent]) -> None:
+    end_forkers(bench)
     assert "without a spare one" in "".join(lines(logged))
     assert len(bench.crew.members) == 2
 

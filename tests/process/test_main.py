@@ -284,3 +284,13 @@ def test_log_files_are_opened_again_everywhere(bench: Bench) -> None:
     bench.heard()
     bench.service.reopen_log()
     assert bench.told() == [message.Reopen()]
+
+
+def test_service_whose_workers_are_all_lost_stops_with_status_1(bench: Bench) -> None:
+    stopped: list[bool] = []
+    bench.reactor.stop = lambda: stopped.append(True)  # type: ignore[attr-defined]
+    for _ in range(2):
+        bench.service.all_lost()
+        bench.reactor.advance(0)
+    assert stopped == [True]
+    assert bench.service.exit_status == 1
