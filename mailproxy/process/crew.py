@@ -335,7 +335,7 @@ class Crew:
 def described(status: int | None) -> str:
     """Return the reason why a process has ended, in words."""
     if status is None:
-        return "unknown reason"
+        return "unknown reason: the forker that made it has ended, or has not reported"
     if status >= 0:
         return f"exit status {status}"
     try:

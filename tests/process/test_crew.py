@@ -317,7 +317,7 @@ def test_forker_that_ended_has_a_successor(bench: Bench, logged: Sequence[LogEve
     bench.live(1)
     bench.forker.work()
     assert bench.workers[-1].fork.worker == 0
-    assert lines(logged) == [f"worker 0, pid {worker.process.pid}, has ended: unknown reason"]
+    assert lines(logged) == [f"worker 0, pid {worker.process.pid}, has ended: {described(None)}"]
 
 
 def end_forkers(bench: Bench) -> None:
@@ -352,7 +352,13 @@ def test_without_a_forker_the_workers_go_on(bench: Bench, logged: Sequence[LogEv
 
 @pytest.mark.parametrize(
     ("status", "words"),
-    [(0, "exit status 0"), (1, "exit status 1"), (-11, "killed by SIGSEGV"), (-77, "killed by signal 77")],
+    [
+        (None, "unknown reason: the forker that made it has ended, or has not reported"),
+        (0, "exit status 0"),
+        (1, "exit status 1"),
+        (-11, "killed by SIGSEGV"),
+        (-77, "killed by signal 77"),
+    ],
 )
 def test_end_of_a_process_in_words(status: int, words: str) -> None:
     assert described(status) == words
