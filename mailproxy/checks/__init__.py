@@ -1,3 +1,1 @@
-"""
-mailproxy's own connections to servers: whether they work (`prober`), and which capabilities they have (`learner`).
-"""
+"""mailproxy's own connections to servers: health checks (`prober`) and capability queries (`capability_monitor`)."""

@@ -17,7 +17,7 @@ from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
 from mailproxy.checks.addresses import Addresses
 from mailproxy.checks.advice import CLEAR_ADVICE, STARTTLS_ADVICE, no_login_advice
-from mailproxy.checks.question import Lesson, Question
+from mailproxy.checks.capability_query import CapabilityAnswer, CapabilityQuery
 from mailproxy.config.model import MailProtocol
 from mailproxy.front.loop import Loop
 from mailproxy.front.prepare import Prepared
@@ -51,7 +51,7 @@ def ask_servers(prepared: Prepared) -> int:
         for leg in dict.fromkeys(_legs(prepared)):
             for server in leg.backend.pool.servers:
                 if server.target is not None or not server.origin.settings.is_template:  # a slot may have no address
-                    answers.append(_print_lesson(leg, server, await _ask(loop, leg, server)))
+                    answers.append(_print_answer(leg, server, await _ask(loop, leg, server)))
         return all(answers)
 
     def stop(result: object) -> object:
@@ -88,9 +88,9 @@ def _with_tls(frontend: config.Frontend, backend: config.Backend) -> tuple[bool,
     return (True, False) if frontend.tls == "starttls-optional" else (True,)
 
 
-async def _ask(loop: Loop, leg: _Leg, server: BackendServer) -> Lesson:
-    answer: Deferred[Lesson] = Deferred()
-    Question(
+async def _ask(loop: Loop, leg: _Leg, server: BackendServer) -> CapabilityAnswer:
+    answer: Deferred[CapabilityAnswer] = Deferred()
+    CapabilityQuery(
         leg.backend,
         server,
         leg.protocol,
@@ -104,23 +104,23 @@ async def _ask(loop: Loop, leg: _Leg, server: BackendServer) -> Lesson:
     return await answer
 
 
-def _print_lesson(leg: _Leg, server: BackendServer, lesson: Lesson) -> bool:
+def _print_answer(leg: _Leg, server: BackendServer, answer: CapabilityAnswer) -> bool:
     """Print a server's answer; False if it gave none."""
     way = "" if leg.with_tls else " in clear"
     where = f"backend {leg.backend.name}, server {server.name}, {leg.protocol}{way}"
-    if lesson.capabilities is None:
-        print(f"{where}: {lesson.failure}", file=sys.stderr)
+    if answer.capabilities is None:
+        print(f"{where}: {answer.failure}", file=sys.stderr)
         return False
-    print(f"{where}: {', '.join(name.decode('ascii', 'replace') for name in lesson.capabilities)}")
-    for advice in _advice(leg, lesson):
+    print(f"{where}: {', '.join(name.decode('ascii', 'replace') for name in answer.capabilities)}")
+    for advice in _advice(leg, answer):
         print(f"warning: {where}: {advice}", file=sys.stderr)
     return True
 
 
-def _advice(leg: _Leg, lesson: Lesson) -> Iterator[str]:
-    if lesson.still_offers_starttls:
+def _advice(leg: _Leg, answer: CapabilityAnswer) -> Iterator[str]:
+    if answer.still_offers_starttls:
         yield STARTTLS_ADVICE
-    if lesson.takes_passwords:
+    if answer.takes_passwords:
         yield CLEAR_ADVICE
-    if lesson.no_login and (leg.with_tls or leg.frontend.tls == "none"):
-        yield no_login_advice(lesson.no_login, leg.backend.settings, with_tls=leg.with_tls)
+    if answer.no_login and (leg.with_tls or leg.frontend.tls == "none"):
+        yield no_login_advice(answer.no_login, leg.backend.settings, with_tls=leg.with_tls)

@@ -12,9 +12,9 @@ from functools import partial
 
 from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
+from mailproxy.checks.capability_monitor import CapabilityMonitor
 from mailproxy.checks.check import Check
 from mailproxy.checks.factory import make_check
-from mailproxy.checks.learner import Learner
 from mailproxy.checks.look import FirstLook
 from mailproxy.checks.monitor import Monitor
 from mailproxy.front.loop import Loop
@@ -33,11 +33,11 @@ class Care:
         self._names = loop.names(prepared.settings.resolvers)
         backends = prepared.backends
         self.monitors = {key: self._make_monitor(backend) for key, backend in backends.items()}
-        self._parts: list[Monitor | FirstLook | Learner] = [
+        self._parts: list[Monitor | FirstLook | CapabilityMonitor] = [
             *self.monitors.values(),
             *(FirstLook(backend, poller=loop.poller, timeouts=loop.timeouts) for backend in backends.values()),
             *(
-                self._make_learner(frontend, partial(learned, frontend.settings.name))
+                self._make_capability_monitor(frontend, partial(learned, frontend.settings.name))
                 for frontend in prepared.frontends
                 if frontend.settings.learns
             ),
@@ -54,10 +54,12 @@ class Care:
             pace=loop.pace,
         )
 
-    def _make_learner(self, frontend: PreparedFrontend, learned: Callable[[tuple[bytes, ...]], None]) -> Learner:
+    def _make_capability_monitor(
+        self, frontend: PreparedFrontend, learned: Callable[[tuple[bytes, ...]], None]
+    ) -> CapabilityMonitor:
         loop = self._loop
         settings, backend = frontend.settings, frontend.terms.backend
-        return Learner(
+        return CapabilityMonitor(
             backend,
             settings.protocol,
             frontend.host,

@@ -491,6 +491,6 @@ def test_worker_accepts_and_leaves_care_to_another(process: Process) -> None:
 def test_what_is_learned_can_be_passed_on(process: Process) -> None:
     made = process.read(process.settings(frontend={"tls": "starttls"}), MAIN)
     heard: list[tuple[str, tuple[bytes, ...]]] = []
-    made.learned = lambda *lesson: heard.append(lesson)
+    made.learned = lambda *learned: heard.append(learned)
     made.learn("front", (b"IDLE",))
     assert heard == [("front", (b"IDLE",))]

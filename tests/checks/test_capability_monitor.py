@@ -7,7 +7,7 @@ from attrs import frozen
 from twisted.logger import capturedLogs
 
 from mailproxy.backend.backend import Backend
-from mailproxy.checks.learner import Learner
+from mailproxy.checks.capability_monitor import CapabilityMonitor
 from tests.checks.bench import Bench
 from tests.checks.offering import OFFER, answer, backend_of
 
@@ -42,7 +42,7 @@ class Taught:
 def learner(bench: Bench) -> Taught:
     told: list[tuple[bytes, ...]] = []
     backend = backend_of(bench)
-    made = Learner(
+    made = CapabilityMonitor(
         backend,
         "imap",
         "me.example",

@@ -8,46 +8,46 @@ from typing import Any
 
 import pytest
 
-from mailproxy.checks.question import Lesson, Question
+from mailproxy.checks.capability_query import CapabilityAnswer, CapabilityQuery
 from mailproxy.config.place import InetBind
 from mailproxy.proxyprotocol import InetAddress
 from tests.checks.bench import Bench
 from tests.checks.offering import OFFER, answer, backend_of, header_of
 
-LESSON = Lesson("s", tuple(OFFER.split()))
+ANSWER = CapabilityAnswer("s", tuple(OFFER.split()))
 
 
 def begin(
     bench: Bench, *, with_tls: bool = True, destination: InetBind | None = None, **keys: Any
-) -> Callable[[], Lesson]:
-    """Ask; what is returned waits for the lesson."""
-    lessons: list[Lesson] = []
+) -> Callable[[], CapabilityAnswer]:
+    """Send a query; the returned function waits for the answer."""
+    answers: list[CapabilityAnswer] = []
     backend = backend_of(bench, **keys)
-    question = Question(
+    query = CapabilityQuery(
         backend,
         backend.pool.servers[0],
         "imap",
         "me.example",
-        lessons.append,
+        answers.append,
         with_tls=with_tls,
         destination=destination,
         poller=bench.poller,
         timeouts=bench.timeouts,
     )
-    question.begin()
-    bench.at_the_end(question.cancel)
+    query.begin()
+    bench.at_the_end(query.cancel)
 
-    def lesson() -> Lesson:
-        bench.until(lambda: lessons)
-        return lessons[0]
+    def found() -> CapabilityAnswer:
+        bench.until(lambda: answers)
+        return answers[0]
 
-    return lesson
+    return found
 
 
 def test_server_says_what_it_offers(bench: Bench) -> None:
-    lesson = begin(bench)
+    found = begin(bench)
     answer(bench)
-    assert lesson() == LESSON
+    assert found() == ANSWER
 
 
 def test_connection_is_closed_after_the_goodbye(bench: Bench) -> None:
@@ -81,7 +81,7 @@ def test_header_names_where_clients_connect_to(bench: Bench, bind: str, source: 
 
 def test_server_that_trusts_its_own_machine_teaches_what_others_are_offered(bench: Bench) -> None:
     """As Dovecot 2.4 with ``ssl = required``: two ends with one address are secured."""
-    lesson = begin(bench, with_tls=False)
+    found = begin(bench, with_tls=False)
     server = bench.accept()
     header = header_of(bench, server)
     assert isinstance(header.source, InetAddress)
@@ -91,14 +91,14 @@ def test_server_that_trusts_its_own_machine_teaches_what_others_are_offered(benc
         b"* OK ready\r\n* CAPABILITY IMAP4rev1 %s\r\na1 OK\r\n" % (b"AUTH=PLAIN" if is_secured else b"LOGINDISABLED")
     )
     server.end()
-    assert lesson().capabilities == (b"IMAP4rev1", b"LOGINDISABLED")
-    assert not lesson().takes_passwords
+    assert found().capabilities == (b"IMAP4rev1", b"LOGINDISABLED")
+    assert not found().takes_passwords
 
 
 def test_passwords_that_would_be_taken_are_noticed(bench: Bench) -> None:
-    lesson = begin(bench, with_tls=False)
+    found = begin(bench, with_tls=False)
     answer(bench)
-    assert lesson().takes_passwords
+    assert found().takes_passwords
 
 
 def test_header_without_tls_says_so(bench: Bench) -> None:
@@ -109,58 +109,58 @@ def test_header_without_tls_says_so(bench: Bench) -> None:
 
 
 def test_starttls_behind_tls_is_noticed(bench: Bench) -> None:
-    lesson = begin(bench)
+    found = begin(bench)
     answer(bench, OFFER + b" STARTTLS")
-    assert lesson().still_offers_starttls
+    assert found().still_offers_starttls
 
 
 def test_starttls_without_tls_is_as_it_should_be(bench: Bench) -> None:
-    lesson = begin(bench, with_tls=False)
+    found = begin(bench, with_tls=False)
     answer(bench, OFFER + b" STARTTLS")
-    assert not lesson().still_offers_starttls
+    assert not found().still_offers_starttls
 
 
 def test_server_where_nobody_can_log_in_is_noticed(bench: Bench) -> None:
-    lesson = begin(bench, send_proxy="v2")
+    found = begin(bench, send_proxy="v2")
     answer(bench, b"IMAP4rev1 LOGINDISABLED")
-    assert lesson().no_login == "LOGINDISABLED"
+    assert found().no_login == "LOGINDISABLED"
 
 
 def test_server_that_only_clients_headers_tell_of_tls_is_not_judged(bench: Bench) -> None:
-    lesson = begin(bench, send_proxy="v2", pass_tlvs=(0x20,))
+    found = begin(bench, send_proxy="v2", pass_tlvs=(0x20,))
     answer(bench, b"IMAP4rev1 LOGINDISABLED")
-    assert lesson().no_login == ""
+    assert found().no_login == ""
 
 
 def test_silent_server_is_given_up(bench: Bench) -> None:
-    lesson = begin(bench)
+    found = begin(bench)
     bench.accept()
     bench.advance(1.25)
-    assert lesson() == Lesson("s", None, "no list within 1 s; does it speak TLS there? then it needs tls here")
+    assert found() == CapabilityAnswer("s", None, "no list within 1 s; does it speak TLS there? then it needs tls here")
 
 
 def test_server_that_does_not_let_us_go_has_taught_all_the_same(bench: Bench) -> None:
-    lesson = begin(bench)
+    found = begin(bench)
     server = bench.accept(b"* OK ready\r\n")
     bench.until(lambda: b"CAPABILITY" in server.data)
     server.send(b"* CAPABILITY " + OFFER + b"\r\na1 OK done\r\n")
     bench.advance(1.25)
-    assert lesson() == LESSON
+    assert found() == ANSWER
 
 
 def test_refusing_server_is_no_teacher(bench: Bench) -> None:
-    lesson = begin(bench)
+    found = begin(bench)
     bench.accept(b"* BYE not now\r\n")
-    assert lesson() == Lesson("s", None, "greeting: expected * OK, got * BYE not now")
+    assert found() == CapabilityAnswer("s", None, "greeting: expected * OK, got * BYE not now")
 
 
 def test_server_that_closes_early_is_no_teacher(bench: Bench) -> None:
-    lesson = begin(bench)
+    found = begin(bench)
     bench.accept(b"* OK ready\r\n").end()
-    assert lesson() == Lesson("s", None, "closed before it listed its capabilities")
+    assert found() == CapabilityAnswer("s", None, "closed before it listed its capabilities")
 
 
 def test_closed_port_is_no_teacher(bench: Bench) -> None:
     bench.listening.close()
-    lesson = begin(bench)
-    assert lesson() == Lesson("s", None, "Connection refused")
+    found = begin(bench)
+    assert found() == CapabilityAnswer("s", None, "Connection refused")

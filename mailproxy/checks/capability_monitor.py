@@ -11,7 +11,7 @@ from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
 from mailproxy.balance.change import Change
 from mailproxy.checks.advice import STARTTLS_ADVICE, no_login_advice
-from mailproxy.checks.question import Lesson, Question
+from mailproxy.checks.capability_query import CapabilityAnswer, CapabilityQuery
 from mailproxy.checks.timeouts import Timeouts
 from mailproxy.config.place import InetBind
 from mailproxy.transport.poller import Poller
@@ -20,7 +20,7 @@ from mailproxy.transport.poller import Poller
 RETRY_SECONDS = 10.0
 
 
-class Learner:
+class CapabilityMonitor:
     """Learns a backend's capabilities in one protocol and passes them on; the last good answer stays."""
 
     _log = Logger(namespace="mailproxy")
@@ -48,11 +48,11 @@ class Learner:
         self._learned = learned
         self._poller = poller
         self._timeouts = timeouts
-        self._known: Lesson | None = None
+        self._known: CapabilityAnswer | None = None
         self._failures: tuple[str, ...] = ()
         self._clock = clock
         self._call: IDelayedCall | None = None
-        self._question: Question | None = None
+        self._query: CapabilityQuery | None = None
         self._left: list[BackendServer] = []
         self._asked: list[str] = []
         self._is_asking = False
@@ -70,9 +70,9 @@ class Learner:
         if self._call is not None:
             self._call.cancel()
             self._call = None
-        if self._question is not None:
-            self._question.cancel()
-            self._question = None
+        if self._query is not None:
+            self._query.cancel()
+            self._query = None
 
     def _changed(self, change: Change[BackendServer]) -> None:
         """Ask at once when a server has come up or has an address: its capabilities may have changed."""
@@ -88,7 +88,7 @@ class Learner:
         self._go_on()
 
     def _go_on(self) -> None:
-        # An answer may come within the call that asks: then the loop below asks the next question.
+        # An answer may come within the call that asks: then the loop below sends the next query.
         self._is_due = True
         if self._is_asking:
             return
@@ -104,7 +104,7 @@ class Learner:
             self._wait(min(self._interval, RETRY_SECONDS))
 
     def _ask(self, server: BackendServer) -> None:
-        question = self._question = Question(
+        query = self._query = CapabilityQuery(
             self._backend,
             server,
             self._protocol,
@@ -115,16 +115,16 @@ class Learner:
             poller=self._poller,
             timeouts=self._timeouts,
         )
-        question.begin()
+        query.begin()
 
-    def _answered(self, lesson: Lesson) -> None:
-        self._question = None
-        if lesson.capabilities is None:
-            self._asked.append(f"server {lesson.server}: {lesson.failure}")
+    def _answered(self, answer: CapabilityAnswer) -> None:
+        self._query = None
+        if answer.capabilities is None:
+            self._asked.append(f"server {answer.server}: {answer.failure}")
             self._go_on()
         else:
             self._failures = ()
-            self._take(lesson, lesson.capabilities)
+            self._take(answer, answer.capabilities)
             self._wait(self._interval)
 
     def _wait(self, seconds: float) -> None:
@@ -143,10 +143,10 @@ class Learner:
             reason="; ".join(failures),
         )
 
-    def _take(self, lesson: Lesson, capabilities: tuple[bytes, ...]) -> None:
+    def _take(self, answer: CapabilityAnswer, capabilities: tuple[bytes, ...]) -> None:
         if self._known is not None and self._known.capabilities == capabilities:
             return
-        self._known = lesson
+        self._known = answer
         self._learned(capabilities)
         self._log.info(
             "backend {backend} offers {count} {protocol} capabilities, as server {server} lists them",
@@ -154,13 +154,13 @@ class Learner:
             backend=self._backend.name,
             protocol=self._protocol,
             count=len(capabilities),
-            server=lesson.server,
+            server=answer.server,
         )
         # Without TLS a server is right to refuse: clients are asked to begin TLS first.
-        refused = lesson.no_login and self._with_tls
+        refused = answer.no_login and self._with_tls
         for advice in (
-            STARTTLS_ADVICE if lesson.still_offers_starttls else "",
-            no_login_advice(lesson.no_login, self._backend.settings, with_tls=True) if refused else "",
+            STARTTLS_ADVICE if answer.still_offers_starttls else "",
+            no_login_advice(answer.no_login, self._backend.settings, with_tls=True) if refused else "",
         ):
             if not advice:
                 continue
@@ -168,6 +168,6 @@ class Learner:
                 "backend {backend}, server {server}: {advice}",
                 event="advice",
                 backend=self._backend.name,
-                server=lesson.server,
+                server=answer.server,
                 advice=advice,
             )

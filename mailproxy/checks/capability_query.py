@@ -27,7 +27,7 @@ from mailproxy.transport.poller import Poller
 
 
 @frozen
-class Lesson:
+class CapabilityAnswer:
     """One server's answer: its capabilities, or the reason for none."""
 
     server: str
@@ -40,7 +40,7 @@ class Lesson:
     """The sign in its list that no client can log in; "" if logins are possible, or it is unknown."""
 
 
-class Question:
+class CapabilityQuery:
     """
     Asks one server for its capabilities with or without TLS; `begin` starts it, `cancel` ends it without an answer.
     """
@@ -51,7 +51,7 @@ class Question:
         server: BackendServer,
         protocol: str,
         host: str,
-        answered: Callable[[Lesson], None],
+        answered: Callable[[CapabilityAnswer], None],
         *,
         with_tls: bool,
         destination: InetBind | None,
@@ -79,7 +79,9 @@ class Question:
         """Ask."""
         server, backend = self._server, self._backend
         if server.target is None:
-            self._answered(Lesson(server.name, None, f"DNS has no address for {_name(server)}; is the name right?"))
+            self._answered(
+                CapabilityAnswer(server.name, None, f"DNS has no address for {_name(server)}; is the name right?")
+            )
             return
         bind = self._destination
         header = foreign_header(
@@ -106,12 +108,12 @@ class Question:
 
     def _over(self, end: ConnectionEnd) -> None:
         self._connection = None
-        self._answered(self._lesson(end))
+        self._answered(self._answer(end))
 
-    def _lesson(self, end: ConnectionEnd) -> Lesson:
+    def _answer(self, end: ConnectionEnd) -> CapabilityAnswer:
         backend, server, probe = self._backend, self._server, self._probe
         if probe.capabilities is not None:
-            return Lesson(
+            return CapabilityAnswer(
                 server.name,
                 probe.capabilities,
                 "",
@@ -121,19 +123,19 @@ class Question:
             )
         if probe.misunderstood is not None and backend.settings.send_proxy != "none":
             remedy = PROFILES[backend.settings.profile].takes_headers
-            return Lesson(server.name, None, header_ignored(probe.misunderstood, remedy))
+            return CapabilityAnswer(server.name, None, header_ignored(probe.misunderstood, remedy))
         seconds = backend.connect_seconds
         late = f"no list within {seconds:g} s" if end.is_late and end.stage == "answer" else end.failure
         failure = probe.failure or late
         if end.stage != "answer":
-            return Lesson(server.name, None, failure)
+            return CapabilityAnswer(server.name, None, failure)
         way = Way(
             sends_header=backend.settings.send_proxy != "none",
             has_tls=server.origin.tls is not None,
             distrusts=PROFILES[backend.settings.profile].distrusts,
         )
         cause = way.likely_cause(probe.said, is_closed=not end.is_late)
-        return Lesson(server.name, None, f"{failure}; {cause}" if cause else failure)
+        return CapabilityAnswer(server.name, None, f"{failure}; {cause}" if cause else failure)
 
     def _no_login(self, capabilities: tuple[bytes, ...]) -> str:
         settings = self._backend.settings
