@@ -18,27 +18,27 @@ from mailproxy.config.model import MailProtocol
 from mailproxy.proxyprotocol import Address, InetAddress
 from mailproxy.tls.client import MakeClientTls, client_sides
 
-Listener = Callable[[Change[BackendServer]], None]
+Observer = Callable[[Change[BackendServer]], None]
 Missed = Callable[[BackendServer, float, str, bytes | None], None]
 """Called with a server, the time, why it was not reached, and the client's network if the client may be the cause."""
 
 
-class Listeners(list[Listener]):
+class Observers(list[Observer]):
     """
-    The listeners to a pool's changes, called in order. It has no reference to the backend, so that both can be freed.
+    The observers of a pool's changes, called in order. It has no reference to the backend, so that both can be freed.
     """
 
     def __call__(self, change: Change[BackendServer]) -> None:
-        """Call each listener with the change."""
-        for listener in tuple(self):
-            listener(change)
+        """Call each observer with the change."""
+        for observer in tuple(self):
+            observer(change)
 
 
 class Backend:
     """
     The servers of one backend for one protocol, and what all sessions with them share.
 
-    `listeners` are called with every change in the pool; `check_soon` is called when sessions make a check urgent.
+    `observers` are called with every change in the pool; `check_soon` is called when sessions make a check urgent.
     """
 
     def __init__(
@@ -63,12 +63,12 @@ class Backend:
         self.queue_seconds = settings.timeout.queue_seconds
         self.header = HeaderPolicy(settings, protocol)
         self.sends_unique_id = "unique-id" in settings.proxy_v2_options
-        self.listeners = Listeners()
+        self.observers = Observers()
         self.check_soon: Callable[[BackendServer], None] = nothing
         self.missed: Missed | None = None
-        """What hears of a session that did not reach a server, where its health is looked after by another process."""
+        """Called for a session that did not reach a server, if another process looks after its health."""
         self.reached: Callable[[BackendServer], None] | None = None
-        """What then hears of a session that reached a server which others had not reached."""
+        """Called, in that case, for a session that reached a server which earlier ones did not reach."""
         rule = RULES[settings.balance]
         servers = tuple(make_servers(settings, protocol, client_tls or client_sides(), known))
         for server in servers:
@@ -79,7 +79,7 @@ class Backend:
             settings.name,
             servers,
             rule,
-            on_change=self.listeners,
+            on_change=self.observers,
             allbackups=settings.allbackups,
             retries=settings.retries,
             maxqueue=settings.maxqueue,
@@ -95,18 +95,18 @@ class Backend:
             if now is not None and now.origin.where == server.origin.where:
                 now.succeed(server)
         self.pool.share(former.pool)
-        former.listeners.append(self._shared_changed)
+        former.observers.append(self._shared_changed)
         former.check_soon = self._check_shared_soon
 
     def part_from(self, former: Backend) -> None:
         """Undo `succeed`."""
         self.pool.unshare(former.pool)
-        former.listeners.remove(self._shared_changed)
+        former.observers.remove(self._shared_changed)
         former.check_soon = nothing
 
     def _shared_changed(self, change: Change[BackendServer]) -> None:
         if change.server in self.pool.servers:
-            self.listeners(change)
+            self.observers(change)
 
     def _check_shared_soon(self, server: BackendServer) -> None:
         if server in self.pool.servers:

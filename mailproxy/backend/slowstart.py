@@ -23,13 +23,13 @@ class Slowstart:
 
     def start(self) -> None:
         """Begin."""
-        self._backend.listeners.append(self._changed)
+        self._backend.observers.append(self._changed)
         self._step()
 
     def stop(self) -> None:
         """Leave the servers where they have got to."""
-        if self._changed in self._backend.listeners:
-            self._backend.listeners.remove(self._changed)
+        if self._changed in self._backend.observers:
+            self._backend.observers.remove(self._changed)
         self._cancel()
 
     def _changed(self, change: Change[BackendServer]) -> None:

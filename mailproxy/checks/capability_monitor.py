@@ -60,13 +60,13 @@ class CapabilityMonitor:
 
     def start(self) -> None:
         """Ask now, and then at intervals."""
-        self._backend.listeners.append(self._changed)
+        self._backend.observers.append(self._changed)
         self._learn()
 
     def stop(self) -> None:
         """Ask no more."""
-        if self._changed in self._backend.listeners:
-            self._backend.listeners.remove(self._changed)
+        if self._changed in self._backend.observers:
+            self._backend.observers.remove(self._changed)
         if self._call is not None:
             self._call.cancel()
             self._call = None

@@ -49,14 +49,14 @@ class FirstLook:
     def start(self) -> None:
         """Check the servers with known addresses, and the others when they get one."""
         if self._due:
-            self._backend.listeners.append(self._changed)
+            self._backend.observers.append(self._changed)
         for server in list(self._due):
             self._look(server)
 
     def stop(self) -> None:
         """Stop checking."""
-        if self._changed in self._backend.listeners:
-            self._backend.listeners.remove(self._changed)
+        if self._changed in self._backend.observers:
+            self._backend.observers.remove(self._changed)
         self._due.clear()
         while self._runs:
             self._runs.popitem()[1].cancel()

@@ -71,15 +71,15 @@ class Monitor:
     def start(self) -> None:
         """Begin to check, and to look names up."""
         self.backend.check_soon = self._check_soon
-        self.backend.listeners.append(self._changed)
+        self.backend.observers.append(self._changed)
         self._addresses.start()
         for prober in self._probers.values():
             prober.start()
 
     def stop(self) -> None:
         """Stop checks and look-ups."""
-        if self._changed in self.backend.listeners:
-            self.backend.listeners.remove(self._changed)
+        if self._changed in self.backend.observers:
+            self.backend.observers.remove(self._changed)
             self.backend.check_soon = nothing
         for prober in self._probers.values():
             prober.stop()

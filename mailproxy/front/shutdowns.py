@@ -22,12 +22,12 @@ class Shutdowns:
 
     def start(self) -> None:
         """Begin to listen to changes."""
-        self._backend.listeners.append(self._changed)
+        self._backend.observers.append(self._changed)
 
     def stop(self) -> None:
         """Stop ending sessions."""
-        if self._changed in self._backend.listeners:
-            self._backend.listeners.remove(self._changed)
+        if self._changed in self._backend.observers:
+            self._backend.observers.remove(self._changed)
 
     def _changed(self, change: Change[BackendServer]) -> None:
         server = change.server

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from mailproxy.config.model import ResolvePrefer
 from mailproxy.names.question import Question
 from mailproxy.names.record import Record, without_duplicates
-from mailproxy.names.source import Listener, Source
+from mailproxy.names.source import Observer, Source
 from mailproxy.names.watch import Watch
 
-MakeWatch = Callable[[Question, Listener], Watch]
+MakeWatch = Callable[[Question, Observer], Watch]
 
 
 class Host(Source):

@@ -18,7 +18,7 @@ from mailproxy.names.question import Question, canonical
 from mailproxy.names.record import Record, shown
 from mailproxy.names.resolver import Resolver
 from mailproxy.names.service import Service
-from mailproxy.names.source import Listener, Shared, Source
+from mailproxy.names.source import Observer, Shared, Source
 from mailproxy.names.trouble import Trouble
 from mailproxy.names.watch import Watch
 
@@ -67,7 +67,7 @@ class Names:
             following.stop()
         self._trouble.stop()
 
-    def _watch(self, question: Question, changed: Listener) -> Watch:
+    def _watch(self, question: Question, changed: Observer) -> Watch:
         return Watch(question, self._resolver, self._settings, self._reactor, self._trouble, changed)
 
     def _view(self, wanted: Wanted) -> View:
@@ -146,7 +146,7 @@ class View(Source):
     _log = Logger()
 
     def __init__(
-        self, wanted: Wanted, join: Callable[[Listener], Host | Service], leave: Callable[[Listener], None]
+        self, wanted: Wanted, join: Callable[[Observer], Host | Service], leave: Callable[[Observer], None]
     ) -> None:
         super().__init__()
         self.records: tuple[Record, ...] | None = None

@@ -1,4 +1,4 @@
-"""A changing answer that several listeners share."""
+"""A changing answer that several observers share."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-Listener = Callable[[], None]
+Observer = Callable[[], None]
 
 
 class Source(ABC):
-    """Something that changes and calls its listeners (mutable)."""
+    """Something that changes and calls its observers (mutable)."""
 
     def __init__(self) -> None:
-        self.listeners: list[Listener] = []
+        self.observers: list[Observer] = []
 
     def tell(self) -> None:
-        """Call every listener, except those that leave meanwhile."""
-        for listener in tuple(self.listeners):
-            if listener in self.listeners:
-                listener()
+        """Call every observer, except those that leave meanwhile."""
+        for observer in tuple(self.observers):
+            if observer in self.observers:
+                observer()
 
     @abstractmethod
     def stop(self) -> None:
-        """End it: the last listener has left."""
+        """End it: the last observer has left."""
 
 
 K = TypeVar("K")
@@ -31,24 +31,24 @@ S = TypeVar("S", bound=Source)
 
 
 class Shared(Generic[K, S]):
-    """Sources by key: each is made for its first listener, and stopped after its last."""
+    """Sources by key: each is made for its first observer, and stopped after its last."""
 
     def __init__(self, make: Callable[[K], S]) -> None:
         self._make = make
         self._sources: dict[K, S] = {}
 
-    def join(self, key: K, listener: Listener) -> S:
-        """Add a listener to a source."""
+    def join(self, key: K, observer: Observer) -> S:
+        """Add an observer to a source."""
         source = self._sources.get(key)
         if source is None:
             source = self._sources[key] = self._make(key)
-        source.listeners.append(listener)
+        source.observers.append(observer)
         return source
 
-    def leave(self, key: K, listener: Listener) -> None:
-        """Remove a listener."""
+    def leave(self, key: K, observer: Observer) -> None:
+        """Remove an observer."""
         source = self._sources[key]
-        source.listeners.remove(listener)
-        if not source.listeners:
+        source.observers.remove(observer)
+        if not source.observers:
             del self._sources[key]
             source.stop()

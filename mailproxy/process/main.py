@@ -63,7 +63,7 @@ class MainService(ProxyService):
         made = super()._make_generation(prepared)
         made.learned = self._learned
         for key, backend in prepared.backends.items():
-            backend.listeners.append(partial(self._changed, key))
+            backend.observers.append(partial(self._changed, key))
         return made
 
     # Messages to workers.

@@ -148,7 +148,7 @@ def test_errors_that_nobody_checks_for_are_counted_all_the_same() -> None:
 def test_change_is_told_to_every_listener() -> None:
     made = checked(error_limit=1)
     heard: list[tuple[str, Change[BackendServer]]] = []
-    made.listeners += [lambda change: heard.append(("one", change)), lambda change: heard.append(("two", change))]
+    made.observers += [lambda change: heard.append(("one", change)), lambda change: heard.append(("two", change))]
     made.failed(made.pool.servers[0], 1.0, "refused")
     assert [(name, change.event) for name, change in heard] == [
         ("one", "down"),
@@ -286,7 +286,7 @@ def test_errors_of_the_former_s_sessions_are_looked_after() -> None:
     later.succeed(former)
     told: list[str] = []
     urged = urgent(later)
-    later.listeners.append(lambda change: told.append(change.event))
+    later.observers.append(lambda change: told.append(change.event))
     (one,) = former.pool.servers
     former.failed(one, 1.0, "gone")
     assert told == ["down", "no-server"]
@@ -303,6 +303,6 @@ def test_servers_that_the_former_alone_has_are_its_own_affair() -> None:
     later.succeed(former)
     told: list[str] = []
     urged = urgent(later)
-    later.listeners.append(lambda change: told.append(change.event))
+    later.observers.append(lambda change: told.append(change.event))
     former.failed(former.pool.servers[0], 1.0, "gone")
     assert (told, urged) == ([], [])

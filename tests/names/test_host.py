@@ -69,7 +69,7 @@ def test_same_address_is_one_record() -> None:
 def test_each_change_is_told() -> None:
     families = Families()
     told: list[Any] = []
-    families.host.listeners.append(lambda: told.append(families.host.records("ipv6")))
+    families.host.observers.append(lambda: told.append(families.host.records("ipv6")))
     families.watches.settle(Question("d", "A"), V4)
     families.watches.settle(Question("d", "AAAA"), V6)
     assert told == [None, (SIX,)]

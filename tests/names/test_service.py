@@ -25,7 +25,7 @@ class Zone:
         self.watches = Watches()
         self.service = Service(SRV.name, self.watches, Shared(lambda name: Host(name, self.watches)))
         self.told: list[Any] = []
-        self.service.listeners.append(lambda: self.told.append(self.service.records("ipv4")))
+        self.service.observers.append(lambda: self.told.append(self.service.records("ipv4")))
         if targets:
             self.say(*targets)
         for name, addresses in hosts.items():

@@ -54,11 +54,11 @@ def test_listener_that_leaves_meanwhile_hears_nothing() -> None:
 
     def one() -> None:
         heard.append("one")
-        source.listeners.remove(other)
+        source.observers.remove(other)
 
     def other() -> None:
         heard.append("other")
 
-    source.listeners += [one, other]
+    source.observers += [one, other]
     source.tell()
     assert heard == ["one"]

@@ -27,7 +27,7 @@ class Both:
         settings = config.Backend(name="dovecot", servers=(server,), ports={"imap": 143})
         self.main, self.worker = Backend(settings, "imap"), Backend(settings, "imap")
         self.events: list[str] = []
-        self.worker.listeners.append(lambda change: self.events.append(change.event))
+        self.worker.observers.append(lambda change: self.events.append(change.event))
 
     @property
     def servers(self) -> tuple[BackendServer, BackendServer]:

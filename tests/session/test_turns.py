@@ -47,7 +47,7 @@ def end_sessions(bench: Bench, ending: Ending) -> None:
             for session in [session for session in bench.frontend.sessions if session.held_server is change.server]:
                 session.shut_down(ending, "the server went down")
 
-    bench.frontend.terms.backend.listeners.append(changed)
+    bench.frontend.terms.backend.observers.append(changed)
 
 
 # Turns.
@@ -181,7 +181,7 @@ def test_sessions_that_end_with_their_backup_make_no_room_on_it(make: MakeBench)
             for session in [session for session in bench.frontend.sessions if session.held_server is backup]:
                 session.shut_down(BACKUP_LEFT, "a server came back")
 
-    bench.frontend.terms.backend.listeners.append(changed)
+    bench.frontend.terms.backend.observers.append(changed)
     bench.pool.set_state(main, "ready", bench.poller.now)
     bench.servers[0].accept(GREETING)
     bench.until(lambda: after.data == GREETING)
