@@ -98,7 +98,7 @@ class TimedEpoll:
 
 
 def measure(servers: int, seconds: float, port: int) -> Figures:
-    """Check so many servers for so long, once it is warm."""
+    """Check this number of servers for this time, after a warm-up."""
     # There is no other place between the reactor's waiting and everything else.
     epoll = TimedEpoll(select.epoll())
     reactor: Any = install(Poller(epoll=cast(select.epoll, epoll)))

@@ -18,7 +18,7 @@ from mailproxy.balance.rule import RULES
 SERVERS = (10, 100, 1000)
 
 CHOICE_TARGETS = {100: 20.0, 1000: 1000.0}
-"""Microseconds that a choice may cost with so many servers."""
+"""The most microseconds of a choice, by number of servers."""
 
 DELAY_TARGETS = {1000: 1000.0}
 """Microseconds for which a session may be delayed by something else."""
@@ -26,7 +26,7 @@ DELAY_TARGETS = {1000: 1000.0}
 _CHOICES = 1000
 _CHANGES = 100
 
-# The best of so many goes: what else the machine does is not ours.
+# The best of this number of runs counts, since other programs slow some of them down.
 _GOES = 7
 
 _SESSIONS_PER_SERVER = 5
@@ -108,7 +108,7 @@ class _Waiter:
         """Have the place."""
 
     def no_turn(self) -> None:
-        """Hear that there is none; never happens here."""
+        """Do nothing; a server is always free here."""
 
 
 def choose(pool: Pool[PoolServer]) -> float:

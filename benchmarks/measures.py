@@ -149,7 +149,7 @@ class StalledMemory:
     needs_fresh_front: bool = field(default=True, init=False)
 
     def take(self, front: Front) -> Sample:
-        """Push at somebody who does not read, until nothing moves any more."""
+        """Send to a peer that does not read, until all buffers are full."""
         with front.clients(self.mode, "EC", 1, self.amount) as clients:
             usage.forget_peak(front.pid)
             before, peak_before = usage.memory(front.pid), usage.peak_memory(front.pid)

@@ -212,7 +212,7 @@ def run_front(file: str) -> int:
 
 @contextmanager
 def running(folder: Path, certificates: int, cpu: int, backend: int) -> Iterator[Front]:
-    """Run mailproxy with so many certificates."""
+    """Run mailproxy with this number of certificates."""
     made = Certificates(folder / "tls", certificates)
     with reserved_port() as port, (folder / "log").open("wb") as log:
         file = folder / "mailproxy.toml"

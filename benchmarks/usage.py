@@ -62,7 +62,7 @@ def peak_memory(pid: int) -> int:
 
 
 def forget_peak(pid: int) -> None:
-    """Let `peak_memory` begin anew, with what is in memory now."""
+    """Reset `peak_memory` to the current memory."""
     for process in descendants(pid):
         (_PROC / str(process) / "clear_refs").write_text("5")
 

@@ -47,7 +47,7 @@ HEADERS = {
 
 
 class _Echo(Protocol):
-    """Looks who the client is, and sends back what it gets."""
+    """Reads the client's address, and echoes all bytes."""
 
     transport: Any
 

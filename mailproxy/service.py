@@ -49,7 +49,7 @@ from mailproxy.tls.renewed import in_words
 READ_SECONDS = 300.0
 
 # How long sessions live on in a process that another one has followed, and over what time they are told to go then. An
-# hour is long for a delivery or a download; and a client in IDLE, which goes on for ever, has to go some day.
+# hour is long for a delivery or a download; and IDLE, which has no end, must end some day.
 LEAVE_SECONDS = 3600.0
 LEAVE_SPREAD_SECONDS = 60.0
 
@@ -67,7 +67,7 @@ class ProxyService(Service):
     _log = Logger(namespace="mailproxy")
 
     events: Publisher | None = None
-    """Where events for administrators who watch come from; None: the log."""
+    """The source of events for watching administrators; None: the log."""
 
     role = ALONE
     """This process's part of the work."""

@@ -1,4 +1,4 @@
-"""The steps of slowstart while nobody comes: somebody may wait for a place that the next step brings."""
+"""The steps of slowstart without new clients: a waiting client may get the place that the next step frees."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ class Queue(Generic[AnyServer]):
         return sorted(heads, key=attrgetter("number"))
 
     def regroup(self, line: Callable[[bytes, Sequence[AnyServer]], AnyServer | None]) -> None:
-        """Form the lines anew, by the ``line`` of each client's key and tried servers, in the same order."""
+        """Build the lines again, by the ``line`` of each client's key and tried servers, in the same order."""
         everybody = self._everybody.values()
         self._everybody, self._lines = {}, {}
         for waiting in everybody:

@@ -26,17 +26,17 @@ class Sharing(Protocol, Generic[GivenServer]):
     """The processes that share the servers of one pool."""
 
     def look(self) -> None:
-        """Bring ``sessions`` of each server up to date: those of all processes."""
+        """Update ``sessions`` of each server: the sessions of all processes."""
 
     def took(self, server: GivenServer) -> None:
-        """Count a session of this process in."""
+        """Count a new session of this process."""
 
     def left(self, server: GivenServer) -> None:
-        """Count a session of this process out."""
+        """Count the end of a session of this process."""
 
     @property
     def queued(self) -> int:
-        """How many clients wait in other processes."""
+        """The number of clients that wait in other processes."""
 
     @property
     def waiting_since(self) -> float:
@@ -46,7 +46,7 @@ class Sharing(Protocol, Generic[GivenServer]):
         """Return the time of a clock that all processes share."""
 
     def wait(self, queued: int, since: float) -> None:
-        """Tell the others how many clients wait in this process, and since when the first one does."""
+        """Publish the number of clients that wait in this process, and the start of the longest wait."""
 
     def wake(self) -> None:
-        """Let the process of the client that has waited longest look for a place."""
+        """Wake the process of the client that has waited longest, to take a free place."""

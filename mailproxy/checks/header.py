@@ -29,9 +29,9 @@ class Policy(Protocol):
 
 
 _PORT = 49152
-"""Of the ends of a connection that is none, where there is no port of ours: the first that nobody registers."""
+"""The port in a header without a connection, if we have no port: the first of the unregistered ones."""
 
-# Addresses for documentation (RFC 5737, RFC 3849): nobody has them. The first that is not the other end is taken.
+# Addresses for documentation (RFC 5737, RFC 3849), which no host has; the first unlike the other end is used.
 _NOBODY = {
     socket.AF_INET: (b"\xc0\0\2\1", b"\xc0\0\2\2"),
     socket.AF_INET6: (b"\x20\1\x0d\xb8" + bytes(11) + b"\1", b"\x20\1\x0d\xb8" + bytes(11) + b"\2"),
@@ -61,7 +61,7 @@ def foreign_header(policy: Policy, facts: TlsFacts | None, destination: PackedAd
 
 
 def own_header(policy: Policy, facts: TlsFacts | None) -> HeaderSource:
-    """Return what makes the header that tells of our own end of a connection, as it would of a client's."""
+    """Return the function that makes the header with our own end of a connection, in place of a client's."""
 
     def header(sock: socket.SocketType) -> bytes:
         return policy.build(_packed(sock.getsockname()), _packed(sock.getpeername()), facts).data

@@ -203,7 +203,7 @@ class _HttpRun:
 
 
 def _nobody(outcome: Outcome) -> None:
-    """Hear what came of a check that nobody waits for any more."""
+    """Ignore the result of a check that was cancelled."""
 
 
 def _first_cause(failure: Failure) -> str:

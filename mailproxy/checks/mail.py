@@ -70,7 +70,7 @@ class MailProbe:
         return self._reader.is_over
 
     def receive(self, data: bytes) -> bytes:
-        """Go on with the talk."""
+        """Continue the talk."""
         self._said = self._said or data[:16]
         try:
             return self._reader.receive(data)

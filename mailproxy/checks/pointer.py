@@ -19,7 +19,7 @@ def find(document: Any, pointer: str) -> Any:
     return value
 
 
-# No list has more members than so many digits can count.
+# More digits than the index of any list member needs.
 _DIGITS = 18
 
 

@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve until SIGTERM, SIGINT or SIGQUIT; 1 if the service cannot start, or cannot go on."""
+    """Serve until SIGTERM, SIGINT or SIGQUIT; return 1 if the service cannot start, or fails."""
     from mailproxy.control.call import NoService
     from mailproxy.control.takeover import Takeover, take_over
     from mailproxy.front.prepare import prepare
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
         workers = Workers(settings.workers, make_log) if settings.workers else None
         prepared = prepare(settings, arguments.config, None if workers is None else workers.lasting)
         if workers is not None:
-            # What is forked has no sockets: they would stay open in it when nobody listens any more.
+            # Fork before sockets are opened: they would stay open in the forker after the service closes them.
             workers.fork(prepared)
         if arguments.take_over:
             takeover = take_over(prepared)

@@ -96,7 +96,7 @@ def _check_check_ports(backend: Backend, wanted: Mapping[MailProtocol, str], pro
 
 
 def _check_admin(config: Config, problems: Problems) -> None:
-    """Nobody else listens on the admin socket."""
+    """Refuse a frontend with the address of the admin socket."""
     for frontend in config.frontends:
         if any(isinstance(bind, UnixBind) and bind.path == config.admin.socket for bind in frontend.bind):
             key = key_path("frontend", frontend.name, "bind")

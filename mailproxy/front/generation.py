@@ -42,7 +42,7 @@ class Generation:
         self.backends = prepared.backends
         self.frontends = [self._make_frontend(frontend) for frontend in prepared.frontends]
         self.learned: Learned = _nothing
-        """What hears, beside the frontend, what is to be announced to a frontend's clients."""
+        """Called, besides the frontend, with the capabilities that a frontend announces to its clients."""
         self.care = Care(prepared, loop, self.learn) if role.cares else None
         self._parts: list[Care | Shutdowns | Slowstart] = [] if self.care is None else [self.care]
         """The parts that run from `start` to `retire` beside the frontends."""

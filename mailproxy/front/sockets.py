@@ -43,7 +43,7 @@ class Sockets:
 
     @property
     def sockets(self) -> list[socket.socket]:
-        """Those that are open."""
+        """The open sockets."""
         return [bound.socket for bound in self._open.values()]
 
     def share(self, *, with_others: bool) -> None:

@@ -45,7 +45,7 @@ class Trouble:
             self._report_soon()
 
     def forget(self, question: Question) -> None:
-        """Note that a question is not asked any more."""
+        """Note that a question is not in use any more."""
         self._reasons.pop(question, None)
         self._told.discard(question)
 

@@ -22,7 +22,7 @@ class Announced(Host, Protocol):
     """A session whose client must or may send a header."""
 
     def announced(self, header: Header | None) -> None:
-        """Go on with the header, or without one where that is allowed."""
+        """Continue with the header, or without one if that is allowed."""
 
 
 class Arrival(Stage):

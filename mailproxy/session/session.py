@@ -192,7 +192,7 @@ class Session:
     # The stages, from the first to the last.
 
     def _enter(self, stage: Stage) -> None:
-        """Go on to a stage."""
+        """Enter a stage."""
         self.stage.leave()
         self.stage = stage
         self._route()
@@ -223,7 +223,7 @@ class Session:
             arrival.begin()
 
     def announced(self, header: Header | None) -> None:
-        """Go on with a header, or without one where that is allowed."""
+        """Continue with a header, or without one if that is allowed."""
         # Only the first header is trusted: further bytes are the client's own, and may claim anything.
         if header is None or self.terms.begins_in_clear:
             self._guard = Guard(self)

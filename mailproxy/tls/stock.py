@@ -33,7 +33,7 @@ class Stock:
 
     @property
     def left(self) -> int:
-        """How many nobody has."""
+        """The number of unused contexts."""
         return len(self._contexts) - self._taken
 
     def context(self, number: int) -> SSL.Context:

@@ -105,9 +105,9 @@ class Listener:
 
     def look(self) -> None:
         """
-        Wait anew, at the end of the kernel's queue of processes, or accept if a client waits.
+        Wait again, at the end of the kernel's queue of processes, or accept if a client waits.
 
-        A client has nobody if the process that it has woken was stopped: call this now and then.
+        If the process that a client has woken is stopped, no other one accepts that client: call this now and then.
         """
         if self._is_shared and not self._reasons:
             assert self._poller is not None

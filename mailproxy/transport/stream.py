@@ -40,7 +40,7 @@ MESSAGE_IN_PIECES = "TLS message in more than one record"
 
 
 class Owner(Protocol):
-    """Whom a stream tells what happened to it."""
+    """The owner of a stream, which the stream calls for each event."""
 
     def stream_ended(self, stream: Stream) -> None:
         """Nothing more will be read from a stream: its peer's writing will end."""
@@ -73,7 +73,7 @@ class _Nobody:
 
 NOBODY: Owner = _Nobody()
 """
-Whom a stream belongs to until somebody takes it, and again when it is closed.
+The owner of a stream before it is taken, and after it is closed.
 
 Keeping the real owner beyond the end would leave a cycle to the garbage collector.
 """

@@ -91,7 +91,7 @@ def hear(said: bytes, step: str, expected: str) -> Talk[bytes]:
 
 
 def hear_goodbye(said: bytes, step: str, expected: str) -> Talk[bytes]:
-    """As `hear`, but a closed connection counts as an empty answer."""
+    """Like `hear`, but a closed connection counts as an empty answer."""
     try:
         return (yield said)
     except Parted:
