@@ -87,7 +87,7 @@ class Handshake(Stage):
             waits_for = stream.handshake()
         except HandshakeError as error:
             left = LOCAL_LEFT if session.is_local else HANDSHAKE_LEFT
-            session.part(left if error.is_theirs else HANDSHAKE_FAILED, f"TLS handshake: {error}")
+            session.part(left if error.is_theirs else HANDSHAKE_FAILED, f"TLS handshake: {error}", error.presented)
             return
         if not waits_for:
             self._stream = None

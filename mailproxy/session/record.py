@@ -159,7 +159,7 @@ def _tls(session: LoggedSession) -> Fields:
     if facts is None:
         if session.is_offloaded:
             return {"tls": "offloaded"}
-        return {"tls": "passed"} if _is_passed_on_tls(session) else {}
+        return {"tls": "passed"} if _is_passed_on_tls(session) else _refused(session.termination)
     fields: Fields = {"tls": facts.version, "cipher": facts.cipher}
     if facts.group is not None:
         fields["group"] = facts.group
@@ -173,6 +173,15 @@ def _tls(session: LoggedSession) -> Fields:
         fields["cn"] = ",".join(map(_escaped, facts.client_common_names))
         fields["verify"] = facts.verify
     return fields
+
+
+def _refused(termination: Termination | None) -> Fields:
+    """Return the identity of a client that was refused for its certificate: nobody has verified it."""
+    if termination is None or termination.presented is None:
+        return {}
+    presented = termination.presented
+    names = ",".join(map(_escaped, presented.common_names))
+    return {"cn": names, "serial": presented.serial, "verify": presented.verify}
 
 
 def _times(session: LoggedSession) -> Fields:

@@ -45,6 +45,7 @@ from mailproxy.session.termination import BUG, CLIENT_REFUSED, DONE, SHUT_DOWN, 
 from mailproxy.session.terms import Terms
 from mailproxy.session.waiting import Waiting
 from mailproxy.tls.facts import TlsFacts
+from mailproxy.tls.presented import Presented
 from mailproxy.transport.deadlines import Deadlines
 from mailproxy.transport.listener import Listener
 from mailproxy.transport.plain import PlainStream
@@ -349,22 +350,26 @@ class Session:
 
     # The end.
 
-    def _decide(self, ending: Ending, reason: str) -> None:
+    def _decide(self, ending: Ending, reason: str, presented: Presented | None = None) -> None:
         """Record the ending and count it; only the first one counts."""
         if self.termination is None:
             if ending.counter:
                 self._front.counters.count(ending.counter)
-            self.termination = Termination(ending, ending.stage or self.stage.letter, reason)
+            self.termination = Termination(ending, ending.stage or self.stage.letter, reason, presented)
 
     def lose(self, ending: Ending, reason: str) -> None:
         """End at once, without further words to the client."""
         self._decide(ending, reason)
         self.close()
 
-    def part(self, ending: Ending, reason: str) -> None:
-        """End politely: the client gets all pending bytes, close_notify and FIN."""
+    def part(self, ending: Ending, reason: str, presented: Presented | None = None) -> None:
+        """
+        End politely: the client gets all pending bytes, close_notify and FIN.
+
+        `presented` is the client's certificate if it was refused for that.
+        """
         if not self.is_over:
-            self._decide(ending, reason)
+            self._decide(ending, reason, presented)
             self._part()
 
     def _part(self) -> None:

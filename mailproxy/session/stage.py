@@ -11,6 +11,7 @@ from typing import Protocol
 
 from mailproxy.session.termination import CLIENT_LEFT, Ending, Letter
 from mailproxy.session.terms import Terms
+from mailproxy.tls.presented import Presented
 from mailproxy.transport.poller import Poller, Ready
 from mailproxy.transport.stream import Stream
 
@@ -26,8 +27,8 @@ class Host(Protocol):
     def wait(self, seconds: float) -> None:
         """Call the stage's `expired` after `seconds`; this replaces an earlier `wait`."""
 
-    def part(self, ending: Ending, reason: str) -> None:
-        """End politely."""
+    def part(self, ending: Ending, reason: str, presented: Presented | None = None) -> None:
+        """End politely; `presented` is the client's certificate if it was refused for that."""
 
     def lose(self, ending: Ending, reason: str) -> None:
         """End at once."""

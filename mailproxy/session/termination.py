@@ -13,6 +13,8 @@ from typing import Literal
 
 from attrs import frozen
 
+from mailproxy.tls.presented import Presented
+
 Letter = Literal["R", "Q", "C", "D", "-"]
 """HAProxy's letter for a stage."""
 
@@ -43,6 +45,8 @@ class Termination:
     stage: Letter
     reason: str
     """The reason in words, for the log; empty if the session ended normally."""
+    presented: Presented | None = None
+    """The client's certificate if it was refused for that."""
 
     @property
     def letters(self) -> str:

@@ -358,6 +358,18 @@ def peer_certificate(ssl: Any) -> bytes | None:
         lib.X509_free(certificate)
 
 
+def refused_certificate(ssl: Any) -> bytes | None:
+    """
+    Return the client's certificate in DER, after the handshake has failed since it does not verify.
+
+    OpenSSL keeps it as the peer's only if it is good, but the chain that it tried to verify stays with the connection.
+    """
+    chain = lib.SSL_get0_verified_chain(ssl)
+    if chain == ffi.NULL or not lib.sk_X509_num(chain):
+        return None
+    return _der(lib.sk_X509_value(chain, 0))
+
+
 def server_chain(ssl: Any) -> list[bytes]:
     """Return the certificates that a server sent, in DER, even if they were refused."""
     chain = lib.SSL_get_peer_cert_chain(ssl)

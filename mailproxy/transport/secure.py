@@ -32,6 +32,7 @@ from mailproxy.tls.openssl import (
     ZERO_RETURN,
     ffi,
 )
+from mailproxy.tls.presented import Presented
 from mailproxy.tls.server import TlsServer
 from mailproxy.transport.plain import PlainStream
 from mailproxy.transport.poller import Poller
@@ -95,11 +96,16 @@ def _asked_name(name: str | None) -> str:
 
 
 class HandshakeError(Exception):
-    """A handshake that failed, with the reason; `is_theirs` if the client closed or refused."""
+    """
+    A handshake that failed, with the reason; `is_theirs` if the client closed or refused.
 
-    def __init__(self, reason: str, *, is_theirs: bool) -> None:
+    `presented` is the client's certificate if it was refused for that.
+    """
+
+    def __init__(self, reason: str, *, is_theirs: bool, presented: Presented | None = None) -> None:
         super().__init__(reason)
         self.is_theirs = is_theirs
+        self.presented = presented
 
 
 class SecureStream(Stream):
@@ -214,7 +220,7 @@ class SecureStream(Stream):
                 if failure is None:
                     raise
         if failure is not None:
-            raise HandshakeError(failure[0], is_theirs=failure[1])
+            raise HandshakeError(failure[0], is_theirs=failure[1], presented=failure[2])
         if self.backlog:
             return WANT_WRITE
         return 0 if result == 1 else WANT_READ
@@ -228,8 +234,8 @@ class SecureStream(Stream):
         code: int = openssl.get_error(self.ssl, result)
         if code in _GOES_ON:
             return code
-        reason, is_theirs = self._failure(code)
-        raise HandshakeError(reason, is_theirs=is_theirs)
+        reason, is_theirs, presented = self._failure(code)
+        raise HandshakeError(reason, is_theirs=is_theirs, presented=presented)
 
     def _secured(self) -> None:
         """Set up the stream once, after the handshake."""
@@ -246,17 +252,20 @@ class SecureStream(Stream):
         self.backlog = bytes(data[taken:])
         return not self.backlog
 
-    def _failure(self, code: int) -> tuple[str, bool]:
-        """Return why the handshake failed, and whether the other side caused it."""
+    def _failure(self, code: int) -> tuple[str, bool, Presented | None]:
+        """Return why the handshake failed, whether the other side caused it, and its certificate if that is why."""
+        presented = None
         objection = _OBJECTIONS.get(openssl.alert())
         reason = self._reason(code)
         if objection is not None:
-            return f"the client does not trust our certificate ({objection})", True
+            return f"the client does not trust our certificate ({objection})", True, None
         if reason == _CALLBACK_FAILED:
             reason = f"{_asked_name(openssl.server_name(self.ssl))}, and the profile has strict-sni"
         if reason == _NOT_VERIFIED:
-            reason = f"the client's {reason}: {openssl.verify_words(openssl.verify_result(self.ssl))}"
-        return reason, code in (ZERO_RETURN, SYSCALL)
+            verdict, certificate = openssl.verify_result(self.ssl), openssl.refused_certificate(self.ssl)
+            reason = f"the client's {reason}: {openssl.verify_words(verdict)}"
+            presented = None if certificate is None else Presented(certificate, verdict)
+        return reason, code in (ZERO_RETURN, SYSCALL), presented
 
     def _reason(self, code: int) -> str:
         # errno is read first: any other call could change it.

@@ -10,6 +10,7 @@ from ipaddress import ip_network
 import pytest
 import trustme
 from attrs import evolve
+from cryptography.x509 import load_pem_x509_certificate
 from hypothesis import example, given
 from hypothesis import strategies as st
 from OpenSSL import SSL
@@ -124,6 +125,23 @@ def test_client_certificate_is_told_with_its_verdict(make: MakeBench) -> None:
     event = bench.over()
     assert event["verify"] == 0
     assert r'cn="alice \"the\nadmin\"" verify=0 ' in event["line"]
+
+
+def test_client_that_is_refused_for_its_certificate_is_named(make: MakeBench) -> None:
+    with trustme.CA().cert_pem.tempfile() as path:
+        server = tls_server(client_certificates="required", client_ca=(path,))
+    context = client_context()
+    other = trustme.CA().issue_cert("mallory@example.org", common_name="mallory\nadmin")
+    other.configure_cert(context)
+    bench = make(tls=server)
+    client = bench.tls_client(context)
+    bench.until(lambda: client.fin)
+    client.break_off()
+    event = bench.over()
+    shown = load_pem_x509_certificate(other.cert_chain_pems[0].bytes())
+    assert int(event["serial"], 16) == shown.serial_number
+    assert rf'cn="mallory\nadmin" serial={event["serial"]} verify=' in event["line"]
+    assert "the client's certificate verify failed: unable to get local issuer certificate" in event["reason"]
 
 
 @pytest.mark.parametrize(

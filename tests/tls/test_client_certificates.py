@@ -10,6 +10,7 @@ from tempfile import NamedTemporaryFile
 from typing import Any
 
 import pytest
+from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL.SSL import X509VerificationCodes as Codes
 
@@ -17,7 +18,7 @@ from mailproxy.announce.client_tls import ssl_tlv
 from mailproxy.config import TlsProfile
 from mailproxy.proxyprotocol.ssl import SslClient
 from mailproxy.proxyprotocol.tlv import SslType
-from mailproxy.tls.server import TlsServer
+from mailproxy.tls.server import TlsServer, common_names
 from mailproxy.tls.servers import TlsServers
 from mailproxy.tls.trust_files import read_trust
 from tests.tls.connect import Connect
@@ -121,6 +122,26 @@ def test_bad_certificate_is_refused(connect: Connect, serve: Serve, which: str, 
     make, _, reason = BAD[which]
     server = serve(revocation_list(authority(), alice()), policy=policy)
     assert str(connect(server, showing(make())).error) == REFUSED + reason
+
+
+@pytest.mark.parametrize("version", [TLS12, TLS13])
+@pytest.mark.parametrize("which", BAD)
+def test_who_is_refused_is_known(connect: Connect, serve: Serve, which: str, version: ssl.TLSVersion) -> None:
+    client = BAD[which][0]()
+    error = connect(serve(revocation_list(authority(), alice()), policy="required"), showing(client, version)).error
+    assert error is not None
+    assert error.presented is not None
+    assert error.presented.verify != 0
+    assert error.presented.common_names == common_names(error.presented.certificate)
+    assert error.presented.common_names
+    shown = x509.load_der_x509_certificate(error.presented.certificate)
+    assert (shown, error.presented.serial) == (client.certificate, serial_of(client.certificate))
+
+
+def serial_of(certificate: x509.Certificate) -> str:
+    """Return a certificate's number, byte by byte."""
+    number = certificate.serial_number
+    return number.to_bytes((number.bit_length() + 7) // 8, "big").hex().upper()
 
 
 @pytest.mark.parametrize("version", [TLS12, TLS13])
