@@ -46,13 +46,14 @@ class Aside:
         def run() -> None:
             # Signals are for the main thread.
             signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-            result: T | Failure
             try:
                 with self._turn:  # the work uses a cache that only one thread may use at a time
                     result = work()
             except BaseException:
-                result = Failure()
-            self._reactor.callFromThread(self._over, done, result)
+                # Not in a local variable: that would be a cycle with its own traceback.
+                self._reactor.callFromThread(self._over, done, Failure())
+            else:
+                self._reactor.callFromThread(self._over, done, result)
 
         threading.Thread(target=run, name="aside", daemon=True).start()
         return done

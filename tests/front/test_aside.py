@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from queue import Queue
 import pytest
 
 from mailproxy.front.aside import SWITCH_SECONDS, Aside
+from tests.garbage import garbage
 
 
 class Reactor:
@@ -46,6 +48,17 @@ def test_error_is_told(reactor: Reactor) -> None:
     Aside(reactor).do(lambda: 1 // 0).addErrback(lambda failure: told.append(failure.type))
     reactor.turn()
     assert told == [ZeroDivisionError]
+
+
+def test_error_leaves_nothing_to_the_garbage_collector(reactor: Reactor) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        Aside(reactor).do(lambda: 1 // 0).addErrback(lambda failure: None)
+        reactor.turn()
+        assert garbage() == []
+    finally:
+        gc.enable()
 
 
 def test_work_comes_one_by_one_and_the_reactor_waits_less_for_its_turn_meanwhile(reactor: Reactor) -> None:
