@@ -467,6 +467,7 @@ def current_certificate(context: SSL.Context) -> int:
         free(ssl)
 
 
+INTERNAL_ERROR = 80
 UNRECOGNIZED_NAME = 112
 MISSING_EXTENSION = 109
 """Alerts (RFC 8446 section 6.2)."""
@@ -511,11 +512,15 @@ def status_callback(find: Callable[[Any], bytes | None]) -> Any:
     """
     Make the callback for `set_status_callback`; keep it as long as the connections live.
 
-    `find` gets the connection of a client that asks for an OCSP response, and returns the response or None.
+    `find` gets the connection of a client that asks for an OCSP response, and returns the response or None, or raises
+    `Refused`; OpenSSL chooses the alert.
     """
 
     def answer(ssl: Any, argument: Any) -> int:
-        response = find(ssl)
+        try:
+            response = find(ssl)
+        except Refused:
+            return _FATAL
         if response is None:
             return _NO_ACK
         memory = lib.OPENSSL_malloc(len(response))

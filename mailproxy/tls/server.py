@@ -16,7 +16,8 @@ from hashlib import sha256
 from math import ceil
 from secrets import token_bytes
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, ParamSpec, Protocol, TypeVar
+from weakref import WeakMethod
 
 from attrs import frozen
 from cryptography import x509
@@ -33,6 +34,9 @@ from mailproxy.tls.hello import EARLY_DATA, NotWhole, name_without_13, offers_13
 from mailproxy.tls.keylog import KeyLog
 from mailproxy.tls.steps import Steps, finish
 from mailproxy.tls.trust import ClientTrust
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
 _VERIFY = {
@@ -124,11 +128,31 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+def _weakly(method: Callable[P, T]) -> Callable[P, T]:
+    """
+    Return a function that calls a method and does not keep its object alive.
+
+    Without the object, it refuses the handshake (`openssl.Refused`).
+    """
+    weak = WeakMethod(method)
+
+    def call(*arguments: P.args, **named: P.kwargs) -> T:
+        live = weak()
+        if live is None:
+            raise openssl.Refused(openssl.INTERNAL_ERROR)
+        return live(*arguments, **named)
+
+    return call
+
+
 class TlsServer:
     """
     The server's side of TLS for one profile; its certificates may change (mutable).
 
     Each group of certificates has its own context; the first one is the default.
+
+    A renewal or a reload may replace a server. The last connection that it made frees it then, with its contexts, and
+    without the garbage collector, which seldom runs: so a server is in no reference cycle.
     """
 
     def __init__(
@@ -171,14 +195,15 @@ class TlsServer:
         self._trust = trust if self._asks_for_certificates else None
         if self._asks_for_certificates and trust is None:
             raise ValueError("there is nothing to verify clients' certificates with")
-        # OpenSSL keeps pointers to the callbacks, so they live as long as the connections that this server makes.
-        self._on_name = openssl.server_name_callback(self._choose)
-        self._on_status = openssl.status_callback(self._staple)
+        # OpenSSL keeps pointers to the callbacks, so they live as long as the connections that this server makes. Each
+        # connection's stream refers to the server; the callbacks must not, as the server refers to them.
+        self._on_name = openssl.server_name_callback(_weakly(self._choose))
+        self._on_status = openssl.status_callback(_weakly(self._staple))
         self._on_alpn = openssl.alpn_callback(names) if names else None
         self._on_key = None if settings.keylog is None else openssl.keylog_callback(KeyLog(settings.keylog).write)
         self._trial = self._make_context(())[0]
         self._check(groups, checked if keys_of is None else keys_of.digests)
-        self.contexts: Contexts = Contexts(self._make_context, groups, clock)
+        self.contexts: Contexts = Contexts(_weakly(self._make_context), groups, clock)
         """The contexts by server name."""
         if keys is not None:
             self._set_up(keys)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import gc
 import ssl
 from functools import cache
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import pytest
 import trustme
@@ -14,12 +16,14 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 
+from mailproxy.config import TlsProfile
 from mailproxy.tls import openssl
 from mailproxy.tls.certificate import Certificate, make_certificate
+from mailproxy.tls.groups import group_certificates
 from mailproxy.tls.server import TlsServer, common_names
 from mailproxy.transport.poller import Poller
 from mailproxy.transport.secure import HandshakeError, SecureStream
-from tests.tls.connect import Connect, Owner
+from tests.tls.connect import Connect, Connection, Owner
 from tests.tls.issue import issue, rsa_key
 from tests.tls.servers import NAME, certificate, tls_server
 from tests.transport.peers import TlsPeer, client_context
@@ -567,3 +571,50 @@ def test_client_that_goes_is_told_from_one_that_is_refused(first: bytes) -> None
     error = failure(tls_server(), first, end=True)
     assert str(error) == "connection closed"
     assert error.is_theirs
+
+
+# The end of a server.
+
+
+def test_server_goes_with_its_last_connection() -> None:
+    server = tls_server(certificate(NAME), certificate("imap.example.org"), alpn=("imap",), keylog="/dev/null")
+    gone = ref(server)
+    gc.disable()
+    try:
+        connection = Connection(server)
+        del server
+        assert connection.facts.server_name == NAME
+        connection.close()
+        del connection
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_server_with_the_ticket_keys_of_one_that_is_gone(connect: Connect) -> None:
+    former, context = tls_server(), client_context()
+    first = Connection(former, context)
+    session = first.client.tls.session
+    first.close()
+    groups = group_certificates((certificate(NAME), certificate("other.example.org")))
+    server = TlsServer(TlsProfile(name="default", certificates=()), groups, keys_of=former)
+    gone = ref(former)
+    del first, former
+    assert gone() is None
+    assert connect(server, context, session=session).facts.resumed
+    assert connect(server, server_name="other.example.org").facts.server_name == "other.example.org"
+
+
+def test_callbacks_of_a_server_that_is_gone_refuse() -> None:
+    server = tls_server()
+    ssl = server.connection(b"")
+    keys = server.ticket_keys
+    del server
+    on_name, _, on_status, _ = keys.callbacks
+    alert = openssl.ffi.new("int *")
+    try:
+        assert on_name(ssl, alert, openssl.ffi.NULL) == openssl.lib.SSL_TLSEXT_ERR_ALERT_FATAL
+        assert alert[0] == openssl.INTERNAL_ERROR
+        assert on_status(ssl, openssl.ffi.NULL) == openssl.lib.SSL_TLSEXT_ERR_ALERT_FATAL
+    finally:
+        openssl.free(ssl)
