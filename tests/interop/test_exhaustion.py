@@ -1,8 +1,9 @@
-"""Reload and stop while the process or the disk has nothing left: descriptors, space for the log."""
+"""Reload and stop while the process or the disk has nothing left: descriptors, space for the log or for ``/tmp``."""
 
 import contextlib
 import os
 import signal
+import subprocess
 import time
 from functools import partial
 from pathlib import Path
@@ -86,4 +87,33 @@ def test_full_disk_for_the_log_stops_nobody(
         process.terminate()
         process.wait()
         assert time.monotonic() - began < STOP_SECONDS
+        assert process.stderr == ""
+
+
+# Mounts a full file system over the folder that comes first, for the command that follows alone.
+_FULL = """
+mount -t tmpfs -o size=4k none "$0" && ! head -c 8192 /dev/zero 2>/dev/null >"$0/filler" && TMPDIR="$0" exec "$@"
+"""
+
+
+def test_full_folder_for_temporary_files_stops_nobody(folder: Path, recorder: StartRecorder, pki: Certificates) -> None:
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount")
+    served, full = folder / "served.pem", folder / "full"
+    full.mkdir()
+    served.write_bytes(pki.server_ec.read_bytes())
+    configuration, port = single(served, recorder(echo()).port)
+    command = ("unshare", "--mount", "sh", "-c", _FULL, full, *RUN)
+    with launch(folder, {"workers": 2, **configuration}, command) as process:
+        process.until_listening([port])
+        with connect_tls(port, pki.client()) as connection:
+            assert read_line(connection) == GREETING
+            served.write_bytes(pki.server_rsa.read_bytes())
+            process.send(signal.SIGHUP)
+            until(lambda: '"reloaded"' in process.stdout, "the reload")
+            with connect_tls(port, pki.client()) as other:
+                assert other.getpeercert(binary_form=True) != connection.getpeercert(binary_form=True)
+                assert read_line(other) == GREETING
+        process.terminate()
+        process.wait()
         assert process.stderr == ""
