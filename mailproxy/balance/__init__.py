@@ -8,7 +8,7 @@ The map, bottom up:
 - ``pool_server``: one server, its limits and its sessions.
 - ``leastconn``, ``roundrobin``, ``source``, ``first``, ``random``: the rules, one ``pick`` each; ``rule`` names them.
 - ``attempt``: which servers a session tries again.
-- ``queue``: the clients that wait for a server with room; ``sharing``: the same across processes.
+- ``queue``: the clients that wait for a server with room; ``shared_pool``: the same across processes.
 - ``change``: what happened to a server, for the log.
 - ``server_changes``: changes of a server by checks, sessions, agents, admins and DNS.
 - ``pool``: the servers of one backend for one protocol; it uses all of the above.

@@ -19,7 +19,7 @@ from mailproxy.balance.pool_server import RAMP_STEPS, UNLIMITED, AnyServer
 from mailproxy.balance.queue import Queue, Waiter, Waiting
 from mailproxy.balance.rule import Rule
 from mailproxy.balance.server_changes import ServerChanges
-from mailproxy.balance.sharing import Sharing
+from mailproxy.balance.shared_pool import SharedPool
 
 # The shortest time between two steps of slowstart.
 _SHORTEST_STEP_SECONDS = 0.05
@@ -60,7 +60,7 @@ class Pool(ServerChanges[AnyServer]):
         self._turns = 0
         self._candidates: Sequence[AnyServer] = ()
         self._is_limited = False
-        self._sharing: Sharing[AnyServer] | None = None
+        self._shared: SharedPool[AnyServer] | None = None
         for server in servers:
             if not server.is_settled:
                 server.settle(0.0)
@@ -81,7 +81,7 @@ class Pool(ServerChanges[AnyServer]):
     @property
     def queued(self) -> int:
         """The number of clients that wait for a place."""
-        return len(self._queue) + (0 if self._sharing is None else self._sharing.queued)
+        return len(self._queue) + (0 if self._shared is None else self._shared.queued)
 
     @property
     def is_empty(self) -> bool:
@@ -108,9 +108,9 @@ class Pool(ServerChanges[AnyServer]):
             self.refresh(now)
         if len(tried) > self._retries:
             return None
-        if self._sharing is not None:
-            self._sharing.look()
-            if self._is_limited and not self._rule.is_sticky and self._sharing.waiting_since < inf:
+        if self._shared is not None:
+            self._shared.look()
+            if self._is_limited and not self._rule.is_sticky and self._shared.waiting_since < inf:
                 return None  # other clients wait for a place already
         if tried or self._is_limited or not self._candidates:
             server = self._choose(key, tried, refused)
@@ -128,12 +128,12 @@ class Pool(ServerChanges[AnyServer]):
             server.sessions -= 1
         else:
             server.count(-1)
-        if self._sharing is not None:
-            self._sharing.left(server)
+        if self._shared is not None:
+            self._shared.left(server)
         if self._queue:
             self.serve()
-        if self._sharing is not None and self._is_limited and server.has_room:
-            self._sharing.wake()
+        if self._shared is not None and self._is_limited and server.has_room:
+            self._shared.wake()
         for pool in self.beside:
             pool.serve()
 
@@ -144,8 +144,8 @@ class Pool(ServerChanges[AnyServer]):
             server.count(1)
         self._turns += 1
         server.turn = self._turns
-        if self._sharing is not None:
-            self._sharing.took(server)
+        if self._shared is not None:
+            self._shared.took(server)
 
     def _choose(self, key: bytes, tried: Sequence[AnyServer], refused: Sequence[AnyServer] = ()) -> AnyServer | None:
         candidates = self._others(tried)
@@ -181,7 +181,7 @@ class Pool(ServerChanges[AnyServer]):
         if not self._candidates or len(tried) > self._retries or is_queue_full:
             return False
         tried = tuple(tried)
-        since = 0.0 if self._sharing is None else self._sharing.now()
+        since = 0.0 if self._shared is None else self._shared.now()
         self._queue.join(waiter, key, tried, self._line(key, tried), since)
         self._tell_queue()
         return True
@@ -226,19 +226,19 @@ class Pool(ServerChanges[AnyServer]):
 
     # Several processes
 
-    def share_with_processes(self, sharing: Sharing[AnyServer] | None) -> None:
+    def share_with_processes(self, shared: SharedPool[AnyServer] | None) -> None:
         """Share the servers with the pools of other processes from now on; None: no more."""
-        if sharing is None and self._sharing is not None:
-            self._sharing.wait(0, inf)
-        self._sharing = sharing
-        if sharing is not None:
-            sharing.look()
+        if shared is None and self._shared is not None:
+            self._shared.wait(0, inf)
+        self._shared = shared
+        if shared is not None:
+            shared.look()
             self._tell_queue()
 
     def look(self) -> None:
         """Bring the servers' sessions up to date: those of all processes."""
-        if self._sharing is not None:
-            self._sharing.look()
+        if self._shared is not None:
+            self._shared.look()
 
     def woken(self, *, is_patient: bool = True) -> None:
         """
@@ -254,18 +254,18 @@ class Pool(ServerChanges[AnyServer]):
 
     def _may_serve(self) -> bool:
         """Bring the sessions of all processes up to date; False if a place is for a client of another process."""
-        sharing = self._sharing
-        if sharing is None:
+        shared = self._shared
+        if shared is None:
             return True
-        sharing.look()
-        if not self._is_patient or self._rule.is_sticky or sharing.waiting_since >= self._queue.since:
+        shared.look()
+        if not self._is_patient or self._rule.is_sticky or shared.waiting_since >= self._queue.since:
             return True
-        sharing.wake()
+        shared.wake()
         return False
 
     def _tell_queue(self) -> None:
-        if self._sharing is not None:
-            self._sharing.wait(len(self._queue), self._queue.since)
+        if self._shared is not None:
+            self._shared.wait(len(self._queue), self._queue.since)
 
     # Servers of two pools
 

@@ -76,7 +76,7 @@ class Generation:
                 frontend.take_waiting(kept)  # closing a socket resets the clients in its queue
             self._succeed(after)
         for (name, protocol), backend in self.backends.items():
-            prepared.lasting.shares.share(name, protocol, backend.pool)
+            prepared.lasting.counts.count_pool(name, protocol, backend.pool)
         for frontend in self.frontends:
             if self._role.accepts:
                 frontend.start(sockets[frontend.name])

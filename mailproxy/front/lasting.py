@@ -14,7 +14,7 @@ from mailproxy.backend.wishes import Wishes
 from mailproxy.config.model import MailProtocol
 from mailproxy.front.admin import AdminSockets
 from mailproxy.front.capacity import Capacity
-from mailproxy.front.shares import Shares
+from mailproxy.front.counts import Counts
 from mailproxy.front.sockets import Sockets
 from mailproxy.session.counters import Counters
 from mailproxy.tls.servers import TlsServers
@@ -28,8 +28,8 @@ BackendKey = tuple[str, MailProtocol]
 class Lasting:
     """The process's listening sockets, TLS with ticket keys, servers with their health, counters, and limits."""
 
-    def __init__(self, shares: Shares | None = None, tls: TlsServers | None = None) -> None:
-        self.shares = shares or Shares()
+    def __init__(self, counts: Counts | None = None, tls: TlsServers | None = None) -> None:
+        self.counts = counts or Counts()
         """The counts; a process that begins to accept beside others replaces them before it counts."""
         self.sockets = Sockets()
         """By bind address."""
@@ -67,7 +67,7 @@ class Lasting:
     def counters(self, frontend: str) -> Counters:
         """Return the counters of a frontend, by its name."""
         if frontend not in self._counters:
-            self._counters[frontend] = self.shares.counters(frontend)
+            self._counters[frontend] = self.counts.counters(frontend)
         return self._counters[frontend]
 
     @property
@@ -81,5 +81,5 @@ class Lasting:
 
     def _capacity(self, name: str) -> Capacity:
         if name not in self._capacities:
-            self._capacities[name] = self.shares.capacity(name)
+            self._capacities[name] = self.counts.capacity(name)
         return self._capacities[name]

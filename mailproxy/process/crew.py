@@ -22,11 +22,11 @@ from twisted.logger import Logger
 from mailproxy.front.sockets import Key as SocketKey
 from mailproxy.front.stopping import StopTimes
 from mailproxy.process.channel import Channel
+from mailproxy.process.counts import MainCounts
 from mailproxy.process.forkers import Forkers
 from mailproxy.process.member import Member
 from mailproxy.process.message import Answer, Ask, Reading, Ready, Stop, StopNow, Unready
 from mailproxy.process.page import BEAT
-from mailproxy.process.shares import MainShares
 from mailproxy.transport.poller import Poller
 
 LOOK_SECONDS = 1.0
@@ -78,12 +78,12 @@ class Crew:
     _log = Logger(namespace="mailproxy")
 
     def __init__(
-        self, first: tuple[socket.socket, int], count: int, shares: MainShares, source: Source, reactor: Any
+        self, first: tuple[socket.socket, int], count: int, counts: MainCounts, source: Source, reactor: Any
     ) -> None:
         """`first` is the forker's socket and process id."""
         self._first = first
         self._count = count
-        self._shares = shares
+        self._counts = counts
         self._source = source
         self._clock = reactor
         self._poller: Poller = reactor.poller
@@ -245,7 +245,7 @@ class Crew:
         for asked, answer in list(self._questions.values()):
             if asked is member:
                 answer.errback(NoAnswerError("the worker has ended"))
-        self._shares.fold(number)
+        self._counts.fold(number)
         is_stopping = self._stopped is not None
         if not (is_stopping and status in (0, None)):
             self._log.error(
@@ -275,7 +275,7 @@ class Crew:
         if not self._members and not self._forkers.can_fork and self._stopped is None:
             self._source.all_lost()
         for member in self._members.values():
-            beat = self._shares.pages.workers[member.number][BEAT]
+            beat = self._counts.pages.workers[member.number][BEAT]
             member.silent_looks = member.silent_looks + 1 if beat == member.beat else 0
             member.beat = beat
             if member.silent_looks == (SILENT_LOOKS if beat else SILENT_LOOKS_AT_START):

@@ -25,11 +25,11 @@ from mailproxy.front.role import MAIN
 from mailproxy.front.sockets import Key as SocketKey
 from mailproxy.front.stopping import StopTimes
 from mailproxy.process import message
+from mailproxy.process.counts import MainCounts
 from mailproxy.process.crew import Crew
 from mailproxy.process.drains import MainDrains
 from mailproxy.process.events import AllEvents
 from mailproxy.process.page import NoRoomError
-from mailproxy.process.shares import MainShares
 from mailproxy.process.standing import standing_of
 from mailproxy.service import ProxyService
 from mailproxy.tls.store import Certificates
@@ -43,14 +43,14 @@ class MainService(ProxyService):
 
     def __init__(self, prepared: Prepared, reactor: Any, forker: tuple[socket.socket, int]) -> None:
         """`forker` is the socket to the forker, and its process id; it was forked after `prepared` was made."""
-        shares = prepared.lasting.shares
-        assert isinstance(shares, MainShares)
-        self._shares = shares
-        self._shares.know(prepared.settings)
+        counts = prepared.lasting.counts
+        assert isinstance(counts, MainCounts)
+        self._counts = counts
+        self._counts.know(prepared.settings)
         self._number = 1
         self._closing: IDelayedCall | None = None
         self.events = self._events = AllEvents(globalLogPublisher, self._watch)
-        self._crew = Crew(forker, prepared.settings.workers, shares, self, reactor)
+        self._crew = Crew(forker, prepared.settings.workers, counts, self, reactor)
         super().__init__(prepared, reactor)
         self.renewals.announce = self._renewed
         self.revocations.announce = self._trusted
@@ -83,7 +83,7 @@ class MainService(ProxyService):
             },
             self.revocations.trusts,
             self._lasting.tls.numbers,
-            self._shares.places.copy(),
+            self._counts.places.copy(),
             new,
             sockets.suspended,
             tuple(
@@ -185,7 +185,7 @@ class MainService(ProxyService):
     def _take_up(self, reading: Judged, renewed: int = 0) -> Reloaded | Deferred[Reloaded]:
         """Replace the current reading of the configuration, in all workers."""
         try:
-            self._shares.know(reading.settings)
+            self._counts.know(reading.settings)
         except NoRoomError as error:
             raise ReloadRefused(str(error)) from error
         return super()._take_up(reading, renewed)

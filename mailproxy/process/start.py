@@ -8,10 +8,10 @@ from typing import Any
 
 from mailproxy.front.lasting import Lasting
 from mailproxy.front.prepare import Prepared
+from mailproxy.process.counts import MainCounts
 from mailproxy.process.forker import begin_forker
 from mailproxy.process.main import MainService
 from mailproxy.process.page import Pages
-from mailproxy.process.shares import MainShares
 from mailproxy.process.worker import MakeLog, work
 from mailproxy.tls.servers import TlsServers
 from mailproxy.tls.stock import Stock
@@ -24,7 +24,7 @@ class Workers:
         """`make_log` makes the log of each process."""
         self._make_log = make_log
         self._pages = Pages(count)
-        self.lasting = Lasting(MainShares(self._pages), TlsServers(Stock()))
+        self.lasting = Lasting(MainCounts(self._pages), TlsServers(Stock()))
         """The objects that live as long as the main process; each worker has a copy after the fork."""
         self._forker: tuple[socket.socket, int] | None = None
 

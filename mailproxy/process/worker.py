@@ -27,12 +27,12 @@ from mailproxy.front.sockets import Key as SocketKey
 from mailproxy.front.stopping import StopTimes
 from mailproxy.process import message
 from mailproxy.process.channel import Channel
+from mailproxy.process.counts import WorkerCounts
 from mailproxy.process.drains import WorkerDrains
 from mailproxy.process.events import Forwarding
 from mailproxy.process.forker import IGNORED, name_process
 from mailproxy.process.message import Fork
 from mailproxy.process.page import Pages
-from mailproxy.process.shares import WorkerShares
 from mailproxy.process.standing import take
 from mailproxy.service import ProxyService, quiet_collector
 from mailproxy.transport.bound import Bound
@@ -108,8 +108,8 @@ class Worker:
         self._reactor = reactor
         self._process_log = log
         self._lasting = first.lasting
-        self._shares = WorkerShares(pages, fork.worker, reactor)
-        self._lasting.shares = self._shares
+        self._counts = WorkerCounts(pages, fork.worker, reactor)
+        self._lasting.counts = self._counts
         self._lasting.admin.forget()
         self._poller = reactor.poller
         self._channel = Channel(sock, self._poller, self._received, self._lost, is_trusted=True)
@@ -118,7 +118,7 @@ class Worker:
         self._beats = 0
         self._beat: IDelayedCall | None = None
         self._is_stopping = False
-        self._poller.add(self._shares.bell, self._shares.rung, READ)
+        self._poller.add(self._counts.bell, self._counts.rung, READ)
 
     def begin(self) -> None:
         """Begin the signs of life, and wait for messages of the main process."""
@@ -126,7 +126,7 @@ class Worker:
             for frontend in self._service.frontends:
                 frontend.look()
         self._beats += 1
-        self._shares.beat(self._beats)
+        self._counts.beat(self._beats)
         self._beat = self._reactor.callLater(BEAT_SECONDS, self.begin)
 
     # Messages from the main process.
@@ -169,7 +169,7 @@ class Worker:
 
     def _read(self, reading: message.Reading, descriptors: list[int]) -> None:
         self._adopt(reading.sockets, descriptors)
-        self._shares.places.take(dict(reading.places))
+        self._counts.places.take(dict(reading.places))
         try:
             self._take_up(reading)
         except Exception:
@@ -276,7 +276,7 @@ class Worker:
         if self._beat is not None:
             self._beat.cancel()
             self._beat = None
-        self._shares.stop()
+        self._counts.stop()
         if self._reactor.running:
             self._reactor.stop()
         else:

@@ -12,6 +12,7 @@ from twisted.logger import LogEvent, capturedLogs, formatEvent
 from mailproxy.control.questions import ShutDown
 from mailproxy.front.sockets import Key
 from mailproxy.front.stopping import StopTimes
+from mailproxy.process.counts import MainCounts
 from mailproxy.process.crew import (
     ANSWER_SECONDS,
     FIRST_PAUSE_SECONDS,
@@ -24,7 +25,6 @@ from mailproxy.process.crew import (
 )
 from mailproxy.process.message import Answer, Missed, Reading, Ready, Stop, StopNow, Unready
 from mailproxy.process.page import BEAT, Pages
-from mailproxy.process.shares import MainShares
 from tests.config.builders import read
 from tests.process.forker import FakeForker, Played
 from tests.session.bench import FakeReactor
@@ -39,11 +39,11 @@ class Bench:
         self.reactor = FakeReactor()
         self.forker = FakeForker(self.reactor)
         self.pages = Pages(2)
-        self.shares = MainShares(self.pages)
-        self.shares.know(read())
+        self.counts = MainCounts(self.pages)
+        self.counts.know(read())
         self.said: list[Any] = []
         self.number = 1
-        self.crew = Crew((self.forker.ours, 0), 2, self.shares, self, self.reactor)
+        self.crew = Crew((self.forker.ours, 0), 2, self.counts, self, self.reactor)
         self.ready = self.crew.start()
         self.forker.work()
 
@@ -218,10 +218,10 @@ def test_worker_that_ends_is_replaced_at_once(bench: Bench, logged: Sequence[Log
 
 
 def test_counters_of_a_worker_that_ended_stay(bench: Bench) -> None:
-    place = bench.shares.places["counter imaps sessions"]
+    place = bench.counts.places["counter imaps sessions"]
     bench.pages.workers[0][place] = 3
     bench.end(bench.workers[0])
-    assert (bench.pages.workers[0][place], bench.shares.counters("imaps").sessions) == (0, 3)
+    assert (bench.pages.workers[0][place], bench.counts.counters("imaps").sessions) == (0, 3)
 
 
 def test_worker_that_ends_again_and_again_is_replaced_after_pauses(bench: Bench) -> None:

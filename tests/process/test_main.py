@@ -20,9 +20,9 @@ from mailproxy.front.reading import Reading
 from mailproxy.front.reload import HalfReloaded
 from mailproxy.front.ticket_keys import CHANGE_SECONDS
 from mailproxy.process import message
+from mailproxy.process.counts import MainCounts
 from mailproxy.process.main import MainService
 from mailproxy.process.page import Pages
-from mailproxy.process.shares import MainShares
 from mailproxy.tls.servers import TlsServers
 from mailproxy.tls.stock import Stock
 from tests.process.forker import FakeForker, Played
@@ -50,8 +50,8 @@ class Bench:
         self.reactor = StoppingReactor()
         self.forker = FakeForker(self.reactor)
         self.pages = Pages(2)
-        self.shares = MainShares(self.pages)
-        lasting = Lasting(self.shares, TlsServers(Stock(4)))
+        self.counts = MainCounts(self.pages)
+        lasting = Lasting(self.counts, TlsServers(Stock(4)))
         prepared = prepare(self.settings(), "here", lasting)
         prepared.bind()
         self.service = MainService(prepared, self.reactor, (self.forker.ours, 0))

@@ -20,8 +20,8 @@ from mailproxy.front.prepare import prepare
 from mailproxy.front.stopping import StopTimes
 from mailproxy.process import message
 from mailproxy.process.channel import Reader, frames
+from mailproxy.process.counts import MainCounts
 from mailproxy.process.page import BEAT, Pages
-from mailproxy.process.shares import MainShares
 from mailproxy.process.standing import standing_of
 from mailproxy.process.worker import BEAT_SECONDS, Worker
 from mailproxy.tls.servers import TlsServers
@@ -63,15 +63,15 @@ class Bench:
     def __init__(self) -> None:
         self.reactor = EndingReactor()
         self.pages = Pages(2)
-        self.shares = MainShares(self.pages)
+        self.counts = MainCounts(self.pages)
         self.server = socket.create_server(("127.0.0.1", 0))
         self.server.setblocking(False)
         self.listening = socket.create_server(("127.0.0.1", 0))
         self.listening.setblocking(False)
         self.peers: list[Peer] = []
-        lasting = Lasting(self.shares, TlsServers(Stock(2)))
+        lasting = Lasting(self.counts, TlsServers(Stock(2)))
         self.first = prepare(self.settings(), "here", lasting)
-        self.shares.know(self.first.settings)
+        self.counts.know(self.first.settings)
         self.ours, its = socket.socketpair()
         self.ours.setblocking(False)
         self.log = FakeLog()
@@ -101,7 +101,7 @@ class Bench:
             {},
             {},
             {},
-            self.shares.places.copy(),
+            self.counts.places.copy(),
             sockets,
             frozenset(),
             standings,
@@ -192,7 +192,7 @@ def test_worker_serves_once_it_has_the_configuration(bench: Bench) -> None:
 def test_sessions_are_counted_where_all_see_them(bench: Bench) -> None:
     bench.read()
     bench.relay()
-    places = bench.shares.places
+    places = bench.counts.places
     page = bench.pages.workers[1]
     counted = [page[places[name]] for name in ("counter front sessions", "live maxconn", "sessions b imap d1")]
     assert counted == [1, 1, 1]

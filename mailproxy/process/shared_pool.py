@@ -25,7 +25,7 @@ def server_name(backend: str, protocol: str, server: str) -> str:
     return f"sessions {backend} {protocol} {server}"
 
 
-class PageSharing:
+class PagePool:
     """The part of one process in a pool; the main process has no sessions and only reads (mutable)."""
 
     def __init__(

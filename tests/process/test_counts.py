@@ -8,10 +8,10 @@ import pytest
 from twisted.internet.task import Clock
 
 from mailproxy.backend.backend import Backend
-from mailproxy.balance.sharing import PATIENCE_SECONDS
+from mailproxy.balance.shared_pool import PATIENCE_SECONDS
 from mailproxy.config import Config
+from mailproxy.process.counts import MainCounts, PageCounts, WorkerCounts
 from mailproxy.process.page import Pages
-from mailproxy.process.shares import MainShares, PageShares, WorkerShares
 from tests.balance.builders import Client
 from tests.config.builders import read
 
@@ -25,17 +25,17 @@ class Bench:
         self.settings: Config = read(backend__dovecot__server__d1=server | {"address": "10.41.1.131:10143"})
         self.clock = Clock()
         self.pages = Pages(2)
-        self.main = MainShares(self.pages)
+        self.main = MainCounts(self.pages)
         self.main.know(self.settings)
-        self.workers = [WorkerShares(self.pages, number, self.clock) for number in range(2)]
+        self.workers = [WorkerCounts(self.pages, number, self.clock) for number in range(2)]
         for worker in self.workers:
             worker.places.take(self.main.places.copy())
-        self.backends = [self.backend(shares) for shares in (*self.workers, self.main)]
+        self.backends = [self.backend(counts) for counts in (*self.workers, self.main)]
 
-    def backend(self, shares: PageShares) -> Backend:
+    def backend(self, counts: PageCounts) -> Backend:
         """A backend of one process, as one reading of the configuration has it."""
         made = Backend(self.settings.backends["dovecot"], "imap")
-        shares.share(*KEY, made.pool)
+        counts.count_pool(*KEY, made.pool)
         return made
 
     def pick(self, worker: int) -> bool:

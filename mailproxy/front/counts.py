@@ -2,7 +2,7 @@
 The counts of a front: counters, live sessions, and sessions of servers.
 
 A single process counts for itself. Several processes that accept from the same sockets count together, with the
-`Shares` in `mailproxy.process`.
+`Counts` in `mailproxy.process`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from mailproxy.front.capacity import Capacity
 from mailproxy.session.counters import Counters
 
 
-class Shares:
+class Counts:
     """Counts for one process."""
 
     def counters(self, frontend: str) -> Counters:
@@ -25,5 +25,5 @@ class Shares:
         """Return a limit on sessions; the caller sets its value later."""
         return Capacity(name, 0)
 
-    def share(self, backend: str, protocol: str, pool: Pool[Any]) -> None:
+    def count_pool(self, backend: str, protocol: str, pool: Pool[Any]) -> None:
         """Tell a pool the sessions of other processes on its servers; it replaces the former pool for the same key."""

@@ -1,10 +1,10 @@
 """
 The state that pools of several processes with the same servers share.
 
-Each process has its own pool, and picks by itself. A `Sharing` has the state of all processes together: the sessions of
-each server, and the waiting clients. A pool reads it before each decision, so that sessions need no messages. Two
-processes that decide within the same moment do not see each other: a server may have one session more than its
-``maxconn`` for each further process, and the queue one client more than ``maxqueue``.
+Each process has its own pool, and picks by itself. A `SharedPool` has the state of all processes together: the sessions
+of each server, and the waiting clients. A pool reads it before each decision, so that sessions need no messages. Two
+processes that decide at the same moment do not see each other: each further process may exceed a server's ``maxconn``
+by one session, and ``maxqueue`` by one client.
 
 A free place is for the client that has waited longest, in any process, and that process is woken. If it does not take
 the place within `PATIENCE_SECONDS`, others may: it may wait for another server, or be stopped.
@@ -22,7 +22,7 @@ GivenServer = TypeVar("GivenServer", bound=PoolServer, contravariant=True)
 PATIENCE_SECONDS = 0.05
 
 
-class Sharing(Protocol, Generic[GivenServer]):
+class SharedPool(Protocol, Generic[GivenServer]):
     """The processes that share the servers of one pool."""
 
     def look(self) -> None:

@@ -9,14 +9,14 @@ from typing import Any
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from mailproxy.balance.pool import Pool
-from mailproxy.balance.sharing import PATIENCE_SECONDS
+from mailproxy.balance.shared_pool import PATIENCE_SECONDS
 from mailproxy.config import Config
 from mailproxy.front.capacity import Capacity
-from mailproxy.front.shares import Shares
+from mailproxy.front.counts import Counts
 from mailproxy.process.counting import PageCounters, SumOfCounters, counter_names
 from mailproxy.process.limit import SharedCapacity, WatchedCapacity, limit_names
 from mailproxy.process.page import Pages, Places
-from mailproxy.process.sharing import PageSharing, queue_names, server_name
+from mailproxy.process.shared_pool import PagePool, queue_names, server_name
 from mailproxy.session.counters import Counters
 
 
@@ -32,29 +32,29 @@ def names_of(settings: Config) -> Iterator[str]:
                 yield server_name(frontend.backend, frontend.protocol, slot)
 
 
-class PageShares(Shares):
-    """Counts in the pages; the base of `MainShares` and `WorkerShares`."""
+class PageCounts(Counts):
+    """Counts in the pages; the base of `MainCounts` and `WorkerCounts`."""
 
     def __init__(self, pages: Pages, number: int | None) -> None:
         self.pages = pages
         self.places = Places()
         self._number = number
-        self._sharings: dict[tuple[str, str], PageSharing] = {}
+        self._pools: dict[tuple[str, str], PagePool] = {}
 
-    def share(self, backend: str, protocol: str, pool: Pool[Any]) -> None:
+    def count_pool(self, backend: str, protocol: str, pool: Pool[Any]) -> None:
         """Tell a pool the sessions of other processes on its servers; it replaces the former pool for the same key."""
-        before = self._sharings.get((backend, protocol))
+        before = self._pools.get((backend, protocol))
         if before is not None:
             before.is_current = False
-        sharing = PageSharing(backend, protocol, pool, self.pages, self._number, self.places, self._waits)
-        self._sharings[backend, protocol] = sharing
-        pool.share_with_processes(sharing)
+        shared = PagePool(backend, protocol, pool, self.pages, self._number, self.places, self._waits)
+        self._pools[backend, protocol] = shared
+        pool.share_with_processes(shared)
 
     def _waits(self, pool: Pool[Any], has_queue: bool) -> None:
         """Note whether a pool has clients that wait."""
 
 
-class MainShares(PageShares):
+class MainCounts(PageCounts):
     """The counts in the main process: it has no sessions, and sees those of all workers."""
 
     def __init__(self, pages: Pages) -> None:
@@ -78,7 +78,7 @@ class MainShares(PageShares):
         self.pages.fold(worker, self.places.counters)
 
 
-class WorkerShares(PageShares):
+class WorkerCounts(PageCounts):
     """The counts in a worker: it writes its own page, and is woken when a place that it waits for is free."""
 
     def __init__(self, pages: Pages, number: int, clock: IReactorTime) -> None:
