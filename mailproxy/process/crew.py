@@ -269,11 +269,16 @@ class Crew:
             self._fork(number)
 
     def _look_round(self) -> None:
-        """Kill workers that have stopped counting; report when there is no worker, and none can be made."""
+        """
+        Kill workers that have stopped counting, and forkers that do not answer.
+
+        Report when there is no worker, and none can be made.
+        """
         self._look = self._clock.callLater(LOOK_SECONDS, self._look_round)
         assert self._forkers is not None
         if not self._members and not self._forkers.can_fork and self._stopped is None:
             self._source.all_lost()
+        self._forkers.look()
         for member in self._members.values():
             beat = self._counts.pages.workers[member.number][BEAT]
             member.silent_looks = member.silent_looks + 1 if beat == member.beat else 0

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from mailproxy.process.channel import Reader, frames
-from mailproxy.process.message import Exited, Fork, Forked
+from mailproxy.process.message import Alive, AskAlive, Exited, Fork, Forked
 
 Become = Callable[[Fork, socket.socket], None]
 """The work of a new process, with its end of a socket to the main process; the process ends when this returns."""
@@ -97,8 +97,11 @@ class Forker:
             return False
         while (found := self._reader.next()) is not None:
             wanted, descriptors = found
-            assert isinstance(wanted, Fork)
-            self._fork(wanted, socket.socket(fileno=descriptors[0]))
+            if isinstance(wanted, AskAlive):
+                self._say(Alive())
+            else:
+                assert isinstance(wanted, Fork)
+                self._fork(wanted, socket.socket(fileno=descriptors[0]))
         return goes_on
 
     def _fork(self, wanted: Fork, sock: socket.socket) -> None:

@@ -1,4 +1,9 @@
-"""The forker and the spare forker, as seen by the main process."""
+"""
+The forker and the spare forker, as seen by the main process.
+
+The main process asks both once a second whether they work. One that has not answered for `SILENT_LOOKS` of these checks
+is killed. Checks are counted, not time: after a pause of the main process itself, both get the full time again.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +14,58 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from attrs import define, field
 from twisted.logger import Logger
 
 from mailproxy.front.loop import new_stamp
 from mailproxy.process.channel import Channel
-from mailproxy.process.message import Exited, Fork, Forked
+from mailproxy.process.message import Alive, AskAlive, Exited, Fork, Forked
+from mailproxy.process.pidfd import Process
 from mailproxy.transport.poller import Poller
+
+SILENT_LOOKS = 10
+
+
+@define(eq=False)
+class _Forker:
+    """A forker, while its process lives (mutable)."""
+
+    stamp: int
+    channel: Channel = field(init=False)
+    process: Process | None = None
+    """None until it is known: the spare forker is forked by the other one."""
+    is_asked: bool = False
+    silent_looks: int = 0
+    """The number of successive checks without an answer."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id; 0 if that is not known."""
+        return 0 if self.process is None else self.process.pid
+
+    def look(self) -> bool:
+        """Ask whether it works; return False if it has not answered for too long, and is killed now."""
+        if self.process is None:
+            return True
+        if self.is_asked:
+            self.silent_looks += 1
+        else:
+            self.is_asked = True
+            self.channel.send(AskAlive())
+        if self.silent_looks != SILENT_LOOKS:
+            return True
+        self.process.kill()
+        return False
+
+    def lives(self) -> None:
+        """Take its answer."""
+        self.is_asked, self.silent_looks = False, 0
+
+    def close(self) -> None:
+        """Forget the process."""
+        self.channel.close()
+        if self.process is not None:
+            self.process.close()
 
 
 class Forkers:
@@ -34,25 +85,24 @@ class Forkers:
         `first` is the forker's socket and process id.
 
         `forked` is called with the stamp and the process id of each worker that begins, `exited` with the process id
-        and the status of each that ends while its forker lives.
+        and the status of each process that ends while its forker lives.
         """
         self._poller = poller
         self._forked = forked
         self._exited = exited
         self._last_stamp = 0
-        self._spare_stamp = 0
-        self._spare: Channel | None = None
+        self._spare: _Forker | None = None
         sock, pid = first
-        self._pids = {}
-        self._active: Channel | None = self._channel(sock, 0)
-        self._pids[0] = pid
+        self._active: _Forker | None = self._forker(sock, 0)
+        if pid:
+            self._active.process = Process(pid)
         self._make_spare()
 
-    _pids: dict[int, int]
-    """Process ids by the forkers' stamps."""
-
-    def _channel(self, sock: socket.socket, stamp: int) -> Channel:
-        return Channel(sock, self._poller, partial(self._says, stamp), partial(self._lost, stamp), is_trusted=True)
+    def _forker(self, sock: socket.socket, stamp: int) -> _Forker:
+        made = _Forker(stamp)
+        says, lost = partial(self._says, made), partial(self._lost, made)
+        made.channel = Channel(sock, self._poller, says, lost, is_trusted=True)
+        return made
 
     def _stamp(self) -> int:
         """Return a number that no earlier process of mailproxy has had."""
@@ -68,41 +118,54 @@ class Forkers:
         """Make a worker with this end of a socket; return its stamp."""
         stamp = self._stamp()
         assert self._active is not None
-        self._active.send(Fork(worker, stamp), [its.fileno()])
+        self._active.channel.send(Fork(worker, stamp), [its.fileno()])
         return stamp
 
     def _make_spare(self) -> None:
         if self._active is None:
             return
         ours, its = socket.socketpair()
-        self._spare_stamp = self._stamp()
-        self._spare = self._channel(ours, self._spare_stamp)
+        self._spare = self._forker(ours, self._stamp())
         with its:
-            self._active.send(Fork(None, self._spare_stamp), [its.fileno()])
+            self._active.channel.send(Fork(None, self._spare.stamp), [its.fileno()])
 
-    def _says(self, stamp: int, said: Any, descriptors: list[int]) -> None:
+    def _says(self, forker: _Forker, said: Any, descriptors: list[int]) -> None:
         match said:
-            case Forked(stamp=made, pid=pid) if made == self._spare_stamp:
-                self._pids[made] = pid
-            case Forked(stamp=made, pid=pid):
-                self._forked(made, pid)
-            case Exited(pid=pid, status=status) if pid not in self._pids.values():
+            case Forked(stamp=stamp, pid=pid) if self._spare is not None and stamp == self._spare.stamp:
+                self._spare.process = Process(pid)
+            case Forked(stamp=stamp, pid=pid):
+                self._forked(stamp, pid)
+            case Exited(pid=pid, status=status):
                 self._exited(pid, status)
+            case Alive():
+                forker.lives()
 
-    def _lost(self, stamp: int) -> None:
+    def look(self) -> None:
+        """Ask the forkers whether they work, and kill those that do not answer."""
+        for forker in (self._active, self._spare):
+            if forker is not None and not forker.look():
+                self._log.error(
+                    "the {what}, pid {pid}, has not answered {looks} checks in a row, and is killed",
+                    event="forker",
+                    what="forker" if forker is self._active else "spare forker",
+                    pid=forker.pid,
+                    looks=SILENT_LOOKS,
+                )
+
+    def _lost(self, forker: _Forker) -> None:
         """Continue after the end of a forker."""
-        pid = self._pids.pop(stamp, 0)
-        if self._spare is not None and stamp == self._spare_stamp:
+        pid = forker.pid
+        forker.close()
+        if forker is self._spare:
             self._log.warn("the spare forker, pid {pid}, has ended", event="forker", pid=pid)
             self._spare = None
         else:
-            self._reap(pid)
+            _reap(pid)
             self._active, spare, self._spare = None, self._spare, None
-            if self._spare_stamp in self._pids:
-                self._active = spare
-            elif spare is not None:
+            if spare is not None and spare.process is None:
                 spare.close()  # it was not forked yet
-            self._spare_stamp = 0
+            else:
+                self._active = spare
             if self._active is None:
                 self._log.error(
                     "the forker, pid {pid}, has ended, without a spare one: workers that end are not replaced, and "
@@ -115,15 +178,19 @@ class Forkers:
         self._make_spare()
 
     def close(self) -> None:
-        """Close the sockets of the forkers, so that they end."""
-        for channel in (self._active, self._spare):
-            if channel is not None:
-                channel.close()
+        """End the forkers."""
+        for forker in (self._active, self._spare):
+            if forker is not None:
+                if forker.process is not None:
+                    forker.process.kill()  # one that is stopped would not see that its socket is closed
+                pid = forker.pid
+                forker.close()
+                _reap(pid)
         self._active = self._spare = None
-        self._reap(self._pids.pop(0, 0))
 
-    def _reap(self, pid: int) -> None:
-        """Wait for the end of a forker, unless another forker made it."""
-        if pid:
-            with suppress(ChildProcessError):
-                os.waitpid(pid, 0)
+
+def _reap(pid: int) -> None:
+    """Wait for the end of a forker, unless another forker made it."""
+    if pid:
+        with suppress(ChildProcessError):
+            os.waitpid(pid, 0)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
-from contextlib import suppress
-
 from attrs import define, field
 from twisted.internet.interfaces import IDelayedCall
 
 from mailproxy.front.sockets import Key as SocketKey
 from mailproxy.process.channel import Channel
+from mailproxy.process.pidfd import Process
 
 
 @define(eq=False)
@@ -35,26 +32,23 @@ class Member:
     """The number of successive checks without a sign of life."""
     last_word: IDelayedCall | None = None
     """After its socket has closed: the time when it counts as ended even without a report of the forker."""
-    _process: int = -1
+    _process: Process | None = None
 
     def begin(self, pid: int) -> None:
         """Take the process id."""
         self.pid = pid
-        # It may have ended already.
-        with suppress(ProcessLookupError):
-            self._process = os.pidfd_open(pid)
+        self._process = Process(pid)
 
     def kill(self) -> None:
-        """Kill the process; do nothing if it has ended, even if another process has its id now."""
-        if self._process >= 0:
-            with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._process, signal.SIGKILL)
+        """Kill the process; do nothing if it has ended."""
+        if self._process is not None:
+            self._process.kill()
 
     def close(self) -> None:
         """Forget the process."""
         self.channel.close()
         if self.last_word is not None and self.last_word.active():
             self.last_word.cancel()
-        if self._process >= 0:
-            os.close(self._process)
-            self._process = -1
+        if self._process is not None:
+            self._process.close()
+            self._process = None

@@ -223,6 +223,16 @@ class Fork:
 
 
 @frozen
+class AskAlive:
+    """Answer `Alive`."""
+
+
+@frozen
+class Alive:
+    """The forker works."""
+
+
+@frozen
 class Forked:
     """The new process is running."""
 

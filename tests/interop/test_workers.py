@@ -290,6 +290,29 @@ def test_forker_that_is_killed_has_a_successor(front: StartFront, backend_server
     assert resumed(port, pki.client()) >= 0.95
 
 
+def test_stopped_forker_is_killed_and_has_a_successor(
+    front: StartFront, backend_server: Recorder, pki: Certificates
+) -> None:
+    configuration, _ = single(pki.server_ec, backend_server.port)
+    running = start(front, configuration, 2)
+    stopped = processes(running)["mailproxy-fork"][0]
+    os.kill(stopped, signal.SIGSTOP)
+    first = worker_pids(running)[0]
+    os.kill(first, signal.SIGKILL)
+    until(lambda: worker_pids(running)[0] != first, "a worker in place of the killed one", SILENT_SECONDS)
+    assert not is_alive(stopped)
+
+
+def test_stopped_forkers_do_not_hold_a_stop_up(front: StartFront, backend_server: Recorder, pki: Certificates) -> None:
+    configuration, _ = single(pki.server_ec, backend_server.port)
+    running = start(front, configuration, 2)
+    until(lambda: len(processes(running)["mailproxy-fork"]) == 2, "a spare forker")
+    for pid in processes(running)["mailproxy-fork"]:
+        os.kill(pid, signal.SIGSTOP)
+    running.terminate()
+    running.wait()
+
+
 def test_stop_ends_sessions_politely_and_all_processes(
     front: StartFront, backend_server: Recorder, pki: Certificates
 ) -> None:

@@ -7,7 +7,7 @@ import subprocess
 from typing import Any
 
 from mailproxy.process.channel import Reader, frames
-from mailproxy.process.message import Exited, Fork, Forked
+from mailproxy.process.message import Alive, AskAlive, Exited, Fork, Forked
 from tests.session.bench import FakeReactor
 
 
@@ -52,24 +52,44 @@ class Played(End):
         self.process = subprocess.Popen(["sleep", "60"])
 
 
+class PlayedForker(End):
+    """A forker's end of the socket, and a process that stands for it."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__(sock)
+        self.process = subprocess.Popen(["sleep", "60"])
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        super().close()
+
+
 class FakeForker:
     """The forker's end: the requests to it, and the workers that it makes."""
 
     def __init__(self, reactor: FakeReactor) -> None:
         self._reactor = reactor
         self.ours, its = socket.socketpair()
-        self.end = End(its)
+        self.end: End = End(its)
+        self.is_stopped = False
         self.workers: list[Played] = []
-        self.spares: list[End] = []
+        self.spares: list[PlayedForker] = []
 
     def work(self) -> None:
         """Make what is wanted."""
         self._reactor.poller.poll(0)
-        for wanted, descriptors in self.end.heard():
+        for spare in self.spares:
+            for _ in spare.heard() if spare is not self.end else ():
+                spare.say(Alive())
+        for wanted, descriptors in () if self.is_stopped else self.end.heard():
+            if isinstance(wanted, AskAlive):
+                self.end.say(Alive())
+                continue
             sock = socket.socket(fileno=descriptors[0])
             if wanted.worker is None:
-                self.spares.append(End(sock))
-                self.end.say(Forked(wanted.stamp, 1))
+                self.spares.append(PlayedForker(sock))
+                self.end.say(Forked(wanted.stamp, self.spares[-1].process.pid))
             else:
                 worker = Played(sock, wanted)
                 self.workers.append(worker)

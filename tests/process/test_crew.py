@@ -23,6 +23,7 @@ from mailproxy.process.crew import (
     Crew,
     described,
 )
+from mailproxy.process.forkers import SILENT_LOOKS as FORKER_SILENT_LOOKS
 from mailproxy.process.message import Answer, Missed, Reading, Ready, Stop, StopNow, Unready
 from mailproxy.process.page import BEAT, Pages
 from tests.config.builders import read
@@ -86,6 +87,7 @@ class Bench:
                 if number != silent:
                     page[BEAT] += 1
             self.reactor.advance(1.0)
+            self.forker.work()
 
     def result(self, deferred: Deferred[Any]) -> Any:
         found: list[Any] = []
@@ -318,6 +320,25 @@ def test_forker_that_ended_has_a_successor(bench: Bench, logged: Sequence[LogEve
     bench.forker.work()
     assert bench.workers[-1].fork.worker == 0
     assert lines(logged) == [f"worker 0, pid {worker.process.pid}, has ended: {described(None)}"]
+
+
+def test_forker_that_is_stopped_is_killed(bench: Bench, logged: Sequence[LogEvent]) -> None:
+    bench.be_ready()
+    bench.forker.end.close()
+    first = bench.forker.end = bench.forker.spares[0]
+    bench.reactor.poller.poll(0)
+    bench.forker.work()
+    bench.live(FORKER_SILENT_LOOKS + 5)
+    assert lines(logged) == []
+    bench.forker.is_stopped = True
+    bench.live(FORKER_SILENT_LOOKS)
+    assert first.process.poll() is None
+    bench.live(1)
+    assert first.process.wait(5) == -9
+    assert bench.forker.spares[1].process.poll() is None
+    assert lines(logged) == [
+        f"the forker, pid {first.process.pid}, has not answered {FORKER_SILENT_LOOKS} checks in a row, and is killed"
+    ]
 
 
 def end_forkers(bench: Bench) -> None:
