@@ -273,4 +273,4 @@ class PoolMachine(RuleBasedStateMachine):
 @pytest.mark.parametrize("name", RULES)
 def test_any_events(name: str) -> None:
     machine = type(name, (PoolMachine,), {"rule_name": name})
-    run_state_machine_as_test(machine, settings=settings(max_examples=40, stateful_step_count=40, deadline=None))
+    run_state_machine_as_test(machine, settings=settings(max_examples=40, stateful_step_count=40))

@@ -88,13 +88,13 @@ def problems_of(read: Callable[[], object]) -> list[str]:
     return []
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(_tables(_anything) | _nearly_right)
 def test_any_values(values: dict[str, Any]) -> None:
     assert all(problem.isprintable() for problem in problems_of(lambda: read_document(values, "/etc")))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text() | st.lists(st.sampled_from([*"[]{}=.,\"'#\n 1", *_KEYS, *_VALUES])).map("".join))
 def test_any_text(text: str) -> None:
     assert all(problem.isprintable() for problem in problems_of(lambda: parse(text, "/etc")))

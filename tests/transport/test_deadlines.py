@@ -220,7 +220,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(STEPS)
 def test_deadlines_pass_as_plain_timers_would(steps: list[tuple[str, int, float]]) -> None:
     bench = Bench()
