@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from ipaddress import ip_network
 
 import pytest
@@ -406,6 +406,15 @@ KINDS = [
 ]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _what_was_there() -> Iterator[None]:
+    """Leave out what was there before, which takes the collector long: modules, tests, what other tests have left."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_session_leaves_nothing_to_the_garbage_collector(
     kind: Callable[..., Callable[[], None]], make: MakeBench
@@ -421,7 +430,6 @@ def test_session_leaves_nothing_to_the_garbage_collector(
         assert garbage() == []
     finally:
         gc.enable()
-        gc.unfreeze()
 
 
 def test_garbage_would_be_found() -> None:
