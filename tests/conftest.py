@@ -1,7 +1,20 @@
 """What holds for every test."""
 
+import importlib.metadata
+from collections.abc import Iterator
+from functools import cache
+
+import pytest
 from hypothesis import settings
 
 # Without a deadline for an example: a busy machine is no counterexample.
 settings.register_profile("mailproxy", settings.get_profile(settings.get_current_profile_name()), deadline=None)
 settings.load_profile("mailproxy")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _versions_are_read_once() -> Iterator[None]:
+    """Keep pytest from reading Twisted's metadata before each test, which takes longer than most tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(importlib.metadata, "version", cache(importlib.metadata.version))
+        yield

@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -148,8 +149,6 @@ class Bench:
         self._folder = folder
         self.expects_bugs = False
         self.server_tls = server_tls
-        self.server_context = server_context()
-        """What servers with TLS serve."""
         self.servers = [self._serve(number, family) for number in range(servers)]
         self.backend = config.Backend(
             name="dovecot",
@@ -189,6 +188,11 @@ class Bench:
         self.listening = listening.socket
         self._bound = listening
         self.frontend.start([listening])
+
+    @cached_property
+    def server_context(self) -> ssl.SSLContext:
+        """What servers with TLS serve."""
+        return server_context()
 
     def dials_with(self, make_socket: Callable[[int, int], socket.SocketType]) -> None:
         """Make the sockets to servers in another way from now on."""
