@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 
 from mailproxy import __version__
 from mailproxy.config import Config, ConfigError
-from mailproxy.config.difference import Difference, differences, with_details
+from mailproxy.config.difference import Difference, differences_since, with_details
 from mailproxy.control.admin_socket import AdminSocket
 from mailproxy.control.questions import Ask
 from mailproxy.control.takeover import StillServes
@@ -125,6 +125,11 @@ class ProxyService(Service):
     def source(self) -> str:
         """The configuration's file."""
         return self._prepared.source
+
+    @property
+    def started(self) -> Config:
+        """The configuration that the process started with."""
+        return self._started
 
     @property
     def lasting(self) -> Lasting:
@@ -315,12 +320,7 @@ class ProxyService(Service):
         """Return the changes of a reading; those that need a restart are returned until there was one."""
         settings = reading.settings
         renewed = ((f"tls {profile}", in_words(found)) for profile, found in reading.renewed.items())
-        since_start = differences(self._started, settings)
-        since_last = differences(self._generation.settings, settings)
-        return (
-            *(one for one in since_start if one.needs_restart),
-            *with_details((one for one in since_last if not one.needs_restart), renewed),
-        )
+        return with_details(differences_since(self._started, self._generation.settings, settings), renewed)
 
     def _refuse(self, failure: Failure) -> Failure:
         """Log why a reload was refused."""

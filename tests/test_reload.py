@@ -16,6 +16,7 @@ from twisted.logger import capturedLogs, formatEvent
 from mailproxy import service as service_module
 from mailproxy.config import ConfigError, Log, difference, load
 from mailproxy.config.target import SyslogSocket
+from mailproxy.control import observe
 from mailproxy.front.prepare import Prepared, prepare
 from mailproxy.front.reading import read
 from mailproxy.front.reload import Reloaded, ReloadRefused
@@ -282,6 +283,15 @@ def test_what_needs_a_restart_is_told_until_there_is_one(front: Front, monkeypat
         assert list(map(str, reloaded.restart_only)) == ["~ maxconn: 0 -> 50"]
     assert "~ maxconn: 0 -> 50, which takes effect when mailproxy is restarted" in front.words("change")
     assert front.reload(FILE).restart_only == ()
+
+
+def test_admins_get_what_the_service_started_with_while_it_matters(front: Front) -> None:
+    first = front.service.started.text
+    assert observe.configuration(front.service).started is None
+    front.reload("workers = 2\n" + FILE)
+    assert observe.configuration(front.service).started == first
+    front.reload("maxconn = 7\n" + FILE)
+    assert observe.configuration(front.service).started is None
 
 
 def test_reload_of_a_signal_tells_the_log_alone(front: Front) -> None:

@@ -51,6 +51,18 @@ def differences(before: Config, after: Config) -> tuple[Difference, ...]:
     return tuple(_of_top(before, after))
 
 
+def differences_since(started: Config, current: Config, after: Config) -> tuple[Difference, ...]:
+    """
+    Return what a reload with `after` changes in a service that started with `started`, and now has `current`.
+
+    What takes effect only after a restart is compared with the start: it is a change until there was one.
+    """
+    return (
+        *(one for one in differences(started, after) if one.needs_restart),
+        *(one for one in differences(current, after) if not one.needs_restart),
+    )
+
+
 def with_details(found: Iterable[Difference], more: Iterable[tuple[str, tuple[str, ...]]]) -> tuple[Difference, ...]:
     """Add what else has changed in sections, by the sections' names."""
     by_name = {one.what: one for one in found}

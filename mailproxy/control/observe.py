@@ -14,6 +14,7 @@ from OpenSSL import SSL
 from mailproxy import __version__
 from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
+from mailproxy.config.difference import differences
 from mailproxy.control.running import Running
 from mailproxy.control.status import (
     BackendStatus,
@@ -248,7 +249,14 @@ def certificates(running: Running) -> Iterator[CertificateStatus]:
 def configuration(running: Running) -> ConfigStatus:
     """Return the text of the configuration, and the file that it was read from."""
     source = os.path.abspath(running.source)
-    return ConfigStatus(file=source, folder=os.path.dirname(source), text=running.generation.settings.text)
+    started, settings = running.started, running.generation.settings
+    waits = any(change.needs_restart for change in differences(started, settings))
+    return ConfigStatus(
+        file=source,
+        folder=os.path.dirname(source),
+        text=settings.text,
+        started=started.text if waits else None,
+    )
 
 
 def _now(running: Running) -> float:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
+from mailproxy.config import Config
 from mailproxy.front.drains import Drains
 from mailproxy.front.generation import Generation
 from mailproxy.front.lasting import Lasting
@@ -26,6 +27,10 @@ class Running(Protocol):
     @property
     def source(self) -> str:
         """The path of the configuration file."""
+
+    @property
+    def started(self) -> Config:
+        """The configuration that the process started with."""
 
     @property
     def lasting(self) -> Lasting:

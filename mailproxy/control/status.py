@@ -150,6 +150,8 @@ class ConfigStatus:
     folder: str
     """The folder of its relative paths."""
     text: str
+    started: str | None
+    """The file as it was at the start, if a change since then takes effect only when mailproxy is restarted."""
 
 
 @frozen(kw_only=True)

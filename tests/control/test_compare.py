@@ -35,6 +35,13 @@ def test_what_changes_is_told_as_a_reload_tells_it(tmp_path: Path) -> None:
     assert str(change).startswith("~ maxconn")
 
 
+def test_what_waits_for_a_restart_is_a_change_until_then(tmp_path: Path) -> None:
+    text = "workers = 2\n" + TEXT
+    with Playback(tmp_path / "s", [row(text) | {"started": TEXT}, DONE]) as service:
+        (change,) = against_running(parse(text, "/etc/mailproxy"), service.path)
+    assert (str(change), change.needs_restart) == ("~ workers: 0 -> 2", True)
+
+
 def test_configuration_of_another_version_is_said(tmp_path: Path) -> None:
     with (
         Playback(tmp_path / "s", [row("future = 1\n" + TEXT), DONE]) as service,
