@@ -66,7 +66,7 @@ COMMANDS = (
         "clients that are connected, with filters",
         filters=("client", "frontend", "backend", "server", "sni", "cn", "stage", "older-than", "idle-for"),
     ),
-    Command("show certificates", "certificates: names, and days until they expire"),
+    Command("show certificates", "certificates: names, days until they expire, and which files are refused"),
     Command("show config", "the configuration as it was read"),
     Command("set server SERVER state STATE", "ready; drain: no new sessions; maint: no new sessions and no checks"),
     Command("set server SERVER weight WEIGHT", "0 to 256, or a percentage of the configured weight"),

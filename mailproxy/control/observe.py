@@ -29,6 +29,7 @@ from mailproxy.front.frontend import Frontend
 from mailproxy.proxyprotocol import InetAddress
 from mailproxy.session.record import describe
 from mailproxy.session.session import Session
+from mailproxy.tls.store import Refusal
 
 
 def info(running: Running, watchers: int) -> Info:
@@ -234,7 +235,11 @@ def find_session(running: Running, id: str) -> Session | None:
 def certificates(running: Running) -> Iterator[CertificateStatus]:
     """Yield the certificates of all TLS profiles that frontends use."""
     now = datetime.now(UTC)
-    for profile, found in running.lasting.certificates.in_use.items():
+    store, profiles = running.lasting.certificates, running.generation.settings.tls
+    for profile, found in store.in_use.items():
+        refused: dict[str, list[Refusal]] = {}
+        for refusal in store.refusals(profile, profiles[profile].certificates if profile in profiles else ()):
+            refused.setdefault(refusal.path, []).append(refusal)
         for certificate in found:
             yield CertificateStatus(
                 profile=profile,
@@ -243,7 +248,24 @@ def certificates(running: Running) -> Iterator[CertificateStatus]:
                 key=certificate.key_alg or certificate.sig_alg,
                 not_after=f"{certificate.not_after:%Y-%m-%dT%H:%M:%SZ}",
                 days_left=(certificate.not_after - now).days,
+                **_refused(refused.pop(certificate.path, ()), now),
             )
+        for path, refusals in refused.items():
+            yield CertificateStatus(
+                profile=profile,
+                path=path,
+                names=(),
+                key=None,
+                not_after=None,
+                days_left=None,
+                **_refused(refusals, now),
+            )
+
+
+def _refused(refusals: Iterable[Refusal], now: datetime) -> dict[str, Any]:
+    words = "; ".join(dict.fromkeys(map(str, refusals)))
+    since = min((refusal.since for refusal in refusals), default=None)
+    return {"refused": words, "refused_s": _ago(since, now.timestamp())}
 
 
 def configuration(running: Running) -> ConfigStatus:

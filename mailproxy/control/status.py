@@ -137,9 +137,14 @@ class CertificateStatus:
     profile: str
     path: str
     names: tuple[str, ...]
-    key: str
-    not_after: str
-    days_left: int
+    key: str | None
+    not_after: str | None
+    days_left: int | None
+    """These three are None for a file that is refused and has no certificate from before in use."""
+    refused: str
+    """Why the file there, or its OCSP response, is refused; "" if it is not."""
+    refused_s: float | None
+    """How long ago the service found that."""
 
 
 @frozen(kw_only=True)

@@ -165,6 +165,8 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
         number("days_left", "DAYS LEFT"),
         text("not_after", "UNTIL"),
         text("path"),
+        span("refused_s", "REFUSED FOR"),
+        text("refused", "WHY"),
     ),
     "check now": (
         Column("SERVER", _server),

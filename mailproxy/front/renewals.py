@@ -174,10 +174,12 @@ class Renewals:
             return Renewed((), ())
         for complaint in reading.complaints:
             self._log.warn(
-                "certificate refused: {problem}",
-                event="certificate-refused",
+                f"{'OCSP response' if complaint.is_staple else 'certificate'} refused, {{log_profiles}}: {{problem}}",
+                event="staple-refused" if complaint.is_staple else "certificate-refused",
+                log_profiles=f"profile{'s' if len(complaint.profiles) > 1 else ''} {', '.join(complaint.profiles)}",
                 problem=str(complaint),
                 path=complaint.problem.path,
+                profiles=", ".join(complaint.profiles),
             )
         self._lasting.certificates.remember(reading.complaints)
         if not reading.is_settled and (self._again is None or not self._again.active()):

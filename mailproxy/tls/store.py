@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import chain
+from typing import Any
 
 from attrs import evolve, frozen
 
@@ -41,10 +42,31 @@ class Complaint:
 
     problem: CertificateProblem
     consequence: str
+    path: str = ""
+    """The path of the certificate, or the entry: the problem may be with another file that belongs to it."""
+    is_staple: bool = False
+    """True if the problem is with an OCSP response, not with the certificate."""
+    profiles: tuple[str, ...] = ()
+    """The profiles that have the certificate or the entry, of those that were read."""
 
     def __str__(self) -> str:
         """Return the complaint as one line."""
         return f"{self.problem}; {self.consequence}"
+
+
+@frozen
+class Refusal:
+    """A file that is refused now: why, and since what time (of the wall clock, in seconds)."""
+
+    path: str
+    """The path of the certificate, or the entry."""
+    problem: CertificateProblem
+    since: float
+    is_staple: bool = False
+
+    def __str__(self) -> str:
+        """Return what is refused, and why."""
+        return f"OCSP response {self.problem}" if self.is_staple else str(self.problem)
 
 
 @frozen
@@ -79,7 +101,7 @@ _NOTHING = _Entry()
 
 _STAYS = "the one from before stays in use"
 _LEFT_OUT = "it is not served"
-_STAPLE_LEFT_OUT = "it is not sent"
+_STAPLE_LEFT_OUT = "it is not stapled"
 
 
 class _Task:
@@ -96,10 +118,10 @@ class _Task:
         """Paths that are not read: missing, or just changing."""
         self.is_settled = True
 
-    def complain(self, problem: CertificateProblem, consequence: str) -> None:
+    def complain(self, complaint: Complaint) -> None:
         """Report a problem, if it is new or the reading was requested."""
-        if self.is_asked or problem not in self._told:
-            self.complaints.append(Complaint(problem, consequence))
+        if self.is_asked or complaint.problem not in self._told:
+            self.complaints.append(complaint)
 
 
 class CertificateStore:
@@ -115,6 +137,8 @@ class CertificateStore:
         self._objections: dict[tuple[str, str], CertificateProblem] = {}
         self._told: set[CertificateProblem] = set()
         """The problems that are in the log."""
+        self._since: dict[CertificateProblem, float] = {}
+        """When the problems that there are now were first found."""
         self.in_use: Certificates = {}
         """The certificates that are served."""
 
@@ -139,11 +163,14 @@ class CertificateStore:
         certificates: dict[str, tuple[Certificate, ...]] = {}
         problems: dict[str, tuple[CertificateProblem, ...]] = {}
         seen: set[str] = set()
+        having: dict[str, list[str]] = {}
         for name, entries in profiles.items():
             task.problems = []
             paths: dict[str, None] = {}
             for entry in entries:
                 paths |= dict.fromkeys((yield from self._list(entry, task)))
+            for path in (*entries, *paths):
+                having.setdefault(path, []).append(name)
             for path in paths:
                 if path not in seen and path not in task.held:
                     seen.add(path)
@@ -152,7 +179,29 @@ class CertificateStore:
             found = yield from self._usable(name, paths, task, objection)
             certificates[name] = found or self.in_use.get(name, ())
             problems[name] = tuple(dict.fromkeys(task.problems))
-        return Reading(certificates, problems, tuple(dict.fromkeys(task.complaints)), task.is_settled)
+        complaints = (
+            one if one.profiles else evolve(one, profiles=tuple(dict.fromkeys(having.get(one.path, ()))))
+            for one in task.complaints
+        )
+        return Reading(certificates, problems, tuple(dict.fromkeys(complaints)), task.is_settled)
+
+    def refusals(self, profile: str, entries: Iterable[str]) -> Iterator[Refusal]:
+        """Yield the files of a profile's entries that are refused now."""
+        for entry in entries:
+            yield from self._refusal(entry, CertificateProblem(entry, nothing_there(entry)))
+            for path in self._lists.get(entry, ()):
+                read = self._entries.get(path, _NOTHING)
+                yield from self._refusal(path, read.problem or self._objections.get((profile, path)))
+                yield from self._refusal(path, read.staple_problem, is_staple=True)
+
+    def _refusal(self, path: str, problem: CertificateProblem | None, *, is_staple: bool = False) -> Iterator[Refusal]:
+        since = None if problem is None else self._since.get(problem)
+        if problem is not None and since is not None:
+            yield Refusal(path, problem, since, is_staple)
+
+    def _complain(self, task: _Task, path: str, problem: CertificateProblem, consequence: str, **more: Any) -> None:
+        self._since.setdefault(problem, self._clock())
+        task.complain(Complaint(problem, consequence, path, **more))
 
     def adopt(self, certificates: Certificates, profiles: Profiles | None = None) -> None:
         """Put these certificates into use; with `profiles`, forget all that do not belong to them."""
@@ -173,6 +222,7 @@ class CertificateStore:
     def _is_solved(self, before: CertificateProblem | None, now: CertificateProblem | None = None) -> None:
         if before is not None and before != now:
             self._told.discard(before)
+            self._since.pop(before, None)
 
     def _list(self, entry: str, task: _Task) -> Steps[tuple[str, ...]]:
         """Return the matches of an entry; the former ones if it matches nothing now, or is just changing."""
@@ -182,7 +232,7 @@ class CertificateStore:
         if not found:
             if not before:
                 task.problems.append(problem)
-            task.complain(problem, "what was there before stays in use")
+            self._complain(task, entry, problem, "what was there before stays in use")
             task.held.update(before)
             return before
         self._is_solved(problem)
@@ -206,10 +256,11 @@ class CertificateStore:
         self._is_solved(before.staple_problem, entry.staple_problem)
         if entry.problem is not None:
             has_former = entry.certificate is not None
-            task.complain(entry.problem, _STAYS if has_former else _LEFT_OUT)
+            self._complain(task, path, entry.problem, _STAYS if has_former else _LEFT_OUT)
         if entry.staple_problem is not None:
             has_former = entry.certificate is not None and entry.certificate.staple is not None
-            task.complain(entry.staple_problem, _STAYS if has_former else _STAPLE_LEFT_OUT)
+            consequence = _STAYS if has_former else _STAPLE_LEFT_OUT
+            self._complain(task, path, entry.staple_problem, consequence, is_staple=True)
 
     def _read_again(self, path: str, before: _Entry, marks: Marks, task: _Task) -> _Entry | None:
         """Read files that have changed; return None if they are not usable yet but may be soon."""
@@ -262,7 +313,7 @@ class CertificateStore:
                 self._is_solved(self._objections.pop((name, path), None), problem)
                 if problem is not None:
                     self._objections[name, path] = problem
-                    task.complain(problem, _STAYS if before else _LEFT_OUT)
+                    self._complain(task, path, problem, _STAYS if before else _LEFT_OUT, profiles=(name,))
                     certificate = before
             if certificate is not None:
                 found.append(certificate)

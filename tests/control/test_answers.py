@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -112,6 +113,21 @@ def test_certificate_tells_how_long_it_is_valid(make: Make) -> None:
     (row,) = admin(make(tls="implicit")).rows("show certificates")
     assert (row["profile"], row["names"], row["key"]) == ("default", ["mail.example.org"], "EC256")
     assert row["days_left"] > 0
+
+
+def test_refused_certificate_is_told_beside_the_one_in_use(make: Make) -> None:
+    running = make(tls="implicit")
+    store = running.service.lasting.certificates
+    (path,) = (certificate.path for certificate in store.in_use["default"])
+    (entry,) = running.service.generation.settings.tls["default"].certificates
+    (row,) = admin(running).rows("show certificates")
+    assert (row["refused"], row["refused_s"]) == ("", None)
+    Path(path).write_bytes(b"")
+    store.read({"default": [entry]})
+    (row,) = admin(running).rows("show certificates")
+    assert row["names"] == ["mail.example.org"]
+    assert row["refused"] == f"{path}: has no certificate (no -----BEGIN CERTIFICATE-----)"
+    assert row["refused_s"] < 60
 
 
 def test_configuration_is_told_in_its_own_words(running: Running) -> None:

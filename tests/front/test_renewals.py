@@ -128,9 +128,20 @@ def test_bad_file_is_logged_once(site: Site) -> None:
         site.pass_time(130)
     (event,) = events
     assert formatEvent(event) == (
-        f"certificate refused: {site.folder}/a.pem: has no certificate (no -----BEGIN CERTIFICATE-----); "
+        f"certificate refused, profile other: {site.folder}/a.pem: has no certificate (no -----BEGIN CERTIFICATE-----); "
         "the one from before stays in use"
     )
+
+
+def test_bad_staple_has_words_of_its_own(site: Site) -> None:
+    site.write("a.pem.ocsp", b"no response")
+    with logged() as events:
+        site.pass_time(130)
+    (event,) = events
+    assert event["event"] == "staple-refused"
+    told = formatEvent(event)
+    assert told.startswith(f"OCSP response refused, profile other: {site.folder}/a.pem.ocsp: ")
+    assert told.endswith("; it is not stapled")
 
 
 def test_files_that_change_just_now_are_looked_at_again_soon(site: Site) -> None:

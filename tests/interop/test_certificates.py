@@ -242,7 +242,7 @@ def test_staple_is_seen_and_renewed(
     until(lambda: "OCSP Response Status: successful" in status(), "the OCSP response", pause=0.2)
     assert "Cert Status: good" in status()
     write(folder / "mail.pem.ocsp", staple(certificate(), AUTHORITY))
-    (event,) = until(lambda: site.front.events(event="certificate-refused"), "the refusal")
+    (event,) = until(lambda: site.front.events(event="staple-refused"), "the refusal")
     assert event["problem"].startswith(f"{folder}/mail.pem.ocsp: is about another certificate; ")
     assert "Cert Status: good" in status()
     (folder / "mail.pem.ocsp").unlink()

@@ -204,6 +204,35 @@ def test_certificate_whose_time_comes_is_served(site: Site) -> None:
     assert site.served[0] == der(new)
 
 
+def refusals(site: Site) -> list[tuple[str, str, float]]:
+    """What is refused now: the name of the certificate's file, the words, and since when."""
+    found = site.store.refusals("default", site.profiles["default"])
+    return [(Path(one.path).name, str(one), one.since) for one in found]
+
+
+def test_refusal_is_known_until_the_file_is_good(site: Site) -> None:
+    assert refusals(site) == []
+    site.write("a.pem", b"")
+    site.look()
+    ((name, words, since),) = refusals(site)
+    assert (name, since) == ("a.pem", pytest.approx(site.clock(), abs=30))
+    assert "has no certificate" in words
+    site.clock.ahead += 100
+    site.look()
+    assert refusals(site) == [(name, words, since)]
+    site.write("a.pem", issue("a").pem)
+    site.look()
+    assert refusals(site) == []
+
+
+def test_refused_staple_says_that_it_is_one(site: Site) -> None:
+    site.write("a.pem.ocsp", b"no response")
+    site.look()
+    ((name, words, _),) = refusals(site)
+    assert name == "a.pem"
+    assert words.startswith(f"OCSP response {site.folder}/a.pem.ocsp: ")
+
+
 def test_new_file_that_is_no_good_leaves_the_others_alone(site: Site) -> None:
     served = site.served
     site.write("c.pem", b"")
