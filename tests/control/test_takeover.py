@@ -191,7 +191,7 @@ def test_service_that_takes_over_hands_nothing_over(two: tuple[Running, Admin, A
 
 
 def follow(running: Running, error: Exception | None) -> None:
-    """Let a service follow another one, which answers at once."""
+    """Start a service that takes over from another one, which answers at once."""
     is_over = threading.Event()
 
     def finish() -> None:

@@ -52,6 +52,6 @@ class WallClock:
         self.environment = {"LD_PRELOAD": str(library), "CLOCK_OFFSET": str(self._offset)}
 
     def set(self, seconds: int) -> None:
-        """Let it be so far from the right time."""
+        """Set the clock's offset from the right time."""
         with self._offset.open("r+b") as file:
             file.write(struct.pack("l", seconds))

@@ -27,8 +27,8 @@ def free_port() -> int:
     """
     A TCP port without a listener, on 127.0.0.1 and ::1.
 
-    The sockets that hold it stay bound without listening: Linux then hands the port to nobody else, yet lets a
-    server with SO_REUSEADDR (which they all set) listen on it. Connecting to it meanwhile is refused.
+    Sockets reserve it: they are bound and do not listen. Linux then gives the port to no other socket, except to a
+    server with SO_REUSEADDR, which all servers set. Meanwhile a connect to it is refused.
     """
     while True:
         first = _bound(socket.AF_INET, 0)

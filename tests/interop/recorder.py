@@ -59,7 +59,7 @@ class Recorder:
         """
         Call `behave` with every connection, after reading its PROXY header unless `header` is False.
 
-        The first connection on nobody's behalf is mailproxy's look at its server: it is closed, and not recorded,
+        The first connection without a client is mailproxy's test of its server: it is closed, and not recorded,
         unless `is_looked_at` is False.
         """
         self._behave = behave

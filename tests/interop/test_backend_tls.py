@@ -112,8 +112,8 @@ def authenticated_sieve(port: int, context: ssl.SSLContext) -> Iterator[ManageSi
     """
     A ManageSieve client that has logged in.
 
-    Over TLS, Dovecot 2.3.19 now and then never answers a command that comes right behind its greeting, also when
-    nobody is in between: then the client tries again.
+    Over TLS, Dovecot 2.3.19 sometimes does not answer a command right after its greeting, even without a proxy: then
+    the client tries again.
     """
     for _ in range(8):
         with connect_tls(port, context) as connection:

@@ -27,7 +27,7 @@ def backend(recorder: StartRecorder) -> Recorder:
 
 
 def told(backend: Recorder, client: socket.socket) -> headers.WireHeader:
-    """What the last in a chain is told of a client, awaited; HAProxy shows it mailproxy's first look as well."""
+    """Wait for the header that the last proxy in a chain gets for a client; HAProxy also forwards mailproxy's probe."""
     while True:
         header = headers.parse(backend.next().header)
         if header.source == client.getsockname():

@@ -87,7 +87,7 @@ class Pair:
     mailproxy: int
 
     def names(self, context: Callable[[], ssl.SSLContext]) -> tuple[bytes | None, bytes | None]:
-        """The CN that HAProxy tells of a client, and the one that mailproxy tells."""
+        """The CN of a client in HAProxy's header, and in mailproxy's."""
         return self._name(self.haproxy, context()), self._name(self.mailproxy, context())
 
     def _name(self, port: int, context: ssl.SSLContext) -> bytes | None:

@@ -58,7 +58,7 @@ class HeldBack:
 
 
 def take(connection: socket.socket, count: int) -> None:
-    """Read exactly so many bytes."""
+    """Read exactly this number of bytes."""
     space = bytearray(MEBIBYTE)
     while count:
         size = connection.recv_into(space, min(count, len(space)))

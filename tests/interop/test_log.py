@@ -1,4 +1,4 @@
-"""Standard output that nobody reads, or that is gone."""
+"""Standard output without a reader, or closed."""
 
 import json
 import os

@@ -75,7 +75,7 @@ def sessions(*paths: Path) -> list[str]:
 
 
 class Server:
-    """Takes what comes on a socket until it is closed, in a thread, unless it is told to pause."""
+    """Reads a socket in a thread until it is closed; a test can pause it."""
 
     def __init__(self, sock: socket.socket, receive: Callable[[socket.socket], bytes]) -> None:
         self.messages: list[bytes] = []
@@ -188,7 +188,7 @@ def until_session(server: Server) -> dict[str, bytes]:
 
 
 def flood(port: int, count: int) -> None:
-    """Connect, and leave before TLS, so many times."""
+    """Connect and disconnect before TLS, this number of times."""
     for _ in range(count):
         socket.create_connection(("127.0.0.1", port)).close()
 

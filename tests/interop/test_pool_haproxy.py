@@ -32,7 +32,7 @@ def break_auth(dovecot: Dovecot) -> None:
     """
     Break it, and be the first who notices.
 
-    Who comes first hears of it at once, the next ones wait for two seconds: whose check is first would be luck.
+    The first check after that fails at once, the next ones wait for two seconds: which one is first would be chance.
     """
     dovecot.break_auth()
     with socket.create_connection((dovecot.host, dovecot.ports["imap"])) as connection:

@@ -342,7 +342,7 @@ def test_forker_that_is_stopped_is_killed(bench: Bench, logged: Sequence[LogEven
 
 
 def end_forkers(bench: Bench) -> None:
-    """Let both forkers end, and the new spare one that is not there yet."""
+    """End both forkers, and the new spare one that is not forked yet."""
     bench.be_ready()
     bench.forker.spares[0].close()
     bench.reactor.poller.poll(0)
