@@ -128,8 +128,8 @@ def test_bad_file_is_logged_once(site: Site) -> None:
         site.pass_time(130)
     (event,) = events
     assert formatEvent(event) == (
-        f"certificate refused, profile other: {site.folder}/a.pem: has no certificate (no -----BEGIN CERTIFICATE-----); "
-        "the one from before stays in use"
+        f"certificate refused, profile other: {site.folder}/a.pem: has no certificate (no -----BEGIN CERTIFICATE-----)"
+        "; the one from before stays in use"
     )
 
 
