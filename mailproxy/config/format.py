@@ -40,6 +40,7 @@ _TOO_LATE = "is known only to the log, when the session has ended"
 _NO_SERVER = "is known only to the log: the header is made before a server is chosen"
 NOT_YET: Mapping[str, str] = {
     "local": "is known only to the log: servers do not learn of a proxy's own connections",
+    "serial": "is known only to the log: a client that is refused for its certificate has no header",
     "server": _NO_SERVER,
     "retries": _NO_SERVER,
     "left_out": "is known only to the log: it lists what this header leaves out",
