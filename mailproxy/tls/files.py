@@ -7,7 +7,7 @@ from itertools import chain
 from mailproxy.config import Config, Problem
 from mailproxy.config.secret import exposure
 from mailproxy.config.words import key_path
-from mailproxy.tls.certificate import Certificate
+from mailproxy.tls.certificate import Certificate, UnusableCertificate
 from mailproxy.tls.expiry import invalidity
 from mailproxy.tls.source import key_file
 from mailproxy.tls.store import Certificates, CertificateStore, Complaint
@@ -36,7 +36,10 @@ def read_tls_files(
 def key_warnings(certificates: Certificates) -> Iterator[str]:
     """Warn about private keys that every user of the machine can read, each in one line."""
     for certificate in _each(certificates):
-        key = key_file(certificate.path)
+        try:
+            key = key_file(certificate.path)
+        except (OSError, UnusableCertificate):
+            continue  # the folder has changed since, and the certificate from before stays in use
         exposed = exposure(key)
         if exposed is not None:
             yield f"{key}: {exposed}"
