@@ -12,6 +12,7 @@ from mailproxy.config.http import HEADER_VALUE, JSON_VALUE, METHOD, STATUSES, UR
 from mailproxy.config.key import Entries, Key, about, about_table
 from mailproxy.config.kind import BOOLEAN, Kind, Wrong, integer, one_of, text
 from mailproxy.config.model import CheckHeader, MailProtocol
+from mailproxy.config.path import file_path
 from mailproxy.config.words import quoted
 from mailproxy.mail.protocols import PROTOCOLS
 
@@ -180,7 +181,7 @@ class Check:
     password_file: str | None = field(
         default=None,
         metadata=about(
-            text('a file such as "/etc/mailproxy/probe"'),
+            file_path('a file such as "/etc/mailproxy/probe"'),
             "A file with its password: one line, readable only by mailproxy.",
             values="file",
             types=("login",),
@@ -240,7 +241,7 @@ class Check:
     authorization_file: str | None = field(
         default=None,
         metadata=about(
-            text('a file such as "/etc/mailproxy/doveadm-key"'),
+            file_path('a file such as "/etc/mailproxy/doveadm-key"'),
             "A file with the value of the header `Authorization`: one line, readable only by mailproxy.",
             values="file",
             types=("http",),

@@ -7,9 +7,10 @@ from attrs import field, frozen
 
 from mailproxy.config.hostname import HOST_NAME, HOST_OR_ADDRESS
 from mailproxy.config.key import about, given_keys
-from mailproxy.config.kind import Kind, one_of, text
+from mailproxy.config.kind import Kind, one_of
 from mailproxy.config.layers import Layer, Layers
 from mailproxy.config.model import TlsVersion, Verify
+from mailproxy.config.path import file_path
 from mailproxy.config.place import ServerAddress, SrvServer, UnixServer
 from mailproxy.config.table import Table
 
@@ -36,7 +37,7 @@ class ServerTls:
     ca: str | None = field(
         default=None,
         metadata=about(
-            text('a PEM file such as "/etc/ssl/backends.pem"'),
+            file_path('a PEM file such as "/etc/ssl/backends.pem"'),
             "The PEM file of the authorities to verify it with.",
             values="file",
             default="the system's",
@@ -69,7 +70,7 @@ class ServerTls:
     certificate: str | None = field(
         default=None,
         metadata=about(
-            text('a PEM file with certificate and key such as "/etc/ssl/mailproxy.pem"'),
+            file_path('a PEM file with certificate and key such as "/etc/ssl/mailproxy.pem"'),
             "A PEM file with certificate, chain and key, for servers that ask for a certificate.",
             values="file",
             haproxy="crt",

@@ -11,9 +11,10 @@ from mailproxy.config.duration import LOOKS, duration
 from mailproxy.config.key import about, read_keys
 from mailproxy.config.kind import BOOLEAN, one_of, text
 from mailproxy.config.model import BadClientCertificate, ClientCertificates, TlsVersion
+from mailproxy.config.path import file_path
 from mailproxy.config.table import Table
 
-_PATTERN = text('a PEM file, a pattern or a folder such as "/etc/ssl/mail/*.pem"')
+_PATTERN = file_path('a PEM file, a pattern or a folder such as "/etc/ssl/mail/*.pem"')
 
 _CIPHERS = text('OpenSSL\'s list of cipher names such as "ECDHE+AESGCM:ECDHE+CHACHA20"')
 
@@ -88,7 +89,7 @@ class TlsProfile:
     client_ca: tuple[str, ...] = field(
         default=(),
         metadata=about(
-            text('a file such as "/etc/ssl/clients.pem"'),
+            file_path('a file such as "/etc/ssl/clients.pem"'),
             "PEM files of the authorities to verify clients' certificates with. Needed unless `client-certificates` "
             'is `"none"`; the files are always read and must be valid.',
             values="file, or list of files",
@@ -100,7 +101,7 @@ class TlsProfile:
     client_crl: tuple[str, ...] = field(
         default=(),
         metadata=about(
-            text('a file such as "/etc/ssl/clients.crl"'),
+            file_path('a file such as "/etc/ssl/clients.crl"'),
             "Lists of revoked certificates, PEM or DER. With any, each authority of a client's chain needs one that "
             "has not expired: a client whose authority has none is refused ([tls.md](tls.md#revoked-certificates)).",
             values="file, or list of files",
@@ -195,7 +196,7 @@ class TlsProfile:
     keylog: str | None = field(
         default=None,
         metadata=about(
-            text('a file such as "/run/mailproxy/keys"'),
+            file_path('a file such as "/run/mailproxy/keys"'),
             "The file for the keys of every connection, for Wireshark, readable only by its owner (0600). **Its "
             "readers can read mail and passwords**: `check` and the start warn of it.",
             values="file",
