@@ -40,6 +40,7 @@ from mailproxy.front.revocations import Revocations
 from mailproxy.front.role import ALONE
 from mailproxy.front.sockets import StartError
 from mailproxy.front.stopping import Stopping, StopTimes
+from mailproxy.front.supervisor import Supervisor, Unsupervised
 from mailproxy.front.ticket_keys import TicketKeyChanges
 from mailproxy.session.counters import counted
 from mailproxy.session.session import Session
@@ -108,6 +109,8 @@ class ProxyService(Service):
         """Called with the configuration whose `log` is to be in effect, at a reload."""
         self.reopen: Callable[[], bool] = _no_file
         """Opens log files again, by their names; says whether there are any."""
+        self.supervisor: Supervisor = Unsupervised()
+        """Is told when the service is ready, reloads and stops."""
 
     @property
     def others(self) -> Sequence[Ask]:
@@ -177,6 +180,7 @@ class ProxyService(Service):
 
     def _say_ready(self) -> None:
         self._log.info("ready", event="ready")
+        self.supervisor.ready()
 
     def follow(self, process: int, finish: Callable[[], None]) -> None:
         """
@@ -272,8 +276,14 @@ class ProxyService(Service):
 
     def _reload(self) -> Deferred[Reloaded]:
         self._log.info("reading {configuration} again", event="reload", configuration=self._file)
+        self.supervisor.reloading()
         taken: Deferred[Reloaded] = self._read().addCallback(self._take_up, self.renewals.renewed)
-        return taken.addErrback(self._refuse)
+        return taken.addErrback(self._refuse).addBoth(self._go_on)
+
+    def _go_on(self, result: Reloaded | Failure) -> Reloaded | Failure:
+        if not self.is_stopping:
+            self.supervisor.ready()
+        return result
 
     def _take_up(self, reading: Reading, renewed: int = 0) -> Reloaded | Deferred[Reloaded]:
         """
@@ -409,6 +419,10 @@ class ProxyService(Service):
                 sessions=live,
                 seconds=times.total,
             )
+            # A client in the queue, which the next process takes, is not to wait for sessions that take their time.
+            keeps_sockets = times.timeout + times.spread == 0
+            if self.supervisor.stopping(times.total, keeps_sockets=keeps_sockets):
+                self._lasting.sockets.share(with_others=True)
         return self._end_sessions(times).addCallback(self._stopped)
 
     def _end_sessions(self, times: StopTimes) -> Deferred[None]:

@@ -60,6 +60,11 @@ def makeService(options: Options) -> IService:
                 f"workers: is {settings.workers}; twistd and twist make their reactor before there are workers; start "
                 "mailproxy by `mailproxy run`, or write workers = 0"
             )
+        if settings.user is not None:
+            sys.exit(
+                f'user: is "{settings.user}"; `twistd` has --uid and --gid for that, and `twist` nothing; start '
+                "mailproxy by `mailproxy run`, or leave the key out"
+            )
         prepared = prepare(settings, options["config"])
         chosen: dict[str, Any] = options.parent or {}
 

@@ -24,7 +24,7 @@ LAYERS = (
     {"session"},
     {"checks"},
     {"front", "log"},
-    {"control"},
+    {"control", "systemd"},
     {"service", "signals", "audit"},
     {"process"},
     {"tap", "demo"},

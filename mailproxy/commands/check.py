@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from mailproxy import config
-from mailproxy.config import DEFAULT_FILE, ConfigError, Problem, UnixBind, load
+from mailproxy.config import DEFAULT_FILE, ConfigError, Problem, SystemdBind, UnixBind, load
 from mailproxy.config.model import MailProtocol
 from mailproxy.config.schema import json_schema
 from mailproxy.config.words import key_path
@@ -103,7 +103,7 @@ def _try_binds(settings: config.Config, path: str, bind: Bind | None) -> tuple[s
 
     Return remarks on addresses that are in use, perhaps by mailproxy itself, or not allowed for this user. Raises
     `ConfigError`, as from the file at `path`, for addresses that the service cannot use either. UNIX sockets are not
-    tried: that would take them away from a running service.
+    tried: that would take them away from a running service. Nor are those that systemd hands over.
     """
     from mailproxy.transport.bound import bind_inet
 
@@ -112,7 +112,7 @@ def _try_binds(settings: config.Config, path: str, bind: Bind | None) -> tuple[s
     for frontend in settings.frontends:
         for place in frontend.bind:
             key = key_path("frontend", frontend.name, "bind")
-            if isinstance(place, UnixBind):
+            if isinstance(place, UnixBind | SystemdBind):
                 continue
             try:
                 family = socket.AF_INET if place.host.version == 4 else socket.AF_INET6

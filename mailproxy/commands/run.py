@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from mailproxy.config import DEFAULT_FILE, Config, ConfigError, load
 
 if TYPE_CHECKING:
+    from mailproxy.front.sockets import Sockets
     from mailproxy.log import ServiceLog
+    from mailproxy.service import ProxyService
+    from mailproxy.systemd.handed import Handed, Stored
+    from mailproxy.systemd.reports import Reports
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,10 +32,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM, SIGINT or SIGQUIT; return 1 if the service cannot start, or fails."""
+    from mailproxy.systemd.handed import take_handed
+
+    # Before anything imports Twisted's endpoints, which take what the environment says for themselves.
+    handed = take_handed()
+
     from mailproxy.control.call import NoService
     from mailproxy.control.takeover import Takeover, take_over
     from mailproxy.front.prepare import prepare
     from mailproxy.front.sockets import StartError
+    from mailproxy.process.identity import CAP_DAC_READ_SEARCH, CAP_NET_BIND_SERVICE, find_identity
     from mailproxy.process.start import Workers
     from mailproxy.signals import Signals
 
@@ -38,16 +50,25 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         settings = load(arguments.config)
         workers = Workers(settings.workers, make_log) if settings.workers else None
+        identity = find_identity(settings)
         prepared = prepare(settings, arguments.config, None if workers is None else workers.lasting)
         if workers is not None:
             # Fork before sockets are opened: they would stay open in the forker after the service closes them.
-            workers.fork(prepared)
+            workers.fork(prepared, handed.sockets, identity)
+        lend(handed, prepared.lasting.sockets)
         if arguments.take_over:
             takeover = take_over(prepared)
         # Installed before there are socket files that a signal could leave behind.
         signals.install()
         prepared.bind()
         prepared.lasting.close_offered()
+        if takeover is None:
+            # Those from the last process as well.
+            prepared.lasting.share_sockets(with_others=False)
+        if identity is not None:
+            identity.own(prepared.lasting)
+            # Clients do not get to the main process: it may read keys that only root may.
+            identity.become([CAP_NET_BIND_SERVICE] + ([CAP_DAC_READ_SEARCH] if workers else []))
     except (ConfigError, StartError, NoService) as error:
         print(error, file=sys.stderr)
         return 1
@@ -70,7 +91,12 @@ def run(arguments: argparse.Namespace) -> int:
     signals.reopen = service.reopen_log
     service.relog = log.configure
     service.reopen = log.reopen
+    reports = make_reports(service, handed.stored, reactor)
     globalLogBeginner.beginLoggingTo([log], redirectStandardIO=False)
+    if reports is not None:
+        service.supervisor = reports
+        reports.begin()
+        reactor.addSystemEventTrigger("after", "shutdown", reports.close)
     reactor.callWhenRunning(service.startService)
     if takeover is not None:
         reactor.callWhenRunning(service.follow, takeover.process, takeover.finish)
@@ -79,6 +105,33 @@ def run(arguments: argparse.Namespace) -> int:
     quiet_collector()
     reactor.run()
     return service.exit_status
+
+
+def lend(handed: Handed, sockets: Sockets) -> None:
+    """Listen on what systemd has handed over, where the configuration wants it."""
+    for name, sock in handed.units:
+        sockets.lend(name, sock)
+    sockets.offer(one.socket for one in handed.stored if one.is_reachable)
+
+
+def make_reports(service: ProxyService, stored: Sequence[Stored], reactor: Any) -> Reports | None:
+    """Make what tells systemd of the service; None if nobody wants to be told."""
+    from mailproxy.control.summary import summary
+    from mailproxy.systemd.environment import notify_address, watchdog_seconds
+    from mailproxy.systemd.notifier import Notifier
+    from mailproxy.systemd.reports import Reports
+
+    address = notify_address(os.environ)
+    if address is None:
+        return None
+    return Reports(
+        Notifier(address, reactor),
+        reactor,
+        bounds=lambda: service.lasting.sockets.bounds,
+        summary=lambda: summary(service),
+        watchdog=watchdog_seconds(os.environ, os.getpid()),
+        stored=stored,
+    )
 
 
 def make_log(settings: Config) -> ServiceLog:

@@ -27,6 +27,7 @@ from mailproxy.config.place import (
     NamedServer,
     ServerAddress,
     SrvServer,
+    SystemdBind,
     UnixBind,
     UnixServer,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "ServerAddress",
     "ServerTls",
     "SrvServer",
+    "SystemdBind",
     "TlsProfile",
     "UnixBind",
     "UnixServer",

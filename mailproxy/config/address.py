@@ -17,12 +17,16 @@ from mailproxy.config.place import (
     NamedServer,
     ServerAddress,
     SrvServer,
+    SystemdBind,
     UnixBind,
     UnixServer,
 )
 from mailproxy.config.words import quoted
 
-_BIND = 'an address and port such as "0.0.0.0:993" or "[::]:993", or the path of a UNIX socket'
+_BIND = (
+    'an address and port such as "0.0.0.0:993" or "[::]:993", the path of a UNIX socket, or "systemd:NAME" for the '
+    "sockets that systemd hands over"
+)
 _SERVER = (
     'an address or a host name such as "10.0.0.1", "10.0.0.1:10143", "[2001:db8::1]:10143" or "imap.example.org", '
     'a service such as "srv:_imap._tcp.example.org", or the path of a UNIX socket'
@@ -35,6 +39,7 @@ _SOCKET = 'the path of a UNIX socket such as "/run/mailproxy/admin.sock"'
 
 _DNS_PORT = 53
 _SRV = "srv:"
+_SYSTEMD = "systemd:"
 
 MAX_PORTS = 1000
 """The most ports of one range. Each needs a listening socket; more is a mistake such as "143-14500"."""
@@ -59,8 +64,8 @@ _PREFIXES = {"ipv4@": '"0.0.0.0:993"', "ipv6@": '"[::]:993"', "unix@": 'a path s
 def _binds(text: str) -> tuple[Bind, ...]:
     if text.startswith("/"):
         return (UnixBind(unix_path(text)),)
-    if text.startswith("systemd:"):
-        raise Wrong(f"is {quoted(text)}: this version does not adopt sockets; name {_BIND}")
+    if text.startswith(_SYSTEMD):
+        return (SystemdBind(_descriptor_name(text)),)
     if "," in text:
         raise Wrong(f"is {quoted(text)}; write each address as an entry of its own")
     for prefix, instead in _PREFIXES.items():
@@ -74,6 +79,13 @@ def _binds(text: str) -> tuple[Bind, ...]:
         raise Wrong(f"is {quoted(text)} without a port, needs {_BIND}")
     host = _host(match, text, _BIND)
     return tuple(InetBind(host, port) for port in _ports(match["port"], text))
+
+
+def _descriptor_name(text: str) -> str:
+    name = text.removeprefix(_SYSTEMD)
+    if not re.fullmatch(r"[!-9;-~]{1,255}", name):
+        raise Wrong(f'is {quoted(text)}, needs the FileDescriptorName of a socket unit, such as "systemd:imaps"')
+    return name
 
 
 def _ports(digits: str, text: str) -> range:

@@ -10,7 +10,7 @@ from mailproxy.config.backend import Backend
 from mailproxy.config.duration import IDLE, LOOKS, RAMP
 from mailproxy.config.frontend import Frontend
 from mailproxy.config.key import Fields, Tables, about, about_table
-from mailproxy.config.kind import Kind, Wrong, integer
+from mailproxy.config.kind import Kind, Wrong, integer, text
 from mailproxy.config.log import Log
 from mailproxy.config.resolvers import Resolvers
 from mailproxy.config.tls import TlsProfile
@@ -52,6 +52,31 @@ class Config:
             "enough for a site with few processors. With `mailproxy run` alone. A change needs a restart.",
             values=f'0 to {MOST_WORKERS}, `"auto"`',
             haproxy=("nbthread", "nbproc"),
+            needs_restart=True,
+        ),
+    )
+    user: str | None = field(
+        default=None,
+        metadata=about(
+            text('the name of a user such as "mailproxy"'),
+            "The user that `mailproxy run`, started as root, becomes when it listens and has read the keys; "
+            "[running.md](running.md#privileges). None: it stays who it is, which is right under systemd with "
+            "`User=`. A change needs a restart.",
+            haproxy=("user", "uid"),
+            default="none",
+            values="name",
+            needs_restart=True,
+        ),
+    )
+    group: str | None = field(
+        default=None,
+        metadata=about(
+            text('the name of a group such as "mailproxy"'),
+            "The group for that. None: the user's own. The user's further groups come with it. A change needs a "
+            "restart.",
+            haproxy=("group", "gid"),
+            default="none",
+            values="name",
             needs_restart=True,
         ),
     )

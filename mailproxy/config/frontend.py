@@ -137,7 +137,7 @@ class Frontend:
         metadata=about(
             BINDS,
             "Addresses and UNIX sockets to listen on. Each may be used once; `0.0.0.0` uses the port of every IPv4 "
-            "address.",
+            "address. `systemd:NAME`: the sockets that systemd hands over under this name, [systemd.md](systemd.md).",
             values="list",
             is_list=True,
             spreads=True,

@@ -44,7 +44,18 @@ class UnixBind:
         return self.path
 
 
-Bind = InetBind | UnixBind
+@frozen
+class SystemdBind:
+    """The listening sockets that systemd hands over under a name: ``FileDescriptorName=`` of socket units."""
+
+    name: str
+
+    def __str__(self) -> str:
+        """Write it as the configuration does."""
+        return f"systemd:{self.name}"
+
+
+Bind = InetBind | UnixBind | SystemdBind
 
 
 @frozen

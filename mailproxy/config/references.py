@@ -32,6 +32,7 @@ def check_references(config: Config, problems: Problems) -> None:
         _check_slots(backend, problems)
     _check_binds(config.frontends, problems)
     _check_admin(config, problems)
+    _check_group(config, problems)
 
 
 def _check_name(problems: Problems, table: str, name: str, names: Collection[str], key: str) -> None:
@@ -101,6 +102,12 @@ def _check_admin(config: Config, problems: Problems) -> None:
         if any(isinstance(bind, UnixBind) and bind.path == config.admin.socket for bind in frontend.bind):
             key = key_path("frontend", frontend.name, "bind")
             _add(problems, "admin.socket", f"is {quoted(str(config.admin.socket))}, which {key} has too")
+
+
+def _check_group(config: Config, problems: Problems) -> None:
+    """Refuse a group without a user."""
+    if config.group is not None and config.user is None:
+        _add(problems, "group", f'is {quoted(config.group)}, and there is no user; write user = "NAME" as well')
 
 
 def _spoken(wanted: Mapping[MailProtocol, str]) -> str:

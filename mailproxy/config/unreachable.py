@@ -6,7 +6,7 @@ from ipaddress import IPv4Network, IPv6Network
 from mailproxy.config.backend import Backend
 from mailproxy.config.config import Config
 from mailproxy.config.frontend import Frontend, FrontendTimeouts
-from mailproxy.config.place import UNIX, Bind, InetBind, Sender
+from mailproxy.config.place import UNIX, Bind, InetBind, Sender, SystemdBind
 from mailproxy.config.problems import Problem
 from mailproxy.config.words import key_path
 
@@ -44,6 +44,8 @@ def _family(place: Sender | Bind) -> _Family:
 
 
 def _unreachable(key: str, senders: Iterable[Sender], binds: Iterable[Bind]) -> Iterator[Problem]:
+    if any(isinstance(bind, SystemdBind) for bind in binds):
+        return  # what these are is in systemd's units
     bound = {_family(bind) for bind in binds}
     first = {_family(sender): sender for sender in reversed(tuple(senders))}
     for family, sender in first.items():
@@ -54,7 +56,7 @@ def _unreachable(key: str, senders: Iterable[Sender], binds: Iterable[Bind]) -> 
 def _refused(key: str, frontend: Frontend) -> Iterator[Problem]:
     senders = {_family(sender) for sender in frontend.accept_proxy + frontend.accept_proxy_optional}
     for bind in frontend.bind:
-        if _family(bind) not in senders:
+        if not isinstance(bind, SystemdBind) and _family(bind) not in senders:
             yield Problem(
                 key_path(key, "accept-proxy-only"),
                 f"lets no client in at {bind}: no entry of accept-proxy is {_FAMILIES[_family(bind)]}",

@@ -18,6 +18,7 @@ from mailproxy.front.descriptors import affordable_sessions, capacity_warnings, 
 from mailproxy.front.lasting import BackendKey, Lasting
 from mailproxy.front.log_targets import target_warnings
 from mailproxy.front.sockets import StartError
+from mailproxy.front.unreadable import unreadable_warnings
 from mailproxy.session.terms import Terms
 from mailproxy.tls.client import MakeClientTls, client_sides
 from mailproxy.tls.files import key_warnings, read_tls_files, validity_warnings
@@ -103,7 +104,14 @@ class Prepared:
 
     def warnings(self, now: datetime) -> tuple[str, ...]:
         """Return the warnings about a usable configuration, at `now`: one line each."""
-        return warnings_of(self.settings, self.certificates, self.complaints, self.trusts, now)
+        return (
+            *warnings_of(self.settings, self.certificates, self.complaints, self.trusts, now),
+            *unreadable_warnings(self.certificates),
+            *(
+                f"systemd listens on {place}, by the name {name}, and no frontend has it in bind: clients wait in vain"
+                for name, place in self.lasting.sockets.idle
+            ),
+        )
 
 
 def warnings_of(

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from mailproxy import config
-from mailproxy.transport.bound import Bound, adopt, bind_inet, bind_unix, place_of
+from mailproxy.transport.bound import Bound, adopt, bind_inet, bind_unix, borrow, place_of
 
 Key = tuple[config.Bind, int]
 """An address, and a number that distinguishes several sockets with port 0."""
@@ -22,11 +22,12 @@ class Sockets:
     The process's listening sockets. Opening one may need privileges; it needs no reactor, and survives a fork.
 
     A socket stays open from one reading of the configuration to the next if both have its address. Sockets can come
-    from another process (`offer`), and be another one's as well (`share`).
+    from another process (`offer`), be another one's as well (`share`), or belong to systemd (`lend`).
     """
 
     def __init__(self) -> None:
         self._open: dict[Key, Bound] = {}
+        self._lent: dict[str, list[socket.socket]] = {}
         self._offered: dict[str, list[socket.socket]] = {}
         self._suspended: set[str] = set()
 
@@ -35,11 +36,27 @@ class Sockets:
         for sock in sockets:
             self._offered.setdefault(place_of(sock), []).append(sock)
 
+    def lend(self, name: str, sock: socket.socket) -> None:
+        """Take a listening socket that belongs to systemd, which has it under this name; it stays open for good."""
+        self._lent.setdefault(name, []).append(sock)
+
+    @property
+    def idle(self) -> list[tuple[str, str]]:
+        """The names and places of lent sockets from which nobody accepts: their clients wait in vain."""
+        used = {bound.place for bound in self._open.values()}
+        lent = [(name, place_of(sock)) for name, sockets in self._lent.items() for sock in sockets]
+        return [(name, place) for name, place in lent if place not in used]
+
     def close_offered(self) -> None:
         """Close the offered sockets that no frontend uses."""
         while self._offered:
             for sock in self._offered.popitem()[1]:
                 sock.close()
+
+    @property
+    def bounds(self) -> list[Bound]:
+        """The open ones."""
+        return list(self._open.values())
 
     @property
     def sockets(self) -> list[socket.socket]:
@@ -60,11 +77,11 @@ class Sockets:
         """Open the missing sockets; if some cannot be opened, close the new ones and raise `StartError` with each."""
         opened: dict[Key, Bound] = {}
         problems = []
-        for frontend, key in _keys(frontends):
+        for frontend, key in self._keys(frontends):
             if key in self._open or frontend.name in self._suspended:
                 continue
             try:
-                opened[key] = self._listen(key[0])
+                opened[key] = self._listen(*key)
             except OSError as error:
                 reason = error.strerror or str(error)
                 problems.append(f"frontend.{frontend.name}.bind: cannot listen on {key[0]}: {reason}")
@@ -89,7 +106,7 @@ class Sockets:
     def by_frontend(self, frontends: Iterable[config.Frontend]) -> dict[str, list[Bound]]:
         """Return the sockets of each frontend, by its name, in the order of its addresses; none if it is suspended."""
         found: dict[str, list[Bound]] = {}
-        for frontend, key in _keys(frontends):
+        for frontend, key in self._keys(frontends):
             bounds = found.setdefault(frontend.name, [])
             if frontend.name not in self._suspended:
                 bounds.append(self._open[key])
@@ -130,16 +147,48 @@ class Sockets:
             raise StartError(f"frontend.{frontend.name}.bind: cannot listen: {error.strerror or error}") from error
 
     def _of(self, frontend: config.Frontend) -> list[tuple[Key, Bound]]:
-        return [(key, self._open[key]) for _, key in _keys([frontend]) if key in self._open]
+        return [(key, self._open[key]) for _, key in self._keys([frontend]) if key in self._open]
 
-    def _listen(self, bind: config.Bind) -> Bound:
-        offered = self._offered.get(_place_of(bind))
+    def _listen(self, bind: config.Bind, number: int) -> Bound:
+        if isinstance(bind, config.SystemdBind):
+            return self._borrow(bind, number)
+        place = _place_of(bind)
+        lent = next((sock for sockets in self._lent.values() for sock in sockets if place_of(sock) == place), None)
+        if lent is not None:
+            return borrow(lent)
+        offered = self._offered.get(place)
         return adopt(offered.pop(0)) if offered else _listen(bind)
+
+    def _borrow(self, bind: config.SystemdBind, number: int) -> Bound:
+        lent = self._lent.get(bind.name, ())
+        if number >= len(lent):
+            names = ", ".join(sorted(self._lent)) or "none"
+            raise OSError(f"systemd handed over no such socket at the start; the names of those that it did: {names}")
+        return borrow(lent[number])
+
+    def keys_of(self, frontend: config.Frontend) -> list[Key]:
+        """Return the keys of a frontend's sockets, as long as no other one has the same port 0."""
+        return [key for _, key in self._keys([frontend])]
+
+    def _keys(self, frontends: Iterable[config.Frontend]) -> Iterator[tuple[config.Frontend, Key]]:
+        seen: Counter[config.Bind] = Counter()
+        for frontend in frontends:
+            for bind in frontend.bind:
+                for _ in range(self._count(bind)):
+                    yield frontend, (bind, seen[bind])
+                    seen[bind] += 1
+
+    def _count(self, bind: config.Bind) -> int:
+        """Return how many sockets there are for one entry of `bind`."""
+        if not isinstance(bind, config.SystemdBind):
+            return 1
+        # A worker has what the main process has opened.
+        return max(1, len(self._lent.get(bind.name, ())), sum(1 for key in self._open if key[0] == bind))
 
     def addresses(self, frontends: Iterable[config.Frontend]) -> dict[str, tuple[str, ...]]:
         """Return the addresses that each frontend listens on now, as text, by its name."""
         found: dict[str, tuple[str, ...]] = {}
-        for frontend, key in _keys(frontends):
+        for frontend, key in self._keys(frontends):
             bound = None if frontend.name in self._suspended else self._open.get(key)
             found[frontend.name] = found.get(frontend.name, ()) + (() if bound is None else (bound.address,))
         return found
@@ -147,7 +196,7 @@ class Sockets:
     def close_others(self, frontends: Iterable[config.Frontend]) -> None:
         """Close the sockets that these frontends do not use."""
         frontends = tuple(frontends)
-        wanted = {key for _, key in _keys(frontends)}
+        wanted = {key for _, key in self._keys(frontends)}
         self._suspended &= {frontend.name for frontend in frontends}
         for key in self._open.keys() - wanted:
             self._open.pop(key).close()
@@ -158,20 +207,7 @@ class Sockets:
             self._open.popitem()[1].close()
 
 
-def keys_of(frontend: config.Frontend) -> list[Key]:
-    """Return the keys of a frontend's sockets, as long as no other one has the same port 0."""
-    return [key for _, key in _keys([frontend])]
-
-
-def _keys(frontends: Iterable[config.Frontend]) -> Iterator[tuple[config.Frontend, Key]]:
-    seen: Counter[config.Bind] = Counter()
-    for frontend in frontends:
-        for bind in frontend.bind:
-            yield frontend, (bind, seen[bind])
-            seen[bind] += 1
-
-
-def _place_of(bind: config.Bind) -> str:
+def _place_of(bind: config.InetBind | config.UnixBind) -> str:
     if isinstance(bind, config.UnixBind):
         return bind.path
     return f"{_family_of(bind).name} {bind}"
@@ -181,7 +217,7 @@ def _family_of(bind: config.InetBind) -> socket.AddressFamily:
     return socket.AF_INET if bind.host.version == 4 else socket.AF_INET6
 
 
-def _listen(bind: config.Bind) -> Bound:
+def _listen(bind: config.InetBind | config.UnixBind) -> Bound:
     if isinstance(bind, config.UnixBind):
         return bind_unix(bind.path)
     return bind_inet(_family_of(bind), str(bind.host), bind.port)

@@ -13,7 +13,6 @@ from mailproxy.front.generation import Generation
 from mailproxy.front.lasting import Lasting
 from mailproxy.front.loop import Loop
 from mailproxy.front.sockets import Key as SocketKey
-from mailproxy.front.sockets import keys_of
 from mailproxy.process.message import DrainFrontend, EnableFrontend
 
 AskAll = Callable[[object], Sequence[Deferred[Any]]]
@@ -68,7 +67,7 @@ class MainDrains(Drains):
         if name not in sockets.suspended:
             return
         sockets.resume(frontend.settings)
-        new: tuple[SocketKey, ...] = tuple(key for key in keys_of(frontend.settings) if sockets[key].is_unix)
+        new: tuple[SocketKey, ...] = tuple(key for key in sockets.keys_of(frontend.settings) if sockets[key].is_unix)
         self._enable(EnableFrontend(name, new))
         self._say_ready(name)
 

@@ -14,10 +14,11 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from mailproxy.process.channel import Reader, frames
+from mailproxy.process.identity import Identity, name_process
 from mailproxy.process.message import Alive, AskAlive, Exited, Fork, Forked
 
 Become = Callable[[Fork, socket.socket], None]
@@ -27,14 +28,14 @@ Become = Callable[[Fork, socket.socket], None]
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
-def name_process(name: str) -> None:
-    """Set the name of this process in `ps` and `top`; at most 15 letters."""
-    with suppress(OSError), open("/proc/self/comm", "w") as comm:
-        comm.write(name)
+def begin_forker(
+    become: Become, without: Iterable[socket.socket] = (), identity: Identity | None = None
+) -> tuple[socket.socket, int]:
+    """
+    Fork the forker; return the main process's end of a socket to it, and its process id.
 
-
-def begin_forker(become: Become) -> tuple[socket.socket, int]:
-    """Fork the forker; return the main process's end of a socket to it, and its process id."""
+    It closes the sockets `without`. It and its forks have this `identity`, and no capabilities.
+    """
     ours, its = socket.socketpair()
     # Exempt all objects from collection: a collection in a child would write to them, and so copy their memory.
     gc.collect()
@@ -45,9 +46,16 @@ def begin_forker(become: Become) -> tuple[socket.socket, int]:
     if pid:
         its.close()
         return ours, pid
-    ours.close()
-    _end_with(lambda: Forker(its, become).run())
+    for sock in (ours, *without):
+        sock.close()
+    _end_with(lambda: _begin(Forker(its, become), identity))
     raise AssertionError("this process has ended")
+
+
+def _begin(forker: Forker, identity: Identity | None) -> None:
+    if identity is not None:
+        identity.become()
+    forker.run()
 
 
 def _end_with(work: Callable[[], None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -10,6 +11,7 @@ from mailproxy.front.lasting import Lasting
 from mailproxy.front.prepare import Prepared
 from mailproxy.process.counts import MainCounts
 from mailproxy.process.forker import begin_forker
+from mailproxy.process.identity import Identity
 from mailproxy.process.main import MainService
 from mailproxy.process.page import Pages
 from mailproxy.process.worker import MakeLog, work
@@ -28,9 +30,15 @@ class Workers:
         """The objects that live as long as the main process; each worker has a copy after the fork."""
         self._forker: tuple[socket.socket, int] | None = None
 
-    def fork(self, prepared: Prepared) -> None:
-        """Make the forker; call it before the process has a reactor, threads or sockets."""
-        self._forker = begin_forker(partial(work, pages=self._pages, first=prepared, make_log=self._make_log))
+    def fork(self, prepared: Prepared, sockets: Iterable[socket.socket] = (), identity: Identity | None = None) -> None:
+        """
+        Make the forker, before the process has a reactor, threads or other sockets.
+
+        It is not to have `sockets`, and to have this `identity`.
+        """
+        self._forker = begin_forker(
+            partial(work, pages=self._pages, first=prepared, make_log=self._make_log), sockets, identity
+        )
 
     def service(self, prepared: Prepared, reactor: Any) -> MainService:
         """Return the service of the main process, which starts the workers."""

@@ -30,7 +30,8 @@ from mailproxy.process.channel import Channel
 from mailproxy.process.counts import WorkerCounts
 from mailproxy.process.drains import WorkerDrains
 from mailproxy.process.events import Forwarding
-from mailproxy.process.forker import IGNORED, name_process
+from mailproxy.process.forker import IGNORED
+from mailproxy.process.identity import name_process
 from mailproxy.process.message import Fork
 from mailproxy.process.page import Pages
 from mailproxy.process.standing import take

@@ -19,7 +19,7 @@ class Bound:
 
     _log = Logger()
 
-    def __init__(self, sock: socket.socket, *, is_shared: bool = False) -> None:
+    def __init__(self, sock: socket.socket, *, is_shared: bool = False, is_lent: bool = False) -> None:
         self.socket = sock
         self.is_unix = sock.family == socket.AF_UNIX
         self.local = _fixed_address(sock)
@@ -28,6 +28,8 @@ class Bound:
         self._file = None if self._path is None else _file_of(self._path)
         self.is_shared = is_shared
         """True if another process has the socket, too: its file is left alone."""
+        self.is_lent = is_lent
+        """True if the socket belongs to another process for good: it always listens, and its file is never removed."""
 
     @property
     def address(self) -> str:
@@ -45,8 +47,13 @@ class Bound:
     def suspend(self) -> None:
         """
         Refuse clients until `resume`, those in the queue included; the address stays in use. Not for UNIX sockets.
+
+        Clients of a socket that is lent to us wait in the queue.
         """
-        # Linux stops listening after shutdown(), and listens again after listen(), which needs no privilege.
+        # Linux stops listening after shutdown(), and listens again after listen(), which needs no privilege. systemd
+        # gives a socket up that does not listen any more: there clients wait.
+        if self.is_lent:
+            return
         self.socket.shutdown(socket.SHUT_RD)
 
     def resume(self) -> None:
@@ -57,7 +64,7 @@ class Bound:
         """Close the socket."""
         if self.socket.fileno() < 0:
             return
-        if self._path is not None and not self.is_shared:
+        if self._path is not None and not self.is_shared and not self.is_lent:
             self._remove_file(self._path)
         self.socket.close()
 
@@ -85,6 +92,15 @@ def adopt(sock: socket.socket) -> Bound:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.listen(BACKLOG)
     return Bound(sock, is_shared=True)
+
+
+def borrow(sock: socket.socket) -> Bound:
+    """Listen on a socket that belongs to another process; OSError if that fails."""
+    if sock.family == socket.AF_INET6 and not sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
+        raise OSError("the socket takes IPv4 clients as well; write BindIPv6Only=ipv6-only into its unit")
+    bound = adopt(sock.dup())
+    bound.is_lent = True
+    return bound
 
 
 def bind_inet(family: socket.AddressFamily, host: str, port: int) -> Bound:

@@ -2,7 +2,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import pytest
 
-from mailproxy.config import InetBind, InetServer, NamedServer, SrvServer, UnixBind, UnixServer
+from mailproxy.config import InetBind, InetServer, NamedServer, SrvServer, SystemdBind, UnixBind, UnixServer
 from mailproxy.config.address import BINDS, MAX_PORTS, SERVER
 from mailproxy.config.kind import Wrong
 
@@ -166,8 +166,14 @@ def test_what_names_no_server_is_refused(text: str, complaint: str) -> None:
     assert complaint in str(caught.value)
 
 
-def test_systemd_is_refused() -> None:
-    assert "this version does not adopt sockets" in refusal("systemd:imaps")
+def test_sockets_of_systemd_have_a_name() -> None:
+    assert BINDS.read("systemd:imaps") == (SystemdBind("imaps"),)
+    assert str(SystemdBind("imaps")) == "systemd:imaps"
+
+
+@pytest.mark.parametrize("text", ["systemd:", "systemd:a b", "systemd:a:b", "systemd:ä", "systemd:" + 256 * "x"])
+def test_name_that_systemd_cannot_have_is_refused(text: str) -> None:
+    assert 'needs the FileDescriptorName of a socket unit, such as "systemd:imaps"' in refusal(text)
 
 
 @pytest.mark.parametrize("port", ["65536", "99999999", "", "-1", "0x1", "٣", "imaps"])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mailproxy import config
-from mailproxy.config import Frontend, InetBind, UnixBind
+from mailproxy.config import Frontend, InetBind, SystemdBind, UnixBind
 from mailproxy.front.sockets import Sockets, StartError
 
 ANY_PORT = InetBind(ip_address("127.0.0.1"), 0)
@@ -142,3 +142,80 @@ def test_suspended_frontend_that_goes_is_forgotten(sockets: Sockets, tmp_path: P
     sockets.suspend(front)
     sockets.close_others([other])
     assert sockets.suspended == frozenset()
+
+
+def unit_socket(host: str = "127.0.0.1", *, v6only: int = 1) -> socket.socket:
+    """A socket that belongs to systemd."""
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    if ":" in host:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6only)
+    sock.bind((host, 0))
+    sock.listen()
+    return sock
+
+
+def test_name_stands_for_all_sockets_that_systemd_has_under_it(sockets: Sockets) -> None:
+    with unit_socket() as one, unit_socket("::1") as two:
+        sockets.lend("imaps", one)
+        sockets.lend("imaps", two)
+        front = frontend("a", SystemdBind("imaps"))
+        sockets.bind([front])
+        found = sockets.by_frontend([front])["a"]
+        assert [bound.socket.getsockname() for bound in found] == [one.getsockname(), two.getsockname()]
+        assert sockets.idle == []
+
+
+def test_socket_of_systemd_comes_back_with_a_later_configuration(sockets: Sockets) -> None:
+    with unit_socket() as sock:
+        sockets.lend("imaps", sock)
+        front = frontend("a", SystemdBind("imaps"))
+        sockets.bind([front])
+        sockets.close_others([])
+        assert sockets.idle == [("imaps", f"AF_INET 127.0.0.1:{sock.getsockname()[1]}")]
+        sockets.bind([front])
+        assert len(sockets.by_frontend([front])["a"]) == 1
+
+
+def test_socket_of_systemd_is_found_by_its_address(sockets: Sockets) -> None:
+    with unit_socket() as sock:
+        sockets.lend("mailproxy.socket", sock)
+        sockets.bind([frontend("a", InetBind(ip_address("127.0.0.1"), sock.getsockname()[1]))])
+        assert sockets.bounds[0].is_lent
+
+
+def test_socket_of_systemd_is_never_shut_down(sockets: Sockets) -> None:
+    with unit_socket() as sock:
+        sockets.lend("imaps", sock)
+        front = frontend("a", SystemdBind("imaps"))
+        sockets.bind([front])
+        sockets.suspend(front)
+        with socket.create_connection(sock.getsockname()):
+            pass
+        sockets.resume(front)
+        assert len(sockets.by_frontend([front])["a"]) == 1
+
+
+def test_file_of_a_socket_of_systemd_is_left_alone(sockets: Sockets, tmp_path: Path) -> None:
+    path = tmp_path / "a.sock"
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(path))
+        sock.listen()
+        sockets.lend("a", sock)
+        sockets.bind([frontend("a", UnixBind(str(path)))])
+        sockets.share(with_others=False)
+        sockets.close()
+        assert path.is_socket()
+
+
+def test_name_that_systemd_does_not_have_is_said_with_those_that_it_has(sockets: Sockets) -> None:
+    with unit_socket() as sock:
+        sockets.lend("pop3s", sock)
+        with pytest.raises(StartError, match="no such socket at the start; the names of those that it did: pop3s"):
+            sockets.bind([frontend("a", SystemdBind("imaps"))])
+
+
+def test_socket_for_ipv4_and_ipv6_is_refused(sockets: Sockets) -> None:
+    with unit_socket("::", v6only=0) as sock:
+        sockets.lend("imaps", sock)
+        with pytest.raises(StartError, match="write BindIPv6Only=ipv6-only into its unit"):
+            sockets.bind([frontend("a", SystemdBind("imaps"))])

@@ -5,7 +5,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -96,13 +96,16 @@ def launch(
     descriptors: int | None = None,
     output: int | None = None,
     environment: Mapping[str, str] | None = None,
+    pass_fds: Collection[int] = (),
 ) -> Process:
     """Start mailproxy with a configuration, logging JSON."""
     file = folder / "mailproxy.toml"
     file.write_text(file_of(configuration))
     search = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
     whole = {"PYTHONPATH": search, "PYTHONUNBUFFERED": "1", **(environment or {})}
-    return Process([*command, file], folder, environment=whole, descriptors=descriptors, output=output)
+    return Process(
+        [*command, file], folder, environment=whole, descriptors=descriptors, output=output, pass_fds=pass_fds
+    )
 
 
 def check_for_bugs(output: str) -> None:
@@ -122,11 +125,12 @@ class Front:
         command: Sequence[str | Path] = RUN,
         descriptors: int | None = None,
         environment: Mapping[str, str] | None = None,
+        pass_fds: Collection[int] = (),
         ends_by: signal.Signals = signal.SIGTERM,
     ) -> None:
         """Start it and wait until it listens everywhere; `ends_by` is the signal that ends it."""
         self.file = folder / "mailproxy.toml"
-        self.process = launch(folder, configuration, command, descriptors, environment=environment)
+        self.process = launch(folder, configuration, command, descriptors, environment=environment, pass_fds=pass_fds)
         self._ends_by = ends_by
         # Twisted's own commands end, after everything else, by the signal that stopped them, if they know it.
         self._good_status = 0 if command[0] == sys.executable or ends_by == signal.SIGQUIT else -ends_by
@@ -212,7 +216,8 @@ class Front:
             self.process.stop()
 
     def _wait_until_listening(self, configuration: Table) -> None:
-        addresses = [address for settings in configuration["frontend"].values() for address in settings["bind"]]
+        everywhere = [address for settings in configuration["frontend"].values() for address in settings["bind"]]
+        addresses = [address for address in everywhere if not address.startswith("systemd:")]
         paths = [Path(address) for address in addresses if address.startswith("/")]
         self.process.until_listening(
             int(address.rpartition(":")[2]) for address in addresses if not address.startswith("/")

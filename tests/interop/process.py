@@ -4,7 +4,7 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -30,11 +30,13 @@ class Process:
         environment: Mapping[str, str] | None = None,
         descriptors: int | None = None,
         output: int | None = None,
+        pass_fds: Collection[int] = (),
     ) -> None:
         """
         Start it, its output in files of the folder.
 
         `descriptors` limits how many files it may have open; `output` is a descriptor for its standard output instead.
+        It has the descriptors `pass_fds`, too.
         """
         name = Path(arguments[0]).name
         self._stdout = folder / f"{name}.out"
@@ -48,6 +50,7 @@ class Process:
                 stderr=stderr,
                 cwd=folder,
                 env={**os.environ, **(environment or {})},
+                pass_fds=tuple(pass_fds),
             )
 
     @property

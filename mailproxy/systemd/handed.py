@@ -1,0 +1,85 @@
+"""The sockets that systemd hands to a service at its start: those of socket units, and those of the last process."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from attrs import frozen
+
+from mailproxy.systemd.environment import FIRST_DESCRIPTOR, descriptor_names
+from mailproxy.systemd.message import is_stored
+
+
+@frozen
+class Stored:
+    """A socket that the last process of this service has stored."""
+
+    name: str
+    """Its name in the store."""
+    socket: socket.socket
+    inode: int
+
+    @property
+    def is_reachable(self) -> bool:
+        """False for a UNIX socket whose file is gone: systemd removes a RuntimeDirectory unless it is told not to."""
+        return self.socket.family != socket.AF_UNIX or os.path.exists(self.socket.getsockname())
+
+
+@frozen
+class Handed:
+    """Listening sockets from systemd."""
+
+    units: Sequence[tuple[str, socket.socket]] = ()
+    """Those of socket units, each with its FileDescriptorName."""
+    stored: Sequence[Stored] = ()
+
+    @property
+    def sockets(self) -> list[socket.socket]:
+        """All of them."""
+        return [*(sock for _, sock in self.units), *(one.socket for one in self.stored)]
+
+
+def take_handed(
+    environment: Mapping[str, str] = os.environ, pid: int | None = None, first: int = FIRST_DESCRIPTOR
+) -> Handed:
+    """Take the descriptors that were handed to this process, once; what is no listening stream socket is closed."""
+    units: list[tuple[str, socket.socket]] = []
+    stored: list[Stored] = []
+    for descriptor, name in enumerate(descriptor_names(environment, pid or os.getpid()), first):
+        sock = _listening(descriptor)
+        if sock is not None and is_stored(name):
+            stored.append(Stored(name, sock, os.fstat(descriptor).st_ino))
+        elif sock is not None:
+            units.append((name, sock))
+    return Handed(tuple(units), tuple(stored))
+
+
+def _listening(descriptor: int) -> socket.socket | None:
+    try:
+        os.set_inheritable(descriptor, False)
+        sock = socket.socket(fileno=descriptor)
+    except OSError:
+        _close(descriptor)
+        return None
+    is_known = sock.family in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX) and sock.type == socket.SOCK_STREAM
+    # One that refused clients in the last process does not listen: it is ours as well.
+    if is_known and not _is_connected(sock):
+        return sock
+    sock.close()
+    return None
+
+
+def _is_connected(sock: socket.socket) -> bool:
+    try:
+        sock.getpeername()
+    except OSError:
+        return False
+    return True
+
+
+def _close(descriptor: int) -> None:
+    with suppress(OSError):
+        os.close(descriptor)

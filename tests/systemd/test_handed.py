@@ -1,0 +1,90 @@
+"""Sockets that systemd hands over."""
+
+import fcntl
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from mailproxy.systemd.handed import Handed, take_handed
+from mailproxy.systemd.message import stored_name
+
+PID = 4711
+FIRST = 700
+"""Descriptors from here on are free in a test."""
+
+Hand = Callable[..., Handed]
+
+
+@pytest.fixture
+def hand() -> Iterator[Hand]:
+    """Hands descriptors over, each with a name, and gives what was taken."""
+    with ExitStack() as stack:
+
+        def hand(*named: tuple[str, int]) -> Handed:
+            for place, (_, descriptor) in enumerate(named, FIRST):
+                os.dup2(descriptor, place)
+            names = ":".join(name for name, _ in named)
+            environment = {"LISTEN_PID": str(PID), "LISTEN_FDS": str(len(named)), "LISTEN_FDNAMES": names}
+            handed = take_handed(environment, PID, FIRST)
+            for sock in handed.sockets:
+                stack.enter_context(sock)
+            return handed
+
+        yield hand
+
+
+@pytest.fixture
+def listening() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        yield sock
+
+
+def test_sockets_of_units_and_of_the_store_are_told_apart(hand: Hand, listening: socket.socket) -> None:
+    name = stored_name("AF_INET 127.0.0.1:993")
+    handed = hand(("imaps", listening.fileno()), (name, listening.fileno()))
+    assert [one for one, _ in handed.units] == ["imaps"]
+    assert [(one.name, one.inode) for one in handed.stored] == [(name, os.fstat(listening.fileno()).st_ino)]
+    assert {sock.getsockname() for sock in handed.sockets} == {listening.getsockname()}
+
+
+def test_programs_that_we_start_do_not_get_them(hand: Hand, listening: socket.socket) -> None:
+    (sock,) = hand(("imaps", listening.fileno())).sockets
+    assert fcntl.fcntl(sock.fileno(), fcntl.F_GETFD) & fcntl.FD_CLOEXEC
+
+
+def test_socket_that_refuses_clients_for_now_is_taken(hand: Hand, listening: socket.socket) -> None:
+    listening.shutdown(socket.SHUT_RD)
+    assert len(hand(("imaps", listening.fileno())).units) == 1
+
+
+def test_what_is_no_listening_socket_is_closed(hand: Hand, listening: socket.socket) -> None:
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams,
+        socket.create_connection(listening.getsockname()) as connected,
+        open(os.devnull) as file,
+    ):
+        given = [("a", datagrams.fileno()), ("connection", connected.fileno()), ("b", file.fileno())]
+        assert hand(*given).sockets == []
+    for descriptor in range(FIRST, FIRST + 3):
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(descriptor)
+
+
+def test_descriptor_that_is_not_there_is_left_out() -> None:
+    environment = {"LISTEN_PID": str(PID), "LISTEN_FDS": "1"}
+    assert take_handed(environment, PID, FIRST).sockets == []
+
+
+def test_unix_socket_without_its_file_cannot_be_reached(hand: Hand, tmp_path: Path) -> None:
+    path = tmp_path / "front.sock"
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(path))
+        sock.listen()
+        (stored,) = hand((stored_name(str(path)), sock.fileno())).stored
+        assert stored.is_reachable
+        path.unlink()
+        assert not stored.is_reachable
