@@ -80,6 +80,8 @@ def test_nothing_in_etc_is_untested() -> None:
         "mailproxy.toml",
         "dovecot.toml",
         "mailproxy.service",
+        "mailproxy.socket",
+        "notify-reload.conf",
         "certbot-deploy-hook",
         "logrotate",
     }
@@ -114,17 +116,69 @@ def test_unit_runs_what_the_readme_installs() -> None:
     assert file in README
 
 
+# As systemd's MemoryDenyWriteExecute= does (PR_SET_MDWE).
+DENY_WRITE_EXECUTE = """\
+import ctypes, sys
+if ctypes.CDLL(None).prctl(65, 1, 0, 0, 0):
+    sys.exit("no MDWE")
+from OpenSSL import SSL
+SSL.Context(SSL.TLS_SERVER_METHOD).set_tlsext_servername_callback(print)
+"""
+
+
 def test_unit_allows_what_python_needs() -> None:
     # cffi's callbacks, by which OpenSSL asks for a certificate, are in memory that is written and executed.
     assert not re.search("(?m)^MemoryDenyWriteExecute", UNIT)
+    done = subprocess.run(
+        [sys.executable, "-c", DENY_WRITE_EXECUTE], capture_output=True, text=True, timeout=30, check=False
+    )
+    if "no MDWE" not in done.stderr:
+        assert "Cannot allocate write+execute memory for ffi.callback()" in done.stderr
+
+
+def systemd_analyze(*arguments: str | Path) -> str:
+    """What it prints about units."""
+    command = ["systemd-analyze", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    return done.stdout + done.stderr
+
+
+@pytest.fixture
+def units(tmp_path: Path) -> Path:
+    """A folder with the units, which start a program that there is."""
+    (tmp_path / "mailproxy.service").write_text(UNIT.replace("/opt/mailproxy/bin/mailproxy", sys.executable))
+    shutil.copy(ETC / "mailproxy.socket", tmp_path)
+    return tmp_path
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
-def test_unit_is_one_for_systemd(tmp_path: Path) -> None:
-    unit = tmp_path / "mailproxy.service"
-    unit.write_text(UNIT.replace("/opt/mailproxy/bin/mailproxy", sys.executable))
-    done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, timeout=30, check=False)
-    assert "mailproxy.service" not in done.stderr
+@pytest.mark.parametrize("name", ["mailproxy.service", "mailproxy.socket"])
+def test_unit_is_one_for_systemd(units: Path, name: str) -> None:
+    assert "mailproxy." not in systemd_analyze("verify", units / name)
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
+def test_unit_exposes_little(units: Path) -> None:
+    said = systemd_analyze("security", "--offline=true", "--no-pager", units / "mailproxy.service")
+    (exposure,) = re.findall(r"Overall exposure level for mailproxy.service: ([0-9.]+)", said)
+    assert float(exposure) <= 2.0
+
+
+def test_unit_waits_for_readiness_and_watches_the_loop() -> None:
+    assert "\nType=notify\n" in UNIT
+    assert re.search(r"\nWatchdogSec=\d+s\n", UNIT)
+    assert re.search(r"\nFileDescriptorStoreMax=\d+\n", UNIT)
+
+
+def test_later_systemds_send_the_signal_themselves() -> None:
+    # Both would be two reloads.
+    lines = (ETC / "notify-reload.conf").read_text().splitlines()
+    assert {"[Service]", "Type=notify-reload", "ExecReload="} <= set(lines)
+
+
+def test_sockets_of_the_unit_are_named_as_the_example_says() -> None:
+    (name,) = re.findall("(?m)^FileDescriptorName=(.*)$", (ETC / "mailproxy.socket").read_text())
+    assert f'"systemd:{name}"' in (ETC / "mailproxy.toml").read_text()
 
 
 def test_log_rotation_sends_the_signal_that_opens_files_again() -> None:

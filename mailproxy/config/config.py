@@ -60,7 +60,7 @@ class Config:
         metadata=about(
             text('the name of a user such as "mailproxy"'),
             "The user that `mailproxy run`, started as root, becomes when it listens and has read the keys; "
-            "[running.md](running.md#privileges). None: it stays who it is, which is right under systemd with "
+            "[running.md](running.md). None: it stays who it is, which is right under systemd with "
             "`User=`. A change needs a restart.",
             haproxy=("user", "uid"),
             default="none",

@@ -9,5 +9,7 @@ are made before the first fork (`mailproxy.tls.stock`).
 A socket carries messages between the main process and each worker, in both directions (`channel`, `message`). The
 counts of all processes are in shared memory (`page`), so a session needs no message.
 
+``identity`` is the user that they become when root has started them.
+
 ``main`` is the service of the main process, ``crew`` its workers, ``worker`` the service of a worker.
 """

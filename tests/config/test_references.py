@@ -104,3 +104,8 @@ def test_names_with_a_dot_are_quoted_in_paths() -> None:
     assert problem(frontend=values) == (
         'frontend."imaps.v4".backend: is "none.such", and there is no [backend."none.such"]'
     )
+
+
+def test_group_needs_a_user() -> None:
+    assert problem(group="mailproxy") == 'group: is "mailproxy", and there is no user; write user = "NAME" as well'
+    assert read(user="mailproxy", group="mail").group == "mail"

@@ -98,7 +98,12 @@ def test_wheel_leaves_twisteds_packages_alone(wheel: Path) -> None:
 
 def test_wheel_carries_no_tests(wheel: Path) -> None:
     tops = {name.partition("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"mailproxy", "twisted"}
+    assert {top for top in tops if not top.endswith((".dist-info", ".data"))} == {"mailproxy", "twisted"}
+
+
+def test_wheel_carries_units_and_examples(wheel: Path) -> None:
+    carried = {name.partition(".data/data/")[2] for name in zipfile.ZipFile(wheel).namelist()}
+    assert carried >= {f"share/mailproxy/{path.name}" for path in (CHECKOUT / "etc").iterdir()}
 
 
 def test_command_is_installed(python: Path) -> None:
