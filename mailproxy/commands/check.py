@@ -5,7 +5,7 @@ import json
 import socket
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -15,7 +15,7 @@ from mailproxy.config.model import MailProtocol
 from mailproxy.config.schema import json_schema
 from mailproxy.config.words import key_path
 from mailproxy.control.call import NoService
-from mailproxy.control.compare import against_running
+from mailproxy.control.compare import against_running, kept_by_running
 from mailproxy.control.table import printable
 from mailproxy.front.prepare import prepare
 from mailproxy.tls.certificate import Certificate
@@ -52,11 +52,14 @@ def run(arguments: Namespace, bind: Bind | None = None) -> int:
         print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
         return 0
     path = arguments.file or arguments.config
+    settings = None
     try:
         settings = load(path)
         prepared = prepare(settings, path)
         bind_remarks = _try_binds(settings, path, bind)
     except ConfigError as error:
+        if settings is not None and arguments.against_running and _keeps(settings, arguments.socket, error.problems):
+            return _compare(settings, arguments.socket)
         print(error, file=sys.stderr)
         return 1
     certificates = prepared.certificates
@@ -77,6 +80,22 @@ def run(arguments: Namespace, bind: Bind | None = None) -> int:
     from mailproxy.commands.survey import ask_servers  # with the reactor, which nothing else here needs
 
     return ask_servers(prepared) or status
+
+
+def _keeps(settings: config.Config, socket: str | None, problems: Sequence[Problem]) -> bool:
+    """Print problems as a reload's warnings, if the running service has earlier certificates in place of them all."""
+    path = socket or settings.admin.socket
+    try:
+        kept = () if path is None else kept_by_running(problems, path)
+    except NoService as error:
+        print(printable(str(error)), file=sys.stderr)
+        return False
+    if len(kept) < len(problems):
+        return False
+    for problem in kept:
+        print(f"warning: {problem}; the one from before stays in use", file=sys.stderr)
+    print("a reload of the running service succeeds, with these warnings; a start would fail")
+    return True
 
 
 def _compare(settings: config.Config, socket: str | None) -> int:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from mailproxy.config import Config, ConfigError, parse
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatch
+from typing import Any
+
+from mailproxy.config import Config, ConfigError, Problem, parse
 from mailproxy.config.difference import Difference, differences_since
+from mailproxy.config.words import key_path
 from mailproxy.control.call import Call, NoService
 from mailproxy.control.grammar import parse as parse_command
 
@@ -13,6 +18,29 @@ def against_running(settings: Config, path: str) -> tuple[Difference, ...]:
     with Call(path) as call:
         started, current = _configurations(call, path)
     return differences_since(started, current, settings)
+
+
+def kept_by_running(problems: Iterable[Problem], path: str) -> tuple[Problem, ...]:
+    """
+    Return the problems with certificates in whose place the service with the admin socket `path` serves earlier ones.
+
+    These do not prevent a reload: the earlier ones stay in use. Raises `NoService` if the service does not answer.
+    """
+    with Call(path) as call:
+        served = [_served(line) for line in call.ask(parse_command(["show", "certificates"])) if line.get("names")]
+    return tuple(problem for problem in problems if any(_is_of(problem, *one) for one in served))
+
+
+def _served(row: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the key of a certificate's profile, and its path."""
+    return key_path("tls", str(row.get("profile")), "certificates"), str(row.get("path"))
+
+
+def _is_of(problem: Problem, key: str, path: str) -> bool:
+    """Return whether a problem is with the certificate at a path, a file in that folder, or an entry that matches."""
+    where = problem.message.partition(": ")[0]
+    inside = f"{path.rstrip('/')}/"
+    return problem.key == key and (f"{where}/".startswith(inside) or fnmatch(inside, f"{where.rstrip('/')}/"))
 
 
 def _configurations(call: Call, path: str) -> tuple[Config, Config]:

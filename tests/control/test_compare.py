@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mailproxy.config import parse
+from mailproxy.config import Problem, parse
 from mailproxy.control.call import NoService
-from mailproxy.control.compare import against_running
+from mailproxy.control.compare import against_running, kept_by_running
 from tests.control.service import DONE, Playback
 
 TEXT = """
@@ -56,3 +56,31 @@ def test_error_of_the_service_is_said(tmp_path: Path) -> None:
         pytest.raises(NoService, match="no"),
     ):
         against_running(parse(TEXT, "/etc/mailproxy"), service.path)
+
+
+@pytest.mark.parametrize(
+    ("served", "key", "message", "is_kept"),
+    [
+        ("/tls/a.pem", "tls.default.certificates", "/tls/a.pem: has no certificate", True),
+        ("/tls/a.pem", "tls.other.certificates", "/tls/a.pem: has no certificate", False),
+        ("/tls/a.pem", "tls.default.certificates", "/tls/a.pem.new: has no certificate", False),
+        ("/tls/a.pem", "tls.default.certificates", "/tls/b.pem: has no certificate", False),
+        ("/tls/a", "tls.default.certificates", "/tls/a/privkey.pem: cannot be read: Permission denied", True),
+        ("/tls/a.pem", "tls.default.certificates", "/tls/*.pem: matches nothing that this user can see", True),
+        ("/tls/a/", "tls.default.certificates", "/tls/*/: matches nothing that this user can see", True),
+        ("/tls/a.pem", "frontend.imaps.bind", "/tls/a.pem: has no certificate", False),
+    ],
+)
+def test_problem_with_a_certificate_in_use_is_kept(
+    tmp_path: Path, served: str, key: str, message: str, is_kept: bool
+) -> None:
+    found = {"type": "row", "profile": "default", "path": served, "names": ["mail.example.org"]}
+    problem = Problem(key, message)
+    with Playback(tmp_path / "s", [found, DONE]) as service:
+        assert kept_by_running([problem], service.path) == ((problem,) if is_kept else ())
+
+
+def test_file_that_never_was_good_is_not_kept(tmp_path: Path) -> None:
+    refused = {"type": "row", "profile": "default", "path": "/tls/a.pem", "names": [], "refused": "…"}
+    with Playback(tmp_path / "s", [refused, DONE]) as service:
+        assert kept_by_running([Problem("tls.default.certificates", "/tls/a.pem: is empty")], service.path) == ()

@@ -119,6 +119,33 @@ def test_state_by_hand_survives_reloads(service: Service, folder: Path) -> None:
     assert (row["state"], row["weight"]) == ("drain", 50)
 
 
+def test_check_says_what_a_reload_says_of_a_certificate_that_breaks(
+    front: StartFront, backend: Recorder, pki: Certificates, ctl: Ctl, folder: Path
+) -> None:
+    certificate = folder / "mail.pem"
+    certificate.write_bytes(pki.server_ec.read_bytes())
+    certificate.chmod(0o600)
+    configuration, _ = single(certificate, backend.port, maxconn=10)
+    front(with_admin(configuration, ctl.path))
+    certificate.write_bytes(b"")
+    file = ctl.rows("show info")[0]["configuration"]
+    checked = subprocess.run(
+        [sys.executable, "-m", "mailproxy", "check", file, "--against-running"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    (warning,) = checked.stderr.splitlines()
+    assert warning.endswith("; the one from before stays in use")
+    assert checked.returncode == 0
+    reloaded = ctl.said("reload").splitlines()
+    assert f"{certificate}: " in reloaded[0]
+    assert warning.endswith(reloaded[0].removeprefix("warning: "))
+    (row,) = ctl.rows("show certificates")
+    assert row["refused"] in warning
+
+
 def test_reload_says_what_it_changes_and_check_says_so_before(
     front: StartFront, backend: Recorder, pki: Certificates, ctl: Ctl
 ) -> None:
