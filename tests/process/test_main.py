@@ -21,6 +21,7 @@ from mailproxy.front.reload import HalfReloaded
 from mailproxy.front.ticket_keys import CHANGE_SECONDS
 from mailproxy.process import message
 from mailproxy.process.counts import MainCounts
+from mailproxy.process.crew import ANSWER_SECONDS
 from mailproxy.process.main import MainService
 from mailproxy.process.page import Pages
 from mailproxy.tls.servers import TlsServers
@@ -234,14 +235,26 @@ def test_frontend_is_drained_when_no_worker_accepts_any_more(bench: Bench) -> No
     bench.heard()
     bench.heard(1)
     bench.service.drains.frontend("front")
+    drained = bench.service.drains.drained("front")
     for number in range(2):
         (asked,) = bench.told(number)
         assert asked.question == message.DrainFrontend("front", kick=False, spread=None)
         assert "front" not in bench.service.lasting.sockets.suspended
+        assert not drained.called
         bench.say(bench.workers[number], message.Answer(asked.number, 0))
     assert "front" in bench.service.lasting.sockets.suspended
+    assert drained.called
+    assert bench.service.drains.drained("front").called
     bench.service.drains.frontend_ready("front")
     assert bench.told() == [message.EnableFrontend("front", ())]
+
+
+def test_frontend_is_drained_although_a_worker_does_not_answer(bench: Bench) -> None:
+    bench.service.drains.frontend("front")
+    drained = bench.service.drains.drained("front")
+    bench.reactor.advance(ANSWER_SECONDS)
+    assert drained.called
+    assert "front" in bench.service.lasting.sockets.suspended
 
 
 def test_frontend_that_is_wanted_back_meanwhile_is_enabled_after_all(bench: Bench) -> None:
