@@ -309,6 +309,7 @@ class ProxyService(Service):
                 self._say_closed(frontend)
         if self.role.cares:
             self.renewals.follow(reading.settings, renewed)
+            self.ticket_keys.follow()
         self.revocations.follow(reading.settings, reading.files.trusts)
         self._warn(warning for warning in self._warnings if warning not in known)
         return self._has_reloaded(Reloaded(differences, self._warnings))

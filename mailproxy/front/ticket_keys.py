@@ -40,15 +40,25 @@ class TicketKeyChanges:
             self._call.cancel()
             self._call = None
 
+    def follow(self) -> None:
+        """Warn, once, if no key was left for a profile that a reload has changed."""
+        if self._lasting.tls.lacks_keys:
+            self._warn()
+
     def _change(self) -> None:
         self.start()
         if self._lasting.tls.change_keys():
             self.announce()
-        elif not self._has_told:
+        else:
+            self._warn()
+
+    def _warn(self) -> None:
+        if not self._has_told:
             self._has_told = True
             self._log.warn(
-                "session ticket keys do not change until a restart: all keys that were made at the start are used; "
-                "restart mailproxy",
+                "all session ticket keys that were made at the start are used: until a restart, keys do not change "
+                "each day, and clients of a TLS profile that changes resume sessions only in the same worker; restart "
+                "mailproxy",
                 event="ticket-keys",
             )
 

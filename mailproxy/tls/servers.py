@@ -136,6 +136,11 @@ class TlsServers:
         """The numbers of the stock's contexts with the ticket keys, for `follow` in another process."""
         return {key: made.number for key, made in self._made.items()}
 
+    @property
+    def lacks_keys(self) -> bool:
+        """True if the stock had no context left for a profile: other processes have other ticket keys for it."""
+        return self._stock is not None and any(made.number is None for made in self._made.values())
+
     def follow(self, numbers: Mapping[Key, int | None]) -> None:
         """Use the ticket keys with these numbers, from another process, from now on."""
         self._told = numbers

@@ -73,6 +73,26 @@ def test_keys_that_are_used_up_are_told_once(connect: Connect, logged: Sequence[
     assert "restart mailproxy" in formatEvent(event)
 
 
+def test_changed_profile_without_keys_of_the_stock_is_told_once(logged: Sequence[LogEvent]) -> None:
+    _, tls, _, made = changes(Stock(2))
+    for version in ("1.2", "1.3"):
+        get(tls, min_version=version)
+        made.follow()
+    assert not [event for event in logged if event.get("event") == "ticket-keys"]
+    for version in ("1.2", "1.3"):
+        get(tls, min_version=version)
+        made.follow()
+    (event,) = [event for event in logged if event.get("event") == "ticket-keys"]
+    assert "only in the same worker; restart mailproxy" in formatEvent(event)
+
+
+def test_one_process_makes_its_keys_itself(logged: Sequence[LogEvent]) -> None:
+    _, tls, _, made = changes(None)
+    get(tls)
+    made.follow()
+    assert not [event for event in logged if event.get("event") == "ticket-keys"]
+
+
 def test_nothing_changes_after_the_stop() -> None:
     clock, _, _, made = changes(None)
     made.stop()

@@ -6,9 +6,10 @@ import socket
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from attrs import evolve
 from twisted.logger import LogEvent, capturedLogs
 from twisted.python.failure import Failure
 
@@ -223,6 +224,16 @@ def test_ticket_keys_change_everywhere_once_a_day(bench: Bench) -> None:
     bench.reactor.advance(CHANGE_SECONDS)
     told = [what for what in bench.told() if isinstance(what, message.Tickets)]
     assert told == [message.Tickets({("default", ("imap",)): 1})]
+
+
+def test_reloads_that_use_up_the_ticket_keys_are_told(bench: Bench, logged: Sequence[LogEvent]) -> None:
+    settings = bench.settings()
+    versions: tuple[Literal["1.2", "1.3"], ...] = ("1.3", "1.2", "1.3", "1.2")
+    for number, version in enumerate(versions, 2):
+        assert "ticket-keys" not in kinds(logged)
+        bench.reload(evolve(settings, tls={"default": evolve(settings.tls["default"], min_version=version)}))
+        bench.be_ready(number)
+    assert kinds(logged).count("ticket-keys") == 1
 
 
 def test_what_is_learned_is_told(bench: Bench) -> None:
