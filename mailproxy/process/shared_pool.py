@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from math import inf
 from typing import Any
+from weakref import ref
 
 from mailproxy.balance.pool import Pool
 from mailproxy.balance.pool_server import PoolServer
@@ -40,7 +41,8 @@ class PagePool:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`number` is that of the worker, None in the main process; `waits` is called when the queue begins or ends."""
-        self._pool = pool
+        # The pool refers to this: a cycle would stay in memory after a reload, as the garbage collector seldom runs.
+        self._pool = ref(pool)
         self._pages = pages
         self._number = number
         self._page: Page = pages.main if number is None else pages.workers[number]
@@ -93,7 +95,9 @@ class PagePool:
 
     def wait(self, queued: int, since: float) -> None:
         """Publish the number of clients that wait in this process, and the start of the longest wait."""
-        self._waits(self._pool, queued > 0)
+        pool = self._pool()
+        assert pool is not None  # it calls this
+        self._waits(pool, queued > 0)
         if self.is_current and self._number is not None:
             self._page[self._since] = int(since * _UNITS_PER_SECOND) if queued else 0
             self._page[self._queued] = queued

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
@@ -27,6 +28,7 @@ from mailproxy.process.main import MainService
 from mailproxy.process.page import Pages
 from mailproxy.tls.servers import TlsServers
 from mailproxy.tls.stock import Stock
+from tests.garbage import garbage
 from tests.process.forker import FakeForker, Played
 from tests.session.bench import FakeReactor
 from tests.tls.issue import issue
@@ -207,6 +209,20 @@ def test_worker_that_begins_later_gets_the_latest(bench: Bench) -> None:
     ((reading, descriptors),) = bench.heard(2)
     assert (reading.number, reading.settings.frontends[0].maxconn, len(descriptors)) == (2, 7, 1)
     bench.be_ready(2)
+
+
+def test_reload_leaves_nothing_to_the_garbage_collector(bench: Bench) -> None:
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        for number, maxconn in enumerate((7, 8, 9), 2):
+            bench.reload(bench.settings(maxconn=maxconn))
+            bench.be_ready(number)
+        assert garbage() == []
+    finally:
+        gc.enable()
+        gc.unfreeze()
 
 
 def test_renewed_certificates_are_told_and_known_later(bench: Bench) -> None:

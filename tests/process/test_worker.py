@@ -26,6 +26,7 @@ from mailproxy.process.standing import standing_of
 from mailproxy.process.worker import BEAT_SECONDS, Worker
 from mailproxy.tls.servers import TlsServers
 from mailproxy.tls.stock import Stock
+from tests.garbage import garbage
 from tests.session.bench import GREETING, FakeReactor
 from tests.transport.peers import Peer
 from tests.transport.relay import pump, settle
@@ -217,6 +218,23 @@ def test_later_reading_is_taken_up(bench: Bench) -> None:
     bench.settle()
     with pytest.raises(BlockingIOError):
         bench.server.accept()
+
+
+def test_later_readings_leave_nothing_to_the_garbage_collector(bench: Bench) -> None:
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        bench.read()
+        for number, maxconn in enumerate((7, 8, 9), 2):
+            bench.relay().break_off()
+            bench.settle()
+            bench.reactor.advance(1.0)
+            bench.read(number, bench.settings(maxconn=maxconn))
+        assert garbage() == []
+    finally:
+        gc.enable()
+        gc.unfreeze()
 
 
 def test_worker_that_begins_later_has_the_later_reading(bench: Bench) -> None:
