@@ -17,8 +17,21 @@ SCRIPTS: Mapping[str, str] = {
     "bash": """\
 # Completion of mailproxy for bash: for /etc/bash_completion.d/, or `source` it.
 _mailproxy() {
-    local IFS=$'\\n'
-    COMPREPLY=($("${COMP_WORDS[0]}" completion candidates "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
+    local IFS=$'\\n' words=() word before=
+    # Bash splits words at colons, which names may have.
+    for word in "${COMP_WORDS[@]:1:COMP_CWORD}"; do
+        if [[ ${#words[@]} -gt 0 && ( $word == :* || $before == *: ) ]]; then
+            words[${#words[@]}-1]+=$word
+        else
+            words+=("$word")
+        fi
+        before=$word
+    done
+    word=${words[${#words[@]}-1]}
+    COMPREPLY=($("${COMP_WORDS[0]}" completion candidates "${words[@]}" 2>/dev/null))
+    if [[ $COMP_WORDBREAKS == *:* ]]; then
+        COMPREPLY=("${COMPREPLY[@]#"${word%"${word##*:}"}"}")
+    fi
 }
 complete -o default -F _mailproxy mailproxy
 """,

@@ -22,7 +22,7 @@ class Argument:
     choices: tuple[str, ...] = ()
     """The words that are allowed; empty if any text is."""
     names: str = ""
-    """The kind of object that it names in a running service: "frontend", "backend" or "server"; empty if none."""
+    """What it names in a running service: a "frontend", "backend", "server" or "session"; empty if nothing."""
 
 
 @frozen
@@ -104,7 +104,7 @@ ARGUMENTS: Mapping[str, Argument] = {
     "server": Argument(_SERVER, _server, names="server"),
     "state": _one_of("ready", "drain", "maint"),
     "weight": Argument(_WEIGHT, _weight),
-    "session": _any("the id of a session, as `show sessions` and the log have it"),
+    "session": _any("the id of a session, as `show sessions` and the log have it", "session"),
     "events": _one_of("all", "sessions", "servers"),
     "client": Argument(_CLIENT, _network),
     "frontend": _any("the name of a frontend", "frontend"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
 
 from mailproxy.control.argument import ARGUMENTS
 from mailproxy.control.call import Call, NoService
@@ -10,10 +12,13 @@ from mailproxy.control.command import COMMANDS, Command, is_argument
 from mailproxy.control.grammar import parse
 
 Names = Callable[[str], Iterable[str]]
-"""Returns the names of one kind in a running service: "frontend", "backend" or "server"."""
+"""Returns the names of one kind in a running service: "frontend", "backend", "server" or "session"."""
 
 # The user has pressed the tab key and waits.
 WAIT_SECONDS = 1.0
+
+# A service may have a hundred thousand sessions.
+MOST_NAMES = 1000
 
 
 def following(words: Sequence[str], names: Names) -> list[str]:
@@ -72,15 +77,20 @@ def live_names(path: str) -> Names:
     """Return a function that asks the service with this admin socket; without an answer it returns no names."""
 
     def names(kind: str) -> list[str]:
-        found = []
         try:
             with Call(path, WAIT_SECONDS) as call:
-                for line in call.ask(parse(["show", f"{kind}s"])):
-                    if line.get("type") == "row":
-                        server = f"/{line.get('server')}" if kind == "server" else ""
-                        found.append(f"{line.get('backend' if kind == 'server' else kind)}{server}")
+                rows = (line for line in call.ask(parse(["show", f"{kind}s"])) if line.get("type") == "row")
+                return [_name(kind, row) for row in islice(rows, MOST_NAMES)]
         except NoService:
             return []
-        return found
 
     return names
+
+
+def _name(kind: str, row: Mapping[str, Any]) -> str:
+    match kind:
+        case "server":
+            return f"{row.get('backend')}/{row.get('server')}"
+        case "session":
+            return str(row.get("id"))
+    return str(row.get(kind))

@@ -116,3 +116,33 @@ def test_shell_completes(tmp_path: Path, shell: str, words: list[str], expected:
             [shell, "-c", text], capture_output=True, text=True, timeout=60, env=environment, cwd=tmp_path, check=False
         )
     assert (done.stdout.split(), done.returncode) == (expected, 0), done.stderr
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        (("dovecot/a", ":", "im"), ["imap"]),
+        (("dovecot/a", ":"), ["imap", "pop3"]),
+        (("dovecot/a",), ["dovecot/a:imap", "dovecot/a:pop3"]),
+    ],
+)
+def test_bash_completes_names_with_colons(tmp_path: Path, typed: tuple[str, ...], expected: list[str]) -> None:
+    rows = [ROW | {"server": name} for name in ("a:imap", "a:pop3", "b")]
+    words = ["mailproxy", "ctl", "--socket", f"{tmp_path}/s", "check", "now", *typed]
+    text = "COMP_WORDBREAKS=' :'\n" + SHELLS["bash"].format(
+        script=tmp_path / "script", words=" ".join(map(shlex.quote, words)), count=len(words)
+    )
+    (tmp_path / "script").write_text(completion.SCRIPTS["bash"])
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    with Playback(tmp_path / "s", [*rows, DONE]):
+        done = subprocess.run(
+            ["bash", "-c", text],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={**os.environ, "PATH": path},
+            cwd=tmp_path,
+            check=False,
+        )
+    assert (done.stdout.split(), done.returncode) == (expected, 0), done.stderr

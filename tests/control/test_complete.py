@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from mailproxy.control.command import COMMANDS
-from mailproxy.control.complete import following, live_names
+from mailproxy.control.complete import MOST_NAMES, following, live_names
 from tests.control.service import DONE, Playback
 
-NAMES = {"frontend": ["imaps"], "backend": ["dovecot"], "server": ["dovecot/d1", "dovecot/d2"]}
+NAMES = {"frontend": ["imaps"], "backend": ["dovecot"], "server": ["dovecot/d1", "dovecot/d2"], "session": ["64-1"]}
 
 
 def names(kind: str) -> Iterable[str]:
@@ -38,7 +38,7 @@ def names(kind: str) -> Iterable[str]:
         ("drain timeout 1h", ["delay", "spread"]),
         ("watch", ["all", "sessions", "servers"]),
         ("watch all", []),
-        ("shutdown session", []),
+        ("shutdown session", ["64-1"]),
         ("nonsense", []),
     ],
 )
@@ -66,6 +66,14 @@ def test_names_are_those_in_the_running_service(tmp_path: Path) -> None:
     with Playback(tmp_path / "s", [*rows, DONE]) as service:
         assert following(["check", "now"], live_names(service.path)) == ["dovecot/d1"]
     assert service.requests[0]["command"] == "show servers"
+
+
+def test_sessions_are_those_that_are_connected(tmp_path: Path) -> None:
+    rows = [{"type": "row", "id": f"64-{number:x}", "frontend": "imaps"} for number in range(MOST_NAMES + 1)]
+    with Playback(tmp_path / "s", [*rows, DONE]) as service:
+        found = following(["shutdown", "session"], live_names(service.path))
+    assert found[:2] == ["64-0", "64-1"]
+    assert len(found) == MOST_NAMES
 
 
 def test_service_that_does_not_answer_has_no_names(tmp_path: Path) -> None:
