@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -26,6 +27,11 @@ def as_text(event: LogEvent, level: str) -> str:
     return f"{time_of(event)} {level} {words_of(event)}"
 
 
+def as_file_text(event: LogEvent, level: str) -> str:
+    """Return an event as one line of text for a file, which several processes may write: with the process's id."""
+    return f"{time_of(event)} {level} mailproxy[{os.getpid()}]: {words_of(event)}"
+
+
 def words_of(event: LogEvent) -> str:
     """Return the message of an event, as one line."""
     return "session " + event["line"] if "line" in event else escaped(_words(event))
@@ -40,13 +46,20 @@ def _escape(control: re.Match[str]) -> str:
     return control[0].encode("unicode_escape").decode()
 
 
-def as_json(event: LogEvent, level: str) -> str:
+def as_json(event: LogEvent, level: str, process: int | None = None) -> str:
     """Return an event as a JSON object: time, level, event, its fields, and the message if it has one."""
     fields: dict[str, Any] = {"time": time_of(event), "level": level, "event": name_of(event)}
+    if process is not None:
+        fields["pid"] = process
     if "line" not in event:
         fields["message"] = _words(event)
     # Our fields come first: events of Twisted's old log have their own time and message.
     return json.dumps(fields | fields_of(event))
+
+
+def as_file_json(event: LogEvent, level: str) -> str:
+    """Return an event as a JSON object for a file, which several processes may write: with the process's id."""
+    return as_json(event, level, os.getpid())
 
 
 def name_of(event: LogEvent) -> str:
@@ -86,3 +99,4 @@ def _words(event: LogEvent) -> str:
 
 
 FORMATS: dict[str, Callable[[LogEvent, str], str]] = {"text": as_text, "json": as_json}
+FILE_FORMATS: dict[str, Callable[[LogEvent, str], str]] = {"text": as_file_text, "json": as_file_json}

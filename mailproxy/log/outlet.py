@@ -18,7 +18,7 @@ from mailproxy.config.target import Journal, LogFile, LogTarget, Stdout, SyslogP
 from mailproxy.log.datagram import DatagramSink, JournalSink
 from mailproxy.log.descriptor import DescriptorSink
 from mailproxy.log.file import FileSink
-from mailproxy.log.format import FORMATS, PRIORITIES
+from mailproxy.log.format import FILE_FORMATS, FORMATS, PRIORITIES
 from mailproxy.log.journal import as_entry
 from mailproxy.log.sink import Sink
 from mailproxy.log.stream import StreamSink
@@ -96,7 +96,7 @@ def make_sink(target: LogTarget, output: Output) -> Sink:
 
 
 def _as_line(event: LogEvent, level: str, *, format: str) -> bytes:
-    return f"{FORMATS[format](event, level)}\n".encode("utf-8", "backslashreplace")
+    return f"{FILE_FORMATS[format](event, level)}\n".encode("utf-8", "backslashreplace")
 
 
 def dropped(render: Render, count: int, reason: str) -> bytes:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 import pytest
 from twisted.logger import LogEvent, Logger, LogLevel, capturedLogs
 from twisted.python import log as legacy
 
-from mailproxy.log.format import as_json, as_text
+from mailproxy.log.format import as_file_json, as_file_text, as_json, as_text
 
 MOMENT = 1_795_147_929.153
 
@@ -64,6 +65,13 @@ def test_json_is_an_object_with_the_fields() -> None:
         "bytes_in": 4,
         "who": "somebody",
     }
+
+
+def test_line_for_a_file_names_the_process() -> None:
+    assert as_file_text(event(), "warn") == (
+        f"2026-11-20T04:12:09.153Z warn mailproxy[{os.getpid()}]: what somebody did"
+    )
+    assert json.loads(as_file_json(event(), "info"))["pid"] == os.getpid()
 
 
 def test_json_of_other_events_has_a_message() -> None:
