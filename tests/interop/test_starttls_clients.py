@@ -125,7 +125,7 @@ def test_fetchmail_fetches_a_message(
     # It keeps its lock and its list of seen messages in a home of its own.
     peers.need("fetchmail")
     done = subprocess.run(
-        [peers.path("fetchmail"), "--fetchmailrc", configuration, "--nosyslog"],
+        [peers.path("fetchmail"), "--fetchmailrc", configuration, "--nosyslog", "--pidfile", folder / "pid"],
         env={"HOME": str(folder), "FETCHMAILHOME": str(folder), "PATH": peers.SEARCH_PATH},
         capture_output=True, timeout=SECONDS, check=False,
     )  # fmt: skip
