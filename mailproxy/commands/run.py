@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from mailproxy.config import DEFAULT_FILE, Config, ConfigError, load
@@ -60,13 +61,13 @@ def run(arguments: argparse.Namespace) -> int:
             takeover = take_over(prepared)
         # Installed before there are socket files that a signal could leave behind.
         signals.install()
-        prepared.bind()
+        with nullcontext() if identity is None else identity.making_files():
+            prepared.bind()
         prepared.lasting.close_offered()
         if takeover is None:
-            # Those from the last process as well.
+            # Including sockets that the previous process left.
             prepared.lasting.share_sockets(with_others=False)
         if identity is not None:
-            identity.own(prepared.lasting)
             # Clients do not get to the main process: it may read keys that only root may.
             identity.become([CAP_NET_BIND_SERVICE] + ([CAP_DAC_READ_SEARCH] if workers else []))
     except (ConfigError, StartError, NoService) as error:
@@ -115,7 +116,7 @@ def lend(handed: Handed, sockets: Sockets) -> None:
 
 
 def make_reports(service: ProxyService, stored: Sequence[Stored], reactor: Any) -> Reports | None:
-    """Make what tells systemd of the service; None if nobody wants to be told."""
+    """Make what tells systemd of the service; None if systemd does not ask for it."""
     from mailproxy.control.summary import summary
     from mailproxy.systemd.environment import notify_address, watchdog_seconds
     from mailproxy.systemd.notifier import Notifier

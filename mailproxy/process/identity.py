@@ -7,12 +7,12 @@ import grp
 import os
 import pwd
 import struct
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 
 from attrs import frozen
 
 from mailproxy.config import Config
-from mailproxy.front.lasting import Lasting
 from mailproxy.front.sockets import StartError
 
 # capabilities(7), prctl(2)
@@ -49,14 +49,25 @@ class Identity:
         # No program that is started can have more, either.
         _prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
-    def own(self, lasting: Lasting) -> None:
-        """Own the files of the UNIX sockets that are open: who may connect, and remove them, depends on that."""
+    @contextmanager
+    def making_files(self) -> Iterator[None]:
+        """
+        Make and remove files as this user; all else stays possible, such as listening on low ports.
+
+        The files of UNIX sockets belong to the user then. To give them away by their names would let a user who can
+        write to the folder put a link there, and own any file (setfsuid(2)).
+        """
         if self.is_ours:
+            yield
             return
-        for sock in (*lasting.sockets.sockets, *lasting.admin.sockets):
-            name = sock.getsockname()
-            if isinstance(name, str):
-                os.chown(name, self.uid, self.gid)
+        os.initgroups(self.user, self.gid)
+        _libc.setfsgid(self.gid)
+        _libc.setfsuid(self.uid)
+        try:
+            yield
+        finally:
+            _libc.setfsuid(os.geteuid())
+            _libc.setfsgid(os.getegid())
 
 
 def find_identity(settings: Config) -> Identity | None:

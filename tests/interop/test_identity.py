@@ -108,6 +108,21 @@ def test_administrators_and_the_files_of_sockets_are_the_users(
 
 
 @root
+def test_sockets_are_made_with_the_rights_of_the_user_alone(
+    pki: Certificates, folder: Path, run: Path, backend: Recorder
+) -> None:
+    os.chmod(pki.server_ec.parent, 0o755)
+    (folder / "closed").mkdir(mode=0o755)
+    (run / "link").symlink_to(folder / "closed")
+    configuration, _ = single(pki.server_ec, backend.port)
+    configuration["frontend"]["front"]["bind"].append(str(run / "link" / "front.sock"))
+    with launch(folder, {"user": "nobody", "group": "nogroup"} | configuration) as process:
+        assert process.wait() == 1
+        assert "front.sock: Permission denied" in process.stderr
+    assert list((folder / "closed").iterdir()) == []
+
+
+@root
 def test_key_for_root_alone_is_renewed_with_workers(
     front: StartFront, pki: Certificates, secret: Path, backend: Recorder
 ) -> None:
