@@ -18,11 +18,13 @@ The map, bottom up; imports run one way, from the later to the earlier:
   line.
 - ``checks``: mailproxy's own connections to servers: whether they work, and their capabilities.
 - ``front``: generations: one reading of the configuration in use, and the objects that are handed to the next.
+- ``service``, ``signals``: the service on a reactor, its start, reloads and stop.
+- ``log``: lines for standard output, files, syslog and the journal, each target with a thread of its own.
 - ``control``: what administrators ask a running service and tell it, over its admin socket; both sides of that.
 - ``systemd``: what systemd hands to a service that it starts, and what the service tells it.
 - ``process``: several processes that serve together: main process, workers, and what they tell each other.
 - ``audit``: the known attacks on STARTTLS, tried against any server; stands alone.
-- ``service``, ``signals``, ``log``, ``tap``, ``demo``, ``commands``, ``cli``: how it is started.
+- ``tap``, ``demo``, ``commands``, ``cli``: how it is started.
 """
 
 __version__ = "0.1.0"

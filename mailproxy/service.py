@@ -184,7 +184,7 @@ class ProxyService(Service):
 
     def follow(self, process: int, finish: Callable[[], None]) -> None:
         """
-        Let another process leave, whose sockets this listens on by now; `finish` tells it and waits.
+        Let another process leave, whose sockets this process already uses; `finish` tells it and waits.
 
         If that one continues to accept, this one leaves, with exit status 1.
         """

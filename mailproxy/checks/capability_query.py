@@ -3,7 +3,7 @@ Asks one server for its capabilities, so that mailproxy can announce them before
 
 The connection is like a client's: the same address, and a PROXY header by the same rules. The header names a client at
 an address for documentation: a server may offer more to a client on its own machine. For clients that will be on TLS it
-says TLS, since servers offer more then.
+reports TLS, since servers offer more then.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class CapabilityQuery:
     def _no_login(self, capabilities: tuple[bytes, ...]) -> str:
         settings = self._backend.settings
         if TlvType.SSL in settings.pass_tlvs and not settings.tells_ssl:
-            return ""  # only a client's own header says TLS, and this one had none
+            return ""  # only a client's own header reports TLS, and this one had none
         return PROTOCOLS[self._protocol].no_login(capabilities)
 
 

@@ -1,4 +1,4 @@
-"""The check ``http``: a request whose answer has the right status and, if wished, the right values in its JSON."""
+"""The check ``http``: a request whose answer has the right status and optionally the right values in its JSON."""
 
 from __future__ import annotations
 

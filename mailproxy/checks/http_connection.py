@@ -210,7 +210,7 @@ class _Layered:
         self._layer = layer
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """Connect, without a word in the log."""
+        """Connect, without logging."""
         cast(Any, protocolFactory).noisy = False
         factory = _LayerFactory(protocolFactory, lambda inner: self._layer(self._connections, inner))
         return self._endpoint.connect(factory).addCallback(_inner)

@@ -149,7 +149,7 @@ class Check:
         metadata=about(
             one_of(get_args(CheckHeader)),
             "The PROXY header of checks: LOCAL, which says that there is no client; PROXY with mailproxy's own "
-            'address, and with `"login"` an SSL TLV that says TLS; or none. None is also the default with '
+            'address, and with `"login"` an SSL TLV that reports TLS; or none. None is also the default with '
             '`send-proxy = "none"`, and with a `port` or `address` of its own, as in HAProxy.',
             name="check-header",
             default='`"local"`; with `"login"` `"proxy"`',

@@ -118,7 +118,7 @@ class Answers:
 
     def _check_taker(self, who: str = "") -> None:
         if self._taker not in ("", who):
-            raise BadCommand(f"another process is just taking over: the sockets were sent when asked {self._taker}")
+            raise BadCommand(f"another process is just taking over: the sockets were sent on request {self._taker}")
 
     def _leave(self, given: Given, who: str) -> Answer:
         self._check_taker(who)

@@ -40,7 +40,7 @@ def capacity_warnings(settings: config.Config) -> Iterator[str]:
     """
     Find a ``maxconn`` beyond the limit, and frontends that can take all places.
 
-    Without any ``maxconn`` in the file, nobody has divided the places, and there is nothing to warn about.
+    Without any ``maxconn`` in the file, the configuration does not divide the places, which is no risk.
     """
     room = affordable_sessions(settings)
     if settings.maxconn > room:

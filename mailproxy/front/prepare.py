@@ -108,7 +108,7 @@ class Prepared:
             *warnings_of(self.settings, self.certificates, self.complaints, self.trusts, now),
             *unreadable_warnings(self.certificates),
             *(
-                f"systemd listens on {place}, by the name {name}, and no frontend has it in bind: clients wait in vain"
+                f"systemd listens on {place}, by the name {name}, and no frontend binds it: its clients are not served"
                 for name, place in self.lasting.sockets.idle
             ),
         )

@@ -42,7 +42,7 @@ class Sockets:
 
     @property
     def idle(self) -> list[tuple[str, str]]:
-        """The names and places of lent sockets from which nobody accepts: their clients wait in vain."""
+        """The names and places of lent sockets that no frontend has: their clients are never accepted."""
         used = {bound.place for bound in self._open.values()}
         lent = [(name, place_of(sock)) for name, sockets in self._lent.items() for sock in sockets]
         return [(name, place) for name, place in lent if place not in used]

@@ -41,7 +41,7 @@ _LOGINS = frozenset({b"LOGIN", b"AUTHENTICATE"})
 _FOR_BACKENDS = _LOGINS | {b"COMPRESS", b"LANGUAGE"}
 _BARE = frozenset({b"CAPABILITY", b"NOOP", b"LOGOUT", b"STARTTLS"})
 
-# NIL, or a list in parentheses (RFC 2971 section 3.1). What is in it is nobody's business before TLS.
+# NIL, or a list in parentheses (RFC 2971 section 3.1). What is in it is not parsed before TLS.
 _ID = re.compile(rb"NIL|\(.*\)", re.IGNORECASE)
 
 _UNTAGGED = b"*"

@@ -5,7 +5,7 @@ import re
 from mailproxy.mail.capabilities import Offer
 from mailproxy.mail.script import HAND_OVER, Act, Answer, Script
 
-# Section 4; a quote or backslash inside is escaped. Bytes beyond ASCII are UTF-8, and nobody's business here.
+# Section 4; a quote or backslash inside is escaped. Bytes beyond ASCII are UTF-8, and not parsed here.
 _QUOTED = rb'"(?:[^"\\\r\n\x00]|\\["\\])*"'
 
 OFFER = Offer(

@@ -10,7 +10,7 @@ class CapabilityProbe:
     The dialogue that asks a backend for its capabilities and says goodbye (mutable; one per connection).
 
     Pass it the received bytes, send what it returns, and close when it is `done`; the caller limits the time. To learn
-    for clients on TLS, connect with a PROXY header that says TLS, since backends offer more then.
+    for clients on TLS, connect with a PROXY header that reports TLS, since backends offer more then.
     """
 
     def __init__(self, protocol: str, host: bytes) -> None:
@@ -34,7 +34,7 @@ class CapabilityProbe:
 
     @property
     def still_offers_starttls(self) -> bool:
-        """True if the listing has STARTTLS; after a header that says TLS, the backend's settings should be changed."""
+        """True if the listing has STARTTLS; after a header that reports TLS, the backend's settings are wrong."""
         return self.capabilities is not None and self._offer.offers_starttls(self.capabilities)
 
     def receive(self, data: bytes) -> bytes:

@@ -27,7 +27,7 @@ class Forwarding:
         self._is_on = False
 
     def switch(self, *, is_on: bool) -> None:
-        """Begin or stop to send events."""
+        """Start or stop sending events."""
         if is_on and not self._is_on:
             self._publisher.addObserver(self)
         elif self._is_on and not is_on:

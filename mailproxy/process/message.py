@@ -139,7 +139,7 @@ class EnableFrontend:
 
 @frozen
 class Watch:
-    """Begin or stop to send log events, for administrators who watch."""
+    """Start or stop sending log events, for administrators who watch."""
 
     is_on: bool
 

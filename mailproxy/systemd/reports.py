@@ -62,7 +62,7 @@ class Reports:
             self._tick()
 
     def ready(self) -> None:
-        """The service accepts clients; or a reload is over, with whatever result."""
+        """The service accepts clients; or a reload is over, successful or not."""
         if self._is_stopping:
             return
         self._store()

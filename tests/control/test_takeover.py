@@ -161,7 +161,7 @@ def two(make: Make) -> tuple[Running, Admin, Admin]:
 def test_second_process_gets_no_sockets(two: tuple[Running, Admin, Admin]) -> None:
     running, first, second = two
     assert len(first.rows("hand over")) == 1
-    refused = "another process is just taking over: the sockets were sent when asked by user 0, process 1"
+    refused = "another process is just taking over: the sockets were sent on request by user 0, process 1"
     assert second.said("hand over") == refused
     assert second.said("leave") == refused
     assert second.transport.descriptors == []

@@ -219,8 +219,8 @@ def test_socket_that_nobody_wants_is_a_warning(
     running = systemd.start(front, configuration)
     (warning,) = running.events(event="warning")
     assert warning["warning"] == (
-        f"systemd listens on AF_INET 127.0.0.1:{sock.getsockname()[1]}, by the name pop3s, and no frontend has it in "
-        "bind: clients wait in vain"
+        f"systemd listens on AF_INET 127.0.0.1:{sock.getsockname()[1]}, by the name pop3s, and no frontend binds it: "
+        "its clients are not served"
     )
 
 
