@@ -8,9 +8,9 @@ PYTHON      ?= python3
 PYTEST_ARGS ?=
 
 # A process for each core, as unit tests compute. Those with real peers mostly wait: more processes than cores; each takes
-# whole files, whose tests share their peers, and then single tests of other files.
+# whole files, whose tests share their peers.
 UNIT_TESTS        := --numprocesses auto --maxprocesses 8 --ignore=tests/interop --ignore=tests/packaging
-INTEROP_PROCESSES := --numprocesses 6 --dist loadgroup
+INTEROP_PROCESSES := --numprocesses 6 --dist loadfile
 
 # The tests start Python hundreds of times, which must not compile each module anew.
 unexport PYTHONDONTWRITEBYTECODE

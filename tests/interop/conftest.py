@@ -37,31 +37,6 @@ class StartRecorder(Protocol):
 StartHAProxy = Callable[[list[int], str], HAProxy]
 
 
-# Files whose tests share no peers: any process takes the next of them. The longest come first.
-APART = (
-    "test_testssl",
-    "test_start",
-    "test_workers",
-    "test_pool_health",
-    "test_reload",
-    "test_log_targets",
-    "test_ctl",
-    "test_takeover",
-    "test_pool_names",
-    "test_pool_queue",
-    "test_pool_rules",
-    "test_timeouts",
-)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each file to one process, except for those of `APART`, which come last and fill up the processes."""
-    for item in items:
-        if item.path.stem not in APART:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-    items.sort(key=lambda item: APART.index(item.path.stem) if item.path.stem in APART else -1)
-
-
 @contextmanager
 def short_folder() -> Iterator[Path]:
     """A folder with a short path, for UNIX sockets (108 bytes at most); the paths of pytest's folders are too long."""
