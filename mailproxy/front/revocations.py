@@ -22,7 +22,7 @@ from mailproxy import config
 from mailproxy.front.aside import Aside
 from mailproxy.front.lasting import Lasting
 from mailproxy.tls.source import SETTLING_SECONDS
-from mailproxy.tls.trust import ClientTrust, UnusableTrust
+from mailproxy.tls.trust import ClientTrust, TrustProblem, UnusableTrust
 from mailproxy.tls.trust_files import State, TrustByProfile, look_at_trust, newest, read_trust, trust_warnings
 
 # The shortest interval of `watch`.
@@ -98,10 +98,9 @@ class Revocations:
         return Deferred.fromCoroutine(self._look_at_all(settings, profiles)).addErrback(self._broke)
 
     async def _read(self, settings: config.Config, profile: config.TlsProfile) -> None:
-        try:
-            trust = await self._aside.do(partial(_read, profile))
-        except UnusableTrust as error:
-            for problem in error.problems:
+        trust = await self._aside.do(partial(_read, profile))
+        if not isinstance(trust, ClientTrust):
+            for problem in trust:
                 self._log.warn(
                     "tls {profile}: {key}: {problem}; the former file stays in use",
                     event="trust-refused",
@@ -142,8 +141,12 @@ def _nothing(profile: str, trust: ClientTrust) -> None:
     """Do nothing: there are no other processes."""
 
 
-def _read(profile: config.TlsProfile) -> ClientTrust:
-    trust = read_trust(profile)
+def _read(profile: config.TlsProfile) -> ClientTrust | tuple[TrustProblem, ...]:
+    """Return the problems as values: an exception that goes from a thread to a coroutine leaves a cycle."""
+    try:
+        trust = read_trust(profile)
+    except UnusableTrust as error:
+        return error.problems
     assert trust is not None, "a profile that asks for certificates names authorities"
     trust.store  # noqa: B018  # made here, as it takes long
     return trust
