@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+LISTEN_KEYS = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
+
 FIRST_DESCRIPTOR = 3
 """SD_LISTEN_FDS_START: those before are standard input, output and error."""
 

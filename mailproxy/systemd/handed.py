@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import MutableMapping, Sequence
 from contextlib import suppress
 
 from attrs import frozen
 
-from mailproxy.systemd.environment import FIRST_DESCRIPTOR, descriptor_names
+from mailproxy.systemd.environment import FIRST_DESCRIPTOR, LISTEN_KEYS, descriptor_names
 from mailproxy.systemd.message import is_stored
 
 
@@ -25,7 +25,8 @@ class Stored:
     @property
     def is_reachable(self) -> bool:
         """False for a UNIX socket whose file is gone: systemd removes a RuntimeDirectory unless it is told not to."""
-        return self.socket.family != socket.AF_UNIX or os.path.exists(self.socket.getsockname())
+        name = self.socket.getsockname()
+        return not isinstance(name, str) or os.path.exists(name)
 
 
 @frozen
@@ -43,12 +44,19 @@ class Handed:
 
 
 def take_handed(
-    environment: Mapping[str, str] = os.environ, pid: int | None = None, first: int = FIRST_DESCRIPTOR
+    environment: MutableMapping[str, str] = os.environ, pid: int | None = None, first: int = FIRST_DESCRIPTOR
 ) -> Handed:
-    """Take the descriptors that were handed to this process, once; what is no listening stream socket is closed."""
+    """
+    Take the descriptors that were handed to this process, once; what is no listening stream socket is closed.
+
+    The variables leave the environment: Twisted reads them as well, and fails with a number that is out of range.
+    """
     units: list[tuple[str, socket.socket]] = []
     stored: list[Stored] = []
-    for descriptor, name in enumerate(descriptor_names(environment, pid or os.getpid()), first):
+    names = descriptor_names(environment, pid or os.getpid())
+    for key in LISTEN_KEYS:
+        environment.pop(key, None)
+    for descriptor, name in enumerate(names, first):
         sock = _listening(descriptor)
         if sock is not None and is_stored(name):
             stored.append(Stored(name, sock, os.fstat(descriptor).st_ino))
@@ -66,10 +74,16 @@ def _listening(descriptor: int) -> socket.socket | None:
         return None
     is_known = sock.family in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX) and sock.type == socket.SOCK_STREAM
     # One that refused clients in the last process does not listen: it is ours as well.
-    if is_known and not _is_connected(sock):
+    if is_known and _has_address(sock) and not _is_connected(sock):
         return sock
     sock.close()
     return None
+
+
+def _has_address(sock: socket.socket) -> bool:
+    """False for a socket that is not bound: to listen on it would open a random port on all addresses."""
+    name = sock.getsockname()
+    return bool(name[1] if isinstance(name, tuple) else name)
 
 
 def _is_connected(sock: socket.socket) -> bool:

@@ -24,7 +24,8 @@ class Bound:
         self.is_unix = sock.family == socket.AF_UNIX
         self.local = _fixed_address(sock)
         """Our address of every connection; None if a wildcard address leaves it to each connection."""
-        self._path: str | None = sock.getsockname() if self.is_unix else None
+        name = sock.getsockname()
+        self._path: str | None = name if isinstance(name, str) else None
         self._file = None if self._path is None else _file_of(self._path)
         self.is_shared = is_shared
         """True if another process has the socket, too: its file is left alone."""
@@ -34,10 +35,7 @@ class Bound:
     @property
     def address(self) -> str:
         """The address in words."""
-        name = self.socket.getsockname()
-        if isinstance(name, str):
-            return name
-        return host_port(*name[:2])
+        return _in_words(self.socket)
 
     @property
     def place(self) -> str:
@@ -81,8 +79,19 @@ class Bound:
 
 def place_of(sock: socket.socket) -> str:
     """Return the key of a listening socket: address and port with the family, or the path."""
+    where = _in_words(sock)
+    return where if sock.family == socket.AF_UNIX else f"{sock.family.name} {where}"
+
+
+def _in_words(sock: socket.socket) -> str:
     name = sock.getsockname()
-    return name if sock.family == socket.AF_UNIX else f"{sock.family.name} {host_port(*name[:2])}"
+    match name:
+        case str():
+            return name
+        case bytes():  # in the abstract namespace, which begins with a NUL (unix(7)); written as systemd does
+            return "@" + os.fsdecode(name[1:])
+        case _:
+            return host_port(*name[:2])
 
 
 def adopt(sock: socket.socket) -> Bound:

@@ -11,6 +11,7 @@ import pytest
 
 from mailproxy.systemd.handed import Handed, take_handed
 from mailproxy.systemd.message import stored_name
+from mailproxy.transport.bound import borrow
 
 PID = 4711
 FIRST = 700
@@ -72,6 +73,30 @@ def test_what_is_no_listening_socket_is_closed(hand: Hand, listening: socket.soc
     for descriptor in range(FIRST, FIRST + 3):
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(descriptor)
+
+
+def test_socket_without_an_address_is_closed(hand: Hand) -> None:
+    for family in (socket.AF_INET, socket.AF_UNIX):
+        with socket.socket(family) as sock:
+            assert hand(("imaps", sock.fileno())).sockets == []
+
+
+def test_environment_that_twisted_cannot_read_is_taken_away() -> None:
+    environment = {"LISTEN_PID": str(PID), "LISTEN_FDS": "1" * 400, "LISTEN_FDNAMES": "a", "HOME": "/"}
+    assert take_handed(environment, PID, FIRST).sockets == []
+    assert environment == {"HOME": "/"}
+
+
+def test_abstract_socket_has_an_address_in_words(hand: Hand) -> None:
+    name = f"mailproxy-test-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(f"\0{name}")
+        sock.listen()
+        handed = hand(("imaps", sock.fileno()), (stored_name(f"@{name}"), sock.fileno()))
+        assert handed.stored[0].is_reachable
+        bound = borrow(handed.units[0][1])
+        assert bound.address == bound.place == f"@{name}"
+        bound.close()
 
 
 def test_descriptor_that_is_not_there_is_left_out() -> None:
