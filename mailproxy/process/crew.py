@@ -192,7 +192,9 @@ class Crew:
         return ready
 
     def _see_whether_ready(self) -> None:
-        if len(self._members) == self._count and all(member.is_ready for member in self._members.values()):
+        # One that is replaced after a pause begins with the latest reading: the others need not wait for it.
+        there = len(self._members) + len(self._pauses)
+        if self._members and there == self._count and all(member.is_ready for member in self._members.values()):
             waiting, self._waiting = self._waiting, []
             for ready in waiting:
                 ready.callback(tuple(self._behind))
@@ -265,6 +267,7 @@ class Crew:
             pause = min(FIRST_PAUSE_SECONDS * 2.0 ** (self._short_lives[number] - 2), LONGEST_PAUSE_SECONDS)
         if pause:
             self._pauses[number] = self._clock.callLater(pause, self._fork, number)
+            self._see_whether_ready()
         else:
             self._fork(number)
 

@@ -239,6 +239,16 @@ def test_worker_that_ends_again_and_again_is_replaced_after_pauses(bench: Bench)
     assert len(bench.workers) == 4
 
 
+def test_reload_does_not_wait_for_a_worker_that_begins_after_a_pause(bench: Bench) -> None:
+    bench.be_ready()
+    bench.end(bench.workers[0])
+    read = bench.crew.read()
+    bench.say(bench.workers[1], Ready(1))
+    assert not read.called
+    bench.end(bench.workers[2])
+    assert bench.result(read) == ()
+
+
 def test_worker_that_lived_long_is_replaced_without_a_pause(bench: Bench) -> None:
     for number in (0, 2, 3):
         bench.live(SHORT_LIFE_SECONDS + 1)
