@@ -266,10 +266,6 @@ class ProxyService(Service):
         """Open log files again, as they were moved aside; return whether there are any."""
         return self.reopen()
 
-    def compare(self) -> Deferred[Reloaded]:
-        """Read the configuration and its files, and return what a reload would change; nothing changes."""
-        return self._read().addCallback(lambda reading: Reloaded(self._differences(reading), reading.warnings))
-
     def _read(self) -> Deferred[Reading]:
         reading = self._aside.do(partial(read, self._file, self._lasting.tls, self._lasting.certificates))
         return reading.addTimeout(READ_SECONDS, self._reactor)

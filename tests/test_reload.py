@@ -191,16 +191,6 @@ def test_warnings_are_told_when_they_are_new(front: Front) -> None:
     assert any("backend.spare" in warning for warning in warnings[0])
 
 
-def test_what_would_change_can_be_asked(front: Front) -> None:
-    front.write(FILE + POP3)
-    would = front.outcome(front.service.compare())
-    assert list(map(str, would.differences)) == ["+ frontend pop3"]
-    assert not (front.folder / "pop3.sock").exists()
-    front.write(FILE[:50])
-    with pytest.raises(ConfigError):
-        front.outcome(front.service.compare())
-
-
 # Its time.
 
 
@@ -280,9 +270,9 @@ def test_what_needs_a_restart_is_told_until_there_is_one(front: Front, monkeypat
     monkeypatch.setattr(difference, "_fields", marked)
     for text in ("maxconn = 50\n" + FILE, "maxconn = 50\n" + FILE + POP3):
         reloaded = front.reload(text)
-        assert list(map(str, reloaded.restart_only)) == ["~ maxconn: 0 -> 50"]
+        assert [str(one) for one in reloaded.differences if one.needs_restart] == ["~ maxconn: 0 -> 50"]
     assert "~ maxconn: 0 -> 50, which takes effect when mailproxy is restarted" in front.words("change")
-    assert front.reload(FILE).restart_only == ()
+    assert not any(one.needs_restart for one in front.reload(FILE).differences)
 
 
 def test_admins_get_what_the_service_started_with_while_it_matters(front: Front) -> None:

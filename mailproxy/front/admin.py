@@ -44,11 +44,6 @@ class AdminSockets:
         for bound in self._open.values():
             bound.is_shared = with_others
 
-    def forget(self) -> None:
-        """Close what another process listens on, and leave the files to it."""
-        self.share(with_others=True)
-        self.close_others(None)
-
     def bind(self, path: str | None) -> bool:
         """Listen at a path, unless it is None; return whether that is new; raise `StartError` if it fails."""
         if path is None or path in self._open:

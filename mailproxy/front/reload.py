@@ -18,16 +18,11 @@ from mailproxy.config.difference import Difference
 
 @frozen
 class Reloaded:
-    """What a reload changed, or would change."""
+    """What a reload changed."""
 
     differences: tuple[Difference, ...]
     warnings: tuple[str, ...] = ()
     """The warnings about the new configuration, one line each."""
-
-    @property
-    def restart_only(self) -> tuple[Difference, ...]:
-        """The differences that take effect only after a restart."""
-        return tuple(one for one in self.differences if one.needs_restart)
 
 
 class HalfReloaded(Exception):
@@ -49,11 +44,6 @@ class Reloads:
         self._next: list[Deferred[Reloaded]] = []
         self._is_busy = False
         self._why_not = ""
-
-    @property
-    def is_busy(self) -> bool:
-        """True while a reload is running."""
-        return self._is_busy
 
     def ask(self) -> Deferred[Reloaded]:
         """Reload, now or after the current one; the Deferred fails if the reload does."""

@@ -111,7 +111,6 @@ class Worker:
         self._lasting = first.lasting
         self._counts = WorkerCounts(pages, fork.worker, reactor)
         self._lasting.counts = self._counts
-        self._lasting.admin.forget()
         self._poller = reactor.poller
         self._channel = Channel(sock, self._poller, self._received, self._lost, is_trusted=True)
         self._events = Forwarding(globalLogPublisher, self._channel.send)

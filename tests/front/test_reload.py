@@ -37,10 +37,9 @@ def front() -> Front:
 
 def test_who_asks_is_told_what_changed(front: Front) -> None:
     front.ask()
-    assert front.reloads.is_busy
+    assert front.told == []
     front.begun[0].callback(result(1))
     assert front.told == [result(1)]
-    assert not front.reloads.is_busy
 
 
 def test_those_who_ask_meanwhile_have_the_next_one_together(front: Front) -> None:
@@ -88,8 +87,3 @@ def test_end_tells_all_who_wait(front: Front) -> None:
     assert len(front.begun) == 1
     front.ask()
     assert str(front.told[2]) == "mailproxy stops"
-
-
-def test_what_waits_for_a_restart_is_named() -> None:
-    workers = Difference("~", "workers", ("0 -> 2",), needs_restart=True)
-    assert Reloaded((Difference("+", "frontend a"), workers)).restart_only == (workers,)

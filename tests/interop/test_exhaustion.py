@@ -3,8 +3,10 @@
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -22,19 +24,24 @@ DESCRIPTORS = 128
 STOP_SECONDS = 5.0
 
 
-def test_reload_without_a_descriptor_left_changes_nothing(
-    front: StartFront, recorder: StartRecorder, pki: Certificates
-) -> None:
-    configuration, port = single(pki.server_ec, recorder(echo()).port, tls="none")
-    running = front({"maxconn": 10_000, **configuration}, descriptors=DESCRIPTORS)
+@contextlib.contextmanager
+def without_descriptors(pid: int, port: int) -> Iterator[socket.socket]:
+    """Connect until the process has no descriptor left; the first client is greeted."""
     with contextlib.ExitStack() as stack:
         first = stack.enter_context(connect(port))
         assert read_line(first) == GREETING
         for _ in range(2 * DESCRIPTORS):
             stack.enter_context(connect(port))
-        until(
-            lambda: len(list(Path(f"/proc/{running.process.pid}/fd").iterdir())) == DESCRIPTORS, "the last descriptor"
-        )
+        until(lambda: len(list(Path(f"/proc/{pid}/fd").iterdir())) == DESCRIPTORS, "the last descriptor")
+        yield first
+
+
+def test_reload_without_a_descriptor_left_changes_nothing(
+    front: StartFront, recorder: StartRecorder, pki: Certificates
+) -> None:
+    configuration, port = single(pki.server_ec, recorder(echo()).port, tls="none")
+    running = front({"maxconn": 10_000, **configuration}, descriptors=DESCRIPTORS)
+    with without_descriptors(running.process.pid, port) as first:
         running.process.send(signal.SIGHUP)
         until(partial(running.events, event="problem"), "the reason")
         assert "Too many open files" in running.events(event="problem")[0]["problem"]
@@ -51,14 +58,7 @@ def test_stop_without_a_descriptor_left_is_polite(
 ) -> None:
     configuration, port = single(pki.server_ec, recorder(echo()).port, tls="none")
     running = front({"maxconn": 10_000, **configuration}, descriptors=DESCRIPTORS)
-    with contextlib.ExitStack() as stack:
-        first = stack.enter_context(connect(port))
-        assert read_line(first) == GREETING
-        for _ in range(2 * DESCRIPTORS):
-            stack.enter_context(connect(port))
-        until(
-            lambda: len(list(Path(f"/proc/{running.process.pid}/fd").iterdir())) == DESCRIPTORS, "the last descriptor"
-        )
+    with without_descriptors(running.process.pid, port) as first:
         running.terminate()
         assert read_line(first).startswith(b"* BYE ")
     running.wait()
