@@ -9,6 +9,7 @@ The map, bottom up; imports run one way, from the later to the earlier:
 - ``profiles``: the limits of each kind of mail server on PROXY headers; pure.
 - ``config``: TOML to frozen classes, every error with its key path.
 - ``tls``: certificates, OpenSSL contexts towards clients and servers, and the facts of one TLS connection.
+- ``networks``: sets of thousands of networks, and the files that list them.
 - ``names``: servers by host name: DNS in the background, and the assignment of addresses to slots.
 - ``announce``: what a PROXY header tells a server about a client: addresses, TLS, TLVs.
 - ``endpoints``: the same PROXY protocol as wrappers for any Twisted endpoint; a library of its own.

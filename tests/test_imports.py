@@ -17,7 +17,7 @@ LAYERS = (
     {"proxyprotocol"},
     {"mail", "balance", "profiles"},
     {"config"},
-    {"tls", "names"},
+    {"tls", "names", "networks"},
     {"announce"},
     {"transport", "endpoints"},
     {"backend"},
@@ -45,6 +45,7 @@ FORBIDDEN = {
     "profiles": SOCKETS | {"twisted", "cryptography", "time"},
     "config": SOCKETS | {"twisted"},
     "tls": {"twisted"},
+    "networks": {"twisted", "time"},
     "audit": {"twisted", "OpenSSL", "cryptography"},
 }
 """

@@ -1,0 +1,113 @@
+"""
+A file that lists networks: one network or address a line; a comment begins with ``#`` or ``;``.
+
+The semicolon is that of Spamhaus' lists, which can be used as they are.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from socket import AF_INET, AF_INET6, inet_pton
+
+from attrs import frozen
+
+from mailproxy.config.kind import Wrong
+from mailproxy.config.senders import NETWORK
+from mailproxy.networks.network_set import NetworkSet, Range
+
+# The longest public lists have a million lines; a larger file is not a list of networks.
+MOST_BYTES = 64 * 1024 * 1024
+
+State = tuple[int, ...]
+"""Device, inode, size and mtime of a file; or the errno if there is none."""
+
+
+@frozen
+class UnusableList(Exception):
+    """A file does not have a list of networks; `line` is the first wrong line, 0 if the file cannot be read."""
+
+    path: str
+    line: int
+    problem: str
+
+    def __str__(self) -> str:
+        """Write it as one line, which begins with the place: ``file:line: …``."""
+        return f"{self.path}:{self.line}: {self.problem}" if self.line else f"{self.path}: {self.problem}"
+
+
+def state_of(path: str) -> State:
+    """Return a value that changes when the file changes."""
+    try:
+        found = os.stat(path)
+    except OSError as error:
+        return (error.errno or 0,)
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def read_list(path: str) -> NetworkSet:
+    """Read a file; raises `UnusableList`. 100,000 lines take a fifth of a second."""
+    try:
+        # Opening a FIFO would wait for a writer.
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise UnusableList(path, 0, "is not a file")
+        with open(path, "rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise UnusableList(path, 0, f"cannot be read: {error.strerror}") from None
+    if len(data) > MOST_BYTES:
+        raise UnusableList(path, 0, f"has more than {MOST_BYTES // 1024 // 1024} MiB, the most that is read")
+    return parse_list(data, path)
+
+
+def parse_list(data: bytes, path: str) -> NetworkSet:
+    """Read the content of the file `path`; raises `UnusableList` with the first wrong line."""
+    ranges4: list[Range] = []
+    ranges6: list[Range] = []
+    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+        text = line.partition(b"#")[0].partition(b";")[0].strip()
+        if not text:
+            continue
+        try:
+            if b":" in text:
+                ranges6.append(_range6(text.decode("ascii")))
+            else:
+                ranges4.append(_range4(text.decode("ascii")))
+        except (OSError, ValueError):
+            raise UnusableList(path, number, _what_is_wrong(text)) from None
+    return NetworkSet(ranges4, ranges6)
+
+
+def _range4(text: str) -> Range:
+    host, slash, bits = text.partition("/")
+    return _range(int.from_bytes(inet_pton(AF_INET, host)), _bits(bits, 32) if slash else 32, 32)
+
+
+def _range6(text: str) -> Range:
+    host, slash, bits = text.partition("/")
+    packed = inet_pton(AF_INET6, host)
+    if packed.startswith(bytes(10) + b"\xff\xff"):
+        raise ValueError(text)  # IPv4 in IPv6 form would never match
+    return _range(int.from_bytes(packed), _bits(bits, 128) if slash else 128, 128)
+
+
+def _bits(text: str, most: int) -> int:
+    if not text.isdigit() or int(text) > most:
+        raise ValueError(text)
+    return int(text)
+
+
+def _range(first: int, bits: int, width: int) -> Range:
+    size = 1 << (width - bits)
+    if first & (size - 1):
+        raise ValueError(first)
+    return first, first + size
+
+
+def _what_is_wrong(text: bytes) -> str:
+    """Describe a wrong line in the words that the configuration uses for a network."""
+    try:
+        NETWORK.read(text.decode("utf-8", "replace"))
+    except Wrong as error:
+        return str(error)
+    return f"is not a network as mailproxy reads it: {text.decode('ascii')}"

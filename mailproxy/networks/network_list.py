@@ -1,0 +1,81 @@
+"""The lists of networks that a process uses, by their files; they outlast readings of the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from attrs import define, frozen
+
+from mailproxy.networks.list_file import State, UnusableList, read_list, state_of
+from mailproxy.networks.network_set import EMPTY, NetworkSet
+
+
+@define(eq=False)
+class NetworkList:
+    """The networks of one file, which change when the file does (mutable)."""
+
+    path: str
+    networks: NetworkSet = EMPTY
+    state: State = ()
+    """The file's state when it was read; empty if that is unknown."""
+
+
+@frozen
+class ReadList:
+    """The content of one file, and the file's state just before it was read."""
+
+    path: str
+    networks: NetworkSet
+    state: State
+
+
+class NetworkLists:
+    """The lists of a process, by path (mutable); conditions hold the lists, so that a changed one needs no look-up."""
+
+    def __init__(self) -> None:
+        self._lists: dict[str, NetworkList] = {}
+
+    def at(self, path: str) -> NetworkList:
+        """Return the list of a file; it is empty until `take` has its content."""
+        if path not in self._lists:
+            self._lists[path] = NetworkList(path)
+        return self._lists[path]
+
+    def take(self, read: ReadList) -> None:
+        """Use the content of a file from now on."""
+        kept = self.at(read.path)
+        kept.networks, kept.state = read.networks, read.state
+
+    def keep(self, paths: Collection[str]) -> None:
+        """Forget the lists of other files; conditions of earlier readings keep theirs."""
+        self._lists = {path: kept for path, kept in self._lists.items() if path in paths}
+
+    @property
+    def known(self) -> Mapping[str, NetworkList]:
+        """The lists by path."""
+        return self._lists
+
+
+def read_lists(
+    paths: Collection[str], known: Mapping[str, NetworkList]
+) -> tuple[tuple[ReadList, ...], tuple[UnusableList, ...]]:
+    """
+    Read the files that have changed since they were read; return the content of all, and the problems.
+
+    A file that cannot be used keeps its content from before, if there is one. May run in a thread.
+    """
+    read: list[ReadList] = []
+    problems: list[UnusableList] = []
+    for path in paths:
+        before, state = known.get(path), state_of(path)
+        if before is not None and before.state == state:
+            read.append(ReadList(path, before.networks, state))
+            continue
+        try:
+            read.append(ReadList(path, read_list(path), state))
+        except UnusableList as error:
+            problems.append(error)
+            if before is not None and before.state:
+                # With its state from before, so that it is read again the next time.
+                read.append(ReadList(path, before.networks, before.state))
+    return tuple(read), tuple(problems)

@@ -1,0 +1,92 @@
+"""
+A set of many networks, with a look-up that takes the same time for ten networks and for a million.
+
+The networks become disjoint ranges of integers, whose limits are one sorted list: an address is in the set if an odd
+number of limits is not above it. The limits of IPv4 are in an array, since a search in it misses the processor's cache
+half as often as one in a list of integers; those of IPv6 do not fit into one.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable
+from itertools import chain
+
+from mailproxy.config.place import Network
+
+Range = tuple[int, int]
+"""The first address of a range, and the one after its last address."""
+
+_MAPPED = bytes(10) + b"\xff\xff"
+_MAPPED_SIZE = len(_MAPPED)
+
+
+class NetworkSet:
+    """Networks of both families (frozen); two sets are equal if they have the same addresses."""
+
+    __slots__ = ("_limits4", "_limits6", "size")
+
+    def __init__(self, ranges4: Iterable[Range] = (), ranges6: Iterable[Range] = ()) -> None:
+        """Take ranges of IPv4 addresses and of IPv6 addresses, in any order; they may overlap."""
+        found4, found6 = list(ranges4), list(ranges6)
+        self.size = len(found4) + len(found6)
+        """The number of networks that it was made from."""
+        self._limits4 = array("Q", _limits(found4))
+        self._limits6 = _limits(found6)
+
+    @classmethod
+    def of(cls, networks: Iterable[Network]) -> NetworkSet:
+        """Make the set of these networks."""
+        found: dict[int, list[Range]] = {4: [], 6: []}
+        for network in networks:
+            first = int(network.network_address)
+            found[network.version].append((first, first + network.num_addresses))
+        return cls(found[4], found[6])
+
+    def __contains__(self, packed: bytes) -> bool:
+        """
+        Tell whether an address is in one of the networks; it is given as the 4 or 16 bytes of ``inet_pton``.
+
+        An IPv4-mapped address (``::ffff:192.0.2.9``) is an IPv4 address.
+        """
+        if len(packed) == 4:
+            return bisect_right(self._limits4, int.from_bytes(packed)) & 1 == 1
+        if packed.startswith(_MAPPED):
+            return bisect_right(self._limits4, int.from_bytes(packed[_MAPPED_SIZE:])) & 1 == 1
+        return bisect_right(self._limits6, int.from_bytes(packed)) & 1 == 1
+
+    def __bool__(self) -> bool:
+        """Tell whether it has any network."""
+        return bool(self._limits4 or self._limits6)
+
+    def __eq__(self, other: object) -> bool:
+        """Compare the addresses."""
+        if not isinstance(other, NetworkSet):
+            return NotImplemented
+        return (self._limits4, self._limits6) == (other._limits4, other._limits6)
+
+    def __hash__(self) -> int:
+        """Return a number that equal sets share."""
+        return hash((len(self._limits4), len(self._limits6)))
+
+    def __repr__(self) -> str:
+        """Show the number of networks: there may be thousands."""
+        return f"<NetworkSet of {self.size}>"
+
+
+def _limits(ranges: list[Range]) -> list[int]:
+    """Merge ranges that overlap or touch, and return the limits of what is left: first, end, first, end, …"""
+    ranges.sort()
+    merged: list[Range] = []
+    for first, end in ranges:
+        if merged and first <= merged[-1][1]:
+            if end > merged[-1][1]:
+                merged[-1] = (merged[-1][0], end)
+        else:
+            merged.append((first, end))
+    return list(chain.from_iterable(merged))
+
+
+EMPTY = NetworkSet()
+"""The set without any network."""
