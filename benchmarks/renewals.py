@@ -20,8 +20,8 @@ from timeit import timeit
 from twisted.internet.task import Clock
 
 from mailproxy.config import parse
-from mailproxy.front.lasting import Lasting
 from mailproxy.front.prepare import prepare
+from mailproxy.front.process_state import ProcessState
 from mailproxy.front.renewals import Renewals, Renewed
 from mailproxy.service import quiet_collector
 from mailproxy.tls.source import Content, read_content
@@ -92,11 +92,11 @@ def _write(folder: Path, number: int, issued: Issued, authority: Issued) -> None
 
 
 def _measure(folder: Path, names: int, authority: Issued) -> int:
-    settings, lasting, loop = parse(FILE, folder), Lasting(), Loop()
-    lasting.certificates = store = CountingStore()
+    settings, process_state, loop = parse(FILE, folder), ProcessState(), Loop()
+    process_state.certificates = store = CountingStore()
     before = _peak_kib()
     begin = thread_time()
-    prepared = prepare(settings, lasting=lasting)
+    prepared = prepare(settings, process_state=process_state)
     prepared.adopt()
     quiet_collector()
     start = thread_time() - begin
@@ -110,7 +110,7 @@ def _measure(folder: Path, names: int, authority: Issued) -> int:
         contexts.for_name(name)
     each = timeit(lambda: [contexts.for_name(name) for name in asked], number=100) / 100 / len(asked)
     print(f"look-up by server name: {each * 1e6:.2f} us")
-    renewals = Renewals(lasting, loop)
+    renewals = Renewals(process_state, loop)
     renewals.follow(settings, 0)
     # The files are new: what changed within two seconds before it was read is read again.
     _look(renewals, loop, store)

@@ -30,9 +30,9 @@ from mailproxy.front.aside import Aside
 from mailproxy.front.drains import Drains
 from mailproxy.front.frontend import Frontend
 from mailproxy.front.generation import Generation
-from mailproxy.front.lasting import Lasting
 from mailproxy.front.loop import Loop
 from mailproxy.front.prepare import Prepared, arrange
+from mailproxy.front.process_state import ProcessState
 from mailproxy.front.reading import Reading, read
 from mailproxy.front.reload import HalfReloaded, Reloaded, ReloadRefused, Reloads
 from mailproxy.front.renewals import Renewals
@@ -77,7 +77,7 @@ class ProxyService(Service):
         """Set up everything but the sockets; session ids begin with the `stamp`, if there is one."""
         prepared.adopt()
         self._prepared = prepared
-        self._lasting = prepared.lasting
+        self._process_state = prepared.process_state
         self._reactor = reactor
         self._loop = Loop(reactor, stamp)
         self._generation = self._make_generation(prepared)
@@ -99,10 +99,10 @@ class ProxyService(Service):
         self._file = os.path.abspath(prepared.source)
         self._aside = Aside(reactor)
         self._reloads = Reloads(self._reload)
-        self.renewals = Renewals(self._lasting, reactor, is_quiet=not self.role.cares)
+        self.renewals = Renewals(self._process_state, reactor, is_quiet=not self.role.cares)
         """Serves renewed certificates."""
-        self.revocations = Revocations(self._lasting, reactor, self._aside)
-        self.ticket_keys = TicketKeyChanges(self._lasting, reactor)
+        self.revocations = Revocations(self._process_state, reactor, self._aside)
+        self.ticket_keys = TicketKeyChanges(self._process_state, reactor)
         self.drains = self._make_drains()
         """Takes one frontend, or one server, out of service."""
         self.relog: Callable[[Config], object] = _nothing
@@ -118,7 +118,7 @@ class ProxyService(Service):
         return ()
 
     def _make_drains(self) -> Drains:
-        return Drains(lambda: self._generation, self._lasting, self._loop, is_quiet=not self.role.cares)
+        return Drains(lambda: self._generation, self._process_state, self._loop, is_quiet=not self.role.cares)
 
     def _make_generation(self, prepared: Prepared) -> Generation:
         """Make the generation of a reading of the configuration."""
@@ -135,9 +135,9 @@ class ProxyService(Service):
         return self._started
 
     @property
-    def lasting(self) -> Lasting:
+    def process_state(self) -> ProcessState:
         """What lasts as long as the process."""
-        return self._lasting
+        return self._process_state
 
     @property
     def loop(self) -> Loop:
@@ -194,7 +194,7 @@ class ProxyService(Service):
         def left(nothing: object) -> None:
             self.is_taking_over = False
             if not self.is_stopping:
-                self._lasting.share_sockets(with_others=False)
+                self._process_state.share_sockets(with_others=False)
 
         def failed(failure: Failure) -> None:
             self.is_taking_over = False
@@ -222,8 +222,8 @@ class ProxyService(Service):
         if not self.role.cares:
             return
         path = self._generation.settings.admin.socket
-        self._admin_socket.open(self._lasting.admin.at(path))
-        self._lasting.admin.close_others(path)
+        self._admin_socket.open(self._process_state.admin.at(path))
+        self._process_state.admin.close_others(path)
 
     def _introduce(self) -> None:
         """Log the facts that an admin, or the reader of a bug report, needs first."""
@@ -236,7 +236,7 @@ class ProxyService(Service):
             python=platform.python_version(),
             openssl=SSL.OpenSSL_version(SSL.OPENSSL_VERSION).decode("ascii"),
             configuration=os.path.abspath(self._prepared.source),
-            maxconn=self._lasting.total.maximum,
+            maxconn=self._process_state.total.maximum,
             descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         )
 
@@ -267,7 +267,7 @@ class ProxyService(Service):
         return self.reopen()
 
     def _read(self) -> Deferred[Reading]:
-        reading = self._aside.do(partial(read, self._file, self._lasting.tls, self._lasting.certificates))
+        reading = self._aside.do(partial(read, self._file, self._process_state.tls, self._process_state.certificates))
         return reading.addTimeout(READ_SECONDS, self._reactor)
 
     def _reload(self) -> Deferred[Reloaded]:
@@ -311,7 +311,7 @@ class ProxyService(Service):
         return self._has_reloaded(Reloaded(differences, self._warnings))
 
     def _change_to(self, reading: Reading) -> None:
-        prepared = arrange(reading.settings, reading.source, reading.files, self._lasting)
+        prepared = arrange(reading.settings, reading.source, reading.files, self._process_state)
         if self.role.cares:
             prepared.bind()
         generation = self._make_generation(prepared)
@@ -379,7 +379,7 @@ class ProxyService(Service):
     @property
     def listening(self) -> list[socket.socket]:
         """All sockets that this listens on, the one for administrators included."""
-        return [*self._lasting.sockets.sockets, *self._lasting.admin.sockets]
+        return [*self._process_state.sockets.sockets, *self._process_state.admin.sockets]
 
     def leave(self, *, timeout: float | None = None, spread: float | None = None) -> Deferred[None]:
         """
@@ -389,7 +389,7 @@ class ProxyService(Service):
         `LEAVE_SECONDS` and `LEAVE_SPREAD_SECONDS`. The Deferred fires when there is no session left.
         """
         settings = self._generation.settings
-        self._lasting.share_sockets(with_others=True)
+        self._process_state.share_sockets(with_others=True)
         self._admin_socket.open(None)
         self._log.info("another process has the listening sockets from now on", event="handed-over")
         return self.drain(
@@ -407,7 +407,7 @@ class ProxyService(Service):
         self.revocations.stop()
         self.drains.stop()
         self.ticket_keys.stop()
-        live = self._lasting.total.sessions
+        live = self._process_state.total.sessions
         times = StopTimes() if self._is_hurried else evolve(StopTimes.of(self._generation.settings), **self._times)
         if self.role.cares:
             self._log.info(
@@ -419,11 +419,11 @@ class ProxyService(Service):
             # A client in the queue, which the next process takes, is not to wait for sessions that take their time.
             keeps_sockets = times.timeout + times.spread == 0
             if self.supervisor.stopping(times.total, keeps_sockets=keeps_sockets):
-                self._lasting.sockets.share(with_others=True)
+                self._process_state.sockets.share(with_others=True)
         return self._end_sessions(times).addCallback(self._stopped)
 
     def _end_sessions(self, times: StopTimes) -> Deferred[None]:
-        self._stopping = Stopping(self._generation, self._lasting.sockets, times, self._loop)
+        self._stopping = Stopping(self._generation, self._process_state.sockets, times, self._loop)
         return self._stopping.begin()
 
     def stop_now(self) -> None:
@@ -434,7 +434,7 @@ class ProxyService(Service):
 
     def _stopped(self, nothing: None) -> None:
         self._admin_socket.close()
-        self._lasting.admin.close_others(None)
+        self._process_state.admin.close_others(None)
         self._loop.stop()
         if self.role.cares:
             for frontend in self.frontends:

@@ -200,7 +200,7 @@ def revocation(front: TlsFront) -> None:
 
 
 def daily_ticket_keys(front: TlsFront) -> None:
-    assert front.lasting.tls.change_keys()
+    assert front.process_state.tls.change_keys()
 
 
 CHANGES = [

@@ -83,7 +83,7 @@ class Running:
         self.server.setblocking(False)
         try:
             prepared = self.prepare(folder, **settings)
-            self.lasting = prepared.lasting
+            self.process_state = prepared.process_state
             self.service = ProxyService(prepared, self.reactor)
         except ConfigError:
             self.server.close()
@@ -99,7 +99,7 @@ class Running:
     @property
     def listening(self) -> list[socket.socket]:
         """The sockets, frontend by frontend."""
-        by_frontend = self.lasting.sockets.by_frontend(frontend.settings for frontend in self.service.frontends)
+        by_frontend = self.process_state.sockets.by_frontend(frontend.settings for frontend in self.service.frontends)
         return [bound.socket for sockets in by_frontend.values() for bound in sockets]
 
     def client(self, number: int = 0, *, tls: bool = False) -> Peer:
@@ -159,7 +159,7 @@ class Running:
             frontend.stop()
         for session in list(self.service.sessions):
             session.abort()
-        self.lasting.sockets.close()
+        self.process_state.sockets.close()
         for peer in self.peers:
             peer.socket.close()
         self.server.close()
@@ -351,7 +351,7 @@ def test_as_many_sessions_as_descriptors_allow(make: Make, monkeypatch: pytest.M
     monkeypatch.setattr(resource, "setrlimit", lambda which, limits: raised.append(limits))
     running = make()
     assert raised == [(4096, 4096)]
-    assert running.lasting.total.maximum == (4096 - SPARE_DESCRIPTORS - 1) // 2
+    assert running.process_state.total.maximum == (4096 - SPARE_DESCRIPTORS - 1) // 2
 
 
 def test_limit_on_open_files_is_raised_for_a_maxconn_of_the_configuration(
@@ -362,7 +362,7 @@ def test_limit_on_open_files_is_raised_for_a_maxconn_of_the_configuration(
     monkeypatch.setattr(resource, "setrlimit", lambda which, limits: raised.append(limits))
     running = make(maxconn=2000)
     assert raised == [(4096, 4096)]
-    assert running.lasting.total.maximum == 2000
+    assert running.process_state.total.maximum == 2000
 
 
 # The end.

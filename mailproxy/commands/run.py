@@ -52,21 +52,21 @@ def run(arguments: argparse.Namespace) -> int:
         settings = load(arguments.config)
         workers = Workers(settings.workers, make_log) if settings.workers else None
         identity = find_identity(settings)
-        prepared = prepare(settings, arguments.config, None if workers is None else workers.lasting)
+        prepared = prepare(settings, arguments.config, None if workers is None else workers.process_state)
         if workers is not None:
             # Fork before sockets are opened: they would stay open in the forker after the service closes them.
             workers.fork(prepared, handed.sockets, identity)
-        lend(handed, prepared.lasting.sockets)
+        lend(handed, prepared.process_state.sockets)
         if arguments.take_over:
             takeover = take_over(prepared)
         # Installed before there are socket files that a signal could leave behind.
         signals.install()
         with nullcontext() if identity is None else identity.making_files():
             prepared.bind()
-        prepared.lasting.close_offered()
+        prepared.process_state.close_offered()
         if takeover is None:
             # Including sockets that the previous process left.
-            prepared.lasting.share_sockets(with_others=False)
+            prepared.process_state.share_sockets(with_others=False)
         if identity is not None:
             # Clients do not get to the main process: it may read keys that only root may.
             identity.become([CAP_NET_BIND_SERVICE] + ([CAP_DAC_READ_SEARCH] if workers else []))
@@ -128,7 +128,7 @@ def make_reports(service: ProxyService, stored: Sequence[Stored], reactor: Any) 
     return Reports(
         Notifier(address, reactor),
         reactor,
-        bounds=lambda: service.lasting.sockets.bounds,
+        bounds=lambda: service.process_state.sockets.bounds,
         summary=lambda: summary(service),
         watchdog=watchdog_seconds(os.environ, os.getpid()),
         stored=stored,

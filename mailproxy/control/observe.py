@@ -34,7 +34,7 @@ from mailproxy.tls.store import Refusal
 
 def info(running: Running, watchers: int) -> Info:
     """Return the status of the process."""
-    total = running.lasting.total
+    total = running.process_state.total
     return Info(
         version=__version__,
         pid=os.getpid(),
@@ -58,11 +58,11 @@ def frontends(running: Running) -> Iterator[FrontendStatus]:
     for generation in running.generation.readings:
         for frontend in generation.frontends:
             seen.setdefault(frontend.name, []).append(frontend)
-    sockets = running.lasting.sockets
+    sockets = running.process_state.sockets
     listening = sockets.addresses(running.generation.settings.frontends)
     for name, of_all in seen.items():
         newest = of_all[0]
-        sessions = running.lasting.capacity(name).sessions
+        sessions = running.process_state.capacity(name).sessions
         listens = listening.get(name, ())
         if name in listening or sessions:
             yield FrontendStatus(
@@ -235,7 +235,7 @@ def find_session(running: Running, id: str) -> Session | None:
 def certificates(running: Running) -> Iterator[CertificateStatus]:
     """Yield the certificates of all TLS profiles that frontends use."""
     now = datetime.now(UTC)
-    store, profiles = running.lasting.certificates, running.generation.settings.tls
+    store, profiles = running.process_state.certificates, running.generation.settings.tls
     for profile, found in store.in_use.items():
         refused: dict[str, list[Refusal]] = {}
         for refusal in store.refusals(profile, profiles[profile].certificates if profile in profiles else ()):

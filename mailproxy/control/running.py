@@ -11,8 +11,8 @@ from twisted.internet.defer import Deferred
 from mailproxy.config import Config
 from mailproxy.front.drains import Drains
 from mailproxy.front.generation import Generation
-from mailproxy.front.lasting import Lasting
 from mailproxy.front.loop import Loop
+from mailproxy.front.process_state import ProcessState
 from mailproxy.front.reload import Reloaded
 
 
@@ -33,7 +33,7 @@ class Running(Protocol):
         """The configuration that the process started with."""
 
     @property
-    def lasting(self) -> Lasting:
+    def process_state(self) -> ProcessState:
         """The objects that live as long as the process."""
 
     @property

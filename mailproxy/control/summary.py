@@ -8,7 +8,7 @@ from mailproxy.session.counters import counted
 
 def summary(running: Running) -> str:
     """Return how many sessions and working servers there are."""
-    sessions = counted(running.lasting.total.sessions, "sessions")
+    sessions = counted(running.process_state.total.sessions, "sessions")
     if running.is_stopping:
         return f"stopping, {sessions}"
     works: dict[tuple[str, str], bool] = {}

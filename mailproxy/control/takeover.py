@@ -41,7 +41,7 @@ def take_over(prepared: Prepared) -> Takeover:
     if path is None:
         raise NoService("admin.socket: is missing; --take-over needs it to reach the running service")
     takeover = Takeover(path)
-    prepared.lasting.offer(takeover.sockets, path)
+    prepared.process_state.offer(takeover.sockets, path)
     return takeover
 
 

@@ -11,8 +11,8 @@ from mailproxy.backend.server import BackendServer
 from mailproxy.front.frontend import Frontend
 from mailproxy.front.generation import Generation
 from mailproxy.front.goodbyes import Goodbyes, Manner
-from mailproxy.front.lasting import Lasting
 from mailproxy.front.loop import Loop
+from mailproxy.front.process_state import ProcessState
 from mailproxy.session.session import Session
 
 
@@ -30,12 +30,12 @@ class Drains:
     _log = Logger(namespace="mailproxy")
 
     def __init__(
-        self, generation: Callable[[], Generation], lasting: Lasting, loop: Loop, *, is_quiet: bool = False
+        self, generation: Callable[[], Generation], process_state: ProcessState, loop: Loop, *, is_quiet: bool = False
     ) -> None:
         """`generation` returns the current generation. With `is_quiet` another process logs what this one would."""
         self._is_quiet = is_quiet
         self._generation = generation
-        self._lasting = lasting
+        self._process_state = process_state
         self._loop = loop
         self._kicks: set[Goodbyes] = set()
 
@@ -61,7 +61,7 @@ class Drains:
         return succeed(None)
 
     def _suspend(self, frontend: Frontend) -> None:
-        self._lasting.sockets.suspend(frontend.settings)
+        self._process_state.sockets.suspend(frontend.settings)
 
     def _say_drained(self, name: str, live: int) -> None:
         if not self._is_quiet:
@@ -80,7 +80,7 @@ class Drains:
     def frontend_ready(self, name: str) -> None:
         """Accept clients of a frontend again; `NoSuchPart`, or `StartError` if it cannot listen."""
         frontend = self._find_frontend(name)
-        sockets = self._lasting.sockets
+        sockets = self._process_state.sockets
         if name not in sockets.suspended:
             return
         sockets.resume(frontend.settings)
@@ -100,7 +100,7 @@ class Drains:
             for server in made.pool.servers:
                 if (made.name, server.name) == (backend, name):
                     if not found:
-                        self._lasting.wishes.set_state(backend, server, "drain")
+                        self._process_state.wishes.set_state(backend, server, "drain")
                     found.append(server)
                     made.pool.set_state(server, "drain", now, "by hand")
         if not found:

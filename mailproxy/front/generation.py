@@ -56,33 +56,33 @@ class Generation:
         self._over: Callable[[], None] | None = None
 
     def _make_frontend(self, prepared: PreparedFrontend) -> Frontend:
-        lasting = self._prepared.lasting
+        process_state = self._prepared.process_state
         name = prepared.settings.name
         return Frontend(
             prepared.settings,
             prepared.terms,
             loop=self._loop,
-            counters=lasting.counters(name),
-            bounds=(lasting.capacity(name), lasting.total),
+            counters=process_state.counters(name),
+            bounds=(process_state.capacity(name), process_state.total),
         )
 
     def start(self, after: Generation | None = None) -> None:
         """Begin to accept, in place of another generation, which retires now; `Prepared.adopt` has to come first."""
         prepared = self._prepared
-        sockets = prepared.lasting.sockets.by_frontend(self.settings.frontends)
+        sockets = prepared.process_state.sockets.by_frontend(self.settings.frontends)
         if after is not None:
             kept = {bound for bounds in sockets.values() for bound in bounds}
             for frontend in after.frontends:
                 frontend.take_waiting(kept)  # closing a socket resets the clients in its queue
             self._succeed(after)
         for (name, protocol), backend in self.backends.items():
-            prepared.lasting.counts.count_pool(name, protocol, backend.pool)
+            prepared.process_state.counts.count_pool(name, protocol, backend.pool)
         for frontend in self.frontends:
             if self._role.accepts:
                 frontend.start(sockets[frontend.name])
             if self._role.cares and (after is None or not after.listens_as(frontend.settings)):
                 self._say_where(frontend.settings, sockets[frontend.name])
-        prepared.lasting.sockets.close_others(self.settings.frontends)
+        prepared.process_state.sockets.close_others(self.settings.frontends)
         for part in self._parts:
             part.start()
 

@@ -15,8 +15,8 @@ from mailproxy.config import ConfigError, Problem, remarks
 from mailproxy.config.secret import secret_problems, secret_warnings
 from mailproxy.config.words import key_path
 from mailproxy.front.descriptors import affordable_sessions, capacity_warnings, raise_limit
-from mailproxy.front.lasting import BackendKey, Lasting
 from mailproxy.front.log_targets import target_warnings
+from mailproxy.front.process_state import BackendKey, ProcessState
 from mailproxy.front.sockets import StartError
 from mailproxy.front.unreadable import unreadable_warnings
 from mailproxy.session.terms import Terms
@@ -72,35 +72,35 @@ class Prepared:
     complaints: tuple[Complaint, ...]
     trusts: TrustByProfile
     tls: TlsServers
-    lasting: Lasting
-    """The process's lasting objects, which `adopt` updates with this reading."""
+    process_state: ProcessState
+    """The objects of the process, which `adopt` updates with this reading."""
 
     def bind(self) -> None:
         """Open the missing sockets; `StartError` with each that cannot be opened, and then none is."""
-        admin, path = self.lasting.admin, self.settings.admin.socket
+        admin, path = self.process_state.admin, self.settings.admin.socket
         is_new = admin.bind(path)
         try:
-            self.lasting.sockets.bind(self.settings.frontends)
+            self.process_state.sockets.bind(self.settings.frontends)
         except StartError:
             if is_new:
                 admin.close(path)
             raise
 
     def adopt(self) -> None:
-        """Put this reading's objects into `lasting`; call it before the reading is used."""
-        lasting = self.lasting
-        lasting.tls = self.tls
+        """Put this reading's objects into `process_state`; call it before the reading is used."""
+        process_state = self.process_state
+        process_state.tls = self.tls
         entries = {name: profile.certificates for name, profile in self.settings.tls.items()}
-        lasting.certificates.adopt(self.certificates, entries)
-        lasting.certificates.remember(self.complaints)
-        lasting.servers = {
+        process_state.certificates.adopt(self.certificates, entries)
+        process_state.certificates.remember(self.complaints)
+        process_state.servers = {
             key: {server.name: server for server in backend.pool.servers} for key, backend in self.backends.items()
         }
-        lasting.wishes.keep(self.settings.backends)
+        process_state.wishes.keep(self.settings.backends)
         raise_limit()
-        lasting.total.resize(self.settings.maxconn or affordable_sessions(self.settings))
+        process_state.total.resize(self.settings.maxconn or affordable_sessions(self.settings))
         for frontend in self.settings.frontends:
-            lasting.capacity(frontend.name).resize(frontend.maxconn)
+            process_state.capacity(frontend.name).resize(frontend.maxconn)
 
     def warnings(self, now: datetime) -> tuple[str, ...]:
         """Return the warnings about a usable configuration, at `now`: one line each."""
@@ -109,7 +109,7 @@ class Prepared:
             *unreadable_warnings(self.certificates),
             *(
                 f"systemd listens on {place}, by the name {name}, and no frontend binds it: its clients are not served"
-                for name, place in self.lasting.sockets.idle
+                for name, place in self.process_state.sockets.idle
             ),
         )
 
@@ -189,21 +189,21 @@ def judge_files(
     return Files(certificates, trusts, tls, servers, client_tls, hosts)
 
 
-def arrange(settings: config.Config, source: str, files: Files, lasting: Lasting) -> Prepared:
+def arrange(settings: config.Config, source: str, files: Files, process_state: ProcessState) -> Prepared:
     """
     Make everything for sessions from a configuration whose files are read and checked.
 
-    Objects in `lasting` are used again if they fit; nothing there changes before `Prepared.adopt`. This is quick, and
-    has to run in the thread that changes `lasting`, since it takes the servers' state from there.
+    Objects in `process_state` are used again if they fit; nothing there changes before `Prepared.adopt`. This is quick,
+    and has to run in the thread that changes `process_state`, since it takes the servers' state from there.
     """
     backends: dict[BackendKey, Backend] = {}
     frontends = []
     for frontend in settings.frontends:
         which = frontend.backend, frontend.protocol
         if which not in backends:
-            known: Mapping[str, BackendServer] = lasting.servers.get(which, {})
+            known: Mapping[str, BackendServer] = process_state.servers.get(which, {})
             backends[which] = Backend(
-                settings.backends[frontend.backend], frontend.protocol, files.client_tls, known, lasting.wishes
+                settings.backends[frontend.backend], frontend.protocol, files.client_tls, known, process_state.wishes
             )
         host = files.hosts[frontend.name]
         terms = Terms.of(frontend, backends[which], files.tls_servers.get(frontend.name), host)
@@ -217,14 +217,18 @@ def arrange(settings: config.Config, source: str, files: Files, lasting: Lasting
         files.complaints,
         files.trusts,
         files.tls,
-        lasting,
+        process_state,
     )
 
 
-def prepare(settings: config.Config, source: str = "the configuration", lasting: Lasting | None = None) -> Prepared:
+def prepare(
+    settings: config.Config, source: str = "the configuration", process_state: ProcessState | None = None
+) -> Prepared:
     """Read the files and make everything for sessions (see `read_files` and `arrange`)."""
-    lasting = lasting or Lasting()
-    return arrange(settings, source, read_files(settings, source, lasting.tls, lasting.certificates), lasting)
+    process_state = process_state or ProcessState()
+    return arrange(
+        settings, source, read_files(settings, source, process_state.tls, process_state.certificates), process_state
+    )
 
 
 def _host_name(frontend: config.Frontend, certificates: Certificates) -> str:

@@ -20,7 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mailproxy import config
-from mailproxy.front.lasting import Lasting
+from mailproxy.front.process_state import ProcessState
 from mailproxy.tls.certificate import Certificate
 from mailproxy.tls.expiry import ExpiryNotices, Notice, StaleStaples
 from mailproxy.tls.renewed import Change, changes, shown_names
@@ -63,7 +63,7 @@ class Renewals:
 
     def __init__(
         self,
-        lasting: Lasting,
+        process_state: ProcessState,
         clock: Any,
         *,
         is_quiet: bool = False,
@@ -76,7 +76,7 @@ class Renewals:
         With `is_quiet`, this process logs nothing, since another one does.
         """
         self._is_quiet = is_quiet
-        self._lasting = lasting
+        self._process_state = process_state
         self._clock = clock
         self._now = now
         self._timer = timer
@@ -167,8 +167,8 @@ class Renewals:
     def _looking(self, names: Collection[str] | None, *, is_asked: bool) -> Steps[Renewed]:
         profiles = self._profiles
         wanted = {name: one.certificates for name, one in profiles.items() if names is None or name in names}
-        objection = self._lasting.tls.objection
-        reading = yield from self._lasting.certificates.reading(wanted, is_asked=is_asked, objection=objection)
+        objection = self._process_state.tls.objection
+        reading = yield from self._process_state.certificates.reading(wanted, is_asked=is_asked, objection=objection)
         if profiles is not self._profiles:
             # A reload has changed the configuration meanwhile, and has read its certificates.
             return Renewed((), ())
@@ -181,13 +181,13 @@ class Renewals:
                 path=complaint.problem.path,
                 profiles=", ".join(complaint.profiles),
             )
-        self._lasting.certificates.remember(reading.complaints)
+        self._process_state.certificates.remember(reading.complaints)
         if not reading.is_settled and (self._again is None or not self._again.active()):
             self._again = self._clock.callLater(UNSETTLED_SECONDS, self._watch, tuple(wanted))
         return (yield from self._taking(reading.certificates, reading.complaints))
 
     def _taking(self, certificates: Certificates, complaints: tuple[Complaint, ...]) -> Steps[Renewed]:
-        store, tls = self._lasting.certificates, self._lasting.tls
+        store, tls = self._process_state.certificates, self._process_state.tls
         found: list[Change] = []
         ready: dict[str, Callable[[], None]] = {}
         for name, served in certificates.items():
@@ -196,7 +196,7 @@ class Renewals:
             if new or before != served:
                 found.extend(new)
                 ready[name] = yield from tls.renewing(name, served)
-        if tls is not self._lasting.tls:
+        if tls is not self._process_state.tls:
             # A reload has put other certificates into use meanwhile.
             return Renewed((), complaints)
         if ready:
@@ -216,7 +216,7 @@ class Renewals:
         self._log.failure("bug in the check of certificates", failure)
 
     def _all(self) -> list[Certificate]:
-        return [one for served in self._lasting.certificates.in_use.values() for one in served]
+        return [one for served in self._process_state.certificates.in_use.values() for one in served]
 
     def _tell_changes(self, found: Collection[Change]) -> None:
         if self._is_quiet:

@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 
 from mailproxy import config
 from mailproxy.front.aside import Aside
-from mailproxy.front.lasting import Lasting
+from mailproxy.front.process_state import ProcessState
 from mailproxy.tls.source import SETTLING_SECONDS
 from mailproxy.tls.trust import ClientTrust, TrustProblem, UnusableTrust
 from mailproxy.tls.trust_files import State, TrustByProfile, look_at_trust, newest, read_trust, trust_warnings
@@ -34,9 +34,11 @@ class Revocations:
 
     _log = Logger(namespace="mailproxy")
 
-    def __init__(self, lasting: Lasting, clock: Any, aside: Aside, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, process_state: ProcessState, clock: Any, aside: Aside, *, now: Callable[[], float] = time.time
+    ) -> None:
         """`clock`, a reactor, times the checks; a thread of `aside` reads files; `now` is the wall clock."""
-        self._lasting = lasting
+        self._process_state = process_state
         self._clock = clock
         self._aside = aside
         self._now = now
@@ -112,7 +114,7 @@ class Revocations:
         if self._settings is not settings:
             return
         self._trusts[profile.name] = trust
-        if self._lasting.tls.verify_with(profile.name, trust):
+        if self._process_state.tls.verify_with(profile.name, trust):
             self._log.info(
                 "tls {profile}: new files verify clients: {log_authorities}, {revoked} revoked",
                 event="trust",

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from mailproxy.front.lasting import Lasting
+from mailproxy.front.process_state import ProcessState
 
 CHANGE_SECONDS = 86400.0
 
@@ -22,8 +22,8 @@ class TicketKeyChanges:
 
     _log = Logger(namespace="mailproxy")
 
-    def __init__(self, lasting: Lasting, clock: IReactorTime) -> None:
-        self._lasting = lasting
+    def __init__(self, process_state: ProcessState, clock: IReactorTime) -> None:
+        self._process_state = process_state
         self._clock = clock
         self._call: IDelayedCall | None = None
         self._has_told = False
@@ -42,12 +42,12 @@ class TicketKeyChanges:
 
     def follow(self) -> None:
         """Warn, once, if no key was left for a profile that a reload has changed."""
-        if self._lasting.tls.lacks_keys:
+        if self._process_state.tls.lacks_keys:
             self._warn()
 
     def _change(self) -> None:
         self.start()
-        if self._lasting.tls.change_keys():
+        if self._process_state.tls.change_keys():
             self.announce()
         else:
             self._warn()

@@ -10,8 +10,8 @@ from twisted.internet.defer import Deferred, DeferredList
 from mailproxy.front.drains import Drains
 from mailproxy.front.frontend import Frontend
 from mailproxy.front.generation import Generation
-from mailproxy.front.lasting import Lasting
 from mailproxy.front.loop import Loop
+from mailproxy.front.process_state import ProcessState
 from mailproxy.front.sockets import Key as SocketKey
 from mailproxy.process.message import DrainFrontend, EnableFrontend
 
@@ -25,13 +25,13 @@ class MainDrains(Drains):
     def __init__(
         self,
         generation: Callable[[], Generation],
-        lasting: Lasting,
+        process_state: ProcessState,
         loop: Loop,
         ask: AskAll,
         enable: Callable[[EnableFrontend], None],
     ) -> None:
         """`enable` sends a frontend's message to all workers, with the sockets that it names."""
-        super().__init__(generation, lasting, loop)
+        super().__init__(generation, process_state, loop)
         self._ask = ask
         self._enable = enable
         self._draining: dict[str, Deferred[None]] = {}
@@ -45,7 +45,7 @@ class MainDrains(Drains):
         `hard-stop-after` later. Raises `NoSuchPart`.
         """
         frontend = self._find_frontend(name)
-        live = self._lasting.capacity(name).sessions
+        live = self._process_state.capacity(name).sessions
         self._say_drained(name, live)
         # The workers first accept the clients in the queue.
         asked = DeferredList(self._ask(DrainFrontend(name, kick, spread)), consumeErrors=True)
@@ -66,12 +66,12 @@ class MainDrains(Drains):
 
     def _drained(self, frontend: Frontend) -> None:
         self._draining.pop(frontend.name, None)
-        self._lasting.sockets.suspend(frontend.settings)
+        self._process_state.sockets.suspend(frontend.settings)
 
     def frontend_ready(self, name: str) -> None:
         """Accept clients of a frontend again; `NoSuchPart`, or `StartError` if it cannot listen."""
         frontend = self._find_frontend(name)
-        sockets = self._lasting.sockets
+        sockets = self._process_state.sockets
         if name in self._draining:
             self._draining[name].addCallback(lambda _: self.frontend_ready(name))
         if name not in sockets.suspended:
@@ -86,4 +86,4 @@ class WorkerDrains(Drains):
     """The drains of a worker; the main process closes the sockets once no worker accepts from them."""
 
     def _suspend(self, frontend: Frontend) -> None:
-        self._lasting.sockets.know_suspended([frontend.settings])
+        self._process_state.sockets.know_suspended([frontend.settings])

@@ -17,8 +17,8 @@ from mailproxy.balance.change import Change
 from mailproxy.control.questions import Ask
 from mailproxy.front.drains import Drains
 from mailproxy.front.generation import Generation
-from mailproxy.front.lasting import BackendKey
 from mailproxy.front.prepare import Prepared
+from mailproxy.front.process_state import BackendKey
 from mailproxy.front.reading import Reading as Judged
 from mailproxy.front.reload import HalfReloaded, Reloaded, ReloadRefused
 from mailproxy.front.role import MAIN
@@ -43,7 +43,7 @@ class MainService(ProxyService):
 
     def __init__(self, prepared: Prepared, reactor: Any, forker: tuple[socket.socket, int]) -> None:
         """`forker` is the socket to the forker, and its process id; it was forked after `prepared` was made."""
-        counts = prepared.lasting.counts
+        counts = prepared.process_state.counts
         assert isinstance(counts, MainCounts)
         self._counts = counts
         self._counts.know(prepared.settings)
@@ -57,7 +57,7 @@ class MainService(ProxyService):
         self.ticket_keys.announce = self._keys_changed
 
     def _make_drains(self) -> Drains:
-        return MainDrains(lambda: self._generation, self._lasting, self._loop, self._ask_all, self._enable)
+        return MainDrains(lambda: self._generation, self._process_state, self._loop, self._ask_all, self._enable)
 
     def _make_generation(self, prepared: Prepared) -> Generation:
         made = super()._make_generation(prepared)
@@ -70,7 +70,7 @@ class MainService(ProxyService):
 
     def reading(self, has: set[SocketKey]) -> tuple[message.Reading, Sequence[int]]:
         """Return the current reading for a worker that has these sockets, and the descriptors of the other sockets."""
-        prepared, sockets = self._prepared, self._lasting.sockets
+        prepared, sockets = self._prepared, self._process_state.sockets
         new = tuple(sockets.keys() - has)
         reading = message.Reading(
             self._number,
@@ -78,11 +78,11 @@ class MainService(ProxyService):
             prepared.source,
             {
                 name: served
-                for name, served in self._lasting.certificates.in_use.items()
+                for name, served in self._process_state.certificates.in_use.items()
                 if name in prepared.settings.tls
             },
             self.revocations.trusts,
-            self._lasting.tls.numbers,
+            self._process_state.tls.numbers,
             self._counts.places.copy(),
             new,
             sockets.suspended,
@@ -108,7 +108,7 @@ class MainService(ProxyService):
     @property
     def sockets(self) -> set[SocketKey]:
         """The keys of the listening sockets."""
-        return self._lasting.sockets.keys()
+        return self._process_state.sockets.keys()
 
     def _changed(self, key: BackendKey, change: Change[BackendServer]) -> None:
         if change.event != "no-server":
@@ -124,10 +124,10 @@ class MainService(ProxyService):
 
     def _keys_changed(self) -> None:
         self._number += 1
-        self._crew.tell(message.Tickets(self._lasting.tls.numbers))
+        self._crew.tell(message.Tickets(self._process_state.tls.numbers))
 
     def _enable(self, enabled: message.EnableFrontend) -> None:
-        sockets = self._lasting.sockets
+        sockets = self._process_state.sockets
         self._crew.tell(enabled, [sockets[key].socket.fileno() for key in enabled.sockets])
 
     def _watch(self, is_on: bool) -> None:
@@ -201,13 +201,13 @@ class MainService(ProxyService):
 
     def _end_sessions(self, times: StopTimes) -> Deferred[None]:
         # Workers accept until then, so the files of UNIX sockets stay.
-        self._closing = self._reactor.callLater(times.delay, self._lasting.sockets.close)
+        self._closing = self._reactor.callLater(times.delay, self._process_state.sockets.close)
         return self._crew.stop(times).addCallback(self._all_ended)
 
     def _all_ended(self, nothing: None) -> None:
         if self._closing is not None and self._closing.active():
             self._closing.cancel()
-        self._lasting.sockets.close()
+        self._process_state.sockets.close()
         self._generation.retire()
 
     def reopen_log(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer, inet_target
-from mailproxy.front.lasting import BackendKey
+from mailproxy.front.process_state import BackendKey
 from mailproxy.process.message import Standing
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from mailproxy.front.lasting import Lasting
 from mailproxy.front.prepare import Prepared
+from mailproxy.front.process_state import ProcessState
 from mailproxy.process.counts import MainCounts
 from mailproxy.process.forker import begin_forker
 from mailproxy.process.identity import Identity
@@ -20,13 +20,13 @@ from mailproxy.tls.stock import Stock
 
 
 class Workers:
-    """The objects that the main process and its workers share; made first, because `prepare` needs `lasting`."""
+    """The objects that the main process and its workers share; made first, because `prepare` needs `process_state`."""
 
     def __init__(self, count: int, make_log: MakeLog) -> None:
         """`make_log` makes the log of each process."""
         self._make_log = make_log
         self._pages = Pages(count)
-        self.lasting = Lasting(MainCounts(self._pages), TlsServers(Stock()))
+        self.process_state = ProcessState(MainCounts(self._pages), TlsServers(Stock()))
         """The objects that live as long as the main process; each worker has a copy after the fork."""
         self._forker: tuple[socket.socket, int] | None = None
 

@@ -56,7 +56,7 @@ class WorkerService(ProxyService):
         super().__init__(prepared, reactor, stamp)
 
     def _make_drains(self) -> Drains:
-        return WorkerDrains(lambda: self._generation, self._lasting, self._loop, is_quiet=True)
+        return WorkerDrains(lambda: self._generation, self._process_state, self._loop, is_quiet=True)
 
     def _make_generation(self, prepared: Prepared) -> Generation:
         for backend in prepared.backends.values():
@@ -82,7 +82,7 @@ class WorkerService(ProxyService):
         """Verify the clients of a profile with other authorities and lists."""
         # A long list takes long, so a thread does it.
         made = self._aside.do(lambda: trusted.trust.store)
-        return made.addCallback(lambda _: self._lasting.tls.verify_with(trusted.profile, trusted.trust))
+        return made.addCallback(lambda _: self._process_state.tls.verify_with(trusted.profile, trusted.trust))
 
     def end_in(self, times: StopTimes | None) -> Deferred[None]:
         """End the sessions within these times; None: the configured times."""
@@ -108,9 +108,9 @@ class Worker:
         self._first = first
         self._reactor = reactor
         self._process_log = log
-        self._lasting = first.lasting
+        self._process_state = first.process_state
         self._counts = WorkerCounts(pages, fork.worker, reactor)
-        self._lasting.counts = self._counts
+        self._process_state.counts = self._counts
         self._poller = reactor.poller
         self._channel = Channel(sock, self._poller, self._received, self._lost, is_trusted=True)
         self._events = Forwarding(globalLogPublisher, self._channel.send)
@@ -160,7 +160,7 @@ class Worker:
             case message.Trusted():
                 service.verify_with(said).addErrback(self._not_renewed)
             case message.Tickets():
-                service.lasting.tls.take_keys(said.numbers)
+                service.process_state.tls.take_keys(said.numbers)
             case message.EnableFrontend():
                 self._adopt(said.sockets, descriptors)
                 service.drains.frontend_ready(said.frontend)
@@ -183,7 +183,7 @@ class Worker:
 
     def _adopt(self, keys: Sequence[SocketKey], descriptors: list[int]) -> None:
         for key, descriptor in zip(keys, descriptors, strict=True):
-            self._lasting.sockets.adopt(key, Bound(socket.socket(fileno=descriptor), is_shared=True))
+            self._process_state.sockets.adopt(key, Bound(socket.socket(fileno=descriptor), is_shared=True))
 
     def _answer(self, service: WorkerService, asked: message.Ask) -> None:
         """Answer the main process, on behalf of an administrator."""
@@ -208,9 +208,9 @@ class Worker:
             prepared = self._first
         else:
             judged = self._judge(reading)
-            prepared = arrange(judged.settings, judged.source, judged.files, self._lasting)
+            prepared = arrange(judged.settings, judged.source, judged.files, self._process_state)
         suspended = [one for one in reading.settings.frontends if one.name in reading.suspended]
-        self._lasting.sockets.know_suspended(suspended)
+        self._process_state.sockets.know_suspended(suspended)
         service = self._service = WorkerService(prepared, self._reactor, self._stamp, self)
         service.relog = self._process_log.configure
         service.relog(reading.settings)
@@ -218,7 +218,7 @@ class Worker:
         service.startService()
 
     def _judge(self, reading: message.Reading) -> Judged:
-        tls = self._lasting.tls
+        tls = self._process_state.tls
         tls.follow(reading.tickets)
         files = judge_files(reading.settings, reading.source, tls, reading.certificates, reading.trusts)
         return Judged(reading.settings, reading.source, files, (), {})

@@ -117,7 +117,7 @@ def test_certificate_tells_how_long_it_is_valid(make: Make) -> None:
 
 def test_refused_certificate_is_told_beside_the_one_in_use(make: Make) -> None:
     running = make(tls="implicit")
-    store = running.service.lasting.certificates
+    store = running.service.process_state.certificates
     (path,) = (certificate.path for certificate in store.in_use["default"])
     (entry,) = running.service.generation.settings.tls["default"].certificates
     (row,) = admin(running).rows("show certificates")

@@ -12,7 +12,7 @@ def running(sessions: int, *backends: dict[str, bool], is_stopping: bool = False
     """A service with sessions, and with backend "b" for a protocol each: its servers by name, and whether they run."""
     return SimpleNamespace(
         is_stopping=is_stopping,
-        lasting=SimpleNamespace(total=SimpleNamespace(sessions=sessions)),
+        process_state=SimpleNamespace(total=SimpleNamespace(sessions=sessions)),
         generation=SimpleNamespace(
             backends={
                 ("b", f"protocol {number}"): SimpleNamespace(

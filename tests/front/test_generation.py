@@ -28,9 +28,9 @@ from mailproxy.config import (
     TlsProfile,
 )
 from mailproxy.front.generation import Generation
-from mailproxy.front.lasting import Lasting
 from mailproxy.front.loop import Loop
 from mailproxy.front.prepare import arrange, prepare, read_files
+from mailproxy.front.process_state import ProcessState
 from mailproxy.front.role import ALONE, MAIN, WORKER, Role
 from mailproxy.session.session import Session
 from tests.garbage import garbage
@@ -49,7 +49,7 @@ class Process:
     def __init__(self, folder: Path) -> None:
         self.reactor = FakeReactor()
         self.loop = Loop(self.reactor)
-        self.lasting = Lasting()
+        self.process_state = ProcessState()
         self.peers: list[Peer] = []
         self.server = socket.create_server(("127.0.0.1", 0))
         self.server.setblocking(False)
@@ -74,7 +74,7 @@ class Process:
 
     def read(self, settings: Config | None = None, role: Role = ALONE) -> Generation:
         """Read a configuration, and begin with it."""
-        prepared = prepare(settings or self.settings(), "here", self.lasting)
+        prepared = prepare(settings or self.settings(), "here", self.process_state)
         prepared.bind()
         made = Generation(prepared, self.loop, role)
         prepared.adopt()
@@ -85,7 +85,7 @@ class Process:
     @property
     def listening(self) -> list[socket.socket]:
         assert self.now is not None
-        by_frontend = self.lasting.sockets.by_frontend(self.now.settings.frontends)
+        by_frontend = self.process_state.sockets.by_frontend(self.now.settings.frontends)
         return [bound.socket for sockets in by_frontend.values() for bound in sockets]
 
     def client(self) -> Peer:
@@ -129,7 +129,7 @@ class Process:
             self.now.retire()
             for session in list(self.sessions):
                 session.abort()
-        self.lasting.sockets.close()
+        self.process_state.sockets.close()
         for peer in self.peers:
             peer.socket.close()
         self.server.close()
@@ -199,7 +199,7 @@ def test_server_that_is_down_stays_down(process: Process) -> None:
 def test_state_by_hand_is_that_of_a_server_in_a_protocol_that_comes_later(process: Process) -> None:
     former = process.read()
     (server,) = former.backends["dovecot", "imap"].pool.servers
-    process.lasting.wishes.set_state("dovecot", server, "maint")
+    process.process_state.wishes.set_state("dovecot", server, "maint")
     for protocol in ("pop3", "pop3"):
         later = process.read(process.settings(frontend={"protocol": protocol}))
         (server,) = later.backends["dovecot", protocol].pool.servers
@@ -214,10 +214,10 @@ def test_server_that_goes_down_while_files_are_read_stays_down(process: Process)
     settings = process.settings(server={"check": Check(type="tcp", fall=1)})
     former = process.read(settings)
     changed = process.settings(server={"check": Check(type="tcp", fall=1), "weight": 7})
-    files = read_files(changed, "here", process.lasting.tls, process.lasting.certificates)
+    files = read_files(changed, "here", process.process_state.tls, process.process_state.certificates)
     pool = former.backends["dovecot", "imap"].pool
     pool.failed(pool.servers[0], 1.0, "gone")
-    prepared = arrange(changed, "here", files, process.lasting)
+    prepared = arrange(changed, "here", files, process.process_state)
     (server,) = prepared.backends["dovecot", "imap"].pool.servers
     assert not server.is_up
 
@@ -227,7 +227,7 @@ def test_counters_go_on(process: Process) -> None:
     process.relay()
     process.read()
     process.relay()
-    assert process.lasting.counters("front").sessions == 2
+    assert process.process_state.counters("front").sessions == 2
 
 
 def test_bounds_count_the_sessions_of_both(process: Process) -> None:
@@ -274,12 +274,12 @@ def test_tls_session_is_resumed(process: Process, is_renewed: bool) -> None:
 
 def test_configuration_that_cannot_be_changes_nothing(process: Process) -> None:
     former = process.read(process.settings(frontend={"tls": "implicit"}))
-    before = process.lasting.tls, process.lasting.servers, process.lasting.total.maximum
+    before = process.process_state.tls, process.process_state.servers, process.process_state.total.maximum
     bad = process.settings(frontend={"tls": "implicit"})
     profile = evolve(bad.tls["default"], ciphers="no such cipher")
     with pytest.raises(ConfigError):
-        prepare(evolve(bad, tls={"default": profile}, maxconn=7), "here", process.lasting)
-    assert (process.lasting.tls, process.lasting.servers, process.lasting.total.maximum) == before
+        prepare(evolve(bad, tls={"default": profile}, maxconn=7), "here", process.process_state)
+    assert (process.process_state.tls, process.process_state.servers, process.process_state.total.maximum) == before
     assert not former.is_over
     assert process.listening[0].fileno() >= 0
 

@@ -13,8 +13,8 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 
 from mailproxy.config import Config, parse
-from mailproxy.front.lasting import Lasting
 from mailproxy.front.prepare import prepare
+from mailproxy.front.process_state import ProcessState
 from mailproxy.front.renewals import EXPIRY_SECONDS, Renewals
 from mailproxy.tls.store import CertificateStore
 from tests.tls.issue import NOW, issue
@@ -54,11 +54,11 @@ class Site:
     def __init__(self, folder: Path, days: int = 60) -> None:
         self.folder = folder
         self.clock = Clock()
-        self.lasting = Lasting()
+        self.process_state = ProcessState()
         self.wall = NOW + timedelta(seconds=100)
-        self.lasting.certificates = CertificateStore(lambda: self.wall.timestamp())
+        self.process_state.certificates = CertificateStore(lambda: self.wall.timestamp())
         self.ticks = 0.0
-        self.renewals = Renewals(self.lasting, self.clock, now=self._now, timer=self._timer)
+        self.renewals = Renewals(self.process_state, self.clock, now=self._now, timer=self._timer)
         self.write("a.pem", issue("a", days=days).pem)
         self.settings = self.adopt()
 
@@ -76,11 +76,11 @@ class Site:
 
     def adopt(self, watch: str = "5s") -> Config:
         settings = parse(FILE.format(watch=watch), self.folder)
-        prepare(settings, lasting=self.lasting).adopt()
+        prepare(settings, process_state=self.process_state).adopt()
         return settings
 
     def served(self, profile: str = "default") -> list[bytes]:
-        return [certificate.encoded[0] for certificate in self.lasting.certificates.in_use[profile]]
+        return [certificate.encoded[0] for certificate in self.process_state.certificates.in_use[profile]]
 
     def pass_time(self, seconds: float) -> None:
         """Advance the clock by this time, and run all calls that are due."""
@@ -204,7 +204,7 @@ def test_look_that_a_reload_overtakes_changes_nothing(site: Site) -> None:
 def test_renewal_that_a_reload_undoes_is_found_again(site: Site) -> None:
     before = site.renewals.renewed
     site.renewals.follow(site.adopt(watch="0s"), before)
-    read_before_the_renewal = prepare(parse(FILE.format(watch="0s"), site.folder), lasting=site.lasting)
+    read_before_the_renewal = prepare(parse(FILE.format(watch="0s"), site.folder), process_state=site.process_state)
     site.write("a.pem", issue("a").pem)
     site.renewals.look()
     site.pass_time(1)
@@ -260,7 +260,7 @@ def test_expiry_that_is_near_is_logged_at_the_start(tmp_path: Path, days: int, e
     site = Site(tmp_path)
     site.write("a.pem", issue("a", days=days, since=-80).pem)
     settings = site.adopt()
-    site.lasting.certificates = CertificateStore()
+    site.process_state.certificates = CertificateStore()
     site.adopt()
     with logged() as events:
         site.renewals.start(settings)

@@ -14,7 +14,7 @@ from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 
 from mailproxy.config import Config
-from mailproxy.front.lasting import Lasting
+from mailproxy.front.process_state import ProcessState
 from mailproxy.front.revocations import Revocations
 from mailproxy.tls import openssl
 from mailproxy.tls.server import TlsServer
@@ -51,10 +51,10 @@ class Bench:
         self.ca.write_bytes(CLIENTS.certificate_pem)
         self.crl.write_bytes(revocation_list(CLIENTS))
         self.settings = self.read()
-        self.lasting = Lasting()
+        self.process_state = ProcessState()
         self.clock = Clock()
         self.now = time.time() + 10  # when nothing has just changed
-        self.revocations = Revocations(self.lasting, self.clock, Here(), now=lambda: self.now)  # type: ignore[arg-type]
+        self.revocations = Revocations(self.process_state, self.clock, Here(), now=lambda: self.now)  # type: ignore[arg-type]
         self.server = self.serve()
         self.follow(self.settings)
 
@@ -67,7 +67,7 @@ class Bench:
 
     def serve(self) -> TlsServer:
         profile = self.settings.tls["default"]
-        return self.lasting.tls.get(profile, (certificate("mail.example.org"),), ("imap",), read_trust(profile))
+        return self.process_state.tls.get(profile, (certificate("mail.example.org"),), ("imap",), read_trust(profile))
 
     def revoke(self, *revoked: Issued, content: bytes | None = None) -> None:
         new = self.crl.with_suffix(".new")

@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent, capturedLogs, formatEvent
 
-from mailproxy.front.lasting import Lasting
+from mailproxy.front.process_state import ProcessState
 from mailproxy.front.ticket_keys import CHANGE_SECONDS, TicketKeyChanges
 from mailproxy.tls.servers import TlsServers
 from mailproxy.tls.stock import Stock
@@ -27,7 +27,7 @@ def logged() -> Iterator[Sequence[LogEvent]]:
 def changes(stock: Stock | None) -> tuple[Clock, TlsServers, list[str], TicketKeyChanges]:
     """Changes that have begun, on a clock that the test turns."""
     clock, tls, told = Clock(), TlsServers(stock), list[str]()
-    made = TicketKeyChanges(Lasting(tls=tls), clock)
+    made = TicketKeyChanges(ProcessState(tls=tls), clock)
     made.announce = lambda: told.append("changed")
     made.start()
     return clock, tls, told, made

@@ -16,8 +16,8 @@ from twisted.python.failure import Failure
 
 from mailproxy.config import Backend, Check, Config, Frontend, InetBind, InetServer, Server, TlsProfile
 from mailproxy.control.questions import ShutDown
-from mailproxy.front.lasting import Lasting
 from mailproxy.front.prepare import prepare, read_files
+from mailproxy.front.process_state import ProcessState
 from mailproxy.front.reading import Reading
 from mailproxy.front.reload import HalfReloaded
 from mailproxy.front.ticket_keys import CHANGE_SECONDS
@@ -55,8 +55,8 @@ class Bench:
         self.forker = FakeForker(self.reactor)
         self.pages = Pages(2)
         self.counts = MainCounts(self.pages)
-        lasting = Lasting(self.counts, TlsServers(Stock(4)))
-        prepared = prepare(self.settings(), "here", lasting)
+        process_state = ProcessState(self.counts, TlsServers(Stock(4)))
+        prepared = prepare(self.settings(), "here", process_state)
         prepared.bind()
         self.service = MainService(prepared, self.reactor, (self.forker.ours, 0))
         self.service.startService()
@@ -97,8 +97,8 @@ class Bench:
 
     def reload(self, settings: Config) -> list[Any]:
         """Read a configuration; return what came of it."""
-        lasting = self.service.lasting
-        files = read_files(settings, "here", lasting.tls, lasting.certificates)
+        process_state = self.service.process_state
+        files = read_files(settings, "here", process_state.tls, process_state.certificates)
         done: list[Any] = []
         taken = self.service._take_up(Reading(settings, "here", files, (), {}))  # noqa: SLF001  # what a thread calls
         assert not isinstance(taken, tuple)
@@ -227,7 +227,7 @@ def test_reload_leaves_nothing_to_the_garbage_collector(bench: Bench) -> None:
 
 def test_renewed_certificates_are_told_and_known_later(bench: Bench) -> None:
     bench.heard()
-    before = bench.service.lasting.certificates.in_use
+    before = bench.service.process_state.certificates.in_use
     bench.service.renewals.announce(before)
     assert bench.told() == [message.Renewed(before)]
     bench.forker.ends(bench.workers[0])
@@ -266,10 +266,10 @@ def test_frontend_is_drained_when_no_worker_accepts_any_more(bench: Bench) -> No
     for number in range(2):
         (asked,) = bench.told(number)
         assert asked.question == message.DrainFrontend("front", kick=False, spread=None)
-        assert "front" not in bench.service.lasting.sockets.suspended
+        assert "front" not in bench.service.process_state.sockets.suspended
         assert not drained.called
         bench.say(bench.workers[number], message.Answer(asked.number, 0))
-    assert "front" in bench.service.lasting.sockets.suspended
+    assert "front" in bench.service.process_state.sockets.suspended
     assert drained.called
     assert bench.service.drains.drained("front").called
     bench.service.drains.frontend_ready("front")
@@ -281,7 +281,7 @@ def test_frontend_is_drained_although_a_worker_does_not_answer(bench: Bench) -> 
     drained = bench.service.drains.drained("front")
     bench.reactor.advance(ANSWER_SECONDS)
     assert drained.called
-    assert "front" in bench.service.lasting.sockets.suspended
+    assert "front" in bench.service.process_state.sockets.suspended
 
 
 def test_frontend_that_is_wanted_back_meanwhile_is_enabled_after_all(bench: Bench) -> None:
@@ -293,7 +293,7 @@ def test_frontend_that_is_wanted_back_meanwhile_is_enabled_after_all(bench: Benc
             if isinstance(asked, message.Ask):
                 bench.say(bench.workers[number], message.Answer(asked.number, 0))
     assert bench.told()[-1] == message.EnableFrontend("front", ())
-    assert "front" not in bench.service.lasting.sockets.suspended
+    assert "front" not in bench.service.process_state.sockets.suspended
 
 
 def test_workers_are_asked_for_administrators(bench: Bench) -> None:

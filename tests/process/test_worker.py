@@ -15,8 +15,8 @@ from twisted.logger import LogEvent, capturedLogs
 
 from mailproxy.config import Backend, Check, Config, Frontend, InetBind, InetServer, Server
 from mailproxy.control.questions import SessionPage, SessionsFrom, ShutDown
-from mailproxy.front.lasting import Lasting
 from mailproxy.front.prepare import prepare
+from mailproxy.front.process_state import ProcessState
 from mailproxy.front.stopping import StopTimes
 from mailproxy.process import message
 from mailproxy.process.channel import Reader, frames
@@ -70,8 +70,8 @@ class Bench:
         self.listening = socket.create_server(("127.0.0.1", 0))
         self.listening.setblocking(False)
         self.peers: list[Peer] = []
-        lasting = Lasting(self.counts, TlsServers(Stock(2)))
-        self.first = prepare(self.settings(), "here", lasting)
+        process_state = ProcessState(self.counts, TlsServers(Stock(2)))
+        self.first = prepare(self.settings(), "here", process_state)
         self.counts.know(self.first.settings)
         self.ours, its = socket.socketpair()
         self.ours.setblocking(False)

@@ -25,7 +25,7 @@ BackendKey = tuple[str, MailProtocol]
 """A backend's name, and the protocol that its servers are used for."""
 
 
-class Lasting:
+class ProcessState:
     """The process's listening sockets, TLS with ticket keys, servers with their health, counters, and limits."""
 
     def __init__(self, counts: Counts | None = None, tls: TlsServers | None = None) -> None:
