@@ -43,19 +43,19 @@ def run(arguments: argparse.Namespace) -> int:
     from mailproxy.front.prepare import prepare
     from mailproxy.front.sockets import StartError
     from mailproxy.process.identity import CAP_DAC_READ_SEARCH, CAP_NET_BIND_SERVICE, find_identity
-    from mailproxy.process.start import Workers
+    from mailproxy.process.start import Processes
     from mailproxy.signals import Signals
 
     signals = Signals()
     takeover: Takeover | None = None
     try:
         settings = load(arguments.config)
-        workers = Workers(settings.workers, make_log) if settings.workers else None
+        processes = Processes(settings.workers, make_log) if settings.workers else None
         identity = find_identity(settings)
-        prepared = prepare(settings, arguments.config, None if workers is None else workers.process_state)
-        if workers is not None:
+        prepared = prepare(settings, arguments.config, None if processes is None else processes.process_state)
+        if processes is not None:
             # Fork before sockets are opened: they would stay open in the forker after the service closes them.
-            workers.fork(prepared, handed.sockets, identity)
+            processes.fork(prepared, handed.sockets, identity)
         lend(handed, prepared.process_state.sockets)
         if arguments.take_over:
             takeover = take_over(prepared)
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
             prepared.process_state.share_sockets(with_others=False)
         if identity is not None:
             # Clients do not get to the main process: it may read keys that only root may.
-            identity.become([CAP_NET_BIND_SERVICE] + ([CAP_DAC_READ_SEARCH] if workers else []))
+            identity.become([CAP_NET_BIND_SERVICE] + ([CAP_DAC_READ_SEARCH] if processes else []))
     except (ConfigError, StartError, NoService) as error:
         print(error, file=sys.stderr)
         return 1
@@ -85,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     signals.attach(reactor)
     log = make_log(settings)
-    service = ProxyService(prepared, reactor) if workers is None else workers.service(prepared, reactor)
+    service = ProxyService(prepared, reactor) if processes is None else processes.service(prepared, reactor)
     signals.is_stopping = lambda: service.is_stopping
     signals.stop_now = service.stop_now
     signals.reload = service.reload_unheard

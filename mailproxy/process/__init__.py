@@ -11,5 +11,5 @@ counts of all processes are in shared memory (`page`), so a session needs no mes
 
 ``identity`` is the user that they become when root has started them.
 
-``main`` is the service of the main process, ``crew`` its workers, ``worker`` the service of a worker.
+``main`` is the service of the main process, ``worker`` that of a worker; ``workers`` starts and replaces workers.
 """

@@ -2,8 +2,8 @@
 Messages between two processes over a UNIX socket, in order, with or without descriptors.
 
 A frame has a head (the number of bytes that follow, and of descriptors), and then the message. Sending never blocks:
-frames wait in memory until the peer takes them. A stopped process is killed soon (`crew`), and the frames that wait for
-it are dropped.
+frames wait in memory until the peer takes them. A stopped process is killed soon (`workers`), and the frames that wait
+for it are dropped.
 """
 
 from __future__ import annotations

@@ -26,11 +26,11 @@ from mailproxy.front.sockets import Key as SocketKey
 from mailproxy.front.stopping import StopTimes
 from mailproxy.process import message
 from mailproxy.process.counts import MainCounts
-from mailproxy.process.crew import Crew
 from mailproxy.process.drains import MainDrains
 from mailproxy.process.events import AllEvents
 from mailproxy.process.page import NoRoomError
 from mailproxy.process.standing import standing_of
+from mailproxy.process.workers import Workers
 from mailproxy.service import ProxyService
 from mailproxy.tls.store import Certificates
 from mailproxy.tls.trust import ClientTrust
@@ -50,7 +50,7 @@ class MainService(ProxyService):
         self._number = 1
         self._closing: IDelayedCall | None = None
         self.events = self._events = AllEvents(globalLogPublisher, self._watch)
-        self._crew = Crew(forker, prepared.settings.workers, counts, self, reactor)
+        self._workers = Workers(forker, prepared.settings.workers, counts, self, reactor)
         super().__init__(prepared, reactor)
         self.renewals.announce = self._renewed
         self.revocations.announce = self._trusted
@@ -112,38 +112,38 @@ class MainService(ProxyService):
 
     def _changed(self, key: BackendKey, change: Change[BackendServer]) -> None:
         if change.event != "no-server":
-            self._crew.tell(standing_of(key, change.server))
+            self._workers.tell(standing_of(key, change.server))
 
     def _learned(self, frontend: str, capabilities: tuple[bytes, ...]) -> None:
-        self._crew.tell(message.Learned(frontend, capabilities))
+        self._workers.tell(message.Learned(frontend, capabilities))
 
     def _renewed(self, certificates: Certificates) -> None:
         # A worker that begins later has the certificates from before the fork, so it needs the new ones.
         self._number += 1
-        self._crew.tell(message.Renewed(certificates))
+        self._workers.tell(message.Renewed(certificates))
 
     def _keys_changed(self) -> None:
         self._number += 1
-        self._crew.tell(message.Tickets(self._process_state.tls.numbers))
+        self._workers.tell(message.Tickets(self._process_state.tls.numbers))
 
     def _enable(self, enabled: message.EnableFrontend) -> None:
         sockets = self._process_state.sockets
-        self._crew.tell(enabled, [sockets[key].socket.fileno() for key in enabled.sockets])
+        self._workers.tell(enabled, [sockets[key].socket.fileno() for key in enabled.sockets])
 
     def _watch(self, is_on: bool) -> None:
-        self._crew.tell(message.Watch(is_on))
+        self._workers.tell(message.Watch(is_on))
 
     @property
     def others(self) -> Sequence[Ask]:
         """For each worker, a function that asks it."""
-        return [partial(self._crew.ask, member) for member in self._crew.members]
+        return [partial(self._workers.ask, member) for member in self._workers.members]
 
     def _ask_all(self, question: object) -> Sequence[Deferred[Any]]:
-        return [self._crew.ask(member, question) for member in self._crew.members]
+        return [self._workers.ask(member, question) for member in self._workers.members]
 
     def _trusted(self, profile: str, trust: ClientTrust) -> None:
         self._number += 1
-        self._crew.tell(message.Trusted(profile, trust))
+        self._workers.tell(message.Trusted(profile, trust))
 
     # Messages from workers.
 
@@ -175,12 +175,12 @@ class MainService(ProxyService):
         else:
             backend.succeeded(server)
         if server.health is not None and had_errors != (server.health.errors > 0):
-            self._crew.tell(standing_of((said.backend, said.protocol), server))
+            self._workers.tell(standing_of((said.backend, said.protocol), server))
 
     # Start, reload, stop.
 
     def _say_ready(self) -> None:
-        self._crew.start().addCallback(lambda _: super(MainService, self)._say_ready())
+        self._workers.start().addCallback(lambda _: super(MainService, self)._say_ready())
 
     def _take_up(self, reading: Judged, renewed: int = 0) -> Reloaded | Deferred[Reloaded]:
         """Replace the current reading of the configuration, in all workers."""
@@ -192,7 +192,7 @@ class MainService(ProxyService):
 
     def _has_reloaded(self, reloaded: Reloaded) -> Reloaded | Deferred[Reloaded]:
         self._number += 1
-        return self._crew.read().addCallback(self._all_have_read, reloaded)
+        return self._workers.read().addCallback(self._all_have_read, reloaded)
 
     def _all_have_read(self, behind: Sequence[str], reloaded: Reloaded) -> Reloaded | Deferred[Reloaded]:
         if behind:
@@ -202,7 +202,7 @@ class MainService(ProxyService):
     def _end_sessions(self, times: StopTimes) -> Deferred[None]:
         # Workers accept until then, so the files of UNIX sockets stay.
         self._closing = self._reactor.callLater(times.delay, self._process_state.sockets.close)
-        return self._crew.stop(times).addCallback(self._all_ended)
+        return self._workers.stop(times).addCallback(self._all_ended)
 
     def _all_ended(self, nothing: None) -> None:
         if self._closing is not None and self._closing.active():
@@ -212,10 +212,10 @@ class MainService(ProxyService):
 
     def reopen_log(self) -> bool:
         """Open log files by their paths again, in all processes; return whether there are any."""
-        self._crew.tell(message.Reopen())
+        self._workers.tell(message.Reopen())
         return super().reopen_log()
 
     def stop_now(self) -> None:
         """End all sessions at once, in the current stop or the next one."""
         super().stop_now()
-        self._crew.stop_now()
+        self._workers.stop_now()

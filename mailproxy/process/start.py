@@ -19,7 +19,7 @@ from mailproxy.tls.servers import TlsServers
 from mailproxy.tls.stock import Stock
 
 
-class Workers:
+class Processes:
     """The objects that the main process and its workers share; made first, because `prepare` needs `process_state`."""
 
     def __init__(self, count: int, make_log: MakeLog) -> None:

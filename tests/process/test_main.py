@@ -23,9 +23,9 @@ from mailproxy.front.reload import HalfReloaded
 from mailproxy.front.ticket_keys import CHANGE_SECONDS
 from mailproxy.process import message
 from mailproxy.process.counts import MainCounts
-from mailproxy.process.crew import ANSWER_SECONDS
 from mailproxy.process.main import MainService
 from mailproxy.process.page import Pages
+from mailproxy.process.workers import ANSWER_SECONDS
 from mailproxy.tls.servers import TlsServers
 from mailproxy.tls.stock import Stock
 from tests.garbage import garbage

@@ -72,7 +72,7 @@ class Source(Protocol):
         """End the service: there is no worker, and no forker that can make one."""
 
 
-class Crew:
+class Workers:
     """The workers, from `start` to `stop`."""
 
     _log = Logger(namespace="mailproxy")

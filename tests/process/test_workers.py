@@ -13,26 +13,26 @@ from mailproxy.control.questions import ShutDown
 from mailproxy.front.sockets import Key
 from mailproxy.front.stopping import StopTimes
 from mailproxy.process.counts import MainCounts
-from mailproxy.process.crew import (
+from mailproxy.process.forkers import SILENT_LOOKS as FORKER_SILENT_LOOKS
+from mailproxy.process.message import Answer, Missed, Reading, Ready, Stop, StopNow, Unready
+from mailproxy.process.page import BEAT, Pages
+from mailproxy.process.workers import (
     ANSWER_SECONDS,
     FIRST_PAUSE_SECONDS,
     GRACE_SECONDS,
     SHORT_LIFE_SECONDS,
     SILENT_LOOKS,
     SILENT_LOOKS_AT_START,
-    Crew,
+    Workers,
     described,
 )
-from mailproxy.process.forkers import SILENT_LOOKS as FORKER_SILENT_LOOKS
-from mailproxy.process.message import Answer, Missed, Reading, Ready, Stop, StopNow, Unready
-from mailproxy.process.page import BEAT, Pages
 from tests.config.builders import read
 from tests.process.forker import FakeForker, Played
 from tests.session.bench import FakeReactor
 
 
 class Bench:
-    """A crew of two, with a forker and workers that the test controls."""
+    """`Workers` for two processes, which the test controls as well as the forker."""
 
     sockets: set[Key] = set()  # noqa: RUF012  # none
 
@@ -44,8 +44,8 @@ class Bench:
         self.counts.know(read())
         self.said: list[Any] = []
         self.number = 1
-        self.crew = Crew((self.forker.ours, 0), 2, self.counts, self, self.reactor)
-        self.ready = self.crew.start()
+        self.workers = Workers((self.forker.ours, 0), 2, self.counts, self, self.reactor)
+        self.ready = self.workers.start()
         self.forker.work()
 
     def reading(self, has: set[Key]) -> tuple[Reading, Sequence[int]]:
@@ -61,7 +61,7 @@ class Bench:
         self.said.append("all lost")
 
     @property
-    def workers(self) -> list[Played]:
+    def played(self) -> list[Played]:
         return self.forker.workers
 
     def say(self, worker: Played, message: object) -> None:
@@ -73,7 +73,7 @@ class Bench:
         return [message for message, _ in worker.heard()]
 
     def be_ready(self) -> None:
-        for worker in self.workers[-2:]:
+        for worker in self.played[-2:]:
             self.say(worker, Ready(self.number))
 
     def end(self, worker: Played, status: int = -9) -> None:
@@ -100,7 +100,7 @@ class Bench:
         return found[0].value if found else None
 
     def close(self) -> None:
-        for member in self.crew.members:
+        for member in self.workers.members:
             member.close()
         self.forker.close()
         for _ in range(3):
@@ -127,35 +127,35 @@ def lines(logged: Sequence[LogEvent]) -> list[str]:
 
 
 def test_each_worker_learns_the_configuration(bench: Bench) -> None:
-    assert [worker.fork.worker for worker in bench.workers] == [0, 1]
-    assert [[message.number for message in bench.hears(worker)] for worker in bench.workers] == [[1], [1]]
+    assert [worker.fork.worker for worker in bench.played] == [0, 1]
+    assert [[message.number for message in bench.hears(worker)] for worker in bench.played] == [[1], [1]]
 
 
 def test_stamps_are_all_others(bench: Bench) -> None:
-    bench.end(bench.workers[0])
-    assert len({worker.fork.stamp for worker in bench.workers}) == 3
+    bench.end(bench.played[0])
+    assert len({worker.fork.stamp for worker in bench.played}) == 3
 
 
-def test_crew_is_ready_when_all_are(bench: Bench) -> None:
-    bench.say(bench.workers[0], Ready(1))
+def test_workers_are_ready_when_all_have_answered(bench: Bench) -> None:
+    bench.say(bench.played[0], Ready(1))
     assert not bench.ready.called
-    bench.say(bench.workers[1], Ready(1))
+    bench.say(bench.played[1], Ready(1))
     assert bench.ready.called
 
 
 def test_later_reading_is_for_all(bench: Bench) -> None:
     bench.be_ready()
     bench.number = 2
-    done = bench.crew.read()
-    assert [bench.hears(worker)[-1].number for worker in bench.workers] == [2, 2]
+    done = bench.workers.read()
+    assert [bench.hears(worker)[-1].number for worker in bench.played] == [2, 2]
     assert not done.called
     bench.be_ready()
     assert done.called
 
 
 def test_worker_that_cannot_take_a_reading_up_holds_nobody_up(bench: Bench, logged: Sequence[LogEvent]) -> None:
-    bench.say(bench.workers[0], Unready(1, "no memory"))
-    bench.say(bench.workers[1], Ready(1))
+    bench.say(bench.played[0], Unready(1, "no memory"))
+    bench.say(bench.played[1], Ready(1))
     assert bench.ready.called
     assert lines(logged) == ["worker 0 keeps the former configuration: no memory"]
 
@@ -164,21 +164,21 @@ def test_workers_that_cannot_take_a_reading_up_are_named(bench: Bench) -> None:
     bench.be_ready()
     for expected in (("worker 0 keeps the former configuration: no memory",), ()):
         bench.number += 1
-        read = bench.crew.read()
-        bench.say(bench.workers[0], Unready(bench.number, "no memory") if expected else Ready(bench.number))
+        read = bench.workers.read()
+        bench.say(bench.played[0], Unready(bench.number, "no memory") if expected else Ready(bench.number))
         assert not read.called
-        bench.say(bench.workers[1], Ready(bench.number))
+        bench.say(bench.played[1], Ready(bench.number))
         assert bench.result(read) == expected
 
 
 def test_what_is_said_of_an_earlier_reading_does_not_count_for_a_later_one(bench: Bench) -> None:
     bench.be_ready()
     bench.number = 2
-    bench.crew.read()
+    bench.workers.read()
     bench.number = 3
-    done = bench.crew.read()
-    bench.say(bench.workers[0], Unready(2, "no memory"))
-    bench.say(bench.workers[1], Ready(2))
+    done = bench.workers.read()
+    bench.say(bench.played[0], Unready(2, "no memory"))
+    bench.say(bench.played[1], Ready(2))
     assert not done.called
     bench.be_ready()
     assert bench.result(done) == ()
@@ -186,25 +186,25 @@ def test_what_is_said_of_an_earlier_reading_does_not_count_for_a_later_one(bench
 
 def test_what_workers_say_is_passed_on(bench: Bench) -> None:
     missed = Missed("b", "imap", "d1", "refused", None)
-    bench.say(bench.workers[1], missed)
+    bench.say(bench.played[1], missed)
     assert bench.said == [missed]
 
 
 def test_worker_is_asked_and_answers(bench: Bench) -> None:
-    member = bench.crew.members[1]
-    answers = [bench.crew.ask(member, ShutDown(name)) for name in "ab"]
-    first, second = bench.hears(bench.workers[1])[-2:]
+    member = bench.workers.members[1]
+    answers = [bench.workers.ask(member, ShutDown(name)) for name in "ab"]
+    first, second = bench.hears(bench.played[1])[-2:]
     assert (first.question, second.question) == (ShutDown("a"), ShutDown("b"))
-    bench.say(bench.workers[1], Answer(second.number, True))
-    bench.say(bench.workers[1], Answer(first.number, None, "no such session"))
+    bench.say(bench.played[1], Answer(second.number, True))
+    bench.say(bench.played[1], Answer(first.number, None, "no such session"))
     assert bench.result(answers[1]) is True
     assert str(bench.failure(answers[0])) == "no such session"
 
 
 def test_worker_that_ends_or_is_late_has_no_answer(bench: Bench) -> None:
-    one, other = bench.crew.members
-    gone, late = bench.crew.ask(one, ShutDown("a")), bench.crew.ask(other, ShutDown("a"))
-    bench.end(bench.workers[0])
+    one, other = bench.workers.members
+    gone, late = bench.workers.ask(one, ShutDown("a")), bench.workers.ask(other, ShutDown("a"))
+    bench.end(bench.played[0])
     assert "has ended" in str(bench.failure(gone))
     bench.live(ANSWER_SECONDS)
     assert bench.failure(late) is not None
@@ -212,102 +212,102 @@ def test_worker_that_ends_or_is_late_has_no_answer(bench: Bench) -> None:
 
 def test_worker_that_ends_is_replaced_at_once(bench: Bench, logged: Sequence[LogEvent]) -> None:
     bench.be_ready()
-    first = bench.workers[1]
+    first = bench.played[1]
     bench.end(first)
-    assert [worker.fork.worker for worker in bench.workers] == [0, 1, 1]
+    assert [worker.fork.worker for worker in bench.played] == [0, 1, 1]
     assert lines(logged) == [f"worker 1, pid {first.process.pid}, has ended: killed by SIGKILL"]
-    assert bench.hears(bench.workers[2])[0].number == 1
+    assert bench.hears(bench.played[2])[0].number == 1
 
 
 def test_counters_of_a_worker_that_ended_stay(bench: Bench) -> None:
     place = bench.counts.places["counter imaps sessions"]
     bench.pages.workers[0][place] = 3
-    bench.end(bench.workers[0])
+    bench.end(bench.played[0])
     assert (bench.pages.workers[0][place], bench.counts.counters("imaps").sessions) == (0, 3)
 
 
 def test_worker_that_ends_again_and_again_is_replaced_after_pauses(bench: Bench) -> None:
-    bench.end(bench.workers[0])
-    bench.end(bench.workers[2])
-    assert len(bench.workers) == 3
+    bench.end(bench.played[0])
+    bench.end(bench.played[2])
+    assert len(bench.played) == 3
     bench.reactor.advance(FIRST_PAUSE_SECONDS)
     bench.forker.work()
-    assert len(bench.workers) == 4
-    bench.end(bench.workers[3])
+    assert len(bench.played) == 4
+    bench.end(bench.played[3])
     bench.reactor.advance(FIRST_PAUSE_SECONDS)
     bench.forker.work()
-    assert len(bench.workers) == 4
+    assert len(bench.played) == 4
 
 
 def test_reload_does_not_wait_for_a_worker_that_begins_after_a_pause(bench: Bench) -> None:
     bench.be_ready()
-    bench.end(bench.workers[0])
-    read = bench.crew.read()
-    bench.say(bench.workers[1], Ready(1))
+    bench.end(bench.played[0])
+    read = bench.workers.read()
+    bench.say(bench.played[1], Ready(1))
     assert not read.called
-    bench.end(bench.workers[2])
+    bench.end(bench.played[2])
     assert bench.result(read) == ()
 
 
 def test_worker_that_lived_long_is_replaced_without_a_pause(bench: Bench) -> None:
     for number in (0, 2, 3):
         bench.live(SHORT_LIFE_SECONDS + 1)
-        bench.end(bench.workers[number])
-    assert len(bench.workers) == 5
+        bench.end(bench.played[number])
+    assert len(bench.played) == 5
 
 
 def test_worker_that_shows_no_life_is_killed(bench: Bench, logged: Sequence[LogEvent]) -> None:
     bench.be_ready()
     bench.live(2)
     bench.live(SILENT_LOOKS - 1, silent=1)
-    assert bench.workers[1].process.poll() is None
+    assert bench.played[1].process.poll() is None
     bench.live(1, silent=1)
-    assert bench.workers[1].process.wait(5) == -9
-    assert bench.workers[0].process.poll() is None
+    assert bench.played[1].process.wait(5) == -9
+    assert bench.played[0].process.poll() is None
     assert f"has not responded for {SILENT_LOOKS} s" in lines(logged)[0]
 
 
 def test_worker_that_begins_has_longer(bench: Bench) -> None:
     bench.live(SILENT_LOOKS_AT_START - 1, silent=1)
-    assert bench.workers[1].process.poll() is None
+    assert bench.played[1].process.poll() is None
     bench.live(1, silent=1)
-    assert bench.workers[1].process.wait(5) == -9
+    assert bench.played[1].process.wait(5) == -9
 
 
 def test_stop_is_over_when_all_have_ended(bench: Bench, logged: Sequence[LogEvent]) -> None:
     bench.be_ready()
-    stopped = bench.crew.stop(StopTimes(hard=10.0))
-    assert [bench.hears(worker)[-1] for worker in bench.workers] == [Stop(StopTimes(hard=10.0))] * 2
-    bench.end(bench.workers[0], 0)
+    stopped = bench.workers.stop(StopTimes(hard=10.0))
+    assert [bench.hears(worker)[-1] for worker in bench.played] == [Stop(StopTimes(hard=10.0))] * 2
+    bench.end(bench.played[0], 0)
     assert not stopped.called
-    bench.end(bench.workers[1], 0)
+    bench.end(bench.played[1], 0)
     assert stopped.called
-    assert len(bench.workers) == 2
+    assert len(bench.played) == 2
     assert lines(logged) == []
     assert bench.reactor.getDelayedCalls() == []
 
 
 def test_worker_that_does_not_end_is_killed(bench: Bench) -> None:
     bench.be_ready()
-    bench.crew.stop(StopTimes(hard=10.0))
+    bench.workers.stop(StopTimes(hard=10.0))
     bench.live(10.0 + GRACE_SECONDS - 1)
-    assert bench.workers[0].process.poll() is None
+    assert bench.played[0].process.poll() is None
     bench.live(1)
-    assert [worker.process.wait(5) for worker in bench.workers] == [-9, -9]
+    assert [worker.process.wait(5) for worker in bench.played] == [-9, -9]
 
 
 def test_stop_can_be_hurried(bench: Bench) -> None:
     bench.be_ready()
-    bench.crew.stop(StopTimes(hard=1000.0))
-    bench.crew.stop_now()
-    assert bench.hears(bench.workers[0])[-1] == StopNow()
+    bench.workers.stop(StopTimes(hard=1000.0))
+    bench.workers.stop_now()
+    assert bench.hears(bench.played[0])[-1] == StopNow()
     bench.live(GRACE_SECONDS)
-    assert [worker.process.wait(5) for worker in bench.workers] == [-9, -9]
+    assert [worker.process.wait(5) for worker in bench.played] == [-9, -9]
 
 
 def test_stop_ends_the_forkers(bench: Bench) -> None:
-    bench.crew.stop(StopTimes(hard=1.0))
-    for worker in list(bench.workers):
+    bench.workers.stop(StopTimes(hard=1.0))
+    for worker in list(bench.played):
         bench.end(worker, 0)
     assert bench.forker.end.heard() == []
     assert bench.forker.end.has_ended
@@ -322,13 +322,13 @@ def test_forker_that_ended_has_a_successor(bench: Bench, logged: Sequence[LogEve
     bench.reactor.poller.poll(0)
     bench.forker.work()
     assert len(bench.forker.spares) == 2
-    worker = bench.workers[0]
+    worker = bench.played[0]
     worker.process.kill()
     worker.close()
     bench.reactor.poller.poll(0)
     bench.live(1)
     bench.forker.work()
-    assert bench.workers[-1].fork.worker == 0
+    assert bench.played[-1].fork.worker == 0
     assert lines(logged) == [f"worker 0, pid {worker.process.pid}, has ended: {described(None)}"]
 
 
@@ -366,19 +366,19 @@ def end_forkers(bench: Bench) -> None:
 
 def test_without_a_forker_and_workers_all_is_lost(bench: Bench) -> None:
     end_forkers(bench)
-    for worker, said in zip(bench.workers, ([], ["all lost"]), strict=True):
+    for worker, said in zip(bench.played, ([], ["all lost"]), strict=True):
         worker.process.kill()
         worker.close()
         bench.reactor.poller.poll(0)
         bench.live(2)
         assert bench.said[:1] == said
-    assert bench.crew.members == []
+    assert bench.workers.members == []
 
 
 def test_without_a_forker_the_workers_go_on(bench: Bench, logged: Sequence[LogEvent]) -> None:
     end_forkers(bench)
     assert "without a spare one" in "".join(lines(logged))
-    assert len(bench.crew.members) == 2
+    assert len(bench.workers.members) == 2
 
 
 @pytest.mark.parametrize(
