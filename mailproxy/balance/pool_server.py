@@ -94,20 +94,20 @@ class PoolServer:
         return self.health is None or self.health.is_up
 
     @property
-    def standing(self) -> ServerState:
+    def effective_state(self) -> ServerState:
         """The state from admin and agent together."""
         return max(self.state, self.agent_state, key=_SEVERITY.__getitem__)
 
     @property
     def condition(self) -> Condition:
         """How it is: what admin and agent want of it, checks and its address together."""
-        if self.standing == "maint":
+        if self.effective_state == "maint":
             return "maint"
         if self.target is None:
             return "no-address"
         if not self.is_up:
             return "down"
-        return "drain" if self.standing == "drain" else "up"
+        return "drain" if self.effective_state == "drain" else "up"
 
     @property
     def is_usable(self) -> bool:
@@ -171,13 +171,13 @@ class PoolServer:
             self.is_settled = True
             self._noted = self.condition
         was_running = self.is_running
-        self.is_running = self.is_up and self.target is not None and self.standing != "maint"
+        self.is_running = self.is_up and self.target is not None and self.effective_state != "maint"
         if not self.is_running:
             self.ramp_began = None
         elif not was_running:
             self.ramp_began = now if self._has_run and self.slowstart > 0 else None
             self._has_run = True
-        self._takes_sessions = self.is_running and self.standing == "ready"
+        self._takes_sessions = self.is_running and self.effective_state == "ready"
         self.ramp(now)
 
     def note(self, reason: str, now: float) -> None:

@@ -50,23 +50,23 @@ class ServerChanges(ABC, Generic[AnyServer]):
 
     def set_state(self, server: AnyServer, state: ServerState, now: float, reason: str = "") -> None:
         """Set the admin's state: ready, drain (no new sessions), maint (the same, and no checks)."""
-        before = server.standing
+        before = server.effective_state
         server.state = state
-        self._stood(server, before, now, reason)
+        self._apply_effective_state(server, before, now, reason)
 
     def set_agent_state(self, server: AnyServer, state: ServerState, now: float, reason: str = "") -> None:
         """Set the agent's state; the more severe of it and the admin's counts."""
-        before = server.standing
+        before = server.effective_state
         server.agent_state = state
-        self._stood(server, before, now, reason)
+        self._apply_effective_state(server, before, now, reason)
 
-    def _stood(self, server: AnyServer, before: ServerState, now: float, reason: str) -> None:
-        standing = server.standing
-        if standing == before:
+    def _apply_effective_state(self, server: AnyServer, before: ServerState, now: float, reason: str) -> None:
+        state = server.effective_state
+        if state == before:
             return
         if before == "maint" and server.health is not None:
             server.health.restart()
-        self._changed(server, standing, reason, now)
+        self._changed(server, state, reason, now)
 
     def set_weight(self, server: AnyServer, weight: float, now: float, reason: str = "") -> None:
         """Set the weight now (0 to 256; 0: no new sessions); an agent's percentage is of ``server.weight``."""

@@ -29,7 +29,7 @@ from mailproxy.process.counts import MainCounts
 from mailproxy.process.drains import MainDrains
 from mailproxy.process.events import AllEvents
 from mailproxy.process.page import NoRoomError
-from mailproxy.process.standing import standing_of
+from mailproxy.process.server_update import update_of
 from mailproxy.process.workers import Workers
 from mailproxy.service import ProxyService
 from mailproxy.tls.store import Certificates
@@ -87,9 +87,7 @@ class MainService(ProxyService):
             new,
             sockets.suspended,
             tuple(
-                standing_of(key, server)
-                for key, backend in prepared.backends.items()
-                for server in backend.pool.servers
+                update_of(key, server) for key, backend in prepared.backends.items() for server in backend.pool.servers
             ),
             tuple(
                 message.Learned(frontend.name, dialogue.capabilities)
@@ -112,7 +110,7 @@ class MainService(ProxyService):
 
     def _changed(self, key: BackendKey, change: Change[BackendServer]) -> None:
         if change.event != "no-server":
-            self._workers.tell(standing_of(key, change.server))
+            self._workers.tell(update_of(key, change.server))
 
     def _learned(self, frontend: str, capabilities: tuple[bytes, ...]) -> None:
         self._workers.tell(message.Learned(frontend, capabilities))
@@ -175,7 +173,7 @@ class MainService(ProxyService):
         else:
             backend.succeeded(server)
         if server.health is not None and had_errors != (server.health.errors > 0):
-            self._workers.tell(standing_of((said.backend, said.protocol), server))
+            self._workers.tell(update_of((said.backend, said.protocol), server))
 
     # Start, reload, stop.
 

@@ -29,7 +29,7 @@ from mailproxy.tls.trust_files import TrustByProfile
 
 
 @frozen
-class Standing:
+class ServerUpdate:
     """The state of a server for one protocol: all that the balance rules need."""
 
     backend: str
@@ -77,7 +77,7 @@ class Reading:
     """The keys of the sent sockets, in order."""
     suspended: frozenset[str]
     """The drained frontends."""
-    standings: tuple[Standing, ...] = field(repr=False)
+    updates: tuple[ServerUpdate, ...] = field(repr=False)
     learned: tuple[Learned, ...] = field(repr=False)
 
 

@@ -34,7 +34,7 @@ from mailproxy.process.forker import IGNORED
 from mailproxy.process.identity import name_process
 from mailproxy.process.message import Fork
 from mailproxy.process.page import Pages
-from mailproxy.process.standing import take
+from mailproxy.process.server_update import apply
 from mailproxy.service import ProxyService, quiet_collector
 from mailproxy.transport.bound import Bound
 from mailproxy.transport.poller import READ
@@ -68,11 +68,11 @@ class WorkerService(ProxyService):
         self._change_to(reading)
         self.relog(reading.settings)
 
-    def stand(self, standing: message.Standing) -> None:
+    def update_server(self, update: message.ServerUpdate) -> None:
         """Apply the state that a server has in the main process."""
-        backend = self._generation.backends.get((standing.backend, standing.protocol))
+        backend = self._generation.backends.get((update.backend, update.protocol))
         if backend is not None:
-            take(standing, backend, self._loop.poller.look_at_clock())
+            apply(update, backend, self._loop.poller.look_at_clock())
 
     def learn(self, learned: message.Learned) -> None:
         """Announce the capabilities of a backend."""
@@ -151,8 +151,8 @@ class Worker:
     def _tell(self, service: WorkerService, said: Any, descriptors: list[int]) -> None:
         """Apply a message to the service."""
         match said:
-            case message.Standing():
-                service.stand(said)
+            case message.ServerUpdate():
+                service.update_server(said)
             case message.Learned():
                 service.learn(said)
             case message.Renewed():
@@ -224,8 +224,8 @@ class Worker:
         return Judged(reading.settings, reading.source, files, (), {})
 
     def _know(self, service: WorkerService, reading: message.Reading) -> None:
-        for standing in reading.standings:
-            service.stand(standing)
+        for update in reading.updates:
+            service.update_server(update)
         for learned in reading.learned:
             service.learn(learned)
 

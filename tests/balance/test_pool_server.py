@@ -47,7 +47,7 @@ def test_server_that_is_down_is_not_usable() -> None:
 
 
 @pytest.mark.parametrize(
-    ("admin", "agent", "standing"),
+    ("admin", "agent", "effective"),
     [
         ("ready", "ready", "ready"),
         ("drain", "ready", "drain"),
@@ -56,11 +56,11 @@ def test_server_that_is_down_is_not_usable() -> None:
         ("drain", "maint", "maint"),
     ],
 )
-def test_more_severe_of_admin_and_agent_counts(admin: ServerState, agent: ServerState, standing: str) -> None:
+def test_more_severe_of_admin_and_agent_counts(admin: ServerState, agent: ServerState, effective: str) -> None:
     made = server(state=admin)
     made.agent_state = agent
-    assert settled(made).standing == standing
-    assert made.is_usable == (standing == "ready")
+    assert settled(made).effective_state == effective
+    assert made.is_usable == (effective == "ready")
 
 
 def ramping() -> PoolServer:

@@ -19,11 +19,11 @@ from twisted.logger import capturedLogs
 from mailproxy.front.stopping import StopTimes
 from mailproxy.names import Record
 from mailproxy.process.channel import Channel, Reader, decode, encode, frames
-from mailproxy.process.message import Answer, Missed, Standing, Stop
+from mailproxy.process.message import Answer, Missed, ServerUpdate, Stop
 from mailproxy.transport.poller import Poller
 from tests.tls.issue import issue
 
-STANDING = Standing(
+UPDATE = ServerUpdate(
     backend="b",
     protocol="imap",
     server="d1",
@@ -85,17 +85,17 @@ def test_messages_come_in_order(pair: Pair) -> None:
 
 def test_message_that_is_larger_than_the_socket_takes(pair: Pair) -> None:
     pair.left.send(Answer(1, "x" * 3_000_000))
-    pair.left.send(STANDING)
+    pair.left.send(UPDATE)
     pair.settle()
     assert len(pair.heard[0][0].value) == 3_000_000
-    assert pair.heard[1][0] == STANDING
+    assert pair.heard[1][0] == UPDATE
 
 
 def test_descriptors_come_with_their_message(pair: Pair) -> None:
     ends = [os.pipe() for _ in range(300)]
     readers, writers = zip(*ends, strict=True)
     pair.left.send(Stop(StopTimes(hard=1.0)))
-    pair.left.send(STANDING, writers)
+    pair.left.send(UPDATE, writers)
     for writer in writers:
         os.close(writer)
     pair.settle()
@@ -110,7 +110,7 @@ def test_descriptors_come_with_their_message(pair: Pair) -> None:
 
 
 def test_end_of_the_other_side_is_told_once_and_last(pair: Pair) -> None:
-    pair.left.send(STANDING)
+    pair.left.send(UPDATE)
     pair.left.close()
     pair.settle()
     assert len(pair.heard) == 1
@@ -119,11 +119,11 @@ def test_end_of_the_other_side_is_told_once_and_last(pair: Pair) -> None:
 
 def test_nothing_is_sent_to_one_that_has_ended(pair: Pair) -> None:
     pair.right.close()
-    pair.left.send(STANDING)
+    pair.left.send(UPDATE)
     assert pair.lost == []  # who sends is in the middle of something
     pair.settle()
     assert pair.lost == ["left"]
-    pair.left.send(STANDING)
+    pair.left.send(UPDATE)
 
 
 def test_certificates_and_times_are_messages() -> None:

@@ -140,7 +140,7 @@ def test_workers_get_all_that_there_is_to_know(bench: Bench) -> None:
     assert reading.number == 1
     assert reading.tickets == {("default", ("imap",)): 0}
     assert [certificate.names for certificate in reading.certificates["default"]] == [(NAME,)]
-    assert [(standing.server, standing.is_up) for standing in reading.standings] == [("d1", True)]
+    assert [(update.server, update.is_up) for update in reading.updates] == [("d1", True)]
     with socket.socket(fileno=descriptors[0]) as listening:
         assert listening.getsockname() == bench.service.listening[0].getsockname()
 
@@ -155,17 +155,17 @@ def test_server_that_changes_is_told_to_all(bench: Bench) -> None:
     bench.heard(1)
     pool = bench.service.generation.backends["b", "imap"].pool
     pool.set_weight(pool.servers[0], 7, 1.0)
-    assert [standing.weight for standing in (*bench.told(), *bench.told(1))] == [7, 7]
+    assert [update.weight for update in (*bench.told(), *bench.told(1))] == [7, 7]
 
 
 def test_errors_of_all_workers_add_up(bench: Bench) -> None:
     pool = bench.service.generation.backends["b", "imap"].pool
     bench.heard()
     bench.say(bench.workers[0], message.Missed("b", "imap", "d1", "refused", None))
-    assert [standing.has_errors for standing in bench.told()] == [True]
+    assert [update.has_errors for update in bench.told()] == [True]
     bench.say(bench.workers[1], message.Missed("b", "imap", "d1", "refused", None))
     assert not pool.servers[0].is_up
-    assert [(standing.is_up, standing.has_errors) for standing in bench.told()][-1] == (False, False)
+    assert [(update.is_up, update.has_errors) for update in bench.told()][-1] == (False, False)
 
 
 def test_success_of_one_worker_makes_up_for_errors_of_others(bench: Bench) -> None:

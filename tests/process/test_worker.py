@@ -22,7 +22,7 @@ from mailproxy.process import message
 from mailproxy.process.channel import Reader, frames
 from mailproxy.process.counts import MainCounts
 from mailproxy.process.page import BEAT, Pages
-from mailproxy.process.standing import standing_of
+from mailproxy.process.server_update import update_of
 from mailproxy.process.worker import BEAT_SECONDS, Worker
 from mailproxy.tls.servers import TlsServers
 from mailproxy.tls.stock import Stock
@@ -93,7 +93,7 @@ class Bench:
     def read(self, number: int = 1, settings: Config | None = None, *, new: bool = False) -> None:
         """Tell the worker the configuration, which is `new` to it if it had none before."""
         prepared = self.first
-        standings = tuple(standing_of(key, one) for key, made in prepared.backends.items() for one in made.pool.servers)
+        updates = tuple(update_of(key, one) for key, made in prepared.backends.items() for one in made.pool.servers)
         sockets = ((BIND, 0),) if new or number == 1 else ()
         reading = message.Reading(
             number,
@@ -105,7 +105,7 @@ class Bench:
             self.counts.places.copy(),
             sockets,
             frozenset(),
-            standings,
+            updates,
             (),
         )
         self.say(reading, [self.listening.fileno()] if sockets else [])
@@ -264,12 +264,12 @@ def test_reading_that_cannot_be_taken_up_leaves_the_one_before(bench: Bench, log
 def test_server_that_is_down_gets_nobody(bench: Bench) -> None:
     bench.read()
     key = ("b", "imap")
-    standing = standing_of(key, bench.first.backends[key].pool.servers[0])
-    bench.say(evolve(standing, is_up=False, reason="gone"))
+    update = update_of(key, bench.first.backends[key].pool.servers[0])
+    bench.say(evolve(update, is_up=False, reason="gone"))
     client = bench.client()
     bench.until(lambda: client.fin)
     assert b"UNAVAILABLE" in client.data
-    bench.say(standing)
+    bench.say(update)
     bench.relay()
 
 
@@ -285,8 +285,8 @@ def test_server_that_is_not_reached_is_told(bench: Bench) -> None:
 def test_server_that_is_reached_again_is_told_once(bench: Bench) -> None:
     bench.read()
     key = ("b", "imap")
-    standing = standing_of(key, bench.first.backends[key].pool.servers[0])
-    bench.say(evolve(standing, has_errors=True))
+    update = update_of(key, bench.first.backends[key].pool.servers[0])
+    bench.say(evolve(update, has_errors=True))
     bench.heard()
     bench.relay()
     bench.relay()

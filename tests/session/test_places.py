@@ -376,7 +376,7 @@ class Chaos:
         pool = self.bench.pool
         server = self.lot.choice(pool.servers)
         now = self.bench.poller.look_at_clock()
-        if server.standing == "ready":
+        if server.effective_state == "ready":
             pool.set_state(server, "maint", now)
         else:
             pool.set_state(server, "ready", now)

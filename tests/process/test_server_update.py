@@ -1,4 +1,4 @@
-"""How servers stand, from one process to another."""
+"""Copying the state of servers from one process to another."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer, inet_target
 from mailproxy.config import InetServer, NamedServer, Server
 from mailproxy.names import Record
-from mailproxy.process.standing import standing_of, take
+from mailproxy.process.server_update import apply, update_of
 
 KEY = ("dovecot", "imap")
 WHERE = InetServer(ip_address("192.0.2.1"), 143)
@@ -34,10 +34,10 @@ class Both:
         return self.main.pool.servers[0], self.worker.pool.servers[0]
 
     def tell(self, now: float = 1.0) -> None:
-        take(standing_of(KEY, self.servers[0]), self.worker, now)
+        apply(update_of(KEY, self.servers[0]), self.worker, now)
 
     def check_same(self) -> None:
-        main, worker = (evolve(standing_of(KEY, server), reason="") for server in self.servers)
+        main, worker = (evolve(update_of(KEY, server), reason="") for server in self.servers)
         assert main == worker
         assert self.servers[0].share == self.servers[1].share
         assert self.servers[0].places == self.servers[1].places
@@ -105,5 +105,5 @@ def test_server_that_was_not_reached_is_watched_until_it_is(both: Both) -> None:
 
 
 def test_server_that_is_not_there_any_more_is_passed_over(both: Both) -> None:
-    take(evolve(standing_of(KEY, both.servers[0]), server="d9", is_up=False), both.worker, 1.0)
+    apply(evolve(update_of(KEY, both.servers[0]), server="d9", is_up=False), both.worker, 1.0)
     assert both.servers[1].is_up
