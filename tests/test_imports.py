@@ -18,7 +18,7 @@ LAYERS = (
     {"mail", "balance", "profiles"},
     {"config"},
     {"tls", "names", "networks"},
-    {"announce"},
+    {"announce", "rules"},
     {"transport", "endpoints"},
     {"backend"},
     {"session"},
@@ -46,6 +46,7 @@ FORBIDDEN = {
     "config": SOCKETS | {"twisted"},
     "tls": {"twisted"},
     "networks": {"twisted", "time"},
+    "rules": SOCKETS | {"twisted", "cryptography", "time"},
     "audit": {"twisted", "OpenSSL", "cryptography"},
 }
 """

@@ -1,0 +1,1 @@
+"""Rules for clients, pure: conditions, their three-valued logic, decisions, and their explanation."""
