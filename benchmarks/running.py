@@ -103,7 +103,15 @@ class Clients:
 class Front:
     """A front that runs for as long as the context lasts, with a server of its own behind it, in clear and with TLS."""
 
-    def __init__(self, program: FrontProgram, place: Place, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        program: FrontProgram,
+        place: Place,
+        environment: dict[str, str] | None = None,
+        *,
+        start_seconds: float = _START_SECONDS,
+    ) -> None:
+        self._start_seconds = start_seconds
         self.name = program.name
         self._program = program
         self._place = place
@@ -139,7 +147,7 @@ class Front:
             )
             for leg, port in self._ports.items():
                 if leg not in _OPTIONAL_LEGS:
-                    _await_listener(port, front, log)
+                    _await_listener(port, front, log, self._start_seconds)
             self.pid = front.pid
             self._stack = stack.pop_all()
         return self
@@ -190,8 +198,8 @@ def reserved_port() -> Iterator[int]:
         yield holder.getsockname()[1]
 
 
-def _await_listener(port: int, front: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + _START_SECONDS
+def _await_listener(port: int, front: subprocess.Popen[bytes], log: Path, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and front.poll() is None:
         try:
             socket.create_connection(("127.0.0.1", port)).close()
