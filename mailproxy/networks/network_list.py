@@ -74,7 +74,7 @@ def read_lists(
         try:
             read.append(ReadList(path, read_list(path), state))
         except UnusableList as error:
-            problems.append(error)
+            problems.append(error.with_traceback(None))  # its frames would be a cycle with the list
             if before is not None and before.state:
                 # With its state from before, so that it is read again the next time.
                 read.append(ReadList(path, before.networks, before.state))

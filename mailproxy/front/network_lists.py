@@ -1,0 +1,112 @@
+"""
+Changes of the files that list networks, while the front runs.
+
+A thread checks them every ``watch`` seconds, and reads those that have changed: a list of 100,000 networks takes a
+third of a second. A file that cannot be used leaves its list as it was.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from attrs import frozen
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from mailproxy.front.aside import Aside
+from mailproxy.networks.list_file import State, UnusableList, read_list, state_of
+from mailproxy.networks.network_list import NetworkLists, ReadList
+from mailproxy.tls.source import SETTLING_SECONDS
+
+# The shortest interval of `watch`.
+LEAST_WATCH_SECONDS = 1.0
+
+
+@frozen
+class _Unusable:
+    """A file that cannot be used, and its state at that time."""
+
+    problem: str
+    state: State
+
+
+class ListWatch:
+    """Checks the files of a process's lists, and puts changed ones to use (mutable)."""
+
+    _log = Logger(namespace="mailproxy")
+
+    def __init__(self, lists: NetworkLists, clock: Any, aside: Aside, *, now: Callable[[], float] = time.time) -> None:
+        """`clock`, a reactor, times the checks; a thread of `aside` reads files; `now` is the wall clock."""
+        self._lists = lists
+        self._clock = clock
+        self._aside = aside
+        self._now = now
+        self._watch: LoopingCall | None = None
+        self._refused: dict[str, State] = {}
+        """The states in which files could not be used: each is logged once."""
+        self.announce: Callable[[ReadList], object] = _nothing
+        """Called with each changed list, to tell other processes."""
+
+    def follow(self, paths: Iterable[str], seconds: float) -> None:
+        """Check these files every `seconds`, instead of earlier ones; at 0 never."""
+        self.stop()
+        watched = tuple(dict.fromkeys(paths))
+        if watched and seconds:
+            self._watch = LoopingCall(self._look, watched)
+            self._watch.clock = self._clock
+            self._watch.start(max(seconds, LEAST_WATCH_SECONDS), now=False)
+
+    def stop(self) -> None:
+        """Stop the checks."""
+        if self._watch is not None:
+            self._watch.stop()
+            self._watch = None
+
+    def _look(self, paths: tuple[str, ...]) -> Deferred[None]:
+        known = {path: kept.state for path, kept in self._lists.known.items()}
+        work = partial(_read_changed, paths, known | self._refused, self._now() - SETTLING_SECONDS)
+        return self._aside.do(work).addCallback(self._take, self._watch).addErrback(self._broke)
+
+    def _take(self, found: Mapping[str, ReadList | _Unusable], watch: LoopingCall | None) -> None:
+        if self._watch is not watch:
+            return  # a reload has read the files meanwhile
+        for path, read in found.items():
+            if isinstance(read, _Unusable):
+                self._refused[path] = read.state
+                self._log.warn(
+                    "{problem}; the former list stays in use", event="list-refused", path=path, problem=read.problem
+                )
+                continue
+            self._refused.pop(path, None)
+            self._lists.take(read)
+            self._log.info(
+                "{path} has changed: {networks} networks", event="list", path=path, networks=read.networks.size
+            )
+            self.announce(read)
+
+    def _broke(self, failure: Failure) -> None:
+        self._log.failure("bug in the check of lists of networks", failure)
+
+
+def _read_changed(paths: Iterable[str], known: Mapping[str, State], settled: float) -> dict[str, ReadList | _Unusable]:
+    """Read the files whose state is not the known one, if they were last changed before `settled`."""
+    found: dict[str, ReadList | _Unusable] = {}
+    for path in paths:
+        state = state_of(path)
+        # A writer may not have finished.
+        if state == known.get(path) or (len(state) > 1 and state[3] / 1e9 > settled):
+            continue
+        try:
+            found[path] = ReadList(path, read_list(path), state)
+        except UnusableList as error:
+            found[path] = _Unusable(str(error), state)
+    return found
+
+
+def _nothing(read: ReadList) -> None:
+    """Do nothing: there are no other processes."""

@@ -1,0 +1,157 @@
+"""Lists of networks that change while the front runs."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from twisted.internet.defer import Deferred, execute
+from twisted.internet.task import Clock
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
+
+from mailproxy.front.network_lists import ListWatch
+from mailproxy.networks.network_list import NetworkLists, ReadList, read_lists
+
+TEN = ip_address("10.1.2.3").packed
+ELEVEN = ip_address("11.1.2.3").packed
+SECONDS = 60.0
+
+
+class Here:
+    """Work that runs when the test says so, without a thread."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Callable[[], None]] = []
+        self.is_slow = False
+
+    def do(self, work: Callable[[], Any]) -> Deferred[Any]:
+        if not self.is_slow:
+            return execute(work)
+        done: Deferred[Any] = Deferred()
+        result = work()
+        self.waiting.append(lambda: done.callback(result))
+        return done
+
+
+class Bench:
+    """A process with one list, and a clock."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "office.txt"
+        self.file.write_text("10.0.0.0/8\n")
+        self.lists = NetworkLists()
+        for read in read_lists([str(self.file)], {})[0]:
+            self.lists.take(read)
+        self.office = self.lists.at(str(self.file))
+        self.clock = Clock()
+        self.now = time.time() + 10  # when nothing has just changed
+        self.aside = Here()
+        self.watch = ListWatch(self.lists, self.clock, self.aside, now=lambda: self.now)  # type: ignore[arg-type]
+        self.watch.follow([str(self.file)], SECONDS)
+
+    def write(self, text: str) -> None:
+        new = self.file.with_suffix(".new")
+        new.write_text(text)
+        os.replace(new, self.file)
+
+    def networks(self) -> tuple[bool, bool]:
+        return TEN in self.office.networks, ELEVEN in self.office.networks
+
+
+@pytest.fixture
+def events() -> Iterator[list[LogEvent]]:
+    found: list[LogEvent] = []
+    observer = cast(ILogObserver, found.append)
+    globalLogPublisher.addObserver(observer)
+    yield found
+    globalLogPublisher.removeObserver(observer)
+
+
+@pytest.fixture
+def bench(tmp_path: Path, events: list[LogEvent]) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    yield made
+    made.watch.stop()
+    assert not made.clock.getDelayedCalls()
+    assert not [event for event in events if "log_failure" in event]
+
+
+def written(events: list[LogEvent]) -> list[str]:
+    return [formatEvent(event) for event in events]
+
+
+def test_changed_list_is_used_after_a_look(bench: Bench, events: list[LogEvent]) -> None:
+    bench.write("11.0.0.0/8\n12.0.0.0/8\n")
+    assert bench.networks() == (True, False)
+    bench.clock.advance(SECONDS)
+    assert bench.networks() == (False, True)
+    assert written(events) == [f"{bench.file} has changed: 2 networks"]
+
+
+def test_other_processes_are_told(bench: Bench) -> None:
+    told: list[ReadList] = []
+    bench.watch.announce = told.append
+    bench.write("11.0.0.0/8\n")
+    bench.clock.advance(SECONDS)
+    assert [(read.path, read.networks) for read in told] == [(str(bench.file), bench.office.networks)]
+
+
+def test_broken_file_keeps_the_former_list_and_is_logged_once(bench: Bench, events: list[LogEvent]) -> None:
+    bench.write("11.0.0.0/8\n11.0.0.0/40\n")
+    for _ in range(3):
+        bench.clock.advance(SECONDS)
+    assert bench.networks() == (True, False)
+    (line,) = written(events)
+    assert line.startswith(f'{bench.file}:2: is "11.0.0.0/40", needs a network')
+    assert line.endswith("; the former list stays in use")
+
+
+def test_repaired_file_is_used(bench: Bench) -> None:
+    bench.write("nonsense\n")
+    bench.clock.advance(SECONDS)
+    bench.write("11.0.0.0/8\n")
+    bench.clock.advance(SECONDS)
+    assert bench.networks() == (False, True)
+
+
+def test_missing_file_keeps_the_former_list(bench: Bench, events: list[LogEvent]) -> None:
+    bench.file.unlink()
+    bench.clock.advance(SECONDS)
+    assert bench.networks() == (True, False)
+    assert written(events) == [f"{bench.file}: cannot be read: No such file or directory; the former list stays in use"]
+
+
+def test_unchanged_file_is_not_read(bench: Bench, events: list[LogEvent]) -> None:
+    bench.clock.advance(SECONDS)
+    assert events == []
+
+
+def test_file_that_has_just_changed_is_read_later(bench: Bench) -> None:
+    bench.now = time.time()
+    bench.write("11.0.0.0/8\n")
+    bench.clock.advance(SECONDS)
+    assert bench.networks() == (True, False)
+    bench.now += 10
+    bench.clock.advance(SECONDS)
+    assert bench.networks() == (False, True)
+
+
+def test_result_of_a_former_reading_is_dropped(bench: Bench) -> None:
+    bench.aside.is_slow = True
+    bench.write("11.0.0.0/8\n")
+    bench.clock.advance(SECONDS)
+    bench.watch.follow([str(bench.file)], SECONDS)
+    (finish,) = bench.aside.waiting
+    finish()
+    assert bench.networks() == (True, False)
+
+
+@pytest.mark.parametrize(("paths", "seconds"), [([], SECONDS), (["office.txt"], 0.0)])
+def test_nothing_is_watched_without_files_or_interval(bench: Bench, paths: list[str], seconds: float) -> None:
+    bench.watch.follow(paths, seconds)
+    assert not bench.clock.getDelayedCalls()
