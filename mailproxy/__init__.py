@@ -6,6 +6,7 @@ The map, bottom up; imports run one way, from the later to the earlier:
 - ``proxyprotocol``: PROXY protocol v1 and v2 as pure code: bytes to `Header` and back, TLVs, CRC32C, limits.
 - ``mail``: the mail protocols' dialogues before TLS and with servers; pure.
 - ``balance``: the choice of a server for a session, the queue, and servers' health; pure.
+- ``counting``: numbers in memory that several processes share, and their layout.
 - ``profiles``: the limits of each kind of mail server on PROXY headers; pure.
 - ``config``: TOML to frozen classes, every error with its key path.
 - ``tls``: certificates, OpenSSL contexts towards clients and servers, and the facts of one TLS connection.

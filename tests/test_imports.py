@@ -15,7 +15,7 @@ ROOT = Path(mailproxy.__file__).parent
 
 LAYERS = (
     {"proxyprotocol"},
-    {"mail", "balance", "profiles"},
+    {"mail", "balance", "profiles", "counting"},
     {"config"},
     {"tls", "names", "networks"},
     {"announce", "rules"},

@@ -2,24 +2,56 @@
 The counts of a front: counters, live sessions, and sessions of servers.
 
 A single process counts for itself. Several processes that accept from the same sockets count together, with the
-`Counts` in `mailproxy.process`.
+`PageCounts` in `mailproxy.process`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from mailproxy.balance.pool import Pool
+from mailproxy.config import Config
+from mailproxy.counting.block import Block
+from mailproxy.counting.page import COUNTER, NoRoomError, Pages, Places
 from mailproxy.front.capacity import Capacity
-from mailproxy.session.counters import Counters
+from mailproxy.front.sockets import StartError
+from mailproxy.session.numbers import FRONTEND
+
+
+def frontend_name(frontend: str) -> str:
+    """Return the name of the block of a frontend's numbers."""
+    return f"{COUNTER}frontend {frontend}"
 
 
 class Counts:
     """Counts for one process."""
 
-    def counters(self, frontend: str) -> Counters:
-        """Return the counters of a frontend; they begin at 0."""
-        return Counters()
+    def __init__(self, pages: Pages | None = None) -> None:
+        self.pages = Pages() if pages is None else pages
+        self.places = Places()
+
+    def know(self, settings: Config) -> None:
+        """Assign a place to each number of a configuration; raise `StartError` if too few are left."""
+        try:
+            self.places.add(dict(self._names(settings)))
+        except NoRoomError as error:
+            raise StartError(str(error)) from error
+        self.pages.used = self.places.used
+
+    def _names(self, settings: Config) -> Iterator[tuple[str, int]]:
+        """Yield the names of all blocks that a configuration needs, with their lengths."""
+        for frontend in settings.frontends:
+            yield frontend_name(frontend.name), FRONTEND.length
+
+    def frontend(self, name: str) -> Block:
+        """Return the numbers of a frontend that is known."""
+        return self._block(frontend_name(name))
+
+    def _block(self, name: str) -> Block:
+        """Return a block: its words in this process's page, and those of all processes whose sums this one tells."""
+        places = self.places.block(name)
+        return Block(self.pages.main[places], tuple(page[places] for page in self.pages.all))
 
     def capacity(self, name: str) -> Capacity:
         """Return a limit on sessions; the caller sets its value later."""

@@ -10,9 +10,12 @@ from twisted.logger import Logger
 
 from mailproxy import config
 from mailproxy.backend.backend import Backend
+from mailproxy.counting.block import Block
+from mailproxy.counting.layout import Totals
 from mailproxy.front.capacity import Capacity
 from mailproxy.front.loop import Loop
 from mailproxy.session.counters import Counters
+from mailproxy.session.numbers import CONNECTIONS, COUNTERS, FRONTEND
 from mailproxy.session.session import Session
 from mailproxy.session.terms import Terms
 from mailproxy.transport.bound import Bound
@@ -23,14 +26,14 @@ class Frontend:
     """
     A running frontend of one reading of the configuration.
 
-    Its counters and limits belong to the process: a later reading uses them again.
+    Its numbers and limits belong to the process: a later reading uses them again.
     """
 
     _bugs = Logger()
     _events = Logger(namespace="mailproxy")
 
     def __init__(
-        self, settings: config.Frontend, terms: Terms, *, loop: Loop, counters: Counters, bounds: Iterable[Capacity]
+        self, settings: config.Frontend, terms: Terms, *, loop: Loop, numbers: Block, bounds: Iterable[Capacity]
     ) -> None:
         self.name = settings.name
         self.settings = settings
@@ -39,7 +42,9 @@ class Frontend:
         self.poller = loop.poller
         self.deadlines = loop.deadlines
         self.process = loop.process
-        self.counters = counters
+        self._numbers = numbers
+        self.words = numbers.words
+        """The numbers that this process counts, by the indexes in `mailproxy.session.numbers`."""
         self.sessions: set[Session] = set()
         self._clock = loop.reactor
         self._identify = loop.identify
@@ -86,6 +91,16 @@ class Frontend:
             emptied()
 
     @property
+    def counters(self) -> Counters:
+        """The frontend's counters since the start."""
+        return Counters(**{name: sum for name, sum in self.totals.numbers.items() if name in COUNTERS})
+
+    @property
+    def totals(self) -> Totals:
+        """All numbers of the frontend since the start, of all processes whose numbers this one has."""
+        return FRONTEND.totals(self._numbers.sums())
+
+    @property
     def learns(self) -> bool:
         """True when mailproxy announces the backend's capabilities before STARTTLS, not the configuration's."""
         return self.settings.learns
@@ -97,7 +112,7 @@ class Frontend:
     def accepted(self, sock: socket.SocketType, peer: Any, listener: Listener) -> None:
         """Begin a session for a client."""
         session = Session(self, self.terms, sock, peer, self._identify(), listener)
-        self.counters.connections += 1
+        self.words[CONNECTIONS] += 1
         self.sessions.add(session)
         for capacity in self._bounds:
             capacity.join()

@@ -62,7 +62,7 @@ class Generation:
             prepared.settings,
             prepared.terms,
             loop=self._loop,
-            counters=process_state.counters(name),
+            numbers=process_state.numbers(name),
             bounds=(process_state.capacity(name), process_state.total),
         )
 

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping
 from mailproxy.backend.server import BackendServer
 from mailproxy.backend.wishes import Wishes
 from mailproxy.config.model import MailProtocol
+from mailproxy.counting.block import Block
 from mailproxy.front.admin import AdminSockets
 from mailproxy.front.capacity import Capacity
 from mailproxy.front.counts import Counts
 from mailproxy.front.sockets import Sockets
-from mailproxy.session.counters import Counters
 from mailproxy.tls.servers import TlsServers
 from mailproxy.tls.store import CertificateStore
 from mailproxy.transport.bound import place_of
@@ -43,7 +43,6 @@ class ProcessState:
         """By backend and protocol, and then by name."""
         self.wishes = Wishes()
         """States and weights of servers that administrators have set."""
-        self._counters: dict[str, Counters] = {}
         self._capacities: dict[str, Capacity] = {}
 
     def offer(self, sockets: Iterable[socket.socket], admin: str) -> None:
@@ -64,11 +63,9 @@ class ProcessState:
         self.sockets.share(with_others=with_others)
         self.admin.share(with_others=with_others)
 
-    def counters(self, frontend: str) -> Counters:
-        """Return the counters of a frontend, by its name."""
-        if frontend not in self._counters:
-            self._counters[frontend] = self.counts.counters(frontend)
-        return self._counters[frontend]
+    def numbers(self, frontend: str) -> Block:
+        """Return the numbers of a frontend, by its name."""
+        return self.counts.frontend(frontend)
 
     @property
     def total(self) -> Capacity:

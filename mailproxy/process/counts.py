@@ -11,33 +11,19 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from mailproxy.balance.pool import Pool
 from mailproxy.balance.shared_pool import PATIENCE_SECONDS
 from mailproxy.config import Config
+from mailproxy.counting.block import Block
+from mailproxy.counting.page import BEAT, Pages
 from mailproxy.front.capacity import Capacity
 from mailproxy.front.counts import Counts
-from mailproxy.process.counting import PageCounters, SumOfCounters, counter_names
 from mailproxy.process.limit import SharedCapacity, WatchedCapacity, limit_names
-from mailproxy.process.page import Pages, Places
 from mailproxy.process.shared_pool import PagePool, queue_names, server_name
-from mailproxy.session.counters import Counters
-
-
-def names_of(settings: Config) -> Iterator[str]:
-    """Yield the names of all numbers that a configuration needs in the pages."""
-    yield from limit_names("maxconn")
-    for frontend in settings.frontends:
-        yield from limit_names(f"maxconn of {frontend.name}")
-        yield from counter_names(frontend.name)
-        yield from queue_names(frontend.backend, frontend.protocol)
-        for server in settings.backends[frontend.backend].servers:
-            for slot in server.slots:
-                yield server_name(frontend.backend, frontend.protocol, slot)
 
 
 class PageCounts(Counts):
     """Counts in the pages; the base of `MainCounts` and `WorkerCounts`."""
 
     def __init__(self, pages: Pages, number: int | None) -> None:
-        self.pages = pages
-        self.places = Places()
+        super().__init__(pages)
         self._number = number
         self._pools: dict[tuple[str, str], PagePool] = {}
 
@@ -60,14 +46,10 @@ class MainCounts(PageCounts):
     def __init__(self, pages: Pages) -> None:
         super().__init__(pages, None)
 
-    def know(self, settings: Config) -> None:
-        """Assign a place to each number of a configuration; raise `NoRoomError` if too few are left."""
-        self.places.add(names_of(settings))
-        self.pages.used = len(self.places)
-
-    def counters(self, frontend: str) -> Counters:
-        """Return the counters of all processes on a frontend, including ended ones."""
-        return SumOfCounters(self.pages.all, frontend, self.places)
+    def _names(self, settings: Config) -> Iterator[tuple[str, int]]:
+        yield from super()._names(settings)
+        for name in _single_names(settings):
+            yield name, 1
 
     def capacity(self, name: str) -> Capacity:
         """Return a limit on the sessions of all workers (read-only)."""
@@ -89,9 +71,12 @@ class WorkerCounts(PageCounts):
         self._waiting: set[Pool[Any]] = set()
         self._call: IDelayedCall | None = None
 
-    def counters(self, frontend: str) -> Counters:
-        """Return this worker's counters on a frontend."""
-        return PageCounters(self.pages.workers[self.number], frontend, self.places)
+    def know(self, settings: Config) -> None:
+        """Assign nothing: a worker gets the places that the main process has assigned."""
+
+    def _block(self, name: str) -> Block:
+        words = self.pages.workers[self.number][self.places.block(name)]
+        return Block(words, (words,))
 
     @property
     def number(self) -> int:
@@ -107,7 +92,7 @@ class WorkerCounts(PageCounts):
 
     def beat(self, number: int) -> None:
         """Write a sign of life."""
-        self.pages.workers[self.number][0] = number
+        self.pages.workers[self.number][BEAT] = number
 
     @property
     def bell(self) -> int:
@@ -145,3 +130,14 @@ class WorkerCounts(PageCounts):
         if self._call is not None:
             self._call.cancel()
             self._call = None
+
+
+def _single_names(settings: Config) -> Iterator[str]:
+    """Yield the names of the numbers that are places of their own."""
+    yield from limit_names("maxconn")
+    for frontend in settings.frontends:
+        yield from limit_names(f"maxconn of {frontend.name}")
+        yield from queue_names(frontend.backend, frontend.protocol)
+        for server in settings.backends[frontend.backend].servers:
+            for slot in server.slots:
+                yield server_name(frontend.backend, frontend.protocol, slot)

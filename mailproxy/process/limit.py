@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mailproxy.counting.page import Pages, Places, Words
 from mailproxy.front.capacity import Capacity
-from mailproxy.process.page import Page, Pages, Places
 from mailproxy.transport.listener import Listener
 
 
@@ -85,7 +85,7 @@ class SharedCapacity(Capacity):
 class WatchedCapacity(Capacity):
     """A limit on the live sessions of all workers, in the main process, which has no sessions."""
 
-    def __init__(self, name: str, pages: Sequence[Page], places: Places) -> None:
+    def __init__(self, name: str, pages: Sequence[Words], places: Places) -> None:
         super().__init__(name, 0)
         self._pages = pages
         self._live, _ = (places[place] for place in limit_names(name))

@@ -19,8 +19,7 @@ from mailproxy.front.drains import Drains
 from mailproxy.front.generation import Generation
 from mailproxy.front.prepare import Prepared
 from mailproxy.front.process_state import BackendKey
-from mailproxy.front.reading import Reading as Judged
-from mailproxy.front.reload import HalfReloaded, Reloaded, ReloadRefused
+from mailproxy.front.reload import HalfReloaded, Reloaded
 from mailproxy.front.role import MAIN
 from mailproxy.front.sockets import Key as SocketKey
 from mailproxy.front.stopping import StopTimes
@@ -28,7 +27,6 @@ from mailproxy.process import message
 from mailproxy.process.counts import MainCounts
 from mailproxy.process.drains import MainDrains
 from mailproxy.process.events import AllEvents
-from mailproxy.process.page import NoRoomError
 from mailproxy.process.server_update import update_of
 from mailproxy.process.workers import Workers
 from mailproxy.service import ProxyService
@@ -46,7 +44,6 @@ class MainService(ProxyService):
         counts = prepared.process_state.counts
         assert isinstance(counts, MainCounts)
         self._counts = counts
-        self._counts.know(prepared.settings)
         self._number = 1
         self._closing: IDelayedCall | None = None
         self.events = self._events = AllEvents(globalLogPublisher, self._watch)
@@ -179,14 +176,6 @@ class MainService(ProxyService):
 
     def _say_ready(self) -> None:
         self._workers.start().addCallback(lambda _: super(MainService, self)._say_ready())
-
-    def _take_up(self, reading: Judged, renewed: int = 0) -> Reloaded | Deferred[Reloaded]:
-        """Replace the current reading of the configuration, in all workers."""
-        try:
-            self._counts.know(reading.settings)
-        except NoRoomError as error:
-            raise ReloadRefused(str(error)) from error
-        return super()._take_up(reading, renewed)
 
     def _has_reloaded(self, reloaded: Reloaded) -> Reloaded | Deferred[Reloaded]:
         self._number += 1

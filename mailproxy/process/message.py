@@ -71,8 +71,8 @@ class Reading:
     trusts: TrustByProfile = field(repr=False)
     tickets: Mapping[TlsKey, int | None]
     """The numbers of the stock's contexts with the ticket keys."""
-    places: Mapping[str, int] = field(repr=False)
-    """The places of the numbers in the pages."""
+    places: Mapping[str, tuple[int, int]] = field(repr=False)
+    """The places and lengths of the numbers in the pages."""
     sockets: tuple[SocketKey, ...]
     """The keys of the sent sockets, in order."""
     suspended: frozenset[str]

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
+from mailproxy.counting.page import Pages
 from mailproxy.front.prepare import Prepared
 from mailproxy.front.process_state import ProcessState
 from mailproxy.process.counts import MainCounts
 from mailproxy.process.forker import begin_forker
 from mailproxy.process.identity import Identity
 from mailproxy.process.main import MainService
-from mailproxy.process.page import Pages
 from mailproxy.process.worker import MakeLog, work
 from mailproxy.tls.servers import TlsServers
 from mailproxy.tls.stock import Stock

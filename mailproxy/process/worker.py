@@ -18,6 +18,7 @@ from mailproxy.backend.server import BackendServer
 from mailproxy.config import Config
 from mailproxy.control.grammar import BadCommand
 from mailproxy.control.questions import answer_question
+from mailproxy.counting.page import Pages
 from mailproxy.front.drains import Drains, NoSuchPart
 from mailproxy.front.generation import Generation
 from mailproxy.front.prepare import Prepared, arrange, judge_files
@@ -33,7 +34,6 @@ from mailproxy.process.events import Forwarding
 from mailproxy.process.forker import IGNORED
 from mailproxy.process.identity import name_process
 from mailproxy.process.message import Fork
-from mailproxy.process.page import Pages
 from mailproxy.process.server_update import apply
 from mailproxy.service import ProxyService, quiet_collector
 from mailproxy.transport.bound import Bound
@@ -169,7 +169,7 @@ class Worker:
 
     def _read(self, reading: message.Reading, descriptors: list[int]) -> None:
         self._adopt(reading.sockets, descriptors)
-        self._counts.places.take(dict(reading.places))
+        self._counts.places.take(reading.places)
         try:
             self._take_up(reading)
         except Exception:

@@ -19,6 +19,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
+from mailproxy.counting.page import BEAT
 from mailproxy.front.sockets import Key as SocketKey
 from mailproxy.front.stopping import StopTimes
 from mailproxy.process.channel import Channel
@@ -26,7 +27,6 @@ from mailproxy.process.counts import MainCounts
 from mailproxy.process.forkers import Forkers
 from mailproxy.process.member import Member
 from mailproxy.process.message import Answer, Ask, Reading, Ready, Stop, StopNow, Unready
-from mailproxy.process.page import BEAT
 from mailproxy.transport.poller import Poller
 
 LOOK_SECONDS = 1.0

@@ -1,13 +1,11 @@
 """The counters of a frontend."""
 
-from attrs import asdict, define
-
-from mailproxy.session.termination import Counter
+from attrs import asdict, frozen
 
 
-@define
+@frozen
 class Counters:
-    """The counters of a frontend since the start (mutable)."""
+    """The counters of a frontend since the start, at one moment."""
 
     connections: int = 0
     headers: int = 0
@@ -17,10 +15,6 @@ class Counters:
     refused: int = 0
     sessions: int = 0
     injections: int = 0
-
-    def count(self, counter: Counter) -> None:
-        """Count one ending."""
-        setattr(self, counter, getattr(self, counter) + 1)
 
     def __str__(self) -> str:
         """Write the counters that are not 0, in words."""

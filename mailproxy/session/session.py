@@ -30,14 +30,15 @@ from typing import Any, Protocol
 from mailproxy.announce.addresses import PackedAddress
 from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
+from mailproxy.counting.page import Words
 from mailproxy.mail.dialogue import open_dialogue
 from mailproxy.mail.step import Step
 from mailproxy.proxyprotocol import Address, Command, Expectation, Header, SslClient
 from mailproxy.session.arrival import Arrival
 from mailproxy.session.conversation import Conversation
-from mailproxy.session.counters import Counters
 from mailproxy.session.guard import Guard
 from mailproxy.session.handshake import Handshake
+from mailproxy.session.numbers import COUNTERS, HEADERS, SESSIONS
 from mailproxy.session.parting import Parting, Refusal, drop_unread
 from mailproxy.session.relay import Relay
 from mailproxy.session.stage import Outside, Stage
@@ -61,7 +62,8 @@ class Front(Protocol):
 
     poller: Poller
     deadlines: Deadlines
-    counters: Counters
+    words: Words
+    """The frontend's numbers, by the indexes in `mailproxy.session.numbers`."""
     process: str
     """Distinguishes the ids of this process's sessions from those of other processes."""
 
@@ -230,7 +232,7 @@ class Session:
             self._guard = Guard(self)
         self.header = header
         if header is not None:
-            self._front.counters.headers += 1
+            self._front.words[HEADERS] += 1
             if (addresses := header.stream_addresses) is not None:
                 self.source, self.destination = addresses
         self._begin()
@@ -277,7 +279,7 @@ class Session:
         relay = Relay(self, stream)
         self._enter(relay)
         self.held_server = self.server
-        self._front.counters.sessions += 1
+        self._front.words[SESSIONS] += 1
         relay.begin(greeting, pending)
 
     def no_server(self, ending: Ending, reason: str, words: bytes) -> None:
@@ -354,7 +356,7 @@ class Session:
         """Record the ending and count it; only the first one counts."""
         if self.termination is None:
             if ending.counter:
-                self._front.counters.count(ending.counter)
+                self._front.words[COUNTERS[ending.counter]] += 1
             self.termination = Termination(ending, ending.stage or self.stage.letter, reason, presented)
 
     def lose(self, ending: Ending, reason: str) -> None:

@@ -32,6 +32,7 @@ from mailproxy.front.loop import Loop
 from mailproxy.front.prepare import arrange, prepare, read_files
 from mailproxy.front.process_state import ProcessState
 from mailproxy.front.role import ALONE, MAIN, WORKER, Role
+from mailproxy.session.numbers import SESSIONS
 from mailproxy.session.session import Session
 from tests.garbage import garbage
 from tests.session.bench import GREETING, FakeReactor
@@ -227,7 +228,7 @@ def test_counters_go_on(process: Process) -> None:
     process.relay()
     process.read()
     process.relay()
-    assert process.process_state.counters("front").sessions == 2
+    assert process.process_state.numbers("front").sums()[SESSIONS] == 2
 
 
 def test_bounds_count_the_sessions_of_both(process: Process) -> None:

@@ -10,8 +10,9 @@ from twisted.internet.task import Clock
 from mailproxy.backend.backend import Backend
 from mailproxy.balance.shared_pool import PATIENCE_SECONDS
 from mailproxy.config import Config
+from mailproxy.counting.page import Pages
 from mailproxy.process.counts import MainCounts, PageCounts, WorkerCounts
-from mailproxy.process.page import Pages
+from mailproxy.session.numbers import CONNECTIONS
 from tests.balance.builders import Client
 from tests.config.builders import read
 
@@ -124,10 +125,10 @@ def test_queue_is_told_by_the_latest_reading(bench: Bench) -> None:
 
 
 def test_counters_go_on_when_a_worker_has_ended(bench: Bench) -> None:
-    bench.workers[0].counters("imaps").connections += 2
+    bench.workers[0].frontend("imaps").words[CONNECTIONS] += 2
     bench.main.fold(0)
-    bench.workers[1].counters("imaps").connections += 1
-    assert bench.main.counters("imaps").connections == 3
+    bench.workers[1].frontend("imaps").words[CONNECTIONS] += 1
+    assert bench.main.frontend("imaps").sums()[CONNECTIONS] == 3
 
 
 def test_stopped_worker_looks_no_more(bench: Bench) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from mailproxy.counting.page import Pages, Places
 from mailproxy.process.limit import SharedCapacity, WatchedCapacity, limit_names
-from mailproxy.process.page import Pages, Places
 
 
 class Listener:
@@ -29,8 +29,8 @@ class Bench:
 
     def __init__(self, maximum: int) -> None:
         self.pages, self.places = Pages(2), Places()
-        self.places.add(limit_names("maxconn"))
-        self.pages.used = len(self.places)
+        self.places.add(dict.fromkeys(limit_names("maxconn"), 1))
+        self.pages.used = self.places.used
         self.workers = [SharedCapacity("maxconn", self.pages, number, self.places) for number in range(2)]
         self.listeners: list[Any] = [Listener(), Listener()]
         for capacity, listener in zip(self.workers, self.listeners, strict=True):

@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 
 from mailproxy.config import Backend, Check, Config, Frontend, InetBind, InetServer, Server, TlsProfile
 from mailproxy.control.questions import ShutDown
+from mailproxy.counting.page import Pages
 from mailproxy.front.prepare import prepare, read_files
 from mailproxy.front.process_state import ProcessState
 from mailproxy.front.reading import Reading
@@ -24,7 +25,6 @@ from mailproxy.front.ticket_keys import CHANGE_SECONDS
 from mailproxy.process import message
 from mailproxy.process.counts import MainCounts
 from mailproxy.process.main import MainService
-from mailproxy.process.page import Pages
 from mailproxy.process.workers import ANSWER_SECONDS
 from mailproxy.tls.servers import TlsServers
 from mailproxy.tls.stock import Stock

@@ -10,12 +10,12 @@ from twisted.internet.defer import Deferred
 from twisted.logger import LogEvent, capturedLogs, formatEvent
 
 from mailproxy.control.questions import ShutDown
+from mailproxy.counting.page import BEAT, Pages
 from mailproxy.front.sockets import Key
 from mailproxy.front.stopping import StopTimes
 from mailproxy.process.counts import MainCounts
 from mailproxy.process.forkers import SILENT_LOOKS as FORKER_SILENT_LOOKS
 from mailproxy.process.message import Answer, Missed, Reading, Ready, Stop, StopNow, Unready
-from mailproxy.process.page import BEAT, Pages
 from mailproxy.process.workers import (
     ANSWER_SECONDS,
     FIRST_PAUSE_SECONDS,
@@ -26,6 +26,7 @@ from mailproxy.process.workers import (
     Workers,
     described,
 )
+from mailproxy.session.numbers import SESSIONS
 from tests.config.builders import read
 from tests.process.forker import FakeForker, Played
 from tests.session.bench import FakeReactor
@@ -220,10 +221,10 @@ def test_worker_that_ends_is_replaced_at_once(bench: Bench, logged: Sequence[Log
 
 
 def test_counters_of_a_worker_that_ended_stay(bench: Bench) -> None:
-    place = bench.counts.places["counter imaps sessions"]
+    place = bench.counts.places["counter frontend imaps"] + SESSIONS
     bench.pages.workers[0][place] = 3
     bench.end(bench.played[0])
-    assert (bench.pages.workers[0][place], bench.counts.counters("imaps").sessions) == (0, 3)
+    assert (bench.pages.workers[0][place], bench.counts.frontend("imaps").sums()[SESSIONS]) == (0, 3)
 
 
 def test_worker_that_ends_again_and_again_is_replaced_after_pauses(bench: Bench) -> None:

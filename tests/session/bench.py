@@ -20,11 +20,12 @@ from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
 from mailproxy.balance.pool import Pool
 from mailproxy.config import BackendTimeouts, FrontendTimeouts, InetBind, InetServer, UnixServer
+from mailproxy.counting.block import Block
 from mailproxy.front.capacity import Capacity
 from mailproxy.front.frontend import Frontend
 from mailproxy.front.loop import Loop
 from mailproxy.proxyprotocol import Decoder, Header
-from mailproxy.session.counters import Counters
+from mailproxy.session.numbers import FRONTEND
 from mailproxy.session.session import Session
 from mailproxy.session.terms import Terms
 from mailproxy.tls.server import TlsServer
@@ -177,7 +178,7 @@ class Bench:
         serves = (tls_server() if isinstance(tls, bool) else tls) if tls else None
         terms = Terms.of(settings, Backend(self.backend, protocol), serves, "mail.example.org")
         self.frontend = Frontend(
-            settings, terms, loop=self.loop, counters=Counters(), bounds=(self.capacity, self.total)
+            settings, terms, loop=self.loop, numbers=Block.alone(FRONTEND.length), bounds=(self.capacity, self.total)
         )
         listening = {
             "inet": lambda: bind_inet(socket.AF_INET, "127.0.0.1", 0),

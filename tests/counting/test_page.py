@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from mailproxy.process.page import NUMBERS, NoRoomError, Pages, Places
+from mailproxy.counting.page import NUMBERS, NoRoomError, Pages, Places
 
 
 def test_process_sees_what_another_one_writes() -> None:
@@ -21,16 +21,17 @@ def test_process_sees_what_another_one_writes() -> None:
 
 def test_name_has_one_place_for_ever() -> None:
     places = Places()
-    places.add(["one", "two"])
+    places.add({"one": 1, "two": 2})
     first = places["one"]
-    places.add(["two", "three", "one"])
+    places.add({"two": 2, "three": 1, "one": 1})
     assert places["one"] == first
-    assert len({places[name] for name in ("beat", "one", "two", "three")}) == len(places) == 4
+    taken = [place for name in ("beat", "one", "two", "three") for place in range(places.used)[places.block(name)]]
+    assert sorted(taken) == list(range(5))
 
 
 def test_places_that_are_told_are_the_same() -> None:
     places, other = Places(), Places()
-    places.add(["one", "two"])
+    places.add({"one": 1, "two": 1})
     other.take(places.copy())
     assert other["two"] == places["two"]
 
@@ -38,15 +39,15 @@ def test_places_that_are_told_are_the_same() -> None:
 def test_full_pages_are_told_and_nothing_changes() -> None:
     places = Places()
     with pytest.raises(NoRoomError, match="restart"):
-        places.add(map(str, range(NUMBERS)))
-    assert len(places) == 1
+        places.add({"one": 1, "others": NUMBERS - 1})
+    assert places.used == 1
 
 
 def test_counters_of_a_worker_that_has_ended_stay_and_its_sessions_go() -> None:
     pages, places = Pages(2), Places()
-    places.add(["counter front sessions", "live maxconn"])
-    pages.used = len(places)
-    counter, live = places["counter front sessions"], places["live maxconn"]
+    places.add({"counter front": 2, "live maxconn": 1})
+    pages.used = places.used
+    counter, live = places["counter front"] + 1, places["live maxconn"]
     pages.main[counter] = 1
     pages.workers[0][counter], pages.workers[0][live] = 5, 2
     pages.workers[1][counter], pages.workers[1][live] = 7, 3

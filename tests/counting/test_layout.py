@@ -1,0 +1,35 @@
+"""The numbers in a block, by name."""
+
+from __future__ import annotations
+
+from mailproxy.counting.block import Block
+from mailproxy.counting.layout import Durations, Layout
+
+
+def test_totals_have_every_number_by_name() -> None:
+    layout = Layout()
+    one = layout.number("one")
+    colours = layout.table("colours", ["red", "blue"])
+    words = Block.alone(layout.length).words
+    words[one] += 1
+    words[colours["blue"]] += 2
+    totals = layout.totals(words)
+    assert (totals.numbers, totals.tables) == ({"one": 1}, {"colours": {"red": 0, "blue": 2}})
+
+
+def test_durations_are_in_buckets() -> None:
+    layout = Layout()
+    layout.number("before")
+    histogram = layout.histogram("waits", [0.1, 1.0])
+    layout.number("after")
+    words = Block.alone(layout.length).words
+    for seconds in (0.0, 0.1, 0.5, 1.0, 1.5, 3600.0):
+        histogram.count(words, seconds)
+    assert layout.totals(words).histograms == {"waits": Durations((0.1, 1.0), (2, 2, 2), 3603.1)}
+    assert (words[0], words[layout.length - 1]) == (0, 0)
+
+
+def test_sums_are_of_all_processes() -> None:
+    own, other = Block.alone(2), Block.alone(2)
+    own.words[0], other.words[0], other.words[1] = 1, 2, 5
+    assert Block(own.words, (own.words, other.words)).sums() == [3, 5]

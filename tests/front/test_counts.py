@@ -1,0 +1,26 @@
+"""The counts of one process."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailproxy.counting.page import NUMBERS
+from mailproxy.front.counts import Counts
+from mailproxy.front.sockets import StartError
+from mailproxy.session.numbers import CONNECTIONS
+from tests.config.builders import read
+
+
+def test_numbers_go_on_with_a_later_reading() -> None:
+    counts = Counts()
+    counts.know(read())
+    counts.frontend("imaps").words[CONNECTIONS] += 1
+    counts.know(read())
+    assert counts.frontend("imaps").sums()[CONNECTIONS] == 1
+
+
+def test_configuration_with_too_many_numbers_is_refused() -> None:
+    counts = Counts()
+    counts.places.add({"earlier": NUMBERS - 1})
+    with pytest.raises(StartError, match="restart"):
+        counts.know(read())
