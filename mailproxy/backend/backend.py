@@ -8,8 +8,8 @@ from ipaddress import ip_address
 from mailproxy import config
 from mailproxy.announce.addresses import PackedAddress
 from mailproxy.announce.header import HeaderPolicy
+from mailproxy.backend.overrides import Overrides
 from mailproxy.backend.server import NONE_KNOWN, BackendServer, make_servers
-from mailproxy.backend.wishes import Wishes
 from mailproxy.balance.change import Change
 from mailproxy.balance.pool import Pool
 from mailproxy.balance.rule import RULES
@@ -47,14 +47,14 @@ class Backend:
         protocol: MailProtocol,
         client_tls: MakeClientTls | None = None,
         known: Mapping[str, BackendServer] = NONE_KNOWN,
-        wishes: Wishes | None = None,
+        overrides: Overrides | None = None,
     ) -> None:
         """
         Set up the backend; ValueError if its header or its TLS cannot work.
 
         `client_tls` makes the TLS of its servers; backends with the same `client_tls` share contexts. `known` are
         servers of an earlier configuration, by name: an unchanged one is used again, a changed one keeps its health.
-        `wishes` are settings of servers that administrators made by hand.
+        `overrides` are settings of servers that administrators made by hand.
         """
         self.name = settings.name
         self.protocol = protocol
@@ -72,8 +72,8 @@ class Backend:
         rule = RULES[settings.balance]
         servers = tuple(make_servers(settings, protocol, client_tls or client_sides(), known))
         for server in servers:
-            if wishes is not None and not server.is_settled:
-                wishes.grant(settings.name, server)
+            if overrides is not None and not server.is_settled:
+                overrides.apply(settings.name, server)
         self._knows_clients = rule.is_sticky
         self.pool = Pool(
             settings.name,

@@ -255,7 +255,7 @@ def _set_state(running: Running, given: Given) -> Answer:
     now = running.loop.poller.look_at_clock()
     first = find_servers(running, backend, server)[0][1]
     before = first.state
-    running.process_state.wishes.set_state(backend, first, state)
+    running.process_state.overrides.set_state(backend, first, state)
     for made, one in _everywhere(running, backend, server):
         made.pool.set_state(one, state, now, "by hand")
     return Answer(words=f"server {backend}/{server}: state {before} -> {state}")
@@ -268,7 +268,7 @@ def _set_weight(running: Running, given: Given) -> Answer:
     first = find_servers(running, backend, server)[0][1]
     before = first.asked_weight
     after = weight.of(first.weight)
-    running.process_state.wishes.set_weight(backend, first, after)
+    running.process_state.overrides.set_weight(backend, first, after)
     for made, one in _everywhere(running, backend, server):
         made.pool.set_weight(one, after, now, "by hand")
     return Answer(words=f"server {backend}/{server}: weight {before:g} -> {after:g}")

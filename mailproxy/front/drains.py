@@ -100,7 +100,7 @@ class Drains:
             for server in made.pool.servers:
                 if (made.name, server.name) == (backend, name):
                     if not found:
-                        self._process_state.wishes.set_state(backend, server, "drain")
+                        self._process_state.overrides.set_state(backend, server, "drain")
                     found.append(server)
                     made.pool.set_state(server, "drain", now, "by hand")
         if not found:

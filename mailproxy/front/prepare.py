@@ -96,7 +96,7 @@ class Prepared:
         process_state.servers = {
             key: {server.name: server for server in backend.pool.servers} for key, backend in self.backends.items()
         }
-        process_state.wishes.keep(self.settings.backends)
+        process_state.overrides.keep(self.settings.backends)
         raise_limit()
         process_state.total.resize(self.settings.maxconn or affordable_sessions(self.settings))
         for frontend in self.settings.frontends:
@@ -205,7 +205,11 @@ def arrange(settings: config.Config, source: str, files: Files, process_state: P
         if which not in backends:
             known: Mapping[str, BackendServer] = process_state.servers.get(which, {})
             backends[which] = Backend(
-                settings.backends[frontend.backend], frontend.protocol, files.client_tls, known, process_state.wishes
+                settings.backends[frontend.backend],
+                frontend.protocol,
+                files.client_tls,
+                known,
+                process_state.overrides,
             )
         host = files.hosts[frontend.name]
         terms = Terms.of(frontend, backends[which], files.tls_servers.get(frontend.name), host)

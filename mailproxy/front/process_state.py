@@ -9,8 +9,8 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable, Mapping
 
+from mailproxy.backend.overrides import Overrides
 from mailproxy.backend.server import BackendServer
-from mailproxy.backend.wishes import Wishes
 from mailproxy.config.model import MailProtocol
 from mailproxy.counting.block import Block
 from mailproxy.front.admin import AdminSockets
@@ -41,7 +41,7 @@ class ProcessState:
         """By profile."""
         self.servers: dict[BackendKey, Mapping[str, BackendServer]] = {}
         """By backend and protocol, and then by name."""
-        self.wishes = Wishes()
+        self.overrides = Overrides()
         """States and weights of servers that administrators have set."""
         self._capacities: dict[str, Capacity] = {}
 

@@ -200,7 +200,7 @@ def test_server_that_is_down_stays_down(process: Process) -> None:
 def test_state_by_hand_is_that_of_a_server_in_a_protocol_that_comes_later(process: Process) -> None:
     former = process.read()
     (server,) = former.backends["dovecot", "imap"].pool.servers
-    process.process_state.wishes.set_state("dovecot", server, "maint")
+    process.process_state.overrides.set_state("dovecot", server, "maint")
     for protocol in ("pop3", "pop3"):
         later = process.read(process.settings(frontend={"protocol": protocol}))
         (server,) = later.backends["dovecot", protocol].pool.servers

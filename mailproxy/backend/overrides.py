@@ -1,4 +1,4 @@
-"""Settings of servers that administrators make by hand, in addition to the configuration."""
+"""States and weights of servers that administrators set by hand, in place of those of the configuration."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Key = tuple[str, str]
 
 
 @frozen
-class Wish:
+class Override:
     """The settings made by hand for one server, in all protocols, and its configuration at that time."""
 
     settings: config.Server
@@ -24,47 +24,49 @@ class Wish:
     weight: float | None = None
     """None: as the configuration, an agent or DNS says."""
 
-    def under(self, settings: config.Server) -> Wish:
-        """Return the part of the wish that holds with this configuration: a key that has changed there wins."""
-        return Wish(
+    def under(self, settings: config.Server) -> Override:
+        """Return the part of the override that holds with this configuration: a key that has changed there wins."""
+        return Override(
             settings,
             state=self.state if settings.state == self.settings.state else None,
             weight=self.weight if settings.weight == self.settings.weight else None,
         )
 
 
-class Wishes:
-    """The wishes of one process, by server (mutable); they outlast readings of the configuration."""
+class Overrides:
+    """The overrides of one process, by server (mutable); they outlast readings of the configuration."""
 
     def __init__(self) -> None:
-        self._wishes: dict[Key, Wish] = {}
+        self._overrides: dict[Key, Override] = {}
 
     def set_state(self, backend: str, server: BackendServer, state: ServerState) -> None:
         """Keep a server's state that was set by hand."""
-        self._wishes[backend, server.name] = evolve(self._at(backend, server), state=state)
+        self._overrides[backend, server.name] = evolve(self._at(backend, server), state=state)
 
     def set_weight(self, backend: str, server: BackendServer, weight: float) -> None:
         """Keep a server's weight that was set by hand."""
-        self._wishes[backend, server.name] = evolve(self._at(backend, server), weight=weight)
+        self._overrides[backend, server.name] = evolve(self._at(backend, server), weight=weight)
 
-    def _at(self, backend: str, server: BackendServer) -> Wish:
+    def _at(self, backend: str, server: BackendServer) -> Override:
         settings = server.origin.settings
-        return self._wishes.get((backend, server.name), Wish(settings)).under(settings)
+        return self._overrides.get((backend, server.name), Override(settings)).under(settings)
 
-    def grant(self, backend: str, server: BackendServer) -> None:
-        """Apply the wishes to a server, before any pool has it."""
-        wish = self._at(backend, server)
-        if wish.state is not None:
-            server.state = wish.state
-        if wish.weight is not None:
-            server.asked_weight = wish.weight
+    def apply(self, backend: str, server: BackendServer) -> None:
+        """Apply the overrides to a server, before any pool has it."""
+        override = self._at(backend, server)
+        if override.state is not None:
+            server.state = override.state
+        if override.weight is not None:
+            server.asked_weight = override.weight
 
     def keep(self, backends: Mapping[str, config.Backend]) -> None:
-        """Forget wishes for servers that the configuration does not have, or has changed."""
+        """Forget overrides for servers that the configuration does not have, or has changed."""
         configured = {
             (backend.name, name): settings
             for backend in backends.values()
             for settings in backend.servers
             for name in settings.slots
         }
-        self._wishes = {key: wish.under(configured[key]) for key, wish in self._wishes.items() if key in configured}
+        self._overrides = {
+            key: override.under(configured[key]) for key, override in self._overrides.items() if key in configured
+        }
