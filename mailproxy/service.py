@@ -94,12 +94,12 @@ class ProxyService(Service):
         """Times of the stop that replace the configuration's."""
         self._stopping: Stopping | None = None
         self._drained: list[Deferred[None]] = []
-        self._warnings = prepared.warnings(datetime.now(UTC)) if self.role.cares else ()
+        self._warnings = prepared.warnings(datetime.now(UTC)) if self.role.is_main else ()
         self._started = prepared.settings
         self._file = os.path.abspath(prepared.source)
         self._aside = Aside(reactor)
         self._reloads = Reloads(self._reload)
-        self.renewals = Renewals(self._process_state, reactor, is_quiet=not self.role.cares)
+        self.renewals = Renewals(self._process_state, reactor, is_quiet=not self.role.is_main)
         """Serves renewed certificates."""
         self.revocations = Revocations(self._process_state, reactor, self._aside)
         self.ticket_keys = TicketKeyChanges(self._process_state, reactor)
@@ -118,7 +118,7 @@ class ProxyService(Service):
         return ()
 
     def _make_drains(self) -> Drains:
-        return Drains(lambda: self._generation, self._process_state, self._loop, is_quiet=not self.role.cares)
+        return Drains(lambda: self._generation, self._process_state, self._loop, is_quiet=not self.role.is_main)
 
     def _make_generation(self, prepared: Prepared) -> Generation:
         """Make the generation of a reading of the configuration."""
@@ -171,7 +171,7 @@ class ProxyService(Service):
         self._warn(self._warnings)
         self._generation.start()
         self.began = self._loop.poller.look_at_clock()
-        if self.role.cares:
+        if self.role.is_main:
             self._open_admin_socket()
             self.renewals.start(self._prepared.settings)
             self.ticket_keys.start()
@@ -218,8 +218,8 @@ class ProxyService(Service):
         self._aside.do(finish).addCallbacks(left, failed)
 
     def _open_admin_socket(self) -> None:
-        """Let administrators in where the configuration says, in the one process that cares for servers."""
-        if not self.role.cares:
+        """Let administrators in where the configuration says, in the main process."""
+        if not self.role.is_main:
             return
         path = self._generation.settings.admin.socket
         self._admin_socket.open(self._process_state.admin.at(path))
@@ -303,7 +303,7 @@ class ProxyService(Service):
         for frontend in former.frontends:
             if frontend.name not in names:
                 self._say_closed(frontend)
-        if self.role.cares:
+        if self.role.is_main:
             self.renewals.follow(reading.settings, renewed)
             self.ticket_keys.follow()
         self.revocations.follow(reading.settings, reading.files.trusts)
@@ -312,7 +312,7 @@ class ProxyService(Service):
 
     def _change_to(self, reading: Reading) -> None:
         prepared = arrange(reading.settings, reading.source, reading.files, self._process_state)
-        if self.role.cares:
+        if self.role.is_main:
             prepared.bind()
         generation = self._make_generation(prepared)
         prepared.adopt()
@@ -409,7 +409,7 @@ class ProxyService(Service):
         self.ticket_keys.stop()
         live = self._process_state.total.sessions
         times = StopTimes() if self._is_hurried else evolve(StopTimes.of(self._generation.settings), **self._times)
-        if self.role.cares:
+        if self.role.is_main:
             self._log.info(
                 f"stopping, with up to {{seconds:g}} s for {counted(live, 'sessions')}",
                 event="stopping",
@@ -436,7 +436,7 @@ class ProxyService(Service):
         self._admin_socket.close()
         self._process_state.admin.close_others(None)
         self._loop.stop()
-        if self.role.cares:
+        if self.role.is_main:
             for frontend in self.frontends:
                 self._say_closed(frontend)
         for drained in self._drained:

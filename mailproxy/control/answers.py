@@ -178,8 +178,8 @@ class Answers:
         )
 
     def _check_now(self, backend: str, server: str) -> Deferred[Answer]:
-        care = self._running.generation.care
-        if care is None:
+        monitoring = self._running.generation.monitoring
+        if monitoring is None:
             raise BadCommand("the service is stopping, and checks no servers")
         found = find_servers(self._running, backend, server)
         waiting = len(found)
@@ -201,7 +201,7 @@ class Answers:
                 done.callback(Answer(rows))
 
         for of, one in found:
-            monitor = care.monitors[of.name, of.protocol]
+            monitor = monitoring.monitors[of.name, of.protocol]
             if problem := monitor.check_now(one, partial(told, of)):
                 raise BadCommand(f"server {backend}/{server} {problem}")
         return done

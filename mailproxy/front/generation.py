@@ -16,9 +16,9 @@ from twisted.logger import Logger
 from mailproxy import config
 from mailproxy.backend.server import BackendServer
 from mailproxy.backend.slowstart import Slowstart
-from mailproxy.front.care import Care, Learned
 from mailproxy.front.frontend import Frontend
 from mailproxy.front.loop import Loop
+from mailproxy.front.monitoring import Learned, Monitoring
 from mailproxy.front.prepare import Prepared, PreparedFrontend
 from mailproxy.front.role import ALONE, Role
 from mailproxy.front.shutdowns import Shutdowns
@@ -31,7 +31,7 @@ _log = Logger(namespace="mailproxy")
 
 
 class Generation:
-    """A running configuration: frontends that accept, and the care for the servers of their backends."""
+    """A running configuration: frontends that accept, and the monitoring of the servers of their backends."""
 
     def __init__(self, prepared: Prepared, loop: Loop, role: Role = ALONE) -> None:
         """Prepare the part for the process's `role`; the sockets have to be bound before `start`."""
@@ -43,8 +43,8 @@ class Generation:
         self.frontends = [self._make_frontend(frontend) for frontend in prepared.frontends]
         self.learned: Learned = _nothing
         """Called, besides the frontend, with the capabilities that a frontend announces to its clients."""
-        self.care = Care(prepared, loop, self.learn) if role.cares else None
-        self._parts: list[Care | Shutdowns | Slowstart] = [] if self.care is None else [self.care]
+        self.monitoring = Monitoring(prepared, loop, self.learn) if role.is_main else None
+        self._parts: list[Monitoring | Shutdowns | Slowstart] = [] if self.monitoring is None else [self.monitoring]
         """The parts that run from `start` to `retire` beside the frontends."""
         for backend in self.backends.values():
             # A change is logged before its consequences.
@@ -80,7 +80,7 @@ class Generation:
         for frontend in self.frontends:
             if self._role.accepts:
                 frontend.start(sockets[frontend.name])
-            if self._role.cares and (after is None or not after.listens_as(frontend.settings)):
+            if self._role.is_main and (after is None or not after.listens_as(frontend.settings)):
                 self._say_where(frontend.settings, sockets[frontend.name])
         prepared.process_state.sockets.close_others(self.settings.frontends)
         for part in self._parts:
@@ -147,7 +147,7 @@ class Generation:
     def retire(self) -> None:
         """Stop accepting, checking and learning; the sessions continue."""
         # They refer to this generation: it must not refer to them.
-        self.care = None
+        self.monitoring = None
         while self._parts:
             self._parts.pop(0).stop()
         self._is_retired = True

@@ -1,7 +1,7 @@
 """
 Several processes that serve together: a main process, its workers, and a forker that makes workers.
 
-Theory of operation. The *main* process reads the configuration and its files, opens sockets, and cares for servers. The
+Theory of operation. The *main* process reads the configuration and its files, opens sockets, and monitors servers. The
 *workers* accept from these sockets and run the sessions. The *forker* has no reactor and only forks: it is made before
 the main process has a reactor, so it can make a worker at any time (`forker`). The ticket keys are in TLS contexts that
 are made before the first fork (`mailproxy.tls.stock`).

@@ -1,4 +1,4 @@
-"""The main process: it has the configuration and cares for servers; its workers run the sessions."""
+"""The main process: it has the configuration and monitors servers; its workers run the sessions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks as the factory makes them, with what a test seldom cares for."""
+"""Checks as the factory makes them, with values that few tests change."""
 
 from __future__ import annotations
 

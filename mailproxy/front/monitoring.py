@@ -25,7 +25,7 @@ Learned = Callable[[str, tuple[bytes, ...]], None]
 """Called with a frontend's name, and its backend's capabilities."""
 
 
-class Care:
+class Monitoring:
     """Monitors servers, tests their PROXY header once, and learns their capabilities, from `start` to `stop`."""
 
     def __init__(self, prepared: Prepared, loop: Loop, learned: Learned) -> None:
