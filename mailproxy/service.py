@@ -26,7 +26,7 @@ from mailproxy.control.admin_socket import AdminSocket
 from mailproxy.control.questions import Ask
 from mailproxy.control.takeover import StillServes
 from mailproxy.control.watch import Publisher
-from mailproxy.front.aside import Aside
+from mailproxy.front.background_thread import BackgroundThread
 from mailproxy.front.drains import Drains
 from mailproxy.front.frontend import Frontend
 from mailproxy.front.generation import Generation
@@ -97,11 +97,11 @@ class ProxyService(Service):
         self._warnings = prepared.warnings(datetime.now(UTC)) if self.role.is_main else ()
         self._started = prepared.settings
         self._file = os.path.abspath(prepared.source)
-        self._aside = Aside(reactor)
+        self._background = BackgroundThread(reactor)
         self._reloads = Reloads(self._reload)
         self.renewals = Renewals(self._process_state, reactor, is_quiet=not self.role.is_main)
         """Serves renewed certificates."""
-        self.revocations = Revocations(self._process_state, reactor, self._aside)
+        self.revocations = Revocations(self._process_state, reactor, self._background)
         self.ticket_keys = TicketKeyChanges(self._process_state, reactor)
         self.drains = self._make_drains()
         """Takes one frontend, or one server, out of service."""
@@ -215,7 +215,7 @@ class ProxyService(Service):
                 reason=str(failure.value),
             )
 
-        self._aside.do(finish).addCallbacks(left, failed)
+        self._background.do(finish).addCallbacks(left, failed)
 
     def _open_admin_socket(self) -> None:
         """Let administrators in where the configuration says, in the main process."""
@@ -267,7 +267,9 @@ class ProxyService(Service):
         return self.reopen()
 
     def _read(self) -> Deferred[Reading]:
-        reading = self._aside.do(partial(read, self._file, self._process_state.tls, self._process_state.certificates))
+        reading = self._background.do(
+            partial(read, self._file, self._process_state.tls, self._process_state.certificates)
+        )
         return reading.addTimeout(READ_SECONDS, self._reactor)
 
     def _reload(self) -> Deferred[Reloaded]:

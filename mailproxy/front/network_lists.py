@@ -18,7 +18,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from mailproxy.front.aside import Aside
+from mailproxy.front.background_thread import BackgroundThread
 from mailproxy.networks.list_file import State, UnusableList, read_list, state_of
 from mailproxy.networks.network_list import NetworkLists, ReadList
 from mailproxy.tls.source import SETTLING_SECONDS
@@ -40,11 +40,13 @@ class ListWatch:
 
     _log = Logger(namespace="mailproxy")
 
-    def __init__(self, lists: NetworkLists, clock: Any, aside: Aside, *, now: Callable[[], float] = time.time) -> None:
-        """`clock`, a reactor, times the checks; a thread of `aside` reads files; `now` is the wall clock."""
+    def __init__(
+        self, lists: NetworkLists, clock: Any, background: BackgroundThread, *, now: Callable[[], float] = time.time
+    ) -> None:
+        """`clock`, a reactor, times the checks; a thread of `background` reads files; `now` is the wall clock."""
         self._lists = lists
         self._clock = clock
-        self._aside = aside
+        self._background = background
         self._now = now
         self._watch: LoopingCall | None = None
         self._refused: dict[str, State] = {}
@@ -70,7 +72,7 @@ class ListWatch:
     def _look(self, paths: tuple[str, ...]) -> Deferred[None]:
         known = {path: kept.state for path, kept in self._lists.known.items()}
         work = partial(_read_changed, paths, known | self._refused, self._now() - SETTLING_SECONDS)
-        return self._aside.do(work).addCallback(self._take, self._watch).addErrback(self._broke)
+        return self._background.do(work).addCallback(self._take, self._watch).addErrback(self._broke)
 
     def _take(self, found: Mapping[str, ReadList | _Unusable], watch: LoopingCall | None) -> None:
         if self._watch is not watch:

@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mailproxy import config
-from mailproxy.front.aside import Aside
+from mailproxy.front.background_thread import BackgroundThread
 from mailproxy.front.process_state import ProcessState
 from mailproxy.tls.source import SETTLING_SECONDS
 from mailproxy.tls.trust import ClientTrust, TrustProblem, UnusableTrust
@@ -35,12 +35,17 @@ class Revocations:
     _log = Logger(namespace="mailproxy")
 
     def __init__(
-        self, process_state: ProcessState, clock: Any, aside: Aside, *, now: Callable[[], float] = time.time
+        self,
+        process_state: ProcessState,
+        clock: Any,
+        background: BackgroundThread,
+        *,
+        now: Callable[[], float] = time.time,
     ) -> None:
-        """`clock`, a reactor, times the checks; a thread of `aside` reads files; `now` is the wall clock."""
+        """`clock`, a reactor, times the checks; a thread of `background` reads files; `now` is the wall clock."""
         self._process_state = process_state
         self._clock = clock
-        self._aside = aside
+        self._background = background
         self._now = now
         self._watches: list[LoopingCall] = []
         self._settings: config.Config | None = None
@@ -100,7 +105,7 @@ class Revocations:
         return Deferred.fromCoroutine(self._look_at_all(settings, profiles)).addErrback(self._broke)
 
     async def _read(self, settings: config.Config, profile: config.TlsProfile) -> None:
-        trust = await self._aside.do(partial(_read, profile))
+        trust = await self._background.do(partial(_read, profile))
         if not isinstance(trust, ClientTrust):
             for problem in trust:
                 self._log.warn(

@@ -81,7 +81,7 @@ class WorkerService(ProxyService):
     def verify_with(self, trusted: message.Trusted) -> Deferred[object]:
         """Verify the clients of a profile with other authorities and lists."""
         # A long list takes long, so a thread does it.
-        made = self._aside.do(lambda: trusted.trust.store)
+        made = self._background.do(lambda: trusted.trust.store)
         return made.addCallback(lambda _: self._process_state.tls.verify_with(trusted.profile, trusted.trust))
 
     def end_in(self, times: StopTimes | None) -> Deferred[None]:

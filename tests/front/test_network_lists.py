@@ -50,8 +50,8 @@ class Bench:
         self.office = self.lists.at(str(self.file))
         self.clock = Clock()
         self.now = time.time() + 10  # when nothing has just changed
-        self.aside = Here()
-        self.watch = ListWatch(self.lists, self.clock, self.aside, now=lambda: self.now)  # type: ignore[arg-type]
+        self.background = Here()
+        self.watch = ListWatch(self.lists, self.clock, self.background, now=lambda: self.now)  # type: ignore[arg-type]
         self.watch.follow([str(self.file)], SECONDS)
 
     def write(self, text: str) -> None:
@@ -142,11 +142,11 @@ def test_file_that_has_just_changed_is_read_later(bench: Bench) -> None:
 
 
 def test_result_of_a_former_reading_is_dropped(bench: Bench) -> None:
-    bench.aside.is_slow = True
+    bench.background.is_slow = True
     bench.write("11.0.0.0/8\n")
     bench.clock.advance(SECONDS)
     bench.watch.follow([str(bench.file)], SECONDS)
-    (finish,) = bench.aside.waiting
+    (finish,) = bench.background.waiting
     finish()
     assert bench.networks() == (True, False)
 

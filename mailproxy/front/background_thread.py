@@ -22,7 +22,7 @@ SWITCH_SECONDS = 0.0002
 """The longest wait of the reactor's thread for its turn; a switch costs at most a quarter of it."""
 
 
-class Aside:
+class BackgroundThread:
     """Runs work in its own thread, one piece at a time; the process does not wait for it at its end."""
 
     def __init__(self, reactor: Any) -> None:
@@ -55,7 +55,7 @@ class Aside:
             else:
                 self._reactor.callFromThread(self._over, done, result)
 
-        threading.Thread(target=run, name="aside", daemon=True).start()
+        threading.Thread(target=run, name="background", daemon=True).start()
         return done
 
     def _over(self, done: Deferred[T], result: T | Failure) -> None:

@@ -11,7 +11,7 @@ from queue import Queue
 
 import pytest
 
-from mailproxy.front.aside import SWITCH_SECONDS, Aside
+from mailproxy.front.background_thread import SWITCH_SECONDS, BackgroundThread
 from tests.garbage import garbage
 
 
@@ -35,7 +35,7 @@ def reactor() -> Reactor:
 
 def test_result_is_told_in_the_thread_of_the_reactor(reactor: Reactor) -> None:
     told: list[object] = []
-    Aside(reactor).do(threading.current_thread).addCallback(
+    BackgroundThread(reactor).do(threading.current_thread).addCallback(
         lambda thread: told.extend((thread is threading.current_thread(), threading.current_thread()))
     )
     assert told == []
@@ -45,7 +45,7 @@ def test_result_is_told_in_the_thread_of_the_reactor(reactor: Reactor) -> None:
 
 def test_error_is_told(reactor: Reactor) -> None:
     told: list[object] = []
-    Aside(reactor).do(lambda: 1 // 0).addErrback(lambda failure: told.append(failure.type))
+    BackgroundThread(reactor).do(lambda: 1 // 0).addErrback(lambda failure: told.append(failure.type))
     reactor.turn()
     assert told == [ZeroDivisionError]
 
@@ -54,7 +54,7 @@ def test_error_leaves_nothing_to_the_garbage_collector(reactor: Reactor) -> None
     gc.collect()
     gc.disable()
     try:
-        Aside(reactor).do(lambda: 1 // 0).addErrback(lambda failure: None)
+        BackgroundThread(reactor).do(lambda: 1 // 0).addErrback(lambda failure: None)
         reactor.turn()
         assert garbage() == []
     finally:
@@ -64,15 +64,15 @@ def test_error_leaves_nothing_to_the_garbage_collector(reactor: Reactor) -> None
 def test_work_comes_one_by_one_and_the_reactor_waits_less_for_its_turn_meanwhile(reactor: Reactor) -> None:
     usual = sys.getswitchinterval()
     go = threading.Event()
-    aside = Aside(reactor)
+    background = BackgroundThread(reactor)
     order: list[int] = []
 
     def first() -> None:
         go.wait(10)
         order.append(1)
 
-    aside.do(first)
-    aside.do(partial(order.append, 2))
+    background.do(first)
+    background.do(partial(order.append, 2))
     assert sys.getswitchinterval() == pytest.approx(SWITCH_SECONDS, abs=1e-5)
     go.set()
     reactor.turn()
