@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from mailproxy.backend.server import BackendServer
 from mailproxy.front.frontend import Frontend
 from mailproxy.front.generation import Generation
-from mailproxy.front.goodbyes import Goodbyes, Manner
+from mailproxy.front.goodbyes import Goodbyes, GoodbyeSettings
 from mailproxy.front.loop import Loop
 from mailproxy.front.process_state import ProcessState
 from mailproxy.session.session import Session
@@ -128,8 +128,10 @@ class Drains:
 
     def _kick(self, sessions: Callable[[], Iterator[Session]], spread: float | None, reason: str) -> None:
         settings = self._generation().settings
-        manner = Manner(settings.drain_spread if spread is None else spread, settings.hard_stop_after, reason=reason)
-        goodbyes = Goodbyes(sessions, manner, clock=self._loop.reactor, poller=self._loop.poller)
+        how = GoodbyeSettings(
+            settings.drain_spread if spread is None else spread, settings.hard_stop_after, reason=reason
+        )
+        goodbyes = Goodbyes(sessions, how, clock=self._loop.reactor, poller=self._loop.poller)
         self._kicks.add(goodbyes)
         goodbyes.begin().addCallback(lambda _: self._kicks.discard(goodbyes))
 

@@ -23,7 +23,7 @@ LOOK_SECONDS = 0.1
 
 
 @frozen
-class Manner:
+class GoodbyeSettings:
     """How sessions are ended."""
 
     spread: float
@@ -38,10 +38,15 @@ class Goodbyes:
     """Ends the sessions that `sessions` returns, now and later on (mutable)."""
 
     def __init__(
-        self, sessions: Callable[[], Iterable[Session]], manner: Manner, *, clock: IReactorTime, poller: Poller
+        self,
+        sessions: Callable[[], Iterable[Session]],
+        settings: GoodbyeSettings,
+        *,
+        clock: IReactorTime,
+        poller: Poller,
     ) -> None:
         self._sessions = sessions
-        self._manner = manner
+        self._settings = settings
         self._clock = clock
         self._poller = poller
         self._due: dict[Session, float] = {}
@@ -54,12 +59,12 @@ class Goodbyes:
     def begin(self) -> Deferred[None]:
         """Begin; the Deferred fires when no session is left."""
         now = self._clock.seconds()
-        manner = self._manner
-        self._spread_ends = now + manner.spread
-        self._ends = self._spread_ends + manner.patience
+        settings = self._settings
+        self._spread_ends = now + settings.spread
+        self._ends = self._spread_ends + settings.patience
         live = list(self._sessions())
         random.shuffle(live)
-        self._due = {session: now + manner.spread * place / len(live) for place, session in enumerate(live)}
+        self._due = {session: now + settings.spread * place / len(live) for place, session in enumerate(live)}
         self._look()
         return self._done
 
@@ -83,14 +88,14 @@ class Goodbyes:
         left = self._ends - now
         # Inside another reactor the poller's time does not advance without events, and goodbyes have deadlines.
         self._poller.look_at_clock()
-        manner = self._manner
+        settings = self._settings
         due = {session: self._due.get(session) or self._due_of_new(now) for session in live}
         self._due = due
         for session in live:
             if left <= 0:
-                session.abort(manner.ending, manner.reason)
+                session.abort(settings.ending, settings.reason)
             elif due[session] <= now and session.is_quiet:
-                session.shut_down(manner.ending, manner.reason)
+                session.shut_down(settings.ending, settings.reason)
         if live and left > 0:
             self._call = self._clock.callLater(min(LOOK_SECONDS, left), self._look)
         else:

@@ -20,7 +20,7 @@ from twisted.logger import Logger
 
 from mailproxy import config
 from mailproxy.front.generation import Generation
-from mailproxy.front.goodbyes import LOOK_SECONDS, Goodbyes, Manner
+from mailproxy.front.goodbyes import LOOK_SECONDS, Goodbyes, GoodbyeSettings
 from mailproxy.front.loop import Loop
 from mailproxy.front.sockets import Sockets
 from mailproxy.session.counters import counted
@@ -113,7 +113,7 @@ class Stopping:
         generation.retire()
         self._goodbyes = Goodbyes(
             lambda: generation.sessions,
-            Manner(self._times.spread, self._times.hard),
+            GoodbyeSettings(self._times.spread, self._times.hard),
             clock=self._loop.reactor,
             poller=self._loop.poller,
         )
