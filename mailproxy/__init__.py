@@ -20,6 +20,7 @@ The map, bottom up; imports run one way, from the later to the earlier:
 - ``session``: one client's connection: PROXY header, STARTTLS, handshake, pick, dial, header, relay, part; its log
   line.
 - ``checks``: mailproxy's own connections to servers: whether they work, and their capabilities.
+- ``bans``: banned addresses and networks: their look-up, their file, CrowdSec as a source.
 - ``front``: generations: one reading of the configuration in use, and the objects that are handed to the next.
 - ``service``, ``signals``: the service on a reactor, its start, reloads and stop.
 - ``log``: lines for standard output, files, syslog and the journal, each target with a thread of its own.

@@ -23,6 +23,7 @@ LAYERS = (
     {"backend"},
     {"session"},
     {"checks"},
+    {"bans"},
     {"front", "log"},
     {"control", "systemd"},
     {"service", "signals", "audit"},

@@ -1,0 +1,63 @@
+"""One ban: a network whose clients are refused, until when, and why."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+from math import inf
+from typing import Literal, get_args
+
+from attrs import frozen
+
+from mailproxy.config.place import Network
+
+Origin = Literal["ctl", "rule", "failures", "crowdsec"]
+"""
+What has made a ban: an administrator, a rule, too many refused logins, or CrowdSec.
+
+A network may have a ban of each origin.
+"""
+
+ORIGINS: tuple[Origin, ...] = get_args(Origin)
+
+Key = tuple[bytes, int]
+"""A network as its first address, in the 4 or 16 bytes of ``inet_pton``, and its number of bits."""
+
+LONGEST_REASON = 200
+"""The most characters of a reason: it is in log lines and tables."""
+
+
+@frozen
+class Ban:
+    """A network, or one address, whose clients are refused; moments are by the monotonic clock of the machine."""
+
+    key: Key
+    origin: Origin
+    reason: str
+    made: float
+    end: float = inf
+    """The end of the ban; infinite if it has none."""
+
+    @property
+    def place(self) -> str:
+        """The network as text, or the address if it is only one."""
+        return place_of(self.key)
+
+
+def key_of(network: Network) -> Key:
+    """Return a network as the key of its bans; IPv4 addresses in IPv6 form are IPv4."""
+    first, bits = network.network_address.packed, network.prefixlen
+    if first.startswith(MAPPED) and bits >= MAPPED_BITS:
+        return first[len(MAPPED) :], bits - MAPPED_BITS
+    return first, bits
+
+
+def place_of(key: Key) -> str:
+    """Return a key as text: ``192.0.2.0/24``, or an address without its bits."""
+    first, bits = key
+    return str(ip_address(first)) if bits == 8 * len(first) else str(ip_network((first, bits)))
+
+
+MAPPED = bytes(10) + b"\xff\xff"
+"""The beginning of IPv4 addresses in IPv6 form (``::ffff:192.0.2.9``), as a dual-stack socket reports them."""
+
+MAPPED_BITS = 8 * len(MAPPED)

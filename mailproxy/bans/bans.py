@@ -1,0 +1,129 @@
+"""
+All bans of a service, by origin: the authority, in the one process that has the configuration.
+
+A network may have a ban of each origin. The one that ends last is in effect, and is what the table for look-ups has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from math import inf
+
+from attrs import frozen
+
+from mailproxy.bans.ban import LONGEST_REASON, ORIGINS, Ban, Key, Origin
+from mailproxy.bans.table import BanTable
+
+MOST_BANS = 500_000
+"""The most bans: each process needs about 400 bytes for one, so they never need more than 200 MB in each."""
+
+
+class TooManyBans(Exception):
+    """There are as many bans as there may be."""
+
+    def __init__(self) -> None:
+        super().__init__(f"there are {MOST_BANS} bans, the most; unban some first")
+
+
+@frozen
+class BanChange:
+    """What has changed in the table: networks with the ban that is in effect from now on, and networks without one."""
+
+    banned: tuple[Ban, ...] = ()
+    unbanned: tuple[Key, ...] = ()
+
+
+class Bans:
+    """The bans of each origin, and the table of those in effect (mutable)."""
+
+    def __init__(self) -> None:
+        self.table = BanTable()
+        self._by_origin: dict[Origin, dict[Key, Ban]] = {origin: {} for origin in ORIGINS}
+        self.announce: Callable[[BanChange], object] = _nothing
+        """Called with each change of the table but the ends of bans, which every process sees by itself."""
+        self.changed: Callable[[Origin], object] = _nothing
+        """Called after bans of an origin have changed, to be written to the file."""
+
+    def __len__(self) -> int:
+        """Return the number of networks with bans."""
+        return len(self.table)
+
+    def __iter__(self) -> Iterator[Ban]:
+        """Yield all bans of all origins; they may change meanwhile."""
+        return iter(list(chain.from_iterable(bans.values() for bans in self._by_origin.values())))
+
+    def of(self, origin: Origin) -> Sequence[Key]:
+        """Return the networks that an origin has banned."""
+        return list(self._by_origin[origin])
+
+    def ban(self, *bans: Ban) -> None:
+        """Add bans, each in place of an earlier one of its network and origin; raise `TooManyBans` for those beyond."""
+        banned: list[Ban] = []
+        for ban in bans:
+            key = ban.key
+            before = self.table.get(key)
+            if before is None and len(self.table) >= MOST_BANS:
+                self._tell(banned, ())
+                raise TooManyBans
+            self._by_origin[ban.origin][key] = ban
+            effective = ban if before is None or ban.end >= before.end else self._effective(key)
+            assert effective is not None
+            if effective is not before:
+                self.table.put(effective)
+                banned.append(effective)
+        self._tell(banned, ())
+        for origin in {ban.origin for ban in bans}:
+            self.changed(origin)
+
+    def unban(self, *keys: Key, origins: Sequence[Origin] = ORIGINS) -> tuple[Ban, ...]:
+        """Remove the bans of networks; return those that there were."""
+        removed: list[Ban] = []
+        banned: list[Ban] = []
+        unbanned: list[Key] = []
+        for key in keys:
+            found = [ban for origin in origins if (ban := self._by_origin[origin].pop(key, None)) is not None]
+            if not found:
+                continue
+            removed += found
+            before, after = self.table.get(key), self._effective(key)
+            if after is None:
+                self.table.remove(key)
+                unbanned.append(key)
+            elif after is not before:
+                self.table.put(after)
+                banned.append(after)
+        self._tell(banned, unbanned)
+        for origin in {ban.origin for ban in removed}:
+            self.changed(origin)
+        return tuple(removed)
+
+    def _effective(self, key: Key) -> Ban | None:
+        found = (bans[key] for bans in self._by_origin.values() if key in bans)
+        return max(found, key=lambda ban: ban.end, default=None)
+
+    def _tell(self, banned: Sequence[Ban], unbanned: Sequence[Key]) -> None:
+        if banned or unbanned:
+            self.announce(BanChange(tuple(banned), tuple(unbanned)))
+
+    def expire(self, now: float, most: int) -> list[Ban]:
+        """Remove bans that have ended, up to `most` networks; return those that were in effect."""
+        ended = self.table.expire(now, most)
+        for ban in ended:
+            for bans in self._by_origin.values():
+                bans.pop(ban.key, None)
+        return ended
+
+
+def left(ban: Ban, now: float) -> float | None:
+    """Return the seconds until a ban ends; None: it has no end."""
+    return None if ban.end == inf else max(ban.end - now, 0.0)
+
+
+def clean_reason(text: str) -> str:
+    """Return a reason that fits into a line: printable, and not too long."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)[:LONGEST_REASON]
+
+
+def _nothing(what: object) -> None:
+    """Do nothing."""

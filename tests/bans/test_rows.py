@@ -1,0 +1,68 @@
+"""Reading long lists of JSON one entry at a time."""
+
+import json
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailproxy.bans.rows import rows
+
+VALUES: Any = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+
+
+def test_entries_come_one_by_one_and_other_values_whole() -> None:
+    text = '{"new": [{"id": 1}, {"id": 2}], "other": [1, 2], "deleted": [ ]}'
+    assert list(rows(text, ("new", "deleted"))) == [("new", {"id": 1}), ("new", {"id": 2}), ("other", [1, 2])]
+
+
+def test_null_is_an_empty_list() -> None:
+    assert list(rows(' {"new":null,"deleted" : null}\n', ("new", "deleted"))) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "null",
+        "{",
+        '{"new"',
+        '{"new": [',
+        '{"new": [1',
+        '{"new": [1,]}',
+        '{"new": [1 2]}',
+        '{"new": []} x',
+        '{"new": [],}',
+        "{} {}",
+        "{1: 2}",
+        '{"new": ' + "[" * 100_000,
+        '{"new": [' + "[" * 100_000,
+    ],
+    ids=range(15),
+)
+def test_text_that_is_not_an_object_is_an_error(text: str) -> None:
+    with pytest.raises(ValueError, match="character|Expecting|nested"):
+        list(rows(text, ("new",)))
+
+
+@given(st.dictionaries(st.text(), VALUES, max_size=4), st.lists(VALUES), st.booleans())
+def test_any_object_gives_what_json_loads_gives(others: dict[str, Any], entries: list[Any], is_indented: bool) -> None:
+    others.pop("new", None)
+    document = {**others, "new": entries}
+    text = json.dumps(document, indent=1 if is_indented else None)
+    found = list(rows(text, ("new",)))
+    assert [value for name, value in found if name == "new"] == entries
+    assert {name: value for name, value in found if name != "new"} == others
+
+
+@given(st.text(alphabet='{}[]",:1 nul\\'))
+def test_any_text_raises_only_value_errors(text: str) -> None:
+    with suppress(ValueError):
+        list(rows(text, ("n",)))
