@@ -48,7 +48,7 @@ def test_null_is_an_empty_list() -> None:
     ids=range(15),
 )
 def test_text_that_is_not_an_object_is_an_error(text: str) -> None:
-    with pytest.raises(ValueError, match="character|Expecting|nested"):
+    with pytest.raises(ValueError, match=r"character|Expecting|nested"):
         list(rows(text, ("new",)))
 
 
