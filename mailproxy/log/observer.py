@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from functools import partial
 from typing import IO
 
-from twisted.logger import ILogObserver, LogEvent, LogLevel
+from twisted.logger import ILogObserver, LogEvent
 from zope.interface import implementer
 
 from mailproxy.config import Log
 from mailproxy.log.descriptor import DescriptorSink
-from mailproxy.log.outlet import Outlet, Output, dropped, make_render
+from mailproxy.log.outlet import Outlet, Output, dropped, levels_from, make_render
 from mailproxy.log.writer import LineWriter
 
 # When the log closes, a blocked reader has this time to take the waiting lines.
@@ -25,15 +25,13 @@ class Closing:
 
     def __init__(self) -> None:
         self._before: float | None = None
-
-    @property
-    def has_begun(self) -> bool:
+        self.has_begun = False
         """True after the first `drain`."""
-        return self._before is not None
 
     def drain(self, writers: Iterable[LineWriter]) -> None:
         """Wait until all lines are written, at most until `CLOSE_SECONDS` after the first call."""
         if self._before is None:
+            self.has_begun = True
             self._before = time.monotonic() + CLOSE_SECONDS
         for writer in writers:
             writer.drain(max(self._before - time.monotonic(), 0.0))
@@ -47,7 +45,7 @@ class LineLog:
         self._output = Output(stream)
         render = make_render(Log(format=format), self._output)  # type: ignore[arg-type]  # one of the words
         self._writer = LineWriter(DescriptorSink(self._output.descriptor), partial(dropped, render))
-        self._outlet = Outlet(self._writer, render, LogLevel.levelWithName(level))
+        self._outlet = Outlet(self._writer, render, levels_from(level))
         self._closing = Closing()
         atexit.register(self.close)
 

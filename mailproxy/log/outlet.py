@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import IO
+from typing import IO, Any
 
 from attrs import frozen
 from twisted.logger import LogEvent, LogLevel
@@ -45,10 +45,17 @@ class Output:
         """Return a text in the stream's encoding, with escapes for letters that this does not have."""
         return text.encode(self._encoding, "backslashreplace")
 
-    def render(self, event: LogEvent, level: str, *, format: str) -> bytes:
-        """Return an event as a line; if journald reads the stream, the priority precedes it (sd-daemon(3))."""
-        priority = f"<{PRIORITIES[level]}>" if self.is_journal else ""
-        return self.encode(f"{priority}{FORMATS[format](event, level)}\n")
+    def renderer(self, format: str) -> Render:
+        """Return a function that makes lines; if journald reads the stream, a priority precedes them (sd-daemon(3))."""
+        as_line, encoding = FORMATS[format], self._encoding
+
+        def render(event: LogEvent, level: str) -> bytes:
+            return f"{as_line(event, level)}\n".encode(encoding, "backslashreplace")
+
+        def render_with_priority(event: LogEvent, level: str) -> bytes:
+            return b"<%d>%b" % (PRIORITIES[level], render(event, level))
+
+        return render_with_priority if self.is_journal else render
 
 
 @frozen
@@ -57,20 +64,26 @@ class Outlet:
 
     writer: LineWriter
     render: Render
-    level: object
+    levels: frozenset[Any]
+    """The levels of the events to write; a comparison of two levels costs a tenth of a line."""
 
     def __call__(self, event: LogEvent) -> None:
         """Write an event, unless it is below the level."""
         level = event.get("log_level", LogLevel.info)
-        if level >= self.level:
+        if level in self.levels:
             self.writer.put(self.render(event, level.name))
+
+
+def levels_from(lowest: str) -> frozenset[Any]:
+    """Return the levels from the one with this name on."""
+    return frozenset(level for level in LogLevel.iterconstants() if level >= LogLevel.levelWithName(lowest))
 
 
 def make_render(settings: Log, output: Output) -> Render:
     """Return the function that formats events for the target."""
     match settings.target:
         case Stdout():
-            return partial(output.render, format=settings.format)
+            return output.renderer(settings.format)
         case LogFile():
             return partial(_as_line, format=settings.format)
         case Journal():

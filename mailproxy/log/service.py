@@ -9,13 +9,13 @@ from contextlib import suppress
 from functools import partial
 from typing import IO
 
-from twisted.logger import ILogObserver, LogEvent, LogLevel
+from twisted.logger import ILogObserver, LogEvent
 from zope.interface import implementer
 
 from mailproxy.config import Config, Log
 from mailproxy.config.target import LogFile, LogTarget, Stdout
 from mailproxy.log.observer import CLOSE_SECONDS, Closing
-from mailproxy.log.outlet import Outlet, Output, dropped, gap, make_render, make_sink
+from mailproxy.log.outlet import Outlet, Output, dropped, gap, levels_from, make_render, make_sink
 from mailproxy.log.writer import LineWriter
 
 STDERR = 2
@@ -59,7 +59,7 @@ class ServiceLog:
     def _outlet(self, settings: Log) -> Outlet:
         writer, render = self._writers[settings.target], make_render(settings, self._output)
         writer.notice = partial(dropped, render)
-        return Outlet(writer, render, LogLevel.levelWithName(settings.level))
+        return Outlet(writer, render, levels_from(settings.level))
 
     def __call__(self, event: LogEvent) -> None:
         """Write one event, unless it is how Twisted says that a reactor has ended: each process has one."""

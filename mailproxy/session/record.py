@@ -206,12 +206,13 @@ def _end(session: LoggedSession) -> Fields:
 
 def as_line(fields: Fields) -> str:
     """Return fields as ``key=value``, with quotes where a value needs them."""
-    return " ".join(
-        [
-            f"{key}={json.dumps(value) if value == '' or (key in _FOREIGN and not _BARE(str(value))) else value}"
+    foreign = _FOREIGN.intersection(fields)
+    if foreign or "" in fields.values():
+        fields = {
+            key: json.dumps(value) if value == "" or (key in foreign and not _BARE(str(value))) else value
             for key, value in fields.items()
-        ]
-    )
+        }
+    return " ".join([f"{key}={value}" for key, value in fields.items()])
 
 
 def _is_passed_on_tls(session: LoggedSession) -> bool:
