@@ -7,6 +7,8 @@ from contextlib import suppress
 
 from mailproxy.transport.stream import BUFFER_BYTES, VIEW, Stream
 
+_MORE = int(socket.MSG_MORE)
+
 
 class PlainStream(Stream):
     """A TCP or UNIX connection in the clear."""
@@ -44,15 +46,18 @@ class PlainStream(Stream):
             self.received += count
             self.last_byte = VIEW[count - 1]
             self.active = self.poller.now
-            peer.hold()  # the last bytes and FIN leave in one packet
-            peer.put(count)
+            peer.put_last(count)
         if count < BUFFER_BYTES and self.fd >= 0:
             self.ended()
 
-    def put(self, count: int) -> None:
+    def put_last(self, count: int) -> None:
+        """Write `count` bytes of the shared buffer; the kernel sends them when writing ends, in one packet with FIN."""
+        self.put(count, _MORE)
+
+    def put(self, count: int, flags: int = 0) -> None:
         """Write `count` bytes of the shared buffer; keep those that the kernel refuses."""
         try:
-            taken = self.socket.send(VIEW[:count])
+            taken = self.socket.send(VIEW[:count], flags)
         except BlockingIOError:
             taken = 0
         except OSError as error:

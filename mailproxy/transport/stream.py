@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import select
 import socket
+from contextlib import suppress
 from typing import Protocol
 
 from mailproxy.tls import openssl
@@ -220,12 +221,11 @@ class Stream:
             VIEW[: len(line)] = line
             self.put(len(line))
 
-    def hold(self) -> None:
-        """Send nothing until writing ends, so that the last bytes and FIN leave in one packet."""
-        try:
+    def put_last(self, count: int) -> None:
+        """Write `count` bytes of the shared buffer; the kernel sends them when writing ends, in one packet with FIN."""
+        with suppress(OSError):  # a UNIX socket has no packets to save
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
-        except OSError:
-            return  # a UNIX socket, which has no packets to save
+        self.put(count)
 
     def watch(self) -> None:
         """Watch for the useful events: reading unless ended or the peer is full, writing while there is a backlog."""
