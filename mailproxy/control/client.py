@@ -28,7 +28,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mailproxy import __version__
-from mailproxy.control.answers import Answer, Answers, Live
+from mailproxy.control.answer import Answer, Live
+from mailproxy.control.answers import Answers
 from mailproxy.control.grammar import BadCommand, request_of
 from mailproxy.control.message import LONGEST_REQUEST, VERSION, decode, encode
 from mailproxy.control.status import Status

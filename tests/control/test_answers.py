@@ -13,7 +13,9 @@ from twisted.internet.defer import Deferred, fail, succeed
 
 from mailproxy.config import Backend, Check, ConfigError, Frontend, InetServer, NamedServer, Problem, Server
 from mailproxy.config.difference import Difference
+from mailproxy.control.answers import Answers
 from mailproxy.control.argument import STAGES
+from mailproxy.control.command import BY_NAME
 from mailproxy.front.reload import Reloaded, ReloadRefused
 from mailproxy.front.sockets import StartError
 from mailproxy.session import arrival, conversation, handshake, parting, relay, waiting
@@ -46,6 +48,10 @@ def server(name: str = "d1", **keys: Any) -> Server:
 @pytest.fixture
 def running(make: Make) -> Running:
     return make()
+
+
+def test_every_command_has_an_action(running: Running) -> None:
+    assert set(Answers(running.service, lambda: 0).actions) == set(BY_NAME)
 
 
 # What it says of itself.

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger, LogPublisher, capturedLogs
 
 from mailproxy import __version__
-from mailproxy.control.answers import Answer, Live
+from mailproxy.control.answer import Answer, Live
 from mailproxy.control.client import IDLE_SECONDS, ROWS_PER_TURN, UNREAD_SECONDS
 from mailproxy.control.grammar import BadCommand, Request
 from mailproxy.control.message import LONGEST_REQUEST

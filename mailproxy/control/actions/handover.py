@@ -1,0 +1,50 @@
+"""Actions for a process that takes the listening sockets over."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from mailproxy.control.actions.context import Context
+from mailproxy.control.answer import Answer
+from mailproxy.control.grammar import BadCommand
+from mailproxy.control.status import SocketStatus
+from mailproxy.session.counters import counted
+from mailproxy.transport.bound import place_of
+
+
+class Handover:
+    """Sends the listening sockets to one client at a time, which may then let the service leave (mutable)."""
+
+    def __init__(self) -> None:
+        self._taker = ""
+        """The client that has the sockets and may say `leave`; empty: none."""
+
+    def hand_over(self, context: Context) -> Answer:
+        """Send the listening sockets."""
+        running = context.running
+        self._check_taker()
+        if running.is_stopping:
+            raise BadCommand("the service is already stopping, and has no listening sockets")
+        if running.is_taking_over:
+            raise BadCommand("the service is just taking over from another process; try again when that has left")
+        sockets = running.listening
+        rows = [SocketStatus(address=place_of(sock)) for sock in sockets]
+        self._taker = context.who
+        words = f"{counted(len(sockets), 'sockets')}; `leave` stops the service"
+        return context.done(words, rows=rows, lost=self._forget_taker, sockets=sockets)
+
+    def _forget_taker(self) -> None:
+        self._taker = ""
+
+    def _check_taker(self, who: str = "") -> None:
+        if self._taker not in ("", who):
+            raise BadCommand(f"another process is just taking over: the sockets were sent on request {self._taker}")
+
+    def leave(self, context: Context) -> Answer:
+        """Stop, after another process has the sockets."""
+        running = context.running
+        self._check_taker(context.who)
+        if running.is_stopping:
+            raise BadCommand("the service is already stopping")
+        words = "the service leaves its sockets to another process"
+        return context.done(words, last=partial(running.leave, **context.given))

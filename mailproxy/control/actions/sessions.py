@@ -1,0 +1,28 @@
+"""Actions on sessions: their end."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+
+from mailproxy.config.words import quoted
+from mailproxy.control import observe, questions
+from mailproxy.control.actions.context import Context
+from mailproxy.control.answer import Answer
+from mailproxy.control.grammar import BadCommand
+
+
+def shut_down(context: Context) -> Answer | Deferred[Answer]:
+    """End a session, in the process that has it."""
+    running, id = context.running, context.given["session"]
+    session = observe.find_session(running, id)
+    if session is not None and session.termination is not None:
+        raise BadCommand(f"session {quoted(id)} is already ending")
+
+    def told(answers: list[object]) -> Answer:
+        if True not in answers:
+            raise BadCommand(f"there is no session {quoted(id)}; `show sessions` lists all sessions")
+        return context.done(f"session {id} ends")
+
+    if questions.shut_down(running, id):
+        return told([True])
+    return context.ask_others(questions.ShutDown(id)).addCallback(told)
