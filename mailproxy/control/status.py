@@ -55,6 +55,8 @@ class FrontendStatus:
     sessions: int
     """Clients that reached a server, since the start."""
     injections: int
+    rejected: int
+    """Clients whose address a gate did not let in."""
 
 
 @frozen(kw_only=True)

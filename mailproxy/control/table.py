@@ -85,7 +85,7 @@ def amount(bytes: float) -> str:
 
 
 def _errors(row: Row) -> str:
-    keys = ("header_errors", "handshake_errors", "no_server", "refused", "injections")
+    keys = ("header_errors", "handshake_errors", "no_server", "refused", "injections", "rejected")
     return ", ".join(f"{row[key]} {key.replace('_', ' ')}" for key in keys if row.get(key)) or "-"
 
 

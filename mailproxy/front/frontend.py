@@ -13,8 +13,10 @@ from mailproxy.backend.backend import Backend
 from mailproxy.counting.block import Block
 from mailproxy.counting.layout import Totals
 from mailproxy.front.capacity import Capacity
+from mailproxy.front.door import Door
 from mailproxy.front.loop import Loop
 from mailproxy.session.counters import Counters
+from mailproxy.session.gate import Gate, Rejection
 from mailproxy.session.numbers import CONNECTIONS, COUNTERS, FRONTEND
 from mailproxy.session.session import Session
 from mailproxy.session.terms import Terms
@@ -33,7 +35,14 @@ class Frontend:
     _events = Logger(namespace="mailproxy")
 
     def __init__(
-        self, settings: config.Frontend, terms: Terms, *, loop: Loop, numbers: Block, bounds: Iterable[Capacity]
+        self,
+        settings: config.Frontend,
+        terms: Terms,
+        *,
+        loop: Loop,
+        numbers: Block,
+        bounds: Iterable[Capacity],
+        gates: Iterable[Gate] = (),
     ) -> None:
         self.name = settings.name
         self.settings = settings
@@ -50,6 +59,8 @@ class Frontend:
         self._identify = loop.identify
         self._log = loop.log
         self._bounds = tuple(bounds)
+        gates = tuple(gates)
+        self._door = Door(settings.name, gates, numbers.words, loop.sampler) if gates else None
         self._listeners: list[Listener] = []
         self._has_dropped_ssl = False
         self._emptied: Callable[[], None] | None = None
@@ -110,7 +121,10 @@ class Frontend:
         self.terms = self.terms.with_capabilities(capabilities)
 
     def accepted(self, sock: socket.SocketType, peer: Any, listener: Listener) -> None:
-        """Begin a session for a client."""
+        """Begin a session for a client, unless a gate rejects it."""
+        if self._door is not None and not listener.is_unix and self._door.rejects(peer, self.terms.accept):
+            sock.close()
+            return
         session = Session(self, self.terms, sock, peer, self._identify(), listener)
         self.words[CONNECTIONS] += 1
         self.sessions.add(session)
@@ -122,6 +136,10 @@ class Frontend:
             # Our bug: this session ends, the listener continues.
             self._bugs.failure("bug at the start of session {id}", id=session.id)
             session.broke()
+
+    def gate(self, session: Session) -> Rejection | None:
+        """Ask the gates about a client that a PROXY header could name."""
+        return None if self._door is None else self._door.rejects_session(session)
 
     def dropped_ssl(self, backend: Backend) -> None:
         """Log, once, that the header does not pass on the received TLS facts."""

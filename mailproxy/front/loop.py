@@ -11,6 +11,7 @@ from mailproxy.checks.prober import Pace
 from mailproxy.checks.timeouts import Timeouts
 from mailproxy.names import Names
 from mailproxy.session.record import SessionLog
+from mailproxy.session.sampling import Sampler
 from mailproxy.transport.deadlines import Deadlines
 from mailproxy.transport.poller import Poller
 
@@ -28,7 +29,8 @@ class Loop:
         self.deadlines = Deadlines(reactor, self.poller)
         self.timeouts = Timeouts(reactor)
         self.pace = Pace()
-        self.log = SessionLog(reactor)
+        self.sampler = Sampler(reactor)
+        self.log = SessionLog(reactor, self.sampler)
         self.process = f"{stamp or new_stamp():x}"
         """Distinguishes the ids of this process's sessions from those of other processes."""
         self.identify = itertools.count(1).__next__

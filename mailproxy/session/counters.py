@@ -15,6 +15,7 @@ class Counters:
     refused: int = 0
     sessions: int = 0
     injections: int = 0
+    rejected: int = 0
 
     def __str__(self) -> str:
         """Write the counters that are not 0, in words."""

@@ -29,6 +29,7 @@ from mailproxy.proxyprotocol import (
 )
 from mailproxy.proxyprotocol.address import host_port
 from mailproxy.proxyprotocol.ssl import text_of
+from mailproxy.session.sampling import Sampler
 from mailproxy.session.termination import Termination
 from mailproxy.session.terms import Terms
 from mailproxy.tls.facts import TlsFacts
@@ -89,8 +90,9 @@ class SessionLog:
 
     _log = Logger(namespace="mailproxy.session")
 
-    def __init__(self, clock: IReactorTime) -> None:
+    def __init__(self, clock: IReactorTime, sampler: Sampler) -> None:
         self._clock = clock
+        self._sampler = sampler
         self._ended: list[tuple[float, LoggedSession]] = []
 
     def add(self, session: LoggedSession) -> None:
@@ -104,6 +106,8 @@ class SessionLog:
         ended, self._ended = self._ended, []
         log = self._log
         for moment, session in ended:
+            if not self._is_line(session):
+                continue
             fields = describe(session)
             if session.termination is not None and session.termination.ending.warns:
                 level = LogLevel.warn
@@ -125,6 +129,16 @@ class SessionLog:
                 }
             )
 
+    def _is_line(self, session: LoggedSession) -> bool:
+        """Tell whether a session is a line: in a flood of clients that get no server, only the first ones are."""
+        termination = session.termination
+        if termination is None or not termination.is_early or session.is_local:
+            return True
+        ending = termination.ending
+        client = _client(session)["client"]
+        source = str(client).rpartition(":")[0]
+        return self._sampler.takes(session.terms.frontend, source, ending.happened, is_warning=ending.warns)
+
 
 def describe(session: LoggedSession) -> Fields:
     """Return the fields of a session, by the names in docs/log.md; fields that do not apply are absent."""
@@ -145,7 +159,7 @@ def describe(session: LoggedSession) -> Fields:
 
 
 def _client(session: LoggedSession) -> Fields:
-    peer = _address(session.peer)
+    peer = client_words(session.peer)
     if session.header is None:
         return {"client": peer}
     if session.is_local:
@@ -224,7 +238,7 @@ def _is_passed_on_tls(session: LoggedSession) -> bool:
     return ssl is not None and bool(ssl.client & SslClient.SSL)
 
 
-def _address(name: object) -> str:
+def client_words(name: object) -> str:
     """Return the client's address as ``accept`` returned it; a peer on a UNIX socket seldom has a name."""
     if isinstance(name, tuple):
         return host_port(*name[:2])

@@ -36,13 +36,14 @@ from mailproxy.mail.step import Step
 from mailproxy.proxyprotocol import Address, Command, Expectation, Header, SslClient
 from mailproxy.session.arrival import Arrival
 from mailproxy.session.conversation import Conversation
+from mailproxy.session.gate import Rejection
 from mailproxy.session.guard import Guard
 from mailproxy.session.handshake import Handshake
 from mailproxy.session.numbers import COUNTERS, HEADERS, SESSIONS
 from mailproxy.session.parting import Parting, Refusal, drop_unread
 from mailproxy.session.relay import Relay
 from mailproxy.session.stage import Outside, Stage
-from mailproxy.session.termination import BUG, CLIENT_REFUSED, DONE, SHUT_DOWN, Ending, Termination
+from mailproxy.session.termination import BUG, CLIENT_REFUSED, DONE, REJECTED, SHUT_DOWN, Ending, Termination
 from mailproxy.session.terms import Terms
 from mailproxy.session.waiting import Waiting
 from mailproxy.tls.facts import TlsFacts
@@ -66,6 +67,9 @@ class Front(Protocol):
     """The frontend's numbers, by the indexes in `mailproxy.session.numbers`."""
     process: str
     """Distinguishes the ids of this process's sessions from those of other processes."""
+
+    def gate(self, session: Session) -> Rejection | None:
+        """Ask the gates about a client that a PROXY header could name: after the header, or the lack of one."""
 
     def dropped_ssl(self, backend: Backend) -> None:
         """Log, once, that the header does not pass on the received TLS facts."""
@@ -235,7 +239,10 @@ class Session:
             self._front.words[HEADERS] += 1
             if (addresses := header.stream_addresses) is not None:
                 self.source, self.destination = addresses
-        self._begin()
+        if (rejection := self._front.gate(self)) is None:
+            self._begin()
+        else:
+            self.lose(REJECTED, rejection.reason)
 
     def _begin(self) -> None:
         """Begin with the client itself."""

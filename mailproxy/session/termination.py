@@ -18,7 +18,7 @@ from mailproxy.tls.presented import Presented
 Letter = Literal["R", "Q", "C", "D", "-"]
 """HAProxy's letter for a stage."""
 
-Counter = Literal["", "header_errors", "handshake_errors", "no_server", "refused", "injections"]
+Counter = Literal["", "header_errors", "handshake_errors", "no_server", "refused", "injections", "rejected"]
 """The field of `mailproxy.session.counters.Counters` that counts an ending; empty for none."""
 
 
@@ -53,9 +53,17 @@ class Termination:
         """HAProxy's termination state."""
         return self.ending.who + self.stage
 
+    @property
+    def is_early(self) -> bool:
+        """True if it was the client, or what it sent, before a server was wanted: a flood can have any number."""
+        return self.stage == "R" and self.ending.who in ("C", "c", "P")
+
 
 DONE = Ending("-", "-", "both sides closed, and all bytes were delivered")
 CLIENT_LEFT = Ending("C", None, "the client went away")
+
+# The client's address.
+REJECTED = Ending("P", "R", "the client's address is over a limit", "rejected")
 
 # The PROXY header.
 HEADER_CUT = Ending("C", "R", "the client went away before its PROXY header was complete", "header_errors")

@@ -25,6 +25,7 @@ from mailproxy.front.capacity import Capacity
 from mailproxy.front.frontend import Frontend
 from mailproxy.front.loop import Loop
 from mailproxy.proxyprotocol import Decoder, Header
+from mailproxy.session.gate import Gate
 from mailproxy.session.numbers import FRONTEND
 from mailproxy.session.session import Session
 from mailproxy.session.terms import Terms
@@ -139,6 +140,7 @@ class Bench:
         reach: Sequence[config.Server] = (),
         server_tls: config.ServerTls | None = None,
         each: dict[str, Any] | None = None,
+        gates: Sequence[Gate] = (),
         **frontend: Any,
     ) -> None:
         self.clock = FakeReactor()
@@ -178,7 +180,12 @@ class Bench:
         serves = (tls_server() if isinstance(tls, bool) else tls) if tls else None
         terms = Terms.of(settings, Backend(self.backend, protocol), serves, "mail.example.org")
         self.frontend = Frontend(
-            settings, terms, loop=self.loop, numbers=Block.alone(FRONTEND.length), bounds=(self.capacity, self.total)
+            settings,
+            terms,
+            loop=self.loop,
+            numbers=Block.alone(FRONTEND.length),
+            bounds=(self.capacity, self.total),
+            gates=gates,
         )
         listening = {
             "inet": lambda: bind_inet(socket.AF_INET, "127.0.0.1", 0),

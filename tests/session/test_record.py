@@ -18,6 +18,7 @@ from twisted.internet.task import Clock
 from twisted.logger import LogLevel
 
 from mailproxy.session.record import DELAY_SECONDS, SessionLog, as_line
+from mailproxy.session.sampling import Sampler
 from tests.announce.builders import ALICE
 from tests.session.bench import Bench
 from tests.session.conftest import MakeBench
@@ -261,7 +262,7 @@ def test_balancer_that_only_looks_whether_we_listen_is_information(make: MakeBen
 
 def test_sessions_are_logged_in_a_row() -> None:
     clock = Clock()
-    log = SessionLog(clock)
+    log = SessionLog(clock, Sampler(clock))
     add = partial(log.add, object())  # type: ignore[arg-type]  # never looked at
     add()
     add()

@@ -1,0 +1,70 @@
+"""The door of a frontend: its gates, asked in order before a client has a session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import ip_address
+from typing import Any
+
+from twisted.logger import Logger
+
+from mailproxy.counting.page import Words
+from mailproxy.proxyprotocol import AcceptPolicy, Expectation
+from mailproxy.session.gate import Gate, Rejection, announced_source, packed_source
+from mailproxy.session.numbers import GATES, REJECTED
+from mailproxy.session.record import Fields, as_line, client_words
+from mailproxy.session.sampling import Sampler
+from mailproxy.session.session import Session
+
+
+class Door:
+    """Asks gates about clients, and logs those that it closes before they have a session."""
+
+    _log = Logger(namespace="mailproxy.session")
+
+    def __init__(self, frontend: str, gates: Iterable[Gate], words: Words, sampler: Sampler) -> None:
+        """`words` are the numbers of the frontend that this process counts."""
+        self._frontend = frontend
+        self._words = words
+        self._gates = tuple(gates)
+        self._sampler = sampler
+
+    def rejects(self, peer: Any, accept: AcceptPolicy | None) -> bool:
+        """Tell whether a client that was just accepted is to be closed; not if it may send a PROXY header first."""
+        if accept is not None and accept.expectation(ip_address(peer[0])) is not Expectation.DIRECT:
+            return False
+        rejection = self._ask(packed_source(peer[0]))
+        if rejection is None:
+            return False
+        self._words[REJECTED] += 1
+        if self._sampler.takes(self._frontend, peer[0], rejection.word):
+            self._say(peer, rejection)
+        return True
+
+    def rejects_session(self, session: Session) -> Rejection | None:
+        """Ask about a client after its PROXY header, or the lack of one; a proxy's own connection has no gate."""
+        header = session.header
+        if header is not None:
+            source = announced_source(session.source)
+        elif session.peer_host is None:
+            return None
+        else:
+            source = packed_source(session.peer[0])
+        return None if source is None else self._ask(source)
+
+    def _ask(self, source: bytes) -> Rejection | None:
+        for gate in self._gates:
+            rejection = gate.rejects(source)
+            if rejection is not None:
+                self._words[GATES[rejection.word]] += 1
+                return rejection
+        return None
+
+    def _say(self, peer: Any, rejection: Rejection) -> None:
+        fields: Fields = {
+            "frontend": self._frontend,
+            "client": client_words(peer),
+            "gate": rejection.word,
+            "reason": rejection.reason,
+        }
+        self._log.info("rejected {line}", event="rejected", line=as_line(fields), **fields)

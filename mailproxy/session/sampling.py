@@ -1,0 +1,79 @@
+"""
+Sampling of refusals in the log: under a flood, the first ones of each source are lines, and the others a sum.
+
+So a flood can neither fill a disk nor hide who sends it.
+"""
+
+from __future__ import annotations
+
+from attrs import define
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger, LogLevel
+
+INTERVAL_SECONDS = 10.0
+
+LINES_PER_SOURCE = 5
+"""The lines for each source and reason in an interval: fail2ban's `maxretry` is seldom more."""
+
+MOST_SOURCES = 1000
+"""
+The most sources and reasons that have lines in an interval, which limits the memory and the log.
+
+In a flood from more addresses, the next ones are only in the sum.
+"""
+
+
+@define
+class _Sum:
+    count: int = 0
+    sources: int = 0
+    """The addresses in it, as far as they are remembered."""
+    has_others: bool = False
+    is_warning: bool = False
+
+
+class Sampler:
+    """Chooses the refusals that are lines of the log, and writes the sum of the others for each reason."""
+
+    _log = Logger(namespace="mailproxy")
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._seen: dict[tuple[str, str, str], int] = {}
+        self._sums: dict[tuple[str, str], _Sum] = {}
+
+    def takes(self, frontend: str, source: str, reason: str, *, is_warning: bool = False) -> bool:
+        """Tell whether this refusal is a line; if not, it is counted for the sum, which has the level of its lines."""
+        seen = self._seen
+        if not seen:
+            self._clock.callLater(INTERVAL_SECONDS, self._end)
+        key = frontend, source, reason
+        count = seen.get(key, 0)
+        if count < LINES_PER_SOURCE and (count or len(seen) < MOST_SOURCES):
+            seen[key] = count + 1
+            return True
+        found = self._sums.get((frontend, reason))
+        if found is None:
+            found = self._sums[frontend, reason] = _Sum(is_warning=is_warning)
+        found.count += 1
+        if count == LINES_PER_SOURCE:
+            seen[key] = count + 1
+            found.sources += 1
+        elif not count:
+            found.has_others = True
+        return False
+
+    def _end(self) -> None:
+        """End an interval: write its sums."""
+        sums, self._sums, self._seen = self._sums, {}, {}
+        for (frontend, reason), found in sums.items():
+            self._log.emit(
+                LogLevel.warn if found.is_warning else LogLevel.info,
+                "frontend {frontend}: {count} more in {seconds:g} s, from at least {sources} addresses: {reason}",
+                event="refusals",
+                frontend=frontend,
+                reason=reason,
+                count=found.count,
+                sources=found.sources + found.has_others,
+                seconds=INTERVAL_SECONDS,
+            )

@@ -1,0 +1,86 @@
+"""Which refusals of a flood are lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+from twisted.internet.task import Clock
+from twisted.logger import LogEvent, LogLevel, capturedLogs
+
+from mailproxy.session.sampling import INTERVAL_SECONDS, LINES_PER_SOURCE, MOST_SOURCES, Sampler
+
+
+class Flood:
+    """A sampler with its clock, and what it logs."""
+
+    def __init__(self, events: Sequence[LogEvent]) -> None:
+        self.clock = Clock()
+        self.sampler = Sampler(self.clock)
+        self.events = events
+
+    def come(self, times: int, source: str = "192.0.2.1", reason: str = "banned") -> int:
+        """Refuse a source several times; return how many are lines."""
+        return sum(self.sampler.takes("imaps", source, reason) for _ in range(times))
+
+    def sums(self) -> list[tuple[str, int, int]]:
+        """End the interval; return reason, count and sources of each sum."""
+        self.clock.advance(INTERVAL_SECONDS)
+        return [(event["reason"], event["count"], event["sources"]) for event in self.events]
+
+
+@pytest.fixture
+def flood() -> Iterator[Flood]:
+    with capturedLogs() as events:
+        yield Flood(events)
+
+
+def test_few_are_all_lines(flood: Flood) -> None:
+    assert flood.come(LINES_PER_SOURCE) == LINES_PER_SOURCE
+    assert flood.sums() == []
+
+
+def test_more_of_one_source_are_a_sum(flood: Flood) -> None:
+    assert flood.come(100) == LINES_PER_SOURCE
+    assert flood.sums() == [("banned", 100 - LINES_PER_SOURCE, 1)]
+
+
+def test_each_source_and_reason_has_lines_of_its_own(flood: Flood) -> None:
+    flood.come(100)
+    assert flood.come(LINES_PER_SOURCE, source="192.0.2.2") == LINES_PER_SOURCE
+    assert flood.come(LINES_PER_SOURCE, reason="source-rate") == LINES_PER_SOURCE
+
+
+def test_each_reason_has_a_sum_of_its_own(flood: Flood) -> None:
+    for source in ("192.0.2.1", "192.0.2.2"):
+        flood.come(10, source)
+    flood.come(7, reason="source-rate")
+    assert flood.sums() == [("banned", 10, 2), ("source-rate", 2, 1)]
+
+
+def test_next_interval_begins_with_lines(flood: Flood) -> None:
+    flood.come(100)
+    flood.sums()
+    assert flood.come(100) == LINES_PER_SOURCE
+
+
+def test_quiet_time_after_a_flood_has_no_sum(flood: Flood) -> None:
+    flood.come(100)
+    flood.sums()
+    flood.clock.advance(INTERVAL_SECONDS)
+    assert len(flood.events) == 1
+    assert not flood.clock.getDelayedCalls()
+
+
+def test_flood_from_more_addresses_than_are_remembered_has_few_lines(flood: Flood) -> None:
+    lines = sum(flood.come(1, f"2001:db8::{number:x}") for number in range(2 * MOST_SOURCES))
+    assert lines == MOST_SOURCES
+    assert flood.sums() == [("banned", MOST_SOURCES, 1)]
+
+
+def test_sum_has_the_level_of_its_lines(flood: Flood) -> None:
+    for _ in range(LINES_PER_SOURCE + 1):
+        flood.sampler.takes("imaps", "192.0.2.1", "no header", is_warning=True)
+    flood.come(LINES_PER_SOURCE + 1)
+    flood.sums()
+    assert [event["log_level"] for event in flood.events] == [LogLevel.warn, LogLevel.info]
