@@ -7,21 +7,19 @@ import os
 import platform
 import resource
 import socket
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 from attrs import asdict, evolve
 from OpenSSL import SSL
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, TimeoutError, fail
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mailproxy import __version__
-from mailproxy.config import Config, ConfigError
-from mailproxy.config.difference import Difference, differences_since, with_details
+from mailproxy.config import Config
 from mailproxy.control.admin_socket import AdminSocket
 from mailproxy.control.questions import Ask
 from mailproxy.control.takeover import StillServes
@@ -33,21 +31,17 @@ from mailproxy.front.generation import Generation
 from mailproxy.front.loop import Loop
 from mailproxy.front.prepare import Prepared, arrange
 from mailproxy.front.process_state import ProcessState
-from mailproxy.front.reading import Reading, read
-from mailproxy.front.reload import HalfReloaded, Reloaded, ReloadRefused, Reloads
+from mailproxy.front.reading import Reading
+from mailproxy.front.reload import Reloaded
+from mailproxy.front.reloading import Reloading
 from mailproxy.front.renewals import Renewals
 from mailproxy.front.revocations import Revocations
 from mailproxy.front.role import ALONE
-from mailproxy.front.sockets import StartError
 from mailproxy.front.stopping import Stopping, StopTimes
 from mailproxy.front.supervisor import Supervisor, Unsupervised
 from mailproxy.front.ticket_keys import TicketKeyChanges
 from mailproxy.session.counters import counted
 from mailproxy.session.session import Session
-from mailproxy.tls.renewed import in_words
-
-# A reload is given up after this time: a file may be on a disk that does not answer.
-READ_SECONDS = 300.0
 
 # How long sessions live on in a process that another one has followed, and over what time they are told to go then. An
 # hour is long for a delivery or a download; and IDLE, which has no end, must end some day.
@@ -94,11 +88,11 @@ class ProxyService(Service):
         """Times of the stop that replace the configuration's."""
         self._stopping: Stopping | None = None
         self._drained: list[Deferred[None]] = []
-        self._warnings = prepared.warnings(datetime.now(UTC)) if self.role.is_main else ()
+        self.warnings = prepared.warnings(datetime.now(UTC)) if self.role.is_main else ()
+        """The warnings about the current configuration, one line each."""
         self._started = prepared.settings
-        self._file = os.path.abspath(prepared.source)
         self._background = BackgroundThread(reactor)
-        self._reloads = Reloads(self._reload)
+        self.reloading = Reloading(self, self._background, reactor)
         self.renewals = Renewals(self._process_state, reactor, is_quiet=not self.role.is_main)
         """Serves renewed certificates."""
         self.revocations = Revocations(self._process_state, reactor, self._background)
@@ -168,7 +162,8 @@ class ProxyService(Service):
         super().startService()
         self._loop.start()
         self._introduce()
-        self._warn(self._warnings)
+        for warning in self.warnings:
+            self._log.warn("{warning}", event="warning", warning=warning)
         self._generation.start()
         self.began = self._loop.poller.look_at_clock()
         if self.role.is_main:
@@ -240,10 +235,6 @@ class ProxyService(Service):
             descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         )
 
-    def _warn(self, warnings: Iterable[str]) -> None:
-        for warning in warnings:
-            self._log.warn("{warning}", event="warning", warning=warning)
-
     # Reload.
 
     def reload(self) -> Deferred[Reloaded]:
@@ -254,9 +245,7 @@ class ProxyService(Service):
         `ConfigError`, `StartError` for a socket that cannot be opened, or `ReloadRefused`. Sessions keep their
         settings. Reloads run one at a time; requests meanwhile become one reload.
         """
-        if not self.running:
-            return fail(ReloadRefused("mailproxy does not run: it starts or stops"))
-        return self._reloads.ask()
+        return self.reloading.ask()
 
     def reload_unheard(self) -> None:
         """Reload for a signal: only the log has the result."""
@@ -266,86 +255,35 @@ class ProxyService(Service):
         """Open log files again, as they were moved aside; return whether there are any."""
         return self.reopen()
 
-    def _read(self) -> Deferred[Reading]:
-        reading = self._background.do(
-            partial(read, self._file, self._process_state.tls, self._process_state.certificates)
-        )
-        return reading.addTimeout(READ_SECONDS, self._reactor)
-
-    def _reload(self) -> Deferred[Reloaded]:
-        self._log.info("reading {configuration} again", event="reload", configuration=self._file)
-        self.supervisor.reloading()
-        taken: Deferred[Reloaded] = self._read().addCallback(self._take_up, self.renewals.renewed)
-        return taken.addErrback(self._refuse).addBoth(self._go_on)
-
-    def _go_on(self, result: Reloaded | Failure) -> Reloaded | Failure:
-        if not self.is_stopping:
-            self.supervisor.ready()
-        return result
-
-    def _take_up(self, reading: Reading, renewed: int = 0) -> Reloaded | Deferred[Reloaded]:
-        """
-        Replace the current reading of the configuration, or raise and change nothing.
-
-        `renewed` is how often certificates had been renewed when the reading began.
-        """
-        if not self.running:
-            raise ReloadRefused("mailproxy stops")
-        former = self._generation
-        differences = self._differences(reading)
-        self._change_to(reading)
-        self._open_admin_socket()
-        self.relog(reading.settings)
-        known, self._warnings = self._warnings, reading.warnings
-        for difference in differences:
-            log = self._log.warn if difference.needs_restart else self._log.info
-            when = ", which takes effect when mailproxy is restarted" if difference.needs_restart else ""
-            log("{change}{log_when}", event="change", change=str(difference), log_when=when)
-        names = {frontend.name for frontend in self.frontends}
-        for frontend in former.frontends:
-            if frontend.name not in names:
-                self._say_closed(frontend)
-        if self.role.is_main:
-            self.renewals.follow(reading.settings, renewed)
-            self.ticket_keys.follow()
-        self.revocations.follow(reading.settings, reading.files.trusts)
-        self._warn(warning for warning in self._warnings if warning not in known)
-        return self._has_reloaded(Reloaded(differences, self._warnings))
-
-    def _change_to(self, reading: Reading) -> None:
+    def change_to(self, reading: Reading) -> None:
+        """Replace the current reading of the configuration, or raise and change nothing."""
         prepared = arrange(reading.settings, reading.source, reading.files, self._process_state)
         if self.role.is_main:
             prepared.bind()
         generation = self._make_generation(prepared)
         prepared.adopt()
         generation.start(after=self._generation)
-        self._prepared, self._generation = prepared, generation
+        self._prepared, self._generation, self.warnings = prepared, generation, reading.warnings
+        self._open_admin_socket()
+        self.relog(reading.settings)
 
-    def _has_reloaded(self, reloaded: Reloaded) -> Reloaded | Deferred[Reloaded]:
-        self._log.info("reloaded", event="reloaded", changes=len(reloaded.differences))
-        return reloaded
+    def follow_change(self, former: Generation, reading: Reading, renewed: int) -> None:
+        """
+        Have the other parts of the process use the new reading.
 
-    def _differences(self, reading: Reading) -> tuple[Difference, ...]:
-        """Return the changes of a reading; those that need a restart are returned until there was one."""
-        settings = reading.settings
-        renewed = ((f"tls {profile}", in_words(found)) for profile, found in reading.renewed.items())
-        return with_details(differences_since(self._started, self._generation.settings, settings), renewed)
+        `renewed` is how often certificates had been renewed when the reading began.
+        """
+        names = {frontend.name for frontend in self.frontends}
+        for frontend in former.frontends:
+            if frontend.name not in names:
+                self._say_closed(frontend)
+        self.renewals.follow(reading.settings, renewed)
+        self.ticket_keys.follow()
+        self.revocations.follow(reading.settings, reading.files.trusts)
 
-    def _refuse(self, failure: Failure) -> Failure:
-        """Log why a reload was refused."""
-        error = failure.value
-        if isinstance(error, TimeoutError):
-            error = ReloadRefused(f"{self._file}: reading it, and what it names, took longer than {READ_SECONDS:g} s")
-        if isinstance(error, HalfReloaded):
-            self._log.error("{problem}", event="problem", problem=str(error))
-            return failure
-        if not isinstance(error, ConfigError | StartError | ReloadRefused):
-            self._log.failure("bug in a reload", failure)
-            return failure
-        self._log.error("nothing is reloaded: the configuration cannot be used", event="reload-refused")
-        for line in str(error).splitlines():
-            self._log.error("{problem}", event="problem", problem=line)
-        return Failure(error)
+    def change_others(self) -> Deferred[Sequence[str]]:
+        """Have the other processes of the service use the reading; there is none."""
+        return succeed(())
 
     # The end.
 
@@ -404,7 +342,7 @@ class ProxyService(Service):
         """Stop accepting and end the sessions politely; the Deferred fires when there are none."""
         super().stopService()
         self.is_stopping = True
-        self._reloads.close("mailproxy stops")
+        self.reloading.close()
         self.renewals.stop()
         self.revocations.stop()
         self.drains.stop()

@@ -13,10 +13,10 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs, formatEvent
 
-from mailproxy import service as service_module
 from mailproxy.config import ConfigError, Log, difference, load
 from mailproxy.config.target import SyslogSocket
 from mailproxy.control import observe
+from mailproxy.front import reloading
 from mailproxy.front.prepare import Prepared, prepare
 from mailproxy.front.reading import read
 from mailproxy.front.reload import Reloaded, ReloadRefused
@@ -203,7 +203,7 @@ def held(front: Front, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[],
         go.wait(10)
         return read(*known)
 
-    monkeypatch.setattr(service_module, "read", read_later)
+    monkeypatch.setattr(reloading, "read", read_later)
     yield go.set
     go.set()
 
@@ -244,7 +244,7 @@ def test_stop_does_not_wait_for_a_reload(front: Front, held: Callable[[], None])
 
 def test_reading_that_takes_for_ever_is_given_up(front: Front, held: Callable[[], None]) -> None:
     reload = front.service.reload()
-    front.reactor.advance(service_module.READ_SECONDS)
+    front.reactor.advance(reloading.READ_SECONDS)
     with pytest.raises(ReloadRefused, match="took longer than 300 s"):
         front.outcome(reload)
     held()

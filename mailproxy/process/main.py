@@ -19,7 +19,6 @@ from mailproxy.front.drains import Drains
 from mailproxy.front.generation import Generation
 from mailproxy.front.prepare import Prepared
 from mailproxy.front.process_state import BackendKey
-from mailproxy.front.reload import HalfReloaded, Reloaded
 from mailproxy.front.role import MAIN
 from mailproxy.front.sockets import Key as SocketKey
 from mailproxy.front.stopping import StopTimes
@@ -177,14 +176,10 @@ class MainService(ProxyService):
     def _say_ready(self) -> None:
         self._workers.start().addCallback(lambda _: super(MainService, self)._say_ready())
 
-    def _has_reloaded(self, reloaded: Reloaded) -> Reloaded | Deferred[Reloaded]:
+    def change_others(self) -> Deferred[Sequence[str]]:
+        """Have the workers use the reading; the Deferred has those that cannot, with the reasons."""
         self._number += 1
-        return self._workers.read().addCallback(self._all_have_read, reloaded)
-
-    def _all_have_read(self, behind: Sequence[str], reloaded: Reloaded) -> Reloaded | Deferred[Reloaded]:
-        if behind:
-            raise HalfReloaded("; ".join(behind))
-        return super()._has_reloaded(reloaded)
+        return self._workers.read()
 
     def _end_sessions(self, times: StopTimes) -> Deferred[None]:
         # Workers accept until then, so the files of UNIX sockets stay.

@@ -63,11 +63,6 @@ class WorkerService(ProxyService):
             self._worker.report_for(backend)
         return super()._make_generation(prepared)
 
-    def change_to(self, reading: Judged) -> None:
-        """Replace the current reading of the configuration."""
-        self._change_to(reading)
-        self.relog(reading.settings)
-
     def update_server(self, update: message.ServerUpdate) -> None:
         """Apply the state that a server has in the main process."""
         backend = self._generation.backends.get((update.backend, update.protocol))

@@ -100,9 +100,7 @@ class Bench:
         process_state = self.service.process_state
         files = read_files(settings, "here", process_state.tls, process_state.certificates)
         done: list[Any] = []
-        taken = self.service._take_up(Reading(settings, "here", files, (), {}))  # noqa: SLF001  # what a thread calls
-        assert not isinstance(taken, tuple)
-        taken.addBoth(done.append)  # type: ignore[union-attr]  # not yet there
+        self.service.reloading.take_up(Reading(settings, "here", files, (), {})).addBoth(done.append)
         return done
 
     def close(self) -> None:
