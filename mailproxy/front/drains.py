@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from mailproxy.backend.server import BackendServer
@@ -13,7 +15,9 @@ from mailproxy.front.generation import Generation
 from mailproxy.front.goodbyes import Goodbyes, GoodbyeSettings
 from mailproxy.front.loop import Loop
 from mailproxy.front.process_state import ProcessState
+from mailproxy.front.sockets import StartError
 from mailproxy.session.session import Session
+from mailproxy.transport.newcomers import HANDSHAKE_SECONDS
 
 
 class NoSuchPart(Exception):
@@ -38,13 +42,55 @@ class Drains:
         self._process_state = process_state
         self._loop = loop
         self._kicks: set[Goodbyes] = set()
+        self._draining: dict[str, list[Callable[[], object]]] = {}
+        """By frontend that is about to refuse clients: what follows then."""
+        self._pauses: dict[str, IDelayedCall] = {}
 
-    def frontend(self, name: str, *, kick: bool = False, spread: float | None = None) -> int:
+    def frontend(self, name: str, *, kick: bool = False, spread: float | None = None) -> Deferred[int]:
         """
-        Refuse new clients of a frontend, after those in the kernel's queue, and return its number of sessions.
+        Refuse new clients of a frontend, after those that have connected or are just connecting.
 
-        With `kick` these are ended as well, spread over `spread` seconds (None: `drain-spread`), and at the latest
-        `hard-stop-after` later. Raises `NoSuchPart`.
+        The Deferred fires when the frontend accepts no clients, with its number of sessions. With `kick` these are
+        ended as well, spread over `spread` seconds (None: `drain-spread`), and at the latest `hard-stop-after` later.
+        Raises `NoSuchPart`.
+        """
+        settings = self._find_frontend(name).settings
+        drained: Deferred[int] = Deferred()
+        if name in self._draining:
+            self._draining[name].append(lambda: self.frontend(name, kick=kick, spread=spread).chainDeferred(drained))
+            return drained
+        self._draining[name] = []
+        refuse = partial(self._refuse, name, kick, spread, drained)
+        if self._process_state.sockets.keep_away(settings):
+            self._pauses[name] = self._loop.reactor.callLater(HANDSHAKE_SECONDS, self._end_pause, name, refuse)
+        else:
+            refuse()
+        return drained
+
+    def _end_pause(self, name: str, refuse: Callable[[], None]) -> None:
+        del self._pauses[name]
+        refuse()
+
+    def _refuse(self, name: str, kick: bool, spread: float | None, drained: Deferred[int]) -> None:
+        try:
+            settings = self._find_frontend(name).settings
+        except NoSuchPart:  # a reload has removed it
+            self._drained(name, 0, drained)
+            return
+        self._process_state.sockets.refuse(settings)
+        self._drained(name, self.stop_accepting(name, kick=kick, spread=spread), drained)
+
+    def _drained(self, name: str, live: int, drained: Deferred[int]) -> None:
+        waiting = self._draining.pop(name)
+        drained.callback(live)
+        for call in waiting:
+            call()
+
+    def stop_accepting(self, name: str, *, kick: bool = False, spread: float | None = None) -> int:
+        """
+        Accept the clients in the queues of a frontend, then no more, and return its number of sessions.
+
+        With `kick` these are ended as well, as `frontend` does. Raises `NoSuchPart`.
         """
         frontend = self._find_frontend(name)
         frontend.take_waiting()
@@ -55,10 +101,6 @@ class Drains:
         if kick:
             self._kick(lambda: self._sessions_of_frontend(name), spread, f"frontend {name} is drained")
         return live
-
-    def drained(self, name: str) -> Deferred[None]:
-        """Return a Deferred that fires when a frontend that is being drained refuses new clients."""
-        return succeed(None)
 
     def _suspend(self, frontend: Frontend) -> None:
         self._process_state.sockets.suspend(frontend.settings)
@@ -81,11 +123,20 @@ class Drains:
         """Accept clients of a frontend again; `NoSuchPart`, or `StartError` if it cannot listen."""
         frontend = self._find_frontend(name)
         sockets = self._process_state.sockets
+        if name in self._draining:
+            self._draining[name].append(partial(self._enable_at_last, name))
         if name not in sockets.suspended:
             return
         sockets.resume(frontend.settings)
         frontend.start(sockets.by_frontend(self._generation().settings.frontends)[name])
         self._say_ready(name)
+
+    def _enable_at_last(self, name: str) -> None:
+        """Enable a frontend that was still being drained when that was asked for."""
+        try:
+            self.frontend_ready(name)
+        except (NoSuchPart, StartError) as error:
+            self._log.error("frontend {frontend} stays drained: {reason}", frontend=name, reason=str(error))
 
     def server(self, backend: str, name: str, *, kick: bool = False, spread: float | None = None) -> int:
         """
@@ -135,7 +186,18 @@ class Drains:
         self._kicks.add(goodbyes)
         goodbyes.begin().addCallback(lambda _: self._kicks.discard(goodbyes))
 
+    @property
+    def emptying(self) -> frozenset[str]:
+        """The names of the frontends that take the clients in their queues, and then refuse clients."""
+        return frozenset(self._draining.keys() - self._pauses.keys())
+
     def stop(self) -> None:
-        """Stop ending sessions: the process stops and ends them all."""
+        """Stop draining, and ending sessions: the process stops and ends them all."""
+        while self._pauses:
+            name, pause = self._pauses.popitem()
+            pause.cancel()
+            for frontend in self._generation().settings.frontends:
+                if frontend.name == name:
+                    self._process_state.sockets.let_in(frontend)
         while self._kicks:
             self._kicks.pop().stop()

@@ -112,6 +112,26 @@ class Sockets:
                 bounds.append(self._open[key])
         return found
 
+    def keep_away(self, frontend: config.Frontend) -> bool:
+        """
+        Keep new clients away from a frontend before `suspend`.
+
+        True: clients whose handshake is under way have `HANDSHAKE_SECONDS` to get through. False: none are kept away.
+        """
+        if frontend.name in self._suspended:
+            return False
+        return sum(bound.keep_away() for _, bound in self._of(frontend)) > 0
+
+    def let_in(self, frontend: config.Frontend) -> None:
+        """Let new clients in again."""
+        for _, bound in self._of(frontend):
+            bound.let_in()
+
+    def refuse(self, frontend: config.Frontend) -> None:
+        """Refuse new clients of a frontend's UNIX sockets; those in their queues can be accepted."""
+        for _, bound in self._of(frontend):
+            bound.refuse()
+
     def suspend(self, frontend: config.Frontend) -> None:
         """Refuse the clients of a frontend until `resume`; stop its listeners first."""
         if frontend.name in self._suspended:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
@@ -34,46 +35,30 @@ class MainDrains(Drains):
         super().__init__(generation, process_state, loop)
         self._ask = ask
         self._enable = enable
-        self._draining: dict[str, Deferred[None]] = {}
-        """By frontend: a Deferred that fires when no worker accepts from it."""
 
-    def frontend(self, name: str, *, kick: bool = False, spread: float | None = None) -> int:
-        """
-        Refuse new clients of a frontend, after those in the kernel's queue, and return its number of sessions.
-
-        With `kick` these are ended as well, spread over `spread` seconds (None: `drain-spread`), and at the latest
-        `hard-stop-after` later. Raises `NoSuchPart`.
-        """
-        frontend = self._find_frontend(name)
-        live = self._process_state.capacity(name).sessions
-        self._say_drained(name, live)
-        # The workers first accept the clients in the queue.
+    def _refuse(self, name: str, kick: bool, spread: float | None, drained: Deferred[int]) -> None:
+        sockets = self._process_state.sockets
+        frontends = {frontend.name: frontend for frontend in self._generation().frontends}
+        if name in frontends:
+            sockets.refuse(frontends[name].settings)
         asked = DeferredList(self._ask(DrainFrontend(name, kick, spread)), consumeErrors=True)
-        self._draining[name] = asked.addCallback(lambda _: self._drained(frontend))
-        if asked.called:
-            del self._draining[name]
-        return live
+        asked.addCallback(lambda _: self._refused(name, drained))
 
-    def drained(self, name: str) -> Deferred[None]:
-        """Return a Deferred that fires when no worker accepts clients of a frontend that is being drained any more."""
-        drained: Deferred[None] = Deferred()
-        draining = self._draining.get(name)
-        if draining is None:
-            drained.callback(None)
-        else:
-            draining.addCallback(drained.callback)
-        return drained
-
-    def _drained(self, frontend: Frontend) -> None:
-        self._draining.pop(frontend.name, None)
-        self._process_state.sockets.suspend(frontend.settings)
+    def _refused(self, name: str, drained: Deferred[int]) -> None:
+        """Close the sockets: no worker accepts from them."""
+        live = self._process_state.capacity(name).sessions
+        for frontend in self._generation().frontends:
+            if frontend.name == name:
+                self._suspend(frontend)
+                self._say_drained(name, live)
+        self._drained(name, live, drained)
 
     def frontend_ready(self, name: str) -> None:
         """Accept clients of a frontend again; `NoSuchPart`, or `StartError` if it cannot listen."""
         frontend = self._find_frontend(name)
         sockets = self._process_state.sockets
         if name in self._draining:
-            self._draining[name].addCallback(lambda _: self.frontend_ready(name))
+            self._draining[name].append(partial(self._enable_at_last, name))
         if name not in sockets.suspended:
             return
         sockets.resume(frontend.settings)

@@ -81,7 +81,8 @@ class MainService(ProxyService):
             self._process_state.tls.numbers,
             self._counts.places.copy(),
             new,
-            sockets.suspended,
+            # A worker that begins while the others stop accepting does not accept.
+            sockets.suspended | self.drains.emptying,
             tuple(
                 update_of(key, server) for key, backend in prepared.backends.items() for server in backend.pool.servers
             ),

@@ -185,7 +185,9 @@ class Worker:
         question = asked.question
         try:
             if isinstance(question, message.DrainFrontend):
-                value: object = service.drains.frontend(question.frontend, kick=question.kick, spread=question.spread)
+                value: object = service.drains.stop_accepting(
+                    question.frontend, kick=question.kick, spread=question.spread
+                )
             else:
                 value = answer_question(service, question)
         except (NoSuchPart, BadCommand) as error:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import stat
+from contextlib import suppress
 
 from twisted.logger import Logger
 
 from mailproxy.proxyprotocol.address import host_port
+from mailproxy.transport.newcomers import keep_away, let_in
 
 # HAProxy's default without maxconn; the kernel limits it to net.core.somaxconn.
 BACKLOG = 4096
@@ -42,6 +44,31 @@ class Bound:
         """The key of this socket: address and port with the family, or the path."""
         return place_of(self.socket)
 
+    def keep_away(self) -> bool:
+        """
+        Keep new clients away before `suspend`; True: handshakes that are under way have `HANDSHAKE_SECONDS` now.
+
+        False: new clients still come, as on a UNIX socket, where there are no handshakes.
+        """
+        if self.is_unix or self.is_lent:
+            return False
+        try:
+            keep_away(self.socket)
+        except OSError:  # the kernel is not Linux's own, or seccomp(2) forbids it
+            return False
+        return True
+
+    def let_in(self) -> None:
+        """Let new clients in again."""
+        if not self.is_unix:
+            with suppress(OSError):
+                let_in(self.socket)
+
+    def refuse(self) -> None:
+        """Refuse new clients of a UNIX socket from now on, for good; those in its queue can be accepted."""
+        if self.is_unix and not self.is_lent and not self.is_shared:
+            self.socket.shutdown(socket.SHUT_RD)
+
     def suspend(self) -> None:
         """
         Refuse clients until `resume`, those in the queue included; the address stays in use. Not for UNIX sockets.
@@ -53,6 +80,7 @@ class Bound:
         if self.is_lent:
             return
         self.socket.shutdown(socket.SHUT_RD)
+        self.let_in()
 
     def resume(self) -> None:
         """Listen again; OSError if that fails."""
@@ -100,7 +128,9 @@ def adopt(sock: socket.socket) -> Bound:
     if sock.family != socket.AF_UNIX:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.listen(BACKLOG)
-    return Bound(sock, is_shared=True)
+    bound = Bound(sock, is_shared=True)
+    bound.let_in()  # the other process may have ended during a drain
+    return bound
 
 
 def borrow(sock: socket.socket) -> Bound:

@@ -20,6 +20,7 @@ from mailproxy.front.reload import Reloaded, ReloadRefused
 from mailproxy.front.sockets import StartError
 from mailproxy.session import arrival, conversation, handshake, parting, relay, waiting
 from mailproxy.session.stage import Stage
+from mailproxy.transport.newcomers import HANDSHAKE_SECONDS
 from tests.control.bench import Admin, admin_of
 from tests.control.conftest import Make
 from tests.session.bench import GREETING
@@ -275,7 +276,11 @@ def test_check_of_a_server_without_one_is_said(running: Running) -> None:
 def test_frontend_is_drained_and_enabled(running: Running) -> None:
     one = admin(running)
     running.relay()
-    assert one.said("drain frontend", frontend="front") == "frontend front accepts no clients, 1 session left"
+    one.ask("drain frontend", frontend="front")
+    running.advance(HANDSHAKE_SECONDS)
+    one.turn()
+    (done,) = one.lines()
+    assert done["message"] == "frontend front accepts no clients, 1 session left"
     (row,) = one.rows("show frontends")
     assert (row["state"], row["listens"], row["current"]) == ("drain", [], 1)
     assert one.said("enable frontend", frontend="front") == "frontend front accepts clients"
@@ -286,11 +291,11 @@ def test_frontend_is_drained_and_enabled(running: Running) -> None:
 def test_drain_of_a_frontend_is_answered_when_no_process_accepts(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drained: Deferred[None] = Deferred()
-    monkeypatch.setattr(running.service.drains, "drained", lambda name: drained)
+    drained: Deferred[int] = Deferred()
+    monkeypatch.setattr(running.service.drains, "frontend", lambda name, **ignored: drained)
     one = admin(running)
     assert one.ask("drain frontend", frontend="front") == []
-    drained.callback(None)
+    drained.callback(0)
     one.turn()
     (done,) = one.lines()
     assert done["message"] == "frontend front accepts no clients, 0 sessions left"

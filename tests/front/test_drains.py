@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,6 +14,8 @@ from twisted.logger import capturedLogs, formatEvent
 
 from mailproxy.front.drains import NoSuchPart
 from mailproxy.front.sockets import StartError
+from mailproxy.transport import bound
+from mailproxy.transport.newcomers import HANDSHAKE_SECONDS
 from tests.test_reload import FILE, Front
 
 
@@ -35,12 +38,20 @@ def front(tmp_path: Path) -> Iterator[Front]:
         assert [event["log_failure"] for event in events if "log_failure" in event] == []
 
 
+def drained(front: Front) -> int:
+    """Drain the frontend; return the number of sessions that are left."""
+    left: list[int] = []
+    front.service.drains.frontend("front").addCallback(left.append)
+    front.advance(HANDSHAKE_SECONDS)
+    return left[0]
+
+
 # A frontend.
 
 
 def test_clients_of_a_drained_frontend_are_refused_and_sessions_go_on(front: Front) -> None:
     client, server = front.relay()
-    assert front.service.drains.frontend("front") == 1
+    assert drained(front) == 1
     assert front.words("frontend") == ["frontend front accepts no clients, 1 sessions are left"]
     with pytest.raises(FileNotFoundError):
         front.socket("front.sock")
@@ -51,7 +62,7 @@ def test_clients_of_a_drained_frontend_are_refused_and_sessions_go_on(front: Fro
 
 def test_clients_that_wait_already_are_served(front: Front) -> None:
     waiting = [front.client() for _ in range(3)]
-    assert front.service.drains.frontend("front") == len(waiting)
+    assert drained(front) == len(waiting)
 
 
 @pytest.mark.parametrize("kind", ["inet", "unix"])
@@ -59,7 +70,7 @@ def test_frontend_that_is_ready_again_listens_where_it_did(front: Front, kind: s
     port = free_port()
     if kind == "inet":
         front.reload(FILE.replace("{folder}/front.sock", f"127.0.0.1:{port}"))
-    front.service.drains.frontend("front")
+    drained(front)
     if kind == "inet":
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port))
@@ -68,6 +79,80 @@ def test_frontend_that_is_ready_again_listens_where_it_did(front: Front, kind: s
     for _ in range(2):
         front.service.drains.frontend_ready("front")
     front.relay()
+
+
+def inet(front: Front) -> tuple[str, int]:
+    """Let the frontend listen on a port."""
+    port = free_port()
+    front.reload(FILE.replace("{folder}/front.sock", f"127.0.0.1:{port}"))
+    return "127.0.0.1", port
+
+
+def test_clients_of_a_port_that_have_connected_are_served_before_it_refuses(front: Front) -> None:
+    address = inet(front)
+    left: list[int] = []
+    front.service.drains.frontend("front").addCallback(left.append)
+    front.advance(HANDSHAKE_SECONDS / 2)
+    with socket.socket() as late:
+        late.setblocking(False)
+        late.connect_ex(address)
+        # Its first segment is dropped, so it is in no queue that the drain resets.
+        assert late.connect_ex(address) == errno.EALREADY
+        assert left == []
+        front.advance(HANDSHAKE_SECONDS / 2)
+        assert left == [0]
+        assert late.connect_ex(address) == errno.EALREADY
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address)
+
+
+def test_port_that_is_drained_where_the_kernel_has_no_filters_refuses_at_once(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(sock: socket.socket) -> None:
+        raise OSError(errno.EPERM, "no filters")
+
+    monkeypatch.setattr(bound, "keep_away", refuse)
+    address = inet(front)
+    front.service.drains.frontend("front")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address)
+
+
+def test_frontend_that_is_drained_again_meanwhile_answers_both(front: Front) -> None:
+    inet(front)
+    left: list[int] = []
+    for _ in range(2):
+        front.service.drains.frontend("front").addCallback(left.append)
+    front.advance(HANDSHAKE_SECONDS)
+    assert left == [0, 0]
+
+
+def test_frontend_that_is_wanted_back_during_its_drain_accepts_after_all(front: Front) -> None:
+    inet(front)
+    front.service.drains.frontend("front")
+    front.service.drains.frontend_ready("front")
+    front.advance(HANDSHAKE_SECONDS)
+    front.relay()
+
+
+def test_frontend_that_is_removed_during_its_drain_ends_the_drain(front: Front) -> None:
+    inet(front)
+    left: list[int] = []
+    front.service.drains.frontend("front").addCallback(left.append)
+    front.reload(FILE.replace("frontend.front", "frontend.other"))
+    front.advance(HANDSHAKE_SECONDS)
+    assert left == [0]
+
+
+def test_stop_during_a_drain_lets_clients_of_others_in(front: Front) -> None:
+    address = inet(front)
+    (kept,) = front.service.listening  # as another process has it, or systemd's store
+    with kept.dup():
+        front.service.drains.frontend("front")
+        front.stop()
+        with socket.create_connection(address):
+            pass
 
 
 def test_frontend_stays_drained_over_a_reload(front: Front) -> None:

@@ -17,6 +17,9 @@ from typing import Any
 
 import pytest
 
+from mailproxy.control.call import Call
+from mailproxy.control.command import BY_NAME
+from mailproxy.control.grammar import Request
 from tests.interop.admin import Ctl, with_admin
 from tests.interop.certificates import Certificates
 from tests.interop.clients import connect, connect_tls, read_line
@@ -527,6 +530,68 @@ def is_refused(port: int) -> bool:
     except ConnectionRefusedError:
         return True
     return False
+
+
+class Comers:
+    """Clients that come all the time in threads, on a port or a UNIX socket; to be refused is no loss."""
+
+    def __init__(self, where: int | Path) -> None:
+        self.served = 0
+        self.lost: list[str] = []
+        self._where = where
+        self._is_over = threading.Event()
+        self._threads = [threading.Thread(target=self._run) for _ in range(16)]
+
+    def _come(self, stack: ExitStack) -> socket.socket:
+        if isinstance(self._where, int):
+            return stack.enter_context(connect(self._where))
+        client = stack.enter_context(socket.socket(socket.AF_UNIX))
+        client.settimeout(10)
+        client.connect(str(self._where))
+        return client
+
+    def _run(self) -> None:
+        while not self._is_over.is_set():
+            try:
+                with ExitStack() as stack:
+                    read_line(self._come(stack))
+                self.served += 1
+            except (ConnectionRefusedError, FileNotFoundError):
+                self._is_over.wait(0.01)
+            except (OSError, EOFError) as error:
+                self.lost.append(repr(error))
+
+    def until_more(self) -> None:
+        """Wait until some more are served."""
+        target = self.served + 20
+        until(lambda: self.served >= target, "more clients")
+
+    def __enter__(self) -> Comers:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._is_over.set()
+        for thread in self._threads:
+            thread.join()
+
+
+@pytest.mark.parametrize("kind", ["port", "unix"])
+def test_drains_under_load_lose_no_client_that_has_connected(
+    front: StartFront, backend_server: Recorder, pki: Certificates, folder: Path, kind: str
+) -> None:
+    configuration, port = single(pki.server_ec, backend_server.port, tls="none")
+    path = folder / "front.sock"
+    configuration["frontend"]["front"]["bind"].append(str(path))
+    start(front, with_admin(configuration, folder / "admin.sock"))
+    with Comers(port if kind == "port" else path) as comers, Call(str(folder / "admin.sock")) as call:
+        for _ in range(5):
+            comers.until_more()
+            for command in ("drain frontend", "enable frontend"):
+                *_, done = call.ask(Request(BY_NAME[command], {"frontend": "front"}))
+                assert done["type"] == "done", done
+    assert comers.lost == []
 
 
 def test_server_that_is_drained_gets_no_sessions_of_any_worker(asked: Asked) -> None:

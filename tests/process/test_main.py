@@ -28,6 +28,7 @@ from mailproxy.process.main import MainService
 from mailproxy.process.workers import ANSWER_SECONDS
 from mailproxy.tls.servers import TlsServers
 from mailproxy.tls.stock import Stock
+from mailproxy.transport.newcomers import HANDSHAKE_SECONDS
 from tests.garbage import garbage
 from tests.process.forker import FakeForker, Played
 from tests.session.bench import FakeReactor
@@ -256,42 +257,75 @@ def test_what_is_learned_is_told(bench: Bench) -> None:
     assert bench.told() == [message.Learned("front", (b"IDLE",))]
 
 
+def drain(bench: Bench) -> list[int]:
+    """Begin to drain the frontend, until handshakes are done; return the list that gets the number of sessions."""
+    left: list[int] = []
+    bench.service.drains.frontend("front").addCallback(left.append)
+    bench.reactor.advance(HANDSHAKE_SECONDS)
+    return left
+
+
+def answer(bench: Bench) -> None:
+    for number in range(2):
+        for asked in bench.told(number):
+            if isinstance(asked, message.Ask):
+                bench.say(bench.workers[number], message.Answer(asked.number, 0))
+
+
 def test_frontend_is_drained_when_no_worker_accepts_any_more(bench: Bench) -> None:
     bench.heard()
     bench.heard(1)
-    bench.service.drains.frontend("front")
-    drained = bench.service.drains.drained("front")
+    left = drain(bench)
     for number in range(2):
         (asked,) = bench.told(number)
         assert asked.question == message.DrainFrontend("front", kick=False, spread=None)
         assert "front" not in bench.service.process_state.sockets.suspended
-        assert not drained.called
+        assert left == []
         bench.say(bench.workers[number], message.Answer(asked.number, 0))
     assert "front" in bench.service.process_state.sockets.suspended
-    assert drained.called
-    assert bench.service.drains.drained("front").called
+    assert left == [0]
     bench.service.drains.frontend_ready("front")
     assert bench.told() == [message.EnableFrontend("front", ())]
 
 
-def test_frontend_is_drained_although_a_worker_does_not_answer(bench: Bench) -> None:
+def test_workers_accept_while_handshakes_are_under_way(bench: Bench) -> None:
+    bench.heard()
     bench.service.drains.frontend("front")
-    drained = bench.service.drains.drained("front")
+    bench.reactor.advance(HANDSHAKE_SECONDS / 2)
+    assert bench.told() == []
+    reading, _ = bench.service.reading(set())
+    assert reading.suspended == frozenset()
+
+
+def test_worker_that_begins_while_the_others_stop_accepting_does_not_accept(bench: Bench) -> None:
+    drain(bench)
+    bench.forker.ends(bench.workers[0])
+    bench.forker.work()
+    ((reading, _),) = bench.heard(2)
+    assert reading.suspended == {"front"}
+
+
+def test_frontend_is_drained_although_a_worker_does_not_answer(bench: Bench) -> None:
+    left = drain(bench)
     bench.reactor.advance(ANSWER_SECONDS)
-    assert drained.called
+    assert left == [0]
     assert "front" in bench.service.process_state.sockets.suspended
 
 
 def test_frontend_that_is_wanted_back_meanwhile_is_enabled_after_all(bench: Bench) -> None:
     bench.heard()
-    bench.service.drains.frontend("front")
+    drain(bench)
     bench.service.drains.frontend_ready("front")
-    for number in range(2):
-        for asked in bench.told(number):
-            if isinstance(asked, message.Ask):
-                bench.say(bench.workers[number], message.Answer(asked.number, 0))
+    answer(bench)
     assert bench.told()[-1] == message.EnableFrontend("front", ())
     assert "front" not in bench.service.process_state.sockets.suspended
+
+
+def test_frontend_that_is_removed_during_its_drain_ends_the_drain(bench: Bench) -> None:
+    left = drain(bench)
+    bench.reload(bench.settings(name="other"))
+    answer(bench)
+    assert left == [0]
 
 
 def test_workers_are_asked_for_administrators(bench: Bench) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from twisted.logger import capturedLogs
 
-from mailproxy.transport.bound import Bound, bind_inet, bind_unix
+from mailproxy.transport.bound import Bound, adopt, bind_inet, bind_unix
 
 Keep = Callable[[Bound], Bound]
 
@@ -192,3 +192,43 @@ def test_file_that_is_no_socket_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="in use"):
         bind_unix(str(path))
     assert path.read_text() == "precious"
+
+
+# New clients before the end.
+
+
+def test_new_clients_of_a_unix_socket_are_refused_and_those_in_the_queue_accepted(bound: Keep, tmp_path: Path) -> None:
+    path = str(tmp_path / "front.sock")
+    unix = bound(bind_unix(path))
+    with socket.socket(socket.AF_UNIX) as early, socket.socket(socket.AF_UNIX) as late:
+        early.connect(path)
+        assert not unix.keep_away()
+        unix.refuse()
+        with pytest.raises(ConnectionRefusedError):
+            late.connect(path)
+        with unix.socket.accept()[0]:
+            pass
+
+
+def test_socket_that_another_process_has_as_well_keeps_its_clients(bound: Keep, tmp_path: Path) -> None:
+    path = str(tmp_path / "front.sock")
+    unix = bound(bind_unix(path))
+    unix.is_shared = True
+    unix.refuse()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(path)
+
+
+def test_clients_of_a_port_that_listens_again_are_let_in(anywhere: Bound) -> None:
+    assert anywhere.keep_away()
+    anywhere.suspend()
+    anywhere.resume()
+    with socket.create_connection(anywhere.socket.getsockname(), 5):
+        pass
+
+
+def test_adopted_port_lets_clients_in(bound: Keep, anywhere: Bound) -> None:
+    anywhere.keep_away()
+    bound(adopt(anywhere.socket.dup()))
+    with socket.create_connection(anywhere.socket.getsockname(), 5):
+        pass

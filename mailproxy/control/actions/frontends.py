@@ -16,11 +16,10 @@ def drain(context: Context) -> Deferred[Answer]:
     """Accept no clients on a frontend; the answer comes when no process accepts any."""
     name = context.given["frontend"]
     check_frontend(context.running, name)
-    drains = context.running.drains
-    live = drains.frontend(name, kick="kick" in context.given, spread=context.given.get("spread"))
-    answer = context.done(f"frontend {name} accepts no clients, {counted(live, 'sessions')} left")
-    # Workers may accept some clients until then.
-    return drains.drained(name).addCallback(lambda _: answer)
+    drained = context.running.drains.frontend(name, kick="kick" in context.given, spread=context.given.get("spread"))
+    return drained.addCallback(
+        lambda live: context.done(f"frontend {name} accepts no clients, {counted(live, 'sessions')} left")
+    )
 
 
 def enable(context: Context) -> Answer:
