@@ -11,5 +11,6 @@ counts of all processes are in shared memory (`page`), so a session needs no mes
 
 ``identity`` is the user that they become when root has started them.
 
-``main`` is the service of the main process, ``worker`` that of a worker; ``workers`` starts and replaces workers.
+``main`` is the service of the main process. ``workers`` starts, informs and replaces its workers, which it may ask
+(``open_questions``). ``worker`` is the process of a worker, and ``worker_service`` its service.
 """

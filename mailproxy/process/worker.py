@@ -7,8 +7,6 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from attrs import asdict
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger, globalLogPublisher
 from twisted.python.failure import Failure
@@ -19,23 +17,20 @@ from mailproxy.config import Config
 from mailproxy.control.grammar import BadCommand
 from mailproxy.control.questions import answer_question
 from mailproxy.counting.page import Pages
-from mailproxy.front.drains import Drains, NoSuchPart
-from mailproxy.front.generation import Generation
+from mailproxy.front.drains import NoSuchPart
 from mailproxy.front.prepare import Prepared, arrange, judge_files
 from mailproxy.front.reading import Reading as Judged
-from mailproxy.front.role import WORKER
 from mailproxy.front.sockets import Key as SocketKey
 from mailproxy.front.stopping import StopTimes
 from mailproxy.process import message
 from mailproxy.process.channel import Channel
 from mailproxy.process.counts import WorkerCounts
-from mailproxy.process.drains import WorkerDrains
 from mailproxy.process.events import Forwarding
 from mailproxy.process.forker import IGNORED
 from mailproxy.process.identity import name_process
 from mailproxy.process.message import Fork
-from mailproxy.process.server_update import apply
-from mailproxy.service import ProxyService, quiet_collector
+from mailproxy.process.worker_service import WorkerService
+from mailproxy.service import quiet_collector
 from mailproxy.transport.bound import Bound
 from mailproxy.transport.poller import READ
 
@@ -44,51 +39,6 @@ BEAT_SECONDS = 1.0
 
 MakeLog = Callable[[Config], Any]
 """Makes the log of a process: called with events, and with `configure`, `reopen` and `close`."""
-
-
-class WorkerService(ProxyService):
-    """The service of a worker; the main process logs what is the same in all workers."""
-
-    role = WORKER
-
-    def __init__(self, prepared: Prepared, reactor: Any, stamp: int, worker: Worker) -> None:
-        self._worker = worker
-        super().__init__(prepared, reactor, stamp)
-
-    def _make_drains(self) -> Drains:
-        return WorkerDrains(lambda: self._generation, self._process_state, self._loop, is_quiet=True)
-
-    def _make_generation(self, prepared: Prepared) -> Generation:
-        for backend in prepared.backends.values():
-            self._worker.report_for(backend)
-        return super()._make_generation(prepared)
-
-    def update_server(self, update: message.ServerUpdate) -> None:
-        """Apply the state that a server has in the main process."""
-        backend = self._generation.backends.get((update.backend, update.protocol))
-        if backend is not None:
-            apply(update, backend, self._loop.poller.look_at_clock())
-
-    def learn(self, learned: message.Learned) -> None:
-        """Announce the capabilities of a backend."""
-        self._generation.learn(learned.frontend, learned.capabilities)
-
-    def verify_with(self, trusted: message.Trusted) -> Deferred[object]:
-        """Verify the clients of a profile with other authorities and lists."""
-        # A long list takes long, so a thread does it.
-        made = self._background.do(lambda: trusted.trust.store)
-        return made.addCallback(lambda _: self._process_state.tls.verify_with(trusted.profile, trusted.trust))
-
-    def end_in(self, times: StopTimes | None) -> Deferred[None]:
-        """End the sessions within these times; None: the configured times."""
-        if times is not None:
-            self._times = asdict(times)
-        return self.stopService()
-
-    def _introduce(self) -> None:
-        """Log nothing."""
-
-    _say_ready = _introduce
 
 
 class Worker:
@@ -208,7 +158,7 @@ class Worker:
             prepared = arrange(judged.settings, judged.source, judged.files, self._process_state)
         suspended = [one for one in reading.settings.frontends if one.name in reading.suspended]
         self._process_state.sockets.know_suspended(suspended)
-        service = self._service = WorkerService(prepared, self._reactor, self._stamp, self)
+        service = self._service = WorkerService(prepared, self._reactor, self._stamp, self._report_for)
         service.relog = self._process_log.configure
         service.relog(reading.settings)
         self._know(service, reading)
@@ -231,7 +181,7 @@ class Worker:
 
     # Messages to the main process.
 
-    def report_for(self, backend: Backend) -> None:
+    def _report_for(self, backend: Backend) -> None:
         """Report to the main process how sessions fare with a backend's servers."""
         name, protocol, channel = backend.name, backend.protocol, self._channel
 

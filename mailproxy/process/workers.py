@@ -26,7 +26,8 @@ from mailproxy.process.channel import Channel
 from mailproxy.process.counts import MainCounts
 from mailproxy.process.forkers import Forkers
 from mailproxy.process.member import Member
-from mailproxy.process.message import Answer, Ask, Reading, Ready, Stop, StopNow, Unready
+from mailproxy.process.message import Answer, Reading, Ready, Stop, StopNow, Unready
+from mailproxy.process.open_questions import OpenQuestions
 from mailproxy.transport.poller import Poller
 
 LOOK_SECONDS = 1.0
@@ -42,14 +43,6 @@ LONGEST_PAUSE_SECONDS = 30.0
 
 # In a stop, workers may live this much longer than their sessions.
 GRACE_SECONDS = 5.0
-
-
-# The time that a worker has for an answer.
-ANSWER_SECONDS = 5.0
-
-
-class NoAnswerError(Exception):
-    """A worker does not answer; the text has the reason."""
 
 
 class Source(Protocol):
@@ -95,8 +88,7 @@ class Workers:
         self._waiting: list[Deferred[Sequence[str]]] = []
         self._behind: list[str] = []
         """Which workers cannot use the reading that they were told last, and why."""
-        self._asked = 0
-        self._questions: dict[int, tuple[Member, Deferred[Any]]] = {}
+        self._questions = OpenQuestions(reactor)
         self._stopped: Deferred[None] | None = None
         self._deadline: IDelayedCall | None = None
 
@@ -163,26 +155,7 @@ class Workers:
 
     def ask(self, member: Member, question: Any) -> Deferred[Any]:
         """Ask a worker; the Deferred has the answer, and fails if the worker ends or the answer is late."""
-        self._asked += 1
-        number = self._asked
-        answer: Deferred[Any] = Deferred()
-        self._questions[number] = member, answer
-        member.channel.send(Ask(number, question))
-        answer.addTimeout(ANSWER_SECONDS, self._clock)
-        return answer.addBoth(self._has_answered, number)
-
-    def _has_answered(self, result: Any, number: int) -> Any:
-        self._questions.pop(number, None)
-        return result
-
-    def _answered(self, said: Answer) -> None:
-        _, answer = self._questions.get(said.number, (None, None))
-        if answer is None:
-            return
-        if said.problem:
-            answer.errback(NoAnswerError(said.problem))
-        else:
-            answer.callback(said.value)
+        return self._questions.ask(member, question)
 
     def when_ready(self) -> Deferred[Sequence[str]]:
         """Return a Deferred that fires when all workers have answered to the last reading."""
@@ -210,7 +183,7 @@ class Workers:
                     self._members[number].is_ready = True
                     self._see_whether_ready()
             case Answer():
-                self._answered(said)
+                self._questions.answered(said)
             case _:
                 self._source.heard(said)
 
@@ -244,9 +217,7 @@ class Workers:
         member.kill()  # one whose socket alone is broken
         member.close()
         del self._members[number]
-        for asked, answer in list(self._questions.values()):
-            if asked is member:
-                answer.errback(NoAnswerError("the worker has ended"))
+        self._questions.fail(member)
         self._counts.fold(number)
         is_stopping = self._stopped is not None
         if not (is_stopping and status in (0, None)):

@@ -25,7 +25,7 @@ from mailproxy.front.ticket_keys import CHANGE_SECONDS
 from mailproxy.process import message
 from mailproxy.process.counts import MainCounts
 from mailproxy.process.main import MainService
-from mailproxy.process.workers import ANSWER_SECONDS
+from mailproxy.process.open_questions import ANSWER_SECONDS
 from mailproxy.tls.servers import TlsServers
 from mailproxy.tls.stock import Stock
 from mailproxy.transport.newcomers import HANDSHAKE_SECONDS

@@ -16,8 +16,8 @@ from mailproxy.front.stopping import StopTimes
 from mailproxy.process.counts import MainCounts
 from mailproxy.process.forkers import SILENT_LOOKS as FORKER_SILENT_LOOKS
 from mailproxy.process.message import Answer, Missed, Reading, Ready, Stop, StopNow, Unready
+from mailproxy.process.open_questions import ANSWER_SECONDS
 from mailproxy.process.workers import (
-    ANSWER_SECONDS,
     FIRST_PAUSE_SECONDS,
     GRACE_SECONDS,
     SHORT_LIFE_SECONDS,
