@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from mailproxy.session.counters import Counters
+
 
 @frozen(kw_only=True)
 class Info:
@@ -33,8 +35,8 @@ class Info:
 
 
 @frozen(kw_only=True)
-class FrontendStatus:
-    """One frontend, with its sessions of all generations."""
+class FrontendStatus(Counters):
+    """One frontend, with its counters, and its sessions of all generations."""
 
     frontend: str
     state: str
@@ -46,17 +48,6 @@ class FrontendStatus:
     current: int
     """Clients that are connected now."""
     maxconn: int
-    connections: int
-    headers: int
-    header_errors: int
-    handshake_errors: int
-    no_server: int
-    refused: int
-    sessions: int
-    """Clients that reached a server, since the start."""
-    injections: int
-    rejected: int
-    """Clients whose address a gate did not let in."""
 
 
 @frozen(kw_only=True)
