@@ -1,6 +1,6 @@
 """The PROXY header for a backend: the client's addresses, the TLVs chosen for it, and the size limit."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache, partial
 
 from attrs import frozen
@@ -8,7 +8,7 @@ from attrs import frozen
 from mailproxy.announce.addresses import AddressPair, PackedAddress, address_pair, header_bytes, unpacked
 from mailproxy.announce.backend_tlvs import NO_WORDS, BackendTlvs, HeaderSettings
 from mailproxy.profiles import PROFILES
-from mailproxy.proxyprotocol import Address, Header, TlvType, encode
+from mailproxy.proxyprotocol import Address, Header, SslType, TlvType, encode, tlv_name
 from mailproxy.proxyprotocol.tlv import pack_tlvs
 from mailproxy.proxyprotocol.v2 import SIGNATURE as V2_SIGNATURE
 from mailproxy.tls.facts import TlsFacts
@@ -31,6 +31,17 @@ _NOTHING = BackendHeader(b"")
 
 # Spec sections 2.1 and 2.2: the families of version 1, and version 2's command PROXY.
 _NAMES = (b"PROXY TCP", V2_SIGNATURE + b"\x21")
+
+
+TLVS = (*(tlv_name(type) for type in TlvType), *(tlv_name(type) for type in SslType))
+"""The names of TLVs that have one."""
+
+_NO_ROOM = ": header limit "
+
+
+def without_room(left_out: Iterable[str]) -> Iterator[str]:
+    """Yield the names of those TLVs of a `BackendHeader.left_out` that its limit has left out."""
+    return (words.partition(" ")[0] for words in left_out if _NO_ROOM in words)
 
 
 def names_client(header: bytes) -> bool:
@@ -94,7 +105,7 @@ class HeaderPolicy:
                 return BackendHeader(data, left_out)
         header, left_out = self._describe(pair, facts, received, unique_id, words)
         encoded = encode(header, budget=self._limit)
-        no_room = (f"{tlv.name} ({tlv.size} bytes): header limit {self._limit}" for tlv in encoded.left_out)
+        no_room = (f"{tlv.name} ({tlv.size} bytes){_NO_ROOM}{self._limit}" for tlv in encoded.left_out)
         return BackendHeader(encoded.data, (*left_out, *no_room))
 
     def drops_ssl(self, received: Header) -> bool:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator, Mapping
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address
 from types import MappingProxyType
 
-from attrs import define, evolve, frozen
+from attrs import define, evolve, field, frozen
 
 from mailproxy import config
+from mailproxy.backend.numbers import SERVER
 from mailproxy.balance.health import Health
 from mailproxy.balance.pool_server import PoolServer
 from mailproxy.config.model import MailProtocol
 from mailproxy.config.place import InetServer, NamedServer, ServerAddress, UnixServer
+from mailproxy.counting.page import Words, no_words
 from mailproxy.names import Record
 from mailproxy.tls.client import ClientTls, MakeClientTls
 from mailproxy.transport.outgoing import Target
@@ -42,6 +45,8 @@ class BackendServer(PoolServer):
     origin: Origin
     record: Record | None = None
     """Its record in DNS, if the configuration has a name."""
+    words: Words = field(factory=partial(no_words, SERVER.length), repr=False)
+    """The numbers that this process counts, by the indexes in `mailproxy.backend.numbers`."""
 
 
 def inet_target(host: IPv4Address | IPv6Address, port: int, tls: ClientTls | None) -> Target:

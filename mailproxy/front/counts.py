@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from mailproxy.backend.numbers import SERVER
 from mailproxy.balance.pool import Pool
 from mailproxy.config import Config
 from mailproxy.counting.block import Block
@@ -17,6 +18,11 @@ from mailproxy.counting.page import COUNTER, NoRoomError, Pages, Places
 from mailproxy.front.capacity import Capacity
 from mailproxy.front.sockets import StartError
 from mailproxy.session.numbers import FRONTEND
+
+
+def server_name(backend: str, protocol: str, server: str) -> str:
+    """Return the name of the block of a server's numbers, for one protocol."""
+    return f"{COUNTER}server {backend} {protocol} {server}"
 
 
 def frontend_name(frontend: str) -> str:
@@ -43,10 +49,17 @@ class Counts:
         """Yield the names of all blocks that a configuration needs, with their lengths."""
         for frontend in settings.frontends:
             yield frontend_name(frontend.name), FRONTEND.length
+            for server in settings.backends[frontend.backend].servers:
+                for slot in server.slots:
+                    yield server_name(frontend.backend, frontend.protocol, slot), SERVER.length
 
     def frontend(self, name: str) -> Block:
         """Return the numbers of a frontend that is known."""
         return self._block(frontend_name(name))
+
+    def server(self, backend: str, protocol: str, server: str) -> Block:
+        """Return the numbers of a server of a backend, for one protocol, that is known."""
+        return self._block(server_name(backend, protocol, server))
 
     def _block(self, name: str) -> Block:
         """Return a block: its words in this process's page, and those of all processes whose sums this one tells."""
@@ -58,4 +71,10 @@ class Counts:
         return Capacity(name, 0)
 
     def count_pool(self, backend: str, protocol: str, pool: Pool[Any]) -> None:
-        """Tell a pool the sessions of other processes on its servers; it replaces the former pool for the same key."""
+        """
+        Let a pool's servers count in this process's page, and tell it the sessions of other processes.
+
+        It replaces the former pool for the same key.
+        """
+        for server in pool.servers:
+            server.words = self.server(backend, protocol, server.name).words

@@ -58,6 +58,8 @@ class Frontend:
         self._clock = loop.reactor
         self._identify = loop.identify
         self._log = loop.log
+        self.begun = loop.log.begin
+        """Called with a session that has reached a server."""
         self._bounds = tuple(bounds)
         gates = tuple(gates)
         self._door = Door(settings.name, gates, numbers.words, loop.sampler) if gates else None

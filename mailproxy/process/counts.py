@@ -28,7 +28,8 @@ class PageCounts(Counts):
         self._pools: dict[tuple[str, str], PagePool] = {}
 
     def count_pool(self, backend: str, protocol: str, pool: Pool[Any]) -> None:
-        """Tell a pool the sessions of other processes on its servers; it replaces the former pool for the same key."""
+        """Let a pool's servers count in this process's page, and tell it the sessions of other processes."""
+        super().count_pool(backend, protocol, pool)
         before = self._pools.get((backend, protocol))
         if before is not None:
             before.is_current = False

@@ -8,14 +8,44 @@ belong to the header.
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
 from typing import Protocol
 
-from mailproxy.proxyprotocol import AcceptPolicy, Decoder, Header, ProxyProtocolError, TruncatedHeader
+from mailproxy.proxyprotocol import (
+    AcceptPolicy,
+    Decoder,
+    Header,
+    HeaderRefused,
+    HeaderTooLarge,
+    MalformedHeader,
+    NotProxyProtocol,
+    ProxyProtocolError,
+    TruncatedHeader,
+)
 from mailproxy.proxyprotocol.v1 import SIGNATURE as SIGNATURE_V1
 from mailproxy.proxyprotocol.v2 import SIGNATURE as SIGNATURE_V2
 from mailproxy.session.stage import Host, Stage
 from mailproxy.session.termination import HEADER_CUT, HEADER_LATE, HEADER_REFUSED
 from mailproxy.transport.poller import Ready
+
+_CUT, _LATE = "cut", "late"
+
+UNEXPECTED = "unexpected"
+"""The kind of failure of a header from a client that may not send one, or not another one."""
+
+NOT_ALLOWED = "not-allowed"
+"""The kind of failure of a client that may not connect at all."""
+
+_KINDS: Mapping[type[ProxyProtocolError], str] = {
+    NotProxyProtocol: "not-proxy",
+    MalformedHeader: "malformed",
+    TruncatedHeader: _CUT,
+    HeaderTooLarge: "too-large",
+    HeaderRefused: "strictness",
+}
+
+KINDS = (*_KINDS.values(), _LATE, UNEXPECTED, NOT_ALLOWED)
+"""The kinds of failures of headers, to count each."""
 
 
 class Announced(Host, Protocol):
@@ -55,9 +85,9 @@ class Arrival(Stage):
             return
         except ProxyProtocolError as error:
             ending = HEADER_CUT if isinstance(error, TruncatedHeader) else HEADER_REFUSED
-            self._session.part(ending, f"PROXY header: {error}")
+            self._session.part(ending, f"PROXY header: {error}", kind=_KINDS[type(error)])
         except OSError as error:
-            self._session.part(HEADER_CUT, f"PROXY header: {error.strerror}")
+            self._session.part(HEADER_CUT, f"PROXY header: {error.strerror}", kind=_CUT)
         else:
             self._session.announced(header)
 
@@ -85,7 +115,8 @@ class Arrival(Stage):
             session.announced(None)
         else:
             seconds = session.terms.timeout.proxy_header
-            session.part(HEADER_LATE, f"PROXY header: only {self._decoder.received} bytes within {seconds:g} s")
+            reason = f"PROXY header: only {self._decoder.received} bytes within {seconds:g} s"
+            session.part(HEADER_LATE, reason, kind=_LATE)
 
 
 def _may_begin_header(sock: socket.SocketType) -> bool:

@@ -18,6 +18,8 @@ from twisted.logger import Logger
 from mailproxy.announce.addresses import PackedAddress
 from mailproxy.announce.header import names_client
 from mailproxy.backend.backend import Backend, network
+from mailproxy.backend.numbers import FAILED, REDISPATCHES, RETRIES
+from mailproxy.backend.numbers import REFUSED as SERVER_REFUSED
 from mailproxy.backend.server import BackendServer
 from mailproxy.mail.advice import Way
 from mailproxy.mail.greeting import Greeting, GreetingReader, Prelude, first_line
@@ -87,6 +89,7 @@ class Dial:
         "_owner",
         "_place",
         "_poller",
+        "_queued_at",
         "_reader",
         "_refused_by",
         "_server_name",
@@ -95,6 +98,7 @@ class Dial:
         "_tried",
         "_words",
         "is_queued",
+        "queue_seconds",
     )
 
     def __init__(
@@ -137,6 +141,9 @@ class Dial:
         self._is_due = False
         self.is_queued = False
         """True while it waits for a server with room."""
+        self.queue_seconds = 0.0
+        """How long it has waited for a server with room."""
+        self._queued_at = 0.0
 
     @property
     def server(self) -> BackendServer | None:
@@ -172,6 +179,7 @@ class Dial:
             self._end()
         elif pool.enqueue(self, self._key, self._tried):
             self.is_queued = True
+            self._queued_at = self._poller.now
             self._owner.wait(self._backend.queue_seconds)
         elif not pool.is_empty and len(self._tried) <= self._backend.settings.retries:
             self._owner.no_server(QUEUE_FULL, f"all servers are full, and the queue is full ({pool.queued})")
@@ -197,17 +205,24 @@ class Dial:
 
     def _do_in_turn(self, do: Callable[..., None], *arguments: object) -> None:
         """Act within an event of another session or of a check, which a bug here must not harm."""
-        self.is_queued = False
+        self._leave_queue()
         try:
             do(*arguments)
         except Exception:
             self._log.failure("bug in {do}", do=do)
             self._owner.broke()
 
+    def _leave_queue(self) -> None:
+        self.is_queued = False
+        self.queue_seconds += self._poller.now - self._queued_at
+
     def _take(self, server: BackendServer) -> None:
         """Take a place on a server and try it; pause first if it is the same server again."""
         self._place = server
-        is_same = server is self.server
+        before = self.server
+        is_same = server is before
+        if before is not None:
+            before.words[RETRIES if is_same else REDISPATCHES] += 1
         self._tried.append(server)
         if is_same:
             self._owner.wait(min(TURNAROUND_SECONDS, self._backend.connect_seconds))
@@ -253,7 +268,7 @@ class Dial:
             self._stream.close()
             self._stream = None
         if self.is_queued:
-            self.is_queued = False
+            self._leave_queue()
             self._backend.pool.dequeue(self)
         place = self._place
         if place is not None:
@@ -365,6 +380,7 @@ class Dial:
         self._failure = failure
         server = self._place
         assert server is not None
+        server.words[SERVER_REFUSED if failure.words else FAILED] += 1
         self.cancel()
         if failure.words:
             self._refused_by.append(server)

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from mailproxy.proxyprotocol.v1 import SIGNATURE as SIGNATURE_V1
 from mailproxy.proxyprotocol.v2 import SIGNATURE as SIGNATURE_V2
+from mailproxy.session.arrival import UNEXPECTED
 from mailproxy.session.stage import Host
 from mailproxy.session.termination import HEADER_REFUSED
 from mailproxy.transport.poller import EDGE, END, GONE, WRITE, Ready
@@ -64,7 +65,7 @@ class Guard:
                 poller.change(client.fd, client.events)
             return
         if claims:
-            session.part(HEADER_REFUSED, session.why_no_header())
+            session.part(HEADER_REFUSED, session.why_no_header(), kind=UNEXPECTED)
             return
         if client.events & EDGE:
             client.events &= ~EDGE

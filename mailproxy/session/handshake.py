@@ -87,7 +87,8 @@ class Handshake(Stage):
             waits_for = stream.handshake()
         except HandshakeError as error:
             left = LOCAL_LEFT if session.is_local else HANDSHAKE_LEFT
-            session.part(left if error.is_theirs else HANDSHAKE_FAILED, f"TLS handshake: {error}", error.presented)
+            ending = left if error.is_theirs else HANDSHAKE_FAILED
+            session.part(ending, f"TLS handshake: {error}", error.presented, kind=error.kind)
             return
         if not waits_for:
             self._stream = None
@@ -102,7 +103,7 @@ class Handshake(Stage):
     def expired(self) -> None:
         """End: the handshake takes too long."""
         seconds = self._session.terms.timeout.handshake
-        self._session.part(HANDSHAKE_LATE, f"TLS handshake: not done within {seconds:g} s")
+        self._session.part(HANDSHAKE_LATE, f"TLS handshake: not done within {seconds:g} s", kind="late")
 
     def leave(self) -> None:
         """

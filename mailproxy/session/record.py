@@ -12,8 +12,6 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger, LogLevel
 
 from mailproxy.announce.addresses import PackedAddress
-from mailproxy.backend.backend import Backend
-from mailproxy.backend.server import BackendServer
 from mailproxy.proxyprotocol import (
     Address,
     Header,
@@ -30,10 +28,8 @@ from mailproxy.proxyprotocol import (
 from mailproxy.proxyprotocol.address import host_port
 from mailproxy.proxyprotocol.ssl import text_of
 from mailproxy.session.sampling import Sampler
+from mailproxy.session.tally import CountedSession, count_sessions
 from mailproxy.session.termination import Termination
-from mailproxy.session.terms import Terms
-from mailproxy.tls.facts import TlsFacts
-from mailproxy.transport.stream import Stream
 
 # Long enough to collect several under load, short enough for a person who watches the log.
 DELAY_SECONDS = 0.1
@@ -45,26 +41,13 @@ _BARE = re.compile(r"[!#-\[\]-~]+").fullmatch
 Fields = dict[str, str | int]
 
 
-class LoggedSession(Protocol):
+class LoggedSession(CountedSession, Protocol):
     """The attributes of a session that are logged; `mailproxy.session.session.Session` explains them."""
 
-    terms: Terms
-    backend: Backend | None
     peer: Any
     header: Header | None
     source: Address | PackedAddress | None
     destination: Address | PackedAddress | None
-    facts: TlsFacts | None
-    client: Stream
-    stream: Stream | None
-    server: BackendServer | None
-    retries: int
-    left_out: tuple[str, ...]
-    started: float
-    secured: float
-    greeted: float
-    ended: float
-    termination: Termination | None
     first_to_end: str
 
     @property
@@ -82,7 +65,7 @@ class LoggedSession(Protocol):
 
 class SessionLog:
     """
-    Logs sessions a moment after their end, several at a time.
+    Logs sessions a moment after their end, and counts them then and after their start, several at a time.
 
     Right after a handshake the processor's caches hold OpenSSL's code, and a log line costs 40 µs, a tenth of the whole
     connection; in a row they cost 10 µs each (measured).
@@ -93,17 +76,30 @@ class SessionLog:
     def __init__(self, clock: IReactorTime, sampler: Sampler) -> None:
         self._clock = clock
         self._sampler = sampler
+        self._begun: list[LoggedSession] = []
         self._ended: list[tuple[float, LoggedSession]] = []
+
+    def begin(self, session: LoggedSession) -> None:
+        """Add a session that has reached a server, to be counted."""
+        if not self._begun and not self._ended:
+            self._clock.callLater(DELAY_SECONDS, self.flush)
+        self._begun.append(session)
 
     def add(self, session: LoggedSession) -> None:
         """Add a session that has just ended."""
-        if not self._ended:
+        if not self._begun and not self._ended:
             self._clock.callLater(DELAY_SECONDS, self.flush)
         self._ended.append((time.time(), session))
 
     def flush(self) -> None:
-        """Log the added sessions: one event each, with its fields, and a `line` that has them all as ``key=value``."""
+        """
+        Count the added sessions, and log the ended ones.
+
+        Each is one event with its fields, and a `line` that has them all as ``key=value``.
+        """
+        begun, self._begun = self._begun, []
         ended, self._ended = self._ended, []
+        count_sessions(begun, [session for _, session in ended])
         log = self._log
         for moment, session in ended:
             if not self._is_line(session):

@@ -34,7 +34,7 @@ from mailproxy.counting.page import Words
 from mailproxy.mail.dialogue import open_dialogue
 from mailproxy.mail.step import Step
 from mailproxy.proxyprotocol import Address, Command, Expectation, Header, SslClient
-from mailproxy.session.arrival import Arrival
+from mailproxy.session.arrival import NOT_ALLOWED, Arrival
 from mailproxy.session.conversation import Conversation
 from mailproxy.session.gate import Rejection
 from mailproxy.session.guard import Guard
@@ -74,6 +74,9 @@ class Front(Protocol):
     def dropped_ssl(self, backend: Backend) -> None:
         """Log, once, that the header does not pass on the received TLS facts."""
 
+    def begun(self, session: Session, /) -> None:
+        """Count a session that has reached a server."""
+
     def leave(self, session: Session) -> None:
         """Forget a session that is over."""
 
@@ -104,6 +107,7 @@ class Session:
         "number",
         "peer",
         "poller",
+        "queued",
         "retries",
         "secured",
         "server",
@@ -141,6 +145,8 @@ class Session:
         self.held_server: BackendServer | None = None
         """The server on which this session has a place, from the greeting to the end of the connection there."""
         self.retries = 0
+        self.queued = 0.0
+        """The seconds that it waited in a queue for a server."""
         self.left_out: tuple[str, ...] = ()
         self.termination: Termination | None = None
         """Its termination, once that is decided."""
@@ -159,6 +165,11 @@ class Session:
     def id(self) -> str:
         """The session's name in the log and, with the option, in the header (UNIQUE_ID); unique on this machine."""
         return f"{self._front.process}-{self.number:x}"
+
+    @property
+    def words(self) -> Words:
+        """The numbers of its frontend, by the indexes in `mailproxy.session.numbers`."""
+        return self._front.words
 
     @property
     def is_local(self) -> bool:
@@ -223,7 +234,7 @@ class Session:
             self._guard = Guard(self)
             self._begin()
         elif expectation is Expectation.REFUSED:
-            self.part(CLIENT_REFUSED, f"{self._stranger} is not in {terms.accept_keys}")
+            self.part(CLIENT_REFUSED, f"{self._stranger} is not in {terms.accept_keys}", kind=NOT_ALLOWED)
         else:
             arrival = Arrival(self, accept, may_lack_header=expectation is Expectation.MAYBE)
             self._enter(arrival)
@@ -287,6 +298,7 @@ class Session:
         self._enter(relay)
         self.held_server = self.server
         self._front.words[SESSIONS] += 1
+        self._front.begun(self)
         relay.begin(greeting, pending)
 
     def no_server(self, ending: Ending, reason: str, words: bytes) -> None:
@@ -359,26 +371,26 @@ class Session:
 
     # The end.
 
-    def _decide(self, ending: Ending, reason: str, presented: Presented | None = None) -> None:
+    def _decide(self, ending: Ending, reason: str, presented: Presented | None = None, kind: str = "") -> None:
         """Record the ending and count it; only the first one counts."""
         if self.termination is None:
             if ending.counter:
                 self._front.words[COUNTERS[ending.counter]] += 1
-            self.termination = Termination(ending, ending.stage or self.stage.letter, reason, presented)
+            self.termination = Termination(ending, ending.stage or self.stage.letter, reason, presented, kind)
 
     def lose(self, ending: Ending, reason: str) -> None:
         """End at once, without further words to the client."""
         self._decide(ending, reason)
         self.close()
 
-    def part(self, ending: Ending, reason: str, presented: Presented | None = None) -> None:
+    def part(self, ending: Ending, reason: str, presented: Presented | None = None, *, kind: str = "") -> None:
         """
         End politely: the client gets all pending bytes, close_notify and FIN.
 
-        `presented` is the client's certificate if it was refused for that.
+        `presented` is the client's certificate if it was refused for that, and `kind` the kind of failure.
         """
         if not self.is_over:
-            self._decide(ending, reason, presented)
+            self._decide(ending, reason, presented, kind)
             self._part()
 
     def _part(self) -> None:

@@ -27,8 +27,10 @@ class Host(Protocol):
     def wait(self, seconds: float) -> None:
         """Call the stage's `expired` after `seconds`; this replaces an earlier `wait`."""
 
-    def part(self, ending: Ending, reason: str, presented: Presented | None = None) -> None:
-        """End politely; `presented` is the client's certificate if it was refused for that."""
+    def part(self, ending: Ending, reason: str, presented: Presented | None = None, *, kind: str = "") -> None:
+        """
+        End politely; `presented` is the client's certificate if it was refused for that, `kind` that of the failure.
+        """
 
     def lose(self, ending: Ending, reason: str) -> None:
         """End at once."""

@@ -9,6 +9,7 @@ adds its stage, counts it, and closes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from attrs import frozen
@@ -47,6 +48,8 @@ class Termination:
     """The reason in words, for the log; empty if the session ended normally."""
     presented: Presented | None = None
     """The client's certificate if it was refused for that."""
+    kind: str = ""
+    """The kind of failure of a handshake or a PROXY header, to count it."""
 
     @property
     def letters(self) -> str:
@@ -118,3 +121,8 @@ BACKUP_LEFT = Ending(
     "U", "D", 'the server that this one is the backup of came back, with `on-marked-up = "shutdown-backup-sessions"`'
 )
 BUG = Ending("I", None, "a bug in mailproxy; its traceback is logged beside this line")
+
+ENDINGS: Mapping[Ending, str] = {
+    ending: name.lower().replace("_", "-") for name, ending in tuple(vars().items()) if isinstance(ending, Ending)
+}
+"""The name of each ending."""

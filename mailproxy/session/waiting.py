@@ -158,6 +158,7 @@ class Waiting(Stage):
             self._dial = None
             self._session.server = dial.server
             self._session.retries = dial.retries
+            self._session.queued = dial.queue_seconds
             dial.cancel()
 
     # For the dial.

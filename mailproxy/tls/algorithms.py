@@ -80,6 +80,15 @@ _SUITES = (
     *("TLS_AES_128_CCM_SHA256", "TLS_AES_128_CCM_8_SHA256"),
 )
 
+# OpenSSL's names for what a connection has negotiated. Other ciphers need a configuration that names them.
+KNOWN_VERSIONS = ("TLSv1.3", "TLSv1.2", "TLSv1.1", "TLSv1")
+KNOWN_CIPHERS = (*_SUITES, *_AEAD, *_CBC)
+KNOWN_GROUPS = (
+    *("X25519MLKEM768", "SecP256r1MLKEM768", "SecP384r1MLKEM1024", "MLKEM512", "MLKEM768", "MLKEM1024"),
+    *("x25519", "x448", "secp256r1", "secp384r1", "secp521r1"),
+    *("ffdhe2048", "ffdhe3072", "ffdhe4096", "ffdhe6144", "ffdhe8192"),
+)
+
 # Words of cipher lists (openssl-ciphers(1)). Some match no cipher in OpenSSL today, but "!RC4" is still correct.
 _WORDS = """
 DEFAULT COMPLEMENTOFDEFAULT ALL COMPLEMENTOFALL HIGH MEDIUM LOW EXPORT EXP NULL eNULL SSLv3 TLSv1 TLSv1.0 TLSv1.2

@@ -19,8 +19,11 @@ import socket
 from contextlib import suppress
 from typing import Any
 
+from attrs import frozen
+
 from mailproxy.tls import openssl
 from mailproxy.tls.dns_name import is_dns_name
+from mailproxy.tls.failure import Kind, kind_of
 from mailproxy.tls.hello import HEAD_BYTES, lacks
 from mailproxy.tls.openssl import (
     IN_PIECES,
@@ -97,15 +100,30 @@ def _asked_name(name: str | None) -> str:
 
 class HandshakeError(Exception):
     """
-    A handshake that failed, with the reason; `is_theirs` if the client closed or refused.
+    A handshake that failed, with the reason and its kind; `is_theirs` if the client closed or refused.
 
     `presented` is the client's certificate if it was refused for that.
     """
 
-    def __init__(self, reason: str, *, is_theirs: bool, presented: Presented | None = None) -> None:
+    def __init__(self, reason: str, *, kind: Kind, is_theirs: bool, presented: Presented | None = None) -> None:
         super().__init__(reason)
+        self.kind: Kind = kind
         self.is_theirs = is_theirs
         self.presented = presented
+
+
+@frozen
+class _Failure:
+    """A `HandshakeError` that is not an exception yet: one in a local variable is a cycle with its own traceback."""
+
+    reason: str
+    kind: Kind
+    is_theirs: bool
+    presented: Presented | None = None
+
+    @property
+    def error(self) -> HandshakeError:
+        return HandshakeError(self.reason, kind=self.kind, is_theirs=self.is_theirs, presented=self.presented)
 
 
 class SecureStream(Stream):
@@ -157,9 +175,9 @@ class SecureStream(Stream):
         except BlockingIOError:
             return WANT_READ
         except OSError as error:
-            raise HandshakeError(error.strerror or str(error), is_theirs=True) from None
+            raise HandshakeError(error.strerror or str(error), kind="closed", is_theirs=True) from None
         if not count:
-            raise HandshakeError("connection closed", is_theirs=True)
+            raise HandshakeError("connection closed", kind="closed", is_theirs=True)
         hello = bytes(VIEW[:count])
         if self._hello or count < HEAD_BYTES or hello[3] << 8 | hello[4] != count - HEAD_BYTES:
             hello = self._hello + hello
@@ -191,7 +209,7 @@ class SecureStream(Stream):
         except BlockingIOError:
             pass  # perhaps we have to begin
         except OSError as error:
-            raise HandshakeError(error.strerror or str(error), is_theirs=True) from None
+            raise HandshakeError(error.strerror or str(error), kind="closed", is_theirs=True) from None
         result, left = flight.go_on(BUFFER, count)
         if count > left:
             self._handshake_bytes += self.socket.recv_into(VIEW, count - left)
@@ -202,15 +220,15 @@ class SecureStream(Stream):
             self._secured()
         elif waits_for == WANT_READ:
             if has_ended:
-                raise HandshakeError("connection closed", is_theirs=True)
+                raise HandshakeError("connection closed", kind="closed", is_theirs=True)
             if self._handshake_bytes > HANDSHAKE_BYTES:
-                raise HandshakeError(f"not done after {HANDSHAKE_BYTES // 1024} KiB", is_theirs=False)
+                reason = f"not done after {HANDSHAKE_BYTES // 1024} KiB"
+                raise HandshakeError(reason, kind="too-long", is_theirs=False)
         return waits_for
 
     def _follow(self, flight: openssl.Flight, result: int) -> int:
         """Send OpenSSL's pending bytes after this result; return the awaited event, 0 if all is done and sent."""
         code: int = 0 if result == 1 else openssl.get_error(self.ssl, result)
-        # Not an exception yet: one in a local variable is a cycle with its own traceback.
         failure = None if code == 0 or code in _GOES_ON else self._failure(code)
         outgoing = flight.outgoing(BUFFER, BUFFER_BYTES)
         if outgoing > 0:
@@ -220,7 +238,7 @@ class SecureStream(Stream):
                 if failure is None:
                     raise
         if failure is not None:
-            raise HandshakeError(failure[0], is_theirs=failure[1], presented=failure[2])
+            raise failure.error
         if self.backlog:
             return WANT_WRITE
         return 0 if result == 1 else WANT_READ
@@ -234,8 +252,7 @@ class SecureStream(Stream):
         code: int = openssl.get_error(self.ssl, result)
         if code in _GOES_ON:
             return code
-        reason, is_theirs, presented = self._failure(code)
-        raise HandshakeError(reason, is_theirs=is_theirs, presented=presented)
+        raise self._failure(code).error
 
     def _secured(self) -> None:
         """Set up the stream once, after the handshake."""
@@ -248,24 +265,27 @@ class SecureStream(Stream):
         except BlockingIOError:
             taken = 0
         except OSError as error:
-            raise HandshakeError(error.strerror or str(error), is_theirs=True) from None
+            raise HandshakeError(error.strerror or str(error), kind="closed", is_theirs=True) from None
         self.backlog = bytes(data[taken:])
         return not self.backlog
 
-    def _failure(self, code: int) -> tuple[str, bool, Presented | None]:
+    def _failure(self, code: int) -> _Failure:
         """Return why the handshake failed, whether the other side caused it, and its certificate if that is why."""
         presented = None
         objection = _OBJECTIONS.get(openssl.alert())
         reason = self._reason(code)
         if objection is not None:
-            return f"the client does not trust our certificate ({objection})", True, None
+            return _Failure(f"the client does not trust our certificate ({objection})", "distrusted", is_theirs=True)
+        is_theirs = code in (ZERO_RETURN, SYSCALL)
+        kind = "closed" if is_theirs else kind_of(reason)
         if reason == _CALLBACK_FAILED:
+            kind = "strict-sni"
             reason = f"{_asked_name(openssl.server_name(self.ssl))}, and the profile has strict-sni"
         if reason == _NOT_VERIFIED:
             verdict, certificate = openssl.verify_result(self.ssl), openssl.refused_certificate(self.ssl)
             reason = f"the client's {reason}: {openssl.verify_words(verdict)}"
             presented = None if certificate is None else Presented(certificate, verdict)
-        return reason, code in (ZERO_RETURN, SYSCALL), presented
+        return _Failure(reason, kind, is_theirs=is_theirs, presented=presented)
 
     def _reason(self, code: int) -> str:
         # errno is read first: any other call could change it.

@@ -8,6 +8,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from mailproxy.backend.backend import Backend
+from mailproxy.backend.numbers import FAILED
 from mailproxy.balance.shared_pool import PATIENCE_SECONDS
 from mailproxy.config import Config
 from mailproxy.counting.page import Pages
@@ -129,6 +130,20 @@ def test_counters_go_on_when_a_worker_has_ended(bench: Bench) -> None:
     bench.main.fold(0)
     bench.workers[1].frontend("imaps").words[CONNECTIONS] += 1
     assert bench.main.frontend("imaps").sums()[CONNECTIONS] == 3
+
+
+def test_numbers_of_a_server_are_those_of_all_workers_and_go_on(bench: Bench) -> None:
+    for number, backend in enumerate(bench.backends[:2]):
+        backend.pool.servers[0].words[FAILED] += number + 1
+    bench.main.fold(0)
+    assert bench.main.server(*KEY, "d1").sums()[FAILED] == 3
+    assert bench.workers[0].server(*KEY, "d1").sums()[FAILED] == 0
+
+
+def test_later_reading_counts_on(bench: Bench) -> None:
+    bench.backends[0].pool.servers[0].words[FAILED] += 1
+    bench.backend(bench.workers[0]).pool.servers[0].words[FAILED] += 1
+    assert bench.main.server(*KEY, "d1").sums()[FAILED] == 2
 
 
 def test_stopped_worker_looks_no_more(bench: Bench) -> None:
