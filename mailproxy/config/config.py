@@ -12,6 +12,7 @@ from mailproxy.config.frontend import Frontend
 from mailproxy.config.key import Fields, Tables, about, about_table
 from mailproxy.config.kind import Kind, Wrong, integer, text
 from mailproxy.config.log import Log
+from mailproxy.config.model import MailProtocol
 from mailproxy.config.resolvers import Resolvers
 from mailproxy.config.tls import TlsProfile
 from mailproxy.config.words import described, quoted
@@ -184,6 +185,12 @@ class Config:
     )
     text: str = field(default="", eq=False, repr=False)
     """The file's words, as they were read."""
+
+    @property
+    def used_backends(self) -> tuple[tuple[str, MailProtocol], ...]:
+        """The backends that frontends and their rules name, each with a protocol that it is used for."""
+        used = ((name, frontend.protocol) for frontend in self.frontends for name in frontend.backends)
+        return tuple(dict.fromkeys(used))
 
     @property
     def frontend_logs(self) -> Mapping[str, Log]:

@@ -106,6 +106,8 @@ def _of_table(before: Any, after: Any, prefix: str = "", of: str = "") -> Iterat
             continue
         if field == "servers":
             yield from _of_servers(_by_name(was), _by_name(now))
+        elif field == "rules":
+            yield from _of_rules(_by_name(was), _by_name(now))
         elif _is_table(was) and _is_table(now):
             yield from _of_table(was, now, f"{prefix}{key}.", of)
         elif isinstance(now, Mapping) and isinstance(was, Mapping) and field not in _SECRET:
@@ -130,18 +132,35 @@ def _of_value(field: str, key: str, before: Any, after: Any) -> str:
 
 
 def _of_servers(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
-    for name in after:
-        if name not in before:
-            yield f"server {name} added"
-    for name in before:
-        if name not in after:
-            yield f"server {name} removed"
+    yield from _of_names("server", before, after)
     for name, now in after.items():
         if name in before:
             yield from _of_table(before[name], now, of=f" of {name}")
+    yield from _of_order("servers", before, after)
+
+
+def _of_rules(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the changes of rules; what has changed in a condition is too long for a line."""
+    yield from _of_names("rule", before, after)
+    yield from (f"{_rule(name)} changed" for name, now in after.items() if before.get(name, now) != now)
+    yield from _of_order("rules", before, after)
+
+
+def _of_names(kind: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    show = _rule if kind == "rule" else f"{kind} {{}}".format
+    yield from (f"{show(name)} added" for name in after if name not in before)
+    yield from (f"{show(name)} removed" for name in before if name not in after)
+
+
+def _rule(name: str) -> str:
+    """Show a rule's name; one without has the name ``rule 1``."""
+    return name if " " in name else f"rule {name}"
+
+
+def _of_order(kind: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
     both = [name for name in before if name in after]
     if both != [name for name in after if name in before]:
-        yield "servers in another order"
+        yield f"{kind} in another order"
 
 
 def _change(key: str, before: object, after: object) -> str:

@@ -7,11 +7,12 @@ from attrs import Factory, evolve, field, frozen
 from mailproxy.config.address import BINDS
 from mailproxy.config.duration import IDLE, WAIT
 from mailproxy.config.hostname import HOST_NAME
-from mailproxy.config.key import Fields, about, about_table, read_keys
+from mailproxy.config.key import Array, Fields, about, about_table, read_keys
 from mailproxy.config.kind import BOOLEAN, NAME, Kind, Wrong, integer, one_of
 from mailproxy.config.log import FrontendLog, read_frontend_log
 from mailproxy.config.model import FrontendTls, MailProtocol
 from mailproxy.config.place import Bind, InetBind, Sender
+from mailproxy.config.rule import Rule, read_rules
 from mailproxy.config.senders import SENDER, overlap
 from mailproxy.config.table import Table
 from mailproxy.config.tlv import TLV_TYPE
@@ -285,6 +286,23 @@ class Frontend:
         default=FrontendTimeouts(),
         metadata=about_table(Fields(FrontendTimeouts), "The deadlines, see below.", haproxy="timeout"),
     )
+    rules: tuple[Rule, ...] = field(
+        default=(),
+        metadata=about_table(
+            Array(Fields(Rule)),
+            "`[[frontend.NAME.rule]]`: who may come, and to which backend; tried in order, [see below]"
+            "(#rule-of-a-frontend) and [rules.md](rules.md).",
+            values="list of tables",
+            default="`[]`",
+            name="rule",
+            haproxy=("use_backend", "acl", "tcp-request"),
+        ),
+    )
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """The backends that its sessions may have, and those that its rules ask about, its own first."""
+        return tuple(dict.fromkeys((self.backend, *(name for rule in self.rules for name in rule.backends))))
 
     @property
     def has_starttls(self) -> bool:
@@ -305,8 +323,8 @@ class Frontend:
         return next((bind for bind in binds if bind.port and not bind.host.is_unspecified), None)
 
 
-def read_frontend(name: str, table: Table) -> Frontend:
-    """Read one frontend."""
+def read_frontend(folder: str, name: str, table: Table) -> Frontend:
+    """Read one frontend; relative paths start at `folder`."""
     tls: FrontendTls = table.take("tls", one_of(get_args(FrontendTls)), "implicit")
     usual = Frontend(name=name, bind=(), protocol=TCP, tls=tls, backend="")
     frontend = evolve(
@@ -316,6 +334,7 @@ def read_frontend(name: str, table: Table) -> Frontend:
     )
     if "alpn" not in table:
         frontend = evolve(frontend, alpn=_own_alpn(frontend.protocol, tls))
+    frontend = evolve(frontend, rules=read_rules(folder, frontend.protocol, table))
     _check_tls(frontend, table)
     _check_accept_proxy(frontend, table)
     return frontend

@@ -16,7 +16,7 @@ hooks, and cattrs would only do the loop in `read_keys`.
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from itertools import chain
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import attrs
 
@@ -48,11 +48,31 @@ class Tables:
 
 
 @attrs.frozen
+class Array:
+    """A list of tables, such as ``[[frontend.NAME.rule]]``."""
+
+    fields: Fields
+
+
+@attrs.frozen
+class Again:
+    """The table that the key is in, once more inside itself."""
+
+    make: Callable[[], Fields]
+    is_list: bool = False
+    """Whether it takes a list of such tables."""
+
+
+@attrs.frozen
 class Entries:
     """A table whose keys all take the same kind; `names` are the allowed names, None: any."""
 
     value: "Key"
     names: Callable[[], Collection[str]] | None = None
+
+
+AnyTable: TypeAlias = "Fields | Tables | Array | Again | Entries"
+"""A table, or several, as the value of a key."""
 
 
 @attrs.frozen
@@ -82,7 +102,7 @@ class Key:
     """An example, for an admin who writes HAProxy's form."""
     types: tuple[str, ...] = ()
     """The types of the table that it applies to; empty: all, or the table has no types."""
-    table: Fields | Tables | Entries | None = None
+    table: "AnyTable | None" = None
     """The table that it takes, in addition to values or instead of them."""
     is_read_apart: bool = False
     """Whether the module of its table reads it with its own code, as it does for tables."""
@@ -140,7 +160,7 @@ def about(
 
 
 def about_table(
-    table: Fields | Tables | Entries,
+    table: AnyTable,
     words: str,
     *,
     kind: Kind[Any] | None = None,

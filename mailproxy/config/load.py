@@ -55,7 +55,7 @@ def read_document(values: Mapping[str, object], folder: str) -> Config:
         log=table.child("log", read_log),
         admin=table.child("admin", read_admin),
         tls={profile.name: profile for profile in table.children("tls", partial(read_profile, folder))},
-        frontends=table.children("frontend", read_frontend),
+        frontends=table.children("frontend", partial(read_frontend, folder)),
         backends={backend.name: backend for backend in table.children("backend", partial(read_backend, folder))},
         resolvers=table.child("resolvers", read_resolvers),
     )

@@ -8,6 +8,7 @@ from mailproxy.config.frontend import Frontend
 from mailproxy.config.model import MailProtocol
 from mailproxy.config.place import Bind, InetBind, InetServer, NamedServer, SrvServer, UnixBind
 from mailproxy.config.problems import Problems
+from mailproxy.config.rule import rule_key
 from mailproxy.config.server import Server
 from mailproxy.config.words import key_path, listed, nearest, quoted
 
@@ -24,6 +25,7 @@ def check_references(config: Config, problems: Problems) -> None:
             _check_name(
                 problems, "tls", frontend.tls_profile, config.tls, key_path("frontend", frontend.name, "tls-profile")
             )
+        _check_rules(frontend, config, problems)
     for backend in config.backends.values():
         wanted = _wanted(backend, config.frontends, problems)
         _check_ports(backend, wanted, problems)
@@ -43,11 +45,28 @@ def _check_name(problems: Problems, table: str, name: str, names: Collection[str
     problems.add(key, f"is {quoted(name)}, and there is no [{key_path(table, name)}]{hint}")
 
 
+def _check_rules(frontend: Frontend, config: Config, problems: Problems) -> None:
+    """Check the names in a frontend's rules."""
+    frontends = [other.name for other in config.frontends]
+    for number, rule in enumerate(frontend.rules):
+        key = rule_key(frontend.name, number)
+        if rule.backend is not None:
+            _check_name(problems, "backend", rule.backend, config.backends, f"{key}.backend")
+        for path, condition in rule.conditions:
+            up, now = condition.servers_up, condition.sessions
+            if up is not None and up.backend:
+                _check_name(problems, "backend", up.backend, config.backends, f"{key}.{path}.servers-up.backend")
+            if now is not None and now.backend is not None:
+                _check_name(problems, "backend", now.backend, config.backends, f"{key}.{path}.sessions.backend")
+            if now is not None and now.frontend is not None:
+                _check_name(problems, "frontend", now.frontend, frontends, f"{key}.{path}.sessions.frontend")
+
+
 def _wanted(backend: Backend, frontends: Iterable[Frontend], problems: Problems) -> dict[MailProtocol, str]:
     """Find the protocols that frontends use with a backend, each with one such frontend."""
     wanted: dict[MailProtocol, str] = {}
     for frontend in frontends:
-        if frontend.backend == backend.name and not problems.at(key_path("frontend", frontend.name, "protocol")):
+        if backend.name in frontend.backends and not problems.at(key_path("frontend", frontend.name, "protocol")):
             wanted.setdefault(frontend.protocol, key_path("frontend", frontend.name))
     return wanted
 

@@ -8,6 +8,7 @@ from mailproxy.config.format import Format
 from mailproxy.config.frontend import Frontend
 from mailproxy.config.log import Log
 from mailproxy.config.problems import Problem
+from mailproxy.config.rule_remarks import rule_remarks
 from mailproxy.config.target import LogFile, Stdout
 from mailproxy.config.unreachable import sender_remarks
 from mailproxy.config.words import key_path
@@ -22,6 +23,7 @@ def remarks(config: Config) -> tuple[Problem, ...]:
         *_nothing_to_pass(config),
         *_empty_fields(config),
         *sender_remarks(config),
+        *rule_remarks(config),
         *_nobody_served(config),
         *_idle_settings(config),
         *_passwords_in_clear(config),
@@ -33,7 +35,7 @@ def remarks(config: Config) -> tuple[Problem, ...]:
 def _unused(config: Config) -> Iterator[Problem]:
     for table, names, used in (
         ("tls", config.tls, {frontend.tls_profile for frontend in config.frontends}),
-        ("backend", config.backends, {frontend.backend for frontend in config.frontends}),
+        ("backend", config.backends, {name for frontend in config.frontends for name in frontend.backends}),
     ):
         for name in names:
             if name not in used:
@@ -42,7 +44,7 @@ def _unused(config: Config) -> Iterator[Problem]:
 
 def _nothing_to_pass(config: Config) -> Iterator[Problem]:
     for name, backend in config.backends.items():
-        senders = [frontend for frontend in config.frontends if frontend.backend == name]
+        senders = [frontend for frontend in config.frontends if name in frontend.backends]
         if backend.pass_tlvs and senders and not any(map(_takes_headers, senders)):
             yield Problem(
                 key_path("backend", name, "proxy-v2-pass-tlvs"),
@@ -53,7 +55,7 @@ def _nothing_to_pass(config: Config) -> Iterator[Problem]:
 def _empty_fields(config: Config) -> Iterator[Problem]:
     """Find formats with fields of received TLVs that no frontend logs."""
     for name, backend in config.backends.items():
-        types = {type for frontend in config.frontends if frontend.backend == name for type in frontend.log_tlvs}
+        types = {type for frontend in config.frontends if name in frontend.backends for type in frontend.log_tlvs}
         logged = tuple(f"tlv_{tlv_name(type).lower()}" for type in types)
         for tlv in backend.tlvs:
             fields = sorted(tlv.value.fields) if isinstance(tlv.value, Format) else ()
@@ -80,12 +82,9 @@ def _nobody_served(config: Config) -> Iterator[Problem]:
 def _passwords_in_clear(config: Config) -> Iterator[Problem]:
     """Find clients that Dovecot treats as secured because mailproxy's own connection to it is."""
     for frontend in config.frontends:
-        backend = config.backends.get(frontend.backend)
-        if (
-            frontend.tls == "starttls-optional"
-            and backend is not None
-            and backend.profile == "dovecot"
-            and any(server.tls is not None for server in backend.servers)
+        if frontend.tls == "starttls-optional" and any(
+            backend.profile == "dovecot" and any(server.tls is not None for server in backend.servers)
+            for backend in _backends(config, frontend)
         ):
             yield Problem(
                 key_path("frontend", frontend.name, "tls"),
@@ -97,13 +96,19 @@ def _passwords_in_clear(config: Config) -> Iterator[Problem]:
 def _headers_inside_tls(config: Config) -> Iterator[Problem]:
     """Find clients whose own PROXY headers a server could accept: mailproxy looks for headers only in clear."""
     for frontend in config.frontends:
-        backend = config.backends.get(frontend.backend)
-        if _takes_headers(frontend) and frontend.tls != "none" and backend is not None and backend.send_proxy == "none":
-            yield Problem(
-                key_path("backend", backend.name, "send-proxy"),
-                f'is "none", so no server learns the addresses that {key_path("frontend", frontend.name)} takes from '
-                "headers; servers must not take headers then: a client could claim an address inside TLS",
-            )
+        if not _takes_headers(frontend) or frontend.tls == "none":
+            continue
+        for backend in _backends(config, frontend):
+            if backend.send_proxy == "none":
+                yield Problem(
+                    key_path("backend", backend.name, "send-proxy"),
+                    f'is "none", so no server learns the addresses that {key_path("frontend", frontend.name)} takes '
+                    "from headers; servers must not take headers then: a client could claim an address inside TLS",
+                )
+
+
+def _backends(config: Config, frontend: Frontend) -> list[Backend]:
+    return [config.backends[name] for name in frontend.backends if name in config.backends]
 
 
 def _idle_settings(config: Config) -> Iterator[Problem]:
@@ -125,9 +130,7 @@ def _idle_settings(config: Config) -> Iterator[Problem]:
 def _replaced_logins(config: Config, backend: Backend) -> Iterator[Problem]:
     if not any(server.check.type == "login" for server in backend.servers):
         return
-    for protocol in dict.fromkeys(
-        frontend.protocol for frontend in config.frontends if frontend.backend == backend.name
-    ):
+    for protocol in dict.fromkeys(protocol for name, protocol in config.used_backends if name == backend.name):
         is_tcp = protocol == TCP
         instead = "connects" if is_tcp else PROTOCOLS[protocol].instead_of_login
         if instead:

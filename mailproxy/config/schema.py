@@ -10,8 +10,9 @@ from typing import Any
 import attrs
 
 from mailproxy.config.config import Config
-from mailproxy.config.key import Entries, Fields, Key, Tables
+from mailproxy.config.key import Again, AnyTable, Array, Entries, Fields, Key, Tables
 from mailproxy.config.kind import NAME, Kind
+from mailproxy.config.tables import tables_of
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 """The newest draft that Taplo supports, which editors use for TOML."""
@@ -24,7 +25,18 @@ _ELSEWHERE = re.compile(r"(?:^| )See below[^.]*\.|,? \(?see below\)?")
 
 def json_schema() -> dict[str, Any]:
     """Make the schema of a configuration."""
-    return {"$schema": DRAFT, "title": "configuration of mailproxy", **_fields(Fields(Config))}
+    whole = Fields(Config)
+    again = {key.table.make() for _, fields in tables_of(whole) for _, _, key in fields if isinstance(key.table, Again)}
+    return {
+        "$schema": DRAFT,
+        "title": "configuration of mailproxy",
+        **_fields(whole),
+        "definitions": {_definition(fields): _fields(fields) for fields in again},
+    }
+
+
+def _definition(fields: Fields) -> str:
+    return fields.model.__name__.lower()
 
 
 def _fields(fields: Fields) -> dict[str, Any]:
@@ -62,13 +74,18 @@ def _list(kind: Kind[Any], key: Key) -> dict[str, Any]:
     return {"type": "array", "items": _value(kind)} | ({"minItems": 1} if key.is_needed else {})
 
 
-def _table(table: Fields | Tables | Entries, *, is_needed: bool) -> dict[str, Any]:
+def _table(table: AnyTable, *, is_needed: bool) -> dict[str, Any]:
     match table:
         case Fields():
             return _fields(table)
         case Tables(inner):
             tables = {"type": "object", "propertyNames": dict(NAME.schema), "additionalProperties": _fields(inner)}
             return tables | ({"minProperties": 1} if is_needed else {})
+        case Array(inner):
+            return {"type": "array", "items": _fields(inner)}
+        case Again(make, is_list):
+            one = {"$ref": f"#/definitions/{_definition(make())}"}
+            return {"type": "array", "items": one} if is_list else {"allOf": [one]}
         case Entries(value, names):
             if names is None:
                 return {"type": "object", "additionalProperties": _key(value)}

@@ -55,6 +55,10 @@ class Table:
         """Note a problem with `key`."""
         self._problems.add(self._at(key), message)
 
+    def wrong_itself(self, message: str) -> None:
+        """Note a problem with the table as a whole."""
+        self._problems.add(self.path, message)
+
     def sound(self, *keys: str) -> bool:
         """Tell whether none of `keys` has a problem so far, so that comparing them makes sense."""
         return not any(self._problems.at(self._at(key)) for key in keys)
@@ -132,6 +136,23 @@ class Table:
                     tables.wrong(name, f"is {described(values)}, needs to be in a table: [{tables.path}.NAME]")
 
         self.child(key, read_all)
+        return tuple(found)
+
+    def tables(self, key: str, read: Callable[["Table"], T]) -> tuple[T, ...]:
+        """Read the tables of a list, ``[[key]]``, in their order; none if it is missing."""
+        self._known.append(key)
+        values = self._values.get(key, [])
+        if not isinstance(values, list):
+            hint = f": [[{self._at(key)}]]" if isinstance(values, dict) else ""
+            self.wrong(key, f"is {described(values)}, needs a list of tables{hint}")
+            return ()
+        found: list[T] = []
+        for number, value in enumerate(values):
+            path = f"{self._at(key)}[{number}]"
+            if isinstance(value, dict):
+                found.append(self._enter(path, value, read))
+            else:
+                self._problems.add(path, f"is {described(value)}, needs a table")
         return tuple(found)
 
     def later(self, key: str, explanation: str) -> None:

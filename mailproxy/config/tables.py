@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from mailproxy.config.key import Entries, Fields, Key, Tables
+from mailproxy.config.key import Array, Entries, Fields, Key, Tables
 from mailproxy.config.words import key_path
 
 
@@ -14,6 +14,8 @@ def tables_of(fields: Fields, path: str = "") -> Iterator[tuple[str, Fields]]:
         match key.table:
             case Fields():
                 yield from tables_of(key.table, below)
+            case Array(inner):
+                yield from tables_of(inner, below)
             case Tables(inner) | Entries(value=Key(table=Fields() as inner)):
                 yield from tables_of(inner, key_path(below, "NAME"))
 

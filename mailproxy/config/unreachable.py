@@ -25,7 +25,8 @@ def sender_remarks(config: Config) -> Iterator[Problem]:
             yield from _refused(key, frontend)
         yield from _timeouts(key_path(key, "timeout"), frontend)
         if frontend.tls_offloaded_by:
-            yield from _offloaded(key_path(key, "tls-offloaded-by"), frontend, config.backends.get(frontend.backend))
+            backends = [config.backends[name] for name in frontend.backends if name in config.backends]
+            yield from _offloaded(key_path(key, "tls-offloaded-by"), frontend, backends)
 
 
 def _lists(frontend: Frontend) -> Iterator[tuple[str, tuple[Sender, ...]]]:
@@ -73,16 +74,17 @@ def _timeouts(key: str, frontend: Frontend) -> Iterator[Problem]:
         yield Problem(key_path(key, "proxy-header-optional"), "has no effect: there is no accept-proxy-optional")
 
 
-def _offloaded(key: str, frontend: Frontend, backend: Backend | None) -> Iterator[Problem]:
+def _offloaded(key: str, frontend: Frontend, backends: Iterable[Backend]) -> Iterator[Problem]:
     if UNIX in frontend.tls_offloaded_by and UNIX not in frontend.accept_proxy + frontend.accept_proxy_optional:
         yield Problem(
             key,
             f'has "{UNIX}", which has no effect without "{UNIX}" in accept-proxy: servers get LOCAL for a client '
             "without an address, and do not read its TLS there",
         )
-    if backend is not None and not backend.tells_ssl:
-        yield Problem(
-            key,
-            f'has no effect: send-proxy = "{backend.send_proxy}" of {key_path("backend", backend.name)} tells no '
-            'server of TLS; "v2-ssl" does',
-        )
+    for backend in backends:
+        if not backend.tells_ssl:
+            yield Problem(
+                key,
+                f'has no effect: send-proxy = "{backend.send_proxy}" of {key_path("backend", backend.name)} tells no '
+                'server of TLS; "v2-ssl" does',
+            )

@@ -164,16 +164,13 @@ def judge_files(
     client_tls = client_sides()
     tls = tls.copy()
     servers: dict[str, TlsServer] = {}
-    judged: set[BackendKey] = set()
+    for name, protocol in settings.used_backends:
+        try:
+            Backend(settings.backends[name], protocol, client_tls)
+        except ValueError as error:
+            key = key_path("backend", name)
+            problems[key] = Problem(key, str(error))
     for frontend in settings.frontends:
-        which = frontend.backend, frontend.protocol
-        if which not in judged:
-            judged.add(which)
-            try:
-                Backend(settings.backends[frontend.backend], frontend.protocol, client_tls)
-            except ValueError as error:
-                key = key_path("backend", frontend.backend)
-                problems[key] = Problem(key, str(error))
         if frontend.tls_profile is not None:
             profile = settings.tls[frontend.tls_profile]
             try:
@@ -199,20 +196,15 @@ def arrange(settings: config.Config, source: str, files: Files, process_state: P
     """
     process_state.counts.know(settings)
     backends: dict[BackendKey, Backend] = {}
+    for which in settings.used_backends:
+        known: Mapping[str, BackendServer] = process_state.servers.get(which, {})
+        name, protocol = which
+        backends[which] = Backend(settings.backends[name], protocol, files.client_tls, known, process_state.overrides)
     frontends = []
     for frontend in settings.frontends:
-        which = frontend.backend, frontend.protocol
-        if which not in backends:
-            known: Mapping[str, BackendServer] = process_state.servers.get(which, {})
-            backends[which] = Backend(
-                settings.backends[frontend.backend],
-                frontend.protocol,
-                files.client_tls,
-                known,
-                process_state.overrides,
-            )
         host = files.hosts[frontend.name]
-        terms = Terms.of(frontend, backends[which], files.tls_servers.get(frontend.name), host)
+        backend = backends[frontend.backend, frontend.protocol]
+        terms = Terms.of(frontend, backend, files.tls_servers.get(frontend.name), host)
         frontends.append(PreparedFrontend(frontend, terms, host))
     return Prepared(
         settings,

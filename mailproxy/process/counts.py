@@ -138,7 +138,8 @@ def _single_names(settings: Config) -> Iterator[str]:
     yield from limit_names("maxconn")
     for frontend in settings.frontends:
         yield from limit_names(f"maxconn of {frontend.name}")
-        yield from queue_names(frontend.backend, frontend.protocol)
-        for server in settings.backends[frontend.backend].servers:
+    for backend, protocol in settings.used_backends:
+        yield from queue_names(backend, protocol)
+        for server in settings.backends[backend].servers:
             for slot in server.slots:
-                yield server_name(frontend.backend, frontend.protocol, slot)
+                yield server_name(backend, protocol, slot)

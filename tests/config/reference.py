@@ -29,7 +29,9 @@ from mailproxy.config import (
 )
 from mailproxy.config.backend import FormattedTlv
 from mailproxy.config.check import CheckType
+from mailproxy.config.condition import Condition, ServersUp, SessionsNow, SourceConnections, SourceRate
 from mailproxy.config.key import Key, keys_of
+from mailproxy.config.rule import Rule, RuleTlv
 from mailproxy.config.server import Template
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
@@ -42,6 +44,13 @@ TABLES: dict[str, attrs.AttrsInstance] = {
     "## `[frontend.NAME]`": Frontend(name="", bind=(), protocol="tcp", backend=""),
     "### `log` of a frontend": FrontendLog(),
     "### `timeout` of a frontend": FrontendTimeouts(),
+    "### `rule` of a frontend": Rule(),
+    "### `if` of a rule": Condition(),
+    "### `servers-up`": ServersUp(),
+    "### `sessions`": SessionsNow(),
+    "### `source-connections`": SourceConnections(),
+    "### `source-rate`, `handshake-failures` and `auth-failures`": SourceRate(),
+    "### `tlv` of a rule": RuleTlv(),
     "### `timeout` of a backend": BackendTimeouts(),
     "## `[backend.NAME]`": Backend(name="", servers=()),
     "### Formats": FormattedTlv(),

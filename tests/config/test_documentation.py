@@ -15,7 +15,7 @@ from mailproxy.balance.rule import RULES
 from mailproxy.config import Config, remarks
 from mailproxy.config.check import CheckType
 from mailproxy.config.http import Method
-from mailproxy.config.key import Fields
+from mailproxy.config.key import Again, Fields
 from mailproxy.config.load import read_document
 from mailproxy.config.model import (
     CheckHeader,
@@ -40,10 +40,20 @@ PAGE = (ROOT / "docs" / "configuration.md").read_text()
 ALL = tuple(tables_of(Fields(Config)))
 
 
+AGAIN = {name for _, fields in ALL for name, _, key in fields if isinstance(key.table, Again)}
+
+
 def keys_of(values: Mapping[str, Any], table: str = "") -> Iterator[str]:
     for key, value in values.items():
         yield table + key
-        if isinstance(value, dict):
+        if key in AGAIN:  # the same table inside itself
+            for below in [value] if isinstance(value, dict) else value:
+                yield from keys_of(below, table)
+        elif isinstance(value, list):
+            for below in value:
+                if isinstance(below, dict):
+                    yield from keys_of(below, f"{table}{key}.")
+        elif isinstance(value, dict):
             named = f"{table}{key}.NAME" in dict(ALL)
             for below in value.values() if named else [value]:
                 if isinstance(below, dict):

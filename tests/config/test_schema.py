@@ -124,6 +124,7 @@ def schema_of(path: str) -> dict[str, Any]:
     """What the schema has for a key."""
     found = SCHEMA
     for part in path.split("."):
+        found = found["items"] if found.get("type") == "array" else found  # a list of tables
         options = found.get("anyOf", [found])
         (found,) = (
             option["additionalProperties"] if part == "NAME" else option["properties"][part]
