@@ -43,6 +43,7 @@ NOT_YET: Mapping[str, str] = {
     "serial": "is known only to the log: a client that is refused for its certificate has no header",
     "server": _NO_SERVER,
     "retries": _NO_SERVER,
+    "auth_failures": _TOO_LATE,
     "left_out": "is known only to the log: it lists what this header leaves out",
     "bytes_in": _TOO_LATE,
     "bytes_out": _TOO_LATE,

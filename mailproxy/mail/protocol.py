@@ -66,6 +66,8 @@ class Protocol:
 
     # Refusals.
 
+    refused_logins: re.Pattern[bytes] | None = None
+    """Finds refused logins in a server's lines (see `mailproxy.mail.refused_logins`); None if there are no logins."""
     refusal: bytes
     """The temporary failure in place of a greeting, with its CRLF."""
     server_refusal: re.Pattern[bytes]

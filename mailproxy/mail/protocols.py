@@ -4,7 +4,7 @@ import re
 
 from attrs import evolve
 
-from mailproxy.mail import imap, lmtp, managesieve, pop3, smtp
+from mailproxy.mail import imap, lmtp, managesieve, pop3, refused_logins, smtp
 from mailproxy.mail.backend import imap as imap_server
 from mailproxy.mail.backend import lmtp as lmtp_server
 from mailproxy.mail.backend import managesieve as managesieve_server
@@ -29,6 +29,7 @@ IMAP = Protocol(
     no_login=imap_server.no_login,
     # Untagged responses come at any time (RFC 9051 section 7).
     speaks_unasked=True,
+    refused_logins=refused_logins.IMAP,
     # BYE is one of the greetings (RFC 9051 section 7.1.5); UNAVAILABLE means a temporary failure (RFC 5530 section 3).
     refusal=b"* BYE [UNAVAILABLE] Service temporarily unavailable, try again later\r\n",
     # Dovecot sends this without a code if its authentication does not start.
@@ -55,6 +56,7 @@ POP3 = Protocol(
     part=pop3_server.part,
     takes_passwords=pop3_server.takes_passwords,
     no_login=pop3_server.no_login,
+    refused_logins=refused_logins.POP3,
     # SYS/TEMP means that the password is not wrong (RFC 3206 section 4).
     refusal=b"-ERR [SYS/TEMP] Service temporarily unavailable, try again later\r\n",
     # RFC 1939 section 3; Dovecot as in IMAP.
@@ -83,6 +85,7 @@ SMTP = Protocol(
     login=smtp_server.login_if_offered,
     part=smtp_server.part,
     takes_passwords=smtp_server.takes_passwords,
+    refused_logins=refused_logins.SMTP,
     # 421 is the reply that announces the close (RFC 5321 sections 3.8 and 4.2.3), X.3.2 a system that takes no mail
     # (RFC 3463 section 3.4).
     refusal=b"421 4.3.2 Service not available, closing transmission channel\r\n",
@@ -115,6 +118,7 @@ LMTP = evolve(
     offer=lmtp.OFFER,
     learn=lmtp_server.learn,
     login=lmtp_server.login,
+    refused_logins=None,
     login_shows="answered LHLO",
     instead_of_login="sends LHLO",
 )
@@ -134,6 +138,7 @@ MANAGESIEVE = Protocol(
     part=managesieve_server.part,
     takes_passwords=managesieve_server.takes_passwords,
     no_login=managesieve_server.no_login,
+    refused_logins=refused_logins.MANAGESIEVE,
     # TRYLATER (RFC 5804 section 1.3) in a response-bye (section 4).
     refusal=b'BYE (TRYLATER) "Service temporarily unavailable, try again later"\r\n',
     # RFC 5804 sections 1.2 and 1.3; the text may be a literal, on lines of its own.

@@ -48,6 +48,7 @@ class LoggedSession(CountedSession, Protocol):
     header: Header | None
     source: Address | PackedAddress | None
     destination: Address | PackedAddress | None
+    auth_failures: int
     first_to_end: str
 
     @property
@@ -149,6 +150,8 @@ def describe(session: LoggedSession) -> Fields:
         fields["retries"] = session.retries
     if session.left_out:
         fields["left_out"] = "; ".join(session.left_out)
+    if session.auth_failures:
+        fields["auth_failures"] = session.auth_failures
     fields["bytes_in"] = session.client.received
     fields["bytes_out"] = 0 if session.stream is None else session.stream.received
     return fields | _times(session) | _end(session)

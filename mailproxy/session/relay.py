@@ -11,6 +11,7 @@ from typing import Protocol
 
 from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
+from mailproxy.session.login_watch import LoginWatch
 from mailproxy.session.stage import Host, Stage
 from mailproxy.session.termination import (
     CLIENT_LEFT,
@@ -42,6 +43,9 @@ class Relaying(Host, Protocol):
     greeted: float
     first_to_end: str
 
+    def logins_refused(self, count: int) -> None:
+        """Count logins that the server has refused."""
+
 
 class Relay(Stage):
     """A client and its server."""
@@ -61,7 +65,10 @@ class Relay(Stage):
         client, stream = self._client, self._stream
         client.peer = stream
         stream.peer = client
-        session.poller.ready[stream.fd] = stream.on_event
+        replies = session.terms.refused_logins
+        session.poller.ready[stream.fd] = (
+            stream.on_event if replies is None else LoginWatch(session, stream, replies).on_event
+        )
         session.greeted = client.active = session.poller.now
         session.wait(session.terms.silence)
         if greeting:

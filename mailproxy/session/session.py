@@ -93,6 +93,7 @@ class Session:
         "_front",
         "_guard",
         "_listener",
+        "auth_failures",
         "backend",
         "client",
         "deadline",
@@ -148,6 +149,8 @@ class Session:
         self.queued = 0.0
         """The seconds that it waited in a queue for a server."""
         self.left_out: tuple[str, ...] = ()
+        self.auth_failures = 0
+        """The logins that the server has refused."""
         self.termination: Termination | None = None
         """Its termination, once that is decided."""
         self.first_to_end = ""
@@ -300,6 +303,10 @@ class Session:
         self._front.words[SESSIONS] += 1
         self._front.begun(self)
         relay.begin(greeting, pending)
+
+    def logins_refused(self, count: int) -> None:
+        """Count logins that the server has refused."""
+        self.auth_failures += count
 
     def no_server(self, ending: Ending, reason: str, words: bytes) -> None:
         """Refuse the client, in a server's words or else in mailproxy's."""

@@ -7,6 +7,7 @@ for later sessions.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address
 
@@ -19,6 +20,7 @@ from mailproxy.config.model import MailProtocol
 from mailproxy.config.place import UNIX, Network, Sender
 from mailproxy.mail.dialogue import Settings
 from mailproxy.mail.greeting import server_speaks_first
+from mailproxy.mail.protocols import PROTOCOLS
 from mailproxy.mail.refusal import goodbye, refusal, refuses_when_asked
 from mailproxy.proxyprotocol import AcceptPolicy
 from mailproxy.tls.server import TlsServer
@@ -54,6 +56,8 @@ class Terms:
     """The last words to a client whose session is shut down."""
     log_tlvs: tuple[int, ...]
     """The types of the received TLVs that are logged."""
+    refused_logins: re.Pattern[bytes] | None
+    """Finds refused logins in a server's lines; None if the protocol has no logins."""
 
     @classmethod
     def of(cls, settings: config.Frontend, backend: Backend, tls: TlsServer | None, host: str) -> Terms:
@@ -74,6 +78,7 @@ class Terms:
             refuses_when_asked=refuses_when_asked(settings.protocol),
             goodbye=goodbye(settings.protocol),
             log_tlvs=settings.log_tlvs,
+            refused_logins=PROTOCOLS[settings.protocol].refused_logins if settings.protocol in PROTOCOLS else None,
         )
 
     @property

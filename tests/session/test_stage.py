@@ -7,6 +7,7 @@ from ipaddress import ip_network
 
 import pytest
 
+from mailproxy.session.login_watch import WATCHED_BYTES
 from mailproxy.session.session import Session
 from mailproxy.session.termination import SHUT_DOWN
 from tests.session.bench import GREETING, Bench
@@ -117,11 +118,13 @@ def test_refusal_of_a_greeted_client_waits_for_its_command(make: MakeBench) -> N
     bench.until(lambda: stage(session)[0] == "Parting")
 
 
-def test_nothing_stands_between_the_poller_and_the_relay(make: MakeBench) -> None:
+def test_nothing_stands_between_the_poller_and_the_relay_after_the_first_bytes(make: MakeBench) -> None:
     bench = relay(make)
     client, stream = bench.session.client, bench.session.stream
     assert stream is not None
     assert bench.poller.ready[client.fd] == client.on_event
+    bench.peers[-1].send(b"x" * WATCHED_BYTES)
+    bench.until(lambda: stream.received > WATCHED_BYTES)
     assert bench.poller.ready[stream.fd] == stream.on_event
 
 

@@ -1,0 +1,67 @@
+"""
+Watches a server's first bytes for refused logins.
+
+Theory of operation. The watch gets the events of the server's socket in place of its stream, lets the stream handle
+each, and then looks at what it has read, which is still in the shared buffer: the client has the bytes already. After
+`WATCHED_BYTES`, or when a login has succeeded, the stream gets its events directly, and the relay costs what it costs
+without a watch.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Protocol
+
+from mailproxy.mail.refused_logins import RefusedLogins
+from mailproxy.transport.poller import Poller
+from mailproxy.transport.stream import VIEW, Stream
+
+WATCHED_BYTES = 4096
+"""How much of a server's bytes is looked at: 60 refusals of Dovecot."""
+
+
+class Watching(Protocol):
+    """A session whose logins are watched."""
+
+    poller: Poller
+
+    def logins_refused(self, count: int) -> None:
+        """Count logins that the server has refused."""
+
+    def broke(self) -> None:
+        """End at once, because of a bug of ours."""
+
+
+class LoginWatch:
+    """Counts refused logins in what one server says."""
+
+    __slots__ = ("_left", "_logins", "_session", "_stream")
+
+    def __init__(self, session: Watching, stream: Stream, replies: re.Pattern[bytes]) -> None:
+        self._session = session
+        self._stream = stream
+        self._logins = RefusedLogins(replies)
+        self._left = WATCHED_BYTES
+
+    def on_event(self, events: int) -> None:
+        """Let the stream handle an event, and look at what it has read."""
+        stream = self._stream
+        before = stream.received
+        stream.on_event(events)
+        count = stream.received - before
+        if count:
+            self._look(count)
+
+    def _look(self, count: int) -> None:
+        logins, session = self._logins, self._session
+        refused = logins.receive(bytes(VIEW[: min(count, self._left)]))
+        self._left -= count
+        if refused:
+            session.logins_refused(refused)
+        stream = self._stream
+        if (self._left <= 0 or logins.is_over) and stream.fd >= 0:
+            session.poller.ready[stream.fd] = stream.on_event
+
+    def broke(self) -> None:
+        """End the session because of a bug of ours while handling an event."""
+        self._session.broke()
