@@ -7,7 +7,7 @@ from OpenSSL import SSL
 from mailproxy.tls import openssl
 from mailproxy.tls.certificate import key_algorithm, signature_algorithm
 from mailproxy.tls.facts import TlsFacts
-from mailproxy.tls.server import common_names
+from mailproxy.tls.subject import common_names
 
 # Any number but 0: 0 means a verified certificate (PROXY protocol, section 2.2.6).
 _NO_CERTIFICATE = 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import field, frozen
 from cryptography import x509
 
-from mailproxy.tls.server import common_names
+from mailproxy.tls.subject import common_names
 
 
 @frozen

@@ -1,119 +1,39 @@
-"""
-TLS towards clients: the OpenSSL contexts of one profile, and the facts of one connection.
-
-The settings for versions, ciphers and client certificates belong on the default context: when the server name switches
-a connection to another context, OpenSSL uses only the certificate of that one.
-"""
+"""TLS towards clients: the certificate, the session and the facts of each connection of one profile."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Container, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
-from math import ceil
 from secrets import token_bytes
 from time import monotonic
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, ParamSpec, TypeVar
 from weakref import WeakMethod
 
 from attrs import frozen
-from cryptography import x509
-from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
 
 from mailproxy.tls import openssl
-from mailproxy.tls.algorithms import DEFAULT_CIPHERSUITES, default_ciphers, default_groups, default_signatures
 from mailproxy.tls.certificate import Certificate
+from mailproxy.tls.context_maker import SESSION_CONTEXT, Callbacks, ContextMaker, TlsSettings
 from mailproxy.tls.contexts import Contexts
 from mailproxy.tls.facts import TlsFacts
 from mailproxy.tls.groups import CertificateGroup
 from mailproxy.tls.hello import EARLY_DATA, NotWhole, name_without_13, offers_13
 from mailproxy.tls.keylog import KeyLog
 from mailproxy.tls.steps import Steps, finish
+from mailproxy.tls.subject import common_names
 from mailproxy.tls.trust import ClientTrust
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
-_VERIFY = {
-    "none": SSL.VERIFY_NONE,
-    "optional": SSL.VERIFY_PEER,
-    "required": SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT,
-}
-
 # `TlsFacts.verify` without a certificate: the spec requires any number but 0 (PROXY protocol, section 2.2.6).
 _NO_CERTIFICATE = 1
 
-
 # Each has a few KiB at most. A client that asks for many new names only makes its own connections slower.
 _KNOWN_FACTS = 512
-
-# The session id context: only our own sessions may be resumed.
-_SESSIONS = b"mailproxy"
-
-
-class TlsSettings(Protocol):
-    """The settings of a TLS profile that `TlsServer` needs."""
-
-    @property
-    def min_version(self) -> str:
-        """The oldest version, "1.2" or "1.3"."""
-
-    @property
-    def max_version(self) -> str:
-        """The newest version, "1.2" or "1.3"."""
-
-    @property
-    def client_certificates(self) -> str:
-        """Whether clients are asked for certificates: "none", "optional" or "required"."""
-
-    @property
-    def bad_client_certificate(self) -> str:
-        """How clients with a bad certificate are treated: "refused" or "unverified"."""
-
-    @property
-    def strict_sni(self) -> bool:
-        """Whether clients without a server name, or with one that no certificate has, are refused."""
-
-    @property
-    def ciphers(self) -> str | None:
-        """OpenSSL's cipher list for TLS 1.2; None is `default_ciphers`."""
-
-    @property
-    def cbc_ciphers(self) -> bool:
-        """Whether `default_ciphers` includes ciphers in CBC mode."""
-
-    @property
-    def ciphersuites(self) -> str | None:
-        """OpenSSL's cipher suites for TLS 1.3; None is `DEFAULT_CIPHERSUITES`."""
-
-    @property
-    def groups(self) -> str | None:
-        """OpenSSL's list of groups for key exchange; None is `default_groups`."""
-
-    @property
-    def signature_algorithms(self) -> str | None:
-        """OpenSSL's list of signature algorithms; None is `default_signatures`."""
-
-    @property
-    def tickets(self) -> bool:
-        """Whether clients get session tickets, with which they resume sessions."""
-
-    @property
-    def ticket_lifetime(self) -> float:
-        """
-        The lifetime of a ticket, in seconds.
-
-        It also limits how long a client can resume without another verification of its certificate.
-        """
-
-    @property
-    def keylog(self) -> str | None:
-        """The file for the keys of connections (SSLKEYLOGFILE); None for no file."""
 
 
 @frozen(eq=False)
@@ -121,7 +41,7 @@ class TicketKeys:
     """A context with the keys of session tickets, and the callbacks that it refers to."""
 
     context: SSL.Context
-    callbacks: tuple[Any, ...]
+    callbacks: Callbacks
 
 
 def _now() -> datetime:
@@ -182,31 +102,26 @@ class TlsServer:
         self._clock = clock
         self._wall_clock = wall_clock
         self._is_strict = settings.strict_sni
-        self._algorithms = {
-            "ciphers": settings.ciphers or default_ciphers(cbc=settings.cbc_ciphers),
-            "ciphersuites": settings.ciphersuites or DEFAULT_CIPHERSUITES,
-            "groups": settings.groups or default_groups(),
-            "signature-algorithms": settings.signature_algorithms or default_signatures(),
-        }
         # Facts that are the same for every handshake.
         self._asks_for_certificates = settings.client_certificates != "none"
         self._has_alpn = bool(names)
         self._has_12 = settings.min_version == "1.2"
-        self._trust = trust if self._asks_for_certificates else None
         if self._asks_for_certificates and trust is None:
             raise ValueError("there is nothing to verify clients' certificates with")
         # OpenSSL keeps pointers to the callbacks, so they live as long as the connections that this server makes. Each
         # connection's stream refers to the server; the callbacks must not, as the server refers to them.
-        self._on_name = openssl.server_name_callback(_weakly(self._choose))
-        self._on_status = openssl.status_callback(_weakly(self._staple))
-        self._on_alpn = openssl.alpn_callback(names) if names else None
-        self._on_key = None if settings.keylog is None else openssl.keylog_callback(KeyLog(settings.keylog).write)
-        self._trial = self._make_context(())[0]
+        callbacks = Callbacks(
+            openssl.server_name_callback(_weakly(self._choose)),
+            openssl.status_callback(_weakly(self._staple)),
+            openssl.alpn_callback(names) if names else None,
+            None if settings.keylog is None else openssl.keylog_callback(KeyLog(settings.keylog).write),
+        )
+        self._maker = ContextMaker(settings, trust if self._asks_for_certificates else None, callbacks)
         self._check(groups, checked if keys_of is None else keys_of.digests)
-        self.contexts: Contexts = Contexts(_weakly(self._make_context), groups, clock)
+        self.contexts: Contexts = Contexts(self._maker.make, groups, clock)
         """The contexts by server name."""
         if keys is not None:
-            self._set_up(keys)
+            self._maker.set_up(keys)
         self.ticket_keys: TicketKeys = (
             self._with_callbacks(keys or self.contexts.first) if keys_of is None else keys_of.ticket_keys
         )
@@ -215,7 +130,7 @@ class TlsServer:
         """The first context of every connection: it has the keys of the tickets."""
 
     def _with_callbacks(self, context: SSL.Context) -> TicketKeys:
-        return TicketKeys(context, (self._on_name, self._on_alpn, self._on_status, self._on_key))
+        return TicketKeys(context, self._maker.callbacks)
 
     def change_keys(self, keys: SSL.Context | None = None) -> None:
         """
@@ -224,7 +139,7 @@ class TlsServer:
         `keys` is a new context that has them; None makes one.
         """
         context = SSL.Context(SSL.TLS_SERVER_METHOD) if keys is None else keys
-        self._set_up(context)
+        self._maker.set_up(context)
         self.ticket_keys = self._with_callbacks(context)
         self._first = openssl.raw_context(context)
 
@@ -259,15 +174,13 @@ class TlsServer:
         Established connections continue; sessions that were verified with the former trust are not resumed.
         """
         if self._asks_for_certificates:
-            self._trust = trust
+            self._maker.trust = trust
             for context in self.contexts.made:
-                self._verify_clients(context)
+                self._maker.verify_clients(context)
 
     def check(self, certificate: Certificate) -> None:
         """Raise ValueError if OpenSSL refuses to serve a certificate with the settings of the profile."""
-        with _refusal(f"{certificate.path}: "):
-            self._trial.use_certificate(certificate.leaf)
-            _use_key(self._trial, certificate)
+        self._maker.check(certificate)
 
     def _check(self, groups: Iterable[CertificateGroup], known: Container[bytes]) -> None:
         """Check the new certificates now: contexts are made later, too late to refuse a certificate."""
@@ -298,52 +211,6 @@ class TlsServer:
         staple = None if certificate is None else certificate.staple
         return staple.encoded if staple is not None and staple.is_current(self._wall_clock()) else None
 
-    def _make_context(self, certificates: tuple[Certificate, ...]) -> tuple[SSL.Context, tuple[int, ...]]:
-        context = SSL.Context(SSL.TLS_SERVER_METHOD)
-        self._set_up(context)
-        identities = []
-        for certificate in certificates:
-            _use(context, certificate)
-            identities.append(openssl.current_certificate(context))
-        return context, tuple(identities)
-
-    def _set_up(self, context: SSL.Context) -> None:
-        """Apply the profile's settings to a context, except the certificates."""
-        settings = self._settings
-        context.set_min_proto_version(_VERSIONS[settings.min_version])
-        context.set_max_proto_version(_VERSIONS[settings.max_version])
-        openssl.set_modes(context)
-        context.set_options(openssl.OPTIONS)
-        # Tickets carry the sessions; a cache beside them would only cost memory.
-        context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
-        context.set_session_id(_SESSIONS)
-        context.set_timeout(ceil(settings.ticket_lifetime))
-        if not settings.tickets:
-            context.set_options(SSL.OP_NO_TICKET)
-        for what, value in self._algorithms.items():
-            if objection := openssl.objection(context, what, value):
-                raise ValueError(f"{what}: {objection}")
-        self._verify_clients(context)
-        raw = openssl.raw_context(context)
-        openssl.set_server_name_callback(raw, self._on_name)
-        openssl.set_status_callback(raw, self._on_status)
-        if self._on_alpn is not None:
-            # OpenSSL calls it after the server name has chosen a context, on that context.
-            openssl.set_alpn_callback(raw, self._on_alpn)
-        if self._on_key is not None:
-            openssl.set_keylog_callback(raw, self._on_key)
-
-    def _verify_clients(self, context: SSL.Context) -> None:
-        # Without a callback of ours, a chain that does not verify ends the handshake, as in HAProxy.
-        context.set_verify(_VERIFY[self._settings.client_certificates])
-        if self._trust is not None:
-            openssl.set_store(context, self._trust.store)
-            openssl.name_no_authorities(context)
-            for authority in self._trust.authorities:
-                context.add_client_ca(authority)
-            if self._settings.bad_client_certificate == "unverified":
-                openssl.tolerate_bad_certificates(context)
-
     def connection(self, hello: bytes) -> Any:
         """
         Return a new connection for a client whose first bytes are `hello`; the caller frees it.
@@ -357,7 +224,7 @@ class TlsServer:
         session.
         """
         is_13 = not self._has_12 or offers_13(hello)
-        if is_13 and self._trust is None:
+        if is_13 and self._maker.trust is None:
             ssl = openssl.serve(self._first)
         else:
             try:
@@ -368,16 +235,16 @@ class TlsServer:
             try:
                 ssl = openssl.serve(self._first)
             finally:
-                openssl.set_session_context(self._first, _SESSIONS)
+                openssl.set_session_context(self._first, SESSION_CONTEXT)
         if self._first is not self.context:
             openssl.use_context(ssl, self.context)
         return ssl
 
     def _verified_by(self) -> bytes:
         """Return a part of the session id context; it changes when sessions of verified clients must not be resumed."""
-        if self._trust is None:
+        if self._maker.trust is None:
             return b""
-        return self._trust.digest + b"%d" % (self._clock() // self._settings.ticket_lifetime)
+        return self._maker.trust.digest + b"%d" % (self._clock() // self._settings.ticket_lifetime)
 
     def awaits_finished(self, ssl: Any, hello: bytes) -> bool:
         """Return whether only the client's Finished is missing, unless our answer asks for another ClientHello."""
@@ -426,44 +293,3 @@ def _make_facts(
         client_common_names=() if client_certificate is None else common_names(client_certificate),
         verify=verify,
     )
-
-
-@contextmanager
-def _in_memory(content: bytes) -> Iterator[str]:
-    """Make a file in memory, and return its path."""
-    descriptor = os.memfd_create("certificate")
-    try:
-        os.write(descriptor, content)
-        yield f"/proc/self/fd/{descriptor}"
-    finally:
-        os.close(descriptor)
-
-
-def _use(context: SSL.Context, certificate: Certificate) -> None:
-    # This call sets a chain for each kind of key; pyOpenSSL's other calls set one chain for all of a context.
-    with _in_memory(certificate.pem) as path:
-        context.use_certificate_chain_file(path)
-    _use_key(context, certificate)
-
-
-def _use_key(context: SSL.Context, certificate: Certificate) -> None:
-    context.use_privatekey(certificate.key)  # type: ignore[arg-type]  # the reader takes RSA, EC, EdDSA only
-
-
-@contextmanager
-def _refusal(where: str = "") -> Iterator[None]:
-    """Convert OpenSSL's refusal of a setting into a ValueError with its reasons."""
-    try:
-        yield
-    except SSL.Error as error:
-        reasons = "; ".join(str(entry[-1]) for entry in error.args[0])
-        raise ValueError(where + (reasons or "refused by OpenSSL")) from error
-
-
-def common_names(certificate: bytes) -> tuple[str, ...]:
-    """Return the common names in the subject of a DER certificate, in order; none if they cannot be read."""
-    try:
-        subject = x509.load_der_x509_certificate(certificate).subject
-        return tuple(str(name.value) for name in subject.get_attributes_for_oid(NameOID.COMMON_NAME))
-    except ValueError:
-        return ()

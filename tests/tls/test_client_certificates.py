@@ -18,8 +18,9 @@ from mailproxy.announce.client_tls import ssl_tlv
 from mailproxy.config import TlsProfile
 from mailproxy.proxyprotocol.ssl import SslClient
 from mailproxy.proxyprotocol.tlv import SslType
-from mailproxy.tls.server import TlsServer, common_names
+from mailproxy.tls.server import TlsServer
 from mailproxy.tls.servers import TlsServers
+from mailproxy.tls.subject import common_names
 from mailproxy.tls.trust_files import read_trust
 from tests.tls.connect import Connect
 from tests.tls.issue import Issued, issue, revocation_list

@@ -20,7 +20,8 @@ from mailproxy.config import TlsProfile
 from mailproxy.tls import openssl
 from mailproxy.tls.certificate import Certificate, make_certificate
 from mailproxy.tls.groups import group_certificates
-from mailproxy.tls.server import TlsServer, common_names
+from mailproxy.tls.server import TlsServer
+from mailproxy.tls.subject import common_names
 from mailproxy.transport.poller import Poller
 from mailproxy.transport.secure import HandshakeError, SecureStream
 from tests.tls.connect import Connect, Connection, Owner
@@ -610,7 +611,7 @@ def test_callbacks_of_a_server_that_is_gone_refuse() -> None:
     ssl = server.connection(b"")
     keys = server.ticket_keys
     del server
-    on_name, _, on_status, _ = keys.callbacks
+    on_name, on_status = keys.callbacks.on_name, keys.callbacks.on_status
     alert = openssl.ffi.new("int *")
     try:
         assert on_name(ssl, alert, openssl.ffi.NULL) == openssl.lib.SSL_TLSEXT_ERR_ALERT_FATAL
