@@ -9,6 +9,7 @@ string. Each has a form for TLS after the header, ``accept-proxy-tls:``. The map
 - ``addresses``: Twisted's addresses and those of a header.
 - ``arguments``: checks of arguments.
 - ``wrapper``: a protocol between a transport and a protocol that neither sees.
+- ``proxied_transport``: the transport of a protocol after a header.
 - ``accept``, ``send``: the endpoints, and the factories that they are made of.
 - ``announce``: the header for a backend, made from the transport of an accepted client.
 - ``certificates``, ``quoting``, ``parsers``: the strings.

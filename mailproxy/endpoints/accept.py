@@ -9,7 +9,7 @@ header is complete, the wrapped factory makes its protocol, with the client's ad
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
@@ -21,7 +21,6 @@ from twisted.internet.interfaces import (
     IDelayedCall,
     IHandshakeListener,
     IListeningPort,
-    IOpenSSLContextFactory,
     IProtocol,
     IProtocolFactory,
     IProtocolNegotiationFactory,
@@ -34,10 +33,10 @@ from twisted.protocols.policies import WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, implementer
 
-from mailproxy.endpoints.addresses import shown, twisted_address
+from mailproxy.endpoints.addresses import shown
 from mailproxy.endpoints.arguments import is_able, must_be_factory
-from mailproxy.endpoints.interfaces import IProxiedTransport
-from mailproxy.endpoints.wrapper import WrappedTransport, Wrapper, abort
+from mailproxy.endpoints.proxied_transport import ProxiedTransport, WrapperWithRest
+from mailproxy.endpoints.wrapper import abort
 from mailproxy.proxyprotocol import (
     AcceptPolicy,
     Decoder,
@@ -188,102 +187,13 @@ class AcceptProxyFactory(WrappingFactory[Any]):
         return self.policy.expectation(address)
 
 
-@implementer(IProxiedTransport)
-class ProxiedTransport(WrappedTransport):
-    """The transport of a protocol whose connection may have begun with a header."""
-
-    def __init__(self, wrapper: AcceptProxyProtocol, header: Header | None) -> None:
-        """Show the addresses of a header, or the connection's own without one."""
-        super().__init__(wrapper)
-        self._below = wrapper
-        self.proxyHeader = header
-        self._addresses = header and header.stream_addresses
-        self._clock = wrapper.factory.clock
-        self._isPaused = False
-        self._receiver: IProtocol = wrapper
-
-    @cached_property
-    def _peer(self) -> IAddress:
-        return twisted_address(self._addresses[0]) if self._addresses else self.getProxyPeer()
-
-    @cached_property
-    def _host(self) -> IAddress:
-        return twisted_address(self._addresses[1]) if self._addresses else self.getProxyHost()
-
-    def getPeer(self) -> IAddress:
-        """Return the client's address."""
-        return self._peer
-
-    def getHost(self) -> IAddress:
-        """Return the address that the client has connected to."""
-        return self._host
-
-    def getProxyPeer(self) -> IAddress:
-        """Return the real address of the peer."""
-        return self.transport.getPeer()  # type: ignore[no-any-return]  # every transport's is one
-
-    def getProxyHost(self) -> IAddress:
-        """Return the real address on this side."""
-        return self.transport.getHost()  # type: ignore[no-any-return]  # every transport's is one
-
-    def startTLS(self, contextFactory: IOpenSSLContextFactory, normal: bool = True) -> IProtocol:
-        """Begin TLS, with the undelivered bytes that came with the header."""
-        self._receiver = super().startTLS(contextFactory, normal)
-        return self._receiver
-
-    def pauseProducing(self) -> None:
-        """Stop receiving."""
-        self._isPaused = True
-        self.transport.pauseProducing()
-
-    def resumeProducing(self) -> None:
-        """
-        Receive again, beginning with the undelivered bytes that came with the header, but not from inside this call.
-        """
-        self._isPaused = False
-        if self._below.rest:
-            self._clock.callLater(0, self._resume)
-        else:
-            self.transport.resumeProducing()
-
-    def _resume(self) -> None:
-        if self.protocol is None or self._isPaused:
-            return
-        self.deliver()
-        if not self._isPaused:
-            self.transport.resumeProducing()
-
-    def loseConnection(self) -> None:
-        """Close the connection when all is written. Only TLS below still needs the bytes that came with the header."""
-        if self._receiver is self._below:
-            self._below.rest = b""
-        self.transport.loseConnection()
-
-    def abortConnection(self) -> None:
-        """End the connection now."""
-        self._below.rest = b""
-        abort(self.transport)
-
-    def deliver(self) -> None:
-        """Deliver the bytes that came with the header, unless the protocol has paused its transport."""
-        # A protocol may pause in connectionMade, or close the connection there, or begin TLS: then these bytes belong
-        # to TLS.
-        rest = self._below.rest
-        if rest and not self._isPaused:
-            self._below.rest = b""
-            self._receiver.dataReceived(rest)
-
-
 @implementer(IHandshakeListener)
-class AcceptProxyProtocol(Wrapper):
+class AcceptProxyProtocol(WrapperWithRest):
     """
     Reads the header of one connection, or aborts the connection, and then serves the wrapped factory's protocol.
 
     It always listens to the handshake of TLS below it, which may be done before its protocol exists.
     """
-
-    rest = b""
-    """The undelivered bytes that came after the header."""
 
     def __init__(self, factory: AcceptProxyFactory, isOptional: bool = False, direct: IProtocol | None = None) -> None:
         """Expect a header, an optional header, or none for a direct client."""
@@ -297,7 +207,7 @@ class AcceptProxyProtocol(Wrapper):
         """Start the clock, or connect a direct client."""
         if self._direct is not None:
             protocol, self._direct = self._direct, None
-            self.connectWrapped(protocol, ProxiedTransport(self, None))
+            self.connectWrapped(protocol, ProxiedTransport(self, None, self.factory.clock))
             return
         policy = self.factory.policy
         self._decoder = Decoder(policy.strictness)
@@ -350,7 +260,7 @@ class AcceptProxyProtocol(Wrapper):
     def _proceed(self, header: Header | None, rest: bytes) -> None:
         """Connect the wrapped factory's protocol, and deliver the bytes that came with the header."""
         self._stop()
-        transport = ProxiedTransport(self, header)
+        transport = ProxiedTransport(self, header, self.factory.clock)
         protocol = self.factory.wrappedFactory.buildProtocol(transport.getPeer())
         if protocol is None:
             abort(self.transport)
