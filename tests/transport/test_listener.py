@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
 from mailproxy.transport.bound import Bound, bind_inet
-from mailproxy.transport.listener import ACCEPTS_PER_TURN, EXHAUSTED_PAUSE_SECONDS, Listener
+from mailproxy.transport.listener import ACCEPTS_PER_TURN, EXHAUSTED_PAUSE_SECONDS, TURNS_IN_A_ROW, Listener
 from mailproxy.transport.poller import WRITE, Poller
 from tests.transport.relay import is_ready
 
@@ -238,6 +238,20 @@ def test_client_that_has_gone_again_is_no_reason_to_pause(scarce: StartScarce, n
     assert bench.poll() == 1
 
 
+def test_turn_ends_with_the_first_accept_that_finds_none(scarce: StartScarce) -> None:
+    bench, accept = scarce(errno.EAGAIN)
+    pairs = [socket.socketpair() for _ in range(ACCEPTS_PER_TURN)]
+    for ours, _ in pairs:
+        bench.poller.add(ours.fileno(), lambda events: None, WRITE)
+    bench.start()
+    bench.connect()
+    bench.poll(turns=1)
+    assert accept.asked == 1
+    for pair in pairs:
+        for end in pair:
+            end.close()
+
+
 def test_bug_in_accepting_does_not_close_the_door(make: Make) -> None:
     """A listener that the poller gave up would leave every later client waiting, with nothing in the log."""
     bench = make(bind_inet(socket.AF_INET, "127.0.0.1", 0))
@@ -305,6 +319,17 @@ def test_clients_of_a_shared_socket_are_accepted_one_after_the_other(shared: Ben
     for count in range(1, 4):
         shared.connect()
         assert shared.poll() == count
+
+
+def test_process_is_the_first_for_some_turns_and_then_the_last(shared: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = []
+    monkeypatch.setattr(shared.poller, "pause", lambda descriptor: left.append(len(shared.accepted)))
+    monkeypatch.setattr(shared.poller, "resume", lambda descriptor, events: None)
+    for _ in range(2 * TURNS_IN_A_ROW + 1):
+        shared.connect()
+        shared.poll()
+    assert left == [TURNS_IN_A_ROW, 2 * TURNS_IN_A_ROW]
+    monkeypatch.undo()
 
 
 def test_shared_listener_that_pauses_does_not_look(shared: Bench) -> None:
