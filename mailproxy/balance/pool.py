@@ -60,6 +60,8 @@ class Pool(ServerChanges[AnyServer]):
         self._turns = 0
         self._candidates: Sequence[AnyServer] = ()
         self._is_limited = False
+        self._needs_sessions = False
+        """Whether a pick depends on the sessions of the candidates."""
         self._shared: SharedPool[AnyServer] | None = None
         for server in servers:
             if not server.is_settled:
@@ -108,7 +110,7 @@ class Pool(ServerChanges[AnyServer]):
             self.refresh(now)
         if len(tried) > self._retries:
             return None
-        if self._shared is not None:
+        if self._shared is not None and self._needs_sessions:
             self._shared.look()
             if self._is_limited and not self._rule.is_sticky and self._shared.waiting_since < inf:
                 return None  # other clients wait for a place already
@@ -347,3 +349,4 @@ class Pool(ServerChanges[AnyServer]):
         active = [server for server in usable if not server.backup]
         self._candidates = active or (backups if self._allbackups else backups[:1])
         self._is_limited = any(server.places < UNLIMITED for server in self._candidates)
+        self._needs_sessions = self._is_limited or (self._rule.compares_sessions and len(self._candidates) > 1)

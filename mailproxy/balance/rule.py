@@ -25,10 +25,12 @@ class Rule:
     """What it chooses, for the reference page."""
     is_sticky: bool = False
     """True if a client waits for its own server while that is full, and gets no other (as in HAProxy)."""
+    compares_sessions: bool = False
+    """True if the choice among servers with room depends on their sessions."""
 
 
 RULES: Mapping[str, Rule] = {
-    "leastconn": Rule(leastconn.pick, "the server with the fewest sessions for its weight"),
+    "leastconn": Rule(leastconn.pick, "the server with the fewest sessions for its weight", compares_sessions=True),
     "roundrobin": Rule(roundrobin.pick, "each in turn, as often as its weight says"),
     "source": Rule(
         source.pick,
@@ -36,5 +38,5 @@ RULES: Mapping[str, Rule] = {
         is_sticky=True,
     ),
     "first": Rule(first.pick, "the first in the file that has room"),
-    "random": Rule(random.pick, "the one with fewer sessions of two drawn by lot"),
+    "random": Rule(random.pick, "the one with fewer sessions of two drawn by lot", compares_sessions=True),
 }

@@ -25,8 +25,8 @@ class SharedCapacity(Capacity):
     def __init__(self, name: str, pages: Pages, number: int, places: Places) -> None:
         super().__init__(name, 0)
         self._pages = pages
-        self._number = number
         self._page = pages.workers[number]
+        self._others = tuple((other, page) for other, page in enumerate(pages.workers) if other != number)
         self._live, self._full = (places[place] for place in limit_names(name))
 
     @property
@@ -50,24 +50,26 @@ class SharedCapacity(Capacity):
 
     def join(self) -> None:
         """Count a session in."""
-        self.live += 1
-        self._page[self._live] += 1
-        if self.sessions >= self.maximum:
+        place = self._live
+        self.live = sessions = self.live + 1
+        self._page[place] = sessions
+        for _, page in self._others:
+            sessions += page[place]
+        if sessions >= self.maximum:
             self._pause()
             # A session may have ended before other processes could see that this one waits.
             self.look()
 
     def leave(self) -> None:
         """Count a session out."""
-        self.live -= 1
-        self._page[self._live] -= 1
+        self.live = live = self.live - 1
+        self._page[self._live] = live
         full = self._full
-        for number, page in enumerate(self._pages.workers):
+        if self._page[full]:
+            self.look()
+        for number, page in self._others:
             if page[full]:
-                if number == self._number:
-                    self.look()
-                else:
-                    self._pages.ring(number)
+                self._pages.ring(number)
 
     def look(self) -> None:
         """Accept again if there is room."""

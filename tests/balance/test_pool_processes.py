@@ -101,6 +101,19 @@ def test_sessions_of_all_processes_count(machine: Machine, rule: str) -> None:
     assert [found.name for found in picked if found is not None].count("a") <= 3
 
 
+@pytest.mark.parametrize("rule", ["roundrobin", "first", "source", "leastconn"])
+def test_choice_that_needs_no_sessions_leaves_them_right(machine: Machine, rule: str) -> None:
+    one, other = (machine.process(server(), rule=rule) for _ in range(2))
+    ours, theirs = one.pick(), other.pick()
+    assert ours is not None
+    assert theirs is not None
+    one.pick()
+    other.pool.leave(theirs, 0.0)
+    one.pool.leave(ours, 0.0)
+    one.pool.look()
+    assert ours.sessions == 1
+
+
 def test_maxconn_is_for_all_processes(machine: Machine) -> None:
     one, other = (machine.process(server(maxconn=2)) for _ in range(2))
     assert one.pick() is not None
