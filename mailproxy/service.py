@@ -7,7 +7,7 @@ import os
 import platform
 import resource
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -177,12 +177,15 @@ class ProxyService(Service):
         self._log.info("ready", event="ready")
         self.supervisor.ready()
 
-    def follow(self, process: int, finish: Callable[[], None]) -> None:
+    def follow(self, process: int, finish: Callable[[], None], inherited: Iterable[str] = ()) -> None:
         """
         Let another process leave, whose sockets this process already uses; `finish` tells it and waits.
 
+        `inherited` names, for the log, what this process has from it besides the sockets.
         If that one continues to accept, this one leaves, with exit status 1.
         """
+        for what in inherited:
+            self._log.info("as in process {process}: {inherited}", event="inherited", process=process, inherited=what)
         self._log.info("process {process} is told to leave", event="taken-over", process=process)
         self.is_taking_over = True
 

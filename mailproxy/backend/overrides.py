@@ -41,19 +41,20 @@ class Overrides:
 
     def set_state(self, backend: str, server: BackendServer, state: ServerState) -> None:
         """Keep a server's state that was set by hand."""
-        self._overrides[backend, server.name] = evolve(self._at(backend, server), state=state)
+        self._overrides[backend, server.name] = evolve(self.of(backend, server), state=state)
 
     def set_weight(self, backend: str, server: BackendServer, weight: float) -> None:
         """Keep a server's weight that was set by hand."""
-        self._overrides[backend, server.name] = evolve(self._at(backend, server), weight=weight)
+        self._overrides[backend, server.name] = evolve(self.of(backend, server), weight=weight)
 
-    def _at(self, backend: str, server: BackendServer) -> Override:
+    def of(self, backend: str, server: BackendServer) -> Override:
+        """Return the settings made by hand for a server, as far as they hold with its configuration."""
         settings = server.origin.settings
         return self._overrides.get((backend, server.name), Override(settings)).under(settings)
 
     def apply(self, backend: str, server: BackendServer) -> None:
         """Apply the overrides to a server, before any pool has it."""
-        override = self._at(backend, server)
+        override = self.of(backend, server)
         if override.state is not None:
             server.state = override.state
         if override.weight is not None:

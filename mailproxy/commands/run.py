@@ -100,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
         reactor.addSystemEventTrigger("after", "shutdown", reports.close)
     reactor.callWhenRunning(service.startService)
     if takeover is not None:
-        reactor.callWhenRunning(service.follow, takeover.process, takeover.finish)
+        reactor.callWhenRunning(service.follow, takeover.process, takeover.finish, takeover.inherited)
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
     reactor.addSystemEventTrigger("after", "shutdown", log.close)
     quiet_collector()

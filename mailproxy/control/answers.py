@@ -29,13 +29,14 @@ class Answers:
         self._running = running
         self._watchers = watchers
         self._others = others
-        handover = Handover()
+        self._handover = handover = Handover()
         self.actions: Mapping[str, Action] = ACTIONS | {"hand over": handover.hand_over, "leave": handover.leave}
         """By command."""
 
     def answer(self, request: Request, who: str) -> Answer | Live | Deferred[Answer]:
         """Carry out a request; raise `BadCommand` if that is not possible. `who` names the client in the log."""
         context = Context(self._running, request, request.read(), who, self._watchers(), self._others())
+        self._handover.check_change(context)
         return self.actions[request.command.name](context)
 
 

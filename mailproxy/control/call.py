@@ -101,6 +101,10 @@ class Call:
                 rows.append(line)
         return rows
 
+    def rows(self, request: Request) -> list[dict[str, Any]]:
+        """Send a request, and return the rows of its answer; raise `NoService` with its error."""
+        return self.ask_through(request, self._file.readline)
+
     def ask(self, request: Request) -> Iterator[dict[str, Any]]:
         """Send a request, and yield the lines of its answer; the last one has the type ``done`` or ``error``."""
         return self._ask(request, self._file.readline)

@@ -13,6 +13,7 @@ from OpenSSL import SSL
 
 from mailproxy import __version__
 from mailproxy.backend.backend import Backend
+from mailproxy.backend.overrides import Override
 from mailproxy.backend.server import BackendServer
 from mailproxy.config.difference import differences
 from mailproxy.control.running import Running
@@ -102,10 +103,11 @@ def servers(running: Running) -> Iterator[ServerStatus]:
     for backend in running.generation.backends.values():
         backend.pool.look()
         for server in backend.pool.servers:
-            yield _server(backend, server, now)
+            yield server_status(backend, server, running.process_state.overrides.of(backend.name, server), now)
 
 
-def _server(backend: Backend, server: BackendServer, now: float) -> ServerStatus:
+def server_status(backend: Backend, server: BackendServer, override: Override, now: float) -> ServerStatus:
+    """Return the status of one server, with what administrators have set for it."""
     health = server.health
     return ServerStatus(
         backend=backend.name,
@@ -115,7 +117,11 @@ def _server(backend: Backend, server: BackendServer, now: float) -> ServerStatus
         state=server.condition,
         since_s=_ago(server.since, now),
         why=server.why,
+        is_up=server.is_up,
         admin=server.state,
+        configured_state=server.origin.settings.state,
+        state_by_hand=override.state,
+        weight_by_hand=override.weight,
         agent=server.agent_state,
         check=server.origin.settings.check.type_for(backend.protocol),
         check_counts="" if health is None else health.counts,

@@ -79,8 +79,15 @@ class ServerStatus:
     since_s: float | None
     """How long the server has had this state; None: since the start."""
     why: str
+    is_up: bool
+    """Whether no check has marked it down; `state` may say ``maint`` of a server that is down."""
     admin: str
     """The state that an administrator or the configuration sets."""
+    configured_state: str
+    state_by_hand: str | None
+    """The state that an administrator has set; None: the configuration's holds."""
+    weight_by_hand: float | None
+    """The weight that an administrator has set; None: that of the configuration, the agent or DNS holds."""
     agent: str
     """The state that the server's agent sets."""
     check: str

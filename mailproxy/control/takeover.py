@@ -2,7 +2,8 @@
 Takes over the listening sockets of a running service, so that an upgrade of the program refuses no client.
 
 Theory of operation. The new process asks the running one for its sockets over the admin socket, and gets them with the
-rows of the answer (SCM_RIGHTS, unix(7)). From then on both may accept. When the new process serves, it tells the old
+rows of the answer (SCM_RIGHTS, unix(7)), and then the state of its frontends and servers. From then on both may accept,
+and the running one refuses to change what the new one has asked for. When the new process serves, it tells the old
 one to leave: the old one stops accepting and lets its sessions end. If the new process fails before, the old one
 continues unchanged. The kernel's queues belong to the sockets, so no waiting client is lost.
 
@@ -17,11 +18,14 @@ import array
 import os
 import select
 import socket
+import time
 from contextlib import suppress
+from typing import Any
 
 from mailproxy.control.call import Call, Closed, NoService
 from mailproxy.control.command import BY_NAME
 from mailproxy.control.grammar import Request
+from mailproxy.control.inheritance import inherit
 from mailproxy.front.prepare import Prepared
 
 _PIECE = 4096
@@ -41,7 +45,13 @@ def take_over(prepared: Prepared) -> Takeover:
     if path is None:
         raise NoService("admin.socket: is missing; --take-over needs it to reach the running service")
     takeover = Takeover(path)
-    prepared.process_state.offer(takeover.sockets, path)
+    try:
+        prepared.process_state.offer(takeover.sockets, path)
+        now = time.monotonic()  # the clock of the poller, which is not there yet
+        takeover.inherited = inherit(prepared, takeover.ask("show frontends"), takeover.ask("show servers"), now)
+    except BaseException:
+        takeover.close()
+        raise
     return takeover
 
 
@@ -54,6 +64,8 @@ class Takeover:
         """Its listening sockets: those of all frontends, and the admin socket."""
         self.process = 0
         """Its process id."""
+        self.inherited: list[str] = []
+        """Differences from a process that starts anew, in words."""
         self._call = Call(path)
         self._end_of_process = -1
         """A descriptor that is readable when the process has ended (pidfd_open(2)); -1: it is not known here."""
@@ -78,6 +90,10 @@ class Takeover:
                 socket.close(descriptor)
             raise
         return [socket.socket(fileno=descriptor) for descriptor in descriptors]
+
+    def ask(self, command: str) -> list[dict[str, Any]]:
+        """Return the rows of the answer to a command; raise `NoService` if there are none."""
+        return self._call.rows(Request(BY_NAME[command], {}))
 
     def finish(self) -> None:
         """

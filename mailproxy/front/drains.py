@@ -187,6 +187,11 @@ class Drains:
         goodbyes.begin().addCallback(lambda _: self._kicks.discard(goodbyes))
 
     @property
+    def draining(self) -> frozenset[str]:
+        """The names of the frontends that still accept clients, and are about to refuse them."""
+        return frozenset(self._draining)
+
+    @property
     def emptying(self) -> frozenset[str]:
         """The names of the frontends that take the clients in their queues, and then refuse clients."""
         return frozenset(self._draining.keys() - self._pauses.keys())

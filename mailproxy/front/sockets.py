@@ -36,6 +36,19 @@ class Sockets:
         for sock in sockets:
             self._offered.setdefault(place_of(sock), []).append(sock)
 
+    def keep_drained(self, frontends: Iterable[config.Frontend]) -> None:
+        """
+        Keep frontends drained that another process has drained; call this after `offer`, and before `bind`.
+
+        Their offered TCP sockets are kept without listening, so their addresses stay in use.
+        """
+        for frontend in frontends:
+            self._suspended.add(frontend.name)
+            for _, key in self._keys([frontend]):
+                offered = None if isinstance(key[0], config.SystemdBind) else self._offered.get(_place_of(key[0]))
+                if offered:
+                    self._open[key] = Bound(offered.pop(0), is_shared=True)
+
     def lend(self, name: str, sock: socket.socket) -> None:
         """Take a listening socket that belongs to systemd, which has it under this name; it stays open for good."""
         self._lent.setdefault(name, []).append(sock)

@@ -172,6 +172,25 @@ def test_second_process_gets_no_sockets(two: tuple[Running, Admin, Admin]) -> No
     assert second.said("hand over") == "the service is already stopping, and has no listening sockets"
 
 
+def test_changes_that_the_taker_would_not_have_are_refused(two: tuple[Running, Admin, Admin]) -> None:
+    _, first, second = two
+    first.rows("hand over")
+    for command, arguments in (
+        ("set server state", {"server": "dovecot/d1", "state": "drain"}),
+        ("drain frontend", {"frontend": "front"}),
+    ):
+        assert second.said(command, **arguments).startswith("another process is just taking over")
+    assert len(second.rows("show servers")) == 1
+    first.lose()
+    assert second.said("set server state", server="dovecot/d1", state="drain").endswith("ready -> drain")
+
+
+def test_nothing_is_handed_over_while_a_frontend_is_drained(two: tuple[Running, Admin, Admin]) -> None:
+    running, first, _ = two
+    running.service.drains.frontend("front")
+    assert first.said("hand over") == "a frontend is just being drained; try again in a second"
+
+
 def test_hand_over_is_forgotten_with_its_connection(two: tuple[Running, Admin, Admin]) -> None:
     running, first, second = two
     first.rows("hand over")

@@ -127,15 +127,22 @@ class Front:
         environment: Mapping[str, str] | None = None,
         pass_fds: Collection[int] = (),
         ends_by: signal.Signals = signal.SIGTERM,
+        drained: Collection[str] = (),
     ) -> None:
-        """Start it and wait until it listens everywhere; `ends_by` is the signal that ends it."""
+        """
+        Start it and wait until it listens everywhere, but for the `drained` frontends.
+
+        `ends_by` is the signal that ends it.
+        """
         self.file = folder / "mailproxy.toml"
         self.process = launch(folder, configuration, command, descriptors, environment=environment, pass_fds=pass_fds)
         self._ends_by = ends_by
         # Twisted's own commands end, after everything else, by the signal that stopped them, if they know it.
         self._good_status = 0 if command[0] == sys.executable or ends_by == signal.SIGQUIT else -ends_by
         self._was_ended = False
-        self._wait_until_listening(configuration)
+        self._wait_until_listening(
+            [settings for name, settings in configuration["frontend"].items() if name not in drained]
+        )
 
     @property
     def output(self) -> str:
@@ -215,8 +222,8 @@ class Front:
         finally:
             self.process.stop()
 
-    def _wait_until_listening(self, configuration: Table) -> None:
-        everywhere = [address for settings in configuration["frontend"].values() for address in settings["bind"]]
+    def _wait_until_listening(self, frontends: Sequence[Table]) -> None:
+        everywhere = [address for settings in frontends for address in settings["bind"]]
         addresses = [address for address in everywhere if not address.startswith("systemd:")]
         paths = [Path(address) for address in addresses if address.startswith("/")]
         self.process.until_listening(

@@ -12,10 +12,12 @@ import pytest
 from mailproxy.control.call import Call
 from mailproxy.control.command import BY_NAME
 from mailproxy.control.grammar import Request
+from tests.interop.admin import Ctl
 from tests.interop.certificates import Certificates
 from tests.interop.clients import connect_tls, read_line
 from tests.interop.conftest import StartFront, StartRecorder
-from tests.interop.front import launch, single
+from tests.interop.front import frontend, launch, single
+from tests.interop.ports import free_port
 from tests.interop.recorder import GREETING, Recorder, echo
 from tests.interop.visits import Visits
 from tests.interop.waiting import until
@@ -75,6 +77,52 @@ def test_upgrade_under_load_refuses_nobody_and_ends_no_session(
         client.connect(str(folder / "front.sock"))
     assert len(later.events(event="taken-over")) == 1
     former.was_ended()
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_upgrade_keeps_what_administrators_have_set_and_checks_have_found(
+    front: StartFront, recorder: StartRecorder, pki: Certificates, admin: Path, workers: int
+) -> None:
+    ports = {"weighted": recorder(echo()).port, "maintained": recorder(echo()).port, "dead": free_port()}
+    configuration, port = single(pki.server_ec, ports["weighted"])
+    drained = free_port()
+    configuration["frontend"]["drained"] = frontend(drained, "recorder")
+    slow = {"type": "tcp", "inter": "300s", "fall": 1}
+    configuration["backend"]["recorder"] |= {
+        "check": slow,
+        "server": {name: {"address": f"127.0.0.1:{port}"} for name, port in ports.items()},
+    }
+    configuration |= {"workers": workers, "admin": {"socket": str(admin)}}
+    former = front(configuration)
+    until(lambda: former.events(event="ready"), "the former process", 20.0)
+    ctl = Ctl(admin)
+    for command in (
+        "check now recorder/dead",
+        "set server recorder/maintained state maint",
+        "set server recorder/weighted weight 7",
+        "drain frontend drained",
+    ):
+        ctl.said(command)
+    later = front(configuration, command=TAKE_OVER, drained=["drained"])
+    until(partial(later.events, event="ready"), "the later process", 20.0)
+    until(lambda: pid_at(admin) == later.process.pid, "the later process at the admin socket", 10.0)
+    rows = {row["server"]: row for row in ctl.rows("show servers")}
+    assert {name: (row["state"], row["weight"]) for name, row in rows.items()} == {
+        "weighted": ("up", 7),
+        "maintained": ("maint", 100),
+        "dead": ("down", 100),
+    }
+    for _ in range(12):
+        with connect_tls(port, pki.client()) as connection:
+            assert read_line(connection) == GREETING
+    with pytest.raises(ConnectionRefusedError):
+        connect_tls(drained, pki.client())
+    until(lambda: not former.process.is_alive, "the end of the former process")
+    former.was_ended()
+    ctl.said("enable frontend drained")
+    with connect_tls(drained, pki.client()) as connection:
+        assert read_line(connection) == GREETING
+    assert len(later.events(event="inherited")) == 4
 
 
 def test_process_that_cannot_take_over_leaves_the_former_alone(

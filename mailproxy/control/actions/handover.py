@@ -11,6 +11,9 @@ from mailproxy.control.status import SocketStatus
 from mailproxy.session.counters import counted
 from mailproxy.transport.bound import place_of
 
+CHANGES = frozenset({"set server state", "set server weight", "drain server", "drain frontend", "enable frontend"})
+"""The commands that change what a process which takes over has asked for already."""
+
 
 class Handover:
     """Sends the listening sockets to one client at a time, which may then let the service leave (mutable)."""
@@ -27,6 +30,9 @@ class Handover:
             raise BadCommand("the service is already stopping, and has no listening sockets")
         if running.is_taking_over:
             raise BadCommand("the service is just taking over from another process; try again when that has left")
+        if running.drains.draining:
+            # When that drain is over, it also closes the sockets that the other process has.
+            raise BadCommand("a frontend is just being drained; try again in a second")
         sockets = running.listening
         rows = [SocketStatus(address=place_of(sock)) for sock in sockets]
         self._taker = context.who
@@ -35,6 +41,11 @@ class Handover:
 
     def _forget_taker(self) -> None:
         self._taker = ""
+
+    def check_change(self, context: Context) -> None:
+        """Refuse a change that the process which has the sockets would not have."""
+        if context.request.command.name in CHANGES:
+            self._check_taker(context.who)
 
     def _check_taker(self, who: str = "") -> None:
         if self._taker not in ("", who):
