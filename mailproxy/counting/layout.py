@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import frozen
 
@@ -59,13 +58,14 @@ class Histogram:
     bounds: tuple[float, ...]
     """The greatest duration of each bucket, in seconds; one more bucket has all longer ones."""
 
-    def count(self, words: Words, durations: Collection[float]) -> None:
-        """Count durations, in seconds; many together cost a third of the same one by one."""
-        if durations:
-            bounds, first = self.bounds, self.first
-            for bucket, count in Counter([bisect_left(bounds, seconds) for seconds in durations]).items():
-                words[first + bucket] += count
-            words[first + len(bounds) + 1] += int(sum(durations) * _UNITS_PER_SECOND)
+    def count(self, words: Words, seconds: float) -> None:
+        """Count a duration."""
+        words[self.first + bisect_left(self.bounds, seconds)] += 1
+        self.add(words, seconds)
+
+    def add(self, words: Words, seconds: float) -> None:
+        """Add the sum of durations that are counted in their buckets already."""
+        words[self.first + len(self.bounds) + 1] += int(seconds * _UNITS_PER_SECOND)
 
     def durations(self, words: Sequence[int]) -> Durations:
         """Return the durations that are counted in a block."""

@@ -1,14 +1,15 @@
 """
 Counts what sessions tell of themselves: TLS, times, bytes, and how they end.
 
-A session is counted twice, each time with all others of the last moment, which costs a third of counting them one by
-one: after it has reached a server, so that a session of days is seen at once, and after its end.
+A session is counted twice, each time in a row with the others of the last moment: after it has reached a server, so
+that a session of days is seen at once, and after its end. The two loops that every session takes part in are written
+for speed: they cost a hundredth of a connection in clear.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from mailproxy.announce.header import without_room
@@ -87,54 +88,96 @@ AnySession = TypeVar("AnySession", bound=CountedSession)
 
 def count_sessions(begun: Iterable[CountedSession], ended: Iterable[CountedSession]) -> None:
     """Count sessions that have reached a server, and sessions that are over; one may be both."""
-    for some in _by_frontend(begun):
-        words = some[0].words
+    for words, some in _by_frontend(begun):
+        _count_begun(words, some)
         _count_way(words, some)
-        CONNECT_TIME.count(words, [one.greeted - (one.secured or one.started) - one.queued for one in some])
-        FIRST_BYTE_TIME.count(words, [one.greeted - one.started for one in some])
-        for server, count in Counter([one.server for one in some]).items():
-            if server is not None:
-                server.words[of_server.SESSIONS] += count
-    for some in _by_frontend(ended):
-        words = some[0].words
+    for words, some in _by_frontend(ended):
+        _count_ended(words, some)
         _count_way(words, [one for one in some if not one.greeted])
-        _count_ends(words, some)
 
 
-def _by_frontend(sessions: Iterable[AnySession]) -> Iterable[Sequence[AnySession]]:
-    groups: defaultdict[str, list[AnySession]] = defaultdict(list)
+def _by_frontend(sessions: Iterable[AnySession]) -> Iterator[tuple[Words, Sequence[AnySession]]]:
+    groups: dict[str, list[AnySession]] = {}
     for session in sessions:
-        groups[session.terms.frontend].append(session)
-    return groups.values()
+        name = session.terms.frontend
+        if name in groups:
+            groups[name].append(session)
+        else:
+            groups[name] = [session]
+    for some in groups.values():
+        yield some[0].words, some
+
+
+def _count_begun(words: Words, sessions: Sequence[CountedSession]) -> None:
+    connect, first_byte = CONNECT_TIME, FIRST_BYTE_TIME
+    connect_bounds, first_byte_bounds = connect.bounds, first_byte.bounds
+    connect_first, first_byte_first = connect.first, first_byte.first
+    connect_seconds = first_byte_seconds = 0.0
+    for one in sessions:
+        started, greeted = one.started, one.greeted
+        seconds = greeted - started
+        words[first_byte_first + bisect_left(first_byte_bounds, seconds)] += 1
+        first_byte_seconds += seconds
+        seconds = greeted - (one.secured or started) - one.queued
+        words[connect_first + bisect_left(connect_bounds, seconds)] += 1
+        connect_seconds += seconds
+        if one.server is not None:
+            one.server.words[of_server.SESSIONS] += 1
+    connect.add(words, connect_seconds)
+    first_byte.add(words, first_byte_seconds)
+
+
+def _count_ended(words: Words, sessions: Sequence[CountedSession]) -> None:
+    bounds, first = DURATION.bounds, DURATION.first
+    all_seconds = 0.0
+    bytes_in = bytes_out = 0
+    for one in sessions:
+        seconds = one.ended - one.started
+        words[first + bisect_left(bounds, seconds)] += 1
+        all_seconds += seconds
+        received = one.client.received
+        bytes_in += received
+        if one.stream is not None:
+            answered = one.stream.received
+            bytes_out += answered
+            if one.server is not None:
+                numbers = one.server.words
+                numbers[of_server.BYTES_IN] += received
+                numbers[of_server.BYTES_OUT] += answered
+        end = one.termination
+        if end is not None:
+            words[ENDED[end.ending, end.stage]] += 1
+            if end.kind and end.ending.counter in _FAILURES:
+                words[_FAILURES[end.ending.counter][end.kind]] += 1
+    DURATION.add(words, all_seconds)
+    words[BYTES_IN] += bytes_in
+    words[BYTES_OUT] += bytes_out
 
 
 def _count_way(words: Words, sessions: Sequence[CountedSession]) -> None:
     """Count how sessions came to a server, or as far as they came."""
-    secured = [one for one in sessions if one.facts is not None]
-    if secured:
-        _count_tls(words, secured)
-    rare = [one for one in sessions if one.queued or one.retries or one.left_out]
-    if rare:
-        words[RETRIES] += sum(one.retries for one in rare)
-        QUEUE_TIME.count(words, [one.queued for one in rare if one.queued])
-        for one in rare:
+    for one in sessions:
+        if one.facts is not None:
+            _count_tls(words, one.facts)
+            HANDSHAKE_TIME.count(words, one.secured - one.started)
+        if one.terms.dialogue is not None:
+            words[DIALOGUES[_dialogue(one)]] += 1
+        if one.queued:
+            QUEUE_TIME.count(words, one.queued)
+        if one.retries:
+            words[RETRIES] += one.retries
+        if one.left_out:
             for name in without_room(one.left_out):
                 words[TLVS_WITHOUT_ROOM.get(name) or TLVS_WITHOUT_ROOM[OTHER]] += 1
-    dialogues = [_dialogue(one) for one in sessions if one.terms.dialogue is not None]
-    for outcome, count in Counter(dialogues).items():
-        words[DIALOGUES[outcome]] += count
 
 
-def _count_tls(words: Words, sessions: Sequence[CountedSession]) -> None:
-    words[HANDSHAKES] += len(sessions)
-    for facts, count in Counter([one.facts for one in sessions]).items():
-        assert facts is not None
-        words[VERSIONS.get(facts.version) or VERSIONS[OTHER]] += count
-        words[CIPHERS.get(facts.cipher) or CIPHERS[OTHER]] += count
-        words[GROUPS.get(facts.group or "none") or GROUPS[OTHER]] += count
-        if facts.resumed:
-            words[RESUMED] += count
-    HANDSHAKE_TIME.count(words, [one.secured - one.started for one in sessions])
+def _count_tls(words: Words, facts: TlsFacts) -> None:
+    words[HANDSHAKES] += 1
+    words[VERSIONS.get(facts.version) or VERSIONS[OTHER]] += 1
+    words[CIPHERS.get(facts.cipher) or CIPHERS[OTHER]] += 1
+    words[GROUPS.get(facts.group or "none") or GROUPS[OTHER]] += 1
+    if facts.resumed:
+        words[RESUMED] += 1
 
 
 def _dialogue(session: CountedSession) -> str:
@@ -145,24 +188,3 @@ def _dialogue(session: CountedSession) -> str:
     if session.backend is not None:
         return "clear"
     return "ended" if ending is None else _DIALOGUES.get(ending, "ended")
-
-
-def _count_ends(words: Words, sessions: Sequence[CountedSession]) -> None:
-    words[BYTES_IN] += sum([one.client.received for one in sessions])
-    DURATION.count(words, [one.ended - one.started for one in sessions])
-    relayed: defaultdict[BackendServer | None, list[tuple[int, int]]] = defaultdict(list)
-    for one in sessions:
-        if one.stream is not None:
-            relayed[one.server].append((one.client.received, one.stream.received))
-    for server, amounts in relayed.items():
-        bytes_in, bytes_out = map(sum, zip(*amounts, strict=True))
-        words[BYTES_OUT] += bytes_out
-        if server is not None:
-            server.words[of_server.BYTES_IN] += bytes_in
-            server.words[of_server.BYTES_OUT] += bytes_out
-    ends = [one.termination for one in sessions if one.termination is not None]
-    for what, count in Counter([(end.ending, end.stage) for end in ends]).items():
-        words[ENDED[what]] += count
-    for end in ends:
-        if end.kind and end.ending.counter in _FAILURES:
-            words[_FAILURES[end.ending.counter][end.kind]] += 1
