@@ -15,12 +15,13 @@ from attrs import asdict, evolve
 from OpenSSL import SSL
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
-from twisted.logger import Logger
+from twisted.logger import Logger, globalLogPublisher
 from twisted.python.failure import Failure
 
 from mailproxy import __version__
 from mailproxy.config import Config
 from mailproxy.control.admin_socket import AdminSocket
+from mailproxy.control.live import LiveEvents
 from mailproxy.control.questions import Ask
 from mailproxy.control.takeover import StillServes
 from mailproxy.control.watch import Publisher
@@ -62,7 +63,7 @@ class ProxyService(Service):
     _log = Logger(namespace="mailproxy")
 
     events: Publisher | None = None
-    """The source of events for watching administrators; None: the log."""
+    """The source of events for watching administrators; None: this process alone."""
 
     role = ALONE
     """This process's part of the work."""
@@ -77,7 +78,9 @@ class ProxyService(Service):
         self._generation = self._make_generation(prepared)
         self.began: float | None = None
         """When the service started, by the poller's clock."""
-        self._admin_socket = AdminSocket(self, reactor, publisher=self.events)
+        self._admin_socket = AdminSocket(
+            self, reactor, publisher=self.events or LiveEvents(globalLogPublisher, self._loop.log)
+        )
         self.is_stopping = False
         self.is_taking_over = False
         """True until the process whose sockets this one has taken is known to leave."""

@@ -89,7 +89,11 @@ COMMANDS = (
     Command(
         "leave", "stop after another process has the sockets; sessions continue until `timeout`", ("timeout", "spread")
     ),
-    Command("watch", "live events: sessions that end, changes of servers, and all else in the log", optional="events"),
+    Command(
+        "watch",
+        "live events: sessions that begin and end, changes of servers, and all else in the log",
+        optional="events",
+    ),
 )
 """In the order of help and docs/ctl.md."""
 

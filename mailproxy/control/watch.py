@@ -1,9 +1,9 @@
 """
 Live events for clients that watch.
 
-They are the events of the log, of all levels. The log has an observer only while a client watches, so without watchers
-they cost nothing. For a watcher that does not read, a bounded number of bytes waits; further events are lost to it and
-counted.
+They are the events of the log, of all levels, and sessions that begin. The log has an observer only while a client
+watches, so without watchers they cost nothing. For a watcher that does not read, a bounded number of bytes waits;
+further events are lost to it and counted.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from mailproxy.log.format import as_json
 WAITING_BYTES = 256 * 1024
 """The most bytes that wait for a watcher: about a second of events of a very busy service."""
 
+_SESSIONS = frozenset({"session-begin", "session"})
 _SERVERS = frozenset({"server", "no-server", "check", "header"})
 
 
@@ -40,7 +41,7 @@ class Watcher:
         """Return whether the watcher wants an event."""
         kind = event.get("event")
         if self._events == "sessions":
-            return kind == "session"
+            return kind in _SESSIONS
         if self._events == "servers":
             return kind in _SERVERS
         return True

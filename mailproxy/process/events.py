@@ -8,6 +8,7 @@ from typing import Any
 from twisted.logger import ILogObserver, LogEvent, LogLevel, LogPublisher
 from zope.interface import implementer
 
+from mailproxy.control.watch import Publisher
 from mailproxy.process.message import Event
 
 
@@ -21,7 +22,7 @@ def event_of(event: LogEvent) -> Event:
 class Forwarding:
     """Sends a worker's log events to the main process while they are wanted."""
 
-    def __init__(self, publisher: LogPublisher, tell: Callable[[Event], object]) -> None:
+    def __init__(self, publisher: Publisher, tell: Callable[[Event], object]) -> None:
         self._publisher = publisher
         self._tell = tell
         self._is_on = False

@@ -15,6 +15,7 @@ from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
 from mailproxy.config import Config
 from mailproxy.control.grammar import BadCommand
+from mailproxy.control.live import LiveEvents
 from mailproxy.control.questions import answer_question
 from mailproxy.counting.page import Pages
 from mailproxy.front.drains import NoSuchPart
@@ -58,7 +59,7 @@ class Worker:
         self._process_state.counts = self._counts
         self._poller = reactor.poller
         self._channel = Channel(sock, self._poller, self._received, self._lost, is_trusted=True)
-        self._events = Forwarding(globalLogPublisher, self._channel.send)
+        self._events: Forwarding | None = None
         self._service: WorkerService | None = None
         self._beats = 0
         self._beat: IDelayedCall | None = None
@@ -80,8 +81,6 @@ class Worker:
         match said:
             case message.Reading():
                 self._read(said, descriptors)
-            case message.Watch():
-                self._events.switch(is_on=said.is_on)
             case message.Reopen():
                 self._process_log.reopen()
             case message.Stop():
@@ -96,6 +95,9 @@ class Worker:
     def _tell(self, service: WorkerService, said: Any, descriptors: list[int]) -> None:
         """Apply a message to the service."""
         match said:
+            case message.Watch():
+                assert self._events is not None
+                self._events.switch(is_on=said.is_on)
             case message.ServerUpdate():
                 service.update_server(said)
             case message.Learned():
@@ -159,6 +161,7 @@ class Worker:
         suspended = [one for one in reading.settings.frontends if one.name in reading.suspended]
         self._process_state.sockets.know_suspended(suspended)
         service = self._service = WorkerService(prepared, self._reactor, self._stamp, self._report_for)
+        self._events = Forwarding(LiveEvents(globalLogPublisher, service.loop.log), self._channel.send)
         service.relog = self._process_log.configure
         service.relog(reading.settings)
         self._know(service, reading)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger, LogLevel
+from twisted.logger import LogEvent, Logger, LogLevel
 
 from mailproxy.announce.addresses import PackedAddress
 from mailproxy.proxyprotocol import (
@@ -79,6 +79,8 @@ class SessionLog:
         self._sampler = sampler
         self._begun: list[LoggedSession] = []
         self._ended: list[tuple[float, LoggedSession]] = []
+        self.watchers: list[Callable[[LogEvent], object]] = []
+        """Called with an event for each session that begins; the log has none."""
 
     def begin(self, session: LoggedSession) -> None:
         """Add a session that has reached a server, to be counted."""
@@ -101,6 +103,8 @@ class SessionLog:
         begun, self._begun = self._begun, []
         ended, self._ended = self._ended, []
         count_sessions(begun, [session for _, session in ended])
+        if self.watchers:
+            self._tell_begun(begun)
         log = self._log
         for moment, session in ended:
             if not self._is_line(session):
@@ -126,6 +130,21 @@ class SessionLog:
                 }
             )
 
+    def _tell_begun(self, sessions: Iterable[LoggedSession]) -> None:
+        """Tell the watchers of sessions that have reached a server."""
+        now, clock = time.time(), self._clock.seconds()
+        for session in sessions:
+            event = {
+                "log_level": LogLevel.info,
+                "log_namespace": self._log.namespace,
+                "log_format": "session {id} begins",
+                "log_time": now - max(clock - session.greeted, 0.0),
+                "event": "session-begin",
+                **describe_start(session),
+            }
+            for watcher in tuple(self.watchers):
+                watcher(event)
+
     def _is_line(self, session: LoggedSession) -> bool:
         """Tell whether a session is a line: in a flood of clients that get no server, only the first ones are."""
         termination = session.termination
@@ -139,6 +158,23 @@ class SessionLog:
 
 def describe(session: LoggedSession) -> Fields:
     """Return the fields of a session, by the names in docs/log.md; fields that do not apply are absent."""
+    fields = _who(session)
+    if session.auth_failures:
+        fields["auth_failures"] = session.auth_failures
+    fields["bytes_in"] = session.client.received
+    fields["bytes_out"] = 0 if session.stream is None else session.stream.received
+    return fields | _times(session) | _end(session)
+
+
+def describe_start(session: LoggedSession) -> Fields:
+    """Return the fields of a session that has just reached a server: those of `describe` that are known by then."""
+    fields = _who(session) | _times(session)
+    del fields["total_ms"]
+    return fields
+
+
+def _who(session: LoggedSession) -> Fields:
+    """Return the fields for the client, its TLS, and the server."""
     terms = session.terms
     fields = {"id": session.id, "frontend": terms.frontend, **_client(session), **_tls(session)}
     if session.header is not None and terms.log_tlvs:
@@ -150,11 +186,7 @@ def describe(session: LoggedSession) -> Fields:
         fields["retries"] = session.retries
     if session.left_out:
         fields["left_out"] = "; ".join(session.left_out)
-    if session.auth_failures:
-        fields["auth_failures"] = session.auth_failures
-    fields["bytes_in"] = session.client.received
-    fields["bytes_out"] = 0 if session.stream is None else session.stream.received
-    return fields | _times(session) | _end(session)
+    return fields
 
 
 def _client(session: LoggedSession) -> Fields:

@@ -61,11 +61,16 @@ def test_event_is_told_as_the_log_has_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("events", "told"), [("all", ["session", "server", "ready"]), ("sessions", ["session"]), ("servers", ["server"])]
+    ("events", "told"),
+    [
+        ("all", ["session-begin", "session", "server", "ready"]),
+        ("sessions", ["session-begin", "session"]),
+        ("servers", ["server"]),
+    ],
 )
 def test_what_is_not_wanted_is_not_told(events: str, told: list[str]) -> None:
     bench = Bench(events)
-    for kind in ("session", "server", "ready"):
+    for kind in ("session-begin", "session", "server", "ready"):
         bench.log.info("x", event=kind)
     assert [event["event"] for event in bench.written] == told
 

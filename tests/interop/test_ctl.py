@@ -185,7 +185,7 @@ def test_admin_socket_moves_with_a_reload(
     assert len(Ctl(moved).rows("show info")) == 1
 
 
-def test_watcher_sees_sessions_end_and_servers_change(service: Service) -> None:
+def test_watcher_sees_sessions_begin_and_end_and_servers_change(service: Service) -> None:
     with connected(service.ctl.path) as client:
         ask(client, "watch")
         events = messages(client)
@@ -194,6 +194,10 @@ def test_watcher_sees_sessions_end_and_servers_change(service: Service) -> None:
         service.ctl.said("set server recorder/only state drain")
         seen = [event for event in (next(events) for _ in range(2)) if event["event"] == "server"]
         assert [(event["server"], event["state"]) for event in seen] == [("only", "drain")]
+        service.ctl.said("set server recorder/only state ready")
+        with connect_tls(service.port, service.pki.client()):
+            begun = next(event for event in events if event["event"] == "session-begin")
+        assert (begun["frontend"], begun["server"]) == ("front", "only")
         service.connection.close()
         ended = next(event for event in events if event["event"] == "session")
         assert ended["frontend"] == "front"

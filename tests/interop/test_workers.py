@@ -613,8 +613,13 @@ def test_sessions_of_all_workers_are_watched(asked: Asked, folder: Path) -> None
         watcher.sendall(b'{"command": "watch", "events": "sessions"}\n')
         ids = set()
         for _ in range(24):
-            asked.client().close()
-            ids.add(json.loads(lines.readline())["id"])
+            with asked.client():
+                begun = json.loads(lines.readline())
+            ended = json.loads(lines.readline())
+            assert [begun["event"], ended["event"]] == ["session-begin", "session"]
+            assert begun["id"] == ended["id"]
+            assert (begun["server"], begun["client"], begun["tls"]) == ("only", ended["client"], "TLSv1.3")
+            ids.add(ended["id"])
     assert len(ids) == 24
     assert len({id.partition("-")[0] for id in ids}) > 1
 

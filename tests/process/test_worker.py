@@ -390,8 +390,11 @@ def test_events_are_told_while_somebody_watches(bench: Bench) -> None:
     bench.relay().break_off()
     bench.settle()
     bench.reactor.advance(1.0)
-    (event,) = [said for said in bench.heard() if isinstance(said, message.Event)]
-    assert (event.level, event.fields["event"], event.fields["id"]) == ("info", "session", "abc-1")
+    events = [said for said in bench.heard() if isinstance(said, message.Event)]
+    assert [(event.level, event.fields["event"], event.fields["id"]) for event in events] == [
+        ("info", "session-begin", "abc-1"),
+        ("info", "session", "abc-1"),
+    ]
     bench.say(message.Watch(is_on=False))
     bench.relay().break_off()
     bench.settle()

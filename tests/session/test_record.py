@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from functools import partial
 from ipaddress import ip_network
 
@@ -15,7 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from OpenSSL import SSL
 from twisted.internet.task import Clock
-from twisted.logger import LogLevel
+from twisted.logger import LogEvent, LogLevel
 
 from mailproxy.session.record import DELAY_SECONDS, SessionLog, as_line
 from mailproxy.session.sampling import Sampler
@@ -268,3 +269,45 @@ def test_sessions_are_logged_in_a_row() -> None:
     add()
     assert len(clock.getDelayedCalls()) == 1
     assert clock.getDelayedCalls()[0].getTime() == DELAY_SECONDS
+
+
+# Sessions that begin.
+
+
+def test_session_that_begins_is_for_those_who_watch_alone(make: MakeBench) -> None:
+    bench = make(tls=True)
+    bench.relay()
+    bench.clock.advance(DELAY_SECONDS)
+    told: list[LogEvent] = []
+    bench.loop.log.watchers.append(told.append)
+    client, _ = bench.relay()
+    bench.clock.advance(DELAY_SECONDS)
+    (event,) = told
+    assert event["event"] == "session-begin"
+    assert event["client"] == "{}:{}".format(*client.socket.getsockname())
+    assert (event["server"], event["sni"], event["connect_ms"]) == ("d1", NAME, 0)
+    assert {"bytes_in", "total_ms", "termination"} & event.keys() == set()
+    assert [event for event in bench.events if event.get("event") == "session-begin"] == []
+
+
+def test_session_that_ends_at_once_begins_first(make: MakeBench) -> None:
+    bench = make()
+    known: list[int] = []
+
+    def told(event: LogEvent) -> None:
+        known.append(sum(event.get("event") == "session" for event in bench.events))
+
+    bench.loop.log.watchers.append(told)
+    bench.relay()
+    end(bench)
+    bench.over()
+    assert known == [0]
+
+
+def test_time_of_a_begin_is_not_that_of_the_look_at_it(make: MakeBench) -> None:
+    bench = make()
+    told: list[LogEvent] = []
+    bench.loop.log.watchers.append(told.append)
+    bench.relay()
+    bench.clock.advance(3600)
+    assert told[0]["log_time"] == pytest.approx(time.time() - 3600, abs=60)

@@ -1,0 +1,25 @@
+"""The source of live events of one process: the log, and the sessions that begin, which the log does not have."""
+
+from __future__ import annotations
+
+from twisted.logger import ILogObserver, LogPublisher
+
+from mailproxy.session.record import SessionLog
+
+
+class LiveEvents:
+    """Sends events to observers; without any, neither the log nor the sessions do anything for it."""
+
+    def __init__(self, publisher: LogPublisher, sessions: SessionLog) -> None:
+        self._publisher = publisher
+        self._sessions = sessions
+
+    def addObserver(self, observer: ILogObserver) -> None:
+        """Send events to an observer from now on."""
+        self._publisher.addObserver(observer)
+        self._sessions.watchers.append(observer)
+
+    def removeObserver(self, observer: ILogObserver) -> None:
+        """Stop sending events to an observer."""
+        self._publisher.removeObserver(observer)
+        self._sessions.watchers.remove(observer)
