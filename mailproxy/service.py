@@ -29,6 +29,7 @@ from mailproxy.front.background_thread import BackgroundThread
 from mailproxy.front.drains import Drains
 from mailproxy.front.frontend import Frontend
 from mailproxy.front.generation import Generation
+from mailproxy.front.live_bytes import LiveBytes
 from mailproxy.front.loop import Loop
 from mailproxy.front.prepare import Prepared, arrange
 from mailproxy.front.process_state import ProcessState
@@ -100,6 +101,7 @@ class ProxyService(Service):
         """Serves renewed certificates."""
         self.revocations = Revocations(self._process_state, reactor, self._background)
         self.ticket_keys = TicketKeyChanges(self._process_state, reactor)
+        self._live_bytes = LiveBytes(lambda: self._generation.sessions, reactor)
         self.drains = self._make_drains()
         """Takes one frontend, or one server, out of service."""
         self.relog: Callable[[Config], object] = _nothing
@@ -168,6 +170,8 @@ class ProxyService(Service):
         for warning in self.warnings:
             self._log.warn("{warning}", event="warning", warning=warning)
         self._generation.start()
+        if self.role.accepts:
+            self._live_bytes.start()
         self.began = self._loop.poller.look_at_clock()
         if self.role.is_main:
             self._open_admin_socket()
@@ -379,6 +383,7 @@ class ProxyService(Service):
             self._stopping.hurry()
 
     def _stopped(self, nothing: None) -> None:
+        self._live_bytes.stop()
         self._admin_socket.close()
         self._process_state.admin.close_others(None)
         self._loop.stop()

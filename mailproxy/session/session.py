@@ -96,6 +96,8 @@ class Session:
         "auth_failures",
         "backend",
         "client",
+        "counted_in",
+        "counted_out",
         "deadline",
         "destination",
         "ended",
@@ -149,6 +151,9 @@ class Session:
         self.queued = 0.0
         """The seconds that it waited in a queue for a server."""
         self.left_out: tuple[str, ...] = ()
+        self.counted_in = 0
+        self.counted_out = 0
+        """The bytes from client and server that are counted already."""
         self.auth_failures = 0
         """The logins that the server has refused."""
         self.termination: Termination | None = None
