@@ -14,6 +14,7 @@ from mailproxy.backend.numbers import SERVER
 from mailproxy.balance.pool import Pool
 from mailproxy.config import Config
 from mailproxy.counting.block import Block
+from mailproxy.counting.layout import Totals
 from mailproxy.counting.page import COUNTER, NoRoomError, Pages, Places
 from mailproxy.front.capacity import Capacity
 from mailproxy.front.sockets import StartError
@@ -60,6 +61,10 @@ class Counts:
     def server(self, backend: str, protocol: str, server: str) -> Block:
         """Return the numbers of a server of a backend, for one protocol, that is known."""
         return self._block(server_name(backend, protocol, server))
+
+    def server_totals(self, backend: str, protocol: str, server: str) -> Totals:
+        """Return all numbers of a server since the start, of all processes whose numbers this one has."""
+        return SERVER.totals(self.server(backend, protocol, server).sums())
 
     def _block(self, name: str) -> Block:
         """Return a block: its words in this process's page, and those of all processes whose sums this one tells."""

@@ -136,7 +136,7 @@ def test_numbers_of_a_server_are_those_of_all_workers_and_go_on(bench: Bench) ->
     for number, backend in enumerate(bench.backends[:2]):
         backend.pool.servers[0].words[FAILED] += number + 1
     bench.main.fold(0)
-    assert bench.main.server(*KEY, "d1").sums()[FAILED] == 3
+    assert bench.main.server_totals(*KEY, "d1").numbers["failed"] == 3
     assert bench.workers[0].server(*KEY, "d1").sums()[FAILED] == 0
 
 
