@@ -7,7 +7,7 @@ the main process has a reactor, so it can make a worker at any time (`forker`). 
 are made before the first fork (`mailproxy.tls.stock`).
 
 A socket carries messages between the main process and each worker, in both directions (`channel`, `message`). The
-counts of all processes are in shared memory (`page`), so a session needs no message.
+counts of all processes are in shared memory (`mailproxy.counting`), so a session needs no message.
 
 ``identity`` is the user that they become when root has started them.
 
