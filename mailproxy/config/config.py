@@ -11,7 +11,9 @@ from mailproxy.config.duration import IDLE, LOOKS, RAMP
 from mailproxy.config.frontend import Frontend
 from mailproxy.config.key import Fields, Tables, about, about_table
 from mailproxy.config.kind import Kind, Wrong, integer, text
+from mailproxy.config.limits import Limits
 from mailproxy.config.log import Log
+from mailproxy.config.measure import Counted, Measure
 from mailproxy.config.model import MailProtocol
 from mailproxy.config.resolvers import Resolvers
 from mailproxy.config.tls import TlsProfile
@@ -145,6 +147,14 @@ class Config:
             haproxy="stats",
         ),
     )
+    limits: Limits = field(
+        default=Limits(),
+        metadata=about_table(
+            Fields(Limits),
+            "What one source may ask of all frontends together, [see below](#limits).",
+            haproxy=("stick-table", "track-sc0", "track-sc1"),
+        ),
+    )
     tls: Mapping[str, TlsProfile] = field(
         factory=dict,
         metadata=about_table(
@@ -191,6 +201,19 @@ class Config:
         """The backends that frontends and their rules name, each with a protocol that it is used for."""
         used = ((name, frontend.protocol) for frontend in self.frontends for name in frontend.backends)
         return tuple(dict.fromkeys(used))
+
+    @property
+    def measures(self) -> frozenset[Measure]:
+        """What rules want to be counted of sources."""
+        return frozenset(
+            measure for frontend in self.frontends for rule in frontend.rules for measure in rule.condition.measures
+        )
+
+    @property
+    def rule_rates(self) -> frozenset[tuple[Counted, float]]:
+        """The rates of rules that differ from those of `limits`: what is counted, and in what time."""
+        rates = {(one.counted, one.seconds) for one in self.measures if one.counted != "source-connections"}
+        return frozenset(rates - set(self.limits.seconds.items()))
 
     @property
     def frontend_logs(self) -> Mapping[str, Log]:

@@ -9,6 +9,7 @@ from mailproxy.config.duration import IDLE, WAIT
 from mailproxy.config.hostname import HOST_NAME
 from mailproxy.config.key import Array, Fields, about, about_table, read_keys
 from mailproxy.config.kind import BOOLEAN, NAME, Kind, Wrong, integer, one_of
+from mailproxy.config.limits import FrontendLimits, read_frontend_limits
 from mailproxy.config.log import FrontendLog, read_frontend_log
 from mailproxy.config.model import FrontendTls, MailProtocol
 from mailproxy.config.place import Bind, InetBind, Sender
@@ -278,6 +279,10 @@ class Frontend:
             haproxy="maxconn",
         ),
     )
+    limits: FrontendLimits = field(
+        default=FrontendLimits(),
+        metadata=about_table(Fields(FrontendLimits), "Limits of each source, and of all together, see below."),
+    )
     log: FrontendLog = field(
         default=FrontendLog(),
         metadata=about_table(Fields(FrontendLog), "The log of its sessions, see below.", haproxy="log"),
@@ -329,6 +334,7 @@ def read_frontend(folder: str, name: str, table: Table) -> Frontend:
     usual = Frontend(name=name, bind=(), protocol=TCP, tls=tls, backend="")
     frontend = evolve(
         read_keys(table, usual),
+        limits=table.child("limits", read_frontend_limits),
         log=table.child("log", read_frontend_log),
         timeout=table.child("timeout", _read_timeouts),
     )
@@ -349,6 +355,8 @@ def _check_tls(frontend: Frontend, table: Table) -> None:
         for key in ("tls-profile", "alpn"):
             if key in table:
                 table.wrong(key, 'has no effect with tls = "none"; leave it out or use tls = "implicit"')
+        if frontend.limits.handshakes is not None:
+            table.wrong("limits", 'has "handshakes", and with tls = "none" there are none; leave it out')
     elif frontend.tls_offloaded_by and table.sound("tls"):
         table.wrong("tls-offloaded-by", f'is for tls = "none"; with "{frontend.tls}" it is mailproxy that ends TLS')
     if not frontend.has_starttls:

@@ -12,6 +12,7 @@ from mailproxy.config.backend import read_backend
 from mailproxy.config.config import Config
 from mailproxy.config.frontend import read_frontend
 from mailproxy.config.key import Fields, read_keys
+from mailproxy.config.limits import read_limits
 from mailproxy.config.log import read_log
 from mailproxy.config.problems import ConfigError, Problem, Problems
 from mailproxy.config.references import check_references
@@ -54,6 +55,7 @@ def read_document(values: Mapping[str, object], folder: str) -> Config:
         read_keys(table, Config(frontends=(), backends={})),
         log=table.child("log", read_log),
         admin=table.child("admin", read_admin),
+        limits=table.child("limits", read_limits),
         tls={profile.name: profile for profile in table.children("tls", partial(read_profile, folder))},
         frontends=table.children("frontend", partial(read_frontend, folder)),
         backends={backend.name: backend for backend in table.children("backend", partial(read_backend, folder))},

@@ -8,7 +8,9 @@ from mailproxy.config.duration import seconds, written
 from mailproxy.config.kind import Kind, Wrong
 from mailproxy.config.words import quoted
 
-MOST_COUNT = 1_000_000_000
+MOST_COUNT = 1_000_000
+"""The counts of sources have 20 bits (`mailproxy.sources.window`)."""
+
 LONGEST_SECONDS = 24 * 3600.0
 """A source that is silent for longer may be forgotten, since the table of sources has a limited size."""
 

@@ -4,7 +4,9 @@ from collections.abc import Collection, Iterable, Mapping
 
 from mailproxy.config.backend import Backend
 from mailproxy.config.config import Config
+from mailproxy.config.duration import written
 from mailproxy.config.frontend import Frontend
+from mailproxy.config.measure import MOST_RATES
 from mailproxy.config.model import MailProtocol
 from mailproxy.config.place import Bind, InetBind, InetServer, NamedServer, SrvServer, UnixBind
 from mailproxy.config.problems import Problems
@@ -35,6 +37,7 @@ def check_references(config: Config, problems: Problems) -> None:
     _check_binds(config.frontends, problems)
     _check_admin(config, problems)
     _check_group(config, problems)
+    _check_rates(config, problems)
 
 
 def _check_name(problems: Problems, table: str, name: str, names: Collection[str], key: str) -> None:
@@ -181,3 +184,11 @@ def _collide(one: Bind, other: Bind) -> bool:
             and (one.host == other.host or one.host.is_unspecified or other.host.is_unspecified)
         )
     return one == other
+
+
+def _check_rates(config: Config, problems: Problems) -> None:
+    """Refuse more rates than an entry of the table of sources has."""
+    rates = config.rule_rates
+    if len(rates) > MOST_RATES:
+        found = ", ".join(f"{counted} in {written(seconds)}" for counted, seconds in sorted(rates))
+        _add(problems, "limits", f"has no place for {len(rates)} rates of rules, the most is {MOST_RATES}: {found}")

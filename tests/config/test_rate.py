@@ -33,7 +33,7 @@ def test_rate_is_written_as_it_is_read(count: int, seconds: int) -> None:
         ("30/60", 'is "30/60", whose time is "60" without a unit; is it "60s" or "60ms"?'),
         ("30/1y", 'is "30/1y", whose time is "1y", whose unit is unknown; units are ms, s, m, h, d'),
         ("-1/1m", 'is "-1/1m", needs a rate such as'),
-        ("2000000000/1m", 'is "2000000000/1m"; the most is 1000000000 in a time'),
+        ("2000000000/1m", 'is "2000000000/1m"; the most is 1000000 in a time'),
         ("30/500ms", 'is "30/500ms"; the time is from "1s" to "24h"'),
         ("30/2d", 'is "30/2d"; the time is from "1s" to "24h"'),
     ],
