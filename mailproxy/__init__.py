@@ -14,6 +14,7 @@ The map, bottom up; imports run one way, from the later to the earlier:
 - ``names``: servers by host name: DNS in the background, and the assignment of addresses to slots.
 - ``announce``: what a PROXY header tells a server about a client: addresses, TLS, TLVs.
 - ``rules``: what the configuration decides for each client: conditions, their logic, the decision; pure.
+- ``sources``: what is known of each source address, in all processes: connections at once, and rates; pure.
 - ``endpoints``: the same PROXY protocol as wrappers for any Twisted endpoint; a library of its own.
 - ``transport``: sockets and TLS on the reactor: the hot path, listeners, deadlines, the relay.
 - ``backend``: the servers of one backend for one protocol: their pool, addresses and header.

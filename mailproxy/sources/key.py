@@ -1,0 +1,65 @@
+"""
+The keys of the table: a source network, and the scope that its clients are counted in.
+
+A scope is a frontend, or all frontends together. A key has the scope, the length of the prefix and the network's
+address; IPv4 is in IPv6 form (``::ffff:192.0.2.0/120``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from zlib import crc32
+
+KEY_BYTES = 21
+
+EVERYWHERE = bytes(4)
+"""The scope of all frontends together."""
+
+_MAPPED = bytes(10) + b"\xff\xff"
+_MAPPED_BITS = 96
+_SCOPE_BYTES = len(EVERYWHERE)
+_HEAD_BYTES = _SCOPE_BYTES + 1
+
+MakeKey = Callable[[bytes], bytes]
+"""Returns the key of an address, which has 4 or 16 bytes."""
+
+
+def scope_of(frontend: str) -> bytes:
+    """Return the scope of a frontend: the same one in all processes, and after each reload."""
+    return (crc32(frontend.encode()) or 1).to_bytes(_SCOPE_BYTES)
+
+
+def key_maker(scope: bytes, bits4: int, bits6: int) -> MakeKey:
+    """Return the function that makes the keys of one scope, for prefixes of these lengths."""
+    head4 = scope + bytes([_MAPPED_BITS + bits4]) + _MAPPED
+    head6 = scope + bytes([bits6])
+    rest4, rest6 = 32 - bits4, 128 - bits6
+
+    def key(source: bytes) -> bytes:
+        if len(source) == 4:
+            return head4 + (_cut(source, rest4) if rest4 else source)
+        return head6 + _cut(source, rest6)
+
+    return key
+
+
+def _cut(source: bytes, bits: int) -> bytes:
+    """Clear the last bits of an address."""
+    if not bits & 7:
+        size = bits >> 3
+        return source[: len(source) - size] + bytes(size)
+    return (int.from_bytes(source) >> bits << bits).to_bytes(len(source))
+
+
+def network_of(key: bytes) -> IPv4Network | IPv6Network:
+    """Return the network of a key."""
+    bits, address = key[_SCOPE_BYTES], key[_HEAD_BYTES:]
+    if address.startswith(_MAPPED) and bits >= _MAPPED_BITS:
+        return ip_network((address[len(_MAPPED) :], bits - _MAPPED_BITS))
+    return ip_network((address, bits))
+
+
+def heads(scope: bytes, bits4: int, bits6: int) -> tuple[bytes, bytes]:
+    """Return the beginnings of all keys of a scope with prefixes of these lengths, for IPv4 and for IPv6."""
+    return scope + bytes([_MAPPED_BITS + bits4]) + _MAPPED, scope + bytes([bits6])

@@ -1,0 +1,83 @@
+"""
+What a configuration wants to be counted of sources: prefixes, and rates with their times.
+
+The first three rates of an entry are always those of connections, failed handshakes and refused logins, in the times of
+the limits. The others are those that rules ask for, at most `MOST_RATES`. All processes find the same columns, from the
+configuration alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from attrs import field, frozen
+
+from mailproxy.config import Config, Frontend
+from mailproxy.config.measure import Counted, Measure
+
+_KINDS: tuple[Counted, ...] = ("source-rate", "handshake-failures", "auth-failures")
+
+
+@frozen
+class Column:
+    """One rate of an entry."""
+
+    number: int
+    kind: Counted
+    seconds: float
+    shift: float = field(init=False)
+    """
+    Added to times in windows: the counts of a column that had another kind in an earlier configuration seem old.
+    """
+
+    @shift.default
+    def _by_kind(self) -> float:
+        return float(1_000_000 * _KINDS.index(self.kind))
+
+    def time(self, now: float) -> float:
+        """Return a moment in windows of this rate."""
+        return now / self.seconds + self.shift
+
+
+@frozen
+class Plan:
+    """What is counted in one scope."""
+
+    prefixes: tuple[tuple[int, int], ...]
+    """The lengths of prefixes, for IPv4 and IPv6; the first are those of all limits."""
+    columns: tuple[Column, ...]
+
+    def of_kind(self, kind: Counted) -> tuple[Column, ...]:
+        """Return the rates that an event of this kind counts in."""
+        return tuple(column for column in self.columns if column.kind == kind)
+
+    def find(self, kind: Counted, seconds: float) -> Column | None:
+        """Return the rate with this kind and time."""
+        return next((one for one in self.columns if (one.kind, one.seconds) == (kind, seconds)), None)
+
+
+def plan_of(settings: Config) -> Plan | None:
+    """Return what is counted for all frontends together; None if nothing is."""
+    limits, measures = settings.limits, settings.measures
+    if not (limits.has_source_limits or limits.sources is not None or measures):
+        return None
+    prefixes = {limits.prefix: None} | {bits_of(measure, limits.prefix): None for measure in measures}
+    # In order, so that they stay in place when the order of rules changes.
+    return Plan(tuple(prefixes), _columns([*limits.seconds.items(), *sorted(settings.rule_rates)]))
+
+
+def frontend_plan(settings: Config, frontend: Frontend) -> Plan | None:
+    """Return what is counted for a frontend alone; None if its sources have no limits there."""
+    limits = frontend.limits
+    return Plan((settings.limits.prefix,), _columns(limits.seconds.items())) if limits.has_source_limits else None
+
+
+def _columns(rates: Iterable[tuple[Counted, float]]) -> tuple[Column, ...]:
+    return tuple(Column(number, kind, seconds) for number, (kind, seconds) in enumerate(rates))
+
+
+def bits_of(measure: Measure, prefix: tuple[int, int]) -> tuple[int, int]:
+    """Return the lengths of the prefixes of a measure."""
+    bits4 = prefix[0] if measure.bits4 is None else measure.bits4
+    bits6 = prefix[1] if measure.bits6 is None else measure.bits6
+    return bits4, bits6

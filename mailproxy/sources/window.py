@@ -1,0 +1,65 @@
+"""
+A rate in one machine word: the events in the current window of time and in the one before.
+
+The rate at any moment is estimated from both: the events of the former window count as far as it is still within the
+time. So the limit of a window cannot be used up twice around its end, and nothing needs a timer. A word has, from its
+high bits on, the number of the current window, the count of the former one, and the count of the current one.
+"""
+
+from __future__ import annotations
+
+_COUNT_BITS = 20
+_NUMBER_BITS = 23
+
+MOST_COUNT = (1 << _COUNT_BITS) - 1
+"""The most events that a window counts; further ones are not counted."""
+
+_NUMBERS = (1 << _NUMBER_BITS) - 1
+"""The numbers of windows repeat after 97 days of the shortest windows, those of one second."""
+
+_FORMER = _COUNT_BITS
+_NUMBER = 2 * _COUNT_BITS
+
+
+def counted(word: int, time: float) -> int:
+    """Return the word after one more event; `time` is in windows, and so is never less than before."""
+    word = _moved(word, int(time) & _NUMBERS)
+    return word if word & MOST_COUNT == MOST_COUNT else word + 1
+
+
+def estimated(word: int, time: float) -> float:
+    """Return the events within the last window's length before `time`, which is in windows."""
+    if not word:
+        return 0.0
+    whole = int(time)
+    word = _moved(word, whole & _NUMBERS)
+    return (word & MOST_COUNT) + (word >> _FORMER & MOST_COUNT) * (1.0 - (time - whole))
+
+
+def windows_until(former: int, current: int, limit: int, time: float) -> float:
+    """
+    Return how many windows later than `time` the estimate is below a limit, if nothing more happens.
+
+    `former` and `current` are the counts of the window before `time` and of its own.
+    """
+    passed = time - int(time)
+    if current < limit:
+        # The former window's part has to shrink to what is left.
+        return max(1.0 - (limit - current) / former - passed, 0.0) if former else 0.0
+    return 1.0 - passed + (1.0 - limit / current)
+
+
+def counts(word: int, time: float) -> tuple[int, int]:
+    """Return the counts of the former window and of the current one at `time`."""
+    word = _moved(word, int(time) & _NUMBERS)
+    return word >> _FORMER & MOST_COUNT, word & MOST_COUNT
+
+
+def _moved(word: int, number: int) -> int:
+    """Return the word in the window with this number."""
+    was = word >> _NUMBER
+    if was == number:
+        return word
+    if (was + 1) & _NUMBERS == number:
+        return number << _NUMBER | (word & MOST_COUNT) << _FORMER
+    return number << _NUMBER
