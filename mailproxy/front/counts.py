@@ -7,7 +7,7 @@ A single process counts for itself. Several processes that accept from the same 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mailproxy.backend.numbers import SERVER
@@ -15,10 +15,12 @@ from mailproxy.balance.pool import Pool
 from mailproxy.config import Config
 from mailproxy.counting.block import Block
 from mailproxy.counting.layout import Totals
-from mailproxy.counting.page import COUNTER, NoRoomError, Pages, Places
+from mailproxy.counting.page import COUNTER, NoRoomError, Pages, Places, Words
 from mailproxy.front.capacity import Capacity
 from mailproxy.front.sockets import StartError
 from mailproxy.session.numbers import FRONTEND
+from mailproxy.sources.sources import Sources
+from mailproxy.sources.table import Table
 
 
 def server_name(backend: str, protocol: str, server: str) -> str:
@@ -31,12 +33,18 @@ def frontend_name(frontend: str) -> str:
     return f"{COUNTER}frontend {frontend}"
 
 
+def pace_name(frontend: str) -> str:
+    """Return the name of the number of a frontend's new connections."""
+    return f"pace {frontend}"
+
+
 class Counts:
     """Counts for one process."""
 
     def __init__(self, pages: Pages | None = None) -> None:
         self.pages = Pages() if pages is None else pages
         self.places = Places()
+        self._sources: Sources | None = None
 
     def know(self, settings: Config) -> None:
         """Assign a place to each number of a configuration; raise `StartError` if too few are left."""
@@ -50,6 +58,7 @@ class Counts:
         """Yield the names of all blocks that a configuration needs, with their lengths."""
         for frontend in settings.frontends:
             yield frontend_name(frontend.name), FRONTEND.length
+            yield pace_name(frontend.name), 1
             for server in settings.backends[frontend.backend].servers:
                 for slot in server.slots:
                     yield server_name(frontend.backend, frontend.protocol, slot), SERVER.length
@@ -70,6 +79,21 @@ class Counts:
         """Return a block: its words in this process's page, and those of all processes whose sums this one tells."""
         places = self.places.block(name)
         return Block(self.pages.main[places], tuple(page[places] for page in self.pages.all))
+
+    def pace(self, frontend: str) -> tuple[Words, Sequence[Words]]:
+        """Return the number of a frontend's new connections: this process's, and those of all that accept."""
+        place = self.places.block(pace_name(frontend))
+        return self.pages.main[place], (self.pages.main[place],)
+
+    def sources(self, size: int) -> Sources:
+        """Return what is known of each source; the first call makes the table, for `size` of them."""
+        if self._sources is None:
+            self._sources = self._make_sources(size)
+        return self._sources
+
+    def _make_sources(self, size: int) -> Sources:
+        table = Table(size)
+        return Sources((table,), table)
 
     def capacity(self, name: str) -> Capacity:
         """Return a limit on sessions; the caller sets its value later."""

@@ -14,7 +14,9 @@ from mailproxy.counting.block import Block
 from mailproxy.counting.layout import Totals
 from mailproxy.front.capacity import Capacity
 from mailproxy.front.door import Door
+from mailproxy.front.limits import SourceGate
 from mailproxy.front.loop import Loop
+from mailproxy.front.pace import Pace
 from mailproxy.session.counters import Counters
 from mailproxy.session.gate import Gate, Rejection
 from mailproxy.session.numbers import CONNECTIONS, COUNTERS, FRONTEND
@@ -41,9 +43,12 @@ class Frontend:
         *,
         loop: Loop,
         numbers: Block,
-        bounds: Iterable[Capacity],
+        bounds: Iterable[Capacity | Pace],
+        handshakes: Capacity | None = None,
         gates: Iterable[Gate] = (),
+        source_gate: SourceGate | None = None,
     ) -> None:
+        """The `source_gate` counts sources, and is asked after the other gates."""
         self.name = settings.name
         self.settings = settings
         self.terms = terms
@@ -61,7 +66,11 @@ class Frontend:
         self.begun = loop.log.begin
         """Called with a session that has reached a server."""
         self._bounds = tuple(bounds)
-        gates = tuple(gates)
+        self.handshakes = handshakes
+        self._pausing = self._bounds if handshakes is None else (*self._bounds, handshakes)
+        """The limits that pause the listeners."""
+        self._source_gate = source_gate
+        gates = tuple(gates) if source_gate is None else (*gates, source_gate)
         self._door = Door(settings.name, gates, numbers.words, loop.sampler) if gates else None
         self._listeners: list[Listener] = []
         self._has_dropped_ssl = False
@@ -72,8 +81,8 @@ class Frontend:
         for bound in sockets:
             listener = Listener(bound, self.accepted)
             self._listeners.append(listener)
-            for capacity in self._bounds:
-                capacity.bound(listener)
+            for limit in self._pausing:
+                limit.bound(listener)
             listener.start(self.poller, self._clock)
 
     def take_waiting(self, kept: Collection[Bound] = ()) -> None:
@@ -92,8 +101,8 @@ class Frontend:
         while self._listeners:
             listener = self._listeners.pop()
             listener.stop()
-            for capacity in self._bounds:
-                capacity.release(listener)
+            for limit in self._pausing:
+                limit.release(listener)
 
     def retire(self, emptied: Callable[[], None]) -> None:
         """Stop accepting, and call `emptied` after the last session, perhaps at once."""
@@ -130,8 +139,10 @@ class Frontend:
         session = Session(self, self.terms, sock, peer, self._identify(), listener)
         self.words[CONNECTIONS] += 1
         self.sessions.add(session)
-        for capacity in self._bounds:
-            capacity.join()
+        for limit in self._bounds:
+            limit.join()
+        if self._source_gate is not None:
+            session.entries = self._source_gate.take()
         try:
             session.begin()
         except Exception:
@@ -141,7 +152,15 @@ class Frontend:
 
     def gate(self, session: Session) -> Rejection | None:
         """Ask the gates about a client that a PROXY header could name."""
-        return None if self._door is None else self._door.rejects_session(session)
+        rejection = None if self._door is None else self._door.rejects_session(session)
+        if self._source_gate is not None:
+            session.entries = self._source_gate.take()
+        return rejection
+
+    def login_refused(self, session: Session) -> None:
+        """Count a login that the server has refused, for the client's source."""
+        for entry in session.entries:
+            entry.count("auth-failures", self.poller.now)
 
     def dropped_ssl(self, backend: Backend) -> None:
         """Log, once, that the header does not pass on the received TLS facts."""
@@ -158,9 +177,20 @@ class Frontend:
     def leave(self, session: Session) -> None:
         """Forget a session that is over."""
         self.sessions.discard(session)
-        for capacity in self._bounds:
-            capacity.leave()
+        for limit in self._bounds:
+            limit.leave()
+        if session.entries:
+            self._leave_sources(session)
         self._log.add(session)
         if self._emptied is not None and not self.sessions:
             emptied, self._emptied = self._emptied, None
             emptied()
+
+    def _leave_sources(self, session: Session) -> None:
+        termination = session.termination
+        has_failed = termination is not None and termination.ending.counter == "handshake_errors"
+        for entry in session.entries:
+            if has_failed:
+                entry.count("handshake-failures", self.poller.now)
+            entry.leave()
+        session.entries = ()

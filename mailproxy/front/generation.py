@@ -16,9 +16,12 @@ from twisted.logger import Logger
 from mailproxy import config
 from mailproxy.backend.server import BackendServer
 from mailproxy.backend.slowstart import Slowstart
+from mailproxy.front.capacity import Capacity
 from mailproxy.front.frontend import Frontend
+from mailproxy.front.limits import SourceGate, make_gate
 from mailproxy.front.loop import Loop
 from mailproxy.front.monitoring import Learned, Monitoring
+from mailproxy.front.pace import Pace
 from mailproxy.front.prepare import Prepared, PreparedFrontend
 from mailproxy.front.role import ALONE, Role
 from mailproxy.front.shutdowns import Shutdowns
@@ -56,15 +59,28 @@ class Generation:
         self._over: Callable[[], None] | None = None
 
     def _make_frontend(self, prepared: PreparedFrontend) -> Frontend:
-        process_state = self._prepared.process_state
-        name = prepared.settings.name
+        process_state, settings = self._prepared.process_state, prepared.settings
+        name, limits, loop = settings.name, settings.limits, self._loop
+        bounds: list[Capacity | Pace] = [process_state.capacity(name), process_state.total]
+        if limits.rate is not None and self._role.accepts:
+            words, every = process_state.counts.pace(name)
+            bounds.append(Pace(limits.rate, words, every, poller=loop.poller, clock=loop.reactor))
         return Frontend(
-            prepared.settings,
+            settings,
             prepared.terms,
-            loop=self._loop,
+            loop=loop,
             numbers=process_state.numbers(name),
-            bounds=(process_state.capacity(name), process_state.total),
+            bounds=bounds,
+            handshakes=None if limits.handshakes is None else process_state.handshakes(name),
+            source_gate=self._make_source_gate(settings),
         )
+
+    def _make_source_gate(self, frontend: config.Frontend) -> SourceGate | None:
+        sources = self._prepared.process_state.sources(self.settings)
+        if sources is None or not self._role.accepts:
+            return None
+        poller = self._loop.poller
+        return make_gate(self.settings, frontend, sources, lambda: poller.now)
 
     def start(self, after: Generation | None = None) -> None:
         """Begin to accept, in place of another generation, which retires now; `Prepared.adopt` has to come first."""

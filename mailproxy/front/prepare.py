@@ -101,6 +101,8 @@ class Prepared:
         process_state.total.resize(self.settings.maxconn or affordable_sessions(self.settings))
         for frontend in self.settings.frontends:
             process_state.capacity(frontend.name).resize(frontend.maxconn)
+            if frontend.limits.handshakes is not None:
+                process_state.handshakes(frontend.name).resize(frontend.limits.handshakes)
 
     def warnings(self, now: datetime) -> tuple[str, ...]:
         """Return the warnings about a usable configuration, at `now`: one line each."""

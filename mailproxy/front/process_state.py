@@ -11,12 +11,15 @@ from collections.abc import Iterable, Mapping
 
 from mailproxy.backend.overrides import Overrides
 from mailproxy.backend.server import BackendServer
+from mailproxy.config import Config
 from mailproxy.config.model import MailProtocol
 from mailproxy.counting.block import Block
 from mailproxy.front.admin import AdminSockets
 from mailproxy.front.capacity import Capacity
 from mailproxy.front.counts import Counts
 from mailproxy.front.sockets import Sockets
+from mailproxy.sources.plan import plan_of
+from mailproxy.sources.sources import Sources
 from mailproxy.tls.servers import TlsServers
 from mailproxy.tls.store import CertificateStore
 from mailproxy.transport.bound import place_of
@@ -75,6 +78,15 @@ class ProcessState:
     def capacity(self, frontend: str) -> Capacity:
         """Return the limit on a frontend's sessions, by its name."""
         return self._capacity(f"maxconn of {frontend}")
+
+    def handshakes(self, frontend: str) -> Capacity:
+        """Return the limit on a frontend's TLS handshakes at once, by its name."""
+        return self._capacity(f"handshakes of {frontend}")
+
+    def sources(self, settings: Config) -> Sources | None:
+        """Return what is known of each source; None if the configuration wants nothing of that to be counted."""
+        is_needed = plan_of(settings) is not None or any(one.limits.has_source_limits for one in settings.frontends)
+        return self.counts.sources(settings.limits.size) if is_needed else None
 
     def _capacity(self, name: str) -> Capacity:
         if name not in self._capacities:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -12,11 +12,13 @@ from mailproxy.balance.pool import Pool
 from mailproxy.balance.shared_pool import PATIENCE_SECONDS
 from mailproxy.config import Config
 from mailproxy.counting.block import Block
-from mailproxy.counting.page import BEAT, Pages
+from mailproxy.counting.page import BEAT, Pages, Words
 from mailproxy.front.capacity import Capacity
-from mailproxy.front.counts import Counts
+from mailproxy.front.counts import Counts, pace_name
 from mailproxy.process.limit import SharedCapacity, WatchedCapacity, limit_names
 from mailproxy.process.shared_pool import PagePool, queue_names, server_name
+from mailproxy.sources.sources import Sources
+from mailproxy.sources.table import Table
 
 
 class PageCounts(Counts):
@@ -46,6 +48,16 @@ class MainCounts(PageCounts):
 
     def __init__(self, pages: Pages) -> None:
         super().__init__(pages, None)
+        self.tables: tuple[Table, ...] = ()
+        """The tables of sources of the workers."""
+
+    def share_sources(self, size: int) -> None:
+        """Make the tables of sources, for `size` of them together, before there is a worker."""
+        workers = len(self.pages.workers)
+        self.tables = tuple(Table(size // workers) for _ in range(workers))
+
+    def _make_sources(self, size: int) -> Sources:
+        return Sources(self.tables, None)
 
     def _names(self, settings: Config) -> Iterator[tuple[str, int]]:
         yield from super()._names(settings)
@@ -59,13 +71,17 @@ class MainCounts(PageCounts):
     def fold(self, worker: int) -> None:
         """Keep the counters of an ended worker, and forget its sessions."""
         self.pages.fold(worker, self.places.counters)
+        if self.tables:
+            self.tables[worker].give_back()
 
 
 class WorkerCounts(PageCounts):
     """The counts in a worker: it writes its own page, and is woken when a place that it waits for is free."""
 
-    def __init__(self, pages: Pages, number: int, clock: IReactorTime) -> None:
+    def __init__(self, pages: Pages, number: int, clock: IReactorTime, tables: Sequence[Table] = ()) -> None:
+        """`tables` are those of the sources of all workers."""
         super().__init__(pages, number)
+        self._tables = tables
         self._clock = clock
         self._bell = pages.bells[number]
         self._capacities: list[SharedCapacity] = []
@@ -78,6 +94,15 @@ class WorkerCounts(PageCounts):
     def _block(self, name: str) -> Block:
         words = self.pages.workers[self.number][self.places.block(name)]
         return Block(words, (words,))
+
+    def pace(self, frontend: str) -> tuple[Words, Sequence[Words]]:
+        """Return the number of a frontend's new connections: this worker's, and those of all workers."""
+        place = self.places.block(pace_name(frontend))
+        every = tuple(page[place] for page in self.pages.workers)
+        return every[self.number], every
+
+    def _make_sources(self, size: int) -> Sources:
+        return Sources(self._tables, self._tables[self.number])
 
     @property
     def number(self) -> int:
@@ -138,6 +163,7 @@ def _single_names(settings: Config) -> Iterator[str]:
     yield from limit_names("maxconn")
     for frontend in settings.frontends:
         yield from limit_names(f"maxconn of {frontend.name}")
+        yield from limit_names(f"handshakes of {frontend.name}")
     for backend, protocol in settings.used_backends:
         yield from queue_names(backend, protocol)
         for server in settings.backends[backend].servers:

@@ -26,7 +26,8 @@ class Processes:
         """`make_log` makes the log of each process."""
         self._make_log = make_log
         self._pages = Pages(count)
-        self.process_state = ProcessState(MainCounts(self._pages), TlsServers(Stock()))
+        self._counts = MainCounts(self._pages)
+        self.process_state = ProcessState(self._counts, TlsServers(Stock()))
         """The objects that live as long as the main process; each worker has a copy after the fork."""
         self._forker: tuple[socket.socket, int] | None = None
 
@@ -36,6 +37,7 @@ class Processes:
 
         It is not to have `sockets`, and to have this `identity`.
         """
+        self._counts.share_sources(prepared.settings.limits.size)
         self._forker = begin_forker(
             partial(work, pages=self._pages, first=prepared, make_log=self._make_log), sockets, identity
         )

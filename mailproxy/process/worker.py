@@ -25,7 +25,7 @@ from mailproxy.front.sockets import Key as SocketKey
 from mailproxy.front.stopping import StopTimes
 from mailproxy.process import message
 from mailproxy.process.channel import Channel
-from mailproxy.process.counts import WorkerCounts
+from mailproxy.process.counts import MainCounts, WorkerCounts
 from mailproxy.process.events import Forwarding
 from mailproxy.process.forker import IGNORED
 from mailproxy.process.identity import name_process
@@ -55,7 +55,9 @@ class Worker:
         self._reactor = reactor
         self._process_log = log
         self._process_state = first.process_state
-        self._counts = WorkerCounts(pages, fork.worker, reactor)
+        former = self._process_state.counts
+        tables = former.tables if isinstance(former, MainCounts) else ()
+        self._counts = WorkerCounts(pages, fork.worker, reactor, tables)
         self._process_state.counts = self._counts
         self._poller = reactor.poller
         self._channel = Channel(sock, self._poller, self._received, self._lost, is_trusted=True)

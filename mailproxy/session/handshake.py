@@ -23,12 +23,26 @@ from mailproxy.transport.secure import HandshakeError, SecureStream
 _HANDSHAKE_RECORD = b"\x16"
 
 
+class Room(Protocol):
+    """A limit on what there may be at once."""
+
+    def join(self) -> None:
+        """Count one in."""
+
+    def leave(self) -> None:
+        """Count one out."""
+
+
 class Securing(Host, Protocol):
     """A session whose client must speak TLS."""
 
     @property
     def is_local(self) -> bool:
         """True if a proxy in front of mailproxy has connected for itself."""
+
+    @property
+    def handshakes(self) -> Room | None:
+        """The limit on TLS handshakes at once, None if there is none."""
 
     def handshake_done(self, facts: TlsFacts) -> None:
         """Continue with a client on TLS."""
@@ -37,13 +51,14 @@ class Securing(Host, Protocol):
 class Handshake(Stage):
     """The handshake of one client. A client that sends nothing costs no TLS state."""
 
-    __slots__ = ("_stream",)
+    __slots__ = ("_room", "_stream")
 
     _session: Securing
 
     def __init__(self, session: Securing) -> None:
         super().__init__(session)
         self._stream: SecureStream | None = None
+        self._room: Room | None = None
 
     def begin(self) -> None:
         """Wait for the client's first byte of TLS."""
@@ -64,6 +79,11 @@ class Handshake(Stage):
             stream = self._stream = SecureStream(session.client.socket, session.poller, session.client.owner, tls)
             stream.events = READ
             session.client = stream
+            # A client that has sent nothing yet takes no room: it would keep others out at no cost.
+            room = session.handshakes
+            if room is not None:
+                self._room = room
+                room.join()
         self._go_on(stream)
 
     def _begins_tls(self) -> bool:
@@ -112,3 +132,6 @@ class Handshake(Stage):
         if self._stream is not None:
             self._session.client = self._stream.without_tls()
             self._stream = None
+        if self._room is not None:
+            self._room.leave()
+            self._room = None

@@ -38,7 +38,7 @@ from mailproxy.session.arrival import NOT_ALLOWED, Arrival
 from mailproxy.session.conversation import Conversation
 from mailproxy.session.gate import Rejection
 from mailproxy.session.guard import Guard
-from mailproxy.session.handshake import Handshake
+from mailproxy.session.handshake import Handshake, Room
 from mailproxy.session.numbers import COUNTERS, HEADERS, SESSIONS
 from mailproxy.session.parting import Parting, Refusal, drop_unread
 from mailproxy.session.relay import Relay
@@ -46,6 +46,7 @@ from mailproxy.session.stage import Outside, Stage
 from mailproxy.session.termination import BUG, CLIENT_REFUSED, DONE, REJECTED, SHUT_DOWN, Ending, Termination
 from mailproxy.session.terms import Terms
 from mailproxy.session.waiting import Waiting
+from mailproxy.sources.sources import Entry
 from mailproxy.tls.facts import TlsFacts
 from mailproxy.tls.presented import Presented
 from mailproxy.transport.deadlines import Deadlines
@@ -67,6 +68,10 @@ class Front(Protocol):
     """The frontend's numbers, by the indexes in `mailproxy.session.numbers`."""
     process: str
     """Distinguishes the ids of this process's sessions from those of other processes."""
+
+    @property
+    def handshakes(self) -> Room | None:
+        """The limit on TLS handshakes at once, None if there is none."""
 
     def gate(self, session: Session) -> Rejection | None:
         """Ask the gates about a client that a PROXY header could name: after the header, or the lack of one."""
@@ -101,6 +106,7 @@ class Session:
         "deadline",
         "destination",
         "ended",
+        "entries",
         "facts",
         "first_to_end",
         "greeted",
@@ -138,6 +144,8 @@ class Session:
         self._listener = listener
         self.source: Address | PackedAddress | None = None
         self.destination: Address | PackedAddress | None = None
+        self.entries: tuple[Entry, ...] = ()
+        """The client as its source is counted, if it is."""
         self.header: Header | None = None
         """The PROXY header that the connection began with."""
         self.facts: TlsFacts | None = None
@@ -276,6 +284,11 @@ class Session:
             self.tls_wanted()
         else:
             self._want_server()
+
+    @property
+    def handshakes(self) -> Room | None:
+        """The limit on TLS handshakes at once, None if there is none."""
+        return self._front.handshakes
 
     def tls_wanted(self) -> None:
         """Shake hands."""

@@ -23,6 +23,7 @@ from mailproxy.config import BackendTimeouts, FrontendTimeouts, InetBind, InetSe
 from mailproxy.counting.block import Block
 from mailproxy.front.capacity import Capacity
 from mailproxy.front.frontend import Frontend
+from mailproxy.front.limits import SourceGate
 from mailproxy.front.loop import Loop
 from mailproxy.proxyprotocol import Decoder, Header
 from mailproxy.session.gate import Gate
@@ -141,6 +142,8 @@ class Bench:
         server_tls: config.ServerTls | None = None,
         each: dict[str, Any] | None = None,
         gates: Sequence[Gate] = (),
+        source_gate: SourceGate | None = None,
+        handshakes: Capacity | None = None,
         **frontend: Any,
     ) -> None:
         self.clock = FakeReactor()
@@ -185,7 +188,9 @@ class Bench:
             loop=self.loop,
             numbers=Block.alone(FRONTEND.length),
             bounds=(self.capacity, self.total),
+            handshakes=handshakes,
             gates=gates,
+            source_gate=source_gate,
         )
         listening = {
             "inet": lambda: bind_inet(socket.AF_INET, "127.0.0.1", 0),

@@ -1,0 +1,93 @@
+"""The limit on new connections in a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from mailproxy.config.rate import Rate
+from mailproxy.counting.page import Words
+from mailproxy.sources.window import counted, counts, windows_until
+from mailproxy.transport.listener import Listener
+from mailproxy.transport.poller import Poller
+
+SHORTEST_PAUSE_SECONDS = 0.01
+"""Several clients are accepted after each pause, since a timer for each would cost more than it smooths."""
+
+_REASON = "rate"
+
+
+class Pace:
+    """
+    A limit on the new connections of one frontend in a time, in all processes; listeners do not accept above it.
+
+    Clients beyond it wait in the kernel's queue. Processes that accept at the same moment do not see each other's
+    client: each further process may exceed the limit by one.
+    """
+
+    def __init__(
+        self, rate: Rate, words: Words, every: Sequence[Words], *, poller: Poller, clock: IReactorTime
+    ) -> None:
+        """`words` has this process's count, and `every` those of all; they outlast this object."""
+        self._rate = rate
+        self._words = words
+        self._every = tuple(every)
+        self._poller = poller
+        self._clock = clock
+        self._listeners: list[Listener] = []
+        self._call: IDelayedCall | None = None
+
+    def bound(self, listener: Listener) -> None:
+        """Apply the limit to a listener."""
+        self._listeners.append(listener)
+        if self._call is None:
+            self._on_time()
+        else:
+            listener.pause(_REASON)
+
+    def release(self, listener: Listener) -> None:
+        """Forget a listener that has stopped."""
+        self._listeners.remove(listener)
+        if not self._listeners and self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def join(self) -> None:
+        """Count a connection."""
+        self._words[0] = counted(self._words[0], self._time)
+        if self._call is None:
+            self._look()
+
+    def leave(self) -> None:
+        """Do nothing: a connection that ends makes no room."""
+
+    @property
+    def _time(self) -> float:
+        return self._poller.now / self._rate.seconds
+
+    def _look(self) -> None:
+        """Pause if the limit is reached, until it is not."""
+        time = self._time
+        former = current = 0
+        for words in self._every:
+            before, now = counts(words[0], time)
+            former += before
+            current += now
+        is_below = current + former * (1.0 - (time - int(time))) < self._rate.count
+        if is_below:
+            if self._call is None:
+                return
+            self._call = None
+            for listener in self._listeners:
+                listener.resume(_REASON)
+            return
+        if self._call is None:
+            for listener in self._listeners:
+                listener.pause(_REASON)
+        seconds = windows_until(former, current, self._rate.count, time) * self._rate.seconds
+        self._call = self._clock.callLater(max(seconds, SHORTEST_PAUSE_SECONDS), self._on_time)
+
+    def _on_time(self) -> None:
+        self._poller.look_at_clock()
+        self._look()
