@@ -24,7 +24,7 @@ from mailproxy.tls.client import MakeClientTls, client_sides
 from mailproxy.tls.files import key_warnings, read_tls_files, validity_warnings
 from mailproxy.tls.policy import policy_problems, policy_warnings
 from mailproxy.tls.server import TlsServer
-from mailproxy.tls.server_files import server_file_problems, server_file_warnings
+from mailproxy.tls.server_files import ServerFiles, read_server_files, server_file_warnings
 from mailproxy.tls.servers import TlsServers
 from mailproxy.tls.store import Certificates, CertificateStore, Complaint
 from mailproxy.tls.trust_files import TrustByProfile, read_trusts, trust_warnings
@@ -36,6 +36,7 @@ class Files:
 
     certificates: Certificates
     trusts: TrustByProfile
+    server_files: ServerFiles
     tls: TlsServers
     tls_servers: Mapping[str, TlsServer]
     """By the frontend's name; those in clear have none."""
@@ -71,6 +72,7 @@ class Prepared:
     certificates: Certificates
     complaints: tuple[Complaint, ...]
     trusts: TrustByProfile
+    server_files: ServerFiles
     tls: TlsServers
     process_state: ProcessState
     """The objects of the process, which `adopt` updates with this reading."""
@@ -107,7 +109,7 @@ class Prepared:
     def warnings(self, now: datetime) -> tuple[str, ...]:
         """Return the warnings about a usable configuration, at `now`: one line each."""
         return (
-            *warnings_of(self.settings, self.certificates, self.complaints, self.trusts, now),
+            *warnings_of(self.settings, self.certificates, self.complaints, self.trusts, self.server_files, now),
             *unreadable_warnings(self.certificates),
             *(
                 f"systemd listens on {place}, by the name {name}, and no frontend binds it: its clients are not served"
@@ -121,6 +123,7 @@ def warnings_of(
     certificates: Certificates,
     complaints: Iterable[Complaint],
     trusts: TrustByProfile,
+    server_files: ServerFiles,
     now: datetime,
 ) -> tuple[str, ...]:
     """Return the warnings about a configuration and its files, at `now`: one line each; it reads files."""
@@ -131,7 +134,7 @@ def warnings_of(
         *trust_warnings(trusts, now),
         *policy_warnings(settings),
         *secret_warnings(settings),
-        *server_file_warnings(settings, now),
+        *server_file_warnings(server_files, now),
         *map(str, remarks(settings)),
         *capacity_warnings(settings),
         *target_warnings(settings),
@@ -148,10 +151,11 @@ def read_files(settings: config.Config, source: str, tls: TlsServers, store: Cer
     """
     certificates, complaints, unusable = read_tls_files(settings, store)
     trusts, untrusted = read_trusts(settings)
-    unusable += (*untrusted, *policy_problems(settings), *secret_problems(settings), *server_file_problems(settings))
+    server_files, unverified = read_server_files(settings)
+    unusable += (*untrusted, *policy_problems(settings), *secret_problems(settings), *unverified)
     if unusable:
         raise ConfigError(unusable, source)
-    return evolve(judge_files(settings, source, tls, certificates, trusts), complaints=complaints)
+    return evolve(judge_files(settings, source, tls, certificates, trusts, server_files), complaints=complaints)
 
 
 def judge_files(
@@ -160,10 +164,11 @@ def judge_files(
     tls: TlsServers,
     certificates: Certificates,
     trusts: TrustByProfile,
+    server_files: ServerFiles,
 ) -> Files:
     """Do the second half of `read_files`: check the use of the files' contents."""
     problems: dict[str, Problem] = {}
-    client_tls = client_sides()
+    client_tls = client_sides(server_files)
     tls = tls.copy()
     servers: dict[str, TlsServer] = {}
     for name, protocol in settings.used_backends:
@@ -185,7 +190,7 @@ def judge_files(
         raise ConfigError(problems.values(), source)
     tls.forget_others({(one.tls_profile, one.alpn) for one in settings.frontends if one.tls_profile is not None})
     hosts = {frontend.name: frontend.hostname or _host_name(frontend, certificates) for frontend in settings.frontends}
-    return Files(certificates, trusts, tls, servers, client_tls, hosts)
+    return Files(certificates, trusts, server_files, tls, servers, client_tls, hosts)
 
 
 def arrange(settings: config.Config, source: str, files: Files, process_state: ProcessState) -> Prepared:
@@ -216,6 +221,7 @@ def arrange(settings: config.Config, source: str, files: Files, process_state: P
         files.certificates,
         files.complaints,
         files.trusts,
+        files.server_files,
         files.tls,
         process_state,
     )

@@ -48,7 +48,9 @@ def read(path: str, tls: TlsServers, store: CertificateStore) -> Reading:
             settings = load(path)
             files = read_files(settings, path, tls, store)
             now = datetime.now(UTC)
-            warnings = warnings_of(settings, files.certificates, files.complaints, files.trusts, now)
+            warnings = warnings_of(
+                settings, files.certificates, files.complaints, files.trusts, files.server_files, now
+            )
         except ConfigError:
             if _state_of(path) == before:
                 raise

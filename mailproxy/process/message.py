@@ -20,6 +20,7 @@ from mailproxy.control.questions import Question
 from mailproxy.front.sockets import Key as SocketKey
 from mailproxy.front.stopping import StopTimes
 from mailproxy.names import Record
+from mailproxy.tls.server_files import ServerFiles
 from mailproxy.tls.servers import Key as TlsKey
 from mailproxy.tls.store import Certificates
 from mailproxy.tls.trust import ClientTrust
@@ -69,6 +70,8 @@ class Reading:
     source: str
     certificates: Certificates = field(repr=False)
     trusts: TrustByProfile = field(repr=False)
+    server_files: ServerFiles = field(repr=False)
+    """The authorities and certificates of the TLS towards servers."""
     tickets: Mapping[TlsKey, int | None]
     """The numbers of the stock's contexts with the ticket keys."""
     places: Mapping[str, tuple[int, int]] = field(repr=False)

@@ -172,7 +172,9 @@ class Worker:
     def _judge(self, reading: message.Reading) -> Judged:
         tls = self._process_state.tls
         tls.follow(reading.tickets)
-        files = judge_files(reading.settings, reading.source, tls, reading.certificates, reading.trusts)
+        files = judge_files(
+            reading.settings, reading.source, tls, reading.certificates, reading.trusts, reading.server_files
+        )
         return Judged(reading.settings, reading.source, files, (), {})
 
     def _know(self, service: WorkerService, reading: message.Reading) -> None:

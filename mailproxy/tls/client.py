@@ -7,20 +7,22 @@ bytes are sent to the server, and none are read from it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from typing import Any, Protocol
 
-from OpenSSL import SSL
+from cryptography import x509
+from OpenSSL import SSL, crypto
 
 from mailproxy.tls import openssl
 from mailproxy.tls.algorithms import DEFAULT_CIPHERSUITES
+from mailproxy.tls.certificate import Certificate
 from mailproxy.tls.certificates import read_authorities
 from mailproxy.tls.dns_name import is_dns_name
 from mailproxy.tls.problem import CertificateError
 from mailproxy.tls.refusal import chain_problem, check_name, is_ip_address, name_problem
-from mailproxy.tls.server_files import read_client_certificate
+from mailproxy.tls.server_files import ServerFiles, read_client_certificate
 from mailproxy.tls.sessions import Sessions
 
 _VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
@@ -141,8 +143,12 @@ class ClientTls:
             self._sessions.keep((address, server_name), session)
 
 
-def client_context(settings: ServerTlsSettings) -> SSL.Context:
-    """Make the OpenSSL context for a server's settings; raise ValueError with the reason if OpenSSL refuses them."""
+def client_context(settings: ServerTlsSettings, files: ServerFiles | None = None) -> SSL.Context:
+    """
+    Make the OpenSSL context for a server's settings; raise ValueError with the reason if OpenSSL refuses them.
+
+    `files` has the contents of the files that the settings name; with None, they are read now.
+    """
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_min_proto_version(_VERSIONS[settings.min_version])
     # Dovecot chooses the first group that the client offers.
@@ -153,7 +159,7 @@ def client_context(settings: ServerTlsSettings) -> SSL.Context:
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     try:
         if settings.certificate is not None:
-            ours = read_client_certificate(settings.certificate)
+            ours = _certificate(settings.certificate, files)
             context.use_certificate(ours.leaf)
             context.use_privatekey(ours.key)  # type: ignore[arg-type]  # the reader takes RSA, EC, EdDSA only
             for issuer in ours.chain:
@@ -166,8 +172,7 @@ def client_context(settings: ServerTlsSettings) -> SSL.Context:
             if settings.ca is None:
                 context.set_default_verify_paths()
             else:
-                read_authorities(settings.ca)
-                context.load_verify_locations(settings.ca)
+                _trust(context, read_authorities(settings.ca) if files is None else files.authorities[settings.ca])
     except CertificateError as error:
         raise ValueError(str(error)) from error
     except SSL.Error as error:
@@ -176,14 +181,29 @@ def client_context(settings: ServerTlsSettings) -> SSL.Context:
     return context
 
 
+def _certificate(path: str, files: ServerFiles | None) -> Certificate:
+    return read_client_certificate(path) if files is None else files.certificates[path]
+
+
+def _trust(context: SSL.Context, authorities: Iterable[x509.Certificate]) -> None:
+    store = context.get_cert_store()
+    assert store is not None, "each context has one"
+    for authority in authorities:
+        store.add_cert(crypto.X509.from_cryptography(authority))
+
+
 MakeClientTls = Callable[[ServerTlsSettings, str | None], ClientTls]
 
 
-def client_sides(make_context: Callable[[ServerTlsSettings], SSL.Context] = client_context) -> MakeClientTls:
+def client_sides(
+    files: ServerFiles | None = None,
+    make_context: Callable[[ServerTlsSettings, ServerFiles | None], SSL.Context] = client_context,
+) -> MakeClientTls:
     """
     Return a function that makes the `ClientTls` for given settings and a host, each once.
 
+    `files` has the contents of the files that the settings name; with None, they are read when they are needed.
     Servers with the same settings share a context: the system's authorities take half a megabyte.
     """
-    context = cache(make_context)
+    context = cache(lambda settings: make_context(settings, files))
     return cache(lambda settings, host: ClientTls(settings, host, context(settings)))

@@ -1,7 +1,10 @@
 """The certificates in the settings of servers: authorities, and client certificates."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+
+from attrs import field, frozen
+from cryptography import x509
 
 from mailproxy.config import Config, Problem
 from mailproxy.config.model import NamedFile
@@ -11,23 +14,34 @@ from mailproxy.tls.expiry import invalidity
 from mailproxy.tls.problem import CertificateError, CertificateProblem
 
 
-def server_file_problems(config: Config) -> Iterator[Problem]:
-    """Read every file, and yield the problem of each that cannot be used, with its key path."""
+@frozen
+class ServerFiles:
+    """The contents of these files, by path: a process that may not read them can use them all the same."""
+
+    authorities: Mapping[str, tuple[x509.Certificate, ...]] = field(repr=False, factory=dict)
+    certificates: Mapping[str, Certificate] = field(repr=False, factory=dict)
+
+
+def read_server_files(config: Config) -> tuple[ServerFiles, tuple[Problem, ...]]:
+    """Read every file, and return the contents, and the problem of each that cannot be used, with its key path."""
+    authorities: dict[str, tuple[x509.Certificate, ...]] = {}
+    certificates: dict[str, Certificate] = {}
+    problems: list[Problem] = []
     for file in _named(config):
         try:
             match file.content:
-                case "authorities":
-                    read_authorities(file.path)
-                case "certificate":
-                    read_client_certificate(file.path)
+                case "authorities" if file.path not in authorities:
+                    authorities[file.path] = read_authorities(file.path)
+                case "certificate" if file.path not in certificates:
+                    certificates[file.path] = read_client_certificate(file.path)
         except CertificateError as error:
-            yield from (Problem(file.key, str(found)) for found in error.problems)
+            problems.extend(Problem(file.key, str(found)) for found in error.problems)
+    return ServerFiles(authorities, certificates), tuple(problems)
 
 
-def server_file_warnings(config: Config, now: datetime) -> Iterator[str]:
+def server_file_warnings(files: ServerFiles, now: datetime) -> Iterator[str]:
     """Warn about client certificates that are not valid at `now`, each in one line."""
-    for path in dict.fromkeys(file.path for file in _named(config) if file.content == "certificate"):
-        certificate = read_client_certificate(path)
+    for path, certificate in files.certificates.items():
         invalid = invalidity(certificate, now)
         if invalid:
             yield f"{path}: {invalid}; servers will refuse it"

@@ -2,17 +2,19 @@
 
 import os
 import shutil
+import signal
 import socket
+import ssl
 from pathlib import Path
 
 import pytest
 
 from mailproxy.control.call import Call
-from tests.interop.certificates import Certificates
+from tests.interop.certificates import SERVER_NAME, Certificates
 from tests.interop.clients import connect_tls, read_line
 from tests.interop.conftest import StartFront, StartRecorder
 from tests.interop.front import RUN, Front, launch, single
-from tests.interop.recorder import GREETING, Recorder, echo
+from tests.interop.recorder import GREETING, Recorded, Recorder, echo
 from tests.interop.waiting import until
 
 NOBODY = 65534
@@ -134,6 +136,41 @@ def test_key_for_root_alone_is_renewed_with_workers(
     secret.with_suffix(".new").rename(secret)
     running.reload()
     assert any("mail.pem renewed" in event["message"] for event in running.events(event="change"))
+    assert serves(port, pki)
+
+
+@root
+def test_files_of_tls_to_servers_are_for_root_alone_with_workers(
+    front: StartFront, pki: Certificates, recorder: StartRecorder, folder: Path
+) -> None:
+    server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server_side.load_cert_chain(pki.server_ec)
+    server_side.load_verify_locations(pki.authority)
+    server_side.verify_mode = ssl.CERT_REQUIRED
+
+    def greet(recorded: Recorded) -> None:
+        with server_side.wrap_socket(recorded.socket, server_side=True) as connection:
+            connection.sendall(GREETING)
+            connection.recv(1)
+
+    files = {}
+    for key, original in (("ca", pki.authority), ("certificate", pki.front)):
+        path = folder / f"{key}.pem"
+        shutil.copy(original, path)
+        path.chmod(0o600)
+        files[key] = str(path)
+    server = recorder(greet, header=False)
+    configuration, port = single(pki.server_ec, server.port, backend_send_proxy="none")
+    os.chmod(pki.server_ec.parent, 0o755)
+    configuration["backend"]["recorder"]["server"]["only"]["tls"] = files | {"verify-name": SERVER_NAME}
+    running = started(front, configuration, 2)
+    assert serves(port, pki)
+    running.reload()
+    assert serves(port, pki)
+    killed = [event["pid"] for event in running.events(event="worker")]
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: len(running.events(event="worker")) == 2 * len(killed), "workers in place of the killed ones", 20.0)
     assert serves(port, pki)
 
 

@@ -7,13 +7,14 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
 from attrs import evolve
 from twisted.logger import LogEvent, capturedLogs
 
-from mailproxy.config import Backend, Check, Config, Frontend, InetBind, InetServer, Server
+from mailproxy.config import Backend, Check, Config, Frontend, InetBind, InetServer, Server, ServerTls
 from mailproxy.control.questions import SessionPage, SessionsFrom, ShutDown
 from mailproxy.counting.page import BEAT, Pages
 from mailproxy.front.prepare import prepare
@@ -25,10 +26,12 @@ from mailproxy.process.counts import MainCounts
 from mailproxy.process.server_update import update_of
 from mailproxy.process.worker import BEAT_SECONDS, Worker
 from mailproxy.session.numbers import SESSIONS
+from mailproxy.tls.server_files import ServerFiles, read_client_certificate
 from mailproxy.tls.servers import TlsServers
 from mailproxy.tls.stock import Stock
 from tests.garbage import garbage
 from tests.session.bench import GREETING, FakeReactor
+from tests.tls.issue import issue
 from tests.transport.peers import Peer
 from tests.transport.relay import pump, settle
 
@@ -91,7 +94,14 @@ class Bench:
             workers=2,
         )
 
-    def read(self, number: int = 1, settings: Config | None = None, *, new: bool = False) -> None:
+    def read(
+        self,
+        number: int = 1,
+        settings: Config | None = None,
+        *,
+        new: bool = False,
+        server_files: ServerFiles | None = None,
+    ) -> None:
         """Tell the worker the configuration, which is `new` to it if it had none before."""
         prepared = self.first
         updates = tuple(update_of(key, one) for key, made in prepared.backends.items() for one in made.pool.servers)
@@ -102,6 +112,7 @@ class Bench:
             "here",
             {},
             {},
+            server_files or ServerFiles(),
             {},
             self.counts.places.copy(),
             sockets,
@@ -373,6 +384,21 @@ def _is_asked(server: socket.socket) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def test_files_for_tls_to_servers_come_from_the_main_process(bench: Bench, tmp_path: Path) -> None:
+    bench.read()
+    bench.heard()
+    ca, ours = str(tmp_path / "ca.pem"), str(tmp_path / "ours.pem")
+    (tmp_path / "ours.pem").write_bytes(issue("front").pem)
+    files = ServerFiles({ca: (issue(authority=True).certificate,)}, {ours: read_client_certificate(ours)})
+    (tmp_path / "ours.pem").unlink()
+    settings = bench.settings()
+    (server,) = settings.backends["b"].servers
+    tls = ServerTls(ca=ca, certificate=ours, verify_name="mail.example.org")
+    backend = evolve(settings.backends["b"], servers=(evolve(server, tls=tls),))
+    bench.read(2, evolve(settings, backends={"b": backend}), server_files=files)
+    assert bench.heard() == [message.Ready(2)]
 
 
 def test_question_about_nothing_has_no_answer(bench: Bench) -> None:

@@ -27,6 +27,7 @@ from mailproxy.process.workers import (
     described,
 )
 from mailproxy.session.numbers import SESSIONS
+from mailproxy.tls.server_files import ServerFiles
 from tests.config.builders import read
 from tests.process.forker import FakeForker, Played
 from tests.session.bench import FakeReactor
@@ -50,7 +51,7 @@ class Bench:
         self.forker.work()
 
     def reading(self, has: set[Key]) -> tuple[Reading, Sequence[int]]:
-        return Reading(self.number, read(), "here", {}, {}, {}, {}, (), frozenset(), (), ()), ()
+        return Reading(self.number, read(), "here", {}, {}, ServerFiles(), {}, {}, (), frozenset(), (), ()), ()
 
     def more(self) -> Sequence[object]:
         return ()

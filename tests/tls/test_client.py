@@ -12,7 +12,9 @@ import pytest
 
 from mailproxy.config import ServerTls
 from mailproxy.tls import openssl
+from mailproxy.tls.certificates import read_authorities
 from mailproxy.tls.client import CertificateRefused, ClientTls, client_context, client_sides
+from mailproxy.tls.server_files import ServerFiles
 from tests.tls.issue import Issued, issue
 from tests.tls.servers import NAME, client_tls, server_context
 
@@ -217,6 +219,12 @@ def test_several_certificates_are_refused(tmp_path: Path) -> None:
         client_context(ServerTls(certificate=f"{tmp_path}/*.pem"))
 
 
+def test_files_that_were_read_elsewhere_are_used(ca: str) -> None:
+    settings = ServerTls(ca="/elsewhere/ca.pem", verify_name=NAME)
+    files = ServerFiles({"/elsewhere/ca.pem": read_authorities(ca)})
+    shake_hands(ClientTls(settings, None, client_context(settings, files)), issue(NAME, issuer=ROOT))
+
+
 # Many servers.
 
 
@@ -228,11 +236,11 @@ def test_same_settings_and_host_are_made_once() -> None:
 def test_other_hosts_share_a_context() -> None:
     made = []
 
-    def context(settings: Any) -> Any:
+    def context(settings: Any, files: Any) -> Any:
         made.append(settings)
-        return client_context(settings)
+        return client_context(settings, files)
 
-    make = client_sides(context)
+    make = client_sides(make_context=context)
     assert make(ServerTls(), NAME) is not make(ServerTls(), "other.example.org")
     make(ServerTls(min_version="1.3"), NAME)
     assert made == [ServerTls(), ServerTls(min_version="1.3")]
