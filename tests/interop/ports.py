@@ -2,12 +2,10 @@
 
 import errno
 import socket
-import sys
 from functools import cache
 from pathlib import Path
 
 LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
-_LISTEN = "0A"  # the state column of /proc/net/tcp
 _ACCEPTS = 0x10000  # __SO_ACCEPTCON in the flags column of /proc/net/unix
 
 _reserved: list[socket.socket] = []
@@ -17,7 +15,7 @@ _reserved: list[socket.socket] = []
 def has_ipv6() -> bool:
     """Whether ::1 can be bound on this machine."""
     try:
-        _bound(socket.AF_INET6, 0).close()
+        _bound(LOOPBACK[socket.AF_INET6], 0).close()
     except OSError:
         return False
     return True
@@ -31,13 +29,13 @@ def free_port() -> int:
     server with SO_REUSEADDR, which all servers set. Meanwhile a connect to it is refused.
     """
     while True:
-        first = _bound(socket.AF_INET, 0)
+        first = _bound(LOOPBACK[socket.AF_INET], 0)
         port: int = first.getsockname()[1]
         _reserved.append(first)
         if not has_ipv6():
             return port
         try:
-            _reserved.append(_bound(socket.AF_INET6, port))
+            _reserved.append(_bound(LOOPBACK[socket.AF_INET6], port))
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise
@@ -53,25 +51,13 @@ def release_all() -> None:
 
 def is_listening(port: int, host: str | None = None) -> bool:
     """
-    Whether another process listens on a port, of one IPv4 address or of any.
+    Whether another process listens on a port, of one IPv4 address or of either loopback address.
 
-    It is looked up without connecting to it: a probe would count as a client.
+    Linux lets this bind a socket there, as `free_port` does, unless one listens. A connection instead would count as a
+    client, and the kernel's table of sockets takes milliseconds to read.
     """
-    # /proc shows the address as the bytes in memory, read as a number of this machine.
-    address = None if host is None else f"{int.from_bytes(socket.inet_aton(host), sys.byteorder):08X}"
-    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
-        if not table.exists():
-            continue
-        with table.open() as lines:
-            next(lines)
-            for line in lines:
-                _, local, _, state, *_ = line.split()
-                if state != _LISTEN:
-                    break  # the kernel lists all listeners first; of the others there may be very many
-                found, _, number = local.rpartition(":")
-                if int(number, 16) == port and address in (None, found):
-                    return True
-    return False
+    hosts = LOOPBACK.values() if host is None else (host,)
+    return any(_is_refused(host, port) for host in hosts if has_ipv6() or ":" not in host)
 
 
 def is_listening_at(path: Path) -> bool:
@@ -85,13 +71,24 @@ def is_listening_at(path: Path) -> bool:
     return path.is_socket() and any(int(line.split()[3], 16) & _ACCEPTS for line in sockets)
 
 
-def _bound(family: socket.AddressFamily, port: int) -> socket.socket:
+def _is_refused(host: str, port: int) -> bool:
+    try:
+        _bound(host, port).close()
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        return True
+    return False
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     reserving = socket.socket(family, socket.SOCK_STREAM)
     reserving.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if family == socket.AF_INET6:
         reserving.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     try:
-        reserving.bind((LOOPBACK[family], port))
+        reserving.bind((host, port))
     except OSError:
         reserving.close()
         raise

@@ -16,7 +16,6 @@ from tests.interop.waiting import until
 # Ten times what they take on a quiet machine, and more: the tests run beside each other.
 _START_SECONDS = 30.0
 _STOP_SECONDS = 30.0
-_PAUSE = 0.03  # seconds between two looks for listeners: each reads the kernel's whole table
 
 
 class Process:
@@ -73,7 +72,7 @@ class Process:
         """Wait until it listens on these ports; when it ends instead or takes too long, stop it and say why."""
         try:
             for port in ports:
-                until(partial(self._listens_or_ended, port, host), f"a listener on port {port}", _START_SECONDS, _PAUSE)
+                until(partial(self._listens_or_ended, port, host), f"a listener on port {port}", _START_SECONDS)
             assert self.is_alive, f"it ended with status {self._child.returncode}"
         except AssertionError as error:
             self.stop()
