@@ -4,7 +4,6 @@ import contextlib
 import random
 import socket
 import ssl
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,13 +11,13 @@ import pytest
 from tests.interop.certificates import Certificates
 from tests.interop.clients import connect, connect_tls, read_line, secure
 from tests.interop.conftest import StartFront, StartRecorder
-from tests.interop.front import single
+from tests.interop.front import frontend, single
+from tests.interop.ports import free_port
 from tests.interop.recorder import GREETING, Recorded, echo
 from tests.interop.waiting import is_ready
 
 MEBIBYTE = 1 << 20
 PATTERN = random.Random(5).randbytes(16 * MEBIBYTE)
-Connect = Callable[[int], socket.socket]
 
 TLS_VERSIONS = pytest.mark.parametrize(
     "version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3, None], ids=["tls1.2", "tls1.3", "plain"]
@@ -52,31 +51,58 @@ def exchange(connection: socket.socket, sent: bytes) -> bytes:
     return bytes(received)
 
 
-def open_session(port: int, pki: Certificates, version: ssl.TLSVersion | None) -> socket.socket:
-    """A connection on which the greeting has been read."""
-    connection = connect(port) if version is None else connect_tls(port, pki.client(version=version))
-    assert read_line(connection) == GREETING
-    return connection
+class Echo:
+    """A front before a backend that sends back what comes."""
+
+    def __init__(self, start_front: StartFront, start_recorder: StartRecorder, pki: Certificates) -> None:
+        configuration, self._port = single(pki.server_ec, start_recorder(echo()).port)
+        self._plain_port = free_port()
+        configuration["frontend"]["plain"] = frontend(self._plain_port, "recorder", tls="none")
+        start_front(configuration)
+        self._pki = pki
+
+    def session(self, version: ssl.TLSVersion | None) -> socket.socket:
+        """A connection, in clear without a version of TLS, on which the greeting has been read."""
+        if version is None:
+            connection = connect(self._plain_port)
+        else:
+            connection = connect_tls(self._port, self._pki.client(version=version))
+        assert read_line(connection) == GREETING
+        return connection
+
+
+class Sender:
+    """A front before a backend that sends a greeting and `size` bytes, and closes."""
+
+    def __init__(self, start_front: StartFront, start_recorder: StartRecorder, pki: Certificates) -> None:
+        self.size = 0
+        configuration, self.port = single(pki.server_ec, start_recorder(self._send).port)
+        start_front(configuration)
+
+    def _send(self, recorded: Recorded) -> None:
+        recorded.socket.sendall(GREETING + PATTERN[: self.size])
+
+
+@pytest.fixture(scope="module")
+def echoing(module_front: StartFront, module_recorder: StartRecorder, pki: Certificates) -> Echo:
+    return Echo(module_front, module_recorder, pki)
+
+
+@pytest.fixture(scope="module")
+def sender(module_front: StartFront, module_recorder: StartRecorder, pki: Certificates) -> Sender:
+    return Sender(module_front, module_recorder, pki)
 
 
 @TLS_VERSIONS
-def test_sixteen_mebibytes_go_both_ways_at_once_unchanged(
-    front: StartFront, recorder: StartRecorder, pki: Certificates, version: ssl.TLSVersion | None
-) -> None:
-    configuration, port = single(pki.server_ec, recorder(echo()).port, tls="none" if version is None else "implicit")
-    front(configuration)
-    with open_session(port, pki, version) as connection:
+def test_sixteen_mebibytes_go_both_ways_at_once_unchanged(echoing: Echo, version: ssl.TLSVersion | None) -> None:
+    with echoing.session(version) as connection:
         assert exchange(connection, PATTERN) == PATTERN
 
 
 @TLS_VERSIONS
-def test_single_bytes_keep_their_order(
-    front: StartFront, recorder: StartRecorder, pki: Certificates, version: ssl.TLSVersion | None
-) -> None:
-    configuration, port = single(pki.server_ec, recorder(echo()).port, tls="none" if version is None else "implicit")
-    front(configuration)
+def test_single_bytes_keep_their_order(echoing: Echo, version: ssl.TLSVersion | None) -> None:
     sent = PATTERN[:2000]
-    with open_session(port, pki, version) as connection:
+    with echoing.session(version) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for byte in sent:
             connection.sendall(bytes([byte]))
@@ -86,43 +112,23 @@ def test_single_bytes_keep_their_order(
 @pytest.mark.parametrize("kibibytes", [1, 15, 16, 17, 64, 255, 256, 257, 1000, 4000])
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["tls1.2", "tls1.3"])
 def test_slow_client_gets_the_last_byte_and_then_close_notify(
-    front_of_a_sender: Callable[[int], int], pki: Certificates, version: ssl.TLSVersion, kibibytes: int
+    sender: Sender, pki: Certificates, version: ssl.TLSVersion, kibibytes: int
 ) -> None:
-    size = kibibytes * 1024
+    sender.size = kibibytes * 1024
     raw = socket.socket()
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     raw.settimeout(10)
-    raw.connect(("127.0.0.1", front_of_a_sender(size)))
+    raw.connect(("127.0.0.1", sender.port))
     with secure(raw, pki.client(version=version), strict_end=True) as connection:
         assert read_line(connection) == GREETING
-        assert receive(connection, size, piece=3000) == PATTERN[:size]
+        assert receive(connection, sender.size, piece=3000) == PATTERN[: sender.size]
         assert connection.recv(1) == b""
 
 
-@pytest.fixture
-def front_of_a_sender(front: StartFront, recorder: StartRecorder, pki: Certificates) -> Callable[[int], int]:
-    """Makes a front with a backend that sends this number of bytes and closes."""
-
-    def start(size: int) -> int:
-        def send(recorded: Recorded) -> None:
-            recorded.socket.sendall(GREETING + PATTERN[:size])
-
-        configuration, port = single(pki.server_ec, recorder(send).port)
-        front(configuration)
-        return port
-
-    return start
-
-
-def test_a_hundred_sessions_do_not_get_each_others_bytes(
-    front: StartFront, recorder: StartRecorder, pki: Certificates
-) -> None:
-    configuration, port = single(pki.server_ec, recorder(echo()).port)
-    front(configuration)
-
+def test_a_hundred_sessions_do_not_get_each_others_bytes(echoing: Echo) -> None:
     def talk(number: int) -> bool:
         sent = random.Random(number).randbytes(100_000)
-        with open_session(port, pki, ssl.TLSVersion.TLSv1_3) as connection:
+        with echoing.session(ssl.TLSVersion.TLSv1_3) as connection:
             return exchange(connection, sent) == sent
 
     with ThreadPoolExecutor(100) as pool:
