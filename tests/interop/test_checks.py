@@ -3,7 +3,7 @@
 import base64
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 
 from tests.interop import peers
 from tests.interop.certificates import SERVER_NAME, Certificates
-from tests.interop.conftest import StartFront, short_folder
+from tests.interop.conftest import StartFront, short_folder, starting_fronts
 from tests.interop.dovecot import API_KEY, PASSWORD, PROTOCOLS, USER, Dovecot
 from tests.interop.front import Event, Front, Table, frontend
 from tests.interop.ports import free_port
@@ -54,9 +54,9 @@ def asked_in_vain(relay: Relay) -> Iterator[Dovecot]:
         yield dovecot
 
 
-@pytest.fixture
-def password(folder: Path) -> str:
-    file = folder / "password"
+@pytest.fixture(scope="module")
+def password(tmp_path_factory: pytest.TempPathFactory) -> str:
+    file = tmp_path_factory.mktemp("secret") / "password"
     file.touch(mode=0o600)
     file.write_text(f"{PASSWORD}\n")
     return str(file)
@@ -109,39 +109,6 @@ def test_mail_check_costs_one_line_and_lmtp_two(front: StartFront, checked: Dove
     ports = [re.search(r"rport=<(\d+)>", line) for line in lines]
     assert all(re.search(LOGGED_OUT.format(protocol), line) for line in lines), lines
     assert set(Counter(port[1] for port in ports if port).values()) == {1}
-
-
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_tcp_check_is_content_with_a_connection(front: StartFront, checked: Dovecot, protocol: str) -> None:
-    with front(checking(checked, protocol, {"type": "tcp"})) as started:
-        assert change(started, "up")["reason"] == "connected"
-
-
-@pytest.mark.parametrize("protocol", [protocol for protocol in PROTOCOLS if protocol != "lmtp"])
-def test_login_check_logs_in_with_our_own_address_and_what_is_called_tls(
-    front: StartFront, checked: Dovecot, password: str, protocol: str
-) -> None:
-    start = len(checked.log)
-    check = {"type": "login", "user": USER, "password-file": password}
-    with front(checking(checked, protocol, check)) as started:
-        assert change(started, "up")["reason"] == "logged in"
-    (login, *_) = [line for line in lines_since(checked, start) if f"{protocol}-login: Info: Login: " in line]
-    assert "rip=<127.0.0.1>" in login
-    assert f"user=<{USER}>" in login
-    assert "secured=<secured>" in login or "secured=<TLS>" in login
-
-
-def test_login_check_of_lmtp_asks_for_its_extensions(front: StartFront, checked: Dovecot, password: str) -> None:
-    check = {"type": "login", "user": USER, "password-file": password}
-    with front(checking(checked, "lmtp", check)) as started:
-        assert change(started, "up")["reason"] == "answered LHLO"
-
-
-@pytest.mark.parametrize("protocol", ["imap", "pop3"])
-def test_login_check_opens_a_mailbox(front: StartFront, checked: Dovecot, password: str, protocol: str) -> None:
-    check = {"type": "login", "user": USER, "password-file": password, "mailbox": "INBOX"}
-    with front(checking(checked, protocol, check)) as started:
-        assert change(started, "up")["reason"] == "logged in"
 
 
 @pytest.mark.parametrize(
@@ -211,59 +178,11 @@ def ask_doveadm(dovecot: Dovecot, folder: Path, command: str, key: str = API_KEY
     }
 
 
-@pytest.mark.parametrize("protocol", [protocol for protocol in PROTOCOLS if protocol != "lmtp"])
-def test_http_check_asks_dovecot_for_a_service(
-    front: StartFront, checked: Dovecot, folder: Path, protocol: str
-) -> None:
-    check = ask_doveadm(checked, folder, '[["serviceStatus", {"service": ["{protocol}-login"]}, "t"]]')
-    check = {**check, "json": {"/0/0": "doveadmResponse", "/0/1/0/listening": "y"}}
-    with front(checking(checked, protocol, check)) as started:
-        assert change(started, "up")["reason"] == "HTTP status 200"
-        assert started.events(event="message") == []
-
-
-def test_http_check_asks_dovecot_for_a_mailbox(front: StartFront, checked: Dovecot, folder: Path) -> None:
-    command = f'[["mailboxStatus", {{"user": "{USER}", "mailboxMask": ["INBOX"], "field": ["messages"]}}, "t"]]'
-    with front(checking(checked, "imap", ask_doveadm(checked, folder, command))) as started:
-        assert change(started, "up")["reason"] == "HTTP status 200"
-
-
 def test_http_check_with_a_wrong_key_is_the_checks_fault(front: StartFront, checked: Dovecot, folder: Path) -> None:
     command = '[["serviceStatus", {"service": ["imap-login"]}, "t"]]'
     with front(checking(checked, "imap", ask_doveadm(checked, folder, command, key="wr0ng-k3y"))) as started:
         assert trouble(started)["reason"] == "HTTP status: expected 200, got 401 Authentication required"
         assert base64.b64encode(b"wr0ng-k3y").decode() not in started.output
-
-
-def test_http_check_that_dovecot_answers_with_an_error_is_not_passed(
-    front: StartFront, checked: Dovecot, folder: Path
-) -> None:
-    check = ask_doveadm(checked, folder, '[["noSuchCommand", {}, "t"]]')
-    with front(checking(checked, "imap", check, **{"init-state": "up"})) as started:
-        assert 'JSON /0/0: expected "doveadmResponse", got "error"' in change(started, "down")["reason"]
-
-
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_mail_check_goes_over_tls_where_the_server_has_it(
-    front: StartFront, tls_dovecot: Dovecot, pki: Certificates, protocol: str
-) -> None:
-    # managesieve-login of Dovecot 2.3.19 reads what comes while it writes the last record of its greeting, and looks at
-    # it only when more comes. Then a check gets no answer to its LOGOUT, as a client of Python's ssl does, and the next
-    # one has to tell.
-    tls = {"ca": str(pki.authority), "verify-name": SERVER_NAME}
-    configuration = checking(tls_dovecot, protocol, {"type": "mail", "timeout": "2s"}, tls=tls)
-    configuration["backend"]["b"]["server"]["s"]["address"] = f"127.0.0.1:{tls_dovecot.tls_ports[protocol]}"
-    with front(configuration) as started:
-        assert change(started, "up")["reason"] == "greeted"
-
-
-def test_server_with_a_wrong_name_does_not_pass(front: StartFront, tls_dovecot: Dovecot, pki: Certificates) -> None:
-    tls = {"ca": str(pki.authority), "verify-name": "other.example"}
-    configuration = checking(tls_dovecot, "imap", {"type": "mail"}, tls=tls, **{"init-state": "up"})
-    configuration["backend"]["b"]["server"]["s"]["address"] = f"127.0.0.1:{tls_dovecot.tls_ports['imap']}"
-    with front(configuration) as started:
-        reason = change(started, "down")["reason"]
-        assert "other.example" in reason
 
 
 def test_agent_says_how_the_server_is(front: StartFront, checked: Dovecot) -> None:
@@ -279,40 +198,182 @@ def test_agent_says_how_the_server_is(front: StartFront, checked: Dovecot) -> No
         assert change(started, "down")["reason"].startswith("agent: ready down #disk full")
 
 
-# A listener that expects no PROXY header.
+# What one front finds out about many servers. It has ended when the first of these tests looks at it.
+
+LOGGING_IN = [protocol for protocol in PROTOCOLS if protocol != "lmtp"]
+MAILBOXES = ["imap", "pop3"]
+UNCHECKED: Mapping[str, Table | None] = {"tcp": {"type": "tcp"}, "default": None}
+
+
+class Findings:
+    """The log of a front with many backends, in the end, and what Dovecot's log says of its checks."""
+
+    def __init__(self, events: Sequence[Event], dovecot_log: str) -> None:
+        self._events = events
+        self.dovecot_log = dovecot_log
+
+    def events(self, **fields: Any) -> list[Event]:
+        """The log lines that have these values."""
+        return [event for event in self._events if fields.items() <= event.items()]
+
+    def change(self, backend: str, state: str) -> Event:
+        """The first change to a state of the server in a backend."""
+        return self.events(event="server", backend=backend, state=state)[0]
 
 
 def ignorant(port: int, protocol: str, check: Table | None) -> Table:
     """A configuration whose only server does not support the PROXY protocol."""
-    server: Table = {"address": f"127.0.0.1:{port}"}
-    backend: dict[str, Any] = {"profile": "dovecot", "server": {"d1": server}}
+    backend: dict[str, Any] = {"profile": "dovecot", "server": {"s": {"address": f"127.0.0.1:{port}"}}}
     if check is not None:
         backend["check"] = check
     return {
-        "frontend": {"front": frontend(free_port(), "dovecot", protocol=protocol, tls="none")},
-        "backend": {"dovecot": backend},
+        "frontend": {"f": frontend(free_port(), "b", protocol=protocol, tls="none")},
+        "backend": {"b": backend},
     }
 
 
+def over_tls(dovecot: Dovecot, pki: Certificates, protocol: str, name: str, **server: Any) -> dict[str, Any]:
+    """A configuration with a server that has TLS behind the header, expected to have this name."""
+    # managesieve-login of Dovecot 2.3.19 reads what comes while it writes the last record of its greeting, and looks at
+    # it only when more comes. Then a check gets no answer to its LOGOUT, as a client of Python's ssl does, and the next
+    # one has to tell.
+    tls = {"ca": str(pki.authority), "verify-name": name}
+    configuration = checking(dovecot, protocol, {"type": "mail", "timeout": "2s", "inter": "1s"}, tls=tls, **server)
+    configuration["backend"]["b"]["server"]["s"]["address"] = f"127.0.0.1:{dovecot.tls_ports[protocol]}"
+    return configuration
+
+
+def together(configurations: Mapping[str, Table]) -> Table:
+    """One configuration of many: each has its frontend and its backend, by its name."""
+    return {
+        "frontend": {name: {**each["frontend"]["f"], "backend": name} for name, each in configurations.items()},
+        "backend": {name: each["backend"]["b"] for name, each in configurations.items()},
+    }
+
+
+@pytest.fixture(scope="module")
+def findings(
+    checked: Dovecot, tls_dovecot: Dovecot, pki: Certificates, password: str, tmp_path_factory: pytest.TempPathFactory
+) -> Findings:
+    # One check of each is enough, but the servers have much to do.
+    calm = {"inter": "1s"}
+    login = {"type": "login", "user": USER, "password-file": password, **calm}
+    folder = tmp_path_factory.mktemp("api")
+    unknown = '[["noSuchCommand", {}, "t"]]'
+    status = '[["serviceStatus", {"service": ["{protocol}-login"]}, "t"]]'
+    mailbox = f'[["mailboxStatus", {{"user": "{USER}", "mailboxMask": ["INBOX"], "field": ["messages"]}}, "t"]]'
+    served = {"json": {"/0/0": "doveadmResponse", "/0/1/0/listening": "y"}, **calm}
+    mail = {"type": "mail", "timeout": "5s", **calm}
+    up = {
+        **{f"tcp-{each}": checking(checked, each, {"type": "tcp", **calm}) for each in PROTOCOLS},
+        **{f"login-{each}": checking(checked, each, login) for each in PROTOCOLS},
+        **{f"mailbox-{each}": checking(checked, each, {**login, "mailbox": "INBOX"}) for each in MAILBOXES},
+        **{
+            f"http-{each}": checking(checked, each, {**ask_doveadm(checked, folder, status), **served})
+            for each in LOGGING_IN
+        },
+        "http-mailbox": checking(checked, "imap", {**ask_doveadm(checked, folder, mailbox), **calm}),
+        **{f"tls-{each}": over_tls(tls_dovecot, pki, each, SERVER_NAME) for each in PROTOCOLS},
+    }
+    down = {
+        "http-error": checking(
+            checked, "imap", {**ask_doveadm(checked, folder, unknown), **calm}, **{"init-state": "up"}
+        ),
+        "tls-wrong-name": over_tls(tls_dovecot, pki, "imap", "other.example", **{"init-state": "up"}),
+        **{f"ignorant-{each}": ignorant(tls_dovecot.direct_ports[each], each, mail) for each in PROTOCOLS},
+    }
+    warned = {
+        f"warned-{name}-{each}": ignorant(tls_dovecot.direct_ports[each], each, check)
+        for name, check in UNCHECKED.items()
+        for each in PROTOCOLS
+    }
+    expected = {
+        **{name: {"event": "server", "state": "up"} for name in up},
+        **{name: {"event": "server", "state": "down"} for name in down},
+        **{name: {"event": "header"} for name in warned},
+    }
+    start = len(checked.log)
+    with starting_fronts() as front:
+        running = front(together({**up, **down, **warned}))
+
+        def missing() -> list[str]:
+            return [name for name, fields in expected.items() if not running.events(backend=name, **fields)]
+
+        try:
+            until(lambda: not missing(), "all findings", pause=0.05)
+        except AssertionError:
+            raise AssertionError(f"nothing about {missing()} in\n{running.output}") from None
+        return Findings(running.events(), checked.log[start:])
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_dovecot_that_does_not_know_the_header_is_down(front: StartFront, tls_dovecot: Dovecot, protocol: str) -> None:
-    running = front(
-        ignorant(tls_dovecot.direct_ports[protocol], protocol, {"type": "mail", "inter": INTER, "timeout": "5s"})
-    )
-    until(lambda: running.events(event="server", state="down"), "the server to be down")
-    (down,) = running.events(event="server", state="down")
+def test_tcp_check_is_content_with_a_connection(findings: Findings, protocol: str) -> None:
+    assert findings.change(f"tcp-{protocol}", "up")["reason"] == "connected"
+
+
+@pytest.mark.parametrize("protocol", LOGGING_IN)
+def test_login_check_logs_in_with_our_own_address_and_what_is_called_tls(findings: Findings, protocol: str) -> None:
+    assert findings.change(f"login-{protocol}", "up")["reason"] == "logged in"
+    logins = [line for line in findings.dovecot_log.splitlines() if f"{protocol}-login: Info: Login: " in line]
+    assert logins
+    for login in logins:
+        assert "rip=<127.0.0.1>" in login
+        assert f"user=<{USER}>" in login
+        assert "secured=<secured>" in login or "secured=<TLS>" in login
+
+
+def test_login_check_of_lmtp_asks_for_its_extensions(findings: Findings) -> None:
+    assert findings.change("login-lmtp", "up")["reason"] == "answered LHLO"
+
+
+@pytest.mark.parametrize("protocol", MAILBOXES)
+def test_login_check_opens_a_mailbox(findings: Findings, protocol: str) -> None:
+    assert findings.change(f"mailbox-{protocol}", "up")["reason"] == "logged in"
+
+
+@pytest.mark.parametrize("protocol", LOGGING_IN)
+def test_http_check_asks_dovecot_for_a_service(findings: Findings, protocol: str) -> None:
+    assert findings.change(f"http-{protocol}", "up")["reason"] == "HTTP status 200"
+
+
+def test_http_check_asks_dovecot_for_a_mailbox(findings: Findings) -> None:
+    assert findings.change("http-mailbox", "up")["reason"] == "HTTP status 200"
+
+
+def test_http_checks_log_nothing_else(findings: Findings) -> None:
+    assert findings.events(event="message") == []
+
+
+def test_http_check_that_dovecot_answers_with_an_error_is_not_passed(findings: Findings) -> None:
+    assert 'JSON /0/0: expected "doveadmResponse", got "error"' in findings.change("http-error", "down")["reason"]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_mail_check_goes_over_tls_where_the_server_has_it(findings: Findings, protocol: str) -> None:
+    assert findings.change(f"tls-{protocol}", "up")["reason"] == "greeted"
+
+
+def test_server_with_a_wrong_name_does_not_pass(findings: Findings) -> None:
+    assert "other.example" in findings.change("tls-wrong-name", "down")["reason"]
+
+
+# A listener that expects no PROXY header.
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_dovecot_that_does_not_know_the_header_is_down(findings: Findings, protocol: str) -> None:
+    (down,) = findings.events(event="server", backend=f"ignorant-{protocol}", state="down")
     assert down["reason"].startswith('answered the PROXY header with "')
     assert 'its listener expects none; set haproxy = yes there, or send-proxy = "none"' in down["reason"]
 
 
-@pytest.mark.parametrize("check", [{"type": "tcp"}, None])
+@pytest.mark.parametrize("check", UNCHECKED)
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_dovecot_that_does_not_know_the_header_is_told_of_at_the_start(
-    front: StartFront, tls_dovecot: Dovecot, protocol: str, check: Table | None
+    findings: Findings, protocol: str, check: str
 ) -> None:
-    running = front(ignorant(tls_dovecot.direct_ports[protocol], protocol, check))
-    until(lambda: running.events(event="header"), "a warning")
-    (event,) = running.events(event="header")
+    backend = f"warned-{check}-{protocol}"
+    (event,) = findings.events(event="header", backend=backend)
     assert event["level"] == "warn"
     assert "set haproxy = yes there" in event["reason"]
-    assert running.events(event="server", state="down") == []
+    assert findings.events(event="server", backend=backend, state="down") == []
