@@ -9,7 +9,9 @@ import resource
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from attrs import asdict, evolve
 from OpenSSL import SSL
@@ -19,12 +21,13 @@ from twisted.logger import Logger, globalLogPublisher
 from twisted.python.failure import Failure
 
 from mailproxy import __version__
-from mailproxy.config import Config
+from mailproxy.config import Config, UnixBind
 from mailproxy.control.admin_socket import AdminSocket
 from mailproxy.control.live import LiveEvents
 from mailproxy.control.questions import Ask
 from mailproxy.control.takeover import StillServes
 from mailproxy.control.watch import Publisher
+from mailproxy.front.admin import admin_places
 from mailproxy.front.background_thread import BackgroundThread
 from mailproxy.front.drains import Drains
 from mailproxy.front.frontend import Frontend
@@ -44,6 +47,9 @@ from mailproxy.front.supervisor import Supervisor, Unsupervised
 from mailproxy.front.ticket_keys import TicketKeyChanges
 from mailproxy.session.counters import counted
 from mailproxy.session.session import Session
+
+if TYPE_CHECKING:
+    from mailproxy.web.server import HttpServer
 
 # How long sessions live on in a process that another one has followed, and over what time they are told to go then. An
 # hour is long for a delivery or a download; and IDLE, which has no end, must end some day.
@@ -82,6 +88,8 @@ class ProxyService(Service):
         self._admin_socket = AdminSocket(
             self, reactor, publisher=self.events or LiveEvents(globalLogPublisher, self._loop.log)
         )
+        self._http: HttpServer | None = None
+        self._may_open_http = True
         self.is_stopping = False
         self.is_taking_over = False
         """True until the process whose sockets this one has taken is known to leave."""
@@ -226,9 +234,32 @@ class ProxyService(Service):
         """Let administrators in where the configuration says, in the main process."""
         if not self.role.is_main:
             return
-        path = self._generation.settings.admin.socket
-        self._admin_socket.open(self._process_state.admin.at(path))
-        self._process_state.admin.close_others(path)
+        settings, sockets = self._generation.settings.admin, self._process_state.admin
+        self._admin_socket.open(sockets.at(None if settings.socket is None else UnixBind(settings.socket)))
+        if settings.http is None:
+            self._close_http()
+        elif self._http is None:
+            # Clients wait in the kernel's queue meanwhile: twisted.web takes a tenth of a second.
+            self._background.do(partial(import_module, "mailproxy.web.server")).addCallback(self._make_http)
+        else:
+            self._open_http(self._http)
+        sockets.close_others(admin_places(settings))
+
+    def _make_http(self, imported: Any) -> None:
+        if self._http is None and self._may_open_http and self._generation.settings.admin.http is not None:
+            self._http = imported.HttpServer(self, self._reactor, self._admin_socket.answers, self._admin_socket.watch)
+            self._open_http(self._http)
+
+    def _open_http(self, server: HttpServer) -> None:
+        settings = self._generation.settings.admin
+        bound = self._process_state.admin.at(settings.http)
+        if bound is not None:
+            server.open(bound, settings, self._prepared.http)
+
+    def _close_http(self) -> None:
+        if self._http is not None:
+            self._http.close()
+            self._http = None
 
     def _introduce(self) -> None:
         """Log the facts that an admin, or the reader of a bug report, needs first."""
@@ -341,6 +372,9 @@ class ProxyService(Service):
         settings = self._generation.settings
         self._process_state.share_sockets(with_others=True)
         self._admin_socket.open(None)
+        self._may_open_http = False
+        if self._http is not None:
+            self._http.stop_accepting()
         self._log.info("another process has the listening sockets from now on", event="handed-over")
         return self.drain(
             delay=0.0,
@@ -384,8 +418,10 @@ class ProxyService(Service):
 
     def _stopped(self, nothing: None) -> None:
         self._live_bytes.stop()
+        self._may_open_http = False
         self._admin_socket.close()
-        self._process_state.admin.close_others(None)
+        self._close_http()
+        self._process_state.admin.close_others(())
         self._loop.stop()
         if self.role.is_main:
             for frontend in self.frontends:

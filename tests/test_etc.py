@@ -28,7 +28,7 @@ CERTIFICATES = ("etc/ssl/mail/mail.pem", "etc/mailproxy/tls/mail.pem", "etc/ssl/
 FOLDERS = ("etc/letsencrypt/live/mail.example.org",)
 AUTHORITIES = ("etc/ssl/clients.pem", "etc/ssl/backends.pem")
 REVOKED = ("etc/ssl/clients.crl",)
-SECRETS = ("etc/mailproxy/probe", "etc/mailproxy/doveadm-key")
+SECRETS = ("etc/mailproxy/probe", "etc/mailproxy/doveadm-key", "etc/mailproxy/http-token")
 
 
 def nothing_revoked(authority: trustme.CA) -> bytes:
@@ -64,7 +64,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in REVOKED:
         path(name).write_bytes(nothing_revoked(authority))
     for name in SECRETS:
-        path(name).write_text("secret\n")
+        path(name).write_text("a secret of enough letters\n".replace(" ", "-"))
     return root
 
 

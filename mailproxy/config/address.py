@@ -27,6 +27,7 @@ _BIND = (
     'an address and port such as "0.0.0.0:993" or "[::]:993", the path of a UNIX socket, or "systemd:NAME" for the '
     "sockets that systemd hands over"
 )
+_LISTEN = 'an address and port such as "127.0.0.1:8404", or the path of a UNIX socket'
 _SERVER = (
     'an address or a host name such as "10.0.0.1", "10.0.0.1:10143", "[2001:db8::1]:10143" or "imap.example.org", '
     'a service such as "srv:_imap._tcp.example.org", or the path of a UNIX socket'
@@ -79,6 +80,13 @@ def _binds(text: str) -> tuple[Bind, ...]:
         raise Wrong(f"is {quoted(text)} without a port, needs {_BIND}")
     host = _host(match, text, _BIND)
     return tuple(InetBind(host, port) for port in _ports(match["port"], text))
+
+
+def _listen(text: str) -> InetBind | UnixBind:
+    found = _binds(text)
+    if len(found) != 1 or isinstance(found[0], SystemdBind):
+        raise Wrong(f"is {quoted(text)}, needs {_LISTEN}")
+    return found[0]
 
 
 def _descriptor_name(text: str) -> str:
@@ -225,6 +233,7 @@ def unix_path(text: str) -> str:
 
 
 BINDS: Kind[tuple[Bind, ...]] = Kind((str,), _BIND, _binds)
+LISTEN: Kind[InetBind | UnixBind] = Kind((str,), _LISTEN, _listen)
 SERVER: Kind[ServerAddress] = Kind((str,), _SERVER, _server)
 NAMED_SERVER: Kind[NamedServer | SrvServer] = Kind((str,), _NAMED, _named)
 NAMESERVER: Kind[tuple[IPv4Address | IPv6Address, int]] = Kind((str,), _NAMESERVER, _nameserver)

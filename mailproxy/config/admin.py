@@ -1,10 +1,24 @@
 """Reads ``[admin]``: how a running service is asked and told things."""
 
-from attrs import field, frozen
+import os
+from ipaddress import ip_network
+from typing import Literal, get_args
 
-from mailproxy.config.address import SOCKET
+from attrs import evolve, field, frozen
+
+from mailproxy.config.address import LISTEN, SOCKET
+from mailproxy.config.hostname import HOST_NAME
 from mailproxy.config.key import about, read_keys
+from mailproxy.config.kind import NAME, one_of
+from mailproxy.config.model import NamedFile
+from mailproxy.config.path import file_path
+from mailproxy.config.place import InetBind, Network, UnixBind
+from mailproxy.config.senders import NETWORK
 from mailproxy.config.table import Table
+
+TokenFor = Literal["changes", "all"]
+
+LOOPBACK: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 
 @frozen
@@ -21,9 +35,96 @@ class Admin:
             values="path",
         ),
     )
+    http: InetBind | UnixBind | None = field(
+        default=None,
+        metadata=about(
+            LISTEN,
+            "Where HTTP is served: the page `/stats`, the commands as `/api/v1/…`, `/livez` and `/readyz`; "
+            "[admin-http.md](admin-http.md). None unless it is named. The umask decides who may connect to a UNIX "
+            "socket.",
+            haproxy=("stats enable", "stats uri"),
+            values="address:port, path",
+        ),
+    )
+    http_tls: str | None = field(
+        default=None,
+        metadata=about(
+            NAME,
+            "The `[tls.NAME]` for HTTP over TLS. None: HTTP is in clear, which is right on loopback and on UNIX "
+            "sockets.",
+            values="name",
+        ),
+    )
+    http_token_file: str | None = field(
+        default=None,
+        metadata=about(
+            file_path('the path of a file with one line, such as "/etc/mailproxy/http-token"'),
+            "The file with the token that a request for a change needs (`Authorization: Bearer TOKEN`): one line of "
+            "16 characters or more. Other users must not be able to read it. None: nothing can be changed over HTTP. "
+            "A reload reads it again.",
+            haproxy="stats auth",
+            values="path",
+        ),
+    )
+    http_token_for: TokenFor = field(
+        default="changes",
+        metadata=about(
+            one_of(get_args(TokenFor)),
+            'What needs the token: changes and `show config`, or `"all"` requests. Browsers and other clients may '
+            "then also send it as the password of HTTP Basic, to look only.",
+        ),
+    )
+    http_allow: tuple[Network, ...] = field(
+        default=LOOPBACK,
+        metadata=about(
+            NETWORK,
+            "The networks whose clients are served; others are closed at once. Clients of a UNIX socket always are. "
+            "The default is the machine itself.",
+            values="list of networks",
+            default="the loopback addresses",
+            is_list=True,
+        ),
+    )
+    http_names: tuple[str, ...] = field(
+        default=(),
+        metadata=about(
+            HOST_NAME,
+            "Names by which clients may ask for this service (the `Host` header), besides IP addresses, `localhost`, "
+            "the machine's name and the names in the certificates of `http-tls`. Others are refused: a page of an "
+            "attacker can have a name that leads to this machine (DNS rebinding).",
+            values="list of host names",
+            is_list=True,
+        ),
+    )
+
+    @property
+    def files(self) -> tuple[NamedFile, ...]:
+        """The files to read before the start."""
+        if self.http_token_file is None:
+            return ()
+        return (NamedFile("admin.http-token-file", self.http_token_file, "token"),)
 
 
-def read_admin(table: Table) -> Admin:
-    """Read the table."""
-    table.later("http", "is not in this version: there is no HTTP page yet")
-    return read_keys(table, Admin())
+def read_admin(folder: str, table: Table) -> Admin:
+    """Read the table; relative paths start at `folder`."""
+    admin = read_keys(table, Admin())
+    if "http-allow" not in table:
+        admin = evolve(admin, http_allow=LOOPBACK)
+    if admin.http_token_file is not None:
+        admin = evolve(admin, http_token_file=os.path.join(folder, admin.http_token_file))
+    _check(admin, table)
+    return admin
+
+
+def _check(admin: Admin, table: Table) -> None:
+    if admin.http is None:
+        for key in ("http-tls", "http-token-file", "http-token-for", "http-allow", "http-names"):
+            if key in table and table.sound("http"):
+                table.wrong(key, 'has no effect without http; write http = "127.0.0.1:8404"')
+        return
+    if admin.http_token_for == "all" and admin.http_token_file is None and table.sound("http-token-file"):
+        table.wrong("http-token-for", 'is "all", and there is no token; write http-token-file = "PATH"')
+    if isinstance(admin.http, InetBind) and not admin.http_allow and table.sound("http-allow"):
+        table.wrong("http-allow", "is an empty list, so nobody could connect; leave it out for the machine itself")
+    if isinstance(admin.http, UnixBind) and "http-allow" in table:
+        table.wrong("http-allow", "has no effect on a UNIX socket; the rights of its file decide")

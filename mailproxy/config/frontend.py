@@ -283,6 +283,15 @@ class Frontend:
         default=FrontendLimits(),
         metadata=about_table(Fields(FrontendLimits), "Limits of each source, and of all together, see below."),
     )
+    ready_needs_server: bool = field(
+        default=False,
+        metadata=about(
+            BOOLEAN,
+            "Whether the service is ready only while a server of `backend` is up for this frontend: `/readyz` of "
+            "`[admin] http` says so. Right where a balancer in front knows other machines that may have a server. "
+            "Otherwise a client gets a clear answer from mailproxy, which is better than none.",
+        ),
+    )
     log: FrontendLog = field(
         default=FrontendLog(),
         metadata=about_table(Fields(FrontendLog), "The log of its sessions, see below.", haproxy="log"),

@@ -54,8 +54,8 @@ def read_document(values: Mapping[str, object], folder: str) -> Config:
     config = evolve(
         read_keys(table, Config(frontends=(), backends={})),
         log=table.child("log", read_log),
-        admin=table.child("admin", read_admin),
         limits=table.child("limits", read_limits),
+        admin=table.child("admin", partial(read_admin, folder)),
         tls={profile.name: profile for profile in table.children("tls", partial(read_profile, folder))},
         frontends=table.children("frontend", partial(read_frontend, folder)),
         backends={backend.name: backend for backend in table.children("backend", partial(read_backend, folder))},

@@ -45,7 +45,7 @@ ResolvePrefer = Literal["ipv6", "ipv4"]
 
 Verify = Literal["required", "none"]
 
-FileContent = Literal["authorities", "certificate", "password", "authorization"]
+FileContent = Literal["authorities", "certificate", "password", "authorization", "token"]
 
 
 @frozen

@@ -119,11 +119,18 @@ def _check_check_ports(backend: Backend, wanted: Mapping[MailProtocol, str], pro
 
 
 def _check_admin(config: Config, problems: Problems) -> None:
-    """Refuse a frontend with the address of the admin socket."""
+    """Refuse an address for administrators that something else has, and a missing TLS profile."""
+    admin = config.admin
+    socket = None if admin.socket is None else UnixBind(admin.socket)
+    if socket is not None and socket == admin.http:
+        _add(problems, "admin.http", f"is {quoted(socket.path)}, which admin.socket has too")
     for frontend in config.frontends:
-        if any(isinstance(bind, UnixBind) and bind.path == config.admin.socket for bind in frontend.bind):
-            key = key_path("frontend", frontend.name, "bind")
-            _add(problems, "admin.socket", f"is {quoted(str(config.admin.socket))}, which {key} has too")
+        key = key_path("frontend", frontend.name, "bind")
+        for name, place in (("admin.socket", socket), ("admin.http", admin.http)):
+            if place is not None and any(_collide(place, bind) for bind in frontend.bind):
+                _add(problems, name, f"is {quoted(str(place))}, which {key} has too")
+    if admin.http_tls is not None:
+        _check_name(problems, "tls", admin.http_tls, config.tls, "admin.http-tls")
 
 
 def _check_group(config: Config, problems: Problems) -> None:

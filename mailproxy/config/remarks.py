@@ -7,6 +7,7 @@ from mailproxy.config.config import Config
 from mailproxy.config.format import Format
 from mailproxy.config.frontend import Frontend
 from mailproxy.config.log import Log
+from mailproxy.config.place import InetBind
 from mailproxy.config.problems import Problem
 from mailproxy.config.rule_remarks import rule_remarks
 from mailproxy.config.target import LogFile, Stdout
@@ -29,12 +30,13 @@ def remarks(config: Config) -> tuple[Problem, ...]:
         *_passwords_in_clear(config),
         *_headers_inside_tls(config),
         *_idle_facilities(config),
+        *_token_in_clear(config),
     )
 
 
 def _unused(config: Config) -> Iterator[Problem]:
     for table, names, used in (
-        ("tls", config.tls, {frontend.tls_profile for frontend in config.frontends}),
+        ("tls", config.tls, {*(frontend.tls_profile for frontend in config.frontends), config.admin.http_tls}),
         ("backend", config.backends, {name for frontend in config.frontends for name in frontend.backends}),
     ):
         for name in names:
@@ -109,6 +111,17 @@ def _headers_inside_tls(config: Config) -> Iterator[Problem]:
 
 def _backends(config: Config, frontend: Frontend) -> list[Backend]:
     return [config.backends[name] for name in frontend.backends if name in config.backends]
+
+
+def _token_in_clear(config: Config) -> Iterator[Problem]:
+    """Find a token that everyone on the way can read."""
+    admin = config.admin
+    is_local = not isinstance(admin.http, InetBind) or admin.http.host.is_loopback
+    if admin.http_token_file is not None and admin.http_tls is None and not is_local:
+        yield Problem(
+            "admin.http",
+            f"is {admin.http} without http-tls: the token of http-token-file crosses the network in clear",
+        )
 
 
 def _idle_settings(config: Config) -> Iterator[Problem]:

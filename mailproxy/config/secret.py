@@ -2,14 +2,18 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 
 from mailproxy.config.config import Config
-from mailproxy.config.model import NamedFile
+from mailproxy.config.model import FileContent, NamedFile
 from mailproxy.config.problems import Problem
 
 MOST_BYTES = 4096
 """Far more than a password or key needs: a longer file is probably the wrong one."""
+
+SHORTEST_TOKEN = 16
+"""Shorter ones could be guessed."""
 
 _READABLE_BY_ALL = stat.S_IROTH
 
@@ -40,6 +44,21 @@ def read_authorization(path: str) -> str:
     return value
 
 
+def read_token(path: str) -> str:
+    """Read a token for HTTP, as `read_secret`; a file that every user of the machine can read is refused."""
+    token = read_secret(path)
+    exposed = exposure(path)
+    if exposed is not None:
+        raise UnusableSecret(exposed)
+    if not token.isascii() or " " in token:
+        raise UnusableSecret("is not of ASCII letters, digits and signs alone, as an HTTP header has to be")
+    if len(token) < SHORTEST_TOKEN:
+        raise UnusableSecret(
+            f"has {len(token)} characters, needs at least {SHORTEST_TOKEN}; `openssl rand -hex 32` makes a token"
+        )
+    return token
+
+
 def _line(data: bytes) -> str:
     try:
         lines = data.decode().removesuffix("\n").removesuffix("\r").split("\n")
@@ -66,22 +85,29 @@ def exposure(path: str) -> str | None:
 
 
 def secret_problems(config: Config) -> Iterator[Problem]:
-    """Read every file with a secret that the servers' checks name; yield each problem with its key."""
+    """Read every file with a secret; yield each problem with its key."""
     for file in _named(config):
         try:
-            read_authorization(file.path) if file.content == "authorization" else read_secret(file.path)
+            _READERS[file.content](file.path)
         except UnusableSecret as error:
             yield Problem(file.key, f"{file.path}: {error}")
 
 
 def secret_warnings(config: Config) -> Iterator[str]:
-    """Yield a line for each secret that every user of the machine can read."""
-    for path in dict.fromkeys(file.path for file in _named(config)):
+    """Yield a line for each secret of the checks that every user of the machine can read."""
+    for path in dict.fromkeys(file.path for file in _named(config) if file.content != "token"):
         exposed = exposure(path)
         if exposed is not None:
             yield f"{path}: {exposed}"
 
 
+_READERS: Mapping[FileContent, Callable[[str], str]] = {
+    "password": read_secret,
+    "authorization": read_authorization,
+    "token": read_token,
+}
+
+
 def _named(config: Config) -> Iterator[NamedFile]:
-    files = (file for backend in config.backends.values() for file in backend.files)
-    return (file for file in files if file.content in ("password", "authorization"))
+    files = chain(config.admin.files, *(backend.files for backend in config.backends.values()))
+    return (file for file in files if file.content in _READERS)

@@ -50,8 +50,10 @@ class AdminSocket(Factory):
         self._running = running
         self._reactor = reactor
         self._credentials = credentials or peer_credentials
-        self._watch = Watch(publisher or globalLogPublisher)
-        self._answers = Answers(running, self._watch.__len__, lambda: running.others)
+        self.watch = Watch(publisher or globalLogPublisher)
+        """The clients that watch events, those of HTTP as well."""
+        self.answers = Answers(running, self.watch.__len__, lambda: running.others)
+        """Carries out commands."""
         self.clients: set[Client] = set()
         """The clients that are connected."""
         self._listener: Listener | None = None
@@ -95,7 +97,7 @@ class AdminSocket(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> Client:
         """Make the protocol of the client that was just accepted."""
-        return Client(self._answers, self._watch, self._who, self._reactor, self.clients)
+        return Client(self.answers, self.watch, self._who, self._reactor, self.clients)
 
 
 def peer_credentials(sock: socket.SocketType) -> tuple[int, int, int]:

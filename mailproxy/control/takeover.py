@@ -46,7 +46,7 @@ def take_over(prepared: Prepared) -> Takeover:
         raise NoService("admin.socket: is missing; --take-over needs it to reach the running service")
     takeover = Takeover(path)
     try:
-        prepared.process_state.offer(takeover.sockets, path)
+        prepared.process_state.offer(takeover.sockets, prepared.settings.admin)
         now = time.monotonic()  # the clock of the poller, which is not there yet
         takeover.inherited = inherit(prepared, takeover.ask("show frontends"), takeover.ask("show servers"), now)
     except BaseException:
@@ -61,7 +61,7 @@ class Takeover:
     def __init__(self, path: str) -> None:
         """Connect, and get the sockets; raise `NoService` if that fails."""
         self.sockets: list[socket.socket] = []
-        """Its listening sockets: those of all frontends, and the admin socket."""
+        """Its listening sockets: those of all frontends, and those for administrators."""
         self.process = 0
         """Its process id."""
         self.inherited: list[str] = []

@@ -1,4 +1,4 @@
-"""The listening admin socket, by its path."""
+"""The listening sockets for administrators: that of `mailproxy ctl`, and that of HTTP."""
 
 from __future__ import annotations
 
@@ -6,31 +6,54 @@ import errno
 import os
 import socket
 import stat
+from collections.abc import Iterable
 
-from mailproxy.front.sockets import StartError
-from mailproxy.transport.bound import Bound, adopt, bind_unix
+from attrs import frozen
 
-MODE = 0o600
+from mailproxy.config import Admin, InetBind, UnixBind
+from mailproxy.front.sockets import StartError, listen, place_to_bind
+from mailproxy.transport.bound import Bound, adopt, place_of
+
+SOCKET_MODE = 0o600
 """Only the user of the service and root may connect."""
+
+Where = InetBind | UnixBind
+
+
+@frozen
+class AdminPlace:
+    """A place where administrators are listened to, and the key of the configuration that names it."""
+
+    key: str
+    where: Where
+    mode: int | None
+    """The mode of a UNIX socket's file; None: the umask decides, as for the sockets of frontends."""
+
+
+def admin_places(admin: Admin) -> tuple[AdminPlace, ...]:
+    """Return the places that a configuration names."""
+    socket = None if admin.socket is None else AdminPlace("admin.socket", UnixBind(admin.socket), SOCKET_MODE)
+    http = None if admin.http is None else AdminPlace("admin.http", admin.http, None)
+    return tuple(place for place in (socket, http) if place is not None)
 
 
 class AdminSockets:
     """
-    The process's listening admin socket, or two while a reload replaces one by another (mutable).
+    The process's listening sockets for administrators, and while a reload replaces some, the former ones (mutable).
 
     Opening one may need privileges; it needs no reactor, and survives a fork.
     """
 
     def __init__(self) -> None:
-        self._open: dict[str, Bound] = {}
+        self._open: dict[Where, Bound] = {}
         self._offered: dict[str, socket.socket] = {}
 
     def offer(self, sock: socket.socket) -> None:
         """Take a socket that another process has opened; `bind` uses it instead of a new one."""
-        self._offered[sock.getsockname()] = sock
+        self._offered[place_of(sock)] = sock
 
     def close_offered(self) -> None:
-        """Close the offered socket if it is not used."""
+        """Close the offered sockets that are not used."""
         while self._offered:
             self._offered.popitem()[1].close()
 
@@ -44,36 +67,45 @@ class AdminSockets:
         for bound in self._open.values():
             bound.is_shared = with_others
 
-    def bind(self, path: str | None) -> bool:
-        """Listen at a path, unless it is None; return whether that is new; raise `StartError` if it fails."""
-        if path is None or path in self._open:
-            return False
-        try:
-            offered = self._offered.pop(path, None)
-            self._open[path] = bind_unix(path, MODE) if offered is None else adopt(offered)
-        except OSError as error:
-            raise StartError(f"admin.socket: cannot listen on {path}: {_reason(path, error)}") from None
-        return True
+    def bind(self, places: Iterable[AdminPlace]) -> list[Where]:
+        """Listen at the places; return the new ones. If one fails, close the new ones and raise `StartError`."""
+        opened: list[Where] = []
+        for place in places:
+            if place.where in self._open:
+                continue
+            try:
+                self._open[place.where] = self._listen(place)
+            except OSError as error:
+                self.close(opened)
+                reason = _reason(place.where, error)
+                raise StartError(f"{place.key}: cannot listen on {place.where}: {reason}") from None
+            opened.append(place.where)
+        return opened
 
-    def at(self, path: str | None) -> Bound | None:
-        """Return the socket at a path; None if the path is None."""
-        return None if path is None else self._open[path]
+    def _listen(self, place: AdminPlace) -> Bound:
+        offered = self._offered.pop(place_to_bind(place.where), None)
+        return listen(place.where, place.mode) if offered is None else adopt(offered)
 
-    def close(self, path: str | None) -> None:
-        """Close the socket at a path."""
-        if path in self._open:
-            self._open.pop(path).close()
+    def at(self, where: Where | None) -> Bound | None:
+        """Return the socket at a place; None if the place is None."""
+        return None if where is None else self._open[where]
 
-    def close_others(self, path: str | None) -> None:
-        """Close all but the socket at this path."""
-        for other in [other for other in self._open if other != path]:
-            self.close(other)
+    def close(self, wheres: Iterable[Where]) -> None:
+        """Close the sockets at these places."""
+        for where in wheres:
+            self._open.pop(where).close()
+
+    def close_others(self, places: Iterable[AdminPlace]) -> None:
+        """Close all but the sockets at these places."""
+        self.close(self._open.keys() - {place.where for place in places})
 
 
-def _reason(path: str, error: OSError) -> str:
-    """Return the reason why listening at a path fails; if the path is in use, say by what."""
+def _reason(where: Where, error: OSError) -> str:
+    """Return the reason why listening fails; if the path of a UNIX socket is in use, say by what."""
     if error.errno != errno.EADDRINUSE:
         return error.strerror or str(error)
-    if not stat.S_ISSOCK(os.lstat(path).st_mode):
+    if isinstance(where, InetBind):
+        return "another process listens there; stop it first, or name another port"
+    if not stat.S_ISSOCK(os.lstat(where.path).st_mode):
         return "there is a file that is not a socket; name another path"
     return "another process listens there; if that is mailproxy, stop it first, or name another path"

@@ -19,6 +19,9 @@ DESCRIPTORS_PER_SESSION = 2
 # The admin socket, as many clients as `mailproxy.control.admin_socket` takes, and one that is refused.
 ADMIN_DESCRIPTORS = 34
 
+# The listening socket of HTTP, as many clients as `mailproxy.web.server` takes, and one that is refused.
+HTTP_DESCRIPTORS = 66
+
 
 def raise_limit() -> None:
     """Raise the limit on open files as far as allowed."""
@@ -31,7 +34,9 @@ def affordable_sessions(settings: config.Config) -> int:
     """Return the number of sessions that the raised limit allows, in all processes that accept."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     listening = sum(len(frontend.bind) for frontend in settings.frontends)
-    spare = SPARE_DESCRIPTORS + (0 if settings.admin.socket is None else ADMIN_DESCRIPTORS)
+    admin = settings.admin
+    spare = SPARE_DESCRIPTORS
+    spare += (0 if admin.socket is None else ADMIN_DESCRIPTORS) + (0 if admin.http is None else HTTP_DESCRIPTORS)
     each = max((hard - spare - listening) // DESCRIPTORS_PER_SESSION, 1)
     return each * max(settings.workers, 1)
 

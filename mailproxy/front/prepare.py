@@ -12,8 +12,9 @@ from mailproxy import config
 from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
 from mailproxy.config import ConfigError, Problem, remarks
-from mailproxy.config.secret import secret_problems, secret_warnings
+from mailproxy.config.secret import read_token, secret_problems, secret_warnings
 from mailproxy.config.words import key_path
+from mailproxy.front.admin import admin_places
 from mailproxy.front.descriptors import affordable_sessions, capacity_warnings, raise_limit
 from mailproxy.front.log_targets import target_warnings
 from mailproxy.front.process_state import BackendKey, ProcessState
@@ -28,6 +29,21 @@ from mailproxy.tls.server_files import ServerFiles, read_server_files, server_fi
 from mailproxy.tls.servers import TlsServers
 from mailproxy.tls.store import Certificates, CertificateStore, Complaint
 from mailproxy.tls.trust_files import TrustByProfile, read_trusts, trust_warnings
+
+HTTP_ALPN = ("http/1.1",)
+"""The protocol of administrators' HTTP over TLS."""
+
+
+@frozen
+class Http:
+    """What HTTP for administrators needs from files."""
+
+    tls: TlsServer | None = None
+    """None: HTTP is in clear."""
+    token: str | None = None
+    """The token for changes; None: nothing is changed over HTTP."""
+    names: tuple[str, ...] = ()
+    """The names in the certificates of its TLS profile."""
 
 
 @frozen
@@ -45,6 +61,7 @@ class Files:
     """Each frontend's host name, by the frontend's name."""
     complaints: tuple[Complaint, ...] = ()
     """Problems of certificates that do not prevent the configuration's use."""
+    http: Http = Http()
 
 
 @frozen
@@ -74,18 +91,18 @@ class Prepared:
     trusts: TrustByProfile
     server_files: ServerFiles
     tls: TlsServers
+    http: Http
     process_state: ProcessState
     """The objects of the process, which `adopt` updates with this reading."""
 
     def bind(self) -> None:
         """Open the missing sockets; `StartError` with each that cannot be opened, and then none is."""
-        admin, path = self.process_state.admin, self.settings.admin.socket
-        is_new = admin.bind(path)
+        admin = self.process_state.admin
+        opened = admin.bind(admin_places(self.settings.admin))
         try:
             self.process_state.sockets.bind(self.settings.frontends)
         except StartError:
-            if is_new:
-                admin.close(path)
+            admin.close(opened)
             raise
 
     def adopt(self) -> None:
@@ -155,7 +172,10 @@ def read_files(settings: config.Config, source: str, tls: TlsServers, store: Cer
     unusable += (*untrusted, *policy_problems(settings), *secret_problems(settings), *unverified)
     if unusable:
         raise ConfigError(unusable, source)
-    return evolve(judge_files(settings, source, tls, certificates, trusts, server_files), complaints=complaints)
+    files = judge_files(settings, source, tls, certificates, trusts, server_files)
+    path = settings.admin.http_token_file
+    http = files.http if path is None else evolve(files.http, token=read_token(path))
+    return evolve(files, complaints=complaints, http=http)
 
 
 def judge_files(
@@ -186,11 +206,21 @@ def judge_files(
             except ValueError as error:
                 key = key_path("tls", frontend.tls_profile)
                 problems[key] = Problem(key, str(error))
+    http = Http()
+    wanted = {(one.tls_profile, one.alpn) for one in settings.frontends if one.tls_profile is not None}
+    if settings.admin.http_tls is not None:
+        name = settings.admin.http_tls
+        wanted.add((name, HTTP_ALPN))
+        try:
+            server = tls.get(settings.tls[name], certificates[name], HTTP_ALPN, trusts.get(name))
+            http = Http(server, names=tuple(_names(name, certificates)))
+        except ValueError as error:
+            problems[key_path("tls", name)] = Problem(key_path("tls", name), str(error))
     if problems:
         raise ConfigError(problems.values(), source)
-    tls.forget_others({(one.tls_profile, one.alpn) for one in settings.frontends if one.tls_profile is not None})
+    tls.forget_others(wanted)
     hosts = {frontend.name: frontend.hostname or _host_name(frontend, certificates) for frontend in settings.frontends}
-    return Files(certificates, trusts, server_files, tls, servers, client_tls, hosts)
+    return Files(certificates, trusts, server_files, tls, servers, client_tls, hosts, http=http)
 
 
 def arrange(settings: config.Config, source: str, files: Files, process_state: ProcessState) -> Prepared:
@@ -223,6 +253,7 @@ def arrange(settings: config.Config, source: str, files: Files, process_state: P
         files.trusts,
         files.server_files,
         files.tls,
+        files.http,
         process_state,
     )
 
@@ -239,9 +270,9 @@ def prepare(
 
 def _host_name(frontend: config.Frontend, certificates: Certificates) -> str:
     """Return a frontend's host name: the first name in its certificates, or else the machine's."""
-    return next(_names(frontend, certificates), None) or socket.gethostname()
+    return next(_names(frontend.tls_profile or "", certificates), None) or socket.gethostname()
 
 
-def _names(frontend: config.Frontend, certificates: Certificates) -> Iterator[str]:
-    for certificate in certificates.get(frontend.tls_profile or "", ()):
+def _names(profile: str, certificates: Certificates) -> Iterator[str]:
+    for certificate in certificates.get(profile, ()):
         yield from (name for name in certificate.names if "*" not in name)

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Mapping
 
 from mailproxy.backend.overrides import Overrides
 from mailproxy.backend.server import BackendServer
-from mailproxy.config import Config
+from mailproxy.config import Admin, Config
 from mailproxy.config.model import MailProtocol
 from mailproxy.counting.block import Block
-from mailproxy.front.admin import AdminSockets
+from mailproxy.front.admin import AdminSockets, admin_places
 from mailproxy.front.capacity import Capacity
 from mailproxy.front.counts import Counts
-from mailproxy.front.sockets import Sockets
+from mailproxy.front.sockets import Sockets, place_to_bind
 from mailproxy.sources.plan import plan_of
 from mailproxy.sources.sources import Sources
 from mailproxy.tls.servers import TlsServers
@@ -37,7 +37,7 @@ class ProcessState:
         self.sockets = Sockets()
         """By bind address."""
         self.admin = AdminSockets()
-        """By path."""
+        """By address."""
         self.tls = tls or TlsServers()
         """By profile and ALPN protocols."""
         self.certificates = CertificateStore()
@@ -48,10 +48,11 @@ class ProcessState:
         """States and weights of servers that administrators have set."""
         self._capacities: dict[str, Capacity] = {}
 
-    def offer(self, sockets: Iterable[socket.socket], admin: str) -> None:
-        """Take listening sockets that another process has opened; the path `admin` identifies the admin socket."""
+    def offer(self, sockets: Iterable[socket.socket], admin: Admin) -> None:
+        """Take listening sockets that another process has opened; those that `admin` names are for administrators."""
+        theirs = {place_to_bind(place.where) for place in admin_places(admin)}
         for sock in sockets:
-            if place_of(sock) == admin:
+            if place_of(sock) in theirs:
                 self.admin.offer(sock)
             else:
                 self.sockets.offer([sock])

@@ -45,7 +45,7 @@ class Sockets:
         for frontend in frontends:
             self._suspended.add(frontend.name)
             for _, key in self._keys([frontend]):
-                offered = None if isinstance(key[0], config.SystemdBind) else self._offered.get(_place_of(key[0]))
+                offered = None if isinstance(key[0], config.SystemdBind) else self._offered.get(place_to_bind(key[0]))
                 if offered:
                     self._open[key] = Bound(offered.pop(0), is_shared=True)
 
@@ -185,12 +185,12 @@ class Sockets:
     def _listen(self, bind: config.Bind, number: int) -> Bound:
         if isinstance(bind, config.SystemdBind):
             return self._borrow(bind, number)
-        place = _place_of(bind)
+        place = place_to_bind(bind)
         lent = next((sock for sockets in self._lent.values() for sock in sockets if place_of(sock) == place), None)
         if lent is not None:
             return borrow(lent)
         offered = self._offered.get(place)
-        return adopt(offered.pop(0)) if offered else _listen(bind)
+        return adopt(offered.pop(0)) if offered else listen(bind)
 
     def _borrow(self, bind: config.SystemdBind, number: int) -> Bound:
         lent = self._lent.get(bind.name, ())
@@ -240,7 +240,8 @@ class Sockets:
             self._open.popitem()[1].close()
 
 
-def _place_of(bind: config.InetBind | config.UnixBind) -> str:
+def place_to_bind(bind: config.InetBind | config.UnixBind) -> str:
+    """Return the key that a socket has at this address (`place_of`)."""
     if isinstance(bind, config.UnixBind):
         return bind.path
     return f"{_family_of(bind).name} {bind}"
@@ -250,7 +251,8 @@ def _family_of(bind: config.InetBind) -> socket.AddressFamily:
     return socket.AF_INET if bind.host.version == 4 else socket.AF_INET6
 
 
-def _listen(bind: config.InetBind | config.UnixBind) -> Bound:
+def listen(bind: config.InetBind | config.UnixBind, mode: int | None = None) -> Bound:
+    """Listen at an address; `mode` is that of a UNIX socket's file. OSError if that fails."""
     if isinstance(bind, config.UnixBind):
-        return bind_unix(bind.path)
+        return bind_unix(bind.path, mode)
     return bind_inet(_family_of(bind), str(bind.host), bind.port)

@@ -46,10 +46,6 @@ def test_admin_socket_is_nobody_else_s() -> None:
     assert problem(**changes) == 'admin.socket: is "/run/x", which frontend.imaps.bind has too'
 
 
-def test_admin_over_http_is_explained() -> None:
-    assert problem(admin={"http": "127.0.0.1:8404"}).startswith("admin.http: is not in this version")
-
-
 def test_table_that_is_a_value() -> None:
     assert problem(log="json") == 'log: is the string "json", needs a table: [log]'
 

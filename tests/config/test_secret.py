@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from mailproxy.config.secret import UnusableSecret, exposure, read_secret
+from mailproxy.config.secret import UnusableSecret, exposure, read_secret, read_token
 
 
 @pytest.fixture
@@ -71,3 +71,32 @@ def test_secret_that_everybody_can_read(path: Path) -> None:
     path.chmod(0o644)
     found = exposure(str(path))
     assert found == "can be read by every user of this machine (mode 0644); make it unreadable for others: chmod o="
+
+
+def test_token_is_read(path: Path) -> None:
+    path.touch(0o640)
+    path.write_text("0123456789abcdef\n")
+    assert read_token(str(path)) == "0123456789abcdef"
+
+
+def test_token_that_everybody_can_read_is_refused(path: Path) -> None:
+    path.write_text("0123456789abcdef\n")
+    path.chmod(0o644)
+    with pytest.raises(UnusableSecret, match=r"^can be read by every user of this machine \(mode 0644\); make it"):
+        read_token(str(path))
+
+
+@pytest.mark.parametrize(
+    ("token", "words"),
+    [
+        ("0123456789abcde", "has 15 characters, needs at least 16; `openssl rand -hex 32` makes a token"),
+        ("0123456789 abcdef", "is not of ASCII letters, digits and signs alone, as an HTTP header has to be"),
+        ("0123456789abcdéf", "is not of ASCII letters, digits and signs alone, as an HTTP header has to be"),
+    ],
+)
+def test_token_that_cannot_be_used_is_refused(path: Path, token: str, words: str) -> None:
+    path.touch(0o600)
+    path.write_text(token + "\n")
+    with pytest.raises(UnusableSecret) as caught:
+        read_token(str(path))
+    assert str(caught.value) == words

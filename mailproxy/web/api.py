@@ -1,0 +1,150 @@
+"""
+The commands of `mailproxy ctl` over HTTP: `/api/v1/` and the words of the command, with slashes.
+
+What shows is GET, with the arguments in the query; what changes is POST, with the arguments as a JSON object of
+strings, or in the query. The answer is one JSON object: the rows, and a message.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Callable, Iterable
+from itertools import islice
+from typing import Any
+
+from attrs import asdict, frozen
+from twisted.internet.defer import Deferred
+
+from mailproxy.control.answer import Answer, Live
+from mailproxy.control.answers import Answers
+from mailproxy.control.client import ROWS_PER_TURN
+from mailproxy.control.command import BY_NAME, COMMANDS, Command
+from mailproxy.control.grammar import BadCommand, request_of
+from mailproxy.control.status import Status
+from mailproxy.web.reply import Refused, Reply, Stream, as_json, not_allowed
+from mailproxy.web.request import Request
+from mailproxy.web.turns import Turns
+
+PREFIX = "/api/v1/"
+
+LIMIT = "limit"
+"""The argument with the most rows, besides those of the command."""
+
+_NOT_HERE = frozenset({"watch", "hand over", "leave"})
+"""Commands that need the admin socket: descriptors of sockets go over it; `/api/v1/events` watches."""
+
+_WITH_TOKEN = frozenset({"show config"})
+"""Commands that show what not everybody may see: headers of checks may have passwords in them."""
+
+
+def is_show(command: Command) -> bool:
+    """Return whether a command changes nothing."""
+    return command.name.startswith("show ")
+
+
+@frozen
+class Api:
+    """Carries out the commands of HTTP clients."""
+
+    answers: Answers
+    turns: Turns
+    check_token: Callable[[Request], None]
+
+    async def answer(self, request: Request) -> Reply | Stream:
+        """Answer a request below `PREFIX`."""
+        words = request.where.removeprefix(PREFIX).strip("/")
+        if not words:
+            return self._index(request)
+        command = BY_NAME.get(words.replace("/", " "))
+        if command is None or command.name in _NOT_HERE:
+            raise Refused(404, f"there is no command at this path; GET {PREFIX} lists all")
+        allowed = "GET, HEAD" if is_show(command) else "POST"
+        if request.verb not in allowed.split(", "):
+            raise not_allowed(request.verb, allowed)
+        if command.name in _WITH_TOKEN:
+            self.check_token(request)
+        arguments, most = _arguments(request)
+        try:
+            asked = self.answers.answer(request_of({"command": command.name, **arguments}), f"by {request.peer}")
+            answer = await asked if isinstance(asked, Deferred) else asked
+        except BadCommand as error:
+            raise Refused(400, str(error)) from None
+        assert not isinstance(answer, Live)
+        if answer.last is not None:
+            request.close_and(answer.last)
+        return Stream(self._rows(answer, most))
+
+    def _index(self, request: Request) -> Reply:
+        if request.verb not in ("GET", "HEAD"):
+            raise not_allowed(request.verb, "GET, HEAD")
+        commands = [
+            {
+                "method": "GET" if is_show(command) else "POST",
+                "path": PREFIX + command.name.replace(" ", "/"),
+                "needs": list(command.arguments),
+                "takes": [*command.filters, *command.flags],
+                "summary": command.summary,
+            }
+            for command in COMMANDS
+            if command.name not in _NOT_HERE
+        ]
+        return Reply(as_json({"commands": commands}))
+
+    async def _rows(self, answer: Answer, most: int | None) -> AsyncGenerator[bytes, None]:
+        """Make the answer, a few rows in each turn."""
+        yield b'{"rows": ['
+        separator = b""
+        count = 0
+        async for rows in in_turns(answer.rows, self.turns):
+            kept = rows if most is None else rows[: most - count]
+            count += len(kept)
+            if kept:
+                yield separator + b", ".join(json.dumps(asdict(row)).encode() for row in kept)
+                separator = b", "
+            if count == most:
+                break
+        yield b'], "message": ' + json.dumps(answer.words).encode() + b"}\n"
+
+
+async def in_turns(
+    rows: Iterable[Status | Deferred[None] | None], turns: Turns, most: int = ROWS_PER_TURN
+) -> AsyncGenerator[list[Any], None]:
+    """Yield the rows of an answer, up to `most` of them in each turn."""
+    left = iter(rows)
+    while True:
+        looked_at = 0
+        found: list[Any] = []
+        awaited: Deferred[None] | None = None
+        for row in islice(left, most):
+            looked_at += 1
+            if isinstance(row, Deferred):
+                awaited = row
+                break
+            if row is not None:
+                found.append(row)
+        yield found
+        if awaited is not None:
+            await awaited
+        elif looked_at < most:
+            return
+        await turns.next()
+
+
+def _arguments(request: Request) -> tuple[dict[str, Any], int | None]:
+    """Return the arguments of the command, and the most rows; raise `Refused`."""
+    arguments: dict[str, Any] = dict(request.arguments)
+    if request.body:
+        try:
+            body = json.loads(request.body)
+        except (ValueError, RecursionError):
+            body = None
+        if not isinstance(body, dict):
+            raise Refused(400, 'the body has to be a JSON object such as {"server": "dovecot/d1", "state": "drain"}')
+        arguments |= body
+    most = arguments.pop(LIMIT, None)
+    if most is None:
+        return arguments, None
+    text = str(most)
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text)):
+        raise Refused(400, f"{LIMIT} has to be a whole number of rows from 1")
+    return arguments, int(text)

@@ -1,0 +1,93 @@
+"""
+Live events for HTTP clients: `/api/v1/events`, as server-sent events (WHATWG HTML, 9.2).
+
+They are those of `mailproxy ctl watch`, each as one JSON object. For a client that does not read, a bounded number of
+bytes waits, then events are lost to it and counted; after a while its connection is closed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from mailproxy.config.kind import Wrong
+from mailproxy.control.argument import ARGUMENTS
+from mailproxy.control.message import encode
+from mailproxy.control.watch import WAITING_BYTES, Watch, Watcher
+from mailproxy.web.reply import EVENTS, Refused, Stream
+from mailproxy.web.request import Request
+
+PULSE_SECONDS = 15.0
+"""The time without an event after which a comment is sent: proxies close silent connections, often after 60 s."""
+
+PULSE = b": \n\n"
+
+RETRY = b"retry: 3000\n\n"
+"""How long a browser waits before it connects again, in milliseconds."""
+
+
+def events(request: Request, watch: Watch, reactor: Any) -> Stream:
+    """Return the stream of events that a request asks for."""
+    kinds = request.argument("events") or "all"
+    try:
+        ARGUMENTS["events"].read(kinds)
+    except Wrong as error:
+        raise Refused(400, f"EVENTS {error}") from None
+    return Stream(_events(kinds, watch, reactor), EVENTS)
+
+
+async def _events(kinds: str, watch: Watch, reactor: Any) -> AsyncGenerator[bytes, None]:
+    queue = Queue(reactor)
+    watcher = Watcher(kinds, queue.put)
+    watch.join(watcher)
+    try:
+        yield RETRY
+        while True:
+            yield await queue.take()
+    finally:
+        watch.leave(watcher)
+
+
+class Queue:
+    """The events that wait until the client has read the former ones."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._waiting: deque[bytes] = deque()
+        self._size = 0
+        self._lost = 0
+        self._taker: Deferred[None] | None = None
+
+    def put(self, line: bytes) -> None:
+        """Add an event, or count it as lost."""
+        if self._lost or self._size + len(line) > WAITING_BYTES:
+            self._lost += 1
+            return
+        self._waiting.append(line)
+        self._size += len(line)
+        if self._taker is not None:
+            # Later, so that one piece has all events of this moment, and none is written while others are told.
+            taker, self._taker = self._taker, None
+            self._reactor.callLater(0, _wake, taker)
+
+    async def take(self) -> bytes:
+        """Return the waiting events, when there are some; or a pulse."""
+        if not self._waiting:
+            self._taker = Deferred()
+            self._taker.addTimeout(PULSE_SECONDS, self._reactor, lambda result, seconds: None)
+            await self._taker
+            self._taker = None
+        lines = [b"data: " + line + b"\n" for line in self._waiting]
+        if self._lost:
+            lines.append(b"data: " + encode("lost", {"events": self._lost}) + b"\n")
+        self._waiting.clear()
+        self._size = self._lost = 0
+        return b"".join(lines) or PULSE
+
+
+def _wake(taker: Deferred[None]) -> None:
+    if not taker.called:
+        taker.callback(None)

@@ -1,0 +1,40 @@
+"""`/livez` and `/readyz`: whether the process works, and whether it wants clients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mailproxy.control.running import Running
+from mailproxy.web.reply import TEXT, Reply
+
+
+def live() -> Reply:
+    """Say that the process works: its reactor has taken the time to answer."""
+    return Reply(b"ok\n", TEXT)
+
+
+def ready(running: Running) -> Reply:
+    """Say whether the service wants clients; if not, with each reason in a line."""
+    reasons = list(reasons_against(running))
+    if not reasons:
+        return Reply(b"ready\n", TEXT)
+    return Reply("".join(f"not ready: {reason}\n" for reason in reasons).encode(), TEXT, 503)
+
+
+def reasons_against(running: Running) -> Iterator[str]:
+    """Yield the reasons why the service wants no clients."""
+    if running.is_stopping:
+        yield "the service stops"
+        return
+    generation = running.generation
+    frontends = generation.settings.frontends
+    listening = running.process_state.sockets.addresses(frontends)
+    if not any(listening.values()):
+        yield "no frontend listens"
+    for frontend in frontends:
+        if not frontend.ready_needs_server:
+            continue
+        pool = generation.backends[frontend.backend, frontend.protocol].pool
+        pool.look()
+        if pool.is_empty:
+            yield f"frontend {frontend.name}: no server of backend {frontend.backend} is up for {frontend.protocol}"

@@ -1,0 +1,107 @@
+"""The resources of administrators' HTTP, by their paths."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from attrs import frozen
+from twisted.internet.defer import CancelledError
+from twisted.logger import Logger
+
+from mailproxy.control.answers import Answers
+from mailproxy.control.running import Running
+from mailproxy.control.watch import Watch
+from mailproxy.web import events, health
+from mailproxy.web.access import Access
+from mailproxy.web.api import PREFIX, Api
+from mailproxy.web.reply import Refused, Reply, Stream, not_allowed
+from mailproxy.web.request import Request
+from mailproxy.web.turns import Turns
+
+MOST_STREAMS = 32
+"""The most clients with an endless reply; half of all, so that monitoring gets through."""
+
+Answering = Callable[[Request], Awaitable[Reply | Stream]]
+"""Answers a request; raises `Refused`."""
+
+
+@frozen
+class Resource:
+    """What is at a path, for GET and HEAD."""
+
+    get: Callable[[Request], Reply | Stream]
+    is_endless: bool = False
+
+
+class Site:
+    """Answers the requests of all clients, each in its turn."""
+
+    _log = Logger(namespace="mailproxy")
+
+    def __init__(self, running: Running, reactor: Any, answers: Answers, watch: Watch) -> None:
+        self._reactor = reactor
+        self.access = Access(frozenset())
+        """The rules of the current configuration."""
+        self.turns = Turns(reactor)
+        self.streams = 0
+        """The number of clients with an endless reply."""
+        self._api = Api(answers, self.turns, lambda request: self.access.check_token(request))
+        self._resources: Mapping[str, Resource] = {
+            "/livez": Resource(lambda request: health.live()),
+            "/readyz": Resource(lambda request: health.ready(running)),
+            "/api/v1/events": Resource(lambda request: events.events(request, watch, reactor), is_endless=True),
+        }
+
+    async def answer(self, request: Request) -> None:
+        """Answer a request; not if its client leaves before."""
+        try:
+            await self.turns.next()
+            await self._answer(request)
+        except CancelledError:
+            pass
+        except Exception:
+            self._log.failure("bug in the answer to an HTTP request")
+            if request.startedWriting:
+                request.abort()
+            else:
+                request.reply(Refused(500, "internal error; the log of the service has the traceback").reply)
+
+    async def _answer(self, request: Request) -> None:
+        try:
+            self.access.check(request)
+            if request.where.startswith(PREFIX) and request.where not in self._resources:
+                reply = await self._api.answer(request)
+                is_endless = False
+            else:
+                resource = self._resource(request)
+                is_endless = resource.is_endless
+                reply = self._look(request, resource)
+        except Refused as refused:
+            request.reply(refused.reply)
+            return
+        if isinstance(reply, Reply):
+            request.reply(reply)
+            return
+        self.streams += is_endless
+        try:
+            await request.stream(reply)
+        finally:
+            self.streams -= is_endless
+
+    def _resource(self, request: Request) -> Resource:
+        resource = self._resources.get(request.where)
+        if resource is None:
+            raise Refused(404, "there is nothing at this path")
+        if request.verb not in ("GET", "HEAD"):
+            raise not_allowed(request.verb, "GET, HEAD")
+        return resource
+
+    def _look(self, request: Request, resource: Resource) -> Reply | Stream:
+        if resource.is_endless and self.streams >= MOST_STREAMS and request.verb != "HEAD":
+            raise Refused(503, f"{MOST_STREAMS} clients have live events, which is the limit", {"Retry-After": "10"})
+        return resource.get(request)
+
+    def stop(self) -> None:
+        """Begin no further work."""
+        self.turns.stop()

@@ -1,0 +1,75 @@
+"""Whether the process works, and whether it wants clients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.logger import globalLogPublisher
+
+from mailproxy.config import Backend, Frontend, InetServer, Server
+from mailproxy.transport.newcomers import HANDSHAKE_SECONDS
+from tests.control.conftest import Make
+from tests.test_service import ANY_PORT, LOOPBACK, Running
+from tests.web.bench import Web
+
+
+def web_of(running: Running) -> Web:
+    return Web(running.service, running.reactor, globalLogPublisher)
+
+
+def needing(make: Make, *, needs: bool) -> Running:
+    """A frontend that needs a server, or does not, and its backend."""
+    frontend = Frontend(
+        name="imap", bind=(ANY_PORT,), protocol="imap", tls="none", backend="pool", ready_needs_server=needs
+    )
+    server = Server(name="d1", address=InetServer(LOOPBACK, 1))
+    return make(frontends=(frontend,), backends={"pool": Backend(name="pool", send_proxy="none", servers=(server,))})
+
+
+def told(web: Web, path: str = "/readyz") -> tuple[int, str]:
+    response = web.get(path)
+    return response.status, response.body.decode()
+
+
+def test_process_that_works_says_so(make: Make) -> None:
+    assert told(web_of(make()), "/livez") == (200, "ok\n")
+
+
+def test_service_that_wants_clients_says_so(make: Make) -> None:
+    assert told(web_of(make())) == (200, "ready\n")
+
+
+def test_service_that_stops_wants_none(make: Make) -> None:
+    running = make()
+    running.service.drain()
+    web = web_of(running)
+    assert told(web) == (503, "not ready: the service stops\n")
+    assert told(web, "/livez") == (200, "ok\n")
+
+
+def test_service_without_a_listener_wants_none(make: Make) -> None:
+    running = make()
+    drained = running.service.drains.frontend("front")
+    running.reactor.advance(HANDSHAKE_SECONDS)
+    assert drained.called
+    web = web_of(running)
+    assert told(web) == (503, "not ready: no frontend listens\n")
+    running.service.drains.frontend_ready("front")
+    assert told(web) == (200, "ready\n")
+
+
+@pytest.mark.parametrize(
+    ("needs", "answer"),
+    [
+        (True, (503, "not ready: frontend imap: no server of backend pool is up for imap\n")),
+        (False, (200, "ready\n")),
+    ],
+)
+def test_frontend_that_needs_a_server_has_none(make: Make, needs: bool, answer: Any) -> None:
+    running = needing(make, needs=needs)
+    pool = running.service.generation.backends["pool", "imap"].pool
+    web = web_of(running)
+    assert told(web) == (200, "ready\n")
+    pool.set_state(pool.servers[0], "maint", running.reactor.seconds(), "by hand")
+    assert told(web) == answer
