@@ -65,7 +65,8 @@ class Histogram:
 
     def add(self, words: Words, seconds: float) -> None:
         """Add the sum of durations that are counted in their buckets already."""
-        words[self.first + len(self.bounds) + 1] += int(seconds * _UNITS_PER_SECOND)
+        if seconds > 0.0:  # the sum never goes back
+            words[self.first + len(self.bounds) + 1] += int(seconds * _UNITS_PER_SECOND)
 
     def durations(self, words: Sequence[int]) -> Durations:
         """Return the durations that are counted in a block."""

@@ -29,6 +29,15 @@ def test_durations_are_in_buckets() -> None:
     assert (words[0], words[layout.length - 1]) == (0, 0)
 
 
+def test_sum_of_durations_never_goes_back() -> None:
+    layout = Layout()
+    histogram = layout.histogram("waits", [0.1])
+    words = Block.alone(layout.length).words
+    histogram.count(words, 0.05)
+    histogram.count(words, -0.01)
+    assert layout.totals(words).histograms == {"waits": Durations((0.1,), (2, 0), 0.05)}
+
+
 def test_sums_are_of_all_processes() -> None:
     own, other = Block.alone(2), Block.alone(2)
     own.words[0], other.words[0], other.words[1] = 1, 2, 5
