@@ -36,6 +36,9 @@ class ServiceLog:
         """`stream` is the stream for the target "stdout"."""
         self._output = Output(stream)
         self._writers: dict[LogTarget, LineWriter] = {}
+        self._retired: list[LineWriter] = []
+        self._dropped = 0
+        """The lines that writers dropped which are over."""
         self._closing = Closing()
         self.configure(settings)
         atexit.register(self.close)
@@ -51,6 +54,7 @@ class ServiceLog:
         self.reopen()
         for writer in former.values():
             writer.retire(CLOSE_SECONDS, self._left)
+            self._retired.append(writer)
 
     def _make_writer(self, target: LogTarget) -> LineWriter:
         complain = _ignore if isinstance(target, Stdout) else complain_to_stderr
@@ -73,6 +77,13 @@ class ServiceLog:
         """Report the lines that a former target did not take in time."""
         outlet = self._others
         outlet.writer.put(outlet.render(gap(count, reason), "warn"))
+
+    def lines_dropped(self) -> int:
+        """Return the number of lines that were dropped since the start."""
+        for writer in [one for one in self._retired if one.is_over]:
+            self._retired.remove(writer)
+            self._dropped += writer.lines_dropped
+        return self._dropped + sum(writer.lines_dropped for writer in (*self._retired, *self._writers.values()))
 
     def reopen(self) -> bool:
         """Open log files by their paths again; return whether there are any."""

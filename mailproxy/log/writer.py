@@ -66,6 +66,7 @@ class LineWriter:
         self._queue: SimpleQueue[bytes] = SimpleQueue()
         self._waiting = 0
         self._dropped = 0
+        self._reported = 0
         self._problem = ""
         self._is_failing = False
         self._thread: threading.Thread | None = None
@@ -94,6 +95,17 @@ class LineWriter:
         except RuntimeError:
             # No memory for a thread, or too many threads: the next line tries again.
             self._thread = None
+
+    @property
+    def lines_dropped(self) -> int:
+        """The number of lines that were dropped, those that no notice has reported yet included."""
+        with self._lock:
+            return self._reported + self._dropped + self._sink.lost
+
+    @property
+    def is_over(self) -> bool:
+        """Whether a writer that has retired writes no more."""
+        return self._thread is None or not self._thread.is_alive()
 
     def drain(self, seconds: float) -> bool:
         """Wait at most `seconds` until all lines are written; return whether they are."""
@@ -189,6 +201,7 @@ class LineWriter:
             return
         if count := self._dropped + self._sink.lost:
             line = self.notice(count, self._reason())
+            self._reported += count
             self._dropped = self._sink.lost = 0
             self._waiting = len(line)
             self._queue.put(line)
@@ -203,7 +216,8 @@ class LineWriter:
             while not self._queue.empty():
                 left += self._queue.get() != b""
             left += self._dropped + self._sink.lost
-            self._waiting = 0
+            self._reported += left
+            self._waiting = self._dropped = self._sink.lost = 0
             self._is_done.set()
         if left and self._left is not None:
             self._left(left, self._reason())

@@ -80,6 +80,19 @@ def test_end_of_the_reactor_is_left_out(stream: IO[str], out: Path) -> None:
     assert who(out) == ["one"]
 
 
+def test_lines_dropped_are_those_of_former_targets_as_well(
+    stream: IO[str], file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailproxy.log.service.CLOSE_SECONDS", 0.0)
+    log = ServiceLog(stream, configuration(LogFile(str(tmp_path / "none" / "log"))))
+    log(event())
+    assert log.lines_dropped() == 0
+    log.configure(configuration(LogFile(str(file))))
+    until(lambda: log.lines_dropped() == 1, "no line is counted as dropped")
+    assert not log._retired  # noqa: SLF001  # a writer that is over is not kept
+    log.close()
+
+
 def test_frontend_with_a_target_has_its_lines_there(stream: IO[str], out: Path, file: Path) -> None:
     own = FrontendLog(target=LogFile(str(file)), level="warn")
     log = ServiceLog(stream, configuration(frontends={"imaps": own, "pop3s": FrontendLog()}))

@@ -8,6 +8,7 @@ import pty
 import signal
 import socket
 import threading
+import time
 import tty
 from collections.abc import Callable, Iterator
 from fcntl import F_SETPIPE_SZ, fcntl
@@ -75,6 +76,13 @@ def pipe() -> Iterator[tuple[int, int]]:
     for descriptor in (reader, writer):
         if descriptor >= 0:
             os.close(descriptor)
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    end = time.monotonic() + LONG_ENOUGH
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def read(reader: int, size: int) -> bytes:
@@ -172,6 +180,27 @@ def test_lines_beyond_the_bound_are_dropped_counted_and_told(disk: Disk) -> None
     disk.may_go_on.set()
     assert writer.drain(LONG_ENOUGH)
     assert disk.taken == b"first\n" + FULL * LINE + b"100 dropped: standard output was blocked\n"
+
+
+def test_dropped_lines_are_counted_before_and_after_the_notice(disk: Disk) -> None:
+    writer = disk.stalled_writer()
+    for _ in range(FULL + 100):
+        writer.put(LINE)
+    assert writer.lines_dropped == 100
+    disk.may_go_on.set()
+    assert writer.drain(LONG_ENOUGH)
+    assert writer.lines_dropped == 100
+
+
+def test_lines_that_are_left_at_the_end_are_dropped(disk: Disk) -> None:
+    writer = disk.stalled_writer()
+    disk.room = [0]
+    writer.put(LINE)
+    left: list[int] = []
+    writer.retire(0.0, lambda count, reason: left.append(count))
+    disk.may_go_on.set()
+    wait_until(lambda: writer.is_over)
+    assert (left, writer.lines_dropped) == ([2], 2)
 
 
 def test_once_one_is_dropped_so_are_those_behind_it(disk: Disk) -> None:
