@@ -20,3 +20,10 @@ BYTES_IN = SERVER.number("bytes_in")
 """Bytes from clients."""
 BYTES_OUT = SERVER.number("bytes_out")
 """Bytes from the server."""
+
+CHECKS = SERVER.table("checks", ("passed", "failed", "misconfigured"))
+"""Checks by their result; those whose own account or key was refused say nothing about the server."""
+CHECK_TIME = SERVER.histogram("check_time", (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0))
+"""How long checks take."""
+DOWNTIMES = SERVER.number("downtimes")
+"""How often the server went down."""

@@ -9,6 +9,7 @@ from typing import Any
 from twisted.logger import Logger
 
 from mailproxy.backend.backend import Backend, nothing
+from mailproxy.backend.numbers import CHECK_TIME, CHECKS, DOWNTIMES
 from mailproxy.backend.server import BackendServer
 from mailproxy.balance.change import Change, Event
 from mailproxy.checks.addresses import Addresses
@@ -117,6 +118,7 @@ class Monitor:
     def _told(self, server: BackendServer, outcome: Outcome) -> None:
         pool = self.backend.pool
         now = self._poller.look_at_clock()
+        self._count(server, outcome)
         if outcome.agent is not None:
             self._obey(server, outcome.agent, now)
         if outcome.ok:
@@ -125,6 +127,11 @@ class Monitor:
             pool.failed(server, now, f"{outcome.reason}, after {outcome.seconds * 1000:.0f} ms")
         self._note_trouble(server, outcome)
         self._answer(server, outcome)
+
+    def _count(self, server: BackendServer, outcome: Outcome) -> None:
+        result = "misconfigured" if outcome.is_misconfigured else "passed" if outcome.ok else "failed"
+        server.words[CHECKS[result]] += 1
+        CHECK_TIME.count(server.words, outcome.seconds)
 
     def _obey(self, server: BackendServer, reply: AgentReply, now: float) -> None:
         """Apply the settings of a server's agent."""
@@ -164,6 +171,8 @@ class Monitor:
 
     def _changed(self, change: Change[BackendServer]) -> None:
         server = change.server
+        if change.event == "down":
+            server.words[DOWNTIMES] += 1
         fields = {
             "backend": self.backend.name,
             "protocol": self.backend.protocol,

@@ -12,6 +12,7 @@ from twisted.logger import capturedLogs, formatEvent
 
 from mailproxy import config
 from mailproxy.backend.backend import Backend
+from mailproxy.backend.numbers import SERVER
 from mailproxy.backend.server import BackendServer
 from mailproxy.checks.agent_words import read_words
 from mailproxy.checks.monitor import Monitor
@@ -108,6 +109,17 @@ def logged() -> Iterator[Sequence[Any]]:
 
 def lines(logged: Sequence[Any]) -> list[str]:
     return [f"{event['log_level'].name} {formatEvent(event)}" for event in logged]
+
+
+def test_checks_and_downtimes_are_counted() -> None:
+    bench = Bench(checked(1))
+    bench.check(1, GOOD, BAD, BAD, Outcome(True, "refused", 0.3, is_misconfigured=True))
+    totals = SERVER.totals(bench.server("d1").words)
+    assert totals.tables["checks"] == {"passed": 1, "failed": 2, "misconfigured": 1}
+    assert totals.numbers["downtimes"] == 1
+    times = totals.histograms["check_time"]
+    assert sum(times.counts) == 4
+    assert times.total_seconds == pytest.approx(0.325)
 
 
 def test_server_that_fails_its_checks_goes_down_and_comes_back() -> None:
