@@ -284,6 +284,17 @@ def test_admins_get_what_the_service_started_with_while_it_matters(front: Front)
     assert observe.configuration(front.service).started is None
 
 
+def test_reloads_are_counted_by_result(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    reloading = front.service.reloading
+    began = reloading.last_success
+    monkeypatch.setattr("time.time", lambda: began + 10.0)
+    with pytest.raises(ConfigError):
+        front.reload("[")
+    assert (reloading.succeeded, reloading.failed, reloading.last_success) == (0, 1, began)
+    front.reload(HALF)
+    assert (reloading.succeeded, reloading.failed, reloading.last_success) == (1, 1, began + 10.0)
+
+
 def test_reload_of_a_signal_tells_the_log_alone(front: Front) -> None:
     front.write(FILE + POP3)
     front.service.reload_unheard()

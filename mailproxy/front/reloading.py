@@ -7,6 +7,7 @@ A configuration that cannot be used changes nothing. The log has the changes, or
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, Protocol
@@ -83,6 +84,11 @@ class Reloading:
         # The working directory may be another one later.
         self._file = os.path.abspath(service.source)
         self._reloads = Reloads(self._reload)
+        self.succeeded = 0
+        self.failed = 0
+        """The reloads that failed; each left all or some processes with the configuration from before."""
+        self.last_success = time.time()
+        """When the configuration in use was read, in seconds since 1970."""
 
     def ask(self) -> Deferred[Reloaded]:
         """Reload, now or after the current reload; the Deferred fails if the reload does."""
@@ -160,6 +166,11 @@ class Reloading:
         return Failure(error)
 
     def _over(self, result: Reloaded | Failure) -> Reloaded | Failure:
+        if isinstance(result, Failure):
+            self.failed += 1
+        else:
+            self.succeeded += 1
+            self.last_success = time.time()
         if not self._service.is_stopping:
             self._service.supervisor.ready()
         return result
