@@ -45,6 +45,7 @@ from mailproxy.front.role import ALONE
 from mailproxy.front.stopping import Stopping, StopTimes
 from mailproxy.front.supervisor import Supervisor, Unsupervised
 from mailproxy.front.ticket_keys import TicketKeyChanges
+from mailproxy.front.vitals import Vitals
 from mailproxy.session.counters import counted
 from mailproxy.session.session import Session
 
@@ -110,12 +111,16 @@ class ProxyService(Service):
         self.revocations = Revocations(self._process_state, reactor, self._background)
         self.ticket_keys = TicketKeyChanges(self._process_state, reactor)
         self._live_bytes = LiveBytes(lambda: self._generation.sessions, reactor)
+        counted, state = self._process_state.counts.process()
+        self._vitals = Vitals(counted.words, state, lambda: self.lines_dropped(), reactor)
         self.drains = self._make_drains()
         """Takes one frontend, or one server, out of service."""
         self.relog: Callable[[Config], object] = _nothing
         """Called with the configuration whose `log` is to be in effect, at a reload."""
         self.reopen: Callable[[], bool] = _no_file
         """Opens log files again, by their names; says whether there are any."""
+        self.lines_dropped: Callable[[], int] = _none
+        """Returns the number of lines that the log of this process has dropped."""
         self.supervisor: Supervisor = Unsupervised()
         """Is told when the service is ready, reloads and stops."""
 
@@ -123,6 +128,11 @@ class ProxyService(Service):
     def others(self) -> Sequence[Ask]:
         """What asks each other process of this service: there is none."""
         return ()
+
+    @property
+    def workers_ended(self) -> int:
+        """How often a worker has ended that was not told to: there is none."""
+        return 0
 
     def _make_drains(self) -> Drains:
         return Drains(lambda: self._generation, self._process_state, self._loop, is_quiet=not self.role.is_main)
@@ -174,6 +184,7 @@ class ProxyService(Service):
         """Begin to accept."""
         super().startService()
         self._loop.start()
+        self._vitals.start()
         self._introduce()
         for warning in self.warnings:
             self._log.warn("{warning}", event="warning", warning=warning)
@@ -419,6 +430,7 @@ class ProxyService(Service):
     def _stopped(self, nothing: None) -> None:
         self._live_bytes.stop()
         self._may_open_http = False
+        self._vitals.stop()
         self._admin_socket.close()
         self._close_http()
         self._process_state.admin.close_others(())
@@ -441,6 +453,11 @@ class ProxyService(Service):
 
 def _nothing(*ignored: object) -> None:
     """Do nothing."""
+
+
+def _none() -> int:
+    """Count nothing: the service has no log of its own."""
+    return 0
 
 
 def _no_file() -> bool:

@@ -72,6 +72,7 @@ def makeService(options: Options) -> IService:
             log = ServiceLog(stream, settings)
             service.relog = log.configure
             service.reopen = log.reopen
+            service.lines_dropped = log.lines_dropped
             # Both commands end by the signal that stopped them, and write nothing after that.
             reactor.addSystemEventTrigger("after", "shutdown", log.close)
             return log

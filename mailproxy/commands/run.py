@@ -92,6 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
     signals.reopen = service.reopen_log
     service.relog = log.configure
     service.reopen = log.reopen
+    service.lines_dropped = log.lines_dropped
     reports = make_reports(service, handed.stored, reactor)
     globalLogBeginner.beginLoggingTo([log], redirectStandardIO=False)
     if reports is not None:

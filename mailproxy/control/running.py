@@ -14,6 +14,7 @@ from mailproxy.front.generation import Generation
 from mailproxy.front.loop import Loop
 from mailproxy.front.process_state import ProcessState
 from mailproxy.front.reload import Reloaded
+from mailproxy.front.reloading import Reloading
 
 
 class Running(Protocol):
@@ -23,6 +24,7 @@ class Running(Protocol):
     is_stopping: bool
     is_taking_over: bool
     drains: Drains
+    reloading: Reloading
 
     @property
     def source(self) -> str:
@@ -54,6 +56,10 @@ class Running(Protocol):
     @property
     def others(self) -> Sequence[Callable[[Any], Deferred[Any]]]:
         """For each other process of the service, a function that asks it (`questions.Ask`)."""
+
+    @property
+    def workers_ended(self) -> int:
+        """How often a worker has ended that was not told to."""
 
     def reload(self) -> Deferred[Reloaded]:
         """Read the configuration again, and apply its changes."""

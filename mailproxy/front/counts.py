@@ -7,7 +7,7 @@ A single process counts for itself. Several processes that accept from the same 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mailproxy.backend.numbers import SERVER
@@ -18,6 +18,7 @@ from mailproxy.counting.layout import Totals
 from mailproxy.counting.page import COUNTER, NoRoomError, Pages, Places, Words
 from mailproxy.front.capacity import Capacity
 from mailproxy.front.sockets import StartError
+from mailproxy.front.vitals import PROCESS, STARTED, STATE
 from mailproxy.session.numbers import FRONTEND
 from mailproxy.sources.sources import Sources
 from mailproxy.sources.table import Table
@@ -38,6 +39,13 @@ def pace_name(frontend: str) -> str:
     return f"pace {frontend}"
 
 
+PROCESS_NAME = f"{COUNTER}process"
+"""The name of the block of what each process counts of itself."""
+
+STATE_NAME = "process"
+"""The name of the block with the state of each process."""
+
+
 class Counts:
     """Counts for one process."""
 
@@ -56,6 +64,8 @@ class Counts:
 
     def _names(self, settings: Config) -> Iterator[tuple[str, int]]:
         """Yield the names of all blocks that a configuration needs, with their lengths."""
+        yield PROCESS_NAME, PROCESS.length
+        yield STATE_NAME, STATE.length
         for frontend in settings.frontends:
             yield frontend_name(frontend.name), FRONTEND.length
             yield pace_name(frontend.name), 1
@@ -74,6 +84,19 @@ class Counts:
     def server_totals(self, backend: str, protocol: str, server: str) -> Totals:
         """Return all numbers of a server since the start, of all processes whose numbers this one has."""
         return SERVER.totals(self.server(backend, protocol, server).sums())
+
+    def process(self) -> tuple[Block, Words]:
+        """Return what processes count of themselves, and the state of this process."""
+        return self._block(PROCESS_NAME), self._state_of(self.pages.main)
+
+    def states(self) -> Mapping[str, Totals]:
+        """Return the state of each process that runs, by its name: ``main``, and ``worker 0`` and so on."""
+        pages = {f"worker {number}": page for number, page in enumerate(self.pages.workers)}
+        states = {name: self._state_of(page) for name, page in {"main": self.pages.main, **pages}.items()}
+        return {name: STATE.totals(state) for name, state in states.items() if state[STARTED]}
+
+    def _state_of(self, page: Words) -> Words:
+        return page[self.places.block(STATE_NAME)]
 
     def _block(self, name: str) -> Block:
         """Return a block: its words in this process's page, and those of all processes whose sums this one tells."""

@@ -14,7 +14,7 @@ from mailproxy.config import Config
 from mailproxy.counting.block import Block
 from mailproxy.counting.page import BEAT, Pages, Words
 from mailproxy.front.capacity import Capacity
-from mailproxy.front.counts import Counts, pace_name
+from mailproxy.front.counts import PROCESS_NAME, Counts, pace_name
 from mailproxy.process.limit import SharedCapacity, WatchedCapacity, limit_names
 from mailproxy.process.shared_pool import PagePool, queue_names, server_name
 from mailproxy.sources.sources import Sources
@@ -90,6 +90,10 @@ class WorkerCounts(PageCounts):
 
     def know(self, settings: Config) -> None:
         """Assign nothing: a worker gets the places that the main process has assigned."""
+
+    def process(self) -> tuple[Block, Words]:
+        """Return what processes count of themselves, and the state of this process."""
+        return self._block(PROCESS_NAME), self._state_of(self.pages.workers[self.number])
 
     def _block(self, name: str) -> Block:
         words = self.pages.workers[self.number][self.places.block(name)]

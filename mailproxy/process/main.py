@@ -134,6 +134,11 @@ class MainService(ProxyService):
         """For each worker, a function that asks it."""
         return [partial(self._workers.ask, member) for member in self._workers.members]
 
+    @property
+    def workers_ended(self) -> int:
+        """How often a worker has ended that was not told to."""
+        return self._workers.ended
+
     def _ask_all(self, question: object) -> Sequence[Deferred[Any]]:
         return [self._workers.ask(member, question) for member in self._workers.members]
 

@@ -39,7 +39,7 @@ from mailproxy.transport.poller import READ
 BEAT_SECONDS = 1.0
 
 MakeLog = Callable[[Config], Any]
-"""Makes the log of a process: called with events, and with `configure`, `reopen` and `close`."""
+"""Makes the log of a process: called with events; it has `configure`, `reopen`, `lines_dropped` and `close`."""
 
 
 class Worker:
@@ -165,6 +165,7 @@ class Worker:
         service = self._service = WorkerService(prepared, self._reactor, self._stamp, self._report_for)
         self._events = Forwarding(LiveEvents(globalLogPublisher, service.loop.log), self._channel.send)
         service.relog = self._process_log.configure
+        service.lines_dropped = self._process_log.lines_dropped
         service.relog(reading.settings)
         self._know(service, reading)
         service.startService()

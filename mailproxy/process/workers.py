@@ -89,6 +89,8 @@ class Workers:
         self._behind: list[str] = []
         """Which workers cannot use the reading that they were told last, and why."""
         self._questions = OpenQuestions(reactor)
+        self.ended = 0
+        """The workers that ended and were, or are to be, replaced."""
         self._stopped: Deferred[None] | None = None
         self._deadline: IDelayedCall | None = None
 
@@ -231,6 +233,7 @@ class Workers:
         if is_stopping:
             self._see_whether_over()
             return
+        self.ended += 1
         lived = self._clock.seconds() - member.began
         self._short_lives[number] = self._short_lives[number] + 1 if lived < SHORT_LIFE_SECONDS else 0
         pause = 0.0

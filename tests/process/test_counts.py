@@ -12,6 +12,7 @@ from mailproxy.backend.numbers import FAILED
 from mailproxy.balance.shared_pool import PATIENCE_SECONDS
 from mailproxy.config import Config
 from mailproxy.counting.page import Pages
+from mailproxy.front.vitals import CPU, DESCRIPTORS, STARTED
 from mailproxy.process.counts import MainCounts, PageCounts, WorkerCounts
 from mailproxy.session.numbers import CONNECTIONS
 from tests.balance.builders import Client
@@ -151,3 +152,16 @@ def test_stopped_worker_looks_no_more(bench: Bench) -> None:
     bench.wait(1)
     bench.workers[1].stop()
     assert bench.clock.getDelayedCalls() == []
+
+
+def test_state_of_each_process_is_told_until_it_ends(bench: Bench) -> None:
+    for number, counts in enumerate((bench.main, *bench.workers)):
+        counted, state = counts.process()
+        counted.words[CPU] += 10
+        state[STARTED] = state[DESCRIPTORS] = number + 1
+    bench.main.fold(0)
+    assert {name: state.numbers["descriptors"] for name, state in bench.main.states().items()} == {
+        "main": 1,
+        "worker 1": 3,
+    }
+    assert bench.main.process()[0].sums()[CPU] == 30

@@ -57,6 +57,9 @@ class FakeLog:
     def configure(self, settings: Config) -> None:
         self.settings = settings
 
+    def lines_dropped(self) -> int:
+        return 0
+
     def reopen(self) -> bool:
         self.reopened += 1
         return True

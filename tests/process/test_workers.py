@@ -219,6 +219,7 @@ def test_worker_that_ends_is_replaced_at_once(bench: Bench, logged: Sequence[Log
     assert [worker.fork.worker for worker in bench.played] == [0, 1, 1]
     assert lines(logged) == [f"worker 1, pid {first.process.pid}, has ended: killed by SIGKILL"]
     assert bench.hears(bench.played[2])[0].number == 1
+    assert bench.workers.ended == 1
 
 
 def test_counters_of_a_worker_that_ended_stay(bench: Bench) -> None:
