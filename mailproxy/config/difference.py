@@ -80,9 +80,18 @@ def _of_top(before: attrs.AttrsInstance, after: attrs.AttrsInstance) -> Iterator
         if field in _SECTIONS or isinstance(now, Mapping):
             yield from _of_sections(_SECTIONS.get(field, key), _by_name(was), _by_name(now))
         elif attrs.has(type(now)) and attrs.has(type(was)):
-            yield Difference("~", key, tuple(_of_table(was, now)), needs_restart)
+            yield from _of_one_table(key, was, now)
         else:
             yield Difference("~", key, (_change("", was, now),), needs_restart)
+
+
+def _of_one_table(key: str, before: Any, after: Any) -> Iterator[Difference]:
+    """Yield the changes of a table of the top level, apart for keys that need a restart."""
+    late = {field: getattr(after, field) for field, _, needs_restart in _fields(type(after)) if needs_restart}
+    between = attrs.evolve(before, **late)
+    for was, now, needs_restart in ((before, between, True), (between, after, False)):
+        if details := tuple(_of_table(was, now)):
+            yield Difference("~", key, details, needs_restart)
 
 
 def _of_sections(kind: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Difference]:

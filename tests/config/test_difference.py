@@ -136,3 +136,12 @@ def test_keys_that_need_a_restart_are_marked() -> None:
         Difference("~", "workers", ("0 -> 2",), needs_restart=True),
         Difference("~", "maxconn", ("0 -> 3",)),
     ]
+
+
+def test_key_of_a_table_that_needs_a_restart_is_told_apart() -> None:
+    before = read_document(minimal(limits={"source-connections": 2}), FOLDER)
+    after = read_document(minimal(limits={"source-connections": 3, "sources": 5000}), FOLDER)
+    assert [(str(one), one.needs_restart) for one in differences(before, after)] == [
+        ("~ limits: sources none -> 5000", True),
+        ("~ limits: source-connections 2 -> 3", False),
+    ]
