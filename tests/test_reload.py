@@ -54,6 +54,7 @@ class Front(Running):
     """A service that runs by a file, which the test writes again and again."""
 
     def prepare(self, folder: Path, **settings: Any) -> Prepared:
+        self.open_clients: list[socket.socket] = []
         self.folder = folder
         self.file = folder / "mailproxy.toml"
         self.write(FILE)
@@ -99,6 +100,8 @@ def front(tmp_path: Path) -> Iterator[Front]:
         stack.callback(made.close)
         made.start()
         yield made
+        for sock in made.open_clients:
+            sock.close()
         assert [event["log_failure"] for event in events if "log_failure" in event] == []
 
 
@@ -302,3 +305,32 @@ def test_reload_of_a_signal_tells_the_log_alone(front: Front) -> None:
     front.write(FILE[:50])
     front.service.reload_unheard()
     front.until(lambda: front.words("reload-refused"))
+
+
+def limited(most: int, more: str = "") -> str:
+    """A configuration for clients of an address, with a limit of each source."""
+    text = FILE.replace('"{folder}/front.sock"', '"127.0.0.1:0"')
+    return text + f"\n[limits]\nsource-connections = {most}\n{more}"
+
+
+def come(front: Front) -> bool:
+    """Connect a client; return whether it was let in."""
+    (frontend,) = front.service.frontends
+    counters = frontend.counters
+    (address,) = front.service.process_state.sockets.addresses(front.service.generation.settings.frontends)["front"]
+    front.open_clients.append(socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2]))))
+    front.until(lambda: frontend.counters != counters)
+    return frontend.counters.connections > counters.connections
+
+
+def test_limits_change_in_place_and_what_is_counted_stays(front: Front) -> None:
+    front.reload(limited(2))
+    assert [come(front) for _ in range(3)] == [True, True, False]
+    assert list(map(str, front.reload(limited(3)).differences)) == ["~ limits: source-connections 2 -> 3"]
+    assert [come(front) for _ in range(2)] == [True, False]
+
+
+def test_size_of_the_table_changes_with_a_restart(front: Front) -> None:
+    front.reload(limited(2))
+    (difference,) = front.reload(limited(2, "sources = 5000\n")).differences
+    assert difference.needs_restart

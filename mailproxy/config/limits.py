@@ -98,8 +98,8 @@ class Limits(SourceLimits):
         metadata=about(
             integer(1000, 10_000_000),
             "The size of the table of sources, of all processes together: 140 bytes for each. When it is full, those "
-            "without connections that have been silent longest leave it. A change "
-            "needs a restart.",
+            "without connections that have been silent longest leave it. Given "
+            "without any limit: sources are only counted, for `mailproxy ctl show sources`. A change needs a restart.",
             haproxy="stick-table … size",
             default=f"{DEFAULT_SOURCES} if a limit needs it",
             needs_restart=True,

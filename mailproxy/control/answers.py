@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from twisted.internet.defer import Deferred
 
-from mailproxy.control import observe, questions
+from mailproxy.control import observe, questions, top
 from mailproxy.control.actions import frontends, servers, service, sessions
 from mailproxy.control.actions.context import Context
 from mailproxy.control.actions.handover import Handover
@@ -48,6 +48,7 @@ ACTIONS: dict[str, Action] = {
     "show sessions": lambda context: Answer(
         questions.sessions(context.running, context.others, context.request.arguments)
     ),
+    "show sources": lambda context: Answer(top.sources(context.running, context.given)),
     "show certificates": lambda context: Answer(observe.certificates(context.running)),
     "show config": lambda context: Answer([observe.configuration(context.running)]),
     "set server state": servers.set_state,

@@ -78,6 +78,18 @@ def _network(text: str) -> IPv4Network | IPv6Network | str:
 _CLIENT = 'an address or a network such as "192.0.2.7" or "192.0.2.0/24", or "unix"'
 
 
+def _limit(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MOST_ROWS):
+        raise Wrong(f"is {quoted(text)}, needs {_LIMIT}")
+    return int(text)
+
+
+MOST_ROWS = 1000
+"""The most rows that an administrator can ask for where rows are sorted: all of them are in memory at once."""
+
+_LIMIT = f"a whole number from 1 to {MOST_ROWS}"
+
+
 def _one_of(*choices: str) -> Argument:
     needs = f"one of {listed(choices)}"
 
@@ -116,6 +128,8 @@ ARGUMENTS: Mapping[str, Argument] = {
     "delay": Argument(_DURATION, seconds),
     "timeout": Argument(_DURATION, seconds),
     "kick": _one_of("yes"),
+    "by": _one_of("connections", "rate", "failures", "logins"),
+    "limit": Argument(_LIMIT, _limit),
     "older-than": Argument(_DURATION, seconds),
     "idle-for": Argument(_DURATION, seconds),
 }

@@ -66,6 +66,11 @@ COMMANDS = (
         "clients that are connected, with filters",
         filters=("client", "frontend", "backend", "server", "sni", "cn", "stage", "older-than", "idle-for"),
     ),
+    Command(
+        "show sources",
+        "the addresses and networks with the most connections, or the highest rates",
+        filters=("by", "client", "frontend", "limit"),
+    ),
     Command("show certificates", "certificates: names, days until they expire, and which files are refused"),
     Command("show config", "the configuration as it was read"),
     Command("set server SERVER state STATE", "ready; drain: no new sessions; maint: no new sessions and no checks"),

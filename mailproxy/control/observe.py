@@ -36,6 +36,7 @@ from mailproxy.tls.store import Refusal
 def info(running: Running, watchers: int) -> Info:
     """Return the status of the process."""
     total = running.process_state.total
+    sources = running.process_state.sources(running.generation.settings)
     return Info(
         version=__version__,
         pid=os.getpid(),
@@ -50,6 +51,9 @@ def info(running: Running, watchers: int) -> Info:
         connections=sum(frontend.counters.connections for frontend in running.generation.frontends),
         readings=len(running.generation.readings),
         watchers=watchers,
+        sources=None if sources is None else sources.size,
+        sources_evicted=None if sources is None else sources.evictions,
+        sources_uncounted=None if sources is None else sources.overflows,
     )
 
 

@@ -32,6 +32,12 @@ class Info:
     readings: int
     """The number of generations: the current one, and earlier ones that still have sessions."""
     watchers: int
+    sources: int | None
+    """The entries of the tables of sources; None if no source is counted."""
+    sources_evicted: int | None
+    """How many entries have left for others, since the start."""
+    sources_uncounted: int | None
+    """How often a source had no place, since the start."""
 
 
 @frozen(kw_only=True)
@@ -131,6 +137,22 @@ class SessionStatus:
 
 
 @frozen(kw_only=True)
+class SourceStatus:
+    """One source: an address or a network of clients."""
+
+    source: str
+    connections: int
+    """Connections now."""
+    rate: float
+    """New connections in the last `rate_s` seconds."""
+    rate_s: float
+    handshake_failures: float
+    handshake_failures_s: float
+    auth_failures: float
+    auth_failures_s: float
+
+
+@frozen(kw_only=True)
 class CertificateStatus:
     """One certificate of a TLS profile."""
 
@@ -194,6 +216,7 @@ Status = (
     | BackendStatus
     | ServerStatus
     | SessionStatus
+    | SourceStatus
     | CertificateStatus
     | ConfigStatus
     | CheckStatus

@@ -7,6 +7,8 @@ from typing import Any
 
 from attrs import frozen
 
+from mailproxy.config.duration import shown_seconds
+
 Row = Mapping[str, Any]
 
 
@@ -107,6 +109,10 @@ def _limit(now: str, most: str) -> Callable[[Row], str]:
     return lambda row: shown(row.get(now)) + (f"/{shown(row[most])}" if row.get(most) else "")
 
 
+def _rate(key: str) -> Callable[[Row], str]:
+    return lambda row: f"{shown(row.get(key))}/{shown_seconds(row.get(f'{key}_s') or 0)}"
+
+
 COLUMNS: Mapping[str, tuple[Column, ...]] = {
     "show frontends": (
         text("frontend"),
@@ -157,6 +163,13 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
         Column("SERVER", _server),
         size("bytes_in", "IN"),
         size("bytes_out", "OUT"),
+    ),
+    "show sources": (
+        text("source"),
+        number("connections"),
+        Column("RATE", _rate("rate"), is_right=True),
+        Column("HANDSHAKE FAILURES", _rate("handshake_failures"), is_right=True),
+        Column("REFUSED LOGINS", _rate("auth_failures"), is_right=True),
     ),
     "show certificates": (
         text("profile"),

@@ -69,7 +69,7 @@ class Frontend:
         self.handshakes = handshakes
         self._pausing = self._bounds if handshakes is None else (*self._bounds, handshakes)
         """The limits that pause the listeners."""
-        self._source_gate = source_gate
+        self.source_gate = source_gate
         gates = tuple(gates) if source_gate is None else (*gates, source_gate)
         self._door = Door(settings.name, gates, numbers.words, loop.sampler) if gates else None
         self._listeners: list[Listener] = []
@@ -141,8 +141,8 @@ class Frontend:
         self.sessions.add(session)
         for limit in self._bounds:
             limit.join()
-        if self._source_gate is not None:
-            session.entries = self._source_gate.take()
+        if self.source_gate is not None:
+            session.entries = self.source_gate.take()
         try:
             session.begin()
         except Exception:
@@ -153,8 +153,8 @@ class Frontend:
     def gate(self, session: Session) -> Rejection | None:
         """Ask the gates about a client that a PROXY header could name."""
         rejection = None if self._door is None else self._door.rejects_session(session)
-        if self._source_gate is not None:
-            session.entries = self._source_gate.take()
+        if self.source_gate is not None:
+            session.entries = self.source_gate.take()
         return rejection
 
     def login_refused(self, session: Session) -> None:

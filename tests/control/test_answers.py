@@ -11,7 +11,7 @@ import pytest
 from attrs import evolve
 from twisted.internet.defer import Deferred, fail, succeed
 
-from mailproxy.config import Backend, Check, ConfigError, Frontend, InetServer, NamedServer, Problem, Server
+from mailproxy.config import Backend, Check, ConfigError, Frontend, InetServer, Limits, NamedServer, Problem, Server
 from mailproxy.config.difference import Difference
 from mailproxy.control.answers import Answers
 from mailproxy.control.argument import STAGES
@@ -390,3 +390,71 @@ def test_service_that_stops_says_so(running: Running) -> None:
     assert one.rows("show frontends")[0]["state"] == "closing"
     assert one.said("drain") == "the service is already stopping; `stop` ends its sessions at once"
     assert one.said("stop") == "the sessions that are left end now"
+
+
+# Sources.
+
+
+def flooded(make: Make, **limits: Any) -> Running:
+    """Three sources with 1, 2 and 3 connections in the last minute, of which the first one is open."""
+    running = make(limits=Limits(**{"sources": 1000} | limits))
+    (frontend,) = running.service.frontends
+    gate = frontend.source_gate
+    assert gate is not None
+    for number in (1, 2, 3):
+        for _ in range(number):
+            assert gate.rejects(bytes([192, 0, 2, number])) is None
+            entries = gate.take()
+            if number > 1:
+                entries[0].leave()
+    return running
+
+
+def test_sources_with_the_most_connections_come_first(make: Make) -> None:
+    assert [(row["source"], row["connections"]) for row in admin(flooded(make)).rows("show sources")] == [
+        ("192.0.2.1/32", 1)
+    ]
+
+
+def test_sources_are_sorted_by_rate(make: Make) -> None:
+    rows = admin(flooded(make)).rows("show sources", by="rate")
+    assert [(row["source"], row["rate"]) for row in rows] == [
+        ("192.0.2.3/32", 3.0),
+        ("192.0.2.2/32", 2.0),
+        ("192.0.2.1/32", 1.0),
+    ]
+
+
+def test_number_of_sources_is_limited(make: Make) -> None:
+    (row,) = admin(flooded(make)).rows("show sources", by="rate", limit="1")
+    assert row["source"] == "192.0.2.3/32"
+
+
+def test_sources_of_a_network_alone(make: Make) -> None:
+    (row,) = admin(flooded(make)).rows("show sources", by="rate", client="192.0.2.2")
+    assert row["source"] == "192.0.2.2/32"
+
+
+def test_sources_are_networks_of_the_configured_size(make: Make) -> None:
+    (row,) = admin(flooded(make, source_prefix_v4=24)).rows("show sources", by="rate")
+    assert (row["source"], row["rate"], row["rate_s"]) == ("192.0.2.0/24", 6.0, 60.0)
+
+
+def test_service_without_limits_counts_no_source(make: Make) -> None:
+    assert "no source is counted" in admin(make()).said("show sources")
+    (row,) = admin(make()).rows("show info")
+    assert row["sources"] is None
+
+
+def test_frontend_without_limits_of_its_own_has_no_counts_of_its_own(make: Make) -> None:
+    assert "no source is counted" in admin(flooded(make)).said("show sources", frontend="front")
+    assert "no frontend" in admin(flooded(make)).said("show sources", frontend="nowhere")
+
+
+def test_number_of_sources_that_is_none_is_refused(make: Make) -> None:
+    assert "needs a whole number from 1 to 1000" in admin(flooded(make)).said("show sources", limit="0")
+
+
+def test_table_of_sources_has_its_size_in_info(make: Make) -> None:
+    (row,) = admin(flooded(make)).rows("show info")
+    assert (row["sources"], row["sources_evicted"], row["sources_uncounted"]) == (3, 0, 0)

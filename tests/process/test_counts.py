@@ -12,9 +12,11 @@ from mailproxy.backend.numbers import FAILED
 from mailproxy.balance.shared_pool import PATIENCE_SECONDS
 from mailproxy.config import Config
 from mailproxy.counting.page import Pages
+from mailproxy.front.limits import SourceGate, make_gate
 from mailproxy.front.vitals import CPU, DESCRIPTORS, STARTED
 from mailproxy.process.counts import MainCounts, PageCounts, WorkerCounts
 from mailproxy.session.numbers import CONNECTIONS
+from mailproxy.sources.table import Table
 from tests.balance.builders import Client
 from tests.config.builders import read
 
@@ -165,3 +167,52 @@ def test_state_of_each_process_is_told_until_it_ends(bench: Bench) -> None:
         "worker 1": 3,
     }
     assert bench.main.process()[0].sums()[CPU] == 30
+
+
+def gates(main: MainCounts, **limits: Any) -> list[SourceGate]:
+    """The gates of two workers, with tables that were made before the fork."""
+    keys = {name.replace("_", "-"): value for name, value in limits.items()}
+    settings = read(limits=keys, backend__dovecot__server__d1={"address": "10.41.1.131:10143"})
+    main.know(settings)
+    main.share_sources(settings.limits.size)
+    made = []
+    for number in range(2):
+        worker = WorkerCounts(main.pages, number, Clock(), main.tables)
+        gate = make_gate(settings, settings.frontends[0], worker.sources(settings.limits.size), lambda: 100.0)
+        assert gate is not None
+        made.append(gate)
+    return made
+
+
+SOURCE = bytes([192, 0, 2, 1])
+
+
+def test_connections_of_a_source_count_over_all_workers_until_their_worker_dies() -> None:
+    main = MainCounts(Pages(2))
+    one, other = gates(main, source_connections=1)
+    assert one.rejects(SOURCE) is None
+    one.take()
+    assert other.rejects(SOURCE) is not None
+    main.fold(0)
+    assert other.rejects(SOURCE) is None
+
+
+def test_rate_of_a_source_stays_when_its_worker_dies() -> None:
+    main = MainCounts(Pages(2))
+    one, other = gates(main, source_rate="1/1m")
+    assert one.rejects(SOURCE) is None
+    main.fold(0)
+    assert other.rejects(SOURCE) is not None
+
+
+def test_tables_of_workers_have_the_size_of_one_together() -> None:
+    main = MainCounts(Pages(2))
+    gates(main, sources=10_000)
+    assert main.sources(10_000).tables == main.tables
+    assert sum(table.sets for table in main.tables) == pytest.approx(Table(10_000).sets, abs=2)
+
+
+def test_new_connections_of_all_workers_are_seen_by_each(bench: Bench) -> None:
+    first, every = bench.workers[0].pace("imaps")
+    first[0] = 7
+    assert [words[0] for words in bench.workers[1].pace("imaps")[1]] == [words[0] for words in every] == [7, 0]
