@@ -23,7 +23,6 @@ from typing import Any
 
 from attrs import frozen
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import ConnectError, ConnectingCancelledError
 from twisted.internet.interfaces import IReadDescriptor, ITCPTransport
 from twisted.internet.protocol import Factory, connectionDone
@@ -148,6 +147,9 @@ class _Datagrams:
 
 
 async def _ask_by_stream(nameserver: Nameserver, question: Question, reactor: Any) -> Reply:
+    # Here, because only long answers need it: it imports much that the rest of a start does not.
+    from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
+
     make = TCP4ClientEndpoint if nameserver.host.version == 4 else TCP6ClientEndpoint
     stream = _Stream(question)
     try:
