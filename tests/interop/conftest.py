@@ -22,6 +22,20 @@ from tests.interop.recorder import Behaviour, Recorder
 from tests.interop.relay import Relay
 
 
+# The files that take longest, whatever the number of their tests.
+LONGEST = (
+    *("test_workers", "test_start", "test_ctl", "test_pools", "test_log_targets", "test_pool_health", "test_testssl"),
+    *("test_silent_clients", "test_systemd", "test_postfix", "test_backend_tls", "test_certificates", "test_identity"),
+    *("test_pool_names", "test_haproxy_chain", "test_reload", "test_pool_rules", "test_pool_queue", "test_timeouts"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the longest files begin first: at the end, no process has to wait for one."""
+    ranks = {name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path.stem, len(ranks)))
+
+
 class StartFront(Protocol):
     """Starts mailproxy with a configuration."""
 
