@@ -189,6 +189,7 @@ class Dovecot:
             self, PROFILES[profile].format(authority=authority), listen, relay_port, certificate
         )
         self._process = self._started()
+        self._is_paused = False
 
     @property
     def log(self) -> str:
@@ -241,11 +242,13 @@ class Dovecot:
 
     def pause(self) -> None:
         """Stop all its processes; the kernel still accepts connections for it."""
+        self._is_paused = True
         self._signal_family(signal.SIGSTOP)
 
     def resume(self) -> None:
         """Continue its processes after `pause`."""
         self._signal_family(signal.SIGCONT)
+        self._is_paused = False
 
     def break_auth(self) -> None:
         """Kill its authentication process, and prevent a new one."""
@@ -270,7 +273,7 @@ class Dovecot:
 
     def close(self) -> None:
         """Stop it and all its sessions."""
-        if self._process.is_alive:
+        if self._is_paused and self._process.is_alive:
             self.resume()  # what is stopped does not end
         self._process.stop()
 
