@@ -14,6 +14,7 @@ from mailproxy.config import DEFAULT_FILE, Config, ConfigError, load
 if TYPE_CHECKING:
     from mailproxy.front.sockets import Sockets
     from mailproxy.log import ServiceLog
+    from mailproxy.process.start import Processes
     from mailproxy.service import ProxyService
     from mailproxy.systemd.handed import Handed, Stored
     from mailproxy.systemd.reports import Reports
@@ -43,14 +44,13 @@ def run(arguments: argparse.Namespace) -> int:
     from mailproxy.front.prepare import prepare
     from mailproxy.front.sockets import StartError
     from mailproxy.process.identity import CAP_DAC_READ_SEARCH, CAP_NET_BIND_SERVICE, find_identity
-    from mailproxy.process.start import Processes
     from mailproxy.signals import Signals
 
     signals = Signals()
     takeover: Takeover | None = None
     try:
         settings = load(arguments.config)
-        processes = Processes(settings.workers, make_log) if settings.workers else None
+        processes = make_processes(settings) if settings.workers else None
         identity = find_identity(settings)
         prepared = prepare(settings, arguments.config, None if processes is None else processes.process_state)
         if processes is not None:
@@ -134,6 +134,13 @@ def make_reports(service: ProxyService, stored: Sequence[Stored], reactor: Any) 
         watchdog=watchdog_seconds(os.environ, os.getpid()),
         stored=stored,
     )
+
+
+def make_processes(settings: Config) -> Processes:
+    """Make the processes of a service with workers; one without does not import what they tell each other."""
+    from mailproxy.process.start import Processes
+
+    return Processes(settings.workers, make_log)
 
 
 def make_log(settings: Config) -> ServiceLog:
