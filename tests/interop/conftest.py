@@ -21,7 +21,6 @@ from tests.interop.ports import free_port
 from tests.interop.recorder import Behaviour, Recorder
 from tests.interop.relay import Relay
 
-
 # The files that take longest, whatever the number of their tests.
 LONGEST = (
     *("test_workers", "test_start", "test_ctl", "test_pools", "test_log_targets", "test_pool_health", "test_testssl"),
