@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall
-from twisted.logger import Logger, globalLogPublisher
+from twisted.logger import Logger, globalLogBeginner, globalLogPublisher
 from twisted.python.failure import Failure
 
 from mailproxy.backend.backend import Backend
@@ -34,6 +34,9 @@ from mailproxy.process.worker_service import WorkerService
 from mailproxy.service import quiet_collector
 from mailproxy.transport.bound import Bound
 from mailproxy.transport.poller import READ
+
+# Imported before the fork, which all processes share: in a worker, the import would copy 2 MB. It makes no reactor.
+from mailproxy.transport.reactor import install
 
 # The interval of a worker's signs of life.
 BEAT_SECONDS = 1.0
@@ -240,12 +243,7 @@ class Worker:
 
 def work(fork: Fork, sock: socket.socket, *, pages: Pages, first: Prepared, make_log: MakeLog) -> None:
     """Run a worker in this forked process, until it ends."""
-    from mailproxy.transport.reactor import install
-
     reactor = install()
-
-    from twisted.logger import globalLogBeginner
-
     name_process(f"mailproxy-w{fork.worker}")
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from ipaddress import ip_address
@@ -441,3 +443,10 @@ def test_socket_goes_on_without_a_worker_that_stops(bench: Bench) -> None:
     bench.read()
     bench.say(message.Stop(StopTimes()))
     socket.create_connection(bench.listening.getsockname()).close()
+
+
+def test_reactor_is_imported_before_the_fork_and_made_after_it() -> None:
+    script = "import sys, mailproxy.process.start; print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert "twisted.internet.epollreactor" in modules
+    assert "twisted.internet.reactor" not in modules
