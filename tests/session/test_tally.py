@@ -312,3 +312,24 @@ def test_ending_in_any_stage_is_counted_with_its_letter(make: MakeBench) -> None
     bench.client().break_off()
     part(bench)
     assert table(bench, "endings") == {"CD client-left": 1, "CC client-left": 1}
+
+
+def test_sessions_that_come_together_are_counted_each_as_it_is(make: MakeBench) -> None:
+    bench = make(tls=True, servers=2, each={"maxconn": 2})
+    contexts = [client_context(version) for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)]
+    relays = []
+    for number in (0, 0, 1):
+        client = bench.tls_client(contexts[number])
+        server = bench.servers[number].accept(GREETING)
+        bench.until(lambda client=client: client.data == GREETING)  # type: ignore[misc]  # mypy cannot infer defaults
+        relays.append((client, server))
+    relays[1][0].break_off()
+    for peer in (*relays[0], *relays[2]):
+        peer.end()
+    bench.until(lambda: not bench.frontend.sessions)
+    assert table(bench, "versions") == {"TLSv1.2": 2, "TLSv1.3": 1}
+    assert table(bench, "endings") == {"-- done": 2, "CD client-left": 1}
+    sent = len(GREETING)
+    assert of_server(bench) == {"sessions": 2, "bytes_out": 2 * sent}
+    assert of_server(bench, 1) == {"sessions": 1, "bytes_out": sent}
+    assert totals(bench).numbers["bytes_out"] == 3 * sent
