@@ -70,6 +70,12 @@ class Protocol:
     """Finds refused logins in a server's lines (see `mailproxy.mail.refused_logins`); None if there are no logins."""
     refusal: bytes
     """The temporary failure in place of a greeting, with its CRLF."""
+    refusal_form: bytes
+    """The same with any text in place of ``%s``."""
+    permanent_form: bytes
+    """The permanent failure in place of a greeting, with any text in place of ``%s``."""
+    quotes_text: bool = False
+    """True if that text is a quoted string, in which quotes and backslashes have a backslash before them."""
     server_refusal: re.Pattern[bytes]
     """
     Finds a server's own refusal in its first bytes.

@@ -32,6 +32,9 @@ IMAP = Protocol(
     refused_logins=refused_logins.IMAP,
     # BYE is one of the greetings (RFC 9051 section 7.1.5); UNAVAILABLE means a temporary failure (RFC 5530 section 3).
     refusal=b"* BYE [UNAVAILABLE] Service temporarily unavailable, try again later\r\n",
+    refusal_form=b"* BYE [UNAVAILABLE] %s\r\n",
+    # NOPERM: access is not permitted, and trying again does not help (RFC 5530 section 3).
+    permanent_form=b"* BYE [NOPERM] %s\r\n",
     # Dovecot sends this without a code if its authentication does not start.
     server_refusal=re.compile(
         rb"^\* BYE\b(?P<temporary> \[UNAVAILABLE\]| Auth process broken)?[^\n]*", re.MULTILINE | re.IGNORECASE
@@ -59,6 +62,8 @@ POP3 = Protocol(
     refused_logins=refused_logins.POP3,
     # SYS/TEMP means that the password is not wrong (RFC 3206 section 4).
     refusal=b"-ERR [SYS/TEMP] Service temporarily unavailable, try again later\r\n",
+    refusal_form=b"-ERR [SYS/TEMP] %s\r\n",
+    permanent_form=b"-ERR [SYS/PERM] %s\r\n",
     # RFC 1939 section 3; Dovecot as in IMAP.
     server_refusal=re.compile(
         rb"^-ERR\b(?P<temporary> \[SYS/TEMP\]| Auth process broken)?[^\n]*", re.MULTILINE | re.IGNORECASE
@@ -89,6 +94,9 @@ SMTP = Protocol(
     # 421 is the reply that announces the close (RFC 5321 sections 3.8 and 4.2.3), X.3.2 a system that takes no mail
     # (RFC 3463 section 3.4).
     refusal=b"421 4.3.2 Service not available, closing transmission channel\r\n",
+    refusal_form=b"421 4.3.2 %s\r\n",
+    # 554 is a greeting too (RFC 5321 section 3.1), X.7.1 a delivery that is not authorized (RFC 3463 section 3.8).
+    permanent_form=b"554 5.7.1 %s\r\n",
     # RFC 5321 section 4.2.1: all lines have the code, and all but the last a hyphen. The last may be missing.
     server_refusal=re.compile(
         rb"^(?P<code>(?:(?P<temporary>4)|5)[0-9]{2})(?:-[^\n]*\n(?P=code))*(?:[ -][^\n]*)?(?:\r?\n|\r?\Z)", re.MULTILINE
@@ -141,6 +149,10 @@ MANAGESIEVE = Protocol(
     refused_logins=refused_logins.MANAGESIEVE,
     # TRYLATER (RFC 5804 section 1.3) in a response-bye (section 4).
     refusal=b'BYE (TRYLATER) "Service temporarily unavailable, try again later"\r\n',
+    refusal_form=b'BYE (TRYLATER) "%s"\r\n',
+    # No response code of RFC 5804 means this.
+    permanent_form=b'BYE "%s"\r\n',
+    quotes_text=True,
     # RFC 5804 sections 1.2 and 1.3; the text may be a literal, on lines of its own.
     server_refusal=re.compile(
         rb"^(?:BYE|NO)\b(?P<temporary> \(TRYLATER\))?.*", re.MULTILINE | re.IGNORECASE | re.DOTALL

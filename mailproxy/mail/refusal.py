@@ -14,6 +14,25 @@ def refusal(protocol: str) -> bytes:
     return b"" if protocol == TCP else PROTOCOLS[protocol].refusal
 
 
+PERMANENT_TEXT = "Access denied"
+"""The text of a permanent refusal that has none of its own."""
+
+
+def refusal_with(protocol: str, text: str = "", *, is_permanent: bool = False) -> bytes:
+    """
+    Return a failure with a text of printable ASCII characters in the protocol's words, with its CRLF.
+
+    Without a text, it is `refusal`, or the permanent failure. Empty for ``tcp``.
+    """
+    if protocol == TCP or not (text or is_permanent):
+        return refusal(protocol)
+    spoken = PROTOCOLS[protocol]
+    words = (text or PERMANENT_TEXT).encode("ascii")
+    if spoken.quotes_text:
+        words = words.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    return (spoken.permanent_form if is_permanent else spoken.refusal_form) % words
+
+
 def goodbye(protocol: str) -> bytes:
     """Return the line that ends a session between two commands; empty if the server may not send one unasked."""
     return PROTOCOLS[protocol].refusal if protocol != TCP and PROTOCOLS[protocol].says_goodbye else b""

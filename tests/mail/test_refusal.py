@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mailproxy.mail.greeting import server_speaks_first
 from mailproxy.mail.protocols import PROTOCOLS, protocol_words
-from mailproxy.mail.refusal import WORDS_BYTES, Refusal, goodbye, read_refusal, refusal
+from mailproxy.mail.refusal import WORDS_BYTES, Refusal, goodbye, read_refusal, refusal, refusal_with
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,41 @@ def test_unknown_protocol_is_our_bug() -> None:
 def test_every_protocol_but_tcp_begins_with_the_server() -> None:
     assert server_speaks_first("managesieve")
     assert not server_speaks_first("tcp")
+
+
+@pytest.mark.parametrize(
+    ("protocol", "temporary", "permanent"),
+    [
+        ("imap", b"* BYE [UNAVAILABLE] one moment\r\n", b"* BYE [NOPERM] one moment\r\n"),
+        ("pop3", b"-ERR [SYS/TEMP] one moment\r\n", b"-ERR [SYS/PERM] one moment\r\n"),
+        ("smtp", b"421 4.3.2 one moment\r\n", b"554 5.7.1 one moment\r\n"),
+        ("lmtp", b"421 4.3.2 one moment\r\n", b"554 5.7.1 one moment\r\n"),
+        ("managesieve", b'BYE (TRYLATER) "one moment"\r\n', b'BYE "one moment"\r\n'),
+        ("tcp", b"", b""),
+    ],
+)
+def test_refusal_has_a_text(protocol: str, temporary: bytes, permanent: bytes) -> None:
+    assert refusal_with(protocol, "one moment") == temporary
+    assert refusal_with(protocol, "one moment", is_permanent=True) == permanent
+
+
+@pytest.mark.parametrize("protocol", sorted(protocol_words()))
+def test_refusal_without_a_text_has_the_usual_one(protocol: str) -> None:
+    assert refusal_with(protocol) == refusal(protocol)
+    assert (b"Access denied" in refusal_with(protocol, is_permanent=True)) == (protocol != "tcp")
+
+
+def test_text_is_quoted_where_the_protocol_needs_it() -> None:
+    assert refusal_with("managesieve", 'a "b" \\') == b'BYE (TRYLATER) "a \\"b\\" \\\\"\r\n'
+    assert refusal_with("imap", 'a "b" \\ 100%') == b'* BYE [UNAVAILABLE] a "b" \\ 100%\r\n'
+
+
+@pytest.mark.parametrize("is_permanent", [True, False])
+@pytest.mark.parametrize("protocol", sorted(PROTOCOLS))
+def test_own_refusal_is_read_as_a_servers(protocol: str, is_permanent: bool) -> None:
+    found = read_refusal(protocol, refusal_with(protocol, "one moment", is_permanent=is_permanent))
+    assert found is not None
+    assert found.is_temporary != is_permanent
 
 
 # The goodbye.
