@@ -12,7 +12,7 @@ are passed on from the received header, CRC32C, ALPN, AUTHORITY, UNIQUE_ID, SSL.
 - TLVs that the profile's backend cannot read are left out.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from mailproxy.announce.client_tls import received_common_name, ssl_tlv
@@ -128,17 +128,29 @@ class BackendTlvs:
             )
 
     def chosen(
-        self, facts: TlsFacts | None, received: Header | None, unique_id: bytes, words: Mapping[str, str] = NO_WORDS
+        self,
+        facts: TlsFacts | None,
+        received: Header | None,
+        unique_id: bytes,
+        words: Mapping[str, str] = NO_WORDS,
+        more: Sequence[TlvLike] = (),
     ) -> tuple[tuple[Tlv, ...], tuple[str, ...]]:
         """
         Return the TLVs for one client in their order, and what was left out, in words for the log.
+
+        `more` are those that the configuration sets for this client alone; each replaces all others of its type.
 
         They include the checksum's TLV, which `mailproxy.proxyprotocol.encode` fills.
         """
         left_out: list[str] = []
         others, single = self._passed_on(received, left_out)
+        set = self._set
+        if more:
+            types = {tlv.type for tlv in more}
+            set = (*(one for one in set if one[0] not in types), *((tlv.type, tlv.value) for tlv in more))
+            others = [tlv for tlv in others if tlv.type not in types]
         first = []
-        for tlv in self._filled(words, left_out):
+        for tlv in _filled(set, words, left_out):
             if tlv.type not in _SINGLE:
                 first.append(tlv)
             elif tlv.value:
@@ -155,19 +167,6 @@ class BackendTlvs:
         ordered = [single[type] for type in _SINGLE if type in single]
         checksum = (_CRC32C,) if self.has_checksum else ()
         return (*first, *others, *checksum, *ordered), tuple(left_out)
-
-    def _filled(self, words: Mapping[str, str], left_out: list[str]) -> Iterator[Tlv]:
-        """Make the TLVs that the configuration sets."""
-        for type, value in self._set:
-            if isinstance(value, bytes):
-                yield Tlv(type, value)
-                continue
-            filled = value.fill(words)
-            most = UNIQUE_ID_SIZE if type == TlvType.UNIQUE_ID else MAX_VALUE
-            if len(filled) <= most:
-                yield Tlv(type, filled)
-            else:
-                left_out.append(f"{tlv_name(type)} ({len(filled)} bytes): its format may make at most {most}")
 
     def drops_ssl(self, received: Header) -> bool:
         """Tell whether the received header says that the client is on TLS, and its SSL TLV is not passed on."""
@@ -221,6 +220,22 @@ class BackendTlvs:
             case TlvType.SSL if (size := _version_size(SslTlv.parse(tlv.value))) > _VERSION_ROOM:
                 return f"{size} bytes of VERSION, no more than {_VERSION_ROOM} are passed on"
         return ""
+
+
+def _filled(
+    set: Iterable[tuple[int, bytes | FormatLike]], words: Mapping[str, str], left_out: list[str]
+) -> Iterator[Tlv]:
+    """Make the TLVs that the configuration sets."""
+    for type, value in set:
+        if isinstance(value, bytes):
+            yield Tlv(type, value)
+            continue
+        filled = value.fill(words)
+        most = UNIQUE_ID_SIZE if type == TlvType.UNIQUE_ID else MAX_VALUE
+        if len(filled) <= most:
+            yield Tlv(type, filled)
+        else:
+            left_out.append(f"{tlv_name(type)} ({len(filled)} bytes): its format may make at most {most}")
 
 
 def _with_safe_name(tlv: Tlv, left_out: list[str]) -> Tlv:

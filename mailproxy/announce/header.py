@@ -1,12 +1,12 @@
 """The PROXY header for a backend: the client's addresses, the TLVs chosen for it, and the size limit."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 
 from attrs import frozen
 
 from mailproxy.announce.addresses import AddressPair, PackedAddress, address_pair, header_bytes, unpacked
-from mailproxy.announce.backend_tlvs import NO_WORDS, BackendTlvs, HeaderSettings
+from mailproxy.announce.backend_tlvs import NO_WORDS, BackendTlvs, HeaderSettings, TlvLike
 from mailproxy.profiles import PROFILES
 from mailproxy.proxyprotocol import Address, Header, SslType, TlvType, encode, tlv_name
 from mailproxy.proxyprotocol.tlv import pack_tlvs
@@ -80,13 +80,15 @@ class HeaderPolicy:
         received: Header | None = None,
         unique_id: bytes = b"",
         words: Mapping[str, str] = NO_WORDS,
+        more: Sequence[TlvLike] = (),
     ) -> BackendHeader:
         """
         Make the header for one client.
 
         `source` is the client's address and `destination` ours, from the socket or from the received header; None is
         unknown. `facts` is None for a client in clear; `received` is the received header. `unique_id` is sent if the
-        settings say so; ValueError beyond 128 bytes. `words` fill the formats of the settings.
+        settings say so; ValueError beyond 128 bytes. `words` fill the formats of the settings. `more` are TLVs for this
+        client alone; each replaces all others of its type.
         """
         if self._version == 0:
             return _NOTHING
@@ -97,13 +99,14 @@ class HeaderPolicy:
             and pair is not None
             and (facts is None or facts.client_certificate is None)
             and (received is None or not self._tlvs.passed_types)
+            and not more
         ):
             before, ssl, left_out = self._packed(facts)
             own_id = pack_tlvs(self._tlvs.unique_id(unique_id)) if unique_id else b""
             data = header_bytes(pair, before + own_id + ssl)
             if len(data) <= self._limit:
                 return BackendHeader(data, left_out)
-        header, left_out = self._describe(pair, facts, received, unique_id, words)
+        header, left_out = self._describe(pair, facts, received, unique_id, words, more)
         encoded = encode(header, budget=self._limit)
         no_room = (f"{tlv.name} ({tlv.size} bytes){_NO_ROOM}{self._limit}" for tlv in encoded.left_out)
         return BackendHeader(encoded.data, (*left_out, *no_room))
@@ -132,12 +135,13 @@ class HeaderPolicy:
         received: Header | None,
         unique_id: bytes,
         words: Mapping[str, str],
+        more: Sequence[TlvLike] = (),
     ) -> tuple[Header, tuple[str, ...]]:
         if self._version == 1:
             return Header.proxy(*unpacked(pair), version=1) if pair else Header(version=1), ()
         if pair is None and not self._local_has_tlvs:
             return Header.local(), ()
-        tlvs, left_out = self._tlvs.chosen(facts, received, unique_id, words)
+        tlvs, left_out = self._tlvs.chosen(facts, received, unique_id, words, more)
         return Header.proxy(*unpacked(pair), tlvs) if pair else Header.local(tlvs), left_out
 
 

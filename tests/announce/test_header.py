@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailproxy.announce.header import HeaderPolicy
+from mailproxy.config.model import CustomTlv
 from mailproxy.profiles import PROFILES
 from mailproxy.proxyprotocol import (
     Command,
@@ -153,6 +154,33 @@ def test_received_tlvs_are_passed_on() -> None:
     received = Header.local((Tlv(0xEE, b"\x01\0\0\0\0"), Tlv(0xE3, b"no")))
     told = decode(policy("v2", pass_tlvs=(0xEE,)).build(SOURCE, DESTINATION, None, received).data)
     assert told.tlvs == received.tlvs[:1]
+
+
+def test_tlv_for_one_client_replaces_all_others_of_its_type() -> None:
+    set = (CustomTlv(0xE5, b"all"), CustomTlv(0xE6, b"kept"))
+    received = Header.local((Tlv(0xE7, b"came in"), Tlv(0xE8, b"kept")))
+    header = policy("v2", "authority", tlvs=set, pass_tlvs=(0xE7, 0xE8))
+    more = (CustomTlv(0xE5, b"one"), CustomTlv(0xE7, b"ours"), CustomTlv(TlvType.AUTHORITY, b"a.example.test"))
+    told = decode(header.build(SOURCE, DESTINATION, TLS13, received, more=more).data)
+    assert {tlv.type: tlv.value for tlv in told.tlvs} == {
+        0xE5: b"one",
+        0xE6: b"kept",
+        0xE7: b"ours",
+        0xE8: b"kept",
+        TlvType.AUTHORITY: b"a.example.test",
+    }
+    assert len(told.tlvs) == 5
+
+
+def test_tlv_for_one_client_is_not_in_the_next_header() -> None:
+    header = policy("v2")
+    header.build(SOURCE, DESTINATION, TLS13, more=(CustomTlv(0xE5, b"one"),))
+    assert decode(header.build(SOURCE, DESTINATION, TLS13).data).tlvs == ()
+
+
+def test_tlv_for_one_client_is_left_out_if_there_is_no_room() -> None:
+    header = policy("v2", profile="nginx").build(SOURCE, DESTINATION, TLS13, more=(CustomTlv(0xE5, b"x" * 100),))
+    assert header.left_out == ("0xE5 (103 bytes): header limit 107",)
 
 
 def test_what_does_not_fit_is_left_out_and_named() -> None:
