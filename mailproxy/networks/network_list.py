@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from types import MappingProxyType
 
 from attrs import define, frozen
 
@@ -29,6 +30,9 @@ class ReadList:
     state: State
 
 
+NO_LISTS: Mapping[str, NetworkList] = MappingProxyType({})
+
+
 class NetworkLists:
     """The lists of a process, by path (mutable); conditions hold the lists, so that a changed one needs no look-up."""
 
@@ -49,6 +53,10 @@ class NetworkLists:
     def keep(self, paths: Collection[str]) -> None:
         """Forget the lists of other files; conditions of earlier readings keep theirs."""
         self._lists = {path: kept for path, kept in self._lists.items() if path in paths}
+
+    def all(self) -> tuple[ReadList, ...]:
+        """Return the content of all lists, to send it to another process."""
+        return tuple(ReadList(kept.path, kept.networks, kept.state) for kept in self._lists.values())
 
     @property
     def known(self) -> Mapping[str, NetworkList]:

@@ -1,0 +1,135 @@
+"""The predicates about the client itself: its addresses, its TLS, and its PROXY header."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from ipaddress import ip_address
+
+from mailproxy.config.condition import Condition, ListFile, Place
+from mailproxy.config.place import UNIX
+from mailproxy.config.text_pattern import TextPattern
+from mailproxy.networks.network_set import NetworkSet
+from mailproxy.proxyprotocol import tlv_name
+from mailproxy.rules.matching import matcher
+from mailproxy.rules.predicate import Predicate, listed, worded
+from mailproxy.rules.subject import Subject
+from mailproxy.rules.surroundings import Surroundings
+from mailproxy.rules.tlv_text import tlv_text
+from mailproxy.rules.unknown import UNKNOWN, Test, Truth
+
+_NO_CASE = frozenset({"sni", "alpn", "cipher", "group", "client_san"})
+"""Facts that are the same in upper and lower case."""
+
+
+def client_predicates(condition: Condition, surroundings: Surroundings) -> Iterator[Predicate]:
+    """Yield the predicates of a condition about the client itself, cheap ones first."""
+    if condition.port:
+        yield Predicate("port", listed(condition.port), _one_of("port", condition.port), partial(_show, "port"))
+    for field, places in (("source", condition.source), ("destination", condition.destination)):
+        if places:
+            yield Predicate(field, listed(places), _within(field, places, surroundings), partial(_host, field))
+    for field, make in _BY_FIELD.items():
+        values = getattr(condition, field)
+        if values not in ((), None):
+            values = values if isinstance(values, tuple) else (values,)
+            words = listed([str(value).lower() if isinstance(value, bool) else value for value in values])
+            yield Predicate(field.replace("_", "-"), words, make(field, values), partial(_show, field))
+    for type, patterns in condition.tlvs.items():
+        shown = partial(_tlv_values, type)
+        yield Predicate(f"tlv {tlv_name(type)}", listed(patterns), _tlv(type, patterns), shown)
+
+
+def _one_of(field: str, allowed: Sequence[object]) -> Test[Subject]:
+    values = frozenset(allowed)
+
+    def test(subject: Subject) -> Truth:
+        value = getattr(subject, field)
+        return None if value is UNKNOWN else value in values
+
+    return test
+
+
+def _like(field: str, patterns: Sequence[TextPattern]) -> Test[Subject]:
+    matches = matcher(patterns, ignore_case=field in _NO_CASE)
+
+    def test(subject: Subject) -> Truth:
+        value = getattr(subject, field)
+        if value is UNKNOWN:
+            return None
+        return value is not None and matches(value)
+
+    return test
+
+
+def _any_like(field: str, patterns: Sequence[TextPattern]) -> Test[Subject]:
+    matches = matcher(patterns, ignore_case=field in _NO_CASE)
+
+    def test(subject: Subject) -> Truth:
+        values = getattr(subject, field)
+        return None if values is UNKNOWN else any(map(matches, values))
+
+    return test
+
+
+_BY_FIELD: dict[str, Callable[[str, tuple[object, ...]], Test[Subject]]] = {
+    "tls_version": _one_of,
+    "resumed": _one_of,
+    "client_verified": _one_of,
+    "client_fingerprint": _one_of,
+    "sni": _like,  # type: ignore[dict-item]  # the values of these fields are patterns
+    "alpn": _like,  # type: ignore[dict-item]
+    "cipher": _like,  # type: ignore[dict-item]
+    "group": _like,  # type: ignore[dict-item]
+    "client_issuer": _like,  # type: ignore[dict-item]
+    "client_cn": _any_like,  # type: ignore[dict-item]
+    "client_san": _any_like,  # type: ignore[dict-item]
+}
+"""What makes the question of each field of a `Condition` about TLS."""
+
+
+def _within(field: str, places: Sequence[Place], surroundings: Surroundings) -> Test[Subject]:
+    has_unix = UNIX in places
+    networks = NetworkSet.of(place for place in places if not isinstance(place, str | ListFile))
+    lists = tuple(surroundings.network_list(place.path) for place in places if isinstance(place, ListFile))
+
+    def test(subject: Subject) -> Truth:
+        address = getattr(subject, field)
+        if address is UNKNOWN:
+            return None
+        if address is None:
+            return has_unix
+        return address in networks or (bool(lists) and any(address in one.networks for one in lists))
+
+    return test
+
+
+def _tlv(type: int, patterns: Sequence[TextPattern]) -> Test[Subject]:
+    matches = matcher(patterns, ignore_case=False)
+
+    def test(subject: Subject) -> Truth:
+        tlvs = subject.tlvs
+        if tlvs is UNKNOWN:
+            return None
+        return any(tlv.type == type and matches(tlv_text(tlv)) for tlv in tlvs)
+
+    return test
+
+
+# The client's values in words.
+
+
+def _show(field: str, subject: Subject) -> str:
+    return worded(getattr(subject, field))
+
+
+def _host(field: str, subject: Subject) -> str:
+    address = getattr(subject, field)
+    if isinstance(address, bytes):
+        return str(ip_address(address))
+    return UNIX if address is None else worded(address)
+
+
+def _tlv_values(type: int, subject: Subject) -> str:
+    tlvs = subject.tlvs
+    return worded(UNKNOWN if tlvs is UNKNOWN else tuple(tlv_text(tlv) for tlv in tlvs if tlv.type == type))

@@ -1,0 +1,83 @@
+"""Why a rule decides: each rule, whether it is true of a client, and because of which keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mailproxy.config.bandwidth import shown_bandwidth
+from mailproxy.config.duration import written
+from mailproxy.config.rule import Rule
+from mailproxy.proxyprotocol import tlv_name
+from mailproxy.rules.decision import Decision, Pending
+from mailproxy.rules.rules import Ready, Rules
+from mailproxy.rules.subject import Subject
+from mailproxy.rules.unknown import Truth
+
+_VERDICTS: dict[Truth, str] = {True: "is true", False: "is not true", None: "is not known"}
+
+
+def explain(rules: Rules, subject: Subject) -> Iterator[str]:
+    """Yield a line for each rule that is tried, with a line for each key, and the decision."""
+    for rule, ready in zip(rules.rules, rules.ready, strict=True):
+        held = ready.test(subject)
+        yield f"{_named(rule)}: {_VERDICTS[held]}{f'; {actions(rule)}' if held else ''}"
+        yield from (f"  {line}" for line in _of_condition(ready, subject))
+        if held and rule.decides:
+            break
+    yield f"decision: {in_words(rules, rules.decide(subject))}"
+
+
+def _named(rule: Rule) -> str:
+    return rule.name if " " in rule.name else f"rule {rule.name}"
+
+
+def _of_condition(ready: Ready, subject: Subject) -> Iterator[str]:
+    for one in ready.predicates:
+        held = one.test(subject)
+        verdict = {True: "is", False: "is not", None: "may be"}[held]
+        yield f"{one.key}: {one.shown(subject)} {verdict} {one.wanted}"
+    for word, parts in (("any", ready.any_of), ("all", ready.all_of)):
+        for number, part in enumerate(parts):
+            yield f"{word}[{number}]: {_VERDICTS[part.test(subject)]}"
+            yield from (f"  {line}" for line in _of_condition(part, subject))
+    if ready.none_of is not None:
+        yield f"not: the condition in it {_VERDICTS[ready.none_of.test(subject)]}"
+        yield from (f"  {line}" for line in _of_condition(ready.none_of, subject))
+
+
+def in_words(rules: Rules, decided: Decision | Pending) -> str:
+    """Write a decision; one that needs more facts says which rule does."""
+    if isinstance(decided, Pending):
+        return f"{_named(rules.rules[decided.number])} needs facts that are not given, so the decision is not known"
+    adds = _additions(decided.label, decided.bandwidth, tuple(tlv.type for tlv in decided.tlvs))
+    also = f"; {', '.join(adds)}" if adds else ""
+    if not decided.rule:
+        return f"no rule decides: the frontend's backend{also}"
+    if decided.refusal is not None:
+        what = f"refused, {decided.refusal}"
+    else:
+        what = "the frontend's backend" if decided.backend is None else f"backend {decided.backend}"
+    tarpit = f" after {written(decided.tarpit)}" if decided.tarpit else ""
+    ban = f", and banned for {written(decided.ban)}" if decided.ban else ""
+    return f"{_named(next(rule for rule in rules.rules if rule.name == decided.rule))}: {what}{tarpit}{ban}{also}"
+
+
+def actions(rule: Rule) -> str:
+    """Write what a rule does."""
+    found = []
+    if rule.backend is not None:
+        found.append(f"backend {rule.backend}")
+    if rule.accept:
+        found.append("accept")
+    if rule.refusal is not None:
+        found.append(f"refuse, {rule.refusal}")
+    if rule.ban:
+        found.append(f"ban for {written(rule.ban)}")
+    types = () if rule.tlv is None else (rule.tlv.type,)
+    return ", ".join([*found, *_additions(rule.label or "", rule.bandwidth or 0, types)])
+
+
+def _additions(label: str, bandwidth: int, types: tuple[int, ...]) -> list[str]:
+    found = [f"label {label}"] if label else []
+    found += [f"TLV {tlv_name(type)}" for type in types]
+    return [*found, *([f"at most {shown_bandwidth(bandwidth)}"] if bandwidth else [])]

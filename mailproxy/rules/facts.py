@@ -1,0 +1,162 @@
+"""Reads the facts that an admin states of a client, named as the keys of conditions: ``source=10.1.2.3 sni=a.org``."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from ipaddress import ip_address
+from typing import Any
+
+from mailproxy.config.frontend import Frontend
+from mailproxy.config.kind import Wrong
+from mailproxy.config.moment import DAYS, MOMENTS
+from mailproxy.config.place import UNIX
+from mailproxy.config.tlv import CUSTOM_VALUE, TLV_TYPE
+from mailproxy.config.words import listed, nearest, quoted
+from mailproxy.networks.network_list import NetworkLists
+from mailproxy.proxyprotocol import Tlv
+from mailproxy.rules.stated import StatedClient, StatedSurroundings
+
+_TEXTS = ("sni", "alpn", "tls-version", "cipher", "group", "client-issuer", "client-fingerprint")
+_LISTS = ("client-cn", "client-san")
+_CLAIMS = ("resumed", "client-verified")
+_OF_TLS = (*_TEXTS, *_LISTS, *_CLAIMS)
+_COUNTS = ("source-connections", "source-rate", "handshake-failures", "auth-failures")
+_NAMES = ("source", "destination", "port", "tls", *_OF_TLS, "tlv.TYPE", "time", "banned", *_COUNTS)
+_NUMBERS = ("servers-up.BACKEND", "sessions.FRONTEND", "sessions.BACKEND")
+
+_YES = {"yes": True, "true": True, "no": False, "false": False}
+
+
+class BadFacts(ValueError):
+    """The stated facts cannot be understood; the text says why."""
+
+
+def read_facts(
+    words: str, frontend: Frontend, lists: NetworkLists, now: int
+) -> tuple[StatedClient, StatedSurroundings]:
+    """Read stated facts about a client of a frontend; `now` is the time if none is stated. Raises `BadFacts`."""
+    reader = _Reader(now)
+    for name, value in _facts(words):
+        try:
+            reader.read(name, value)
+        except (ValueError, OverflowError) as error:
+            raise BadFacts(f"{name}: {error}") from None
+    client = (_NO_TLS if frontend.tls == "none" else {}) | reader.client
+    if reader.tlvs or not (frontend.accept_proxy or frontend.accept_proxy_optional):
+        client["tlvs"] = tuple(reader.tlvs)
+    return StatedClient(**client), StatedSurroundings(lists=lists, **reader.around)
+
+
+class _Reader:
+    """The facts so far (mutable)."""
+
+    def __init__(self, now: int) -> None:
+        self.client: dict[str, Any] = {}
+        self.around: dict[str, Any] = {"now": now, "numbers": {}, "counts": {}}
+        self.tlvs: list[Tlv] = []
+
+    def read(self, name: str, value: str) -> None:
+        """Read one fact; raises ValueError or OverflowError."""
+        if name in _READERS:
+            self.client[name.replace("-", "_")] = _READERS[name](value)
+        elif name in _COUNTS:
+            self.around["counts"][name] = float(_number(value))
+        elif name.startswith(("servers-up.", "sessions.")):
+            self.around["numbers"][name] = _number(value)
+        elif name.startswith("tlv."):
+            self.tlvs.append(Tlv(TLV_TYPE.read(name.removeprefix("tlv.")), _tlv_value(name, value)))
+        else:
+            self._read_other(name, value)
+
+    def _read_other(self, name: str, value: str) -> None:
+        match name:
+            case "time":
+                self.around["now"] = _minute(value)
+            case "banned":
+                self.around["is_banned"] = _claim(value)
+            case "tls" if not _claim(value):
+                self.client |= _NO_TLS
+            case "tls":
+                raise Wrong("is only for tls=no; state what TLS tells, such as sni=mail.example.org")
+            case _:
+                raise Wrong(_unknown(name))
+
+
+def _facts(words: str) -> Iterator[tuple[str, str]]:
+    try:
+        pieces = shlex.split(words)
+    except ValueError as error:
+        raise BadFacts(f"{quoted(words)} cannot be read: {error}") from None
+    for piece in pieces:
+        name, equals, value = piece.partition("=")
+        if not equals:
+            raise BadFacts(f"{quoted(piece)} is no fact; write NAME=VALUE, such as source=192.0.2.1")
+        yield name, value
+
+
+def _unknown(name: str) -> str:
+    meant = nearest(name, _NAMES)
+    return f"is no fact; did you mean {meant}?" if meant else f"is no fact; facts are {listed((*_NAMES, *_NUMBERS))}"
+
+
+def _host(value: str) -> bytes | None:
+    if value == UNIX:
+        return None
+    try:
+        return ip_address(value).packed
+    except ValueError:
+        raise Wrong(f'is {quoted(value)}, needs an address, or "{UNIX}"') from None
+
+
+def _number(value: str) -> int:
+    if not (value.isascii() and value.isdigit()):
+        raise Wrong(f"is {quoted(value)}, needs a whole number")
+    return int(value)
+
+
+def _claim(value: str) -> bool:
+    if value.lower() not in _YES:
+        raise Wrong(f"is {quoted(value)}, needs yes or no")
+    return _YES[value.lower()]
+
+
+def _texts(value: str) -> tuple[str, ...]:
+    return tuple(value.split(",")) if value else ()
+
+
+def _minute(value: str) -> int:
+    day, _, clock = value.partition(" ")
+    hours, colon, minutes = clock.partition(":")
+    if not (colon and hours.isdigit() and minutes.isdigit() and int(hours) < 24 and int(minutes) < 60):
+        raise Wrong(f"is {quoted(value)}, needs a day and a time such as 'Mon 09:30'")
+    first = MOMENTS.read(day).spans[0][0]
+    if day.capitalize() not in DAYS:
+        raise Wrong(f"is {quoted(value)}, needs one day")
+    return first + int(hours) * 60 + int(minutes)
+
+
+def _tlv_value(name: str, value: str) -> bytes:
+    """Return the bytes of a TLV whose value is stated as conditions see it."""
+    number = TLV_TYPE.read(name.removeprefix("tlv."))
+    if number == TLV_TYPE.read("azure") and value.isdigit():
+        return b"\x01" + int(value).to_bytes(4, "little")
+    if number == TLV_TYPE.read("gcp") and value.isdigit():
+        return int(value).to_bytes(8)
+    if number == TLV_TYPE.read("aws"):
+        return b"\x01" + value.encode()
+    return CUSTOM_VALUE.read(value)
+
+
+_READERS: Mapping[str, Callable[[str], Any]] = {
+    "source": _host,
+    "destination": _host,
+    "port": _number,
+    **dict.fromkeys(_TEXTS, str),
+    **dict.fromkeys(_LISTS, _texts),
+    **dict.fromkeys(_CLAIMS, _claim),
+}
+"""What reads the facts about the client itself."""
+
+_NO_TLS: dict[str, Any] = {key.replace("-", "_"): () if key in _LISTS else None for key in _OF_TLS}
+"""The facts of a client in clear."""

@@ -1,0 +1,71 @@
+"""The value of a fact that is not known yet, and three-valued logic (Kleene's): true, false, and not known (None)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Final, TypeAlias, TypeVar
+
+S = TypeVar("S")
+
+Truth: TypeAlias = bool | None
+"""None: not known yet."""
+
+Test: TypeAlias = Callable[[S], Truth]
+"""A question about a client."""
+
+
+class Unknown(Enum):
+    """The type of `UNKNOWN`."""
+
+    UNKNOWN = "not known"
+
+
+UNKNOWN: Final = Unknown.UNKNOWN
+"""Stands for a fact that only TLS will tell."""
+
+
+def all_of(tests: Sequence[Test[S]]) -> Test[S]:
+    """Return the test that is false if one of `tests` is, and else not known if one of them is not known."""
+    if len(tests) == 1:
+        return tests[0]
+    fixed = tuple(tests)
+
+    def holds(subject: S) -> Truth:
+        result: Truth = True
+        for test in fixed:
+            held = test(subject)
+            if held is False:
+                return False
+            if held is None:
+                result = None
+        return result
+
+    return holds
+
+
+def any_of(tests: Sequence[Test[S]]) -> Test[S]:
+    """Return the test that is true if one of `tests` is, and else not known if one of them is not known."""
+    fixed = tuple(tests)
+
+    def holds(subject: S) -> Truth:
+        result: Truth = False
+        for test in fixed:
+            held = test(subject)
+            if held:
+                return True
+            if held is None:
+                result = None
+        return result
+
+    return holds
+
+
+def negation(test: Test[S]) -> Test[S]:
+    """Return the test that is true if `test` is false."""
+
+    def holds(subject: S) -> Truth:
+        held = test(subject)
+        return None if held is None else not held
+
+    return holds

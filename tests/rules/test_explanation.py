@@ -1,0 +1,116 @@
+"""The explanation of a decision."""
+
+from __future__ import annotations
+
+from mailproxy.proxyprotocol import Tlv
+from mailproxy.rules.explanation import explain
+from mailproxy.rules.unknown import UNKNOWN
+from tests.rules.builders import Around, Client, arriving, in_clear, rules
+
+
+def test_each_rule_is_explained_until_one_decides() -> None:
+    made = rules(
+        {"name": "others", "if": {"source": ["192.0.2.0/24", "unix"], "port": 993}, "refuse": "close"},
+        {"if": {"sni": "*.example.org"}, "label": "x", "bandwidth": "1MiB/s"},
+        {"name": "office", "if": {"source": "10.0.0.0/8"}, "backend": "other", "tlv": {"type": 0xE5, "value": "a"}},
+        {"refuse": "temporary"},
+    )
+    assert list(explain(made, Client())) == [
+        "rule others: is not true",
+        "  port: 993 is 993",
+        "  source: 10.1.2.3 is not one of 192.0.2.0/24, unix",
+        "rule 2: is true; label x, at most 1MiB/s",
+        "  sni: mail.example.org is *.example.org",
+        "rule office: is true; backend other, TLV 0xE5",
+        "  source: 10.1.2.3 is 10.0.0.0/8",
+        "decision: rule office: backend other; label x, TLV 0xE5, at most 1MiB/s",
+    ]
+
+
+def test_conditions_inside_are_explained() -> None:
+    made = rules(
+        {"if": {"any": [{"port": 1}, {"all": [{"resumed": False}]}], "not": {"client-cn": "alice"}}, "accept": True}
+    )
+    assert list(explain(made, Client())) == [
+        "rule 1: is true; accept",
+        "  any[0]: is not true",
+        "    port: 993 is not 1",
+        "  any[1]: is true",
+        "    all[0]: is true",
+        "      resumed: false is false",
+        "  not: the condition in it is not true",
+        "    client-cn: none is not alice",
+        "decision: rule 1: the frontend's backend",
+    ]
+
+
+def test_rule_that_needs_more_facts_is_named() -> None:
+    made = rules({"name": "mail", "if": {"sni": "mail.*"}, "backend": "other"}, {"refuse": "close"})
+    assert list(explain(made, arriving())) == [
+        "rule mail: is not known",
+        "  sni: not known may be mail.*",
+        "rule 2: is true; refuse, close",
+        "decision: rule mail needs facts that are not given, so the decision is not known",
+    ]
+
+
+def test_no_rule_may_decide() -> None:
+    made = rules({"if": {"port": 143}, "ban": "1h", "refuse": "no entry here", "tarpit": "90s"})
+    assert list(explain(made, Client()))[-1] == "decision: no rule decides: the frontend's backend"
+    assert list(explain(made, Client(port=143)))[-1] == (
+        "decision: rule 1: refused, no entry here after 90s, and banned for 1h"
+    )
+
+
+def test_surroundings_are_shown() -> None:
+    around = Around(
+        numbers={"servers other": 0, "frontend imaps": UNKNOWN, "backend dovecot": 7},
+        counts={"source-connections": 3, "source-rate": 30.5, "auth-failures": 12.0, "handshake-failures": UNKNOWN},
+        now=90,
+    )
+    condition = {
+        "servers-up": {"backend": "other", "under": 1},
+        "time": "Mon",
+        "banned": False,
+        "source-connections": {"over": 20},
+        "source-rate": {"over": "30/1m"},
+        "auth-failures": {"over": "10/10m"},
+        "handshake-failures": {"over": "10/10m"},
+        "all": [
+            {"sessions": {"frontend": "imaps", "over": 1}},
+            {"sessions": {"backend": "dovecot", "under": 5, "over": 1}},
+        ],
+    }
+    made = rules({"if": condition, "accept": True}, around=around)
+    assert list(explain(made, Client()))[:12] == [
+        "rule 1: is not true",
+        "  time: Mon 01:30 is Mon",
+        "  banned: false is false",
+        "  servers-up of other: 0 is under 1",
+        "  source-connections: 3 is not over 20",
+        "  source-rate: 30.5 is over 30/1m",
+        "  handshake-failures: not known may be over 10/10m",
+        "  auth-failures: 12 is over 10/10m",
+        "  all[0]: is not known",
+        "    sessions of imaps: not known may be over 1",
+        "  all[1]: is not true",
+        "    sessions of dovecot: 7 is not under 5 and over 1",
+    ]
+
+
+def test_clients_own_values_are_shown() -> None:
+    condition = {"tlv": {"0xE5": "red"}, "source": "unix", "alpn": "imap", "client-san": ["a", "b"]}
+    client = in_clear(source=None, tlvs=(Tlv(0xE5, b"blue"), Tlv(0xE5, b"green")))
+    assert list(explain(rules({"if": condition, "accept": True}), client))[1:5] == [
+        "  source: unix is unix",
+        "  alpn: none is not imap",
+        "  client-san: none is not one of a, b",
+        "  tlv 0xE5: blue, green is not red",
+    ]
+    unknown = arriving(source=UNKNOWN, tlvs=UNKNOWN)
+    assert list(explain(rules({"if": condition, "accept": True}), unknown))[1:5] == [
+        "  source: not known may be unix",
+        "  alpn: not known may be imap",
+        "  client-san: not known may be one of a, b",
+        "  tlv 0xE5: not known may be red",
+    ]

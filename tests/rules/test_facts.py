@@ -1,0 +1,103 @@
+"""Facts that an admin states."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+
+from mailproxy.networks.network_list import NetworkLists
+from mailproxy.proxyprotocol import Tlv
+from mailproxy.rules.facts import BadFacts, read_facts
+from mailproxy.rules.stated import StatedClient, StatedSurroundings
+from mailproxy.rules.unknown import UNKNOWN
+from tests.config.builders import read
+from tests.rules.builders import TLS_FIELDS
+
+NOW = 7
+
+
+def facts(words: str, **frontend: Any) -> tuple[StatedClient, StatedSurroundings]:
+    settings = read(**{f"frontend__imaps__{key}": value for key, value in frontend.items()})
+    return read_facts(words, settings.frontends[0], NetworkLists(), NOW)
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "value"),
+    [
+        ("source=192.0.2.1", "source", ip_address("192.0.2.1").packed),
+        ("source=unix", "source", None),
+        ("destination=2001:db8::1", "destination", ip_address("2001:db8::1").packed),
+        ("port=993", "port", 993),
+        ("sni=a.example.org", "sni", "a.example.org"),
+        ("tls-version=1.2", "tls_version", "1.2"),
+        ("client-cn=alice,bob", "client_cn", ("alice", "bob")),
+        ("client-cn=", "client_cn", ()),
+        ("client-verified=yes", "client_verified", True),
+        ("resumed=no", "resumed", False),
+        ("'client-issuer=CN=My CA'", "client_issuer", "CN=My CA"),
+    ],
+)
+def test_fact_about_the_client(words: str, name: str, value: object) -> None:
+    client, _ = facts(words)
+    assert getattr(client, name) == value
+
+
+def test_what_is_not_stated_is_not_known() -> None:
+    client, around = facts("", accept_proxy=["10.0.0.0/8"])
+    assert client == StatedClient()
+    assert (around.is_banned, around.servers_up("x")(), around.minute()) == (UNKNOWN, UNKNOWN, NOW)
+
+
+def test_client_without_a_header_has_no_tlvs() -> None:
+    assert facts("")[0].tlvs == ()
+
+
+@pytest.mark.parametrize(
+    ("words", "tlv"),
+    [
+        ("tlv.azure=4242", Tlv(0xEE, b"\x01\x92\x10\x00\x00")),
+        ("tlv.aws=vpce-1", Tlv(0xEA, b"\x01vpce-1")),
+        ("tlv.gcp=5", Tlv(0xE0, bytes(7) + b"\x05")),
+        ("tlv.0xE5=blue", Tlv(0xE5, b"blue")),
+        ("tlv.0xE5=hex:00ff", Tlv(0xE5, b"\x00\xff")),
+    ],
+)
+def test_tlv_is_stated_as_conditions_see_it(words: str, tlv: Tlv) -> None:
+    assert facts(words)[0].tlvs == (tlv,)
+
+
+@pytest.mark.parametrize(("words", "frontend"), [("tls=no", {}), ("", {"tls": "none"})])
+def test_client_in_clear_has_no_facts_of_tls(words: str, frontend: dict[str, str]) -> None:
+    client, _ = facts(words, **frontend)
+    assert {getattr(client, name) for name in TLS_FIELDS} == {None, ()}
+
+
+def test_surroundings_are_stated() -> None:
+    _, around = facts("servers-up.a=0 sessions.b=5 source-rate=30 banned=yes time='Tue 09:30'")
+    assert (around.servers_up("a")(), around.frontend_sessions("b")(), around.backend_sessions("b")()) == (0, 5, 5)
+    assert (around.counts, around.is_banned, around.minute()) == ({"source-rate": 30.0}, True, (24 + 9) * 60 + 30)
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ("sorce=1", "sorce: is no fact; did you mean source?"),
+        ("quux=1", 'quux: is no fact; facts are "source", '),
+        ("source", '"source" is no fact; write NAME=VALUE, such as source=192.0.2.1'),
+        ("source='", "cannot be read: No closing quotation"),
+        ("source=10.0.0.0/8", 'source: is "10.0.0.0/8", needs an address, or "unix"'),
+        ("port=imaps", 'port: is "imaps", needs a whole number'),
+        ("resumed=perhaps", 'resumed: is "perhaps", needs yes or no'),
+        ("tls=yes", "tls: is only for tls=no; state what TLS tells"),
+        ("time=now", "time: is \"now\", needs a day and a time such as 'Mon 09:30'"),
+        ("time='Mon-Fri 09:30'", 'time: is "Mon-Fri 09:30", needs one day'),
+        ("tlv.azur=1", 'tlv.azur: is "azur", which is not a TLV; did you mean "azure"?'),
+        ("tlv.azure=99999999999", "tlv.azure: int too big to convert"),
+    ],
+)
+def test_other_words_are_refused(words: str, problem: str) -> None:
+    with pytest.raises(BadFacts) as caught:
+        facts(words)
+    assert problem in str(caught.value)
