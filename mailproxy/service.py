@@ -34,6 +34,7 @@ from mailproxy.front.frontend import Frontend
 from mailproxy.front.generation import Generation
 from mailproxy.front.live_bytes import LiveBytes
 from mailproxy.front.loop import Loop
+from mailproxy.front.network_lists import ListWatch
 from mailproxy.front.prepare import Prepared, arrange
 from mailproxy.front.process_state import ProcessState
 from mailproxy.front.reading import Reading
@@ -109,6 +110,7 @@ class ProxyService(Service):
         self.renewals = Renewals(self._process_state, reactor, is_quiet=not self.role.is_main)
         """Serves renewed certificates."""
         self.revocations = Revocations(self._process_state, reactor, self._background)
+        self.network_lists = ListWatch(self._process_state.lists, reactor, self._background)
         self.ticket_keys = TicketKeyChanges(self._process_state, reactor)
         self._live_bytes = LiveBytes(lambda: self._generation.sessions, reactor)
         counted, state = self._process_state.counts.process()
@@ -197,6 +199,7 @@ class ProxyService(Service):
             self.renewals.start(self._prepared.settings)
             self.ticket_keys.start()
             self.revocations.follow(self._prepared.settings, self._prepared.trusts)
+            self._follow_lists(self._prepared.settings)
         self._say_ready()
 
     def _say_ready(self) -> None:
@@ -332,6 +335,7 @@ class ProxyService(Service):
         self.renewals.follow(reading.settings, renewed)
         self.ticket_keys.follow()
         self.revocations.follow(reading.settings, reading.files.trusts)
+        self._follow_lists(reading.settings)
 
     def change_others(self) -> Deferred[Sequence[str]]:
         """Have the other processes of the service use the reading; there is none."""
@@ -393,6 +397,10 @@ class ProxyService(Service):
             spread=settings.drain_spread or LEAVE_SPREAD_SECONDS if spread is None else spread,
         )
 
+    def _follow_lists(self, settings: Config) -> None:
+        """Check the lists of networks of a configuration for changes."""
+        self.network_lists.follow(settings.list_files, settings.watch)
+
     def stopService(self) -> Deferred[None]:
         """Stop accepting and end the sessions politely; the Deferred fires when there are none."""
         super().stopService()
@@ -400,6 +408,7 @@ class ProxyService(Service):
         self.reloading.close()
         self.renewals.stop()
         self.revocations.stop()
+        self.network_lists.stop()
         self.drains.stop()
         self.ticket_keys.stop()
         live = self._process_state.total.sessions

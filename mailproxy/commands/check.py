@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from mailproxy import config
+from mailproxy.commands.explain import explain_rules
 from mailproxy.config import DEFAULT_FILE, ConfigError, Problem, SystemdBind, UnixBind, load
 from mailproxy.config.model import MailProtocol
 from mailproxy.config.schema import json_schema
@@ -37,6 +38,12 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--schema", action="store_true", help="read nothing; print the JSON schema of configurations, for editors"
     )
+    parser.add_argument(
+        "--explain",
+        nargs=2,
+        metavar=("FRONTEND", "FACTS"),
+        help="say which of a frontend's rules decides for a client: 'source=192.0.2.1 sni=mail.example.org'",
+    )
     parser.add_argument("--connect", action="store_true", help="also ask every server what it offers")
     parser.add_argument(
         "--against-running", action="store_true", help="also ask the running service, and print what a reload changes"
@@ -52,6 +59,10 @@ def run(arguments: Namespace, bind: Bind | None = None) -> int:
         print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
         return 0
     path = arguments.file or arguments.config
+    return explain_rules(path, *arguments.explain) if arguments.explain else _check(path, arguments, bind)
+
+
+def _check(path: str, arguments: Namespace, bind: Bind | None) -> int:
     settings = None
     try:
         settings = load(path)
@@ -67,6 +78,8 @@ def run(arguments: Namespace, bind: Bind | None = None) -> int:
     print(f"{path}: good")
     for frontend in settings.frontends:
         print(_frontend_line(frontend, settings.backends[frontend.backend]))
+        if frontend.rules:
+            print(_rules_line(frontend, settings))
     for name, found in certificates.items():
         for certificate in found:
             print(f"tls {name}: {_certificate_line(certificate, now)}")
@@ -159,6 +172,14 @@ def _frontend_line(frontend: config.Frontend, backend: config.Backend) -> str:
         f"frontend {frontend.name}: {frontend.protocol} on {binds}, {tls}; "
         f"backend {backend.name}, {backend.balance}: {servers}; {header}"
     )
+
+
+def _rules_line(frontend: config.Frontend, settings: config.Config) -> str:
+    rules = ", ".join(rule.name for rule in frontend.rules)
+    others = [settings.backends[name] for name in frontend.backends if name != frontend.backend]
+    servers = (", ".join(_server(backend, one, frontend.protocol) for one in backend.servers) for backend in others)
+    named = (f"; backend {backend.name}: {found}" for backend, found in zip(others, servers, strict=True))
+    return f"frontend {frontend.name}: rules {rules}{''.join(named)}"
 
 
 def _server(backend: config.Backend, server: config.Server, protocol: MailProtocol) -> str:

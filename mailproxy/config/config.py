@@ -16,6 +16,7 @@ from mailproxy.config.log import Log
 from mailproxy.config.measure import Counted, Measure
 from mailproxy.config.model import MailProtocol
 from mailproxy.config.resolvers import Resolvers
+from mailproxy.config.rule import rule_key
 from mailproxy.config.tls import TlsProfile
 from mailproxy.config.words import described, quoted
 
@@ -214,6 +215,16 @@ class Config:
         """The rates of rules that differ from those of `limits`: what is counted, and in what time."""
         rates = {(one.counted, one.seconds) for one in self.measures if one.counted != "source-connections"}
         return frozenset(rates - set(self.limits.seconds.items()))
+
+    @property
+    def list_files(self) -> Mapping[str, str]:
+        """The paths of the files that list networks, each with the key of a rule that names it."""
+        return {
+            path: rule_key(frontend.name, number)
+            for frontend in reversed(self.frontends)
+            for number, rule in reversed(tuple(enumerate(frontend.rules)))
+            for path in rule.list_files
+        }
 
     @property
     def frontend_logs(self) -> Mapping[str, Log]:

@@ -30,6 +30,8 @@ FIELDS = (
     "alpn",
     "cn",
     "verify",
+    "rule",
+    "label",
     "backend",
 )
 """

@@ -48,6 +48,7 @@ ACTIONS: dict[str, Action] = {
     "show sessions": lambda context: Answer(
         questions.sessions(context.running, context.others, context.request.arguments)
     ),
+    "show rules": lambda context: Answer(observe.rules(context.running)),
     "show sources": lambda context: Answer(top.sources(context.running, context.given)),
     "show certificates": lambda context: Answer(observe.certificates(context.running)),
     "show config": lambda context: Answer([observe.configuration(context.running)]),

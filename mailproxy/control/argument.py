@@ -109,7 +109,7 @@ def _any(needs: str, names: str = "") -> Argument:
 
 _DURATION = 'a duration such as "30s", "30m" or "2h"'
 
-STAGES = ("arrival", "conversation", "handshake", "waiting", "refusal", "relay", "parting")
+STAGES = ("arrival", "tarpit", "conversation", "handshake", "waiting", "refusal", "relay", "parting")
 """The stages of a session, by the names of their classes in `mailproxy.session`."""
 
 ARGUMENTS: Mapping[str, Argument] = {

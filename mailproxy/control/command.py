@@ -66,6 +66,7 @@ COMMANDS = (
         "clients that are connected, with filters",
         filters=("client", "frontend", "backend", "server", "sni", "cn", "stage", "older-than", "idle-for"),
     ),
+    Command("show rules", "rules of frontends: what they do, and how many clients they were true of"),
     Command(
         "show sources",
         "the addresses and networks with the most connections, or the highest rates",

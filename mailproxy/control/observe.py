@@ -23,11 +23,13 @@ from mailproxy.control.status import (
     ConfigStatus,
     FrontendStatus,
     Info,
+    RuleStatus,
     ServerStatus,
     SessionStatus,
 )
 from mailproxy.front.frontend import Frontend
 from mailproxy.proxyprotocol import InetAddress
+from mailproxy.rules.explanation import actions
 from mailproxy.session.record import describe
 from mailproxy.session.session import Session
 from mailproxy.tls.store import Refusal
@@ -99,6 +101,13 @@ def backends(running: Running) -> Iterator[BackendStatus]:
             sessions=sum(server.sessions for server in pool.servers),
             queued=pool.queued,
         )
+
+
+def rules(running: Running) -> Iterator[RuleStatus]:
+    """Yield each rule, in the order in which they are tried."""
+    for frontend in running.generation.frontends:
+        for rule, clients in zip(frontend.settings.rules, frontend.rule_hits.values(), strict=True):
+            yield RuleStatus(frontend=frontend.name, rule=rule.name, does=actions(rule), clients=clients)
 
 
 def servers(running: Running) -> Iterator[ServerStatus]:
@@ -175,6 +184,8 @@ def _session(session: Session, now: float) -> SessionStatus:
         verify=fields.get("verify"),
         backend=fields["backend"],
         server=fields.get("server"),
+        rule=fields.get("rule"),
+        label=fields.get("label"),
         bytes_in=fields["bytes_in"],
         bytes_out=fields["bytes_out"],
     )

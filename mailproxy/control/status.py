@@ -132,8 +132,22 @@ class SessionStatus:
     verify: int | None
     backend: str
     server: str | None
+    rule: str | None
+    """The rule that decided for it."""
+    label: str | None
     bytes_in: int
     bytes_out: int
+
+
+@frozen(kw_only=True)
+class RuleStatus:
+    """One rule of a frontend."""
+
+    frontend: str
+    rule: str
+    does: str
+    clients: int
+    """The clients that it was true of, since the start."""
 
 
 @frozen(kw_only=True)
@@ -214,6 +228,7 @@ Status = (
     Info
     | FrontendStatus
     | BackendStatus
+    | RuleStatus
     | ServerStatus
     | SessionStatus
     | SourceStatus

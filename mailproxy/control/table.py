@@ -87,7 +87,7 @@ def amount(bytes: float) -> str:
 
 
 def _errors(row: Row) -> str:
-    keys = ("header_errors", "handshake_errors", "no_server", "refused", "injections", "rejected")
+    keys = ("header_errors", "handshake_errors", "no_server", "refused", "injections", "rejected", "ruled_out")
     return ", ".join(f"{row[key]} {key.replace('_', ' ')}" for key in keys if row.get(key)) or "-"
 
 
@@ -161,8 +161,16 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
         text("sni"),
         text("cn"),
         Column("SERVER", _server),
+        text("rule"),
+        text("label"),
         size("bytes_in", "IN"),
         size("bytes_out", "OUT"),
+    ),
+    "show rules": (
+        text("frontend"),
+        text("rule"),
+        number("clients"),
+        text("does"),
     ),
     "show sources": (
         text("source"),

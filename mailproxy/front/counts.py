@@ -46,6 +46,11 @@ STATE_NAME = "process"
 """The name of the block with the state of each process."""
 
 
+def rule_name(frontend: str, rule: str) -> str:
+    """Return the name of the number of clients that a rule was true of."""
+    return f"{COUNTER}rule {frontend} {rule}"
+
+
 class Counts:
     """Counts for one process."""
 
@@ -69,13 +74,20 @@ class Counts:
         for frontend in settings.frontends:
             yield frontend_name(frontend.name), FRONTEND.length
             yield pace_name(frontend.name), 1
-            for server in settings.backends[frontend.backend].servers:
+            for rule in frontend.rules:
+                yield rule_name(frontend.name, rule.name), 1
+        for backend, protocol in settings.used_backends:
+            for server in settings.backends[backend].servers:
                 for slot in server.slots:
-                    yield server_name(frontend.backend, frontend.protocol, slot), SERVER.length
+                    yield server_name(backend, protocol, slot), SERVER.length
 
     def frontend(self, name: str) -> Block:
         """Return the numbers of a frontend that is known."""
         return self._block(frontend_name(name))
+
+    def rule(self, frontend: str, rule: str) -> Block:
+        """Return the number of clients that a rule was true of; the rule is known."""
+        return self._block(rule_name(frontend, rule))
 
     def server(self, backend: str, protocol: str, server: str) -> Block:
         """Return the numbers of a server of a backend, for one protocol, that is known."""

@@ -174,7 +174,11 @@ class Drains:
     def _sessions_of_server(self, backend: str, name: str) -> Iterator[Session]:
         for session in self._generation().sessions:
             server = session.held_server
-            if server is not None and server.name == name and session.terms.backend.name == backend:
+            if (
+                server is not None
+                and server.name == name
+                and (session.backend or session.terms.backend).name == backend
+            ):
                 yield session
 
     def _kick(self, sessions: Callable[[], Iterator[Session]], spread: float | None, reason: str) -> None:

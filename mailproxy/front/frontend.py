@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from twisted.logger import Logger
@@ -17,6 +17,9 @@ from mailproxy.front.door import Door
 from mailproxy.front.limits import SourceGate
 from mailproxy.front.loop import Loop
 from mailproxy.front.pace import Pace
+from mailproxy.rules.decision import Decision
+from mailproxy.rules.surroundings import Bans
+from mailproxy.session.client_subject import ClientSubject
 from mailproxy.session.counters import Counters
 from mailproxy.session.gate import Gate, Rejection
 from mailproxy.session.numbers import CONNECTIONS, COUNTERS, FRONTEND
@@ -47,6 +50,8 @@ class Frontend:
         handshakes: Capacity | None = None,
         gates: Iterable[Gate] = (),
         source_gate: SourceGate | None = None,
+        rule_numbers: Iterable[Block] = (),
+        bans: Bans | None = None,
     ) -> None:
         """The `source_gate` counts sources, and is asked after the other gates."""
         self.name = settings.name
@@ -60,7 +65,7 @@ class Frontend:
         self.words = numbers.words
         """The numbers that this process counts, by the indexes in `mailproxy.session.numbers`."""
         self.sessions: set[Session] = set()
-        self._clock = loop.reactor
+        self.clock = loop.reactor
         self._identify = loop.identify
         self._log = loop.log
         self.begun = loop.log.begin
@@ -72,6 +77,9 @@ class Frontend:
         self.source_gate = source_gate
         gates = tuple(gates) if source_gate is None else (*gates, source_gate)
         self._door = Door(settings.name, gates, numbers.words, loop.sampler) if gates else None
+        self.tarpits = loop.tarpits
+        self._rules = tuple(rule_numbers)
+        self._bans = bans
         self._listeners: list[Listener] = []
         self._has_dropped_ssl = False
         self._emptied: Callable[[], None] | None = None
@@ -83,7 +91,7 @@ class Frontend:
             self._listeners.append(listener)
             for limit in self._pausing:
                 limit.bound(listener)
-            listener.start(self.poller, self._clock)
+            listener.start(self.poller, self.clock)
 
     def take_waiting(self, kept: Collection[Bound] = ()) -> None:
         """Accept the clients in the queues of all sockets but those `kept`, as far as the limits allow."""
@@ -161,6 +169,20 @@ class Frontend:
         """Count a login that the server has refused, for the client's source."""
         for entry in session.entries:
             entry.count("auth-failures", self.poller.now)
+
+    def ruled(self, session: Session, decision: Decision) -> None:
+        """Count the rules that were true of a client, and ban it if they say so."""
+        for number in decision.held:
+            self._rules[number].words[0] += 1
+        if decision.ban and self._bans is not None:
+            source = ClientSubject(session, None).source
+            if source is not None:
+                self._bans.ban(source, decision.ban, f"rule {decision.rule} of frontend {self.name}")
+
+    @property
+    def rule_hits(self) -> Mapping[str, int]:
+        """How many clients each rule was true of since the start, in all processes whose numbers this one has."""
+        return {rule.name: numbers.sums()[0] for rule, numbers in zip(self.settings.rules, self._rules, strict=False)}
 
     def dropped_ssl(self, backend: Backend) -> None:
         """Log, once, that the header does not pass on the received TLS facts."""

@@ -73,6 +73,7 @@ class Generation:
             bounds=bounds,
             handshakes=None if limits.handshakes is None else process_state.handshakes(name),
             source_gate=self._make_source_gate(settings),
+            rule_numbers=[process_state.counts.rule(name, rule.name) for rule in prepared.settings.rules],
         )
 
     def _make_source_gate(self, frontend: config.Frontend) -> SourceGate | None:

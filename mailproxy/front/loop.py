@@ -12,6 +12,7 @@ from mailproxy.checks.timeouts import Timeouts
 from mailproxy.names import Names
 from mailproxy.session.record import SessionLog
 from mailproxy.session.sampling import Sampler
+from mailproxy.session.tarpit import Places
 from mailproxy.transport.deadlines import Deadlines
 from mailproxy.transport.poller import Poller
 
@@ -30,6 +31,8 @@ class Loop:
         self.timeouts = Timeouts(reactor)
         self.pace = Pace()
         self.sampler = Sampler(reactor)
+        self.tarpits = Places()
+        """The places for clients that wait before a rule refuses them."""
         self.log = SessionLog(reactor, self.sampler)
         self.process = f"{stamp or new_stamp():x}"
         """Distinguishes the ids of this process's sessions from those of other processes."""

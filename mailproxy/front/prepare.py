@@ -19,7 +19,11 @@ from mailproxy.front.descriptors import affordable_sessions, capacity_warnings, 
 from mailproxy.front.log_targets import target_warnings
 from mailproxy.front.process_state import BackendKey, ProcessState
 from mailproxy.front.sockets import StartError
+from mailproxy.front.surroundings import FrontSurroundings
 from mailproxy.front.unreadable import unreadable_warnings
+from mailproxy.networks.list_file import UnusableList
+from mailproxy.networks.network_list import NO_LISTS, NetworkList, ReadList, read_lists
+from mailproxy.rules.rules import Rules
 from mailproxy.session.terms import Terms
 from mailproxy.tls.client import MakeClientTls, client_sides
 from mailproxy.tls.files import key_warnings, read_tls_files, validity_warnings
@@ -59,9 +63,13 @@ class Files:
     client_tls: MakeClientTls
     hosts: Mapping[str, str]
     """Each frontend's host name, by the frontend's name."""
+    lists: tuple[ReadList, ...] = ()
+    """The lists of networks."""
     complaints: tuple[Complaint, ...] = ()
     """Problems of certificates that do not prevent the configuration's use."""
     http: Http = Http()
+    unusable_lists: tuple[UnusableList, ...] = ()
+    """Lists that cannot be used, in whose place earlier ones stay in use."""
 
 
 @frozen
@@ -88,6 +96,8 @@ class Prepared:
     backends: Mapping[BackendKey, Backend]
     certificates: Certificates
     complaints: tuple[Complaint, ...]
+    lists: tuple[ReadList, ...]
+    unusable_lists: tuple[UnusableList, ...]
     trusts: TrustByProfile
     server_files: ServerFiles
     tls: TlsServers
@@ -112,6 +122,9 @@ class Prepared:
         entries = {name: profile.certificates for name, profile in self.settings.tls.items()}
         process_state.certificates.adopt(self.certificates, entries)
         process_state.certificates.remember(self.complaints)
+        for read in self.lists:
+            process_state.lists.take(read)
+        process_state.lists.keep(self.settings.list_files.keys())
         process_state.servers = {
             key: {server.name: server for server in backend.pool.servers} for key, backend in self.backends.items()
         }
@@ -128,6 +141,7 @@ class Prepared:
         return (
             *warnings_of(self.settings, self.certificates, self.complaints, self.trusts, self.server_files, now),
             *unreadable_warnings(self.certificates),
+            *list_warnings(self.unusable_lists),
             *(
                 f"systemd listens on {place}, by the name {name}, and no frontend binds it: its clients are not served"
                 for name, place in self.process_state.sockets.idle
@@ -158,24 +172,41 @@ def warnings_of(
     )
 
 
-def read_files(settings: config.Config, source: str, tls: TlsServers, store: CertificateStore) -> Files:
+def list_warnings(unusable: Iterable[UnusableList]) -> Iterator[str]:
+    """Warn about files in whose place earlier lists of networks stay in use."""
+    return (f"{problem}; the former list stays in use" for problem in unusable)
+
+
+def read_files(
+    settings: config.Config,
+    source: str,
+    tls: TlsServers,
+    store: CertificateStore,
+    lists: Mapping[str, NetworkList] = NO_LISTS,
+) -> Files:
     """
     Read the files that a configuration names, and check its values with OpenSSL and the header's rules.
 
     Needs no reactor, and may run in a thread beside one: of the process's objects it only reads `tls`, and uses
-    `store`, the cache of files. If a certificate was valid before and is not any more, the old one is kept, with a
-    warning. Raises `ConfigError`, as from the file `source`, with all other problems.
+    `store`, the cache of files, and `lists`, the lists of networks in use. If a certificate or a list was valid before
+    and is not any more, the old one is kept, with a warning. Raises `ConfigError`, as from the file `source`, with all
+    other problems.
     """
     certificates, complaints, unusable = read_tls_files(settings, store)
     trusts, untrusted = read_trusts(settings)
     server_files, unverified = read_server_files(settings)
     unusable += (*untrusted, *policy_problems(settings), *secret_problems(settings), *unverified)
+    read, unusable_lists = read_lists(settings.list_files, lists)
+    kept = {one.path for one in read}
+    unusable += tuple(
+        Problem(settings.list_files[one.path], str(one)) for one in unusable_lists if one.path not in kept
+    )
     if unusable:
         raise ConfigError(unusable, source)
     files = judge_files(settings, source, tls, certificates, trusts, server_files)
     path = settings.admin.http_token_file
     http = files.http if path is None else evolve(files.http, token=read_token(path))
-    return evolve(files, complaints=complaints, http=http)
+    return evolve(files, complaints=complaints, lists=read, unusable_lists=unusable_lists, http=http)
 
 
 def judge_files(
@@ -241,7 +272,10 @@ def arrange(settings: config.Config, source: str, files: Files, process_state: P
     for frontend in settings.frontends:
         host = files.hosts[frontend.name]
         backend = backends[frontend.backend, frontend.protocol]
-        terms = Terms.of(frontend, backend, files.tls_servers.get(frontend.name), host)
+        named = {name: backends[name, frontend.protocol] for name in frontend.backends}
+        surroundings = FrontSurroundings(settings, frontend.protocol, backends, process_state)
+        rules = Rules(frontend.rules, surroundings) if frontend.rules else None
+        terms = Terms.of(frontend, backend, files.tls_servers.get(frontend.name), host, named, rules)
         frontends.append(PreparedFrontend(frontend, terms, host))
     return Prepared(
         settings,
@@ -250,6 +284,8 @@ def arrange(settings: config.Config, source: str, files: Files, process_state: P
         backends,
         files.certificates,
         files.complaints,
+        files.lists,
+        files.unusable_lists,
         files.trusts,
         files.server_files,
         files.tls,
@@ -263,9 +299,8 @@ def prepare(
 ) -> Prepared:
     """Read the files and make everything for sessions (see `read_files` and `arrange`)."""
     process_state = process_state or ProcessState()
-    return arrange(
-        settings, source, read_files(settings, source, process_state.tls, process_state.certificates), process_state
-    )
+    files = read_files(settings, source, process_state.tls, process_state.certificates, process_state.lists.known)
+    return arrange(settings, source, files, process_state)
 
 
 def _host_name(frontend: config.Frontend, certificates: Certificates) -> str:

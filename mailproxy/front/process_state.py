@@ -18,6 +18,7 @@ from mailproxy.front.admin import AdminSockets, admin_places
 from mailproxy.front.capacity import Capacity
 from mailproxy.front.counts import Counts
 from mailproxy.front.sockets import Sockets, place_to_bind
+from mailproxy.networks.network_list import NetworkLists
 from mailproxy.sources.plan import plan_of
 from mailproxy.sources.sources import Sources
 from mailproxy.tls.servers import TlsServers
@@ -44,6 +45,8 @@ class ProcessState:
         """By profile."""
         self.servers: dict[BackendKey, Mapping[str, BackendServer]] = {}
         """By backend and protocol, and then by name."""
+        self.lists = NetworkLists()
+        """Lists of networks, by path."""
         self.overrides = Overrides()
         """States and weights of servers that administrators have set."""
         self._capacities: dict[str, Capacity] = {}

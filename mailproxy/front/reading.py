@@ -10,7 +10,8 @@ from attrs import frozen
 
 from mailproxy import config
 from mailproxy.config import ConfigError, Problem, load
-from mailproxy.front.prepare import Files, read_files, warnings_of
+from mailproxy.front.prepare import Files, list_warnings, read_files, warnings_of
+from mailproxy.networks.network_list import NO_LISTS, NetworkList
 from mailproxy.tls.renewed import Change, changes
 from mailproxy.tls.servers import TlsServers
 from mailproxy.tls.steps import finish
@@ -33,11 +34,12 @@ class Reading:
     """The changes of certificates, for each profile that existed before."""
 
 
-def read(path: str, tls: TlsServers, store: CertificateStore) -> Reading:
+def read(path: str, tls: TlsServers, store: CertificateStore, lists: Mapping[str, NetworkList] = NO_LISTS) -> Reading:
     """
     Read the configuration at `path`, and the files that it names.
 
-    `tls` is the process's, and only read; `store` is its cache of certificates' files.
+    `tls` is the process's, and only read; `store` is its cache of certificates' files, `lists`
+    are its lists of networks.
 
     A file that changes meanwhile may be half-written, so it is read again. May run in a thread. Raises `ConfigError`
     with all problems.
@@ -46,10 +48,11 @@ def read(path: str, tls: TlsServers, store: CertificateStore) -> Reading:
         before = _state_of(path)
         try:
             settings = load(path)
-            files = read_files(settings, path, tls, store)
+            files = read_files(settings, path, tls, store, lists)
             now = datetime.now(UTC)
-            warnings = warnings_of(
-                settings, files.certificates, files.complaints, files.trusts, files.server_files, now
+            warnings = (
+                *warnings_of(settings, files.certificates, files.complaints, files.trusts, files.server_files, now),
+                *list_warnings(files.unusable_lists),
             )
         except ConfigError:
             if _state_of(path) == before:

@@ -109,7 +109,7 @@ class Reloading:
 
     def _read(self) -> Deferred[Reading]:
         state = self._service.process_state
-        reading = self._background.do(partial(read, self._file, state.tls, state.certificates))
+        reading = self._background.do(partial(read, self._file, state.tls, state.certificates, dict(state.lists.known)))
         return reading.addTimeout(READ_SECONDS, self._reactor)
 
     def take_up(self, reading: Reading, renewed: int = 0) -> Deferred[Reloaded]:

@@ -22,6 +22,7 @@ from mailproxy.front.process_state import BackendKey
 from mailproxy.front.role import MAIN
 from mailproxy.front.sockets import Key as SocketKey
 from mailproxy.front.stopping import StopTimes
+from mailproxy.networks.network_list import ReadList
 from mailproxy.process import message
 from mailproxy.process.counts import MainCounts
 from mailproxy.process.drains import MainDrains
@@ -50,6 +51,7 @@ class MainService(ProxyService):
         super().__init__(prepared, reactor)
         self.renewals.announce = self._renewed
         self.revocations.announce = self._trusted
+        self.network_lists.announce = self._listed
         self.ticket_keys.announce = self._keys_changed
 
     def _make_drains(self) -> Drains:
@@ -79,6 +81,7 @@ class MainService(ProxyService):
             },
             self.revocations.trusts,
             prepared.server_files,
+            self._process_state.lists.all(),
             self._process_state.tls.numbers,
             self._counts.places.copy(),
             new,
@@ -145,6 +148,10 @@ class MainService(ProxyService):
     def _trusted(self, profile: str, trust: ClientTrust) -> None:
         self._number += 1
         self._workers.tell(message.Trusted(profile, trust))
+
+    def _listed(self, read: ReadList) -> None:
+        self._number += 1
+        self._workers.tell(message.Listed(read))
 
     # Messages from workers.
 

@@ -20,6 +20,7 @@ from mailproxy.control.questions import Question
 from mailproxy.front.sockets import Key as SocketKey
 from mailproxy.front.stopping import StopTimes
 from mailproxy.names import Record
+from mailproxy.networks.network_list import ReadList
 from mailproxy.tls.server_files import ServerFiles
 from mailproxy.tls.servers import Key as TlsKey
 from mailproxy.tls.store import Certificates
@@ -72,6 +73,7 @@ class Reading:
     trusts: TrustByProfile = field(repr=False)
     server_files: ServerFiles = field(repr=False)
     """The authorities and certificates of the TLS towards servers."""
+    lists: tuple[ReadList, ...] = field(repr=False)
     tickets: Mapping[TlsKey, int | None]
     """The numbers of the stock's contexts with the ticket keys."""
     places: Mapping[str, tuple[int, int]] = field(repr=False)
@@ -97,6 +99,13 @@ class Trusted:
 
     profile: str
     trust: ClientTrust = field(repr=False)
+
+
+@frozen
+class Listed:
+    """The content of a file that lists networks, which has changed."""
+
+    read: ReadList = field(repr=False)
 
 
 @frozen

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from attrs import evolve
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger, globalLogBeginner, globalLogPublisher
 from twisted.python.failure import Failure
@@ -109,6 +110,8 @@ class Worker:
                 service.learn(said)
             case message.Renewed():
                 service.renewals.take(said.certificates).addErrback(self._not_renewed)
+            case message.Listed():
+                service.process_state.lists.take(said.read)
             case message.Trusted():
                 service.verify_with(said).addErrback(self._not_renewed)
             case message.Tickets():
@@ -176,8 +179,11 @@ class Worker:
     def _judge(self, reading: message.Reading) -> Judged:
         tls = self._process_state.tls
         tls.follow(reading.tickets)
-        files = judge_files(
-            reading.settings, reading.source, tls, reading.certificates, reading.trusts, reading.server_files
+        files = evolve(
+            judge_files(
+                reading.settings, reading.source, tls, reading.certificates, reading.trusts, reading.server_files
+            ),
+            lists=reading.lists,
         )
         return Judged(reading.settings, reading.source, files, (), {})
 

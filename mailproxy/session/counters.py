@@ -16,6 +16,7 @@ class Counters:
     sessions: int = 0
     injections: int = 0
     rejected: int = 0
+    ruled_out: int = 0
 
     def __str__(self) -> str:
         """Write the counters that are not 0, in words."""

@@ -13,7 +13,7 @@ import re
 from typing import Protocol
 
 from mailproxy.mail.refused_logins import RefusedLogins
-from mailproxy.transport.poller import Poller
+from mailproxy.transport.poller import Poller, Ready
 from mailproxy.transport.stream import VIEW, Stream
 
 WATCHED_BYTES = 4096
@@ -35,9 +35,11 @@ class Watching(Protocol):
 class LoginWatch:
     """Counts refused logins in what one server says."""
 
-    __slots__ = ("_left", "_logins", "_session", "_stream")
+    __slots__ = ("_handle", "_left", "_logins", "_session", "_stream")
 
-    def __init__(self, session: Watching, stream: Stream, replies: re.Pattern[bytes]) -> None:
+    def __init__(self, session: Watching, stream: Stream, replies: re.Pattern[bytes], handle: Ready) -> None:
+        """`handle` handles the stream's events, and gets them directly afterwards."""
+        self._handle = handle
         self._session = session
         self._stream = stream
         self._logins = RefusedLogins(replies)
@@ -47,7 +49,7 @@ class LoginWatch:
         """Let the stream handle an event, and look at what it has read."""
         stream = self._stream
         before = stream.received
-        stream.on_event(events)
+        self._handle(events)
         count = stream.received - before
         if count:
             self._look(count)
@@ -60,7 +62,7 @@ class LoginWatch:
             session.logins_refused(refused)
         stream = self._stream
         if (self._left <= 0 or logins.is_over) and stream.fd >= 0:
-            session.poller.ready[stream.fd] = stream.on_event
+            session.poller.ready[stream.fd] = self._handle
 
     def broke(self) -> None:
         """End the session because of a bug of ours while handling an event."""

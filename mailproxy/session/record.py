@@ -27,6 +27,7 @@ from mailproxy.proxyprotocol import (
 )
 from mailproxy.proxyprotocol.address import host_port
 from mailproxy.proxyprotocol.ssl import text_of
+from mailproxy.rules.decision import Decision, Pending
 from mailproxy.session.sampling import Sampler
 from mailproxy.session.tally import CountedSession, count_sessions
 from mailproxy.session.termination import Termination
@@ -35,7 +36,7 @@ from mailproxy.session.termination import Termination
 DELAY_SECONDS = 0.1
 
 # Values from outside become JSON strings unless they are safe in a line without quotes.
-_FOREIGN = frozenset({"sni", "alpn", "cn", "tlv_ssl_cn", "left_out", "reason"})
+_FOREIGN = frozenset({"sni", "alpn", "cn", "tlv_ssl_cn", "left_out", "reason", "rule", "label"})
 _BARE = re.compile(r"[!#-\[\]-~]+").fullmatch
 
 Fields = dict[str, str | int]
@@ -50,6 +51,7 @@ class LoggedSession(CountedSession, Protocol):
     destination: Address | PackedAddress | None
     auth_failures: int
     first_to_end: str
+    ruling: Decision | Pending | None
 
     @property
     def id(self) -> str:
@@ -179,6 +181,7 @@ def _who(session: LoggedSession) -> Fields:
     fields = {"id": session.id, "frontend": terms.frontend, **_client(session), **_tls(session)}
     if session.header is not None and terms.log_tlvs:
         fields |= _tlv_fields(session.header, terms.log_tlvs)
+    fields |= _ruling(session.ruling)
     fields["backend"] = (session.backend or terms.backend).name
     if session.server is not None:
         fields["server"] = session.server.name
@@ -187,6 +190,13 @@ def _who(session: LoggedSession) -> Fields:
     if session.left_out:
         fields["left_out"] = "; ".join(session.left_out)
     return fields
+
+
+def _ruling(ruling: Decision | Pending | None) -> Fields:
+    if not isinstance(ruling, Decision):
+        return {}
+    fields: Fields = {"rule": ruling.rule} if ruling.rule else {}
+    return fields | {"label": ruling.label} if ruling.label else fields
 
 
 def _client(session: LoggedSession) -> Fields:

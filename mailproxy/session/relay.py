@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from twisted.internet.interfaces import IReactorTime
+
 from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
 from mailproxy.session.login_watch import LoginWatch
@@ -23,6 +25,7 @@ from mailproxy.session.termination import (
     Ending,
     Letter,
 )
+from mailproxy.session.throttle import Throttle
 from mailproxy.transport.poller import Ready
 from mailproxy.transport.stream import FLOOD, MESSAGE_IN_PIECES, RENEGOTIATION, VIEW, Stream
 
@@ -50,7 +53,7 @@ class Relaying(Host, Protocol):
 class Relay(Stage):
     """A client and its server."""
 
-    __slots__ = ("_client", "_stream")
+    __slots__ = ("_client", "_stream", "_throttles")
 
     _session: Relaying
 
@@ -58,6 +61,11 @@ class Relay(Stage):
         super().__init__(session)
         self._client = session.client
         self._stream = stream
+        self._throttles: tuple[Throttle, Throttle] | None = None
+
+    def limit(self, rate: int, clock: IReactorTime) -> None:
+        """Limit the bytes per second, each way; call it before the stage is entered."""
+        self._throttles = Throttle(self._client, rate, clock), Throttle(self._stream, rate, clock)
 
     def begin(self, greeting: int, pending: bytes) -> None:
         """Join both sides: `greeting` bytes are in the shared buffer, and `pending` is for the server."""
@@ -66,8 +74,9 @@ class Relay(Stage):
         client.peer = stream
         stream.peer = client
         replies = session.terms.refused_logins
+        handle = stream.on_event if self._throttles is None else self._throttles[1].on_event
         session.poller.ready[stream.fd] = (
-            stream.on_event if replies is None else LoginWatch(session, stream, replies).on_event
+            handle if replies is None else LoginWatch(session, stream, replies, handle).on_event
         )
         session.greeted = client.active = session.poller.now
         session.wait(session.terms.silence)
@@ -81,8 +90,8 @@ class Relay(Stage):
 
     @property
     def ready(self) -> Ready:
-        """The client's stream itself, so that the poller calls it directly."""
-        return self._client.on_event
+        """The client's stream itself, so that the poller calls it directly; or its limit."""
+        return self._client.on_event if self._throttles is None else self._throttles[0].on_event
 
     @property
     def letter(self) -> Letter:
@@ -163,6 +172,8 @@ class Relay(Stage):
     def leave(self) -> None:
         """Close the server's side, and give the place on the server back."""
         session = self._session
+        for throttle in self._throttles or ():
+            throttle.stop()
         self._stream.close()
         server = session.held_server
         if server is not None:

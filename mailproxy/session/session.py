@@ -7,6 +7,7 @@ words to the client if the session is shut down in it (`farewell`)::
 
     stage         letter   ends with          the next stage
     Arrival       R        announced          as below: the first one that the frontend has
+    Tarpit        R        (time passes)      over, Parting, or Handshake for a refusal in words
     Conversation  R        tls_wanted         Handshake
                            taken_over         Waiting, for a client that stays in clear
     Handshake     R        handshake_done     Waiting
@@ -17,24 +18,34 @@ words to the client if the session is shut down in it (`farewell`)::
     Parting                (the client ends)  over
 
 A client that may not send a PROXY header has a `Guard` between its socket and the stage, until its first bytes have
-come. In any stage `part` ends the session politely, with Parting, and `lose` ends it at once. Both take an `Ending`;
-the first one counts, and becomes the session's `Termination`.
+come. The rules of the frontend are tried before the first stage after Arrival, and before Waiting if they need what TLS
+tells; `_may_go_on` says whether the next stage may be entered. In any stage `part` ends the session politely, with
+Parting, and `lose` ends it at once. Both take an `Ending`; the first one counts, and becomes the session's
+`Termination`.
 """
 
 from __future__ import annotations
 
 import socket
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Protocol
+
+from twisted.internet.interfaces import IReactorTime
 
 from mailproxy.announce.addresses import PackedAddress
 from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
+from mailproxy.config.refuse import Refuse
 from mailproxy.counting.page import Words
 from mailproxy.mail.dialogue import open_dialogue
+from mailproxy.mail.refusal import refusal_with
 from mailproxy.mail.step import Step
 from mailproxy.proxyprotocol import Address, Command, Expectation, Header, SslClient
+from mailproxy.rules.decision import Decision, Pending
+from mailproxy.rules.unknown import UNKNOWN, Unknown
 from mailproxy.session.arrival import NOT_ALLOWED, Arrival
+from mailproxy.session.client_subject import ClientSubject
 from mailproxy.session.conversation import Conversation
 from mailproxy.session.gate import Rejection
 from mailproxy.session.guard import Guard
@@ -43,7 +54,8 @@ from mailproxy.session.numbers import COUNTERS, HEADERS, SESSIONS
 from mailproxy.session.parting import Parting, Refusal, drop_unread
 from mailproxy.session.relay import Relay
 from mailproxy.session.stage import Outside, Stage
-from mailproxy.session.termination import BUG, CLIENT_REFUSED, DONE, REJECTED, SHUT_DOWN, Ending, Termination
+from mailproxy.session.tarpit import Places, Tarpit
+from mailproxy.session.termination import BUG, CLIENT_REFUSED, DONE, REJECTED, RULED_OUT, SHUT_DOWN, Ending, Termination
 from mailproxy.session.terms import Terms
 from mailproxy.session.waiting import Waiting
 from mailproxy.sources.sources import Entry
@@ -72,6 +84,13 @@ class Front(Protocol):
     @property
     def handshakes(self) -> Room | None:
         """The limit on TLS handshakes at once, None if there is none."""
+
+    tarpits: Places
+    """The places for clients that wait before they are refused."""
+    clock: IReactorTime
+
+    def ruled(self, session: Session, decision: Decision) -> None:
+        """Count the rules that were true of a client, and ban it if they say so."""
 
     def gate(self, session: Session) -> Rejection | None:
         """Ask the gates about a client that a PROXY header could name: after the header, or the lack of one."""
@@ -118,6 +137,7 @@ class Session:
         "poller",
         "queued",
         "retries",
+        "ruling",
         "secured",
         "server",
         "source",
@@ -155,6 +175,8 @@ class Session:
         self.server: BackendServer | None = None
         self.held_server: BackendServer | None = None
         """The server on which this session has a place, from the greeting to the end of the connection there."""
+        self.ruling: Decision | Pending | None = None
+        """What the rules say of the client; None if there are none, or they were not tried yet."""
         self.retries = 0
         self.queued = 0.0
         """The seconds that it waited in a queue for a server."""
@@ -276,6 +298,12 @@ class Session:
         terms = self.terms
         if self.source is None and not self._listener.is_unix:
             self.source, self.destination = packed_addresses(self.client.socket, self.peer, self._listener.local)
+        if terms.rules is None or self._may_go_on(UNKNOWN if terms.tls is not None else None):
+            self._open()
+
+    def _open(self) -> None:
+        """Begin with the first stage of the frontend's protocol."""
+        terms = self.terms
         if terms.dialogue is not None:
             conversation = Conversation(self, open_dialogue(terms.protocol, terms.dialogue))
             self._enter(conversation)
@@ -300,11 +328,61 @@ class Session:
         """Find a server for a client that speaks TLS."""
         self.facts = facts
         self.secured = self.poller.now
-        self._want_server()
+        if self.terms.rules is None or self._may_go_on(facts):
+            self._want_server()
 
     def taken_over(self, step: Step) -> None:
         """Find a server that continues with a client in clear."""
-        self._want_server(step)
+        if self.terms.rules is None or self._may_go_on(None):
+            self._want_server(step)
+
+    # Rules.
+
+    def _may_go_on(self, tls: TlsFacts | Unknown | None) -> bool:
+        """
+        Try the rules, as far as the client is known; a refusal begins now or, in words that need TLS, after it.
+
+        Return False if the client is refused, or waits for that.
+        """
+        rules, before = self.terms.rules, self.ruling
+        if rules is None or self.is_local:
+            return True
+        if isinstance(before, Decision):
+            ruling = before
+        else:
+            ruled = self.ruling = rules.decide(ClientSubject(self, tls), before)
+            if isinstance(ruled, Pending):
+                return True
+            ruling = ruled
+            self._front.ruled(self, ruling)
+        if ruling.refusal is None:
+            return True
+        refuse = partial(self._refuse_by_rule, ruling.rule, ruling.refusal, tls)
+        if ruling.tarpit and ruling is not before and not self._front.tarpits.is_full:
+            tarpit = Tarpit(self, self._front.tarpits, ruling.tarpit, refuse)
+            self._enter(tarpit)
+            tarpit.begin()
+        else:
+            refuse()
+        return False
+
+    def _refuse_by_rule(self, rule: str, refuse: Refuse, tls: TlsFacts | Unknown | None) -> None:
+        terms = self.terms
+        if refuse.manner == "close":
+            (self.lose if self.facts is None else self.part)(RULED_OUT, rule)
+        elif tls is UNKNOWN and terms.dialogue is None:
+            self.tls_wanted()  # the words need TLS
+        else:
+            words = refusal_with(terms.protocol, refuse.text, is_permanent=refuse.manner == "permanent")
+            self.no_server(RULED_OUT, rule, words)
+
+    @property
+    def chosen_backend(self) -> Backend:
+        """The backend of the rule that decided, or else the frontend's."""
+        terms, ruling = self.terms, self.ruling
+        if isinstance(ruling, Decision) and ruling.backend is not None:
+            return terms.backends[ruling.backend]
+        return terms.backend
 
     def _want_server(self, handed_over: Step | None = None) -> None:
         waiting = Waiting(self, handed_over)
@@ -316,6 +394,8 @@ class Session:
         self.stream = stream
         stream.owner = self
         relay = Relay(self, stream)
+        if isinstance(self.ruling, Decision) and self.ruling.bandwidth:
+            relay.limit(self.ruling.bandwidth, self._front.clock)
         self._enter(relay)
         self.held_server = self.server
         self._front.words[SESSIONS] += 1

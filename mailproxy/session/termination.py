@@ -19,7 +19,9 @@ from mailproxy.tls.presented import Presented
 Letter = Literal["R", "Q", "C", "D", "-"]
 """HAProxy's letter for a stage."""
 
-Counter = Literal["", "header_errors", "handshake_errors", "no_server", "refused", "injections", "rejected"]
+Counter = Literal[
+    "", "header_errors", "handshake_errors", "no_server", "refused", "injections", "rejected", "ruled_out"
+]
 """The field of `mailproxy.session.counters.Counters` that counts an ending; empty for none."""
 
 
@@ -67,6 +69,9 @@ CLIENT_LEFT = Ending("C", None, "the client went away")
 
 # The client's address.
 REJECTED = Ending("P", "R", "the client's address is over a limit", "rejected")
+
+# Rules.
+RULED_OUT = Ending("P", "R", "a rule of the frontend refused the client", "ruled_out")
 
 # The PROXY header.
 HEADER_CUT = Ending("C", "R", "the client went away before its PROXY header was complete", "header_errors")

@@ -8,8 +8,9 @@ for later sessions.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv6Address
+from types import MappingProxyType
 
 from attrs import evolve, frozen
 
@@ -23,7 +24,10 @@ from mailproxy.mail.greeting import server_speaks_first
 from mailproxy.mail.protocols import PROTOCOLS
 from mailproxy.mail.refusal import goodbye, refusal, refuses_when_asked
 from mailproxy.proxyprotocol import AcceptPolicy
+from mailproxy.rules.rules import Rules
 from mailproxy.tls.server import TlsServer
+
+NO_BACKENDS: Mapping[str, Backend] = MappingProxyType({})
 
 
 @frozen(kw_only=True, eq=False)
@@ -44,6 +48,10 @@ class Terms:
     """The proxies that end TLS before mailproxy."""
     backend: Backend
     """The backend for sessions; a session takes it at dial."""
+    backends: Mapping[str, Backend]
+    """The backends that rules may choose, by name."""
+    rules: Rules | None
+    """The rules for clients; None if there are none."""
     timeout: FrontendTimeouts
     silence: float
     """The shortest silence, in seconds, that may end a session."""
@@ -60,7 +68,15 @@ class Terms:
     """Finds refused logins in a server's lines; None if the protocol has no logins."""
 
     @classmethod
-    def of(cls, settings: config.Frontend, backend: Backend, tls: TlsServer | None, host: str) -> Terms:
+    def of(
+        cls,
+        settings: config.Frontend,
+        backend: Backend,
+        tls: TlsServer | None,
+        host: str,
+        backends: Mapping[str, Backend] = NO_BACKENDS,
+        rules: Rules | None = None,
+    ) -> Terms:
         """Return the terms of a frontend that calls itself `host`, by its configuration."""
         return cls(
             frontend=settings.name,
@@ -71,6 +87,8 @@ class Terms:
             tls=tls,
             offloaders=settings.tls_offloaded_by,
             backend=backend,
+            backends=backends,
+            rules=rules,
             timeout=settings.timeout,
             silence=min(settings.timeout.client, settings.timeout.server),
             server_speaks_first=server_speaks_first(settings.protocol),

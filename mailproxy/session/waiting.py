@@ -6,7 +6,6 @@ The `Dial` finds the server. The client's bytes stay in its socket meanwhile.
 
 from __future__ import annotations
 
-import socket
 from typing import Protocol
 
 from mailproxy.announce.backend_tlvs import NO_WORDS
@@ -14,12 +13,14 @@ from mailproxy.announce.client_tls import OFFLOADED
 from mailproxy.backend.backend import Backend
 from mailproxy.mail.greeting import GreetingReader
 from mailproxy.mail.step import Step
+from mailproxy.rules.decision import Decision
 from mailproxy.session.dial import Dial
+from mailproxy.session.early import leave_early_bytes
 from mailproxy.session.record import LoggedSession
 from mailproxy.session.stage import Host, Stage
-from mailproxy.session.termination import CLIENT_LEFT, Ending, Letter
+from mailproxy.session.termination import Ending, Letter
 from mailproxy.session.words import header_words
-from mailproxy.transport.poller import END, GONE, Ready
+from mailproxy.transport.poller import Ready
 from mailproxy.transport.stream import Stream
 
 # A proxy that only checks whether mailproxy accepts has left after these seconds, and needs no server. A proxy that
@@ -29,6 +30,10 @@ LOCAL_SECONDS = 0.1
 
 class Seeking(Host, LoggedSession, Protocol):
     """A session that needs a server."""
+
+    @property
+    def chosen_backend(self) -> Backend:
+        """The backend for a session that has none yet."""
 
     def dropped_ssl(self, backend: Backend) -> None:
         """Log, once, that the header does not pass on the received TLS facts."""
@@ -87,7 +92,7 @@ class Waiting(Stage):
     def _begin_dial(self) -> None:
         session = self._session
         terms = session.terms
-        backend = session.backend = terms.backend
+        backend = session.backend = session.chosen_backend
         self._dial = Dial(
             self,
             backend,
@@ -112,7 +117,9 @@ class Waiting(Stage):
             return built.data
         facts = OFFLOADED if session.is_offloaded else session.facts
         words = header_words(session) if backend.header.has_formats else NO_WORDS
-        built = backend.header.build(session.source, session.destination, facts, session.header, unique_id, words)
+        ruling = session.ruling
+        more = ruling.tlvs if isinstance(ruling, Decision) else ()
+        built = backend.header.build(session.source, session.destination, facts, session.header, unique_id, words, more)
         session.left_out = built.left_out
         if session.header is not None and backend.header.drops_ssl(session.header):
             session.left_out += ('SSL that came in: proxy-v2-pass-tlvs has no "ssl"',)
@@ -126,30 +133,8 @@ class Waiting(Stage):
         return GreetingReader(session.terms.protocol, after_tls=session.facts is not None, prelude=prelude)
 
     def _on_early_bytes(self, events: int) -> None:
-        """
-        Leave the client's bytes in the socket until the server has greeted, unless the client has gone.
-
-        After the first bytes only the end of the client's connection is watched for: close_notify may come in one
-        event, and FIN in the next.
-        """
-        session = self._session
-        client = session.client
-        if events & GONE:
-            try:
-                client.socket.recv(1, socket.MSG_PEEK)
-            except BlockingIOError:
-                return  # the event is for another connection, whose descriptor was reused
-            except OSError:
-                pass  # whatever the reason
-            session.lose(CLIENT_LEFT, "connection closed by the client")
-        elif not events & END:
-            session.poller.change(client.fd, END)
-            client.events = END
-        elif self._handed_over is None and client.has_left():
-            session.lose(CLIENT_LEFT, "connection closed by the client")
-        else:
-            session.poller.pause(client.fd)
-            client.events = 0
+        """Leave the client's bytes in the socket until the server has greeted, unless the client has gone."""
+        leave_early_bytes(self._session, events, may_close_early=self._handed_over is not None)
 
     def leave(self) -> None:
         """End the dial, and record its server and retries."""

@@ -94,6 +94,7 @@ class Stream:
         "events",
         "fd",
         "finishing",
+        "is_held",
         "last_byte",
         "owner",
         "peer",
@@ -123,6 +124,8 @@ class Stream:
         self.write_waits = False
         """True while writing has to wait for a read: TLS is in the middle of a message of its own."""
         self.finishing = False
+        self.is_held = False
+        """True while nothing is read, for a limit on bandwidth."""
 
     # The hot path: the kinds implement these three.
 
@@ -232,7 +235,7 @@ class Stream:
         if self.fd < 0:
             return
         events = 0
-        if not self.read_ended and (self.peer is None or not self.peer.backlog):
+        if not self.read_ended and not self.is_held and (self.peer is None or not self.peer.backlog):
             events = READ
         if (self.backlog or (self.finishing and not self.write_ended)) and not self.write_waits:
             events |= WRITE

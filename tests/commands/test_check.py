@@ -341,3 +341,74 @@ def test_service_that_does_not_run_is_said(file: Path, capsys: pytest.CaptureFix
     assert "there is no [admin] socket" in capsys.readouterr().err
     assert check.run(parser.parse_args([str(file), "--against-running", "--socket", f"{file.parent}/s"])) == 1
     assert "does not exist; is mailproxy running" in capsys.readouterr().err
+
+
+RULES = """
+[[frontend.imaps.rule]]
+name = "office"
+if = { source = "@office.txt", sni = "*.example.org" }
+backend = "internal"
+[[frontend.imaps.rule]]
+refuse = "permanent"
+[backend.internal.server.i1]
+address = "10.41.1.140:10143"
+"""
+
+
+def explain(file: Path, frontend: str, facts: str) -> int:
+    parser = ArgumentParser()
+    check.configure(parser)
+    return check.run(parser.parse_args(["-c", str(file), "--explain", frontend, facts]))
+
+
+@pytest.fixture
+def ruled(file: Path) -> Path:
+    """A configuration with rules and their list of networks."""
+    file.write_text(SMALLEST + RULES)
+    (file.parent / "office.txt").write_text("10.0.0.0/8\n")
+    return file
+
+
+def test_rules_and_their_backends_are_summed_up(ruled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(ruled) == 0
+    assert (
+        "frontend imaps: rules office, rule 2; backend internal: i1 10.41.1.140:10143"
+        in capsys.readouterr().out.splitlines()
+    )
+
+
+def test_broken_list_is_a_problem(ruled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (ruled.parent / "office.txt").write_text("10.0.0.0/8\n10.0.0.1/8\n")
+    assert run(ruled) == 1
+    assert f"frontend.imaps.rule[0]: {ruled.parent}/office.txt:2: is " in capsys.readouterr().err
+
+
+def test_decision_is_explained(ruled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert explain(ruled, "imaps", "source=10.1.2.3 sni=a.example.org") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "rule office: is true; backend internal",
+        f"  source: 10.1.2.3 is @{ruled.parent}/office.txt",
+        "  sni: a.example.org is *.example.org",
+        "decision: rule office: backend internal",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("frontend", "facts", "problem"),
+    [
+        ("imap", "", 'there is no frontend "imap"; did you mean "imaps"?'),
+        ("web", "", 'there is no frontend "web"; there are "imaps"'),
+        ("imaps", "sorce=1", "sorce: is no fact; did you mean source?"),
+    ],
+)
+def test_what_cannot_be_explained_is_said(
+    ruled: Path, capsys: pytest.CaptureFixture[str], frontend: str, facts: str, problem: str
+) -> None:
+    assert explain(ruled, frontend, facts) == 1
+    assert problem in capsys.readouterr().err
+
+
+def test_explanation_needs_a_good_file(ruled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (ruled.parent / "office.txt").unlink()
+    assert explain(ruled, "imaps", "") == 1
+    assert "office.txt: cannot be read: No such file or directory" in capsys.readouterr().err

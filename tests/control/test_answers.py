@@ -12,13 +12,15 @@ from attrs import evolve
 from twisted.internet.defer import Deferred, fail, succeed
 
 from mailproxy.config import Backend, Check, ConfigError, Frontend, InetServer, Limits, NamedServer, Problem, Server
+from mailproxy.config.condition import Condition
 from mailproxy.config.difference import Difference
+from mailproxy.config.rule import Rule
 from mailproxy.control.answers import Answers
 from mailproxy.control.argument import STAGES
 from mailproxy.control.command import BY_NAME
 from mailproxy.front.reload import Reloaded, ReloadRefused
 from mailproxy.front.sockets import StartError
-from mailproxy.session import arrival, conversation, handshake, parting, relay, waiting
+from mailproxy.session import arrival, conversation, handshake, parting, relay, tarpit, waiting
 from mailproxy.session.stage import Stage
 from mailproxy.transport.newcomers import HANDSHAKE_SECONDS
 from tests.control.bench import Admin, admin_of
@@ -180,7 +182,7 @@ def test_session_is_shown_if_it_passes_all_filters(make: Make, filters: dict[str
 def test_every_stage_has_its_name() -> None:
     found = {
         stage.__name__.lower()
-        for module in (arrival, conversation, handshake, parting, relay, waiting)
+        for module in (arrival, conversation, handshake, parting, relay, tarpit, waiting)
         for stage in vars(module).values()
         if isinstance(stage, type) and issubclass(stage, Stage) and stage is not Stage
     }
@@ -458,3 +460,18 @@ def test_number_of_sources_that_is_none_is_refused(make: Make) -> None:
 def test_table_of_sources_has_its_size_in_info(make: Make) -> None:
     (row,) = admin(flooded(make)).rows("show info")
     assert (row["sources"], row["sources_evicted"], row["sources_uncounted"]) == (3, 0, 0)
+
+
+# Rules.
+
+
+def test_rules_are_shown_with_their_clients(make: Make) -> None:
+    rules = (Rule(name="office", label="x", condition=Condition(port=(1,))), Rule(name="rule 2", bandwidth=1 << 20))
+    frontend = Frontend(name="imap", bind=(ANY_PORT,), protocol="imap", tls="none", backend="pool", rules=rules)
+    running = make(
+        frontends=(frontend,), backends={"pool": Backend(name="pool", send_proxy="none", servers=(server(),))}
+    )
+    rows = [
+        tuple(row[key] for key in ("frontend", "rule", "does", "clients")) for row in admin(running).rows("show rules")
+    ]
+    assert rows == [("imap", "office", "label x", 0), ("imap", "rule 2", "at most 1MiB/s", 0)]

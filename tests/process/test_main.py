@@ -22,6 +22,8 @@ from mailproxy.front.process_state import ProcessState
 from mailproxy.front.reading import Reading
 from mailproxy.front.reload import HalfReloaded
 from mailproxy.front.ticket_keys import CHANGE_SECONDS
+from mailproxy.networks.network_list import ReadList
+from mailproxy.networks.network_set import NetworkSet
 from mailproxy.process import message
 from mailproxy.process.counts import MainCounts
 from mailproxy.process.main import MainService
@@ -232,6 +234,18 @@ def test_renewed_certificates_are_told_and_known_later(bench: Bench) -> None:
     bench.forker.ends(bench.workers[0])
     bench.forker.work()
     assert bench.told(2)[0].number == 2
+
+
+def test_changed_lists_are_told_and_known_later(bench: Bench) -> None:
+    bench.heard()
+    read = ReadList("office.txt", NetworkSet(), (1,))
+    bench.service.process_state.lists.take(read)
+    bench.service.network_lists.announce(read)
+    assert bench.told() == [message.Listed(read)]
+    bench.forker.ends(bench.workers[0])
+    bench.forker.work()
+    reading = bench.told(2)[0]
+    assert (reading.number, reading.lists) == (2, (read,))
 
 
 def test_ticket_keys_change_everywhere_once_a_day(bench: Bench) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,16 @@ from attrs import evolve
 from twisted.logger import LogEvent, capturedLogs
 
 from mailproxy.config import Backend, Check, Config, Frontend, InetBind, InetServer, Server, ServerTls
+from mailproxy.config.condition import Condition, ListFile
+from mailproxy.config.refuse import Refuse
+from mailproxy.config.rule import Rule
 from mailproxy.control.questions import SessionPage, SessionsFrom, ShutDown
 from mailproxy.counting.page import BEAT, Pages
 from mailproxy.front.prepare import prepare
 from mailproxy.front.process_state import ProcessState
 from mailproxy.front.stopping import StopTimes
+from mailproxy.networks.network_list import ReadList
+from mailproxy.networks.network_set import NetworkSet
 from mailproxy.process import message
 from mailproxy.process.channel import Reader, frames
 from mailproxy.process.counts import MainCounts
@@ -118,6 +123,7 @@ class Bench:
             {},
             {},
             server_files or ServerFiles(),
+            (),
             {},
             self.counts.places.copy(),
             sockets,
@@ -205,6 +211,19 @@ def test_worker_serves_once_it_has_the_configuration(bench: Bench) -> None:
     bench.read()
     assert bench.heard() == [message.Ready(1)]
     bench.until(lambda: _is_asked(bench.server))
+
+
+def test_lists_of_networks_are_those_of_the_main_process(bench: Bench) -> None:
+    office = ListFile("office.txt")
+    rule = Rule(name="office", condition=Condition(source=(office,)), refuse=Refuse("close"))
+    settings = bench.settings(rules=(rule,))
+    bench.counts.know(settings)
+    bench.read(2, settings, new=True)
+    bench.relay()
+    bench.say(message.Listed(ReadList("office.txt", NetworkSet.of([ip_network("127.0.0.0/8")]), (1,))))
+    client = bench.client()
+    bench.until(lambda: client.fin or client.reset)
+    assert client.data == b""
 
 
 def test_sessions_are_counted_where_all_see_them(bench: Bench) -> None:

@@ -51,7 +51,7 @@ class Bench:
         self.forker.work()
 
     def reading(self, has: set[Key]) -> tuple[Reading, Sequence[int]]:
-        return Reading(self.number, read(), "here", {}, {}, ServerFiles(), {}, {}, (), frozenset(), (), ()), ()
+        return Reading(self.number, read(), "here", {}, {}, ServerFiles(), (), {}, {}, (), frozenset(), (), ()), ()
 
     def more(self) -> Sequence[object]:
         return ()

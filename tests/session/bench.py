@@ -26,6 +26,7 @@ from mailproxy.front.frontend import Frontend
 from mailproxy.front.limits import SourceGate
 from mailproxy.front.loop import Loop
 from mailproxy.proxyprotocol import Decoder, Header
+from mailproxy.rules.surroundings import Bans
 from mailproxy.session.gate import Gate
 from mailproxy.session.numbers import FRONTEND
 from mailproxy.session.session import Session
@@ -33,6 +34,8 @@ from mailproxy.session.terms import Terms
 from mailproxy.tls.server import TlsServer
 from mailproxy.transport.bound import bind_inet, bind_unix
 from mailproxy.transport.poller import Poller
+from tests.rules.builders import Around
+from tests.rules.builders import rules as make_rules
 from tests.tls.servers import NAME, server_context, tls_server
 from tests.transport.peers import Peer, TlsPeer, TlsServerPeer, client_context
 from tests.transport.relay import pump, settle
@@ -144,6 +147,9 @@ class Bench:
         gates: Sequence[Gate] = (),
         source_gate: SourceGate | None = None,
         handshakes: Capacity | None = None,
+        rules: Sequence[dict[str, Any]] = (),
+        around: Around | None = None,
+        bans: Bans | None = None,
         **frontend: Any,
     ) -> None:
         self.clock = FakeReactor()
@@ -181,7 +187,17 @@ class Bench:
         self.total = Capacity("maxconn", total)
         self.capacity = Capacity("maxconn of front", settings.maxconn)
         serves = (tls_server() if isinstance(tls, bool) else tls) if tls else None
-        terms = Terms.of(settings, Backend(self.backend, protocol), serves, "mail.example.org")
+        first = Backend(self.backend, protocol)
+        ruled: dict[str, Any] = {}
+        if rules:
+            made = self.rules = make_rules(*rules, around=around)
+            settings = evolve(settings, rules=made.rules)
+            self.other = self._serve(servers, family)
+            self.servers.append(self.other)
+            server = config.Server(name="o1", address=self._address(servers))
+            other = config.Backend(name="other", send_proxy=self.backend.send_proxy, servers=(server,))
+            ruled = {"backends": {"dovecot": first, "other": Backend(other, protocol)}, "rules": made}
+        terms = Terms.of(settings, first, serves, "mail.example.org", **ruled)
         self.frontend = Frontend(
             settings,
             terms,
@@ -191,6 +207,8 @@ class Bench:
             handshakes=handshakes,
             gates=gates,
             source_gate=source_gate,
+            rule_numbers=[Block.alone(1) for _ in rules],
+            bans=bans,
         )
         listening = {
             "inet": lambda: bind_inet(socket.AF_INET, "127.0.0.1", 0),

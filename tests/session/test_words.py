@@ -11,6 +11,7 @@ from attrs import evolve
 from mailproxy.announce.header import HeaderPolicy
 from mailproxy.config.format import FIELDS
 from mailproxy.proxyprotocol import Header, InetAddress, SslClient, SslTlv, SslType, Tlv, TlvType, encode
+from mailproxy.rules.decision import Decision
 from mailproxy.session.words import header_words
 from tests.announce.builders import ALICE, TLS13
 from tests.session.bench import Bench
@@ -88,6 +89,7 @@ def test_every_field_of_a_format_is_told_of_somebody(make: MakeBench) -> None:
     bench.relay(client)
     (session,) = bench.frontend.sessions
     session.facts = evolve(ALICE, resumed=True)
+    session.ruling = Decision(rule="office", label="blue")
     assert set(FIELDS) <= words_of(bench).keys()
 
 

@@ -1,0 +1,135 @@
+"""The facts of a session, as rules see them."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from mailproxy.announce.addresses import PackedAddress
+from mailproxy.proxyprotocol import Address, Header, InetAddress, Tlv
+from mailproxy.rules.unknown import UNKNOWN, Unknown
+from mailproxy.session.gate import announced_source
+from mailproxy.tls.client_names import client_names, fingerprint
+from mailproxy.tls.facts import TlsFacts
+
+_VERSION = "TLSv"
+
+
+class Ruled(Protocol):
+    """A session for which rules decide."""
+
+    source: Address | PackedAddress | None
+    destination: Address | PackedAddress | None
+    header: Header | None
+
+
+class ClientSubject:
+    """A client; its TLS is `UNKNOWN` while it may still come, and None if it does not."""
+
+    __slots__ = ("_header", "_tls", "destination", "port", "source")
+
+    def __init__(self, session: Ruled, tls: TlsFacts | Unknown | None) -> None:
+        self._header = session.header
+        self._tls = tls
+        source, destination = session.source, session.destination
+        self.source: bytes | None
+        if isinstance(source, tuple):
+            self.source = source[0]
+        else:
+            self.source = announced_source(source)
+        self.destination: bytes | None
+        self.port: int | None
+        if isinstance(destination, tuple):
+            self.destination, self.port = destination
+        elif isinstance(destination, InetAddress):
+            self.destination, self.port = destination.host.packed, destination.port
+        else:
+            self.destination = self.port = None
+
+    @property
+    def tlvs(self) -> tuple[Tlv, ...]:
+        """The TLVs of the PROXY header."""
+        return () if self._header is None else self._header.tlvs
+
+    @property
+    def sni(self) -> str | Unknown | None:
+        """The name that it asks for."""
+        tls = self._tls
+        return tls.server_name if isinstance(tls, TlsFacts) else tls
+
+    @property
+    def alpn(self) -> str | Unknown | None:
+        """The protocol that ALPN has selected."""
+        tls = self._tls
+        if not isinstance(tls, TlsFacts):
+            return tls
+        return None if tls.alpn is None else tls.alpn.decode("latin-1")
+
+    @property
+    def tls_version(self) -> str | Unknown | None:
+        """The version of TLS, without OpenSSL's ``TLSv``."""
+        tls = self._tls
+        return tls.version.removeprefix(_VERSION) if isinstance(tls, TlsFacts) else tls
+
+    @property
+    def cipher(self) -> str | Unknown | None:
+        """The cipher suite."""
+        tls = self._tls
+        return tls.cipher if isinstance(tls, TlsFacts) else tls
+
+    @property
+    def group(self) -> str | Unknown | None:
+        """The group of the key exchange."""
+        tls = self._tls
+        return tls.group if isinstance(tls, TlsFacts) else tls
+
+    @property
+    def resumed(self) -> bool | Unknown | None:
+        """Whether TLS resumed an earlier session."""
+        tls = self._tls
+        return tls.resumed if isinstance(tls, TlsFacts) else tls
+
+    @property
+    def client_cn(self) -> tuple[str, ...] | Unknown:
+        """The common names of a verified certificate."""
+        tls = self._tls
+        if tls is UNKNOWN:
+            return UNKNOWN
+        return tls.client_common_names if tls is not None and _is_verified(tls) else ()
+
+    @property
+    def client_san(self) -> tuple[str, ...] | Unknown:
+        """The alternative names of a verified certificate."""
+        tls = self._tls
+        if tls is UNKNOWN:
+            return UNKNOWN
+        if tls is None or tls.client_certificate is None or not _is_verified(tls):
+            return ()
+        return client_names(tls.client_certificate).alternatives
+
+    @property
+    def client_issuer(self) -> str | Unknown | None:
+        """The issuer of a verified certificate."""
+        tls = self._tls
+        if not isinstance(tls, TlsFacts):
+            return tls
+        if tls.client_certificate is None or not _is_verified(tls):
+            return None
+        return client_names(tls.client_certificate).issuer
+
+    @property
+    def client_fingerprint(self) -> str | Unknown | None:
+        """The SHA-256 of a certificate, verified or not."""
+        tls = self._tls
+        if not isinstance(tls, TlsFacts):
+            return tls
+        return None if tls.client_certificate is None else fingerprint(tls.client_certificate)
+
+    @property
+    def client_verified(self) -> bool | Unknown | None:
+        """Whether it has a verified certificate."""
+        tls = self._tls
+        return _is_verified(tls) if isinstance(tls, TlsFacts) else tls
+
+
+def _is_verified(tls: TlsFacts) -> bool:
+    return tls.client_certificate is not None and tls.verify == 0

@@ -1,0 +1,187 @@
+"""Rules: the order, decisions, additions, and the two passes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mailproxy.config.model import CustomTlv
+from mailproxy.config.refuse import Refuse
+from mailproxy.rules.decision import NOTHING, Decision, Pending
+from mailproxy.rules.unknown import UNKNOWN
+from tests.rules.builders import TLS_FIELDS, Client, arriving, in_clear, rules
+
+TEN = {"source": "10.0.0.0/8"}
+OTHERS = {"source": "192.0.2.0/24"}
+MAIL = {"sni": "mail.*"}
+
+
+def decided(*tables: dict[str, Any], client: Client | None = None) -> Decision:
+    decision = rules(*tables).decide(client or Client())
+    assert isinstance(decision, Decision)
+    return decision
+
+
+def test_client_of_no_rule_gets_the_frontends_backend() -> None:
+    assert decided({"if": OTHERS, "refuse": "close"}) is NOTHING
+
+
+def test_first_rule_that_is_true_decides() -> None:
+    decision = decided(
+        {"if": OTHERS, "refuse": "close"}, {"name": "office", "if": TEN, "backend": "other"}, {"refuse": "temporary"}
+    )
+    assert (decision.rule, decision.backend, decision.refusal, decision.held) == ("office", "other", None, (1,))
+
+
+def test_accept_ends_the_rules_with_the_frontends_backend() -> None:
+    decision = decided({"if": TEN, "accept": True}, {"refuse": "close"})
+    assert (decision.rule, decision.backend, decision.refusal) == ("rule 1", None, None)
+
+
+def test_refusal_has_its_time() -> None:
+    decision = decided({"refuse": "permanent: go", "tarpit": "10s", "ban": "1h"})
+    assert (decision.refusal, decision.tarpit, decision.ban) == (Refuse("permanent", "go"), 10.0, 3600.0)
+
+
+def test_ban_alone_refuses_without_a_word() -> None:
+    assert decided({"ban": "10m"}, {"accept": True}).refusal == Refuse("close")
+
+
+def test_rules_that_only_add_something_do_not_end_the_list() -> None:
+    decision = decided(
+        {"if": TEN, "label": "office"},
+        {"if": TEN, "bandwidth": "1MiB/s"},
+        {"if": TEN, "tlv": {"type": 0xE5, "value": "a"}},
+        {"if": OTHERS, "label": "others"},
+        {"backend": "other", "tlv": {"type": 0xE6, "value": "b"}},
+    )
+    assert (decision.label, decision.bandwidth, decision.backend) == ("office", 1024**2, "other")
+    assert decision.tlvs == (CustomTlv(0xE5, b"a"), CustomTlv(0xE6, b"b"))
+    assert decision.held == (0, 1, 2, 4)
+
+
+def test_later_addition_replaces_an_earlier_one() -> None:
+    decision = decided(
+        {"label": "a", "bandwidth": "1MiB/s", "tlv": {"type": 0xE5, "value": "a"}},
+        {"label": "b", "bandwidth": "2MiB/s", "tlv": {"type": 0xE5, "value": "b"}},
+    )
+    assert (decision.label, decision.bandwidth) == ("b", 2 * 1024**2)
+    assert decision.tlvs == (CustomTlv(0xE5, b"b"),)
+    assert decision.rule == ""
+
+
+def test_rule_that_needs_tls_waits_for_it() -> None:
+    made = rules({"if": TEN, "label": "office"}, {"if": MAIL, "backend": "other"}, {"refuse": "close"})
+    pending = made.decide(arriving())
+    assert isinstance(pending, Pending)
+    assert pending.number == 1
+    decision = made.decide(Client(), pending)
+    assert isinstance(decision, Decision)
+    assert (decision.label, decision.backend) == ("office", "other")
+
+
+def test_client_that_stays_in_clear_has_no_tls() -> None:
+    made = rules({"if": MAIL, "backend": "other"}, {"refuse": "close"})
+    pending = made.decide(arriving())
+    assert isinstance(pending, Pending)
+    decision = made.decide(in_clear(), pending)
+    assert isinstance(decision, Decision)
+    assert decision.rule == "rule 2"
+
+
+def test_earlier_rules_are_not_tried_again() -> None:
+    made = rules({"if": TEN, "refuse": "close"}, {"if": MAIL, "backend": "other"})
+    pending = made.decide(arriving(source=b"\x0b\0\0\1"))
+    assert isinstance(pending, Pending)
+    decision = made.decide(Client(), pending)
+    assert isinstance(decision, Decision)
+    assert decision.rule == "rule 2"
+
+
+def test_deciding_rule_before_one_that_needs_tls_decides_at_accept() -> None:
+    assert decided({"if": TEN, "refuse": "close"}, {"if": MAIL, "accept": True}, client=arriving()).rule == "rule 1"
+
+
+# Random rules and clients.
+
+KEYS: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
+    [
+        {"source": "10.0.0.0/8"},
+        {"port": 993},
+        {"sni": "mail.*"},
+        {"resumed": True},
+        {"client-cn": "alice"},
+        {"client-verified": False},
+        {"tls-version": "1.3"},
+    ]
+)
+CONDITIONS: st.SearchStrategy[dict[str, Any]] = st.recursive(
+    KEYS,
+    lambda inner: st.one_of(
+        st.builds(lambda one: {"not": one}, inner),
+        st.builds(lambda some: {"any": some}, st.lists(inner, min_size=1, max_size=3)),
+        st.builds(lambda some: {"all": some}, st.lists(inner, min_size=1, max_size=3)),
+        st.builds(lambda key, one: key | {"not": one}, KEYS, inner),
+    ),
+    max_leaves=6,
+)
+ACTIONS = st.sampled_from([{"label": "x"}, {"label": "y", "backend": "other"}, {"refuse": "close"}, {"accept": True}])
+RULES = st.lists(st.builds(lambda condition, action: {"if": condition} | action, CONDITIONS, ACTIONS), max_size=5)
+SOURCES = st.sampled_from([b"\x0a\0\0\1", b"\xc0\0\2\1"])
+TLS = st.fixed_dictionaries(
+    {
+        "sni": st.sampled_from([None, "mail.example.org", "www.example.org"]),
+        "resumed": st.booleans(),
+        "client_cn": st.sampled_from([(), ("alice",)]),
+        "client_verified": st.booleans(),
+        "tls_version": st.sampled_from(["1.2", "1.3"]),
+    }
+)
+
+
+def acts(decision: Decision | Pending) -> tuple[object, ...]:
+    assert isinstance(decision, Decision)
+    return decision.rule, decision.backend, decision.refusal, decision.label, decision.held
+
+
+@settings(max_examples=300)
+@given(RULES, SOURCES, TLS)
+def test_decision_at_accept_is_never_contradicted_after_tls(
+    tables: list[dict[str, Any]], source: bytes, tls: dict[str, Any]
+) -> None:
+    made = rules(*tables)
+    first = made.decide(arriving(source=source))
+    whole = made.decide(Client(source=source, **tls))
+    if isinstance(first, Decision):
+        assert acts(first) == acts(whole)
+        assert acts(first) == acts(made.decide(in_clear(source=source)))
+
+
+@settings(max_examples=300)
+@given(RULES, SOURCES, TLS)
+def test_two_passes_decide_as_one(tables: list[dict[str, Any]], source: bytes, tls: dict[str, Any]) -> None:
+    made = rules(*tables)
+    decision = made.decide(arriving(source=source))
+    client = Client(source=source, **tls)
+    if isinstance(decision, Pending):
+        decision = made.decide(client, decision)
+    assert acts(decision) == acts(made.decide(client))
+
+
+@given(RULES, SOURCES, TLS, st.sets(st.sampled_from(TLS_FIELDS)))
+def test_with_all_facts_every_client_has_a_decision(
+    tables: list[dict[str, Any]], source: bytes, tls: dict[str, Any], unknown: set[str]
+) -> None:
+    made = rules(*tables)
+    assert isinstance(made.decide(Client(source=source, **tls)), Decision)
+    partly = made.decide(Client(source=source, **(tls | dict.fromkeys(unknown, UNKNOWN))))
+    if isinstance(partly, Decision):
+        assert acts(partly) == acts(made.decide(Client(source=source, **tls)))
+
+
+@pytest.mark.parametrize("client", [Client(), in_clear(), arriving()])
+def test_no_rules_decide_nothing(client: Client) -> None:
+    assert rules().decide(client) is NOTHING
