@@ -165,10 +165,11 @@ class Frontend:
             session.entries = self.source_gate.take()
         return rejection
 
-    def login_refused(self, session: Session) -> None:
-        """Count a login that the server has refused, for the client's source."""
+    def logins_refused(self, session: Session, count: int) -> None:
+        """Count logins that the server has refused, for the client's source."""
         for entry in session.entries:
-            entry.count("auth-failures", self.poller.now)
+            for _ in range(count):
+                entry.count("auth-failures", self.poller.now)
 
     def ruled(self, session: Session, decision: Decision) -> None:
         """Count the rules that were true of a client, and ban it if they say so."""

@@ -54,29 +54,42 @@ MANAGESIEVE = re.compile(
 )
 
 
+_LINE_END = b"\n"
+
+# The end of a line that announces a literal.
+_LITERAL = b"}\r\n"
+
+
 class RefusedLogins:
     """Counts the refusals of logins in what a server says, in pieces of any size (mutable; one per session)."""
 
-    __slots__ = ("_rest", "_search", "is_over")
+    __slots__ = ("_replies", "_rest", "is_over")
 
     def __init__(self, replies: re.Pattern[bytes]) -> None:
         """`replies` matches at the line end before a reply, with a group ``refused`` or ``over``."""
-        self._search = replies.finditer
-        self._rest = b"\n"
+        self._replies = replies
+        self._rest = _LINE_END
         self.is_over = False
         """True when no refusals can follow."""
 
-    def receive(self, data: bytes) -> int:
+    def receive(self, data: bytes | memoryview) -> int:
         """Return the number of refusals in the lines that these bytes complete."""
-        data = self._rest + data
-        end = data.rfind(b"\n")
-        if data.endswith(b"}\r\n", 0, end + 1):
-            end = data.rfind(b"\n", 0, end)  # a literal follows, and belongs to this line
-        self._rest = data[end:]
+        text = self._rest + data
+        if text[-1] == 0x0A and text[-3:] != _LITERAL and self._replies.search(text) is None:
+            # Whole lines, and no such reply: nearly always.
+            self._rest = _LINE_END
+            return 0
+        return self._look_closely(text)
+
+    def _look_closely(self, text: bytes) -> int:
+        end = text.rfind(b"\n")
+        if text.endswith(_LITERAL, 0, end + 1):
+            end = text.rfind(b"\n", 0, end)  # a literal follows, and belongs to this line
+        self._rest = text[end:]
         if len(self._rest) > LONGEST_LINE:
             self.is_over = True
         count = 0
-        for found in self._search(data, 0, end + 1):
+        for found in self._replies.finditer(text, 0, end + 1):
             if found.lastgroup == "over":
                 self.is_over = True
                 break

@@ -17,7 +17,10 @@ from mailproxy.transport.poller import Poller, Ready
 from mailproxy.transport.stream import VIEW, Stream
 
 WATCHED_BYTES = 4096
-"""How much of a server's bytes is looked at: 60 refusals of Dovecot."""
+"""The most bytes of a server that are looked at."""
+
+EVENT_BYTES = 64
+"""Each read counts as these bytes more, so that short lines are looked at 60 times at most."""
 
 
 class Watching(Protocol):
@@ -52,17 +55,12 @@ class LoginWatch:
         self._handle(events)
         count = stream.received - before
         if count:
-            self._look(count)
-
-    def _look(self, count: int) -> None:
-        logins, session = self._logins, self._session
-        refused = logins.receive(bytes(VIEW[: min(count, self._left)]))
-        self._left -= count
-        if refused:
-            session.logins_refused(refused)
-        stream = self._stream
-        if (self._left <= 0 or logins.is_over) and stream.fd >= 0:
-            session.poller.ready[stream.fd] = self._handle
+            logins = self._logins
+            if refused := logins.receive(VIEW[: min(count, self._left)]):
+                self._session.logins_refused(refused)
+            self._left -= count + EVENT_BYTES
+            if (self._left <= 0 or logins.is_over) and stream.fd >= 0:
+                self._session.poller.ready[stream.fd] = self._handle
 
     def broke(self) -> None:
         """End the session because of a bug of ours while handling an event."""

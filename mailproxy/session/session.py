@@ -95,6 +95,9 @@ class Front(Protocol):
     def gate(self, session: Session) -> Rejection | None:
         """Ask the gates about a client that a PROXY header could name: after the header, or the lack of one."""
 
+    def logins_refused(self, session: Session, count: int) -> None:
+        """Count logins that the server has refused, for the client's source."""
+
     def dropped_ssl(self, backend: Backend) -> None:
         """Log, once, that the header does not pass on the received TLS facts."""
 
@@ -405,6 +408,7 @@ class Session:
     def logins_refused(self, count: int) -> None:
         """Count logins that the server has refused."""
         self.auth_failures += count
+        self._front.logins_refused(self, count)
 
     def no_server(self, ending: Ending, reason: str, words: bytes) -> None:
         """Refuse the client, in a server's words or else in mailproxy's."""

@@ -249,7 +249,7 @@ def test_refused_logins_are_counted_for_rules(limited: Make) -> None:
     front = limited(sources=1000)
     bench = front.bench
     assert front.come() is not None
-    bench.frontend.login_refused(bench.session)
+    bench.session.logins_refused(1)
     plan = plan_of(front.settings)
     assert plan is not None
     known = KnownSources(front.sources, plan, front.now)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mailproxy.mail.refused_logins import RefusedLogins
-from mailproxy.session.login_watch import WATCHED_BYTES
+from mailproxy.session.login_watch import EVENT_BYTES, WATCHED_BYTES
 from tests.session.bench import GREETING, Bench
 from tests.session.conftest import MakeBench
 from tests.transport.peers import Peer
@@ -72,12 +72,21 @@ def test_successful_login_ends_the_watch(bench: Bench) -> None:
 def test_only_the_first_bytes_are_watched(bench: Bench) -> None:
     client, server = bench.relay()
     line = b"a OK " + b"x" * 92 + b"\r\n"
-    says(bench, server, client, line * (WATCHED_BYTES // len(line)))
+    says(bench, server, client, line * ((WATCHED_BYTES - 2 * EVENT_BYTES) // len(line)))
     assert is_watched(bench)
     says(bench, server, client, line)
     assert not is_watched(bench)
     says(bench, server, client, REFUSED)
     assert bench.session.auth_failures == 0
+
+
+def test_short_lines_are_not_watched_for_long(bench: Bench) -> None:
+    client, server = bench.relay()
+    reads = 0
+    while is_watched(bench):
+        says(bench, server, client, b"+\r\n")
+        reads += 1
+    assert 50 < reads <= 64
 
 
 def test_refusal_in_one_piece_with_many_bytes_counts_if_it_is_among_the_first(bench: Bench) -> None:
