@@ -21,6 +21,7 @@ from twisted.logger import Logger, globalLogPublisher
 from twisted.python.failure import Failure
 
 from mailproxy import __version__
+from mailproxy.bans.keeper import BanKeeper
 from mailproxy.config import Config, UnixBind
 from mailproxy.control.admin_socket import AdminSocket
 from mailproxy.control.live import LiveEvents
@@ -32,6 +33,7 @@ from mailproxy.front.background_thread import BackgroundThread
 from mailproxy.front.drains import Drains
 from mailproxy.front.frontend import Frontend
 from mailproxy.front.generation import Generation
+from mailproxy.front.kicks import Kicks
 from mailproxy.front.live_bytes import LiveBytes
 from mailproxy.front.loop import Loop
 from mailproxy.front.network_lists import ListWatch
@@ -115,6 +117,11 @@ class ProxyService(Service):
         self._live_bytes = LiveBytes(lambda: self._generation.sessions, reactor)
         counted, state = self._process_state.counts.process()
         self._vitals = Vitals(counted.words, state, lambda: self.lines_dropped(), reactor)
+        self.bans = BanKeeper(
+            self._process_state.bans, reactor, self._background.do, monotonic=self._loop.poller.look_at_clock
+        )
+        """Bans clients; where another process keeps the bans, it only removes those that have ended."""
+        self.kicks = Kicks(lambda: self._generation.sessions, reactor, self._loop.poller)
         self.drains = self._make_drains()
         """Takes one frontend, or one server, out of service."""
         self.relog: Callable[[Config], object] = _nothing
@@ -190,6 +197,7 @@ class ProxyService(Service):
         self._introduce()
         for warning in self.warnings:
             self._log.warn("{warning}", event="warning", warning=warning)
+        self.bans.start(self._prepared.settings.bans.file if self.role.is_main else None)
         self._generation.start()
         if self.role.accepts:
             self._live_bytes.start()
@@ -335,6 +343,7 @@ class ProxyService(Service):
         self.renewals.follow(reading.settings, renewed)
         self.ticket_keys.follow()
         self.revocations.follow(reading.settings, reading.files.trusts)
+        self.bans.follow(reading.settings.bans.file)
         self._follow_lists(reading.settings)
 
     def change_others(self) -> Deferred[Sequence[str]]:
@@ -390,6 +399,7 @@ class ProxyService(Service):
         self._may_open_http = False
         if self._http is not None:
             self._http.stop_accepting()
+        self.bans.follow(None)
         self._log.info("another process has the listening sockets from now on", event="handed-over")
         return self.drain(
             delay=0.0,
@@ -410,6 +420,8 @@ class ProxyService(Service):
         self.revocations.stop()
         self.network_lists.stop()
         self.drains.stop()
+        self.kicks.stop()
+        self.bans.flush()
         self.ticket_keys.stop()
         live = self._process_state.total.sessions
         times = StopTimes() if self._is_hurried else evolve(StopTimes.of(self._generation.settings), **self._times)
@@ -440,6 +452,7 @@ class ProxyService(Service):
         self._live_bytes.stop()
         self._may_open_http = False
         self._vitals.stop()
+        self.bans.stop()
         self._admin_socket.close()
         self._close_http()
         self._process_state.admin.close_others(())

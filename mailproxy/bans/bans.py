@@ -37,8 +37,9 @@ class BanChange:
 class Bans:
     """The bans of each origin, and the table of those in effect (mutable)."""
 
-    def __init__(self) -> None:
-        self.table = BanTable()
+    def __init__(self, table: BanTable | None = None) -> None:
+        """`table` is the one for look-ups."""
+        self.table = BanTable() if table is None else table
         self._by_origin: dict[Origin, dict[Key, Ban]] = {origin: {} for origin in ORIGINS}
         self.announce: Callable[[BanChange], object] = _nothing
         """Called with each change of the table but the ends of bans, which every process sees by itself."""

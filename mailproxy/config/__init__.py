@@ -2,8 +2,8 @@
 The configuration: TOML into frozen values, with every error at once and the path of its key.
 
 `load` reads a file, `parse` a text. Each table has a module (``log``, ``tls``, ``frontend``, ``backend``, ``server``,
-``server_tls``, ``check``, ``resolvers``, ``limits``, ``admin``; ``config`` has the whole file) with its keys, their
-kinds and meanings, and the code that reads and compares them. ``key`` describes keys as metadata of attrs fields,
+``server_tls``, ``check``, ``resolvers``, ``limits``, ``admin``, ``bans``; ``config`` has the whole file) with its keys,
+their kinds and meanings, and the code that reads and compares them. ``key`` describes keys as metadata of attrs fields,
 ``tables`` finds all tables, and ``model`` has the types that several tables share. ``server_layers`` and
 ``check_layers`` merge the tables of servers and checks, by ``layers``. ``kind``, ``duration``, ``address``,
 ``hostname``, ``senders``, ``http``, ``format`` and ``tlv`` are the kinds of values, ``place`` has the values of
@@ -15,6 +15,7 @@ can be shown.
 
 from mailproxy.config.admin import Admin
 from mailproxy.config.backend import Backend, BackendTimeouts
+from mailproxy.config.bans import Bans
 from mailproxy.config.check import Check
 from mailproxy.config.config import Config
 from mailproxy.config.frontend import Frontend, FrontendTimeouts
@@ -45,6 +46,7 @@ __all__ = [
     "Admin",
     "Backend",
     "BackendTimeouts",
+    "Bans",
     "Bind",
     "Check",
     "Config",

@@ -7,6 +7,7 @@ from attrs import field, frozen
 
 from mailproxy.config.admin import Admin
 from mailproxy.config.backend import Backend
+from mailproxy.config.bans import Bans
 from mailproxy.config.duration import IDLE, LOOKS, RAMP
 from mailproxy.config.frontend import Frontend
 from mailproxy.config.key import Fields, Tables, about, about_table
@@ -155,6 +156,10 @@ class Config:
             "What one source may ask of all frontends together, [see below](#limits).",
             haproxy=("stick-table", "track-sc0", "track-sc1"),
         ),
+    )
+    bans: Bans = field(
+        default=Bans(),
+        metadata=about_table(Fields(Bans), "Banned addresses and networks, [bans.md](bans.md)."),
     )
     tls: Mapping[str, TlsProfile] = field(
         factory=dict,

@@ -53,7 +53,8 @@ class SourceLimits:
         default=(),
         metadata=about(
             NETWORK,
-            "Clients from here are not counted, and have none of the `source-` limits: monitoring, webmail, relays.",
+            "Clients from here are not counted, and have none of the `source-` limits: monitoring, webmail, relays. "
+            "Those in `[limits]` are never refused for a ban, either.",
             values="list of networks",
             is_list=True,
         ),

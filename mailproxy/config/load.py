@@ -9,6 +9,7 @@ from attrs import evolve
 
 from mailproxy.config.admin import read_admin
 from mailproxy.config.backend import read_backend
+from mailproxy.config.bans import read_bans
 from mailproxy.config.config import Config
 from mailproxy.config.frontend import read_frontend
 from mailproxy.config.key import Fields, read_keys
@@ -56,6 +57,7 @@ def read_document(values: Mapping[str, object], folder: str) -> Config:
         log=table.child("log", read_log),
         limits=table.child("limits", read_limits),
         admin=table.child("admin", partial(read_admin, folder)),
+        bans=table.child("bans", partial(read_bans, folder)),
         tls={profile.name: profile for profile in table.children("tls", partial(read_profile, folder))},
         frontends=table.children("frontend", partial(read_frontend, folder)),
         backends={backend.name: backend for backend in table.children("backend", partial(read_backend, folder))},

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from twisted.internet.defer import Deferred
 
 from mailproxy.control import observe, questions, top
-from mailproxy.control.actions import frontends, servers, service, sessions
+from mailproxy.control.actions import bans, frontends, servers, service, sessions
 from mailproxy.control.actions.context import Context
 from mailproxy.control.actions.handover import Handover
 from mailproxy.control.answer import Answer, Live
@@ -50,11 +50,14 @@ ACTIONS: dict[str, Action] = {
     ),
     "show rules": lambda context: Answer(observe.rules(context.running)),
     "show sources": lambda context: Answer(top.sources(context.running, context.given)),
+    "show bans": lambda context: Answer(observe.bans(context.running, context.given)),
     "show certificates": lambda context: Answer(observe.certificates(context.running)),
     "show config": lambda context: Answer([observe.configuration(context.running)]),
     "set server state": servers.set_state,
     "set server weight": servers.set_weight,
     "check now": servers.check_now,
+    "ban": bans.ban,
+    "unban": bans.unban,
     "shutdown session": sessions.shut_down,
     "reload": service.reload,
     "drain frontend": frontends.drain,

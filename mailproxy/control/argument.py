@@ -8,7 +8,9 @@ from typing import Any
 
 from attrs import frozen
 
-from mailproxy.config.duration import seconds
+from mailproxy.bans.ban import ORIGINS, Key, key_of
+from mailproxy.bans.keeper import LONGEST_SECONDS
+from mailproxy.config.duration import seconds, written
 from mailproxy.config.kind import Wrong
 from mailproxy.config.words import listed, nearest, quoted
 
@@ -22,7 +24,7 @@ class Argument:
     choices: tuple[str, ...] = ()
     """The words that are allowed; empty if any text is."""
     names: str = ""
-    """What it names in a running service: a "frontend", "backend", "server" or "session"; empty if nothing."""
+    """What it names in a running service: a "frontend", "backend", "server", "session" or "ban"; empty if nothing."""
 
 
 @frozen
@@ -75,6 +77,32 @@ def _network(text: str) -> IPv4Network | IPv6Network | str:
         raise Wrong(f"is {quoted(text)}, needs {_CLIENT}") from None
 
 
+def _ban(text: str) -> Key:
+    network = _network(text)
+    if isinstance(network, str):
+        raise Wrong(f"is {quoted(text)}, needs {_BAN}")
+    return key_of(network)
+
+
+_BAN = 'an address or a network such as "192.0.2.7" or "192.0.2.0/24"'
+
+
+def _time(text: str) -> float | None:
+    if text == FOREVER:
+        return None
+    try:
+        found = seconds(text)
+    except Wrong as error:
+        raise Wrong(f"{error}, or {quoted(FOREVER)}") from None
+    if not 0 < found <= LONGEST_SECONDS:
+        raise Wrong(f'is {quoted(text)}, needs at least "1ms" and at most {quoted(written(LONGEST_SECONDS))}')
+    return found
+
+
+FOREVER = "forever"
+"""The time of a ban without an end."""
+
+
 _CLIENT = 'an address or a network such as "192.0.2.7" or "192.0.2.0/24", or "unix"'
 
 
@@ -123,6 +151,11 @@ ARGUMENTS: Mapping[str, Argument] = {
     "backend": _any("the name of a backend", "backend"),
     "sni": _any("the server name that a client asked for"),
     "cn": _any("a common name in a client's certificate"),
+    "network": Argument(_BAN, _ban),
+    "banned": Argument(_BAN, _ban, names="ban"),
+    "time": Argument(f"{_DURATION}, or {quoted(FOREVER)}", _time, (FOREVER,)),
+    "reason": _any("the reason, in words"),
+    "origin": _one_of(*ORIGINS),
     "stage": _one_of(*STAGES),
     "spread": Argument(_DURATION, seconds),
     "delay": Argument(_DURATION, seconds),

@@ -15,8 +15,8 @@ class Command:
     summary: str
     filters: tuple[str, ...] = ()
     """Arguments that may follow, each after its name, in any order."""
-    optional: str = ""
-    """An argument that may follow without its name."""
+    optional: tuple[str, ...] = ()
+    """Arguments that may follow without their names, in this order."""
     flags: tuple[str, ...] = ()
     """Words without a value that may stand among the filters."""
 
@@ -38,7 +38,7 @@ class Command:
     @property
     def usage(self) -> str:
         """The whole command, as help shows it."""
-        rest = f" [{self.optional.upper()}]" if self.optional else ""
+        rest = "".join(f" [{name.upper()}]" for name in self.optional)
         flags = "".join(f" [{flag}]" for flag in self.flags)
         if len(self.filters) > _MOST_SHOWN:
             return f"{self.pattern}{rest}{flags} [FILTER VALUE]…"
@@ -72,12 +72,20 @@ COMMANDS = (
         "the addresses and networks with the most connections, or the highest rates",
         filters=("by", "client", "frontend", "limit"),
     ),
+    Command("show bans", "banned addresses and networks: by what, until when, why", filters=("client", "origin")),
     Command("show certificates", "certificates: names, days until they expire, and which files are refused"),
     Command("show config", "the configuration as it was read"),
     Command("set server SERVER state STATE", "ready; drain: no new sessions; maint: no new sessions and no checks"),
     Command("set server SERVER weight WEIGHT", "0 to 256, or a percentage of the configured weight"),
     Command("check now SERVER", "check a server now, and show the result"),
     Command("shutdown session SESSION", "end a session with the protocol's goodbye"),
+    Command(
+        "ban NETWORK",
+        "refuse the clients of a network, for a time or until `unban`; kick: end their sessions as well",
+        optional=("time", "reason"),
+        flags=_KICK,
+    ),
+    Command("unban BANNED", "end the bans of an address or network"),
     Command("reload", "read the configuration and its files again, and apply the changes, as SIGHUP does"),
     Command(
         "drain frontend FRONTEND",
@@ -98,7 +106,7 @@ COMMANDS = (
     Command(
         "watch",
         "live events: sessions that begin and end, changes of servers, and all else in the log",
-        optional="events",
+        optional=("events",),
     ),
 )
 """In the order of help and docs/ctl.md."""

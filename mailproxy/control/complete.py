@@ -53,8 +53,10 @@ def _next(command: Command, words: Sequence[str], names: Names) -> Iterator[str]
         return
     rest = list(words[len(command.words) :])
     if command.optional:
-        if not rest:
-            yield from _values(command.optional, names)
+        yield from (flag for flag in command.flags if flag not in rest)
+        left = command.optional[len([word for word in rest if word not in command.flags]) :]
+        if left:
+            yield from _values(left[0], names)
         return
     given = set()
     while rest:
@@ -93,4 +95,6 @@ def _name(kind: str, row: Mapping[str, Any]) -> str:
             return f"{row.get('backend')}/{row.get('server')}"
         case "session":
             return str(row.get("id"))
+        case "ban":
+            return str(row.get("network"))
     return str(row.get(kind))

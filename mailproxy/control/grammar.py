@@ -61,11 +61,8 @@ def parse(words: Sequence[str]) -> Request:
 
 def _rest(command: Command, words: Sequence[str]) -> dict[str, str]:
     """Parse the words after the pattern of a command."""
-    if command.optional and len(words) == 1:
-        return {command.optional: words[0]}
-    if not (command.filters or command.flags):
-        extra = words[1] if command.optional else words[0]
-        raise BadCommand(f"{quoted(extra)} is one word too many: the command is {quoted(command.usage)}")
+    if not (command.filters or command.flags) or command.optional:
+        return _rest_in_order(command, words)
     arguments: dict[str, str] = {}
     left = list(words)
     while left:
@@ -80,6 +77,19 @@ def _rest(command: Command, words: Sequence[str]) -> dict[str, str]:
             arguments[name] = left.pop(0)
         else:
             raise BadCommand(f"{quoted(name)} needs a value: {ARGUMENTS[name].needs}")
+    return arguments
+
+
+def _rest_in_order(command: Command, words: Sequence[str]) -> dict[str, str]:
+    arguments: dict[str, str] = {}
+    expected = list(command.optional)
+    for word in words:
+        if word in command.flags and word not in arguments:
+            arguments[word] = YES
+        elif expected:
+            arguments[expected.pop(0)] = word
+        else:
+            raise BadCommand(f"{quoted(word)} is one word too many: the command is {quoted(command.usage)}")
     return arguments
 
 
@@ -108,7 +118,7 @@ def request_of(message: Mapping[str, object]) -> Request:
         hint = f"did you mean {quoted(meant)}?" if meant else f"there are {listed(BY_NAME)}"
         raise BadCommand(f"{quoted(name)} is not a command; {hint}")
     arguments = {}
-    known = (*command.arguments, *command.filters, *command.flags, *filter(None, [command.optional]))
+    known = (*command.arguments, *command.filters, *command.flags, *command.optional)
     for key, value in message.items():
         if key in ("command", "type"):
             continue

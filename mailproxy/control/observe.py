@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from ipaddress import ip_network
 from typing import Any
 
 from attrs import asdict
@@ -15,10 +16,13 @@ from mailproxy import __version__
 from mailproxy.backend.backend import Backend
 from mailproxy.backend.overrides import Override
 from mailproxy.backend.server import BackendServer
+from mailproxy.bans.ban import Ban
+from mailproxy.bans.bans import left
 from mailproxy.config.difference import differences
 from mailproxy.control.running import Running
 from mailproxy.control.status import (
     BackendStatus,
+    BanStatus,
     CertificateStatus,
     ConfigStatus,
     FrontendStatus,
@@ -251,6 +255,32 @@ def find_session(running: Running, id: str) -> Session | None:
     # By number first: formatting the ids of ten thousand sessions takes milliseconds.
     same = (session for session in running.generation.sessions if session.number == number)
     return next((session for session in same if session.id == id), None)
+
+
+def bans(running: Running, wanted: Mapping[str, Any]) -> Iterator[BanStatus | None]:
+    """Yield the bans that match all filters (values by name), and None for each other one."""
+    keeper = running.bans
+    client = wanted.get("client")
+    for ban in keeper.bans:
+        now = keeper.now
+        has_ended = ban.end <= now
+        if has_ended or ban.origin != wanted.get("origin", ban.origin) or not (client is None or _meets(ban, client)):
+            yield None
+            continue
+        seconds = left(ban, now)
+        yield BanStatus(
+            network=ban.place,
+            origin=ban.origin,
+            since_s=round(max(now - ban.made, 0.0), 3),
+            left_s=None if seconds is None else round(seconds, 3),
+            reason=ban.reason,
+        )
+
+
+def _meets(ban: Ban, client: Any) -> bool:
+    """Tell whether a ban concerns clients of a network."""
+    network = ip_network(ban.key)
+    return client != "unix" and client.version == network.version and bool(client.overlaps(network))
 
 
 def certificates(running: Running) -> Iterator[CertificateStatus]:

@@ -13,6 +13,7 @@ from itertools import islice
 from attrs import frozen
 from twisted.internet.defer import Deferred
 
+from mailproxy.bans.ban import Ban
 from mailproxy.control import observe
 from mailproxy.control.command import BY_NAME
 from mailproxy.control.grammar import Request
@@ -58,7 +59,14 @@ class Kick:
     spread: float | None
 
 
-Question = SessionsFrom | ShutDown | Kick
+@frozen
+class KickClients:
+    """Asks to end the sessions of banned clients."""
+
+    ban: Ban
+
+
+Question = SessionsFrom | ShutDown | Kick | KickClients
 
 Ask = Callable[[Question], Deferred[object]]
 """Asks another process; the Deferred has its answer, and fails if the process has ended."""
@@ -73,6 +81,9 @@ def answer_question(running: Running, question: Question) -> object:
             return shut_down(running, id)
         case Kick(backend=backend, server=server, kick=kick, spread=spread):
             return running.drains.server(backend, server, kick=kick, spread=spread)
+        case KickClients(ban=ban):
+            running.kicks.kick(ban)
+            return None
 
 
 def _page(running: Running, filters: Mapping[str, str], number: int) -> SessionPage:

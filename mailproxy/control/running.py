@@ -8,9 +8,11 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
+from mailproxy.bans.keeper import BanKeeper
 from mailproxy.config import Config
 from mailproxy.front.drains import Drains
 from mailproxy.front.generation import Generation
+from mailproxy.front.kicks import Kicks
 from mailproxy.front.loop import Loop
 from mailproxy.front.process_state import ProcessState
 from mailproxy.front.reload import Reloaded
@@ -25,6 +27,8 @@ class Running(Protocol):
     is_taking_over: bool
     drains: Drains
     reloading: Reloading
+    bans: BanKeeper
+    kicks: Kicks
 
     @property
     def source(self) -> str:

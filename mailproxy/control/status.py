@@ -57,6 +57,19 @@ class FrontendStatus(Counters):
 
 
 @frozen(kw_only=True)
+class BanStatus:
+    """One ban: one network, banned by one origin."""
+
+    network: str
+    origin: str
+    """``ctl``, ``rule``, ``failures`` or ``crowdsec``."""
+    since_s: float
+    left_s: float | None
+    """The seconds until it ends; None if it has no end."""
+    reason: str
+
+
+@frozen(kw_only=True)
 class BackendStatus:
     """One backend for one protocol."""
 
@@ -230,6 +243,7 @@ Status = (
     | BackendStatus
     | RuleStatus
     | ServerStatus
+    | BanStatus
     | SessionStatus
     | SourceStatus
     | CertificateStatus

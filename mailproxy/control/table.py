@@ -179,6 +179,13 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
         Column("HANDSHAKE FAILURES", _rate("handshake_failures"), is_right=True),
         Column("REFUSED LOGINS", _rate("auth_failures"), is_right=True),
     ),
+    "show bans": (
+        text("network"),
+        text("origin"),
+        span("since_s", "SINCE"),
+        span("left_s", "LEFT"),
+        text("reason"),
+    ),
     "show certificates": (
         text("profile"),
         text("names"),

@@ -23,6 +23,7 @@ from mailproxy.front.surroundings import FrontSurroundings
 from mailproxy.front.unreadable import unreadable_warnings
 from mailproxy.networks.list_file import UnusableList
 from mailproxy.networks.network_list import NO_LISTS, NetworkList, ReadList, read_lists
+from mailproxy.networks.network_set import NetworkSet
 from mailproxy.rules.rules import Rules
 from mailproxy.session.terms import Terms
 from mailproxy.tls.client import MakeClientTls, client_sides
@@ -129,6 +130,7 @@ class Prepared:
             key: {server.name: server for server in backend.pool.servers} for key, backend in self.backends.items()
         }
         process_state.overrides.keep(self.settings.backends)
+        process_state.bans.exempt = NetworkSet.of(self.settings.limits.exempt)
         raise_limit()
         process_state.total.resize(self.settings.maxconn or affordable_sessions(self.settings))
         for frontend in self.settings.frontends:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,8 @@ from twisted.logger import globalLogPublisher
 from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
 from mailproxy.balance.change import Change
+from mailproxy.bans.bans import BanChange
+from mailproxy.bans.known import BanRequest
 from mailproxy.control.questions import Ask
 from mailproxy.front.drains import Drains
 from mailproxy.front.generation import Generation
@@ -53,6 +55,7 @@ class MainService(ProxyService):
         self.revocations.announce = self._trusted
         self.network_lists.announce = self._listed
         self.ticket_keys.announce = self._keys_changed
+        self.bans.bans.announce = self._workers.tell
 
     def _make_drains(self) -> Drains:
         return MainDrains(lambda: self._generation, self._process_state, self._loop, self._ask_all, self._enable)
@@ -99,6 +102,10 @@ class MainService(ProxyService):
             ),
         )
         return reading, [sockets[key].socket.fileno() for key in new]
+
+    def first(self) -> Iterator[object]:
+        """Yield the messages for a worker that begins, before its first reading: no banned client may get in."""
+        return (BanChange(tuple(bans)) for bans in self.bans.all())
 
     def more(self) -> Sequence[object]:
         """Return the further messages for a worker that begins."""
@@ -160,6 +167,8 @@ class MainService(ProxyService):
         match said:
             case message.Event():
                 self._events.tell(said)
+            case BanRequest():
+                self.bans.take(said)
             case message.Missed() | message.Reached():
                 backend = self._generation.backends.get((said.backend, said.protocol))
                 for server in () if backend is None else backend.pool.servers:

@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
+from mailproxy.bans.bans import BanChange
 from mailproxy.config import Config
 from mailproxy.control.grammar import BadCommand
 from mailproxy.control.live import LiveEvents
@@ -87,6 +88,8 @@ class Worker:
         match said:
             case message.Reading():
                 self._read(said, descriptors)
+            case BanChange():
+                self._process_state.bans.change(said)
             case message.Reopen():
                 self._process_log.reopen()
             case message.Stop():
@@ -170,6 +173,7 @@ class Worker:
         self._process_state.sockets.know_suspended(suspended)
         service = self._service = WorkerService(prepared, self._reactor, self._stamp, self._report_for)
         self._events = Forwarding(LiveEvents(globalLogPublisher, service.loop.log), self._channel.send)
+        self._process_state.bans.ask = self._channel.send
         service.relog = self._process_log.configure
         service.lines_dropped = self._process_log.lines_dropped
         service.relog(reading.settings)

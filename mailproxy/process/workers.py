@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -50,6 +50,9 @@ class Source(Protocol):
 
     def reading(self, has: set[SocketKey]) -> tuple[Reading, Sequence[int]]:
         """Return the current reading for a worker that has these sockets, and the descriptors of the other sockets."""
+
+    def first(self) -> Iterable[object]:
+        """Return the messages for a worker that begins, before its first reading."""
 
     def more(self) -> Sequence[object]:
         """Return the further messages for a worker that begins."""
@@ -121,6 +124,8 @@ class Workers:
         member = self._members[number] = Member(number, channel, self._clock.seconds())
         member.stamp = self._forkers.fork(number, its)
         its.close()
+        for message in self._source.first():
+            channel.send(message)
         self._tell_reading(member)
         for message in self._source.more():
             channel.send(message)

@@ -121,6 +121,7 @@ FLOODED = Ending(
 # From outside the session.
 SHUT_DOWN = Ending("K", None, "mailproxy was shut down")
 ENDED = Ending("K", None, "an administrator ended the session: `mailproxy ctl shutdown session`")
+KICKED = Ending("K", None, "an administrator banned the client: `mailproxy ctl ban … kick`")
 SERVER_DOWN = Ending("D", "D", 'the server went down, with `on-marked-down = "shutdown-sessions"`')
 BACKUP_LEFT = Ending(
     "U", "D", 'the server that this one is the backup of came back, with `on-marked-up = "shutdown-backup-sessions"`'

@@ -11,7 +11,13 @@ from mailproxy.control.command import COMMANDS
 from mailproxy.control.complete import MOST_NAMES, following, live_names
 from tests.control.service import DONE, Playback
 
-NAMES = {"frontend": ["imaps"], "backend": ["dovecot"], "server": ["dovecot/d1", "dovecot/d2"], "session": ["64-1"]}
+NAMES = {
+    "frontend": ["imaps"],
+    "backend": ["dovecot"],
+    "server": ["dovecot/d1", "dovecot/d2"],
+    "session": ["64-1"],
+    "ban": ["192.0.2.0/24"],
+}
 
 
 def names(kind: str) -> Iterable[str]:
@@ -21,7 +27,24 @@ def names(kind: str) -> Iterable[str]:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("", ["show", "set", "check", "shutdown", "reload", "drain", "enable", "stop", "hand", "leave", "watch"]),
+        (
+            "",
+            [
+                "show",
+                "set",
+                "check",
+                "shutdown",
+                "ban",
+                "unban",
+                "reload",
+                "drain",
+                "enable",
+                "stop",
+                "hand",
+                "leave",
+                "watch",
+            ],
+        ),
         ("set", ["server"]),
         ("set server", ["dovecot/d1", "dovecot/d2"]),
         ("set server dovecot/d1", ["state", "weight"]),
@@ -39,6 +62,10 @@ def names(kind: str) -> Iterable[str]:
         ("watch", ["all", "sessions", "servers"]),
         ("watch all", []),
         ("shutdown session", ["64-1"]),
+        ("ban", []),
+        ("ban 192.0.2.7", ["kick", "forever"]),
+        ("ban 192.0.2.7 kick 1h", []),
+        ("unban", ["192.0.2.0/24"]),
         ("nonsense", []),
     ],
 )

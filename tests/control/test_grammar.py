@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mailproxy.control.argument import ARGUMENTS, Weight
 from mailproxy.control.command import BY_NAME, COMMANDS, help_lines
 from mailproxy.control.grammar import BadCommand, parse, request_of
+from tests.bans.builders import key
 
 PAGE = (Path(__file__).parents[2] / "docs" / "ctl.md").read_text()
 
@@ -60,6 +61,14 @@ def problem(line: str) -> str:
             {"frontend": "imaps", "kick": "yes", "spread": 30.0},
         ),
         ("drain server a/b", "drain server", {"server": ("a", "b")}),
+        ("ban 192.0.2.7", "ban", {"network": key("192.0.2.7")}),
+        ("ban 192.0.2.7/24 10m", "ban", {"network": key("192.0.2.0/24"), "time": 600.0}),
+        (
+            "ban ::1 kick forever brute-force",
+            "ban",
+            {"network": key("::1"), "kick": "yes", "time": None, "reason": "brute-force"},
+        ),
+        ("unban ::ffff:192.0.2.7", "unban", {"banned": key("192.0.2.7")}),
         ("watch", "watch", {}),
         ("watch servers", "watch", {"events": "servers"}),
     ],
@@ -85,7 +94,7 @@ def test_command_has_its_arguments(line: str, name: str, given: dict[str, Any]) 
             "set server",
             '"set server" is not a complete command; the next word is SERVER, a backend and a server such as',
         ),
-        ("", 'the command is missing; the next word is "check", "drain", "enable"'),
+        ("", 'the command is missing; the next word is "ban", "check", "drain", "enable"'),
         ("show info now", '"now" is one word too many: the command is "show info"'),
         ("show sessions clint 1", '"clint" is unknown after "show sessions"; did you mean "client"?'),
         ("show sessions client", '"client" needs a value: an address or a network'),
@@ -95,6 +104,15 @@ def test_command_has_its_arguments(line: str, name: str, given: dict[str, Any]) 
         ("set server a/b weight 257", 'WEIGHT is "257", needs a whole number from 0 to 256, or a percentage'),
         ("set server a/b weight -1", 'WEIGHT is "-1", needs'),
         ("set server a/b weight ²", 'WEIGHT is "²", needs'),
+        ("ban unix", 'NETWORK is "unix", needs an address or a network such as'),
+        ("ban 192.0.2.7 spam", 'TIME is "spam", needs a whole number with a unit such as'),
+        ("ban 192.0.2.7 0s", 'TIME is "0s", needs at least "1ms" and at most "87600h"'),
+        ("ban 192.0.2.7 4000d", 'TIME is "4000d", needs at least'),
+        (
+            "ban 192.0.2.7 1h because of",
+            '"of" is one word too many: the command is "ban NETWORK [TIME] [REASON] [kick]"',
+        ),
+        ("show bans origin rules", 'ORIGIN is "rules", needs one of "ctl", "rule", "failures", "crowdsec"; did you'),
         ("watch session", 'EVENTS is "session", needs one of "all", "sessions", "servers"; did you mean "sessions"?'),
         ("watch servers twice", '"twice" is one word too many: the command is "watch [EVENTS]"'),
         ("drain frontend imaps kik", '"kik" is unknown after "drain frontend"; did you mean "kick"?'),
@@ -145,7 +163,7 @@ def test_names_of_commands_tell_them_apart() -> None:
 
 def test_every_argument_is_known() -> None:
     for command in COMMANDS:
-        names = (*command.arguments, *command.filters, *command.flags, *filter(None, [command.optional]))
+        names = (*command.arguments, *command.filters, *command.flags, *command.optional)
         assert set(names) <= set(ARGUMENTS), command
 
 

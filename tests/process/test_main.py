@@ -14,6 +14,8 @@ from attrs import evolve
 from twisted.logger import LogEvent, capturedLogs
 from twisted.python.failure import Failure
 
+from mailproxy.bans.bans import BanChange
+from mailproxy.bans.known import BanRequest
 from mailproxy.config import Backend, Check, Config, Frontend, InetBind, InetServer, Server, TlsProfile
 from mailproxy.control.questions import ShutDown
 from mailproxy.counting.page import Pages
@@ -31,6 +33,7 @@ from mailproxy.process.open_questions import ANSWER_SECONDS
 from mailproxy.tls.servers import TlsServers
 from mailproxy.tls.stock import Stock
 from mailproxy.transport.newcomers import HANDSHAKE_SECONDS
+from tests.bans.builders import key
 from tests.garbage import garbage
 from tests.process.forker import FakeForker, Played
 from tests.session.bench import FakeReactor
@@ -144,6 +147,23 @@ def test_workers_get_all_that_there_is_to_know(bench: Bench) -> None:
     assert [(update.server, update.is_up) for update in reading.updates] == [("d1", True)]
     with socket.socket(fileno=descriptors[0]) as listening:
         assert listening.getsockname() == bench.service.listening[0].getsockname()
+
+
+def test_bans_go_to_workers_that_run_and_to_those_that_begin(bench: Bench) -> None:
+    bench.heard()
+    made = bench.service.bans.ban(key("192.0.2.7"), "ctl", "spam", None)
+    assert bench.told() == [BanChange((made,))]
+    assert list(bench.service.first()) == [BanChange((made,))]
+    bench.service.bans.bans.unban(key("192.0.2.7"))
+    assert bench.told() == [BanChange((), (key("192.0.2.7"),))]
+    assert list(bench.service.first()) == []
+
+
+def test_worker_may_ask_for_a_ban(bench: Bench) -> None:
+    bench.heard(1)
+    bench.say(bench.workers[0], BanRequest(bytes([192, 0, 2, 7]), 60.0, "rule office", "rule"))
+    (told,) = bench.told(1)
+    assert [(one.place, one.origin) for one in told.banned] == [("192.0.2.7", "rule")]
 
 
 def test_service_is_ready_when_all_workers_are(bench: Bench, logged: Sequence[LogEvent]) -> None:

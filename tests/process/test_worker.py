@@ -16,6 +16,8 @@ import pytest
 from attrs import evolve
 from twisted.logger import LogEvent, capturedLogs
 
+from mailproxy.bans.bans import BanChange
+from mailproxy.bans.known import BanRequest
 from mailproxy.config import Backend, Check, Config, Frontend, InetBind, InetServer, Server, ServerTls
 from mailproxy.config.condition import Condition, ListFile
 from mailproxy.config.refuse import Refuse
@@ -36,6 +38,7 @@ from mailproxy.session.numbers import SESSIONS
 from mailproxy.tls.server_files import ServerFiles, read_client_certificate
 from mailproxy.tls.servers import TlsServers
 from mailproxy.tls.stock import Stock
+from tests.bans.builders import ban, key
 from tests.garbage import garbage
 from tests.session.bench import GREETING, FakeReactor
 from tests.tls.issue import issue
@@ -202,6 +205,22 @@ def bench(logged: Sequence[LogEvent]) -> Iterator[Bench]:
     yield made
     made.close()
     assert [event["log_failure"] for event in logged if "log_failure" in event] == []
+
+
+def test_banned_client_gets_no_session(bench: Bench) -> None:
+    bench.say(BanChange((ban("127.0.0.1"),)))
+    bench.read()
+    client = bench.client()
+    bench.until(lambda: client.fin or client.reset)
+    bench.say(BanChange((), (key("127.0.0.1"),)))
+    bench.relay()
+
+
+def test_worker_asks_for_bans(bench: Bench) -> None:
+    bench.read()
+    bench.heard()
+    bench.first.process_state.bans.ban(bytes([192, 0, 2, 7]), 60.0, "rule office")
+    assert bench.heard() == [BanRequest(bytes([192, 0, 2, 7]), 60.0, "rule office", "rule")]
 
 
 def test_worker_serves_once_it_has_the_configuration(bench: Bench) -> None:

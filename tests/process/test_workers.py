@@ -9,6 +9,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.logger import LogEvent, capturedLogs, formatEvent
 
+from mailproxy.bans.bans import BanChange
 from mailproxy.control.questions import ShutDown
 from mailproxy.counting.page import BEAT, Pages
 from mailproxy.front.sockets import Key
@@ -28,6 +29,7 @@ from mailproxy.process.workers import (
 )
 from mailproxy.session.numbers import SESSIONS
 from mailproxy.tls.server_files import ServerFiles
+from tests.bans.builders import ban
 from tests.config.builders import read
 from tests.process.forker import FakeForker, Played
 from tests.session.bench import FakeReactor
@@ -45,6 +47,7 @@ class Bench:
         self.counts = MainCounts(self.pages)
         self.counts.know(read())
         self.said: list[Any] = []
+        self.before: list[object] = []
         self.number = 1
         self.workers = Workers((self.forker.ours, 0), 2, self.counts, self, self.reactor)
         self.ready = self.workers.start()
@@ -52,6 +55,9 @@ class Bench:
 
     def reading(self, has: set[Key]) -> tuple[Reading, Sequence[int]]:
         return Reading(self.number, read(), "here", {}, {}, ServerFiles(), (), {}, {}, (), frozenset(), (), ()), ()
+
+    def first(self) -> Sequence[object]:
+        return self.before
 
     def more(self) -> Sequence[object]:
         return ()
@@ -268,6 +274,15 @@ def test_worker_that_shows_no_life_is_killed(bench: Bench, logged: Sequence[LogE
     assert bench.played[1].process.wait(5) == -9
     assert bench.played[0].process.poll() is None
     assert f"has not responded for {SILENT_LOOKS} s" in lines(logged)[0]
+
+
+def test_worker_that_begins_hears_of_bans_before_it_accepts(bench: Bench) -> None:
+    bench.before = [BanChange((ban("192.0.2.7"),))]
+    bench.be_ready()
+    bench.end(bench.played[0], 1)
+    first, reading = bench.hears(bench.played[-1])
+    assert first == BanChange((ban("192.0.2.7"),))
+    assert isinstance(reading, Reading)
 
 
 def test_worker_that_begins_has_longer(bench: Bench) -> None:

@@ -33,6 +33,7 @@ class Handover:
         if running.drains.draining:
             # When that drain is over, it also closes the sockets that the other process has.
             raise BadCommand("a frontend is just being drained; try again in a second")
+        running.bans.flush()  # the other process reads the file next
         sockets = running.listening
         rows = [SocketStatus(address=place_of(sock)) for sock in sockets]
         self._taker = context.who

@@ -1,0 +1,150 @@
+"""Keeps the bans of a service, in its main process: their file, their ends, and the requests of rules."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from math import inf, isfinite
+from typing import Any
+
+from twisted.logger import Logger
+
+from mailproxy.bans.ban import ORIGINS, Ban, Key, Origin, place_of
+from mailproxy.bans.bans import Bans, TooManyBans, clean_reason
+from mailproxy.bans.file import Moment
+from mailproxy.bans.known import BanRequest, KnownBans
+from mailproxy.bans.saving import InThread, Saving
+from mailproxy.bans.sweep import Sweep
+from mailproxy.config.duration import written
+
+LONGEST_SECONDS = 3650 * 86400.0
+"""The longest ban that has an end."""
+
+BANS_AT_ONCE = 250
+"""The most bans that one turn adds, and one message to a worker has: half a millisecond."""
+
+# Bans by rules that have lines of their own in an interval; a flood from many addresses may make any number.
+_LINES = 20
+_LINES_SECONDS = 10.0
+
+
+class BanKeeper:
+    """The bans of a service, from `start` to `stop` (mutable)."""
+
+    _log = Logger(namespace="mailproxy")
+
+    def __init__(
+        self,
+        known: KnownBans,
+        reactor: Any,
+        in_thread: InThread,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        """`known` is this process's: its table is the one that other processes follow."""
+        self.bans = Bans(known.table)
+        self._reactor = reactor
+        self._monotonic = monotonic
+        self._saving = Saving(self.bans, reactor, in_thread, lambda: Moment(monotonic(), wall()))
+        self._sweep = Sweep(self._expire, reactor)
+        self._lines = 0
+        self._lines_end = 0.0
+        self._unsaid = 0
+        self.bans.changed = self._saving.changed
+        known.ask = self.take
+        known.monotonic = monotonic
+
+    def start(self, path: str | None) -> None:
+        """Read the file at `path`, before clients are accepted, and begin."""
+        self._read(path)
+        self._sweep.start()
+
+    def follow(self, path: str | None) -> None:
+        """Use another file from now on, if it is another one; its bans are added to those that there are."""
+        if path != self._saving.path:
+            self._saving.flush()
+            self._read(path)
+            self._saving.changed()
+
+    def _read(self, path: str | None) -> None:
+        found = self._saving.open(path)
+        changed, self.bans.changed = self.bans.changed, _nothing
+        try:
+            for place in range(0, len(found), BANS_AT_ONCE):
+                self.bans.ban(*found[place : place + BANS_AT_ONCE])
+        except TooManyBans as error:
+            self._log.error("bans: {path}: {problem}", event="bans-unusable", path=path, problem=str(error))
+        finally:
+            self.bans.changed = changed
+
+    def flush(self) -> None:
+        """Write the file now, for another process that takes over."""
+        self._saving.flush()
+
+    def stop(self) -> None:
+        """Write the file, and end."""
+        self._sweep.stop()
+        self._saving.close()
+
+    @property
+    def now(self) -> float:
+        """The moment by the monotonic clock, as that of bans."""
+        return self._monotonic()
+
+    def all(self) -> Iterator[Sequence[Ban]]:
+        """Yield the bans in effect, some at a time, for a process that begins."""
+        found = list(self.bans.table)
+        for place in range(0, len(found), BANS_AT_ONCE):
+            yield found[place : place + BANS_AT_ONCE]
+
+    def ban(self, key: Key, origin: Origin, reason: str, seconds: float | None) -> Ban:
+        """Ban a network for a time, None: without an end; raise `TooManyBans` if there are too many."""
+        now = self._monotonic()
+        made = Ban(key, origin, clean_reason(reason), now, inf if seconds is None else now + seconds)
+        self.bans.ban(made)
+        return made
+
+    def take(self, request: BanRequest) -> None:
+        """Carry out a request, of this process or of one that faces the network."""
+        if len(request.address) not in (4, 16) or not isfinite(request.seconds) or request.origin not in ORIGINS:
+            return
+        key = request.address, 8 * len(request.address)
+        seconds = min(request.seconds, LONGEST_SECONDS)
+        before = self.bans.table.get(key)
+        try:
+            ban = self.ban(key, request.origin, request.reason, seconds)
+        except TooManyBans as error:
+            self._say("{place} is not banned: {reason}", place=place_of(key), reason=str(error))
+            return
+        if before is None or before.end <= ban.made:
+            self._say(
+                "{place} is banned for {log_length} by {origin}: {reason}",
+                place=ban.place,
+                log_length=written(seconds),
+                seconds=seconds,
+                origin=ban.origin,
+                reason=ban.reason,
+            )
+
+    def _say(self, words: str, **fields: Any) -> None:
+        now = self._monotonic()
+        if now >= self._lines_end:
+            self._lines, self._lines_end = 0, now + _LINES_SECONDS
+        self._lines += 1
+        if self._lines <= _LINES:
+            self._log.info(words, event="ban", **fields)
+        else:
+            self._unsaid += 1
+
+    def _expire(self, most: int) -> int:
+        now = self._monotonic()
+        if self._unsaid and now >= self._lines_end:
+            self._log.info("bans: {count} more, without lines of their own", event="ban-sum", count=self._unsaid)
+            self._unsaid = 0
+        self._saving.look_at_clocks()
+        return len(self.bans.expire(now, most))
+
+
+def _nothing(origin: Origin | None) -> None:
+    """Do nothing: what was read is in the file."""

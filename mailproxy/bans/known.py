@@ -1,0 +1,77 @@
+"""What the sessions of one process know of bans: the gate of banned clients, and the way to ask for a ban."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from attrs import frozen
+
+from mailproxy.bans.ban import Ban, Origin
+from mailproxy.bans.bans import BanChange
+from mailproxy.bans.table import BanTable
+from mailproxy.networks.network_list import NetworkList
+from mailproxy.networks.network_set import EMPTY, NetworkSet
+from mailproxy.session.gate import Rejection
+
+
+@frozen
+class BanRequest:
+    """Asks the main process to ban an address."""
+
+    address: bytes
+    seconds: float
+    reason: str
+    origin: Origin
+
+
+class KnownBans:
+    """
+    The bans that are in effect, in one process (mutable).
+
+    It outlasts readings of the configuration. It is a gate, and what rules know of bans.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.table = BanTable()
+        self.lists: Sequence[NetworkList] = ()
+        """Files of banned networks."""
+        self.exempt: NetworkSet = EMPTY
+        """Networks whose clients are never refused for a ban."""
+        self.ask: Callable[[BanRequest], object] = _nobody
+        """Carries a request out, or sends it to the main process."""
+        self.monotonic = monotonic
+
+    def rejects(self, source: bytes) -> Rejection | None:
+        """Return why a client with this address is refused, or None."""
+        ban = self.table.find(source, self.monotonic())
+        if ban is not None:
+            return None if source in self.exempt else Rejection("banned", _words(ban))
+        for one in self.lists:
+            if source in one.networks:
+                return None if source in self.exempt else Rejection("banned", f"banned by the list {one.path}")
+        return None
+
+    def banned(self, address: bytes) -> bool:
+        """Tell whether an address is banned now."""
+        return self.rejects(address) is not None
+
+    def ban(self, address: bytes, seconds: float, reason: str, origin: Origin = "rule") -> None:
+        """Ban an address for a time, in all processes; an exempt one is not banned."""
+        if address not in self.exempt:
+            self.ask(BanRequest(address, seconds, reason, origin))
+
+    def change(self, change: BanChange) -> None:
+        """Take over what has changed in the main process."""
+        for ban in change.banned:
+            self.table.put(ban)
+        for key in change.unbanned:
+            self.table.remove(key)
+
+
+def _words(ban: Ban) -> str:
+    return f"banned by {ban.origin}: {ban.reason}" if ban.reason else f"banned by {ban.origin}"
+
+
+def _nobody(request: BanRequest) -> None:
+    """Ban nobody: the process has no service yet."""

@@ -1,0 +1,47 @@
+"""Actions on bans: who is refused, until when."""
+
+from __future__ import annotations
+
+from mailproxy.bans.ban import Key, place_of
+from mailproxy.bans.bans import TooManyBans
+from mailproxy.config.duration import written
+from mailproxy.control import questions
+from mailproxy.control.actions.context import Context
+from mailproxy.control.answer import Answer
+from mailproxy.control.grammar import BadCommand
+
+
+def ban(context: Context) -> Answer:
+    """Ban a network in all processes; with `kick`, end the sessions of its clients as well."""
+    key: Key = context.given["network"]
+    seconds: float | None = context.given.get("time")
+    keeper = context.running.bans
+    try:
+        made = keeper.ban(key, "ctl", context.given.get("reason", ""), seconds)
+    except TooManyBans as error:
+        raise BadCommand(str(error)) from None
+    until = "until it is unbanned" if seconds is None else f"for {written(seconds)}"
+    words = f"{made.place} is banned {until}"
+    if "kick" in context.given:
+        context.running.kicks.kick(made)
+        context.ask_others(questions.KickClients(made))
+        words += ", and the sessions of its clients end"
+    return context.done(words)
+
+
+def unban(context: Context) -> Answer:
+    """Remove the bans of a network, whatever has made them."""
+    key: Key = context.given["banned"]
+    removed = context.running.bans.bans.unban(key)
+    if not removed:
+        raise BadCommand(_why_not(context, key))
+    by = ", ".join(one.origin for one in removed)
+    return context.done(f"{place_of(key)} is not banned any more (it was by {by})")
+
+
+def _why_not(context: Context, key: Key) -> str:
+    keeper = context.running.bans
+    covering = keeper.bans.table.find(key[0], keeper.now)
+    if covering is not None and covering.key[1] < key[1]:
+        return f"{place_of(key)} has no ban of its own: {covering.place} is banned, which has it; unban that"
+    return f"{place_of(key)} is not banned; `show bans` lists all bans"

@@ -1,0 +1,301 @@
+"""Bans over the life of a service: their file, their ends, and requests for more."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, execute
+from twisted.internet.task import Clock
+from twisted.logger import LogEvent, capturedLogs
+
+from mailproxy.bans import bans as bans_module
+from mailproxy.bans.keeper import BANS_AT_ONCE, LONGEST_SECONDS, BanKeeper
+from mailproxy.bans.known import BanRequest, KnownBans
+from mailproxy.bans.saving import CROWDSEC_DELAY_SECONDS, DELAY_SECONDS, RETRY_SECONDS
+from mailproxy.bans.sweep import SWEEP_SECONDS
+from tests.bans.builders import ban, key
+
+WALL = 1_800_000_000.0
+ADDRESS = ip_address("192.0.2.7").packed
+
+
+class Bench:
+    """A keeper, with a thread that works when the test says so."""
+
+    def __init__(self, folder: Path, events: Sequence[LogEvent]) -> None:
+        self.path = folder / "bans.json"
+        self.events = events
+        self.wall = WALL
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin as a new process, after a reboot."""
+        self.clock = Clock()
+        self.known = KnownBans()
+        self.works: list[tuple[Callable[[], None], Deferred[None]]] = []
+        self.keeper = BanKeeper(
+            self.known,
+            self.clock,
+            self._in_thread,
+            monotonic=self.clock.seconds,
+            wall=lambda: self.wall + self.clock.seconds(),
+        )
+
+    def _in_thread(self, work: Callable[[], None]) -> Deferred[None]:
+        done: Deferred[None] = Deferred()
+        self.works.append((work, done))
+        return done
+
+    def work(self) -> None:
+        """Let the thread do its work."""
+        works, self.works = self.works, []
+        for work, done in works:
+            execute(work).addBoth(done.callback)
+
+    def advance(self, seconds: float) -> None:
+        for _ in range(math.ceil(seconds / SWEEP_SECONDS)):
+            self.clock.advance(SWEEP_SECONDS)
+            self.work()
+
+    def start(self) -> None:
+        self.keeper.start(str(self.path))
+
+    def ban(self, place: str, seconds: float | None = None) -> None:
+        self.keeper.ban(key(place), "ctl", "spam", seconds)
+
+    @property
+    def places(self) -> list[str]:
+        return sorted(one.place for one in self.keeper.bans.table)
+
+    @property
+    def written(self) -> list[str]:
+        """The networks in the file."""
+        return sorted(row["network"] for row in json.loads(self.path.read_text())["bans"])
+
+    def said(self, event: str) -> list[LogEvent]:
+        return [one for one in self.events if one.get("event") == event]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    with capturedLogs() as events:
+        made = Bench(tmp_path, events)
+        yield made
+        assert [event["log_failure"] for event in events if "log_failure" in event] == []
+
+
+def test_bans_survive_a_restart(bench: Bench) -> None:
+    bench.start()
+    bench.ban("192.0.2.7")
+    bench.ban("192.0.2.8", 60.0)
+    bench.keeper.stop()
+    bench.begin()
+    bench.wall += 59.0
+    bench.start()
+    assert bench.places == ["192.0.2.7", "192.0.2.8"]
+    bench.clock.advance(1.0)
+    assert bench.places == ["192.0.2.7"]
+
+
+def test_bans_are_written_soon(bench: Bench) -> None:
+    bench.start()
+    bench.ban("192.0.2.7")
+    bench.advance(DELAY_SECONDS)
+    assert bench.written == ["192.0.2.7"]
+
+
+def test_ban_during_a_write_is_written_after_it(bench: Bench) -> None:
+    bench.start()
+    bench.ban("192.0.2.7")
+    bench.clock.advance(DELAY_SECONDS)
+    bench.ban("192.0.2.8")
+    bench.work()
+    assert bench.written == ["192.0.2.7"]
+    bench.advance(DELAY_SECONDS)
+    assert bench.written == ["192.0.2.7", "192.0.2.8"]
+
+
+def test_slow_write_is_followed_by_a_longer_pause(bench: Bench) -> None:
+    bench.start()
+    bench.ban("192.0.2.7")
+    bench.clock.advance(DELAY_SECONDS)
+    bench.clock.advance(2.0)
+    bench.work()
+    bench.ban("192.0.2.8")
+    bench.advance(38.0)
+    assert bench.written == ["192.0.2.7"]
+    bench.advance(2.0)
+    assert bench.written == ["192.0.2.7", "192.0.2.8"]
+
+
+def test_decisions_of_crowdsec_are_written_seldom(bench: Bench) -> None:
+    bench.start()
+    bench.keeper.bans.ban(ban("192.0.2.7", origin="crowdsec"))
+    bench.advance(CROWDSEC_DELAY_SECONDS - 1.0)
+    assert not bench.path.exists()
+    bench.advance(1.0)
+    assert bench.written == ["192.0.2.7"]
+
+
+def test_write_of_the_stop_is_not_replaced_by_an_earlier_one(bench: Bench) -> None:
+    bench.start()
+    bench.ban("192.0.2.7")
+    bench.clock.advance(DELAY_SECONDS)
+    bench.ban("192.0.2.8")
+    bench.keeper.stop()
+    bench.work()
+    assert bench.written == ["192.0.2.7", "192.0.2.8"]
+
+
+def test_nothing_is_written_without_a_change(bench: Bench) -> None:
+    bench.start()
+    bench.advance(10.0)
+    bench.keeper.stop()
+    assert not bench.path.exists()
+
+
+def test_file_that_cannot_be_written_is_tried_again_and_logged_once(bench: Bench) -> None:
+    bench.path = bench.path.parent / "later" / "bans.json"
+    bench.start()
+    bench.ban("192.0.2.7")
+    bench.advance(DELAY_SECONDS + RETRY_SECONDS)
+    (event,) = bench.said("bans-unwritten")
+    assert event["reason"] == "No such file or directory"
+    bench.path.parent.mkdir()
+    bench.advance(RETRY_SECONDS)
+    assert bench.written == ["192.0.2.7"]
+    assert len(bench.said("bans-written")) == 1
+
+
+def test_broken_file_is_kept_aside_and_the_service_starts(bench: Bench) -> None:
+    bench.path.write_text("broken")
+    bench.start()
+    (event,) = bench.said("bans-unusable")
+    assert event["log_format"].format(**event) == (
+        f"bans: {bench.path}: is not a file of bans: no '{{' at character 0; it is kept as {bench.path}.broken, and "
+        "mailproxy goes on without its bans"
+    )
+    bench.ban("192.0.2.7")
+    bench.advance(DELAY_SECONDS)
+    assert bench.written == ["192.0.2.7"]
+    assert Path(f"{bench.path}.broken").read_text() == "broken"
+
+
+def test_broken_file_that_cannot_be_renamed_is_not_written_over(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*paths: object) -> None:
+        raise OSError(13, "Permission denied")
+
+    bench.path.write_text("broken")
+    monkeypatch.setattr(os, "replace", refuse)
+    bench.start()
+    monkeypatch.undo()
+    bench.ban("192.0.2.7")
+    bench.advance(10.0)
+    assert bench.path.read_text() == "broken"
+    assert "no bans are written" in bench.said("bans-unusable")[0]["log_where"]
+
+
+def test_file_is_written_again_when_the_wall_clock_is_set(bench: Bench) -> None:
+    bench.start()
+    bench.ban("192.0.2.7", 3600.0)
+    bench.advance(DELAY_SECONDS)
+    before = bench.path.read_text()
+    bench.wall += 1000.0
+    bench.advance(1.0 + DELAY_SECONDS)
+    assert bench.path.read_text() != before
+    bench.begin()
+    bench.start()
+    assert bench.keeper.bans.table.get(key("192.0.2.7")).end == pytest.approx(3597.0, abs=1.0)  # type: ignore[union-attr]
+
+
+def test_file_of_a_reload_adds_its_bans(bench: Bench) -> None:
+    bench.start()
+    bench.ban("192.0.2.7")
+    bench.keeper.stop()
+    other = bench.path.parent / "other.json"
+    bench.path.rename(other)
+    bench.begin()
+    bench.start()
+    bench.ban("192.0.2.8")
+    bench.keeper.follow(str(other))
+    assert bench.places == ["192.0.2.7", "192.0.2.8"]
+    assert bench.written == ["192.0.2.8"]
+    bench.path = other
+    bench.advance(DELAY_SECONDS)
+    assert bench.written == ["192.0.2.7", "192.0.2.8"]
+
+
+def test_without_a_file_nothing_is_written(bench: Bench) -> None:
+    bench.keeper.start(None)
+    bench.ban("192.0.2.7")
+    bench.advance(10.0)
+    bench.keeper.stop()
+    assert os.listdir(bench.path.parent) == []
+
+
+def test_all_bans_come_in_pieces(bench: Bench) -> None:
+    bench.keeper.start(None)
+    for number in range(BANS_AT_ONCE + 1):
+        bench.ban(f"10.0.{number // 256}.{number % 256}")
+    assert [len(piece) for piece in bench.keeper.all()] == [BANS_AT_ONCE, 1]
+
+
+def test_request_bans_an_address(bench: Bench) -> None:
+    bench.keeper.start(None)
+    bench.known.ban(ADDRESS, 600.0, "rule office")
+    assert bench.known.banned(ADDRESS)
+    (event,) = bench.said("ban")
+    assert event["log_format"].format(**event) == "192.0.2.7 is banned for 10m by rule: rule office"
+    bench.known.ban(ADDRESS, 600.0, "rule office")
+    assert len(bench.said("ban")) == 1
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        BanRequest(b"", 60.0, "", "rule"),
+        BanRequest(ADDRESS, math.inf, "", "rule"),
+        BanRequest(ADDRESS, math.nan, "", "rule"),
+        BanRequest(ADDRESS, 60.0, "", "nobody"),  # type: ignore[arg-type]
+    ],
+)
+def test_request_that_makes_no_sense_is_dropped(bench: Bench, request_: BanRequest) -> None:
+    bench.keeper.start(None)
+    bench.keeper.take(request_)
+    assert bench.places == []
+
+
+def test_ban_has_a_longest_time(bench: Bench) -> None:
+    bench.keeper.start(None)
+    bench.known.ban(ADDRESS, 1e15, "rule")
+    (made,) = bench.keeper.bans
+    assert made.end == LONGEST_SECONDS
+
+
+def test_flood_of_bans_is_summed_up_in_the_log(bench: Bench) -> None:
+    bench.keeper.start(None)
+    for number in range(100):
+        bench.known.ban(bytes([192, 0, 2, number]), 600.0, "rule office")
+    assert len(bench.said("ban")) == 20
+    bench.advance(11.0)
+    (event,) = bench.said("ban-sum")
+    assert event["count"] == 80
+
+
+def test_too_many_bans_are_said(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bans_module, "MOST_BANS", 1)
+    bench.keeper.start(None)
+    bench.known.ban(ADDRESS, 600.0, "rule office")
+    bench.known.ban(bytes([192, 0, 2, 8]), 600.0, "rule office")
+    assert bench.places == ["192.0.2.7"]
+    event: Any = bench.said("ban")[-1]
+    assert event["log_format"].format(**event) == (
+        "192.0.2.8 is not banned: there are 1 bans, the most; unban some first"
+    )

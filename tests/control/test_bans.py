@@ -1,0 +1,147 @@
+"""Bans by administrators: `ban`, `unban` and `show bans`."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, succeed
+
+from mailproxy.bans import bans as bans_module
+from mailproxy.config.limits import Limits
+from mailproxy.control.questions import KickClients, answer_question
+from mailproxy.front import kicks
+from tests.bans.builders import ban, key
+from tests.control.bench import Admin, admin_of
+from tests.control.conftest import Make
+from tests.test_service import Running
+
+HERE = "127.0.0.1"
+
+
+@pytest.fixture
+def running(make: Make) -> Running:
+    return make()
+
+
+@pytest.fixture
+def admin(running: Running) -> Admin:
+    return admin_of(running.service, running.reactor)
+
+
+def connections(running: Running) -> int:
+    return running.service.frontends[0].counters.connections
+
+
+def test_banned_client_has_no_session_until_it_is_unbanned(running: Running, admin: Admin) -> None:
+    assert admin.said("ban", network=HERE) == "127.0.0.1 is banned until it is unbanned"
+    client = running.client()
+    running.until(lambda: client.fin or client.reset)
+    assert connections(running) == 0
+    assert admin.said("unban", banned=HERE) == "127.0.0.1 is not banned any more (it was by ctl)"
+    running.relay()
+    assert connections(running) == 1
+
+
+def test_exempt_client_is_never_banned(make: Make) -> None:
+    running = make(limits=Limits(exempt=(ip_network("127.0.0.0/8"),)))
+    admin_of(running.service, running.reactor).said("ban", network=HERE)
+    running.relay()
+
+
+def test_ban_for_a_time_ends(running: Running, admin: Admin) -> None:
+    assert admin.said("ban", network=HERE, time="10m") == "127.0.0.1 is banned for 10m"
+    running.reactor.advance(601.0)
+    running.relay()
+
+
+def test_ban_is_shown(running: Running, admin: Admin) -> None:
+    admin.said("ban", network="192.0.2.0/24", time="10m", reason="too many\nfailures")
+    running.reactor.advance(30.0)
+    (row,) = admin.rows("show bans")
+    assert row == {
+        "type": "row",
+        "network": "192.0.2.0/24",
+        "origin": "ctl",
+        "since_s": pytest.approx(30.0, abs=0.1),
+        "left_s": pytest.approx(570.0, abs=0.1),
+        "reason": "too many?failures",
+    }
+
+
+def test_bans_are_filtered(running: Running, admin: Admin) -> None:
+    for network in ("192.0.2.0/24", "198.51.100.7", "2001:db8::/32"):
+        admin.said("ban", network=network)
+    running.service.bans.bans.ban(ban("203.0.113.9", origin="crowdsec"))
+    assert [row["network"] for row in admin.rows("show bans", client="192.0.2.7")] == ["192.0.2.0/24"]
+    assert [row["network"] for row in admin.rows("show bans", client="::/0")] == ["2001:db8::/32"]
+    assert [row["network"] for row in admin.rows("show bans", origin="crowdsec")] == ["203.0.113.9"]
+    assert admin.rows("show bans", client="unix") == []
+
+
+def test_ended_ban_is_not_shown(running: Running, admin: Admin) -> None:
+    admin.said("ban", network=HERE, time="1ms")
+    running.reactor.advance(0.1)
+    assert admin.rows("show bans") == []
+
+
+def test_address_without_a_ban_is_explained(admin: Admin) -> None:
+    assert admin.said("unban", banned=HERE) == "127.0.0.1 is not banned; `show bans` lists all bans"
+    admin.said("ban", network="127.0.0.0/8")
+    assert admin.said("unban", banned=HERE) == (
+        "127.0.0.1 has no ban of its own: 127.0.0.0/8 is banned, which has it; unban that"
+    )
+
+
+def test_too_many_bans_are_refused(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bans_module, "MOST_BANS", 0)
+    assert admin.said("ban", network=HERE) == "there are 0 bans, the most; unban some first"
+
+
+def test_kick_ends_the_sessions_of_banned_clients(running: Running, admin: Admin) -> None:
+    client, _ = running.relay()
+    admin.said("ban", network="192.0.2.0/24", kick="yes")
+    assert len(list(running.service.sessions)) == 1
+    words = admin.said("ban", network="127.0.0.0/8", kick="yes")
+    assert words == "127.0.0.0/8 is banned until it is unbanned, and the sessions of its clients end"
+    running.until(lambda: client.fin or client.reset)
+    client.close()
+    running.until(lambda: not list(running.service.sessions))
+    running.reactor.advance(1.0)
+    (line,) = [event for event in running.events if event.get("event") == "session"]
+    assert (line["termination"], line["reason"]) == ("KD", "banned by hand")
+
+
+def test_ban_alone_leaves_sessions(running: Running, admin: Admin) -> None:
+    client, server = running.relay()
+    admin.said("ban", network=HERE)
+    server.send(b"* still here\r\n")
+    running.until(lambda: client.data.endswith(b"* still here\r\n"))
+
+
+def test_kick_looks_at_some_sessions_at_a_time(running: Running, admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kicks, "SESSIONS_AT_ONCE", 1)
+    for _ in range(3):
+        running.relay()
+    running.service.kicks.kick(ban(HERE))
+    assert len([one for one in running.service.sessions if one.termination is None]) == 2
+    admin.turn(3)
+    assert [one for one in running.service.sessions if one.termination is None] == []
+
+
+def test_other_processes_kick_as_well(running: Running) -> None:
+    asked: list[Any] = []
+
+    def ask(question: Any) -> Deferred[object]:
+        asked.append(question)
+        return succeed(None)
+
+    admin = admin_of(running.service, running.reactor, [ask])
+    running.relay()
+    admin.said("ban", network=HERE, kick="yes")
+    (question,) = asked
+    assert isinstance(question, KickClients)
+    assert question.ban.key == key(HERE)
+    answer_question(running.service, question)
+    assert all(one.termination is not None for one in running.service.sessions)

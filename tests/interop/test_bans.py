@@ -1,0 +1,283 @@
+"""Bans: refused by all processes, over restarts, and by the address in a PROXY header; refused logins of Dovecot."""
+
+from __future__ import annotations
+
+import contextlib
+import imaplib
+import os
+import poplib
+import signal
+import smtplib
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.interop.admin import Ctl, with_admin
+from tests.interop.certificates import Certificates
+from tests.interop.clients import (
+    Imap,
+    Lmtp,
+    ManageSieve,
+    Pop3,
+    SieveRefused,
+    Submission,
+    connect,
+    connect_tls,
+    read_line,
+)
+from tests.interop.conftest import StartFront, StartRecorder
+from tests.interop.dovecot import PROTOCOLS, USER, Dovecot
+from tests.interop.front import RUN, Front, frontend, single
+from tests.interop.ports import free_port
+from tests.interop.recorder import GREETING, Recorder, echo
+from tests.interop.waiting import until
+
+BANNED, OTHER = "127.0.0.66", "127.0.0.67"
+WORKERS = 2
+TIMES = 20  # so often that each worker has accepted
+
+
+@pytest.fixture
+def backend(recorder: StartRecorder) -> Recorder:
+    return recorder(echo())
+
+
+@pytest.fixture
+def ctl(folder: Path) -> Ctl:
+    return Ctl(folder / "admin.sock")
+
+
+class Service:
+    """A front with a file of bans, which is started again and again."""
+
+    def __init__(self, start: StartFront, pki: Certificates, backend: Recorder, ctl: Ctl, folder: Path) -> None:
+        self._start = start
+        self._pki = pki
+        configuration, self.port = single(pki.server_ec, backend.port)
+        self.file = folder / "bans.json"
+        self.configuration = {**with_admin(configuration, ctl.path), "bans": {"file": str(self.file)}}
+        self.ctl = ctl
+
+    def start(self, **more: Any) -> Front:
+        running = self._start({**more, **self.configuration})
+        until(lambda: running.events(event="ready"), "a service that is ready", 20.0)
+        return running
+
+    def serves(self, source: str) -> bool:
+        """Whether a client from an address gets the server's greeting."""
+        with contextlib.suppress(OSError), connect_tls(self.port, self._pki.client(), source) as connection:
+            return read_line(connection) == GREETING
+        return False
+
+    def refuses(self, source: str) -> bool:
+        """Whether all of many clients from an address are closed."""
+        return not any(self.serves(source) for _ in range(TIMES))
+
+
+@pytest.fixture
+def service(front: StartFront, pki: Certificates, backend: Recorder, ctl: Ctl, folder: Path) -> Service:
+    return Service(front, pki, backend, ctl, folder)
+
+
+@pytest.mark.parametrize("workers", [0, WORKERS])
+def test_banned_client_is_refused_by_all_processes(service: Service, workers: int) -> None:
+    running = service.start(workers=workers)
+    assert service.serves(BANNED)
+    assert service.ctl.said(f"ban {BANNED} 1h guessing") == f"{BANNED} is banned for 1h\n"
+    until(lambda: not service.serves(BANNED), "the ban in a worker")
+    assert service.refuses(BANNED)
+    assert service.serves(OTHER)
+    (row,) = service.ctl.rows("show bans")
+    assert (row["network"], row["origin"], row["reason"]) == (BANNED, "ctl", "guessing")
+    line = running.events(event="rejected")[0]
+    assert (line["gate"], line["reason"]) == ("banned", "banned by ctl: guessing")
+    service.ctl.said(f"unban {BANNED}")
+    until(lambda: service.serves(BANNED), "the end of the ban")
+    assert service.ctl.run(f"unban {BANNED}").returncode == 1
+
+
+def test_ban_ends_after_its_time(service: Service) -> None:
+    service.start(workers=WORKERS)
+    service.ctl.said(f"ban {BANNED} 2s")
+    until(lambda: not service.serves(BANNED), "the ban")
+    until(lambda: service.serves(BANNED), "the end of the ban")
+
+
+@pytest.mark.parametrize("ends_by", [signal.SIGTERM, signal.SIGKILL])
+def test_bans_survive_a_restart(service: Service, ends_by: signal.Signals) -> None:
+    running = service.start(workers=WORKERS)
+    service.ctl.said(f"ban {BANNED}/32 1h")
+    if ends_by == signal.SIGKILL:
+        until(lambda: service.file.exists() and BANNED in service.file.read_text(), "the file of bans")
+        running.process.send(ends_by)
+        running.was_ended(-ends_by)
+        running.wait()
+    else:
+        running.terminate()
+        running.wait()
+    service.start(workers=WORKERS)
+    assert service.refuses(BANNED)
+    assert service.serves(OTHER)
+
+
+def test_worker_that_replaces_another_knows_the_bans(service: Service) -> None:
+    running = service.start(workers=1)
+    service.ctl.said(f"ban {BANNED}")
+    until(lambda: not service.serves(BANNED), "the ban")
+    (worker,) = [event["pid"] for event in running.events(event="worker")]
+    os.kill(worker, signal.SIGKILL)
+    until(lambda: service.serves(OTHER), "another worker")
+    assert service.refuses(BANNED)
+
+
+def test_broken_file_is_one_line_and_the_service_starts(service: Service) -> None:
+    service.file.write_text('{"version": 1, "bans": [')
+    running = service.start()
+    (event,) = running.events(event="bans-unusable")
+    assert event["level"] == "error"
+    assert service.serves(BANNED)
+    assert Path(f"{service.file}.broken").read_text() == '{"version": 1, "bans": ['
+
+
+def test_takeover_keeps_the_newest_bans(service: Service, front: StartFront, folder: Path) -> None:
+    running = service.start()
+    service.ctl.said(f"ban {BANNED}")  # and at once, before it is written by itself
+    running.was_ended()
+    follower = front(service.configuration, command=(*RUN[:-1], "--take-over", "-c"))
+    until(lambda: follower.events(event="ready"), "the follower")
+    assert service.refuses(BANNED)
+    running.wait()
+
+
+def test_client_in_a_header_is_banned_and_its_proxy_is_not(
+    front: StartFront, pki: Certificates, backend: Recorder, ctl: Ctl
+) -> None:
+    configuration, port = single(pki.server_ec, backend.port, accept_proxy=["127.0.0.0/8"], tls="none")
+    running = front(with_admin(configuration, ctl.path))
+    ctl.said("ban 192.0.2.0/24")
+    ctl.said("ban 127.0.0.1")
+    for address, greeting in (("192.0.2.7", b""), ("198.51.100.7", GREETING)):
+        with connect(port) as connection:
+            connection.sendall(f"PROXY TCP4 {address} 203.0.113.1 4000 143\r\n".encode())
+            assert read_line(connection) == greeting
+    line = running.session(("192.0.2.7", 4000))
+    assert (line["termination"], line["reason"]) == ("PR", "banned by ctl")
+
+
+def test_kick_ends_sessions_in_all_workers(service: Service, pki: Certificates) -> None:
+    service.start(workers=WORKERS)
+    with contextlib.ExitStack() as stack:
+        connections = [stack.enter_context(connect_tls(service.port, pki.client(), BANNED)) for _ in range(TIMES)]
+        other = stack.enter_context(connect_tls(service.port, pki.client(), OTHER))
+        for connection in (*connections, other):
+            assert read_line(connection) == GREETING
+        service.ctl.said(f"ban {BANNED} kick")
+        for connection in connections:
+            while connection.recv(4096):
+                pass
+        other.sendall(b"a NOOP\r\n")
+        assert read_line(other) == b"a NOOP\r\n"
+
+
+# Refused logins.
+
+
+def _fail_imap(connection: socket.socket) -> None:
+    imap = Imap(connection)
+    for _ in range(2):
+        with pytest.raises(imaplib.IMAP4.error):
+            imap.login(USER, "wrong")
+    imap.logout()
+
+
+def _fail_pop3(connection: socket.socket) -> None:
+    pop3 = Pop3(connection)
+    for _ in range(2):
+        pop3.user(USER)
+        with pytest.raises(poplib.error_proto):
+            pop3.pass_("wrong")
+    pop3.quit()
+
+
+def _fail_submission(connection: socket.socket) -> None:
+    smtp = Submission(connection)
+    smtp.ehlo()
+    smtp.user, smtp.password = USER, "wrong"
+    for _ in range(2):
+        with pytest.raises(smtplib.SMTPAuthenticationError):
+            smtp.auth("PLAIN", smtp.auth_plain)  # login() would try other mechanisms as well
+    smtp.quit()
+
+
+def _fail_managesieve(connection: socket.socket) -> None:
+    sieve = ManageSieve(connection)
+    for _ in range(2):
+        with pytest.raises(SieveRefused):
+            sieve.authenticate(USER, "wrong")
+    sieve.logout()
+
+
+def _deliver(connection: socket.socket) -> None:
+    lmtp = Lmtp(connection)
+    lmtp.sendmail("bob@example.org", [USER], b"Subject: 535 5.7.8 Authentication failed\r\n\r\n535 5.7.8\r\n")
+    lmtp.quit()
+
+
+FAILURES: Mapping[str, tuple[Callable[[socket.socket], None], int]] = {
+    "imap": (_fail_imap, 2),
+    "pop3": (_fail_pop3, 2),
+    "submission": (_fail_submission, 2),
+    "managesieve": (_fail_managesieve, 2),
+    "lmtp": (_deliver, 0),
+}
+
+
+@pytest.fixture(scope="module")
+def dovecot_front(module_front: StartFront, dovecot: Dovecot, pki: Certificates) -> tuple[Front, Mapping[str, int]]:
+    """One mailproxy with a frontend for each protocol before one Dovecot, and their ports."""
+    ports = {protocol: free_port() for protocol in PROTOCOLS}
+    running = module_front(
+        {
+            "tls": {"default": {"certificates": [str(pki.server_ec)]}},
+            "frontend": {name: frontend(port, "dovecot", protocol=name) for name, port in ports.items()},
+            "backend": {
+                "dovecot": {
+                    "profile": "dovecot",
+                    "ports": dovecot.ports,
+                    "server": {"d1": {"address": "127.0.0.1"}},
+                }
+            },
+        }
+    )
+    return running, ports
+
+
+@pytest.mark.parametrize("protocol", FAILURES)
+def test_refused_logins_of_dovecot_are_counted(
+    dovecot_front: tuple[Front, Mapping[str, int]], pki: Certificates, protocol: str
+) -> None:
+    running, ports = dovecot_front
+    fail, count = FAILURES[protocol]
+    with connect_tls(ports[protocol], pki.client()) as connection:
+        client = connection.getsockname()
+        fail(connection)
+    assert running.session(client).get("auth_failures", 0) == count
+
+
+def test_successful_login_of_dovecot_counts_nothing(
+    dovecot_front: tuple[Front, Mapping[str, int]], pki: Certificates
+) -> None:
+    running, ports = dovecot_front
+    with connect_tls(ports["imap"], pki.client()) as connection:
+        client = connection.getsockname()
+        imap = Imap(connection)
+        imap.login(USER, "secret")
+        letter = b"Subject: x\r\n\r\na NO [AUTHENTICATIONFAILED] Authentication failed.\r\n"
+        imap.append("INBOX", "", "", letter)
+        imap.select("INBOX")
+        imap.fetch("1:*", "(RFC822)")
+        imap.logout()
+    assert "auth_failures" not in running.session(client)
