@@ -15,7 +15,7 @@ from mailproxy.networks.network_set import NetworkSet
 from mailproxy.session.gate import Rejection
 from mailproxy.sources.key import EVERYWHERE, scope_of
 from mailproxy.sources.plan import Column, frontend_plan, plan_of
-from mailproxy.sources.sources import Entry, Now, Scope, Sources
+from mailproxy.sources.sources import Entry, Now, Scope, Sources, connections_of, rate_of
 
 
 @frozen
@@ -64,11 +64,12 @@ class Limited:
 
     def exceeded(self, entry: Entry, now: float) -> Rejection | None:
         """Return the limit that a source is over, or None; its new connection is in its rates already."""
-        if self.most_connections is not None and entry.connections >= self.most_connections:
+        places = entry.places
+        if self.most_connections is not None and connections_of(places) >= self.most_connections:
             return self.connections
         for rate in self.rates:
             column = rate.column
-            if entry.rate(column.number, column.time(now)) > rate.most:
+            if rate_of(places, column.number, now / column.seconds + column.shift) > rate.most:
                 return rate.rejection
         return None
 
@@ -92,14 +93,16 @@ class SourceGate:
             self._entries = ()
             return None
         now = self._now()
-        # Counted everywhere before it is judged: those that are rejected count as well.
-        entered = [(limited, limited.scope.enter(source, now)) for limited in self._limited]
-        for limited, entry in entered:
-            if entry is not None and (rejection := limited.exceeded(entry, now)) is not None:
-                self._entries = ()
-                return rejection
-        self._entries = tuple([entry for _, entry in entered if entry is not None])
-        return None
+        rejection = None
+        entries = []
+        # Counted in each scope, also when the first one rejects it.
+        for limited in self._limited:
+            entry = limited.scope.enter(source, now)
+            if entry is not None:
+                entries.append(entry)
+                rejection = rejection or limited.exceeded(entry, now)
+        self._entries = () if rejection else tuple(entries)
+        return rejection
 
     def take(self) -> tuple[Entry, ...]:
         """Return the client that was let in last, as it is counted until it leaves; at a second call nothing."""

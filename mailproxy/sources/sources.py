@@ -54,12 +54,20 @@ class Sources:
 
 def connections_of(places: Sequence[Place]) -> int:
     """Return the connections at once of a source with these entries."""
-    return sum([table.live[slot] for table, slot in places])
+    connections = 0
+    for table, slot in places:
+        connections += table.live[slot]
+    return connections
 
 
 def rate_of(places: Sequence[Place], column: int, time: float) -> float:
     """Return a rate of a source with these entries; `time` is in windows of that rate."""
-    return sum([estimated(table.rates[slot * COLUMNS + column], time) for table, slot in places])
+    rate = 0.0
+    for table, slot in places:
+        word = table.rates[slot * COLUMNS + column]
+        if word:
+            rate += estimated(word, time)
+    return rate
 
 
 class Entry:
@@ -72,20 +80,10 @@ class Entry:
         self._plan = plan
         self.places = places
 
-    @property
-    def connections(self) -> int:
-        """The source's connections at once, in all processes; without this one before `join`."""
-        return connections_of(self.places)
-
-    def rate(self, column: int, time: float) -> float:
-        """Return a rate of the source, in all processes; `time` is in windows of that rate."""
-        return rate_of(self.places, column, time)
-
     def join(self) -> None:
         """Count the connection in; its entry stays until it leaves."""
         table, slot = self.places[0]
         table.live[slot] += 1
-        del self.places[1:]
 
     def leave(self) -> None:
         """Count the connection out."""
@@ -118,7 +116,7 @@ class Scope:
         if slot < 0:
             return None
         for column in self._columns:
-            own.count(slot, column.number, column.time(now))
+            own.count(slot, column.number, now / column.seconds + column.shift)
         places = [(own, slot)]
         for table in self._others:
             there = table.find(key, set)

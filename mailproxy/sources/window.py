@@ -23,16 +23,18 @@ _NUMBER = 2 * _COUNT_BITS
 
 def counted(word: int, time: float) -> int:
     """Return the word after one more event; `time` is in windows, and so is never less than before."""
-    word = _moved(word, int(time) & _NUMBERS)
+    number = int(time) & _NUMBERS
+    if word >> _NUMBER != number:
+        return _moved(word, number) + 1
     return word if word & MOST_COUNT == MOST_COUNT else word + 1
 
 
 def estimated(word: int, time: float) -> float:
     """Return the events within the last window's length before `time`, which is in windows."""
-    if not word:
-        return 0.0
     whole = int(time)
-    word = _moved(word, whole & _NUMBERS)
+    number = whole & _NUMBERS
+    if word >> _NUMBER != number:
+        word = _moved(word, number)
     return (word & MOST_COUNT) + (word >> _FORMER & MOST_COUNT) * (1.0 - (time - whole))
 
 
