@@ -30,7 +30,7 @@ from mailproxy.proxyprotocol.ssl import text_of
 from mailproxy.rules.decision import Decision, Pending
 from mailproxy.session.sampling import Sampler
 from mailproxy.session.tally import CountedSession, count_sessions
-from mailproxy.session.termination import Termination
+from mailproxy.session.termination import RULED_OUT, Termination
 
 # Long enough to collect several under load, short enough for a person who watches the log.
 DELAY_SECONDS = 0.1
@@ -153,9 +153,10 @@ class SessionLog:
         if termination is None or not termination.is_early or session.is_local:
             return True
         ending = termination.ending
+        reason = f"rule {termination.reason}" if ending is RULED_OUT else ending.happened
         client = _client(session)["client"]
         source = str(client).rpartition(":")[0]
-        return self._sampler.takes(session.terms.frontend, source, ending.happened, is_warning=ending.warns)
+        return self._sampler.takes(session.terms.frontend, source, reason, is_warning=ending.warns)
 
 
 def describe(session: LoggedSession) -> Fields:

@@ -19,7 +19,7 @@ from twisted.internet.task import Clock
 from twisted.logger import LogEvent, LogLevel
 
 from mailproxy.session.record import DELAY_SECONDS, SessionLog, as_line
-from mailproxy.session.sampling import Sampler
+from mailproxy.session.sampling import INTERVAL_SECONDS, LINES_PER_SOURCE, Sampler
 from tests.announce.builders import ALICE
 from tests.session.bench import Bench
 from tests.session.conftest import MakeBench
@@ -311,3 +311,30 @@ def test_time_of_a_begin_is_not_that_of_the_look_at_it(make: MakeBench) -> None:
     bench.relay()
     bench.clock.advance(3600)
     assert told[0]["log_time"] == pytest.approx(time.time() - 3600, abs=60)
+
+
+# Floods.
+
+
+def test_flood_of_clients_that_get_no_server_has_few_lines_and_a_sum(make: MakeBench) -> None:
+    bench = make(tls=True)
+    clients = [bench.client() for _ in range(9)]
+    for client in clients:
+        client.send(b"this is not TLS\r\n")
+    bench.until(lambda: bench.frontend.counters.handshake_errors == 9)
+    for client in clients:
+        client.break_off()
+    bench.until(lambda: not bench.frontend.sessions)
+    assert len(bench.lines()) == LINES_PER_SOURCE
+    bench.clock.advance(INTERVAL_SECONDS)
+    (event,) = (event for event in bench.events if event.get("event") == "refusals")
+    assert (event["frontend"], event["count"], event["sources"]) == ("front", 9 - LINES_PER_SOURCE, 1)
+    assert event["reason"] == "the client's bytes are not TLS, or its TLS does not match ours"
+
+
+def test_every_session_with_a_server_has_its_line(make: MakeBench) -> None:
+    bench = make()
+    for client, _ in [bench.relay() for _ in range(9)]:
+        client.break_off()
+    bench.until(lambda: not bench.frontend.sessions)
+    assert len(bench.lines()) == 9
