@@ -294,8 +294,10 @@ def test_reloads_are_counted_by_result(front: Front, monkeypatch: pytest.MonkeyP
     with pytest.raises(ConfigError):
         front.reload("[")
     assert (reloading.succeeded, reloading.failed, reloading.last_success) == (0, 1, began)
+    assert not reloading.is_ok
     front.reload(HALF)
     assert (reloading.succeeded, reloading.failed, reloading.last_success) == (1, 1, began + 10.0)
+    assert reloading.is_ok
 
 
 def test_reload_of_a_signal_tells_the_log_alone(front: Front) -> None:

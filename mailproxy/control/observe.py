@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from ipaddress import ip_network
 from typing import Any
 
-from attrs import asdict
+from attrs import asdict, frozen
 from OpenSSL import SSL
 
 from mailproxy import __version__
@@ -63,7 +63,19 @@ def info(running: Running, watchers: int) -> Info:
     )
 
 
-def frontends(running: Running) -> Iterator[FrontendStatus]:
+@frozen
+class Seen:
+    """A frontend, as far as it is not in its latest reading of the configuration alone."""
+
+    newest: Frontend
+    """The frontend of the latest reading that has it."""
+    state: str
+    """``open``, ``drain`` or ``closing``, as in `FrontendStatus`."""
+    listens: tuple[str, ...]
+    sessions: int
+
+
+def seen_frontends(running: Running) -> Iterator[Seen]:
     """Yield the frontends of the configuration, then removed frontends that still have sessions."""
     seen: dict[str, list[Frontend]] = {}
     for generation in running.generation.readings:
@@ -72,21 +84,28 @@ def frontends(running: Running) -> Iterator[FrontendStatus]:
     sockets = running.process_state.sockets
     listening = sockets.addresses(running.generation.settings.frontends)
     for name, of_all in seen.items():
-        newest = of_all[0]
         sessions = running.process_state.capacity(name).sessions
         listens = listening.get(name, ())
         if name in listening or sessions:
-            yield FrontendStatus(
-                frontend=name,
-                state="drain" if name in sockets.suspended else "open" if listens else "closing",
-                protocol=newest.settings.protocol,
-                tls=newest.settings.tls,
-                listens=listens,
-                backend=newest.settings.backend,
-                current=sessions,
-                maxconn=newest.settings.maxconn,
-                **asdict(newest.counters),
-            )
+            state = "drain" if name in sockets.suspended else "open" if listens else "closing"
+            yield Seen(of_all[0], state, listens, sessions)
+
+
+def frontends(running: Running) -> Iterator[FrontendStatus]:
+    """Yield the status of each frontend."""
+    for seen in seen_frontends(running):
+        settings = seen.newest.settings
+        yield FrontendStatus(
+            frontend=settings.name,
+            state=seen.state,
+            protocol=settings.protocol,
+            tls=settings.tls,
+            listens=seen.listens,
+            backend=settings.backend,
+            current=seen.sessions,
+            maxconn=settings.maxconn,
+            **asdict(seen.newest.counters),
+        )
 
 
 def backends(running: Running) -> Iterator[BackendStatus]:

@@ -126,6 +126,11 @@ class Counts:
             self._sources = self._make_sources(size)
         return self._sources
 
+    @property
+    def known_sources(self) -> Sources | None:
+        """What is known of each source; None if no configuration has wanted it."""
+        return self._sources
+
     def _make_sources(self, size: int) -> Sources:
         table = Table(size)
         return Sources((table,), table)

@@ -87,6 +87,8 @@ class Reloading:
         self.succeeded = 0
         self.failed = 0
         """The reloads that failed; each left all or some processes with the configuration from before."""
+        self.is_ok = True
+        """False if the latest reload failed."""
         self.last_success = time.time()
         """When the configuration in use was read, in seconds since 1970."""
 
@@ -166,6 +168,7 @@ class Reloading:
         return Failure(error)
 
     def _over(self, result: Reloaded | Failure) -> Reloaded | Failure:
+        self.is_ok = not isinstance(result, Failure)
         if isinstance(result, Failure):
             self.failed += 1
         else:

@@ -34,6 +34,11 @@ class Sources:
         return sum(table.size for table in self.tables)
 
     @property
+    def room(self) -> int:
+        """The most entries of all tables."""
+        return sum(table.room for table in self.tables)
+
+    @property
     def evictions(self) -> int:
         """How many entries have left for others, since the start."""
         return sum(table.evictions for table in self.tables)

@@ -72,6 +72,11 @@ class Table:
         return self._header[_SIZE]
 
     @property
+    def room(self) -> int:
+        """The most entries."""
+        return self.sets * WAYS
+
+    @property
     def evictions(self) -> int:
         """How many entries have left for others, since the start."""
         return self._header[_EVICTIONS]
