@@ -26,6 +26,7 @@ The map, bottom up; imports run one way, from the later to the earlier:
 - ``service``, ``signals``: the service on a reactor, its start, reloads and stop.
 - ``log``: lines for standard output, files, syslog and the journal, each target with a thread of its own.
 - ``control``: what administrators ask a running service and tell it, over its admin socket; both sides of that.
+- ``metrics``: what Prometheus collects: names, the collection from running objects, the text formats.
 - ``web``: the same over HTTP: health, commands, events, and the stats page.
 - ``systemd``: what systemd hands to a service that it starts, and what the service tells it.
 - ``process``: several processes that serve together: main process, workers, and what they tell each other.

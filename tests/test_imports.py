@@ -27,6 +27,7 @@ LAYERS = (
     {"bans"},
     {"front", "log"},
     {"control", "systemd"},
+    {"metrics"},
     {"web"},
     {"service", "signals", "audit"},
     {"process"},
@@ -162,6 +163,10 @@ def test_codec_imports_nothing_but_itself() -> None:
 def test_twisted_web_is_for_http_alone() -> None:
     # It takes a tenth of a second of every start.
     assert "twisted.web.http" not in imported("mailproxy.cli, mailproxy.service, mailproxy.tap")
+
+
+def test_prometheus_client_is_for_http_alone() -> None:
+    assert "prometheus_client" not in imported("mailproxy.cli, mailproxy.service, mailproxy.tap")
 
 
 def test_treq_is_for_http_checks_alone() -> None:

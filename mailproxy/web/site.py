@@ -15,6 +15,7 @@ from mailproxy.control.watch import Watch
 from mailproxy.web import events, health
 from mailproxy.web.access import Access
 from mailproxy.web.api import PREFIX, Api
+from mailproxy.web.metrics import MetricsPages
 from mailproxy.web.reply import Refused, Reply, Stream, not_allowed
 from mailproxy.web.request import Request
 from mailproxy.web.turns import Turns
@@ -50,6 +51,7 @@ class Site:
         self._resources: Mapping[str, Resource] = {
             "/livez": Resource(lambda request: health.live()),
             "/readyz": Resource(lambda request: health.ready(running)),
+            "/metrics": Resource(MetricsPages(running, self.turns, reactor).get),
             "/api/v1/events": Resource(lambda request: events.events(request, watch, reactor), is_endless=True),
         }
 
