@@ -21,6 +21,7 @@ from mailproxy.front.process_state import BackendKey, ProcessState
 from mailproxy.front.sockets import StartError
 from mailproxy.front.surroundings import FrontSurroundings
 from mailproxy.front.unreadable import unreadable_warnings
+from mailproxy.front.writable import writable_warnings
 from mailproxy.networks.list_file import UnusableList
 from mailproxy.networks.network_list import NO_LISTS, NetworkList, ReadList, read_lists
 from mailproxy.networks.network_set import NetworkSet
@@ -171,6 +172,7 @@ def warnings_of(
         *map(str, remarks(settings)),
         *capacity_warnings(settings),
         *target_warnings(settings),
+        *writable_warnings(settings, certificates),
     )
 
 

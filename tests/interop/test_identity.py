@@ -175,6 +175,18 @@ def test_files_of_tls_to_servers_are_for_root_alone_with_workers(
 
 
 @root
+def test_folder_of_certificates_that_the_user_may_write_to_is_a_warning(
+    front: StartFront, pki: Certificates, run: Path, backend: Recorder
+) -> None:
+    shutil.copy(pki.server_ec, run / "mail.pem")
+    (run / "mail.pem").chmod(0o600)
+    configuration, _ = single(run / "mail.pem", backend.port)
+    running = started(front, configuration, 2)
+    (warning,) = running.events(event="warning")
+    assert f"the folder {run} is writable by user nobody" in warning["warning"]
+
+
+@root
 def test_key_for_root_alone_is_a_warning_without_workers(
     front: StartFront, pki: Certificates, secret: Path, backend: Recorder
 ) -> None:
