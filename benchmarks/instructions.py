@@ -70,6 +70,8 @@ def main() -> int:
             cpus = sorted(os.sched_getaffinity(0))
             place = Place(folder, cpus[0], cpus[-1])
             columns = [_count_all(checkout, arguments, place) for checkout in checkouts]
+            if arguments.extra is not None:
+                columns.insert(0, _count_all(checkouts[0], arguments, place, arguments.extra))
     except (programs.Missing, BenchmarkError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -78,8 +80,11 @@ def main() -> int:
         costs = [column[name] for column in columns]
         ratios = "".join(f"{cost / 1e3:10.1f} {cost / costs[-1]:6.3f}" for cost in costs)
         print(f"{name:8} {WORKS[name].title:28}{ratios}")
-    for number, checkout in enumerate(checkouts, 1):
-        print(f"column {number}: {checkout}")
+    names = [str(checkout) for checkout in checkouts]
+    if arguments.extra is not None:
+        names.insert(0, f"{checkouts[0]} with {arguments.extra.name}")
+    for number, name in enumerate(names, 1):
+        print(f"column {number}: {name}")
     return 0
 
 
@@ -93,18 +98,28 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="count another checkout, with its own .venv, as well",
     )
+    parser.add_argument(
+        "--extra",
+        type=lambda path: Path(path).resolve(),
+        metavar="FILE",
+        help="count this checkout once more, with this added to the configuration, such as benchmarks/ten-rules.toml",
+    )
     parser.add_argument("--only", type=lambda names: names.split(","), default=list(WORKS), metavar="NAME,…")
     parser.add_argument("--workers", type=int, default=1, help="the number of processes (default %(default)s)")
     parser.add_argument("--callgrind", type=Path, metavar="FOLDER", help="keep callgrind's files there")
     return parser
 
 
-def _count_all(checkout: Path, arguments: argparse.Namespace, place: Place) -> dict[str, float]:
+def _count_all(
+    checkout: Path, arguments: argparse.Namespace, place: Place, extra: Path | None = None
+) -> dict[str, float]:
     with tempfile.TemporaryDirectory(prefix="mailproxy-callgrind-") as made:
         folder = arguments.callgrind or Path(made)
         folder.mkdir(exist_ok=True)
         under = f"valgrind --tool=callgrind --trace-children=yes --callgrind-out-file={folder}/out.%p"
         environment = {"ROOT": str(checkout), "UNDER": under, "WORKERS": str(arguments.workers)}
+        if extra is not None:
+            environment["EXTRA"] = str(extra)
         program = FrontProgram("mailproxy", _HERE / "front")
         with Front(program, place, environment, start_seconds=_START_SECONDS) as front:
             _work(front, WORKS["conn"], 16)  # what only the first connections need

@@ -359,7 +359,13 @@ class Condition:
         ),
     )
     banned: bool | None = field(
-        default=None, metadata=about(BOOLEAN, "Whether the client's address is banned.", default="none")
+        default=None,
+        metadata=about(
+            BOOLEAN,
+            "Whether the client's address is banned. Usually banned clients are closed before they have a session; a "
+            "frontend that has a rule with this key leaves them to its rules.",
+            default="none",
+        ),
     )
     any_of: "tuple[Condition, ...]" = field(
         default=(),

@@ -319,6 +319,11 @@ class Frontend:
         return tuple(dict.fromkeys((self.backend, *(name for rule in self.rules for name in rule.backends))))
 
     @property
+    def judges_bans(self) -> bool:
+        """True if a rule decides about banned clients, which are not closed before then."""
+        return any(one.banned is not None for rule in self.rules for _, one in rule.conditions)
+
+    @property
     def has_starttls(self) -> bool:
         """True if a client begins in clear and may ask for TLS."""
         return self.tls in ("starttls", "starttls-optional")

@@ -72,7 +72,8 @@ class Generation:
             numbers=process_state.numbers(name),
             bounds=bounds,
             handshakes=None if limits.handshakes is None else process_state.handshakes(name),
-            gates=(process_state.bans,),
+            gates=() if settings.judges_bans else (process_state.bans,),
+            bans=process_state.bans,
             source_gate=self._make_source_gate(settings),
             rule_numbers=[process_state.counts.rule(name, rule.name) for rule in prepared.settings.rules],
         )

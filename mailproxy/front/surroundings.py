@@ -94,4 +94,4 @@ class FrontSurroundings:
 
     def banned(self, address: bytes) -> bool:
         """Tell whether an address is banned."""
-        return False
+        return self._process_state.bans.banned(address)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mailproxy.bans.ban import Ban, key_of
+from mailproxy.bans.bans import BanChange
 from mailproxy.config import Config, ConfigError
 from mailproxy.front.prepare import Prepared, arrange, prepare, read_files
 from mailproxy.front.process_state import ProcessState
@@ -145,3 +147,26 @@ def test_lists_are_in_use_only_after_the_reading_is(office: Path, from_office: C
     files = read_files(configured, "here", state.tls, state.certificates, state.lists.known)
     arrange(configured, "here", files, state)
     assert is_refused(before)
+
+
+# Sources and bans.
+
+
+def test_source_that_nobody_has_counted_has_no_connections() -> None:
+    rule = {"if": {"source-rate": {"over": "30/1m", "per": "/24"}}, "refuse": "close"}
+    around, _ = surroundings(rule)
+    (measure,) = settings(rule).measures
+    assert around.count(measure)(TEN) == 0
+
+
+def test_banned_address_is_known() -> None:
+    around, made = surroundings()
+    assert not around.banned(TEN)
+    ban = Ban(key_of(ip_network("10.0.0.0/8")), "ctl", "", 0.0)
+    made.process_state.bans.change(BanChange(banned=(ban,)))
+    assert around.banned(TEN)
+
+
+@pytest.mark.parametrize(("rules", "gates"), [((), 1), (({"if": {"not": {"banned": True}}, "accept": True},), 0)])
+def test_frontend_that_judges_bans_has_no_gate_for_them(rules: tuple[dict[str, Any], ...], gates: int) -> None:
+    assert settings(*rules).frontends[0].judges_bans == (not gates)

@@ -41,11 +41,19 @@ def toml(table: Table, path: str = "") -> str:
     plain = {key: value for key, value in table.items() if not isinstance(value, Mapping)}
     # JSON's strings, numbers, booleans and lists are TOML too.
     text = f"[{path}]\n" if path else ""
-    text += "".join(f"{_key(key)} = {json.dumps(value)}\n" for key, value in plain.items())
+    text += "".join(f"{_key(key)} = {_inline(value)}\n" for key, value in plain.items())
     for key, value in table.items():
         if isinstance(value, Mapping):
             text += toml(value, f"{path}.{_key(key)}" if path else _key(key))
     return text
+
+
+def _inline(value: object) -> str:
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(f'{_key(key)} = {_inline(inner)}' for key, inner in value.items())} }}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_inline, value))}]"
+    return json.dumps(value)
 
 
 def _key(key: str) -> str:
