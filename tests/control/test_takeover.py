@@ -178,6 +178,7 @@ def test_changes_that_the_taker_would_not_have_are_refused(two: tuple[Running, A
     for command, arguments in (
         ("set server state", {"server": "dovecot/d1", "state": "drain"}),
         ("drain frontend", {"frontend": "front"}),
+        ("ban", {"network": "192.0.2.1"}),
     ):
         assert second.said(command, **arguments).startswith("another process is just taking over")
     assert len(second.rows("show servers")) == 1

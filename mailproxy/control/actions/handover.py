@@ -11,7 +11,9 @@ from mailproxy.control.status import SocketStatus
 from mailproxy.session.counters import counted
 from mailproxy.transport.bound import place_of
 
-CHANGES = frozenset({"set server state", "set server weight", "drain server", "drain frontend", "enable frontend"})
+CHANGES = frozenset(
+    {"set server state", "set server weight", "drain server", "drain frontend", "enable frontend", "ban", "unban"}
+)
 """The commands that change what a process which takes over has asked for already."""
 
 
