@@ -81,6 +81,11 @@ class Pool(ServerChanges[AnyServer]):
         return sum(server.is_usable for server in self.servers if server.backup)
 
     @property
+    def usable(self) -> int:
+        """The number of servers that may be picked now, full or not: backups only if no other server may."""
+        return len(self._candidates)
+
+    @property
     def queued(self) -> int:
         """The number of clients that wait for a place."""
         return len(self._queue) + (0 if self._shared is None else self._shared.queued)

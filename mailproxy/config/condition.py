@@ -423,10 +423,21 @@ class Condition:
         return (*self.any_of, *self.all_of, *(() if self.none_of is None else (self.none_of,)))
 
     @property
+    def asks_about_tls(self) -> bool:
+        """True if a key of its own is about TLS."""
+        return any(getattr(self, name) != getattr(ALWAYS, name) for name in TLS_FIELDS)
+
+    @property
     def is_empty(self) -> bool:
         """True without any key."""
         return self == ALWAYS
 
+
+TLS_FIELDS = (
+    *("sni", "alpn", "tls_version", "cipher", "group", "resumed"),
+    *("client_cn", "client_san", "client_issuer", "client_fingerprint", "client_verified"),
+)
+"""The fields about TLS: false for a client without it."""
 
 ALWAYS = Condition()
 """The condition of a rule that is for every client."""

@@ -278,7 +278,8 @@ def arrange(settings: config.Config, source: str, files: Files, process_state: P
         backend = backends[frontend.backend, frontend.protocol]
         named = {name: backends[name, frontend.protocol] for name in frontend.backends}
         surroundings = FrontSurroundings(settings, frontend.protocol, backends, process_state)
-        rules = Rules(frontend.rules, surroundings) if frontend.rules else None
+        has_tls = frontend.tls != "none"
+        rules = Rules(frontend.rules, surroundings, has_tls=has_tls) if frontend.rules else None
         terms = Terms.of(frontend, backend, files.tls_servers.get(frontend.name), host, named, rules)
         frontends.append(PreparedFrontend(frontend, terms, host))
     return Prepared(

@@ -47,9 +47,9 @@ class FrontSurroundings:
         return self._process_state.lists.at(path)
 
     def servers_up(self, backend: str) -> Number:
-        """Return what counts the servers of a backend that may take clients: backups only if no other may."""
+        """Return what counts the servers of a backend that may take clients, as in HAProxy's ``nbsrv``."""
         pool = self._backends[backend, self._protocol].pool
-        return lambda: pool.active or pool.backup
+        return lambda: pool.usable
 
     def frontend_sessions(self, frontend: str) -> Number:
         """Return what counts the sessions of a frontend, in all processes."""

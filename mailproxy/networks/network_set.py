@@ -25,15 +25,17 @@ _MAPPED_SIZE = len(_MAPPED)
 class NetworkSet:
     """Networks of both families (frozen); two sets are equal if they have the same addresses."""
 
-    __slots__ = ("_limits4", "_limits6", "size")
+    __slots__ = ("limits4", "limits6", "size")
 
     def __init__(self, ranges4: Iterable[Range] = (), ranges6: Iterable[Range] = ()) -> None:
         """Take ranges of IPv4 addresses and of IPv6 addresses, in any order; they may overlap."""
         found4, found6 = list(ranges4), list(ranges6)
         self.size = len(found4) + len(found6)
         """The number of networks that it was made from."""
-        self._limits4 = array("Q", _limits(found4))
-        self._limits6 = _limits(found6)
+        self.limits4 = array("Q", _limits(found4))
+        """The limits of the ranges of IPv4: an address is in one if an odd number of them is not above it."""
+        self.limits6 = _limits(found6)
+        """The same for IPv6."""
 
     @classmethod
     def of(cls, networks: Iterable[Network]) -> NetworkSet:
@@ -51,24 +53,24 @@ class NetworkSet:
         An IPv4-mapped address (``::ffff:192.0.2.9``) is an IPv4 address.
         """
         if len(packed) == 4:
-            return bisect_right(self._limits4, int.from_bytes(packed)) & 1 == 1
+            return bisect_right(self.limits4, int.from_bytes(packed)) & 1 == 1
         if packed.startswith(_MAPPED):
-            return bisect_right(self._limits4, int.from_bytes(packed[_MAPPED_SIZE:])) & 1 == 1
-        return bisect_right(self._limits6, int.from_bytes(packed)) & 1 == 1
+            return bisect_right(self.limits4, int.from_bytes(packed[_MAPPED_SIZE:])) & 1 == 1
+        return bisect_right(self.limits6, int.from_bytes(packed)) & 1 == 1
 
     def __bool__(self) -> bool:
         """Tell whether it has any network."""
-        return bool(self._limits4 or self._limits6)
+        return bool(self.limits4 or self.limits6)
 
     def __eq__(self, other: object) -> bool:
         """Compare the addresses."""
         if not isinstance(other, NetworkSet):
             return NotImplemented
-        return (self._limits4, self._limits6) == (other._limits4, other._limits6)
+        return (self.limits4, self.limits6) == (other.limits4, other.limits6)
 
     def __hash__(self) -> int:
         """Return a number that equal sets share."""
-        return hash((len(self._limits4), len(self._limits6)))
+        return hash((len(self.limits4), len(self.limits6)))
 
     def __repr__(self) -> str:
         """Show the number of networks: there may be thousands."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from ipaddress import ip_address
+from operator import attrgetter
 
 from mailproxy.config.condition import Condition, ListFile, Place
 from mailproxy.config.place import UNIX
@@ -17,6 +19,8 @@ from mailproxy.rules.subject import Subject
 from mailproxy.rules.surroundings import Surroundings
 from mailproxy.rules.tlv_text import tlv_text
 from mailproxy.rules.unknown import UNKNOWN, Test, Truth
+
+_from_bytes = int.from_bytes
 
 _NO_CASE = frozenset({"sni", "alpn", "cipher", "group", "client_san"})
 """Facts that are the same in upper and lower case."""
@@ -92,16 +96,26 @@ def _within(field: str, places: Sequence[Place], surroundings: Surroundings) -> 
     has_unix = UNIX in places
     networks = NetworkSet.of(place for place in places if not isinstance(place, str | ListFile))
     lists = tuple(surroundings.network_list(place.path) for place in places if isinstance(place, ListFile))
+    get = attrgetter(field)
+    # The usual client has a known IPv4 address; what is here is done for it, for each rule.
+    has, limits = networks.__contains__, networks.limits4
 
     def test(subject: Subject) -> Truth:
-        address = getattr(subject, field)
-        if address is UNKNOWN:
-            return None
+        address = get(subject)
         if address is None:
             return has_unix
-        return address in networks or (bool(lists) and any(address in one.networks for one in lists))
+        if address is UNKNOWN:
+            return None
+        return bisect_right(limits, _from_bytes(address)) & 1 == 1 if len(address) == 4 else has(address)
 
-    return test
+    def test_with_lists(subject: Subject) -> Truth:
+        held = test(subject)
+        address = get(subject)
+        if held is not False or address is None:
+            return held
+        return any(address in one.networks for one in lists)
+
+    return test_with_lists if lists else test
 
 
 def _tlv(type: int, patterns: Sequence[TextPattern]) -> Test[Subject]:

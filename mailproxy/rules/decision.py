@@ -62,6 +62,8 @@ NOTHING = Decision()
 class Pending:
     """The state of a client whose decision needs what only TLS tells."""
 
+    step: int
+    """The place of the rule that is tried next among those that can be true."""
     number: int
-    """The number of the rule that is tried next, from 0."""
+    """The number of that rule, from 0."""
     so_far: Decision

@@ -10,6 +10,7 @@ TLS, and TLS cannot contradict it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from attrs import frozen
 
@@ -35,17 +36,25 @@ class Ready:
     none_of: Ready | None = None
 
 
-def make_ready(condition: Condition, surroundings: Surroundings) -> Ready:
-    """Make a condition ready."""
+def make_ready(condition: Condition, surroundings: Surroundings, *, has_tls: bool = True) -> Ready:
+    """Make a condition ready, for clients that may have TLS or never have it."""
     own = (*client_predicates(condition, surroundings), *surrounding_predicates(condition, surroundings))
-    any_ = tuple(make_ready(one, surroundings) for one in condition.any_of)
-    all_ = tuple(make_ready(one, surroundings) for one in condition.all_of)
-    none = None if condition.none_of is None else make_ready(condition.none_of, surroundings)
+    ready = partial(make_ready, surroundings=surroundings, has_tls=has_tls)
+    any_ = tuple(map(ready, condition.any_of))
+    all_ = tuple(map(ready, condition.all_of))
+    none = None if condition.none_of is None else ready(condition.none_of)
     tests = [one.test for one in own]
     tests += [one.test for one in all_]
     tests += [any_of([one.test for one in any_])] if any_ else []
     tests += [negation(none.test)] if none is not None else []
-    return Ready(all_of(tests) if tests else _always, own, any_, all_, none)
+    test = all_of(tests) if tests else _always
+    if _never in tests or (not has_tls and condition.asks_about_tls):
+        test = _never
+    return Ready(test, own, any_, all_, none)
+
+
+def _never(subject: Subject) -> Truth:
+    return False
 
 
 def _always(subject: Subject) -> Truth:
@@ -55,12 +64,14 @@ def _always(subject: Subject) -> Truth:
 class Rules:
     """The rules of a frontend."""
 
-    def __init__(self, rules: Sequence[Rule], surroundings: Surroundings) -> None:
+    def __init__(self, rules: Sequence[Rule], surroundings: Surroundings, *, has_tls: bool = True) -> None:
+        """`has_tls` is False for a frontend whose clients are all in clear."""
         self.rules = tuple(rules)
-        self.ready = tuple(make_ready(rule.condition, surroundings) for rule in rules)
-        self._steps: tuple[tuple[int, Test[Subject], Rule, Decision], ...] = tuple(
-            (number, ready.test, rule, NOTHING.joined(rule, number))
-            for number, (rule, ready) in enumerate(zip(self.rules, self.ready, strict=True))
+        self.ready = tuple(make_ready(rule.condition, surroundings, has_tls=has_tls) for rule in rules)
+        possible = [number for number, ready in enumerate(self.ready) if ready.test is not _never]
+        self._steps = tuple(
+            (step, number, self.ready[number].test, self.rules[number], NOTHING.joined(self.rules[number], number))
+            for step, number in enumerate(possible)
         )
 
     def decide(self, subject: Subject, pending: Pending | None = None) -> Decision | Pending:
@@ -71,13 +82,13 @@ class Rules:
         """
         steps, so_far = self._steps, NOTHING
         if pending is not None:
-            steps, so_far = steps[pending.number :], pending.so_far
-        for number, test, rule, alone in steps:
+            steps, so_far = steps[pending.step :], pending.so_far
+        for step, number, test, rule, alone in steps:
             held = test(subject)
             if held is False:
                 continue
             if held is None:
-                return Pending(number, so_far)
+                return Pending(step, number, so_far)
             so_far = alone if so_far is NOTHING else so_far.joined(rule, number)
             if rule.decides:
                 return so_far

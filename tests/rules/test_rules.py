@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from mailproxy.config.model import CustomTlv
 from mailproxy.config.refuse import Refuse
 from mailproxy.rules.decision import NOTHING, Decision, Pending
+from mailproxy.rules.rules import Rules
 from mailproxy.rules.unknown import UNKNOWN
-from tests.rules.builders import TLS_FIELDS, Client, arriving, in_clear, rules
+from tests.config.builders import read
+from tests.rules.builders import TLS_FIELDS, Around, Client, arriving, in_clear, rules
 
 TEN = {"source": "10.0.0.0/8"}
 OTHERS = {"source": "192.0.2.0/24"}
@@ -185,3 +187,33 @@ def test_with_all_facts_every_client_has_a_decision(
 @pytest.mark.parametrize("client", [Client(), in_clear(), arriving()])
 def test_no_rules_decide_nothing(client: Client) -> None:
     assert rules().decide(client) is NOTHING
+
+
+# Frontends without TLS.
+
+
+def test_rule_about_tls_is_left_out_where_nobody_has_it() -> None:
+    config = read(
+        frontend__imaps__rule=[
+            {"if": MAIL, "refuse": "close"},
+            {"if": {"all": [MAIL, TEN]}, "refuse": "close"},
+            {"if": {"not": MAIL}, "label": "clear"},
+            {"if": {"any": [MAIL, TEN]}, "accept": True},
+        ]
+    )
+    made = Rules(config.frontends[0].rules, Around(), has_tls=False)
+    decision = made.decide(in_clear())
+    assert isinstance(decision, Decision)
+    assert (decision.rule, decision.label, decision.held) == ("rule 4", "clear", (2, 3))
+
+
+@settings(max_examples=300)
+@given(RULES, SOURCES)
+def test_clients_in_clear_are_judged_alike_whether_others_may_have_tls(
+    tables: list[dict[str, Any]], source: bytes
+) -> None:
+    client = in_clear(source=source)
+    other = {"server": {"d1": {"address": "10.41.1.132:143"}}}
+    config = read(backend__other=other, frontend__imaps__rule=tables)
+    made = Rules(config.frontends[0].rules, Around(), has_tls=False)
+    assert acts(made.decide(client)) == acts(rules(*tables).decide(client))
