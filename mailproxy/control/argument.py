@@ -156,6 +156,7 @@ ARGUMENTS: Mapping[str, Argument] = {
     "time": Argument(f"{_DURATION}, or {quoted(FOREVER)}", _time, (FOREVER,)),
     "reason": _any("the reason, in words"),
     "origin": _one_of(*ORIGINS),
+    "search": _any("a part of a client's address, or of a server name, common name, server or id"),
     "stage": _one_of(*STAGES),
     "spread": Argument(_DURATION, seconds),
     "delay": Argument(_DURATION, seconds),

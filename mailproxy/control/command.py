@@ -64,7 +64,7 @@ COMMANDS = (
     Command(
         "show sessions",
         "clients that are connected, with filters",
-        filters=("client", "frontend", "backend", "server", "sni", "cn", "stage", "older-than", "idle-for"),
+        filters=("client", "frontend", "backend", "server", "sni", "cn", "search", "stage", "older-than", "idle-for"),
     ),
     Command("show rules", "rules of frontends: what they do, and how many clients they were true of"),
     Command(

@@ -245,6 +245,34 @@ def _host(session: Session) -> Any:
     return session.peer_host
 
 
+def client_address(session: Session) -> str:
+    """Return the address of a session's client, as text; "unix" on UNIX sockets."""
+    host = _host(session)
+    return "unix" if host is None else str(host)
+
+
+def has_text(text: str) -> Test:
+    """Return a test for a text in what identifies a session: client, server name, common name, server, id."""
+    wanted = text.lower()
+
+    def test(session: Session, now: float) -> bool:
+        facts = session.facts
+        if wanted in client_address(session):
+            return True
+        if facts is not None and (
+            wanted in (facts.server_name or "").lower()
+            or any(wanted in name.lower() for name in facts.client_common_names)
+        ):
+            return True
+        if session.server is not None:
+            backend = (session.backend or session.terms.backend).name
+            if wanted in f"{backend}/{session.server.name}".lower():
+                return True
+        return wanted in session.id
+
+    return test
+
+
 _FILTERS: Mapping[str, Callable[[Any], Test]] = {
     "client": _is_from,
     "frontend": lambda name: lambda session, now: session.terms.frontend == name,
@@ -259,6 +287,7 @@ _FILTERS: Mapping[str, Callable[[Any], Test]] = {
         lambda session, now: session.facts is not None and (session.facts.server_name or "").lower() == name.lower()
     ),
     "cn": lambda name: lambda session, now: session.facts is not None and name in session.facts.client_common_names,
+    "search": has_text,
     "stage": lambda name: lambda session, now: _stage(session) == name,
     "older-than": lambda seconds: lambda session, now: now - session.started > seconds,
     "idle-for": lambda seconds: lambda session, now: _idle(session, now) > seconds,

@@ -19,6 +19,7 @@ from mailproxy.control.command import BY_NAME
 from mailproxy.control.grammar import Request
 from mailproxy.control.running import Running
 from mailproxy.control.status import SessionStatus
+from mailproxy.control.survey import SurveyFrom, survey_page
 from mailproxy.session.termination import ENDED
 
 SESSIONS_PER_PAGE = 32
@@ -66,7 +67,7 @@ class KickClients:
     ban: Ban
 
 
-Question = SessionsFrom | ShutDown | Kick | KickClients
+Question = SessionsFrom | SurveyFrom | ShutDown | Kick | KickClients
 
 Ask = Callable[[Question], Deferred[object]]
 """Asks another process; the Deferred has its answer, and fails if the process has ended."""
@@ -77,6 +78,8 @@ def answer_question(running: Running, question: Question) -> object:
     match question:
         case SessionsFrom(filters=filters, number=number):
             return _page(running, filters, number)
+        case SurveyFrom():
+            return survey_page(running, question)
         case ShutDown(id=id):
             return shut_down(running, id)
         case Kick(backend=backend, server=server, kick=kick, spread=spread):

@@ -113,7 +113,8 @@ class Request(TwistedRequest):
     def reply(self, reply: Reply) -> None:
         """Write a whole reply."""
         self._begin(reply.status, reply.type, reply.headers)
-        self.setHeader("Content-Length", str(len(reply.body)))
+        if reply.status != 304:
+            self.setHeader("Content-Length", str(len(reply.body)))
         self.write(reply.body)
         self.finish()
 

@@ -61,6 +61,8 @@ class HttpServer(Factory):
             self._factory.noisy = False
         needs_token = admin.http_token_for == "all"
         self.site.access = Access(own_names(admin, http.names), http.token, needs_token)
+        if self._listener is None:
+            self.site.start()
         if self._listener is None or self._listener.bound is not bound:
             self.stop_accepting()
             self._listener = Listener(bound, self.accepted)

@@ -16,22 +16,21 @@ from mailproxy.web import events, health
 from mailproxy.web.access import Access
 from mailproxy.web.api import PREFIX, Api
 from mailproxy.web.metrics import MetricsPages
-from mailproxy.web.reply import Refused, Reply, Stream, not_allowed
+from mailproxy.web.reply import Refused, Reply, Stream, as_json, not_allowed
 from mailproxy.web.request import Request
+from mailproxy.web.static_files import FILES
+from mailproxy.web.stats.stats import Stats
 from mailproxy.web.turns import Turns
 
 MOST_STREAMS = 32
 """The most clients with an endless reply; half of all, so that monitoring gets through."""
-
-Answering = Callable[[Request], Awaitable[Reply | Stream]]
-"""Answers a request; raises `Refused`."""
 
 
 @frozen
 class Resource:
     """What is at a path, for GET and HEAD."""
 
-    get: Callable[[Request], Reply | Stream]
+    get: Callable[[Request], Reply | Stream | Awaitable[Reply]]
     is_endless: bool = False
 
 
@@ -47,12 +46,19 @@ class Site:
         self.turns = Turns(reactor)
         self.streams = 0
         """The number of clients with an endless reply."""
+        self.stats = Stats(running, reactor, self.turns, watchers=watch.__len__, access=lambda: self.access)
+        """The stats page."""
         self._api = Api(answers, self.turns, lambda request: self.access.check_token(request))
         self._resources: Mapping[str, Resource] = {
             "/livez": Resource(lambda request: health.live()),
             "/readyz": Resource(lambda request: health.ready(running)),
             "/metrics": Resource(MetricsPages(running, self.turns, reactor).get),
             "/api/v1/events": Resource(lambda request: events.events(request, watch, reactor), is_endless=True),
+            "/api/v1/token": Resource(self._token),
+            "/": Resource(lambda request: Reply(b"", status=302, headers={"Location": "/stats"})),
+            "/stats": Resource(self.stats.page),
+            "/stats/updates": Resource(self.stats.updates, is_endless=True),
+            **{f"/static/{name}": Resource(file.reply) for name, file in FILES.items()},
         }
 
     async def answer(self, request: Request) -> None:
@@ -78,7 +84,8 @@ class Site:
             else:
                 resource = self._resource(request)
                 is_endless = resource.is_endless
-                reply = self._look(request, resource)
+                found = self._look(request, resource)
+                reply = found if isinstance(found, Reply | Stream) else await found
         except Refused as refused:
             request.reply(refused.reply)
             return
@@ -99,11 +106,21 @@ class Site:
             raise not_allowed(request.verb, "GET, HEAD")
         return resource
 
-    def _look(self, request: Request, resource: Resource) -> Reply | Stream:
+    def _look(self, request: Request, resource: Resource) -> Reply | Stream | Awaitable[Reply]:
         if resource.is_endless and self.streams >= MOST_STREAMS and request.verb != "HEAD":
             raise Refused(503, f"{MOST_STREAMS} clients have live events, which is the limit", {"Retry-After": "10"})
         return resource.get(request)
 
+    def _token(self, request: Request) -> Reply:
+        """Say whether a token is right."""
+        self.access.check_token(request)
+        return Reply(as_json({"ok": True}))
+
+    def start(self) -> None:
+        """Begin to keep what the page shows of the past."""
+        self.stats.start()
+
     def stop(self) -> None:
         """Begin no further work."""
+        self.stats.stop()
         self.turns.stop()

@@ -22,6 +22,7 @@ PACKAGES: dict[str, str] = {
     "swaks": "swaks",
     "Net::SSLeay": "libnet-ssleay-perl",  # without it swaks has no TLS
     "testssl": "testssl.sh",
+    "chromium": "chromium",
     "/usr/lib/postfix/sbin/master": "postfix",
 }
 DOVECOT = tuple(program for program in PACKAGES if program.startswith("/usr/lib/dovecot/"))

@@ -125,6 +125,8 @@ class Pool:
         behaviours: Mapping[str, Behaviour] | None = None,
         off: Iterable[str] = (),
         workers: int = 0,
+        top: Table | None = None,
+        frontends: Table | None = None,
         **backend: Any,
     ) -> None:
         """
@@ -132,7 +134,7 @@ class Pool:
 
         `servers` has more keys for each server (with hyphens), the rest is the backend's (with underscores).
         Servers greet with their name and send back what comes, unless `behaviours` has something else for them.
-        `off` names those whose checks fail from the beginning.
+        `off` names those whose checks fail from the beginning. `top` has further tables, `frontends` further frontends.
         """
         off = set(off)
         self.port = free_port()
@@ -148,13 +150,14 @@ class Pool:
             check = {**CHECK, "port": switch.port, **keys.get("check", {})} if checked else {"type": "none"}
             tables[name] = {"address": f"127.0.0.1:{recorder.port}", **keys, "check": check}
         theirs = {key.replace("_", "-"): value for key, value in backend.items()}
-        self.front: Front = start_front(
-            {
-                "workers": workers,
-                "frontend": {"front": frontend(self.port, "pool", protocol=protocol, tls="none")},
-                "backend": {"pool": {"timeout": {"connect": "5s"}, **theirs, "server": tables}},
-            }
-        )
+        first = frontend(self.port, "pool", protocol=protocol, tls="none")
+        self.configuration: Table = {
+            "workers": workers,
+            **(top or {}),
+            "frontend": {"front": first, **(frontends or {})},
+            "backend": {"pool": {"timeout": {"connect": "5s"}, **theirs, "server": tables}},
+        }
+        self.front: Front = start_front(self.configuration)
 
     def client(self, source: str = "127.0.0.1") -> Client:
         """A client that has connected."""

@@ -122,8 +122,16 @@ class Client:
             fields["Content-Length"] = str(len(body))
         lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
         self.send("\r\n".join(lines).encode() + body)
+        self.wait()
         (response,) = self.received(is_head=method == "HEAD")
         return response
+
+    def wait(self) -> None:
+        """Wait until the request is answered: long answers have many turns, with rests between them."""
+        for _ in range(100):
+            if not self.channel.is_answering:
+                return
+            self._web.turn()
 
     def lose(self) -> None:
         self.channel.connectionLost(Failure(connectionDone.value))

@@ -1,0 +1,72 @@
+"""The frontends: what clients connect to, and how that goes."""
+
+from __future__ import annotations
+
+from mailproxy.control.status import FrontendStatus
+from mailproxy.web.stats.markup import Child, Markup, tag
+from mailproxy.web.stats.snapshot import Snapshot
+from mailproxy.web.stats.words import NOTHING, bar, cell, heads, section, size, state, whole
+
+MOST = 200
+"""The most rows; `mailproxy ctl show frontends` has all."""
+
+_ERRORS = {
+    "header_errors": "PROXY header",
+    "handshake_errors": "TLS handshake",
+    "no_server": "no server",
+    "refused": "refused by a server",
+    "injections": "injected before TLS",
+    "rejected": "refused by a rule",
+}
+
+
+def frontends(snapshot: Snapshot) -> Markup:
+    """Write the section."""
+    rows = [_row(snapshot, one) for one in snapshot.frontends[:MOST]]
+    more = len(snapshot.frontends) - len(rows)
+    head = heads(
+        "Frontend", "State", "Listens on", "Backend", "#Clients", "#Connections", "#Sessions", "Errors", "#In", "#Out"
+    )
+    return section(
+        "frontends",
+        "Frontends",
+        tag("table", head, tag("tbody", rows), class_="wide"),
+        tag("p", f"and {more} more: mailproxy ctl show frontends", class_="note") if more else None,
+        note="numbers since the start",
+    )
+
+
+def _row(snapshot: Snapshot, one: FrontendStatus) -> Markup:
+    received, sent = snapshot.bytes.get(one.frontend, (0, 0))
+    tls = {"implicit": "TLS", "starttls": "STARTTLS", "starttls-optional": "STARTTLS, optional", "none": "in clear"}
+    return tag(
+        "tr",
+        tag(
+            "th",
+            tag("span", one.frontend, class_="name"),
+            tag("small", f"{one.protocol}, {tls.get(one.tls, one.tls)}"),
+            scope="row",
+        ),
+        cell("State", state(one.state)),
+        cell("Listens on", [tag("span", address, class_="place") for address in one.listens] or NOTHING),
+        cell("Backend", one.backend),
+        cell(
+            "Clients",
+            tag("span", whole(one.current), " ", tag("small", f"of {whole(one.maxconn)}")),
+            bar(one.current, one.maxconn),
+            class_="num",
+        ),
+        cell("Connections", whole(one.connections), class_="num"),
+        cell("Sessions", whole(one.sessions), class_="num"),
+        cell("Errors", _errors(one)),
+        cell("In", size(received), class_="num"),
+        cell("Out", size(sent), class_="num"),
+        data_key=one.frontend,
+    )
+
+
+def _errors(one: FrontendStatus) -> Child:
+    found = [(getattr(one, name), words) for name, words in _ERRORS.items() if getattr(one, name)]
+    if not found:
+        return NOTHING
+    return tag("ul", [tag("li", tag("b", whole(count)), f" {words}") for count, words in found], class_="counts")

@@ -1,0 +1,53 @@
+"""HTML as text in which everything is escaped: elements are functions' results, other text never is markup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+
+_VOID = frozenset({"input", "link", "meta"})
+
+
+class Markup(str):
+    """Text that is HTML already."""
+
+    __slots__ = ()
+
+
+Child = str | int | float | None | Iterable["Child"]
+
+
+def tag(name: str, /, *children: Child, **attributes: str | int | bool | None) -> Markup:
+    """
+    Write an element. In names of attributes, underscores are hyphens, and one at the end is left out.
+
+    Text is escaped. An attribute with None or False is left out, one with True has no value.
+    """
+    start = opening(name, **attributes)
+    return start if name in _VOID else Markup(f"{start}{together(children)}</{name}>")
+
+
+def opening(name: str, /, **attributes: str | int | bool | None) -> Markup:
+    """Write the start of an element whose content follows in pieces."""
+    return Markup(f"<{name}{''.join(map(_attribute, attributes.items()))}>")
+
+
+def together(children: Child) -> Markup:
+    """Write several children, escaped where they are text."""
+    if children is None:
+        return Markup("")
+    if isinstance(children, Markup):
+        return children
+    if isinstance(children, str):
+        return Markup(escape(children))
+    if isinstance(children, int | float):
+        return Markup(children)
+    return Markup("".join(map(together, children)))
+
+
+def _attribute(item: tuple[str, str | int | bool | None]) -> str:
+    name, value = item
+    if value is None or value is False:
+        return ""
+    name = name.removesuffix("_").replace("_", "-")
+    return f" {name}" if value is True else f' {name}="{escape(str(value))}"'

@@ -1,0 +1,103 @@
+"""The totals of the last minutes: one sample a second, in memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from attrs import frozen
+from twisted.internet.interfaces import IDelayedCall
+
+from mailproxy.control.running import Running
+
+SAMPLES = 300
+"""Five minutes: what a person on call wants to see, in 30 KB."""
+
+SECONDS = 1.0
+
+WINDOW = 5
+"""The seconds that rates are the average of: the bytes of live sessions are counted so often."""
+
+_ERRORS = ("header_errors", "handshake_errors", "no_server", "refused", "injections")
+
+
+@frozen
+class Sample:
+    """The totals at one moment, and the rates of the last seconds, each by the second."""
+
+    sessions: int = 0
+    queued: int = 0
+    connections: float = 0.0
+    errors: float = 0.0
+    bytes_in: float = 0.0
+    bytes_out: float = 0.0
+
+
+@frozen
+class _Sums:
+    at: float
+    connections: int
+    errors: int
+    bytes_in: int
+    bytes_out: int
+
+
+class Samples:
+    """Takes the samples, from `start` to `stop`."""
+
+    def __init__(self, running: Running, reactor: Any) -> None:
+        self._running = running
+        self._reactor = reactor
+        self._taken: deque[Sample] = deque(maxlen=SAMPLES)
+        self._before: deque[_Sums] = deque(maxlen=WINDOW)
+        self._call: IDelayedCall | None = None
+
+    @property
+    def taken(self) -> tuple[Sample, ...]:
+        """The samples, the newest one last."""
+        return tuple(self._taken)
+
+    def start(self) -> None:
+        """Begin."""
+        if self._call is None:
+            self._take()
+
+    def stop(self) -> None:
+        """Take no more."""
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def _take(self) -> None:
+        self._call = self._reactor.callLater(SECONDS, self._take)
+        sums = self._sums()
+        before = self._before[0] if self._before else None
+        self._before.append(sums)
+        if before is None:
+            return
+        seconds = max(sums.at - before.at, 0.001)
+
+        def rate(now: int, then: int) -> float:
+            # A frontend that a reload removes takes its numbers along.
+            return max(now - then, 0) / seconds
+
+        self._taken.append(
+            Sample(
+                self._running.process_state.total.sessions,
+                sum(backend.pool.queued for backend in self._running.generation.backends.values()),
+                rate(sums.connections, before.connections),
+                rate(sums.errors, before.errors),
+                rate(sums.bytes_in, before.bytes_in),
+                rate(sums.bytes_out, before.bytes_out),
+            )
+        )
+
+    def _sums(self) -> _Sums:
+        numbers = [frontend.totals.numbers for frontend in self._running.generation.frontends]
+        return _Sums(
+            self._reactor.seconds(),
+            sum(one["connections"] for one in numbers),
+            sum(one[name] for one in numbers for name in _ERRORS),
+            sum(one["bytes_in"] for one in numbers),
+            sum(one["bytes_out"] for one in numbers),
+        )

@@ -1,0 +1,91 @@
+"""The live sessions, with a search."""
+
+from __future__ import annotations
+
+import json
+
+from mailproxy.control.status import SessionStatus
+from mailproxy.control.survey import SurveyPage
+from mailproxy.web.stats.markup import Child, Markup, tag
+from mailproxy.web.stats.words import NOTHING, ago, cell, heads, size, text, whole
+
+
+def search_form(search: str) -> Markup:
+    """Write the form, which works without JavaScript too."""
+    return tag(
+        "form",
+        tag("label", "Search sessions", for_="search"),
+        tag(
+            "input",
+            type="search",
+            id="search",
+            name="search",
+            value=search,
+            maxlength=100,
+            placeholder="address, server name, common name, server",
+            autocomplete="off",
+            spellcheck="false",
+        ),
+        tag("button", "search"),
+        method="get",
+        action="/stats#sessions",
+        class_="search",
+        role="search",
+    )
+
+
+def sessions(survey: SurveyPage, search: str) -> Markup:
+    """Write the rows, below the form."""
+    shown = len(survey.rows)
+    if search:
+        words = f"{whole(survey.matches)} of {whole(survey.sessions)} sessions match {search!r}"
+    else:
+        words = f"{whole(survey.sessions)} sessions"
+    if shown < survey.matches:
+        words += f"; the newest {shown} are here"
+    head = heads(
+        "Client", "Frontend", "Server", "Stage", "#Age", "#Idle", "TLS", "Server name, common name", "#In", "#Out"
+    )
+    return tag(
+        "div",
+        tag("p", words, class_="note", role="status"),
+        tag("table", head, tag("tbody", [_row(one) for one in survey.rows]), class_="wide sessions") if shown else None,
+        id="sessions-list",
+    )
+
+
+def _row(one: SessionStatus) -> Markup:
+    end = tag(
+        "button",
+        "end",
+        type="button",
+        data_command="shutdown session",
+        data_arguments=json.dumps({"session": one.id}),
+        aria_label=f"end session {one.id}",
+    )
+    return tag(
+        "tr",
+        tag(
+            "th",
+            tag("span", one.client, class_="name"),
+            tag("small", one.id),
+            tag("div", end, class_="actions"),
+            scope="row",
+        ),
+        cell("Frontend", one.frontend),
+        cell("Server", f"{one.backend}/{one.server}" if one.server else NOTHING),
+        cell("Stage", one.stage),
+        cell("Age", ago(one.age_s), class_="num"),
+        cell("Idle", ago(one.idle_s), class_="num"),
+        cell("TLS", text(one.tls), tag("small", one.cipher, class_="cipher") if one.cipher else None),
+        cell("Server name, common name", _names(one), class_="words"),
+        cell("In", size(one.bytes_in), class_="num"),
+        cell("Out", size(one.bytes_out), class_="num"),
+        data_key=one.id,
+    )
+
+
+def _names(one: SessionStatus) -> Child:
+    if not (one.sni or one.cn):
+        return NOTHING
+    return [tag("span", one.sni) if one.sni else None, tag("small", f"CN {one.cn}") if one.cn else None]

@@ -1,0 +1,158 @@
+"""All that the page shows, at one moment; collected once a second at most, and only while somebody looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import frozen
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from mailproxy.control import observe
+from mailproxy.control.running import Running
+from mailproxy.control.status import BackendStatus, CertificateStatus, FrontendStatus, Info, ServerStatus
+from mailproxy.control.survey import SurveyPage
+from mailproxy.web.api import in_turns
+from mailproxy.web.health import reasons_against
+from mailproxy.web.stats.newest import Newest, NewestEvents
+from mailproxy.web.stats.samples import Sample, Samples
+from mailproxy.web.stats.survey import survey
+from mailproxy.web.turns import Turns
+
+FRESH_SECONDS = 0.9
+"""How long a snapshot is shown to others who look."""
+
+SURVEY_SECONDS = 4.5
+"""How long a look at many sessions is; one at few is repeated as often as the rest."""
+
+FEW = 1000
+"""So many sessions are looked at in two milliseconds."""
+
+CERTIFICATES_SECONDS = 60.0
+"""How long the list of certificates is: there may be thousands."""
+
+SEARCHES = 8
+"""The most different searches that are kept."""
+
+
+@frozen
+class Server:
+    """A server, with its numbers since the start."""
+
+    status: ServerStatus
+    numbers: Mapping[str, int]
+
+
+@frozen
+class Snapshot:
+    """What the page shows, besides the sessions."""
+
+    info: Info
+    workers: int
+    unready: tuple[str, ...]
+    """Why the service is not ready."""
+    samples: tuple[Sample, ...]
+    frontends: tuple[FrontendStatus, ...]
+    bytes: Mapping[str, tuple[int, int]]
+    """The bytes of each frontend's sessions, in and out."""
+    backends: tuple[BackendStatus, ...]
+    servers: tuple[Server, ...]
+    certificates: tuple[CertificateStatus, ...]
+    events: tuple[Newest, ...]
+
+
+class Snapshots:
+    """The newest snapshot, and the newest look at the sessions for each search."""
+
+    def __init__(
+        self,
+        running: Running,
+        reactor: Any,
+        turns: Turns,
+        samples: Samples,
+        events: NewestEvents,
+        *,
+        watchers: Callable[[], int],
+    ) -> None:
+        """`watchers` returns the number of clients that watch events."""
+        self._running = running
+        self._reactor = reactor
+        self._turns = turns
+        self._samples = samples
+        self._events = events
+        self._watchers = watchers
+        self._kept: dict[object, tuple[float, Any]] = {}
+        self._waiting: dict[object, list[Deferred[Any]]] = {}
+
+    async def latest(self) -> Snapshot:
+        """Return a snapshot of this second."""
+        found: Snapshot = await self._fresh("snapshot", FRESH_SECONDS, self._make)
+        return found
+
+    async def sessions(self, search: str) -> SurveyPage:
+        """Return a look at the sessions of the last seconds."""
+        seconds = FRESH_SECONDS if self._running.process_state.total.sessions <= FEW else SURVEY_SECONDS
+        key = ("sessions", search)
+        found: SurveyPage = await self._fresh(key, seconds, lambda: survey(self._running, search, self._turns))
+        for key in [key for key in self._kept if isinstance(key, tuple)][:-SEARCHES]:
+            del self._kept[key]
+        return found
+
+    async def _fresh(self, key: object, seconds: float, make: Callable[[], Any]) -> Any:
+        """Return what was made less than `seconds` ago, or make it; others who want it meanwhile wait for that."""
+        kept = self._kept.get(key)
+        if kept is not None and self._reactor.seconds() - kept[0] < seconds:
+            return kept[1]
+        waiting = self._waiting.get(key)
+        if waiting is not None:
+            mine: Deferred[Any] = Deferred()
+            waiting.append(mine)
+            return await mine
+        self._waiting[key] = []
+        try:
+            made = await make()
+        except BaseException:
+            failure = Failure()
+            for other in self._waiting.pop(key):
+                if not other.called:
+                    other.errback(failure)
+            raise
+        self._kept.pop(key, None)
+        self._kept[key] = (self._reactor.seconds(), made)
+        for other in self._waiting.pop(key):
+            if not other.called:
+                other.callback(made)
+        return made
+
+    async def _make(self) -> Snapshot:
+        running = self._running
+        frontends = await self._all(observe.frontends(running))
+        backends = await self._all(observe.backends(running))
+        statuses = await self._all(observe.servers(running))
+        counts = running.process_state.counts
+        return Snapshot(
+            info=observe.info(running, self._watchers()),
+            workers=len(running.others),
+            unready=tuple(reasons_against(running)),
+            samples=self._samples.taken,
+            frontends=frontends,
+            bytes={
+                frontend.name: (frontend.totals.numbers["bytes_in"], frontend.totals.numbers["bytes_out"])
+                for frontend in running.generation.frontends
+            },
+            backends=backends,
+            servers=tuple(
+                Server(one, counts.server_totals(one.backend, one.protocol, one.server).numbers) for one in statuses
+            ),
+            certificates=await self._fresh(
+                "certificates", CERTIFICATES_SECONDS, lambda: self._all(observe.certificates(running))
+            ),
+            events=self._events.kept,
+        )
+
+    async def _all(self, rows: Any) -> tuple[Any, ...]:
+        found: list[Any] = []
+        async for some in in_turns(rows, self._turns):
+            found += some
+        return tuple(found)
