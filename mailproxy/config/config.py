@@ -133,8 +133,8 @@ class Config:
         default=60.0,
         metadata=about(
             LOOKS,
-            "How often the files of certificates are checked; new ones are served from then on. `0s`: only a "
-            "reload checks. A check of a file costs a few microseconds. Less than `1s` means `1s`.",
+            "How often the files of certificates, and lists of networks, are checked; new ones are used from then on. "
+            "`0s`: only a reload checks. A check of a file costs a few microseconds. Less than `1s` means `1s`.",
         ),
     )
     log: Log = field(

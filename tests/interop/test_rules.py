@@ -1,6 +1,7 @@
 """Rules with real clients and servers: routing, refusals, the tarpit, TLVs, lists that change, and the explanation."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -251,6 +252,33 @@ def test_workers_have_the_lists_and_count_together(
 
     assert all(is_refused() for _ in range(clients))
     until(lambda: ctl.rows("show rules")[0]["clients"] == clients, "all workers' counts")
+
+
+def test_reload_changes_rules_for_later_clients(front: StartFront, recorder: StartRecorder) -> None:
+    heard = recorder(echo())
+    port = free_port()
+
+    def configuration(**rule: Any) -> dict[str, Any]:
+        return {
+            "frontend": {"imap": frontend(port, "recorder", tls="none", rule=[{"name": "all", "label": "x"} | rule])},
+            "backend": {"recorder": backend(heard.port)},
+        }
+
+    running = front(configuration())
+    with connect(port) as former, connect(port) as connection:
+        assert former.recv(4096) == connection.recv(4096)
+        running.reload(configuration(refuse="permanent"))
+        assert running.events(event="change", change="~ frontend imap: rule all changed")
+        with connect(port) as later:
+            assert until_end(later) == b"* BYE [NOPERM] Access denied\r\n"
+        former.sendall(b"still here")
+        assert former.recv(4096) == b"still here"
+    running.write(configuration(refuse="permanent", **{"if": {"source": "@missing.txt"}}))
+    running.process.send(signal.SIGHUP)
+    until(lambda: running.events(event="reload-refused"), "the refusal of a reload")
+    assert "missing.txt: cannot be read: No such file or directory" in running.output
+    with connect(port) as later:
+        assert until_end(later) == b"* BYE [NOPERM] Access denied\r\n"
 
 
 def test_bandwidth_is_limited(front: StartFront, recorder: StartRecorder, pki: Certificates) -> None:

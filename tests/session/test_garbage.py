@@ -375,7 +375,73 @@ def aborted(make: MakeBench) -> Callable[[], None]:
     return one
 
 
+def ruled_out(make: MakeBench) -> Callable[[], None]:
+    bench = make(rules=[{"refuse": "temporary"}], tls=True)
+
+    def one() -> None:
+        client = bench.tls_client()
+        bench.until(lambda: client.fin)
+        client.end()
+        over(bench)
+
+    return one
+
+
+def tarpitted(make: MakeBench) -> Callable[[], None]:
+    bench = make(rules=[{"refuse": "close", "tarpit": "2s"}])
+
+    def one() -> None:
+        client = bench.client()
+        bench.advance(3)
+        assert client.fin or client.reset
+        over(bench)
+
+    return one
+
+
+def tarpit_left(make: MakeBench) -> Callable[[], None]:
+    bench = make(rules=[{"refuse": "close", "tarpit": "20s"}])
+
+    def one() -> None:
+        client = bench.client()
+        bench.settle()
+        client.close()
+        over(bench)
+
+    return one
+
+
+def throttled(make: MakeBench) -> Callable[[], None]:
+    bench = make(rules=[{"bandwidth": "64KiB/s"}])
+
+    def one() -> None:
+        client, server = bench.relay()
+        server.send(b"x" * 200_000)
+        bench.settle()
+        client.break_off()
+        over(bench)
+
+    return one
+
+
+def ruled_elsewhere(make: MakeBench) -> Callable[[], None]:
+    bench = make(rules=[{"if": {"tls-version": "1.3"}, "backend": "other", "label": "x"}], tls=True)
+
+    def one() -> None:
+        client = bench.tls_client()
+        server = bench.other.accept(GREETING)
+        bench.until(lambda: client.data == GREETING)
+        part(bench, client, server)
+
+    return one
+
+
 KINDS = [
+    ruled_out,
+    tarpitted,
+    tarpit_left,
+    throttled,
+    ruled_elsewhere,
     clear,
     implicit,
     backend_tls,
