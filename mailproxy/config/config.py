@@ -223,8 +223,9 @@ class Config:
 
     @property
     def list_files(self) -> Mapping[str, str]:
-        """The paths of the files that list networks, each with the key of a rule that names it."""
-        return {
+        """The paths of the files that list networks, each with a key that names it."""
+        banned = {path: f"bans.lists[{number}]" for number, path in enumerate(self.bans.lists)}
+        return banned | {
             path: rule_key(frontend.name, number)
             for frontend in reversed(self.frontends)
             for number, rule in reversed(tuple(enumerate(frontend.rules)))

@@ -131,6 +131,7 @@ class Prepared:
             key: {server.name: server for server in backend.pool.servers} for key, backend in self.backends.items()
         }
         process_state.overrides.keep(self.settings.backends)
+        process_state.bans.lists = [process_state.lists.at(path) for path in self.settings.bans.lists]
         process_state.bans.exempt = NetworkSet.of(self.settings.limits.exempt)
         raise_limit()
         process_state.total.resize(self.settings.maxconn or affordable_sessions(self.settings))

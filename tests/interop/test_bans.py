@@ -58,7 +58,7 @@ class Service:
         self._pki = pki
         configuration, self.port = single(pki.server_ec, backend.port)
         self.file = folder / "bans.json"
-        self.configuration = {**with_admin(configuration, ctl.path), "bans": {"file": str(self.file)}}
+        self.configuration: dict[str, Any] = {**with_admin(configuration, ctl.path), "bans": {"file": str(self.file)}}
         self.ctl = ctl
 
     def start(self, **more: Any) -> Front:
@@ -131,6 +131,44 @@ def test_worker_that_replaces_another_knows_the_bans(service: Service) -> None:
     os.kill(worker, signal.SIGKILL)
     until(lambda: service.serves(OTHER), "another worker")
     assert service.refuses(BANNED)
+
+
+def test_list_of_networks_is_followed(service: Service, folder: Path) -> None:
+    drop = folder / "drop.txt"
+    drop.write_text(f"# nobody from here\n{BANNED}/32 ; SBL1\n")
+    os.utime(drop, (1e9, 1e9))
+    service.configuration["bans"]["lists"] = [f"@{drop}"]
+    running = service.start(workers=WORKERS, watch="1s")
+    assert service.refuses(BANNED)
+    drop.write_text(f"{OTHER}/32\n")
+    os.utime(drop, (1e9 + 1, 1e9 + 1))
+    until(lambda: service.serves(BANNED) and not service.serves(OTHER), "the changed list")
+    drop.write_text("192.0.2\n")
+    os.utime(drop, (1e9 + 2, 1e9 + 2))
+    until(lambda: running.events(event="list-refused"), "the broken list")
+    assert service.refuses(OTHER)
+    assert running.events(event="rejected")[0]["reason"] == f"banned by the list {drop}"
+
+
+def test_rule_bans_in_all_workers(service: Service) -> None:
+    rule = {"name": "scanner", "if": {"source": [BANNED]}, "ban": "1h"}
+    service.configuration["frontend"]["front"]["rule"] = [rule]
+    running = service.start(workers=WORKERS)
+    assert not service.serves(BANNED)
+    until(lambda: service.ctl.rows("show bans"), "the ban")
+    (row,) = service.ctl.rows("show bans")
+    assert (row["network"], row["origin"], row["reason"]) == (BANNED, "rule", "rule scanner of frontend front")
+    until(lambda: service.refuses(BANNED) and running.events(event="rejected", gate="banned"), "a refusal")
+
+
+def test_rules_may_say_what_happens_to_banned_clients(service: Service, pki: Certificates) -> None:
+    rule = {"if": {"banned": True}, "refuse": "* BYE banned"}
+    service.configuration["frontend"]["front"]["rule"] = [rule]
+    service.start()
+    service.ctl.said(f"ban {BANNED}")
+    with connect_tls(service.port, pki.client(), BANNED) as connection:
+        assert read_line(connection) == b"* BYE banned\r\n"
+    assert service.serves(OTHER)
 
 
 def test_broken_file_is_one_line_and_the_service_starts(service: Service) -> None:
