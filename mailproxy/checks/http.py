@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -11,23 +10,13 @@ from typing import Any
 from attrs import field, frozen
 from treq.client import HTTPClient
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectError
-from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
-from twisted.web.client import (
-    Agent,
-    HTTPConnectionPool,
-    RequestTransmissionFailed,
-    ResponseDone,
-    ResponseFailed,
-    ResponseNeverReceived,
-)
-from twisted.web.http import PotentialDataLoss
+from twisted.web.client import Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IBodyProducer, IResponse
-from zope.interface import implementer
+from twisted.web.iweb import IResponse
 
 from mailproxy.checks.check import Run
+from mailproxy.checks.http_answer import Undecoded, body_of, first_cause
 from mailproxy.checks.http_connection import CLOSE_SECONDS, Connections, Shared
 from mailproxy.checks.outcome import Outcome
 from mailproxy.checks.pointer import find, is_same
@@ -134,7 +123,7 @@ class _HttpRun:
         headers = Headers({name: [value] for name, value in request.headers.items()})
         if request.authorization is not None:
             headers.setRawHeaders("Authorization", [request.authorization])
-        agent = _Undecoded(Agent.usingEndpointFactory(self._reactor, self._connections, self._pool))
+        agent = Undecoded(Agent.usingEndpointFactory(self._reactor, self._connections, self._pool))
         response = await HTTPClient(agent).request(
             request.method,
             request.filled(request.url, self._target),
@@ -146,7 +135,7 @@ class _HttpRun:
         )
         self._connections.is_in_body = True
         self._judge_status(response)
-        body = await _body(response)
+        body = await body_of(response)
         if request.json:
             if agent.encodings:
                 raise _Refused("HTTP body", "no Content-Encoding", _printable(agent.encodings))
@@ -195,7 +184,7 @@ class _HttpRun:
         elif isinstance(result.value, _Refused):
             reason, is_misconfigured = str(result.value), result.value.is_misconfigured
         else:
-            reason = f"HTTP: {_first_cause(result)}"
+            reason = f"HTTP: {first_cause(result)}"
         if isinstance(result, Failure):
             # The errors' frames hold what the server sent, in circles that the service's quiet collector seldom sees.
             result.cleanFailure()
@@ -206,68 +195,5 @@ def _nobody(outcome: Outcome) -> None:
     """Ignore the result of a check that was cancelled."""
 
 
-def _first_cause(failure: Failure) -> str:
-    """Return what lies at the bottom of Twisted's errors, in words."""
-    error: Any = failure.value
-    while isinstance(error, RequestTransmissionFailed | ResponseFailed | ResponseNeverReceived) and error.reasons:
-        error = error.reasons[0].value
-    if isinstance(error, ConnectError) and error.osError is not None:
-        return os.strerror(error.osError)
-    return (str(error) or type(error).__name__)[:_SHOWN]
-
-
 def _printable(text: bytes) -> str:
     return text[:_SHOWN].decode("latin-1").encode("unicode_escape").decode("ascii")
-
-
-@implementer(IAgent)
-class _Undecoded:
-    """
-    An agent under treq's client that asks for no content encoding and keeps treq from decoding one.
-
-    64 KiB of gzip become 64 MiB. `encodings` is what the answer has nevertheless.
-    """
-
-    def __init__(self, agent: Agent) -> None:
-        self._agent = agent
-        self.encodings = b""
-
-    def request(
-        self, method: bytes, uri: bytes, headers: Headers | None = None, bodyProducer: IBodyProducer | None = None
-    ) -> Deferred[IResponse]:
-        """Ask."""
-        if headers is not None:
-            headers.removeHeader(b"accept-encoding")
-        return self._agent.request(method, uri, headers, bodyProducer).addCallback(self._take)
-
-    def _take(self, response: IResponse) -> IResponse:
-        self.encodings = b", ".join(response.headers.getRawHeaders(b"content-encoding", ()))
-        response.headers.removeHeader(b"content-encoding")
-        return response
-
-
-class _Body(Protocol):
-    """Collects an answer; its connection has a bound."""
-
-    def __init__(self, whole: Deferred[bytes]) -> None:
-        self._whole: Deferred[bytes] | None = whole
-        self._pieces: list[bytes] = []
-
-    def dataReceived(self, data: bytes) -> None:
-        self._pieces.append(data)
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        whole, self._whole = self._whole, None
-        body, self._pieces = b"".join(self._pieces), []
-        if whole is None:
-            return
-        if reason.check(ResponseDone, PotentialDataLoss):
-            whole.callback(body)
-        else:
-            whole.errback(reason)
-
-
-def _body(response: IResponse) -> Deferred[bytes]:
-    whole: Deferred[bytes] = Deferred()
-    response.deliverBody(_Body(whole))
-    return whole

@@ -78,8 +78,16 @@ class Shared:
 class Connections:
     """The connections of one request (mutable); Twisted leaves those open whose other side does not close."""
 
-    def __init__(self, reactor: Any, seconds: float, shared: Shared, closing_seconds: float = CLOSE_SECONDS) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        seconds: float,
+        shared: Shared,
+        closing_seconds: float = CLOSE_SECONDS,
+        most_bytes: int = MAX_BYTES,
+    ) -> None:
         """Open each within `seconds`, and give each `closing_seconds` to close once the answer is there."""
+        self.most_bytes = most_bytes
         self.excess = ""
         """Which bound the server has passed, in words for the log; empty if none."""
         self.is_in_body = False
@@ -152,8 +160,8 @@ class _Bytes(_Layer):
 
     def dataReceived(self, data: bytes) -> None:
         self._count += len(data)
-        if self._count > MAX_BYTES:
-            self._connections.exceeded(f"more than {MAX_BYTES} bytes")
+        if self._count > self._connections.most_bytes:
+            self._connections.exceeded(f"more than {self._connections.most_bytes} bytes")
         elif self.inner is not None:
             self.inner.dataReceived(data)
 
