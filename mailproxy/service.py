@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 
 from mailproxy import __version__
 from mailproxy.bans.keeper import BanKeeper
-from mailproxy.config import Config, UnixBind
+from mailproxy.config import Bans, Config, UnixBind
 from mailproxy.control.admin_socket import AdminSocket
 from mailproxy.control.live import LiveEvents
 from mailproxy.control.questions import Ask
@@ -197,7 +197,7 @@ class ProxyService(Service):
         self._introduce()
         for warning in self.warnings:
             self._log.warn("{warning}", event="warning", warning=warning)
-        self.bans.start(self._prepared.settings.bans.file if self.role.is_main else None)
+        self.bans.start(self._prepared.settings.bans if self.role.is_main else Bans())
         self._generation.start()
         if self.role.accepts:
             self._live_bytes.start()
@@ -343,7 +343,7 @@ class ProxyService(Service):
         self.renewals.follow(reading.settings, renewed)
         self.ticket_keys.follow()
         self.revocations.follow(reading.settings, reading.files.trusts)
-        self.bans.follow(reading.settings.bans.file)
+        self.bans.follow(reading.settings.bans)
         self._follow_lists(reading.settings)
 
     def change_others(self) -> Deferred[Sequence[str]]:
@@ -399,7 +399,7 @@ class ProxyService(Service):
         self._may_open_http = False
         if self._http is not None:
             self._http.stop_accepting()
-        self.bans.follow(None)
+        self.bans.leave()
         self._log.info("another process has the listening sockets from now on", event="handed-over")
         return self.drain(
             delay=0.0,

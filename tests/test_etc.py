@@ -28,7 +28,7 @@ CERTIFICATES = ("etc/ssl/mail/mail.pem", "etc/mailproxy/tls/mail.pem", "etc/ssl/
 FOLDERS = ("etc/letsencrypt/live/mail.example.org",)
 AUTHORITIES = ("etc/ssl/clients.pem", "etc/ssl/backends.pem")
 REVOKED = ("etc/ssl/clients.crl",)
-SECRETS = ("etc/mailproxy/probe", "etc/mailproxy/doveadm-key", "etc/mailproxy/http-token")
+SECRETS = ("etc/mailproxy/probe", "etc/mailproxy/doveadm-key", "etc/mailproxy/http-token", "etc/mailproxy/crowdsec.key")
 
 
 def nothing_revoked(authority: trustme.CA) -> bytes:

@@ -19,6 +19,13 @@ MOST_BANS = 500_000
 """The most bans: each process needs about 400 bytes for one, so they never need more than 200 MB in each."""
 
 
+BANS_AT_ONCE = 250
+"""The most bans that one turn changes, and one message to a worker has: half a millisecond."""
+
+LONGEST_SECONDS = 3650 * 86400.0
+"""The longest ban that has an end."""
+
+
 class TooManyBans(Exception):
     """There are as many bans as there may be."""
 

@@ -5,27 +5,33 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from math import inf, isfinite
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.logger import Logger
 
+from mailproxy import config
 from mailproxy.bans.ban import ORIGINS, Ban, Key, Origin, place_of
-from mailproxy.bans.bans import Bans, TooManyBans, clean_reason
+from mailproxy.bans.bans import BANS_AT_ONCE, LONGEST_SECONDS, Bans, TooManyBans, clean_reason
 from mailproxy.bans.file import Moment
 from mailproxy.bans.known import BanRequest, KnownBans
 from mailproxy.bans.saving import InThread, Saving
 from mailproxy.bans.sweep import Sweep
+from mailproxy.config.bans import CrowdSecSettings
 from mailproxy.config.duration import written
-
-LONGEST_SECONDS = 3650 * 86400.0
-"""The longest ban that has an end."""
-
-BANS_AT_ONCE = 250
-"""The most bans that one turn adds, and one message to a worker has: half a millisecond."""
 
 # Bans by rules that have lines of their own in an interval; a flood from many addresses may make any number.
 _LINES = 20
 _LINES_SECONDS = 10.0
+
+
+class _Polls(Protocol):
+    """A source of bans that is polled."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def stop(self) -> None:
+        """Stop."""
 
 
 class BanKeeper:
@@ -45,6 +51,9 @@ class BanKeeper:
         """`known` is this process's: its table is the one that other processes follow."""
         self.bans = Bans(known.table)
         self._reactor = reactor
+        self._in_thread = in_thread
+        self._crowdsec: _Polls | None = None
+        self._crowdsec_settings: CrowdSecSettings | None = None
         self._monotonic = monotonic
         self._saving = Saving(self.bans, reactor, in_thread, lambda: Moment(monotonic(), wall()))
         self._sweep = Sweep(self._expire, reactor)
@@ -55,20 +64,50 @@ class BanKeeper:
         known.ask = self.take
         known.monotonic = monotonic
 
-    def start(self, path: str | None) -> None:
-        """Read the file at `path`, before clients are accepted, and begin."""
-        self._read(path)
+    def start(self, settings: config.Bans) -> None:
+        """Read the file, before clients are accepted, and begin."""
+        self._crowdsec_settings = settings.crowdsec
+        self._read(settings.file)
         self._sweep.start()
+        self._poll_crowdsec()
 
-    def follow(self, path: str | None) -> None:
-        """Use another file from now on, if it is another one; its bans are added to those that there are."""
-        if path != self._saving.path:
+    def follow(self, settings: config.Bans) -> None:
+        """Follow a change of the configuration; the bans of another file are added to those that there are."""
+        if settings.crowdsec != self._crowdsec_settings:
+            self._stop_crowdsec()
+            self._crowdsec_settings = settings.crowdsec
+            self._poll_crowdsec()
+        if settings.file != self._saving.path:
             self._saving.flush()
-            self._read(path)
+            self._read(settings.file)
             self._saving.changed()
+
+    def _poll_crowdsec(self) -> None:
+        settings = self._crowdsec_settings
+        if settings is None:
+            self._forget_crowdsec()
+            return
+        # Imported here: most services have no use for an HTTP client.
+        from mailproxy.bans.crowdsec import CrowdSec
+
+        self._crowdsec = CrowdSec(settings, self.bans, self._reactor, self._in_thread, self._monotonic)
+        self._crowdsec.start()
+
+    def _stop_crowdsec(self) -> None:
+        if self._crowdsec is not None:
+            self._crowdsec.stop()
+            self._crowdsec = None
+
+    def _forget_crowdsec(self) -> None:
+        """Remove the decisions of a source that the configuration has no more, some in each turn."""
+        if self._crowdsec_settings is None and (found := self.bans.of("crowdsec")):
+            self.bans.unban(*found[:BANS_AT_ONCE], origins=("crowdsec",))
+            self._reactor.callLater(0, self._forget_crowdsec)
 
     def _read(self, path: str | None) -> None:
         found = self._saving.open(path)
+        if self._crowdsec_settings is None:
+            found = tuple(ban for ban in found if ban.origin != "crowdsec")
         changed, self.bans.changed = self.bans.changed, _nothing
         try:
             for place in range(0, len(found), BANS_AT_ONCE):
@@ -82,8 +121,14 @@ class BanKeeper:
         """Write the file now, for another process that takes over."""
         self._saving.flush()
 
+    def leave(self) -> None:
+        """Leave the file and CrowdSec to another process; the bans stay in effect."""
+        self._stop_crowdsec()
+        self._saving.close()
+
     def stop(self) -> None:
         """Write the file, and end."""
+        self._stop_crowdsec()
         self._sweep.stop()
         self._saving.close()
 

@@ -94,7 +94,7 @@ def secret_problems(config: Config) -> Iterator[Problem]:
 
 
 def secret_warnings(config: Config) -> Iterator[str]:
-    """Yield a line for each secret of the checks that every user of the machine can read."""
+    """Yield a line for each secret of checks and bans that every user of the machine can read."""
     for path in dict.fromkeys(file.path for file in _named(config) if file.content != "token"):
         exposed = exposure(path)
         if exposed is not None:
@@ -109,5 +109,5 @@ _READERS: Mapping[FileContent, Callable[[str], str]] = {
 
 
 def _named(config: Config) -> Iterator[NamedFile]:
-    files = chain(config.admin.files, *(backend.files for backend in config.backends.values()))
+    files = chain(config.admin.files, config.bans.files, *(backend.files for backend in config.backends.values()))
     return (file for file in files if file.content in _READERS)

@@ -9,7 +9,7 @@ from typing import Any
 from attrs import frozen
 
 from mailproxy.bans.ban import ORIGINS, Key, key_of
-from mailproxy.bans.keeper import LONGEST_SECONDS
+from mailproxy.bans.bans import LONGEST_SECONDS
 from mailproxy.config.duration import seconds, written
 from mailproxy.config.kind import Wrong
 from mailproxy.config.words import listed, nearest, quoted
@@ -79,7 +79,7 @@ def _network(text: str) -> IPv4Network | IPv6Network | str:
 
 def _ban(text: str) -> Key:
     network = _network(text)
-    if isinstance(network, str):
+    if isinstance(network, str) or "%" in text:
         raise Wrong(f"is {quoted(text)}, needs {_BAN}")
     return key_of(network)
 

@@ -15,8 +15,10 @@ from twisted.internet.defer import Deferred, execute
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent, capturedLogs
 
+from mailproxy import config
 from mailproxy.bans import bans as bans_module
-from mailproxy.bans.keeper import BANS_AT_ONCE, LONGEST_SECONDS, BanKeeper
+from mailproxy.bans.bans import BANS_AT_ONCE, LONGEST_SECONDS
+from mailproxy.bans.keeper import BanKeeper
 from mailproxy.bans.known import BanRequest, KnownBans
 from mailproxy.bans.saving import CROWDSEC_DELAY_SECONDS, DELAY_SECONDS, RETRY_SECONDS
 from mailproxy.bans.sweep import SWEEP_SECONDS
@@ -65,7 +67,7 @@ class Bench:
             self.work()
 
     def start(self) -> None:
-        self.keeper.start(str(self.path))
+        self.keeper.start(config.Bans(file=str(self.path)))
 
     def ban(self, place: str, seconds: float | None = None) -> None:
         self.keeper.ban(key(place), "ctl", "spam", seconds)
@@ -224,7 +226,7 @@ def test_file_of_a_reload_adds_its_bans(bench: Bench) -> None:
     bench.begin()
     bench.start()
     bench.ban("192.0.2.8")
-    bench.keeper.follow(str(other))
+    bench.keeper.follow(config.Bans(file=str(other)))
     assert bench.places == ["192.0.2.7", "192.0.2.8"]
     assert bench.written == ["192.0.2.8"]
     bench.path = other
@@ -233,7 +235,7 @@ def test_file_of_a_reload_adds_its_bans(bench: Bench) -> None:
 
 
 def test_without_a_file_nothing_is_written(bench: Bench) -> None:
-    bench.keeper.start(None)
+    bench.keeper.start(config.Bans())
     bench.ban("192.0.2.7")
     bench.advance(10.0)
     bench.keeper.stop()
@@ -241,14 +243,14 @@ def test_without_a_file_nothing_is_written(bench: Bench) -> None:
 
 
 def test_all_bans_come_in_pieces(bench: Bench) -> None:
-    bench.keeper.start(None)
+    bench.keeper.start(config.Bans())
     for number in range(BANS_AT_ONCE + 1):
         bench.ban(f"10.0.{number // 256}.{number % 256}")
     assert [len(piece) for piece in bench.keeper.all()] == [BANS_AT_ONCE, 1]
 
 
 def test_request_bans_an_address(bench: Bench) -> None:
-    bench.keeper.start(None)
+    bench.keeper.start(config.Bans())
     bench.known.ban(ADDRESS, 600.0, "rule office")
     assert bench.known.banned(ADDRESS)
     (event,) = bench.said("ban")
@@ -267,20 +269,20 @@ def test_request_bans_an_address(bench: Bench) -> None:
     ],
 )
 def test_request_that_makes_no_sense_is_dropped(bench: Bench, request_: BanRequest) -> None:
-    bench.keeper.start(None)
+    bench.keeper.start(config.Bans())
     bench.keeper.take(request_)
     assert bench.places == []
 
 
 def test_ban_has_a_longest_time(bench: Bench) -> None:
-    bench.keeper.start(None)
+    bench.keeper.start(config.Bans())
     bench.known.ban(ADDRESS, 1e15, "rule")
     (made,) = bench.keeper.bans
     assert made.end == LONGEST_SECONDS
 
 
 def test_flood_of_bans_is_summed_up_in_the_log(bench: Bench) -> None:
-    bench.keeper.start(None)
+    bench.keeper.start(config.Bans())
     for number in range(100):
         bench.known.ban(bytes([192, 0, 2, number]), 600.0, "rule office")
     assert len(bench.said("ban")) == 20
@@ -291,7 +293,7 @@ def test_flood_of_bans_is_summed_up_in_the_log(bench: Bench) -> None:
 
 def test_too_many_bans_are_said(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bans_module, "MOST_BANS", 1)
-    bench.keeper.start(None)
+    bench.keeper.start(config.Bans())
     bench.known.ban(ADDRESS, 600.0, "rule office")
     bench.known.ban(bytes([192, 0, 2, 8]), 600.0, "rule office")
     assert bench.places == ["192.0.2.7"]

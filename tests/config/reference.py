@@ -31,6 +31,7 @@ from mailproxy.config import (
     UnixServer,
 )
 from mailproxy.config.backend import FormattedTlv
+from mailproxy.config.bans import CrowdSecSettings
 from mailproxy.config.check import CheckType
 from mailproxy.config.condition import Condition, ServersUp, SessionsNow, SourceConnections, SourceRate
 from mailproxy.config.key import Key, keys_of
@@ -45,6 +46,7 @@ TABLES: dict[str, attrs.AttrsInstance] = {
     "## `[admin]`": Admin(),
     "## `[limits]`": Limits(),
     "## `[bans]`": Bans(),
+    "### `crowdsec`": CrowdSecSettings(),
     "## `[tls.NAME]`": TlsProfile(name="", certificates=()),
     "## `[frontend.NAME]`": Frontend(name="", bind=(), protocol="tcp", backend=""),
     "### `limits` of a frontend": FrontendLimits(),

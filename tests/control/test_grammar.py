@@ -105,6 +105,7 @@ def test_command_has_its_arguments(line: str, name: str, given: dict[str, Any]) 
         ("set server a/b weight -1", 'WEIGHT is "-1", needs'),
         ("set server a/b weight ²", 'WEIGHT is "²", needs'),
         ("ban unix", 'NETWORK is "unix", needs an address or a network such as'),
+        ("ban fe80::1%eth0", 'NETWORK is "fe80::1%eth0", needs an address or a network such as'),
         ("ban 192.0.2.7 spam", 'TIME is "spam", needs a whole number with a unit such as'),
         ("ban 192.0.2.7 0s", 'TIME is "0s", needs at least "1ms" and at most "87600h"'),
         ("ban 192.0.2.7 4000d", 'TIME is "4000d", needs at least'),

@@ -9,12 +9,14 @@ import poplib
 import signal
 import smtplib
 import socket
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mailproxy.bans.local_api import MOST_BYTES
 from tests.interop.admin import Ctl, with_admin
 from tests.interop.certificates import Certificates
 from tests.interop.clients import (
@@ -31,12 +33,15 @@ from tests.interop.clients import (
 from tests.interop.conftest import StartFront, StartRecorder
 from tests.interop.dovecot import PROTOCOLS, USER, Dovecot
 from tests.interop.front import RUN, Front, frontend, single
+from tests.interop.local_api import KEY, LocalApi, serving
 from tests.interop.ports import free_port
 from tests.interop.recorder import GREETING, Recorder, echo
 from tests.interop.waiting import until
 
 BANNED, OTHER = "127.0.0.66", "127.0.0.67"
 WORKERS = 2
+MANY = 100_000
+HELD_UP_SECONDS = 0.5  # the whole answer takes a second, and the machine may be busy
 TIMES = 20  # so often that each worker has accepted
 
 
@@ -218,6 +223,152 @@ def test_kick_ends_sessions_in_all_workers(service: Service, pki: Certificates) 
                 pass
         other.sendall(b"a NOOP\r\n")
         assert read_line(other) == b"a NOOP\r\n"
+
+
+# CrowdSec.
+
+
+@pytest.fixture
+def key_file(folder: Path) -> Path:
+    file = folder / "crowdsec.key"
+    file.write_text(f"{KEY}\n")
+    file.chmod(0o600)
+    return file
+
+
+def follow(service: Service, api: LocalApi, key_file: Path, interval: str = "1s") -> None:
+    """Let the service follow an API."""
+    service.configuration["bans"]["crowdsec"] = {
+        "url": f"http://127.0.0.1:{api.port}/",
+        "key-file": str(key_file),
+        "interval": interval,
+    }
+
+
+def test_decisions_of_crowdsec_are_followed(service: Service, key_file: Path) -> None:
+    with serving(LocalApi()) as api:
+        api.decide(BANNED, "192.0.2.0/24")
+        api.decide("198.51.100.7", type="captcha")
+        follow(service, api, key_file)
+        running = service.start(workers=WORKERS)
+        until(lambda: not service.serves(BANNED), "the first decisions")
+        assert service.refuses(BANNED)
+        api.decide(OTHER)
+        until(lambda: not service.serves(OTHER), "a new decision")
+        api.delete(BANNED)
+        until(lambda: service.serves(BANNED), "a deleted decision")
+        assert {row["network"] for row in service.ctl.rows("show bans origin crowdsec")} == {OTHER, "192.0.2.0/24"}
+        assert [all for all, _ in api.requests].count(True) == 1
+        assert running.events(event="crowdsec")[0]["new"] == 2
+
+
+def test_decision_is_in_effect_within_ten_seconds(service: Service, key_file: Path) -> None:
+    with serving(LocalApi()) as api:
+        follow(service, api, key_file, "10s")
+        service.start(workers=WORKERS)
+        until(lambda: api.requests, "the first request")
+        began = time.monotonic()
+        api.decide(BANNED)
+        until(lambda: not service.serves(BANNED), "the decision", 20.0)
+        assert time.monotonic() - began < 10.5
+
+
+def test_decisions_stay_while_crowdsec_is_away(service: Service, key_file: Path) -> None:
+    api = LocalApi()
+    with serving(api):
+        api.decide(BANNED)
+        follow(service, api, key_file)
+        running = service.start()
+        until(lambda: not service.serves(BANNED), "the decision")
+    until(lambda: running.events(event="crowdsec-failed"), "a failure")
+    assert service.refuses(BANNED)
+    api.decide(OTHER)
+    with serving(api):
+        until(lambda: running.events(event="crowdsec-answers"), "an answer again", 20.0)
+        assert api.requests[-1] == (True, 200)
+        assert service.refuses(OTHER)
+    (event,) = running.events(event="crowdsec-failed")
+    assert event["reason"] == "Connection refused"
+
+
+def test_decisions_survive_a_restart_without_crowdsec(service: Service, key_file: Path) -> None:
+    with serving(LocalApi()) as api:
+        api.decide(BANNED)
+        follow(service, api, key_file)
+        running = service.start()
+        until(lambda: not service.serves(BANNED), "the decision")
+        running.terminate()
+        running.wait()
+    service.start()
+    assert service.refuses(BANNED)
+
+
+def test_wrong_key_is_said_and_may_be_replaced(service: Service, key_file: Path) -> None:
+    key_file.write_text("wrong\n")
+    with serving(LocalApi()) as api:
+        api.decide(BANNED)
+        follow(service, api, key_file)
+        running = service.start()
+        until(lambda: running.events(event="crowdsec-failed"), "the refusal")
+        assert running.events(event="crowdsec-failed")[0]["reason"] == (
+            f"HTTP status 403: the key in {key_file} is not valid there; `cscli bouncers add mailproxy` makes one"
+        )
+        key_file.write_text(f"{KEY}\n")
+        until(lambda: not service.serves(BANNED), "the decision", 20.0)
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b"<html>", "the answer is wrong: it is not JSON as the API has it: no '{' at character 0"),
+        (b" " * (MOST_BYTES + 1), f"more than {MOST_BYTES} bytes"),
+    ],
+    ids=["not JSON", "too long"],
+)
+def test_wrong_answer_is_said(service: Service, key_file: Path, raw: bytes, reason: str) -> None:
+    with serving(LocalApi()) as api:
+        api.raw = raw
+        follow(service, api, key_file)
+        running = service.start()
+        until(lambda: running.events(event="crowdsec-failed"), "the failure", 60.0)
+        assert running.events(event="crowdsec-failed")[0]["reason"] == reason
+        assert service.serves(BANNED)
+
+
+def test_reload_without_crowdsec_ends_its_decisions(service: Service, key_file: Path) -> None:
+    with serving(LocalApi()) as api:
+        api.decide(BANNED)
+        follow(service, api, key_file)
+        running = service.start(workers=WORKERS)
+        until(lambda: not service.serves(BANNED), "the decision")
+        del service.configuration["bans"]["crowdsec"]
+        running.reload({"workers": WORKERS, **service.configuration})
+        until(lambda: service.serves(BANNED), "the end of the decision")
+
+
+def test_hundred_thousand_decisions_hold_no_session_up(service: Service, pki: Certificates, key_file: Path) -> None:
+    api = LocalApi()
+    values = [f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}" for number in range(MANY)]
+    api.decide(*values, BANNED)
+    # Made before, and in one process with the client: it would hold that up.
+    made = api.stream(has_all=True)
+    with serving(api):
+        api.raw = b"{}"
+        follow(service, api, key_file)
+        running = service.start()
+        with connect_tls(service.port, pki.client(), OTHER) as connection:
+            assert read_line(connection) == GREETING
+            api.raw = made
+            slowest = 0.0
+            while not running.events(event="crowdsec"):
+                began = time.monotonic()
+                connection.sendall(b"a NOOP\r\n")
+                assert read_line(connection) == b"a NOOP\r\n"
+                slowest = max(slowest, time.monotonic() - began)
+        assert running.events(event="crowdsec")[0]["new"] == MANY + 1
+        assert service.refuses(BANNED)
+        print(f"slowest round trip: {slowest * 1000:.0f} ms")
+        assert slowest < HELD_UP_SECONDS
 
 
 # Refused logins.
