@@ -6,7 +6,7 @@ A network may have a ban of each origin. The one that ends last is in effect, an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from math import inf
 
@@ -60,6 +60,11 @@ class Bans:
     def __iter__(self) -> Iterator[Ban]:
         """Yield all bans of all origins; they may change meanwhile."""
         return iter(list(chain.from_iterable(bans.values() for bans in self._by_origin.values())))
+
+    @property
+    def counts(self) -> Mapping[Origin, int]:
+        """The number of bans of each origin."""
+        return {origin: len(bans) for origin, bans in self._by_origin.items()}
 
     def of(self, origin: Origin) -> Sequence[Key]:
         """Return the networks that an origin has banned."""

@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 
 from mailproxy.control.running import Running
 from mailproxy.front.generation import Generation
-from mailproxy.metrics import certificates, frontends, servers, service, sources
+from mailproxy.metrics import bans, certificates, frontends, servers, service, sources
 from mailproxy.metrics.labels import LabelSets
 from mailproxy.metrics.part import Part
 
@@ -32,5 +32,5 @@ class ServiceCollector(Collector):
         if running.generation is not self._generation:
             self._generation = running.generation
             self._label_sets.clear()
-        for part in (service, frontends, servers, sources, certificates):
+        for part in (service, frontends, servers, bans, sources, certificates):
             yield from part.collect(running, self._label_sets)

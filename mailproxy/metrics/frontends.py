@@ -75,6 +75,7 @@ def collect(running: Running, label_sets: LabelSets) -> Iterator[Part]:
     yield _errors(found, label_sets)
     yield _endings(found, label_sets)
     yield from _tables(found, label_sets)
+    yield _rule_hits(found, label_sets)
     for name, definition in HISTOGRAMS.items():
         histogram = Family(definition, label_sets)
         for _, totals, labels in found:
@@ -121,6 +122,13 @@ def _endings(found: list[_Found], label_sets: LabelSets) -> Part:
                 letters, _, ending = key.partition(" ")
                 endings.add(count, *labels, letters, ending)
     return endings.metric
+
+
+def _rule_hits(found: list[_Found], label_sets: LabelSets) -> Part:
+    hits = Family(names.RULE_HITS, label_sets)
+    for seen, _, labels in found:
+        hits.add_each(seen.newest.rule_hits.items(), *labels)
+    return hits.metric
 
 
 def _tables(found: list[_Found], label_sets: LabelSets) -> Iterator[Part]:

@@ -91,6 +91,7 @@ TERMINATIONS = _define(
 REJECTIONS = _define(
     "frontend_rejections", "counter", "Clients that a ban or a limit rejected at accept, by which.", (*_FRONTEND, "by")
 )
+RULE_HITS = _define("frontend_rule_hits", "counter", "Clients that a rule was true of.", (*_FRONTEND, "rule"))
 RECEIVED = _define("frontend_received_bytes", "counter", "Bytes from clients, without those of TLS.", _FRONTEND)
 SENT = _define("frontend_sent_bytes", "counter", "Bytes from servers to clients, without those of TLS.", _FRONTEND)
 RETRIES = _define("frontend_retries", "counter", "Attempts to reach a server after a session's first one.", _FRONTEND)
@@ -193,7 +194,12 @@ CHECKS = _define(
 )
 CHECK_TIME = _define("server_check_duration_seconds", "histogram", "How long checks take.", _SERVER)
 
-# Sources and certificates.
+# Bans, sources and certificates.
+
+BANS = _define(
+    "bans", "gauge", "Bans in effect, by origin: ctl, rule, failures or crowdsec; lists are apart.", ("origin",)
+)
+LIST_NETWORKS = _define("list_networks", "gauge", "Networks of a list file, as it was read last.", ("path",))
 
 SOURCES = _define("sources", "gauge", "Entries in the table of sources.")
 SOURCES_MAX = _define("sources_max", "gauge", "Room in the table of sources.")

@@ -14,10 +14,10 @@ PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 
 HEAD = "| metric | type | labels | what it is |\n| --- | --- | --- | --- |\n"
 
-SECTIONS = ("The service", "Frontends", "Backends and servers", "Sources and certificates")
+SECTIONS = ("The service", "Frontends", "Backends and servers", "Bans, sources and certificates")
 
 _STARTS = {"mailproxy_frontend": 1, "mailproxy_backend": 2, "mailproxy_server": 2, "mailproxy_source": 3}
-_STARTS |= {"mailproxy_certificate": 3, "mailproxy_ban": 3}
+_STARTS |= {"mailproxy_certificate": 3, "mailproxy_ban": 3, "mailproxy_list": 3}
 
 
 def section(definition: Definition) -> str:

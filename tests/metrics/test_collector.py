@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from mailproxy.backend.numbers import SERVER
+from mailproxy.config import Limits
 from mailproxy.counting.page import Pages
 from mailproxy.front.prepare import prepare
 from mailproxy.front.process_state import ProcessState
@@ -23,6 +24,7 @@ from mailproxy.process.counts import MainCounts
 from mailproxy.service import ProxyService
 from mailproxy.session.numbers import COUNTERS, FRONTEND
 from mailproxy.session.record import DELAY_SECONDS
+from tests.config.builders import MISSING, read
 from tests.control.conftest import Make
 from tests.metrics.bench import Key, collected, open_metrics_of, parsed, parsed_open_metrics, samples, text_of, value
 from tests.metrics.page import PAGE, SECTIONS, rows
@@ -126,6 +128,39 @@ def test_certificates_say_when_they_expire(make: Make) -> None:
     found = collected(make(tls="implicit").service)
     days = (value(found, "mailproxy_certificate_not_after_timestamp_seconds", profile="default") - time.time()) / 86400
     assert 0 < days < 1000
+
+
+def test_bans_are_counted_by_origin(make: Make) -> None:
+    running = make()
+    running.service.bans.ban((bytes(4), 32), "ctl", "a test", 60.0)
+    found = collected(running.service)
+    assert [value(found, "mailproxy_bans", origin=origin) for origin in ("ctl", "crowdsec")] == [1, 0]
+
+
+def test_rules_are_counted_by_name(make: Make, tmp_path: Path) -> None:
+    office = tmp_path / "office.txt"
+    office.write_text("127.0.0.0/8\n10.0.0.0/8\n")
+    settings = read(
+        frontend__imaps__rule=[{"name": "office", "if": {"source": [f"@{office}"]}, "refuse": "close"}],
+        frontend__imaps__bind=["127.0.0.1:0"],
+        frontend__imaps__tls="none",
+        tls=MISSING,
+    )
+    running = make(frontends=settings.frontends, backends=settings.backends)
+    running.client()
+    running.until(lambda: not list(running.service.sessions) and running.service.frontends[0].counters.ruled_out)
+    found = collected(running.service)
+    assert value(found, "mailproxy_frontend_rule_hits_total", frontend="imaps", rule="office") == 1
+    assert value(found, "mailproxy_frontend_errors_total", error="ruled-out") == 1
+    assert value(found, "mailproxy_list_networks", path=str(office)) == 2
+
+
+def test_sources_are_counted(make: Make) -> None:
+    running = make(limits=Limits(source_connections=50, sources=1000))
+    relayed(running)
+    found = collected(running.service)
+    assert value(found, "mailproxy_sources") == 1
+    assert value(found, "mailproxy_sources_max") >= 1000
 
 
 def test_service_is_described(make: Make) -> None:
