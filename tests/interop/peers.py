@@ -24,6 +24,7 @@ PACKAGES: dict[str, str] = {
     "testssl": "testssl.sh",
     "chromium": "chromium",
     "/usr/lib/postfix/sbin/master": "postfix",
+    "promtool": "prometheus",
 }
 DOVECOT = tuple(program for program in PACKAGES if program.startswith("/usr/lib/dovecot/"))
 
