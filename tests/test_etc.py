@@ -83,6 +83,8 @@ def test_nothing_in_etc_is_untested() -> None:
         "mailproxy.socket",
         "notify-reload.conf",
         "certbot-deploy-hook",
+        "prometheus",  # in tests/metrics, and tests/interop/test_prometheus.py
+        "grafana",
         "logrotate",
     }
 
