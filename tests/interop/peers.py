@@ -25,6 +25,7 @@ PACKAGES: dict[str, str] = {
     "chromium": "chromium",
     "/usr/lib/postfix/sbin/master": "postfix",
     "promtool": "prometheus",
+    "prometheus": "prometheus",
 }
 DOVECOT = tuple(program for program in PACKAGES if program.startswith("/usr/lib/dovecot/"))
 

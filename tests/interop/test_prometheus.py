@@ -1,4 +1,4 @@
-"""The files for Prometheus and Grafana in etc/, read by promtool."""
+"""The files for Prometheus and Grafana in etc/, read by promtool, and by a Prometheus that scrapes a service."""
 
 from __future__ import annotations
 
@@ -7,20 +7,34 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
 from tests.interop import peers
+from tests.interop.certificates import Certificates
+from tests.interop.clients import connect, connect_tls, read_line
+from tests.interop.conftest import StartFront, StartRecorder
+from tests.interop.front import single
+from tests.interop.http import curl
+from tests.interop.ports import free_port
+from tests.interop.process import Process
+from tests.interop.recorder import GREETING, echo
+from tests.interop.waiting import until
 from tests.metrics.test_etc import DASHBOARD, ETC, PANELS
+
+QUIET = {"Rejected by bans, limits and rules", "STARTTLS dialogues", "PROXY headers", "Reloads"}
+"""What has no data in a service without such features, or with nothing of the kind yet."""
 
 VARIABLES = {"$__rate_interval": "5m", "$instance": ".*", "$frontend": ".*", "$backend": ".*"}
 
 
 @pytest.fixture(scope="module", autouse=True)
 def need_promtool() -> None:
-    peers.need("promtool")
+    peers.need("promtool", "prometheus")
 
 
 def promtool(*arguments: str | Path, folder: Path = ETC / "prometheus") -> str:
@@ -68,3 +82,69 @@ def test_expressions_of_the_dashboard_are_read(tmp_path: Path) -> None:
     # JSON is YAML as well.
     (tmp_path / "panels.yml").write_text(json.dumps({"groups": [{"name": "panels", "rules": rules}]}))
     assert f"SUCCESS: {len(rules)} rules found" in promtool("check", "rules", "panels.yml", folder=tmp_path)
+
+
+class Prometheus:
+    """A Prometheus that scrapes one service each second, with our alerts."""
+
+    def __init__(self, folder: Path, target: int) -> None:
+        self._port = free_port()
+        configuration = {
+            "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+            "rule_files": [str(ETC / "prometheus" / "alerts.yml")],
+            "scrape_configs": [{"job_name": "mailproxy", "static_configs": [{"targets": [f"127.0.0.1:{target}"]}]}],
+        }
+        (folder / "prometheus.yml").write_text(json.dumps(configuration))
+        self.process = Process(
+            [
+                peers.path("prometheus"),
+                f"--config.file={folder / 'prometheus.yml'}",
+                f"--storage.tsdb.path={folder / 'data'}",
+                f"--web.listen-address=127.0.0.1:{self._port}",
+            ],
+            folder,
+        )
+        self.process.until_listening([self._port])
+
+    def ask(self, path: str, **arguments: str) -> Any:
+        """What the API answers."""
+        url = f"http://127.0.0.1:{self._port}/api/v1/{path}?{urlencode(arguments)}"
+        done = curl(url)
+        answer = json.loads(done.stdout)
+        assert answer["status"] == "success", (arguments, answer)
+        return answer["data"]
+
+    def values(self, expression: str) -> list[float]:
+        """The values of an expression now."""
+        return [float(one["value"][1]) for one in self.ask("query", query=expression)["result"]]
+
+
+def test_real_prometheus_has_data_for_the_dashboard_and_no_alert(
+    front: StartFront, recorder: StartRecorder, pki: Certificates, folder: Path
+) -> None:
+    configuration, port = single(pki.server_ec, recorder(echo()).port, backend_check={"type": "tcp", "inter": "1s"})
+    configuration |= {"admin": {"http": f"127.0.0.1:{free_port()}"}, "workers": 2}
+    running = front(configuration)
+    until(lambda: running.events(event="ready"), "ready workers", 20.0)
+    prometheus = Prometheus(folder, int(configuration["admin"]["http"].rpartition(":")[2]))
+    try:
+        stayed = connect_tls(port, pki.client())
+
+        def is_counted() -> bool:
+            with connect_tls(port, pki.client()) as client:
+                assert read_line(client) == GREETING
+            with suppress(OSError, EOFError), connect(port) as client:
+                client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                read_line(client)
+            rate = "sum(rate(mailproxy_frontend_session_duration_seconds_count[30s]))"
+            return any(value > 0 for value in prometheus.values(rate))
+
+        with stayed:
+            until(is_counted, "sessions that Prometheus has seen", 60.0)
+            empty = {title for title, expression in expressions() if not prometheus.values(expression)}
+        assert empty == QUIET
+        assert prometheus.values("up") == [1.0]
+        assert prometheus.values("mailproxy_frontend_tls_handshake_failures_total > 0")
+        assert [alert["labels"]["alertname"] for alert in prometheus.ask("alerts")["alerts"]] == []
+    finally:
+        prometheus.process.stop()
