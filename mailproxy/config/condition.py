@@ -3,54 +3,32 @@
 import os
 from collections.abc import Mapping
 from functools import partial
-from typing import Literal, get_args
+from typing import get_args
 
 from attrs import evolve, field, frozen
 
+from mailproxy.config.client_place import PLACE, ListFile, Place
+from mailproxy.config.condition_numbers import (
+    ServersUp,
+    SessionsNow,
+    SourceConnections,
+    SourceRate,
+    measure,
+    read_connections,
+    read_rate,
+    read_servers_up,
+    read_sessions,
+)
 from mailproxy.config.key import Again, Entries, Fields, Key, about, about_table, keys_of, read_keys
-from mailproxy.config.kind import BOOLEAN, NAME, Kind, Wrong, integer, one_of
+from mailproxy.config.kind import BOOLEAN, Kind, Wrong, integer, one_of
 from mailproxy.config.measure import Counted, Measure
 from mailproxy.config.model import TlsVersion
 from mailproxy.config.moment import MOMENTS, Moments
-from mailproxy.config.place import UNIX, Network
-from mailproxy.config.rate import RATE, Rate
-from mailproxy.config.senders import NETWORK
 from mailproxy.config.table import Table
 from mailproxy.config.text_pattern import TEXT_PATTERN, TextPattern
 from mailproxy.config.tlv import TLV_TYPE
 from mailproxy.config.words import quoted
 
-
-@frozen
-class ListFile:
-    """A file that lists networks, `mailproxy.networks.list_file`."""
-
-    path: str
-
-    def __str__(self) -> str:
-        """Write it as the configuration does."""
-        return f"@{self.path}"
-
-
-Place = Network | ListFile | Literal["unix"]
-"""Where a client may come from, or connect to."""
-
-_PLACE_NEEDS = f'{NETWORK.needs}, "@PATH" of a file that lists them, or "{UNIX}"'
-
-
-def _place(text: str) -> Place:
-    if text == UNIX:
-        return UNIX
-    if text.startswith("@"):
-        if not text[1:] or not text.isprintable():
-            raise Wrong(f"is {quoted(text)}, needs the path of a file after @")
-        return ListFile(text[1:])
-    if text.isalpha():
-        raise Wrong(f"is {quoted(text)}, needs {_PLACE_NEEDS}")
-    return NETWORK.read(text)
-
-
-_PLACE: Kind[Place] = Kind((str,), _PLACE_NEEDS, _place, '`"NETWORK"`, `"@FILE"`, `"unix"`')
 _PORT = integer(1, 65535)
 _PATTERNS = "texts, `*` and `?`, `~`"
 
@@ -65,85 +43,6 @@ def _fingerprint(text: str) -> str:
 _FINGERPRINT: Kind[str] = Kind((str,), "a SHA-256 fingerprint: 64 hexadecimal digits", _fingerprint, "SHA-256, hex")
 
 
-def _prefix(text: str) -> int:
-    bits = text.removeprefix("/")
-    if bits == text or not (bits.isascii() and bits.isdigit() and 1 <= int(bits[:4]) <= 128):
-        raise Wrong(f'is {quoted(text)}, needs the length of a prefix such as "/24" or "/64"')
-    return int(bits)
-
-
-_PREFIX: Kind[int] = Kind(
-    (str,), 'the length of a prefix such as "/64"', _prefix, '`"/1"` to `"/128"`', {"pattern": "^/[0-9]{1,3}$"}
-)
-
-_IPV4_BITS = 32
-
-_PER = about(
-    _PREFIX,
-    "What counts as one source: a length up to 32 is for IPv4, a longer one for IPv6; a list may have one of each. "
-    "By default `source-prefix-v4` and `source-prefix-v6` of `[limits]`.",
-    values="prefix lengths",
-    default="of `[limits]`",
-    is_list=True,
-    or_one=True,
-)
-
-
-@frozen(kw_only=True)
-class ServersUp:
-    """A number of servers that a backend has."""
-
-    backend: str = field(default="", metadata=about(NAME, "The `[backend.NAME]`.", values="name", is_needed=True))
-    under: int | None = field(
-        default=None,
-        metadata=about(integer(1, 100_000), "Fewer than this number of servers may take clients.", default="none"),
-    )
-    over: int | None = field(
-        default=None,
-        metadata=about(integer(0, 100_000), "More than this number of servers may take clients.", default="none"),
-    )
-
-
-@frozen(kw_only=True)
-class SessionsNow:
-    """A number of sessions that a frontend or a backend has."""
-
-    frontend: str | None = field(default=None, metadata=about(NAME, "The `[frontend.NAME]`.", values="name"))
-    backend: str | None = field(
-        default=None,
-        metadata=about(NAME, "The `[backend.NAME]`, for the protocol of this frontend.", values="name"),
-    )
-    under: int | None = field(
-        default=None, metadata=about(integer(1, 10_000_000), "Fewer sessions than this number.", default="none")
-    )
-    over: int | None = field(
-        default=None,
-        metadata=about(
-            integer(0, 10_000_000), "More sessions than this number, the client's own among them.", default="none"
-        ),
-    )
-
-
-@frozen(kw_only=True)
-class SourceConnections:
-    """A number of connections that a source has."""
-
-    over: int = field(
-        default=0, metadata=about(integer(0, 10_000_000), "More connections than this number.", is_needed=True)
-    )
-    per: tuple[int, ...] = field(default=(), metadata=_PER)
-
-
-@frozen(kw_only=True)
-class SourceRate:
-    """A number of events of a source in a time."""
-
-    over: Rate = field(
-        default=Rate(0, 1.0), metadata=about(RATE, "More than this number in the time after it.", is_needed=True)
-    )
-    per: tuple[int, ...] = field(default=(), metadata=_PER)
-
-
 def _same() -> Fields:
     return Fields(Condition)
 
@@ -155,7 +54,7 @@ class Condition:
     source: tuple[Place, ...] = field(
         default=(),
         metadata=about(
-            _PLACE,
+            PLACE,
             "The client's address: networks, addresses, files that list them, or the clients of UNIX sockets.",
             is_list=True,
             or_one=True,
@@ -166,7 +65,7 @@ class Condition:
     destination: tuple[Place, ...] = field(
         default=(),
         metadata=about(
-            _PLACE, "The address that the client has connected to.", is_list=True, or_one=True, haproxy="dst"
+            PLACE, "The address that the client has connected to.", is_list=True, or_one=True, haproxy="dst"
         ),
     )
     port: tuple[int, ...] = field(
@@ -402,9 +301,9 @@ class Condition:
         """What has to be counted of sources for it, in the conditions inside it too."""
         found: set[Measure] = set()
         if self.source_connections is not None:
-            found.add(_measure("source-connections", 0.0, self.source_connections.per))
+            found.add(measure("source-connections", 0.0, self.source_connections.per))
         for counted, rate in self.rates.items():
-            found.add(_measure(counted, rate.over.seconds, rate.per))
+            found.add(measure(counted, rate.over.seconds, rate.per))
         return frozenset(found.union(*(inner.measures for inner in self.inner)))
 
     @property
@@ -443,18 +342,6 @@ ALWAYS = Condition()
 """The condition of a rule that is for every client."""
 
 
-def _measure(counted: Counted, seconds: float, per: tuple[int, ...]) -> Measure:
-    bits4 = next((bits for bits in per if bits <= _IPV4_BITS), None)
-    bits6 = next((bits for bits in per if bits > _IPV4_BITS), None)
-    return Measure(counted, seconds, bits4, bits6)
-
-
-def measure_of(counted: Counted, wanted: SourceConnections | SourceRate) -> Measure:
-    """Return what has to be counted of sources for one condition."""
-    seconds = wanted.over.seconds if isinstance(wanted, SourceRate) else 0.0
-    return _measure(counted, seconds, wanted.per)
-
-
 def read_condition(folder: str, table: Table) -> Condition:
     """Read one condition; relative paths of files start at `folder`."""
     read = partial(read_condition, folder)
@@ -464,12 +351,12 @@ def read_condition(folder: str, table: Table) -> Condition:
         source=tuple(_from(folder, place) for place in condition.source),
         destination=tuple(_from(folder, place) for place in condition.destination),
         tlvs=table.child("tlv", _read_tlvs),
-        servers_up=table.child_if_there("servers-up", _read_servers_up),
-        sessions=table.child_if_there("sessions", _read_sessions),
-        source_connections=table.child_if_there("source-connections", _read_connections),
-        source_rate=table.child_if_there("source-rate", _read_rate),
-        handshake_failures=table.child_if_there("handshake-failures", _read_rate),
-        auth_failures=table.child_if_there("auth-failures", _read_rate),
+        servers_up=table.child_if_there("servers-up", read_servers_up),
+        sessions=table.child_if_there("sessions", read_sessions),
+        source_connections=table.child_if_there("source-connections", read_connections),
+        source_rate=table.child_if_there("source-rate", read_rate),
+        handshake_failures=table.child_if_there("handshake-failures", read_rate),
+        auth_failures=table.child_if_there("auth-failures", read_rate),
         any_of=table.tables("any", read),
         all_of=table.tables("all", read),
         none_of=table.child_if_there("not", read),
@@ -501,37 +388,3 @@ def _read_tlvs(table: Table) -> dict[int, tuple[TextPattern, ...]]:
             table.wrong(key, "is empty, so no client would be right; leave it out")
         tlvs[number] = patterns
     return tlvs
-
-
-def _read_servers_up(table: Table) -> ServersUp:
-    _check_bounds(table)
-    return read_keys(table, ServersUp())
-
-
-def _read_sessions(table: Table) -> SessionsNow:
-    if ("frontend" in table) == ("backend" in table):
-        table.wrong_itself("needs the name of a frontend or of a backend, one of the two")
-    _check_bounds(table)
-    return read_keys(table, SessionsNow())
-
-
-def _check_bounds(table: Table) -> None:
-    if "under" not in table and "over" not in table:
-        table.wrong_itself("needs a number: under = 1, or over = 100")
-
-
-def _read_connections(table: Table) -> SourceConnections:
-    connections = read_keys(table, SourceConnections())
-    _check_per(table, connections.per)
-    return connections
-
-
-def _read_rate(table: Table) -> SourceRate:
-    rate = read_keys(table, SourceRate())
-    _check_per(table, rate.per)
-    return rate
-
-
-def _check_per(table: Table, per: tuple[int, ...]) -> None:
-    if len({bits <= _IPV4_BITS for bits in per}) < len(per):
-        table.wrong("per", "has two lengths for one family; up to 32 is for IPv4, more is for IPv6")

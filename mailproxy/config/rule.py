@@ -7,7 +7,8 @@ from functools import partial
 from attrs import evolve, field, frozen
 
 from mailproxy.config.bandwidth import BANDWIDTH
-from mailproxy.config.condition import ALWAYS, Condition, ListFile, read_condition
+from mailproxy.config.client_place import ListFile
+from mailproxy.config.condition import ALWAYS, Condition, read_condition
 from mailproxy.config.duration import WAIT, duration
 from mailproxy.config.key import Fields, about, about_table, read_keys
 from mailproxy.config.kind import BOOLEAN, NAME, Kind, Wrong, text

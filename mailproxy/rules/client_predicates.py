@@ -8,7 +8,8 @@ from functools import partial
 from ipaddress import ip_address
 from operator import attrgetter
 
-from mailproxy.config.condition import Condition, ListFile, Place
+from mailproxy.config.client_place import ListFile, Place
+from mailproxy.config.condition import Condition
 from mailproxy.config.place import UNIX
 from mailproxy.config.text_pattern import TextPattern
 from mailproxy.networks.network_set import NetworkSet

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from mailproxy.config.condition import Condition, ServersUp, SessionsNow, measure_of
+from mailproxy.config.condition import Condition
+from mailproxy.config.condition_numbers import ServersUp, SessionsNow, measure_of
 from mailproxy.config.moment import DAYS
 from mailproxy.rules.predicate import Predicate, listed, worded
 from mailproxy.rules.subject import Subject

@@ -33,7 +33,8 @@ from mailproxy.config import (
 from mailproxy.config.backend import FormattedTlv
 from mailproxy.config.bans import CrowdSecSettings
 from mailproxy.config.check import CheckType
-from mailproxy.config.condition import Condition, ServersUp, SessionsNow, SourceConnections, SourceRate
+from mailproxy.config.condition import Condition
+from mailproxy.config.condition_numbers import ServersUp, SessionsNow, SourceConnections, SourceRate
 from mailproxy.config.key import Key, keys_of
 from mailproxy.config.rule import Rule, RuleTlv
 from mailproxy.config.server import Template

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from mailproxy.config import remarks
-from mailproxy.config.condition import ALWAYS, ListFile
+from mailproxy.config.client_place import ListFile
+from mailproxy.config.condition import ALWAYS
 from mailproxy.config.difference import differences
 from mailproxy.config.measure import Measure
 from mailproxy.config.refuse import Refuse

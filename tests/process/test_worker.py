@@ -19,7 +19,8 @@ from twisted.logger import LogEvent, capturedLogs
 from mailproxy.bans.bans import BanChange
 from mailproxy.bans.known import BanRequest
 from mailproxy.config import Backend, Check, Config, Frontend, InetBind, InetServer, Server, ServerTls
-from mailproxy.config.condition import Condition, ListFile
+from mailproxy.config.client_place import ListFile
+from mailproxy.config.condition import Condition
 from mailproxy.config.refuse import Refuse
 from mailproxy.config.rule import Rule
 from mailproxy.control.questions import SessionPage, SessionsFrom, ShutDown
