@@ -182,7 +182,8 @@ def _who(session: LoggedSession) -> Fields:
     fields = {"id": session.id, "frontend": terms.frontend, **_client(session), **_tls(session)}
     if session.header is not None and terms.log_tlvs:
         fields |= _tlv_fields(session.header, terms.log_tlvs)
-    fields |= _ruling(session.ruling)
+    if session.ruling is not None:
+        fields |= _ruling(session.ruling)
     fields["backend"] = (session.backend or terms.backend).name
     if session.server is not None:
         fields["server"] = session.server.name
@@ -193,7 +194,7 @@ def _who(session: LoggedSession) -> Fields:
     return fields
 
 
-def _ruling(ruling: Decision | Pending | None) -> Fields:
+def _ruling(ruling: Decision | Pending) -> Fields:
     if not isinstance(ruling, Decision):
         return {}
     fields: Fields = {"rule": ruling.rule} if ruling.rule else {}
