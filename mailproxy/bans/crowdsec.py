@@ -62,7 +62,8 @@ class CrowdSec:
         self._monotonic = monotonic
         self._api = api or LocalApi(settings, reactor)
         self._wants_all = True
-        self._failures = 0
+        self.failures = 0
+        """The requests in a row that had no usable answer."""
         self._began = 0.0
         self._call: IDelayedCall | None = None
         self._turn: Deferred[None] | None = None
@@ -85,7 +86,7 @@ class CrowdSec:
 
     def _broke(self, failure: Failure) -> None:
         if failure.check(CancelledError) is None:
-            self._failures += 1
+            self.failures += 1
             self._log.failure("bug in the decisions of CrowdSec", failure)
             self._go_on()
         failure.cleanFailure()
@@ -94,8 +95,8 @@ class CrowdSec:
         """Plan the next request: at the interval, or after a growing pause."""
         self._turn = None
         interval = self._settings.interval
-        if self._failures:
-            pause = max(interval, min(interval * 2.0 ** min(self._failures, 20), LONGEST_PAUSE_SECONDS))
+        if self.failures:
+            pause = max(interval, min(interval * 2.0 ** min(self.failures, 20), LONGEST_PAUSE_SECONDS))
         else:
             pause = max(interval - (self._reactor.seconds() - self._began), 0.0)
         self._call = self._reactor.callLater(pause, self.start)
@@ -143,8 +144,8 @@ class CrowdSec:
             )
 
     def _failed(self, reason: str) -> None:
-        self._failures += 1
-        if self._failures == 1:
+        self.failures += 1
+        if self.failures == 1:
             self._log.warn(
                 "crowdsec: {url}: {reason}; the decisions so far stay until they end",
                 event="crowdsec-failed",
@@ -153,8 +154,8 @@ class CrowdSec:
             )
 
     def _succeeded(self, decisions: Decisions) -> None:
-        if self._failures:
-            self._failures = 0
+        if self.failures:
+            self.failures = 0
             self._log.info("crowdsec: {url} answers again", event="crowdsec-answers", url=self._settings.url)
         if decisions.new or decisions.deleted:
             self._log.info(

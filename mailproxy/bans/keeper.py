@@ -27,6 +27,9 @@ _LINES_SECONDS = 10.0
 class _Polls(Protocol):
     """A source of bans that is polled."""
 
+    failures: int
+    """The requests in a row that had no usable answer."""
+
     def start(self) -> None:
         """Begin."""
 
@@ -81,6 +84,11 @@ class BanKeeper:
             self._saving.flush()
             self._read(settings.file)
             self._saving.changed()
+
+    @property
+    def crowdsec_failures(self) -> int | None:
+        """The requests in a row that CrowdSec has not answered; None if it is not asked."""
+        return None if self._crowdsec is None else self._crowdsec.failures
 
     def _poll_crowdsec(self) -> None:
         settings = self._crowdsec_settings

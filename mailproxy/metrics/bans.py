@@ -12,8 +12,12 @@ from mailproxy.metrics.part import Part
 
 
 def collect(running: Running, label_sets: LabelSets) -> Iterator[Part]:
-    """Yield how many bans are in effect, and how many networks the lists have."""
-    bans, lists = Family(names.BANS, label_sets), Family(names.LIST_NETWORKS, label_sets)
+    """Yield how many bans are in effect, whether CrowdSec answers, and how many networks the lists have."""
+    bans, failures, lists = (
+        Family(one, label_sets) for one in (names.BANS, names.CROWDSEC_FAILURES, names.LIST_NETWORKS)
+    )
+    if running.bans.crowdsec_failures is not None:
+        failures.add(running.bans.crowdsec_failures)
     bans.add_each(running.bans.bans.counts.items())
     lists.add_each([(path, kept.networks.size) for path, kept in running.process_state.lists.known.items()])
-    yield from (bans.metric, lists.metric)
+    yield from (bans.metric, failures.metric, lists.metric)

@@ -199,6 +199,9 @@ CHECK_TIME = _define("server_check_duration_seconds", "histogram", "How long che
 BANS = _define(
     "bans", "gauge", "Bans in effect, by origin: ctl, rule, failures or crowdsec; lists are apart.", ("origin",)
 )
+CROWDSEC_FAILURES = _define(
+    "crowdsec_failures", "gauge", "Requests in a row that CrowdSec has not answered; absent if it is not asked."
+)
 LIST_NETWORKS = _define("list_networks", "gauge", "Networks of a list file, as it was read last.", ("path",))
 
 SOURCES = _define("sources", "gauge", "Entries in the table of sources.")

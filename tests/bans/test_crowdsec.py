@@ -115,6 +115,16 @@ def test_failure_is_said_once_and_the_decisions_stay(bench: Bench) -> None:
     )
 
 
+def test_failures_in_a_row_are_counted(bench: Bench) -> None:
+    bench.fail()
+    bench.crowdsec.start()
+    bench.advance(3 * INTERVAL)
+    assert bench.crowdsec.failures == 2
+    bench.answers()
+    bench.advance(LONGEST_PAUSE_SECONDS)
+    assert bench.crowdsec.failures == 0
+
+
 def test_pauses_after_failures_grow_to_a_limit(bench: Bench) -> None:
     bench.fail()
     bench.crowdsec.start()

@@ -17,7 +17,7 @@ HEAD = "| metric | type | labels | what it is |\n| --- | --- | --- | --- |\n"
 SECTIONS = ("The service", "Frontends", "Backends and servers", "Bans, sources and certificates")
 
 _STARTS = {"mailproxy_frontend": 1, "mailproxy_backend": 2, "mailproxy_server": 2, "mailproxy_source": 3}
-_STARTS |= {"mailproxy_certificate": 3, "mailproxy_ban": 3, "mailproxy_list": 3}
+_STARTS |= {"mailproxy_certificate": 3, "mailproxy_ban": 3, "mailproxy_list": 3, "mailproxy_crowdsec": 3}
 
 
 def section(definition: Definition) -> str:
