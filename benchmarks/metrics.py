@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from twisted.internet.task import Clock
+from twisted.logger import globalLogPublisher
 
 from mailproxy.backend.numbers import SERVER
 from mailproxy.config import Backend, Check, Config, Frontend, InetBind, InetServer, Server, TlsProfile
@@ -23,6 +24,8 @@ from mailproxy.process.counts import MainCounts
 from mailproxy.service import ProxyService
 from mailproxy.session.numbers import CIPHERS, ENDED, FRONTEND, GROUPS, TLVS_WITHOUT_ROOM
 from mailproxy.transport.poller import Poller
+from mailproxy.web.metrics import KEPT_SECONDS
+from tests.web.bench import Web
 
 FRONTENDS = 50
 SERVERS_PER_BACKEND = 10
@@ -120,8 +123,24 @@ def report(folder: Path) -> str:
             f"{name:<12}{size:>10}{seconds * 1000:>8.1f}{seconds / SCRAPE_SECONDS * 100:>13.2f}"
             f"{longest_step(collector, format) * 1000:>12.2f}"
         )
+    lines.append(f"over HTTP, text: {over_http(service) * 1000:.1f} ms")
     service.loop.poller.close()
     return "\n".join(lines)
+
+
+def over_http(service: ProxyService) -> float:
+    """Return the CPU time of a whole request, in seconds, with its turns and the pieces of its reply."""
+    clock: Any = service._reactor  # noqa: SLF001  # it stands still but for this
+    web = Web(service, clock, globalLogPublisher)
+
+    def fetch() -> None:
+        clock.advance(KEPT_SECONDS)
+        client: Any = web.client()
+        client.channel.dataReceived(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        while not client.transport.value().endswith(b"\r\n0\r\n\r\n"):
+            clock.advance(0.01)
+
+    return measured(fetch)
 
 
 def longest_step(collector: ServiceCollector, format: Format) -> float:

@@ -15,4 +15,4 @@ def test_big_service_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     certificate.chmod(0o600)
     first, _, *formats = metrics.report(tmp_path).splitlines()
     assert first.startswith("50 frontends, 100 servers, 4 workers: 1")
-    assert [line.split()[0] for line in formats] == ["text", "OpenMetrics"]
+    assert [line.split()[0] for line in formats] == ["text", "OpenMetrics", "over"]
