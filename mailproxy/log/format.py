@@ -34,7 +34,8 @@ def as_file_text(event: LogEvent, level: str) -> str:
 
 def words_of(event: LogEvent) -> str:
     """Return the message of an event, as one line."""
-    return "session " + event["line"] if "line" in event else escaped(_words(event))
+    # A line has been escaped already, and is in nearly all events.
+    return f"{event['event']} {event['line']}" if "line" in event else escaped(_words(event))
 
 
 def escaped(text: str) -> str:

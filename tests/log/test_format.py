@@ -42,6 +42,11 @@ def test_text_of_a_session_is_its_line() -> None:
     assert as_text(session(), "info").endswith("Z info session id=1 client=192.0.2.1:25")
 
 
+def test_rejected_connection_is_no_session() -> None:
+    rejected = event("rejected {line}", event="rejected", line="frontend=a client=192.0.2.1:25")
+    assert as_text(rejected, "info").endswith("Z info rejected frontend=a client=192.0.2.1:25")
+
+
 @pytest.mark.parametrize("sign", ["\n", "\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029", "\x1b", "\0"])
 def test_text_is_one_line_whatever_is_in_it(sign: str) -> None:
     line = as_text(event(who=f"some{sign}body"), "info")
