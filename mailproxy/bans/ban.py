@@ -10,9 +10,9 @@ from attrs import frozen
 
 from mailproxy.config.place import Network
 
-Origin = Literal["ctl", "rule", "failures", "crowdsec"]
+Origin = Literal["ctl", "rule", "crowdsec"]
 """
-What has made a ban: an administrator, a rule, too many refused logins, or CrowdSec.
+What has made a ban: an administrator (or a program with their rights), a rule, or CrowdSec.
 
 A network may have a ban of each origin.
 """

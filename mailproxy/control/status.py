@@ -62,7 +62,7 @@ class BanStatus:
 
     network: str
     origin: str
-    """``ctl``, ``rule``, ``failures`` or ``crowdsec``."""
+    """``ctl``, ``rule`` or ``crowdsec``."""
     since_s: float
     left_s: float | None
     """The seconds until it ends; None if it has no end."""
