@@ -19,7 +19,7 @@ VENV := .venv
 BIN  := $(VENV)/bin
 
 PEERS   := dovecot-imapd dovecot-pop3d dovecot-lmtpd dovecot-submissiond dovecot-managesieved haproxy curl openssl \
-         fetchmail isync msmtp postfix swaks libnet-ssleay-perl testssl.sh chromium prometheus
+         fetchmail isync msmtp postfix swaks libnet-ssleay-perl testssl.sh chromium prometheus fail2ban
 SOURCES := $(wildcard mailproxy twisted tests benchmarks)
 
 # True when this Makefile may install Debian packages: only when asked to (`make peers`), or on a machine that is there

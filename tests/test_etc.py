@@ -86,6 +86,7 @@ def test_nothing_in_etc_is_untested() -> None:
         "prometheus",  # in tests/metrics, and tests/interop/test_prometheus.py
         "grafana",
         "logrotate",
+        "fail2ban",
     }
 
 

@@ -23,6 +23,7 @@ PACKAGES: dict[str, str] = {
     "Net::SSLeay": "libnet-ssleay-perl",  # without it swaks has no TLS
     "testssl": "testssl.sh",
     "chromium": "chromium",
+    "fail2ban-regex": "fail2ban",
     "/usr/lib/postfix/sbin/master": "postfix",
     "promtool": "prometheus",
     "prometheus": "prometheus",

@@ -41,7 +41,7 @@ from tests.interop.waiting import until
 BANNED, OTHER = "127.0.0.66", "127.0.0.67"
 WORKERS = 2
 MANY = 100_000
-HELD_UP_SECONDS = 0.5  # the whole answer takes a second, and the machine may be busy
+HELD_UP_SECONDS = 2.0  # on a busy machine, where the whole answer takes 5 s
 TIMES = 20  # so often that each worker has accepted
 
 
@@ -167,12 +167,12 @@ def test_rule_bans_in_all_workers(service: Service) -> None:
 
 
 def test_rules_may_say_what_happens_to_banned_clients(service: Service, pki: Certificates) -> None:
-    rule = {"if": {"banned": True}, "refuse": "* BYE banned"}
+    rule = {"if": {"banned": True}, "refuse": "you are banned"}
     service.configuration["frontend"]["front"]["rule"] = [rule]
     service.start()
     service.ctl.said(f"ban {BANNED}")
     with connect_tls(service.port, pki.client(), BANNED) as connection:
-        assert read_line(connection) == b"* BYE banned\r\n"
+        assert b"you are banned" in read_line(connection)
     assert service.serves(OTHER)
 
 
