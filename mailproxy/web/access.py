@@ -26,7 +26,8 @@ from mailproxy.web.request import Request
 
 _HOST = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::[0-9]{1,5})?")
 
-_ASKS = {"WWW-Authenticate": 'Bearer realm="mailproxy", Basic realm="mailproxy"'}
+# Chromium sees only the first of several challenges in one field.
+_ASKS = {"WWW-Authenticate": ('Basic realm="mailproxy"', 'Bearer realm="mailproxy"')}
 _ASKS_FOR_CHANGES = {"WWW-Authenticate": 'Bearer realm="mailproxy"'}
 
 
@@ -63,7 +64,7 @@ class Access:
             raise Refused(401, "this needs the token: send Authorization: Bearer TOKEN", _ASKS_FOR_CHANGES)
 
     def _check_host(self, request: Request) -> str:
-        hosts = request.requestHeaders.getRawHeaders("Host") or []
+        hosts = request.headers("Host")
         if len(hosts) != 1:
             raise Refused(400, f"a request has one Host header, this one has {len(hosts)}")
         match = _HOST.fullmatch(hosts[0])

@@ -12,6 +12,9 @@ TEXT = "text/plain; charset=utf-8"
 HTML = "text/html; charset=utf-8"
 EVENTS = "text/event-stream"
 
+Headers = Mapping[str, str | tuple[str, ...]]
+"""Headers by name; several values are several fields."""
+
 
 @frozen
 class Reply:
@@ -20,7 +23,7 @@ class Reply:
     body: bytes
     type: str = JSON
     status: int = 200
-    headers: Mapping[str, str] = field(factory=dict)
+    headers: Headers = field(factory=dict)
 
 
 @frozen
@@ -37,7 +40,7 @@ class Refused(Exception):
 
     status: int
     words: str
-    headers: Mapping[str, str] = field(factory=dict)
+    headers: Headers = field(factory=dict)
 
     @property
     def reply(self) -> Reply:

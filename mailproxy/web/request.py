@@ -82,8 +82,12 @@ class Request(TwistedRequest):
 
     def header(self, name: str) -> str | None:
         """Return a header, or None; several of the same name are joined by commas (RFC 9110, 5.3)."""
-        values = self.requestHeaders.getRawHeaders(name)
-        return None if values is None else ", ".join(values)
+        values = self.headers(name)
+        return ", ".join(values) if values else None
+
+    def headers(self, name: str) -> list[str]:
+        """Return the values of the headers with this name; they may have any bytes (RFC 9110, 5.5)."""
+        return [value.decode("latin-1") for value in self.requestHeaders.getRawHeaders(name.encode()) or []]
 
     def argument(self, name: str) -> str:
         """Return an argument of the query; "" if it is absent."""
@@ -121,7 +125,7 @@ class Request(TwistedRequest):
     def _begin(self, status: int, type: str, headers: Any = ()) -> None:
         self.setResponseCode(status)
         for name, value in {**HEADERS, "Content-Type": type, **dict(headers)}.items():
-            self.setHeader(name, value)
+            self.responseHeaders.setRawHeaders(name, [value] if isinstance(value, str) else list(value))
         self.setHeader("Date", datetimeToString())
 
     async def stream(self, stream: Stream) -> None:

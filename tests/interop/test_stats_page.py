@@ -37,7 +37,9 @@ def browser() -> Iterator[Browser]:
 class Scene:
     """Servers that can go down, a mailproxy before them, and the address of its page."""
 
-    def __init__(self, pool: StartPool, pki: Certificates, folder: Path, **options: Any) -> None:
+    def __init__(
+        self, pool: StartPool, pki: Certificates, folder: Path, *, token_for: str = "changes", **options: Any
+    ) -> None:
         token = folder / "token"
         token.touch(0o600)
         token.write_text(f"{TOKEN}\n")
@@ -46,7 +48,11 @@ class Scene:
         self.tls_port = free_port()
         self.pki = pki
         top = {
-            "admin": {"http": f"127.0.0.1:{port}", "http-token-file": str(token)},
+            "admin": {
+                "http": f"127.0.0.1:{port}",
+                "http-token-file": str(token),
+                "http-token-for": token_for,
+            },
             "tls": {"default": {"certificates": [str(pki.server_ec)]}},
         }
         frontends = {"secure": frontend(self.tls_port, "pool")}
@@ -146,6 +152,19 @@ def test_wrong_token_is_said(browser: Browser, scene: Scene) -> None:
     expect(opened.page.locator(".actions:visible")).to_have_count(0)
     assert opened.page.evaluate("sessionStorage.length") == 0
     opened.tab.close()  # the browser's console has the status 401
+
+
+def test_page_asks_for_the_token_where_everything_needs_it(
+    browser: Browser, pool: StartPool, pki: Certificates, folder: Path
+) -> None:
+    scene = Scene(pool, pki, folder, token_for="all")
+    with Opened(browser, scene.url, http_credentials={"username": "admin", "password": TOKEN}, **WIDE) as page:
+        expect(page.locator("#live")).to_have_text("live")
+        use_token(page)
+        button = page.get_by_role("button", name="drain pool/b")
+        button.click()
+        button.click()
+        expect(page.locator("#said")).to_contain_text("server pool/b: state ready -> drain")
 
 
 def test_search_is_made_by_the_server_and_stays(browser: Browser, scene: Scene) -> None:

@@ -51,7 +51,10 @@ def parse(data: bytes, *, is_head: bool = False) -> list[Response]:
     while data:
         head, _, data = data.partition(b"\r\n\r\n")
         first, *lines = head.decode().split("\r\n")
-        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+        headers: dict[str, str] = {}
+        for name, _, value in (line.partition(": ") for line in lines):
+            known = headers.get(name.lower())
+            headers[name.lower()] = value if known is None else f"{known}, {value}"
         if is_head:
             body = b""
         elif headers.get("transfer-encoding") == "chunked":
@@ -74,6 +77,8 @@ class Web:
 
     def __init__(self, service: Any, reactor: Any, publisher: Any, access: Access | None = None) -> None:
         self.reactor = reactor
+        self.events: list[Any] = []
+        """What the log has, if the test fills it."""
         self.watch = Watch(publisher)
         self.server = HttpServer(service, reactor, Answers(service, self.watch.__len__, lambda: ()), self.watch)
         self.server.site.access = access or Access(frozenset({"localhost"}), TOKEN)

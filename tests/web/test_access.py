@@ -86,6 +86,16 @@ def test_anything_else_is_not_the_token(web: Web, given: str) -> None:
     assert web.post(RELOAD, BODY, Authorization=given).status == 401
 
 
+@pytest.mark.parametrize("name", ["Host", "Authorization", "Origin", "Sec-Fetch-Site", "Content-Type", "If-None-Match"])
+def test_any_bytes_may_be_in_a_header(web: Web, name: str) -> None:
+    client = web.client()
+    lines = {b"Host": b"localhost", b"Content-Length": b"2", name.encode(): b"Bearer \xff\xfe"}
+    head = b"".join(name + b": " + value + b"\r\n" for name, value in lines.items())
+    client.send(b"POST /api/v1/reload HTTP/1.1\r\n" + head + b"\r\n{}")
+    (response,) = client.received()
+    assert response.status in (400, 401, 403, 421)
+
+
 def test_token_is_let_in(web: Web) -> None:
     assert web.post(RELOAD, BODY).error.startswith("there is no session")
 
@@ -112,7 +122,7 @@ def test_everything_may_need_the_token(make: Make) -> None:
     web = Web(running.service, running.reactor, globalLogPublisher, access)
     refused = web.get("/livez")
     assert refused.status == 401
-    assert refused.headers["www-authenticate"] == 'Bearer realm="mailproxy", Basic realm="mailproxy"'
+    assert refused.headers["www-authenticate"] == 'Basic realm="mailproxy", Bearer realm="mailproxy"'
     assert web.get("/livez", Authorization=f"Bearer {TOKEN}").status == 200
     assert web.get("/livez", Authorization=basic(TOKEN)).status == 200
     assert web.get("/livez", Authorization=basic("x" * 16)).status == 401

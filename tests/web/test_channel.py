@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from twisted.logger import globalLogPublisher
 
 from mailproxy.web.channel import (
@@ -23,7 +25,9 @@ LIVE = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
 @pytest.fixture
 def web(make: Make) -> Web:
     running = make()
-    return Web(running.service, running.reactor, globalLogPublisher)
+    web = Web(running.service, running.reactor, globalLogPublisher)
+    web.events = running.events
+    return web
 
 
 @pytest.fixture
@@ -165,6 +169,41 @@ def test_old_http_is_answered_once(client: Client) -> None:
     (response,) = client.received()
     assert response.body == b"ok\n"
     assert client.transport.disconnecting
+
+
+PIECES = st.sampled_from(
+    [
+        b"GET /livez HTTP/1.1\r\n",
+        b"POST /api/v1/reload HTTP/1.1\r\n",
+        b"Host: localhost\r\n",
+        b"Content-Length: 5\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"Expect: 100-continue\r\n",
+        b"Connection: close\r\n",
+        b"Cookie: a=b;c\r\n",
+        b"Authorization: Basic \xff\r\n",
+        b"\r\n",
+        b"\n",
+        b"5\r\nhello\r\n",
+        b"0\r\n\r\n",
+        b" ",
+        b"\x00",
+        b"%",
+    ]
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.lists(PIECES | st.binary(max_size=20), max_size=12))
+def test_no_bytes_make_an_error_of_ours(web: Web, data: list[bytes]) -> None:
+    client = web.client()
+    for piece in data:
+        client.channel.dataReceived(piece)
+    web.turn()
+    assert [event for event in web.events if "log_failure" in event] == []
+    for response in client.received():
+        assert response.status in (100, 200, 400, 401, 404, 405, 408, 413, 415, 421, 431)
+    client.lose()
 
 
 def test_client_that_leaves_takes_its_work_along(web: Web, client: Client) -> None:

@@ -30,7 +30,7 @@ def frontends(snapshot: Snapshot) -> Markup:
     return section(
         "frontends",
         "Frontends",
-        tag("table", head, tag("tbody", rows), class_="wide"),
+        tag("table", head, tag("tbody", rows), class_="wide frontends"),
         tag("p", f"and {more} more: mailproxy ctl show frontends", class_="note") if more else None,
         note="numbers since the start",
     )
@@ -38,6 +38,7 @@ def frontends(snapshot: Snapshot) -> Markup:
 
 def _row(snapshot: Snapshot, one: FrontendStatus) -> Markup:
     received, sent = snapshot.bytes.get(one.frontend, (0, 0))
+    places: Child = [tag("span", address, class_="place") for address in one.listens] or NOTHING
     tls = {"implicit": "TLS", "starttls": "STARTTLS", "starttls-optional": "STARTTLS, optional", "none": "in clear"}
     return tag(
         "tr",
@@ -48,7 +49,7 @@ def _row(snapshot: Snapshot, one: FrontendStatus) -> Markup:
             scope="row",
         ),
         cell("State", state(one.state)),
-        cell("Listens on", [tag("span", address, class_="place") for address in one.listens] or NOTHING),
+        cell("Listens on", places, class_="words"),
         cell("Backend", one.backend),
         cell(
             "Clients",

@@ -9,6 +9,9 @@ from mailproxy.control.survey import SurveyPage
 from mailproxy.web.stats.markup import Child, Markup, tag
 from mailproxy.web.stats.words import NOTHING, ago, cell, heads, size, text, whole
 
+_SHORT = 26
+"""The most characters of a client's address that are not broken into lines: an IPv4 address and port have 21."""
+
 
 def search_form(search: str) -> Markup:
     """Write the form, which works without JavaScript too."""
@@ -22,7 +25,7 @@ def search_form(search: str) -> Markup:
             name="search",
             value=search,
             maxlength=100,
-            placeholder="address, server name, common name, server",
+            placeholder="address, name, server or id",
             autocomplete="off",
             spellcheck="false",
         ),
@@ -67,9 +70,16 @@ def _row(one: SessionStatus) -> Markup:
         "tr",
         tag(
             "th",
-            tag("span", one.client, class_="name"),
-            tag("small", one.id),
-            tag("div", end, class_="actions"),
+            tag(
+                "div",
+                tag(
+                    "div",
+                    tag("span", one.client, class_="name short" if len(one.client) <= _SHORT else "name"),
+                    tag("small", one.id),
+                ),
+                tag("div", end, class_="actions"),
+                class_="who",
+            ),
             scope="row",
         ),
         cell("Frontend", one.frontend),
