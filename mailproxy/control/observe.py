@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from ipaddress import ip_network
 from typing import Any
 
-from attrs import asdict, frozen
+from attrs import frozen
 from OpenSSL import SSL
 
 from mailproxy import __version__
@@ -34,6 +34,7 @@ from mailproxy.control.status import (
 from mailproxy.front.frontend import Frontend
 from mailproxy.proxyprotocol import InetAddress
 from mailproxy.rules.explanation import actions
+from mailproxy.session.numbers import COUNTERS
 from mailproxy.session.record import describe
 from mailproxy.session.session import Session
 from mailproxy.tls.store import Refusal
@@ -94,7 +95,7 @@ def seen_frontends(running: Running) -> Iterator[Seen]:
 def frontends(running: Running) -> Iterator[FrontendStatus]:
     """Yield the status of each frontend."""
     for seen in seen_frontends(running):
-        settings = seen.newest.settings
+        settings, numbers = seen.newest.settings, seen.newest.totals.numbers
         yield FrontendStatus(
             frontend=settings.name,
             state=seen.state,
@@ -104,7 +105,9 @@ def frontends(running: Running) -> Iterator[FrontendStatus]:
             backend=settings.backend,
             current=seen.sessions,
             maxconn=settings.maxconn,
-            **asdict(seen.newest.counters),
+            bytes_in=numbers["bytes_in"],
+            bytes_out=numbers["bytes_out"],
+            **{name: numbers[name] for name in COUNTERS},
         )
 
 

@@ -54,6 +54,9 @@ class FrontendStatus(Counters):
     current: int
     """Clients that are connected now."""
     maxconn: int
+    bytes_in: int
+    """Bytes from clients since the start, and from servers, without those of TLS; those of live sessions come late."""
+    bytes_out: int
 
 
 @frozen(kw_only=True)

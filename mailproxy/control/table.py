@@ -124,6 +124,8 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
         Column("CLIENTS", _limit("current", "maxconn"), is_right=True),
         number("connections"),
         number("sessions"),
+        size("bytes_in", "IN"),
+        size("bytes_out", "OUT"),
         Column("ERRORS", _errors),
     ),
     "show backends": (

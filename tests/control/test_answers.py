@@ -18,6 +18,7 @@ from mailproxy.config.rule import Rule
 from mailproxy.control.answers import Answers
 from mailproxy.control.argument import STAGES
 from mailproxy.control.command import BY_NAME
+from mailproxy.front.live_bytes import COUNT_SECONDS
 from mailproxy.front.reload import Reloaded, ReloadRefused
 from mailproxy.front.sockets import StartError
 from mailproxy.session import arrival, conversation, handshake, parting, relay, tarpit, waiting
@@ -72,6 +73,13 @@ def test_frontend_tells_where_it_listens_and_what_happened(running: Running) -> 
     host, port = running.listening[0].getsockname()
     assert (row["frontend"], row["state"], row["listens"]) == ("front", "open", [f"{host}:{port}"])
     assert (row["current"], row["connections"], row["sessions"]) == (1, 1, 1)
+
+
+def test_frontend_tells_the_bytes_of_its_sessions(running: Running) -> None:
+    running.relay()
+    running.advance(COUNT_SECONDS)
+    (row,) = admin(running).rows("show frontends")
+    assert (row["bytes_in"], row["bytes_out"]) == (0, len(GREETING))
 
 
 def test_backend_tells_who_may_be_picked(make: Make) -> None:
