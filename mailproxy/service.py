@@ -27,7 +27,7 @@ from mailproxy.control.admin_socket import AdminSocket
 from mailproxy.control.live import LiveEvents
 from mailproxy.control.questions import Ask
 from mailproxy.control.takeover import StillServes
-from mailproxy.control.watch import Publisher
+from mailproxy.control.watch import LivePublisher
 from mailproxy.front.admin import admin_places
 from mailproxy.front.background_thread import BackgroundThread
 from mailproxy.front.drains import Drains
@@ -73,7 +73,7 @@ class ProxyService(Service):
     name = "mailproxy"
     _log = Logger(namespace="mailproxy")
 
-    events: Publisher | None = None
+    events: LivePublisher | None = None
     """The source of events for watching administrators; None: this process alone."""
 
     role = ALONE

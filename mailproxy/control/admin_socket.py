@@ -17,7 +17,7 @@ from mailproxy.control.answers import Answers
 from mailproxy.control.client import Client
 from mailproxy.control.message import encode
 from mailproxy.control.running import Running
-from mailproxy.control.watch import Publisher, Watch
+from mailproxy.control.watch import LivePublisher, Watch
 from mailproxy.transport.bound import Bound
 from mailproxy.transport.listener import Listener
 
@@ -40,7 +40,7 @@ class AdminSocket(Factory):
         reactor: Any,
         *,
         credentials: Callable[[socket.SocketType], tuple[int, int, int]] | None = None,
-        publisher: Publisher | None = None,
+        publisher: LivePublisher | None = None,
     ) -> None:
         """
         `credentials` returns process, user and group of a client; with None, the kernel is asked (SO_PEERCRED).
@@ -50,7 +50,7 @@ class AdminSocket(Factory):
         self._running = running
         self._reactor = reactor
         self._credentials = credentials or peer_credentials
-        self.watch = Watch(publisher or globalLogPublisher)
+        self.watch = Watch(globalLogPublisher) if publisher is None else Watch(publisher, publisher.want_sessions)
         """The clients that watch events, those of HTTP as well."""
         self.answers = Answers(running, self.watch.__len__, lambda: running.others)
         """Carries out commands."""

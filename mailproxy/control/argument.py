@@ -145,7 +145,7 @@ ARGUMENTS: Mapping[str, Argument] = {
     "state": _one_of("ready", "drain", "maint"),
     "weight": Argument(_WEIGHT, _weight),
     "session": _any("the id of a session, as `show sessions` and the log have it", "session"),
-    "events": _one_of("all", "sessions", "servers"),
+    "events": _one_of("all", "sessions", "servers", "service"),
     "client": Argument(_CLIENT, _network),
     "frontend": _any("the name of a frontend", "frontend"),
     "backend": _any("the name of a backend", "backend"),

@@ -13,13 +13,25 @@ class LiveEvents:
     def __init__(self, publisher: LogPublisher, sessions: SessionLog) -> None:
         self._publisher = publisher
         self._sessions = sessions
+        self._observers: list[ILogObserver] = []
+        self._wants_sessions = False
 
     def addObserver(self, observer: ILogObserver) -> None:
         """Send events to an observer from now on."""
         self._publisher.addObserver(observer)
-        self._sessions.watchers.append(observer)
+        self._observers.append(observer)
+        self._look()
 
     def removeObserver(self, observer: ILogObserver) -> None:
         """Stop sending events to an observer."""
         self._publisher.removeObserver(observer)
-        self._sessions.watchers.remove(observer)
+        self._observers.remove(observer)
+        self._look()
+
+    def want_sessions(self, is_on: bool) -> None:
+        """Send the beginnings of sessions as well, or stop that."""
+        self._wants_sessions = is_on
+        self._look()
+
+    def _look(self) -> None:
+        self._sessions.watchers[:] = self._observers if self._wants_sessions else []

@@ -21,7 +21,12 @@ from mailproxy.log.format import as_json
 WAITING_BYTES = 256 * 1024
 """The most bytes that wait for a watcher: about a second of events of a very busy service."""
 
-_SESSIONS = frozenset({"session-begin", "session"})
+SESSIONS = frozenset({"session-begin", "session"})
+"""The events of sessions: most of a busy service."""
+
+_SESSIONLESS = frozenset({"servers", "service"})
+"""What can be watched without sessions; see `Watcher`."""
+
 _SERVERS = frozenset({"server", "no-server", "check", "header"})
 
 
@@ -29,8 +34,10 @@ class Watcher:
     """One client that watches, from `Watch.join` to `Watch.leave`."""
 
     def __init__(self, events: str, write: Callable[[bytes], object]) -> None:
-        """`events` selects the events: "all", "sessions" or "servers"."""
+        """`events` selects the events: "all", "sessions", "servers", or "service" for all but sessions."""
         self._events = events
+        self.wants_sessions = events not in _SESSIONLESS
+        """Whether any session's beginning or end is wanted."""
         self._write = write
         self._waiting: deque[bytes] = deque()
         self._size = 0
@@ -41,10 +48,10 @@ class Watcher:
         """Return whether the watcher wants an event."""
         kind = event.get("event")
         if self._events == "sessions":
-            return kind in _SESSIONS
+            return kind in SESSIONS
         if self._events == "servers":
             return kind in _SERVERS
-        return True
+        return self.wants_sessions or kind not in SESSIONS
 
     def tell(self, line: bytes) -> None:
         """Write an event, or keep it while the client does not read, or count it as lost."""
@@ -82,12 +89,25 @@ class Publisher(Protocol):
         """Stop sending events to an observer."""
 
 
+class LivePublisher(Publisher, Protocol):
+    """Sends events of sessions only while they are wanted: there may be thousands a second."""
+
+    def want_sessions(self, is_on: bool) -> None:
+        """Send the beginnings and ends of sessions to observers as well, or stop that."""
+
+
+def _ignore(is_on: bool) -> None:
+    """Do nothing: the publisher sends what it has."""
+
+
 @implementer(ILogObserver)
 class Watch:
     """All watchers of a service, as one observer of its log."""
 
-    def __init__(self, publisher: Publisher) -> None:
+    def __init__(self, publisher: Publisher, want_sessions: Callable[[bool], object] = _ignore) -> None:
+        """`want_sessions` tells the publisher whether a watcher wants sessions."""
         self._publisher = publisher
+        self._want_sessions = want_sessions
         self._watchers: list[Watcher] = []
 
     def __len__(self) -> int:
@@ -98,12 +118,17 @@ class Watch:
         if not self._watchers:
             self._publisher.addObserver(self)
         self._watchers.append(watcher)
+        self._look()
 
     def leave(self, watcher: Watcher) -> None:
         """Stop sending events to a watcher."""
         self._watchers.remove(watcher)
+        self._look()
         if not self._watchers:
             self._publisher.removeObserver(self)
+
+    def _look(self) -> None:
+        self._want_sessions(any(watcher.wants_sessions for watcher in self._watchers))
 
     def __call__(self, event: LogEvent) -> None:
         """Send an event to the watchers that want it."""

@@ -8,7 +8,7 @@ from typing import Any
 from twisted.logger import ILogObserver, LogEvent, LogLevel, LogPublisher
 from zope.interface import implementer
 
-from mailproxy.control.watch import Publisher
+from mailproxy.control.watch import SESSIONS, LivePublisher
 from mailproxy.process.message import Event
 
 
@@ -22,13 +22,16 @@ def event_of(event: LogEvent) -> Event:
 class Forwarding:
     """Sends a worker's log events to the main process while they are wanted."""
 
-    def __init__(self, publisher: Publisher, tell: Callable[[Event], object]) -> None:
+    def __init__(self, publisher: LivePublisher, tell: Callable[[Event], object]) -> None:
         self._publisher = publisher
         self._tell = tell
         self._is_on = False
+        self._sends_sessions = False
 
-    def switch(self, *, is_on: bool) -> None:
-        """Start or stop sending events."""
+    def switch(self, *, is_on: bool, sessions: bool) -> None:
+        """Start or stop sending events, and those of sessions among them."""
+        self._sends_sessions = sessions
+        self._publisher.want_sessions(sessions)
         if is_on and not self._is_on:
             self._publisher.addObserver(self)
         elif self._is_on and not is_on:
@@ -37,18 +40,20 @@ class Forwarding:
 
     def __call__(self, event: LogEvent) -> None:
         """Send an event."""
-        if event.get("log_namespace", "").startswith("mailproxy"):
+        is_wanted = self._sends_sessions or event.get("event") not in SESSIONS
+        if is_wanted and event.get("log_namespace", "").startswith("mailproxy"):
             self._tell(event_of(event))
 
 
 class AllEvents:
     """The log events of the main process and its workers, for watchers."""
 
-    def __init__(self, publisher: LogPublisher, switch: Callable[[bool], object]) -> None:
-        """`switch` tells the workers whether there are watchers."""
+    def __init__(self, publisher: LogPublisher, switch: Callable[[bool, bool], object]) -> None:
+        """`switch` tells the workers whether there are watchers, and whether they want sessions."""
         self._publisher = publisher
         self._switch = switch
         self._observers: list[Any] = []
+        self.wants_sessions = False
 
     @property
     def is_watched(self) -> bool:
@@ -59,13 +64,19 @@ class AllEvents:
         """Send events to an observer from now on."""
         self._observers.append(observer)
         self._publisher.addObserver(observer)
-        self._switch(True)
+        self._switch(True, self.wants_sessions)
 
     def removeObserver(self, observer: Any) -> None:
         """Stop sending events to an observer."""
         self._observers.remove(observer)
         self._publisher.removeObserver(observer)
-        self._switch(self.is_watched)
+        self._switch(self.is_watched, self.wants_sessions)
+
+    def want_sessions(self, is_on: bool) -> None:
+        """Send the beginnings and ends of workers' sessions as well, or stop that."""
+        if is_on is not self.wants_sessions:
+            self.wants_sessions = is_on
+            self._switch(self.is_watched, is_on)
 
     def tell(self, event: Event) -> None:
         """Send an event of a worker to all observers."""

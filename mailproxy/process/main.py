@@ -109,7 +109,7 @@ class MainService(ProxyService):
 
     def more(self) -> Sequence[object]:
         """Return the further messages for a worker that begins."""
-        return [message.Watch(True)] if self._events.is_watched else []
+        return [message.Watch(True, self._events.wants_sessions)] if self._events.is_watched else []
 
     @property
     def sockets(self) -> set[SocketKey]:
@@ -136,8 +136,8 @@ class MainService(ProxyService):
         sockets = self._process_state.sockets
         self._workers.tell(enabled, [sockets[key].socket.fileno() for key in enabled.sockets])
 
-    def _watch(self, is_on: bool) -> None:
-        self._workers.tell(message.Watch(is_on))
+    def _watch(self, is_on: bool, sessions: bool) -> None:
+        self._workers.tell(message.Watch(is_on, sessions))
 
     @property
     def others(self) -> Sequence[Ask]:

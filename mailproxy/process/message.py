@@ -154,6 +154,8 @@ class Watch:
     """Start or stop sending log events, for administrators who watch."""
 
     is_on: bool
+    sessions: bool
+    """Whether those of sessions are wanted as well."""
 
 
 @frozen

@@ -106,7 +106,7 @@ class Worker:
         match said:
             case message.Watch():
                 assert self._events is not None
-                self._events.switch(is_on=said.is_on)
+                self._events.switch(is_on=said.is_on, sessions=said.sessions)
             case message.ServerUpdate():
                 service.update_server(said)
             case message.Learned():

@@ -59,7 +59,7 @@ def names(kind: str) -> Iterable[str]:
         ("drain frontend imaps", ["kick", "spread"]),
         ("drain frontend imaps kick", ["spread"]),
         ("drain timeout 1h", ["delay", "spread"]),
-        ("watch", ["all", "sessions", "servers"]),
+        ("watch", ["all", "sessions", "servers", "service"]),
         ("watch all", []),
         ("shutdown session", ["64-1"]),
         ("ban", []),

@@ -114,7 +114,10 @@ def test_command_has_its_arguments(line: str, name: str, given: dict[str, Any]) 
             '"of" is one word too many: the command is "ban NETWORK [TIME] [REASON] [kick]"',
         ),
         ("show bans origin rules", 'ORIGIN is "rules", needs one of "ctl", "rule", "crowdsec"; did you'),
-        ("watch session", 'EVENTS is "session", needs one of "all", "sessions", "servers"; did you mean "sessions"?'),
+        (
+            "watch session",
+            'EVENTS is "session", needs one of "all", "sessions", "servers", "service"; did you mean "sessions"?',
+        ),
         ("watch servers twice", '"twice" is one word too many: the command is "watch [EVENTS]"'),
         ("drain frontend imaps kik", '"kik" is unknown after "drain frontend"; did you mean "kick"?'),
     ],

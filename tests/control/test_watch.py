@@ -66,6 +66,7 @@ def test_event_is_told_as_the_log_has_it() -> None:
         ("all", ["session-begin", "session", "server", "ready"]),
         ("sessions", ["session-begin", "session"]),
         ("servers", ["server"]),
+        ("service", ["server", "ready"]),
     ],
 )
 def test_what_is_not_wanted_is_not_told(events: str, told: list[str]) -> None:
@@ -73,6 +74,17 @@ def test_what_is_not_wanted_is_not_told(events: str, told: list[str]) -> None:
     for kind in ("session-begin", "session", "server", "ready"):
         bench.log.info("x", event=kind)
     assert [event["event"] for event in bench.written] == told
+
+
+def test_sessions_are_asked_for_while_a_watcher_wants_them() -> None:
+    wanted: list[bool] = []
+    watch = Watch(Publisher(), wanted.append)
+    service, everything = Watcher("service", lambda line: None), Watcher("all", lambda line: None)
+    watch.join(service)
+    watch.join(everything)
+    watch.leave(everything)
+    watch.leave(service)
+    assert wanted == [False, True, False, False]
 
 
 def test_other_people_s_events_are_not_told() -> None:

@@ -376,14 +376,16 @@ def test_events_of_workers_are_for_those_who_watch(bench: Bench) -> None:
     events = bench.service.events
     assert events is not None
     events.addObserver(seen.append)
-    assert bench.told() == [message.Watch(is_on=True)]
+    assert bench.told() == [message.Watch(is_on=True, sessions=False)]
+    events.want_sessions(True)
+    assert bench.told() == [message.Watch(is_on=True, sessions=True)]
     bench.say(bench.workers[0], message.Event("info", {"event": "session", "id": "abc-1"}))
     assert [(event["event"], event["id"]) for event in seen] == [("session", "abc-1")]
     bench.forker.ends(bench.workers[1])
     bench.forker.work()
-    assert bench.told(2)[-1] == message.Watch(is_on=True)
+    assert bench.told(2)[-1] == message.Watch(is_on=True, sessions=True)
     events.removeObserver(seen.append)
-    assert bench.told()[-1] == message.Watch(is_on=False)
+    assert bench.told()[-1] == message.Watch(is_on=False, sessions=True)
 
 
 def test_log_files_are_opened_again_everywhere(bench: Bench) -> None:

@@ -455,8 +455,8 @@ def test_question_about_nothing_has_no_answer(bench: Bench) -> None:
 def test_events_are_told_while_somebody_watches(bench: Bench) -> None:
     bench.read()
     bench.heard()
-    bench.say(message.Watch(is_on=True))
-    bench.say(message.Watch(is_on=True))
+    bench.say(message.Watch(is_on=True, sessions=True))
+    bench.say(message.Watch(is_on=True, sessions=True))
     bench.relay().break_off()
     bench.settle()
     bench.reactor.advance(1.0)
@@ -465,11 +465,21 @@ def test_events_are_told_while_somebody_watches(bench: Bench) -> None:
         ("info", "session-begin", "abc-1"),
         ("info", "session", "abc-1"),
     ]
-    bench.say(message.Watch(is_on=False))
+    bench.say(message.Watch(is_on=False, sessions=False))
     bench.relay().break_off()
     bench.settle()
     bench.reactor.advance(1.0)
     assert bench.heard() == []
+
+
+def test_sessions_are_not_told_to_those_who_watch_the_service(bench: Bench) -> None:
+    bench.read()
+    bench.heard()
+    bench.say(message.Watch(is_on=True, sessions=False))
+    bench.relay().break_off()
+    bench.settle()
+    bench.reactor.advance(1.0)
+    assert [said for said in bench.heard() if isinstance(said, message.Event)] == []
 
 
 def test_log_files_are_opened_again(bench: Bench) -> None:

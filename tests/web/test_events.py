@@ -77,7 +77,7 @@ def test_events_are_selected(bench: Bench) -> None:
 
 def test_unknown_selection_is_refused(bench: Bench) -> None:
     assert bench.web.get("/api/v1/events?events=server").error == (
-        'EVENTS is "server", needs one of "all", "sessions", "servers"; did you mean "servers"?'
+        'EVENTS is "server", needs one of "all", "sessions", "servers", "service"; did you mean "servers"?'
     )
 
 
