@@ -35,7 +35,7 @@ def candidates(capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
         ([""], list(COMMANDS)),
         (["ch"], ["check", "check-starttls"]),
         (["--v"], ["--version"]),
-        (["ctl", "show", "s"], ["servers", "sessions"]),
+        (["ctl", "show", "s"], ["servers", "sessions", "sources"]),
         (["ctl", "--j"], ["--json"]),
         (["ctl", "--json", "-c", "/nowhere", "wa"], ["watch"]),
         (["check", "--ag"], ["--against-running"]),
