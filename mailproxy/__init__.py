@@ -31,6 +31,7 @@ The map, bottom up; imports run one way, from the later to the earlier:
 - ``systemd``: what systemd hands to a service that it starts, and what the service tells it.
 - ``process``: several processes that serve together: main process, workers, and what they tell each other.
 - ``audit``: the known attacks on STARTTLS, tried against any server; stands alone.
+- ``top``: what a running service does, live in a terminal; over the admin socket.
 - ``tap``, ``demo``, ``commands``, ``cli``: how it is started.
 """
 

@@ -31,7 +31,7 @@ LAYERS = (
     {"web"},
     {"service", "signals", "audit"},
     {"process"},
-    {"tap", "demo"},
+    {"tap", "demo", "top"},
     {"commands"},
     {"cli"},
     {"__main__"},
@@ -158,6 +158,11 @@ def test_codec_imports_nothing_but_itself() -> None:
     modules = imported("mailproxy.proxyprotocol")
     assert {part(name) for name in modules if within(name)} == {"", "proxyprotocol"}
     assert modules & {"twisted", "OpenSSL", "cryptography"} == set()
+
+
+@pytest.mark.parametrize("command", ["ctl", "top", "completion"])
+def test_clients_of_the_admin_socket_need_no_reactor(command: str) -> None:
+    assert imported(f"mailproxy.commands.{command}") & {"twisted", "OpenSSL", "cryptography"} == set()
 
 
 def test_twisted_web_is_for_http_alone() -> None:

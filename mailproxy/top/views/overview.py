@@ -1,0 +1,79 @@
+"""What is wrong, the frontends and backends in short, and the newest events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mailproxy.control.table import shown
+from mailproxy.top.attention import attention
+from mailproxy.top.grid import Column, Grid, grid, has_text
+from mailproxy.top.letters import wrapped
+from mailproxy.top.sample import BACKENDS, CERTIFICATES, SERVERS, number
+from mailproxy.top.styled import Line, Part, line, style_of
+from mailproxy.top.views import frontends
+from mailproxy.top.views.events import lines_of
+from mailproxy.top.views.view import Facts, Page, View
+
+MOST_FINDINGS = 20
+MOST_ROWS = 50
+"""The most frontends, and backends; their own views have all."""
+MOST_EVENTS = 20
+
+
+def overview(facts: Facts) -> Page:
+    """Write the page."""
+    return Page([*_attention(facts), *_frontends(facts), *_backends(facts), *_events(facts)])
+
+
+def _attention(facts: Facts) -> Iterator[Line]:
+    sample = facts.model.sample
+    if not sample.rows:
+        return
+    found = [(style, facts.charset.clean(words)) for style, words in attention(sample)]
+    found = [(style, words) for style, words in found if has_text(facts.wanted, [words])]
+    if not found and not facts.wanted:
+        yield line("Nothing is wrong: all servers are up, and all frontends are open.", "good")
+    for style, words in found[:MOST_FINDINGS]:
+        mark = "!! " if style == "bad" else "!  "
+        for number_, one in enumerate(wrapped(words, max(facts.width - len(mark), 20))):
+            yield (Part(" " * len(mark) if number_ else mark, style), Part(one, style))
+    if len(found) > MOST_FINDINGS:
+        yield line(f"   and {len(found) - MOST_FINDINGS} more", "held")
+
+
+def _frontends(facts: Facts) -> Iterator[Line]:
+    yield from _section(frontends.arrange(facts, with_sums=False))
+
+
+def _backends(facts: Facts) -> Iterator[Line]:
+    yield from _section(grid(_BACKENDS, facts.model.sample.of(BACKENDS), facts.width, facts.charset, facts.wanted))
+
+
+def _section(arranged: Grid) -> Iterator[Line]:
+    if arranged.rows:
+        yield ()
+        yield arranged.heading
+        yield from (one for _, one in arranged.rows[:MOST_ROWS])
+        if len(arranged.rows) > MOST_ROWS:
+            yield line(f"and {len(arranged.rows) - MOST_ROWS} more", "faint")
+
+
+def _events(facts: Facts) -> Iterator[Line]:
+    found = lines_of(facts, facts.model.events[:MOST_EVENTS])
+    if found:
+        yield ()
+        yield line("NEWEST EVENTS", "heading")
+        yield from found
+
+
+_BACKENDS = (
+    Column("BACKEND", lambda row: shown(row.get("backend")), least=8),
+    Column("STATE", lambda row: shown(row.get("state")), lambda row: style_of(row.get("state"))),
+    Column("PROTOCOL", lambda row: shown(row.get("protocol"))),
+    Column("SERVERS", lambda row: f"{number(row, 'active'):g}/{number(row, 'servers'):g}", is_right=True),
+    Column("SESSIONS", lambda row: shown(row.get("sessions")), is_right=True),
+    Column("QUEUED", lambda row: shown(row.get("queued")), lambda row: "bad" if row.get("queued") else "plain", True),
+    Column("BALANCE", lambda row: shown(row.get("balance")), rank=1),
+)
+
+VIEW = View("Overview", overview, questions=(BACKENDS, SERVERS, CERTIFICATES))
