@@ -153,10 +153,10 @@ class SessionLog:
         if termination is None or not termination.is_early or session.is_local:
             return True
         ending = termination.ending
-        reason = f"rule {termination.reason}" if ending is RULED_OUT else ending.happened
+        kind = f"rule {termination.reason}" if ending is RULED_OUT else ending.happened
         client = _client(session)["client"]
-        source = str(client).rpartition(":")[0]
-        return self._sampler.takes(session.terms.frontend, source, reason, is_warning=ending.warns)
+        source, reason = str(client).rpartition(":")[0], termination.reason or kind
+        return self._sampler.takes(session.terms.frontend, source, reason, kind, is_warning=ending.warns)
 
 
 def describe(session: LoggedSession) -> Fields:

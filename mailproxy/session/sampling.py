@@ -6,7 +6,7 @@ So a flood can neither fill a disk nor hide who sends it.
 
 from __future__ import annotations
 
-from attrs import define
+from attrs import define, field
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger, LogLevel
 
@@ -26,14 +26,14 @@ In a flood from more addresses, the next ones are only in the sum.
 @define
 class _Sum:
     count: int = 0
-    sources: int = 0
+    sources: set[str] = field(factory=set)
     """The addresses in it, as far as they are remembered."""
     has_others: bool = False
     is_warning: bool = False
 
 
 class Sampler:
-    """Chooses the refusals that are lines of the log, and writes the sum of the others for each reason."""
+    """Chooses the refusals that are lines of the log, and writes the sums of the others."""
 
     _log = Logger(namespace="mailproxy")
 
@@ -42,9 +42,13 @@ class Sampler:
         self._seen: dict[tuple[str, str, str], int] = {}
         self._sums: dict[tuple[str, str], _Sum] = {}
 
-    def takes(self, frontend: str, source: str, reason: str, *, is_warning: bool = False) -> bool:
-        """Tell whether this refusal is a line; if not, it is counted for the sum, which has the level of its lines."""
-        seen = self._seen
+    def takes(self, frontend: str, source: str, reason: str, kind: str = "", *, is_warning: bool = False) -> bool:
+        """
+        Tell whether this refusal is a line; if not, it is counted for the sum of its `kind`, by default its reason.
+
+        There may be any number of reasons, but few kinds. The sum has the level of its lines.
+        """
+        seen, kind = self._seen, kind or reason
         if not seen:
             self._clock.callLater(INTERVAL_SECONDS, self._end)
         key = frontend, source, reason
@@ -52,28 +56,27 @@ class Sampler:
         if count < LINES_PER_SOURCE and (count or len(seen) < MOST_SOURCES):
             seen[key] = count + 1
             return True
-        found = self._sums.get((frontend, reason))
+        found = self._sums.get((frontend, kind))
         if found is None:
-            found = self._sums[frontend, reason] = _Sum(is_warning=is_warning)
+            found = self._sums[frontend, kind] = _Sum(is_warning=is_warning)
         found.count += 1
-        if count == LINES_PER_SOURCE:
-            seen[key] = count + 1
-            found.sources += 1
-        elif not count:
+        if not count:
             found.has_others = True
+        elif len(found.sources) < MOST_SOURCES:
+            found.sources.add(source)
         return False
 
     def _end(self) -> None:
         """End an interval: write its sums."""
         sums, self._sums, self._seen = self._sums, {}, {}
-        for (frontend, reason), found in sums.items():
+        for (frontend, kind), found in sums.items():
             self._log.emit(
                 LogLevel.warn if found.is_warning else LogLevel.info,
                 "frontend {frontend}: {count} more in {seconds:g} s, from at least {sources} addresses: {reason}",
                 event="refusals",
                 frontend=frontend,
-                reason=reason,
+                reason=kind,
                 count=found.count,
-                sources=found.sources + found.has_others,
+                sources=len(found.sources) + found.has_others,
                 seconds=INTERVAL_SECONDS,
             )

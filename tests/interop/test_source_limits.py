@@ -49,11 +49,11 @@ class Limited:
 
     def come(self, source: str = SOURCE) -> ssl.SSLSocket | None:
         """Connect; return the connection if the server's greeting comes, and keep it open."""
-        with suppress(OSError):
-            connection = connect_tls(self.port, self.pki.client(), source)
+        with suppress(OSError), ExitStack() as stack:
+            connection = stack.enter_context(connect_tls(self.port, self.pki.client(), source))
             if read_line(connection) == GREETING:
-                return self.stack.enter_context(connection)
-            connection.close()
+                self.stack.push(stack.pop_all())
+                return connection
         return None
 
     def count(self, times: int, source: str = SOURCE) -> int:
@@ -166,11 +166,11 @@ def test_frontend_gets_as_many_new_connections_as_its_rate(limited: Settings, wo
     assert time.monotonic() - began >= 2 * 20 / (20 + max(workers - 1, 0)) - 0.2
 
 
-def begun(port: int, count: int) -> Sequence[socket.socket]:
+def begun(front: Limited, count: int) -> Sequence[socket.socket]:
     """Connect clients that begin a handshake and do not go on."""
     clients = []
     for _ in range(count):
-        client = connect(port)
+        client = front.stack.enter_context(connect(front.port))
         client.sendall(b"\x16\x03\x01")
         clients.append(client)
     return clients
@@ -179,8 +179,8 @@ def begun(port: int, count: int) -> Sequence[socket.socket]:
 @BOTH
 def test_clients_beyond_the_handshakes_at_once_wait(limited: Settings, workers: int) -> None:
     front = limited(workers=workers, frontend={"handshakes": 4}, keys={"timeout": {"handshake": "60s"}})
-    # Each further worker may have one more.
-    slow = begun(front.port, 4 + max(workers - 1, 0))
+    # More than processes accept before they see the first handshakes; the others wait in the kernel's queue.
+    slow = begun(front, 40)
     until(lambda: front.ctl.rows("show frontends")[0]["current"] >= 4, "four handshakes")
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(front.come)

@@ -84,3 +84,11 @@ def test_sum_has_the_level_of_its_lines(flood: Flood) -> None:
     flood.come(LINES_PER_SOURCE + 1)
     flood.sums()
     assert [event["log_level"] for event in flood.events] == [LogLevel.warn, LogLevel.info]
+
+
+def test_reasons_of_one_kind_have_lines_of_their_own_and_one_sum(flood: Flood) -> None:
+    taken = [flood.sampler.takes("imaps", "192.0.2.1", f"byte {number}", "no TLS") for number in range(2)]
+    more = [flood.sampler.takes("imaps", "192.0.2.1", f"byte {number % 2}", "no TLS") for number in range(20)]
+    assert taken == [True, True]
+    assert sum(more) == 2 * LINES_PER_SOURCE - 2
+    assert flood.sums() == [("no TLS", 22 - 2 * LINES_PER_SOURCE, 1)]
