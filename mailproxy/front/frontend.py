@@ -123,7 +123,7 @@ class Frontend:
     @property
     def counters(self) -> Counters:
         """The frontend's counters since the start."""
-        return Counters(**{name: sum for name, sum in self.totals.numbers.items() if name in COUNTERS})
+        return Counters(**{name: self._numbers.sum(index) for name, index in COUNTERS.items()})
 
     @property
     def totals(self) -> Totals:

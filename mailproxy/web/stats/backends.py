@@ -123,7 +123,7 @@ def _button(words: str, command: str, arguments: dict[str, str], label: str, *, 
 
 
 def _cells(row: Server) -> Iterable[Markup]:
-    one, numbers = row.status, row.numbers
+    one = row.status
     return (
         cell("Protocol", one.protocol),
         cell("State", state(one.state, _note(one))),
@@ -135,7 +135,7 @@ def _cells(row: Server) -> Iterable[Markup]:
             bar(one.sessions, one.maxconn) if one.maxconn else None,
             class_="num",
         ),
-        cell("Errors", _errors(one, numbers["failed"]), class_="num"),
+        cell("Errors", _errors(one, row.failed), class_="num"),
         cell("Weight", _weight(one), class_="num"),
     )
 

@@ -9,6 +9,7 @@ from attrs import frozen
 from twisted.internet.interfaces import IDelayedCall
 
 from mailproxy.control.running import Running
+from mailproxy.session.numbers import BYTES_IN, BYTES_OUT, COUNTERS
 
 SAMPLES = 300
 """Five minutes: what a person on call wants to see, in 30 KB."""
@@ -18,7 +19,7 @@ SECONDS = 1.0
 WINDOW = 5
 """The seconds that rates are the average of: the bytes of live sessions are counted so often."""
 
-_ERRORS = ("header_errors", "handshake_errors", "no_server", "refused", "injections")
+_ERRORS = [COUNTERS[name] for name in ("header_errors", "handshake_errors", "no_server", "refused", "injections")]
 
 
 @frozen
@@ -93,11 +94,12 @@ class Samples:
         )
 
     def _sums(self) -> _Sums:
-        numbers = [frontend.totals.numbers for frontend in self._running.generation.frontends]
+        state = self._running.process_state
+        blocks = [state.numbers(frontend.name) for frontend in self._running.generation.frontends]
         return _Sums(
             self._reactor.seconds(),
-            sum(one["connections"] for one in numbers),
-            sum(one[name] for one in numbers for name in _ERRORS),
-            sum(one["bytes_in"] for one in numbers),
-            sum(one["bytes_out"] for one in numbers),
+            sum(block.sum(COUNTERS["connections"]) for block in blocks),
+            sum(block.sum(index) for block in blocks for index in _ERRORS),
+            sum(block.sum(BYTES_IN) for block in blocks),
+            sum(block.sum(BYTES_OUT) for block in blocks),
         )

@@ -9,10 +9,12 @@ from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from mailproxy.backend.numbers import FAILED
 from mailproxy.control import observe
 from mailproxy.control.running import Running
 from mailproxy.control.status import BackendStatus, CertificateStatus, FrontendStatus, Info, ServerStatus
 from mailproxy.control.survey import SurveyPage
+from mailproxy.session.numbers import BYTES_IN, BYTES_OUT
 from mailproxy.web.api import in_turns
 from mailproxy.web.health import reasons_against
 from mailproxy.web.stats.newest import Newest, NewestEvents
@@ -38,10 +40,10 @@ SEARCHES = 8
 
 @frozen
 class Server:
-    """A server, with its numbers since the start."""
+    """A server, and how many attempts to reach it have failed since the start."""
 
     status: ServerStatus
-    numbers: Mapping[str, int]
+    failed: int
 
 
 @frozen
@@ -131,6 +133,7 @@ class Snapshots:
         backends = await self._all(observe.backends(running))
         statuses = await self._all(observe.servers(running))
         counts = running.process_state.counts
+        blocks = {frontend.name: counts.frontend(frontend.name) for frontend in running.generation.frontends}
         return Snapshot(
             info=observe.info(running, self._watchers()),
             workers=len(running.others),
@@ -138,12 +141,15 @@ class Snapshots:
             samples=self._samples.taken,
             frontends=frontends,
             bytes={
-                frontend.name: (frontend.totals.numbers["bytes_in"], frontend.totals.numbers["bytes_out"])
+                frontend.name: (
+                    counts.frontend(frontend.name).sum(BYTES_IN),
+                    counts.frontend(frontend.name).sum(BYTES_OUT),
+                )
                 for frontend in running.generation.frontends
             },
             backends=backends,
             servers=tuple(
-                Server(one, counts.server_totals(one.backend, one.protocol, one.server).numbers) for one in statuses
+                Server(one, counts.server(one.backend, one.protocol, one.server).sum(FAILED)) for one in statuses
             ),
             certificates=await self._fresh(
                 "certificates", CERTIFICATES_SECONDS, lambda: self._all(observe.certificates(running))
