@@ -140,13 +140,7 @@ class Snapshots:
             unready=tuple(reasons_against(running)),
             samples=self._samples.taken,
             frontends=frontends,
-            bytes={
-                frontend.name: (
-                    counts.frontend(frontend.name).sum(BYTES_IN),
-                    counts.frontend(frontend.name).sum(BYTES_OUT),
-                )
-                for frontend in running.generation.frontends
-            },
+            bytes={name: (block.sum(BYTES_IN), block.sum(BYTES_OUT)) for name, block in blocks.items()},
             backends=backends,
             servers=tuple(
                 Server(one, counts.server(one.backend, one.protocol, one.server).sum(FAILED)) for one in statuses
