@@ -282,9 +282,9 @@ def test_example_is_good(tmp_path: Path, capsys: pytest.CaptureFixture[str], mon
     monkeypatch.setattr(resource, "getrlimit", lambda which: (1 << 20, 1 << 20))  # as systemd has it, or more
     live = tmp_path / "letsencrypt" / "live" / "mail.example.net"
     (tmp_path / "mailproxy").mkdir()
-    for name in ("probe", "doveadm-key"):
+    for name in ("probe", "doveadm-key", "http-token", "crowdsec.key"):
         (tmp_path / "mailproxy" / name).touch(0o600)
-        (tmp_path / "mailproxy" / name).write_text("secret\n")
+        (tmp_path / "mailproxy" / name).write_text("a-secret-of-enough-letters\n")
     mail, net = issue("mail.example.org", key=rsa_key()), issue("mail.example.net")
     clients = issue(common_name="clients", authority=True)
     for path, pem in {
