@@ -341,7 +341,7 @@ def test_client_of_another_network_is_closed_at_once(front: StartFront, backend:
     running = front({"admin": {"http": f"127.0.0.1:{http.port}", "http-allow": ["192.0.2.0/24"]}} | configuration)
     with suppress(ConnectionResetError):
         assert http.raw(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n") == b""
-    (event,) = running.events(event="http-refused")
+    (event,) = until(lambda: running.events(event="http-refused"), "the log line")
     assert event["host"] == "127.0.0.1"
 
 

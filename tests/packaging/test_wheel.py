@@ -89,7 +89,7 @@ def script(python: Path, name: str, *arguments: str) -> str:
 def test_wheel_carries_types_and_plugins(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     plugins = {f"twisted/plugins/{path.name}" for path in (CHECKOUT / "twisted" / "plugins").glob("*.py")}
-    assert names >= {"mailproxy/py.typed", "mailproxy/cli.py", *plugins}
+    assert names >= {"mailproxy/py.typed", "mailproxy/cli.py", "mailproxy/web/static/stats.js", *plugins}
 
 
 def test_wheel_leaves_twisteds_packages_alone(wheel: Path) -> None:
@@ -103,7 +103,8 @@ def test_wheel_carries_no_tests(wheel: Path) -> None:
 
 def test_wheel_carries_units_and_examples(wheel: Path) -> None:
     carried = {name.partition(".data/data/")[2] for name in zipfile.ZipFile(wheel).namelist()}
-    assert carried >= {f"share/mailproxy/{path.name}" for path in (CHECKOUT / "etc").iterdir()}
+    etc = CHECKOUT / "etc"
+    assert carried >= {f"share/mailproxy/{path.relative_to(etc)}" for path in etc.rglob("*") if path.is_file()}
 
 
 def test_command_is_installed(python: Path) -> None:
