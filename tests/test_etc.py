@@ -1,16 +1,20 @@
 """The files in etc/ work as they are, once the files are there that they name."""
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
+import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -18,6 +22,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from mailproxy.config import Config, load
 from mailproxy.front.prepare import prepare
+from mailproxy.log.format import as_json
 
 ETC = Path(__file__).parents[1] / "etc"
 README = (ETC.parent / "README.md").read_text()
@@ -86,7 +91,9 @@ def test_nothing_in_etc_is_untested() -> None:
         "prometheus",  # in tests/metrics, and tests/interop/test_prometheus.py
         "grafana",
         "logrotate",
-        "fail2ban",
+        "fail2ban",  # in tests/interop/test_fail2ban.py
+        "vector",
+        "promtail",
     }
 
 
@@ -203,6 +210,92 @@ def test_log_rotation_is_one_for_logrotate(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0
     assert "error" not in done.stderr
+
+
+LOG = (ETC.parent / "docs" / "log.md").read_text()
+LABELS = {"frontend", "level", "event"}
+"""The fields of the log that have few values."""
+
+
+def vector() -> dict[str, Any]:
+    return tomllib.loads((ETC / "vector" / "mailproxy.toml").read_text())
+
+
+def promtail() -> dict[str, Any]:
+    read: dict[str, Any] = yaml.safe_load((ETC / "promtail" / "mailproxy.yaml").read_text())
+    return read
+
+
+def fields_of_the_log() -> set[str]:
+    """What docs/log.md names as fields: in its tables, and in its example of JSON."""
+    rows = re.findall(r"(?m)^\| (`[a-z_]+`(?:, `[a-z_]+`)*) \|", LOG)
+    (example,) = re.findall(r'`(\{"time": [^`]*)`', LOG)
+    return {name for row in rows for name in re.findall("[a-z_]+", row)} | set(re.findall('"([a-z]+)":', example))
+
+
+def logged() -> dict[str, Any]:
+    """A line of the log in JSON."""
+    event = {"log_time": 1795234351.875, "event": "rejected", "line": "", "frontend": "imaps", "client": "192.0.2.7:1"}
+    line: dict[str, Any] = json.loads(as_json(event, "info"))
+    return line
+
+
+def test_vector_labels_lines_with_fields_of_few_values() -> None:
+    labels = vector()["sinks"]["loki"]["labels"]
+    assert labels.pop("job") == "mailproxy"
+    assert labels == {name: f"{{{{ {name} }}}}" for name in LABELS}
+
+
+def test_vector_names_fields_of_the_log() -> None:
+    transform = vector()["transforms"]["mailproxy"]["source"]
+    named = set(re.findall(r"[ (]\.([a-z]+)", transform)) - {"message"}  # Vector's own, which has the line
+    assert named == {"time", "frontend"}
+    assert named | LABELS <= fields_of_the_log()
+    assert named | LABELS <= logged().keys()
+
+
+def test_vector_sends_what_its_sources_read() -> None:
+    read = vector()
+    assert read["sinks"]["loki"]["inputs"] == list(read["transforms"])
+    assert read["transforms"]["mailproxy"]["inputs"] == list(read["sources"])
+
+
+def promtail_stages() -> list[dict[str, Any]]:
+    """What happens to each line, which is the same for both jobs."""
+    first, second = (job["pipeline_stages"] for job in promtail()["scrape_configs"])
+    assert first == second
+    stages: list[dict[str, Any]] = first
+    return stages
+
+
+def test_promtail_labels_lines_with_fields_of_few_values() -> None:
+    extract, _, label = promtail_stages()
+    assert set(label["labels"]) == LABELS
+    assert set(label["labels"]) <= set(extract["json"]["expressions"])
+
+
+def test_promtail_names_fields_of_the_log() -> None:
+    extract, stamp, _ = promtail_stages()
+    expressions = extract["json"]["expressions"]
+    assert stamp["timestamp"]["source"] in expressions
+    assert set(expressions.values()) <= fields_of_the_log()
+    assert set(expressions.values()) <= logged().keys()
+
+
+def test_collectors_of_the_log_can_read_its_times() -> None:
+    # RFC3339Nano of Go and %+ of Vector: date and time of RFC 3339, any number of digits of a second.
+    assert promtail_stages()[1]["timestamp"]["format"] == "RFC3339Nano"
+    assert '"%+"' in vector()["transforms"]["mailproxy"]["source"]
+    assert datetime.fromisoformat(logged()["time"]) == datetime(2026, 11, 21, 4, 12, 31, 875000, UTC)
+
+
+def test_collectors_of_the_log_read_the_file_of_the_example() -> None:
+    read = vector()["sources"]
+    assert read["mailproxy_journal"]["include_matches"] == {"SYSLOG_IDENTIFIER": ["mailproxy"]}
+    file, journal = promtail()["scrape_configs"]
+    assert journal["journal"]["matches"] == "SYSLOG_IDENTIFIER=mailproxy"
+    assert read["mailproxy_file"]["include"] == [file["static_configs"][0]["labels"]["__path__"]]
+    assert f'target = "{file["static_configs"][0]["labels"]["__path__"]}"' in LOG
 
 
 Deploy = Callable[[], tuple[Path, str]]
