@@ -9,6 +9,7 @@ from mailproxy.backend.backend import Backend
 from mailproxy.config import Config
 from mailproxy.config.measure import Measure
 from mailproxy.config.model import MailProtocol
+from mailproxy.front.capacity import Capacity
 from mailproxy.front.process_state import BackendKey, ProcessState
 from mailproxy.networks.network_list import NetworkList
 from mailproxy.rules.surroundings import Count, Number
@@ -53,8 +54,14 @@ class FrontSurroundings:
 
     def frontend_sessions(self, frontend: str) -> Number:
         """Return what counts the sessions of a frontend, in all processes."""
-        capacity = self._process_state.capacity
-        return lambda: capacity(frontend).sessions
+        found: list[Capacity] = []
+
+        def sessions() -> int:
+            if not found:
+                found.append(self._process_state.capacity(frontend))
+            return found[0].sessions
+
+        return sessions
 
     def backend_sessions(self, backend: str) -> Number:
         """Return what counts the sessions of a backend and the clients that wait, in all processes."""

@@ -18,8 +18,9 @@ from mailproxy.config.place import Network
 Range = tuple[int, int]
 """The first address of a range, and the one after its last address."""
 
-_MAPPED = bytes(10) + b"\xff\xff"
-_MAPPED_SIZE = len(_MAPPED)
+MAPPED = bytes(10) + b"\xff\xff"
+"""Begins an IPv4 address in IPv6 form."""
+_MAPPED_SIZE = len(MAPPED)
 
 
 class NetworkSet:
@@ -54,7 +55,7 @@ class NetworkSet:
         """
         if len(packed) == 4:
             return bisect_right(self.limits4, int.from_bytes(packed)) & 1 == 1
-        if packed.startswith(_MAPPED):
+        if packed.startswith(MAPPED):
             return bisect_right(self.limits4, int.from_bytes(packed[_MAPPED_SIZE:])) & 1 == 1
         return bisect_right(self.limits6, int.from_bytes(packed)) & 1 == 1
 

@@ -19,7 +19,7 @@ from mailproxy.rules.predicate import Predicate, listed, worded
 from mailproxy.rules.subject import Subject
 from mailproxy.rules.surroundings import Surroundings
 from mailproxy.rules.tlv_text import tlv_text
-from mailproxy.rules.unknown import UNKNOWN, Test, Truth
+from mailproxy.rules.unknown import UNKNOWN, Test, Truth, Unknown
 
 _from_bytes = int.from_bytes
 
@@ -96,7 +96,9 @@ _BY_FIELD: dict[str, Callable[[str, tuple[object, ...]], Test[Subject]]] = {
 def _within(field: str, places: Sequence[Place], surroundings: Surroundings) -> Test[Subject]:
     has_unix = UNIX in places
     networks = NetworkSet.of(place for place in places if not isinstance(place, str | ListFile))
-    lists = tuple(surroundings.network_list(place.path) for place in places if isinstance(place, ListFile))
+    named = [surroundings.network_list(place.path) for place in places if isinstance(place, ListFile)]
+    lists = tuple(one for one in named if not isinstance(one, Unknown))
+    is_partly_known = len(lists) < len(named)
     get = attrgetter(field)
     # The usual client has a known IPv4 address; what is here is done for it, for each rule.
     has, limits = networks.__contains__, networks.limits4
@@ -111,12 +113,14 @@ def _within(field: str, places: Sequence[Place], surroundings: Surroundings) -> 
 
     def test_with_lists(subject: Subject) -> Truth:
         held = test(subject)
-        address = get(subject)
-        if held is not False or address is None:
+        if held is not False:
             return held
-        return any(address in one.networks for one in lists)
+        address = get(subject)
+        if isinstance(address, bytes) and any(address in one.networks for one in lists):
+            return True
+        return None if is_partly_known else False
 
-    return test_with_lists if lists else test
+    return test_with_lists if named else test
 
 
 def _tlv(type: int, patterns: Sequence[TextPattern]) -> Test[Subject]:

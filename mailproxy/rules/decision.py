@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from attrs import evolve, frozen
 
 from mailproxy.config.model import CustomTlv
 from mailproxy.config.refuse import Refuse
 from mailproxy.config.rule import Rule
+from mailproxy.rules.subject import Subject
+from mailproxy.rules.unknown import Test
 
 
 @frozen
@@ -58,12 +62,16 @@ NOTHING = Decision()
 """The decision if no rule is true of a client: it gets the frontend's backend."""
 
 
-@frozen
+Step: TypeAlias = tuple[int, Test[Subject], Rule, Decision]
+"""A rule that is tried: its number, its condition, and the decision if it alone is true."""
+
+
+@frozen(eq=False)
 class Pending:
     """The state of a client whose decision needs what only TLS tells."""
 
-    step: int
-    """The place of the rule that is tried next among those that can be true."""
     number: int
-    """The number of that rule, from 0."""
+    """The number of the rule that is tried next, from 0."""
+    steps: tuple[Step, ...]
+    """That rule, and those after it."""
     so_far: Decision

@@ -9,7 +9,8 @@ from mailproxy.config.duration import written
 from mailproxy.config.rule import Rule
 from mailproxy.proxyprotocol import tlv_name
 from mailproxy.rules.decision import Decision, Pending
-from mailproxy.rules.rules import Ready, Rules
+from mailproxy.rules.ready import Ready
+from mailproxy.rules.rules import Rules
 from mailproxy.rules.subject import Subject
 from mailproxy.rules.unknown import Truth
 

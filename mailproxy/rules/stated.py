@@ -38,16 +38,17 @@ class StatedClient:
 class StatedSurroundings:
     """What surrounds the client."""
 
-    lists: NetworkLists
+    lists: NetworkLists | None = None
+    """None: what is in them is not known."""
     numbers: Mapping[str, int] = field(factory=dict)
     """Servers up and sessions."""
     counts: Mapping[str, float] = field(factory=dict)
     now: int | Unknown = UNKNOWN
     is_banned: bool | Unknown = UNKNOWN
 
-    def network_list(self, path: str) -> NetworkList:
+    def network_list(self, path: str) -> NetworkList | Unknown:
         """Return the list of a file."""
-        return self.lists.at(path)
+        return UNKNOWN if self.lists is None else self.lists.at(path)
 
     def servers_up(self, backend: str) -> Number:
         """Return what returns the stated number of servers."""
@@ -75,3 +76,7 @@ class StatedSurroundings:
     def banned(self, address: bytes) -> bool | Unknown:
         """Return what was stated."""
         return self.is_banned
+
+
+NOTHING_STATED = StatedSurroundings()
+"""Surroundings of which nothing is known."""

@@ -46,7 +46,7 @@ class Bans(Protocol):
 class Surroundings(Protocol):
     """Everything besides the client; functions are asked for once, and then called for each client."""
 
-    def network_list(self, path: str) -> NetworkList:
+    def network_list(self, path: str) -> NetworkList | Unknown:
         """Return the list of a file, which changes when the file does."""
 
     def servers_up(self, backend: str) -> Number:

@@ -357,7 +357,8 @@ class Session:
             if isinstance(ruled, Pending):
                 return True
             ruling = ruled
-            self._front.ruled(self, ruling)
+            if ruling.held:
+                self._front.ruled(self, ruling)
         if ruling.refusal is None:
             return True
         refuse = partial(self._refuse_by_rule, ruling.rule, ruling.refusal, tls)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -10,10 +11,12 @@ from hypothesis import strategies as st
 
 from mailproxy.config.model import CustomTlv
 from mailproxy.config.refuse import Refuse
+from mailproxy.networks.list_file import parse_list
+from mailproxy.networks.network_list import ReadList
 from mailproxy.rules.decision import NOTHING, Decision, Pending
 from mailproxy.rules.rules import Rules
 from mailproxy.rules.unknown import UNKNOWN
-from tests.config.builders import read
+from tests.config.builders import FOLDER, read
 from tests.rules.builders import TLS_FIELDS, Around, Client, arriving, in_clear, rules
 
 TEN = {"source": "10.0.0.0/8"}
@@ -217,3 +220,70 @@ def test_clients_in_clear_are_judged_alike_whether_others_may_have_tls(
     config = read(backend__other=other, frontend__imaps__rule=tables)
     made = Rules(config.frontends[0].rules, Around(), has_tls=False)
     assert acts(made.decide(client)) == acts(rules(*tables).decide(client))
+
+
+# The rules for clients of one place are found once.
+
+NETWORKS = st.lists(
+    st.sampled_from(
+        [
+            "10.0.0.0/8",
+            "10.1.0.0/16",
+            "10.1.2.3",
+            "0.0.0.0/0",
+            "192.0.2.0/24",
+            "2001:db8::/32",
+            "::/0",
+            "unix",
+            "@office",
+        ]
+    ),
+    min_size=1,
+    max_size=3,
+    unique=True,
+)
+PLACES = st.sampled_from(
+    [
+        *("10.0.0.0", "10.1.2.3", "10.1.2.4", "10.255.255.255", "11.0.0.0", "192.0.2.9", "255.255.255.255"),
+        *("2001:db8::1", "2001:db9::", "::ffff:10.1.2.3", "::ffff:192.0.2.9", "unix"),
+    ]
+)
+FROM_PLACES = st.lists(
+    st.builds(
+        lambda networks, key, action: {"if": {"source": networks} | key} | action,
+        NETWORKS,
+        st.sampled_from(
+            [{}, {"port": 993}, {"sni": "mail.*"}, {"destination": "192.0.2.1"}, {"not": {"source": "10.1.0.0/16"}}]
+        ),
+        ACTIONS,
+    ),
+    max_size=6,
+)
+
+
+@settings(max_examples=300)
+@given(FROM_PLACES, st.lists(st.tuples(PLACES, st.sampled_from([143, 993])), min_size=1, max_size=8))
+def test_rules_that_are_kept_for_a_place_decide_as_all(
+    tables: list[dict[str, Any]], clients: list[tuple[str, int]]
+) -> None:
+    around = Around()
+    around.lists.take(ReadList(f"{FOLDER}/office", parse_list(b"10.1.2.0/24\n", ""), (1,)))
+    made = rules(*tables, around=around)
+    for place, port in clients:
+        client = Client(source=None if place == "unix" else ip_address(place).packed, port=port)
+        expected = NOTHING
+        for number, (rule, ready) in enumerate(zip(made.rules, made.ready, strict=True)):
+            if ready.test(client):
+                expected = expected.joined(rule, number)
+                if rule.decides:
+                    break
+        assert acts(made.decide(client)) == acts(expected)
+
+
+def test_kinds_of_clients_that_are_kept_are_limited() -> None:
+    made = rules({"if": {"port": 993}, "refuse": "close"})
+    for number in range(5000):
+        decision = made.decide(Client(destination=number.to_bytes(4)))
+        assert isinstance(decision, Decision)
+        assert decision.rule == "rule 1"
+    assert len(made._known) <= 4096  # noqa: SLF001  # nothing else shows it
