@@ -216,6 +216,11 @@ class Config:
         )
 
     @property
+    def counts_refused_logins(self) -> bool:
+        """True if a rule asks for the refused logins of sources, which may be at any frontend."""
+        return any(one.counted == "auth-failures" for one in self.measures)
+
+    @property
     def rule_rates(self) -> frozenset[tuple[Counted, float]]:
         """The rates of rules that differ from those of `limits`: what is counted, and in what time."""
         rates = {(one.counted, one.seconds) for one in self.measures if one.counted != "source-connections"}

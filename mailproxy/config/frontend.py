@@ -1,5 +1,6 @@
 """Reads ``[frontend.NAME]``: what clients connect to."""
 
+import re
 from typing import get_args
 
 from attrs import Factory, evolve, field, frozen
@@ -268,6 +269,15 @@ class Frontend:
             haproxy="fc_pp_tlv",
         ),
     )
+    log_refused_logins: bool = field(
+        default=False,
+        metadata=about(
+            BOOLEAN,
+            "Whether mailproxy looks for refused logins in what servers say, and logs how many a session had "
+            "([bans.md](bans.md#refused-logins)); the filter for fail2ban needs it. It costs each session a moment. If "
+            "a rule asks for `auth-failures`, all frontends look and log, whatever this says.",
+        ),
+    )
     maxconn: int = field(
         default=DEFAULT_MAXCONN,
         metadata=about(
@@ -324,6 +334,11 @@ class Frontend:
         return any(one.banned is not None for rule in self.rules for _, one in rule.conditions)
 
     @property
+    def refused_logins(self) -> re.Pattern[bytes] | None:
+        """What finds refused logins in a server's lines; None if the protocol has no logins."""
+        return PROTOCOLS[self.protocol].refused_logins if self.protocol in PROTOCOLS else None
+
+    @property
     def has_starttls(self) -> bool:
         """True if a client begins in clear and may ask for TLS."""
         return self.tls in ("starttls", "starttls-optional")
@@ -357,6 +372,9 @@ def read_frontend(folder: str, name: str, table: Table) -> Frontend:
     frontend = evolve(frontend, rules=read_rules(folder, frontend.protocol, table))
     _check_tls(frontend, table)
     _check_accept_proxy(frontend, table)
+    if frontend.log_refused_logins and table.sound("protocol") and frontend.refused_logins is None:
+        words = f"is for protocols with logins, and {frontend.protocol} has none; leave it out"
+        table.wrong("log-refused-logins", words)
     return frontend
 
 

@@ -281,7 +281,15 @@ def arrange(settings: config.Config, source: str, files: Files, process_state: P
         surroundings = FrontSurroundings(settings, frontend.protocol, backends, process_state)
         has_tls = frontend.tls != "none"
         rules = Rules(frontend.rules, surroundings, has_tls=has_tls) if frontend.rules else None
-        terms = Terms.of(frontend, backend, files.tls_servers.get(frontend.name), host, named, rules)
+        terms = Terms.of(
+            frontend,
+            backend,
+            files.tls_servers.get(frontend.name),
+            host,
+            named,
+            rules,
+            counts_refused_logins=settings.counts_refused_logins,
+        )
         frontends.append(PreparedFrontend(frontend, terms, host))
     return Prepared(
         settings,

@@ -1,5 +1,5 @@
 """
-Watches a server's first bytes for refused logins.
+Watches a server's first bytes for refused logins, where a rule or the log asks for them.
 
 Theory of operation. The watch gets the events of the server's socket in place of its stream, lets the stream handle
 each, and then looks at what it has read, which is still in the shared buffer: the client has the bytes already. After

@@ -21,7 +21,6 @@ from mailproxy.config.model import MailProtocol
 from mailproxy.config.place import UNIX, Network, Sender
 from mailproxy.mail.dialogue import Settings
 from mailproxy.mail.greeting import server_speaks_first
-from mailproxy.mail.protocols import PROTOCOLS
 from mailproxy.mail.refusal import goodbye, refusal, refuses_when_asked
 from mailproxy.proxyprotocol import AcceptPolicy
 from mailproxy.rules.rules import Rules
@@ -65,7 +64,7 @@ class Terms:
     log_tlvs: tuple[int, ...]
     """The types of the received TLVs that are logged."""
     refused_logins: re.Pattern[bytes] | None
-    """Finds refused logins in a server's lines; None if the protocol has no logins."""
+    """Finds refused logins in a server's lines; None if nothing asks for them, or the protocol has no logins."""
 
     @classmethod
     def of(
@@ -76,8 +75,14 @@ class Terms:
         host: str,
         backends: Mapping[str, Backend] = NO_BACKENDS,
         rules: Rules | None = None,
+        *,
+        counts_refused_logins: bool = False,
     ) -> Terms:
-        """Return the terms of a frontend that calls itself `host`, by its configuration."""
+        """
+        Return the terms of a frontend that calls itself `host`, by its configuration.
+
+        With `counts_refused_logins`, rules ask for them, here or at another frontend.
+        """
         return cls(
             frontend=settings.name,
             protocol=settings.protocol,
@@ -96,7 +101,7 @@ class Terms:
             refuses_when_asked=refuses_when_asked(settings.protocol),
             goodbye=goodbye(settings.protocol),
             log_tlvs=settings.log_tlvs,
-            refused_logins=PROTOCOLS[settings.protocol].refused_logins if settings.protocol in PROTOCOLS else None,
+            refused_logins=settings.refused_logins if counts_refused_logins or settings.log_refused_logins else None,
         )
 
     @property

@@ -201,6 +201,18 @@ def test_tlvs_to_log_need_headers() -> None:
     assert problem(frontend__imaps__log_tlvs=["aws"]).startswith("frontend.imaps.log-tlvs: needs networks")
 
 
+def test_refused_logins_are_logged_if_that_is_wanted() -> None:
+    assert not frontend().log_refused_logins
+    assert frontend(log_refused_logins=True).log_refused_logins
+
+
+@pytest.mark.parametrize("protocol", ["lmtp", "tcp"])
+def test_refused_logins_need_a_protocol_with_logins(protocol: str) -> None:
+    assert problem(frontend__imaps__protocol=protocol, frontend__imaps__log_refused_logins=True) == (
+        f"frontend.imaps.log-refused-logins: is for protocols with logins, and {protocol} has none; leave it out"
+    )
+
+
 def test_what_follows_from_a_problem_is_not_told() -> None:
     assert len(problems(frontend__imaps__accept_proxy=["x"], frontend__imaps__accept_proxy_only=True)) == 1
 

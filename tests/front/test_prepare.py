@@ -51,6 +51,22 @@ def test_backends_have_pools_of_their_own() -> None:
     assert (first.name, second.name) == ("dovecot", "other")
 
 
+LOGINS_OF_SOURCES = [{"if": {"auth-failures": {"over": "10/10m"}}, "refuse": "close"}]
+
+
+@pytest.mark.parametrize(
+    ("first", "looking"),
+    [
+        ({}, [False, False, False]),
+        ({"log-refused-logins": True}, [True, False, False]),
+        ({"rule": LOGINS_OF_SOURCES}, [True, True, False]),  # a rule asks for what sources do at all frontends
+    ],
+)
+def test_frontends_look_for_refused_logins_if_that_is_wanted(first: dict[str, Any], looking: list[bool]) -> None:
+    ready = prepared(one=frontend("imap", **first), two=frontend("pop3"), three=frontend("lmtp"))
+    assert [frontend.terms.refused_logins is not None for frontend in ready.frontends] == looking
+
+
 def test_frontends_are_in_the_order_of_the_configuration() -> None:
     ready = prepared(one=frontend("imap"), two=frontend("pop3"), three=frontend("imap"))
     assert [frontend.settings.name for frontend in ready.frontends] == ["one", "two", "three"]

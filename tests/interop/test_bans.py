@@ -431,7 +431,10 @@ def dovecot_front(module_front: StartFront, dovecot: Dovecot, pki: Certificates)
     running = module_front(
         {
             "tls": {"default": {"certificates": [str(pki.server_ec)]}},
-            "frontend": {name: frontend(port, "dovecot", protocol=name) for name, port in ports.items()},
+            "frontend": {
+                name: frontend(port, "dovecot", protocol=name, log_refused_logins=name != "lmtp")
+                for name, port in ports.items()
+            },
             "backend": {
                 "dovecot": {
                     "profile": "dovecot",

@@ -204,7 +204,7 @@ def ctl(folder: Path) -> Ctl:
 def test_fail2ban_bans_who_guesses_passwords(
     front: StartFront, recorder: StartRecorder, pki: Certificates, ctl: Ctl, folder: Path, fail2ban: Process
 ) -> None:
-    configuration, port = single(pki.server_ec, recorder(refuse_logins).port)
+    configuration, port = single(pki.server_ec, recorder(refuse_logins).port, log_refused_logins=True)
     log = {"format": "text", "target": str(folder / "mailproxy.log")}
     front({**with_admin(configuration, ctl.path), "log": log})
     for _ in range(2):

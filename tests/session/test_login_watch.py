@@ -15,6 +15,12 @@ from tests.transport.peers import Peer
 REFUSED = b"a NO [AUTHENTICATIONFAILED] Authentication failed.\r\n"
 
 
+@pytest.fixture
+def bench(make: MakeBench) -> Bench:
+    """A frontend that logs refused logins."""
+    return make(log_refused_logins=True)
+
+
 def is_watched(bench: Bench) -> bool:
     stream = bench.session.stream
     assert stream is not None
@@ -95,9 +101,17 @@ def test_refusal_in_one_piece_with_many_bytes_counts_if_it_is_among_the_first(be
     assert bench.session.auth_failures == 1
 
 
+def test_nothing_is_watched_unless_it_is_wanted(make: MakeBench) -> None:
+    bench = make()
+    client, server = bench.relay()
+    assert not is_watched(bench)
+    says(bench, server, client, REFUSED)
+    assert bench.session.auth_failures == 0
+
+
 @pytest.mark.parametrize("protocol", ["lmtp", "tcp"])
 def test_protocol_without_logins_is_not_watched(make: MakeBench, protocol: str) -> None:
-    bench = make(protocol=protocol)
+    bench = make(protocol=protocol, log_refused_logins=True)
     bench.client()
     server = bench.server.accept(b"220 ready\r\n")
     bench.until(lambda: bench.session.stream is not None)
@@ -106,7 +120,7 @@ def test_protocol_without_logins_is_not_watched(make: MakeBench, protocol: str) 
 
 
 def test_login_after_starttls_is_watched(make: MakeBench) -> None:
-    bench = make(tls=True, mode="starttls")
+    bench = make(tls=True, mode="starttls", log_refused_logins=True)
     client = bench.starttls_client()
     server = bench.server.accept(GREETING)
     bench.until(lambda: bench.session.stream is not None)
