@@ -1,10 +1,11 @@
 """
-What floods do to others: ``python -m benchmarks.floods`` (docs/limits.md has its figures).
+What floods do to others: ``python -m benchmarks.floods`` (docs/limits.md and docs/bans.md have its figures).
 
-Flood: 500 addresses connect 2,000 times a second, over their limit, while other clients log in over TLS 100 times a
-second. Storm: thousands of clients with TLS (``load.c``) connect at the same moment, as after a failure of the network,
-with and without a limit on handshakes at once. All of it is on loopback, with one process of mailproxy on the first
-CPU, and the clients on the last one. As root, mailproxy and the clients go before other programs of the machine.
+Flood: 500 addresses connect 2,000 times a second, over their limit or banned, while other clients log in over TLS 100
+times a second. The bans are in a list, or in the file of bans, with 100,000 other addresses. Storm: thousands of
+clients with TLS (``load.c``) connect at the same moment, as after a failure of the network, with and without a limit on
+handshakes at once. All of it is on loopback, with one process of mailproxy on the first CPU, and the clients on the
+last one. As root, mailproxy and the clients go before other programs of the machine.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
@@ -51,8 +53,7 @@ bind = ["127.0.0.1:{port}"]
 protocol = "imap"
 backend = "mail"
 
-[frontend.imaps.limits]
-{limits}
+{refusals}
 
 [backend.mail.server.one]
 address = "127.0.0.1:{server}"
@@ -202,11 +203,11 @@ def go_first() -> None:
 
 
 @contextlib.contextmanager
-def front(folder: Path, limits: str) -> Iterator[int]:
-    """Run mailproxy with these limits; yield its port."""
+def front(folder: Path, refusals: str) -> Iterator[int]:
+    """Run mailproxy with these limits or bans; yield its port."""
     with reserved_port() as port, reserved_port() as server, contextlib.ExitStack() as stack:
         file = folder / "mailproxy.toml"
-        file.write_text(FILE.format(folder=folder, port=port, server=server, limits=limits))
+        file.write_text(FILE.format(folder=folder, port=port, server=server, refusals=refusals))
         cpus = sorted(os.sched_getaffinity(0))
         for cpu, command in (
             (cpus[-1], [str(folder / "backend"), str(server)]),
@@ -234,11 +235,43 @@ def _await(port: int) -> None:
             time.sleep(0.05)
 
 
-def measure_flood(folder: Path, seconds: float) -> bool:
+LIMITED = """
+[frontend.imaps.limits]
+source-rate = "1/1m"
+source-connections = 1000
+exempt = ["127.0.0.1"]
+"""
+
+LISTED = """
+[bans]
+lists = ["@{folder}/list"]
+"""
+
+BANNED = """
+[bans]
+file = "{folder}/bans.json"
+"""
+
+
+FLOODS = {"limited": LIMITED, "listed": LISTED, "banned": BANNED}
+"""What refuses the flooding addresses, by kind."""
+
+
+def write_bans(folder: Path) -> None:
+    """Write the flooding addresses into a list, and into a file of bans, each among 100,000 others."""
+    others = [f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}" for number in range(100_000)]
+    (folder / "list").write_text("\n".join((*others, *_FLOODING)))
+    until = (datetime.now(UTC) + timedelta(days=1)).isoformat(timespec="seconds").replace("+00:00", "Z")
+    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    ban = {"origin": "ctl", "since": now, "until": until, "reason": "flood"}
+    rows = [json.dumps({"network": address, **ban}) for address in (*others, *_FLOODING)]
+    (folder / "bans.json").write_text(f'{{"version": 1, "written": "{now}", "bans": [\n' + ",\n".join(rows) + "\n]}\n")
+
+
+def measure_flood(folder: Path, kind: str, refusals: str, seconds: float) -> bool:
     """Compare the logins of a quiet time with those during a flood; True if the targets are met."""
-    limits = 'source-rate = "1/1m"\nsource-connections = 1000\nexempt = ["127.0.0.1"]'
     count = int(100 * seconds)
-    with front(folder, limits) as port:
+    with front(folder, refusals.format(folder=folder)) as port:
         Clients(port, 100.0, 100).run()  # the first ones find nothing in any cache
         quiet = Clients(port, 100.0, count).run()
         figures: list[tuple[int, int, int, float]] = []
@@ -247,7 +280,8 @@ def measure_flood(folder: Path, seconds: float) -> bool:
             loud = Clients(port, 100.0, count).run()
     ((begun, closed, failed, lasted),) = figures
     print(
-        f"flood: {begun / lasted:.0f} connections/s from {len(_FLOODING)} addresses, {closed} closed, {failed} failed"
+        f"flood, {kind}: {begun / lasted:.0f} connections/s from {len(_FLOODING)} addresses, "
+        f"{closed} closed, {failed} failed"
     )
     for name, one in (("quiet", quiet), ("flood", loud)):
         print(
@@ -255,6 +289,9 @@ def measure_flood(folder: Path, seconds: float) -> bool:
             f"p50 {one.percentile(0.5):.1f} ms, p99 {one.percentile(0.99):.1f} ms"
         )
     print(f"  p99 is {loud.percentile(0.99) / quiet.percentile(0.99):.2f} of the quiet one")
+    if closed < 0.9 * begun:
+        print("  the flood was not refused")
+        return False
     return not loud.failed and loud.percentile(0.99) < 3 * quiet.percentile(0.99)
 
 
@@ -280,7 +317,7 @@ def measure_storm(folder: Path, count: int, rounds: int) -> bool:
     failed = 0
     for _ in range(rounds):
         for limits in ("", "handshakes = 200"):
-            with front(folder, limits) as port:
+            with front(folder, f"[frontend.imaps.limits]\n{limits}") as port:
                 result = storm(folder, port, count)
             failed += result.failed
             whole.setdefault(limits, []).append(result.seconds)
@@ -297,6 +334,7 @@ def main(arguments: list[str]) -> int:
     """Measure and print; return 1 if a target is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.floods", description=__doc__.splitlines()[1])
     parser.add_argument("--seconds", type=float, default=20.0, help="of each half of the flood (default %(default)s)")
+    parser.add_argument("--only", help="what to measure, separated by commas: limited,listed,banned,storm")
     parser.add_argument("--clients", type=int, default=5000, help="of the storm (default %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="of the storm (default %(default)s)")
     options = parser.parse_args(arguments)
@@ -307,7 +345,11 @@ def main(arguments: list[str]) -> int:
         folder = Path(name)
         make_certificates(folder)
         programs.compile_into(folder)
-        good = [measure_flood(folder, options.seconds), measure_storm(folder, options.clients, options.rounds)]
+        write_bans(folder)
+        only = options.only.split(",") if options.only else [*FLOODS, "storm"]
+        good = [measure_flood(folder, kind, FLOODS[kind], options.seconds) for kind in only if kind in FLOODS]
+        if "storm" in only:
+            good.append(measure_storm(folder, options.clients, options.rounds))
     return 0 if all(good) else 1
 
 
