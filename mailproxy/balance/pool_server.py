@@ -136,10 +136,15 @@ class PoolServer:
             later = later.successor
 
     def succeed(self, former: PoolServer) -> None:
-        """Count a former server's sessions from now on, including its current ones."""
-        if former.successor is None and former is not self:
-            former.successor = self
-            self.count(former.sessions)
+        """
+        Count a former server's sessions from now on, including its current ones.
+
+        It may have a successor that no configuration with sessions has any more: the latest one counts them all.
+        """
+        latest = former.latest
+        if latest is not self:
+            latest.successor = self
+            self.count(latest.sessions)
 
     def take_over(self, other: PoolServer) -> None:
         """

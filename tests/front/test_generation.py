@@ -367,6 +367,18 @@ def test_sessions_of_a_server_that_has_changed_are_its_sessions(process: Process
     process.server.accept()[0].close()
 
 
+def test_server_that_is_taken_out_and_put_back_again_and_again_keeps_its_sessions(process: Process) -> None:
+    process.read(process.settings())
+    client, _, _ = process.relay()
+    for _ in range(3):
+        process.read(process.settings(server={"name": "other"}))
+        later = process.read(process.settings())
+        (server,) = later.backends["dovecot", "imap"].pool.servers
+        assert server.sessions == 1
+    client.break_off()
+    process.until(lambda: server.sessions == 0)
+
+
 def test_server_that_has_changed_and_goes_down_ends_sessions_of_before(process: Process) -> None:
     severe = {"check": Check(type="tcp", fall=1), "on_marked_down": "shutdown-sessions"}
     process.read(process.settings(server=severe))
