@@ -88,11 +88,13 @@ class Backend:
     def succeed(self, former: Backend) -> None:
         """
         Keep the servers that a former backend shares with this one up to date, as long as that backend has sessions.
+
+        Sessions count for a server's name, as in the pages of several processes, even if it has another address now.
         """
         mine = {server.name: server for server in self.pool.servers}
         for server in former.pool.servers:
             now = mine.get(server.name)
-            if now is not None and now.origin.where == server.origin.where:
+            if now is not None:
                 now.succeed(server)
         self.pool.share(former.pool)
         former.observers.append(self._shared_changed)

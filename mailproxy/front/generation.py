@@ -201,12 +201,18 @@ class Generation:
 
     def _end_sessions_with(self, servers: Collection[BackendServer], ending: Ending, reason: str) -> None:
         for session in list(self.sessions):
-            if session.held_server is not None and session.held_server.latest in servers:
+            held = session.held_server
+            if held is not None and any(_is_now(held, server) for server in servers):
                 session.shut_down(ending, reason)
 
 
 def _nothing(frontend: str, capabilities: tuple[bytes, ...]) -> None:
     """Do nothing."""
+
+
+def _is_now(held: BackendServer, server: BackendServer) -> bool:
+    """Tell whether a session's server is this one now, at the same address: another one has other connections."""
+    return held.latest is server and held.origin.where == server.origin.where
 
 
 def _where_and_what(settings: config.Frontend) -> tuple[object, ...]:

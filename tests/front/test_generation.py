@@ -389,6 +389,22 @@ def test_server_that_has_changed_and_goes_down_ends_sessions_of_before(process: 
     process.until(lambda: client.fin)
 
 
+def test_sessions_count_for_the_name_of_a_server_with_another_address(process: Process) -> None:
+    severe = {"check": Check(type="tcp", fall=1), "on_marked_down": "shutdown-sessions"}
+    process.read(process.settings(server=severe))
+    client, _, _ = process.relay()
+    for port in (1, 2):
+        later = process.read(process.settings(server=severe | {"address": InetServer(LOOPBACK, port)}))
+    pool = later.backends["dovecot", "imap"].pool
+    (server,) = pool.servers
+    assert server.sessions == 1
+    pool.failed(server, 1.0, "gone")
+    process.settle()
+    assert not client.fin  # the address that is down is not the one of this session
+    client.break_off()
+    process.until(lambda: server.sessions == 0)
+
+
 def test_slow_start_goes_on(process: Process) -> None:
     slow = {"check": Check(type="tcp", fall=1, rise=1), "slowstart": 100.0}
     former = process.read(process.settings(server=slow))
