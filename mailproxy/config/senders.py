@@ -1,6 +1,6 @@
 """Senders of PROXY headers to a frontend: networks and UNIX sockets."""
 
-from ipaddress import IPv6Network, ip_network
+from ipaddress import IPv6Network, ip_address, ip_network
 
 from mailproxy.config.kind import Kind, Wrong
 from mailproxy.config.place import UNIX, Network, Sender
@@ -16,7 +16,7 @@ def _network(text: str) -> Network:
     try:
         network = ip_network(text)
     except ValueError:
-        raise Wrong(f"is {quoted(text)}, {_what_instead(text)}") from None
+        raise Wrong(f"is {quoted(text)}, {what_instead(text)}") from None
     if "%" in text:  # ipaddress accepts a zone here and never compares it
         raise Wrong(f"is {quoted(text)}, needs {_NETWORK_NEEDS}, without a zone")
     if isinstance(network, IPv6Network) and network.network_address.ipv4_mapped is not None:
@@ -24,12 +24,19 @@ def _network(text: str) -> Network:
     return network
 
 
-def _what_instead(text: str) -> str:
+def what_instead(text: str, needs: str = _NETWORK_NEEDS) -> str:
+    """Continue ``is "TEXT", …`` for a text that is not a network: with the networks that it may mean, or `needs`."""
     try:
         meant = ip_network(text, strict=False)
     except ValueError:
-        return f"needs {_NETWORK_NEEDS}"
-    return f"whose address is longer than its /{meant.prefixlen}; did you mean {quoted(str(meant))}?"
+        return f"needs {needs}"
+    address = ip_address(text.partition("/")[0])
+    part = 8 if meant.version == 4 else 16
+    # The shortest prefix that has all bits of the address, and ends at a dot or colon.
+    prefixes = (ip_network((address.packed, bits), strict=False) for bits in range(part, meant.max_prefixlen + 1, part))
+    longer = next(one for one in prefixes if int(one.network_address) == int(address))
+    other = str(longer) if longer.prefixlen < longer.max_prefixlen else str(longer.network_address)
+    return f"which has bits beyond the prefix; is it {quoted(str(meant))} or {quoted(other)}?"
 
 
 NETWORK: Kind[Network] = Kind((str,), _NETWORK_NEEDS, _network)

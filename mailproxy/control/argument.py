@@ -12,6 +12,7 @@ from mailproxy.bans.ban import ORIGINS, Key, key_of
 from mailproxy.bans.bans import LONGEST_SECONDS
 from mailproxy.config.duration import seconds, written
 from mailproxy.config.kind import Wrong
+from mailproxy.config.senders import what_instead
 from mailproxy.config.words import listed, nearest, quoted
 
 
@@ -72,9 +73,9 @@ def _network(text: str) -> IPv4Network | IPv6Network | str:
     if text == "unix":
         return text
     try:
-        return ip_network(text, strict=False)
+        return ip_network(text)
     except ValueError:
-        raise Wrong(f"is {quoted(text)}, needs {_CLIENT}") from None
+        raise Wrong(f"is {quoted(text)}, {what_instead(text, _CLIENT)}") from None
 
 
 def _ban(text: str) -> Key:
@@ -93,7 +94,8 @@ def _time(text: str) -> float | None:
     try:
         found = seconds(text)
     except Wrong as error:
-        raise Wrong(f"{error}, or {quoted(FOREVER)}") from None
+        words = str(error)
+        raise Wrong(f"{words.removesuffix('?')}, or {quoted(FOREVER)}{'?' * words.endswith('?')}") from None
     if not 0 < found <= LONGEST_SECONDS:
         raise Wrong(f'is {quoted(text)}, needs at least "1ms" and at most {quoted(written(LONGEST_SECONDS))}')
     return found

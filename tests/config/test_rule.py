@@ -142,7 +142,7 @@ def test_wrong_rule_is_named(keys: dict[str, Any], words: str) -> None:
     [
         ({}, "if: is an empty table; a rule without a condition is for every client"),
         ({"source": []}, "if.source: is empty, so no client would be right; leave it out"),
-        ({"source": ["10.0.0.1/8"]}, 'if.source[0]: is "10.0.0.1/8", whose address is longer than its /8'),
+        ({"source": ["10.0.0.1/8"]}, 'if.source[0]: is "10.0.0.1/8", which has bits beyond the prefix'),
         ({"source": "@"}, 'if.source: is "@", needs the path of a file after @'),
         ({"source": "office"}, 'if.source: is "office", needs a network such as'),
         ({"sourc": "10.0.0.0/8"}, 'if.sourc: is not a key that mailproxy knows; did you mean "source"?'),

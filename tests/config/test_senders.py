@@ -19,8 +19,20 @@ def refusal(text: str) -> str:
     return str(caught.value)
 
 
-def test_bits_beyond_the_prefix_are_refused_with_what_was_meant() -> None:
-    assert refusal("10.1.2.3/8") == 'is "10.1.2.3/8", whose address is longer than its /8; did you mean "10.0.0.0/8"?'
+@pytest.mark.parametrize(
+    ("text", "meant", "other"),
+    [
+        ("10.1.0.0/8", "10.0.0.0/8", "10.1.0.0/16"),
+        ("10.2.3.0/9", "10.0.0.0/9", "10.2.3.0/24"),
+        ("10.1.2.3/8", "10.0.0.0/8", "10.1.2.3"),
+        ("192.0.2.128/24", "192.0.2.0/24", "192.0.2.128"),
+        ("2001:db8:1::/32", "2001:db8::/32", "2001:db8:1::/48"),
+        ("::1/0", "::/0", "::1"),
+        ("fe80::1%1/64", "fe80::/64", "fe80::1"),
+    ],
+)
+def test_bits_beyond_the_prefix_are_refused_with_what_was_meant(text: str, meant: str, other: str) -> None:
+    assert refusal(text) == f'is "{text}", which has bits beyond the prefix; is it "{meant}" or "{other}"?'
 
 
 @pytest.mark.parametrize(

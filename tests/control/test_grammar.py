@@ -62,7 +62,7 @@ def problem(line: str) -> str:
         ),
         ("drain server a/b", "drain server", {"server": ("a", "b")}),
         ("ban 192.0.2.7", "ban", {"network": key("192.0.2.7")}),
-        ("ban 192.0.2.7/24 10m", "ban", {"network": key("192.0.2.0/24"), "time": 600.0}),
+        ("ban 192.0.2.0/24 10m", "ban", {"network": key("192.0.2.0/24"), "time": 600.0}),
         (
             "ban ::1 kick forever brute-force",
             "ban",
@@ -107,6 +107,16 @@ def test_command_has_its_arguments(line: str, name: str, given: dict[str, Any]) 
         ("ban unix", 'NETWORK is "unix", needs an address or a network such as'),
         ("ban fe80::1%eth0", 'NETWORK is "fe80::1%eth0", needs an address or a network such as'),
         ("ban 192.0.2.7 spam", 'TIME is "spam", needs a whole number with a unit such as'),
+        (
+            "ban 10.1.0.0/8",
+            'NETWORK is "10.1.0.0/8", which has bits beyond the prefix; is it "10.0.0.0/8" or "10.1.0.0/16"?',
+        ),
+        ("unban 192.0.2.7/24", 'BANNED is "192.0.2.7/24", which has bits beyond the prefix; is it "192.0.2.0/24"'),
+        (
+            "show sessions client ::1/64",
+            'CLIENT is "::1/64", which has bits beyond the prefix; is it "::/64" or "',
+        ),
+        ("ban 127.0.0.0/8 1 test", 'TIME is "1" without a unit; is it "1s" or "1ms", or "forever"?'),
         ("ban 192.0.2.7 0s", 'TIME is "0s", needs at least "1ms" and at most "87600h"'),
         ("ban 192.0.2.7 4000d", 'TIME is "4000d", needs at least'),
         (

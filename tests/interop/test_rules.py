@@ -174,7 +174,7 @@ def test_changed_list_is_used_without_a_reload(site: Site) -> None:
     assert site.login(LISTED)[0] == "d2"
     site.lists.write_text("10.0.0.1/8\n")
     (line,) = until(lambda: site.front.events(event="list-refused"), "a line about the broken list", 20.0)
-    assert line["problem"].startswith(f'{site.lists}:1: is "10.0.0.1/8", whose address is longer than its /8')
+    assert line["problem"].startswith(f'{site.lists}:1: is "10.0.0.1/8", which has bits beyond the prefix')
     assert site.login(LISTED)[0] == "d2"
 
 

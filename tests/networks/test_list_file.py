@@ -51,7 +51,7 @@ def test_lines_may_end_as_on_windows() -> None:
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        (b"10.0.0.1/8", 'is "10.0.0.1/8", whose address is longer than its /8; did you mean "10.0.0.0/8"?'),
+        (b"10.1.0.0/8", 'is "10.1.0.0/8", which has bits beyond the prefix; is it "10.0.0.0/8" or "10.1.0.0/16"?'),
         (b"10.0.0.0/33", 'is "10.0.0.0/33", needs a network such as'),
         (b"10.0.0.0/255.0.0.0", 'is "10.0.0.0/255.0.0.0", in which "255.0.0.0" is no number of bits'),
         (b"010.0.0.1", 'is "010.0.0.1", needs a network such as'),
@@ -59,7 +59,7 @@ def test_lines_may_end_as_on_windows() -> None:
         (b"10.0.0.0/8 10.1.0.0/16", 'is "10.0.0.0/8 10.1.0.0/16", in which'),
         (b"fe80::1%eth0", 'is "fe80::1%eth0", needs a network such as'),
         (b"::ffff:10.0.0.1", 'is "::ffff:10.0.0.1", IPv4 addresses in IPv6 form; write them as IPv4'),
-        (b"2001:db8::1/32", 'is "2001:db8::1/32", whose address is longer than its /32'),
+        (b"2001:db8::1/32", 'is "2001:db8::1/32", which has bits beyond the prefix'),
         (b"\xff\xfe", 'is "��", needs a network such as'),
         (b"10.0.0.0/\xb2", 'is "10.0.0.0/�", in which'),
     ],

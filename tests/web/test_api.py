@@ -83,6 +83,13 @@ def test_wrong_command_is_said(web: Web) -> None:
     assert (response.status, response.error) == (400, 'backend "dovecot" has no server "d2"; there is "d1"')
 
 
+def test_network_with_bits_beyond_its_prefix_is_not_banned(web: Web) -> None:
+    response = web.post("/api/v1/ban", {"network": "10.1.0.0/8"})
+    assert response.status == 400
+    assert response.error.endswith('has bits beyond the prefix; is it "10.0.0.0/8" or "10.1.0.0/16"?')
+    assert web.get("/api/v1/show/bans").json["rows"] == []
+
+
 @pytest.mark.parametrize("body", [b"[]", b"{", b'"x"', b"\xff", b"[" * 8000])
 def test_body_is_an_object(web: Web, body: bytes) -> None:
     response = web.post("/api/v1/set/server/state", body)
