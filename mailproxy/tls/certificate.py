@@ -149,6 +149,8 @@ def make_certificate(path: str, pem: bytes) -> Certificate:
 def read_chain(pem: bytes) -> tuple[x509.Certificate, ...]:
     """Read every certificate in `pem`, at least one, in order."""
     blocks = [block for label, block in _blocks(pem) if label in _CERTIFICATE_LABELS]
+    if sum(pem.count(b"-----BEGIN %b-----" % label) for label in _CERTIFICATE_LABELS) > len(blocks):
+        raise UnusableCertificate("has a certificate that is cut off (no -----END CERTIFICATE-----)")
     if not blocks:
         raise UnusableCertificate("has no certificate (no -----BEGIN CERTIFICATE-----)")
     certificates = []

@@ -19,9 +19,9 @@ _EXPIRED = 0
 def invalidity(certificate: Certificate, now: datetime) -> str:
     """Return why a certificate is not valid at `now`, as text after ``FILE: ``; "" if it is."""
     if certificate.not_after < now:
-        return f"expired on {certificate.not_after:%Y-%m-%d}"
+        return f"expired on {certificate.not_after:%Y-%m-%d %H:%M} UTC"
     if certificate.not_before > now:
-        return f"is not valid before {certificate.not_before:%Y-%m-%d}"
+        return f"is not valid before {certificate.not_before:%Y-%m-%d %H:%M} UTC"
     return ""
 
 

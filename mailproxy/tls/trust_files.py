@@ -87,10 +87,11 @@ def _warnings(trust: ClientTrust, now: datetime) -> Iterator[str]:
     for authority in trust.authorities:
         who = authority.subject.rfc4514_string()
         if authority.not_valid_after_utc < now:
-            yield f"client-ca: {who} expired on {authority.not_valid_after_utc:%Y-%m-%d}; its clients are refused"
+            end = f"{authority.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
+            yield f"client-ca: {who} expired on {end}; its clients are refused"
         mine = [one for one in trust.lists if one.crl.issuer == authority.subject]
         if trust.lists and not mine:
             yield f"client-crl: has no list of {who}; its clients are refused"
         if mine and all(one.next_update is not None and one.next_update < now for one in mine):
             last = max(mine, key=lambda one: one.crl.last_update_utc)
-            yield f"{last.path}: expired on {last.next_update:%Y-%m-%d}; all clients of {who} are refused"
+            yield f"{last.path}: expired on {last.next_update:%Y-%m-%d %H:%M} UTC; all clients of {who} are refused"

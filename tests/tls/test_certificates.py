@@ -210,6 +210,13 @@ def test_no_certificate(path: Path) -> None:
     assert problem(path, issue("a").key_pem) == "has no certificate (no -----BEGIN CERTIFICATE-----)"
 
 
+@pytest.mark.parametrize("size", [30, 300])
+@pytest.mark.parametrize("before", [b"", issue("a").pem])
+def test_half_written_certificate(path: Path, before: bytes, size: int) -> None:
+    words = "has a certificate that is cut off (no -----END CERTIFICATE-----)"
+    assert problem(path, before + issue("b").certificate_pem[:size]) == words
+
+
 def test_no_key(path: Path) -> None:
     assert problem(path, issue("a").certificate_pem) == (
         "has no private key; put certificate, chain and key into one file, "

@@ -153,8 +153,8 @@ def test_certificate_that_stays_is_the_same_value(site: Site) -> None:
     [
         (b"", "has no certificate (no -----BEGIN CERTIFICATE-----)"),
         (issue("a").certificate_pem + issue("b").key_pem, "has a private key that does not belong to the certificate"),
-        (issue("a", days=-3).pem, f"expired on {NOW + timedelta(days=-3, hours=1):%Y-%m-%d}"),
-        (issue("a", since=3).pem, f"is not valid before {NOW + timedelta(days=3):%Y-%m-%d}"),
+        (issue("a", days=-3).pem, f"expired on {NOW + timedelta(days=-3, hours=1):%Y-%m-%d %H:%M} UTC"),
+        (issue("a", since=3).pem, f"is not valid before {NOW + timedelta(days=3):%Y-%m-%d %H:%M} UTC"),
     ],
 )
 def test_bad_file_is_refused_with_one_line_and_the_old_one_stays(site: Site, pem: bytes, reason: str) -> None:
