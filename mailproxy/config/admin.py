@@ -39,9 +39,9 @@ class Admin:
         default=None,
         metadata=about(
             LISTEN,
-            "Where HTTP is served: the page `/stats`, the commands as `/api/v1/…`, `/livez` and `/readyz`; "
-            "[admin-http.md](admin-http.md). None unless it is named. The umask decides who may connect to a UNIX "
-            "socket.",
+            "Where HTTP is served: the page `/stats`, the commands as `/api/v1/…`, `/metrics` for Prometheus, "
+            "`/livez` and `/readyz`; [admin-http.md](admin-http.md). None unless it is named. The umask decides who "
+            "may connect to a UNIX socket.",
             haproxy=("stats enable", "stats uri"),
             values="address:port, path",
         ),

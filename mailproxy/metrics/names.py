@@ -196,9 +196,7 @@ CHECK_TIME = _define("server_check_duration_seconds", "histogram", "How long che
 
 # Bans, sources and certificates.
 
-BANS = _define(
-    "bans", "gauge", "Bans in effect, by origin: ctl, rule, failures or crowdsec; lists are apart.", ("origin",)
-)
+BANS = _define("bans", "gauge", "Bans in effect, by origin: ctl, rule or crowdsec; lists are apart.", ("origin",))
 CROWDSEC_FAILURES = _define(
     "crowdsec_failures", "gauge", "Requests in a row that CrowdSec has not answered; absent if it is not asked."
 )
