@@ -42,6 +42,11 @@ class KnownBans:
         """Carries a request out, or sends it to the main process."""
         self.monotonic = monotonic
 
+    @property
+    def is_idle(self) -> bool:
+        """True while nobody is banned, so that no client needs a look-up."""
+        return not (self.table.bans or self.lists)
+
     def rejects(self, source: bytes) -> Rejection | None:
         """Return why a client with this address is refused, or None."""
         ban = self.table.find(source, self.monotonic())

@@ -23,7 +23,8 @@ class BanTable:
     """One ban for each network (mutable)."""
 
     def __init__(self) -> None:
-        self._bans: dict[Key, Ban] = {}
+        self.bans: dict[Key, Ban] = {}
+        """By network, for reading; some may have ended."""
         self._addresses: dict[bytes, Ban] = {}
         self._networks: dict[int, list[tuple[int, dict[int, Ban]]]] = {4: [], 16: []}
         """By the length of an address: for each number of bits that do not count, the networks."""
@@ -32,15 +33,15 @@ class BanTable:
 
     def __len__(self) -> int:
         """Return the number of banned networks."""
-        return len(self._bans)
+        return len(self.bans)
 
     def __iter__(self) -> Iterator[Ban]:
         """Yield all bans; the table may change meanwhile."""
-        return iter(list(self._bans.values()))
+        return iter(list(self.bans.values()))
 
     def get(self, key: Key) -> Ban | None:
         """Return the ban of exactly this network."""
-        return self._bans.get(key)
+        return self.bans.get(key)
 
     def find(self, packed: bytes, now: float) -> Ban | None:
         """
@@ -65,7 +66,7 @@ class BanTable:
     def put(self, ban: Ban) -> None:
         """Add a ban, in place of an earlier one of the same network."""
         packed, bits = ban.key
-        self._bans[ban.key] = ban
+        self.bans[ban.key] = ban
         shift = 8 * len(packed) - bits
         if shift:
             self._with(len(packed), shift)[int.from_bytes(packed) >> shift] = ban
@@ -73,8 +74,8 @@ class BanTable:
             self._addresses[packed] = ban
         if ban.end != inf:
             heappush(self._ends, (ban.end, ban.key))
-            if len(self._ends) > 2 * len(self._bans) + _MOST_VOID:
-                self._ends = [(one.end, key) for key, one in self._bans.items() if one.end != inf]
+            if len(self._ends) > 2 * len(self.bans) + _MOST_VOID:
+                self._ends = [(one.end, key) for key, one in self.bans.items() if one.end != inf]
                 heapify(self._ends)
 
     def _with(self, size: int, shift: int) -> dict[int, Ban]:
@@ -90,7 +91,7 @@ class BanTable:
 
     def remove(self, key: Key) -> None:
         """Remove the ban of a network, if there is one."""
-        if self._bans.pop(key, None) is None:
+        if self.bans.pop(key, None) is None:
             return
         packed, bits = key
         shift = 8 * len(packed) - bits
@@ -108,7 +109,7 @@ class BanTable:
         ends = self._ends
         while ends and ends[0][0] <= now and len(ended) < most:
             _, key = heappop(ends)
-            ban = self._bans.get(key)
+            ban = self.bans.get(key)
             if ban is not None and ban.end <= now:
                 self.remove(key)
                 ended.append(ban)

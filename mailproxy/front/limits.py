@@ -87,6 +87,11 @@ class SourceGate:
         self._now = now
         self._entries: tuple[Entry, ...] = ()
 
+    @property
+    def is_idle(self) -> bool:
+        """False: it counts each client."""
+        return False
+
     def rejects(self, source: bytes) -> Rejection | None:
         """Return the limit that a source is over, or None."""
         if self._exempt and source in self._exempt:

@@ -33,6 +33,10 @@ class Rejection:
 class Gate(Protocol):
     """One kind of refusal by address."""
 
+    @property
+    def is_idle(self) -> bool:
+        """True while it lets everybody in and counts nobody: then it need not be asked."""
+
     def rejects(self, source: bytes) -> Rejection | None:
         """Return why a client with this address may not come in, or None. IPv4 has 4 bytes, IPv6 has 16."""
 

@@ -40,6 +40,22 @@ def test_banned_client_is_rejected_until_the_end(known: KnownBans, clock: Clock)
     assert known.rejects(ADDRESS) is None
 
 
+def test_nobody_needs_a_look_up_without_bans_and_lists(known: KnownBans) -> None:
+    assert known.is_idle
+    known.change(BanChange((ban("192.0.2.7"),)))
+    assert not known.is_idle
+    known.change(BanChange((), (key("192.0.2.7"),)))
+    assert known.is_idle
+    known.lists = (NetworkList("drop.txt"),)
+    assert not known.is_idle
+
+
+def test_look_ups_end_with_the_last_ban(known: KnownBans) -> None:
+    known.change(BanChange((ban("192.0.2.7", end=10.0),)))
+    known.table.expire(10.0, 1)
+    assert known.is_idle
+
+
 def test_ban_needs_no_reason(known: KnownBans) -> None:
     known.change(BanChange((ban("192.0.2.7", reason="", origin="crowdsec"),)))
     assert known.rejects(ADDRESS) == Rejection("banned", "banned by crowdsec")

@@ -23,6 +23,7 @@ class Gate:
     def __init__(self, *rejected: str) -> None:
         self.rejected = {packed_source(host) for host in rejected}
         self.asked: list[bytes] = []
+        self.is_idle = False
 
     def rejects(self, source: bytes) -> Rejection | None:
         self.asked.append(source)
@@ -72,6 +73,28 @@ def test_every_gate_is_asked_until_one_rejects(make: MakeBench) -> None:
     client = bench.client()
     bench.until(lambda: client.fin)
     assert [len(gate.asked) for gate in gates] == [1, 1, 0]
+
+
+def test_idle_gates_are_not_asked_until_one_has_work(make: MakeBench) -> None:
+    gates = [Gate("127.0.0.1"), Gate()]
+    for gate in gates:
+        gate.is_idle = True
+    bench = make(gates=gates)
+    bench.relay()
+    assert [len(gate.asked) for gate in gates] == [0, 0]
+    gates[0].is_idle = False
+    client = bench.client()
+    bench.until(lambda: client.fin)
+    assert len(gates[0].asked) == 1
+
+
+def test_idle_gates_are_not_asked_about_clients_behind_a_proxy(make: MakeBench) -> None:
+    gate = Gate(str(ALICE.host))
+    gate.is_idle = True
+    bench = make(gates=[gate], accept_proxy=LOOPBACK)
+    bench.client().send(encode(Header.proxy(ALICE, ALICE)).data)
+    bench.until(lambda: bench.frontend.counters.headers)
+    assert gate.asked == []
 
 
 @pytest.mark.parametrize("key", ["accept_proxy", "accept_proxy_optional"])
