@@ -22,7 +22,7 @@ from mailproxy.rules.surroundings import Bans
 from mailproxy.session.client_subject import ClientSubject
 from mailproxy.session.counters import Counters
 from mailproxy.session.gate import Gate, Rejection
-from mailproxy.session.numbers import CONNECTIONS, COUNTERS, FRONTEND
+from mailproxy.session.numbers import CONNECTIONS, COUNTERS, FRONTEND, REFUSED_LOGINS
 from mailproxy.session.session import Session
 from mailproxy.session.terms import Terms
 from mailproxy.transport.bound import Bound
@@ -166,7 +166,8 @@ class Frontend:
         return rejection
 
     def logins_refused(self, session: Session, count: int) -> None:
-        """Count logins that the server has refused, for the client's source."""
+        """Count logins that the server has refused, for the client's source as well."""
+        self.words[REFUSED_LOGINS] += count
         for entry in session.entries:
             for _ in range(count):
                 entry.count("auth-failures", self.poller.now)

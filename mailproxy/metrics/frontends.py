@@ -20,6 +20,7 @@ NUMBERS: Mapping[str, Definition] = {
     "bytes_in": names.RECEIVED,
     "bytes_out": names.SENT,
     "retries": names.RETRIES,
+    "refused_logins": names.REFUSED_LOGINS,
     "handshakes": names.HANDSHAKES,
     "resumed": names.RESUMED,
     "headers": names.HEADERS,

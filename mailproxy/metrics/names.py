@@ -95,6 +95,12 @@ RULE_HITS = _define("frontend_rule_hits", "counter", "Clients that a rule was tr
 RECEIVED = _define("frontend_received_bytes", "counter", "Bytes from clients, without those of TLS.", _FRONTEND)
 SENT = _define("frontend_sent_bytes", "counter", "Bytes from servers to clients, without those of TLS.", _FRONTEND)
 RETRIES = _define("frontend_retries", "counter", "Attempts to reach a server after a session's first one.", _FRONTEND)
+REFUSED_LOGINS = _define(
+    "frontend_refused_logins",
+    "counter",
+    "Logins that servers refused, if log-refused-logins or a rule with auth-failures asks for them; else 0.",
+    _FRONTEND,
+)
 HANDSHAKES = _define("frontend_tls_handshakes", "counter", "TLS handshakes that were completed.", _FRONTEND)
 RESUMED = _define("frontend_tls_resumed", "counter", "TLS handshakes that resumed an earlier session.", _FRONTEND)
 HANDSHAKE_FAILURES = _define(

@@ -34,6 +34,8 @@ GATES = FRONTEND.table("gates", GATE_WORDS)
 
 RETRIES = FRONTEND.number("retries")
 """Attempts to reach a server after a session's first one."""
+REFUSED_LOGINS = FRONTEND.number("refused_logins")
+"""Logins that servers have refused, where a rule or the log asks for them."""
 BYTES_IN = FRONTEND.number("bytes_in")
 """Bytes from clients, without those of TLS."""
 BYTES_OUT = FRONTEND.number("bytes_out")

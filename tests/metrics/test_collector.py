@@ -155,6 +155,14 @@ def test_rules_are_counted_by_name(make: Make, tmp_path: Path) -> None:
     assert value(found, "mailproxy_list_networks", path=str(office)) == 2
 
 
+def test_refused_logins_are_counted(make: Make) -> None:
+    running = make()
+    running.relay()
+    (session,) = running.service.sessions
+    session.logins_refused(2)
+    assert value(collected(running.service), "mailproxy_frontend_refused_logins_total", frontend="front") == 2
+
+
 def test_sources_are_counted(make: Make) -> None:
     running = make(limits=Limits(source_connections=50, sources=1000))
     relayed(running)
