@@ -40,7 +40,7 @@
 #define SERVER_NAME "mail.example.org"
 #define EVENTS_PER_WAIT 256
 #define OPENING_AT_ONCE 64
-#define PATIENCE_MILLISECONDS 30000
+#define PATIENCE_MILLISECONDS 180000
 /* For how long nothing has to move until a stalled transfer counts as full. */
 #define STALLED_MILLISECONDS 1000
 #define BUFFER_BYTES (256 * 1024)
