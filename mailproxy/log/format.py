@@ -84,12 +84,13 @@ def _is_plain(value: object) -> bool:
 
 def time_of(event: LogEvent) -> str:
     """Return the time of an event, in UTC (RFC 3339)."""
-    seconds, rest = divmod(event["log_time"], 1)
-    return f"{_second(seconds)}.{int(rest * 1000):03d}Z"
+    time = event["log_time"]
+    second = int(time)
+    return f"{_second(second)}.{int((time - second) * 1000):03d}Z"
 
 
 @lru_cache(maxsize=2)
-def _second(seconds: float) -> str:
+def _second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
