@@ -61,10 +61,18 @@ class Histogram:
     def count(self, words: Words, seconds: float) -> None:
         """Count a duration."""
         words[self.first + bisect_left(self.bounds, seconds)] += 1
-        self.add(words, seconds)
+        self._add(words, seconds)
 
-    def add(self, words: Words, seconds: float) -> None:
-        """Add the sum of durations that are counted in their buckets already."""
+    def count_all(self, words: Words, durations: Sequence[float]) -> None:
+        """Count durations together: each number is written once, since that costs more than the rest."""
+        bounds, first = self.bounds, self.first
+        buckets = [bisect_left(bounds, seconds) for seconds in durations]
+        for bucket in set(buckets):
+            words[first + bucket] += buckets.count(bucket)
+        self._add(words, sum(durations))
+
+    def _add(self, words: Words, seconds: float) -> None:
+        """Add a duration, or the sum of several, that is counted in its bucket already."""
         if seconds > 0.0:  # the sum never goes back
             words[self.first + len(self.bounds) + 1] += int(seconds * _UNITS_PER_SECOND)
 

@@ -5,13 +5,13 @@ A session is counted twice, each time in a row with the others of the last momen
 that a session of days is seen at once, and after its end. The bytes of a live session are counted in between as well
 (`count_live`).
 
-The two loops that every session takes part in are written for speed: they cost a hundredth of a connection in clear.
-Sessions in a row often have the same server, ending and TLS, so these are added up first.
+What every session is counted for is added up first: they often have the same server, ending and TLS, and one more
+addition to a number in shared memory costs twice as much as one to a variable.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, TypeVar
 
@@ -42,7 +42,7 @@ from mailproxy.session.numbers import (
     TLVS_WITHOUT_ROOM,
     VERSIONS,
 )
-from mailproxy.session.termination import Ending, Letter, Termination
+from mailproxy.session.termination import Ending, Termination
 from mailproxy.session.terms import Terms
 from mailproxy.tls.facts import TlsFacts
 from mailproxy.transport.stream import Stream
@@ -114,39 +114,17 @@ def _by_frontend(sessions: Iterable[AnySession]) -> Iterator[tuple[Words, Sequen
 
 
 def _count_begun(words: Words, sessions: Sequence[CountedSession]) -> None:
-    connect, first_byte = CONNECT_TIME, FIRST_BYTE_TIME
-    connect_bounds, first_byte_bounds = connect.bounds, first_byte.bounds
-    connect_first, first_byte_first = connect.first, first_byte.first
-    connect_seconds = first_byte_seconds = 0.0
-    server, in_a_row = None, 0
-    for one in sessions:
-        started, greeted = one.started, one.greeted
-        seconds = greeted - started
-        words[first_byte_first + bisect_left(first_byte_bounds, seconds)] += 1
-        first_byte_seconds += seconds
-        seconds = greeted - (one.secured or started) - one.queued
-        words[connect_first + bisect_left(connect_bounds, seconds)] += 1
-        connect_seconds += seconds
-        if one.server is not server:
-            _add(server, of_server.SESSIONS, in_a_row)
-            server, in_a_row = one.server, 0
-        in_a_row += 1
-    _add(server, of_server.SESSIONS, in_a_row)
-    connect.add(words, connect_seconds)
-    first_byte.add(words, first_byte_seconds)
+    FIRST_BYTE_TIME.count_all(words, [one.greeted - one.started for one in sessions])
+    CONNECT_TIME.count_all(words, [one.greeted - (one.secured or one.started) - one.queued for one in sessions])
+    for server, count in Counter([one.server for one in sessions]).items():
+        _add(server, of_server.SESSIONS, count)
 
 
 def _count_ended(words: Words, sessions: Sequence[CountedSession]) -> None:
-    bounds, first = DURATION.bounds, DURATION.first
-    all_seconds = 0.0
+    DURATION.count_all(words, [one.ended - one.started for one in sessions])
     all_in = all_out = bytes_in = bytes_out = 0
     server: BackendServer | None = None
-    ending, in_a_row = endings.DONE, 0
-    stage: Letter = "-"
     for one in sessions:
-        seconds = one.ended - one.started
-        words[first + bisect_left(bounds, seconds)] += 1
-        all_seconds += seconds
         received = one.client.received - one.counted_in
         all_in += received
         stream = one.stream
@@ -159,21 +137,15 @@ def _count_ended(words: Words, sessions: Sequence[CountedSession]) -> None:
             answered = stream.received - one.counted_out
             bytes_out += answered
             all_out += answered
-        end = one.termination
-        if end is None:
-            continue
-        if end.ending is not ending or end.stage != stage:
-            words[ENDED[ending, stage]] += in_a_row
-            ending, stage, in_a_row = end.ending, end.stage, 0
-        in_a_row += 1
-        if end.kind and ending.counter in _FAILURES:
-            words[_FAILURES[ending.counter][end.kind]] += 1
-    words[ENDED[ending, stage]] += in_a_row
     _add(server, of_server.BYTES_IN, bytes_in)
     _add(server, of_server.BYTES_OUT, bytes_out)
-    DURATION.add(words, all_seconds)
     words[BYTES_IN] += all_in
     words[BYTES_OUT] += all_out
+    for end, count in Counter([one.termination for one in sessions]).items():
+        if end is not None:
+            words[ENDED[end.ending, end.stage]] += count
+            if end.kind and end.ending.counter in _FAILURES:
+                words[_FAILURES[end.ending.counter][end.kind]] += count
 
 
 def _add(server: BackendServer | None, index: int, number: int) -> None:
