@@ -55,7 +55,16 @@ from mailproxy.session.parting import Parting, Refusal, drop_unread
 from mailproxy.session.relay import Relay
 from mailproxy.session.stage import Outside, Stage
 from mailproxy.session.tarpit import Places, Tarpit
-from mailproxy.session.termination import BUG, CLIENT_REFUSED, DONE, REJECTED, RULED_OUT, SHUT_DOWN, Ending, Termination
+from mailproxy.session.termination import (
+    BUG,
+    CLIENT_REFUSED,
+    FINISHED,
+    REJECTED,
+    RULED_OUT,
+    SHUT_DOWN,
+    Ending,
+    Termination,
+)
 from mailproxy.session.terms import Terms
 from mailproxy.session.waiting import Waiting
 from mailproxy.sources.sources import Entry
@@ -473,7 +482,9 @@ class Session:
 
     def relay_over(self) -> None:
         """Close: all bytes are delivered, and both sides have ended."""
-        self.lose(DONE, "")
+        if self.termination is None:
+            self.termination = FINISHED
+        self.close()
 
     def broke(self) -> None:
         """End at once, because of a bug of ours while handling an event."""

@@ -67,6 +67,9 @@ class Termination:
 DONE = Ending("-", "-", "both sides closed, and all bytes were delivered")
 CLIENT_LEFT = Ending("C", None, "the client went away")
 
+FINISHED = Termination(DONE, "-", "")
+"""The end of every session that ended normally."""
+
 # The client's address.
 REJECTED = Ending("P", "R", "the client's address is over a limit", "rejected")
 
