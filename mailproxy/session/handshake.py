@@ -36,9 +36,8 @@ class Room(Protocol):
 class Securing(Host, Protocol):
     """A session whose client must speak TLS."""
 
-    @property
-    def is_local(self) -> bool:
-        """True if a proxy in front of mailproxy has connected for itself."""
+    is_local: bool
+    """True if a proxy in front of mailproxy has connected for itself."""
 
     @property
     def handshakes(self) -> Room | None:

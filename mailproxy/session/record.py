@@ -48,6 +48,7 @@ class LoggedSession(CountedSession, Protocol):
 
     peer: Any
     header: Header | None
+    is_local: bool
     source: Address | PackedAddress | None
     destination: Address | PackedAddress | None
     auth_failures: int
@@ -57,10 +58,6 @@ class LoggedSession(CountedSession, Protocol):
     @property
     def id(self) -> str:
         """The session's name."""
-
-    @property
-    def is_local(self) -> bool:
-        """True if a proxy has connected for itself."""
 
     @property
     def is_offloaded(self) -> bool:

@@ -143,6 +143,7 @@ class Session:
         "greeted",
         "header",
         "held_server",
+        "is_local",
         "left_out",
         "number",
         "peer",
@@ -180,6 +181,8 @@ class Session:
         """The client as its source is counted, if it is."""
         self.header: Header | None = None
         """The PROXY header that the connection began with."""
+        self.is_local = False
+        """True if a proxy in front of mailproxy has connected for itself, not for a client (spec section 2.2)."""
         self.facts: TlsFacts | None = None
         self.client: Stream = PlainStream(sock, front.poller, self)
         self.stream: Stream | None = None
@@ -220,13 +223,6 @@ class Session:
     def words(self) -> Words:
         """The numbers of its frontend, by the indexes in `mailproxy.session.numbers`."""
         return self._front.words
-
-    @property
-    def is_local(self) -> bool:
-        """
-        True if a proxy in front of mailproxy has connected for itself, not for a client (spec section 2.2, LOCAL).
-        """
-        return self.header is not None and self.header.command is Command.LOCAL
 
     @property
     def is_offloaded(self) -> bool:
@@ -297,6 +293,7 @@ class Session:
             self._guard = Guard(self)
         self.header = header
         if header is not None:
+            self.is_local = header.command is Command.LOCAL
             self._front.words[HEADERS] += 1
             if (addresses := header.stream_addresses) is not None:
                 self.source, self.destination = addresses
