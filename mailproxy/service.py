@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import platform
 import resource
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -33,6 +32,7 @@ from mailproxy.front.background_thread import BackgroundThread
 from mailproxy.front.drains import Drains
 from mailproxy.front.frontend import Frontend
 from mailproxy.front.generation import Generation
+from mailproxy.front.interpreter import interpreter
 from mailproxy.front.kicks import Kicks
 from mailproxy.front.live_bytes import LiveBytes
 from mailproxy.front.loop import Loop
@@ -291,7 +291,7 @@ class ProxyService(Service):
             event="start",
             version=__version__,
             pid=os.getpid(),
-            python=platform.python_version(),
+            python=interpreter(),
             openssl=SSL.OpenSSL_version(SSL.OPENSSL_VERSION).decode("ascii"),
             configuration=os.path.abspath(self._prepared.source),
             maxconn=self._process_state.total.maximum,

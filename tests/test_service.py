@@ -261,7 +261,7 @@ def test_first_line_introduces_the_process_and_the_last_says_ready(make: Make) -
     assert (start["version"], start["pid"], start["maxconn"]) == (__version__, os.getpid(), 77)
     assert start["descriptors"] == resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     assert re.fullmatch(
-        rf"mailproxy {__version__} starts: pid \d+, Python 3\.\d+\.\S+, OpenSSL \d.*, "
+        rf"mailproxy {__version__} starts: pid \d+, Python 3\.\d+\.\S+( \(slow: .*\))?, OpenSSL \d.*, "
         r"configuration /.*/the configuration, maxconn 77, \d+ descriptors",
         formatEvent(start),
     )
