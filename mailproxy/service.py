@@ -48,6 +48,7 @@ from mailproxy.front.role import ALONE
 from mailproxy.front.stopping import Stopping, StopTimes
 from mailproxy.front.supervisor import Supervisor, Unsupervised
 from mailproxy.front.ticket_keys import TicketKeyChanges
+from mailproxy.front.trimming import Trimming
 from mailproxy.front.vitals import Vitals
 from mailproxy.session.counters import counted
 from mailproxy.session.session import Session
@@ -115,6 +116,7 @@ class ProxyService(Service):
         self.network_lists = ListWatch(self._process_state.lists, reactor, self._background)
         self.ticket_keys = TicketKeyChanges(self._process_state, reactor)
         self._live_bytes = LiveBytes(lambda: self._generation.sessions, reactor)
+        self._trimming = Trimming(lambda: self._process_state.total.live, reactor, self._loop.poller)
         counted, state = self._process_state.counts.process()
         self._vitals = Vitals(counted.words, state, lambda: self.lines_dropped(), reactor)
         self.bans = BanKeeper(
@@ -201,6 +203,7 @@ class ProxyService(Service):
         self._generation.start()
         if self.role.accepts:
             self._live_bytes.start()
+            self._trimming.start()
         self.began = self._loop.poller.look_at_clock()
         if self.role.is_main:
             self._open_admin_socket()
@@ -450,6 +453,7 @@ class ProxyService(Service):
 
     def _stopped(self, nothing: None) -> None:
         self._live_bytes.stop()
+        self._trimming.stop()
         self._may_open_http = False
         self._vitals.stop()
         self.bans.stop()
