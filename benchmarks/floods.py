@@ -53,7 +53,7 @@ bind = ["127.0.0.1:{port}"]
 protocol = "imap"
 backend = "mail"
 
-{refusals}
+{more}
 
 [backend.mail.server.one]
 address = "127.0.0.1:{server}"
@@ -203,11 +203,11 @@ def go_first() -> None:
 
 
 @contextlib.contextmanager
-def front(folder: Path, refusals: str) -> Iterator[int]:
-    """Run mailproxy with these limits or bans; yield its port."""
+def front(folder: Path, more: str) -> Iterator[tuple[int, int]]:
+    """Run mailproxy with more tables, such as limits or bans; yield its port and its process's id."""
     with reserved_port() as port, reserved_port() as server, contextlib.ExitStack() as stack:
         file = folder / "mailproxy.toml"
-        file.write_text(FILE.format(folder=folder, port=port, server=server, refusals=refusals))
+        file.write_text(FILE.format(folder=folder, port=port, server=server, more=more))
         cpus = sorted(os.sched_getaffinity(0))
         for cpu, command in (
             (cpus[-1], [str(folder / "backend"), str(server)]),
@@ -220,7 +220,7 @@ def front(folder: Path, refusals: str) -> Iterator[int]:
             stack.callback(process.wait)
             stack.callback(process.send_signal, signal.SIGTERM)
         _await(port)
-        yield port
+        yield port, process.pid
 
 
 def _await(port: int) -> None:
@@ -271,7 +271,7 @@ def write_bans(folder: Path) -> None:
 def measure_flood(folder: Path, kind: str, refusals: str, seconds: float) -> bool:
     """Compare the logins of a quiet time with those during a flood; True if the targets are met."""
     count = int(100 * seconds)
-    with front(folder, refusals.format(folder=folder)) as port:
+    with front(folder, refusals.format(folder=folder)) as (port, _):
         Clients(port, 100.0, 100).run()  # the first ones find nothing in any cache
         quiet = Clients(port, 100.0, count).run()
         figures: list[tuple[int, int, int, float]] = []
@@ -317,7 +317,7 @@ def measure_storm(folder: Path, count: int, rounds: int) -> bool:
     failed = 0
     for _ in range(rounds):
         for limits in ("", "handshakes = 200"):
-            with front(folder, f"[frontend.imaps.limits]\n{limits}") as port:
+            with front(folder, f"[frontend.imaps.limits]\n{limits}") as (port, _):
                 result = storm(folder, port, count)
             failed += result.failed
             whole.setdefault(limits, []).append(result.seconds)
