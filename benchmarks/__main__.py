@@ -18,7 +18,7 @@ from attrs import asdict
 from OpenSSL import SSL
 
 import mailproxy
-from benchmarks import programs, report
+from benchmarks import interpreter, programs, report
 from benchmarks.certificates import make_certificates
 from benchmarks.comparison import compare
 from benchmarks.measures import MEASURES, Measure
@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--front", type=_front, action="append", default=[], metavar="NAME=PATH", help="measure one more front"
     )
+    interpreter.add_option(parser)
     parser.add_argument(
         "--profile", type=_measure, metavar="NAME", help="no comparison: profile mailproxy during one measure"
     )
@@ -96,7 +97,7 @@ def _prepare(folder: Path) -> Place:
 def _compare(arguments: argparse.Namespace, place: Place) -> int:
     fronts = (HAPROXY, MAILPROXY, *arguments.front)
     measures: Sequence[Measure] = arguments.only
-    print(_machine())
+    print(_machine(interpreter.use(arguments.python)))
     samples = compare(fronts, measures, arguments.rounds, place, _progress)
     measured = list(report.rows(samples, measures, [front.name for front in fronts]))
     for line in report.table(measured):
@@ -112,13 +113,12 @@ def _progress(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _machine() -> str:
+def _machine(python: str) -> str:
     return "\n".join(
         (
             f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} CPUs, Linux {platform.release()}",
             programs.haproxy_version(),
-            f"mailproxy {mailproxy.__version__}, Python {platform.python_version()}, "
-            + SSL.SSLeay_version(SSL.SSLEAY_VERSION).decode(),
+            f"mailproxy {mailproxy.__version__}, {python}, " + SSL.SSLeay_version(SSL.SSLEAY_VERSION).decode(),
         )
     )
 

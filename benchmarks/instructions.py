@@ -22,7 +22,7 @@ from pathlib import Path
 
 from attrs import define, field, frozen
 
-from benchmarks import programs
+from benchmarks import interpreter, programs
 from benchmarks.certificates import make_certificates
 from benchmarks.running import BenchmarkError, Front, FrontProgram, Leg, Mode, Place
 
@@ -64,6 +64,7 @@ def main() -> int:
     checkouts: Sequence[Path] = [_HERE.parent, *arguments.checkout]
     try:
         programs.require()
+        print(interpreter.use(arguments.python), flush=True)
         if shutil.which("valgrind") is None:
             raise programs.Missing("missing: apt-get install valgrind")
         with tempfile.TemporaryDirectory(prefix="mailproxy-instructions-") as name:
@@ -108,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         help="count this checkout once more, with this added to the configuration, such as benchmarks/ten-rules.toml",
     )
     parser.add_argument("--only", type=lambda names: names.split(","), default=list(WORKS), metavar="NAME,…")
+    interpreter.add_option(parser)
     parser.add_argument("--workers", type=int, default=1, help="the number of processes (default %(default)s)")
     parser.add_argument("--callgrind", type=Path, metavar="FOLDER", help="keep callgrind's files there")
     return parser
