@@ -56,6 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
         if processes is not None:
             # Fork before sockets are opened: they would stay open in the forker after the service closes them.
             processes.fork(prepared, handed.sockets, identity)
+        elif identity is not None:
+            identity.check_modules()
         lend(handed, prepared.process_state.sockets)
         if arguments.take_over:
             takeover = take_over(prepared)

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 
 from attrs import frozen
 
+import mailproxy
+import twisted
 from mailproxy.config import Config
 from mailproxy.front.sockets import StartError
 
@@ -48,6 +50,24 @@ class Identity:
         _keep(keep)
         # No program that is started can have more, either.
         _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+    def check_modules(self) -> None:
+        """
+        Raise `StartError` if this user cannot read Python's modules: some are imported only when they are needed.
+
+        The main process of workers may read them with `CAP_DAC_READ_SEARCH`, and workers have imported theirs.
+        """
+        with self.making_files():
+            for module in (os, twisted, mailproxy):
+                path = str(module.__file__)
+                try:
+                    os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+                except OSError as error:
+                    raise StartError(
+                        f'user: is "{self.user}", who cannot read the modules of Python and mailproxy that are '
+                        f"imported later ({path}: {error.strerror}): install both where every user can read them, "
+                        "such as in /opt, or set workers = 1"
+                    ) from None
 
     @contextmanager
     def making_files(self) -> Iterator[None]:

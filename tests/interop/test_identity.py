@@ -5,10 +5,13 @@ import shutil
 import signal
 import socket
 import ssl
+import stat
 from pathlib import Path
 
 import pytest
 
+import mailproxy
+import twisted
 from mailproxy.control.call import Call
 from tests.interop.certificates import SERVER_NAME, Certificates
 from tests.interop.clients import connect_tls, read_line
@@ -22,6 +25,18 @@ BIND_SERVICE = 1 << 10
 READ_SEARCH = 1 << 2
 
 root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+def is_open_to_all(path: Path) -> bool:
+    """Whether every user may read a file, and enter the folders above."""
+    return bool(path.stat().st_mode & stat.S_IROTH) and all(one.stat().st_mode & stat.S_IXOTH for one in path.parents)
+
+
+# Without workers the process has no right to read what its user may not.
+readable = pytest.mark.skipif(
+    not all(is_open_to_all(Path(str(module.__file__))) for module in (os, twisted, mailproxy)),
+    reason="needs Python and mailproxy where every user can read them",
+)
 
 
 @pytest.fixture
@@ -67,7 +82,7 @@ def started(front: StartFront, configuration: dict[str, object], workers: int) -
 
 
 @root
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [pytest.param(0, marks=readable), 2])
 def test_every_process_is_the_user_and_has_few_capabilities(
     front: StartFront, pki: Certificates, secret: Path, backend: Recorder, workers: int
 ) -> None:
@@ -92,7 +107,7 @@ def test_every_process_is_the_user_and_has_few_capabilities(
 
 
 @root
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [pytest.param(0, marks=readable), 2])
 def test_administrators_and_the_files_of_sockets_are_the_users(
     front: StartFront, pki: Certificates, run: Path, backend: Recorder, workers: int
 ) -> None:
@@ -110,6 +125,7 @@ def test_administrators_and_the_files_of_sockets_are_the_users(
 
 
 @root
+@readable
 def test_sockets_are_made_with_the_rights_of_the_user_alone(
     pki: Certificates, folder: Path, run: Path, backend: Recorder
 ) -> None:
@@ -187,6 +203,7 @@ def test_folder_of_certificates_that_the_user_may_write_to_is_a_warning(
 
 
 @root
+@readable
 def test_key_for_root_alone_is_a_warning_without_workers(
     front: StartFront, pki: Certificates, secret: Path, backend: Recorder
 ) -> None:
@@ -214,6 +231,23 @@ def test_user_that_there_is_not_is_status_1_and_a_line(
         assert process.stderr.startswith(problem)
     with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
         pass
+
+
+@root
+def test_user_who_cannot_read_the_modules_is_status_1_and_a_line(
+    folder: Path, pki: Certificates, run: Path, backend: Recorder
+) -> None:
+    closed = folder / "closed"
+    shutil.copytree(Path(mailproxy.__file__).parent, closed / "mailproxy")
+    closed.chmod(0o700)
+    configuration, _ = single(pki.server_ec, backend.port)
+    configuration |= {"user": "nobody", "group": "nogroup", "admin": {"socket": str(run / "admin.sock")}}
+    with launch(folder, configuration, environment={"PYTHONPATH": str(closed)}) as process:
+        assert process.wait() == 1
+        (line,) = process.stderr.splitlines()
+    assert line.startswith('user: is "nobody", who cannot read the modules of Python and mailproxy')
+    assert line.endswith("install both where every user can read them, such as in /opt, or set workers = 1")
+    assert list(run.iterdir()) == []
 
 
 @root
