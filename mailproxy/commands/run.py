@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from threading import Timer
 from typing import TYPE_CHECKING, Any
 
 from mailproxy.config import DEFAULT_FILE, Config, ConfigError, load
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from mailproxy.service import ProxyService
     from mailproxy.systemd.handed import Handed, Stored
     from mailproxy.systemd.reports import Reports
+
+SILENCE_SECONDS = 1.0
+"""How long an administrator is left without a word of what a start waits for."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
             identity.check_modules()
         lend(handed, prepared.process_state.sockets)
         if arguments.take_over:
-            takeover = take_over(prepared)
+            with telling(f"waiting for the service behind {prepared.settings.admin.socket} to hand over its sockets"):
+                takeover = take_over(prepared)
         # Installed before there are socket files that a signal could leave behind.
         signals.install()
         with nullcontext() if identity is None else identity.making_files():
@@ -109,6 +114,19 @@ def run(arguments: argparse.Namespace) -> int:
     quiet_collector()
     reactor.run()
     return service.exit_status
+
+
+@contextmanager
+def telling(words: str, after: float = SILENCE_SECONDS) -> Iterator[None]:
+    """Print what a step waits for, once, if it takes longer than `after` seconds."""
+    timer = Timer(after, print, (words,), {"file": sys.stderr, "flush": True})
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()  # the process becomes another user before it has threads
 
 
 def lend(handed: Handed, sockets: Sockets) -> None:

@@ -104,3 +104,9 @@ def test_closing_line_has_numbers(file: Path) -> None:
     assert closed["message"] == "frontend front is closed: no connections"
     assert (closed["connections"], closed["header_errors"], closed["no_server"]) == (0, 0, 0)
     assert "counts" not in closed
+
+
+def test_short_wait_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with run.telling("waiting", after=60.0):
+        pass
+    assert capsys.readouterr().err == ""

@@ -1,5 +1,6 @@
 """An upgrade of the program: a new process takes the sockets of the running one, which leaves."""
 
+import os
 import signal
 import socket
 import sys
@@ -77,6 +78,22 @@ def test_upgrade_under_load_refuses_nobody_and_ends_no_session(
         client.connect(str(folder / "front.sock"))
     assert len(later.events(event="taken-over")) == 1
     former.was_ended()
+
+
+def test_wait_for_a_service_that_does_not_answer_is_told(
+    front: StartFront, folder: Path, admin: Path, configured: tuple[dict[str, Any], int]
+) -> None:
+    configuration, _ = configured
+    former = front(configuration)
+    os.kill(former.process.pid, signal.SIGSTOP)
+    try:
+        with launch(folder, configuration, TAKE_OVER) as process:
+            words = f"waiting for the service behind {admin} to hand over its sockets\n"
+            until(lambda: process.stderr == words, "the line", 10.0)
+            process.terminate()
+            process.wait()
+    finally:
+        os.kill(former.process.pid, signal.SIGCONT)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
