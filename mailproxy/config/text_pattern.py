@@ -24,9 +24,19 @@ _MOST_REPEATS = 2
 # Each one may double the time.
 _MOST_OPTIONS = 2
 
+# Groups with alternatives, such as (a|aa): each one multiplies the ways to match a value.
+_MOST_CHOICES = 3
+
 _NEEDS = 'a text; "*" and "?" stand for any characters, and "~" begins a regular expression'
 
 _ESCAPED = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
+_UNUSUAL = re.compile(r"\(\?(?!:|i\)|i:|[=!>]|<[=!]|P<|P=)")
+"""
+Begins a flag other than i, a comment, or a condition.
+
+Verbose mode and comments hide what a repetition repeats: ``(?x)(a|aa) +``, ``(a|aa)(?#)+``. With (?m), ^ matches at
+each line.
+"""
 _REPEAT = re.compile(r"[*+]|\{[0-9]*(?:,[0-9]*)?\}|\?")
 
 
@@ -97,6 +107,9 @@ def _check_expression(text: str) -> None:
 def _slow_parts(expression: str) -> Iterator[str]:
     """Yield what could make a search take long."""
     plain = _ESCAPED.sub("x", expression)
+    if unusual := _UNUSUAL.search(plain):
+        found = plain[unusual.start() : unusual.end() + 1]
+        yield f"which has {found}; of the parts that begin with (? only (?: (?i (?= (?! (?< (?> (?P< are allowed"
     if re.search(r"\)(?:[*+]|\{)", plain):
         yield "which repeats a group"
     if re.search(r"\(\?P=|\\[1-9]", expression):
@@ -108,6 +121,22 @@ def _slow_parts(expression: str) -> Iterator[str]:
         yield f"which has more than {most} of * + {{}}{'' if is_anchored else ', and does not begin with ^'}"
     if sum(one == "?" for one in repeats) > _MOST_OPTIONS:
         yield f"which has more than {_MOST_OPTIONS} of ?"
+    if _choices(plain) > _MOST_CHOICES:
+        yield f"which has more than {_MOST_CHOICES} groups with |"
+
+
+def _choices(plain: str) -> int:
+    """Return the number of groups that have alternatives."""
+    has_choice = [False]
+    choices = 0
+    for letter in plain:
+        if letter == "(":
+            has_choice.append(False)
+        elif letter == "|":
+            has_choice[-1] = True
+        elif letter == ")":
+            choices += has_choice.pop()
+    return choices
 
 
 TEXT_PATTERN: Kind[TextPattern] = Kind((str,), _NEEDS, _read, schema={"minLength": 1}, write=str)

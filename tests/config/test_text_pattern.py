@@ -69,6 +69,13 @@ def test_case_may_be_ignored() -> None:
         ("~a.*b.*c", "which has more than 1 of * + {}, and does not begin with ^"),
         ("~^a.*b.*c.*d", "which has more than 2 of * + {}:"),
         ("~a?a?a?aaa", "which has more than 2 of ?"),
+        ("~(?x)(a|aa) +$", "which has (?x; of the parts that begin with (? only"),
+        ("~(?ix)(a|aa) +$", "which has (?i; of the parts"),
+        ("~(?x:(a|aa) +)$", "which has (?x; of the parts"),
+        ("~(a|aa)(?#)+$", "which has (?#; of the parts"),
+        ("~(?m)^a+b+", "which has (?m; of the parts"),
+        ("~(a)?(?(1)b|c)", "which has (?(; of the parts"),
+        ("~" + "(a|aa)" * 30 + "$", "which has more than 3 groups with |"),
     ],
 )
 def test_unusable_pattern_is_refused(pattern: str, problem: str) -> None:
@@ -77,7 +84,18 @@ def test_unusable_pattern_is_refused(pattern: str, problem: str) -> None:
     assert problem in str(caught.value)
 
 
-@pytest.mark.parametrize("pattern", ["~^[a-z]+-[0-9]+$", r"~\.(de|at)$", "~^(?:a|b)?x.*y", r"~\(\)+[*+(){}?]$"])
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "~^[a-z]+-[0-9]+$",
+        r"~\.(de|at)$",
+        "~^(?:a|b)?x.*y",
+        r"~\(\)+[*+(){}?]$",
+        "~(?i)^a",
+        "~(?P<a>b|c)(?!d)",
+        "~a|b|c|d|e",
+    ],
+)
 def test_quick_expression_is_taken(pattern: str) -> None:
     assert TEXT_PATTERN.read(pattern).is_expression
 
