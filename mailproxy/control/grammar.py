@@ -117,21 +117,24 @@ def request_of(message: Mapping[str, object]) -> Request:
         meant = nearest(name, BY_NAME)
         hint = f"did you mean {quoted(meant)}?" if meant else f"there are {listed(BY_NAME)}"
         raise BadCommand(f"{quoted(name)} is not a command; {hint}")
+    return request_with(command, {key: value for key, value in message.items() if key not in ("command", "type")})
+
+
+def request_with(command: Command, given: Mapping[str, object]) -> Request:
+    """Return a request for this command with these arguments and no others; raise `BadCommand` if they are wrong."""
     arguments = {}
     known = (*command.arguments, *command.filters, *command.flags, *command.optional)
-    for key, value in message.items():
-        if key in ("command", "type"):
-            continue
+    for key, value in given.items():
         if key not in known:
             meant = nearest(key, known)
             hint = f"did you mean {quoted(meant)}?" if meant else f"it has {listed(known) or 'none'}"
-            raise BadCommand(f"{quoted(key)} is not an argument of {quoted(name)}; {hint}")
+            raise BadCommand(f"{quoted(key)} is not an argument of {quoted(command.name)}; {hint}")
         if not isinstance(value, str):
             raise BadCommand(f"{quoted(key)} needs a string: {ARGUMENTS[key].needs}")
         arguments[key] = value
     for key in command.arguments:
         if key not in arguments:
-            raise BadCommand(f"{quoted(name)} needs {quoted(key)}: {ARGUMENTS[key].needs}")
+            raise BadCommand(f"{quoted(command.name)} needs {quoted(key)}: {ARGUMENTS[key].needs}")
     return _checked(Request(command, arguments))
 
 

@@ -20,9 +20,12 @@ from ipaddress import ip_address
 from attrs import field, frozen
 
 from mailproxy.config import Admin
-from mailproxy.config.words import quoted
+from mailproxy.config.words import listed, quoted
 from mailproxy.web.reply import Refused
 from mailproxy.web.request import Request
+
+PAGES = frozenset({"/", "/stats"})
+"""What a link of another site's page may lead to; its frames may not have it."""
 
 _HOST = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::[0-9]{1,5})?")
 
@@ -77,9 +80,12 @@ class Access:
 
     def _check_fetch(self, request: Request) -> None:
         site = request.header("Sec-Fetch-Site")
-        is_foreign = site in ("cross-site", "same-site")
-        if is_foreign and request.header("Sec-Fetch-Mode") != "navigate":
+        if site not in ("cross-site", "same-site"):
+            return
+        if request.header("Sec-Fetch-Mode") != "navigate":
             raise Refused(403, "this is a request of another site's page")
+        if request.where not in PAGES:
+            raise Refused(403, f"this is a link of another site's page; such links may lead to {listed(sorted(PAGES))}")
 
     def _check_change(self, request: Request, host: str) -> None:
         origin = request.header("Origin")

@@ -2,7 +2,7 @@
 The commands of `mailproxy ctl` over HTTP: `/api/v1/` and the words of the command, with slashes.
 
 What shows is GET, with the arguments in the query; what changes is POST, with the arguments as a JSON object of
-strings, or in the query. The answer is one JSON object: the rows, and a message.
+strings, or in the query. The path alone names the command. The answer is one JSON object: the rows, and a message.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from mailproxy.control.answer import Answer, Live
 from mailproxy.control.answers import Answers
 from mailproxy.control.client import ROWS_PER_TURN
 from mailproxy.control.command import BY_NAME, COMMANDS, Command
-from mailproxy.control.grammar import BadCommand, request_of
+from mailproxy.control.grammar import BadCommand, request_with
+from mailproxy.control.grammar import Request as Asked
 from mailproxy.control.status import Status
 from mailproxy.web.reply import Refused, Reply, Stream, as_json, not_allowed
 from mailproxy.web.request import Request
@@ -56,23 +57,34 @@ class Api:
         if not words:
             return self._index(request)
         command = BY_NAME.get(words.replace("/", " "))
-        if command is None or command.name in _NOT_HERE:
-            raise Refused(404, f"there is no command at this path; GET {PREFIX} lists all")
-        allowed = "GET, HEAD" if is_show(command) else "POST"
-        if request.verb not in allowed.split(", "):
-            raise not_allowed(request.verb, allowed)
-        if command.name in _WITH_TOKEN:
-            self.check_token(request)
+        if command is None:
+            raise _nothing_here()
+        self._check(request, command)
         arguments, most = _arguments(request)
         try:
-            asked = self.answers.answer(request_of({"command": command.name, **arguments}), f"by {request.peer}")
-            answer = await asked if isinstance(asked, Deferred) else asked
+            found = self._carry_out(request, request_with(command, arguments))
+            answer = await found if isinstance(found, Deferred) else found
         except BadCommand as error:
             raise Refused(400, str(error)) from None
         assert not isinstance(answer, Live)
         if answer.last is not None:
             request.close_and(answer.last)
         return Stream(self._rows(answer, most))
+
+    def _check(self, request: Request, command: Command) -> None:
+        """Check whether a client may have a command carried out, with this method; raise `Refused`."""
+        if command.name in _NOT_HERE:
+            raise _nothing_here()
+        allowed = "GET, HEAD" if is_show(command) else "POST"
+        if request.verb not in allowed.split(", "):
+            raise not_allowed(request.verb, allowed)
+        if command.name in _WITH_TOKEN or not is_show(command):
+            self.check_token(request)
+
+    def _carry_out(self, request: Request, asked: Asked) -> Answer | Live | Deferred[Answer]:
+        # Checked again: only this says what is carried out, and the first check was of the path.
+        self._check(request, asked.command)
+        return self.answers.answer(asked, f"by {request.peer}")
 
     def _index(self, request: Request) -> Reply:
         if request.verb not in ("GET", "HEAD"):
@@ -128,6 +140,10 @@ async def in_turns(
         elif looked_at < most:
             return
         await turns.next()
+
+
+def _nothing_here() -> Refused:
+    return Refused(404, f"there is no command at this path; GET {PREFIX} lists all")
 
 
 def _arguments(request: Request) -> tuple[dict[str, Any], int | None]:

@@ -163,9 +163,18 @@ def test_form_cannot_send_a_change(web: Web) -> None:
     )
 
 
-def test_another_page_cannot_take_part_in_what_is_shown(web: Web) -> None:
-    assert web.get("/api/v1/show/sessions", Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="no-cors").status == 403
-    assert web.get("/api/v1/show/sessions", Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="navigate").status == 200
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_another_page_cannot_take_part_in_what_is_shown(web: Web, site: str) -> None:
+    for path in ("/stats", "/api/v1/show/sessions"):
+        assert web.get(path, Sec_Fetch_Site=site, Sec_Fetch_Mode="no-cors").status == 403
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_link_of_another_page_leads_to_pages_alone(web: Web, site: str) -> None:
+    for path, status in {"/stats": 200, "/": 302}.items():
+        assert web.get(path, Sec_Fetch_Site=site, Sec_Fetch_Mode="navigate").status == status
+    for path in ("/api/v1/", "/api/v1/show/sessions", "/api/v1/events", "/api/v1/reload", "/metrics", "/stats/updates"):
+        assert web.get(path, Sec_Fetch_Site=site, Sec_Fetch_Mode="navigate").status == 403
 
 
 @pytest.mark.parametrize("path", ["/livez", "/nothing", "/api/v1/show/info", "/api/v1/set/server/state"])

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from attrs import evolve
 from twisted.logger import globalLogPublisher
 
-from mailproxy.control.command import COMMANDS
+from mailproxy.control.answer import Answer
+from mailproxy.control.answers import Answers
+from mailproxy.control.command import BY_NAME, COMMANDS, Command
+from mailproxy.control.grammar import Request, request_with
+from mailproxy.web import api
 from tests.control.conftest import Make
 from tests.test_service import Running
 from tests.web.bench import TOKEN, Web
@@ -88,6 +94,82 @@ def test_network_with_bits_beyond_its_prefix_is_not_banned(web: Web) -> None:
     assert response.status == 400
     assert response.error.endswith('has bits beyond the prefix; is it "10.0.0.0/8" or "10.1.0.0/16"?')
     assert web.get("/api/v1/show/bans").json["rows"] == []
+
+
+@pytest.fixture
+def carried_out(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
+    """The requests that are carried out, which do nothing."""
+    requests: list[Request] = []
+
+    def answer(answers: Answers, request: Request, who: str) -> Answer:
+        requests.append(request)
+        return Answer()
+
+    monkeypatch.setattr(Answers, "answer", answer)
+    return requests
+
+
+def path_of(command: Command) -> str:
+    return "/api/v1/" + command.name.replace(" ", "/")
+
+
+OVERRIDES = [{"command": one.name} for one in COMMANDS] + [{"type": "request"}, {"type": "row", "command": "stop"}]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_no_argument_replaces_the_command_of_the_path(web: Web, carried_out: list[Request], command: Command) -> None:
+    is_here = command.name not in ("watch", "hand over", "leave")
+    for override in OVERRIDES:
+        query = path_of(command) + "?" + "&".join(f"{name}={quote(value)}" for name, value in override.items())
+        assert web.get(query, Authorization=f"Bearer {TOKEN}").status in (400, 404, 405)
+        assert web.get(query).status in (400, 401, 404, 405)
+        for response in (web.post(query), web.post(path_of(command), override)):
+            expected = 405 if command.name.startswith("show ") else 400
+            assert response.status == (expected if is_here else 404)
+    assert carried_out == []
+
+
+@pytest.mark.parametrize("override", OVERRIDES, ids=lambda override: " ".join(override.values()))
+def test_query_cannot_name_another_command(web: Web, carried_out: list[Request], override: dict[str, str]) -> None:
+    name, value = next(iter(override.items()))
+    response = web.get(f"/api/v1/show/info?{name}={quote(value)}")
+    assert (response.status, response.error) == (400, f'"{name}" is not an argument of "show info"; it has none')
+    assert carried_out == []
+
+
+@pytest.mark.parametrize("override", OVERRIDES, ids=lambda override: " ".join(override.values()))
+def test_body_cannot_name_another_command(web: Web, carried_out: list[Request], override: dict[str, str]) -> None:
+    body = {"server": "dovecot/d1", "state": "drain", **override}
+    assert web.post("/api/v1/set/server/state", body).status == 400
+    data = json.dumps(override).encode()
+    for path in ("/api/v1/show/info", "/api/v1/show/sessions"):
+        headers = {"Content_Type": "application/json", "Authorization": f"Bearer {TOKEN}"}
+        assert web.client().ask("GET", path, data, **headers).status == 400
+    assert carried_out == []
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_command_that_changes_is_never_carried_out_by_get(
+    web: Web, carried_out: list[Request], command: Command, method: str
+) -> None:
+    query = "&".join(f"{name}=192.0.2.1" for name in command.arguments)
+    response = web.get(f"{path_of(command)}?{query}", method, Authorization=f"Bearer {TOKEN}")
+    is_show = command.name.startswith("show ")
+    assert [request.command for request in carried_out] == [command] * is_show
+    assert (response.status == 200) is is_show
+
+
+@pytest.mark.parametrize("name", ["stop", "hand over", "leave", "watch"])
+def test_what_is_carried_out_is_what_is_checked(
+    web: Web, carried_out: list[Request], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Even if a bug makes another command of a request."""
+    monkeypatch.setattr(
+        api, "request_with", lambda command, given: evolve(request_with(command, given), command=BY_NAME[name])
+    )
+    assert web.get("/api/v1/show/info").status in (404, 405)
+    assert carried_out == []
 
 
 @pytest.mark.parametrize("body", [b"[]", b"{", b'"x"', b"\xff", b"[" * 8000])
