@@ -71,7 +71,7 @@ FINISHED = Termination(DONE, "-", "")
 """The end of every session that ended normally."""
 
 # The client's address.
-REJECTED = Ending("P", "R", "the client's address is over a limit", "rejected")
+REJECTED = Ending("P", "R", "the client's address is banned or over a limit", "rejected")
 
 # Rules.
 RULED_OUT = Ending("P", "R", "a rule of the frontend refused the client", "ruled_out")
