@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mailproxy.bans.ban import ORIGINS
 from mailproxy.metrics.definition import Definition, Type
 
 METRICS: list[Definition] = []
@@ -202,7 +203,12 @@ CHECK_TIME = _define("server_check_duration_seconds", "histogram", "How long che
 
 # Bans, sources and certificates.
 
-BANS = _define("bans", "gauge", "Bans in effect, by origin: ctl, rule or crowdsec; lists are apart.", ("origin",))
+BANS = _define(
+    "bans",
+    "gauge",
+    f"Bans in effect, by origin: {', '.join(ORIGINS[:-1])} or {ORIGINS[-1]}; lists are apart.",
+    ("origin",),
+)
 CROWDSEC_FAILURES = _define(
     "crowdsec_failures", "gauge", "Requests in a row that CrowdSec has not answered; absent if it is not asked."
 )
