@@ -8,6 +8,7 @@ from typing import Any
 from attrs import frozen
 
 from mailproxy.config.duration import shown_seconds
+from mailproxy.session.counters import UNSERVED
 
 Row = Mapping[str, Any]
 
@@ -87,8 +88,7 @@ def amount(bytes: float) -> str:
 
 
 def _errors(row: Row) -> str:
-    keys = ("header_errors", "handshake_errors", "no_server", "refused", "injections", "rejected", "ruled_out")
-    return ", ".join(f"{row[key]} {key.replace('_', ' ')}" for key in keys if row.get(key)) or "-"
+    return ", ".join(f"{row[name]} {one.words}" for name, one in UNSERVED.items() if row.get(name)) or "-"
 
 
 def _check(row: Row) -> str:

@@ -12,7 +12,7 @@ from mailproxy.metrics.definition import Definition, Family
 from mailproxy.metrics.histogram import add_durations
 from mailproxy.metrics.labels import LabelSets
 from mailproxy.metrics.part import Part
-from mailproxy.session.numbers import COUNTERS
+from mailproxy.session.counters import UNSERVED
 
 NUMBERS: Mapping[str, Definition] = {
     "connections": names.CONNECTIONS,
@@ -25,9 +25,7 @@ NUMBERS: Mapping[str, Definition] = {
     "resumed": names.RESUMED,
     "headers": names.HEADERS,
 }
-"""The metric of each number of a frontend; the other ones of `COUNTERS` are errors."""
-
-ERRORS = tuple(name for name in COUNTERS if name not in NUMBERS)
+"""The metric of each number of a frontend; those of `UNSERVED` have one together."""
 
 TABLES: Mapping[str, Definition] = {
     "gates": names.REJECTIONS,
@@ -109,7 +107,7 @@ def _counted(found: list[_Found], label_sets: LabelSets) -> Iterator[Part]:
 
 def _errors(found: list[_Found], label_sets: LabelSets) -> Part:
     errors = Family(names.ERRORS, label_sets)
-    kinds = [(name, name.replace("_", "-")) for name in ERRORS]
+    kinds = [(name, name.replace("_", "-")) for name in UNSERVED]
     for _, totals, labels in found:
         errors.add_each([(kind, totals.numbers[name]) for name, kind in kinds], *labels)
     return errors.metric

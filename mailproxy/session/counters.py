@@ -1,5 +1,7 @@
 """The counters of a frontend."""
 
+from collections.abc import Mapping
+
 from attrs import asdict, frozen
 
 
@@ -22,6 +24,34 @@ class Counters:
         """Write the counters that are not 0, in words."""
         counts = ((name.replace("_", " "), count) for name, count in asdict(self).items())
         return ", ".join(counted(count, words) for words, count in counts if count) or "no connections"
+
+
+@frozen
+class Unserved:
+    """What a counter of clients that are not served means, for all that shows it."""
+
+    words: str
+    """They follow the count."""
+    is_refusal: bool = False
+    """True if a server, a limit, a ban or a rule refuses the client; False if something fails."""
+
+
+UNSERVED: Mapping[str, Unserved] = {
+    "header_errors": Unserved("bad PROXY headers"),
+    "handshake_errors": Unserved("failed handshakes"),
+    "no_server": Unserved("without server"),
+    "injections": Unserved("injections before TLS"),
+    "refused": Unserved("refused by servers", is_refusal=True),
+    "rejected": Unserved("over limits or banned", is_refusal=True),
+    "ruled_out": Unserved("refused by rules", is_refusal=True),
+}
+"""The counters of clients that are not served, in the order in which they are shown; the other ones are served."""
+
+ERRORS = tuple(name for name, one in UNSERVED.items() if not one.is_refusal)
+"""Counters of clients that are lost by an error."""
+
+REFUSALS = tuple(name for name, one in UNSERVED.items() if one.is_refusal)
+"""Counters of clients that a server, a limit, a ban or a rule refuses."""
 
 
 def counted(count: int, words: str) -> str:

@@ -7,17 +7,13 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
+from mailproxy.session.counters import UNSERVED
 from mailproxy.top.sample import FRONTENDS, Row, Sample, number
 
 WINDOW_SECONDS = 5.0
 """Rates are the average of this time: the service counts the bytes of live sessions so often."""
 
-REFUSED = ("refused", "rejected", "ruled_out")
-"""Counters of clients that a server, a limit, a ban or a rule has refused."""
-
-ERRORS = ("header_errors", "handshake_errors", "no_server", "injections")
-
-_COUNTERS = ("connections", "bytes_in", "bytes_out", *REFUSED, *ERRORS)
+_COUNTERS = ("connections", "bytes_in", "bytes_out", *UNSERVED)
 
 
 @frozen

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from mailproxy.control.table import duration, shown
+from mailproxy.session.counters import ERRORS, REFUSALS
 from mailproxy.top.letters import Charset, wrapped
 from mailproxy.top.model import Model
-from mailproxy.top.rates import ERRORS, REFUSED
 from mailproxy.top.sample import number
 from mailproxy.top.state import State
 from mailproxy.top.styled import Line, Part, Style, fitted, line, style_of
@@ -99,7 +99,7 @@ def totals(model: Model, width: int, charset: Charset, now: float, interval: flo
         *([Part(f" {bar(sessions, most, 10, charset)}", "faint")] if width >= 100 else []),
         *_fact(charset, "new", f"{rate(rates.total('connections'))}/s"),
         *_fact(charset, "errors", f"{rate(errors)}/s", "bad" if errors else "title"),
-        *_fact(charset, "refused", f"{rate(rates.total(*REFUSED))}/s"),
+        *_fact(charset, "refused", f"{rate(rates.total(*REFUSALS))}/s"),
         *_fact(charset, "in", f"{speed(rates.total('bytes_in'))}B/s"),
         *_fact(charset, "out", f"{speed(rates.total('bytes_out'))}B/s"),
     ]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 import pytest
 
 from mailproxy.control.table import COLUMNS, amount, duration, listing, number, shown, table, text
-from mailproxy.session.termination import Counter
+from mailproxy.session.counters import UNSERVED
 
 
 @pytest.mark.parametrize(
@@ -65,7 +63,7 @@ def test_what_is_wanted_of_a_server_stands_beside_how_it_is() -> None:
     assert "down, drain, backup" in line
 
 
-@pytest.mark.parametrize("counter", [name for name in get_args(Counter) if name])
-def test_errors_of_a_frontend_are_what_endings_count(counter: str) -> None:
+@pytest.mark.parametrize("counter", UNSERVED)
+def test_errors_of_a_frontend_are_in_words(counter: str) -> None:
     (errors,) = (column for column in COLUMNS["show frontends"] if column.heading == "ERRORS")
-    assert errors.show({counter: 3}) == f"3 {counter.replace('_', ' ')}"
+    assert errors.show({counter: 3}) == f"3 {UNSERVED[counter].words}"

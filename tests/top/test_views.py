@@ -53,7 +53,7 @@ def test_frontend_has_rates_and_errors_in_words() -> None:
     heading, line = page("Frontends", shown)
     assert heading.split()[:6] == ["FRONTEND", "STATE", "PROTOCOL", "CLIENTS", "NEW/s", "IN/s"]
     assert line.split()[:6] == ["imaps", "open", "imap", "12/50", "3.0", "2.0K"]
-    assert line.endswith("1 handshakes")
+    assert line.endswith("1 failed handshakes")
 
 
 @pytest.mark.parametrize(

@@ -6,24 +6,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mailproxy.control.table import shown
+from mailproxy.session.counters import ERRORS, REFUSALS, UNSERVED
 from mailproxy.top.grid import Column, Grid, grid
-from mailproxy.top.rates import ERRORS, REFUSED, Rates
+from mailproxy.top.rates import Rates
 from mailproxy.top.sample import FRONTENDS, Row, number
 from mailproxy.top.styled import Style, style_of
 from mailproxy.top.views.view import Facts, Page, View, or_none
 from mailproxy.top.views.words import part, rate, speed
 
 _Key = Callable[[Row], Any]
-
-_WORDS = {
-    "handshake_errors": "handshakes",
-    "header_errors": "PROXY headers",
-    "no_server": "without server",
-    "refused": "refused by servers",
-    "rejected": "over limits or banned",
-    "ruled_out": "refused by rules",
-    "injections": "injections",
-}
 
 
 def frontends(facts: Facts) -> Page:
@@ -46,7 +37,7 @@ def arrange(facts: Facts, *, with_sums: bool = True) -> Grid:
         Column("NEW/s", lambda row: rate(rates.of(row.get("frontend"), "connections")), is_right=True),
         Column("IN/s", lambda row: speed(rates.of(row.get("frontend"), "bytes_in")), is_right=True),
         Column("OUT/s", lambda row: speed(rates.of(row.get("frontend"), "bytes_out")), is_right=True),
-        Column("REFUSED/s", lambda row: rate(rates.of(row.get("frontend"), *REFUSED)), is_right=True, rank=2),
+        Column("REFUSED/s", lambda row: rate(rates.of(row.get("frontend"), *REFUSALS)), is_right=True, rank=2),
         Column(
             "ERRORS/s",
             lambda row: rate(rates.of(row.get("frontend"), *ERRORS)),
@@ -70,14 +61,14 @@ def _fullness(row: Row) -> Style:
 
 
 def _sums(row: Row) -> str:
-    return ", ".join(f"{row[key]} {words}" for key, words in _WORDS.items() if row.get(key)) or "-"
+    return ", ".join(f"{row[name]} {one.words}" for name, one in UNSERVED.items() if row.get(name)) or "-"
 
 
 def _orders(rates: Rates) -> Mapping[str, _Key]:
     return {
         "most clients": lambda row: -number(row, "current"),
         "most new clients": lambda row: -(rates.of(row.get("frontend"), "connections") or 0),
-        "most errors": lambda row: -(rates.of(row.get("frontend"), *ERRORS, *REFUSED) or 0),
+        "most errors": lambda row: -(rates.of(row.get("frontend"), *ERRORS, *REFUSALS) or 0),
         "by name": lambda row: str(row.get("frontend")),
     }
 

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from mailproxy.control.status import FrontendStatus
+from mailproxy.session.counters import UNSERVED
 from mailproxy.web.stats.markup import Child, Markup, tag
 from mailproxy.web.stats.snapshot import Snapshot
 from mailproxy.web.stats.words import NOTHING, bar, cell, heads, section, size, state, whole
 
 MOST = 200
 """The most rows; `mailproxy ctl show frontends` has all."""
-
-_ERRORS = {
-    "header_errors": "PROXY header",
-    "handshake_errors": "TLS handshake",
-    "no_server": "no server",
-    "refused": "refused by a server",
-    "injections": "injected before TLS",
-    "rejected": "refused by a rule",
-}
 
 
 def frontends(snapshot: Snapshot) -> Markup:
@@ -67,7 +59,7 @@ def _row(snapshot: Snapshot, one: FrontendStatus) -> Markup:
 
 
 def _errors(one: FrontendStatus) -> Child:
-    found = [(getattr(one, name), words) for name, words in _ERRORS.items() if getattr(one, name)]
+    found = [(getattr(one, name), each.words) for name, each in UNSERVED.items() if getattr(one, name)]
     if not found:
         return NOTHING
     return tag("ul", [tag("li", tag("b", whole(count)), f" {words}") for count, words in found], class_="counts")

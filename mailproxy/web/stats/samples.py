@@ -9,6 +9,7 @@ from attrs import frozen
 from twisted.internet.interfaces import IDelayedCall
 
 from mailproxy.control.running import Running
+from mailproxy.session.counters import ERRORS
 from mailproxy.session.numbers import BYTES_IN, BYTES_OUT, COUNTERS
 
 SAMPLES = 300
@@ -19,7 +20,7 @@ SECONDS = 1.0
 WINDOW = 5
 """The seconds that rates are the average of: the bytes of live sessions are counted so often."""
 
-_ERRORS = [COUNTERS[name] for name in ("header_errors", "handshake_errors", "no_server", "refused", "injections")]
+_ERRORS = [COUNTERS[name] for name in ERRORS]
 
 
 @frozen
