@@ -132,7 +132,7 @@ class Scope:
 
 @frozen
 class KnownSources:
-    """What rules may ask of sources, by one reading of the configuration (`mailproxy.rules.known`)."""
+    """What rules may ask of sources, by one reading of the configuration (`mailproxy.rules.surroundings.Sources`)."""
 
     sources: Sources
     plan: Plan
