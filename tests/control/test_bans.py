@@ -90,7 +90,7 @@ def test_address_without_a_ban_is_explained(admin: Admin) -> None:
     assert admin.said("unban", banned=HERE) == "127.0.0.1 is not banned; `show bans` lists all bans"
     admin.said("ban", network="127.0.0.0/8")
     assert admin.said("unban", banned=HERE) == (
-        "127.0.0.1 has no ban of its own: 127.0.0.0/8 is banned, which has it; unban that"
+        "127.0.0.1 has no ban of its own; it is in 127.0.0.0/8, which is banned: unban 127.0.0.0/8"
     )
 
 

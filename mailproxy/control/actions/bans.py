@@ -43,5 +43,7 @@ def _why_not(context: Context, key: Key) -> str:
     keeper = context.running.bans
     covering = keeper.bans.table.find(key[0], keeper.now)
     if covering is not None and covering.key[1] < key[1]:
-        return f"{place_of(key)} has no ban of its own: {covering.place} is banned, which has it; unban that"
+        return (
+            f"{place_of(key)} has no ban of its own; it is in {covering.place}, which is banned: unban {covering.place}"
+        )
     return f"{place_of(key)} is not banned; `show bans` lists all bans"
