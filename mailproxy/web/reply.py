@@ -55,4 +55,4 @@ def as_json(value: object) -> bytes:
 
 def not_allowed(method: str, allowed: str) -> Refused:
     """Return the refusal of a method."""
-    return Refused(405, f"the method {method} is not for this path; {allowed} is", {"Allow": allowed})
+    return Refused(405, f"this path does not take {method}; use {allowed}", {"Allow": allowed})
