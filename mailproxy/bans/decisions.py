@@ -23,7 +23,7 @@ _DURATION = re.compile(rf"-?(?:{_PART.pattern})+")
 
 
 class UnusableAnswer(ValueError):
-    """The answer of the local API is not one; the message has the reason."""
+    """The local API's answer is not a list of decisions; the message has the reason."""
 
 
 @frozen

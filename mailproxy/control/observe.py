@@ -66,7 +66,7 @@ def info(running: Running, watchers: int) -> Info:
 
 @frozen
 class Seen:
-    """A frontend, as far as it is not in its latest reading of the configuration alone."""
+    """A frontend over all readings that still have sessions of it."""
 
     newest: Frontend
     """The frontend of the latest reading that has it."""

@@ -179,7 +179,7 @@ class Generation:
         return self._is_retired and not any(frontend.sessions for frontend in self.frontends)
 
     def when_over(self, over: Callable[[], None]) -> None:
-        """Call only this when the last session of a retired generation ends."""
+        """Set the function to call when the last session of a retired generation ends; it replaces an earlier one."""
         self._over = over
 
     def _emptied(self) -> None:

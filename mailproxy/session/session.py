@@ -250,7 +250,7 @@ class Session:
 
     @property
     def _stranger(self) -> str:
-        """This client in words, for the message that a list of senders does not have it."""
+        """The client's address, for "… is not in accept-proxy"."""
         return '"unix"' if self._listener.is_unix else f"its address, {self.peer[0]},"
 
     # The stages, from the first to the last.
@@ -349,7 +349,7 @@ class Session:
 
     def _may_go_on(self, tls: TlsFacts | Unknown | None) -> bool:
         """
-        Try the rules, as far as the client is known; a refusal begins now or, in words that need TLS, after it.
+        Try the rules with what is known. A refusal begins now, or after the handshake if its words need TLS.
 
         Return False if the client is refused, or waits for that.
         """

@@ -26,13 +26,13 @@ FRESH_SECONDS = 0.9
 """How long a snapshot is shown to others who look."""
 
 SURVEY_SECONDS = 4.5
-"""How long a look at many sessions is; one at few is repeated as often as the rest."""
+"""A look at more than `FEW` sessions is shown for this time, at fewer for `FRESH_SECONDS`."""
 
 FEW = 1000
 """So many sessions are looked at in two milliseconds."""
 
 CERTIFICATES_SECONDS = 60.0
-"""How long the list of certificates is: there may be thousands."""
+"""The list of certificates is read again after this time; reading thousands takes long."""
 
 SEARCHES = 8
 """The most different searches that are kept."""
