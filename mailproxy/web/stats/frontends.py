@@ -14,7 +14,7 @@ MOST = 200
 
 def frontends(snapshot: Snapshot) -> Markup:
     """Write the section."""
-    rows = [_row(snapshot, one) for one in snapshot.frontends[:MOST]]
+    rows = [_row(one) for one in snapshot.frontends[:MOST]]
     more = len(snapshot.frontends) - len(rows)
     head = heads(
         "Frontend", "State", "Listens on", "Backend", "#Clients", "#Connections", "#Sessions", "Errors", "#In", "#Out"
@@ -28,8 +28,7 @@ def frontends(snapshot: Snapshot) -> Markup:
     )
 
 
-def _row(snapshot: Snapshot, one: FrontendStatus) -> Markup:
-    received, sent = snapshot.bytes.get(one.frontend, (0, 0))
+def _row(one: FrontendStatus) -> Markup:
     places: Child = [tag("span", address, class_="place") for address in one.listens] or NOTHING
     tls = {"implicit": "TLS", "starttls": "STARTTLS", "starttls-optional": "STARTTLS, optional", "none": "in clear"}
     return tag(
@@ -52,8 +51,8 @@ def _row(snapshot: Snapshot, one: FrontendStatus) -> Markup:
         cell("Connections", whole(one.connections), class_="num"),
         cell("Sessions", whole(one.sessions), class_="num"),
         cell("Errors", _errors(one)),
-        cell("In", size(received), class_="num"),
-        cell("Out", size(sent), class_="num"),
+        cell("In", size(one.bytes_in), class_="num"),
+        cell("Out", size(one.bytes_out), class_="num"),
         data_key=one.frontend,
     )
 

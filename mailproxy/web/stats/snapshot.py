@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from attrs import frozen
@@ -14,7 +14,6 @@ from mailproxy.control import observe
 from mailproxy.control.running import Running
 from mailproxy.control.status import BackendStatus, CertificateStatus, FrontendStatus, Info, ServerStatus
 from mailproxy.control.survey import SurveyPage
-from mailproxy.session.numbers import BYTES_IN, BYTES_OUT
 from mailproxy.web.api import in_turns
 from mailproxy.web.health import reasons_against
 from mailproxy.web.stats.newest import Newest, NewestEvents
@@ -56,8 +55,6 @@ class Snapshot:
     """Why the service is not ready."""
     samples: tuple[Sample, ...]
     frontends: tuple[FrontendStatus, ...]
-    bytes: Mapping[str, tuple[int, int]]
-    """The bytes of each frontend's sessions, in and out."""
     backends: tuple[BackendStatus, ...]
     servers: tuple[Server, ...]
     certificates: tuple[CertificateStatus, ...]
@@ -133,14 +130,12 @@ class Snapshots:
         backends = await self._all(observe.backends(running))
         statuses = await self._all(observe.servers(running))
         counts = running.process_state.counts
-        blocks = {frontend.name: counts.frontend(frontend.name) for frontend in running.generation.frontends}
         return Snapshot(
             info=observe.info(running, self._watchers()),
             workers=len(running.others),
             unready=tuple(reasons_against(running)),
             samples=self._samples.taken,
             frontends=frontends,
-            bytes={name: (block.sum(BYTES_IN), block.sum(BYTES_OUT)) for name, block in blocks.items()},
             backends=backends,
             servers=tuple(
                 Server(one, counts.server(one.backend, one.protocol, one.server).sum(FAILED)) for one in statuses
