@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
+from mailproxy.control.attention import severity_of
 from mailproxy.control.table import duration, shown
 from mailproxy.session.counters import ERRORS, REFUSALS
 from mailproxy.top.letters import Charset, wrapped
 from mailproxy.top.model import Model
 from mailproxy.top.sample import number
 from mailproxy.top.state import State
-from mailproxy.top.styled import Line, Part, Style, fitted, line, style_of
+from mailproxy.top.styled import Line, Part, Style, fitted, line
 from mailproxy.top.views import VIEWS
 from mailproxy.top.views.view import Facts, Page
 from mailproxy.top.views.words import bar, part, rate, speed
@@ -83,7 +84,7 @@ def totals(model: Model, width: int, charset: Charset, now: float, interval: flo
     """Write the first two lines."""
     info, rates = model.sample.info, model.rates
     state = charset.clean(shown(info.get("state"))) if info else "not asked yet"
-    first = [Part("mailproxy ", "title"), Part(state, style_of(info.get("state")))]
+    first = [Part("mailproxy ", "title"), Part(state, severity_of(info.get("state")))]
     if info:
         facts = (shown(info.get("version")), f"pid {shown(info.get('pid'))}", f"up {duration(info.get('uptime_s'))}")
         first.append(Part(charset.dot + charset.dot.join(map(charset.clean, facts)), "faint"))

@@ -23,21 +23,6 @@ class Part:
 
 Line = tuple[Part, ...]
 
-STATES: dict[str, Style] = {
-    "up": "good",
-    "open": "good",
-    "running": "good",
-    "down": "bad",
-    "no-address": "bad",
-    "closing": "bad",
-    "stopping": "bad",
-}
-
-
-def style_of(state: object) -> Style:
-    """Return the style of a state; others, such as ``drain``, are set by hand."""
-    return STATES.get(str(state), "held")
-
 
 def line(words: str, style: Style = "plain") -> Line:
     """Return a line in one style."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from mailproxy.control.attention import Severity, expiry_of, urgency
 from mailproxy.control.table import shown
-from mailproxy.top.attention import EXPIRY_DAYS
 from mailproxy.top.grid import Column, grid
 from mailproxy.top.sample import CERTIFICATES, Row
-from mailproxy.top.styled import Style
 from mailproxy.top.views.view import Facts, Page, View, or_none
 
 
@@ -17,12 +16,6 @@ def certificates(facts: Facts) -> Page:
     return Page(or_none([line for _, line in arranged.rows], facts, "no TLS profile has any"), arranged.heading)
 
 
-def urgency(row: Row) -> tuple[bool, float]:
-    """Return a key that sorts refused ones, and then those that expire first, to the top."""
-    days = row.get("days_left")
-    return not row.get("refused"), days if isinstance(days, int) else -1
-
-
 def _by_name(row: Row) -> str:
     return _names(row)
 
@@ -31,11 +24,8 @@ def _names(row: Row) -> str:
     return shown(row.get("names"))
 
 
-def _style(row: Row) -> Style:
-    days = row.get("days_left")
-    if row.get("refused") or (isinstance(days, int) and days < 0):
-        return "bad"
-    return "held" if isinstance(days, int) and days < EXPIRY_DAYS else "good"
+def _style(row: Row) -> Severity:
+    return "bad" if row.get("refused") else expiry_of(row)
 
 
 _COLUMNS = (

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from mailproxy.control.attention import severity_of
 from mailproxy.control.table import shown
 from mailproxy.session.counters import ERRORS, REFUSALS, UNSERVED
 from mailproxy.top.grid import Column, Grid, grid
 from mailproxy.top.rates import Rates
 from mailproxy.top.sample import FRONTENDS, Row, number
-from mailproxy.top.styled import Style, style_of
+from mailproxy.top.styled import Style
 from mailproxy.top.views.view import Facts, Page, View, or_none
 from mailproxy.top.views.words import part, rate, speed
 
@@ -31,7 +32,7 @@ def arrange(facts: Facts, *, with_sums: bool = True) -> Grid:
         rows.sort(key=_orders(rates)[facts.order])
     columns = [
         Column("FRONTEND", lambda row: shown(row.get("frontend")), least=8),
-        Column("STATE", lambda row: shown(row.get("state")), lambda row: style_of(row.get("state"))),
+        Column("STATE", lambda row: shown(row.get("state")), lambda row: severity_of(row.get("state"))),
         Column("PROTOCOL", lambda row: shown(row.get("protocol")), rank=4),
         Column("CLIENTS", lambda row: part(row, "current", "maxconn"), _fullness, is_right=True),
         Column("NEW/s", lambda row: rate(rates.of(row.get("frontend"), "connections")), is_right=True),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mailproxy.control.attention import attention, severity_of
 from mailproxy.control.table import shown
-from mailproxy.top.attention import attention
 from mailproxy.top.grid import Column, Grid, grid, has_text
 from mailproxy.top.letters import wrapped
-from mailproxy.top.sample import BACKENDS, CERTIFICATES, SERVERS, number
-from mailproxy.top.styled import Line, Part, line, style_of
+from mailproxy.top.sample import BACKENDS, CERTIFICATES, FRONTENDS, SERVERS, number
+from mailproxy.top.styled import Line, Part, line
 from mailproxy.top.views import frontends
 from mailproxy.top.views.events import lines_of
 from mailproxy.top.views.view import Facts, Page, View
@@ -29,7 +29,14 @@ def _attention(facts: Facts) -> Iterator[Line]:
     sample = facts.model.sample
     if not sample.rows:
         return
-    found = [(style, facts.charset.clean(words)) for style, words in attention(sample)]
+    of_all = attention(
+        sample.info,
+        frontends=sample.of(FRONTENDS),
+        backends=sample.of(BACKENDS),
+        servers=sample.of(SERVERS),
+        certificates=sample.of(CERTIFICATES),
+    )
+    found = [(one.severity, facts.charset.clean(str(one))) for one in of_all]
     found = [(style, words) for style, words in found if has_text(facts.wanted, [words])]
     if not found and not facts.wanted:
         yield line("Nothing is wrong: all servers are up, and all frontends are open.", "good")
@@ -68,7 +75,7 @@ def _events(facts: Facts) -> Iterator[Line]:
 
 _BACKENDS = (
     Column("BACKEND", lambda row: shown(row.get("backend")), least=8),
-    Column("STATE", lambda row: shown(row.get("state")), lambda row: style_of(row.get("state"))),
+    Column("STATE", lambda row: shown(row.get("state")), lambda row: severity_of(row.get("state"))),
     Column("PROTOCOL", lambda row: shown(row.get("protocol"))),
     Column("SERVERS", lambda row: f"{number(row, 'active'):g}/{number(row, 'servers'):g}", is_right=True),
     Column("SESSIONS", lambda row: shown(row.get("sessions")), is_right=True),

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from mailproxy.control.attention import severity_of
 from mailproxy.control.table import shown
 from mailproxy.top.grid import Column, grid, has_text
 from mailproxy.top.letters import cut
 from mailproxy.top.sample import BACKENDS, SERVERS, Row, number
-from mailproxy.top.styled import Line, Part, fitted, style_of
+from mailproxy.top.styled import Line, Part, fitted
 from mailproxy.top.views.view import Facts, Page, View, or_none
 from mailproxy.top.views.words import part, since
 
@@ -68,7 +69,7 @@ def _head(row: Row, name: str, facts: Facts) -> Line:
     parts = [
         Part(cut(name, 40, charset.more), "title"),
         Part("  "),
-        Part(charset.clean(shown(row.get("state"))), style_of(row.get("state"))),
+        Part(charset.clean(shown(row.get("state"))), severity_of(row.get("state"))),
         Part(words, "faint"),
     ]
     if row.get("queued"):
@@ -99,7 +100,7 @@ def _weight(row: Row) -> str:
 
 _COLUMNS = (
     Column("SERVER", lambda row: f"  {shown(row.get('server'))}", least=10),
-    Column("STATE", state, lambda row: style_of(row.get("state")), least=10),
+    Column("STATE", state, lambda row: severity_of(row.get("state")), least=10),
     Column("SINCE", lambda row: since(row, "since_s"), is_right=True),
     Column("SESSIONS", lambda row: part(row, "sessions", "maxconn"), is_right=True),
     Column("WEIGHT", _weight, is_right=True, rank=2),

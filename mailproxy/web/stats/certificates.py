@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from mailproxy.control.attention import Fields, expiry_of, urgency
 from mailproxy.control.status import CertificateStatus
-from mailproxy.web.stats.attention import EXPIRY_DAYS
 from mailproxy.web.stats.markup import Child, Markup, tag
 from mailproxy.web.stats.snapshot import Snapshot
 from mailproxy.web.stats.words import NOTHING, cell, heads, section, text
@@ -19,7 +19,7 @@ def certificates(snapshot: Snapshot) -> Markup:
     """Write the section."""
     if not snapshot.certificates:
         return section("certificates", "Certificates", tag("p", "no TLS profile has a certificate"))
-    in_order = sorted(snapshot.certificates, key=_urgency)
+    in_order = sorted(snapshot.certificates, key=lambda one: urgency(Fields(one)))
     rows = [_row(one) for one in in_order[:MOST]]
     more = len(in_order) - len(rows)
     return section(
@@ -30,10 +30,6 @@ def certificates(snapshot: Snapshot) -> Markup:
         ),
         tag("p", f"and {more} more: mailproxy ctl show certificates", class_="note") if more else None,
     )
-
-
-def _urgency(one: CertificateStatus) -> tuple[bool, int]:
-    return not one.refused, -1 if one.days_left is None else one.days_left
 
 
 def _row(one: CertificateStatus) -> Markup:
@@ -55,9 +51,8 @@ def _row(one: CertificateStatus) -> Markup:
 def _days(one: CertificateStatus) -> Child:
     if one.days_left is None:
         return NOTHING
-    kind = "bad" if one.days_left < 0 else "held" if one.days_left < EXPIRY_DAYS else "good"
     words = "expired" if one.days_left < 0 else str(one.days_left)
-    return tag("span", words, class_=f"state {kind}")
+    return tag("span", words, class_=f"state {expiry_of(Fields(one))}")
 
 
 def _refused(one: CertificateStatus) -> Child:

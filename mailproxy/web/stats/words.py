@@ -4,29 +4,16 @@ from __future__ import annotations
 
 import time
 
+from mailproxy.control.attention import severity_of
 from mailproxy.control.table import amount, duration
 from mailproxy.web.stats.markup import Child, Markup, tag
 
 NOTHING = tag("span", "–", class_="none")
 
-_STATES = {
-    "up": "good",
-    "open": "good",
-    "running": "good",
-    "ready": "good",
-    "down": "bad",
-    "no-address": "bad",
-    "closing": "bad",
-    "stopping": "bad",
-    "drain": "held",
-    "maint": "held",
-}
-"""The colour of each state; its word is beside it, since not everybody sees colours."""
-
 
 def state(word: str, note: str = "") -> Markup:
-    """Write a state, in colour and as a word."""
-    return tag("span", f"{word}{f' ({note})' if note else ''}", class_=f"state {_STATES.get(word, 'held')}")
+    """Write a state, in colour and as a word, since not everybody sees colours."""
+    return tag("span", f"{word}{f' ({note})' if note else ''}", class_=f"state {severity_of(word)}")
 
 
 def whole(number: float) -> str:

@@ -1,0 +1,161 @@
+"""What is wrong with the service, or held by hand: the first thing that an administrator on call looks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal, Protocol
+
+from attrs import frozen
+
+from mailproxy.control.table import duration
+
+EXPIRY_DAYS = 14
+"""From here on, a certificate's renewal is late."""
+
+Severity = Literal["good", "held", "bad"]
+"""``held``: by hand, for a time, or not yet bad."""
+
+_SEVERITIES: dict[str, Severity] = {
+    "up": "good",
+    "open": "good",
+    "running": "good",
+    "ready": "good",
+    "down": "bad",
+    "no-address": "bad",
+    "stopping": "bad",
+}
+
+
+class Row(Protocol):
+    """One status: a row from the admin socket, or `Fields`."""
+
+    def get(self, key: str, /) -> Any:
+        """Return a field; None if there is none."""
+
+
+@frozen
+class Fields:
+    """A status of `mailproxy.control.status` as a row, without a copy: there may be thousands."""
+
+    _status: object
+
+    def get(self, key: str, /) -> Any:
+        """Return a field; None if there is none."""
+        return getattr(self._status, key, None)
+
+
+@frozen
+class Finding:
+    """One thing that is wrong or held."""
+
+    severity: Severity
+    subject: str
+    """What it is about."""
+    words: str
+    """What is wrong with it; the subject and the words are a sentence."""
+
+    def __str__(self) -> str:
+        """Write the sentence."""
+        return self.subject + self.words
+
+
+def severity_of(state: object) -> Severity:
+    """Return how bad a state is; ``drain``, ``maint`` and ``closing`` are what somebody wanted."""
+    return _SEVERITIES.get(str(state), "held")
+
+
+def expiry_of(certificate: Row) -> Severity:
+    """Return how bad the time is for which a certificate is valid."""
+    days = certificate.get("days_left")
+    return "good" if days is None or days >= EXPIRY_DAYS else "held" if days >= 0 else "bad"
+
+
+def urgency(certificate: Row) -> tuple[bool, float]:
+    """Return a key that sorts refused certificates, and then those that expire first, to the top."""
+    days = certificate.get("days_left")
+    return not certificate.get("refused"), -1 if days is None else days
+
+
+def attention(
+    info: Row,
+    *,
+    frontends: Iterable[Row],
+    backends: Iterable[Row],
+    servers: Iterable[Row],
+    certificates: Iterable[Row],
+) -> list[Finding]:
+    """Return the findings, the worst ones first."""
+    found = [
+        *_service(info),
+        *_backends(backends),
+        *_servers(servers),
+        *_certificates(certificates),
+        *_frontends(frontends),
+    ]
+    return sorted(found, key=lambda one: one.severity != "bad")
+
+
+def _is_full(row: Row, now: str) -> bool:
+    return 0 < (row.get("maxconn") or 0) <= (row.get(now) or 0)
+
+
+def _service(info: Row) -> Iterator[Finding]:
+    if info.get("state") == "stopping":
+        yield Finding("bad", "the service", " is stopping")
+    if _is_full(info, "sessions"):
+        yield Finding("bad", "maxconn", f" is reached: {info.get('sessions')} clients, {_WAIT}")
+
+
+_WAIT = "others wait in the kernel's queue"
+
+
+def _frontends(rows: Iterable[Row]) -> Iterator[Finding]:
+    for row in rows:
+        name, state = f"frontend {row.get('frontend')}", row.get("state")
+        if state != "open":
+            words = "drained: it accepts no clients" if state == "drain" else str(state)
+            yield Finding(severity_of(state), name, f" is {words}")
+        elif _is_full(row, "current"):
+            yield Finding("held", name, f" is full: {row.get('current')} clients, {_WAIT}")
+
+
+def _backends(rows: Iterable[Row]) -> Iterator[Finding]:
+    for row in rows:
+        name = f"backend {row.get('backend')}"
+        if row.get("state") != "up":
+            yield Finding("bad", name, f" has no server for {row.get('protocol')}")
+        if row.get("queued"):
+            words = f": {row.get('queued')} clients wait for a server for {row.get('protocol')}"
+            yield Finding("held", name, words)
+
+
+_WORDS = {"no-address": "has no address", "maint": "is in maintenance", "drain": "is drained", "down": "is down"}
+
+
+def _servers(rows: Iterable[Row]) -> Iterator[Finding]:
+    alike: dict[tuple[str, str, str], list[Row]] = {}
+    for row in rows:
+        state = str(row.get("state"))
+        if state != "up":
+            name = f"server {row.get('backend')}/{row.get('server')}"
+            alike.setdefault((name, state, str(row.get("why") or "")), []).append(row)
+    for (name, state, why), those in alike.items():
+        protocols = ", ".join(str(row.get("protocol")) for row in those)
+        since = those[0].get("since_s")
+        lasts = "" if since is None else f", for {duration(since)}"
+        words = f" {_WORDS.get(state, 'is ' + state)} for {protocols}{lasts}{why and f': {why}'}"
+        yield Finding(severity_of(state), name, words)
+
+
+def _certificates(rows: Iterable[Row]) -> Iterator[Finding]:
+    for row in rows:
+        if not row.get("refused") and (expiry := expiry_of(row)) == "good":
+            continue
+        names, days = row.get("names"), row.get("days_left")
+        name = f"certificate {names[0] if names else row.get('path')}"
+        if row.get("refused"):
+            yield Finding("bad", name, f" is refused: {row.get('refused')}")
+        elif expiry == "bad":
+            yield Finding("bad", name, " has expired")
+        else:
+            yield Finding("held", name, f" expires in {days} days")

@@ -1,0 +1,84 @@
+"""What is wrong, in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mailproxy.control.attention import Fields, Finding, attention
+from mailproxy.control.status import FrontendStatus
+from tests.top.rows import backend, certificate, frontend, info, sample, server
+
+
+def found(**answers: Any) -> list[Finding]:
+    at = sample(**answers)
+    names = ("frontends", "backends", "servers", "certificates")
+    return attention(at.info, **{name: at.of(f"show {name}") for name in names})
+
+
+def test_nothing_is_wrong_with_a_good_service() -> None:
+    assert found() == []
+
+
+@pytest.mark.parametrize(
+    ("answers", "finding"),
+    [
+        ({"info": [info(state="stopping")]}, ("bad", "the service is stopping")),
+        (
+            {"info": [info(sessions=100)]},
+            ("bad", "maxconn is reached: 100 clients, others wait in the kernel's queue"),
+        ),
+        ({"frontends": [frontend(state="drain")]}, ("held", "frontend imaps is drained: it accepts no clients")),
+        ({"frontends": [frontend(state="closing")]}, ("held", "frontend imaps is closing")),
+        (
+            {"frontends": [frontend(current=50)]},
+            ("held", "frontend imaps is full: 50 clients, others wait in the kernel's queue"),
+        ),
+        ({"backends": [backend(state="down")]}, ("bad", "backend dovecot has no server for imap")),
+        ({"backends": [backend(queued=3)]}, ("held", "backend dovecot: 3 clients wait for a server for imap")),
+        (
+            {"servers": [server(state="down", since_s=61.0, why="no greeting")]},
+            ("bad", "server dovecot/d1 is down for imap, for 1m1s: no greeting"),
+        ),
+        ({"servers": [server(state="no-address")]}, ("bad", "server dovecot/d1 has no address for imap")),
+        (
+            {"servers": [server(state="maint"), server(state="maint", protocol="pop3")]},
+            ("held", "server dovecot/d1 is in maintenance for imap, pop3"),
+        ),
+        (
+            {"servers": [server(state="drain", why="by hand")]},
+            ("held", "server dovecot/d1 is drained for imap: by hand"),
+        ),
+        (
+            {"certificates": [certificate(path="/a.pem", refused="no key", days_left=None)]},
+            ("bad", "certificate /a.pem is refused: no key"),
+        ),
+        ({"certificates": [certificate("a", "b", days_left=-1)]}, ("bad", "certificate a has expired")),
+        ({"certificates": [certificate("a", days_left=13)]}, ("held", "certificate a expires in 13 days")),
+    ],
+)
+def test_findings_are_sentences(answers: dict[str, Any], finding: tuple[str, str]) -> None:
+    assert [(one.severity, str(one)) for one in found(**answers)] == [finding]
+
+
+def test_worst_findings_come_first() -> None:
+    those = found(frontends=[frontend(state="drain")], servers=[server(state="maint"), server("d2", state="down")])
+    assert [one.severity for one in those] == ["bad", "held", "held"]
+
+
+def test_status_objects_are_rows_as_well() -> None:
+    status = FrontendStatus(
+        frontend="imaps",
+        state="drain",
+        protocol="imap",
+        tls="implicit",
+        listens=(),
+        backend="dovecot",
+        current=0,
+        maxconn=50,
+        bytes_in=0,
+        bytes_out=0,
+    )
+    (finding,) = attention(Fields(None), frontends=[Fields(status)], backends=(), servers=(), certificates=())
+    assert finding == Finding("held", "frontend imaps", " is drained: it accepts no clients")
