@@ -56,9 +56,7 @@ def read_decisions(data: bytes) -> Decisions:
     skipped = 0
     try:
         for name, value in rows(data.decode(), ("new", "deleted")):
-            if name not in ("new", "deleted"):
-                continue
-            decision = _decision(value)
+            decision = _decision(value) if name in ("new", "deleted") else None
             if decision is None:
                 skipped += 1
             elif name == "deleted":

@@ -2,7 +2,8 @@
 Reads JSON whose top level has long lists, one entry at a time.
 
 `json.loads` holds the interpreter for the whole text, even in a thread: for 100,000 entries, all sessions would wait a
-fifth of a second. Here another thread gets its turn between two entries.
+fifth of a second. Here another thread gets its turn between two entries, and an entry, or another value, has a limit:
+a list of millions of numbers in one would hold the interpreter for many seconds.
 """
 
 from __future__ import annotations
@@ -11,6 +12,15 @@ import json
 import re
 from collections.abc import Collection, Generator, Iterator
 from typing import Any
+
+LONGEST_VALUE = 65536
+"""The most characters of an entry, of another value, and of spaces between them; a decision or a ban has 300."""
+
+_USUAL = 1024
+"""The characters that are tried first; a slice of the text is a copy."""
+
+# A number that is cut off before ".", "e" or the digits after them is another number.
+_NUMBER_CUT = 4
 
 _decode = json.JSONDecoder().raw_decode
 _space = re.compile(r"[ \t\r\n]*").match
@@ -57,14 +67,24 @@ def _entries(text: str, place: int, name: str) -> Generator[tuple[str, Any], Non
 
 
 def _value(text: str, place: int) -> tuple[Any, int]:
-    try:
-        return _decode(text, place)
-    except RecursionError:
-        raise ValueError(f"nested too deeply at character {place}") from None
+    for most in (_USUAL, LONGEST_VALUE):
+        some = text[place : place + most]
+        is_cut = place + most < len(text)
+        try:
+            value, end = _decode(some)
+        except RecursionError:
+            raise ValueError(f"nested too deeply at character {place}") from None
+        except json.JSONDecodeError as error:
+            if not is_cut:
+                raise ValueError(f"{error.msg} at character {place + error.pos}") from None
+        else:
+            if not is_cut or end <= most - _NUMBER_CUT:
+                return value, place + end
+    raise ValueError(f"no value of at most {LONGEST_VALUE} characters at character {place}")
 
 
 def _skipped(text: str, place: int) -> int:
-    found = _space(text, place)
+    found = _space(text, place, place + LONGEST_VALUE)
     assert found is not None
     return found.end()
 

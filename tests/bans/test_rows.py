@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailproxy.bans.rows import rows
+from mailproxy.bans.rows import LONGEST_VALUE, rows
 
 VALUES: Any = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -44,12 +44,24 @@ def test_null_is_an_empty_list() -> None:
         "{1: 2}",
         '{"new": ' + "[" * 100_000,
         '{"new": [' + "[" * 100_000,
+        '{"x": [' + "1," * LONGEST_VALUE + "1]}",
+        '{"new": [[' + "1," * LONGEST_VALUE + "1]]}",
+        "{" + " " * LONGEST_VALUE + " }",
     ],
-    ids=range(15),
+    ids=range(18),
 )
 def test_text_that_is_not_an_object_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match=r"character|Expecting|nested"):
         list(rows(text, ("new",)))
+
+
+@pytest.mark.parametrize("number", ["12345", "1.5", "1e5", "1E-5", "-1.25e+10"])
+@pytest.mark.parametrize("spaces", range(1000, 1030))
+def test_number_is_whole_wherever_a_piece_ends(number: str, spaces: int) -> None:
+    text = f'{{"new": [[{" " * spaces}{number}]], "n": {number}{" " * spaces}}}'
+    assert list(rows(text, ("new",))) == [("new", [float(number)]), ("n", float(number))]
+    text = f'{{"n": {"0." + "1" * spaces}}}'
+    assert list(rows(text, ())) == list(json.loads(text).items())
 
 
 @given(st.dictionaries(st.text(), VALUES, max_size=4), st.lists(VALUES), st.booleans())
