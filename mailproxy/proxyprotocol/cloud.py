@@ -6,7 +6,13 @@ The value is what `Header.first` returns: None, where the header has no such TLV
 
 from __future__ import annotations
 
-_AWS_VPC_ENDPOINT_ID = 0x01
+import re
+
+_AWS_VPC_ENDPOINT_ID = b"\x01"
+
+# The sender of a header chooses the bytes: others than these could forge a line of a log.
+_ENDPOINT_ID = re.compile(rb"[A-Za-z0-9._-]{1,255}").fullmatch
+
 _AZURE_PRIVATE_ENDPOINT_LINK_ID = 0x01
 _AZURE_SIZE = 5
 _GCP_SIZE = 8
@@ -14,7 +20,7 @@ _GCP_SIZE = 8
 
 def aws_vpc_endpoint_id(value: bytes | None) -> str | None:
     """Return the id in the value of an AWS TLV (0xEA), ``vpce-08d2bf15fac5001c9``; None if it holds no id."""
-    if value is None or len(value) < 2 or value[0] != _AWS_VPC_ENDPOINT_ID or not value.isascii():
+    if value is None or value[:1] != _AWS_VPC_ENDPOINT_ID or not _ENDPOINT_ID(value[1:]):
         return None
     return value[1:].decode("ascii")
 

@@ -1,3 +1,5 @@
+import pytest
+
 from mailproxy.proxyprotocol import Header, TlvType, aws_vpc_endpoint_id, azure_link_id, gcp_psc_connection_id
 
 
@@ -7,6 +9,11 @@ def test_aws_vpc_endpoint_id() -> None:
 
 def test_other_aws_values_have_no_endpoint_id() -> None:
     assert [aws_vpc_endpoint_id(value) for value in (b"", b"\x01", b"\x02vpce-1", b"\x01vpce-\xff")] == [None] * 4
+
+
+@pytest.mark.parametrize("id", [b"vpce-1\n", b"a b", b"\x1b[2J", b"a\r\nb", b'"', b"a=b", b"\0", b"a" * 256])
+def test_aws_id_is_one_plain_word(id: bytes) -> None:
+    assert aws_vpc_endpoint_id(b"\x01" + id) is None
 
 
 def test_header_without_the_tlv_has_no_id() -> None:

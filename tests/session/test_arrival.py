@@ -482,6 +482,23 @@ def logged(make: MakeBench, header: Header, **settings: Any) -> dict[str, Any]:
     return bench.over()
 
 
+FORGED = b"x\n2026-11-29T00:00:00.000Z info session id=1 client=192.0.2.66:1 auth_failures=9 \x1b[2J"
+
+
+@pytest.mark.parametrize("type", [*TlvType, 0xE1])
+@pytest.mark.parametrize("first", [b"", b"\x01"])
+def test_no_tlv_forges_a_line_or_a_field(make: MakeBench, type: int, first: bytes) -> None:
+    """Whatever the type: what is not plain text is in hexadecimal digits."""
+    if type in (TlvType.SSL, TlvType.CRC32C):
+        return
+    line = logged(make, Header.proxy(CLIENT, FRONT, (Tlv(type, first + FORGED[:100]),)), log_tlvs=(type,))
+    (value,) = [value for key, value in line.items() if key.startswith("tlv_")]
+    assert value.startswith("hex:")
+    assert line["line"].isprintable()
+    assert line["client"] in line["line"].split("client=")[1]
+    assert "192.0.2.66" not in line["line"]
+
+
 def test_empty_tlv_is_logged_as_such(make: MakeBench) -> None:
     line = logged(make, Header.proxy(CLIENT, FRONT, (Tlv(0xE1, b""),)), log_tlvs=(0xE1,))
     assert line["tlv_0xe1"] == ""

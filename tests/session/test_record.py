@@ -162,8 +162,13 @@ def test_common_name_with_a_comma_is_not_two_names(make: MakeBench, names: tuple
     assert bench.over()["cn"] == logged
 
 
-@given(st.sampled_from(["sni", "alpn", "cn", "left_out", "reason"]), st.text(st.characters(exclude_categories=["Cs"])))
+FOREIGN = ["sni", "alpn", "cn", "left_out", "reason", "rule", "label", "tlv_aws", "tlv_unique_id", "tlv_0xe1", "new"]
+
+
+@given(st.sampled_from(FOREIGN), st.text(st.characters(exclude_categories=["Cs"])))
 @example("sni", "two words")
+@example("tlv_aws", "\x1b[2J")
+@example("tlv_0xe1", "x client=192.0.2.66:1")
 @example("cn", 'quo"te')
 @example("reason", "new\nline")
 @example("reason", "\u2028")
