@@ -20,7 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from multiprocessing.connection import Connection
+from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
 from attrs import frozen
@@ -160,26 +160,25 @@ def _drain(sock: socket.socket) -> None:
         pass
 
 
-def _attack(attack: Attack, target: Target, told: Connection) -> None:
+def _attack(attack: Attack, target: Target, attacks: Synchronized[int]) -> None:
     # On the good client's CPU: behind it, since it is the front that is measured.
     with contextlib.suppress(PermissionError):
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
-    attacks = 0
     while True:
         with contextlib.suppress(OSError):  # the front has cut it off
             attack(target)
-        attacks += 1
-        told.send(attacks)
+        attacks.value += 1
 
 
 @contextlib.contextmanager
-def attacked(attack: Attack, target: Target) -> Iterator[Connection]:
-    """Have the attack in the `with` block; what is yielded receives the number of attacks so far, after each."""
-    ours, its = multiprocessing.get_context("fork").Pipe()
-    process = multiprocessing.get_context("fork").Process(target=_attack, args=(attack, target, its), daemon=True)
+def attacked(attack: Attack, target: Target) -> Iterator[Synchronized[int]]:
+    """Have the attack in the `with` block; what is yielded is the number of attacks so far."""
+    forking = multiprocessing.get_context("fork")
+    attacks = forking.Value("L", 0)
+    process = forking.Process(target=_attack, args=(attack, target, attacks), daemon=True)
     process.start()
     try:
-        yield ours
+        yield attacks
     finally:
         process.kill()
         process.join()
@@ -191,16 +190,13 @@ def measure(name: str, folder: Path, seconds: float) -> bool:
         good = partial(Clients, port, RATE)
         good(50).run()  # the first ones find nothing in any cache
         quiet = good(int(RATE * seconds)).run()
-        with attacked(ATTACKS[name], Target(port, folder)) as told:
+        with attacked(ATTACKS[name], Target(port, folder)) as attacks:
             time.sleep(0.5)
             loud = good(int(RATE * seconds)).run()
-            attacks = 0
-            while told.poll():
-                attacks = told.recv()
     p50, p99 = loud.percentile(0.5), loud.percentile(0.99)
     print(
         f"{name}: alone p50 {quiet.percentile(0.5):.1f} ms, p99 {quiet.percentile(0.99):.1f} ms; "
-        f"in company {p50:.1f} ms, {p99:.1f} ms, {loud.failed} failed; {attacks} attacks",
+        f"in company {p50:.1f} ms, {p99:.1f} ms, {loud.failed} failed; {attacks.value} attacks",
         flush=True,
     )
     return not loud.failed and p99 <= LIMIT_SECONDS * 1000
