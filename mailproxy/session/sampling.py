@@ -13,14 +13,13 @@ from twisted.logger import Logger, LogLevel
 INTERVAL_SECONDS = 10.0
 
 LINES_PER_SOURCE = 5
-"""The lines for each source and reason in an interval: fail2ban's `maxretry` is seldom more."""
+"""The lines for each source and kind in an interval: fail2ban's `maxretry` is seldom more."""
+
+MOST_LINES = 200
+"""The lines of all sources in an interval: 1.7 million a day, 700 MB if each has 400 bytes."""
 
 MOST_SOURCES = 1000
-"""
-The most sources and reasons that have lines in an interval, which limits the memory and the log.
-
-In a flood from more addresses, the next ones are only in the sum.
-"""
+"""The most sources that a sum remembers, which limits the memory."""
 
 
 @define
@@ -41,34 +40,37 @@ class Sampler:
         self._clock = clock
         self._seen: dict[tuple[str, str, str], int] = {}
         self._sums: dict[tuple[str, str], _Sum] = {}
+        self._lines = 0
 
     def takes(self, frontend: str, source: str, reason: str, kind: str = "", *, is_warning: bool = False) -> bool:
         """
         Tell whether this refusal is a line; if not, it is counted for the sum of its `kind`, by default its reason.
 
-        There may be any number of reasons, but few kinds. The sum has the level of its lines.
+        There may be any number of reasons, since a client chooses the numbers in them, but few kinds: the lines of a
+        kind are counted together. The sum has the level of its lines.
         """
         seen, kind = self._seen, kind or reason
         if not seen:
             self._clock.callLater(INTERVAL_SECONDS, self._end)
-        key = frontend, source, reason
+        key = frontend, source, kind
         count = seen.get(key, 0)
-        if count < LINES_PER_SOURCE and (count or len(seen) < MOST_SOURCES):
+        if count < LINES_PER_SOURCE and self._lines < MOST_LINES:
             seen[key] = count + 1
+            self._lines += 1
             return True
         found = self._sums.get((frontend, kind))
         if found is None:
             found = self._sums[frontend, kind] = _Sum(is_warning=is_warning)
         found.count += 1
-        if not count:
-            found.has_others = True
-        elif len(found.sources) < MOST_SOURCES:
+        if len(found.sources) < MOST_SOURCES:
             found.sources.add(source)
+        elif source not in found.sources:
+            found.has_others = True
         return False
 
     def _end(self) -> None:
         """End an interval: write its sums."""
-        sums, self._sums, self._seen = self._sums, {}, {}
+        sums, self._sums, self._seen, self._lines = self._sums, {}, {}, 0
         for (frontend, kind), found in sums.items():
             self._log.emit(
                 LogLevel.warn if found.is_warning else LogLevel.info,

@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent, LogLevel, capturedLogs
 
-from mailproxy.session.sampling import INTERVAL_SECONDS, LINES_PER_SOURCE, MOST_SOURCES, Sampler
+from mailproxy.session.sampling import INTERVAL_SECONDS, LINES_PER_SOURCE, MOST_LINES, MOST_SOURCES, Sampler
 
 
 class Flood:
@@ -72,10 +72,17 @@ def test_quiet_time_after_a_flood_has_no_sum(flood: Flood) -> None:
     assert not flood.clock.getDelayedCalls()
 
 
-def test_flood_from_more_addresses_than_are_remembered_has_few_lines(flood: Flood) -> None:
+def test_flood_from_many_addresses_has_few_lines(flood: Flood) -> None:
     lines = sum(flood.come(1, f"2001:db8::{number:x}") for number in range(2 * MOST_SOURCES))
-    assert lines == MOST_SOURCES
-    assert flood.sums() == [("banned", MOST_SOURCES, 1)]
+    assert lines == MOST_LINES
+    assert flood.sums() == [("banned", 2 * MOST_SOURCES - MOST_LINES, MOST_SOURCES + 1)]
+
+
+def test_lines_of_all_frontends_have_one_limit(flood: Flood) -> None:
+    taken = [flood.sampler.takes(f"imaps{number % 7}", f"::{number}", "banned") for number in range(2 * MOST_LINES)]
+    assert sum(taken) == MOST_LINES
+    flood.sums()
+    assert flood.come(1) == 1
 
 
 def test_sum_has_the_level_of_its_lines(flood: Flood) -> None:
@@ -86,9 +93,7 @@ def test_sum_has_the_level_of_its_lines(flood: Flood) -> None:
     assert [event["log_level"] for event in flood.events] == [LogLevel.warn, LogLevel.info]
 
 
-def test_reasons_of_one_kind_have_lines_of_their_own_and_one_sum(flood: Flood) -> None:
-    taken = [flood.sampler.takes("imaps", "192.0.2.1", f"byte {number}", "no TLS") for number in range(2)]
-    more = [flood.sampler.takes("imaps", "192.0.2.1", f"byte {number % 2}", "no TLS") for number in range(20)]
-    assert taken == [True, True]
-    assert sum(more) == 2 * LINES_PER_SOURCE - 2
-    assert flood.sums() == [("no TLS", 22 - 2 * LINES_PER_SOURCE, 1)]
+def test_reasons_of_one_kind_share_their_lines_and_have_one_sum(flood: Flood) -> None:
+    taken = [flood.sampler.takes("imaps", "192.0.2.1", f"{number} bytes", "no TLS") for number in range(100)]
+    assert sum(taken) == LINES_PER_SOURCE
+    assert flood.sums() == [("no TLS", 100 - LINES_PER_SOURCE, 1)]
