@@ -78,7 +78,7 @@ class Condition:
         default=(),
         metadata=about(
             TEXT_PATTERN,
-            "The name that the client asks for (SNI), in upper or lower case.",
+            "The name that the client asks for (SNI), in upper or lower case, without a dot at its end.",
             values=_PATTERNS,
             is_list=True,
             or_one=True,

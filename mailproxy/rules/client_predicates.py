@@ -23,7 +23,7 @@ from mailproxy.rules.unknown import UNKNOWN, Test, Truth, Unknown
 
 _from_bytes = int.from_bytes
 
-_NO_CASE = frozenset({"sni", "alpn", "cipher", "group", "client_san"})
+_NO_CASE = frozenset({"alpn", "cipher", "group", "client_san"})
 """Facts that are the same in upper and lower case."""
 
 
@@ -67,6 +67,19 @@ def _like(field: str, patterns: Sequence[TextPattern]) -> Test[Subject]:
     return test
 
 
+def _like_name(field: str, patterns: Sequence[TextPattern]) -> Test[Subject]:
+    """Compare a name without the dot at its end, which RFC 6066, 3 forbids and a client may send to evade a rule."""
+    matches = matcher(patterns, ignore_case=True)
+
+    def test(subject: Subject) -> Truth:
+        value = getattr(subject, field)
+        if value is UNKNOWN:
+            return None
+        return value is not None and matches(value.rstrip("."))
+
+    return test
+
+
 def _any_like(field: str, patterns: Sequence[TextPattern]) -> Test[Subject]:
     matches = matcher(patterns, ignore_case=field in _NO_CASE)
 
@@ -82,7 +95,7 @@ _BY_FIELD: dict[str, Callable[[str, tuple[object, ...]], Test[Subject]]] = {
     "resumed": _one_of,
     "client_verified": _one_of,
     "client_fingerprint": _one_of,
-    "sni": _like,  # type: ignore[dict-item]  # the values of these fields are patterns
+    "sni": _like_name,  # type: ignore[dict-item]  # the values of these fields are patterns
     "alpn": _like,  # type: ignore[dict-item]
     "cipher": _like,  # type: ignore[dict-item]
     "group": _like,  # type: ignore[dict-item]

@@ -35,6 +35,8 @@ def truth(condition: dict[str, Any], client: Client, around: Around | None = Non
         ({"port": [993, 995]}, {}, {"port": 143}),
         ({"port": 993}, {}, {"port": None}),
         ({"sni": "*.Example.org"}, {"sni": "MAIL.example.ORG"}, {"sni": "example.org"}),
+        ({"sni": "a.example.org"}, {"sni": "A.example.org."}, {"sni": "a.example.org.x"}),
+        ({"sni": r"~\.org$"}, {"sni": "a.example.org.."}, {"sni": "."}),
         ({"sni": "*"}, {}, {"sni": None}),
         ({"alpn": "imap"}, {"alpn": "imap"}, {}),
         ({"tls-version": "1.3"}, {}, {"tls_version": "1.2"}),
