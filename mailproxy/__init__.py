@@ -23,14 +23,14 @@ The map, bottom up; imports run one way, from the later to the earlier:
 - ``checks``: mailproxy's own connections to servers: whether they work, and their capabilities.
 - ``bans``: banned addresses and networks: their look-up, their file, CrowdSec as a source.
 - ``front``: generations: one reading of the configuration in use, and the objects that are handed to the next.
-- ``service``, ``signals``: the service on a reactor, its start, reloads and stop.
 - ``log``: lines for standard output, files, syslog and the journal, each target with a thread of its own.
 - ``control``: what administrators ask a running service and tell it, over its admin socket; both sides of that.
-- ``metrics``: what Prometheus collects: names, the collection from running objects, the text formats.
-- ``web``: the same over HTTP: health, commands, events, and the stats page.
 - ``systemd``: what systemd hands to a service that it starts, and what the service tells it.
-- ``process``: several processes that serve together: main process, workers, and what they tell each other.
+- ``metrics``: what Prometheus collects: names, the collection from running objects, the text formats.
+- ``web``: what an administrator has over HTTP: health, commands, events, metrics and the stats page.
+- ``service``, ``signals``: the service on a reactor, its start, reloads and stop.
 - ``audit``: the known attacks on STARTTLS, tried against any server; stands alone.
+- ``process``: several processes that serve together: main process, workers, and what they tell each other.
 - ``top``: what a running service does, live in a terminal; over the admin socket.
 - ``tap``, ``demo``, ``commands``, ``cli``: how it is started.
 """

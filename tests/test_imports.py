@@ -1,6 +1,7 @@
 """Imports run one way: the layers of the package, read from its source."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -107,6 +108,17 @@ def test_the_map_names_every_part() -> None:
     assert [
         name for name in {part(name) for name in MODULES} - {"", "__main__"} if f"``{name}``" not in mailproxy.__doc__
     ] == []
+
+
+def test_the_map_is_in_the_order_of_the_layers() -> None:
+    assert mailproxy.__doc__ is not None
+    named = [
+        name
+        for line in mailproxy.__doc__.splitlines()
+        if line.startswith("- ")
+        for name in re.findall("``(\\w+)``", line.partition(":")[0])
+    ]
+    assert named == sorted(named, key=RANK.__getitem__)
 
 
 def test_imports_run_downwards() -> None:
