@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from struct import Struct
 
 from mailproxy.proxyprotocol import Address, InetAddress
+from mailproxy.proxyprotocol.mapped import MAPPED
 from mailproxy.proxyprotocol.v2 import SIGNATURE
 
 PackedAddress = tuple[bytes, int]
@@ -22,7 +23,6 @@ These are the fields of a header. One costs a twentieth of an `InetAddress`, and
 AddressPair = tuple[bytes, bytes, int, int]
 """Source and destination, packed and of one family, then their ports, in the order of a header."""
 
-_MAPPED = bytes(10) + b"\xff\xff"
 _PROXY = 0x21
 _TCP4 = 0x11
 _TCP6 = 0x21
@@ -50,10 +50,10 @@ def _packed(address: Address | PackedAddress | None) -> PackedAddress | None:
 
 
 def _of_one_family(*hosts: bytes) -> tuple[bytes, bytes]:
-    if all(len(host) == 4 or host.startswith(_MAPPED) for host in hosts):
+    if all(len(host) == 4 or host.startswith(MAPPED) for host in hosts):
         source, destination = (host[-4:] for host in hosts)
     else:
-        source, destination = (host if len(host) == 16 else _MAPPED + host for host in hosts)
+        source, destination = (host if len(host) == 16 else MAPPED + host for host in hosts)
     return source, destination
 
 

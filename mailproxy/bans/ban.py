@@ -9,6 +9,7 @@ from typing import Literal, get_args
 from attrs import frozen
 
 from mailproxy.config.place import Network
+from mailproxy.proxyprotocol.mapped import MAPPED, MAPPED_BITS, MAPPED_SIZE
 
 Origin = Literal["ctl", "rule", "crowdsec"]
 """
@@ -47,7 +48,7 @@ def key_of(network: Network) -> Key:
     """Return a network as the key of its bans; IPv4 addresses in IPv6 form are IPv4."""
     first, bits = network.network_address.packed, network.prefixlen
     if first.startswith(MAPPED) and bits >= MAPPED_BITS:
-        return first[len(MAPPED) :], bits - MAPPED_BITS
+        return first[MAPPED_SIZE:], bits - MAPPED_BITS
     return first, bits
 
 
@@ -55,9 +56,3 @@ def place_of(key: Key) -> str:
     """Return a key as text: ``192.0.2.0/24``, or an address without its bits."""
     first, bits = key
     return str(ip_address(first)) if bits == 8 * len(first) else str(ip_network((first, bits)))
-
-
-MAPPED = bytes(10) + b"\xff\xff"
-"""The beginning of IPv4 addresses in IPv6 form (``::ffff:192.0.2.9``), as a dual-stack socket reports them."""
-
-MAPPED_BITS = 8 * len(MAPPED)

@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
 from math import inf
 
-from mailproxy.bans.ban import MAPPED, Ban, Key
+from mailproxy.bans.ban import Ban, Key
+from mailproxy.proxyprotocol.mapped import MAPPED, MAPPED_SIZE
 
 # Entries of the heap that a later ban of the same network has made void; more are removed at once.
 _MOST_VOID = 1000
-
-_MAPPED_SIZE = len(MAPPED)
 
 
 class BanTable:
@@ -50,7 +49,7 @@ class BanTable:
         The address is given as the 4 or 16 bytes of ``inet_pton``; an IPv4 address in IPv6 form is IPv4.
         """
         if len(packed) == 16 and packed.startswith(MAPPED):
-            packed = packed[_MAPPED_SIZE:]
+            packed = packed[MAPPED_SIZE:]
         ban = self._addresses.get(packed)
         if ban is not None and ban.end > now:
             return ban

@@ -15,6 +15,7 @@ from attrs import frozen
 from mailproxy.config.kind import Wrong
 from mailproxy.config.senders import NETWORK
 from mailproxy.networks.network_set import NetworkSet, Range
+from mailproxy.proxyprotocol.mapped import MAPPED
 
 # The longest public lists have a million lines; a larger file is not a list of networks.
 MOST_BYTES = 64 * 1024 * 1024
@@ -86,7 +87,7 @@ def _range4(text: str) -> Range:
 def _range6(text: str) -> Range:
     host, slash, bits = text.partition("/")
     packed = inet_pton(AF_INET6, host)
-    if packed.startswith(bytes(10) + b"\xff\xff"):
+    if packed.startswith(MAPPED):
         raise ValueError(text)  # IPv4 in IPv6 form would never match
     return _range(int.from_bytes(packed), _bits(bits, 128) if slash else 128, 128)
 

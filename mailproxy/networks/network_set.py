@@ -14,13 +14,10 @@ from collections.abc import Iterable
 from itertools import chain
 
 from mailproxy.config.place import Network
+from mailproxy.proxyprotocol.mapped import MAPPED, MAPPED_SIZE
 
 Range = tuple[int, int]
 """The first address of a range, and the one after its last address."""
-
-MAPPED = bytes(10) + b"\xff\xff"
-"""Begins an IPv4 address in IPv6 form."""
-_MAPPED_SIZE = len(MAPPED)
 
 
 class NetworkSet:
@@ -56,7 +53,7 @@ class NetworkSet:
         if len(packed) == 4:
             return bisect_right(self.limits4, int.from_bytes(packed)) & 1 == 1
         if packed.startswith(MAPPED):
-            return bisect_right(self.limits4, int.from_bytes(packed[_MAPPED_SIZE:])) & 1 == 1
+            return bisect_right(self.limits4, int.from_bytes(packed[MAPPED_SIZE:])) & 1 == 1
         return bisect_right(self.limits6, int.from_bytes(packed)) & 1 == 1
 
     def __bool__(self) -> bool:

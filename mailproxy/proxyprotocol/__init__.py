@@ -4,6 +4,7 @@ The PROXY protocol, versions 1 and 2, both directions, as pure code: bytes in, v
 The specification is HAProxy's ``doc/proxy-protocol.txt``; sections are named by its numbers. The map, bottom up:
 
 - ``errors``: the errors in a peer's bytes; the caller's own mistakes are ValueError.
+- ``mapped``: IPv4 addresses in IPv6 form.
 - ``crc32c``, ``address``, ``tlv``, ``ssl``, ``cloud``: the parts of a header.
 - ``options``: HAProxy's words for the TLVs that a sender adds.
 - ``header``: a header's contents, in any version.

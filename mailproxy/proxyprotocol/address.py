@@ -6,6 +6,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from attrs import field, frozen
 
+from mailproxy.proxyprotocol.mapped import MAPPED
+
 UNIX_PATH_SIZE = 108
 """Bytes of a UNIX address in a version 2 header, padded with NULs."""
 
@@ -56,7 +58,7 @@ class InetAddress:
         """The same address in IPv6, IPv4-mapped if it is an IPv4 one."""
         if isinstance(self.host, IPv6Address):
             return self
-        return InetAddress(IPv6Address(b"\0" * 10 + b"\xff\xff" + self.host.packed), self.port)
+        return InetAddress(IPv6Address(MAPPED + self.host.packed), self.port)
 
     def __str__(self) -> str:
         """Write it as in a log: ``192.0.2.1:25``, ``[2001:db8::1]:25``."""

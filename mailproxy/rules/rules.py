@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 
 from mailproxy.config.place import Network
 from mailproxy.config.rule import Rule
-from mailproxy.networks.network_set import MAPPED
+from mailproxy.proxyprotocol.mapped import MAPPED, MAPPED_SIZE
 from mailproxy.rules.decision import NOTHING, Decision, Pending, Step
 from mailproxy.rules.ready import always, make_ready
 from mailproxy.rules.stated import NOTHING_STATED, StatedClient
@@ -75,7 +75,7 @@ class Rules:
         elif len(source) == 4:
             place = bisect_right(self._limits4, _from_bytes(source))
         elif source.startswith(MAPPED):
-            place = bisect_right(self._limits4, _from_bytes(source[len(MAPPED) :]))
+            place = bisect_right(self._limits4, _from_bytes(source[MAPPED_SIZE:]))
         else:
             place = -1 - bisect_right(self._limits6, _from_bytes(source))
         kind = place, subject.destination, subject.port

@@ -13,11 +13,10 @@ from attrs import frozen
 
 from mailproxy.announce.addresses import PackedAddress
 from mailproxy.proxyprotocol import Address, InetAddress
+from mailproxy.proxyprotocol.mapped import unmapped
 
 GATE_WORDS = ("banned", "source-connections", "source-rate", "source-handshake-failures")
 """The words of the gates; those of limits are their keys in the configuration."""
-
-_MAPPED = bytes(10) + b"\xff\xff"
 
 
 @frozen
@@ -46,14 +45,9 @@ def packed_source(host: str) -> bytes:
     if ":" not in host:
         return socket.inet_aton(host)
     # A scope ("%eth0") names an interface of this machine.
-    return _unmapped(socket.inet_pton(socket.AF_INET6, host.partition("%")[0]))
+    return unmapped(socket.inet_pton(socket.AF_INET6, host.partition("%")[0]))
 
 
 def announced_source(address: Address | PackedAddress | None) -> bytes | None:
     """Return the source of a PROXY header for gates; None if it is no internet address."""
-    return _unmapped(address.host.packed) if isinstance(address, InetAddress) else None
-
-
-def _unmapped(packed: bytes) -> bytes:
-    """Return an IPv4-mapped address (``::ffff:192.0.2.1``) as IPv4: it is the same client."""
-    return packed[12:] if len(packed) == 16 and packed.startswith(_MAPPED) else packed
+    return unmapped(address.host.packed) if isinstance(address, InetAddress) else None

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from zlib import crc32
 
+from mailproxy.proxyprotocol.mapped import MAPPED, MAPPED_BITS, MAPPED_SIZE
+
 KEY_BYTES = 21
 
 EVERYWHERE = bytes(4)
 """The scope of all frontends together."""
 
-_MAPPED = bytes(10) + b"\xff\xff"
-_MAPPED_BITS = 96
 _SCOPE_BYTES = len(EVERYWHERE)
 _HEAD_BYTES = _SCOPE_BYTES + 1
 
@@ -32,7 +32,7 @@ def scope_of(frontend: str) -> bytes:
 
 def key_maker(scope: bytes, bits4: int, bits6: int) -> MakeKey:
     """Return the function that makes the keys of one scope, for prefixes of these lengths."""
-    head4 = scope + bytes([_MAPPED_BITS + bits4]) + _MAPPED
+    head4 = scope + bytes([MAPPED_BITS + bits4]) + MAPPED
     head6 = scope + bytes([bits6])
     rest4, rest6 = 32 - bits4, 128 - bits6
 
@@ -55,11 +55,11 @@ def _cut(source: bytes, bits: int) -> bytes:
 def network_of(key: bytes) -> IPv4Network | IPv6Network:
     """Return the network of a key."""
     bits, address = key[_SCOPE_BYTES], key[_HEAD_BYTES:]
-    if address.startswith(_MAPPED) and bits >= _MAPPED_BITS:
-        return ip_network((address[len(_MAPPED) :], bits - _MAPPED_BITS))
+    if address.startswith(MAPPED) and bits >= MAPPED_BITS:
+        return ip_network((address[MAPPED_SIZE:], bits - MAPPED_BITS))
     return ip_network((address, bits))
 
 
 def heads(scope: bytes, bits4: int, bits6: int) -> tuple[bytes, bytes]:
     """Return the beginnings of all keys of a scope with prefixes of these lengths, for IPv4 and for IPv6."""
-    return scope + bytes([_MAPPED_BITS + bits4]) + _MAPPED, scope + bytes([bits6])
+    return scope + bytes([MAPPED_BITS + bits4]) + MAPPED, scope + bytes([bits6])
