@@ -60,7 +60,7 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     The interpreter of an environment with only the wheel and its declared dependencies.
 
-    The needed distributions are copied from the environment of the tests, so no registry is asked, and file by file:
+    The needed distributions are copied from the environment of the tests, so nothing is downloaded, and file by file:
     that environment may have mailproxy's own plugins among Twisted's.
     """
     home = tmp_path_factory.mktemp("empty") / "venv"
