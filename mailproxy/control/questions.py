@@ -51,7 +51,7 @@ class ShutDown:
 
 
 @frozen
-class Kick:
+class DrainServer:
     """Asks to end the sessions of a drained server over `spread` seconds; None: `drain-spread`."""
 
     backend: str
@@ -67,7 +67,7 @@ class KickClients:
     ban: Ban
 
 
-Question = SessionsFrom | SurveyFrom | ShutDown | Kick | KickClients
+Question = SessionsFrom | SurveyFrom | ShutDown | DrainServer | KickClients
 
 Ask = Callable[[Question], Deferred[object]]
 """Asks another process; the Deferred has its answer, and fails if the process has ended."""
@@ -82,7 +82,7 @@ def answer_question(running: Running, question: Question) -> object:
             return survey_page(running, question)
         case ShutDown(id=id):
             return shut_down(running, id)
-        case Kick(backend=backend, server=server, kick=kick, spread=spread):
+        case DrainServer(backend=backend, server=server, kick=kick, spread=spread):
             return running.drains.server(backend, server, kick=kick, spread=spread)
         case KickClients(ban=ban):
             running.kicks.kick(ban)

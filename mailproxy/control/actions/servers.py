@@ -13,7 +13,7 @@ from mailproxy.control.actions.names import find_servers, servers_of_all_generat
 from mailproxy.control.answer import Answer
 from mailproxy.control.argument import Weight
 from mailproxy.control.grammar import BadCommand
-from mailproxy.control.questions import Kick
+from mailproxy.control.questions import DrainServer
 from mailproxy.control.status import CheckStatus
 from mailproxy.session.counters import counted
 
@@ -59,7 +59,7 @@ def drain(context: Context) -> Deferred[Answer]:
         live = here + sum(answer for answer in answers if isinstance(answer, int))
         return context.done(f"server {backend}/{server} gets no new sessions, {counted(live, 'sessions')} left")
 
-    return context.ask_others(Kick(backend, server, kick, spread)).addCallback(told)
+    return context.ask_others(DrainServer(backend, server, kick, spread)).addCallback(told)
 
 
 def check_now(context: Context) -> Deferred[Answer]:
