@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from twisted.internet.defer import Deferred
 
-from mailproxy.control import observe, questions, top
+from mailproxy.control import observe, questions, top_sources
 from mailproxy.control.actions import bans, frontends, servers, service, sessions
 from mailproxy.control.actions.context import Context
 from mailproxy.control.actions.handover import Handover
@@ -49,7 +49,7 @@ ACTIONS: dict[str, Action] = {
         questions.sessions(context.running, context.others, context.request.arguments)
     ),
     "show rules": lambda context: Answer(observe.rules(context.running)),
-    "show sources": lambda context: Answer(top.sources(context.running, context.given)),
+    "show sources": lambda context: Answer(top_sources.sources(context.running, context.given)),
     "show bans": lambda context: Answer(observe.bans(context.running, context.given)),
     "show certificates": lambda context: Answer(observe.certificates(context.running)),
     "show config": lambda context: Answer([observe.configuration(context.running)]),
