@@ -9,7 +9,7 @@ from mailproxy.config.duration import written
 from mailproxy.config.rule import Rule
 from mailproxy.proxyprotocol import tlv_name
 from mailproxy.rules.decision import Decision, Pending
-from mailproxy.rules.ready import Ready
+from mailproxy.rules.prepared_condition import PreparedCondition
 from mailproxy.rules.rules import Rules
 from mailproxy.rules.subject import Subject
 from mailproxy.rules.unknown import Truth
@@ -19,10 +19,10 @@ _VERDICTS: dict[Truth, str] = {True: "is true", False: "is not true", None: "is 
 
 def explain(rules: Rules, subject: Subject) -> Iterator[str]:
     """Yield a line for each rule that is tried, with a line for each key, and the decision."""
-    for rule, ready in zip(rules.rules, rules.ready, strict=True):
-        held = ready.test(subject)
+    for rule, prepared in zip(rules.rules, rules.prepared, strict=True):
+        held = prepared.test(subject)
         yield f"{_named(rule)}: {_VERDICTS[held]}{f'; {actions(rule)}' if held else ''}"
-        yield from (f"  {line}" for line in _of_condition(ready, subject))
+        yield from (f"  {line}" for line in _of_condition(prepared, subject))
         if held and rule.decides:
             break
     yield f"decision: {in_words(rules, rules.decide(subject))}"
@@ -32,18 +32,18 @@ def _named(rule: Rule) -> str:
     return rule.name if " " in rule.name else f"rule {rule.name}"
 
 
-def _of_condition(ready: Ready, subject: Subject) -> Iterator[str]:
-    for one in ready.predicates:
+def _of_condition(prepared: PreparedCondition, subject: Subject) -> Iterator[str]:
+    for one in prepared.predicates:
         held = one.test(subject)
         verdict = {True: "is", False: "is not", None: "may be"}[held]
         yield f"{one.key}: {one.shown(subject)} {verdict} {one.wanted}"
-    for word, parts in (("any", ready.any_of), ("all", ready.all_of)):
+    for word, parts in (("any", prepared.any_of), ("all", prepared.all_of)):
         for number, part in enumerate(parts):
             yield f"{word}[{number}]: {_VERDICTS[part.test(subject)]}"
             yield from (f"  {line}" for line in _of_condition(part, subject))
-    if ready.none_of is not None:
-        yield f"not: the condition in it {_VERDICTS[ready.none_of.test(subject)]}"
-        yield from (f"  {line}" for line in _of_condition(ready.none_of, subject))
+    if prepared.none_of is not None:
+        yield f"not: the condition in it {_VERDICTS[prepared.none_of.test(subject)]}"
+        yield from (f"  {line}" for line in _of_condition(prepared.none_of, subject))
 
 
 def in_words(rules: Rules, decided: Decision | Pending) -> str:

@@ -1,5 +1,5 @@
 """
-The rules of one frontend, made ready once for each reading of the configuration.
+The rules of one frontend, prepared once for each reading of the configuration.
 
 Theory of operation. Rules are tried in order. One that is true of a client decides, or adds something; one that is
 false is skipped. One that is not known stops the first pass, at accept: it depends on TLS, and so might what comes
@@ -20,7 +20,7 @@ from mailproxy.config.place import Network
 from mailproxy.config.rule import Rule
 from mailproxy.proxyprotocol.mapped import MAPPED, MAPPED_SIZE
 from mailproxy.rules.decision import NOTHING, Decision, Pending, Step
-from mailproxy.rules.ready import always, make_ready
+from mailproxy.rules.prepared_condition import always, prepare
 from mailproxy.rules.stated import NOTHING_STATED, StatedClient
 from mailproxy.rules.subject import Subject
 from mailproxy.rules.surroundings import Surroundings
@@ -38,8 +38,8 @@ class Rules:
     def __init__(self, rules: Sequence[Rule], surroundings: Surroundings, *, has_tls: bool = True) -> None:
         """`has_tls` is False for a frontend whose clients are all in clear."""
         self.rules = tuple(rules)
-        self.ready = tuple(make_ready(rule.condition, surroundings, has_tls=has_tls) for rule in rules)
-        self._by_address = tuple(make_ready(rule.condition, NOTHING_STATED, has_tls=has_tls).test for rule in rules)
+        self.prepared = tuple(prepare(rule.condition, surroundings, has_tls=has_tls) for rule in rules)
+        self._by_address = tuple(prepare(rule.condition, NOTHING_STATED, has_tls=has_tls).test for rule in rules)
         """Each condition, as far as the addresses alone tell."""
         self._limits4 = _limits(rules, 4)
         self._limits6 = _limits(rules, 6)
@@ -92,7 +92,7 @@ class Rules:
             held = self._by_address[number](client)
             if held is False:
                 continue
-            yield number, always if held else self.ready[number].test, rule, NOTHING.joined(rule, number)
+            yield number, always if held else self.prepared[number].test, rule, NOTHING.joined(rule, number)
             if held and rule.decides:
                 return
 

@@ -99,7 +99,7 @@ def from_office(office: Path) -> Callable[[], Config]:
 def is_refused(made: Prepared) -> bool:
     rules = made.frontends[0].terms.rules
     assert rules is not None
-    return rules.ready[0].test(Client(source=TEN)) is True
+    return rules.prepared[0].test(Client(source=TEN)) is True
 
 
 def test_list_is_read_at_the_start(from_office: Callable[[], Config]) -> None:

@@ -21,7 +21,7 @@ AZURE = Tlv(0xEE, b"\x01\x92\x10\x00\x00")
 
 
 def truth(condition: dict[str, Any], client: Client, around: Around | None = None) -> bool | None:
-    return rules({"if": condition, "accept": True}, around=around).ready[0].test(client)
+    return rules({"if": condition, "accept": True}, around=around).prepared[0].test(client)
 
 
 @pytest.mark.parametrize(
@@ -117,10 +117,10 @@ def test_what_does_not_depend_on_tls_is_known_before_it(condition: dict[str, Any
 
 def test_list_file_is_looked_up_as_it_is_now() -> None:
     around = Around()
-    ready = rules({"if": {"source": ["@office.txt", "192.0.2.0/24"]}, "accept": True}, around=around).ready[0]
-    assert ready.test(Client()) is False
+    prepared = rules({"if": {"source": ["@office.txt", "192.0.2.0/24"]}, "accept": True}, around=around).prepared[0]
+    assert prepared.test(Client()) is False
     around.lists.take(ReadList(f"{FOLDER}/office.txt", parse_list(b"10.0.0.0/8\n", ""), (1,)))
-    assert ready.test(Client()) is True
+    assert prepared.test(Client()) is True
 
 
 @pytest.mark.parametrize(

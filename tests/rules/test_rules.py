@@ -272,8 +272,8 @@ def test_rules_that_are_kept_for_a_place_decide_as_all(
     for place, port in clients:
         client = Client(source=None if place == "unix" else ip_address(place).packed, port=port)
         expected = NOTHING
-        for number, (rule, ready) in enumerate(zip(made.rules, made.ready, strict=True)):
-            if ready.test(client):
+        for number, (rule, prepared) in enumerate(zip(made.rules, made.prepared, strict=True)):
+            if prepared.test(client):
                 expected = expected.joined(rule, number)
                 if rule.decides:
                     break
