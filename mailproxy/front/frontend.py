@@ -174,7 +174,7 @@ class Frontend:
 
     def ruled(self, session: Session, decision: Decision) -> None:
         """Count the rules that were true of a client, and ban it if they say so."""
-        for number in decision.held:
+        for number in decision.matched:
             self._rules[number].words[0] += 1
         if decision.ban and self._bans is not None:
             source = ClientSubject(session, None).source

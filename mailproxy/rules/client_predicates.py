@@ -125,9 +125,9 @@ def _within(field: str, places: Sequence[Place], surroundings: Surroundings) -> 
         return bisect_right(limits, _from_bytes(address)) & 1 == 1 if len(address) == 4 else has(address)
 
     def test_with_lists(subject: Subject) -> Truth:
-        held = test(subject)
-        if held is not False:
-            return held
+        matched = test(subject)
+        if matched is not False:
+            return matched
         address = get(subject)
         if isinstance(address, bytes) and any(address in one.networks for one in lists):
             return True

@@ -31,7 +31,7 @@ class Decision:
     """TLVs for the server, of different types."""
     bandwidth: int = 0
     """Bytes per second, each way; 0: no limit."""
-    held: tuple[int, ...] = ()
+    matched: tuple[int, ...] = ()
     """The numbers of the rules that were true, from 0."""
 
     def joined(self, rule: Rule, number: int) -> Decision:
@@ -44,7 +44,7 @@ class Decision:
             label=rule.label or self.label,
             tlvs=tlvs,
             bandwidth=rule.bandwidth or self.bandwidth,
-            held=(*self.held, number),
+            matched=(*self.matched, number),
         )
         if not rule.decides:
             return joined

@@ -20,10 +20,10 @@ _VERDICTS: dict[Truth, str] = {True: "is true", False: "is not true", None: "is 
 def explain(rules: Rules, subject: Subject) -> Iterator[str]:
     """Yield a line for each rule that is tried, with a line for each key, and the decision."""
     for rule, prepared in zip(rules.rules, rules.prepared, strict=True):
-        held = prepared.test(subject)
-        yield f"{_named(rule)}: {_VERDICTS[held]}{f'; {actions(rule)}' if held else ''}"
+        matched = prepared.test(subject)
+        yield f"{_named(rule)}: {_VERDICTS[matched]}{f'; {actions(rule)}' if matched else ''}"
         yield from (f"  {line}" for line in _of_condition(prepared, subject))
-        if held and rule.decides:
+        if matched and rule.decides:
             break
     yield f"decision: {in_words(rules, rules.decide(subject))}"
 
@@ -34,8 +34,8 @@ def _named(rule: Rule) -> str:
 
 def _of_condition(prepared: PreparedCondition, subject: Subject) -> Iterator[str]:
     for one in prepared.predicates:
-        held = one.test(subject)
-        verdict = {True: "is", False: "is not", None: "may be"}[held]
+        matched = one.test(subject)
+        verdict = {True: "is", False: "is not", None: "may be"}[matched]
         yield f"{one.key}: {one.shown(subject)} {verdict} {one.wanted}"
     for word, parts in (("any", prepared.any_of), ("all", prepared.all_of)):
         for number, part in enumerate(parts):

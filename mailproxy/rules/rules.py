@@ -57,10 +57,10 @@ class Rules:
             steps, so_far = pending.steps, pending.so_far
         for step in steps:
             number, test, rule, alone = step
-            held = test(subject)
-            if held is False:
+            matched = test(subject)
+            if matched is False:
                 continue
-            if held is None:
+            if matched is None:
                 return Pending(number, steps[steps.index(step) :], so_far)
             so_far = alone if so_far is NOTHING else so_far.joined(rule, number)
             if rule.decides:
@@ -89,11 +89,11 @@ class Rules:
     def _find(self, subject: Subject) -> Iterator[Step]:
         client = StatedClient(source=subject.source, destination=subject.destination, port=subject.port)
         for number, rule in enumerate(self.rules):
-            held = self._by_address[number](client)
-            if held is False:
+            matched = self._by_address[number](client)
+            if matched is False:
                 continue
-            yield number, always if held else self.prepared[number].test, rule, NOTHING.joined(rule, number)
-            if held and rule.decides:
+            yield number, always if matched else self.prepared[number].test, rule, NOTHING.joined(rule, number)
+            if matched and rule.decides:
                 return
 
 

@@ -34,10 +34,10 @@ def all_of(tests: Sequence[Test[S]]) -> Test[S]:
     def holds(subject: S) -> Truth:
         result: Truth = True
         for test in fixed:
-            held = test(subject)
-            if held is False:
+            matched = test(subject)
+            if matched is False:
                 return False
-            if held is None:
+            if matched is None:
                 result = None
         return result
 
@@ -51,10 +51,10 @@ def any_of(tests: Sequence[Test[S]]) -> Test[S]:
     def holds(subject: S) -> Truth:
         result: Truth = False
         for test in fixed:
-            held = test(subject)
-            if held:
+            matched = test(subject)
+            if matched:
                 return True
-            if held is None:
+            if matched is None:
                 result = None
         return result
 
@@ -65,7 +65,7 @@ def negation(test: Test[S]) -> Test[S]:
     """Return the test that is true if `test` is false."""
 
     def holds(subject: S) -> Truth:
-        held = test(subject)
-        return None if held is None else not held
+        matched = test(subject)
+        return None if matched is None else not matched
 
     return holds

@@ -363,7 +363,7 @@ class Session:
             if isinstance(ruled, Pending):
                 return True
             ruling = ruled
-            if ruling.held:
+            if ruling.matched:
                 self._front.ruled(self, ruling)
         if ruling.refusal is None:
             return True

@@ -38,7 +38,7 @@ def test_first_rule_that_is_true_decides() -> None:
     decision = decided(
         {"if": OTHERS, "refuse": "close"}, {"name": "office", "if": TEN, "backend": "other"}, {"refuse": "temporary"}
     )
-    assert (decision.rule, decision.backend, decision.refusal, decision.held) == ("office", "other", None, (1,))
+    assert (decision.rule, decision.backend, decision.refusal, decision.matched) == ("office", "other", None, (1,))
 
 
 def test_accept_ends_the_rules_with_the_frontends_backend() -> None:
@@ -65,7 +65,7 @@ def test_rules_that_only_add_something_do_not_end_the_list() -> None:
     )
     assert (decision.label, decision.bandwidth, decision.backend) == ("office", 1024**2, "other")
     assert decision.tlvs == (CustomTlv(0xE5, b"a"), CustomTlv(0xE6, b"b"))
-    assert decision.held == (0, 1, 2, 4)
+    assert decision.matched == (0, 1, 2, 4)
 
 
 def test_later_addition_replaces_an_earlier_one() -> None:
@@ -149,7 +149,7 @@ TLS = st.fixed_dictionaries(
 
 def acts(decision: Decision | Pending) -> tuple[object, ...]:
     assert isinstance(decision, Decision)
-    return decision.rule, decision.backend, decision.refusal, decision.label, decision.held
+    return decision.rule, decision.backend, decision.refusal, decision.label, decision.matched
 
 
 @settings(max_examples=300)
@@ -207,7 +207,7 @@ def test_rule_about_tls_is_left_out_where_nobody_has_it() -> None:
     made = Rules(config.frontends[0].rules, Around(), has_tls=False)
     decision = made.decide(in_clear())
     assert isinstance(decision, Decision)
-    assert (decision.rule, decision.label, decision.held) == ("rule 4", "clear", (2, 3))
+    assert (decision.rule, decision.label, decision.matched) == ("rule 4", "clear", (2, 3))
 
 
 @settings(max_examples=300)
