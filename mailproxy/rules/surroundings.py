@@ -21,23 +21,8 @@ Number = Callable[[], int | Unknown]
 """Returns a number that changes."""
 
 
-class Sources(Protocol):
-    """The clients that have come, counted by network."""
-
-    def count(self, measure: Measure) -> Count:
-        """
-        Return the function that returns the number of `measure` for an address.
-
-        It is asked for once for each reading of the configuration, and the function is called for each client. The
-        connection that is being judged is counted already.
-        """
-
-
 class Bans(Protocol):
-    """The banned addresses and networks."""
-
-    def banned(self, address: bytes) -> bool:
-        """Tell whether an address is banned now."""
+    """What carries out the bans that rules decide."""
 
     def ban(self, address: bytes, seconds: float, reason: str) -> None:
         """Ban an address for a time, in all processes; `reason` is for the log and for administrators."""
@@ -62,7 +47,12 @@ class Surroundings(Protocol):
         """Return the minute of the week in local time, from Monday's first on."""
 
     def count(self, measure: Measure) -> Count:
-        """Return what counts for a source."""
+        """
+        Return the function that returns the number of `measure` for an address.
+
+        It is asked for once for each reading of the configuration, and the function is called for each client. The
+        connection that is being judged is counted already.
+        """
 
     def banned(self, address: bytes) -> bool | Unknown:
         """Tell whether an address is banned."""
