@@ -90,7 +90,7 @@ def _check(path: str, arguments: Namespace, bind: Bind | None) -> int:
     status = _compare(settings, arguments.socket) if arguments.against_running else 0
     if not arguments.connect:
         return status
-    from mailproxy.commands.survey import ask_servers  # with the reactor, which nothing else here needs
+    from mailproxy.commands.capabilities import ask_servers  # with the reactor, which nothing else here needs
 
     return ask_servers(prepared) or status
 

@@ -1,9 +1,9 @@
 """
 The stats page: what a running service does, on one page that people look at.
 
-``samples`` keeps the totals of the last minutes, ``newest`` the newest events; ``survey`` looks at all sessions for the
-top clients and for a search. ``snapshot`` collects all that is shown, once a second at most and only while somebody
-looks. ``markup`` writes escaped HTML; ``totals``, ``attention``, ``frontends``, ``backends``, ``certificates``,
-``events``, ``clients`` and ``sessions`` are the sections of the page, ``page`` is the whole, and ``updates`` sends
-changed sections to open pages.
+``samples`` keeps the totals of the last minutes, ``newest`` the newest events; ``all_sessions`` looks at all sessions
+for the top clients and for a search. ``snapshot`` collects all that is shown, once a second at most and only while
+somebody looks. ``markup`` writes escaped HTML; ``totals``, ``attention``, ``frontends``, ``backends``,
+``certificates``, ``events``, ``clients`` and ``sessions`` are the sections of the page, ``page`` is the whole, and
+``updates`` sends changed sections to open pages.
 """

@@ -16,9 +16,9 @@ from mailproxy.control.status import BackendStatus, CertificateStatus, FrontendS
 from mailproxy.control.survey import SurveyPage
 from mailproxy.web.api import in_turns
 from mailproxy.web.health import reasons_against
+from mailproxy.web.stats.all_sessions import survey_all
 from mailproxy.web.stats.newest import Newest, NewestEvents
 from mailproxy.web.stats.samples import Sample, Samples
-from mailproxy.web.stats.survey import survey
 from mailproxy.web.turns import Turns
 
 FRESH_SECONDS = 0.9
@@ -93,7 +93,7 @@ class Snapshots:
         """Return a look at the sessions of the last seconds."""
         seconds = FRESH_SECONDS if self._running.process_state.total.sessions <= FEW else SURVEY_SECONDS
         key = ("sessions", search)
-        found: SurveyPage = await self._fresh(key, seconds, lambda: survey(self._running, search, self._turns))
+        found: SurveyPage = await self._fresh(key, seconds, lambda: survey_all(self._running, search, self._turns))
         for key in [key for key in self._kept if isinstance(key, tuple)][:-SEARCHES]:
             del self._kept[key]
         return found

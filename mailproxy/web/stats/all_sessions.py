@@ -12,7 +12,7 @@ SESSIONS_PER_TURN = 200
 """The most sessions of this process that one turn looks at: half a millisecond."""
 
 
-async def survey(running: Running, search: str, turns: Turns) -> SurveyPage:
+async def survey_all(running: Running, search: str, turns: Turns) -> SurveyPage:
     """Look at the sessions of all processes; those of a process that ends meanwhile are left out."""
     pages = []
     sessions = iter(list(running.generation.sessions))
