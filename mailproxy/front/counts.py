@@ -59,7 +59,7 @@ class Counts:
         self.places = Places()
         self._sources: Sources | None = None
 
-    def know(self, settings: Config) -> None:
+    def assign_places(self, settings: Config) -> None:
         """Assign a place to each number of a configuration; raise `StartError` if too few are left."""
         try:
             self.places.add(dict(self._names(settings)))

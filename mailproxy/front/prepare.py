@@ -267,7 +267,7 @@ def arrange(settings: config.Config, source: str, files: Files, process_state: P
     new counters get places. This is quick, and has to run in the thread that changes `process_state`, since it takes
     the servers' state from there.
     """
-    process_state.counts.know(settings)
+    process_state.counts.assign_places(settings)
     backends: dict[BackendKey, Backend] = {}
     for which in settings.used_backends:
         known: Mapping[str, BackendServer] = process_state.servers.get(which, {})

@@ -88,7 +88,7 @@ class WorkerCounts(PageCounts):
         self._waiting: set[Pool[Any]] = set()
         self._call: IDelayedCall | None = None
 
-    def know(self, settings: Config) -> None:
+    def assign_places(self, settings: Config) -> None:
         """Assign nothing: a worker gets the places that the main process has assigned."""
 
     def process(self) -> tuple[Block, Words]:

@@ -13,9 +13,9 @@ from tests.config.builders import read
 
 def test_numbers_go_on_with_a_later_reading() -> None:
     counts = Counts()
-    counts.know(read())
+    counts.assign_places(read())
     counts.frontend("imaps").words[CONNECTIONS] += 1
-    counts.know(read())
+    counts.assign_places(read())
     assert counts.frontend("imaps").sums()[CONNECTIONS] == 1
 
 
@@ -23,4 +23,4 @@ def test_configuration_with_too_many_numbers_is_refused() -> None:
     counts = Counts()
     counts.places.add({"earlier": NUMBERS - 1})
     with pytest.raises(StartError, match="restart"):
-        counts.know(read())
+        counts.assign_places(read())

@@ -31,7 +31,7 @@ class Bench:
         self.clock = Clock()
         self.pages = Pages(2)
         self.main = MainCounts(self.pages)
-        self.main.know(self.settings)
+        self.main.assign_places(self.settings)
         self.workers = [WorkerCounts(self.pages, number, self.clock) for number in range(2)]
         for worker in self.workers:
             worker.places.take(self.main.places.copy())
@@ -173,7 +173,7 @@ def gates(main: MainCounts, **limits: Any) -> list[SourceGate]:
     """The gates of two workers, with tables that were made before the fork."""
     keys = {name.replace("_", "-"): value for name, value in limits.items()}
     settings = read(limits=keys, backend__dovecot__server__d1={"address": "10.41.1.131:10143"})
-    main.know(settings)
+    main.assign_places(settings)
     main.share_sources(settings.limits.size)
     made = []
     for number in range(2):

@@ -90,7 +90,7 @@ class Bench:
         self.peers: list[Peer] = []
         process_state = ProcessState(self.counts, TlsServers(Stock(2)))
         self.first = prepare(self.settings(), "here", process_state)
-        self.counts.know(self.first.settings)
+        self.counts.assign_places(self.first.settings)
         self.ours, its = socket.socketpair()
         self.ours.setblocking(False)
         self.log = FakeLog()
@@ -237,7 +237,7 @@ def test_lists_of_networks_are_those_of_the_main_process(bench: Bench) -> None:
     office = ListFile("office.txt")
     rule = Rule(name="office", condition=Condition(source=(office,)), refuse=Refuse("close"))
     settings = bench.settings(rules=(rule,))
-    bench.counts.know(settings)
+    bench.counts.assign_places(settings)
     bench.read(2, settings, new=True)
     bench.relay()
     bench.say(message.Listed(ReadList("office.txt", NetworkSet.of([ip_network("127.0.0.0/8")]), (1,))))

@@ -45,7 +45,7 @@ class Bench:
         self.forker = FakeForker(self.reactor)
         self.pages = Pages(2)
         self.counts = MainCounts(self.pages)
-        self.counts.know(read())
+        self.counts.assign_places(read())
         self.said: list[Any] = []
         self.before: list[object] = []
         self.number = 1
