@@ -13,7 +13,7 @@ from mailproxy import config
 from mailproxy.bans.ban import ORIGINS, Ban, Key, Origin, place_of
 from mailproxy.bans.bans import BANS_AT_ONCE, LONGEST_SECONDS, Bans, TooManyBans, clean_reason
 from mailproxy.bans.file import Moment
-from mailproxy.bans.known import BanRequest, KnownBans
+from mailproxy.bans.gate import BanGate, BanRequest
 from mailproxy.bans.saving import InThread, Saving
 from mailproxy.bans.sweep import Sweep
 from mailproxy.config.bans import CrowdSecSettings
@@ -44,15 +44,15 @@ class BanKeeper:
 
     def __init__(
         self,
-        known: KnownBans,
+        gate: BanGate,
         reactor: Any,
         in_thread: InThread,
         *,
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """`known` is this process's: its table is the one that other processes follow."""
-        self.bans = Bans(known.table)
+        """`gate` is this process's: its table is the one that other processes follow."""
+        self.bans = Bans(gate.table)
         self._reactor = reactor
         self._in_thread = in_thread
         self._crowdsec: _Polls | None = None
@@ -64,8 +64,8 @@ class BanKeeper:
         self._lines_end = 0.0
         self._unsaid = 0
         self.bans.changed = self._saving.changed
-        known.ask = self.take
-        known.monotonic = monotonic
+        gate.ask = self.take
+        gate.monotonic = monotonic
 
     def start(self, settings: config.Bans) -> None:
         """Read the file, before clients are accepted, and begin."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from mailproxy.backend.overrides import Overrides
 from mailproxy.backend.server import BackendServer
-from mailproxy.bans.known import KnownBans
+from mailproxy.bans.gate import BanGate
 from mailproxy.config import Admin, Config
 from mailproxy.config.model import MailProtocol
 from mailproxy.counting.block import Block
@@ -50,7 +50,7 @@ class ProcessState:
         """Lists of networks, by path."""
         self.overrides = Overrides()
         """States and weights of servers that administrators have set."""
-        self.bans = KnownBans()
+        self.bans = BanGate()
         self._capacities: dict[str, Capacity] = {}
 
     def offer(self, sockets: Iterable[socket.socket], admin: Admin) -> None:

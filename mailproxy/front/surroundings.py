@@ -15,7 +15,7 @@ from mailproxy.networks.network_list import NetworkList
 from mailproxy.rules.surroundings import Count, Number
 from mailproxy.rules.unknown import Unknown
 from mailproxy.sources.plan import plan_of
-from mailproxy.sources.sources import KnownSources
+from mailproxy.sources.sources import SourceCounts
 
 _MINUTE_SECONDS = 60
 
@@ -88,16 +88,16 @@ class FrontSurroundings:
 
         def number(address: bytes) -> float | Unknown:
             if not made:
-                made.append(self._known_sources().count(measure))
+                made.append(self._source_counts().count(measure))
             return made[0](address)
 
         return number
 
-    def _known_sources(self) -> KnownSources:
+    def _source_counts(self) -> SourceCounts:
         sources, plan = self._process_state.sources(self._settings), plan_of(self._settings)
         assert sources is not None, "rules count, so sources are kept"
         assert plan is not None
-        return KnownSources(sources, plan, time.monotonic)
+        return SourceCounts(sources, plan, time.monotonic)
 
     def banned(self, address: bytes) -> bool:
         """Tell whether an address is banned."""

@@ -131,8 +131,8 @@ class Scope:
 
 
 @frozen
-class KnownSources:
-    """What rules may ask of sources, by one reading of the configuration (`mailproxy.rules.surroundings.Sources`)."""
+class SourceCounts:
+    """What rules may ask of sources, by one reading of the configuration."""
 
     sources: Sources
     plan: Plan

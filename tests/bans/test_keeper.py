@@ -18,8 +18,8 @@ from twisted.logger import LogEvent, capturedLogs
 from mailproxy import config
 from mailproxy.bans import bans as bans_module
 from mailproxy.bans.bans import BANS_AT_ONCE, LONGEST_SECONDS
+from mailproxy.bans.gate import BanGate, BanRequest
 from mailproxy.bans.keeper import BanKeeper
-from mailproxy.bans.known import BanRequest, KnownBans
 from mailproxy.bans.saving import CROWDSEC_DELAY_SECONDS, DELAY_SECONDS, RETRY_SECONDS
 from mailproxy.bans.sweep import SWEEP_SECONDS
 from tests.bans.builders import ban, key
@@ -40,10 +40,10 @@ class Bench:
     def begin(self) -> None:
         """Begin as a new process, after a reboot."""
         self.clock = Clock()
-        self.known = KnownBans()
+        self.gate = BanGate()
         self.works: list[tuple[Callable[[], None], Deferred[None]]] = []
         self.keeper = BanKeeper(
-            self.known,
+            self.gate,
             self.clock,
             self._in_thread,
             monotonic=self.clock.seconds,
@@ -251,11 +251,11 @@ def test_all_bans_come_in_pieces(bench: Bench) -> None:
 
 def test_request_bans_an_address(bench: Bench) -> None:
     bench.keeper.start(config.Bans())
-    bench.known.ban(ADDRESS, 600.0, "rule office")
-    assert bench.known.banned(ADDRESS)
+    bench.gate.ban(ADDRESS, 600.0, "rule office")
+    assert bench.gate.banned(ADDRESS)
     (event,) = bench.said("ban")
     assert event["log_format"].format(**event) == "192.0.2.7 is banned for 10m by rule: rule office"
-    bench.known.ban(ADDRESS, 600.0, "rule office")
+    bench.gate.ban(ADDRESS, 600.0, "rule office")
     assert len(bench.said("ban")) == 1
 
 
@@ -276,7 +276,7 @@ def test_request_that_makes_no_sense_is_dropped(bench: Bench, request_: BanReque
 
 def test_ban_has_a_longest_time(bench: Bench) -> None:
     bench.keeper.start(config.Bans())
-    bench.known.ban(ADDRESS, 1e15, "rule")
+    bench.gate.ban(ADDRESS, 1e15, "rule")
     (made,) = bench.keeper.bans
     assert made.end == LONGEST_SECONDS
 
@@ -284,7 +284,7 @@ def test_ban_has_a_longest_time(bench: Bench) -> None:
 def test_flood_of_bans_is_summed_up_in_the_log(bench: Bench) -> None:
     bench.keeper.start(config.Bans())
     for number in range(100):
-        bench.known.ban(bytes([192, 0, 2, number]), 600.0, "rule office")
+        bench.gate.ban(bytes([192, 0, 2, number]), 600.0, "rule office")
     assert len(bench.said("ban")) == 20
     bench.advance(11.0)
     (event,) = bench.said("ban-sum")
@@ -294,8 +294,8 @@ def test_flood_of_bans_is_summed_up_in_the_log(bench: Bench) -> None:
 def test_too_many_bans_are_said(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bans_module, "MOST_BANS", 1)
     bench.keeper.start(config.Bans())
-    bench.known.ban(ADDRESS, 600.0, "rule office")
-    bench.known.ban(bytes([192, 0, 2, 8]), 600.0, "rule office")
+    bench.gate.ban(ADDRESS, 600.0, "rule office")
+    bench.gate.ban(bytes([192, 0, 2, 8]), 600.0, "rule office")
     assert bench.places == ["192.0.2.7"]
     event: Any = bench.said("ban")[-1]
     assert event["log_format"].format(**event) == (

@@ -16,7 +16,7 @@ from mailproxy.config.rate import Rate
 from mailproxy.front.limits import SourceGate, make_gate
 from mailproxy.proxyprotocol import Header, InetAddress, encode
 from mailproxy.sources.plan import plan_of
-from mailproxy.sources.sources import KnownSources, Sources
+from mailproxy.sources.sources import SourceCounts, Sources
 from mailproxy.sources.table import Table
 from tests.session.bench import START, Bench
 from tests.session.conftest import MakeBench
@@ -252,7 +252,7 @@ def test_refused_logins_are_counted_for_rules(limited: Make) -> None:
     bench.session.logins_refused(1)
     plan = plan_of(front.settings)
     assert plan is not None
-    known = KnownSources(front.sources, plan, front.now)
+    known = SourceCounts(front.sources, plan, front.now)
     measure = config.measure.Measure("auth-failures", 600.0)
     assert known.count(measure)(bytes([127, 0, 0, 2])) == 1.0
     assert known.count(measure)(bytes([127, 0, 0, 3])) == 0.0

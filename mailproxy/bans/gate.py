@@ -1,4 +1,4 @@
-"""What the sessions of one process know of bans: the gate of banned clients, and the way to ask for a ban."""
+"""The gate of banned clients in one process, and the way to ask for a ban."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class BanRequest:
     origin: Origin
 
 
-class KnownBans:
+class BanGate:
     """
     The bans that are in effect, in one process (mutable).
 
