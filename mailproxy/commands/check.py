@@ -17,7 +17,7 @@ from mailproxy.config.schema import json_schema
 from mailproxy.config.words import key_path
 from mailproxy.control.call import NoService
 from mailproxy.control.compare import against_running, kept_by_running
-from mailproxy.control.table import printable
+from mailproxy.control.format import printable
 from mailproxy.front.prepare import prepare
 from mailproxy.tls.certificate import Certificate
 

@@ -11,8 +11,9 @@ from typing import Any
 from mailproxy.config import DEFAULT_FILE
 from mailproxy.control.call import Call, NoService, socket_of
 from mailproxy.control.command import help_lines
+from mailproxy.control.format import printable
 from mailproxy.control.grammar import BadCommand, Request, parse
-from mailproxy.control.table import COLUMNS, listing, printable, table
+from mailproxy.control.table import COLUMNS, listing, table
 
 USAGE_ERROR = 2
 

@@ -7,6 +7,6 @@ one, ``answers`` lists the action of each command, and ``actions`` has them. ``o
 the plain values of ``status``, ``survey`` counts the sessions of each client and searches all, ``questions`` asks the
 other processes of the same service, ``top_sources`` finds the sources of the most connections, and ``watch`` sends live
 events. ``attention`` says what is wrong, for the stats page and for ``mailproxy top``. In ``mailproxy ctl``, ``call``
-sends a request, ``table`` formats the answer, ``compare`` lists what a reload would change, and ``complete`` lists the
-words that may follow. ``takeover`` gets the listening sockets of a running service.
+sends a request, ``table`` formats the answer with the words of ``format``, ``compare`` lists what a reload would
+change, and ``complete`` lists the words that may follow. ``takeover`` gets the listening sockets of a running service.
 """

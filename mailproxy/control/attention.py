@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 
 from attrs import frozen
 
-from mailproxy.control.table import duration
+from mailproxy.control.format import duration
 
 EXPIRY_DAYS = 14
 """From here on, a certificate's renewal is late."""

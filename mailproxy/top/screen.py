@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from mailproxy.control.attention import severity_of
-from mailproxy.control.table import duration, shown
+from mailproxy.control.format import duration, shown
 from mailproxy.session.counters import ERRORS, REFUSALS
 from mailproxy.top.letters import Charset, wrapped
 from mailproxy.top.model import Model

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailproxy.control.attention import Severity, expiry_of, urgency
-from mailproxy.control.table import shown
+from mailproxy.control.format import shown
 from mailproxy.top.grid import Column, grid
 from mailproxy.top.sample import CERTIFICATES, Row
 from mailproxy.top.views.view import Facts, Page, View, or_none

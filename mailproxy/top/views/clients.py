@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailproxy.config.duration import shown_seconds
-from mailproxy.control.table import shown
+from mailproxy.control.format import shown
 from mailproxy.top.grid import Column, grid
 from mailproxy.top.letters import wrapped
 from mailproxy.top.sample import Row, number

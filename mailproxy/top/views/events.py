@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mailproxy.control.table import shown
+from mailproxy.control.format import shown
 from mailproxy.top.grid import has_text
 from mailproxy.top.letters import wrapped
 from mailproxy.top.sample import Row

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mailproxy.control.attention import severity_of
-from mailproxy.control.table import shown
+from mailproxy.control.format import shown
 from mailproxy.session.counters import ERRORS, REFUSALS, UNSERVED
 from mailproxy.top.grid import Column, Grid, grid
 from mailproxy.top.rates import Rates

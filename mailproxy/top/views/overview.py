@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mailproxy.control.attention import attention, severity_of
-from mailproxy.control.table import shown
+from mailproxy.control.format import shown
 from mailproxy.top.grid import Column, Grid, grid, has_text
 from mailproxy.top.letters import wrapped
 from mailproxy.top.sample import BACKENDS, CERTIFICATES, FRONTENDS, SERVERS, number

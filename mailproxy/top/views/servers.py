@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mailproxy.control.attention import severity_of
-from mailproxy.control.table import shown
+from mailproxy.control.format import shown
 from mailproxy.top.grid import Column, grid, has_text
 from mailproxy.top.letters import cut
 from mailproxy.top.sample import BACKENDS, SERVERS, Row, number

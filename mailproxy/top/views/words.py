@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailproxy.control.table import amount, duration
+from mailproxy.control.format import amount, duration
 from mailproxy.top.letters import Charset
 from mailproxy.top.sample import Row, number
 

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from mailproxy.control.table import duration
+from mailproxy.control.format import duration
 from mailproxy.web.stats.attention import attention
 from mailproxy.web.stats.backends import backends
 from mailproxy.web.stats.certificates import certificates

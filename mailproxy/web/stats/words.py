@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from mailproxy.control.attention import severity_of
-from mailproxy.control.table import amount, duration
+from mailproxy.control.format import amount, duration
 from mailproxy.web.stats.markup import Child, Markup, tag
 
 NOTHING = tag("span", "–", class_="none")
