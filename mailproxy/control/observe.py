@@ -1,10 +1,10 @@
-"""Reads the status of a running service into plain values; no other module knows where each value is."""
+"""Reads the status of a running service into plain values."""
 
 from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from ipaddress import ip_network
 from typing import Any
@@ -20,6 +20,7 @@ from mailproxy.bans.ban import Ban
 from mailproxy.bans.bans import left
 from mailproxy.config.difference import differences
 from mailproxy.control.running import Running
+from mailproxy.control.session_filters import FILTERS, idle_of, stage_of
 from mailproxy.control.status import (
     BackendStatus,
     BanStatus,
@@ -32,7 +33,6 @@ from mailproxy.control.status import (
     SessionStatus,
 )
 from mailproxy.front.frontend import Frontend
-from mailproxy.proxyprotocol import InetAddress
 from mailproxy.rules.explanation import actions
 from mailproxy.session.numbers import COUNTERS
 from mailproxy.session.record import describe
@@ -184,7 +184,7 @@ def sessions(running: Running, wanted: Mapping[str, Any]) -> Iterator[SessionSta
 
 def those(running: Running, found: Iterable[Session], wanted: Mapping[str, Any]) -> Iterator[SessionStatus | None]:
     """Yield the status of each of these sessions that matches all filters, and None for each other one."""
-    tests = [_FILTERS[name](value) for name, value in wanted.items()]
+    tests = [FILTERS[name](value) for name, value in wanted.items()]
     for session in found:
         now = _now(running)
         if session.is_over or not all(test(session, now) for test in tests):
@@ -200,9 +200,9 @@ def _session(session: Session, now: float) -> SessionStatus:
         frontend=session.terms.frontend,
         client=fields["client"],
         via=fields.get("via"),
-        stage=_stage(session),
+        stage=stage_of(session),
         age_s=round(now - session.started, 3),
-        idle_s=round(_idle(session, now), 3),
+        idle_s=round(idle_of(session, now), 3),
         tls=fields.get("tls"),
         cipher=fields.get("cipher"),
         sni=fields.get("sni"),
@@ -215,97 +215,6 @@ def _session(session: Session, now: float) -> SessionStatus:
         bytes_in=fields["bytes_in"],
         bytes_out=fields["bytes_out"],
     )
-
-
-def _stage(session: Session) -> str:
-    return type(session.stage).__name__.lower()
-
-
-def _idle(session: Session, now: float) -> float:
-    moved = [session.started, session.client.active]
-    if session.stream is not None:
-        moved.append(session.stream.active)
-    return max(now - max(moved), 0.0)
-
-
-Test = Callable[[Session, float], bool]
-
-
-def _is_from(network: Any) -> Test:
-    def test(session: Session, now: float) -> bool:
-        host = _host(session)
-        return host is None if network == "unix" else host is not None and host in network
-
-    return test
-
-
-def _host(session: Session) -> Any:
-    """Return the client's address, as in the session's log line; None on UNIX sockets."""
-    header = session.header
-    if header is not None and not session.is_local and (addresses := header.stream_addresses) is not None:
-        source = addresses[0]
-        return source.unmapped.host if isinstance(source, InetAddress) else None
-    return session.peer_host
-
-
-def client_address(session: Session) -> str:
-    """Return the address of a session's client, as text; "unix" on UNIX sockets."""
-    host = _host(session)
-    return "unix" if host is None else str(host)
-
-
-def has_text(text: str) -> Test:
-    """Return a test for a text in what identifies a session: client, server name, common name, server, id."""
-    wanted = text.lower()
-
-    def test(session: Session, now: float) -> bool:
-        facts = session.facts
-        if wanted in client_address(session):
-            return True
-        if facts is not None and (
-            wanted in (facts.server_name or "").lower()
-            or any(wanted in name.lower() for name in facts.client_common_names)
-        ):
-            return True
-        if session.server is not None:
-            backend = (session.backend or session.terms.backend).name
-            if wanted in f"{backend}/{session.server.name}".lower():
-                return True
-        return wanted in session.id
-
-    return test
-
-
-_FILTERS: Mapping[str, Callable[[Any], Test]] = {
-    "client": _is_from,
-    "frontend": lambda name: lambda session, now: session.terms.frontend == name,
-    "backend": lambda name: lambda session, now: (session.backend or session.terms.backend).name == name,
-    "server": lambda names: (
-        lambda session, now: (
-            session.server is not None
-            and ((session.backend or session.terms.backend).name, session.server.name) == names
-        )
-    ),
-    "sni": lambda name: (
-        lambda session, now: session.facts is not None and (session.facts.server_name or "").lower() == name.lower()
-    ),
-    "cn": lambda name: lambda session, now: session.facts is not None and name in session.facts.client_common_names,
-    "search": has_text,
-    "stage": lambda name: lambda session, now: _stage(session) == name,
-    "older-than": lambda seconds: lambda session, now: now - session.started > seconds,
-    "idle-for": lambda seconds: lambda session, now: _idle(session, now) > seconds,
-}
-
-
-def find_session(running: Running, id: str) -> Session | None:
-    """Return the session with this id, or None."""
-    try:
-        number = int(id.rpartition("-")[2], 16)
-    except ValueError:
-        return None
-    # By number first: formatting the ids of ten thousand sessions takes milliseconds.
-    same = (session for session in running.generation.sessions if session.number == number)
-    return next((session for session in same if session.id == id), None)
 
 
 def bans(running: Running, wanted: Mapping[str, Any]) -> Iterator[BanStatus | None]:

@@ -18,6 +18,7 @@ from mailproxy.control import observe
 from mailproxy.control.command import BY_NAME
 from mailproxy.control.grammar import Request
 from mailproxy.control.running import Running
+from mailproxy.control.session_filters import find_session
 from mailproxy.control.status import SessionStatus
 from mailproxy.control.survey import SurveyFrom, survey_page
 from mailproxy.session.termination import ENDED
@@ -99,7 +100,7 @@ def _page(running: Running, filters: Mapping[str, str], number: int) -> SessionP
 
 def shut_down(running: Running, id: str) -> bool:
     """End a session with the protocol's goodbye; return False if there is none with this id, or it already ends."""
-    session = observe.find_session(running, id)
+    session = find_session(running, id)
     if session is None or session.termination is not None:
         return False
     running.loop.poller.look_at_clock()

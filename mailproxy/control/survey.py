@@ -14,6 +14,7 @@ from attrs import frozen
 
 from mailproxy.control import observe
 from mailproxy.control.running import Running
+from mailproxy.control.session_filters import client_address, has_text
 from mailproxy.control.status import SessionStatus
 from mailproxy.session.session import Session
 
@@ -56,10 +57,10 @@ def survey_page(running: Running, asked: SurveyFrom) -> SurveyPage:
 
 def look_at(running: Running, sessions: Iterable[Session], search: str, last: int | None = None) -> SurveyPage:
     """Look at these sessions."""
-    test = observe.has_text(search)
+    test = has_text(search)
     now = running.loop.poller.look_at_clock()
     live = [session for session in sessions if not session.is_over]
-    clients = Counter(observe.client_address(session) for session in live)
+    clients = Counter(client_address(session) for session in live)
     found = [session for session in live if test(session, now)] if search else live
     newest = nlargest(ROWS, found, key=lambda session: session.started)
     rows = tuple(row for row in observe.those(running, newest, {}) if row is not None)

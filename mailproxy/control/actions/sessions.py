@@ -5,16 +5,17 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 
 from mailproxy.config.words import quoted
-from mailproxy.control import observe, questions
+from mailproxy.control import questions
 from mailproxy.control.actions.context import Context
 from mailproxy.control.answer import Answer
 from mailproxy.control.grammar import BadCommand
+from mailproxy.control.session_filters import find_session
 
 
 def shut_down(context: Context) -> Answer | Deferred[Answer]:
     """End a session, in the process that has it."""
     running, id = context.running, context.given["session"]
-    session = observe.find_session(running, id)
+    session = find_session(running, id)
     if session is not None and session.termination is not None:
         raise BadCommand(f"session {quoted(id)} is already ending")
 
