@@ -15,7 +15,8 @@ from mailproxy.balance.pool import Pool
 from mailproxy.config import Config
 from mailproxy.counting.block import Block
 from mailproxy.counting.layout import Totals
-from mailproxy.counting.page import COUNTER, NoRoomError, Pages, Places, Words
+from mailproxy.counting.page import Pages, Words
+from mailproxy.counting.places import COUNTER, NoRoomError, Places
 from mailproxy.front.capacity import Capacity
 from mailproxy.front.sockets import StartError
 from mailproxy.front.vitals import PROCESS, STARTED, STATE

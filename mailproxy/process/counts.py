@@ -12,7 +12,8 @@ from mailproxy.balance.pool import Pool
 from mailproxy.balance.shared_pool import PATIENCE_SECONDS
 from mailproxy.config import Config
 from mailproxy.counting.block import Block
-from mailproxy.counting.page import BEAT, Pages, Words
+from mailproxy.counting.page import Pages, Words
+from mailproxy.counting.places import BEAT
 from mailproxy.front.capacity import Capacity
 from mailproxy.front.counts import PROCESS_NAME, Counts, pace_name
 from mailproxy.process.limit import SharedCapacity, WatchedCapacity, limit_names

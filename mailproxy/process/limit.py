@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mailproxy.counting.page import Pages, Places, Words
+from mailproxy.counting.page import Pages, Words
+from mailproxy.counting.places import Places
 from mailproxy.front.capacity import Capacity
 from mailproxy.transport.listener import Listener
 

@@ -10,7 +10,8 @@ from weakref import ref
 
 from mailproxy.balance.pool import Pool
 from mailproxy.balance.pool_server import PoolServer
-from mailproxy.counting.page import Pages, Places, Words
+from mailproxy.counting.page import Pages, Words
+from mailproxy.counting.places import Places
 
 # Pages have whole numbers, so times are in microseconds.
 _UNITS_PER_SECOND = 1_000_000

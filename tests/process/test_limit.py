@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from mailproxy.counting.page import Pages, Places
+from mailproxy.counting.page import Pages
+from mailproxy.counting.places import Places
 from mailproxy.process.limit import SharedCapacity, WatchedCapacity, limit_names
 
 

@@ -24,7 +24,8 @@ from mailproxy.config.condition import Condition
 from mailproxy.config.refuse import Refuse
 from mailproxy.config.rule import Rule
 from mailproxy.control.questions import SessionPage, SessionsFrom, ShutDown
-from mailproxy.counting.page import BEAT, Pages
+from mailproxy.counting.page import Pages
+from mailproxy.counting.places import BEAT
 from mailproxy.front.prepare import prepare
 from mailproxy.front.process_state import ProcessState
 from mailproxy.front.stopping import StopTimes

@@ -11,7 +11,8 @@ from twisted.logger import LogEvent, capturedLogs, formatEvent
 
 from mailproxy.bans.bans import BanChange
 from mailproxy.control.questions import ShutDown
-from mailproxy.counting.page import BEAT, Pages
+from mailproxy.counting.page import Pages
+from mailproxy.counting.places import BEAT
 from mailproxy.front.sockets import Key
 from mailproxy.front.stopping import StopTimes
 from mailproxy.process.counts import MainCounts
