@@ -10,11 +10,12 @@ from twisted.logger import Logger
 
 from mailproxy.counting.page import Words
 from mailproxy.proxyprotocol import AcceptPolicy, Expectation
-from mailproxy.session.gate import Gate, Rejection, announced_source, packed_source
+from mailproxy.session.gate import Gate, Rejection
 from mailproxy.session.numbers import GATES, REJECTED
 from mailproxy.session.record import Fields, as_line, client_words
 from mailproxy.session.sampling import Sampler
 from mailproxy.session.session import Session
+from mailproxy.session.source_address import announced_source, packed_source
 
 
 class Door:
