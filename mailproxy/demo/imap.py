@@ -194,7 +194,7 @@ class Selected:
         raise imap4.ReadOnlyMailbox("messages come by LMTP")
 
     def expunge(self) -> list[int]:
-        """Remove what is flagged `Deleted`, the last first, so that the numbers given are right one after the other."""
+        """Remove what is flagged ``Deleted``, the last first, so that the numbers are right one after the other."""
         numbers = [number for number, message in enumerate(self._messages, 1) if r"\Deleted" in message.flags][::-1]
         self._inbox.remove([self._messages.pop(number - 1) for number in numbers])
         return numbers

@@ -1,0 +1,79 @@
+"""Docstrings and pages name modules and classes that exist."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.test_imports import MODULES, ROOT
+
+PAGES = [ROOT.parent / "CONTRIBUTING.md", ROOT.parent / "docs" / "architecture.md"]
+"""Pages for those who read the code; the other ones have few names of it."""
+
+TREES = {name: ast.parse(path.read_bytes()) for name, path in MODULES.items()}
+
+
+THEIRS = {"DelayedCall", "IllegalQueryError", "ProtocolWrapper"}
+"""Names of Twisted that docstrings have and mailproxy does not import."""
+
+
+def names_in(tree: ast.Module) -> set[str]:
+    """Every name that a module defines or imports."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                names.add(name)
+            case ast.alias(name=name):
+                names.update(name.split("."))
+            case ast.Name(id=name, ctx=ast.Store()):
+                names.add(name)
+    return names
+
+
+NAMES = {module: names_in(tree) for module, tree in TREES.items()}
+
+KNOWN = set().union(THEIRS, dir(builtins), *NAMES.values())
+
+
+def wrong_names(text: str) -> list[str]:
+    """The names in backticks that look like those of modules or classes, and do not exist."""
+    dotted = re.findall(r"`(mailproxy(?:\.\w+)+)(?:\(\))?`", text)
+    classes = re.findall(r"(?<!`)`([A-Z]\w*[a-z]\w*)`(?!`)", text)
+    return [
+        *(name for name in dotted if not (name in MODULES or name.endswith(".toml") or is_member(name))),
+        *(name for name in classes if name not in KNOWN),
+    ]
+
+
+def is_member(dotted: str) -> bool:
+    """Whether a dotted name is of something in a module."""
+    module, _, name = dotted.rpartition(".")
+    return name in NAMES.get(module, ())
+
+
+def test_docstrings_name_what_exists() -> None:
+    wrong = []
+    for module, tree in TREES.items():
+        for node in ast.walk(tree):
+            match node:
+                case ast.Expr(value=ast.Constant(value=str(text))):
+                    wrong += [(module, name) for name in wrong_names(text)]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_name_files_and_classes_that_exist(page: Path) -> None:
+    text = page.read_text()
+    files = [name for name in re.findall(r"`((?:\w+/)+\w+\.py)`", text) if "NAME" not in name]
+    assert [name for name in files if not any((folder / name).exists() for folder in (ROOT, ROOT.parent))] == []
+    assert wrong_names(text) == []
+
+
+def test_wrong_names_are_found() -> None:
+    text = "`mailproxy.sources.Tallies`, `mailproxy.rules.known`, `Tallies`, `Sources`, `mailproxy.sources.sources`"
+    assert set(wrong_names(text)) == {"mailproxy.sources.Tallies", "mailproxy.rules.known", "Tallies"}
