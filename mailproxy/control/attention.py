@@ -12,8 +12,8 @@ from mailproxy.control.format import duration
 EXPIRY_DAYS = 14
 """From here on, a certificate's renewal is late."""
 
-Severity = Literal["good", "held", "bad"]
-"""``held``: by hand, for a time, or not yet bad."""
+Severity = Literal["good", "caution", "bad"]
+"""``caution``: by hand, for a time, or not yet bad."""
 
 _SEVERITIES: dict[str, Severity] = {
     "up": "good",
@@ -61,13 +61,13 @@ class Finding:
 
 def severity_of(state: object) -> Severity:
     """Return how bad a state is; ``drain``, ``maint`` and ``closing`` are what somebody wanted."""
-    return _SEVERITIES.get(str(state), "held")
+    return _SEVERITIES.get(str(state), "caution")
 
 
 def expiry_of(certificate: Row) -> Severity:
     """Return how bad the time is for which a certificate is valid."""
     days = certificate.get("days_left")
-    return "good" if days is None or days >= EXPIRY_DAYS else "held" if days >= 0 else "bad"
+    return "good" if days is None or days >= EXPIRY_DAYS else "caution" if days >= 0 else "bad"
 
 
 def urgency(certificate: Row) -> tuple[bool, float]:
@@ -116,7 +116,7 @@ def _frontends(rows: Iterable[Row]) -> Iterator[Finding]:
             words = "drained: it accepts no clients" if state == "drain" else str(state)
             yield Finding(severity_of(state), name, f" is {words}")
         elif _is_full(row, "current"):
-            yield Finding("held", name, f" is full: {row.get('current')} clients, {_WAIT}")
+            yield Finding("caution", name, f" is full: {row.get('current')} clients, {_WAIT}")
 
 
 def _backends(rows: Iterable[Row]) -> Iterator[Finding]:
@@ -126,7 +126,7 @@ def _backends(rows: Iterable[Row]) -> Iterator[Finding]:
             yield Finding("bad", name, f" has no server for {row.get('protocol')}")
         if row.get("queued"):
             words = f": {row.get('queued')} clients wait for a server for {row.get('protocol')}"
-            yield Finding("held", name, words)
+            yield Finding("caution", name, words)
 
 
 _WORDS = {"no-address": "has no address", "maint": "is in maintenance", "drain": "is drained", "down": "is down"}
@@ -158,4 +158,4 @@ def _certificates(rows: Iterable[Row]) -> Iterator[Finding]:
         elif expiry == "bad":
             yield Finding("bad", name, " has expired")
         else:
-            yield Finding("held", name, f" expires in {days} days")
+            yield Finding("caution", name, f" expires in {days} days")

@@ -128,6 +128,6 @@ def _foot(state: State, order: str, scroll: int, count: int, height: int, charse
         parts.insert(0, f"{scroll + 1}-{min(scroll + height, count)} of {count}")
     keys = Part(charset.dot.join(filter(None, parts)), "faint")
     if state.position.wanted:
-        wanted = Part(f"filter: {charset.clean(state.position.wanted)}", "held")
+        wanted = Part(f"filter: {charset.clean(state.position.wanted)}", "caution")
         return (wanted, Part(" (Esc ends it)" + charset.dot, "faint"), keys)
     return (keys,)

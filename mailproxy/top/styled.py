@@ -9,8 +9,8 @@ from attrs import frozen
 
 from mailproxy.top.letters import cut, width_of
 
-Style = Literal["plain", "title", "heading", "good", "held", "bad", "faint", "chosen"]
-"""``good``, ``held`` and ``bad`` are green, yellow and red; a word beside them says the same, without colours."""
+Style = Literal["plain", "title", "heading", "good", "caution", "bad", "faint", "chosen"]
+"""``good``, ``caution`` and ``bad`` are green, yellow and red; a word beside them says the same, without colours."""
 
 
 @frozen

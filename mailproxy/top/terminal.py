@@ -35,13 +35,13 @@ _MONOCHROME: dict[Style, int] = {
     "title": curses.A_BOLD,
     "heading": curses.A_REVERSE,
     "good": curses.A_NORMAL,
-    "held": curses.A_UNDERLINE,
+    "caution": curses.A_UNDERLINE,
     "bad": curses.A_BOLD,
     "faint": curses.A_DIM,
     "chosen": curses.A_REVERSE,
 }
 
-_COLOURS: dict[Style, int] = {"good": curses.COLOR_GREEN, "held": curses.COLOR_YELLOW, "bad": curses.COLOR_RED}
+_COLOURS: dict[Style, int] = {"good": curses.COLOR_GREEN, "caution": curses.COLOR_YELLOW, "bad": curses.COLOR_RED}
 
 
 class Terminal:

@@ -29,14 +29,14 @@ def test_nothing_is_wrong_with_a_good_service() -> None:
             {"info": [info(sessions=100)]},
             ("bad", "maxconn is reached: 100 clients, others wait in the kernel's queue"),
         ),
-        ({"frontends": [frontend(state="drain")]}, ("held", "frontend imaps is drained: it accepts no clients")),
-        ({"frontends": [frontend(state="closing")]}, ("held", "frontend imaps is closing")),
+        ({"frontends": [frontend(state="drain")]}, ("caution", "frontend imaps is drained: it accepts no clients")),
+        ({"frontends": [frontend(state="closing")]}, ("caution", "frontend imaps is closing")),
         (
             {"frontends": [frontend(current=50)]},
-            ("held", "frontend imaps is full: 50 clients, others wait in the kernel's queue"),
+            ("caution", "frontend imaps is full: 50 clients, others wait in the kernel's queue"),
         ),
         ({"backends": [backend(state="down")]}, ("bad", "backend dovecot has no server for imap")),
-        ({"backends": [backend(queued=3)]}, ("held", "backend dovecot: 3 clients wait for a server for imap")),
+        ({"backends": [backend(queued=3)]}, ("caution", "backend dovecot: 3 clients wait for a server for imap")),
         (
             {"servers": [server(state="down", since_s=61.0, why="no greeting")]},
             ("bad", "server dovecot/d1 is down for imap, for 1m1s: no greeting"),
@@ -44,18 +44,18 @@ def test_nothing_is_wrong_with_a_good_service() -> None:
         ({"servers": [server(state="no-address")]}, ("bad", "server dovecot/d1 has no address for imap")),
         (
             {"servers": [server(state="maint"), server(state="maint", protocol="pop3")]},
-            ("held", "server dovecot/d1 is in maintenance for imap, pop3"),
+            ("caution", "server dovecot/d1 is in maintenance for imap, pop3"),
         ),
         (
             {"servers": [server(state="drain", why="by hand")]},
-            ("held", "server dovecot/d1 is drained for imap: by hand"),
+            ("caution", "server dovecot/d1 is drained for imap: by hand"),
         ),
         (
             {"certificates": [certificate(path="/a.pem", refused="no key", days_left=None)]},
             ("bad", "certificate /a.pem is refused: no key"),
         ),
         ({"certificates": [certificate("a", "b", days_left=-1)]}, ("bad", "certificate a has expired")),
-        ({"certificates": [certificate("a", days_left=13)]}, ("held", "certificate a expires in 13 days")),
+        ({"certificates": [certificate("a", days_left=13)]}, ("caution", "certificate a expires in 13 days")),
     ],
 )
 def test_findings_are_sentences(answers: dict[str, Any], finding: tuple[str, str]) -> None:
@@ -64,7 +64,7 @@ def test_findings_are_sentences(answers: dict[str, Any], finding: tuple[str, str
 
 def test_worst_findings_come_first() -> None:
     those = found(frontends=[frontend(state="drain")], servers=[server(state="maint"), server("d2", state="down")])
-    assert [one.severity for one in those] == ["bad", "held", "held"]
+    assert [one.severity for one in those] == ["bad", "caution", "caution"]
 
 
 def test_status_objects_are_rows_as_well() -> None:
@@ -81,4 +81,4 @@ def test_status_objects_are_rows_as_well() -> None:
         bytes_out=0,
     )
     (finding,) = attention(Fields(None), frontends=[Fields(status)], backends=(), servers=(), certificates=())
-    assert finding == Finding("held", "frontend imaps", " is drained: it accepts no clients")
+    assert finding == Finding("caution", "frontend imaps", " is drained: it accepts no clients")

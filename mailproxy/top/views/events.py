@@ -12,7 +12,7 @@ from mailproxy.top.styled import Line, Part, Style
 from mailproxy.top.views.view import Facts, Page, View, or_none
 from mailproxy.top.views.words import moment
 
-_STYLES: dict[str, Style] = {"warn": "held", "error": "bad", "critical": "bad"}
+_STYLES: dict[str, Style] = {"warn": "caution", "error": "bad", "critical": "bad"}
 
 _INDENT = 16
 

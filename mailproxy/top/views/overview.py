@@ -45,7 +45,7 @@ def _attention(facts: Facts) -> Iterator[Line]:
         for number_, one in enumerate(wrapped(words, max(facts.width - len(mark), 20))):
             yield (Part(" " * len(mark) if number_ else mark, style), Part(one, style))
     if len(found) > MOST_FINDINGS:
-        yield line(f"   and {len(found) - MOST_FINDINGS} more", "held")
+        yield line(f"   and {len(found) - MOST_FINDINGS} more", "caution")
 
 
 def _frontends(facts: Facts) -> Iterator[Line]:

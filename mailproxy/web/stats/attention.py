@@ -19,7 +19,7 @@ def attention(snapshot: Snapshot) -> Markup:
     else:
         lines = [tag("li", _sentence(one), class_=one.severity) for one in found[:MOST]]
         if len(found) > MOST:
-            lines.append(tag("li", f"and {len(found) - MOST} more, below", class_="held"))
+            lines.append(tag("li", f"and {len(found) - MOST} more, below", class_="caution"))
         body = tag("ul", lines)
     worst = found[0].severity if found else "good"
     return tag(

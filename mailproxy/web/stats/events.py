@@ -6,7 +6,7 @@ from mailproxy.web.stats.markup import Child, Markup, tag
 from mailproxy.web.stats.snapshot import Snapshot
 from mailproxy.web.stats.words import moment, section
 
-_KINDS = {"info": "info", "warn": "held", "error": "bad", "critical": "bad"}
+_KINDS = {"info": "info", "warn": "caution", "error": "bad", "critical": "bad"}
 
 
 def events(snapshot: Snapshot) -> Markup:

@@ -35,7 +35,7 @@ def totals(snapshot: Snapshot) -> Markup:
             _card("Errors", rate(now.errors), "/s", samples, lambda one: one.errors, kind="bad"),
             _card("From clients", size(now.bytes_in), "/s", samples, lambda one: one.bytes_in),
             _card("To clients", size(now.bytes_out), "/s", samples, lambda one: one.bytes_out),
-            _card("In queues", whole(queued), "clients", samples, lambda one: one.queued, kind="held"),
+            _card("In queues", whole(queued), "clients", samples, lambda one: one.queued, kind="caution"),
             tag(
                 "div",
                 tag("h3", "Servers up"),
