@@ -72,6 +72,10 @@ def parse(data: bytes, *, is_head: bool = False) -> list[Response]:
     return found
 
 
+CLIENTS: list[Client] = []
+"""The clients of this test, which leave at its end: an answer that is freed in its middle is reported as a bug."""
+
+
 class Web:
     """The HTTP of a service in memory."""
 
@@ -110,6 +114,7 @@ class Client:
         self.transport = Transport()
         self.channel = web.server.buildProtocol(None)
         self.channel.makeConnection(self.transport)
+        CLIENTS.append(self)
 
     def send(self, data: bytes) -> None:
         self.channel.dataReceived(data)
@@ -139,4 +144,5 @@ class Client:
             self._web.turn()
 
     def lose(self) -> None:
+        CLIENTS.remove(self)
         self.channel.connectionLost(Failure(connectionDone.value))
