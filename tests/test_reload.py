@@ -295,9 +295,15 @@ def test_reloads_are_counted_by_result(front: Front, monkeypatch: pytest.MonkeyP
         front.reload("[")
     assert (reloading.succeeded, reloading.failed, reloading.last_success) == (0, 1, began)
     assert not reloading.is_ok
+    front.reactor.advance(5.0)
+    info = observe.info(front.service, 0)
+    assert (info.reload, info.reload_s) == ("failure", 5.0)
+    assert info.reload_problem == reloading.problem != ""
     front.reload(HALF)
     assert (reloading.succeeded, reloading.failed, reloading.last_success) == (1, 1, began + 10.0)
     assert reloading.is_ok
+    info = observe.info(front.service, 0)
+    assert (info.reload, info.reload_problem) == ("success", "")
 
 
 def test_reload_of_a_signal_tells_the_log_alone(front: Front) -> None:

@@ -102,6 +102,9 @@ def _is_full(row: Row, now: str) -> bool:
 def _service(info: Row) -> Iterator[Finding]:
     if info.get("state") == "stopping":
         yield Finding("bad", "the service", " is stopping")
+    if info.get("reload") == "failure":
+        since = duration(info.get("reload_s"))
+        yield Finding("bad", "the last reload", f" failed {since} ago: {info.get('reload_problem')}")
     if _is_full(info, "sessions"):
         yield Finding("bad", "maxconn", f" is reached: {info.get('sessions')} clients, {_WAIT}")
 

@@ -44,6 +44,7 @@ def info(running: Running, watchers: int) -> Info:
     """Return the status of the process."""
     total = running.process_state.total
     sources = running.process_state.sources(running.generation.settings)
+    reloading = running.reloading
     return Info(
         version=__version__,
         pid=os.getpid(),
@@ -57,6 +58,11 @@ def info(running: Running, watchers: int) -> Info:
         maxconn=total.maximum,
         connections=sum(frontend.counters.connections for frontend in running.generation.frontends),
         readings=len(running.generation.readings),
+        reload="none" if reloading.ended is None else "success" if reloading.is_ok else "failure",
+        reload_s=_ago(reloading.ended, _now(running)),
+        reload_problem=reloading.problem,
+        workers=len(running.others),
+        bans=len(running.bans.bans),
         watchers=watchers,
         sources=None if sources is None else sources.size,
         sources_evicted=None if sources is None else sources.evictions,

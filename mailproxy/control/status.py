@@ -31,6 +31,15 @@ class Info:
     """Since the start."""
     readings: int
     """The number of generations: the current one, and earlier ones that still have sessions."""
+    reload: str
+    """How the latest reload ended: ``success`` or ``failure``; ``none`` if there was none."""
+    reload_s: float | None
+    """When that was; None if there was none."""
+    reload_problem: str
+    """The first line of why it failed, until a reload succeeds; "" if it did not fail."""
+    workers: int
+    """The processes that serve clients; 0 if the main process does."""
+    bans: int
     watchers: int
     sources: int | None
     """The entries of the tables of sources; None if no source is counted."""

@@ -89,6 +89,10 @@ class Reloading:
         """The reloads that failed; each left all or some processes with the configuration from before."""
         self.is_ok = True
         """False if the latest reload failed."""
+        self.problem = ""
+        """The first line of why it failed; empty if it did not."""
+        self.ended: float | None = None
+        """When the latest reload ended, on the reactor's clock; None if there was none."""
         self.last_success = time.time()
         """When the configuration in use was read, in seconds since 1970."""
 
@@ -169,11 +173,19 @@ class Reloading:
 
     def _over(self, result: Reloaded | Failure) -> Reloaded | Failure:
         self.is_ok = not isinstance(result, Failure)
+        self.ended = self._reactor.seconds()
         if isinstance(result, Failure):
             self.failed += 1
+            self.problem = _first_line(result)
         else:
             self.succeeded += 1
+            self.problem = ""
             self.last_success = time.time()
         if not self._service.is_stopping:
             self._service.supervisor.ready()
         return result
+
+
+def _first_line(failure: Failure) -> str:
+    # The log has the others.
+    return next(iter(str(failure.value).splitlines()), "") or type(failure.value).__name__

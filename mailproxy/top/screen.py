@@ -88,6 +88,8 @@ def totals(model: Model, width: int, charset: Charset, now: float, interval: flo
     if info:
         facts = (shown(info.get("version")), f"pid {shown(info.get('pid'))}", f"up {duration(info.get('uptime_s'))}")
         first.append(Part(charset.dot + charset.dot.join(map(charset.clean, facts)), "faint"))
+        if info.get("reload") == "failure":
+            first.append(Part(f"{charset.dot}last reload failed", "bad"))
     if model.trouble:
         first = [Part("NOT CONNECTED, trying again: ", "bad"), Part(charset.clean(model.trouble))]
     elif info and now - model.sample.at > max(LATE_SECONDS, 3 * interval):

@@ -465,6 +465,16 @@ def test_number_of_sources_that_is_none_is_refused(make: Make) -> None:
     assert "needs a whole number from 1 to 1000" in admin(flooded(make)).said("show sources", limit="0")
 
 
+def test_info_has_the_latest_reload_and_the_bans(make: Make) -> None:
+    asked = admin(make())
+    (row,) = asked.rows("show info")
+    assert (row["reload"], row["reload_s"], row["reload_problem"]) == ("none", None, "")
+    assert (row["workers"], row["bans"]) == (0, 0)
+    asked.said("ban", network="192.0.2.1")
+    (row,) = asked.rows("show info")
+    assert row["bans"] == 1
+
+
 def test_table_of_sources_has_its_size_in_info(make: Make) -> None:
     (row,) = admin(flooded(make)).rows("show info")
     assert (row["sources"], row["sources_evicted"], row["sources_uncounted"]) == (3, 0, 0)

@@ -26,6 +26,10 @@ def test_nothing_is_wrong_with_a_good_service() -> None:
     [
         ({"info": [info(state="stopping")]}, ("bad", "the service is stopping")),
         (
+            {"info": [info(reload="failure", reload_s=61.0, reload_problem="a.toml: [ is not closed")]},
+            ("bad", "the last reload failed 1m1s ago: a.toml: [ is not closed"),
+        ),
+        (
             {"info": [info(sessions=100)]},
             ("bad", "maxconn is reached: 100 clients, others wait in the kernel's queue"),
         ),

@@ -51,6 +51,11 @@ def test_totals_are_on_top() -> None:
     ]
 
 
+def test_failed_reload_is_told_in_each_view() -> None:
+    made = drawn(model(sample(info=[info(reload="failure")])), evolve(START, view=2))
+    assert lines(made)[0].endswith("last reload failed")
+
+
 def test_shown_view_is_marked() -> None:
     (chosen,) = (part.words for part in drawn(state=evolve(START, view=2)).lines[2] if part.style == "chosen")
     assert chosen == " 3 Servers "

@@ -72,7 +72,9 @@ def _top(snapshot: Snapshot) -> Markup:
     info = snapshot.info
     ready = info.state if info.state != "running" else "ready" if not snapshot.unready else "not ready"
     processes = f"{snapshot.workers} workers, " if snapshot.workers else ""
-    facts = f"mailproxy {info.version}, {processes}up {duration(info.uptime_s)}, {whole(info.connections)} connections"
+    reload = "" if info.reload == "none" else f", last reload {duration(info.reload_s)} ago: {info.reload}"
+    connections = f"{whole(info.connections)} connections"
+    facts = f"mailproxy {info.version}, {processes}up {duration(info.uptime_s)}, {connections}{reload}"
     return tag(
         "div",
         tag("h1", socket.gethostname()),
