@@ -79,6 +79,8 @@ class Channel(HTTPChannel):
         """When it began to wait for the client, by the reactor's clock."""
         self.is_answering = False
         """True while a request is answered."""
+        self.is_spare = False
+        """True if all ordinary places were taken: only health checks are answered."""
 
     # The connection.
 

@@ -29,6 +29,12 @@ from mailproxy.web.tls import TlsConnections
 MOST_CLIENTS = 64
 """Enough for monitoring, and for some people with several tabs."""
 
+SPARE_CLIENTS = 16
+"""Further clients while those are answered; only their health checks are answered, or one client could stop them."""
+
+_MOMENT_SECONDS = 1.0
+"""A client that has been without a request for less may be about to send one."""
+
 _REFUSED_SECONDS = 10.0
 """The least time between two log lines about refused clients."""
 
@@ -49,6 +55,8 @@ class HttpServer(Factory):
         self._listener: Listener | None = None
         self._allowed: Sequence[Network] = ()
         self._factory: Any = self
+        self._is_full = False
+        """True if the client that was just accepted is beyond `MOST_CLIENTS`."""
         self._said = -_REFUSED_SECONDS
         self._refused = 0
 
@@ -86,7 +94,8 @@ class HttpServer(Factory):
         try:
             if not listener.is_unix and not self._is_allowed(peer[0]):
                 self._refuse(peer[0])
-            elif len(self.clients) < MOST_CLIENTS or self._make_room():
+            elif self._has_room():
+                self._is_full = len(self.clients) >= MOST_CLIENTS
                 self._reactor.adoptStreamConnection(sock.fileno(), sock.family, self._factory)
             else:
                 self._refuse_for_now(sock)
@@ -112,10 +121,19 @@ class HttpServer(Factory):
             )
             self._said, self._refused = now, 0
 
-    def _make_room(self) -> bool:
-        """Close the client that has been without a request for longest; return False if all are being answered."""
+    def _has_room(self) -> bool:
+        """Tell whether another client can be taken, perhaps instead of one that waits."""
+        return (
+            len(self.clients) < MOST_CLIENTS
+            or self._make_room(_MOMENT_SECONDS)
+            or len(self.clients) < MOST_CLIENTS + SPARE_CLIENTS
+            or self._make_room(0.0)
+        )
+
+    def _make_room(self, seconds: float) -> bool:
+        """Close the client that has been without a request for longest, and for some seconds; return False if none."""
         waiting = min((one for one in self.clients if not one.is_answering), key=lambda one: one.since, default=None)
-        if waiting is None:
+        if waiting is None or self._reactor.seconds() - waiting.since < seconds:
             return False
         waiting.transport.abortConnection()
         self.clients.discard(waiting)
@@ -130,6 +148,7 @@ class HttpServer(Factory):
     def buildProtocol(self, addr: IAddress | None) -> Channel:
         """Make the protocol of the client that was just accepted."""
         channel = Channel(self.clients, self._reactor)
+        channel.is_spare = self._is_full
         channel.factory = self
         channel.site = self.site
         channel.requestFactory = Request

@@ -25,6 +25,8 @@ from mailproxy.web.turns import Turns
 MOST_STREAMS = 32
 """The most clients with an endless reply; half of all, so that monitoring gets through."""
 
+_HEALTH = ("/livez", "/readyz")
+
 
 @frozen
 class Resource:
@@ -64,7 +66,12 @@ class Site:
     async def answer(self, request: Request) -> None:
         """Answer a request; not if its client leaves before."""
         try:
-            await self.turns.next()
+            is_health = request.where in _HEALTH
+            if request.channel.is_spare and not is_health:
+                # At once: to wait for a turn would take the place of a health check.
+                request.channel.refuse(503, "too many clients; only /livez and /readyz are answered")
+                return
+            await self.turns.next(is_urgent=is_health)
             await self._answer(request)
         except CancelledError:
             pass

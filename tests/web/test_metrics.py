@@ -86,9 +86,9 @@ def test_page_is_kept_for_a_moment(web: Web, running: Running) -> None:
 class CountedTurns(Turns):
     begun = 0
 
-    def next(self) -> Deferred[None]:
+    def next(self, *, is_urgent: bool = False) -> Deferred[None]:
         self.begun += 1
-        return super().next()
+        return super().next(is_urgent=is_urgent)
 
 
 def test_page_is_written_in_turns(running: Running) -> None:

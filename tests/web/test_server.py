@@ -13,7 +13,7 @@ from twisted.logger import globalLogPublisher
 from mailproxy.config import Admin
 from mailproxy.front.prepare import Http
 from mailproxy.transport.bound import bind_inet
-from mailproxy.web.server import MOST_CLIENTS, HttpServer
+from mailproxy.web.server import MOST_CLIENTS, SPARE_CLIENTS, HttpServer
 from tests.control.conftest import Make
 from tests.web.bench import Client, Web
 
@@ -91,12 +91,37 @@ def test_client_that_waits_makes_room(bench: Bench) -> None:
 
 
 def test_client_is_refused_while_all_are_answered(bench: Bench) -> None:
-    for _ in range(MOST_CLIENTS):
+    for _ in range(MOST_CLIENTS + SPARE_CLIENTS):
         Client(bench.web).channel.dataReceived(LIVE)
     bench.server.open(bench.bound, Admin(), Http())
     with bench.connect() as client:
         assert client.recv(100).startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
     assert bench.reactor.adopted == []
+
+
+def test_health_is_answered_first_while_all_others_wait(bench: Bench) -> None:
+    for _ in range(MOST_CLIENTS):
+        Client(bench.web).channel.dataReceived(LIVE.replace(b"/livez", b"/metrics") * 50)
+    bench.server.open(bench.bound, Admin(), Http())
+    with bench.connect():
+        assert len(bench.reactor.adopted) == 1
+    other, health = Client(bench.web), Client(bench.web)
+    other.channel.dataReceived(LIVE.replace(b"/livez", b"/metrics"))
+    assert [response.status for response in other.received()] == [503]
+    assert other.transport.disconnecting
+    health.channel.dataReceived(LIVE)
+    bench.reactor.advance(0)
+    assert [response.body for response in health.received()] == [b"ok\n"]
+
+
+def test_newcomers_do_not_close_each_other_while_there_is_room(bench: Bench) -> None:
+    for _ in range(MOST_CLIENTS):
+        Client(bench.web).channel.dataReceived(LIVE)
+    bench.server.open(bench.bound, Admin(), Http())
+    newcomer = Client(bench.web)
+    with bench.connect():
+        assert len(bench.reactor.adopted) == 1
+    assert not newcomer.transport.is_aborted
 
 
 def test_another_socket_replaces_the_first(bench: Bench) -> None:

@@ -25,6 +25,16 @@ def test_each_piece_has_a_turn_of_the_reactor() -> None:
     assert order == [0, 1, 2]
 
 
+def test_urgent_one_is_first() -> None:
+    clock = Clock()
+    turns = Turns(clock, clock.seconds)
+    order: list[int] = []
+    for number in range(4):
+        turns.next(is_urgent=number >= 2).addCallback(partial(_note, order, number))
+    clock.pump([0.0] * 4)
+    assert order == [2, 3, 0, 1]
+
+
 def test_rest_is_a_multiple_of_the_work() -> None:
     clock = Clock()
     working = 0.0
