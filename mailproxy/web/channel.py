@@ -198,7 +198,9 @@ class Channel(HTTPChannel):
         return None
 
     def allContentReceived(self) -> None:
-        """Answer a whole request."""
+        """Answer a whole request, unless it was refused: the rest of it may have come in the same read."""
+        if self._is_ending:
+            return
         self._rest()
         self._is_first = True
         self._framing.clear()

@@ -115,6 +115,18 @@ def test_body_in_chunks_is_taken(client: Client) -> None:
     assert response.error.startswith('there is no session "no"')
 
 
+def test_nothing_is_carried_out_after_an_error(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    carried_out: list[object] = []
+    monkeypatch.setattr("mailproxy.control.answers.Answers.answer", lambda *request: carried_out.append(request))
+    lines = ("Transfer-Encoding: chunked", "Authorization: Bearer 0123456789abcdef", "Content-Type: application/json")
+    spaces = b" " * BODY_BYTES
+    body = b"2\r\n{}\r\n" + b"%x\r\n" % len(spaces) + spaces + b"\r\n0\r\n\r\n"
+    client.send(head(*lines, first="POST /api/v1/stop HTTP/1.1") + body + head(*lines[1:], first="GET /livez HTTP/1.1"))
+    (response,) = client.received()
+    assert response.status == 413
+    assert carried_out == []
+
+
 def test_request_that_does_not_arrive_is_refused(web: Web, client: Client) -> None:
     client.send(LIVE[:10])
     for byte in LIVE[10:20]:
