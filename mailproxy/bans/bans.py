@@ -18,12 +18,19 @@ from mailproxy.bans.table import BanTable
 MOST_BANS = 500_000
 """The most bans: each process needs about 400 bytes for one, so they never need more than 200 MB in each."""
 
+RULES_SHARE = 2
+"""Bans by rules are at most `MOST_BANS` divided by this: clients decide their number, and the rest is for others."""
 
 BANS_AT_ONCE = 250
 """The most bans that one turn changes, and one message to a worker has: half a millisecond."""
 
 LONGEST_SECONDS = 3650 * 86400.0
 """The longest ban that has an end."""
+
+
+def most_by_rules() -> int:
+    """Return the most bans by rules; for each further one, the oldest of them ends."""
+    return max(MOST_BANS // RULES_SHARE, 1)
 
 
 class TooManyBans(Exception):
@@ -72,22 +79,52 @@ class Bans:
 
     def ban(self, *bans: Ban) -> None:
         """Add bans, each in place of an earlier one of its network and origin; raise `TooManyBans` for those beyond."""
-        banned: list[Ban] = []
-        for ban in bans:
-            key = ban.key
-            before = self.table.get(key)
-            if before is None and len(self.table) >= MOST_BANS:
-                self._tell(banned, ())
-                raise TooManyBans
-            self._by_origin[ban.origin][key] = ban
-            effective = ban if before is None or ban.end >= before.end else self._effective(key)
-            assert effective is not None
-            if effective is not before:
-                self.table.put(effective)
-                banned.append(effective)
-        self._tell(banned, ())
+        banned: dict[Key, Ban] = {}
+        unbanned: dict[Key, None] = {}
+        try:
+            for ban in bans:
+                self._add(ban, banned, unbanned)
+        finally:
+            self._tell(tuple(banned.values()), tuple(unbanned))
         for origin in {ban.origin for ban in bans}:
             self.changed(origin)
+
+    def _add(self, ban: Ban, banned: dict[Key, Ban], unbanned: dict[Key, None]) -> None:
+        key = ban.key
+        own = self._by_origin[ban.origin]
+        if ban.origin == "rule":
+            own.pop(key, None)  # a ban that is made again is the youngest
+            if len(own) >= most_by_rules():
+                self._end_oldest(own, banned, unbanned)
+        before = self.table.get(key)
+        if before is None and len(self.table) >= MOST_BANS:
+            raise TooManyBans
+        own[key] = ban
+        effective = ban if before is None or ban.end >= before.end else self._effective(key)
+        assert effective is not None
+        if effective is not before:
+            self.table.put(effective)
+            banned[key] = effective
+            unbanned.pop(key, None)
+
+    def _end_oldest(self, own: dict[Key, Ban], banned: dict[Key, Ban], unbanned: dict[Key, None]) -> None:
+        oldest = next(iter(own))
+        ban = own.pop(oldest)
+        if self.table.get(oldest) is not ban:
+            return
+        after = self._effective(oldest)
+        if after is None:
+            self.table.remove(oldest)
+            banned.pop(oldest, None)
+            unbanned[oldest] = None
+        else:
+            self.table.put(after)
+            banned[oldest] = after
+
+    @property
+    def is_full_of_rules(self) -> bool:
+        """True if there are as many bans by rules as there may be."""
+        return len(self._by_origin["rule"]) >= most_by_rules()
 
     def unban(self, *keys: Key, origins: Sequence[Origin] = ORIGINS) -> tuple[Ban, ...]:
         """Remove the bans of networks; return those that there were."""

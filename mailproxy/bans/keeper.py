@@ -11,7 +11,7 @@ from twisted.logger import Logger
 
 from mailproxy import config
 from mailproxy.bans.ban import ORIGINS, Ban, Key, Origin, place_of
-from mailproxy.bans.bans import BANS_AT_ONCE, LONGEST_SECONDS, Bans, TooManyBans, clean_reason
+from mailproxy.bans.bans import BANS_AT_ONCE, LONGEST_SECONDS, Bans, TooManyBans, clean_reason, most_by_rules
 from mailproxy.bans.file import Moment
 from mailproxy.bans.gate import BanGate, BanRequest
 from mailproxy.bans.saving import InThread, Saving
@@ -63,6 +63,7 @@ class BanKeeper:
         self._lines = 0
         self._lines_end = 0.0
         self._unsaid = 0
+        self._was_full = False
         self.bans.changed = self._saving.changed
         gate.ask = self.take
         gate.monotonic = monotonic
@@ -170,6 +171,7 @@ class BanKeeper:
         except TooManyBans as error:
             self._say("{place} is not banned: {reason}", place=place_of(key), reason=str(error))
             return
+        self._look_at_room()
         if before is None or before.end <= ban.made:
             self._say(
                 "{place} is banned for {log_length} by {origin}: {reason}",
@@ -178,6 +180,18 @@ class BanKeeper:
                 seconds=seconds,
                 origin=ban.origin,
                 reason=ban.reason,
+            )
+
+    def _look_at_room(self) -> None:
+        """Log once that rules have made the most bans, until some have ended."""
+        if not self.bans.is_full_of_rules:
+            self._was_full &= self.bans.counts["rule"] > most_by_rules() * 9 // 10
+        elif not self._was_full:
+            self._was_full = True
+            self._log.warn(
+                "bans: rules have made {most} bans, the most; each further ban by a rule ends the oldest one",
+                event="bans-full",
+                most=most_by_rules(),
             )
 
     def _say(self, words: str, **fields: Any) -> None:

@@ -76,6 +76,37 @@ def test_number_of_bans_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     bans.ban(ban("192.0.2.2", end=5.0))  # it has its place already
 
 
+def test_bans_by_rules_leave_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_BANS", 4)
+    bans = Bans()
+    told = Told(bans)
+    for number in range(1, 9):
+        bans.ban(ban(f"192.0.2.{number}", origin="rule", end=100.0))
+    assert [one.place for one in bans] == ["192.0.2.7", "192.0.2.8"]
+    assert told.changes[-1] == BanChange((ban("192.0.2.8", origin="rule", end=100.0),), (key("192.0.2.6"),))
+    bans.ban(ban("198.51.100.1"), ban("198.51.100.2", origin="crowdsec"))
+    assert len(bans) == 4
+
+
+def test_ban_by_a_rule_that_is_made_again_is_the_youngest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_BANS", 4)
+    bans = Bans()
+    for number in (1, 2, 1, 3):
+        bans.ban(ban(f"192.0.2.{number}", origin="rule", end=100.0))
+    assert [one.place for one in bans] == ["192.0.2.1", "192.0.2.3"]
+
+
+def test_oldest_ban_by_a_rule_leaves_those_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_BANS", 4)
+    bans = Bans()
+    told = Told(bans)
+    bans.ban(ban("192.0.2.1", end=50.0), *(ban(f"192.0.2.{number}", origin="rule", end=100.0) for number in (1, 2)))
+    bans.ban(ban("192.0.2.3", origin="rule", end=100.0))
+    assert bans.table.get(key("192.0.2.1")) == ban("192.0.2.1", end=50.0)
+    assert told.changes[-1].unbanned == ()
+    assert ban("192.0.2.1", end=50.0) in told.changes[-1].banned
+
+
 def test_reason_fits_into_a_line() -> None:
     assert clean_reason("a\nsession id=1") == "a?session id=1"
     assert len(clean_reason("x" * 1000)) == 200

@@ -291,10 +291,23 @@ def test_flood_of_bans_is_summed_up_in_the_log(bench: Bench) -> None:
     assert event["count"] == 80
 
 
+def test_rules_that_have_made_the_most_bans_are_said_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bans_module, "MOST_BANS", 20)
+    bench.keeper.start(config.Bans())
+    for number in range(50):
+        bench.gate.ban(bytes([192, 0, 2, number]), 5.0, "rule office")
+    (event,) = bench.said("bans-full")
+    assert event["most"] == len(bench.keeper.bans) == 10
+    bench.advance(10.0)
+    for number in range(50):
+        bench.gate.ban(bytes([192, 0, 2, number]), 5.0, "rule office")
+    assert len(bench.said("bans-full")) == 2
+
+
 def test_too_many_bans_are_said(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bans_module, "MOST_BANS", 1)
     bench.keeper.start(config.Bans())
-    bench.gate.ban(ADDRESS, 600.0, "rule office")
+    bench.keeper.ban(key("192.0.2.7"), "ctl", "spam", None)
     bench.gate.ban(bytes([192, 0, 2, 8]), 600.0, "rule office")
     assert bench.places == ["192.0.2.7"]
     event: Any = bench.said("ban")[-1]
