@@ -2,7 +2,8 @@
 Changes of the files that list networks, while the front runs.
 
 A thread checks them every ``watch`` seconds, and reads those that have changed: a list of 100,000 networks takes a
-third of a second. A file that cannot be used leaves its list as it was.
+third of a second. A file that cannot be used leaves its list as it was. So does one that changes while it is read; and
+an empty one has to be the same in two checks, since a writer may have cut it off to write it again.
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ class ListWatch:
         self._watch: LoopingCall | None = None
         self._refused: dict[str, State] = {}
         """The states in which files could not be used: each is logged once."""
+        self._emptied: dict[str, State] = {}
+        """The states in which files have no networks any more, as the last check has found them."""
         self.announce: Callable[[ReadList], object] = _nothing
         """Called with each changed list, to tell other processes."""
 
@@ -85,6 +88,10 @@ class ListWatch:
                 )
                 continue
             self._refused.pop(path, None)
+            if self._lists.at(path).networks and not read.networks and self._emptied.get(path) != read.state:
+                self._emptied[path] = read.state
+                continue
+            self._emptied.pop(path, None)
             self._lists.take(read)
             self._log.info(
                 "{path} has changed: {networks} networks", event="list", path=path, networks=read.networks.size
@@ -104,9 +111,11 @@ def _read_changed(paths: Iterable[str], known: Mapping[str, State], settled: flo
         if state == known.get(path) or (len(state) > 1 and state[3] / 1e9 > settled):
             continue
         try:
-            found[path] = ReadList(path, read_list(path), state)
+            read: ReadList | _Unusable = ReadList(path, read_list(path), state)
         except UnusableList as error:
-            found[path] = _Unusable(str(error), state)
+            read = _Unusable(str(error), state)
+        if state_of(path) == state:
+            found[path] = read
     return found
 
 

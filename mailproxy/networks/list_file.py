@@ -17,8 +17,11 @@ from mailproxy.config.senders import NETWORK
 from mailproxy.networks.network_set import NetworkSet, Range
 from mailproxy.proxyprotocol.mapped import MAPPED
 
-# The longest public lists have a million lines; a larger file is not a list of networks.
 MOST_BYTES = 64 * 1024 * 1024
+"""The most bytes of a file; a larger one is not a list of networks."""
+
+MOST_NETWORKS = 500_000
+"""The most networks of a file: a million take a minute with other processes, and logins wait a second meanwhile."""
 
 State = tuple[int, ...]
 """Device, inode, size and mtime of a file; or the errno if there is none."""
@@ -76,6 +79,8 @@ def parse_list(data: bytes, path: str) -> NetworkSet:
                 ranges4.append(_range4(text.decode("ascii")))
         except (OSError, ValueError):
             raise UnusableList(path, number, _what_is_wrong(text)) from None
+        if len(ranges4) + len(ranges6) > MOST_NETWORKS:
+            raise UnusableList(path, number, f"is network {MOST_NETWORKS + 1}; a list has {MOST_NETWORKS} at most")
     return NetworkSet(ranges4, ranges6)
 
 

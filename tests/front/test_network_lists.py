@@ -14,8 +14,10 @@ from twisted.internet.defer import Deferred, execute
 from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 
+from mailproxy.front import network_lists as module
 from mailproxy.front.network_lists import ListWatch
 from mailproxy.networks.network_list import NetworkLists, ReadList, read_lists
+from mailproxy.networks.network_set import NetworkSet
 
 TEN = ip_address("10.1.2.3").packed
 ELEVEN = ip_address("11.1.2.3").packed
@@ -137,6 +139,39 @@ def test_file_that_has_just_changed_is_read_later(bench: Bench) -> None:
     bench.clock.advance(SECONDS)
     assert bench.networks() == (True, False)
     bench.now += 10
+    bench.clock.advance(SECONDS)
+    assert bench.networks() == (False, True)
+
+
+def test_emptied_file_is_used_after_two_equal_checks(bench: Bench) -> None:
+    bench.write("")
+    bench.clock.advance(SECONDS)
+    assert bench.networks() == (True, False)
+    bench.clock.advance(SECONDS)
+    assert bench.networks() == (False, False)
+
+
+def test_file_that_is_empty_for_a_moment_keeps_the_former_list(bench: Bench) -> None:
+    bench.write("")
+    bench.clock.advance(SECONDS)
+    bench.write("# nothing yet\n")
+    bench.clock.advance(SECONDS)
+    assert bench.networks() == (True, False)
+    bench.write("11.0.0.0/8\n")
+    bench.clock.advance(SECONDS)
+    assert bench.networks() == (False, True)
+
+
+def test_file_that_changes_while_it_is_read_is_read_later(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(path: str) -> NetworkSet:
+        bench.write("11.0.0.0/8\n12.0.0.0/8\n")
+        return NetworkSet()
+
+    bench.write("11.0.0.0/8\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "read_list", read)
+        bench.clock.advance(SECONDS)
+        assert bench.networks() == (True, False)
     bench.clock.advance(SECONDS)
     assert bench.networks() == (False, True)
 
