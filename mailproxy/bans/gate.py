@@ -17,12 +17,13 @@ from mailproxy.session.gate import Rejection
 
 @frozen
 class BanRequest:
-    """Asks the main process to ban an address."""
+    """Asks the main process to ban an address, or the network with `bits` of it."""
 
     address: bytes
     seconds: float
     reason: str
     origin: Origin
+    bits: int | None = None
 
 
 class BanGate:
@@ -61,10 +62,12 @@ class BanGate:
         """Tell whether an address is banned now."""
         return self.rejects(address) is not None
 
-    def ban(self, address: bytes, seconds: float, reason: str, origin: Origin = "rule") -> None:
-        """Ban an address for a time, in all processes; an exempt one is not banned."""
+    def ban(
+        self, address: bytes, seconds: float, reason: str, bits: int | None = None, origin: Origin = "rule"
+    ) -> None:
+        """Ban an address, or its network, for a time, in all processes; not for an exempt address."""
         if address not in self.exempt:
-            self.ask(BanRequest(address, seconds, reason, origin))
+            self.ask(BanRequest(address, seconds, reason, origin, bits))
 
     def change(self, change: BanChange) -> None:
         """Take over what has changed in the main process."""

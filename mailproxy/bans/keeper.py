@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from ipaddress import ip_network
 from math import inf, isfinite
 from typing import Any, Protocol
 
 from twisted.logger import Logger
 
 from mailproxy import config
-from mailproxy.bans.ban import ORIGINS, Ban, Key, Origin, place_of
+from mailproxy.bans.ban import ORIGINS, Ban, Key, Origin, key_of, place_of
 from mailproxy.bans.bans import BANS_AT_ONCE, LONGEST_SECONDS, Bans, TooManyBans, clean_reason, most_by_rules
 from mailproxy.bans.file import Moment
 from mailproxy.bans.gate import BanGate, BanRequest
@@ -163,7 +164,11 @@ class BanKeeper:
         """Carry out a request, of this process or of one that faces the network."""
         if len(request.address) not in (4, 16) or not isfinite(request.seconds) or request.origin not in ORIGINS:
             return
-        key = request.address, 8 * len(request.address)
+        most = 8 * len(request.address)
+        bits = most if request.bits is None else request.bits
+        if not 0 < bits <= most:
+            return
+        key = key_of(ip_network((request.address, bits), strict=False))
         seconds = min(request.seconds, LONGEST_SECONDS)
         before = self.bans.table.get(key)
         try:

@@ -105,7 +105,8 @@ class Rule:
         default=0.0,
         metadata=about(
             _BAN,
-            "Ban the client's address for this time. Without another action the client is refused without a word.",
+            "Ban the client's address for this time, or the network by which the rule counts sources. Without another "
+            "action the client is refused without a word.",
             default="none",
         ),
     )

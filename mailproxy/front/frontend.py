@@ -177,9 +177,11 @@ class Frontend:
         for number in decision.matched:
             self._rules[number].words[0] += 1
         if decision.ban and self._bans is not None:
-            source = ClientSubject(session, None).source
+            subject = ClientSubject(session, session.facts)
+            source, rules = subject.source, self.terms.rules
             if source is not None:
-                self._bans.ban(source, decision.ban, f"rule {decision.rule} of frontend {self.name}")
+                bits = None if rules is None else rules.ban_bits(subject, decision.matched[-1])
+                self._bans.ban(source, decision.ban, f"rule {decision.rule} of frontend {self.name}", bits)
 
     @property
     def rule_hits(self) -> Mapping[str, int]:

@@ -280,7 +280,11 @@ def arrange(settings: config.Config, source: str, files: Files, process_state: P
         named = {name: backends[name, frontend.protocol] for name in frontend.backends}
         surroundings = FrontSurroundings(settings, frontend.protocol, backends, process_state)
         has_tls = frontend.tls != "none"
-        rules = Rules(frontend.rules, surroundings, has_tls=has_tls) if frontend.rules else None
+        rules = (
+            Rules(frontend.rules, surroundings, has_tls=has_tls, prefix=settings.limits.prefix)
+            if frontend.rules
+            else None
+        )
         terms = Terms.of(
             frontend,
             backend,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from attrs import frozen
 
+from mailproxy.config.measure import Measure
 from mailproxy.rules.subject import Subject
 from mailproxy.rules.unknown import UNKNOWN, Test, Unknown
 
@@ -21,6 +22,8 @@ class Predicate:
     test: Test[Subject]
     shown: Callable[[Subject], str]
     """Returns the client's own value, in words."""
+    measure: Measure | None = None
+    """What it counts of the client's source; None: nothing."""
 
 
 def listed(values: Sequence[object]) -> str:

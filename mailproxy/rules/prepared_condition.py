@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 
 from attrs import frozen
 
 from mailproxy.config.condition import Condition
+from mailproxy.config.measure import Measure
 from mailproxy.rules.client_predicates import client_predicates
 from mailproxy.rules.predicate import Predicate
 from mailproxy.rules.subject import Subject
@@ -24,6 +26,14 @@ class PreparedCondition:
     any_of: tuple[PreparedCondition, ...] = ()
     all_of: tuple[PreparedCondition, ...] = ()
     none_of: PreparedCondition | None = None
+
+    def measures(self, subject: Subject) -> Iterator[Measure]:
+        """Yield what it counts of a client's source, if it is true of the client; of `any`, in the parts that are."""
+        for predicate in self.predicates:
+            if predicate.measure is not None:
+                yield predicate.measure
+        for part in (*self.all_of, *(one for one in self.any_of if one.test(subject))):
+            yield from part.measures(subject)
 
 
 def prepare(condition: Condition, surroundings: Surroundings, *, has_tls: bool = True) -> PreparedCondition:

@@ -35,8 +35,20 @@ _from_bytes = int.from_bytes
 class Rules:
     """The rules of a frontend."""
 
-    def __init__(self, rules: Sequence[Rule], surroundings: Surroundings, *, has_tls: bool = True) -> None:
-        """`has_tls` is False for a frontend whose clients are all in clear."""
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        surroundings: Surroundings,
+        *,
+        has_tls: bool = True,
+        prefix: tuple[int, int] = (32, 128),
+    ) -> None:
+        """
+        `has_tls` is False for a frontend whose clients are all in clear.
+
+        `prefix` has the lengths of prefixes, for IPv4 and IPv6, by which sources are counted that have no others.
+        """
+        self._prefix = prefix
         self.rules = tuple(rules)
         self.prepared = tuple(prepare(rule.condition, surroundings, has_tls=has_tls) for rule in rules)
         self._by_address = tuple(prepare(rule.condition, NOTHING_STATED, has_tls=has_tls).test for rule in rules)
@@ -66,6 +78,24 @@ class Rules:
             if rule.decides:
                 return so_far
         return so_far
+
+    def ban_bits(self, subject: Subject, number: int) -> int | None:
+        """
+        Return the length of the prefix that a rule bans, which is true of a client; None: its address alone.
+
+        It is the widest prefix by which the rule has counted: each address would make a ban of its own, and a client
+        that has the network would have the next address.
+        """
+        source = subject.source
+        if source is None or source is UNKNOWN:
+            return None
+        is_mapped = source.startswith(MAPPED)
+        if len(source) == 4 or is_mapped:
+            four = (one.bits4 for one in self.prepared[number].measures(subject))
+            found = [self._prefix[0] if bits is None else bits for bits in four]
+            return min(found) + 8 * len(MAPPED) * is_mapped if found else None
+        six = (one.bits6 for one in self.prepared[number].measures(subject))
+        return min((self._prefix[1] if bits is None else bits for bits in six), default=None)
 
     def _steps(self, subject: Subject) -> tuple[Step, ...]:
         """Return the rules that may be true of a client with these addresses."""

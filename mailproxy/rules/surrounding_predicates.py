@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from mailproxy.config.condition import Condition
 from mailproxy.config.condition_numbers import ServersUp, SessionsNow, measure_of
+from mailproxy.config.measure import Measure
 from mailproxy.config.moment import DAYS
 from mailproxy.rules.predicate import Predicate, listed, worded
 from mailproxy.rules.subject import Subject
@@ -25,11 +26,11 @@ def surrounding_predicates(condition: Condition, surroundings: Surroundings) -> 
     if (now := condition.sessions) is not None:
         yield _sessions(now, surroundings)
     if (connections := condition.source_connections) is not None:
-        count = surroundings.count(measure_of("source-connections", connections))
-        yield _counted("source-connections", connections.over, f"over {connections.over}", count)
+        measure = measure_of("source-connections", connections)
+        yield _counted(measure, connections.over, f"over {connections.over}", surroundings.count(measure))
     for counted, rate in condition.rates.items():
-        count = surroundings.count(measure_of(counted, rate))
-        yield _counted(counted, rate.over.count, f"over {rate.over}", count)
+        measure = measure_of(counted, rate)
+        yield _counted(measure, rate.over.count, f"over {rate.over}", surroundings.count(measure))
 
 
 def _at(spans: Sequence[tuple[int, int]], surroundings: Surroundings) -> Test[Subject]:
@@ -84,7 +85,7 @@ def _bounded(key: str, name: str, number: Number, bounds: ServersUp | SessionsNo
     return Predicate(f"{key} of {name}", " and ".join(words), test, lambda subject: worded(number()))
 
 
-def _counted(key: str, over: int, wanted: str, count: Count) -> Predicate:
+def _counted(measure: Measure, over: int, wanted: str, count: Count) -> Predicate:
     def value(subject: Subject) -> float | Unknown:
         address = subject.source
         if address is UNKNOWN:
@@ -95,4 +96,4 @@ def _counted(key: str, over: int, wanted: str, count: Count) -> Predicate:
         number = value(subject)
         return None if number is UNKNOWN else number > over
 
-    return Predicate(key, wanted, test, lambda subject: worded(value(subject)))
+    return Predicate(measure.counted, wanted, test, lambda subject: worded(value(subject)), measure)

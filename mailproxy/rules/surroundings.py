@@ -24,8 +24,12 @@ Number = Callable[[], int | Unknown]
 class Bans(Protocol):
     """What carries out the bans that rules decide."""
 
-    def ban(self, address: bytes, seconds: float, reason: str) -> None:
-        """Ban an address for a time, in all processes; `reason` is for the log and for administrators."""
+    def ban(self, address: bytes, seconds: float, reason: str, bits: int | None) -> None:
+        """
+        Ban an address for a time, in all processes; `reason` is for the log and for administrators.
+
+        With `bits`, the network with a prefix of this length is banned.
+        """
 
 
 class Surroundings(Protocol):

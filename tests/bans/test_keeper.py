@@ -260,11 +260,28 @@ def test_request_bans_an_address(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
+    ("address", "bits", "place"),
+    [
+        ("2001:db8::7", 64, "2001:db8::/64"),
+        ("192.0.2.7", 24, "192.0.2.0/24"),
+        ("::ffff:192.0.2.7", 120, "192.0.2.0/24"),
+        ("2001:db8::7", None, "2001:db8::7"),
+    ],
+)
+def test_request_bans_a_network(bench: Bench, address: str, bits: int | None, place: str) -> None:
+    bench.keeper.start(config.Bans())
+    bench.gate.ban(ip_address(address).packed, 600.0, "rule office", bits)
+    assert bench.places == [place]
+
+
+@pytest.mark.parametrize(
     "request_",
     [
         BanRequest(b"", 60.0, "", "rule"),
         BanRequest(ADDRESS, math.inf, "", "rule"),
         BanRequest(ADDRESS, math.nan, "", "rule"),
+        BanRequest(ADDRESS, 60.0, "", "rule", 0),
+        BanRequest(ADDRESS, 60.0, "", "rule", 33),
         BanRequest(ADDRESS, 60.0, "", "nobody"),  # type: ignore[arg-type]
     ],
 )

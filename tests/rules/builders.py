@@ -98,8 +98,8 @@ class Around:
         return address in self.bans
 
 
-def rules(*tables: dict[str, Any], around: Around | None = None) -> Rules:
+def rules(*tables: dict[str, Any], around: Around | None = None, prefix: tuple[int, int] = (32, 128)) -> Rules:
     """Rules as the configuration has them, with keys of attributes for those of TOML."""
     other = {"server": {"d1": {"address": "10.41.1.132:143"}}}
     config = read(backend__other=other, frontend__imaps__rule=list(tables))
-    return Rules(config.frontends[0].rules, around or Around())
+    return Rules(config.frontends[0].rules, around or Around(), prefix=prefix)

@@ -287,3 +287,39 @@ def test_kinds_of_clients_that_are_kept_are_limited() -> None:
         assert isinstance(decision, Decision)
         assert decision.rule == "rule 1"
     assert len(made._known) <= 4096  # noqa: SLF001  # nothing else shows it
+
+
+# What is banned.
+
+
+def counting(**keys: Any) -> dict[str, Any]:
+    return {"name": "guessing", "if": keys, "ban": "1h"}
+
+
+GUESSES = {"over": "10/10m"}
+SIX = ip_address("2001:db8::7").packed
+
+
+@pytest.mark.parametrize(
+    ("condition", "source", "bits"),
+    [
+        ({"auth-failures": GUESSES | {"per": "/64"}}, SIX, 64),
+        ({"auth-failures": GUESSES | {"per": ["/24", "/56"]}}, SIX, 56),
+        ({"auth-failures": GUESSES | {"per": ["/24", "/56"]}}, bytes([192, 0, 2, 7]), 24),
+        ({"auth-failures": GUESSES | {"per": ["/24", "/56"]}}, ip_address("::ffff:192.0.2.7").packed, 120),
+        ({"auth-failures": GUESSES}, SIX, 48),
+        ({"auth-failures": GUESSES | {"per": "/56"}, "source-rate": {"over": "1/1m", "per": "/64"}}, SIX, 56),
+        ({"any": [{"auth-failures": GUESSES | {"per": "/40"}}, {"source-rate": {"over": "1/1m"}}]}, SIX, 40),
+        ({"any": [{"source-connections": {"over": 5, "per": "/40"}}, {"auth-failures": GUESSES}]}, SIX, 48),
+        ({"all": [{"auth-failures": GUESSES | {"per": "/64"}}]}, SIX, 64),
+        ({"not": {"source-connections": {"over": 5, "per": "/40"}}}, SIX, None),
+        ({"source": "2001:db8::/32"}, SIX, None),
+        ({"auth-failures": GUESSES}, None, None),
+    ],
+)
+def test_rule_bans_the_widest_network_by_which_it_has_counted(
+    condition: dict[str, Any], source: bytes | None, bits: int | None
+) -> None:
+    around = Around(counts={"auth-failures": 11.0, "source-rate": 2.0, "source-connections": 1.0})
+    made = rules(counting(**condition), around=around, prefix=(32, 48))
+    assert made.ban_bits(Client(source=source), 0) == bits

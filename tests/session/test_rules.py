@@ -300,7 +300,8 @@ class Bans:
     def banned(self, address: bytes) -> bool:
         return False
 
-    def ban(self, address: bytes, seconds: float, reason: str) -> None:
+    def ban(self, address: bytes, seconds: float, reason: str, bits: int | None) -> None:
+        assert bits is None
         self.asked.append((address, seconds, reason))
 
 
