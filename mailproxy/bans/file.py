@@ -96,7 +96,7 @@ def _ban(row: Any, now: Moment, written: float) -> Ban:
 
 def _key(network: str) -> Key:
     try:
-        # Most are such; `ipaddress` takes 20 times as long, which a start with 500,000 bans has to wait for.
+        # Most are such; `ipaddress` takes 70 times as long: a third of the time to read the file.
         return inet_pton(AF_INET, network), 32
     except OSError:
         return key_of(ip_network(network))
