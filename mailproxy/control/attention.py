@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, Protocol
 
 from attrs import frozen
 
+from mailproxy.config.duration import shown_seconds
 from mailproxy.control.format import duration
 
 EXPIRY_DAYS = 14
 """From here on, a certificate's renewal is late."""
+
+SURGE = 10.0
+"""A frontend that refuses more clients a second than this is flooded."""
 
 Severity = Literal["good", "caution", "bad"]
 """``caution``: by hand, for a time, or not yet bad."""
@@ -83,14 +87,21 @@ def attention(
     backends: Iterable[Row],
     servers: Iterable[Row],
     certificates: Iterable[Row],
+    refusals: Mapping[str, float] | None = None,
+    busiest: Row | None = None,
 ) -> list[Finding]:
-    """Return the findings, the worst ones first."""
+    """
+    Return the findings, the worst ones first.
+
+    `refusals` has how many clients each frontend refuses by the second, `busiest` is the source with the highest rate.
+    """
     found = [
         *_service(info),
         *_backends(backends),
         *_servers(servers),
         *_certificates(certificates),
         *_frontends(frontends),
+        *_surges(refusals or {}, busiest),
     ]
     return sorted(found, key=lambda one: one.severity != "bad")
 
@@ -132,6 +143,16 @@ def _backends(rows: Iterable[Row]) -> Iterator[Finding]:
             yield Finding("caution", name, words)
 
 
+def _surges(refusals: Mapping[str, float], busiest: Row | None) -> Iterator[Finding]:
+    source = ""
+    if busiest is not None:
+        span = shown_seconds(busiest.get("rate_s"))
+        source = f"; the busiest source is {busiest.get('source')}, {busiest.get('rate'):g} connections in {span}"
+    for name, rate in refusals.items():
+        if rate > SURGE:
+            yield Finding("caution", f"frontend {name}", f" refuses {rate:.0f} clients a second{source}")
+
+
 _WORDS = {"no-address": "has no address", "maint": "is in maintenance", "drain": "is drained", "down": "is down"}
 
 
@@ -152,12 +173,15 @@ def _servers(rows: Iterable[Row]) -> Iterator[Finding]:
 
 def _certificates(rows: Iterable[Row]) -> Iterator[Finding]:
     for row in rows:
-        if not row.get("refused") and (expiry := expiry_of(row)) == "good":
+        expiry = expiry_of(row)
+        if not row.get("refused") and expiry == "good":
             continue
         names, days = row.get("names"), row.get("days_left")
         name = f"certificate {names[0] if names else row.get('path')}"
         if row.get("refused"):
-            yield Finding("bad", name, f" is refused: {row.get('refused')}")
+            served = {"good": "", "caution": f", and the served one expires in {days} days"}
+            late = served.get(expiry, ", and the served one has expired")
+            yield Finding("bad", name, f" is refused: {row.get('refused')}{late}")
         elif expiry == "bad":
             yield Finding("bad", name, " has expired")
         else:

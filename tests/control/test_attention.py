@@ -14,7 +14,8 @@ from tests.top.rows import backend, certificate, frontend, info, sample, server
 def found(**answers: Any) -> list[Finding]:
     at = sample(**answers)
     names = ("frontends", "backends", "servers", "certificates")
-    return attention(at.info, **{name: at.of(f"show {name}") for name in names})
+    rows: dict[str, Any] = {name: at.of(f"show {name}") for name in names}
+    return attention(at.info, **rows)
 
 
 def test_nothing_is_wrong_with_a_good_service() -> None:
@@ -58,12 +59,25 @@ def test_nothing_is_wrong_with_a_good_service() -> None:
             {"certificates": [certificate(path="/a.pem", refused="no key", days_left=None)]},
             ("bad", "certificate /a.pem is refused: no key"),
         ),
+        (
+            {"certificates": [certificate("a", refused="no key", days_left=3)]},
+            ("bad", "certificate a is refused: no key, and the served one expires in 3 days"),
+        ),
         ({"certificates": [certificate("a", "b", days_left=-1)]}, ("bad", "certificate a has expired")),
         ({"certificates": [certificate("a", days_left=13)]}, ("caution", "certificate a expires in 13 days")),
     ],
 )
 def test_findings_are_sentences(answers: dict[str, Any], finding: tuple[str, str]) -> None:
     assert [(one.severity, str(one)) for one in found(**answers)] == [finding]
+
+
+def test_surge_of_refusals_is_found_with_its_busiest_source() -> None:
+    none: dict[str, Any] = {"frontends": (), "backends": (), "servers": (), "certificates": ()}
+    source = {"source": "192.0.2.7/32", "rate": 784.0, "rate_s": 60.0}
+    assert attention(info(), **none, refusals={"imaps": 10.0}, busiest=source) == []
+    (finding,) = attention(info(), **none, refusals={"imaps": 12.6}, busiest=source)
+    words = "frontend imaps refuses 13 clients a second; the busiest source is 192.0.2.7/32, 784 connections in 1m"
+    assert str(finding) == words
 
 
 def test_worst_findings_come_first() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailproxy.session.numbers import BYTES_IN, COUNTERS
-from mailproxy.web.stats.samples import SAMPLES, WINDOW, Samples
+from mailproxy.web.stats.samples import SAMPLES, SURGE_SECONDS, WINDOW, Samples
 from tests.control.conftest import Make
 from tests.test_service import Running
 
@@ -29,6 +29,21 @@ def test_rate_is_by_the_second_over_some_seconds(running: Running) -> None:
     assert (last.connections, last.errors, last.bytes_in, last.bytes_out) == (5, 2.5, 500, 0)
     running.reactor.pump([1] * (WINDOW + 1))
     assert samples.taken[-1].connections == 0
+
+
+def test_refusals_are_by_the_second_and_frontend(running: Running) -> None:
+    samples = Samples(running.service, running.reactor)
+    samples.start()
+    (frontend,) = running.service.frontends
+    words = running.service.process_state.numbers(frontend.name).words
+    words[COUNTERS["rejected"]] += 20
+    words[COUNTERS["ruled_out"]] += 30
+    running.reactor.pump([1] * 2)
+    assert samples.taken[-1].refusals == 25
+    running.reactor.pump([1] * (SURGE_SECONDS - 2))
+    assert samples.refusals == {frontend.name: 5.0}
+    running.reactor.advance(1)
+    assert samples.refusals == {frontend.name: 0.0}
 
 
 def test_sessions_are_those_of_the_moment(running: Running) -> None:

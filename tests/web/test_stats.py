@@ -13,6 +13,7 @@ from twisted.logger import globalLogPublisher
 
 from mailproxy.config import Backend, Check, Frontend, InetServer, Server
 from mailproxy.control import observe
+from mailproxy.control.status import SourceStatus
 from mailproxy.control.survey import SurveyPage
 from mailproxy.web.access import Access
 from mailproxy.web.channel import UNREAD_SECONDS
@@ -204,6 +205,20 @@ def test_clients_with_the_most_sessions_are_first() -> None:
     survey = SurveyPage(clients=tuple((f"192.0.2.{number}", 100 - number) for number in range(20)))
     shown = [one["data-key"] for one in Text(clients(survey)).all("tr") if "data-key" in one]
     assert shown == [f"192.0.2.{number}" for number in range(10)]
+
+
+def test_sources_with_the_highest_rates_are_shown_without_sessions() -> None:
+    source = SourceStatus(
+        source="192.0.2.7/32",
+        connections=0,
+        rate=784.0,
+        rate_s=60.0,
+        handshake_failures=0.0,
+        handshake_failures_s=60.0,
+        auth_failures=0.0,
+        auth_failures_s=60.0,
+    )
+    assert "192.0.2.7/32 784 in 1m" in Text(clients(SurveyPage(), [source])).text
 
 
 # Files.

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from mailproxy.control.attention import attention, severity_of
 from mailproxy.control.format import shown
+from mailproxy.session.counters import REFUSALS
 from mailproxy.top.grid import Column, Grid, grid, has_text
 from mailproxy.top.letters import wrapped
 from mailproxy.top.sample import BACKENDS, CERTIFICATES, FRONTENDS, SERVERS, number
@@ -29,12 +30,14 @@ def _attention(facts: Facts) -> Iterator[Line]:
     sample = facts.model.sample
     if not sample.rows:
         return
+    names = [str(row.get("frontend")) for row in sample.of(FRONTENDS)]
     of_all = attention(
         sample.info,
         frontends=sample.of(FRONTENDS),
         backends=sample.of(BACKENDS),
         servers=sample.of(SERVERS),
         certificates=sample.of(CERTIFICATES),
+        refusals={name: facts.model.rates.of(name, *REFUSALS) or 0.0 for name in names},
     )
     found = [(one.severity, facts.charset.clean(str(one))) for one in of_all]
     found = [(style, words) for style, words in found if has_text(facts.wanted, [words])]

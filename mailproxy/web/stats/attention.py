@@ -39,6 +39,8 @@ def _found(snapshot: Snapshot) -> list[Finding]:
         backends=map(Fields, snapshot.backends),
         servers=[Fields(one.status) for one in snapshot.servers],
         certificates=map(Fields, snapshot.certificates),
+        refusals=snapshot.refusals,
+        busiest=Fields(snapshot.sources[0]) if snapshot.sources else None,
     )
     # A service that stops is not ready for that reason alone, and a finding says so.
     unready = () if snapshot.info.state == "stopping" else snapshot.unready

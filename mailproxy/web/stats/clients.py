@@ -1,16 +1,20 @@
-"""The clients with the most sessions."""
+"""The clients with the most sessions, and the sources with the highest rates."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from mailproxy.config.duration import shown_seconds
+from mailproxy.control.status import SourceStatus
 from mailproxy.control.survey import SurveyPage
-from mailproxy.web.stats.markup import Markup, tag
+from mailproxy.web.stats.markup import Child, Markup, tag
 from mailproxy.web.stats.words import bar, cell, heads, section, whole
 
 MOST = 10
 """The most clients."""
 
 
-def clients(survey: SurveyPage) -> Markup:
+def clients(survey: SurveyPage, sources: Sequence[SourceStatus] = ()) -> Markup:
     """Write the section."""
     top = survey.clients[:MOST]
     most = max((count for _, count in top), default=0)
@@ -26,4 +30,20 @@ def clients(survey: SurveyPage) -> Markup:
     body = (
         tag("table", heads("Client", "#Sessions"), tag("tbody", rows)) if rows else tag("p", "no client is connected")
     )
-    return section("clients", "Top clients", body, note=f"{whole(len(survey.clients))} addresses")
+    return section("clients", "Top clients", body, _rates(sources), note=f"{whole(len(survey.clients))} addresses")
+
+
+def _rates(sources: Sequence[SourceStatus]) -> Child:
+    """Write the rates, which refused clients have as well."""
+    if not sources:
+        return None
+    rows = [
+        tag(
+            "tr",
+            tag("th", one.source, scope="row"),
+            cell("New connections", f"{one.rate:g} in {shown_seconds(one.rate_s)}", class_="num"),
+            data_key=one.source,
+        )
+        for one in sources
+    ]
+    return tag("table", heads("Source", "#New connections"), tag("tbody", rows))

@@ -43,7 +43,7 @@ class Sections:
         written = await self._of_snapshot(snapshot)
         return {
             **written,
-            "clients": clients(whole_survey),
+            "clients": clients(whole_survey, snapshot.sources),
             "sessions-list": sessions(survey, search),
         }
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import frozen
 from twisted.internet.interfaces import IDelayedCall
 
 from mailproxy.control.running import Running
-from mailproxy.session.counters import ERRORS
+from mailproxy.session.counters import ERRORS, REFUSALS
 from mailproxy.session.numbers import BYTES_IN, BYTES_OUT, COUNTERS
 
 SAMPLES = 300
@@ -20,6 +21,10 @@ SECONDS = 1.0
 WINDOW = 5
 """The seconds that rates are the average of: the bytes of live sessions are counted so often."""
 
+SURGE_SECONDS = 10
+"""The seconds that the refusals of each frontend are the average of."""
+
+_REFUSALS = [COUNTERS[name] for name in REFUSALS]
 _ERRORS = [COUNTERS[name] for name in ERRORS]
 
 
@@ -31,6 +36,7 @@ class Sample:
     queued: int = 0
     connections: float = 0.0
     errors: float = 0.0
+    refusals: float = 0.0
     bytes_in: float = 0.0
     bytes_out: float = 0.0
 
@@ -40,6 +46,7 @@ class _Sums:
     at: float
     connections: int
     errors: int
+    refusals: int
     bytes_in: int
     bytes_out: int
 
@@ -52,12 +59,23 @@ class Samples:
         self._reactor = reactor
         self._taken: deque[Sample] = deque(maxlen=SAMPLES)
         self._before: deque[_Sums] = deque(maxlen=WINDOW)
+        self._refusals: deque[tuple[float, Mapping[str, int]]] = deque(maxlen=SURGE_SECONDS + 1)
         self._call: IDelayedCall | None = None
 
     @property
     def taken(self) -> tuple[Sample, ...]:
         """The samples, the newest one last."""
         return tuple(self._taken)
+
+    @property
+    def refusals(self) -> Mapping[str, float]:
+        """The refusals of each frontend by the second, over `SURGE_SECONDS`."""
+        if not self._refusals:
+            return {}
+        (then, former), (now, latest) = self._refusals[0], self._refusals[-1]
+        seconds = max(now - then, 1.0)
+        # A frontend that a reload has added begins at 0.
+        return {name: max(count - former.get(name, 0), 0) / seconds for name, count in latest.items()}
 
     def start(self) -> None:
         """Begin."""
@@ -89,6 +107,7 @@ class Samples:
                 sum(backend.pool.queued for backend in self._running.generation.backends.values()),
                 rate(sums.connections, before.connections),
                 rate(sums.errors, before.errors),
+                rate(sums.refusals, before.refusals),
                 rate(sums.bytes_in, before.bytes_in),
                 rate(sums.bytes_out, before.bytes_out),
             )
@@ -96,11 +115,15 @@ class Samples:
 
     def _sums(self) -> _Sums:
         state = self._running.process_state
-        blocks = [state.numbers(frontend.name) for frontend in self._running.generation.frontends]
+        named = {one.name: state.numbers(one.name) for one in self._running.generation.frontends}
+        blocks = named.values()
+        refusals = {name: sum(map(block.sum, _REFUSALS)) for name, block in named.items()}
+        self._refusals.append((self._reactor.seconds(), refusals))
         return _Sums(
             self._reactor.seconds(),
             sum(block.sum(COUNTERS["connections"]) for block in blocks),
             sum(block.sum(index) for block in blocks for index in _ERRORS),
+            sum(refusals.values()),
             sum(block.sum(BYTES_IN) for block in blocks),
             sum(block.sum(BYTES_OUT) for block in blocks),
         )

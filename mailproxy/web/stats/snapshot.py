@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from attrs import frozen
@@ -10,9 +10,10 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from mailproxy.backend.numbers import FAILED
-from mailproxy.control import observe
+from mailproxy.control import observe, top_sources
+from mailproxy.control.grammar import BadCommand
 from mailproxy.control.running import Running
-from mailproxy.control.status import BackendStatus, CertificateStatus, FrontendStatus, Info, ServerStatus
+from mailproxy.control.status import BackendStatus, CertificateStatus, FrontendStatus, Info, ServerStatus, SourceStatus
 from mailproxy.control.survey import SurveyPage
 from mailproxy.web.api import in_turns
 from mailproxy.web.health import reasons_against
@@ -31,7 +32,12 @@ FEW = 1000
 """So many sessions are looked at in two milliseconds."""
 
 CERTIFICATES_SECONDS = 60.0
-"""The list of certificates is read again after this time; reading thousands takes long."""
+"""A list of more than `FEW_CERTIFICATES` is read again after this time, a shorter one after `FRESH_SECONDS`."""
+
+FEW_CERTIFICATES = 200
+
+SOURCES = 10
+"""The sources with the highest rates that are shown."""
 
 SEARCHES = 8
 """The most different searches that are kept."""
@@ -58,6 +64,10 @@ class Snapshot:
     backends: tuple[BackendStatus, ...]
     servers: tuple[Server, ...]
     certificates: tuple[CertificateStatus, ...]
+    refusals: Mapping[str, float]
+    """How many clients each frontend refuses by the second."""
+    sources: tuple[SourceStatus, ...]
+    """Those with the highest rates; none if sources are not counted."""
     events: tuple[Newest, ...]
 
 
@@ -141,10 +151,23 @@ class Snapshots:
                 Server(one, counts.server(one.backend, one.protocol, one.server).sum(FAILED)) for one in statuses
             ),
             certificates=await self._fresh(
-                "certificates", CERTIFICATES_SECONDS, lambda: self._all(observe.certificates(running))
+                "certificates", self._certificates_seconds(), lambda: self._all(observe.certificates(running))
             ),
+            refusals=self._samples.refusals,
+            sources=await self._fresh("sources", SURVEY_SECONDS, self._sources),
             events=self._events.kept,
         )
+
+    async def _sources(self) -> tuple[SourceStatus, ...]:
+        try:
+            rows = top_sources.sources(self._running, {"by": "rate", "limit": SOURCES})
+        except BadCommand:  # no source is counted
+            return ()
+        return await self._all(rows)
+
+    def _certificates_seconds(self) -> float:
+        count = sum(map(len, self._running.process_state.certificates.in_use.values()))
+        return FRESH_SECONDS if count <= FEW_CERTIFICATES else CERTIFICATES_SECONDS
 
     async def _all(self, rows: Any) -> tuple[Any, ...]:
         found: list[Any] = []

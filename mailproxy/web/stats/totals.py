@@ -33,6 +33,7 @@ def totals(snapshot: Snapshot) -> Markup:
             _card("Sessions", whole(snapshot.info.sessions), f"of {whole(snapshot.info.maxconn)}", samples, _sessions),
             _card("New clients", rate(now.connections), "/s", samples, lambda one: one.connections),
             _card("Errors", rate(now.errors), "/s", samples, lambda one: one.errors, kind="bad"),
+            _card("Refused", rate(now.refusals), "/s", samples, lambda one: one.refusals, kind="caution"),
             _card("From clients", size(now.bytes_in), "/s", samples, lambda one: one.bytes_in),
             _card("To clients", size(now.bytes_out), "/s", samples, lambda one: one.bytes_out),
             _card("In queues", whole(queued), "clients", samples, lambda one: one.queued, kind="caution"),
