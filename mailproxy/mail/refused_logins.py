@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 
-# A line that is not complete after these bytes is no reply to a login.
-LONGEST_LINE = 1024
+# A line that is not complete after these bytes is no reply to a login. A reply of IMAP repeats the tag, which the
+# client chooses: servers read lines of 8 KiB.
+LONGEST_LINE = 9216
 
 # The text of servers that send no response code: "LOGIN failed." (Exchange), "Login failed: user not found" (Cyrus),
 # "Invalid user name or password." (hMailServer), "Authentication failed." (old Dovecots).
@@ -23,7 +24,7 @@ _TEXT = (
 
 IMAP = re.compile(
     # RFC 9051 section 7.1 and RFC 5530 section 3. [ALERT] is Google's.
-    rb"\n(?:(?P<refused>[^ *+\n][^ \n]{0,99} NO (?:\[AUTH(?:ENTICATION|ORIZATION)FAILED\]|(?:\[ALERT\] )?(?!\[)"
+    rb"\n(?:(?P<refused>[^ *+\n][^ \n]*+ NO (?:\[AUTH(?:ENTICATION|ORIZATION)FAILED\]|(?:\[ALERT\] )?(?!\[)"
     + _TEXT
     # Before a login there are no other untagged responses (section 7).
     + rb"))|(?P<over>\* (?!(?:OK|NO|BAD|BYE|CAPABILITY|ID)\b)))",

@@ -16,11 +16,11 @@ from mailproxy.mail.refused_logins import RefusedLogins
 from mailproxy.transport.poller import Poller, Ready
 from mailproxy.transport.stream import VIEW, Stream
 
-WATCHED_BYTES = 4096
-"""The most bytes of a server that are looked at."""
+WATCHED_BYTES = 16384
+"""The most bytes of a server that are looked at: a client can hide logins after them, in each connection anew."""
 
 EVENT_BYTES = 64
-"""Each read counts as these bytes more, so that short lines are looked at 60 times at most."""
+"""Each read counts as these bytes more, so that short lines are looked at 256 times at most."""
 
 
 class Watching(Protocol):

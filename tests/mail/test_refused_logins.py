@@ -125,6 +125,13 @@ def test_lmtp_has_no_logins() -> None:
     assert PROTOCOLS["lmtp"].refused_logins is None
 
 
+@pytest.mark.parametrize("length", [1, 99, 100, 101, 1000, 8192])
+def test_length_of_a_tag_hides_nothing(length: int) -> None:
+    line = b"a" * length + b" NO [AUTHENTICATIONFAILED] Authentication failed.\r\n"
+    logins = reader("imap")
+    assert sum(logins.receive(line[place : place + 700]) for place in range(0, len(line), 700)) == 1
+
+
 def test_endless_line_is_given_up() -> None:
     logins = reader("imap")
     for _ in range(LONGEST_LINE // 100):

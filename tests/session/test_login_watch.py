@@ -92,7 +92,15 @@ def test_short_lines_are_not_watched_for_long(bench: Bench) -> None:
     while is_watched(bench):
         says(bench, server, client, b"+\r\n")
         reads += 1
-    assert 50 < reads <= 64
+    assert 200 < reads <= 256
+
+
+def test_commands_before_a_login_do_not_hide_it(bench: Bench) -> None:
+    client, server = bench.relay()
+    for _ in range(100):
+        says(bench, server, client, b"a OK NOOP completed.\r\n")
+    says(bench, server, client, REFUSED)
+    assert bench.session.auth_failures == 1
 
 
 def test_refusal_in_one_piece_with_many_bytes_counts_if_it_is_among_the_first(bench: Bench) -> None:
