@@ -30,7 +30,7 @@ LOOK_UP_PAUSE_SECONDS = 0.05
 
 @frozen
 class _Leg:
-    """The way of a frontend's clients to the servers of its backend."""
+    """The way of a frontend's clients to the servers of its backend, or of one that its rules name."""
 
     backend: Backend
     protocol: MailProtocol
@@ -77,8 +77,10 @@ def _legs(prepared: Prepared) -> Iterator[_Leg]:
     for one in prepared.frontends:
         terms = one.terms
         if terms.server_speaks_first:
-            for with_tls in _with_tls(one.settings, terms.backend.settings):
-                yield _Leg(terms.backend, terms.protocol, with_tls, one.settings)
+            for name in one.settings.backends:
+                backend = prepared.backends[name, terms.protocol]
+                for with_tls in _with_tls(one.settings, backend.settings):
+                    yield _Leg(backend, terms.protocol, with_tls, one.settings)
 
 
 def _with_tls(frontend: config.Frontend, backend: config.Backend) -> tuple[bool, ...]:

@@ -118,3 +118,22 @@ def test_server_that_speaks_tls_is_guessed(folder: Path, pki: Certificates, tls_
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert done.stderr.endswith("; does it speak TLS there? then it needs tls here\n")
+
+
+def test_backend_that_only_a_rule_uses_is_asked(folder: Path, pki: Certificates, dovecot: Dovecot) -> None:
+    file = folder / "mailproxy.toml"
+    rule = {"name": "inside", "if": {"source": "10.0.0.0/8"}, "backend": "inside"}
+    table = {
+        "tls": {"default": {"certificates": [str(pki.server_ec)]}},
+        "frontend": {"imap": frontend(free_port(), "dovecot", rule=[rule])},
+        "backend": {
+            "dovecot": {"profile": "dovecot", "ports": dovecot.ports, "server": {"d1": {"address": "127.0.0.1"}}},
+            "inside": {"server": {"d2": {"address": f"127.0.0.1:{free_port()}"}}},
+        },
+    }
+    file.write_text(toml(table))
+    command = [sys.executable, "-m", "mailproxy", "check", "--connect", "-c", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "backend dovecot, server d1, imap: " in done.stdout
+    assert "backend inside, server d2, imap: " in done.stderr
