@@ -69,20 +69,37 @@ def _server(text: str) -> tuple[str, str]:
 _SERVER = 'a backend and a server such as "dovecot/d1"'
 
 
-def _network(text: str) -> IPv4Network | IPv6Network | str:
-    if text == "unix":
-        return text
+def _client(text: str) -> IPv4Network | IPv6Network | str:
+    return text if text == "unix" else _network(text, _CLIENT)
+
+
+def _network(text: str, needs: str) -> IPv4Network | IPv6Network:
     try:
         return ip_network(text)
     except ValueError:
-        raise Wrong(f"is {quoted(text)}, {what_instead(text, _CLIENT)}") from None
+        raise Wrong(f"is {quoted(text)}, {what_instead(text, needs)}") from None
+
+
+def _banned(text: str) -> Key:
+    network = _network(text, _BAN)
+    if "%" in text:
+        raise Wrong(f"is {quoted(text)}, needs {_BAN}")
+    return key_of(network)
 
 
 def _ban(text: str) -> Key:
-    network = _network(text)
-    if isinstance(network, str) or "%" in text:
-        raise Wrong(f"is {quoted(text)}, needs {_BAN}")
-    return key_of(network)
+    first, bits = key = _banned(text)
+    widest = WIDEST_BAN[len(first)]
+    if bits < widest:
+        raise Wrong(
+            f"is {quoted(text)}, which holds more than a /{widest}, the widest network that can be banned; ban smaller "
+            "ones, or `drain frontend` to accept no clients at all"
+        )
+    return key
+
+
+WIDEST_BAN: Mapping[int, int] = {4: 8, 16: 16}
+"""The fewest bits of a network to ban, by the bytes of its addresses: a mistyped prefix must not refuse all clients."""
 
 
 _BAN = 'an address or a network such as "192.0.2.7" or "192.0.2.0/24"'
@@ -148,13 +165,13 @@ ARGUMENTS: Mapping[str, Argument] = {
     "weight": Argument(_WEIGHT, _weight),
     "session": _any("the id of a session, as `show sessions` and the log have it", "session"),
     "events": _one_of("all", "sessions", "servers", "service"),
-    "client": Argument(_CLIENT, _network),
+    "client": Argument(_CLIENT, _client),
     "frontend": _any("the name of a frontend", "frontend"),
     "backend": _any("the name of a backend", "backend"),
     "sni": _any("the server name that a client asked for"),
     "cn": _any("a common name in a client's certificate"),
     "network": Argument(_BAN, _ban),
-    "banned": Argument(_BAN, _ban, names="ban"),
+    "banned": Argument(_BAN, _banned, names="ban"),
     "time": Argument(f"{_DURATION}, or {quoted(FOREVER)}", _time, (FOREVER,)),
     "reason": _any("the reason, in words"),
     "origin": _one_of(*ORIGINS),

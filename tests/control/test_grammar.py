@@ -62,6 +62,9 @@ def problem(line: str) -> str:
         ),
         ("drain server a/b", "drain server", {"server": ("a", "b")}),
         ("ban 192.0.2.7", "ban", {"network": key("192.0.2.7")}),
+        ("ban 10.0.0.0/8", "ban", {"network": key("10.0.0.0/8")}),
+        ("ban 2001::/16", "ban", {"network": key("2001::/16")}),
+        ("unban 0.0.0.0/0", "unban", {"banned": key("0.0.0.0/0")}),
         ("ban 192.0.2.0/24 10m", "ban", {"network": key("192.0.2.0/24"), "time": 600.0}),
         (
             "ban ::1 kick forever brute-force",
@@ -105,6 +108,12 @@ def test_command_has_its_arguments(line: str, name: str, given: dict[str, Any]) 
         ("set server a/b weight -1", 'WEIGHT is "-1", needs'),
         ("set server a/b weight ²", 'WEIGHT is "²", needs'),
         ("ban unix", 'NETWORK is "unix", needs an address or a network such as'),
+        ("ban 192.0.2", 'NETWORK is "192.0.2", needs an address or a network such as "192.0.2.7" or "192.0.2.0/24"'),
+        ("ban 0.0.0.0/0", 'NETWORK is "0.0.0.0/0", which holds more than a /8, the widest network that can be banned'),
+        ("ban 126.0.0.0/7", 'NETWORK is "126.0.0.0/7", which holds more than a /8'),
+        ("ban ::ffff:0:0/96", 'NETWORK is "::ffff:0:0/96", which holds more than a /8'),
+        ("ban ::/0", 'NETWORK is "::/0", which holds more than a /16, the widest network that can be banned'),
+        ("ban 2000::/15", 'NETWORK is "2000::/15", which holds more than a /16'),
         ("ban fe80::1%eth0", 'NETWORK is "fe80::1%eth0", needs an address or a network such as'),
         ("ban 192.0.2.7 spam", 'TIME is "spam", needs a whole number with a unit such as'),
         (
