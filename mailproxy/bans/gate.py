@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from attrs import frozen
 
-from mailproxy.bans.ban import Ban, Origin
+from mailproxy.bans.ban import Ban, Key, Origin
 from mailproxy.bans.bans import BanChange
 from mailproxy.bans.table import BanTable
 from mailproxy.networks.network_list import NetworkList
@@ -57,6 +57,10 @@ class BanGate:
             if source in one.networks:
                 return None if source in self.exempt else Rejection("banned", f"banned by the list {one.path}")
         return None
+
+    def lists_with(self, key: Key) -> Sequence[str]:
+        """Return the paths of the lists that have addresses of a network."""
+        return [one.path for one in self.lists if one.networks.meets(*key)]
 
     def banned(self, address: bytes) -> bool:
         """Tell whether an address is banned now."""

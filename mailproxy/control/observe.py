@@ -16,7 +16,7 @@ from mailproxy import __version__
 from mailproxy.backend.backend import Backend
 from mailproxy.backend.overrides import Override
 from mailproxy.backend.server import BackendServer
-from mailproxy.bans.ban import Ban
+from mailproxy.bans.ban import Ban, Key, key_of, place_of
 from mailproxy.bans.bans import left
 from mailproxy.config.difference import differences
 from mailproxy.control.running import Running
@@ -224,7 +224,11 @@ def _session(session: Session, now: float) -> SessionStatus:
 
 
 def bans(running: Running, wanted: Mapping[str, Any]) -> Iterator[BanStatus | None]:
-    """Yield the bans that match all filters (values by name), and None for each other one."""
+    """
+    Yield the bans that match all filters (values by name), and None for each other one.
+
+    With `client` but without `origin`, the lists with such clients follow.
+    """
     keeper = running.bans
     client = wanted.get("client")
     for ban in keeper.bans:
@@ -241,6 +245,16 @@ def bans(running: Running, wanted: Mapping[str, Any]) -> Iterator[BanStatus | No
             left_s=None if seconds is None else round(seconds, 3),
             reason=ban.reason,
         )
+    if client not in (None, "unix") and "origin" not in wanted:
+        yield from _listed(running, key_of(client))
+
+
+def _listed(running: Running, key: Key) -> Iterator[BanStatus]:
+    """Yield the lists that have clients of a network; what else is in them is not shown: they may be long."""
+    first, bits = key
+    words = "in the list" if bits == 8 * len(first) else "has addresses of the list"
+    for path in running.process_state.bans.lists_with(key):
+        yield BanStatus(network=place_of(key), origin="list", since_s=None, left_s=None, reason=f"{words} {path}")
 
 
 def _meets(ban: Ban, client: Any) -> bool:

@@ -74,8 +74,9 @@ class BanStatus:
 
     network: str
     origin: str
-    """``ctl``, ``rule`` or ``crowdsec``."""
-    since_s: float
+    """``ctl``, ``rule`` or ``crowdsec``; ``list``: a file of ``[bans] lists``."""
+    since_s: float | None
+    """The seconds since it was made; None if it is in a list."""
     left_s: float | None
     """The seconds until it ends; None if it has no end."""
     reason: str

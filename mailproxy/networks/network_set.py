@@ -56,6 +56,13 @@ class NetworkSet:
             return bisect_right(self.limits4, int.from_bytes(packed[MAPPED_SIZE:])) & 1 == 1
         return bisect_right(self.limits6, int.from_bytes(packed)) & 1 == 1
 
+    def meets(self, first: bytes, bits: int) -> bool:
+        """Tell whether any address of a network is in the set: its first address in 4 or 16 bytes, and its bits."""
+        limits = self.limits4 if len(first) == 4 else self.limits6
+        start = int.from_bytes(first)
+        place = bisect_right(limits, start)
+        return place & 1 == 1 or (place < len(limits) and limits[place] < start + (1 << 8 * len(first) - bits))
+
     def __bool__(self) -> bool:
         """Tell whether it has any network."""
         return bool(self.limits4 or self.limits6)

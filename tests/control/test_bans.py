@@ -12,6 +12,8 @@ from mailproxy.bans import bans as bans_module
 from mailproxy.config.limits import Limits
 from mailproxy.control.questions import KickClients, answer_question
 from mailproxy.front import kicks
+from mailproxy.networks.network_list import NetworkList
+from mailproxy.networks.network_set import NetworkSet
 from tests.bans.builders import ban, key
 from tests.control.bench import Admin, admin_of
 from tests.control.conftest import Make
@@ -92,6 +94,53 @@ def test_address_without_a_ban_is_explained(admin: Admin) -> None:
     assert admin.said("unban", banned=HERE) == (
         "127.0.0.1 has no ban of its own; it is in 127.0.0.0/8, which is banned: unban 127.0.0.0/8"
     )
+
+
+@pytest.fixture
+def listed(running: Running) -> None:
+    """A list has 192.0.2.0/24."""
+    networks = NetworkSet.of([ip_network("192.0.2.0/24")])
+    running.service.process_state.bans.lists = (NetworkList("/etc/drop.txt", networks),)
+
+
+@pytest.mark.usefixtures("listed")
+@pytest.mark.parametrize(
+    ("client", "reason"),
+    [
+        ("192.0.2.7", "in the list /etc/drop.txt"),
+        ("::ffff:192.0.2.7", "in the list /etc/drop.txt"),
+        ("192.0.0.0/16", "has addresses of the list /etc/drop.txt"),
+    ],
+)
+def test_list_with_a_client_is_shown(admin: Admin, client: str, reason: str) -> None:
+    (row,) = admin.rows("show bans", client=client)
+    assert (row["origin"], row["reason"], row["since_s"], row["left_s"]) == ("list", reason, None, None)
+
+
+@pytest.mark.usefixtures("listed")
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {},
+        {"client": "192.0.3.0"},
+        {"client": "192.0.3.0/24"},
+        {"client": "unix"},
+        {"client": "192.0.2.7", "origin": "ctl"},
+    ],
+)
+def test_list_without_the_client_is_not_shown(admin: Admin, filters: dict[str, str]) -> None:
+    assert admin.rows("show bans", **filters) == []
+
+
+@pytest.mark.usefixtures("listed")
+def test_unban_names_the_list_with_the_client(admin: Admin) -> None:
+    words = (
+        "is in /etc/drop.txt ([bans] lists), where `unban` removes nothing: edit the file, "
+        "or add 192.0.2.7 to [limits] exempt"
+    )
+    assert admin.said("unban", banned="192.0.2.7") == f"192.0.2.7 {words}"
+    admin.said("ban", network="192.0.2.7")
+    assert admin.said("unban", banned="192.0.2.7") == f"192.0.2.7 is not banned any more (it was by ctl), but {words}"
 
 
 def test_too_many_bans_are_refused(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,8 @@ def unban(context: Context) -> Answer:
     if not removed:
         raise BadCommand(_why_not(context, key))
     by = ", ".join(one.origin for one in removed)
-    return context.done(f"{place_of(key)} is not banned any more (it was by {by})")
+    still = _in_lists(context, key)
+    return context.done(f"{place_of(key)} is not banned any more (it was by {by}){still and f', but {still}'}")
 
 
 def _why_not(context: Context, key: Key) -> str:
@@ -46,4 +47,19 @@ def _why_not(context: Context, key: Key) -> str:
         return (
             f"{place_of(key)} has no ban of its own; it is in {covering.place}, which is banned: unban {covering.place}"
         )
+    if listed := _in_lists(context, key):
+        return f"{place_of(key)} {listed}"
     return f"{place_of(key)} is not banned; `show bans` lists all bans"
+
+
+def _in_lists(context: Context, key: Key) -> str:
+    """Return what to do about lists that have the network; empty if none has."""
+    paths = context.running.process_state.bans.lists_with(key)
+    if not paths:
+        return ""
+    verb = "is in" if key[1] == 8 * len(key[0]) else "has addresses of"
+    files = " and ".join(paths)
+    return (
+        f"{verb} {files} ([bans] lists), where `unban` removes nothing: edit the file, "
+        f"or add {place_of(key)} to [limits] exempt"
+    )
