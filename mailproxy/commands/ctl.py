@@ -58,6 +58,8 @@ def _print(request: Request, lines: Iterable[dict[str, Any]], *, as_json: bool) 
     shown = list(_shown(request.command.name, _rows(lines, end)))
     if end and end[-1].get("type") == "done" and (request.command.name in COLUMNS or len(shown)):
         print("\n".join(shown))
+        if request.command.name == "show sources" and len(shown) == 1 and "by" not in request.arguments:
+            print("no source has a connection now: `show sources by rate` has those that had", file=sys.stderr)
     for line in end:
         if line.get("type") == "error":
             print(*map(printable, str(line.get("error")).splitlines()), sep="\n", file=sys.stderr)

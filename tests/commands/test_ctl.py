@@ -47,6 +47,11 @@ def test_no_rows_are_headings(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert (status, out.split()[:2]) == (0, ["ID", "FRONTEND"])
 
 
+def test_no_sources_with_connections_lead_to_rates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, err = answered(tmp_path, capsys, [DONE], "show", "sources")
+    assert (status, "show sources by rate" in err) == (0, True)
+
+
 def test_message_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     answer = [DONE | {"message": "the service stops"}]
     assert answered(tmp_path, capsys, answer, "stop") == (0, "the service stops\n", "")

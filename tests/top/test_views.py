@@ -126,6 +126,11 @@ def test_clients_that_are_not_counted_have_the_reason() -> None:
     assert page("Clients", shown, width=30) == ["no source is counted here: set", "a limit"]
 
 
+def test_clients_without_connections_are_in_another_order() -> None:
+    (line,) = page("Clients", model(Sample(0.0, {BY_CONNECTIONS: []})))[-1:]
+    assert line == "no source has a connection now; s sorts by new clients, refused ones as well"
+
+
 def test_order_of_clients_is_asked_of_the_service() -> None:
     (view,) = (view for view in VIEWS if view.name == "Clients")
     assert view.asks("most refused logins") == ("show sources by logins limit 100",)

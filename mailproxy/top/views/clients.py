@@ -35,8 +35,11 @@ def clients(facts: Facts) -> Page:
         return Page([line(one, "faint") for one in wrapped(words, facts.width)])
     if asked not in sample.rows:
         return Page([line("the service looks at its clients", "faint")])
+    nothing = "there are none"
+    if asked == question("most connections"):
+        nothing = "no source has a connection now; s sorts by new clients, refused ones as well"
     arranged = grid(_COLUMNS, sample.of(asked), facts.width, facts.charset, facts.wanted)
-    return Page(or_none([one for _, one in arranged.rows], facts, "there are none"), arranged.heading)
+    return Page(or_none([one for _, one in arranged.rows], facts, nothing), arranged.heading)
 
 
 def _rate(row: Row, key: str) -> str:
