@@ -117,3 +117,11 @@ def test_each_metric_that_changes_is_shown_or_watched() -> None:
         "mailproxy_sources_evicted_total",
         "mailproxy_sources_uncounted_total",
     }
+
+
+def test_panel_of_rejections_counts_no_client_that_a_rule_only_routes() -> None:
+    (panel,) = (one for one in PANELS if one["title"].startswith("Rejected by bans, limits and rules"))
+    of_rules = panel["targets"][1]["expr"]
+    assert "mailproxy_frontend_errors_total{" in of_rules
+    assert 'error="ruled-out"' in of_rules
+    assert "rule_hits" not in "\n".join(texts(panel))
