@@ -34,7 +34,7 @@ def explain_rules(path: str, name: str, facts: str) -> int:
     now = time.localtime()
     minute = (now.tm_wday * 24 + now.tm_hour) * 60 + now.tm_min
     try:
-        client, surroundings = read_facts(facts, frontend, lists, minute)
+        client, surroundings = read_facts(facts, settings, frontend, lists, minute)
     except BadFacts as error:
         print(error, file=sys.stderr)
         return 1

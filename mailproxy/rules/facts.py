@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from ipaddress import ip_address
 from typing import Any
 
+from mailproxy.config.config import Config
 from mailproxy.config.frontend import Frontend
 from mailproxy.config.kind import Wrong
 from mailproxy.config.moment import DAYS, MOMENTS
@@ -33,10 +34,10 @@ class BadFacts(ValueError):
 
 
 def read_facts(
-    words: str, frontend: Frontend, lists: NetworkLists, now: int
+    words: str, settings: Config, frontend: Frontend, lists: NetworkLists, now: int
 ) -> tuple[StatedClient, StatedSurroundings]:
     """Read stated facts about a client of a frontend; `now` is the time if none is stated. Raises `BadFacts`."""
-    reader = _Reader(now)
+    reader = _Reader(settings, now)
     for name, value in _facts(words):
         try:
             reader.read(name, value)
@@ -51,7 +52,9 @@ def read_facts(
 class _Reader:
     """The facts so far (mutable)."""
 
-    def __init__(self, now: int) -> None:
+    def __init__(self, settings: Config, now: int) -> None:
+        frontends = [frontend.name for frontend in settings.frontends]
+        self._names = {"servers-up": [*settings.backends], "sessions": [*frontends, *settings.backends]}
         self.client: dict[str, Any] = {}
         self.around: dict[str, Any] = {"now": now, "numbers": {}, "counts": {}}
         self.tlvs: list[Tlv] = []
@@ -63,11 +66,21 @@ class _Reader:
         elif name in _COUNTS:
             self.around["counts"][name] = float(_number(value))
         elif name.startswith(("servers-up.", "sessions.")):
+            self._check_name(name)
             self.around["numbers"][name] = _number(value)
         elif name.startswith("tlv."):
             self.tlvs.append(Tlv(TLV_TYPE.read(name.removeprefix("tlv.")), _tlv_value(name, value)))
         else:
             self._read_other(name, value)
+
+    def _check_name(self, fact: str) -> None:
+        key, _, name = fact.partition(".")
+        names = self._names[key]
+        if name not in names:
+            what = "backend" if key == "servers-up" else "frontend or backend"
+            meant = nearest(name, names)
+            hint = f"did you mean {key}.{meant}?" if meant else f"there are {listed(dict.fromkeys(names))}"
+            raise Wrong(f"there is no {what} {quoted(name)}; {hint}")
 
     def _read_other(self, name: str, value: str) -> None:
         match name:

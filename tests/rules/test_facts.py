@@ -20,7 +20,7 @@ NOW = 7
 
 def facts(words: str, **frontend: Any) -> tuple[StatedClient, StatedSurroundings]:
     settings = read(**{f"frontend__imaps__{key}": value for key, value in frontend.items()})
-    return read_facts(words, settings.frontends[0], NetworkLists(), NOW)
+    return read_facts(words, settings, settings.frontends[0], NetworkLists(), NOW)
 
 
 @pytest.mark.parametrize(
@@ -75,8 +75,11 @@ def test_client_in_clear_has_no_facts_of_tls(words: str, frontend: dict[str, str
 
 
 def test_surroundings_are_stated() -> None:
-    _, around = facts("servers-up.a=0 sessions.b=5 source-rate=30 banned=yes time='Tue 09:30'")
-    assert (around.servers_up("a")(), around.frontend_sessions("b")(), around.backend_sessions("b")()) == (0, 5, 5)
+    _, around = facts(
+        "servers-up.dovecot=0 sessions.imaps=5 sessions.dovecot=6 source-rate=30 banned=yes time='Tue 09:30'"
+    )
+    assert around.servers_up("dovecot")() == 0
+    assert (around.frontend_sessions("imaps")(), around.backend_sessions("dovecot")()) == (5, 6)
     assert (around.counts, around.is_banned, around.minute()) == ({"source-rate": 30.0}, True, (24 + 9) * 60 + 30)
 
 
@@ -88,6 +91,10 @@ def test_surroundings_are_stated() -> None:
         ("source", '"source" is no fact; write NAME=VALUE, such as source=192.0.2.1'),
         ("source='", "cannot be read: No closing quotation"),
         ("source=10.0.0.0/8", 'source: is "10.0.0.0/8", needs an address, or "unix"'),
+        ("servers-up.dovcot=1", 'servers-up.dovcot: there is no backend "dovcot"; did you mean servers-up.dovecot?'),
+        ("servers-up.imaps=1", 'servers-up.imaps: there is no backend "imaps"; there are "dovecot"'),
+        ("sessions.imap=4", 'sessions.imap: there is no frontend or backend "imap"; did you mean sessions.imaps?'),
+        ("sessions.=4", 'sessions.: there is no frontend or backend ""; there are "imaps"'),
         ("port=imaps", 'port: is "imaps", needs a whole number'),
         ("resumed=perhaps", 'resumed: is "perhaps", needs yes or no'),
         ("tls=yes", "tls: is only for tls=no; state what TLS tells"),

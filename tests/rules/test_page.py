@@ -76,7 +76,7 @@ def decision(title: str, frontend: str, facts: str) -> str:
     for path in settings.list_files:
         lists.take(ReadList(path, parse_list(INSIDE, path), (1,)))
     (found,) = (one for one in settings.frontends if one.name == frontend)
-    client, around = read_facts(facts, found, lists, now=0)
+    client, around = read_facts(facts, settings, found, lists, now=0)
     rules = Rules(found.rules, around)
     decided = rules.decide(client)
     assert isinstance(decided, Decision)
@@ -144,6 +144,6 @@ def test_every_example_of_haproxy_is_tried() -> None:
 def test_explanation_is_that_of_the_page() -> None:
     settings = config_of(section("Rules: who may come, and to which backend"))
     (frontend,) = (one for one in settings.frontends if one.name == "imaps")
-    client, around = read_facts("source=10.1.2.3 sni=mail.example.org", frontend, NetworkLists(), now=0)
+    client, around = read_facts("source=10.1.2.3 sni=mail.example.org", settings, frontend, NetworkLists(), now=0)
     shown = PAGE[PAGE.index("$ mailproxy check --explain") :].split("```")[0]
     assert shown.splitlines()[1:] == list(explain(Rules(frontend.rules, around), client))
