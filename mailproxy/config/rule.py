@@ -185,13 +185,18 @@ def rule_key(frontend: str, number: int) -> str:
     return f"{key_path('frontend', frontend, 'rule')}[{number}]"
 
 
+def default_name(number: int) -> str:
+    """Return the name of a rule that has none in the file; the first one, with the number 0, is ``rule 1``."""
+    return f"rule {number + 1}"
+
+
 def read_rules(folder: str, protocol: MailProtocol, table: Table) -> tuple[Rule, ...]:
     """Read the rules of a frontend with this protocol; relative paths of files start at `folder`."""
     taken: set[str] = set()
     rules = table.tables("rule", partial(_read_rule, folder, protocol, taken))
     if len(rules) > MOST_RULES:
         table.wrong("rule", f"has {len(rules)} tables; a frontend has {MOST_RULES} rules at most")
-    return tuple(rule if rule.name else evolve(rule, name=f"rule {number}") for number, rule in enumerate(rules, 1))
+    return tuple(rule if rule.name else evolve(rule, name=default_name(number)) for number, rule in enumerate(rules))
 
 
 def _read_rule(folder: str, protocol: MailProtocol, taken: set[str], table: Table) -> Rule:

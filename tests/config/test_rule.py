@@ -216,14 +216,21 @@ def test_rules_that_can_be_reached_have_no_remark() -> None:
 
 def test_rule_after_one_for_everybody_is_never_reached() -> None:
     assert remarks_on({"name": "all", "refuse": "close"}, {"if": OFFICE, "accept": True}) == [
-        'rule[1]: is never reached: "all" before it is for every client'
+        'rule[1]: the rule is never reached: rule[0], "all", before it is for every client'
+    ]
+
+
+def test_rule_that_is_never_reached_is_named_if_it_has_a_name() -> None:
+    assert remarks_on({"refuse": "close"}, {"name": "late", "accept": True}) == [
+        'rule[1]: the rule, "late", is never reached: rule[0] before it is for every client'
     ]
 
 
 @pytest.mark.parametrize("later", [OFFICE, OFFICE | {"port": 993}, {"all": [OFFICE, {"port": 993}]}])
 def test_rule_after_one_for_more_clients_is_never_reached(later: dict[str, Any]) -> None:
     assert remarks_on({"name": "office", "if": OFFICE, "accept": True}, {"if": later, "refuse": "close"}) == [
-        'rule[1]: is never reached: "office" before it decides for all clients of this one\'s condition'
+        'rule[1]: the rule is never reached: rule[0], "office", before it decides for all clients of '
+        "this one's condition"
     ]
 
 
