@@ -72,13 +72,15 @@ class Sampler:
         """End an interval: write its sums."""
         sums, self._sums, self._seen, self._lines = self._sums, {}, {}, 0
         for (frontend, kind), found in sums.items():
+            sources = len(found.sources) + found.has_others
             self._log.emit(
                 LogLevel.warn if found.is_warning else LogLevel.info,
-                "frontend {frontend}: {count} more in {seconds:g} s, from at least {sources} addresses: {reason}",
+                "frontend {frontend}: {count} more in {seconds:g} s, from {log_sources}: {reason}",
                 event="refusals",
                 frontend=frontend,
                 reason=kind,
                 count=found.count,
-                sources=len(found.sources) + found.has_others,
+                sources=sources,
+                log_sources="one address or more" if sources == 1 else f"at least {sources} addresses",
                 seconds=INTERVAL_SECONDS,
             )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 from twisted.internet.task import Clock
-from twisted.logger import LogEvent, LogLevel, capturedLogs
+from twisted.logger import LogEvent, LogLevel, capturedLogs, formatEvent
 
 from mailproxy.session.sampling import INTERVAL_SECONDS, LINES_PER_SOURCE, MOST_LINES, MOST_SOURCES, Sampler
 
@@ -76,6 +76,15 @@ def test_flood_from_many_addresses_has_few_lines(flood: Flood) -> None:
     lines = sum(flood.come(1, f"2001:db8::{number:x}") for number in range(2 * MOST_SOURCES))
     assert lines == MOST_LINES
     assert flood.sums() == [("banned", 2 * MOST_SOURCES - MOST_LINES, MOST_SOURCES + 1)]
+
+
+@pytest.mark.parametrize(("sources", "words"), [(1, "one address or more"), (2, "at least 2 addresses")])
+def test_sum_has_the_sources_in_words(flood: Flood, sources: int, words: str) -> None:
+    for number in range(sources):
+        flood.come(LINES_PER_SOURCE + 1, f"192.0.2.{number}")
+    flood.sums()
+    (line,) = map(formatEvent, flood.events)
+    assert f"{sources} more in 10 s, from {words}: banned" in line
 
 
 def test_lines_of_all_frontends_have_one_limit(flood: Flood) -> None:
