@@ -28,7 +28,8 @@ def section(definition: Definition) -> str:
 def rows(title: str) -> str:
     """The rows of a section's table."""
     return "".join(
-        f"| `{one.name}` | {one.type} | {', '.join(f'`{label}`' for label in one.labels) or '-'} | {one.words} |\n"
+        f"| `{one.name}` | {'gauge' if one.type == 'info' else one.type} "
+        f"| {', '.join(f'`{label}`' for label in one.labels) or '-'} | {one.words} |\n"
         for one in METRICS
         if section(one) == title
     )
