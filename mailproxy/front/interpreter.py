@@ -28,6 +28,10 @@ def is_optimised(flags: Mapping[str, object], prefix: str) -> bool:
 def interpreter() -> str:
     """Return this interpreter's version, and that it is slow if it is."""
     version = platform.python_version()
-    if is_optimised(sysconfig.get_config_vars(), sys.base_prefix):
+    try:
+        flags = sysconfig.get_config_vars()
+    except ImportError:  # the service's user may not be able to read Python's modules
+        return version
+    if is_optimised(flags, sys.base_prefix):
         return version
     return f"{version} (slow: built without --enable-optimizations)"

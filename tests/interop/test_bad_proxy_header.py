@@ -1,5 +1,6 @@
 """Bad PROXY headers on a frontend that accepts headers: it closes, logs one line, and dials no backend."""
 
+import itertools
 import socket
 import ssl
 import struct
@@ -19,7 +20,16 @@ from tests.interop.recorder import GREETING, Recorder, echo
 from tests.interop.server import reset, until_end
 from tests.interop.tlsbytes import client_hello
 
-TRUSTED, STRANGER = "127.0.0.65", "127.0.0.9"
+STRANGER = "127.0.0.9"
+
+_trusted = itertools.cycle(f"127.0.0.{number}" for number in range(65, 127))
+
+
+def trusted() -> str:
+    """A sender of its own for each test: the log samples the refusals of one address."""
+    return next(_trusted)
+
+
 NETWORK = ["127.0.0.64/26"]
 HEADER_SECONDS = 0.4
 SLACK_SECONDS = 2.0
@@ -109,14 +119,14 @@ def accepting(module_front: StartFront, module_recorder: StartRecorder, pki: Cer
 
 @pytest.mark.parametrize("name", MALFORMED)
 def test_malformed_header_is_refused(accepting: Accepting, name: str) -> None:
-    with connect(accepting.ports["expecting"], TRUSTED) as connection:
+    with connect(accepting.ports["expecting"], trusted()) as connection:
         connection.sendall(MALFORMED[name])
         accepting.refuses(connection)
 
 
 @pytest.mark.parametrize("name", INCOMPLETE)
 def test_header_cut_off_by_the_end_is_refused(accepting: Accepting, name: str) -> None:
-    with connect(accepting.ports["expecting"], TRUSTED) as connection:
+    with connect(accepting.ports["expecting"], trusted()) as connection:
         connection.sendall(INCOMPLETE[name])
         connection.shutdown(socket.SHUT_WR)
         accepting.refuses(connection)
@@ -124,7 +134,7 @@ def test_header_cut_off_by_the_end_is_refused(accepting: Accepting, name: str) -
 
 @pytest.mark.parametrize("name", INCOMPLETE)
 def test_header_cut_off_by_a_reset_is_refused(accepting: Accepting, name: str) -> None:
-    connection = connect(accepting.ports["expecting"], TRUSTED)
+    connection = connect(accepting.ports["expecting"], trusted())
     client = connection.getsockname()
     connection.sendall(INCOMPLETE[name])
     reset(connection)
@@ -133,7 +143,7 @@ def test_header_cut_off_by_a_reset_is_refused(accepting: Accepting, name: str) -
 
 @pytest.mark.parametrize("name", INCOMPLETE)
 def test_header_that_does_not_come_in_time_is_refused(accepting: Accepting, name: str) -> None:
-    with connect(accepting.ports["expecting"], TRUSTED) as connection:
+    with connect(accepting.ports["expecting"], trusted()) as connection:
         connection.sendall(INCOMPLETE[name])
         began = time.monotonic()
         assert until_end(connection) == b""
@@ -142,7 +152,7 @@ def test_header_that_does_not_come_in_time_is_refused(accepting: Accepting, name
 
 
 def test_bytes_that_trickle_in_do_not_move_the_deadline(accepting: Accepting) -> None:
-    with connect(accepting.ports["expecting"], TRUSTED) as connection:
+    with connect(accepting.ports["expecting"], trusted()) as connection:
         client = connection.getsockname()
         connection.settimeout(HEADER_SECONDS / 5)
         began = time.monotonic()
@@ -161,7 +171,7 @@ def test_bytes_that_trickle_in_do_not_move_the_deadline(accepting: Accepting) ->
 
 
 def test_log_line_of_a_malformed_header_carries_the_numbers(accepting: Accepting) -> None:
-    with connect(accepting.ports["expecting"], TRUSTED) as connection:
+    with connect(accepting.ports["expecting"], trusted()) as connection:
         connection.sendall(MALFORMED["a TLV longer than the header"])
         line = accepting.refuses(connection)
     assert "68" in line  # what the TLV says
@@ -169,7 +179,7 @@ def test_log_line_of_a_malformed_header_carries_the_numbers(accepting: Accepting
 
 
 def test_tls_without_the_expected_header_is_refused(accepting: Accepting, pki: Certificates) -> None:
-    with connect(accepting.ports["expecting"], TRUSTED) as connection:
+    with connect(accepting.ports["expecting"], trusted()) as connection:
         connection.sendall(client_hello(pki.client()))
         accepting.refuses(connection)
 
@@ -197,7 +207,7 @@ def test_stranger_is_refused_where_only_the_network_is_accepted(accepting: Accep
 @pytest.mark.parametrize("header", [GOOD, GOOD_V1], ids=["v2", "v1"])
 @pytest.mark.parametrize("name", ["expecting", "strict", "optional"])
 def test_good_header_before_tls_is_believed(accepting: Accepting, pki: Certificates, name: str, header: bytes) -> None:
-    raw = connect(accepting.ports[name], TRUSTED)
+    raw = connect(accepting.ports[name], trusted())
     raw.sendall(header)
     with secure(raw, pki.client()) as connection:
         assert read_line(connection) == GREETING
@@ -212,7 +222,7 @@ def test_header_and_clienthello_in_one_segment_are_told_apart(
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = pki.client().wrap_bio(incoming, outgoing, server_hostname=SERVER_NAME)
     outgoing.write(header)
-    with connect(accepting.ports["expecting"], TRUSTED) as connection:
+    with connect(accepting.ports["expecting"], trusted()) as connection:
         while True:
             try:
                 assert tls.read(len(GREETING)) == GREETING
@@ -225,7 +235,7 @@ def test_header_and_clienthello_in_one_segment_are_told_apart(
 
 @pytest.mark.parametrize("header", [GOOD, GOOD_V1], ids=["v2", "v1"])
 def test_header_in_single_bytes_is_understood(accepting: Accepting, header: bytes) -> None:
-    with connect(accepting.ports["plain"], TRUSTED) as connection:
+    with connect(accepting.ports["plain"], trusted()) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for byte in header:
             connection.sendall(bytes([byte]))
@@ -234,7 +244,7 @@ def test_header_in_single_bytes_is_understood(accepting: Accepting, header: byte
 
 
 def test_local_header_is_passed_on_as_such(accepting: Accepting) -> None:
-    with connect(accepting.ports["plain"], TRUSTED) as connection:
+    with connect(accepting.ports["plain"], trusted()) as connection:
         connection.sendall(headers.v2(headers.LOCAL, headers.TCP4, ADDRESSES, (headers.UNIQUE_ID, b"check")))
         assert read_line(connection) == GREETING
         header = headers.parse(accepting.recorder.connections[-1].header)
@@ -243,6 +253,6 @@ def test_local_header_is_passed_on_as_such(accepting: Accepting) -> None:
 
 
 def test_client_without_a_header_is_served_where_it_is_optional(accepting: Accepting, pki: Certificates) -> None:
-    with secure(connect(accepting.ports["optional"], TRUSTED), pki.client()) as connection:
+    with secure(connect(accepting.ports["optional"], trusted()), pki.client()) as connection:
         assert read_line(connection) == GREETING
         assert headers.parse(accepting.recorder.connections[-1].header).source == connection.getsockname()

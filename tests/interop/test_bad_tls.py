@@ -1,6 +1,7 @@
 """Clients that do TLS badly or not at all: closed, one log line, no backend bothered; and resets at every stage."""
 
 import contextlib
+import itertools
 import socket
 import ssl
 import time
@@ -10,8 +11,9 @@ from pathlib import Path
 import pytest
 from attrs import frozen
 
+from tests.interop import clients
 from tests.interop.certificates import Certificates
-from tests.interop.clients import connect, read_line, secure
+from tests.interop.clients import read_line, secure
 from tests.interop.conftest import StartFront, StartRecorder
 from tests.interop.front import Front, backend, frontend
 from tests.interop.ports import free_port
@@ -31,6 +33,14 @@ GARBAGE: Mapping[str, bytes] = {
     "an oversize record": garbage_record(),
     "an oversize ClientHello": endless_client_hello(),
 }
+
+
+_sources = (f"127.9.{number // 250}.{number % 250 + 1}" for number in itertools.count())
+
+
+def connect(port: int, source: str | None = None) -> socket.socket:
+    """Connect from an address of its own: the log samples the refusals of one address."""
+    return clients.connect(port, source or next(_sources))
 
 
 @frozen

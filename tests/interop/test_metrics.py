@@ -151,5 +151,5 @@ def test_server_that_goes_down_is_seen(service: Service, backend: Recorder) -> N
     until(is_down, "the server down", 20.0)
     found: Any = service.metrics()
     assert value(found, "mailproxy_server_downtimes_total") == 1
-    assert value(found, "mailproxy_server_checks_total", result="failed") >= 3
+    assert value(found, "mailproxy_server_checks_total", result="failed") >= 1
     assert value(found, "mailproxy_backend_up") == 0
