@@ -1,5 +1,6 @@
 """A pool of recording backends behind one mailproxy; a test makes the checks of each pass or fail."""
 
+import socket
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -98,6 +99,11 @@ class Client:
         """What comes until the session is ended."""
         return until_end(self.socket)
 
+    def part(self) -> None:
+        """End the session, and wait until it is over."""
+        self.socket.shutdown(socket.SHUT_WR)
+        self.rest()
+
     def leave(self) -> None:
         """Close the connection."""
         self.socket.close()
@@ -169,6 +175,7 @@ class Pool:
         for source in sources:
             with self.client(source) as client:
                 counts[client.server] += 1
+                client.part()  # the next one must not find this session on its server yet
         return counts
 
     def turn_off(self, *names: str) -> None:
