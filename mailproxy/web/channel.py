@@ -16,6 +16,7 @@ other codings than chunked.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -46,6 +47,8 @@ IDLE_SECONDS = 60.0
 
 UNREAD_SECONDS = 30.0
 """How long a client may read nothing while bytes wait for it."""
+
+_LINE_ENDS = re.compile(rb"[\r\n\0]")
 
 
 class Channel(HTTPChannel):
@@ -170,6 +173,9 @@ class Channel(HTTPChannel):
                 return
         elif line[:1] in (b" ", b"\t"):
             self.refuse(400, "a header that continues on another line is not allowed (RFC 9112, 5.2)")
+            return
+        elif _LINE_ENDS.search(line):  # Twisted refuses these as well, but not each release that we take
+            self.refuse(400, "a header has a line end or a NUL in it (RFC 9110, 5.5)")
             return
         super().lineReceived(line)
 
