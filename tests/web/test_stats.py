@@ -13,6 +13,7 @@ from twisted.logger import globalLogPublisher
 
 from mailproxy.config import Backend, Check, Frontend, InetServer, Server
 from mailproxy.control import observe
+from mailproxy.control.client import ROWS_PER_TURN
 from mailproxy.control.status import SourceStatus
 from mailproxy.control.survey import SurveyPage
 from mailproxy.web.access import Access
@@ -315,3 +316,15 @@ def test_those_who_look_share_the_work(bench: Bench, monkeypatch: pytest.MonkeyP
         client.wait()
     assert [len(client.received()) for client in waiting] == [1] * 10
     assert len(asked) == 1
+
+
+def test_one_that_leaves_keeps_nobody_from_the_page(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(observe, "servers", lambda running: iter([None] * 10 * ROWS_PER_TURN))
+    first, second = bench.web.client(), bench.web.client()
+    for client in (first, second):
+        client.channel.dataReceived(f"GET /stats HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+    for _ in range(5):
+        bench.web.reactor.advance(0.1)
+    first.lose()
+    second.wait()
+    assert [one.status for one in second.received()] == [200]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from attrs import frozen
@@ -108,31 +108,29 @@ class Snapshots:
             del self._kept[key]
         return found
 
-    async def _fresh(self, key: object, seconds: float, make: Callable[[], Any]) -> Any:
-        """Return what was made less than `seconds` ago, or make it; others who want it meanwhile wait for that."""
+    async def _fresh(self, key: object, seconds: float, make: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        """Return what was made less than `seconds` ago, or what is made now, for all who want it meanwhile."""
         kept = self._kept.get(key)
         if kept is not None and self._reactor.seconds() - kept[0] < seconds:
             return kept[1]
+        mine: Deferred[Any] = Deferred()
         waiting = self._waiting.get(key)
         if waiting is not None:
-            mine: Deferred[Any] = Deferred()
             waiting.append(mine)
-            return await mine
-        self._waiting[key] = []
-        try:
-            made = await make()
-        except BaseException:
-            failure = Failure()
-            for other in self._waiting.pop(key):
-                if not other.called:
-                    other.errback(failure)
-            raise
-        self._kept.pop(key, None)
-        self._kept[key] = (self._reactor.seconds(), made)
-        for other in self._waiting.pop(key):
-            if not other.called:
-                other.callback(made)
-        return made
+        else:
+            self._waiting[key] = [mine]
+            # It is nobody's own: a client that leaves cancels its wait, and the others still get what they want.
+            Deferred.fromCoroutine(make()).addBoth(self._made, key)
+        return await mine
+
+    def _made(self, made: Any, key: object) -> None:
+        """Keep what was made, and give it, or the failure, to those who wait."""
+        if not isinstance(made, Failure):
+            self._kept.pop(key, None)
+            self._kept[key] = (self._reactor.seconds(), made)
+        for one in self._waiting.pop(key):
+            if not one.called:  # else its client has left
+                one.callback(made)
 
     async def _make(self) -> Snapshot:
         running = self._running
