@@ -29,7 +29,7 @@ from mailproxy.web.turns import Turns
 PREFIX = "/api/v1/"
 
 LIMIT = "limit"
-"""The argument with the most rows, besides those of the command."""
+"""The argument with the most rows, of every command; a command with an argument of this name has it as well."""
 
 _NOT_HERE = frozenset({"watch", "hand over", "leave"})
 """Commands that need the admin socket: descriptors of sockets go over it; `/api/v1/events` watches."""
@@ -60,7 +60,7 @@ class Api:
         if command is None:
             raise _nothing_here()
         self._check(request, command)
-        arguments, most = _arguments(request)
+        arguments, most = _arguments(request, command)
         try:
             found = self._carry_out(request, request_with(command, arguments))
             answer = await found if isinstance(found, Deferred) else found
@@ -146,7 +146,7 @@ def _nothing_here() -> Refused:
     return Refused(404, f"there is no command at this path; GET {PREFIX} lists all")
 
 
-def _arguments(request: Request) -> tuple[dict[str, Any], int | None]:
+def _arguments(request: Request, command: Command) -> tuple[dict[str, Any], int | None]:
     """Return the arguments of the command, and the most rows; raise `Refused`."""
     arguments: dict[str, Any] = dict(request.arguments)
     if request.body:
@@ -163,4 +163,6 @@ def _arguments(request: Request) -> tuple[dict[str, Any], int | None]:
     text = str(most)
     if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text)):
         raise Refused(400, f"{LIMIT} has to be a whole number of rows from 1")
+    if LIMIT in command.filters:
+        arguments[LIMIT] = text
     return arguments, int(text)

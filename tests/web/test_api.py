@@ -58,6 +58,12 @@ def test_rows_are_limited(web: Web, running: Running) -> None:
     assert len(web.get("/api/v1/show/sessions?limit=2").json["rows"]) == 2
 
 
+def test_command_with_a_limit_of_its_own_has_it(web: Web, carried_out: list[Request]) -> None:
+    web.get("/api/v1/show/sources?limit=100")
+    assert [one.arguments for one in carried_out] == [{"limit": "100"}]
+    assert web.get("/api/v1/show/sources?limit=1001").error == 'LIMIT is "1001", needs a whole number from 1 to 1000'
+
+
 @pytest.mark.parametrize("limit", ["0", "-1", "x", "1.5", "", "99999999999", "\u0661"])
 def test_limit_is_a_number(web: Web, limit: str) -> None:
     response = web.get(f"/api/v1/show/sessions?limit={quote(limit)}")
