@@ -23,14 +23,12 @@ from mailproxy.bans.ban import Ban
 from mailproxy.bans.bans import BANS_AT_ONCE, Bans, TooManyBans
 from mailproxy.bans.decisions import Decisions, UnusableAnswer, read_decisions
 from mailproxy.bans.local_api import LocalApi, UnansweredError
+from mailproxy.bans.saving import InThread
 from mailproxy.config.bans import CrowdSecSettings
 from mailproxy.config.secret import UnusableSecret, read_authorization
 
 LONGEST_PAUSE_SECONDS = 300.0
 """The longest pause after failures."""
-
-InThread = Callable[[Callable[[], Any]], Deferred[Any]]
-"""Runs work in a thread."""
 
 
 class Api(Protocol):

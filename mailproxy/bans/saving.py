@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -30,8 +31,8 @@ _PAUSE = 20.0
 # A difference between the clocks that is no step.
 _STEP_SECONDS = 1.0
 
-InThread = Callable[[Callable[[], None]], Deferred[None]]
-"""Runs work in a thread."""
+InThread = Callable[[Callable[[], Any]], Deferred[Any]]
+"""Runs work in a thread; the Deferred has its result."""
 
 
 class Saving:
