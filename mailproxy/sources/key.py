@@ -32,8 +32,7 @@ def scope_of(frontend: str) -> bytes:
 
 def key_maker(scope: bytes, bits4: int, bits6: int) -> MakeKey:
     """Return the function that makes the keys of one scope, for prefixes of these lengths."""
-    head4 = scope + bytes([MAPPED_BITS + bits4]) + MAPPED
-    head6 = scope + bytes([bits6])
+    head4, head6 = heads(scope, bits4, bits6)
     rest4, rest6 = 32 - bits4, 128 - bits6
 
     def key(source: bytes) -> bytes:
