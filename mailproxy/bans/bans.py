@@ -86,8 +86,8 @@ class Bans:
                 self._add(ban, banned, unbanned)
         finally:
             self._tell(tuple(banned.values()), tuple(unbanned))
-        for origin in {ban.origin for ban in bans}:
-            self.changed(origin)
+            for origin in {ban.origin for ban in bans}:
+                self.changed(origin)
 
     def _add(self, ban: Ban, banned: dict[Key, Ban], unbanned: dict[Key, None]) -> None:
         key = ban.key

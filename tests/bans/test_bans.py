@@ -73,6 +73,7 @@ def test_number_of_bans_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
         bans.ban(ban("192.0.2.1"), ban("192.0.2.2"), ban("192.0.2.3"))
     assert len(bans) == 2
     assert [one.place for change in told.changes for one in change.banned] == ["192.0.2.1", "192.0.2.2"]
+    assert told.origins == ["ctl"]  # so that the file gets the first two
     bans.ban(ban("192.0.2.2", end=5.0))  # it has its place already
 
 
