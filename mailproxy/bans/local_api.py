@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 from attrs import frozen
 from treq.client import HTTPClient
@@ -47,15 +47,13 @@ class LocalApi:
         pool.cachedConnectionTimeout = 0
         agent = Undecoded(Agent.usingEndpointFactory(self._reactor, connections, pool))
         asked = Deferred.fromCoroutine(self._ask(HTTPClient(agent), connections, key, all))
-        asked.addTimeout(ANSWER_SECONDS, self._reactor)
+        asked.addTimeout(ANSWER_SECONDS, self._reactor, _give_up)
         is_answered = False
         try:
             body = await asked
             is_answered = not connections.excess
         except (UnansweredError, CancelledError):
             raise
-        except TimeoutError:
-            raise UnansweredError(f"no answer within {ANSWER_SECONDS:g} s") from None
         except Exception as error:
             # The client may have taken the end of the connection for another error.
             raise UnansweredError(connections.excess or first_cause(Failure(error))) from None
@@ -84,3 +82,8 @@ class LocalApi:
         if response.code != 200:
             raise UnansweredError(f"HTTP status {response.code}")
         return await body_of(response)
+
+
+def _give_up(result: object, seconds: float) -> NoReturn:
+    # Twisted says it in its own words, and in other ones while it connects.
+    raise UnansweredError(f"no answer within {seconds:g} s")
