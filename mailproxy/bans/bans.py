@@ -172,7 +172,8 @@ def left(ban: Ban, now: float) -> float | None:
 
 def clean_reason(text: str) -> str:
     """Return a reason that fits into a line: printable, and not too long."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)[:LONGEST_REASON]
+    text = text[:LONGEST_REASON]
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _nothing(what: object) -> None:

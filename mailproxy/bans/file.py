@@ -20,8 +20,8 @@ from typing import Any
 
 from attrs import frozen
 
-from mailproxy.bans.ban import LONGEST_REASON, ORIGINS, Ban, Key, key_of
-from mailproxy.bans.bans import MOST_BANS
+from mailproxy.bans.ban import ORIGINS, Ban, Key, key_of
+from mailproxy.bans.bans import MOST_BANS, clean_reason
 from mailproxy.bans.rows import rows
 
 # A ban has about 150 bytes.
@@ -90,8 +90,7 @@ def _ban(row: Any, now: Moment, written: float) -> Ban:
     made, until = _seconds(row["since"]), row["until"]
     left = inf if until is None else min(_seconds(until) - now.wall, max(_seconds(until) - written, 0.0))
     age = max(now.wall - made, 0.0)
-    reason = reason[:LONGEST_REASON]
-    return Ban(_key(row["network"]), origin, reason, now.monotonic - age, now.monotonic + left)
+    return Ban(_key(row["network"]), origin, clean_reason(reason), now.monotonic - age, now.monotonic + left)
 
 
 def _key(network: str) -> Key:

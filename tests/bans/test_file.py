@@ -88,6 +88,14 @@ def test_broken_file_is_explained(path: str, content: str, problem: str) -> None
     assert str(error.value) == problem
 
 
+def test_reason_is_made_fit_for_a_line_and_for_the_next_file(path: str) -> None:
+    write_bans(path, [ban("192.0.2.7", reason="spam")], NOW)
+    Path(path).write_text(Path(path).read_text().replace("spam", r"a\n\ud800"))
+    (found,) = read(path, NOW)
+    assert found.reason == "a??"
+    write_bans(path, [found], NOW)
+
+
 def test_cut_file_is_broken(path: str) -> None:
     write_bans(path, [ban("192.0.2.7"), ban("192.0.2.8")], NOW)
     whole = Path(path).read_bytes()
