@@ -2,8 +2,9 @@
 Changes of the files that list networks, while the front runs.
 
 A thread checks them every ``watch`` seconds, and reads those that have changed: a list of 100,000 networks takes a
-third of a second. A file that cannot be used leaves its list as it was. So does one that changes while it is read; and
-an empty one has to be the same in two checks, since a writer may have cut it off to write it again.
+third of a second. A file that cannot be used leaves its list as it was, and one that cannot be read is tried again at
+each check. So is one that changes while it is read; and an empty one has to be the same in two checks, since a writer
+may have cut it off to write it again.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ class _Unusable:
 
     problem: str
     state: State
+    may_pass: bool
+    """True if the same file may be readable later: there were no descriptors, or no permission."""
 
 
 class ListWatch:
@@ -50,8 +53,8 @@ class ListWatch:
         self._background = background
         self._now = now
         self._watch: LoopingCall | None = None
-        self._refused: dict[str, State] = {}
-        """The states in which files could not be used: each is logged once."""
+        self._refused: dict[str, _Unusable] = {}
+        """The files that could not be used at the last check: each problem is logged once."""
         self._emptied: dict[str, State] = {}
         """The states in which files have no networks any more, as the last check has found them."""
         self.announce: Callable[[ReadList], object] = _nothing
@@ -74,7 +77,8 @@ class ListWatch:
 
     def _look(self, paths: tuple[str, ...]) -> Deferred[None]:
         known = {path: kept.state for path, kept in self._lists.known.items()}
-        work = partial(_read_changed, paths, known | self._refused, self._now() - SETTLING_SECONDS)
+        refused = {path: found.state for path, found in self._refused.items() if not found.may_pass}
+        work = partial(_read_changed, paths, known | refused, self._now() - SETTLING_SECONDS)
         return self._background.do(work).addCallback(self._take, self._watch).addErrback(self._broke)
 
     def _take(self, found: Mapping[str, ReadList | _Unusable], watch: LoopingCall | None) -> None:
@@ -82,10 +86,11 @@ class ListWatch:
             return  # a reload has read the files meanwhile
         for path, read in found.items():
             if isinstance(read, _Unusable):
-                self._refused[path] = read.state
-                self._log.warn(
-                    "{problem}; the former list stays in use", event="list-refused", path=path, problem=read.problem
-                )
+                if read != self._refused.get(path):
+                    self._refused[path] = read
+                    self._log.warn(
+                        "{problem}; the former list stays in use", event="list-refused", path=path, problem=read.problem
+                    )
                 continue
             self._refused.pop(path, None)
             if self._lists.at(path).networks and not read.networks and self._emptied.get(path) != read.state:
@@ -113,7 +118,7 @@ def _read_changed(paths: Iterable[str], known: Mapping[str, State], settled: flo
         try:
             read: ReadList | _Unusable = ReadList(path, read_list(path), state)
         except UnusableList as error:
-            read = _Unusable(str(error), state)
+            read = _Unusable(str(error), state, may_pass=not error.line)
         if state_of(path) == state:
             found[path] = read
     return found

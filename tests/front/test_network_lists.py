@@ -16,6 +16,7 @@ from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublish
 
 from mailproxy.front import network_lists as module
 from mailproxy.front.network_lists import ListWatch
+from mailproxy.networks.list_file import UnusableList
 from mailproxy.networks.network_list import NetworkLists, ReadList, read_lists
 from mailproxy.networks.network_set import NetworkSet
 
@@ -190,3 +191,22 @@ def test_result_of_a_former_reading_is_dropped(bench: Bench) -> None:
 def test_nothing_is_watched_without_files_or_interval(bench: Bench, paths: list[str], seconds: float) -> None:
     bench.watch.follow(paths, seconds)
     assert not bench.clock.getDelayedCalls()
+
+
+def test_file_that_could_not_be_read_is_tried_again(
+    bench: Bench, events: list[LogEvent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(path: str) -> NetworkSet:
+        raise UnusableList(path, 0, "cannot be read: Too many open files")
+
+    bench.write("11.0.0.0/8\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "read_list", read)
+        for _ in range(3):
+            bench.clock.advance(SECONDS)
+    assert bench.networks() == (True, False)
+    assert written(events) == [
+        f"{bench.file}: cannot be read: Too many open files; the former list stays in use",
+    ]
+    bench.clock.advance(SECONDS)
+    assert bench.networks() == (False, True)
