@@ -154,10 +154,10 @@ def _add(server: BackendServer | None, index: int, number: int) -> None:
 
 
 def count_live(sessions: Iterable[CountedSession]) -> None:
-    """Count the bytes of sessions so far."""
+    """Count the bytes of sessions so far; those of one that is over are counted with its end."""
     for one in sessions:
         stream = one.stream
-        if stream is None:
+        if stream is None or one.ended:
             continue  # a stage before the relay may still replace the client's stream, and begin again at 0
         received, answered = one.client.received, stream.received
         bytes_in, bytes_out = received - one.counted_in, answered - one.counted_out

@@ -11,6 +11,7 @@ from mailproxy.backend.numbers import SERVER
 from mailproxy.front import live_bytes
 from mailproxy.front.live_bytes import COUNT_SECONDS, LiveBytes
 from mailproxy.session.record import DELAY_SECONDS
+from mailproxy.session.tally import count_live
 from tests.session.bench import GREETING, Bench, open_bench
 
 SENT = b"a NOOP\r\n"
@@ -59,6 +60,17 @@ def test_session_without_a_server_is_left_out(bench: Bench) -> None:
     bench.clock.advance(COUNT_SECONDS)
     assert counted(bench) == (0, 0)
     client.break_off()
+
+
+def test_session_that_ends_during_a_count_is_counted_once(bench: Bench) -> None:
+    client, server = bench.relay()
+    client.send(SENT)
+    bench.until(lambda: server.data)
+    (session,) = bench.frontend.sessions
+    session.abort()
+    bench.clock.advance(DELAY_SECONDS)
+    count_live([session])
+    assert counted(bench) == (len(SENT), len(GREETING))
 
 
 def test_sessions_are_counted_some_at_a_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
