@@ -265,7 +265,8 @@ class ProxyService(Service):
             self._close_http()
         elif self._http is None:
             # Clients wait in the kernel's queue meanwhile: twisted.web takes a tenth of a second.
-            self._background.do(partial(import_module, "mailproxy.web.server")).addCallback(self._make_http)
+            made = self._background.do(partial(import_module, "mailproxy.web.server")).addCallback(self._make_http)
+            made.addErrback(self._no_http)
         else:
             self._open_http(self._http)
         sockets.close_others(admin_places(settings))
@@ -274,6 +275,10 @@ class ProxyService(Service):
         if self._http is None and self._may_open_http and self._generation.settings.admin.http is not None:
             self._http = imported.HttpServer(self, self._reactor, self._admin_socket.answers, self._admin_socket.watch)
             self._open_http(self._http)
+
+    def _no_http(self, failure: Failure) -> None:
+        # The service's user may not be able to read Python's modules.
+        self._log.failure("HTTP for administrators does not work", failure)
 
     def _open_http(self, server: HttpServer) -> None:
         settings = self._generation.settings.admin

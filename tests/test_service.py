@@ -20,8 +20,9 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import LogEvent, capturedLogs, formatEvent
 
-from mailproxy import __version__, config
+from mailproxy import __version__, config, service
 from mailproxy.config import (
+    Admin,
     Backend,
     Config,
     ConfigError,
@@ -331,6 +332,20 @@ def test_setting_without_effect_is_a_warning_at_the_start(make: Make) -> None:
     running = make(tls="none")
     running.start()
     assert [event["warning"] for event in running.logged("warning")] == ["tls.default: is not used by any frontend"]
+
+
+def test_http_that_cannot_begin_is_in_the_log(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreadable(name: str) -> None:
+        raise ImportError(name)
+
+    monkeypatch.setattr(service, "import_module", unreadable)
+    running = make(admin=Admin(http=ANY_PORT))
+    running.start()
+    running.until(lambda: running.reactor.has_turned)
+    (event,) = (one for one in running.events if "log_failure" in one)
+    assert formatEvent(event) == "HTTP for administrators does not work"
+    running.stop()
+    assert running.has_stopped
 
 
 def test_frontends_share_the_bound_of_the_process(make: Make) -> None:
