@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from attrs import frozen
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
 
 from mailproxy.bans.ban import Ban
 from mailproxy.control import observe
@@ -125,10 +126,13 @@ def sessions(
 
 
 def _asked(ask: Ask, question: Question, pages: list[SessionPage]) -> Deferred[None]:
-    """Ask for a page; a process that has ended adds none to `pages`."""
+    """Ask for a page; a process that has ended adds none to `pages`. It may be cancelled: the client has left."""
 
     def take(answer: object) -> None:
         if isinstance(answer, SessionPage):
             pages.append(answer)
 
-    return ask(question).addCallbacks(take, lambda failure: None)
+    def go_on(failure: Failure) -> Failure | None:
+        return failure if failure.check(CancelledError) else None
+
+    return ask(question).addCallbacks(take, go_on)

@@ -14,6 +14,7 @@ from typing import Any
 
 from attrs import asdict, frozen
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from mailproxy.control.answer import Answer, Live
 from mailproxy.control.answers import Answers
@@ -63,7 +64,7 @@ class Api:
         arguments, most = _arguments(request, command)
         try:
             found = self._carry_out(request, request_with(command, arguments))
-            answer = await found if isinstance(found, Deferred) else found
+            answer = await _uncancelled(found) if isinstance(found, Deferred) else found
         except BadCommand as error:
             raise Refused(400, str(error)) from None
         assert not isinstance(answer, Live)
@@ -140,6 +141,20 @@ async def in_turns(
         elif looked_at < most:
             return
         await turns.next()
+
+
+def _uncancelled(found: Deferred[Answer]) -> Deferred[Answer]:
+    """Wait for an answer; a client that leaves does not cancel the command, which is done and logged."""
+    mine: Deferred[Answer] = Deferred()
+
+    def tell(result: Any) -> Any:
+        if not mine.called:  # else the client has left
+            mine.callback(result)
+            return None
+        return None if isinstance(result, Failure) and result.check(BadCommand) else result
+
+    found.addBoth(tell)
+    return mine
 
 
 def _nothing_here() -> Refused:

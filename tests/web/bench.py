@@ -11,6 +11,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from mailproxy.control.answers import Answers
+from mailproxy.control.questions import Ask
 from mailproxy.control.watch import Watch
 from mailproxy.web.access import Access
 from mailproxy.web.server import HttpServer
@@ -84,7 +85,10 @@ class Web:
         self.events: list[Any] = []
         """What the log has, if the test fills it."""
         self.watch = Watch(publisher)
-        self.server = HttpServer(service, reactor, Answers(service, self.watch.__len__, lambda: ()), self.watch)
+        self.others: list[Ask] = []
+        """The other processes of the service."""
+        answers = Answers(service, self.watch.__len__, lambda: self.others)
+        self.server = HttpServer(service, reactor, answers, self.watch)
         self.server.site.access = access or Access(frozenset({"localhost"}), TOKEN)
 
     def turn(self, seconds: float = 0.1) -> None:

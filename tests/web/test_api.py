@@ -8,16 +8,18 @@ from urllib.parse import quote
 
 import pytest
 from attrs import evolve
+from twisted.internet.defer import Deferred
 from twisted.logger import globalLogPublisher
 
 from mailproxy.control.answer import Answer
 from mailproxy.control.answers import Answers
 from mailproxy.control.command import BY_NAME, COMMANDS, Command
 from mailproxy.control.grammar import Request, request_with
+from mailproxy.control.questions import Question
 from mailproxy.web import api
 from tests.control.conftest import Make
 from tests.test_service import Running
-from tests.web.bench import TOKEN, Web
+from tests.web.bench import HOST, TOKEN, Web
 
 
 @pytest.fixture
@@ -62,6 +64,41 @@ def test_command_with_a_limit_of_its_own_has_it(web: Web, carried_out: list[Requ
     web.get("/api/v1/show/sources?limit=100")
     assert [one.arguments for one in carried_out] == [{"limit": "100"}]
     assert web.get("/api/v1/show/sources?limit=1001").error == 'LIMIT is "1001", needs a whole number from 1 to 1000'
+
+
+def test_no_process_is_asked_for_a_client_that_has_left(web: Web) -> None:
+    asked: list[Question] = []
+
+    def ask(question: Question) -> Deferred[object]:
+        asked.append(question)
+        return Deferred()
+
+    web.others += [ask, ask]
+    client = web.client()
+    client.send(f"GET /api/v1/show/sessions HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+    client.lose()
+    web.turn()
+    assert len(asked) == 1
+
+
+def test_change_is_logged_though_its_client_has_left(web: Web, running: Running) -> None:
+    asked: list[Deferred[object]] = []
+
+    def ask(question: Question) -> Deferred[object]:
+        asked.append(Deferred())
+        return asked[-1]
+
+    web.others.append(ask)
+    client = web.client()
+    client.send(
+        f"POST /api/v1/shutdown/session?session=x-1 HTTP/1.1\r\nHost: {HOST}\r\n"
+        f"Authorization: Bearer {TOKEN}\r\nContent-Length: 0\r\n\r\n".encode()
+    )
+    client.lose()
+    (answer,) = asked
+    answer.callback(True)
+    (event,) = [event for event in running.events if event.get("event") == "ctl"]
+    assert event["words"] == "session x-1 ends"
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "x", "1.5", "", "99999999999", "\u0661"])
