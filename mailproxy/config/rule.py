@@ -213,9 +213,9 @@ def _read_rule(folder: str, protocol: MailProtocol, taken: set[str], table: Tabl
     actions = [key for key in ("backend", "accept", "refuse") if key in table and (key != "accept" or rule.accept)]
     if len(actions) > 1:
         table.wrong(actions[1], f"and {actions[0]} exclude each other; choose one")
-    if not (actions or any(key in table for key in ("label", "tlv", "bandwidth", "ban"))):
+    if not (actions or any(key in table for key in ("label", "tlv", "bandwidth", "ban"))) and table.sound("accept"):
         table.wrong_itself("does nothing; write backend, accept, refuse, ban, label, tlv or bandwidth")
-    if "tarpit" in table and rule.refusal is None and table.sound("refuse"):
+    if "tarpit" in table and rule.refusal is None and table.sound("refuse", "ban"):
         table.wrong("tarpit", 'is for clients that are refused; write refuse = "temporary" as well')
     if protocol == TCP and rule.refuse is not None and (rule.refuse.text or rule.refuse.manner != "close"):
         table.wrong("refuse", f'is {quoted(str(rule.refuse))}, and protocol = "tcp" has no words; use "close"')

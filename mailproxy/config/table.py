@@ -109,9 +109,11 @@ class Table:
         return self._enter(self._at(key), values, read)
 
     def child_if_there(self, key: str, read: Callable[["Table"], T]) -> T | None:
-        """Read the table under `key`; None if it is missing."""
-        self._known.append(key)
-        return self.child(key, read) if key in self else None
+        """Read the table under `key`; None if it is missing, or no table."""
+        if key not in self:
+            self._known.append(key)
+            return None
+        return self.child(key, read if isinstance(self._values[key], dict) else _nothing)
 
     def value_or_child(self, key: str, kind: Kind[T], read: Callable[["Table"], U]) -> T | U | None:
         """Read a value of `kind` or a table; None if it is missing or wrong."""
@@ -224,3 +226,7 @@ class Table:
         except Wrong as error:
             self._problems.add(path, str(error))
             return default
+
+
+def _nothing(table: Table) -> None:
+    """Read what is no table, so that it has one problem alone."""

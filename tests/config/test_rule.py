@@ -107,6 +107,9 @@ def test_backends_of_rules_are_the_frontends() -> None:
     [
         ({}, "rule[0]: does nothing; write backend, accept, refuse, ban, label, tlv or bandwidth"),
         ({"accept": False}, "rule[0]: does nothing; write backend, accept, refuse, ban, label, tlv or bandwidth"),
+        ({"accept": "yes"}, 'rule[0].accept: is the string "yes", needs true or false'),
+        ({"ban": "0s", "tarpit": "10s"}, 'rule[0].ban: is "0s"'),
+        ({"label": "x", "if": "office"}, 'rule[0].if: is the string "office", needs a table'),
         ({"backend": "dovecot", "accept": True}, "rule[0].accept: and backend exclude each other; choose one"),
         ({"backend": "dovecot", "refuse": "close"}, "rule[0].refuse: and backend exclude each other; choose one"),
         (
@@ -154,6 +157,7 @@ def test_wrong_rule_is_named(keys: dict[str, Any], words: str) -> None:
         ({"tlv": {"azure": []}}, "if.tlv.azure: is empty, so no client would be right; leave it out"),
         ({"tlv": {}}, "if.tlv: is empty, so no client would be right; leave it out"),
         ({"servers_up": {"backend": "dovecot"}}, "if.servers-up: needs a number: under = 1, or over = 100"),
+        ({"servers_up": 1}, "if.servers-up: is the number 1, needs a table"),
         ({"servers_up": {"backend": "d", "under": 1}}, 'if.servers-up.backend: is "d", and there is no [backend.d]'),
         ({"sessions": {"over": 1}}, "if.sessions: needs the name of a frontend or of a backend, one of the two"),
         (
