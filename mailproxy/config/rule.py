@@ -15,7 +15,7 @@ from mailproxy.config.kind import BOOLEAN, NAME, Kind, Wrong, text
 from mailproxy.config.model import CustomTlv, MailProtocol
 from mailproxy.config.refuse import REFUSE, Refuse
 from mailproxy.config.table import Table
-from mailproxy.config.tlv import CUSTOM_VALUE, TLV_TYPE, check_value, custom_type
+from mailproxy.config.tlv import CUSTOM_TEXT, CUSTOM_TLV_TYPE, check_value
 from mailproxy.config.words import key_path, quoted
 from mailproxy.mail.protocols import TCP
 
@@ -43,13 +43,13 @@ class RuleTlv:
     type: int | None = field(
         default=None,
         metadata=about(
-            TLV_TYPE, "The type, by name or number, such as `0xE5`.", values="name or number", is_needed=True
+            CUSTOM_TLV_TYPE, "The type, by name or number, such as `0xE5`.", values="name or number", is_needed=True
         ),
     )
     value: bytes | None = field(
         default=None,
         metadata=about(
-            CUSTOM_VALUE, 'The value: `"text"`, or `"hex:00ff"`.', values='text or `"hex:…"`', is_needed=True
+            CUSTOM_TEXT, 'The value: `"text"`, or `"hex:00ff"`.', values='text or `"hex:…"`', is_needed=True
         ),
     )
 
@@ -227,8 +227,7 @@ def _read_tlv(table: Table) -> CustomTlv | None:
     if read.type is None or read.value is None:
         return None
     try:
-        custom_type(f"0x{read.type:02X}")
         check_value(read.type, read.value)
     except Wrong as error:
-        table.wrong("type" if "cannot be set" in str(error) else "value", str(error))
+        table.wrong("value", str(error))
     return CustomTlv(read.type, read.value)

@@ -68,9 +68,9 @@ def _passed(value: int | str) -> int:
     return number
 
 
-def custom_type(name: str) -> int:
-    """Read the key of a TLV that the configuration sets, a name or a number; raises `Wrong`."""
-    number = _type(name)
+def custom_type(value: int | str) -> int:
+    """Read the type of a TLV that the configuration sets, a name or a number; raises `Wrong`."""
+    number = _type(value)
     if number in _WHY_OURS:
         raise Wrong(f"cannot be set: {_WHY_OURS[number]}")
     return number
@@ -101,6 +101,8 @@ def _value(text: str) -> bytes:
 
 TLV_TYPE: Kind[int] = Kind((int, str), _NEEDS, _type)
 PASSED_TLV_TYPE: Kind[int] = Kind((int, str), _NEEDS, _passed)
+CUSTOM_TLV_TYPE: Kind[int] = Kind((int, str), _NEEDS, custom_type)
+CUSTOM_TEXT: Kind[bytes] = Kind((str,), 'a string such as "text" or "hex:00ff"', _value)
 CUSTOM_VALUE: Kind[bytes] = Kind(
-    (str,), 'a string such as "text" or "hex:00ff", or a table such as { format = "{tls} {sni}" }', _value
+    (str,), f'{CUSTOM_TEXT.needs}, or a table such as {{ format = "{{tls}} {{sni}}" }}', _value
 )

@@ -133,6 +133,10 @@ def test_backends_of_rules_are_the_frontends() -> None:
             {"tlv": {"type": "ssl", "value": "x"}},
             "rule[0].tlv.type: cannot be set: mailproxy writes what it saw itself",
         ),
+        (
+            {"tlv": {"type": 0xE5, "value": {"format": "{sni}"}}},
+            'rule[0].tlv.value: is a table, needs a string such as "text" or "hex:00ff"',
+        ),
         ({"tlv": {"type": "authority", "value": ""}}, "rule[0].tlv.value: is empty; leave it out"),
     ],
 )
