@@ -29,7 +29,8 @@ from mailproxy.config.text_pattern import TEXT_PATTERN, TextPattern
 from mailproxy.config.tlv import TLV_TYPE
 from mailproxy.config.words import quoted
 
-_PORT = integer(1, 65535)
+PORT = integer(1, 65535)
+TLS_VERSION: Kind[TlsVersion] = one_of(get_args(TlsVersion))
 _PATTERNS = "texts, `*` and `?`, `~`"
 
 
@@ -40,7 +41,7 @@ def _fingerprint(text: str) -> str:
     return digits
 
 
-_FINGERPRINT: Kind[str] = Kind((str,), "a SHA-256 fingerprint: 64 hexadecimal digits", _fingerprint, "SHA-256, hex")
+FINGERPRINT: Kind[str] = Kind((str,), "a SHA-256 fingerprint: 64 hexadecimal digits", _fingerprint, "SHA-256, hex")
 
 
 def _same() -> Fields:
@@ -71,7 +72,7 @@ class Condition:
     port: tuple[int, ...] = field(
         default=(),
         metadata=about(
-            _PORT, "The port that the client has connected to.", is_list=True, or_one=True, haproxy="dst_port"
+            PORT, "The port that the client has connected to.", is_list=True, or_one=True, haproxy="dst_port"
         ),
     )
     sni: tuple[TextPattern, ...] = field(
@@ -100,7 +101,7 @@ class Condition:
     tls_version: tuple[TlsVersion, ...] = field(
         default=(),
         metadata=about(
-            one_of(get_args(TlsVersion)),
+            TLS_VERSION,
             "The version of TLS.",
             is_list=True,
             or_one=True,
@@ -169,7 +170,7 @@ class Condition:
     client_fingerprint: tuple[str, ...] = field(
         default=(),
         metadata=about(
-            _FINGERPRINT,
+            FINGERPRINT,
             "The SHA-256 of the certificate, verified or not: the client has its key in any case.",
             is_list=True,
             or_one=True,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from ipaddress import ip_address
 from typing import Any
 
+from mailproxy.config.condition import FINGERPRINT, PORT, TLS_VERSION
 from mailproxy.config.config import Config
 from mailproxy.config.frontend import Frontend
 from mailproxy.config.kind import Wrong
@@ -41,7 +42,9 @@ def read_facts(
     for name, value in _facts(words):
         try:
             reader.read(name, value)
-        except (ValueError, OverflowError) as error:
+        except OverflowError:
+            raise BadFacts(f"{name}: is {quoted(value)}, which is too large") from None
+        except ValueError as error:
             raise BadFacts(f"{name}: {error}") from None
     client = (_NO_TLS if frontend.tls == "none" else {}) | reader.client
     if reader.tlvs or not (frontend.accept_proxy or frontend.accept_proxy_optional):
@@ -128,6 +131,15 @@ def _number(value: str) -> int:
     return int(value)
 
 
+def _port(value: str) -> int:
+    return PORT.read(_number(value))
+
+
+def _tls_version(value: str) -> str:
+    """Read a version as conditions have it, or as the log and OpenSSL write it."""
+    return TLS_VERSION.read(value.removeprefix("TLSv"))
+
+
 def _claim(value: str) -> bool:
     if value.lower() not in _YES:
         raise Wrong(f"is {quoted(value)}, needs yes or no")
@@ -164,8 +176,10 @@ def _tlv_value(name: str, value: str) -> bytes:
 _READERS: Mapping[str, Callable[[str], Any]] = {
     "source": _host,
     "destination": _host,
-    "port": _number,
+    "port": _port,
     **dict.fromkeys(_TEXTS, str),
+    "tls-version": _tls_version,
+    "client-fingerprint": FINGERPRINT.read,
     **dict.fromkeys(_LISTS, _texts),
     **dict.fromkeys(_CLAIMS, _claim),
 }
