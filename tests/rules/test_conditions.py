@@ -174,6 +174,7 @@ def test_time_is_compared(minute: int, expected: bool) -> None:
 
 
 def test_long_value_is_cut_for_a_pattern() -> None:
-    client = Client(sni="a" * 300)
+    client = Client(sni="a" * 255 + "b" * 45)
     assert truth({"sni": "~^a+$"}, client) is True
+    assert truth({"sni": "*b"}, client) is False
     assert truth({"sni": "a" * 255}, client) is False
