@@ -21,7 +21,8 @@ from mailproxy.bans.bans import BANS_AT_ONCE, LONGEST_SECONDS
 from mailproxy.bans.gate import BanGate, BanRequest
 from mailproxy.bans.keeper import BanKeeper
 from mailproxy.bans.saving import CROWDSEC_DELAY_SECONDS, DELAY_SECONDS, RETRY_SECONDS
-from mailproxy.bans.sweep import SWEEP_SECONDS
+from mailproxy.bans.sweep import MOST_AT_ONCE, SWEEP_SECONDS
+from mailproxy.config.bans import CrowdSecSettings
 from tests.bans.builders import ban, key
 
 WALL = 1_800_000_000.0
@@ -331,3 +332,33 @@ def test_too_many_bans_are_said(bench: Bench, monkeypatch: pytest.MonkeyPatch) -
     assert event["log_format"].format(**event) == (
         "192.0.2.8 is not banned: there are 1 bans, the most; unban some first"
     )
+
+
+def test_many_bans_that_end_at_once_are_removed_at_once(bench: Bench) -> None:
+    bench.keeper.start(config.Bans())
+    for number in range(MOST_AT_ONCE + 1):
+        bench.ban(f"10.0.{number // 256}.{number % 256}", 5.0)
+    bench.clock.advance(5.0)
+    assert bench.places == []
+
+
+def test_decisions_in_the_file_end_with_their_source(bench: Bench) -> None:
+    bench.start()
+    bench.keeper.bans.ban(ban("192.0.2.7", origin="crowdsec"), ban("192.0.2.8"))
+    bench.keeper.stop()
+    assert bench.written == ["192.0.2.7", "192.0.2.8"]
+    bench.begin()
+    bench.keeper.start(config.Bans())
+    bench.keeper.follow(config.Bans(file=str(bench.path)))
+    assert bench.places == ["192.0.2.8"]
+
+
+def test_reload_without_crowdsec_ends_all_its_decisions(bench: Bench) -> None:
+    settings = CrowdSecSettings(url="http://127.0.0.1:8080", key_file=str(bench.path.parent / "key"))
+    bench.keeper.start(config.Bans(crowdsec=settings))
+    decisions = [ban(f"10.0.{number // 256}.{number % 256}", origin="crowdsec") for number in range(BANS_AT_ONCE + 1)]
+    bench.keeper.bans.ban(*decisions, ban("192.0.2.8"))
+    bench.keeper.follow(config.Bans())
+    bench.clock.advance(0.0)
+    assert bench.places == ["192.0.2.8"]
+    assert bench.keeper.crowdsec_failures is None
