@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
@@ -271,3 +271,14 @@ def test_session_that_was_let_in_before_a_table_was_there_leaves_quietly(make: M
     client.break_off()
     bench.until(lambda: not bench.frontend.sessions)
     assert bench.over()["termination"]
+
+
+def test_rejected_client_is_not_counted_as_another_one() -> None:
+    settings, table = settings_with(Limits(source_connections=1), FrontendLimits()), Table(1000)
+    gate = make_gate(settings, settings.frontends[0], Sources((table,), table), lambda: 1000.0)
+    assert gate is not None
+    source = ip_address(ONE).packed
+    assert gate.rejects(source) is None
+    assert len(gate.take()) == 1
+    assert gate.rejects(source) is not None
+    assert gate.take() == ()
