@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from mailproxy.mail.refused_logins import RefusedLogins
-from mailproxy.session.login_watch import EVENT_BYTES, WATCHED_BYTES
+from mailproxy.session.login_watch import EVENT_BYTES, WATCHED_BYTES, LoginWatch
 from tests.session.bench import GREETING, Bench
 from tests.session.conftest import MakeBench
 from tests.transport.peers import Peer
@@ -147,3 +149,14 @@ def test_bug_in_the_watch_ends_its_session(bench: Bench, monkeypatch: pytest.Mon
     bench.until(lambda: client.fin or client.reset)
     assert bench.over()["termination"] == "ID"
     assert bench.bugs()
+
+
+def test_watch_that_ends_with_its_socket_leaves_nothing_in_the_poller() -> None:
+    def read_and_close(events: int) -> None:
+        stream.received += WATCHED_BYTES
+        stream.fd = -1
+
+    stream: Any = SimpleNamespace(received=0, fd=7)
+    session: Any = SimpleNamespace(poller=SimpleNamespace(ready={}), logins_refused=lambda count: None)
+    LoginWatch(session, stream, re.compile(rb"(?!)"), read_and_close).on_event(0)
+    assert session.poller.ready == {}
