@@ -1,5 +1,7 @@
 """The tables of a condition that compare numbers: servers, sessions, and what is counted of a source."""
 
+from typing import TypeVar
+
 from attrs import field, frozen
 
 from mailproxy.config.key import about, read_keys
@@ -89,6 +91,9 @@ class SourceRate:
     per: tuple[int, ...] = field(default=(), metadata=_PER)
 
 
+_Bounds = TypeVar("_Bounds", ServersUp, SessionsNow)
+
+
 def measure(counted: Counted, seconds: float, per: tuple[int, ...]) -> Measure:
     """Return what has to be counted of sources, with these lengths of prefixes."""
     bits4 = next((bits for bits in per if bits <= _IPV4_BITS), None)
@@ -104,21 +109,23 @@ def measure_of(counted: Counted, wanted: SourceConnections | SourceRate) -> Meas
 
 def read_servers_up(table: Table) -> ServersUp:
     """Read ``servers-up``."""
-    _check_bounds(table)
-    return read_keys(table, ServersUp())
+    return _bounded(table, read_keys(table, ServersUp()))
 
 
 def read_sessions(table: Table) -> SessionsNow:
     """Read ``sessions``."""
     if ("frontend" in table) == ("backend" in table):
         table.wrong_itself("needs the name of a frontend or of a backend, one of the two")
-    _check_bounds(table)
-    return read_keys(table, SessionsNow())
+    return _bounded(table, read_keys(table, SessionsNow()))
 
 
-def _check_bounds(table: Table) -> None:
+def _bounded(table: Table, bounds: _Bounds) -> _Bounds:
+    under, over = bounds.under, bounds.over
     if "under" not in table and "over" not in table:
         table.wrong_itself("needs a number: under = 1, or over = 100")
+    elif under is not None and over is not None and over + 1 >= under:
+        table.wrong("under", f"is {under}, and no number is under {under} and over {over}; for one of the two, use any")
+    return bounds
 
 
 def read_connections(table: Table) -> SourceConnections:

@@ -161,6 +161,10 @@ def test_wrong_rule_is_named(keys: dict[str, Any], words: str) -> None:
         ({"tlv": {"azure": []}}, "if.tlv.azure: is empty, so no client would be right; leave it out"),
         ({"tlv": {}}, "if.tlv: is empty, so no client would be right; leave it out"),
         ({"servers_up": {"backend": "dovecot"}}, "if.servers-up: needs a number: under = 1, or over = 100"),
+        (
+            {"servers_up": {"backend": "dovecot", "under": 3, "over": 2}},
+            "if.servers-up.under: is 3, and no number is under 3 and over 2; for one of the two, use any",
+        ),
         ({"servers_up": 1}, "if.servers-up: is the number 1, needs a table"),
         ({"servers_up": {"backend": "d", "under": 1}}, 'if.servers-up.backend: is "d", and there is no [backend.d]'),
         ({"sessions": {"over": 1}}, "if.sessions: needs the name of a frontend or of a backend, one of the two"),
