@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from attrs import frozen
 
-from mailproxy.bans.ban import Ban, Key, Origin
+from mailproxy.bans.ban import Ban, Key
 from mailproxy.bans.bans import BanChange
 from mailproxy.bans.table import BanTable
 from mailproxy.networks.network_list import NetworkList
@@ -17,12 +17,11 @@ from mailproxy.session.gate import Rejection
 
 @frozen
 class BanRequest:
-    """Asks the main process to ban an address, or the network with `bits` of it."""
+    """Asks the main process to ban an address, or the network with `bits` of it, for a rule."""
 
     address: bytes
     seconds: float
     reason: str
-    origin: Origin
     bits: int | None = None
 
 
@@ -66,12 +65,10 @@ class BanGate:
         """Tell whether an address is banned now."""
         return self.rejects(address) is not None
 
-    def ban(
-        self, address: bytes, seconds: float, reason: str, bits: int | None = None, origin: Origin = "rule"
-    ) -> None:
-        """Ban an address, or its network, for a time, in all processes; not for an exempt address."""
+    def ban(self, address: bytes, seconds: float, reason: str, bits: int | None = None) -> None:
+        """Ban an address, or its network, for a time, in all processes, as a rule says; not an exempt address."""
         if address not in self.exempt:
-            self.ask(BanRequest(address, seconds, reason, origin, bits))
+            self.ask(BanRequest(address, seconds, reason, bits))
 
     def change(self, change: BanChange) -> None:
         """Take over what has changed in the main process."""

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from twisted.logger import Logger
 
 from mailproxy import config
-from mailproxy.bans.ban import ORIGINS, Ban, Key, Origin, key_of, place_of
+from mailproxy.bans.ban import Ban, Key, Origin, key_of, place_of
 from mailproxy.bans.bans import BANS_AT_ONCE, LONGEST_SECONDS, Bans, TooManyBans, clean_reason, most_by_rules
 from mailproxy.bans.file import Moment
 from mailproxy.bans.gate import BanGate, BanRequest
@@ -162,7 +162,7 @@ class BanKeeper:
 
     def take(self, request: BanRequest) -> None:
         """Carry out a request, of this process or of one that faces the network."""
-        if len(request.address) not in (4, 16) or not isfinite(request.seconds) or request.origin not in ORIGINS:
+        if len(request.address) not in (4, 16) or not isfinite(request.seconds):
             return
         most = 8 * len(request.address)
         bits = most if request.bits is None else request.bits
@@ -172,7 +172,7 @@ class BanKeeper:
         seconds = min(request.seconds, LONGEST_SECONDS)
         before = self.bans.table.get(key)
         try:
-            ban = self.ban(key, request.origin, request.reason, seconds)
+            ban = self.ban(key, "rule", request.reason, seconds)
         except TooManyBans as error:
             self._say("{place} is not banned: {reason}", place=place_of(key), reason=str(error))
             return

@@ -89,7 +89,7 @@ def test_rule_asks_for_a_ban(gate: BanGate) -> None:
     asked: list[BanRequest] = []
     gate.ask = asked.append
     gate.ban(ADDRESS, 60.0, "rule office")
-    assert asked == [BanRequest(ADDRESS, 60.0, "rule office", "rule")]
+    assert asked == [BanRequest(ADDRESS, 60.0, "rule office")]
 
 
 def test_process_without_a_service_bans_nobody(gate: BanGate) -> None:

@@ -161,7 +161,7 @@ def test_bans_go_to_workers_that_run_and_to_those_that_begin(bench: Bench) -> No
 
 def test_worker_may_ask_for_a_ban(bench: Bench) -> None:
     bench.heard(1)
-    bench.say(bench.workers[0], BanRequest(bytes([192, 0, 2, 7]), 60.0, "rule office", "rule"))
+    bench.say(bench.workers[0], BanRequest(bytes([192, 0, 2, 7]), 60.0, "rule office"))
     (told,) = bench.told(1)
     assert [(one.place, one.origin) for one in told.banned] == [("192.0.2.7", "rule")]
 

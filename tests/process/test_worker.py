@@ -222,7 +222,7 @@ def test_worker_asks_for_bans(bench: Bench) -> None:
     bench.read()
     bench.heard()
     bench.first.process_state.bans.ban(bytes([192, 0, 2, 7]), 60.0, "rule office")
-    assert bench.heard() == [BanRequest(bytes([192, 0, 2, 7]), 60.0, "rule office", "rule")]
+    assert bench.heard() == [BanRequest(bytes([192, 0, 2, 7]), 60.0, "rule office")]
 
 
 def test_worker_serves_once_it_has_the_configuration(bench: Bench) -> None:
