@@ -95,3 +95,11 @@ def test_rule_asks_for_a_ban(gate: BanGate) -> None:
 def test_process_without_a_service_bans_nobody(gate: BanGate) -> None:
     gate.ban(ADDRESS, 60.0, "rule office")
     assert not gate.banned(ADDRESS)
+
+
+def test_ended_bans_leave_the_table_with_later_changes(gate: BanGate, clock: Clock) -> None:
+    gate.change(BanChange((ban("192.0.2.7", end=10.0),)))
+    clock.now = 10.0
+    assert len(gate.table) == 1
+    gate.change(BanChange((ban("192.0.2.8", end=20.0),)))
+    assert [one.place for one in gate.table] == ["192.0.2.8"]
