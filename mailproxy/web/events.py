@@ -65,9 +65,9 @@ class Queue:
         """Add an event, or count it as lost."""
         if self._lost or self._size + len(line) > WAITING_BYTES:
             self._lost += 1
-            return
-        self._waiting.append(line)
-        self._size += len(line)
+        else:
+            self._waiting.append(line)
+            self._size += len(line)
         if self._taker is not None:
             # Later, so that one piece has all events of this moment, and none is written while others are told.
             taker, self._taker = self._taker, None
@@ -75,7 +75,7 @@ class Queue:
 
     async def take(self) -> bytes:
         """Return the waiting events, when there are some; or a pulse."""
-        if not self._waiting:
+        if not (self._waiting or self._lost):
             self._taker = Deferred()
             self._taker.addTimeout(PULSE_SECONDS, self._reactor, lambda result, seconds: None)
             await self._taker
