@@ -130,6 +130,15 @@ def test_what_is_too_much_is_lost_and_counted() -> None:
     assert bench.written[-1]["number"] == -1
 
 
+def test_short_event_after_a_lost_one_is_lost_too() -> None:
+    bench = Bench()
+    bench.watcher.pause()
+    bench.log.info("x", event="ready", filling="x" * WAITING_BYTES)
+    bench.log.info("x", event="ready")
+    bench.watcher.resume()
+    assert bench.written == [{"type": "lost", "events": 2}]
+
+
 def test_pause_while_the_rest_is_told_keeps_it() -> None:
     bench = Bench()
     bench.watcher.pause()

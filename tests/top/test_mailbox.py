@@ -42,6 +42,14 @@ def test_events_wait_in_bounded_memory() -> None:
     assert [len(model.events), model.events[0]["message"]] == [MOST_EVENTS, str(3 * MOST_EVENTS - 1)]
 
 
+def test_event_is_delivered_once() -> None:
+    mailbox, model = Mailbox(lambda: None), Model()
+    mailbox.hear(event("x"))
+    mailbox.deliver(model)
+    mailbox.deliver(model)
+    assert [one["message"] for one in model.events] == ["x"]
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

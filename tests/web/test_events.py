@@ -106,6 +106,18 @@ def test_slow_reader_loses_events_and_is_told(bench: Bench) -> None:
     assert sum(len(json.dumps(event)) for event in found) < WAITING_BYTES * 1.1
 
 
+def test_short_event_after_a_lost_one_is_lost_too(bench: Bench) -> None:
+    client = bench.watch()
+    bench.came(client)
+    client.transport.has_room = False
+    bench.log.info("the first")
+    bench.came(client)
+    bench.log.info("x" * WAITING_BYTES)
+    bench.log.info("short")
+    client.transport.make_room()
+    assert events(bench.came(client)) == [{"type": "lost", "events": 2}]
+
+
 def test_client_that_never_reads_is_dropped(bench: Bench) -> None:
     client = bench.watch()
     client.transport.has_room = False
