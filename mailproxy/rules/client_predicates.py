@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from ipaddress import ip_address
 from operator import attrgetter
+from typing import Any
 
 from mailproxy.config.client_place import ListFile, Place
 from mailproxy.config.condition import Condition
@@ -90,20 +91,24 @@ def _any_like(field: str, patterns: Sequence[TextPattern]) -> Test[Subject]:
     return test
 
 
-_BY_FIELD: dict[str, Callable[[str, tuple[object, ...]], Test[Subject]]] = {
+_BY_FIELD: dict[str, Callable[[str, Any], Test[Subject]]] = {
     "tls_version": _one_of,
     "resumed": _one_of,
     "client_verified": _one_of,
     "client_fingerprint": _one_of,
-    "sni": _like_name,  # type: ignore[dict-item]  # the values of these fields are patterns
-    "alpn": _like,  # type: ignore[dict-item]
-    "cipher": _like,  # type: ignore[dict-item]
-    "group": _like,  # type: ignore[dict-item]
-    "client_issuer": _like,  # type: ignore[dict-item]
-    "client_cn": _any_like,  # type: ignore[dict-item]
-    "client_san": _any_like,  # type: ignore[dict-item]
+    "sni": _like_name,
+    "alpn": _like,
+    "cipher": _like,
+    "group": _like,
+    "client_issuer": _like,
+    "client_cn": _any_like,
+    "client_san": _any_like,
 }
-"""What makes the question of each field of a `Condition` about TLS."""
+"""
+The functions that make the tests of a `Condition`'s fields about TLS.
+
+Each takes a field and its values in the condition: patterns, or the values themselves.
+"""
 
 
 def _within(field: str, places: Sequence[Place], surroundings: Surroundings) -> Test[Subject]:
