@@ -227,7 +227,8 @@ class Dovecot:
     def kill(self) -> None:
         """Kill it and all its sessions, as if the machine had lost its power."""
         for pid in self._signal_family(signal.SIGSTOP):  # so that none has more children
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it was ending, and its parent saw that before it stopped
+                os.kill(pid, signal.SIGKILL)
         self._process.wait()
         self._until_deaf(self.ports.values())
 

@@ -134,8 +134,8 @@ def test_no_later_than_haproxy(
     times: dict[str, list[tuple[float, float]]] = {"down": [], "up": []}
     for name in list(dovecots)[:ROUNDS]:
         began = time.monotonic()
-        cause(dovecots[name])
         try:
+            cause(dovecots[name])
             times["down"].append(watchers.seconds_until(name, is_up=False, began=began))
         finally:
             began = time.monotonic()
