@@ -15,7 +15,7 @@ from twisted.logger import globalLogPublisher
 
 from mailproxy.backend.numbers import SERVER
 from mailproxy.config import Backend, Check, Config, Frontend, InetBind, InetServer, Server, TlsProfile
-from mailproxy.counting.page import Pages, Words
+from mailproxy.counting.page import Numbers, Pages
 from mailproxy.front.prepare import prepare
 from mailproxy.front.process_state import ProcessState
 from mailproxy.metrics.collector import ServiceCollector
@@ -74,11 +74,11 @@ def configuration(folder: Path) -> Config:
     )
 
 
-def fill(words: Words, rare: frozenset[int], chosen: random.Random) -> None:
+def fill(numbers: Numbers, rare: frozenset[int], chosen: random.Random) -> None:
     """Count something of everything that is usual, and a few of what has many keys."""
-    for index in range(len(words)):
+    for index in range(len(numbers)):
         if index not in rare or chosen.random() < 0.1:
-            words[index] = chosen.randrange(1, 10**9)
+            numbers[index] = chosen.randrange(1, 10**9)
 
 
 def make_service(folder: Path) -> ProxyService:

@@ -118,7 +118,7 @@ class ProxyService(Service):
         self._live_bytes = LiveBytes(lambda: self._generation.sessions, reactor)
         self._trimming = Trimming(lambda: self._process_state.total.live, reactor, self._loop.poller)
         counted, state = self._process_state.counts.process()
-        self._vitals = Vitals(counted.words, state, lambda: self.lines_dropped(), reactor)
+        self._vitals = Vitals(counted.numbers, state, lambda: self.lines_dropped(), reactor)
         self.bans = BanKeeper(
             self._process_state.bans, reactor, self._background.do, monotonic=self._loop.poller.look_at_clock
         )

@@ -16,7 +16,7 @@ from mailproxy.balance.health import Health
 from mailproxy.balance.pool_server import PoolServer
 from mailproxy.config.model import MailProtocol
 from mailproxy.config.place import InetServer, NamedServer, ServerAddress, UnixServer
-from mailproxy.counting.page import Words, no_words
+from mailproxy.counting.page import Numbers, new_numbers
 from mailproxy.names import Record
 from mailproxy.tls.client import ClientTls, MakeClientTls
 from mailproxy.transport.outgoing import Target
@@ -45,7 +45,7 @@ class BackendServer(PoolServer):
     origin: Origin
     record: Record | None = None
     """Its record in DNS, if the configuration has a name."""
-    words: Words = field(factory=partial(no_words, SERVER.length), repr=False)
+    numbers: Numbers = field(factory=partial(new_numbers, SERVER.length), repr=False)
     """The numbers that this process counts, by the indexes in `mailproxy.backend.numbers`."""
 
 

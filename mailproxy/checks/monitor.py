@@ -130,8 +130,8 @@ class Monitor:
 
     def _count(self, server: BackendServer, outcome: Outcome) -> None:
         result = "misconfigured" if outcome.is_misconfigured else "passed" if outcome.ok else "failed"
-        server.words[CHECKS[result]] += 1
-        CHECK_TIME.count(server.words, outcome.seconds)
+        server.numbers[CHECKS[result]] += 1
+        CHECK_TIME.count(server.numbers, outcome.seconds)
 
     def _obey(self, server: BackendServer, reply: AgentReply, now: float) -> None:
         """Apply the settings of a server's agent."""
@@ -172,7 +172,7 @@ class Monitor:
     def _changed(self, change: Change[BackendServer]) -> None:
         server = change.server
         if change.event == "down":
-            server.words[DOWNTIMES] += 1
+            server.numbers[DOWNTIMES] += 1
         fields = {
             "backend": self.backend.name,
             "protocol": self.backend.protocol,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import frozen
 
-from mailproxy.counting.page import Words
+from mailproxy.counting.page import Numbers
 
 _UNITS_PER_SECOND = 1_000_000
 
@@ -41,12 +41,12 @@ class Layout:
         self.length += count
         return first
 
-    def totals(self, words: Sequence[int]) -> Totals:
+    def totals(self, numbers: Sequence[int]) -> Totals:
         """Return the numbers of a block, or the sums of several, by name."""
         return Totals(
-            {name: words[index] for name, index in self._numbers.items()},
-            {name: {key: words[index] for key, index in keys.items()} for name, keys in self._tables.items()},
-            {name: histogram.durations(words) for name, histogram in self._histograms.items()},
+            {name: numbers[index] for name, index in self._numbers.items()},
+            {name: {key: numbers[index] for key, index in keys.items()} for name, keys in self._tables.items()},
+            {name: histogram.durations(numbers) for name, histogram in self._histograms.items()},
         )
 
 
@@ -58,28 +58,28 @@ class Histogram:
     bounds: tuple[float, ...]
     """The greatest duration of each bucket, in seconds; one more bucket has all longer ones."""
 
-    def count(self, words: Words, seconds: float) -> None:
+    def count(self, numbers: Numbers, seconds: float) -> None:
         """Count a duration."""
-        words[self.first + bisect_left(self.bounds, seconds)] += 1
-        self._add(words, seconds)
+        numbers[self.first + bisect_left(self.bounds, seconds)] += 1
+        self._add(numbers, seconds)
 
-    def count_all(self, words: Words, durations: Sequence[float]) -> None:
+    def count_all(self, numbers: Numbers, durations: Sequence[float]) -> None:
         """Count durations together: each number is written once, since that costs more than the rest."""
         bounds, first = self.bounds, self.first
         buckets = [bisect_left(bounds, seconds) for seconds in durations]
         for bucket in set(buckets):
-            words[first + bucket] += buckets.count(bucket)
-        self._add(words, sum(durations))
+            numbers[first + bucket] += buckets.count(bucket)
+        self._add(numbers, sum(durations))
 
-    def _add(self, words: Words, seconds: float) -> None:
+    def _add(self, numbers: Numbers, seconds: float) -> None:
         """Add a duration, or the sum of several, that is counted in its bucket already."""
         if seconds > 0.0:  # the sum never goes back
-            words[self.first + len(self.bounds) + 1] += int(seconds * _UNITS_PER_SECOND)
+            numbers[self.first + len(self.bounds) + 1] += int(seconds * _UNITS_PER_SECOND)
 
-    def durations(self, words: Sequence[int]) -> Durations:
+    def durations(self, numbers: Sequence[int]) -> Durations:
         """Return the durations that are counted in a block."""
         end = self.first + len(self.bounds) + 1
-        return Durations(self.bounds, tuple(words[self.first : end]), words[end] / _UNITS_PER_SECOND)
+        return Durations(self.bounds, tuple(numbers[self.first : end]), numbers[end] / _UNITS_PER_SECOND)
 
 
 @frozen

@@ -15,11 +15,11 @@ from contextlib import suppress
 
 # The numbers in a page: enough for thousands of frontends, each with hundreds of numbers. The kernel only allocates
 # memory that is read or written.
-NUMBERS = 1 << 20
+NUMBERS_PER_PAGE = 1 << 20
 
-_WORD_BYTES = 8
+_NUMBER_BYTES = 8
 
-Words = memoryview
+Numbers = memoryview
 """Numbers of one process that can be written: a page, or a part of it."""
 
 
@@ -27,11 +27,11 @@ class Pages:
     """The pages of the workers, by worker number from 0, and the page of the main process."""
 
     def __init__(self, workers: int = 0) -> None:
-        words = memoryview(mmap.mmap(-1, (workers + 1) * NUMBERS * _WORD_BYTES)).cast("q")
-        pages = [words[number * NUMBERS : (number + 1) * NUMBERS] for number in range(workers + 1)]
-        self.workers: tuple[Words, ...] = tuple(pages[:-1])
-        self.main: Words = pages[-1]
-        self.all: tuple[Words, ...] = tuple(pages)
+        numbers = memoryview(mmap.mmap(-1, (workers + 1) * NUMBERS_PER_PAGE * _NUMBER_BYTES)).cast("q")
+        pages = [numbers[number * NUMBERS_PER_PAGE : (number + 1) * NUMBERS_PER_PAGE] for number in range(workers + 1)]
+        self.workers: tuple[Numbers, ...] = tuple(pages[:-1])
+        self.main: Numbers = pages[-1]
+        self.all: tuple[Numbers, ...] = tuple(pages)
         self.bells = tuple(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in range(workers))
         """An eventfd for each worker: a write wakes that worker."""
         self.used = 1
@@ -49,9 +49,9 @@ class Pages:
             for place, number in enumerate(page[places].tolist(), places.start):
                 if number:
                     main[place] += number
-        page[: self.used] = no_words(self.used)
+        page[: self.used] = new_numbers(self.used)
 
 
-def no_words(count: int) -> Words:
+def new_numbers(count: int) -> Numbers:
     """Return new numbers in private memory, all 0."""
-    return memoryview(bytearray(count * _WORD_BYTES)).cast("q")
+    return memoryview(bytearray(count * _NUMBER_BYTES)).cast("q")

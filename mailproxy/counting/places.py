@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mailproxy.counting.page import NUMBERS
+from mailproxy.counting.page import NUMBERS_PER_PAGE
 
 BEAT = 0
 """The place of the count of a process's signs of life."""
@@ -41,7 +41,7 @@ class Places:
         and change nothing.
         """
         new = {name: length for name, length in lengths.items() if name not in self._places}
-        if self.used + sum(new.values()) > NUMBERS:
+        if self.used + sum(new.values()) > NUMBERS_PER_PAGE:
             raise NoRoomError(
                 "the memory for the counts of servers and frontends is full, those of earlier configurations included; "
                 "restart mailproxy to clear it"

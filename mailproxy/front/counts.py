@@ -15,7 +15,7 @@ from mailproxy.balance.pool import Pool
 from mailproxy.config import Config
 from mailproxy.counting.block import Block
 from mailproxy.counting.layout import Totals
-from mailproxy.counting.page import Pages, Words
+from mailproxy.counting.page import Numbers, Pages
 from mailproxy.counting.places import COUNTER, NoRoomError, Places
 from mailproxy.front.capacity import Capacity
 from mailproxy.front.sockets import StartError
@@ -98,7 +98,7 @@ class Counts:
         """Return all numbers of a server since the start, of all processes whose numbers this one has."""
         return SERVER.totals(self.server(backend, protocol, server).sums())
 
-    def process(self) -> tuple[Block, Words]:
+    def process(self) -> tuple[Block, Numbers]:
         """Return what processes count of themselves, and the state of this process."""
         return self._block(PROCESS_NAME), self._state_of(self.pages.main)
 
@@ -108,15 +108,15 @@ class Counts:
         states = {name: self._state_of(page) for name, page in {"main": self.pages.main, **pages}.items()}
         return {name: STATE.totals(state) for name, state in states.items() if state[STARTED]}
 
-    def _state_of(self, page: Words) -> Words:
+    def _state_of(self, page: Numbers) -> Numbers:
         return page[self.places.block(STATE_NAME)]
 
     def _block(self, name: str) -> Block:
-        """Return a block: its words in this process's page, and those of all processes whose sums this one tells."""
+        """Return a block: its numbers in this process's page, and those of all processes whose sums this one tells."""
         places = self.places.block(name)
         return Block(self.pages.main[places], tuple(page[places] for page in self.pages.all))
 
-    def pace(self, frontend: str) -> tuple[Words, Sequence[Words]]:
+    def pace(self, frontend: str) -> tuple[Numbers, Sequence[Numbers]]:
         """Return the number of a frontend's new connections: this process's, and those of all that accept."""
         place = self.places.block(pace_name(frontend))
         return self.pages.main[place], (self.pages.main[place],)
@@ -147,4 +147,4 @@ class Counts:
         It replaces the former pool for the same key.
         """
         for server in pool.servers:
-            server.words = self.server(backend, protocol, server.name).words
+            server.numbers = self.server(backend, protocol, server.name).numbers

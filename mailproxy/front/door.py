@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from mailproxy.counting.page import Words
+from mailproxy.counting.page import Numbers
 from mailproxy.proxyprotocol import AcceptPolicy, Expectation
 from mailproxy.session.gate import Gate, Rejection
 from mailproxy.session.numbers import GATES, REJECTED
@@ -23,10 +23,10 @@ class Door:
 
     _log = Logger(namespace="mailproxy.session")
 
-    def __init__(self, frontend: str, gates: Iterable[Gate], words: Words, sampler: Sampler) -> None:
-        """`words` are the numbers of the frontend that this process counts."""
+    def __init__(self, frontend: str, gates: Iterable[Gate], numbers: Numbers, sampler: Sampler) -> None:
+        """`numbers` are the numbers of the frontend that this process counts."""
         self._frontend = frontend
-        self._words = words
+        self._numbers = numbers
         self._gates = tuple(gates)
         self._sampler = sampler
 
@@ -47,7 +47,7 @@ class Door:
         rejection = self._ask(packed_source(peer[0]))
         if rejection is None:
             return False
-        self._words[REJECTED] += 1
+        self._numbers[REJECTED] += 1
         if self._sampler.takes(self._frontend, peer[0], rejection.word):
             self._say(peer, rejection)
         return True
@@ -69,7 +69,7 @@ class Door:
         for gate in self._gates:
             rejection = gate.rejects(source)
             if rejection is not None:
-                self._words[GATES[rejection.word]] += 1
+                self._numbers[GATES[rejection.word]] += 1
                 return rejection
         return None
 

@@ -45,12 +45,12 @@ class Frontend:
         terms: Terms,
         *,
         loop: Loop,
-        numbers: Block,
+        block: Block,
         bounds: Iterable[Capacity | Pace],
         handshakes: Capacity | None = None,
         gates: Iterable[Gate] = (),
         source_gate: SourceGate | None = None,
-        rule_numbers: Iterable[Block] = (),
+        rule_blocks: Iterable[Block] = (),
         bans: Bans | None = None,
     ) -> None:
         """The `source_gate` counts sources, and is asked after the other gates."""
@@ -61,8 +61,8 @@ class Frontend:
         self.poller = loop.poller
         self.deadlines = loop.deadlines
         self.process = loop.process
-        self._numbers = numbers
-        self.words = numbers.words
+        self._block = block
+        self.numbers = block.numbers
         """The numbers that this process counts, by the indexes in `mailproxy.session.numbers`."""
         self.sessions: set[Session] = set()
         self.clock = loop.reactor
@@ -76,9 +76,9 @@ class Frontend:
         """The limits that pause the listeners."""
         self.source_gate = source_gate
         gates = tuple(gates) if source_gate is None else (*gates, source_gate)
-        self._door = Door(settings.name, gates, numbers.words, loop.sampler) if gates else None
+        self._door = Door(settings.name, gates, block.numbers, loop.sampler) if gates else None
         self.tarpits = loop.tarpits
-        self._rules = tuple(rule_numbers)
+        self._rules = tuple(rule_blocks)
         self._bans = bans
         self._listeners: list[Listener] = []
         self._has_dropped_ssl = False
@@ -123,12 +123,12 @@ class Frontend:
     @property
     def counters(self) -> Counters:
         """The frontend's counters since the start."""
-        return Counters(**{name: self._numbers.sum(index) for name, index in COUNTERS.items()})
+        return Counters(**{name: self._block.sum(index) for name, index in COUNTERS.items()})
 
     @property
     def totals(self) -> Totals:
         """All numbers of the frontend since the start, of all processes whose numbers this one has."""
-        return FRONTEND.totals(self._numbers.sums())
+        return FRONTEND.totals(self._block.sums())
 
     @property
     def learns(self) -> bool:
@@ -145,7 +145,7 @@ class Frontend:
             sock.close()
             return
         session = Session(self, self.terms, sock, peer, self._identify(), listener)
-        self.words[CONNECTIONS] += 1
+        self.numbers[CONNECTIONS] += 1
         self.sessions.add(session)
         for limit in self._bounds:
             limit.join()
@@ -167,7 +167,7 @@ class Frontend:
 
     def logins_refused(self, session: Session, count: int) -> None:
         """Count logins that the server has refused, for the client's source as well."""
-        self.words[REFUSED_LOGINS] += count
+        self.numbers[REFUSED_LOGINS] += count
         for entry in session.entries:
             for _ in range(count):
                 entry.count("auth-failures", self.poller.now)
@@ -175,7 +175,7 @@ class Frontend:
     def ruled(self, session: Session, decision: Decision) -> None:
         """Count the rules that were true of a client, and ban it if they say so."""
         for number in decision.matched:
-            self._rules[number].words[0] += 1
+            self._rules[number].numbers[0] += 1
         if decision.ban and self._bans is not None:
             subject = ClientSubject(session, session.facts)
             source, rules = subject.source, self.terms.rules
@@ -186,7 +186,7 @@ class Frontend:
     @property
     def rule_hits(self) -> Mapping[str, int]:
         """How many clients each rule was true of since the start, in all processes whose numbers this one has."""
-        return {rule.name: numbers.sums()[0] for rule, numbers in zip(self.settings.rules, self._rules, strict=False)}
+        return {rule.name: block.sums()[0] for rule, block in zip(self.settings.rules, self._rules, strict=False)}
 
     def dropped_ssl(self, backend: Backend) -> None:
         """Log, once, that the header does not pass on the received TLS facts."""

@@ -63,19 +63,19 @@ class Generation:
         name, limits, loop = settings.name, settings.limits, self._loop
         bounds: list[Capacity | Pace] = [process_state.capacity(name), process_state.total]
         if limits.rate is not None and self._role.accepts:
-            words, every = process_state.counts.pace(name)
-            bounds.append(Pace(limits.rate, words, every, poller=loop.poller, clock=loop.reactor))
+            numbers, every = process_state.counts.pace(name)
+            bounds.append(Pace(limits.rate, numbers, every, poller=loop.poller, clock=loop.reactor))
         return Frontend(
             settings,
             prepared.terms,
             loop=loop,
-            numbers=process_state.numbers(name),
+            block=process_state.block(name),
             bounds=bounds,
             handshakes=None if limits.handshakes is None else process_state.handshakes(name),
             gates=() if settings.judges_bans else (process_state.bans,),
             bans=process_state.bans,
             source_gate=self._make_source_gate(settings),
-            rule_numbers=[process_state.counts.rule(name, rule.name) for rule in prepared.settings.rules],
+            rule_blocks=[process_state.counts.rule(name, rule.name) for rule in prepared.settings.rules],
         )
 
     def _make_source_gate(self, frontend: config.Frontend) -> SourceGate | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from mailproxy.config.rate import Rate
-from mailproxy.counting.page import Words
+from mailproxy.counting.page import Numbers
 from mailproxy.sources.window import counted, counts, windows_until
 from mailproxy.transport.listener import Listener
 from mailproxy.transport.poller import Poller
@@ -27,11 +27,11 @@ class Pace:
     """
 
     def __init__(
-        self, rate: Rate, words: Words, every: Sequence[Words], *, poller: Poller, clock: IReactorTime
+        self, rate: Rate, numbers: Numbers, every: Sequence[Numbers], *, poller: Poller, clock: IReactorTime
     ) -> None:
-        """`words` has this process's count, and `every` those of all; they outlast this object."""
+        """`numbers` has this process's count, and `every` those of all; they outlast this object."""
         self._rate = rate
-        self._words = words
+        self._numbers = numbers
         self._every = tuple(every)
         self._poller = poller
         self._clock = clock
@@ -55,7 +55,7 @@ class Pace:
 
     def join(self) -> None:
         """Count a connection."""
-        self._words[0] = counted(self._words[0], self._time)
+        self._numbers[0] = counted(self._numbers[0], self._time)
         if self._call is None:
             self._look()
 
@@ -70,8 +70,8 @@ class Pace:
         """Pause if the limit is reached, until it is not."""
         time = self._time
         former = current = 0
-        for words in self._every:
-            before, now = counts(words[0], time)
+        for numbers in self._every:
+            before, now = counts(numbers[0], time)
             former += before
             current += now
         is_below = current + former * (1.0 - (time - int(time))) < self._rate.count

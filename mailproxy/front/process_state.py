@@ -72,7 +72,7 @@ class ProcessState:
         self.sockets.share(with_others=with_others)
         self.admin.share(with_others=with_others)
 
-    def numbers(self, frontend: str) -> Block:
+    def block(self, frontend: str) -> Block:
         """Return the numbers of a frontend, by its name."""
         return self.counts.frontend(frontend)
 

@@ -16,7 +16,7 @@ from contextlib import suppress
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from mailproxy.counting.layout import Layout
-from mailproxy.counting.page import Words
+from mailproxy.counting.page import Numbers
 
 TICK_SECONDS = 0.25
 """The time between two looks at the loop: a tenth of a second's halt is seen in two of five cases."""
@@ -52,7 +52,7 @@ STARTED = STATE.number("started")
 class Vitals:
     """Measures this process again and again, from `start` to `stop`."""
 
-    def __init__(self, counted: Words, state: Words, lines_dropped: Callable[[], int], clock: IReactorTime) -> None:
+    def __init__(self, counted: Numbers, state: Numbers, lines_dropped: Callable[[], int], clock: IReactorTime) -> None:
         """`counted` has the numbers of `PROCESS`, and `state` those of `STATE`; `lines_dropped` is asked for a sum."""
         self._counted = counted
         self._state = state

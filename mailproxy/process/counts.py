@@ -12,7 +12,7 @@ from mailproxy.balance.pool import Pool
 from mailproxy.balance.shared_pool import PATIENCE_SECONDS
 from mailproxy.config import Config
 from mailproxy.counting.block import Block
-from mailproxy.counting.page import Pages, Words
+from mailproxy.counting.page import Numbers, Pages
 from mailproxy.counting.places import BEAT
 from mailproxy.front.capacity import Capacity
 from mailproxy.front.counts import PROCESS_NAME, Counts, pace_name
@@ -92,15 +92,15 @@ class WorkerCounts(PageCounts):
     def assign_places(self, settings: Config) -> None:
         """Assign nothing: a worker gets the places that the main process has assigned."""
 
-    def process(self) -> tuple[Block, Words]:
+    def process(self) -> tuple[Block, Numbers]:
         """Return what processes count of themselves, and the state of this process."""
         return self._block(PROCESS_NAME), self._state_of(self.pages.workers[self.number])
 
     def _block(self, name: str) -> Block:
-        words = self.pages.workers[self.number][self.places.block(name)]
-        return Block(words, (words,))
+        numbers = self.pages.workers[self.number][self.places.block(name)]
+        return Block(numbers, (numbers,))
 
-    def pace(self, frontend: str) -> tuple[Words, Sequence[Words]]:
+    def pace(self, frontend: str) -> tuple[Numbers, Sequence[Numbers]]:
         """Return the number of a frontend's new connections: this worker's, and those of all workers."""
         place = self.places.block(pace_name(frontend))
         every = tuple(page[place] for page in self.pages.workers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mailproxy.counting.page import Pages, Words
+from mailproxy.counting.page import Numbers, Pages
 from mailproxy.counting.places import Places
 from mailproxy.front.capacity import Capacity
 from mailproxy.transport.listener import Listener
@@ -88,7 +88,7 @@ class SharedCapacity(Capacity):
 class WatchedCapacity(Capacity):
     """A limit on the live sessions of all workers, in the main process, which has no sessions."""
 
-    def __init__(self, name: str, pages: Sequence[Words], places: Places) -> None:
+    def __init__(self, name: str, pages: Sequence[Numbers], places: Places) -> None:
         super().__init__(name, 0)
         self._pages = pages
         self._live, _ = (places[place] for place in limit_names(name))

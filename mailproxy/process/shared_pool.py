@@ -10,7 +10,7 @@ from weakref import ref
 
 from mailproxy.balance.pool import Pool
 from mailproxy.balance.pool_server import PoolServer
-from mailproxy.counting.page import Pages, Words
+from mailproxy.counting.page import Numbers, Pages
 from mailproxy.counting.places import Places
 
 # Pages have whole numbers, so times are in microseconds.
@@ -46,7 +46,7 @@ class PagePool:
         self._pool = ref(pool)
         self._pages = pages
         self._number = number
-        self._page: Words = pages.main if number is None else pages.workers[number]
+        self._page: Numbers = pages.main if number is None else pages.workers[number]
         self._others = [(other, page) for other, page in enumerate(pages.workers) if other != number]
         self._servers = {server: places[server_name(backend, protocol, server.name)] for server in pool.servers}
         self._items = tuple(self._servers.items())

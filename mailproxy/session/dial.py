@@ -222,7 +222,7 @@ class Dial:
         before = self.server
         is_same = server is before
         if before is not None:
-            before.words[RETRIES if is_same else REDISPATCHES] += 1
+            before.numbers[RETRIES if is_same else REDISPATCHES] += 1
         self._tried.append(server)
         if is_same:
             self._owner.wait(min(TURNAROUND_SECONDS, self._backend.connect_seconds))
@@ -380,7 +380,7 @@ class Dial:
         self._failure = failure
         server = self._place
         assert server is not None
-        server.words[SERVER_REFUSED if failure.words else FAILED] += 1
+        server.numbers[SERVER_REFUSED if failure.words else FAILED] += 1
         self.cancel()
         if failure.words:
             self._refused_by.append(server)

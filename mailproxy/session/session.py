@@ -37,7 +37,7 @@ from mailproxy.announce.addresses import PackedAddress
 from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
 from mailproxy.config.refuse import Refuse
-from mailproxy.counting.page import Words
+from mailproxy.counting.page import Numbers
 from mailproxy.mail.dialogue import open_dialogue
 from mailproxy.mail.refusal import refusal_with
 from mailproxy.mail.step import Step
@@ -85,7 +85,7 @@ class Front(Protocol):
 
     poller: Poller
     deadlines: Deadlines
-    words: Words
+    numbers: Numbers
     """The frontend's numbers, by the indexes in `mailproxy.session.numbers`."""
     process: str
     """Distinguishes the ids of this process's sessions from those of other processes."""
@@ -220,9 +220,9 @@ class Session:
         return f"{self._front.process}-{self.number:x}"
 
     @property
-    def words(self) -> Words:
+    def numbers(self) -> Numbers:
         """The numbers of its frontend, by the indexes in `mailproxy.session.numbers`."""
-        return self._front.words
+        return self._front.numbers
 
     @property
     def is_offloaded(self) -> bool:
@@ -294,7 +294,7 @@ class Session:
         self.header = header
         if header is not None:
             self.is_local = header.command is Command.LOCAL
-            self._front.words[HEADERS] += 1
+            self._front.numbers[HEADERS] += 1
             if (addresses := header.stream_addresses) is not None:
                 self.source, self.destination = addresses
         if (rejection := self._front.gate(self)) is None:
@@ -408,7 +408,7 @@ class Session:
             relay.limit(self.ruling.bandwidth, self._front.clock)
         self._enter(relay)
         self.held_server = self.server
-        self._front.words[SESSIONS] += 1
+        self._front.numbers[SESSIONS] += 1
         self._front.begun(self)
         relay.begin(greeting, pending)
 
@@ -493,7 +493,7 @@ class Session:
         """Record the ending and count it; only the first one counts."""
         if self.termination is None:
             if ending.counter:
-                self._front.words[COUNTERS[ending.counter]] += 1
+                self._front.numbers[COUNTERS[ending.counter]] += 1
             self.termination = Termination(ending, ending.stage or self.stage.letter, reason, presented, kind)
 
     def lose(self, ending: Ending, reason: str) -> None:

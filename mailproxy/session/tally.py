@@ -19,7 +19,7 @@ from mailproxy.announce.header import without_room
 from mailproxy.backend import numbers as of_server
 from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
-from mailproxy.counting.page import Words
+from mailproxy.counting.page import Numbers
 from mailproxy.session import termination as endings
 from mailproxy.session.numbers import (
     BYTES_IN,
@@ -84,7 +84,7 @@ class CountedSession(Protocol):
     termination: Termination | None
 
     @property
-    def words(self) -> Words:
+    def numbers(self) -> Numbers:
         """The numbers of the session's frontend."""
 
 
@@ -93,15 +93,15 @@ AnySession = TypeVar("AnySession", bound=CountedSession)
 
 def count_sessions(begun: Iterable[CountedSession], ended: Iterable[CountedSession]) -> None:
     """Count sessions that have reached a server, and sessions that are over; one may be both."""
-    for words, some in _by_frontend(begun):
-        _count_begun(words, some)
-        _count_way(words, some)
-    for words, some in _by_frontend(ended):
-        _count_ended(words, some)
-        _count_way(words, [one for one in some if not one.greeted])
+    for numbers, some in _by_frontend(begun):
+        _count_begun(numbers, some)
+        _count_way(numbers, some)
+    for numbers, some in _by_frontend(ended):
+        _count_ended(numbers, some)
+        _count_way(numbers, [one for one in some if not one.greeted])
 
 
-def _by_frontend(sessions: Iterable[AnySession]) -> Iterator[tuple[Words, Sequence[AnySession]]]:
+def _by_frontend(sessions: Iterable[AnySession]) -> Iterator[tuple[Numbers, Sequence[AnySession]]]:
     groups: dict[str, list[AnySession]] = {}
     name, some = "", list[AnySession]()
     for session in sessions:
@@ -110,18 +110,18 @@ def _by_frontend(sessions: Iterable[AnySession]) -> Iterator[tuple[Words, Sequen
             some = groups.setdefault(name, [])
         some.append(session)
     for some in groups.values():
-        yield some[0].words, some
+        yield some[0].numbers, some
 
 
-def _count_begun(words: Words, sessions: Sequence[CountedSession]) -> None:
-    FIRST_BYTE_TIME.count_all(words, [one.greeted - one.started for one in sessions])
-    CONNECT_TIME.count_all(words, [one.greeted - (one.secured or one.started) - one.queued for one in sessions])
+def _count_begun(numbers: Numbers, sessions: Sequence[CountedSession]) -> None:
+    FIRST_BYTE_TIME.count_all(numbers, [one.greeted - one.started for one in sessions])
+    CONNECT_TIME.count_all(numbers, [one.greeted - (one.secured or one.started) - one.queued for one in sessions])
     for server, count in Counter([one.server for one in sessions]).items():
         _add(server, of_server.SESSIONS, count)
 
 
-def _count_ended(words: Words, sessions: Sequence[CountedSession]) -> None:
-    DURATION.count_all(words, [one.ended - one.started for one in sessions])
+def _count_ended(numbers: Numbers, sessions: Sequence[CountedSession]) -> None:
+    DURATION.count_all(numbers, [one.ended - one.started for one in sessions])
     all_in = all_out = bytes_in = bytes_out = 0
     server: BackendServer | None = None
     for one in sessions:
@@ -139,18 +139,18 @@ def _count_ended(words: Words, sessions: Sequence[CountedSession]) -> None:
             all_out += answered
     _add(server, of_server.BYTES_IN, bytes_in)
     _add(server, of_server.BYTES_OUT, bytes_out)
-    words[BYTES_IN] += all_in
-    words[BYTES_OUT] += all_out
+    numbers[BYTES_IN] += all_in
+    numbers[BYTES_OUT] += all_out
     for end, count in Counter([one.termination for one in sessions]).items():
         if end is not None:
-            words[ENDED[end.ending, end.stage]] += count
+            numbers[ENDED[end.ending, end.stage]] += count
             if end.kind and end.ending.counter in _FAILURES:
-                words[_FAILURES[end.ending.counter][end.kind]] += count
+                numbers[_FAILURES[end.ending.counter][end.kind]] += count
 
 
 def _add(server: BackendServer | None, index: int, number: int) -> None:
     if server is not None:
-        server.words[index] += number
+        server.numbers[index] += number
 
 
 def count_live(sessions: Iterable[CountedSession]) -> None:
@@ -163,44 +163,44 @@ def count_live(sessions: Iterable[CountedSession]) -> None:
         bytes_in, bytes_out = received - one.counted_in, answered - one.counted_out
         if bytes_in or bytes_out:
             one.counted_in, one.counted_out = received, answered
-            one.words[BYTES_IN] += bytes_in
-            one.words[BYTES_OUT] += bytes_out
+            one.numbers[BYTES_IN] += bytes_in
+            one.numbers[BYTES_OUT] += bytes_out
             if one.server is not None:
-                one.server.words[of_server.BYTES_IN] += bytes_in
-                one.server.words[of_server.BYTES_OUT] += bytes_out
+                one.server.numbers[of_server.BYTES_IN] += bytes_in
+                one.server.numbers[of_server.BYTES_OUT] += bytes_out
 
 
-def _count_way(words: Words, sessions: Sequence[CountedSession]) -> None:
+def _count_way(numbers: Numbers, sessions: Sequence[CountedSession]) -> None:
     """Count how sessions came to a server, or as far as they came."""
     facts: TlsFacts | None = None
     in_a_row = 0
     for one in sessions:
         if one.facts is not None:
             if one.facts is not facts:
-                _count_tls(words, facts, in_a_row)
+                _count_tls(numbers, facts, in_a_row)
                 facts, in_a_row = one.facts, 0
             in_a_row += 1
-            HANDSHAKE_TIME.count(words, one.secured - one.started)
+            HANDSHAKE_TIME.count(numbers, one.secured - one.started)
         if one.terms.dialogue is not None:
-            words[DIALOGUES[_dialogue(one)]] += 1
+            numbers[DIALOGUES[_dialogue(one)]] += 1
         if one.queued:
-            QUEUE_TIME.count(words, one.queued)
+            QUEUE_TIME.count(numbers, one.queued)
         if one.retries:
-            words[RETRIES] += one.retries
+            numbers[RETRIES] += one.retries
         if one.left_out:
             for name in without_room(one.left_out):
-                words[TLVS_WITHOUT_ROOM.get(name) or TLVS_WITHOUT_ROOM[OTHER]] += 1
-    _count_tls(words, facts, in_a_row)
+                numbers[TLVS_WITHOUT_ROOM.get(name) or TLVS_WITHOUT_ROOM[OTHER]] += 1
+    _count_tls(numbers, facts, in_a_row)
 
 
-def _count_tls(words: Words, facts: TlsFacts | None, count: int) -> None:
+def _count_tls(numbers: Numbers, facts: TlsFacts | None, count: int) -> None:
     if facts is not None:
-        words[HANDSHAKES] += count
-        words[VERSIONS.get(facts.version) or VERSIONS[OTHER]] += count
-        words[CIPHERS.get(facts.cipher) or CIPHERS[OTHER]] += count
-        words[GROUPS.get(facts.group or "none") or GROUPS[OTHER]] += count
+        numbers[HANDSHAKES] += count
+        numbers[VERSIONS.get(facts.version) or VERSIONS[OTHER]] += count
+        numbers[CIPHERS.get(facts.cipher) or CIPHERS[OTHER]] += count
+        numbers[GROUPS.get(facts.group or "none") or GROUPS[OTHER]] += count
         if facts.resumed:
-            words[RESUMED] += count
+            numbers[RESUMED] += count
 
 
 def _dialogue(session: CountedSession) -> str:

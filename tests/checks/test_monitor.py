@@ -114,7 +114,7 @@ def lines(logged: Sequence[Any]) -> list[str]:
 def test_checks_and_downtimes_are_counted() -> None:
     bench = Bench(checked(1))
     bench.check(1, GOOD, BAD, BAD, Outcome(True, "refused", 0.3, is_misconfigured=True))
-    totals = SERVER.totals(bench.server("d1").words)
+    totals = SERVER.totals(bench.server("d1").numbers)
     assert totals.tables["checks"] == {"passed": 1, "failed": 2, "misconfigured": 1}
     assert totals.numbers["downtimes"] == 1
     times = totals.histograms["check_time"]

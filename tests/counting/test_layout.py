@@ -10,10 +10,10 @@ def test_totals_have_every_number_by_name() -> None:
     layout = Layout()
     one = layout.number("one")
     colours = layout.table("colours", ["red", "blue"])
-    words = Block.alone(layout.length).words
-    words[one] += 1
-    words[colours["blue"]] += 2
-    totals = layout.totals(words)
+    numbers = Block.alone(layout.length).numbers
+    numbers[one] += 1
+    numbers[colours["blue"]] += 2
+    totals = layout.totals(numbers)
     assert (totals.numbers, totals.tables) == ({"one": 1}, {"colours": {"red": 0, "blue": 2}})
 
 
@@ -22,23 +22,23 @@ def test_durations_are_in_buckets() -> None:
     layout.number("before")
     histogram = layout.histogram("waits", [0.1, 1.0])
     layout.number("after")
-    words = Block.alone(layout.length).words
+    numbers = Block.alone(layout.length).numbers
     for seconds in (0.0, 0.1, 0.5, 1.0, 1.5, 3600.0):
-        histogram.count(words, seconds)
-    assert layout.totals(words).histograms == {"waits": Durations((0.1, 1.0), (2, 2, 2), 3603.1)}
-    assert (words[0], words[layout.length - 1]) == (0, 0)
+        histogram.count(numbers, seconds)
+    assert layout.totals(numbers).histograms == {"waits": Durations((0.1, 1.0), (2, 2, 2), 3603.1)}
+    assert (numbers[0], numbers[layout.length - 1]) == (0, 0)
 
 
 def test_sum_of_durations_never_goes_back() -> None:
     layout = Layout()
     histogram = layout.histogram("waits", [0.1])
-    words = Block.alone(layout.length).words
-    histogram.count(words, 0.05)
-    histogram.count(words, -0.01)
-    assert layout.totals(words).histograms == {"waits": Durations((0.1,), (2, 0), 0.05)}
+    numbers = Block.alone(layout.length).numbers
+    histogram.count(numbers, 0.05)
+    histogram.count(numbers, -0.01)
+    assert layout.totals(numbers).histograms == {"waits": Durations((0.1,), (2, 0), 0.05)}
 
 
 def test_sums_are_of_all_processes() -> None:
     own, other = Block.alone(2), Block.alone(2)
-    own.words[0], other.words[0], other.words[1] = 1, 2, 5
-    assert Block(own.words, (own.words, other.words)).sums() == [3, 5]
+    own.numbers[0], other.numbers[0], other.numbers[1] = 1, 2, 5
+    assert Block(own.numbers, (own.numbers, other.numbers)).sums() == [3, 5]

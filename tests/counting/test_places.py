@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailproxy.counting.page import NUMBERS
+from mailproxy.counting.page import NUMBERS_PER_PAGE
 from mailproxy.counting.places import NoRoomError, Places
 
 
@@ -26,5 +26,5 @@ def test_places_that_are_told_are_the_same() -> None:
 def test_full_pages_are_told_and_nothing_changes() -> None:
     places = Places()
     with pytest.raises(NoRoomError, match="restart"):
-        places.add({"one": 1, "others": NUMBERS - 1})
+        places.add({"one": 1, "others": NUMBERS_PER_PAGE - 1})
     assert places.used == 1

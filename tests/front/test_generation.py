@@ -228,7 +228,7 @@ def test_counters_go_on(process: Process) -> None:
     process.relay()
     process.read()
     process.relay()
-    assert process.process_state.numbers("front").sums()[SESSIONS] == 2
+    assert process.process_state.block("front").sums()[SESSIONS] == 2
 
 
 def test_bounds_count_the_sessions_of_both(process: Process) -> None:

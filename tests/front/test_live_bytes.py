@@ -30,7 +30,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 def counted(bench: Bench) -> tuple[int, int]:
     """The counted bytes each way, which are the same of the server and of the frontend."""
     numbers = bench.frontend.totals.numbers
-    of_server = SERVER.totals(bench.pool.servers[0].words).numbers
+    of_server = SERVER.totals(bench.pool.servers[0].numbers).numbers
     both = numbers["bytes_in"], numbers["bytes_out"]
     assert (of_server["bytes_in"], of_server["bytes_out"]) == both
     return both

@@ -9,7 +9,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from mailproxy.config.rate import Rate
-from mailproxy.counting.page import no_words
+from mailproxy.counting.page import new_numbers
 from mailproxy.front.capacity import Capacity
 from mailproxy.front.pace import Pace
 from mailproxy.transport.poller import Poller
@@ -57,7 +57,7 @@ class Flood:
     def __init__(self, rate: Rate, processes: int = 1) -> None:
         self.clock = Clock()
         self.clock.advance(1000.0)
-        pages = [no_words(1) for _ in range(processes)]
+        pages = [new_numbers(1) for _ in range(processes)]
         self.processes = [Process(self.clock, rate, pages, number) for number in range(processes)]
 
     def accept(self) -> None:
@@ -126,7 +126,7 @@ def test_count_outlasts_a_reload() -> None:
     flood = Flood(Rate(5, 1.0))
     flood.accept()
     first = flood.processes[0]
-    again = Process(flood.clock, Rate(5, 1.0), [first.pace._words], 0)  # noqa: SLF001  # the words outlast it
+    again = Process(flood.clock, Rate(5, 1.0), [first.pace._numbers], 0)  # noqa: SLF001  # the numbers outlast it
     assert not again.accepts
 
 

@@ -10,7 +10,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from mailproxy.counting.layout import Totals
-from mailproxy.counting.page import no_words
+from mailproxy.counting.page import new_numbers
 from mailproxy.front.vitals import PROCESS, STATE, TICK_SECONDS, TICKS_PER_LOOK, Vitals, open_descriptors
 
 
@@ -19,9 +19,9 @@ class Bench:
 
     def __init__(self) -> None:
         self.clock = Clock()
-        self.counted, self.words = no_words(PROCESS.length), no_words(STATE.length)
+        self.counted, self.numbers = new_numbers(PROCESS.length), new_numbers(STATE.length)
         self.dropped = 0
-        self.vitals = Vitals(self.counted, self.words, lambda: self.dropped, self.clock)
+        self.vitals = Vitals(self.counted, self.numbers, lambda: self.dropped, self.clock)
 
     def look(self) -> None:
         """Let time pass until the next look."""
@@ -34,7 +34,7 @@ class Bench:
 
     @property
     def state(self) -> dict[str, int]:
-        return dict(STATE.totals(self.words).numbers)
+        return dict(STATE.totals(self.numbers).numbers)
 
 
 @pytest.fixture

@@ -129,23 +129,23 @@ def test_queue_is_told_by_the_latest_reading(bench: Bench) -> None:
 
 
 def test_counters_go_on_when_a_worker_has_ended(bench: Bench) -> None:
-    bench.workers[0].frontend("imaps").words[CONNECTIONS] += 2
+    bench.workers[0].frontend("imaps").numbers[CONNECTIONS] += 2
     bench.main.fold(0)
-    bench.workers[1].frontend("imaps").words[CONNECTIONS] += 1
+    bench.workers[1].frontend("imaps").numbers[CONNECTIONS] += 1
     assert bench.main.frontend("imaps").sums()[CONNECTIONS] == 3
 
 
 def test_numbers_of_a_server_are_those_of_all_workers_and_go_on(bench: Bench) -> None:
     for number, backend in enumerate(bench.backends[:2]):
-        backend.pool.servers[0].words[FAILED] += number + 1
+        backend.pool.servers[0].numbers[FAILED] += number + 1
     bench.main.fold(0)
     assert bench.main.server_totals(*KEY, "d1").numbers["failed"] == 3
     assert bench.workers[0].server(*KEY, "d1").sums()[FAILED] == 0
 
 
 def test_later_reading_counts_on(bench: Bench) -> None:
-    bench.backends[0].pool.servers[0].words[FAILED] += 1
-    bench.backend(bench.workers[0]).pool.servers[0].words[FAILED] += 1
+    bench.backends[0].pool.servers[0].numbers[FAILED] += 1
+    bench.backend(bench.workers[0]).pool.servers[0].numbers[FAILED] += 1
     assert bench.main.server(*KEY, "d1").sums()[FAILED] == 2
 
 
@@ -159,7 +159,7 @@ def test_stopped_worker_looks_no_more(bench: Bench) -> None:
 def test_state_of_each_process_is_told_until_it_ends(bench: Bench) -> None:
     for number, counts in enumerate((bench.main, *bench.workers)):
         counted, state = counts.process()
-        counted.words[CPU] += 10
+        counted.numbers[CPU] += 10
         state[STARTED] = state[DESCRIPTORS] = number + 1
     bench.main.fold(0)
     assert {name: state.numbers["descriptors"] for name, state in bench.main.states().items()} == {
@@ -215,4 +215,4 @@ def test_tables_of_workers_have_the_size_of_one_together() -> None:
 def test_new_connections_of_all_workers_are_seen_by_each(bench: Bench) -> None:
     first, every = bench.workers[0].pace("imaps")
     first[0] = 7
-    assert [words[0] for words in bench.workers[1].pace("imaps")[1]] == [words[0] for words in every] == [7, 0]
+    assert [numbers[0] for numbers in bench.workers[1].pace("imaps")[1]] == [numbers[0] for numbers in every] == [7, 0]

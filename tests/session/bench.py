@@ -202,12 +202,12 @@ class Bench:
             settings,
             terms,
             loop=self.loop,
-            numbers=Block.alone(FRONTEND.length),
+            block=Block.alone(FRONTEND.length),
             bounds=(self.capacity, self.total),
             handshakes=handshakes,
             gates=gates,
             source_gate=source_gate,
-            rule_numbers=[Block.alone(1) for _ in rules],
+            rule_blocks=[Block.alone(1) for _ in rules],
             bans=bans,
         )
         listening = {

@@ -468,7 +468,7 @@ def test_bug_in_a_turn_ends_its_own_session_and_not_the_one_that_made_room(
         if turn == "place":
             bench.dials_with(no_socket)
         else:
-            broken.setattr(bench.frontend, "words", None)
+            broken.setattr(bench.frontend, "numbers", None)
             bench.pool.set_state(bench.pool.servers[0], "maint", bench.poller.now)
         first.end()
         server.end()

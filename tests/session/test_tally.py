@@ -33,7 +33,7 @@ def table(bench: Bench, name: str) -> dict[str, int]:
 
 def of_server(bench: Bench, number: int = 0) -> dict[str, int]:
     """The numbers of a server that are not 0."""
-    counted = SERVER.totals(bench.pool.servers[number].words).numbers
+    counted = SERVER.totals(bench.pool.servers[number].numbers).numbers
     return {name: number for name, number in counted.items() if number}
 
 

@@ -20,10 +20,10 @@ def test_rate_is_by_the_second_over_some_seconds(running: Running) -> None:
     samples.start()
     running.reactor.advance(1)
     (frontend,) = running.service.frontends
-    words = running.service.process_state.numbers(frontend.name).words
-    words[COUNTERS["connections"]] += 10
-    words[COUNTERS["handshake_errors"]] += 5
-    words[BYTES_IN] += 1000
+    numbers = running.service.process_state.block(frontend.name).numbers
+    numbers[COUNTERS["connections"]] += 10
+    numbers[COUNTERS["handshake_errors"]] += 5
+    numbers[BYTES_IN] += 1000
     running.reactor.advance(1)
     last = samples.taken[-1]
     assert (last.connections, last.errors, last.bytes_in, last.bytes_out) == (5, 2.5, 500, 0)
@@ -35,9 +35,9 @@ def test_refusals_are_by_the_second_and_frontend(running: Running) -> None:
     samples = Samples(running.service, running.reactor)
     samples.start()
     (frontend,) = running.service.frontends
-    words = running.service.process_state.numbers(frontend.name).words
-    words[COUNTERS["rejected"]] += 20
-    words[COUNTERS["ruled_out"]] += 30
+    numbers = running.service.process_state.block(frontend.name).numbers
+    numbers[COUNTERS["rejected"]] += 20
+    numbers[COUNTERS["ruled_out"]] += 30
     running.reactor.pump([1] * 2)
     assert samples.taken[-1].refusals == 25
     running.reactor.pump([1] * (SURGE_SECONDS - 2))

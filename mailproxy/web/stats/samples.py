@@ -115,7 +115,7 @@ class Samples:
 
     def _sums(self) -> _Sums:
         state = self._running.process_state
-        named = {one.name: state.numbers(one.name) for one in self._running.generation.frontends}
+        named = {one.name: state.block(one.name) for one in self._running.generation.frontends}
         blocks = named.values()
         refusals = {name: sum(map(block.sum, _REFUSALS)) for name, block in named.items()}
         self._refusals.append((self._reactor.seconds(), refusals))
