@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from twisted.internet.defer import Deferred
 
-from mailproxy.control import observe, questions, top_sources
+from mailproxy.control import all_sessions, observe, top_sources
 from mailproxy.control.actions import bans, frontends, servers, service, sessions
 from mailproxy.control.actions.context import Context
 from mailproxy.control.actions.handover import Handover
@@ -46,7 +46,7 @@ ACTIONS: dict[str, Action] = {
     "show backends": lambda context: Answer(observe.backends(context.running)),
     "show servers": lambda context: Answer(observe.servers(context.running)),
     "show sessions": lambda context: Answer(
-        questions.sessions(context.running, context.others, context.request.arguments)
+        all_sessions.sessions(context.running, context.others, context.request.arguments)
     ),
     "show rules": lambda context: Answer(observe.rules(context.running)),
     "show sources": lambda context: Answer(top_sources.sources(context.running, context.given)),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 
-from mailproxy.control.questions import SESSIONS_PER_PAGE, Ask, Question, SessionPage, SessionsFrom, answer_question
+from mailproxy.control.questions import Ask, Question, answer_question
+from mailproxy.control.session_pages import SESSIONS_PER_PAGE, SessionPage, SessionsFrom
 from tests.control.bench import Admin, admin_of
 from tests.control.conftest import Make
 from tests.test_service import Running

@@ -23,7 +23,8 @@ from mailproxy.config.client_place import ListFile
 from mailproxy.config.condition import Condition
 from mailproxy.config.refuse import Refuse
 from mailproxy.config.rule import Rule
-from mailproxy.control.questions import SessionPage, SessionsFrom, ShutDown
+from mailproxy.control.questions import ShutDown
+from mailproxy.control.session_pages import SessionPage, SessionsFrom
 from mailproxy.counting.page import Pages
 from mailproxy.counting.places import BEAT
 from mailproxy.front.prepare import prepare

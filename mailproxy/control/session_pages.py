@@ -1,0 +1,48 @@
+"""
+The sessions of a process, a page at a time, for another process that shows them.
+
+A page has a few sessions, by their numbers, so that thousands of them do not block the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import islice
+
+from attrs import frozen
+
+from mailproxy.control import observe
+from mailproxy.control.command import BY_NAME
+from mailproxy.control.grammar import Request
+from mailproxy.control.running import Running
+from mailproxy.control.status import SessionStatus
+
+SESSIONS_PER_PAGE = 32
+"""The most sessions that one page looks at: half a millisecond in the other process."""
+
+
+@frozen
+class SessionsFrom:
+    """Asks for the sessions with greater numbers than this one, a page at a time."""
+
+    filters: Mapping[str, str]
+    """The texts of the filters, by name."""
+    number: int
+
+
+@frozen
+class SessionPage:
+    """A page of sessions; `last` is the number of the last session that was looked at, None on the last page."""
+
+    sessions: tuple[SessionStatus, ...]
+    last: int | None
+
+
+def session_page(running: Running, asked: SessionsFrom) -> SessionPage:
+    """Return a page of this process's sessions."""
+    live = running.generation.sessions
+    later = sorted((one for one in live if one.number > asked.number), key=lambda one: one.number)
+    looked_at = list(islice(later, SESSIONS_PER_PAGE))
+    wanted = Request(BY_NAME["show sessions"], asked.filters).read()
+    shown = tuple(row for row in observe.those(running, looked_at, wanted) if row is not None)
+    return SessionPage(shown, looked_at[-1].number if len(later) > SESSIONS_PER_PAGE else None)
