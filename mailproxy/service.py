@@ -209,7 +209,7 @@ class ProxyService(Service):
             self._open_admin_socket()
             self.renewals.start(self._prepared.settings)
             self.ticket_keys.start()
-            self.revocations.follow(self._prepared.settings, self._prepared.trusts)
+            self.revocations.follow(self._prepared.settings, self._prepared.files.trusts)
             self._follow_lists(self._prepared.settings)
         self._say_ready()
 
@@ -284,7 +284,7 @@ class ProxyService(Service):
         settings = self._generation.settings.admin
         bound = self._process_state.admin.at(settings.http)
         if bound is not None:
-            server.open(bound, settings, self._prepared.http)
+            server.open(bound, settings, self._prepared.files.http)
 
     def _close_http(self) -> None:
         if self._http is not None:

@@ -73,7 +73,7 @@ def _check(path: str, arguments: Namespace, bind: Bind | None) -> int:
             return _compare(settings, arguments.socket)
         print(error, file=sys.stderr)
         return 1
-    certificates = prepared.certificates
+    certificates = prepared.files.certificates
     now = datetime.now(UTC)
     print(f"{path}: good")
     for frontend in settings.frontends:

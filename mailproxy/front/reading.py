@@ -10,7 +10,8 @@ from attrs import frozen
 
 from mailproxy import config
 from mailproxy.config import ConfigError, Problem, load
-from mailproxy.front.prepare import Files, list_warnings, read_files, warnings_of
+from mailproxy.front.files import Files, read_files
+from mailproxy.front.warnings import warnings_of
 from mailproxy.networks.network_list import NO_LISTS, NetworkList
 from mailproxy.tls.renewed import Change, changes
 from mailproxy.tls.servers import TlsServers
@@ -49,11 +50,7 @@ def read(path: str, tls: TlsServers, store: CertificateStore, lists: Mapping[str
         try:
             settings = load(path)
             files = read_files(settings, path, tls, store, lists)
-            now = datetime.now(UTC)
-            warnings = (
-                *warnings_of(settings, files.certificates, files.complaints, files.trusts, files.server_files, now),
-                *list_warnings(files.unusable_lists),
-            )
+            warnings = warnings_of(settings, files, datetime.now(UTC))
         except ConfigError:
             if _state_of(path) == before:
                 raise

@@ -83,7 +83,7 @@ class MainService(ProxyService):
                 if name in prepared.settings.tls
             },
             self.revocations.trusts,
-            prepared.server_files,
+            prepared.files.server_files,
             self._process_state.lists.all(),
             self._process_state.tls.numbers,
             self._counts.places.copy(),

@@ -21,7 +21,8 @@ from mailproxy.control.live import LiveEvents
 from mailproxy.control.questions import answer_question
 from mailproxy.counting.page import Pages
 from mailproxy.front.drains import NoSuchPart
-from mailproxy.front.prepare import Prepared, arrange, judge_files
+from mailproxy.front.files import judge_files
+from mailproxy.front.prepare import Prepared, arrange
 from mailproxy.front.reading import Reading as Judged
 from mailproxy.front.sockets import Key as SocketKey
 from mailproxy.front.stopping import StopTimes

@@ -17,7 +17,7 @@ from mailproxy.config.place import Network
 from mailproxy.control.answers import Answers
 from mailproxy.control.running import Running
 from mailproxy.control.watch import Watch
-from mailproxy.front.prepare import Http
+from mailproxy.front.files import Http
 from mailproxy.transport.bound import Bound
 from mailproxy.transport.listener import Listener
 from mailproxy.web.access import Access, own_names

@@ -27,9 +27,10 @@ from mailproxy.config import (
     Server,
     TlsProfile,
 )
+from mailproxy.front.files import read_files
 from mailproxy.front.generation import Generation
 from mailproxy.front.loop import Loop
-from mailproxy.front.prepare import arrange, prepare, read_files
+from mailproxy.front.prepare import arrange, prepare
 from mailproxy.front.process_state import ProcessState
 from mailproxy.front.role import ALONE, MAIN, WORKER, Role
 from mailproxy.session.numbers import SESSIONS

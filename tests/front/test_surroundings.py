@@ -14,7 +14,8 @@ import pytest
 from mailproxy.bans.ban import Ban, key_of
 from mailproxy.bans.bans import BanChange
 from mailproxy.config import Config, ConfigError
-from mailproxy.front.prepare import Prepared, arrange, prepare, read_files
+from mailproxy.front.files import read_files
+from mailproxy.front.prepare import Prepared, arrange, prepare
 from mailproxy.front.process_state import ProcessState
 from mailproxy.front.surroundings import FrontSurroundings
 from tests.config.builders import MISSING, read

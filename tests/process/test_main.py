@@ -19,7 +19,8 @@ from mailproxy.bans.gate import BanRequest
 from mailproxy.config import Backend, Check, Config, Frontend, InetBind, InetServer, Server, TlsProfile
 from mailproxy.control.questions import ShutDown
 from mailproxy.counting.page import Pages
-from mailproxy.front.prepare import prepare, read_files
+from mailproxy.front.files import read_files
+from mailproxy.front.prepare import prepare
 from mailproxy.front.process_state import ProcessState
 from mailproxy.front.reading import Reading
 from mailproxy.front.reload import HalfReloaded

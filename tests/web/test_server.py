@@ -11,7 +11,7 @@ import pytest
 from twisted.logger import globalLogPublisher
 
 from mailproxy.config import Admin
-from mailproxy.front.prepare import Http
+from mailproxy.front.files import Http
 from mailproxy.transport.bound import bind_inet
 from mailproxy.web.server import MOST_CLIENTS, SPARE_CLIENTS, HttpServer
 from tests.control.conftest import Make
