@@ -30,7 +30,7 @@ from mailproxy.checks.factory import make_check
 from mailproxy.checks.outcome import Outcome
 from mailproxy.checks.prober import Pace, Prober
 from mailproxy.checks.timeouts import Timeouts
-from mailproxy.service import quiet_collector
+from mailproxy.front.collector import quiet_collector
 from mailproxy.transport.outgoing import Target
 from mailproxy.transport.poller import Poller
 from mailproxy.transport.reactor import PollerReactor, install

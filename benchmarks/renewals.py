@@ -20,10 +20,10 @@ from timeit import timeit
 from twisted.internet.task import Clock
 
 from mailproxy.config import parse
+from mailproxy.front.collector import quiet_collector
 from mailproxy.front.prepare import prepare
 from mailproxy.front.process_state import ProcessState
 from mailproxy.front.renewals import Renewals, Renewed
-from mailproxy.service import quiet_collector
 from mailproxy.tls.source import Content, read_content
 from mailproxy.tls.store import CertificateStore
 from tests.tls.issue import Issued, issue

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import resource
 import socket
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from functools import partial
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from attrs import asdict, evolve
 from OpenSSL import SSL
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger, globalLogPublisher
-from twisted.python.failure import Failure
 
 from mailproxy import __version__
 from mailproxy.bans.keeper import BanKeeper
@@ -25,7 +21,7 @@ from mailproxy.config import Bans, Config, UnixBind
 from mailproxy.control.admin_socket import AdminSocket
 from mailproxy.control.live import LiveEvents
 from mailproxy.control.questions import Ask
-from mailproxy.control.takeover import StillServes
+from mailproxy.control.succession import Succession
 from mailproxy.control.watch import LivePublisher
 from mailproxy.front.admin import admin_places
 from mailproxy.front.background_thread import BackgroundThread
@@ -52,9 +48,7 @@ from mailproxy.front.trimming import Trimming
 from mailproxy.front.vitals import Vitals
 from mailproxy.session.counters import counted
 from mailproxy.session.session import Session
-
-if TYPE_CHECKING:
-    from mailproxy.web.server import HttpServer
+from mailproxy.web.late_server import LateServer
 
 # How long sessions live on in a process that another one has followed, and over what time they are told to go then. An
 # hour is long for a delivery or a download; and IDLE, which has no end, must end some day.
@@ -93,11 +87,7 @@ class ProxyService(Service):
         self._admin_socket = AdminSocket(
             self, reactor, publisher=self.events or LiveEvents(globalLogPublisher, self._loop.log)
         )
-        self._http: HttpServer | None = None
-        self._may_open_http = True
         self.is_stopping = False
-        self.is_taking_over = False
-        """True until the process whose sockets this one has taken is known to leave."""
         self.exit_status = 0
         """The exit status of the process when the service has stopped."""
         self._is_hurried = False
@@ -109,6 +99,9 @@ class ProxyService(Service):
         """The warnings about the current configuration, one line each."""
         self._started = prepared.settings
         self._background = BackgroundThread(reactor)
+        self._http = LateServer(self, reactor, self._background, self._admin_socket.answers, self._admin_socket.watch)
+        self.succession = Succession(self._background, left=self._is_alone, keeps=self._give_way)
+        """Lets the process leave whose listening sockets this one has taken."""
         self.reloading = Reloading(self, self._background, reactor)
         self.renewals = Renewals(self._process_state, reactor, is_quiet=not self.role.is_main)
         """Serves renewed certificates."""
@@ -217,43 +210,15 @@ class ProxyService(Service):
         self._log.info("ready", event="ready")
         self.supervisor.ready()
 
-    def follow(self, process: int, finish: Callable[[], None], inherited: Iterable[str] = ()) -> None:
-        """
-        Let another process leave, whose sockets this process already uses; `finish` tells it and waits.
+    def _is_alone(self) -> None:
+        """Take over the files of sockets: the process that had them before leaves."""
+        if not self.is_stopping:
+            self._process_state.share_sockets(with_others=False)
 
-        `inherited` names, for the log, what this process has from it besides the sockets.
-        If that one continues to accept, this one leaves, with exit status 1.
-        """
-        for what in inherited:
-            self._log.info("as in process {process}: {inherited}", event="inherited", process=process, inherited=what)
-        self._log.info("process {process} is told to leave", event="taken-over", process=process)
-        self.is_taking_over = True
-
-        def left(nothing: object) -> None:
-            self.is_taking_over = False
-            if not self.is_stopping:
-                self._process_state.share_sockets(with_others=False)
-
-        def failed(failure: Failure) -> None:
-            self.is_taking_over = False
-            if failure.check(StillServes):
-                self._log.error(
-                    "process {process} keeps its sockets, and this process leaves: {reason}",
-                    event="taken-over",
-                    process=process,
-                    reason=str(failure.value),
-                )
-                self.exit_status = 1
-                self.leave()
-                return
-            self._log.error(
-                "process {process} may not have left: {reason}",
-                event="taken-over",
-                process=process,
-                reason=str(failure.value),
-            )
-
-        self._background.do(finish).addCallbacks(left, failed)
+    def _give_way(self) -> None:
+        """Leave, with exit status 1: the process that had the sockets before continues to accept."""
+        self.exit_status = 1
+        self.leave()
 
     def _open_admin_socket(self) -> None:
         """Let administrators in where the configuration says, in the main process."""
@@ -261,35 +226,12 @@ class ProxyService(Service):
             return
         settings, sockets = self._generation.settings.admin, self._process_state.admin
         self._admin_socket.open(sockets.at(None if settings.socket is None else UnixBind(settings.socket)))
-        if settings.http is None:
-            self._close_http()
-        elif self._http is None:
-            # Clients wait in the kernel's queue meanwhile: twisted.web takes a tenth of a second.
-            made = self._background.do(partial(import_module, "mailproxy.web.server")).addCallback(self._make_http)
-            made.addErrback(self._no_http)
-        else:
-            self._open_http(self._http)
-        sockets.close_others(admin_places(settings))
-
-    def _make_http(self, imported: Any) -> None:
-        if self._http is None and self._may_open_http and self._generation.settings.admin.http is not None:
-            self._http = imported.HttpServer(self, self._reactor, self._admin_socket.answers, self._admin_socket.watch)
-            self._open_http(self._http)
-
-    def _no_http(self, failure: Failure) -> None:
-        # The service's user may not be able to read Python's modules.
-        self._log.failure("HTTP for administrators does not work", failure)
-
-    def _open_http(self, server: HttpServer) -> None:
-        settings = self._generation.settings.admin
-        bound = self._process_state.admin.at(settings.http)
-        if bound is not None:
-            server.open(bound, settings, self._prepared.files.http)
-
-    def _close_http(self) -> None:
-        if self._http is not None:
+        http = sockets.at(settings.http)
+        if http is None:
             self._http.close()
-            self._http = None
+        else:
+            self._http.open(http, settings, self._prepared.files.http)
+        sockets.close_others(admin_places(settings))
 
     def _introduce(self) -> None:
         """Log the facts that an admin, or the reader of a bug report, needs first."""
@@ -404,9 +346,7 @@ class ProxyService(Service):
         settings = self._generation.settings
         self._process_state.share_sockets(with_others=True)
         self._admin_socket.open(None)
-        self._may_open_http = False
-        if self._http is not None:
-            self._http.stop_accepting()
+        self._http.stop_accepting()
         self.bans.leave()
         self._log.info("another process has the listening sockets from now on", event="handed-over")
         return self.drain(
@@ -459,11 +399,10 @@ class ProxyService(Service):
     def _stopped(self, nothing: None) -> None:
         self._live_bytes.stop()
         self._trimming.stop()
-        self._may_open_http = False
         self._vitals.stop()
         self.bans.stop()
         self._admin_socket.close()
-        self._close_http()
+        self._http.close()
         self._process_state.admin.close_others(())
         self._loop.stop()
         if self.role.is_main:
@@ -494,13 +433,3 @@ def _none() -> int:
 def _no_file() -> bool:
     """Open no file."""
     return False
-
-
-def quiet_collector() -> None:
-    """
-    Keep the garbage collector from objects that live as long as the process, and from connections, which make no
-    cycles.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)

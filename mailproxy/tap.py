@@ -17,10 +17,11 @@ from twisted.python import usage
 from twisted.python.components import Componentized
 
 from mailproxy.config import DEFAULT_FILE, ConfigError, load
+from mailproxy.front.collector import quiet_collector
 from mailproxy.front.prepare import prepare
 from mailproxy.front.sockets import StartError
 from mailproxy.log import ServiceLog
-from mailproxy.service import ProxyService, quiet_collector
+from mailproxy.service import ProxyService
 from mailproxy.signals import Signals
 from mailproxy.transport.reactor import use_monotonic_clock
 

@@ -20,7 +20,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import LogEvent, capturedLogs, formatEvent
 
-from mailproxy import __version__, config, service
+from mailproxy import __version__, config
 from mailproxy.config import (
     Admin,
     Backend,
@@ -41,6 +41,7 @@ from mailproxy.front.sockets import StartError
 from mailproxy.service import ProxyService
 from mailproxy.session.relay import QUIET_SECONDS
 from mailproxy.transport.poller import Poller
+from mailproxy.web import late_server
 from tests.session.bench import GREETING
 from tests.tls.issue import issue
 from tests.tls.servers import NAME
@@ -338,7 +339,7 @@ def test_http_that_cannot_begin_is_in_the_log(make: Make, monkeypatch: pytest.Mo
     def unreadable(name: str) -> None:
         raise ImportError(name)
 
-    monkeypatch.setattr(service, "import_module", unreadable)
+    monkeypatch.setattr(late_server, "import_module", unreadable)
     running = make(admin=Admin(http=ANY_PORT))
     running.start()
     running.until(lambda: running.reactor.has_turned)

@@ -88,7 +88,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     from twisted.logger import globalLogBeginner
 
-    from mailproxy.service import ProxyService, quiet_collector
+    from mailproxy.front.collector import quiet_collector
+    from mailproxy.service import ProxyService
 
     signals.attach(reactor)
     log = make_log(settings)
@@ -108,7 +109,7 @@ def run(arguments: argparse.Namespace) -> int:
         reactor.addSystemEventTrigger("after", "shutdown", reports.close)
     reactor.callWhenRunning(service.startService)
     if takeover is not None:
-        reactor.callWhenRunning(service.follow, takeover.process, takeover.finish, takeover.inherited)
+        reactor.callWhenRunning(service.succession.begin, takeover.process, takeover.finish, takeover.inherited)
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
     reactor.addSystemEventTrigger("after", "shutdown", log.close)
     quiet_collector()

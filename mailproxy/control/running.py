@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 
 from mailproxy.bans.keeper import BanKeeper
 from mailproxy.config import Config
+from mailproxy.control.succession import Succession
 from mailproxy.front.drains import Drains
 from mailproxy.front.generation import Generation
 from mailproxy.front.kicks import Kicks
@@ -24,7 +25,7 @@ class Running(Protocol):
 
     began: float | None
     is_stopping: bool
-    is_taking_over: bool
+    succession: Succession
     drains: Drains
     reloading: Reloading
     bans: BanKeeper

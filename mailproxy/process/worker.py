@@ -20,6 +20,7 @@ from mailproxy.control.grammar import BadCommand
 from mailproxy.control.live import LiveEvents
 from mailproxy.control.questions import answer_question
 from mailproxy.counting.page import Pages
+from mailproxy.front.collector import quiet_collector
 from mailproxy.front.drains import NoSuchPart
 from mailproxy.front.files import judge_files
 from mailproxy.front.prepare import Prepared, arrange
@@ -34,7 +35,6 @@ from mailproxy.process.forker import IGNORED
 from mailproxy.process.identity import name_process
 from mailproxy.process.message import Fork
 from mailproxy.process.worker_service import WorkerService
-from mailproxy.service import quiet_collector
 from mailproxy.transport.bound import Bound
 from mailproxy.transport.poller import READ
 

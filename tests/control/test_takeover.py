@@ -206,7 +206,7 @@ def test_hand_over_is_forgotten_with_its_connection(two: tuple[Running, Admin, A
 
 def test_service_that_takes_over_hands_nothing_over(two: tuple[Running, Admin, Admin]) -> None:
     running, first, _ = two
-    running.service.is_taking_over = True
+    running.service.succession.is_under_way = True
     assert first.said("hand over").startswith("the service is just taking over from another process")
 
 
@@ -221,9 +221,9 @@ def follow(running: Running, error: Exception | None) -> None:
         finally:
             is_over.set()
 
-    running.service.follow(4711, finish)
-    assert running.service.is_taking_over
-    running.until(lambda: is_over.is_set() and not running.service.is_taking_over)
+    running.service.succession.begin(4711, finish)
+    assert running.service.succession.is_under_way
+    running.until(lambda: is_over.is_set() and not running.service.succession.is_under_way)
 
 
 def test_process_whose_predecessor_keeps_the_sockets_leaves_with_status_1(make: Make) -> None:

@@ -30,7 +30,7 @@ class Handover:
         self._check_taker()
         if running.is_stopping:
             raise BadCommand("the service is already stopping, and has no listening sockets")
-        if running.is_taking_over:
+        if running.succession.is_under_way:
             raise BadCommand("the service is just taking over from another process; try again when that has left")
         if running.drains.draining:
             # When that drain is over, it also closes the sockets that the other process has.

@@ -1,0 +1,58 @@
+"""The end of a takeover: the process whose listening sockets this one has taken leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from mailproxy.control.takeover import StillServes
+from mailproxy.front.background_thread import BackgroundThread
+
+
+class Succession:
+    """Tells the former process to leave, and waits for that in a thread."""
+
+    _log = Logger(namespace="mailproxy")
+
+    def __init__(
+        self, background: BackgroundThread, *, left: Callable[[], object], keeps: Callable[[], object]
+    ) -> None:
+        """`left` is called when the former process is known to leave, `keeps` if it continues to accept."""
+        self._background = background
+        self._left = left
+        self._keeps = keeps
+        self.is_under_way = False
+        """True until the former process is known to leave."""
+
+    def begin(self, process: int, finish: Callable[[], None], inherited: Iterable[str] = ()) -> None:
+        """
+        Let a process leave, whose sockets this process already uses; `finish` tells it and waits.
+
+        `inherited` names, for the log, what this process has from it besides the sockets.
+        """
+        for what in inherited:
+            self._log.info("as in process {process}: {inherited}", event="inherited", process=process, inherited=what)
+        self._log.info("process {process} is told to leave", event="taken-over", process=process)
+        self.is_under_way = True
+
+        def left(nothing: object) -> None:
+            self.is_under_way = False
+            self._left()
+
+        def failed(failure: Failure) -> None:
+            self.is_under_way = False
+            self._failed(process, failure)
+
+        self._background.do(finish).addCallbacks(left, failed)
+
+    def _failed(self, process: int, failure: Failure) -> None:
+        reason = str(failure.value)
+        if failure.check(StillServes):
+            words = "process {process} keeps its sockets, and this process leaves: {reason}"
+            self._log.error(words, event="taken-over", process=process, reason=reason)
+            self._keeps()
+        else:
+            words = "process {process} may not have left: {reason}"
+            self._log.error(words, event="taken-over", process=process, reason=reason)
