@@ -9,7 +9,7 @@ nothing: the decisions stay until they end, and the next request comes after a g
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -19,7 +19,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from mailproxy.bans.ban import Ban
+from mailproxy.bans.ban import Ban, Key
 from mailproxy.bans.bans import BANS_AT_ONCE, Bans, TooManyBans
 from mailproxy.bans.decisions import Decisions, UnusableAnswer, read_decisions
 from mailproxy.bans.local_api import LocalApi, UnansweredError
@@ -121,8 +121,7 @@ class CrowdSec:
         bans = self._bans
         gone = decisions.deleted
         if has_all:
-            there = {decision.key for decision in decisions.new}
-            gone = tuple(key for key in bans.of("crowdsec") if key not in there)
+            gone = await self._in_thread(partial(_missing, bans.of("crowdsec"), decisions))
         for place in range(0, len(gone), BANS_AT_ONCE):
             bans.unban(*gone[place : place + BANS_AT_ONCE], origins=("crowdsec",))
             await deferLater(self._reactor, 0)
@@ -161,5 +160,11 @@ class CrowdSec:
                 event="crowdsec",
                 new=len(decisions.new),
                 deleted=len(decisions.deleted),
-                total=len(self._bans.of("crowdsec")),
+                total=self._bans.counts["crowdsec"],
             )
+
+
+def _missing(keys: Sequence[Key], decisions: Decisions) -> tuple[Key, ...]:
+    """Return the networks that have no new decision."""
+    there = {decision.key for decision in decisions.new}
+    return tuple(key for key in keys if key not in there)

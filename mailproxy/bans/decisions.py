@@ -7,12 +7,12 @@ https://docs.crowdsec.net/docs/local_api/bouncers has the protocol; durations ar
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from typing import Any
 
 from attrs import frozen
 
-from mailproxy.bans.ban import Key, key_of
+from mailproxy.bans.ban import Key, key_of, read_key
 from mailproxy.bans.bans import LONGEST_SECONDS, MOST_BANS, clean_reason
 from mailproxy.bans.rows import rows
 
@@ -84,7 +84,7 @@ def _decision(row: Any) -> Decision | None:
         seconds = _seconds(row["duration"])
         if not isinstance(value, str) or "%" in value or seconds is None:
             return None
-        key = key_of(ip_network(value, strict=False)) if "/" in value else key_of(ip_network(ip_address(value)))
+        key = key_of(ip_network(value, strict=False)) if "/" in value else read_key(value)
         return Decision(key, min(seconds, LONGEST_SECONDS), clean_reason(str(row.get("scenario", ""))))
     except (AttributeError, KeyError, TypeError, ValueError):
         return None

@@ -19,8 +19,8 @@ from mailproxy.config.bans import CrowdSecSettings
 ANSWER_SECONDS = 60.0
 """The time that an answer may take: the first one, with 100,000 decisions, takes CrowdSec seconds."""
 
-MOST_BYTES = 64 * 1024 * 1024
-"""The most bytes of an answer: 250,000 decisions of 250 bytes."""
+MOST_BYTES = 128 * 1024 * 1024
+"""The most bytes of an answer: as many decisions, of 250 bytes, as there may be bans."""
 
 _FORBIDDEN = (401, 403)
 

@@ -38,6 +38,7 @@ def test_null_is_an_empty_list() -> None:
         '{"new": [1',
         '{"new": [1,]}',
         '{"new": [1 2]}',
+        '{"new": [1' + " " * LONGEST_VALUE + ",2]}",
         '{"new": []} x',
         '{"new": [],}',
         "{} {}",
@@ -48,7 +49,7 @@ def test_null_is_an_empty_list() -> None:
         '{"new": [[' + "1," * LONGEST_VALUE + "1]]}",
         "{" + " " * LONGEST_VALUE + " }",
     ],
-    ids=range(18),
+    ids=range(19),
 )
 def test_text_that_is_not_an_object_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match=r"character|Expecting|nested"):
