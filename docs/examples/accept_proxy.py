@@ -1,5 +1,5 @@
 r"""
-A server behind a proxy: it greets every client by the address that the PROXY header has, and tells of its TLS.
+A server behind a proxy: it greets every client by the address that the PROXY header has, and says whether it is on TLS.
 
     $ python accept_proxy.py 8143 &
     $ printf 'PROXY TCP4 192.0.2.1 198.51.100.9 40000 143\r\n' | nc -N 127.0.0.1 8143

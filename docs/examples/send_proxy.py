@@ -1,12 +1,12 @@
 r"""
-A proxy: it connects every client to a backend that is told, by a PROXY header, who the client is.
+A proxy: it connects every client to a backend, and sends it a PROXY header that says who the client is.
 
     $ python accept_proxy.py 8143 &
     $ python send_proxy.py tcp:9143 'send-proxy-v2-ssl:tcp\:127.0.0.1\:8143' &
     $ nc -N 127.0.0.1 9143 </dev/null
     * OK 127.0.0.1:51234, no TLS
 
-With ``ssl:9143:privateKey=key.pem:certKey=cert.pem`` instead of ``tcp:9143`` the greeting tells the version of TLS.
+With ``ssl:9143:privateKey=key.pem:certKey=cert.pem`` instead of ``tcp:9143`` the greeting has the version of TLS.
 """
 
 import sys
@@ -26,7 +26,7 @@ class Front(Protocol):
     back = None
 
     def connectionMade(self):
-        """Connect the backend, for a client over TLS only when there is something to tell of it."""
+        """Connect the backend, for a client over TLS only when its TLS is negotiated."""
         if not ISSLTransport.providedBy(self.transport):
             self.dial()
 
@@ -46,7 +46,7 @@ class Front(Protocol):
         self.back.transport.write(data)
 
     def readConnectionLost(self):
-        """The client has said all, and may still wait for an answer: tell the backend the same."""
+        """The client has said all, and may still wait for an answer: close this side of the backend."""
         self.back.finish()
 
     def writeConnectionLost(self):

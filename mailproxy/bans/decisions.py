@@ -71,7 +71,7 @@ def read_decisions(data: bytes) -> Decisions:
     except UnusableAnswer:
         raise
     except ValueError as error:
-        raise UnusableAnswer(f"it is not JSON as the API has it: {error}") from None
+        raise UnusableAnswer(f"it is not the JSON of the API: {error}") from None
     return Decisions(tuple(new.values()), tuple(deleted), skipped)
 
 

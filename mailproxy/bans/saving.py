@@ -79,7 +79,7 @@ class Saving:
             self.path = None
             where = f"it cannot be renamed ({error.strerror}), and no bans are written"
         self._log.error(
-            "bans: {path}: {problem}; {log_where}, and mailproxy goes on without its bans",
+            "bans: {path}: {problem}; {log_where}, and mailproxy continues without its bans",
             event="bans-unusable",
             path=path,
             problem=problem,

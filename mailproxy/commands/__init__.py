@@ -3,7 +3,7 @@
 COMMANDS = {
     "run": "the service, in the foreground",
     "check": "reads a configuration, certificates included, and reports every error at once",
-    "ctl": "asks a running service, and tells it what to do",
+    "ctl": "sends commands to a running service",
     "top": "shows what a running service does, live in a terminal",
     "completion": "prints what completes commands in bash, zsh or fish",
     "demo": "the proxy and embedded mail servers on loopback ports, to try it",

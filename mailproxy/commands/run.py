@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--take-over",
         action="store_true",
-        help="take the listening sockets of the mailproxy that runs, by the admin socket of FILE, and let it leave",
+        help="take the listening sockets of the running service, which then leaves; FILE names its admin socket",
     )
 
 

@@ -30,7 +30,7 @@ def configure(parser: ArgumentParser) -> None:
     add = parser.add_argument
     add("-c", "--config", metavar="FILE", default=DEFAULT_FILE, help="names the socket (default: %(default)s)")
     add("--socket", metavar="PATH", help="the admin socket, instead of looking for it in a file")
-    add("--interval", metavar="TIME", type=_interval, default=1.0, help="the time between two looks (default: 1s)")
+    add("--interval", metavar="TIME", type=_interval, default=1.0, help="the time between two updates (default: 1s)")
     add("--once", action="store_true", help="print one snapshot, with the rates of one interval, and end")
 
 

@@ -1,4 +1,4 @@
-"""Reads ``[admin]``: how a running service is asked and told things."""
+"""Reads ``[admin]``: how administrators reach a running service."""
 
 import os
 from ipaddress import ip_network
@@ -23,14 +23,14 @@ LOOPBACK: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/128"
 
 @frozen
 class Admin:
-    """How a running service is asked and told things, ``[admin]``."""
+    """How administrators reach a running service, ``[admin]``."""
 
     socket: str | None = field(
         default=None,
         metadata=about(
             SOCKET,
-            "The UNIX socket for `mailproxy ctl`. Its mode is 0600, and only root and the user of the service are "
-            "listened to. None unless it is named, since its folder has to be one where only these two can write.",
+            "The UNIX socket for `mailproxy ctl`. Its mode is 0600, and only root and the user of the service may "
+            "use it. None unless it is named, since its folder has to be one where only these two can write.",
             haproxy="stats socket",
             values="path",
         ),
@@ -78,8 +78,8 @@ class Admin:
         default=LOOPBACK,
         metadata=about(
             NETWORK,
-            "The networks whose clients are served; others are closed at once. Clients of a UNIX socket always are. "
-            "The default is the machine itself.",
+            "The networks whose clients are served; others are closed at once. Clients of a UNIX socket are always "
+            "served. The default is the machine itself.",
             values="list of networks",
             default="the loopback addresses",
             is_list=True,

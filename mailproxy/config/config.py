@@ -145,7 +145,7 @@ class Config:
         default=Admin(),
         metadata=about_table(
             Fields(Admin),
-            "How a running service is asked, [see below](#admin-asking-a-running-service).",
+            "How administrators reach a running service, [see below](#admin-asking-a-running-service).",
             haproxy="stats",
         ),
     )

@@ -35,7 +35,7 @@ class SourceLimits:
         metadata=about(
             RATE,
             'The most new connections of one source in a time: `"60/1m"`. Those that are closed for this count as '
-            "well, as in HAProxy: a source that goes on at this rate stays out.",
+            "well, as in HAProxy: a source that continues at this rate stays out.",
             haproxy=("src_conn_rate", "sc_conn_rate"),
             default="no limit",
         ),

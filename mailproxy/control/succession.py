@@ -34,7 +34,7 @@ class Succession:
         """
         for what in inherited:
             self._log.info("as in process {process}: {inherited}", event="inherited", process=process, inherited=what)
-        self._log.info("process {process} is told to leave", event="taken-over", process=process)
+        self._log.info("process {process} is asked to leave", event="taken-over", process=process)
         self.is_under_way = True
 
         def left(nothing: object) -> None:

@@ -222,7 +222,7 @@ def _fixed(words: Spelled, maker: ClientHeader) -> Header:
     useless = [option for option in maker.proxy_v2_options if option != "crc32c"]
     if useless:
         raise ValueError(
-            f"{useless[0]} has no effect with source and destination: there is no client whose TLS it could tell"
+            f"{useless[0]} has no effect with source and destination: there is no client whose TLS it could describe"
         )
     return maker.describe(_address(words, "source"), _address(words, "destination"))
 

@@ -22,7 +22,7 @@ Where = InetBind | UnixBind
 
 @frozen
 class AdminPlace:
-    """A place where administrators are listened to, and the key of the configuration that names it."""
+    """A place where administrators connect, and the key of the configuration that names it."""
 
     key: str
     where: Where

@@ -49,7 +49,7 @@ _BARE = {b"RSET": _OK, b"QUIT": _BYE, b"STARTTLS": _START_TLS}
 _NO_CHUNK = Answer(
     b"421 4.7.0 Must issue a STARTTLS command first, closing transmission channel\r\n",
     Act.REFUSE,
-    reason="BDAT, whose data cannot be told apart from commands, before TLS",
+    reason="BDAT before TLS: its data could be read as commands",
 )
 
 

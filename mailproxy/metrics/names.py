@@ -25,7 +25,7 @@ BUILD = _define(
     "build", "info", "Versions of mailproxy and of what it runs on; always 1.", ("version", "python", "openssl")
 )
 START = _define("start_time_seconds", "gauge", "Start of the service, in seconds since 1970.")
-STOPPING = _define("stopping", "gauge", "1 from the moment on when the service is told to stop, else 0.")
+STOPPING = _define("stopping", "gauge", "1 from the beginning of the stop, else 0.")
 CURRENT_SESSIONS = _define("current_sessions", "gauge", "Clients that are connected to all frontends.")
 MAX_SESSIONS = _define("max_sessions", "gauge", "Most clients that may be connected at once.")
 READINGS = _define(
@@ -42,7 +42,7 @@ LAST_RELOAD_OK = _define(
 )
 WORKERS = _define("workers", "gauge", "Workers that run; 0 if one process does everything.")
 WORKERS_CONFIGURED = _define("workers_configured", "gauge", "Workers that should run.")
-WORKERS_ENDED = _define("workers_ended", "counter", "Workers that ended unasked; each is replaced.")
+WORKERS_ENDED = _define("workers_ended", "counter", "Workers that ended unexpectedly; each is replaced.")
 CPU = _define("process_cpu_seconds", "counter", "CPU time of all processes, ended workers included.")
 LINES_DROPPED = _define(
     "log_lines_dropped", "counter", "Lines of the log that were dropped, as the log's target was blocked or failed."
@@ -50,7 +50,7 @@ LINES_DROPPED = _define(
 LAG = _define(
     "event_loop_lag_seconds",
     "histogram",
-    "How late the event loops of all processes were, looked at four times a second.",
+    "How late the event loops of all processes were, measured four times a second.",
 )
 LAG_MAX = _define(
     "process_event_loop_lag_max_seconds", "gauge", "Longest lag of the event loop in the last 5 to 10 s.", ("process",)

@@ -94,7 +94,7 @@ class _Reader:
             case "tls" if not _claim(value):
                 self.client |= _NO_TLS
             case "tls":
-                raise Wrong("is only for tls=no; state what TLS tells, such as sni=mail.example.org")
+                raise Wrong("is only for tls=no; state a fact of TLS, such as sni=mail.example.org")
             case _:
                 raise Wrong(_unknown(name))
 

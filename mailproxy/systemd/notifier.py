@@ -62,7 +62,7 @@ class Notifier:
     def _complain(self, error: OSError) -> None:
         if not self._is_failing:
             self._is_failing = True
-            self._log.warn("systemd cannot be told how the service is: {reason}", event="systemd", reason=str(error))
+            self._log.warn("cannot send the service's state to systemd: {reason}", event="systemd", reason=str(error))
 
     def close(self) -> None:
         """Send no more."""

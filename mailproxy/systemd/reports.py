@@ -1,5 +1,5 @@
 """
-What systemd is told of a running service, and when.
+What mailproxy sends to systemd about a running service, and when.
 
 The watchdog's message goes out by the service's own loop: from a loop that stands still there is none, and systemd
 ends the process. Listening sockets go to systemd's store, from which the next process has them (`handed`); meanwhile

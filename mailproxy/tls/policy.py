@@ -57,8 +57,8 @@ def policy_warnings(config: Config) -> Iterator[str]:
     for name, profile in config.tls.items():
         if profile.keylog is not None:
             yield (
-                f"{key_path('tls', name, 'keylog')}: the keys of every connection are written to {profile.keylog}: who "
-                "has this file reads the mail and the passwords that were recorded; take the key out when you are done"
+                f"{key_path('tls', name, 'keylog')}: the keys of every connection are written to {profile.keylog}: "
+                "whose readers can read recorded mail and passwords; take the key out when you are done"
             )
         if profile.ciphers is None:
             continue
@@ -67,5 +67,5 @@ def policy_warnings(config: Config) -> Iterator[str]:
             more = f" and {len(weak) - _NAMES_SHOWN} more" if len(weak) > _NAMES_SHOWN else ""
             yield (
                 f"{key_path('tls', name, 'ciphers')}: has {listed(weak[:_NAMES_SHOWN])}{more} without forward secrecy: "
-                "the key of the certificate opens all that was recorded"
+                "the key of the certificate decrypts all recorded connections"
             )

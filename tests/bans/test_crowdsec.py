@@ -155,7 +155,7 @@ def test_wrong_answer_is_a_failure(bench: Bench) -> None:
     bench.answer = lambda: b"<html>"
     bench.crowdsec.start()
     (event,) = bench.said("crowdsec-failed")
-    assert event["reason"] == "the answer is wrong: it is not JSON as the API has it: no '{' at character 0"
+    assert event["reason"] == "the answer is wrong: it is not the JSON of the API: no '{' at character 0"
 
 
 def test_key_is_read_before_each_request(bench: Bench) -> None:

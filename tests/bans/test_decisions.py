@@ -119,7 +119,7 @@ def test_empty_answer_is_no_decision() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"<html>", b"\xff", b'{"new": [', b'{"new": [{}', b'{"message": '])
 def test_other_answer_is_an_error(data: bytes) -> None:
-    with pytest.raises(UnusableAnswer, match="it is not JSON as the API has it: "):
+    with pytest.raises(UnusableAnswer, match="it is not the JSON of the API: "):
         read_decisions(data)
 
 

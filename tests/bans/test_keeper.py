@@ -177,13 +177,13 @@ def test_file_that_cannot_be_written_is_tried_again_and_logged_once(bench: Bench
     assert len(bench.said("bans-written")) == 1
 
 
-def test_broken_file_is_kept_aside_and_the_service_starts(bench: Bench) -> None:
+def test_broken_file_is_renamed_and_the_service_starts(bench: Bench) -> None:
     bench.path.write_text("broken")
     bench.start()
     (event,) = bench.said("bans-unusable")
     assert event["log_format"].format(**event) == (
         f"bans: {bench.path}: is not a file of bans: no '{{' at character 0; it is kept as {bench.path}.broken, and "
-        "mailproxy goes on without its bans"
+        "mailproxy continues without its bans"
     )
     bench.ban("192.0.2.7")
     bench.advance(DELAY_SECONDS)

@@ -320,7 +320,7 @@ def test_wrong_key_is_said_and_may_be_replaced(service: Service, key_file: Path)
 @pytest.mark.parametrize(
     ("raw", "reason"),
     [
-        (b"<html>", "the answer is wrong: it is not JSON as the API has it: no '{' at character 0"),
+        (b"<html>", "the answer is wrong: it is not the JSON of the API: no '{' at character 0"),
         (b" " * (MOST_BYTES + 1), f"more than {MOST_BYTES} bytes"),
     ],
     ids=["not JSON", "too long"],

@@ -102,7 +102,7 @@ def test_surroundings_are_stated() -> None:
         ("tls-version=1.1", 'tls-version: is "1.1", needs one of "1.2", "1.3"'),
         ("client-fingerprint=ab", 'client-fingerprint: is "ab", needs a SHA-256 fingerprint'),
         ("resumed=perhaps", 'resumed: is "perhaps", needs yes or no'),
-        ("tls=yes", "tls: is only for tls=no; state what TLS tells"),
+        ("tls=yes", "tls: is only for tls=no; state a fact of TLS"),
         ("time=now", "time: is \"now\", needs a day and a time such as 'Mon 09:30'"),
         ("time='Mon-Fri 09:30'", 'time: is "Mon-Fri 09:30", needs one day'),
         ("tlv.azur=1", 'tlv.azur: is "azur", which is not a TLV; did you mean "azure"?'),

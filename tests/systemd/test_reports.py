@@ -1,4 +1,4 @@
-"""What systemd is told, and when."""
+"""What mailproxy sends to systemd, and when."""
 
 import os
 from collections.abc import Iterator

@@ -24,7 +24,7 @@ def _check(server: Server, honest: Honest) -> Finding:
                 if kind is Kind.SILENT:
                     return Finding(Verdict.NO_ANSWER, sent, came(login))
                 if has_looked(dialect, login):
-                    return Finding(Verdict.NOT_APPLICABLE, sent, came(login), "needs real credentials to tell")
+                    return Finding(Verdict.NOT_APPLICABLE, sent, came(login), "needs real credentials")
                 return Finding(Verdict.OK, sent, came(login), "no login in clear")
         starttls = connection.ask(dialect.starttls)
         if dialect.kind(starttls) is not Kind.YES:

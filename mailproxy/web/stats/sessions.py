@@ -45,7 +45,7 @@ def sessions(survey: SurveyPage, search: str) -> Markup:
     else:
         words = f"{whole(survey.sessions)} sessions"
     if shown < survey.matches:
-        words += f"; the newest {shown} are here"
+        words += f"; the newest {shown} are shown"
     head = heads(
         "Client", "Frontend", "Server", "Stage", "#Age", "#Idle", "TLS", "Server name, common name", "#In", "#Out"
     )
