@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
@@ -15,7 +14,7 @@ from twisted.python.failure import Failure
 
 from mailproxy.config import load
 from mailproxy.front.prepare import Prepared, prepare
-from tests.garbage import garbage
+from tests.garbage import garbage, only_new_garbage
 from tests.test_reload import Front
 from tests.tls.issue import issue, revocation_list
 from tests.tls.servers import NAME
@@ -225,21 +224,13 @@ CHANGES = [
 
 @pytest.fixture
 def front(tmp_path: Path) -> Iterator[TlsFront]:
-    # What other tests have left is not looked at.
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-    try:
-        with ExitStack() as stack:
-            events: Any = stack.enter_context(capturedLogs())
-            made = TlsFront(tmp_path, events)
-            stack.callback(made.close)
-            made.start()
-            yield made
-            assert [event["log_failure"] for event in events if "log_failure" in event] == []
-    finally:
-        gc.enable()
-        gc.unfreeze()
+    with only_new_garbage(), ExitStack() as stack:
+        events: Any = stack.enter_context(capturedLogs())
+        made = TlsFront(tmp_path, events)
+        stack.callback(made.close)
+        made.start()
+        yield made
+        assert [event["log_failure"] for event in events if "log_failure" in event] == []
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)

@@ -30,6 +30,7 @@ from mailproxy.checks.http import HttpCheck, Request
 from mailproxy.checks.http_connection import LEFT_BYTES, MAX_BYTES, MAX_INTERIM, MAX_LINE_BYTES, MAX_LINES
 from mailproxy.checks.outcome import Outcome
 from mailproxy.transport.outgoing import Target
+from tests.garbage import only_new_garbage
 
 CLOSING_SECONDS = 0.02
 
@@ -366,10 +367,10 @@ class BoundTests(TestCase):
             "too many lines": lambda: Pours(HEAD, b"X-A: b\r\n" * 1000),
             "too many bytes": lambda: Pours(HEAD + b"\r\n", b"a" * 5000),
         }
-        only_what_comes_next(self)
-        for name, server in servers.items():
-            await self.check(server())
-            assert garbage_bytes() < 2048, name
+        with only_new_garbage():
+            for name, server in servers.items():
+                await self.check(server())
+                assert garbage_bytes() < 2048, name
 
     async def test_what_chunked_answers_leave_is_bounded(self) -> None:
         count, size = 12, 3 * 8000
@@ -377,25 +378,16 @@ class BoundTests(TestCase):
         server = Pours(HEAD + keep_alive + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
         port = cast(Any, reactor).listenTCP(0, server, interface="127.0.0.1")
         check = HttpCheck(Request(f"http://127.0.0.1:{port.getHost().port}/", "imap"), 30.0, reactor, CLOSING_SECONDS)
-        only_what_comes_next(self)
-        for _ in range(count):
-            over: Deferred[Outcome] = Deferred()
-            check.begin(Target(socket.AF_INET, ("127.0.0.1", 143)), over.callback)
-            assert (await over).ok
-            while server.open:
-                await deferLater(cast(Any, reactor), 0.01)
-        await maybeDeferred(port.stopListening)
-        assert count * size > LEFT_BYTES
-        assert garbage_bytes() < LEFT_BYTES
-
-
-def only_what_comes_next(test: TestCase) -> None:
-    """Let only `garbage_bytes` collect, and only what comes into being from now on: the rest takes it long."""
-    gc.collect()
-    gc.freeze()
-    test.addCleanup(gc.unfreeze)
-    gc.disable()
-    test.addCleanup(gc.enable)
+        with only_new_garbage():
+            for _ in range(count):
+                over: Deferred[Outcome] = Deferred()
+                check.begin(Target(socket.AF_INET, ("127.0.0.1", 143)), over.callback)
+                assert (await over).ok
+                while server.open:
+                    await deferLater(cast(Any, reactor), 0.01)
+            await maybeDeferred(port.stopListening)
+            assert count * size > LEFT_BYTES
+            assert garbage_bytes() < LEFT_BYTES
 
 
 def garbage_bytes() -> int:

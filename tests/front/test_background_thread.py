@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 import threading
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from queue import Queue
 import pytest
 
 from mailproxy.front.background_thread import SWITCH_SECONDS, BackgroundThread
-from tests.garbage import garbage
+from tests.garbage import garbage, only_new_garbage
 
 
 class Reactor:
@@ -51,14 +50,10 @@ def test_error_is_told(reactor: Reactor) -> None:
 
 
 def test_error_leaves_nothing_to_the_garbage_collector(reactor: Reactor) -> None:
-    gc.collect()
-    gc.disable()
-    try:
+    with only_new_garbage():
         BackgroundThread(reactor).do(lambda: 1 // 0).addErrback(lambda failure: None)
         reactor.turn()
         assert garbage() == []
-    finally:
-        gc.enable()
 
 
 def test_work_comes_one_by_one_and_the_reactor_waits_less_for_its_turn_meanwhile(reactor: Reactor) -> None:

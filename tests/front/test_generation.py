@@ -35,7 +35,7 @@ from mailproxy.front.process_state import ProcessState
 from mailproxy.front.role import ALONE, MAIN, WORKER, Role
 from mailproxy.session.numbers import SESSIONS
 from mailproxy.session.session import Session
-from tests.garbage import garbage
+from tests.garbage import garbage, only_new_garbage
 from tests.session.bench import GREETING, FakeReactor
 from tests.tls.issue import issue
 from tests.tls.servers import NAME
@@ -439,10 +439,7 @@ def test_generation_is_over_with_its_last_session(process: Process) -> None:
 @pytest.mark.parametrize("tls", ["none", "starttls", "implicit"])
 def test_nothing_is_left_of_one_that_is_over(process: Process, tls: str) -> None:
     checked = {"check": Check(type="tcp")}
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-    try:
+    with only_new_garbage():
         former = process.read(process.settings(frontend={"tls": tls}, server=checked))
         gone: list[ref[Any]] = [ref(former), ref(former.frontends[0]), ref(former.backends["dovecot", "imap"])]
         client = process.client()
@@ -456,16 +453,10 @@ def test_nothing_is_left_of_one_that_is_over(process: Process, tls: str) -> None
         process.reactor.advance(1.0)
         assert [one() for one in gone] == [None, None, None]
         assert garbage() == []
-    finally:
-        gc.enable()
-        gc.unfreeze()
 
 
 def test_many_readings_with_a_session_of_each(process: Process) -> None:
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-    try:
+    with only_new_garbage():
         clients = []
         for number in range(4):
             process.read(process.settings(frontend={"maxconn": 10 + number}))
@@ -477,9 +468,6 @@ def test_many_readings_with_a_session_of_each(process: Process) -> None:
         process.reactor.advance(1.0)
         assert list(process.sessions) == []
         assert garbage() == []
-    finally:
-        gc.enable()
-        gc.unfreeze()
 
 
 def test_generation_goes_although_a_later_one_has_sessions(process: Process) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import socket
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
@@ -35,7 +34,7 @@ from mailproxy.tls.servers import TlsServers
 from mailproxy.tls.stock import Stock
 from mailproxy.transport.newcomers import HANDSHAKE_SECONDS
 from tests.bans.builders import key
-from tests.garbage import garbage
+from tests.garbage import garbage, only_new_garbage
 from tests.process.forker import FakeForker, Played
 from tests.session.bench import FakeReactor
 from tests.tls.issue import issue
@@ -234,17 +233,11 @@ def test_worker_that_begins_later_gets_the_latest(bench: Bench) -> None:
 
 
 def test_reload_leaves_nothing_to_the_garbage_collector(bench: Bench) -> None:
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-    try:
+    with only_new_garbage():
         for number, maxconn in enumerate((7, 8, 9), 2):
             bench.reload(bench.settings(maxconn=maxconn))
             bench.be_ready(number)
         assert garbage() == []
-    finally:
-        gc.enable()
-        gc.unfreeze()
 
 
 def test_renewed_certificates_are_told_and_known_later(bench: Bench) -> None:

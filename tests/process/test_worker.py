@@ -42,7 +42,7 @@ from mailproxy.tls.server_files import ServerFiles, read_client_certificate
 from mailproxy.tls.servers import TlsServers
 from mailproxy.tls.stock import Stock
 from tests.bans.builders import ban, key
-from tests.garbage import garbage
+from tests.garbage import garbage, only_new_garbage
 from tests.session.bench import GREETING, FakeReactor
 from tests.tls.issue import issue
 from tests.transport.peers import Peer
@@ -280,10 +280,7 @@ def test_later_reading_is_taken_up(bench: Bench) -> None:
 
 
 def test_later_readings_leave_nothing_to_the_garbage_collector(bench: Bench) -> None:
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-    try:
+    with only_new_garbage():
         bench.read()
         for number, maxconn in enumerate((7, 8, 9), 2):
             bench.relay().break_off()
@@ -291,9 +288,6 @@ def test_later_readings_leave_nothing_to_the_garbage_collector(bench: Bench) -> 
             bench.reactor.advance(1.0)
             bench.read(number, bench.settings(maxconn=maxconn))
         assert garbage() == []
-    finally:
-        gc.enable()
-        gc.unfreeze()
 
 
 def test_worker_that_begins_later_has_the_later_reading(bench: Bench) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from ipaddress import ip_network
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from mailproxy.config import ServerTls
 from mailproxy.mail.greeting import GreetingReader
 from mailproxy.session.relay import Relay
-from tests.garbage import garbage
+from tests.garbage import garbage, only_new_garbage
 from tests.session.bench import GREETING, Bench
 from tests.session.conftest import MakeBench
 from tests.transport.peers import Peer
@@ -472,36 +472,21 @@ KINDS = [
 ]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _what_was_there() -> Iterator[None]:
-    """Leave out what was there before, which takes the collector long: modules, tests, what other tests have left."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_session_leaves_nothing_to_the_garbage_collector(
     kind: Callable[..., Callable[[], None]], make: MakeBench
 ) -> None:
-    # What other tests have left, and somebody lets go only now, is not looked at.
-    gc.collect()
-    gc.freeze()
-    one = kind(make)
-    gc.collect()
-    gc.disable()
-    try:
+    with only_new_garbage():
+        one = kind(make)
+        gc.collect()
         one()
         assert garbage() == []
-    finally:
-        gc.enable()
 
 
 def test_garbage_would_be_found() -> None:
-    gc.collect()
-    reader = GreetingReader("imap", after_tls=False, prelude=b"")
-    cycle: list[object] = [reader]
-    cycle.append(cycle)
-    del reader, cycle
-    assert GreetingReader in map(type, garbage())
+    with only_new_garbage():
+        reader = GreetingReader("imap", after_tls=False, prelude=b"")
+        cycle: list[object] = [reader]
+        cycle.append(cycle)
+        del reader, cycle
+        assert GreetingReader in map(type, garbage())
