@@ -8,18 +8,14 @@ further events are lost to it and counted.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from twisted.logger import ILogObserver, LogEvent, LogLevel
 from zope.interface import implementer
 
-from mailproxy.control.message import encode
+from mailproxy.control.backlog import Backlog
 from mailproxy.log.format import as_json
-
-WAITING_BYTES = 256 * 1024
-"""The most bytes that wait for a watcher: about a second of events of a very busy service."""
 
 SESSIONS = frozenset({"session-begin", "session"})
 """The events of sessions: most of a busy service."""
@@ -39,9 +35,7 @@ class Watcher:
         self.wants_sessions = events not in _SESSIONLESS
         """Whether any session's beginning or end is wanted."""
         self._write = write
-        self._waiting: deque[bytes] = deque()
-        self._size = 0
-        self._lost = 0
+        self._backlog = Backlog()
         self._is_paused = False
 
     def wants(self, event: LogEvent) -> bool:
@@ -53,15 +47,12 @@ class Watcher:
             return kind in _SERVERS
         return self.wants_sessions or kind not in SESSIONS
 
-    def tell(self, line: bytes) -> None:
+    def send(self, line: bytes) -> None:
         """Write an event, or keep it while the client does not read, or count it as lost."""
         if not self._is_paused:
             self._write(line)
-        elif self._lost or self._size + len(line) > WAITING_BYTES:
-            self._lost += 1
         else:
-            self._waiting.append(line)
-            self._size += len(line)
+            self._backlog.add(line)
 
     def pause(self) -> None:
         """Keep further events: the client does not read."""
@@ -70,13 +61,8 @@ class Watcher:
     def resume(self) -> None:
         """Write the kept events, and then the number of lost ones."""
         self._is_paused = False
-        while self._waiting and not self._is_paused:
-            line = self._waiting.popleft()
-            self._size -= len(line)
-            self._write(line)
-        if self._lost and not self._is_paused:
-            lost, self._lost = self._lost, 0
-            self._write(encode("lost", {"events": lost}))
+        while self._backlog and not self._is_paused:
+            self._write(self._backlog.pop())
 
 
 class Publisher(Protocol):
@@ -139,7 +125,7 @@ class Watch:
         for watcher in tuple(self._watchers):
             if watcher.wants(event):
                 line = line or _line(event, level.name)
-                watcher.tell(line)
+                watcher.send(line)
 
 
 def _line(event: LogEvent, level: str) -> bytes:

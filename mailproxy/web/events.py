@@ -7,7 +7,6 @@ bytes waits, then events are lost to it and counted; after a while its connectio
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -15,8 +14,8 @@ from twisted.internet.defer import Deferred
 
 from mailproxy.config.kind import Wrong
 from mailproxy.control.argument import ARGUMENTS
-from mailproxy.control.message import encode
-from mailproxy.control.watch import WAITING_BYTES, Watch, Watcher
+from mailproxy.control.backlog import Backlog
+from mailproxy.control.watch import Watch, Watcher
 from mailproxy.web.reply import EVENTS, Refused, Stream
 from mailproxy.web.request import Request
 
@@ -56,35 +55,27 @@ class Queue:
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
-        self._waiting: deque[bytes] = deque()
-        self._size = 0
-        self._lost = 0
+        self._backlog = Backlog()
         self._taker: Deferred[None] | None = None
 
     def put(self, line: bytes) -> None:
         """Add an event, or count it as lost."""
-        if self._lost or self._size + len(line) > WAITING_BYTES:
-            self._lost += 1
-        else:
-            self._waiting.append(line)
-            self._size += len(line)
+        self._backlog.add(line)
         if self._taker is not None:
-            # Later, so that one piece has all events of this moment, and none is written while others are told.
+            # Later, so that one piece has all events of this moment, and none is written while others are sent.
             taker, self._taker = self._taker, None
             self._reactor.callLater(0, _wake, taker)
 
     async def take(self) -> bytes:
         """Return the waiting events, when there are some; or a pulse."""
-        if not (self._waiting or self._lost):
+        if not self._backlog:
             self._taker = Deferred()
             self._taker.addTimeout(PULSE_SECONDS, self._reactor, lambda result, seconds: None)
             await self._taker
             self._taker = None
-        lines = [b"data: " + line + b"\n" for line in self._waiting]
-        if self._lost:
-            lines.append(b"data: " + encode("lost", {"events": self._lost}) + b"\n")
-        self._waiting.clear()
-        self._size = self._lost = 0
+        lines = []
+        while self._backlog:
+            lines.append(b"data: " + self._backlog.pop() + b"\n")
         return b"".join(lines) or PULSE
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from twisted.logger import ILogObserver, Logger, LogPublisher
 
-from mailproxy.control.watch import WAITING_BYTES, Watch, Watcher
+from mailproxy.control.backlog import WAITING_BYTES
+from mailproxy.control.watch import Watch, Watcher
 
 
 class Publisher(LogPublisher):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from twisted.logger import Logger, LogPublisher
 
-from mailproxy.control.watch import WAITING_BYTES
+from mailproxy.control.backlog import WAITING_BYTES
 from mailproxy.web.channel import UNREAD_SECONDS
 from mailproxy.web.events import PULSE, PULSE_SECONDS
 from mailproxy.web.site import MOST_STREAMS
