@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from mailproxy.bans.keeper import BanKeeper
 from mailproxy.config import Config
 from mailproxy.control.succession import Succession
+from mailproxy.control.watch import LivePublisher
 from mailproxy.front.drains import Drains
 from mailproxy.front.generation import Generation
 from mailproxy.front.kicks import Kicks
@@ -30,6 +31,8 @@ class Running(Protocol):
     reloading: Reloading
     bans: BanKeeper
     kicks: Kicks
+    events: LivePublisher | None
+    """The log events of all processes; None: this process alone serves."""
 
     @property
     def source(self) -> str:

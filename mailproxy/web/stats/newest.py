@@ -1,4 +1,4 @@
-"""The newest events, without those of sessions that went well: what an administrator asks about first."""
+"""The newest events, without those of single clients: what an administrator asks about first."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ from collections import deque
 from typing import Any
 
 from attrs import frozen
-from twisted.logger import ILogObserver, LogEvent, LogLevel, LogPublisher, formatEvent
+from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from zope.interface import implementer
+
+from mailproxy.control.watch import SESSIONS, Publisher
 
 MOST = 40
 """The events that are kept."""
 
 LONGEST = 400
 """The most characters of an event's words."""
+
+_OF_CLIENTS = SESSIONS | {"rejected"}
+"""The lines of single clients are for the log: in a flood they would push all else out. Their sums are here."""
 
 _SEVERE = frozenset({LogLevel.warn, LogLevel.error, LogLevel.critical})
 
@@ -32,9 +37,9 @@ class Newest:
 
 @implementer(ILogObserver)
 class NewestEvents:
-    """Keeps the newest events of this process's log."""
+    """Keeps the newest events of the log, of all processes if the publisher has them."""
 
-    def __init__(self, publisher: LogPublisher) -> None:
+    def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
         self._kept: deque[Newest] = deque(maxlen=MOST)
 
@@ -54,11 +59,9 @@ class NewestEvents:
     def __call__(self, event: LogEvent) -> None:
         """Take an event of the log."""
         namespace: Any = event.get("log_namespace", "")
-        level = event.get("log_level", LogLevel.info)
-        # A session's line is for the log; those that went wrong would push all else out as well.
-        if not namespace.startswith("mailproxy") or event.get("event") == "session" or level is LogLevel.debug:
+        level, kind = event.get("log_level", LogLevel.info), event.get("event", "")
+        if not namespace.startswith("mailproxy") or kind in _OF_CLIENTS or level is LogLevel.debug:
             return
-        if namespace != "mailproxy" and level not in _SEVERE:
+        if not kind and level not in _SEVERE:
             return
-        words = formatEvent(event)[:LONGEST]
-        self._kept.append(Newest(event.get("log_time", time.time()), level.name, str(event.get("event", "")), words))
+        self._kept.append(Newest(event.get("log_time", time.time()), level.name, kind, formatEvent(event)[:LONGEST]))

@@ -37,7 +37,7 @@ class Stats:
         self._access = access
         self.samples = Samples(running, reactor)
         """The totals of the last minutes."""
-        self.events = NewestEvents(globalLogPublisher)
+        self.events = NewestEvents(running.events or globalLogPublisher)
         """The newest events."""
         snapshots = Snapshots(running, reactor, turns, self.samples, self.events, watchers=watchers)
         self._sections = Sections(snapshots, turns)
