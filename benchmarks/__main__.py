@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import pstats
 import signal
 import sys
@@ -15,19 +14,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from attrs import asdict
-from OpenSSL import SSL
 
-import mailproxy
-from benchmarks import interpreter, programs, report
-from benchmarks.certificates import make_certificates
+from benchmarks import fronts, interpreter, programs, report
 from benchmarks.comparison import compare
+from benchmarks.fronts import HAPROXY, MAILPROXY, prepare
 from benchmarks.measures import MEASURES, Measure
 from benchmarks.running import BenchmarkError, Front, FrontProgram, Place
-
-_HERE = Path(__file__).parent
-
-HAPROXY = FrontProgram("haproxy", _HERE / "haproxy")
-MAILPROXY = FrontProgram("mailproxy", _HERE / "front")
 
 # How much of a profile is printed; the file has all of it.
 _PROFILE_LINES = 40
@@ -39,7 +31,7 @@ def main() -> int:
     try:
         programs.require()
         with tempfile.TemporaryDirectory(prefix="mailproxy-benchmarks-") as folder:
-            place = _prepare(Path(folder))
+            place = prepare(Path(folder))
             if arguments.profile is not None:
                 return _profile(arguments.profile, place)
             return _compare(arguments, place)
@@ -60,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         "--front", type=_front, action="append", default=[], metavar="NAME=PATH", help="measure one more front"
     )
     interpreter.add_option(parser)
+    fronts.add_option(parser)
     parser.add_argument(
         "--profile", type=_measure, metavar="NAME", help="no comparison: profile mailproxy during one measure"
     )
@@ -84,43 +77,23 @@ def _front(text: str) -> FrontProgram:
     return FrontProgram(name, Path(path).resolve())
 
 
-def _prepare(folder: Path) -> Place:
-    folder.chmod(0o755)  # fronts may give up their privileges
-    programs.compile_into(folder)
-    make_certificates(folder)
-    cpus = sorted(os.sched_getaffinity(0))
-    if len(cpus) == 1:
-        print("one CPU only: clients and server take it from the fronts, so rates mean little", file=sys.stderr)
-    return Place(folder, cpus[0], cpus[-1])
-
-
 def _compare(arguments: argparse.Namespace, place: Place) -> int:
-    fronts = (HAPROXY, MAILPROXY, *arguments.front)
+    compared = (HAPROXY, MAILPROXY, *arguments.front)
     measures: Sequence[Measure] = arguments.only
-    print(_machine(interpreter.use(arguments.python)))
-    samples = compare(fronts, measures, arguments.rounds, place, _progress)
-    measured = list(report.rows(samples, measures, [front.name for front in fronts]))
+    print(fronts.machine(interpreter.use(arguments.python), fronts.use(arguments.everything)), flush=True)
+    samples = compare(compared, measures, arguments.rounds, place, _progress)
+    measured = list(report.rows(samples, measures, [front.name for front in compared]))
     for line in report.table(measured):
         print(line)
     print(f"load average {os.getloadavg()[0]:.1f}")
     if arguments.json is not None:
         arguments.json.write_text(json.dumps([asdict(row) for row in measured], indent=1) + "\n")
-    possible = sum(len(fronts) if measure.beside is None else len(fronts) - 1 for measure in measures)
+    possible = sum(len(compared) if measure.beside is None else len(compared) - 1 for measure in measures)
     return 0 if len(measured) == possible else 1
 
 
 def _progress(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-def _machine(python: str) -> str:
-    return "\n".join(
-        (
-            f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} CPUs, Linux {platform.release()}",
-            programs.haproxy_version(),
-            f"mailproxy {mailproxy.__version__}, {python}, " + SSL.SSLeay_version(SSL.SSLEAY_VERSION).decode(),
-        )
-    )
 
 
 def _profile(measure: Measure, place: Place) -> int:
