@@ -5,6 +5,9 @@
  *
  *   conn     AMOUNT connections, so many at once: handshake, greeting, LOGOUT, close
  *   resume   the same, and each resumes an earlier one's TLS session
+ *   paced    AMOUNT connections, CONNECTIONS of them in a second: each begins at its time, whether or not earlier ones
+ *            have ended, and its latency counts from that time
+ *   paced-resume  the same, and each resumes an earlier one's TLS session
  *   ping     AMOUNT round trips of a line in all, on connections that stay
  *   down     AMOUNT bytes to each connection
  *   up       AMOUNT bytes from each connection
@@ -13,7 +16,7 @@
  *   drown    AMOUNT bytes are sent on each connection, to a server that reads nothing
  *
  * Whoever runs this looks at the front before and after, so it goes step by step: when the connections that stay are
- * up (conn and resume: when one connection has come and gone) it prints "ready" and waits for a line on standard
+ * up (connections that come and go: when one has come and gone) it prints "ready" and waits for a line on standard
  * input; then it does its work, prints the result as a line of JSON, and stays until standard input ends. Status 1,
  * and a line on standard error, when nothing moves any more.
  *
@@ -32,6 +35,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -40,9 +44,9 @@
 #define SERVER_NAME "mail.example.org"
 #define EVENTS_PER_WAIT 256
 #define OPENING_AT_ONCE 64
-#define PATIENCE_MILLISECONDS 180000
+#define PATIENCE_SECONDS 180.0
 /* For how long nothing has to move until a stalled transfer counts as full. */
-#define STALLED_MILLISECONDS 1000
+#define STALLED_SECONDS 1.0
 #define BUFFER_BYTES (256 * 1024)
 #define MOST_LATENCIES 1000000
 /* Client addresses, so that none runs out of ports: 127.0.0.2 and the following. */
@@ -67,6 +71,7 @@ struct connection {
 struct mode {
     const char *name;
     bool comes_and_goes; /* connections are the work, and none stays */
+    bool is_paced;       /* each connection begins at its time, not when an earlier one has ended */
     bool resumes;
     bool stalls; /* the work is done when nothing moves any more */
     void (*begin)(struct connection *);
@@ -88,6 +93,7 @@ static uint64_t to_open;             /* in this phase */
 static struct connection **staying; /* those that work, by `working` */
 static double *latencies;
 static uint64_t latency_count, latency_room;
+static double *delays; /* of connections that are paced: from their time until this program began them */
 static char negotiated[128];
 
 static void fail(const char *what)
@@ -156,7 +162,7 @@ static void say_with_amount(struct connection *connection, const char *verb)
 
 /* The life of a connection. */
 
-static void open_connection(void)
+static void open_connection(double since)
 {
     struct connection *connection = calloc(1, sizeof *connection);
     if (connection == NULL)
@@ -171,7 +177,7 @@ static void open_connection(void)
         .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     if (bind(fd, (struct sockaddr *)&source, sizeof source) < 0)
         fail("bind");
-    connection->since = now();
+    connection->since = since;
     if (connect(fd, (struct sockaddr *)&front, sizeof front) < 0 && errno != EINPROGRESS)
         fail("connect");
     struct epoll_event interest = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = connection};
@@ -194,8 +200,8 @@ static void close_connection(struct connection *connection, bool is_good)
         done++;
     else
         failed++;
-    if (mode->comes_and_goes && opened < to_open)
-        open_connection();
+    if (mode->comes_and_goes && !mode->is_paced && opened < to_open)
+        open_connection(now());
 }
 
 static bool has_connected(struct connection *connection, uint32_t events)
@@ -303,11 +309,12 @@ static void step(struct connection *connection, uint32_t events)
         close_connection(connection, outcome == GOOD);
 }
 
-/* False when nothing happens in so many milliseconds. */
-static bool run_once(int milliseconds)
+/* False when nothing happens in so many seconds. */
+static bool run_once(double seconds)
 {
     struct epoll_event events[EVENTS_PER_WAIT];
-    int count = epoll_wait(epoll, events, EVENTS_PER_WAIT, milliseconds);
+    struct timespec wait = {.tv_sec = (time_t)seconds, .tv_nsec = (seconds - (time_t)seconds) * 1e9};
+    int count = epoll_pwait2(epoll, events, EVENTS_PER_WAIT, &wait, NULL);
     for (int i = 0; i < count; i++)
         step(events[i].data.ptr, events[i].events);
     return count > 0;
@@ -315,7 +322,7 @@ static bool run_once(int milliseconds)
 
 static void run_or_give_up(void)
 {
-    if (!run_once(PATIENCE_MILLISECONDS)) {
+    if (!run_once(PATIENCE_SECONDS)) {
         fprintf(stderr, "load: nothing moves any more: %llu opened, %llu working, %llu done, %llu failed\n",
                 (unsigned long long)opened, (unsigned long long)working, (unsigned long long)done,
                 (unsigned long long)failed);
@@ -401,6 +408,8 @@ static enum outcome work_nothing(struct connection *connection)
 static const struct mode MODES[] = {
     {.name = "conn", .comes_and_goes = true},
     {.name = "resume", .comes_and_goes = true, .resumes = true},
+    {.name = "paced", .comes_and_goes = true, .is_paced = true},
+    {.name = "paced-resume", .comes_and_goes = true, .is_paced = true, .resumes = true},
     {.name = "ping", .begin = begin_trip, .work = work_trips},
     {.name = "down", .begin = begin_fetch, .work = work_down},
     {.name = "up", .begin = begin_append, .work = work_up},
@@ -421,7 +430,7 @@ static const struct mode *find_mode(const char *name)
 static void come_and_go_once(void)
 {
     to_open = 1;
-    open_connection();
+    open_connection(now());
     while (done + failed < 1)
         run_or_give_up();
 }
@@ -430,7 +439,7 @@ static void open_all(void)
 {
     while (working < connections && failed == 0) {
         while (opened < connections && opened - working < OPENING_AT_ONCE)
-            open_connection();
+            open_connection(now());
         run_or_give_up();
     }
 }
@@ -440,12 +449,35 @@ static void forget_results(void)
     opened = done = failed = resumed = latency_count = 0;
 }
 
+static void work_paced(void)
+{
+    double start = now(), wait;
+    while (done + failed < amount) {
+        for (; opened < amount; open_connection(start + (double)opened / connections)) {
+            double delay = now() - (start + (double)opened / connections);
+            if (delay < 0)
+                break;
+            delays[opened] = delay;
+        }
+        if (opened == amount) {
+            run_or_give_up();
+        } else {
+            wait = start + (double)opened / connections - now();
+            run_once(wait > 0 ? wait : 0);
+        }
+    }
+}
+
 static void work(void)
 {
+    if (mode->is_paced) {
+        work_paced();
+        return;
+    }
     if (mode->comes_and_goes) {
         to_open = amount;
         while (opened < connections && opened < to_open)
-            open_connection();
+            open_connection(now());
         while (done + failed < to_open)
             run_or_give_up();
         return;
@@ -455,7 +487,7 @@ static void work(void)
         step(staying[i], 0);
     }
     if (mode->stalls) {
-        while (run_once(STALLED_MILLISECONDS))
+        while (run_once(STALLED_SECONDS))
             continue;
     } else {
         /* A round trip that is under way when the last one is due ends its connection, too. */
@@ -470,18 +502,28 @@ static int by_size(const void *one, const void *other)
     return a < b ? -1 : a > b;
 }
 
-static double percentile(double share)
+static double percentile(double *seconds, uint64_t count, double share)
 {
-    return latency_count > 0 ? latencies[(uint64_t)((latency_count - 1) * share)] : 0;
+    qsort(seconds, count, sizeof *seconds, by_size);
+    return count > 0 ? seconds[(uint64_t)((count - 1) * share)] : 0;
+}
+
+static double mean(const double *seconds, uint64_t count)
+{
+    double sum = 0;
+    for (uint64_t i = 0; i < count; i++)
+        sum += seconds[i];
+    return count > 0 ? sum / count : 0;
 }
 
 static void print_result(double seconds)
 {
-    qsort(latencies, latency_count, sizeof *latencies, by_size);
     printf("{\"done\": %llu, \"failed\": %llu, \"resumed\": %llu, \"trips\": %llu, \"bytes\": %llu, \"seconds\": %.6f, "
-           "\"p50\": %.6f, \"p99\": %.6f, \"negotiated\": \"%s\"}\n",
+           "\"mean\": %.6f, \"p50\": %.6f, \"p99\": %.6f, \"delay_p99\": %.6f, \"negotiated\": \"%s\"}\n",
            (unsigned long long)done, (unsigned long long)failed, (unsigned long long)resumed, (unsigned long long)trips,
-           (unsigned long long)moved, seconds, percentile(0.5), percentile(0.99), negotiated);
+           (unsigned long long)moved, seconds, mean(latencies, latency_count), percentile(latencies, latency_count, 0.5),
+           percentile(latencies, latency_count, 0.99), percentile(delays, mode->is_paced ? opened : 0, 0.99),
+           negotiated);
     fflush(stdout);
 }
 
@@ -539,13 +581,15 @@ int main(int argc, char **argv)
     connections = strtoull(arguments[2], NULL, 10);
     amount = strtoull(arguments[3], NULL, 10);
     signal(SIGPIPE, SIG_IGN); /* OpenSSL writes without MSG_NOSIGNAL */
+    prctl(PR_SET_TIMERSLACK, 1UL); /* the kernel wakes others 50 µs late */
     allow_many_files();
     make_context();
     epoll = epoll_create1(0);
     latency_room = amount < MOST_LATENCIES ? amount + connections : MOST_LATENCIES;
     latencies = malloc(latency_room * sizeof *latencies);
     staying = calloc(connections, sizeof *staying);
-    if (latencies == NULL || staying == NULL)
+    delays = calloc(mode->is_paced ? amount : 1, sizeof *delays);
+    if (latencies == NULL || staying == NULL || delays == NULL)
         fail("memory");
 
     if (mode->comes_and_goes)

@@ -28,7 +28,7 @@ _OPTIONS: Mapping[Leg, list[str]] = {"PLAIN": ["--plain"], "STARTTLS": ["--start
 # Not every front has these.
 _OPTIONAL_LEGS: frozenset[Leg] = frozenset({"BOTH", "STARTTLS"})
 
-Mode = Literal["conn", "resume", "ping", "down", "up", "idle", "stall", "drown"]
+Mode = Literal["conn", "resume", "paced", "paced-resume", "ping", "down", "up", "idle", "stall", "drown"]
 """What clients do; ``load.c`` tells."""
 
 _TLS_SERVER = Path(__file__).parent / "backend-tls"
@@ -70,8 +70,11 @@ class Result:
     trips: int
     bytes: int
     seconds: float
+    mean: float
     p50: float
     p99: float
+    delay_p99: float
+    """How late the clients themselves were with connections that are due at fixed times."""
     negotiated: str
 
 
@@ -159,7 +162,7 @@ class Front:
 
     @contextlib.contextmanager
     def clients(self, mode: Mode, leg: Leg, connections: int, amount: int) -> Iterator[Clients]:
-        """Connect clients for as long as the context lasts."""
+        """Connect clients for as long as the context lasts; paced, `connections` is their number in a second."""
         arguments = [*_OPTIONS.get(leg, []), mode, str(self._ports[leg]), str(connections), str(amount)]
         command = _pinned(self._place.other_cpu, self._place.folder / "load", *arguments)
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
