@@ -160,6 +160,10 @@ class Front:
     ) -> None:
         self._stack.__exit__(type_, value, traceback)
 
+    def port(self, leg: Leg) -> int:
+        """Return the port on 127.0.0.1 that clients connect to."""
+        return self._ports[leg]
+
     @contextlib.contextmanager
     def clients(self, mode: Mode, leg: Leg, connections: int, amount: int) -> Iterator[Clients]:
         """Connect clients for as long as the context lasts; paced, `connections` is their number in a second."""
