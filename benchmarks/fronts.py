@@ -48,7 +48,7 @@ def prepare(folder: Path) -> Place:
     cpus = sorted(os.sched_getaffinity(0))
     if len(cpus) == 1:
         print("one CPU only: clients and server take it from the fronts, so rates mean little", file=sys.stderr)
-    return Place(folder, cpus[0], cpus[-1])
+    return Place(folder, cpus[:1], cpus[-1])
 
 
 def machine(python: str, features: str) -> str:

@@ -72,7 +72,7 @@ def main() -> int:
             programs.compile_into(folder)
             make_certificates(folder)
             cpus = sorted(os.sched_getaffinity(0))
-            place = Place(folder, cpus[0], cpus[-1])
+            place = Place(folder, cpus[:1], cpus[-1])
             columns = [_count_all(checkout, arguments, place) for checkout in checkouts]
             if arguments.extra is not None:
                 columns.insert(0, _count_all(checkouts[0], arguments, place, arguments.extra))

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Literal, get_args
@@ -55,7 +55,7 @@ class Place:
     """Where everything runs: a folder with certificates and compiled programs, and who has which CPU."""
 
     folder: Path
-    front_cpu: int
+    front_cpus: Sequence[int]
     other_cpu: int
     """For the clients and the server, which are not measured."""
 
@@ -129,7 +129,7 @@ class Front:
             tls_port = stack.enter_context(reserved_port())
             self._ports = {leg: stack.enter_context(reserved_port()) for leg in get_args(Leg)}
             backend = self._place.folder / "backend"
-            stack.enter_context(_running(_pinned(self._place.other_cpu, backend, str(backend_port))))
+            stack.enter_context(_running(_pinned([self._place.other_cpu], backend, str(backend_port))))
             environment = {f"PORT_{leg}": str(port) for leg, port in self._ports.items()} | {
                 "BENCH": str(self._place.folder),
                 "BACKEND": str(backend_port),
@@ -139,11 +139,11 @@ class Front:
             log = self._place.folder / f"{self.name}.log"
             output = stack.enter_context(log.open("wb"))
             stack.enter_context(
-                _running(_pinned(self._place.other_cpu, _TLS_SERVER), env=os.environ | environment, output=output)
+                _running(_pinned([self._place.other_cpu], _TLS_SERVER), env=os.environ | environment, output=output)
             )
             front = stack.enter_context(
                 _running(
-                    _pinned(self._place.front_cpu, self._program.executable),
+                    _pinned(self._place.front_cpus, self._program.executable),
                     env=os.environ | environment | self._environment,
                     output=output,
                 )
@@ -168,7 +168,7 @@ class Front:
     def clients(self, mode: Mode, leg: Leg, connections: int, amount: int) -> Iterator[Clients]:
         """Connect clients for as long as the context lasts; paced, `connections` is their number in a second."""
         arguments = [*_OPTIONS.get(leg, []), mode, str(self._ports[leg]), str(connections), str(amount)]
-        command = _pinned(self._place.other_cpu, self._place.folder / "load", *arguments)
+        command = _pinned([self._place.other_cpu], self._place.folder / "load", *arguments)
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             clients = Clients(process)
             clients.line()
@@ -176,8 +176,8 @@ class Front:
             # Their standard input ends here, and so do they.
 
 
-def _pinned(cpu: int, *command: str | Path) -> list[str | Path]:
-    return ["taskset", "--cpu-list", str(cpu), *command]
+def _pinned(cpus: Sequence[int], *command: str | Path) -> list[str | Path]:
+    return ["taskset", "--cpu-list", ",".join(map(str, cpus)), *command]
 
 
 @contextlib.contextmanager

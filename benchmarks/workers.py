@@ -1,0 +1,134 @@
+"""
+What workers cost: ``python -m benchmarks.workers``, the CPU time of a connection with two of them beside one process.
+
+All processes of mailproxy count, main process and forker included. What they need without clients, for timers and
+checks of servers, is measured before, printed, and subtracted. Clients and server share the last CPU with the front,
+which may run on all CPUs of this process, or on the first alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+
+from attrs import evolve, frozen
+
+from benchmarks import fronts, interpreter, programs, usage
+from benchmarks.running import BenchmarkError, Front, Leg, Mode
+from benchmarks.usage import CpuTime
+
+TARGET = 1.05
+"""The most that a connection may cost with workers, in terms of one process."""
+
+_IDLE_SECONDS = 5.0
+_SETTLE_SECONDS = 1.0
+
+
+@frozen
+class Work:
+    """A kind of connection, and how many of them make a measure."""
+
+    title: str
+    mode: Mode
+    leg: Leg
+    amount: int
+
+
+WORKS: Mapping[str, Work] = {
+    "plain": Work("without TLS", "conn", "PLAIN", 20_000),
+    "conn": Work("full handshake P-256", "conn", "EC", 5000),
+    "resume": Work("resumed session", "resume", "EC", 5000),
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure and print; return 1 if something is missing or fails, else 0, whatever the ratios."""
+    options = _parser().parse_args(arguments)
+    try:
+        programs.require()
+        print(fronts.machine(interpreter.use(options.python), fronts.use(options.everything)), flush=True)
+        with contextlib.ExitStack() as stack:
+            place = fronts.prepare(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mailproxy-workers-"))))
+            if not options.one_cpu:
+                place = evolve(place, front_cpus=sorted(os.sched_getaffinity(0)))
+            numbers = (1, options.workers)
+            running = [
+                stack.enter_context(Front(evolve(fronts.MAILPROXY, name=f"{number}"), place, {"WORKERS": str(number)}))
+                for number in numbers
+            ]
+            for front in running:
+                _take(front, WORKS["plain"], 1000, options.at_once)  # what only the first connections need
+            idle = [_idle_share(front) for front in running]
+            print(f"without clients: {idle[0]:.2%} of a core, with {options.workers} workers {idle[1]:.2%}")
+            print(f"{'':24}{'one':>8}{'user':>8}{'system':>8}{'workers':>10}{'user':>8}{'system':>8}  ratio (range)")
+            for name in options.only or WORKS:
+                print(_compare(WORKS[name], running, idle, options), flush=True)
+    except (programs.Missing, BenchmarkError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"µs of CPU time for a connection, load average {os.getloadavg()[0]:.1f}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.workers", description=__doc__.splitlines()[1])
+    parser.add_argument("--workers", type=int, default=2, help="beside one process (default %(default)s)")
+    parser.add_argument("--rounds", type=int, default=7, help="how often each is measured (default %(default)s)")
+    parser.add_argument("--at-once", type=int, default=32, help="clients (default %(default)s)")
+    parser.add_argument("--one-cpu", action="store_true", help="the front has the first CPU alone")
+    parser.add_argument("--only", choices=list(WORKS), action="append", help="default: all")
+    interpreter.add_option(parser)
+    fronts.add_option(parser)
+    return parser
+
+
+def _compare(work: Work, running: Sequence[Front], idle: Sequence[float], options: argparse.Namespace) -> str:
+    taken: list[list[CpuTime]] = [[] for _ in running]
+    ratios = []
+    for round_ in range(options.rounds):
+        order = range(len(running))
+        # In every other round the other way round, so that none is always the first.
+        for number in reversed(order) if round_ % 2 else order:
+            taken[number].append(_cost(running[number], work, options.at_once, idle[number]))
+        ratios.append(taken[1][-1].total / taken[0][-1].total)
+    columns = "".join(
+        f"{median(cost.total for cost in costs):{10 if number else 8}.1f}"
+        f"{median(cost.user for cost in costs):8.1f}{median(cost.system for cost in costs):8.1f}"
+        for number, costs in enumerate(taken)
+    )
+    ratio = median(ratios)
+    verdict = "met" if ratio <= TARGET else "missed"
+    return f"{work.title:24}{columns}  {ratio:.3f} ({min(ratios):.3f}-{max(ratios):.3f}) <= {TARGET:g} {verdict}"
+
+
+def _cost(front: Front, work: Work, at_once: int, idle: float) -> CpuTime:
+    """Return the microseconds of one connection; what the front needs without clients counts by its share."""
+    used, seconds = _take(front, work, work.amount, at_once)
+    kept = 1 - idle * seconds / used.total
+    return CpuTime(used.user * kept * 1e6 / work.amount, used.system * kept * 1e6 / work.amount)
+
+
+def _take(front: Front, work: Work, amount: int, at_once: int) -> tuple[CpuTime, float]:
+    with front.clients(work.mode, work.leg, at_once, amount) as clients:
+        time.sleep(_SETTLE_SECONDS)
+        before, began = usage.cpu_time(front.pid), time.monotonic()
+        clients.work()
+        time.sleep(_SETTLE_SECONDS)
+        return usage.cpu_time(front.pid) - before, time.monotonic() - began
+
+
+def _idle_share(front: Front) -> float:
+    before, began = usage.cpu_time(front.pid), time.monotonic()
+    time.sleep(_IDLE_SECONDS)
+    return (usage.cpu_time(front.pid) - before).total / (time.monotonic() - began)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
