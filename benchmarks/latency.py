@@ -72,7 +72,7 @@ def main(arguments: Sequence[str]) -> int:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mailproxy-latency-")))
             place = fronts.prepare(folder)
             pair = [stack.enter_context(Front(program, place)) for program in (fronts.HAPROXY, fronts.MAILPROXY)]
-            for name in options.only or WORKS:
+            for name in options.only:
                 for line in _compare(WORKS[name], pair, options):
                     print(line, flush=True)
     except (programs.Missing, BenchmarkError) as error:
@@ -87,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=7, help="how often each is measured (default %(default)s)")
     parser.add_argument("--seconds", type=float, default=5.0, help="of each measure (default %(default)s)")
     parser.add_argument("--share", type=float, default=0.5, help="of the rate that a core bears (default %(default)s)")
-    parser.add_argument("--only", choices=list(WORKS), action="append", help="default: all")
+    parser.add_argument("--only", type=lambda names: names.split(","), default=list(WORKS), metavar="NAME,…")
     interpreter.add_option(parser)
     fronts.add_option(parser)
     return parser

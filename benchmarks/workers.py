@@ -68,7 +68,7 @@ def main(arguments: Sequence[str]) -> int:
             idle = [_idle_share(front) for front in running]
             print(f"without clients: {idle[0]:.2%} of a core, with {options.workers} workers {idle[1]:.2%}")
             print(f"{'':24}{'one':>8}{'user':>8}{'system':>8}{'workers':>10}{'user':>8}{'system':>8}  ratio (range)")
-            for name in options.only or WORKS:
+            for name in options.only:
                 print(_compare(WORKS[name], running, idle, options), flush=True)
     except (programs.Missing, BenchmarkError) as error:
         print(error, file=sys.stderr)
@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=7, help="how often each is measured (default %(default)s)")
     parser.add_argument("--at-once", type=int, default=32, help="clients (default %(default)s)")
     parser.add_argument("--one-cpu", action="store_true", help="the front has the first CPU alone")
-    parser.add_argument("--only", choices=list(WORKS), action="append", help="default: all")
+    parser.add_argument("--only", type=lambda names: names.split(","), default=list(WORKS), metavar="NAME,…")
     interpreter.add_option(parser)
     fronts.add_option(parser)
     return parser
