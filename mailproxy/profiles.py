@@ -79,11 +79,11 @@ class Profile:
         return self.client_cert_budget if client_cert else self.budget
 
     def takes_alpn(self, protocol: str, alpn: bytes) -> bool:
-        """Tell whether an ALPN TLV of this value is safe to send to the service for ``protocol``."""
+        """Return whether an ALPN TLV of this value is safe to send to the service for ``protocol``."""
         return self.own_alpn is None or self.own_alpn.get(protocol) == alpn
 
     def takes_authority(self, name: bytes) -> bool:
-        """Tell whether an AUTHORITY TLV of this value is safe to send."""
+        """Return whether an AUTHORITY TLV of this value is safe to send."""
         return self.authority.fullmatch(name) is not None
 
 

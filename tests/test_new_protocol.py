@@ -9,7 +9,7 @@ import pytest
 from mailproxy.checks.connection import ConnectionEnd
 from mailproxy.checks.mail import MailProbe, login_probes, mail_probes
 from mailproxy.mail.backend.account import Account, Login
-from mailproxy.mail.backend.talk import Talk, Unexpected, hear
+from mailproxy.mail.backend.talk import Talk, Unexpected, exchange
 from mailproxy.mail.capabilities import Offer
 from mailproxy.mail.probe import CapabilityProbe
 from mailproxy.mail.protocol import Protocol
@@ -47,7 +47,7 @@ class GossipScript(Script):
 
 
 def expect(said: bytes, begin: bytes) -> Talk[bytes]:
-    line = yield from hear(said, "gossip", begin.decode())
+    line = yield from exchange(said, "gossip", begin.decode())
     if not line.startswith(begin):
         raise Unexpected("gossip", begin.decode(), line)
     return line

@@ -169,7 +169,7 @@ class BackendTlvs:
         return (*first, *others, *checksum, *ordered), tuple(left_out)
 
     def drops_ssl(self, received: Header) -> bool:
-        """Tell whether the received header says that the client is on TLS, and its SSL TLV is not passed on."""
+        """Return whether the received header says that the client is on TLS, and its SSL TLV is not passed on."""
         if TlvType.SSL in self.passed_types:
             return False
         ssl = received.ssl

@@ -45,7 +45,7 @@ def without_room(left_out: Iterable[str]) -> Iterator[str]:
 
 
 def names_client(header: bytes) -> bool:
-    """Tell whether a header's bytes name the client: they are neither empty nor LOCAL nor UNKNOWN."""
+    """Return whether a header's bytes name the client: they are neither empty nor LOCAL nor UNKNOWN."""
     return header.startswith(_NAMES)
 
 
@@ -112,7 +112,7 @@ class HeaderPolicy:
         return BackendHeader(encoded.data, (*left_out, *no_room))
 
     def drops_ssl(self, received: Header) -> bool:
-        """Tell whether the received header says that the client is on TLS, and the backend does not get its SSL TLV."""
+        """Return whether the received header says that the client is on TLS, and the backend gets no SSL TLV of it."""
         return self._version == 2 and self._tlvs.drops_ssl(received)
 
     def describe(

@@ -24,7 +24,7 @@ class Handshake:
 
 
 def begins_record(data: bytes) -> bool:
-    """Tell whether this may be the beginning of TLS: no line of a mail protocol begins so."""
+    """Return whether this may be the beginning of TLS: no line of a mail protocol begins so."""
     return data[0] in _RECORD_TYPES
 
 

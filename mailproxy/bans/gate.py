@@ -63,7 +63,7 @@ class BanGate:
         return [one.path for one in self.lists if one.networks.meets(*key)]
 
     def banned(self, address: bytes) -> bool:
-        """Tell whether an address is banned now."""
+        """Return whether an address is banned now."""
         return self.rejects(address) is not None
 
     def ban(self, address: bytes, seconds: float, reason: str, bits: int | None = None) -> None:

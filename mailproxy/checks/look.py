@@ -88,7 +88,7 @@ class FirstLook:
 
 def _is_due(check: config.Check) -> bool:
     """
-    Tell whether a server gets this check: its own check does not send a header to the clients' port and read the
+    Return whether a server gets this check: its own check does not send a header to the clients' port and read the
     answer.
     """
     sees = check.type == "mail" and check.header != "none" and check.port is None and check.address is None

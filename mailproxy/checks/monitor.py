@@ -20,7 +20,7 @@ from mailproxy.checks.prober import Pace, Prober
 from mailproxy.names import Names
 from mailproxy.transport.poller import Poller
 
-Told = Callable[[Outcome | None], object]
+Done = Callable[[Outcome | None], object]
 """Called with the outcome of a check; None: there will be none, since the monitor has stopped."""
 
 _WHAT: dict[Event, str] = {
@@ -58,15 +58,15 @@ class Monitor:
         self._addresses = Addresses(backend, names, poller)
         self._poller = poller
         self._troubled: set[BackendServer] = set()
-        self._asking: dict[BackendServer, list[Told]] = {}
+        self._asking: dict[BackendServer, list[Done]] = {}
         """The callbacks for the outcome of a server's check."""
         self._probers: dict[BackendServer, Prober] = {}
         for server in backend.pool.servers:
             check = make_check(server)
             if check is not None:
-                tell = partial(self._told, server)
+                ended = partial(self._ended, server)
                 self._probers[server] = Prober(
-                    server, server.origin.settings.check, check, tell, clock=clock, pace=pace
+                    server, server.origin.settings.check, check, ended, clock=clock, pace=pace
                 )
 
     def start(self) -> None:
@@ -96,9 +96,9 @@ class Monitor:
         if prober is not None:
             prober.soon()
 
-    def check_now(self, server: BackendServer, told: Told) -> str:
+    def check_now(self, server: BackendServer, done: Done) -> str:
         """
-        Check a server at once, and call `told` with the outcome; return "", or the reason why it cannot be checked.
+        Check a server at once, and call `done` with the outcome; return "", or the reason why it cannot be checked.
         """
         prober = self._probers.get(server)
         if prober is None:
@@ -107,15 +107,15 @@ class Monitor:
             return "is in maintenance, and not checked until its state is ready or drain"
         if server.target is None:
             return "has no address to check"
-        self._asking.setdefault(server, []).append(told)
+        self._asking.setdefault(server, []).append(done)
         prober.now()
         return ""
 
     def _answer(self, server: BackendServer, outcome: Outcome | None) -> None:
-        for told in self._asking.pop(server, ()):
-            told(outcome)
+        for done in self._asking.pop(server, ()):
+            done(outcome)
 
-    def _told(self, server: BackendServer, outcome: Outcome) -> None:
+    def _ended(self, server: BackendServer, outcome: Outcome) -> None:
         pool = self.backend.pool
         now = self._poller.look_at_clock()
         self._count(server, outcome)

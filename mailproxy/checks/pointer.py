@@ -28,5 +28,5 @@ def _tokens(pointer: str) -> Sequence[str]:
 
 
 def is_same(expected: object, value: object) -> bool:
-    """Tell whether two JSON values are the same: 1 is 1.0, but neither is true."""
+    """Return whether two JSON values are the same: 1 is 1.0, but neither is true."""
     return isinstance(expected, bool) == isinstance(value, bool) and expected == value

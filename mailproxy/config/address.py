@@ -141,7 +141,7 @@ def _named(text: str) -> NamedServer | SrvServer:
 
 
 def _is_named(text: str) -> bool:
-    """Tell whether this was meant as a name: text in brackets, or of digits and dots only, was not."""
+    """Return whether this was meant as a name: text in brackets, or of digits and dots only, was not."""
     return text.startswith(_SRV) or not re.match(r"\[|[0-9.]*(?::|\Z)|[^:]*:[^:]*:|/", text)
 
 

@@ -203,7 +203,7 @@ def _shown(value: object) -> str:
 
 
 def _is_table(value: object) -> bool:
-    """Tell whether a value is a table with keys, not a value that is shown as a whole."""
+    """Return whether a value is a table with keys, not a value that is shown as a whole."""
     return attrs.has(type(value)) and "__str__" not in vars(type(value))
 
 

@@ -23,11 +23,11 @@ class Layers:
     layers: tuple[Layer, ...]
 
     def __bool__(self) -> bool:
-        """Tell whether there is any table."""
+        """Return whether there is any table."""
         return bool(self.layers)
 
     def __contains__(self, key: str) -> bool:
-        """Tell whether any table has `key`."""
+        """Return whether any table has `key`."""
         return any(key in layer.values for layer in self.layers)
 
     def value(self, key: str, default: Any) -> Any:
@@ -45,7 +45,7 @@ class Layers:
         return self.layers[-1]
 
     def sound(self, *keys: str) -> bool:
-        """Tell whether none of `keys` has a problem in any table."""
+        """Return whether none of `keys` has a problem in any table."""
         return all(layer.table.sound(*keys) for layer in self.layers)
 
     def wrong(self, key: str, message: str, *, because: str | None = None) -> None:

@@ -28,7 +28,7 @@ class Moments:
         return self.text
 
     def __contains__(self, minute: int) -> bool:
-        """Tell whether a minute of the week is one of them."""
+        """Return whether a minute of the week is one of them."""
         return any(first <= minute < end for first, end in self.spans)
 
 

@@ -60,7 +60,7 @@ class Problems:
 
     def at(self, key: str) -> bool:
         """
-        Tell whether `key`, a part of it or a table around it has a problem, so that its consequences need no line.
+        Return whether `key`, a part of it or a table around it has a problem, so that its consequences need no line.
         """
         return any(_within(problem.key, key) or _within(key, problem.key) for problem in self._found)
 

@@ -183,7 +183,7 @@ def _check_binds(frontends: Iterable[Frontend], problems: Problems) -> None:
 
 
 def _collide(one: Bind, other: Bind) -> bool:
-    """Tell whether Linux would refuse the second: the unspecified address uses the port of every address."""
+    """Return whether Linux would refuse the second: the unspecified address uses the port of every address."""
     if isinstance(one, InetBind) and isinstance(other, InetBind):
         return (
             one.port == other.port != 0

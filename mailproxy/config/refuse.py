@@ -7,9 +7,9 @@ from attrs import frozen
 from mailproxy.config.kind import Kind, Wrong
 from mailproxy.config.words import nearest, quoted
 
-Manner = Literal["temporary", "permanent", "close"]
+RefuseKind = Literal["temporary", "permanent", "close"]
 
-MANNERS: tuple[Manner, ...] = ("temporary", "permanent", "close")
+KINDS: tuple[RefuseKind, ...] = ("temporary", "permanent", "close")
 """The words of the configuration; any other text is said to the client."""
 
 LONGEST_TEXT = 200
@@ -22,22 +22,22 @@ _NEEDS = '"temporary", "permanent", "close", or a text for the client'
 class Refuse:
     """One way to refuse."""
 
-    manner: Manner
+    kind: RefuseKind
     text: str = ""
     """Words for the client instead of the protocol's."""
 
     def __str__(self) -> str:
         """Write it as the configuration does."""
         if not self.text:
-            return self.manner
-        return self.text if self.manner == "temporary" else f"{self.manner}: {self.text}"
+            return self.kind
+        return self.text if self.kind == "temporary" else f"{self.kind}: {self.text}"
 
 
 def _read(value: str) -> Refuse:
-    for manner in MANNERS:
-        if value == manner:
-            return Refuse(manner)
-    if (meant := nearest(value, MANNERS, at_least=0.75)) is not None and " " not in value:
+    for kind in KINDS:
+        if value == kind:
+            return Refuse(kind)
+    if (meant := nearest(value, KINDS, at_least=0.75)) is not None and " " not in value:
         raise Wrong(f"is {quoted(value)}, needs {_NEEDS}; did you mean {quoted(meant)}?")
     before, colon, rest = value.partition(": ")
     if colon and before == "permanent":
@@ -47,12 +47,12 @@ def _read(value: str) -> Refuse:
     return _with_text("temporary", value, value)
 
 
-def _with_text(manner: Manner, text: str, value: str) -> Refuse:
+def _with_text(kind: RefuseKind, text: str, value: str) -> Refuse:
     if not (text.isascii() and text.isprintable() and text.strip() == text != ""):
         raise Wrong(f"is {quoted(value)}; a text for clients is one line of printable ASCII characters")
     if len(text) > LONGEST_TEXT:
         raise Wrong(f"has {len(text)} characters; a text for clients has {LONGEST_TEXT} at most")
-    return Refuse(manner, text)
+    return Refuse(kind, text)
 
 
 REFUSE: Kind[Refuse] = Kind(

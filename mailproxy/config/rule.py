@@ -217,7 +217,7 @@ def _read_rule(folder: str, protocol: MailProtocol, taken: set[str], table: Tabl
         table.wrong_itself("does nothing; write backend, accept, refuse, ban, label, tlv or bandwidth")
     if "tarpit" in table and rule.refusal is None and table.sound("refuse", "ban"):
         table.wrong("tarpit", 'is for clients that are refused; write refuse = "temporary" as well')
-    if protocol == TCP and rule.refuse is not None and (rule.refuse.text or rule.refuse.manner != "close"):
+    if protocol == TCP and rule.refuse is not None and (rule.refuse.text or rule.refuse.kind != "close"):
         table.wrong("refuse", f'is {quoted(str(rule.refuse))}, and protocol = "tcp" has no words; use "close"')
     return rule
 

@@ -62,13 +62,13 @@ def _called(rule: Rule, number: int) -> str:
 
 
 def _covers(condition: Condition, rule: Rule) -> bool:
-    """Tell whether a condition certainly is true of every client of a rule."""
+    """Return whether a condition certainly is true of every client of a rule."""
     later = rule.condition
     return condition.is_empty or condition == later or condition in later.all_of or _is_wider(condition, later)
 
 
 def _is_wider(condition: Condition, later: Condition) -> bool:
-    """Tell whether each key of a condition has the same value in the later one, which has more keys."""
+    """Return whether each key of a condition has the same value in the later one, which has more keys."""
     return all(
         getattr(condition, field.name) in (getattr(later, field.name), getattr(ALWAYS, field.name))
         for field in fields(Condition)

@@ -56,7 +56,7 @@ SENDER: Kind[Sender] = Kind((str,), _NEEDS, _sender)
 
 
 def overlap(one: Sender, other: Sender) -> bool:
-    """Tell whether some clients are in both."""
+    """Return whether some clients are in both."""
     if isinstance(one, str) or isinstance(other, str):
         return one == other
     return one.version == other.version and one.overlaps(other)

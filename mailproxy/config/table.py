@@ -44,7 +44,7 @@ class Table:
         self._examples: dict[str, str] = {}
 
     def __contains__(self, key: str) -> bool:
-        """Tell whether the file has `key` here."""
+        """Return whether the file has `key` here."""
         return key in self._values
 
     def __iter__(self) -> Iterator[str]:
@@ -60,7 +60,7 @@ class Table:
         self._problems.add(self.path, message)
 
     def sound(self, *keys: str) -> bool:
-        """Tell whether none of `keys` has a problem so far, so that comparing them makes sense."""
+        """Return whether none of `keys` has a problem so far, so that comparing them makes sense."""
         return not any(self._problems.at(self._at(key)) for key in keys)
 
     def take(self, key: str, kind: Kind[T], default: D) -> T | D:

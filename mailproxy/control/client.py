@@ -3,10 +3,10 @@ One client of the admin socket.
 
 Theory of operation. A client is in one state at a time::
 
-    idle      waits for a request; after `IDLE_SECONDS` the connection is closed
-    pending   a command takes time, for example a check
-    telling   writes rows, a few in each turn of the reactor, and only while the client reads
-    watching  writes events as they happen (`watch.Watcher`)
+    idle       waits for a request; after `IDLE_SECONDS` the connection is closed
+    pending    a command takes time, for example a check
+    answering  writes rows, a few in each turn of the reactor, and only while the client reads
+    watching   writes events as they happen (`watch.Watcher`)
 
 The next request is read after the answer to the one before is written. So the memory of a client is bounded: one
 request, one full buffer of the transport, and the bytes that a watcher keeps.
@@ -68,7 +68,7 @@ class Client(Protocol):
         self._answer = Answer()
         self._last: Callable[[], object] | None = None
         self._lost: Callable[[], object] | None = None
-        self._told = 0
+        self._rows_written = 0
         self._watcher: Watcher | None = None
         self._deadline: IDelayedCall | None = None
         self._turn: IDelayedCall | None = None
@@ -183,11 +183,11 @@ class Client(Protocol):
             self._broke()
         else:
             if isinstance(answer, Deferred):
-                answer.addCallbacks(self._tell, self._broke)
+                answer.addCallbacks(self._begin_answer, self._broke)
             elif isinstance(answer, Live):
                 self._begin_watching(answer)
             else:
-                self._tell(answer)
+                self._begin_answer(answer)
 
     def _broke(self, failure: Failure | None = None) -> None:
         """Send the error of a request: its command is not possible, or we have a bug."""
@@ -215,17 +215,17 @@ class Client(Protocol):
 
     # Answers.
 
-    def _tell(self, answer: Answer) -> None:
+    def _begin_answer(self, answer: Answer) -> None:
         if not self._is_over:
             self._rows = iter(answer.rows)
             self._answer = answer
-            self._told = 0
+            self._rows_written = 0
             self._lost = answer.lost or self._lost
             for sock in answer.sockets:
                 self.transport.sendFileDescriptor(sock.fileno())
-            self._go_on_telling()
+            self._write_more()
 
-    def _go_on_telling(self) -> None:
+    def _write_more(self) -> None:
         rows = self._rows
         assert rows is not None
         count = 0
@@ -243,27 +243,27 @@ class Client(Protocol):
             self._rows = None
             self._broke()
             return
-        self._told += len(lines)
+        self._rows_written += len(lines)
         self.transport.write(b"".join(lines))
         if awaited is not None:
             self._is_waiting = True
             awaited.addBoth(self._has_come)
         elif count < ROWS_PER_TURN:
             self._rows = None
-            self._write("done", {"rows": self._told, "message": self._answer.words})
+            self._write("done", {"rows": self._rows_written, "message": self._answer.words})
             if self._answer.last is None:
                 self._be_idle()
             else:
                 self._last = self._answer.last
                 self.end()
         elif not self._is_paused:
-            self._later(self._go_on_telling)
+            self._later(self._write_more)
 
     def _has_come(self, nothing: object) -> None:
         """Continue: the row that the answer waited for is ready."""
         self._is_waiting = False
         if not self._is_over and not self._is_paused:
-            self._later(self._go_on_telling)
+            self._later(self._write_more)
 
     def _later(self, then: Callable[[], object]) -> None:
         if self._turn is None:
@@ -298,7 +298,7 @@ class Client(Protocol):
         elif self._rows is not None:
             self._rest()
             if not self._is_waiting:
-                self._later(self._go_on_telling)
+                self._later(self._write_more)
         elif self._is_idle and not self._is_over:
             self._be_idle()
         else:

@@ -258,7 +258,7 @@ def _listed(running: Running, key: Key) -> Iterator[BanStatus]:
 
 
 def _meets(ban: Ban, client: Any) -> bool:
-    """Tell whether a ban concerns clients of a network."""
+    """Return whether a ban concerns clients of a network."""
     network = ip_network(ban.key)
     return client != "unix" and client.version == network.version and bool(client.overlaps(network))
 

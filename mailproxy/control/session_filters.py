@@ -10,7 +10,7 @@ from mailproxy.proxyprotocol import InetAddress
 from mailproxy.session.session import Session
 
 Test = Callable[[Session, float], bool]
-"""Tells whether a session matches at a moment of the reactor's clock."""
+"""Returns whether a session matches at a moment of the reactor's clock."""
 
 
 def stage_of(session: Session) -> str:

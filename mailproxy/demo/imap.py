@@ -51,7 +51,7 @@ class Part:
         return len(self._mime.as_bytes())
 
     def isMultipart(self) -> bool:
-        """Tell whether there are parts inside."""
+        """Return whether there are parts inside."""
         return self._mime.is_multipart()
 
     def getSubPart(self, part: int) -> "Part":

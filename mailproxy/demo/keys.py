@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 
 def has_terminal() -> bool:
-    """Tell whether standard input is a terminal with this process in its foreground."""
+    """Return whether standard input is a terminal with this process in its foreground."""
     try:
         return os.isatty(sys.stdin.fileno()) and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
     except (OSError, ValueError, AttributeError):  # of another session, closed, or none at all

@@ -28,7 +28,7 @@ OTHER_PORTS = "choose other ports with --port BASE"
 
 
 IsFree = Callable[[str, int], bool]
-"""Tells whether an address and port are free."""
+"""Returns whether an address and port are free."""
 
 
 class PortsTaken(Exception):
@@ -92,7 +92,7 @@ def choose(base: int | None, is_free: IsFree | None = None) -> Ports:
 
 
 def is_port_free(host: str, port: int) -> bool:
-    """Tell whether an address and port are free."""
+    """Return whether an address and port are free."""
     with socket.socket() as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -9,7 +9,7 @@ from twisted.mail import imap4
 from mailproxy.demo.inbox import Message
 
 Matches = Callable[[int, Message], bool]
-"""Tells whether a message, with its number, matches."""
+"""Returns whether a message, with its number, matches."""
 
 Query = list["bytes | Query"]
 """Twisted's parsed line: words, and lists for parentheses."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 def is_able(thing: object, method: str) -> bool:
-    """Tell whether this is an object, not a class, with such a method."""
+    """Return whether this is an object, not a class, with such a method."""
     return not isinstance(thing, type) and callable(getattr(thing, method, None))
 
 

@@ -46,7 +46,7 @@ class Spelled:
         return self.options.get(name, default)
 
     def has(self, *names: str) -> bool:
-        """Tell whether one of these options is there."""
+        """Return whether one of these options is there."""
         return any(name in self.options for name in names)
 
     def wrong(self, name: str, needs: str) -> ValueError:
@@ -61,7 +61,7 @@ class Spelled:
             raise self.wrong(name, needs) from None
 
     def chosen(self, name: str, default: str, other: str) -> bool:
-        """Tell whether an option with two possible words has the second one."""
+        """Return whether an option with two possible words has the second one."""
         word = self.options.get(name, default)
         if word not in (default, other):
             raise self.wrong(name, f"{default} or {other}")

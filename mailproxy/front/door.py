@@ -39,7 +39,7 @@ class Door:
         return True
 
     def rejects(self, peer: Any, accept: AcceptPolicy | None) -> bool:
-        """Tell whether a client that was just accepted is to be closed; not if it may send a PROXY header first."""
+        """Return whether a client that was just accepted is to be closed; not if it may send a PROXY header first."""
         if self.is_idle:
             return False
         if accept is not None and accept.expectation(ip_address(peer[0])) is not Expectation.DIRECT:

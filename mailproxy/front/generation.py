@@ -106,7 +106,7 @@ class Generation:
             part.start()
 
     def listens_as(self, settings: config.Frontend) -> bool:
-        """Tell whether a frontend has the same name and addresses, and speaks the same, as one of these."""
+        """Return whether a frontend has the same name and addresses, and speaks the same, as one of these."""
         return any(_where_and_what(settings) == _where_and_what(one.settings) for one in self.frontends)
 
     def _say_where(self, settings: config.Frontend, sockets: Iterable[Bound]) -> None:
@@ -211,7 +211,7 @@ def _nothing(frontend: str, capabilities: tuple[bytes, ...]) -> None:
 
 
 def _is_now(held: BackendServer, server: BackendServer) -> bool:
-    """Tell whether a session's server is this one now, at the same address: another one has other connections."""
+    """Return whether a session's server is this one now, at the same address: another one has other connections."""
     return held.latest is server and held.origin.where == server.origin.where
 
 

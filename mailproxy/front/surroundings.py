@@ -100,5 +100,5 @@ class FrontSurroundings:
         return SourceCounts(sources, plan, time.monotonic)
 
     def banned(self, address: bytes) -> bool:
-        """Tell whether an address is banned."""
+        """Return whether an address is banned."""
         return self._process_state.bans.banned(address)

@@ -54,5 +54,5 @@ class Offer:
         return (*missing, *(capability for _, capability in kept), *self.starttls, *refusal)
 
     def offers_starttls(self, learned: tuple[bytes, ...]) -> bool:
-        """Tell whether a backend's own listing has STARTTLS, which it should not have after a header with TLS."""
+        """Return whether a backend's own listing has STARTTLS, which it should not have after a header with TLS."""
         return any(self.name(capability) in (b"STARTTLS", b"STLS") for capability in learned)

@@ -13,7 +13,7 @@ from mailproxy.mail.refusal import Refusal, read_refusal
 
 
 def server_speaks_first(protocol: str) -> bool:
-    """Tell whether the server greets in this protocol (a frontend's ``protocol`` word)."""
+    """Return whether the server greets in this protocol (a frontend's ``protocol`` word)."""
     return protocol in PROTOCOLS
 
 

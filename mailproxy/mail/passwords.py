@@ -9,6 +9,6 @@ _WORD = re.compile(rb"[A-Z0-9_-]+")
 
 
 def lists_passwords(word: bytes, capabilities: tuple[bytes, ...]) -> bool:
-    """Tell whether one of the capabilities that begin with this word, in upper case, lists such a mechanism."""
+    """Return whether one of the capabilities that begin with this word, in upper case, lists such a mechanism."""
     upper = (capability.upper() for capability in capabilities)
     return any(_PLAIN & set(_WORD.findall(line)[1:]) for line in upper if line.startswith(word))

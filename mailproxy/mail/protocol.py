@@ -58,7 +58,7 @@ class Protocol:
     part: Callable[[], Talk[None]]
     """Says goodbye."""
     takes_passwords: Callable[[tuple[bytes, ...]], bool]
-    """Tells whether a server with these capabilities accepts passwords in readable form."""
+    """Returns whether a server with these capabilities accepts passwords in readable form."""
     no_login: Callable[[tuple[bytes, ...]], str] = lambda capabilities: ""
     """Returns the sign in these capabilities that no client can log in; "" if logins are possible or not needed."""
     speaks_unasked: bool = False

@@ -40,7 +40,7 @@ def goodbye(protocol: str) -> bytes:
 
 def refuses_when_asked(protocol: str) -> bool:
     """
-    Tell whether a refusal after STARTTLS answers the client's next command.
+    Return whether a refusal after STARTTLS answers the client's next command.
 
     The client has its greeting, and in some protocols it speaks next. In the others the refusal is sent at once.
     """

@@ -46,7 +46,7 @@ class NetworkSet:
 
     def __contains__(self, packed: bytes) -> bool:
         """
-        Tell whether an address is in one of the networks; it is given as the 4 or 16 bytes of ``inet_pton``.
+        Return whether an address is in one of the networks; it is given as the 4 or 16 bytes of ``inet_pton``.
 
         An IPv4-mapped address (``::ffff:192.0.2.9``) is an IPv4 address.
         """
@@ -57,14 +57,14 @@ class NetworkSet:
         return bisect_right(self.limits6, int.from_bytes(packed)) & 1 == 1
 
     def meets(self, first: bytes, bits: int) -> bool:
-        """Tell whether any address of a network is in the set: its first address in 4 or 16 bytes, and its bits."""
+        """Return whether any address of a network is in the set: its first address in 4 or 16 bytes, and its bits."""
         limits = self.limits4 if len(first) == 4 else self.limits6
         start = int.from_bytes(first)
         place = bisect_right(limits, start)
         return place & 1 == 1 or (place < len(limits) and limits[place] < start + (1 << 8 * len(first) - bits))
 
     def __bool__(self) -> bool:
-        """Tell whether it has any network."""
+        """Return whether it has any network."""
         return bool(self.limits4 or self.limits6)
 
     def __eq__(self, other: object) -> bool:

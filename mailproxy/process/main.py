@@ -162,7 +162,7 @@ class MainService(ProxyService):
 
     # Messages from workers.
 
-    def heard(self, said: Any) -> None:
+    def received(self, said: Any) -> None:
         """Take a message from a worker."""
         match said:
             case message.Event():

@@ -21,7 +21,7 @@ class Member:
     stamp: int = 0
     pid: int = 0
     """0 until the forker reports it."""
-    told: int = 0
+    sent: int = 0
     """The number of the reading of the configuration that was sent to it last."""
     is_ready: bool = False
     """True when it has reported that it uses that reading, or cannot."""

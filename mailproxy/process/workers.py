@@ -61,7 +61,7 @@ class Source(Protocol):
     def sockets(self) -> set[SocketKey]:
         """The keys of the listening sockets."""
 
-    def heard(self, said: Any) -> None:
+    def received(self, said: Any) -> None:
         """Take a message from a worker."""
 
     def all_lost(self) -> None:
@@ -138,7 +138,7 @@ class Workers:
 
     def _tell_reading(self, member: Member) -> None:
         reading, descriptors = self._source.reading(member.sockets)
-        member.told, member.is_ready = reading.number, False
+        member.sent, member.is_ready = reading.number, False
         member.sockets = self._source.sockets
         member.channel.send(reading, descriptors)
 
@@ -183,7 +183,7 @@ class Workers:
         match said:
             case Ready() | Unready():
                 # What it says of an earlier reading may come after the next one was sent to it.
-                is_latest = said.number == self._members[number].told
+                is_latest = said.number == self._members[number].sent
                 if isinstance(said, Unready):
                     self._say_behind(number, said.problem, is_latest=is_latest)
                 if is_latest:
@@ -192,7 +192,7 @@ class Workers:
             case Answer():
                 self._questions.answered(said)
             case _:
-                self._source.heard(said)
+                self._source.received(said)
 
     def _say_behind(self, number: int, reason: str, *, is_latest: bool) -> None:
         if is_latest:

@@ -128,7 +128,7 @@ def parse_tlvs(data: bytes, start: int = 0, inside: str = "the header") -> tuple
 
 
 def are_tlvs(data: bytes, start: int) -> bool:
-    """Tell whether `parse_tlvs` can read this, in a quarter of the time."""
+    """Return whether `parse_tlvs` can read this, in a quarter of the time."""
     position, end = start, len(data)
     while position + HEAD_SIZE <= end:
         position += HEAD_SIZE + (data[position + 1] << 8 | data[position + 2])

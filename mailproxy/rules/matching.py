@@ -8,7 +8,7 @@ from mailproxy.config.text_pattern import LONGEST_VALUE, TextPattern
 
 
 def matcher(patterns: Sequence[TextPattern], *, ignore_case: bool) -> Callable[[str], bool]:
-    """Return the function that tells whether a value, of which it sees `LONGEST_VALUE`, matches one of the patterns."""
+    """Return the test whether a value, of which it sees `LONGEST_VALUE`, matches one of the patterns."""
     plain = frozenset(_folded(one.text, ignore_case) for one in patterns if one.is_plain)
     searches = tuple(one.compiled(ignore_case=ignore_case).search for one in patterns if not one.is_plain)
 

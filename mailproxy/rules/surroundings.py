@@ -59,4 +59,4 @@ class Surroundings(Protocol):
         """
 
     def banned(self, address: bytes) -> bool | Unknown:
-        """Tell whether an address is banned."""
+        """Return whether an address is banned."""

@@ -378,12 +378,12 @@ class Session:
 
     def _refuse_by_rule(self, rule: str, refuse: Refuse, tls: TlsFacts | Unknown | None) -> None:
         terms = self.terms
-        if refuse.manner == "close":
+        if refuse.kind == "close":
             (self.lose if self.facts is None else self.part)(RULED_OUT, rule)
         elif tls is UNKNOWN and terms.dialogue is None:
             self.tls_wanted()  # the words need TLS
         else:
-            words = refusal_with(terms.protocol, refuse.text, is_permanent=refuse.manner == "permanent")
+            words = refusal_with(terms.protocol, refuse.text, is_permanent=refuse.kind == "permanent")
             self.no_server(RULED_OUT, rule, words)
 
     @property

@@ -50,5 +50,5 @@ def stored_name(place: str) -> str:
 
 
 def is_stored(name: str) -> bool:
-    """Tell whether a descriptor has the name of one from the store, and not one from a socket unit."""
+    """Return whether a descriptor has the name of one from the store, and not one from a socket unit."""
     return name.startswith(_STORED)

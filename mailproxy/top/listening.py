@@ -31,7 +31,7 @@ class Listener(Thread):
                 with Call(self._path()) as call:
                     for line in call.ask(_QUESTION):
                         if (event := event_of(line)) is not None:
-                            self._mailbox.hear(event)
+                            self._mailbox.add_event(event)
             except NoService:
                 pass
             time.sleep(AGAIN_SECONDS)

@@ -33,7 +33,7 @@ class Mailbox:
             self._sample, self._trouble = None, why
         self._ring()
 
-    def hear(self, event: Row) -> None:
+    def add_event(self, event: Row) -> None:
         """Leave an event."""
         with self._lock:
             self._events.append(event)
@@ -41,7 +41,7 @@ class Mailbox:
     def deliver(self, model: Model) -> None:
         """Give everything to a model."""
         events, sample, trouble = self._take()
-        model.hear(events)
+        model.add_events(events)
         if sample is not None:
             model.take(sample)
         elif trouble:

@@ -39,6 +39,6 @@ class Model:
         """Note that the service does not answer; the last answers stay."""
         self.trouble = why
 
-    def hear(self, events: Iterable[Row]) -> None:
+    def add_events(self, events: Iterable[Row]) -> None:
         """Take events, but not those for debugging."""
         self._events.extend(event for event in events if event.get("level") != "debug")

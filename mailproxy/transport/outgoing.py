@@ -191,7 +191,7 @@ class Outgoing:
 
 
 def _is_there(sock: socket.SocketType) -> bool:
-    """Tell whether a connection has been made."""
+    """Return whether a connection has been made."""
     try:
         sock.getpeername()
     except OSError:

@@ -84,7 +84,7 @@ class PlainStream(Stream):
             return 0
 
     def has_left(self) -> bool:
-        """Tell whether the other side, whose end was reported, has closed without sending anything."""
+        """Return whether the other side, whose end was reported, has closed without sending anything."""
         try:
             return not self.socket.recv(1, socket.MSG_PEEK)
         except OSError:

@@ -259,7 +259,7 @@ class SecureStream(Stream):
         openssl.end_renegotiation(self.ssl)
 
     def _send_flight(self, data: bytes | bytearray | memoryview) -> bool:
-        """Send a part of the handshake; keep the bytes that the kernel refuses, and tell whether it took all."""
+        """Send a part of the handshake; keep the bytes that the kernel refuses, and return whether it took all."""
         try:
             taken = self.socket.send(data)
         except BlockingIOError:
@@ -341,7 +341,7 @@ class SecureStream(Stream):
             self._stopped(code, reason)
 
     def _is_flood(self) -> bool:
-        """Count one more read without payload; tell whether these are too many."""
+        """Count one more read without payload; return whether these are too many."""
         now = self.poller.now
         if self.received != self._received_before or now - self._empty_since >= EMPTY_READS_SECONDS:
             self._received_before = self.received
@@ -411,7 +411,7 @@ class SecureStream(Stream):
         raise ConnectionError(self._reason(code))
 
     def has_left(self) -> bool:
-        """Tell whether the other side, whose end was reported, has closed without sending anything."""
+        """Return whether the other side, whose end was reported, has closed without sending anything."""
         count = openssl.peek(self.ssl, BUFFER, 1)
         if count > 0 or openssl.error_code(self.ssl, count) in _GOES_ON:
             return False

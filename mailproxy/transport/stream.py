@@ -163,7 +163,7 @@ class Stream:
         raise NotImplementedError
 
     def has_left(self) -> bool:
-        """Tell whether the other side, whose end was reported, has closed without sending anything."""
+        """Return whether the other side, whose end was reported, has closed without sending anything."""
         raise NotImplementedError
 
     def end_write(self) -> bool:

@@ -122,7 +122,7 @@ class HttpServer(Factory):
             self._said, self._refused = now, 0
 
     def _has_room(self) -> bool:
-        """Tell whether another client can be taken, perhaps instead of one that waits."""
+        """Return whether another client can be taken, perhaps instead of one that waits."""
         return (
             len(self.clients) < MOST_CLIENTS
             or self._make_room(_MOMENT_SECONDS)

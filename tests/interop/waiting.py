@@ -24,7 +24,7 @@ def until(condition: Callable[[], T | None], what: str, seconds: float = 30.0, p
 
 
 def is_ready(connection: socket.socket, seconds: float, *, to_write: bool = False) -> bool:
-    """Tell whether there are bytes to read, or if asked room to write, within `seconds`."""
+    """Return whether there are bytes to read, or if asked room to write, within `seconds`."""
     # Not `select`, which knows no descriptors from 1024 on: the reserved ports alone may be as many.
     poll = select.poll()
     poll.register(connection, select.POLLIN | (select.POLLOUT if to_write else 0))

@@ -63,7 +63,7 @@ class Bench:
     def more(self) -> Sequence[object]:
         return ()
 
-    def heard(self, said: Any) -> None:
+    def received(self, said: Any) -> None:
         self.said.append(said)
 
     def all_lost(self) -> None:

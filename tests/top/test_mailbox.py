@@ -36,7 +36,7 @@ def test_trouble_is_delivered() -> None:
 def test_events_wait_in_bounded_memory() -> None:
     mailbox, model = Mailbox(lambda: None), Model()
     for number in range(3 * MOST_EVENTS):
-        mailbox.hear(event(str(number)))
+        mailbox.add_event(event(str(number)))
     mailbox.deliver(model)
     mailbox.deliver(model)
     assert [len(model.events), model.events[0]["message"]] == [MOST_EVENTS, str(3 * MOST_EVENTS - 1)]
@@ -44,7 +44,7 @@ def test_events_wait_in_bounded_memory() -> None:
 
 def test_event_is_delivered_once() -> None:
     mailbox, model = Mailbox(lambda: None), Model()
-    mailbox.hear(event("x"))
+    mailbox.add_event(event("x"))
     mailbox.deliver(model)
     mailbox.deliver(model)
     assert [one["message"] for one in model.events] == ["x"]

@@ -37,7 +37,7 @@ def many() -> Model:
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (300, 80), (40, 10), (20, 5), (3, 2), (1, 1)])
 def test_screen_fits_the_terminal(state: State, width: int, height: int) -> None:
     shown = many()
-    shown.hear([event("a long event " * 30)])
+    shown.add_events([event("a long event " * 30)])
     made = drawn(shown, state, width=width, height=height)
     assert len(made.lines) == height
     assert all(width_of("".join(part.words for part in line)) <= width for line in made.lines)

@@ -33,7 +33,7 @@ def test_overview_says_that_nothing_is_wrong() -> None:
 
 def test_overview_says_what_is_wrong_and_what_happened() -> None:
     shown = model(sample(servers=[server(state="down", why="no greeting")]))
-    shown.hear([event("server dovecot/d1 is DOWN", "warn")])
+    shown.add_events([event("server dovecot/d1 is DOWN", "warn")])
     lines = page("Overview", shown)
     assert lines[0] == "!! server dovecot/d1 is down for imap: no greeting"
     assert lines[-1] == "03:02:15  warn  server dovecot/d1 is DOWN"
@@ -144,8 +144,8 @@ def test_certificates_are_sorted(order: str, expected: list[str]) -> None:
 
 def test_newest_event_is_the_first() -> None:
     shown = model()
-    shown.hear([event(f"event {number}") for number in range(2 * MOST_EVENTS)])
-    shown.hear([event("of no interest", "debug")])
+    shown.add_events([event(f"event {number}") for number in range(2 * MOST_EVENTS)])
+    shown.add_events([event("of no interest", "debug")])
     lines = page("Events", shown)
     assert (len(lines), lines[0]) == (MOST_EVENTS, f"03:02:15  info  event {2 * MOST_EVENTS - 1}")
     assert page("Events", shown, order="oldest first")[-1] == lines[0]
@@ -153,7 +153,7 @@ def test_newest_event_is_the_first() -> None:
 
 def test_long_event_takes_several_lines() -> None:
     shown = model()
-    shown.hear([event("the server dovecot/d1 is down again", "error")])
+    shown.add_events([event("the server dovecot/d1 is down again", "error")])
     assert page("Events", shown, width=38) == [
         "03:02:15  error the server dovecot/d1",
         "                is down again",
@@ -162,7 +162,7 @@ def test_long_event_takes_several_lines() -> None:
 
 def test_filter_of_events_finds_levels() -> None:
     shown = model()
-    shown.hear([event("one"), event("two", "warn")])
+    shown.add_events([event("one"), event("two", "warn")])
     assert len(page("Events", shown, wanted="warn")) == 1
 
 
@@ -176,7 +176,7 @@ def test_no_value_moves_the_cursor(name: str) -> None:
         certificates=[certificate(evil, profile=evil, path=evil, refused=evil, key=evil, not_after=evil)],
     )
     shown = model(evolve(found, rows={**found.rows, BY_CONNECTIONS: [{"source": evil}]}))
-    shown.hear([event(evil, evil, evil * 9)])
+    shown.add_events([event(evil, evil, evil * 9)])
     lines = page(name, shown, charset=ASCII)
     assert lines
     assert all(line.isprintable() and line.isascii() for line in lines)

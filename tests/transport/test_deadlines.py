@@ -61,7 +61,7 @@ def bench() -> Iterator[Bench]:
 
 
 def passes(waiter: Waiter, seconds: float) -> bool:
-    """Tell whether the only deadline that passed was that many seconds from the start, or a tick later."""
+    """Return whether the only deadline that passed was that many seconds from the start, or a tick later."""
     return len(waiter.expirations) == 1 and 0 <= waiter.expirations[0] - START - seconds <= TICK_SECONDS
 
 

@@ -37,7 +37,7 @@ def _check(transaction: Transaction, server: Server) -> Finding:
 
 
 def _needs_no_hello(transaction: Transaction, server: Server) -> bool:
-    """Tell whether the server accepts mail inside TLS from a client that has never sent EHLO."""
+    """Return whether the server accepts mail inside TLS from a client that has never sent EHLO."""
     try:
         with Connection(server.target) as connection:
             connection.reply(server.dialect.greeting)

@@ -34,7 +34,7 @@ def cases(dialect: Dialect) -> tuple[Case, ...]:
 
 
 def has_looked(dialect: Dialect, reply: Reply) -> bool:
-    """Tell whether a refusal is about the credentials themselves and not about missing TLS."""
+    """Return whether a refusal is about the credentials themselves and not about missing TLS."""
     text = b"\n".join(reply.lines)
     if dialect.looked_at.match(reply.last):
         return True

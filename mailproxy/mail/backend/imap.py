@@ -3,7 +3,7 @@
 import re
 
 from mailproxy.mail.backend.account import Account, Login, quoted
-from mailproxy.mail.backend.talk import AccountRefused, Misunderstood, Talk, Unexpected, hear, hear_goodbye
+from mailproxy.mail.backend.talk import AccountRefused, Misunderstood, Talk, Unexpected, exchange, exchange_last
 
 # RFC 9051 section 7.1; a response code or text follows, or, from some servers, nothing.
 _GREETING = re.compile(rb"\* (OK|PREAUTH|BYE)(?:[ \r\n].*)?", re.IGNORECASE | re.DOTALL)
@@ -38,9 +38,9 @@ def greet() -> Talk[bytes]:
 
 
 def _greeting() -> Talk[bytes]:
-    line = yield from hear(b"", "greeting", "* OK")
+    line = yield from exchange(b"", "greeting", "* OK")
     while line.lower().startswith(_WAITING):
-        line = yield from hear(b"", "greeting", "* OK after Waiting for authentication process")
+        line = yield from exchange(b"", "greeting", "* OK after Waiting for authentication process")
     greeting = _GREETING.fullmatch(line)
     if greeting is None or greeting[1].upper() != b"OK":
         raise Unexpected("greeting", "* OK", line)
@@ -105,7 +105,7 @@ def part() -> Talk[None]:
     said = b"a2 LOGOUT\r\n"
     line = b"*"
     while line and not line.startswith(b"a2 "):
-        line = yield from hear_goodbye(said, "LOGOUT", "OK")
+        line = yield from exchange_last(said, "LOGOUT", "OK")
         status, code = _status(line)
         if status == b"BAD":
             raise Misunderstood("LOGOUT", "OK", line)
@@ -115,7 +115,7 @@ def part() -> Talk[None]:
 
 
 def takes_passwords(capabilities: tuple[bytes, ...]) -> bool:
-    """Tell whether passwords are accepted: LOGIN need not be listed (section 6.2.3)."""
+    """Return whether passwords are accepted: LOGIN need not be listed (section 6.2.3)."""
     return b"LOGINDISABLED" not in {capability.upper() for capability in capabilities}
 
 
@@ -128,14 +128,14 @@ def no_login(capabilities: tuple[bytes, ...]) -> str:
 
 def _reply(said: bytes, step: str, *ends: bytes) -> Talk[bytes]:
     """Send this, and read up to a line that begins with one of `ends`; a server may send BYE in between."""
-    line = yield from hear(said, step, "OK")
+    line = yield from exchange(said, step, "OK")
     while not line.startswith(ends):
         status, _ = _status(line)
         if status == b"BAD":
             raise Misunderstood(step, "OK", line)
         if line.startswith(b"*") and status == b"BYE":
             raise Unexpected(step, "OK", line)
-        line = yield from hear(b"", step, "OK")
+        line = yield from exchange(b"", step, "OK")
     return line
 
 

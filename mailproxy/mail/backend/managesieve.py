@@ -3,7 +3,7 @@
 import re
 
 from mailproxy.mail.backend.account import Account, Login
-from mailproxy.mail.backend.talk import AccountRefused, Misunderstood, Talk, Unexpected, hear, hear_goodbye
+from mailproxy.mail.backend.talk import AccountRefused, Misunderstood, Talk, Unexpected, exchange, exchange_last
 from mailproxy.mail.managesieve import OFFER
 from mailproxy.mail.passwords import lists_passwords
 
@@ -22,7 +22,7 @@ _TROUBLE = b"TRYLATER"
 
 def _ask(said: bytes, step: str) -> Talk[bytes]:
     """Send this, and read one response: a line, and the lines of its literals."""
-    return (yield from _with_literals((yield from hear(said, step, "OK")), step))
+    return (yield from _with_literals((yield from exchange(said, step, "OK")), step))
 
 
 def _with_literals(line: bytes, step: str) -> Talk[bytes]:
@@ -30,7 +30,7 @@ def _with_literals(line: bytes, step: str) -> Talk[bytes]:
         size = int(literal[1])
         more = b""
         while len(more) <= size:
-            more += yield from hear(b"", step, "OK")
+            more += yield from exchange(b"", step, "OK")
         line += more
     return line
 
@@ -97,7 +97,7 @@ def _login(account: Account) -> Talk[None]:
 
 
 def takes_passwords(capabilities: tuple[bytes, ...]) -> bool:
-    """Tell whether SASL has a mechanism that sends passwords (section 1.7)."""
+    """Return whether SASL has a mechanism that sends passwords (section 1.7)."""
     return lists_passwords(b'"SASL"', capabilities)
 
 
@@ -109,7 +109,7 @@ def no_login(capabilities: tuple[bytes, ...]) -> str:
 
 def part() -> Talk[None]:
     """Log out (section 2.3); refuse an error, and a goodbye with a code for a fault of the server."""
-    line = yield from hear_goodbye(b"LOGOUT\r\n", "LOGOUT", "OK")
+    line = yield from exchange_last(b"LOGOUT\r\n", "LOGOUT", "OK")
     status, code = _status((yield from _with_literals(line, "LOGOUT")))
     if status == b"BYE" and code == _TROUBLE:
         raise Unexpected("LOGOUT", "OK", line)

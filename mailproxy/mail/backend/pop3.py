@@ -1,7 +1,7 @@
 """A POP3 backend (RFC 1939, RFC 2449)."""
 
 from mailproxy.mail.backend.account import Account, Login
-from mailproxy.mail.backend.talk import AccountRefused, Misunderstood, Talk, Unexpected, hear, hear_goodbye
+from mailproxy.mail.backend.talk import AccountRefused, Misunderstood, Talk, Unexpected, exchange, exchange_last
 from mailproxy.mail.passwords import lists_passwords
 
 _TROUBLE = (b"-ERR [SYS/", b"-ERR [UNAVAILABLE]")
@@ -57,7 +57,7 @@ def _look() -> Talk[None]:
 
 def part() -> Talk[None]:
     """Quit; refuse any error, since QUIT is always known."""
-    line = yield from hear_goodbye(b"QUIT\r\n", "QUIT", "+OK")
+    line = yield from exchange_last(b"QUIT\r\n", "QUIT", "+OK")
     if line.upper().startswith(_TROUBLE):
         raise Unexpected("QUIT", "+OK", line)
     if line.startswith(b"-ERR"):
@@ -65,7 +65,7 @@ def part() -> Talk[None]:
 
 
 def takes_passwords(capabilities: tuple[bytes, ...]) -> bool:
-    """Tell whether USER and PASS or a mechanism of SASL sends passwords (RFC 2449 sections 6.2 and 6.3)."""
+    """Return whether USER and PASS or a mechanism of SASL sends passwords (RFC 2449 sections 6.2 and 6.3)."""
     return b"USER" in {capability.upper() for capability in capabilities} or lists_passwords(b"SASL", capabilities)
 
 
@@ -77,13 +77,13 @@ def no_login(capabilities: tuple[bytes, ...]) -> str:
 
 
 def _ask(said: bytes, step: str) -> Talk[None]:
-    line = yield from hear(said, step, "+OK")
+    line = yield from exchange(said, step, "+OK")
     if not line.startswith(b"+OK"):
         raise Unexpected(step, "+OK", line)
 
 
 def _identify(said: bytes, step: str, expected: bytes) -> Talk[None]:
-    line = yield from hear(said, step, expected.decode().rstrip())
+    line = yield from exchange(said, step, expected.decode().rstrip())
     if line.startswith(expected):
         return
     is_about_account = line.startswith(b"-ERR") and not line.upper().startswith(_TROUBLE)

@@ -3,7 +3,7 @@
 import re
 
 from mailproxy.mail.backend.account import Account, Login
-from mailproxy.mail.backend.talk import AccountRefused, Misunderstood, Talk, Unexpected, hear, hear_goodbye, shown
+from mailproxy.mail.backend.talk import AccountRefused, Misunderstood, Talk, Unexpected, exchange, exchange_last, shown
 from mailproxy.mail.passwords import lists_passwords
 
 # RFC 5321 section 4.2: a code, a hyphen on all lines but the last, text.
@@ -22,7 +22,7 @@ All others are faults of the server, above all 454: it cannot look up passwords.
 def _reply(said: bytes, step: str, expected: str) -> Talk[tuple[int, tuple[bytes, ...], bytes]]:
     """Send this, and read the reply: its code, its lines' texts, its last line."""
     texts = []
-    line = yield from hear(said, step, expected)
+    line = yield from exchange(said, step, expected)
     while True:
         part = _REPLY_LINE.fullmatch(line)
         if part is None:
@@ -32,7 +32,7 @@ def _reply(said: bytes, step: str, expected: str) -> Talk[tuple[int, tuple[bytes
             return int(part[1]), tuple(texts), line
         # Only for the greeting: replies to a login may show its password.
         waits = f" after {shown(line)}, where postscreen waits for 6 s" if step == "greeting" else ""
-        line = yield from hear(b"", step, expected + waits)
+        line = yield from exchange(b"", step, expected + waits)
 
 
 def greet() -> Talk[bytes]:
@@ -113,7 +113,7 @@ def _login(account: Account, host: bytes, *, is_optional: bool) -> Talk[None]:
 
 
 def takes_passwords(capabilities: tuple[bytes, ...]) -> bool:
-    """Tell whether AUTH has a mechanism that sends passwords (RFC 4954 section 3)."""
+    """Return whether AUTH has a mechanism that sends passwords (RFC 4954 section 3)."""
     return lists_passwords(b"AUTH", capabilities)
 
 
@@ -124,10 +124,10 @@ def no_login(capabilities: tuple[bytes, ...]) -> str:
 
 def part() -> Talk[None]:
     """Quit; refuse any error, since QUIT is always known."""
-    line = yield from hear_goodbye(b"QUIT\r\n", "QUIT", "221")
+    line = yield from exchange_last(b"QUIT\r\n", "QUIT", "221")
     if line.startswith(b"5"):
         raise Misunderstood("QUIT", "221", line)
     while line[3:4] == b"-":
-        line = yield from hear_goodbye(b"", "QUIT", "221")
+        line = yield from exchange_last(b"", "QUIT", "221")
     if line.startswith(b"4"):
         raise Unexpected("QUIT", "221", line)

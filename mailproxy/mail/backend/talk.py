@@ -82,7 +82,7 @@ def shown(line: bytes) -> str:
     return line[:_SHOWN].rstrip(b"\r\n").decode("latin-1").encode("unicode_escape").decode("ascii")
 
 
-def hear(said: bytes, step: str, expected: str) -> Talk[bytes]:
+def exchange(said: bytes, step: str, expected: str) -> Talk[bytes]:
     """Send this, and read a line; `step` and `expected` are for the log if none comes."""
     try:
         return (yield said)
@@ -90,8 +90,8 @@ def hear(said: bytes, step: str, expected: str) -> Talk[bytes]:
         raise Unexpected(step, expected, silence.rest, silence.how) from silence
 
 
-def hear_goodbye(said: bytes, step: str, expected: str) -> Talk[bytes]:
-    """Like `hear`, but a closed connection counts as an empty answer."""
+def exchange_last(said: bytes, step: str, expected: str) -> Talk[bytes]:
+    """Like `exchange`, but a closed connection counts as an empty answer."""
     try:
         return (yield said)
     except Parted:
