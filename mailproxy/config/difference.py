@@ -15,6 +15,7 @@ import attrs
 from mailproxy.config.config import Config
 from mailproxy.config.duration import shown_seconds
 from mailproxy.config.key import keys_of
+from mailproxy.config.rule import shown_rule
 from mailproxy.proxyprotocol import tlv_name
 
 Sign = Literal["+", "-", "~"]
@@ -151,19 +152,14 @@ def _of_servers(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator
 def _of_rules(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
     """Yield the changes of rules; what has changed in a condition is too long for a line."""
     yield from _of_names("rule", before, after)
-    yield from (f"{_rule(name)} changed" for name, now in after.items() if before.get(name, now) != now)
+    yield from (f"{shown_rule(name)} changed" for name, now in after.items() if before.get(name, now) != now)
     yield from _of_order("rules", before, after)
 
 
 def _of_names(kind: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
-    show = _rule if kind == "rule" else f"{kind} {{}}".format
+    show = shown_rule if kind == "rule" else f"{kind} {{}}".format
     yield from (f"{show(name)} added" for name in after if name not in before)
     yield from (f"{show(name)} removed" for name in before if name not in after)
-
-
-def _rule(name: str) -> str:
-    """Show a rule's name; one without has the name ``rule 1``."""
-    return name if " " in name else f"rule {name}"
 
 
 def _of_order(kind: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:

@@ -190,6 +190,11 @@ def default_name(number: int) -> str:
     return f"rule {number + 1}"
 
 
+def shown_rule(name: str) -> str:
+    """Return how people call a rule: ``rule office``, or ``rule 1`` for the first one, if it has no name."""
+    return name if " " in name else f"rule {name}"
+
+
 def read_rules(folder: str, protocol: MailProtocol, table: Table) -> tuple[Rule, ...]:
     """Read the rules of a frontend with this protocol; relative paths of files start at `folder`."""
     taken: set[str] = set()

@@ -9,8 +9,8 @@ from mailproxy.config.config import Config
 from mailproxy.config.frontend import Frontend
 from mailproxy.config.place import UNIX, InetBind, UnixBind
 from mailproxy.config.problems import Problem
-from mailproxy.config.rule import Rule, default_name, rule_key
-from mailproxy.config.words import key_path, quoted
+from mailproxy.config.rule import Rule, rule_key, shown_rule
+from mailproxy.config.words import key_path
 
 _TLS_KEYS = {
     "sni": "sni",
@@ -50,15 +50,8 @@ def _unreached(frontend: Frontend) -> Iterator[Problem]:
                 if before.condition.is_empty
                 else "decides for all clients of this one's condition"
             )
-            earlier = _called(before, frontend.rules.index(before))
-            own = f", {quoted(rule.name)}," if rule.name != default_name(number) else ""
-            words = f"the rule{own} is never reached: {earlier} before it {why}"
+            words = f"{shown_rule(rule.name)} is never reached: {shown_rule(before.name)} before it {why}"
             yield Problem(rule_key(frontend.name, number), words)
-
-
-def _called(rule: Rule, number: int) -> str:
-    """Return a rule's place as key paths have it, whose numbers start at 0, and the name that it was given."""
-    return f"rule[{number}]" if rule.name == default_name(number) else f"rule[{number}], {quoted(rule.name)},"
 
 
 def _covers(condition: Condition, rule: Rule) -> bool:

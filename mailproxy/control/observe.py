@@ -33,7 +33,7 @@ from mailproxy.control.status import (
     SessionStatus,
 )
 from mailproxy.front.frontend import Frontend
-from mailproxy.rules.explanation import actions
+from mailproxy.rules.explanation import actions, condition_of
 from mailproxy.session.numbers import COUNTERS
 from mailproxy.session.record import describe
 from mailproxy.session.session import Session
@@ -139,7 +139,13 @@ def rules(running: Running) -> Iterator[RuleStatus]:
     """Yield each rule, in the order in which they are tried."""
     for frontend in running.generation.frontends:
         for rule, clients in zip(frontend.settings.rules, frontend.rule_hits.values(), strict=True):
-            yield RuleStatus(frontend=frontend.name, rule=rule.name, does=actions(rule), clients=clients)
+            yield RuleStatus(
+                frontend=frontend.name,
+                rule=rule.name,
+                condition=condition_of(rule),
+                does=actions(rule),
+                clients=clients,
+            )
 
 
 def servers(running: Running) -> Iterator[ServerStatus]:

@@ -171,6 +171,8 @@ class RuleStatus:
 
     frontend: str
     rule: str
+    condition: str
+    """What has to be true of a client, in one line that is not too long."""
     does: str
     clients: int
     """The clients that it was true of, since the start."""

@@ -128,6 +128,7 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
         text("frontend"),
         text("rule"),
         number("clients"),
+        text("condition", "IF"),
         text("does"),
     ),
     "show sources": (

@@ -10,6 +10,7 @@ from twisted.logger import Logger
 
 from mailproxy import config
 from mailproxy.backend.backend import Backend
+from mailproxy.config.rule import shown_rule
 from mailproxy.counting.block import Block
 from mailproxy.counting.layout import Totals
 from mailproxy.front.capacity import Capacity
@@ -181,7 +182,7 @@ class Frontend:
             source, rules = subject.source, self.terms.rules
             if source is not None:
                 bits = None if rules is None else rules.ban_bits(subject, decision.matched[-1])
-                self._bans.ban(source, decision.ban, f"rule {decision.rule} of frontend {self.name}", bits)
+                self._bans.ban(source, decision.ban, f"{shown_rule(decision.rule)} of frontend {self.name}", bits)
 
     @property
     def rule_hits(self) -> Mapping[str, int]:

@@ -6,13 +6,17 @@ from collections.abc import Iterator
 
 from mailproxy.config.bandwidth import shown_bandwidth
 from mailproxy.config.duration import written
-from mailproxy.config.rule import Rule
+from mailproxy.config.rule import Rule, shown_rule
 from mailproxy.proxyprotocol import tlv_name
 from mailproxy.rules.decision import Decision, Pending
-from mailproxy.rules.prepared_condition import PreparedCondition
+from mailproxy.rules.prepared_condition import PreparedCondition, prepare
 from mailproxy.rules.rules import Rules
+from mailproxy.rules.stated import NOTHING_STATED
 from mailproxy.rules.subject import Subject
 from mailproxy.rules.unknown import Truth
+
+LONGEST_CONDITION = 200
+"""The most characters of a condition in one line: a rule may name any number of networks."""
 
 _VERDICTS: dict[Truth, str] = {True: "is true", False: "is not true", None: "is not known"}
 
@@ -21,15 +25,11 @@ def explain(rules: Rules, subject: Subject) -> Iterator[str]:
     """Yield a line for each rule that is tried, with a line for each key, and the decision."""
     for rule, prepared in zip(rules.rules, rules.prepared, strict=True):
         matched = prepared.test(subject)
-        yield f"{_named(rule)}: {_VERDICTS[matched]}{f'; {actions(rule)}' if matched else ''}"
+        yield f"{shown_rule(rule.name)}: {_VERDICTS[matched]}{f'; {actions(rule)}' if matched else ''}"
         yield from (f"  {line}" for line in _of_condition(prepared, subject))
         if matched and rule.decides:
             break
     yield f"decision: {in_words(rules, rules.decide(subject))}"
-
-
-def _named(rule: Rule) -> str:
-    return rule.name if " " in rule.name else f"rule {rule.name}"
 
 
 def _of_condition(prepared: PreparedCondition, subject: Subject) -> Iterator[str]:
@@ -49,7 +49,8 @@ def _of_condition(prepared: PreparedCondition, subject: Subject) -> Iterator[str
 def in_words(rules: Rules, decided: Decision | Pending) -> str:
     """Write a decision; one that needs more facts says which rule does."""
     if isinstance(decided, Pending):
-        return f"{_named(rules.rules[decided.number])} needs facts that are not given, so the decision is not known"
+        rule = rules.rules[decided.number]
+        return f"{shown_rule(rule.name)} needs facts that are not given, so the decision is not known"
     adds = _additions(decided.label, decided.bandwidth, tuple(tlv.type for tlv in decided.tlvs))
     also = f"; {', '.join(adds)}" if adds else ""
     if not decided.rule:
@@ -60,7 +61,24 @@ def in_words(rules: Rules, decided: Decision | Pending) -> str:
         what = "the frontend's backend" if decided.backend is None else f"backend {decided.backend}"
     tarpit = f" after {written(decided.tarpit)}" if decided.tarpit else ""
     ban = f", and banned for {written(decided.ban)}" if decided.ban else ""
-    return f"{_named(next(rule for rule in rules.rules if rule.name == decided.rule))}: {what}{tarpit}{ban}{also}"
+    return f"{shown_rule(decided.rule)}: {what}{tarpit}{ban}{also}"
+
+
+def condition_of(rule: Rule) -> str:
+    """Write what has to be true of a client for a rule, in one line that is not too long."""
+    words = _in_one_line(prepare(rule.condition, NOTHING_STATED)) or "every client"
+    return words if len(words) <= LONGEST_CONDITION else f"{words[: LONGEST_CONDITION - 2]} …"
+
+
+def _in_one_line(prepared: PreparedCondition) -> str:
+    found = [f"{one.key} {one.wanted}" for one in prepared.predicates]
+    found += [_in_one_line(one) for one in prepared.all_of]
+    if prepared.any_of:
+        parts = map(_in_one_line, prepared.any_of)
+        found.append(f"({' or '.join(f'({part})' if ' and ' in part else part for part in parts)})")
+    if prepared.none_of is not None:
+        found.append(f"not ({_in_one_line(prepared.none_of)})")
+    return " and ".join(found)
 
 
 def actions(rule: Rule) -> str:
@@ -71,7 +89,8 @@ def actions(rule: Rule) -> str:
     if rule.accept:
         found.append("accept")
     if rule.refusal is not None:
-        found.append(f"refuse, {rule.refusal}")
+        after = f" after {written(rule.tarpit)}" if rule.tarpit else ""
+        found.append(f"refuse, {rule.refusal}{after}")
     if rule.ban:
         found.append(f"ban for {written(rule.ban)}")
     types = () if rule.tlv is None else (rule.tlv.type,)

@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import LogEvent, Logger, LogLevel
 
 from mailproxy.announce.addresses import PackedAddress
+from mailproxy.config.rule import shown_rule
 from mailproxy.proxyprotocol import (
     Address,
     Header,
@@ -156,7 +157,7 @@ class SessionLog:
         if termination is None or not termination.is_early or session.is_local:
             return True
         ending = termination.ending
-        kind = f"rule {termination.reason}" if ending is RULED_OUT else ending.happened
+        kind = shown_rule(termination.reason) if ending is RULED_OUT else ending.happened
         fields: Fields = {}
         _add_client(fields, session)
         source, reason = str(fields["client"]).rpartition(":")[0], termination.reason or kind

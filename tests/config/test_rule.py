@@ -11,7 +11,7 @@ from mailproxy.config.condition import ALWAYS
 from mailproxy.config.difference import differences
 from mailproxy.config.measure import Measure
 from mailproxy.config.refuse import Refuse
-from mailproxy.config.rule import Rule
+from mailproxy.config.rule import Rule, shown_rule
 from tests.config.builders import FOLDER, problem, problems, read
 
 OTHER = {"server": {"d1": {"address": "10.41.1.132:10143"}}}
@@ -228,21 +228,20 @@ def test_rules_that_can_be_reached_have_no_remark() -> None:
 
 def test_rule_after_one_for_everybody_is_never_reached() -> None:
     assert remarks_on({"name": "all", "refuse": "close"}, {"if": OFFICE, "accept": True}) == [
-        'rule[1]: the rule is never reached: rule[0], "all", before it is for every client'
+        "rule[1]: rule 2 is never reached: rule all before it is for every client"
     ]
 
 
 def test_rule_that_is_never_reached_is_named_if_it_has_a_name() -> None:
     assert remarks_on({"refuse": "close"}, {"name": "late", "accept": True}) == [
-        'rule[1]: the rule, "late", is never reached: rule[0] before it is for every client'
+        "rule[1]: rule late is never reached: rule 1 before it is for every client"
     ]
 
 
 @pytest.mark.parametrize("later", [OFFICE, OFFICE | {"port": 993}, {"all": [OFFICE, {"port": 993}]}])
 def test_rule_after_one_for_more_clients_is_never_reached(later: dict[str, Any]) -> None:
     assert remarks_on({"name": "office", "if": OFFICE, "accept": True}, {"if": later, "refuse": "close"}) == [
-        'rule[1]: the rule is never reached: rule[0], "office", before it decides for all clients of '
-        "this one's condition"
+        "rule[1]: rule 2 is never reached: rule office before it decides for all clients of this one's condition"
     ]
 
 
@@ -294,3 +293,8 @@ def test_changes_of_rules_are_named() -> None:
     assert changes([office, floods], [floods, office]) == ["~ frontend imaps: rules in another order"]
     assert changes([{"label": "x"}], [{"label": "y"}]) == ["~ frontend imaps: rule 1 changed"]
     assert changes([office], [office]) == []
+
+
+@pytest.mark.parametrize(("name", "shown"), [("office", "rule office"), ("rule 1", "rule 1")])
+def test_rule_is_called_by_its_name_or_its_place(name: str, shown: str) -> None:
+    assert shown_rule(name) == shown

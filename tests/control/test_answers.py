@@ -489,7 +489,9 @@ def test_rules_are_shown_with_their_clients(make: Make) -> None:
     running = make(
         frontends=(frontend,), backends={"pool": Backend(name="pool", send_proxy="none", servers=(server(),))}
     )
-    rows = [
-        tuple(row[key] for key in ("frontend", "rule", "does", "clients")) for row in admin(running).rows("show rules")
+    keys = ("frontend", "rule", "condition", "does", "clients")
+    rows = [tuple(row[key] for key in keys) for row in admin(running).rows("show rules")]
+    assert rows == [
+        ("imap", "office", "port 1", "label x", 0),
+        ("imap", "rule 2", "every client", "at most 1MiB/s", 0),
     ]
-    assert rows == [("imap", "office", "label x", 0), ("imap", "rule 2", "at most 1MiB/s", 0)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailproxy.proxyprotocol import Tlv
-from mailproxy.rules.explanation import explain
+from mailproxy.rules.explanation import LONGEST_CONDITION, actions, condition_of, explain
 from mailproxy.rules.unknown import UNKNOWN
 from tests.rules.builders import Around, Client, arriving, in_clear, rules
 
@@ -114,3 +114,37 @@ def test_clients_own_values_are_shown() -> None:
         "  client-san: not known may be one of a, b",
         "  tlv 0xE5: not known may be red",
     ]
+
+
+def test_condition_is_one_line() -> None:
+    made = rules(
+        {
+            "if": {
+                "source": ["10.0.0.0/8", "@lists/office.txt"],
+                "servers-up": {"backend": "other", "under": 1},
+                "any": [{"port": 1}, {"sni": "a", "resumed": True}],
+                "all": [{"time": "Mon"}],
+                "not": {"banned": True},
+            },
+            "accept": True,
+        },
+        {"refuse": "close"},
+    )
+    assert [condition_of(rule) for rule in made.rules] == [
+        "source one of 10.0.0.0/8, @/etc/mailproxy/lists/office.txt and servers-up of other under 1 and time Mon and "
+        "(port 1 or (resumed true and sni a)) and not (banned true)",
+        "every client",
+    ]
+
+
+def test_condition_of_many_networks_is_cut() -> None:
+    made = rules({"if": {"source": [f"10.{number}.0.0/16" for number in range(200)]}, "accept": True})
+    words = condition_of(made.rules[0])
+    assert len(words) == LONGEST_CONDITION
+    assert words.startswith("source one of 10.0.0.0/16, 10.1.0.0/16,")
+    assert words.endswith(" …")
+
+
+def test_actions_have_the_time_of_the_tarpit() -> None:
+    made = rules({"refuse": "permanent", "tarpit": "20s", "ban": "1h"})
+    assert actions(made.rules[0]) == "refuse, permanent after 20s, ban for 1h"
