@@ -36,7 +36,6 @@ class _Unusable:
     problem: str
     state: State
     may_pass: bool
-    """True if the same file may be readable later: there were no descriptors, or no permission."""
 
 
 class ListWatch:
@@ -78,7 +77,7 @@ class ListWatch:
     def _look(self, paths: tuple[str, ...]) -> Deferred[None]:
         known = {path: kept.state for path, kept in self._lists.known.items()}
         refused = {path: found.state for path, found in self._refused.items() if not found.may_pass}
-        work = partial(_read_changed, paths, known | refused, self._now() - SETTLING_SECONDS)
+        work = partial(_read_changed, paths, known | refused, self._now())
         return self._background.do(work).addCallback(self._take, self._watch).addErrback(self._broke)
 
     def _take(self, found: Mapping[str, ReadList | _Unusable], watch: LoopingCall | None) -> None:
@@ -107,18 +106,18 @@ class ListWatch:
         self._log.failure("bug in the check of lists of networks", failure)
 
 
-def _read_changed(paths: Iterable[str], known: Mapping[str, State], settled: float) -> dict[str, ReadList | _Unusable]:
-    """Read the files whose state is not the known one, if they were last changed before `settled`."""
+def _read_changed(paths: Iterable[str], known: Mapping[str, State], now: float) -> dict[str, ReadList | _Unusable]:
+    """Read the files whose state is not the known one, unless they have just changed, by the wall clock."""
     found: dict[str, ReadList | _Unusable] = {}
     for path in paths:
         state = state_of(path)
-        # A writer may not have finished.
-        if state == known.get(path) or (len(state) > 1 and state[3] / 1e9 > settled):
+        # A writer may not have finished. A time in the future tells nothing: of a clock that is ahead, or of `touch`.
+        if state == known.get(path) or (len(state) > 1 and abs(now - state[3] / 1e9) < SETTLING_SECONDS):
             continue
         try:
             read: ReadList | _Unusable = ReadList(path, read_list(path), state)
         except UnusableList as error:
-            read = _Unusable(str(error), state, may_pass=not error.line)
+            read = _Unusable(str(error), state, may_pass=error.may_pass)
         if state_of(path) == state:
             found[path] = read
     return found

@@ -96,7 +96,7 @@ class Revocations:
             if self._settings is not settings:
                 return
             # A writer may not have finished.
-            if state != self._states[profile.name] and newest(state) < self._now() - SETTLING_SECONDS:
+            if state != self._states[profile.name] and abs(self._now() - newest(state)) > SETTLING_SECONDS:
                 self._states[profile.name] = state
                 await self._read(settings, profile)
         self._warn()

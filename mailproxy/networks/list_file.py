@@ -34,6 +34,8 @@ class UnusableList(Exception):
     path: str
     line: int
     problem: str
+    may_pass: bool = False
+    """True if the same file may be readable later: there were no descriptors, or no permission."""
 
     def __str__(self) -> str:
         """Write it as one line, which begins with the place: ``file:line: …``."""
@@ -53,15 +55,22 @@ def read_list(path: str) -> NetworkSet:
     """Read a file; raises `UnusableList`. 100,000 lines take a fifth of a second."""
     try:
         # Opening a FIFO would wait for a writer.
-        if not stat.S_ISREG(os.stat(path).st_mode):
+        found = os.stat(path)
+        if not stat.S_ISREG(found.st_mode):
             raise UnusableList(path, 0, "is not a file")
+        if found.st_size > MOST_BYTES:
+            raise _too_large(path)
         with open(path, "rb") as file:
             data = file.read(MOST_BYTES + 1)
     except OSError as error:
-        raise UnusableList(path, 0, f"cannot be read: {error.strerror}") from None
+        raise UnusableList(path, 0, f"cannot be read: {error.strerror}", may_pass=True) from None
     if len(data) > MOST_BYTES:
-        raise UnusableList(path, 0, f"has more than {MOST_BYTES // 1024 // 1024} MiB, the most that is read")
+        raise _too_large(path)
     return parse_list(data, path)
+
+
+def _too_large(path: str) -> UnusableList:
+    return UnusableList(path, 0, f"has more than {MOST_BYTES // 1024 // 1024} MiB, the most that is read")
 
 
 def parse_list(data: bytes, path: str) -> NetworkSet:

@@ -16,7 +16,8 @@ from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublish
 
 from mailproxy.front import network_lists as module
 from mailproxy.front.network_lists import ListWatch
-from mailproxy.networks.list_file import UnusableList
+from mailproxy.networks import list_file
+from mailproxy.networks.list_file import UnusableList, read_list
 from mailproxy.networks.network_list import NetworkLists, ReadList, read_lists
 from mailproxy.networks.network_set import NetworkSet
 
@@ -144,6 +145,45 @@ def test_file_that_has_just_changed_is_read_later(bench: Bench) -> None:
     assert bench.networks() == (False, True)
 
 
+def test_file_with_a_time_in_the_future_is_read(bench: Bench) -> None:
+    bench.write("11.0.0.0/8\n")
+    ahead = bench.now + 86400
+    os.utime(bench.file, (ahead, ahead))
+    bench.clock.advance(SECONDS)
+    assert bench.networks() == (False, True)
+
+
+def test_replaced_file_of_the_same_time_and_size_is_read(bench: Bench) -> None:
+    state = bench.file.stat()
+    other = bench.file.with_suffix(".new")
+    other.write_text(bench.file.read_text().replace("10.", "11.", 1))
+    os.utime(other, ns=(state.st_atime_ns, state.st_mtime_ns))
+    other.replace(bench.file)
+    assert bench.file.stat().st_size == state.st_size
+    bench.clock.advance(SECONDS)
+    assert bench.networks() == (False, True)
+
+
+def test_file_that_is_too_large_is_refused_once_and_not_read_again(
+    bench: Bench, events: list[LogEvent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[str] = []
+
+    def read(path: str) -> NetworkSet:
+        tries.append(path)
+        return read_list(path)
+
+    monkeypatch.setattr(list_file, "MOST_BYTES", 1024 * 1024)
+    monkeypatch.setattr(module, "read_list", read)
+    bench.write("#" * (1024 * 1024 + 1))
+    for _ in range(3):
+        bench.clock.advance(SECONDS)
+    assert written(events) == [
+        f"{bench.file}: has more than 1 MiB, the most that is read; the former list stays in use"
+    ]
+    assert tries == [str(bench.file)]
+
+
 def test_emptied_file_is_used_after_two_equal_checks(bench: Bench) -> None:
     bench.write("")
     bench.clock.advance(SECONDS)
@@ -197,7 +237,7 @@ def test_file_that_could_not_be_read_is_tried_again(
     bench: Bench, events: list[LogEvent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def read(path: str) -> NetworkSet:
-        raise UnusableList(path, 0, "cannot be read: Too many open files")
+        raise UnusableList(path, 0, "cannot be read: Too many open files", may_pass=True)
 
     bench.write("11.0.0.0/8\n")
     with monkeypatch.context() as patch:

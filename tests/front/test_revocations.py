@@ -109,6 +109,14 @@ def test_who_is_revoked_is_refused_after_a_look(bench: Bench, connect: Connect, 
     assert written(events) == ["tls default: new files verify clients: 1 authority, 1 revoked"]
 
 
+def test_list_with_a_time_in_the_future_is_used(bench: Bench, connect: Connect) -> None:
+    bench.revoke(ALICE)
+    ahead = bench.now + 86400
+    os.utime(bench.crl, (ahead, ahead))
+    bench.clock.advance(60)
+    assert connect(bench.server, showing(ALICE)).error is not None
+
+
 def test_other_clients_go_on_after_a_whole_handshake(bench: Bench, connect: Connect) -> None:
     context = showing(ALICE)
     session = connect(bench.server, context).client.tls.session
