@@ -177,6 +177,12 @@ def test_clients_of_the_admin_socket_need_no_reactor(command: str) -> None:
     assert imported(f"mailproxy.commands.{command}") & {"twisted", "OpenSSL", "cryptography"} == set()
 
 
+@pytest.mark.parametrize("command", ["ctl", "top", "completion"])
+def test_clients_of_the_admin_socket_need_no_tables_of_the_configuration(command: str) -> None:
+    # They take half of a command's time.
+    assert "mailproxy.config.whole" not in imported(f"mailproxy.commands.{command}")
+
+
 def test_twisted_web_is_for_http_alone() -> None:
     # It takes a tenth of a second of every start.
     assert "twisted.web.http" not in imported("mailproxy.cli, mailproxy.service, mailproxy.tap")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mailproxy.config import Config, ConfigError
-from mailproxy.config.load import read_document
+from mailproxy.config.document import read_document
 
 Values = dict[str, Any]
 

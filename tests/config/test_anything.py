@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailproxy.config import ConfigError, parse
-from mailproxy.config.load import read_document
+from mailproxy.config.document import read_document
 
 _KEYS = """
     workers maxconn hard-stop-after log format level admin tls default certificates min-version max-version

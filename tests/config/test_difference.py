@@ -10,9 +10,9 @@ import pytest
 
 from mailproxy.config import Config
 from mailproxy.config.difference import Difference, _of_top, differences, with_details
+from mailproxy.config.document import parse, read_document
 from mailproxy.config.key import about
 from mailproxy.config.kind import integer
-from mailproxy.config.load import parse, read_document
 from tests.config.builders import FOLDER, minimal
 
 ROOT = Path(__file__).parents[2]

@@ -14,9 +14,9 @@ from mailproxy.balance.pool_server import ServerState
 from mailproxy.balance.rule import RULES
 from mailproxy.config import Config, remarks
 from mailproxy.config.check import CheckType
+from mailproxy.config.document import read_document
 from mailproxy.config.http import Method
 from mailproxy.config.key import Again, Fields
-from mailproxy.config.load import read_document
 from mailproxy.config.model import (
     CheckHeader,
     Observe,

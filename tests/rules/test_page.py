@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mailproxy.config import Config, remarks
-from mailproxy.config.load import read_document
+from mailproxy.config.document import read_document
 from mailproxy.networks.list_file import parse_list
 from mailproxy.networks.network_list import NetworkLists, ReadList
 from mailproxy.rules.decision import Decision

@@ -22,8 +22,6 @@ from mailproxy.config.table import Table
 from mailproxy.config.tables import elsewhere
 from mailproxy.config.tls import read_profile
 
-DEFAULT_FILE = "/etc/mailproxy/mailproxy.toml"
-
 
 def load(path: str | os.PathLike[str]) -> Config:
     """Read the file at `path`; paths in it are relative to its folder. Raises `ConfigError` with every problem."""
