@@ -14,6 +14,7 @@ import pytest
 from tests.interop import certificates, peers, ports
 from tests.interop.certificates import Certificates
 from tests.interop.dovecot import PROTOCOLS, Dovecot
+from tests.interop.forked import FORK_SERVER
 from tests.interop.front import Front, Table
 from tests.interop.haproxy import HAProxy
 from tests.interop.pool import Pool
@@ -83,6 +84,12 @@ def _interruptible() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _fork_server() -> Iterator[None]:
+    yield
+    FORK_SERVER.stop()
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ Event = Mapping[str, Any]
 _ROOT = Path(__file__).resolve().parents[2]
 _SCRIPTS = Path(sys.executable).parent
 
+# Started as users start it; without a command, a front is forked from a process that has imported mailproxy.
 RUN: tuple[str | Path, ...] = (sys.executable, "-m", "mailproxy", "run", "-c")
 TWISTD: tuple[str | Path, ...] = (_SCRIPTS / "twistd", "-n", "--pidfile=", "mailproxy", "-c")
 TWIST: tuple[str | Path, ...] = (_SCRIPTS / "twist", "mailproxy", "-c")
@@ -107,13 +108,33 @@ def launch(
     pass_fds: Collection[int] = (),
 ) -> Process:
     """Start mailproxy with a configuration, logging JSON."""
+    file = written(folder, configuration)
+    return Process(
+        [*command, file],
+        folder,
+        environment={**_environment(), **(environment or {})},
+        descriptors=descriptors,
+        output=output,
+        pass_fds=pass_fds,
+    )
+
+
+def fork(folder: Path, configuration: Table) -> Process:
+    """The same as ``mailproxy run``, forked from a process that has imported it."""
+    file = written(folder, configuration)
+    return Process(["run", "-c", file], folder, environment=_environment(), is_forked=True)
+
+
+def written(folder: Path, configuration: Table) -> Path:
+    """The configuration as a file of the folder."""
     file = folder / "mailproxy.toml"
     file.write_text(file_of(configuration))
+    return file
+
+
+def _environment() -> dict[str, str]:
     search = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
-    whole = {"PYTHONPATH": search, "PYTHONUNBUFFERED": "1", **(environment or {})}
-    return Process(
-        [*command, file], folder, environment=whole, descriptors=descriptors, output=output, pass_fds=pass_fds
-    )
+    return {"PYTHONPATH": search, "PYTHONUNBUFFERED": "1"}
 
 
 def check_for_bugs(output: str) -> None:
@@ -130,7 +151,7 @@ class Front:
         folder: Path,
         configuration: Table,
         *,
-        command: Sequence[str | Path] = RUN,
+        command: Sequence[str | Path] | None = None,
         descriptors: int | None = None,
         environment: Mapping[str, str] | None = None,
         pass_fds: Collection[int] = (),
@@ -140,13 +161,22 @@ class Front:
         """
         Start it and wait until it listens everywhere, but for the `drained` frontends.
 
-        `ends_by` is the signal that ends it.
+        `command` starts it; without one it is forked from a process that has imported mailproxy, if nothing of the
+        process itself is to be different. `ends_by` is the signal that ends it.
         """
         self.file = folder / "mailproxy.toml"
-        self.process = launch(folder, configuration, command, descriptors, environment=environment, pass_fds=pass_fds)
+        if command or descriptors or environment or pass_fds:
+            command = command or RUN
+            self.process = launch(
+                folder, configuration, command, descriptors, environment=environment, pass_fds=pass_fds
+            )
+        else:
+            self.process = fork(folder, configuration)
         self._ends_by = ends_by
         # Twisted's own commands end, after everything else, by the signal that stopped them, if they know it.
-        self._good_status = 0 if command[0] == sys.executable or ends_by == signal.SIGQUIT else -ends_by
+        self._good_status = (
+            0 if command is None or command[0] == sys.executable or ends_by == signal.SIGQUIT else -ends_by
+        )
         self._was_ended = False
         self._wait_until_listening(
             [settings for name, settings in configuration["frontend"].items() if name not in drained]

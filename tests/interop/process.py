@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.interop.forked import FORK_SERVER, Forked
 from tests.interop.ports import is_listening
 from tests.interop.waiting import until
 
@@ -30,25 +31,32 @@ class Process:
         descriptors: int | None = None,
         output: int | None = None,
         pass_fds: Collection[int] = (),
+        is_forked: bool = False,
     ) -> None:
         """
         Start it, its output in files of the folder.
 
         `descriptors` limits how many files it may have open; `output` is a descriptor for its standard output instead.
-        It has the descriptors `pass_fds`, too.
+        It has the descriptors `pass_fds`, too. If it `is_forked`, it is mailproxy with these arguments, from a process
+        that has imported it; nothing but the environment can be different then.
         """
         name = Path(arguments[0]).name
         self._stdout = folder / f"{name}.out"
         self._stderr = folder / f"{name}.err"
         limit = [] if descriptors is None else ["prlimit", f"--nofile={descriptors}:{descriptors}"]
+        whole = {**os.environ, **(environment or {})}
+        self._child: subprocess.Popen[bytes] | Forked
         with self._stdout.open("wb") as stdout, self._stderr.open("wb") as stderr:
+            if is_forked:
+                self._child = FORK_SERVER.start([*map(str, arguments)], folder, whole, (stdout, stderr))
+                return
             self._child = subprocess.Popen(
                 [*limit, *map(str, arguments)],
                 stdin=subprocess.DEVNULL,
                 stdout=stdout if output is None else output,
                 stderr=stderr,
                 cwd=folder,
-                env={**os.environ, **(environment or {})},
+                env=whole,
                 pass_fds=tuple(pass_fds),
             )
 
