@@ -5,11 +5,13 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mailproxy.control.call import Call
+from mailproxy.control.grammar import parse
 from tests.interop.front import Table
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -42,12 +44,15 @@ class Ctl:
         assert done.returncode == 0, done
         return done.stdout
 
-    def rows(self, command: str) -> list[Row]:
-        """The rows of the answer."""
-        done = self.run(command, "--json")
-        assert done.returncode == 0, done
-        lines = [json.loads(line) for line in done.stdout.splitlines()]
-        return [line for line in lines if line["type"] == "row"]
+    def rows(self, command: str) -> Sequence[Row]:
+        """The rows of the answer, asked over the socket by this process."""
+        return rows(self.path, command.split())
+
+
+def rows(path: Path, words: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows of the answer to a command, as ``mailproxy ctl`` asks for them."""
+    with Call(str(path), _SECONDS) as call:
+        return call.rows(parse(words))
 
 
 def with_admin(configuration: Table, path: Path) -> dict[str, Any]:

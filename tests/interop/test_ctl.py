@@ -110,6 +110,11 @@ def test_server_in_maintenance_gets_nobody_until_it_is_ready(service: Service) -
     service.check_it_serves()
 
 
+def test_lines_of_the_answer_are_printed_if_asked_for(service: Service) -> None:
+    row, done = map(json.loads, service.ctl.run("show servers", "--json").stdout.splitlines())
+    assert (row["type"], row["backend"], row["server"], done["type"]) == ("row", "recorder", "only", "done")
+
+
 def test_state_by_hand_survives_reloads(service: Service, folder: Path) -> None:
     ctl = service.ctl
     ctl.said("set server recorder/only state drain")

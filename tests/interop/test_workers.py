@@ -7,8 +7,6 @@ import os
 import signal
 import socket
 import ssl
-import subprocess
-import sys
 import threading
 from collections import Counter
 from contextlib import ExitStack, suppress
@@ -20,7 +18,7 @@ import pytest
 from mailproxy.control.call import Call
 from mailproxy.control.command import BY_NAME
 from mailproxy.control.grammar import Request
-from tests.interop.admin import Ctl, with_admin
+from tests.interop.admin import Ctl, rows, with_admin
 from tests.interop.certificates import Certificates
 from tests.interop.clients import connect, connect_tls, read_line
 from tests.interop.conftest import StartFront, StartPool, StartRecorder
@@ -469,16 +467,8 @@ class Asked:
         self.front, self.port, self._path, self.pki = front, port, path, pki
 
     def ctl(self, *words: str) -> list[dict[str, Any]]:
-        """The rows that a command answers."""
-        done = subprocess.run(
-            [sys.executable, "-m", "mailproxy", "ctl", "--socket", str(self._path), "--json", *words],
-            capture_output=True,
-            text=True,
-            timeout=30,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        lines = [json.loads(line) for line in done.stdout.splitlines()]
-        return [line for line in lines if line.get("type", "row") == "row"]
+        """The rows that a command of `mailproxy ctl` answers."""
+        return rows(self._path, words)
 
     def tell(self, **request: str) -> None:
         """Send a request, and return with the first line of its answer."""
