@@ -192,5 +192,9 @@ def test_prometheus_client_is_for_http_alone() -> None:
     assert "prometheus_client" not in imported("mailproxy.cli, mailproxy.service, mailproxy.tap")
 
 
+def test_dns_is_for_names_alone() -> None:
+    assert "twisted.names.dns" not in imported("mailproxy.cli, mailproxy.service, mailproxy.tap")
+
+
 def test_treq_is_for_http_checks_alone() -> None:
     assert "treq" not in imported("mailproxy.cli, mailproxy.service, mailproxy.tap")

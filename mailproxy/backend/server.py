@@ -17,7 +17,7 @@ from mailproxy.balance.pool_server import PoolServer
 from mailproxy.config.model import MailProtocol
 from mailproxy.config.place import InetServer, NamedServer, ServerAddress, UnixServer
 from mailproxy.counting.page import Numbers, new_numbers
-from mailproxy.names import Record
+from mailproxy.names.record import Record
 from mailproxy.tls.client import ClientTls, MakeClientTls
 from mailproxy.transport.outgoing import Target
 

@@ -7,7 +7,8 @@ from functools import partial
 from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer, Origin, inet_target
 from mailproxy.config.place import NamedServer, SrvServer
-from mailproxy.names import Fill, Names, Record
+from mailproxy.names.record import Record
+from mailproxy.names.slots import Fill, Follows
 from mailproxy.transport.poller import Poller
 
 _REASON = "according to DNS"
@@ -16,7 +17,8 @@ _REASON = "according to DNS"
 class Addresses:
     """Keeps the addresses of one backend's servers for one protocol up to date, from `start` to `stop`."""
 
-    def __init__(self, backend: Backend, names: Names, poller: Poller) -> None:
+    def __init__(self, backend: Backend, names: Follows | None, poller: Poller) -> None:
+        """`names` follows names; None is enough for a backend without them."""
         self._backend = backend
         self._names = names
         self._poller = poller
@@ -32,6 +34,7 @@ class Addresses:
                 label = f"backend {self._backend.name}, server {origin.settings.name}, {self._backend.protocol}"
                 placed = tuple(server.record for server in servers)
                 place = partial(self._placed, servers)
+                assert self._names is not None, "there are names to follow"
                 self._fills.append(Fill(self._names, label, origin.settings, place, placed))
 
     @property

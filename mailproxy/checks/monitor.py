@@ -17,7 +17,7 @@ from mailproxy.checks.agent_words import AgentReply
 from mailproxy.checks.check import Check
 from mailproxy.checks.outcome import Outcome
 from mailproxy.checks.prober import Pace, Prober
-from mailproxy.names import Names
+from mailproxy.names.slots import Follows
 from mailproxy.transport.poller import Poller
 
 Done = Callable[[Outcome | None], object]
@@ -47,7 +47,7 @@ class Monitor:
         self,
         backend: Backend,
         make_check: Callable[[BackendServer], Check | None],
-        names: Names,
+        names: Follows | None,
         *,
         clock: Any,
         poller: Poller,

@@ -16,7 +16,7 @@ from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer, inet_target
 from mailproxy.config.place import NamedServer, SrvServer
 from mailproxy.front.prepare import Prepared
-from mailproxy.names import Record
+from mailproxy.names.record import Record
 from mailproxy.proxyprotocol import InetAddress
 
 Row = Mapping[str, Any]

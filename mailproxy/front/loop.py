@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import itertools
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mailproxy import config
 from mailproxy.checks.prober import Pace
 from mailproxy.checks.timeouts import Timeouts
-from mailproxy.names import Names
 from mailproxy.session.record import SessionLog
 from mailproxy.session.sampling import Sampler
 from mailproxy.session.tarpit import Places
 from mailproxy.transport.deadlines import Deadlines
 from mailproxy.transport.poller import Poller
+
+if TYPE_CHECKING:
+    from mailproxy.names.names import Names
 
 
 class Loop:
@@ -44,6 +46,9 @@ class Loop:
 
     def names(self, resolvers: config.Resolvers) -> Names:
         """Return the follower of host names: the same one while the resolvers are the same."""
+        # It brings DNS, which a configuration without host names does not need.
+        from mailproxy.names.names import Names
+
         if self._names is None or resolvers != self._resolvers:
             self._names = Names(resolvers, self.reactor)
             self._resolvers = resolvers

@@ -7,7 +7,7 @@ One process does this for all processes that accept clients; it need not accept 
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from mailproxy.backend.backend import Backend
@@ -17,6 +17,7 @@ from mailproxy.checks.check import Check
 from mailproxy.checks.factory import make_check
 from mailproxy.checks.look import FirstLook
 from mailproxy.checks.monitor import Monitor
+from mailproxy.config.place import NamedServer, SrvServer
 from mailproxy.front.loop import Loop
 from mailproxy.front.prepare import Prepared, PreparedFrontend
 from mailproxy.profiles import PROFILES
@@ -30,8 +31,8 @@ class Monitoring:
 
     def __init__(self, prepared: Prepared, loop: Loop, learned: Learned) -> None:
         self._loop = loop
-        self._names = loop.names(prepared.settings.resolvers)
         backends = prepared.backends
+        self._names = loop.names(prepared.settings.resolvers) if _has_names(backends.values()) else None
         self.monitors = {key: self._make_monitor(backend) for key, backend in backends.items()}
         self._parts: list[Monitor | FirstLook | CapabilityMonitor] = [
             *self.monitors.values(),
@@ -81,7 +82,13 @@ class Monitoring:
         """Stop; the servers keep their state."""
         for part in reversed(self._parts):
             part.stop()
-        self._loop.leave(self._names)
+        if self._names is not None:
+            self._loop.leave(self._names)
+
+
+def _has_names(backends: Iterable[Backend]) -> bool:
+    servers = (server for backend in backends for server in backend.settings.servers)
+    return any(isinstance(server.address, NamedServer | SrvServer) for server in servers)
 
 
 def _make_check(backend: Backend, loop: Loop, server: BackendServer) -> Check | None:

@@ -6,9 +6,3 @@ message, ``message`` is the codec of one message, ``exchange`` asks one nameserv
 repeats one question, ``host`` and ``service`` combine the answers; each is a shared ``source``. ``machine`` reads the
 machine's own files. ``slots`` assigns the addresses.
 """
-
-from mailproxy.names.names import Following, Names
-from mailproxy.names.record import Record
-from mailproxy.names.slots import Fill
-
-__all__ = ["Fill", "Following", "Names", "Record"]

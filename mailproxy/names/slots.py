@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from twisted.logger import Logger
 
 from mailproxy import config
 from mailproxy.config.model import ResolvePrefer
-from mailproxy.names.names import Changed
 from mailproxy.names.record import Record, shown, without_duplicates
+
+if TYPE_CHECKING:
+    from mailproxy.names.names import Changed
 
 Slots = tuple[Record | None, ...]
 

@@ -19,7 +19,7 @@ from mailproxy.config.model import MailProtocol
 from mailproxy.control.questions import Question
 from mailproxy.front.sockets import Key as SocketKey
 from mailproxy.front.stopping import StopTimes
-from mailproxy.names import Record
+from mailproxy.names.record import Record
 from mailproxy.networks.network_list import ReadList
 from mailproxy.tls.server_files import ServerFiles
 from mailproxy.tls.servers import Key as TlsKey

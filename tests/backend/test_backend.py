@@ -14,7 +14,7 @@ from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
 from mailproxy.balance.change import Change
 from mailproxy.config import Check, InetServer, NamedServer, ServerTls, SrvServer, UnixServer
-from mailproxy.names import Record
+from mailproxy.names.record import Record
 from mailproxy.proxyprotocol import Address, InetAddress, UnixAddress
 from mailproxy.transport.outgoing import Target
 

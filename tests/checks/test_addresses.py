@@ -13,7 +13,7 @@ from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
 from mailproxy.checks.addresses import Addresses
 from mailproxy.config import NamedServer
-from mailproxy.names import Record
+from mailproxy.names.record import Record
 from mailproxy.transport.poller import Poller
 
 ONE, TWO, THREE = (Record(ip_address(f"192.0.2.{number}"), 143) for number in (1, 2, 3))
@@ -53,8 +53,7 @@ class Bench:
         if self.addresses is not None:
             self.addresses.stop()
         self.servers = tuple(backend.pool.servers)
-        names: Any = self.names
-        self.addresses = Addresses(backend, names, self._poller)
+        self.addresses = Addresses(backend, self.names, self._poller)
         self.addresses.start()
 
     @property

@@ -18,7 +18,7 @@ from mailproxy.checks.agent_words import read_words
 from mailproxy.checks.monitor import Monitor
 from mailproxy.checks.outcome import Outcome
 from mailproxy.checks.prober import Pace
-from mailproxy.names import Record
+from mailproxy.names.record import Record
 from mailproxy.transport.outgoing import Target
 from mailproxy.transport.poller import Poller
 
@@ -71,7 +71,7 @@ class Bench:
         self.monitor = Monitor(
             self.backend,
             lambda server: None if server.origin.settings.check.type == "none" else self.runs,
-            self.names,  # type: ignore[arg-type]  # all that is used of it
+            self.names,
             clock=self.clock,
             poller=self.poller,
             pace=Pace(),

@@ -13,7 +13,8 @@ from twisted.names import dns
 from twisted.trial.unittest import TestCase
 
 from mailproxy.config import NamedServer, Resolvers, SrvServer
-from mailproxy.names import Following, Names, Record
+from mailproxy.names.names import Following, Names
+from mailproxy.names.record import Record
 from mailproxy.names.trouble import REPORT_SECONDS
 from mailproxy.names.watch import CONFIRMATIONS
 from tests.names.builders import NAME, SRV, a, aaaa, cname, record, srv

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from twisted.logger import capturedLogs
 
 from mailproxy.front.stopping import StopTimes
-from mailproxy.names import Record
+from mailproxy.names.record import Record
 from mailproxy.process.channel import Channel, Reader, decode, encode, frames
 from mailproxy.process.message import Answer, Missed, ServerUpdate, Stop
 from mailproxy.transport.poller import Poller

@@ -11,7 +11,7 @@ from mailproxy import config
 from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer, inet_target
 from mailproxy.config import InetServer, NamedServer, Server
-from mailproxy.names import Record
+from mailproxy.names.record import Record
 from mailproxy.process.server_update import apply, update_of
 
 KEY = ("dovecot", "imap")
