@@ -1,4 +1,4 @@
-"""The whole configuration, as `mailproxy.config.load` returns it."""
+"""The whole configuration, as `mailproxy.config.document.load` returns it."""
 
 import os
 from collections.abc import Mapping
