@@ -29,6 +29,14 @@ CONNECTING = ("tcp", "mail", "login")
 """The types of checks that begin like a client's session."""
 
 
+NEEDED_KEYS: Mapping[CheckType, Mapping[str, str]] = {
+    "login": {"user": "the name of a probe account", "password-file": "a file with its password"},
+    "http": {"url": 'an address such as "http://{host}:8080/health"'},
+    "agent": {"port": "the port that the agent listens on"},
+}
+"""The keys that a type of check needs, each in the words of an error."""
+
+
 _MAILBOX_NEEDS = 'a mailbox such as "INBOX", its name in printable ASCII as IMAP has it (RFC 3501 section 5.1.3)'
 
 

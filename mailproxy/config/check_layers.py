@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from mailproxy.config.check import CONNECTING, Check, CheckType
+from mailproxy.config.check import CONNECTING, NEEDED_KEYS, Check, CheckType
 from mailproxy.config.http import (
     read_headers,
     read_json,
@@ -22,13 +22,6 @@ _FILES = ("password-file", "authorization-file")
 
 _KEYS_OF: Mapping[CheckType, tuple[str, ...]] = {
     kind: tuple(name for name, _, about in keys_of(Check) if kind in about.types) for kind in get_args(CheckType)
-}
-
-
-_NEEDED: Mapping[CheckType, Mapping[str, str]] = {
-    "login": {"user": "the name of a probe account", "password-file": "a file with its password"},
-    "http": {"url": 'an address such as "http://{host}:8080/health"'},
-    "agent": {"port": "the port that the agent listens on"},
 }
 
 
@@ -70,7 +63,7 @@ def _either(types: list[CheckType]) -> str:
 
 def judge_whole(check: Layers, kind: CheckType) -> None:
     """Refuse a merged check that lacks a key."""
-    for key, what in _NEEDED.get(kind, {}).items():
+    for key, what in NEEDED_KEYS.get(kind, {}).items():
         if key not in check and check.sound("type", key):
             check.wrong(key, f'is missing: type = "{kind}" needs {what}', because="type")
     if kind == "http" and check.sound("method", "body", "json"):
