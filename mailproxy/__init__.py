@@ -12,7 +12,7 @@ The map, bottom up; imports run one way, from the later to the earlier:
 - ``tls``: certificates, OpenSSL contexts towards clients and servers, and the facts of one TLS connection.
 - ``networks``: sets of thousands of networks, and the files that list them.
 - ``names``: servers by host name: DNS in the background, and the assignment of addresses to slots.
-- ``announce``: what a PROXY header tells a server about a client: addresses, TLS, TLVs.
+- ``announce``: what a PROXY header says to a server about a client: addresses, TLS, TLVs.
 - ``rules``: what the configuration decides for each client: conditions, their logic, the decision; pure.
 - ``sources``: what is known of each source address, in all processes: connections at once, and rates; pure.
 - ``endpoints``: the same PROXY protocol as wrappers for any Twisted endpoint; a library of its own.
@@ -24,13 +24,13 @@ The map, bottom up; imports run one way, from the later to the earlier:
 - ``bans``: banned addresses and networks: their look-up, their file, CrowdSec as a source.
 - ``front``: generations: one reading of the configuration in use, and the objects that are handed to the next.
 - ``log``: lines for standard output, files, syslog and the journal, each target with a thread of its own.
-- ``control``: what administrators ask a running service and tell it, over its admin socket; both sides of that.
-- ``systemd``: what systemd hands to a service that it starts, and what the service tells it.
+- ``control``: commands of administrators to a running service, over its admin socket; both sides of that.
+- ``systemd``: what systemd hands to a service that it starts, and what the service sends to it.
 - ``metrics``: what Prometheus collects: names, the collection from running objects, the text formats.
 - ``web``: what an administrator has over HTTP: health, commands, events, metrics and the stats page.
 - ``service``, ``signals``: the service on a reactor, its start, reloads and stop.
 - ``audit``: the known attacks on STARTTLS, tried against any server; stands alone.
-- ``process``: several processes that serve together: main process, workers, and what they tell each other.
+- ``process``: several processes that serve together: main process, workers, and their messages.
 - ``top``: what a running service does, live in a terminal; over the admin socket.
 - ``tap``, ``demo``, ``commands``, ``cli``: how it is started.
 """
