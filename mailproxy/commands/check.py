@@ -59,6 +59,11 @@ def run(arguments: Namespace, bind: Bind | None = None) -> int:
         print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
         return 0
     path = arguments.file or arguments.config
+    others = [key for key in ("connect", "against_running") if getattr(arguments, key)]
+    if arguments.explain and others:
+        option = others[0].replace("_", "-")
+        print(f"--explain asks neither servers nor the running service; leave --{option} out", file=sys.stderr)
+        return 2
     return explain_rules(path, *arguments.explain) if arguments.explain else _check(path, arguments, bind)
 
 

@@ -383,6 +383,17 @@ def test_broken_list_is_a_problem(ruled: Path, capsys: pytest.CaptureFixture[str
     assert f"frontend.imaps.rule[0]: {ruled.parent}/office.txt:2: is " in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", ["--connect", "--against-running"])
+def test_explanation_goes_with_no_question_to_others(
+    ruled: Path, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = ArgumentParser()
+    check.configure(parser)
+    assert check.run(parser.parse_args(["-c", str(ruled), "--explain", "imaps", "", option])) == 2
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", f"--explain asks neither servers nor the running service; leave {option} out\n")
+
+
 def test_decision_is_explained(ruled: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert explain(ruled, "imaps", "source=10.1.2.3 sni=a.example.org") == 0
     assert capsys.readouterr().out.splitlines() == [
