@@ -29,6 +29,9 @@ from mailproxy.rules.unknown import UNKNOWN
 _MOST_KNOWN = 4096
 """The most kinds of clients whose rules are kept: a trusted proxy could name any number of destinations."""
 
+_ANYBODY = StatedClient()
+"""A client of whom nothing is known."""
+
 _from_bytes = int.from_bytes
 
 
@@ -78,6 +81,13 @@ class Rules:
             if rule.decides:
                 return so_far
         return so_far
+
+    def for_everybody(self) -> Rule | None:
+        """Return the rule that decides now for each client, whatever its address, its TLS and its rates; None: none."""
+        for rule, prepared in zip(self.rules, self.prepared, strict=True):
+            if rule.decides and prepared.test(_ANYBODY):
+                return rule
+        return None
 
     def ban_bits(self, subject: Subject, number: int) -> int | None:
         """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mailproxy.control.running import Running
+from mailproxy.front.frontend import Frontend
 from mailproxy.web.reply import TEXT, Reply
 
 
@@ -31,10 +32,19 @@ def reasons_against(running: Running) -> Iterator[str]:
     listening = running.process_state.sockets.addresses(frontends)
     if not any(listening.values()):
         yield "no frontend listens"
-    for frontend in frontends:
-        if not frontend.ready_needs_server:
+    for frontend in generation.frontends:
+        settings = frontend.settings
+        if not settings.ready_needs_server:
             continue
-        pool = generation.backends[frontend.backend, frontend.protocol].pool
+        backend = _backend_for_everybody(frontend)
+        pool = generation.backends[backend, settings.protocol].pool
         pool.look()
         if pool.is_empty:
-            yield f"frontend {frontend.name}: no server of backend {frontend.backend} is up for {frontend.protocol}"
+            yield f"frontend {frontend.name}: no server of backend {backend} is up for {settings.protocol}"
+
+
+def _backend_for_everybody(frontend: Frontend) -> str:
+    """Return the backend of clients that no rule knows: a rule may send all elsewhere while a backend has no server."""
+    rules = frontend.terms.rules
+    rule = None if rules is None else rules.for_everybody()
+    return frontend.settings.backend if rule is None or rule.backend is None else rule.backend

@@ -8,6 +8,10 @@ import pytest
 from twisted.logger import globalLogPublisher
 
 from mailproxy.config import Backend, Frontend, InetServer, Server
+from mailproxy.config.condition import Condition
+from mailproxy.config.condition_numbers import ServersUp
+from mailproxy.config.rule import Rule
+from mailproxy.config.text_pattern import TextPattern
 from mailproxy.transport.newcomers import HANDSHAKE_SECONDS
 from tests.control.conftest import Make
 from tests.test_service import ANY_PORT, LOOPBACK, Running
@@ -57,6 +61,37 @@ def test_service_without_a_listener_wants_none(make: Make) -> None:
     assert told(web) == (503, "not ready: no frontend listens\n")
     running.service.drains.frontend_ready("front")
     assert told(web) == (200, "ready\n")
+
+
+def test_rule_for_everybody_chooses_the_backend_that_needs_a_server(make: Make) -> None:
+    fallback = Rule(
+        name="fallback", condition=Condition(servers_up=ServersUp(backend="pool", under=1)), backend="other"
+    )
+    archive = Rule(name="archive", condition=Condition(client_cn=(TextPattern("backup"),)), backend="archive")
+    frontend = Frontend(
+        name="imap",
+        bind=(ANY_PORT,),
+        protocol="imap",
+        tls="none",
+        backend="pool",
+        ready_needs_server=True,
+        rules=(archive, fallback),
+    )
+    servers = (Server(name="d1", address=InetServer(LOOPBACK, 1)),)
+    names = ("pool", "other", "archive")
+    running = make(
+        frontends=(frontend,), backends={name: Backend(name=name, send_proxy="none", servers=servers) for name in names}
+    )
+    web = web_of(running)
+
+    def take_out(backend: str) -> None:
+        pool = running.service.generation.backends[backend, "imap"].pool
+        pool.set_state(pool.servers[0], "maint", running.reactor.seconds(), "by hand")
+
+    take_out("pool")
+    assert told(web) == (200, "ready\n")
+    take_out("other")
+    assert told(web) == (503, "not ready: frontend imap: no server of backend other is up for imap\n")
 
 
 @pytest.mark.parametrize(
