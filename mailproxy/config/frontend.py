@@ -298,8 +298,9 @@ class Frontend:
         metadata=about(
             BOOLEAN,
             "Whether the service is ready only while a server is up for this frontend, of `backend` or of the backend "
-            "that rules choose for every client at this time: `/readyz` of `[admin] http` says so. Right where a balancer in front knows other machines that may have a server. "
-            "Otherwise a client gets a clear answer from mailproxy, which is better than none.",
+            "that rules choose for every client at this time: `/readyz` of `[admin] http` says so. Right where a "
+            "balancer in front knows other machines that may have a server. Otherwise a client gets a clear answer "
+            "from mailproxy, which is better than none.",
         ),
     )
     log: FrontendLog = field(
