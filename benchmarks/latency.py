@@ -4,6 +4,8 @@ How long a connection takes while a core is half busy: ``python -m benchmarks.la
 First each front makes as many connections as it can, which says what rate one core bears: connections divided by CPU
 time. Then clients connect at a share of the lower rate of the two, each at its time, whether or not earlier ones have
 ended. Latency counts from that time to the greeting, so a front that stops for a while pays for all who waited.
+
+As root, all of it goes before other programs of the machine.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from typing import TypeVar
 from attrs import frozen
 
 from benchmarks import fronts, interpreter, programs, usage
+from benchmarks.floods import go_first
 from benchmarks.running import BenchmarkError, Front, Leg, Mode, Result
 
 T = TypeVar("T")
@@ -65,6 +68,7 @@ class Rate:
 def main(arguments: Sequence[str]) -> int:
     """Measure and print; return 1 if something is missing or fails, else 0, whatever the ratios."""
     options = _parser().parse_args(arguments)
+    go_first()
     try:
         programs.require()
         print(fronts.machine(interpreter.use(options.python), fronts.use(options.everything)), flush=True)
