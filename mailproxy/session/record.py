@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, Protocol
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import LogEvent, Logger, LogLevel
 
 from mailproxy.announce.addresses import PackedAddress
@@ -36,6 +36,13 @@ from mailproxy.session.termination import RULED_OUT, Termination
 
 # Long enough to collect several under load, short enough for a person who watches the log.
 DELAY_SECONDS = 0.1
+
+MOST_WAITING = 32
+"""
+The number of sessions that are logged without a further wait.
+
+Their lines hold up all other sessions. At 3,500 connections a second, the lines of 0.1 s took 3 ms.
+"""
 
 # All other values become JSON strings unless they are safe in a line without quotes. These are ours, and are safe:
 # names of the configuration, numbers, addresses as we write them, OpenSSL's words.
@@ -85,20 +92,29 @@ class SessionLog:
         self._sampler = sampler
         self._begun: list[LoggedSession] = []
         self._ended: list[tuple[float, LoggedSession]] = []
+        self._call: IDelayedCall | None = None
         self.watchers: list[Callable[[LogEvent], object]] = []
         """Called with an event for each session that begins; the log has none."""
 
     def begin(self, session: LoggedSession) -> None:
         """Add a session that has reached a server, to be counted."""
-        if not self._begun and not self._ended:
-            self._clock.callLater(DELAY_SECONDS, self.flush)
+        if self._call is None:
+            self._call = self._clock.callLater(DELAY_SECONDS, self._on_time)
         self._begun.append(session)
+        if len(self._begun) == MOST_WAITING:
+            self._call.reset(0)
 
     def add(self, session: LoggedSession) -> None:
         """Add a session that has just ended."""
-        if not self._begun and not self._ended:
-            self._clock.callLater(DELAY_SECONDS, self.flush)
+        if self._call is None:
+            self._call = self._clock.callLater(DELAY_SECONDS, self._on_time)
         self._ended.append((time.time(), session))
+        if len(self._ended) == MOST_WAITING:
+            self._call.reset(0)
+
+    def _on_time(self) -> None:
+        self._call = None
+        self.flush()
 
     def flush(self) -> None:
         """

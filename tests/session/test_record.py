@@ -18,7 +18,7 @@ from OpenSSL import SSL
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent, LogLevel
 
-from mailproxy.session.record import DELAY_SECONDS, SessionLog, as_line
+from mailproxy.session.record import DELAY_SECONDS, MOST_WAITING, SessionLog, as_line
 from mailproxy.session.sampling import INTERVAL_SECONDS, LINES_PER_SOURCE, Sampler
 from tests.announce.builders import ALICE
 from tests.session.bench import Bench
@@ -274,6 +274,23 @@ def test_sessions_are_logged_in_a_row() -> None:
     add()
     assert len(clock.getDelayedCalls()) == 1
     assert clock.getDelayedCalls()[0].getTime() == DELAY_SECONDS
+
+
+@pytest.mark.parametrize("what", ["begin", "add"])
+def test_many_sessions_do_not_wait_for_more(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[float] = []
+    clock = Clock()
+    monkeypatch.setattr(SessionLog, "flush", lambda _: flushed.append(clock.seconds()))
+    log = SessionLog(clock, Sampler(clock))
+    for _ in range(MOST_WAITING - 1):
+        getattr(log, what)(object())
+    clock.advance(0)
+    assert flushed == []
+    getattr(log, what)(object())
+    assert flushed == []  # what they were doing is done first
+    clock.advance(0)
+    clock.advance(DELAY_SECONDS)
+    assert flushed == [0.0]
 
 
 # Sessions that begin.
