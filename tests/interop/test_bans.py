@@ -104,6 +104,22 @@ def test_banned_client_is_refused_by_all_processes(service: Service, workers: in
     assert service.ctl.run(f"unban {BANNED}").returncode == 1
 
 
+@pytest.mark.parametrize(("network", "source"), [("127.0.7.0/24", "127.0.7.66"), ("::/112", "::1")])
+def test_clients_of_a_banned_network_are_refused_until_it_is_unbanned(
+    service: Service, network: str, source: str
+) -> None:
+    service.configuration["frontend"]["front"]["bind"] = [f"127.0.0.1:{service.port}", f"[::1]:{service.port}"]
+    service.start(workers=WORKERS)
+    assert service.serves(source)
+    service.ctl.said(f"ban {network} 1h")
+    until(lambda: not service.serves(source), "the ban in a worker")
+    assert service.refuses(source)
+    assert service.serves(OTHER)
+    service.ctl.said(f"unban {network}")
+    until(lambda: service.serves(source), "the end of the ban in a worker")
+    until(lambda: all(service.serves(source) for _ in range(TIMES)), "the end of the ban in all workers")
+
+
 def test_ban_ends_after_its_time(service: Service) -> None:
     service.start(workers=WORKERS)
     service.ctl.said(f"ban {BANNED} 2s")
