@@ -2,42 +2,26 @@
 
 from __future__ import annotations
 
-import ast
 import builtins
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tests.test_imports import MODULES, ROOT
+from tests.modules import MODULES, ROOT, modules
 
 PAGES = [ROOT.parent / "CONTRIBUTING.md", ROOT.parent / "docs" / "architecture.md"]
 """Pages for those who read the code; the other ones have few names of it."""
-
-TREES = {name: ast.parse(path.read_bytes()) for name, path in MODULES.items()}
-
 
 THEIRS = {"DelayedCall", "IllegalQueryError", "ProtocolWrapper"}
 """Names of Twisted that docstrings have and mailproxy does not import."""
 
 
-def names_in(tree: ast.Module) -> set[str]:
-    """Every name that a module defines or imports."""
-    names: set[str] = set()
-    for node in ast.walk(tree):
-        match node:
-            case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-                names.add(name)
-            case ast.alias(name=name):
-                names.update(name.split("."))
-            case ast.Name(id=name, ctx=ast.Store()):
-                names.add(name)
-    return names
-
-
-NAMES = {module: names_in(tree) for module, tree in TREES.items()}
-
-KNOWN = set().union(THEIRS, dir(builtins), *NAMES.values())
+@cache
+def known() -> set[str]:
+    """Every name that exists somewhere."""
+    return THEIRS.union(dir(builtins), *(module.names for module in modules().values()))
 
 
 def wrong_names(text: str) -> list[str]:
@@ -46,23 +30,20 @@ def wrong_names(text: str) -> list[str]:
     classes = re.findall(r"(?<!`)`([A-Z]\w*[a-z]\w*)`(?!`)", text)
     return [
         *(name for name in dotted if not (name in MODULES or name.endswith(".toml") or is_member(name))),
-        *(name for name in classes if name not in KNOWN),
+        *(name for name in classes if name not in known()),
     ]
 
 
 def is_member(dotted: str) -> bool:
     """Whether a dotted name is of something in a module."""
     module, _, name = dotted.rpartition(".")
-    return name in NAMES.get(module, ())
+    return module in MODULES and name in modules()[module].names
 
 
 def test_docstrings_name_what_exists() -> None:
-    wrong = []
-    for module, tree in TREES.items():
-        for node in ast.walk(tree):
-            match node:
-                case ast.Expr(value=ast.Constant(value=str(text))):
-                    wrong += [(module, name) for name in wrong_names(text)]
+    wrong = [
+        (name, pointer) for name, module in modules().items() for text in module.texts for pointer in wrong_names(text)
+    ]
     assert wrong == []
 
 
