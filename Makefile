@@ -2,10 +2,12 @@
 #   make demo    the proxy with embedded mail servers, to try it
 #   make test    every check and every test; those with mail servers from Debian are skipped until `make peers` has run
 #
-# Override PYTHON to use another interpreter (3.11 or newer), PYTEST_ARGS to pass options to pytest.
+# Override PYTHON to use another interpreter (3.11 or newer), PYTEST_ARGS to pass options to pytest, EXAMPLES with "many"
+# to try many examples of each property.
 
 PYTHON      ?= python3
 PYTEST_ARGS ?=
+EXAMPLES    ?= few
 
 # A process for each core, as unit tests compute. Those with real peers mostly wait: more processes than cores; each takes
 # whole files, whose tests share their peers, in the order that tests/interop/conftest.py gives them.
@@ -39,7 +41,7 @@ demo: $(VENV)/.installed ## the proxy and embedded mail servers on loopback port
 
 test: $(VENV)/.installed peers ## every check and test: ruff, mypy, unit tests, tests with real peers
 	@$(MAKE) lint
-	@$(MAKE) unit
+	@$(MAKE) unit EXAMPLES=many
 	@$(MAKE) interop
 
 lint: $(VENV)/.installed ## ruff check, ruff format --check, mypy --strict
@@ -47,8 +49,8 @@ lint: $(VENV)/.installed ## ruff check, ruff format --check, mypy --strict
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy $(SOURCES)
 
-unit: $(VENV)/.installed ## unit tests only
-	$(BIN)/python -m pytest $(UNIT_TESTS) $(PYTEST_ARGS)
+unit: $(VENV)/.installed ## unit tests only, with few examples of each property
+	$(BIN)/python -m pytest $(UNIT_TESTS) --hypothesis-profile $(EXAMPLES) $(PYTEST_ARGS)
 
 # Not in `test`: counting lines and branches doubles the time.
 coverage: $(VENV)/.installed ## unit tests, and what of the code they run: too little fails

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from functools import cache
 
 import pytest
-from hypothesis import settings
 
-# Without a deadline for an example: a busy machine is no counterexample.
-settings.register_profile("mailproxy", settings.get_profile(settings.get_current_profile_name()), deadline=None)
-settings.load_profile("mailproxy")
+from tests.examples import load_profile
+
+load_profile()
 
 
 def pytest_configure() -> None:
@@ -20,7 +19,6 @@ def pytest_configure() -> None:
 
 def pytest_collection_finish() -> None:
     """Exempt modules and tests from later garbage collections, which each would take a tenth of a second more."""
-    gc.collect()
     gc.freeze()
     gc.enable()
 

@@ -4,7 +4,7 @@ from ipaddress import ip_address
 
 import pytest
 from attrs import evolve
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mailproxy.announce.header import HeaderPolicy
@@ -25,6 +25,7 @@ from mailproxy.proxyprotocol import (
 )
 from mailproxy.tls.facts import TlsFacts
 from tests.announce.builders import ALICE, TLS13, Settings, policy
+from tests.examples import examples
 
 SOURCE, DESTINATION = (bytes((192, 0, 2, 1)), 40000), (bytes((198, 51, 100, 9)), 993)
 LOOPBACK = bytes((127, 0, 0, 1))
@@ -266,7 +267,7 @@ received_headers = st.none() | st.builds(Header.local, st.lists(tlvs, max_size=4
 class TestAnyClient:
     """What holds for every client and every configuration."""
 
-    @settings(max_examples=300)
+    @examples(300)
     @given(backend_settings, addresses, addresses, st.none() | tls_facts, received_headers, st.binary(max_size=128))
     def test_header_is_what_is_described_within_the_limit(
         self,
@@ -287,7 +288,7 @@ class TestAnyClient:
         assert header.left_out[: len(left_out)] == left_out
         assert len(header.left_out) == len(left_out) + len(encoded.left_out)
 
-    @settings(max_examples=150)
+    @examples(150)
     @given(backend_settings, addresses, addresses, st.none() | tls_facts, st.binary(max_size=128))
     def test_backend_reads_what_was_described(
         self,
@@ -306,7 +307,7 @@ class TestAnyClient:
             unsigned = [tlv for tlv in read.tlvs if tlv.type != TlvType.CRC32C]
             assert unsigned == [tlv for tlv in described.tlvs if tlv.type != TlvType.CRC32C]
 
-    @settings(max_examples=150)
+    @examples(150)
     @given(backend_settings, st.none() | tls_facts)
     def test_backend_is_told_of_tls_and_identity_only_what_is_true(
         self, settings: Settings, facts: TlsFacts | None

@@ -7,7 +7,6 @@ from functools import partial
 
 import pytest
 from attrs import define, field
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -25,6 +24,7 @@ from mailproxy.balance.health import Health
 from mailproxy.balance.pool_server import PoolServer, ServerState
 from mailproxy.balance.rule import RULES, Rule
 from tests.balance.builders import pool
+from tests.examples import examples
 
 SERVERS = st.integers(0, 4)
 SLOWSTART_SECONDS = 10.0
@@ -273,4 +273,4 @@ class PoolMachine(RuleBasedStateMachine):
 @pytest.mark.parametrize("name", RULES)
 def test_any_events(name: str) -> None:
     machine = type(name, (PoolMachine,), {"rule_name": name})
-    run_state_machine_as_test(machine, settings=settings(max_examples=40, stateful_step_count=40))
+    run_state_machine_as_test(machine, settings=examples(40, stateful_step_count=40))

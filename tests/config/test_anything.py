@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mailproxy.config import ConfigError, parse
 from mailproxy.config.document import read_document
+from tests.examples import examples
 
 _KEYS = """
     workers maxconn hard-stop-after log format level admin tls default certificates min-version max-version
@@ -88,13 +89,12 @@ def problems_of(read: Callable[[], object]) -> list[str]:
     return []
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(_tables(_anything) | _nearly_right)
 def test_any_values(values: dict[str, Any]) -> None:
     assert all(problem.isprintable() for problem in problems_of(lambda: read_document(values, "/etc")))
 
 
-@settings(max_examples=100)
 @given(st.text() | st.lists(st.sampled_from([*"[]{}=.,\"'#\n 1", *_KEYS, *_VALUES])).map("".join))
 def test_any_text(text: str) -> None:
     assert all(problem.isprintable() for problem in problems_of(lambda: parse(text, "/etc")))

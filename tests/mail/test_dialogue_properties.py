@@ -2,11 +2,12 @@
 
 import re
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mailproxy.mail.dialogue import Dialogue
 from mailproxy.mail.step import Next
+from tests.examples import examples
 from tests.mail.trace import dialogue
 
 WORDS = {
@@ -83,7 +84,7 @@ def cut(data: bytes, sizes: list[int]) -> list[bytes]:
 
 
 @given(conversations, chunkings, st.booleans())
-@settings(max_examples=200)
+@examples(200)
 def test_any_chunking_gives_the_same_replies(said: tuple[str, bytes], sizes: list[int], optional: bool) -> None:
     protocol, data = said
     whole = outcome(dialogue(protocol, optional=optional), cut(data, []))
@@ -91,7 +92,7 @@ def test_any_chunking_gives_the_same_replies(said: tuple[str, bytes], sizes: lis
 
 
 @given(conversations)
-@settings(max_examples=200)
+@examples(200)
 def test_nothing_but_tls_gets_through(said: tuple[str, bytes]) -> None:
     protocol, data = said
     assert dialogue(protocol).receive(data).next is not Next.HAND_OVER
@@ -115,7 +116,7 @@ logins = st.sampled_from(sorted(LOGINS)).flatmap(
 
 
 @given(logins, st.booleans())
-@settings(max_examples=200)
+@examples(200)
 def test_login_never_succeeds_nor_goes_on(login: tuple[str, bytes, bytes, bytes], optional: bool) -> None:
     protocol, verb, arguments, ending = login
     line = (verb + arguments + ending).partition(b"\n")[0] + b"\n"

@@ -1,8 +1,9 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mailproxy.proxyprotocol.crc32c import crc32c
+from tests.examples import examples
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,7 @@ def bit_by_bit(data: bytes) -> int:
 
 
 @given(st.binary(max_size=40), st.sampled_from((0, 1, 511, 512, 513, 1024, 4096)))
-@settings(max_examples=50)
+@examples(50)
 def test_every_length_is_right(data: bytes, size: int) -> None:
     data = (data + bytes(range(256)) * 16)[: len(data) + size]
     assert crc32c(data) == crc32c(bytearray(data)) == bit_by_bit(data)

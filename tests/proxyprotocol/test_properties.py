@@ -2,13 +2,14 @@
 
 from contextlib import suppress
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mailproxy.proxyprotocol import Decoder, Header, ProxyProtocolError, Strictness, TlvType, decode, encode
 from mailproxy.proxyprotocol.explain import explain
 from mailproxy.proxyprotocol.v1 import SIGNATURE as TEXT
 from mailproxy.proxyprotocol.v2 import SIGNATURE as BINARY
+from tests.examples import examples
 from tests.proxyprotocol.generated import headers
 from tests.proxyprotocol.vectors import HAPROXY
 
@@ -56,7 +57,7 @@ def test_any_chunking_of_anything_gives_the_same_verdict(data: bytes, sizes: lis
 
 
 @given(st.binary(max_size=60) | almost_headers)
-@settings(max_examples=200)
+@examples(200)
 def test_anything_is_a_header_or_one_error(data: bytes) -> None:
     decoder = Decoder()
     with suppress(ProxyProtocolError):

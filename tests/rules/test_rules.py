@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mailproxy.config.model import CustomTlv
@@ -17,6 +17,7 @@ from mailproxy.rules.decision import NOTHING, Decision, Pending
 from mailproxy.rules.rules import Rules
 from mailproxy.rules.unknown import UNKNOWN
 from tests.config.builders import FOLDER, read
+from tests.examples import examples
 from tests.rules.builders import TLS_FIELDS, Around, Client, arriving, in_clear, rules
 
 TEN = {"source": "10.0.0.0/8"}
@@ -152,7 +153,7 @@ def acts(decision: Decision | Pending) -> tuple[object, ...]:
     return decision.rule, decision.backend, decision.refusal, decision.label, decision.matched
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(RULES, SOURCES, TLS)
 def test_decision_at_accept_is_never_contradicted_after_tls(
     tables: list[dict[str, Any]], source: bytes, tls: dict[str, Any]
@@ -165,7 +166,7 @@ def test_decision_at_accept_is_never_contradicted_after_tls(
         assert acts(first) == acts(made.decide(in_clear(source=source)))
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(RULES, SOURCES, TLS)
 def test_two_passes_decide_as_one(tables: list[dict[str, Any]], source: bytes, tls: dict[str, Any]) -> None:
     made = rules(*tables)
@@ -210,7 +211,7 @@ def test_rule_about_tls_is_left_out_where_nobody_has_it() -> None:
     assert (decision.rule, decision.label, decision.matched) == ("rule 4", "clear", (2, 3))
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(RULES, SOURCES)
 def test_clients_in_clear_are_judged_alike_whether_others_may_have_tls(
     tables: list[dict[str, Any]], source: bytes
@@ -261,7 +262,7 @@ FROM_PLACES = st.lists(
 )
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(FROM_PLACES, st.lists(st.tuples(PLACES, st.sampled_from([143, 993])), min_size=1, max_size=8))
 def test_rules_that_are_kept_for_a_place_decide_as_all(
     tables: list[dict[str, Any]], clients: list[tuple[str, int]]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from mailproxy.sources.key import EVERYWHERE, KEY_BYTES, key_maker
 from mailproxy.sources.table import COLUMNS, NOWHERE, WAYS, Table
+from tests.examples import examples
 
 MAKE = key_maker(EVERYWHERE, 32, 64)
 
@@ -158,7 +158,7 @@ class AgainstModel(RuleBasedStateMachine):
 
 
 TestAgainstModel = AgainstModel.TestCase
-TestAgainstModel.settings = settings(max_examples=30, stateful_step_count=120, deadline=None)
+TestAgainstModel.settings = examples(30, stateful_step_count=120)
 
 
 @pytest.mark.parametrize("size", [1, 1000, 123_457])

@@ -7,13 +7,14 @@ import weakref
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
 from mailproxy.transport.deadlines import FIRST_LOOK_SECONDS, TICK_SECONDS, Deadlines
 from mailproxy.transport.poller import Poller
+from tests.examples import examples
 
 START = 1000.0
 
@@ -220,7 +221,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(STEPS)
 def test_deadlines_pass_as_plain_timers_would(steps: list[tuple[str, int, float]]) -> None:
     bench = Bench()

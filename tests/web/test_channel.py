@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from twisted.logger import globalLogPublisher
 
@@ -17,6 +17,7 @@ from mailproxy.web.channel import (
     UNREAD_SECONDS,
 )
 from tests.control.conftest import Make
+from tests.examples import examples
 from tests.web.bench import Client, Web
 
 LIVE = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -205,7 +206,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.lists(PIECES | st.binary(max_size=20), max_size=12))
 def test_no_bytes_make_an_error_of_ours(web: Web, data: list[bytes]) -> None:
     client = web.client()
