@@ -45,8 +45,8 @@ def test_good_lists_and_none_are_no_problem() -> None:
 
 def test_ciphers_without_forward_secrecy_are_a_warning() -> None:
     assert list(policy_warnings(read(tls__default__ciphers="ECDHE-RSA-AES128-SHA:AES128-SHA"))) == [
-        'tls.default.ciphers: has "AES128-SHA" without forward secrecy: the key of the certificate opens all that was '
-        "recorded"
+        'tls.default.ciphers: has "AES128-SHA" without forward secrecy: the key of the certificate decrypts all '
+        "recorded connections"
     ]
 
 
