@@ -107,7 +107,7 @@ def test_profile_s_file_is_judged_and_warned_of(tmp_path: Path) -> None:
     config = read(tls__default__keylog=str(path))
     assert not list(policy_problems(config))
     (warning,) = policy_warnings(config)
-    assert re.match(rf"tls\.default\.keylog: the keys of every connection are written to {path}: whose readers can ", warning)
+    assert re.match(rf"tls\.default\.keylog: the keys of every connection are written to {path}: whose ", warning)
     path.mkdir()
     (problem,) = policy_problems(config)
     assert str(problem) == f"tls.default.keylog: {path}: is not a file"
