@@ -135,7 +135,7 @@ def test_client_is_greeted_and_a_server_takes_over(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(("said", "told"), [(b"OUT for good\r\n", b"OUT for good\r\n"), (b"", b"OUT again\r\n")])
-def test_client_without_a_server_is_told_in_its_words(bench: Bench, said: bytes, told: bytes) -> None:
+def test_client_without_a_server_is_answered_in_its_words(bench: Bench, said: bytes, told: bytes) -> None:
     client = bench.starttls_client(b"SEAL\r\n")
     server = bench.server.accept(said)
     if not said:

@@ -119,7 +119,7 @@ def test_frontend_comes_and_goes(front: Front) -> None:
     assert front.words("closed") == ["frontend pop3 is closed: 1 connection"]
 
 
-def test_changes_are_told_by_a_line_each_and_what_is_new_listens(front: Front) -> None:
+def test_changes_are_reported_by_a_line_each_and_what_is_new_listens(front: Front) -> None:
     front.events.clear()
     front.reload("maxconn = 7\n" + HALF + POP3)
     assert front.words("reload", "change", "listening", "reloaded") == [
@@ -151,7 +151,7 @@ def test_sessions_keep_what_they_began_with(front: Front) -> None:
         ),
     ],
 )
-def test_error_changes_nothing_and_is_told_in_full(front: Front, text: str, problem: str) -> None:
+def test_error_changes_nothing_and_is_reported_in_full(front: Front, text: str, problem: str) -> None:
     client, server = front.relay()
     with pytest.raises(ConfigError, match=problem) as caught:
         front.reload(text)
@@ -187,7 +187,7 @@ def test_time_to_stop_is_that_of_the_last_reading(front: Front) -> None:
     assert front.words("stopping") == ["stopping, with up to 60 s for 1 session"]
 
 
-def test_warnings_are_told_when_they_are_new(front: Front) -> None:
+def test_warnings_are_reported_when_they_are_new(front: Front) -> None:
     spare = FILE + '[backend.spare.server.d1]\naddress = "10.0.0.1:143"\n'
     warnings = [front.reload(spare).warnings for _ in range(2)]
     assert front.words("warning") == list(warnings[0]) == list(warnings[1])
@@ -211,7 +211,7 @@ def held(front: Front, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[],
     go.set()
 
 
-def test_sessions_go_on_while_files_are_read(front: Front, held: Callable[[], None]) -> None:
+def test_sessions_continue_while_files_are_read(front: Front, held: Callable[[], None]) -> None:
     front.write(FILE + POP3)
     reload = front.service.reload()
     front.relay()
@@ -263,7 +263,7 @@ def test_reload_before_the_start_is_refused(tmp_path: Path) -> None:
         front.close()
 
 
-def test_what_needs_a_restart_is_told_until_there_is_one(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_needs_a_restart_is_reported_until_there_is_one(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
     fields = difference._fields
 
     def marked(model: Any) -> Iterator[tuple[str, str, bool]]:
@@ -306,7 +306,7 @@ def test_reloads_are_counted_by_result(front: Front, monkeypatch: pytest.MonkeyP
     assert (info.reload, info.reload_problem) == ("success", "")
 
 
-def test_reload_of_a_signal_tells_the_log_alone(front: Front) -> None:
+def test_result_of_a_reload_by_a_signal_is_in_the_log_alone(front: Front) -> None:
     front.write(FILE + POP3)
     front.service.reload_unheard()
     front.until(lambda: front.words("reloaded"))

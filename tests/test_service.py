@@ -548,7 +548,7 @@ def test_clients_in_the_queue_are_served_before_it_closes(gentle: Running) -> No
     assert len(gentle.service.frontends[0].sessions) == len(clients)
 
 
-def test_checks_go_on_as_long_as_sessions_may_want_a_server(gentle: Running) -> None:
+def test_checks_continue_as_long_as_sessions_may_want_a_server(gentle: Running) -> None:
     gentle.relay()
     gentle.stop()
     pool = gentle.service.frontends[0].terms.backend.pool

@@ -101,7 +101,7 @@ def test_lines_are_ours_under_twistd(file: Path) -> None:
 
 
 @pytest.mark.parametrize("option", ["logfile", "syslog", "logger"])
-def test_lines_are_twistd_s_where_it_is_told_so(file: Path, option: str) -> None:
+def test_lines_are_twistd_s_if_that_is_configured(file: Path, option: str) -> None:
     application = Application("mailproxy")
     make(file, **{option: "somewhere"}).setServiceParent(application)
     assert ILogObserver(application, None) is None

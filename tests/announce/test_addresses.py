@@ -55,7 +55,7 @@ def test_addresses_of_a_received_header_are_taken_as_they_are() -> None:
 
 
 @pytest.mark.parametrize("unusable", [None, UnixAddress(b"/run/imap"), UnixAddress(b"")])
-def test_without_two_internet_addresses_nothing_is_told(unusable: UnixAddress | None) -> None:
+def test_without_two_internet_addresses_nothing_is_reported(unusable: UnixAddress | None) -> None:
     usable = packed("192.0.2.1", 40000)
     assert address_pair(usable, unusable) is None
     assert address_pair(unusable, usable) is None

@@ -52,7 +52,7 @@ def v2(
     return Settings(profile, "v2", frozenset(options), tlvs, pass_tlvs)
 
 
-def test_plain_v2_tells_nothing() -> None:
+def test_plain_v2_says_nothing() -> None:
     assert chosen(v2(), TLS13, UPSTREAM_TLS, Tlv(TlvType.AUTHORITY, b"up.example")) == ([], ())
 
 
@@ -107,7 +107,7 @@ def test_received_authority_is_not_ours_unless_passed_on() -> None:
     assert tlvs == [Tlv(TlvType.AUTHORITY, b"mail.example.test")]
 
 
-def test_server_name_is_told_if_no_authority_came_in() -> None:
+def test_server_name_is_reported_if_no_authority_came_in() -> None:
     tlvs, _ = chosen(v2("authority", pass_tlvs=(TlvType.AUTHORITY,)))
     assert tlvs == [Tlv(TlvType.AUTHORITY, b"mail.example.test")]
 
@@ -119,7 +119,7 @@ def test_received_authority_that_the_backend_drops_connections_over_is_left_out(
     assert left_out == ("AUTHORITY: dovecot takes no such name",)
 
 
-def test_unique_id_is_told_on_request() -> None:
+def test_unique_id_is_reported_on_request() -> None:
     assert chosen(v2("unique-id")) == ([Tlv(TlvType.UNIQUE_ID, b"id-1")], ())
     assert chosen(v2()) == ([], ())
 
@@ -160,7 +160,7 @@ def test_option_about_tls_asks_for_the_ssl_tlv(option: str) -> None:
     assert [tlv.type for tlv in tlvs] == [TlvType.SSL]
 
 
-def test_common_name_is_told_by_v2_ssl_cn_alone() -> None:
+def test_common_name_is_reported_by_v2_ssl_cn_alone() -> None:
     with_cn, _ = chosen(Settings(send_proxy="v2-ssl-cn"), ALICE)
     without, _ = chosen(Settings(send_proxy="v2-ssl"), ALICE)
     assert SslTlv.parse(with_cn[0].value).common_name == "alice@example.test"
@@ -195,7 +195,7 @@ def test_received_common_name_is_passed_on() -> None:
         ((b"alice", b"bob"), "the certificate has 2 of them"),
     ],
 )
-def test_received_common_name_that_we_would_not_tell_is_left_out(names: tuple[bytes, ...], reason: str) -> None:
+def test_received_common_name_that_we_would_not_send_is_left_out(names: tuple[bytes, ...], reason: str) -> None:
     cipher = Tlv(SslType.CIPHER, b"AES")
     came = certified(*(Tlv(SslType.CN, name) for name in names), cipher)
     tlvs, left_out = chosen(Settings(pass_tlvs=(TlvType.SSL,)), None, came)

@@ -34,7 +34,7 @@ def test_certificate_of_a_resumed_session() -> None:
     assert ssl.common_name == "alice@example.test"
 
 
-def test_verdict_on_a_certificate_is_told() -> None:
+def test_verdict_on_a_certificate_is_reported() -> None:
     ssl, _ = ssl_tlv(evolve(ALICE, verify=18), ALL, 536)
     assert ssl.verify == 18
 
@@ -59,13 +59,13 @@ def test_values_are_those_of_the_facts() -> None:
     assert left_out == ()
 
 
-def test_only_version_is_told_unasked() -> None:
+def test_only_version_is_reported_unasked() -> None:
     ssl, left_out = ssl_tlv(ALICE, (), 536)
     assert [tlv.type for tlv in ssl.tlvs] == [SslType.VERSION]
     assert left_out == ()
 
 
-def test_what_is_not_known_is_not_told() -> None:
+def test_what_is_not_known_is_not_reported() -> None:
     facts = evolve(TLS13, group=None, certificate_key_alg=None, certificate_sig_alg=None)
     ssl, left_out = ssl_tlv(facts, ALL, 536)
     assert [tlv.type for tlv in ssl.tlvs] == [SslType.VERSION, SslType.CIPHER]
@@ -124,7 +124,7 @@ def test_field_larger_than_any_header_is_left_out() -> None:
     verify=st.sampled_from([0, 1, 18, 19, 20, 0xFFFFFFFF]),
     resumed=st.booleans(),
 )
-def test_identity_is_told_only_if_verified(
+def test_identity_is_reported_only_if_verified(
     certificate: bytes | None, names: tuple[str, ...], verify: int, resumed: bool
 ) -> None:
     facts = evolve(TLS13, client_certificate=certificate, client_common_names=names, verify=verify, resumed=resumed)

@@ -110,7 +110,7 @@ def test_header_for_a_unix_client_is_haproxys() -> None:
     assert header.data.hex() == verify_1(UNIX).replace(" ", "")
 
 
-def test_common_name_of_an_unverified_certificate_is_not_told_unlike_haproxys() -> None:
+def test_common_name_of_an_unverified_certificate_is_not_reported_unlike_haproxys() -> None:
     facts = evolve(ALICE, client_common_names=("mallory",), verify=18)
     header = policy("v2-ssl-cn").build(SOURCE, DESTINATION, facts)
     assert decode(header.data).tlvs == (SslTlv(SslClient(7), 18, (Tlv(SslType.VERSION, b"TLSv1.3"),)).tlv(),)
@@ -145,7 +145,7 @@ def test_nothing_follows_local_where_the_backend_does_not_read_it(profile: str) 
     assert header.data.hex() == SIGNATURE + "20000000"
 
 
-def test_addresses_of_a_received_header_are_told() -> None:
+def test_addresses_of_a_received_header_are_reported() -> None:
     source, destination = InetAddress.parse("[2001:db8::1]:40000"), InetAddress.parse("[2001:db8::9]:993")
     told = decode(policy().build(source, destination, TLS13).data)
     assert (told.source, told.destination) == (source, destination)
@@ -208,7 +208,7 @@ def test_client_certificate_beyond_dovecots_limit_is_left_out() -> None:
     assert header.left_out == ("SSL_CLIENT_CERT (1463 bytes): header limit 1500",)
 
 
-def test_usual_client_with_too_much_to_tell_is_cut_down_too() -> None:
+def test_header_of_a_usual_client_with_too_much_is_cut_down_too() -> None:
     constants = (Tlv(0xE1, bytes(150)),)
     facts = evolve(TLS13, server_name="a.example." * 20 + "test")
     header = policy("v2-ssl", "authority", profile="exim", tlvs=constants).build(SOURCE, DESTINATION, facts)
@@ -309,7 +309,7 @@ class TestAnyClient:
 
     @examples(150)
     @given(backend_settings, st.none() | tls_facts)
-    def test_backend_is_told_of_tls_and_identity_only_what_is_true(
+    def test_header_says_of_tls_and_identity_only_what_is_true(
         self, settings: Settings, facts: TlsFacts | None
     ) -> None:
         read = decode(HeaderPolicy(settings, "imap").build(SOURCE, DESTINATION, facts).data)

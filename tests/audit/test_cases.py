@@ -95,11 +95,11 @@ def test_login_that_is_forgotten_is_none(protocol: str, tls: Tls) -> None:
 
 
 @pytest.mark.parametrize("protocol", DIFFERENT)
-def test_whether_a_login_is_kept_cannot_be_told_without_one(protocol: str, tls: Tls) -> None:
+def test_whether_a_login_is_kept_needs_a_login(protocol: str, tls: Tls) -> None:
     assert finding(protocol, "login-kept", tls, Flaw.LOOKS_AT_LOGIN).verdict is Verdict.NOT_APPLICABLE
 
 
-def test_server_that_needs_no_ehlo_cannot_be_told_from_one_that_keeps_it(tls: Tls) -> None:
+def test_server_that_needs_no_ehlo_looks_like_one_that_keeps_it(tls: Tls) -> None:
     found = finding("smtp", "hello-kept", tls, Flaw.NEEDS_NO_HELLO, Flaw.KEEPS_HELLO)
     assert found.verdict is Verdict.NOT_APPLICABLE
 

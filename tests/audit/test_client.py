@@ -98,7 +98,7 @@ def test_server_that_has_gone_does_not_stop_the_sender() -> None:
         assert connection.rest().end is End.CLOSED
 
 
-def test_handshake_hears_plaintext() -> None:
+def test_handshake_gets_plaintext() -> None:
     def serve(connection: socket.socket) -> None:
         connection.sendall(b"250 fine\r\n")
         waits(connection)
@@ -108,12 +108,12 @@ def test_handshake_hears_plaintext() -> None:
     assert (handshake.is_up, handshake.plaintext) == (False, b"250 fine\r\n")
 
 
-def test_handshake_hears_a_close() -> None:
+def test_handshake_gets_a_close() -> None:
     with connected(lambda connection: connection.recv(65536)) as connection:
         assert connection.handshake().problem == "closed"
 
 
-def test_handshake_hears_an_alert() -> None:
+def test_handshake_gets_an_alert() -> None:
     def serve(connection: socket.socket) -> None:
         connection.recv(65536)
         connection.sendall(bytes.fromhex("15 0303 0002 02 46"))  # fatal, protocol_version

@@ -52,12 +52,12 @@ def test_another_protocols_server_cannot_be_checked(tls: Tls) -> None:
         run_cases("127.0.0.1", port, "imap", timeout=0.1)
 
 
-def test_connection_comes_from_where_it_is_told_to(tls: Tls) -> None:
+def test_connection_comes_from_the_address_of_its_source_option(tls: Tls) -> None:
     with serving("pop3", tls.context) as port, pytest.raises(CannotCheck, match="Cannot assign requested address"):
         run_cases("127.0.0.1", port, "pop3", source="192.0.2.1")
 
 
-def test_server_that_stops_answering_is_told_case_by_case(tls: Tls, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_that_stops_answering_is_reported_case_by_case(tls: Tls, monkeypatch: pytest.MonkeyPatch) -> None:
     connections = 0
     connect = socket.create_connection
 

@@ -139,13 +139,13 @@ def test_success_of_a_server_without_checks_is_none_to_count() -> None:
     assert made.pool.servers[0].is_up
 
 
-def test_errors_that_nobody_checks_for_are_counted_all_the_same() -> None:
+def test_errors_that_nobody_checks_for_are_counted_nevertheless() -> None:
     made = checked(error_limit=1)
     made.failed(made.pool.servers[0], 1.0, "refused")
     assert not made.pool.servers[0].is_up
 
 
-def test_change_is_told_to_every_listener() -> None:
+def test_change_is_reported_to_every_listener() -> None:
     made = checked(error_limit=1)
     heard: list[tuple[str, Change[BackendServer]]] = []
     made.observers += [lambda change: heard.append(("one", change)), lambda change: heard.append(("two", change))]
@@ -213,7 +213,7 @@ def test_tls_that_cannot_work_names_the_server() -> None:
         backend(server(tls=ServerTls(ca="/nonexistent.pem")))
 
 
-def test_wait_for_a_place_is_as_long_as_that_for_a_connection_unless_told_otherwise() -> None:
+def test_wait_for_a_place_is_as_long_as_that_for_a_connection_by_default() -> None:
     timeouts = config.BackendTimeouts(connect=3.0)
     assert backend(timeout=timeouts).queue_seconds == 3.0
     assert backend(timeout=config.BackendTimeouts(connect=3.0, queue=30.0)).queue_seconds == 30.0
@@ -241,7 +241,7 @@ def test_server_that_has_changed_keeps_its_health() -> None:
     assert (later.is_up, later.weight) == (False, 7)
 
 
-def test_server_at_another_address_begins_anew() -> None:
+def test_server_at_another_address_begins_again() -> None:
     before = backend(server(check=Check(type="tcp", fall=1)))
     before.pool.failed(before.pool.servers[0], 1.0, "gone")
     moved = server(check=Check(type="tcp", fall=1), address=InetServer(ip_address("192.0.2.2"), 143))

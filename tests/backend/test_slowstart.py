@@ -51,6 +51,6 @@ def test_places_grow_while_nobody_comes(bench: Bench) -> None:
     assert bench.server.places == 20
 
 
-def test_nothing_goes_on_after_the_stop(bench: Bench) -> None:
+def test_nothing_continues_after_the_stop(bench: Bench) -> None:
     bench.slowstart.stop()
     assert bench.clock.getDelayedCalls() == []

@@ -148,7 +148,7 @@ def test_mark_down_says_so_once() -> None:
     init_state=st.sampled_from(["up", "down", "fully-up", "fully-down"]),
     checks=st.lists(st.booleans(), max_size=40),
 )
-def test_every_transition_is_told_once(rise: int, fall: int, init_state: InitState, checks: list[bool]) -> None:
+def test_every_transition_is_reported_once(rise: int, fall: int, init_state: InitState, checks: list[bool]) -> None:
     health = Health(rise=rise, fall=fall, init_state=init_state)
     for now, is_good in enumerate(checks):
         was_up = health.is_up

@@ -45,7 +45,7 @@ def test_flapping_server_makes_one_change_per_change() -> None:
     assert told.events == ["a down", "a up", "a down"]
 
 
-def test_last_server_that_goes_is_told_apart() -> None:
+def test_last_server_that_goes_is_distinguished() -> None:
     told = Recorder()
     made = pool([a := checked("a"), b := checked("b", backup=True)], on_change=told)
     made.failed(a, 0, "refused")
@@ -55,7 +55,7 @@ def test_last_server_that_goes_is_told_apart() -> None:
     assert [change.reason for change in told.changes] == ["refused", "* BYE", "* BYE", ""]
 
 
-def test_last_server_is_missed_once_even_if_it_goes_while_another_is_told() -> None:
+def test_last_server_is_missed_once_even_if_it_goes_while_another_is_reported() -> None:
     events: list[str] = []
 
     def on_change(change: Change[PoolServer]) -> None:
@@ -112,7 +112,7 @@ def test_session_that_came_through_is_counted() -> None:
     assert a.is_up
 
 
-def test_states_are_told_once() -> None:
+def test_states_are_reported_once() -> None:
     told = Recorder()
     made = pool([a := server("a"), server("b")], on_change=told)
     for state in ("ready", "drain", "drain", "maint", "maint", "ready"):
@@ -142,7 +142,7 @@ def test_agent_that_drains_is_obeyed() -> None:
     assert made.is_empty
 
 
-def test_health_begins_anew_after_maintenance() -> None:
+def test_health_begins_again_after_maintenance() -> None:
     made = pool([a := server(health=Health(rise=2, fall=2))])
     made.failed(a, 0, "refused")
     made.set_state(a, "maint", 1)
@@ -151,7 +151,7 @@ def test_health_begins_anew_after_maintenance() -> None:
     assert (a.is_up, a.health.counts) == (True, "1/2")
 
 
-def test_health_goes_on_after_draining() -> None:
+def test_health_continues_after_draining() -> None:
     made = pool([a := checked()])
     made.set_state(a, "drain", 0)
     made.failed(a, 1, "refused")
@@ -159,7 +159,7 @@ def test_health_goes_on_after_draining() -> None:
     assert not a.is_up
 
 
-def test_weight_is_told_when_it_changes() -> None:
+def test_weight_is_reported_when_it_changes() -> None:
     told = Recorder()
     made = pool([a := server("a", weight=100)], on_change=told)
     for weight in (100, 75, 75, 100):
@@ -173,7 +173,7 @@ def test_weight_0_drains() -> None:
     assert {made.pick(b"%d" % client, (), 0) for client in range(20)} == {made.servers[1]}
 
 
-def test_places_are_told_when_they_change() -> None:
+def test_places_are_reported_when_they_change() -> None:
     told = Recorder()
     made = pool([a := server("a", maxconn=5)], on_change=told)
     for maxconn in (5, 3, 3, 0):
@@ -191,7 +191,7 @@ def test_backup_that_becomes_active_serves() -> None:
     assert told.events == ["a backup", "b active"]
 
 
-def test_addresses_are_told_when_they_change() -> None:
+def test_addresses_are_reported_when_they_change() -> None:
     told = Recorder()
     made = pool([a := server("a", target=None), server("b")], on_change=told)
     for target in (None, "192.0.2.1", "192.0.2.1", "192.0.2.2", None):
@@ -206,7 +206,7 @@ def test_server_without_an_address_gets_sessions_when_it_has_one() -> None:
     assert made.pick(b"", (), 1) is a
 
 
-def test_health_begins_anew_when_a_server_has_an_address_again() -> None:
+def test_health_begins_again_when_a_server_has_an_address_again() -> None:
     made = pool([a := server(health=Health(rise=2, fall=2))])
     made.failed(a, 0, "refused")
     made.set_target(a, None, 1)
@@ -214,7 +214,7 @@ def test_health_begins_anew_when_a_server_has_an_address_again() -> None:
     assert a.is_up
 
 
-def test_health_goes_on_when_the_address_changes() -> None:
+def test_health_continues_when_the_address_changes() -> None:
     made = pool([a := checked()])
     made.failed(a, 0, "refused")
     made.set_target(a, "192.0.2.2", 1)

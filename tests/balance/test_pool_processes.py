@@ -204,7 +204,7 @@ def test_process_that_shares_no_more_is_out_of_the_way(machine: Machine) -> None
     assert one.pool.queued == 0
 
 
-def test_queue_of_a_server_that_went_down_is_told(machine: Machine) -> None:
+def test_queue_of_a_server_that_went_down_is_reported(machine: Machine) -> None:
     one, other = (machine.process(server(maxconn=1)) for _ in range(2))
     one.pick()
     client = Client()

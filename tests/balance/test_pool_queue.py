@@ -92,7 +92,7 @@ def test_session_without_attempts_does_not_wait() -> None:
     assert not made.enqueue(Client(), b"", (a, a))
 
 
-def test_everybody_is_told_when_the_last_server_is_gone() -> None:
+def test_all_clients_get_an_answer_when_the_last_server_is_gone() -> None:
     made = full(a := checked(maxconn=1))
     clients = waiting(made, 3)
     made.failed(a, 0, "refused")
@@ -201,7 +201,7 @@ def test_who_has_no_turn_may_take_others_along() -> None:
     assert other.heard == []
 
 
-def test_server_that_comes_back_while_clients_are_told_serves_the_rest() -> None:
+def test_server_that_comes_back_while_clients_are_refused_serves_the_rest() -> None:
     made = full(a := server(maxconn=1))
     first = Acting(lambda place: made.set_state(a, "ready", 0))
     second = Client()

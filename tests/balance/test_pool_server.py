@@ -96,7 +96,7 @@ def test_slowstart_ends() -> None:
     assert (made.share, made.places, made.ramp_began) == (200, 40, None)
 
 
-def test_change_during_slowstart_goes_on_where_it_was() -> None:
+def test_change_during_slowstart_continues_where_it_was() -> None:
     made = ramping()
     made.asked_weight = 100
     made.settle(1050)
@@ -110,7 +110,7 @@ def test_drained_server_that_is_ready_again_has_no_slowstart() -> None:
     assert made.share == 200
 
 
-def test_slowstart_begins_anew_with_every_return() -> None:
+def test_slowstart_begins_again_with_every_return() -> None:
     made = ramping()
     made.state = "maint"
     made.settle(1090)
@@ -128,7 +128,7 @@ def test_seed_is_odd_and_of_the_name() -> None:
 # The server of a configuration that was read anew.
 
 
-def test_health_goes_on_whatever_it_counts_now() -> None:
+def test_health_continues_whatever_it_counts_now() -> None:
     before = settled(server(health=Health(rise=2, fall=3)))
     assert before.health is not None
     before.health.mark_down(7.0, "gone")
@@ -138,7 +138,7 @@ def test_health_goes_on_whatever_it_counts_now() -> None:
     assert (after.is_up, after.health.since, after.health.reason, after.health.downtimes) == (False, 7.0, "gone", 1)
 
 
-def test_what_was_asked_for_goes_on_unless_the_configuration_asks_for_something_else() -> None:
+def test_what_was_asked_for_continues_unless_the_configuration_asks_for_something_else() -> None:
     before = settled(server(weight=100, maxconn=10))
     before.asked_weight, before.asked_maxconn, before.agent_state = 50.0, 5, "drain"
     same, other = server(weight=100, maxconn=10), server(weight=200, maxconn=20)
@@ -148,7 +148,7 @@ def test_what_was_asked_for_goes_on_unless_the_configuration_asks_for_something_
     assert (other.asked_weight, other.asked_maxconn, other.agent_state) == (200, 20, "drain")
 
 
-def test_since_when_and_why_goes_on() -> None:
+def test_since_when_and_why_continues() -> None:
     before = settled(server())
     before.since, before.why = 7.0, "by hand"
     after = server()
@@ -156,7 +156,7 @@ def test_since_when_and_why_goes_on() -> None:
     assert (after.since, after.why) == (7.0, "by hand")
 
 
-def test_server_that_goes_on_has_no_slowstart() -> None:
+def test_server_that_continues_has_no_slowstart() -> None:
     before = settled(server(slowstart=100.0))
     after = server(slowstart=100.0, weight=50)
     after.take_over(before)

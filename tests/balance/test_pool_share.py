@@ -36,7 +36,7 @@ def test_place_that_one_pool_gives_back_is_for_who_waits_in_the_other() -> None:
     assert one.sessions == 1
 
 
-def test_who_waits_in_either_pool_hears_that_no_server_is_left() -> None:
+def test_client_that_waits_in_either_pool_is_answered_when_no_server_is_left() -> None:
     one = checked(maxconn=1)
     former, later = pool([one]), pool([one])
     later.share(former)

@@ -152,7 +152,7 @@ def test_failure_keeps_the_former_file(path: str, monkeypatch: pytest.MonkeyPatc
     assert os.listdir(os.path.dirname(path)) == ["bans.json"]
 
 
-def test_broken_file_is_kept_aside(path: str) -> None:
+def test_broken_file_is_renamed(path: str) -> None:
     Path(path).write_text("broken")
     assert set_aside(path) == path + ".broken"
     assert Path(path + ".broken").read_text() == "broken"

@@ -12,6 +12,6 @@ def test_both_wrappers_do_the_same_for_every_header() -> None:
 
 
 @pytest.mark.parametrize(("ratio", "end"), [(0.8, "1.25"), (0.75, "1.33  missed")])
-def test_line_tells_how_much_more_ours_costs(ratio: float, end: str) -> None:
+def test_line_says_how_much_more_ours_costs(ratio: float, end: str) -> None:
     assert line(Row("v1", {OURS: 200.0, TWISTED: 150.0}, {TWISTED: ratio})).endswith(end)
     assert line(Row("v1", {OURS: 200.0, TWISTED: 150.0}, {TWISTED: ratio})).split()[:3] == ["v1", "10.00", "7.50"]

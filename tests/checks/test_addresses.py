@@ -76,7 +76,9 @@ def test_servers_are_where_dns_says(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("changes", [{}, {"weight": 7}])
-def test_servers_stay_in_their_slots_when_the_configuration_is_read_anew(bench: Bench, changes: dict[str, Any]) -> None:
+def test_servers_stay_in_their_slots_when_the_configuration_is_read_again(
+    bench: Bench, changes: dict[str, Any]
+) -> None:
     bench.read()
     bench.names.say(ONE, TWO)
     bench.names.say(TWO, THREE)

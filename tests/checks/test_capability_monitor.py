@@ -59,7 +59,7 @@ def learner(bench: Bench) -> Taught:
     return Taught(backend, told)
 
 
-def test_learner_tells_once_what_stays_the_same(bench: Bench, learner: Taught) -> None:
+def test_learner_reports_once_what_stays_the_same(bench: Bench, learner: Taught) -> None:
     for _ in range(3):
         server, _ = answer(bench)
         bench.until(lambda server=server: server.fin)  # type: ignore[misc]  # mypy infers no type for a default

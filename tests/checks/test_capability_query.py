@@ -56,7 +56,7 @@ def test_connection_is_closed_after_the_goodbye(bench: Bench) -> None:
     bench.until(lambda: server.fin)
 
 
-def test_header_tells_of_a_client_from_elsewhere_and_of_tls(bench: Bench) -> None:
+def test_header_names_a_client_from_elsewhere_and_tls(bench: Bench) -> None:
     begin(bench)
     server, header = answer(bench)
     assert header.ssl is not None
@@ -126,7 +126,7 @@ def test_server_where_nobody_can_log_in_is_noticed(bench: Bench) -> None:
     assert found().no_login == "LOGINDISABLED"
 
 
-def test_server_that_only_clients_headers_tell_of_tls_is_not_judged(bench: Bench) -> None:
+def test_server_that_only_clients_headers_report_tls_is_not_judged(bench: Bench) -> None:
     found = begin(bench, send_proxy="v2", pass_tlvs=(0x20,))
     answer(bench, b"IMAP4rev1 LOGINDISABLED")
     assert found().no_login == ""
@@ -139,7 +139,7 @@ def test_silent_server_is_given_up(bench: Bench) -> None:
     assert found() == CapabilityAnswer("s", None, "no list within 1 s; does it speak TLS there? then it needs tls here")
 
 
-def test_server_that_does_not_let_us_go_has_taught_all_the_same(bench: Bench) -> None:
+def test_server_that_does_not_close_has_listed_its_capabilities(bench: Bench) -> None:
     found = begin(bench)
     server = bench.accept(b"* OK ready\r\n")
     bench.until(lambda: b"CAPABILITY" in server.data)

@@ -67,7 +67,7 @@ def test_server_that_says_no_is_not_well(bench: Bench) -> None:
     assert running.outcome.reason == "greeting: expected * OK, got * BYE Auth process broken"
 
 
-def test_server_that_answers_the_header_is_not_well_and_is_told_how_to_be(bench: Bench) -> None:
+def test_server_that_answers_the_header_is_reported_with_the_remedy(bench: Bench) -> None:
     running = Running(bench, checking("mail", header="local"))
     bench.accept(b"* OK ready\r\n* BAD Error in IMAP command\r\n")
     outcome = running.outcome
@@ -150,7 +150,7 @@ def test_run_that_is_cancelled_says_nothing(bench: Bench) -> None:
     assert running.outcomes == []
 
 
-def test_login_check_tells_of_its_own_end_and_of_tls(bench: Bench, password: str) -> None:
+def test_header_of_a_login_check_names_its_own_end_and_tls(bench: Bench, password: str) -> None:
     running = Running(bench, checking("login", header="proxy", user="probe", password_file=password))
     peer = bench.accept()
     bench.until(lambda: peer.data)
@@ -218,7 +218,7 @@ def test_agent_gets_no_header_unless_one_is_said(bench: Bench) -> None:
     running.run.cancel()
 
 
-def test_agent_is_heard(bench: Bench) -> None:
+def test_agent_s_answer_is_read(bench: Bench) -> None:
     running = Running(bench, checking("agent", send="hello\n"))
     peer = bench.accept()
     running.hears(peer, b"hello\n")
@@ -250,7 +250,7 @@ def test_agent_that_is_not_content(bench: Bench, said: bytes, reason: str) -> No
     assert running.outcome.reason == reason
 
 
-def test_words_that_are_none_are_told(bench: Bench) -> None:
+def test_words_that_are_none_are_reported(bench: Bench) -> None:
     running = Running(bench, checking("agent"))
     bench.accept(b"up hello\n")
     assert running.outcome.reason == "agent: up (unknown words: hello)"

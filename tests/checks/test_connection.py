@@ -117,7 +117,7 @@ def test_server_that_is_not_there_is_not_reached(bench: Bench) -> None:
     assert recorded.ends == [ConnectionEnd("connection", "Connection refused", False, 0.0)]
 
 
-def test_missing_socket_is_told_before_begin_returns(bench: Bench) -> None:
+def test_missing_socket_is_reported_before_begin_returns(bench: Bench) -> None:
     recorded = Recorded(bench, Echo(), Target(socket.AF_UNIX, "/nonexistent/socket"))
     assert recorded.ends == [ConnectionEnd("connection", "No such file or directory", False, 0.0)]
 

@@ -57,7 +57,7 @@ UNIX = Target(socket.AF_UNIX, "/run/dovecot/imap")
         (UNIX, {"address": IPv4Address("192.0.2.2"), "port": 5}, ("192.0.2.2", 5)),
     ],
 )
-def test_check_goes_where_it_is_told(target: Target, settings: dict[str, Any], where: Any) -> None:
+def test_check_goes_to_its_own_address(target: Target, settings: dict[str, Any], where: Any) -> None:
     checked = check_target(target, checking("mail", **settings))
     assert checked.address == where
     family = socket.AF_UNIX if isinstance(where, str) else socket.AF_INET6 if ":" in where[0] else socket.AF_INET
@@ -79,7 +79,7 @@ def test_unix_socket_has_no_port_to_be_checked_at() -> None:
         check_target(UNIX, checking("mail", port=5))
 
 
-def test_check_leaves_tls_out_if_told() -> None:
+def test_check_leaves_tls_out_if_that_is_configured() -> None:
     tls: Any = object()
     target = evolve(INET, tls=tls)
     assert check_target(target, checking("mail", tls=False)).tls is None
@@ -112,7 +112,7 @@ def test_check_that_cannot_work_is_refused(
         (b"s3cr\0et", "control character"),
     ],
 )
-def test_file_that_is_no_secret_is_refused_and_not_told(
+def test_file_that_is_no_secret_is_refused_and_not_reported(
     bench: Bench, password: str, content: bytes, error: str
 ) -> None:
     Path(password).write_bytes(content)

@@ -115,7 +115,7 @@ def test_client_from_elsewhere_has_an_address_of_the_family(
     assert destination in str(header.destination)
 
 
-def test_server_at_an_address_for_documentation_is_told_of_another() -> None:
+def test_server_at_an_address_for_documentation_gets_another() -> None:
     sock = Connected(("192.0.2.9", 40000), ("192.0.2.1", 143))
     header = read(foreign_header(policy(), None), sock)
     assert (str(header.source), str(header.destination)) == ("192.0.2.2:40000", "192.0.2.1:143")

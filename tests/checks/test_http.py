@@ -204,7 +204,7 @@ class HttpTests(TestCase):
         assert not outcome.ok
         assert outcome.reason.startswith("HTTP: ")
 
-    async def test_key_that_a_server_repeats_is_not_told(self) -> None:
+    async def test_key_that_a_server_repeats_is_not_reported(self) -> None:
         self.answers.body = b'["X-Dovecot-API a2V5", "a2V5"]'
         for pointer in ("/0", "/1"):
             outcome = await self.check(authorization="X-Dovecot-API a2V5", json={pointer: "x"})

@@ -62,7 +62,7 @@ def is_looked_at(bench: Bench) -> bool:
     [None, Check(type="tcp"), Check(type="http"), Check(type="login"), Check(type="mail", port=143, header="none")],
     ids=["none", "tcp", "http", "login", "elsewhere"],
 )
-def test_server_that_answers_the_header_is_told_of_once(
+def test_server_that_answers_the_header_is_reported_once(
     bench: Bench, events: Sequence[LogEvent], check: Check | None
 ) -> None:
     looking(bench, backend_of(bench, check=check))
@@ -79,7 +79,7 @@ def test_server_that_answers_the_header_is_told_of_once(
     assert not is_looked_at(bench)
 
 
-def test_server_that_understands_is_not_told_of(bench: Bench, events: Sequence[LogEvent]) -> None:
+def test_server_that_understands_is_not_reported(bench: Bench, events: Sequence[LogEvent]) -> None:
     looking(bench, backend_of(bench))
     server = bench.accept(b"* OK ready\r\n")
     bench.until(lambda: server.data.endswith(b"a2 LOGOUT\r\n"))
@@ -88,7 +88,7 @@ def test_server_that_understands_is_not_told_of(bench: Bench, events: Sequence[L
     assert list(events) == []
 
 
-def test_server_that_is_down_is_for_others_to_tell_of(bench: Bench, events: Sequence[LogEvent]) -> None:
+def test_server_that_is_down_is_not_reported_here(bench: Bench, events: Sequence[LogEvent]) -> None:
     looking(bench, backend_of(bench))
     bench.accept().end()
     bench.advance(2.0)

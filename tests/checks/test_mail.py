@@ -96,7 +96,7 @@ def refusal(talk: TalkReader[None], *lines: str) -> BackendRefused:
 
 
 @pytest.mark.parametrize("protocol", sorted(PROTOCOLS))
-def test_mail_check_hears_the_greeting_and_leaves(protocol: str) -> None:
+def test_mail_check_gets_the_greeting_and_leaves(protocol: str) -> None:
     talk = mail(protocol)
     play(talk, MAIL[protocol])
     assert talk.is_over
@@ -144,7 +144,7 @@ def test_silence_is_no_answer_to_a_goodbye(protocol: str) -> None:
         ("managesieve", 'OK\r\nBYE (TRYLATER) "no"', 'LOGOUT: expected OK, got BYE (TRYLATER) "no"'),
     ],
 )
-def test_unwell_server_is_told_with_what_it_said(protocol: str, line: str, reason: str) -> None:
+def test_unwell_server_is_reported_with_what_it_said(protocol: str, line: str, reason: str) -> None:
     refused = refusal(mail(protocol), line)
     assert str(refused) == reason
     assert not isinstance(refused, AccountRefused)
@@ -158,7 +158,7 @@ def test_unwell_server_is_told_with_what_it_said(protocol: str, line: str, reaso
         (b"220-x\r\n", "greeting: expected 220 after 220-x, where postscreen waits for 6 s, got nothing within 1 s"),
     ],
 )
-def test_silent_server_is_told_with_the_piece_that_it_said(rest: bytes, reason: str) -> None:
+def test_silent_server_is_reported_with_the_piece_that_it_said(rest: bytes, reason: str) -> None:
     talk = mail("smtp")
     talk.receive(rest)
     with pytest.raises(BackendRefused) as raised:
@@ -326,7 +326,7 @@ def test_password_is_not_shown_with_its_account() -> None:
         ("managesieve", ('"SASL" "PLAIN"', "OK", f'NO "{PLAIN}?"')),
     ],
 )
-def test_password_that_a_server_repeats_is_not_told(protocol: str, lines: tuple[str, ...]) -> None:
+def test_password_that_a_server_repeats_is_not_reported(protocol: str, lines: tuple[str, ...]) -> None:
     reason = str(refusal(login(protocol), *lines))
     assert "<password>" in reason
     assert "s3cret" not in reason.lower()
@@ -334,13 +334,13 @@ def test_password_that_a_server_repeats_is_not_told(protocol: str, lines: tuple[
 
 
 @pytest.mark.parametrize("encoded", ["czNjcmV0", PLAIN, PLAIN.rstrip("=")])
-def test_password_in_base64_is_not_told(encoded: str) -> None:
+def test_password_in_base64_is_not_reported(encoded: str) -> None:
     """A server may encode the password alone, as in AUTH LOGIN, and without padding."""
     reason = str(refusal(login("pop3"), "+OK", "+OK", f"-ERR no {encoded}, please"))
     assert reason == "PASS: expected +OK, got -ERR no <password>, please"
 
 
-def test_piece_of_a_repeated_password_is_not_told() -> None:
+def test_piece_of_a_repeated_password_is_not_reported() -> None:
     talk = login("pop3")
     talk.receive(b"+OK\r\n+OK\r\n-ERR PASS s3cr")
     with pytest.raises(BackendRefused) as raised:
@@ -357,9 +357,7 @@ SAID = st.sampled_from(
 
 
 @given(st.sampled_from(sorted(PROTOCOLS)), st.booleans(), st.lists(st.binary(max_size=8) | SAID, max_size=8))
-def test_anything_is_heard_and_any_pieces_make_the_same_of_it(
-    protocol: str, logs_in: bool, chunks: list[bytes]
-) -> None:
+def test_anything_is_read_and_any_pieces_make_the_same_of_it(protocol: str, logs_in: bool, chunks: list[bytes]) -> None:
     talks = [login(protocol) if logs_in else mail(protocol) for _ in range(3)]
     data = b"".join(chunks)
     whole = outcome(talks[0], [data])
@@ -381,7 +379,7 @@ def test_account_makes_whole_lines_of_ascii(user: str, password: str, protocol: 
 
 
 @given(st.text(st.characters(max_codepoint=31), min_size=1), st.text(max_size=5))
-def test_control_characters_are_refused_without_being_told(control: str, text: str) -> None:
+def test_control_characters_are_refused_without_being_reported(control: str, text: str) -> None:
     with pytest.raises(ValueError, match=r"the password has a control character in it|255 is the most") as raised:
         Account.of("probe", text + control + text)
     assert str(raised.value).isprintable()

@@ -157,7 +157,7 @@ def test_last_server_that_goes_is_an_error(logged: Sequence[Any]) -> None:
     assert lines(logged)[-1].startswith("error backend pool imap has no server left: greeting: expected")
 
 
-def test_check_that_is_wanted_now_comes_at_once_and_is_told() -> None:
+def test_check_that_is_wanted_now_comes_at_once_and_is_reported() -> None:
     bench = Bench(checked(1))
     bench.check(1, GOOD)
     told: list[Outcome | None] = []
@@ -242,7 +242,7 @@ def test_agent_says_down() -> None:
     assert not bench.is_up("d1")
 
 
-def test_nothing_goes_on_after_the_stop() -> None:
+def test_nothing_continues_after_the_stop() -> None:
     bench = Bench(
         checked(1, slowstart=10.0),
         config.Server(name="n", address=config.NamedServer("mail.example", 143)),

@@ -143,7 +143,7 @@ def test_health_says_how_long_to_wait(asks: str, seconds: float) -> None:
     assert bench.begun_after(seconds)
 
 
-def test_health_is_asked_after_it_has_heard() -> None:
+def test_health_is_asked_after_the_result_is_counted() -> None:
     bench = Bench()
 
     def hear(outcome: Outcome) -> None:
@@ -176,7 +176,7 @@ def test_there_are_never_two_runs() -> None:
     assert len(bench.check.begun) == 1
 
 
-def test_outcome_is_told() -> None:
+def test_outcome_is_reported() -> None:
     bench = Bench()
     bench.first()
     bench.check.end()
@@ -271,7 +271,7 @@ def test_stop_ends_a_run_without_a_word() -> None:
     assert bench.clock.getDelayedCalls() == []
 
 
-def test_who_is_told_may_stop_the_prober() -> None:
+def test_receiver_of_an_outcome_may_stop_the_prober() -> None:
     bench = Bench()
     bench.prober = Prober(
         bench.server,
@@ -325,7 +325,7 @@ def test_server_without_health_has_the_usual_interval() -> None:
     assert bench.begun_after(4.0)
 
 
-def test_checks_go_on_after_a_bug_in_one() -> None:
+def test_checks_continue_after_a_bug_in_one() -> None:
     bench = Bench()
     bench.check.bug = KeyError("x")
     bench.first()
@@ -334,7 +334,7 @@ def test_checks_go_on_after_a_bug_in_one() -> None:
     assert bench.begun_after(4.0)
 
 
-def test_checks_go_on_after_a_bug_in_who_is_told() -> None:
+def test_checks_continue_after_a_bug_in_a_receiver() -> None:
     bench = Bench()
 
     def hear(outcome: Outcome) -> None:

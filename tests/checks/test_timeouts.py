@@ -83,7 +83,7 @@ def test_one_call_is_enough_for_all_of_a_length(bench: Bench) -> None:
     assert len(bench.heard) == 100
 
 
-def test_who_hears_may_begin_anew(bench: Bench) -> None:
+def test_receiver_of_the_end_may_begin_again(bench: Bench) -> None:
     class Again(Someone):
         def expired(self) -> None:
             super().expired()

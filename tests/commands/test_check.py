@@ -192,7 +192,7 @@ def test_without_tls_and_header(file: Path, capsys: pytest.CaptureFixture[str]) 
     ]
 
 
-def test_servers_are_told_apart(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_servers_are_distinguished(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file.write_text(
         SMALLEST
         + """

@@ -106,7 +106,7 @@ def test_closing_line_has_numbers(file: Path) -> None:
     assert "counts" not in closed
 
 
-def test_short_wait_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_short_wait_is_not_reported(capsys: pytest.CaptureFixture[str]) -> None:
     with run.telling("waiting", after=60.0):
         pass
     assert capsys.readouterr().err == ""

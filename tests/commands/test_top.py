@@ -198,7 +198,7 @@ def test_interrupt_restores_the_terminal(tmp_path: Path) -> None:
         assert screen.is_cooked
 
 
-def test_terminal_that_is_not_known_is_told(tmp_path: Path) -> None:
+def test_terminal_that_is_not_known_is_reported(tmp_path: Path) -> None:
     with Service(tmp_path / "s") as service, shown(service.path, "no-such-terminal") as screen:
         assert screen.end() == 1
         assert b"'no-such-terminal' (TERM) is not known" in screen.written

@@ -142,7 +142,7 @@ def test_key_of_another_type_is_refused_where_it_stands() -> None:
     )
 
 
-def test_what_is_wrong_for_every_server_is_told_once() -> None:
+def test_what_is_wrong_for_every_server_is_reported_once() -> None:
     assert wrong({"type": "http"}, server__d2={"address": "10.0.0.2:143"}) == (
         'check.url: is missing: type = "http" needs an address such as "http://{host}:8080/health"'
     )

@@ -93,11 +93,11 @@ def test_order_of_servers_matters() -> None:
         ({"backend__dovecot__server__d1__tls": True}, "~ backend dovecot: tls of d1 changed"),
     ],
 )
-def test_change_of_a_key_is_told_in_the_file_s_words(changes: dict[str, Any], line: str) -> None:
+def test_change_of_a_key_is_reported_in_the_file_s_words(changes: dict[str, Any], line: str) -> None:
     assert line in told(**changes)
 
 
-def test_check_of_every_server_is_told_for_each() -> None:
+def test_check_of_every_server_is_reported_for_each() -> None:
     check = {"backend__dovecot__check": {"type": "tcp", "inter": "2s"}}
     assert told(check, backend__dovecot__check={"type": "tcp", "inter": "5s"}) == [
         "~ backend dovecot: check.inter of d1 2s -> 5s"
@@ -138,7 +138,7 @@ def test_keys_that_need_a_restart_are_marked() -> None:
     ]
 
 
-def test_key_of_a_table_that_needs_a_restart_is_told_apart() -> None:
+def test_key_of_a_table_that_needs_a_restart_is_distinguished() -> None:
     before = read_document(minimal(limits={"source-connections": 2}), FOLDER)
     after = read_document(minimal(limits={"source-connections": 3, "sources": 5000}), FOLDER)
     assert [(str(one), one.needs_restart) for one in differences(before, after)] == [

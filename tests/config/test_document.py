@@ -52,7 +52,7 @@ def test_byte_order_mark_is_skipped(tmp_path: Path) -> None:
     assert load(file).frontends[0].name == "imaps"
 
 
-def test_word_without_quotes_is_told_of_them() -> None:
+def test_word_without_quotes_gets_a_hint_about_quotes() -> None:
     with pytest.raises(ConfigError, match=r"Invalid value \(at line 1, column 28\); a string is in quotes"):
         parse("frontend.imaps.protocol  = imap", "/etc")
 

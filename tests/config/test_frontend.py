@@ -213,7 +213,7 @@ def test_refused_logins_need_a_protocol_with_logins(protocol: str) -> None:
     )
 
 
-def test_what_follows_from_a_problem_is_not_told() -> None:
+def test_what_follows_from_a_problem_is_not_reported() -> None:
     assert len(problems(frontend__imaps__accept_proxy=["x"], frontend__imaps__accept_proxy_only=True)) == 1
 
 

@@ -76,7 +76,7 @@ def test_frontend_that_says_nothing_else_has_no_log_of_its_own(more: str) -> Non
     assert read("", more).frontend_logs == {}
 
 
-def test_change_is_told() -> None:
+def test_change_is_reported() -> None:
     before = read("", '[frontend.imap.log]\ntarget = "syslog"\n')
     after = read('target = "/var/log/m"', '[frontend.imap.log]\nlevel = "warn"\n')
     assert list(map(str, differences(before, after))) == [

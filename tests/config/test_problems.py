@@ -20,7 +20,7 @@ def test_a_longer_name_is_another_one() -> None:
     assert not problems.at("frontend.imaps.accept-proxy")
 
 
-def test_what_many_come_upon_is_told_once() -> None:
+def test_problem_that_many_find_is_reported_once() -> None:
     problems = Problems()
     problems.add("a", "is wrong")
     problems.add("b", "is wrong")

@@ -41,7 +41,7 @@ def test_without_tls_no_profile_is_needed() -> None:
         {"frontend__imaps": 3},
     ],
 )
-def test_what_follows_from_a_problem_is_not_told(changes: dict[str, object]) -> None:
+def test_what_follows_from_a_problem_is_not_reported(changes: dict[str, object]) -> None:
     assert len(problems(**changes)) == 1
 
 

@@ -102,7 +102,7 @@ def test_default_server_has_no_address(key: str) -> None:
     )
 
 
-def test_problem_of_the_default_server_is_told_once() -> None:
+def test_problem_of_the_default_server_is_reported_once() -> None:
     assert problem(
         backend__dovecot__default_server={"weight": 500}, backend__dovecot__server__d2={"address": "10.0.0.2:1"}
     ) == ("backend.dovecot.default-server.weight: is 500, needs a whole number from 0 to 256")

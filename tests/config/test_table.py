@@ -63,7 +63,7 @@ def test_number_is_no_boolean() -> None:
     assert problems == ["table.on: is the number 1, needs true or false"]
 
 
-def test_missing_key_is_told_what_it_needs() -> None:
+def test_missing_key_is_reported_with_what_it_needs() -> None:
     assert read({}, lambda table: table.require("port", PORT, 1)) == (
         1,
         ["table.port: is missing, needs a whole number from 1 to 65535"],
@@ -168,7 +168,7 @@ def read_servers(values: dict[str, object]) -> list[str]:
     return problems
 
 
-def test_name_with_dots_that_toml_took_for_tables_is_told() -> None:
+def test_name_with_dots_that_toml_took_for_tables_is_reported() -> None:
     assert read_servers({"mx1": {"example": {"org": {"port": 1}, "net": {"port": 2}}}}) == [
         'table.server.mx1: has only the table "example.org"; quote a name with dots: [table.server."mx1.example.org"]'
     ]

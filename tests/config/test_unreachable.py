@@ -85,7 +85,7 @@ OFFLOADED = {"tls": MISSING, "frontend__imaps__tls": "none", "frontend__imaps__t
 
 
 @pytest.mark.parametrize("send_proxy", ["none", "v1", "v2"])
-def test_tls_that_no_server_is_told_of_is_remarked(send_proxy: str) -> None:
+def test_tls_that_no_header_names_is_remarked(send_proxy: str) -> None:
     (remark,) = remarks(read(**OFFLOADED, backend__dovecot__send_proxy=send_proxy))
     assert str(remark) == (
         f'frontend.imaps.tls-offloaded-by: has no effect: send-proxy = "{send_proxy}" of backend.dovecot tells no '
@@ -94,6 +94,6 @@ def test_tls_that_no_server_is_told_of_is_remarked(send_proxy: str) -> None:
 
 
 @pytest.mark.parametrize(("send_proxy", "options"), [("v2-ssl", []), ("v2-ssl-cn", []), ("v2", ["group"])])
-def test_tls_that_servers_are_told_of(send_proxy: str, options: list[str]) -> None:
+def test_tls_that_headers_name(send_proxy: str, options: list[str]) -> None:
     changes = {"backend__dovecot__send_proxy": send_proxy, "backend__dovecot__proxy_v2_options": options}
     assert remarks(read(**OFFLOADED, **changes)) == ()

@@ -99,7 +99,7 @@ def test_kernel_says_who_has_connected() -> None:
         assert peer_credentials(ours) == (os.getpid(), os.geteuid(), os.getegid())
 
 
-def test_client_beyond_the_bound_is_told_so(bench: Bench) -> None:
+def test_client_beyond_the_bound_gets_the_reason(bench: Bench) -> None:
     for _ in range(MOST_CLIENTS):
         bench.connect()
     assert last_words(bench.connect()) == f"{MOST_CLIENTS} clients are connected, which is the limit"

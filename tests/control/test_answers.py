@@ -61,13 +61,13 @@ def test_every_command_has_an_action(running: Running) -> None:
 # What it says of itself.
 
 
-def test_info_tells_of_the_process(running: Running) -> None:
+def test_info_reports_the_process(running: Running) -> None:
     running.relay()
     (row,) = admin(running).rows("show info")
     assert (row["state"], row["sessions"], row["connections"], row["readings"]) == ("running", 1, 1, 1)
 
 
-def test_frontend_tells_where_it_listens_and_what_happened(running: Running) -> None:
+def test_frontend_says_where_it_listens_and_what_happened(running: Running) -> None:
     running.relay()
     (row,) = admin(running).rows("show frontends")
     host, port = running.listening[0].getsockname()
@@ -75,14 +75,14 @@ def test_frontend_tells_where_it_listens_and_what_happened(running: Running) -> 
     assert (row["current"], row["connections"], row["sessions"]) == (1, 1, 1)
 
 
-def test_frontend_tells_the_bytes_of_its_sessions(running: Running) -> None:
+def test_frontend_has_the_bytes_of_its_sessions(running: Running) -> None:
     running.relay()
     running.advance(COUNT_SECONDS)
     (row,) = admin(running).rows("show frontends")
     assert (row["bytes_in"], row["bytes_out"]) == (0, len(GREETING))
 
 
-def test_backend_tells_who_may_be_picked(make: Make) -> None:
+def test_backend_says_who_may_be_picked(make: Make) -> None:
     running = imap_and_pop3(make, server(), server("d2", backup=True))
     rows = admin(running).rows("show backends")
     assert [(row["backend"], row["protocol"], row["state"], row["active"], row["backup"]) for row in rows] == [
@@ -91,7 +91,7 @@ def test_backend_tells_who_may_be_picked(make: Make) -> None:
     ]
 
 
-def test_server_tells_how_it_is_and_why(make: Make) -> None:
+def test_server_says_how_it_is_and_why(make: Make) -> None:
     running = imap_and_pop3(make, server(check=CHECK, weight=7, maxconn=3))
     pool = running.service.generation.backends["pool", "imap"].pool
     pool.failed(pool.servers[0], running.reactor.seconds(), "refused")
@@ -109,7 +109,7 @@ def test_server_without_an_address_says_so(make: Make) -> None:
     assert {(row["state"], row["address"]) for row in admin(running).rows("show servers")} == {("no-address", None)}
 
 
-def test_session_tells_who_it_is_and_what_it_does(make: Make) -> None:
+def test_session_says_who_it_is_and_what_it_does(make: Make) -> None:
     running = make(tls="implicit")
     client, _ = running.relay(tls=True)
     running.reactor.advance(3)
@@ -126,13 +126,13 @@ def test_session_tells_who_it_is_and_what_it_does(make: Make) -> None:
     assert (row["bytes_in"], row["bytes_out"]) == (0, len(GREETING))
 
 
-def test_certificate_tells_how_long_it_is_valid(make: Make) -> None:
+def test_certificate_says_how_long_it_is_valid(make: Make) -> None:
     (row,) = admin(make(tls="implicit")).rows("show certificates")
     assert (row["profile"], row["names"], row["key"]) == ("default", ["mail.example.org"], "EC256")
     assert row["days_left"] > 0
 
 
-def test_refused_certificate_is_told_beside_the_one_in_use(make: Make) -> None:
+def test_refused_certificate_is_reported_beside_the_one_in_use(make: Make) -> None:
     running = make(tls="implicit")
     store = running.service.process_state.certificates
     (path,) = (certificate.path for certificate in store.in_use["default"])
@@ -147,7 +147,7 @@ def test_refused_certificate_is_told_beside_the_one_in_use(make: Make) -> None:
     assert row["refused_s"] < 60
 
 
-def test_configuration_is_told_in_its_own_words(running: Running) -> None:
+def test_configuration_is_reported_in_its_own_words(running: Running) -> None:
     generation = running.service.generation
     generation.settings = evolve(generation.settings, text="# mine\n")
     (row,) = admin(running).rows("show config")

@@ -188,7 +188,7 @@ def test_nothing_is_read_while_an_answer_is_under_way(bench: Bench) -> None:
     assert len(bench.admin.lines()) == 1001
 
 
-def test_idle_client_is_told_so_and_closed(bench: Bench) -> None:
+def test_idle_client_gets_the_reason_and_is_closed(bench: Bench) -> None:
     bench.admin.ask("show info")
     bench.clock.advance(IDLE_SECONDS - 1)
     assert bench.admin.ask("show info") == [DONE]
@@ -275,7 +275,7 @@ def test_lost_connection_leaves_nothing(bench: Bench) -> None:
 # Watching.
 
 
-def test_watcher_is_told_what_happens(bench: Bench) -> None:
+def test_watcher_gets_what_happens(bench: Bench) -> None:
     bench.answers.answers = [Live("all")]
     assert bench.admin.ask("watch") == []
     Logger(namespace="mailproxy", observer=bench.publisher).info("x", event="ready")
@@ -287,7 +287,7 @@ def test_watcher_is_told_what_happens(bench: Bench) -> None:
     assert len(bench.watch) == 0
 
 
-def test_watcher_that_does_not_read_stays_and_is_told_what_it_lost(bench: Bench) -> None:
+def test_watcher_that_does_not_read_stays_and_gets_the_number_of_lost_events(bench: Bench) -> None:
     log = Logger(namespace="mailproxy", observer=bench.publisher)
     bench.answers.answers = [Live("all")]
     bench.admin.ask("watch")
@@ -303,7 +303,7 @@ def test_watcher_that_does_not_read_stays_and_is_told_what_it_lost(bench: Bench)
     assert not bench.admin.transport.is_aborted
 
 
-def test_watcher_that_asks_for_more_is_told_to_connect_once_more(bench: Bench) -> None:
+def test_watcher_that_asks_for_more_gets_an_error(bench: Bench) -> None:
     bench.answers.answers = [Live("all")]
     bench.admin.ask("watch")
     bench.admin.send(command="show info")

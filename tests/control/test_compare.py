@@ -29,7 +29,7 @@ def test_same_words_are_no_difference(tmp_path: Path) -> None:
         assert against_running(parse(TEXT + "# a remark\n", "/etc/mailproxy"), service.path) == ()
 
 
-def test_what_changes_is_told_as_a_reload_tells_it(tmp_path: Path) -> None:
+def test_changes_are_reported_as_by_a_reload(tmp_path: Path) -> None:
     with Playback(tmp_path / "s", [row(TEXT), DONE]) as service:
         (change,) = against_running(parse("maxconn = 7\n" + TEXT, "/etc/mailproxy"), service.path)
     assert str(change).startswith("~ maxconn")

@@ -180,7 +180,7 @@ def test_any_words_are_a_request_or_a_bad_command(words: list[str]) -> None:
     assert request_of({"command": request.command.name, **request.arguments}) == request
 
 
-def test_names_of_commands_tell_them_apart() -> None:
+def test_names_of_commands_are_distinct() -> None:
     assert len(BY_NAME) == len(COMMANDS)
 
 

@@ -106,7 +106,7 @@ def test_fewer_sockets_than_rows_are_an_error(tmp_path: Path, offered: list[sock
         take_over(tmp_path / "admin.sock", answer, offered)
 
 
-def test_error_of_the_service_is_told(tmp_path: Path) -> None:
+def test_error_of_the_service_is_reported(tmp_path: Path) -> None:
     def answer(connection: socket.socket, descriptors: list[int]) -> None:
         connection.sendall(line(type="error", error="the service is already stopping"))
 
@@ -235,7 +235,7 @@ def test_process_whose_predecessor_keeps_the_sockets_leaves_with_status_1(make: 
 
 
 @pytest.mark.parametrize("error", [None, NoService("no answer within 30 s")])
-def test_process_whose_predecessor_left_or_is_silent_goes_on(make: Make, error: Exception | None) -> None:
+def test_process_whose_predecessor_left_or_is_silent_continues(make: Make, error: Exception | None) -> None:
     running = make()
     follow(running, error)
     assert not running.service.is_stopping

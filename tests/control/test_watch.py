@@ -47,7 +47,7 @@ class Bench:
         self.then()
 
 
-def test_event_is_told_as_the_log_has_it() -> None:
+def test_event_is_reported_as_the_log_has_it() -> None:
     bench = Bench()
     bench.log.warn("server {server} is DOWN", event="server", server="d1")
     (event,) = bench.written
@@ -70,7 +70,7 @@ def test_event_is_told_as_the_log_has_it() -> None:
         ("service", ["server", "ready"]),
     ],
 )
-def test_what_is_not_wanted_is_not_told(events: str, told: list[str]) -> None:
+def test_what_is_not_wanted_is_not_reported(events: str, told: list[str]) -> None:
     bench = Bench(events)
     for kind in ("session-begin", "session", "server", "ready"):
         bench.log.info("x", event=kind)
@@ -88,7 +88,7 @@ def test_sessions_are_asked_for_while_a_watcher_wants_them() -> None:
     assert wanted == [False, True, False, False]
 
 
-def test_other_people_s_events_are_not_told() -> None:
+def test_other_people_s_events_are_not_reported() -> None:
     bench = Bench()
     Logger(namespace="twisted", observer=bench.publisher).info("x")
     assert bench.written == []
@@ -103,7 +103,7 @@ def test_log_has_no_observer_while_nobody_watches() -> None:
     assert bench.written == []
 
 
-def test_what_comes_while_nobody_reads_is_told_later_in_order() -> None:
+def test_what_comes_while_nobody_reads_is_reported_later_in_order() -> None:
     bench = Bench()
     bench.watcher.pause()
     for number in range(3):
@@ -140,7 +140,7 @@ def test_short_event_after_a_lost_one_is_lost_too() -> None:
     assert bench.written == [{"type": "lost", "events": 2}]
 
 
-def test_pause_while_the_rest_is_told_keeps_it() -> None:
+def test_pause_while_the_rest_is_written_keeps_it() -> None:
     bench = Bench()
     bench.watcher.pause()
     for number in range(3):

@@ -16,14 +16,14 @@ def test_name_has_one_place_for_ever() -> None:
     assert sorted(taken) == list(range(5))
 
 
-def test_places_that_are_told_are_the_same() -> None:
+def test_places_that_are_reported_are_the_same() -> None:
     places, other = Places(), Places()
     places.add({"one": 1, "two": 1})
     other.take(places.copy())
     assert other["two"] == places["two"]
 
 
-def test_full_pages_are_told_and_nothing_changes() -> None:
+def test_full_pages_are_reported_and_nothing_changes() -> None:
     places = Places()
     with pytest.raises(NoRoomError, match="restart"):
         places.add({"one": 1, "others": NUMBERS_PER_PAGE - 1})

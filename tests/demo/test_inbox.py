@@ -18,7 +18,7 @@ def test_delivery_is_numbered_and_dated() -> None:
     assert (second.uid, second.content, second.received) == (2, b"two", CLOCK)
 
 
-def test_watcher_hears_of_a_delivery() -> None:
+def test_watcher_gets_a_delivery() -> None:
     box, heard = inbox(), list[Message]()
     box.watchers.append(heard.append)
     message = box.deliver(b"one")

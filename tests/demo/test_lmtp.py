@@ -54,7 +54,7 @@ def test_unknown_recipient_is_refused(client: Conversation) -> None:
     assert client.say(b"MAIL FROM:<a@example.org>", b"RCPT TO:<eve@localhost>")[-1].startswith(b"550 ")
 
 
-def test_second_recipient_is_told_to_come_again(client: Conversation) -> None:
+def test_second_recipient_gets_a_temporary_failure(client: Conversation) -> None:
     answer = client.say(b"MAIL FROM:<a@example.org>", b"RCPT TO:<alice@localhost>", b"RCPT TO:<alice@localhost>")
     assert [line[:3] for line in answer] == [b"250", b"250", b"452"]
 

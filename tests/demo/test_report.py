@@ -49,19 +49,19 @@ def test_both_truths_are_side_by_side() -> None:
     ]
 
 
-def test_name_of_an_unverified_certificate_is_not_told() -> None:
+def test_name_of_an_unverified_certificate_is_not_reported() -> None:
     assert fact("certificate", told(verify=18)) == "none"
 
 
-def test_missing_certificate_is_told() -> None:
+def test_missing_certificate_is_reported() -> None:
     assert fact("certificate", told(SslClient.SSL, verify=1)) == "none"
 
 
-def test_plain_connection_is_told() -> None:
+def test_plain_connection_is_reported() -> None:
     assert fact("encryption", shown(Header.proxy(CLIENT, FRONT))) == "none"
 
 
-def test_connection_of_the_proxys_own_is_told() -> None:
+def test_connection_of_the_proxys_own_is_reported() -> None:
     assert fact("client", shown(Header.local())) == "the proxy itself"
 
 

@@ -51,17 +51,17 @@ def test_server_greets_after_the_header(front: Front) -> None:
     assert front.transport.value().startswith(b"+OK ")
 
 
-def test_connection_alone_is_not_told(front: Front) -> None:
+def test_connection_alone_is_not_reported(front: Front) -> None:
     front.protocol.dataReceived(encode(HEADER).data)
     assert front.told == []
 
 
-def test_login_is_told_with_both_truths(front: Front) -> None:
+def test_login_is_reported_with_both_truths(front: Front) -> None:
     front.protocol.dataReceived(encode(HEADER).data + b"USER alice\r\nPASS secret\r\n")
     assert front.told == [Visit("d1", "alice logs in by POP3", PROXY, SERVER, HEADER)]
 
 
-def test_refused_login_is_not_told(front: Front) -> None:
+def test_refused_login_is_not_reported(front: Front) -> None:
     front.protocol.dataReceived(encode(HEADER).data + b"USER alice\r\nPASS wrong\r\n")
     assert front.told == []
 

@@ -140,7 +140,7 @@ class TestClientHeader:
         header = ClientHeader("v2-ssl-cn")(tls_client(identity("alice@example.test", "alice")))
         assert (ssl(header).has_verified_certificate, ssl(header).common_name) == (True, "alice")
 
-    def test_plain_version_2_tells_no_tls(self) -> None:
+    def test_plain_version_2_says_no_tls(self) -> None:
         assert ClientHeader("v2")(tls_client()).tlvs == ()
 
     def test_options(self) -> None:

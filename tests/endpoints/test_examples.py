@@ -59,7 +59,7 @@ def test_accept_proxy_greets_the_client_of_the_header() -> None:
         assert connection.makefile("rb").read() == b"* OK 192.0.2.1:40000, no TLS\r\n"
 
 
-def test_send_proxy_tells_who_the_client_is() -> None:
+def test_send_proxy_says_who_the_client_is() -> None:
     with (
         proxied("tcp:0:interface=127.0.0.1") as port,
         socket.create_connection(("127.0.0.1", port), DEADLINE) as connection,
@@ -76,7 +76,7 @@ def test_send_proxy_passes_on_the_greeting_to_a_client_that_only_listens() -> No
                 assert connection.makefile("rb").read().startswith(b"* OK 127.0.0.1:")
 
 
-def test_send_proxy_tells_of_the_clients_tls(tmp_path: Path) -> None:
+def test_send_proxy_reports_the_clients_tls(tmp_path: Path) -> None:
     pem = tmp_path / "server.pem"
     identity(SERVER_NAME).private_key_and_cert_chain_pem.write_to_path(str(pem))
     context = ssl.create_default_context(cadata=authority().cert_pem.bytes().decode())

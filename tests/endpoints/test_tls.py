@@ -132,11 +132,11 @@ class TestHeaderInsideTls:
         assert ISSLTransport.providedBy(made.protocols[0].transport)
         assert ISSLTransport.providedBy(client.transport)
 
-    def test_handshake_before_the_header_is_told_once_the_protocol_is_there(self) -> None:
+    def test_handshake_before_the_header_is_reported_once_the_protocol_is_there(self) -> None:
         made, client = self.connected(Listening)
         assert (cast(Told, made.protocols[0]).handshakes, client.received) == (1, b"* OK")
 
-    def test_handshake_is_told_to_the_connecting_protocol(self) -> None:
+    def test_handshake_is_reported_to_the_connecting_protocol(self) -> None:
         _, client = self.connected(Told)
         assert client.handshakes == 1
 

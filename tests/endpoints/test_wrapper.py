@@ -72,7 +72,7 @@ def test_protocol_above_has_the_addresses_of_the_transport_below() -> None:
     assert (nested.above.peer, nested.above.host) == (nested.below.getPeer(), nested.below.getHost())
 
 
-def test_end_is_told_once_and_the_protocol_is_let_go() -> None:
+def test_end_is_reported_once_and_the_protocol_is_let_go() -> None:
     nested = Nested().connect()
     reason = Failure(ConnectionDone())
     nested.wrapper.connectionLost(reason)
@@ -84,7 +84,7 @@ def test_end_is_told_once_and_the_protocol_is_let_go() -> None:
 
 
 @pytest.mark.parametrize("is_connected", [True, False])
-def test_handshake_is_told_when_it_comes_or_when_the_protocol_comes(is_connected: bool) -> None:
+def test_handshake_is_reported_when_it_comes_or_when_the_protocol_comes(is_connected: bool) -> None:
     nested = Nested(Listening())
     if is_connected:
         nested.connect()
@@ -94,7 +94,7 @@ def test_handshake_is_told_when_it_comes_or_when_the_protocol_comes(is_connected
     assert nested.above.handshakes == 1
 
 
-def test_handshake_is_not_told_to_who_does_not_listen() -> None:
+def test_handshake_is_not_reported_to_who_does_not_listen() -> None:
     nested = Nested().connect()
     nested.wrapper.handshakeCompleted()
     assert nested.above.handshakes == 0
@@ -154,7 +154,7 @@ def test_protocol_of_the_transport_can_be_replaced() -> None:
 
 
 @pytest.mark.parametrize("receiver", [None, Protocol()])
-def test_tls_begins_below_and_its_receiver_is_told(receiver: Protocol | None) -> None:
+def test_tls_begins_below_and_its_receiver_is_called(receiver: Protocol | None) -> None:
     class Below(StringTransport):
         protocol = Protocol()
         asked: tuple[object, bool] | None = None

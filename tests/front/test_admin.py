@@ -78,7 +78,7 @@ def test_folder_that_is_not_there_is_said(sockets: AdminSockets, tmp_path: Path)
         sockets.bind(at(str(tmp_path / "no" / "admin.sock")))
 
 
-def test_it_goes_on_where_the_path_stays(sockets: AdminSockets, path: str, tmp_path: Path) -> None:
+def test_it_continues_where_the_path_stays(sockets: AdminSockets, path: str, tmp_path: Path) -> None:
     sockets.bind(at(path))
     first = sockets.at(UnixBind(path))
     assert not sockets.bind(at(path))

@@ -32,7 +32,7 @@ def reactor() -> Reactor:
     return Reactor()
 
 
-def test_result_is_told_in_the_thread_of_the_reactor(reactor: Reactor) -> None:
+def test_result_is_reported_in_the_thread_of_the_reactor(reactor: Reactor) -> None:
     told: list[object] = []
     BackgroundThread(reactor).do(threading.current_thread).addCallback(
         lambda thread: told.extend((thread is threading.current_thread(), threading.current_thread()))
@@ -42,7 +42,7 @@ def test_result_is_told_in_the_thread_of_the_reactor(reactor: Reactor) -> None:
     assert told == [False, threading.main_thread()]
 
 
-def test_error_is_told(reactor: Reactor) -> None:
+def test_error_is_reported(reactor: Reactor) -> None:
     told: list[object] = []
     BackgroundThread(reactor).do(lambda: 1 // 0).addErrback(lambda failure: told.append(failure.type))
     reactor.turn()

@@ -11,7 +11,7 @@ from mailproxy.session.numbers import CONNECTIONS
 from tests.config.builders import read
 
 
-def test_numbers_go_on_with_a_later_reading() -> None:
+def test_numbers_continue_with_a_later_reading() -> None:
     counts = Counts()
     counts.assign_places(read())
     counts.frontend("imaps").numbers[CONNECTIONS] += 1

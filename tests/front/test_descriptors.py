@@ -49,7 +49,7 @@ def test_frontends_that_leave_room_are_in_order() -> None:
 
 
 @pytest.mark.parametrize("maximum", [ROOM, 20_001])
-def test_frontend_that_can_take_every_place_is_told(maximum: int) -> None:
+def test_frontend_that_can_take_every_place_is_reported(maximum: int) -> None:
     assert found(maximum) == [
         "maxconn of frontend.imaps: lets the clients of one frontend take all 1000 places, and the "
         "other frontends get none; set it lower, or raise the limit on open files"
@@ -67,7 +67,7 @@ def test_places_that_nobody_has_divided_are_no_warning() -> None:
     assert found(DEFAULT_MAXCONN) == []
 
 
-def test_default_beyond_the_maxconn_of_the_whole_is_told() -> None:
+def test_default_beyond_the_maxconn_of_the_whole_is_reported() -> None:
     (warning,) = found(DEFAULT_MAXCONN, maxconn=ROOM)
     assert warning.startswith("maxconn of frontend.imaps: lets")
 
@@ -76,7 +76,7 @@ def test_only_frontend_takes_nothing_from_others() -> None:
     assert list(capacity_warnings(read(frontend__imaps__maxconn=20000))) == []
 
 
-def test_whole_that_there_is_no_room_for_is_told() -> None:
+def test_whole_that_there_is_no_room_for_is_reported() -> None:
     assert found(1, maxconn=ROOM) == []
     assert found(1, maxconn=ROOM + 1) == [
         "maxconn: is 1001, and the limit on open files has room for 1000 clients; raise the limit, or write maxconn = 0"

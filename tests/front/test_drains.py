@@ -49,7 +49,7 @@ def drained(front: Front) -> int:
 # A frontend.
 
 
-def test_clients_of_a_drained_frontend_are_refused_and_sessions_go_on(front: Front) -> None:
+def test_clients_of_a_drained_frontend_are_refused_and_sessions_continue(front: Front) -> None:
     client, server = front.relay()
     assert drained(front) == 1
     assert front.words("frontend") == ["frontend front accepts no clients, 1 sessions are left"]
@@ -220,7 +220,7 @@ def test_frontend_that_is_not_there_is_an_error(front: Front, method: str) -> No
 # A server.
 
 
-def test_drained_server_gets_nobody_and_its_sessions_go_on(front: Front) -> None:
+def test_drained_server_gets_nobody_and_its_sessions_continue(front: Front) -> None:
     client, server = front.relay()
     assert front.service.drains.server("dovecot", "d1") == 1
     front.client()

@@ -19,7 +19,7 @@ def test_accepted_client_is_counted_and_has_a_session(make: MakeBench) -> None:
     assert bench.session.terms is bench.frontend.terms
 
 
-def test_stopped_frontend_accepts_nobody_and_its_sessions_go_on(make: MakeBench) -> None:
+def test_stopped_frontend_accepts_nobody_and_its_sessions_continue(make: MakeBench) -> None:
     bench = make()
     client, server = bench.relay()
     bench.frontend.stop()

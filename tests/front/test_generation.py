@@ -150,7 +150,7 @@ def process(tmp_path: Path) -> Iterator[Process]:
 # What stays.
 
 
-def test_socket_goes_on(process: Process) -> None:
+def test_socket_continues(process: Process) -> None:
     process.read()
     (before,) = process.listening
     process.read()
@@ -224,7 +224,7 @@ def test_server_that_goes_down_while_files_are_read_stays_down(process: Process)
     assert not server.is_up
 
 
-def test_counters_go_on(process: Process) -> None:
+def test_counters_continue(process: Process) -> None:
     process.read()
     process.relay()
     process.read()
@@ -406,7 +406,7 @@ def test_sessions_count_for_the_name_of_a_server_with_another_address(process: P
     process.until(lambda: server.sessions == 0)
 
 
-def test_slow_start_goes_on(process: Process) -> None:
+def test_slow_start_continues(process: Process) -> None:
     slow = {"check": Check(type="tcp", fall=1, rise=1), "slowstart": 100.0}
     former = process.read(process.settings(server=slow))
     pool = former.backends["dovecot", "imap"].pool
@@ -489,7 +489,7 @@ def test_generation_goes_although_a_later_one_has_sessions(process: Process) -> 
 # What a process does not do, since another one does.
 
 
-def test_main_process_cares_and_leaves_clients_to_others(process: Process) -> None:
+def test_main_process_runs_checks_and_accepts_no_clients(process: Process) -> None:
     made = process.read(process.settings(server={"check": Check(type="tcp")}), MAIN)
     process.reactor.advance(5.0)
     process.server.accept()[0].close()
@@ -498,7 +498,7 @@ def test_main_process_cares_and_leaves_clients_to_others(process: Process) -> No
     assert not made.frontends[0].sessions
 
 
-def test_worker_accepts_and_leaves_care_to_another(process: Process) -> None:
+def test_worker_accepts_and_runs_no_checks(process: Process) -> None:
     process.read(process.settings(server={"check": Check(type="tcp")}), WORKER)
     process.reactor.advance(5.0)
     with pytest.raises(BlockingIOError):

@@ -136,7 +136,7 @@ def test_quiet_source_comes_in_again(limited: Make) -> None:
     assert front.come_often(1) == 1
 
 
-def test_source_that_goes_on_stays_out(limited: Make) -> None:
+def test_source_that_continues_stays_out(limited: Make) -> None:
     """Those that are rejected count as well."""
     front = limited(source_rate=Rate(3, 60.0))
     let_in = 0

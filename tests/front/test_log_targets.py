@@ -21,7 +21,7 @@ def test_file_in_a_folder_is_good(tmp_path: Path) -> None:
     assert target_warnings(settings(LogFile(f"{tmp_path}/log"))) == ()
 
 
-def test_file_without_a_folder_is_told(tmp_path: Path) -> None:
+def test_file_without_a_folder_is_reported(tmp_path: Path) -> None:
     assert target_warnings(settings(LogFile(f"{tmp_path}/no/log"))) == (
         f"log.target: {tmp_path}/no/log cannot be written: there is no folder {tmp_path}/no",
     )
@@ -34,7 +34,7 @@ def test_folder_is_no_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["full", "new"])
-def test_file_that_is_not_ours_is_told(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_file_that_is_not_ours_is_reported(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "full").touch()
     asked: list[str] = []
 
@@ -49,7 +49,7 @@ def test_file_that_is_not_ours_is_told(name: str, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("kind", [Journal, SyslogSocket])
-def test_socket_that_is_not_there_is_told(kind: type[Journal] | type[SyslogSocket], tmp_path: Path) -> None:
+def test_socket_that_is_not_there_is_reported(kind: type[Journal] | type[SyslogSocket], tmp_path: Path) -> None:
     path = f"{tmp_path}/log"
     assert target_warnings(settings(kind(path))) == (
         f"log.target: {path} does not exist: is the service that listens there running?",
@@ -59,7 +59,7 @@ def test_socket_that_is_not_there_is_told(kind: type[Journal] | type[SyslogSocke
         assert target_warnings(settings(kind(path))) == ()
 
 
-def test_syslog_that_is_the_journal_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_syslog_that_is_the_journal_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path, journal = tmp_path / "log", tmp_path / "dev-log"
     journal.touch()
     path.symlink_to(journal)

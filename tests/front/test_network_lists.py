@@ -97,7 +97,7 @@ def test_changed_list_is_used_after_a_look(bench: Bench, events: list[LogEvent])
     assert written(events) == [f"{bench.file} has changed: 2 networks"]
 
 
-def test_other_processes_are_told(bench: Bench) -> None:
+def test_other_processes_get_the_change(bench: Bench) -> None:
     told: list[ReadList] = []
     bench.watch.announce = told.append
     bench.write("11.0.0.0/8\n")

@@ -35,7 +35,7 @@ def front() -> Front:
     return Front()
 
 
-def test_who_asks_is_told_what_changed(front: Front) -> None:
+def test_request_gets_what_changed(front: Front) -> None:
     front.ask()
     assert front.told == []
     front.begun[0].callback(result(1))
@@ -54,7 +54,7 @@ def test_those_who_ask_meanwhile_have_the_next_one_together(front: Front) -> Non
     assert len(front.begun) == 2
 
 
-def test_error_is_told_and_the_next_one_comes_all_the_same(front: Front) -> None:
+def test_error_is_reported_and_the_next_one_comes_nevertheless(front: Front) -> None:
     error = ReloadRefused("no")
     front.ask()
     front.ask()
@@ -78,7 +78,7 @@ def test_reload_that_is_over_at_once_does_not_nest() -> None:
     assert told == [result(2)]
 
 
-def test_end_tells_all_who_wait(front: Front) -> None:
+def test_end_is_reported_to_all_that_wait(front: Front) -> None:
     front.ask()
     front.ask()
     front.reloads.close("mailproxy stops")

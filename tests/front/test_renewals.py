@@ -173,7 +173,7 @@ def test_who_asks_learns_what_is_new(site: Site) -> None:
     assert len(renewed.complaints) == 1
 
 
-def test_other_processes_are_told(site: Site) -> None:
+def test_other_processes_get_the_change(site: Site) -> None:
     announced: list[Any] = []
     site.renewals.announce = announced.append
     site.write("a.pem", issue("a").pem)

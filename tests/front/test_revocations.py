@@ -117,7 +117,7 @@ def test_list_with_a_time_in_the_future_is_used(bench: Bench, connect: Connect) 
     assert connect(bench.server, showing(ALICE)).error is not None
 
 
-def test_other_clients_go_on_after_a_whole_handshake(bench: Bench, connect: Connect) -> None:
+def test_other_clients_continue_after_a_whole_handshake(bench: Bench, connect: Connect) -> None:
     context = showing(ALICE)
     session = connect(bench.server, context).client.tls.session
     bench.revoke(issue(common_name="bob", issuer=CLIENTS))
@@ -138,7 +138,9 @@ def test_authority_that_is_gone_is_not_believed(bench: Bench, connect: Connect) 
     assert openssl.lib.sk_X509_NAME_num(openssl.lib.SSL_get_client_CA_list(theirs.stream.ssl)) == 1
 
 
-def test_broken_list_is_told_once_and_the_former_stays(bench: Bench, connect: Connect, events: list[LogEvent]) -> None:
+def test_broken_list_is_reported_once_and_the_former_stays(
+    bench: Bench, connect: Connect, events: list[LogEvent]
+) -> None:
     bench.revoke(content=b"half a list")
     for _ in range(3):
         bench.clock.advance(60)
@@ -158,14 +160,14 @@ def test_expired_list_is_a_warning(bench: Bench, events: list[LogEvent]) -> None
     assert "all clients of CN=clients are refused" in written(events)[-1]
 
 
-def test_list_that_expires_is_told_once(bench: Bench, events: list[LogEvent]) -> None:
+def test_list_that_expires_is_reported_once(bench: Bench, events: list[LogEvent]) -> None:
     for day in range(10):
         bench.now = time.time() + day * 86400
         bench.clock.advance(60)
     assert [line.partition(" on ")[0] for line in written(events)] == [f"{bench.crl}: expired"]
 
 
-def test_what_was_told_at_the_start_is_not_told_again(bench: Bench, events: list[LogEvent]) -> None:
+def test_warning_of_the_start_is_not_repeated(bench: Bench, events: list[LogEvent]) -> None:
     bench.revoke(content=revocation_list(CLIENTS, days=-1))
     bench.follow(bench.settings)
     bench.clock.advance(60)

@@ -60,7 +60,7 @@ def test_other_process_takes_the_same_keys(connect: Connect) -> None:
     assert connect(server, context, session=first.client.tls.session).facts.resumed
 
 
-def test_keys_that_are_used_up_are_told_once(connect: Connect, logged: Sequence[LogEvent]) -> None:
+def test_keys_that_are_used_up_are_reported_once(connect: Connect, logged: Sequence[LogEvent]) -> None:
     clock, tls, told, _ = changes(Stock(2))
     server, context = get(tls), client_context()
     clock.advance(CHANGE_SECONDS)
@@ -73,7 +73,7 @@ def test_keys_that_are_used_up_are_told_once(connect: Connect, logged: Sequence[
     assert "restart mailproxy" in formatEvent(event)
 
 
-def test_changed_profile_without_keys_of_the_stock_is_told_once(logged: Sequence[LogEvent]) -> None:
+def test_changed_profile_without_keys_of_the_stock_is_reported_once(logged: Sequence[LogEvent]) -> None:
     _, tls, _, made = changes(Stock(2))
     for version in ("1.2", "1.3"):
         get(tls, min_version=version)

@@ -194,7 +194,7 @@ def refused(
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("what", ["wrong name", "unknown authority", "expired", "self-signed"])
-def test_server_is_refused_and_the_client_told_in_its_protocol(
+def test_server_is_refused_and_the_client_gets_an_answer_in_its_protocol(
     refused: Mapping[str, tuple[Front, Ports, str]], pki: Certificates, what: str, protocol: str
 ) -> None:
     front, ports, reason = refused[what]
@@ -250,7 +250,7 @@ def test_nothing_is_verified_where_that_is_configured(
         assert Imap(connection).login(USER, PASSWORD)[0] == "OK"
 
 
-def test_server_without_tls_is_told_apart(
+def test_server_without_tls_is_distinguished(
     front: StartFront, tls_dovecot: Dovecot, pki: Certificates, trust: Table
 ) -> None:
     settings, ports = configuration(tls_dovecot, pki, trust)
@@ -362,7 +362,7 @@ def test_check_connects_over_tls(folder: Path, tls_dovecot: Dovecot, pki: Certif
     assert "backend dovecot, server d1, imap: IMAP4rev1" in done.stdout
 
 
-def test_check_tells_why_a_server_is_refused(
+def test_check_says_why_a_server_is_refused(
     folder: Path, tls_dovecot: Dovecot, pki: Certificates, trust: dict[str, Any]
 ) -> None:
     settings, _ = configuration(tls_dovecot, pki, trust | {"verify-name": "imap.example.org"})

@@ -423,7 +423,7 @@ def test_client_that_ends_its_direction_at_once_is_closed(site: Site, is_in_star
         assert parting.is_for(GONE), parting
 
 
-def test_silent_client_is_told_and_closed(impatient_site: Site) -> None:
+def test_silent_client_is_answered_and_closed(impatient_site: Site) -> None:
     for parting in partings(impatient_site, lambda connection, words: None):
         assert parting.answer.startswith(parting.words.late), parting
         assert parting.answer.count(b"\r\n") == bool(parting.words.late), parting
@@ -431,7 +431,7 @@ def test_silent_client_is_told_and_closed(impatient_site: Site) -> None:
         assert SECONDS * 1000 <= parting.session["total_ms"] < 8 * SECONDS * 1000, parting
 
 
-def test_client_that_is_silent_in_a_line_is_told_and_closed(impatient_site: Site) -> None:
+def test_client_that_is_silent_in_a_line_is_answered_and_closed(impatient_site: Site) -> None:
     for parting in partings(impatient_site, lambda connection, words: connection.sendall(words.starttls[0])):
         assert parting.answer.startswith(parting.words.late), parting
         assert parting.is_for(TOO_SLOW), parting

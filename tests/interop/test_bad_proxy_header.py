@@ -216,7 +216,7 @@ def test_good_header_before_tls_is_believed(accepting: Accepting, pki: Certifica
 
 
 @pytest.mark.parametrize("header", [GOOD, GOOD_V1], ids=["v2", "v1"])
-def test_header_and_clienthello_in_one_segment_are_told_apart(
+def test_header_and_clienthello_in_one_segment_are_distinguished(
     accepting: Accepting, pki: Certificates, header: bytes
 ) -> None:
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()

@@ -249,7 +249,7 @@ def test_staple_is_seen_and_renewed(
     until(lambda: "OCSP response: no response sent" in status(), "no OCSP response", pause=0.2)
 
 
-def test_sessions_go_on_while_many_certificates_are_looked_at(
+def test_sessions_continue_while_many_certificates_are_looked_at(
     folder: Path, front: StartFront, backend: Recorder
 ) -> None:
     """With 500 certificates that all renew, no client waits long."""

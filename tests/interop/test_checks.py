@@ -369,7 +369,7 @@ def test_dovecot_that_does_not_know_the_header_is_down(findings: Findings, proto
 
 @pytest.mark.parametrize("check", UNCHECKED)
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_dovecot_that_does_not_know_the_header_is_told_of_at_the_start(
+def test_dovecot_that_does_not_know_the_header_is_reported_at_the_start(
     findings: Findings, protocol: str, check: str
 ) -> None:
     backend = f"warned-{check}-{protocol}"

@@ -271,7 +271,7 @@ def test_signal_ends_it_and_its_files(how: signal.Signals) -> None:
         assert "Traceback" not in demo.output
 
 
-def test_dovecot_tells_it_in_its_own_log() -> None:
+def test_dovecot_says_it_in_its_own_log() -> None:
     peers.need("curl", *peers.DOVECOT)
     with running("--dovecot") as demo:
         (command,) = demo.commands("alice at 127.0.0.77 reads her mail, over TLS and with a certificate")

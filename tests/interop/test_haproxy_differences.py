@@ -154,7 +154,7 @@ def test_empty_common_name(pair: Pair, pki: Certificates, folder: Path) -> None:
 
 
 @pytest.mark.skipif(not has_ipv6(), reason="needs IPv6")
-def test_ipv4_client_of_an_ipv6_socket_is_told_as_ipv4(
+def test_ipv4_client_of_an_ipv6_socket_is_reported_as_ipv4(
     recorder: StartRecorder, front: StartFront, haproxy: StartHAProxy, pki: Certificates
 ) -> None:
     backend, port = recorder(echo()), free_port()

@@ -51,7 +51,7 @@ def test_stalled_reader_of_the_log_stops_nobody(
         assert process.stderr == ""
 
 
-def test_lines_come_when_the_reader_goes_on(folder: Path, recorder: StartRecorder, pki: Certificates) -> None:
+def test_lines_come_when_the_reader_continues(folder: Path, recorder: StartRecorder, pki: Certificates) -> None:
     configuration, port = single(pki.server_ec, recorder(echo()).port)
     reader, writer = os.pipe()
     fcntl(writer, F_SETPIPE_SZ, PIPE_BYTES)

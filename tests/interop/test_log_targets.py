@@ -386,7 +386,7 @@ def test_server_that_does_not_read_stops_nobody(front: StartFront, backend: Reco
         connection.close()
 
 
-def test_dropped_lines_are_counted_and_told(
+def test_dropped_lines_are_counted_and_reported(
     front: StartFront, backend: Recorder, pki: Certificates, folder: Path
 ) -> None:
     path = folder / "log"

@@ -102,7 +102,7 @@ def test_numbers_are_those_of_all_workers_and_never_go_back(service: Service) ->
     assert went_back(between, after) == []
 
 
-def test_numbers_go_on_with_a_reload(service: Service) -> None:
+def test_numbers_continue_with_a_reload(service: Service) -> None:
     service.visit(1)
     before = service.wait_for("mailproxy_frontend_session_duration_seconds_count", 1)
     service.running.process.send(signal.SIGHUP)

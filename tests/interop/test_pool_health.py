@@ -20,7 +20,7 @@ QUIET_SECONDS = 1.2
 NEVER = "1m"  # between checks, where a check must not decide
 
 
-def test_without_a_server_clients_are_told_at_once_and_the_frontend_stays(pool: StartPool) -> None:
+def test_without_a_server_clients_are_answered_at_once_and_the_frontend_stays(pool: StartPool) -> None:
     started = pool({"a": {}, "b": {}})
     started.turn_off("a", "b")
     for _ in range(3):
@@ -71,7 +71,7 @@ def test_log_has_one_line_for_each_change_of_a_flapping_server(pool: StartPool) 
     assert [event["state"] for event in started.front.events(event="server")] == ["down", "up"] * 4
 
 
-def test_line_of_a_change_tells_the_reason_and_who_is_left(pool: StartPool) -> None:
+def test_line_of_a_change_has_the_reason_and_the_servers_left(pool: StartPool) -> None:
     started = pool({"a": {}, "b": {}, "c": {"backup": True}})
     with started.client() as first, started.client() as second:
         servers = {first.server, second.server}
@@ -116,7 +116,7 @@ def test_sessions_of_a_server_that_goes_down_are_ended_if_so_configured(
     assert started.front.session(client.address)["termination"].startswith("D")
 
 
-def test_sessions_of_a_server_that_goes_down_go_on_otherwise(pool: StartPool) -> None:
+def test_sessions_of_a_server_that_goes_down_continue_otherwise(pool: StartPool) -> None:
     started = pool({"a": {}})
     with started.client() as client:
         assert client.server == "a"
@@ -126,7 +126,7 @@ def test_sessions_of_a_server_that_goes_down_go_on_otherwise(pool: StartPool) ->
         assert client.is_answered()
 
 
-def test_sessions_of_other_servers_go_on(pool: StartPool) -> None:
+def test_sessions_of_other_servers_continue(pool: StartPool) -> None:
     started = pool({"a": {"on-marked-down": "shutdown-sessions"}, "b": {"on-marked-down": "shutdown-sessions"}})
     with started.client() as first, started.client() as second:
         clients = {first.server: first, second.server: second}
@@ -149,7 +149,7 @@ def test_sessions_of_backups_are_ended_when_the_server_is_back_if_so_configured(
         assert client.server == "a"
 
 
-def test_sessions_of_backups_go_on_otherwise(pool: StartPool) -> None:
+def test_sessions_of_backups_continue_otherwise(pool: StartPool) -> None:
     started = pool({"a": {}, "b": {"backup": True}})
     started.turn_off("a")
     with started.client() as client:

@@ -61,7 +61,7 @@ def test_client_that_waited_too_long_gets_the_temporary_failure_of_its_protocol(
         assert first.is_answered()
 
 
-def test_client_who_finds_the_queue_full_is_told_at_once(pool: StartPool) -> None:
+def test_client_who_finds_the_queue_full_is_answered_at_once(pool: StartPool) -> None:
     started = pool({"only": {"maxconn": 1}}, checked=False, timeout=LONG, maxqueue=1)
     with started.client() as first, started.client() as second:
         assert first.server == "only"
@@ -84,7 +84,7 @@ def test_who_waits_goes_to_the_server_that_comes_up(pool: StartPool) -> None:
         assert second.server == "back"
 
 
-def test_who_waits_is_told_at_once_that_the_last_server_went_down(pool: StartPool) -> None:
+def test_client_that_waits_is_answered_at_once_when_the_last_server_goes_down(pool: StartPool) -> None:
     started = pool({"only": {"maxconn": 1}}, timeout=LONG)
     with started.client() as first, started.client() as second:
         assert first.server == "only"

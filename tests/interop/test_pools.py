@@ -129,7 +129,7 @@ def test_killed_dovecot_costs_nobody_a_login_and_gets_its_share_when_it_is_back(
     assert not load.lost
 
 
-def test_stopped_dovecot_costs_nobody_a_login_and_gets_its_share_when_it_goes_on(site: Site, load: Load) -> None:
+def test_stopped_dovecot_costs_no_client_a_login_and_gets_its_share_when_it_continues(site: Site, load: Load) -> None:
     site.until_served("d2")
     site.dovecots["d2"].pause()
     try:

@@ -55,7 +55,7 @@ def heard(sock: socket.socket) -> bytes:
 
 
 @pytest.mark.parametrize("send_proxy", ["v1", "v2"])
-def test_denied_client_hears_postfix_s_reason_at_once(
+def test_denied_client_gets_postfix_s_reason_at_once(
     front: StartFront, pki: Certificates, postfix: Postfix, send_proxy: str
 ) -> None:
     running, port = start(front, pki, postfix, "none", backend_send_proxy=send_proxy)
@@ -70,7 +70,9 @@ def test_denied_client_hears_postfix_s_reason_at_once(
     assert "retries" not in event
 
 
-def test_denied_client_hears_it_in_answer_to_ehlo(front: StartFront, pki: Certificates, postfix: Postfix) -> None:
+def test_denied_client_gets_the_reason_in_answer_to_ehlo(
+    front: StartFront, pki: Certificates, postfix: Postfix
+) -> None:
     _, port = start(front, pki, postfix, "starttls")
     with Submission(connect(port, DENIED)) as smtp:
         smtp.starttls(context=pki.client())

@@ -44,7 +44,7 @@ def changes(running: Front) -> list[str]:
 
 
 @COMMANDS
-def test_frontend_comes_and_goes_while_a_session_goes_on(
+def test_frontend_comes_and_goes_while_a_session_continues(
     front: StartFront, backend: Recorder, pki: Certificates, command: tuple[str | Path, ...]
 ) -> None:
     configuration, port = single(pki.server_ec, backend.port)

@@ -184,7 +184,7 @@ def test_literal_that_waits_for_its_continuation_gets_it_from_dovecot(ports: Por
         assert read_line(connection).startswith(b"2 OK")
 
 
-def test_backend_is_told_of_tls_only_when_the_client_has_it(
+def test_header_says_tls_only_when_the_client_has_it(
     front: StartFront, recorder: StartRecorder, pki: Certificates
 ) -> None:
     backend = recorder(echo())

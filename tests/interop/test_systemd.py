@@ -43,7 +43,7 @@ def bound(port: int = 0, host: str = "127.0.0.1") -> socket.socket:
 
 
 @pytest.mark.parametrize("is_abstract", [False, True])
-def test_systemd_is_told_when_the_service_is_ready_reloads_and_stops(
+def test_systemd_gets_a_message_when_the_service_is_ready_reloads_and_stops(
     front: StartFront, pki: Certificates, folder: Path, backend: Recorder, is_abstract: bool
 ) -> None:
     configuration, _ = single(pki.server_ec, backend.port)
@@ -70,7 +70,7 @@ def test_systemd_is_told_when_the_service_is_ready_reloads_and_stops(
         assert "EXTEND_TIMEOUT_USEC=20000000" in systemd.said[-1]
 
 
-def test_status_tells_of_sessions(front: StartFront, pki: Certificates, systemd: Systemd, backend: Recorder) -> None:
+def test_status_reports_sessions(front: StartFront, pki: Certificates, systemd: Systemd, backend: Recorder) -> None:
     configuration, port = single(pki.server_ec, backend.port)
     systemd.start(front, configuration)
     with connect_tls(port, pki.client()) as connection:

@@ -80,7 +80,7 @@ def test_upgrade_under_load_refuses_nobody_and_ends_no_session(
     former.was_ended()
 
 
-def test_wait_for_a_service_that_does_not_answer_is_told(
+def test_wait_for_a_service_that_does_not_answer_is_reported(
     front: StartFront, folder: Path, admin: Path, configured: tuple[dict[str, Any], int]
 ) -> None:
     configuration, _ = configured
@@ -185,7 +185,7 @@ def test_nobody_to_take_over_from_is_status_1_and_a_line(
         assert process.stderr.startswith(f"{admin}: does not exist")
 
 
-def test_former_process_ends_at_once_when_it_is_told_again(
+def test_former_process_ends_at_once_at_the_second_signal(
     front: StartFront, pki: Certificates, configured: tuple[dict[str, Any], int]
 ) -> None:
     configuration, port = configured

@@ -163,7 +163,7 @@ def test_list_that_is_read_again_revokes_also_who_resumes(
     assert REVOKED in s_client(fronts.ports["required"], *show)
 
 
-def test_revoked_client_may_go_on_without_a_name(
+def test_revoked_client_may_continue_without_a_name(
     fronts: Fronts, alice: Issued, clients: Issued, tmp_path: Path
 ) -> None:
     certificate = tmp_path / "alice.pem"

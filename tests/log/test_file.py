@@ -148,7 +148,7 @@ def test_line_that_failed_in_the_middle_is_whole_in_the_new_file(path: Path) -> 
     assert (old.read_bytes(), path.read_bytes()) == (b"a l", b"a line\n")
 
 
-def test_after_a_fork_the_file_is_opened_anew(path: Path, sink: FileSink) -> None:
+def test_after_a_fork_the_file_is_opened_again(path: Path, sink: FileSink) -> None:
     sink.write([b"one\n"])
     path.rename(path.with_suffix(".1"))
     sink.forget()

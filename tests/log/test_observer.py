@@ -89,7 +89,7 @@ def test_after_the_end_each_event_is_written_before_the_next_step(stream: IO[str
 
 @pytest.mark.parametrize(("dropped", "words"), [(1, "1 line was dropped"), (3, "3 lines were dropped")])
 @pytest.mark.parametrize("format", ["text", "json"])
-def test_gap_is_told_as_a_warning(format: str, dropped: int, words: str) -> None:
+def test_gap_is_reported_as_a_warning(format: str, dropped: int, words: str) -> None:
     reader, descriptor = os.pipe()
     fcntl(descriptor, F_SETPIPE_SZ, 4096)
     with os.fdopen(reader, "rb") as out, os.fdopen(descriptor, "w") as stream:

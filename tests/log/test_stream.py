@@ -84,7 +84,7 @@ def test_server_that_does_not_read_is_not_waited_for_for_ever(server: socket.soc
         assert sink.write([b"next"]) == 1
 
 
-def test_server_that_goes_on_reading_gets_all_lines_whole(server: socket.socket, sink: StreamSink) -> None:
+def test_server_that_continues_reading_gets_all_lines_whole(server: socket.socket, sink: StreamSink) -> None:
     lines = [b"%d " % number + 9_000 * b"x" for number in range(2000)]
     left = list(lines)
     while done := sink.write(left):

@@ -173,7 +173,7 @@ def test_stalled_reader_stops_nobody(kind: Callable[[], tuple[int, int]]) -> Non
     os.close(descriptor)
 
 
-def test_lines_beyond_the_bound_are_dropped_counted_and_told(disk: Disk) -> None:
+def test_lines_beyond_the_bound_are_dropped_counted_and_reported(disk: Disk) -> None:
     writer = disk.stalled_writer()
     for _ in range(FULL + 100):
         writer.put(LINE)
@@ -241,7 +241,7 @@ def test_line_that_failed_in_the_middle_is_written_again_on_a_line_of_its_own(di
     assert disk.taken == b"first\none\nsec\nsecond\n"
 
 
-def test_line_that_is_taken_in_parts_goes_on_where_it_stopped(disk: Disk) -> None:
+def test_line_that_is_taken_in_parts_continues_where_it_stopped(disk: Disk) -> None:
     disk.room = [2]
     writer = disk.writer()
     writer.put(b"in parts\n")

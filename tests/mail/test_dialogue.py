@@ -177,7 +177,7 @@ def test_tls_from_the_first_byte_closes_without_a_word(protocol: str) -> None:
         ("managesieve", b'BYE "Too slow, closing"\r\n'),
     ],
 )
-def test_slow_client_is_told_so_once(protocol: str, line: bytes) -> None:
+def test_slow_client_gets_the_reason_once(protocol: str, line: bytes) -> None:
     talk = dialogue(protocol)
     step = talk.late()
     assert (step.reply, step.next, step.cause) == (line, Next.CLOSE, Cause.LIMIT)

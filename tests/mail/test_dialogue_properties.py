@@ -117,7 +117,7 @@ logins = st.sampled_from(sorted(LOGINS)).flatmap(
 
 @given(logins, st.booleans())
 @examples(200)
-def test_login_never_succeeds_nor_goes_on(login: tuple[str, bytes, bytes, bytes], optional: bool) -> None:
+def test_login_never_succeeds_nor_continues(login: tuple[str, bytes, bytes, bytes], optional: bool) -> None:
     protocol, verb, arguments, ending = login
     line = (verb + arguments + ending).partition(b"\n")[0] + b"\n"
     reply = dialogue(protocol, optional=optional).receive(line).reply

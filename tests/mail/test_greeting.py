@@ -277,7 +277,7 @@ def test_line_without_an_end_is_no_greeting(protocol: str) -> None:
     assert refusal_of(talk.receive(b"x")) == f"more than {SIZE} bytes"
 
 
-def test_refusal_is_told_apart_from_what_is_no_greeting() -> None:
+def test_refusal_is_distinguished_from_what_is_no_greeting() -> None:
     greeting = relaying("imap").receive(b"* BYE no\r\n")
     assert isinstance(greeting, Greeting)
     assert greeting.refusal == read_refusal("imap", b"* BYE no\r\n")

@@ -142,7 +142,7 @@ def test_connection_that_ends_before_the_list_is_a_failure(protocol: str) -> Non
         ("imap", b"x" * (SIZE + 1), f"more than {SIZE} bytes"),
     ],
 )
-def test_failure_is_told(protocol: str, heard: bytes, failure: str) -> None:
+def test_failure_is_reported(protocol: str, heard: bytes, failure: str) -> None:
     talk = probe(protocol, heard)
     assert (talk.done, talk.capabilities, talk.failure) == (True, None, failure)
     talk.end()
@@ -179,7 +179,7 @@ def test_tcp_has_nothing_to_learn() -> None:
         st.binary(max_size=8) | st.sampled_from((b"* OK\r\n", b"+OK\r\n", b"220 \r\n", b"OK\r\n", b'"A" {1}\r\n'))
     ),
 )
-def test_anything_is_heard_without_an_error(protocol: str, heard: list[bytes]) -> None:
+def test_anything_is_read_without_an_error(protocol: str, heard: list[bytes]) -> None:
     talk = probe(protocol, *heard)
     talk.end()
     assert talk.done

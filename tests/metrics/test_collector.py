@@ -213,7 +213,7 @@ def test_counters_do_not_go_back_with_a_reload(front: Front) -> None:
     assert value(collected(front.service), "mailproxy_reloads_total", result="success") == 1
 
 
-def test_counters_go_on_when_a_frontend_comes_back(front: Front) -> None:
+def test_counters_continue_when_a_frontend_comes_back(front: Front) -> None:
     relayed(front)
     before = collected(front.service)
     front.reload(FILE.replace("[frontend.front]", "[frontend.other]").replace("front.sock", "other.sock"))

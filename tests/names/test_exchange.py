@@ -150,7 +150,7 @@ class ExchangeTests(TestCase):
         self.reactor.advance(1.0)
         assert await self.refusal(asking) == remark
 
-    async def test_malformed_message_is_told_when_nothing_else_came(self) -> None:
+    async def test_malformed_message_is_reported_when_nothing_else_came(self) -> None:
         remark = "malformed message of 2 bytes: octet 0: 12 octets expected, 2 are left"
         await self.assert_told(b"no", remark)
 
@@ -168,7 +168,7 @@ class ExchangeTests(TestCase):
         self.nameserver.disturb = lambda reply: [b"no"] * (MAX_DATAGRAMS - 1)
         assert await self.ask() == Found((ip_address("192.0.2.1"),), 60)
 
-    async def test_other_answer_is_told_when_nothing_else_came(self) -> None:
+    async def test_other_answer_is_reported_when_nothing_else_came(self) -> None:
         await self.assert_told(dns.Message(0, answer=1).toStr(), "an answer to another question")
 
     async def test_datagrams_of_strangers_do_not_arrive(self) -> None:

@@ -66,7 +66,7 @@ def test_same_address_is_one_record() -> None:
     assert records(ipv4=V4 + V4, ipv6=()) == (FOUR,)
 
 
-def test_each_change_is_told() -> None:
+def test_each_change_is_reported() -> None:
     families = Families()
     told: list[Any] = []
     families.host.observers.append(lambda: told.append(families.host.records("ipv6")))

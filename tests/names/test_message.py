@@ -61,7 +61,7 @@ def test_aliases_in_any_order_are_followed() -> None:
     assert read(reply.toStr(), 7, A) == found("192.0.2.1")
 
 
-def test_alias_that_the_answer_leaves_open_is_told() -> None:
+def test_alias_that_the_answer_leaves_open_is_reported() -> None:
     reply = message(A, [cname("Elsewhere.example.net", ttl=5)])
     assert read(reply.toStr(), 7, A) == Alias("elsewhere.example.net", 5)
 

@@ -134,7 +134,7 @@ class NamesTests(TestCase):
         assert await self.known(SERVICE) == ()
         assert self.lines() == [f"srv:{SRV.name}: not resolved -> none (service not available)"]
 
-    async def test_change_is_told_and_logged_once_for_all_who_follow(self) -> None:
+    async def test_change_is_reported_and_logged_once_for_all_who_follow(self) -> None:
         self.nameserver.records = [a()]
         for port in (143, 110, 24):
             self.follow(NamedServer(NAME, port))
@@ -157,7 +157,7 @@ class NamesTests(TestCase):
         await self.later(0)
         assert [self.nameserver.count(type) for type in ("A", "AAAA", "SRV")] == [1, 1, 1]
 
-    async def test_follower_who_comes_late_is_told_what_is_known(self) -> None:
+    async def test_late_follower_gets_what_is_known(self) -> None:
         self.nameserver.records = [a()]
         await self.known()
         self.follow(NamedServer(NAME, 110))
@@ -197,7 +197,7 @@ class NamesTests(TestCase):
             f"DNS works again for {NAME} A, {NAME} AAAA",
         ]
 
-    async def test_name_that_vanishes_is_held_and_then_told(self) -> None:
+    async def test_name_that_vanishes_is_held_and_then_reported(self) -> None:
         self.nameserver.records = [a()]
         await self.known()
         self.nameserver.records = []
@@ -263,7 +263,7 @@ class NamesTests(TestCase):
         following.stop()
         assert self.reactor.getDelayedCalls() == []
 
-    async def test_follower_may_stop_when_told(self) -> None:
+    async def test_follower_may_stop_when_it_is_called(self) -> None:
         self.nameserver.records = [a()]
 
         def changed(records: tuple[Record, ...]) -> None:
@@ -275,7 +275,7 @@ class NamesTests(TestCase):
         assert len(self.told) == 1
         assert self.reactor.getDelayedCalls() == []
 
-    async def test_follower_may_stop_another_when_told(self) -> None:
+    async def test_follower_may_stop_another_when_it_is_called(self) -> None:
         self.nameserver.records = [a()]
         followings: list[Following] = []
 

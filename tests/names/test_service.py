@@ -135,7 +135,7 @@ def test_target_that_leaves_is_not_asked_for_any_more() -> None:
     assert {question.name for question in zone.watches.open} == {SRV.name, "d2"}
 
 
-def test_changes_of_a_target_are_told() -> None:
+def test_changes_of_a_target_are_reported() -> None:
     zone = Zone(target("d1"), d1="192.0.2.1")
     zone.resolve("d1", "192.0.2.2")
     assert zone.told[-1] == (record("192.0.2.2", 143, 7),)

@@ -41,14 +41,14 @@ def test_source_ends_with_its_last_listener() -> None:
     assert source.is_stopped
 
 
-def test_source_is_made_anew_after_its_end() -> None:
+def test_source_is_made_again_after_its_end() -> None:
     shared = Shared(Named)
     source = shared.join("a", first)
     shared.leave("a", first)
     assert shared.join("a", first) is not source
 
 
-def test_listener_that_leaves_meanwhile_hears_nothing() -> None:
+def test_listener_that_leaves_meanwhile_gets_nothing() -> None:
     source = Named("a")
     heard = []
 

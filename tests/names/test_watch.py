@@ -89,7 +89,7 @@ def test_nothing_is_asked_before_the_reactor_turns() -> None:
     assert len(script.asked) == 1
 
 
-def test_answer_is_told(play: Play) -> None:
+def test_answer_is_reported(play: Play) -> None:
     play.answer(ONE)
     assert play.told == [ONE.values]
 
@@ -109,14 +109,14 @@ def test_ttl_of_days_is_an_hour(play: Play) -> None:
     assert play.is_asked_after(3600.0)
 
 
-def test_same_answer_is_not_told_again(play: Play) -> None:
+def test_same_answer_is_not_reported_again(play: Play) -> None:
     play.answer(found("192.0.2.1", "192.0.2.2"))
     play.clock.advance(60.0)
     play.answer(found("192.0.2.2", "192.0.2.1"))
     assert len(play.told) == 1
 
 
-def test_other_answer_is_told(play: Play) -> None:
+def test_other_answer_is_reported(play: Play) -> None:
     play.answer(ONE)
     play.clock.advance(60.0)
     play.answer(TWO)
@@ -138,7 +138,7 @@ def test_waits_grow_while_there_is_no_answer(play: Play) -> None:
         assert play.is_asked_after(seconds)
 
 
-def test_waits_begin_anew_after_an_answer(play: Play) -> None:
+def test_waits_begin_again_after_an_answer(play: Play) -> None:
     play.answer(NoAnswerError("SERVFAIL"))
     play.clock.advance(1.0)
     play.answer(ONE)
@@ -154,7 +154,7 @@ def test_failure_at_the_start_settles_without_knowing_anything(play: Play) -> No
     assert play.told == [None]
 
 
-def test_denial_at_the_start_is_told_at_once(play: Play) -> None:
+def test_denial_at_the_start_is_reported_at_once(play: Play) -> None:
     play.answer(NX)
     assert play.told == [()]
     assert play.watch.denial == "NXDOMAIN"
@@ -233,7 +233,7 @@ def test_cut_answer_is_logged_once(play: Play) -> None:
 
 
 @pytest.mark.parametrize("where", ["asking", "listener"])
-def test_bug_is_logged_and_the_watch_goes_on(where: str) -> None:
+def test_bug_is_logged_and_the_watch_continues(where: str) -> None:
     clock, script = Clock(), Script()
 
     def changed() -> None:

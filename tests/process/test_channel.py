@@ -109,7 +109,7 @@ def test_descriptors_come_with_their_message(pair: Pair) -> None:
         os.close(reader)
 
 
-def test_end_of_the_other_side_is_told_once_and_last(pair: Pair) -> None:
+def test_end_of_the_other_side_is_reported_once_and_last(pair: Pair) -> None:
     pair.left.send(UPDATE)
     pair.left.close()
     pair.settle()

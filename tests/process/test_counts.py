@@ -119,7 +119,7 @@ def test_sessions_of_an_earlier_reading_count(bench: Bench) -> None:
     assert later.pool.pick(b"", (), 0.0) is not None
 
 
-def test_queue_is_told_by_the_latest_reading(bench: Bench) -> None:
+def test_queue_is_reported_by_the_latest_reading(bench: Bench) -> None:
     bench.pick(0)
     bench.wait(0)
     bench.backend(bench.workers[0])
@@ -128,14 +128,14 @@ def test_queue_is_told_by_the_latest_reading(bench: Bench) -> None:
     assert bench.backends[1].pool.queued == 0
 
 
-def test_counters_go_on_when_a_worker_has_ended(bench: Bench) -> None:
+def test_counters_continue_when_a_worker_has_ended(bench: Bench) -> None:
     bench.workers[0].frontend("imaps").numbers[CONNECTIONS] += 2
     bench.main.fold(0)
     bench.workers[1].frontend("imaps").numbers[CONNECTIONS] += 1
     assert bench.main.frontend("imaps").sums()[CONNECTIONS] == 3
 
 
-def test_numbers_of_a_server_are_those_of_all_workers_and_go_on(bench: Bench) -> None:
+def test_numbers_of_a_server_are_those_of_all_workers_and_continue(bench: Bench) -> None:
     for number, backend in enumerate(bench.backends[:2]):
         backend.pool.servers[0].numbers[FAILED] += number + 1
     bench.main.fold(0)
@@ -156,7 +156,7 @@ def test_stopped_worker_looks_no_more(bench: Bench) -> None:
     assert bench.clock.getDelayedCalls() == []
 
 
-def test_state_of_each_process_is_told_until_it_ends(bench: Bench) -> None:
+def test_state_of_each_process_is_reported_until_it_ends(bench: Bench) -> None:
     for number, counts in enumerate((bench.main, *bench.workers)):
         counted, state = counts.process()
         counted.numbers[CPU] += 10

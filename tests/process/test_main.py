@@ -171,7 +171,7 @@ def test_service_is_ready_when_all_workers_are(bench: Bench, logged: Sequence[Lo
     assert kinds(logged).index("ready") > kinds(logged).index("worker")
 
 
-def test_server_that_changes_is_told_to_all(bench: Bench) -> None:
+def test_server_that_changes_is_reported_to_all(bench: Bench) -> None:
     bench.heard()
     bench.heard(1)
     pool = bench.service.generation.backends["b", "imap"].pool
@@ -240,7 +240,7 @@ def test_reload_leaves_nothing_to_the_garbage_collector(bench: Bench) -> None:
         assert garbage() == []
 
 
-def test_renewed_certificates_are_told_and_known_later(bench: Bench) -> None:
+def test_renewed_certificates_are_reported_and_known_later(bench: Bench) -> None:
     bench.heard()
     before = bench.service.process_state.certificates.in_use
     bench.service.renewals.announce(before)
@@ -250,7 +250,7 @@ def test_renewed_certificates_are_told_and_known_later(bench: Bench) -> None:
     assert bench.told(2)[0].number == 2
 
 
-def test_changed_lists_are_told_and_known_later(bench: Bench) -> None:
+def test_changed_lists_are_reported_and_known_later(bench: Bench) -> None:
     bench.heard()
     read = ReadList("office.txt", NetworkSet(), (1,))
     bench.service.process_state.lists.take(read)
@@ -269,7 +269,7 @@ def test_ticket_keys_change_everywhere_once_a_day(bench: Bench) -> None:
     assert told == [message.Tickets({("default", ("imap",)): 1})]
 
 
-def test_reloads_that_use_up_the_ticket_keys_are_told(bench: Bench, logged: Sequence[LogEvent]) -> None:
+def test_reloads_that_use_up_the_ticket_keys_are_reported(bench: Bench, logged: Sequence[LogEvent]) -> None:
     settings = bench.settings()
     versions: tuple[Literal["1.2", "1.3"], ...] = ("1.3", "1.2", "1.3", "1.2")
     for number, version in enumerate(versions, 2):
@@ -279,7 +279,7 @@ def test_reloads_that_use_up_the_ticket_keys_are_told(bench: Bench, logged: Sequ
     assert kinds(logged).count("ticket-keys") == 1
 
 
-def test_what_is_learned_is_told(bench: Bench) -> None:
+def test_what_is_learned_is_reported(bench: Bench) -> None:
     bench.heard()
     bench.service.generation.learned("front", (b"IDLE",))
     assert bench.told() == [message.Learned("front", (b"IDLE",))]

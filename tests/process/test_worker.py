@@ -326,7 +326,7 @@ def test_server_that_is_down_gets_nobody(bench: Bench) -> None:
     bench.relay()
 
 
-def test_server_that_is_not_reached_is_told(bench: Bench) -> None:
+def test_server_that_is_not_reached_is_reported(bench: Bench) -> None:
     bench.read()
     bench.heard()
     bench.server.close()
@@ -335,7 +335,7 @@ def test_server_that_is_not_reached_is_told(bench: Bench) -> None:
     assert (missed.backend, missed.protocol, missed.server, missed.source) == ("b", "imap", "d1", None)
 
 
-def test_server_that_is_reached_again_is_told_once(bench: Bench) -> None:
+def test_server_that_is_reached_again_is_reported_once(bench: Bench) -> None:
     bench.read()
     key = ("b", "imap")
     update = update_of(key, bench.first.backends[key].pool.servers[0])
@@ -448,7 +448,7 @@ def test_question_about_nothing_has_no_answer(bench: Bench) -> None:
     assert bench.heard() == [message.Answer(5, None, "there is no frontend no")]
 
 
-def test_events_are_told_while_somebody_watches(bench: Bench) -> None:
+def test_events_are_reported_while_somebody_watches(bench: Bench) -> None:
     bench.read()
     bench.heard()
     bench.say(message.Watch(is_on=True, sessions=True))
@@ -468,7 +468,7 @@ def test_events_are_told_while_somebody_watches(bench: Bench) -> None:
     assert bench.heard() == []
 
 
-def test_sessions_are_not_told_to_those_who_watch_the_service(bench: Bench) -> None:
+def test_sessions_are_not_reported_to_those_who_watch_the_service(bench: Bench) -> None:
     bench.read()
     bench.heard()
     bench.say(message.Watch(is_on=True, sessions=False))
@@ -484,7 +484,7 @@ def test_log_files_are_opened_again(bench: Bench) -> None:
     assert bench.log.reopened == 1
 
 
-def test_socket_goes_on_without_a_worker_that_stops(bench: Bench) -> None:
+def test_socket_continues_without_a_worker_that_stops(bench: Bench) -> None:
     bench.read()
     bench.say(message.Stop(StopTimes()))
     socket.create_connection(bench.listening.getsockname()).close()

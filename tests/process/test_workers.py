@@ -277,7 +277,7 @@ def test_worker_that_shows_no_life_is_killed(bench: Bench, logged: Sequence[LogE
     assert f"has not responded for {SILENT_LOOKS} s" in lines(logged)[0]
 
 
-def test_worker_that_begins_hears_of_bans_before_it_accepts(bench: Bench) -> None:
+def test_worker_that_begins_gets_bans_before_it_accepts(bench: Bench) -> None:
     bench.before = [BanChange((ban("192.0.2.7"),))]
     bench.be_ready()
     bench.end(bench.played[0], 1)
@@ -394,7 +394,7 @@ def test_without_a_forker_and_workers_all_is_lost(bench: Bench) -> None:
     assert bench.workers.members == []
 
 
-def test_without_a_forker_the_workers_go_on(bench: Bench, logged: Sequence[LogEvent]) -> None:
+def test_without_a_forker_the_workers_continue(bench: Bench, logged: Sequence[LogEvent]) -> None:
     end_forkers(bench)
     assert "without a spare one" in "".join(lines(logged))
     assert len(bench.workers.members) == 2

@@ -18,7 +18,7 @@ def test_other_text_is_refused(text: str) -> None:
         InetAddress.parse(text)
 
 
-def test_text_without_a_port_is_told_so() -> None:
+def test_text_without_a_port_is_explained() -> None:
     with pytest.raises(ValueError, match=r"'192.0.2.1' is not an address with a port like 192.0.2.1:25 or"):
         InetAddress.parse("192.0.2.1")
 

@@ -106,6 +106,6 @@ def test_checksum_keeps_the_place_it_has() -> None:
     assert names(header.tlvs)[2] == "CRC32C"
 
 
-def test_stale_checksum_is_made_anew() -> None:
+def test_stale_checksum_is_made_again() -> None:
     stale = Header.local((Tlv(TlvType.CRC32C, b"old!"), Tlv(0xE1, b"x")))
     assert decode(encode(stale).data).first(TlvType.CRC32C) != b"old!"

@@ -94,7 +94,7 @@ def test_client_and_who_sent_the_header_are_logged(make: MakeBench) -> None:
     assert (line["client"], line["via"]) == ("198.51.100.7:52114", via)
 
 
-def test_client_behind_a_unix_socket_of_another_proxy_is_told_as_such(make: MakeBench) -> None:
+def test_client_behind_a_unix_socket_of_another_proxy_is_reported_as_such(make: MakeBench) -> None:
     bench = front(make)
     client = bench.client()
     client.send(encode(Header.proxy(UnixAddress(b"/client"), UnixAddress(b"/front"))).data)

@@ -116,7 +116,7 @@ def test_bytes_between_starttls_and_tls_close_the_connection(bench: Open, segmen
     assert not made.server.is_asked
 
 
-def test_silent_client_is_told_in_time(bench: Open) -> None:
+def test_silent_client_is_answered_in_time(bench: Open) -> None:
     made = bench(timeout={"login": 5.0})
     client = greeted(made)
     made.advance(5.5)
@@ -145,7 +145,7 @@ def test_server_that_says_bye_is_no_server(bench: Open) -> None:
     assert client.data == b""
 
 
-def test_client_without_a_server_is_told_after_tls(bench: Open) -> None:
+def test_client_without_a_server_is_answered_after_tls(bench: Open) -> None:
     made = bench(backend={"retries": 0})
     client = made.starttls_client()
     made.server.accept().end()
@@ -205,7 +205,7 @@ def test_refusal_answers_the_next_command(bench: Open, protocol: str, has_spoken
     assert (line["termination"], line["server"]) == ("SC", "d1")
 
 
-def test_client_that_says_nothing_more_is_refused_all_the_same(bench: Open) -> None:
+def test_client_that_says_nothing_more_is_refused_nevertheless(bench: Open) -> None:
     made = bench(protocol="smtp", send_proxy="v2", timeout={"close": 2.0})
     client = starttls(made, "smtp")
     made.server.accept(NO["smtp"])

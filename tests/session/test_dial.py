@@ -269,7 +269,7 @@ def test_connection_without_an_answer_is_given_up(make: MakeBench) -> None:
         assert (line["termination"], line["reason"]) == ("sC", "no connection within 5 s")
 
 
-def test_missing_unix_socket_is_told_in_words(make: MakeBench, tmp_path: Path) -> None:
+def test_missing_unix_socket_is_reported_in_words(make: MakeBench, tmp_path: Path) -> None:
     bench = make(reach=[Server(name="gone", address=UnixServer(str(tmp_path / "gone.sock")))], backend={"retries": 0})
     client = bench.client()
     bench.until(lambda: client.fin)

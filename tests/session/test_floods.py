@@ -56,7 +56,7 @@ def test_client_that_renegotiates_is_cut_off(make: MakeBench, key_log: Path) -> 
     bench.until(lambda: server.fin)
 
 
-def test_server_is_cut_off_and_the_client_hears_the_end(make: MakeBench, key_log: Path) -> None:
+def test_server_is_cut_off_and_the_client_sees_the_end(make: MakeBench, key_log: Path) -> None:
     bench = make(server_tls=ServerTls(verify="none"))
     bench.server_context.keylog_filename = str(key_log)
     client, server = bench.relay()

@@ -42,7 +42,7 @@ def said(bench: Bench, client: Peer) -> bytes:
 # Said.
 
 
-def test_quiet_client_hears_that_the_session_ends(bench: Bench) -> None:
+def test_quiet_client_gets_a_goodbye(bench: Bench) -> None:
     client, _ = bench.relay()
     pause(bench)
     assert said(bench, client) == BYE
@@ -77,7 +77,7 @@ def test_goodbye_follows_an_answer(bench: Bench) -> None:
     assert said(bench, client) == BYE
 
 
-def test_client_that_has_ended_hears_the_goodbye(bench: Bench) -> None:
+def test_client_that_has_ended_gets_the_goodbye(bench: Bench) -> None:
     """Its server may still have something to say to it."""
     client, server = bench.relay()
     client.end()
@@ -86,7 +86,7 @@ def test_client_that_has_ended_hears_the_goodbye(bench: Bench) -> None:
     assert said(bench, client) == BYE
 
 
-def test_client_of_starttls_hears_the_goodbye(make: MakeBench) -> None:
+def test_client_of_starttls_gets_the_goodbye(make: MakeBench) -> None:
     bench = make(tls=True, mode="starttls")
     client = bench.starttls_client()
     bench.server.accept(b"* OK ready\r\n")
@@ -96,7 +96,7 @@ def test_client_of_starttls_hears_the_goodbye(make: MakeBench) -> None:
 
 
 @pytest.mark.parametrize("ending", [SERVER_DOWN, BACKUP_LEFT, SHUT_DOWN], ids=lambda ending: ending.who)
-def test_letter_tells_why(make: MakeBench, ending: Ending) -> None:
+def test_letter_names_the_reason(make: MakeBench, ending: Ending) -> None:
     bench = make()
     client, server = bench.relay()
     bench.session.shut_down(ending, "because")
@@ -218,7 +218,7 @@ def test_client_in_a_dial_is_refused_instead_of_greeted(make: MakeBench) -> None
     assert said(bench, client) == BYE
 
 
-def test_client_hears_one_goodbye(bench: Bench) -> None:
+def test_client_gets_one_goodbye(bench: Bench) -> None:
     client, _ = bench.relay()
     pause(bench)
     session = bench.session
@@ -259,7 +259,7 @@ def check_ended_at_once(bench: Bench, client: Peer, words: bytes) -> None:
 
 @pytest.mark.parametrize("mode", ["starttls", "starttls-optional"])
 @pytest.mark.parametrize("protocol", ["imap", "smtp", "submission", "lmtp", "managesieve"])
-def test_client_before_starttls_hears_the_goodbye(make: MakeBench, mode: str, protocol: str) -> None:
+def test_client_before_starttls_gets_the_goodbye(make: MakeBench, mode: str, protocol: str) -> None:
     bench = make(tls=True, mode=mode, protocol=protocol)
     client = bench.client()
     bench.until(lambda: client.data)
@@ -283,7 +283,7 @@ def test_what_the_client_has_just_said_does_not_cost_it_the_goodbye(make: MakeBe
     check_ended_at_once(bench, client, BYE)
 
 
-def test_client_that_waits_for_tls_hears_nothing_in_clear(make: MakeBench) -> None:
+def test_client_that_waits_for_tls_gets_nothing_in_clear(make: MakeBench) -> None:
     bench = make(tls=True, mode="starttls")
     client = bench.client()
     client.send(b"a STARTTLS\r\n")

@@ -170,5 +170,5 @@ def test_refusal_is_final_if_it_means_the_client_for_good(names_client: bool, is
     assert failure.counts == "never"
 
 
-def test_failure_may_be_the_client_s_doing_unless_told_otherwise() -> None:
+def test_failure_may_be_the_client_s_doing_by_default() -> None:
     assert Failure("closed").counts == "once"

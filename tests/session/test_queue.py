@@ -61,7 +61,7 @@ def last_of(bench: Bench) -> Session:
 # Waiting.
 
 
-def test_client_without_a_place_hears_nothing_and_no_server_of_it(bench: Bench) -> None:
+def test_client_without_a_place_gets_nothing_and_no_server_of_it(bench: Bench) -> None:
     bench.relay()
     client = waiting(bench)
     bench.advance(QUEUE - 1)
@@ -109,7 +109,7 @@ def test_what_the_client_says_meanwhile_reaches_the_server(bench: Bench) -> None
     assert second.data == GREETING
 
 
-def test_client_that_was_told_to_wait_is_logged_as_any_other(make: MakeBench) -> None:
+def test_client_that_waited_is_logged_as_any_other(make: MakeBench) -> None:
     bench = make(each=ONE_PLACE, queue=QUEUE)
     first, server = bench.relay()
     second = waiting(bench)
@@ -191,7 +191,7 @@ def test_client_that_waited_too_long_gets_its_protocol_s_words(make: MakeBench, 
     assert "server" not in line
 
 
-def test_client_waits_as_long_as_for_a_greeting_unless_told_otherwise(make: MakeBench) -> None:
+def test_client_waits_as_long_as_for_a_greeting_by_default(make: MakeBench) -> None:
     bench = make(each=ONE_PLACE, connect=3.0)
     bench.relay()
     client = waiting(bench)
@@ -213,7 +213,7 @@ def test_client_that_waited_too_long_waits_no_more(make: MakeBench) -> None:
 # Too many.
 
 
-def test_client_that_finds_the_queue_full_is_told_at_once(make: MakeBench) -> None:
+def test_client_that_finds_the_queue_full_is_answered_at_once(make: MakeBench) -> None:
     bench = make(each=ONE_PLACE, queue=QUEUE, backend={"maxqueue": 2})
     bench.relay()
     waiting(bench)
@@ -227,7 +227,7 @@ def test_client_that_finds_the_queue_full_is_told_at_once(make: MakeBench) -> No
     assert bench.pool.queued == 2
 
 
-def test_failed_attempt_that_finds_the_queue_full_is_told_so(make: MakeBench) -> None:
+def test_failed_attempt_that_finds_the_queue_full_gets_the_reason(make: MakeBench) -> None:
     """The server that failed has room, but is not tried again while there is another."""
     bench = make(servers=2, each=ONE_PLACE, queue=QUEUE, backend={"maxqueue": 1})
     bench.relay()
@@ -242,7 +242,7 @@ def test_failed_attempt_that_finds_the_queue_full_is_told_so(make: MakeBench) ->
     assert (line["termination"], line["server"]) == ("PQ", "d2")
 
 
-def test_client_whose_own_server_is_full_is_told_that_the_queue_is(make: MakeBench) -> None:
+def test_client_whose_own_server_is_full_gets_a_full_queue_as_the_reason(make: MakeBench) -> None:
     bench = make(servers=2, each=ONE_PLACE, queue=QUEUE, backend={"maxqueue": 1, "balance": "source"})
     bench.client()
     bench.settle()

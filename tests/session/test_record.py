@@ -66,7 +66,7 @@ def test_fields_and_line_say_the_same(make: MakeBench) -> None:
         assert str(event[key]) == value
 
 
-def test_whole_time_is_told(make: MakeBench) -> None:
+def test_whole_time_is_reported(make: MakeBench) -> None:
     bench = make(protocol="tcp")
     client = bench.client()
     bench.advance(3)
@@ -74,7 +74,7 @@ def test_whole_time_is_told(make: MakeBench) -> None:
     assert bench.over()["total_ms"] == 3000
 
 
-def test_time_to_the_greeting_is_told(make: MakeBench) -> None:
+def test_time_to_the_greeting_is_reported(make: MakeBench) -> None:
     bench = make()
     client = bench.client()
     server = bench.server.accept()
@@ -94,7 +94,7 @@ def test_ids_are_unique(make: MakeBench) -> None:
     assert len(ids) == 5
 
 
-def test_resumed_session_is_told_as_such(make: MakeBench) -> None:
+def test_resumed_session_is_reported_as_such(make: MakeBench) -> None:
     bench = make(tls=True)
     context = client_context()
     first = bench.tls_client(context)
@@ -106,7 +106,7 @@ def test_resumed_session_is_told_as_such(make: MakeBench) -> None:
     assert [line.get("resumed") for line in sorted(bench.lines(), key=lambda line: line["id"])] == [None, "yes"]
 
 
-def test_application_protocol_is_told(make: MakeBench) -> None:
+def test_application_protocol_is_reported(make: MakeBench) -> None:
     bench = make(tls=tls_server(alpn=("imap",)))
     context = client_context()
     context.set_alpn_protocols(["imap"])
@@ -115,7 +115,7 @@ def test_application_protocol_is_told(make: MakeBench) -> None:
     assert bench.over()["alpn"] == "imap"
 
 
-def test_client_certificate_is_told_with_its_verdict(make: MakeBench) -> None:
+def test_client_certificate_is_reported_with_its_verdict(make: MakeBench) -> None:
     authority = trustme.CA()
     with authority.cert_pem.tempfile() as path:
         server = tls_server(client_certificates="required", client_ca=(path,))

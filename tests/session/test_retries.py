@@ -216,7 +216,7 @@ def test_failure_after_a_silence_is_no_silence(make: MakeBench) -> None:
     assert (line["termination"], line["reason"].partition(";")[0]) == ("SC", "closed without a greeting")
 
 
-def test_client_for_whom_no_server_is_up_is_told_so(make: MakeBench) -> None:
+def test_client_for_whom_no_server_is_up_gets_the_reason(make: MakeBench) -> None:
     bench = make()
     bench.pool.set_state(bench.pool.servers[0], "maint", bench.poller.now)
     client = bench.client()
@@ -311,7 +311,7 @@ def refused(bench: Bench, client: Peer) -> dict[str, Any]:
 
 @pytest.mark.parametrize("send_proxy", ["v1", "v2", "v2-ssl"])
 @pytest.mark.parametrize("protocol", NO)
-def test_client_hears_the_server_s_own_refusal_in_one_attempt(make: MakeBench, protocol: str, send_proxy: str) -> None:
+def test_client_gets_the_server_s_own_refusal_in_one_attempt(make: MakeBench, protocol: str, send_proxy: str) -> None:
     bench = make(servers=2, protocol=protocol, send_proxy=send_proxy)
     client = bench.client()
     bench.servers[0].accept(NO[protocol])
@@ -351,7 +351,7 @@ def test_only_server_is_not_asked_again_after_a_pause(make: MakeBench) -> None:
     assert client.data == LATER["smtp"]
 
 
-def test_server_that_is_told_of_nobody_cannot_mean_the_client(make: MakeBench) -> None:
+def test_refusal_after_a_header_without_a_client_is_not_about_the_client(make: MakeBench) -> None:
     bench = make(servers=2, protocol="smtp", send_proxy="none")
     client = bench.client()
     bench.servers[0].accept(NO["smtp"])

@@ -90,7 +90,7 @@ def test_unknown_certificate_is_a_server_that_is_not_there(make: MakeBench, trus
     assert refused(bench) == f"certificate is self-signed, and not in {trust.ca}"
 
 
-def test_server_without_tls_is_told(make: MakeBench, trust: ServerTls) -> None:
+def test_server_without_tls_is_reported(make: MakeBench, trust: ServerTls) -> None:
     bench = make(server_tls=trust, backend={"retries": 0})
     bench.server_tls = None
     client = bench.client()
@@ -165,7 +165,7 @@ def test_session_is_taken_up_by_the_next_client_s(make: MakeBench, trust: Server
     assert taken_up == [False, True]
 
 
-def test_server_hears_the_end_of_its_client(make: MakeBench, trust: ServerTls) -> None:
+def test_server_sees_the_end_of_its_client(make: MakeBench, trust: ServerTls) -> None:
     bench = make(server_tls=trust)
     client, server = bench.relay()
     client.end()
@@ -174,7 +174,7 @@ def test_server_hears_the_end_of_its_client(make: MakeBench, trust: ServerTls) -
     assert server.notified
 
 
-def test_server_hears_the_end_of_a_client_that_broke(make: MakeBench, trust: ServerTls) -> None:
+def test_server_sees_the_end_of_a_client_that_broke(make: MakeBench, trust: ServerTls) -> None:
     """Without close_notify, a server logs an error of its own."""
     bench = make(server_tls=trust)
     client, server = bench.relay()

@@ -257,7 +257,7 @@ def test_server_that_hangs_up_after_its_end_is_no_failure(bench: Bench) -> None:
     assert bench.over()["termination"] == "--"
 
 
-def test_reset_while_the_client_is_told_goodbye_changes_nothing(bench: Bench) -> None:
+def test_reset_during_the_goodbye_changes_nothing(bench: Bench) -> None:
     client, server = bench.relay()
     client.reading = False
     server.send(bytes(12_000_000))
@@ -440,9 +440,7 @@ def test_client_that_does_not_know_our_certificate_s_issuer_is_the_client_s_end(
         (40, "PR", "alert handshake failure"),
     ],
 )
-def test_alert_of_a_client_tells_who_ended_the_handshake(
-    make: MakeBench, alert: int, letters: str, reason: str
-) -> None:
+def test_alert_of_a_client_says_who_ended_the_handshake(make: MakeBench, alert: int, letters: str, reason: str) -> None:
     bench = make(tls=True)
     client = bench.client()
     client.send(client_hello(client_context(ssl.TLSVersion.TLSv1_2), NAME))
@@ -489,7 +487,7 @@ def test_header_is_the_first_that_the_server_gets(make: MakeBench) -> None:
     assert server.data == b""
 
 
-def test_client_in_clear_is_told_as_such(make: MakeBench) -> None:
+def test_client_in_clear_is_reported_as_such(make: MakeBench) -> None:
     bench = make(send_proxy="v2-ssl")
     bench.client()
     server = bench.server.accept()
@@ -507,7 +505,7 @@ def test_destination_is_that_of_the_connection_on_a_wildcard(make: MakeBench) ->
     assert str(header_of(server).destination) == "{}:{}".format(*client.socket.getpeername())
 
 
-def test_ipv6_client_is_told_as_such(make: MakeBench) -> None:
+def test_ipv6_client_is_reported_as_such(make: MakeBench) -> None:
     bench = make(bind="inet6", family="inet6", send_proxy="v2")
     client = bench.client()
     server = bench.server.accept()

@@ -30,14 +30,14 @@ def bench(make: MakeBench) -> Bench:
     return bench
 
 
-def test_ends_of_the_connection_are_told(bench: Bench) -> None:
+def test_ends_of_the_connection_are_reported(bench: Bench) -> None:
     words = words_of(bench)
     assert words["client"] == f"{words['src']}:{words['src_port']}"
     host, port = bench.peers[0].socket.getpeername()
     assert (words["dst"], words["dst_port"]) == (host, str(port))
 
 
-def test_addresses_of_a_received_header_are_told_and_its_tlvs_as_the_log_has_them(make: MakeBench) -> None:
+def test_addresses_of_a_received_header_are_reported_and_its_tlvs_as_the_log_has_them(make: MakeBench) -> None:
     bench = make(accept_proxy=(ip_network("127.0.0.0/8"),), log_tlvs=(0xE3,))
     client = bench.client()
     ends = InetAddress.parse("[2001:db8::1]:5000"), InetAddress.parse("[2001:db8::2]:143")
@@ -52,7 +52,7 @@ def test_addresses_of_a_received_header_are_told_and_its_tlvs_as_the_log_has_the
 
 
 @pytest.mark.parametrize(("name", "told"), [(b"alice, Dr.", "alice, Dr."), (b"alice\nbob", "")])
-def test_received_common_name_is_told_by_the_rules_for_our_own(make: MakeBench, name: bytes, told: str) -> None:
+def test_received_common_name_is_reported_by_the_rules_for_our_own(make: MakeBench, name: bytes, told: str) -> None:
     bench = make(accept_proxy=(ip_network("127.0.0.0/8"),), log_tlvs=(TlvType.SSL,))
     ssl = SslTlv(SslClient.SSL | SslClient.CERT_CONN, 0, (Tlv(SslType.CN, name),))
     ends = InetAddress.parse("[2001:db8::1]:5000"), InetAddress.parse("[2001:db8::2]:143")
@@ -62,13 +62,13 @@ def test_received_common_name_is_told_by_the_rules_for_our_own(make: MakeBench, 
 
 
 @pytest.mark.parametrize("name", ["a b", "x\nsession", "192.0.2.1", None])
-def test_server_name_that_is_no_dns_name_is_not_told(bench: Bench, name: str | None) -> None:
+def test_server_name_that_is_no_dns_name_is_not_reported(bench: Bench, name: str | None) -> None:
     (session,) = bench.frontend.sessions
     session.facts = evolve(TLS13, server_name=name)
     assert words_of(bench)["sni"] == ""
 
 
-def test_common_name_of_a_verified_certificate_is_told(bench: Bench) -> None:
+def test_common_name_of_a_verified_certificate_is_reported(bench: Bench) -> None:
     (session,) = bench.frontend.sessions
     session.facts = ALICE
     assert words_of(bench)["cn"] == "alice@example.test"
@@ -77,13 +77,13 @@ def test_common_name_of_a_verified_certificate_is_told(bench: Bench) -> None:
 @pytest.mark.parametrize(
     "changes", [{"verify": 18}, {"client_common_names": ("a", "b")}, {"client_common_names": ("a\0b",)}]
 )
-def test_common_name_that_is_nobodys_is_not_told(bench: Bench, changes: dict[str, Any]) -> None:
+def test_common_name_that_is_nobodys_is_not_reported(bench: Bench, changes: dict[str, Any]) -> None:
     (session,) = bench.frontend.sessions
     session.facts = evolve(ALICE, **changes)
     assert words_of(bench)["cn"] == ""
 
 
-def test_every_field_of_a_format_is_told_of_somebody(make: MakeBench) -> None:
+def test_every_field_of_a_format_has_a_value_for_some_client(make: MakeBench) -> None:
     bench = make(tls=True, accept_proxy=(ip_network("127.0.0.0/8"),))
     client = bench.tls_client(prefix=encode(Header.proxy(*2 * (InetAddress.parse("192.0.2.1:5000"),))).data)
     bench.relay(client)

@@ -44,7 +44,7 @@ def listening() -> Iterator[socket.socket]:
         yield sock
 
 
-def test_sockets_of_units_and_of_the_store_are_told_apart(hand: Hand, listening: socket.socket) -> None:
+def test_sockets_of_units_and_of_the_store_are_distinguished(hand: Hand, listening: socket.socket) -> None:
     name = stored_name("AF_INET 127.0.0.1:993")
     handed = hand(("imaps", listening.fileno()), (name, listening.fileno()))
     assert [one for one, _ in handed.units] == ["imaps"]

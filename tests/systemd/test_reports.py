@@ -106,7 +106,7 @@ def test_socket_that_belongs_to_systemd_is_not_stored(service: Service) -> None:
     assert service.sent.take() == ["READY=1\nSTATUS=quiet"]
 
 
-def test_status_is_told_when_it_changes(service: Service) -> None:
+def test_status_is_reported_when_it_changes(service: Service) -> None:
     service.reports().ready()
     service.sent.take()
     service.clock.advance(STATUS_SECONDS)
@@ -156,7 +156,7 @@ def test_service_that_stops_is_not_ready_again(service: Service) -> None:
     assert service.sent.take() == []
 
 
-def test_watchdog_is_told_twice_as_often_as_it_has_to_be(service: Service) -> None:
+def test_watchdog_gets_a_message_twice_in_its_time(service: Service) -> None:
     service.reports(watchdog=30.0).begin()
     assert service.sent.take() == ["WATCHDOG=1"]
     service.clock.advance(14.9)
@@ -165,7 +165,7 @@ def test_watchdog_is_told_twice_as_often_as_it_has_to_be(service: Service) -> No
     assert service.sent.take() == ["WATCHDOG=1"]
 
 
-def test_without_a_watchdog_there_is_nothing_to_tell(service: Service) -> None:
+def test_without_a_watchdog_nothing_is_sent(service: Service) -> None:
     service.reports().begin()
     assert service.sent.take() == []
     assert service.clock.getDelayedCalls() == []

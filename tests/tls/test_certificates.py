@@ -309,7 +309,7 @@ def test_broken_key(path: Path) -> None:
     assert found.isprintable()
 
 
-def test_every_problem_is_told(tmp_path: Path) -> None:
+def test_every_problem_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a.pem").write_bytes(b"")
     (tmp_path / "b.pem").write_bytes(issue("b").certificate_pem)
     assert len(problems(f"{tmp_path}/*.pem", tmp_path / "none", tmp_path / "a.pem")) == 3

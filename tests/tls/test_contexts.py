@@ -69,7 +69,7 @@ def test_names_may_come_and_go(connect: Connect, version: ssl.TLSVersion) -> Non
 
 
 @VERSIONS
-def test_handshake_that_has_begun_goes_on_with_its_certificate(version: ssl.TLSVersion) -> None:
+def test_handshake_that_has_begun_continues_with_its_certificate(version: ssl.TLSVersion) -> None:
     server = tls_server(certificate(NAME), certificate(OTHER))
     ours, theirs = unix_pair()
     poller = Poller()

@@ -27,11 +27,11 @@ def told_on(days: range, certificate: Certificate = LONG) -> list[tuple[int, int
     ]
 
 
-def test_each_step_is_told_once() -> None:
+def test_each_step_is_reported_once() -> None:
     assert told_on(range(70)) == [(30, 30), (46, 14), (53, 7), (59, 1), (60, -1)]
 
 
-def test_last_step_that_has_come_is_told_at_the_start() -> None:
+def test_last_step_that_has_come_is_reported_at_the_start() -> None:
     assert told_on(range(50, 52)) == [(50, 10)]
 
 
@@ -39,7 +39,7 @@ def test_steps_longer_than_a_certificate_s_life_are_left_out() -> None:
     assert told_on(range(7), SHORT) == [(4, 1), (5, -1)]
 
 
-def test_clock_that_goes_back_tells_nothing_twice() -> None:
+def test_clock_that_goes_back_repeats_no_report() -> None:
     notices = ExpiryNotices()
     at = NOW + timedelta(days=30, hours=2)
     assert len(finish(notices.due([LONG], at))) == 1
@@ -47,14 +47,14 @@ def test_clock_that_goes_back_tells_nothing_twice() -> None:
     assert finish(notices.due([LONG], at)) == []
 
 
-def test_renewed_certificate_is_told_of_anew() -> None:
+def test_renewed_certificate_is_reported_again() -> None:
     notices = ExpiryNotices()
     at = NOW + timedelta(days=50)
     assert len(finish(notices.due([LONG], at))) == 1
     assert len(finish(notices.due([OTHER], at))) == 1
 
 
-def test_certificate_of_several_profiles_is_told_of_once() -> None:
+def test_certificate_of_several_profiles_is_reported_once() -> None:
     assert len(finish(ExpiryNotices().due([LONG, LONG], NOW + timedelta(days=50)))) == 1
 
 

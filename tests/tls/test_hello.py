@@ -24,7 +24,7 @@ def hello(version: ssl.TLSVersion, name: str | None) -> bytes:
 @pytest.mark.parametrize(
     ("name", "told"), [("mail.example.org", b"mail.example.org"), ("A.b.C", b"a.b.c"), (None, b"")]
 )
-def test_name_is_told_in_lower_case(name: str | None, told: bytes) -> None:
+def test_name_is_reported_in_lower_case(name: str | None, told: bytes) -> None:
     assert name_without_13(hello(ssl.TLSVersion.TLSv1_2, name)) == told
 
 

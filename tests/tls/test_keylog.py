@@ -69,7 +69,7 @@ def test_nothing_is_written_where_others_read(tmp_path: Path) -> None:
     assert path.read_bytes() == b"two\n"
 
 
-def test_handshake_goes_on_without_a_file(connect: Connect, tmp_path: Path) -> None:
+def test_handshake_continues_without_a_file(connect: Connect, tmp_path: Path) -> None:
     assert connect(tls_server(keylog=str(tmp_path / "none" / "keys"))).facts.version == "TLSv1.3"
 
 
@@ -89,7 +89,7 @@ def test_link_is_not_followed(tmp_path: Path) -> None:
     assert keylog_objection(str(path)) == "is not a file"
 
 
-def test_what_is_wrong_with_the_file_is_told(tmp_path: Path) -> None:
+def test_what_is_wrong_with_the_file_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "keys"
     assert not keylog_objection(str(path))
     path.touch()

@@ -38,7 +38,7 @@ def test_context_of_pyopenssl_has_the_raw_one() -> None:
 
 
 @pytest.mark.parametrize("method", [SSL.TLS_SERVER_METHOD, SSL.TLS_CLIENT_METHOD])
-def test_read_does_not_go_on_by_itself(method: int) -> None:
+def test_read_does_not_continue_by_itself(method: int) -> None:
     """It would by OpenSSL's default, for as long as a peer sends records without payload."""
     context = SSL.Context(method)
     assert context.set_mode(0) & openssl.lib.SSL_MODE_AUTO_RETRY
@@ -47,7 +47,7 @@ def test_read_does_not_go_on_by_itself(method: int) -> None:
     assert not context.set_mode(0) & openssl.lib.SSL_MODE_AUTO_RETRY
 
 
-def test_reason_is_told_once() -> None:
+def test_reason_is_reported_once() -> None:
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
     openssl.lib.SSL_CTX_set_cipher_list(openssl.raw_context(context), b"no such cipher")
     assert openssl.reason() == "no cipher match"

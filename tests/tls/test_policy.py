@@ -24,7 +24,7 @@ from tests.config.builders import read
         ("signature_algorithms", "ecdsa_secp256r1_sha512", "ecdsa_secp256r1_sha512", "ecdsa_secp521r1_sha512"),
     ],
 )
-def test_unknown_name_is_told_with_the_nearest_right_one(key: str, value: str, unknown: str, meant: str) -> None:
+def test_unknown_name_is_reported_with_the_nearest_right_one(key: str, value: str, unknown: str, meant: str) -> None:
     (problem,) = policy_problems(read(**{f"tls__default__{key}": value}))
     hint = f'; did you mean "{meant}"?' if meant else ""
     assert str(problem) == (
@@ -32,7 +32,7 @@ def test_unknown_name_is_told_with_the_nearest_right_one(key: str, value: str, u
     )
 
 
-def test_empty_name_is_told() -> None:
+def test_empty_name_is_reported() -> None:
     (problem,) = policy_problems(read(tls__default__groups="X25519:"))
     assert problem.message == "has an empty name in it"
 

@@ -95,13 +95,13 @@ def problem(verdict: int, *chain: Issued) -> str:
     return chain_problem(verdict, [der(issued) for issued in chain], CA, NOW)
 
 
-def test_expired_certificate_is_told_with_its_time() -> None:
+def test_expired_certificate_is_reported_with_its_time() -> None:
     expired = issue("imap.example.org", issuer=ROOT, days=-3)
     end = expired.certificate.not_valid_after_utc
     assert problem(Verdict.ERR_CERT_HAS_EXPIRED, expired) == f"certificate expired on {end:%Y-%m-%d at %H:%M} UTC"
 
 
-def test_expired_issuer_is_told_with_its_name_and_time() -> None:
+def test_expired_issuer_is_reported_with_its_name_and_time() -> None:
     expired = issue(common_name="Old CA", authority=True, days=-3)
     end = expired.certificate.not_valid_after_utc
     assert (
@@ -110,11 +110,11 @@ def test_expired_issuer_is_told_with_its_name_and_time() -> None:
     )
 
 
-def test_expired_authority_that_was_not_sent_is_told_by_openssl() -> None:
+def test_expired_authority_that_was_not_sent_is_reported_by_openssl() -> None:
     assert problem(Verdict.ERR_CERT_HAS_EXPIRED, LEAF) == "certificate is not acceptable: certificate has expired"
 
 
-def test_early_certificate_is_told_with_its_time() -> None:
+def test_early_certificate_is_reported_with_its_time() -> None:
     early = issue("imap.example.org", issuer=ROOT, since=3)
     begin = early.certificate.not_valid_before_utc
     assert begin > NOW + timedelta(days=2)
@@ -124,7 +124,7 @@ def test_early_certificate_is_told_with_its_time() -> None:
     )
 
 
-def test_self_signed_certificate_is_told() -> None:
+def test_self_signed_certificate_is_reported() -> None:
     own = issue("imap.example.org")
     assert problem(Verdict.ERR_DEPTH_ZERO_SELF_SIGNED_CERT, own) == f"certificate is self-signed, and not in {CA}"
 
@@ -137,11 +137,11 @@ def test_self_signed_certificate_is_told() -> None:
         (Verdict.ERR_SELF_SIGNED_CERT_IN_CHAIN, (LEAF, ROOT)),
     ],
 )
-def test_unknown_authority_is_told_with_its_name(verdict: int, chain: tuple[Issued, ...]) -> None:
+def test_unknown_authority_is_reported_with_its_name(verdict: int, chain: tuple[Issued, ...]) -> None:
     assert problem(verdict, *chain) == f"certificate comes from CN=Root, which is not in {CA}"
 
 
-def test_authority_without_a_name_is_told() -> None:
+def test_authority_without_a_name_is_reported() -> None:
     leaf = issue("imap.example.org", issuer=issue(authority=True))
     assert (
         problem(Verdict.ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, leaf)
@@ -149,15 +149,15 @@ def test_authority_without_a_name_is_told() -> None:
     )
 
 
-def test_any_other_verdict_is_told_in_openssl_s_words() -> None:
+def test_any_other_verdict_is_reported_in_openssl_s_words() -> None:
     assert problem(Verdict.ERR_CERT_REVOKED, LEAF) == "certificate is not acceptable: certificate revoked"
 
 
-def test_verdict_without_certificates_is_told_in_openssl_s_words() -> None:
+def test_verdict_without_certificates_is_reported_in_openssl_s_words() -> None:
     assert problem(Verdict.ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY).startswith("certificate is not acceptable: ")
 
 
-def test_chain_that_cannot_be_read_is_told() -> None:
+def test_chain_that_cannot_be_read_is_reported() -> None:
     assert chain_problem(1, [b"nonsense"], CA, NOW).startswith("certificate cannot be read: ")
 
 

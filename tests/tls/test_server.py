@@ -69,21 +69,21 @@ class InRecords(InPieces):
 
 
 @pytest.mark.parametrize(("version", "name"), [(TLS12, "TLSv1.2"), (TLS13, "TLSv1.3")])
-def test_version_is_told(connect: Connect, version: ssl.TLSVersion, name: str) -> None:
+def test_version_is_reported(connect: Connect, version: ssl.TLSVersion, name: str) -> None:
     assert connect(tls_server(), client_context(version)).facts.version == name
 
 
-def test_cipher_of_tls_1_3_is_told_in_openssl_s_words(connect: Connect) -> None:
+def test_cipher_of_tls_1_3_is_reported_in_openssl_s_words(connect: Connect) -> None:
     assert connect(tls_server()).facts.cipher == "TLS_AES_128_GCM_SHA256"
 
 
-def test_cipher_of_tls_1_2_is_told_in_openssl_s_words(connect: Connect) -> None:
+def test_cipher_of_tls_1_2_is_reported_in_openssl_s_words(connect: Connect) -> None:
     context = client_context(TLS12)
     context.set_ciphers("ECDHE-ECDSA-AES256-GCM-SHA384")
     assert connect(tls_server(), context).facts.cipher == "ECDHE-ECDSA-AES256-GCM-SHA384"
 
 
-def test_group_is_told(connect: Connect) -> None:
+def test_group_is_reported(connect: Connect) -> None:
     context = client_context()
     context.set_ecdh_curve("prime256v1")
     assert connect(tls_server(), context).facts.group == "secp256r1"
@@ -262,7 +262,7 @@ def test_chain_is_sent(connect: Connect, version: ssl.TLSVersion) -> None:
 
 
 @pytest.mark.parametrize("name", [NAME, "Mail.Example.Org", "xn--bcher-kva.example", None])
-def test_server_name_is_told_as_the_client_sent_it(connect: Connect, name: str | None) -> None:
+def test_server_name_is_reported_as_the_client_sent_it(connect: Connect, name: str | None) -> None:
     assert connect(tls_server(), server_name=name).facts.server_name == name
 
 
@@ -336,7 +336,7 @@ def test_sessions_are_resumed(connect: Connect, version: ssl.TLSVersion) -> None
 
 
 @pytest.mark.parametrize("version", [TLS12, TLS13])
-def test_resumed_sessions_tell_of_the_certificate_that_was_served(connect: Connect, version: ssl.TLSVersion) -> None:
+def test_resumed_sessions_report_the_certificate_that_was_served(connect: Connect, version: ssl.TLSVersion) -> None:
     server = tls_server(make_certificate("/rsa.pem", issue("rsa.org", key=rsa_key()).pem), certificate(NAME))
     context = client_context(version)
     first = connect(server, context)
@@ -448,7 +448,7 @@ def alice() -> trustme.LeafCert:
 
 @pytest.mark.parametrize("version", [TLS12, TLS13])
 @pytest.mark.parametrize("policy", ["optional", "required"])
-def test_good_certificate_is_told_with_its_name(
+def test_good_certificate_is_reported_with_its_name(
     connect: Connect, client_ca: str, policy: str, version: ssl.TLSVersion
 ) -> None:
     issued = alice()
@@ -467,7 +467,7 @@ def test_good_certificate_is_verified_whatever_the_server_name(connect: Connect,
 
 
 @pytest.mark.parametrize("version", [TLS12, TLS13])
-def test_resumed_session_still_tells_of_the_certificate(
+def test_resumed_session_still_reports_the_certificate(
     connect: Connect, client_ca: str, version: ssl.TLSVersion
 ) -> None:
     server = tls_server(client_certificates="required", client_ca=(client_ca,))
@@ -510,7 +510,7 @@ def test_certificates_are_not_asked_for_without_need(connect: Connect) -> None:
     assert (facts.client_certificate, facts.verify) == (None, 1)
 
 
-def test_clients_are_told_which_authorities_count(client_ca: str, connect: Connect) -> None:
+def test_clients_get_the_names_of_the_authorities(client_ca: str, connect: Connect) -> None:
     connection = connect(tls_server(client_certificates="optional", client_ca=(client_ca,)))
     assert connection.facts.verify == 1
     raw_list = openssl.lib.SSL_get_client_CA_list(connection.stream.ssl)
@@ -524,7 +524,7 @@ def test_file_without_authorities_is_a_value_error(tmp_path: Path) -> None:
         tls_server(client_certificates="optional", client_ca=(str(empty),))
 
 
-def test_every_common_name_is_told_in_order() -> None:
+def test_every_common_name_is_reported_in_order() -> None:
     assert common_names(issue(common_name="alice").certificate.public_bytes(Encoding.DER)) == ("alice",)
     assert common_names(b"no certificate") == ()
 
@@ -568,7 +568,7 @@ def test_what_is_no_tls_is_refused_with_the_reason(first: bytes, reason: str) ->
 
 
 @pytest.mark.parametrize("first", [b"", b"\x16\x03\x01"])
-def test_client_that_goes_is_told_from_one_that_is_refused(first: bytes) -> None:
+def test_client_that_goes_is_distinguished_from_one_that_is_refused(first: bytes) -> None:
     error = failure(tls_server(), first, end=True)
     assert str(error) == "connection closed"
     assert error.is_theirs

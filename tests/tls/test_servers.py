@@ -48,7 +48,7 @@ def test_profiles_and_alpn_protocols_have_servers_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("version", [TLS12, TLS13])
-def test_renewed_certificate_is_served_and_sessions_go_on(connect: Connect, version: ssl.TLSVersion) -> None:
+def test_renewed_certificate_is_served_and_sessions_continue(connect: Connect, version: ssl.TLSVersion) -> None:
     servers, context = TlsServers(), client_context(version)
     first = connect(get(servers), context)
     server = get(servers, renewed(NAME))
@@ -57,7 +57,7 @@ def test_renewed_certificate_is_served_and_sessions_go_on(connect: Connect, vers
 
 
 @pytest.mark.parametrize("version", [TLS12, TLS13])
-def test_sessions_go_on_after_many_renewals(connect: Connect, version: ssl.TLSVersion) -> None:
+def test_sessions_continue_after_many_renewals(connect: Connect, version: ssl.TLSVersion) -> None:
     servers, context = TlsServers(), client_context(version)
     first = connect(get(servers), context)
     for _ in range(3):
@@ -95,7 +95,7 @@ def test_renewal_reaches_who_has_the_server_already(connect: Connect) -> None:
     assert get(servers, new, alpn=("imap",)) is imap
 
 
-def test_openssl_s_objection_to_a_certificate_is_told() -> None:
+def test_openssl_s_objection_to_a_certificate_is_reported() -> None:
     servers = TlsServers()
     get(servers)
     weak = make_certificate("/weak.pem", issue(NAME, key=rsa.generate_private_key(65537, 1024)).pem)
@@ -130,7 +130,7 @@ def test_other_settings_have_other_keys(connect: Connect) -> None:
     assert not connect(server, context, session=first.client.tls.session).facts.resumed
 
 
-def test_sessions_that_other_authorities_allowed_do_not_go_on(connect: Connect, tmp_path: Path) -> None:
+def test_sessions_that_other_authorities_allowed_do_not_continue(connect: Connect, tmp_path: Path) -> None:
     path = tmp_path / "clients.pem"
     authorities = trustme.CA(), trustme.CA()
     servers, context = TlsServers(), client_context()

@@ -94,7 +94,7 @@ def test_response_about_the_same_number_of_another_authority_is_refused() -> Non
     assert problem(staple(MAIL, other)) == "is about another certificate"
 
 
-def test_revoked_certificate_is_told_of() -> None:
+def test_revoked_certificate_is_reported() -> None:
     encoded = staple(MAIL, AUTHORITY, status=ocsp.OCSPCertStatus.REVOKED)
     assert problem(encoded) == "says that the certificate is revoked"
 

@@ -181,7 +181,7 @@ def test_who_asks_leaves_the_log_its_line(site: Site) -> None:
     assert site.complaints() == []
 
 
-def test_file_that_is_bad_again_is_told_of_again(site: Site) -> None:
+def test_file_that_is_bad_again_is_reported_again(site: Site) -> None:
     good = (site.folder / "a.pem").read_bytes()
     lines = []
     for content in (b"", good, b""):
@@ -190,7 +190,7 @@ def test_file_that_is_bad_again_is_told_of_again(site: Site) -> None:
     assert lines == [1, 0, 1]
 
 
-def test_who_asks_is_told_again(site: Site) -> None:
+def test_request_gets_the_problem_again(site: Site) -> None:
     site.write("a.pem", b"")
     assert site.complaints() == site.complaints(is_asked=True)
 
@@ -276,7 +276,7 @@ def test_half_written_file_is_given_time(site: Site) -> None:
     assert site.served[0] == der(new)
 
 
-def test_half_written_file_that_stays_so_is_told_of(site: Site) -> None:
+def test_half_written_file_that_stays_so_is_reported(site: Site) -> None:
     site.clock.ahead = 0.0
     site.write("a.pem", b"")
     site.look()
@@ -284,7 +284,7 @@ def test_half_written_file_that_stays_so_is_told_of(site: Site) -> None:
     assert len(site.complaints()) == 1
 
 
-def test_who_asks_is_told_of_a_half_written_file_at_once(site: Site) -> None:
+def test_request_gets_a_half_written_file_as_a_problem_at_once(site: Site) -> None:
     site.clock.ahead = 0.0
     site.write("a.pem", b"")
     assert len(site.complaints(is_asked=True)) == 1

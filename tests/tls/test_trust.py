@@ -82,7 +82,7 @@ def test_list_that_somebody_else_signed_is_refused() -> None:
     )
 
 
-def test_every_problem_is_told_with_its_key(tmp_path: Path) -> None:
+def test_every_problem_is_reported_with_its_key(tmp_path: Path) -> None:
     profile = TlsProfile(
         name="default", certificates=(), client_ca=(str(tmp_path), "/none.pem"), client_crl=("/none.crl",)
     )

@@ -51,7 +51,7 @@ def test_totals_are_on_top() -> None:
     ]
 
 
-def test_failed_reload_is_told_in_each_view() -> None:
+def test_failed_reload_is_reported_in_each_view() -> None:
     made = drawn(model(sample(info=[info(reload="failure")])), evolve(START, view=2))
     assert lines(made)[0].endswith("last reload failed")
 
@@ -62,7 +62,7 @@ def test_shown_view_is_marked() -> None:
     assert "3 Servers" in lines(drawn(state=evolve(START, view=2), width=40))[2]
 
 
-def test_service_that_is_away_is_told_and_the_last_answers_stay() -> None:
+def test_service_that_is_away_is_reported_and_the_last_answers_stay() -> None:
     shown = model()
     shown.fail("/run/admin.sock: no process listens there")
     top, *rest = lines(drawn(shown))
@@ -72,7 +72,7 @@ def test_service_that_is_away_is_told_and_the_last_answers_stay() -> None:
     assert "pid 8" in lines(drawn(shown))[0]
 
 
-def test_service_that_does_not_answer_is_told() -> None:
+def test_service_that_does_not_answer_is_reported() -> None:
     assert lines(drawn(now=110.0))[0].endswith("no answer for 10s")
     assert "no answer" not in lines(drawn(now=110.0, interval=30.0))[0]
 
@@ -91,13 +91,13 @@ def test_scroll_ends_at_the_last_line() -> None:
     assert made.state.position.scroll == 100 - made.page_height
 
 
-def test_filter_is_told_while_it_is_typed_and_later() -> None:
+def test_filter_is_shown_while_it_is_typed_and_later() -> None:
     state = evolve(START.move(wanted="f01"), is_typing=True)
     assert lines(drawn(state=state))[-1] == "/f01_"
     assert lines(drawn(state=evolve(state, is_typing=False)))[-1].startswith("filter: f01 (Esc ends it)")
 
 
-def test_keys_and_order_are_told() -> None:
+def test_keys_and_order_are_reported() -> None:
     state = evolve(START, view=1).move(order=1)
     assert lines(drawn(state=state))[-1] == "q quit · ? help · / filter · s sort: most clients"
 

@@ -85,7 +85,7 @@ def test_servers_are_below_their_backend() -> None:
         ({"sessions": 5, "maxconn": 9}, "5/9"),
     ],
 )
-def test_server_tells_how_it_is(changed: dict[str, Any], expected: str) -> None:
+def test_server_says_how_it_is(changed: dict[str, Any], expected: str) -> None:
     assert expected in page("Servers", model(sample(servers=[server(**changed)])))[2]
 
 

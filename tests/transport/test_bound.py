@@ -52,7 +52,7 @@ def test_closing_twice_is_closing_once(anywhere: Bound) -> None:
 # Addresses.
 
 
-def test_address_is_told_in_words(anywhere: Bound) -> None:
+def test_address_is_reported_in_words(anywhere: Bound) -> None:
     assert anywhere.address == f"127.0.0.1:{anywhere.socket.getsockname()[1]}"
 
 
@@ -64,7 +64,7 @@ def test_wildcard_leaves_the_own_end_to_each_connection(bound: Keep) -> None:
     assert bound(bind_inet(socket.AF_INET, "0.0.0.0", 0)).local is None
 
 
-def test_ipv6_is_told_in_brackets(bound: Keep) -> None:
+def test_ipv6_is_reported_in_brackets(bound: Keep) -> None:
     made = bound(bind_inet(socket.AF_INET6, "::1", 0))
     assert made.address.startswith("[::1]:")
     assert made.local is not None

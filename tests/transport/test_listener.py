@@ -216,7 +216,7 @@ StartScarce = Callable[[int], tuple[Bench, Scarce]]
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
-def test_accepting_pauses_when_descriptors_run_out_and_goes_on(scarce: StartScarce, number: int) -> None:
+def test_accepting_pauses_when_descriptors_run_out_and_continues(scarce: StartScarce, number: int) -> None:
     bench, accept = scarce(number)
     bench.start()
     bench.connect()

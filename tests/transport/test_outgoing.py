@@ -184,7 +184,7 @@ def test_made_header_may_be_empty(attempt: Attempt) -> None:
     attempt.until(lambda: attempt.stream)
 
 
-def test_refused_connection_is_told(attempt: Attempt) -> None:
+def test_refused_connection_is_reported(attempt: Attempt) -> None:
     attempt.listening.close()
     target = Target(socket.AF_INET, ("127.0.0.1", 1))
     Outgoing(attempt, target, b"", attempt.poller).begin()
@@ -202,7 +202,7 @@ def test_failed_attempt_leaves_nothing(attempt: Attempt) -> None:
 
 
 @pytest.mark.parametrize("is_tls", [False, True])
-def test_cancelled_attempt_is_told_to_nobody(attempt: Attempt, is_tls: bool) -> None:
+def test_cancelled_attempt_is_reported_to_nobody(attempt: Attempt, is_tls: bool) -> None:
     outgoing = attempt.begin(lambda sock: HEADER, client_tls() if is_tls else None)
     outgoing.cancel()
     server = attempt.accept()
@@ -281,7 +281,7 @@ def test_server_name_may_be_the_client_s(attempt: Attempt) -> None:
     assert asked == ["Imap.example.com"]
 
 
-def test_stage_is_told(attempt: Attempt) -> None:
+def test_stage_is_reported(attempt: Attempt) -> None:
     outgoing = attempt.begin(lambda sock: HEADER, client_tls())
     assert outgoing.stage == "connection"
     attempt.accept()
@@ -311,14 +311,14 @@ def test_server_that_resets_during_the_handshake_is_not_reached(attempt: Attempt
 
 
 @pytest.mark.parametrize("words", [b"* OK ready\r\n", b"220 mx.example.org ESMTP\r\n", b"HTTP/1.1 400 Bad\r\n\r\n"])
-def test_server_that_speaks_no_tls_is_told_so(attempt: Attempt, words: bytes) -> None:
+def test_server_that_speaks_no_tls_is_named(attempt: Attempt, words: bytes) -> None:
     attempt.begin(tls=client_tls())
     attempt.accept().send(words)
     attempt.until(lambda: attempt.error)
     assert str(attempt.error).endswith(", does the server speak TLS there?")
 
 
-def test_handshake_that_has_no_room_goes_on_later(attempt: Attempt) -> None:
+def test_handshake_that_has_no_room_continues_later(attempt: Attempt) -> None:
     """The first words of TLS wait for the connection like any others."""
 
     class Slow(socket.SocketType):
@@ -458,7 +458,7 @@ def test_broken_server_is_read_as_such(attempt: Attempt) -> None:
     assert attempt.failure == "bad record type"
 
 
-def test_certificate_that_the_server_wants_and_does_not_get_is_told_by_its_alert(attempt: Attempt) -> None:
+def test_certificate_that_the_server_wants_and_does_not_get_is_reported_by_its_alert(attempt: Attempt) -> None:
     """In TLS 1.3 a server refuses a client after the handshake, as far as the client can see."""
     context = server_context()
     context.verify_mode = ssl.CERT_REQUIRED

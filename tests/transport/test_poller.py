@@ -41,7 +41,7 @@ def never(events: int) -> None:
     pytest.fail("no callback was expected")
 
 
-def test_callable_hears_of_bytes(poller: Poller, ends: Ends) -> None:
+def test_callable_is_called_for_bytes(poller: Poller, ends: Ends) -> None:
     heard: list[int] = []
     poller.add(ends[0].fileno(), heard.append, READ)
     ends[1].send(b"x")
@@ -60,7 +60,7 @@ def test_event_comes_back_until_it_is_dealt_with(poller: Poller, ends: Ends) -> 
     assert heard == [BYTES, BYTES]
 
 
-def test_end_is_told_together_with_the_bytes_before_it(poller: Poller) -> None:
+def test_end_is_reported_together_with_the_bytes_before_it(poller: Poller) -> None:
     ours, theirs = tcp_pair()
     with ours, theirs:
         heard: list[int] = []
@@ -101,7 +101,7 @@ def test_closed_descriptor_is_silent(poller: Poller, ends: Ends) -> None:
     assert poller.ready == {}
 
 
-def test_connection_that_is_closed_by_an_earlier_event_hears_nothing_more(poller: Poller) -> None:
+def test_connection_that_is_closed_by_an_earlier_event_gets_nothing_more(poller: Poller) -> None:
     pairs = [socket.socketpair() for _ in range(2)]
     heard: list[int] = []
 
@@ -153,7 +153,7 @@ def bugs(events: Sequence[LogEvent]) -> int:
     return sum("log_failure" in event for event in events)
 
 
-def test_bug_is_logged_and_told_to_the_owner_of_the_method(poller: Poller, ends: Ends) -> None:
+def test_bug_is_logged_and_reported_to_the_owner_of_the_method(poller: Poller, ends: Ends) -> None:
     connection = Connection(ends[0])
     poller.add(ends[0].fileno(), connection.on_event, READ)
     ends[1].send(b"x")
@@ -164,7 +164,7 @@ def test_bug_is_logged_and_told_to_the_owner_of_the_method(poller: Poller, ends:
 
 
 @pytest.mark.parametrize("kind", ["function", "method"])
-def test_bug_that_nobody_can_be_told_of_silences_the_descriptor(poller: Poller, ends: Ends, kind: str) -> None:
+def test_bug_without_an_owner_silences_the_descriptor(poller: Poller, ends: Ends, kind: str) -> None:
     def on_event(events: int) -> None:
         raise ZeroDivisionError("a bug")
 

@@ -126,7 +126,7 @@ class Listen(ProcessProtocol):
         self.done.callback(None)
 
 
-def test_processes_are_heard(reactor: PollerReactor) -> None:
+def test_events_of_processes_arrive(reactor: PollerReactor) -> None:
     done: Deferred[None] = Deferred()
     heard = Listen(done)
     reactor.callWhenRunning(reactor.spawnProcess, heard, sys.executable, [sys.executable, "-c", "print('here')"])

@@ -61,7 +61,7 @@ def test_handshake_waits_for_the_client(begun: Begun) -> None:
     assert begun.stream.handshake() == WANT_READ
 
 
-def test_handshake_goes_on_byte_by_byte(begun: Begun) -> None:
+def test_handshake_continues_byte_by_byte(begun: Begun) -> None:
     client = TlsPeer(begun.theirs, client_context(), NAME)
     hello = begun.stream.socket.recv(65536, socket.MSG_PEEK)
     begun.stream.socket.recv(len(hello))

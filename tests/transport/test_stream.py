@@ -158,7 +158,7 @@ def test_stalled_relay_does_not_spin(narrow: Relay) -> None:
     assert not is_ready(narrow.poller)
 
 
-def test_other_way_goes_on_beside_a_stalled_one(narrow: Relay) -> None:
+def test_other_way_continues_beside_a_stalled_one(narrow: Relay) -> None:
     stall(narrow)
     narrow.client.send(b"still here")
     narrow.until(lambda: narrow.server.data == b"still here")
@@ -359,7 +359,7 @@ def test_altered_record_is_a_failure(secure: Relay) -> None:
     assert secure.heard == ["near failed: decryption failed or bad record mac"]
 
 
-def test_failure_behind_full_records_is_told_when_they_are_delivered() -> None:
+def test_failure_behind_full_records_is_reported_when_they_are_delivered() -> None:
     with Relay(tls=True, pair=unix_pair) as relay:
         relay.client.send(bytes(16384))
         relay.client.send_raw(b"\x17\x03\x03\x00\x20" + bytes(32))
@@ -468,7 +468,7 @@ def test_hung_up_stream_that_is_only_written_to_fails() -> None:
         assert relay.heard[0].startswith("near failed: ")
 
 
-def test_error_without_a_reader_is_told_in_words() -> None:
+def test_error_without_a_reader_is_reported_in_words() -> None:
     with Relay() as relay:
         relay.client.break_off()
         relay.until(lambda: is_ready(relay.poller))

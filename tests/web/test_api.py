@@ -268,7 +268,7 @@ def test_stop_stops_after_the_answer(web: Web, running: Running) -> None:
     assert stopped == [True]
 
 
-def test_bug_is_logged_and_told(web: Web, running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bug_is_logged_and_reported(web: Web, running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*ignored: object) -> None:
         raise ZeroDivisionError
 

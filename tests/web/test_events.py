@@ -90,7 +90,7 @@ def test_silence_has_a_pulse(bench: Bench) -> None:
     assert len(events(bench.came(client))) == 1
 
 
-def test_slow_reader_loses_events_and_is_told(bench: Bench) -> None:
+def test_slow_reader_loses_events_and_gets_their_number(bench: Bench) -> None:
     client = bench.watch()
     bench.came(client)
     client.transport.has_room = False
