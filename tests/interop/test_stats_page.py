@@ -271,6 +271,6 @@ def test_thousands_of_sessions_do_not_make_it_slow(browser: Browser, scene: Scen
         for _ in range(400):
             read_line(stack.enter_context(connect(scene.pool.port)))
         with Opened(browser, scene.url, **WIDE) as page:
-            expect(page.locator("#sessions-list")).to_contain_text("400 sessions; the newest 30 are here")
+            expect(page.locator("#sessions-list")).to_contain_text("400 sessions; the newest 30 are shown")
             expect(page.locator("#sessions-list tbody tr")).to_have_count(30)
             expect(page.locator("#clients")).to_contain_text("400")
