@@ -6,7 +6,6 @@ from attrs import Factory, field, frozen
 
 from mailproxy.balance.health import InitState, OnError
 from mailproxy.balance.pool_server import ServerState
-from mailproxy.config import server_tls
 from mailproxy.config.address import NAMED_SERVER, SERVER
 from mailproxy.config.check import CHECK_EXAMPLE, Check
 from mailproxy.config.duration import RAMP
@@ -14,7 +13,7 @@ from mailproxy.config.key import Fields, about, about_table
 from mailproxy.config.kind import BOOLEAN, integer, one_of
 from mailproxy.config.model import Observe, OnMarkedDown, OnMarkedUp, ResolvePrefer
 from mailproxy.config.place import NamedServer, ServerAddress, SrvServer
-from mailproxy.config.server_tls import ServerTls
+from mailproxy.config.server_tls import SWITCH, ServerTls
 
 
 @frozen(kw_only=True)
@@ -123,7 +122,7 @@ class Server:
         metadata=about_table(
             Fields(ServerTls),
             "TLS to the server, see below.",
-            kind=server_tls.SWITCH,
+            kind=SWITCH,
             values="`true`, `false`, table",
             default="`false`",
             haproxy="ssl",

@@ -5,7 +5,8 @@ from functools import partial
 
 from attrs import frozen
 
-from mailproxy.config import check_layers, server_tls
+import mailproxy.config.check_layers as of_check
+import mailproxy.config.server_tls as of_tls
 from mailproxy.config.address import SERVER
 from mailproxy.config.key import given_keys, read_keys
 from mailproxy.config.layers import Layer, Layers, layers
@@ -101,8 +102,8 @@ def read_default_server(folder: str, table: Table) -> Said:
 def _read_said(folder: str, table: Table) -> Said:
     return Said(
         Layer(table, given_keys(table, Server)),
-        check=table.child_if_there("check", partial(check_layers.read_check, folder)),
-        tls=table.value_or_child("tls", server_tls.SWITCH, partial(server_tls.read_tls, folder)),
+        check=table.child_if_there("check", partial(of_check.read_check, folder)),
+        tls=table.value_or_child("tls", of_tls.SWITCH, partial(of_tls.read_tls, folder)),
     )
 
 
@@ -111,20 +112,20 @@ def read_server(around: Surroundings, name: str, table: Table) -> tuple[Server, 
     address, count = _read_address(table)
     own = _read_said(around.folder, table)
     keys, check, tls = around.keys(own), around.check(own), around.tls(own)
-    kind = check_layers.check_type(check, around.defaults)
+    kind = of_check.check_type(check, around.defaults)
 
     has_tls = tls is not None
     judge_said(around, own)
     if check.sound("type"):
-        check_layers.judge_whole(check, kind)
+        of_check.judge_whole(check, kind)
     if table.sound("address", "template"):
-        check_layers.judge_place(check, kind, address, around.send_proxy, server_has_tls=has_tls)
+        of_check.judge_place(check, kind, address, around.send_proxy, server_has_tls=has_tls)
         if tls is not None:
-            server_tls.judge_whole(tls, address, table)
+            of_tls.judge_whole(tls, address, table)
         if "resolve-prefer" in own.keys.values and not isinstance(address, NamedServer | SrvServer):
             table.wrong("resolve-prefer", f"is for host names; the address is {address}")
     if tls is not None:
-        server_tls.judge_tables(tls)
+        of_tls.judge_tables(tls)
     if "on-marked-up" in own.keys.values and keys.value("backup", False):
         table.wrong("on-marked-up", "is for servers that have backups; this one is a backup itself")
 
@@ -132,8 +133,8 @@ def read_server(around: Surroundings, name: str, table: Table) -> tuple[Server, 
         name=name,
         address=address,
         count=count,
-        tls=None if tls is None else server_tls.tls_in_effect(tls),
-        check=check_layers.check_in_effect(check, kind, around.defaults, around.send_proxy, server_has_tls=has_tls),
+        tls=None if tls is None else of_tls.tls_in_effect(tls),
+        check=of_check.check_in_effect(check, kind, around.defaults, around.send_proxy, server_has_tls=has_tls),
         **{key.replace("-", "_"): value for key, value in keys.values.items()},
     )
     return server, tuple(own.files)
@@ -158,11 +159,11 @@ def _read_template(table: Table) -> tuple[ServerAddress, int]:
 def judge_said(around: Surroundings, own: Said) -> None:
     """Refuse keys of a server's table or ``default-server`` that have no effect there."""
     check = around.check(own)
-    check_layers.judge_tables(check, around.defaults)
+    of_check.judge_tables(check, around.defaults)
     if not check.sound("type"):
         return
     table, said = own.keys.table, own.keys.values
-    if check_layers.check_type(check, around.defaults) == "none":
+    if of_check.check_type(check, around.defaults) == "none":
         for key in _NEED_CHECKS:
             if said.get(key, "none") != "none":
                 table.wrong(
