@@ -1,28 +1,23 @@
-"""Keeps the bans of a service, in its main process: their file, their ends, and the requests of rules."""
+"""Keeps the bans of a service, in its main process: from their file, through CrowdSec and rules, to their ends."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from ipaddress import ip_network
-from math import inf, isfinite
+from math import inf
 from typing import Any, Protocol
 
 from twisted.logger import Logger
 
 from mailproxy import config
-from mailproxy.bans.ban import Ban, Key, Origin, key_of, place_of
-from mailproxy.bans.bans import BANS_AT_ONCE, LONGEST_SECONDS, Bans, TooManyBans, clean_reason, most_by_rules
+from mailproxy.bans.ban import Ban, Key, Origin
+from mailproxy.bans.bans import BANS_AT_ONCE, Bans, TooManyBans, clean_reason
 from mailproxy.bans.file import Moment
-from mailproxy.bans.gate import BanGate, BanRequest
+from mailproxy.bans.gate import BanGate
+from mailproxy.bans.rule_bans import RuleBans
 from mailproxy.bans.saving import InThread, Saving
 from mailproxy.bans.sweep import Sweep
 from mailproxy.config.bans import CrowdSecSettings
-from mailproxy.config.duration import written
-
-# Bans by rules that have lines of their own in an interval; a flood from many addresses may make any number.
-_LINES = 20
-_LINES_SECONDS = 10.0
 
 
 class _Polls(Protocol):
@@ -61,12 +56,10 @@ class BanKeeper:
         self._monotonic = monotonic
         self._saving = Saving(self.bans, reactor, in_thread, lambda: Moment(monotonic(), wall()))
         self._sweep = Sweep(self._expire, reactor)
-        self._lines = 0
-        self._lines_end = 0.0
-        self._unsaid = 0
-        self._was_full = False
         self.bans.changed = self._saving.changed
-        gate.ask = self.take
+        self._of_rules = RuleBans(self.bans, monotonic)
+        self.take = gate.ask = self._of_rules.take
+        """Carries out a request of a rule, of this process or of one that faces the network."""
         gate.monotonic = monotonic
 
     def start(self, settings: config.Bans) -> None:
@@ -160,62 +153,10 @@ class BanKeeper:
         self.bans.ban(made)
         return made
 
-    def take(self, request: BanRequest) -> None:
-        """Carry out a request, of this process or of one that faces the network."""
-        if len(request.address) not in (4, 16) or not isfinite(request.seconds):
-            return
-        most = 8 * len(request.address)
-        bits = most if request.bits is None else request.bits
-        if not 0 < bits <= most:
-            return
-        key = key_of(ip_network((request.address, bits), strict=False))
-        seconds = min(request.seconds, LONGEST_SECONDS)
-        before = self.bans.table.get(key)
-        try:
-            ban = self.ban(key, "rule", request.reason, seconds)
-        except TooManyBans as error:
-            self._say("{place} is not banned: {reason}", place=place_of(key), reason=str(error))
-            return
-        self._look_at_room()
-        if before is None or before.end <= ban.made:
-            self._say(
-                "{place} is banned for {log_length} by {origin}: {reason}",
-                place=ban.place,
-                log_length=written(seconds),
-                seconds=seconds,
-                origin=ban.origin,
-                reason=ban.reason,
-            )
-
-    def _look_at_room(self) -> None:
-        """Log once that rules have made the most bans, until some have ended."""
-        if not self.bans.is_full_of_rules:
-            self._was_full &= self.bans.counts["rule"] > most_by_rules() * 9 // 10
-        elif not self._was_full:
-            self._was_full = True
-            self._log.warn(
-                "bans: rules have made {most} bans, the most; each further ban by a rule ends the oldest one",
-                event="bans-full",
-                most=most_by_rules(),
-            )
-
-    def _say(self, words: str, **fields: Any) -> None:
-        now = self._monotonic()
-        if now >= self._lines_end:
-            self._lines, self._lines_end = 0, now + _LINES_SECONDS
-        self._lines += 1
-        if self._lines <= _LINES:
-            self._log.info(words, event="ban", **fields)
-        else:
-            self._unsaid += 1
-
     def _expire(self, most: int) -> int:
-        now = self._monotonic()
-        if self._unsaid and now >= self._lines_end:
-            self._log.info("bans: {count} more, without lines of their own", event="ban-sum", count=self._unsaid)
-            self._unsaid = 0
+        self._of_rules.say_sum()
         self._saving.look_at_clocks()
-        return len(self.bans.expire(now, most))
+        return len(self.bans.expire(self._monotonic(), most))
 
 
 def _nothing(origin: Origin | None) -> None:
