@@ -92,9 +92,15 @@ class Web:
         self.server.site.access = access or Access(frozenset({"localhost"}), TOKEN)
 
     def turn(self, seconds: float = 0.1) -> None:
-        """Let some time pass, with many turns of the reactor."""
+        """Let some time pass, with a turn of the reactor whenever a call is due, and a hundred at most."""
+        end = self.reactor.seconds() + seconds
         for _ in range(100):
-            self.reactor.advance(seconds / 100)
+            now = self.reactor.seconds()
+            due = min((call.getTime() for call in self.reactor.getDelayedCalls()), default=end)
+            if due >= end:
+                break
+            self.reactor.advance(max(due - now, 0.0))
+        self.reactor.advance(max(end - self.reactor.seconds(), 0.0))
 
     def client(self) -> Client:
         return Client(self)
