@@ -3,6 +3,8 @@ What a key exchange costs the front: ``python -m benchmarks.groups``, X25519 bes
 
 The clients use the OpenSSL of cryptography, since a distribution's may not have X25519MLKEM768. They are slower than
 those of the other benchmarks, so that the front is not busy all the time: compare the costs with each other only.
+
+As root, all of it goes before other programs of the machine.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from OpenSSL import SSL
 
 from benchmarks import fronts, interpreter, programs, usage
 from benchmarks.certificates import SERVER_NAME
+from benchmarks.floods import go_first
 from benchmarks.running import BenchmarkError, Front
 from benchmarks.usage import CpuTime
 from mailproxy.tls import openssl
@@ -46,6 +49,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     if options.client is not None:
         return _connect_all(options.client[0], int(options.client[1]), options.connections)
+    go_first()
     try:
         programs.require()
         print(fronts.machine(interpreter.use(options.python), fronts.use(options.everything)), flush=True)

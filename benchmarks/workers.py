@@ -4,6 +4,8 @@ What workers cost: ``python -m benchmarks.workers``, the CPU time of a connectio
 All processes of mailproxy count, main process and forker included. What they need without clients, for timers and
 checks of servers, is measured before, printed, and subtracted. Clients and server share the last CPU with the front,
 which may run on all CPUs of this process, or on the first alone.
+
+As root, all of it goes before other programs of the machine.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from statistics import median
 from attrs import evolve, frozen
 
 from benchmarks import fronts, interpreter, programs, usage
+from benchmarks.floods import go_first
 from benchmarks.running import BenchmarkError, Front, Leg, Mode
 from benchmarks.usage import CpuTime
 
@@ -51,6 +54,7 @@ WORKS: Mapping[str, Work] = {
 def main(arguments: Sequence[str]) -> int:
     """Measure and print; return 1 if something is missing or fails, else 0, whatever the ratios."""
     options = _parser().parse_args(arguments)
+    go_first()
     try:
         programs.require()
         print(fronts.machine(interpreter.use(options.python), fronts.use(options.everything)), flush=True)
