@@ -1,98 +1,15 @@
-"""The whole page, and its sections by name."""
+"""The document: the page around its sections, and the search that it is for."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable
 
-from mailproxy.control.format import duration
-from mailproxy.web.stats.attention import attention
-from mailproxy.web.stats.backends import backends
-from mailproxy.web.stats.certificates import certificates
-from mailproxy.web.stats.clients import clients
-from mailproxy.web.stats.events import events
-from mailproxy.web.stats.frontends import frontends
 from mailproxy.web.stats.markup import Markup, tag
-from mailproxy.web.stats.sessions import search_form, sessions
-from mailproxy.web.stats.snapshot import Snapshot, Snapshots
-from mailproxy.web.stats.totals import totals
-from mailproxy.web.stats.words import state, whole
-from mailproxy.web.turns import Turns
+from mailproxy.web.stats.sessions import search_form
 
 LONGEST_SEARCH = 100
 """The most characters of a search."""
-
-_PIECES_PER_TURN = 16
-
-
-class Sections:
-    """Writes the sections of the page; a piece at a time, as others wait as well."""
-
-    def __init__(self, snapshots: Snapshots, turns: Turns) -> None:
-        self._snapshots = snapshots
-        self._turns = turns
-        self._of: Snapshot | None = None
-        self._written: dict[str, str] = {}
-
-    async def all(self, search: str) -> dict[str, str]:
-        """Return the sections by the ids of their elements, for a search."""
-        survey = await self._snapshots.sessions(search)
-        whole_survey = survey if not search else await self._snapshots.sessions("")
-        snapshot = await self._snapshots.latest()
-        written = await self._of_snapshot(snapshot)
-        return {
-            **written,
-            "clients": clients(whole_survey, snapshot.sources),
-            "sessions-list": sessions(survey, search),
-        }
-
-    async def _of_snapshot(self, snapshot: Snapshot) -> dict[str, str]:
-        """Return the sections that are the same for all who look."""
-        if self._of is not snapshot:
-            written = {}
-            for id, pieces in _SECTIONS.items():
-                written[id] = await self._join(pieces(snapshot))
-            self._of, self._written = snapshot, written
-        return self._written
-
-    async def _join(self, pieces: Markup | Iterator[Markup]) -> str:
-        if isinstance(pieces, Markup):
-            await self._turns.next()
-            return pieces
-        joined = []
-        for number, piece in enumerate(pieces):
-            joined.append(piece)
-            if number % _PIECES_PER_TURN == 0:
-                await self._turns.next()
-        return "".join(joined)
-
-
-def _top(snapshot: Snapshot) -> Markup:
-    info = snapshot.info
-    ready = info.state if info.state != "running" else "ready" if not snapshot.unready else "not ready"
-    processes = f"{snapshot.workers} workers, " if snapshot.workers else ""
-    reload = "" if info.reload == "none" else f", last reload {duration(info.reload_s)} ago: {info.reload}"
-    connections = f"{whole(info.connections)} connections"
-    facts = f"mailproxy {info.version}, {processes}up {duration(info.uptime_s)}, {connections}{reload}"
-    return tag(
-        "div",
-        tag("h1", socket.gethostname()),
-        state(ready),
-        tag("p", facts, class_="facts"),
-        id="top",
-    )
-
-
-_SECTIONS: dict[str, Any] = {
-    "top": _top,
-    "attention": attention,
-    "totals": totals,
-    "backends": backends,
-    "frontends": frontends,
-    "events": events,
-    "certificates": certificates,
-}
 
 
 def document(sections: dict[str, str], search: str, version: str, *, has_token: bool) -> Iterable[str]:

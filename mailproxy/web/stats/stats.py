@@ -13,8 +13,9 @@ from mailproxy.web.reply import EVENTS, HTML, Reply, Stream
 from mailproxy.web.request import Request
 from mailproxy.web.static_files import VERSION
 from mailproxy.web.stats.newest import NewestEvents
-from mailproxy.web.stats.page import Sections, document, search_of
+from mailproxy.web.stats.page import document, search_of
 from mailproxy.web.stats.samples import Samples
+from mailproxy.web.stats.sections import Sections
 from mailproxy.web.stats.snapshot import Snapshots
 from mailproxy.web.stats.updates import updates
 from mailproxy.web.turns import Turns

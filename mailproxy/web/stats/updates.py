@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from mailproxy.web.events import PULSE, RETRY
-from mailproxy.web.stats.page import Sections
+from mailproxy.web.stats.sections import Sections
 
 SECONDS = 1.0
 """The time between two updates."""
