@@ -11,13 +11,19 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import ceil
-from typing import Any, Protocol
+from typing import Protocol
 
-from attrs import frozen
 from OpenSSL import SSL
 
 from mailproxy.tls import openssl
 from mailproxy.tls.algorithms import DEFAULT_CIPHERSUITES, default_ciphers, default_groups, default_signatures
+from mailproxy.tls.callbacks import (
+    Callbacks,
+    set_alpn_callback,
+    set_keylog_callback,
+    set_server_name_callback,
+    set_status_callback,
+)
 from mailproxy.tls.certificate import Certificate
 from mailproxy.tls.trust import ClientTrust
 
@@ -92,24 +98,6 @@ class TlsSettings(Protocol):
         """The file for the keys of connections (SSLKEYLOGFILE); None for no file."""
 
 
-@frozen(eq=False)
-class Callbacks:
-    """
-    The callbacks of contexts, of which OpenSSL has pointers (`mailproxy.tls.openssl`).
-
-    They have to live as long as the contexts and their connections.
-    """
-
-    on_name: Any
-    """Called for the server name of a client."""
-    on_status: Any
-    """Called for the OCSP response."""
-    on_alpn: Any
-    """None without ALPN."""
-    on_key: Any
-    """None without a key log."""
-
-
 class ContextMaker:
     """Makes contexts with the settings of one profile; whom it trusts may change (mutable)."""
 
@@ -160,13 +148,13 @@ class ContextMaker:
                 raise ValueError(f"{what}: {objection}")
         self.verify_clients(context)
         raw = openssl.raw_context(context)
-        openssl.set_server_name_callback(raw, callbacks.on_name)
-        openssl.set_status_callback(raw, callbacks.on_status)
+        set_server_name_callback(raw, callbacks.on_name)
+        set_status_callback(raw, callbacks.on_status)
         if callbacks.on_alpn is not None:
             # OpenSSL calls it after the server name has chosen a context, on that context.
-            openssl.set_alpn_callback(raw, callbacks.on_alpn)
+            set_alpn_callback(raw, callbacks.on_alpn)
         if callbacks.on_key is not None:
-            openssl.set_keylog_callback(raw, callbacks.on_key)
+            set_keylog_callback(raw, callbacks.on_key)
 
     def verify_clients(self, context: SSL.Context) -> None:
         """Apply the settings for client certificates to a context, with the current trust."""

@@ -13,7 +13,6 @@ connection would report them as its own. So code that sees a failed call empties
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -64,11 +63,6 @@ OPTIONS: int = (
 )
 
 _HOST_NAME: int = lib.TLSEXT_NAMETYPE_host_name
-# The results of a callback: SSL_TLSEXT_ERR_OK; _ALERT_FATAL ends the handshake; _NOACK continues it without the
-# extension.
-_OK = 0
-_FATAL = 2
-_NO_ACK = 3
 
 
 class Flight:
@@ -467,133 +461,6 @@ def current_certificate(context: SSL.Context) -> int:
         free(ssl)
 
 
-INTERNAL_ERROR = 80
-UNRECOGNIZED_NAME = 112
-MISSING_EXTENSION = 109
-"""Alerts (RFC 8446 section 6.2)."""
-
-
-def server_name_callback(choose: Callable[[Any], Any]) -> Any:
-    """
-    Make the callback for `set_server_name_callback`; keep it as long as the connections live.
-
-    `choose` gets the connection, and returns another context for it or None to keep the current one, or raises
-    `Refused`. The callback is needed even without a choice: it acknowledges the name, and only then does OpenSSL keep
-    the name in a TLS 1.2 session, for clients that resume it.
-    """
-
-    def answer(ssl: Any, alert: Any, argument: Any) -> int:
-        try:
-            context = choose(ssl)
-        except Refused as refused:
-            alert[0] = refused.alert
-            return _FATAL
-        if context is not None:
-            lib.SSL_set_SSL_CTX(ssl, context)
-        return _OK
-
-    return ffi.callback("int (*)(SSL *, int *, void *)", answer)
-
-
-class Refused(Exception):
-    """A callback ends the handshake with an alert."""
-
-    def __init__(self, alert: int) -> None:
-        super().__init__()
-        self.alert = alert
-
-
 def is_13(ssl: Any) -> bool:
     """Return whether a connection uses TLS 1.3."""
     return bool(lib.SSL_version(ssl) == _TLS_1_3)
-
-
-def status_callback(find: Callable[[Any], bytes | None]) -> Any:
-    """
-    Make the callback for `set_status_callback`; keep it as long as the connections live.
-
-    `find` gets the connection of a client that asks for an OCSP response, and returns the response or None, or raises
-    `Refused`; OpenSSL chooses the alert.
-    """
-
-    def answer(ssl: Any, argument: Any) -> int:
-        try:
-            response = find(ssl)
-        except Refused:
-            return _FATAL
-        if response is None:
-            return _NO_ACK
-        memory = lib.OPENSSL_malloc(len(response))
-        if memory == ffi.NULL:
-            return _NO_ACK
-        ffi.memmove(memory, response, len(response))
-        # OpenSSL frees it with the connection.
-        lib.SSL_set_tlsext_status_ocsp_resp(ssl, memory, len(response))
-        return _OK
-
-    return ffi.callback("int (*)(SSL *, void *)", answer, error=_NO_ACK)
-
-
-def set_status_callback(context: Any, callback: Any) -> None:
-    """Call a callback for each client that asks for an OCSP response."""
-    lib.SSL_CTX_set_tlsext_status_cb(context, callback)
-
-
-def set_server_name_callback(context: Any, callback: Any) -> None:
-    """Call a callback for the server name of each client, even if the client sends none."""
-    lib.SSL_CTX_set_tlsext_servername_callback(context, callback)
-
-
-def alpn_callback(protocols: Sequence[bytes]) -> Any:
-    """
-    Make the callback for `set_alpn_callback`; keep it as long as the connections live.
-
-    It selects the first of our application protocols that the client offers. A client that only offers others is
-    refused with no_application_protocol (RFC 7301 section 3.2): an attacker may have redirected it from another service
-    with a certificate for the same name (ALPACA).
-    """
-    values = {name: ffi.new("unsigned char[]", name) for name in protocols}
-
-    def answer(ssl: Any, chosen: Any, size: Any, offered: Any, offered_size: int, argument: Any) -> int:
-        offers = set(_alpn_names(bytes(ffi.buffer(offered, offered_size))))
-        for name, value in values.items():
-            if name in offers:
-                chosen[0] = value
-                size[0] = len(name)
-                return _OK
-        return _FATAL
-
-    return ffi.callback(
-        "int (*)(SSL *, unsigned char **, unsigned char *, const unsigned char *, unsigned int, void *)",
-        answer,
-        error=_FATAL,
-    )
-
-
-def keylog_callback(write: Callable[[bytes], None]) -> Any:
-    """Make the callback for `set_keylog_callback`; keep it as long as the connections live."""
-
-    def tell(ssl: Any, line: Any) -> None:
-        write(ffi.string(line))
-
-    return ffi.callback("void (*)(const SSL *, const char *)", tell)
-
-
-def set_keylog_callback(context: Any, callback: Any) -> None:
-    """Call a callback for each secret of each connection: a line in NSS's format, without its end."""
-    lib.SSL_CTX_set_keylog_callback(context, callback)
-
-
-def set_alpn_callback(context: Any, callback: Any) -> None:
-    """Call a callback to select an application protocol, for each client that offers some."""
-    lib.SSL_CTX_set_alpn_select_cb(context, callback, ffi.NULL)
-
-
-def _alpn_names(offered: bytes) -> list[bytes]:
-    """Split a list of names with a length byte before each (RFC 7301 section 3.1); OpenSSL has checked its form."""
-    names = []
-    while offered:
-        size = offered[0]
-        names.append(offered[1 : 1 + size])
-        offered = offered[1 + size :]
-    return names

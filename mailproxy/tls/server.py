@@ -15,8 +15,19 @@ from attrs import frozen
 from OpenSSL import SSL
 
 from mailproxy.tls import openssl
+from mailproxy.tls.callbacks import (
+    INTERNAL_ERROR,
+    MISSING_EXTENSION,
+    UNRECOGNIZED_NAME,
+    Callbacks,
+    Refused,
+    alpn_callback,
+    keylog_callback,
+    server_name_callback,
+    status_callback,
+)
 from mailproxy.tls.certificate import Certificate
-from mailproxy.tls.context_maker import SESSION_CONTEXT, Callbacks, ContextMaker, TlsSettings
+from mailproxy.tls.context_maker import SESSION_CONTEXT, ContextMaker, TlsSettings
 from mailproxy.tls.contexts import Contexts
 from mailproxy.tls.facts import TlsFacts
 from mailproxy.tls.groups import CertificateGroup
@@ -52,14 +63,14 @@ def _weakly(method: Callable[P, T]) -> Callable[P, T]:
     """
     Return a function that calls a method and does not keep its object alive.
 
-    Without the object, it refuses the handshake (`openssl.Refused`).
+    Without the object, it refuses the handshake (`Refused`).
     """
     weak = WeakMethod(method)
 
     def call(*arguments: P.args, **named: P.kwargs) -> T:
         live = weak()
         if live is None:
-            raise openssl.Refused(openssl.INTERNAL_ERROR)
+            raise Refused(INTERNAL_ERROR)
         return live(*arguments, **named)
 
     return call
@@ -111,10 +122,10 @@ class TlsServer:
         # OpenSSL keeps pointers to the callbacks, so they live as long as the connections that this server makes. Each
         # connection's stream refers to the server; the callbacks must not, as the server refers to them.
         callbacks = Callbacks(
-            openssl.server_name_callback(_weakly(self._choose)),
-            openssl.status_callback(_weakly(self._staple)),
-            openssl.alpn_callback(names) if names else None,
-            None if settings.keylog is None else openssl.keylog_callback(KeyLog(settings.keylog).write),
+            server_name_callback(_weakly(self._choose)),
+            status_callback(_weakly(self._staple)),
+            alpn_callback(names) if names else None,
+            None if settings.keylog is None else keylog_callback(KeyLog(settings.keylog).write),
         )
         self._maker = ContextMaker(settings, trust if self._asks_for_certificates else None, callbacks)
         self._check(groups, checked if keys_of is None else keys_of.digests)
@@ -201,7 +212,7 @@ class TlsServer:
         if self._is_strict:
             # RFC 8446, section 9.2, has this alert for clients without SNI; older versions do not.
             is_missing = name is None and openssl.is_13(ssl)
-            raise openssl.Refused(openssl.MISSING_EXTENSION if is_missing else openssl.UNRECOGNIZED_NAME)
+            raise Refused(MISSING_EXTENSION if is_missing else UNRECOGNIZED_NAME)
         return contexts.default
 
     def _staple(self, ssl: Any) -> bytes | None:

@@ -18,6 +18,7 @@ from OpenSSL import SSL
 
 from mailproxy.config import TlsProfile
 from mailproxy.tls import openssl
+from mailproxy.tls.callbacks import INTERNAL_ERROR
 from mailproxy.tls.certificate import Certificate, make_certificate
 from mailproxy.tls.groups import group_certificates
 from mailproxy.tls.server import TlsServer
@@ -615,7 +616,7 @@ def test_callbacks_of_a_server_that_is_gone_refuse() -> None:
     alert = openssl.ffi.new("int *")
     try:
         assert on_name(ssl, alert, openssl.ffi.NULL) == openssl.lib.SSL_TLSEXT_ERR_ALERT_FATAL
-        assert alert[0] == openssl.INTERNAL_ERROR
+        assert alert[0] == INTERNAL_ERROR
         assert on_status(ssl, openssl.ffi.NULL) == openssl.lib.SSL_TLSEXT_ERR_ALERT_FATAL
     finally:
         openssl.free(ssl)
