@@ -1,4 +1,4 @@
-"""The private binding is still what connections stand on."""
+"""The private binding has what connections use."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from pathlib import Path
 import pytest
 from OpenSSL import SSL
 
-from mailproxy.tls import openssl
+from mailproxy.tls import callbacks, openssl
 
 
 def used_names() -> set[str]:
-    """Every name of the binding that the module uses, read from its source."""
-    tree = ast.parse(Path(openssl.__file__).read_text())
+    """Every name of the binding that the modules use, read from their source."""
+    trees = [ast.parse(Path(str(module.__file__)).read_text()) for module in (openssl, callbacks)]
     return {
         node.attr
+        for tree in trees
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "lib"
     }
 
 
 def test_binding_has_every_function_that_is_used() -> None:
-    """A new pyOpenSSL or cryptography may have dropped some: `mailproxy.tls.openssl` has to do without them."""
+    """A new pyOpenSSL or cryptography may have dropped some: `mailproxy.tls` has to do without them."""
     missing = sorted(name for name in used_names() if not hasattr(openssl.lib, name))
     assert missing == []
 
