@@ -77,7 +77,7 @@ def test_socket_that_cannot_be_is_status_1_and_a_line(file: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
-def test_it_serves_until_a_signal(file: Path, number: signal.Signals) -> None:
+def test_it_serves_until_a_signal_and_counts_what_it_served(file: Path, number: signal.Signals) -> None:
     with start(file) as process:
         assert process.stdout is not None
         told = [json.loads(process.stdout.readline()) for _ in range(3)]
@@ -86,24 +86,14 @@ def test_it_serves_until_a_signal(file: Path, number: signal.Signals) -> None:
     assert [event["event"] for event in told] == ["start", "listening", "ready"]
     assert told[0]["configuration"] == str(file)
     assert told[1]["where"] == str(file.parent / "front.sock")
-    events = [json.loads(line)["event"] for line in out.splitlines()]
-    assert [event for event in events if event not in ("message", "signal")] == ["stopping", "closed"]
-    assert (process.returncode, err) == (0, "")
-    assert not (file.parent / "front.sock").exists()
-
-
-def test_closing_line_has_numbers(file: Path) -> None:
-    with start(file) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if json.loads(line)["event"] == "ready":
-                break
-        process.terminate()
-        out, _ = process.communicate(timeout=20)
-    (closed,) = [event for event in map(json.loads, out.splitlines()) if event["event"] == "closed"]
+    later = [event for event in map(json.loads, out.splitlines()) if event["event"] not in ("message", "signal")]
+    assert [event["event"] for event in later] == ["stopping", "closed"]
+    closed = later[-1]
     assert closed["message"] == "frontend front is closed: no connections"
     assert (closed["connections"], closed["header_errors"], closed["no_server"]) == (0, 0, 0)
     assert "counts" not in closed
+    assert (process.returncode, err) == (0, "")
+    assert not (file.parent / "front.sock").exists()
 
 
 def test_short_wait_is_not_reported(capsys: pytest.CaptureFixture[str]) -> None:

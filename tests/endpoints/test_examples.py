@@ -8,7 +8,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
@@ -42,46 +42,50 @@ def running(example: str, *arguments: str) -> Iterator[int]:
             process.terminate()
 
 
-@contextmanager
-def proxied(front: str) -> Iterator[int]:
-    """Run both examples, one connected to the other; yield the port for clients."""
-    with ExitStack() as stack:
-        port = stack.enter_context(running("accept_proxy.py", "0"))
-        yield stack.enter_context(running("send_proxy.py", front, rf"send-proxy-v2-ssl:tcp\:127.0.0.1\:{port}"))
+@pytest.fixture(scope="module")
+def accepting() -> Iterator[int]:
+    """The port of the example that accepts the header."""
+    with running("accept_proxy.py", "0") as port:
+        yield port
 
 
-def test_accept_proxy_greets_the_client_of_the_header() -> None:
-    with (
-        running("accept_proxy.py", "0") as port,
-        socket.create_connection(("127.0.0.1", port), DEADLINE) as connection,
-    ):
+def sending(front: str, accepting: int) -> AbstractContextManager[int]:
+    """Run the example that sends the header to the other one; give the port for clients."""
+    return running("send_proxy.py", front, rf"send-proxy-v2-ssl:tcp\:127.0.0.1\:{accepting}")
+
+
+@pytest.fixture(scope="module")
+def proxied(accepting: int) -> Iterator[int]:
+    """The port for clients without TLS."""
+    with sending("tcp:0:interface=127.0.0.1", accepting) as port:
+        yield port
+
+
+def test_accept_proxy_greets_the_client_of_the_header(accepting: int) -> None:
+    with socket.create_connection(("127.0.0.1", accepting), DEADLINE) as connection:
         connection.sendall(b"PROXY TCP4 192.0.2.1 198.51.100.9 40000 143\r\n")
         assert connection.makefile("rb").read() == b"* OK 192.0.2.1:40000, no TLS\r\n"
 
 
-def test_send_proxy_says_who_the_client_is() -> None:
-    with (
-        proxied("tcp:0:interface=127.0.0.1") as port,
-        socket.create_connection(("127.0.0.1", port), DEADLINE) as connection,
-    ):
+def test_send_proxy_says_who_the_client_is(proxied: int) -> None:
+    with socket.create_connection(("127.0.0.1", proxied), DEADLINE) as connection:
         own = connection.getsockname()[1]
         assert connection.makefile("rb").read() == f"* OK 127.0.0.1:{own}, no TLS\r\n".encode()
 
 
-def test_send_proxy_passes_on_the_greeting_to_a_client_that_only_listens() -> None:
-    with proxied("tcp:0:interface=127.0.0.1") as port:
-        for _ in range(5):
-            with socket.create_connection(("127.0.0.1", port), DEADLINE) as connection:
-                connection.shutdown(socket.SHUT_WR)
-                assert connection.makefile("rb").read().startswith(b"* OK 127.0.0.1:")
+def test_send_proxy_passes_on_the_greeting_to_a_client_that_only_listens(proxied: int) -> None:
+    for _ in range(5):
+        with socket.create_connection(("127.0.0.1", proxied), DEADLINE) as connection:
+            connection.shutdown(socket.SHUT_WR)
+            assert connection.makefile("rb").read().startswith(b"* OK 127.0.0.1:")
 
 
-def test_send_proxy_reports_the_clients_tls(tmp_path: Path) -> None:
+def test_send_proxy_reports_the_clients_tls(tmp_path: Path, accepting: int) -> None:
     pem = tmp_path / "server.pem"
     identity(SERVER_NAME).private_key_and_cert_chain_pem.write_to_path(str(pem))
     context = ssl.create_default_context(cadata=authority().cert_pem.bytes().decode())
     with (
-        proxied(f"ssl:0:privateKey={pem}:certKey={pem}:interface=127.0.0.1") as port,
+        sending(f"ssl:0:privateKey={pem}:certKey={pem}:interface=127.0.0.1", accepting) as port,
         socket.create_connection(("127.0.0.1", port), DEADLINE) as connection,
         context.wrap_socket(connection, server_hostname=SERVER_NAME) as secured,
     ):
