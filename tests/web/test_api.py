@@ -191,16 +191,16 @@ def test_body_cannot_name_another_command(web: Web, carried_out: list[Request], 
     assert carried_out == []
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_command_that_changes_is_never_carried_out_by_get(
-    web: Web, carried_out: list[Request], command: Command, method: str
-) -> None:
-    query = "&".join(f"{name}=192.0.2.1" for name in command.arguments)
-    response = web.get(f"{path_of(command)}?{query}", method, Authorization=f"Bearer {TOKEN}")
-    is_show = command.name.startswith("show ")
-    assert [request.command for request in carried_out] == [command] * is_show
-    assert (response.status == 200) is is_show
+def test_command_that_changes_is_never_carried_out_by_get(web: Web, carried_out: list[Request], method: str) -> None:
+    answered = []
+    for command in COMMANDS:
+        query = "&".join(f"{name}=192.0.2.1" for name in command.arguments)
+        if web.get(f"{path_of(command)}?{query}", method, Authorization=f"Bearer {TOKEN}").status == 200:
+            answered.append(command)
+    shows = [command for command in COMMANDS if command.name.startswith("show ")]
+    assert answered == shows
+    assert [request.command for request in carried_out] == shows
 
 
 @pytest.mark.parametrize("name", ["stop", "hand over", "leave", "watch"])
