@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from contextlib import suppress
 
 from mailproxy.transport.stream import BUFFER_BYTES, VIEW, Stream
 
@@ -93,6 +92,8 @@ class PlainStream(Stream):
     def end_write(self) -> bool:
         """Half-close; skipped if the whole socket is about to be closed."""
         if not self.read_ended:
-            with suppress(OSError):  # the other side has closed already; the next read reports it
+            try:  # noqa: SIM105  # suppress() takes 0.4 µs
                 self.socket.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass  # the other side has closed already; the next read reports it
         return True

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import os
 import socket
-from contextlib import suppress
 from typing import Any
 
 from attrs import frozen
@@ -427,8 +426,10 @@ class SecureStream(Stream):
             if code == WANT_WRITE:
                 return False
         if not self.read_ended:
-            with suppress(OSError):  # the other side has closed already; the next read reports it
+            try:  # noqa: SIM105  # suppress() takes 0.4 µs
                 self.socket.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass  # the other side has closed already; the next read reports it
         return True
 
     def without_tls(self) -> PlainStream:

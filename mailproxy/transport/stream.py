@@ -255,12 +255,15 @@ class Stream:
         self.read_ended = True
         self.active = self.poller.now
         peer = self.peer
+        has_looked = False
         if peer is not None and not peer.write_ended:
-            peer.finish()
+            peer.finish()  # it has looked whether the relay is over
+            has_looked = True
         if self.fd >= 0:
             self.watch()
             self.owner.stream_ended(self)
-            self._over()
+            if not has_looked:
+                self._over()
 
     def finish(self) -> None:
         """End writing, once the backlog is written."""
