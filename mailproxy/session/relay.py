@@ -122,8 +122,13 @@ class Relay(Stage):
         """Note which side ended first; the other side may then be silent for a shorter time."""
         session = self._session
         session.first_to_end = session.first_to_end or ("client" if stream is self._client else "server")
-        seconds, _ = self._patience()
-        session.wait(max(seconds, 0.0))
+        if self._client.active == self._stream.active:
+            # Bytes or ends have just moved on both sides, as at most ends: that needs no look at each timeout. If this
+            # is too early, `expired` waits for the rest.
+            session.wait(session.terms.silence_at_end)
+        else:
+            seconds, _ = self._patience()
+            session.wait(max(seconds, 0.0))
 
     def failed(self, stream: Stream, reason: str) -> None:
         """End a session with a broken side; the server's last bytes still reach the client."""

@@ -54,6 +54,8 @@ class Terms:
     timeout: FrontendTimeouts
     silence: float
     """The shortest silence, in seconds, that may end a session."""
+    silence_at_end: float
+    """The same for a session of which one side has ended."""
     server_speaks_first: bool
     refusal: bytes
     """The last words to a client that gets no server."""
@@ -83,6 +85,7 @@ class Terms:
 
         With `counts_refused_logins`, rules ask for them, here or at another frontend.
         """
+        timeout = settings.timeout
         return cls(
             frontend=settings.name,
             protocol=settings.protocol,
@@ -94,8 +97,9 @@ class Terms:
             backend=backend,
             backends=backends,
             rules=rules,
-            timeout=settings.timeout,
-            silence=min(settings.timeout.client, settings.timeout.server),
+            timeout=timeout,
+            silence=min(timeout.client, timeout.server),
+            silence_at_end=min(timeout.client, timeout.server, timeout.client_fin, timeout.server_fin),
             server_speaks_first=server_speaks_first(settings.protocol),
             refusal=refusal(settings.protocol),
             refuses_when_asked=refuses_when_asked(settings.protocol),
