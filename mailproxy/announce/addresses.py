@@ -23,33 +23,35 @@ These are the fields of a header. One costs a twentieth of an `InetAddress`, and
 AddressPair = tuple[bytes, bytes, int, int]
 """Source and destination, packed and of one family, then their ports, in the order of a header."""
 
-_PROXY = 0x21
-_TCP4 = 0x11
-_TCP6 = 0x21
-_HEADER4 = Struct("!12sBBH4s4sHH")
-_HEADER6 = Struct("!12sBBH16s16sHH")
+# The constant part: signature, version 2 with PROXY, family with TCP.
+_START4 = SIGNATURE + b"\x21\x11"
+_START6 = SIGNATURE + b"\x21\x21"
+_pack4 = Struct("!14sH4s4sHH").pack
+_pack6 = Struct("!14sH16s16sHH").pack
 
 
 def address_pair(
     source: Address | PackedAddress | None, destination: Address | PackedAddress | None
 ) -> AddressPair | None:
     """Return both addresses as a header names them; None if it names neither."""
-    from_, to = _packed(source), _packed(destination)
+    from_ = source if isinstance(source, tuple) else _packed(source)
+    to = destination if isinstance(destination, tuple) else _packed(destination)
     if from_ is None or to is None:
         return None
-    host, other = from_[0], to[0]
+    host, port = from_
+    other, other_port = to
     if len(host) != 4 or len(other) != 4:
         host, other = _of_one_family(host, other)
-    return host, other, from_[1], to[1]
+    return host, other, port, other_port
 
 
-def _packed(address: Address | PackedAddress | None) -> PackedAddress | None:
-    if isinstance(address, tuple):
-        return address
+def _packed(address: Address | None) -> PackedAddress | None:
     return (address.host.packed, address.port) if isinstance(address, InetAddress) else None
 
 
 def _of_one_family(*hosts: bytes) -> tuple[bytes, bytes]:
+    if len(hosts[0]) == len(hosts[1]) and not hosts[0].startswith(MAPPED):
+        return hosts[0], hosts[1]  # the usual client with IPv6, in half the time
     if all(len(host) == 4 or host.startswith(MAPPED) for host in hosts):
         source, destination = (host[-4:] for host in hosts)
     else:
@@ -64,9 +66,10 @@ def header_bytes(pair: AddressPair, tlvs: bytes) -> bytes:
     The bytes are those of `mailproxy.proxyprotocol.encode`. Without a `Header` object they take a quarter of a
     microsecond instead of five.
     """
-    if len(pair[0]) == 4:
-        return _HEADER4.pack(SIGNATURE, _PROXY, _TCP4, 12 + len(tlvs), *pair) + tlvs
-    return _HEADER6.pack(SIGNATURE, _PROXY, _TCP6, 36 + len(tlvs), *pair) + tlvs
+    host, other, port, other_port = pair  # *pair as arguments takes longer
+    if len(host) == 4:
+        return _pack4(_START4, 12 + len(tlvs), host, other, port, other_port) + tlvs
+    return _pack6(_START6, 36 + len(tlvs), host, other, port, other_port) + tlvs
 
 
 def unpacked(pair: AddressPair) -> tuple[InetAddress, InetAddress]:
