@@ -121,7 +121,9 @@ class Pool(ServerChanges[AnyServer]):
                 return None  # other clients wait for a place already
         if tried or self._is_limited or not self._candidates:
             server = self._choose(key, tried, refused)
-        else:  # the usual case, which costs only the rule
+        elif len(self._candidates) == 1:
+            server = self._candidates[0]
+        else:  # the usual cases, which cost the rule at most
             server = self._rule.pick(self._candidates, key)
         if server is not None:
             self._take(server)
@@ -137,7 +139,7 @@ class Pool(ServerChanges[AnyServer]):
             server.count(-1)
         if self._shared is not None:
             self._shared.left(server)
-        if self._queue:
+        if self._queue.everybody:  # the truth of the queue itself would be another call
             self.serve()
         if self._shared is not None and self._is_limited and server.has_room:
             self._shared.wake()

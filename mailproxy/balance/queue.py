@@ -49,17 +49,18 @@ class Queue(Generic[AnyServer]):
     """A queue in which joining, leaving and finding the first of each line take constant time."""
 
     def __init__(self) -> None:
-        self._everybody: dict[Waiter[AnyServer], Waiting[AnyServer]] = {}
+        self.everybody: dict[Waiter[AnyServer], Waiting[AnyServer]] = {}
+        """All who wait, in the order in which they joined; only the queue changes it."""
         self._lines: dict[AnyServer | None, dict[Waiter[AnyServer], Waiting[AnyServer]]] = {}
         self._joined = 0
 
     def __len__(self) -> int:
-        return len(self._everybody)
+        return len(self.everybody)
 
     @property
     def since(self) -> float:
         """The time at which the first client began to wait; ``inf`` if the queue is empty."""
-        return next((waiting.since for waiting in self._everybody.values()), inf)
+        return next((waiting.since for waiting in self.everybody.values()), inf)
 
     def join(
         self,
@@ -74,12 +75,12 @@ class Queue(Generic[AnyServer]):
         self._stand(Waiting(waiter, key, tried, self._joined, line, since))
 
     def _stand(self, waiting: Waiting[AnyServer]) -> None:
-        self._everybody[waiting.waiter] = waiting
+        self.everybody[waiting.waiter] = waiting
         self._lines.setdefault(waiting.line, {})[waiting.waiter] = waiting
 
     def remove(self, waiter: Waiter[AnyServer]) -> bool:
         """Leave the queue; False if the waiter is not in it."""
-        waiting = self._everybody.pop(waiter, None)
+        waiting = self.everybody.pop(waiter, None)
         if waiting is None:
             return False
         line = self._lines[waiting.line]
@@ -95,14 +96,14 @@ class Queue(Generic[AnyServer]):
 
     def regroup(self, line: Callable[[bytes, Sequence[AnyServer]], AnyServer | None]) -> None:
         """Build the lines again, by the ``line`` of each client's key and tried servers, in the same order."""
-        everybody = self._everybody.values()
-        self._everybody, self._lines = {}, {}
+        everybody = self.everybody.values()
+        self.everybody, self._lines = {}, {}
         for waiting in everybody:
             waiting.line = line(waiting.key, waiting.tried)
             self._stand(waiting)
 
     def pop(self) -> Waiter[AnyServer]:
         """Remove the first client of the queue."""
-        waiter = next(iter(self._everybody))
+        waiter = next(iter(self.everybody))
         self.remove(waiter)
         return waiter
