@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import LogEvent, Logger, LogLevel
 
 from mailproxy.announce.addresses import PackedAddress
+from mailproxy.backend.backend import Backend
 from mailproxy.config.rule import shown_rule
 from mailproxy.proxyprotocol import (
     Address,
@@ -32,7 +33,8 @@ from mailproxy.proxyprotocol.ssl import text_of
 from mailproxy.rules.decision import Decision, Pending
 from mailproxy.session.sampling import Sampler
 from mailproxy.session.tally import CountedSession, count_sessions
-from mailproxy.session.termination import RULED_OUT, Termination
+from mailproxy.session.termination import RULED_OUT
+from mailproxy.tls.presented import Presented
 
 # Long enough to collect several under load, short enough for a person who watches the log.
 DELAY_SECONDS = 0.1
@@ -244,12 +246,13 @@ def _add_client(fields: Fields, session: LoggedSession) -> None:
 def _add_tls(fields: Fields, session: LoggedSession) -> None:
     facts = session.facts
     if facts is None:
-        if session.is_offloaded:
+        termination = session.termination
+        if session.terms.offloaders and session.is_offloaded:
             fields["tls"] = "offloaded"
-        elif _is_passed_on_tls(session):
+        elif session.header is not None and _is_passed_on_tls(session.header, session.backend):
             fields["tls"] = "passed"
-        else:
-            _add_refused(fields, session.termination)
+        elif termination is not None and termination.presented is not None:
+            _add_refused(fields, termination.presented)
         return
     fields["tls"] = facts.version
     fields["cipher"] = facts.cipher
@@ -266,13 +269,11 @@ def _add_tls(fields: Fields, session: LoggedSession) -> None:
         fields["verify"] = facts.verify
 
 
-def _add_refused(fields: Fields, termination: Termination | None) -> None:
+def _add_refused(fields: Fields, presented: Presented) -> None:
     """Add the identity of a client that was refused for its certificate: nobody has verified it."""
-    if termination is not None and termination.presented is not None:
-        presented = termination.presented
-        fields["cn"] = ",".join(map(_escaped, presented.common_names))
-        fields["serial"] = presented.serial
-        fields["verify"] = presented.verify
+    fields["cn"] = ",".join(map(_escaped, presented.common_names))
+    fields["serial"] = presented.serial
+    fields["verify"] = presented.verify
 
 
 def _add_times(fields: Fields, session: LoggedSession) -> None:
@@ -312,10 +313,9 @@ def _form(keys: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     return " ".join(f"{key}=%s" for key in keys), tuple(key for key in keys if key not in _OURS)
 
 
-def _is_passed_on_tls(session: LoggedSession) -> bool:
-    """Tell whether the received header says that the client is on TLS, and the server gets that."""
-    header, backend = session.header, session.backend
-    if header is None or backend is None or TlvType.SSL not in backend.settings.pass_tlvs:
+def _is_passed_on_tls(header: Header, backend: Backend | None) -> bool:
+    """Tell whether a received header says that the client is on TLS, and the server gets that."""
+    if backend is None or TlvType.SSL not in backend.settings.pass_tlvs:
         return False
     ssl = header.ssl
     return ssl is not None and bool(ssl.client & SslClient.SSL)

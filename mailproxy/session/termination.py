@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from attrs import frozen
+from attrs import field, frozen
 
 from mailproxy.tls.presented import Presented
 
@@ -52,15 +52,19 @@ class Termination:
     """The client's certificate if it was refused for that."""
     kind: str = ""
     """The kind of failure of a handshake or a PROXY header, to count it."""
+    letters: str = field(init=False)
+    """HAProxy's termination state."""
+    is_early: bool = field(init=False)
+    """True if it was the client, or what it sent, before a server was wanted: a flood can have any number."""
 
-    @property
-    def letters(self) -> str:
-        """HAProxy's termination state."""
+    # Most sessions share one termination: these are made once.
+
+    @letters.default
+    def _letters(self) -> str:
         return self.ending.who + self.stage
 
-    @property
-    def is_early(self) -> bool:
-        """True if it was the client, or what it sent, before a server was wanted: a flood can have any number."""
+    @is_early.default
+    def _is_early(self) -> bool:
         return self.stage == "R" and self.ending.who in ("C", "c", "P")
 
 
