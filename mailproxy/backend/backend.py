@@ -15,6 +15,7 @@ from mailproxy.balance.pool import Pool
 from mailproxy.balance.rule import RULES
 from mailproxy.balance.source import client_key
 from mailproxy.config.model import MailProtocol
+from mailproxy.mail.greeting import first_line, server_speaks_first
 from mailproxy.proxyprotocol import Address, InetAddress
 from mailproxy.tls.client import MakeClientTls, client_sides
 
@@ -61,6 +62,8 @@ class Backend:
         self.settings = settings
         self.connect_seconds = settings.timeout.connect
         self.queue_seconds = settings.timeout.queue_seconds
+        self.greets = first_line(protocol).match if server_speaks_first(protocol) else None
+        """Matches the bytes of a server that has greeted, from the first one; None if servers do not speak first."""
         self.header = HeaderPolicy(settings, protocol)
         self.sends_unique_id = "unique-id" in settings.proxy_v2_options
         self.observers = Observers()

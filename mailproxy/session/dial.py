@@ -22,7 +22,7 @@ from mailproxy.backend.numbers import FAILED, REDISPATCHES, RETRIES
 from mailproxy.backend.numbers import REFUSED as SERVER_REFUSED
 from mailproxy.backend.server import BackendServer
 from mailproxy.mail.advice import Way
-from mailproxy.mail.greeting import Greeting, GreetingReader, Prelude, first_line
+from mailproxy.mail.greeting import Greeting, GreetingReader, Prelude
 from mailproxy.profiles import PROFILES
 from mailproxy.proxyprotocol import Address
 from mailproxy.session.failure import Counts, Failure, refused
@@ -79,7 +79,6 @@ class Dial:
     __slots__ = (
         "_backend",
         "_failure",
-        "_greets",
         "_header",
         "_is_choosing",
         "_is_due",
@@ -95,10 +94,10 @@ class Dial:
         "_server_name",
         "_source",
         "_stream",
-        "_tried",
         "_words",
         "is_queued",
         "queue_seconds",
+        "tried",
     )
 
     def __init__(
@@ -107,31 +106,28 @@ class Dial:
         backend: Backend,
         header: bytes,
         poller: Poller,
-        *,
-        key: bytes = b"",
         source: Address | PackedAddress | None = None,
         server_name: str | None = None,
-        speaks_first: bool,
         make_reader: Callable[[], GreetingReader] | None = None,
     ) -> None:
         """
-        Dial a backend with a header, for a client with a `key` that asked for a `server_name`.
+        Dial a backend with a header, for a client with this address that asked for a `server_name`.
 
-        `source` is the client's address. Without `make_reader` a server's greeting goes to the client unchanged; a
+        Without `make_reader` a server's greeting goes to the client unchanged; a
         reader decides which part of it does.
         """
         self._owner = owner
         self._backend = backend
         self._header = header
-        self._key = key
+        self._key = backend.key(source)
         self._source = source
         self._server_name = server_name
-        self._greets = first_line(backend.protocol).match if speaks_first else None
         self._poller = poller
         self._make_reader = make_reader
         self._reader: GreetingReader | None = None
-        self._tried: list[BackendServer] = []
-        self._refused_by: list[BackendServer] = []
+        self.tried: tuple[BackendServer, ...] = ()
+        """The servers of the attempts, in order."""
+        self._refused_by: tuple[BackendServer, ...] = ()
         self._words = b""
         self._failure: Failure | None = None
         self._place: BackendServer | None = None
@@ -144,16 +140,6 @@ class Dial:
         self.queue_seconds = 0.0
         """How long it has waited for a server with room."""
         self._queued_at = 0.0
-
-    @property
-    def server(self) -> BackendServer | None:
-        """The server of the last attempt."""
-        return self._tried[-1] if self._tried else None
-
-    @property
-    def retries(self) -> int:
-        """The number of attempts after the first."""
-        return max(len(self._tried) - 1, 0)
 
     def begin(self) -> None:
         """Make the next attempt; tell the owner when there is none left."""
@@ -171,17 +157,17 @@ class Dial:
 
     def _choose(self) -> None:
         pool = self._backend.pool
-        server = pool.pick(self._key, self._tried, self._poller.now, self._refused_by)
+        server = pool.pick(self._key, self.tried, self._poller.now, self._refused_by)
         if server is not None:
             self._take(server)
         elif self._refused_by:
             # This client has a server's answer: it does not wait in the queue for another.
             self._end()
-        elif pool.enqueue(self, self._key, self._tried):
+        elif pool.enqueue(self, self._key, self.tried):
             self.is_queued = True
             self._queued_at = self._poller.now
             self._owner.wait(self._backend.queue_seconds)
-        elif not pool.is_empty and len(self._tried) <= self._backend.settings.retries:
+        elif not pool.is_empty and len(self.tried) <= self._backend.settings.retries:
             self._owner.no_server(QUEUE_FULL, f"all servers are full, and the queue is full ({pool.queued})")
         else:
             self._end()
@@ -219,14 +205,15 @@ class Dial:
     def _take(self, server: BackendServer) -> None:
         """Take a place on a server and try it; pause first if it is the same server again."""
         self._place = server
-        before = self.server
-        is_same = server is before
-        if before is not None:
-            before.numbers[RETRIES if is_same else REDISPATCHES] += 1
-        self._tried.append(server)
-        if is_same:
+        tried = self.tried
+        self.tried = (*tried, server)
+        if not tried:
+            self._attempt()
+        elif tried[-1] is server:
+            server.numbers[RETRIES] += 1
             self._owner.wait(min(TURNAROUND_SECONDS, self._backend.connect_seconds))
         else:
+            tried[-1].numbers[REDISPATCHES] += 1
             self._attempt()
 
     def expired(self) -> None:
@@ -247,7 +234,7 @@ class Dial:
             self._attempt()
         else:
             # It went down in the pause, or its name lost the address: that does not count as an attempt.
-            self._tried.pop()
+            self.tried = self.tried[:-1]
             self.cancel()
             self.begin()
 
@@ -256,7 +243,7 @@ class Dial:
         target = self._place.target
         assert target is not None
         self._owner.wait(self._backend.connect_seconds)
-        outgoing = self._outgoing = Outgoing(self, target, self._header, self._poller, server_name=self._server_name)
+        outgoing = self._outgoing = Outgoing(self, target, self._header, self._poller, self._server_name)
         outgoing.begin()
 
     def cancel(self) -> None:
@@ -280,7 +267,7 @@ class Dial:
         self._outgoing = None
         self._stream = stream
         self._reader = None if self._make_reader is None else self._make_reader()
-        if self._greets is None:
+        if self._backend.greets is None:
             self._done(stream, 0)
         else:
             self._poller.ready[stream.fd] = self._on_greeting
@@ -317,8 +304,9 @@ class Dial:
         elif count:
             stream.received += count
             if self._reader is None:
-                assert self._greets is not None
-                if self._greets(VIEW, 0, count):  # the usual greeting, whole and in one piece
+                greets = self._backend.greets
+                assert greets is not None
+                if greets(VIEW, 0, count):  # the usual greeting, whole and in one piece
                     self._done(stream, count)
                     return
                 self._reader = GreetingReader(self._backend.protocol, after_tls=True, relays=True)
@@ -383,7 +371,7 @@ class Dial:
         server.numbers[SERVER_REFUSED if failure.words else FAILED] += 1
         self.cancel()
         if failure.words:
-            self._refused_by.append(server)
+            self._refused_by = (*self._refused_by, server)
             self._words = failure.words
         elif failure.counts != "never":
             source = network(self._source) if failure.counts == "once" else None

@@ -58,7 +58,7 @@ class Relay(Stage):
     _session: Relaying
 
     def __init__(self, session: Relaying, stream: Stream) -> None:
-        super().__init__(session)
+        self._session = session  # as Stage does; super() takes longer than all this
         self._client = session.client
         self._stream = stream
         self._throttles: tuple[Throttle, Throttle] | None = None

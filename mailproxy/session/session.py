@@ -544,9 +544,10 @@ class Session:
 
     def close(self) -> None:
         """Close everything, and be logged."""
-        if self.is_over:
+        stage = self.stage
+        if stage is _OVER:
             return
-        stage, self.stage = self.stage, _OVER  # the stage would keep this alive
+        self.stage = _OVER  # the stage would keep this alive
         self.ended = self.poller.look_at_clock()
         self._front.deadlines.clear(self)
         stage.leave()

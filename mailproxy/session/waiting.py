@@ -54,7 +54,7 @@ class Waiting(Stage):
 
     def __init__(self, session: Seeking, handed_over: Step | None = None) -> None:
         """`handed_over` is the end of a dialogue that a server continues in clear."""
-        super().__init__(session)
+        self._session = session  # as Stage does; super() takes longer than all this
         self._dial: Dial | None = None
         self._handed_over = handed_over
 
@@ -91,20 +91,18 @@ class Waiting(Stage):
 
     def _begin_dial(self) -> None:
         session = self._session
-        terms = session.terms
         backend = session.backend = session.chosen_backend
-        self._dial = Dial(
+        facts = session.facts
+        dial = self._dial = Dial(
             self,
             backend,
             self._header(backend),
             session.poller,
-            key=backend.key(session.source),
-            source=session.source,
-            server_name=None if session.facts is None else session.facts.server_name,
-            speaks_first=terms.server_speaks_first,
-            make_reader=None if terms.dialogue is None else self._make_reader,
+            session.source,
+            None if facts is None else facts.server_name,
+            None if session.terms.dialogue is None else self._make_reader,
         )
-        self._dial.begin()
+        dial.begin()
 
     def _header(self, backend: Backend) -> bytes:
         """Return the PROXY header for the server, and note which TLVs are left out."""
@@ -141,9 +139,12 @@ class Waiting(Stage):
         dial = self._dial
         if dial is not None:
             self._dial = None
-            self._session.server = dial.server
-            self._session.retries = dial.retries
-            self._session.queued = dial.queue_seconds
+            session = self._session
+            tried = dial.tried
+            if tried:
+                session.server = tried[-1]
+                session.retries = len(tried) - 1
+            session.queued = dial.queue_seconds
             dial.cancel()
 
     # For the dial.
