@@ -162,7 +162,8 @@ def test_common_name_with_a_comma_is_not_two_names(make: MakeBench, names: tuple
     assert bench.over()["cn"] == logged
 
 
-FOREIGN = ["sni", "alpn", "cn", "left_out", "reason", "rule", "label", "tlv_aws", "tlv_unique_id", "tlv_0xe1", "new"]
+FOREIGN = ["sni", "alpn", "cn", "serial", "left_out", "reason", "rule", "label", "tlv_aws", "tlv_unique_id", "tlv_0xe1"]
+FOREIGN += ["new"]
 
 
 @given(st.sampled_from(FOREIGN), st.text(st.characters(exclude_categories=["Cs"])))
@@ -173,6 +174,7 @@ FOREIGN = ["sni", "alpn", "cn", "left_out", "reason", "rule", "label", "tlv_aws"
 @example("reason", "new\nline")
 @example("reason", "\u2028")
 @example("left_out", "")
+@example("serial", "")
 @example("alpn", "back\\slash")
 def test_words_from_outside_make_up_neither_a_line_nor_a_field(key: str, value: str) -> None:
     line = as_line({key: value})
