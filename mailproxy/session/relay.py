@@ -26,7 +26,7 @@ from mailproxy.session.termination import (
     Letter,
 )
 from mailproxy.session.throttle import Throttle
-from mailproxy.transport.poller import Ready
+from mailproxy.transport.poller import READ, Ready
 from mailproxy.transport.stream import FLOOD, MESSAGE_IN_PIECES, RENEGOTIATION, VIEW, Stream
 
 # A session without a byte for these seconds is probably between two commands.
@@ -85,7 +85,7 @@ class Relay(Stage):
             client.put(greeting)
         if pending and stream.fd >= 0:
             stream.say(pending)
-        if client.fd >= 0:
+        if client.fd >= 0 and client.events != READ:  # not so after early bytes
             client.watch()
 
     @property

@@ -26,6 +26,8 @@ from mailproxy.transport.poller import BYTES, END, GONE, READ, WRITE, Poller
 # How much one event reads at most: big enough that system calls vanish beside encryption, and the bound of a backlog.
 BUFFER_BYTES = 256 * 1024
 
+_END_OR_ERROR = END | select.EPOLLERR
+
 BUFFER = openssl.ffi.new("char[]", BUFFER_BYTES)
 VIEW = memoryview(openssl.ffi.buffer(BUFFER))
 
@@ -178,7 +180,7 @@ class Stream:
             self.drain()
         if self.events & BYTES:
             # Also after an error or a hang-up: the data before it comes first, and the read reports the error.
-            if events & (END | select.EPOLLERR) == END:
+            if events & _END_OR_ERROR == END:
                 self.pull_end()
             else:
                 self.pull()

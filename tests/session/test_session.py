@@ -18,7 +18,6 @@ from mailproxy.session.session import Session
 from mailproxy.tls.openssl import WANT_WRITE
 from mailproxy.transport.plain import PlainStream
 from mailproxy.transport.secure import SecureStream
-from mailproxy.transport.stream import Stream
 from tests.session.bench import GREETING, Bench, BuggySocket, header_of
 from tests.session.conftest import MakeBench
 from tests.tls.servers import NAME
@@ -336,7 +335,7 @@ def test_bug_while_the_server_is_dialled_ends_the_session(
     elif stage == "_on_greeting":
         monkeypatch.delattr(PlainStream, "read_some")
     else:
-        monkeypatch.delattr(Stream, "watch")
+        monkeypatch.delattr(PlainStream, "put")
     client = bench.client()
     bench.server.accept(GREETING)
     bench.until(lambda: client.fin or client.reset)
