@@ -323,7 +323,7 @@ def _is_passed_on_tls(header: Header, backend: Backend | None) -> bool:
 def client_words(name: object) -> str:
     """Return the client's address as ``accept`` returned it; a peer on a UNIX socket seldom has a name."""
     if isinstance(name, tuple):
-        return host_port(*name[:2])
+        return host_port(name[0], name[1])
     return "unix"
 
 

@@ -113,7 +113,7 @@ class Waiting(Stage):
             built = backend.header.build(None, None, session.facts, None, unique_id)
             session.left_out = built.left_out
             return built.data
-        facts = OFFLOADED if session.is_offloaded else session.facts
+        facts = OFFLOADED if session.terms.offloaders and session.is_offloaded else session.facts
         words = header_words(session) if backend.header.has_formats else NO_WORDS
         ruling = session.ruling
         more = ruling.tlvs if isinstance(ruling, Decision) else ()
