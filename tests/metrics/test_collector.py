@@ -84,7 +84,7 @@ def test_page_has_each_metric(title: str) -> None:
 
 
 def test_each_number_that_is_counted_has_a_metric() -> None:
-    """Whoever counts something new gives it a metric in mailproxy/metrics/, and runs python -m tests.metrics.page."""
+    """A new number gets a metric in mailproxy/metrics/; python -m tests.metrics.page writes the page."""
     none = [0] * max(FRONTEND.length, SERVER.length, PROCESS.length)
     of_frontend, of_server = FRONTEND.totals(none), SERVER.totals(none)
     assert set(of_frontend.numbers) == {*frontends.NUMBERS, *UNSERVED} >= set(COUNTERS)
