@@ -169,7 +169,7 @@ def fail2ban(folder: Path, ctl: Ctl) -> Iterator[Process]:
     place = folder / "fail2ban"
     shutil.copytree(ETC, place)
     (place / "fail2ban.conf").write_text(
-        "[Definition]\nloglevel = INFO\nlogtarget = STDOUT\nsyslogsocket = auto\ndbfile = None\ndbpurgeage = 1d\n"
+        "[Definition]\nloglevel = DEBUG\nlogtarget = STDOUT\nsyslogsocket = auto\ndbfile = None\ndbpurgeage = 1d\n"
         f"socket = {folder}/f2b.sock\npidfile = {folder}/f2b.pid\nallowipv6 = auto\n"
     )
     (place / "jail.conf").write_text(
@@ -213,6 +213,8 @@ def test_fail2ban_bans_who_guesses_passwords(
             connection.sendall(b"a LOGIN alice guess\r\n")
             assert read_line(connection).startswith(b"a NO ")
     until(lambda: ctl.rows("show bans"), "the ban", 20.0)
+    # fail2ban carries no unban out whose ban has not returned.
+    until(lambda: "returned successfully" in fail2ban.stdout, "the end of fail2ban's action", 20.0)
     (row,) = ctl.rows("show bans")
     assert (row["network"], row["reason"], row["origin"]) == (ATTACKER, "fail2ban mailproxy", "ctl")
     assert 3600 < row["left_s"] <= 3660
