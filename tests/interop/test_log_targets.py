@@ -502,7 +502,7 @@ def test_target_that_cannot_be_is_a_warning_and_no_reason_to_stop(
     configuration["frontend"]["front"]["log"] = {"target": f"{folder}/no/front.log"}
     running = front(configuration)
     visit(port, pki)
-    (warning,) = running.events(event="warning")
+    (warning,) = until(lambda: running.events(event="warning"), "the warning")
     assert warning["warning"] == (
         f"frontend.front.log.target: {folder}/no/front.log cannot be written: there is no folder {folder}/no"
     )
