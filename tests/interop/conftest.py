@@ -24,9 +24,18 @@ from tests.interop.relay import Relay
 
 # The files that take longest, whatever the number of their tests.
 LONGEST = (
-    *("test_workers", "test_start", "test_ctl", "test_pools", "test_log_targets", "test_pool_health", "test_testssl"),
-    *("test_silent_clients", "test_systemd", "test_postfix", "test_backend_tls", "test_certificates", "test_identity"),
-    *("test_pool_names", "test_haproxy_chain", "test_reload", "test_pool_rules", "test_pool_queue", "test_timeouts"),
+    *("test_testssl", "test_start", "test_workers", "test_bans", "test_log_targets", "test_demo", "test_systemd"),
+    *(
+        "test_ctl",
+        "test_check_connect",
+        "test_stats_page",
+        "test_clock",
+        "test_checks",
+        "test_exhaustion",
+        "test_pools",
+    ),
+    *("test_fail2ban", "test_pool_health", "test_postfix", "test_admin_http", "test_silent_clients", "test_takeover"),
+    *("test_reload", "test_rules", "test_source_limits", "test_limits", "test_floods", "test_upheaval"),
 )
 
 
