@@ -9,9 +9,9 @@ PYTHON      ?= python3
 PYTEST_ARGS ?=
 EXAMPLES    ?= few
 
-# A process for each core, as unit tests compute. Those with real peers mostly wait: more processes than cores; each takes
+# A process for each core, as unit tests compute, and one for when they wait. Those with real peers mostly wait: each takes
 # whole files, whose tests share their peers, in the order that tests/interop/conftest.py gives them.
-UNIT_TESTS        := --numprocesses auto --maxprocesses 8 --ignore=tests/interop --ignore=tests/packaging
+UNIT_TESTS := --numprocesses $(shell echo $$(($$(nproc) + 1))) --maxprocesses 8 --ignore=tests/interop --ignore=tests/packaging
 INTEROP_PROCESSES := --numprocesses 6 --dist loadfile --no-loadscope-reorder
 
 # The tests start Python hundreds of times, which must not compile each module anew.

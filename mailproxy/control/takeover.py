@@ -29,7 +29,7 @@ from mailproxy.control.inheritance import inherit
 from mailproxy.front.prepare import Prepared
 
 _PIECE = 4096
-_END_SECONDS = 5.0
+END_SECONDS = 5.0
 """How long a service whose connections are closed may take to end."""
 _MOST_DESCRIPTORS = 16
 """The most descriptors in one message; the service sends one with each row."""
@@ -117,7 +117,7 @@ class Takeover:
             return False
         poll = select.poll()
         poll.register(self._end_of_process, select.POLLIN)
-        return not poll.poll(_END_SECONDS * 1000)
+        return not poll.poll(END_SECONDS * 1000)
 
     def close(self) -> None:
         """Close the connection: the service continues, unless `finish` told it to leave."""

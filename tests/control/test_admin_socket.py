@@ -138,7 +138,7 @@ def test_another_socket_takes_the_place_of_the_first(bench: Bench, tmp_path: Pat
     other.close()
 
 
-def testclients_are_seen_off_in_the_end(bench: Bench) -> None:
+def test_clients_are_seen_off_in_the_end(bench: Bench) -> None:
     bench.connect()
     bench.admin.close()
     assert bench.reactor.transports[0].disconnecting

@@ -89,6 +89,8 @@ def test_commands_work_whichever_command_serves(
         assert read_line(connection) == GREETING
         (info,) = ctl.rows("show info")
         assert (info["pid"], info["user"], info["sessions"]) == (running.process.pid, os.geteuid(), 1)
+        # A goodbye does not interrupt a response, of which there may be more within a moment.
+        until(lambda: ctl.rows("show sessions idle-for 200ms"), "an idle session")
         (session,) = ctl.rows("show sessions client 127.0.0.1 stage relay")
         host, client_port = connection.getsockname()
         assert (session["client"], session["server"]) == (f"{host}:{client_port}", "only")
