@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.logger import ILogObserver, LogPublisher
 
-from mailproxy.session.record import SessionLog
+from mailproxy.session.log import SessionLog
 
 
 class LiveEvents:

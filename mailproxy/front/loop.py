@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mailproxy import config
 from mailproxy.checks.prober import Pace
 from mailproxy.checks.timeouts import Timeouts
-from mailproxy.session.record import SessionLog
+from mailproxy.session.log import SessionLog
 from mailproxy.session.sampling import Sampler
 from mailproxy.session.tarpit import Places
 from mailproxy.transport.deadlines import Deadlines

@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from twisted.logger import LogPublisher
 
 from mailproxy.control.live import LiveEvents
-from mailproxy.session.record import SessionLog
+from mailproxy.session.log import SessionLog
 from mailproxy.session.sampling import Sampler
 
 

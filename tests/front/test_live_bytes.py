@@ -10,7 +10,7 @@ import pytest
 from mailproxy.backend.numbers import SERVER
 from mailproxy.front import live_bytes
 from mailproxy.front.live_bytes import COUNT_SECONDS, LiveBytes
-from mailproxy.session.record import DELAY_SECONDS
+from mailproxy.session.log import DELAY_SECONDS
 from mailproxy.session.tally import count_live
 from tests.session.bench import GREETING, Bench, open_bench
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mailproxy.session.record import as_line
+from mailproxy.session.line import as_line
 from tests.interop import peers
 from tests.interop.admin import Ctl, with_admin
 from tests.interop.certificates import Certificates

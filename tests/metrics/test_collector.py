@@ -22,8 +22,8 @@ from mailproxy.metrics.names import METRICS
 from mailproxy.process.counts import MainCounts
 from mailproxy.service import ProxyService
 from mailproxy.session.counters import UNSERVED
+from mailproxy.session.log import DELAY_SECONDS
 from mailproxy.session.numbers import COUNTERS, FRONTEND
-from mailproxy.session.record import DELAY_SECONDS
 from tests.config.builders import MISSING, read
 from tests.control.conftest import Make
 from tests.metrics.bench import Key, collected, open_metrics_of, parsed, parsed_open_metrics, samples, text_of, value

@@ -353,6 +353,13 @@ class Bench:
         header_of(server)
         return client, server
 
+    def end(self) -> None:
+        """End the only session, from the server on."""
+        client, server = self.peers
+        server.end()
+        self.until(lambda: client.fin)
+        client.end()
+
     def over_one(self) -> dict[str, Any]:
         """Wait for one session to end, and return what is logged of it."""
         count = len(self.frontend.sessions)

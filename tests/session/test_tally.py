@@ -10,7 +10,7 @@ import pytest
 
 from mailproxy.backend.numbers import SERVER
 from mailproxy.counting.layout import Durations, Totals
-from mailproxy.session.record import DELAY_SECONDS
+from mailproxy.session.log import DELAY_SECONDS
 from tests.session.bench import GREETING, Bench
 from tests.session.conftest import MakeBench
 from tests.tls.servers import NAME

@@ -1,0 +1,128 @@
+"""The log of sessions that have ended: their lines, several at a time, a moment later."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import LogEvent, Logger, LogLevel
+
+from mailproxy.config.rule import shown_rule
+from mailproxy.session.line import as_line
+from mailproxy.session.record import LoggedSession, describe, describe_client, describe_start
+from mailproxy.session.sampling import Sampler
+from mailproxy.session.tally import count_sessions
+from mailproxy.session.termination import RULED_OUT
+
+# Long enough to collect several under load, short enough for a person who watches the log.
+DELAY_SECONDS = 0.1
+
+MOST_WAITING = 32
+"""
+The number of sessions that are logged without a further wait.
+
+Their lines hold up all other sessions. At 3,500 connections a second, the lines of 0.1 s took 3 ms.
+"""
+
+
+class SessionLog:
+    """
+    Logs sessions a moment after their end, and counts them then and after their start, several at a time.
+
+    Right after a handshake the processor's caches hold OpenSSL's code, and a log line costs 40 µs, a tenth of the whole
+    connection; in a row they cost 10 µs each (measured).
+    """
+
+    _log = Logger(namespace="mailproxy.session")
+
+    def __init__(self, clock: IReactorTime, sampler: Sampler) -> None:
+        self._clock = clock
+        self._sampler = sampler
+        self._begun: list[LoggedSession] = []
+        self._ended: list[tuple[float, LoggedSession]] = []
+        self._call: IDelayedCall | None = None
+        self.watchers: list[Callable[[LogEvent], object]] = []
+        """Called with an event for each session that begins; the log has none."""
+
+    def begin(self, session: LoggedSession) -> None:
+        """Add a session that has reached a server, to be counted."""
+        if self._call is None:
+            self._call = self._clock.callLater(DELAY_SECONDS, self._on_time)
+        self._begun.append(session)
+        if len(self._begun) == MOST_WAITING:
+            self._call.reset(0)
+
+    def add(self, session: LoggedSession) -> None:
+        """Add a session that has just ended."""
+        if self._call is None:
+            self._call = self._clock.callLater(DELAY_SECONDS, self._on_time)
+        self._ended.append((time.time(), session))
+        if len(self._ended) == MOST_WAITING:
+            self._call.reset(0)
+
+    def _on_time(self) -> None:
+        self._call = None
+        self.flush()
+
+    def flush(self) -> None:
+        """
+        Count the added sessions, and log the ended ones.
+
+        Each is one event with its fields, and a `line` that has them all as ``key=value``.
+        """
+        begun, self._begun = self._begun, []
+        ended, self._ended = self._ended, []
+        count_sessions(begun, [session for _, session in ended])
+        if self.watchers:
+            self._announce_begun(begun)
+        log = self._log
+        for moment, session in ended:
+            if not self._is_line(session):
+                continue
+            fields = describe(session)
+            if session.termination is not None and session.termination.ending.warns:
+                level = LogLevel.warn
+            elif session.is_local and session.server is None:
+                level = LogLevel.debug  # a proxy's health checks come every other second
+            else:
+                level = LogLevel.info
+            log.observer(
+                {
+                    "log_logger": log,
+                    "log_level": level,
+                    "log_namespace": log.namespace,
+                    "log_source": None,
+                    "log_format": "session {line}",
+                    "log_time": moment,
+                    "event": "session",
+                    "line": as_line(fields),
+                    **fields,
+                }
+            )
+
+    def _announce_begun(self, sessions: Iterable[LoggedSession]) -> None:
+        """Give the watchers an event for each session that has reached a server."""
+        now, clock = time.time(), self._clock.seconds()
+        for session in sessions:
+            event = {
+                "log_level": LogLevel.info,
+                "log_namespace": self._log.namespace,
+                "log_format": "session {id} begins",
+                "log_time": now - max(clock - session.greeted, 0.0),
+                "event": "session-begin",
+                **describe_start(session),
+            }
+            for watcher in tuple(self.watchers):
+                watcher(event)
+
+    def _is_line(self, session: LoggedSession) -> bool:
+        """Return whether a session is a line: in a flood of clients that get no server, only the first ones are."""
+        termination = session.termination
+        if termination is None or not termination.is_early or session.is_local:
+            return True
+        ending = termination.ending
+        kind = shown_rule(termination.reason) if ending is RULED_OUT else ending.happened
+        source = str(describe_client(session)["client"]).rpartition(":")[0]
+        reason = termination.reason or kind
+        return self._sampler.takes(session.terms.frontend, source, reason, kind, is_warning=ending.warns)
