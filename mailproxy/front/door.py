@@ -10,13 +10,13 @@ from twisted.logger import Logger
 
 from mailproxy.counting.page import Numbers
 from mailproxy.proxyprotocol import AcceptPolicy, Expectation
+from mailproxy.session.addresses import announced_source, packed_source
 from mailproxy.session.gate import Gate, Rejection
 from mailproxy.session.line import Fields, as_line
 from mailproxy.session.numbers import GATES, REJECTED
 from mailproxy.session.record import client_words
 from mailproxy.session.sampling import Sampler
 from mailproxy.session.session import Session
-from mailproxy.session.source_address import announced_source, packed_source
 
 
 class Door:

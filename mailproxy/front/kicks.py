@@ -8,8 +8,8 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from mailproxy.bans.ban import Ban
 from mailproxy.bans.table import BanTable
+from mailproxy.session.addresses import announced_source
 from mailproxy.session.session import Session
-from mailproxy.session.source_address import announced_source
 from mailproxy.session.termination import KICKED
 from mailproxy.transport.poller import Poller
 

@@ -7,7 +7,7 @@ from typing import Protocol
 from mailproxy.announce.addresses import PackedAddress
 from mailproxy.proxyprotocol import Address, Header, InetAddress, Tlv
 from mailproxy.rules.unknown import UNKNOWN, Unknown
-from mailproxy.session.source_address import announced_source
+from mailproxy.session.addresses import announced_source
 from mailproxy.tls.client_names import client_names, fingerprint
 from mailproxy.tls.facts import TlsFacts
 

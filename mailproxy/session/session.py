@@ -44,6 +44,7 @@ from mailproxy.mail.step import Step
 from mailproxy.proxyprotocol import Address, Command, Expectation, Header, SslClient
 from mailproxy.rules.decision import Decision, Pending
 from mailproxy.rules.unknown import UNKNOWN, Unknown
+from mailproxy.session.addresses import packed_pair
 from mailproxy.session.arrival import NOT_ALLOWED, Arrival
 from mailproxy.session.client_subject import ClientSubject
 from mailproxy.session.conversation import Conversation
@@ -306,7 +307,7 @@ class Session:
         """Begin with the client itself."""
         terms = self.terms
         if self.source is None and not self._listener.is_unix:
-            self.source, self.destination = packed_addresses(self.client.socket, self.peer, self._listener.local)
+            self.source, self.destination = packed_pair(self.client.socket, self.peer, self._listener.local)
         if terms.rules is None or self._may_go_on(UNKNOWN if terms.tls is not None else None):
             self._open()
 
@@ -558,18 +559,3 @@ class Session:
 
 def _nothing(events: int) -> None:
     """Do nothing."""
-
-
-def packed_addresses(
-    sock: socket.SocketType, peer: Any, local: PackedAddress | None
-) -> tuple[PackedAddress | None, PackedAddress | None]:
-    """Return the addresses of an internet connection as a PROXY header has them; None if the client is gone already."""
-    host, port = peer[:2]
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    if local is None:
-        try:
-            here = sock.getsockname()
-        except OSError:
-            return None, None
-        local = socket.inet_pton(family, here[0]), here[1]
-    return (socket.inet_pton(family, host), port), local

@@ -9,8 +9,8 @@ from socket import inet_aton
 import pytest
 
 from mailproxy.proxyprotocol import Header, InetAddress, encode
+from mailproxy.session.addresses import packed_source
 from mailproxy.session.gate import Rejection
-from mailproxy.session.source_address import packed_source
 from tests.session.bench import Bench
 from tests.session.conftest import MakeBench
 

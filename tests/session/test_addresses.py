@@ -1,10 +1,10 @@
-"""The address of a client, as gates and rules get it."""
+"""The address of a client, as gates ask about it."""
 
 from socket import inet_aton
 
 import pytest
 
-from mailproxy.session.source_address import packed_source
+from mailproxy.session.addresses import packed_source
 
 
 @pytest.mark.parametrize("host", ["::ffff:192.0.2.9", "192.0.2.9"])
