@@ -14,8 +14,8 @@ from mailproxy.tls.facts import TlsFacts
 _VERSION = "TLSv"
 
 
-class Ruled(Protocol):
-    """A session for which rules decide."""
+class Described(Protocol):
+    """A session with what rules ask about its client, except for TLS."""
 
     source: Address | PackedAddress | None
     destination: Address | PackedAddress | None
@@ -27,7 +27,7 @@ class ClientSubject:
 
     __slots__ = ("_header", "_tls", "destination", "port", "source")
 
-    def __init__(self, session: Ruled, tls: TlsFacts | Unknown | None) -> None:
+    def __init__(self, session: Described, tls: TlsFacts | Unknown | None) -> None:
         self._header = session.header
         self._tls = tls
         source, destination = session.source, session.destination

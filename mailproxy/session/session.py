@@ -18,16 +18,16 @@ words to the client if the session is shut down in it (`farewell`)::
     Parting                (the client ends)  over
 
 A client that may not send a PROXY header has a `Guard` between its socket and the stage, until its first bytes have
-come. The rules of the frontend are tried before the first stage after Arrival, and before Waiting if they need what TLS
-tells; `_may_go_on` says whether the next stage may be entered. In any stage `part` ends the session politely, with
-Parting, and `lose` ends it at once. Both take an `Ending`; the first one counts, and becomes the session's
-`Termination`.
+come. The rules of the frontend are tried before the first stage after Arrival, and before Waiting if they need facts
+of TLS; `mailproxy.session.ruling` says whether the next stage may be entered. In any stage `part` ends the session
+politely, with Parting, and `lose` ends it at once. Both take an `Ending`; the first one counts, and becomes the
+session's `Termination`.
 """
 
 from __future__ import annotations
 
 import socket
-from functools import partial
+from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Protocol
 
@@ -36,17 +36,14 @@ from twisted.internet.interfaces import IReactorTime
 from mailproxy.announce.addresses import PackedAddress
 from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
-from mailproxy.config.refuse import Refuse
 from mailproxy.counting.page import Numbers
 from mailproxy.mail.dialogue import open_dialogue
-from mailproxy.mail.refusal import refusal_with
 from mailproxy.mail.step import Step
 from mailproxy.proxyprotocol import Address, Command, Expectation, Header, SslClient
 from mailproxy.rules.decision import Decision, Pending
-from mailproxy.rules.unknown import UNKNOWN, Unknown
+from mailproxy.rules.unknown import UNKNOWN
 from mailproxy.session.addresses import packed_pair
 from mailproxy.session.arrival import NOT_ALLOWED, Arrival
-from mailproxy.session.client_subject import ClientSubject
 from mailproxy.session.conversation import Conversation
 from mailproxy.session.gate import Rejection
 from mailproxy.session.guard import Guard
@@ -54,6 +51,7 @@ from mailproxy.session.handshake import Handshake, Room
 from mailproxy.session.numbers import COUNTERS, HEADERS, SESSIONS
 from mailproxy.session.parting import Parting, Refusal, drop_unread
 from mailproxy.session.relay import Relay
+from mailproxy.session.ruling import may_go_on
 from mailproxy.session.stage import Outside, Stage
 from mailproxy.session.tarpit import Places, Tarpit
 from mailproxy.session.termination import (
@@ -61,7 +59,6 @@ from mailproxy.session.termination import (
     CLIENT_REFUSED,
     FINISHED,
     REJECTED,
-    RULED_OUT,
     SHUT_DOWN,
     Ending,
     Termination,
@@ -308,7 +305,7 @@ class Session:
         terms = self.terms
         if self.source is None and not self._listener.is_unix:
             self.source, self.destination = packed_pair(self.client.socket, self.peer, self._listener.local)
-        if terms.rules is None or self._may_go_on(UNKNOWN if terms.tls is not None else None):
+        if terms.rules is None or may_go_on(self, UNKNOWN if terms.tls is not None else None):
             self._open()
 
     def _open(self) -> None:
@@ -338,62 +335,31 @@ class Session:
         """Find a server for a client that speaks TLS."""
         self.facts = facts
         self.secured = self.poller.now
-        if self.terms.rules is None or self._may_go_on(facts):
+        if self.terms.rules is None or may_go_on(self, facts):
             self._want_server()
 
     def taken_over(self, step: Step) -> None:
         """Find a server that continues with a client in clear."""
-        if self.terms.rules is None or self._may_go_on(None):
+        if self.terms.rules is None or may_go_on(self, None):
             self._want_server(step)
 
-    # Rules.
+    # For the rules.
 
-    def _may_go_on(self, tls: TlsFacts | Unknown | None) -> bool:
-        """
-        Try the rules with what is known. A refusal begins now, or after the handshake if its words need TLS.
+    def ruled(self, decision: Decision) -> None:
+        """Count the rules that were true of the client, and ban it if they say so."""
+        self._front.ruled(self, decision)
 
-        Return False if the client is refused, or waits for that.
-        """
-        rules, before = self.terms.rules, self.ruling
-        if rules is None or self.is_local:
-            return True
-        if isinstance(before, Decision):
-            ruling = before
-        else:
-            ruled = self.ruling = rules.decide(ClientSubject(self, tls), before)
-            if isinstance(ruled, Pending):
-                return True
-            ruling = ruled
-            if ruling.matched:
-                self._front.ruled(self, ruling)
-        if ruling.refusal is None:
-            return True
-        refuse = partial(self._refuse_by_rule, ruling.rule, ruling.refusal, tls)
-        if ruling.tarpit and ruling is not before and not self._front.tarpits.is_full:
-            tarpit = Tarpit(self, self._front.tarpits, ruling.tarpit, refuse)
-            self._enter(tarpit)
-            tarpit.begin()
-        else:
-            refuse()
-        return False
+    def tarpit(self, seconds: float, refuse: Callable[[], None]) -> bool:
+        """Let the client wait before it is refused; return False if the tarpit is full."""
+        places = self._front.tarpits
+        if places.is_full:
+            return False
+        tarpit = Tarpit(self, places, seconds, refuse)
+        self._enter(tarpit)
+        tarpit.begin()
+        return True
 
-    def _refuse_by_rule(self, rule: str, refuse: Refuse, tls: TlsFacts | Unknown | None) -> None:
-        terms = self.terms
-        if refuse.kind == "close":
-            (self.lose if self.facts is None else self.part)(RULED_OUT, rule)
-        elif tls is UNKNOWN and terms.dialogue is None:
-            self.tls_wanted()  # the words need TLS
-        else:
-            words = refusal_with(terms.protocol, refuse.text, is_permanent=refuse.kind == "permanent")
-            self.no_server(RULED_OUT, rule, words)
-
-    @property
-    def chosen_backend(self) -> Backend:
-        """The backend of the rule that decided, or else the frontend's."""
-        terms, ruling = self.terms, self.ruling
-        if isinstance(ruling, Decision) and ruling.backend is not None:
-            return terms.backends[ruling.backend]
-        return terms.backend
+    # The server.
 
     def _want_server(self, handed_over: Step | None = None) -> None:
         waiting = Waiting(self, handed_over)

@@ -17,6 +17,7 @@ from mailproxy.rules.decision import Decision
 from mailproxy.session.dial import Dial
 from mailproxy.session.early import leave_early_bytes
 from mailproxy.session.record import LoggedSession
+from mailproxy.session.ruling import chosen_backend
 from mailproxy.session.stage import Host, Stage
 from mailproxy.session.termination import Ending, Letter
 from mailproxy.session.words import header_words
@@ -30,10 +31,6 @@ LOCAL_SECONDS = 0.1
 
 class Seeking(Host, LoggedSession, Protocol):
     """A session that needs a server."""
-
-    @property
-    def chosen_backend(self) -> Backend:
-        """The backend for a session that has none yet."""
 
     def dropped_ssl(self, backend: Backend) -> None:
         """Log, once, that the header does not pass on the received TLS facts."""
@@ -91,7 +88,7 @@ class Waiting(Stage):
 
     def _begin_dial(self) -> None:
         session = self._session
-        backend = session.backend = session.chosen_backend
+        backend = session.backend = chosen_backend(session.terms, session.ruling)
         facts = session.facts
         dial = self._dial = Dial(
             self,
