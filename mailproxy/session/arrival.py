@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
+from ipaddress import IPv4Address, IPv6Address
 from typing import Protocol
 
 from mailproxy.proxyprotocol import (
@@ -26,6 +27,7 @@ from mailproxy.proxyprotocol.v1 import SIGNATURE as SIGNATURE_V1
 from mailproxy.proxyprotocol.v2 import SIGNATURE as SIGNATURE_V2
 from mailproxy.session.stage import Host, Stage
 from mailproxy.session.termination import HEADER_CUT, HEADER_LATE, HEADER_REFUSED
+from mailproxy.session.terms import Terms
 from mailproxy.transport.poller import Ready
 
 _CUT, _LATE = "cut", "late"
@@ -46,6 +48,16 @@ _KINDS: Mapping[type[ProxyProtocolError], str] = {
 
 KINDS = (*_KINDS.values(), _LATE, UNEXPECTED, NOT_ALLOWED)
 """The kinds of failures of headers, to count each."""
+
+
+class Connected(Protocol):
+    """A session, with the address that its connection comes from."""
+
+    terms: Terms
+
+    @property
+    def peer_host(self) -> IPv4Address | IPv6Address | None:
+        """The address that the connection comes from, None for a UNIX socket."""
 
 
 class Announced(Host, Protocol):
@@ -119,9 +131,16 @@ class Arrival(Stage):
             session.part(HEADER_LATE, reason, kind=_LATE)
 
 
+def not_accepted(session: Connected) -> str:
+    """Say, for the log, that the configuration does not name a client's address among those that send headers."""
+    host = session.peer_host
+    address = '"unix"' if host is None else f"its address, {host},"
+    return f"{address} is not in {session.terms.accept_keys}"
+
+
 def _may_begin_header(sock: socket.SocketType) -> bool:
     """
-    Tell whether the bytes that wait in a socket can be the beginning of a header; they stay there.
+    Return whether the bytes that wait in a socket can be the beginning of a header; they stay there.
 
     BlockingIOError if nothing waits, OSError if the socket is broken.
     """

@@ -12,19 +12,19 @@ from __future__ import annotations
 import socket
 from typing import Protocol
 
+from mailproxy.proxyprotocol import Expectation, Header
 from mailproxy.proxyprotocol.v1 import SIGNATURE as SIGNATURE_V1
 from mailproxy.proxyprotocol.v2 import SIGNATURE as SIGNATURE_V2
-from mailproxy.session.arrival import UNEXPECTED
+from mailproxy.session.arrival import UNEXPECTED, Connected, not_accepted
 from mailproxy.session.stage import Host
 from mailproxy.session.termination import HEADER_REFUSED
 from mailproxy.transport.poller import EDGE, END, GONE, WRITE, Ready
 
 
-class Guarded(Host, Protocol):
+class Guarded(Host, Connected, Protocol):
     """A session with a guard."""
 
-    def why_no_header(self) -> str:
-        """Say why a PROXY header is not accepted, for the log."""
+    header: Header | None
 
     def unguarded(self) -> Ready:
         """Leave the client's socket to the stage; return the stage's `ready`."""
@@ -65,7 +65,7 @@ class Guard:
                 poller.change(client.fd, client.events)
             return
         if claims:
-            session.part(HEADER_REFUSED, session.why_no_header(), kind=UNEXPECTED)
+            session.part(HEADER_REFUSED, _why_no_header(session), kind=UNEXPECTED)
             return
         if client.events & EDGE:
             client.events &= ~EDGE
@@ -77,9 +77,20 @@ class Guard:
         self._session.broke()
 
 
+def _why_no_header(session: Guarded) -> str:
+    """Say, for the log, why a PROXY header is not accepted."""
+    terms = session.terms
+    assert terms.accept is not None
+    if session.header is not None:
+        return "a second PROXY header"
+    if terms.accept.expectation(session.peer_host) is Expectation.MAYBE:
+        return f"PROXY header after {terms.timeout.proxy_header_optional:g} s without a byte"
+    return f"PROXY header, and {not_accepted(session)}"
+
+
 def _begins_header(sock: socket.SocketType) -> bool | None:
     """
-    Tell whether the bytes that wait in a socket have the signature of a header; None if they have a part of it.
+    Return whether the bytes that wait in a socket have the signature of a header; None if they have a part of it.
 
     BlockingIOError if nothing waits, OSError if the socket is broken.
     """

@@ -43,7 +43,7 @@ from mailproxy.proxyprotocol import Address, Command, Expectation, Header, SslCl
 from mailproxy.rules.decision import Decision, Pending
 from mailproxy.rules.unknown import UNKNOWN
 from mailproxy.session.addresses import packed_pair
-from mailproxy.session.arrival import NOT_ALLOWED, Arrival
+from mailproxy.session.arrival import NOT_ALLOWED, Arrival, not_accepted
 from mailproxy.session.conversation import Conversation
 from mailproxy.session.gate import Rejection
 from mailproxy.session.guard import Guard
@@ -246,11 +246,6 @@ class Session:
         """The address that the connection comes from, None for a UNIX socket."""
         return None if self._listener.is_unix else ip_address(self.peer[0])
 
-    @property
-    def _stranger(self) -> str:
-        """The client's address, for "… is not in accept-proxy"."""
-        return '"unix"' if self._listener.is_unix else f"its address, {self.peer[0]},"
-
     # The stages, from the first to the last.
 
     def _enter(self, stage: Stage) -> None:
@@ -278,7 +273,7 @@ class Session:
             self._guard = Guard(self)
             self._begin()
         elif expectation is Expectation.REFUSED:
-            self.part(CLIENT_REFUSED, f"{self._stranger} is not in {terms.accept_keys}", kind=NOT_ALLOWED)
+            self.part(CLIENT_REFUSED, not_accepted(self), kind=NOT_ALLOWED)
         else:
             arrival = Arrival(self, accept, may_lack_header=expectation is Expectation.MAYBE)
             self._enter(arrival)
@@ -366,6 +361,10 @@ class Session:
         self._enter(waiting)
         waiting.begin()
 
+    def dropped_ssl(self, backend: Backend) -> None:
+        """Log, once, that the header does not pass on the received TLS facts."""
+        self._front.dropped_ssl(backend)
+
     def dialled(self, stream: Stream, greeting: int, pending: bytes) -> None:
         """Join client and server: `greeting` bytes are in the shared buffer, and `pending` is for the server."""
         self.stream = stream
@@ -403,24 +402,10 @@ class Session:
 
     # The guard.
 
-    def why_no_header(self) -> str:
-        """Say why a PROXY header is not accepted, for the log."""
-        terms = self.terms
-        assert terms.accept is not None
-        if self.header is not None:
-            return "a second PROXY header"
-        if terms.accept.expectation(self.peer_host) is Expectation.MAYBE:
-            return f"PROXY header after {terms.timeout.proxy_header_optional:g} s without a byte"
-        return f"PROXY header, and {self._stranger} is not in {terms.accept_keys}"
-
     def unguarded(self) -> Ready:
         """Leave the client's socket to the stage; return the stage's `ready`."""
         self._guard = None
         return self._route()
-
-    def dropped_ssl(self, backend: Backend) -> None:
-        """Log, once, that the header does not pass on the received TLS facts."""
-        self._front.dropped_ssl(backend)
 
     # Time and connections.
 
@@ -429,16 +414,16 @@ class Session:
         self._front.deadlines.set(self, seconds)
 
     def expired(self) -> None:
-        """Tell the stage that its deadline has passed."""
+        """Report to the stage that its deadline has passed."""
         self.stage.expired()
 
     def stream_ended(self, stream: Stream) -> None:
-        """Tell the stage that one side has ended its stream."""
+        """Report to the stage that one side has ended its stream."""
         if self.termination is None:
             self.stage.ended(stream)
 
     def stream_failed(self, stream: Stream, reason: str) -> None:
-        """Tell the stage that a connection is broken; if the session is ending already, close it."""
+        """Report to the stage that a connection is broken; if the session is ending already, close it."""
         if self.termination is None:
             self.stage.failed(stream, reason)
         else:
