@@ -17,7 +17,7 @@ from mailproxy.bans.bans import BANS_AT_ONCE, MOST_BANS, BanChange, Bans
 from mailproxy.bans.decisions import read_decisions
 from mailproxy.bans.file import Moment, read_bans, write_bans
 from mailproxy.bans.gate import BanGate
-from mailproxy.process.channel import decode, encode
+from mailproxy.process.encoding import decode, encode
 
 _HOUR = 3600.0
 _NOW = Moment(1e6, 1e9)

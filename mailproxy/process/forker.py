@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
-from mailproxy.process.channel import Reader, frames
+from mailproxy.process.frame import Reader, frames
 from mailproxy.process.identity import Identity, name_process
 from mailproxy.process.message import Alive, AskAlive, Exited, Fork, Forked
 

@@ -3,7 +3,7 @@ Messages between the main process, its workers and the forker: frozen values.
 
 They are sent as pickles. All processes are forked from one, so they have the same classes, and no other process has an
 end of the socket. But a worker faces the network, and the main process may have more rights. So from a worker, only
-values of the classes in this module, and of their fields, are accepted (see `channel`).
+values of the classes in this module, and of their fields, are accepted (see `encoding`).
 """
 
 from __future__ import annotations

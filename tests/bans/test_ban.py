@@ -5,7 +5,7 @@ from ipaddress import ip_network
 import pytest
 
 from mailproxy.bans.ban import key_of, place_of, read_key
-from mailproxy.process.channel import decode, encode
+from mailproxy.process.encoding import decode, encode
 from tests.bans.builders import ban
 
 

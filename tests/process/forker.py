@@ -6,7 +6,7 @@ import socket
 import subprocess
 from typing import Any
 
-from mailproxy.process.channel import Reader, frames
+from mailproxy.process.frame import Reader, frames
 from mailproxy.process.message import Alive, AskAlive, Exited, Fork, Forked
 from tests.session.bench import FakeReactor
 

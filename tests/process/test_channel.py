@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import os
-import pickle
 import socket
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any
 
 import pytest
-from cryptography import x509
-from hypothesis import given
-from hypothesis import strategies as st
 from twisted.logger import capturedLogs
 
 from mailproxy.front.stopping import StopTimes
 from mailproxy.names.record import Record
-from mailproxy.process.channel import Channel, Reader, decode, encode, frames
-from mailproxy.process.message import Answer, Missed, ServerUpdate, Stop
+from mailproxy.process.channel import Channel
+from mailproxy.process.message import Answer, ServerUpdate, Stop
 from mailproxy.transport.poller import Poller
-from tests.tls.issue import issue
 
 UPDATE = ServerUpdate(
     backend="b",
@@ -126,22 +120,6 @@ def test_nothing_is_sent_to_one_that_has_ended(pair: Pair) -> None:
     pair.left.send(UPDATE)
 
 
-def test_certificates_and_times_are_messages() -> None:
-    certificate = issue("mail.example.org").certificate
-    value = (certificate, datetime.now(UTC), ip_address("::1"))
-    data = encode(Answer(1, value))
-    assert decode(data, is_trusted=True).value == value
-    assert isinstance(decode(data, is_trusted=True).value[0], x509.Certificate)
-
-
-def test_worker_can_say_values_and_call_nothing() -> None:
-    missed = Missed("b", "imap", "d1", "refused", b"1234")
-    assert decode(encode(missed), is_trusted=False) == missed
-    for evil in (os.system, print, Reader, Poller):
-        with pytest.raises(pickle.UnpicklingError):
-            decode(pickle.dumps(Answer(1, evil)), is_trusted=False)
-
-
 def test_what_may_not_be_said_ends_the_channel(pair: Pair) -> None:
     with capturedLogs() as events:
         pair.left.send(Answer(1, os.system))
@@ -169,18 +147,3 @@ def test_bug_in_taking_a_message_does_not_cost_the_next_one(pair: Pair) -> None:
     assert len(events) == 2
     sender.close()
     taker.close()
-
-
-@given(st.lists(st.binary(max_size=50), max_size=5), st.integers(1, 60))
-def test_any_pieces_make_the_same_messages(values: list[bytes], size: int) -> None:
-    one, other = socket.socketpair()
-    with one, other:
-        data = b"".join(frame for value in values for frame, _ in frames(Answer(0, value)))
-        reader = Reader(is_trusted=False)
-        found = []
-        for place in range(0, len(data), size):
-            one.sendall(data[place : place + size])
-            reader.receive(other)
-            while (message := reader.next()) is not None:
-                found.append(message[0].value)
-    assert found == values

@@ -33,8 +33,8 @@ from mailproxy.front.stopping import StopTimes
 from mailproxy.networks.network_list import ReadList
 from mailproxy.networks.network_set import NetworkSet
 from mailproxy.process import message
-from mailproxy.process.channel import Reader, frames
 from mailproxy.process.counts import MainCounts
+from mailproxy.process.frame import Reader, frames
 from mailproxy.process.server_update import update_of
 from mailproxy.process.worker import BEAT_SECONDS, Worker
 from mailproxy.session.numbers import SESSIONS
