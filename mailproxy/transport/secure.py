@@ -23,11 +23,11 @@ from attrs import frozen
 from mailproxy.tls import openssl
 from mailproxy.tls.dns_name import is_dns_name
 from mailproxy.tls.failure import Kind, kind_of
+from mailproxy.tls.flight import Flight
 from mailproxy.tls.hello import HEAD_BYTES, lacks
+from mailproxy.tls.late_messages import IN_PIECES, RENEGOTIATES, end_renegotiation, error_code
 from mailproxy.tls.openssl import (
-    IN_PIECES,
     RECORD_BYTES,
-    RENEGOTIATES,
     SYSCALL,
     WANT_READ,
     WANT_WRITE,
@@ -144,7 +144,7 @@ class SecureStream(Stream):
         super().__init__(sock, poller, owner)
         self._server = tls
         self.ssl: Any = None
-        self._flight: openssl.Flight | None = None
+        self._flight: Flight | None = None
         self._hello = b""
         self._count()
 
@@ -188,7 +188,7 @@ class SecureStream(Stream):
             VIEW[:count] = hello
         self._handshake_bytes = count
         ssl = self.ssl = self._server.connection(hello)
-        flight = self._flight = openssl.Flight(ssl)
+        flight = self._flight = Flight(ssl)
         waits_for = self._follow(flight, flight.go_on(BUFFER, count)[0])
         if waits_for == WANT_READ and VIEW[_RANDOM] != _RETRY and self._server.awaits_finished(ssl, hello):
             # One short message remains, which costs less on the socket.
@@ -196,7 +196,7 @@ class SecureStream(Stream):
             self._flight = None
         return waits_for
 
-    def _go_on(self, flight: openssl.Flight) -> int:
+    def _go_on(self, flight: Flight) -> int:
         if self.backlog and not self._send_flight(self.backlog):
             return WANT_WRITE
         has_ended = False
@@ -225,7 +225,7 @@ class SecureStream(Stream):
                 raise HandshakeError(reason, kind="too-long", is_theirs=False)
         return waits_for
 
-    def _follow(self, flight: openssl.Flight, result: int) -> int:
+    def _follow(self, flight: Flight, result: int) -> int:
         """Send OpenSSL's pending bytes after this result; return the awaited event, 0 if all is done and sent."""
         code: int = 0 if result == 1 else openssl.get_error(self.ssl, result)
         failure = None if code == 0 or code in _GOES_ON else self._failure(code)
@@ -255,7 +255,7 @@ class SecureStream(Stream):
 
     def _secured(self) -> None:
         """Set up the stream once, after the handshake."""
-        openssl.end_renegotiation(self.ssl)
+        end_renegotiation(self.ssl)
 
     def _send_flight(self, data: bytes | bytearray | memoryview) -> bool:
         """Send a part of the handshake; keep the bytes that the kernel refuses, and return whether it took all."""
@@ -310,7 +310,7 @@ class SecureStream(Stream):
                 self.active = self.poller.now
                 self.peer.put(count)  # type: ignore[union-attr]  # a relay has two ends; no check on the hot path
                 return
-            code = openssl.error_code(self.ssl, count)
+            code = error_code(self.ssl, count)
             if code not in _GOES_ON:
                 self._stopped(code, self._reason(code))
             elif self._is_flood():
@@ -330,7 +330,7 @@ class SecureStream(Stream):
                 break
         # Called before anything else on this connection, which a failing peer may close: then nothing would empty the
         # error queue.
-        code = WANT_READ if count > 0 else openssl.error_code(self.ssl, count)
+        code = WANT_READ if count > 0 else error_code(self.ssl, count)
         reason = "" if code in _GOES_ON else self._reason(code)
         self.received += total
         self.last_byte = VIEW[total - 1]
@@ -370,7 +370,7 @@ class SecureStream(Stream):
                 self.active = self.poller.now
                 return
             taken = _write(self.ssl, BUFFER + total, count - total)
-        code = openssl.error_code(self.ssl, taken)
+        code = error_code(self.ssl, taken)
         if code not in _GOES_ON:
             self.fail(self._reason(code))
             return
@@ -386,7 +386,7 @@ class SecureStream(Stream):
         while total < size:
             taken = _write(self.ssl, source + total, size - total)
             if taken <= 0:
-                code = openssl.error_code(self.ssl, taken)
+                code = error_code(self.ssl, taken)
                 if code in _GOES_ON:
                     self.write_waits = code == WANT_READ
                     break
@@ -400,7 +400,7 @@ class SecureStream(Stream):
         if count > 0:
             self._empty_reads = 0
             return count
-        code = openssl.error_code(self.ssl, count)
+        code = error_code(self.ssl, count)
         if code in _GOES_ON:
             if self._is_flood():
                 raise ConnectionError(FLOOD)
@@ -412,7 +412,7 @@ class SecureStream(Stream):
     def has_left(self) -> bool:
         """Return whether the other side, whose end was reported, has closed without sending anything."""
         count = openssl.peek(self.ssl, BUFFER, 1)
-        if count > 0 or openssl.error_code(self.ssl, count) in _GOES_ON:
+        if count > 0 or error_code(self.ssl, count) in _GOES_ON:
             return False
         openssl.clear_errors()
         return True

@@ -7,6 +7,8 @@ from collections.abc import Hashable
 
 from mailproxy.tls import openssl
 from mailproxy.tls.client import ClientTls
+from mailproxy.tls.flight import Flight
+from mailproxy.tls.late_messages import end_messages_in_pieces, forget
 from mailproxy.transport.poller import Poller
 from mailproxy.transport.secure import HandshakeError, SecureStream
 from mailproxy.transport.stream import Owner, Stream
@@ -33,7 +35,7 @@ class SecureClientStream(SecureStream):
         self._address = address
         self._is_verified = False
         self.ssl = tls.connect(server_name, address)
-        self._flight = openssl.Flight(self.ssl)
+        self._flight = Flight(self.ssl)
         self._count()
 
     def handshake(self) -> int:
@@ -48,7 +50,7 @@ class SecureClientStream(SecureStream):
     def _secured(self) -> None:
         self._tls.verify(self.ssl)
         self._is_verified = True
-        openssl.end_messages_in_pieces(self.ssl, self.fd)
+        end_messages_in_pieces(self.ssl, self.fd)
 
     def close(self) -> None:
         """Release the socket and OpenSSL's state, after a close_notify if none was sent, and keep the TLS session."""
@@ -59,5 +61,5 @@ class SecureClientStream(SecureStream):
                 openssl.clear_errors()
             self._tls.keep_session(self.ssl, self._server_name, self._address)
         if self.ssl is not None:
-            openssl.forget(self.ssl)
+            forget(self.ssl)
         super().close()

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 from OpenSSL import SSL
 
-from mailproxy.tls import callbacks, openssl
+from mailproxy.tls import callbacks, flight, late_messages, openssl
+
+MODULES = (openssl, callbacks, flight, late_messages)
 
 
 def used_names() -> set[str]:
     """Every name of the binding that the modules use, read from their source."""
-    trees = [ast.parse(Path(str(module.__file__)).read_text()) for module in (openssl, callbacks)]
+    trees = [ast.parse(Path(str(module.__file__)).read_text()) for module in MODULES]
     return {
         node.attr
         for tree in trees

@@ -20,6 +20,7 @@ from mailproxy.config import TlsProfile
 from mailproxy.tls import openssl
 from mailproxy.tls.callbacks import INTERNAL_ERROR
 from mailproxy.tls.certificate import Certificate, make_certificate
+from mailproxy.tls.flight import Flight
 from mailproxy.tls.groups import group_certificates
 from mailproxy.tls.server import TlsServer
 from mailproxy.tls.subject import common_names
@@ -168,7 +169,7 @@ def shake_hands(server: TlsServer, context: SSL.Context) -> SSL.Connection:
         client.do_handshake()
     hello = client.bio_read(65536)
     ssl = server.connection(hello)
-    flight = openssl.Flight(ssl)
+    flight = Flight(ssl)
     flight.go_on(hello, len(hello))
     room = openssl.ffi.new("char[]", 65536)
     client.bio_write(bytes(openssl.ffi.buffer(room, flight.outgoing(room, 65536))))

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from attrs import frozen
 
-from mailproxy.tls import openssl
+from mailproxy.tls import late_messages
 from mailproxy.tls.openssl import RECORD_BYTES, WANT_READ
 from mailproxy.transport.poller import BYTES, Poller
 from mailproxy.transport.secure import (
@@ -410,7 +410,7 @@ def test_server_gets_the_new_keys_that_it_asked_for_and_what_follows(tmp_path: P
 
 def test_messages_of_one_server_are_forgotten_with_it(server_message: ServerMessage) -> None:
     server_message.relay.close()
-    assert not openssl.server_descriptors
+    assert not late_messages.server_descriptors
 
 
 # The handshake.
