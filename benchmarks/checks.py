@@ -62,12 +62,12 @@ class Figures:
 
 @define
 class Count:
-    """What probers told."""
+    """The outcomes that probers reported, by number."""
 
     checks: int = 0
     failures: int = 0
 
-    def hear(self, outcome: Outcome) -> None:
+    def record(self, outcome: Outcome) -> None:
         self.checks += 1
         self.failures += not outcome.ok
 
@@ -116,7 +116,7 @@ def measure(servers: int, seconds: float, port: int) -> Figures:
     )
     count, pace = Count(), Pace()
     for _ in range(servers * PROTOCOLS):
-        Prober(Server(port), _CHECK, check, count.hear, clock=reactor, pace=pace).start()
+        Prober(Server(port), _CHECK, check, count.record, clock=reactor, pace=pace).start()
     quiet_collector()
     begun: list[tuple[float, float, Count]] = []
 

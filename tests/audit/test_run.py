@@ -41,9 +41,9 @@ def test_server_that_is_not_there_cannot_be_checked() -> None:
         run_cases("127.0.0.1", port, "imap", timeout=1.0)
 
 
-@pytest.mark.parametrize(("flaw", "heard"), [(Flaw.IS_MUTE, "silence"), (Flaw.CLOSES_AT_ONCE, "closed")])
-def test_server_that_does_not_greet_cannot_be_checked(flaw: Flaw, heard: str, tls: Tls) -> None:
-    with serving("imap", tls.context, flaw) as port, pytest.raises(CannotCheck, match=rf"no greeting: \({heard}\)"):
+@pytest.mark.parametrize(("flaw", "answer"), [(Flaw.IS_MUTE, "silence"), (Flaw.CLOSES_AT_ONCE, "closed")])
+def test_server_that_does_not_greet_cannot_be_checked(flaw: Flaw, answer: str, tls: Tls) -> None:
+    with serving("imap", tls.context, flaw) as port, pytest.raises(CannotCheck, match=rf"no greeting: \({answer}\)"):
         run_cases("127.0.0.1", port, "imap", timeout=0.05)
 
 

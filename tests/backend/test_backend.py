@@ -147,16 +147,16 @@ def test_errors_that_nobody_checks_for_are_counted_nevertheless() -> None:
 
 def test_change_is_reported_to_every_listener() -> None:
     made = checked(error_limit=1)
-    heard: list[tuple[str, Change[BackendServer]]] = []
-    made.observers += [lambda change: heard.append(("one", change)), lambda change: heard.append(("two", change))]
+    received: list[tuple[str, Change[BackendServer]]] = []
+    made.observers += [lambda change: received.append(("one", change)), lambda change: received.append(("two", change))]
     made.failed(made.pool.servers[0], 1.0, "refused")
-    assert [(name, change.event) for name, change in heard] == [
+    assert [(name, change.event) for name, change in received] == [
         ("one", "down"),
         ("two", "down"),
         ("one", "no-server"),
         ("two", "no-server"),
     ]
-    assert heard[0][1].reason == "refused"
+    assert received[0][1].reason == "refused"
 
 
 # The servers.

@@ -58,13 +58,13 @@ class Client:
 
     def __init__(self, name: str = "") -> None:
         self.name = name
-        self.heard: list[PoolServer | None] = []
+        self.received: list[PoolServer | None] = []
 
     def __repr__(self) -> str:
         return f"Client {self.name}"
 
     def turn(self, server: PoolServer) -> None:
-        self.heard.append(server)
+        self.received.append(server)
 
     def no_turn(self) -> None:
-        self.heard.append(None)
+        self.received.append(None)

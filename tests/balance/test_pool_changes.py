@@ -231,7 +231,7 @@ def test_listener_may_end_the_sessions_of_a_server_that_went_down() -> None:
         made.pick(b"", (), 0)
     made.enqueue(client := Client(), b"", ())
     made.failed(a, 0, "refused")
-    assert (a.sessions, b.sessions, client.heard) == (0, 1, [])
+    assert (a.sessions, b.sessions, client.received) == (0, 1, [])
 
 
 # What a server says of itself.

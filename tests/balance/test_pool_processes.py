@@ -131,7 +131,7 @@ def test_place_that_comes_free_in_one_process_is_taken_in_another(machine: Machi
     assert other.enqueue(client)
     one.pool.leave(place, 0.0)
     machine.wake()
-    assert client.heard == [other.pool.servers[0]]
+    assert client.received == [other.pool.servers[0]]
     assert one.pick() is None
 
 
@@ -143,12 +143,12 @@ def test_client_that_waits_longest_has_the_place_wherever_it_waits(machine: Mach
     other.enqueue(first)
     one.enqueue(second)
     one.pool.leave(place, 0.0)
-    assert second.heard == []
+    assert second.received == []
     machine.wake()
-    assert len(first.heard) == 1
+    assert len(first.received) == 1
     other.pool.leave(other.pool.servers[0], 0.0)
     machine.wake()
-    assert len(second.heard) == 1
+    assert len(second.received) == 1
 
 
 def test_client_that_comes_takes_no_place_from_one_that_waits_elsewhere(machine: Machine) -> None:
@@ -170,9 +170,9 @@ def test_place_that_nobody_takes_is_taken_without_patience(machine: Machine) -> 
     one.pool.leave(place, 0.0)
     machine.woken.clear()
     one.pool.woken()
-    assert client.heard == []
+    assert client.received == []
     one.pool.woken(is_patient=False)
-    assert len(client.heard) == 1
+    assert len(client.received) == 1
 
 
 def test_maxqueue_is_for_all_processes(machine: Machine) -> None:
@@ -210,5 +210,5 @@ def test_queue_of_a_server_that_went_down_is_reported(machine: Machine) -> None:
     client = Client()
     other.enqueue(client)
     other.pool.set_target(other.pool.servers[0], None, 0.0)
-    assert client.heard == [None]
+    assert client.received == [None]
     assert one.pool.queued == 0

@@ -34,14 +34,14 @@ class Acting:
     """A client that acts when it gets a server."""
 
     act: Callable[[PoolServer | None], object]
-    heard: list[PoolServer | None] = field(factory=list)
+    received: list[PoolServer | None] = field(factory=list)
 
     def turn(self, server: PoolServer) -> None:
-        self.heard.append(server)
+        self.received.append(server)
         self.act(server)
 
     def no_turn(self) -> None:
-        self.heard.append(None)
+        self.received.append(None)
         self.act(None)
 
     __hash__ = object.__hash__
@@ -51,14 +51,14 @@ def test_place_that_is_given_back_goes_to_who_waits() -> None:
     made = full(a := server(maxconn=1))
     (client,) = waiting(made, 1)
     made.leave(a, 0)
-    assert (client.heard, a.sessions, made.queued) == ([a], 1, 0)
+    assert (client.received, a.sessions, made.queued) == ([a], 1, 0)
 
 
 def test_queue_is_served_in_order() -> None:
     made = full(a := server(maxconn=1))
     first, second = waiting(made, 2)
     made.leave(a, 0)
-    assert (first.heard, second.heard) == ([a], [])
+    assert (first.received, second.received) == ([a], [])
 
 
 def test_client_that_stops_waiting_is_not_served() -> None:
@@ -66,7 +66,7 @@ def test_client_that_stops_waiting_is_not_served() -> None:
     first, second = waiting(made, 2)
     assert made.dequeue(first)
     made.leave(a, 0)
-    assert (first.heard, second.heard) == ([], [a])
+    assert (first.received, second.received) == ([], [a])
 
 
 def test_client_that_does_not_wait_cannot_stop() -> None:
@@ -96,7 +96,7 @@ def test_all_clients_get_an_answer_when_the_last_server_is_gone() -> None:
     made = full(a := checked(maxconn=1))
     clients = waiting(made, 3)
     made.failed(a, 0, "refused")
-    assert [client.heard for client in clients] == [[None]] * 3
+    assert [client.received for client in clients] == [[None]] * 3
     assert made.queued == 0
 
 
@@ -107,7 +107,7 @@ def test_server_that_comes_up_serves_the_queue() -> None:
     b.sessions = 0
     clients = waiting(made, 3)
     made.passed(b, 1)
-    assert [client.heard for client in clients] == [[b], [b], []]
+    assert [client.received for client in clients] == [[b], [b], []]
 
 
 def test_servers_that_serve_a_queue_share_by_the_rule() -> None:
@@ -128,7 +128,7 @@ def test_more_places_serve_the_queue() -> None:
     made = full(a := server(maxconn=1))
     clients = waiting(made, 3)
     made.set_maxconn(a, 3, 0)
-    assert [client.heard for client in clients] == [[a], [a], []]
+    assert [client.received for client in clients] == [[a], [a], []]
 
 
 def test_fewer_places_take_nobodys_away() -> None:
@@ -138,9 +138,9 @@ def test_fewer_places_take_nobodys_away() -> None:
     (client,) = waiting(made, 1)
     made.leave(a, 1)
     made.leave(a, 1)
-    assert client.heard == []
+    assert client.received == []
     made.leave(a, 1)
-    assert (client.heard, a.sessions) == ([a], 1)
+    assert (client.received, a.sessions) == ([a], 1)
 
 
 def test_place_on_a_drained_server_serves_nobody() -> None:
@@ -149,7 +149,7 @@ def test_place_on_a_drained_server_serves_nobody() -> None:
     (client,) = waiting(made, 1)
     made.set_state(a, "drain", 0)
     made.leave(a, 0)
-    assert client.heard == []
+    assert client.received == []
 
 
 def test_client_does_not_get_the_server_it_failed_with_last() -> None:
@@ -158,9 +158,9 @@ def test_client_does_not_get_the_server_it_failed_with_last() -> None:
     failed = waiting(made, 1, a)[0]
     fresh = waiting(made, 1)[0]
     made.leave(a, 0)
-    assert (failed.heard, fresh.heard) == ([], [a])
+    assert (failed.received, fresh.received) == ([], [a])
     made.leave(b, 0)
-    assert failed.heard == [b]
+    assert failed.received == [b]
 
 
 def test_client_gets_the_server_it_failed_with_when_no_other_is_left() -> None:
@@ -169,7 +169,7 @@ def test_client_gets_the_server_it_failed_with_when_no_other_is_left() -> None:
     a.sessions = 0
     (client,) = waiting(made, 1, a)
     made.failed(b, 0, "refused")
-    assert client.heard == [a]
+    assert client.received == [a]
 
 
 def test_who_has_a_turn_may_leave_at_once() -> None:
@@ -179,7 +179,7 @@ def test_who_has_a_turn_may_leave_at_once() -> None:
     for client in clients:
         made.enqueue(client, b"", ())
     made.leave(a, 0)
-    assert all(client.heard == [a] for client in clients)
+    assert all(client.received == [a] for client in clients)
     assert a.sessions == 0
 
 
@@ -189,7 +189,7 @@ def test_who_has_no_turn_may_try_to_wait_again() -> None:
     client = Acting(lambda place: again.append(made.enqueue(client, b"", ())))
     made.enqueue(client, b"", ())
     made.failed(a, 0, "refused")
-    assert (client.heard, again) == ([None], [False])
+    assert (client.received, again) == ([None], [False])
 
 
 def test_who_has_no_turn_may_take_others_along() -> None:
@@ -198,7 +198,7 @@ def test_who_has_no_turn_may_take_others_along() -> None:
     made.enqueue(Acting(lambda place: made.dequeue(other)), b"", ())
     made.enqueue(other, b"", ())
     made.failed(a, 0, "refused")
-    assert other.heard == []
+    assert other.received == []
 
 
 def test_server_that_comes_back_while_clients_are_refused_serves_the_rest() -> None:
@@ -208,9 +208,9 @@ def test_server_that_comes_back_while_clients_are_refused_serves_the_rest() -> N
     made.enqueue(first, b"", ())
     made.enqueue(second, b"", ())
     made.set_state(a, "drain", 0)
-    assert (first.heard, second.heard) == ([None], [])
+    assert (first.received, second.received) == ([None], [])
     made.leave(a, 0)
-    assert second.heard == [a]
+    assert second.received == [a]
 
 
 @pytest.mark.parametrize("rule", ["roundrobin", "leastconn", "first", "random"])
@@ -232,9 +232,9 @@ def test_client_by_source_waits_for_its_own_server() -> None:
     client = Client()
     made.enqueue(client, source_clients(made, b, 1)[0], ())
     made.leave(a, 0)
-    assert client.heard == []
+    assert client.received == []
     made.leave(b, 0)
-    assert client.heard == [b]
+    assert client.received == [b]
 
 
 def test_client_by_source_goes_elsewhere_when_its_server_is_gone() -> None:
@@ -244,7 +244,7 @@ def test_client_by_source_goes_elsewhere_when_its_server_is_gone() -> None:
     client = Client()
     made.enqueue(client, source_clients(made, b, 1)[0], ())
     made.failed(b, 0, "refused")
-    assert client.heard == [a]
+    assert client.received == [a]
 
 
 def test_clients_by_source_keep_their_order_when_servers_change() -> None:
@@ -255,7 +255,7 @@ def test_clients_by_source_keep_their_order_when_servers_change() -> None:
     made.enqueue(late, source_clients(made, a, 1)[0], ())
     made.failed(b, 0, "refused")
     made.leave(a, 0)
-    assert (early.heard, late.heard) == ([a], [])
+    assert (early.received, late.received) == ([a], [])
 
 
 def test_slowstart_serves_the_queue_as_places_grow() -> None:
@@ -267,4 +267,4 @@ def test_slowstart_serves_the_queue_as_places_grow() -> None:
     assert made.pick(b"", (), 0) is a
     clients = waiting(made, 2)
     made.refresh(20)
-    assert [client.heard for client in clients] == [[a], []]
+    assert [client.received for client in clients] == [[a], []]

@@ -32,7 +32,7 @@ def test_place_that_one_pool_gives_back_is_for_who_waits_in_the_other() -> None:
     client = Client()
     assert later.enqueue(client, b"", ())
     former.leave(one, 2.0)
-    assert client.heard == [one]
+    assert client.received == [one]
     assert one.sessions == 1
 
 
@@ -44,7 +44,7 @@ def test_client_that_waits_in_either_pool_is_answered_when_no_server_is_left() -
     client = Client()
     former.enqueue(client, b"", ())
     later.failed(one, 2.0, "gone")
-    assert client.heard == [None]
+    assert client.received == [None]
 
 
 def test_pools_that_have_parted_leave_each_other_alone() -> None:
@@ -56,7 +56,7 @@ def test_pools_that_have_parted_leave_each_other_alone() -> None:
     client = Client()
     later.enqueue(client, b"", ())
     former.leave(one, 2.0)
-    assert client.heard == []
+    assert client.received == []
 
 
 def test_second_pool_does_not_begin_a_slowstart_again() -> None:

@@ -33,7 +33,7 @@ class Running:
         (outcome,) = self.outcomes
         return outcome
 
-    def hears(self, peer: Peer, data: bytes) -> None:
+    def expect(self, peer: Peer, data: bytes) -> None:
         """Wait until the server has received this, and nothing else."""
         self.bench.until(lambda: len(peer.data) >= len(data))
         assert bytes(peer.data) == data
@@ -43,9 +43,9 @@ class Running:
 def test_mail_check_greets_and_leaves_behind_a_local_header(bench: Bench) -> None:
     running = Running(bench, checking("mail", header="local"))
     peer = bench.accept()
-    running.hears(peer, LOCAL)
+    running.expect(peer, LOCAL)
     peer.send(b"* OK ready\r\n")
-    running.hears(peer, b"a2 LOGOUT\r\n")
+    running.expect(peer, b"a2 LOGOUT\r\n")
     peer.send(b"* BYE\r\na2 OK\r\n")
     assert running.outcome.ok
     assert running.outcome.reason == "greeted"
@@ -55,7 +55,7 @@ def test_mail_check_greets_and_leaves_behind_a_local_header(bench: Bench) -> Non
 def test_mail_check_without_a_header(bench: Bench) -> None:
     running = Running(bench, checking("mail", header="none"), "pop3")
     peer = bench.accept(b"+OK\r\n")
-    running.hears(peer, b"QUIT\r\n")
+    running.expect(peer, b"QUIT\r\n")
     peer.send(b"+OK\r\n")
     assert running.outcome.ok
 
@@ -95,7 +95,7 @@ def test_server_that_closes_is_not_well(bench: Bench) -> None:
 def test_server_that_resets_is_not_well(bench: Bench) -> None:
     running = Running(bench, checking("mail", header="local"))
     peer = bench.accept()
-    running.hears(peer, LOCAL)
+    running.expect(peer, LOCAL)
     peer.break_off()
     assert running.outcome.reason == (
         "greeting: expected * OK, got Connection reset by peer; is mailproxy trusted there?"
@@ -122,7 +122,7 @@ def test_silence_without_a_header_may_be_for_want_of_one(bench: Bench, send_prox
 
 def test_server_that_is_silent_at_the_goodbye_is_not_well(bench: Bench) -> None:
     running = Running(bench, checking("mail"))
-    running.hears(bench.accept(b"* OK\r\n"), b"a2 LOGOUT\r\n")
+    running.expect(bench.accept(b"* OK\r\n"), b"a2 LOGOUT\r\n")
     bench.advance(1.25)
     assert running.outcome.reason == "LOGOUT: expected OK, got no answer within 1 s"
 
@@ -130,7 +130,7 @@ def test_server_that_is_silent_at_the_goodbye_is_not_well(bench: Bench) -> None:
 def test_server_that_closes_at_the_goodbye_is_well(bench: Bench) -> None:
     running = Running(bench, checking("mail"))
     peer = bench.accept(b"* OK\r\n")
-    running.hears(peer, b"a2 LOGOUT\r\n")
+    running.expect(peer, b"a2 LOGOUT\r\n")
     peer.end()
     assert running.outcome.ok
 
@@ -166,11 +166,11 @@ def test_header_of_a_login_check_names_its_own_end_and_tls(bench: Bench, passwor
 def test_login_check_logs_in(bench: Bench, password: str) -> None:
     running = Running(bench, checking("login", header="none", user="probe", password_file=password, mailbox="INBOX"))
     peer = bench.accept(b"* OK\r\n")
-    running.hears(peer, b'a1 LOGIN "probe" "s3cret"\r\n')
+    running.expect(peer, b'a1 LOGIN "probe" "s3cret"\r\n')
     peer.send(b"a1 OK\r\n")
-    running.hears(peer, b'm1 SELECT "INBOX"\r\n')
+    running.expect(peer, b'm1 SELECT "INBOX"\r\n')
     peer.send(b"m1 OK\r\n")
-    running.hears(peer, b"a2 LOGOUT\r\n")
+    running.expect(peer, b"a2 LOGOUT\r\n")
     peer.send(b"a2 OK\r\n")
     assert running.outcome == Outcome(True, "logged in", running.outcome.seconds)
 
@@ -186,9 +186,9 @@ def test_refused_account_is_misconfigured_and_no_dead_server(bench: Bench, passw
 def test_lmtp_has_no_login(bench: Bench, password: str) -> None:
     running = Running(bench, checking("login", header="none", user="probe", password_file=password), "lmtp")
     peer = bench.accept(b"220 x\r\n")
-    running.hears(peer, b"LHLO mx.test\r\n")
+    running.expect(peer, b"LHLO mx.test\r\n")
     peer.send(b"250 x\r\n")
-    running.hears(peer, b"QUIT\r\n")
+    running.expect(peer, b"QUIT\r\n")
     peer.send(b"221 x\r\n")
     assert running.outcome.reason == "answered LHLO"
 
@@ -208,20 +208,20 @@ def test_protocol_of_which_nothing_is_known_is_only_connected_to(bench: Bench, k
 
 def test_header_is_local_unless_something_else_is_said(bench: Bench) -> None:
     running = Running(bench, checking("mail", header=None))
-    running.hears(bench.accept(), LOCAL)
+    running.expect(bench.accept(), LOCAL)
     running.run.cancel()
 
 
 def test_agent_gets_no_header_unless_one_is_said(bench: Bench) -> None:
     running = Running(bench, checking("agent", header=None, send="x"))
-    running.hears(bench.accept(), b"x")
+    running.expect(bench.accept(), b"x")
     running.run.cancel()
 
 
 def test_agent_s_answer_is_read(bench: Bench) -> None:
     running = Running(bench, checking("agent", send="hello\n"))
     peer = bench.accept()
-    running.hears(peer, b"hello\n")
+    running.expect(peer, b"hello\n")
     peer.send(b"up 7")
     peer.send(b"5%\n")
     assert running.outcome.ok

@@ -23,13 +23,13 @@ class Echo:
     """Echoes everything until it receives a goodbye."""
 
     def __init__(self, *, done: bool = False) -> None:
-        self.heard = b""
+        self.received = b""
         self.done = done
         self.ended = False
 
     def receive(self, data: bytes) -> bytes:
-        self.heard += data
-        self.done = self.heard.endswith(b"bye")
+        self.received += data
+        self.done = self.received.endswith(b"bye")
         return data
 
     def end(self) -> None:

@@ -65,7 +65,7 @@ def play(talk: TalkReader[None], text: str) -> None:
     assert said == b"", "more was said than the trace has"
 
 
-def heard_in(text: str) -> list[bytes]:
+def received_in(text: str) -> list[bytes]:
     """The server's lines of a trace, one part for each request."""
     portions = [b""]
     for line in text.splitlines():
@@ -113,7 +113,7 @@ def test_login_check_logs_in_and_leaves(protocol: str) -> None:
 @pytest.mark.parametrize("trace", [MAIL, LOGIN])
 def test_closing_is_an_answer_to_a_goodbye(protocol: str, trace: dict[str, str]) -> None:
     talk = mail(protocol) if trace is MAIL else login(protocol)
-    for portion in heard_in(trace[protocol])[:-1]:
+    for portion in received_in(trace[protocol])[:-1]:
         talk.receive(portion)
     assert not talk.is_over
     talk.end(Parted())
@@ -123,7 +123,7 @@ def test_closing_is_an_answer_to_a_goodbye(protocol: str, trace: dict[str, str])
 @pytest.mark.parametrize("protocol", sorted(PROTOCOLS))
 def test_silence_is_no_answer_to_a_goodbye(protocol: str) -> None:
     talk = mail(protocol)
-    talk.receive(heard_in(MAIL[protocol])[0])
+    talk.receive(received_in(MAIL[protocol])[0])
     with pytest.raises(BackendRefused, match=r"(LOGOUT|QUIT): expected .*, got nothing within 1 s"):
         talk.end(Silence("nothing within 1 s"))
 
@@ -350,7 +350,7 @@ def test_piece_of_a_repeated_password_is_not_reported() -> None:
 
 SAID = st.sampled_from(
     [
-        *(portion for trace in (*MAIL.values(), *LOGIN.values()) for portion in heard_in(trace)),
+        *(portion for trace in (*MAIL.values(), *LOGIN.values()) for portion in received_in(trace)),
         *(b"a1 NO [UNAVAILABLE] x\r\n", b"+\r\n", b"535 x\r\n", b'"A" {1}\r\n', b"NO {2}\r\n", b"BYE (TRYLATER)\r\n"),
     ]
 )
@@ -372,7 +372,7 @@ CARRIED = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, ma
 def test_account_makes_whole_lines_of_ascii(user: str, password: str, protocol: str) -> None:
     talk = login(protocol, Account.of(user, password))
     with suppress(BackendRefused):
-        for portion in (*heard_in(LOGIN[protocol])[:-2], b"+ \r\n"):
+        for portion in (*received_in(LOGIN[protocol])[:-2], b"+ \r\n"):
             said = talk.receive(portion)
             assert said == b"" or (said.endswith(b"\r\n") and said.count(b"\n") == said.count(b"\r") == 1)
             assert said.isascii()

@@ -146,12 +146,12 @@ def test_health_says_how_long_to_wait(asks: str, seconds: float) -> None:
 def test_health_is_asked_after_the_result_is_counted() -> None:
     bench = Bench()
 
-    def hear(outcome: Outcome) -> None:
+    def report(outcome: Outcome) -> None:
         assert bench.server.health is not None
         bench.server.health.asks = "fastinter"
 
     bench.prober = Prober(
-        bench.server, NO_JITTER, bench.check, hear, clock=bench.clock, pace=bench.pace, random=lambda: 0.5
+        bench.server, NO_JITTER, bench.check, report, clock=bench.clock, pace=bench.pace, random=lambda: 0.5
     )
     bench.first()
     bench.check.end()
@@ -337,11 +337,11 @@ def test_checks_continue_after_a_bug_in_one() -> None:
 def test_checks_continue_after_a_bug_in_a_receiver() -> None:
     bench = Bench()
 
-    def hear(outcome: Outcome) -> None:
+    def report(outcome: Outcome) -> None:
         raise KeyError("x")
 
     bench.prober = Prober(
-        bench.server, NO_JITTER, bench.check, hear, clock=bench.clock, pace=bench.pace, random=lambda: 0.5
+        bench.server, NO_JITTER, bench.check, report, clock=bench.clock, pace=bench.pace, random=lambda: 0.5
     )
     bench.first()
     with pytest.raises(KeyError):

@@ -10,22 +10,22 @@ from mailproxy.checks.timeouts import Timeouts
 
 
 class Someone:
-    def __init__(self, name: str, heard: list[str]) -> None:
+    def __init__(self, name: str, timed_out: list[str]) -> None:
         self.name = name
-        self._heard = heard
+        self._timed_out = timed_out
 
     def expired(self) -> None:
-        self._heard.append(self.name)
+        self._timed_out.append(self.name)
 
 
 class Bench:
     def __init__(self) -> None:
         self.clock = Clock()
-        self.heard: list[str] = []
+        self.timed_out: list[str] = []
         self.timeouts = Timeouts(self.clock)
 
     def begin(self, name: str, seconds: float) -> Someone:
-        someone = Someone(name, self.heard)
+        someone = Someone(name, self.timed_out)
         self.timeouts.begin(someone, seconds)
         return someone
 
@@ -38,9 +38,9 @@ def bench() -> Bench:
 def test_timeout_passes_when_it_is_over_and_not_before(bench: Bench) -> None:
     bench.begin("a", 1.0)
     bench.clock.advance(0.999)
-    assert bench.heard == []
+    assert bench.timed_out == []
     bench.clock.advance(0.001)
-    assert bench.heard == ["a"]
+    assert bench.timed_out == ["a"]
 
 
 def test_each_has_its_own_time(bench: Bench) -> None:
@@ -49,11 +49,11 @@ def test_each_has_its_own_time(bench: Bench) -> None:
     bench.begin("b", 1.0)
     bench.begin("c", 0.25)
     bench.clock.advance(0.25)
-    assert bench.heard == ["c"]
+    assert bench.timed_out == ["c"]
     bench.clock.advance(0.25)
-    assert bench.heard == ["c", "a"]
+    assert bench.timed_out == ["c", "a"]
     bench.clock.advance(0.5)
-    assert bench.heard == ["c", "a", "b"]
+    assert bench.timed_out == ["c", "a", "b"]
 
 
 def test_what_has_ended_does_not_pass(bench: Bench) -> None:
@@ -62,9 +62,9 @@ def test_what_has_ended_does_not_pass(bench: Bench) -> None:
     bench.begin("b", 1.0)
     bench.timeouts.end(first, 1.0)
     bench.clock.advance(0.75)
-    assert bench.heard == []
+    assert bench.timed_out == []
     bench.clock.advance(0.25)
-    assert bench.heard == ["b"]
+    assert bench.timed_out == ["b"]
 
 
 def test_nothing_is_left_when_all_have_ended(bench: Bench) -> None:
@@ -80,20 +80,20 @@ def test_one_call_is_enough_for_all_of_a_length(bench: Bench) -> None:
         bench.begin(str(number), 1.0)
     assert len(bench.clock.getDelayedCalls()) == 1
     bench.clock.advance(1.0)
-    assert len(bench.heard) == 100
+    assert len(bench.timed_out) == 100
 
 
 def test_receiver_of_the_end_may_begin_again(bench: Bench) -> None:
     class Again(Someone):
         def expired(self) -> None:
             super().expired()
-            if len(bench.heard) < 3:
+            if len(bench.timed_out) < 3:
                 bench.timeouts.begin(self, 1.0)
 
-    bench.timeouts.begin(Again("a", bench.heard), 1.0)
+    bench.timeouts.begin(Again("a", bench.timed_out), 1.0)
     for _ in range(10):
         bench.clock.advance(1.0)
-    assert bench.heard == ["a"] * 3
+    assert bench.timed_out == ["a"] * 3
     assert bench.clock.getDelayedCalls() == []
 
 
@@ -102,9 +102,9 @@ def test_bug_of_one_hurts_no_other(bench: Bench) -> None:
         def expired(self) -> None:
             raise RuntimeError("a bug")
 
-    bench.timeouts.begin(Broken("a", bench.heard), 1.0)
+    bench.timeouts.begin(Broken("a", bench.timed_out), 1.0)
     bench.begin("b", 1.0)
     with capturedLogs() as logged:
         bench.clock.advance(1.0)
-    assert bench.heard == ["b"]
+    assert bench.timed_out == ["b"]
     assert len(logged) == 1

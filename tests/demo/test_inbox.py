@@ -19,10 +19,10 @@ def test_delivery_is_numbered_and_dated() -> None:
 
 
 def test_watcher_gets_a_delivery() -> None:
-    box, heard = inbox(), list[Message]()
-    box.watchers.append(heard.append)
+    box, received = inbox(), list[Message]()
+    box.watchers.append(received.append)
     message = box.deliver(b"one")
-    assert heard == [message]
+    assert received == [message]
 
 
 def test_removed_message_leaves_the_others_their_uids() -> None:

@@ -28,15 +28,15 @@ CLIENT = IPv4Address("TCP", "192.0.2.1", 50000)
 class Greeter(Protocol):
     """Sends the client's address, and disconnects after its goodbye."""
 
-    heard = b""
+    received = b""
 
     def connectionMade(self) -> None:
         client: Any = IProxiedTransport(self.transport).getPeer()
         self.transport.write(f"hello {getattr(client, 'host', client)}".encode())  # type: ignore[union-attr]
 
     def dataReceived(self, data: bytes) -> None:
-        self.heard += data
-        if self.heard == b"goodbye":
+        self.received += data
+        if self.received == b"goodbye":
             self.transport.write(b", goodbye")  # type: ignore[union-attr]
             self.transport.loseConnection()  # type: ignore[union-attr]
 
@@ -54,17 +54,17 @@ class Caller(Protocol):
     """Sends a goodbye and collects the answer."""
 
     def __init__(self) -> None:
-        self.heard = b""
+        self.received = b""
         self.done: Deferred[bytes] = Deferred()
 
     def connectionMade(self) -> None:
         self.transport.write(b"goodbye")  # type: ignore[union-attr]
 
     def dataReceived(self, data: bytes) -> None:
-        self.heard += data
+        self.received += data
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.done.callback(self.heard)
+        self.done.callback(self.received)
 
 
 class SecuringCaller(Caller):
@@ -106,10 +106,10 @@ class LoopbackTests(TestCase):
 
     async def test_announced_client_over_ipv4(self) -> None:
         port = await self.listen_tcp("127.0.0.1")
-        heard = await self.call(
+        received = await self.call(
             rf"send-proxy-v2:tcp\:127.0.0.1\:{port}:source=192.0.2.1\:50000:destination=198.51.100.9\:993"
         )
-        assert heard == b"hello 192.0.2.1, goodbye"
+        assert received == b"hello 192.0.2.1, goodbye"
 
     async def test_announced_client_over_ipv6(self) -> None:
         port = await self.listen_tcp(r"\\\:\\\:1")
@@ -124,8 +124,8 @@ class LoopbackTests(TestCase):
     async def test_unix_sockets(self) -> None:
         path = self.socket_path()
         await self.listen(rf"accept-proxy:unix\:{path}:trusted=unix")
-        heard = await self.call(rf"send-proxy-v2:unix\:{path}:source=192.0.2.1\:50000:destination=198.51.100.9\:993")
-        assert heard == b"hello 192.0.2.1, goodbye"
+        received = await self.call(rf"send-proxy-v2:unix\:{path}:source=192.0.2.1\:50000:destination=198.51.100.9\:993")
+        assert received == b"hello 192.0.2.1, goodbye"
 
     async def test_unix_program_that_is_its_own_client_is_local(self) -> None:
         path = self.socket_path()
@@ -134,8 +134,8 @@ class LoopbackTests(TestCase):
 
     async def test_tls_begun_by_the_protocols_above(self) -> None:
         port = await self.listen_tcp("127.0.0.1", SecuringGreeter)
-        heard = await self.call(rf"send-proxy-v2:tcp\:127.0.0.1\:{port}", SecuringCaller())
-        assert heard == b"hello 127.0.0.1, goodbye"
+        received = await self.call(rf"send-proxy-v2:tcp\:127.0.0.1\:{port}", SecuringCaller())
+        assert received == b"hello 127.0.0.1, goodbye"
 
     async def test_header_in_pieces(self) -> None:
         class Slow(Caller):

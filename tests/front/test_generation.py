@@ -508,7 +508,7 @@ def test_worker_accepts_and_runs_no_checks(process: Process) -> None:
 
 def test_what_is_learned_can_be_passed_on(process: Process) -> None:
     made = process.read(process.settings(frontend={"tls": "starttls"}), MAIN)
-    heard: list[tuple[str, tuple[bytes, ...]]] = []
-    made.learned = lambda *learned: heard.append(learned)
+    received: list[tuple[str, tuple[bytes, ...]]] = []
+    made.learned = lambda *learned: received.append(learned)
     made.learn("front", (b"IDLE",))
-    assert heard == [("front", (b"IDLE",))]
+    assert received == [("front", (b"IDLE",))]

@@ -444,7 +444,7 @@ def test_client_that_is_silent_after_starttls_is_closed(impatient_site: Site) ->
 
 
 def test_client_that_chats_without_end_is_closed_in_time(impatient_site: Site) -> None:
-    heard: dict[str, bytes] = {}
+    received: dict[str, bytes] = {}
 
     def say(connection: socket.socket, words: Words) -> None:
         connection.settimeout(SECONDS / 5)
@@ -454,12 +454,12 @@ def test_client_that_chats_without_end_is_closed_in_time(impatient_site: Site) -
                 connection.sendall(line(words.harmless[0]))
                 while data := connection.recv(4096):
                     answer += data
-        heard[words.protocol] = answer
+        received[words.protocol] = answer
 
     for protocol in PROTOCOLS:
         (parting,) = partings(impatient_site, say, [protocol])
         assert parting.is_for(TOO_SLOW), parting
-        assert heard[protocol].endswith(b"\r\n")
+        assert received[protocol].endswith(b"\r\n")
 
 
 Leave = Callable[[socket.socket, Words, Certificates], None]

@@ -45,7 +45,7 @@ def start(front: StartFront, pki: Certificates, postfix: Postfix, tls: str, **ke
     return front(configuration), port
 
 
-def heard(sock: socket.socket) -> bytes:
+def received(sock: socket.socket) -> bytes:
     """All bytes that a client without TLS receives, until the end of the connection."""
     sock.settimeout(10)
     said = b""
@@ -61,7 +61,7 @@ def test_denied_client_gets_postfix_s_reason_at_once(
     running, port = start(front, pki, postfix, "none", backend_send_proxy=send_proxy)
     begun = time.monotonic()
     with connect(port, DENIED) as sock:
-        assert heard(sock) == REASON + b"\r\n"
+        assert received(sock) == REASON + b"\r\n"
         assert time.monotonic() - begun < AT_ONCE
         name = sock.getsockname()
     event = running.session(name)

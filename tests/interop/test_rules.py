@@ -86,12 +86,12 @@ class Site:
         self.dovecots[event["backend"]].login("imap", client)
         return event["backend"], event
 
-    def heard(self, source: str) -> tuple[bytes, Mapping[str, Any]]:
-        """What a client of IMAP over TLS hears until the end, and the log line."""
+    def received(self, source: str) -> tuple[bytes, Mapping[str, Any]]:
+        """What a client of IMAP over TLS receives until the end, and the log line."""
         with connect_tls(self.imaps, self.pki.client(), source) as connection:
             client = connection.getsockname()[:2]
-            heard = until_end(connection)
-        return bytes(heard), self.front.session(client)
+            received = until_end(connection)
+        return bytes(received), self.front.session(client)
 
     def explained(self, facts: str, name: str = "imaps") -> list[str]:
         """What ``check --explain`` says."""
@@ -129,8 +129,8 @@ def test_client_is_routed_by_the_name_it_asks_for(site: Site) -> None:
 
 
 def test_client_is_refused_in_words_of_the_rule(site: Site) -> None:
-    heard, event = site.heard(DENIED)
-    assert heard == b"* BYE [NOPERM] blocked, see http://example.org/\r\n"
+    received, event = site.received(DENIED)
+    assert received == b"* BYE [NOPERM] blocked, see http://example.org/\r\n"
     assert (event["termination"], event["rule"], event["backend"]) == ("PR", "denied", "d1")
     assert site.explained(f"source={DENIED}")[-1].startswith("decision: rule denied: refused, permanent: blocked")
 
@@ -161,9 +161,9 @@ def test_closed_client_costs_no_handshake(site: Site) -> None:
 
 def test_tarpit_makes_the_client_wait_before_tls(site: Site) -> None:
     began = time.monotonic()
-    heard, event = site.heard(SLOW)
+    received, event = site.received(SLOW)
     assert time.monotonic() - began >= TARPIT
-    assert heard.startswith(b"* BYE [UNAVAILABLE]")
+    assert received.startswith(b"* BYE [UNAVAILABLE]")
     assert event["handshake_ms"] >= TARPIT * 1000
 
 
@@ -195,7 +195,7 @@ def test_session_shows_its_rule(site: Site) -> None:
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_server_gets_the_tlv(front: StartFront, recorder: StartRecorder, pki: Certificates, workers: int) -> None:
-    heard = recorder(echo())
+    recorded = recorder(echo())
     port = free_port()
     rule = {"name": "tenant", "if": {"sni": f"*.{TENANT}"}, "tlv": {"type": 0xE5, "value": "tenant 7"}}
     front(
@@ -203,7 +203,7 @@ def test_server_gets_the_tlv(front: StartFront, recorder: StartRecorder, pki: Ce
             "workers": workers,
             "tls": {"default": {"certificates": [str(pki.server_ec)]}},
             "frontend": {"imaps": frontend(port, "recorder", rule=[rule])},
-            "backend": {"recorder": backend(heard.port)},
+            "backend": {"recorder": backend(recorded.port)},
         }
     )
     context = pki.client()
@@ -211,13 +211,13 @@ def test_server_gets_the_tlv(front: StartFront, recorder: StartRecorder, pki: Ce
     for name, value in ((f"a.{TENANT}", b"tenant 7"), (SERVER_NAME, None)):
         with connect_tls(port, context, server_name=name) as connection:
             connection.recv(4096)
-        assert headers.parse(heard.next().header).get(0xE5) == value
+        assert headers.parse(recorded.next().header).get(0xE5) == value
 
 
 def test_workers_have_the_lists_and_count_together(
     front: StartFront, recorder: StartRecorder, pki: Certificates, folder: Path
 ) -> None:
-    heard = recorder(echo())
+    recorded = recorder(echo())
     port = free_port()
     office = folder / "office.txt"
     office.write_text("192.0.2.0/24\n")
@@ -235,7 +235,7 @@ def test_workers_have_the_lists_and_count_together(
                         rule=[{"name": "office", "if": {"source": f"@{office}"}, "refuse": "temporary"}],
                     )
                 },
-                "backend": {"recorder": backend(heard.port)},
+                "backend": {"recorder": backend(recorded.port)},
             },
             ctl.path,
         )
@@ -255,13 +255,13 @@ def test_workers_have_the_lists_and_count_together(
 
 
 def test_reload_changes_rules_for_later_clients(front: StartFront, recorder: StartRecorder) -> None:
-    heard = recorder(echo())
+    recorded = recorder(echo())
     port = free_port()
 
     def configuration(**rule: Any) -> dict[str, Any]:
         return {
             "frontend": {"imap": frontend(port, "recorder", tls="none", rule=[{"name": "all", "label": "x"} | rule])},
-            "backend": {"recorder": backend(heard.port)},
+            "backend": {"recorder": backend(recorded.port)},
         }
 
     running = front(configuration())
@@ -283,13 +283,13 @@ def test_reload_changes_rules_for_later_clients(front: StartFront, recorder: Sta
 
 def test_bandwidth_is_limited(front: StartFront, recorder: StartRecorder, pki: Certificates) -> None:
     size = 1024 * 1024
-    heard = recorder(echo())
+    recorded = recorder(echo())
     port = free_port()
     front(
         {
             "tls": {"default": {"certificates": [str(pki.server_ec)]}},
             "frontend": {"imaps": frontend(port, "recorder", rule=[{"bandwidth": "256KiB/s"}])},
-            "backend": {"recorder": backend(heard.port)},
+            "backend": {"recorder": backend(recorded.port)},
         }
     )
     with connect_tls(port, pki.client()) as connection:
@@ -304,7 +304,7 @@ def test_bandwidth_is_limited(front: StartFront, recorder: StartRecorder, pki: C
 
 
 def test_rule_counts_and_bans_the_address(front: StartFront, recorder: StartRecorder, folder: Path) -> None:
-    heard = recorder(echo())
+    recorded = recorder(echo())
     counting, judging = free_port(), free_port()
     ctl = Ctl(folder / "admin.sock")
     floods = {"name": "floods", "if": {"source-rate": {"over": "3/1m"}}, "ban": "10m"}
@@ -316,7 +316,7 @@ def test_rule_counts_and_bans_the_address(front: StartFront, recorder: StartReco
                     "counting": frontend(counting, "recorder", tls="none", rule=[floods]),
                     "judging": frontend(judging, "recorder", tls="none", rule=[banned]),
                 },
-                "backend": {"recorder": backend(heard.port)},
+                "backend": {"recorder": backend(recorded.port)},
             },
             ctl.path,
         )

@@ -72,10 +72,10 @@ ANNOUNCED = {
 }
 
 
-def probe(protocol: str, *heard: bytes) -> CapabilityProbe:
+def probe(protocol: str, *received: bytes) -> CapabilityProbe:
     """A probe after receiving these bytes."""
     talk = CapabilityProbe(protocol, b"mx.test")
-    for data in heard:
+    for data in received:
         talk.receive(data)
     return talk
 
@@ -83,36 +83,36 @@ def probe(protocol: str, *heard: bytes) -> CapabilityProbe:
 @pytest.mark.parametrize("protocol", DOVECOT)
 def test_dovecot_is_asked_and_left(protocol: str) -> None:
     talk = probe(protocol)
-    for heard, said in DOVECOT[protocol]:
+    for received, said in DOVECOT[protocol]:
         assert not talk.done
-        assert talk.receive(heard) == said
+        assert talk.receive(received) == said
     assert talk.done
     assert talk.failure == ""
 
 
 @pytest.mark.parametrize("protocol", DOVECOT)
 def test_what_dovecot_offers_is_announced_without_logins(protocol: str) -> None:
-    talk = probe(protocol, *(heard for heard, _ in DOVECOT[protocol]))
+    talk = probe(protocol, *(received for received, _ in DOVECOT[protocol]))
     assert talk.capabilities is not None
     assert PROTOCOLS[protocol].offer.announced(talk.capabilities, optional=False) == ANNOUNCED[protocol]
 
 
 @pytest.mark.parametrize("protocol", DOVECOT)
 def test_starttls_in_a_listing_is_noticed(protocol: str) -> None:
-    assert probe(protocol, *(heard for heard, _ in DOVECOT[protocol])).still_offers_starttls
+    assert probe(protocol, *(received for received, _ in DOVECOT[protocol])).still_offers_starttls
 
 
 @pytest.mark.parametrize("protocol", DOVECOT)
 def test_listing_without_starttls_is_as_it_should_be(protocol: str) -> None:
-    heard = [heard.replace(b"START", b"X").replace(b"STLS\r\n", b"") for heard, _ in DOVECOT[protocol]]
-    talk = probe(protocol, *heard)
+    received = [received.replace(b"START", b"X").replace(b"STLS\r\n", b"") for received, _ in DOVECOT[protocol]]
+    talk = probe(protocol, *received)
     assert talk.capabilities
     assert not talk.still_offers_starttls
 
 
 @pytest.mark.parametrize("protocol", DOVECOT)
 def test_connection_that_ends_instead_of_a_goodbye_has_taught_the_same(protocol: str) -> None:
-    talk = probe(protocol, *(heard for heard, _ in DOVECOT[protocol][:-1]))
+    talk = probe(protocol, *(received for received, _ in DOVECOT[protocol][:-1]))
     assert not talk.done
     talk.end()
     assert talk.done
@@ -122,14 +122,14 @@ def test_connection_that_ends_instead_of_a_goodbye_has_taught_the_same(protocol:
 
 @pytest.mark.parametrize("protocol", DOVECOT)
 def test_connection_that_ends_before_the_list_is_a_failure(protocol: str) -> None:
-    talk = probe(protocol, *(heard for heard, _ in DOVECOT[protocol][:-2]))
+    talk = probe(protocol, *(received for received, _ in DOVECOT[protocol][:-2]))
     talk.end()
     assert (talk.done, talk.capabilities) == (True, None)
     assert talk.failure == "closed before it listed its capabilities"
 
 
 @pytest.mark.parametrize(
-    ("protocol", "heard", "failure"),
+    ("protocol", "received", "failure"),
     [
         ("imap", b"* BYE no\r\n", "greeting: expected * OK, got * BYE no"),
         ("imap", b"* OK\r\n* BYE bye\r\na1 NO later\r\n", "CAPABILITY: expected a list and OK, got a1 NO later"),
@@ -142,8 +142,8 @@ def test_connection_that_ends_before_the_list_is_a_failure(protocol: str) -> Non
         ("imap", b"x" * (SIZE + 1), f"more than {SIZE} bytes"),
     ],
 )
-def test_failure_is_reported(protocol: str, heard: bytes, failure: str) -> None:
-    talk = probe(protocol, heard)
+def test_failure_is_reported(protocol: str, received: bytes, failure: str) -> None:
+    talk = probe(protocol, received)
     assert (talk.done, talk.capabilities, talk.failure) == (True, None, failure)
     talk.end()
     assert talk.failure == failure
@@ -153,9 +153,11 @@ def test_waits_for_dovecots_auth_process() -> None:
     assert probe("imap").receive(b"* OK Waiting for authentication process to respond..\r\n") == b""
 
 
-@pytest.mark.parametrize(("protocol", "heard"), [("pop3", b"+OK\r\n-ERR what\r\n"), ("smtp", b"220 x\r\n502 what\r\n")])
-def test_server_without_extensions_offers_none(protocol: str, heard: bytes) -> None:
-    assert probe(protocol, heard).capabilities == ()
+@pytest.mark.parametrize(
+    ("protocol", "received"), [("pop3", b"+OK\r\n-ERR what\r\n"), ("smtp", b"220 x\r\n502 what\r\n")]
+)
+def test_server_without_extensions_offers_none(protocol: str, received: bytes) -> None:
+    assert probe(protocol, received).capabilities == ()
 
 
 def test_odd_goodbye_is_no_failure() -> None:
@@ -179,8 +181,8 @@ def test_tcp_has_nothing_to_learn() -> None:
         st.binary(max_size=8) | st.sampled_from((b"* OK\r\n", b"+OK\r\n", b"220 \r\n", b"OK\r\n", b'"A" {1}\r\n'))
     ),
 )
-def test_anything_is_read_without_an_error(protocol: str, heard: list[bytes]) -> None:
-    talk = probe(protocol, *heard)
+def test_anything_is_read_without_an_error(protocol: str, received: list[bytes]) -> None:
+    talk = probe(protocol, *received)
     talk.end()
     assert talk.done
     assert (talk.capabilities is None) == bool(talk.failure)
@@ -198,12 +200,12 @@ def test_extension_whose_name_begins_with_ok_is_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("protocol", "heard"),
+    ("protocol", "received"),
     [
         ("lmtp", (b"220 ready\r\n", b"250-mx\r\n250-<session 1>\r\n250 SIZE\r\n")),
         ("pop3", (b"+OK ready\r\n", b"+OK\r\nSESSION \x07\r\nSIZE\r\n.\r\n")),
         ("imap", (b"* OK ready\r\n", b"* CAPABILITY (session) SIZE\r\na1 OK done\r\n")),
     ],
 )
-def test_what_is_no_capability_by_the_syntax_is_not_learned(protocol: str, heard: tuple[bytes, ...]) -> None:
-    assert probe(protocol, *heard).capabilities == (b"SIZE",)
+def test_what_is_no_capability_by_the_syntax_is_not_learned(protocol: str, received: tuple[bytes, ...]) -> None:
+    assert probe(protocol, *received).capabilities == (b"SIZE",)

@@ -26,15 +26,15 @@ def trace(talk: Dialogue, text: str) -> Step:
     """
     step = Step()
     lines = [line.lstrip() for line in text.splitlines() if line.strip()]
-    heard = talk.greeting() if lines[0].startswith("S: ") else b""
+    received = talk.greeting() if lines[0].startswith("S: ") else b""
     for line in lines:
         said = line[3:].encode("utf-8") + b"\r\n"
         if line.startswith("C: "):
-            assert heard == b"", "more was said than the trace has"
+            assert received == b"", "more was said than the trace has"
             step = talk.receive(said)
-            heard = step.reply
+            received = step.reply
         else:
-            assert heard[: len(said)] == said
-            heard = heard[len(said) :]
-    assert heard == b"", "more was said than the trace has"
+            assert received[: len(said)] == said
+            received = received[len(said) :]
+    assert received == b"", "more was said than the trace has"
     return step

@@ -50,15 +50,15 @@ def test_source_is_made_again_after_its_end() -> None:
 
 def test_listener_that_leaves_meanwhile_gets_nothing() -> None:
     source = Named("a")
-    heard = []
+    called = []
 
     def one() -> None:
-        heard.append("one")
+        called.append("one")
         source.observers.remove(other)
 
     def other() -> None:
-        heard.append("other")
+        called.append("other")
 
     source.observers += [one, other]
     source.tell()
-    assert heard == ["one"]
+    assert called == ["one"]

@@ -20,7 +20,7 @@ class End:
         self._reader = Reader(is_trusted=True)
         self.has_ended = False
 
-    def heard(self) -> list[tuple[Any, list[int]]]:
+    def received(self) -> list[tuple[Any, list[int]]]:
         """What has come since the last time."""
         found = []
         while not self.has_ended:
@@ -80,9 +80,9 @@ class FakeForker:
         """Make what is wanted."""
         self._reactor.poller.poll(0)
         for spare in self.spares:
-            for _ in spare.heard() if spare is not self.end else ():
+            for _ in spare.received() if spare is not self.end else ():
                 spare.say(Alive())
-        for wanted, descriptors in () if self.is_stopped else self.end.heard():
+        for wanted, descriptors in () if self.is_stopped else self.end.received():
             if isinstance(wanted, AskAlive):
                 self.end.say(Alive())
                 continue

@@ -40,7 +40,7 @@ class Pair:
 
     def __init__(self) -> None:
         self.poller = Poller()
-        self.heard: list[tuple[Any, list[int]]] = []
+        self.received: list[tuple[Any, list[int]]] = []
         self.lost: list[str] = []
         self.raw, other = socket.socketpair()
         self.one, sock = socket.socketpair()
@@ -49,7 +49,7 @@ class Pair:
         self.right = Channel(sock, self.poller, self._hear, lambda: self.lost.append("right"), is_trusted=False)
 
     def _hear(self, message: Any, descriptors: list[int]) -> None:
-        self.heard.append((message, descriptors))
+        self.received.append((message, descriptors))
 
     def settle(self) -> None:
         self.poller.poll(0)
@@ -74,15 +74,15 @@ def test_messages_come_in_order(pair: Pair) -> None:
     for number in range(100):
         pair.left.send(Answer(number, "x" * number))
     pair.settle()
-    assert [message.number for message, _ in pair.heard] == list(range(100))
+    assert [message.number for message, _ in pair.received] == list(range(100))
 
 
 def test_message_that_is_larger_than_the_socket_takes(pair: Pair) -> None:
     pair.left.send(Answer(1, "x" * 3_000_000))
     pair.left.send(UPDATE)
     pair.settle()
-    assert len(pair.heard[0][0].value) == 3_000_000
-    assert pair.heard[1][0] == UPDATE
+    assert len(pair.received[0][0].value) == 3_000_000
+    assert pair.received[1][0] == UPDATE
 
 
 def test_descriptors_come_with_their_message(pair: Pair) -> None:
@@ -93,7 +93,7 @@ def test_descriptors_come_with_their_message(pair: Pair) -> None:
     for writer in writers:
         os.close(writer)
     pair.settle()
-    (_, none), (_, came) = pair.heard
+    (_, none), (_, came) = pair.received
     assert (none, len(came)) == ([], 300)
     for number, descriptor in enumerate(came):
         os.write(descriptor, str(number).encode())
@@ -107,7 +107,7 @@ def test_end_of_the_other_side_is_reported_once_and_last(pair: Pair) -> None:
     pair.left.send(UPDATE)
     pair.left.close()
     pair.settle()
-    assert len(pair.heard) == 1
+    assert len(pair.received) == 1
     assert pair.lost == ["right"]
 
 
@@ -125,15 +125,15 @@ def test_what_may_not_be_said_ends_the_channel(pair: Pair) -> None:
         pair.left.send(Answer(1, os.system))
         pair.settle()
     assert pair.lost == ["right", "left"]
-    assert pair.heard == []
+    assert pair.received == []
     assert [event["log_level"].name for event in events] == ["critical"]
 
 
 def test_bug_in_taking_a_message_does_not_cost_the_next_one(pair: Pair) -> None:
-    heard: list[Any] = []
+    received: list[Any] = []
 
     def take(message: Any, descriptors: list[int]) -> None:
-        heard.append(message)
+        received.append(message)
         raise RuntimeError("bug")
 
     one, other = socket.socketpair()
@@ -143,7 +143,7 @@ def test_bug_in_taking_a_message_does_not_cost_the_next_one(pair: Pair) -> None:
         sender.send(Answer(1, None))
         sender.send(Answer(2, None))
         pair.settle()
-    assert [message.number for message in heard] == [1, 2]
+    assert [message.number for message in received] == [1, 2]
     assert len(events) == 2
     sender.close()
     taker.close()

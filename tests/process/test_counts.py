@@ -78,10 +78,10 @@ def test_client_is_woken_when_a_place_comes_free_in_another_worker(bench: Bench)
     bench.pick(0)
     client = bench.wait(1)
     bench.workers[1].rung(0)
-    assert client.heard == []
+    assert client.received == []
     bench.leave(0)
     bench.workers[1].rung(0)
-    assert len(client.heard) == 1
+    assert len(client.received) == 1
 
 
 def test_place_of_a_worker_that_has_ended_is_found_without_a_bell(bench: Bench) -> None:
@@ -89,7 +89,7 @@ def test_place_of_a_worker_that_has_ended_is_found_without_a_bell(bench: Bench) 
     client = bench.wait(1)
     bench.main.fold(0)
     bench.clock.advance(PATIENCE_SECONDS)
-    assert len(client.heard) == 1
+    assert len(client.received) == 1
 
 
 def test_client_of_a_stopped_worker_does_not_hold_a_place(bench: Bench) -> None:
@@ -98,9 +98,9 @@ def test_client_of_a_stopped_worker_does_not_hold_a_place(bench: Bench) -> None:
     bench.workers[1].stop()
     client = bench.wait(0)
     bench.leave(0)
-    assert client.heard == []
+    assert client.received == []
     bench.clock.advance(PATIENCE_SECONDS)
-    assert [len(one.heard) for one in (stopped, client)] == [0, 1]
+    assert [len(one.received) for one in (stopped, client)] == [0, 1]
 
 
 def test_nothing_is_looked_for_while_nobody_waits(bench: Bench) -> None:

@@ -93,13 +93,13 @@ class Bench:
         for worker in self.workers[-2:]:
             self.say(worker, message.Ready(number))
 
-    def heard(self, worker: int = 0) -> list[tuple[Any, list[int]]]:
+    def received(self, worker: int = 0) -> list[tuple[Any, list[int]]]:
         """What a worker was told since the last time."""
         self.reactor.poller.poll(0)
-        return self.workers[worker].heard()
+        return self.workers[worker].received()
 
     def told(self, worker: int = 0) -> list[Any]:
-        return [what for what, _ in self.heard(worker)]
+        return [what for what, _ in self.received(worker)]
 
     def reload(self, settings: Config) -> list[Any]:
         """Read a configuration; return what came of it."""
@@ -139,7 +139,7 @@ def kinds(logged: Sequence[LogEvent]) -> list[str]:
 
 
 def test_workers_get_all_that_there_is_to_know(bench: Bench) -> None:
-    ((reading, descriptors),) = bench.heard()
+    ((reading, descriptors),) = bench.received()
     assert isinstance(reading, message.Reading)
     assert reading.number == 1
     assert reading.tickets == {("default", ("imap",)): 0}
@@ -150,7 +150,7 @@ def test_workers_get_all_that_there_is_to_know(bench: Bench) -> None:
 
 
 def test_bans_go_to_workers_that_run_and_to_those_that_begin(bench: Bench) -> None:
-    bench.heard()
+    bench.received()
     made = bench.service.bans.ban(key("192.0.2.7"), "ctl", "spam", None)
     assert bench.told() == [BanChange((made,))]
     assert list(bench.service.first()) == [BanChange((made,))]
@@ -160,7 +160,7 @@ def test_bans_go_to_workers_that_run_and_to_those_that_begin(bench: Bench) -> No
 
 
 def test_worker_may_ask_for_a_ban(bench: Bench) -> None:
-    bench.heard(1)
+    bench.received(1)
     bench.say(bench.workers[0], BanRequest(bytes([192, 0, 2, 7]), 60.0, "rule office"))
     (told,) = bench.told(1)
     assert [(one.place, one.origin) for one in told.banned] == [("192.0.2.7", "rule")]
@@ -172,8 +172,8 @@ def test_service_is_ready_when_all_workers_are(bench: Bench, logged: Sequence[Lo
 
 
 def test_server_that_changes_is_reported_to_all(bench: Bench) -> None:
-    bench.heard()
-    bench.heard(1)
+    bench.received()
+    bench.received(1)
     pool = bench.service.generation.backends["b", "imap"].pool
     pool.set_weight(pool.servers[0], 7, 1.0)
     assert [update.weight for update in (*bench.told(), *bench.told(1))] == [7, 7]
@@ -181,7 +181,7 @@ def test_server_that_changes_is_reported_to_all(bench: Bench) -> None:
 
 def test_errors_of_all_workers_add_up(bench: Bench) -> None:
     pool = bench.service.generation.backends["b", "imap"].pool
-    bench.heard()
+    bench.received()
     bench.say(bench.workers[0], message.Missed("b", "imap", "d1", "refused", None))
     assert [update.has_errors for update in bench.told()] == [True]
     bench.say(bench.workers[1], message.Missed("b", "imap", "d1", "refused", None))
@@ -203,9 +203,9 @@ def test_what_is_said_of_a_server_that_is_not_there_is_passed_over(bench: Bench)
 
 
 def test_reload_is_over_when_all_workers_have_it(bench: Bench, logged: Sequence[LogEvent]) -> None:
-    bench.heard()
+    bench.received()
     done = bench.reload(bench.settings(maxconn=7))
-    ((reading, descriptors),) = bench.heard()
+    ((reading, descriptors),) = bench.received()
     assert (reading.number, reading.settings.frontends[0].maxconn, reading.sockets, descriptors) == (2, 7, (), [])
     assert (done, "reloaded" in kinds(logged)) == ([], False)
     bench.be_ready(2)
@@ -227,7 +227,7 @@ def test_worker_that_begins_later_gets_the_latest(bench: Bench) -> None:
     bench.be_ready(2)
     bench.forker.ends(bench.workers[0])
     bench.forker.work()
-    ((reading, descriptors),) = bench.heard(2)
+    ((reading, descriptors),) = bench.received(2)
     assert (reading.number, reading.settings.frontends[0].maxconn, len(descriptors)) == (2, 7, 1)
     bench.be_ready(2)
 
@@ -241,7 +241,7 @@ def test_reload_leaves_nothing_to_the_garbage_collector(bench: Bench) -> None:
 
 
 def test_renewed_certificates_are_reported_and_known_later(bench: Bench) -> None:
-    bench.heard()
+    bench.received()
     before = bench.service.process_state.certificates.in_use
     bench.service.renewals.announce(before)
     assert bench.told() == [message.Renewed(before)]
@@ -251,7 +251,7 @@ def test_renewed_certificates_are_reported_and_known_later(bench: Bench) -> None
 
 
 def test_changed_lists_are_reported_and_known_later(bench: Bench) -> None:
-    bench.heard()
+    bench.received()
     read = ReadList("office.txt", NetworkSet(), (1,))
     bench.service.process_state.lists.take(read)
     bench.service.network_lists.announce(read)
@@ -263,7 +263,7 @@ def test_changed_lists_are_reported_and_known_later(bench: Bench) -> None:
 
 
 def test_ticket_keys_change_everywhere_once_a_day(bench: Bench) -> None:
-    bench.heard()
+    bench.received()
     bench.reactor.advance(CHANGE_SECONDS)
     told = [what for what in bench.told() if isinstance(what, message.Tickets)]
     assert told == [message.Tickets({("default", ("imap",)): 1})]
@@ -280,7 +280,7 @@ def test_reloads_that_use_up_the_ticket_keys_are_reported(bench: Bench, logged: 
 
 
 def test_what_is_learned_is_reported(bench: Bench) -> None:
-    bench.heard()
+    bench.received()
     bench.service.generation.learned("front", (b"IDLE",))
     assert bench.told() == [message.Learned("front", (b"IDLE",))]
 
@@ -301,8 +301,8 @@ def answer(bench: Bench) -> None:
 
 
 def test_frontend_is_drained_when_no_worker_accepts_any_more(bench: Bench) -> None:
-    bench.heard()
-    bench.heard(1)
+    bench.received()
+    bench.received(1)
     left = drain(bench)
     for number in range(2):
         (asked,) = bench.told(number)
@@ -317,7 +317,7 @@ def test_frontend_is_drained_when_no_worker_accepts_any_more(bench: Bench) -> No
 
 
 def test_workers_accept_while_handshakes_are_under_way(bench: Bench) -> None:
-    bench.heard()
+    bench.received()
     bench.service.drains.frontend("front")
     bench.reactor.advance(HANDSHAKE_SECONDS / 2)
     assert bench.told() == []
@@ -329,7 +329,7 @@ def test_worker_that_begins_while_the_others_stop_accepting_does_not_accept(benc
     drain(bench)
     bench.forker.ends(bench.workers[0])
     bench.forker.work()
-    ((reading, _),) = bench.heard(2)
+    ((reading, _),) = bench.received(2)
     assert reading.suspended == {"front"}
 
 
@@ -341,7 +341,7 @@ def test_frontend_is_drained_although_a_worker_does_not_answer(bench: Bench) -> 
 
 
 def test_frontend_that_is_wanted_back_meanwhile_is_enabled_after_all(bench: Bench) -> None:
-    bench.heard()
+    bench.received()
     drain(bench)
     bench.service.drains.frontend_ready("front")
     answer(bench)
@@ -357,7 +357,7 @@ def test_frontend_that_is_removed_during_its_drain_ends_the_drain(bench: Bench) 
 
 
 def test_workers_are_asked_for_administrators(bench: Bench) -> None:
-    bench.heard(1)
+    bench.received(1)
     answer = bench.service.others[1](ShutDown("abc-1"))
     (asked,) = bench.told(1)
     bench.say(bench.workers[1], message.Answer(asked.number, value=True))
@@ -365,7 +365,7 @@ def test_workers_are_asked_for_administrators(bench: Bench) -> None:
 
 
 def test_events_of_workers_are_for_those_who_watch(bench: Bench) -> None:
-    bench.heard()
+    bench.received()
     seen: list[LogEvent] = []
     events = bench.service.events
     assert events is not None
@@ -383,7 +383,7 @@ def test_events_of_workers_are_for_those_who_watch(bench: Bench) -> None:
 
 
 def test_log_files_are_opened_again_everywhere(bench: Bench) -> None:
-    bench.heard()
+    bench.received()
     bench.service.reopen_log()
     assert bench.told() == [message.Reopen()]
 

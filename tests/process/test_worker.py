@@ -144,7 +144,7 @@ class Bench:
             socket.send_fds(self.ours, [data], list(with_it))
         self.settle()
 
-    def heard(self) -> list[Any]:
+    def received(self) -> list[Any]:
         """What the worker has said since the last time."""
         self.settle()
         with suppress(BlockingIOError):
@@ -221,9 +221,9 @@ def test_banned_client_gets_no_session(bench: Bench) -> None:
 
 def test_worker_asks_for_bans(bench: Bench) -> None:
     bench.read()
-    bench.heard()
+    bench.received()
     bench.first.process_state.bans.ban(bytes([192, 0, 2, 7]), 60.0, "rule office")
-    assert bench.heard() == [BanRequest(bytes([192, 0, 2, 7]), 60.0, "rule office")]
+    assert bench.received() == [BanRequest(bytes([192, 0, 2, 7]), 60.0, "rule office")]
 
 
 def test_worker_serves_once_it_has_the_configuration(bench: Bench) -> None:
@@ -231,7 +231,7 @@ def test_worker_serves_once_it_has_the_configuration(bench: Bench) -> None:
     bench.settle()
     assert not _is_asked(bench.server)
     bench.read()
-    assert bench.heard() == [message.Ready(1)]
+    assert bench.received() == [message.Ready(1)]
     bench.until(lambda: _is_asked(bench.server))
 
 
@@ -269,9 +269,9 @@ def test_session_ids_begin_with_the_stamp(bench: Bench, logged: Sequence[LogEven
 
 def test_later_reading_is_taken_up(bench: Bench) -> None:
     bench.read()
-    bench.heard()
+    bench.received()
     bench.read(2, bench.settings(maxconn=1))
-    assert bench.heard() == [message.Ready(2)]
+    assert bench.received() == [message.Ready(2)]
     bench.relay()
     bench.client()
     bench.settle()
@@ -292,7 +292,7 @@ def test_later_readings_leave_nothing_to_the_garbage_collector(bench: Bench) -> 
 
 def test_worker_that_begins_later_has_the_later_reading(bench: Bench) -> None:
     bench.read(7, bench.settings(maxconn=1), new=True)
-    assert bench.heard() == [message.Ready(7)]
+    assert bench.received() == [message.Ready(7)]
     bench.relay()
     bench.client()
     bench.settle()
@@ -302,10 +302,10 @@ def test_worker_that_begins_later_has_the_later_reading(bench: Bench) -> None:
 
 def test_reading_that_cannot_be_taken_up_leaves_the_one_before(bench: Bench, logged: Any) -> None:
     bench.read()
-    bench.heard()
+    bench.received()
     bad = evolve(bench.settings(), backends={})
     bench.read(2, bad)
-    (unready,) = bench.heard()
+    (unready,) = bench.received()
     assert isinstance(unready, message.Unready)
     assert unready.number == 2
     bench.relay()
@@ -328,10 +328,10 @@ def test_server_that_is_down_gets_nobody(bench: Bench) -> None:
 
 def test_server_that_is_not_reached_is_reported(bench: Bench) -> None:
     bench.read()
-    bench.heard()
+    bench.received()
     bench.server.close()
     bench.client()
-    (missed,) = bench.heard()
+    (missed,) = bench.received()
     assert (missed.backend, missed.protocol, missed.server, missed.source) == ("b", "imap", "d1", None)
 
 
@@ -340,10 +340,10 @@ def test_server_that_is_reached_again_is_reported_once(bench: Bench) -> None:
     key = ("b", "imap")
     update = update_of(key, bench.first.backends[key].pool.servers[0])
     bench.say(evolve(update, has_errors=True))
-    bench.heard()
+    bench.received()
     bench.relay()
     bench.relay()
-    assert bench.heard() == [message.Reached("b", "imap", "d1")]
+    assert bench.received() == [message.Reached("b", "imap", "d1")]
 
 
 def test_worker_shows_that_it_lives(bench: Bench) -> None:
@@ -394,22 +394,22 @@ def test_end_of_the_main_process_is_a_stop(bench: Bench, monkeypatch: pytest.Mon
 def test_sessions_are_shown_and_ended_on_demand(bench: Bench) -> None:
     bench.read()
     client = bench.relay()
-    bench.heard()
+    bench.received()
     bench.say(message.Ask(5, SessionsFrom({}, -1)))
-    (answer,) = bench.heard()
+    (answer,) = bench.received()
     assert isinstance(answer.value, SessionPage)
     (session,) = answer.value.sessions
     bench.say(message.Ask(6, ShutDown(session.id)))
-    assert bench.heard() == [message.Answer(6, value=True)]
+    assert bench.received() == [message.Answer(6, value=True)]
     bench.until(lambda: client.fin)
 
 
 def test_frontend_that_is_drained_accepts_nobody_until_it_is_enabled(bench: Bench) -> None:
     bench.read()
     bench.relay()
-    bench.heard()
+    bench.received()
     bench.say(message.Ask(5, message.DrainFrontend("front", kick=False, spread=None)))
-    assert bench.heard() == [message.Answer(5, 1)]
+    assert bench.received() == [message.Answer(5, 1)]
     bench.client()
     bench.settle()
     with pytest.raises(BlockingIOError):
@@ -428,7 +428,7 @@ def _is_asked(server: socket.socket) -> bool:
 
 def test_files_for_tls_to_servers_come_from_the_main_process(bench: Bench, tmp_path: Path) -> None:
     bench.read()
-    bench.heard()
+    bench.received()
     ca, ours = str(tmp_path / "ca.pem"), str(tmp_path / "ours.pem")
     (tmp_path / "ours.pem").write_bytes(issue("front").pem)
     files = ServerFiles({ca: (issue(authority=True).certificate,)}, {ours: read_client_certificate(ours)})
@@ -438,25 +438,25 @@ def test_files_for_tls_to_servers_come_from_the_main_process(bench: Bench, tmp_p
     tls = ServerTls(ca=ca, certificate=ours, verify_name="mail.example.org")
     backend = evolve(settings.backends["b"], servers=(evolve(server, tls=tls),))
     bench.read(2, evolve(settings, backends={"b": backend}), server_files=files)
-    assert bench.heard() == [message.Ready(2)]
+    assert bench.received() == [message.Ready(2)]
 
 
 def test_question_about_nothing_has_no_answer(bench: Bench) -> None:
     bench.read()
-    bench.heard()
+    bench.received()
     bench.say(message.Ask(5, message.DrainFrontend("no", kick=False, spread=None)))
-    assert bench.heard() == [message.Answer(5, None, "there is no frontend no")]
+    assert bench.received() == [message.Answer(5, None, "there is no frontend no")]
 
 
 def test_events_are_reported_while_somebody_watches(bench: Bench) -> None:
     bench.read()
-    bench.heard()
+    bench.received()
     bench.say(message.Watch(is_on=True, sessions=True))
     bench.say(message.Watch(is_on=True, sessions=True))
     bench.relay().break_off()
     bench.settle()
     bench.reactor.advance(1.0)
-    events = [said for said in bench.heard() if isinstance(said, message.Event)]
+    events = [said for said in bench.received() if isinstance(said, message.Event)]
     assert [(event.level, event.fields["event"], event.fields["id"]) for event in events] == [
         ("info", "session-begin", "abc-1"),
         ("info", "session", "abc-1"),
@@ -465,17 +465,17 @@ def test_events_are_reported_while_somebody_watches(bench: Bench) -> None:
     bench.relay().break_off()
     bench.settle()
     bench.reactor.advance(1.0)
-    assert bench.heard() == []
+    assert bench.received() == []
 
 
 def test_sessions_are_not_reported_to_those_who_watch_the_service(bench: Bench) -> None:
     bench.read()
-    bench.heard()
+    bench.received()
     bench.say(message.Watch(is_on=True, sessions=False))
     bench.relay().break_off()
     bench.settle()
     bench.reactor.advance(1.0)
-    assert [said for said in bench.heard() if isinstance(said, message.Event)] == []
+    assert [said for said in bench.received() if isinstance(said, message.Event)] == []
 
 
 def test_log_files_are_opened_again(bench: Bench) -> None:

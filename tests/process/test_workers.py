@@ -77,9 +77,9 @@ class Bench:
         worker.say(message)
         self.reactor.poller.poll(0)
 
-    def hears(self, worker: Played) -> list[Any]:
+    def sent_to(self, worker: Played) -> list[Any]:
         self.reactor.poller.poll(0)
-        return [message for message, _ in worker.heard()]
+        return [message for message, _ in worker.received()]
 
     def be_ready(self) -> None:
         for worker in self.played[-2:]:
@@ -137,7 +137,7 @@ def lines(logged: Sequence[LogEvent]) -> list[str]:
 
 def test_each_worker_learns_the_configuration(bench: Bench) -> None:
     assert [worker.fork.worker for worker in bench.played] == [0, 1]
-    assert [[message.number for message in bench.hears(worker)] for worker in bench.played] == [[1], [1]]
+    assert [[message.number for message in bench.sent_to(worker)] for worker in bench.played] == [[1], [1]]
 
 
 def test_stamps_are_all_others(bench: Bench) -> None:
@@ -156,7 +156,7 @@ def test_later_reading_is_for_all(bench: Bench) -> None:
     bench.be_ready()
     bench.number = 2
     done = bench.workers.read()
-    assert [bench.hears(worker)[-1].number for worker in bench.played] == [2, 2]
+    assert [bench.sent_to(worker)[-1].number for worker in bench.played] == [2, 2]
     assert not done.called
     bench.be_ready()
     assert done.called
@@ -202,7 +202,7 @@ def test_what_workers_say_is_passed_on(bench: Bench) -> None:
 def test_worker_is_asked_and_answers(bench: Bench) -> None:
     member = bench.workers.members[1]
     answers = [bench.workers.ask(member, ShutDown(name)) for name in "ab"]
-    first, second = bench.hears(bench.played[1])[-2:]
+    first, second = bench.sent_to(bench.played[1])[-2:]
     assert (first.question, second.question) == (ShutDown("a"), ShutDown("b"))
     bench.say(bench.played[1], Answer(second.number, True))
     bench.say(bench.played[1], Answer(first.number, None, "no such session"))
@@ -225,7 +225,7 @@ def test_worker_that_ends_is_replaced_at_once(bench: Bench, logged: Sequence[Log
     bench.end(first)
     assert [worker.fork.worker for worker in bench.played] == [0, 1, 1]
     assert lines(logged) == [f"worker 1, pid {first.process.pid}, has ended: killed by SIGKILL"]
-    assert bench.hears(bench.played[2])[0].number == 1
+    assert bench.sent_to(bench.played[2])[0].number == 1
     assert bench.workers.ended == 1
 
 
@@ -281,7 +281,7 @@ def test_worker_that_begins_gets_bans_before_it_accepts(bench: Bench) -> None:
     bench.before = [BanChange((ban("192.0.2.7"),))]
     bench.be_ready()
     bench.end(bench.played[0], 1)
-    first, reading = bench.hears(bench.played[-1])
+    first, reading = bench.sent_to(bench.played[-1])
     assert first == BanChange((ban("192.0.2.7"),))
     assert isinstance(reading, Reading)
 
@@ -296,7 +296,7 @@ def test_worker_that_begins_has_longer(bench: Bench) -> None:
 def test_stop_is_over_when_all_have_ended(bench: Bench, logged: Sequence[LogEvent]) -> None:
     bench.be_ready()
     stopped = bench.workers.stop(StopTimes(hard=10.0))
-    assert [bench.hears(worker)[-1] for worker in bench.played] == [Stop(StopTimes(hard=10.0))] * 2
+    assert [bench.sent_to(worker)[-1] for worker in bench.played] == [Stop(StopTimes(hard=10.0))] * 2
     bench.end(bench.played[0], 0)
     assert not stopped.called
     bench.end(bench.played[1], 0)
@@ -319,7 +319,7 @@ def test_stop_can_be_hurried(bench: Bench) -> None:
     bench.be_ready()
     bench.workers.stop(StopTimes(hard=1000.0))
     bench.workers.stop_now()
-    assert bench.hears(bench.played[0])[-1] == StopNow()
+    assert bench.sent_to(bench.played[0])[-1] == StopNow()
     bench.live(GRACE_SECONDS)
     assert [worker.process.wait(5) for worker in bench.played] == [-9, -9]
 
@@ -328,9 +328,9 @@ def test_stop_ends_the_forkers(bench: Bench) -> None:
     bench.workers.stop(StopTimes(hard=1.0))
     for worker in list(bench.played):
         bench.end(worker, 0)
-    assert bench.forker.end.heard() == []
+    assert bench.forker.end.received() == []
     assert bench.forker.end.has_ended
-    assert bench.forker.spares[0].heard() == []
+    assert bench.forker.spares[0].received() == []
     assert bench.forker.spares[0].has_ended
 
 

@@ -118,7 +118,7 @@ class Relay:
     ) -> None:
         self.now = 1000.0
         self.poller = Poller(lambda: self.now)
-        self.heard: list[str] = []
+        self.calls: list[str] = []
         ours, theirs = pair()
         if tls:
             server = tls_server() if isinstance(tls, bool) else tls
@@ -183,16 +183,16 @@ class Relay:
         return "near" if stream is self.near else "far"
 
     def stream_ended(self, stream: Stream) -> None:
-        self.heard.append(f"{self.name(stream)} ended")
+        self.calls.append(f"{self.name(stream)} ended")
 
     def stream_failed(self, stream: Stream, reason: str) -> None:
-        self.heard.append(f"{self.name(stream)} failed: {reason}")
+        self.calls.append(f"{self.name(stream)} failed: {reason}")
 
     def relay_over(self) -> None:
-        self.heard.append("over")
+        self.calls.append("over")
 
     def broke(self) -> None:
-        self.heard.append("broke")
+        self.calls.append("broke")
 
     def close(self) -> None:
         """Give everything back."""

@@ -151,20 +151,20 @@ def test_payload_behind_it_arrives(flood: Flood) -> None:
     assert flood.stream.peer is not None
     other = flood.relay.server if flood.stream is flood.relay.near else flood.relay.client
     flood.relay.until(lambda: other.data == b"hello")
-    assert flood.relay.heard == []
+    assert flood.relay.calls == []
 
 
 def test_what_does_not_stop_is_cut_off(flood: Flood) -> None:
     flood.send(EMPTY_READS + 1)
-    flood.relay.until(lambda: flood.relay.heard)
-    assert flood.relay.heard == [f"{flood.name} failed: {FLOOD}"]
+    flood.relay.until(lambda: flood.relay.calls)
+    assert flood.relay.calls == [f"{flood.name} failed: {FLOOD}"]
     assert not flood.stream.events
 
 
 def test_what_stops_in_time_is_not_cut_off(flood: Flood) -> None:
     flood.send(SOME)
     flood.relay.settle()
-    assert flood.relay.heard == []
+    assert flood.relay.calls == []
 
 
 def test_payload_in_between_is_no_flood(flood: Flood) -> None:
@@ -173,7 +173,7 @@ def test_payload_in_between_is_no_flood(flood: Flood) -> None:
     flood.relay.settle()
     flood.send(SOME)
     flood.relay.settle()
-    assert flood.relay.heard == []
+    assert flood.relay.calls == []
 
 
 def test_records_without_payload_now_and_then_are_no_flood(flood: Flood) -> None:
@@ -182,7 +182,7 @@ def test_records_without_payload_now_and_then_are_no_flood(flood: Flood) -> None
         flood.send(SOME)
         flood.relay.settle()
         flood.relay.now += EMPTY_READS_SECONDS
-    assert flood.relay.heard == []
+    assert flood.relay.calls == []
 
 
 def test_flood_before_the_relay_is_cut_off_as_well(flood: Flood) -> None:
@@ -202,7 +202,7 @@ def test_lingering_stream_that_is_flooded_is_over(flood: Flood) -> None:
     other.read_ended = other.write_ended = True
     linger(flood.stream)
     flood.send(EMPTY_READS + 1)
-    flood.relay.until(lambda: "over" in flood.relay.heard)
+    flood.relay.until(lambda: "over" in flood.relay.calls)
 
 
 def test_half_a_message_does_not_spin_while_the_server_speaks(tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ def test_half_a_message_does_not_spin_while_the_server_speaks(tmp_path: Path) ->
         relay.until(lambda: client.data == b"hello")
         relay.server.send(b", again")
         relay.until(lambda: client.data == b"hello, again")
-        assert relay.heard == []
+        assert relay.calls == []
 
 
 # Renegotiation.
@@ -271,7 +271,7 @@ def _pieces(message: bytes) -> list[bytes]:
 def test_renegotiation_ends_the_connection(renegotiation: Renegotiation, contents: list[bytes]) -> None:
     renegotiation.send(*contents)
     renegotiation.relay.near.on_event(BYTES)
-    assert renegotiation.relay.heard == [f"near failed: {RENEGOTIATION}"]
+    assert renegotiation.relay.calls == [f"near failed: {RENEGOTIATION}"]
 
 
 def test_renegotiation_is_not_read_to_its_end(renegotiation: Renegotiation) -> None:
@@ -286,8 +286,8 @@ def test_renegotiation_behind_payload_ends_the_connection(renegotiation: Renegot
     payload = bytes(RECORD_BYTES)
     sender = renegotiation.sender
     renegotiation.send_records(sender.data(payload) + sender.record(HANDSHAKE, HELLO))
-    renegotiation.relay.until(lambda: renegotiation.relay.heard)
-    assert renegotiation.relay.heard == [f"near failed: {RENEGOTIATION}"]
+    renegotiation.relay.until(lambda: renegotiation.relay.calls)
+    assert renegotiation.relay.calls == [f"near failed: {RENEGOTIATION}"]
     assert renegotiation.relay.near.received == len(payload)
 
 
@@ -303,8 +303,8 @@ def test_renegotiation_of_one_client_is_not_that_of_another(renegotiation: Reneg
     other, client = _of_client(tmp_path, ssl.TLSVersion.TLSv1_2)
     with other:
         client.end()
-        other.until(lambda: other.heard)
-        assert other.heard == ["near ended"]
+        other.until(lambda: other.calls)
+        assert other.calls == ["near ended"]
 
 
 # Records that OpenSSL counts, and that it goes on to read behind within one call.
@@ -338,7 +338,7 @@ def test_few_of_them_end_the_connection(
         while waiting_in(relay.near) < len(data):
             pass
         relay.near.on_event(BYTES)
-        assert relay.heard == [f"near failed: {reason}"]
+        assert relay.calls == [f"near failed: {reason}"]
 
 
 # Messages of a server.
@@ -382,7 +382,7 @@ def test_session_ticket_in_one_record_is_read(server_message: ServerMessage) -> 
     server_message.send(ticket(100) + ticket(100))
     server_message.relay.server.send_raw(server_message.sender.data(b"hello"))
     server_message.relay.until(lambda: server_message.relay.client.data == b"hello")
-    assert server_message.relay.heard == []
+    assert server_message.relay.calls == []
 
 
 def test_session_ticket_in_pieces_ends_the_connection(server_message: ServerMessage) -> None:
@@ -390,7 +390,7 @@ def test_session_ticket_in_pieces_ends_the_connection(server_message: ServerMess
     server_message.send(*_pieces(ticket(1_000)))
     before = waiting_in(server_message.relay.far)
     server_message.relay.far.on_event(BYTES)
-    assert server_message.relay.heard == [f"far failed: {MESSAGE_IN_PIECES}"]
+    assert server_message.relay.calls == [f"far failed: {MESSAGE_IN_PIECES}"]
     assert waiting_in(server_message.relay.far) > before * 3 / 4
 
 
@@ -405,7 +405,7 @@ def test_server_gets_the_new_keys_that_it_asked_for_and_what_follows(tmp_path: P
         relay.until(lambda: relay.server.data == b"hello")
         relay.client.send(b", again")
         relay.until(lambda: relay.server.data == b"hello, again")
-        assert relay.heard == []
+        assert relay.calls == []
 
 
 def test_messages_of_one_server_are_forgotten_with_it(server_message: ServerMessage) -> None:

@@ -42,54 +42,54 @@ def never(events: int) -> None:
 
 
 def test_callable_is_called_for_bytes(poller: Poller, ends: Ends) -> None:
-    heard: list[int] = []
-    poller.add(ends[0].fileno(), heard.append, READ)
+    received: list[int] = []
+    poller.add(ends[0].fileno(), received.append, READ)
     ends[1].send(b"x")
     poller.poll(0)
-    assert heard == [BYTES]
+    assert received == [BYTES]
 
 
 def test_event_comes_back_until_it_is_dealt_with(poller: Poller, ends: Ends) -> None:
-    heard: list[int] = []
-    poller.add(ends[0].fileno(), heard.append, READ)
+    received: list[int] = []
+    poller.add(ends[0].fileno(), received.append, READ)
     ends[1].send(b"x")
     poller.poll(0)
     poller.poll(0)
     ends[0].recv(1)
     poller.poll(0)
-    assert heard == [BYTES, BYTES]
+    assert received == [BYTES, BYTES]
 
 
 def test_end_is_reported_together_with_the_bytes_before_it(poller: Poller) -> None:
     ours, theirs = tcp_pair()
     with ours, theirs:
-        heard: list[int] = []
-        poller.add(ours.fileno(), heard.append, READ)
+        received: list[int] = []
+        poller.add(ours.fileno(), received.append, READ)
         theirs.send(b"x")
         theirs.shutdown(socket.SHUT_WR)
-        while heard[-1:] != [BYTES | END]:
+        while received[-1:] != [BYTES | END]:
             poller.poll(5)
 
 
 def test_changed_descriptor_is_watched_for_something_else(poller: Poller, ends: Ends) -> None:
-    heard: list[int] = []
-    poller.add(ends[0].fileno(), heard.append, READ)
+    received: list[int] = []
+    poller.add(ends[0].fileno(), received.append, READ)
     poller.change(ends[0].fileno(), WRITE)
     ends[1].send(b"x")
     poller.poll(0)
-    assert heard == [WRITE]
+    assert received == [WRITE]
 
 
 def test_paused_descriptor_is_not_even_watched_for_a_hang_up(poller: Poller, ends: Ends) -> None:
-    heard: list[int] = []
-    poller.add(ends[0].fileno(), heard.append, READ)
+    received: list[int] = []
+    poller.add(ends[0].fileno(), received.append, READ)
     poller.pause(ends[0].fileno())
     ends[1].close()
     poller.poll(0)
-    assert heard == []
+    assert received == []
     poller.resume(ends[0].fileno(), READ)
     poller.poll(0)
-    assert len(heard) == 1
+    assert len(received) == 1
 
 
 def test_closed_descriptor_is_silent(poller: Poller, ends: Ends) -> None:
@@ -103,10 +103,10 @@ def test_closed_descriptor_is_silent(poller: Poller, ends: Ends) -> None:
 
 def test_connection_that_is_closed_by_an_earlier_event_gets_nothing_more(poller: Poller) -> None:
     pairs = [socket.socketpair() for _ in range(2)]
-    heard: list[int] = []
+    received: list[int] = []
 
     def close_the_other(mine: int, events: int) -> None:
-        heard.append(mine)
+        received.append(mine)
         other = pairs[1 - mine][0]
         poller.remove(other.fileno())
         other.close()
@@ -115,7 +115,7 @@ def test_connection_that_is_closed_by_an_earlier_event_gets_nothing_more(poller:
         poller.add(ours.fileno(), partial(close_the_other, number), READ)
         theirs.send(b"x")
     poller.poll(0)
-    assert len(heard) == 1
+    assert len(received) == 1
     for sock in (sock for pair in pairs for sock in pair):
         sock.close()
 
@@ -179,14 +179,14 @@ def test_bug_without_an_owner_silences_the_descriptor(poller: Poller, ends: Ends
 
 def test_bug_does_not_keep_events_from_others(poller: Poller) -> None:
     pairs = [socket.socketpair() for _ in range(3)]
-    heard: list[int] = []
+    received: list[int] = []
     for number, (ours, theirs) in enumerate(pairs):
-        ready = HopelessConnection(ours).on_event if number == 1 else heard.append
+        ready = HopelessConnection(ours).on_event if number == 1 else received.append
         poller.add(ours.fileno(), ready, READ)
         theirs.send(b"x")
     with capturedLogs():
         poller.poll(0)
-    assert heard == [BYTES, BYTES]
+    assert received == [BYTES, BYTES]
     for sock in (sock for pair in pairs for sock in pair):
         sock.close()
 
@@ -199,13 +199,13 @@ def reactor(request: pytest.FixtureRequest) -> Iterator[SelectReactor | EPollRea
 
 
 def test_any_reactor_polls_the_poller(poller: Poller, ends: Ends, reactor: SelectReactor | EPollReactor) -> None:
-    heard: list[int] = []
-    poller.add(ends[0].fileno(), heard.append, READ)
+    received: list[int] = []
+    poller.add(ends[0].fileno(), received.append, READ)
     assert IReactorFDSet.providedBy(reactor)
     poller.attach(reactor)
     ends[1].send(b"x")
     reactor.doIteration(5)
-    assert heard == [BYTES]
+    assert received == [BYTES]
 
 
 def test_detached_poller_is_left_alone(poller: Poller, ends: Ends, reactor: SelectReactor | EPollReactor) -> None:

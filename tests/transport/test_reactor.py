@@ -128,23 +128,23 @@ class Listen(ProcessProtocol):
 
 def test_events_of_processes_arrive(reactor: PollerReactor) -> None:
     done: Deferred[None] = Deferred()
-    heard = Listen(done)
-    reactor.callWhenRunning(reactor.spawnProcess, heard, sys.executable, [sys.executable, "-c", "print('here')"])
+    received = Listen(done)
+    reactor.callWhenRunning(reactor.spawnProcess, received, sys.executable, [sys.executable, "-c", "print('here')"])
     run(reactor, done)
-    assert heard.data == b"here\n"
+    assert received.data == b"here\n"
 
 
 class FromPipe(FileDescriptor):
-    def __init__(self, reactor: PollerReactor, descriptor: int, heard: Callable[[bytes], object]) -> None:
+    def __init__(self, reactor: PollerReactor, descriptor: int, received: Callable[[bytes], object]) -> None:
         super().__init__(reactor)
         self.descriptor = descriptor
-        self.heard = heard
+        self.received = received
 
     def fileno(self) -> int:
         return self.descriptor
 
     def doRead(self) -> None:
-        fdesc.readFromFD(self.descriptor, self.heard)
+        fdesc.readFromFD(self.descriptor, self.received)
 
 
 def test_our_sockets_and_twisted_s_descriptors_are_served_in_one_turn(reactor: PollerReactor) -> None:

@@ -176,7 +176,7 @@ def test_client_may_change_its_keys_and_ask_for_ours(updating: Relay, key_log: P
     updating.until(lambda: updating.server.data == b"before after")
     updating.server.send(b"still understood")
     updating.until(lambda: updating.client.data == b"still understood")
-    assert updating.heard == []
+    assert updating.calls == []
 
 
 def test_client_may_change_keys_while_it_does_not_read(key_log: Path) -> None:
@@ -193,7 +193,7 @@ def test_client_may_change_keys_while_it_does_not_read(key_log: Path) -> None:
         assert not is_ready(relay.poller)
         relay.client.reading = True
         relay.until(lambda: len(relay.client.data) == 1_000_000)
-        assert relay.heard == []
+        assert relay.calls == []
 
 
 def test_words_are_read_and_dropped(begun: Begun) -> None:

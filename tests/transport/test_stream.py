@@ -84,7 +84,7 @@ def test_bytes_are_written_within_the_event_that_brought_them(relay: Relay) -> N
 def test_event_without_bytes_is_nothing(relay: Relay) -> None:
     relay.near.on_event(BYTES)
     relay.far.on_event(BYTES | WRITE)
-    assert relay.heard == []
+    assert relay.calls == []
 
 
 def test_bytes_are_counted_at_both_ends(relay: Relay) -> None:
@@ -186,7 +186,7 @@ def test_words_of_our_own_go_behind_a_backlog(steady: Relay) -> None:
 def test_no_words_are_no_error(relay: Relay) -> None:
     relay.near.say(b"")
     relay.settle()
-    assert relay.heard == []
+    assert relay.calls == []
 
 
 # The end of one side.
@@ -197,7 +197,7 @@ def test_end_of_the_client_reaches_the_server(relay: Relay) -> None:
     relay.client.end()
     relay.until(lambda: relay.server.fin)
     assert relay.server.data == b"a logout\r\n"
-    assert relay.heard == ["near ended"]
+    assert relay.calls == ["near ended"]
 
 
 def test_end_of_the_server_reaches_the_client(relay: Relay) -> None:
@@ -205,7 +205,7 @@ def test_end_of_the_server_reaches_the_client(relay: Relay) -> None:
     relay.server.end()
     relay.until(lambda: relay.client.fin)
     assert relay.client.data == b"* BYE\r\n"
-    assert relay.heard == ["far ended"]
+    assert relay.calls == ["far ended"]
 
 
 def test_server_still_answers_a_client_that_has_ended(relay: Relay) -> None:
@@ -235,8 +235,8 @@ def test_relay_is_over_once_both_sides_have_ended(relay: Relay, first: str) -> N
     ends[0].end()
     relay.until(lambda: ends[1].fin)
     ends[1].end()
-    relay.until(lambda: "over" in relay.heard)
-    assert relay.heard[0] == ("near ended" if first == "client" else "far ended")
+    relay.until(lambda: "over" in relay.calls)
+    assert relay.calls[0] == ("near ended" if first == "client" else "far ended")
 
 
 def test_end_waits_for_the_backlog(steady: Relay) -> None:
@@ -265,13 +265,13 @@ def test_last_words_and_the_end_of_them_come_with_one_event() -> None:
         relay.server.end()
         relay.until(partial(is_ready, relay.poller))
         relay.poller.poll(0)
-        assert relay.heard == ["far ended"]
+        assert relay.calls == ["far ended"]
 
 
 def test_event_of_an_end_that_was_another_connection_s_is_no_failure() -> None:
     with Relay() as relay:
         relay.near.on_event(BYTES | END)
-        assert relay.heard == []
+        assert relay.calls == []
 
 
 # TLS and its end.
@@ -294,7 +294,7 @@ def test_close_notify_without_fin_ends_what_the_client_says(secure: Relay) -> No
     secure.tls_client.notify()
     secure.until(lambda: secure.server.fin)
     secure.settle()
-    assert secure.heard == ["near ended"]
+    assert secure.calls == ["near ended"]
     assert not is_ready(secure.poller)
 
 
@@ -303,7 +303,7 @@ def test_fin_without_close_notify_ends_what_the_client_says(secure: Relay) -> No
     secure.client.socket.shutdown(socket.SHUT_WR)
     secure.until(lambda: secure.server.fin)
     assert secure.server.data == b"QUIT\r\n"
-    assert secure.heard == ["near ended"]
+    assert secure.calls == ["near ended"]
 
 
 def test_close_notify_behind_full_records_is_seen() -> None:
@@ -311,7 +311,7 @@ def test_close_notify_behind_full_records_is_seen() -> None:
         relay.client.send(bytes(2 * 16384))
         relay.tls_client.notify()
         relay.near.on_event(BYTES)
-        assert relay.heard == ["near ended"]
+        assert relay.calls == ["near ended"]
         assert relay.far.sent == 2 * 16384
 
 
@@ -349,14 +349,14 @@ def drain_raw(relay: Relay) -> bytes:
 
 def test_garbage_instead_of_a_record_is_a_failure(secure: Relay) -> None:
     secure.client.send_raw(b"GET / HTTP/1.1\r\n\r\n")
-    secure.until(lambda: secure.heard)
-    assert secure.heard == ["near failed: bad record type"]
+    secure.until(lambda: secure.calls)
+    assert secure.calls == ["near failed: bad record type"]
 
 
 def test_altered_record_is_a_failure(secure: Relay) -> None:
     secure.client.send_raw(b"\x17\x03\x03\x00\x20" + bytes(32))
-    secure.until(lambda: secure.heard)
-    assert secure.heard == ["near failed: decryption failed or bad record mac"]
+    secure.until(lambda: secure.calls)
+    assert secure.calls == ["near failed: decryption failed or bad record mac"]
 
 
 def test_failure_behind_full_records_is_reported_when_they_are_delivered() -> None:
@@ -365,7 +365,7 @@ def test_failure_behind_full_records_is_reported_when_they_are_delivered() -> No
         relay.client.send_raw(b"\x17\x03\x03\x00\x20" + bytes(32))
         relay.near.on_event(BYTES)
         assert relay.far.sent == 16384
-        assert relay.heard == ["near failed: decryption failed or bad record mac"]
+        assert relay.calls == ["near failed: decryption failed or bad record mac"]
 
 
 def test_failure_leaves_no_error_to_the_next_connection() -> None:
@@ -378,7 +378,7 @@ def test_failure_leaves_no_error_to_the_next_connection() -> None:
         broken.near.on_event(BYTES)
         assert broken.near.fd < 0
         sound.near.on_event(BYTES)  # nothing to read
-        assert sound.heard == []
+        assert sound.calls == []
 
 
 # Failures.
@@ -386,21 +386,21 @@ def test_failure_leaves_no_error_to_the_next_connection() -> None:
 
 def test_reset_of_the_client_is_a_failure(tcp: Relay) -> None:
     tcp.client.break_off()
-    tcp.until(lambda: tcp.heard)
-    assert tcp.heard == ["near failed: Connection reset by peer"]
+    tcp.until(lambda: tcp.calls)
+    assert tcp.calls == ["near failed: Connection reset by peer"]
 
 
 def test_reset_of_the_server_is_a_failure(tcp: Relay) -> None:
     tcp.server.break_off()
-    tcp.until(lambda: tcp.heard)
-    assert tcp.heard == ["far failed: Connection reset by peer"]
+    tcp.until(lambda: tcp.calls)
+    assert tcp.calls == ["far failed: Connection reset by peer"]
 
 
 def test_reset_while_there_is_a_backlog_is_a_failure(narrow: Relay) -> None:
     stall(narrow)
     narrow.client.break_off()
-    narrow.until(lambda: narrow.heard)
-    assert narrow.heard[0].startswith("near failed: ")
+    narrow.until(lambda: narrow.calls)
+    assert narrow.calls[0].startswith("near failed: ")
     assert narrow.near.backlog == b""
 
 
@@ -411,13 +411,13 @@ def test_reset_behind_bytes_is_no_end(narrow: Relay) -> None:
     narrow.settle()
     assert not is_ready(narrow.poller)
     narrow.client.reading = True
-    narrow.until(lambda: narrow.heard)
-    assert narrow.heard == ["far failed: Connection reset by peer"]
+    narrow.until(lambda: narrow.calls)
+    assert narrow.calls == ["far failed: Connection reset by peer"]
 
 
 def test_broken_stream_does_not_spin(tcp: Relay) -> None:
     tcp.client.break_off()
-    tcp.until(lambda: tcp.heard)
+    tcp.until(lambda: tcp.calls)
     tcp.settle()
     assert not is_ready(tcp.poller)
 
@@ -427,27 +427,27 @@ def test_write_to_a_reset_server_is_its_failure(tcp: Relay) -> None:
     tcp.client.send(b"x")
     tcp.until(lambda: is_ready(tcp.poller))
     tcp.near.on_event(BYTES)
-    tcp.until(lambda: tcp.heard)
-    assert tcp.heard[0].startswith("far failed: ")
+    tcp.until(lambda: tcp.calls)
+    assert tcp.calls[0].startswith("far failed: ")
 
 
 def test_owner_may_close_both_streams_while_one_is_being_read(tcp: Relay) -> None:
     def close(stream: object, reason: str) -> None:
         tcp.near.close()
         tcp.far.close()
-        tcp.heard.append("closed")
+        tcp.calls.append("closed")
 
     tcp.stream_failed = close  # type: ignore[method-assign]  # as a session does
     tcp.client.send(bytes(5 * 16384))
     tcp.server.break_off()
-    tcp.until(lambda: tcp.heard)
+    tcp.until(lambda: tcp.calls)
     tcp.near.on_event(BYTES | END)
-    assert tcp.heard == ["closed"]
+    assert tcp.calls == ["closed"]
 
 
 def test_bug_in_a_stream_is_its_owner_s_to_end(relay: Relay) -> None:
     relay.near.broke()
-    assert relay.heard == ["broke"]
+    assert relay.calls == ["broke"]
 
 
 def test_close_is_idempotent_and_gives_the_socket_back(relay: Relay) -> None:
@@ -464,8 +464,8 @@ def test_hung_up_stream_that_is_only_written_to_fails() -> None:
         relay.near.backlog = b"x"
         relay.near.watch()
         relay.client.break_off()
-        relay.until(lambda: relay.heard)
-        assert relay.heard[0].startswith("near failed: ")
+        relay.until(lambda: relay.calls)
+        assert relay.calls[0].startswith("near failed: ")
 
 
 def test_error_without_a_reader_is_reported_in_words() -> None:
@@ -474,7 +474,7 @@ def test_error_without_a_reader_is_reported_in_words() -> None:
         relay.until(lambda: is_ready(relay.poller))
         relay.near.events = WRITE
         relay.near.on_event(select.EPOLLERR | select.EPOLLHUP)
-        assert relay.heard == ["near failed: Connection reset by peer"]
+        assert relay.calls == ["near failed: Connection reset by peer"]
 
 
 # The last stage of a session.
@@ -494,19 +494,19 @@ def test_lingering_stream_is_over_when_the_other_side_ends(tcp: Relay) -> None:
     tcp.far.close()
     linger(tcp.near)
     tcp.until(lambda: tcp.client.fin)
-    assert tcp.heard == []
+    assert tcp.calls == []
     tcp.client.socket.shutdown(socket.SHUT_WR)
-    tcp.until(lambda: tcp.heard)
-    assert tcp.heard == ["over"]
+    tcp.until(lambda: tcp.calls)
+    assert tcp.calls == ["over"]
 
 
 def test_lingering_stream_is_over_when_the_other_side_resets(tcp: Relay) -> None:
     tcp.far.close()
     linger(tcp.near)
     tcp.client.break_off()
-    tcp.until(lambda: tcp.heard)
+    tcp.until(lambda: tcp.calls)
     tcp.settle()
-    assert tcp.heard == ["over"]
+    assert tcp.calls == ["over"]
 
 
 def test_lingering_stream_delivers_its_backlog_first(narrow: Relay) -> None:
@@ -514,7 +514,7 @@ def test_lingering_stream_delivers_its_backlog_first(narrow: Relay) -> None:
     waiting = len(narrow.near.backlog) + narrow.near.sent
     narrow.far.close()
     linger(narrow.near)
-    assert narrow.heard == []
+    assert narrow.calls == []
     narrow.client.reading = True
     narrow.until(lambda: narrow.client.fin)
     assert len(narrow.client.data) == waiting
@@ -525,16 +525,16 @@ def test_lingering_stream_whose_backlog_nobody_wants_fails(narrow: Relay) -> Non
     narrow.far.close()
     linger(narrow.near)
     narrow.client.break_off()
-    narrow.until(lambda: narrow.heard)
+    narrow.until(lambda: narrow.calls)
 
 
 def test_lingering_behind_an_end_is_over_at_once(tcp: Relay) -> None:
     tcp.client.end()
     tcp.until(lambda: tcp.server.fin)
-    tcp.heard.clear()
+    tcp.calls.clear()
     tcp.far.close()
     linger(tcp.near)
-    assert tcp.heard == ["over"]
+    assert tcp.calls == ["over"]
 
 
 # A client that leaves before anybody reads what it says.
