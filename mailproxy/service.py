@@ -50,7 +50,7 @@ from mailproxy.session.counters import counted
 from mailproxy.session.session import Session
 from mailproxy.web.late_server import LateServer
 
-# How long sessions live on in a process that another one has followed, and over what time they are told to go then. An
+# How long sessions live on in a process that another one has followed, and over what time they are asked to go then. An
 # hour is long for a delivery or a download; and IDLE, which has no end, must end some day.
 LEAVE_SECONDS = 3600.0
 LEAVE_SPREAD_SECONDS = 60.0
@@ -126,7 +126,7 @@ class ProxyService(Service):
         self.lines_dropped: Callable[[], int] = _none
         """Returns the number of lines that the log of this process has dropped."""
         self.supervisor: Supervisor = Unsupervised()
-        """Is told when the service is ready, reloads and stops."""
+        """Is called when the service is ready, reloads and stops."""
 
     @property
     def others(self) -> Sequence[Ask]:
@@ -135,7 +135,7 @@ class ProxyService(Service):
 
     @property
     def workers_ended(self) -> int:
-        """How often a worker has ended that was not told to: there is none."""
+        """How often a worker has ended that was not asked to: there is none."""
         return 0
 
     def _make_drains(self) -> Drains:
@@ -265,7 +265,7 @@ class ProxyService(Service):
         self.reload().addBoth(_nothing)
 
     def reopen_log(self) -> bool:
-        """Open log files again, as they were moved aside; return whether there are any."""
+        """Open log files again, since they were renamed; return whether there are any."""
         return self.reopen()
 
     def change_to(self, reading: Reading) -> None:

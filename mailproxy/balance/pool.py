@@ -192,13 +192,13 @@ class Pool(ServerChanges[AnyServer]):
         tried = tuple(tried)
         since = 0.0 if self._shared is None else self._shared.now()
         self._queue.join(waiter, key, tried, self._line(key, tried), since)
-        self._tell_queue()
+        self._share_queue()
         return True
 
     def dequeue(self, waiter: Waiter[AnyServer]) -> bool:
         """Stop waiting; False if the waiter is not in the queue."""
         was_there = self._queue.remove(waiter)
-        self._tell_queue()
+        self._share_queue()
         return was_there
 
     def _line(self, key: bytes, tried: Sequence[AnyServer]) -> AnyServer | None:
@@ -216,7 +216,7 @@ class Pool(ServerChanges[AnyServer]):
             while self._may_serve() and (served := self._next_served()) is not None:
                 waiting, server = served
                 self._queue.remove(waiting.waiter)
-                self._tell_queue()
+                self._share_queue()
                 self._take(server)
                 waiting.waiter.turn(server)
         finally:
@@ -242,7 +242,7 @@ class Pool(ServerChanges[AnyServer]):
         self._shared = shared
         if shared is not None:
             shared.look()
-            self._tell_queue()
+            self._share_queue()
 
     def look(self) -> None:
         """Bring the servers' sessions up to date: those of all processes."""
@@ -272,7 +272,7 @@ class Pool(ServerChanges[AnyServer]):
         shared.wake()
         return False
 
-    def _tell_queue(self) -> None:
+    def _share_queue(self) -> None:
         if self._shared is not None:
             self._shared.wait(len(self._queue), self._queue.since)
 
@@ -299,7 +299,7 @@ class Pool(ServerChanges[AnyServer]):
     def _serve_or_dismiss(self) -> None:
         while self._queue and not self._candidates:
             waiter = self._queue.pop()
-            self._tell_queue()
+            self._share_queue()
             waiter.no_turn()
         self.serve()
 
@@ -328,14 +328,14 @@ class Pool(ServerChanges[AnyServer]):
         has_lost_all = had_servers and not self._candidates
         if self._candidates and self._rule.is_sticky:
             self._queue.regroup(self._line)
-        self._tell(server, event, reason)
+        self._report(server, event, reason)
         if has_lost_all:
-            self._tell(server, "no-server", reason)
+            self._report(server, "no-server", reason)
         self._serve_or_dismiss()
         for pool in self.beside:
             pool.look_again()
 
-    def _tell(self, server: AnyServer, event: Event, reason: str) -> None:
+    def _report(self, server: AnyServer, event: Event, reason: str) -> None:
         self.look()
         self._on_change(
             Change(

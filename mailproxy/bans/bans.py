@@ -85,7 +85,7 @@ class Bans:
             for ban in bans:
                 self._add(ban, banned, unbanned)
         finally:
-            self._tell(tuple(banned.values()), tuple(unbanned))
+            self._announce(tuple(banned.values()), tuple(unbanned))
             for origin in {ban.origin for ban in bans}:
                 self.changed(origin)
 
@@ -143,7 +143,7 @@ class Bans:
             elif after is not before:
                 self.table.put(after)
                 banned.append(after)
-        self._tell(banned, unbanned)
+        self._announce(banned, unbanned)
         for origin in {ban.origin for ban in removed}:
             self.changed(origin)
         return tuple(removed)
@@ -152,7 +152,7 @@ class Bans:
         found = (bans[key] for bans in self._by_origin.values() if key in bans)
         return max(found, key=lambda ban: ban.end, default=None)
 
-    def _tell(self, banned: Sequence[Ban], unbanned: Sequence[Key]) -> None:
+    def _announce(self, banned: Sequence[Ban], unbanned: Sequence[Key]) -> None:
         if banned or unbanned:
             self.announce(BanChange(tuple(banned), tuple(unbanned)))
 

@@ -152,8 +152,8 @@ def _iso(seconds: float) -> str:
     return f"{datetime.fromtimestamp(round(seconds), UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def set_aside(path: str) -> str:
+def keep_broken(path: str) -> str:
     """Rename a file that cannot be used, so that it is not written over; return its new path. OSError if not."""
-    aside = f"{path}.broken"
-    os.replace(path, aside)
-    return aside
+    kept = f"{path}.broken"
+    os.replace(path, kept)
+    return kept

@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 
 from mailproxy.bans.ban import Ban, Origin
 from mailproxy.bans.bans import Bans
-from mailproxy.bans.file import Moment, UnusableBans, read_bans, set_aside, write_bans
+from mailproxy.bans.file import Moment, UnusableBans, keep_broken, read_bans, write_bans
 
 DELAY_SECONDS = 1.0
 CROWDSEC_DELAY_SECONDS = 300.0
@@ -61,7 +61,7 @@ class Saving:
         self._written_last = 0
 
     def open(self, path: str | None) -> tuple[Ban, ...]:
-        """Use this file from now on; return the bans in it. One that cannot be used is set aside."""
+        """Use this file from now on; return the bans in it. One that cannot be used is renamed."""
         self.path = path
         self._pause_ends = 0.0
         now = self._now()
@@ -74,7 +74,7 @@ class Saving:
         except UnusableBans as error:
             problem = str(error)
         try:
-            where = f"it is kept as {set_aside(path)}"
+            where = f"it is kept as {keep_broken(path)}"
         except OSError as error:
             self.path = None
             where = f"it cannot be renamed ({error.strerror}), and no bans are written"

@@ -45,7 +45,7 @@ def foreign_header(policy: Policy, facts: TlsFacts | None, destination: PackedAd
     `destination` is where clients connect to: Dovecot's ``local`` blocks look at it. None names the server.
 
     Dovecot 2.4 takes a connection for secured whose two ends have one address: what it offers there is not what it
-    offers to clients, so our own address must not be told where both run on one machine.
+    offers to clients, so our own address must not be sent where both run on one machine.
     """
 
     def header(sock: socket.SocketType) -> bytes:

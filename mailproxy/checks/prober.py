@@ -4,7 +4,7 @@ The times at which a server is checked.
 Theory of operation. A prober always waits for one event: the time of the next run, or the outcome of the current one;
 so there are never two::
 
-    start -> waiting -> running -> told -> waiting -> ...
+    start -> waiting -> running -> reported -> waiting -> ...
 
 The interval begins at the end of a run, as in HAProxy, and depends on the server's health after the outcome. All
 probers share a `Pace`: runs that became due while the process was busy do not begin all at once, since sessions would
@@ -83,11 +83,11 @@ class Prober:
         "_due",
         "_pace",
         "_random",
+        "_report",
         "_run",
         "_runs",
         "_server",
         "_settings",
-        "_tell",
     )
 
     _log = Logger()
@@ -97,17 +97,17 @@ class Prober:
         server: CheckedServer,
         settings: config.Check,
         check: Check,
-        tell: Callable[[Outcome], Any],
+        report: Callable[[Outcome], Any],
         *,
         clock: IReactorTime,
         pace: Pace,
         random: Callable[[], float] = random.random,
     ) -> None:
-        """`tell` is called with each outcome. `random` returns numbers from 0 to below 1."""
+        """`report` is called with each outcome. `random` returns numbers from 0 to below 1."""
         self._server = server
         self._settings = settings
         self._check = check
-        self._tell = tell
+        self._report = report
         self._clock = clock
         self._pace = pace
         self._random = random
@@ -186,9 +186,9 @@ class Prober:
             return
         self._run = None
         try:
-            self._tell(outcome)
+            self._report(outcome)
         finally:
-            # `tell` may have called `stop`.
+            # `report` may have called `stop`.
             if number == self._runs:
                 self._wait(self._interval())
 

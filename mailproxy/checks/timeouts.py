@@ -58,12 +58,12 @@ class Timeouts:
             # The callbacks before may have ended or begun others.
             if lane.get(timed, inf) <= now:
                 del lane[timed]
-                self._tell(timed)
+                self._expire(timed)
         if lane and seconds not in self._calls:
             # A clock that was set back must not lengthen a timeout.
             self._call(seconds, min(next(iter(lane.values())) - now, seconds))
 
-    def _tell(self, timed: Timed) -> None:
+    def _expire(self, timed: Timed) -> None:
         try:
             timed.expired()
         except Exception:

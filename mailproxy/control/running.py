@@ -67,7 +67,7 @@ class Running(Protocol):
 
     @property
     def workers_ended(self) -> int:
-        """How often a worker has ended that was not told to."""
+        """How often a worker has ended that was not asked to."""
 
     def reload(self) -> Deferred[Reloaded]:
         """Read the configuration again, and apply its changes."""

@@ -142,7 +142,7 @@ class Counts:
 
     def count_pool(self, backend: str, protocol: str, pool: Pool[Any]) -> None:
         """
-        Let a pool's servers count in this process's page, and tell it the sessions of other processes.
+        Let a pool's servers count in this process's page, and give it the sessions of other processes.
 
         It replaces the former pool for the same key.
         """

@@ -57,7 +57,7 @@ class ListWatch:
         self._emptied: dict[str, State] = {}
         """The states in which files have no networks any more, as the last check has found them."""
         self.announce: Callable[[ReadList], object] = _nothing
-        """Called with each changed list, to tell other processes."""
+        """Called with each changed list, for other processes."""
 
     def follow(self, paths: Iterable[str], seconds: float) -> None:
         """Check these files every `seconds`, instead of earlier ones; at 0 never."""

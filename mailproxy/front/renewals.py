@@ -90,13 +90,13 @@ class Renewals:
         self.renewed = 0
         """How often certificates have been renewed."""
         self.announce: Callable[[Certificates], object] = _nothing
-        """Called with the profiles whose certificates have changed, to tell other processes."""
+        """Called with the profiles whose certificates have changed, for other processes."""
 
     def start(self, settings: config.Config) -> None:
         """Begin the checks; expired certificates are already in the warnings of the start."""
         now = self._now()
-        self._tell(notice for notice in finish(self._notices.due(self._all(), now)) if notice.days >= 0)
-        self._expiry = self._clock.callLater(EXPIRY_SECONDS, self._tell_expiry)
+        self._warn(notice for notice in finish(self._notices.due(self._all(), now)) if notice.days >= 0)
+        self._expiry = self._clock.callLater(EXPIRY_SECONDS, self._check_expiry)
         self._follow(settings)
 
     def follow(self, settings: config.Config, renewed: int) -> None:
@@ -105,7 +105,7 @@ class Renewals:
 
         `renewed` is what `renewed` was when the reading began: a renewal since then is found again, by one more look.
         """
-        self._tell_due()
+        self._warn_due()
         self._follow(settings)
         if renewed != self.renewed:
             self._watch(tuple(settings.tls))
@@ -205,7 +205,7 @@ class Renewals:
             adopted = {name: certificates[name] for name in ready}
             store.adopt(adopted)
             self.renewed += 1
-            self._tell_changes(found)
+            self._log_changes(found)
             self.announce(adopted)
         return Renewed(tuple(found), complaints)
 
@@ -218,7 +218,7 @@ class Renewals:
     def _all(self) -> list[Certificate]:
         return [one for served in self._process_state.certificates.in_use.values() for one in served]
 
-    def _tell_changes(self, found: Collection[Change]) -> None:
+    def _log_changes(self, found: Collection[Change]) -> None:
         if self._is_quiet:
             return
         for change in found:
@@ -234,20 +234,20 @@ class Renewals:
                 until=certificate.not_after.isoformat(),
             )
         if found:
-            self._tell_due()
+            self._warn_due()
 
-    def _tell_expiry(self) -> None:
-        self._expiry = self._clock.callLater(EXPIRY_SECONDS, self._tell_expiry)
-        self._tell_due()
+    def _check_expiry(self) -> None:
+        self._expiry = self._clock.callLater(EXPIRY_SECONDS, self._check_expiry)
+        self._warn_due()
         for line in self._stale.due(self._all(), self._now()):
             self._log.warn("certificate {problem}", event="staple-expired", problem=line)
 
-    def _tell_due(self) -> None:
+    def _warn_due(self) -> None:
         """Warn about certificates that expire soon, in slices: thousands take tens of milliseconds."""
         due = self._one_at_a_time.run(self._run, lambda: self._notices.due(self._all(), self._now()))
-        due.addCallback(self._tell).addErrback(self._broke)
+        due.addCallback(self._warn).addErrback(self._broke)
 
-    def _tell(self, notices: Iterable[Notice]) -> None:
+    def _warn(self, notices: Iterable[Notice]) -> None:
         for notice in notices:
             self._log.warn(
                 "certificate {notice}",

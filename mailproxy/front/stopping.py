@@ -5,7 +5,7 @@ Theory of operation. Three times follow each other, each of which may be 0, and 
 
     drain-delay      not ready any more, for balancers to see; clients are accepted as before
     drain-timeout    nobody is accepted; sessions end by themselves
-    drain-spread     each session is told to go at a moment of its own, as soon as nothing is interrupted
+    drain-spread     each session is ended at a moment of its own, as soon as nothing is interrupted
     hard-stop-after  those that are still busy have this long
 
 It is over as soon as there is no session. `hurry` ends all that is left at once, at any time.

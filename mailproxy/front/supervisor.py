@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Supervisor(Protocol):
-    """Is told of the steps in the life of a service."""
+    """Is called at the steps in the life of a service."""
 
     def ready(self) -> None:
         """The service accepts clients; or a reload is over, with whatever result."""

@@ -30,5 +30,5 @@ def _problem(path: str) -> str | None:
     except PermissionError as error:
         return error.strerror
     except (OSError, UnusableCertificate):
-        return None  # it has just changed: what becomes of that is told when it is looked at
+        return None  # it has just changed: what becomes of that is reported when it is looked at
     return None

@@ -19,8 +19,8 @@ class Host(Source):
     def __init__(self, name: str, watch: MakeWatch) -> None:
         super().__init__()
         self._watches = {
-            "ipv4": watch(Question(name, "A"), self.tell),
-            "ipv6": watch(Question(name, "AAAA"), self.tell),
+            "ipv4": watch(Question(name, "A"), self.notify),
+            "ipv6": watch(Question(name, "AAAA"), self.notify),
         }
 
     def stop(self) -> None:

@@ -96,9 +96,9 @@ class Following:
         self._stopped = stopped
         self._is_stopped = False
         self._call: IDelayedCall | None = None
-        self._view = views.join(wanted, self._tell)
+        self._view = views.join(wanted, self._report)
         if self._view.records is not None:
-            self._call = reactor.callLater(0.0, self._tell)
+            self._call = reactor.callLater(0.0, self._report)
 
     def stop(self) -> None:
         """Stop following; may be called twice, and from `changed`."""
@@ -106,7 +106,7 @@ class Following:
             return
         self._is_stopped = True
         self._cancel()
-        self._views.leave(self._wanted, self._tell)
+        self._views.leave(self._wanted, self._report)
         self._stopped(self)
 
     def _cancel(self) -> None:
@@ -114,7 +114,7 @@ class Following:
         if call is not None and call.active():
             call.cancel()
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         self._cancel()
         records = self._view.records
         assert records is not None, "a view calls back only with records"
@@ -173,4 +173,4 @@ class View(Source):
             old="not resolved" if old is None else shown(old),
             new=shown(new) if new else f"none ({self._source.denial})",
         )
-        self.tell()
+        self.notify()

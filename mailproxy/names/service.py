@@ -60,14 +60,14 @@ class Service(Source):
     def _changed(self) -> None:
         wanted = {target.name for target in self._watch.values or ()}
         for name in wanted - set(self._joined):
-            self._joined[name] = self._hosts.join(name, self.tell)
+            self._joined[name] = self._hosts.join(name, self.notify)
         self._leave(set(self._joined) - wanted)
-        self.tell()
+        self.notify()
 
     def _leave(self, names: set[str]) -> None:
         for name in names:
             del self._joined[name]
-            self._hosts.leave(name, self.tell)
+            self._hosts.leave(name, self.notify)
 
 
 def ranked(targets: Sequence[Target]) -> list[tuple[Target, int, bool]]:

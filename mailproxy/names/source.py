@@ -15,7 +15,7 @@ class Source(ABC):
     def __init__(self) -> None:
         self.observers: list[Observer] = []
 
-    def tell(self) -> None:
+    def notify(self) -> None:
         """Call every observer, except those that leave meanwhile."""
         for observer in tuple(self.observers):
             if observer in self.observers:

@@ -31,7 +31,7 @@ class PageCounts(Counts):
         self._pools: dict[tuple[str, str], PagePool] = {}
 
     def count_pool(self, backend: str, protocol: str, pool: Pool[Any]) -> None:
-        """Let a pool's servers count in this process's page, and tell it the sessions of other processes."""
+        """Let a pool's servers count in this process's page, and give it the sessions of other processes."""
         super().count_pool(backend, protocol, pool)
         before = self._pools.get((backend, protocol))
         if before is not None:

@@ -22,9 +22,9 @@ def event_of(event: LogEvent) -> Event:
 class Forwarding:
     """Sends a worker's log events to the main process while they are wanted."""
 
-    def __init__(self, publisher: LivePublisher, tell: Callable[[Event], object]) -> None:
+    def __init__(self, publisher: LivePublisher, send: Callable[[Event], object]) -> None:
         self._publisher = publisher
-        self._tell = tell
+        self._send = send
         self._is_on = False
         self._sends_sessions = False
 
@@ -42,14 +42,14 @@ class Forwarding:
         """Send an event."""
         is_wanted = self._sends_sessions or event.get("event") not in SESSIONS
         if is_wanted and event.get("log_namespace", "").startswith("mailproxy"):
-            self._tell(event_of(event))
+            self._send(event_of(event))
 
 
 class AllEvents:
     """The log events of the main process and its workers, for watchers."""
 
     def __init__(self, publisher: LogPublisher, switch: Callable[[bool, bool], object]) -> None:
-        """`switch` tells the workers whether there are watchers, and whether they want sessions."""
+        """`switch` reports to the workers whether there are watchers, and whether they want sessions."""
         self._publisher = publisher
         self._switch = switch
         self._observers: list[Any] = []
@@ -78,8 +78,8 @@ class AllEvents:
             self.wants_sessions = is_on
             self._switch(self.is_watched, is_on)
 
-    def tell(self, event: Event) -> None:
+    def publish(self, event: Event) -> None:
         """Send an event of a worker to all observers."""
-        told = {**event.fields, "log_level": LogLevel.levelWithName(event.level)}
+        logged = {**event.fields, "log_level": LogLevel.levelWithName(event.level)}
         for observer in tuple(self._observers):
-            observer(told)
+            observer(logged)

@@ -55,7 +55,7 @@ class MainService(ProxyService):
         self.revocations.announce = self._trusted
         self.network_lists.announce = self._listed
         self.ticket_keys.announce = self._keys_changed
-        self.bans.bans.announce = self._workers.tell
+        self.bans.bans.announce = self._workers.send
 
     def _make_drains(self) -> Drains:
         return MainDrains(lambda: self._generation, self._process_state, self._loop, self._ask_all, self._enable)
@@ -118,26 +118,26 @@ class MainService(ProxyService):
 
     def _changed(self, key: BackendKey, change: Change[BackendServer]) -> None:
         if change.event != "no-server":
-            self._workers.tell(update_of(key, change.server))
+            self._workers.send(update_of(key, change.server))
 
     def _learned(self, frontend: str, capabilities: tuple[bytes, ...]) -> None:
-        self._workers.tell(message.Learned(frontend, capabilities))
+        self._workers.send(message.Learned(frontend, capabilities))
 
     def _renewed(self, certificates: Certificates) -> None:
         # A worker that begins later has the certificates from before the fork, so it needs the new ones.
         self._number += 1
-        self._workers.tell(message.Renewed(certificates))
+        self._workers.send(message.Renewed(certificates))
 
     def _keys_changed(self) -> None:
         self._number += 1
-        self._workers.tell(message.Tickets(self._process_state.tls.numbers))
+        self._workers.send(message.Tickets(self._process_state.tls.numbers))
 
     def _enable(self, enabled: message.EnableFrontend) -> None:
         sockets = self._process_state.sockets
-        self._workers.tell(enabled, [sockets[key].socket.fileno() for key in enabled.sockets])
+        self._workers.send(enabled, [sockets[key].socket.fileno() for key in enabled.sockets])
 
     def _watch(self, is_on: bool, sessions: bool) -> None:
-        self._workers.tell(message.Watch(is_on, sessions))
+        self._workers.send(message.Watch(is_on, sessions))
 
     @property
     def others(self) -> Sequence[Ask]:
@@ -146,7 +146,7 @@ class MainService(ProxyService):
 
     @property
     def workers_ended(self) -> int:
-        """How often a worker has ended that was not told to."""
+        """How often a worker has ended that was not asked to."""
         return self._workers.ended
 
     def _ask_all(self, question: object) -> Sequence[Deferred[Any]]:
@@ -154,11 +154,11 @@ class MainService(ProxyService):
 
     def _trusted(self, profile: str, trust: ClientTrust) -> None:
         self._number += 1
-        self._workers.tell(message.Trusted(profile, trust))
+        self._workers.send(message.Trusted(profile, trust))
 
     def _listed(self, read: ReadList) -> None:
         self._number += 1
-        self._workers.tell(message.Listed(read))
+        self._workers.send(message.Listed(read))
 
     # Messages from workers.
 
@@ -166,7 +166,7 @@ class MainService(ProxyService):
         """Take a message from a worker."""
         match said:
             case message.Event():
-                self._events.tell(said)
+                self._events.publish(said)
             case BanRequest():
                 self.bans.take(said)
             case message.Missed() | message.Reached():
@@ -192,7 +192,7 @@ class MainService(ProxyService):
         else:
             backend.succeeded(server)
         if server.health is not None and had_errors != (server.health.errors > 0):
-            self._workers.tell(update_of((said.backend, said.protocol), server))
+            self._workers.send(update_of((said.backend, said.protocol), server))
 
     # Start, reload, stop.
 
@@ -217,7 +217,7 @@ class MainService(ProxyService):
 
     def reopen_log(self) -> bool:
         """Open log files by their paths again, in all processes; return whether there are any."""
-        self._workers.tell(message.Reopen())
+        self._workers.send(message.Reopen())
         return super().reopen_log()
 
     def stop_now(self) -> None:

@@ -100,9 +100,9 @@ class Worker:
                     self._service.stop_now()
                 self._stop()
             case _ if self._service is not None:
-                self._tell(self._service, said, descriptors)
+                self._apply(self._service, said, descriptors)
 
-    def _tell(self, service: WorkerService, said: Any, descriptors: list[int]) -> None:
+    def _apply(self, service: WorkerService, said: Any, descriptors: list[int]) -> None:
         """Apply a message to the service."""
         match said:
             case message.Watch():

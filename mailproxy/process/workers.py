@@ -90,7 +90,7 @@ class Workers:
         self._look: IDelayedCall | None = None
         self._waiting: list[Deferred[Sequence[str]]] = []
         self._behind: list[str] = []
-        """Which workers cannot use the reading that they were told last, and why."""
+        """Which workers cannot use the reading that they got last, and why."""
         self._questions = OpenQuestions(reactor)
         self.ended = 0
         """The workers that ended and were, or are to be, replaced."""
@@ -126,7 +126,7 @@ class Workers:
         its.close()
         for message in self._source.first():
             channel.send(message)
-        self._tell_reading(member)
+        self._send_reading(member)
         for message in self._source.more():
             channel.send(message)
 
@@ -136,7 +136,7 @@ class Workers:
                 member.begin(pid)
                 self._log.info("worker {worker} is pid {pid}", event="worker", worker=member.number, pid=pid)
 
-    def _tell_reading(self, member: Member) -> None:
+    def _send_reading(self, member: Member) -> None:
         reading, descriptors = self._source.reading(member.sockets)
         member.sent, member.is_ready = reading.number, False
         member.sockets = self._source.sockets
@@ -152,10 +152,10 @@ class Workers:
         """
         self._behind = []
         for member in self._members.values():
-            self._tell_reading(member)
+            self._send_reading(member)
         return self.when_ready()
 
-    def tell(self, message: object, descriptors: Sequence[int] = ()) -> None:
+    def send(self, message: object, descriptors: Sequence[int] = ()) -> None:
         """Send a message to all workers."""
         for member in self._members.values():
             member.channel.send(message, descriptors)
@@ -284,14 +284,14 @@ class Workers:
         for call in self._pauses.values():
             call.cancel()
         self._pauses.clear()
-        self.tell(Stop(times))
+        self.send(Stop(times))
         self._deadline = self._clock.callLater(times.total + GRACE_SECONDS, self._kill)
         self._see_whether_over()
         return stopped
 
     def stop_now(self) -> None:
         """Stop all workers at once."""
-        self.tell(StopNow())
+        self.send(StopNow())
         if self._deadline is not None:
             self._deadline.reset(GRACE_SECONDS)
 

@@ -142,7 +142,7 @@ class Dial:
         self._queued_at = 0.0
 
     def begin(self) -> None:
-        """Make the next attempt; tell the owner when there is none left."""
+        """Make the next attempt; the owner ends the session when there is none left."""
         # An attempt may fail within the call that makes it: then the loop below makes the next one.
         self._is_due = True
         if self._is_choosing:
@@ -173,7 +173,7 @@ class Dial:
             self._end()
 
     def _end(self) -> None:
-        """Tell the owner how the last attempt failed, if there was one."""
+        """Report to the owner how the last attempt failed, if there was one."""
         failure = self._failure or Failure("no server is up")
         if self._words:
             ending = REFUSED_LATE if failure.is_late else REFUSED

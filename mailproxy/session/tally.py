@@ -1,5 +1,5 @@
 """
-Counts what sessions tell of themselves: TLS, times, bytes, and how they end.
+Counts what is known of sessions: TLS, times, bytes, and how they end.
 
 A session is counted twice, each time in a row with the others of the last moment: after it has reached a server, so
 that a session of days is seen at once, and after its end. The bytes of a live session are counted in between as well

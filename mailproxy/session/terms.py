@@ -114,14 +114,14 @@ class Terms:
         return self.tls is None or self.dialogue is not None
 
     def is_offloader(self, host: IPv4Address | IPv6Address | None) -> bool:
-        """Tell whether a proxy with this address ends TLS; None is a UNIX socket."""
+        """Return whether a proxy with this address ends TLS; None is a UNIX socket."""
         return any(
             host is None if isinstance(sender, str) else host is not None and host in sender
             for sender in self.offloaders
         )
 
     def learns_as(self, other: Terms) -> bool:
-        """Tell whether the backend's capabilities for the other terms are the same as for these."""
+        """Return whether the backend's capabilities for the other terms are the same as for these."""
         return (self.protocol, self.backend.name) == (other.protocol, other.backend.name)
 
     def with_capabilities(self, capabilities: tuple[bytes, ...]) -> Terms:

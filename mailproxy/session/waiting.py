@@ -68,7 +68,7 @@ class Waiting(Stage):
         return self._on_early_bytes
 
     def expired(self) -> None:
-        """Dial, or tell the dial that its deadline has passed."""
+        """Dial, or report to the dial that its deadline has passed."""
         if self._dial is None:
             self._begin_dial()
         else:

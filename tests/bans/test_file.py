@@ -9,7 +9,7 @@ import pytest
 
 from mailproxy.bans import file as module
 from mailproxy.bans.ban import Ban
-from mailproxy.bans.file import Moment, UnusableBans, read_bans, set_aside, write_bans
+from mailproxy.bans.file import Moment, UnusableBans, keep_broken, read_bans, write_bans
 from tests.bans.builders import ban
 
 NOW = Moment(monotonic=1000.0, wall=1_800_000_000.0)
@@ -154,6 +154,6 @@ def test_failure_keeps_the_former_file(path: str, monkeypatch: pytest.MonkeyPatc
 
 def test_broken_file_is_renamed(path: str) -> None:
     Path(path).write_text("broken")
-    assert set_aside(path) == path + ".broken"
+    assert keep_broken(path) == path + ".broken"
     assert Path(path + ".broken").read_text() == "broken"
     assert read(path, NOW) == []

@@ -60,5 +60,5 @@ def test_listener_that_leaves_meanwhile_gets_nothing() -> None:
         called.append("other")
 
     source.observers += [one, other]
-    source.tell()
+    source.notify()
     assert called == ["one"]

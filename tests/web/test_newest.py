@@ -82,7 +82,7 @@ def test_sum_of_a_worker_is_an_event_as_well() -> None:
         for _ in range(LINES_PER_SOURCE + 7):
             sampler.takes("imaps", "192.0.2.7", "source-rate")
         clock.advance(INTERVAL_SECONDS)
-    workers.tell(event_of(events[-1]))
+    workers.publish(event_of(events[-1]))
     assert [one.words for one in newest.kept] == [
         "frontend imaps: 7 more in 10 s, from one address or more: source-rate"
     ]
