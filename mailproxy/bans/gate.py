@@ -50,7 +50,7 @@ class BanGate:
 
     def rejects(self, source: bytes) -> Rejection | None:
         """Return why a client with this address is refused, or None."""
-        ban = self.table.find(source, self.monotonic())
+        ban = self.table.find(source, self.monotonic()) if self.table.bans else None
         if ban is not None:
             return None if source in self.exempt else Rejection("banned", _words(ban))
         for one in self.lists:

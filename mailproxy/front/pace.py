@@ -55,20 +55,16 @@ class Pace:
 
     def join(self) -> None:
         """Count a connection."""
-        self._numbers[0] = counted(self._numbers[0], self._time)
+        time = self._poller.now / self._rate.seconds
+        self._numbers[0] = counted(self._numbers[0], time)
         if self._call is None:
-            self._look()
+            self._look(time)
 
     def leave(self) -> None:
         """Do nothing: a connection that ends makes no room."""
 
-    @property
-    def _time(self) -> float:
-        return self._poller.now / self._rate.seconds
-
-    def _look(self) -> None:
-        """Pause if the limit is reached, until it is not."""
-        time = self._time
+    def _look(self, time: float) -> None:
+        """Pause if the limit is reached, until it is not; `time` is in windows of the rate."""
         former = current = 0
         for numbers in self._every:
             before, now = counts(numbers[0], time)
@@ -89,5 +85,4 @@ class Pace:
         self._call = self._clock.callLater(max(seconds, SHORTEST_PAUSE_SECONDS), self._on_time)
 
     def _on_time(self) -> None:
-        self._poller.look_at_clock()
-        self._look()
+        self._look(self._poller.look_at_clock() / self._rate.seconds)

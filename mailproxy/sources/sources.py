@@ -10,7 +10,7 @@ from mailproxy.config.measure import Counted, Measure
 from mailproxy.sources.key import EVERYWHERE, key_maker
 from mailproxy.sources.plan import Plan, bits_of
 from mailproxy.sources.table import COLUMNS, Table
-from mailproxy.sources.window import estimated
+from mailproxy.sources.window import counted, estimated
 
 Now = Callable[[], float]
 """The monotonic clock that all processes share, in seconds."""
@@ -120,8 +120,10 @@ class Scope:
         slot = own.enter(key, set, now)
         if slot < 0:
             return None
+        rates, first = own.rates, slot * COLUMNS
         for column in self._columns:
-            own.count(slot, column.number, now / column.seconds + column.shift)
+            place = first + column.number
+            rates[place] = counted(rates[place], now / column.seconds + column.shift)
         places = [(own, slot)]
         for table in self._others:
             there = table.find(key, set)

@@ -53,15 +53,14 @@ def windows_until(former: int, current: int, limit: int, time: float) -> float:
 
 def counts(word: int, time: float) -> tuple[int, int]:
     """Return the counts of the former window and of the current one at `time`."""
-    word = _moved(word, int(time) & _NUMBERS)
+    number = int(time) & _NUMBERS
+    if word >> _NUMBER != number:
+        word = _moved(word, number)
     return word >> _FORMER & MOST_COUNT, word & MOST_COUNT
 
 
 def _moved(word: int, number: int) -> int:
-    """Return the word in the window with this number."""
-    was = word >> _NUMBER
-    if was == number:
-        return word
-    if (was + 1) & _NUMBERS == number:
+    """Return the word in the window with this number, which is another one."""
+    if ((word >> _NUMBER) + 1) & _NUMBERS == number:
         return number << _NUMBER | (word & MOST_COUNT) << _FORMER
     return number << _NUMBER
