@@ -48,7 +48,13 @@ def test_banned_client_has_no_session_until_it_is_unbanned(running: Running, adm
 
 def test_exempt_client_is_never_banned(make: Make) -> None:
     running = make(limits=Limits(exempt=(ip_network("127.0.0.0/8"),)))
-    admin_of(running.service, running.reactor).said("ban", network=HERE)
+    words = "{} [limits] exempt, whose clients get in nevertheless"
+    admin = admin_of(running.service, running.reactor)
+    said = admin.said("ban", network=HERE)
+    assert said == f"127.0.0.1 is banned until it is unbanned, but it {words.format('is in')}"
+    said = admin.said("ban", network="127.0.0.0/8")
+    assert said == f"127.0.0.0/8 is banned until it is unbanned, but it {words.format('has addresses of')}"
+    assert "exempt" not in admin.said("ban", network="192.0.2.7")
     running.relay()
 
 
@@ -94,6 +100,15 @@ def test_address_without_a_ban_is_explained(admin: Admin) -> None:
     assert admin.said("unban", banned=HERE) == (
         "127.0.0.1 has no ban of its own; it is in 127.0.0.0/8, which is banned: unban 127.0.0.0/8"
     )
+
+
+def test_unban_of_an_address_names_the_banned_network_that_has_it(admin: Admin) -> None:
+    admin.said("ban", network="127.0.9.0/24", time="1h")
+    admin.said("ban", network="127.0.9.80", time="1h")
+    assert admin.said("unban", banned="127.0.9.80") == (
+        "127.0.9.80 is not banned any more (it was by ctl), but is in 127.0.9.0/24, which is banned: unban 127.0.9.0/24"
+    )
+    assert admin.said("unban", banned="127.0.9.0/24") == "127.0.9.0/24 is not banned any more (it was by ctl)"
 
 
 @pytest.fixture

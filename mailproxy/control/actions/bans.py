@@ -26,6 +26,8 @@ def ban(context: Context) -> Answer:
         context.running.kicks.kick(made)
         context.ask_others(questions.KickClients(made))
         words += ", and the sessions of its clients end"
+    if context.running.process_state.bans.exempt.meets(*key):
+        words += f", but it {_verb(key)} [limits] exempt, whose clients get in nevertheless"
     return context.done(words)
 
 
@@ -36,20 +38,25 @@ def unban(context: Context) -> Answer:
     if not removed:
         raise BadCommand(_why_not(context, key))
     by = ", ".join(one.origin for one in removed)
-    still = _in_lists(context, key)
+    still = " and ".join(filter(None, (_in_network(context, key), _in_lists(context, key))))
     return context.done(f"{place_of(key)} is not banned any more (it was by {by}){still and f', but {still}'}")
 
 
 def _why_not(context: Context, key: Key) -> str:
-    keeper = context.running.bans
-    covering = keeper.bans.table.find(key[0], keeper.now)
-    if covering is not None and covering.key[1] < key[1]:
-        return (
-            f"{place_of(key)} has no ban of its own; it is in {covering.place}, which is banned: unban {covering.place}"
-        )
+    if covered := _in_network(context, key):
+        return f"{place_of(key)} has no ban of its own; it {covered}"
     if listed := _in_lists(context, key):
         return f"{place_of(key)} {listed}"
     return f"{place_of(key)} is not banned; `show bans` lists all bans"
+
+
+def _in_network(context: Context, key: Key) -> str:
+    """Return what to do about a banned network that has all of this one; empty if there is none."""
+    keeper = context.running.bans
+    covering = keeper.bans.table.find(key[0], keeper.now)
+    if covering is None or covering.key[1] >= key[1]:
+        return ""
+    return f"is in {covering.place}, which is banned: unban {covering.place}"
 
 
 def _in_lists(context: Context, key: Key) -> str:
@@ -57,9 +64,12 @@ def _in_lists(context: Context, key: Key) -> str:
     paths = context.running.process_state.bans.lists_with(key)
     if not paths:
         return ""
-    verb = "is in" if key[1] == 8 * len(key[0]) else "has addresses of"
     files = " and ".join(paths)
     return (
-        f"{verb} {files} ([bans] lists), where `unban` removes nothing: edit the file, "
+        f"{_verb(key)} {files} ([bans] lists), where `unban` removes nothing: edit the file, "
         f"or add {place_of(key)} to [limits] exempt"
     )
+
+
+def _verb(key: Key) -> str:
+    return "is in" if key[1] == 8 * len(key[0]) else "has addresses of"
