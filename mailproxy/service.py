@@ -100,7 +100,7 @@ class ProxyService(Service):
         self._started = prepared.settings
         self._background = BackgroundThread(reactor)
         self._http = LateServer(self, reactor, self._background, self._admin_socket.answers, self._admin_socket.watch)
-        self.succession = Succession(self._background, left=self._is_alone, keeps=self._give_way)
+        self.succession = Succession(self._background, left=self._own_socket_files, keeps=self._give_way)
         """Lets the process leave whose listening sockets this one has taken."""
         self.reloading = Reloading(self, self._background, reactor)
         self.renewals = Renewals(self._process_state, reactor, is_quiet=not self.role.is_main)
@@ -210,7 +210,7 @@ class ProxyService(Service):
         self._log.info("ready", event="ready")
         self.supervisor.ready()
 
-    def _is_alone(self) -> None:
+    def _own_socket_files(self) -> None:
         """Take over the files of sockets: the process that had them before leaves."""
         if not self.is_stopping:
             self._process_state.share_sockets(with_others=False)

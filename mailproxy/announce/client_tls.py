@@ -2,17 +2,9 @@
 
 from collections.abc import Container, Iterator, Sequence
 
-from mailproxy.proxyprotocol.ssl import SslClient, SslTlv, text_of
+from mailproxy.proxyprotocol.ssl import NOT_VERIFIED, SslClient, SslTlv, text_of
 from mailproxy.proxyprotocol.tlv import SslType, Tlv
 from mailproxy.tls.facts import TlsFacts
-
-NOT_VERIFIED = 1
-"""
-``verify`` without a certificate.
-
-The spec requires a non-zero value unless a certificate was presented and verified. HAProxy sends 0 here, nginx 1 as we
-do; Dovecot accepts both.
-"""
 
 OFFLOADED = TlsFacts(
     version="",

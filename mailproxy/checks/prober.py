@@ -154,9 +154,9 @@ class Prober:
 
     def _wait(self, seconds: float) -> None:
         self._due = self._clock.seconds() + seconds
-        self._call = self._clock.callLater(seconds, self._is_due)
+        self._call = self._clock.callLater(seconds, self._begin_when_due)
 
-    def _is_due(self) -> None:
+    def _begin_when_due(self) -> None:
         seconds = self._pace.wait(self._clock.seconds())
         if seconds:
             self._call = self._clock.callLater(seconds, self._begin)
@@ -173,15 +173,15 @@ class Prober:
         number = self._runs
         self._run = _BEGINNING
         try:
-            run = self._check.begin(target, lambda outcome: self._is_over(number, outcome))
+            run = self._check.begin(target, lambda outcome: self._end_run(number, outcome))
         except Exception:
             self._log.failure("bug in {check}", check=self._check)
-            self._is_over(number, Outcome(False, "internal error", 0.0))
+            self._end_run(number, Outcome(False, "internal error", 0.0))
             return
         if self._run is _BEGINNING:
             self._run = run
 
-    def _is_over(self, number: int, outcome: Outcome) -> None:
+    def _end_run(self, number: int, outcome: Outcome) -> None:
         if number != self._runs:
             return
         self._run = None

@@ -21,6 +21,7 @@ from mailproxy.proxyprotocol import (
     encode,
 )
 from mailproxy.proxyprotocol.explain import explain
+from mailproxy.proxyprotocol.ssl import NOT_VERIFIED
 
 _TEXT_OF_SSL = {
     "tls_version": SslType.VERSION,
@@ -32,9 +33,6 @@ _TEXT_OF_SSL = {
     "sig_scheme": SslType.SIG_SCHEME,
 }
 """The options with a text of the SSL TLV, in HAProxy's order."""
-
-_NO_CERTIFICATE = 1
-"""The specification requires a non-zero `verify` unless a certificate was presented and verified."""
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -163,7 +161,7 @@ def _ssl(arguments: Namespace) -> SslTlv | None:
     client = SslClient.SSL
     if has_certificate:
         client |= SslClient.CERT_SESS if arguments.resumed else SslClient.CERT_SESS | SslClient.CERT_CONN
-    verify = arguments.verify if arguments.verify is not None else 0 if has_certificate else _NO_CERTIFICATE
+    verify = arguments.verify if arguments.verify is not None else 0 if has_certificate else NOT_VERIFIED
     return SslTlv(client, verify, tuple(tlvs))
 
 

@@ -247,7 +247,7 @@ class Client(Protocol):
         self.transport.write(b"".join(lines))
         if awaited is not None:
             self._is_waiting = True
-            awaited.addBoth(self._has_come)
+            awaited.addBoth(self._row_ready)
         elif count < ROWS_PER_TURN:
             self._rows = None
             self._write("done", {"rows": self._rows_written, "message": self._answer.words})
@@ -259,7 +259,7 @@ class Client(Protocol):
         elif not self._is_paused:
             self._later(self._write_more)
 
-    def _has_come(self, nothing: object) -> None:
+    def _row_ready(self, nothing: object) -> None:
         """Continue: the row that the answer waited for is ready."""
         self._is_waiting = False
         if not self._is_over and not self._is_paused:

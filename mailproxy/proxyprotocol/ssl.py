@@ -10,6 +10,14 @@ from attrs import field, frozen
 from mailproxy.proxyprotocol.errors import MalformedHeader
 from mailproxy.proxyprotocol.tlv import SslType, Tlv, TlvType, are_tlvs, as_tuple, pack_tlvs, parse_tlvs
 
+NOT_VERIFIED = 1
+"""
+``verify`` without a certificate.
+
+The spec requires a non-zero value unless a certificate was presented and verified. HAProxy sends 0 here, nginx 1 as we
+do; Dovecot accepts both.
+"""
+
 _HEAD = Struct(">BI")
 
 

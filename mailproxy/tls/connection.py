@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from OpenSSL import SSL
 
+from mailproxy.proxyprotocol.ssl import NOT_VERIFIED
 from mailproxy.tls import openssl
 from mailproxy.tls.certificate import key_algorithm, signature_algorithm
 from mailproxy.tls.facts import TlsFacts
 from mailproxy.tls.subject import common_names
-
-# Any number but 0: 0 means a verified certificate (PROXY protocol, section 2.2.6).
-_NO_CERTIFICATE = 1
 
 
 def connection_facts(connection: SSL.Connection) -> TlsFacts:
@@ -38,5 +36,5 @@ def connection_facts(connection: SSL.Connection) -> TlsFacts:
         certificate_key_alg=None if shown is None else key_algorithm(shown),
         client_certificate=certificate,
         client_common_names=() if certificate is None else common_names(certificate),
-        verify=_NO_CERTIFICATE if certificate is None else openssl.verify_result(raw),
+        verify=NOT_VERIFIED if certificate is None else openssl.verify_result(raw),
     )

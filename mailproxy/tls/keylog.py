@@ -62,5 +62,5 @@ def _objection(found: os.stat_result) -> str:
         return "is not a file"
     mode = stat.S_IMODE(found.st_mode)
     if mode & _OTHERS:
-        return f"is open to others than its owner (mode {mode:04o}); remove it or chmod 600 it"
+        return f"is open to others besides its owner (mode {mode:04o}); remove it or chmod 600 it"
     return ""

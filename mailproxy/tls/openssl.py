@@ -215,7 +215,7 @@ def peer_certificate(ssl: Any) -> bytes | None:
 
 def refused_certificate(ssl: Any) -> bytes | None:
     """
-    Return the client's certificate in DER, after the handshake has failed since it does not verify.
+    Return the client's certificate in DER, after the handshake has failed because the certificate did not verify.
 
     OpenSSL keeps it as the peer's only if it is good, but the chain that it tried to verify stays with the connection.
     """

@@ -14,6 +14,7 @@ from weakref import WeakMethod
 from attrs import frozen
 from OpenSSL import SSL
 
+from mailproxy.proxyprotocol.ssl import NOT_VERIFIED
 from mailproxy.tls import openssl
 from mailproxy.tls.callbacks import (
     INTERNAL_ERROR,
@@ -39,9 +40,6 @@ from mailproxy.tls.trust import ClientTrust
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-# `TlsFacts.verify` without a certificate: the spec requires any number but 0 (PROXY protocol, section 2.2.6).
-_NO_CERTIFICATE = 1
 
 # Each has a few KiB at most. A client that asks for many new names only makes its own connections slower.
 _KNOWN_FACTS = 512
@@ -264,7 +262,7 @@ class TlsServer:
     def facts(self, ssl: Any) -> TlsFacts:
         """Read the facts of a connection, once, after its handshake."""
         certificate = openssl.peer_certificate(ssl) if self._asks_for_certificates else None
-        verify = _NO_CERTIFICATE if certificate is None else openssl.verify_result(ssl)
+        verify = NOT_VERIFIED if certificate is None else openssl.verify_result(ssl)
         contexts = self.contexts
         # Most connections have the same values, and a known value is found at almost no cost.
         return self._known_facts(

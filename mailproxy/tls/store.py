@@ -219,7 +219,7 @@ class CertificateStore:
         """Do not report these again, except on request: they are in the log."""
         self._told.update(complaint.problem for complaint in complaints)
 
-    def _is_solved(self, before: CertificateProblem | None, now: CertificateProblem | None = None) -> None:
+    def _forget_if_solved(self, before: CertificateProblem | None, now: CertificateProblem | None = None) -> None:
         if before is not None and before != now:
             self._told.discard(before)
             self._since.pop(before, None)
@@ -235,7 +235,7 @@ class CertificateStore:
             self._complain(task, entry, problem, "what was there before stays in use")
             task.held.update(before)
             return before
-        self._is_solved(problem)
+        self._forget_if_solved(problem)
         gone = set(before).difference(found)
         if gone and not task.is_asked and any(is_changing(os.path.dirname(path), self._clock()) for path in gone):
             task.is_settled = False
@@ -252,8 +252,8 @@ class CertificateStore:
             task.is_settled = False
             return
         self._entries[path] = entry
-        self._is_solved(before.problem, entry.problem)
-        self._is_solved(before.staple_problem, entry.staple_problem)
+        self._forget_if_solved(before.problem, entry.problem)
+        self._forget_if_solved(before.staple_problem, entry.staple_problem)
         if entry.problem is not None:
             has_former = entry.certificate is not None
             self._complain(task, path, entry.problem, _STAYS if has_former else _LEFT_OUT)
@@ -310,7 +310,7 @@ class CertificateStore:
             if objection is not None and (before is None or before.digest != certificate.digest):
                 reason = objection(name, certificate)
                 problem = CertificateProblem(path, reason) if reason else None
-                self._is_solved(self._objections.pop((name, path), None), problem)
+                self._forget_if_solved(self._objections.pop((name, path), None), problem)
                 if problem is not None:
                     self._objections[name, path] = problem
                     self._complain(task, path, problem, _STAYS if before else _LEFT_OUT, profiles=(name,))

@@ -202,10 +202,12 @@ def test_other_processes_kick_as_well(running: Running) -> None:
         return succeed(None)
 
     admin = admin_of(running.service, running.reactor, [ask])
-    running.relay()
     admin.said("ban", network=HERE, kick="yes")
     (question,) = asked
     assert isinstance(question, KickClients)
     assert question.ban.key == key(HERE)
+    admin.said("unban", banned=HERE)
+    running.relay()
+    assert [one.termination is None for one in running.service.sessions] == [True]
     answer_question(running.service, question)
     assert all(one.termination is not None for one in running.service.sessions)

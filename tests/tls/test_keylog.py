@@ -94,7 +94,7 @@ def test_what_is_wrong_with_the_file_is_reported(tmp_path: Path) -> None:
     assert not keylog_objection(str(path))
     path.touch()
     path.chmod(0o644)
-    assert keylog_objection(str(path)) == ("is open to others than its owner (mode 0644); remove it or chmod 600 it")
+    assert keylog_objection(str(path)) == ("is open to others besides its owner (mode 0644); remove it or chmod 600 it")
     path.chmod(0o600)
     assert not keylog_objection(str(path))
     assert keylog_objection(str(tmp_path / "none" / "keys")) == (
