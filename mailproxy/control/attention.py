@@ -116,6 +116,9 @@ def _service(info: Row) -> Iterator[Finding]:
     if info.get("reload") == "failure":
         since = duration(info.get("reload_s"))
         yield Finding("bad", "the last reload", f" failed {since} ago: {info.get('reload_problem')}")
+    for problem in info.get("lists_refused") or ():
+        path, _, reason = problem.partition(": ")
+        yield Finding("bad", f"list {path}", f" is refused: {reason}; a start would fail")
     if _is_full(info, "sessions"):
         yield Finding("bad", "maxconn", f" is reached: {info.get('sessions')} clients, {_WAIT}")
 

@@ -61,6 +61,7 @@ def info(running: Running, watchers: int) -> Info:
         reload="none" if reloading.ended is None else "success" if reloading.is_ok else "failure",
         reload_s=_ago(reloading.ended, _now(running)),
         reload_problem=reloading.problem,
+        lists_refused=tuple(running.process_state.lists.refused.values()),
         workers=len(running.others),
         bans=len(running.bans.bans),
         watchers=watchers,

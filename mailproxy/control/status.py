@@ -37,6 +37,8 @@ class Info:
     """When that was; None if there was none."""
     reload_problem: str
     """The first line of why it failed, until a reload succeeds; "" if it did not fail."""
+    lists_refused: tuple[str, ...]
+    """Why files of lists of networks cannot be used now, one reason a file; their lists from before stay in use."""
     workers: int
     """The processes that serve clients; 0 if the main process does."""
     bans: int

@@ -75,7 +75,8 @@ class ListWatch:
             self._watch = None
 
     def _look(self, paths: tuple[str, ...]) -> Deferred[None]:
-        known = {path: kept.state for path, kept in self._lists.known.items()}
+        # A refused file is read if it is the one from before again, or if only its permissions have changed.
+        known = {path: kept.state for path, kept in self._lists.known.items() if path not in self._lists.refused}
         refused = {path: found.state for path, found in self._refused.items() if not found.may_pass}
         work = partial(_read_changed, paths, known | refused, self._now())
         return self._background.do(work).addCallback(self._take, self._watch).addErrback(self._broke)
@@ -85,6 +86,7 @@ class ListWatch:
             return  # a reload has read the files meanwhile
         for path, read in found.items():
             if isinstance(read, _Unusable):
+                self._lists.refuse(path, read.problem)
                 if read != self._refused.get(path):
                     self._refused[path] = read
                     self._log.warn(

@@ -68,6 +68,8 @@ class Prepared:
         process_state.certificates.remember(self.files.complaints)
         for read in self.files.lists:
             process_state.lists.take(read)
+        for problem in self.files.unusable_lists:
+            process_state.lists.refuse(problem.path, str(problem))
         process_state.lists.keep(self.settings.list_files.keys())
         process_state.servers = {
             key: {server.name: server for server in backend.pool.servers} for key, backend in self.backends.items()

@@ -38,6 +38,8 @@ class NetworkLists:
 
     def __init__(self) -> None:
         self._lists: dict[str, NetworkList] = {}
+        self.refused: dict[str, str] = {}
+        """Why files cannot be used now, by path; their lists from before stay in use."""
 
     def at(self, path: str) -> NetworkList:
         """Return the list of a file; it is empty until `take` has its content."""
@@ -49,10 +51,16 @@ class NetworkLists:
         """Use the content of a file from now on."""
         kept = self.at(read.path)
         kept.networks, kept.state = read.networks, read.state
+        self.refused.pop(read.path, None)
+
+    def refuse(self, path: str, problem: str) -> None:
+        """Remember why a file cannot be used, until `take` has its content."""
+        self.refused[path] = problem
 
     def keep(self, paths: Collection[str]) -> None:
         """Forget the lists of other files; conditions of earlier readings keep theirs."""
         self._lists = {path: kept for path, kept in self._lists.items() if path in paths}
+        self.refused = {path: problem for path, problem in self.refused.items() if path in paths}
 
     def all(self) -> tuple[ReadList, ...]:
         """Return the content of all lists, to send it to another process."""

@@ -475,6 +475,16 @@ def test_info_has_the_latest_reload_and_the_bans(make: Make) -> None:
     assert row["bans"] == 1
 
 
+def test_info_has_the_lists_that_are_refused(make: Make) -> None:
+    running = make()
+    asked = admin(running)
+    (row,) = asked.rows("show info")
+    assert row["lists_refused"] == []
+    running.service.process_state.lists.refuse("/a.txt", "/a.txt: is not a file")
+    (row,) = asked.rows("show info")
+    assert row["lists_refused"] == ["/a.txt: is not a file"]
+
+
 def test_table_of_sources_has_its_size_in_info(make: Make) -> None:
     (row,) = admin(flooded(make)).rows("show info")
     assert (row["sources"], row["sources_evicted"], row["sources_uncounted"]) == (3, 0, 0)

@@ -31,6 +31,10 @@ def test_nothing_is_wrong_with_a_good_service() -> None:
             ("bad", "the last reload failed 1m1s ago: a.toml: [ is not closed"),
         ),
         (
+            {"info": [info(lists_refused=["/a.txt: cannot be read: No such file or directory"])]},
+            ("bad", "list /a.txt is refused: cannot be read: No such file or directory; a start would fail"),
+        ),
+        (
             {"info": [info(sessions=100)]},
             ("bad", "maxconn is reached: 100 clients, others wait in the kernel's queue"),
         ),

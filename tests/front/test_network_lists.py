@@ -123,6 +123,29 @@ def test_repaired_file_is_used(bench: Bench) -> None:
     assert bench.networks() == (False, True)
 
 
+def test_list_is_refused_until_its_file_is_repaired(bench: Bench) -> None:
+    bench.write("nonsense\n")
+    bench.clock.advance(SECONDS)
+    assert bench.lists.refused[str(bench.file)].startswith(f"{bench.file}:1: is ")
+    bench.write("11.0.0.0/8\n")
+    bench.clock.advance(SECONDS)
+    assert bench.lists.refused == {}
+
+
+@pytest.mark.parametrize("is_seen", [True, False])
+def test_refused_list_is_good_again_when_the_former_file_is_back(bench: Bench, is_seen: bool) -> None:
+    good = bench.file.with_suffix(".good")
+    bench.file.rename(good)
+    if is_seen:
+        bench.clock.advance(SECONDS)
+    else:
+        bench.lists.refuse(str(bench.file), "a reload has found it broken")
+    assert list(bench.lists.refused) == [str(bench.file)]
+    good.rename(bench.file)
+    bench.clock.advance(SECONDS)
+    assert bench.lists.refused == {}
+
+
 def test_missing_file_keeps_the_former_list(bench: Bench, events: list[LogEvent]) -> None:
     bench.file.unlink()
     bench.clock.advance(SECONDS)

@@ -125,6 +125,30 @@ def test_reload_keeps_a_list_that_is_broken(office: Path, from_office: Callable[
     assert warning.endswith("; the former list stays in use")
 
 
+def test_list_that_a_reload_finds_broken_is_refused_until_one_finds_it_good(
+    office: Path, from_office: Callable[[], Config]
+) -> None:
+    state = ProcessState()
+    adopted(from_office(), state)
+    office.write_text("11.0.0.0/8\nnonsense\n")
+    adopted(from_office(), state)
+    assert state.lists.refused[str(office)].startswith(f"{office}:2: is ")
+    office.write_text("11.0.0.0/8\n")
+    adopted(from_office(), state)
+    assert state.lists.refused == {}
+
+
+def test_list_that_the_configuration_names_no_more_is_not_refused(
+    office: Path, from_office: Callable[[], Config]
+) -> None:
+    state = ProcessState()
+    adopted(from_office(), state)
+    office.write_text("nonsense\n")
+    adopted(from_office(), state)
+    adopted(settings({"refuse": "close"}), state)
+    assert state.lists.refused == {}
+
+
 def test_reload_reads_a_changed_list(office: Path, from_office: Callable[[], Config]) -> None:
     state = ProcessState()
     before = adopted(from_office(), state)
