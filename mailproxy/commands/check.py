@@ -101,17 +101,18 @@ def _check(path: str, arguments: Namespace, bind: Bind | None) -> int:
 
 
 def _keeps(settings: config.Config, socket: str | None, problems: Sequence[Problem]) -> bool:
-    """Print problems as a reload's warnings, if the running service has earlier certificates in place of them all."""
+    """Print problems as a reload's warnings, if the running service has earlier files in place of them all."""
     path = socket or settings.admin.socket
     try:
-        kept = () if path is None else kept_by_running(problems, path)
+        kept = () if path is None else kept_by_running(settings, problems, path)
     except NoService as error:
         print(printable(str(error)), file=sys.stderr)
         return False
     if len(kept) < len(problems):
         return False
     for problem in kept:
-        print(f"warning: {problem}; the one from before stays in use", file=sys.stderr)
+        former = "former list" if problem.key in settings.list_files.values() else "one from before"
+        print(f"warning: {problem}; the {former} stays in use", file=sys.stderr)
     print("a reload of the running service succeeds, with these warnings; a start would fail")
     return True
 

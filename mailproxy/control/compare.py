@@ -20,15 +20,22 @@ def against_running(settings: Config, path: str) -> tuple[Difference, ...]:
     return differences_since(started, current, settings)
 
 
-def kept_by_running(problems: Iterable[Problem], path: str) -> tuple[Problem, ...]:
+def kept_by_running(settings: Config, problems: Iterable[Problem], path: str) -> tuple[Problem, ...]:
     """
-    Return the problems with certificates in whose place the service with the admin socket `path` serves earlier ones.
+    Return the problems with files in whose place the service with the admin socket `path` uses earlier ones.
 
-    These do not prevent a reload: the earlier ones stay in use. Raises `NoService` if the service does not answer.
+    The files are certificates and the lists of networks of `settings`. Their problems do not prevent a reload: the
+    earlier ones stay in use. Raises `NoService` if the service does not answer.
     """
     with Call(path) as call:
         served = [_served(line) for line in call.ask(parse_command(["show", "certificates"])) if line.get("names")]
-    return tuple(problem for problem in problems if any(_is_of(problem, *one) for one in served))
+        known = _configurations(call, path)[1].list_files if settings.list_files else {}
+    lists = [(key, one) for one, key in settings.list_files.items() if one in known]
+    return tuple(
+        problem
+        for problem in problems
+        if any(_is_of(problem, *one) for one in served) or any(_is_of_list(problem, *one) for one in lists)
+    )
 
 
 def _served(row: Mapping[str, Any]) -> tuple[str, str]:
@@ -41,6 +48,11 @@ def _is_of(problem: Problem, key: str, path: str) -> bool:
     where = problem.message.partition(": ")[0]
     inside = f"{path.rstrip('/')}/"
     return problem.key == key and (f"{where}/".startswith(inside) or fnmatch(inside, f"{where.rstrip('/')}/"))
+
+
+def _is_of_list(problem: Problem, key: str, path: str) -> bool:
+    """Return whether a problem is with the list of networks at a path, or with one of its lines."""
+    return problem.key == key and problem.message.startswith(f"{path}:")
 
 
 def _configurations(call: Call, path: str) -> tuple[Config, Config]:

@@ -383,6 +383,22 @@ def test_broken_list_is_a_problem(ruled: Path, capsys: pytest.CaptureFixture[str
     assert f"frontend.imaps.rule[0]: {ruled.parent}/office.txt:2: is " in capsys.readouterr().err
 
 
+def test_broken_list_is_a_warning_if_the_running_service_keeps_the_former_one(
+    ruled: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (ruled.parent / "office.txt").write_text("10.0.0.1/8\n")
+    monkeypatch.setattr(check, "against_running", lambda settings, path: ())  # the service plays back to one client
+    parser = ArgumentParser()
+    check.configure(parser)
+    row = {"type": "row", "folder": str(ruled.parent), "text": ruled.read_text()}
+    with Playback(ruled.parent / "s", [DONE], [row, DONE]) as service:
+        assert check.run(parser.parse_args([str(ruled), "--against-running", "--socket", service.path])) == 0
+    out, err = capsys.readouterr()
+    assert err.startswith(f"warning: frontend.imaps.rule[0]: {ruled.parent}/office.txt:1: is ")
+    assert err.endswith("; the former list stays in use\n")
+    assert out.splitlines()[0].startswith("a reload of the running service succeeds, with these warnings")
+
+
 @pytest.mark.parametrize("option", ["--connect", "--against-running"])
 def test_explanation_goes_with_no_question_to_others(
     ruled: Path, option: str, capsys: pytest.CaptureFixture[str]

@@ -20,6 +20,9 @@ backend.dovecot.server.d1.address = "10.41.1.131:10143"
 """
 
 
+SETTINGS = parse(TEXT, "/etc/mailproxy")
+
+
 def row(text: str, folder: str = "/etc/mailproxy") -> dict[str, str]:
     return {"type": "row", "file": f"{folder}/mailproxy.toml", "folder": folder, "text": text}
 
@@ -77,10 +80,32 @@ def test_problem_with_a_certificate_in_use_is_kept(
     found = {"type": "row", "profile": "default", "path": served, "names": ["mail.example.org"]}
     problem = Problem(key, message)
     with Playback(tmp_path / "s", [found, DONE]) as service:
-        assert kept_by_running([problem], service.path) == ((problem,) if is_kept else ())
+        assert kept_by_running(SETTINGS, [problem], service.path) == ((problem,) if is_kept else ())
 
 
 def test_file_that_never_was_good_is_not_kept(tmp_path: Path) -> None:
     refused = {"type": "row", "profile": "default", "path": "/tls/a.pem", "names": [], "refused": "…"}
     with Playback(tmp_path / "s", [refused, DONE]) as service:
-        assert kept_by_running([Problem("tls.default.certificates", "/tls/a.pem: is empty")], service.path) == ()
+        assert (
+            kept_by_running(SETTINGS, [Problem("tls.default.certificates", "/tls/a.pem: is empty")], service.path) == ()
+        )
+
+
+@pytest.mark.parametrize(
+    ("running", "key", "message", "is_kept"),
+    [
+        ("office.txt", "bans.lists[0]", '/etc/mailproxy/office.txt:2: is "a", needs a network', True),
+        ("office.txt", "bans.lists[0]", "/etc/mailproxy/office.txt: cannot be read: Permission denied", True),
+        ("office.txt", "bans.lists[0]", "/etc/mailproxy/office.txt.new: is not a file", False),
+        ("office.txt", "tls.default.certificates", "/etc/mailproxy/office.txt: has no certificate", False),
+        ("home.txt", "bans.lists[0]", "/etc/mailproxy/office.txt: is not a file", False),
+    ],
+)
+def test_problem_with_a_list_in_use_is_kept(
+    tmp_path: Path, running: str, key: str, message: str, is_kept: bool
+) -> None:
+    settings, current = (TEXT + f'bans.lists = ["@{name}"]\n' for name in ("office.txt", running))
+    problem = Problem(key, message)
+    with Playback(tmp_path / "s", [DONE], [row(current), DONE]) as service:
+        kept = kept_by_running(parse(settings, "/etc/mailproxy"), [problem], service.path)
+    assert kept == ((problem,) if is_kept else ())

@@ -153,6 +153,32 @@ def test_check_says_what_a_reload_says_of_a_certificate_that_breaks(
     assert row["refused"] in warning
 
 
+def test_check_says_what_a_reload_says_of_a_list_that_breaks(
+    front: StartFront, backend: Recorder, pki: Certificates, ctl: Ctl, folder: Path
+) -> None:
+    listed = folder / "listed.txt"
+    listed.write_text("192.0.2.0/24\n")
+    configuration, _ = single(pki.server_ec, backend.port, maxconn=10)
+    configuration["bans"] = {"lists": [f"@{listed}"]}
+    front(with_admin(configuration, ctl.path))
+    listed.write_text("192.0.2.1/24\n")
+    file = ctl.rows("show info")[0]["configuration"]
+    checked = subprocess.run(
+        [sys.executable, "-m", "mailproxy", "check", file, "--against-running"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    (warning,) = checked.stderr.splitlines()
+    assert checked.stdout.splitlines()[0].endswith("; a start would fail")
+    assert checked.returncode == 0
+    reloaded = ctl.said("reload").splitlines()
+    assert warning.endswith(reloaded[0].removeprefix("warning: "))
+    (info,) = ctl.rows("show info")
+    assert f"{info['lists_refused'][0]}; the former list stays in use" in warning
+
+
 def test_reload_says_what_it_changes_and_check_says_so_before(
     front: StartFront, backend: Recorder, pki: Certificates, ctl: Ctl
 ) -> None:
