@@ -12,12 +12,14 @@ from mailproxy.metrics.part import Part
 
 
 def collect(running: Running, label_sets: LabelSets) -> Iterator[Part]:
-    """Yield how many bans are in effect, whether CrowdSec answers, and how many networks the lists have."""
-    bans, failures, lists = (
-        Family(one, label_sets) for one in (names.BANS, names.CROWDSEC_FAILURES, names.LIST_NETWORKS)
+    """Yield the counts of bans, whether CrowdSec answers, how many networks lists have, and which lists are refused."""
+    bans, failures, lists, refused = (
+        Family(one, label_sets)
+        for one in (names.BANS, names.CROWDSEC_FAILURES, names.LIST_NETWORKS, names.LIST_REFUSED)
     )
     if running.bans.crowdsec_failures is not None:
         failures.add(running.bans.crowdsec_failures)
     bans.add_each(running.bans.bans.counts.items())
     lists.add_each([(path, kept.networks.size) for path, kept in running.process_state.lists.known.items()])
-    yield from (bans.metric, failures.metric, lists.metric)
+    refused.add_each([(path, 1) for path in running.process_state.lists.refused])
+    yield from (bans.metric, failures.metric, lists.metric, refused.metric)

@@ -213,6 +213,7 @@ CROWDSEC_FAILURES = _define(
     "crowdsec_failures", "gauge", "Requests in a row that CrowdSec has not answered; absent if it is not asked."
 )
 LIST_NETWORKS = _define("list_networks", "gauge", "Networks of a list file, as it was read last.", ("path",))
+LIST_REFUSED = _define("list_refused", "gauge", "1 for each list file that is refused; absent if it is not.", ("path",))
 
 SOURCES = _define("sources", "gauge", "Entries in the table of sources.")
 SOURCES_MAX = _define("sources_max", "gauge", "Room in the table of sources.")

@@ -157,6 +157,13 @@ def test_rules_are_counted_by_name(make: Make, tmp_path: Path) -> None:
     assert value(found, "mailproxy_list_networks", path=str(office)) == 2
 
 
+def test_list_that_is_refused_is_named(make: Make) -> None:
+    running = make()
+    assert "mailproxy_list_refused" not in {name for name, _ in collected(running.service)}
+    running.service.process_state.lists.refuse("/a.txt", "/a.txt: is not a file")
+    assert value(collected(running.service), "mailproxy_list_refused", path="/a.txt") == 1
+
+
 def test_refused_logins_are_counted(make: Make) -> None:
     running = make()
     running.relay()
