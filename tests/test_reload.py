@@ -306,6 +306,13 @@ def test_reloads_are_counted_by_result(front: Front, monkeypatch: pytest.MonkeyP
     assert (info.reload, info.reload_problem) == ("success", "")
 
 
+def test_reason_of_a_failed_reload_has_the_first_of_several_problems(front: Front) -> None:
+    with pytest.raises(ConfigError) as caught:
+        front.reload("maxconn = -1\nworkers = -1\n" + FILE)
+    first, _ = caught.value.problems
+    assert front.service.reloading.problem == f"{caught.value.source}: 2 problems, the first: {first}"
+
+
 def test_result_of_a_reload_by_a_signal_is_in_the_log_alone(front: Front) -> None:
     front.write(FILE + POP3)
     front.service.reload_unheard()

@@ -36,7 +36,7 @@ class Info:
     reload_s: float | None
     """When that was; None if there was none."""
     reload_problem: str
-    """The first line of why it failed, until a reload succeeds; "" if it did not fail."""
+    """Why it failed, in one line, until a reload succeeds; "" if it did not fail."""
     lists_refused: tuple[str, ...]
     """Why files of lists of networks cannot be used now, one reason a file; their lists from before stay in use."""
     workers: int

@@ -90,7 +90,7 @@ class Reloading:
         self.is_ok = True
         """False if the latest reload failed."""
         self.problem = ""
-        """The first line of why it failed; empty if it did not."""
+        """Why it failed, in one line, with the first of several problems; empty if it did not."""
         self.ended: float | None = None
         """When the latest reload ended, on the reactor's clock; None if there was none."""
         self.last_success = time.time()
@@ -176,7 +176,7 @@ class Reloading:
         self.ended = self._reactor.seconds()
         if isinstance(result, Failure):
             self.failed += 1
-            self.problem = _first_line(result)
+            self.problem = _in_one_line(result)
         else:
             self.succeeded += 1
             self.problem = ""
@@ -186,6 +186,9 @@ class Reloading:
         return result
 
 
-def _first_line(failure: Failure) -> str:
-    # The log has the others.
-    return next(iter(str(failure.value).splitlines()), "") or type(failure.value).__name__
+def _in_one_line(failure: Failure) -> str:
+    # The log has the other problems.
+    error = failure.value
+    if isinstance(error, ConfigError) and len(error.problems) > 1:
+        return f"{error.source}: {len(error.problems)} problems, the first: {error.problems[0]}"
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
