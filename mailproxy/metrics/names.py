@@ -137,7 +137,7 @@ DURATION = _define(
 HANDSHAKE_TIME = _define(
     "frontend_handshake_duration_seconds",
     "histogram",
-    "From accept to the end of the TLS handshake, with the PROXY header and the dialogue before STARTTLS.",
+    "From accept to the end of the TLS handshake, with PROXY header, tarpit and the dialogue before STARTTLS.",
     _FRONTEND,
 )
 QUEUE_TIME = _define(
