@@ -15,7 +15,7 @@ from mailproxy.session.termination import (
     LOCAL_LEFT,
 )
 from mailproxy.tls.facts import TlsFacts
-from mailproxy.tls.openssl import WANT_WRITE
+from mailproxy.tls.openssl import WANT_WRITE, server_name
 from mailproxy.transport.poller import READ, WRITE, Ready
 from mailproxy.transport.secure import HandshakeError, SecureStream
 
@@ -107,7 +107,7 @@ class Handshake(Stage):
         except HandshakeError as error:
             left = LOCAL_LEFT if session.is_local else HANDSHAKE_LEFT
             ending = left if error.is_theirs else HANDSHAKE_FAILED
-            session.part(ending, f"TLS handshake: {error}", error.presented, kind=error.kind)
+            session.part(ending, f"TLS handshake: {error}", error.presented, kind=error.kind, sni=self._sni())
             return
         if not waits_for:
             self._stream = None
@@ -122,7 +122,13 @@ class Handshake(Stage):
     def expired(self) -> None:
         """End: the handshake takes too long."""
         seconds = self._session.terms.timeout.handshake
-        self._session.part(HANDSHAKE_LATE, f"TLS handshake: not done within {seconds:g} s", kind="late")
+        reason = f"TLS handshake: not done within {seconds:g} s"
+        self._session.part(HANDSHAKE_LATE, reason, kind="late", sni=self._sni())
+
+    def _sni(self) -> str | None:
+        """Return the server name that the client has asked for, as far as OpenSSL has read it."""
+        stream = self._stream
+        return None if stream is None or stream.ssl is None else server_name(stream.ssl)
 
     def leave(self) -> None:
         """

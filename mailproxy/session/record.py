@@ -11,6 +11,7 @@ from mailproxy.proxyprotocol.address import host_port
 from mailproxy.rules.decision import Decision, Pending
 from mailproxy.session.line import Fields, escaped
 from mailproxy.session.tally import CountedSession
+from mailproxy.session.termination import Termination
 from mailproxy.session.tlv_fields import add_tlvs
 from mailproxy.tls.presented import Presented
 
@@ -112,8 +113,8 @@ def _add_tls(fields: Fields, session: LoggedSession) -> None:
             fields["tls"] = "offloaded"
         elif session.header is not None and _is_passed_on_tls(session.header, session.backend):
             fields["tls"] = "passed"
-        elif termination is not None and termination.presented is not None:
-            _add_refused(fields, termination.presented)
+        elif termination is not None:
+            _add_failed(fields, termination)
         return
     fields["tls"] = facts.version
     fields["cipher"] = facts.cipher
@@ -128,6 +129,14 @@ def _add_tls(fields: Fields, session: LoggedSession) -> None:
     if facts.client_certificate is not None:
         fields["cn"] = ",".join(map(escaped, facts.client_common_names))
         fields["verify"] = facts.verify
+
+
+def _add_failed(fields: Fields, termination: Termination) -> None:
+    """Add what the client of a failed handshake has sent."""
+    if termination.sni is not None:
+        fields["sni"] = termination.sni
+    if termination.presented is not None:
+        _add_refused(fields, termination.presented)
 
 
 def _add_refused(fields: Fields, presented: Presented) -> None:

@@ -441,26 +441,42 @@ class Session:
 
     # The end.
 
-    def _decide(self, ending: Ending, reason: str, presented: Presented | None = None, kind: str = "") -> None:
+    def _decide(
+        self,
+        ending: Ending,
+        reason: str,
+        presented: Presented | None = None,
+        kind: str = "",
+        sni: str | None = None,
+    ) -> None:
         """Record the ending and count it; only the first one counts."""
         if self.termination is None:
             if ending.counter:
                 self._front.numbers[COUNTERS[ending.counter]] += 1
-            self.termination = Termination(ending, ending.stage or self.stage.letter, reason, presented, kind)
+            self.termination = Termination(ending, ending.stage or self.stage.letter, reason, presented, kind, sni)
 
     def lose(self, ending: Ending, reason: str) -> None:
         """End at once, without further words to the client."""
         self._decide(ending, reason)
         self.close()
 
-    def part(self, ending: Ending, reason: str, presented: Presented | None = None, *, kind: str = "") -> None:
+    def part(
+        self,
+        ending: Ending,
+        reason: str,
+        presented: Presented | None = None,
+        *,
+        kind: str = "",
+        sni: str | None = None,
+    ) -> None:
         """
         End politely: the client gets all pending bytes, close_notify and FIN.
 
-        `presented` is the client's certificate if it was refused for that, and `kind` the kind of failure.
+        `presented` is the client's certificate if it was refused for that. `kind` and `sni` are of a failed handshake:
+        the kind of failure, and the server name that the client asked for.
         """
         if not self.is_over:
-            self._decide(ending, reason, presented, kind)
+            self._decide(ending, reason, presented, kind, sni)
             self._part()
 
     def _part(self) -> None:

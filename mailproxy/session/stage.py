@@ -27,9 +27,20 @@ class Host(Protocol):
     def wait(self, seconds: float) -> None:
         """Call the stage's `expired` after `seconds`; this replaces an earlier `wait`."""
 
-    def part(self, ending: Ending, reason: str, presented: Presented | None = None, *, kind: str = "") -> None:
+    def part(
+        self,
+        ending: Ending,
+        reason: str,
+        presented: Presented | None = None,
+        *,
+        kind: str = "",
+        sni: str | None = None,
+    ) -> None:
         """
-        End politely; `presented` is the client's certificate if it was refused for that, `kind` that of the failure.
+        End politely.
+
+        `presented` is the client's certificate if it was refused for that. `kind` and `sni` are of a failed handshake:
+        the kind of failure, and the server name that the client asked for.
         """
 
     def lose(self, ending: Ending, reason: str) -> None:

@@ -52,6 +52,8 @@ class Termination:
     """The client's certificate if it was refused for that."""
     kind: str = ""
     """The kind of failure of a handshake or a PROXY header, to count it."""
+    sni: str | None = None
+    """The server name of a failed handshake, if the client sent one and OpenSSL had read it."""
     letters: str = field(init=False)
     """HAProxy's termination state."""
     is_early: bool = field(init=False)

@@ -389,6 +389,7 @@ def test_plain_text_on_a_tls_port_is_refused(make: MakeBench) -> None:
     client.close()
     line = bench.over()
     assert (line["termination"], line["reason"]) == ("PR", "TLS handshake: wrong version number")
+    assert "sni" not in line
     assert not bench.server.is_asked
 
 
@@ -451,6 +452,25 @@ def test_alert_of_a_client_says_who_ended_the_handshake(make: MakeBench, alert: 
     assert line["termination"] == letters
     assert line["reason"].startswith("TLS handshake: ")
     assert line["reason"].endswith(reason)
+
+
+def test_line_of_a_failed_handshake_has_the_name_that_the_client_asked_for(make: MakeBench) -> None:
+    bench = make(tls=True)
+    client = bench.client()
+    client.send(client_hello(client_context(ssl.TLSVersion.TLSv1_2), NAME))
+    bench.until(lambda: client.data)
+    client.break_off()
+    assert bench.over()["sni"] == NAME
+
+
+def test_line_of_a_late_handshake_has_the_name_that_the_client_asked_for(make: MakeBench) -> None:
+    bench = make(tls=True, timeout={"handshake": 10.0})
+    client = bench.client()
+    client.send(client_hello(client_context(ssl.TLSVersion.TLSv1_2), NAME))
+    bench.until(lambda: client.data)
+    bench.advance(11)
+    client.break_off()
+    assert bench.over()["sni"] == NAME
 
 
 def test_handshake_that_had_to_wait_for_room_at_its_end_is_no_end(
