@@ -13,13 +13,15 @@ from mailproxy import config
 from mailproxy.commands.explain import explain_rules
 from mailproxy.config import DEFAULT_FILE, ConfigError, Problem, SystemdBind, UnixBind, load
 from mailproxy.config.model import MailProtocol
+from mailproxy.config.place import InetBind
 from mailproxy.config.schema import json_schema
 from mailproxy.config.words import key_path
 from mailproxy.control.call import NoService
-from mailproxy.control.compare import against_running, kept_by_running
+from mailproxy.control.compare import Comparison, against_running, kept_by_running
 from mailproxy.control.format import printable
 from mailproxy.front.prepare import prepare
 from mailproxy.tls.certificate import Certificate
+from mailproxy.tls.store import Certificates
 
 
 class Listening(Protocol):
@@ -75,12 +77,27 @@ def _check(path: str, arguments: Namespace, bind: Bind | None) -> int:
         bind_remarks = _try_binds(settings, path, bind)
     except ConfigError as error:
         if settings is not None and arguments.against_running and _keeps(settings, arguments.socket, error.problems):
-            return _compare(settings, arguments.socket)
+            return _print_differences(_compare(settings, arguments.socket))
         print(error, file=sys.stderr)
         return 1
-    certificates = prepared.files.certificates
     now = datetime.now(UTC)
     print(f"{path}: good")
+    _print_parts(settings, prepared.files.certificates, now)
+    for warning in prepared.warnings(now):
+        print(f"warning: {warning}", file=sys.stderr)
+    running = _compare(settings, arguments.socket) if arguments.against_running else None
+    for place, remark in bind_remarks.items():
+        if running is None or place not in running.binds:
+            print(f"warning: {remark}", file=sys.stderr)
+    status = _print_differences(running) if arguments.against_running else 0
+    if not arguments.connect:
+        return status
+    from mailproxy.commands.capabilities import ask_servers  # with the reactor, which nothing else here needs
+
+    return ask_servers(prepared) or status
+
+
+def _print_parts(settings: config.Config, certificates: Certificates, now: datetime) -> None:
     for frontend in settings.frontends:
         print(_frontend_line(frontend, settings.backends[frontend.backend]))
         if frontend.rules:
@@ -88,16 +105,6 @@ def _check(path: str, arguments: Namespace, bind: Bind | None) -> int:
     for name, found in certificates.items():
         for certificate in found:
             print(f"tls {name}: {_certificate_line(certificate, now)}")
-    for warning in prepared.warnings(now):
-        print(f"warning: {warning}", file=sys.stderr)
-    for remark in bind_remarks:
-        print(f"warning: {remark}", file=sys.stderr)
-    status = _compare(settings, arguments.socket) if arguments.against_running else 0
-    if not arguments.connect:
-        return status
-    from mailproxy.commands.capabilities import ask_servers  # with the reactor, which nothing else here needs
-
-    return ask_servers(prepared) or status
 
 
 def _keeps(settings: config.Config, socket: str | None, problems: Sequence[Problem]) -> bool:
@@ -117,25 +124,31 @@ def _keeps(settings: config.Config, socket: str | None, problems: Sequence[Probl
     return True
 
 
-def _compare(settings: config.Config, socket: str | None) -> int:
-    """Print what a reload of the running service changes; 1 if there is none."""
+def _compare(settings: config.Config, socket: str | None) -> Comparison | None:
+    """Compare with the running service; print why that cannot be done, and return None."""
     path = socket or settings.admin.socket
     try:
         if path is None:
             raise NoService("the running service cannot be asked: there is no [admin] socket; --socket PATH names one")
-        found = against_running(settings, path)
+        return against_running(settings, path)
     except NoService as error:
         print(printable(str(error)), file=sys.stderr)
+        return None
+
+
+def _print_differences(running: Comparison | None) -> int:
+    """Print what a reload of the running service changes; 1 if there is none."""
+    if running is None:
         return 1
-    for difference in found:
+    for difference in running.differences:
         when = ", which takes effect when mailproxy is restarted" if difference.needs_restart else ""
         print(f"{difference}{when}")
-    if not found:
+    if not running.differences:
         print("a reload of the running service changes nothing but what is in other files")
     return 0
 
 
-def _try_binds(settings: config.Config, path: str, bind: Bind | None) -> tuple[str, ...]:
+def _try_binds(settings: config.Config, path: str, bind: Bind | None) -> dict[InetBind, str]:
     """
     Try to listen on the frontends' addresses, and release them at once.
 
@@ -146,7 +159,7 @@ def _try_binds(settings: config.Config, path: str, bind: Bind | None) -> tuple[s
     from mailproxy.transport.bound import bind_inet
 
     listen = bind or bind_inet
-    remarks, problems = [], []
+    remarks, problems = {}, []
     for frontend in settings.frontends:
         for place in frontend.bind:
             key = key_path("frontend", frontend.name, "bind")
@@ -157,14 +170,14 @@ def _try_binds(settings: config.Config, path: str, bind: Bind | None) -> tuple[s
                 listen(family, str(place.host), place.port).close()
             except OSError as error:
                 if error.errno == errno.EADDRINUSE:
-                    remarks.append(f"{key}: {place} is in use; by mailproxy, if it runs already")
+                    remarks[place] = f"{key}: {place} is in use; by mailproxy, if it runs already"
                 elif error.errno in (errno.EACCES, errno.EPERM):
-                    remarks.append(f"{key}: {place} was not tried: this user may not listen on port {place.port}")
+                    remarks[place] = f"{key}: {place} was not tried: this user may not listen on port {place.port}"
                 else:
                     problems.append(Problem(key, f"{place} cannot be listened on: {error.strerror or error}"))
     if problems:
         raise ConfigError(problems, path)
-    return tuple(remarks)
+    return remarks
 
 
 def _frontend_line(frontend: config.Frontend, backend: config.Backend) -> str:

@@ -6,18 +6,32 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatch
 from typing import Any
 
+from attrs import frozen
+
 from mailproxy.config import Config, ConfigError, Problem, parse
 from mailproxy.config.difference import Difference, differences_since
+from mailproxy.config.place import Bind
 from mailproxy.config.words import key_path
 from mailproxy.control.call import Call, NoService
 from mailproxy.control.grammar import parse as parse_command
 
 
-def against_running(settings: Config, path: str) -> tuple[Difference, ...]:
-    """Return what `settings` change in the service with the admin socket `path`; `NoService` if it does not answer."""
+@frozen
+class Comparison:
+    """A configuration beside that of a running service."""
+
+    differences: tuple[Difference, ...]
+    """What a reload changes."""
+    binds: frozenset[Bind]
+    """Where the service listens now."""
+
+
+def against_running(settings: Config, path: str) -> Comparison:
+    """Compare `settings` with the service that has the admin socket `path`; `NoService` if it does not answer."""
     with Call(path) as call:
         started, current = _configurations(call, path)
-    return differences_since(started, current, settings)
+    binds = frozenset(place for frontend in current.frontends for place in frontend.bind)
+    return Comparison(differences_since(started, current, settings), binds)
 
 
 def kept_by_running(settings: Config, problems: Iterable[Problem], path: str) -> tuple[Problem, ...]:

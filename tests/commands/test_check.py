@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mailproxy.commands import check
+from mailproxy.control.compare import Comparison
 from tests.control.service import DONE, Playback
 from tests.tls.issue import issue, revocation_list, rsa_key
 
@@ -334,6 +335,20 @@ def test_running_service_without_differences_is_said(file: Path, capsys: pytest.
     assert capsys.readouterr().out.splitlines()[-1].startswith("a reload of the running service changes nothing")
 
 
+def test_address_of_the_running_service_is_no_remark(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    parser = ArgumentParser()
+    check.configure(parser)
+    with socket.create_server(("127.0.0.1", 0)) as served, socket.create_server(("127.0.0.1", 0)) as other:
+        one, two = (f"127.0.0.1:{taken.getsockname()[1]}" for taken in (served, other))
+        text = f'admin.socket = "{file.parent}/s"\n' + SMALLEST.replace('"0.0.0.0:993", "[::]:993"', f'"{one}"')
+        file.write_text(text.replace(f'"{one}"', f'"{one}", "{two}"'))
+        with Playback(file.parent / "s", [{"type": "row", "folder": str(file.parent), "text": text}, DONE]):
+            assert check.run(parser.parse_args([str(file), "--against-running"])) == 0
+    assert (
+        capsys.readouterr().err == f"warning: frontend.imaps.bind: {two} is in use; by mailproxy, if it runs already\n"
+    )
+
+
 def test_service_that_does_not_run_is_said(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     parser = ArgumentParser()
     check.configure(parser)
@@ -387,7 +402,8 @@ def test_broken_list_is_a_warning_if_the_running_service_keeps_the_former_one(
     ruled: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (ruled.parent / "office.txt").write_text("10.0.0.1/8\n")
-    monkeypatch.setattr(check, "against_running", lambda settings, path: ())  # the service plays back to one client
+    # The service plays back to one client.
+    monkeypatch.setattr(check, "against_running", lambda settings, path: Comparison((), frozenset()))
     parser = ArgumentParser()
     check.configure(parser)
     row = {"type": "row", "folder": str(ruled.parent), "text": ruled.read_text()}

@@ -29,19 +29,19 @@ def row(text: str, folder: str = "/etc/mailproxy") -> dict[str, str]:
 
 def test_same_words_are_no_difference(tmp_path: Path) -> None:
     with Playback(tmp_path / "s", [row(TEXT), DONE]) as service:
-        assert against_running(parse(TEXT + "# a remark\n", "/etc/mailproxy"), service.path) == ()
+        assert against_running(parse(TEXT + "# a remark\n", "/etc/mailproxy"), service.path).differences == ()
 
 
 def test_changes_are_reported_as_by_a_reload(tmp_path: Path) -> None:
     with Playback(tmp_path / "s", [row(TEXT), DONE]) as service:
-        (change,) = against_running(parse("maxconn = 7\n" + TEXT, "/etc/mailproxy"), service.path)
+        (change,) = against_running(parse("maxconn = 7\n" + TEXT, "/etc/mailproxy"), service.path).differences
     assert str(change).startswith("~ maxconn")
 
 
 def test_what_waits_for_a_restart_is_a_change_until_then(tmp_path: Path) -> None:
     text = "workers = 2\n" + TEXT
     with Playback(tmp_path / "s", [row(text) | {"started": TEXT}, DONE]) as service:
-        (change,) = against_running(parse(text, "/etc/mailproxy"), service.path)
+        (change,) = against_running(parse(text, "/etc/mailproxy"), service.path).differences
     assert (str(change), change.needs_restart) == ("~ workers: 0 -> 2", True)
 
 
