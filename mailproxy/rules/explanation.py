@@ -56,12 +56,12 @@ def in_words(rules: Rules, decided: Decision | Pending) -> str:
     if not decided.rule:
         return f"no rule decides: the frontend's backend{also}"
     if decided.refusal is not None:
-        what = f"refused, {decided.refusal}"
+        after = f" after {written(decided.tarpit)}" if decided.tarpit else ""
+        what = f"closed{after}" if decided.refusal.kind == "close" else f"refused{after}, {decided.refusal}"
     else:
         what = "the frontend's backend" if decided.backend is None else f"backend {decided.backend}"
-    tarpit = f" after {written(decided.tarpit)}" if decided.tarpit else ""
-    ban = f", and banned for {written(decided.ban)}" if decided.ban else ""
-    return f"{shown_rule(decided.rule)}: {what}{tarpit}{ban}{also}"
+    ban = f"banned for {written(decided.ban)}, and " if decided.ban else ""
+    return f"{shown_rule(decided.rule)}: {ban}{what}{also}"
 
 
 def condition_of(rule: Rule) -> str:
@@ -88,11 +88,13 @@ def actions(rule: Rule) -> str:
         found.append(f"backend {rule.backend}")
     if rule.accept:
         found.append("accept")
+    ban = f"ban for {written(rule.ban)}" if rule.ban else ""
     if rule.refusal is not None:
-        after = f" after {written(rule.tarpit)}" if rule.tarpit else ""
-        found.append(f"refuse, {rule.refusal}{after}")
-    if rule.ban:
-        found.append(f"ban for {written(rule.ban)}")
+        after = f"after {written(rule.tarpit)}: " if rule.tarpit else ""
+        what = "close" if rule.refusal.kind == "close" else f"refuse, {rule.refusal}"
+        found.append(f"{ban}{', and ' if ban else ''}{after}{what}")
+    elif ban:
+        found.append(ban)
     types = () if rule.tlv is None else (rule.tlv.type,)
     return ", ".join([*found, *_additions(rule.label or "", rule.bandwidth or 0, types)])
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from mailproxy.proxyprotocol import Tlv
 from mailproxy.rules.explanation import LONGEST_CONDITION, actions, condition_of, explain
 from mailproxy.rules.unknown import UNKNOWN
@@ -49,7 +51,7 @@ def test_rule_that_needs_more_facts_is_named() -> None:
     assert list(explain(made, arriving())) == [
         "rule mail: is not known",
         "  sni: not known may be mail.*",
-        "rule 2: is true; refuse, close",
+        "rule 2: is true; close",
         "decision: rule mail needs facts that are not given, so the decision is not known",
     ]
 
@@ -58,7 +60,7 @@ def test_no_rule_may_decide() -> None:
     made = rules({"if": {"port": 143}, "ban": "1h", "refuse": "no entry here", "tarpit": "90s"})
     assert list(explain(made, Client()))[-1] == "decision: no rule decides: the frontend's backend"
     assert list(explain(made, Client(port=143)))[-1] == (
-        "decision: rule 1: refused, no entry here after 90s, and banned for 1h"
+        "decision: rule 1: banned for 1h, and refused after 90s, no entry here"
     )
 
 
@@ -145,6 +147,15 @@ def test_condition_of_many_networks_is_cut() -> None:
     assert words.endswith(" …")
 
 
-def test_actions_have_the_time_of_the_tarpit() -> None:
-    made = rules({"refuse": "permanent", "tarpit": "20s", "ban": "1h"})
-    assert actions(made.rules[0]) == "refuse, permanent after 20s, ban for 1h"
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ({"refuse": "permanent: go away", "tarpit": "3s"}, "after 3s: refuse, permanent: go away"),
+        ({"refuse": "permanent", "tarpit": "20s", "ban": "1h"}, "ban for 1h, and after 20s: refuse, permanent"),
+        ({"refuse": "close", "ban": "2m"}, "ban for 2m, and close"),
+        ({"refuse": "close"}, "close"),
+        ({"accept": True, "ban": "2m"}, "accept, ban for 2m"),
+    ],
+)
+def test_actions_are_in_the_order_in_which_they_happen(rule: dict[str, object], words: str) -> None:
+    assert actions(rules(rule).rules[0]) == words
