@@ -6,8 +6,8 @@ import time
 from mailproxy.config import ConfigError, Problem, load
 from mailproxy.config.words import listed, nearest, quoted
 from mailproxy.networks.network_list import NetworkLists, read_lists
-from mailproxy.rules.explanation import explain
-from mailproxy.rules.facts import BadFacts, read_facts
+from mailproxy.rules.explanation import explain, missing
+from mailproxy.rules.facts import BadFacts, read_facts, stated_names
 from mailproxy.rules.rules import Rules
 
 
@@ -38,6 +38,13 @@ def explain_rules(path: str, name: str, facts: str) -> int:
     except BadFacts as error:
         print(error, file=sys.stderr)
         return 1
-    for line in explain(Rules(frontend.rules, surroundings), client):
+    rules = Rules(frontend.rules, surroundings)
+    if surroundings.is_banned is True and not frontend.judges_bans:
+        when = "after its PROXY header" if frontend.accept_proxy or frontend.accept_proxy_optional else "at accept"
+        print(f"banned, and no rule of this frontend has `banned`: closed {when}; without the ban:")
+    for line in explain(rules, client):
         print(line)
+    given = set(stated_names(facts))
+    if needed := [name for name in missing(rules, client) if name not in given]:
+        print(f"missing facts: {' '.join(f'{name}=' for name in needed)}")
     return 0

@@ -13,6 +13,7 @@ from mailproxy.config.client_place import ListFile, Place
 from mailproxy.config.condition import Condition
 from mailproxy.config.place import UNIX
 from mailproxy.config.text_pattern import TextPattern
+from mailproxy.config.tlv import NAMES
 from mailproxy.networks.network_set import NetworkSet
 from mailproxy.proxyprotocol import tlv_name
 from mailproxy.rules.matching import matcher
@@ -23,6 +24,8 @@ from mailproxy.rules.tlv_text import tlv_text
 from mailproxy.rules.unknown import UNKNOWN, Test, Truth, Unknown
 
 _from_bytes = int.from_bytes
+
+_TLV_NAMES = {number: name for name, number in NAMES.items()}
 
 _NO_CASE = frozenset({"alpn", "cipher", "group", "client_san"})
 """Facts that are the same in upper and lower case."""
@@ -43,7 +46,8 @@ def client_predicates(condition: Condition, surroundings: Surroundings) -> Itera
             yield Predicate(field.replace("_", "-"), words, make(field, values), partial(_show, field))
     for type, patterns in condition.tlvs.items():
         shown = partial(_tlv_values, type)
-        yield Predicate(f"tlv {tlv_name(type)}", listed(patterns), _tlv(type, patterns), shown)
+        fact = f"tlv.{_TLV_NAMES.get(type, f'0x{type:02X}')}"
+        yield Predicate(f"tlv {tlv_name(type)}", listed(patterns), _tlv(type, patterns), shown, fact=fact)
 
 
 def _one_of(field: str, allowed: Sequence[object]) -> Test[Subject]:

@@ -13,7 +13,7 @@ from mailproxy.rules.prepared_condition import PreparedCondition, prepare
 from mailproxy.rules.rules import Rules
 from mailproxy.rules.stated import NOTHING_STATED
 from mailproxy.rules.subject import Subject
-from mailproxy.rules.unknown import Truth
+from mailproxy.rules.unknown import UNKNOWN, Truth
 
 LONGEST_CONDITION = 200
 """The most characters of a condition in one line: a rule may name any number of networks."""
@@ -30,6 +30,30 @@ def explain(rules: Rules, subject: Subject) -> Iterator[str]:
         if matched and rule.decides:
             break
     yield f"decision: {in_words(rules, rules.decide(subject))}"
+
+
+def missing(rules: Rules, subject: Subject) -> tuple[str, ...]:
+    """Return the facts without which it is not known if rules are true, by the names that `read_facts` reads."""
+    found: dict[str, None] = {}
+    for rule, prepared in zip(rules.rules, rules.prepared, strict=True):
+        matched = prepared.test(subject)
+        if matched is None:
+            found |= dict.fromkeys(_unknown(prepared, subject))
+        elif matched and rule.decides:
+            break
+    return tuple(found)
+
+
+def _unknown(prepared: PreparedCondition, subject: Subject) -> Iterator[str]:
+    for one in prepared.predicates:
+        if one.test(subject) is None:
+            if subject.source is UNKNOWN and (one.measure is not None or one.key == "banned"):
+                yield "source"  # whose bans and numbers these are
+            yield one.fact or one.key
+    parts = (*prepared.any_of, *prepared.all_of, *filter(None, [prepared.none_of]))
+    for part in parts:
+        if part.test(subject) is None:
+            yield from _unknown(part, subject)
 
 
 def _of_condition(prepared: PreparedCondition, subject: Subject) -> Iterator[str]:

@@ -52,6 +52,11 @@ def read_facts(
     return StatedClient(**client), StatedSurroundings(lists=lists, **reader.around)
 
 
+def stated_names(words: str) -> tuple[str, ...]:
+    """Return the names of stated facts. Raises `BadFacts`."""
+    return tuple(name for name, _ in _facts(words))
+
+
 class _Reader:
     """The facts so far (mutable)."""
 

@@ -24,6 +24,8 @@ class Predicate:
     """Returns the client's own value, in words."""
     measure: Measure | None = None
     """What it counts of the client's source; None: nothing."""
+    fact: str = ""
+    """The name of the fact that it asks for, as `mailproxy.rules.facts` reads it, if that is not the key."""
 
 
 def listed(values: Sequence[object]) -> str:

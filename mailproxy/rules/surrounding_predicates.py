@@ -82,7 +82,8 @@ def _bounded(key: str, name: str, number: Number, bounds: ServersUp | SessionsNo
         return (under is None or value < under) and (over is None or value > over)
 
     words = [f"{word} {value}" for word, value in (("under", under), ("over", over)) if value is not None]
-    return Predicate(f"{key} of {name}", " and ".join(words), test, lambda subject: worded(number()))
+    shown = " and ".join(words)
+    return Predicate(f"{key} of {name}", shown, test, lambda subject: worded(number()), fact=f"{key}.{name}")
 
 
 def _counted(measure: Measure, over: int, wanted: str, count: Count) -> Predicate:

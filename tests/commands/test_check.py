@@ -451,6 +451,33 @@ def test_what_cannot_be_explained_is_said(
     assert problem in capsys.readouterr().err
 
 
+def test_banned_client_that_no_rule_judges_is_said(ruled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert explain(ruled, "imaps", "source=10.1.2.3 sni=a.example.org banned=yes") == 0
+    first = "banned, and no rule of this frontend has `banned`: closed at accept; without the ban:"
+    assert capsys.readouterr().out.splitlines()[0] == first
+    text = ruled.read_text()
+    accepts = 'frontend.imaps.accept-proxy = ["127.0.0.1"]'
+    ruled.write_text(text.replace("frontend.imaps.protocol", f"{accepts}\nfrontend.imaps.protocol"))
+    assert explain(ruled, "imaps", "banned=yes") == 0
+    assert capsys.readouterr().out.startswith(first.replace("at accept", "after its PROXY header"))
+    ruled.write_text(text.replace("if = { source", "if = { banned = true, source"))
+    assert explain(ruled, "imaps", "source=10.1.2.3 sni=a.example.org banned=yes") == 0
+    assert capsys.readouterr().out.startswith("rule office: is true")
+
+
+def test_missing_facts_are_the_last_line(ruled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert explain(ruled, "imaps", "port=993") == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "missing facts: source= sni="
+    assert explain(ruled, "imaps", "sni=a.example.org") == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "missing facts: source="
+
+
+def test_stated_fact_of_an_unknown_source_is_not_missing(ruled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ruled.write_text(ruled.read_text().replace("if = { source", 'if = { source-rate = { over = "30/1m" }, source'))
+    assert explain(ruled, "imaps", "source-rate=31 sni=a.example.org") == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "missing facts: source="
+
+
 def test_explanation_needs_a_good_file(ruled: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (ruled.parent / "office.txt").unlink()
     assert explain(ruled, "imaps", "") == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailproxy.proxyprotocol import Tlv
-from mailproxy.rules.explanation import LONGEST_CONDITION, actions, condition_of, explain
+from mailproxy.rules.explanation import LONGEST_CONDITION, actions, condition_of, explain, missing
 from mailproxy.rules.unknown import UNKNOWN
 from tests.rules.builders import Around, Client, arriving, in_clear, rules
 
@@ -159,3 +159,17 @@ def test_condition_of_many_networks_is_cut() -> None:
 )
 def test_actions_are_in_the_order_in_which_they_happen(rule: dict[str, object], words: str) -> None:
     assert actions(rules(rule).rules[0]) == words
+
+
+def test_missing_facts_are_those_that_decide() -> None:
+    made = rules(
+        {"if": {"port": 143, "cipher": "a"}, "accept": True},
+        {"if": {"any": [{"sni": "a", "tlv": {"azure": "1"}}, {"not": {"banned": True}}]}, "label": "x"},
+        {"if": {"servers-up": {"backend": "other", "under": 1}, "source-rate": {"over": "30/1m"}}, "accept": True},
+        {"if": {"sni": "b"}, "accept": True},
+        {"accept": True},
+        {"if": {"group": "x25519"}, "accept": True},
+        around=Around(numbers={"servers other": UNKNOWN}),
+    )
+    nobody = arriving(source=UNKNOWN, tlvs=UNKNOWN)
+    assert missing(made, nobody) == ("sni", "tlv.azure", "source", "banned", "servers-up.other", "source-rate")
