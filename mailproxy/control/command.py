@@ -85,7 +85,7 @@ COMMANDS = (
         optional=("time", "reason"),
         flags=_KICK,
     ),
-    Command("unban BANNED", "end the bans of an address or network"),
+    Command("unban BANNED", "end the bans of an address or network, and forget its rates"),
     Command("reload", "read the configuration and its files again, and apply the changes, as SIGHUP does"),
     Command(
         "drain frontend FRONTEND",

@@ -7,7 +7,7 @@ channel between the processes can carry them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
@@ -44,7 +44,14 @@ class KickClients:
     ban: Ban
 
 
-Question = SessionsFrom | SurveyFrom | ShutDown | DrainServer | KickClients
+@frozen
+class ForgetRates:
+    """Asks to forget the rates of sources with these keys, as far as the process has counted them."""
+
+    keys: tuple[bytes, ...]
+
+
+Question = SessionsFrom | SurveyFrom | ShutDown | DrainServer | KickClients | ForgetRates
 
 Ask = Callable[[Question], Deferred[object]]
 """Asks another process; the Deferred has its answer, and fails if the process has ended."""
@@ -64,6 +71,16 @@ def answer_question(running: Running, question: Question) -> object:
         case KickClients(ban=ban):
             running.kicks.kick(ban)
             return None
+        case ForgetRates(keys=keys):
+            forget_rates(running, keys)
+            return None
+
+
+def forget_rates(running: Running, keys: Iterable[bytes]) -> None:
+    """Forget the rates of sources with these keys, as far as this process has counted them."""
+    sources = running.process_state.counts.known_sources
+    if sources is not None:
+        sources.forget(keys)
 
 
 def shut_down(running: Running, id: str) -> bool:

@@ -14,6 +14,7 @@ from attrs import field, frozen
 
 from mailproxy.config import Config, Frontend
 from mailproxy.config.measure import Counted, Measure
+from mailproxy.sources.key import EVERYWHERE, key_maker, scope_of
 
 _KINDS: tuple[Counted, ...] = ("source-rate", "handshake-failures", "auth-failures")
 
@@ -70,6 +71,18 @@ def frontend_plan(settings: Config, frontend: Frontend) -> Plan | None:
     """Return what is counted for a frontend alone; None if its sources have no limits there."""
     limits = frontend.limits
     return Plan((settings.limits.prefix,), _columns(limits.seconds.items())) if limits.has_source_limits else None
+
+
+def keys_with(settings: Config, address: bytes, bits: int) -> tuple[bytes, ...]:
+    """Return the keys that count all clients of a network, at each frontend and at all; `address` is its first one."""
+    here = ((scope_of(frontend.name), frontend_plan(settings, frontend)) for frontend in settings.frontends)
+    return tuple(
+        key_maker(scope, *prefix)(address)
+        for scope, plan in ((EVERYWHERE, plan_of(settings)), *here)
+        if plan is not None
+        for prefix in plan.prefixes
+        if prefix[len(address) == 16] <= bits
+    )
 
 
 def _columns(rates: Iterable[tuple[Counted, float]]) -> tuple[Column, ...]:

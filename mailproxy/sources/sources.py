@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from attrs import frozen
 
@@ -55,6 +55,12 @@ class Sources:
         set = self.tables[0].set_of(key)  # all tables have the same size
         found = ((table, table.find(key, set)) for table in self.tables)
         return [(table, slot) for table, slot in found if slot >= 0]
+
+    def forget(self, keys: Iterable[bytes]) -> None:
+        """Forget the rates of keys, as far as this process has counted them."""
+        if self.own is not None:
+            for key in keys:
+                self.own.forget(key)
 
 
 def connections_of(places: Sequence[Place]) -> int:

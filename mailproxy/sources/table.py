@@ -137,6 +137,12 @@ class Table:
         place = slot * COLUMNS + column
         self.rates[place] = counted(self.rates[place], time)
 
+    def forget(self, key: bytes) -> None:
+        """Forget the rates of a key; its connections stay."""
+        slot = self.find(key, self.set_of(key))
+        if slot >= 0:
+            self.rates[slot * COLUMNS : (slot + 1) * COLUMNS] = _NO_RATES
+
     def give_back(self) -> None:
         """Forget the connections of a process that has ended; the rates stay."""
         self.live[:] = memoryview(bytes(4 * len(self.live))).cast("I")

@@ -9,7 +9,13 @@ import pytest
 from twisted.internet.defer import Deferred, succeed
 
 from mailproxy.bans import bans as bans_module
+from mailproxy.config import Frontend
+from mailproxy.config.condition import Condition
+from mailproxy.config.condition_numbers import SourceRate
 from mailproxy.config.limits import Limits
+from mailproxy.config.rate import Rate
+from mailproxy.config.refuse import Refuse
+from mailproxy.config.rule import Rule
 from mailproxy.control.questions import KickClients, answer_question
 from mailproxy.front import kicks
 from mailproxy.networks.network_list import NetworkList
@@ -17,7 +23,7 @@ from mailproxy.networks.network_set import NetworkSet
 from tests.bans.builders import ban, key
 from tests.control.bench import Admin, admin_of
 from tests.control.conftest import Make
-from tests.test_service import Running
+from tests.test_service import ANY_PORT, Running
 
 HERE = "127.0.0.1"
 
@@ -156,6 +162,49 @@ def test_unban_names_the_list_with_the_client(admin: Admin) -> None:
     assert admin.said("unban", banned="192.0.2.7") == f"192.0.2.7 {words}"
     admin.said("ban", network="192.0.2.7")
     assert admin.said("unban", banned="192.0.2.7") == f"192.0.2.7 is not banned any more (it was by ctl), but {words}"
+
+
+@pytest.fixture
+def counting(make: Make, monkeypatch: pytest.MonkeyPatch) -> Running:
+    """A service whose rule bans at the third connection in a minute."""
+    monkeypatch.setattr("time.monotonic", lambda: 1000.0)  # as the clock of the service
+    condition = Condition(source_rate=SourceRate(over=Rate(2, 60.0)))
+    rule = Rule(name="flood", condition=condition, ban=3600.0, refuse=Refuse("close"))
+    front = Frontend(name="front", bind=(ANY_PORT,), protocol="imap", tls="none", backend="dovecot", rules=(rule,))
+    return make(frontends=(front,))
+
+
+def test_unban_forgets_the_rates_for_which_a_rule_would_ban_again(counting: Running) -> None:
+    admin = admin_of(counting.service, counting.reactor)
+    for _ in range(2):
+        counting.relay()
+    client = counting.client()
+    counting.until(lambda: client.fin or client.reset)
+    assert [row["origin"] for row in admin.rows("show bans")] == ["rule"]
+    assert admin.said("unban", banned=HERE) == (
+        "127.0.0.1 is not banned any more (it was by rule), "
+        "and its rates (connections, failed handshakes, refused logins) begin at 0"
+    )
+    counting.relay()
+    assert admin.rows("show bans") == []
+
+
+def test_other_processes_forget_the_rates_as_well(counting: Running) -> None:
+    asked: list[Any] = []
+
+    def ask(question: Any) -> Deferred[object]:
+        asked.append(question)
+        return succeed(None)
+
+    admin = admin_of(counting.service, counting.reactor, [ask])
+    admin.said("ban", network=HERE)
+    admin.said("unban", banned=HERE)
+    counting.relay()
+    (row,) = admin.rows("show sources", by="rate")
+    assert row["rate"] == 1
+    (question,) = asked
+    answer_question(counting.service, question)
+    assert admin.rows("show sources", by="rate") == []
 
 
 def test_too_many_bans_are_refused(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -182,6 +182,19 @@ def test_rule_bans_in_all_workers(service: Service) -> None:
     until(lambda: service.refuses(BANNED) and running.events(event="rejected", gate="banned"), "a refusal")
 
 
+def test_client_that_a_rule_banned_gets_in_after_its_unban(service: Service) -> None:
+    rule = {"name": "flood", "if": {"source-rate": {"over": f"{TIMES}/10m"}}, "ban": "1h"}
+    service.configuration["frontend"]["front"]["rule"] = [rule]
+    service.start(workers=WORKERS)
+    assert all(service.serves(BANNED) for _ in range(TIMES))
+    assert not service.serves(BANNED)
+    until(lambda: service.ctl.rows("show bans"), "the ban")
+    assert service.ctl.said(f"unban {BANNED}").startswith(f"{BANNED} is not banned any more (it was by rule), and its")
+    until(lambda: service.serves(BANNED), "the end of the ban")
+    assert all(service.serves(BANNED) for _ in range(TIMES // 2))
+    assert service.ctl.rows("show bans") == []
+
+
 def test_rules_may_say_what_happens_to_banned_clients(service: Service, pki: Certificates) -> None:
     rule = {"if": {"banned": True}, "refuse": "you are banned"}
     service.configuration["frontend"]["front"]["rule"] = [rule]

@@ -82,6 +82,20 @@ def test_connections_of_a_dead_process_are_given_back_and_rates_stay() -> None:
     assert table.rates[slot * COLUMNS]
 
 
+def test_rates_are_forgotten_and_connections_stay() -> None:
+    table = Table(1000)
+    slot, other = enter(table, 7), enter(table, 8)
+    table.live[slot] = 3
+    for counted in (slot, other):
+        table.count(counted, 0, 5.0)
+        table.count(counted, COLUMNS - 1, 5.0)
+    table.forget(key(7))
+    table.forget(key(9))  # it has no entry
+    assert table.rates[slot * COLUMNS : (slot + 1) * COLUMNS].tolist() == [0] * COLUMNS
+    assert table.live[slot] == 3
+    assert table.rates[other * COLUMNS]
+
+
 def test_parts_of_two_keys_are_no_key() -> None:
     """A key whose bytes are the end of one key and the beginning of the next one is not there."""
     table = one_set()

@@ -9,6 +9,7 @@ from mailproxy.control import questions
 from mailproxy.control.actions.context import Context
 from mailproxy.control.answer import Answer
 from mailproxy.control.grammar import BadCommand
+from mailproxy.sources.plan import keys_with
 
 
 def ban(context: Context) -> Answer:
@@ -32,14 +33,19 @@ def ban(context: Context) -> Answer:
 
 
 def unban(context: Context) -> Answer:
-    """Remove the bans of a network, whatever has made them."""
+    """Remove the bans of a network, whatever has made them, and forget its rates, for which a rule would ban again."""
     key: Key = context.given["banned"]
     removed = context.running.bans.bans.unban(key)
     if not removed:
         raise BadCommand(_why_not(context, key))
     by = ", ".join(one.origin for one in removed)
+    words = f"{place_of(key)} is not banned any more (it was by {by})"
+    if keys := keys_with(context.running.generation.settings, *key):
+        questions.forget_rates(context.running, keys)
+        context.ask_others(questions.ForgetRates(keys))
+        words += ", and its rates (connections, failed handshakes, refused logins) begin at 0"
     still = " and ".join(filter(None, (_in_network(context, key), _in_lists(context, key))))
-    return context.done(f"{place_of(key)} is not banned any more (it was by {by}){still and f', but {still}'}")
+    return context.done(words + (still and f", but {still}"))
 
 
 def _why_not(context: Context, key: Key) -> str:
