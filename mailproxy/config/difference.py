@@ -65,12 +65,16 @@ def differences_since(started: Config, current: Config, after: Config) -> tuple[
 
 
 def with_details(found: Iterable[Difference], more: Iterable[tuple[str, tuple[str, ...]]]) -> tuple[Difference, ...]:
-    """Add what else has changed in sections, by the sections' names."""
-    by_name = {one.what: one for one in found}
+    """
+    Add what else has changed in sections, by the sections' names; it takes effect without a restart.
+
+    A table such as `limits` can have two differences: one now, one after a restart.
+    """
+    known = {(one.what, one.needs_restart): one for one in found}
     for what, details in more:
-        there = by_name.get(what, Difference("~", what))
-        by_name[what] = attrs.evolve(there, details=(*there.details, *details))
-    return tuple(by_name.values())
+        there = known.get((what, False), Difference("~", what))
+        known[what, False] = attrs.evolve(there, details=(*there.details, *details))
+    return tuple(known.values())
 
 
 def _of_top(before: attrs.AttrsInstance, after: attrs.AttrsInstance) -> Iterator[Difference]:

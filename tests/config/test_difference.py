@@ -123,6 +123,14 @@ def test_more_can_be_known_of_a_section() -> None:
     ]
 
 
+def test_details_are_added_to_what_changes_now() -> None:
+    late, now = Difference("~", "a", ("b 1 -> 2",), needs_restart=True), Difference("~", "a", ("c 3 -> 4",))
+    more = [("a", ("renewed",))]
+    assert with_details([late, now], []) == (late, now)
+    assert with_details([late, now], more) == (late, Difference("~", "a", ("c 3 -> 4", "renewed")))
+    assert with_details([late], more) == (late, Difference("~", "a", ("renewed",)))
+
+
 @attrs.frozen
 class Model:
     """A configuration with a key that only a start reads."""

@@ -45,6 +45,17 @@ def test_what_waits_for_a_restart_is_a_change_until_then(tmp_path: Path) -> None
     assert (str(change), change.needs_restart) == ("~ workers: 0 -> 2", True)
 
 
+def test_table_that_changes_in_part_before_a_restart_has_two_changes(tmp_path: Path) -> None:
+    table = "[limits]\nsources = {}\nsource-connections = {}\n"
+    running, new = (table.format(*numbers) for numbers in ((1000, 50), (2000, 7)))
+    with Playback(tmp_path / "s", [row(TEXT + running), DONE]) as service:
+        changes = against_running(parse(TEXT + new, "/etc/mailproxy"), service.path).differences
+    assert [(str(change), change.needs_restart) for change in changes] == [
+        ("~ limits: sources 1000 -> 2000", True),
+        ("~ limits: source-connections 50 -> 7", False),
+    ]
+
+
 def test_configuration_of_another_version_is_said(tmp_path: Path) -> None:
     with (
         Playback(tmp_path / "s", [row("future = 1\n" + TEXT), DONE]) as service,
