@@ -24,8 +24,10 @@ _MOST_REPEATS = 2
 # Each one may double the time.
 _MOST_OPTIONS = 2
 
-# Groups with alternatives, such as (a|aa): each one multiplies the ways to match a value.
-_MOST_CHOICES = 3
+# Groups with alternatives, such as (a|aa): the time grows with the product of their branches. Where it grows with the
+# square of the value's length as well, there may be fewer.
+_MOST_COMBINATIONS = 1000
+_MOST_COMBINATIONS_IF_SQUARE = 32
 
 _NEEDS = 'a text; "*" and "?" stand for any characters, and "~" begins a regular expression'
 
@@ -106,7 +108,7 @@ def _check_expression(text: str) -> None:
 
 def _slow_parts(expression: str) -> Iterator[str]:
     """Yield what could make a search take long."""
-    plain = _ESCAPED.sub("x", expression)
+    plain = _ESCAPED.sub(lambda escaped: "^" if escaped[0] == r"\A" else "x", expression)
     if unusual := _UNUSUAL.search(plain):
         found = plain[unusual.start() : unusual.end() + 1]
         yield f"which has {found}; of the parts that begin with (? only (?: (?i (?= (?! (?< (?> (?P< are allowed"
@@ -115,28 +117,43 @@ def _slow_parts(expression: str) -> Iterator[str]:
     if re.search(r"\(\?P=|\\[1-9]", expression):
         yield "which refers to a group"
     repeats = [match[0] for match in _REPEAT.finditer(re.sub(r"\(\?", "(", plain))]
-    is_anchored = expression.startswith(("^", r"\A"))
+    branches = _branches(plain)
+    is_anchored = all(branch.startswith("^") for branch in branches)
     most = _MOST_REPEATS if is_anchored else _MOST_REPEATS - 1
-    if sum(one != "?" for one in repeats) > most:
-        yield f"which has more than {most} of * + {{}}{'' if is_anchored else ', and does not begin with ^'}"
-    if sum(one == "?" for one in repeats) > _MOST_OPTIONS:
+    options = repeats.count("?")
+    repetitions = len(repeats) - options
+    if repetitions > most:
+        where = "does not begin with ^" if len(branches) == 1 else "has an alternative that does not begin with ^"
+        yield f"which has more than {most} of * + {{}}{'' if is_anchored else f', and {where}'}"
+    if options > _MOST_OPTIONS:
         yield f"which has more than {_MOST_OPTIONS} of ?"
-    if _choices(plain) > _MOST_CHOICES:
-        yield f"which has more than {_MOST_CHOICES} groups with |"
+    most_combinations = _MOST_COMBINATIONS_IF_SQUARE if repetitions == most else _MOST_COMBINATIONS
+    if _combinations(plain) << options > most_combinations:
+        yield f"which has more than {most_combinations} combinations of alternatives (| and ?)"
 
 
-def _choices(plain: str) -> int:
-    """Return the number of groups that have alternatives."""
-    has_choice = [False]
-    choices = 0
+def _branches(plain: str) -> list[str]:
+    """Return the alternatives of the whole expression, with x for each group."""
+    found = 1
+    while found:
+        plain, found = re.subn(r"\([^()]*\)", "x", plain)
+    return plain.split("|")
+
+
+def _combinations(plain: str) -> int:
+    """Return in how many ways one branch can be taken in each group: the sum over branches, the product over groups."""
+    others, ways = [0], [1]
     for letter in plain:
         if letter == "(":
-            has_choice.append(False)
+            others.append(0)
+            ways.append(1)
         elif letter == "|":
-            has_choice[-1] = True
+            others[-1] += ways[-1]
+            ways[-1] = 1
         elif letter == ")":
-            choices += has_choice.pop()
-    return choices
+            of_group = others.pop() + ways.pop()
+            ways[-1] *= of_group
+    return others[-1] + ways[-1]
 
 
 TEXT_PATTERN: Kind[TextPattern] = Kind((str,), _NEEDS, _read, schema={"minLength": 1}, write=str)

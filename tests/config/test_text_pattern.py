@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from mailproxy.config.kind import Wrong
 from mailproxy.config.text_pattern import LONGEST_VALUE, TEXT_PATTERN
 
+BARS = "|" * 21
+
 
 def matches(pattern: str, value: str, *, ignore_case: bool = False) -> bool:
     return TEXT_PATTERN.read(pattern).compiled(ignore_case=ignore_case).search(value) is not None
@@ -75,7 +77,16 @@ def test_case_may_be_ignored() -> None:
         ("~(a|aa)(?#)+$", "which has (?#; of the parts"),
         ("~(?m)^a+b+", "which has (?m; of the parts"),
         ("~(a)?(?(1)b|c)", "which has (?(; of the parts"),
-        ("~" + "(a|aa)" * 30 + "$", "which has more than 3 groups with |"),
+        ("~" + "(a|aa)" * 30 + "$", "which has more than 1000 combinations of alternatives (| and ?)"),
+        ("~^x|[a.]*[a.]*!", "which has more than 1 of * + {}, and has an alternative that does not begin with ^"),
+        ("~^[a.]*[a.]*!|x", "which has more than 1 of * + {}, and has an alternative that does not begin with ^"),
+        ("~^[a.]*[a.]*!|", "which has more than 1 of * + {}, and has an alternative that does not begin with ^"),
+        (r"~\\A[a.]*[a.]*!", "which has more than 1 of * + {}, and does not begin with ^"),
+        (f"~^{f'({BARS})' * 3}[a.]*[a.]*!", "which has more than 32 combinations of alternatives (| and ?)"),
+        (f"~^((({BARS})))(?:{BARS})[a.]*[a.]*!", "which has more than 32 combinations of alternatives (| and ?)"),
+        (f"~^(?:{BARS}|({BARS}))[a.]*[a.]*!", "which has more than 32 combinations of alternatives (| and ?)"),
+        (f"~(?:{BARS})(?:|)[a.]*!", "which has more than 32 combinations of alternatives (| and ?)"),
+        ("~^(?:a|b|c)(?:d|e|f)g?h?i*j*", "which has more than 32 combinations of alternatives (| and ?)"),
     ],
 )
 def test_unusable_pattern_is_refused(pattern: str, problem: str) -> None:
@@ -94,13 +105,31 @@ def test_unusable_pattern_is_refused(pattern: str, problem: str) -> None:
         "~(?i)^a",
         "~(?P<a>b|c)(?!d)",
         "~a|b|c|d|e",
+        r"~^[a-z]+-[0-9]+\.(at|be|ch|cz|de|dk|es|eu|fi|fr|it|lu|nl|no|pl|pt|se|uk)$",
+        "~^(?:imap|pop|smtp)s?[0-9]*[.](?:mail|mx)[.]",
+        "~^(?:anna|bert|carl)@|^(?:dora|emil|fritz)@.+[.]example$",
+        "~^a.*b.*c|^(?:d|e)|^f",
+        r"~\A[a-z]+-[0-9]+",
+        r"~^[|]+\|+[a-z]$",
+        "~^(?:" + "|".join(f"host{number}" for number in range(60)) + ")[.]",
     ],
 )
 def test_quick_expression_is_taken(pattern: str) -> None:
     assert TEXT_PATTERN.read(pattern).is_expression
 
 
-@pytest.mark.parametrize("pattern", ["~^.*a.*b", "~a.*b", "~^a?a?.*.*b", "*a*a*a*a*a*b", "*a*" * 20])
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "~^.*a.*b",
+        "~a.*b",
+        "~^a?a?.*.*b",
+        f"~^(?:{BARS}|||||||||).*[ac]*b",
+        f"~(?:{BARS})(?:{BARS})b",
+        "*a*a*a*a*a*b",
+        "*a*" * 20,
+    ],
+)
 def test_no_pattern_takes_long(pattern: str) -> None:
     compiled = TEXT_PATTERN.read(pattern).compiled(ignore_case=True)
     begin = time.process_time()
