@@ -69,6 +69,7 @@ class Loop:
         if self._names is not None:
             self._names.stop()
         self.log.flush()
+        self.sampler.flush()  # after the sessions, which it may count
         if self._is_inside:
             self.poller.detach(self.reactor)
             self.poller.close()

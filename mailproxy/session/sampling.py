@@ -7,7 +7,7 @@ So a flood can neither fill a disk nor hide who sends it.
 from __future__ import annotations
 
 from attrs import define, field
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger, LogLevel
 
 INTERVAL_SECONDS = 10.0
@@ -41,6 +41,8 @@ class Sampler:
         self._seen: dict[tuple[str, str, str], int] = {}
         self._sums: dict[tuple[str, str], _Sum] = {}
         self._lines = 0
+        self._call: IDelayedCall | None = None
+        """The end of the interval."""
 
     def takes(self, frontend: str, source: str, reason: str, kind: str = "", *, is_warning: bool = False) -> bool:
         """
@@ -50,8 +52,8 @@ class Sampler:
         kind are counted together. The sum has the level of its lines.
         """
         seen, kind = self._seen, kind or reason
-        if not seen:
-            self._clock.callLater(INTERVAL_SECONDS, self._end)
+        if self._call is None:
+            self._call = self._clock.callLater(INTERVAL_SECONDS, self._end)
         key = frontend, source, kind
         count = seen.get(key, 0)
         if count < LINES_PER_SOURCE and self._lines < MOST_LINES:
@@ -68,8 +70,16 @@ class Sampler:
             found.has_others = True
         return False
 
-    def _end(self) -> None:
-        """End an interval: write its sums."""
+    def flush(self) -> None:
+        """End the interval early: write the sums so far, since the process ends."""
+        if self._call is not None:
+            seconds = INTERVAL_SECONDS - (self._call.getTime() - self._clock.seconds())
+            self._call.cancel()
+            self._end(round(seconds, 1))
+
+    def _end(self, seconds: float = INTERVAL_SECONDS) -> None:
+        """End an interval of this length: write its sums."""
+        self._call = None
         sums, self._sums, self._seen, self._lines = self._sums, {}, {}, 0
         for (frontend, kind), found in sums.items():
             sources = len(found.sources) + found.has_others
@@ -82,5 +92,5 @@ class Sampler:
                 count=found.count,
                 sources=sources,
                 log_sources="one address or more" if sources == 1 else f"at least {sources} addresses",
-                seconds=INTERVAL_SECONDS,
+                seconds=seconds,
             )

@@ -156,6 +156,17 @@ def test_rejected_client_has_a_line_and_a_flood_a_sum(limited: Settings) -> None
 
 
 @BOTH
+def test_stop_writes_the_sums_of_the_last_seconds(limited: Settings, workers: int) -> None:
+    front = limited(workers=workers, limits={"source-rate": "1/1h"})
+    refused = 40 - front.count(40)
+    front.front.terminate()
+    front.front.wait()
+    lines, sums = front.front.events(event="rejected"), front.front.events(event="refusals")
+    assert len(lines) + sum(one["count"] for one in sums) == refused
+    assert sums
+
+
+@BOTH
 def test_frontend_gets_as_many_new_connections_as_its_rate(limited: Settings, workers: int) -> None:
     front = limited(workers=workers, frontend={"rate": "20/1s"})
     began = time.monotonic()

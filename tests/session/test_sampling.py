@@ -106,3 +106,23 @@ def test_reasons_of_one_kind_share_their_lines_and_have_one_sum(flood: Flood) ->
     taken = [flood.sampler.takes("imaps", "192.0.2.1", f"{number} bytes", "no TLS") for number in range(100)]
     assert sum(taken) == LINES_PER_SOURCE
     assert flood.sums() == [("no TLS", 100 - LINES_PER_SOURCE, 1)]
+
+
+def test_flush_writes_the_sums_so_far(flood: Flood) -> None:
+    flood.come(100)
+    flood.clock.advance(2.5)
+    flood.sampler.flush()
+    assert [(event["count"], event["seconds"]) for event in flood.events] == [(100 - LINES_PER_SOURCE, 2.5)]
+    assert not flood.clock.getDelayedCalls()
+
+
+def test_flush_without_refusals_writes_nothing(flood: Flood) -> None:
+    flood.sampler.flush()
+    assert not flood.events
+
+
+def test_flush_begins_an_interval(flood: Flood) -> None:
+    flood.come(100)
+    flood.sampler.flush()
+    assert flood.come(100) == LINES_PER_SOURCE
+    assert flood.sums() == [("banned", 100 - LINES_PER_SOURCE, 1)] * 2
