@@ -16,6 +16,7 @@ from attrs import asdict, frozen
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from mailproxy.config.words import quoted
 from mailproxy.control.answer import Answer, Live
 from mailproxy.control.answers import Answers
 from mailproxy.control.client import ROWS_PER_TURN
@@ -162,15 +163,19 @@ def _nothing_here() -> Refused:
 
 
 def _arguments(request: Request, command: Command) -> tuple[dict[str, Any], int | None]:
-    """Return the arguments of the command, and the most rows; raise `Refused`."""
+    """Return the arguments of the command, and the most rows; raise `Refused`, also for one that is given twice."""
+    if request.repeated is not None:
+        raise _twice(request.repeated)
     arguments: dict[str, Any] = dict(request.arguments)
     if request.body:
         try:
-            body = json.loads(request.body)
+            body = json.loads(request.body, object_pairs_hook=_without_repeated)
         except (ValueError, RecursionError):
             body = None
         if not isinstance(body, dict):
             raise Refused(400, 'the body has to be a JSON object such as {"server": "dovecot/d1", "state": "drain"}')
+        for name in arguments.keys() & body.keys():
+            raise _twice(name)
         arguments |= body
     most = arguments.pop(LIMIT, None)
     if most is None:
@@ -181,3 +186,16 @@ def _arguments(request: Request, command: Command) -> tuple[dict[str, Any], int 
     if LIMIT in command.filters:
         arguments[LIMIT] = text
     return arguments, int(text)
+
+
+def _without_repeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise _twice(name)
+        found[name] = value
+    return found
+
+
+def _twice(name: str) -> Refused:
+    return Refused(400, f"the request has {quoted(name)} more than once; give each argument once")

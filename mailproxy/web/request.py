@@ -102,6 +102,12 @@ class Request(TwistedRequest):
         }
 
     @property
+    def repeated(self) -> str | None:
+        """The name of an argument that the query has more than once; None if there is none."""
+        found = (name for name, values in (self.args or {}).items() if len(values) > 1)
+        return next((name.decode("utf-8", "replace") for name in found), None)
+
+    @property
     def body(self) -> bytes:
         """The body."""
         return bytes(self.content.getvalue())

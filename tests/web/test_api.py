@@ -222,6 +222,20 @@ def test_body_is_an_object(web: Web, body: bytes) -> None:
     assert response.error.startswith("the body has to be a JSON object such as")
 
 
+@pytest.mark.parametrize(
+    ("query", "body"),
+    [
+        ("?server=dovecot/d1&state=drain&state=maint", b""),
+        ("?server=dovecot/d1", b'{"state": "drain", "state": "maint"}'),
+        ("?server=dovecot/d1&state=drain", b'{"state": "maint"}'),
+    ],
+)
+def test_argument_is_given_once(web: Web, carried_out: list[Request], query: str, body: bytes) -> None:
+    response = web.post(f"/api/v1/set/server/state{query}", body)
+    assert (response.status, carried_out) == (400, [])
+    assert response.error == 'the request has "state" more than once; give each argument once'
+
+
 def test_argument_is_a_string(web: Web) -> None:
     body: Any = {"server": ["dovecot/d1"], "state": "drain"}
     assert web.post("/api/v1/set/server/state", body).error.startswith('"server" needs a string')
