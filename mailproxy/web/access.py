@@ -55,7 +55,7 @@ class Access:
         host = self._check_host(request)
         self._check_fetch(request)
         if self.needs_token and not (self._has_bearer(request) or self._has_basic(request)):
-            raise Refused(401, "this needs the token: send Authorization: Bearer TOKEN", _ASKS)
+            raise Refused(401, _reason(request, "bearer", "basic"), _ASKS)
         if request.verb == "POST":
             self._check_change(request, host)
 
@@ -64,7 +64,7 @@ class Access:
         if self.token is None:
             raise Refused(403, "this needs a token, and there is none: write http-token-file = PATH in [admin]")
         if not self._has_bearer(request):
-            raise Refused(401, "this needs the token: send Authorization: Bearer TOKEN", _ASKS_FOR_CHANGES)
+            raise Refused(401, _reason(request, "bearer"), _ASKS_FOR_CHANGES)
 
     def _check_host(self, request: Request) -> str:
         hosts = request.headers("Host")
@@ -115,6 +115,14 @@ class Access:
 
     def _is_token(self, given: str) -> bool:
         return self.token is not None and hmac.compare_digest(given.encode(), self.token.encode())
+
+
+def _reason(request: Request, *schemes: str) -> str:
+    """Return why a request without the right token is refused, where tokens may come in these schemes."""
+    scheme, _, given = (request.header("Authorization") or "").partition(" ")
+    if given.strip() and scheme.lower() in schemes:
+        return "this token is wrong"
+    return "this needs the token: send Authorization: Bearer TOKEN"
 
 
 def _is_address(name: str) -> bool:

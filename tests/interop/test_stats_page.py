@@ -148,7 +148,7 @@ def test_buttons_do_what_they_say(browser: Browser, scene: Scene) -> None:
 def test_wrong_token_is_said(browser: Browser, scene: Scene) -> None:
     opened = Opened(browser, scene.url, **WIDE)
     use_token(opened.page, "x" * 20)
-    expect(opened.page.locator("#said")).to_contain_text("This token is not used: this needs the token")
+    expect(opened.page.locator("#said")).to_contain_text("This token is wrong.")
     expect(opened.page.locator(".actions:visible")).to_have_count(0)
     assert opened.page.evaluate("sessionStorage.length") == 0
     opened.tab.close()  # the browser's console has the status 401

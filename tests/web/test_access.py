@@ -86,6 +86,17 @@ def test_anything_else_is_not_the_token(web: Web, given: str) -> None:
     assert web.post(RELOAD, BODY, Authorization=given).status == 401
 
 
+@pytest.mark.parametrize("given", [f"Bearer {TOKEN}x", "bearer x"])
+def test_wrong_token_is_called_wrong(web: Web, given: str) -> None:
+    assert web.post(RELOAD, BODY, Authorization=given).error == "this token is wrong"
+
+
+@pytest.mark.parametrize("given", ["Bearer", "Bearer ", f"Token {TOKEN}", basic(TOKEN)])
+def test_request_for_a_change_without_a_bearer_token_is_asked_for_one(web: Web, given: str) -> None:
+    response = web.post(RELOAD, BODY, Authorization=given)
+    assert response.error == "this needs the token: send Authorization: Bearer TOKEN"
+
+
 @pytest.mark.parametrize("name", ["Host", "Authorization", "Origin", "Sec-Fetch-Site", "Content-Type", "If-None-Match"])
 def test_any_bytes_may_be_in_a_header(web: Web, name: str) -> None:
     client = web.client()
@@ -126,6 +137,7 @@ def test_everything_may_need_the_token(make: Make) -> None:
     assert web.get("/livez", Authorization=f"Bearer {TOKEN}").status == 200
     assert web.get("/livez", Authorization=basic(TOKEN)).status == 200
     assert web.get("/livez", Authorization=basic("x" * 16)).status == 401
+    assert web.get("/stats/x", Authorization=basic("x" * 16)).error == "this token is wrong"
     assert web.get("/livez", Authorization="Basic !").status == 401
 
 

@@ -120,7 +120,9 @@
       cache: "no-store",
     });
     const answer = await response.json();
-    if (!response.ok) throw new Error(answer.error || `status ${response.status}`);
+    if (!response.ok) {
+      throw Object.assign(new Error(answer.error || `status ${response.status}`), { status: response.status });
+    }
     return answer;
   }
 
@@ -130,7 +132,7 @@
       sessionStorage.setItem(KEY, given);
       say("The token is right: servers and sessions have buttons now.");
     } catch (error) {
-      say(`This token is not used: ${error.message}`, true);
+      say(error.status === 401 ? "This token is wrong." : `This token is not used: ${error.message}`, true);
     }
     showToken();
   }
