@@ -100,7 +100,11 @@ class ListWatch:
             self._emptied.pop(path, None)
             self._lists.take(read)
             self._log.info(
-                "{path} has changed: {networks} networks", event="list", path=path, networks=read.networks.size
+                "{path} has changed: {log_networks}",
+                event="list",
+                path=path,
+                networks=read.networks.size,
+                log_networks="1 network" if read.networks.size == 1 else f"{read.networks.size} networks",
             )
             self.announce(read)
 

@@ -95,6 +95,9 @@ def test_changed_list_is_used_after_a_look(bench: Bench, events: list[LogEvent])
     bench.clock.advance(SECONDS)
     assert bench.networks() == (False, True)
     assert written(events) == [f"{bench.file} has changed: 2 networks"]
+    bench.write("11.0.0.0/8\n")
+    bench.clock.advance(SECONDS)
+    assert written(events)[1:] == [f"{bench.file} has changed: 1 network"]
 
 
 def test_other_processes_get_the_change(bench: Bench) -> None:

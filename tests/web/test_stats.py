@@ -21,6 +21,7 @@ from mailproxy.web.channel import UNREAD_SECONDS
 from mailproxy.web.stats import backends, certificates, frontends
 from mailproxy.web.stats.clients import clients
 from mailproxy.web.stats.updates import SECONDS
+from mailproxy.web.stats.words import some
 from tests.control.conftest import Make
 from tests.test_service import ANY_PORT, LOOPBACK, Running
 from tests.web.bench import HOST, Client, Web
@@ -206,6 +207,18 @@ def test_clients_with_the_most_sessions_are_first() -> None:
     survey = SurveyPage(clients=tuple((f"192.0.2.{number}", 100 - number) for number in range(20)))
     shown = [one["data-key"] for one in Text(clients(survey)).all("tr") if "data-key" in one]
     assert shown == [f"192.0.2.{number}" for number in range(10)]
+
+
+@pytest.mark.parametrize(("count", "words"), [(0, "0 addresses"), (1, "1 address"), (2, "2 addresses")])
+def test_noun_of_one_address_is_singular(count: int, words: str) -> None:
+    survey = SurveyPage(clients=tuple((f"192.0.2.{number}", 1) for number in range(count)))
+    assert words in Text(clients(survey)).words
+
+
+def test_failed_checks_are_counted(checked: Bench) -> None:
+    checked.down("refused")
+    assert "1 failed check " in checked.page().text
+    assert some(2000, "failed check", "failed checks") == "2\u202f000 failed checks"
 
 
 def test_sources_with_the_highest_rates_are_shown_without_sessions() -> None:

@@ -9,7 +9,7 @@ from itertools import groupby
 from mailproxy.control.status import BackendStatus, ServerStatus
 from mailproxy.web.stats.markup import Child, Markup, opening, tag
 from mailproxy.web.stats.snapshot import Server, Snapshot
-from mailproxy.web.stats.words import NOTHING, ago, bar, cell, heads, state, text, whole
+from mailproxy.web.stats.words import NOTHING, ago, bar, cell, heads, some, state, text, whole
 
 MOST = 300
 """The most rows; `mailproxy ctl show servers` has all."""
@@ -164,9 +164,9 @@ def _why(one: ServerStatus) -> Child:
 def _errors(one: ServerStatus, failed: int) -> Child:
     parts = []
     if failed:
-        parts.append(f"{whole(failed)} sessions")
+        parts.append(some(failed, "session", "sessions"))
     if one.check_failures:
-        parts.append(f"{whole(one.check_failures)} checks")
+        parts.append(some(one.check_failures, "failed check", "failed checks"))
     if one.downtimes:
         parts.append("down once" if one.downtimes == 1 else f"down {whole(one.downtimes)} times")
     return tag("ul", [tag("li", part) for part in parts], class_="counts") if parts else NOTHING

@@ -8,7 +8,7 @@ from mailproxy.config.duration import shown_seconds
 from mailproxy.control.status import SourceStatus
 from mailproxy.control.survey import SurveyPage
 from mailproxy.web.stats.markup import Child, Markup, tag
-from mailproxy.web.stats.words import bar, cell, heads, section, whole
+from mailproxy.web.stats.words import bar, cell, heads, section, some, whole
 
 MOST = 10
 """The most clients."""
@@ -30,7 +30,8 @@ def clients(survey: SurveyPage, sources: Sequence[SourceStatus] = ()) -> Markup:
     body = (
         tag("table", heads("Client", "#Sessions"), tag("tbody", rows)) if rows else tag("p", "no client is connected")
     )
-    return section("clients", "Top clients", body, _rates(sources), note=f"{whole(len(survey.clients))} addresses")
+    note = some(len(survey.clients), "address", "addresses")
+    return section("clients", "Top clients", body, _rates(sources), note=note)
 
 
 def _rates(sources: Sequence[SourceStatus]) -> Child:

@@ -21,6 +21,11 @@ def whole(number: float) -> str:
     return f"{number:,.0f}".replace(",", "\u202f")
 
 
+def some(number: int, one: str, many: str) -> str:
+    """Write a number of things: with the noun for one, or for many."""
+    return f"{whole(number)} {one if number == 1 else many}"
+
+
 def rate(number: float) -> str:
     """Write a number of events a second."""
     return f"{number:.1f}" if 0 < number < 10 else whole(number)
