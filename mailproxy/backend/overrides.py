@@ -14,6 +14,11 @@ Key = tuple[str, str]
 """A backend's name, and a server's."""
 
 
+def why(state: ServerState) -> str:
+    """Return the reason of a state that was set by hand; "by hand" alone reads as a restriction."""
+    return "made ready by hand" if state == "ready" else "by hand"
+
+
 @frozen
 class Override:
     """The settings made by hand for one server, in all protocols, and its configuration at that time."""

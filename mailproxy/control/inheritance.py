@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from mailproxy.backend.backend import Backend
+from mailproxy.backend.overrides import why
 from mailproxy.backend.server import BackendServer, inet_target
 from mailproxy.config.place import NamedServer, SrvServer
 from mailproxy.front.prepare import Prepared
@@ -50,7 +51,7 @@ def _inherit_server(prepared: Prepared, backend: Backend, server: BackendServer,
     state, weight = row.get("state_by_hand"), row.get("weight_by_hand")
     if state in ("ready", "drain", "maint") and row.get("configured_state") == settings.state:
         overrides.set_state(backend.name, server, state)
-        pool.set_state(server, state, now, "by hand")
+        pool.set_state(server, state, now, why(state))
         yield f"state {state}"
     if isinstance(weight, int | float) and row.get("configured_weight") == settings.weight:
         overrides.set_weight(backend.name, server, weight)

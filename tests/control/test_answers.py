@@ -215,6 +215,17 @@ def test_state_holds_for_all_protocols(make: Make) -> None:
     assert event["who"] == "by user 0, process 1"
 
 
+@pytest.mark.parametrize(
+    ("state", "why"), [("drain", "by hand"), ("maint", "by hand"), ("ready", "made ready by hand")]
+)
+def test_reason_of_a_state_says_if_it_restricts(make: Make, state: str, why: str) -> None:
+    running = imap_and_pop3(make, server())
+    admin(running).said("set server state", server="pool/d1", state="drain" if state == "ready" else "ready")
+    admin(running).said("set server state", server="pool/d1", state=state)
+    backends = running.service.generation.backends.values()
+    assert [one.why for backend in backends for one in backend.pool.servers] == [why] * 2
+
+
 @pytest.mark.parametrize(("weight", "now"), [("7", 7), ("0", 0), ("50%", 40), ("1000%", 256)])
 def test_weight_is_absolute_or_of_the_configured_one(make: Make, weight: str, now: float) -> None:
     running = imap_and_pop3(make, server(weight=80))

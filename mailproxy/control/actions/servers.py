@@ -7,6 +7,7 @@ from functools import partial
 from twisted.internet.defer import Deferred
 
 from mailproxy.backend.backend import Backend
+from mailproxy.backend.overrides import why
 from mailproxy.checks.outcome import Outcome
 from mailproxy.control.actions.context import Context
 from mailproxy.control.actions.names import find_servers, servers_of_all_generations
@@ -26,9 +27,10 @@ def set_state(context: Context) -> Answer:
     now = running.loop.poller.look_at_clock()
     first = find_servers(running, backend, server)[0][1]
     before = first.state
+    reason = why(state)
     running.process_state.overrides.set_state(backend, first, state)
     for made, one in servers_of_all_generations(running, backend, server):
-        made.pool.set_state(one, state, now, "by hand")
+        made.pool.set_state(one, state, now, reason)
     return context.done(f"server {backend}/{server}: state {before} -> {state}")
 
 
