@@ -7,6 +7,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Protocol
 
 from mailproxy import config
@@ -21,6 +22,7 @@ from mailproxy.control.compare import Comparison, against_running, kept_by_runni
 from mailproxy.control.format import printable
 from mailproxy.front.prepare import prepare
 from mailproxy.tls.certificate import Certificate
+from mailproxy.tls.expiry import expiring
 from mailproxy.tls.store import Certificates
 
 
@@ -83,7 +85,7 @@ def _check(path: str, arguments: Namespace, bind: Bind | None) -> int:
     now = datetime.now(UTC)
     print(f"{path}: good")
     _print_parts(settings, prepared.files.certificates, now)
-    for warning in prepared.warnings(now):
+    for warning in (*prepared.warnings(now), *expiring(chain(*prepared.files.certificates.values()), now)):
         print(f"warning: {warning}", file=sys.stderr)
     running = _compare(settings, arguments.socket) if arguments.against_running else None
     for place, remark in bind_remarks.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from attrs import frozen
@@ -12,6 +12,9 @@ from mailproxy.tls.steps import Steps, ends_of_steps
 
 DAYS = (30, 14, 7, 1)
 """The days before the expiry of a certificate with a warning; ACME clients renew before the first or soon after."""
+
+SOON_DAYS = 7
+"""The one of `DAYS` from which on `check` warns: renewal has failed, or nobody has set it up."""
 
 _EXPIRED = 0
 
@@ -70,6 +73,14 @@ class ExpiryNotices:
                 told[certificate.digest] = before
         self._told = told
         return notices
+
+
+def expiring(certificates: Iterable[Certificate], now: datetime) -> Iterator[Notice]:
+    """Yield a notice for each certificate that is valid at `now` and expires within `SOON_DAYS`, once for each file."""
+    for certificate in {one.path: one for one in certificates}.values():
+        stage = _stage(certificate, now)
+        if stage is not None and _EXPIRED < stage <= SOON_DAYS:
+            yield Notice(certificate, (certificate.not_after - now).days)
 
 
 class StaleStaples:

@@ -264,6 +264,26 @@ def test_authorization_fits_a_header(probed: Path, capsys: pytest.CaptureFixture
     assert capsys.readouterr().err.endswith("/key: is not ASCII, as an HTTP header has to be\n")
 
 
+@pytest.mark.parametrize(("days", "left"), [(4, "4 days"), (1, "1 day"), (0, "less than a day")])
+def test_certificate_that_expires_soon_is_a_warning(
+    file: Path, days: int, left: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (file.parent / "mail.pem").write_bytes(issue("a", days=days, since=-30).pem)
+    assert run(file) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"warning: {file.parent}/mail.pem: expires in {left}, on 20")
+
+
+@pytest.mark.parametrize(("days", "since"), [(8, -30), (4, -1)])
+def test_certificate_that_has_time_is_no_warning(
+    file: Path, days: int, since: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that lives for five days has four of them left."""
+    (file.parent / "mail.pem").write_bytes(issue("a", days=days, since=since).pem)
+    assert run(file) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_expired_certificate_for_servers_is_a_warning(probed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (probed.parent / "front.pem").write_bytes(issue("front", days=-3).pem)
     assert run(probed) == 0
