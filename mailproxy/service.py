@@ -357,7 +357,7 @@ class ProxyService(Service):
 
     def _follow_lists(self, settings: Config) -> None:
         """Check the lists of networks of a configuration for changes."""
-        self.network_lists.follow(settings.list_files, settings.watch)
+        self.network_lists.follow(settings.list_files, settings.watch, settings.bans.lists)
 
     def stopService(self) -> Deferred[None]:
         """Stop accepting and end the sessions politely; the Deferred fires when there are none."""

@@ -16,7 +16,7 @@ def explain_rules(path: str, name: str, facts: str) -> int:
     try:
         settings = load(path)
         lists = NetworkLists()
-        read, problems = read_lists(settings.list_files, {})
+        read, problems = read_lists(settings.list_files, {}, settings.bans.lists)
         if problems:
             raise ConfigError([Problem(settings.list_files[one.path], str(one)) for one in problems], path)
     except ConfigError as error:

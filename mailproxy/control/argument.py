@@ -14,6 +14,7 @@ from mailproxy.config.duration import seconds, written
 from mailproxy.config.kind import Wrong
 from mailproxy.config.senders import what_instead
 from mailproxy.config.words import listed, nearest, quoted
+from mailproxy.networks.width import is_too_wide, width_problem
 
 
 @frozen
@@ -89,17 +90,12 @@ def _banned(text: str) -> Key:
 
 def _ban(text: str) -> Key:
     first, bits = key = _banned(text)
-    widest = WIDEST_BAN[len(first)]
-    if bits < widest:
+    if is_too_wide(first, bits):
         raise Wrong(
-            f"is {quoted(text)}, which holds more than a /{widest}, the widest network that can be banned; ban smaller "
-            "ones, or `drain frontend` to accept no clients at all"
+            f"is {quoted(text)}, {width_problem(len(first))}; ban smaller ones, or `drain frontend` to accept no "
+            "clients at all"
         )
     return key
-
-
-WIDEST_BAN: Mapping[int, int] = {4: 8, 16: 16}
-"""The fewest bits of a network to ban, by the bytes of its addresses: a mistyped prefix must not refuse all clients."""
 
 
 _BAN = 'an address or a network such as "192.0.2.7" or "192.0.2.0/24"'

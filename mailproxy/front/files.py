@@ -80,7 +80,7 @@ def read_files(
     trusts, untrusted = read_trusts(settings)
     server_files, unverified = read_server_files(settings)
     unusable += (*untrusted, *policy_problems(settings), *secret_problems(settings), *unverified)
-    read, unusable_lists = read_lists(settings.list_files, lists)
+    read, unusable_lists = read_lists(settings.list_files, lists, settings.bans.lists)
     kept = {one.path for one in read}
     unusable += tuple(
         Problem(settings.list_files[one.path], str(one)) for one in unusable_lists if one.path not in kept

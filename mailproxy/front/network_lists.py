@@ -10,7 +10,7 @@ may have cut it off to write it again.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -59,12 +59,12 @@ class ListWatch:
         self.announce: Callable[[ReadList], object] = _nothing
         """Called with each changed list, for other processes."""
 
-    def follow(self, paths: Iterable[str], seconds: float) -> None:
-        """Check these files every `seconds`, instead of earlier ones; at 0 never."""
+    def follow(self, paths: Iterable[str], seconds: float, banned: Collection[str] = ()) -> None:
+        """Check these files every `seconds`, instead of earlier ones; at 0 never. The networks in `banned` are bans."""
         self.stop()
         watched = tuple(dict.fromkeys(paths))
         if watched and seconds:
-            self._watch = LoopingCall(self._look, watched)
+            self._watch = LoopingCall(self._look, watched, banned)
             self._watch.clock = self._clock
             self._watch.start(max(seconds, LEAST_WATCH_SECONDS), now=False)
 
@@ -74,11 +74,11 @@ class ListWatch:
             self._watch.stop()
             self._watch = None
 
-    def _look(self, paths: tuple[str, ...]) -> Deferred[None]:
+    def _look(self, paths: tuple[str, ...], banned: Collection[str]) -> Deferred[None]:
         # A refused file is read if it is the one from before again, or if only its permissions have changed.
         known = {path: kept.state for path, kept in self._lists.known.items() if path not in self._lists.refused}
         refused = {path: found.state for path, found in self._refused.items() if not found.may_pass}
-        work = partial(_read_changed, paths, known | refused, self._now())
+        work = partial(_read_changed, paths, known | refused, self._now(), banned)
         return self._background.do(work).addCallback(self._take, self._watch).addErrback(self._broke)
 
     def _take(self, found: Mapping[str, ReadList | _Unusable], watch: LoopingCall | None) -> None:
@@ -112,7 +112,9 @@ class ListWatch:
         self._log.failure("bug in the check of lists of networks", failure)
 
 
-def _read_changed(paths: Iterable[str], known: Mapping[str, State], now: float) -> dict[str, ReadList | _Unusable]:
+def _read_changed(
+    paths: Iterable[str], known: Mapping[str, State], now: float, banned: Collection[str]
+) -> dict[str, ReadList | _Unusable]:
     """Read the files whose state is not the known one, unless they have just changed, by the wall clock."""
     found: dict[str, ReadList | _Unusable] = {}
     for path in paths:
@@ -121,7 +123,7 @@ def _read_changed(paths: Iterable[str], known: Mapping[str, State], now: float) 
         if state == known.get(path) or (len(state) > 1 and abs(now - state[3] / 1e9) < SETTLING_SECONDS):
             continue
         try:
-            read: ReadList | _Unusable = ReadList(path, read_list(path), state)
+            read: ReadList | _Unusable = ReadList(path, read_list(path, bans=path in banned), state, path in banned)
         except UnusableList as error:
             read = _Unusable(str(error), state, may_pass=error.may_pass)
         if state_of(path) == state:

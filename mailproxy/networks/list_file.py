@@ -14,7 +14,9 @@ from attrs import frozen
 
 from mailproxy.config.kind import Wrong
 from mailproxy.config.senders import NETWORK
+from mailproxy.config.words import quoted
 from mailproxy.networks.network_set import NetworkSet, Range
+from mailproxy.networks.width import WIDEST_BAN, is_too_wide, width_problem
 from mailproxy.proxyprotocol.mapped import MAPPED
 
 MOST_BYTES = 64 * 1024 * 1024
@@ -51,8 +53,12 @@ def state_of(path: str) -> State:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def read_list(path: str) -> NetworkSet:
-    """Read a file; raises `UnusableList`. 100,000 lines take a fifth of a second."""
+def read_list(path: str, *, bans: bool = False) -> NetworkSet:
+    """
+    Read a file; raises `UnusableList`. 100,000 lines take a fifth of a second.
+
+    If its networks are `bans`, each that is too wide is wrong.
+    """
     try:
         # Opening a FIFO would wait for a writer.
         found = os.stat(path)
@@ -66,15 +72,16 @@ def read_list(path: str) -> NetworkSet:
         raise UnusableList(path, 0, f"cannot be read: {error.strerror}", may_pass=True) from None
     if len(data) > MOST_BYTES:
         raise _too_large(path)
-    return parse_list(data, path)
+    return parse_list(data, path, bans=bans)
 
 
 def _too_large(path: str) -> UnusableList:
     return UnusableList(path, 0, f"has more than {MOST_BYTES // 1024 // 1024} MiB, the most that is read")
 
 
-def parse_list(data: bytes, path: str) -> NetworkSet:
+def parse_list(data: bytes, path: str, *, bans: bool = False) -> NetworkSet:
     """Read the content of the file `path`; raises `UnusableList` with the first wrong line."""
+    least4, least6 = (WIDEST_BAN[4], WIDEST_BAN[16]) if bans else (0, 0)
     ranges4: list[Range] = []
     ranges6: list[Range] = []
     for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
@@ -83,31 +90,31 @@ def parse_list(data: bytes, path: str) -> NetworkSet:
             continue
         try:
             if b":" in text:
-                ranges6.append(_range6(text.decode("ascii")))
+                ranges6.append(_range6(text.decode("ascii"), least6))
             else:
-                ranges4.append(_range4(text.decode("ascii")))
+                ranges4.append(_range4(text.decode("ascii"), least4))
         except (OSError, ValueError):
-            raise UnusableList(path, number, _what_is_wrong(text)) from None
+            raise UnusableList(path, number, _what_is_wrong(text, bans=bans)) from None
         if len(ranges4) + len(ranges6) > MOST_NETWORKS:
             raise UnusableList(path, number, f"is network {MOST_NETWORKS + 1}; a list has {MOST_NETWORKS} at most")
     return NetworkSet(ranges4, ranges6)
 
 
-def _range4(text: str) -> Range:
+def _range4(text: str, least: int) -> Range:
     host, slash, bits = text.partition("/")
-    return _range(int.from_bytes(inet_pton(AF_INET, host)), _bits(bits, 32) if slash else 32, 32)
+    return _range(int.from_bytes(inet_pton(AF_INET, host)), _bits(bits, least, 32) if slash else 32, 32)
 
 
-def _range6(text: str) -> Range:
+def _range6(text: str, least: int) -> Range:
     host, slash, bits = text.partition("/")
     packed = inet_pton(AF_INET6, host)
     if packed.startswith(MAPPED):
         raise ValueError(text)  # IPv4 in IPv6 form would never match
-    return _range(int.from_bytes(packed), _bits(bits, 128) if slash else 128, 128)
+    return _range(int.from_bytes(packed), _bits(bits, least, 128) if slash else 128, 128)
 
 
-def _bits(text: str, most: int) -> int:
-    if not text.isdigit() or int(text) > most:
+def _bits(text: str, least: int, most: int) -> int:
+    if not text.isdigit() or not least <= int(text) <= most:
         raise ValueError(text)
     return int(text)
 
@@ -119,10 +126,13 @@ def _range(first: int, bits: int, width: int) -> Range:
     return first, first + size
 
 
-def _what_is_wrong(text: bytes) -> str:
+def _what_is_wrong(text: bytes, *, bans: bool) -> str:
     """Describe a wrong line in the words that the configuration uses for a network."""
     try:
-        NETWORK.read(text.decode("utf-8", "replace"))
+        network = NETWORK.read(text.decode("utf-8", "replace"))
     except Wrong as error:
         return str(error)
+    first = network.network_address.packed
+    if bans and is_too_wide(first, network.prefixlen):
+        return f"is {quoted(text.decode('ascii'))}, {width_problem(len(first))}"
     return f"is not a network as mailproxy reads it: {text.decode('ascii')}"

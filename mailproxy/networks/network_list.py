@@ -19,6 +19,8 @@ class NetworkList:
     networks: NetworkSet = EMPTY
     state: State = ()
     """The file's state when it was read; empty if that is unknown."""
+    may_ban: bool = False
+    """True if it was read as a list of bans, so that no network in it is too wide for one."""
 
 
 @frozen
@@ -28,6 +30,8 @@ class ReadList:
     path: str
     networks: NetworkSet
     state: State
+    may_ban: bool = False
+    """True if it was read as a list of bans."""
 
 
 NO_LISTS: Mapping[str, NetworkList] = MappingProxyType({})
@@ -50,7 +54,7 @@ class NetworkLists:
     def take(self, read: ReadList) -> None:
         """Use the content of a file from now on."""
         kept = self.at(read.path)
-        kept.networks, kept.state = read.networks, read.state
+        kept.networks, kept.state, kept.may_ban = read.networks, read.state, read.may_ban
         self.refused.pop(read.path, None)
 
     def refuse(self, path: str, problem: str) -> None:
@@ -64,7 +68,7 @@ class NetworkLists:
 
     def all(self) -> tuple[ReadList, ...]:
         """Return the content of all lists, to send it to another process."""
-        return tuple(ReadList(kept.path, kept.networks, kept.state) for kept in self._lists.values())
+        return tuple(ReadList(kept.path, kept.networks, kept.state, kept.may_ban) for kept in self._lists.values())
 
     @property
     def known(self) -> Mapping[str, NetworkList]:
@@ -73,25 +77,29 @@ class NetworkLists:
 
 
 def read_lists(
-    paths: Collection[str], known: Mapping[str, NetworkList]
+    paths: Collection[str], known: Mapping[str, NetworkList], banned: Collection[str] = ()
 ) -> tuple[tuple[ReadList, ...], tuple[UnusableList, ...]]:
     """
     Read the files that have changed since they were read; return the content of all, and the problems.
 
-    A file that cannot be used keeps its content from before, if there is one. May run in a thread.
+    The networks in the files `banned` are bans. A file that cannot be used keeps its content from before, if there is
+    one of the same use. May run in a thread.
     """
     read: list[ReadList] = []
     problems: list[UnusableList] = []
     for path in paths:
+        bans = path in banned
         before, state = known.get(path), state_of(path)
+        if before is not None and bans and not before.may_ban:
+            before = None  # it may have networks that are too wide
         if before is not None and before.state == state:
-            read.append(ReadList(path, before.networks, state))
+            read.append(ReadList(path, before.networks, state, before.may_ban))
             continue
         try:
-            read.append(ReadList(path, read_list(path), state))
+            read.append(ReadList(path, read_list(path, bans=bans), state, bans))
         except UnusableList as error:
             problems.append(error.with_traceback(None))  # its frames would be a cycle with the list
             if before is not None and before.state:
                 # With its state from before, so that it is read again the next time.
-                read.append(ReadList(path, before.networks, before.state))
+                read.append(ReadList(path, before.networks, before.state, before.may_ban))
     return tuple(read), tuple(problems)

@@ -195,7 +195,7 @@ def test_file_that_is_too_large_is_refused_once_and_not_read_again(
 ) -> None:
     tries: list[str] = []
 
-    def read(path: str) -> NetworkSet:
+    def read(path: str, *, bans: bool = False) -> NetworkSet:
         tries.append(path)
         return read_list(path)
 
@@ -230,7 +230,7 @@ def test_file_that_is_empty_for_a_moment_keeps_the_former_list(bench: Bench) -> 
 
 
 def test_file_that_changes_while_it_is_read_is_read_later(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    def read(path: str) -> NetworkSet:
+    def read(path: str, *, bans: bool = False) -> NetworkSet:
         bench.write("11.0.0.0/8\n12.0.0.0/8\n")
         return NetworkSet()
 
@@ -262,7 +262,7 @@ def test_nothing_is_watched_without_files_or_interval(bench: Bench, paths: list[
 def test_file_that_could_not_be_read_is_tried_again(
     bench: Bench, events: list[LogEvent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def read(path: str) -> NetworkSet:
+    def read(path: str, *, bans: bool = False) -> NetworkSet:
         raise UnusableList(path, 0, "cannot be read: Too many open files", may_pass=True)
 
     bench.write("11.0.0.0/8\n")
@@ -276,3 +276,21 @@ def test_file_that_could_not_be_read_is_tried_again(
     ]
     bench.clock.advance(SECONDS)
     assert bench.networks() == (False, True)
+
+
+def test_too_wide_network_keeps_the_former_list_where_it_bans(bench: Bench, events: list[LogEvent]) -> None:
+    bench.watch.follow([str(bench.file)], SECONDS, [str(bench.file)])
+    bench.write("11.0.0.0/8\n0.0.0.0/0\n")
+    bench.clock.advance(SECONDS)
+    assert bench.networks() == (True, False)
+    (line,) = written(events)
+    assert line == (
+        f'{bench.file}:2: is "0.0.0.0/0", which holds more than a /8, the widest network that can be banned; '
+        "the former list stays in use"
+    )
+
+
+def test_rule_may_get_a_list_of_everybody(bench: Bench) -> None:
+    bench.write("0.0.0.0/0\n")
+    bench.clock.advance(SECONDS)
+    assert bench.networks() == (True, True)

@@ -142,3 +142,29 @@ def test_state_changes_with_the_file(tmp_path: Path) -> None:
     first = state_of(str(file))
     file.write_bytes(b"10.0.0.0/16\n")
     assert len({missing, first, state_of(str(file))}) == 3
+
+
+WIDE = [
+    ("0.0.0.0/0", 8),
+    ("0.0.0.0/1", 8),
+    ("126.0.0.0/7", 8),
+    ("::/0", 16),
+    ("2000::/15", 16),
+]
+
+
+@pytest.mark.parametrize(("network", "widest"), WIDE)
+def test_too_wide_network_is_wrong_where_the_list_bans(network: str, widest: int) -> None:
+    with pytest.raises(UnusableList) as caught:
+        parse_list(f"192.0.2.0/24\n{network}\n".encode(), "drop.txt", bans=True)
+    problem = f'is "{network}", which holds more than a /{widest}, the widest network that can be banned'
+    assert (caught.value.line, caught.value.problem) == (2, problem)
+
+
+@pytest.mark.parametrize(("network", "widest"), WIDE)
+def test_rules_may_be_about_everybody(network: str, widest: int) -> None:
+    assert parse_list(network.encode(), "all.txt").size == 1
+
+
+def test_widest_networks_can_be_banned() -> None:
+    assert parse_list(b"10.0.0.0/8\n2001::/16\n", "drop.txt", bans=True).size == 2

@@ -77,3 +77,20 @@ def test_lists_of_other_files_are_forgotten() -> None:
 
 def test_sets_may_be_compared() -> None:
     assert ReadList("a", EMPTY, (1,)) == ReadList("a", NetworkSet(), (1,))
+
+
+def test_list_of_a_rule_is_read_again_when_it_bans(file: Path) -> None:
+    lists = NetworkLists()
+    file.write_bytes(b"0.0.0.0/0\n")
+    assert take(lists, file) == ()
+    read, (problem,) = read_lists([str(file)], lists.known, [str(file)])
+    assert (read, problem.line) == ((), 1)
+
+
+def test_list_of_bans_keeps_its_content_when_a_network_is_too_wide(file: Path) -> None:
+    lists = NetworkLists()
+    for one in read_lists([str(file)], {}, [str(file)])[0]:
+        lists.take(one)
+    file.write_bytes(b"0.0.0.0/0\n# all\n")
+    (read,), (problem,) = read_lists([str(file)], lists.known, [str(file)])
+    assert (read.networks, problem.line) == (lists.at(str(file)).networks, 1)
