@@ -15,6 +15,7 @@ from attrs import frozen
 from mailproxy.bans.ban import Key, key_of, read_key
 from mailproxy.bans.bans import LONGEST_SECONDS, MOST_BANS, clean_reason
 from mailproxy.bans.rows import rows
+from mailproxy.networks.width import is_too_wide
 
 _SCOPES = ("ip", "range")
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
@@ -43,6 +44,8 @@ class Decisions:
     deleted: tuple[Key, ...]
     skipped: int
     """Those that are no bans of addresses: captchas, users, countries."""
+    too_wide: tuple[Key, ...] = ()
+    """New ones of networks that are too wide to ban."""
 
 
 def read_decisions(data: bytes) -> Decisions:
@@ -53,6 +56,7 @@ def read_decisions(data: bytes) -> Decisions:
     """
     new: dict[Key, Decision] = {}
     deleted: list[Key] = []
+    too_wide: dict[Key, None] = {}
     skipped = 0
     try:
         for name, value in rows(data.decode(), ("new", "deleted")):
@@ -61,6 +65,9 @@ def read_decisions(data: bytes) -> Decisions:
                 skipped += 1
             elif name == "deleted":
                 deleted.append(decision.key)
+            elif decision.seconds > 0 and is_too_wide(*decision.key):
+                too_wide[decision.key] = None
+                skipped += 1
             elif decision.seconds > 0:
                 # Of several for one network, the longest counts.
                 before = new.get(decision.key)
@@ -72,7 +79,7 @@ def read_decisions(data: bytes) -> Decisions:
         raise
     except ValueError as error:
         raise UnusableAnswer(f"it is not the JSON of the API: {error}") from None
-    return Decisions(tuple(new.values()), tuple(deleted), skipped)
+    return Decisions(tuple(new.values()), tuple(deleted), skipped, tuple(too_wide))
 
 
 def _decision(row: Any) -> Decision | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred, execute
-from twisted.logger import LogEvent, capturedLogs
+from twisted.logger import LogEvent, capturedLogs, formatEvent
 
 from mailproxy.bans import bans as bans_module
 from mailproxy.bans.bans import BANS_AT_ONCE, BanChange, Bans
@@ -202,3 +202,15 @@ def test_nothing_happens_after_the_stop(bench: Bench, monkeypatch: pytest.Monkey
     bench.advance(1000)
     assert bench.places == []
     assert bench.said("crowdsec-failed") == []
+
+
+def test_too_wide_decisions_are_skipped_with_one_warning(bench: Bench) -> None:
+    bench.answers(*(decision(value, scope="Range") for value in ("0.0.0.0/0", "::/0", "192.0.2.0/24")))
+    bench.crowdsec.start()
+    bench.advance(1)
+    assert bench.places == ["192.0.2.0/24"]
+    (warning,) = bench.said("crowdsec-skipped")
+    assert formatEvent(warning) == (
+        "crowdsec: http://127.0.0.1:8080: the decision about 0.0.0.0/0 is skipped, which holds more than a /8, the "
+        "widest network that can be banned; 2 skipped in all"
+    )

@@ -136,3 +136,15 @@ def test_any_answer_raises_only_this_error(entry: Any, data: bytes) -> None:
         read_decisions(data)
     except UnusableAnswer:
         return
+
+
+@pytest.mark.parametrize("value", ["0.0.0.0/0", "126.0.0.0/7", "::ffff:0:0/96", "::/0", "2000::/15"])
+def test_too_wide_network_is_skipped(value: str) -> None:
+    found = read_decisions(answer(decision(value, scope="Range"), decision()))
+    assert [place_of(one.key) for one in found.new] == ["192.0.2.7"]
+    assert (len(found.too_wide), found.skipped) == (1, 1)
+
+
+@pytest.mark.parametrize("value", ["10.0.0.0/8", "2001::/16"])
+def test_widest_network_is_banned(value: str) -> None:
+    assert [place for place, _, _ in bans(decision(value, scope="Range"))] == [value]
