@@ -9,7 +9,7 @@ again after a start, so they alone are written seldom.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 from mailproxy.bans.ban import Ban, Origin
 from mailproxy.bans.bans import Bans
 from mailproxy.bans.file import Moment, UnusableBans, keep_broken, read_bans, write_bans
+from mailproxy.networks.width import is_too_wide, width_problem
 
 DELAY_SECONDS = 1.0
 CROWDSEC_DELAY_SECONDS = 300.0
@@ -70,7 +71,7 @@ class Saving:
             self._stop()
             return ()
         try:
-            return read_bans(path, now)
+            return self._without_too_wide(read_bans(path, now))
         except UnusableBans as error:
             problem = str(error)
         try:
@@ -86,6 +87,21 @@ class Saving:
             log_where=where,
         )
         return ()
+
+    def _without_too_wide(self, found: Sequence[Ban]) -> tuple[Ban, ...]:
+        too_wide = [ban for ban in found if is_too_wide(*ban.key)]
+        if not too_wide:
+            return tuple(found)
+        first = too_wide[0]
+        self._log.warn(
+            "bans: {path}: the ban of {place} is skipped, {problem}; {count} skipped in all",
+            event="bans-skipped",
+            path=self.path,
+            place=first.place,
+            problem=width_problem(len(first.key[0])),
+            count=len(too_wide),
+        )
+        return tuple(ban for ban in found if not is_too_wide(*ban.key))
 
     def changed(self, origin: Origin | None = None) -> None:
         """Write the file some time after bans of an origin have changed; None: soon."""

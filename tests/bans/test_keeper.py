@@ -191,6 +191,20 @@ def test_broken_file_is_renamed_and_the_service_starts(bench: Bench) -> None:
     assert Path(f"{bench.path}.broken").read_text() == "broken"
 
 
+def test_too_wide_bans_in_the_file_are_skipped_with_one_warning(bench: Bench) -> None:
+    row = {"origin": "ctl", "reason": "", "since": "2026-11-21T00:00:00Z", "until": None}
+    networks = ("192.0.2.7", "0.0.0.0/0", "::/0", "10.0.0.0/8")
+    rows = [row | {"network": network} for network in networks]
+    bench.path.write_text(json.dumps({"version": 1, "written": "2026-11-21T00:00:00Z", "bans": rows}))
+    bench.start()
+    assert bench.places == ["10.0.0.0/8", "192.0.2.7"]
+    (event,) = bench.said("bans-skipped")
+    assert event["log_format"].format(**event) == (
+        f"bans: {bench.path}: the ban of 0.0.0.0/0 is skipped, which holds more than a /8, the widest network that can "
+        "be banned; 2 skipped in all"
+    )
+
+
 def test_broken_file_that_cannot_be_renamed_is_not_written_over(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*paths: object) -> None:
         raise OSError(13, "Permission denied")
