@@ -96,7 +96,8 @@ class Bans:
         metadata=about(
             _LIST_FILE,
             'Files of banned networks, such as `"@/etc/mailproxy/drop.txt"`: a network or address a line, comments '
-            "after `#` or `;`. They are checked for changes every `watch` seconds.",
+            "after `#` or `;`; a `/8`, or a `/16` of IPv6, at most. They are checked for changes every `watch` "
+            "seconds.",
             values="list",
             is_list=True,
         ),
