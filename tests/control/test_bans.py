@@ -66,8 +66,13 @@ def test_exempt_client_is_never_banned(make: Make) -> None:
 
 def test_ban_for_a_time_ends(running: Running, admin: Admin) -> None:
     assert admin.said("ban", network=HERE, time="10m") == "127.0.0.1 is banned for 10m"
-    running.reactor.advance(601.0)
+    running.reactor.advance(599.0)
+    client = running.client()
+    running.until(lambda: client.fin or client.reset)
+    assert connections(running) == 0
+    running.reactor.advance(2.0)
     running.relay()
+    assert connections(running) == 1
 
 
 def test_ban_is_shown(running: Running, admin: Admin) -> None:

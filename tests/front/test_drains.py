@@ -150,8 +150,10 @@ def test_stop_during_a_drain_lets_clients_of_others_in(front: Front) -> None:
     (kept,) = front.service.listening  # as another process has it, or systemd's store
     with kept.dup():
         front.service.drains.frontend("front")
+        with pytest.raises(TimeoutError):
+            socket.create_connection(address, 0.1)
         front.stop()
-        with socket.create_connection(address):
+        with socket.create_connection(address, 5):
             pass
 
 

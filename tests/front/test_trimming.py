@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from platform import libc_ver
+from resource import getpagesize
+
 import pytest
 from twisted.internet.task import Clock
 
@@ -95,5 +99,17 @@ def test_nothing_is_looked_at_after_the_stop(bench: Bench) -> None:
     assert not bench.clock.getDelayedCalls()
 
 
+@pytest.mark.skipif(libc_ver()[0] != "glibc", reason="other libraries give memory back by themselves")
 def test_memory_can_be_given_back_here() -> None:
+    blocks = [b"x" * size for size in range(4000, 14_000)]
+    kept = blocks[::100]  # so that the C library keeps what is freed between them
+    blocks.clear()
+    before = resident()
     find_trim()()
+    assert before - resident() > 50_000_000
+    assert kept
+
+
+def resident() -> int:
+    """Return the bytes of this process that are in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * getpagesize()

@@ -126,6 +126,17 @@ def test_state_by_hand_survives_reloads(service: Service, folder: Path) -> None:
     assert (row["state"], row["weight"]) == ("drain", 50)
 
 
+def check_against_running(ctl: Ctl) -> subprocess.CompletedProcess[str]:
+    """Have the configuration that the service uses checked."""
+    return subprocess.run(
+        [sys.executable, "-m", "mailproxy", "check", ctl.rows("show info")[0]["configuration"], "--against-running"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
 def test_check_says_what_a_reload_says_of_a_certificate_that_breaks(
     front: StartFront, backend: Recorder, pki: Certificates, ctl: Ctl, folder: Path
 ) -> None:
@@ -135,14 +146,7 @@ def test_check_says_what_a_reload_says_of_a_certificate_that_breaks(
     configuration, _ = single(certificate, backend.port, maxconn=10)
     front(with_admin(configuration, ctl.path))
     certificate.write_bytes(b"")
-    file = ctl.rows("show info")[0]["configuration"]
-    checked = subprocess.run(
-        [sys.executable, "-m", "mailproxy", "check", file, "--against-running"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    checked = check_against_running(ctl)
     (warning,) = checked.stderr.splitlines()
     assert warning.endswith("; the one from before stays in use")
     assert checked.returncode == 0
@@ -162,14 +166,7 @@ def test_check_says_what_a_reload_says_of_a_list_that_breaks(
     configuration["bans"] = {"lists": [f"@{listed}"]}
     front(with_admin(configuration, ctl.path))
     listed.write_text("192.0.2.1/24\n")
-    file = ctl.rows("show info")[0]["configuration"]
-    checked = subprocess.run(
-        [sys.executable, "-m", "mailproxy", "check", file, "--against-running"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    checked = check_against_running(ctl)
     (warning,) = checked.stderr.splitlines()
     assert checked.stdout.splitlines()[0].endswith("; a start would fail")
     assert checked.returncode == 0
@@ -187,19 +184,12 @@ def test_reload_says_what_it_changes_and_check_says_so_before(
     running = front(configuration)
     configuration["frontend"]["more"] = frontend(free_port(), "recorder", maxconn=10)
     running.write(configuration)
-    file = ctl.rows("show info")[0]["configuration"]
-    checked = subprocess.run(
-        [sys.executable, "-m", "mailproxy", "check", file, "--against-running"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    checked = check_against_running(ctl)
     assert (checked.stdout.splitlines()[-1], checked.returncode) == ("+ frontend more", 0)
     assert len(ctl.rows("show frontends")) == 1
     assert ctl.said("reload").splitlines() == ["+ frontend more", "reloaded, with 1 change"]
     assert len(ctl.rows("show frontends")) == 2
-    Path(file).write_text("maxconn = 'many'\nworkers = 0.5\n")
+    running.file.write_text("maxconn = 'many'\nworkers = 0.5\n")
     failed = ctl.run("reload")
     assert failed.returncode == 1
     assert {"maxconn", "workers"} < {line.partition(":")[0] for line in failed.stderr.splitlines()}

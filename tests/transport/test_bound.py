@@ -228,7 +228,7 @@ def test_clients_of_a_port_that_listens_again_are_let_in(anywhere: Bound) -> Non
 
 
 def test_adopted_port_lets_clients_in(bound: Keep, anywhere: Bound) -> None:
-    anywhere.keep_away()
+    assert anywhere.keep_away()
     bound(adopt(anywhere.socket.dup()))
     with socket.create_connection(anywhere.socket.getsockname(), 5):
         pass
