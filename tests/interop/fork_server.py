@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import NoReturn, TypedDict
 
 from mailproxy.cli import main
+from tests.interop.forked import LONGEST
 
 # In the order of `mailproxy run`, which installs its own reactor later.
 _IMPORTED = (
@@ -24,9 +25,6 @@ _IMPORTED = (
     *("mailproxy.process.identity", "mailproxy.signals", "mailproxy.transport.reactor", "mailproxy.service"),
     *("mailproxy.log", "mailproxy.systemd.reports"),
 )
-
-_LONGEST = 1 << 17
-"""The most bytes of a request; the environment is most of it."""
 
 
 class Request(TypedDict):
@@ -52,7 +50,7 @@ def serve(control: socket.socket) -> list[str]:
                 os.close(status)
                 os.close(descriptor)
                 continue
-            request, outputs, _, _ = socket.recv_fds(control, _LONGEST, 2)
+            request, outputs, _, _ = socket.recv_fds(control, LONGEST, 2)
             if not request:
                 _leave()
             pid = os.fork()

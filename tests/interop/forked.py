@@ -13,8 +13,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
+
+LONGEST = 1 << 17
+"""The most bytes of a request; the environment is most of it."""
 
 _PID_BYTES = 20
 
@@ -57,10 +61,16 @@ class Forked:
             poll = select.poll()
             poll.register(self._status, select.POLLIN)
             if poll.poll(seconds * 1000):
-                self.returncode = int(os.read(self._status, _PID_BYTES))
+                self.returncode = int(os.read(self._status, _PID_BYTES) or self._kill_orphan())
                 os.close(self._status)
                 os.close(self._process)
         return self.returncode
+
+    def _kill_orphan(self) -> int:
+        """Kill it, as nothing says any more when it ends: the process that has forked it is gone."""
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._process, signal.SIGKILL)
+        return -signal.SIGKILL
 
 
 class ForkServer:
@@ -79,11 +89,20 @@ class ForkServer:
         outputs: tuple[IO[bytes], IO[bytes]],
     ) -> Forked:
         """Start ``mailproxy ARGUMENTS`` in a folder, with its standard output and standard error."""
-        request = {"arguments": [*arguments], "folder": str(folder), "environment": dict(environment)}
+        values = {"arguments": [*arguments], "folder": str(folder), "environment": dict(environment)}
+        request = json.dumps(values).encode()
+        assert len(request) <= LONGEST, f"arguments and environment have {len(request)} bytes, at most {LONGEST} fit"
         with self._lock:
             control = self._control or self._begin(environment)
-            socket.send_fds(control, [json.dumps(request).encode()], [one.fileno() for one in outputs])
-            pid, (process, status), _, _ = socket.recv_fds(control, _PID_BYTES, 2)
+            try:
+                socket.send_fds(control, [request], [one.fileno() for one in outputs])
+                pid, descriptors, _, _ = socket.recv_fds(control, _PID_BYTES, 2)
+            except ConnectionError:
+                pid = b""
+            if not pid:
+                self.stop()  # the next request starts another one
+                raise AssertionError("the process that forks has ended; its standard error says why")
+        process, status = descriptors
         return Forked(int(pid), process, status, arguments)
 
     def _begin(self, environment: Mapping[str, str]) -> socket.socket:
