@@ -3,7 +3,7 @@
  *
  *   load [--plain | --starttls] MODE PORT CONNECTIONS AMOUNT
  *
- *   conn     AMOUNT connections, so many at once: handshake, greeting, LOGOUT, close
+ *   conn     AMOUNT connections, CONNECTIONS at once: handshake, greeting, LOGOUT, close
  *   resume   the same, and each resumes an earlier one's TLS session
  *   paced    AMOUNT connections, CONNECTIONS of them in a second: each begins at its time, whether or not earlier ones
  *            have ended, and its latency counts from that time
@@ -15,7 +15,7 @@
  *   stall    AMOUNT bytes are asked for on each connection, and nothing is read
  *   drown    AMOUNT bytes are sent on each connection, to a server that reads nothing
  *
- * Whoever runs this looks at the front before and after, so it goes step by step: when the connections that stay are
+ * Its caller looks at the front before and after, so it goes step by step: when the connections that stay are
  * up (connections that come and go: when one has come and gone) it prints "ready" and waits for a line on standard
  * input; then it does its work, prints the result as a line of JSON, and stays until standard input ends. Status 1,
  * and a line on standard error, when nothing moves any more.
@@ -309,7 +309,7 @@ static void step(struct connection *connection, uint32_t events)
         close_connection(connection, outcome == GOOD);
 }
 
-/* False when nothing happens in so many seconds. */
+/* False when nothing happens in this time. */
 static bool run_once(double seconds)
 {
     struct epoll_event events[EVENTS_PER_WAIT];
