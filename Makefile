@@ -2,16 +2,17 @@
 #   make demo    the proxy with embedded mail servers, to try it
 #   make test    every check and every test; those with mail servers from Debian are skipped until `make peers` has run
 #
-# Override PYTHON to use another interpreter (3.11 or newer), PYTEST_ARGS to pass options to pytest, EXAMPLES with "many"
-# to try many examples of each property.
+# Override PYTHON to use another interpreter (3.11 or newer), PYTEST_ARGS to pass options to pytest, EXAMPLES with
+# "many" to try many examples of each property.
 
 PYTHON      ?= python3
 PYTEST_ARGS ?=
 EXAMPLES    ?= few
 
-# A process for each core, as unit tests compute, and one for when they wait. Those with real peers mostly wait: each takes
-# whole files, whose tests share their peers, in the order that tests/interop/conftest.py gives them.
-UNIT_TESTS := --numprocesses $(shell echo $$(($$(nproc) + 1))) --maxprocesses 8 --ignore=tests/interop --ignore=tests/packaging
+# A process for each core, as unit tests compute, and one for when they wait. Those with real peers mostly wait: each
+# takes whole files, whose tests share their peers, in the order that tests/interop/conftest.py gives them.
+UNIT_TESTS := --numprocesses $(shell echo $$(($$(nproc) + 1))) --maxprocesses 8 \
+         --ignore=tests/interop --ignore=tests/packaging
 INTEROP_PROCESSES := --numprocesses 6 --dist loadfile --no-loadscope-reorder
 
 # The tests start Python hundreds of times, which must not compile each module anew.
@@ -61,7 +62,7 @@ coverage: $(VENV)/.installed ## unit tests, and what of the code they run: too l
 interop: $(VENV)/.installed ## tests with real peers (Dovecot, Postfix, HAProxy, mail clients) and of the built wheel
 	$(BIN)/python -m pytest $(INTEROP_PROCESSES) $(wildcard tests/packaging tests/interop) $(PYTEST_ARGS)
 
-matrix: $(VENV)/.installed ## unit tests of the source distribution on every Python at hand, and with the oldest dependencies
+matrix: $(VENV)/.installed ## unit tests of the source distribution on each Python there is, and with the oldest dependencies
 	@.ci/matrix
 
 bench: $(VENV)/.installed ## mailproxy beside HAProxy, as ratios
@@ -97,7 +98,7 @@ $(VENV)/bin/python:
 	@echo "making $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 
-# Dependency groups need pip 25.1; Debian 12 brings 23.0. The plugins are copied by the editable install, hence listed here.
+# Dependency groups need pip 25.1; Debian 12 brings 23.0. The plugins are copied by the editable install, hence listed.
 $(VENV)/.installed: pyproject.toml $(wildcard twisted/plugins/*.py) | $(VENV)/bin/python
 	@echo "installing mailproxy and its development tools into $(VENV)"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --upgrade 'pip>=25.1'
