@@ -6,6 +6,7 @@ The map, bottom up:
 - ``load.c``, ``backend.c``: the clients and the server of a measured front; ``programs`` compiles them.
 - ``front``, ``haproxy``: executables that run a front, as variables in their environment ask.
 - ``interpreter``: the Python that mailproxy runs on.
+- ``only``: the option that chooses what is measured.
 - ``certificates``: what the fronts present.
 - ``usage``: CPU time and memory of a process tree, from /proc.
 - ``running``: a front that runs, its server, and its clients at work.

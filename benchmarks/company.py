@@ -25,7 +25,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from benchmarks import fronts, programs, usage
+from benchmarks import fronts, only, programs, usage
 from benchmarks.certificates import SERVER_NAME
 from benchmarks.floods import Clients, go_first
 from benchmarks.running import Front, FrontProgram, Place
@@ -218,7 +218,7 @@ def main(arguments: list[str]) -> int:
     """Measure and print; return 1 if the limit is exceeded."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.company", description=__doc__.splitlines()[1])
     parser.add_argument("--seconds", type=float, default=20.0, help="alone, and in company (default %(default)s)")
-    parser.add_argument("--only", type=lambda names: names.split(","), default=list(ATTACKS), metavar="NAME,…")
+    only.add_option(parser, ATTACKS)
     parser.add_argument("--haproxy", action="store_true", help="also of HAProxy, to compare")
     options = parser.parse_args(arguments)
     programs.require()

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from attrs import define, field, frozen
 
-from benchmarks import interpreter, programs
+from benchmarks import interpreter, only, programs
 from benchmarks.certificates import make_certificates
 from benchmarks.running import BenchmarkError, Front, FrontProgram, Leg, Mode, Place
 
@@ -108,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="count this checkout once more, with this added to the configuration, such as benchmarks/ten-rules.toml",
     )
-    parser.add_argument("--only", type=lambda names: names.split(","), default=list(WORKS), metavar="NAME,…")
+    only.add_option(parser, WORKS)
     interpreter.add_option(parser)
     parser.add_argument("--workers", type=int, default=1, help="the number of processes (default %(default)s)")
     parser.add_argument("--callgrind", type=Path, metavar="FOLDER", help="keep callgrind's files there")

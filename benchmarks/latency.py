@@ -23,7 +23,7 @@ from typing import TypeVar
 
 from attrs import frozen
 
-from benchmarks import fronts, interpreter, programs, usage
+from benchmarks import fronts, interpreter, only, programs, usage
 from benchmarks.floods import go_first
 from benchmarks.running import BenchmarkError, Front, Leg, Mode, Result
 
@@ -91,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=7, help="how often each is measured (default %(default)s)")
     parser.add_argument("--seconds", type=float, default=5.0, help="of each measure (default %(default)s)")
     parser.add_argument("--share", type=float, default=0.5, help="of the rate that a core bears (default %(default)s)")
-    parser.add_argument("--only", type=lambda names: names.split(","), default=list(WORKS), metavar="NAME,…")
+    only.add_option(parser, WORKS)
     interpreter.add_option(parser)
     fronts.add_option(parser)
     return parser

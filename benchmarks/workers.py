@@ -22,7 +22,7 @@ from statistics import median
 
 from attrs import evolve, frozen
 
-from benchmarks import fronts, interpreter, programs, usage
+from benchmarks import fronts, interpreter, only, programs, usage
 from benchmarks.floods import go_first
 from benchmarks.running import BenchmarkError, Front, Leg, Mode
 from benchmarks.usage import CpuTime
@@ -87,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=7, help="how often each is measured (default %(default)s)")
     parser.add_argument("--at-once", type=int, default=32, help="clients (default %(default)s)")
     parser.add_argument("--one-cpu", action="store_true", help="the front has the first CPU alone")
-    parser.add_argument("--only", type=lambda names: names.split(","), default=list(WORKS), metavar="NAME,…")
+    only.add_option(parser, WORKS)
     interpreter.add_option(parser)
     fronts.add_option(parser)
     return parser
