@@ -6,8 +6,9 @@ Theory of operation. The *main* process reads the configuration and its files, o
 the main process has a reactor, so it can make a worker at any time (`forker`). The ticket keys are in TLS contexts that
 are made before the first fork (`mailproxy.tls.stock`).
 
-A socket carries messages between the main process and each worker, in both directions (`channel`, `message`). The
-counts of all processes are in shared memory (`mailproxy.counting`), so a session needs no message.
+A socket carries messages between the main process and each worker, in both directions: a `channel` sends each
+`message` as a `frame` with its `encoding`. The counts of all processes are in shared memory (`mailproxy.counting`), so
+a session needs no message.
 
 ``identity`` is the user that they become when root has started them.
 

@@ -94,7 +94,7 @@ class Channel:
             while self._is_open and (found := self._reader.next()) is not None:
                 self._deliver(*found)
         except pickle.UnpicklingError:
-            self._log.failure("a process sent a message that is not allowed")
+            self._log.failure("a process sent a message that cannot be used")
             goes_on = False
         if not goes_on:
             self._end()

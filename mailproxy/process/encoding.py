@@ -58,6 +58,13 @@ def encode(message: object) -> bytes:
 
 
 def decode(data: bytes, *, is_trusted: bool) -> Any:
-    """Return an encoded message; raise `pickle.UnpicklingError` for classes that an untrusted sender may not use."""
+    """
+    Return an encoded message.
+
+    Raises `pickle.UnpicklingError` for classes that an untrusted sender may not use, and for bytes that are no message.
+    """
     file = io.BytesIO(data)
-    return (pickle.Unpickler(file) if is_trusted else _Wary(file)).load()
+    try:
+        return (pickle.Unpickler(file) if is_trusted else _Wary(file)).load()
+    except Exception as error:  # pickle raises many kinds
+        raise pickle.UnpicklingError(f"{type(error).__name__}: {error}") from error

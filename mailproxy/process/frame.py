@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import array
 import os
+import pickle
 import socket
 import struct
 from collections import deque
@@ -59,17 +60,25 @@ class Reader:
         return bool(data)
 
     def next(self) -> tuple[Any, list[int]] | None:
-        """Return the next message and its descriptors, which the caller closes; None if no message is complete."""
+        """
+        Return the next message and its descriptors, which the caller closes; None if no message is complete.
+
+        Raises `pickle.UnpicklingError` for a message that is not allowed or lacks descriptors; no other follows then.
+        """
         while len(self._data) >= _HEAD.size:
             length, count = _HEAD.unpack_from(self._data)
             if len(self._data) < _HEAD.size + length:
                 return None
             body = bytes(self._data[_HEAD.size : _HEAD.size + length])
             del self._data[: _HEAD.size + length]
+            if count > len(self._descriptors):
+                # The kernel leaves out those for which this process has no room (EMFILE).
+                raise pickle.UnpicklingError(f"a message has {count} descriptors, and {len(self._descriptors)} came")
             self._taken += [self._descriptors.popleft() for _ in range(count)]
             if length:
+                message = decode(body, is_trusted=self._is_trusted)
                 taken, self._taken = self._taken, []
-                return decode(body, is_trusted=self._is_trusted), taken
+                return message, taken
         return None
 
     def close(self) -> None:

@@ -31,3 +31,9 @@ def test_worker_can_say_values_and_call_nothing() -> None:
     for evil in (os.system, print, Reader, Poller):
         with pytest.raises(pickle.UnpicklingError):
             decode(pickle.dumps(Answer(1, evil)), is_trusted=False)
+
+
+@pytest.mark.parametrize("data", [b"", b"no pickle", encode(Answer(1, "x"))[:-1], b"(imailproxy.nothing\nX\n."])
+def test_bytes_that_are_no_message_are_not_allowed(data: bytes) -> None:
+    with pytest.raises(pickle.UnpicklingError):
+        decode(data, is_trusted=False)
