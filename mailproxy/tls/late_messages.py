@@ -14,10 +14,9 @@ from typing import Any
 
 from OpenSSL import SSL
 
-from mailproxy.tls.openssl import SYSCALL, WANT_READ, ffi, get_error, lib
+from mailproxy.tls.openssl import SYSCALL, WANT_READ, ffi, get_error, is_13, lib
 
 _TLS_1_2: int = SSL.TLS1_2_VERSION
-_TLS_1_3: int = SSL.TLS1_3_VERSION
 
 RENEGOTIATES = -1
 """The `error_code` for a client that begins another handshake; OpenSSL does not use this code."""
@@ -94,7 +93,7 @@ def end_messages_in_pieces(ssl: Any, descriptor: int) -> None:
     OpenSSL accepts session tickets of 128 KiB, and would read all records of one within one call. So it gets a socket
     without data between the head of a message and its end. Call `forget` before the connection is freed.
     """
-    if lib.SSL_version(ssl) == _TLS_1_3:
+    if is_13(ssl):
         server_descriptors[ssl] = descriptor
         lib.SSL_set_info_callback(ssl, _bound_message)
 
