@@ -12,6 +12,7 @@ from twisted.logger import LogEvent, LogLevel
 
 from mailproxy.session.log import DELAY_SECONDS, MOST_WAITING, SessionLog
 from mailproxy.session.sampling import INTERVAL_SECONDS, LINES_PER_SOURCE, Sampler
+from mailproxy.session.termination import ENDED
 from tests.session.bench import Bench
 from tests.session.conftest import MakeBench
 from tests.tls.servers import NAME
@@ -143,8 +144,8 @@ def test_time_of_a_begin_is_not_that_of_the_look_at_it(make: MakeBench) -> None:
 # Floods.
 
 
-def test_flood_of_clients_that_get_no_server_has_few_lines_and_a_sum(make: MakeBench) -> None:
-    bench = make(tls=True)
+def flood(bench: Bench) -> None:
+    """Be nine clients that speak no TLS."""
     clients = [bench.client() for _ in range(9)]
     for client in clients:
         client.send(b"this is not TLS\r\n")
@@ -152,11 +153,36 @@ def test_flood_of_clients_that_get_no_server_has_few_lines_and_a_sum(make: MakeB
     for client in clients:
         client.break_off()
     bench.until(lambda: not bench.frontend.sessions)
+
+
+def test_flood_of_clients_that_get_no_server_has_few_lines_and_a_sum(make: MakeBench) -> None:
+    bench = make(tls=True)
+    flood(bench)
     assert len(bench.lines()) == LINES_PER_SOURCE
     bench.clock.advance(INTERVAL_SECONDS)
     (event,) = (event for event in bench.events if event.get("event") == "refusals")
     assert (event["frontend"], event["count"], event["sources"]) == ("front", 9 - LINES_PER_SOURCE, 1)
     assert event["reason"] == "the client's bytes are not TLS, or its TLS does not match ours"
+
+
+def test_process_that_stops_in_a_flood_writes_the_last_lines_and_the_sum(make: MakeBench) -> None:
+    bench = make(tls=True)
+    flood(bench)
+    bench.loop.stop()
+    found = [(event["event"], event.get("count")) for event in bench.events if "event" in event]
+    assert found == [("session", None)] * LINES_PER_SOURCE + [("refusals", 9 - LINES_PER_SOURCE)]
+
+
+def test_every_session_that_we_end_before_it_has_a_server_has_its_line(make: MakeBench) -> None:
+    bench = make(tls=True)
+    clients = [bench.client() for _ in range(9)]
+    bench.until(lambda: len(bench.frontend.sessions) == 9)
+    for session in tuple(bench.frontend.sessions):
+        session.shut_down(ENDED, "ended by hand")
+    for client in clients:
+        client.break_off()
+    bench.until(lambda: not bench.frontend.sessions)
+    assert len(bench.lines()) == 9
 
 
 def test_every_session_with_a_server_has_its_line(make: MakeBench) -> None:

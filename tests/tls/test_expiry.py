@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from mailproxy.tls.certificate import Certificate, make_certificate
-from mailproxy.tls.expiry import ExpiryNotices
+from mailproxy.tls.expiry import ExpiryNotices, expiring
 from mailproxy.tls.steps import finish
 from tests.tls.issue import NOW, issue
 
@@ -56,6 +56,10 @@ def test_renewed_certificate_is_reported_again() -> None:
 
 def test_certificate_of_several_profiles_is_reported_once() -> None:
     assert len(finish(ExpiryNotices().due([LONG, LONG], NOW + timedelta(days=50)))) == 1
+
+
+def test_certificate_of_several_profiles_that_expires_soon_is_one_notice() -> None:
+    assert [notice.days for notice in expiring([LONG, LONG, SHORT], NOW + timedelta(days=55))] == [5]
 
 
 def test_words() -> None:
