@@ -17,18 +17,19 @@ own, so that a configuration can be shown. ``whole`` has all that is offered her
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from mailproxy.config.whole import *  # noqa: F403  # the names of its `__all__`
-
 DEFAULT_FILE = "/etc/mailproxy/mailproxy.toml"
 
+if TYPE_CHECKING:
+    from mailproxy.config.whole import *  # noqa: F403  # the names of its `__all__`
+else:
+    # Hidden from type checkers: they would take any name for one that is here.
 
-def __getattr__(name: str) -> Any:
-    """
-    Import all tables when the first name is asked for.
+    def __getattr__(name: str) -> Any:
+        """
+        Import all tables when the first name is asked for.
 
-    The clients of the admin socket need durations and words alone: with the tables, `ctl` takes twice as long.
-    """
-    whole = import_module("mailproxy.config.whole")
-    globals().update({name: getattr(whole, name) for name in whole.__all__})
-    return getattr(whole, name)
+        The clients of the admin socket need durations and words alone: with the tables, `ctl` takes twice as long.
+        """
+        whole = import_module("mailproxy.config.whole")
+        globals().update({name: getattr(whole, name) for name in whole.__all__})
+        return getattr(whole, name)
