@@ -68,6 +68,7 @@ def test_rule_for_everybody_chooses_the_backend_that_needs_a_server(make: Make) 
         name="fallback", condition=Condition(servers_up=ServersUp(backend="pool", under=1)), backend="other"
     )
     archive = Rule(name="archive", condition=Condition(client_cn=(TextPattern("backup"),)), backend="archive")
+    label = Rule(name="label", label="mail")
     frontend = Frontend(
         name="imap",
         bind=(ANY_PORT,),
@@ -75,7 +76,7 @@ def test_rule_for_everybody_chooses_the_backend_that_needs_a_server(make: Make) 
         tls="none",
         backend="pool",
         ready_needs_server=True,
-        rules=(archive, fallback),
+        rules=(archive, label, fallback),
     )
     servers = (Server(name="d1", address=InetServer(LOOPBACK, 1)),)
     names = ("pool", "other", "archive")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
-from twisted.logger import globalLogPublisher
+from twisted.logger import LogEvent, globalLogPublisher
 
 from mailproxy.config import Admin
 from mailproxy.control.answers import Answers
@@ -56,6 +56,10 @@ class Bench:
     def open(self, bound: Bound | None = None) -> None:
         self.server.open(bound or self.bound, Admin(http_allow=()), Http())
 
+    @property
+    def failures(self) -> list[LogEvent]:
+        return [event for event in self.running.events if "log_failure" in event]
+
     def is_accepting(self, bound: Bound | None = None) -> bool:
         """Whether the server accepts a client; it closes the connection, as no network is allowed."""
         with socket.create_connection((bound or self.bound).socket.getsockname()) as client:
@@ -92,6 +96,16 @@ def test_latest_socket_is_used_after_the_import(bench: Bench) -> None:
     other.close()
 
 
+def test_two_imports_make_one_server(bench: Bench) -> None:
+    before = len(bench.running.reactor.getDelayedCalls())
+    bench.open()
+    bench.open()
+    bench.imports.finish()
+    assert bench.is_accepting()
+    bench.server.close()
+    assert len(bench.running.reactor.getDelayedCalls()) == before  # those of another server would continue
+
+
 @pytest.mark.parametrize("end", [LateServer.stop_accepting, LateServer.close])
 def test_server_that_is_closed_during_the_import_does_not_begin(
     bench: Bench, end: Callable[[LateServer], None]
@@ -100,6 +114,7 @@ def test_server_that_is_closed_during_the_import_does_not_begin(
     end(bench.server)
     bench.imports.finish()
     assert not bench.is_accepting()
+    assert bench.failures == []
 
 
 def test_server_opens_again_after_its_end(bench: Bench) -> None:
@@ -114,5 +129,5 @@ def test_server_opens_again_after_its_end(bench: Bench) -> None:
 def test_failed_import_is_logged(bench: Bench) -> None:
     bench.open()
     bench.imports.fail(ImportError("no module named x"))
-    (event,) = [event for event in bench.running.events if "log_failure" in event]
+    (event,) = bench.failures
     assert event["log_format"] == "HTTP for administrators does not work"

@@ -16,6 +16,8 @@ from mailproxy.control import observe
 from mailproxy.control.client import ROWS_PER_TURN
 from mailproxy.control.status import SourceStatus
 from mailproxy.control.survey import SurveyPage
+from mailproxy.process.events import AllEvents
+from mailproxy.process.message import Event
 from mailproxy.web.access import Access
 from mailproxy.web.channel import UNREAD_SECONDS
 from mailproxy.web.stats import backends, certificates, frontends
@@ -69,6 +71,7 @@ class Bench:
 
     def __init__(self, make: Make, **settings: Any) -> None:
         self.running: Running = make(**settings)
+        self.workers = self.running.service.events = AllEvents(globalLogPublisher, lambda is_on, sessions: None)
         self.web = Web(self.running.service, self.running.reactor, globalLogPublisher)
         self.web.server.site.start()
 
@@ -114,6 +117,12 @@ def test_page_shows_all(bench: Bench) -> None:
     text = bench.page().text
     for words in ("Nothing is wrong", "Sessions 1", "dovecot", "d1", "front", "Newest events", "mail.example.org"):
         assert words in text
+
+
+def test_events_are_those_of_all_processes(bench: Bench) -> None:
+    bench.workers.publish(Event("warn", {"log_namespace": "mailproxy.checks", "log_format": "of a worker"}))
+    bench.running.reactor.advance(5)
+    assert "of a worker" in bench.page().text
 
 
 def test_page_is_whole_without_scripts_and_styles_of_others(bench: Bench) -> None:
