@@ -10,5 +10,5 @@ sessions of all of them in ``session_pages``, ``top_sources`` finds the sources 
 sends live events, which wait in a ``backlog`` for a client that does not read. ``attention`` says what is wrong, for
 the stats page and for ``mailproxy top``. In ``mailproxy ctl``, ``call`` sends a request, ``table`` formats the answer
 with the words of ``format``, ``compare`` lists what a reload would change, and ``complete`` lists the words that may
-follow. ``takeover`` gets the listening sockets of a running service.
+follow. ``takeover`` gets the listening sockets of a running service, and ``succession`` lets that leave.
 """
