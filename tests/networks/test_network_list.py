@@ -94,3 +94,11 @@ def test_list_of_bans_keeps_its_content_when_a_network_is_too_wide(file: Path) -
     file.write_bytes(b"0.0.0.0/0\n# all\n")
     (read,), (problem,) = read_lists([str(file)], lists.known, [str(file)])
     assert (read.networks, problem.line) == (lists.at(str(file)).networks, 1)
+
+
+def test_list_that_was_never_read_has_no_content_to_keep(tmp_path: Path) -> None:
+    lists = NetworkLists()
+    path = str(tmp_path / "missing.txt")
+    lists.at(path)  # as a reload that failed leaves it
+    read, (problem,) = read_lists([path], lists.known)
+    assert (read, problem.path) == ((), path)
