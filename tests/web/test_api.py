@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 from attrs import evolve
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.logger import globalLogPublisher
 
 from mailproxy.control.answer import Answer
@@ -79,6 +79,12 @@ def test_no_process_is_asked_for_a_client_that_has_left(web: Web) -> None:
     client.lose()
     web.turn()
     assert len(asked) == 1
+
+
+def test_process_that_has_ended_has_no_sessions(web: Web, running: Running) -> None:
+    running.relay()
+    web.others.append(lambda question: fail(ConnectionError("gone")))
+    assert len(web.get("/api/v1/show/sessions").json["rows"]) == 1
 
 
 def test_change_is_logged_though_its_client_has_left(web: Web, running: Running) -> None:
