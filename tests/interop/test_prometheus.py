@@ -105,6 +105,8 @@ class Prometheus:
             folder,
         )
         self.process.until_listening([self._port])
+        # It listens before it can answer, and refuses questions until then.
+        until(lambda: " Ready" in curl(f"http://127.0.0.1:{self._port}/-/ready").stdout, "Prometheus to be ready", 60.0)
 
     def ask(self, path: str, **arguments: str) -> Any:
         """What the API answers."""
