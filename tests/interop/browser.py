@@ -118,7 +118,8 @@ class Tab:
         self.page.on("requestfailed", self._failed)
 
     def _failed(self, request: Any) -> None:
-        if not request.url.partition("?")[0].endswith("/stats/updates"):  # ends with the tab, or for a new search
+        # The browser itself gives up what is under way when its tab is closed, or goes to another page.
+        if request.failure != "net::ERR_ABORTED":
             self.complaints.append(f"{request.url}: {request.failure}")
 
     def close(self) -> None:
