@@ -161,7 +161,7 @@ def test_codec_imports_nothing_but_itself() -> None:
     assert modules & {"twisted", "OpenSSL", "cryptography"} == set()
 
 
-def test_clients_of_the_admin_socket_need_neither_a_reactor_nor_the_tables_of_the_configuration() -> None:
+def test_clients_of_the_admin_socket_need_no_reactor_and_no_configuration() -> None:
     modules = imported("mailproxy.commands.ctl, mailproxy.commands.top, mailproxy.commands.completion")
     # The tables take half of a command's time.
     assert modules & {"twisted", "OpenSSL", "cryptography", "mailproxy.config.whole"} == set()

@@ -105,7 +105,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         yield made
 
 
-def test_configuration_knows_it() -> None:
+def test_configuration_accepts_the_new_protocol() -> None:
     config = read(
         frontend__imaps__protocol="gossip",
         frontend__imaps__tls="starttls",
@@ -116,7 +116,7 @@ def test_configuration_knows_it() -> None:
     assert str(config.backends["dovecot"].address(config.backends["dovecot"].servers[0], "gossip")) == "10.0.0.1:17"
 
 
-def test_configuration_suggests_it() -> None:
+def test_configuration_suggests_the_new_protocol() -> None:
     assert problem(frontend__imaps__protocol="gosip").endswith('; did you mean "gossip"?')
 
 
@@ -161,7 +161,7 @@ def shown(probe: MailProbe, *said: tuple[bytes, bytes]) -> str:
     return probe.outcome(ConnectionEnd("answer", "", is_late=False, seconds=0.1)).reason
 
 
-def test_checks_speak_it() -> None:
+def test_checks_speak_the_new_protocol() -> None:
     account = Login(Account.of("probe", "secret"), None, b"mail.example.org")
     assert shown(mail_probes("gossip")(), (b"HI\r\n", b"BYE\r\n"), (b"BYE\r\n", b"")) == "greeted"
     assert (

@@ -17,7 +17,7 @@ from mailproxy.profiles import DOVECOT, GENERIC, PROFILES
         ("generic", 536),
     ],
 )
-def test_budget(name: str, budget: int) -> None:
+def test_header_has_the_limit_of_the_profile(name: str, budget: int) -> None:
     assert PROFILES[name].limit(client_cert=False) == budget
 
 
@@ -33,7 +33,7 @@ def test_budget(name: str, budget: int) -> None:
         ("generic", 536),
     ],
 )
-def test_budget_with_the_client_certificate(name: str, budget: int) -> None:
+def test_header_with_the_client_certificate_has_the_limit_of_the_profile(name: str, budget: int) -> None:
     assert PROFILES[name].limit(client_cert=True) == budget
 
 

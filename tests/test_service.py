@@ -361,7 +361,7 @@ def test_frontends_share_the_bound_of_the_process(make: Make) -> None:
     assert not running.service.frontends[1].sessions
 
 
-def test_as_many_sessions_as_descriptors_allow(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_descriptors_bound_the_number_of_sessions(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     raised = []
     monkeypatch.setattr(resource, "getrlimit", lambda which: (1024, 4096))
     monkeypatch.setattr(resource, "setrlimit", lambda which, limits: raised.append(limits))

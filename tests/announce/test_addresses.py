@@ -20,11 +20,11 @@ def hosts(source: str, destination: str) -> tuple[str, str] | None:
     return told[0].host.exploded, told[1].host.exploded
 
 
-def test_both_addresses_in_ipv4() -> None:
+def test_ipv4_addresses_are_reported_in_dotted_form() -> None:
     assert hosts("192.0.2.1", "198.51.100.9") == ("192.0.2.1", "198.51.100.9")
 
 
-def test_both_addresses_in_ipv6() -> None:
+def test_ipv6_addresses_are_reported_in_full() -> None:
     told = hosts("2001:db8::1", "2001:db8::9")
     assert told == ("2001:0db8:0000:0000:0000:0000:0000:0001", "2001:0db8:0000:0000:0000:0000:0000:0009")
 

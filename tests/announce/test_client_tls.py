@@ -22,13 +22,13 @@ def test_client_on_tls_without_certificate_is_not_verified() -> None:
     assert (ssl.client, ssl.verify) == (SslClient.SSL, 1)
 
 
-def test_certificate_of_this_connection() -> None:
+def test_certificate_of_this_connection_sets_both_flags() -> None:
     ssl, _ = ssl_tlv(ALICE, ALL, 536)
     assert ssl.client == SslClient.SSL | SslClient.CERT_CONN | SslClient.CERT_SESS
     assert ssl.verify == 0
 
 
-def test_certificate_of_a_resumed_session() -> None:
+def test_certificate_of_a_resumed_session_sets_the_flag_of_the_session_alone() -> None:
     ssl, _ = ssl_tlv(evolve(ALICE, resumed=True), ALL, 536)
     assert ssl.client == SslClient.SSL | SslClient.CERT_SESS
     assert ssl.common_name == "alice@example.test"

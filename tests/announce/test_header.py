@@ -117,7 +117,7 @@ def test_common_name_of_an_unverified_certificate_is_not_reported_unlike_haproxy
     assert header.left_out == ("SSL_CN: the certificate is not verified (verify 18)",)
 
 
-def test_none_is_no_byte() -> None:
+def test_send_proxy_none_adds_no_byte() -> None:
     assert policy("none").build(SOURCE, DESTINATION, TLS13).data == b""
 
 

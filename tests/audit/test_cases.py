@@ -26,7 +26,7 @@ def finding(protocol: str, name: str, tls: Tls, *flaws: Flaw) -> Finding:
 
 
 @pytest.mark.parametrize("protocol", DIALECTS)
-def test_good_server_is_all_well(protocol: str, tls: Tls) -> None:
+def test_good_server_passes_every_case(protocol: str, tls: Tls) -> None:
     with serving(protocol, tls.context) as port:
         results = run_cases("127.0.0.1", port, protocol, timeout=1.0, quiet=0.02)
     assert [result for result in results if result.verdict is not Verdict.OK] == []
@@ -104,7 +104,7 @@ def test_server_that_needs_no_ehlo_looks_like_one_that_keeps_it(tls: Tls) -> Non
     assert found.verdict is Verdict.NOT_APPLICABLE
 
 
-def test_apop_is_a_note(tls: Tls) -> None:
+def test_apop_is_noted_and_no_flaw(tls: Tls) -> None:
     found = finding("pop3", "apop", tls, Flaw.OFFERS_APOP)
     assert (found.verdict, "CVE-2007-1558" in found.note) == (Verdict.OK, True)
 

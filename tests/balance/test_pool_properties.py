@@ -271,6 +271,6 @@ class PoolMachine(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_any_events(name: str) -> None:
+def test_invariants_hold_after_any_events(name: str) -> None:
     machine = type(name, (PoolMachine,), {"rule_name": name})
     run_state_machine_as_test(machine, settings=examples(40, stateful_step_count=40))

@@ -138,7 +138,7 @@ def test_health_continues_whatever_it_counts_now() -> None:
     assert (after.is_up, after.health.since, after.health.reason, after.health.downtimes) == (False, 7.0, "gone", 1)
 
 
-def test_what_was_asked_for_continues_unless_the_configuration_asks_for_something_else() -> None:
+def test_asked_weight_and_maxconn_stay_unless_the_configuration_changes() -> None:
     before = settled(server(weight=100, maxconn=10))
     before.asked_weight, before.asked_maxconn, before.agent_state = 50.0, 5, "drain"
     same, other = server(weight=100, maxconn=10), server(weight=200, maxconn=20)

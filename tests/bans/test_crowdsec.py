@@ -102,7 +102,7 @@ def test_all_decisions_replace_those_from_before(bench: Bench) -> None:
     assert [one.place for one in bench.bans if one.origin == "ctl"] == ["192.0.2.1"]
 
 
-def test_failure_is_said_once_and_the_decisions_stay(bench: Bench) -> None:
+def test_failure_is_reported_once_and_the_decisions_stay(bench: Bench) -> None:
     bench.answers(decision("192.0.2.7", duration="4h"))
     bench.crowdsec.start()
     bench.advance(1)
@@ -180,7 +180,7 @@ def test_many_decisions_are_taken_over_some_at_a_time(bench: Bench) -> None:
     assert {len(change.banned) for change in bench.changes} == {BANS_AT_ONCE}
 
 
-def test_too_many_decisions_are_said(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_decisions_are_reported(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bans_module, "MOST_BANS", 1)
     bench.answers(decision("192.0.2.7"), decision("192.0.2.8"))
     bench.crowdsec.start()

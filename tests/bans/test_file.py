@@ -56,7 +56,7 @@ def test_clock_in_the_past_lengthens_no_ban(path: str) -> None:
     assert (found.made, found.end) == (5.0, 65.0)
 
 
-def test_no_file_is_no_ban(path: str) -> None:
+def test_missing_file_has_no_bans(path: str) -> None:
     assert read(path, NOW) == []
 
 

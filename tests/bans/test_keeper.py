@@ -322,7 +322,7 @@ def test_flood_of_bans_is_summed_up_in_the_log(bench: Bench) -> None:
     assert event["count"] == 80
 
 
-def test_rules_that_have_made_the_most_bans_are_said_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rules_that_have_made_the_most_bans_are_reported_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bans_module, "MOST_BANS", 20)
     bench.keeper.start(config.Bans())
     for number in range(50):
@@ -335,7 +335,7 @@ def test_rules_that_have_made_the_most_bans_are_said_once(bench: Bench, monkeypa
     assert len(bench.said("bans-full")) == 2
 
 
-def test_too_many_bans_are_said(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_bans_are_reported(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bans_module, "MOST_BANS", 1)
     bench.keeper.start(config.Bans())
     bench.keeper.ban(key("192.0.2.7"), "ctl", "spam", None)

@@ -72,7 +72,7 @@ class LocalApiTests(TestCase):
         self.answers.body = None
         assert await self.reason() == "no answer within 0.5 s"
 
-    async def test_wrong_key_is_said_with_its_file(self) -> None:
+    async def test_wrong_key_is_reported_with_its_file(self) -> None:
         self.answers.status = 403
         assert (await self.reason()).startswith("HTTP status 403: the key in /key is not valid there; ")
 
@@ -81,6 +81,6 @@ class LocalApiTests(TestCase):
         cast(Any, self).patch(module, "MOST_BYTES", 9_000)
         assert await self.reason() == "more than 9000 bytes"
 
-    async def test_closed_port_is_said(self) -> None:
+    async def test_closed_port_is_reported(self) -> None:
         await maybeDeferred(self.port.stopListening)
         assert await self.reason() == "Connection refused"

@@ -35,7 +35,7 @@ def test_libraries_that_learn_something_else_are_named() -> None:
     assert list(disagreements(job)) == ["encode: proxy-protocol has b'b', mailproxy b'a'"]
 
 
-def test_what_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_not_installed_is_reported(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(codec, "find_spec", lambda name: None)
     monkeypatch.setattr(sys, "argv", ["codec"])
     assert main() == 1

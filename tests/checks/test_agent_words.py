@@ -48,12 +48,12 @@ def test_line_without_a_word_says_nothing(line: bytes) -> None:
 
 
 @pytest.mark.parametrize("word", [b"down", b"fail", b"stopped"])
-def test_three_words_say_that_the_server_does_not_work(word: bytes) -> None:
+def test_down_fail_and_stopped_say_that_the_server_is_down(word: bytes) -> None:
     assert read_words(word).is_down
 
 
 @pytest.mark.parametrize("line", [b"up", b"75%", b"drain"])
-def test_other_words_do_not(line: bytes) -> None:
+def test_other_words_do_not_say_that_the_server_is_down(line: bytes) -> None:
     assert not read_words(line).is_down
 
 

@@ -52,7 +52,7 @@ def test_mail_check_greets_and_leaves_behind_a_local_header(bench: Bench) -> Non
     bench.until(lambda: peer.fin)
 
 
-def test_mail_check_without_a_header(bench: Bench) -> None:
+def test_mail_check_may_go_without_a_header(bench: Bench) -> None:
     running = Running(bench, checking("mail", header="none"), "pop3")
     peer = bench.accept(b"+OK\r\n")
     running.expect(peer, b"QUIT\r\n")
@@ -206,13 +206,13 @@ def test_protocol_of_which_nothing_is_known_is_only_connected_to(bench: Bench, k
     assert Running(bench, checking(kind), "tcp").outcome.reason == "connected"
 
 
-def test_header_is_local_unless_something_else_is_said(bench: Bench) -> None:
+def test_header_is_local_unless_another_is_configured(bench: Bench) -> None:
     running = Running(bench, checking("mail", header=None))
     running.expect(bench.accept(), LOCAL)
     running.run.cancel()
 
 
-def test_agent_gets_no_header_unless_one_is_said(bench: Bench) -> None:
+def test_agent_gets_no_header_unless_one_is_configured(bench: Bench) -> None:
     running = Running(bench, checking("agent", header=None, send="x"))
     running.expect(bench.accept(), b"x")
     running.run.cancel()
@@ -243,7 +243,7 @@ def test_agent_may_close_instead_of_ending_its_line(bench: Bench) -> None:
         (b"\n", "agent: expected words such as up, down, ready, drain, maint or 75%, got an empty line"),
     ],
 )
-def test_agent_that_is_not_content(bench: Bench, said: bytes, reason: str) -> None:
+def test_agent_that_reports_down_or_unknown_words_fails_the_check(bench: Bench, said: bytes, reason: str) -> None:
     running = Running(bench, checking("agent"))
     bench.accept(said)
     assert not running.outcome.ok
@@ -272,7 +272,7 @@ def test_endless_agent_is_not_listened_to_for_ever(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("send_proxy", ["v1", "v2"])
-def test_header_with_our_own_address(bench: Bench, send_proxy: SendProxy) -> None:
+def test_proxy_header_of_a_check_has_our_own_address(bench: Bench, send_proxy: SendProxy) -> None:
     running = Running(bench, checking("mail", header="proxy"), send_proxy=send_proxy)
     peer = bench.accept()
     bench.until(lambda: peer.data)

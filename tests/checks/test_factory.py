@@ -38,7 +38,7 @@ def test_each_type_has_its_check(bench: Bench, password: str, kind: CheckType, c
 
 
 @pytest.mark.parametrize("changes", [{"port": 143}, {"address": ip_address("192.0.2.2")}, {"tls": False}])
-def test_check_that_goes_elsewhere_is_another_one_around_it(bench: Bench, changes: dict[str, Any]) -> None:
+def test_check_at_another_place_is_wrapped(bench: Bench, changes: dict[str, Any]) -> None:
     assert type(made(bench, checking("mail", **changes))) is not ConnectionCheck
 
 
@@ -64,7 +64,7 @@ def test_check_goes_to_its_own_address(target: Target, settings: dict[str, Any],
     assert checked.family == family
 
 
-def test_check_is_made_to_go_there(bench: Bench) -> None:
+def test_wrapped_check_connects_to_its_own_place(bench: Bench) -> None:
     host, port = bench.address
     check = made(bench, checking("mail", address=ip_address(host), port=port))
     outcomes: list[Outcome] = []

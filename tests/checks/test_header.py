@@ -55,7 +55,7 @@ IPV6 = Connected(("2001:db8::9", 40000, 0, 0), ("2001:db8::1", 143, 0, 0))
         ("none", "proxy", b""),
     ],
 )
-def test_header_that_is_the_same_for_all(send_proxy: SendProxy, kind: Any, header: bytes) -> None:
+def test_local_header_is_made_once_for_all_checks(send_proxy: SendProxy, kind: Any, header: bytes) -> None:
     assert check_header(kind, send_proxy, policy(send_proxy), None) == header
 
 

@@ -322,33 +322,33 @@ class BoundTests(TestCase):
         assert outcome.seconds < 10.0
         assert server.sent < self.BUFFERED
 
-    async def test_headers_without_end(self) -> None:
+    async def test_endless_headers_are_not_well(self) -> None:
         await self.assert_too_much(f"more than {MAX_LINES} lines before the body", HEAD, b"X-A: b\r\n")
 
-    async def test_header_line_without_end(self) -> None:
+    async def test_endless_header_line_is_not_well(self) -> None:
         await self.assert_too_much(f"a line of more than {MAX_LINE_BYTES} bytes", HEAD + b"X-A: ", b"b")
 
-    async def test_folded_lines_without_end(self) -> None:
+    async def test_endless_folded_lines_are_not_well(self) -> None:
         await self.assert_too_much(f"more than {MAX_LINES} lines before the body", HEAD + b"X-A: b\r\n", b" c\r\n")
 
-    async def test_status_line_without_end(self) -> None:
+    async def test_endless_status_line_is_not_well(self) -> None:
         await self.assert_too_much(f"a line of more than {MAX_LINE_BYTES} bytes", b"HTTP/1.1 200 ", b"OK ")
 
-    async def test_interim_answers_without_end(self) -> None:
+    async def test_endless_interim_answers_are_not_well(self) -> None:
         with capturedLogs() as events:
             await self.assert_too_much(f"more than {MAX_INTERIM} 1xx responses", b"", b"HTTP/1.1 100 Continue\r\n\r\n")
         assert len([event for event in events if "twisted.web" in event["log_namespace"]]) <= MAX_INTERIM + 1
 
-    async def test_body_without_end(self) -> None:
+    async def test_endless_body_is_not_well(self) -> None:
         await self.assert_too_much(f"more than {MAX_BYTES} bytes", HEAD + b"\r\n", b"a")
 
-    async def test_chunks_without_end(self) -> None:
+    async def test_endless_chunks_are_not_well(self) -> None:
         await self.assert_too_much(f"more than {MAX_BYTES} bytes", CHUNKED, b"1\r\na\r\n")
 
-    async def test_chunk_without_end(self) -> None:
+    async def test_endless_chunk_is_not_well(self) -> None:
         await self.assert_too_much(f"more than {MAX_BYTES} bytes", CHUNKED + b"ffffffff\r\n", b"a")
 
-    async def test_trailers_without_end(self) -> None:
+    async def test_endless_trailers_are_not_well(self) -> None:
         await self.assert_too_much(f"more than {MAX_BYTES} bytes", CHUNKED + b"1\r\na\r\n0\r\n", b"X-A: b\r\n")
 
     async def test_some_interim_answers_and_folded_lines_are_read(self) -> None:

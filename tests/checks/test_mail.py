@@ -213,7 +213,7 @@ def test_end_after_the_talk_is_none_of_its() -> None:
         ("managesieve", ('"SASL" "PLAIN"', "OK", 'BYE "x"'), 'AUTHENTICATE: expected OK, got BYE "x"'),
     ],
 )
-def test_server_to_blame_for_a_failed_login(protocol: str, lines: tuple[str, ...], reason: str) -> None:
+def test_failed_login_is_blamed_on_the_server(protocol: str, lines: tuple[str, ...], reason: str) -> None:
     refused = refusal(login(protocol), *lines)
     assert str(refused) == reason
     assert not isinstance(refused, AccountRefused)
@@ -240,7 +240,7 @@ def test_server_to_blame_for_a_failed_login(protocol: str, lines: tuple[str, ...
         ("managesieve", ('"SASL" "PLAIN"', "OK", 'NO (AUTH-TOO-WEAK) "x"')),
     ],
 )
-def test_account_to_blame_for_a_failed_login(protocol: str, lines: tuple[str, ...]) -> None:
+def test_failed_login_is_blamed_on_the_account(protocol: str, lines: tuple[str, ...]) -> None:
     assert isinstance(refusal(login(protocol), *lines), AccountRefused)
 
 
@@ -255,7 +255,7 @@ def test_imap_opens_a_mailbox() -> None:
     ("line", "is_about_account"),
     [("m1 NO [SERVERBUG] Internal error", False), ("m1 NO x", False), ("m1 NO [NONEXISTENT] x", True)],
 )
-def test_mailbox_that_does_not_open(line: str, is_about_account: bool) -> None:
+def test_mailbox_that_does_not_open_is_reported(line: str, is_about_account: bool) -> None:
     refused = refusal(login("imap", mailbox=b"INBOX"), "* OK", "a1 OK", line)
     assert str(refused) == f"SELECT: expected OK, got {line}"
     assert isinstance(refused, AccountRefused) == is_about_account

@@ -204,7 +204,7 @@ def test_sessions_that_fail_bring_the_next_check_soon() -> None:
     assert 1 in bench.runs.over
 
 
-def test_check_that_is_at_fault_itself_is_said_once(logged: Sequence[Any]) -> None:
+def test_check_that_is_at_fault_itself_is_reported_once(logged: Sequence[Any]) -> None:
     bench = Bench(checked(1))
     refused = Outcome(True, "LOGIN: refused", 0.0, is_misconfigured=True)
     bench.check(1, GOOD, refused, refused, GOOD, GOOD)

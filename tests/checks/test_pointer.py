@@ -56,12 +56,12 @@ def test_index_that_no_list_has_is_a_lookup_error() -> None:
 
 
 @pytest.mark.parametrize(("expected", "value"), [(1, 1.0), (True, True), ("x", "x"), (0.5, 0.5)])
-def test_same_values(expected: Any, value: Any) -> None:
+def test_equal_json_values_are_the_same(expected: Any, value: Any) -> None:
     assert is_same(expected, value)
 
 
 @pytest.mark.parametrize(("expected", "value"), [(1, True), (True, 1), (False, 0), ("1", 1), (1, None), (0, [])])
-def test_other_values(expected: Any, value: Any) -> None:
+def test_values_of_another_type_are_not_the_same(expected: Any, value: Any) -> None:
     assert not is_same(expected, value)
 
 

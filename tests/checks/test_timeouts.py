@@ -43,7 +43,7 @@ def test_timeout_passes_when_it_is_over_and_not_before(bench: Bench) -> None:
     assert bench.timed_out == ["a"]
 
 
-def test_each_has_its_own_time(bench: Bench) -> None:
+def test_each_wait_has_its_own_time(bench: Bench) -> None:
     bench.begin("a", 1.0)
     bench.clock.advance(0.5)
     bench.begin("b", 1.0)

@@ -159,7 +159,7 @@ def test_certificates_are_read(file: Path, capsys: pytest.CaptureFixture[str]) -
     ]
 
 
-def test_missing_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_file_is_an_error_that_names_the_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tmp_path / "none.toml") == 1
     assert capsys.readouterr().err == f"{tmp_path}/none.toml: does not exist; -c names another file\n"
 
@@ -182,7 +182,7 @@ def test_what_has_no_effect_is_a_warning(file: Path, capsys: pytest.CaptureFixtu
     assert capsys.readouterr().err == "warning: backend.spare: is not used by any frontend\n"
 
 
-def test_without_tls_and_header(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_summary_says_that_there_is_no_tls_and_no_header(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file.write_text(
         SMALLEST.replace("tls.default", "# ") + 'frontend.imaps.tls = "none"\nbackend.dovecot.send-proxy = "none"'
     )
@@ -345,7 +345,7 @@ def test_differences_from_the_running_service_are_printed(file: Path, capsys: py
     assert capsys.readouterr().out.splitlines()[-1].startswith("~ maxconn")
 
 
-def test_running_service_without_differences_is_said(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_running_service_without_differences_is_reported(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = f'admin.socket = "{file.parent}/s"\n' + SMALLEST
     file.write_text(text)
     parser = ArgumentParser()
@@ -369,7 +369,7 @@ def test_address_of_the_running_service_is_no_remark(file: Path, capsys: pytest.
     )
 
 
-def test_service_that_does_not_run_is_said(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_service_that_does_not_run_is_reported(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     parser = ArgumentParser()
     check.configure(parser)
     assert check.run(parser.parse_args([str(file), "--against-running"])) == 1
@@ -464,14 +464,14 @@ def test_decision_is_explained(ruled: Path, capsys: pytest.CaptureFixture[str]) 
         ("imaps", "sorce=1", "sorce: is no fact; did you mean source?"),
     ],
 )
-def test_what_cannot_be_explained_is_said(
+def test_what_cannot_be_explained_is_reported(
     ruled: Path, capsys: pytest.CaptureFixture[str], frontend: str, facts: str, problem: str
 ) -> None:
     assert explain(ruled, frontend, facts) == 1
     assert problem in capsys.readouterr().err
 
 
-def test_banned_client_that_no_rule_judges_is_said(ruled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_banned_client_that_no_rule_judges_is_reported(ruled: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert explain(ruled, "imaps", "source=10.1.2.3 sni=a.example.org banned=yes") == 0
     first = "banned, and no rule of this frontend has `banned`: closed at accept; without the ban:"
     assert capsys.readouterr().out.splitlines()[0] == first

@@ -105,12 +105,12 @@ def test_events_are_lines_until_the_service_ends(tmp_path: Path, capsys: pytest.
     assert "has closed the connection" in err
 
 
-def test_command_that_is_none_needs_no_service(capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_command_is_reported_without_a_service(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--socket", "/nowhere", "show", "sesions") == 2
     assert capsys.readouterr().err == '"sesions" is unknown after "show"; did you mean "sessions"?\n'
 
 
-def test_service_that_is_not_there_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_service_that_is_not_there_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.toml").write_text(f'admin.socket = "{tmp_path}/s"\n')
     assert run("-c", str(tmp_path / "a.toml"), "show", "info") == 1
     assert capsys.readouterr().err.startswith(f"{tmp_path}/s: does not exist")

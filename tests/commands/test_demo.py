@@ -17,5 +17,5 @@ def test_port_that_was_taken_meanwhile_can_be_avoided(error: Exception) -> None:
     assert _in_words(error) == f"{error}; choose other ports with --port BASE"
 
 
-def test_other_reasons_stand_alone() -> None:
+def test_other_errors_are_printed_without_advice() -> None:
     assert _in_words(DovecotError("dovecot is not installed")) == "dovecot is not installed"

@@ -31,46 +31,46 @@ def stdin(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
 
 
 class TestEncode:
-    def test_hex_by_default(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_output_is_hex_by_default(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert encode(capsys, *ADDRESSES).hex() == PLAIN
 
-    def test_raw_bytes(self, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    def test_raw_option_writes_bytes(self, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
         assert run("encode", "--raw", *ADDRESSES) == 0
         assert capsysbinary.readouterr().out == bytes.fromhex(PLAIN)
 
-    def test_version_1(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_version_1_is_a_line_of_text(self, capsys: pytest.CaptureFixture[str]) -> None:
         line = b"PROXY TCP4 192.0.2.1 198.51.100.9 40000 993\r\n"
         assert encode(capsys, "--version", "1", *ADDRESSES) == line
 
-    def test_local(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_local_option_makes_a_local_header(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert decode(encode(capsys, "--local")).command is Command.LOCAL
 
-    def test_unix_addresses(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_unix_addresses_are_encoded(self, capsys: pytest.CaptureFixture[str]) -> None:
         header = decode(encode(capsys, "--source", "unix:/a", "--destination", "unix:/b"))
         assert header.family is Family.UNIX
 
-    def test_tlvs_in_haproxys_order(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_tlvs_are_in_haproxys_order(self, capsys: pytest.CaptureFixture[str]) -> None:
         options = ("--netns", "blue", "--ssl", "--unique-id", "id", "--authority", "a.example", "--alpn", "imap")
         header = decode(encode(capsys, *ADDRESSES, *options, "--crc32c", "--tlv", "0xE1=x"))
         assert [tlv.name for tlv in header.tlvs] == [
             "0xE1", "CRC32C", "ALPN", "AUTHORITY", "UNIQUE_ID", "SSL", "NETNS",
         ]  # fmt: skip
 
-    def test_custom_tlvs(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_custom_tlvs_keep_the_order_of_their_options(self, capsys: pytest.CaptureFixture[str]) -> None:
         header = decode(encode(capsys, "--local", "--tlv", "0xE1=hex:00ff", "--tlv", "azure=a=b", "--tlv", "226="))
         assert header.tlvs == (Tlv(0xE1, b"\x00\xff"), Tlv(TlvType.AZURE, b"a=b"), Tlv(0xE2, b""))
 
-    def test_ssl_without_a_certificate(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_ssl_option_alone_reports_no_certificate(self, capsys: pytest.CaptureFixture[str]) -> None:
         ssl = decode(encode(capsys, *ADDRESSES, "--ssl")).ssl
         assert ssl is not None
         assert (ssl.client, ssl.verify, ssl.version) == (SslClient.SSL, 1, "TLSv1.3")
 
-    def test_common_name_is_of_a_verified_certificate(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_common_name_option_implies_a_verified_certificate(self, capsys: pytest.CaptureFixture[str]) -> None:
         ssl = decode(encode(capsys, *ADDRESSES, "--cn", "alice", "--tls-version", "TLSv1.2")).ssl
         assert ssl is not None
         assert (int(ssl.client), ssl.verify, ssl.version, ssl.common_name) == (7, 0, "TLSv1.2", "alice")
 
-    def test_certificate_of_a_resumed_session_that_was_not_verified(
+    def test_resumed_option_and_verify_set_the_flags_and_the_verdict(
         self, capsys: pytest.CaptureFixture[str], tmp_path: Path
     ) -> None:
         (tmp_path / "alice.der").write_bytes(b"0\0")
@@ -79,7 +79,7 @@ class TestEncode:
         assert ssl is not None
         assert (int(ssl.client), ssl.verify, ssl.client_cert) == (5, 18, b"0\0")
 
-    def test_left_out_is_said(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_left_out_tlvs_are_reported(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert run("encode", *ADDRESSES, "--alpn", "imap", "--authority", "mail.example", "--budget", "44") == 0
         assert capsys.readouterr().err == "mailproxy header: left out to fit 44 bytes: ALPN\n"
 
@@ -94,7 +94,7 @@ class TestEncode:
             (("--local", "--client-cert", "/nowhere"), "[Errno 2] No such file or directory: '/nowhere'"),
         ],
     )
-    def test_what_cannot_be_made_is_said(
+    def test_header_that_cannot_be_made_is_an_error(
         self, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str
     ) -> None:
         assert run("encode", *arguments) == 1
@@ -113,15 +113,15 @@ class TestEncode:
 
 
 class TestDecode:
-    def test_hex_argument(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_hex_argument_is_explained(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert run("decode", PLAIN) == 0
         assert "   16  c0000201                             source address 192.0.2.1" in capsys.readouterr().out
 
-    def test_hex_in_groups(self) -> None:
+    def test_hex_may_come_in_groups(self) -> None:
         assert run("decode", PLAIN[:24], ":".join((PLAIN[24:28], PLAIN[28:]))) == 0
 
     @pytest.mark.parametrize("data", [bytes.fromhex(PLAIN), PLAIN.encode() + b"\n", b"PROXY UNKNOWN\r\n"])
-    def test_stdin_raw_or_hex(self, monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    def test_stdin_may_be_raw_or_hex(self, monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
         stdin(monkeypatch, data)
         assert run("decode") == 0
 
@@ -131,7 +131,9 @@ class TestDecode:
         assert out.endswith("source address 192.0.2.1\n")
         assert err == "mailproxy header: bad header: the connection ended after 22 bytes of a header that has 28\n"
 
-    def test_no_header_at_all(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_bytes_that_begin_no_header_are_an_error(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         stdin(monkeypatch, b"GET / HTTP/1.1\r\n")
         assert run("decode") == 1
         assert capsys.readouterr() == (
@@ -139,7 +141,7 @@ class TestDecode:
             "mailproxy header: bad header: byte 0 is 0x47, no header of version 1 or 2 begins with it\n",
         )
 
-    def test_argument_that_is_not_hex(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_argument_that_is_not_hex_is_an_error(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert run("decode", "banana") == 1
         assert capsys.readouterr().err.startswith("mailproxy header: not hex: ")
 

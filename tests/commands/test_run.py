@@ -77,7 +77,7 @@ def test_socket_that_cannot_be_is_status_1_and_a_line(file: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
-def test_it_serves_until_a_signal_and_counts_what_it_served(file: Path, number: signal.Signals) -> None:
+def test_run_serves_until_a_signal_and_reports_its_counts(file: Path, number: signal.Signals) -> None:
     with start(file) as process:
         assert process.stdout is not None
         told = [json.loads(process.stdout.readline()) for _ in range(3)]

@@ -21,7 +21,7 @@ from mailproxy.config.kind import Wrong
         ("/run/mail.sock", UnixBind("/run/mail.sock")),
     ],
 )
-def test_bind(text: str, expected: object) -> None:
+def test_bind_is_an_address_and_port_or_a_path(text: str, expected: object) -> None:
     assert BINDS.read(text) == (expected,)
 
 
@@ -92,7 +92,7 @@ def test_server_has_one_port() -> None:
         ("srv:_imap._tcp.example.org", SrvServer("_imap._tcp.example.org")),
     ],
 )
-def test_server(text: str, expected: object) -> None:
+def test_server_is_an_address_a_host_name_a_path_or_a_service(text: str, expected: object) -> None:
     assert SERVER.read(text) == expected
 
 

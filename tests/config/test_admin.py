@@ -16,17 +16,17 @@ def http(where: str = LOCAL, **keys: object) -> dict[str, Any]:
     return {"http": where, **{f"http-{name.replace('_', '-')}": value for name, value in keys.items()}}
 
 
-def test_there_is_none_unless_it_is_named() -> None:
+def test_http_is_off_by_default() -> None:
     assert read().admin.http is None
 
 
-def test_it_is_an_address_or_a_path() -> None:
+def test_http_is_an_address_or_a_path() -> None:
     assert read(admin=http()).admin.http == InetBind(ip_address("127.0.0.1"), 8404)
     assert read(admin=http("/run/http.sock")).admin.http == UnixBind("/run/http.sock")
 
 
 @pytest.mark.parametrize("where", ["systemd:http", "127.0.0.1:8404-8406"])
-def test_other_places_are_refused(where: str) -> None:
+def test_http_takes_no_range_and_no_socket_of_systemd(where: str) -> None:
     assert problem(admin=http(where)) == (
         f'admin.http: is "{where}", needs an address and port such as "127.0.0.1:8404", or the path of a UNIX socket'
     )
@@ -37,7 +37,7 @@ def test_the_machine_itself_is_allowed_by_default() -> None:
     assert read(admin=http(allow=["10.0.0.0/8"])).admin.http_allow == (ip_network("10.0.0.0/8"),)
 
 
-def test_nobody_may_connect() -> None:
+def test_empty_list_of_networks_is_refused() -> None:
     assert problem(admin=http(allow=[])).startswith("admin.http-allow: is an empty list, so nobody could connect")
 
 

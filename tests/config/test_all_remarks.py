@@ -35,7 +35,7 @@ def test_passing_on_without_receiving_is_remarked() -> None:
     ]
 
 
-def test_nothing_to_remark() -> None:
+def test_passing_on_what_headers_bring_is_not_remarked() -> None:
     assert remarks(read(backend__dovecot__proxy_v2_pass_tlvs=["aws"], frontend__imaps__accept_proxy=["10.0.0.1"])) == ()
 
 
@@ -84,5 +84,5 @@ def test_server_that_headers_inside_tls_could_mislead_is_remarked(key: str) -> N
         {"tls": MISSING, "frontend__imaps__tls": "none"},
     ],
 )
-def test_server_that_no_header_can_mislead(changes: dict[str, object]) -> None:
+def test_server_that_no_header_can_mislead_is_not_remarked(changes: dict[str, object]) -> None:
     assert remarks(read(**HEADERS_TAKEN | changes)) == ()

@@ -91,10 +91,10 @@ def problems_of(read: Callable[[], object]) -> list[str]:
 
 @examples(150)
 @given(_tables(_anything) | _nearly_right)
-def test_any_values(values: dict[str, Any]) -> None:
+def test_any_values_raise_only_printable_problems(values: dict[str, Any]) -> None:
     assert all(problem.isprintable() for problem in problems_of(lambda: read_document(values, "/etc")))
 
 
 @given(st.text() | st.lists(st.sampled_from([*"[]{}=.,\"'#\n 1", *_KEYS, *_VALUES])).map("".join))
-def test_any_text(text: str) -> None:
+def test_any_text_raises_only_printable_problems(text: str) -> None:
     assert all(problem.isprintable() for problem in problems_of(lambda: parse(text, "/etc")))

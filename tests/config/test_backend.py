@@ -13,7 +13,7 @@ def backend(**changes: object) -> Backend:
 D1 = Server(name="d1", address=InetServer(IPv4Address("10.41.1.131"), 10143))
 
 
-def test_defaults() -> None:
+def test_backend_has_defaults() -> None:
     assert backend() == Backend(
         name="dovecot",
         profile="generic",
@@ -29,7 +29,7 @@ def test_defaults() -> None:
     )
 
 
-def test_everything() -> None:
+def test_every_key_of_a_backend_is_read() -> None:
     found = backend(
         profile="dovecot",
         balance="leastconn",
@@ -54,16 +54,16 @@ def test_servers_keep_the_files_order() -> None:
     assert [server.name for server in found.servers] == ["z", "a"]
 
 
-def test_address_with_its_own_port() -> None:
+def test_port_of_a_server_wins_over_the_protocols() -> None:
     assert backend(ports={"imap": 1}).address(D1, "imap") == D1.address
 
 
-def test_address_with_the_protocols_port() -> None:
+def test_server_without_a_port_has_the_protocols() -> None:
     server = Server(name="d2", address=InetServer(IPv4Address("10.0.0.1")))
     assert backend(ports={"imap": 1}).address(server, "imap") == InetServer(IPv4Address("10.0.0.1"), 1)
 
 
-def test_address_of_a_unix_socket() -> None:
+def test_path_of_a_server_is_its_address() -> None:
     assert backend().address(Server(name="d2", address=UnixServer("/run/d2")), "imap") == UnixServer("/run/d2")
 
 
@@ -79,7 +79,7 @@ def test_address_is_needed() -> None:
 
 
 @pytest.mark.parametrize("balance", ["leastconn", "roundrobin", "source", "first", "random"])
-def test_rules(balance: str) -> None:
+def test_every_balance_rule_is_accepted(balance: str) -> None:
     assert backend(balance=balance).balance == balance
 
 
@@ -90,7 +90,7 @@ def test_unknown_rule_names_the_nearest() -> None:
     )
 
 
-def test_queue() -> None:
+def test_settings_of_the_queue_are_read() -> None:
     found = backend(maxqueue=100, allbackups=True, timeout={"queue": "10s"})
     assert (found.maxqueue, found.allbackups, found.timeout.queue_seconds) == (100, True, 10.0)
 

@@ -48,7 +48,7 @@ def test_empty_table_is_the_profiles_check() -> None:
     )
 
 
-def test_pace() -> None:
+def test_intervals_and_numbers_of_a_check_are_read() -> None:
     found = check(
         {
             "inter": "5s",
@@ -79,7 +79,7 @@ def test_whole_check_has_its_timeout_or_else_the_interval() -> None:
         ({"address": "10.0.0.1:143"}, 'check.address: is "10.0.0.1:143", needs an address without a port such as '),
     ],
 )
-def test_value_that_is_not_right(values: object, complaint: str) -> None:
+def test_wrong_value_is_refused_with_what_is_needed(values: object, complaint: str) -> None:
     assert wrong(values).startswith(complaint)
 
 
@@ -162,7 +162,7 @@ def test_http_is_the_same_for_all() -> None:
     assert check(HTTP).type_for("tcp") == "http"
 
 
-def test_login() -> None:
+def test_settings_of_a_login_check_are_read() -> None:
     found = check(PROBE | {"mailbox": "INBOX"})
     assert (found.user, found.password_file, found.mailbox) == (
         "probe@example.org",
@@ -192,7 +192,7 @@ def test_account_may_come_from_the_server() -> None:
     assert server(check={"type": "login", "user": "a"}, server__d1__check={"password-file": "/p"}).check.user == "a"
 
 
-def test_http() -> None:
+def test_every_key_of_an_http_check_is_read() -> None:
     found = check(
         HTTP
         | {
@@ -257,11 +257,11 @@ def test_query_of_a_url_without_a_path_gets_one() -> None:
         ({"json": {"/a": float("nan")}}, 'check.json."/a": is nan, which JSON cannot say'),
     ],
 )
-def test_http_that_cannot_be_asked(changes: dict[str, Any], complaint: str) -> None:
+def test_http_check_that_cannot_be_sent_is_refused(changes: dict[str, Any], complaint: str) -> None:
     assert wrong(HTTP | changes).startswith(complaint)
 
 
-def test_agent() -> None:
+def test_agent_has_a_port_and_bytes_to_send() -> None:
     found = check({"type": "agent", "port": 9999, "send": "state\n"})
     assert (found.port, found.send, found.header) == (9999, "state\n", "none")
 
@@ -284,7 +284,7 @@ def test_agent_needs_a_port() -> None:
         ("v2", {"port": 143, "check-header": "local"}, "local"),
     ],
 )
-def test_header_of_checks(send_proxy: str, values: object, header: str) -> None:
+def test_header_of_a_check_depends_on_send_proxy_and_its_place(send_proxy: str, values: object, header: str) -> None:
     assert check(values, send_proxy=send_proxy).header == header
 
 
@@ -306,7 +306,7 @@ def test_checks_over_tls_need_the_servers() -> None:
     assert wrong({"check-tls": True}) == "check.check-tls: is true, and the server has no tls that says how"
 
 
-def test_place_of_its_own() -> None:
+def test_check_may_have_an_address_and_port_of_its_own() -> None:
     found = check({"type": "tcp", "port": 5001, "address": "10.0.0.9"})
     assert (found.port, found.address) == (5001, IPv4Address("10.0.0.9"))
 

@@ -6,14 +6,14 @@ from mailproxy.config import Log
 from tests.config.builders import problem, read
 
 
-def test_defaults() -> None:
+def test_configuration_has_defaults() -> None:
     config = read()
     assert config.log == Log(format="text", level="info")
     assert config.hard_stop_after == 10
     assert config.maxconn == 0
 
 
-def test_log() -> None:
+def test_format_and_level_of_the_log_are_read() -> None:
     assert read(log={"format": "json", "level": "warn"}).log == Log("json", "warn")
 
 
@@ -31,7 +31,7 @@ def test_workers_that_cannot_be_are_refused(workers: object, shown: str) -> None
     assert problem(workers=workers) == f'workers: is {shown}, needs a whole number from 0 to 256, or "auto"'
 
 
-def test_admin_socket() -> None:
+def test_admin_socket_is_read_and_off_by_default() -> None:
     assert read().admin.socket is None
     assert read(admin={"socket": "/run/mailproxy/admin.sock"}).admin.socket == "/run/mailproxy/admin.sock"
 
@@ -46,7 +46,7 @@ def test_admin_socket_is_nobody_else_s() -> None:
     assert problem(**changes) == 'admin.socket: is "/run/x", which frontend.imaps.bind has too'
 
 
-def test_table_that_is_a_value() -> None:
+def test_value_in_place_of_a_table_is_refused() -> None:
     assert problem(log="json") == 'log: is the string "json", needs a table: [log]'
 
 

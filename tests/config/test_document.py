@@ -57,19 +57,19 @@ def test_word_without_quotes_gets_a_hint_about_quotes() -> None:
         parse("frontend.imaps.protocol  = imap", "/etc")
 
 
-def test_missing_file(tmp_path: Path) -> None:
+def test_missing_file_is_an_error_that_names_the_option(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(tmp_path / "none.toml")
     assert str(caught.value) == f"{tmp_path}/none.toml: does not exist; -c names another file"
 
 
-def test_file_that_cannot_be_read(tmp_path: Path) -> None:
+def test_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(tmp_path)
     assert str(caught.value) == f"{tmp_path}: cannot be read: Is a directory"
 
 
-def test_file_that_is_not_text(tmp_path: Path) -> None:
+def test_file_that_is_not_utf8_is_an_error_with_its_line(tmp_path: Path) -> None:
     file = tmp_path / "mailproxy.toml"
     file.write_bytes(b"a = 1\nb = '\xff'")
     with pytest.raises(ConfigError) as caught:

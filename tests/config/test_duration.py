@@ -9,7 +9,7 @@ from tests.config.builders import problem, read
     ("text", "expected"),
     [("500ms", 0.5), ("2s", 2.0), ("30m", 1800.0), ("1h", 3600.0), ("1d", 86400.0), ("35 m", 2100.0)],
 )
-def test_units(text: str, expected: float) -> None:
+def test_number_with_a_unit_is_read_in_seconds(text: str, expected: float) -> None:
     assert seconds(text) == expected
 
 

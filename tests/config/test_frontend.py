@@ -10,7 +10,7 @@ def frontend(**changes: object) -> Frontend:
     return read(**{f"frontend__imaps__{key}": value for key, value in changes.items()}).frontends[0]
 
 
-def test_defaults() -> None:
+def test_frontend_has_defaults() -> None:
     assert frontend() == Frontend(
         name="imaps",
         bind=(InetBind(IPv4Address("0.0.0.0"), 993),),
@@ -38,7 +38,7 @@ def test_defaults() -> None:
     )
 
 
-def test_everything() -> None:
+def test_every_key_of_a_frontend_is_read() -> None:
     found = frontend(
         alpn=["imap"],
         accept_proxy=["10.0.0.0/8", "192.0.2.1"],
@@ -62,7 +62,7 @@ def test_without_tls_there_is_no_profile() -> None:
 
 
 @pytest.mark.parametrize("key", ["bind", "protocol", "backend"])
-def test_needed_keys(key: str) -> None:
+def test_bind_protocol_and_backend_are_needed(key: str) -> None:
     assert problem(**{f"frontend__imaps__{key}": MISSING}).startswith(f"frontend.imaps.{key}: is missing, needs ")
 
 
@@ -115,7 +115,7 @@ def test_where_clients_connect_to_is_known_if_it_is_one_address(
     assert (found and str(found)) == destination
 
 
-def test_clients_whose_tls_ends_before_us() -> None:
+def test_tls_offloaded_by_takes_networks_and_unix() -> None:
     found = frontend(tls="none", tls_offloaded_by=["10.0.0.7", "unix"])
     assert found.tls_offloaded_by == (ip_network("10.0.0.7"), "unix")
 

@@ -15,7 +15,7 @@ from mailproxy.config.kind import Wrong
         ("a" * 63 + ".example", "a" * 63 + ".example"),
     ],
 )
-def test_host_name(text: str, name: str) -> None:
+def test_host_name_is_written_in_lower_case_without_a_last_dot(text: str, name: str) -> None:
     assert host_name(text) == name
 
 
@@ -36,17 +36,17 @@ def test_host_name(text: str, name: str) -> None:
         ("10.0.0.256", 'is "10.0.0.256", which is not an IP address, and a host name does not end with a number'),
     ],
 )
-def test_what_is_no_host_name(text: str, complaint: str) -> None:
+def test_text_that_is_no_host_name_is_refused(text: str, complaint: str) -> None:
     with pytest.raises(Wrong) as caught:
         host_name(text)
     assert complaint in str(caught.value)
 
 
-def test_srv_name() -> None:
+def test_service_name_is_written_in_lower_case_without_a_last_dot() -> None:
     assert srv_name("_IMAP._tcp.example.org.") == "_imap._tcp.example.org"
 
 
 @pytest.mark.parametrize("text", ["", "imap.example.org", "_imap.example.org", "_imap._udp.example.org", "_imap._tcp"])
-def test_what_names_no_service(text: str) -> None:
+def test_text_that_names_no_service_is_refused(text: str) -> None:
     with pytest.raises(Wrong):
         srv_name(text)

@@ -22,7 +22,9 @@ def minute(day: str, hour: int, minutes: int = 0) -> int:
         ("08:00-08:00", [("Mon", 8, 0), ("Mon", 7, 59)], []),
     ],
 )
-def test_moments(text: str, inside: list[tuple[str, int, int]], outside: list[tuple[str, int, int]]) -> None:
+def test_days_and_times_have_the_minutes_between_them(
+    text: str, inside: list[tuple[str, int, int]], outside: list[tuple[str, int, int]]
+) -> None:
     moments = MOMENTS.read(text)
     assert all(minute(*one) in moments for one in inside)
     assert not any(minute(*one) in moments for one in outside)

@@ -7,7 +7,7 @@ from tests.config.builders import MISSING, minimal, problem, problems, read
 POP3 = {"bind": ["0.0.0.0:995"], "protocol": "pop3", "backend": "dovecot"}
 
 
-def test_nothing_to_do_is_a_problem() -> None:
+def test_configuration_without_a_frontend_is_refused() -> None:
     assert problem(frontend=MISSING).startswith("frontend: is missing: write [frontend.NAME]")
 
 
@@ -17,7 +17,7 @@ def test_unknown_backend_names_the_nearest() -> None:
     )
 
 
-def test_unknown_backend_with_nothing_near() -> None:
+def test_unknown_backend_without_a_near_name_gets_no_suggestion() -> None:
     assert problem(frontend__imaps__backend="x") == 'frontend.imaps.backend: is "x", and there is no [backend.x]'
 
 
@@ -78,7 +78,7 @@ def test_two_frontends_cannot_listen_in_one_place(first: str, second: str) -> No
     assert ", where frontend.imaps.bind listens already" in found
 
 
-def test_neither_can_one() -> None:
+def test_one_frontend_cannot_listen_twice_in_one_place() -> None:
     assert problem(frontend__imaps__bind=["127.0.0.1:993", "0.0.0.0:993"]) == (
         "frontend.imaps.bind: has 0.0.0.0:993, where frontend.imaps.bind listens already with 127.0.0.1:993"
     )
@@ -94,7 +94,7 @@ def test_neither_can_one() -> None:
         ("/run/a", "/run/b"),
     ],
 )
-def test_places_that_do_not_collide(first: str, second: str) -> None:
+def test_different_places_do_not_collide(first: str, second: str) -> None:
     assert len(read(frontend__imaps__bind=[first, second]).frontends[0].bind) == 2
 
 

@@ -6,13 +6,13 @@ from mailproxy.config import Resolvers
 from tests.config.builders import problem, read
 
 
-def test_defaults() -> None:
+def test_resolvers_have_defaults() -> None:
     assert read().resolvers == Resolvers(
         nameservers=(), timeout=1.0, retries=3, hold_valid=1.0, hold_nx=30.0, max_ttl=3600.0
     )
 
 
-def test_everything() -> None:
+def test_every_key_of_resolvers_is_read() -> None:
     values = {
         "nameservers": ["10.0.0.2", "10.0.0.3:5353", "[2001:db8::2]:53"],
         "timeout": "2s",
@@ -47,5 +47,5 @@ def test_everything() -> None:
         ),
     ],
 )
-def test_value_that_is_not_right(values: dict[str, object], complaint: str) -> None:
+def test_wrong_value_is_refused_with_what_is_needed(values: dict[str, object], complaint: str) -> None:
     assert problem(resolvers=values).startswith(complaint)

@@ -45,7 +45,7 @@ def _is_of_absence(error: ValidationError) -> bool:
     return error.validator in ("required", "minProperties")
 
 
-def test_schema_is_one() -> None:
+def test_schema_is_a_json_schema() -> None:
     Draft7Validator.check_schema(SCHEMA)
 
 

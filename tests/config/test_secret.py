@@ -18,12 +18,12 @@ def refusal(path: Path) -> str:
 
 
 @pytest.mark.parametrize("data", ["pass wörd", "pass wörd\n", "pass wörd\r\n"])
-def test_the_only_line(path: Path, data: str) -> None:
+def test_secret_is_the_only_line(path: Path, data: str) -> None:
     path.write_bytes(data.encode())
     assert read_secret(str(path)) == "pass wörd"
 
 
-def test_spaces_belong_to_it(path: Path) -> None:
+def test_spaces_are_part_of_the_secret(path: Path) -> None:
     path.write_text(" a \n")
     assert read_secret(str(path)) == " a "
 
@@ -41,16 +41,16 @@ def test_spaces_belong_to_it(path: Path) -> None:
         (b"a" * 4097, "has more than 4096 bytes; a secret is one line"),
     ],
 )
-def test_what_is_no_secret(path: Path, data: bytes, complaint: str) -> None:
+def test_text_that_is_no_secret_is_refused(path: Path, data: bytes, complaint: str) -> None:
     path.write_bytes(data)
     assert refusal(path) == complaint
 
 
-def test_missing_file(path: Path) -> None:
+def test_missing_file_is_refused(path: Path) -> None:
     assert refusal(path) == "cannot be read: No such file or directory"
 
 
-def test_folder(tmp_path: Path) -> None:
+def test_folder_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path) == "is not a file"
 
 
@@ -60,13 +60,13 @@ def test_pipe_is_not_waited_for(path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o400])
-def test_secret_is_kept(path: Path, mode: int) -> None:
+def test_secret_for_user_or_group_alone_is_not_reported(path: Path, mode: int) -> None:
     path.touch(mode)
     path.chmod(mode)
     assert exposure(str(path)) is None
 
 
-def test_secret_that_everybody_can_read(path: Path) -> None:
+def test_secret_that_everybody_can_read_is_reported(path: Path) -> None:
     path.touch()
     path.chmod(0o644)
     found = exposure(str(path))

@@ -9,7 +9,7 @@ from mailproxy.config.senders import NETWORK
 
 
 @pytest.mark.parametrize("text", ["10.0.0.0/8", "2001:db8::/32", "192.0.2.1", "::1", "0.0.0.0/0"])
-def test_networks_and_single_addresses(text: str) -> None:
+def test_sender_is_a_network_or_a_single_address(text: str) -> None:
     assert NETWORK.read(text) == ip_network(text)
 
 

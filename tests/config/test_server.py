@@ -24,7 +24,7 @@ def wrong(values: dict[str, object], **changes: object) -> str:
     return found.removeprefix("backend.dovecot.")
 
 
-def test_defaults() -> None:
+def test_server_has_defaults() -> None:
     found = server({})
     assert found == Server(
         name="d1",
@@ -47,7 +47,7 @@ def test_defaults() -> None:
     )
 
 
-def test_everything() -> None:
+def test_every_key_of_a_server_is_read() -> None:
     found = server(
         {
             "address": "imap.example.org:143",
@@ -82,7 +82,7 @@ def test_everything() -> None:
         ({"wieght": 1}, 'server.d1.wieght: is not a key that mailproxy knows; did you mean "weight"?'),
     ],
 )
-def test_value_that_is_not_right(values: dict[str, object], complaint: str) -> None:
+def test_wrong_value_is_refused_with_what_is_needed(values: dict[str, object], complaint: str) -> None:
     assert wrong(values).startswith(complaint)
 
 
@@ -112,7 +112,7 @@ def test_servers_with_checks_are_observed() -> None:
     assert server({}, check={}).observe == "connect"
 
 
-def test_server_without_a_check_among_others_is_not() -> None:
+def test_server_without_a_check_may_stand_among_observed_ones() -> None:
     assert server({"check": {"type": "none"}}, check={}, default_server={"observe": "connect"}).check.type == "none"
 
 
@@ -168,7 +168,7 @@ def test_preferred_family_is_for_names() -> None:
     )
 
 
-def test_service() -> None:
+def test_service_has_16_slots_by_default() -> None:
     found = server({"address": "srv:_imap._tcp.example.org"})
     assert found.address == SrvServer("_imap._tcp.example.org")
     assert found.count == 16
@@ -180,13 +180,13 @@ def template(**values: object) -> Server:
     return only
 
 
-def test_template() -> None:
+def test_template_names_its_slots() -> None:
     found = template(count=3, name="imap.example.org:143")
     assert found.address == NamedServer("imap.example.org", 143)
     assert found.slots == ("d1", "d2", "d3")
 
 
-def test_template_of_a_service() -> None:
+def test_template_of_a_service_has_its_own_count() -> None:
     assert template(count=1, name="srv:_imap._tcp.example.org").slots == ("d1",)
 
 
@@ -204,7 +204,7 @@ def test_server_that_is_no_template_is_its_own_slot() -> None:
         ({"count": 2, "name": "/run/x"}, 'template.name: is "/run/x", an address: that is one server'),
     ],
 )
-def test_template_that_makes_nothing(values: dict[str, object], complaint: str) -> None:
+def test_wrong_template_is_refused(values: dict[str, object], complaint: str) -> None:
     assert problem(backend__dovecot__server={"d": {"template": values}}).startswith(
         f"backend.dovecot.server.d.{complaint}"
     )
@@ -263,11 +263,11 @@ def test_backend_without_a_server_for_clients_is_remarked(values: dict[str, obje
         ({"allbackups": True}, ".allbackups: has no effect: no server is a backup"),
     ],
 )
-def test_settings_that_wait_for_others_are_remarked(changes: dict[str, object], remark: str) -> None:
+def test_settings_without_what_they_are_for_are_remarked(changes: dict[str, object], remark: str) -> None:
     assert remarked(**changes) == [remark]
 
 
-def test_settings_with_what_they_are_for_are_not() -> None:
+def test_settings_with_what_they_are_for_are_not_remarked() -> None:
     assert (
         remarked(maxqueue=5, timeout__queue="5s", allbackups=True, default_server={"maxconn": 5, "backup": True}) == []
     )

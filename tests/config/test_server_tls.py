@@ -29,7 +29,7 @@ def test_certificates_are_verified(on: object) -> None:
     )
 
 
-def test_everything() -> None:
+def test_every_key_of_tls_is_read() -> None:
     assert tls(
         {
             "ca": "ca.pem",
@@ -51,19 +51,19 @@ def test_tables_are_merged_key_by_key() -> None:
     assert tls({"sni": "b.example"}, {"ca": "/ca.pem", "sni": "a.example"}) == ServerTls(ca="/ca.pem", sni="b.example")
 
 
-def test_true_keeps_what_is_said_for_all() -> None:
+def test_true_keeps_what_is_set_for_all() -> None:
     assert tls(True, {"ca": "/ca.pem"}) == ServerTls(ca="/ca.pem")
 
 
-def test_false_turns_it_off() -> None:
+def test_false_turns_tls_off() -> None:
     assert tls(False, {"ca": "/ca.pem"}) is None
 
 
-def test_table_turns_it_on() -> None:
+def test_table_turns_tls_on() -> None:
     assert tls({"ca": "/ca.pem"}, False) == ServerTls(ca="/ca.pem")
 
 
-def test_something_else_is_neither() -> None:
+def test_tls_takes_no_other_value() -> None:
     assert wrong("yes") == 'tls: is the string "yes", needs true, false or a table such as { ca = FILE }'
 
 
@@ -91,7 +91,7 @@ def test_name_may_be_an_address(name: str) -> None:
         ({"certificat": "/c"}, 'tls.certificat: is not a key that mailproxy knows; did you mean "certificate"?'),
     ],
 )
-def test_value_that_is_not_right(values: object, complaint: str) -> None:
+def test_wrong_value_is_refused_with_what_is_needed(values: object, complaint: str) -> None:
     assert wrong(values).startswith(complaint)
 
 
@@ -107,7 +107,7 @@ SRV = "srv:_imap._tcp.example.org"
 
 
 @pytest.mark.parametrize(("address", "what"), [("/run/d1", "a UNIX socket"), (SRV, "unsigned SRV records")])
-def test_address_that_is_no_name(address: str, what: str) -> None:
+def test_address_without_a_name_needs_verify_name(address: str, what: str) -> None:
     assert (
         wrong(True, address) == f"tls: needs verify-name, the name in the server's certificate: its address is {what}"
     )
@@ -115,5 +115,5 @@ def test_address_that_is_no_name(address: str, what: str) -> None:
 
 @pytest.mark.parametrize("address", ["/run/d1", SRV])
 @pytest.mark.parametrize("values", [{"verify-name": "a.example"}, {"sni": "a.example"}, {"verify": "none"}])
-def test_name_beside_such_an_address(address: str, values: object) -> None:
+def test_address_without_a_name_may_be_verified_by_another_or_not_at_all(address: str, values: object) -> None:
     assert tls(values, address=address) is not None

@@ -21,15 +21,15 @@ def read(values: dict[str, object], reader: Callable[[Table], T]) -> tuple[T, li
     return result, [str(problem) for problem in problems.found]
 
 
-def test_value_that_is_there() -> None:
+def test_value_of_a_key_is_read() -> None:
     assert read({"port": 25}, lambda table: table.take("port", PORT, 1)) == (25, [])
 
 
-def test_default_when_it_is_not() -> None:
+def test_missing_key_has_its_default() -> None:
     assert read({}, lambda table: table.take("port", PORT, 1)) == (1, [])
 
 
-def test_default_and_a_problem_when_it_is_wrong() -> None:
+def test_wrong_value_is_a_problem_and_the_default_stands_in() -> None:
     assert read({"port": 0}, lambda table: table.take("port", PORT, 1)) == (
         1,
         ["table.port: is 0, needs a whole number from 1 to 65535"],
@@ -104,7 +104,7 @@ def test_single_value_is_no_list() -> None:
 
 
 @pytest.mark.parametrize(("values", "state"), [({}, "is missing"), ({"ports": []}, "is an empty list")])
-def test_list_that_has_to_have_something(values: dict[str, object], state: str) -> None:
+def test_missing_or_empty_list_is_reported_if_it_is_required(values: dict[str, object], state: str) -> None:
     _, problems = read(values, lambda table: table.require_each("ports", PORT))
     assert problems == [f"table.ports: {state}, needs a list in which each entry is a whole number from 1 to 65535"]
 
@@ -134,7 +134,7 @@ def test_key_that_is_no_bare_key_is_quoted() -> None:
     assert problems == ['table."a b.\\"\\n": is not a key that mailproxy knows; known here: ']
 
 
-def test_tables_by_name() -> None:
+def test_tables_are_read_by_name_in_the_files_order() -> None:
     values: dict[str, object] = {"server": {"b": {"port": 1}, "a": {"port": 2}}}
     assert read(values, lambda table: table.children("server", lambda name, t: (name, t.take("port", PORT, 9)))) == (
         (("b", 1), ("a", 2)),
@@ -154,7 +154,7 @@ def test_bad_name_is_refused(name: str) -> None:
     assert "is not a name" in problems[0]
 
 
-def test_table_that_is_none() -> None:
+def test_list_in_place_of_a_table_is_refused() -> None:
     _, problems = read({"server": []}, lambda table: table.child("server", lambda t: None))
     assert problems == ["table.server: is a list, needs a table: [table.server]"]
 

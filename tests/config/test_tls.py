@@ -8,7 +8,7 @@ def profile(**changes: object) -> TlsProfile:
     return read(**{f"tls__default__{key}": value for key, value in changes.items()}).tls["default"]
 
 
-def test_defaults() -> None:
+def test_profile_has_defaults() -> None:
     assert profile() == TlsProfile(
         name="default",
         certificates=("/etc/ssl/mail.pem",),

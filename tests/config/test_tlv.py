@@ -120,7 +120,7 @@ def test_value_may_be_a_format_in_order() -> None:
         ([], ': is a list, needs a string such as "text" or "hex:00ff", or a table such as { format = "{tls} {sni}" }'),
     ],
 )
-def test_value_that_is_no_format(value: object, complaint: str) -> None:
+def test_wrong_format_is_refused(value: object, complaint: str) -> None:
     found = problems(backend__dovecot__proxy_v2_tlvs={"0xE1": value})[0]
     assert found.startswith(f"backend.dovecot.proxy-v2-tlvs.0xE1{complaint}")
 
@@ -139,7 +139,7 @@ def test_unique_id_has_a_bound() -> None:
     )
 
 
-def test_format_of_the_unique_id() -> None:
+def test_unique_id_format_sets_the_tlv() -> None:
     (found,) = backend(proxy_v2_options=["unique-id"], unique_id_format="mx1-{id}").tlvs
     assert (found.type, str(found.value)) == (5, "mx1-{id}")
 
@@ -159,7 +159,7 @@ def test_unique_id_without_a_format_is_no_tlv_of_the_configuration() -> None:
         ({"send_proxy": "v1"}, 'needs a version 2 header; send-proxy is "v1", use "v2" or "v2-ssl"'),
     ],
 )
-def test_format_of_the_unique_id_needs_one(more: dict[str, object], complaint: str) -> None:
+def test_unique_id_format_needs_the_option_and_version_2(more: dict[str, object], complaint: str) -> None:
     changes = {f"backend__dovecot__{key}": value for key, value in more.items()}
     assert f"backend.dovecot.unique-id-format: {complaint}" in problems(
         backend__dovecot__unique_id_format="{id}", **changes

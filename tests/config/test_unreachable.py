@@ -94,6 +94,6 @@ def test_tls_that_no_header_names_is_remarked(send_proxy: str) -> None:
 
 
 @pytest.mark.parametrize(("send_proxy", "options"), [("v2-ssl", []), ("v2-ssl-cn", []), ("v2", ["group"])])
-def test_tls_that_headers_name(send_proxy: str, options: list[str]) -> None:
+def test_tls_that_headers_name_is_not_remarked(send_proxy: str, options: list[str]) -> None:
     changes = {"backend__dovecot__send_proxy": send_proxy, "backend__dovecot__proxy_v2_options": options}
     assert remarks(read(**OFFLOADED, **changes)) == ()

@@ -251,7 +251,7 @@ def test_weight_is_absolute_or_of_the_configured_one(make: Make, weight: str, no
         ("drain server", {}),
     ],
 )
-def test_server_that_is_not_there_is_said_with_the_right_name(
+def test_unknown_server_is_reported_with_the_nearest_name(
     make: Make, command: str, more: dict[str, str], server: str, sentence: str
 ) -> None:
     running = imap_and_pop3(make, Server(name="d1", address=InetServer(ip_address("127.0.0.1"), 1)))
@@ -289,7 +289,7 @@ def test_check_is_answered_with_its_outcome(make: Make) -> None:
     assert done["type"] == "done"
 
 
-def test_check_of_a_server_without_one_is_said(running: Running) -> None:
+def test_check_of_a_server_without_checks_is_refused(running: Running) -> None:
     words = admin(running).said("check now", server="dovecot/d1")
     assert words == 'server dovecot/d1 is not checked: its check has type = "none"'
 
@@ -451,7 +451,7 @@ def test_number_of_sources_is_limited(make: Make) -> None:
     assert row["source"] == "192.0.2.3/32"
 
 
-def test_sources_of_a_network_alone(make: Make) -> None:
+def test_sources_can_be_limited_to_a_network(make: Make) -> None:
     (row,) = admin(flooded(make)).rows("show sources", by="rate", client="192.0.2.2")
     assert row["source"] == "192.0.2.2/32"
 

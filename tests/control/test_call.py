@@ -32,7 +32,7 @@ def test_socket_is_found_whatever_else_is_wrong_in_the_file(tmp_path: Path) -> N
         (None, "cannot be read: No such file or directory"),
     ],
 )
-def test_file_without_a_socket_is_said(tmp_path: Path, text: str | None, sentence: str) -> None:
+def test_file_without_a_socket_is_reported(tmp_path: Path, text: str | None, sentence: str) -> None:
     file = tmp_path / "a.toml"
     if text is not None:
         file.write_text(text)
@@ -59,13 +59,13 @@ def test_answer_comes_line_by_line(path: Path) -> None:
         (b"", "the service has closed the connection"),
     ],
 )
-def test_who_is_no_service_is_said(path: Path, hello: object, sentence: str) -> None:
+def test_what_is_no_service_is_reported(path: Path, hello: object, sentence: str) -> None:
     with Playback(path, hello=hello) as service, pytest.raises(NoService) as caught:
         Call(service.path)
     assert sentence in str(caught.value)
 
 
-def test_nobody_is_said(path: Path) -> None:
+def test_socket_without_a_service_is_reported(path: Path) -> None:
     with pytest.raises(NoService, match="does not exist; is mailproxy running"):
         Call(str(path))
     with socket.socket(socket.AF_UNIX) as left:
@@ -76,7 +76,7 @@ def test_nobody_is_said(path: Path) -> None:
         Call("/" + 200 * "x")
 
 
-def test_service_that_does_not_answer_is_said(path: Path) -> None:
+def test_service_that_does_not_answer_is_reported(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(str(path))
         silent.listen()
@@ -84,7 +84,7 @@ def test_service_that_does_not_answer_is_said(path: Path) -> None:
             Call(str(path), seconds=0.05)
 
 
-def test_service_that_ends_in_the_middle_is_said(path: Path) -> None:
+def test_service_that_ends_in_the_middle_is_reported(path: Path) -> None:
     row = {"type": "row", "number": 1}
     with Playback(path, [row]) as service, Call(service.path) as call:
         lines = call.ask(parse(["show", "servers"]))

@@ -87,7 +87,7 @@ def test_requests_are_answered_one_after_the_other(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("line", [b"show info", b"[]", b"\xff", b"[" * 4000, b""])
-def test_what_is_no_request_is_said_and_the_next_one_is_answered(bench: Bench, line: bytes) -> None:
+def test_wrong_request_is_reported_and_the_next_one_answered(bench: Bench, line: bytes) -> None:
     bench.admin.client.dataReceived(line + b"\n")
     bench.admin.turn()
     (error,) = bench.admin.lines()
@@ -95,7 +95,7 @@ def test_what_is_no_request_is_said_and_the_next_one_is_answered(bench: Bench, l
     assert bench.admin.ask("show info") == [DONE]
 
 
-def test_bad_command_is_said_and_the_next_one_is_answered(bench: Bench) -> None:
+def test_bad_command_is_reported_and_the_next_one_answered(bench: Bench) -> None:
     bench.answers.answers = [BadCommand("there is no such server")]
     assert bench.admin.ask("show info") == [{"type": "error", "error": "there is no such server"}]
     assert bench.admin.ask("show info") == [DONE]
@@ -125,7 +125,7 @@ def test_answer_may_take_its_time(bench: Bench) -> None:
     assert bench.admin.lines() == [DONE, DONE]
 
 
-def test_answer_that_failed_is_said(bench: Bench) -> None:
+def test_answer_that_failed_is_reported(bench: Bench) -> None:
     later: Deferred[Answer] = Deferred()
     bench.answers.answers = [later]
     bench.admin.ask("show info")

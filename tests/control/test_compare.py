@@ -56,7 +56,7 @@ def test_table_that_changes_in_part_before_a_restart_has_two_changes(tmp_path: P
     ]
 
 
-def test_configuration_of_another_version_is_said(tmp_path: Path) -> None:
+def test_configuration_of_another_version_is_reported(tmp_path: Path) -> None:
     with (
         Playback(tmp_path / "s", [row("future = 1\n" + TEXT), DONE]) as service,
         pytest.raises(NoService, match="may have another version"),
@@ -64,7 +64,7 @@ def test_configuration_of_another_version_is_said(tmp_path: Path) -> None:
         against_running(parse(TEXT, "/etc/mailproxy"), service.path)
 
 
-def test_error_of_the_service_is_said(tmp_path: Path) -> None:
+def test_error_of_the_service_is_reported(tmp_path: Path) -> None:
     with (
         Playback(tmp_path / "s", [{"type": "error", "error": "no"}]) as service,
         pytest.raises(NoService, match="no"),

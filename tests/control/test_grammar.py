@@ -141,7 +141,7 @@ def test_command_has_its_arguments(line: str, name: str, given: dict[str, Any]) 
         ("drain frontend imaps kik", '"kik" is unknown after "drain frontend"; did you mean "kick"?'),
     ],
 )
-def test_what_is_no_command_is_said_with_the_right_word(line: str, sentence: str) -> None:
+def test_wrong_word_of_a_command_is_reported_with_the_right_one(line: str, sentence: str) -> None:
     assert problem(line).startswith(sentence)
 
 
@@ -165,7 +165,7 @@ def test_weight_is_absolute_or_of_the_configured_one() -> None:
         ({"command": "set server state", "server": "a/b", "state": "up"}, 'STATE is "up", needs one of'),
     ],
 )
-def test_what_is_no_request_is_said_with_the_right_word(message: dict[str, object], sentence: str) -> None:
+def test_wrong_request_is_reported_with_the_right_word(message: dict[str, object], sentence: str) -> None:
     with pytest.raises(BadCommand) as caught:
         request_of(message)
     assert str(caught.value).startswith(sentence)

@@ -113,7 +113,7 @@ def test_row_of_an_earlier_version_and_of_a_removed_server_are_passed_over() -> 
     assert inherit(prepared({}), [{}], rows, NOW) == []
 
 
-def test_drained_frontend_does_not_listen_until_it_is_enabled_and_keeps_its_address() -> None:
+def test_drained_frontend_keeps_its_address_and_listens_once_enabled() -> None:
     with socket.create_server(("127.0.0.1", 0)) as any_port:
         address = any_port.getsockname()
     later = prepared({}, front={"bind": [f"127.0.0.1:{address[1]}"]})

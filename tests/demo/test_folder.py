@@ -26,13 +26,13 @@ def test_nobody_else_may_enter() -> None:
         assert folder.stat().st_mode & 0o777 == 0o700
 
 
-def test_it_is_removed_with_its_files(temporary: Path) -> None:
+def test_folder_is_removed_with_its_files(temporary: Path) -> None:
     with private_folder("demo") as folder:
         (folder / "key").touch()
     assert list(temporary.iterdir()) == []
 
 
-def test_it_is_removed_after_an_error(temporary: Path) -> None:
+def test_folder_is_removed_after_an_error(temporary: Path) -> None:
     with pytest.raises(OSError, match="full"), private_folder("demo"):
         raise OSError("full")
     assert list(temporary.iterdir()) == []

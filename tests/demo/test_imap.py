@@ -177,7 +177,7 @@ def test_upload_is_not_offered(session: Conversation) -> None:
         (b"(SEEN 1)", b" 1"),
     ],
 )
-def test_search_finds(session: Conversation, inbox: Inbox, keys: bytes, found: bytes) -> None:
+def test_search_finds_messages_by_its_keys(session: Conversation, inbox: Inbox, keys: bytes, found: bytes) -> None:
     inbox.deliver(MULTIPART)
     session.say(b"f STORE 1 +FLAGS.SILENT (\\Seen)")
     assert session.say(b"a SEARCH " + keys)[0] == b"* SEARCH" + found

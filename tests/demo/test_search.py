@@ -15,6 +15,6 @@ from mailproxy.demo.search import Query, matcher
         ([b"TO", [b"SEEN"]], "TO takes no list"),
     ],
 )
-def test_key_is_refused(query: Query, message: str) -> None:
+def test_wrong_search_key_is_refused(query: Query, message: str) -> None:
     with pytest.raises(IllegalQueryError, match=message):
         matcher(query, 1, 1)

@@ -98,7 +98,7 @@ class TestTrustedPeer:
         connection.receive(HEADER)
         assert (connection.told.peer, connection.told.host) == (CLIENT, SERVER)
 
-    def test_header_byte_by_byte(self) -> None:
+    def test_header_may_come_byte_by_byte(self) -> None:
         connection = Connection()
         for byte in HEADER:
             connection.receive(bytes((byte,)))
@@ -122,13 +122,13 @@ class TestTrustedPeer:
         connection.receive(b" alice")
         assert connection.told.received == b"a LOGIN alice"
 
-    def test_version_1_header(self) -> None:
+    def test_version_1_header_is_taken(self) -> None:
         connection = Connection()
         connection.receive(b"PROXY TCP6 2001:db8::1 2001:db8::9 50000 143\r\nhello")
         assert getattr(connection.told.peer, "host", None) == "2001:db8::1"
         assert connection.told.received == b"hello"
 
-    def test_unix_addresses(self) -> None:
+    def test_unix_addresses_are_taken(self) -> None:
         connection = Connection()
         connection.receive(encode(Header.proxy(UnixAddress(b"/run/client"), UnixAddress(b""))).data)
         assert (connection.told.peer, connection.told.host) == (UNIXAddress(b"/run/client"), UNIXAddress(None))
@@ -162,7 +162,7 @@ class TestTrustedPeer:
         connection.told.transport.write(b"* OK")
         assert connection.transport.value() == b"* OK"
 
-    def test_factory_that_wants_no_protocol(self) -> None:
+    def test_connection_is_aborted_if_the_factory_wants_no_protocol(self) -> None:
         connection = Connection(factory=Unwilling())
         connection.receive(HEADER)
         assert connection.aborted
@@ -176,7 +176,7 @@ class TestBadHeader:
         assert connection.made.protocols == []
         assert [event["reason"] for event in events] == [reason]
 
-    def test_other_bytes(self) -> None:
+    def test_bytes_that_begin_no_header_are_refused(self) -> None:
         self.assertRefused(Connection(), b"EHLO", "byte 0 is 0x45, no header of version 1 or 2 begins with it")
 
     @pytest.mark.parametrize(
@@ -189,12 +189,12 @@ class TestBadHeader:
             connection.receive(b"EHLO")
         assert events[0]["peer"] == shown
 
-    def test_malformed_header(self) -> None:
+    def test_malformed_header_is_refused(self) -> None:
         self.assertRefused(
             Connection(), b"PROXY TCP4 banana\r\n", "2 fields after PROXY, TCP4 needs 5 with single spaces between them"
         )
 
-    def test_header_over_the_limit(self) -> None:
+    def test_header_over_the_limit_is_refused(self) -> None:
         policy = evolve(TRUST_PROXY, strictness=Strictness(max_size=52))
         data = encode(Header.proxy(SOURCE, DESTINATION, (Tlv(0xE1, bytes(22)),))).data
         self.assertRefused(Connection(policy), data, "the header has 53 bytes, 52 are accepted")
@@ -218,7 +218,7 @@ class TestBadHeader:
         connection.receive(HEADER)
         assert connection.made.protocols == []
 
-    def test_timeout(self) -> None:
+    def test_header_that_does_not_come_in_time_is_refused(self) -> None:
         connection = Connection()
         connection.receive(HEADER[:5])
         connection.reactor.advance(4.9)
@@ -228,7 +228,7 @@ class TestBadHeader:
         assert connection.aborted
         assert events[0]["reason"] == "only 5 bytes of a PROXY header within 5 s"
 
-    def test_connection_that_ends_within_the_header(self) -> None:
+    def test_end_within_the_header_is_logged_and_ends_the_timeout(self) -> None:
         connection = Connection()
         connection.receive(HEADER[:20])
         with capturedLogs() as events:
@@ -264,7 +264,7 @@ class TestOtherPeer:
     def test_direct_clients_can_be_refused(self) -> None:
         assert Connection(evolve(TRUST_PROXY, refuse_others=True), STRANGER).built is None
 
-    def test_factory_that_wants_no_direct_client(self) -> None:
+    def test_factory_may_refuse_a_direct_client(self) -> None:
         assert Connection(peer=STRANGER, factory=Unwilling()).built is None
 
     def test_unix_peer_is_direct_unless_trusted(self) -> None:
@@ -289,7 +289,7 @@ class Pipe:
     """An address that no header has."""
 
 
-class TestCheck:
+class TestCheckOfTheHeader:
     """The program's own look at each header."""
 
     def connection(self, refused: list[tuple[str, object]]) -> Connection:
@@ -300,12 +300,12 @@ class TestCheck:
 
         return Connection(check=check, on_refusal=lambda reason, peer: refused.append((reason, peer)))
 
-    def test_header_that_passes(self) -> None:
+    def test_header_that_passes_the_check_is_taken(self) -> None:
         connection = self.connection([])
         connection.receive(encode(Header.proxy(SOURCE, DESTINATION, (Tlv(0xE1, b"blue"),))).data)
         assert connection.told.peer == CLIENT
 
-    def test_header_that_is_refused(self) -> None:
+    def test_header_that_the_check_refuses_aborts_the_connection(self) -> None:
         refused: list[tuple[str, object]] = []
         connection = self.connection(refused)
         connection.receive(HEADER)
@@ -362,30 +362,30 @@ class TestRefusalHook:
 
         return Connection(policy, peer, on_refusal=refused), reasons
 
-    def test_bad_header(self) -> None:
+    def test_hook_gets_the_reason_of_a_bad_header(self) -> None:
         connection, reasons = self.refusals()
         with capturedLogs() as events:
             connection.receive(b"EHLO")
         assert reasons == ["byte 0 is 0x45, no header of version 1 or 2 begins with it"]
         assert (connection.aborted, list(events)) == (True, [])
 
-    def test_timeout(self) -> None:
+    def test_hook_gets_the_reason_of_a_timeout(self) -> None:
         connection, reasons = self.refusals()
         connection.reactor.advance(5)
         assert reasons == ["only 0 bytes of a PROXY header within 5 s"]
 
-    def test_end_within_the_header(self) -> None:
+    def test_hook_gets_the_reason_of_an_end_within_the_header(self) -> None:
         connection, reasons = self.refusals()
         connection.receive(HEADER[:20])
         connection.protocol.connectionLost(connectionDone)
         assert reasons == ["the connection ended after 20 bytes of a header that has 28"]
 
-    def test_address(self) -> None:
+    def test_hook_gets_the_reason_of_a_refused_address(self) -> None:
         _, reasons = self.refusals(evolve(TRUST_PROXY, refuse_others=True), STRANGER)
         assert reasons == ["its address is not allowed to connect"]
 
 
-class TestConstruction:
+class TestArguments:
     """What can work with no connection is refused before there is one."""
 
     @pytest.mark.parametrize(
@@ -398,7 +398,7 @@ class TestConstruction:
             ("10.0.0.0/8", "policy '10.0.0.0/8' is not an AcceptPolicy"),
         ],
     )
-    def test_policy_without_headers(self, policy: Any, message: str) -> None:
+    def test_policy_without_headers_is_refused(self, policy: Any, message: str) -> None:
         endpoint = TCP4ServerEndpoint(MemoryReactorClock(), 143)
         with pytest.raises(ValueError, match=message):
             AcceptProxyServerEndpoint(endpoint, policy)
@@ -420,13 +420,13 @@ class TestConstruction:
     @pytest.mark.parametrize(
         ("wrong", "message"), [({"check": 1}, "check 1 cannot"), ({"on_refusal": "x"}, "on_refusal 'x' cannot")]
     )
-    def test_hooks_that_cannot_be_called(self, wrong: dict[str, Any], message: str) -> None:
+    def test_hooks_that_cannot_be_called_are_refused(self, wrong: dict[str, Any], message: str) -> None:
         with pytest.raises(ValueError, match=message):
             AcceptProxyServerEndpoint(TCP4ServerEndpoint(MemoryReactorClock(), 143), TRUST_PROXY, **wrong)
         with pytest.raises(ValueError, match=message):
             AcceptProxyFactory(Made(), TRUST_PROXY, **wrong)
 
-    def test_no_hook_is_quiet(self) -> None:
+    def test_none_as_hook_logs_nothing(self) -> None:
         connection = Connection(on_refusal=None)
         with capturedLogs() as events:
             connection.receive(b"EHLO")
@@ -513,14 +513,14 @@ class TestBackPressure:
         connection.reactor.advance(0)
         assert (connection.transport.producerState, protocol.received) == ("producing", b"a LOGIN")
 
-    def test_resumed_and_paused_again_before_they_are_delivered(self) -> None:
+    def test_bytes_are_not_delivered_if_it_pauses_again_at_once(self) -> None:
         connection, protocol = self.paused()
         protocol.resume()
         protocol.pause()
         connection.reactor.advance(0)
         assert (connection.transport.producerState, protocol.received) == ("paused", b"")
 
-    def test_paused_again_by_their_delivery(self) -> None:
+    def test_protocol_may_pause_again_at_their_delivery(self) -> None:
         connection, protocol = self.paused(GreedyProtocol)
         protocol.resume()
         connection.reactor.advance(0)
@@ -544,7 +544,7 @@ class TestBackPressure:
         connection.receive(b" secret")
         assert protocol.received == b"a LOGIN alice secret"
 
-    def test_connection_lost_while_paused(self) -> None:
+    def test_bytes_are_dropped_if_the_connection_is_lost_first(self) -> None:
         connection, protocol = self.paused()
         protocol.resume()
         connection.protocol.connectionLost(connectionDone)

@@ -16,7 +16,7 @@ SAME: list[tuple[IAddress, Address]] = [
 
 
 @pytest.mark.parametrize(("twisted", "header"), SAME)
-def test_both_ways(twisted: IAddress, header: Address) -> None:
+def test_addresses_are_the_same_in_both_directions(twisted: IAddress, header: Address) -> None:
     assert header_address(twisted) == header
     assert twisted_address(header) == twisted
 
@@ -31,5 +31,5 @@ def test_scope_stays_here() -> None:
 
 
 @pytest.mark.parametrize("address", [None, HostnameAddress(b"mail.example", 25)])
-def test_other_kinds_have_none(address: IAddress | None) -> None:
+def test_other_kinds_of_addresses_have_none_in_a_header(address: IAddress | None) -> None:
     assert header_address(address) is None

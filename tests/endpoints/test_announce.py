@@ -62,7 +62,7 @@ def ssl(header: Header) -> SslTlv:
 
 
 class TestTlsFacts:
-    def test_without_a_certificate(self) -> None:
+    def test_facts_are_known_without_a_client_certificate(self) -> None:
         facts = transport_facts(tls_client())
         assert facts is not None
         assert (facts.version, facts.server_name, facts.alpn, facts.resumed) == (
@@ -75,18 +75,18 @@ class TestTlsFacts:
         assert facts.cipher.startswith("TLS_")
         assert facts.group
 
-    def test_certificate_that_the_client_was_shown(self) -> None:
+    def test_facts_name_the_algorithms_of_our_certificate(self) -> None:
         facts = transport_facts(tls_client())
         assert facts is not None
         assert (facts.certificate_key_alg, facts.certificate_sig_alg) == ("EC256", "ecdsa-with-SHA256")
 
-    def test_verified_certificate(self) -> None:
+    def test_verified_certificate_has_its_common_names(self) -> None:
         facts = transport_facts(tls_client(identity("alice@example.test", "alice")))
         assert facts is not None
         assert (facts.verify, facts.client_common_names) == (0, ("alice",))
         assert facts.client_certificate
 
-    def test_certificate_of_a_session_that_was_resumed(self) -> None:
+    def test_resumed_session_keeps_its_certificate(self) -> None:
         tls, with_tls = ServerTls(), ClientTls(identity("alice@example.test", "alice"))
         _, client = connected(tls, with_tls)
         with_tls.session = client.getHandle().get_session()  # type: ignore[attr-defined]  # every TLS transport has it
@@ -95,10 +95,10 @@ class TestTlsFacts:
         assert facts is not None
         assert (facts.resumed, facts.verify, facts.client_common_names) == (True, 0, ("alice",))
 
-    def test_clear_connection_has_none(self) -> None:
+    def test_clear_connection_has_no_facts(self) -> None:
         assert transport_facts(ITransport(StringTransport())) is None
 
-    def test_tls_that_is_not_there_any_more(self) -> None:
+    def test_facts_of_a_connection_that_has_ended_are_an_error(self) -> None:
         class Over(StringTransport):
             def getHandle(self) -> None:
                 return None
@@ -108,7 +108,7 @@ class TestTlsFacts:
         with pytest.raises(ValueError, match="Over has ended"):
             transport_facts(ITransport(transport))
 
-    def test_handshake_that_is_not_done(self) -> None:
+    def test_facts_before_the_end_of_the_handshake_are_an_error(self) -> None:
         network = Network()
         made = Made()
         network.connect(wrapServerTLS(ServerTls(), network.server, network.reactor), made, network.client, Made())
@@ -117,7 +117,7 @@ class TestTlsFacts:
 
 
 class TestClientHeader:
-    def test_clear_client(self) -> None:
+    def test_client_in_clear_is_reported_as_such(self) -> None:
         client = StringTransport(
             hostAddress=IPv4Address("TCP", "198.51.100.9", 143), peerAddress=IPv4Address("TCP", "192.0.2.1", 50000)
         )
@@ -132,32 +132,32 @@ class TestClientHeader:
         )
         assert ClientHeader("v2")(ITransport(client)) == Header.proxy(SOURCE, DESTINATION)
 
-    def test_tls_client(self) -> None:
+    def test_tls_of_a_client_is_reported(self) -> None:
         header = ClientHeader("v2-ssl")(tls_client())
         assert (int(ssl(header).client), ssl(header).version, ssl(header).common_name) == (1, "TLSv1.3", None)
 
-    def test_common_name_of_a_verified_certificate(self) -> None:
+    def test_common_name_of_a_verified_certificate_is_reported(self) -> None:
         header = ClientHeader("v2-ssl-cn")(tls_client(identity("alice@example.test", "alice")))
         assert (ssl(header).has_verified_certificate, ssl(header).common_name) == (True, "alice")
 
     def test_plain_version_2_says_no_tls(self) -> None:
         assert ClientHeader("v2")(tls_client()).tlvs == ()
 
-    def test_options(self) -> None:
+    def test_options_add_their_tlvs(self) -> None:
         header = ClientHeader("v2-ssl", proxy_v2_options=("authority", "alpn", "ssl-cipher"))(tls_client())
         assert (header.authority, header.alpn) == ("mail.example.test", b"imap")
         assert ssl(header).cipher
 
-    def test_addresses_of_a_header_that_came_in(self) -> None:
+    def test_addresses_of_a_received_header_are_reported(self) -> None:
         header = ClientHeader()(tls_client(received=Header.proxy(SOURCE, DESTINATION)))
         assert (header.source, header.destination) == (SOURCE, DESTINATION)
 
-    def test_tlvs_of_a_header_that_came_in_are_passed_on_if_wanted(self) -> None:
+    def test_received_tlvs_are_passed_on_if_wanted(self) -> None:
         received = Header.proxy(SOURCE, DESTINATION, (Tlv(TlvType.AZURE, b"\1abcd"), Tlv(0xE3, b"x")))
         header = ClientHeader("v2", pass_tlvs=(TlvType.AZURE,))(tls_client(received=received))
         assert header.tlvs == (Tlv(TlvType.AZURE, b"\1abcd"),)
 
-    def test_constant_tlvs(self) -> None:
+    def test_constant_tlvs_are_added(self) -> None:
         header = ClientHeader("v2", tlvs=(Tlv(0xE1, b"x"),)).describe(SOURCE, DESTINATION)
         assert header == Header.proxy(SOURCE, DESTINATION, (Tlv(0xE1, b"x"),))
 
@@ -207,26 +207,26 @@ CLEAR = StringTransport(
 
 
 class TestHeaderFromTransport:
-    def test_client_in_clear(self) -> None:
+    def test_client_in_clear_is_reported_as_such(self) -> None:
         header = header_from_transport(ITransport(CLEAR))
         assert (header.source, header.destination) == (SOURCE, DESTINATION)
         assert (int(ssl(header).client), ssl(header).verify, ssl(header).tlvs) == (0, 1, ())
 
-    def test_tls_client(self) -> None:
+    def test_tls_of_a_client_is_reported_without_optional_fields(self) -> None:
         header = header_from_transport(tls_client(identity("alice@example.test", "alice")))
         assert (ssl(header).version, ssl(header).cipher, ssl(header).common_name) == ("TLSv1.3", None, None)
         assert ssl(header).has_verified_certificate
 
-    def test_fields_of_the_ssl_tlv(self) -> None:
+    def test_fields_of_the_ssl_tlv_are_added_on_request(self) -> None:
         client = tls_client(identity("alice@example.test", "alice"))
         header = header_from_transport(client, ssl={SslType.CN, SslType.CIPHER})
         assert (ssl(header).common_name, str(ssl(header).cipher)[:4]) == ("alice", "TLS_")
 
-    def test_tlvs_of_ones_own_without_the_ssl_tlv(self) -> None:
+    def test_ssl_tlv_can_be_left_out(self) -> None:
         header = header_from_transport(ITransport(CLEAR), (Tlv(0x30, b"blue"),), ssl=None)
         assert header == Header.proxy(SOURCE, DESTINATION, (Tlv(0x30, b"blue"),))
 
-    def test_version_1(self) -> None:
+    def test_version_1_has_addresses_and_takes_no_tlvs(self) -> None:
         assert header_from_transport(ITransport(CLEAR), version=1) == Header.proxy(SOURCE, DESTINATION, version=1)
         with pytest.raises(ValueError, match="version 1 has no TLVs"):
             header_from_transport(ITransport(CLEAR), (Tlv(0x30, b"blue"),), version=1)
@@ -243,12 +243,12 @@ class TestHeaderFromTransport:
         with pytest.raises(ValueError, match=message):
             header_from_transport(ITransport(CLEAR), **wrong)
 
-    def test_client_without_internet_addresses(self) -> None:
+    def test_client_without_internet_addresses_is_local_or_unknown(self) -> None:
         client = ITransport(StringTransport(hostAddress=UNIXAddress(b"/run/mail"), peerAddress=UNIXAddress(None)))
         assert header_from_transport(client) == Header.local()
         assert header_from_transport(client, version=1) == Header(version=1)
 
-    def test_it_makes_headers_for_an_endpoint(self) -> None:
+    def test_function_makes_headers_for_an_endpoint(self) -> None:
         endpoint = SendProxyClientEndpoint(Network().client, partial(header_from_transport, ssl=None))
         assert endpoint.forClient(ITransport(CLEAR)).header == Header.proxy(SOURCE, DESTINATION)
 

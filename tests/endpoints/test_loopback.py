@@ -104,24 +104,24 @@ class LoopbackTests(TestCase):
         assert isinstance(host, (IPv4Address, IPv6Address))
         return host.port
 
-    async def test_announced_client_over_ipv4(self) -> None:
+    async def test_client_is_announced_over_ipv4(self) -> None:
         port = await self.listen_tcp("127.0.0.1")
         received = await self.call(
             rf"send-proxy-v2:tcp\:127.0.0.1\:{port}:source=192.0.2.1\:50000:destination=198.51.100.9\:993"
         )
         assert received == b"hello 192.0.2.1, goodbye"
 
-    async def test_announced_client_over_ipv6(self) -> None:
+    async def test_client_is_announced_over_ipv6(self) -> None:
         port = await self.listen_tcp(r"\\\:\\\:1")
         endpoint = quoteStringArgument(rf"tcp:host=\:\:1:port={port}")
         addresses = r"source=[2001\:db8\:\:1]\:50000:destination=[2001\:db8\:\:9]\:993"
         assert await self.call(f"send-proxy-v1:{endpoint}:{addresses}") == b"hello 2001:db8::1, goodbye"
 
-    async def test_program_that_is_its_own_client(self) -> None:
+    async def test_program_may_announce_its_own_address(self) -> None:
         port = await self.listen_tcp("127.0.0.1")
         assert await self.call(rf"send-proxy-v2-ssl:tcp\:127.0.0.1\:{port}") == b"hello 127.0.0.1, goodbye"
 
-    async def test_unix_sockets(self) -> None:
+    async def test_client_is_announced_over_a_unix_socket(self) -> None:
         path = self.socket_path()
         await self.listen(rf"accept-proxy:unix\:{path}:trusted=unix")
         received = await self.call(rf"send-proxy-v2:unix\:{path}:source=192.0.2.1\:50000:destination=198.51.100.9\:993")
@@ -132,12 +132,12 @@ class LoopbackTests(TestCase):
         await self.listen(rf"accept-proxy:unix\:{path}:trusted=unix")
         assert await self.call(rf"send-proxy-v2:unix\:{path}") == f"hello {UNIXAddress(None)}, goodbye".encode()
 
-    async def test_tls_begun_by_the_protocols_above(self) -> None:
+    async def test_protocols_may_begin_tls_behind_the_header(self) -> None:
         port = await self.listen_tcp("127.0.0.1", SecuringGreeter)
         received = await self.call(rf"send-proxy-v2:tcp\:127.0.0.1\:{port}", SecuringCaller())
         assert received == b"hello 127.0.0.1, goodbye"
 
-    async def test_header_in_pieces(self) -> None:
+    async def test_header_may_come_in_pieces(self) -> None:
         class Slow(Caller):
             def connectionMade(self) -> None:
                 ITCPTransport(self.transport).setTcpNoDelay(True)

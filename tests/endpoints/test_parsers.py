@@ -38,7 +38,7 @@ def client(text: str) -> SendProxyClientEndpoint:
 
 
 class TestAcceptProxy:
-    def test_defaults(self) -> None:
+    def test_options_have_defaults(self) -> None:
         endpoint = server(r"accept-proxy:tcp\:143:trusted=10.0.0.0/8")
         assert endpoint.policy == AcceptPolicy(trusted=(ip_network("10.0.0.0/8"),))
         assert isinstance(endpoint.endpoint, TCP4ServerEndpoint)
@@ -56,7 +56,7 @@ class TestAcceptProxy:
         policy = server(r"accept-proxy:unix\:/run/mail.sock:optional=10.0.0.0/8,unix").policy
         assert policy == AcceptPolicy(optional=["10.0.0.0/8"], optional_unix=True)
 
-    def test_everything(self) -> None:
+    def test_every_option_is_read(self) -> None:
         endpoint = server(
             r"accept-proxy:tcp\:143:trusted=10.0.0.0/8, fd00\:\:/8,unix:optional=192.168.0.0/16"
             ":others=refused:timeout=3.5:maxSize=536:versions=2:crc32c=required"
@@ -84,7 +84,7 @@ class TestAcceptProxy:
         assert isinstance(endpoint, AcceptProxyServerEndpoint)
         assert endpoint.clock is reactor
 
-    def test_both_switches_for_headers_without_addresses(self) -> None:
+    def test_headers_without_addresses_can_be_refused(self) -> None:
         strictness = server(r"accept-proxy:tcp\:143:local=refused:unspec=refused").policy.strictness
         assert (strictness.accept_local, strictness.accept_unspec) == (False, False)
 
@@ -166,7 +166,7 @@ def roots(tmp_path: Path) -> str:
 
 
 @pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")  # Twisted's own TLS does
-class TestTls:
+class TestTlsPrefixes:
     """The header in clear, then TLS, from strings."""
 
     def connected(self, server: str, client: str) -> tuple[Told, Told]:
@@ -185,7 +185,7 @@ class TestTls:
         reactor.settle()
         return cast(Told, protocol), cast(Told, connected)
 
-    def test_both_ends(self, pem: str, roots: str) -> None:
+    def test_both_ends_agree_on_tls_and_the_client(self, pem: str, roots: str) -> None:
         server, client = self.connected(
             rf"accept-proxy-tls:tcp\:143:certKey={pem}:trusted=10.0.0.0/8",
             rf"send-proxy-v2-tls:tcp\:10.0.0.1\:143:source=192.0.2.1\:50000:destination=198.51.100.9\:993"
@@ -194,7 +194,7 @@ class TestTls:
         assert getattr(server.peer, "host", None) == "192.0.2.1"
         assert server.received == client.received == MUCH
 
-    def test_key_and_chain_in_files_of_their_own(self, tmp_path: Path, roots: str) -> None:
+    def test_key_and_chain_may_have_files_of_their_own(self, tmp_path: Path, roots: str) -> None:
         leaf = identity(SERVER_NAME)
         leaf.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
         leaf.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
@@ -227,7 +227,7 @@ class TestTls:
             (":certKey={pem}:hostname=x", "hostname is no option of it"),
         ],
     )
-    def test_servers_files_that_cannot_be_used(self, options: str, message: str, pem: str, roots: str) -> None:
+    def test_unusable_files_of_a_server_are_refused(self, options: str, message: str, pem: str, roots: str) -> None:
         other, unpaired = Path(roots) / "other.key", Path(roots) / "unpaired.crt"
         identity("other.test").private_key_pem.write_to_path(str(other))
         unpaired.write_bytes(identity(SERVER_NAME).cert_chain_pems[0].bytes() + other.read_bytes())
@@ -252,7 +252,7 @@ class TestTls:
             (":hostname=a.test:privateKey={readme}", "certKey is missing, the PEM file with the certificate"),
         ],
     )
-    def test_clients_files_that_cannot_be_used(self, options: str, message: str, tmp_path: Path) -> None:
+    def test_unusable_files_of_a_client_are_refused(self, options: str, message: str, tmp_path: Path) -> None:
         (tmp_path / "bad.crt").write_text(UNREADABLE)
         names = {"empty": str(tmp_path), "readme": str(README)}
         with pytest.raises(ValueError, match=f"send-proxy-v2-tls: {re.escape(message.format(**names))}"):
@@ -261,17 +261,17 @@ class TestTls:
 
 class TestSendProxy:
     @pytest.mark.parametrize("kind", get_args(HeaderKind))
-    def test_every_kind(self, kind: HeaderKind) -> None:
+    def test_every_kind_of_header_has_a_prefix(self, kind: HeaderKind) -> None:
         endpoint = client(rf"send-proxy-{kind}:tcp\:10.0.0.1\:143")
         assert endpoint.header == ClientHeader(kind)
         assert isinstance(endpoint.endpoint, TCP4ClientEndpoint)
 
-    def test_options(self) -> None:
+    def test_options_are_read(self) -> None:
         endpoint = client(r"send-proxy-v2-ssl:tcp\:10.0.0.1\:143:profile=exim:protocol=imap:options=authority,alpn")
         assert endpoint.header == ClientHeader("v2-ssl", "exim", "imap", ("authority", "alpn"))
         assert endpoint.budget == 232
 
-    def test_fixed_addresses(self) -> None:
+    def test_fixed_addresses_make_a_fixed_header(self) -> None:
         endpoint = client(r"send-proxy-v2-ssl:tcp\:10.0.0.1\:143:source=192.0.2.1\:50000:destination=198.51.100.9\:143")
         assert endpoint.header == Header.proxy(
             InetAddress.parse("192.0.2.1:50000"),

@@ -111,12 +111,12 @@ class TestSendProxy:
         assert isinstance(protocol, HalfCloseable)
         assert protocol.received == b"EOF"
 
-    def test_connection_that_fails(self) -> None:
+    def test_failed_connection_is_reported(self) -> None:
         outcome = self.endpoint(Header.local()).connect(self.made)
         self.reactor.tcpClients[0][2].clientConnectionFailed(self.reactor.connectors[0], Failure(Refused()))
         assert isinstance(result(outcome), Refused)
 
-    def test_factory_that_wants_no_protocol(self) -> None:
+    def test_factory_that_wants_no_protocol_fails_the_connection(self) -> None:
         connection = self.connect(self.endpoint(Header.local()), Unwilling())
         assert connection.built is None
         assert isinstance(result(connection.outcome), NoProtocol)
@@ -160,7 +160,7 @@ class TestSendProxy:
         with pytest.raises(ValueError, match=r"is not a factory; Factory.forProtocol\(…\) makes one"):
             SendProxyFactory(Told, Header.local())  # type: ignore[arg-type]
 
-    def test_maker_that_makes_no_header(self) -> None:
+    def test_function_that_returns_no_header_fails_the_connection(self) -> None:
         endpoint = self.endpoint(lambda client: None)  # type: ignore[arg-type, return-value]
         message = "the function for the header has returned None, not a Header"
         with pytest.raises(ValueError, match=message):
@@ -173,7 +173,7 @@ class TestSendProxy:
         assert SendProxyClientEndpoint(endpoint, ClientHeader(profile="exim")).forClient(CLIENT).budget == 232
         assert SendProxyClientEndpoint(endpoint, Header.local()).budget == 536
 
-    def test_factory_without_an_endpoint(self) -> None:
+    def test_factory_sends_the_header_without_an_endpoint(self) -> None:
         protocol = SendProxyFactory(self.made, Header.proxy(SOURCE, DESTINATION)).buildProtocol(BACKEND)
         transport = StringTransport(hostAddress=OURS, peerAddress=BACKEND)
         assert protocol is not None
@@ -188,11 +188,11 @@ class TestSendProxy:
         assert (protocol.peer, protocol.lost) == (None, None)
         assert isinstance(result(connection.outcome), ValueError)
 
-    def test_header_for_a_client(self) -> None:
+    def test_header_is_made_for_a_client(self) -> None:
         connection = self.connect(self.endpoint(ClientHeader("v2")).forClient(CLIENT))
         assert connection.transport.value() == HEADER + b"EHLO"
 
-    def test_function_of_ones_own(self) -> None:
+    def test_function_may_make_the_header(self) -> None:
         def announce(client: ITransport) -> Header:
             return Header.local((Tlv(0xE1, str(client.getPeer().host).encode()),))  # type: ignore[attr-defined]
 
@@ -211,7 +211,7 @@ class TestSendProxy:
             InetAddress.parse("10.0.0.1:143"),
         )
 
-    def test_without_a_client_in_version_1(self) -> None:
+    def test_program_is_its_own_client_in_version_1_too(self) -> None:
         connection = self.connect(self.endpoint(ClientHeader("v1")))
         assert connection.transport.value() == b"PROXY TCP4 10.0.0.7 10.0.0.1 41000 143\r\nEHLO"
 

@@ -127,7 +127,7 @@ def test_log_names_the_protocol_above() -> None:
     assert nested.connect().wrapper.logPrefix() == "Told"
 
 
-def test_transport_is_the_one_below_in_all_that_is_not_said() -> None:
+def test_transport_is_the_one_below_in_all_else() -> None:
     nested = Nested()
     nested.transport.write(b"hello")
     assert nested.below.value() == b"hello"

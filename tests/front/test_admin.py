@@ -49,7 +49,7 @@ def test_nobody_but_its_user_may_connect(sockets: AdminSockets, path: str) -> No
     connect(path)
 
 
-def test_stale_one_is_replaced(sockets: AdminSockets, path: str) -> None:
+def test_stale_socket_is_replaced(sockets: AdminSockets, path: str) -> None:
     with socket.socket(socket.AF_UNIX) as other:
         other.bind(path)
         other.listen()
@@ -57,7 +57,7 @@ def test_stale_one_is_replaced(sockets: AdminSockets, path: str) -> None:
     connect(path)
 
 
-def test_live_one_is_an_error(sockets: AdminSockets, path: str) -> None:
+def test_socket_of_a_live_process_is_an_error(sockets: AdminSockets, path: str) -> None:
     with socket.socket(socket.AF_UNIX) as other:
         other.bind(path)
         other.listen()
@@ -66,19 +66,19 @@ def test_live_one_is_an_error(sockets: AdminSockets, path: str) -> None:
         connect(path)
 
 
-def test_file_is_left_alone(sockets: AdminSockets, path: str) -> None:
+def test_file_that_is_no_socket_is_left_alone(sockets: AdminSockets, path: str) -> None:
     Path(path).write_text("mine")
     with pytest.raises(StartError, match="there is a file that is not a socket"):
         sockets.bind(at(path))
     assert Path(path).read_text() == "mine"
 
 
-def test_folder_that_is_not_there_is_said(sockets: AdminSockets, tmp_path: Path) -> None:
+def test_folder_that_is_not_there_is_reported(sockets: AdminSockets, tmp_path: Path) -> None:
     with pytest.raises(StartError, match="No such file or directory"):
         sockets.bind(at(str(tmp_path / "no" / "admin.sock")))
 
 
-def test_it_continues_where_the_path_stays(sockets: AdminSockets, path: str, tmp_path: Path) -> None:
+def test_socket_continues_where_the_path_stays(sockets: AdminSockets, path: str, tmp_path: Path) -> None:
     sockets.bind(at(path))
     first = sockets.at(UnixBind(path))
     assert not sockets.bind(at(path))
@@ -89,7 +89,7 @@ def test_it_continues_where_the_path_stays(sockets: AdminSockets, path: str, tmp
     assert (os.path.exists(path), os.path.exists(other)) == (False, True)
 
 
-def test_nowhere_is_nowhere(sockets: AdminSockets) -> None:
+def test_without_a_place_nothing_is_bound(sockets: AdminSockets) -> None:
     assert sockets.bind(()) == []
     assert sockets.at(None) is None
 
@@ -103,7 +103,7 @@ def test_umask_decides_who_may_connect_to_the_place_of_http(sockets: AdminSocket
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o770
 
 
-def test_none_is_opened_if_one_cannot_be(sockets: AdminSockets, path: str) -> None:
+def test_no_socket_is_opened_if_one_cannot_be(sockets: AdminSockets, path: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         bind = InetBind(ip_address("127.0.0.1"), other.getsockname()[1])
         with pytest.raises(StartError) as caught:

@@ -20,7 +20,7 @@ def full(request: pytest.FixtureRequest, make: MakeBench) -> Bench:
     return bench
 
 
-def test_clients_beyond_it_wait(full: Bench) -> None:
+def test_clients_beyond_the_bound_wait(full: Bench) -> None:
     assert len(full.frontend.sessions) == 2
     assert not full.server.is_asked
 

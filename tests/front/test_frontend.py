@@ -90,7 +90,7 @@ def test_what_is_learnt_is_for_later_clients(make: MakeBench) -> None:
     assert b"X-NEW" in late.data
 
 
-def test_tls_that_is_not_passed_on_is_said_once(make: MakeBench) -> None:
+def test_tls_that_is_not_passed_on_is_reported_once(make: MakeBench) -> None:
     bench = make()
     for _ in range(2):
         bench.frontend.dropped_ssl(bench.frontend.terms.backend)

@@ -368,7 +368,7 @@ def test_sessions_of_a_server_that_has_changed_are_its_sessions(process: Process
     process.server.accept()[0].close()
 
 
-def test_server_that_is_taken_out_and_put_back_again_and_again_keeps_its_sessions(process: Process) -> None:
+def test_server_that_is_removed_and_added_often_keeps_its_sessions(process: Process) -> None:
     process.read(process.settings())
     client, _, _ = process.relay()
     for _ in range(3):
@@ -455,7 +455,7 @@ def test_nothing_is_left_of_one_that_is_over(process: Process, tls: str) -> None
         assert garbage() == []
 
 
-def test_many_readings_with_a_session_of_each(process: Process) -> None:
+def test_many_readings_with_a_session_each_leave_no_garbage(process: Process) -> None:
     with only_new_garbage():
         clients = []
         for number in range(4):

@@ -25,7 +25,7 @@ def test_build_by_hand_without_the_flags_is_not_optimised() -> None:
     assert not is_optimised(PYENV, "/usr/local")
 
 
-def test_interpreter_of_a_distribution_is_optimised_though_its_flags_do_not_say_so() -> None:
+def test_interpreter_of_a_distribution_is_optimised_whatever_its_flags() -> None:
     assert is_optimised({"CONFIG_ARGS": "'--enable-shared' '--prefix=/usr'"}, "/usr")
 
 

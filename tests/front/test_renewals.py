@@ -183,7 +183,7 @@ def test_other_processes_get_the_change(site: Site) -> None:
     assert len(announced) == 2
 
 
-def test_never_is_never(site: Site) -> None:
+def test_watch_of_0_seconds_never_looks(site: Site) -> None:
     before = site.served("other")
     site.renewals.follow(site.adopt(watch="0s"), site.renewals.renewed)
     site.write("a.pem", issue("a").pem)

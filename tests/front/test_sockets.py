@@ -207,7 +207,7 @@ def test_file_of_a_socket_of_systemd_is_left_alone(sockets: Sockets, tmp_path: P
         assert path.is_socket()
 
 
-def test_name_that_systemd_does_not_have_is_said_with_those_that_it_has(sockets: Sockets) -> None:
+def test_name_that_systemd_does_not_have_is_reported_with_those_that_it_has(sockets: Sockets) -> None:
     with unit_socket() as sock:
         sockets.lend("pop3s", sock)
         with pytest.raises(StartError, match="no such socket at the start; the names of those that it did: pop3s"):

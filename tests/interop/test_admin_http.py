@@ -211,7 +211,7 @@ def test_token_that_others_can_read_is_refused(
         )
 
 
-def test_reload_opens_moves_and_closes_it(service: Service, token: Path) -> None:
+def test_reload_opens_moves_and_closes_the_http_socket(service: Service, token: Path) -> None:
     http, configuration = service.http, service.configuration
     other = Http(free_port())
     with http.connect() as client:
@@ -253,7 +253,7 @@ def test_new_token_is_in_effect_after_a_reload(service: Service, token: Path) ->
     assert service.http.post("/api/v1/reload").status == 401
 
 
-def test_upgrade_takes_it_over(
+def test_upgrade_takes_the_http_socket_over(
     front: StartFront, backend: Recorder, pki: Certificates, folder: Path, token: Path
 ) -> None:
     configuration, _ = single(pki.server_ec, backend.port)

@@ -332,7 +332,7 @@ def test_decisions_survive_a_restart_without_crowdsec(service: Service, key_file
     assert service.refuses(BANNED)
 
 
-def test_wrong_key_is_said_and_may_be_replaced(service: Service, key_file: Path) -> None:
+def test_wrong_key_is_reported_and_may_be_replaced(service: Service, key_file: Path) -> None:
     key_file.write_text("wrong\n")
     with serving(LocalApi()) as api:
         api.decide(BANNED)
@@ -354,7 +354,7 @@ def test_wrong_key_is_said_and_may_be_replaced(service: Service, key_file: Path)
     ],
     ids=["not JSON", "too long"],
 )
-def test_wrong_answer_is_said(service: Service, key_file: Path, raw: bytes, reason: str) -> None:
+def test_wrong_answer_is_reported(service: Service, key_file: Path, raw: bytes, reason: str) -> None:
     with serving(LocalApi()) as api:
         api.raw = raw
         follow(service, api, key_file)

@@ -142,7 +142,9 @@ def test_bad_file_is_refused_with_one_line_and_the_old_one_stays(
     )
 
 
-def test_folder_that_is_deleted_and_comes_back(folder: Path, front: StartFront, backend: Recorder) -> None:
+def test_deleted_folder_keeps_its_certificates_until_it_is_back(
+    folder: Path, front: StartFront, backend: Recorder
+) -> None:
     live = folder / "live"
     old, other = certificate(), certificate(OTHER)
     write_folder(live / SERVER_NAME, old)

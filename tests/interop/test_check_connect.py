@@ -63,7 +63,7 @@ def warnings(
     return done.stderr
 
 
-def test_all_is_well(folder: Path, pki: Certificates, dovecot: Dovecot) -> None:
+def test_good_backend_has_no_warning(folder: Path, pki: Certificates, dovecot: Dovecot) -> None:
     assert warnings(folder, pki, dovecot) == ""
 
 

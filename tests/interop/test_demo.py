@@ -226,7 +226,7 @@ def test_starttls_is_good_at_mailproxy_and_bad_at_the_other(demo: Demo) -> None:
     assert "literal-executed" not in faults
 
 
-def test_no_printed_command_is_forgotten_here(demo: Demo) -> None:
+def test_every_printed_command_has_a_test(demo: Demo) -> None:
     printed = re.findall(r"(?m)^  (?:\d\. )?(\S.*)\n    ", demo.invitation)
     assert len(printed) == len(PROTOCOLS) + 4
 
@@ -250,7 +250,7 @@ def test_base_of_the_ports_can_be_chosen() -> None:
         assert Path(demo.trusted).parent.name == "mailproxy-demo-15000"
 
 
-def test_taken_port_is_said(demo: Demo) -> None:
+def test_taken_port_is_reported(demo: Demo) -> None:
     base = str(demo.imap - 993)
     done = subprocess.run([*COMMAND, "--port", base], capture_output=True, text=True, timeout=20, check=False)
     assert (done.returncode, done.stdout) == (1, "")
@@ -260,7 +260,7 @@ def test_taken_port_is_said(demo: Demo) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_signal_ends_it_and_its_files(how: signal.Signals) -> None:
+def test_signal_ends_the_demo_and_removes_its_files(how: signal.Signals) -> None:
     with short_folder() as folder:
         demo = Demo(folder)
         assert Path(demo.trusted).is_file()
@@ -271,7 +271,7 @@ def test_signal_ends_it_and_its_files(how: signal.Signals) -> None:
         assert "Traceback" not in demo.output
 
 
-def test_dovecot_says_it_in_its_own_log() -> None:
+def test_dovecots_log_has_the_client() -> None:
     peers.need("curl", *peers.DOVECOT)
     with running("--dovecot") as demo:
         (command,) = demo.commands("alice at 127.0.0.77 reads her mail, over TLS and with a certificate")

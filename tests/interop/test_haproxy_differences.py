@@ -139,7 +139,7 @@ BMP, UNIVERSAL = _ASN1Type.BMPString, _ASN1Type.UniversalString
     ],
     ids=["utf-8", "bmp", "universal", "two", "none"],
 )
-def test_common_name(
+def test_common_name_is_reported_in_utf8_unless_there_are_two(
     pair: Pair, pki: Certificates, folder: Path, names: list[x509.NameAttribute[str]], theirs: bytes, ours: bytes
 ) -> None:
     path = folder / "client.pem"
@@ -147,7 +147,7 @@ def test_common_name(
     assert pair.names(lambda: pki.client(path)) == (theirs, ours)
 
 
-def test_empty_common_name(pair: Pair, pki: Certificates, folder: Path) -> None:
+def test_empty_common_name_is_left_out(pair: Pair, pki: Certificates, folder: Path) -> None:
     path = folder / "empty.pem"
     path.write_bytes(pem(with_empty_common_name()))
     assert pair.names(lambda: pki.client(path)) == (b"", None)

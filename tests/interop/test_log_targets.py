@@ -311,7 +311,7 @@ def test_folder_that_is_deleted_and_back_loses_nothing_after_that(
 # Servers of syslog.
 
 
-def test_syslog_over_udp(front: StartFront, backend: Recorder, pki: Certificates) -> None:
+def test_syslog_gets_lines_over_udp(front: StartFront, backend: Recorder, pki: Certificates) -> None:
     with UdpServer() as server:
         configuration, port = configured(pki, backend, f"syslog:udp:127.0.0.1:{server.port}", format="text")
         running = front(configuration)
@@ -324,7 +324,7 @@ def test_syslog_over_udp(front: StartFront, backend: Recorder, pki: Certificates
         assert len(told(server, b"ready")) == 1
 
 
-def test_syslog_over_tcp(front: StartFront, backend: Recorder, pki: Certificates) -> None:
+def test_syslog_gets_lines_over_tcp(front: StartFront, backend: Recorder, pki: Certificates) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         where = f"syslog:tcp:127.0.0.1:{listener.getsockname()[1]}"
         configuration, port = configured(pki, backend, where, facility="local3")
@@ -336,7 +336,9 @@ def test_syslog_over_tcp(front: StartFront, backend: Recorder, pki: Certificates
             assert json.loads(session["words"])["frontend"] == "front"
 
 
-def test_syslog_on_this_machine(front: StartFront, backend: Recorder, pki: Certificates, folder: Path) -> None:
+def test_syslog_gets_lines_over_a_unix_socket(
+    front: StartFront, backend: Recorder, pki: Certificates, folder: Path
+) -> None:
     path = folder / "log"
     with unix_server(path) as server:
         configuration, port = configured(pki, backend, f"syslog:{path}")
@@ -483,7 +485,9 @@ def _reloads(*paths: Path) -> int:
     return sum(path.read_text().count('"event": "reloaded"') for path in paths if path.exists())
 
 
-def test_frontend_with_its_own_target(front: StartFront, backend: Recorder, pki: Certificates, folder: Path) -> None:
+def test_frontend_may_have_its_own_target(
+    front: StartFront, backend: Recorder, pki: Certificates, folder: Path
+) -> None:
     log = folder / "front.log"
     configuration, port = configured(pki, backend, "stdout")
     configuration["frontend"]["front"]["log"] = {"target": str(log), "level": "info"}

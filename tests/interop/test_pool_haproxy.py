@@ -124,7 +124,7 @@ def watchers(
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_no_later_than_haproxy(
+def test_changes_are_noticed_no_later_than_by_haproxy(
     watchers: Watchers,
     dovecots: Mapping[str, Dovecot],
     fault: str,

@@ -191,7 +191,7 @@ def visit(started: Pool, errors: int) -> None:
             assert client.server == "good"
 
 
-def test_sessions_that_die_before_the_greeting_mark_a_server_down_at_the_error_limit(pool: StartPool) -> None:
+def test_sessions_that_die_before_the_greeting_mark_a_server_down(pool: StartPool) -> None:
     started = closing(pool, on_error="mark-down")
     visit(started, ERROR_LIMIT - 1)
     assert not started.changes("bad", "down")
@@ -258,7 +258,7 @@ def test_sessions_that_die_do_not_matter_if_they_are_not_observed(pool: StartPoo
         ("managesieve", b'BYE (TRYLATER) "Auth process broken"\r\n'),
     ],
 )
-def test_server_that_refuses_instead_of_greeting_is_passed_over_and_left_to_its_checks(
+def test_server_that_refuses_instead_of_greeting_is_left_to_its_checks(
     pool: StartPool, protocol: str, refusal: bytes
 ) -> None:
     bad = {"error-limit": ERROR_LIMIT, "on-error": "mark-down", "check": {"inter": NEVER}}

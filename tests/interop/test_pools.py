@@ -115,7 +115,7 @@ def load(site: Site, pki: Certificates) -> Iterator[Load]:
     print(load)
 
 
-def test_killed_dovecot_costs_nobody_a_login_and_gets_its_share_when_it_is_back(site: Site, load: Load) -> None:
+def test_killed_dovecot_costs_no_login_and_gets_its_share_afterwards(site: Site, load: Load) -> None:
     site.until_served("d1")
     site.dovecots["d1"].kill()
     try:
@@ -129,7 +129,7 @@ def test_killed_dovecot_costs_nobody_a_login_and_gets_its_share_when_it_is_back(
     assert not load.lost
 
 
-def test_stopped_dovecot_costs_no_client_a_login_and_gets_its_share_when_it_continues(site: Site, load: Load) -> None:
+def test_stopped_dovecot_costs_no_login_and_gets_its_share_afterwards(site: Site, load: Load) -> None:
     site.until_served("d2")
     site.dovecots["d2"].pause()
     try:
@@ -143,7 +143,7 @@ def test_stopped_dovecot_costs_no_client_a_login_and_gets_its_share_when_it_cont
     assert not load.lost
 
 
-def test_dovecot_with_a_broken_auth_process_costs_nobody_a_login(site: Site, load: Load) -> None:
+def test_dovecot_with_a_broken_auth_process_costs_no_login(site: Site, load: Load) -> None:
     with_login = ("imap", "pop3", "submission", "managesieve")
     site.until_served("d3")
     site.dovecots["d3"].break_auth()
@@ -159,7 +159,7 @@ def test_dovecot_with_a_broken_auth_process_costs_nobody_a_login(site: Site, loa
     assert not load.lost
 
 
-def test_restarted_dovecot_costs_nobody_a_login_and_gets_its_share_when_it_is_back(site: Site, load: Load) -> None:
+def test_restarted_dovecot_costs_no_login_and_gets_its_share_afterwards(site: Site, load: Load) -> None:
     site.until_served("d1")
     site.dovecots["d1"].restart()
     site.until_served("d1")

@@ -145,7 +145,7 @@ def test_buttons_do_what_they_say(browser: Browser, scene: Scene) -> None:
         expect(page.locator(".actions:visible")).to_have_count(0)
 
 
-def test_wrong_token_is_said(browser: Browser, scene: Scene) -> None:
+def test_wrong_token_is_reported(browser: Browser, scene: Scene) -> None:
     opened = Opened(browser, scene.url, **WIDE)
     use_token(opened.page, "x" * 20)
     expect(opened.page.locator("#said")).to_contain_text("This token is wrong.")
@@ -236,7 +236,9 @@ def test_page_connects_again_to_a_service_that_was_away(browser: Browser, scene:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["1280", "400"])
-def test_everybody_can_read_it(browser: Browser, scene: Scene, scheme: Any, size: dict[str, Any]) -> None:
+def test_page_has_enough_contrast_and_names_for_all_controls(
+    browser: Browser, scene: Scene, scheme: Any, size: dict[str, Any]
+) -> None:
     with Opened(browser, scene.url, color_scheme=scheme, **size) as page, ExitStack() as stack:
         for _ in range(3):
             read_line(stack.enter_context(connect(scene.pool.port)))

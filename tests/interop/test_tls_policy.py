@@ -101,7 +101,7 @@ def fronts(
         (["-tls1_3", "-curves", "P-521:P-256"], "Server Temp Key: ECDH, secp521r1"),
     ],
 )
-def test_default_serves(fronts: Fronts, arguments: list[str], found: str) -> None:
+def test_default_profile_serves_old_and_new_clients(fronts: Fronts, arguments: list[str], found: str) -> None:
     assert found in s_client(fronts.ports["default"], *arguments)
 
 
@@ -115,7 +115,7 @@ def test_default_serves(fronts: Fronts, arguments: list[str], found: str) -> Non
         ("aead", ["-tls1_2", "-cipher", "ECDHE-RSA-AES256-SHA"], "alert handshake failure"),
     ],
 )
-def test_default_refuses(fronts: Fronts, profile: str, arguments: list[str], alert: str) -> None:
+def test_weak_handshakes_are_refused(fronts: Fronts, profile: str, arguments: list[str], alert: str) -> None:
     assert alert in s_client(fronts.ports[profile], *arguments)
 
 

@@ -63,7 +63,7 @@ def test_page_comes_through_a_balancer_and_the_log_has_the_client(
     assert clients(log) == ["127.0.0.77"]
 
 
-def test_header_that_curl_writes(log: Path, port: int, pki: Certificates) -> None:
+def test_header_that_curl_writes_is_taken(log: Path, port: int, pki: Certificates) -> None:
     assert curl(pki, port, "--haproxy-protocol").stdout == "hello\n"
     assert clients(log) == ["127.0.0.1"]
 

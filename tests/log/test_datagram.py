@@ -56,7 +56,7 @@ def test_each_line_is_a_datagram(path: Path, sink: DatagramSink) -> None:
         assert [server.recv(100), server.recv(100)] == [b"one", b"two"]
 
 
-def test_without_a_server_it_fails(sink: DatagramSink) -> None:
+def test_write_without_a_server_fails(sink: DatagramSink) -> None:
     with pytest.raises(FileNotFoundError):
         sink.write([b"one"])
 
@@ -150,7 +150,7 @@ def test_large_entry_is_a_sealed_memory_file(path: Path, journal: JournalSink) -
                 os.ftruncate(file.fileno(), 0)
 
 
-def test_after_a_fork_it_has_a_socket_of_its_own(path: Path, sink: DatagramSink) -> None:
+def test_forked_sink_opens_a_socket_of_its_own(path: Path, sink: DatagramSink) -> None:
     with unix(path) as server:
         sink.write([b"one"])
         sink.forget()

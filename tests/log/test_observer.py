@@ -51,7 +51,7 @@ def test_what_was_printed_before_stands_before(stream: IO[str]) -> None:
     assert lines(stream)[0] == "printed"
 
 
-def test_text_that_is_no_event_stands_where_it_was_said(stream: IO[str]) -> None:
+def test_text_that_is_no_event_keeps_its_place(stream: IO[str]) -> None:
     log = LineLog(stream)
     log(event())
     log.say("two\nlines")

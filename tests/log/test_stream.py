@@ -58,7 +58,7 @@ def test_each_line_has_its_length_in_front(server: socket.socket, sink: StreamSi
         assert connection.makefile("rb").read() == b"3 one8 line two"
 
 
-def test_without_a_server_it_fails(server: socket.socket, sink: StreamSink) -> None:
+def test_write_without_a_server_fails(server: socket.socket, sink: StreamSink) -> None:
     server.close()
     with pytest.raises(ConnectionRefusedError):
         sink.write([b"one"])
@@ -109,7 +109,7 @@ def test_line_under_way_is_whole_in_the_next_connection(server: socket.socket, s
         assert frames(connection.makefile("rb").read()) == [line, b"next"]
 
 
-def test_what_the_server_says_is_of_no_interest(server: socket.socket, sink: StreamSink) -> None:
+def test_what_the_server_sends_is_ignored(server: socket.socket, sink: StreamSink) -> None:
     sink.write([b"one"])
     with accept(server) as connection:
         connection.sendall(100_000 * b"hello")
@@ -117,7 +117,7 @@ def test_what_the_server_says_is_of_no_interest(server: socket.socket, sink: Str
         assert connection.recv(100) == b"3 one3 two"
 
 
-def test_after_a_fork_it_has_a_connection_of_its_own(server: socket.socket, sink: StreamSink) -> None:
+def test_forked_sink_opens_a_connection_of_its_own(server: socket.socket, sink: StreamSink) -> None:
     sink.write([b"one"])
     sink.forget()
     sink.write([b"two"])

@@ -73,7 +73,7 @@ def test_bytes_given_after_starttls_close(protocol: str) -> None:
 
 
 @each_protocol
-def test_replies_before_starttls_are_said_even_if_it_closes(protocol: str) -> None:
+def test_replies_before_starttls_are_sent_even_if_it_closes(protocol: str) -> None:
     first = dialogue(protocol).receive(b"x\r\n").reply
     assert dialogue(protocol).receive(b"x\r\n" + STARTTLS[protocol] + b"a").reply == first
 
@@ -86,7 +86,7 @@ def test_starttls_behind_pipelined_commands_begins_tls(protocol: str) -> None:
 
 
 @each_protocol
-def test_nothing_is_said_after_goodbye(protocol: str) -> None:
+def test_nothing_is_sent_after_goodbye(protocol: str) -> None:
     talk = dialogue(protocol)
     goodbye = GOODBYE.get(protocol, b"QUIT\r\n")
     assert talk.receive(goodbye).next is Next.CLOSE

@@ -126,7 +126,7 @@ def test_login_never_succeeds_nor_continues(login: tuple[str, bytes, bytes, byte
 
 
 @given(conversations, st.binary(min_size=1, max_size=20))
-def test_nothing_is_said_after_the_end(said: tuple[str, bytes], more: bytes) -> None:
+def test_nothing_is_sent_after_the_end(said: tuple[str, bytes], more: bytes) -> None:
     protocol, data = said
     talk = dialogue(protocol)
     if talk.receive(data).next is not Next.GO_ON:

@@ -165,7 +165,7 @@ def test_odd_goodbye_is_no_failure() -> None:
     assert (talk.done, talk.capabilities, talk.failure) == (True, (), "")
 
 
-def test_nothing_is_said_once_it_is_done() -> None:
+def test_nothing_is_sent_once_the_probe_is_done() -> None:
     talk = probe("pop3", b"-ERR\r\n")
     assert talk.receive(b"+OK\r\n") == b""
 

@@ -23,7 +23,7 @@ LEARNED = (
 
 
 @pytest.mark.parametrize("protocol", ["smtp", "submission"])
-def test_greets(protocol: str) -> None:
+def test_client_is_greeted_with_220(protocol: str) -> None:
     trace(dialogue(protocol), "S: 220 mx.test ESMTP")
 
 
@@ -118,7 +118,7 @@ def test_harmless_commands_are_answered(command: str) -> None:
         "BURL imap://x LAST",
     ],
 )
-def test_the_rest_needs_starttls_first(command: str) -> None:
+def test_other_commands_need_starttls_first(command: str) -> None:
     step = trace(dialogue("submission"), f"C: {command}\nS: 530 5.7.0 Must issue a STARTTLS command first")
     assert step.next is Next.GO_ON
 

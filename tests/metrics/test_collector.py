@@ -192,7 +192,7 @@ def test_service_is_described(make: Make) -> None:
     assert value(collected(running.service), "mailproxy_stopping") == 1
 
 
-def test_library_collects_the_same(make: Make) -> None:
+def test_library_of_prometheus_collects_the_same_samples(make: Make) -> None:
     collector = ServiceCollector(make().service)
     registry = CollectorRegistry()
     registry.register(collector)

@@ -266,7 +266,7 @@ def test_stop_between_questions_leaves_no_timer(play: Play) -> None:
     assert play.clock.getDelayedCalls() == []
 
 
-def test_stop_while_telling_leaves_no_timer() -> None:
+def test_stop_while_an_answer_is_reported_leaves_no_timer() -> None:
     clock, script = Clock(), Script()
     watch = Watch(A, script, Resolvers(), clock, Trouble(clock), lambda: watch.stop())
     clock.advance(0)

@@ -33,7 +33,7 @@ def edges(networks: list[Network]) -> list[int]:
 
 
 @given(st.lists(NETWORKS4, max_size=12), st.lists(NEAR4, max_size=12))
-def test_ipv4_as_in_ipaddress(networks: list[IPv4Network], further: list[int]) -> None:
+def test_ipv4_addresses_are_found_as_ipaddress_finds_them(networks: list[IPv4Network], further: list[int]) -> None:
     found = NetworkSet.of(networks)
     for number in [*edges([*networks]), *further]:
         if 0 <= number < 2**32:
@@ -42,7 +42,7 @@ def test_ipv4_as_in_ipaddress(networks: list[IPv4Network], further: list[int]) -
 
 
 @given(st.lists(NETWORKS6, max_size=12), st.lists(NEAR6, max_size=12))
-def test_ipv6_as_in_ipaddress(networks: list[IPv6Network], further: list[int]) -> None:
+def test_ipv6_addresses_are_found_as_ipaddress_finds_them(networks: list[IPv6Network], further: list[int]) -> None:
     found = NetworkSet.of(networks)
     for number in [*edges([*networks]), *further]:
         if 0 <= number < 2**128 and IPv6Address(number).ipv4_mapped is None:
@@ -67,7 +67,7 @@ def test_mapped_address_is_in_no_ipv6_network() -> None:
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "255.255.255.255", "::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"])
-def test_all_addresses_at_once(address: str) -> None:
+def test_set_may_have_all_addresses(address: str) -> None:
     everything = NetworkSet.of([IPv4Network("0.0.0.0/0"), IPv6Network("::/0")])
     assert ip_address(address).packed in everything
 

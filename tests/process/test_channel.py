@@ -77,7 +77,7 @@ def test_messages_come_in_order(pair: Pair) -> None:
     assert [message.number for message, _ in pair.received] == list(range(100))
 
 
-def test_message_that_is_larger_than_the_socket_takes(pair: Pair) -> None:
+def test_message_may_be_larger_than_the_socket_takes(pair: Pair) -> None:
     pair.left.send(Answer(1, "x" * 3_000_000))
     pair.left.send(UPDATE)
     pair.settle()
@@ -120,7 +120,7 @@ def test_nothing_is_sent_to_one_that_has_ended(pair: Pair) -> None:
     pair.left.send(UPDATE)
 
 
-def test_what_may_not_be_said_ends_the_channel(pair: Pair) -> None:
+def test_value_that_is_not_allowed_ends_the_channel(pair: Pair) -> None:
     with capturedLogs() as events:
         pair.left.send(Answer(1, os.system))
         pair.settle()

@@ -25,7 +25,7 @@ def test_certificates_and_times_are_messages() -> None:
     assert isinstance(decode(data, is_trusted=True).value[0], x509.Certificate)
 
 
-def test_worker_can_say_values_and_call_nothing() -> None:
+def test_worker_can_send_values_and_call_nothing() -> None:
     missed = Missed("b", "imap", "d1", "refused", b"1234")
     assert decode(encode(missed), is_trusted=False) == missed
     for evil in (os.system, print, Reader, Poller):

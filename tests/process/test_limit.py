@@ -93,7 +93,7 @@ def test_worker_accepts_again_when_its_own_session_ends(bench: Bench) -> None:
     assert bench.accepts == [True, True]
 
 
-def test_bound_that_grows_and_shrinks(bench: Bench) -> None:
+def test_bound_may_grow_and_shrink(bench: Bench) -> None:
     one, _ = bench.workers
     one.join()
     one.join()

@@ -197,7 +197,7 @@ def test_success_of_one_worker_makes_up_for_errors_of_others(bench: Bench) -> No
     assert pool.servers[0].is_up
 
 
-def test_what_is_said_of_a_server_that_is_not_there_is_passed_over(bench: Bench) -> None:
+def test_report_of_an_unknown_server_is_ignored(bench: Bench) -> None:
     bench.say(bench.workers[0], message.Missed("b", "imap", "d9", "refused", None))
     bench.say(bench.workers[0], message.Missed("x", "imap", "d1", "refused", None))
 

@@ -48,7 +48,7 @@ def both() -> Both:
     return Both(CHECKED)
 
 
-def test_server_that_goes_down_and_comes_back(both: Both) -> None:
+def test_worker_learns_that_a_server_goes_down_and_comes_back(both: Both) -> None:
     pool, server = both.main.pool, both.servers[0]
     pool.failed(server, 1.0, "gone")
     both.tell()
@@ -62,7 +62,7 @@ def test_server_that_goes_down_and_comes_back(both: Both) -> None:
     assert both.servers[1].ramp_began == 2.0
 
 
-def test_what_is_wanted_of_a_server(both: Both) -> None:
+def test_worker_learns_what_is_wanted_of_a_server(both: Both) -> None:
     pool, server = both.main.pool, both.servers[0]
     pool.set_state(server, "drain", 1.0)
     pool.set_agent_state(server, "maint", 1.0)
@@ -79,7 +79,7 @@ def test_nothing_happens_when_nothing_has_changed(both: Both) -> None:
     assert both.events == []
 
 
-def test_address_of_a_name_comes_changes_and_goes() -> None:
+def test_worker_learns_each_address_of_a_name() -> None:
     both = Both(NAMED)
     server = both.servers[0]
     for record in (Record(ip_address("192.0.2.1"), None), Record(ip_address("192.0.2.2"), 10143)):

@@ -180,7 +180,7 @@ def test_workers_that_cannot_take_a_reading_up_are_named(bench: Bench) -> None:
         assert bench.result(read) == expected
 
 
-def test_what_is_said_of_an_earlier_reading_does_not_count_for_a_later_one(bench: Bench) -> None:
+def test_answer_about_an_earlier_reading_does_not_count_for_a_later_one(bench: Bench) -> None:
     bench.be_ready()
     bench.number = 2
     bench.workers.read()
@@ -193,7 +193,7 @@ def test_what_is_said_of_an_earlier_reading_does_not_count_for_a_later_one(bench
     assert bench.result(done) == ()
 
 
-def test_what_workers_say_is_passed_on(bench: Bench) -> None:
+def test_messages_of_workers_are_passed_on(bench: Bench) -> None:
     missed = Missed("b", "imap", "d1", "refused", None)
     bench.say(bench.played[1], missed)
     assert bench.said == [missed]
@@ -410,5 +410,5 @@ def test_without_a_forker_the_workers_continue(bench: Bench, logged: Sequence[Lo
         (-77, "killed by signal 77"),
     ],
 )
-def test_end_of_a_process_in_words(status: int, words: str) -> None:
+def test_end_of_a_process_is_described(status: int, words: str) -> None:
     assert described(status) == words

@@ -3,7 +3,7 @@ import pytest
 from mailproxy.proxyprotocol import Header, TlvType, aws_vpc_endpoint_id, azure_link_id, gcp_psc_connection_id
 
 
-def test_aws_vpc_endpoint_id() -> None:
+def test_aws_tlv_has_the_vpc_endpoint_id() -> None:
     assert aws_vpc_endpoint_id(b"\x01vpce-08d2bf15fac5001c9") == "vpce-08d2bf15fac5001c9"
 
 

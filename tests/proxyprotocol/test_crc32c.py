@@ -16,7 +16,7 @@ from tests.examples import examples
         (bytes(range(32)), 0x46DD794E),  # and counted up
     ],
 )
-def test_published_examples(data: bytes, expected: int) -> None:
+def test_published_checksums_are_right(data: bytes, expected: int) -> None:
     assert crc32c(data) == expected
 
 

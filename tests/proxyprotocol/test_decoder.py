@@ -17,7 +17,7 @@ LINE = b"PROXY TCP4 192.0.2.1 198.51.100.9 40000 143\r\n"
 
 
 @pytest.mark.parametrize("data", [PLAIN, ALL_OPTIONS, LINE, b"PROXY UNKNOWN\r\n"])
-def test_byte_by_byte(data: bytes) -> None:
+def test_header_may_come_byte_by_byte(data: bytes) -> None:
     decoder = Decoder()
     assert all(decoder.feed(data[at : at + 1]) is None for at in range(len(data) - 1))
     assert decoder.feed(data[-1:]) == decode(data)
@@ -38,7 +38,7 @@ def test_bytes_that_are_no_header_are_all_left() -> None:
     assert decoder.unused == b"\r\n\r\nEHLO"
 
 
-def test_nothing_may_follow_by_the_decoder() -> None:
+def test_nothing_may_be_fed_after_the_header() -> None:
     decoder = Decoder()
     decoder.feed(PLAIN)
     with pytest.raises(ValueError, match="complete"):
@@ -50,7 +50,7 @@ def test_nothing_fed_is_nothing_learnt() -> None:
 
 
 @pytest.mark.parametrize("sizes", [(15, 1, 12)])
-def test_wanted_of_a_binary_header(sizes: tuple[int, ...]) -> None:
+def test_wanted_asks_for_a_binary_header_in_three_steps(sizes: tuple[int, ...]) -> None:
     decoder = Decoder()
     asked = []
     while decoder.wanted:
@@ -59,7 +59,7 @@ def test_wanted_of_a_binary_header(sizes: tuple[int, ...]) -> None:
     assert tuple(asked) == sizes
 
 
-def test_wanted_of_version_2_alone() -> None:
+def test_wanted_is_16_where_version_1_is_refused() -> None:
     assert Decoder(Strictness(versions=(2,))).wanted == 16
 
 
@@ -72,7 +72,7 @@ def test_wanted_of_version_2_alone() -> None:
         (LINE[:-2], "after 43 bytes of a header that has at least 45"),
     ],
 )
-def test_end_before_the_header_is_complete(data: bytes, message: str) -> None:
+def test_end_before_the_header_is_complete_is_refused(data: bytes, message: str) -> None:
     decoder = Decoder()
     decoder.feed(data)
     with pytest.raises(TruncatedHeader, match=message):

@@ -69,7 +69,7 @@ def test_left_out_are_reported_in_the_headers_order() -> None:
     ]  # fmt: skip
 
 
-def test_documented_order_with_values_of_one_size() -> None:
+def test_tlvs_of_one_size_are_left_out_in_the_documented_order() -> None:
     same = (Tlv(type, b"sized") for type in (0xE1, 0xE2, 0x01, 0x02, 0x05, 0x30, 0x04))
     fields = tuple(Tlv(type, b"sized") for type in (0x22, 0x25, 0x23, 0x28))
     header = Header.proxy(*V4, tlvs=(*same, SslTlv(SslClient.SSL, 1, fields).tlv()))

@@ -9,7 +9,7 @@ def meanings(data: bytes) -> list[str]:
     return [field.meaning for field in explain(data).fields]
 
 
-def test_plain_header() -> None:
+def test_header_is_explained_field_by_field() -> None:
     assert str(explain(PLAIN)) == (
         "    0  0d0a0d0a 000d0a51 5549540a           signature of version 2\n"
         "   12  21                                   version 2, command PROXY\n"
@@ -30,7 +30,7 @@ def test_offsets_are_where_the_bytes_are() -> None:
     assert all(ALL_OPTIONS[field.offset :].startswith(field.data) for field in explain(ALL_OPTIONS).fields)
 
 
-def test_tls_fields() -> None:
+def test_fields_of_tls_are_explained() -> None:
     assert meanings(TLS12)[8:] == [
         "TLV SSL, 15 bytes",
         "client: SSL",
@@ -40,16 +40,16 @@ def test_tls_fields() -> None:
     ]
 
 
-def test_ipv6_addresses() -> None:
+def test_ipv6_addresses_are_explained() -> None:
     assert "source address ::1" in meanings(IPV6)
 
 
-def test_unix_addresses() -> None:
+def test_unix_addresses_are_explained() -> None:
     header = Header.proxy(UnixAddress(b"/run/a"), UnixAddress(b"/run/b"))
     assert meanings(encode(header).data)[4:] == ["source address unix:/run/a", "destination address unix:/run/b"]
 
 
-def test_known_values() -> None:
+def test_values_of_known_tlvs_are_explained() -> None:
     tlvs = (
         Tlv(0xEE, bytes.fromhex("01 45230100")),
         Tlv(0xEA, b"\x01vpce-1"),
@@ -70,7 +70,7 @@ def test_known_values() -> None:
     ]
 
 
-def test_unverified_certificate() -> None:
+def test_unverified_certificate_is_explained() -> None:
     value = SslTlv(SslClient(0), 1, (Tlv(SslType.CN, b"mallory"),))
     assert meanings(encode(Header.local((value.tlv(),))).data)[5:7] == [
         "client: no TLS",
@@ -84,7 +84,7 @@ def test_addresses_of_local_are_ignored() -> None:
 
 
 @pytest.mark.parametrize("last", [b"\0", b"\1"], ids=["good", "wrong checksum"])
-def test_local_header_whose_family_has_no_addresses(last: bytes) -> None:
+def test_local_header_may_lack_the_addresses_of_its_family(last: bytes) -> None:
     assert meanings(AWS_HEALTH_CHECK[:-1] + last)[2:] == [
         "family INET, transport STREAM",
         "84 bytes follow, the header has 100",
@@ -95,23 +95,23 @@ def test_local_header_whose_family_has_no_addresses(last: bytes) -> None:
     ]
 
 
-def test_broken_header_up_to_where_it_breaks() -> None:
+def test_broken_header_is_explained_up_to_the_error() -> None:
     explanation = explain(PLAIN[:14] + b"\0\x10" + PLAIN[16:] + bytes.fromhex("ea 000a 01"))
     assert explanation.fields[-2] == Field(28, b"\xea\0\x0a", "TLV AWS, 10 bytes, 1 remain")
     assert str(explanation.error) == "TLV 0xEA says 10 bytes, 1 remain in the header"
 
 
-def test_truncated_header_up_to_its_end() -> None:
+def test_truncated_header_is_explained_up_to_its_end() -> None:
     explanation = explain(PLAIN[:22])
     assert explanation.fields[-1].meaning == "source address 127.0.0.1"
     assert "22 bytes of a header that has 28" in str(explanation.error)
 
 
-def test_truncated_ports() -> None:
+def test_truncated_ports_are_not_explained() -> None:
     assert meanings(PLAIN[:25])[-1] == "destination address 127.0.0.1"
 
 
-def test_undefined_kind() -> None:
+def test_unknown_command_and_family_are_explained() -> None:
     assert meanings(PLAIN[:12] + b"\x2f\x77") == [
         "signature of version 2",
         "version 2, command 15, which is unknown",
@@ -119,15 +119,15 @@ def test_undefined_kind() -> None:
     ]
 
 
-def test_not_a_whole_tlv() -> None:
+def test_truncated_tlv_is_named() -> None:
     assert meanings(PLAIN[:14] + b"\0\x0d" + PLAIN[16:] + b"\x01")[-1] == "truncated TLV"
 
 
-def test_begin_of_a_signature() -> None:
+def test_beginning_of_a_signature_is_named() -> None:
     assert explain(b"\r\n\r\nEHLO").fields == (Field(0, b"\r\n\r\n", "beginning of a version 2 signature"),)
 
 
-def test_something_else() -> None:
+def test_bytes_that_begin_no_header_have_no_fields() -> None:
     explanation = explain(b"GET / HTTP/1.1")
     assert (explanation.fields, explanation.header) == ((), None)
 
@@ -136,7 +136,7 @@ def test_what_follows_is_the_connections() -> None:
     assert str(explain(PLAIN + b"hello")).endswith("\n5 bytes follow the header: they belong to the connection")
 
 
-def test_line() -> None:
+def test_line_of_version_1_is_explained() -> None:
     assert meanings(b"PROXY TCP4 192.0.2.1 198.51.100.9 40000 143\r\n") == [
         "signature of version 1",
         'protocol "TCP4"',
@@ -148,11 +148,11 @@ def test_line() -> None:
     ]
 
 
-def test_line_with_too_many_fields() -> None:
+def test_field_beyond_the_last_is_named() -> None:
     assert meanings(b"PROXY TCP4 a b 1 2 3\r\n")[-2] == 'too much "3"'
 
 
-def test_line_of_unknown() -> None:
+def test_what_follows_unknown_is_ignored() -> None:
     assert meanings(b"PROXY UNKNOWN a b\r\n")[1:3] == ['protocol "UNKNOWN"', 'ignored "a b"']
 
 

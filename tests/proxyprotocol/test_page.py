@@ -28,13 +28,13 @@ class Closed:
         return data
 
 
-def test_reading() -> None:
+def test_example_for_reading_works() -> None:
     reader: dict[str, Any] = {"connection": Closed(ALL_OPTIONS)}
     exec(READING, reader)
     assert reader["header"] == decode(ALL_OPTIONS)
 
 
-def test_reading_ends_when_the_peer_closes() -> None:
+def test_example_for_reading_ends_when_the_peer_closes() -> None:
     for data in (b"", ALL_OPTIONS[:20]):
         told: list[object] = []
         reading = READING.partition("\n\nheader.command")[0].replace("...", "told.append(error)")
@@ -42,7 +42,7 @@ def test_reading_ends_when_the_peer_closes() -> None:
         assert [type(error) for error in told] == [TruncatedHeader]
 
 
-def test_writing() -> None:
+def test_example_for_writing_works() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         writer: dict[str, Any] = {"connection": ours}

@@ -29,7 +29,7 @@ EVERYTHING = SslTlv(
 )
 
 
-def test_layout() -> None:
+def test_value_is_written_byte_for_byte() -> None:
     value = SslTlv(SslClient.SSL, 18, (Tlv(SslType.VERSION, b"TLSv1.2"),))
     assert value.tlv() == Tlv(
         TlvType.SSL,

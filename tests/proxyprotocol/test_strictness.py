@@ -32,5 +32,5 @@ def test_any_collection_of_versions_becomes_a_tuple() -> None:
     assert Strictness(versions=[2]).versions == (2,)
 
 
-def test_smallest_limits() -> None:
+def test_smallest_limits_are_accepted() -> None:
     assert (Strictness(max_size=52).max_size, Strictness(max_size=59, require_crc32c=True).max_size) == (52, 59)

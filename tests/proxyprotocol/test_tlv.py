@@ -46,5 +46,5 @@ def test_value_too_large_to_be_written_is_refused() -> None:
     ("type", "name"),
     [(TlvType.ALPN, "ALPN"), (SslType.CN, "SSL_CN"), (0xEE, "AZURE"), (0xE3, "0xE3"), (0x0A, "0x0A")],
 )
-def test_names(type: int, name: str) -> None:
+def test_known_types_have_names_and_others_their_number(type: int, name: str) -> None:
     assert Tlv(type, b"").name == name

@@ -47,16 +47,16 @@ def test_haproxys_header_is_written_byte_for_byte(vector: bytes) -> None:
     assert encode(decode(vector)).data == vector
 
 
-def test_addresses_and_ports() -> None:
+def test_addresses_and_ports_are_read() -> None:
     assert decode(PLAIN) == Header.proxy(InetAddress.parse("127.0.0.1:50320"), InetAddress.parse("127.0.0.1:21001"))
 
 
-def test_ipv6_addresses() -> None:
+def test_ipv6_addresses_are_read() -> None:
     header = decode(IPV6)
     assert (header.family, str(header.source), str(header.destination)) == (Family.INET6, "[::1]:37280", "[::1]:21010")
 
 
-def test_tls_facts() -> None:
+def test_facts_of_tls_are_read() -> None:
     ssl = decode(CLIENT_CERTIFICATE).ssl
     assert ssl == SslTlv(
         SslClient.SSL | SslClient.CERT_CONN | SslClient.CERT_SESS,
@@ -65,7 +65,7 @@ def test_tls_facts() -> None:
     )
 
 
-def test_every_tlv_in_order() -> None:
+def test_tlvs_are_read_in_order() -> None:
     header = decode(ALL_OPTIONS)
     assert [tlv.name for tlv in header.tlvs] == ["0xE1", "CRC32C", "ALPN", "AUTHORITY", "UNIQUE_ID", "SSL"]
     assert (header.alpn, header.authority, header.first(0xE1)) == (b"imap", "mail.example.test", b"foo")
@@ -135,7 +135,7 @@ class TestFixedPart:
         data = v2("20 00 0ff0") + bytes(4080)
         assert decode(data, Strictness(max_size=4096)).command is Command.LOCAL
 
-    def test_largest_header_of_the_format(self) -> None:
+    def test_largest_header_of_the_format_is_read(self) -> None:
         data = v2("21 00 ffff 04 fffc") + bytes(65532)
         assert len(data) == 65551
         assert decode(data, Strictness(max_size=65551)).tlvs == (Tlv(TlvType.NOOP, bytes(65532)),)
@@ -151,19 +151,19 @@ class TestOtherFamilies:
         assert (header.source, header.destination, header.transport) == (*V4, Transport.DGRAM)
         assert header.stream_addresses is None
 
-    def test_unix_paths(self) -> None:
+    def test_unix_paths_are_read(self) -> None:
         header = decode(v2("21 31 00d8") + b"/run/client".ljust(108, b"\0") + b"/run/server".ljust(108, b"\0"))
         assert header.stream_addresses == (UnixAddress(b"/run/client"), UnixAddress(b"/run/server"))
 
-    def test_stream_addresses(self) -> None:
+    def test_stream_addresses_are_both_addresses(self) -> None:
         assert Header.proxy(*V4).stream_addresses == V4
 
 
-class TestLocal:
-    def test_without_anything(self) -> None:
+class TestLocalHeader:
+    def test_header_without_addresses_and_tlvs_is_read(self) -> None:
         assert decode(v2("20 00 0000")) == Header.local()
 
-    def test_with_tlvs(self) -> None:
+    def test_header_with_tlvs_alone_is_read(self) -> None:
         assert decode(UNIX_CLIENT_OR_CHECK) == Header.local((SslTlv(SslClient(0), 0).tlv(),))
 
     @pytest.mark.parametrize(

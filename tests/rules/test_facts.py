@@ -41,7 +41,7 @@ def facts(words: str, **frontend: Any) -> tuple[StatedClient, StatedSurroundings
         ("'client-issuer=CN=My CA'", "client_issuer", "CN=My CA"),
     ],
 )
-def test_fact_about_the_client(words: str, name: str, value: object) -> None:
+def test_stated_fact_is_one_of_the_client(words: str, name: str, value: object) -> None:
     client, _ = facts(words)
     assert getattr(client, name) == value
 

@@ -119,7 +119,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("title", "facts", "expected"), CASES)
-def test_example_decides(title: str, facts: str, expected: str) -> None:
+def test_examples_decide_as_the_page_says(title: str, facts: str, expected: str) -> None:
     assert decision(title, "imaps", facts) == expected
 
 

@@ -35,7 +35,7 @@ def test_not_known_stays_not_known(truth: Truth, negated: Truth) -> None:
 
 
 @given(LISTS)
-def test_de_morgan(truths: list[Truth]) -> None:
+def test_negation_follows_de_morgan(truths: list[Truth]) -> None:
     negated = [negation(test) for test in asking(*truths)]
     assert negation(all_of(asking(*truths)))(None) == any_of(negated)(None)
 

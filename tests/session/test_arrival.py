@@ -236,7 +236,7 @@ def test_header_from_others_in_single_bytes_reaches_no_server(make: MakeBench, k
 
 
 @pytest.mark.parametrize("kind", HEADERS)
-def test_header_from_others_in_single_bytes_before_the_greeting(make: MakeBench, kind: str) -> None:
+def test_header_from_others_in_single_bytes_is_refused_before_the_greeting(make: MakeBench, kind: str) -> None:
     bench = front(make, accept_proxy=ELSEWHERE, send_proxy="none")
     client = bench.client()
     trickle(bench, client, HEADERS[kind])
@@ -281,7 +281,7 @@ def test_end_behind_what_may_be_a_header_shows_that_it_is_none(make: MakeBench) 
     bench.until(lambda: server.data == b"PROX" and server.fin)
 
 
-def test_client_that_has_not_spoken_is_sent_all_that_the_server_says(make: MakeBench) -> None:
+def test_client_that_has_sent_nothing_gets_all_that_the_server_sends(make: MakeBench) -> None:
     bench = front(make, accept_proxy=ELSEWHERE)
     client, server = bench.relay()
     much = bytes(16_000_000)
@@ -575,7 +575,7 @@ def test_client_of_tls_is_no_peer_in_clear(make: MakeBench) -> None:
     assert header.ssl.version == "TLSv1.3"
 
 
-def test_unix_client_that_must_send_a_header(make: MakeBench) -> None:
+def test_header_of_a_unix_client_is_taken(make: MakeBench) -> None:
     bench = front(make, bind="unix", accept_proxy=("unix",), accept_proxy_only=True)
     client = bench.client()
     client.send(V2)
@@ -586,7 +586,7 @@ def test_unix_client_that_must_send_a_header(make: MakeBench) -> None:
     assert (line["client"], line["via"]) == ("198.51.100.7:52114", "unix")
 
 
-def test_unix_client_that_must_send_a_header_and_does_not(make: MakeBench) -> None:
+def test_unix_client_without_its_header_is_refused(make: MakeBench) -> None:
     bench = front(make, bind="unix", accept_proxy=("unix",))
     client = bench.client()
     client.send(b"a login\r\n")
@@ -594,7 +594,7 @@ def test_unix_client_that_must_send_a_header_and_does_not(make: MakeBench) -> No
 
 
 @pytest.mark.parametrize("header", [V2, b""], ids=["header", "none"])
-def test_unix_client_that_may_send_a_header(make: MakeBench, header: bytes) -> None:
+def test_unix_client_may_send_a_header_or_none(make: MakeBench, header: bytes) -> None:
     bench = optional(make, bind="unix", accept_proxy_optional=("unix",), send_proxy="none")
     client = bench.client()
     client.send(header + b"a login\r\n")

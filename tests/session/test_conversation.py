@@ -310,7 +310,7 @@ def test_optional_client_may_still_ask_for_tls(bench: Open) -> None:
     assert ssl.client == 1
 
 
-def test_optional_client_in_clear_that_says_all_it_has_to_and_ends_still_gets_its_answers(bench: Open) -> None:
+def test_optional_client_in_clear_that_ends_its_direction_gets_its_answers(bench: Open) -> None:
     made = bench(mode="starttls-optional")
     client = greeted(made)
     client.send(b"b LOGIN alice secret\r\n")

@@ -178,7 +178,7 @@ def test_tarpit_comes_before_tls(opened: Open) -> None:
     assert bench.loop.tarpits.taken == 0
 
 
-def test_tarpit_after_tls(opened: Open) -> None:
+def test_tarpit_after_tls_lets_the_client_wait(opened: Open) -> None:
     bench = opened({"if": {"sni": NAME}, "refuse": "close", "tarpit": "10s"}, tls=True)
     client = bench.tls_client()
     bench.advance(9)

@@ -93,7 +93,7 @@ def test_early_bytes_do_not_spin(bench: Bench) -> None:
     assert not is_ready(bench.poller)
 
 
-def test_client_that_says_all_it_has_to_and_ends_still_gets_its_answers(bench: Bench) -> None:
+def test_client_that_ends_its_direction_gets_its_answers(bench: Bench) -> None:
     """As ``printf 'a logout\\r\\n' | nc`` does."""
     client = bench.client() if bench.frontend.terms.tls is None else bench.tls_client()
     if isinstance(client, TlsPeer):

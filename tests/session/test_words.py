@@ -37,7 +37,7 @@ def test_ends_of_the_connection_are_reported(bench: Bench) -> None:
     assert (words["dst"], words["dst_port"]) == (host, str(port))
 
 
-def test_addresses_of_a_received_header_are_reported_and_its_tlvs_as_the_log_has_them(make: MakeBench) -> None:
+def test_received_addresses_are_reported_and_tlvs_as_the_log_has_them(make: MakeBench) -> None:
     bench = make(accept_proxy=(ip_network("127.0.0.0/8"),), log_tlvs=(0xE3,))
     client = bench.client()
     ends = InetAddress.parse("[2001:db8::1]:5000"), InetAddress.parse("[2001:db8::2]:143")

@@ -58,7 +58,7 @@ def test_nothing_in_the_environment_is_an_error(environment: dict[str, str]) -> 
         ("relative/notify", None),
     ],
 )
-def test_address_for_messages(name: str, address: bytes | None) -> None:
+def test_address_for_messages_is_a_path_or_an_abstract_name(name: str, address: bytes | None) -> None:
     assert notify_address({"NOTIFY_SOCKET": name}) == address
 
 
@@ -74,5 +74,5 @@ def test_address_for_messages(name: str, address: bytes | None) -> None:
         ({}, None),
     ],
 )
-def test_time_of_the_watchdog(environment: dict[str, str], seconds: float | None) -> None:
+def test_watchdog_has_its_time_if_it_is_for_this_process(environment: dict[str, str], seconds: float | None) -> None:
     assert watchdog_seconds(environment, PID) == seconds

@@ -46,7 +46,7 @@ def path(tmp_path: Path) -> Path:
 # What a certificate says of itself
 
 
-def test_leaf_chain_and_key(path: Path) -> None:
+def test_file_has_leaf_chain_and_key(path: Path) -> None:
     authority = issue(common_name="authority")
     mail = issue("mail.example.org", issuer=authority)
     found = read(path, mail.certificate_pem + authority.certificate_pem + mail.key_pem)
@@ -75,16 +75,16 @@ def test_name_is_the_common_name_without_a_san(path: Path) -> None:
     assert read(path, issue(common_name="Mail.example.org").pem).names == ("mail.example.org",)
 
 
-def test_no_name_at_all(path: Path) -> None:
+def test_certificate_may_have_no_name(path: Path) -> None:
     assert read(path, issue().pem).names == ()
 
 
-def test_algorithms_of_ec(path: Path) -> None:
+def test_algorithms_of_ec_are_named(path: Path) -> None:
     found = read(path, issue("a").pem)
     assert (found.sig_alg, found.key_alg) == ("ecdsa-with-SHA256", "EC256")
 
 
-def test_algorithms_of_rsa(path: Path) -> None:
+def test_algorithms_of_rsa_are_named(path: Path) -> None:
     found = read(path, issue("a", key=rsa_key()).pem)
     assert (found.sig_alg, found.key_alg) == ("RSA-SHA256", "RSA2048")
 
@@ -100,7 +100,7 @@ def test_signature_is_the_issuers(path: Path) -> None:
     assert (found.sig_alg, found.key_alg) == ("RSA-SHA256", "EC256")
 
 
-def test_signature_with_pss(path: Path) -> None:
+def test_signature_with_pss_is_named(path: Path) -> None:
     plain = issue("a", key=rsa_key()).certificate
     builder = CertificateBuilder(
         plain.issuer, plain.subject, plain.public_key(), 1, plain.not_valid_before_utc, plain.not_valid_after_utc
@@ -116,7 +116,7 @@ def test_signature_algorithms_are_called_as_openssl_does(oid: str, name: str) ->
     assert binding.ffi.string(binding.lib.OBJ_nid2sn(binding.lib.OBJ_txt2nid(oid.encode()))).decode() == name
 
 
-def test_validity(path: Path) -> None:
+def test_certificate_has_its_validity(path: Path) -> None:
     found = read(path, issue("a", days=30, since=-1).pem)
     assert found.not_before == NOW - timedelta(days=1)
     assert found.not_after == NOW + timedelta(days=30, hours=1)
@@ -149,7 +149,7 @@ def test_pattern_takes_files_in_alphabetical_order(tmp_path: Path) -> None:
     assert [certificate.names for certificate in found] == [("a.pem",), ("b.pem",)]
 
 
-def test_folder_of_an_acme_client(tmp_path: Path) -> None:
+def test_folder_of_an_acme_client_is_read(tmp_path: Path) -> None:
     live = tmp_path / "live" / "mail.example.org"
     live.mkdir(parents=True)
     (tmp_path / "live" / "README").write_text("about this folder")
@@ -167,36 +167,36 @@ def test_file_is_read_once(path: Path) -> None:
     assert len(read_certificates([str(path), f"{path.parent}/*.pem"])) == 1
 
 
-def test_file_that_is_called_like_a_pattern(tmp_path: Path) -> None:
+def test_file_may_be_called_like_a_pattern(tmp_path: Path) -> None:
     assert read(tmp_path / "[a].pem", issue("a").pem).names == ("a",)
 
 
 # What can be wrong
 
 
-def test_missing_file(tmp_path: Path) -> None:
+def test_missing_file_is_reported(tmp_path: Path) -> None:
     assert problems(tmp_path / "none.pem") == [f"{tmp_path}/none.pem: does not exist"]
 
 
-def test_missing_folder(tmp_path: Path) -> None:
+def test_missing_folder_is_reported(tmp_path: Path) -> None:
     assert problems(tmp_path / "none" / "mail.pem") == [f"{tmp_path}/none/mail.pem: does not exist"]
 
 
-def test_pattern_that_matches_nothing(tmp_path: Path) -> None:
+def test_pattern_that_matches_nothing_is_reported(tmp_path: Path) -> None:
     assert problems(f"{tmp_path}/*.pem") == [f"{tmp_path}/*.pem: matches nothing that this user can see"]
 
 
-def test_folder_without_the_files(tmp_path: Path) -> None:
+def test_folder_without_the_files_is_reported(tmp_path: Path) -> None:
     (tmp_path / "privkey.pem").write_bytes(b"")
     assert problems(tmp_path) == [f"{tmp_path}: is a folder without fullchain.pem; for the PEM files in it, add /*.pem"]
 
 
-def test_file_that_cannot_be_read(path: Path) -> None:
+def test_file_that_cannot_be_read_is_reported(path: Path) -> None:
     path.symlink_to(path)
     assert problems(path) == [f"{path}: cannot be read: Too many levels of symbolic links"]
 
 
-def test_path_that_no_system_has(tmp_path: Path) -> None:
+def test_path_that_is_too_long_is_reported(tmp_path: Path) -> None:
     long = tmp_path / ("x" * 5000)
     assert problems(long) == [f"{long}: cannot be read: File name too long"]
 
@@ -206,42 +206,42 @@ def test_pipe_is_not_waited_for(path: Path) -> None:
     assert problems(path) == [f"{path}: is not a file"]
 
 
-def test_no_certificate(path: Path) -> None:
+def test_file_without_a_certificate_is_reported(path: Path) -> None:
     assert problem(path, issue("a").key_pem) == "has no certificate (no -----BEGIN CERTIFICATE-----)"
 
 
 @pytest.mark.parametrize("size", [30, 300])
 @pytest.mark.parametrize("before", [b"", issue("a").pem])
-def test_half_written_certificate(path: Path, before: bytes, size: int) -> None:
+def test_half_written_certificate_is_reported(path: Path, before: bytes, size: int) -> None:
     words = "has a certificate that is cut off (no -----END CERTIFICATE-----)"
     assert problem(path, before + issue("b").certificate_pem[:size]) == words
 
 
-def test_no_key(path: Path) -> None:
+def test_file_without_a_key_is_reported(path: Path) -> None:
     assert problem(path, issue("a").certificate_pem) == (
         "has no private key; put certificate, chain and key into one file, "
         "or name a folder with fullchain.pem and privkey.pem"
     )
 
 
-def test_two_keys(path: Path) -> None:
+def test_file_with_two_keys_is_reported(path: Path) -> None:
     assert problem(path, issue("a").pem + issue("b").key_pem) == "has 2 private keys, needs one"
 
 
-def test_key_of_another_certificate(path: Path) -> None:
+def test_key_of_another_certificate_is_reported(path: Path) -> None:
     assert problem(path, issue("a").certificate_pem + issue("b").key_pem) == (
         "has a private key that does not belong to the certificate"
     )
 
 
-def test_key_of_another_kind(path: Path) -> None:
+def test_key_of_another_kind_is_reported(path: Path) -> None:
     other = issue("b", key=rsa_key())
     assert problem(path, issue("a").certificate_pem + other.key_pem) == (
         "has a private key that does not belong to the certificate"
     )
 
 
-def test_chain_before_the_leaf(path: Path) -> None:
+def test_chain_before_the_leaf_is_reported(path: Path) -> None:
     authority = issue(common_name="authority")
     mail = issue("a", issuer=authority)
     assert problem(path, authority.certificate_pem + mail.pem) == (
@@ -249,7 +249,7 @@ def test_chain_before_the_leaf(path: Path) -> None:
     )
 
 
-def test_chain_that_is_not_in_order(path: Path) -> None:
+def test_chain_that_is_not_in_order_is_reported(path: Path) -> None:
     root = issue(common_name="root", authority=True)
     nearer = issue(common_name="nearer", issuer=root, authority=True)
     mail = issue("a", issuer=nearer)
@@ -260,7 +260,7 @@ def test_chain_that_is_not_in_order(path: Path) -> None:
     assert len(read(path, mail.pem + nearer.certificate_pem + root.certificate_pem).chain) == 2
 
 
-def test_issuer_that_did_not_sign(path: Path) -> None:
+def test_issuer_that_did_not_sign_is_reported(path: Path) -> None:
     mail = issue("a", issuer=issue(common_name="authority", authority=True))
     impostor = issue(common_name="authority", authority=True)
     assert problem(path, mail.pem + impostor.certificate_pem) == (
@@ -269,7 +269,7 @@ def test_issuer_that_did_not_sign(path: Path) -> None:
     )
 
 
-def test_rsa_key_whose_numbers_do_not_belong_together(path: Path) -> None:
+def test_damaged_rsa_key_is_reported(path: Path) -> None:
     numbers = rsa_key().private_numbers()
     damaged = RSAPrivateNumbers(
         numbers.p, numbers.q, numbers.d, numbers.dmp1 + 2, numbers.dmq1, numbers.iqmp, numbers.public_numbers
@@ -278,7 +278,7 @@ def test_rsa_key_whose_numbers_do_not_belong_together(path: Path) -> None:
     assert found == "has a private key that is damaged: its numbers do not belong together"
 
 
-def test_key_with_a_passphrase(path: Path) -> None:
+def test_key_with_a_passphrase_is_reported(path: Path) -> None:
     mail = issue("a")
     locked = mail.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
     assert problem(path, mail.certificate_pem + locked) == (
@@ -286,13 +286,13 @@ def test_key_with_a_passphrase(path: Path) -> None:
     )
 
 
-def test_broken_certificate(path: Path) -> None:
+def test_broken_certificate_is_reported(path: Path) -> None:
     mail = issue("a")
     broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
     assert problem(path, mail.pem + broken).startswith("has a certificate (number 2) that cannot be read: ")
 
 
-def test_broken_names(path: Path) -> None:
+def test_broken_names_are_reported(path: Path) -> None:
     plain = issue("a")
     builder = CertificateBuilder(
         plain.certificate.issuer, plain.certificate.subject, plain.key.public_key(), 1, NOW, NOW + timedelta(days=1)
@@ -302,7 +302,7 @@ def test_broken_names(path: Path) -> None:
     assert problem(path, broken.pem).startswith("has a certificate that cannot be used: ")
 
 
-def test_broken_key(path: Path) -> None:
+def test_broken_key_is_reported(path: Path) -> None:
     broken = b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
     found = problem(path, issue("a").certificate_pem + broken)
     assert found.startswith("has a private key that cannot be read: ")
@@ -318,18 +318,18 @@ def test_every_problem_is_reported(tmp_path: Path) -> None:
 # Authorities for clients' certificates
 
 
-def test_authorities(path: Path) -> None:
+def test_all_authorities_of_a_file_are_read(path: Path) -> None:
     one, other = issue(common_name="one"), issue(common_name="other")
     path.write_bytes(one.certificate_pem + other.certificate_pem)
     assert read_authorities(str(path)) == (one.certificate, other.certificate)
 
 
-def test_authorities_that_are_none(path: Path) -> None:
+def test_file_without_authorities_is_refused(path: Path) -> None:
     path.write_bytes(b"")
     with pytest.raises(CertificateError, match="has no certificate"):
         read_authorities(str(path))
 
 
-def test_authorities_that_are_missing(path: Path) -> None:
+def test_missing_file_of_authorities_is_refused(path: Path) -> None:
     with pytest.raises(CertificateError, match="cannot be read: No such file or directory"):
         read_authorities(str(path))

@@ -123,7 +123,7 @@ def test_fixed_server_name_is_what_is_verified(ca: str) -> None:
     shake_hands(client_tls("10.0.0.1", verify="required", ca=ca, sni=NAME), issue(NAME, issuer=ROOT))
 
 
-def test_nothing_is_verified_where_that_is_said() -> None:
+def test_nothing_is_verified_where_that_is_configured() -> None:
     shake_hands(client_tls(verify="none"), issue("other.example.org", days=-2))
 
 
@@ -173,7 +173,9 @@ def test_certificate_that_was_seen_before_is_not_read_again(ca: str) -> None:
         ({"sni": "client", "verify_name": NAME}, "10.0.0.1", "a b\n", NAME),
     ],
 )
-def test_server_name(settings: dict[str, Any], host: str | None, clients: str | None, asked: str) -> None:
+def test_server_name_is_what_a_server_is_asked_for(
+    settings: dict[str, Any], host: str | None, clients: str | None, asked: str
+) -> None:
     assert client_tls(host, **{"verify": "required"} | settings).server_name(clients) == asked
 
 

@@ -16,7 +16,7 @@ def der(pem: bytes) -> bytes:
 CA = issue(common_name="Clients", authority=True)
 
 
-def test_names_of_a_certificate() -> None:
+def test_names_and_issuer_of_a_certificate_are_read() -> None:
     certificate = der(issue("laptop.example.org", "*.example.org", issuer=CA).certificate_pem)
     assert client_names(certificate) == ClientNames(("laptop.example.org", "*.example.org"), "CN=Clients")
 

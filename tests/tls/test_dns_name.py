@@ -11,7 +11,7 @@ LABEL = "a" * 49
     "name",
     ["mail.example.org", "MAIL.Example.test", "localhost", "xn--bcher-kva.example", "_imap.a-b.c1", "1and1.example"],
 )
-def test_clean_name(name: str) -> None:
+def test_clean_name_is_accepted(name: str) -> None:
     assert is_dns_name(name)
 
 

@@ -62,7 +62,7 @@ def test_certificate_of_several_profiles_that_expires_soon_is_one_notice() -> No
     assert [notice.days for notice in expiring([LONG, LONG, SHORT], NOW + timedelta(days=55))] == [5]
 
 
-def test_words() -> None:
+def test_notice_has_the_days_that_are_left() -> None:
     notices = ExpiryNotices()
     lines = [
         str(*finish(notices.due([LONG], NOW + timedelta(days=days, hours=2)))).partition(", on")[0]

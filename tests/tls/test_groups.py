@@ -58,7 +58,7 @@ def test_first_group_is_the_whole_pair_of_the_first_certificate() -> None:
     assert groups[0].certificates == (MAIL, MAIL_RSA)
 
 
-def test_of_the_same_kind_the_first_is_taken() -> None:
+def test_first_certificate_of_a_kind_is_taken() -> None:
     renewed = certificate("renewed", "mail.example.org")
     assert served([MAIL, renewed], "mail.example.org") == (MAIL,)
 

@@ -30,7 +30,7 @@ def test_binding_has_every_function_that_is_used() -> None:
     assert missing == []
 
 
-def test_test_above_looks_at_something() -> None:
+def test_functions_that_are_used_are_found() -> None:
     assert {"SSL_read", "SSL_set_fd", "SSL_CTX_set_tlsext_servername_callback"} <= used_names()
 
 

@@ -53,7 +53,7 @@ def folder(tmp_path: Path) -> Path:
         ("README/*", []),
     ],
 )
-def test_entry_stands_for(folder: Path, pattern: str, expected: list[str]) -> None:
+def test_pattern_finds_its_files(folder: Path, pattern: str, expected: list[str]) -> None:
     assert found(folder, pattern) == expected
 
 

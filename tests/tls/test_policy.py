@@ -50,6 +50,6 @@ def test_ciphers_without_forward_secrecy_are_a_warning() -> None:
     ]
 
 
-def test_many_of_them_are_shortened() -> None:
+def test_long_list_of_weak_ciphers_is_shortened() -> None:
     (warning,) = policy_warnings(read(tls__default__ciphers="kRSA+AES"))
     assert " more without forward secrecy" in warning

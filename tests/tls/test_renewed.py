@@ -35,7 +35,7 @@ END = f"{A.not_after:%Y-%m-%d}"
         ([evolve(A, staple=Staple(b"", NOW, None))], [A], ["/a.pem, profile p: its OCSP response is gone"]),
     ],
 )
-def test_changes(before: list[Certificate], after: list[Certificate], lines: list[str]) -> None:
+def test_each_change_is_described(before: list[Certificate], after: list[Certificate], lines: list[str]) -> None:
     assert list(map(str, finish(changes("p", before, after)))) == lines
 
 

@@ -594,7 +594,7 @@ def test_server_goes_with_its_last_connection() -> None:
         gc.enable()
 
 
-def test_server_with_the_ticket_keys_of_one_that_is_gone(connect: Connect) -> None:
+def test_server_keeps_the_ticket_keys_of_one_that_is_gone(connect: Connect) -> None:
     former, context = tls_server(), client_context()
     first = Connection(former, context)
     session = first.client.tls.session

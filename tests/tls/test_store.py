@@ -303,7 +303,7 @@ def test_file_that_is_gone_for_a_moment_stays(site: Site) -> None:
 # Folders
 
 
-def test_folder_that_is_deleted_and_comes_back(tmp_path: Path) -> None:
+def test_deleted_folder_keeps_its_certificates_until_it_is_back(tmp_path: Path) -> None:
     site = Site(tmp_path / "live", "*/")
     for name in ("a", "b"):
         one = issue(name)

@@ -70,5 +70,5 @@ def test_help_is_left_with_any_key() -> None:
 
 
 @pytest.mark.parametrize("keys", [["q"], ["?", "q"]])
-def test_q_ends_it(keys: list[str]) -> None:
+def test_q_ends_top(keys: list[str]) -> None:
     assert after(*keys).is_over

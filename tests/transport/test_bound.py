@@ -107,7 +107,7 @@ def test_file_of_a_unix_socket_goes_with_it(bound: Keep, tmp_path: Path) -> None
     assert not path.exists()
 
 
-def test_file_that_has_gone_already_is_said(bound: Keep, tmp_path: Path) -> None:
+def test_file_that_has_gone_already_is_reported(bound: Keep, tmp_path: Path) -> None:
     path = tmp_path / "front.sock"
     made = bound(bind_unix(str(path)))
     path.unlink()

@@ -145,7 +145,7 @@ def test_one_turn_reads_one_record(flood: Flood) -> None:
     assert before * 48 / 50 < flood.waiting < before
 
 
-def test_payload_behind_it_arrives(flood: Flood) -> None:
+def test_payload_behind_a_flood_arrives(flood: Flood) -> None:
     flood.send(50)
     flood.peer.send_raw(flood.data(b"hello"))
     assert flood.stream.peer is not None
@@ -154,14 +154,14 @@ def test_payload_behind_it_arrives(flood: Flood) -> None:
     assert flood.relay.calls == []
 
 
-def test_what_does_not_stop_is_cut_off(flood: Flood) -> None:
+def test_flood_that_does_not_stop_is_cut_off(flood: Flood) -> None:
     flood.send(EMPTY_READS + 1)
     flood.relay.until(lambda: flood.relay.calls)
     assert flood.relay.calls == [f"{flood.name} failed: {FLOOD}"]
     assert not flood.stream.events
 
 
-def test_what_stops_in_time_is_not_cut_off(flood: Flood) -> None:
+def test_flood_that_stops_in_time_is_not_cut_off(flood: Flood) -> None:
     flood.send(SOME)
     flood.relay.settle()
     assert flood.relay.calls == []
@@ -325,7 +325,7 @@ WARNING = b"\1\x5a"  # user_canceled, the only one that TLS 1.3 does not take fo
         (V13, HANDSHAKE, b"", "bad length"),
     ],
 )
-def test_few_of_them_end_the_connection(
+def test_few_records_of_other_kinds_end_the_connection(
     tmp_path: Path, version: ssl.TLSVersion, kind: int, content: bytes, reason: str
 ) -> None:
     relay, client = _of_client(tmp_path, version)

@@ -458,7 +458,7 @@ def test_broken_server_is_read_as_such(attempt: Attempt) -> None:
     assert attempt.failure == "bad record type"
 
 
-def test_certificate_that_the_server_wants_and_does_not_get_is_reported_by_its_alert(attempt: Attempt) -> None:
+def test_missing_client_certificate_is_reported_by_the_server_s_alert(attempt: Attempt) -> None:
     """In TLS 1.3 a server refuses a client after the handshake, as far as the client can see."""
     context = server_context()
     context.verify_mode = ssl.CERT_REQUIRED

@@ -78,7 +78,7 @@ def test_timers_pass(reactor: PollerReactor) -> None:
     run(reactor, done)
 
 
-def test_other_threads_wake_it(reactor: PollerReactor) -> None:
+def test_other_threads_wake_the_reactor(reactor: PollerReactor) -> None:
     done: Deferred[None] = Deferred()
     reactor.callWhenRunning(reactor.callInThread, reactor.callFromThread, done.callback, None)
     run(reactor, done)
@@ -165,7 +165,7 @@ def test_our_sockets_and_twisted_s_descriptors_are_served_in_one_turn(reactor: P
     far.close()
 
 
-def test_bug_on_twisted_s_side_does_not_make_it_deaf(reactor: PollerReactor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reactor_continues_after_a_bug_of_twisted(reactor: PollerReactor, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as broken, capturedLogs() as events:
         broken.delattr(EPollReactor, "doPoll")
         reactor.wakeUp()
@@ -176,7 +176,7 @@ def test_bug_on_twisted_s_side_does_not_make_it_deaf(reactor: PollerReactor, mon
     run(reactor, done)
 
 
-def test_signal_wakes_it() -> None:
+def test_signal_wakes_the_reactor() -> None:
     """In its own process: signals go to the main thread, and handlers are for the whole process."""
     code = (
         "import os, signal\n"

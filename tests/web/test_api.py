@@ -133,7 +133,7 @@ def test_session_is_ended(web: Web, running: Running) -> None:
     assert web.post("/api/v1/shutdown/session", {"session": row["id"]}).json["message"] == f"session {row['id']} ends"
 
 
-def test_wrong_command_is_said(web: Web) -> None:
+def test_wrong_command_is_reported(web: Web) -> None:
     response = web.post("/api/v1/set/server/state", {"server": "dovecot/d2", "state": "drain"})
     assert (response.status, response.error) == (400, 'backend "dovecot" has no server "d2"; there is "d1"')
 

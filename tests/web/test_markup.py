@@ -35,7 +35,7 @@ def test_attributes_may_be_absent_or_have_no_value(value: object, written: str) 
     assert tag("p", data_x=value) == written  # type: ignore[arg-type]  # every kind in turn
 
 
-def test_names_of_attributes() -> None:
+def test_names_of_attributes_have_dashes_and_no_underscore_at_the_end() -> None:
     assert tag("label", for_="a", aria_label="b") == '<label for="a" aria-label="b"></label>'
 
 
@@ -43,7 +43,7 @@ def test_void_elements_have_no_end() -> None:
     assert tag("input", name="a") == '<input name="a">'
 
 
-def test_start_alone() -> None:
+def test_opening_is_a_start_tag_alone() -> None:
     assert opening("div", class_="a") == '<div class="a">'
 
 

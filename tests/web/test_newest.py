@@ -90,7 +90,7 @@ def test_sum_of_a_worker_is_an_event_as_well() -> None:
     assert watched == [True, False]
 
 
-def test_end(bench: Bench) -> None:
+def test_nothing_is_kept_after_the_end(bench: Bench) -> None:
     bench.newest.stop()
     bench.log.warn("later")
     assert bench.words == []

@@ -25,7 +25,7 @@ def test_each_piece_has_a_turn_of_the_reactor() -> None:
     assert order == [0, 1, 2]
 
 
-def test_urgent_one_is_first() -> None:
+def test_urgent_request_is_first() -> None:
     clock = Clock()
     turns = Turns(clock, clock.seconds)
     order: list[int] = []
@@ -58,7 +58,7 @@ def test_rest_is_a_multiple_of_the_work() -> None:
     assert not later.called
 
 
-def test_one_who_has_left_has_no_turn() -> None:
+def test_request_that_was_cancelled_has_no_turn() -> None:
     clock = Clock()
     turns = Turns(clock, clock.seconds)
     first, second = turns.next(), turns.next()
@@ -68,7 +68,7 @@ def test_one_who_has_left_has_no_turn() -> None:
     assert second.called
 
 
-def test_none_begins_after_the_end() -> None:
+def test_no_turn_begins_after_the_end() -> None:
     clock = Clock()
     turns = Turns(clock, clock.seconds)
     waiting = turns.next()
