@@ -29,8 +29,6 @@ from mailproxy.control.inheritance import inherit
 from mailproxy.front.prepare import Prepared
 
 _PIECE = 4096
-END_SECONDS = 5.0
-"""How long a service whose connections are closed may take to end."""
 _MOST_DESCRIPTORS = 16
 """The most descriptors in one message; the service sends one with each row."""
 
@@ -57,6 +55,9 @@ def take_over(prepared: Prepared) -> Takeover:
 
 class Takeover:
     """A running service whose sockets this process has taken, until that service leaves."""
+
+    end_seconds = 5.0
+    """How long a service that has closed the connection may take to end."""
 
     def __init__(self, path: str) -> None:
         """Connect, and get the sockets; raise `NoService` if that fails."""
@@ -117,7 +118,7 @@ class Takeover:
             return False
         poll = select.poll()
         poll.register(self._end_of_process, select.POLLIN)
-        return not poll.poll(END_SECONDS * 1000)
+        return not poll.poll(self.end_seconds * 1000)
 
     def close(self) -> None:
         """Close the connection: the service continues, unless `finish` told it to leave."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -77,10 +77,18 @@ class Reloading:
 
     _log = Logger(namespace="mailproxy")
 
-    def __init__(self, service: Reloadable, background: BackgroundThread, reactor: Any) -> None:
+    def __init__(
+        self,
+        service: Reloadable,
+        background: BackgroundThread,
+        reactor: Any,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         self._service = service
         self._background = background
         self._reactor = reactor
+        self.wall = wall
+        """The clock of `last_success`."""
         # The working directory may be another one later.
         self._file = os.path.abspath(service.source)
         self._reloads = Reloads(self._reload)
@@ -93,7 +101,7 @@ class Reloading:
         """Why it failed, in one line, with the first of several problems; empty if it did not."""
         self.ended: float | None = None
         """When the latest reload ended, on the reactor's clock; None if there was none."""
-        self.last_success = time.time()
+        self.last_success = wall()
         """When the configuration in use was read, in seconds since 1970."""
 
     def ask(self) -> Deferred[Reloaded]:
@@ -180,7 +188,7 @@ class Reloading:
         else:
             self.succeeded += 1
             self.problem = ""
-            self.last_success = time.time()
+            self.last_success = self.wall()
         if not self._service.is_stopping:
             self._service.supervisor.ready()
         return result

@@ -32,9 +32,14 @@ class ServiceLog:
     that uses it; it opens nothing before the first line.
     """
 
-    def __init__(self, stream: IO[str] | None, settings: Config) -> None:
-        """`stream` is the stream for the target "stdout"."""
+    def __init__(self, stream: IO[str] | None, settings: Config, closing_seconds: float = CLOSE_SECONDS) -> None:
+        """
+        `stream` is the stream for the target "stdout".
+
+        A target that a reload removes has `closing_seconds` to take its last lines.
+        """
         self._output = Output(stream)
+        self._closing_seconds = closing_seconds
         self._writers: dict[LogTarget, LineWriter] = {}
         self._retired: list[LineWriter] = []
         self._dropped = 0
@@ -53,7 +58,7 @@ class ServiceLog:
         self._of_frontends = {name: self._outlet(log) for name, log in settings.frontend_logs.items()}
         self.reopen()
         for writer in former.values():
-            writer.retire(CLOSE_SECONDS, self._left)
+            writer.retire(self._closing_seconds, self._left)
             self._retired.append(writer)
 
     def _make_writer(self, target: LogTarget) -> LineWriter:

@@ -67,13 +67,21 @@ class Answers:
 class Asker(Thread):
     """Asks until it is told to stop, and connects again when the service was away."""
 
-    def __init__(self, path: Callable[[], str], interval: float, mailbox: Mailbox, questions: Sequence[str]) -> None:
+    def __init__(
+        self,
+        path: Callable[[], str],
+        interval: float,
+        mailbox: Mailbox,
+        questions: Sequence[str],
+        retry_seconds: float = AGAIN_SECONDS,
+    ) -> None:
         """`path` returns the path of the admin socket; it may raise `NoService`."""
         super().__init__(name="asker", daemon=True)
         self._path = path
         self._interval = interval
         self._mailbox = mailbox
         self._questions = questions
+        self._retry_seconds = retry_seconds
         self._wake = Event()
         self._is_over = False
 
@@ -96,7 +104,7 @@ class Asker(Thread):
                     self._ask(call)
             except NoService as error:
                 self._mailbox.fail(str(error))
-            self._wait(AGAIN_SECONDS)
+            self._wait(self._retry_seconds)
 
     def _ask(self, call: Call) -> None:
         answers = Answers(call, self._interval)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from ipaddress import ip_network
 from typing import Any
 
@@ -172,7 +173,7 @@ def test_unban_names_the_list_with_the_client(admin: Admin) -> None:
 @pytest.fixture
 def counting(make: Make, monkeypatch: pytest.MonkeyPatch) -> Running:
     """A service whose rule bans at the third connection in a minute."""
-    monkeypatch.setattr("time.monotonic", lambda: 1000.0)  # as the clock of the service
+    monkeypatch.setattr(time, "monotonic", lambda: 1000.0)  # as the clock of the service
     condition = Condition(source_rate=SourceRate(over=Rate(2, 60.0)))
     rule = Rule(name="flood", condition=condition, ban=3600.0, refuse=Refuse("close"))
     front = Frontend(name="front", bind=(ANY_PORT,), protocol="imap", tls="none", backend="dovecot", rules=(rule,))

@@ -83,13 +83,13 @@ def test_every_socket_arrives(tmp_path: Path, offered: list[socket.socket]) -> N
 
 @pytest.mark.parametrize("is_alive", [True, False])
 def test_service_that_has_closed_the_connection_may_live(
-    tmp_path: Path, offered: list[socket.socket], is_alive: bool, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, offered: list[socket.socket], is_alive: bool
 ) -> None:
-    if is_alive:
-        monkeypatch.setattr("mailproxy.control.takeover.END_SECONDS", 0.1)
     with subprocess.Popen(["sleep", "60"]) as process:
         taken = take_over(tmp_path / "admin.sock", piecemeal, offered, process.pid)
-        if not is_alive:
+        if is_alive:
+            taken.end_seconds = 0.1
+        else:
             process.kill()
         with pytest.raises(NoService) as raised:
             taken.finish()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from ipaddress import ip_address, ip_network
@@ -230,7 +231,7 @@ def test_rates_of_all_processes_add_up(limited: Make) -> None:
 def test_step_of_the_wall_clock_changes_nothing(limited: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     front = limited(source_rate=Rate(3, 60.0))
     front.come_often(3)
-    monkeypatch.setattr("time.time", lambda: 0.0)
+    monkeypatch.setattr(time, "time", lambda: 0.0)
     assert front.come_often(1) == 0
 
 

@@ -80,11 +80,8 @@ def test_end_of_the_reactor_is_left_out(stream: IO[str], out: Path) -> None:
     assert who(out) == ["one"]
 
 
-def test_lines_dropped_are_those_of_former_targets_as_well(
-    stream: IO[str], file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("mailproxy.log.service.CLOSE_SECONDS", 0.0)
-    log = ServiceLog(stream, configuration(LogFile(str(tmp_path / "none" / "log"))))
+def test_lines_dropped_are_those_of_former_targets_as_well(stream: IO[str], file: Path, tmp_path: Path) -> None:
+    log = ServiceLog(stream, configuration(LogFile(str(tmp_path / "none" / "log"))), closing_seconds=0.0)
     log(event())
     assert log.lines_dropped() == 0
     log.configure(configuration(LogFile(str(file))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import socket
 import subprocess
 import sys
@@ -383,7 +384,7 @@ def test_stop_before_there_is_a_configuration_ends_the_worker(bench: Bench) -> N
 
 
 def test_end_of_the_main_process_is_a_stop(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("signal.signal", lambda number, action: None)
+    monkeypatch.setattr(signal, "signal", lambda number, action: None)
     bench.read()
     bench.ours.close()
     bench.settle()

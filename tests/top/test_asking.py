@@ -114,7 +114,7 @@ class Bench:
         self.rung: SimpleQueue[bool] = SimpleQueue()
         self.mailbox = Mailbox(lambda: self.rung.put(True))
         self.model = Model()
-        self.asker = Asker(path, 0.01, self.mailbox, ())
+        self.asker = Asker(path, 0.01, self.mailbox, (), retry_seconds=0.01)
 
     def until(self, is_there: Any) -> None:
         while not is_there():
@@ -127,8 +127,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_service_that_was_away_is_asked_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mailproxy.top.asking.AGAIN_SECONDS", 0.01)
+def test_service_that_was_away_is_asked_again(folder: Path) -> None:
     bench = Bench(lambda: str(folder / "s"))
     bench.asker.start()
     try:

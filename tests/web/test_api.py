@@ -11,12 +11,13 @@ from attrs import evolve
 from twisted.internet.defer import Deferred, fail
 from twisted.logger import globalLogPublisher
 
+from mailproxy.control import observe
 from mailproxy.control.answer import Answer
 from mailproxy.control.answers import Answers
 from mailproxy.control.command import BY_NAME, COMMANDS, Command
 from mailproxy.control.grammar import Request, request_with
 from mailproxy.control.questions import Question
-from mailproxy.web import api
+from mailproxy.web import api, health
 from tests.control.conftest import Make
 from tests.test_service import Running
 from tests.web.bench import HOST, TOKEN, Web
@@ -292,7 +293,7 @@ def test_bug_is_logged_and_reported(web: Web, running: Running, monkeypatch: pyt
     def broken(*ignored: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("mailproxy.web.health.ready", broken)
+    monkeypatch.setattr(health, "ready", broken)
     response = web.get("/readyz")
     assert (response.status, response.error) == (500, "internal error; the log of the service has the traceback")
     assert [event["log_failure"].type for event in running.events if "log_failure" in event] == [ZeroDivisionError]
@@ -303,7 +304,7 @@ def test_bug_in_the_middle_ends_the_connection(web: Web, running: Running, monke
         yield from ()
         raise ZeroDivisionError
 
-    monkeypatch.setattr("mailproxy.control.observe.servers", broken)
+    monkeypatch.setattr(observe, "servers", broken)
     client = web.client()
     client.send(b"GET /api/v1/show/servers HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert client.transport.is_aborted

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from twisted.logger import globalLogPublisher
 
+from mailproxy.control.answers import Answers
 from mailproxy.web.channel import (
     BODY_BYTES,
     HEADER_BYTES,
@@ -118,7 +119,7 @@ def test_body_in_chunks_is_taken(client: Client) -> None:
 
 def test_nothing_is_carried_out_after_an_error(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     carried_out: list[object] = []
-    monkeypatch.setattr("mailproxy.control.answers.Answers.answer", lambda *request: carried_out.append(request))
+    monkeypatch.setattr(Answers, "answer", lambda *request: carried_out.append(request))
     lines = ("Transfer-Encoding: chunked", "Authorization: Bearer 0123456789abcdef", "Content-Type: application/json")
     spaces = b" " * BODY_BYTES
     body = b"2\r\n{}\r\n" + b"%x\r\n" % len(spaces) + spaces + b"\r\n0\r\n\r\n"
