@@ -1,7 +1,8 @@
 """
-What workers cost: ``python -m benchmarks.workers``, the CPU time of a connection with two of them beside one process.
+What workers cost: ``python -m benchmarks.workers``, beside one process.
 
-All processes of mailproxy count, main process and forker included. What they need without clients, for timers and
+It compares the CPU time of a connection with two workers, and the memory of an idle TLS connection with four.
+All processes of mailproxy count, main process and forker included. What time they need without clients, for timers and
 checks of servers, is measured before, printed, and subtracted. Clients and server share the last CPU with the front,
 which may run on all CPUs of this process, or on the first alone.
 
@@ -24,11 +25,19 @@ from attrs import evolve, frozen
 
 from benchmarks import fronts, interpreter, only, programs, usage
 from benchmarks.floods import go_first
-from benchmarks.running import BenchmarkError, Front, Leg, Mode
+from benchmarks.measures import IdleMemory
+from benchmarks.running import BenchmarkError, Front, Leg, Mode, Place
 from benchmarks.usage import CpuTime
 
 TARGET = 1.05
-"""The most that a connection may cost with workers, in terms of one process."""
+"""The most time that a connection may cost with workers, in terms of one process."""
+
+MEMORY_TARGET = 1.10
+"""The most memory of an idle connection, likewise."""
+
+MEMORY_WORKERS = 4
+IDLE = 9_900
+"""The idle connections. With one process, each needs two of the 20,000 descriptors that a machine may allow."""
 
 _IDLE_SECONDS = 5.0
 _SETTLE_SECONDS = 1.0
@@ -50,6 +59,8 @@ WORKS: Mapping[str, Work] = {
     "resume": Work("resumed session", "resume", "EC", 5000),
 }
 
+MEMORY = "memory"
+
 
 def main(arguments: Sequence[str]) -> int:
     """Measure and print; return 1 if something is missing or fails, else 0, whatever the ratios."""
@@ -62,6 +73,11 @@ def main(arguments: Sequence[str]) -> int:
             place = fronts.prepare(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mailproxy-workers-"))))
             if not options.one_cpu:
                 place = evolve(place, front_cpus=sorted(os.sched_getaffinity(0)))
+            if MEMORY in options.only:
+                print(_compare_memory(place, options), flush=True)
+            works = [WORKS[name] for name in options.only if name in WORKS]
+            if not works:
+                return 0
             numbers = (1, options.workers)
             running = [
                 stack.enter_context(Front(evolve(fronts.MAILPROXY, name=f"{number}"), place, {"WORKERS": str(number)}))
@@ -72,8 +88,8 @@ def main(arguments: Sequence[str]) -> int:
             idle = [_idle_share(front) for front in running]
             print(f"without clients: {idle[0]:.2%} of a core, with {options.workers} workers {idle[1]:.2%}")
             print(f"{'':24}{'one':>8}{'user':>8}{'system':>8}{'workers':>10}{'user':>8}{'system':>8}  ratio (range)")
-            for name in options.only:
-                print(_compare(WORKS[name], running, idle, options), flush=True)
+            for work in works:
+                print(_compare(work, running, idle, options), flush=True)
     except (programs.Missing, BenchmarkError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -84,13 +100,29 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.workers", description=__doc__.splitlines()[1])
     parser.add_argument("--workers", type=int, default=2, help="beside one process (default %(default)s)")
+    parser.add_argument("--idle", type=int, default=IDLE, help="connections for memory (default %(default)s)")
     parser.add_argument("--rounds", type=int, default=7, help="how often each is measured (default %(default)s)")
     parser.add_argument("--at-once", type=int, default=32, help="clients (default %(default)s)")
     parser.add_argument("--one-cpu", action="store_true", help="the front has the first CPU alone")
-    only.add_option(parser, WORKS)
+    only.add_option(parser, [MEMORY, *WORKS])
     interpreter.add_option(parser)
     fronts.add_option(parser)
     return parser
+
+
+def _compare_memory(place: Place, options: argparse.Namespace) -> str:
+    idle = IdleMemory(MEMORY, "idle TLS connection", "EC", options.idle)
+    costs = []
+    for number in (1, MEMORY_WORKERS):
+        with Front(evolve(fronts.MAILPROXY, name=f"{number}"), place, {"WORKERS": str(number)}) as front:
+            _take(front, WORKS["plain"], number, number)  # checks of servers have begun
+            costs.append(idle.take(front).cost)
+    ratio = costs[1] / costs[0]
+    verdict = "met" if ratio <= MEMORY_TARGET else "missed"
+    return (
+        f"{options.idle} idle TLS connections: {costs[0]:.0f} bytes each, with {MEMORY_WORKERS} workers "
+        f"{costs[1]:.0f}, {ratio:.3f} <= {MEMORY_TARGET:g} {verdict}"
+    )
 
 
 def _compare(work: Work, running: Sequence[Front], idle: Sequence[float], options: argparse.Namespace) -> str:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from mailproxy.process.frame import Reader, frames
+from mailproxy.process.gaps import fill_gaps
 from mailproxy.process.identity import Identity, name_process
 from mailproxy.process.message import Alive, AskAlive, Exited, Fork, Forked
 
@@ -26,6 +27,9 @@ Become = Callable[[Fork, socket.socket], None]
 
 # Only the main process handles them: a terminal and systemd send them to all processes of a service.
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+
+_fillers: list[object] = []
+"""What fills the gaps in the memory of this process."""
 
 
 def begin_forker(
@@ -40,6 +44,7 @@ def begin_forker(
     # Exempt all objects from collection: a collection in a child would write to them, and so copy their memory.
     gc.collect()
     gc.freeze()
+    _fillers.append(fill_gaps())
     sys.stdout.flush()
     sys.stderr.flush()
     pid = os.fork()
