@@ -138,6 +138,11 @@ class ProxyService(Service):
         """How often a worker has ended that was not asked to: there is none."""
         return 0
 
+    @property
+    def worker_ends(self) -> Sequence[str]:
+        """A sentence about each worker that has ended in the last minutes: there is none."""
+        return ()
+
     def _make_drains(self) -> Drains:
         return Drains(lambda: self._generation, self._process_state, self._loop, is_quiet=not self.role.is_main)
 

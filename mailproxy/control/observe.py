@@ -63,6 +63,7 @@ def info(running: Running, watchers: int) -> Info:
         reload_problem=reloading.problem,
         lists_refused=tuple(running.process_state.lists.refused.values()),
         workers=len(running.others),
+        worker_ends=tuple(running.worker_ends),
         bans=len(running.bans.bans),
         watchers=watchers,
         sources=None if sources is None else sources.size,

@@ -69,6 +69,10 @@ class Running(Protocol):
     def workers_ended(self) -> int:
         """How often a worker has ended that was not asked to."""
 
+    @property
+    def worker_ends(self) -> Sequence[str]:
+        """A sentence about each worker that has ended in the last minutes."""
+
     def reload(self) -> Deferred[Reloaded]:
         """Read the configuration again, and apply its changes."""
 

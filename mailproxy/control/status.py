@@ -41,6 +41,8 @@ class Info:
     """Why files of lists of networks cannot be used now, one reason a file; their lists from before stay in use."""
     workers: int
     """The processes that serve clients; 0 if the main process does."""
+    worker_ends: tuple[str, ...]
+    """A sentence about each worker that has ended in the last minutes: how, when, and whether it was replaced."""
     bans: int
     watchers: int
     sources: int | None

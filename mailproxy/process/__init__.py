@@ -13,5 +13,6 @@ a session needs no message.
 ``identity`` is the user that they become when root has started them.
 
 ``main`` is the service of the main process. ``workers`` starts, informs and replaces its workers, which it may ask
-(``open_questions``). ``worker`` is the process of a worker, and ``worker_service`` its service.
+(``open_questions``), and ``worker_ends`` says how they have ended. ``worker`` is the process of a worker, and
+``worker_service`` its service.
 """

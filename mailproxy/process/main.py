@@ -149,6 +149,11 @@ class MainService(ProxyService):
         """How often a worker has ended that was not asked to."""
         return self._workers.ended
 
+    @property
+    def worker_ends(self) -> Sequence[str]:
+        """A sentence about each worker that has ended in the last minutes."""
+        return self._workers.latest_ends
+
     def _ask_all(self, question: object) -> Sequence[Deferred[Any]]:
         return [self._workers.ask(member, question) for member in self._workers.members]
 

@@ -30,6 +30,8 @@ class Member:
     beat: int = 0
     silent_looks: int = 0
     """The number of successive checks without a sign of life."""
+    was_silent: bool = False
+    """True if the main process has killed it since there was no sign of life."""
     last_word: IDelayedCall | None = None
     """After its socket has closed: the time when it counts as ended even without a report of the forker."""
     _process: Process | None = None

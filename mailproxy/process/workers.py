@@ -9,7 +9,6 @@ workers get the same number of checks again.
 
 from __future__ import annotations
 
-import signal
 import socket
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -28,6 +27,7 @@ from mailproxy.process.forkers import Forkers
 from mailproxy.process.member import Member
 from mailproxy.process.message import Answer, Reading, Ready, Stop, StopNow, Unready
 from mailproxy.process.open_questions import OpenQuestions
+from mailproxy.process.worker_ends import WorkerEnds, described, how_it_ended
 from mailproxy.transport.poller import Poller
 
 LOOK_SECONDS = 1.0
@@ -92,8 +92,7 @@ class Workers:
         self._behind: list[str] = []
         """Which workers cannot use the reading that they got last, and why."""
         self._questions = OpenQuestions(reactor)
-        self.ended = 0
-        """The workers that ended and were, or are to be, replaced."""
+        self._ends = WorkerEnds(reactor)
         self._stopped: Deferred[None] | None = None
         self._deadline: IDelayedCall | None = None
 
@@ -101,6 +100,16 @@ class Workers:
     def members(self) -> list[Member]:
         """The running workers, in the order of their numbers."""
         return [self._members[number] for number in sorted(self._members)]
+
+    @property
+    def ended(self) -> int:
+        """How many workers have ended since the start, and were, or are to be, replaced."""
+        return self._ends.count
+
+    @property
+    def latest_ends(self) -> Sequence[str]:
+        """A sentence about each worker that has ended in the last minutes."""
+        return self._ends.sentences(self._members)
 
     def start(self) -> Deferred[Sequence[str]]:
         """Start the workers; the Deferred fires when all are ready."""
@@ -238,7 +247,7 @@ class Workers:
         if is_stopping:
             self._see_whether_over()
             return
-        self.ended += 1
+        self._ends.add(number, how_it_ended(status, was_silent=member.was_silent))
         lived = self._clock.seconds() - member.began
         self._short_lives[number] = self._short_lives[number] + 1 if lived < SHORT_LIFE_SECONDS else 0
         pause = 0.0
@@ -273,6 +282,7 @@ class Workers:
                     pid=member.pid,
                     seconds=member.silent_looks * LOOK_SECONDS,
                 )
+                member.was_silent = True
                 member.kill()
 
     # The stop of the service.
@@ -317,15 +327,3 @@ class Workers:
             self._forkers.close()
         stopped, self._stopped = self._stopped, Deferred()
         stopped.callback(None)
-
-
-def described(status: int | None) -> str:
-    """Return the reason why a process has ended, in words."""
-    if status is None:
-        return "unknown reason: the forker that made it has ended, or has not reported"
-    if status >= 0:
-        return f"exit status {status}"
-    try:
-        return f"killed by {signal.Signals(-status).name}"
-    except ValueError:
-        return f"killed by signal {-status}"

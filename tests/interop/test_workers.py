@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -497,6 +498,14 @@ def test_sessions_of_all_workers_are_shown_and_ended(asked: Asked) -> None:
         assert (server["sessions"], shown["current"], shown["sessions"]) == (12, 12, 12)
         asked.ctl("shutdown", "session", rows[-1]["id"])
         until(lambda: len(asked.ctl("show", "sessions")) == 11, "the end of one session")
+
+
+def test_killed_worker_is_told_to_administrators(asked: Asked) -> None:
+    assert asked.ctl("show", "info")[0]["worker_ends"] == []
+    os.kill(worker_pids(asked.front)[1], signal.SIGKILL)
+    until(lambda: len(asked.front.events(event="worker")) == WORKERS + 1, "a worker in place of the killed one")
+    (end,) = asked.ctl("show", "info")[0]["worker_ends"]
+    assert re.fullmatch(r"worker 1 was killed by SIGKILL at \d\d:\d\d:\d\d UTC, and was replaced", end)
 
 
 def test_frontend_is_drained_in_all_workers_and_accepts_again(asked: Asked) -> None:

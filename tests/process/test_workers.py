@@ -19,6 +19,7 @@ from mailproxy.process.counts import MainCounts
 from mailproxy.process.forkers import SILENT_LOOKS as FORKER_SILENT_LOOKS
 from mailproxy.process.message import Answer, Missed, Reading, Ready, Stop, StopNow, Unready
 from mailproxy.process.open_questions import ANSWER_SECONDS
+from mailproxy.process.worker_ends import described
 from mailproxy.process.workers import (
     FIRST_PAUSE_SECONDS,
     GRACE_SECONDS,
@@ -26,7 +27,6 @@ from mailproxy.process.workers import (
     SILENT_LOOKS,
     SILENT_LOOKS_AT_START,
     Workers,
-    described,
 )
 from mailproxy.session.numbers import SESSIONS
 from mailproxy.tls.server_files import ServerFiles
@@ -227,6 +227,19 @@ def test_worker_that_ends_is_replaced_at_once(bench: Bench, logged: Sequence[Log
     assert lines(logged) == [f"worker 1, pid {first.process.pid}, has ended: killed by SIGKILL"]
     assert bench.sent_to(bench.played[2])[0].number == 1
     assert bench.workers.ended == 1
+    (end,) = bench.workers.latest_ends
+    assert end.startswith("worker 1 was killed by SIGKILL at ")
+    assert end.endswith(" UTC, and was replaced")
+
+
+def test_worker_that_is_replaced_after_a_pause_is_not_there_yet(bench: Bench) -> None:
+    bench.end(bench.played[0])
+    bench.end(bench.played[2])
+    (end,) = bench.workers.latest_ends
+    assert "and is not replaced yet; it has ended 2 times" in end
+    bench.reactor.advance(FIRST_PAUSE_SECONDS)
+    (end,) = bench.workers.latest_ends
+    assert "and was replaced; it has ended 2 times" in end
 
 
 def test_counters_of_a_worker_that_ended_stay(bench: Bench) -> None:
@@ -275,6 +288,8 @@ def test_worker_that_shows_no_life_is_killed(bench: Bench, logged: Sequence[LogE
     assert bench.played[1].process.wait(5) == -9
     assert bench.played[0].process.poll() is None
     assert f"has not responded for {SILENT_LOOKS} s" in lines(logged)[0]
+    bench.end(bench.played[1])
+    assert bench.workers.latest_ends[0].startswith("worker 1 did not respond and was killed at ")
 
 
 def test_worker_that_begins_gets_bans_before_it_accepts(bench: Bench) -> None:
@@ -398,17 +413,3 @@ def test_without_a_forker_the_workers_continue(bench: Bench, logged: Sequence[Lo
     end_forkers(bench)
     assert "without a spare one" in "".join(lines(logged))
     assert len(bench.workers.members) == 2
-
-
-@pytest.mark.parametrize(
-    ("status", "words"),
-    [
-        (None, "unknown reason: the forker that made it has ended, or has not reported"),
-        (0, "exit status 0"),
-        (1, "exit status 1"),
-        (-11, "killed by SIGSEGV"),
-        (-77, "killed by signal 77"),
-    ],
-)
-def test_end_of_a_process_is_described(status: int, words: str) -> None:
-    assert described(status) == words
