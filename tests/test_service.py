@@ -104,17 +104,17 @@ class Running:
         by_frontend = self.process_state.sockets.by_frontend(frontend.settings for frontend in self.service.frontends)
         return [bound.socket for sockets in by_frontend.values() for bound in sockets]
 
-    def client(self, number: int = 0, *, tls: bool = False) -> Peer:
+    def client(self, number: int = 0, *, tls: bool = False, name: str = NAME) -> Peer:
         """Connect a client to one of the sockets, and bring it to the server's greeting."""
         listening = self.listening
         sock = socket.socket(listening[number].family)
         sock.connect(listening[number].getsockname())
-        client = TlsPeer(sock, client_context(), NAME) if tls else Peer(sock)
+        client = TlsPeer(sock, client_context(), name) if tls else Peer(sock)
         self.peers.append(client)
         return client
 
-    def relay(self, number: int = 0, *, tls: bool = False) -> tuple[Peer, Peer]:
-        client = self.client(number, tls=tls)
+    def relay(self, number: int = 0, *, tls: bool = False, name: str = NAME) -> tuple[Peer, Peer]:
+        client = self.client(number, tls=tls, name=name)
         taken: list[Peer] = []
 
         def take() -> bool:

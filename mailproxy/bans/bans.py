@@ -14,6 +14,7 @@ from attrs import frozen
 
 from mailproxy.bans.ban import LONGEST_REASON, ORIGINS, Ban, Key, Origin
 from mailproxy.bans.table import BanTable
+from mailproxy.config.words import printable
 
 MOST_BANS = 500_000
 """The most bans: each process needs about 400 bytes for one, so they never need more than 200 MB in each."""
@@ -172,8 +173,7 @@ def left(ban: Ban, now: float) -> float | None:
 
 def clean_reason(text: str) -> str:
     """Return a reason that fits into a line: printable, and not too long."""
-    text = text[:LONGEST_REASON]
-    return text if text.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in text)
+    return printable(text[:LONGEST_REASON])[:LONGEST_REASON]
 
 
 def _nothing(what: object) -> None:

@@ -16,10 +16,9 @@ from mailproxy.config import DEFAULT_FILE, ConfigError, Problem, SystemdBind, Un
 from mailproxy.config.model import MailProtocol
 from mailproxy.config.place import InetBind
 from mailproxy.config.schema import json_schema
-from mailproxy.config.words import key_path
+from mailproxy.config.words import key_path, printable
 from mailproxy.control.call import NoService
 from mailproxy.control.compare import Comparison, against_running, kept_by_running
-from mailproxy.control.format import printable
 from mailproxy.front.prepare import prepare
 from mailproxy.tls.certificate import Certificate
 from mailproxy.tls.expiry import expiring

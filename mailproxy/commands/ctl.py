@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from mailproxy.config import DEFAULT_FILE
+from mailproxy.config.words import printable
 from mailproxy.control.call import Call, NoService, socket_of
 from mailproxy.control.command import help_lines
-from mailproxy.control.format import printable
 from mailproxy.control.grammar import BadCommand, Request, parse
 from mailproxy.control.table import COLUMNS, listing, table
 

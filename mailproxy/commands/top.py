@@ -11,8 +11,8 @@ from collections.abc import Callable
 from mailproxy.config import DEFAULT_FILE
 from mailproxy.config.duration import seconds
 from mailproxy.config.kind import Wrong
+from mailproxy.config.words import printable
 from mailproxy.control.call import Call, NoService, socket_of
-from mailproxy.control.format import printable
 from mailproxy.top.letters import charset_of
 from mailproxy.top.once import once
 

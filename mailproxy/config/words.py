@@ -1,10 +1,24 @@
-"""How error messages show values and suggest names."""
+"""How texts of others are shown on a line, and how error messages show values and suggest names."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 from json import dumps
 
 _LONGEST_QUOTE = 80
+
+
+def printable(text: str) -> str:
+    r"""
+    Return a text with escapes such as ``\x1b`` for what does not only show a letter.
+
+    Clients and servers choose texts with control characters, which move a terminal's cursor or end a line, and with
+    bidi overrides, which turn the rest of a line around.
+    """
+    return text if text.isprintable() else "".join(map(_escaped, text))
+
+
+def _escaped(letter: str) -> str:
+    return letter if letter.isprintable() else letter.encode("unicode_escape", "surrogatepass").decode()
 
 
 def quoted(text: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mailproxy.config.words import printable
+
 
 def shown(value: object) -> str:
     """Format any value on one line, with control characters escaped; an absent value is a hyphen."""
@@ -15,15 +17,6 @@ def shown(value: object) -> str:
         case float():
             return f"{value:g}"
     return printable(str(value))
-
-
-def printable(words: str) -> str:
-    """Return words with escapes for characters that could move a terminal's cursor."""
-    return words if words.isprintable() else "".join(map(_escaped, words))
-
-
-def _escaped(letter: str) -> str:
-    return letter if letter.isprintable() else letter.encode("unicode_escape", "surrogatepass").decode()
 
 
 def duration(seconds: object) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -12,9 +11,7 @@ from typing import Any
 
 from twisted.logger import LogEvent, formatEvent
 
-# Characters that end a line in some program, or move the cursor of a terminal.
-_CONTROLS = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
-
+from mailproxy.config.words import printable
 
 # The severities of syslog (RFC 5424, 6.2.1), which journald uses as well.
 PRIORITIES = {"debug": 7, "info": 6, "warn": 4, "error": 3, "critical": 2}
@@ -35,16 +32,7 @@ def as_file_text(event: LogEvent, level: str) -> str:
 def words_of(event: LogEvent) -> str:
     """Return the message of an event, as one line."""
     # A line has been escaped already, and is in nearly all events.
-    return f"{event['event']} {event['line']}" if "line" in event else escaped(_words(event))
-
-
-def escaped(text: str) -> str:
-    """Return a text with escapes for characters that end a line or move a cursor."""
-    return _CONTROLS.sub(_escape, text)
-
-
-def _escape(control: re.Match[str]) -> str:
-    return control[0].encode("unicode_escape").decode()
+    return f"{event['event']} {event['line']}" if "line" in event else printable(_words(event))
 
 
 def as_json(event: LogEvent, level: str, process: int | None = None) -> str:

@@ -9,7 +9,8 @@ from functools import lru_cache
 
 from twisted.logger import LogEvent
 
-from mailproxy.log.format import PRIORITIES, as_json, escaped, fields_of, name_of, time_of, words_of
+from mailproxy.config.words import printable
+from mailproxy.log.format import PRIORITIES, as_json, fields_of, name_of, time_of, words_of
 
 IDENTIFIER = "mailproxy"
 
@@ -60,4 +61,4 @@ def _name(word: str) -> str:
 def _value(value: str | float) -> str:
     if not isinstance(value, str) or _IS_PLAIN(value):
         return str(value)
-    return _SPECIAL.sub(r"\\\g<0>", escaped(value))
+    return _SPECIAL.sub(r"\\\g<0>", printable(value))

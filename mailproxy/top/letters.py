@@ -8,7 +8,7 @@ from unicodedata import category, east_asian_width
 
 from attrs import frozen
 
-from mailproxy.control.format import printable
+from mailproxy.config.words import printable
 
 _LONGEST = 2000
 """The most letters of one value that are looked at; a line is much shorter, but some letters have no width."""

@@ -109,5 +109,5 @@ def test_oldest_ban_by_a_rule_leaves_those_of_others(monkeypatch: pytest.MonkeyP
 
 
 def test_reason_fits_into_a_line() -> None:
-    assert clean_reason("a\nsession id=1") == "a?session id=1"
+    assert clean_reason("a\nsession id=1") == r"a\nsession id=1"
     assert len(clean_reason("x" * 1000)) == 200

@@ -109,7 +109,7 @@ def test_longest_of_several_decisions_counts() -> None:
 
 def test_scenario_cannot_forge_a_line() -> None:
     ((_, _, reason),) = bans(decision(scenario="a\n2026-11-21T04:12:09Z info ready"))
-    assert reason == "a?2026-11-21T04:12:09Z info ready"
+    assert reason == r"a\n2026-11-21T04:12:09Z info ready"
 
 
 def test_empty_answer_is_no_decision() -> None:

@@ -86,7 +86,7 @@ def test_ban_is_shown(running: Running, admin: Admin) -> None:
         "origin": "ctl",
         "since_s": pytest.approx(30.0, abs=0.1),
         "left_s": pytest.approx(570.0, abs=0.1),
-        "reason": "too many?failures",
+        "reason": r"too many\nfailures",
     }
 
 

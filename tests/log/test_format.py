@@ -47,7 +47,9 @@ def test_rejected_connection_is_no_session() -> None:
     assert as_text(rejected, "info").endswith("Z info rejected frontend=a client=192.0.2.1:25")
 
 
-@pytest.mark.parametrize("sign", ["\n", "\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029", "\x1b", "\0"])
+@pytest.mark.parametrize(
+    "sign", ["\n", "\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029", "\x1b", "\0", "\x9b", "\u202e"]
+)
 def test_text_is_one_line_whatever_is_in_it(sign: str) -> None:
     line = as_text(event(who=f"some{sign}body"), "info")
     assert line.isprintable()

@@ -69,7 +69,7 @@ def test_value_ends_where_its_quote_does() -> None:
     assert data(event(who='a"b\\c]d')) == r'[mailproxy@32473 who="a\"b\\c\]d"]'
 
 
-@pytest.mark.parametrize("sign", ["\n", "\r", "\0", "\x1b", "\u2028"])
+@pytest.mark.parametrize("sign", ["\n", "\r", "\0", "\x1b", "\u2028", "\u202e"])
 def test_message_is_one_line_whatever_is_in_it(sign: str) -> None:
     assert message(event(who=f"some{sign}body")).isprintable()
 

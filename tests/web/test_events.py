@@ -54,6 +54,14 @@ def bench(make: Make) -> Bench:
     return Bench(make)
 
 
+def test_event_is_printable_ascii_whatever_a_client_has_sent(bench: Bench) -> None:
+    client = bench.watch()
+    bench.came(client)
+    bench.log.info("{sni}", event="session", sni="a\x1b[2J\u202e\x9b")
+    (piece,) = bench.came(client)
+    assert piece.decode("ascii").removesuffix("\n\n").isprintable()
+
+
 def test_event_arrives_as_an_object(bench: Bench) -> None:
     client = bench.watch()
     assert bench.came(client) == [b"retry: 3000\n\n"]

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailproxy.web.stats.markup import Markup, opening, tag, together
+from mailproxy.web.stats.words import whole
 
 HOSTILE = "<script>alert(\"'1'\")</script>&amp;"
 ESCAPED = "&lt;script&gt;alert(&quot;&#x27;1&#x27;&quot;)&lt;/script&gt;&amp;amp;"
@@ -26,6 +27,24 @@ def test_text_that_was_joined_to_markup_is_text() -> None:
     joined = tag("b", "x") + "<i>"
     assert not isinstance(joined, Markup)
     assert tag("p", joined) == "<p>&lt;b&gt;x&lt;/b&gt;&lt;i&gt;</p>"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[2J", r"\x1b[2J"),
+        ("\x9b2J", r"\x9b2J"),
+        ("a\u202eb", r"a\u202eb"),
+        ("\u2066", r"\u2066"),
+        ("a\nb", r"a\nb"),
+    ],
+)
+def test_what_is_no_letter_is_shown_as_in_the_log(text: str, shown: str) -> None:
+    assert tag("p", text, title=text) == f'<p title="{shown}">{shown}</p>'
+
+
+def test_thin_spaces_of_numbers_stay() -> None:
+    assert tag("p", f"{whole(12345)} sessions") == "<p>12\u202f345 sessions</p>"
 
 
 @pytest.mark.parametrize(

@@ -175,6 +175,30 @@ def test_words_of_servers_are_escaped(checked: Bench) -> None:
     assert body.count("&lt;img src=x onerror=alert(1)&gt;") >= 2
 
 
+EVIL, SHOWN = "a\x1b[2Jb", r"a\x1b[2Jb"
+"""A server name that would clear a terminal, and how it is shown."""
+
+
+def test_what_clients_choose_is_shown_with_escapes(bench: Bench) -> None:
+    bench.running.relay(tls=True, name=EVIL)
+    body = bench.web.get("/stats").body.decode()
+    assert all(letter.isprintable() for letter in body if letter not in "\n\u202f")
+    assert SHOWN in body
+
+
+def test_what_servers_say_is_shown_with_escapes(checked: Bench) -> None:
+    checked.down("no \u202egreeting")
+    assert checked.web.get("/stats").body.decode().count(r"no \u202egreeting") >= 2
+
+
+def test_json_of_what_clients_choose_is_printable_ascii(bench: Bench) -> None:
+    bench.running.relay(tls=True, name=EVIL)
+    response = bench.web.get("/api/v1/show/sessions")
+    assert response.json["rows"][0]["sni"] == EVIL
+    text = response.body.decode("ascii").removesuffix("\n")
+    assert text.isprintable()
+
+
 def test_buttons_say_what_they_do(checked: Bench) -> None:
     buttons = [one for one in checked.page().all("button") if "data-command" in one]
     told = {(one["data-command"], one["data-arguments"], one["aria-label"]) for one in buttons}

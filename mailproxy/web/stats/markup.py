@@ -1,11 +1,22 @@
-"""HTML as text in which everything is escaped: elements are functions' results, other text never is markup."""
+"""
+HTML as text in which everything is escaped: elements are functions' results, other text never is markup.
+
+What is not printable in a text is escaped as it is in the log and in tables: a browser obeys bidi overrides, and who
+copies a text into a terminal copies its control characters.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from html import escape
 
+from mailproxy.config.words import printable
+
 _VOID = frozenset({"input", "link", "meta"})
+
+
+THIN_SPACE = "\u202f"
+"""The one that we write between thousands."""
 
 
 class Markup(str):
@@ -39,7 +50,7 @@ def together(children: Child) -> Markup:
     if isinstance(children, Markup):
         return children
     if isinstance(children, str):
-        return Markup(escape(children))
+        return Markup(_escaped(children))
     if isinstance(children, int | float):
         return Markup(children)
     return Markup("".join(map(together, children)))
@@ -50,4 +61,8 @@ def _attribute(item: tuple[str, str | int | bool | None]) -> str:
     if value is None or value is False:
         return ""
     name = name.removesuffix("_").replace("_", "-")
-    return f" {name}" if value is True else f' {name}="{escape(str(value))}"'
+    return f" {name}" if value is True else f' {name}="{_escaped(str(value))}"'
+
+
+def _escaped(text: str) -> str:
+    return escape(text if text.isprintable() else THIN_SPACE.join(map(printable, text.split(THIN_SPACE))))

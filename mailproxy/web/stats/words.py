@@ -6,7 +6,7 @@ import time
 
 from mailproxy.control.attention import severity_of
 from mailproxy.control.format import amount, duration
-from mailproxy.web.stats.markup import Child, Markup, tag
+from mailproxy.web.stats.markup import THIN_SPACE, Child, Markup, tag
 
 NOTHING = tag("span", "–", class_="none")
 
@@ -18,7 +18,7 @@ def state(word: str, note: str = "") -> Markup:
 
 def whole(number: float) -> str:
     """Write a number with thin spaces between thousands."""
-    return f"{number:,.0f}".replace(",", "\u202f")
+    return f"{number:,.0f}".replace(",", THIN_SPACE)
 
 
 def some(number: int, one: str, many: str) -> str:
@@ -34,7 +34,7 @@ def rate(number: float) -> str:
 def size(number: float) -> str:
     """Write a number of bytes."""
     written = amount(number)
-    return f"{written[:-1]}\u202f{written[-1]}iB" if written[-1].isalpha() else f"{written}\u202fB"
+    return f"{written[:-1]}{THIN_SPACE}{written[-1]}iB" if written[-1].isalpha() else f"{written}{THIN_SPACE}B"
 
 
 def ago(seconds: float | None) -> Child:
