@@ -101,7 +101,7 @@ class BackendTlvs:
         if settings.send_proxy == "v2-ssl-cn":
             self._ssl_fields.add(SslType.CN)
         # As in HAProxy, an option for a field of the SSL TLV adds the TLV.
-        self._tells_ssl = settings.send_proxy == "v2-ssl" or bool(self._ssl_fields)
+        self._reports_tls = settings.send_proxy == "v2-ssl" or bool(self._ssl_fields)
         self._set = tuple((tlv.type, tlv.value) for tlv in settings.tlvs)
         self.constants = tuple(Tlv(type, value) for type, value in self._set if isinstance(value, bytes))
         """The TLVs that every header has."""
@@ -160,7 +160,7 @@ class BackendTlvs:
             self._join(tlv, single, left_out)
         if TlvType.UNIQUE_ID in wanted:
             single.update((tlv.type, tlv) for tlv in self.unique_id(unique_id))
-        if self._tells_ssl and not _stands_for_ours(single.get(TlvType.SSL), facts):
+        if self._reports_tls and not _stands_for_ours(single.get(TlvType.SSL), facts):
             ssl, missing = ssl_tlv(facts, self._ssl_fields, self.limit)
             single[TlvType.SSL] = ssl.tlv()
             left_out.extend(missing)

@@ -75,7 +75,7 @@ def _fields(facts: TlsFacts, common_name: str) -> Iterator[Tlv]:
 
 def common_name(facts: TlsFacts) -> tuple[str, str]:
     """Return the CN to send; or "" and, if the certificate has a CN, the reason why it is not sent."""
-    return _told(() if facts.client_certificate is None else facts.client_common_names, facts.verify)
+    return _name_to_send(() if facts.client_certificate is None else facts.client_common_names, facts.verify)
 
 
 def received_common_name(ssl: SslTlv) -> tuple[str, str]:
@@ -83,10 +83,10 @@ def received_common_name(ssl: SslTlv) -> tuple[str, str]:
     names = tuple(text_of(field.value) for field in ssl.tlvs if field.type == SslType.CN)
     if names and not ssl.client & (SslClient.CERT_CONN | SslClient.CERT_SESS):
         return "", "there is no certificate"
-    return _told(names, ssl.verify)
+    return _name_to_send(names, ssl.verify)
 
 
-def _told(names: Sequence[str | None], verify: int) -> tuple[str, str]:
+def _name_to_send(names: Sequence[str | None], verify: int) -> tuple[str, str]:
     if not names:
         return "", ""
     if verify != 0:

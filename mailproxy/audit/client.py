@@ -76,12 +76,12 @@ class Connection:
         """Send data in clear; return the reply outside of TLS, and how it ended: COMPLETE if with a line end."""
         self._write(data)
         until = self._until(self._target.timeout if is_patient else self._target.quiet)
-        heard, self._input = self._input, b""
-        while not (plaintext := without_records(heard)).endswith(b"\n"):
+        received, self._input = self._input, b""
+        while not (plaintext := without_records(received)).endswith(b"\n"):
             more = self._receive(until)
             if isinstance(more, End):
                 return plaintext, more
-            heard += more
+            received += more
         return plaintext, End.COMPLETE
 
     def handshake(self, prefix: bytes = b"") -> Handshake:

@@ -5,7 +5,7 @@ from attrs import frozen
 from mailproxy.audit.client import CannotCheck, Connection, NoAnswer
 from mailproxy.audit.dialect import Offer
 from mailproxy.audit.reply import Kind, Reply
-from mailproxy.audit.server import Server, came
+from mailproxy.audit.server import Server, reply_text
 
 
 @frozen
@@ -45,7 +45,7 @@ def observe(server: Server) -> Honest:
         with Connection(server.target) as connection:
             greeting = connection.reply(dialect.greeting)
             if dialect.kind(greeting) is not Kind.YES:
-                raise CannotCheck(f"no greeting: {came(greeting)}")
+                raise CannotCheck(f"no greeting: {reply_text(greeting)}")
             before = connection.ask(dialect.capabilities)
             starttls = connection.ask(dialect.starttls)
             if dialect.kind(starttls) is not Kind.YES:

@@ -6,7 +6,7 @@ from mailproxy.audit.client import NoAnswer
 from mailproxy.audit.dialects import DIALECTS
 from mailproxy.audit.honest import Honest, observe
 from mailproxy.audit.result import Finding, Result, Verdict
-from mailproxy.audit.server import Server, came
+from mailproxy.audit.server import Server, reply_text
 from mailproxy.audit.target import Target, client_context
 
 
@@ -45,7 +45,7 @@ def _result(case: Case, server: Server, honest: Honest) -> Result:
 
 def _finding(case: Case, server: Server, honest: Honest) -> Finding:
     if case.needs_tls and not honest.is_secured:
-        return Finding(Verdict.NOT_APPLICABLE, "", came(honest.starttls), "the server has no TLS")
+        return Finding(Verdict.NOT_APPLICABLE, "", reply_text(honest.starttls), "the server has no TLS")
     try:
         return case.check(server, honest)
     except NoAnswer as error:

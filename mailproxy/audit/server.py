@@ -12,7 +12,7 @@ from mailproxy.audit.result import shown
 from mailproxy.audit.target import Target
 
 
-def came(reply: Reply) -> str:
+def reply_text(reply: Reply) -> str:
     """Return a reply in one line."""
     if reply.lines:
         return shown(reply.last)
@@ -32,7 +32,7 @@ class Server:
         with Connection(self.target) as connection:
             greeting = connection.reply(self.dialect.greeting)
             if self.dialect.kind(greeting) is not Kind.YES:
-                raise NoAnswer(f"no greeting: {came(greeting)}")
+                raise NoAnswer(f"no greeting: {reply_text(greeting)}")
             self.introduce(connection)
             yield connection
 
@@ -41,7 +41,7 @@ class Server:
         if self.dialect.introduces_itself:
             reply = connection.ask(self.dialect.capabilities)
             if self.dialect.kind(reply) in (Kind.CLOSED, Kind.SILENT):
-                raise NoAnswer(f"no answer to {shown(self.dialect.capabilities.line)}: {came(reply)}")
+                raise NoAnswer(f"no answer to {shown(self.dialect.capabilities.line)}: {reply_text(reply)}")
 
     @contextmanager
     def secured(self) -> Iterator[Connection]:
@@ -54,7 +54,7 @@ class Server:
         """Do STARTTLS and the handshake; return the server's unasked listing."""
         reply = connection.ask(self.dialect.starttls)
         if self.dialect.kind(reply) is not Kind.YES:
-            raise NoAnswer(f"STARTTLS refused: {came(reply)}")
+            raise NoAnswer(f"STARTTLS refused: {reply_text(reply)}")
         handshake = connection.handshake()
         if not handshake.is_up:
             raise NoAnswer(f"no TLS: {handshake.problem or shown(handshake.plaintext)}")

@@ -39,8 +39,8 @@ def as_json(results: Iterable[Result], server: str, protocol: str) -> str:
 
 
 def _row(result: Result) -> tuple[str, str, str, str]:
-    came = f"{result.came.rstrip()} — {result.note}" if result.came and result.note else result.came or result.note
-    return result.case, _short(result.sent), _short(came), str(result.verdict)
+    text = f"{result.came.rstrip()} — {result.note}" if result.came and result.note else result.came or result.note
+    return result.case, _short(result.sent), _short(text), str(result.verdict)
 
 
 def _short(text: str) -> str:

@@ -154,7 +154,7 @@ class BanKeeper:
         return made
 
     def _expire(self, most: int) -> int:
-        self._of_rules.say_sum()
+        self._of_rules.log_sum()
         self._saving.look_at_clocks()
         return len(self.bans.expire(self._monotonic(), most))
 

@@ -31,7 +31,7 @@ class RuleBans:
         self._monotonic = monotonic
         self._lines = 0
         self._lines_end = 0.0
-        self._unsaid = 0
+        self._unlogged = 0
         self._was_full = False
 
     def take(self, request: BanRequest) -> None:
@@ -50,11 +50,11 @@ class RuleBans:
             ban = Ban(key, "rule", clean_reason(request.reason), now, now + seconds)
             self._bans.ban(ban)
         except TooManyBans as error:
-            self._say("{place} is not banned: {reason}", place=place_of(key), reason=str(error))
+            self._log_some("{place} is not banned: {reason}", place=place_of(key), reason=str(error))
             return
         self._look_at_room()
         if before is None or before.end <= ban.made:
-            self._say(
+            self._log_some(
                 "{place} is banned for {log_length} by {origin}: {reason}",
                 place=ban.place,
                 log_length=written(seconds),
@@ -75,18 +75,18 @@ class RuleBans:
                 most=most_by_rules(),
             )
 
-    def _say(self, words: str, **fields: Any) -> None:
+    def _log_some(self, format: str, **fields: Any) -> None:
         now = self._monotonic()
         if now >= self._lines_end:
             self._lines, self._lines_end = 0, now + _LINES_SECONDS
         self._lines += 1
         if self._lines <= _LINES:
-            self._log.info(words, event="ban", **fields)
+            self._log.info(format, event="ban", **fields)
         else:
-            self._unsaid += 1
+            self._unlogged += 1
 
-    def say_sum(self) -> None:
+    def log_sum(self) -> None:
         """Log the number of bans that had no line, after their interval."""
-        if self._unsaid and self._monotonic() >= self._lines_end:
-            self._log.info("bans: {count} more, without lines of their own", event="ban-sum", count=self._unsaid)
-            self._unsaid = 0
+        if self._unlogged and self._monotonic() >= self._lines_end:
+            self._log.info("bans: {count} more, without lines of their own", event="ban-sum", count=self._unlogged)
+            self._unlogged = 0

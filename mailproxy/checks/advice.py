@@ -17,7 +17,7 @@ def no_login_advice(sign: str, settings: config.Backend, *, with_tls: bool) -> s
     """
     Return the advice for a server that allows no login: `sign` is the sign of it in its list; the likely cause follows.
     """
-    if with_tls and not settings.tells_ssl:
+    if with_tls and not settings.reports_tls:
         cause = f'send-proxy is "{settings.send_proxy}"; "v2-ssl" tells it that clients are on TLS'
     elif with_tls:
         cause = "the header says that clients are on TLS; what do the server's own settings require for a login?"

@@ -56,7 +56,7 @@ class AgentReply:
         return self.health not in (None, "up")
 
     @property
-    def says_nothing(self) -> bool:
+    def is_empty(self) -> bool:
         """True if it has no known word."""
         return (self.admin, self.health, self.percent, self.weight, self.maxconn) == (None,) * 5
 
@@ -69,8 +69,8 @@ class AgentReply:
             None if self.weight is None else f"weight:{self.weight}",
             None if self.maxconn is None else f"maxconn:{self.maxconn}",
         )
-        said = " ".join(word for word in words if word is not None)
-        return f"{said} #{self.reason}" if self.reason else said
+        text = " ".join(word for word in words if word is not None)
+        return f"{text} #{self.reason}" if self.reason else text
 
 
 def read_words(line: bytes) -> AgentReply:

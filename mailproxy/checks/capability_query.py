@@ -134,12 +134,12 @@ class CapabilityQuery:
             has_tls=server.origin.tls is not None,
             distrusts=PROFILES[backend.settings.profile].distrusts,
         )
-        cause = way.likely_cause(probe.said, is_closed=not end.is_late)
+        cause = way.likely_cause(probe.first_bytes, is_closed=not end.is_late)
         return CapabilityAnswer(server.name, None, f"{failure}; {cause}" if cause else failure)
 
     def _no_login(self, capabilities: tuple[bytes, ...]) -> str:
         settings = self._backend.settings
-        if TlvType.SSL in settings.pass_tlvs and not settings.tells_ssl:
+        if TlvType.SSL in settings.pass_tlvs and not settings.reports_tls:
             return ""  # only a client's own header reports TLS, and this one had none
         return PROTOCOLS[self._protocol].no_login(capabilities)
 

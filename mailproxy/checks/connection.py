@@ -111,7 +111,7 @@ class ProbeConnection:
         self._outgoing = None
         self._stream = stream
         self._poller.ready[stream.fd] = self._on_event
-        self._say(stream, self._opening)
+        self._send(stream, self._opening)
 
     def unreached(self, error: OSError) -> None:
         """The server cannot be reached."""
@@ -127,16 +127,16 @@ class ProbeConnection:
             self._end(_reason(error))
             return
         if count > 0:
-            self._say(stream, self._probe.receive(bytes(VIEW[:count])))
+            self._send(stream, self._probe.receive(bytes(VIEW[:count])))
         elif count < 0:
             self._probe.end()
             self._end("")
 
-    def _say(self, stream: Stream, words: bytes) -> None:
+    def _send(self, stream: Stream, data: bytes) -> None:
         failure = ""
-        if words:
+        if data:
             try:
-                if stream.write_some(words) != len(words):
+                if stream.write_some(data) != len(data):
                     failure = "the server does not read"
             except OSError as error:
                 failure = _reason(error)

@@ -56,8 +56,8 @@ class Request:
 class _Refused(Exception):
     """The answer is not what it has to be."""
 
-    def __init__(self, step: str, expected: str, came: str, *, is_misconfigured: bool = False) -> None:
-        super().__init__(f"{step}: expected {expected}, got {came}")
+    def __init__(self, step: str, expected: str, received: str, *, is_misconfigured: bool = False) -> None:
+        super().__init__(f"{step}: expected {expected}, got {received}")
         self.is_misconfigured = is_misconfigured
 
 

@@ -28,9 +28,9 @@ def mail_talk(protocol: str) -> Talk[None]:
     if not. No talk is quieter: Dovecot logs one line for a connection that logs out, and no fewer for one that says
     nothing. KeyError for a protocol whose server does not greet.
     """
-    spoken = PROTOCOLS[protocol]
-    yield from spoken.greet()
-    yield from spoken.part()
+    definition = PROTOCOLS[protocol]
+    yield from definition.greet()
+    yield from definition.part()
 
 
 def login_talk(protocol: str, login: Login) -> Talk[None]:
@@ -39,15 +39,15 @@ def login_talk(protocol: str, login: Login) -> Talk[None]:
 
     No failure shows the password. KeyError for a protocol whose server does not greet.
     """
-    spoken = PROTOCOLS[protocol]
-    yield from secretly(spoken.login(login), login.account)
-    yield from spoken.part()
+    definition = PROTOCOLS[protocol]
+    yield from secretly(definition.login(login), login.account)
+    yield from definition.part()
 
 
 class MailProbe:
     """Leads one talk (mutable; one per connection)."""
 
-    __slots__ = ("_has_parted", "_reader", "_refused", "_remedy", "_said", "_shown", "_way")
+    __slots__ = ("_first_bytes", "_has_parted", "_reader", "_refused", "_remedy", "_shown", "_way")
 
     def __init__(self, talk: Talk[None], shown: str, remedy: str = "", way: Way | None = None) -> None:
         """
@@ -60,7 +60,7 @@ class MailProbe:
         self._shown = shown
         self._remedy = remedy
         self._way = way
-        self._said = b""
+        self._first_bytes = b""
         self._refused: BackendRefused | None = None
         self._has_parted = False
 
@@ -71,7 +71,7 @@ class MailProbe:
 
     def receive(self, data: bytes) -> bytes:
         """Continue the talk."""
-        self._said = self._said or data[:16]
+        self._first_bytes = self._first_bytes or data[:16]
         try:
             return self._reader.receive(data)
         except BackendRefused as refused:
@@ -94,10 +94,10 @@ class MailProbe:
             return Outcome(True, str(refused), end.seconds, is_misconfigured=True)
         except Misunderstood as error:
             if self._remedy:
-                return Outcome(False, header_ignored(error.came, self._remedy), end.seconds, ignores_header=True)
+                return Outcome(False, header_ignored(error.received, self._remedy), end.seconds, ignores_header=True)
             return Outcome(False, str(error), end.seconds)
         except BackendRefused as refused:
-            cause = "" if self._way is None else self._way.likely_cause(self._said, is_closed=self._has_parted)
+            cause = "" if self._way is None else self._way.likely_cause(self._first_bytes, is_closed=self._has_parted)
             return Outcome(False, f"{refused}; {cause}" if cause else str(refused), end.seconds)
         return Outcome(True, self._shown, end.seconds)
 

@@ -16,7 +16,7 @@ from mailproxy.config.kind import BOOLEAN, Wrong, integer, one_of
 from mailproxy.config.model import CustomTlv, MailProtocol, NamedFile, SendProxy
 from mailproxy.config.place import InetServer, NamedServer, ServerAddress
 from mailproxy.config.server import OWN_KEYS, Server
-from mailproxy.config.server_layers import Surroundings, judge_said, read_default_server, read_server
+from mailproxy.config.server_layers import CommonSettings, judge_table, read_default_server, read_server
 from mailproxy.config.table import Table
 from mailproxy.config.tlv import CUSTOM_VALUE, PASSED_TLV_TYPE, UNIQUE_ID, check_value, custom_type
 from mailproxy.config.words import listed
@@ -234,8 +234,8 @@ class Backend:
     """The files that the servers' settings name, each once."""
 
     @property
-    def tells_ssl(self) -> bool:
-        """True if the header tells servers of the client's TLS."""
+    def reports_tls(self) -> bool:
+        """True if the header reports the TLS of clients."""
         return self.send_proxy in ("v2-ssl", "v2-ssl-cn") or not self.proxy_v2_options.isdisjoint(SSL_OPTIONS)
 
     def address(self, server: Server, protocol: MailProtocol) -> ServerAddress:
@@ -253,14 +253,14 @@ def read_backend(folder: str, name: str, table: Table) -> Backend:
     """Read one backend; relative paths start at `folder`."""
     backend = read_keys(table, Backend(name=name, servers=()))
     profile = PROFILES[backend.profile]
-    around = Surroundings(
+    common = CommonSettings(
         folder=folder,
         send_proxy=backend.send_proxy,
         defaults=profile.check,
         common_check=table.child_if_there("check", partial(read_check, folder)),
         default_server=table.child_if_there("default-server", partial(read_default_server, folder)),
     )
-    servers = table.children("server", partial(read_server, around))
+    servers = table.children("server", partial(read_server, common))
     tlvs = table.child("proxy-v2-tlvs", _read_tlvs)
     backend = evolve(
         backend,
@@ -269,11 +269,11 @@ def read_backend(folder: str, name: str, table: Table) -> Backend:
         ports=table.child("ports", _read_ports),
         timeout=table.child("timeout", partial(_read_timeouts, profile.connect_seconds)),
         servers=tuple(server for server, _ in servers),
-        files=(*around.files, *(file for _, files in servers for file in files)),
+        files=(*common.files, *(file for _, files in servers for file in files)),
     )
     _check_header(backend, table)
-    if around.default_server is not None:
-        judge_said(around, around.default_server)
+    if common.default_server is not None:
+        judge_table(common, common.default_server)
     if not backend.servers and table.sound("server"):
         table.wrong("server", f"is missing: write [{table.path}.server.NAME] with an address")
     return backend

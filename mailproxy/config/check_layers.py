@@ -114,5 +114,5 @@ def check_in_effect(
     }
     keys = _KEYS_OF[kind]
     fields = {name: field for name, field, _ in keys_of(Check)}
-    said = {fields[key]: value for key, value in check.values.items() if key in keys}
-    return Check(type=kind, **(usual | said))
+    configured = {fields[key]: value for key, value in check.values.items() if key in keys}
+    return Check(type=kind, **(usual | configured))

@@ -75,8 +75,8 @@ class FrontendLog:
 
     def over(self, log: Log) -> Log:
         """Return the settings for the frontend, with `log` for the keys that it does not have."""
-        said: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(FrontendLog)}
-        return evolve(log, **{name: value for name, value in said.items() if value is not None})
+        own: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(FrontendLog)}
+        return evolve(log, **{name: value for name, value in own.items() if value is not None})
 
 
 def read_log(table: Table) -> Log:

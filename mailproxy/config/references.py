@@ -100,7 +100,7 @@ def _check_services(backend: Backend, wanted: Mapping[MailProtocol, str], proble
             _add(
                 problems,
                 _server_key(backend, server),
-                f'is "{server.address}", one service, and {_spoken(wanted)}; make a backend for each, '
+                f'is "{server.address}", one service, and {_protocols_of(wanted)}; make a backend for each, '
                 "or write a host name here and their ports in `ports`",
             )
 
@@ -113,8 +113,8 @@ def _check_check_ports(backend: Backend, wanted: Mapping[MailProtocol, str], pro
             _add(
                 problems,
                 key_path(_server_key(backend, server), "check", "port"),
-                f'is {check.port}, and {_spoken(wanted)}: checks of type "{check.type}" speak one protocol, and a '
-                "port has only one; leave it out, or make a backend for each",
+                f'is {check.port}, and {_protocols_of(wanted)}: checks of type "{check.type}" speak one protocol, and '
+                "a port has only one; leave it out, or make a backend for each",
             )
 
 
@@ -139,7 +139,7 @@ def _check_group(config: Config, problems: Problems) -> None:
         _add(problems, "group", f'is {quoted(config.group)}, and there is no user; write user = "NAME" as well')
 
 
-def _spoken(wanted: Mapping[MailProtocol, str]) -> str:
+def _protocols_of(wanted: Mapping[MailProtocol, str]) -> str:
     return " and ".join(f"{frontend} speaks {protocol}" for protocol, frontend in wanted.items())
 
 

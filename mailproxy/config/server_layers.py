@@ -35,7 +35,7 @@ def _files_of(layer: Layer) -> Iterator[NamedFile]:
 
 
 @frozen(eq=False)
-class Said:
+class ServerTable:
     """The keys of one table, of a server or of ``default-server``."""
 
     keys: Layer
@@ -51,32 +51,32 @@ class Said:
 
 
 @frozen(eq=False)
-class Surroundings:
+class CommonSettings:
     """What a backend sets for its servers."""
 
     folder: str
     send_proxy: SendProxy
     defaults: CheckDefaults
     common_check: Layer | None
-    default_server: Said | None
+    default_server: ServerTable | None
 
-    def keys(self, own: Said) -> Layers:
+    def keys(self, own: ServerTable) -> Layers:
         """The merged keys for the table `own`."""
-        return layers(said.keys for said in self._said(own))
+        return layers(table.keys for table in self._tables(own))
 
-    def check(self, own: Said) -> Layers:
+    def check(self, own: ServerTable) -> Layers:
         """The merged check."""
-        return layers([self.common_check, *(said.check for said in self._said(own))])
+        return layers([self.common_check, *(table.check for table in self._tables(own))])
 
-    def tls(self, own: Said) -> Layers | None:
+    def tls(self, own: ServerTable) -> Layers | None:
         """The merged TLS; None without TLS. A table turns it on, as ``true`` does."""
         tables = []
         is_on = False
-        for said in self._said(own):
-            if isinstance(said.tls, Layer):
-                tables.append(said.tls)
-            if said.tls is not None:
-                is_on = said.tls is not False
+        for table in self._tables(own):
+            if isinstance(table.tls, Layer):
+                tables.append(table.tls)
+            if table.tls is not None:
+                is_on = table.tls is not False
         return layers(tables) if is_on else None
 
     @property
@@ -87,39 +87,39 @@ class Surroundings:
         if self.default_server is not None:
             yield from self.default_server.files
 
-    def _said(self, own: Said) -> tuple[Said, ...]:
+    def _tables(self, own: ServerTable) -> tuple[ServerTable, ...]:
         """The tables, from the general to the particular."""
         return (own,) if self.default_server in (None, own) else (self.default_server, own)
 
 
-def read_default_server(folder: str, table: Table) -> Said:
+def read_default_server(folder: str, table: Table) -> ServerTable:
     """Read ``default-server``; relative paths start at `folder`."""
     for key in OWN_KEYS:
         table.later(key, "belongs to each server: [backend.NAME.server.NAME]")
-    return _read_said(folder, table)
+    return _read_table(folder, table)
 
 
-def _read_said(folder: str, table: Table) -> Said:
-    return Said(
+def _read_table(folder: str, table: Table) -> ServerTable:
+    return ServerTable(
         Layer(table, given_keys(table, Server)),
         check=table.child_if_there("check", partial(of_check.read_check, folder)),
         tls=table.value_or_child("tls", of_tls.SWITCH, partial(of_tls.read_tls, folder)),
     )
 
 
-def read_server(around: Surroundings, name: str, table: Table) -> tuple[Server, tuple[NamedFile, ...]]:
+def read_server(common: CommonSettings, name: str, table: Table) -> tuple[Server, tuple[NamedFile, ...]]:
     """Read one server, and the files that only it names."""
     address, count = _read_address(table)
-    own = _read_said(around.folder, table)
-    keys, check, tls = around.keys(own), around.check(own), around.tls(own)
-    kind = of_check.check_type(check, around.defaults)
+    own = _read_table(common.folder, table)
+    keys, check, tls = common.keys(own), common.check(own), common.tls(own)
+    kind = of_check.check_type(check, common.defaults)
 
     has_tls = tls is not None
-    judge_said(around, own)
+    judge_table(common, own)
     if check.sound("type"):
         of_check.judge_whole(check, kind)
     if table.sound("address", "template"):
-        of_check.judge_place(check, kind, address, around.send_proxy, server_has_tls=has_tls)
+        of_check.judge_place(check, kind, address, common.send_proxy, server_has_tls=has_tls)
         if tls is not None:
             of_tls.judge_whole(tls, address, table)
         if "resolve-prefer" in own.keys.values and not isinstance(address, NamedServer | SrvServer):
@@ -134,7 +134,7 @@ def read_server(around: Surroundings, name: str, table: Table) -> tuple[Server, 
         address=address,
         count=count,
         tls=None if tls is None else of_tls.tls_in_effect(tls),
-        check=of_check.check_in_effect(check, kind, around.defaults, around.send_proxy, server_has_tls=has_tls),
+        check=of_check.check_in_effect(check, kind, common.defaults, common.send_proxy, server_has_tls=has_tls),
         **{key.replace("-", "_"): value for key, value in keys.values.items()},
     )
     return server, tuple(own.files)
@@ -156,22 +156,22 @@ def _read_template(table: Table) -> tuple[ServerAddress, int]:
     return template.name or UnixServer(""), template.count
 
 
-def judge_said(around: Surroundings, own: Said) -> None:
+def judge_table(common: CommonSettings, own: ServerTable) -> None:
     """Refuse keys of a server's table or ``default-server`` that have no effect there."""
-    check = around.check(own)
-    of_check.judge_tables(check, around.defaults)
+    check = common.check(own)
+    of_check.judge_tables(check, common.defaults)
     if not check.sound("type"):
         return
-    table, said = own.keys.table, own.keys.values
-    if of_check.check_type(check, around.defaults) == "none":
+    table, values = own.keys.table, own.keys.values
+    if of_check.check_type(check, common.defaults) == "none":
         for key in _NEED_CHECKS:
-            if said.get(key, "none") != "none":
+            if values.get(key, "none") != "none":
                 table.wrong(
                     key,
                     "is for health checks, and there are none: write check = "
-                    f'{{ type = "{around.defaults.type}" }} for the server or its backend',
+                    f'{{ type = "{common.defaults.type}" }} for the server or its backend',
                 )
-    elif around.keys(own).value("observe", "connect") == "none":
+    elif common.keys(own).value("observe", "connect") == "none":
         for key in ("error-limit", "on-error"):
-            if key in said:
+            if key in values:
                 table.wrong(key, 'has no effect with observe = "none"')

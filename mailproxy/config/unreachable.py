@@ -82,7 +82,7 @@ def _offloaded(key: str, frontend: Frontend, backends: Iterable[Backend]) -> Ite
             "without an address, and do not read its TLS there",
         )
     for backend in backends:
-        if not backend.tells_ssl:
+        if not backend.reports_tls:
             yield Problem(
                 key,
                 f'has no effect: send-proxy = "{backend.send_proxy}" of {key_path("backend", backend.name)} tells no '

@@ -5,12 +5,12 @@ from attrs import frozen
 from mailproxy.mail.backend.talk import shown
 
 
-def header_ignored(came: bytes, remedy: str) -> str:
+def header_ignored(received: bytes, remedy: str) -> str:
     """
     Return the message for a server that read the PROXY header as commands; `remedy` says how to make it take headers.
     """
-    said = shown(came)
-    return f'answered the PROXY header with "{said}": its listener expects none; {remedy}, or send-proxy = "none"'
+    answer = shown(received)
+    return f'answered the PROXY header with "{answer}": its listener expects none; {remedy}, or send-proxy = "none"'
 
 
 @frozen
@@ -24,15 +24,15 @@ class Way:
     header_key: str = "send-proxy"
     """The key of the configuration that sends a header."""
 
-    def likely_cause(self, said: bytes, *, is_closed: bool) -> str:
+    def likely_cause(self, received: bytes, *, is_closed: bool) -> str:
         """
         Return the likely cause if a server does not greet, as a question; "" if there is none.
 
-        `said` is what it has sent. A server that speaks TLS waits for a client's first bytes.
+        `received` is what it has sent. A server that speaks TLS waits for a client's first bytes.
         """
-        if said.startswith(_TLS_ALERT):
+        if received.startswith(_TLS_ALERT):
             return _NEEDS_TLS
-        if said:
+        if received:
             return ""
         if not self.sends_header:
             tls = "" if is_closed or self.has_tls else f"; or {_NEEDS_TLS}"

@@ -50,9 +50,9 @@ class Settings:
 
 @lru_cache(maxsize=64)
 def _prepare(protocol: str, settings: Settings) -> tuple[Script, Limits]:
-    spoken = PROTOCOLS[protocol]
-    script = spoken.script(settings.host, settings.capabilities, optional=settings.optional)
-    return script, settings.limits or limits_of(spoken.line, optional=settings.optional)
+    definition = PROTOCOLS[protocol]
+    script = definition.script(settings.host, settings.capabilities, optional=settings.optional)
+    return script, settings.limits or limits_of(definition.line, optional=settings.optional)
 
 
 def open_dialogue(protocol: str, settings: Settings) -> Dialogue:

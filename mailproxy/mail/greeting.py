@@ -57,12 +57,12 @@ class GreetingReader:
 
     def __init__(self, protocol: str, *, after_tls: bool, prelude: bytes = b"", relays: bool = False) -> None:
         """Read a new connection; KeyError for a protocol whose server does not greet."""
-        spoken = PROTOCOLS[protocol]
+        definition = PROTOCOLS[protocol]
         self._protocol = protocol
         self._after_tls = after_tls
-        self._first_line = spoken.first_line if relays else None
-        self._reader = TalkReader(_meet(spoken, prelude), unasked=spoken.speaks_unasked)
-        self._said = b""
+        self._first_line = definition.first_line if relays else None
+        self._reader = TalkReader(_meet(definition, prelude), unasked=definition.sends_unasked)
+        self._received = b""
 
     def receive(self, data: bytes) -> Prelude | Greeting | None:
         """
@@ -74,10 +74,10 @@ class GreetingReader:
         listener = self._reader
         if listener.is_over:
             raise ValueError("the greeting is over, what follows it is not the reader's")
-        self._said += data
-        if self._first_line is not None and b"\n" in data and self._first_line.match(self._said):
+        self._received += data
+        if self._first_line is not None and b"\n" in data and self._first_line.match(self._received):
             listener.is_over = True
-            return Greeting(is_accepted=True, relay=self._said)
+            return Greeting(is_accepted=True, relay=self._received)
         try:
             to_send = listener.receive(data)
         except BackendRefused as refused:
@@ -87,14 +87,14 @@ class GreetingReader:
             return Greeting(is_accepted=True, relay=relay + listener.rest)
         if not to_send:
             return None
-        self._said = b""
+        self._received = b""
         return Prelude(to_send)
 
     def end(self, reason: str) -> Greeting:
         """Return the result if no more bytes come, for this reason."""
         self._reader.is_over = True
         return Greeting(
-            is_accepted=False, reason=reason, refusal=read_refusal(self._protocol, self._said), said=self._said
+            is_accepted=False, reason=reason, refusal=read_refusal(self._protocol, self._received), said=self._received
         )
 
 

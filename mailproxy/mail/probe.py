@@ -15,10 +15,10 @@ class CapabilityProbe:
 
     def __init__(self, protocol: str, host: bytes) -> None:
         """Begin a new connection; `host` is our own host name. KeyError for a protocol without a greeting."""
-        spoken = PROTOCOLS[protocol]
-        self._offer = spoken.offer
-        self._reader = TalkReader(self._talk(spoken, host), unasked=True)
-        self.said = b""
+        definition = PROTOCOLS[protocol]
+        self._offer = definition.offer
+        self._reader = TalkReader(self._talk(definition, host), unasked=True)
+        self.first_bytes = b""
         """The server's first bytes."""
         self.capabilities: tuple[bytes, ...] | None = None
         """The backend's capabilities; None while they are unknown."""
@@ -41,12 +41,12 @@ class CapabilityProbe:
         """Take the backend's bytes, in any pieces; return what to send, which is nothing once it is done."""
         if self.done:
             return b""
-        self.said = self.said or data[:16]
+        self.first_bytes = self.first_bytes or data[:16]
         try:
             return self._reader.receive(data)
         except Misunderstood as error:
             self.capabilities = None
-            self.misunderstood = error.came
+            self.misunderstood = error.received
             self._give_up(str(error))
             return b""
         except BackendRefused as refused:

@@ -61,7 +61,7 @@ class Protocol:
     """Returns whether a server with these capabilities accepts passwords in readable form."""
     no_login: Callable[[tuple[bytes, ...]], str] = lambda capabilities: ""
     """Returns the sign in these capabilities that no client can log in; "" if logins are possible or not needed."""
-    speaks_unasked: bool = False
+    sends_unasked: bool = False
     """True if the server may send more after its greeting before any command."""
 
     # Refusals.

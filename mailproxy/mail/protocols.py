@@ -28,7 +28,7 @@ IMAP = Protocol(
     takes_passwords=imap_server.takes_passwords,
     no_login=imap_server.no_login,
     # Untagged responses come at any time (RFC 9051 section 7).
-    speaks_unasked=True,
+    sends_unasked=True,
     refused_logins=refused_logins.IMAP,
     # BYE is one of the greetings (RFC 9051 section 7.1.5); UNAVAILABLE means a temporary failure (RFC 5530 section 3).
     refusal=b"* BYE [UNAVAILABLE] Service temporarily unavailable, try again later\r\n",

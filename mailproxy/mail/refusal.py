@@ -26,11 +26,11 @@ def refusal_with(protocol: str, text: str = "", *, is_permanent: bool = False) -
     """
     if protocol == TCP or not (text or is_permanent):
         return refusal(protocol)
-    spoken = PROTOCOLS[protocol]
+    definition = PROTOCOLS[protocol]
     words = (text or PERMANENT_TEXT).encode("ascii")
-    if spoken.quotes_text:
+    if definition.quotes_text:
         words = words.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
-    return (spoken.permanent_form if is_permanent else spoken.refusal_form) % words
+    return (definition.permanent_form if is_permanent else definition.refusal_form) % words
 
 
 def goodbye(protocol: str) -> bytes:
@@ -62,14 +62,14 @@ WORDS_BYTES = 4096
 """The most bytes of a refusal that go to the client: eight reply lines of SMTP (RFC 5321 section 4.5.3.1.5)."""
 
 
-def read_refusal(protocol: str, said: bytes) -> Refusal | None:
+def read_refusal(protocol: str, received: bytes) -> Refusal | None:
     """
     Return the refusal in a server's bytes so far; None if there is none.
 
     The last line may be incomplete: the server has sent no more of it.
     """
-    spoken = PROTOCOLS.get(protocol)
-    match = None if spoken is None else spoken.server_refusal.search(said)
+    definition = PROTOCOLS.get(protocol)
+    match = None if definition is None else definition.server_refusal.search(received)
     if match is None:
         return None
     lines = match[0].rstrip(b"\r\n").split(b"\n")

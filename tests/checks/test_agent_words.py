@@ -44,7 +44,7 @@ def test_what_is_no_word_is_passed_over(word: str) -> None:
 
 @pytest.mark.parametrize("line", [b"", b"\r\n", b"hello", b"#reason"])
 def test_line_without_a_word_says_nothing(line: bytes) -> None:
-    assert read_words(line).says_nothing
+    assert read_words(line).is_empty
 
 
 @pytest.mark.parametrize("word", [b"down", b"fail", b"stopped"])

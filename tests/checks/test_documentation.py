@@ -35,7 +35,7 @@ def test_example_is_accepted(example: str) -> None:
 def test_words_of_agents_are_words(cell: str) -> None:
     for word in re.findall(r"`(.*?)`", cell):
         reply = read_words(word.encode())
-        assert not reply.says_nothing
+        assert not reply.is_empty
         assert reply.unknown == ()
 
 

@@ -5,7 +5,7 @@ from mailproxy.audit.dialect import Dialect
 from mailproxy.audit.honest import Honest
 from mailproxy.audit.reply import Kind
 from mailproxy.audit.result import TLS, Finding, Verdict, steps
-from mailproxy.audit.server import Server, came
+from mailproxy.audit.server import Server, reply_text
 
 
 def cases(dialect: Dialect) -> tuple[Case, ...]:
@@ -34,5 +34,5 @@ def _check_accepted(server: Server, honest: Honest) -> Finding:
         reply = connection.ask(starttls)
     verdict = {Kind.YES: Verdict.VULNERABLE, Kind.SILENT: Verdict.NO_ANSWER}
     return Finding(
-        verdict.get(server.dialect.kind(reply), Verdict.OK), steps(starttls.line, TLS, starttls.line), came(reply)
+        verdict.get(server.dialect.kind(reply), Verdict.OK), steps(starttls.line, TLS, starttls.line), reply_text(reply)
     )

@@ -4,7 +4,7 @@ from mailproxy.audit.case import Case
 from mailproxy.audit.dialect import Dialect
 from mailproxy.audit.honest import Honest
 from mailproxy.audit.result import Finding, Verdict
-from mailproxy.audit.server import Server, came
+from mailproxy.audit.server import Server, reply_text
 
 
 def cases(dialect: Dialect) -> tuple[Case, ...]:
@@ -19,4 +19,4 @@ def _check(server: Server, honest: Honest) -> Finding:
     note = ""
     if challenge is not None and challenge.search(honest.greeting.last):
         note = "an attacker on the path can ask for MD5 digests of the password (CVE-2007-1558)"
-    return Finding(Verdict.OK, "(connection)", came(honest.greeting), note)
+    return Finding(Verdict.OK, "(connection)", reply_text(honest.greeting), note)

@@ -8,7 +8,7 @@ from mailproxy.audit.dialect import Dialect
 from mailproxy.audit.honest import Honest
 from mailproxy.audit.reply import Command, Kind
 from mailproxy.audit.result import Finding, Verdict, shown
-from mailproxy.audit.server import Server, came
+from mailproxy.audit.server import Server, reply_text
 
 
 def cases(dialect: Dialect) -> tuple[Case, ...]:
@@ -27,8 +27,8 @@ def _check(refusal: re.Pattern[bytes], server: Server, honest: Honest) -> Findin
     sent = shown(command.line)
     match server.dialect.kind(reply):
         case Kind.YES:
-            return Finding(Verdict.VULNERABLE, sent, came(reply))
+            return Finding(Verdict.VULNERABLE, sent, reply_text(reply))
         case Kind.SILENT:
-            return Finding(Verdict.NO_ANSWER, sent, came(reply))
+            return Finding(Verdict.NO_ANSWER, sent, reply_text(reply))
     note = "" if refusal.match(reply.last) else "the standard says 501"
-    return Finding(Verdict.OK, sent, came(reply), note)
+    return Finding(Verdict.OK, sent, reply_text(reply), note)

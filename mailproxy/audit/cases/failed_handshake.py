@@ -5,7 +5,7 @@ from mailproxy.audit.dialect import Dialect
 from mailproxy.audit.honest import Honest
 from mailproxy.audit.reply import End, Kind
 from mailproxy.audit.result import Finding, Verdict, shown, steps
-from mailproxy.audit.server import Server, came
+from mailproxy.audit.server import Server, reply_text
 
 _GARBAGE = b"this is no ClientHello\r\n"
 
@@ -21,7 +21,7 @@ def _check(server: Server, honest: Honest) -> Finding:
     with server.greeted() as connection:
         reply = connection.ask(dialect.starttls)
         if dialect.kind(reply) is not Kind.YES:
-            return Finding(Verdict.NO_ANSWER, sent, came(reply))
+            return Finding(Verdict.NO_ANSWER, sent, reply_text(reply))
         first, end = connection.plaintext_after(_GARBAGE, is_patient=False)
         second, end = (b"", end) if end is End.CLOSED else connection.plaintext_after(dialect.injected.wire)
     if plaintext := first + second:

@@ -5,7 +5,7 @@ from mailproxy.audit.dialect import Dialect
 from mailproxy.audit.honest import Honest
 from mailproxy.audit.reply import Kind
 from mailproxy.audit.result import TLS, Finding, Verdict, shown, steps
-from mailproxy.audit.server import Server, came
+from mailproxy.audit.server import Server, reply_text
 
 
 def cases(dialect: Dialect) -> tuple[Case, ...]:
@@ -20,7 +20,7 @@ def _check(server: Server, honest: Honest) -> Finding:
         connection.send(dialect.starttls.wire + half.first)
         reply = connection.reply(dialect.starttls.last)
         if (kind := dialect.kind(reply)) is not Kind.YES:
-            return Finding(Verdict.NO_ANSWER if kind is Kind.SILENT else Verdict.OK, sent, came(reply))
+            return Finding(Verdict.NO_ANSWER if kind is Kind.SILENT else Verdict.OK, sent, reply_text(reply))
         handshake = connection.handshake()
         if handshake.plaintext:
             return Finding(Verdict.VULNERABLE, sent, shown(handshake.plaintext), "in clear, after STARTTLS")
@@ -30,7 +30,7 @@ def _check(server: Server, honest: Honest) -> Finding:
         reply = connection.ask(half.second)
     match dialect.kind(reply):
         case Kind.YES:
-            return Finding(Verdict.VULNERABLE, sent, came(reply), "the two halves were joined")
+            return Finding(Verdict.VULNERABLE, sent, reply_text(reply), "the two halves were joined")
         case Kind.SILENT:
-            return Finding(Verdict.NO_ANSWER, sent, came(reply))
-    return Finding(Verdict.OK, sent, came(reply), "the first half was ignored" if reply.lines else "")
+            return Finding(Verdict.NO_ANSWER, sent, reply_text(reply))
+    return Finding(Verdict.OK, sent, reply_text(reply), "the first half was ignored" if reply.lines else "")

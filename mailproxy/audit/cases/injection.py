@@ -15,7 +15,7 @@ from mailproxy.audit.dialect import Dialect
 from mailproxy.audit.honest import Honest
 from mailproxy.audit.reply import Command, Kind, Reply
 from mailproxy.audit.result import TLS, Finding, Verdict, shown, steps
-from mailproxy.audit.server import Server, came
+from mailproxy.audit.server import Server, reply_text
 from mailproxy.audit.tls import Handshake
 
 _Inject = Callable[[Connection, Dialect, Command], Reply | Handshake]
@@ -72,16 +72,16 @@ def _check(inject: _Inject, command: Command, sent: str, server: Server, honest:
         outcome = inject(connection, server.dialect, command)
         if isinstance(outcome, Reply):
             is_silent = server.dialect.kind(outcome) is Kind.SILENT
-            return Finding(Verdict.NO_ANSWER if is_silent else Verdict.OK, sent, came(outcome))
+            return Finding(Verdict.NO_ANSWER if is_silent else Verdict.OK, sent, reply_text(outcome))
         if outcome.plaintext:
             return Finding(Verdict.VULNERABLE, sent, shown(outcome.plaintext), "in clear, after STARTTLS")
         if not outcome.is_up:
             return Finding(Verdict.OK, sent, f"(no TLS: {outcome.problem})")
-        heard = server.dialect.statuses(server.aftermath(connection))
-    text = " / ".join(map(shown, heard))
-    if len(heard) == honest.answers(server):
+        statuses = server.dialect.statuses(server.aftermath(connection))
+    text = " / ".join(map(shown, statuses))
+    if len(statuses) == honest.answers(server):
         return Finding(Verdict.OK, sent, _IGNORED, "closing the connection would be safer")
-    if len(heard) > honest.answers(server) or any(map(server.dialect.yes.match, heard)):
+    if len(statuses) > honest.answers(server) or any(map(server.dialect.yes.match, statuses)):
         return Finding(Verdict.VULNERABLE, sent, text, "inside TLS")
     return Finding(Verdict.OK, sent, text or _CLOSED)
 

@@ -6,7 +6,7 @@ from mailproxy.audit.dialect import Dialect, Transaction
 from mailproxy.audit.honest import Honest
 from mailproxy.audit.reply import Kind
 from mailproxy.audit.result import TLS, Finding, Verdict, steps
-from mailproxy.audit.server import Server, came
+from mailproxy.audit.server import Server, reply_text
 
 
 def cases(dialect: Dialect) -> tuple[Case, ...]:
@@ -28,12 +28,12 @@ def _check(transaction: Transaction, server: Server) -> Finding:
         reply = connection.ask(transaction.mail)
     match dialect.kind(reply):
         case Kind.SILENT:
-            return Finding(Verdict.NO_ANSWER, sent, came(reply))
+            return Finding(Verdict.NO_ANSWER, sent, reply_text(reply))
         case Kind.YES if _needs_no_hello(transaction, server):
-            return Finding(Verdict.NOT_APPLICABLE, sent, came(reply), "this server needs no EHLO at all")
+            return Finding(Verdict.NOT_APPLICABLE, sent, reply_text(reply), "this server needs no EHLO at all")
         case Kind.YES:
-            return Finding(Verdict.VULNERABLE, sent, came(reply))
-    return Finding(Verdict.OK, sent, came(reply))
+            return Finding(Verdict.VULNERABLE, sent, reply_text(reply))
+    return Finding(Verdict.OK, sent, reply_text(reply))
 
 
 def _needs_no_hello(transaction: Transaction, server: Server) -> bool:

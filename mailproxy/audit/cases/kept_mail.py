@@ -5,7 +5,7 @@ from mailproxy.audit.dialect import Dialect, Transaction
 from mailproxy.audit.honest import Honest
 from mailproxy.audit.reply import Kind
 from mailproxy.audit.result import TLS, Finding, Verdict, steps
-from mailproxy.audit.server import Server, came
+from mailproxy.audit.server import Server, reply_text
 
 _NO_SENDER = b"503"
 """The answer to RCPT without MAIL (RFC 5321, section 4.1.4)."""
@@ -32,17 +32,17 @@ def _check(transaction: Transaction, server: Server) -> Finding:
     with server.greeted() as connection:
         begun = connection.ask(transaction.mail)
         if dialect.kind(begun) is not Kind.YES:
-            return Finding(Verdict.OK, sent, came(begun), "no mail in clear")
+            return Finding(Verdict.OK, sent, reply_text(begun), "no mail in clear")
         refused = connection.ask(dialect.starttls)
         if dialect.kind(refused) is not Kind.YES:
-            return Finding(Verdict.OK, sent, came(refused), "no STARTTLS within a transaction")
+            return Finding(Verdict.OK, sent, reply_text(refused), "no STARTTLS within a transaction")
         if not connection.handshake().is_up:
             return Finding(Verdict.OK, sent, "(no TLS)")
         reply = connection.ask(transaction.recipient)
     match dialect.kind(reply):
         case Kind.SILENT:
-            return Finding(Verdict.NO_ANSWER, sent, came(reply))
+            return Finding(Verdict.NO_ANSWER, sent, reply_text(reply))
         case Kind.CLOSED:
-            return Finding(Verdict.OK, sent, came(reply))
+            return Finding(Verdict.OK, sent, reply_text(reply))
     is_forgotten = reply.last.startswith((_NO_SENDER, *_NOT_YET))
-    return Finding(Verdict.OK if is_forgotten else Verdict.VULNERABLE, sent, came(reply))
+    return Finding(Verdict.OK if is_forgotten else Verdict.VULNERABLE, sent, reply_text(reply))

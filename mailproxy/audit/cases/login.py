@@ -8,7 +8,7 @@ from mailproxy.audit.dialect import Dialect, Login
 from mailproxy.audit.honest import Honest
 from mailproxy.audit.reply import Kind, Reply
 from mailproxy.audit.result import Finding, Verdict, shown
-from mailproxy.audit.server import Server, came
+from mailproxy.audit.server import Server, reply_text
 
 _WANTS_TLS = re.compile(rb"tls|ssl|encrypt|secur|plain-?text|cleartext|privacy", re.IGNORECASE)
 _WRONG_CREDENTIALS = re.compile(
@@ -44,14 +44,14 @@ def has_looked(dialect: Dialect, reply: Reply) -> bool:
 def _check(login: Login, server: Server, honest: Honest) -> Finding:
     with server.greeted() as connection:
         reply = connection.ask(login.command)
-    sent, heard = shown(login.command.line), came(reply)
+    sent, received = shown(login.command.line), reply_text(reply)
     match server.dialect.kind(reply):
         case Kind.PROMPT:
-            return Finding(Verdict.VULNERABLE, sent, heard, "asks for more")
+            return Finding(Verdict.VULNERABLE, sent, received, "asks for more")
         case Kind.YES:
-            return Finding(Verdict.VULNERABLE, sent, heard, "accepted")
+            return Finding(Verdict.VULNERABLE, sent, received, "accepted")
         case Kind.SILENT:
-            return Finding(Verdict.NO_ANSWER, sent, heard)
+            return Finding(Verdict.NO_ANSWER, sent, received)
     if has_looked(server.dialect, reply):
-        return Finding(Verdict.VULNERABLE, sent, heard, "these credentials are wrong; right ones would be accepted")
-    return Finding(Verdict.OK, sent, heard)
+        return Finding(Verdict.VULNERABLE, sent, received, "these credentials are wrong; right ones would be accepted")
+    return Finding(Verdict.OK, sent, received)

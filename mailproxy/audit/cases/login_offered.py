@@ -4,7 +4,7 @@ from mailproxy.audit.case import Case
 from mailproxy.audit.dialect import Dialect
 from mailproxy.audit.honest import Honest
 from mailproxy.audit.result import Finding, Verdict, shown
-from mailproxy.audit.server import Server, came
+from mailproxy.audit.server import Server, reply_text
 
 _KEEPS_THE_SECRET = (
     "SCRAM-",
@@ -35,7 +35,7 @@ def cases(dialect: Dialect) -> tuple[Case, ...]:
 def _check(server: Server, honest: Honest) -> Finding:
     sent = shown(server.dialect.capabilities.line)
     if not honest.before.lines:
-        return Finding(Verdict.NO_ANSWER, sent, came(honest.before))
+        return Finding(Verdict.NO_ANSWER, sent, reply_text(honest.before))
     offered = sorted(honest.offer_before(server).logins)
     if revealing := [name for name in offered if not name.startswith(_KEEPS_THE_SECRET)]:
         return Finding(Verdict.VULNERABLE, sent, shown(" ".join(revealing).encode()))

@@ -4,7 +4,7 @@ from mailproxy.audit.case import Case
 from mailproxy.audit.dialect import Dialect
 from mailproxy.audit.honest import Honest
 from mailproxy.audit.result import Finding, Verdict, shown
-from mailproxy.audit.server import Server, came
+from mailproxy.audit.server import Server, reply_text
 
 
 def cases(dialect: Dialect) -> tuple[Case, ...]:
@@ -19,12 +19,12 @@ def cases(dialect: Dialect) -> tuple[Case, ...]:
 def _check(server: Server, honest: Honest) -> Finding:
     sent = shown(server.dialect.capabilities.line)
     if not honest.before.lines:
-        return Finding(Verdict.NO_ANSWER, sent, came(honest.before))
+        return Finding(Verdict.NO_ANSWER, sent, reply_text(honest.before))
     if honest.offer_before(server).starttls:
         return Finding(Verdict.OK, sent, "offered")
     note = (
         "STARTTLS works all the same"
         if honest.is_secured
-        else f"STARTTLS was sent all the same: {came(honest.starttls)}"
+        else f"STARTTLS was sent all the same: {reply_text(honest.starttls)}"
     )
     return Finding(Verdict.VULNERABLE, sent, "not offered", note)

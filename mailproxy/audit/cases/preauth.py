@@ -4,7 +4,7 @@ from mailproxy.audit.case import Case
 from mailproxy.audit.dialect import Dialect
 from mailproxy.audit.honest import Honest
 from mailproxy.audit.result import Finding, Verdict
-from mailproxy.audit.server import Server, came
+from mailproxy.audit.server import Server, reply_text
 
 
 def cases(dialect: Dialect) -> tuple[Case, ...]:
@@ -19,4 +19,4 @@ def cases(dialect: Dialect) -> tuple[Case, ...]:
 def _check(server: Server, honest: Honest) -> Finding:
     preauth = server.dialect.preauth
     is_preauth = preauth is not None and preauth.match(honest.greeting.last)
-    return Finding(Verdict.VULNERABLE if is_preauth else Verdict.OK, "(connection)", came(honest.greeting))
+    return Finding(Verdict.VULNERABLE if is_preauth else Verdict.OK, "(connection)", reply_text(honest.greeting))

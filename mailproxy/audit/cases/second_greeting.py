@@ -17,10 +17,10 @@ def cases(dialect: Dialect) -> tuple[Case, ...]:
 
 def _check(server: Server, honest: Honest) -> Finding:
     dialect = server.dialect
-    heard = dialect.statuses((*honest.unasked, *honest.after))
+    statuses = dialect.statuses((*honest.unasked, *honest.after))
     sent = steps(dialect.starttls.line, TLS, dialect.capabilities.line, dialect.farewell.line)
-    if len(heard) > _ASKED + dialect.lists_after_tls:
-        return Finding(Verdict.VULNERABLE, sent, " / ".join(map(shown, heard)))
-    if not heard:
+    if len(statuses) > _ASKED + dialect.lists_after_tls:
+        return Finding(Verdict.VULNERABLE, sent, " / ".join(map(shown, statuses)))
+    if not statuses:
         return Finding(Verdict.NO_ANSWER, sent, "(nothing)")
     return Finding(Verdict.OK, sent, "(no greeting)")

@@ -5,7 +5,7 @@ from mailproxy.audit.dialect import Dialect
 from mailproxy.audit.honest import Honest
 from mailproxy.audit.reply import Kind
 from mailproxy.audit.result import Finding, Verdict, shown
-from mailproxy.audit.server import Server, came
+from mailproxy.audit.server import Server, reply_text
 
 
 def cases(dialect: Dialect) -> tuple[Case, ...]:
@@ -25,6 +25,6 @@ def _check(server: Server, honest: Honest) -> Finding:
     with server.greeted() as connection:
         reply = connection.ask(server.dialect.starttls)
         if server.dialect.kind(reply) is not Kind.YES:
-            return Finding(Verdict.NOT_APPLICABLE, sent, came(reply))
+            return Finding(Verdict.NOT_APPLICABLE, sent, reply_text(reply))
         unasked = b"\r\n".join(connection.listen().lines)
     return Finding(Verdict.VULNERABLE if unasked else Verdict.OK, sent, shown(unasked) or "(nothing)")

@@ -88,5 +88,5 @@ def secretly(talk: Talk[None], account: Account) -> Talk[None]:
     try:
         yield from talk
     except Unexpected as refused:
-        came = b"" if refused.silence else account.hidden(refused.came)
-        raise type(refused)(refused.step, refused.expected, came, refused.silence) from None
+        received = b"" if refused.silence else account.hidden(refused.received)
+        raise type(refused)(refused.step, refused.expected, received, refused.silence) from None

@@ -102,16 +102,16 @@ def _look(mailbox: bytes) -> Talk[None]:
 
 def part() -> Talk[None]:
     """Log out (section 6.1.3); refuse a goodbye with a code for a fault of the server, or after an error."""
-    said = b"a2 LOGOUT\r\n"
+    command = b"a2 LOGOUT\r\n"
     line = b"*"
     while line and not line.startswith(b"a2 "):
-        line = yield from exchange_last(said, "LOGOUT", "OK")
+        line = yield from exchange_last(command, "LOGOUT", "OK")
         status, code = _status(line)
         if status == b"BAD":
             raise Misunderstood("LOGOUT", "OK", line)
         if code in _TROUBLE:
             raise Unexpected("LOGOUT", "OK", line)
-        said = b""
+        command = b""
 
 
 def takes_passwords(capabilities: tuple[bytes, ...]) -> bool:
@@ -126,9 +126,9 @@ def no_login(capabilities: tuple[bytes, ...]) -> str:
     return "LOGINDISABLED" if b"LOGINDISABLED" in upper and not has_mechanism else ""
 
 
-def _reply(said: bytes, step: str, *ends: bytes) -> Talk[bytes]:
+def _reply(data: bytes, step: str, *ends: bytes) -> Talk[bytes]:
     """Send this, and read up to a line that begins with one of `ends`; a server may send BYE in between."""
-    line = yield from exchange(said, step, "OK")
+    line = yield from exchange(data, step, "OK")
     while not line.startswith(ends):
         status, _ = _status(line)
         if status == b"BAD":

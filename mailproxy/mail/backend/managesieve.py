@@ -20,9 +20,9 @@ _TROUBLE = b"TRYLATER"
 """The code for a fault of the server (section 1.3)."""
 
 
-def _ask(said: bytes, step: str) -> Talk[bytes]:
+def _ask(data: bytes, step: str) -> Talk[bytes]:
     """Send this, and read one response: a line, and the lines of its literals."""
-    return (yield from _with_literals((yield from exchange(said, step, "OK")), step))
+    return (yield from _with_literals((yield from exchange(data, step, "OK")), step))
 
 
 def _with_literals(line: bytes, step: str) -> Talk[bytes]:
@@ -77,8 +77,8 @@ def _meet() -> Talk[None]:
     capabilities, _ = yield from _listing()
     mechanisms = [line for line in capabilities if _name(line) == b"SASL"]
     if not any(b"PLAIN" in re.findall(rb"[A-Z0-9_-]+", line.upper()) for line in mechanisms):
-        came = mechanisms[0] if mechanisms else b"a listing without SASL"
-        raise AccountRefused("greeting", "PLAIN in its SASL mechanisms", came)
+        listed = mechanisms[0] if mechanisms else b"a listing without SASL"
+        raise AccountRefused("greeting", "PLAIN in its SASL mechanisms", listed)
 
 
 def login(login: Login) -> Talk[None]:

@@ -76,14 +76,14 @@ def no_login(capabilities: tuple[bytes, ...]) -> str:
     return "" if not upper or b"USER" in upper or has_mechanism else "no USER, no SASL mechanism"
 
 
-def _ask(said: bytes, step: str) -> Talk[None]:
-    line = yield from exchange(said, step, "+OK")
+def _ask(data: bytes, step: str) -> Talk[None]:
+    line = yield from exchange(data, step, "+OK")
     if not line.startswith(b"+OK"):
         raise Unexpected(step, "+OK", line)
 
 
-def _identify(said: bytes, step: str, expected: bytes) -> Talk[None]:
-    line = yield from exchange(said, step, expected.decode().rstrip())
+def _identify(data: bytes, step: str, expected: bytes) -> Talk[None]:
+    line = yield from exchange(data, step, expected.decode().rstrip())
     if line.startswith(expected):
         return
     is_about_account = line.startswith(b"-ERR") and not line.upper().startswith(_TROUBLE)

@@ -19,10 +19,10 @@ All others are faults of the server, above all 454: it cannot look up passwords.
 """
 
 
-def _reply(said: bytes, step: str, expected: str) -> Talk[tuple[int, tuple[bytes, ...], bytes]]:
+def _reply(data: bytes, step: str, expected: str) -> Talk[tuple[int, tuple[bytes, ...], bytes]]:
     """Send this, and read the reply: its code, its lines' texts, its last line."""
     texts = []
-    line = yield from exchange(said, step, expected)
+    line = yield from exchange(data, step, expected)
     while True:
         part = _REPLY_LINE.fullmatch(line)
         if part is None:

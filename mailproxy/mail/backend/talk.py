@@ -35,20 +35,20 @@ class BackendRefused(Exception):
 class Unexpected(BackendRefused):
     """The backend sent something unexpected, or nothing."""
 
-    def __init__(self, step: str, expected: str, came: bytes, silence: str = "") -> None:
+    def __init__(self, step: str, expected: str, received: bytes, silence: str = "") -> None:
         """Take the step of the talk, what was expected, and the line that came, or how the backend fell silent."""
-        super().__init__(step, expected, came, silence)
+        super().__init__(step, expected, received, silence)
         self.step = step
         self.expected = expected
-        self.came = came
+        self.received = received
         self.silence = silence
 
     def __str__(self) -> str:
         """Write it as a clause."""
-        came = shown(self.came)
+        received = shown(self.received)
         if self.silence:
-            came = f"{self.silence} after {came}" if came else self.silence
-        return f"{self.step}: expected {self.expected}, got {came or 'an empty line'}"
+            received = f"{self.silence} after {received}" if received else self.silence
+        return f"{self.step}: expected {self.expected}, got {received or 'an empty line'}"
 
 
 class AccountRefused(Unexpected):
@@ -82,18 +82,18 @@ def shown(line: bytes) -> str:
     return line[:_SHOWN].rstrip(b"\r\n").decode("latin-1").encode("unicode_escape").decode("ascii")
 
 
-def exchange(said: bytes, step: str, expected: str) -> Talk[bytes]:
+def exchange(data: bytes, step: str, expected: str) -> Talk[bytes]:
     """Send this, and read a line; `step` and `expected` are for the log if none comes."""
     try:
-        return (yield said)
+        return (yield data)
     except Silence as silence:
         raise Unexpected(step, expected, silence.rest, silence.how) from silence
 
 
-def exchange_last(said: bytes, step: str, expected: str) -> Talk[bytes]:
+def exchange_last(data: bytes, step: str, expected: str) -> Talk[bytes]:
     """Like `exchange`, but a closed connection counts as an empty answer."""
     try:
-        return (yield said)
+        return (yield data)
     except Parted:
         return b""
     except Silence as silence:
