@@ -9,17 +9,17 @@ from zope.interface import implementer
 
 from mailproxy.demo.account import USER
 from mailproxy.demo.inbox import MAX_MESSAGE_BYTES, Inbox, now
-from mailproxy.demo.visit import Tell
+from mailproxy.demo.visit import ReportAction
 
 
 @implementer(smtp.IMessage)
 class Incoming:
     """The lines of one message for the inbox, up to its size limit."""
 
-    def __init__(self, inbox: Inbox, tell: Tell) -> None:
+    def __init__(self, inbox: Inbox, report: ReportAction) -> None:
         """Start with no line."""
         self._inbox = inbox
-        self._tell = tell
+        self._report = report
         self._lines: list[bytes] = []
         self._size = 0
 
@@ -33,7 +33,7 @@ class Incoming:
     def eomReceived(self) -> Deferred[None]:
         """Put the message into the inbox."""
         self._inbox.deliver(b"".join(line + b"\r\n" for line in self._lines))
-        self._tell(f"a message for {USER} arrives")
+        self._report(f"a message for {USER} arrives")
         return succeed(None)
 
     def connectionLost(self) -> None:
@@ -50,12 +50,12 @@ class Delivery:
     5321, section 4.5.3.1.10.
     """
 
-    def __init__(self, inbox: Inbox, protocol: str, client: Callable[[], str], tell: Tell) -> None:
+    def __init__(self, inbox: Inbox, protocol: str, client: Callable[[], str], report: ReportAction) -> None:
         """Deliver to `inbox`; `client` gives the client's address for the line ``Received:``."""
         self._inbox = inbox
         self._protocol = protocol
         self._client = client
-        self._tell = tell
+        self._report = report
         self._recipients = 0
 
     def validateFrom(self, helo: tuple[bytes, bytes], origin: smtp.Address) -> smtp.Address:
@@ -72,7 +72,7 @@ class Delivery:
         if self._inbox.is_full:
             raise smtp.SMTPBadRcpt(user, 452, "4.2.2 mailbox full")
         self._recipients += 1
-        return lambda: Incoming(self._inbox, lambda what: self._tell(f"{what} by {self._protocol}"))
+        return lambda: Incoming(self._inbox, lambda what: self._report(f"{what} by {self._protocol}"))
 
     def receivedHeader(
         self, helo: tuple[bytes | None, bytes], origin: smtp.Address, recipients: list[smtp.User]

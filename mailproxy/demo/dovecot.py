@@ -34,7 +34,7 @@ _PACKAGES = {
 }
 """Debian's packages, by the program in `_LIBRARY`."""
 
-_TELLING = re.compile(r": Info: Login: |: saved mail to |: (?:Warning|Error|Fatal): ")
+_REPORTED = re.compile(r": Info: Login: |: saved mail to |: (?:Warning|Error|Fatal): ")
 """The lines about clients' actions; checks have others."""
 
 
@@ -76,15 +76,15 @@ class Dovecot:
         relay: int,
         folder: Path,
         reactor: Any,
-        tell: Callable[[str, str], None],
+        report: Callable[[str, str], None],
     ) -> None:
-        """Serve at `ports`, by protocol, once it is started; `tell` gets its name and its log's lines about clients."""
+        """Serve at `ports`, by protocol, once it is started; `report` gets its name and the lines about clients."""
         self._name = name
         self._host = SERVERS[name]
         self._ports = ports
         base = folder / name
         self._reactor = reactor
-        self._tell = tell
+        self._report = report
         self._configuration = write_files(name, base, folder / "mail", ports, relay)
         self._process: subprocess.Popen[bytes] | None = None
         self._log = (base / "log").open(errors="replace")
@@ -108,8 +108,8 @@ class Dovecot:
                 break
             await deferLater(self._reactor, PAUSE_SECONDS)
         if process.poll() is not None:
-            said = process.stderr.read().decode(errors="replace") if process.stderr else ""
-            raise DovecotError(f"Dovecot does not start: {said.strip() or self._log.read().strip()}")
+            message = process.stderr.read().decode(errors="replace") if process.stderr else ""
+            raise DovecotError(f"Dovecot does not start: {message.strip() or self._log.read().strip()}")
         self._process = process
         if not self._reading.running:
             self._reading.start(PAUSE_SECONDS)
@@ -133,8 +133,8 @@ class Dovecot:
     def _read(self) -> None:
         """Report new lines of the log."""
         for line in self._log.read().splitlines():
-            if _TELLING.search(line):
-                self._tell(self._name, line)
+            if _REPORTED.search(line):
+                self._report(self._name, line)
 
 
 def _listens(host: str, port: int) -> bool:

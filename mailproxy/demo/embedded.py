@@ -16,7 +16,7 @@ from mailproxy.demo.managesieve import ManageSieveServer
 from mailproxy.demo.pop3 import Pop3Server
 from mailproxy.demo.ports import FRONT, SERVERS
 from mailproxy.demo.submission import SubmissionServer
-from mailproxy.demo.visit import Tell, Visit, Visits
+from mailproxy.demo.visit import ReportAction, Visit, Visits
 from mailproxy.endpoints import AcceptProxyServerEndpoint, RefusalHook
 from mailproxy.proxyprotocol import AcceptPolicy
 
@@ -26,13 +26,13 @@ HEADER_SECONDS = 2.0
 ONLY_MAILPROXY = AcceptPolicy(trusted=(ip_network(FRONT),), refuse_others=True, timeout=HEADER_SECONDS)
 
 
-def protocols(inbox: Inbox) -> Mapping[str, Callable[[Tell], Protocol]]:
+def protocols(inbox: Inbox) -> Mapping[str, Callable[[ReportAction], Protocol]]:
     """The factories of each protocol's server, for one inbox."""
     return {
-        "imap": lambda tell: ImapServer(inbox, tell),
-        "pop3": lambda tell: Pop3Server(inbox, tell),
-        "lmtp": lambda tell: LmtpServer(inbox, tell),
-        "submission": lambda tell: SubmissionServer(inbox, tell),
+        "imap": lambda report: ImapServer(inbox, report),
+        "pop3": lambda report: Pop3Server(inbox, report),
+        "lmtp": lambda report: LmtpServer(inbox, report),
+        "submission": lambda report: SubmissionServer(inbox, report),
         "managesieve": ManageSieveServer,
     }
 
@@ -47,7 +47,7 @@ class EmbeddedServer:
         inbox: Inbox,
         reactor: Any,
         *,
-        tell: Callable[[Visit], None],
+        report: Callable[[Visit], None],
         on_refusal: RefusalHook,
     ) -> None:
         """Serve `inbox` at `ports`, by protocol, once it is started; report clients' actions and refusals."""
@@ -55,7 +55,7 @@ class EmbeddedServer:
         self._ports = ports
         self._reactor = reactor
         self._on_refusal = on_refusal
-        self._visits = {protocol: Visits(name, make, tell) for protocol, make in protocols(inbox).items()}
+        self._visits = {protocol: Visits(name, make, report) for protocol, make in protocols(inbox).items()}
         self._listening: list[IListeningPort] = []
 
     @property

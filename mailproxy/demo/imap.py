@@ -13,7 +13,7 @@ from mailproxy.demo import account
 from mailproxy.demo.imap_message import ImapMessage
 from mailproxy.demo.inbox import Inbox, Message
 from mailproxy.demo.search import Query, matcher
-from mailproxy.demo.visit import Tell, tell_nobody
+from mailproxy.demo.visit import ReportAction, ignore_action
 
 FLAGS = (r"\Answered", r"\Deleted", r"\Draft", r"\Flagged", r"\Seen")
 INBOX = "INBOX"
@@ -170,11 +170,11 @@ class ImapServer(imap4.IMAP4Server):
 
     IDENT = b"mailproxy demo IMAP"
 
-    def __init__(self, inbox: Inbox, tell: Tell = tell_nobody, scheduler: Scheduler | None = None) -> None:
+    def __init__(self, inbox: Inbox, report: ReportAction = ignore_action, scheduler: Scheduler | None = None) -> None:
         """Serve `inbox`; `scheduler` runs long answers, by default one step in each turn of the reactor."""
         super().__init__(scheduler=scheduler)
         self._inbox = inbox
-        self._tell = tell
+        self._report = report
 
     def lookupCommand(self, cmd: bytes) -> tuple[Any, ...] | None:
         """Leave out APPEND: only LMTP and submission limit the size of messages."""
@@ -184,7 +184,7 @@ class ImapServer(imap4.IMAP4Server):
     def authenticateLogin(self, user: bytes, password: bytes) -> tuple[type, ImapAccount, Callable[[], None]]:
         """Open the inbox for the demo's account."""
         account.check(user, password)
-        self._tell(f"{account.USER} logs in by IMAP")
+        self._report(f"{account.USER} logs in by IMAP")
         return imap4.IAccount, ImapAccount(self._inbox), lambda: None
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:

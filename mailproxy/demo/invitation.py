@@ -103,9 +103,9 @@ class Invitation:
         yield from _command("ManageSieve", *self._pipe(sieve, tls["managesieve"]))
         yield from _command("ManageSieve, STARTTLS", *self._pipe(sieve, starttls["managesieve"], "sieve"))
 
-    def _pipe(self, said: Sequence[str], port: int, starttls: str = "") -> Iterator[str]:
+    def _pipe(self, lines: Sequence[str], port: int, starttls: str = "") -> Iterator[str]:
         """Send all lines at once; mailproxy leaves them in the socket until the server has greeted."""
-        words = [f"'{line}'" if set(line) & set(' <>"') or not line else line for line in said]
+        words = [f"'{line}'" if set(line) & set(' <>"') or not line else line for line in lines]
         rows = ["printf '%s\\n'"]
         for word in words:
             if len(rows[-1]) + len(word) > 84:

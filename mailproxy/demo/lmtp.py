@@ -7,7 +7,7 @@ from twisted.mail import smtp
 
 from mailproxy.demo.delivery import Delivery
 from mailproxy.demo.inbox import MAX_MESSAGE_BYTES, Inbox
-from mailproxy.demo.visit import Tell, tell_nobody
+from mailproxy.demo.visit import ReportAction, ignore_action
 
 
 class LmtpServer(smtp.SMTP):
@@ -16,11 +16,11 @@ class LmtpServer(smtp.SMTP):
     noisy = False
     transport: ITransport
 
-    def __init__(self, inbox: Inbox, tell: Tell = tell_nobody) -> None:
+    def __init__(self, inbox: Inbox, report: ReportAction = ignore_action) -> None:
         """Deliver to `inbox`."""
         super().__init__()
         self.host = b"localhost"
-        self.delivery = Delivery(inbox, "LMTP", lambda: peer(self), tell)
+        self.delivery = Delivery(inbox, "LMTP", lambda: peer(self), report)
 
     def greeting(self) -> bytes:
         """Say what this is."""

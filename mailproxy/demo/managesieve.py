@@ -11,7 +11,7 @@ from twisted.internet.interfaces import ITransport
 from twisted.protocols.basic import LineOnlyReceiver
 
 from mailproxy.demo import account
-from mailproxy.demo.visit import Tell, tell_nobody
+from mailproxy.demo.visit import ReportAction, ignore_action
 
 LISTING = b"""\
 "IMPLEMENTATION" "mailproxy demo ManageSieve"\r
@@ -30,9 +30,9 @@ class ManageSieveServer(LineOnlyReceiver):
     transport: ITransport
     MAX_LENGTH = 2048
 
-    def __init__(self, tell: Tell = tell_nobody) -> None:
+    def __init__(self, report: ReportAction = ignore_action) -> None:
         """Wait for a login."""
-        self._tell = tell
+        self._report = report
         self._is_logged_in = False
 
     def connectionMade(self) -> None:
@@ -65,5 +65,5 @@ class ManageSieveServer(LineOnlyReceiver):
             self.sendLine(b'NO "wrong user or password"')
             return
         self._is_logged_in = True
-        self._tell(f"{account.USER} logs in by ManageSieve")
+        self._report(f"{account.USER} logs in by ManageSieve")
         self.sendLine(b"OK")

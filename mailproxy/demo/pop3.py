@@ -9,7 +9,7 @@ from zope.interface import implementer
 
 from mailproxy.demo import account
 from mailproxy.demo.inbox import Inbox, Message
-from mailproxy.demo.visit import Tell, tell_nobody
+from mailproxy.demo.visit import ReportAction, ignore_action
 
 
 @implementer(pop3.IMailbox)
@@ -67,13 +67,13 @@ class Pop3Server(pop3.POP3):
     # Twisted would offer APOP here, which clients prefer to USER and PASS in the demo's instructions.
     magic = b"mailproxy demo POP3"
 
-    def __init__(self, inbox: Inbox, tell: Tell = tell_nobody) -> None:
+    def __init__(self, inbox: Inbox, report: ReportAction = ignore_action) -> None:
         """Serve `inbox`."""
         self._inbox = inbox
-        self._tell = tell
+        self._report = report
 
     def authenticateUserPASS(self, user: bytes, password: bytes) -> tuple[type, Maildrop, Callable[[], None]]:
         """Open the inbox for the demo's account."""
         account.check(user, password)
-        self._tell(f"{account.USER} logs in by POP3")
+        self._report(f"{account.USER} logs in by POP3")
         return pop3.IMailbox, Maildrop(self._inbox), lambda: None

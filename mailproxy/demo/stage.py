@@ -65,7 +65,7 @@ class Stage:
         self._changing: set[str] = set()
 
     async def open(self, *, has_keys: bool) -> None:
-        """Start the servers, then the front, then tell what to try."""
+        """Start the servers, then the front, then show what to try."""
         files = certificates.make(self._folder)
         await self._open_servers(files)
         profile = "dovecot" if self._dovecot else "generic"
@@ -124,7 +124,7 @@ class Stage:
                 ports,
                 self._inbox,
                 reactor,
-                tell=lambda visit: self._say("\n" + learnt(visit)),
+                report=lambda visit: self._say("\n" + learnt(visit)),
                 on_refusal=lambda reason, peer: self._say("\n" + refused(name, reason, peer)),
             )
         return Dovecot(

@@ -13,23 +13,23 @@ from mailproxy.demo.account import PASSWORD, USER
 from mailproxy.demo.delivery import Delivery
 from mailproxy.demo.inbox import Inbox
 from mailproxy.demo.lmtp import peer
-from mailproxy.demo.visit import Tell, tell_nobody
+from mailproxy.demo.visit import ReportAction, ignore_action
 
 
 @implementer(IRealm)
 class Realm:
     """Gives a session its delivery once the client has logged in."""
 
-    def __init__(self, delivery: Delivery, tell: Tell) -> None:
+    def __init__(self, delivery: Delivery, report: ReportAction) -> None:
         """Give `delivery`."""
         self._delivery = delivery
-        self._tell = tell
+        self._report = report
 
     def requestAvatar(
         self, avatarId: object, mind: object, *interfaces: type[Interface]
     ) -> tuple[type[Interface], Delivery, Callable[[], None]]:
         """Report the login, and return the delivery."""
-        self._tell(f"{USER} logs in by submission")
+        self._report(f"{USER} logs in by submission")
         return smtp.IMessageDelivery, self._delivery, lambda: None
 
 
@@ -39,14 +39,14 @@ class SubmissionServer(smtp.ESMTP):
     noisy = False
     transport: ITransport
 
-    def __init__(self, inbox: Inbox, tell: Tell = tell_nobody, *, relays: bool = False) -> None:
+    def __init__(self, inbox: Inbox, report: ReportAction = ignore_action, *, relays: bool = False) -> None:
         """Deliver to `inbox`; if it `relays`, for another server that has checked the login."""
         super().__init__({b"PLAIN": imap4.PLAINCredentials, b"LOGIN": imap4.LOGINCredentials})
         self.host = b"localhost"
-        delivery = Delivery(inbox, "submission", lambda: peer(self), tell)
+        delivery = Delivery(inbox, "submission", lambda: peer(self), report)
         if relays:
             self.delivery = delivery
-        realm = Realm(delivery, tell)
+        realm = Realm(delivery, report)
         checker = InMemoryUsernamePasswordDatabaseDontUse(**{USER: PASSWORD.encode()})
         self.portal = Portal(realm, [checker])  # type: ignore[assignment]  # Twisted's is None, without a type
 

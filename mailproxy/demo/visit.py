@@ -12,11 +12,11 @@ from twisted.internet.protocol import Protocol, ServerFactory
 
 from mailproxy.proxyprotocol import Header
 
-Tell = Callable[[str], None]
+ReportAction = Callable[[str], None]
 """Takes a client's action, such as ``alice logs in by IMAP``."""
 
 
-def tell_nobody(what: str) -> None:
+def ignore_action(what: str) -> None:
     """Ignore a client's action."""
 
 
@@ -42,22 +42,22 @@ class Visits(ServerFactory):
 
     noisy = False
 
-    def __init__(self, server: str, make: Callable[[Tell], Protocol], tell: Callable[[Visit], None]) -> None:
+    def __init__(self, server: str, make: Callable[[ReportAction], Protocol], report: Callable[[Visit], None]) -> None:
         """Serve with the protocols of `make`, for the server called `server`."""
         self._server = server
         self._make = make
-        self._tell = tell
+        self._report = report
         self._protocols: WeakSet[Protocol] = WeakSet()
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol:
         """Make a protocol; its transport has the header before the first action."""
 
-        def tell(what: str) -> None:
+        def report(what: str) -> None:
             transport: Any = protocol.transport
             visit = Visit(self._server, what, transport.getProxyPeer(), transport.getProxyHost(), transport.proxyHeader)
-            self._tell(visit)
+            self._report(visit)
 
-        protocol = self._make(tell)
+        protocol = self._make(report)
         self._protocols.add(protocol)
         return protocol
 

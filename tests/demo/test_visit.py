@@ -24,7 +24,7 @@ class Front:
 
     def __init__(self) -> None:
         self.told: list[Visit] = []
-        self.visits = Visits("d1", lambda tell: Pop3Server(Inbox(), tell), self.told.append)
+        self.visits = Visits("d1", lambda report: Pop3Server(Inbox(), report), self.told.append)
         policy = AcceptPolicy(trusted=(ip_network("127.0.0.1"),))
         protocol = AcceptProxyFactory(self.visits, policy, Clock()).buildProtocol(PROXY)
         assert protocol is not None
