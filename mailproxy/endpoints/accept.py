@@ -74,7 +74,7 @@ def _log_refusal(reason: str, peer: IAddress | None) -> None:
     _log.info("connection from {peer} refused: {reason}", peer=shown(peer), reason=reason)
 
 
-def _say_nothing(reason: str, peer: IAddress | None) -> None: ...
+def _ignore_refusal(reason: str, peer: IAddress | None) -> None: ...
 
 
 def _reactor() -> IReactorTime:
@@ -152,7 +152,7 @@ class AcceptProxyFactory(WrappingFactory[Any]):
         self.policy = policy
         self.clock = clock or _reactor()
         self.check = check
-        self.on_refusal = on_refusal or _say_nothing
+        self.on_refusal = on_refusal or _ignore_refusal
         # There are few proxies, and parsing an address is a quarter of a connection's cost here.
         self._expected = lru_cache(maxsize=_KNOWN_PEERS)(self._look_up)
         if IProtocolNegotiationFactory.providedBy(wrappedFactory):

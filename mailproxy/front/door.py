@@ -50,7 +50,7 @@ class Door:
             return False
         self._numbers[REJECTED] += 1
         if self._sampler.takes(self._frontend, peer[0], rejection.word):
-            self._say(peer, rejection)
+            self._log_rejection(peer, rejection)
         return True
 
     def rejects_session(self, session: Session) -> Rejection | None:
@@ -74,7 +74,7 @@ class Door:
                 return rejection
         return None
 
-    def _say(self, peer: Any, rejection: Rejection) -> None:
+    def _log_rejection(self, peer: Any, rejection: Rejection) -> None:
         fields: Fields = {
             "frontend": self._frontend,
             "client": client_words(peer),

@@ -97,7 +97,7 @@ class Drains:
         frontend.stop()
         self._suspend(frontend)
         live = sum(1 for _ in self._sessions_of_frontend(name))
-        self._say_drained(name, live)
+        self._log_drained(name, live)
         if kick:
             self._kick(lambda: self._sessions_of_frontend(name), spread, f"frontend {name} is drained")
         return live
@@ -105,7 +105,7 @@ class Drains:
     def _suspend(self, frontend: Frontend) -> None:
         self._process_state.sockets.suspend(frontend.settings)
 
-    def _say_drained(self, name: str, live: int) -> None:
+    def _log_drained(self, name: str, live: int) -> None:
         if not self._is_quiet:
             self._log.info(
                 "frontend {frontend} accepts no clients, {sessions} sessions are left",
@@ -115,7 +115,7 @@ class Drains:
                 sessions=live,
             )
 
-    def _say_ready(self, name: str) -> None:
+    def _log_ready(self, name: str) -> None:
         if not self._is_quiet:
             self._log.info("frontend {frontend} accepts clients again", event="frontend", frontend=name, state="ready")
 
@@ -129,7 +129,7 @@ class Drains:
             return
         sockets.resume(frontend.settings)
         frontend.start(sockets.by_frontend(self._generation().settings.frontends)[name])
-        self._say_ready(name)
+        self._log_ready(name)
 
     def _enable_at_last(self, name: str) -> None:
         """Enable a frontend that was still being drained when that was asked for."""

@@ -100,7 +100,7 @@ class Generation:
             if self._role.accepts:
                 frontend.start(sockets[frontend.name])
             if self._role.is_main and (after is None or not after.listens_as(frontend.settings)):
-                self._say_where(frontend.settings, sockets[frontend.name])
+                self._log_addresses(frontend.settings, sockets[frontend.name])
         prepared.process_state.sockets.close_others(self.settings.frontends)
         for part in self._parts:
             part.start()
@@ -109,7 +109,7 @@ class Generation:
         """Return whether a frontend has the same name and addresses, and speaks the same, as one of these."""
         return any(_where_and_what(settings) == _where_and_what(one.settings) for one in self.frontends)
 
-    def _say_where(self, settings: config.Frontend, sockets: Iterable[Bound]) -> None:
+    def _log_addresses(self, settings: config.Frontend, sockets: Iterable[Bound]) -> None:
         _log.info(
             "frontend {frontend} listens on {where}, protocol {protocol}, tls {tls}, backend {backend}",
             event="listening",

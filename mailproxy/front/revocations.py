@@ -52,7 +52,7 @@ class Revocations:
         self._states: dict[str, State] = {}
         """The state of each profile's files when they were read."""
         self._trusts: dict[str, ClientTrust] = {}
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
         """The warnings that are already in the log."""
         self.announce: Callable[[str, ClientTrust], object] = _nothing
         """Called with a profile's name, and the trust that verifies its clients from now on."""
@@ -67,7 +67,7 @@ class Revocations:
         self.stop()
         self._settings, self._trusts = settings, dict(trusts)
         # They were logged with the configuration.
-        self._told = set(trust_warnings(trusts, self._time()))
+        self._logged = set(trust_warnings(trusts, self._time()))
         rhythms: dict[float, list[config.TlsProfile]] = {}
         for name, profile in settings.tls.items():
             if profile.client_certificates != "none":
@@ -133,8 +133,8 @@ class Revocations:
     def _warn(self) -> None:
         """Log, once, each problem that makes clients refused, such as an expired list."""
         for line in trust_warnings(self._trusts, self._time()):
-            if line not in self._told:
-                self._told.add(line)
+            if line not in self._logged:
+                self._logged.add(line)
                 self._log.warn("{warning}", event="warning", warning=line)
 
     def _time(self) -> datetime:

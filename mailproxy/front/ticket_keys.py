@@ -26,7 +26,7 @@ class TicketKeyChanges:
         self._process_state = process_state
         self._clock = clock
         self._call: IDelayedCall | None = None
-        self._has_told = False
+        self._has_warned = False
         self.announce: Callable[[], object] = _nothing
         """Called after a change, so that other processes change theirs as well."""
 
@@ -53,8 +53,8 @@ class TicketKeyChanges:
             self._warn()
 
     def _warn(self) -> None:
-        if not self._has_told:
-            self._has_told = True
+        if not self._has_warned:
+            self._has_warned = True
             self._log.warn(
                 "all session ticket keys that were made at the start are used: until a restart, keys do not change "
                 "each day, and clients of a TLS profile that changes resume sessions only in the same worker; restart "

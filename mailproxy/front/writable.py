@@ -30,11 +30,11 @@ def writable_warnings(settings: Config, certificates: Certificates) -> Iterator[
     except KeyError:
         return  # the start says so
     groups = {*os.getgrouplist(settings.user, gid), gid}
-    told: set[str] = set()
+    reported: set[str] = set()
     for key, path in _paths(settings, certificates):
         for folder in _folders(path):
-            if folder not in told and _may_write(folder, user.pw_uid, groups):
-                told.add(folder)
+            if folder not in reported and _may_write(folder, user.pw_uid, groups):
+                reported.add(folder)
                 yield (
                     f"{key}: the folder {folder} is writable by user {settings.user}, who could put links there and so "
                     "make the service read any file: let root alone write there"

@@ -29,7 +29,7 @@ Notice = Callable[[int, str], bytes]
 """Makes the line that reports the number of dropped lines, and the reason."""
 
 
-def _say_nothing(problem: str) -> None:
+def _ignore_problem(problem: str) -> None:
     """Do nothing: the notice reports the problem."""
 
 
@@ -49,7 +49,7 @@ class LineWriter:
         sink: Sink,
         notice: Notice,
         *,
-        complain: Callable[[str], None] = _say_nothing,
+        complain: Callable[[str], None] = _ignore_problem,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self.notice = notice

@@ -31,7 +31,7 @@ class Trouble:
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
         self._reasons: dict[Question, str] = {}
-        self._told: set[Question] = set()
+        self._reported: set[Question] = set()
         self._call: IDelayedCall | None = None
 
     def begins(self, question: Question, reason: str) -> None:
@@ -47,7 +47,7 @@ class Trouble:
     def forget(self, question: Question) -> None:
         """Note that a question is not in use any more."""
         self._reasons.pop(question, None)
-        self._told.discard(question)
+        self._reported.discard(question)
 
     def stop(self) -> None:
         """Stop logging."""
@@ -56,9 +56,9 @@ class Trouble:
             self._call = None
 
     def _report_soon(self) -> None:
-        if self._told == set(self._reasons):
+        if self._reported == set(self._reasons):
             return
-        begins_or_ends = not self._told or not self._reasons
+        begins_or_ends = not self._reported or not self._reasons
         seconds = REPORT_SECONDS if begins_or_ends else FURTHER_REPORT_SECONDS
         if self._call is None:
             self._call = self._clock.callLater(seconds, self._report)
@@ -67,9 +67,9 @@ class Trouble:
 
     def _report(self) -> None:
         self._call = None
-        new = [question for question in self._reasons if question not in self._told]
-        over = [question for question in self._told if question not in self._reasons]
-        self._told = set(self._reasons)
+        new = [question for question in self._reasons if question not in self._reported]
+        over = [question for question in self._reported if question not in self._reasons]
+        self._reported = set(self._reasons)
         if new:
             self._log.warn(
                 "DNS fails for {questions}: {reason}; the last good answers stay",
@@ -80,11 +80,11 @@ class Trouble:
         if over:
             self._log.info(
                 "DNS works again for {questions}; it fails for {left} others"
-                if self._told
+                if self._reported
                 else "DNS works again for {questions}",
                 event="dns-works",
                 questions=_shown(over),
-                left=len(self._told),
+                left=len(self._reported),
             )
 
 

@@ -50,7 +50,7 @@ class MainDrains(Drains):
         for frontend in self._generation().frontends:
             if frontend.name == name:
                 self._suspend(frontend)
-                self._say_drained(name, live)
+                self._log_drained(name, live)
         self._drained(name, live, drained)
 
     def frontend_ready(self, name: str) -> None:
@@ -64,7 +64,7 @@ class MainDrains(Drains):
         sockets.resume(frontend.settings)
         new: tuple[SocketKey, ...] = tuple(key for key in sockets.keys_of(frontend.settings) if sockets[key].is_unix)
         self._enable(EnableFrontend(name, new))
-        self._say_ready(name)
+        self._log_ready(name)
 
 
 class WorkerDrains(Drains):

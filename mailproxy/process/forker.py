@@ -111,7 +111,7 @@ class Forker:
         while (found := self._reader.next()) is not None:
             wanted, descriptors = found
             if isinstance(wanted, AskAlive):
-                self._say(Alive())
+                self._send(Alive())
             else:
                 assert isinstance(wanted, Fork)
                 self._fork(wanted, socket.socket(fileno=descriptors[0]))
@@ -131,16 +131,16 @@ class Forker:
         descriptor = os.pidfd_open(pid)
         self._children[descriptor] = pid
         self._poll.register(descriptor, select.POLLIN)
-        self._say(Forked(wanted.stamp, pid))
+        self._send(Forked(wanted.stamp, pid))
 
     def _ended(self, descriptor: int) -> None:
         pid = self._children.pop(descriptor)
         self._poll.unregister(descriptor)
         os.close(descriptor)
         _, status = os.waitpid(pid, 0)
-        self._say(Exited(pid, os.waitstatus_to_exitcode(status)))
+        self._send(Exited(pid, os.waitstatus_to_exitcode(status)))
 
-    def _say(self, message: object) -> None:
+    def _send(self, message: object) -> None:
         with suppress(OSError):
             for data, _ in frames(message):
                 self._socket.sendall(data)

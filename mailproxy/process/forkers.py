@@ -100,8 +100,8 @@ class Forkers:
 
     def _forker(self, sock: socket.socket, stamp: int) -> _Forker:
         made = _Forker(stamp)
-        says, lost = partial(self._says, made), partial(self._lost, made)
-        made.channel = Channel(sock, self._poller, says, lost, is_trusted=True)
+        received, lost = partial(self._received, made), partial(self._lost, made)
+        made.channel = Channel(sock, self._poller, received, lost, is_trusted=True)
         return made
 
     def _stamp(self) -> int:
@@ -129,8 +129,8 @@ class Forkers:
         with its:
             self._active.channel.send(Fork(None, self._spare.stamp), [its.fileno()])
 
-    def _says(self, forker: _Forker, said: Any, descriptors: list[int]) -> None:
-        match said:
+    def _received(self, forker: _Forker, message: Any, descriptors: list[int]) -> None:
+        match message:
             case Forked(stamp=stamp, pid=pid) if self._spare is not None and stamp == self._spare.stamp:
                 self._spare.process = Process(pid)
             case Forked(stamp=stamp, pid=pid):

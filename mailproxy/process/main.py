@@ -167,18 +167,18 @@ class MainService(ProxyService):
 
     # Messages from workers.
 
-    def received(self, said: Any) -> None:
+    def received(self, report: Any) -> None:
         """Take a message from a worker."""
-        match said:
+        match report:
             case message.Event():
-                self._events.publish(said)
+                self._events.publish(report)
             case BanRequest():
-                self.bans.take(said)
+                self.bans.take(report)
             case message.Missed() | message.Reached():
-                backend = self._generation.backends.get((said.backend, said.protocol))
+                backend = self._generation.backends.get((report.backend, report.protocol))
                 for server in () if backend is None else backend.pool.servers:
-                    if backend is not None and server.name == said.server:
-                        self._observed(backend, server, said)
+                    if backend is not None and server.name == report.server:
+                        self._observed(backend, server, report)
 
     def all_lost(self) -> None:
         """End the service: there is no worker, and no forker that can make one."""
@@ -190,14 +190,14 @@ class MainService(ProxyService):
             self.exit_status = 1
             self.stop()
 
-    def _observed(self, backend: Backend, server: BackendServer, said: message.Missed | message.Reached) -> None:
+    def _observed(self, backend: Backend, server: BackendServer, report: message.Missed | message.Reached) -> None:
         had_errors = server.health is not None and server.health.errors > 0
-        if isinstance(said, message.Missed):
-            backend.failed(server, self._loop.poller.look_at_clock(), said.reason, said.source)
+        if isinstance(report, message.Missed):
+            backend.failed(server, self._loop.poller.look_at_clock(), report.reason, report.source)
         else:
             backend.succeeded(server)
         if server.health is not None and had_errors != (server.health.errors > 0):
-            self._workers.send(update_of((said.backend, said.protocol), server))
+            self._workers.send(update_of((report.backend, report.protocol), server))
 
     # Start, reload, stop.
 

@@ -40,15 +40,15 @@ class OpenQuestions:
         self._open.pop(number, None)
         return result
 
-    def answered(self, said: Answer) -> None:
+    def answered(self, answer: Answer) -> None:
         """Take an answer; one that is late is ignored."""
-        _, answer = self._open.get(said.number, (None, None))
-        if answer is None:
+        _, waiting = self._open.get(answer.number, (None, None))
+        if waiting is None:
             return
-        if said.problem:
-            answer.errback(NoAnswerError(said.problem))
+        if answer.problem:
+            waiting.errback(NoAnswerError(answer.problem))
         else:
-            answer.callback(said.value)
+            waiting.callback(answer.value)
 
     def fail(self, member: Member) -> None:
         """Let the questions to a worker that has ended fail."""

@@ -28,7 +28,7 @@ GRACE_SECONDS = 10.0
 
 
 class Reports:
-    """Tells systemd of the service, as its supervisor (`mailproxy.front.supervisor`)."""
+    """Reports the service to systemd, as its supervisor (`mailproxy.front.supervisor`)."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Reports:
         self._stored = {one.name: one.inode for one in stored}
         """The inodes of the sockets in the store, by their names there."""
         self._is_stopping = False
-        self._said = ""
+        self._status = ""
         self._calls: dict[Callable[[], None], IDelayedCall] = {}
 
     def begin(self) -> None:
@@ -66,16 +66,16 @@ class Reports:
         if self._is_stopping:
             return
         self._store()
-        self._said = self._summary()
-        self._notifier.send(message.message(message.READY, message.status(self._said)))
-        if self._tell not in self._calls:
-            self._later(STATUS_SECONDS, self._tell)
+        self._status = self._summary()
+        self._notifier.send(message.message(message.READY, message.status(self._status)))
+        if self._report_status not in self._calls:
+            self._later(STATUS_SECONDS, self._report_status)
 
     def reloading(self) -> None:
         """A reload begins."""
-        self._said = "reloading"
+        self._status = "reloading"
         now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
-        self._notifier.send(message.message(message.reloading(now), message.status(self._said)))
+        self._notifier.send(message.message(message.reloading(now), message.status(self._status)))
 
     def stopping(self, seconds: float, *, keeps_sockets: bool) -> bool:
         """
@@ -94,7 +94,7 @@ class Reports:
         return bool(self._stored)
 
     def close(self) -> None:
-        """Tell no more."""
+        """Send no more."""
         for call in self._calls.values():
             call.cancel()
         self._calls.clear()
@@ -105,13 +105,13 @@ class Reports:
         self._notifier.send(message.message(message.WATCHDOG))
         self._later(self._watchdog / 2, self._tick)
 
-    def _tell(self) -> None:
+    def _report_status(self) -> None:
         self._store()
-        words = self._summary()
-        if words != self._said:
-            self._said = words
-            self._notifier.send(message.message(message.status(words)))
-        self._later(STATUS_SECONDS, self._tell)
+        status = self._summary()
+        if status != self._status:
+            self._status = status
+            self._notifier.send(message.message(message.status(status)))
+        self._later(STATUS_SECONDS, self._report_status)
 
     def _later(self, seconds: float, call: Callable[[], None]) -> None:
         self._calls[call] = self._clock.callLater(seconds, call)

@@ -49,29 +49,29 @@ class ExpiryNotices:
     """Warns about each certificate once at each of `DAYS`, and once when it has expired (mutable)."""
 
     def __init__(self) -> None:
-        self._told: dict[bytes, int] = {}
+        self._warned: dict[bytes, int] = {}
         """The last of `DAYS` with a warning, for each certificate."""
 
     def due(self, certificates: Iterable[Certificate], now: datetime) -> Steps[list[Notice]]:
         """Return the warnings that are due at `now`, in steps; forget certificates that are not in use now."""
-        told: dict[bytes, int] = {}
+        warned: dict[bytes, int] = {}
         notices = []
         horizon = now + timedelta(days=max(DAYS))
         for certificate, is_end in ends_of_steps(certificates):
             if is_end:
                 yield
-            before = self._told.get(certificate.digest)
+            before = self._warned.get(certificate.digest)
             if before is None and certificate.not_after > horizon:
                 continue
-            if certificate.digest in told:
+            if certificate.digest in warned:
                 continue
             stage = _stage(certificate, now)
             if stage is not None and (before is None or stage < before):
                 notices.append(Notice(certificate, (certificate.not_after - now).days))
                 before = stage
             if before is not None:
-                told[certificate.digest] = before
-        self._told = told
+                warned[certificate.digest] = before
+        self._warned = warned
         return notices
 
 
@@ -87,7 +87,7 @@ class StaleStaples:
     """Warns once about each OCSP response that is out of date, and is not sent for that reason (mutable)."""
 
     def __init__(self) -> None:
-        self._told: set[bytes] = set()
+        self._reported: set[bytes] = set()
 
     def due(self, certificates: Iterable[Certificate], now: datetime) -> list[str]:
         """Return the warnings that are due at `now`, one line each."""
@@ -102,9 +102,9 @@ class StaleStaples:
             f"{certificate.path}: its OCSP response is out of date since "
             f"{certificate.staple.next_update:%Y-%m-%d %H:%M} UTC, and is not sent any more"
             for digest, certificate in stale.items()
-            if digest not in self._told and certificate.staple is not None
+            if digest not in self._reported and certificate.staple is not None
         ]
-        self._told = set(stale)
+        self._reported = set(stale)
         return lines
 
 

@@ -41,7 +41,8 @@ class TlsServers:
         """With a `stock`, ticket keys come from there; without, each new server makes its own."""
         self._stock = stock
         self._made: dict[Key, _Made] = {}
-        self._told: Mapping[Key, int | None] | None = None
+        self._followed: Mapping[Key, int | None] | None = None
+        """The numbers of the ticket keys of another process; None if this one chooses."""
 
     def get(
         self,
@@ -119,13 +120,13 @@ class TlsServers:
         """Return a copy, for a reload that may fail."""
         made = TlsServers(self._stock)
         made._made = dict(self._made)
-        made._told = self._told
+        made._followed = self._followed
         return made
 
     def _number(self, key: Key, settings: TlsProfile) -> int | None:
         """Return the number of the stock's context with the ticket keys; None if the stock has none for it."""
-        if self._told is not None:
-            return self._told[key]
+        if self._followed is not None:
+            return self._followed[key]
         before = self._made.get(key)
         if before is not None and _have_same_keys(before.settings, settings):
             return before.number
@@ -143,7 +144,7 @@ class TlsServers:
 
     def follow(self, numbers: Mapping[Key, int | None]) -> None:
         """Use the ticket keys with these numbers, from another process, from now on."""
-        self._told = numbers
+        self._followed = numbers
 
     def change_keys(self) -> bool:
         """

@@ -107,8 +107,8 @@ _STAPLE_LEFT_OUT = "it is not stapled"
 class _Task:
     """One reading under way."""
 
-    def __init__(self, now: float, told: Container[CertificateProblem], *, is_asked: bool) -> None:
-        self._told = told
+    def __init__(self, now: float, logged: Container[CertificateProblem], *, is_asked: bool) -> None:
+        self._logged = logged
         self.is_asked = is_asked
         self.now = datetime.fromtimestamp(now, UTC)
         self.problems: list[CertificateProblem] = []
@@ -120,7 +120,7 @@ class _Task:
 
     def complain(self, complaint: Complaint) -> None:
         """Report a problem, if it is new or the reading was requested."""
-        if self.is_asked or complaint.problem not in self._told:
+        if self.is_asked or complaint.problem not in self._logged:
             self.complaints.append(complaint)
 
 
@@ -135,7 +135,7 @@ class CertificateStore:
         self._lists: dict[str, tuple[str, ...]] = {}
         """The last non-empty matches of each entry of a profile."""
         self._objections: dict[tuple[str, str], CertificateProblem] = {}
-        self._told: set[CertificateProblem] = set()
+        self._logged: set[CertificateProblem] = set()
         """The problems that are in the log."""
         self._since: dict[CertificateProblem, float] = {}
         """When the problems that there are now were first found."""
@@ -159,7 +159,7 @@ class CertificateStore:
         reading that was requested (`is_asked`). A requested reading also reads files that have just changed; other
         readings wait until their writer has finished.
         """
-        task = _Task(self._clock(), self._told, is_asked=is_asked)
+        task = _Task(self._clock(), self._logged, is_asked=is_asked)
         certificates: dict[str, tuple[Certificate, ...]] = {}
         problems: dict[str, tuple[CertificateProblem, ...]] = {}
         seen: set[str] = set()
@@ -217,11 +217,11 @@ class CertificateStore:
 
     def remember(self, complaints: Iterable[Complaint]) -> None:
         """Do not report these again, except on request: they are in the log."""
-        self._told.update(complaint.problem for complaint in complaints)
+        self._logged.update(complaint.problem for complaint in complaints)
 
     def _forget_if_solved(self, before: CertificateProblem | None, now: CertificateProblem | None = None) -> None:
         if before is not None and before != now:
-            self._told.discard(before)
+            self._logged.discard(before)
             self._since.pop(before, None)
 
     def _list(self, entry: str, task: _Task) -> Steps[tuple[str, ...]]:
