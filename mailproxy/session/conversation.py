@@ -43,7 +43,7 @@ class Conversation(Stage):
         self._session.wait(self._session.terms.timeout.login)
         # If a client does not read our answers, we do not read from it, as in the relay.
         client.peer = client
-        client.say(self._dialogue.greeting())
+        client.put_own(self._dialogue.greeting())
 
     @property
     def ready(self) -> Ready:
@@ -85,7 +85,7 @@ class Conversation(Stage):
         session = self._session
         client = session.client
         if step.reply:
-            client.say(step.reply)
+            client.put_own(step.reply)
         if client.fd < 0:
             return
         if step.next is Next.CLOSE:

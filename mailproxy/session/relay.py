@@ -84,7 +84,7 @@ class Relay(Stage):
             stream.last_byte = VIEW[greeting - 1]
             client.put(greeting)
         if pending and stream.fd >= 0:
-            stream.say(pending)
+            stream.put_own(pending)
         if client.fd >= 0 and client.events != READ:  # not so after early bytes
             client.watch()
 

@@ -228,8 +228,8 @@ class Session:
         terms = self.terms
         if not terms.offloaders or self.is_local:
             return False
-        says = None if self.header is None else self.header.ssl
-        return (says is None or bool(says.client & SslClient.SSL)) and terms.is_offloader(self.peer_host)
+        ssl = None if self.header is None else self.header.ssl
+        return (ssl is None or bool(ssl.client & SslClient.SSL)) and terms.is_offloader(self.peer_host)
 
     @property
     def is_over(self) -> bool:
@@ -396,8 +396,8 @@ class Session:
             self.refuse(words)
 
     def refuse(self, words: bytes) -> None:
-        """Say the last words, and part."""
-        self.client.say(words)
+        """Send the last words, and part."""
+        self.client.put_own(words)
         self._part()
 
     # The guard.
@@ -498,7 +498,7 @@ class Session:
             return
         stage = self.stage
         if farewell := stage.farewell:
-            self.client.say(farewell)
+            self.client.put_own(farewell)
         self.part(ending, reason)
         if stage.letter != "D":
             # The session was idle, so there is nothing to wait for: thousands of clients would delay the exit.

@@ -218,7 +218,7 @@ class Stream:
         if self.peer is not None:
             self.peer.watch()
 
-    def say(self, line: bytes) -> None:
+    def put_own(self, line: bytes) -> None:
         """Write a few bytes of our own, after the backlog."""
         if self.backlog:
             self.backlog = bytes(self.backlog) + line

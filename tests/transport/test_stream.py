@@ -177,14 +177,14 @@ def test_words_of_our_own_go_behind_a_backlog(steady: Relay) -> None:
     steady.far.close()
     steady.near.peer = None
     waiting = len(steady.near.backlog) + steady.near.sent
-    steady.near.say(b"* BYE\r\n")
+    steady.near.put_own(b"* BYE\r\n")
     steady.client.reading = True
     steady.until(lambda: len(steady.client.data) == waiting + 7)
     assert steady.client.data.endswith(b"\0* BYE\r\n")
 
 
 def test_no_words_are_no_error(relay: Relay) -> None:
-    relay.near.say(b"")
+    relay.near.put_own(b"")
     relay.settle()
     assert relay.calls == []
 
@@ -481,7 +481,7 @@ def test_error_without_a_reader_is_reported_in_words() -> None:
 
 
 def test_lingering_stream_drops_what_still_comes(tcp: Relay) -> None:
-    tcp.near.say(b"* BYE\r\n")
+    tcp.near.put_own(b"* BYE\r\n")
     tcp.far.close()
     linger(tcp.near)
     tcp.client.send_raw(b"not TLS, nor of interest")
