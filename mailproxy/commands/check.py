@@ -212,8 +212,8 @@ def _server(backend: config.Backend, server: config.Server, protocol: MailProtoc
         "backup" if server.backup else "",
         "" if server.state == "ready" else server.state,
     ]
-    told = ", ".join(filter(None, facts))
-    return f"{name} {backend.address(server, protocol)}" + (f" ({told})" if told else "")
+    details = ", ".join(filter(None, facts))
+    return f"{name} {backend.address(server, protocol)}" + (f" ({details})" if details else "")
 
 
 def _certificate_line(certificate: Certificate, now: datetime) -> str:

@@ -16,7 +16,7 @@ from mailproxy.audit import DIALECTS, CannotCheck, Verdict, run_cases
 from mailproxy.audit.table import as_json, table
 
 VULNERABLE = 1
-CANNOT_TELL = 2
+INCOMPLETE = 2
 
 _LONGEST_TIMEOUT = 60.0
 """Seconds; a run has dozens of connections."""
@@ -64,10 +64,10 @@ def run(arguments: Namespace) -> int:
         )
     except CannotCheck as error:
         print(f"mailproxy check-starttls: {error}", file=sys.stderr)
-        return CANNOT_TELL
+        return INCOMPLETE
     except OSError as error:
         print(f"mailproxy check-starttls: {arguments.ca}: {error}", file=sys.stderr)
-        return CANNOT_TELL
+        return INCOMPLETE
     if arguments.json:
         print(as_json(results, name, arguments.protocol))
     else:
@@ -80,7 +80,7 @@ def run(arguments: Namespace) -> int:
 def _status(verdicts: Collection[Verdict]) -> int:
     if Verdict.VULNERABLE in verdicts:
         return VULNERABLE
-    return CANNOT_TELL if Verdict.NO_ANSWER in verdicts else 0
+    return INCOMPLETE if Verdict.NO_ANSWER in verdicts else 0
 
 
 def _server(text: str) -> tuple[str, str, int]:

@@ -55,8 +55,8 @@ def parse(words: Sequence[str]) -> Request:
         if len(command.words) == len(words):
             return _checked(Request(command, arguments))
     following = sorted({command.words[len(words)] for command in commands})
-    said = f"{quoted(' '.join(words))} is not a complete command" if words else "the command is missing"
-    raise BadCommand(f"{said}; the next word is {_choice(following)}")
+    problem = f"{quoted(' '.join(words))} is not a complete command" if words else "the command is missing"
+    raise BadCommand(f"{problem}; the next word is {_choice(following)}")
 
 
 def _rest(command: Command, words: Sequence[str]) -> dict[str, str]:

@@ -148,13 +148,13 @@ def _uncancelled(found: Deferred[Answer]) -> Deferred[Answer]:
     """Wait for an answer; a client that leaves does not cancel the command, which is done and logged."""
     mine: Deferred[Answer] = Deferred()
 
-    def tell(result: Any) -> Any:
+    def pass_on(result: Any) -> Any:
         if not mine.called:  # else the client has left
             mine.callback(result)
             return None
         return None if isinstance(result, Failure) and result.check(BadCommand) else result
 
-    found.addBoth(tell)
+    found.addBoth(pass_on)
     return mine
 
 

@@ -57,7 +57,7 @@ class HttpServer(Factory):
         self._factory: Any = self
         self._is_full = False
         """True if the client that was just accepted is beyond `MOST_CLIENTS`."""
-        self._said = -_REFUSED_SECONDS
+        self._logged_at = -_REFUSED_SECONDS
         self._refused = 0
 
     def open(self, bound: Bound, admin: Admin, http: Http) -> None:
@@ -112,14 +112,14 @@ class HttpServer(Factory):
         """Log a client that is not in the networks, if there was no line a moment ago."""
         self._refused += 1
         now = self._reactor.seconds()
-        if now - self._said >= _REFUSED_SECONDS:
+        if now - self._logged_at >= _REFUSED_SECONDS:
             self._log.warn(
                 "HTTP: {refused} clients were refused, the last one from {host}, which http-allow does not have",
                 event="http-refused",
                 refused=self._refused,
                 host=host,
             )
-            self._said, self._refused = now, 0
+            self._logged_at, self._refused = now, 0
 
     def _has_room(self) -> bool:
         """Return whether another client can be taken, perhaps instead of one that waits."""

@@ -57,11 +57,11 @@ def drain(context: Context) -> Deferred[Answer]:
     find_servers(running, backend, server)
     here = running.drains.server(backend, server, kick=kick, spread=spread)
 
-    def told(answers: list[object]) -> Answer:
+    def drained(answers: list[object]) -> Answer:
         live = here + sum(answer for answer in answers if isinstance(answer, int))
         return context.done(f"server {backend}/{server} gets no new sessions, {counted(live, 'sessions')} left")
 
-    return context.ask_others(DrainServer(backend, server, kick, spread)).addCallback(told)
+    return context.ask_others(DrainServer(backend, server, kick, spread)).addCallback(drained)
 
 
 def check_now(context: Context) -> Deferred[Answer]:
@@ -75,20 +75,20 @@ def check_now(context: Context) -> Deferred[Answer]:
     rows: list[CheckStatus] = []
     done: Deferred[Answer] = Deferred()
 
-    def told(of: Backend, outcome: Outcome | None) -> None:
+    def checked(of: Backend, outcome: Outcome | None) -> None:
         nonlocal waiting
         waiting -= 1
-        ok, says, took = (False, "no result: the configuration was reloaded", 0.0)
+        ok, reason, took = (False, "no result: the configuration was reloaded", 0.0)
         if outcome is not None:
-            ok, says, took = outcome.ok, outcome.reason, outcome.seconds
+            ok, reason, took = outcome.ok, outcome.reason, outcome.seconds
         rows.append(
-            CheckStatus(backend=backend, protocol=of.protocol, server=server, ok=ok, says=says, took_s=round(took, 6))
+            CheckStatus(backend=backend, protocol=of.protocol, server=server, ok=ok, says=reason, took_s=round(took, 6))
         )
         if not waiting:
             done.callback(Answer(rows))
 
     for of, one in found:
         monitor = monitoring.monitors[of.name, of.protocol]
-        if problem := monitor.check_now(one, partial(told, of)):
+        if problem := monitor.check_now(one, partial(checked, of)):
             raise BadCommand(f"server {backend}/{server} {problem}")
     return done

@@ -19,11 +19,11 @@ def shut_down(context: Context) -> Answer | Deferred[Answer]:
     if session is not None and session.termination is not None:
         raise BadCommand(f"session {quoted(id)} is already ending")
 
-    def told(answers: list[object]) -> Answer:
+    def answer(answers: list[object]) -> Answer:
         if True not in answers:
             raise BadCommand(f"there is no session {quoted(id)}; `show sessions` lists all sessions")
         return context.done(f"session {id} ends")
 
     if questions.shut_down(running, id):
-        return told([True])
-    return context.ask_others(questions.ShutDown(id)).addCallback(told)
+        return answer([True])
+    return context.ask_others(questions.ShutDown(id)).addCallback(answer)

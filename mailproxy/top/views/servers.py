@@ -58,14 +58,14 @@ def _pool(row: Row) -> _Pool:
 
 def _head(row: Row, name: str, facts: Facts) -> Line:
     charset = facts.charset
-    told = [
+    details = [
         f"{number(row, 'active'):g} of {number(row, 'servers'):g} servers",
         f"{number(row, 'sessions'):g} sessions",
         shown(row.get("balance")),
     ]
     if row.get("backup"):
-        told.insert(1, f"{number(row, 'backup'):g} backups")
-    words = charset.dot + charset.clean(charset.dot.join(told))
+        details.insert(1, f"{number(row, 'backup'):g} backups")
+    words = charset.dot + charset.clean(charset.dot.join(details))
     parts = [
         Part(cut(name, 40, charset.more), "title"),
         Part("  "),
@@ -86,10 +86,10 @@ def state(row: Row) -> str:
 
 def _why(row: Row) -> str:
     """Return why it has this state, or what its last check says."""
-    why, said = shown(row.get("why")), shown(row.get("check_says"))
-    if why == "-" or why.partition(", after ")[0] == said.partition(", after ")[0]:
-        return said
-    return why if said == "-" else f"{why}; check: {said}"
+    why, result = shown(row.get("why")), shown(row.get("check_says"))
+    if why == "-" or why.partition(", after ")[0] == result.partition(", after ")[0]:
+        return result
+    return why if result == "-" else f"{why}; check: {result}"
 
 
 def _weight(row: Row) -> str:
