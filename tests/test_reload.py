@@ -21,7 +21,7 @@ from mailproxy.front.prepare import Prepared, prepare
 from mailproxy.front.reading import read
 from mailproxy.front.reload import Reloaded, ReloadRefused
 from mailproxy.front.sockets import StartError
-from tests.test_service import Running
+from tests.running import Running
 
 FILE = """
 [frontend.front]

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.logger import capturedLogs
 
-from tests.test_service import Running
+from tests.running import Make, Running, making
 
-Make = Callable[..., Running]
+__all__ = ["Make", "make"]
 
 
 @pytest.fixture
 def make(tmp_path: Path) -> Iterator[Make]:
-    with ExitStack() as stack:
+    with making(tmp_path) as make:
 
-        def running(**settings: Any) -> Running:
-            events: Any = stack.enter_context(capturedLogs())
-            made = Running(tmp_path, events, **settings)
-            stack.callback(made.close)
-            stack.callback(made.service.generation.retire)
+        def started(**settings: Any) -> Running:
+            made = make(**settings)
             made.start()
             return made
 
-        yield running
+        yield started

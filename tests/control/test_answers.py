@@ -26,8 +26,8 @@ from mailproxy.session.stage import Stage
 from mailproxy.transport.newcomers import HANDSHAKE_SECONDS
 from tests.control.bench import Admin, admin_of
 from tests.control.conftest import Make
+from tests.running import ANY_PORT, LOOPBACK, Running
 from tests.session.bench import GREETING
-from tests.test_service import ANY_PORT, LOOPBACK, Running
 
 CHECK = Check(type="tcp", inter=1e9, fall=1, rise=1, jitter=0)
 

@@ -24,7 +24,7 @@ from mailproxy.networks.network_set import NetworkSet
 from tests.bans.builders import ban, key
 from tests.control.bench import Admin, admin_of
 from tests.control.conftest import Make
-from tests.test_service import ANY_PORT, Running
+from tests.running import ANY_PORT, Running
 
 HERE = "127.0.0.1"
 

@@ -9,7 +9,7 @@ from mailproxy.control.questions import Ask, Question, answer_question
 from mailproxy.control.session_pages import SESSIONS_PER_PAGE, SessionPage, SessionsFrom
 from tests.control.bench import Admin, admin_of
 from tests.control.conftest import Make
-from tests.test_service import Running
+from tests.running import Running
 
 
 def asks(running: Running) -> Ask:

@@ -7,7 +7,7 @@ import pytest
 from mailproxy.control import survey as module
 from mailproxy.control.survey import ROWS, SurveyFrom, look_at, merged, survey_page
 from tests.control.conftest import Make
-from tests.test_service import Running
+from tests.running import Running
 
 
 @pytest.fixture

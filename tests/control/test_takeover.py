@@ -21,7 +21,7 @@ from mailproxy.control.watch import Watch
 from tests.control.bench import Admin
 from tests.control.conftest import Make
 from tests.control.service import DONE, HELLO
-from tests.test_service import Running
+from tests.running import Running
 
 Answer = Callable[[socket.socket, list[int]], None]
 

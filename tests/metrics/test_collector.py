@@ -28,9 +28,9 @@ from tests.config.builders import MISSING, read
 from tests.control.conftest import Make
 from tests.metrics.bench import Key, collected, open_metrics_of, parsed, parsed_open_metrics, samples, text_of, value
 from tests.metrics.page import PAGE, SECTIONS, rows
+from tests.running import FakeReactor, Running, configuration
 from tests.session.bench import GREETING
 from tests.test_reload import FILE, HALF, Front, front
-from tests.test_service import FakeReactor, Running, configuration
 
 FRONT = frozenset({("frontend", "front"), ("protocol", "imap")})
 

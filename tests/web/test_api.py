@@ -19,7 +19,7 @@ from mailproxy.control.grammar import Request, request_with
 from mailproxy.control.questions import Question
 from mailproxy.web import api, health
 from tests.control.conftest import Make
-from tests.test_service import Running
+from tests.running import Running
 from tests.web.bench import HOST, TOKEN, Web
 
 

@@ -14,7 +14,7 @@ from mailproxy.config.rule import Rule
 from mailproxy.config.text_pattern import TextPattern
 from mailproxy.transport.newcomers import HANDSHAKE_SECONDS
 from tests.control.conftest import Make
-from tests.test_service import ANY_PORT, LOOPBACK, Running
+from tests.running import ANY_PORT, LOOPBACK, Running
 from tests.web.bench import Web
 
 

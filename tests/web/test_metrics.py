@@ -17,7 +17,7 @@ from mailproxy.web.metrics import KEPT_SECONDS, MetricsPages
 from mailproxy.web.turns import Turns
 from tests.control.conftest import Make
 from tests.metrics.bench import parsed, parsed_open_metrics, samples, value
-from tests.test_service import ANY_PORT, Running
+from tests.running import ANY_PORT, Running
 from tests.web.bench import Client, Response, Web
 
 OPEN_METRICS = "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"

@@ -7,7 +7,7 @@ import pytest
 from mailproxy.session.numbers import BYTES_IN, COUNTERS
 from mailproxy.web.stats.samples import SAMPLES, SURGE_SECONDS, WINDOW, Samples
 from tests.control.conftest import Make
-from tests.test_service import Running
+from tests.running import Running
 
 
 @pytest.fixture

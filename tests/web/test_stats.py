@@ -25,7 +25,7 @@ from mailproxy.web.stats.clients import clients
 from mailproxy.web.stats.updates import SECONDS
 from mailproxy.web.stats.words import some
 from tests.control.conftest import Make
-from tests.test_service import ANY_PORT, LOOPBACK, Running
+from tests.running import ANY_PORT, LOOPBACK, Running
 from tests.web.bench import HOST, Client, Web
 
 CHECK = Check(type="tcp", inter=1e9, fall=1, rise=1, jitter=0)
