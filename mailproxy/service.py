@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from attrs import asdict, evolve
+from attrs import asdict
 from OpenSSL import SSL
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
@@ -28,6 +28,7 @@ from mailproxy.front.background_thread import BackgroundThread
 from mailproxy.front.drains import Drains
 from mailproxy.front.frontend import Frontend
 from mailproxy.front.generation import Generation
+from mailproxy.front.gentle_stop import GentleStop, StopTimes
 from mailproxy.front.interpreter import interpreter
 from mailproxy.front.kicks import Kicks
 from mailproxy.front.live_bytes import LiveBytes
@@ -41,19 +42,13 @@ from mailproxy.front.reloading import Reloading
 from mailproxy.front.renewals import Renewals
 from mailproxy.front.revocations import Revocations
 from mailproxy.front.role import ALONE
-from mailproxy.front.stopping import Stopping, StopTimes
+from mailproxy.front.stop import SessionsEnd, Stop
 from mailproxy.front.supervisor import Supervisor, Unsupervised
 from mailproxy.front.ticket_keys import TicketKeyChanges
 from mailproxy.front.trimming import Trimming
 from mailproxy.front.vitals import Vitals
-from mailproxy.session.counters import counted
 from mailproxy.session.session import Session
 from mailproxy.web.late_server import LateServer
-
-# How long sessions live on in a process that another one has followed, and over what time they are asked to go then. An
-# hour is long for a delivery or a download; and IDLE, which has no end, must end some day.
-LEAVE_SECONDS = 3600.0
-LEAVE_SPREAD_SECONDS = 60.0
 
 
 class ProxyService(Service):
@@ -62,7 +57,7 @@ class ProxyService(Service):
 
     `bind` opens the sockets, which may need privileges. Starting the service accepts from them. `reload` reads the
     configuration again and changes what has changed. Stopping the service stops accepting and ends the sessions within
-    the configured times (`Stopping`).
+    the configured times (`GentleStop`).
     """
 
     name = "mailproxy"
@@ -87,14 +82,7 @@ class ProxyService(Service):
         self._admin_socket = AdminSocket(
             self, reactor, publisher=self.events or LiveEvents(globalLogPublisher, self._loop.log)
         )
-        self.is_stopping = False
-        self.exit_status = 0
-        """The exit status of the process when the service has stopped."""
-        self._is_hurried = False
-        self._times: dict[str, float] = {}
-        """Times of the stop that replace the configuration's."""
-        self._stopping: Stopping | None = None
-        self._drained: list[Deferred[None]] = []
+        self.stop = Stop(self, reactor)
         self.warnings = prepared.warnings(datetime.now(UTC)) if self.role.is_main else ()
         """The warnings about the current configuration, one line each."""
         self._started = prepared.settings
@@ -185,6 +173,11 @@ class ProxyService(Service):
         """Every session that lives, those of earlier readings of the configuration too."""
         return self._generation.sessions
 
+    @property
+    def listening(self) -> list[socket.socket]:
+        """All sockets that this listens on, the one for administrators included."""
+        return [*self._process_state.sockets.sockets, *self._process_state.admin.sockets]
+
     def bind(self) -> None:
         """Open every listening socket; `StartError` with each that cannot be opened, and then none stays open."""
         self._prepared.bind()
@@ -217,13 +210,13 @@ class ProxyService(Service):
 
     def _own_socket_files(self) -> None:
         """Take over the files of sockets: the process that had them before leaves."""
-        if not self.is_stopping:
+        if not self.stop.has_begun:
             self._process_state.share_sockets(with_others=False)
 
     def _give_way(self) -> None:
         """Leave, with exit status 1: the process that had the sockets before continues to accept."""
-        self.exit_status = 1
-        self.leave()
+        self.stop.exit_status = 1
+        self.stop.leave()
 
     def _open_admin_socket(self) -> None:
         """Let administrators in where the configuration says, in the main process."""
@@ -301,73 +294,26 @@ class ProxyService(Service):
         self.bans.follow(reading.settings.bans)
         self._follow_lists(reading.settings)
 
+    def _follow_lists(self, settings: Config) -> None:
+        """Check the lists of networks of a configuration for changes."""
+        self.network_lists.follow(settings.list_files, settings.watch, settings.bans.lists)
+
     def change_others(self) -> Deferred[Sequence[str]]:
         """Have the other processes of the service use the reading; there is none."""
         return succeed(())
 
     # The end.
 
-    @property
-    def is_ready(self) -> bool:
-        """True while the service wants new clients: from the start to the beginning of the stop."""
-        return bool(self.running) and not self.is_stopping
-
-    def stop(self) -> None:
-        """Begin the stop of the process, as SIGTERM does; the second time, end all sessions at once."""
-        if self.is_stopping:
-            self.stop_now()
-        else:
-            self.is_stopping = True
-            self._reactor.callLater(0, self._reactor.stop)
-
-    def drain(
-        self, *, delay: float | None = None, timeout: float | None = None, spread: float | None = None
-    ) -> Deferred[None]:
-        """
-        Begin the stop of the process as SIGTERM does, with other times than the configuration's, in seconds.
-
-        The Deferred fires when no session is left. A stop that has begun is not changed.
-        """
-        changes = {"delay": delay, "timeout": timeout, "spread": spread}
-        drained: Deferred[None] = Deferred()
-        self._drained.append(drained)
-        if not self.is_stopping:
-            self._times = {name: seconds for name, seconds in changes.items() if seconds is not None}
-            self.stop()
-        return drained
-
-    @property
-    def listening(self) -> list[socket.socket]:
-        """All sockets that this listens on, the one for administrators included."""
-        return [*self._process_state.sockets.sockets, *self._process_state.admin.sockets]
-
-    def leave(self, *, timeout: float | None = None, spread: float | None = None) -> Deferred[None]:
-        """
-        Begin the stop of this process, whose listening sockets another process has and accepts from.
-
-        No client is refused, and none is cut off for a while: None is the configuration's time, or if that is 0,
-        `LEAVE_SECONDS` and `LEAVE_SPREAD_SECONDS`. The Deferred fires when there is no session left.
-        """
-        settings = self._generation.settings
+    def hand_over(self) -> None:
+        """Let another process, which has the listening sockets, accept all clients."""
         self._process_state.share_sockets(with_others=True)
         self._admin_socket.open(None)
         self._http.stop_accepting()
         self.bans.leave()
-        self._log.info("another process has the listening sockets from now on", event="handed-over")
-        return self.drain(
-            delay=0.0,
-            timeout=settings.drain_timeout or LEAVE_SECONDS if timeout is None else timeout,
-            spread=settings.drain_spread or LEAVE_SPREAD_SECONDS if spread is None else spread,
-        )
-
-    def _follow_lists(self, settings: Config) -> None:
-        """Check the lists of networks of a configuration for changes."""
-        self.network_lists.follow(settings.list_files, settings.watch, settings.bans.lists)
 
     def stopService(self) -> Deferred[None]:
         """Stop accepting and end the sessions politely; the Deferred fires when there are none."""
         super().stopService()
-        self.is_stopping = True
         self.reloading.close()
         self.renewals.stop()
         self.revocations.stop()
@@ -376,32 +322,13 @@ class ProxyService(Service):
         self.kicks.stop()
         self.bans.flush()
         self.ticket_keys.stop()
-        live = self._process_state.total.sessions
-        times = StopTimes() if self._is_hurried else evolve(StopTimes.of(self._generation.settings), **self._times)
-        if self.role.is_main:
-            self._log.info(
-                f"stopping, with up to {{seconds:g}} s for {counted(live, 'sessions')}",
-                event="stopping",
-                sessions=live,
-                seconds=times.total,
-            )
-            # A client in the queue, which the next process takes, is not to wait for sessions that take their time.
-            keeps_sockets = times.timeout + times.spread == 0
-            if self.supervisor.stopping(times.total, keeps_sockets=keeps_sockets):
-                self._process_state.sockets.share(with_others=True)
-        return self._end_sessions(times).addCallback(self._stopped)
+        return self.stop.end_sessions().addCallback(self._close)
 
-    def _end_sessions(self, times: StopTimes) -> Deferred[None]:
-        self._stopping = Stopping(self._generation, self._process_state.sockets, times, self._loop)
-        return self._stopping.begin()
+    def make_end(self, times: StopTimes) -> SessionsEnd:
+        """Return what ends all sessions within these times."""
+        return GentleStop(self._generation, self._process_state.sockets, times, self._loop)
 
-    def stop_now(self) -> None:
-        """End all sessions at once, in the current stop or a later one."""
-        self._is_hurried = True
-        if self._stopping is not None:
-            self._stopping.hurry()
-
-    def _stopped(self, nothing: None) -> None:
+    def _close(self, nothing: None) -> None:
         self._live_bytes.stop()
         self._trimming.stop()
         self._vitals.stop()
@@ -413,8 +340,6 @@ class ProxyService(Service):
         if self.role.is_main:
             for frontend in self.frontends:
                 self._say_closed(frontend)
-        for drained in self._drained:
-            drained.callback(None)
 
     def _say_closed(self, frontend: Frontend) -> None:
         self._log.info(

@@ -87,8 +87,8 @@ def makeService(options: Options) -> IService:
         signals.attach(reactor)
         is_elsewhere = any(chosen.get(option) for option in ("logfile", "syslog", "logger"))
         service.observer = None if is_elsewhere else make_log(sys.stdout)
-        signals.is_stopping = lambda: service.is_stopping
-        signals.stop_now = service.stop_now
+        signals.is_stopping = lambda: service.stop.has_begun
+        signals.stop_now = service.stop.hurry
         signals.reload = service.reload_unheard
         signals.reopen = service.reopen_log
         service.bind()

@@ -11,6 +11,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent, capturedLogs
@@ -209,3 +210,24 @@ def making(folder: Path) -> Iterator[Make]:
             return made
 
         yield make
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    with making(tmp_path) as make:
+        yield make
+
+
+@pytest.fixture
+def running(make: Make) -> Running:
+    made = make()
+    made.start()
+    return made
+
+
+@pytest.fixture
+def gentle(make: Make) -> Running:
+    """A service with a time of its own for each part of the stop."""
+    made = make(drain_delay=5.0, drain_timeout=60.0, drain_spread=20.0, hard_stop_after=3.0)
+    made.start()
+    return made

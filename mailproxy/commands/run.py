@@ -94,8 +94,8 @@ def run(arguments: argparse.Namespace) -> int:
     signals.attach(reactor)
     log = make_log(settings)
     service = ProxyService(prepared, reactor) if processes is None else processes.service(prepared, reactor)
-    signals.is_stopping = lambda: service.is_stopping
-    signals.stop_now = service.stop_now
+    signals.is_stopping = lambda: service.stop.has_begun
+    signals.stop_now = service.stop.hurry
     signals.reload = service.reload_unheard
     signals.reopen = service.reopen_log
     service.relog = log.configure
@@ -114,7 +114,7 @@ def run(arguments: argparse.Namespace) -> int:
     reactor.addSystemEventTrigger("after", "shutdown", log.close)
     quiet_collector()
     reactor.run()
-    return service.exit_status
+    return service.stop.exit_status
 
 
 @contextmanager

@@ -52,7 +52,7 @@ def info(running: Running, watchers: int) -> Info:
         python=platform.python_version(),
         openssl=SSL.OpenSSL_version(SSL.OPENSSL_VERSION).decode("ascii"),
         configuration=os.path.abspath(running.source),
-        state="stopping" if running.is_stopping else "running",
+        state="stopping" if running.stop.has_begun else "running",
         uptime_s=_ago(running.began, _now(running)) or 0.0,
         sessions=total.sessions,
         maxconn=total.maximum,

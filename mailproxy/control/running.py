@@ -19,13 +19,14 @@ from mailproxy.front.loop import Loop
 from mailproxy.front.process_state import ProcessState
 from mailproxy.front.reload import Reloaded
 from mailproxy.front.reloading import Reloading
+from mailproxy.front.stop import Stop
 
 
 class Running(Protocol):
     """What `mailproxy.service.ProxyService` offers to the admin socket."""
 
     began: float | None
-    is_stopping: bool
+    stop: Stop
     succession: Succession
     drains: Drains
     reloading: Reloading
@@ -58,9 +59,6 @@ class Running(Protocol):
     def listening(self) -> list[socket.socket]:
         """All listening sockets, including the admin socket."""
 
-    def leave(self, *, timeout: float | None = None, spread: float | None = None) -> Deferred[None]:
-        """Stop without goodbyes, after another process has taken the listening sockets over."""
-
     @property
     def others(self) -> Sequence[Callable[[Any], Deferred[Any]]]:
         """For each other process of the service, a function that asks it (`questions.Ask`)."""
@@ -75,11 +73,3 @@ class Running(Protocol):
 
     def reload(self) -> Deferred[Reloaded]:
         """Read the configuration again, and apply its changes."""
-
-    def stop(self) -> None:
-        """Begin to stop; on the second call, end all sessions at once."""
-
-    def drain(
-        self, *, delay: float | None = None, timeout: float | None = None, spread: float | None = None
-    ) -> Deferred[None]:
-        """Begin to stop, with these times instead of the configured ones."""

@@ -9,7 +9,7 @@ from mailproxy.session.counters import counted
 def summary(running: Running) -> str:
     """Return how many sessions and working servers there are."""
     sessions = counted(running.process_state.total.sessions, "sessions")
-    if running.is_stopping:
+    if running.stop.has_begun:
         return f"stopping, {sessions}"
     works: dict[tuple[str, str], bool] = {}
     for (name, _), backend in running.generation.backends.items():

@@ -25,6 +25,7 @@ from mailproxy.front.reading import Reading, read
 from mailproxy.front.reload import HalfReloaded, Reloaded, ReloadRefused, Reloads
 from mailproxy.front.renewals import Renewals
 from mailproxy.front.sockets import StartError
+from mailproxy.front.stop import Stop
 from mailproxy.front.supervisor import Supervisor
 from mailproxy.tls.renewed import in_words
 
@@ -36,7 +37,7 @@ class Reloadable(Protocol):
     """The service, as a reload uses it."""
 
     running: int
-    is_stopping: bool
+    stop: Stop
     supervisor: Supervisor
     renewals: Renewals
     warnings: tuple[str, ...]
@@ -189,7 +190,7 @@ class Reloading:
             self.succeeded += 1
             self.problem = ""
             self.last_success = self.wall()
-        if not self._service.is_stopping:
+        if not self._service.stop.has_begun:
             self._service.supervisor.ready()
         return result
 

@@ -36,7 +36,7 @@ def collect(running: Running, label_sets: LabelSets) -> Iterator[Part]:
     began = time.time() - running.loop.poller.look_at_clock() + (running.began or 0.0)
     yield single(names.BUILD, 1, __version__, platform.python_version(), openssl)
     yield single(names.START, round(began, 1))
-    yield single(names.STOPPING, int(running.is_stopping))
+    yield single(names.STOPPING, int(running.stop.has_begun))
     yield single(names.CURRENT_SESSIONS, state.total.sessions)
     yield single(names.MAX_SESSIONS, state.total.maximum)
     yield single(names.READINGS, len(running.generation.readings))

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import globalLogPublisher
 
 from mailproxy.backend.backend import Backend
@@ -19,11 +18,12 @@ from mailproxy.bans.gate import BanRequest
 from mailproxy.control.questions import Ask
 from mailproxy.front.drains import Drains
 from mailproxy.front.generation import Generation
+from mailproxy.front.gentle_stop import StopTimes
 from mailproxy.front.prepare import Prepared
 from mailproxy.front.process_state import BackendKey
 from mailproxy.front.role import MAIN
 from mailproxy.front.sockets import Key as SocketKey
-from mailproxy.front.stopping import StopTimes
+from mailproxy.front.stop import SessionsEnd
 from mailproxy.networks.network_list import ReadList
 from mailproxy.process import message
 from mailproxy.process.counts import MainCounts
@@ -31,6 +31,7 @@ from mailproxy.process.drains import MainDrains
 from mailproxy.process.events import AllEvents
 from mailproxy.process.server_update import update_of
 from mailproxy.process.workers import Workers
+from mailproxy.process.workers_stop import WorkersStop
 from mailproxy.service import ProxyService
 from mailproxy.tls.store import Certificates
 from mailproxy.tls.trust import ClientTrust
@@ -47,7 +48,6 @@ class MainService(ProxyService):
         assert isinstance(counts, MainCounts)
         self._counts = counts
         self._number = 1
-        self._closing: IDelayedCall | None = None
         self.events = self._events = AllEvents(globalLogPublisher, self._watch)
         self._workers = Workers(forker, prepared.settings.workers, counts, self, reactor)
         super().__init__(prepared, reactor)
@@ -182,13 +182,13 @@ class MainService(ProxyService):
 
     def all_lost(self) -> None:
         """End the service: there is no worker, and no forker that can make one."""
-        if not self.is_stopping:
+        if not self.stop.has_begun:
             self._log.error(
                 "mailproxy ends with exit status 1: all workers have ended, and there is no forker to make new ones",
                 event="workers-lost",
             )
-            self.exit_status = 1
-            self.stop()
+            self.stop.exit_status = 1
+            self.stop.ask()
 
     def _observed(self, backend: Backend, server: BackendServer, report: message.Missed | message.Reached) -> None:
         had_errors = server.health is not None and server.health.errors > 0
@@ -209,23 +209,11 @@ class MainService(ProxyService):
         self._number += 1
         return self._workers.read()
 
-    def _end_sessions(self, times: StopTimes) -> Deferred[None]:
-        # Workers accept until then, so the files of UNIX sockets stay.
-        self._closing = self._reactor.callLater(times.delay, self._process_state.sockets.close)
-        return self._workers.stop(times).addCallback(self._all_ended)
-
-    def _all_ended(self, nothing: None) -> None:
-        if self._closing is not None and self._closing.active():
-            self._closing.cancel()
-        self._process_state.sockets.close()
-        self._generation.retire()
+    def make_end(self, times: StopTimes) -> SessionsEnd:
+        """Return what stops the workers, which end their sessions within these times."""
+        return WorkersStop(self._workers, self._generation, self._process_state.sockets, times, self._reactor)
 
     def reopen_log(self) -> bool:
         """Open log files by their paths again, in all processes; return whether there are any."""
         self._workers.send(message.Reopen())
         return super().reopen_log()
-
-    def stop_now(self) -> None:
-        """End all sessions at once, in the current stop or the next one."""
-        super().stop_now()
-        self._workers.stop_now()

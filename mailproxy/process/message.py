@@ -17,8 +17,8 @@ from mailproxy.balance.pool_server import ServerState
 from mailproxy.config import Config
 from mailproxy.config.model import MailProtocol
 from mailproxy.control.questions import Question
+from mailproxy.front.gentle_stop import StopTimes
 from mailproxy.front.sockets import Key as SocketKey
-from mailproxy.front.stopping import StopTimes
 from mailproxy.names.record import Record
 from mailproxy.networks.network_list import ReadList
 from mailproxy.tls.server_files import ServerFiles

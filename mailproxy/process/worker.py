@@ -23,10 +23,10 @@ from mailproxy.counting.page import Pages
 from mailproxy.front.collector import quiet_collector
 from mailproxy.front.drains import NoSuchPart
 from mailproxy.front.files import judge_files
+from mailproxy.front.gentle_stop import StopTimes
 from mailproxy.front.prepare import Prepared, arrange
 from mailproxy.front.reading import Reading as Judged
 from mailproxy.front.sockets import Key as SocketKey
-from mailproxy.front.stopping import StopTimes
 from mailproxy.process import message
 from mailproxy.process.channel import Channel
 from mailproxy.process.counts import MainCounts, WorkerCounts
@@ -97,7 +97,7 @@ class Worker:
                 self._stop(said.times)
             case message.StopNow():
                 if self._service is not None:
-                    self._service.stop_now()
+                    self._service.stop.hurry()
                 self._stop()
             case _ if self._service is not None:
                 self._apply(self._service, said, descriptors)
@@ -234,7 +234,9 @@ class Worker:
         if self._service is None:
             self._end()
         else:
-            self._service.end_in(times).addBoth(self._stopped)
+            if times is not None:
+                self._service.stop.times = times
+            self._service.stopService().addBoth(self._stopped)
 
     def _stopped(self, result: object) -> None:
         if isinstance(result, Failure):

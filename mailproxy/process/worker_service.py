@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from attrs import asdict
 from twisted.internet.defer import Deferred
 
 from mailproxy.backend.backend import Backend
@@ -13,7 +12,6 @@ from mailproxy.front.drains import Drains
 from mailproxy.front.generation import Generation
 from mailproxy.front.prepare import Prepared
 from mailproxy.front.role import WORKER
-from mailproxy.front.stopping import StopTimes
 from mailproxy.process import message
 from mailproxy.process.drains import WorkerDrains
 from mailproxy.process.server_update import apply
@@ -53,12 +51,6 @@ class WorkerService(ProxyService):
         # A long list takes long, so a thread does it.
         made = self._background.do(lambda: trusted.trust.store)
         return made.addCallback(lambda _: self._process_state.tls.verify_with(trusted.profile, trusted.trust))
-
-    def end_in(self, times: StopTimes | None) -> Deferred[None]:
-        """End the sessions within these times; None: the configured times."""
-        if times is not None:
-            self._times = asdict(times)
-        return self.stopService()
 
     def _introduce(self) -> None:
         """Log nothing."""

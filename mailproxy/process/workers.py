@@ -19,8 +19,8 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from mailproxy.counting.places import BEAT
+from mailproxy.front.gentle_stop import StopTimes
 from mailproxy.front.sockets import Key as SocketKey
-from mailproxy.front.stopping import StopTimes
 from mailproxy.process.channel import Channel
 from mailproxy.process.counts import MainCounts
 from mailproxy.process.forkers import Forkers

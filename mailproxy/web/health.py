@@ -24,7 +24,7 @@ def ready(running: Running) -> Reply:
 
 def reasons_against(running: Running) -> Iterator[str]:
     """Yield the reasons why the service wants no clients."""
-    if running.is_stopping:
+    if running.stop.has_begun:
         yield "the service stops"
         return
     generation = running.generation

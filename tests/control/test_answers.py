@@ -18,9 +18,11 @@ from mailproxy.config.rule import Rule
 from mailproxy.control.answers import Answers
 from mailproxy.control.argument import STAGES
 from mailproxy.control.command import BY_NAME
+from mailproxy.front.gentle_stop import StopTimes
 from mailproxy.front.live_bytes import COUNT_SECONDS
 from mailproxy.front.reload import Reloaded, ReloadRefused
 from mailproxy.front.sockets import StartError
+from mailproxy.front.stop import LEAVE_SPREAD_SECONDS
 from mailproxy.session import arrival, conversation, handshake, parting, relay, tarpit, waiting
 from mailproxy.session.stage import Stage
 from mailproxy.transport.newcomers import HANDSHAKE_SECONDS
@@ -359,23 +361,20 @@ def test_reload_that_comes_to_nothing_says_why(
     assert admin(running).said("reload") == str(error)
 
 
-def test_stop_begins_when_the_answer_has_gone_out(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    stops: list[str] = []
-    monkeypatch.setattr(running.service, "stop", lambda: stops.append("x"))
+def test_stop_begins_when_the_answer_has_gone_out(running: Running) -> None:
     one = admin(running)
     assert one.said("stop") == "the service stops"
-    assert stops == []
+    assert not running.service.stop.has_begun
     one.lose()
-    assert stops == ["x"]
+    assert running.service.stop.has_begun
 
 
-def test_drain_has_times_of_its_own(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    drains: list[dict[str, float]] = []
-    monkeypatch.setattr(running.service, "drain", lambda **times: drains.append(times))
+def test_drain_has_times_of_its_own(running: Running) -> None:
     one = admin(running)
     assert one.said("drain", timeout="1h", spread="10m") == "the service stops"
+    assert not running.service.stop.has_begun
     one.lose()
-    assert drains == [{"timeout": 3600.0, "spread": 600.0}]
+    assert running.service.stop.times == StopTimes(timeout=3600.0, spread=600.0, hard=10.0)
 
 
 def test_sockets_go_out_beside_their_addresses(running: Running) -> None:
@@ -386,14 +385,12 @@ def test_sockets_go_out_beside_their_addresses(running: Running) -> None:
     assert one.transport.descriptors == [running.listening[0].fileno()]
 
 
-def test_service_leaves_when_the_answer_has_gone_out(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    leaves: list[dict[str, float]] = []
-    monkeypatch.setattr(running.service, "leave", lambda **times: leaves.append(times))
+def test_service_leaves_when_the_answer_has_gone_out(running: Running) -> None:
     one = admin(running)
     assert one.said("leave", timeout="1h") == "the service leaves its sockets to another process"
-    assert leaves == []
+    assert not running.service.stop.has_begun
     one.lose()
-    assert leaves == [{"timeout": 3600.0}]
+    assert running.service.stop.times == StopTimes(timeout=3600.0, spread=LEAVE_SPREAD_SECONDS, hard=10.0)
 
 
 @pytest.mark.parametrize("command", ["hand over", "leave"])

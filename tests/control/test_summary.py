@@ -11,7 +11,7 @@ from mailproxy.control.summary import summary
 def running(sessions: int, *backends: dict[str, bool], is_stopping: bool = False) -> Any:
     """A service with sessions, and with backend "b" for a protocol each: its servers by name, and whether they run."""
     return SimpleNamespace(
-        is_stopping=is_stopping,
+        stop=SimpleNamespace(has_begun=is_stopping),
         process_state=SimpleNamespace(total=SimpleNamespace(sessions=sessions)),
         generation=SimpleNamespace(
             backends={

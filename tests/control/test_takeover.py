@@ -133,7 +133,7 @@ def test_process_that_leaves_ends_no_session_and_removes_no_file(make: Make) -> 
     assert [sock.getsockname() for sock in running.service.listening] == [
         sock.getsockname() for sock in running.listening
     ]
-    running.service.leave()
+    running.service.stop.leave()
     stop(running)
     running.advance(60)
     assert not client.fin
@@ -144,7 +144,7 @@ def test_process_that_leaves_ends_no_session_and_removes_no_file(make: Make) -> 
 def test_process_that_leaves_keeps_to_the_times_that_it_is_given(make: Make) -> None:
     running = make(drain_timeout=120.0)
     running.relay()
-    running.service.leave(spread=5.0)
+    running.service.stop.leave(spread=5.0)
     stop(running)
     (event,) = running.logged("stopping")
     assert event["seconds"] == 120 + 5 + 10
@@ -170,7 +170,7 @@ def test_second_process_gets_no_sockets(two: tuple[Running, Admin, Admin]) -> No
     assert first.said("leave") == "the service leaves its sockets to another process"
     assert second.said("hand over") == refused
     first.lose()
-    assert running.service.is_stopping
+    assert running.service.stop.has_begun
     assert second.said("hand over") == "the service is already stopping, and has no listening sockets"
 
 
@@ -202,7 +202,7 @@ def test_hand_over_is_forgotten_with_its_connection(two: tuple[Running, Admin, A
     running.advance(IDLE_SECONDS / 2)
     assert first.transport.disconnecting
     first.lose()
-    assert not running.service.is_stopping
+    assert not running.service.stop.has_begun
     assert len(second.rows("hand over")) == 1
 
 
@@ -231,8 +231,8 @@ def follow(running: Running, error: Exception | None) -> None:
 def test_process_whose_predecessor_keeps_the_sockets_leaves_with_status_1(make: Make) -> None:
     running = make()
     follow(running, StillServes("the service has closed the connection"))
-    assert running.service.is_stopping
-    assert running.service.exit_status == 1
+    assert running.service.stop.has_begun
+    assert running.service.stop.exit_status == 1
     assert running.logged("taken-over")[-1]["log_level"].name == "error"
 
 
@@ -240,8 +240,8 @@ def test_process_whose_predecessor_keeps_the_sockets_leaves_with_status_1(make: 
 def test_process_whose_predecessor_left_or_is_silent_continues(make: Make, error: Exception | None) -> None:
     running = make()
     follow(running, error)
-    assert not running.service.is_stopping
-    assert running.service.exit_status == 0
+    assert not running.service.stop.has_begun
+    assert running.service.stop.exit_status == 0
 
 
 def stop(running: Running) -> None:

@@ -206,7 +206,7 @@ def test_busy_session_that_is_kicked_ends_at_last(front: Front) -> None:
 def test_stop_ends_what_is_kicked(front: Front) -> None:
     client, _ = front.relay()
     front.service.drains.frontend("front", kick=True)
-    front.service.stop_now()
+    front.service.stop.hurry()
     front.stop()
     front.until(lambda: client.fin)
     front.advance(20.0)

@@ -188,7 +188,7 @@ def test_service_is_described(make: Make) -> None:
     assert value(found, "mailproxy_process_open_fds", process="main") > 3
     assert value(found, "mailproxy_workers") == 0
     assert value(found, "mailproxy_stopping") == 0
-    running.service.drain()
+    running.service.stop.drain()
     assert value(collected(running.service), "mailproxy_stopping") == 1
 
 

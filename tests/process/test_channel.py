@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from twisted.logger import capturedLogs
 
-from mailproxy.front.stopping import StopTimes
+from mailproxy.front.gentle_stop import StopTimes
 from mailproxy.names.record import Record
 from mailproxy.process.channel import Channel
 from mailproxy.process.message import Answer, ServerUpdate, Stop

@@ -395,4 +395,4 @@ def test_service_whose_workers_are_all_lost_stops_with_status_1(bench: Bench) ->
         bench.service.all_lost()
         bench.reactor.advance(0)
     assert stopped == [True]
-    assert bench.service.exit_status == 1
+    assert bench.service.stop.exit_status == 1

@@ -28,9 +28,9 @@ from mailproxy.control.questions import ShutDown
 from mailproxy.control.session_pages import SessionPage, SessionsFrom
 from mailproxy.counting.page import Pages
 from mailproxy.counting.places import BEAT
+from mailproxy.front.gentle_stop import StopTimes
 from mailproxy.front.prepare import prepare
 from mailproxy.front.process_state import ProcessState
-from mailproxy.front.stopping import StopTimes
 from mailproxy.networks.network_list import ReadList
 from mailproxy.networks.network_set import NetworkSet
 from mailproxy.process import message

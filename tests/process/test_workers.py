@@ -13,8 +13,8 @@ from mailproxy.bans.bans import BanChange
 from mailproxy.control.questions import ShutDown
 from mailproxy.counting.page import Pages
 from mailproxy.counting.places import BEAT
+from mailproxy.front.gentle_stop import StopTimes
 from mailproxy.front.sockets import Key
-from mailproxy.front.stopping import StopTimes
 from mailproxy.process.counts import MainCounts
 from mailproxy.process.forkers import SILENT_LOOKS as FORKER_SILENT_LOOKS
 from mailproxy.process.message import Answer, Missed, Reading, Ready, Stop, StopNow, Unready

@@ -46,7 +46,7 @@ def test_service_that_wants_clients_says_so(make: Make) -> None:
 
 def test_service_that_stops_wants_none(make: Make) -> None:
     running = make()
-    running.service.drain()
+    running.service.stop.drain()
     web = web_of(running)
     assert told(web) == (503, "not ready: the service stops\n")
     assert told(web, "/livez") == (200, "ok\n")

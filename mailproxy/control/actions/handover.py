@@ -28,7 +28,7 @@ class Handover:
         """Send the listening sockets."""
         running = context.running
         self._check_taker()
-        if running.is_stopping:
+        if running.stop.has_begun:
             raise BadCommand("the service is already stopping, and has no listening sockets")
         if running.succession.is_under_way:
             raise BadCommand("the service is just taking over from another process; try again when that has left")
@@ -58,7 +58,7 @@ class Handover:
         """Stop, after another process has the sockets."""
         running = context.running
         self._check_taker(context.who)
-        if running.is_stopping:
+        if running.stop.has_begun:
             raise BadCommand("the service is already stopping")
         words = "the service leaves its sockets to another process"
-        return context.done(words, last=partial(running.leave, **context.given))
+        return context.done(words, last=partial(running.stop.leave, **context.given))

@@ -42,13 +42,13 @@ def _not_reloaded(failure: Failure) -> Answer:
 def stop(context: Context) -> Answer:
     """Stop the service; the second time, end all sessions at once."""
     running = context.running
-    words = "the sessions that are left end now" if running.is_stopping else "the service stops"
-    return context.done(words, last=running.stop)
+    words = "the sessions that are left end now" if running.stop.has_begun else "the service stops"
+    return context.done(words, last=running.stop.ask)
 
 
 def drain(context: Context) -> Answer:
     """Stop the service, with other times than the configured ones."""
     running = context.running
-    if running.is_stopping:
+    if running.stop.has_begun:
         raise BadCommand("the service is already stopping; `stop` ends its sessions at once")
-    return context.done("the service stops", last=partial(running.drain, **context.given))
+    return context.done("the service stops", last=partial(running.stop.drain, **context.given))

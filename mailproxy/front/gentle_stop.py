@@ -1,5 +1,5 @@
 """
-The gentle stop of a process, from the first signal to the end.
+The gentle stop of a process: how its sessions end.
 
 Theory of operation. Three times follow each other, each of which may be 0, and a fourth bounds the last::
 
@@ -48,7 +48,7 @@ class StopTimes:
         return self.delay + self.timeout + self.spread + self.hard
 
 
-class Stopping:
+class GentleStop:
     """The stop of one generation and those before it (mutable)."""
 
     def __init__(self, generation: Generation, sockets: Sockets, times: StopTimes, loop: Loop) -> None:
