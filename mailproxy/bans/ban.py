@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address, ip_network
 from math import inf
 from socket import AF_INET, inet_pton
-from typing import Literal, get_args
 
 from attrs import frozen
 
 from mailproxy.config.place import Network
 from mailproxy.proxyprotocol.mapped import MAPPED, MAPPED_BITS, MAPPED_SIZE
 
-Origin = Literal["ctl", "rule", "crowdsec"]
+Origin = str
 """
-What has made a ban: an administrator (or a program with their rights), a rule, or CrowdSec.
+What has made a ban: an administrator, a rule, CrowdSec, or a program that has a name, such as fail2ban.
 
 A network may have a ban of each origin.
 """
 
-ORIGINS: tuple[Origin, ...] = get_args(Origin)
+ORIGINS: tuple[Origin, ...] = ("ctl", "rule", "crowdsec")
+"""Those that there always are; `mailproxy ctl ban` adds others."""
+
+RESERVED_ORIGINS = frozenset({"rule", "crowdsec", "list"})
+"""Names that no program may use: the first two have makers of their own, and tables show lists by the third."""
+
+is_origin = re.compile(r"[a-z][a-z0-9_-]{0,31}").fullmatch
+"""Return a match if a text may be the name of an origin, which is a label of metrics; else None."""
 
 Key = tuple[bytes, int]
 """A network as its first address, in the 4 or 16 bytes of ``inet_pton``, and its number of bits."""

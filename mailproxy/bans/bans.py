@@ -25,6 +25,9 @@ RULES_SHARE = 2
 BANS_AT_ONCE = 250
 """The most bans that one turn changes, and one message to a worker has: half a millisecond."""
 
+MOST_ORIGINS = 16
+"""The most origins: each is a series of a metric, and a look-up when a ban ends."""
+
 LONGEST_SECONDS = 3650 * 86400.0
 """The longest ban that has an end."""
 
@@ -35,10 +38,7 @@ def most_by_rules() -> int:
 
 
 class TooManyBans(Exception):
-    """There are as many bans as there may be."""
-
-    def __init__(self) -> None:
-        super().__init__(f"there are {MOST_BANS} bans, the most; unban some first")
+    """There are as many bans, or origins of bans, as there may be."""
 
 
 @frozen
@@ -76,7 +76,11 @@ class Bans:
 
     def of(self, origin: Origin) -> Sequence[Key]:
         """Return the networks that an origin has banned."""
-        return list(self._by_origin[origin])
+        return list(self._by_origin.get(origin, ()))
+
+    def by(self, key: Key, now: float) -> Sequence[Origin]:
+        """Return the origins whose bans of exactly this network have not ended at a moment."""
+        return [origin for origin, bans in self._by_origin.items() if key in bans and bans[key].end > now]
 
     def ban(self, *bans: Ban) -> None:
         """Add bans, each in place of an earlier one of its network and origin; raise `TooManyBans` for those beyond."""
@@ -92,14 +96,16 @@ class Bans:
 
     def _add(self, ban: Ban, banned: dict[Key, Ban], unbanned: dict[Key, None]) -> None:
         key = ban.key
-        own = self._by_origin[ban.origin]
+        own = self._by_origin.get(ban.origin)
+        if own is None:
+            own = self._begin(ban.origin)
         if ban.origin == "rule":
             own.pop(key, None)  # a ban that is made again is the youngest
             if len(own) >= most_by_rules():
                 self._end_oldest(own, banned, unbanned)
         before = self.table.get(key)
         if before is None and len(self.table) >= MOST_BANS:
-            raise TooManyBans
+            raise TooManyBans(f"there are {MOST_BANS} bans, the most; unban some first")
         own[key] = ban
         effective = ban if before is None or ban.end >= before.end else self._effective(key)
         assert effective is not None
@@ -107,6 +113,14 @@ class Bans:
             self.table.put(effective)
             banned[key] = effective
             unbanned.pop(key, None)
+
+    def _begin(self, origin: Origin) -> dict[Key, Ban]:
+        """Begin with the first ban of an origin; those without bans leave if there are too many."""
+        if len(self._by_origin) >= MOST_ORIGINS:
+            self._by_origin = {one: bans for one, bans in self._by_origin.items() if bans or one in ORIGINS}
+        if len(self._by_origin) >= MOST_ORIGINS:
+            raise TooManyBans(f"there are bans of {MOST_ORIGINS} origins, the most; use one of those")
+        return self._by_origin.setdefault(origin, {})
 
     def _end_oldest(self, own: dict[Key, Ban], banned: dict[Key, Ban], unbanned: dict[Key, None]) -> None:
         oldest = next(iter(own))
@@ -127,13 +141,14 @@ class Bans:
         """True if there are as many bans by rules as there may be."""
         return len(self._by_origin["rule"]) >= most_by_rules()
 
-    def unban(self, *keys: Key, origins: Sequence[Origin] = ORIGINS) -> tuple[Ban, ...]:
-        """Remove the bans of networks; return those that there were."""
+    def unban(self, *keys: Key, origins: Sequence[Origin] | None = None) -> tuple[Ban, ...]:
+        """Remove the bans of networks, by these origins or by all; return those that there were."""
+        those = [bans for origin, bans in self._by_origin.items() if origins is None or origin in origins]
         removed: list[Ban] = []
         banned: list[Ban] = []
         unbanned: list[Key] = []
         for key in keys:
-            found = [ban for origin in origins if (ban := self._by_origin[origin].pop(key, None)) is not None]
+            found = [ban for bans in those if (ban := bans.pop(key, None)) is not None]
             if not found:
                 continue
             removed += found

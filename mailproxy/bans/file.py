@@ -18,7 +18,7 @@ from typing import Any
 
 from attrs import frozen
 
-from mailproxy.bans.ban import ORIGINS, Ban, read_key
+from mailproxy.bans.ban import Ban, is_origin, read_key
 from mailproxy.bans.bans import MOST_BANS, clean_reason
 from mailproxy.bans.rows import rows
 
@@ -83,7 +83,7 @@ def _read(text: str, now: Moment) -> Iterator[Ban]:
 
 def _ban(row: Any, now: Moment, written: float) -> Ban:
     origin, reason = row["origin"], row["reason"]
-    if origin not in ORIGINS or not isinstance(reason, str):
+    if is_origin(origin) is None or not isinstance(reason, str):
         raise ValueError(f"{json.dumps(row)} is not a ban")
     made, until = _seconds(row["since"]), inf if row["until"] is None else _seconds(row["until"])
     left = min(until - now.wall, max(until - written, 0.0))

@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import frozen
 
-from mailproxy.bans.ban import ORIGINS, Key, key_of
+from mailproxy.bans.ban import ORIGINS, Key, is_origin, key_of
 from mailproxy.bans.bans import LONGEST_SECONDS
 from mailproxy.config.duration import seconds, written
 from mailproxy.config.kind import Wrong
@@ -146,6 +146,15 @@ def _one_of(*choices: str) -> Argument:
     return Argument(needs, read, choices)
 
 
+def _origin(text: str) -> str:
+    if is_origin(text) is None:
+        raise Wrong(f"is {quoted(text)}, needs {_ORIGIN}")
+    return text
+
+
+_ORIGIN = f'{listed(ORIGINS)}, or the name of a program such as "fail2ban": small letters, digits, - and _, 32 at most'
+
+
 def _any(needs: str, names: str = "") -> Argument:
     return Argument(needs, lambda text: text, names=names)
 
@@ -170,7 +179,7 @@ ARGUMENTS: Mapping[str, Argument] = {
     "banned": Argument(_BAN, _banned, names="ban"),
     "time": Argument(f"{_DURATION}, or {quoted(FOREVER)}", _time, (FOREVER,)),
     "reason": _any("the reason, in words"),
-    "origin": _one_of(*ORIGINS),
+    "origin": Argument(_ORIGIN, _origin, ORIGINS),
     "search": _any("a part of a client's address, or of a server name, common name, server or id"),
     "stage": _one_of(*STAGES),
     "spread": Argument(_DURATION, seconds),

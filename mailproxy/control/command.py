@@ -82,10 +82,11 @@ COMMANDS = (
     Command(
         "ban NETWORK",
         "refuse the clients of a network, for a time or until `unban`; kick: end their sessions as well",
+        filters=("origin",),
         optional=("time", "reason"),
         flags=_KICK,
     ),
-    Command("unban BANNED", "end the bans of an address or network, and forget its rates"),
+    Command("unban BANNED", "end the bans of an address or network, and forget its rates", filters=("origin",)),
     Command("reload", "read the configuration and its files again, and apply the changes, as SIGHUP does"),
     Command(
         "drain frontend FRONTEND",

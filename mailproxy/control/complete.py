@@ -52,15 +52,13 @@ def _next(command: Command, words: Sequence[str], names: Names) -> Iterator[str]
         yield from _values(word.lower(), names) if is_argument(word) else [word]
         return
     rest = list(words[len(command.words) :])
-    if command.optional:
-        yield from (flag for flag in command.flags if flag not in rest)
-        left = command.optional[len([word for word in rest if word not in command.flags]) :]
-        if left:
-            yield from _values(left[0], names)
-        return
     given = set()
+    left = list(command.optional)
     while rest:
         name = rest.pop(0)
+        if left and name not in (*command.flags, *command.filters):
+            left.pop(0)
+            continue
         given.add(name)
         if name in command.filters:
             if not rest:
@@ -68,6 +66,8 @@ def _next(command: Command, words: Sequence[str], names: Names) -> Iterator[str]
                 return
             rest.pop(0)
     yield from (name for name in (*command.flags, *command.filters) if name not in given)
+    if left:
+        yield from _values(left[0], names)
 
 
 def _values(name: str, names: Names) -> Iterable[str]:

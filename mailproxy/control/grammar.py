@@ -61,35 +61,25 @@ def parse(words: Sequence[str]) -> Request:
 
 def _rest(command: Command, words: Sequence[str]) -> dict[str, str]:
     """Parse the words after the pattern of a command."""
-    if not (command.filters or command.flags) or command.optional:
-        return _rest_in_order(command, words)
-    arguments: dict[str, str] = {}
-    left = list(words)
-    while left:
-        name = left.pop(0)
-        if name not in (*command.filters, *command.flags):
-            raise BadCommand(_unknown([command.name], name, (*command.filters, *command.flags)))
-        if name in arguments:
-            raise BadCommand(f"{quoted(name)} is given twice")
-        if name in command.flags:
-            arguments[name] = YES
-        elif left:
-            arguments[name] = left.pop(0)
-        else:
-            raise BadCommand(f"{quoted(name)} needs a value: {ARGUMENTS[name].needs}")
-    return arguments
-
-
-def _rest_in_order(command: Command, words: Sequence[str]) -> dict[str, str]:
     arguments: dict[str, str] = {}
     expected = list(command.optional)
-    for word in words:
+    left = list(words)
+    while left:
+        word = left.pop(0)
         if word in command.flags and word not in arguments:
             arguments[word] = YES
+        elif word in command.filters and word not in arguments:
+            if not left:
+                raise BadCommand(f"{quoted(word)} needs a value: {ARGUMENTS[word].needs}")
+            arguments[word] = left.pop(0)
         elif expected:
             arguments[expected.pop(0)] = word
-        else:
+        elif word in arguments:
+            raise BadCommand(f"{quoted(word)} is given twice")
+        elif command.optional or not (command.filters or command.flags):
             raise BadCommand(f"{quoted(word)} is one word too many: the command is {quoted(command.usage)}")
+        else:
+            raise BadCommand(_unknown([command.name], word, (*command.filters, *command.flags)))
     return arguments
 
 

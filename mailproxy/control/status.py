@@ -78,7 +78,7 @@ class BanStatus:
 
     network: str
     origin: str
-    """``ctl``, ``rule`` or ``crowdsec``; ``list``: a file of ``[bans] lists``."""
+    """``ctl``, ``rule``, ``crowdsec`` or the name of a program; ``list``: a file of ``[bans] lists``."""
     since_s: float | None
     """The seconds since it was made; None if it is in a list."""
     left_s: float | None

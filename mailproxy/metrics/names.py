@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from mailproxy.bans.ban import ORIGINS
 from mailproxy.metrics.definition import Definition, Type
 
 METRICS: list[Definition] = []
@@ -206,7 +205,7 @@ CHECK_TIME = _define("server_check_duration_seconds", "histogram", "How long che
 BANS = _define(
     "bans",
     "gauge",
-    f"Bans in effect, by origin: {', '.join(ORIGINS[:-1])} or {ORIGINS[-1]}; lists are apart.",
+    "Bans in effect, by origin: ctl, rule, crowdsec, and names that ctl ban has given; lists are apart.",
     ("origin",),
 )
 CROWDSEC_FAILURES = _define(

@@ -3,8 +3,8 @@
 import pytest
 
 from mailproxy.bans import bans as module
-from mailproxy.bans.ban import Origin
-from mailproxy.bans.bans import BanChange, Bans, TooManyBans, clean_reason
+from mailproxy.bans.ban import ORIGINS, Origin
+from mailproxy.bans.bans import MOST_ORIGINS, BanChange, Bans, TooManyBans, clean_reason
 from tests.bans.builders import ban, key
 
 ADDRESS = "192.0.2.7"
@@ -111,3 +111,25 @@ def test_oldest_ban_by_a_rule_leaves_those_of_others(monkeypatch: pytest.MonkeyP
 def test_reason_fits_into_a_line() -> None:
     assert clean_reason("a\nsession id=1") == r"a\nsession id=1"
     assert len(clean_reason("x" * 1000)) == 200
+
+
+def test_program_with_a_name_has_bans_of_its_own() -> None:
+    bans = Bans()
+    bans.ban(ban(ADDRESS), ban(ADDRESS, origin="fail2ban", end=20.0))
+    assert (bans.counts["ctl"], bans.counts["fail2ban"]) == (1, 1)
+    assert bans.by(key(ADDRESS), 10.0) == ["ctl", "fail2ban"]
+    assert bans.by(key(ADDRESS), 20.0) == ["ctl"]
+    assert bans.unban(key(ADDRESS), origins=["fail2ban"]) == (ban(ADDRESS, origin="fail2ban", end=20.0),)
+    assert list(bans) == [ban(ADDRESS)]
+
+
+def test_origins_without_bans_make_room_for_others() -> None:
+    bans = Bans()
+    names = [f"program{number}" for number in range(MOST_ORIGINS - len(ORIGINS))]
+    for name in names:
+        bans.ban(ban(ADDRESS, origin=name))
+    with pytest.raises(TooManyBans, match="origins"):
+        bans.ban(ban(ADDRESS, origin="more"))
+    bans.unban(key(ADDRESS), origins=names[:1])
+    bans.ban(ban(ADDRESS, origin="more"))
+    assert set(bans.counts) == {*ORIGINS, *names[1:], "more"}

@@ -88,6 +88,11 @@ def test_broken_file_is_explained(path: str, content: str, problem: str) -> None
     assert str(error.value) == problem
 
 
+def test_origin_with_a_name_of_a_program_is_kept(path: str) -> None:
+    write_bans(path, [ban("192.0.2.7", origin="fail2ban")], NOW)
+    assert [one.origin for one in read(path, NOW)] == ["fail2ban"]
+
+
 def test_reason_is_made_fit_for_a_line_and_for_the_next_file(path: str) -> None:
     write_bans(path, [ban("192.0.2.7", reason="spam")], NOW)
     Path(path).write_text(Path(path).read_text().replace("spam", r"a\n\ud800"))

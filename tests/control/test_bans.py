@@ -123,6 +123,25 @@ def test_unban_of_an_address_names_the_banned_network_that_has_it(admin: Admin) 
     assert admin.said("unban", banned="127.0.9.0/24") == "127.0.9.0/24 is not banned any more (it was by ctl)"
 
 
+def test_ban_of_a_program_is_apart_from_one_by_hand(running: Running, admin: Admin) -> None:
+    admin.said("ban", network=HERE, time="2h", reason="by me")
+    said = admin.said("ban", network=HERE, time="1h", reason="jail imaps", origin="fail2ban")
+    assert said == "127.0.0.1 is banned by fail2ban for 1h"
+    assert [row["reason"] for row in admin.rows("show bans", origin="fail2ban")] == ["jail imaps"]
+    assert admin.said("unban", banned=HERE, origin="fail2ban") == (
+        "127.0.0.1 is not banned by fail2ban any more, but still by ctl"
+    )
+    assert admin.said("unban", banned=HERE, origin="fail2ban") == "127.0.0.1 is not banned by fail2ban, but by ctl"
+    assert [row["reason"] for row in admin.rows("show bans")] == ["by me"]
+    assert admin.said("unban", banned=HERE, origin="ctl") == "127.0.0.1 is not banned any more (it was by ctl)"
+
+
+@pytest.mark.parametrize("origin", ["rule", "crowdsec", "list"])
+def test_program_has_no_name_of_other_origins(admin: Admin, origin: str) -> None:
+    words = f'ORIGIN is "{origin}", which is the origin of other bans; use another name'
+    assert admin.said("ban", network=HERE, origin=origin) == words
+
+
 @pytest.fixture
 def listed(running: Running) -> None:
     """A list has 192.0.2.0/24."""

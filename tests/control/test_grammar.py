@@ -71,6 +71,13 @@ def problem(line: str) -> str:
             "ban",
             {"network": key("::1"), "kick": "yes", "time": None, "reason": "brute-force"},
         ),
+        (
+            "ban 192.0.2.7 1h spam origin fail2ban kick",
+            "ban",
+            {"network": key("192.0.2.7"), "time": 3600.0, "reason": "spam", "origin": "fail2ban", "kick": "yes"},
+        ),
+        ("ban 192.0.2.7 origin fail2ban", "ban", {"network": key("192.0.2.7"), "origin": "fail2ban"}),
+        ("unban 192.0.2.7 origin fail2ban", "unban", {"banned": key("192.0.2.7"), "origin": "fail2ban"}),
         ("unban ::ffff:192.0.2.7", "unban", {"banned": key("192.0.2.7")}),
         ("watch", "watch", {}),
         ("watch servers", "watch", {"events": "servers"}),
@@ -130,9 +137,14 @@ def test_command_has_its_arguments(line: str, name: str, given: dict[str, Any]) 
         ("ban 192.0.2.7 4000d", 'TIME is "4000d", needs at least'),
         (
             "ban 192.0.2.7 1h because of",
-            '"of" is one word too many: the command is "ban NETWORK [TIME] [REASON] [kick]"',
+            '"of" is one word too many: the command is "ban NETWORK [TIME] [REASON] [kick] [origin ORIGIN]"',
         ),
-        ("show bans origin rules", 'ORIGIN is "rules", needs one of "ctl", "rule", "crowdsec"; did you'),
+        (
+            "show bans origin Fail2ban",
+            'ORIGIN is "Fail2ban", needs "ctl", "rule", "crowdsec", or the name of a program',
+        ),
+        ("ban 192.0.2.7 1h spam origin", '"origin" needs a value: "ctl", "rule", "crowdsec", or the name of a program'),
+        ("ban 192.0.2.7 1h spam origin a origin b", '"origin" is given twice'),
         (
             "watch session",
             'EVENTS is "session", needs one of "all", "sessions", "servers", "service"; did you mean "sessions"?',

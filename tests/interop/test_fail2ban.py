@@ -216,15 +216,19 @@ def test_fail2ban_bans_who_guesses_passwords(
     # fail2ban carries no unban out whose ban has not returned.
     until(lambda: "returned successfully" in fail2ban.stdout, "the end of fail2ban's action", 20.0)
     (row,) = ctl.rows("show bans")
-    assert (row["network"], row["reason"], row["origin"]) == (ATTACKER, "fail2ban mailproxy", "ctl")
+    assert (row["network"], row["reason"], row["origin"]) == (ATTACKER, "jail mailproxy", "fail2ban")
     assert 3600 < row["left_s"] <= 3660
     with connect(port, ATTACKER) as refused:
         assert refused.recv(1) == b""
     with connect_tls(port, pki.client(), OTHER) as connection:
         assert read_line(connection) == GREETING
+    ctl.said(f"ban {ATTACKER} 2h mine")
     subprocess.run(
         [_program("fail2ban-client"), "-s", folder / "f2b.sock", "unban", ATTACKER],
         check=True,
         capture_output=True,
     )
-    until(lambda: not ctl.rows("show bans"), "the end of the ban", 20.0)
+    until(lambda: not ctl.rows("show bans origin fail2ban"), "the end of the ban", 20.0)
+    assert [(row["network"], row["reason"], row["origin"]) for row in ctl.rows("show bans")] == [
+        (ATTACKER, "mine", "ctl")
+    ]

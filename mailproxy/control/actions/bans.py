@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from mailproxy.bans.ban import Key, place_of
+from mailproxy.bans.ban import RESERVED_ORIGINS, Key, Origin, place_of
 from mailproxy.bans.bans import TooManyBans
 from mailproxy.config.duration import written
+from mailproxy.config.words import quoted
 from mailproxy.control import questions
 from mailproxy.control.actions.context import Context
 from mailproxy.control.answer import Answer
@@ -16,13 +17,17 @@ def ban(context: Context) -> Answer:
     """Ban a network in all processes; with `kick`, end the sessions of its clients as well."""
     key: Key = context.given["network"]
     seconds: float | None = context.given.get("time")
+    origin: Origin = context.given.get("origin", "ctl")
+    if origin in RESERVED_ORIGINS:
+        raise BadCommand(f"ORIGIN is {quoted(origin)}, which is the origin of other bans; use another name")
     keeper = context.running.bans
     try:
-        made = keeper.ban(key, "ctl", context.given.get("reason", ""), seconds)
+        made = keeper.ban(key, origin, context.given.get("reason", ""), seconds)
     except TooManyBans as error:
         raise BadCommand(str(error)) from None
     until = "until it is unbanned" if seconds is None else f"for {written(seconds)}"
-    words = f"{made.place} is banned {until}"
+    by = "" if origin == "ctl" else f" by {origin}"
+    words = f"{made.place} is banned{by} {until}"
     if "kick" in context.given:
         context.running.kicks.kick(made)
         context.ask_others(questions.KickClients(made))
@@ -33,9 +38,20 @@ def ban(context: Context) -> Answer:
 
 
 def unban(context: Context) -> Answer:
-    """Remove the bans of a network, whatever has made them, and forget its rates, for which a rule would ban again."""
+    """
+    Remove the bans of a network, whatever has made them, or those of one origin.
+
+    Without a ban, forget its rates as well: a rule would ban it again for them.
+    """
     key: Key = context.given["banned"]
-    removed = context.running.bans.bans.unban(key)
+    keeper = context.running.bans
+    origin: Origin | None = context.given.get("origin")
+    removed = keeper.bans.unban(key, origins=None if origin is None else (origin,))
+    if left := keeper.bans.by(key, keeper.now):
+        others = ", ".join(left)
+        if not removed:
+            raise BadCommand(f"{place_of(key)} is not banned by {origin}, but by {others}")
+        return context.done(f"{place_of(key)} is not banned by {origin} any more, but still by {others}")
     if not removed:
         raise BadCommand(_why_not(context, key))
     by = ", ".join(one.origin for one in removed)
