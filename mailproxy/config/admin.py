@@ -119,12 +119,12 @@ def read_admin(folder: str, table: Table) -> Admin:
 def _check(admin: Admin, table: Table) -> None:
     if admin.http is None:
         for key in ("http-tls", "http-token-file", "http-token-for", "http-allow", "http-names"):
-            if key in table and table.sound("http"):
-                table.wrong(key, 'has no effect without http; write http = "127.0.0.1:8404"')
+            if key in table and table.is_sound("http"):
+                table.report(key, 'has no effect without http; write http = "127.0.0.1:8404"')
         return
-    if admin.http_token_for == "all" and admin.http_token_file is None and table.sound("http-token-file"):
-        table.wrong("http-token-for", 'is "all", and there is no token; write http-token-file = "PATH"')
-    if isinstance(admin.http, InetBind) and not admin.http_allow and table.sound("http-allow"):
-        table.wrong("http-allow", "is an empty list, so nobody could connect; leave it out for the machine itself")
+    if admin.http_token_for == "all" and admin.http_token_file is None and table.is_sound("http-token-file"):
+        table.report("http-token-for", 'is "all", and there is no token; write http-token-file = "PATH"')
+    if isinstance(admin.http, InetBind) and not admin.http_allow and table.is_sound("http-allow"):
+        table.report("http-allow", "is an empty list, so nobody could connect; leave it out for the machine itself")
     if isinstance(admin.http, UnixBind) and "http-allow" in table:
-        table.wrong("http-allow", "has no effect on a UNIX socket; the rights of its file decide")
+        table.report("http-allow", "has no effect on a UNIX socket; the rights of its file decide")

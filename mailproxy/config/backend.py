@@ -274,8 +274,8 @@ def read_backend(folder: str, name: str, table: Table) -> Backend:
     _check_header(backend, table)
     if common.default_server is not None:
         judge_table(common, common.default_server)
-    if not backend.servers and table.sound("server"):
-        table.wrong("server", f"is missing: write [{table.path}.server.NAME] with an address")
+    if not backend.servers and table.is_sound("server"):
+        table.report("server", f"is missing: write [{table.path}.server.NAME] with an address")
     return backend
 
 
@@ -289,10 +289,10 @@ def _read_tlvs(table: Table) -> tuple[CustomTlv, ...]:
             if isinstance(value, bytes):
                 check_value(number, value)
         except Wrong as error:
-            table.wrong(key, str(error))
+            table.report(key, str(error))
             continue
         if number in found:
-            table.wrong(key, f"is the same type as {found[number]}; each is sent once")
+            table.report(key, f"is the same type as {found[number]}; each is sent once")
         found[number] = key
         if value is not None:
             tlvs.append(CustomTlv(number, value))
@@ -309,9 +309,9 @@ def _unique_id(table: Table, options: Collection[Option], tlvs: tuple[CustomTlv,
     if format is None:
         return ()
     if "unique-id" not in options:
-        table.wrong("unique-id-format", 'has no effect without "unique-id" in proxy-v2-options')
+        table.report("unique-id-format", 'has no effect without "unique-id" in proxy-v2-options')
     if any(tlv.type == UNIQUE_ID for tlv in tlvs):
-        table.wrong("unique-id-format", "and proxy-v2-tlvs both set the unique id; choose one")
+        table.report("unique-id-format", "and proxy-v2-tlvs both set the unique id; choose one")
     return (CustomTlv(UNIQUE_ID, format),)
 
 
@@ -326,17 +326,17 @@ def _read_timeouts(connect: float, table: Table) -> BackendTimeouts:
 
 def _check_header(backend: Backend, table: Table) -> None:
     """Refuse keys that have no effect with the chosen header."""
-    if not table.sound("send-proxy"):
+    if not table.is_sound("send-proxy"):
         return
     if not backend.send_proxy.startswith("v2"):
         for key in ("proxy-v2-options", "proxy-v2-tlvs", "proxy-v2-pass-tlvs", "unique-id-format"):
             if key in table:
-                table.wrong(
+                table.report(
                     key, f'needs a version 2 header; send-proxy is "{backend.send_proxy}", use "v2" or "v2-ssl"'
                 )
         return
     both = {tlv.type for tlv in backend.tlvs} & set(backend.pass_tlvs)
     if both:
-        table.wrong(
+        table.report(
             "proxy-v2-pass-tlvs", f"has {listed(map(hex, sorted(both)))}, which proxy-v2-tlvs sets too; choose one"
         )

@@ -122,7 +122,7 @@ class Bans:
 def _read_crowdsec(folder: str, table: Table) -> CrowdSecSettings:
     settings = read_keys(table, CrowdSecSettings())
     if settings.interval < LEAST_INTERVAL_SECONDS:
-        table.wrong("interval", f'is {settings.interval:g} s, needs at least "{LEAST_INTERVAL_SECONDS}s"')
+        table.report("interval", f'is {settings.interval:g} s, needs at least "{LEAST_INTERVAL_SECONDS}s"')
     return evolve(settings, key_file=os.path.join(folder, settings.key_file))
 
 

@@ -46,7 +46,7 @@ def check_type(check: Layers, defaults: CheckDefaults) -> CheckType:
 
 def judge_tables(check: Layers, defaults: CheckDefaults) -> None:
     """Refuse, in each table, keys for other types of checks than the one in effect there."""
-    if not check.sound("type"):
+    if not check.is_sound("type"):
         return
     for so_far in check.up_to_each():
         kind = check_type(so_far, defaults)
@@ -54,7 +54,7 @@ def judge_tables(check: Layers, defaults: CheckDefaults) -> None:
         for key in so_far.last.values:
             if key != "type" and key not in _KEYS_OF[kind]:
                 types = [other for other, keys in _KEYS_OF.items() if key in keys]
-                so_far.last.table.wrong(key, f'is for type = {_either(types)}; this check has "{kind}"{origin}')
+                so_far.last.table.report(key, f'is for type = {_either(types)}; this check has "{kind}"{origin}')
 
 
 def _either(types: list[CheckType]) -> str:
@@ -64,14 +64,14 @@ def _either(types: list[CheckType]) -> str:
 def judge_whole(check: Layers, kind: CheckType) -> None:
     """Refuse a merged check that lacks a key."""
     for key, what in NEEDED_KEYS.get(kind, {}).items():
-        if key not in check and check.sound("type", key):
-            check.wrong(key, f'is missing: type = "{kind}" needs {what}', because="type")
-    if kind == "http" and check.sound("method", "body", "json"):
+        if key not in check and check.is_sound("type", key):
+            check.report(key, f'is missing: type = "{kind}" needs {what}', because="type")
+    if kind == "http" and check.is_sound("method", "body", "json"):
         method = check.value("method", "GET")
         if "body" in check and method in ("GET", "HEAD"):
-            check.wrong("body", f'goes with method = "POST"; this one is "{method}", which sends none')
+            check.report("body", f'goes with method = "POST"; this one is "{method}", which sends none')
         if "json" in check and method == "HEAD":
-            check.wrong("json", 'looks into the answer, and method = "HEAD" gets none')
+            check.report("json", 'looks into the answer, and method = "HEAD" gets none')
 
 
 def judge_place(
@@ -79,19 +79,19 @@ def judge_place(
 ) -> None:
     """Refuse keys that do not fit the server's address, TLS or header."""
     if check.value("check-tls", False) and not server_has_tls:
-        check.wrong("check-tls", "is true, and the server has no tls that says how")
+        check.report("check-tls", "is true, and the server has no tls that says how")
     header = check.value("check-header", "none")
     if header != "none" and send_proxy == "none":
-        check.wrong("check-header", f'is "{header}", and send-proxy = "none": no header is sent to the server')
+        check.report("check-header", f'is "{header}", and send-proxy = "none": no header is sent to the server')
     if not isinstance(address, UnixServer):
         return
     is_connecting = kind in CONNECTING and ("port" in check or "address" in check)
     if is_connecting or kind == "agent":
         for key in ("port", "address"):
-            if key not in check and check.sound(key):
-                check.wrong(key, f"is missing: the server, {address}, is a UNIX socket and has none", because="type")
+            if key not in check and check.is_sound(key):
+                check.report(key, f"is missing: the server, {address}, is a UNIX socket and has none", because="type")
     if kind == "http" and "{host}" in check.value("url", ""):
-        check.wrong("url", f"has {{host}} in it, and the server, {address}, is a UNIX socket")
+        check.report("url", f"has {{host}} in it, and the server, {address}, is a UNIX socket")
 
 
 def check_in_effect(

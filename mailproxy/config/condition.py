@@ -363,10 +363,10 @@ def read_condition(folder: str, table: Table) -> Condition:
         none_of=table.child_if_there("not", read),
     )
     for key, name, _ in keys_of(Condition):
-        if key in table and table.sound(key) and getattr(condition, name) in ((), {}):
-            table.wrong(key, "is empty, so no client would be right; leave it out")
+        if key in table and table.is_sound(key) and getattr(condition, name) in ((), {}):
+            table.report(key, "is empty, so no client would be right; leave it out")
     if not tuple(table):
-        table.wrong_itself("is an empty table; a rule without a condition is for every client")
+        table.report_itself("is an empty table; a rule without a condition is for every client")
     return condition
 
 
@@ -381,11 +381,11 @@ def _read_tlvs(table: Table) -> dict[int, tuple[TextPattern, ...]]:
         try:
             number = TLV_TYPE.read(key)
         except Wrong as error:
-            table.wrong(key, str(error))
+            table.report(key, str(error))
             continue
         if number in tlvs:
-            table.wrong(key, "is the same type as another key here")
-        elif not patterns and table.sound(key):
-            table.wrong(key, "is empty, so no client would be right; leave it out")
+            table.report(key, "is the same type as another key here")
+        elif not patterns and table.is_sound(key):
+            table.report(key, "is empty, so no client would be right; leave it out")
         tlvs[number] = patterns
     return tlvs

@@ -115,16 +115,18 @@ def read_servers_up(table: Table) -> ServersUp:
 def read_sessions(table: Table) -> SessionsNow:
     """Read ``sessions``."""
     if ("frontend" in table) == ("backend" in table):
-        table.wrong_itself("needs the name of a frontend or of a backend, one of the two")
+        table.report_itself("needs the name of a frontend or of a backend, one of the two")
     return _bounded(table, read_keys(table, SessionsNow()))
 
 
 def _bounded(table: Table, bounds: _Bounds) -> _Bounds:
     under, over = bounds.under, bounds.over
     if "under" not in table and "over" not in table:
-        table.wrong_itself("needs a number: under = 1, or over = 100")
+        table.report_itself("needs a number: under = 1, or over = 100")
     elif under is not None and over is not None and over + 1 >= under:
-        table.wrong("under", f"is {under}, and no number is under {under} and over {over}; for one of the two, use any")
+        table.report(
+            "under", f"is {under}, and no number is under {under} and over {over}; for one of the two, use any"
+        )
     return bounds
 
 
@@ -144,4 +146,4 @@ def read_rate(table: Table) -> SourceRate:
 
 def _check_per(table: Table, per: tuple[int, ...]) -> None:
     if len({bits <= _IPV4_BITS for bits in per}) < len(per):
-        table.wrong("per", "has two lengths for one family; up to 32 is for IPv4, more is for IPv6")
+        table.report("per", "has two lengths for one family; up to 32 is for IPv4, more is for IPv6")

@@ -373,9 +373,9 @@ def read_frontend(folder: str, name: str, table: Table) -> Frontend:
     frontend = evolve(frontend, rules=read_rules(folder, frontend.protocol, table))
     _check_tls(frontend, table)
     _check_accept_proxy(frontend, table)
-    if frontend.log_refused_logins and table.sound("protocol") and frontend.refused_logins is None:
+    if frontend.log_refused_logins and table.is_sound("protocol") and frontend.refused_logins is None:
         words = f"is for protocols with logins, and {frontend.protocol} has none; leave it out"
-        table.wrong("log-refused-logins", words)
+        table.report("log-refused-logins", words)
     return frontend
 
 
@@ -387,31 +387,31 @@ def _check_tls(frontend: Frontend, table: Table) -> None:
     if frontend.tls == "none":
         for key in ("tls-profile", "alpn"):
             if key in table:
-                table.wrong(key, 'has no effect with tls = "none"; leave it out or use tls = "implicit"')
+                table.report(key, 'has no effect with tls = "none"; leave it out or use tls = "implicit"')
         if frontend.limits.handshakes is not None:
-            table.wrong("limits", 'has "handshakes", and with tls = "none" there are none; leave it out')
-    elif frontend.tls_offloaded_by and table.sound("tls"):
-        table.wrong("tls-offloaded-by", f'is for tls = "none"; with "{frontend.tls}" it is mailproxy that ends TLS')
+            table.report("limits", 'has "handshakes", and with tls = "none" there are none; leave it out')
+    elif frontend.tls_offloaded_by and table.is_sound("tls"):
+        table.report("tls-offloaded-by", f'is for tls = "none"; with "{frontend.tls}" it is mailproxy that ends TLS')
     if not frontend.has_starttls:
         for key in ("hostname", "capabilities"):
             if key in table:
-                table.wrong(key, 'is for tls = "starttls" and "starttls-optional"; leave it out')
-    elif frontend.protocol == TCP and table.sound("protocol"):
-        table.wrong("tls", f'is {quoted(frontend.tls)}, and protocol = "tcp" has no STARTTLS')
+                table.report(key, 'is for tls = "starttls" and "starttls-optional"; leave it out')
+    elif frontend.protocol == TCP and table.is_sound("protocol"):
+        table.report("tls", f'is {quoted(frontend.tls)}, and protocol = "tcp" has no STARTTLS')
 
 
 def _check_accept_proxy(frontend: Frontend, table: Table) -> None:
-    if not table.sound("accept-proxy", "accept-proxy-optional"):
+    if not table.is_sound("accept-proxy", "accept-proxy-optional"):
         return
     for optional in frontend.accept_proxy_optional:
         for required in frontend.accept_proxy:
             if overlap(optional, required):
-                table.wrong(
+                table.report(
                     "accept-proxy-optional",
                     f"has {optional}, which overlaps {required} of accept-proxy; a header is one or the other",
                 )
     has_senders = bool(frontend.accept_proxy or frontend.accept_proxy_optional)
     if frontend.accept_proxy_only and not has_senders:
-        table.wrong("accept-proxy-only", "needs networks in accept-proxy, or nobody could connect")
+        table.report("accept-proxy-only", "needs networks in accept-proxy, or nobody could connect")
     if frontend.log_tlvs and not has_senders:
-        table.wrong("log-tlvs", "needs networks in accept-proxy: TLVs only come with a PROXY header")
+        table.report("log-tlvs", "needs networks in accept-proxy: TLVs only come with a PROXY header")

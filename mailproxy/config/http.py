@@ -127,7 +127,7 @@ def read_headers(table: Table) -> dict[str, str]:
         try:
             name = header_name(key)
         except Wrong as error:
-            table.wrong(key, str(error))
+            table.report(key, str(error))
             continue
         if value is not None:
             headers[name] = value
@@ -142,7 +142,7 @@ def read_json(table: Table) -> dict[str, str | int | bool | float]:
         try:
             place = pointer(key)
         except Wrong as error:
-            table.wrong(key, str(error))
+            table.report(key, str(error))
             continue
         if value is not None:
             expected[place] = value

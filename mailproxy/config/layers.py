@@ -44,14 +44,14 @@ class Layers:
         """The last, most particular table."""
         return self.layers[-1]
 
-    def sound(self, *keys: str) -> bool:
+    def is_sound(self, *keys: str) -> bool:
         """Return whether none of `keys` has a problem in any table."""
-        return all(layer.table.sound(*keys) for layer in self.layers)
+        return all(layer.table.is_sound(*keys) for layer in self.layers)
 
-    def wrong(self, key: str, message: str, *, because: str | None = None) -> None:
+    def report(self, key: str, message: str, *, because: str | None = None) -> None:
         """Note a problem with `key` in the last table that has it; if none has it, in the one with `because`."""
         found = self._source(key) or (because and self._source(because)) or self.last
-        found.table.wrong(key, message)
+        found.table.report(key, message)
 
     def up_to_each(self) -> Iterator["Layers"]:
         """Yield each table merged with the more general ones: the values that apply where it was written."""

@@ -72,8 +72,8 @@ class Resolvers:
 def read_resolvers(table: Table) -> Resolvers:
     """Read the table."""
     resolvers = read_keys(table, Resolvers())
-    if resolvers.hold_valid > resolvers.max_ttl and table.sound("hold-valid", "max-ttl"):
-        table.wrong(
+    if resolvers.hold_valid > resolvers.max_ttl and table.is_sound("hold-valid", "max-ttl"):
+        table.report(
             "hold-valid",
             f"is {resolvers.hold_valid:g} s, above max-ttl, {resolvers.max_ttl:g} s: answers cannot be kept for both",
         )

@@ -200,14 +200,14 @@ def read_rules(folder: str, protocol: MailProtocol, table: Table) -> tuple[Rule,
     taken: set[str] = set()
     rules = table.tables("rule", partial(_read_rule, folder, protocol, taken))
     if len(rules) > MOST_RULES:
-        table.wrong("rule", f"has {len(rules)} tables; a frontend has {MOST_RULES} rules at most")
+        table.report("rule", f"has {len(rules)} tables; a frontend has {MOST_RULES} rules at most")
     return tuple(rule if rule.name else evolve(rule, name=default_name(number)) for number, rule in enumerate(rules))
 
 
 def _read_rule(folder: str, protocol: MailProtocol, taken: set[str], table: Table) -> Rule:
     rule = read_keys(table, Rule())
     if rule.name in taken:
-        table.wrong("name", f"is {quoted(rule.name)}, the name of an earlier rule; choose another")
+        table.report("name", f"is {quoted(rule.name)}, the name of an earlier rule; choose another")
     if rule.name:
         taken.add(rule.name)
     rule = evolve(
@@ -217,13 +217,13 @@ def _read_rule(folder: str, protocol: MailProtocol, taken: set[str], table: Tabl
     )
     actions = [key for key in ("backend", "accept", "refuse") if key in table and (key != "accept" or rule.accept)]
     if len(actions) > 1:
-        table.wrong(actions[1], f"and {actions[0]} exclude each other; choose one")
-    if not (actions or any(key in table for key in ("label", "tlv", "bandwidth", "ban"))) and table.sound("accept"):
-        table.wrong_itself("does nothing; write backend, accept, refuse, ban, label, tlv or bandwidth")
-    if "tarpit" in table and rule.refusal is None and table.sound("refuse", "ban"):
-        table.wrong("tarpit", 'is for clients that are refused; write refuse = "temporary" as well')
+        table.report(actions[1], f"and {actions[0]} exclude each other; choose one")
+    if not (actions or any(key in table for key in ("label", "tlv", "bandwidth", "ban"))) and table.is_sound("accept"):
+        table.report_itself("does nothing; write backend, accept, refuse, ban, label, tlv or bandwidth")
+    if "tarpit" in table and rule.refusal is None and table.is_sound("refuse", "ban"):
+        table.report("tarpit", 'is for clients that are refused; write refuse = "temporary" as well')
     if protocol == TCP and rule.refuse is not None and (rule.refuse.text or rule.refuse.kind != "close"):
-        table.wrong("refuse", f'is {quoted(str(rule.refuse))}, and protocol = "tcp" has no words; use "close"')
+        table.report("refuse", f'is {quoted(str(rule.refuse))}, and protocol = "tcp" has no words; use "close"')
     return rule
 
 
@@ -234,5 +234,5 @@ def _read_tlv(table: Table) -> CustomTlv | None:
     try:
         check_value(read.type, read.value)
     except Wrong as error:
-        table.wrong("value", str(error))
+        table.report("value", str(error))
     return CustomTlv(read.type, read.value)

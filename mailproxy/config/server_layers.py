@@ -95,7 +95,7 @@ class CommonSettings:
 def read_default_server(folder: str, table: Table) -> ServerTable:
     """Read ``default-server``; relative paths start at `folder`."""
     for key in OWN_KEYS:
-        table.later(key, "belongs to each server: [backend.NAME.server.NAME]")
+        table.refuse(key, "belongs to each server: [backend.NAME.server.NAME]")
     return _read_table(folder, table)
 
 
@@ -116,18 +116,18 @@ def read_server(common: CommonSettings, name: str, table: Table) -> tuple[Server
 
     has_tls = tls is not None
     judge_table(common, own)
-    if check.sound("type"):
+    if check.is_sound("type"):
         of_check.judge_whole(check, kind)
-    if table.sound("address", "template"):
+    if table.is_sound("address", "template"):
         of_check.judge_place(check, kind, address, common.send_proxy, server_has_tls=has_tls)
         if tls is not None:
             of_tls.judge_whole(tls, address, table)
         if "resolve-prefer" in own.keys.values and not isinstance(address, NamedServer | SrvServer):
-            table.wrong("resolve-prefer", f"is for host names; the address is {address}")
+            table.report("resolve-prefer", f"is for host names; the address is {address}")
     if tls is not None:
         of_tls.judge_tables(tls)
     if "on-marked-up" in own.keys.values and keys.value("backup", False):
-        table.wrong("on-marked-up", "is for servers that have backups; this one is a backup itself")
+        table.report("on-marked-up", "is for servers that have backups; this one is a backup itself")
 
     server = Server(
         name=name,
@@ -146,7 +146,7 @@ def _read_address(table: Table) -> tuple[ServerAddress, int]:
         address = table.require("address", SERVER, UnixServer(""))
         return address, SRV_SLOTS if isinstance(address, SrvServer) else 1
     if "address" in table:
-        table.wrong("template", "is set beside address; a server has one of them")
+        table.report("template", "is set beside address; a server has one of them")
     table.take("address", SERVER, None)
     return template
 
@@ -160,13 +160,13 @@ def judge_table(common: CommonSettings, own: ServerTable) -> None:
     """Refuse keys of a server's table or ``default-server`` that have no effect there."""
     check = common.check(own)
     of_check.judge_tables(check, common.defaults)
-    if not check.sound("type"):
+    if not check.is_sound("type"):
         return
     table, values = own.keys.table, own.keys.values
     if of_check.check_type(check, common.defaults) == "none":
         for key in _NEED_CHECKS:
             if values.get(key, "none") != "none":
-                table.wrong(
+                table.report(
                     key,
                     "is for health checks, and there are none: write check = "
                     f'{{ type = "{common.defaults.type}" }} for the server or its backend',
@@ -174,4 +174,4 @@ def judge_table(common: CommonSettings, own: ServerTable) -> None:
     elif common.keys(own).value("observe", "connect") == "none":
         for key in ("error-limit", "on-error"):
             if key in values:
-                table.wrong(key, 'has no effect with observe = "none"')
+                table.report(key, 'has no effect with observe = "none"')

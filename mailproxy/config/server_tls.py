@@ -103,27 +103,27 @@ def read_tls(folder: str, table: Table) -> Layer:
 def judge_tables(tls: Layers) -> None:
     """Refuse, in each table, keys for verification without verification."""
     for so_far in tls.up_to_each():
-        if so_far.value("verify", "required") == "none" and so_far.sound("verify"):
+        if so_far.value("verify", "required") == "none" and so_far.is_sound("verify"):
             for key in ("ca", "verify-name"):
                 if key in so_far.last.values:
-                    so_far.last.table.wrong(key, 'has no effect with verify = "none"; leave one of them out')
+                    so_far.last.table.report(key, 'has no effect with verify = "none"; leave one of them out')
 
 
 def judge_whole(tls: Layers, address: ServerAddress, table: Table) -> None:
     """Refuse a server whose certificate would be verified without a name; `table` is the server's."""
     if tls.value("verify", "required") == "none" or "verify-name" in tls:
         return
-    if tls and not tls.sound("verify", "verify-name", "sni"):
+    if tls and not tls.is_sound("verify", "verify-name", "sni"):
         return
     if tls.value("sni", None) == "client":
-        tls.wrong(
+        tls.report(
             "sni",
             'is "client", and what a client asks for says nothing about the server: it needs verify-name, the name in '
             "the server's certificate",
         )
     elif "sni" not in tls and isinstance(address, UnixServer | SrvServer):
         what = "unsigned SRV records" if isinstance(address, SrvServer) else "a UNIX socket"
-        table.wrong("tls", f"needs verify-name, the name in the server's certificate: its address is {what}")
+        table.report("tls", f"needs verify-name, the name in the server's certificate: its address is {what}")
 
 
 def tls_in_effect(tls: Layers) -> ServerTls:

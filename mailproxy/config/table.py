@@ -38,7 +38,7 @@ class Table:
         self._values = values
         self._problems = problems
         self._known: list[str] = []
-        self._later: list[str] = []
+        self._refused: list[str] = []
         self._haproxy: dict[str, str] = {}
         self._needs: dict[str, str] = {}
         self._examples: dict[str, str] = {}
@@ -51,15 +51,15 @@ class Table:
         """Yield the keys that the file has here, in its order."""
         return iter(self._values)
 
-    def wrong(self, key: str, message: str) -> None:
+    def report(self, key: str, message: str) -> None:
         """Note a problem with `key`."""
         self._problems.add(self._at(key), message)
 
-    def wrong_itself(self, message: str) -> None:
+    def report_itself(self, message: str) -> None:
         """Note a problem with the table as a whole."""
         self._problems.add(self.path, message)
 
-    def sound(self, *keys: str) -> bool:
+    def is_sound(self, *keys: str) -> bool:
         """Return whether none of `keys` has a problem so far, so that comparing them makes sense."""
         return not any(self._problems.at(self._at(key)) for key in keys)
 
@@ -73,7 +73,7 @@ class Table:
     def require(self, key: str, kind: Kind[T], stand_in: D) -> T | D:
         """Read the value of `key`, which is required."""
         if key not in self:
-            self.wrong(key, f"is missing, needs {kind.needs}")
+            self.report(key, f"is missing, needs {kind.needs}")
         return self.take(key, kind, stand_in)
 
     def each(self, key: str, kind: Kind[T], *, or_one: bool = False) -> tuple[T, ...]:
@@ -87,7 +87,7 @@ class Table:
         if or_one and key in self and type(values) in kind.types:
             return tuple(entry for entry in (self._read(self._at(key), values, kind, None),) if entry is not None)
         if not isinstance(values, list):
-            self.wrong(key, f"is {described(values)}, needs a list in which each entry is {kind.needs}")
+            self.report(key, f"is {described(values)}, needs a list in which each entry is {kind.needs}")
             return ()
         read = (self._read(f"{self._at(key)}[{i}]", value, kind, None) for i, value in enumerate(values))
         return tuple(entry for entry in read if entry is not None)
@@ -96,7 +96,7 @@ class Table:
         """Read a required list with at least one entry."""
         if key not in self or self._values[key] == []:
             state = "is an empty list" if key in self else "is missing"
-            self.wrong(key, f"{state}, needs a list in which each entry is {kind.needs}")
+            self.report(key, f"{state}, needs a list in which each entry is {kind.needs}")
         return self.each(key, kind)
 
     def child(self, key: str, read: Callable[["Table"], T]) -> T:
@@ -104,7 +104,7 @@ class Table:
         self._known.append(key)
         values = self._values.get(key, {})
         if not isinstance(values, dict):
-            self.wrong(key, f"is {described(values)}, needs a table: [{self._at(key)}]{self._such_as(key)}")
+            self.report(key, f"is {described(values)}, needs a table: [{self._at(key)}]{self._such_as(key)}")
             values = {}
         return self._enter(self._at(key), values, read)
 
@@ -131,11 +131,11 @@ class Table:
                 try:
                     check_name(name)
                 except Wrong as error:
-                    tables.wrong(name, str(error))
+                    tables.report(name, str(error))
                 if isinstance(values, dict):
                     found.append(tables._enter(tables._at(name), values, partial(read, name), name))
                 else:
-                    tables.wrong(name, f"is {described(values)}, needs to be in a table: [{tables.path}.NAME]")
+                    tables.report(name, f"is {described(values)}, needs to be in a table: [{tables.path}.NAME]")
 
         self.child(key, read_all)
         return tuple(found)
@@ -146,7 +146,7 @@ class Table:
         values = self._values.get(key, [])
         if not isinstance(values, list):
             hint = f": [[{self._at(key)}]]" if isinstance(values, dict) else ""
-            self.wrong(key, f"is {described(values)}, needs a list of tables{hint}")
+            self.report(key, f"is {described(values)}, needs a list of tables{hint}")
             return ()
         found: list[T] = []
         for number, value in enumerate(values):
@@ -157,11 +157,11 @@ class Table:
                 self._problems.add(path, f"is {described(value)}, needs a table")
         return tuple(found)
 
-    def later(self, key: str, explanation: str) -> None:
+    def refuse(self, key: str, explanation: str) -> None:
         """Refuse a key that other versions or other tables have, with a sentence on what to do."""
-        self._later.append(key)
+        self._refused.append(key)
         if key in self:
-            self.wrong(key, explanation)
+            self.report(key, explanation)
 
     def describe(self, key: str, needs: str, haproxy: Iterable[str], example: str) -> None:
         """Suggest `key` for HAProxy's words for it, and `example` if its value is wrong."""
@@ -173,8 +173,8 @@ class Table:
     def end(self) -> None:
         """Note every key that no code has asked for."""
         for key in self._values:
-            if key not in self._known and key not in self._later:
-                self.wrong(key, self._unknown(key))
+            if key not in self._known and key not in self._refused:
+                self.report(key, self._unknown(key))
 
     def _unknown(self, key: str) -> str:
         unknown = "is not a key that mailproxy knows"
@@ -194,7 +194,7 @@ class Table:
         """Return the rest of a name with dots, which TOML has read as tables; "" if there is none."""
         rest: list[str] = []
         values = self._values
-        while not any(key in self._known or key in self._later for key in values):
+        while not any(key in self._known or key in self._refused for key in values):
             if not values or not all(isinstance(value, dict) for value in values.values()):
                 return ""
             key, inner = next(iter(values.items()))

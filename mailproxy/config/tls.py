@@ -229,34 +229,36 @@ def _from(folder: str, pattern: str) -> str:
 
 
 def _check_versions(profile: TlsProfile, table: Table) -> None:
-    if table.sound("min-version", "max-version") and profile.min_version > profile.max_version:
-        table.wrong("min-version", f'is "{profile.min_version}", above max-version = "{profile.max_version}"')
+    if table.is_sound("min-version", "max-version") and profile.min_version > profile.max_version:
+        table.report("min-version", f'is "{profile.min_version}", above max-version = "{profile.max_version}"')
 
 
 def _check_tickets(profile: TlsProfile, table: Table) -> None:
     if not profile.tickets and "ticket-lifetime" in table:
-        table.wrong("ticket-lifetime", "has no effect with tickets = false; leave one of the two out")
+        table.report("ticket-lifetime", "has no effect with tickets = false; leave one of the two out")
 
 
 def _check_client_certificates(profile: TlsProfile, table: Table) -> None:
     asks = f'client-certificates = "{profile.client_certificates}"'
-    if not profile.client_ca and table.sound("client-ca"):
+    if not profile.client_ca and table.is_sound("client-ca"):
         if profile.client_certificates != "none":
-            table.wrong("client-ca", f"is missing: {asks} verifies with it")
+            table.report("client-ca", f"is missing: {asks} verifies with it")
         if profile.client_crl:
-            table.wrong("client-crl", "has lists, and there is no client-ca whose certificates could be on them")
+            table.report("client-crl", "has lists, and there is no client-ca whose certificates could be on them")
     if profile.bad_client_certificate == "unverified" and profile.client_certificates != "optional":
-        table.wrong("bad-client-certificate", f'is "unverified", which is for "optional"; here is {asks}')
+        table.report("bad-client-certificate", f'is "unverified", which is for "optional"; here is {asks}')
 
 
 def _check_ciphers(profile: TlsProfile, table: Table) -> None:
-    if not table.sound("min-version", "max-version"):
+    if not table.is_sound("min-version", "max-version"):
         return
     if profile.ciphers is not None and profile.min_version == "1.3":
-        table.wrong("ciphers", 'is for TLS 1.2, which min-version = "1.3" excludes; TLS 1.3 has ciphersuites')
+        table.report("ciphers", 'is for TLS 1.2, which min-version = "1.3" excludes; TLS 1.3 has ciphersuites')
     if "cbc-ciphers" in table and profile.ciphers is not None:
-        table.wrong("cbc-ciphers", "is about the default of ciphers, and ciphers are given; leave one of the two out")
+        table.report("cbc-ciphers", "is about the default of ciphers, and ciphers are given; leave one of the two out")
     if profile.ciphersuites is not None and profile.max_version == "1.2":
-        table.wrong("ciphersuites", 'is for TLS 1.3, which max-version = "1.2" excludes; TLS 1.2 has ciphers')
+        table.report("ciphersuites", 'is for TLS 1.3, which max-version = "1.2" excludes; TLS 1.2 has ciphers')
     if profile.ciphers is not None and profile.ciphers.startswith("TLS_"):
-        table.wrong("ciphers", f"has a TLS 1.3 name ({profile.ciphers.partition(':')[0]}); put those into ciphersuites")
+        table.report(
+            "ciphers", f"has a TLS 1.3 name ({profile.ciphers.partition(':')[0]}); put those into ciphersuites"
+        )

@@ -125,7 +125,7 @@ def test_underscore_for_a_dash_is_understood() -> None:
 
 
 def test_key_of_other_versions_is_explained_once() -> None:
-    _, problems = read({"check": {}}, lambda table: table.later("check", "comes later"))
+    _, problems = read({"check": {}}, lambda table: table.refuse("check", "comes later"))
     assert problems == ["table.check: comes later"]
 
 
