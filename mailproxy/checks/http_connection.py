@@ -66,7 +66,7 @@ class Shared:
         )
         self._left = 0
 
-    def leaves(self, count: int) -> None:
+    def collect_after(self, count: int) -> None:
         """Note that a connection is over on which `count` bytes came, and collect what such connections have left."""
         self._left += count
         if self._left >= LEFT_BYTES:
@@ -167,7 +167,7 @@ class _Bytes(_Layer):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
-        self._connections.shared.leaves(self._count)
+        self._connections.shared.collect_after(self._count)
 
 
 class _Lines(_Layer):

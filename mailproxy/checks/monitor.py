@@ -94,7 +94,7 @@ class Monitor:
     def _check_soon(self, server: BackendServer) -> None:
         prober = self._probers.get(server)
         if prober is not None:
-            prober.soon()
+            prober.check_soon()
 
     def check_now(self, server: BackendServer, done: Done) -> str:
         """
@@ -108,7 +108,7 @@ class Monitor:
         if server.target is None:
             return "has no address to check"
         self._asking.setdefault(server, []).append(done)
-        prober.now()
+        prober.check_now()
         return ""
 
     def _answer(self, server: BackendServer, outcome: Outcome | None) -> None:

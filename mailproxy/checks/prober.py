@@ -136,7 +136,7 @@ class Prober:
             self._run.cancel()
             self._run = None
 
-    def soon(self) -> None:
+    def check_soon(self) -> None:
         """Begin the next run within `fastinter`: a session has failed."""
         if self._call is None:
             return
@@ -146,7 +146,7 @@ class Prober:
             self._call.cancel()
             self._wait(seconds)
 
-    def now(self) -> None:
+    def check_now(self) -> None:
         """Begin the next run at once, unless one is under way."""
         if self._call is not None:
             self._call.cancel()

@@ -65,7 +65,7 @@ def _show(path: Callable[[], str], interval: float) -> int:
     try:
         import curses
 
-        from mailproxy.top.live import live
+        from mailproxy.top.live import show_live
     except ImportError:
         print("this Python has no curses; --once prints one snapshot without it", file=sys.stderr)
         return 1
@@ -75,7 +75,7 @@ def _show(path: Callable[[], str], interval: float) -> int:
         term = printable(os.environ.get("TERM", ""))
         print(f"the terminal {term!r} (TERM) is not known here; try TERM=vt100, or --once", file=sys.stderr)
         return 1
-    live(path, interval)
+    show_live(path, interval)
     return 0
 
 

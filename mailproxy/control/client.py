@@ -80,17 +80,17 @@ class Client(Protocol):
         self._clients.add(self)
         self.transport.registerProducer(self, True)
         self._write("hello", {"mailproxy": __version__, "protocol": VERSION, "pid": os.getpid()})
-        self._wait(IDLE_SECONDS, self._idled)
+        self._wait(IDLE_SECONDS, self._refuse_idle)
 
     def dataReceived(self, data: bytes) -> None:
         """Add bytes to the request, and answer it when it is complete."""
         self._received += data
-        self._next()
+        self._begin_request()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Stop all work for the client."""
         self._leave()
-        self._rest()
+        self._cancel_deadline()
         if self._turn is not None:
             self._turn.cancel()
             self._turn = None
@@ -134,17 +134,17 @@ class Client(Protocol):
         self._deadline = None
         then()
 
-    def _rest(self) -> None:
+    def _cancel_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
-    def _idled(self) -> None:
+    def _refuse_idle(self) -> None:
         self.refuse(f"there was no request for {IDLE_SECONDS:g} s")
 
     # Requests.
 
-    def _next(self) -> None:
+    def _begin_request(self) -> None:
         """Begin the next request, if a whole line has arrived and no request is under way."""
         if self._watcher is not None:
             self.refuse("a client that watches cannot send other requests; open another connection for them")
@@ -159,7 +159,7 @@ class Client(Protocol):
         elif end:
             self._received = rest
             self._is_idle = False
-            self._rest()
+            self._cancel_deadline()
             self._take(line)
 
     def _hold(self) -> None:
@@ -206,12 +206,12 @@ class Client(Protocol):
     def _be_idle(self) -> None:
         """Wait for the next request; one that has arrived begins in another turn of the reactor."""
         self._is_idle = True
-        self._wait(IDLE_SECONDS, self._idled)
-        self._later(self._go_on)
+        self._wait(IDLE_SECONDS, self._refuse_idle)
+        self._call_later(self._go_on)
 
     def _go_on(self) -> None:
         self.transport.startReading()
-        self._next()
+        self._begin_request()
 
     # Answers.
 
@@ -257,15 +257,15 @@ class Client(Protocol):
                 self._last = self._answer.last
                 self.end()
         elif not self._is_paused:
-            self._later(self._write_more)
+            self._call_later(self._write_more)
 
     def _row_ready(self, nothing: object) -> None:
         """Continue: the row that the answer waited for is ready."""
         self._is_waiting = False
         if not self._is_over and not self._is_paused:
-            self._later(self._write_more)
+            self._call_later(self._write_more)
 
-    def _later(self, then: Callable[[], object]) -> None:
+    def _call_later(self, then: Callable[[], object]) -> None:
         if self._turn is None:
             self._turn = self._clock.callLater(0, self._take_turn, then)
 
@@ -296,13 +296,13 @@ class Client(Protocol):
         if self._watcher is not None:
             self._watcher.resume()
         elif self._rows is not None:
-            self._rest()
+            self._cancel_deadline()
             if not self._is_waiting:
-                self._later(self._write_more)
+                self._call_later(self._write_more)
         elif self._is_idle and not self._is_over:
             self._be_idle()
         else:
-            self._rest()
+            self._cancel_deadline()
 
     def stopProducing(self) -> None:
         """Stop writing: the connection is lost."""

@@ -23,7 +23,7 @@ class Capacity:
         """The number of sessions, including other processes' if they share the limit."""
         return self.live
 
-    def bound(self, listener: Listener) -> None:
+    def apply_to(self, listener: Listener) -> None:
         """Apply the limit to a listener."""
         self._listeners.append(listener)
         if self.live >= self.maximum:

@@ -49,7 +49,7 @@ class Door:
         if rejection is None:
             return False
         self._numbers[REJECTED] += 1
-        if self._sampler.takes(self._frontend, peer[0], rejection.word):
+        if self._sampler.sample(self._frontend, peer[0], rejection.word):
             self._log_rejection(peer, rejection)
         return True
 

@@ -91,7 +91,7 @@ class Frontend:
             listener = Listener(bound, self.accepted)
             self._listeners.append(listener)
             for limit in self._pausing:
-                limit.bound(listener)
+                limit.apply_to(listener)
             listener.start(self.poller, self.clock)
 
     def take_waiting(self, kept: Collection[Bound] = ()) -> None:

@@ -38,7 +38,7 @@ class Pace:
         self._listeners: list[Listener] = []
         self._call: IDelayedCall | None = None
 
-    def bound(self, listener: Listener) -> None:
+    def apply_to(self, listener: Listener) -> None:
         """Apply the limit to a listener."""
         self._listeners.append(listener)
         if self._call is None:

@@ -34,12 +34,12 @@ class Trouble:
         self._reported: set[Question] = set()
         self._call: IDelayedCall | None = None
 
-    def begins(self, question: Question, reason: str) -> None:
+    def note_failure(self, question: Question, reason: str) -> None:
         """Note that a question has not been answered."""
         self._reasons[question] = reason
         self._report_soon()
 
-    def ends(self, question: Question) -> None:
+    def note_answer(self, question: Question) -> None:
         """Note that a question has been answered."""
         if self._reasons.pop(question, None) is not None:
             self._report_soon()

@@ -87,7 +87,7 @@ class Watch:
         self._asking = asking.addCallbacks(self._answered, self._not_answered).addErrback(self._broke)
 
     def _answered(self, answer: Answer) -> None:
-        self._trouble.ends(self.question)
+        self._trouble.note_answer(self.question)
         self._retry_seconds = FIRST_RETRY_SECONDS
         if isinstance(answer, Found):
             self._found(answer)
@@ -100,7 +100,7 @@ class Watch:
         if failure.check(NoAnswerError) is None:
             # Our bug: this name may become outdated, the others do not.
             self._log.failure("bug in asking for {question}", failure=failure, question=str(self.question))
-        self._trouble.begins(self.question, failure.getErrorMessage())
+        self._trouble.note_failure(self.question, failure.getErrorMessage())
         seconds = self._retry_seconds
         self._retry_seconds = min(2 * seconds, LAST_RETRY_SECONDS)
         self._next(self.values, seconds)

@@ -57,7 +57,7 @@ class _Forker:
         self.process.kill()
         return False
 
-    def lives(self) -> None:
+    def answered(self) -> None:
         """Take its answer."""
         self.is_asked, self.silent_looks = False, 0
 
@@ -138,7 +138,7 @@ class Forkers:
             case Exited(pid=pid, status=status):
                 self._exited(pid, status)
             case Alive():
-                forker.lives()
+                forker.answered()
 
     def look(self) -> None:
         """Ask the forkers whether they work, and kill those that do not answer."""

@@ -36,7 +36,7 @@ class SharedCapacity(Capacity):
         live = self._live
         return sum(page[live] for page in self._pages.workers)
 
-    def bound(self, listener: Listener) -> None:
+    def apply_to(self, listener: Listener) -> None:
         """Apply the limit to a listener."""
         self._listeners.append(listener)
         if self._page[self._full] or self.sessions >= self.maximum:

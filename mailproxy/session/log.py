@@ -125,4 +125,4 @@ class SessionLog:
         kind = shown_rule(termination.reason) if ending is RULED_OUT else ending.happened
         source = str(describe_client(session)["client"]).rpartition(":")[0]
         reason = termination.reason or kind
-        return self._sampler.takes(session.terms.frontend, source, reason, kind, is_warning=ending.warns)
+        return self._sampler.sample(session.terms.frontend, source, reason, kind, is_warning=ending.warns)

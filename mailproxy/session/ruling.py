@@ -38,7 +38,7 @@ class Ruled(Host, Described, Protocol):
         """Refuse the client in these words."""
 
 
-def may_go_on(session: Ruled, tls: TlsFacts | Unknown | None) -> bool:
+def try_rules(session: Ruled, tls: TlsFacts | Unknown | None) -> bool:
     """
     Try the rules with what is known. A refusal begins now, or after the handshake if its words need TLS.
 

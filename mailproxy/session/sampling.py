@@ -44,9 +44,9 @@ class Sampler:
         self._call: IDelayedCall | None = None
         """The end of the interval."""
 
-    def takes(self, frontend: str, source: str, reason: str, kind: str = "", *, is_warning: bool = False) -> bool:
+    def sample(self, frontend: str, source: str, reason: str, kind: str = "", *, is_warning: bool = False) -> bool:
         """
-        Tell whether this refusal is a line; if not, it is counted for the sum of its `kind`, by default its reason.
+        Count a refusal, and return whether it is a line; if not, it is in the sum of its `kind`, by default its reason.
 
         There may be any number of reasons, since a client chooses the numbers in them, but few kinds: the lines of a
         kind are counted together. The sum has the level of its lines.

@@ -69,7 +69,7 @@ class Reports:
         self._status = self._summary()
         self._notifier.send(message.message(message.READY, message.status(self._status)))
         if self._report_status not in self._calls:
-            self._later(STATUS_SECONDS, self._report_status)
+            self._call_later(STATUS_SECONDS, self._report_status)
 
     def reloading(self) -> None:
         """A reload begins."""
@@ -103,7 +103,7 @@ class Reports:
     def _tick(self) -> None:
         assert self._watchdog is not None
         self._notifier.send(message.message(message.WATCHDOG))
-        self._later(self._watchdog / 2, self._tick)
+        self._call_later(self._watchdog / 2, self._tick)
 
     def _report_status(self) -> None:
         self._store()
@@ -111,9 +111,9 @@ class Reports:
         if status != self._status:
             self._status = status
             self._notifier.send(message.message(message.status(status)))
-        self._later(STATUS_SECONDS, self._report_status)
+        self._call_later(STATUS_SECONDS, self._report_status)
 
-    def _later(self, seconds: float, call: Callable[[], None]) -> None:
+    def _call_later(self, seconds: float, call: Callable[[], None]) -> None:
         self._calls[call] = self._clock.callLater(seconds, call)
 
     def _store(self) -> None:

@@ -27,7 +27,7 @@ TICK_SECONDS = 1.0
 """How often the screen is drawn if nothing happens: for events, and for the age of the last answer."""
 
 
-def live(path: Callable[[], str], interval: float) -> None:
+def show_live(path: Callable[[], str], interval: float) -> None:
     """Show the service until the user quits."""
     locale.setlocale(locale.LC_ALL, "")
     bell, ringer = os.pipe()

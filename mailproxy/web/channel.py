@@ -90,13 +90,13 @@ class Channel(HTTPChannel):
     def connectionMade(self) -> None:
         """Wait for a request."""
         self._clients.add(self)
-        self._wait(REQUEST_SECONDS, self._late)
+        self._wait(REQUEST_SECONDS, self._refuse_late)
         super().connectionMade()
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]  # the base class has no annotations
         """Stop all work for the client."""
         self._clients.discard(self)
-        self._rest()
+        self._cancel_deadline()
         super().connectionLost(reason)
         if self.last is not None:
             self.last()
@@ -124,11 +124,11 @@ class Channel(HTTPChannel):
     # Time.
 
     def _wait(self, seconds: float, late: Callable[[], object]) -> None:
-        self._rest()
+        self._cancel_deadline()
         self.since = self._clock.seconds()
         self._deadline = self._clock.callLater(seconds, self._expired, late)
 
-    def _rest(self) -> None:
+    def _cancel_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
@@ -137,7 +137,7 @@ class Channel(HTTPChannel):
         self._deadline = None
         late()
 
-    def _late(self) -> None:
+    def _refuse_late(self) -> None:
         self.refuse(408, f"the request was not complete after {REQUEST_SECONDS:g} s")
 
     # The request.
@@ -148,7 +148,7 @@ class Channel(HTTPChannel):
             return
         if self._is_idle:
             self._is_idle = False
-            self._wait(REQUEST_SECONDS, self._late)
+            self._wait(REQUEST_SECONDS, self._refuse_late)
         super().dataReceived(data)
 
     def rawDataReceived(self, data: bytes) -> None:
@@ -207,7 +207,7 @@ class Channel(HTTPChannel):
         """Answer a whole request, unless it was refused: the rest of it may have come in the same read."""
         if self._is_ending:
             return
-        self._rest()
+        self._cancel_deadline()
         self._is_first = True
         self._framing.clear()
         self.is_answering = True
@@ -234,7 +234,7 @@ class Channel(HTTPChannel):
         """Continue: the client reads."""
         self._is_unread = False
         if self.is_answering:
-            self._rest()
+            self._cancel_deadline()
         elif self._is_idle:
             self._wait(IDLE_SECONDS, self.loseConnection)
         super().resumeProducing()

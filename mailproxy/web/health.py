@@ -9,12 +9,12 @@ from mailproxy.front.frontend import Frontend
 from mailproxy.web.reply import TEXT, Reply
 
 
-def live() -> Reply:
+def livez() -> Reply:
     """Say that the process works: its reactor has taken the time to answer."""
     return Reply(b"ok\n", TEXT)
 
 
-def ready(running: Running) -> Reply:
+def readyz(running: Running) -> Reply:
     """Say whether the service wants clients; if not, with each reason in a line."""
     reasons = list(reasons_against(running))
     if not reasons:

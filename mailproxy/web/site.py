@@ -52,8 +52,8 @@ class Site:
         """The stats page."""
         self._api = Api(answers, self.turns, lambda request: self.access.check_token(request))
         self._resources: Mapping[str, Resource] = {
-            "/livez": Resource(lambda request: health.live()),
-            "/readyz": Resource(lambda request: health.ready(running)),
+            "/livez": Resource(lambda request: health.livez()),
+            "/readyz": Resource(lambda request: health.readyz(running)),
             "/metrics": Resource(MetricsPages(running, self.turns, reactor).get),
             "/api/v1/events": Resource(lambda request: events.events(request, watch, reactor), is_endless=True),
             "/api/v1/token": Resource(self._token),

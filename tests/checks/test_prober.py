@@ -171,7 +171,7 @@ def test_there_are_never_two_runs() -> None:
     bench = Bench()
     bench.first()
     bench.clock.advance(100.0)
-    bench.prober.soon()
+    bench.prober.check_soon()
     bench.clock.advance(100.0)
     assert len(bench.check.begun) == 1
 
@@ -196,7 +196,7 @@ def test_soon_is_the_fast_interval() -> None:
     bench.first()
     bench.check.end()
     bench.clock.advance(0.5)
-    bench.prober.soon()
+    bench.prober.check_soon()
     assert bench.begun_after(1.0)
 
 
@@ -205,14 +205,14 @@ def test_soon_is_not_later_than_it_would_have_been() -> None:
     bench.first()
     bench.check.end()
     bench.clock.advance(3.5)
-    bench.prober.soon()
+    bench.prober.check_soon()
     assert bench.begun_after(0.5)
 
 
 def test_soon_leaves_a_run_alone() -> None:
     bench = Bench()
     bench.first()
-    bench.prober.soon()
+    bench.prober.check_soon()
     bench.check.end()
     assert bench.begun_after(4.0)
 
@@ -221,13 +221,13 @@ def test_soon_without_fast_interval_is_the_usual_one() -> None:
     bench = Bench(config.Check(type="mail", inter=4.0, jitter=0))
     bench.first()
     bench.check.end()
-    bench.prober.soon()
+    bench.prober.check_soon()
     assert bench.begun_after(4.0)
 
 
 def test_soon_does_not_start_what_was_stopped() -> None:
     bench = Bench()
-    bench.prober.soon()
+    bench.prober.check_soon()
     assert bench.clock.getDelayedCalls() == []
 
 
@@ -235,7 +235,7 @@ def test_now_is_at_once() -> None:
     bench = Bench()
     bench.first()
     bench.check.end()
-    bench.prober.now()
+    bench.prober.check_now()
     assert len(bench.check.begun) == 2
     bench.check.end()
     assert bench.begun_after(4.0)
@@ -244,13 +244,13 @@ def test_now_is_at_once() -> None:
 def test_now_leaves_a_run_alone() -> None:
     bench = Bench()
     bench.first()
-    bench.prober.now()
+    bench.prober.check_now()
     assert len(bench.check.begun) == 1
 
 
 def test_now_does_not_start_what_was_stopped() -> None:
     bench = Bench()
-    bench.prober.now()
+    bench.prober.check_now()
     assert bench.clock.getDelayedCalls() == []
 
 
@@ -403,9 +403,9 @@ def test_whatever_happens_it_waits_for_one_thing(events: list[str | float]) -> N
             bench.check.over = None
             is_started = False
         elif event == "soon":
-            bench.prober.soon()
+            bench.prober.check_soon()
         elif event == "now":
-            bench.prober.now()
+            bench.prober.check_now()
         elif event == "end" and bench.check.over is not None:
             bench.check.end()
         elif isinstance(event, float):

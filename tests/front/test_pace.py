@@ -38,7 +38,7 @@ class Process:
         self.pace = Pace(rate, pages[number], pages, poller=self.poller, clock=clock)
         listener: Any = Listener()
         self.listener = listener
-        self.pace.bound(listener)
+        self.pace.apply_to(listener)
         self.times: list[float] = []
 
     @property
@@ -108,7 +108,7 @@ def test_listener_that_is_bound_later_waits_as_well() -> None:
     flood = Flood(Rate(5, 1.0))
     flood.accept()
     later: Any = Listener()
-    flood.processes[0].pace.bound(later)
+    flood.processes[0].pace.apply_to(later)
     assert later.reasons
     flood.clock.advance(5.0)
     assert not later.reasons

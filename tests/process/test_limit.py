@@ -36,7 +36,7 @@ class Bench:
         self.listeners: list[Any] = [Listener(), Listener()]
         for capacity, listener in zip(self.workers, self.listeners, strict=True):
             capacity.resize(maximum)
-            capacity.bound(listener)
+            capacity.apply_to(listener)
 
     @property
     def accepts(self) -> list[bool]:
@@ -108,7 +108,7 @@ def test_listener_that_begins_at_the_bound_waits(bench: Bench) -> None:
     one.join()
     one.join()
     later: Any = Listener()
-    one.bound(later)
+    one.apply_to(later)
     assert later.reasons == {"maxconn"}
     one.leave()
     assert not later.reasons

@@ -21,7 +21,7 @@ class Flood:
 
     def come(self, times: int, source: str = "192.0.2.1", reason: str = "banned") -> int:
         """Refuse a source several times; return how many are lines."""
-        return sum(self.sampler.takes("imaps", source, reason) for _ in range(times))
+        return sum(self.sampler.sample("imaps", source, reason) for _ in range(times))
 
     def sums(self) -> list[tuple[str, int, int]]:
         """End the interval; return reason, count and sources of each sum."""
@@ -88,7 +88,7 @@ def test_sum_has_the_sources_in_words(flood: Flood, sources: int, words: str) ->
 
 
 def test_lines_of_all_frontends_have_one_limit(flood: Flood) -> None:
-    taken = [flood.sampler.takes(f"imaps{number % 7}", f"::{number}", "banned") for number in range(2 * MOST_LINES)]
+    taken = [flood.sampler.sample(f"imaps{number % 7}", f"::{number}", "banned") for number in range(2 * MOST_LINES)]
     assert sum(taken) == MOST_LINES
     flood.sums()
     assert flood.come(1) == 1
@@ -96,14 +96,14 @@ def test_lines_of_all_frontends_have_one_limit(flood: Flood) -> None:
 
 def test_sum_has_the_level_of_its_lines(flood: Flood) -> None:
     for _ in range(LINES_PER_SOURCE + 1):
-        flood.sampler.takes("imaps", "192.0.2.1", "no header", is_warning=True)
+        flood.sampler.sample("imaps", "192.0.2.1", "no header", is_warning=True)
     flood.come(LINES_PER_SOURCE + 1)
     flood.sums()
     assert [event["log_level"] for event in flood.events] == [LogLevel.warn, LogLevel.info]
 
 
 def test_reasons_of_one_kind_share_their_lines_and_have_one_sum(flood: Flood) -> None:
-    taken = [flood.sampler.takes("imaps", "192.0.2.1", f"{number} bytes", "no TLS") for number in range(100)]
+    taken = [flood.sampler.sample("imaps", "192.0.2.1", f"{number} bytes", "no TLS") for number in range(100)]
     assert sum(taken) == LINES_PER_SOURCE
     assert flood.sums() == [("no TLS", 100 - LINES_PER_SOURCE, 1)]
 

@@ -293,7 +293,7 @@ def test_bug_is_logged_and_reported(web: Web, running: Running, monkeypatch: pyt
     def broken(*ignored: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(health, "ready", broken)
+    monkeypatch.setattr(health, "readyz", broken)
     response = web.get("/readyz")
     assert (response.status, response.error) == (500, "internal error; the log of the service has the traceback")
     assert [event["log_failure"].type for event in running.events if "log_failure" in event] == [ZeroDivisionError]

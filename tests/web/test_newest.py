@@ -80,7 +80,7 @@ def test_sum_of_a_worker_is_an_event_as_well() -> None:
         clock = Clock()
         sampler = Sampler(clock)
         for _ in range(LINES_PER_SOURCE + 7):
-            sampler.takes("imaps", "192.0.2.7", "source-rate")
+            sampler.sample("imaps", "192.0.2.7", "source-rate")
         clock.advance(INTERVAL_SECONDS)
     workers.publish(event_of(events[-1]))
     assert [one.words for one in newest.kept] == [
