@@ -107,7 +107,7 @@ class ProxyService(Service):
         self.kicks = Kicks(lambda: self._generation.sessions, reactor, self._loop.poller)
         self.drains = self._make_drains()
         """Takes one frontend, or one server, out of service."""
-        self.relog: Callable[[Config], object] = _nothing
+        self.relog: Callable[[Config], object] = _do_nothing
         """Called with the configuration whose `log` is to be in effect, at a reload."""
         self.reopen: Callable[[], bool] = _no_file
         """Opens log files again, by their names; says whether there are any."""
@@ -260,7 +260,7 @@ class ProxyService(Service):
 
     def reload_unheard(self) -> None:
         """Reload for a signal: only the log has the result."""
-        self.reload().addBoth(_nothing)
+        self.reload().addBoth(_do_nothing)
 
     def reopen_log(self) -> bool:
         """Open log files again, since they were renamed; return whether there are any."""
@@ -351,7 +351,7 @@ class ProxyService(Service):
         )
 
 
-def _nothing(*ignored: object) -> None:
+def _do_nothing(*ignored: object) -> None:
     """Do nothing."""
 
 

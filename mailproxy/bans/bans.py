@@ -56,9 +56,9 @@ class Bans:
         """`table` is the one for look-ups."""
         self.table = BanTable() if table is None else table
         self._by_origin: dict[Origin, dict[Key, Ban]] = {origin: {} for origin in ORIGINS}
-        self.announce: Callable[[BanChange], object] = _nothing
+        self.announce: Callable[[BanChange], object] = _do_nothing
         """Called with each change of the table but the ends of bans, which every process sees by itself."""
-        self.changed: Callable[[Origin], object] = _nothing
+        self.changed: Callable[[Origin], object] = _do_nothing
         """Called after bans of an origin have changed, to be written to the file."""
 
     def __len__(self) -> int:
@@ -191,5 +191,5 @@ def clean_reason(text: str) -> str:
     return printable(text[:LONGEST_REASON])[:LONGEST_REASON]
 
 
-def _nothing(what: object) -> None:
+def _do_nothing(what: object) -> None:
     """Do nothing."""

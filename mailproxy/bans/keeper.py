@@ -111,7 +111,7 @@ class BanKeeper:
         found = self._saving.open(path)
         if self._crowdsec_settings is None:
             found = tuple(ban for ban in found if ban.origin != "crowdsec")
-        changed, self.bans.changed = self.bans.changed, _nothing
+        changed, self.bans.changed = self.bans.changed, _do_nothing
         try:
             for place in range(0, len(found), BANS_AT_ONCE):
                 self.bans.ban(*found[place : place + BANS_AT_ONCE])
@@ -159,5 +159,5 @@ class BanKeeper:
         return len(self.bans.expire(self._monotonic(), most))
 
 
-def _nothing(origin: Origin | None) -> None:
+def _do_nothing(origin: Origin | None) -> None:
     """Do nothing: what was read is in the file."""

@@ -111,7 +111,7 @@ class _HttpRun:
         self._asking.addBoth(self._end)
 
     def cancel(self) -> None:
-        self._over = _nobody
+        self._over = _ignore_outcome
         self._asking.cancel()
 
     def _expire(self) -> None:
@@ -191,7 +191,7 @@ class _HttpRun:
         self._over(Outcome(is_misconfigured, self._request.hidden(reason), seconds, is_misconfigured))
 
 
-def _nobody(outcome: Outcome) -> None:
+def _ignore_outcome(outcome: Outcome) -> None:
     """Ignore the result of a check that was cancelled."""
 
 

@@ -14,7 +14,7 @@ from mailproxy.config.kind import Wrong
 from mailproxy.config.words import printable
 from mailproxy.control.call import Call, NoService, socket_of
 from mailproxy.top.letters import charset_of
-from mailproxy.top.once import once
+from mailproxy.top.once import snapshot_lines
 
 USAGE_ERROR = 2
 
@@ -56,7 +56,7 @@ def run(arguments: Namespace) -> int:
 def _print(path: str, interval: float) -> int:
     width = shutil.get_terminal_size((_UNBOUNDED, 24)).columns if sys.stdout.isatty() else _UNBOUNDED
     with Call(path) as call:
-        for line in once(call, interval, width=width, charset=charset_of(sys.stdout.encoding)):
+        for line in snapshot_lines(call, interval, width=width, charset=charset_of(sys.stdout.encoding)):
             print(line)
     return 0
 

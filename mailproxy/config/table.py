@@ -113,7 +113,7 @@ class Table:
         if key not in self:
             self._known.append(key)
             return None
-        return self.child(key, read if isinstance(self._values[key], dict) else _nothing)
+        return self.child(key, read if isinstance(self._values[key], dict) else _read_nothing)
 
     def value_or_child(self, key: str, kind: Kind[T], read: Callable[["Table"], U]) -> T | U | None:
         """Read a value of `kind` or a table; None if it is missing or wrong."""
@@ -228,5 +228,5 @@ class Table:
             return default
 
 
-def _nothing(table: Table) -> None:
+def _read_nothing(table: Table) -> None:
     """Read what is no table, so that it has one problem alone."""

@@ -34,7 +34,7 @@ from twisted.python.failure import Failure
 from zope.interface import directlyProvides, implementer
 
 from mailproxy.endpoints.addresses import shown
-from mailproxy.endpoints.arguments import is_able, must_be_factory
+from mailproxy.endpoints.arguments import check_factory, is_able
 from mailproxy.endpoints.proxied_transport import ProxiedTransport, WrapperWithRest
 from mailproxy.endpoints.wrapper import abort
 from mailproxy.proxyprotocol import (
@@ -109,7 +109,7 @@ class AcceptProxyServerEndpoint:
         """Refuse arguments that cannot work with any connection."""
         if not is_able(self.endpoint, "listen"):
             raise ValueError(f"{self.endpoint!r} is not a server endpoint; serverFromString makes one from a string")
-        _must_work(self.policy, self.check, self.on_refusal)
+        _check_arguments(self.policy, self.check, self.on_refusal)
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
         """Listen, as the endpoint does."""
@@ -117,7 +117,7 @@ class AcceptProxyServerEndpoint:
         return self.endpoint.listen(factory)
 
 
-def _must_work(policy: AcceptPolicy, check: HeaderCheck | None, on_refusal: RefusalHook | None) -> None:
+def _check_arguments(policy: AcceptPolicy, check: HeaderCheck | None, on_refusal: RefusalHook | None) -> None:
     for name, hook in (("check", check), ("on_refusal", on_refusal)):
         if hook is not None and not callable(hook):
             raise ValueError(f"{name} {hook!r} cannot be called; it is a function or None")
@@ -146,8 +146,8 @@ class AcceptProxyFactory(WrappingFactory[Any]):
         on_refusal: RefusalHook | None = _log_refusal,
     ) -> None:
         """Wrap a factory, which is called when a header is complete; ValueError as for the endpoint."""
-        must_be_factory(wrappedFactory)
-        _must_work(policy, check, on_refusal)
+        check_factory(wrappedFactory)
+        _check_arguments(policy, check, on_refusal)
         super().__init__(wrappedFactory)  # type: ignore[no-untyped-call]  # Twisted's has no annotations
         self.policy = policy
         self.clock = clock or _reactor()

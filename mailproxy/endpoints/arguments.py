@@ -10,7 +10,7 @@ def is_able(thing: object, method: str) -> bool:
     return not isinstance(thing, type) and callable(getattr(thing, method, None))
 
 
-def must_be_factory(factory: object) -> None:
+def check_factory(factory: object) -> None:
     """Raise ValueError for an object that makes no protocols."""
     if not is_able(factory, "buildProtocol"):
         raise ValueError(f"{factory!r} is not a factory; Factory.forProtocol(…) makes one from a class")

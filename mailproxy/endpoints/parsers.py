@@ -134,7 +134,7 @@ def _accept_proxy(reactor: object, words: Spelled) -> AcceptProxyServerEndpoint:
         # It may come from an empty variable in a template: nothing is guessed.
         raise ValueError(f"{words.prefix}: trusted= is empty; leave it out if every peer must send a header")
     if not everybody:
-        _must_match(words, {*names, *optional})
+        _check_peers(words, {*names, *optional})
     try:
         policy = AcceptPolicy(
             trusted=[name for name in names if name != _UNIX],
@@ -151,7 +151,7 @@ def _accept_proxy(reactor: object, words: Spelled) -> AcceptProxyServerEndpoint:
     return AcceptProxyServerEndpoint(serverFromString(reactor, words.endpoint), policy, IReactorTime(reactor))
 
 
-def _must_match(words: Spelled, peers: set[str]) -> None:
+def _check_peers(words: Spelled, peers: set[str]) -> None:
     """Refuse networks that no peer of the wrapped endpoint can be in: every peer would be a direct client."""
     kind = words.endpoint.partition(":")[0]
     if kind == "unix" and _UNIX not in peers:

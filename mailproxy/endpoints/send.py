@@ -24,7 +24,7 @@ from twisted.protocols.policies import WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides, implementer
 
-from mailproxy.endpoints.arguments import is_able, must_be_factory
+from mailproxy.endpoints.arguments import check_factory, is_able
 from mailproxy.endpoints.wrapper import WrappedTransport, Wrapper, abort
 from mailproxy.profiles import INTENDED_SIZE
 from mailproxy.proxyprotocol import Encoded, Header, encode
@@ -126,7 +126,7 @@ class SendProxyFactory(WrappingFactory[Any]):
         self, wrappedFactory: IProtocolFactory, header: Header | HeaderMaker, budget: int | None = None
     ) -> None:
         """Wrap a factory; ValueError for arguments that cannot work with any connection."""
-        must_be_factory(wrappedFactory)
+        check_factory(wrappedFactory)
         super().__init__(wrappedFactory)  # type: ignore[no-untyped-call]  # Twisted's has no annotations
         self._make = cast(HeaderMaker, header)  # not called if it is a `Header`
         self._budget = _budget(header) if budget is None else budget

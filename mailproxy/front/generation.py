@@ -44,7 +44,7 @@ class Generation:
         self.settings = prepared.settings
         self.backends = prepared.backends
         self.frontends = [self._make_frontend(frontend) for frontend in prepared.frontends]
-        self.learned: Learned = _nothing
+        self.learned: Learned = _do_nothing
         """Called, besides the frontend, with the capabilities that a frontend announces to its clients."""
         self.monitoring = Monitoring(prepared, loop, self.learn) if role.is_main else None
         self._parts: list[Monitoring | Shutdowns | Slowstart] = [] if self.monitoring is None else [self.monitoring]
@@ -206,7 +206,7 @@ class Generation:
                 session.shut_down(ending, reason)
 
 
-def _nothing(frontend: str, capabilities: tuple[bytes, ...]) -> None:
+def _do_nothing(frontend: str, capabilities: tuple[bytes, ...]) -> None:
     """Do nothing."""
 
 

@@ -56,7 +56,7 @@ class ListWatch:
         """The files that could not be used at the last check: each problem is logged once."""
         self._emptied: dict[str, State] = {}
         """The states in which files have no networks any more, as the last check has found them."""
-        self.announce: Callable[[ReadList], object] = _nothing
+        self.announce: Callable[[ReadList], object] = _do_nothing
         """Called with each changed list, for other processes."""
 
     def follow(self, paths: Iterable[str], seconds: float, banned: Collection[str] = ()) -> None:
@@ -131,5 +131,5 @@ def _read_changed(
     return found
 
 
-def _nothing(read: ReadList) -> None:
+def _do_nothing(read: ReadList) -> None:
     """Do nothing: there are no other processes."""

@@ -89,7 +89,7 @@ class Renewals:
         self._stale = StaleStaples()
         self.renewed = 0
         """How often certificates have been renewed."""
-        self.announce: Callable[[Certificates], object] = _nothing
+        self.announce: Callable[[Certificates], object] = _do_nothing
         """Called with the profiles whose certificates have changed, for other processes."""
 
     def start(self, settings: config.Config) -> None:
@@ -259,5 +259,5 @@ class Renewals:
             )
 
 
-def _nothing(certificates: Certificates) -> None:
+def _do_nothing(certificates: Certificates) -> None:
     """Do nothing: there are no other processes."""

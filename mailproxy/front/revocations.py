@@ -54,7 +54,7 @@ class Revocations:
         self._trusts: dict[str, ClientTrust] = {}
         self._logged: set[str] = set()
         """The warnings that are already in the log."""
-        self.announce: Callable[[str, ClientTrust], object] = _nothing
+        self.announce: Callable[[str, ClientTrust], object] = _do_nothing
         """Called with a profile's name, and the trust that verifies its clients from now on."""
 
     @property
@@ -144,7 +144,7 @@ class Revocations:
         self._log.failure("bug in the check of client authorities and revocation lists", failure)
 
 
-def _nothing(profile: str, trust: ClientTrust) -> None:
+def _do_nothing(profile: str, trust: ClientTrust) -> None:
     """Do nothing: there are no other processes."""
 
 

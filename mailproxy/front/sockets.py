@@ -156,7 +156,7 @@ class Sockets:
             else:
                 bound.suspend()
 
-    def know_suspended(self, frontends: Iterable[config.Frontend]) -> None:
+    def mark_suspended(self, frontends: Iterable[config.Frontend]) -> None:
         """Set the frontends that another process with the same sockets has suspended."""
         for frontend in frontends:
             self._suspended.add(frontend.name)

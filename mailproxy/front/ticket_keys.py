@@ -27,7 +27,7 @@ class TicketKeyChanges:
         self._clock = clock
         self._call: IDelayedCall | None = None
         self._has_warned = False
-        self.announce: Callable[[], object] = _nothing
+        self.announce: Callable[[], object] = _do_nothing
         """Called after a change, so that other processes change theirs as well."""
 
     def start(self) -> None:
@@ -63,5 +63,5 @@ class TicketKeyChanges:
             )
 
 
-def _nothing() -> None:
+def _do_nothing() -> None:
     """Do nothing: there are no other processes."""

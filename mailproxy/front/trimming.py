@@ -93,8 +93,8 @@ def find_trim() -> Callable[[], object]:
     from ctypes import CDLL  # most processes never need it
 
     trim = getattr(CDLL(None), "malloc_trim", None)
-    return _nothing if trim is None else lambda: trim(0)
+    return _do_nothing if trim is None else lambda: trim(0)
 
 
-def _nothing() -> None:
+def _do_nothing() -> None:
     """Do nothing."""

@@ -71,4 +71,4 @@ class WorkerDrains(Drains):
     """The drains of a worker; the main process closes the sockets once no worker accepts from them."""
 
     def _suspend(self, frontend: Frontend) -> None:
-        self._process_state.sockets.know_suspended([frontend.settings])
+        self._process_state.sockets.mark_suspended([frontend.settings])

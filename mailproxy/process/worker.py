@@ -171,7 +171,7 @@ class Worker:
             judged = self._judge(reading)
             prepared = arrange(judged.settings, judged.source, judged.files, self._process_state)
         suspended = [one for one in reading.settings.frontends if one.name in reading.suspended]
-        self._process_state.sockets.know_suspended(suspended)
+        self._process_state.sockets.mark_suspended(suspended)
         service = self._service = WorkerService(prepared, self._reactor, self._stamp, self._report_for)
         self._events = Forwarding(LiveEvents(globalLogPublisher, service.loop.log), self._channel.send)
         self._process_state.bans.ask = self._channel.send

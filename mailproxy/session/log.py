@@ -78,7 +78,7 @@ class SessionLog:
             self._announce_begun(begun)
         log = self._log
         for moment, session in ended:
-            if not self._is_line(session):
+            if not self._sample(session):
                 continue
             fields = describe(session)
             if session.termination is not None and session.termination.ending.warns:
@@ -116,7 +116,7 @@ class SessionLog:
             for watcher in tuple(self.watchers):
                 watcher(event)
 
-    def _is_line(self, session: LoggedSession) -> bool:
+    def _sample(self, session: LoggedSession) -> bool:
         """Return whether a session is a line: in a flood of clients that get no server, only the first ones are."""
         termination = session.termination
         if termination is None or not termination.is_early or session.is_local:

@@ -263,7 +263,7 @@ class Session:
         """Begin with the stage for a client with this address."""
         terms, client = self.terms, self.client
         client.events = READ
-        self.poller.add(client.fd, _nothing, READ)
+        self.poller.add(client.fd, _do_nothing, READ)
         accept = terms.accept
         if accept is None:
             self._begin()
@@ -524,5 +524,5 @@ class Session:
         self._front.leave(self)
 
 
-def _nothing(events: int) -> None:
+def _do_nothing(events: int) -> None:
     """Do nothing."""

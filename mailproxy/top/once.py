@@ -15,7 +15,7 @@ from mailproxy.top.views import VIEWS, events
 from mailproxy.top.views.view import Facts
 
 
-def once(
+def snapshot_lines(
     call: Call, interval: float, *, width: int, charset: Charset, sleep: Callable[[float], object] = time.sleep
 ) -> Iterator[str]:
     """Yield the lines of a snapshot; its rates are of one interval, which this takes."""

@@ -9,7 +9,7 @@ bounded by one filling of the buffer each way. Reading and writing end separatel
     reading ends (FIN or close_notify) -> the peer's backlog drains -> the peer's writing ends -> ... -> relay_over
 
 `on_event`, `pull` and `put` are the hot path: no logging, no allocation beyond the bytes, nothing that is not needed
-for every chunk. All else, in `unusual` and below, is rare.
+for every chunk. All else, in `on_unusual` and below, is rare.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class Stream:
         if events == BYTES:
             self.pull()
         else:
-            self.unusual(events)
+            self.on_unusual(events)
 
     def pull(self) -> None:
         """Read once and write the bytes to the peer."""
@@ -174,7 +174,7 @@ class Stream:
 
     # Rare.
 
-    def unusual(self, events: int) -> None:
+    def on_unusual(self, events: int) -> None:
         """Handle all events but plain readability."""
         if events & self.events & WRITE:
             self.drain()
