@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,6 +35,7 @@ from mailproxy.front.live_bytes import LiveBytes
 from mailproxy.front.loop import Loop
 from mailproxy.front.network_lists import ListWatch
 from mailproxy.front.prepare import Prepared, arrange
+from mailproxy.front.process_log import NoLog, ProcessLog
 from mailproxy.front.process_state import ProcessState
 from mailproxy.front.reading import Reading
 from mailproxy.front.reload import Reloaded
@@ -99,7 +100,7 @@ class ProxyService(Service):
         self._live_bytes = LiveBytes(lambda: self._generation.sessions, reactor)
         self._trimming = Trimming(lambda: self._process_state.total.live, reactor, self._loop.poller)
         counted, state = self._process_state.counts.process()
-        self._vitals = Vitals(counted.numbers, state, lambda: self.lines_dropped(), reactor)
+        self._vitals = Vitals(counted.numbers, state, lambda: self.process_log.lines_dropped(), reactor)
         self.bans = BanKeeper(
             self._process_state.bans, reactor, self._background.do, monotonic=self._loop.poller.look_at_clock
         )
@@ -107,12 +108,8 @@ class ProxyService(Service):
         self.kicks = Kicks(lambda: self._generation.sessions, reactor, self._loop.poller)
         self.drains = self._make_drains()
         """Takes one frontend, or one server, out of service."""
-        self.relog: Callable[[Config], object] = _do_nothing
-        """Called with the configuration whose `log` is to be in effect, at a reload."""
-        self.reopen: Callable[[], bool] = _no_file
-        """Opens log files again, by their names; says whether there are any."""
-        self.lines_dropped: Callable[[], int] = _none
-        """Returns the number of lines that the log of this process has dropped."""
+        self.process_log: ProcessLog = NoLog()
+        """The log of this process, if the process writes it itself."""
         self.supervisor: Supervisor = Unsupervised()
         """Is called when the service is ready, reloads and stops."""
 
@@ -258,13 +255,9 @@ class ProxyService(Service):
         """
         return self.reloading.ask()
 
-    def reload_unheard(self) -> None:
-        """Reload for a signal: only the log has the result."""
-        self.reload().addBoth(_do_nothing)
-
     def reopen_log(self) -> bool:
         """Open log files again, since they were renamed; return whether there are any."""
-        return self.reopen()
+        return self.process_log.reopen()
 
     def change_to(self, reading: Reading) -> None:
         """Replace the current reading of the configuration, or raise and change nothing."""
@@ -276,7 +269,7 @@ class ProxyService(Service):
         generation.start(after=self._generation)
         self._prepared, self._generation, self.warnings = prepared, generation, reading.warnings
         self._open_admin_socket()
-        self.relog(reading.settings)
+        self.process_log.configure(reading.settings)
 
     def follow_change(self, former: Generation, reading: Reading, renewed: int) -> None:
         """
@@ -349,17 +342,3 @@ class ProxyService(Service):
             counts=frontend.counters,
             **asdict(frontend.counters),
         )
-
-
-def _do_nothing(*ignored: object) -> None:
-    """Do nothing."""
-
-
-def _none() -> int:
-    """Count nothing: the service has no log of its own."""
-    return 0
-
-
-def _no_file() -> bool:
-    """Open no file."""
-    return False

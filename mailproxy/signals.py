@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Collection, Iterable
-from typing import Any
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.logger import Logger
+
+# A configuration with errors is reported before the service's modules are imported.
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
+    from mailproxy.front.reload import Reloaded
+    from mailproxy.front.stop import Stop
 
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
@@ -15,13 +22,25 @@ STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 RELOADS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
+class Signalled(Protocol):
+    """The service, as signals use it."""
+
+    stop: Stop
+
+    def reload(self) -> Deferred[Reloaded]:
+        """Read the configuration again, and apply its changes."""
+
+    def reopen_log(self) -> bool:
+        """Open log files again, since they were renamed; return whether there are any."""
+
+
 class Signals:
     """
     The signal handlers of a service, which may be there before its reactor is.
 
-    A first SIGTERM, SIGINT or SIGQUIT stops the reactor, and with it the service. A second one calls `stop_now`. A
-    third one has its default action, which is to kill. SIGHUP calls `reload`, SIGUSR1 calls `reopen`. SIGUSR2 is
-    ignored, with a log line.
+    A first SIGTERM, SIGINT or SIGQUIT stops the reactor, and with it the service. A second one ends all sessions, and
+    so does a first one in a stop that has begun for another reason. The next one has its default action, which is to
+    kill. SIGHUP reloads, SIGUSR1 opens log files again. SIGUSR2 is ignored, with a log line.
 
     A signal that is handled or ignored already stays so: by ``nohup``, a debugger, or the log rotation of ``twistd``.
     """
@@ -29,18 +48,12 @@ class Signals:
     _log = Logger(namespace="mailproxy")
 
     def __init__(self) -> None:
+        self._service: Signalled
         self._reactor: Any = None
+        """None until there is a service."""
         self._early: list[int] = []
         self._stops = 0
         self._actions = {signal.SIGHUP: self._hang_up, signal.SIGUSR1: self._reopen}
-        self.stop_now: Callable[[], object] = lambda: None
-        """Called for a second signal to stop."""
-        self.is_stopping: Callable[[], bool] = lambda: False
-        """Whether the service stops already, for another reason than a signal: then a first signal is a second one."""
-        self.reload: Callable[[], object] = lambda: None
-        """Called for SIGHUP."""
-        self.reopen: Callable[[], bool] = lambda: False
-        """Called for SIGUSR1: it opens log files again, and returns whether there are any."""
 
     def install(self, *, spare: Collection[signal.Signals] = ()) -> None:
         """
@@ -49,8 +62,9 @@ class Signals:
         """
         self._take(set(STOPS + RELOADS).difference(spare), signal.SIG_DFL, signal.default_int_handler)
 
-    def attach(self, reactor: Any) -> None:
-        """Handle signals in this reactor, including those that have arrived already."""
+    def attach(self, reactor: Any, service: Signalled) -> None:
+        """Handle signals to this service in its reactor, including those that have arrived already."""
+        self._service = service
         self._reactor = reactor
         reactor.callWhenRunning(self._complete)
         while self._early:
@@ -77,7 +91,7 @@ class Signals:
             self._reactor.callFromThread(self._actions.get(signal.Signals(number), self._ignore), name)
             return
         self._stops += 1
-        if self._stops == 1 and not self.is_stopping():
+        if self._stops == 1 and not self._service.stop.has_begun:
             self._stop(number, name)
             return
         for stop in STOPS:
@@ -100,17 +114,21 @@ class Signals:
 
     def _hurry(self, name: str) -> None:
         self._log.warn("{signal} again: the remaining sessions end now", event="signal", signal=name)
-        self.stop_now()
+        self._service.stop.hurry()
 
     def _hang_up(self, name: str) -> None:
         self._log.info("Received {signal}, reloading.", event="signal", signal=name)
-        self.reload()
+        self._service.reload().addErrback(_do_nothing)
 
     def _reopen(self, name: str) -> None:
-        if self.reopen():
+        if self._service.reopen_log():
             self._log.info("Received {signal}, opening log files again.", event="signal", signal=name)
         else:
             self._log.warn("{signal} is ignored: there is no log file; SIGHUP reloads", event="signal", signal=name)
 
     def _ignore(self, name: str) -> None:
         self._log.warn("{signal} is ignored; SIGHUP reloads", event="signal", signal=name)
+
+
+def _do_nothing(failure: object) -> None:
+    """Do nothing: a signal has no answer, and the log has the reason."""

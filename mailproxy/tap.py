@@ -71,9 +71,7 @@ def makeService(options: Options) -> IService:
 
         def make_log(stream: IO[str]) -> ServiceLog:
             log = ServiceLog(stream, settings)
-            service.relog = log.configure
-            service.reopen = log.reopen
-            service.lines_dropped = log.lines_dropped
+            service.process_log = log
             # Both commands end by the signal that stopped them, and write nothing after that.
             reactor.addSystemEventTrigger("after", "shutdown", log.close)
             return log
@@ -84,13 +82,9 @@ def makeService(options: Options) -> IService:
         signals = Signals()
         # With a log file, twistd rotates it on SIGUSR1.
         signals.install(spare=[SIGUSR1] if chosen.get("logfile") else [])
-        signals.attach(reactor)
+        signals.attach(reactor, service)
         is_elsewhere = any(chosen.get(option) for option in ("logfile", "syslog", "logger"))
         service.observer = None if is_elsewhere else make_log(sys.stdout)
-        signals.is_stopping = lambda: service.stop.has_begun
-        signals.stop_now = service.stop.hurry
-        signals.reload = service.reload_unheard
-        signals.reopen = service.reopen_log
         service.bind()
         reactor.callWhenRunning(quiet_collector)
     except (ConfigError, StartError) as error:

@@ -63,6 +63,24 @@ class FakeReactor(Clock):
             self.has_turned = True
 
 
+class FakeLog:
+    """The log of a process, which writes nothing."""
+
+    def __init__(self) -> None:
+        self.configured: list[Config] = []
+        self.reopened = 0
+
+    def configure(self, settings: Config) -> None:
+        self.configured.append(settings)
+
+    def reopen(self) -> bool:
+        self.reopened += 1
+        return True
+
+    def lines_dropped(self) -> int:
+        return 0
+
+
 class Running:
     """A service, its server, and its clients."""
 

@@ -21,7 +21,7 @@ from mailproxy.front.prepare import Prepared, prepare
 from mailproxy.front.reading import read
 from mailproxy.front.reload import Reloaded, ReloadRefused
 from mailproxy.front.sockets import StartError
-from tests.running import Running
+from tests.running import FakeLog, Running
 
 FILE = """
 [frontend.front]
@@ -174,10 +174,9 @@ def test_socket_that_cannot_be_changes_nothing(front: Front) -> None:
 
 
 def test_log_changes_in_place(front: Front) -> None:
-    told: list[Log] = []
-    front.service.relog = lambda settings: told.append(settings.log)
+    log = front.service.process_log = FakeLog()
     front.reload('[log]\nformat = "json"\nlevel = "warn"\ntarget = "syslog"\n' + FILE)
-    assert told == [Log("json", "warn", SyslogSocket())]
+    assert [settings.log for settings in log.configured] == [Log("json", "warn", SyslogSocket())]
 
 
 def test_time_to_stop_is_that_of_the_last_reading(front: Front) -> None:
@@ -311,15 +310,6 @@ def test_reason_of_a_failed_reload_has_the_first_of_several_problems(front: Fron
         front.reload("maxconn = -1\nworkers = -1\n" + FILE)
     first, _ = caught.value.problems
     assert front.service.reloading.problem == f"{caught.value.source}: 2 problems, the first: {first}"
-
-
-def test_result_of_a_reload_by_a_signal_is_in_the_log_alone(front: Front) -> None:
-    front.write(FILE + POP3)
-    front.service.reload_unheard()
-    front.until(lambda: front.words("reloaded"))
-    front.write(FILE[:50])
-    front.service.reload_unheard()
-    front.until(lambda: front.words("reload-refused"))
 
 
 def limited(most: int, more: str = "") -> str:

@@ -7,9 +7,40 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.logger import LogEvent, LogLevel, capturedLogs
 
+from mailproxy.front.reload import Reloaded, ReloadRefused
 from mailproxy.signals import RELOADS, STOPS, Signals
+
+
+class FakeStop:
+    """The stop of the service."""
+
+    def __init__(self) -> None:
+        self.has_begun = False
+        self.hurried = 0
+
+    def hurry(self) -> None:
+        self.hurried += 1
+
+
+class FakeService:
+    """A service that notes what signals have it do."""
+
+    def __init__(self) -> None:
+        self.stop: Any = FakeStop()
+        self.reloads: list[Deferred[Reloaded]] = []
+        self.has_file = True
+        self.reopened = 0
+
+    def reload(self) -> Deferred[Reloaded]:
+        self.reloads.append(Deferred())
+        return self.reloads[-1]
+
+    def reopen_log(self) -> bool:
+        self.reopened += 1
+        return self.has_file
 
 
 class Reactor:
@@ -65,12 +96,15 @@ def reactor() -> Reactor:
     return Reactor()
 
 
-def install(reactor: Reactor, stops: list[str] | None = None, reloads: list[str] | None = None, **options: Any) -> None:
+@pytest.fixture
+def service() -> FakeService:
+    return FakeService()
+
+
+def install(reactor: Reactor, service: FakeService, **options: Any) -> None:
     signals = Signals()
-    signals.stop_now = lambda: None if stops is None else stops.append("now")
-    signals.reload = lambda: None if reloads is None else reloads.append("now")
     signals.install(**options)
-    signals.attach(reactor)
+    signals.attach(reactor, service)
 
 
 def signals_told(events: Sequence[LogEvent]) -> list[str]:
@@ -80,81 +114,72 @@ def signals_told(events: Sequence[LogEvent]) -> list[str]:
 @pytest.mark.parametrize("number", RELOADS)
 @pytest.mark.parametrize("is_running", [False, True])
 def test_signal_to_reload_is_a_log_line_and_one_reloads(
-    reactor: Reactor, events: Sequence[LogEvent], number: signal.Signals, is_running: bool
+    reactor: Reactor, service: FakeService, events: Sequence[LogEvent], number: signal.Signals, is_running: bool
 ) -> None:
-    reloads: list[str] = []
-    install(reactor, reloads=reloads)
+    install(reactor, service)
     if is_running:
         reactor.start()
     signal.raise_signal(number)
-    assert (signals_told(events), reloads) == ([], [])  # not in the handler, which may interrupt anything
+    assert (signals_told(events), service.reloads) == ([], [])  # not in the handler, which may interrupt anything
     reactor.turn()
     assert signals_told(events) == [number.name]
-    assert reloads == (["now"] if number == signal.SIGHUP else [])
+    assert len(service.reloads) == (number == signal.SIGHUP)
     assert reactor.stopped_by == []
 
 
 @pytest.mark.parametrize(("number", "by"), [(signal.SIGTERM, 15), (signal.SIGINT, 2), (signal.SIGQUIT, None)])
 @pytest.mark.parametrize("is_running", [False, True])
 def test_first_signal_to_stop_stops_the_reactor(
-    reactor: Reactor, number: signal.Signals, by: int | None, is_running: bool
+    reactor: Reactor, service: FakeService, number: signal.Signals, by: int | None, is_running: bool
 ) -> None:
     """By Twisted's own handlers where it has one: `twist` and `twistd` end by the signal that these note."""
-    stops: list[str] = []
-    install(reactor, stops)
+    install(reactor, service)
     if is_running:
         reactor.start()
     signal.raise_signal(number)
     reactor.turn()
     assert reactor.stopped_by == [by]
-    assert stops == []
+    assert service.stop.hurried == 0
 
 
-def test_signals_that_come_before_the_reactor_count_once_it_is_there(reactor: Reactor) -> None:
-    stops: list[str] = []
+def test_signals_that_come_before_the_reactor_count_once_it_is_there(reactor: Reactor, service: FakeService) -> None:
     signals = Signals()
-    signals.stop_now = lambda: stops.append("now")
     signals.install()
     signal.raise_signal(signal.SIGTERM)
     signal.raise_signal(signal.SIGINT)
     assert reactor.calls == []
-    signals.attach(reactor)
+    signals.attach(reactor, service)
     reactor.start()
     reactor.turn()
-    assert (reactor.stopped_by, stops) == ([signal.SIGTERM], ["now"])
+    assert (reactor.stopped_by, service.stop.hurried) == ([signal.SIGTERM], 1)
 
 
-def test_first_signal_in_a_stop_that_is_under_way_ends_sessions(reactor: Reactor) -> None:
-    stops: list[str] = []
-    signals = Signals()
-    signals.stop_now = lambda: stops.append("now")
-    signals.is_stopping = lambda: True
-    signals.install()
-    signals.attach(reactor)
+def test_first_signal_in_a_stop_that_is_under_way_ends_sessions(reactor: Reactor, service: FakeService) -> None:
+    service.stop.has_begun = True
+    install(reactor, service)
     reactor.start()
     signal.raise_signal(signal.SIGTERM)
     reactor.turn()
-    assert (reactor.stopped_by, stops) == ([], ["now"])
+    assert (reactor.stopped_by, service.stop.hurried) == ([], 1)
 
 
 @pytest.mark.parametrize("second", STOPS)
 @pytest.mark.parametrize("first", STOPS)
 def test_second_signal_to_stop_ends_sessions(
-    reactor: Reactor, events: Sequence[LogEvent], first: signal.Signals, second: signal.Signals
+    reactor: Reactor, service: FakeService, events: Sequence[LogEvent], first: signal.Signals, second: signal.Signals
 ) -> None:
-    stops: list[str] = []
-    install(reactor, stops)
+    install(reactor, service)
     reactor.start()
     signal.raise_signal(first)
     signal.raise_signal(second)
     reactor.turn()
     assert len(reactor.stopped_by) == 1
-    assert stops == ["now"]
+    assert service.stop.hurried == 1
     assert signals_told(events)[-1] == second.name
 
 
-def test_third_signal_to_stop_kills(reactor: Reactor) -> None:
-    install(reactor)
+def test_third_signal_to_stop_kills(reactor: Reactor, service: FakeService) -> None:
+    install(reactor, service)
     reactor.start()
     signal.raise_signal(signal.SIGTERM)
     signal.raise_signal(signal.SIGTERM)
@@ -162,15 +187,17 @@ def test_third_signal_to_stop_kills(reactor: Reactor) -> None:
 
 
 @pytest.mark.parametrize("number", STOPS + RELOADS)
-def test_signal_that_somebody_ignores_stays_ignored(reactor: Reactor, number: signal.Signals) -> None:
+def test_signal_that_somebody_ignores_stays_ignored(
+    reactor: Reactor, service: FakeService, number: signal.Signals
+) -> None:
     """As nohup does, and a shell for what it runs in the background."""
     signal.signal(number, signal.SIG_IGN)
-    install(reactor)
+    install(reactor, service)
     assert signal.getsignal(number) == signal.SIG_IGN
 
 
-def test_signal_that_is_spared_may_be_taken_by_somebody_else(reactor: Reactor) -> None:
-    install(reactor, spare=[signal.SIGUSR1])
+def test_signal_that_is_spared_may_be_taken_by_somebody_else(reactor: Reactor, service: FakeService) -> None:
+    install(reactor, service, spare=[signal.SIGUSR1])
     assert signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
     taken: list[int] = []
     signal.signal(signal.SIGUSR1, lambda number, frame: taken.append(number))
@@ -179,8 +206,10 @@ def test_signal_that_is_spared_may_be_taken_by_somebody_else(reactor: Reactor) -
     assert taken == [signal.SIGUSR1]
 
 
-def test_signal_that_is_spared_and_not_taken_does_not_kill(reactor: Reactor, events: Sequence[LogEvent]) -> None:
-    install(reactor, spare=[signal.SIGUSR1])
+def test_signal_that_is_spared_and_not_taken_does_not_kill(
+    reactor: Reactor, service: FakeService, events: Sequence[LogEvent]
+) -> None:
+    install(reactor, service, spare=[signal.SIGUSR1])
     reactor.start()
     signal.raise_signal(signal.SIGUSR1)
     reactor.turn()
@@ -189,21 +218,24 @@ def test_signal_that_is_spared_and_not_taken_does_not_kill(reactor: Reactor, eve
 
 @pytest.mark.parametrize("has_file", [True, False])
 def test_signal_for_log_rotation_opens_files_again(
-    reactor: Reactor, events: Sequence[LogEvent], *, has_file: bool
+    reactor: Reactor, service: FakeService, events: Sequence[LogEvent], *, has_file: bool
 ) -> None:
-    calls: list[str] = []
-
-    def reopen() -> bool:
-        calls.append("now")
-        return has_file
-
-    signals = Signals()
-    signals.reopen = reopen
-    signals.install()
-    signals.attach(reactor)
+    service.has_file = has_file
+    install(reactor, service)
     signal.raise_signal(signal.SIGUSR1)
-    assert calls == []  # not in the handler
+    assert service.reopened == 0  # not in the handler
     reactor.turn()
-    assert calls == ["now"]
+    assert service.reopened == 1
     (event,) = (event for event in events if event.get("event") == "signal")
     assert event["log_level"] == (LogLevel.info if has_file else LogLevel.warn)
+
+
+def test_reload_that_fails_needs_nobody_who_waits(reactor: Reactor, service: FakeService) -> None:
+    install(reactor, service)
+    signal.raise_signal(signal.SIGHUP)
+    reactor.turn()
+    (reload,) = service.reloads
+    reload.errback(ReloadRefused("mailproxy stops"))
+    unhandled: list[object] = []
+    reload.addErrback(unhandled.append)
+    assert unhandled == []

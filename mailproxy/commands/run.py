@@ -91,16 +91,10 @@ def run(arguments: argparse.Namespace) -> int:
     from mailproxy.front.collector import quiet_collector
     from mailproxy.service import ProxyService
 
-    signals.attach(reactor)
     log = make_log(settings)
     service = ProxyService(prepared, reactor) if processes is None else processes.service(prepared, reactor)
-    signals.is_stopping = lambda: service.stop.has_begun
-    signals.stop_now = service.stop.hurry
-    signals.reload = service.reload_unheard
-    signals.reopen = service.reopen_log
-    service.relog = log.configure
-    service.reopen = log.reopen
-    service.lines_dropped = log.lines_dropped
+    signals.attach(reactor, service)
+    service.process_log = log
     reports = make_reports(service, handed.stored, reactor)
     globalLogBeginner.beginLoggingTo([log], redirectStandardIO=False)
     if reports is not None:

@@ -45,7 +45,7 @@ from mailproxy.transport.reactor import install
 BEAT_SECONDS = 1.0
 
 MakeLog = Callable[[Config], Any]
-"""Makes the log of a process: called with events; it has `configure`, `reopen`, `lines_dropped` and `close`."""
+"""Makes the log of a process: a `ProcessLog` that is called with events, and that `close` ends."""
 
 
 class Worker:
@@ -175,9 +175,8 @@ class Worker:
         service = self._service = WorkerService(prepared, self._reactor, self._stamp, self._report_for)
         self._events = Forwarding(LiveEvents(globalLogPublisher, service.loop.log), self._channel.send)
         self._process_state.bans.ask = self._channel.send
-        service.relog = self._process_log.configure
-        service.lines_dropped = self._process_log.lines_dropped
-        service.relog(reading.settings)
+        service.process_log = self._process_log
+        self._process_log.configure(reading.settings)
         self._know(service, reading)
         service.startService()
 

@@ -44,6 +44,7 @@ from mailproxy.tls.servers import TlsServers
 from mailproxy.tls.stock import Stock
 from tests.bans.builders import ban, key
 from tests.garbage import garbage, only_new_garbage
+from tests.running import FakeLog
 from tests.session.bench import GREETING, FakeReactor
 from tests.tls.issue import issue
 from tests.transport.peers import Peer
@@ -61,22 +62,6 @@ class EndingReactor(FakeReactor):
 
     def stop(self) -> None:
         self.is_stopped = True
-
-
-class FakeLog:
-    """The log of a process."""
-
-    reopened = 0
-
-    def configure(self, settings: Config) -> None:
-        self.settings = settings
-
-    def lines_dropped(self) -> int:
-        return 0
-
-    def reopen(self) -> bool:
-        self.reopened += 1
-        return True
 
 
 class Bench:
