@@ -15,9 +15,10 @@ from mailproxy.session.termination import (
     LOCAL_LEFT,
 )
 from mailproxy.tls.facts import TlsFacts
+from mailproxy.tls.failed_handshake import HandshakeError
 from mailproxy.tls.openssl import WANT_WRITE, server_name
 from mailproxy.transport.poller import READ, WRITE, Ready
-from mailproxy.transport.secure import HandshakeError, SecureStream
+from mailproxy.transport.secure_server import SecureServerStream
 
 # The first byte of TLS (RFC 8446 section 5.1).
 _HANDSHAKE_RECORD = b"\x16"
@@ -56,7 +57,7 @@ class Handshake(Stage):
 
     def __init__(self, session: Securing) -> None:
         super().__init__(session)
-        self._stream: SecureStream | None = None
+        self._stream: SecureServerStream | None = None
         self._room: Room | None = None
 
     def begin(self) -> None:
@@ -75,7 +76,7 @@ class Handshake(Stage):
             assert tls is not None
             if session.terms.dialogue is not None and not self._begins_tls():
                 return
-            stream = self._stream = SecureStream(session.client.socket, session.poller, session.client.owner, tls)
+            stream = self._stream = SecureServerStream(session.client.socket, session.poller, session.client.owner, tls)
             stream.events = READ
             session.client = stream
             # A client that has sent nothing yet takes no room: it would keep others out at no cost.
@@ -100,7 +101,7 @@ class Handshake(Stage):
         session.part(INJECTED, "bytes after STARTTLS that are not TLS")
         return False
 
-    def _go_on(self, stream: SecureStream) -> None:
+    def _go_on(self, stream: SecureServerStream) -> None:
         session = self._session
         try:
             waits_for = stream.handshake()

@@ -38,6 +38,8 @@ WANT_READ: int = lib.SSL_ERROR_WANT_READ
 WANT_WRITE: int = lib.SSL_ERROR_WANT_WRITE
 ZERO_RETURN: int = lib.SSL_ERROR_ZERO_RETURN
 SYSCALL: int = lib.SSL_ERROR_SYSCALL
+GOES_ON = (WANT_READ, WANT_WRITE)
+"""The error codes of a call that has not failed, but waits for the socket."""
 
 MODES: int = (
     # A sent record counts as written, so the bytes kept for a slow reader begin after it, ...

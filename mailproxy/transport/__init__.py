@@ -5,5 +5,6 @@ Sockets and TLS on the reactor: the hot path.
 - `reactor`: Twisted's epoll reactor with the poller in front of it.
 - `deadlines`: many coarse timers at low cost.
 - `stream`: one connected socket in a relay; `plain` and `secure` are its two kinds.
+- `secure_handshake`: the handshake that comes before; `secure_server` and `secure_client` are its two sides.
 - `listener`: accepting, and the pause when descriptors run out.
 """

@@ -7,14 +7,15 @@ from collections.abc import Hashable
 
 from mailproxy.tls import openssl
 from mailproxy.tls.client import ClientTls
+from mailproxy.tls.failed_handshake import HandshakeError
 from mailproxy.tls.flight import Flight
 from mailproxy.tls.late_messages import end_messages_in_pieces, forget
 from mailproxy.transport.poller import Poller
-from mailproxy.transport.secure import HandshakeError, SecureStream
-from mailproxy.transport.stream import Owner, Stream
+from mailproxy.transport.secure_handshake import HandshakeStream
+from mailproxy.transport.stream import Owner
 
 
-class SecureClientStream(SecureStream):
+class SecureClientStream(HandshakeStream):
     """A connection to a server that is verified by its `handshake`, before which nothing is read or written."""
 
     __slots__ = ("_address", "_is_verified", "_server_name", "_tls")
@@ -29,21 +30,26 @@ class SecureClientStream(SecureStream):
         address: Hashable,
     ) -> None:
         """Be the client on a socket that is connected to an address; send a server name unless it is ""."""
-        Stream.__init__(self, sock, poller, owner)
+        super().__init__(sock, poller, owner)
         self._tls = tls
         self._server_name = server_name
         self._address = address
         self._is_verified = False
         self.ssl = tls.connect(server_name, address)
         self._flight = Flight(self.ssl)
-        self._count()
+        self._handshake_bytes = 0
 
     def handshake(self) -> int:
         """
-        Continue the handshake, as `SecureStream` does, and verify the server; OSError with the reason if it fails.
+        Continue the handshake, and verify the server.
+
+        Return 0 when it is done, else the error code that says what it waits for (`openssl.WANT_READ` or
+        `openssl.WANT_WRITE`); OSError with the reason when it failed.
         """
+        flight = self._flight
+        assert flight is not None
         try:
-            return super().handshake()
+            return self._go_on(flight)
         except HandshakeError as error:
             raise self._tls.failure(self.ssl, str(error)) from None
 

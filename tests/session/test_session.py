@@ -17,7 +17,7 @@ from mailproxy.session.relay import QUIET_SECONDS
 from mailproxy.session.session import Session
 from mailproxy.tls.openssl import WANT_WRITE
 from mailproxy.transport.plain import PlainStream
-from mailproxy.transport.secure import SecureStream
+from mailproxy.transport.secure_server import SecureServerStream
 from tests.session.bench import GREETING, Bench, BuggySocket, header_of
 from tests.session.conftest import MakeBench
 from tests.tls.servers import NAME
@@ -354,7 +354,7 @@ def test_handshake_comes_before_the_dial(make: MakeBench) -> None:
 def test_client_that_says_nothing_has_no_tls_state(make: MakeBench) -> None:
     bench = make(tls=True)
     bench.client()
-    assert not isinstance(bench.session.client, SecureStream)
+    assert not isinstance(bench.session.client, SecureServerStream)
 
 
 def test_handshake_has_a_deadline(make: MakeBench) -> None:
@@ -478,13 +478,13 @@ def test_handshake_that_had_to_wait_for_room_at_its_end_is_no_end(
 ) -> None:
     """The last flight has the session's tickets in it, which may be more than a slow client's socket takes."""
     bench = make(tls=True)
-    handshake = SecureStream.handshake
+    handshake = SecureServerStream.handshake
     ends = iter([WANT_WRITE, 0])
 
-    def waits_at_the_end(stream: SecureStream) -> int:
+    def waits_at_the_end(stream: SecureServerStream) -> int:
         return handshake(stream) or next(ends)
 
-    monkeypatch.setattr(SecureStream, "handshake", waits_at_the_end)
+    monkeypatch.setattr(SecureServerStream, "handshake", waits_at_the_end)
     client, server = bench.relay()
     client.send(b"hello")
     bench.until(lambda: server.data == b"hello")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ssl
 
 from mailproxy.tls.facts import TlsFacts
+from mailproxy.tls.failed_handshake import HandshakeError
 from mailproxy.tls.server import TlsServer
 from mailproxy.transport.poller import Poller
-from mailproxy.transport.secure import HandshakeError, SecureStream
+from mailproxy.transport.secure_server import SecureServerStream
 from tests.tls.servers import NAME
 from tests.transport.peers import TlsPeer, client_context
 from tests.transport.relay import raw, unix_pair
@@ -27,7 +28,7 @@ class Connection:
         ours, theirs = unix_pair()
         self.poller = Poller()
         self.server = server
-        self.stream = SecureStream(raw(ours), self.poller, Owner(), server)
+        self.stream = SecureServerStream(raw(ours), self.poller, Owner(), server)
         self.client = client(theirs, context or client_context(), server_name, session)
         self.error: HandshakeError | None = None
         self._shake_hands()

@@ -20,6 +20,9 @@ CIPHERS_12 = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256"
 SERVER_RANDOM = slice(11, 43)
 """Where a ServerHello has its random number: behind the heads of record and message, and the version."""
 
+HELLO_REQUEST = bytes(4)
+"""The message with which a server of TLS 1.2 asks for another handshake (RFC 5246 section 7.4.1.1)."""
+
 _KEY_UPDATE = b"\x18\0\0\1"
 _KEY_BYTES, _SALT_BYTES = 16, 4
 

@@ -21,7 +21,7 @@ from mailproxy.tls.groups import group_certificates
 from mailproxy.tls.server import TlsServer
 from mailproxy.tls.staple import read_staple
 from mailproxy.transport.poller import Poller
-from mailproxy.transport.secure import SecureStream
+from mailproxy.transport.secure_server import SecureServerStream
 from tests.tls.connect import Connect, Owner
 from tests.tls.issue import NOW, issue, rsa_key
 from tests.tls.servers import NAME, certificate, tls_server
@@ -73,7 +73,7 @@ def test_handshake_that_has_begun_continues_with_its_certificate(version: ssl.TL
     server = tls_server(certificate(NAME), certificate(OTHER))
     ours, theirs = unix_pair()
     poller = Poller()
-    stream = SecureStream(raw(ours), poller, Owner(), server)
+    stream = SecureServerStream(raw(ours), poller, Owner(), server)
     client = TlsPeer(theirs, client_context(version), NAME, None)
     assert stream.handshake()
     for _ in range(3):
@@ -213,7 +213,7 @@ def shaken_hands(server: TlsServer, context: SSL.Context, name: str = NAME) -> I
     """A pyOpenSSL client after its handshake, with a request for an OCSP response."""
     ours, theirs = unix_pair()
     poller = Poller()
-    stream = SecureStream(raw(ours), poller, Owner(), server)
+    stream = SecureServerStream(raw(ours), poller, Owner(), server)
     theirs.setblocking(False)
     client = SSL.Connection(context, theirs)
     client.set_tlsext_host_name(name.encode())

@@ -24,13 +24,10 @@ from mailproxy.tls.flight import Flight
 from mailproxy.tls.groups import group_certificates
 from mailproxy.tls.server import TlsServer
 from mailproxy.tls.subject import common_names
-from mailproxy.transport.poller import Poller
-from mailproxy.transport.secure import HandshakeError, SecureStream
-from tests.tls.connect import Connect, Connection, Owner
+from tests.tls.connect import Connect, Connection
 from tests.tls.issue import issue, rsa_key
 from tests.tls.servers import NAME, certificate, tls_server
 from tests.transport.peers import TlsPeer, client_context
-from tests.transport.relay import raw, unix_pair
 
 TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 
@@ -529,51 +526,6 @@ def test_file_without_authorities_is_a_value_error(tmp_path: Path) -> None:
 def test_every_common_name_is_reported_in_order() -> None:
     assert common_names(issue(common_name="alice").certificate.public_bytes(Encoding.DER)) == ("alice",)
     assert common_names(b"no certificate") == ()
-
-
-# Handshakes that fail.
-
-
-def failure(server: TlsServer, first: bytes, *, end: bool = False) -> HandshakeError:
-    ours, theirs = unix_pair()
-    poller = Poller()
-    stream = SecureStream(raw(ours), poller, Owner(), server)
-    theirs.send(first)
-    if end:
-        theirs.close()
-
-    def shake_hands() -> None:
-        while stream.handshake():
-            pass
-
-    with pytest.raises(HandshakeError) as caught:
-        shake_hands()
-    stream.close()
-    theirs.close()
-    poller.close()
-    assert openssl.lib.ERR_get_error() == 0
-    return caught.value
-
-
-@pytest.mark.parametrize(
-    ("first", "reason"),
-    [
-        (b"GET / HTTP/1.1\r\n\r\n", "http request"),
-        (b"a1 LOGIN alice secret\r\n", "wrong version number"),
-        (bytes([22, 3, 1, 255, 255]) + bytes(100), "data length too long"),
-    ],
-)
-def test_what_is_no_tls_is_refused_with_the_reason(first: bytes, reason: str) -> None:
-    error = failure(tls_server(), first)
-    assert str(error) == reason
-    assert not error.is_theirs
-
-
-@pytest.mark.parametrize("first", [b"", b"\x16\x03\x01"])
-def test_client_that_goes_is_distinguished_from_one_that_is_refused(first: bytes) -> None:
-    error = failure(tls_server(), first, end=True)
-    assert str(error) == "connection closed"
-    assert error.is_theirs
 
 
 # The end of a server.

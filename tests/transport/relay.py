@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import select
 import socket
 import ssl
+import struct
+import termios
 from collections.abc import Callable
 from typing import Self
 
 from mailproxy.tls.server import TlsServer
 from mailproxy.transport.plain import PlainStream
 from mailproxy.transport.poller import READ, Poller
-from mailproxy.transport.secure import SecureStream
 from mailproxy.transport.secure_client import SecureClientStream
+from mailproxy.transport.secure_server import SecureServerStream
 from mailproxy.transport.stream import Stream
 from tests.tls.servers import NAME, client_tls, server_context, tls_server
 from tests.transport.peers import Peer, TlsPeer, TlsServerPeer, client_context
@@ -60,6 +63,11 @@ def is_ready(poller: Poller, milliseconds: int = 0) -> bool:
     waiting = select.poll()
     waiting.register(poller.fileno(), select.POLLIN)
     return bool(waiting.poll(milliseconds))
+
+
+def waiting_in(stream: Stream) -> int:
+    """Return how many bytes wait in the kernel to be read."""
+    return int(struct.unpack("i", fcntl.ioctl(stream.fd, termios.FIONREAD, bytes(4)))[0])
 
 
 def linger(stream: Stream) -> None:
@@ -123,7 +131,7 @@ class Relay:
         if tls:
             server = tls_server() if isinstance(tls, bool) else tls
             self._tls = server  # its contexts have to live as long as the connection
-            self.secure = SecureStream(raw(ours), self.poller, self, server)
+            self.secure = SecureServerStream(raw(ours), self.poller, self, server)
             self.near: Stream = self.secure
             client = TlsPeer(theirs, client_context(), NAME) if connect is None else connect(theirs)
             self.client: Peer = client

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
-import itertools
 import socket
 import ssl
-import struct
-import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,40 +12,27 @@ import pytest
 from attrs import frozen
 
 from mailproxy.tls import late_messages
-from mailproxy.tls.openssl import RECORD_BYTES, WANT_READ
-from mailproxy.transport.poller import BYTES, Poller
-from mailproxy.transport.secure import (
-    EMPTY_READS,
-    EMPTY_READS_SECONDS,
-    HANDSHAKE_READ_BYTES,
-    HandshakeError,
-    SecureStream,
-)
-from mailproxy.transport.secure_client import SecureClientStream
-from mailproxy.transport.stream import FLOOD, MESSAGE_IN_PIECES, NOBODY, RENEGOTIATION, Stream
+from mailproxy.tls.openssl import RECORD_BYTES
+from mailproxy.transport.poller import BYTES
+from mailproxy.transport.secure import EMPTY_READS, EMPTY_READS_SECONDS, SecureStream
+from mailproxy.transport.stream import FLOOD, MESSAGE_IN_PIECES, RENEGOTIATION, Stream
 from tests.tls.records import (
     ALERT,
     APPLICATION_DATA,
     CHANGE_CIPHER_SPEC,
     CIPHERS_12,
     HANDSHAKE,
+    HELLO_REQUEST,
     SERVER_RANDOM,
     Sender,
     Sender12,
 )
-from tests.tls.servers import NAME, client_tls, server_context, tls_server
+from tests.tls.servers import NAME, server_context
 from tests.transport.peers import Peer, TlsPeer, client_context, client_hello
-from tests.transport.relay import Relay, linger, raw, tcp_pair
+from tests.transport.relay import Relay, linger, waiting_in
 
 # In time: a key update that asks for ours takes two reads, and the handshake leaves a few records behind.
 SOME = EMPTY_READS // 2 - 10
-
-HELLO_REQUEST = bytes(4)
-
-
-def waiting_in(stream: Stream) -> int:
-    """Return how many bytes wait in the kernel to be read."""
-    return int(struct.unpack("i", fcntl.ioctl(stream.fd, termios.FIONREAD, bytes(4)))[0])
 
 
 @frozen
@@ -411,101 +394,3 @@ def test_server_gets_the_new_keys_that_it_asked_for_and_what_follows(tmp_path: P
 def test_messages_of_one_server_are_forgotten_with_it(server_message: ServerMessage) -> None:
     server_message.relay.close()
     assert not late_messages.server_descriptors
-
-
-# The handshake.
-
-
-@pytest.fixture
-def hello() -> Iterator[tuple[SecureStream, socket.socket]]:
-    """A stream before its handshake, and the client's socket."""
-    ours, theirs = tcp_pair()
-    poller = Poller()
-    server = tls_server()
-    stream = SecureStream(raw(ours), poller, NOBODY, server)
-    yield stream, theirs
-    stream.close()
-    theirs.close()
-    poller.close()
-
-
-def hello_in_pieces(empty: int) -> Iterator[bytes]:
-    """Yield the longest ClientHello that OpenSSL accepts, in one-byte records, each after `empty` empty ones."""
-    size = 131_000
-    for byte in b"\1" + size.to_bytes(3) + b"\3\3" + bytes(size - 2):
-        yield bytes([HANDSHAKE, 3, 1, 0, 0]) * empty + bytes([HANDSHAKE, 3, 1, 0, 1, byte])
-
-
-@pytest.mark.parametrize("empty", [0, 31])
-def test_one_turn_of_a_handshake_is_bounded(hello: tuple[SecureStream, socket.socket], empty: int) -> None:
-    """For records of any size: on the socket itself, one call would read as long as the client sends."""
-    stream, theirs = hello
-    data = b"".join(itertools.islice(hello_in_pieces(empty), 20_000))[: 2 * HANDSHAKE_READ_BYTES]
-    theirs.sendall(data)
-    while waiting_in(stream) < len(data):
-        pass
-    assert stream.handshake() == WANT_READ
-    assert waiting_in(stream) == len(data) - HANDSHAKE_READ_BYTES
-
-
-def with_early_data(hello: bytes) -> bytes:
-    """Add to a ClientHello that early data follows (RFC 8446 section 4.2.10)."""
-    at = 43
-    for size in (1, 2, 1):  # session id, cipher suites, compression methods
-        at += size + int.from_bytes(hello[at : at + size])
-    extensions = b"\0\x2a\0\0" + hello[at + 2 :]
-    body = hello[9:at] + len(extensions).to_bytes(2) + extensions
-    return hello[:3] + (4 + len(body)).to_bytes(2) + b"\1" + len(body).to_bytes(3) + body
-
-
-@pytest.mark.parametrize(
-    ("record", "reason"),
-    [(b"\x17\3\3\0\0", "not done after 256 KiB"), (b"\x17\3\3\0\1x", "too much early data")],
-    ids=["empty", "a byte each"],
-)
-def test_early_data_is_not_skipped_for_ever(
-    hello: tuple[SecureStream, socket.socket], record: bytes, reason: str
-) -> None:
-    stream, theirs = hello
-    theirs.sendall(with_early_data(client_hello(client_context(V13), NAME)))
-    theirs.setblocking(False)
-
-    def shake_hands() -> None:
-        for _ in range(100):
-            theirs.send(record * 2000)
-            assert stream.handshake() == WANT_READ
-
-    with pytest.raises(HandshakeError, match=reason):
-        shake_hands()
-
-
-def test_server_that_asks_for_handshakes_before_ours_is_done_is_refused() -> None:
-    ours, theirs = tcp_pair()
-    poller = Poller()
-    stream = SecureClientStream(raw(ours), poller, NOBODY, client_tls(), "", "")
-    theirs.setblocking(False)
-
-    def shake_hands() -> None:
-        for _ in range(100):
-            theirs.send((bytes([HANDSHAKE, 3, 3, 0, 4]) + HELLO_REQUEST) * 1000)
-            assert stream.handshake() == WANT_READ
-
-    with pytest.raises(ConnectionError, match="not done after 256 KiB"):
-        shake_hands()
-    stream.close()
-    theirs.close()
-    poller.close()
-
-
-def test_handshake_without_end_is_refused(hello: tuple[SecureStream, socket.socket]) -> None:
-    stream, theirs = hello
-    theirs.setblocking(False)
-    pieces = hello_in_pieces(31)
-
-    def shake_hands() -> None:
-        for piece in pieces:
-            theirs.send(piece)
-            assert stream.handshake() == WANT_READ
-
-    with pytest.raises(HandshakeError, match="not done after 256 KiB"):
-        shake_hands()
