@@ -16,16 +16,14 @@ from typing import Protocol
 from twisted.logger import Logger
 
 from mailproxy.announce.addresses import PackedAddress
-from mailproxy.announce.header import names_client
 from mailproxy.backend.backend import Backend, network
 from mailproxy.backend.numbers import FAILED, REDISPATCHES, RETRIES
 from mailproxy.backend.numbers import REFUSED as SERVER_REFUSED
 from mailproxy.backend.server import BackendServer
-from mailproxy.mail.advice import Way
 from mailproxy.mail.greeting import Greeting, GreetingReader, Prelude
 from mailproxy.profiles import PROFILES
 from mailproxy.proxyprotocol import Address
-from mailproxy.session.failure import Counts, Failure, refused
+from mailproxy.session.failure import Failure, declined, not_reached
 from mailproxy.session.termination import (
     NO_SERVER,
     NO_SOCKET,
@@ -280,16 +278,8 @@ class Dial:
         if error.errno in EXHAUSTED:
             self._owner.no_server(NO_SOCKET, str(error.strerror))
         else:
-            self._failed(Failure(_reason(error), counts=self._counts(outgoing)))
-
-    def _counts(self, outgoing: Outgoing) -> Counts:
-        """Return how often the failure of an attempt that has not reached the server counts."""
-        if outgoing.stage == "connection":
-            return "always"
-        assert self._place is not None
-        tls = self._place.origin.tls
-        # A client that chooses the name can choose one that makes the server end the handshake.
-        return "never" if tls is not None and tls.asks_for_clients_name else "once"
+            assert self._place is not None
+            self._failed(not_reached(_reason(error), outgoing.stage, self._place.origin.tls))
 
     def _on_greeting(self, events: int) -> None:
         stream = self._stream
@@ -334,19 +324,16 @@ class Dial:
         self._declined(greeting, is_late=is_late, is_silent=is_silent and not self._stream.received)
 
     def _declined(self, greeting: Greeting, *, is_late: bool = False, is_silent: bool = False) -> None:
-        if greeting.refusal is not None:
-            self._failed(refused(greeting.refusal, names_client=names_client(self._header)))
-            return
-        cause = ""
-        if greeting.said or is_silent:
-            assert self._place is not None
-            way = Way(
-                sends_header=bool(self._header),
-                has_tls=self._place.origin.tls is not None,
-                distrusts=PROFILES[self._backend.settings.profile].distrusts,
-            )
-            cause = way.likely_cause(greeting.said, is_closed=not is_late)
-        self._failed(Failure(f"{greeting.reason}; {cause}" if cause else greeting.reason, is_late))
+        assert self._place is not None
+        failure = declined(
+            greeting,
+            self._header,
+            has_tls=self._place.origin.tls is not None,
+            distrusts=PROFILES[self._backend.settings.profile].distrusts,
+            is_late=is_late,
+            is_silent=is_silent,
+        )
+        self._failed(failure)
 
     def _done(self, stream: Stream, count: int) -> None:
         assert self._place is not None
@@ -360,8 +347,9 @@ class Dial:
         if outgoing is None:
             self._ended(f"no greeting within {seconds}", is_late=True, is_silent=True)
         else:
+            assert self._place is not None
             reason = f"no {outgoing.stage} within {seconds}"
-            self._failed(Failure(reason, is_late=True, counts=self._counts(outgoing)))
+            self._failed(not_reached(reason, outgoing.stage, self._place.origin.tls, is_late=True))
 
     def _failed(self, failure: Failure) -> None:
         """Try the next server, unless the failure is final."""

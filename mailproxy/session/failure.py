@@ -19,8 +19,12 @@ from typing import Literal
 
 from attrs import frozen
 
+from mailproxy.announce.header import names_client
+from mailproxy.mail.advice import Way
 from mailproxy.mail.backend.talk import shown
+from mailproxy.mail.greeting import Greeting
 from mailproxy.mail.refusal import Refusal
+from mailproxy.tls.client import ClientTls
 
 Counts = Literal["always", "once", "never"]
 """How often a failure counts as an error of its server (``observe``): "once" means once for each client's network."""
@@ -39,6 +43,35 @@ class Failure:
     """The server's words for the client; empty if it sent none."""
     is_final: bool = False
     """True if no other server may be tried."""
+
+
+def not_reached(reason: str, stage: str, tls: ClientTls | None, *, is_late: bool = False) -> Failure:
+    """Return the failure of an attempt that ended in a stage of `Outgoing`; `tls` is the server's, if it has any."""
+    counts: Counts = "once"
+    if stage == "connection":
+        counts = "always"
+    elif tls is not None and tls.asks_for_clients_name:
+        # A client that chooses the name can choose one that makes the server end the handshake.
+        counts = "never"
+    return Failure(reason, is_late, counts)
+
+
+def declined(
+    greeting: Greeting, header: bytes, *, has_tls: bool, distrusts: str, is_late: bool, is_silent: bool
+) -> Failure:
+    """
+    Return the failure for a greeting that is missing or not accepted, after a header, which may be empty.
+
+    `distrusts` is the likely cause if the server closes the connection after a header. `is_late` is true if the server
+    took too long, else it closed or spoke; `is_silent` is true if it gives no reason.
+    """
+    if greeting.refusal is not None:
+        return refused(greeting.refusal, names_client=names_client(header))
+    cause = ""
+    if greeting.said or is_silent:
+        way = Way(sends_header=bool(header), has_tls=has_tls, distrusts=distrusts)
+        cause = way.likely_cause(greeting.said, is_closed=not is_late)
+    return Failure(f"{greeting.reason}; {cause}" if cause else greeting.reason, is_late)
 
 
 def refused(refusal: Refusal, *, names_client: bool) -> Failure:

@@ -9,9 +9,7 @@ import pytest
 
 from mailproxy.balance.health import Health
 from mailproxy.config import Check, ServerTls
-from mailproxy.mail.refusal import Refusal
 from mailproxy.session.dial import TURNAROUND_SECONDS
-from mailproxy.session.failure import Failure, refused
 from tests.session.bench import GREETING, Bench
 from tests.session.conftest import MakeBench
 from tests.tls.servers import NAME
@@ -160,15 +158,3 @@ def test_server_is_asked_again_after_a_tls_failure_that_does_not_count(make: Mak
     bench.advance(TURNAROUND_SECONDS + 0.25)
     bench.server.accept(GREETING)
     bench.until(lambda: client.data == GREETING)
-
-
-@pytest.mark.parametrize("names_client", [True, False])
-@pytest.mark.parametrize("is_temporary", [True, False])
-def test_refusal_is_final_if_it_means_the_client_for_good(names_client: bool, is_temporary: bool) -> None:
-    failure = refused(Refusal(b"554 no\r\n", is_temporary), names_client=names_client)
-    assert failure.is_final == (names_client and not is_temporary)
-    assert failure.counts == "never"
-
-
-def test_failure_may_be_the_client_s_doing_by_default() -> None:
-    assert Failure("closed").counts == "once"
