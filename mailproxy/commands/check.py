@@ -157,7 +157,7 @@ def _try_binds(settings: config.Config, path: str, bind: Bind | None) -> dict[In
     `ConfigError`, as from the file at `path`, for addresses that the service cannot use either. UNIX sockets are not
     tried: that would take them away from a running service. Nor are those that systemd hands over.
     """
-    from mailproxy.transport.bound import bind_inet
+    from mailproxy.transport.binding import bind_inet
 
     listen = bind or bind_inet
     remarks, problems = {}, []

@@ -12,7 +12,8 @@ from attrs import frozen
 
 from mailproxy.config import Admin, InetBind, UnixBind
 from mailproxy.front.sockets import StartError, listen, place_to_bind
-from mailproxy.transport.bound import Bound, adopt, place_of
+from mailproxy.transport.binding import adopt
+from mailproxy.transport.bound import Bound, place_of
 
 SOCKET_MODE = 0o600
 """Only the user of the service and root may connect."""

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from mailproxy import config
-from mailproxy.transport.bound import Bound, adopt, bind_inet, bind_unix, borrow, place_of
+from mailproxy.transport.binding import adopt, bind_inet, bind_unix, borrow
+from mailproxy.transport.bound import Bound, place_of
 
 Key = tuple[config.Bind, int]
 """An address, and a number that distinguishes several sockets with port 0."""

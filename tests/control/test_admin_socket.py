@@ -15,7 +15,7 @@ from twisted.logger import capturedLogs
 
 from mailproxy.control.admin_socket import MOST_CLIENTS, AdminSocket, peer_credentials
 from mailproxy.front.descriptors import ADMIN_DESCRIPTORS
-from mailproxy.transport.bound import bind_unix
+from mailproxy.transport.binding import bind_unix
 from tests.control.bench import Transport
 from tests.session.bench import FakeReactor
 

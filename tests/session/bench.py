@@ -32,7 +32,7 @@ from mailproxy.session.numbers import FRONTEND
 from mailproxy.session.session import Session
 from mailproxy.session.terms import Terms
 from mailproxy.tls.server import TlsServer
-from mailproxy.transport.bound import bind_inet, bind_unix
+from mailproxy.transport.binding import bind_inet, bind_unix
 from mailproxy.transport.poller import Poller
 from tests.rules.builders import Around
 from tests.rules.builders import rules as make_rules

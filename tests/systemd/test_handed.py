@@ -11,7 +11,7 @@ import pytest
 
 from mailproxy.systemd.handed import Handed, take_handed
 from mailproxy.systemd.message import stored_name
-from mailproxy.transport.bound import borrow
+from mailproxy.transport.binding import borrow
 
 PID = 4711
 FIRST = 700

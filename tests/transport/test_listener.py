@@ -11,7 +11,8 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
-from mailproxy.transport.bound import Bound, bind_inet
+from mailproxy.transport.binding import bind_inet
+from mailproxy.transport.bound import Bound
 from mailproxy.transport.listener import ACCEPTS_PER_TURN, EXHAUSTED_PAUSE_SECONDS, TURNS_IN_A_ROW, Listener
 from mailproxy.transport.poller import WRITE, Poller
 from tests.transport.relay import is_ready

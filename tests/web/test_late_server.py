@@ -14,7 +14,8 @@ from mailproxy.config import Admin
 from mailproxy.control.answers import Answers
 from mailproxy.control.watch import Watch
 from mailproxy.front.files import Http
-from mailproxy.transport.bound import Bound, bind_inet
+from mailproxy.transport.binding import bind_inet
+from mailproxy.transport.bound import Bound
 from mailproxy.web.late_server import LateServer
 from tests.control.conftest import Make
 

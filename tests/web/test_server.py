@@ -12,7 +12,7 @@ from twisted.logger import globalLogPublisher
 
 from mailproxy.config import Admin
 from mailproxy.front.files import Http
-from mailproxy.transport.bound import bind_inet
+from mailproxy.transport.binding import bind_inet
 from mailproxy.web.server import MOST_CLIENTS, SPARE_CLIENTS, HttpServer
 from tests.control.conftest import Make
 from tests.web.bench import Client, Web
