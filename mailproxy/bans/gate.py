@@ -1,29 +1,18 @@
-"""The gate of banned clients in one process, and the way to ask for a ban."""
+"""The gate of banned clients in one process."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
 
-from attrs import frozen
-
 from mailproxy.bans.ban import Ban, Key
 from mailproxy.bans.bans import BanChange
+from mailproxy.bans.request import BanRequest
 from mailproxy.bans.sweep import MOST_AT_ONCE
 from mailproxy.bans.table import BanTable
 from mailproxy.networks.network_list import NetworkList
 from mailproxy.networks.network_set import EMPTY, NetworkSet
 from mailproxy.session.gate import Rejection
-
-
-@frozen
-class BanRequest:
-    """Asks the main process to ban an address, or the network with `bits` of it, for a rule."""
-
-    address: bytes
-    seconds: float
-    reason: str
-    bits: int | None = None
 
 
 class BanGate:

@@ -11,7 +11,7 @@ from twisted.logger import Logger
 
 from mailproxy.bans.ban import Ban, key_of, place_of
 from mailproxy.bans.bans import LONGEST_SECONDS, Bans, TooManyBans, clean_reason, most_by_rules
-from mailproxy.bans.gate import BanRequest
+from mailproxy.bans.request import BanRequest
 from mailproxy.config.duration import written
 
 _LINES = 20

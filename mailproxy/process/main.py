@@ -14,7 +14,7 @@ from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
 from mailproxy.balance.change import Change
 from mailproxy.bans.bans import BanChange
-from mailproxy.bans.gate import BanRequest
+from mailproxy.bans.request import BanRequest
 from mailproxy.control.questions import Ask
 from mailproxy.front.drains import Drains
 from mailproxy.front.generation import Generation

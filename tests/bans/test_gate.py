@@ -5,7 +5,8 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from mailproxy.bans.bans import BanChange
-from mailproxy.bans.gate import BanGate, BanRequest
+from mailproxy.bans.gate import BanGate
+from mailproxy.bans.request import BanRequest
 from mailproxy.networks.network_list import NetworkList
 from mailproxy.networks.network_set import NetworkSet
 from mailproxy.session.gate import Rejection

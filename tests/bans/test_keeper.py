@@ -18,8 +18,9 @@ from twisted.logger import LogEvent, capturedLogs
 from mailproxy import config
 from mailproxy.bans import bans as bans_module
 from mailproxy.bans.bans import BANS_AT_ONCE, LONGEST_SECONDS
-from mailproxy.bans.gate import BanGate, BanRequest
+from mailproxy.bans.gate import BanGate
 from mailproxy.bans.keeper import BanKeeper
+from mailproxy.bans.request import BanRequest
 from mailproxy.bans.saving import CROWDSEC_DELAY_SECONDS, DELAY_SECONDS, RETRY_SECONDS
 from mailproxy.bans.sweep import MOST_AT_ONCE, SWEEP_SECONDS
 from mailproxy.config.bans import CrowdSecSettings

@@ -14,7 +14,7 @@ from twisted.logger import LogEvent, capturedLogs
 from twisted.python.failure import Failure
 
 from mailproxy.bans.bans import BanChange
-from mailproxy.bans.gate import BanRequest
+from mailproxy.bans.request import BanRequest
 from mailproxy.config import Backend, Check, Config, Frontend, InetBind, InetServer, Server, TlsProfile
 from mailproxy.control.questions import ShutDown
 from mailproxy.counting.page import Pages

@@ -18,7 +18,7 @@ from attrs import evolve
 from twisted.logger import LogEvent, capturedLogs
 
 from mailproxy.bans.bans import BanChange
-from mailproxy.bans.gate import BanRequest
+from mailproxy.bans.request import BanRequest
 from mailproxy.config import Backend, Check, Config, Frontend, InetBind, InetServer, Server, ServerTls
 from mailproxy.config.client_place import ListFile
 from mailproxy.config.condition import Condition
