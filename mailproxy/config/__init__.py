@@ -2,7 +2,7 @@
 The configuration: TOML into frozen values, with every error at once and the path of its key.
 
 `load` reads a file, `parse` a text. Each table has a module (``log``, ``tls``, ``frontend``, ``backend``, ``server``,
-``server_tls``, ``check``, ``resolvers``, ``limits``, ``admin``, ``bans``, ``rule`` with ``condition`` and
+``server_tls``, ``timeouts``, ``check``, ``resolvers``, ``limits``, ``admin``, ``bans``, ``rule`` with ``condition`` and
 ``condition_numbers``; ``config`` has the whole file) with its keys, their kinds and meanings, and the code that reads
 and compares them. ``key`` describes keys as metadata of attrs fields, ``tables`` finds all tables, and ``model`` has
 the types that several tables share. ``server_layers`` and ``check_layers`` merge the tables of servers and checks, by

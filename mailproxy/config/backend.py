@@ -9,7 +9,7 @@ from attrs import evolve, field, frozen
 from mailproxy.balance.rule import RULES
 from mailproxy.config.check import CHECK_EXAMPLE, Check
 from mailproxy.config.check_layers import read_check
-from mailproxy.config.duration import IDLE, WAIT
+from mailproxy.config.duration import IDLE
 from mailproxy.config.format import FORMAT, Format
 from mailproxy.config.key import Entries, Fields, Key, Tables, about, about_table, read_keys, together
 from mailproxy.config.kind import BOOLEAN, Wrong, integer, one_of
@@ -18,6 +18,7 @@ from mailproxy.config.place import InetServer, NamedServer, ServerAddress
 from mailproxy.config.server import OWN_KEYS, Server
 from mailproxy.config.server_layers import CommonSettings, judge_table, read_default_server, read_server
 from mailproxy.config.table import Table
+from mailproxy.config.timeouts import BackendTimeouts, read_backend_timeouts
 from mailproxy.config.tlv import CUSTOM_VALUE, PASSED_TLV_TYPE, UNIQUE_ID, check_value, custom_type
 from mailproxy.config.words import listed
 from mailproxy.mail.protocols import protocol_words
@@ -41,39 +42,6 @@ class FormattedTlv:
             is_needed=True,
         ),
     )
-
-
-@frozen(kw_only=True)
-class BackendTimeouts:
-    """The deadlines of a backend, in seconds."""
-
-    connect: float = field(
-        default=5.0,
-        metadata=about(
-            WAIT,
-            "For each attempt: to connect and, where the server speaks first, until its greeting. Long enough for "
-            "two lost packets, and for Postfix's postscreen, which waits for 6 seconds; with `retries` it bounds "
-            "how long a client waits for an error.",
-            default='`"5s"`; with `profile = "postfix"` `"10s"`',
-            haproxy="timeout connect",
-        ),
-    )
-    queue: float | None = field(
-        default=None,
-        metadata=about(
-            WAIT,
-            "The wait for a free place, if servers have `maxconn`. Mail clients give up after about a minute; an "
-            "earlier error makes them try again.",
-            default="as `connect`",
-            haproxy="timeout queue",
-        ),
-    )
-    """The longest wait for a place at a server that has `maxconn`; None: as `connect`."""
-
-    @property
-    def queue_seconds(self) -> float:
-        """How long a client waits for a place."""
-        return self.connect if self.queue is None else self.queue
 
 
 @frozen(kw_only=True)
@@ -267,7 +235,7 @@ def read_backend(folder: str, name: str, table: Table) -> Backend:
         proxy_v2_options=frozenset(backend.proxy_v2_options),  # lists are read into tuples
         tlvs=(*tlvs, *_unique_id(table, backend.proxy_v2_options, tlvs)),
         ports=table.child("ports", _read_ports),
-        timeout=table.child("timeout", partial(_read_timeouts, profile.connect_seconds)),
+        timeout=table.child("timeout", partial(read_backend_timeouts, profile.connect_seconds)),
         servers=tuple(server for server, _ in servers),
         files=(*common.files, *(file for _, files in servers for file in files)),
     )
@@ -318,10 +286,6 @@ def _unique_id(table: Table, options: Collection[Option], tlvs: tuple[CustomTlv,
 def _read_ports(table: Table) -> dict[str, int]:
     ports = {protocol: table.take(protocol, _PORT, None) for protocol in protocol_words()}
     return {protocol: port for protocol, port in ports.items() if port is not None}
-
-
-def _read_timeouts(connect: float, table: Table) -> BackendTimeouts:
-    return read_keys(table, BackendTimeouts(connect=connect))
 
 
 def _check_header(backend: Backend, table: Table) -> None:

@@ -6,7 +6,6 @@ from typing import get_args
 from attrs import Factory, evolve, field, frozen
 
 from mailproxy.config.address import BINDS
-from mailproxy.config.duration import IDLE, WAIT
 from mailproxy.config.hostname import HOST_NAME
 from mailproxy.config.key import Array, Fields, about, about_table, read_keys
 from mailproxy.config.kind import BOOLEAN, NAME, Kind, Wrong, integer, one_of
@@ -17,6 +16,7 @@ from mailproxy.config.place import Bind, InetBind, Sender
 from mailproxy.config.rule import Rule, read_rules
 from mailproxy.config.senders import SENDER, overlap
 from mailproxy.config.table import Table
+from mailproxy.config.timeouts import FrontendTimeouts, read_frontend_timeouts
 from mailproxy.config.tlv import TLV_TYPE
 from mailproxy.config.words import quoted
 from mailproxy.mail.protocols import PROTOCOLS, TCP, protocol_words
@@ -47,88 +47,6 @@ _CAPABILITY: Kind[str] = Kind((str,), 'a capability such as "IDLE"', _capability
 
 DEFAULT_MAXCONN = 20_000
 """The `maxconn` of a frontend that has none in the file."""
-
-
-@frozen(kw_only=True)
-class FrontendTimeouts:
-    """The deadlines of a frontend, in seconds."""
-
-    proxy_header: float = field(
-        default=5.0,
-        metadata=about(
-            WAIT,
-            "For a whole PROXY header, if one is expected. The specification requires at least 3 s, the time to "
-            "resend a lost packet.",
-            haproxy="timeout client-hs",
-        ),
-    )
-    proxy_header_optional: float = field(
-        default=0.5,
-        metadata=about(
-            WAIT,
-            "For the first byte of a header in `accept-proxy-optional`; a client that is silent for longer has "
-            "none, and a later header is refused. If the server speaks first, every client without a header waits "
-            "this long for the greeting. A proxy sends its header at once; half a second allows for a long way or a "
-            "lost packet, and clients in clear, or before STARTTLS, hardly notice it.",
-        ),
-    )
-    handshake: float = field(
-        default=10.0,
-        metadata=about(
-            WAIT,
-            "For the TLS handshake. Far more than a phone on a bad network needs, and short enough that stalled "
-            "scanners do not accumulate.",
-            haproxy="timeout client-hs",
-        ),
-    )
-    login: float = field(
-        default=60.0,
-        metadata=about(
-            WAIT,
-            "With STARTTLS: from the greeting until TLS begins. A mail client needs a second; a person at a "
-            "terminal needs up to a minute.",
-        ),
-    )
-    client: float = field(
-        default=35 * 60.0,
-        metadata=about(
-            IDLE,
-            "Without a byte from the client. IMAP clients in IDLE are silent for 29 minutes (RFC 2177), and servers "
-            "close after 30 (RFC 9051, 5.4): a minute, as for web traffic, would interrupt IDLE again and again.",
-            haproxy="timeout client",
-        ),
-    )
-    server: float = field(
-        default=35 * 60.0,
-        metadata=about(
-            IDLE,
-            "Without a byte from the server. The server of an idle client is silent as well.",
-            haproxy="timeout server",
-        ),
-    )
-    client_fin: float = field(
-        default=60.0,
-        metadata=about(
-            IDLE,
-            "As `client`, after the client has closed its side: the server's remaining bytes should not take long.",
-            haproxy="timeout client-fin",
-        ),
-    )
-    server_fin: float = field(
-        default=60.0,
-        metadata=about(
-            IDLE,
-            "As `server`, after the server has closed its side.",
-            haproxy="timeout server-fin",
-        ),
-    )
-    close: float = field(
-        default=5.0,
-        metadata=about(
-            WAIT,
-            "For a polite close (close_notify, FIN) before the connection is reset.",
-        ),
-    )
 
 
 @frozen(kw_only=True)
@@ -366,7 +284,7 @@ def read_frontend(folder: str, name: str, table: Table) -> Frontend:
         read_keys(table, usual),
         limits=table.child("limits", read_frontend_limits),
         log=table.child("log", read_frontend_log),
-        timeout=table.child("timeout", _read_timeouts),
+        timeout=table.child("timeout", read_frontend_timeouts),
     )
     if "alpn" not in table:
         frontend = evolve(frontend, alpn=_own_alpn(frontend.protocol, tls))
@@ -377,10 +295,6 @@ def read_frontend(folder: str, name: str, table: Table) -> Frontend:
         words = f"is for protocols with logins, and {frontend.protocol} has none; leave it out"
         table.report("log-refused-logins", words)
     return frontend
-
-
-def _read_timeouts(table: Table) -> FrontendTimeouts:
-    return read_keys(table, FrontendTimeouts())
 
 
 def _check_tls(frontend: Frontend, table: Table) -> None:

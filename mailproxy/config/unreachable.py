@@ -5,9 +5,10 @@ from ipaddress import IPv4Network, IPv6Network
 
 from mailproxy.config.backend import Backend
 from mailproxy.config.config import Config
-from mailproxy.config.frontend import Frontend, FrontendTimeouts
+from mailproxy.config.frontend import Frontend
 from mailproxy.config.place import UNIX, Bind, InetBind, Sender, SystemdBind
 from mailproxy.config.problems import Problem
+from mailproxy.config.timeouts import FrontendTimeouts
 from mailproxy.config.words import key_path
 
 _FAMILIES = {4: "an IPv4 address", 6: "an IPv6 address", UNIX: "a UNIX socket"}

@@ -2,12 +2,12 @@
 
 from mailproxy.config.admin import Admin
 from mailproxy.config.all_remarks import remarks
-from mailproxy.config.backend import Backend, BackendTimeouts
+from mailproxy.config.backend import Backend
 from mailproxy.config.bans import Bans
 from mailproxy.config.check import Check
 from mailproxy.config.config import Config
 from mailproxy.config.document import load, parse
-from mailproxy.config.frontend import Frontend, FrontendTimeouts
+from mailproxy.config.frontend import Frontend
 from mailproxy.config.limits import FrontendLimits, Limits
 from mailproxy.config.log import FrontendLog, Log
 from mailproxy.config.model import CustomTlv
@@ -26,6 +26,7 @@ from mailproxy.config.problems import ConfigError, Problem
 from mailproxy.config.resolvers import Resolvers
 from mailproxy.config.server import Server
 from mailproxy.config.server_tls import ServerTls
+from mailproxy.config.timeouts import BackendTimeouts, FrontendTimeouts
 from mailproxy.config.tls import TlsProfile
 
 __all__ = [

@@ -95,17 +95,6 @@ def test_settings_of_the_queue_are_read() -> None:
     assert (found.maxqueue, found.allbackups, found.timeout.queue_seconds) == (100, True, 10.0)
 
 
-@pytest.mark.parametrize(("profile", "seconds"), [("postfix", 10.0), ("dovecot", 5.0), ("generic", 5.0)])
-def test_connecting_takes_as_long_as_the_kind_of_server_may_need(profile: str, seconds: float) -> None:
-    assert backend(profile=profile).timeout.connect == seconds
-    assert backend(profile=profile, timeout={"queue": "1s"}).timeout.connect == seconds
-    assert backend(profile=profile, timeout={"connect": "3s"}).timeout.connect == 3.0
-
-
-def test_queue_is_as_patient_as_connecting() -> None:
-    assert backend(timeout={"connect": "2s"}).timeout.queue_seconds == 2.0
-
-
 def test_ports_are_by_protocol() -> None:
     assert problem(backend__dovecot__ports={"imaps": 993}) == (
         'backend.dovecot.ports.imaps: is not a key that mailproxy knows; did you mean "imap"?'
