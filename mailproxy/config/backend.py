@@ -1,6 +1,6 @@
 """Reads ``[backend.NAME]``: the servers for clients, and what the PROXY header tells them."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import get_args
 
@@ -9,39 +9,24 @@ from attrs import evolve, field, frozen
 from mailproxy.balance.rule import RULES
 from mailproxy.config.check import CHECK_EXAMPLE, Check
 from mailproxy.config.check_layers import read_check
+from mailproxy.config.custom_tlvs import FormattedTlv, read_custom_tlvs, read_unique_id
 from mailproxy.config.duration import IDLE
-from mailproxy.config.format import FORMAT, Format
+from mailproxy.config.format import FORMAT
 from mailproxy.config.key import Entries, Fields, Key, Tables, about, about_table, read_keys, together
-from mailproxy.config.kind import BOOLEAN, Wrong, integer, one_of
+from mailproxy.config.kind import BOOLEAN, integer, one_of
 from mailproxy.config.model import CustomTlv, MailProtocol, NamedFile, SendProxy
 from mailproxy.config.place import InetServer, NamedServer, ServerAddress
 from mailproxy.config.server import OWN_KEYS, Server
 from mailproxy.config.server_layers import CommonSettings, judge_table, read_default_server, read_server
 from mailproxy.config.table import Table
 from mailproxy.config.timeouts import BackendTimeouts, read_backend_timeouts
-from mailproxy.config.tlv import CUSTOM_VALUE, PASSED_TLV_TYPE, UNIQUE_ID, check_value, custom_type
+from mailproxy.config.tlv import CUSTOM_VALUE, PASSED_TLV_TYPE
 from mailproxy.config.words import listed
 from mailproxy.mail.protocols import protocol_words
 from mailproxy.profiles import PROFILES
 from mailproxy.proxyprotocol.options import OPTIONS, SSL_OPTIONS, Option
 
 _PORT = integer(1, 65535)
-
-
-@frozen(kw_only=True)
-class FormattedTlv:
-    """A value of ``proxy-v2-tlvs`` that is filled for each session."""
-
-    format: Format | None = field(
-        default=None,
-        metadata=about(
-            FORMAT,
-            "Text with fields in braces.",
-            values="format",
-            haproxy="fmt",
-            is_needed=True,
-        ),
-    )
 
 
 @frozen(kw_only=True)
@@ -229,11 +214,11 @@ def read_backend(folder: str, name: str, table: Table) -> Backend:
         default_server=table.child_if_there("default-server", partial(read_default_server, folder)),
     )
     servers = table.children("server", partial(read_server, common))
-    tlvs = table.child("proxy-v2-tlvs", _read_tlvs)
+    tlvs = table.child("proxy-v2-tlvs", read_custom_tlvs)
     backend = evolve(
         backend,
         proxy_v2_options=frozenset(backend.proxy_v2_options),  # lists are read into tuples
-        tlvs=(*tlvs, *_unique_id(table, backend.proxy_v2_options, tlvs)),
+        tlvs=(*tlvs, *read_unique_id(table, backend.proxy_v2_options, tlvs)),
         ports=table.child("ports", _read_ports),
         timeout=table.child("timeout", partial(read_backend_timeouts, profile.connect_seconds)),
         servers=tuple(server for server, _ in servers),
@@ -245,42 +230,6 @@ def read_backend(folder: str, name: str, table: Table) -> Backend:
     if not backend.servers and table.is_sound("server"):
         table.report("server", f"is missing: write [{table.path}.server.NAME] with an address")
     return backend
-
-
-def _read_tlvs(table: Table) -> tuple[CustomTlv, ...]:
-    found: dict[int, str] = {}
-    tlvs = []
-    for key in table:
-        value = table.value_or_child(key, CUSTOM_VALUE, _read_format)
-        try:
-            number = custom_type(key)
-            if isinstance(value, bytes):
-                check_value(number, value)
-        except Wrong as error:
-            table.report(key, str(error))
-            continue
-        if number in found:
-            table.report(key, f"is the same type as {found[number]}; each is sent once")
-        found[number] = key
-        if value is not None:
-            tlvs.append(CustomTlv(number, value))
-    return tuple(tlvs)
-
-
-def _read_format(table: Table) -> Format | None:
-    return read_keys(table, FormattedTlv()).format
-
-
-def _unique_id(table: Table, options: Collection[Option], tlvs: tuple[CustomTlv, ...]) -> tuple[CustomTlv, ...]:
-    """Read the format of the UNIQUE_ID; without one, the TLV has the session's id."""
-    format = table.take("unique-id-format", FORMAT, None)
-    if format is None:
-        return ()
-    if "unique-id" not in options:
-        table.report("unique-id-format", 'has no effect without "unique-id" in proxy-v2-options')
-    if any(tlv.type == UNIQUE_ID for tlv in tlvs):
-        table.report("unique-id-format", "and proxy-v2-tlvs both set the unique id; choose one")
-    return (CustomTlv(UNIQUE_ID, format),)
 
 
 def _read_ports(table: Table) -> dict[str, int]:

@@ -30,11 +30,11 @@ from mailproxy.config import (
     TlsProfile,
     UnixServer,
 )
-from mailproxy.config.backend import FormattedTlv
 from mailproxy.config.bans import CrowdSecSettings
 from mailproxy.config.check import CheckType
 from mailproxy.config.condition import Condition
 from mailproxy.config.condition_numbers import ServersUp, SessionsNow, SourceConnections, SourceRate
+from mailproxy.config.custom_tlvs import FormattedTlv
 from mailproxy.config.key import Key, keys_of
 from mailproxy.config.rule import Rule, RuleTlv
 from mailproxy.config.server import Template
