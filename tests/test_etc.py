@@ -169,8 +169,8 @@ def test_unit_is_one_for_systemd(units: Path, name: str) -> None:
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
 def test_unit_exposes_little(units: Path) -> None:
-    said = systemd_analyze("security", "--offline=true", "--no-pager", units / "mailproxy.service")
-    (exposure,) = re.findall(r"Overall exposure level for mailproxy.service: ([0-9.]+)", said)
+    output = systemd_analyze("security", "--offline=true", "--no-pager", units / "mailproxy.service")
+    (exposure,) = re.findall(r"Overall exposure level for mailproxy.service: ([0-9.]+)", output)
     assert float(exposure) <= 2.0
 
 

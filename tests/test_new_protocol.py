@@ -46,8 +46,8 @@ class GossipScript(Script):
         return b"OUT late\r\n"
 
 
-def expect(said: bytes, begin: bytes) -> Talk[bytes]:
-    line = yield from exchange(said, "gossip", begin.decode())
+def expect(sent: bytes, begin: bytes) -> Talk[bytes]:
+    line = yield from exchange(sent, "gossip", begin.decode())
     if not line.startswith(begin):
         raise Unexpected("gossip", begin.decode(), line)
     return line
@@ -134,14 +134,14 @@ def test_client_is_greeted_and_a_server_takes_over(bench: Bench) -> None:
     bench.until(lambda: client.data == b"YES\r\n")
 
 
-@pytest.mark.parametrize(("said", "told"), [(b"OUT for good\r\n", b"OUT for good\r\n"), (b"", b"OUT again\r\n")])
-def test_client_without_a_server_is_answered_in_its_words(bench: Bench, said: bytes, told: bytes) -> None:
+@pytest.mark.parametrize(("sent", "shown_line"), [(b"OUT for good\r\n", b"OUT for good\r\n"), (b"", b"OUT again\r\n")])
+def test_client_without_a_server_is_answered_in_its_words(bench: Bench, sent: bytes, shown_line: bytes) -> None:
     client = bench.starttls_client(b"SEAL\r\n")
-    server = bench.server.accept(said)
-    if not said:
+    server = bench.server.accept(sent)
+    if not sent:
         server.end()
     bench.until(lambda: client.fin)
-    assert client.data == told
+    assert client.data == shown_line
 
 
 def test_capabilities_are_learned() -> None:
@@ -153,9 +153,9 @@ def test_capabilities_are_learned() -> None:
     assert GOSSIP.takes_passwords(probe.capabilities)
 
 
-def shown(probe: MailProbe, *said: tuple[bytes, bytes]) -> str:
+def shown(probe: MailProbe, *sent: tuple[bytes, bytes]) -> str:
     """The exchange of a check that gets each line and sends each answer."""
-    for line, answer in said:
+    for line, answer in sent:
         assert probe.receive(line) == answer
     assert probe.done
     return probe.outcome(ConnectionEnd("answer", "", is_late=False, seconds=0.1)).reason

@@ -73,13 +73,13 @@ class Front(Running):
         return self.outcome(self.service.reload())
 
     def outcome(self, done: Deferred[Reloaded]) -> Reloaded:
-        told: list[Any] = []
-        done.addCallbacks(told.append, lambda failure: told.append(failure.value))
-        self.until(lambda: told)
-        if isinstance(told[0], BaseException):
-            raise told[0]
-        assert isinstance(told[0], Reloaded)
-        return told[0]
+        reported: list[Any] = []
+        done.addCallbacks(reported.append, lambda failure: reported.append(failure.value))
+        self.until(lambda: reported)
+        if isinstance(reported[0], BaseException):
+            raise reported[0]
+        assert isinstance(reported[0], Reloaded)
+        return reported[0]
 
     def socket(self, name: str) -> socket.socket:
         with ExitStack() as stack:

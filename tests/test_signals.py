@@ -107,7 +107,7 @@ def install(reactor: Reactor, service: FakeService, **options: Any) -> None:
     signals.attach(reactor, service)
 
 
-def signals_told(events: Sequence[LogEvent]) -> list[str]:
+def logged_signals(events: Sequence[LogEvent]) -> list[str]:
     return [event["signal"] for event in events if event.get("event") == "signal"]
 
 
@@ -120,9 +120,9 @@ def test_signal_to_reload_is_a_log_line_and_one_reloads(
     if is_running:
         reactor.start()
     signal.raise_signal(number)
-    assert (signals_told(events), service.reloads) == ([], [])  # not in the handler, which may interrupt anything
+    assert (logged_signals(events), service.reloads) == ([], [])  # not in the handler, which may interrupt anything
     reactor.turn()
-    assert signals_told(events) == [number.name]
+    assert logged_signals(events) == [number.name]
     assert len(service.reloads) == (number == signal.SIGHUP)
     assert reactor.stopped_by == []
 
@@ -175,7 +175,7 @@ def test_second_signal_to_stop_ends_sessions(
     reactor.turn()
     assert len(reactor.stopped_by) == 1
     assert service.stop.hurried == 1
-    assert signals_told(events)[-1] == second.name
+    assert logged_signals(events)[-1] == second.name
 
 
 def test_third_signal_to_stop_kills(reactor: Reactor, service: FakeService) -> None:
@@ -213,7 +213,7 @@ def test_signal_that_is_spared_and_not_taken_does_not_kill(
     reactor.start()
     signal.raise_signal(signal.SIGUSR1)
     reactor.turn()
-    assert signals_told(events) == ["SIGUSR1"]
+    assert logged_signals(events) == ["SIGUSR1"]
 
 
 @pytest.mark.parametrize("has_file", [True, False])

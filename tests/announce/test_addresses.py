@@ -15,9 +15,9 @@ def packed(text: str, port: int) -> tuple[bytes, int]:
 def hosts(source: str, destination: str) -> tuple[str, str] | None:
     pair = address_pair(packed(source, 40000), packed(destination, 993))
     assert pair is not None
-    told = unpacked(pair)
-    assert (told[0].port, told[1].port) == (40000, 993)
-    return told[0].host.exploded, told[1].host.exploded
+    reported = unpacked(pair)
+    assert (reported[0].port, reported[1].port) == (40000, 993)
+    return reported[0].host.exploded, reported[1].host.exploded
 
 
 def test_ipv4_addresses_are_reported_in_dotted_form() -> None:
@@ -25,8 +25,8 @@ def test_ipv4_addresses_are_reported_in_dotted_form() -> None:
 
 
 def test_ipv6_addresses_are_reported_in_full() -> None:
-    told = hosts("2001:db8::1", "2001:db8::9")
-    assert told == ("2001:0db8:0000:0000:0000:0000:0000:0001", "2001:0db8:0000:0000:0000:0000:0000:0009")
+    reported = hosts("2001:db8::1", "2001:db8::9")
+    assert reported == ("2001:0db8:0000:0000:0000:0000:0000:0001", "2001:0db8:0000:0000:0000:0000:0000:0009")
 
 
 @pytest.mark.parametrize(

@@ -147,14 +147,14 @@ def test_nothing_follows_local_where_the_backend_does_not_read_it(profile: str) 
 
 def test_addresses_of_a_received_header_are_reported() -> None:
     source, destination = InetAddress.parse("[2001:db8::1]:40000"), InetAddress.parse("[2001:db8::9]:993")
-    told = decode(policy().build(source, destination, TLS13).data)
-    assert (told.source, told.destination) == (source, destination)
+    reported = decode(policy().build(source, destination, TLS13).data)
+    assert (reported.source, reported.destination) == (source, destination)
 
 
 def test_received_tlvs_are_passed_on() -> None:
     received = Header.local((Tlv(0xEE, b"\x01\0\0\0\0"), Tlv(0xE3, b"no")))
-    told = decode(policy("v2", pass_tlvs=(0xEE,)).build(SOURCE, DESTINATION, None, received).data)
-    assert told.tlvs == received.tlvs[:1]
+    reported = decode(policy("v2", pass_tlvs=(0xEE,)).build(SOURCE, DESTINATION, None, received).data)
+    assert reported.tlvs == received.tlvs[:1]
 
 
 def test_tlv_for_one_client_replaces_all_others_of_its_type() -> None:
@@ -162,15 +162,15 @@ def test_tlv_for_one_client_replaces_all_others_of_its_type() -> None:
     received = Header.local((Tlv(0xE7, b"came in"), Tlv(0xE8, b"kept")))
     header = policy("v2", "authority", tlvs=set, pass_tlvs=(0xE7, 0xE8))
     more = (CustomTlv(0xE5, b"one"), CustomTlv(0xE7, b"ours"), CustomTlv(TlvType.AUTHORITY, b"a.example.test"))
-    told = decode(header.build(SOURCE, DESTINATION, TLS13, received, more=more).data)
-    assert {tlv.type: tlv.value for tlv in told.tlvs} == {
+    reported = decode(header.build(SOURCE, DESTINATION, TLS13, received, more=more).data)
+    assert {tlv.type: tlv.value for tlv in reported.tlvs} == {
         0xE5: b"one",
         0xE6: b"kept",
         0xE7: b"ours",
         0xE8: b"kept",
         TlvType.AUTHORITY: b"a.example.test",
     }
-    assert len(told.tlvs) == 5
+    assert len(reported.tlvs) == 5
 
 
 def test_tlv_for_one_client_is_not_in_the_next_header() -> None:

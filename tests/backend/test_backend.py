@@ -284,25 +284,25 @@ def test_errors_of_the_former_s_sessions_are_looked_after() -> None:
     former = backend(server(check=Check(type="tcp"), error_limit=1, on_error="mark-down"))
     later = again(former, server(check=Check(type="tcp"), error_limit=1, on_error="mark-down"))
     later.succeed(former)
-    told: list[str] = []
+    reported: list[str] = []
     urged = urgent(later)
-    later.observers.append(lambda change: told.append(change.event))
+    later.observers.append(lambda change: reported.append(change.event))
     (one,) = former.pool.servers
     former.failed(one, 1.0, "gone")
-    assert told == ["down", "no-server"]
+    assert reported == ["down", "no-server"]
     assert urged == [one]
     assert later.pool.is_empty
     later.part_from(former)
     former.pool.passed(one, 2.0)
-    assert told == ["down", "no-server"]
+    assert reported == ["down", "no-server"]
 
 
 def test_servers_that_the_former_alone_has_are_its_own_affair() -> None:
     former = backend(server(check=Check(type="tcp"), error_limit=1, on_error="mark-down"))
     later = again(former, server(check=Check(type="tcp"), weight=7))
     later.succeed(former)
-    told: list[str] = []
+    reported: list[str] = []
     urged = urgent(later)
-    later.observers.append(lambda change: told.append(change.event))
+    later.observers.append(lambda change: reported.append(change.event))
     former.failed(former.pool.servers[0], 1.0, "gone")
-    assert (told, urged) == ([], [])
+    assert (reported, urged) == ([], [])

@@ -152,8 +152,8 @@ def test_every_transition_is_reported_once(rise: int, fall: int, init_state: Ini
     health = Health(rise=rise, fall=fall, init_state=init_state)
     for now, is_good in enumerate(checks):
         was_up = health.is_up
-        told = health.passed(now) if is_good else health.failed(now, "refused")
-        assert told == (None if health.is_up == was_up else "up" if health.is_up else "down")
+        reported = health.passed(now) if is_good else health.failed(now, "refused")
+        assert reported == (None if health.is_up == was_up else "up" if health.is_up else "down")
         assert 0 <= health.score <= rise + fall - 1
 
 

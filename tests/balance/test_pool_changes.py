@@ -13,14 +13,14 @@ def observed(on_error: OnError, fall: int = 3) -> PoolServer:
 
 
 def test_change_has_everything_for_a_line_of_the_log() -> None:
-    told = Recorder()
+    reported = Recorder()
     servers = [a := checked("a", maxconn=1), server("b", maxconn=1), server("c", backup=True)]
-    made = pool(servers, on_change=told)
+    made = pool(servers, on_change=reported)
     made.pick(b"", (), 0)
     made.pick(b"", (), 0)
     made.enqueue(Client(), b"", ())
     made.failed(a, 7, "greeting: connection refused")
-    assert told.changes == [
+    assert reported.changes == [
         Change(
             pool="dovecot",
             server=a,
@@ -35,24 +35,24 @@ def test_change_has_everything_for_a_line_of_the_log() -> None:
 
 
 def test_flapping_server_makes_one_change_per_change() -> None:
-    told = Recorder()
-    made = pool([a := checked("a", rise=2, fall=2), server("b")], on_change=told)
+    reported = Recorder()
+    made = pool([a := checked("a", rise=2, fall=2), server("b")], on_change=reported)
     for now, is_good in enumerate([True, False, False, False, True, False, True, True, True, False, False]):
         if is_good:
             made.passed(a, now)
         else:
             made.failed(a, now, "refused")
-    assert told.events == ["a down", "a up", "a down"]
+    assert reported.events == ["a down", "a up", "a down"]
 
 
 def test_last_server_that_goes_is_distinguished() -> None:
-    told = Recorder()
-    made = pool([a := checked("a"), b := checked("b", backup=True)], on_change=told)
+    reported = Recorder()
+    made = pool([a := checked("a"), b := checked("b", backup=True)], on_change=reported)
     made.failed(a, 0, "refused")
     made.failed(b, 0, "* BYE")
     made.passed(b, 1)
-    assert told.events == ["a down", "b down", "b no-server", "b up"]
-    assert [change.reason for change in told.changes] == ["refused", "* BYE", "* BYE", ""]
+    assert reported.events == ["a down", "b down", "b no-server", "b up"]
+    assert [change.reason for change in reported.changes] == ["refused", "* BYE", "* BYE", ""]
 
 
 def test_last_server_is_missed_once_even_if_it_goes_while_another_is_reported() -> None:
@@ -69,13 +69,13 @@ def test_last_server_is_missed_once_even_if_it_goes_while_another_is_reported() 
 
 
 def test_checks_of_an_unchecked_server_change_nothing() -> None:
-    told = Recorder()
-    made = pool([a := server("a")], on_change=told)
+    reported = Recorder()
+    made = pool([a := server("a")], on_change=reported)
     made.failed(a, 0, "refused")
     made.passed(a, 1)
     made.observed_success(a)
     assert not made.observed_error(a, 1, "refused")
-    assert told.events == []
+    assert reported.events == []
 
 
 @pytest.mark.parametrize(
@@ -83,10 +83,10 @@ def test_checks_of_an_unchecked_server_change_nothing() -> None:
     [("fastinter", []), ("fail-check", ["a down", "a no-server"]), ("mark-down", ["a down", "a no-server"])],
 )
 def test_errors_of_sessions_have_consequences(on_error: OnError, events: list[str]) -> None:
-    told = Recorder()
-    made = pool([a := observed(on_error, fall=1)], on_change=told)
+    reported = Recorder()
+    made = pool([a := observed(on_error, fall=1)], on_change=reported)
     assert [made.observed_error(a, now, "refused") for now in range(2)] == [False, True]
-    assert told.events == events
+    assert reported.events == events
 
 
 def test_errors_of_sessions_count_as_one_failed_check() -> None:
@@ -113,20 +113,20 @@ def test_session_that_came_through_is_counted() -> None:
 
 
 def test_states_are_reported_once() -> None:
-    told = Recorder()
-    made = pool([a := server("a"), server("b")], on_change=told)
+    reported = Recorder()
+    made = pool([a := server("a"), server("b")], on_change=reported)
     for state in ("ready", "drain", "drain", "maint", "maint", "ready"):
         made.set_state(a, state, 0, "by hand")
-    assert told.events == ["a drain", "a maint", "a ready"]
+    assert reported.events == ["a drain", "a maint", "a ready"]
 
 
 def test_agent_that_repeats_the_admin_changes_nothing() -> None:
-    told = Recorder()
-    made = pool([a := server("a"), server("b")], on_change=told)
+    reported = Recorder()
+    made = pool([a := server("a"), server("b")], on_change=reported)
     made.set_state(a, "maint", 0)
     made.set_agent_state(a, "drain", 1)
     made.set_agent_state(a, "ready", 2)
-    assert told.events == ["a maint"]
+    assert reported.events == ["a maint"]
 
 
 def test_agent_that_is_ready_does_not_overrule_the_admin() -> None:
@@ -160,11 +160,11 @@ def test_health_continues_after_draining() -> None:
 
 
 def test_weight_is_reported_when_it_changes() -> None:
-    told = Recorder()
-    made = pool([a := server("a", weight=100)], on_change=told)
+    reported = Recorder()
+    made = pool([a := server("a", weight=100)], on_change=reported)
     for weight in (100, 75, 75, 100):
         made.set_weight(a, weight, 0, "agent: 75%")
-    assert told.events == ["a weight", "a weight"]
+    assert reported.events == ["a weight", "a weight"]
 
 
 def test_weight_0_drains() -> None:
@@ -174,29 +174,29 @@ def test_weight_0_drains() -> None:
 
 
 def test_places_are_reported_when_they_change() -> None:
-    told = Recorder()
-    made = pool([a := server("a", maxconn=5)], on_change=told)
+    reported = Recorder()
+    made = pool([a := server("a", maxconn=5)], on_change=reported)
     for maxconn in (5, 3, 3, 0):
         made.set_maxconn(a, maxconn, 0)
-    assert told.events == ["a maxconn", "a maxconn"]
+    assert reported.events == ["a maxconn", "a maxconn"]
 
 
 def test_backup_that_becomes_active_serves() -> None:
-    told = Recorder()
-    made = pool([a := server("a"), b := server("b", backup=True)], on_change=told)
+    reported = Recorder()
+    made = pool([a := server("a"), b := server("b", backup=True)], on_change=reported)
     made.set_backup(a, True, 0)
     made.set_backup(b, False, 0)
     made.set_backup(b, False, 0)
     assert made.pick(b"", (), 0) is b
-    assert told.events == ["a backup", "b active"]
+    assert reported.events == ["a backup", "b active"]
 
 
 def test_addresses_are_reported_when_they_change() -> None:
-    told = Recorder()
-    made = pool([a := server("a", target=None), server("b")], on_change=told)
+    reported = Recorder()
+    made = pool([a := server("a", target=None), server("b")], on_change=reported)
     for target in (None, "192.0.2.1", "192.0.2.1", "192.0.2.2", None):
         made.set_target(a, target, 0)
-    assert told.events == ["a address", "a address", "a no-address"]
+    assert reported.events == ["a address", "a address", "a no-address"]
 
 
 def test_server_without_an_address_gets_sessions_when_it_has_one() -> None:

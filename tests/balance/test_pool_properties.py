@@ -209,12 +209,12 @@ class PoolMachine(RuleBasedStateMachine):
     @rule(number=SERVERS, is_good=st.booleans())
     def check(self, number: int, is_good: bool) -> None:
         server = self.server(number)
-        was_up, told = server.is_up, len(self.changes)
+        was_up, reported = server.is_up, len(self.changes)
         if is_good:
             self.pool.passed(server, self.now)
         else:
             self.pool.failed(server, self.now, "refused")
-        events = [change.event for change in self.changes[told:] if change.event != "no-server"]
+        events = [change.event for change in self.changes[reported:] if change.event != "no-server"]
         assert events == ([] if server.is_up == was_up else ["up"] if server.is_up else ["down"])
 
     @rule(number=SERVERS, state=st.sampled_from(["ready", "ready", "drain", "maint"]), is_agent=st.booleans())

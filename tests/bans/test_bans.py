@@ -10,7 +10,7 @@ from tests.bans.builders import ban, key
 ADDRESS = "192.0.2.7"
 
 
-class Told:
+class Announced:
     """What a list of bans announces."""
 
     def __init__(self, bans: Bans) -> None:
@@ -22,21 +22,21 @@ class Told:
 
 def test_ban_is_announced() -> None:
     bans = Bans()
-    told = Told(bans)
+    announced = Announced(bans)
     bans.ban(ban(ADDRESS))
-    assert told.changes == [BanChange((ban(ADDRESS),))]
-    assert told.origins == ["ctl"]
+    assert announced.changes == [BanChange((ban(ADDRESS),))]
+    assert announced.origins == ["ctl"]
 
 
 def test_ban_that_ends_last_is_in_effect() -> None:
     bans = Bans()
     bans.ban(ban(ADDRESS, origin="crowdsec", end=20.0))
-    told = Told(bans)
+    announced = Announced(bans)
     bans.ban(ban(ADDRESS, origin="ctl", end=10.0))
-    assert told.changes == []
+    assert announced.changes == []
     assert bans.table.get(key(ADDRESS)) == ban(ADDRESS, origin="crowdsec", end=20.0)
     assert bans.unban(key(ADDRESS), origins=["crowdsec"]) == (ban(ADDRESS, origin="crowdsec", end=20.0),)
-    assert told.changes == [BanChange((ban(ADDRESS, origin="ctl", end=10.0),))]
+    assert announced.changes == [BanChange((ban(ADDRESS, origin="ctl", end=10.0),))]
 
 
 def test_shorter_ban_of_the_same_origin_replaces_the_longer_one() -> None:
@@ -50,10 +50,10 @@ def test_shorter_ban_of_the_same_origin_replaces_the_longer_one() -> None:
 def test_unban_removes_the_bans_of_all_origins() -> None:
     bans = Bans()
     bans.ban(ban(ADDRESS, origin="crowdsec"), ban(ADDRESS))
-    told = Told(bans)
+    announced = Announced(bans)
     assert len(bans.unban(key(ADDRESS))) == 2
-    assert told.changes == [BanChange((), (key(ADDRESS),))]
-    assert sorted(told.origins) == ["crowdsec", "ctl"]
+    assert announced.changes == [BanChange((), (key(ADDRESS),))]
+    assert sorted(announced.origins) == ["crowdsec", "ctl"]
     assert bans.unban(key(ADDRESS)) == ()
 
 
@@ -68,23 +68,23 @@ def test_shorter_ban_ends_with_the_one_in_effect() -> None:
 def test_number_of_bans_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_BANS", 2)
     bans = Bans()
-    told = Told(bans)
+    announced = Announced(bans)
     with pytest.raises(TooManyBans):
         bans.ban(ban("192.0.2.1"), ban("192.0.2.2"), ban("192.0.2.3"))
     assert len(bans) == 2
-    assert [one.place for change in told.changes for one in change.banned] == ["192.0.2.1", "192.0.2.2"]
-    assert told.origins == ["ctl"]  # so that the file gets the first two
+    assert [one.place for change in announced.changes for one in change.banned] == ["192.0.2.1", "192.0.2.2"]
+    assert announced.origins == ["ctl"]  # so that the file gets the first two
     bans.ban(ban("192.0.2.2", end=5.0))  # it has its place already
 
 
 def test_bans_by_rules_leave_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_BANS", 4)
     bans = Bans()
-    told = Told(bans)
+    announced = Announced(bans)
     for number in range(1, 9):
         bans.ban(ban(f"192.0.2.{number}", origin="rule", end=100.0))
     assert [one.place for one in bans] == ["192.0.2.7", "192.0.2.8"]
-    assert told.changes[-1] == BanChange((ban("192.0.2.8", origin="rule", end=100.0),), (key("192.0.2.6"),))
+    assert announced.changes[-1] == BanChange((ban("192.0.2.8", origin="rule", end=100.0),), (key("192.0.2.6"),))
     bans.ban(ban("198.51.100.1"), ban("198.51.100.2", origin="crowdsec"))
     assert len(bans) == 4
 
@@ -100,12 +100,12 @@ def test_ban_by_a_rule_that_is_made_again_is_the_youngest(monkeypatch: pytest.Mo
 def test_oldest_ban_by_a_rule_leaves_those_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_BANS", 4)
     bans = Bans()
-    told = Told(bans)
+    announced = Announced(bans)
     bans.ban(ban("192.0.2.1", end=50.0), *(ban(f"192.0.2.{number}", origin="rule", end=100.0) for number in (1, 2)))
     bans.ban(ban("192.0.2.3", origin="rule", end=100.0))
     assert bans.table.get(key("192.0.2.1")) == ban("192.0.2.1", end=50.0)
-    assert told.changes[-1].unbanned == ()
-    assert ban("192.0.2.1", end=50.0) in told.changes[-1].banned
+    assert announced.changes[-1].unbanned == ()
+    assert ban("192.0.2.1", end=50.0) in announced.changes[-1].banned
 
 
 def test_reason_fits_into_a_line() -> None:

@@ -60,7 +60,7 @@ class Bench:
     def places(self) -> list[str]:
         return sorted(one.place for one in self.bans if one.origin == "crowdsec")
 
-    def said(self, event: str) -> list[LogEvent]:
+    def logged(self, event: str) -> list[LogEvent]:
         return [one for one in self.events if one.get("event") == event]
 
 
@@ -83,14 +83,14 @@ def test_first_request_asks_for_all_and_later_ones_for_changes(bench: Bench) -> 
     bench.advance(INTERVAL + 1)
     assert bench.places == ["192.0.2.8", "192.0.2.9"]
     assert bench.asked == [("secret", True), ("secret", False)]
-    assert [event["total"] for event in bench.said("crowdsec")] == [2, 2]
+    assert [event["total"] for event in bench.logged("crowdsec")] == [2, 2]
 
 
 def test_requests_come_at_the_interval(bench: Bench) -> None:
     bench.crowdsec.start()
     bench.advance(10 * INTERVAL)
     assert len(bench.asked) == 11
-    assert bench.said("crowdsec") == []
+    assert bench.logged("crowdsec") == []
 
 
 def test_all_decisions_replace_those_from_before(bench: Bench) -> None:
@@ -109,7 +109,7 @@ def test_failure_is_reported_once_and_the_decisions_stay(bench: Bench) -> None:
     bench.fail()
     bench.advance(1000)
     assert bench.places == ["192.0.2.7"]
-    (event,) = bench.said("crowdsec-failed")
+    (event,) = bench.logged("crowdsec-failed")
     assert event["log_format"].format(**event) == (
         "crowdsec: http://127.0.0.1:8080: Connection refused; the decisions so far stay until they end"
     )
@@ -148,20 +148,20 @@ def test_after_a_failure_all_decisions_are_asked_for_again(bench: Bench) -> None
     bench.advance(2 * INTERVAL + 1)
     assert [all for _, all in bench.asked] == [True, False, True]
     assert bench.places == ["192.0.2.7"]
-    assert len(bench.said("crowdsec-answers")) == 1
+    assert len(bench.logged("crowdsec-answers")) == 1
 
 
 def test_wrong_answer_is_a_failure(bench: Bench) -> None:
     bench.answer = lambda: b"<html>"
     bench.crowdsec.start()
-    (event,) = bench.said("crowdsec-failed")
+    (event,) = bench.logged("crowdsec-failed")
     assert event["reason"] == "the answer is wrong: it is not the JSON of the API: no '{' at character 0"
 
 
 def test_key_is_read_before_each_request(bench: Bench) -> None:
     bench.key_file.unlink()
     bench.crowdsec.start()
-    (event,) = bench.said("crowdsec-failed")
+    (event,) = bench.logged("crowdsec-failed")
     assert event["reason"] == f"{bench.key_file}: cannot be read: No such file or directory"
     bench.key_file.write_text("another\n")
     bench.advance(2 * INTERVAL)
@@ -186,7 +186,7 @@ def test_too_many_decisions_are_reported(bench: Bench, monkeypatch: pytest.Monke
     bench.crowdsec.start()
     bench.advance(1)
     assert bench.places == ["192.0.2.7"]
-    (event,) = bench.said("crowdsec-failed")
+    (event,) = bench.logged("crowdsec-failed")
     assert event["reason"] == "there are 1 bans, the most; unban some first"
 
 
@@ -201,7 +201,7 @@ def test_nothing_happens_after_the_stop(bench: Bench, monkeypatch: pytest.Monkey
     bench.crowdsec.stop()
     bench.advance(1000)
     assert bench.places == []
-    assert bench.said("crowdsec-failed") == []
+    assert bench.logged("crowdsec-failed") == []
 
 
 def test_too_wide_decisions_are_skipped_with_one_warning(bench: Bench) -> None:
@@ -209,7 +209,7 @@ def test_too_wide_decisions_are_skipped_with_one_warning(bench: Bench) -> None:
     bench.crowdsec.start()
     bench.advance(1)
     assert bench.places == ["192.0.2.0/24"]
-    (warning,) = bench.said("crowdsec-skipped")
+    (warning,) = bench.logged("crowdsec-skipped")
     assert formatEvent(warning) == (
         "crowdsec: http://127.0.0.1:8080: the decision about 0.0.0.0/0 is skipped, which holds more than a /8, the "
         "widest network that can be banned; 2 skipped in all"

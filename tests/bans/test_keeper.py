@@ -83,7 +83,7 @@ class Bench:
         """The networks in the file."""
         return sorted(row["network"] for row in json.loads(self.path.read_text())["bans"])
 
-    def said(self, event: str) -> list[LogEvent]:
+    def logged(self, event: str) -> list[LogEvent]:
         return [one for one in self.events if one.get("event") == event]
 
 
@@ -170,18 +170,18 @@ def test_file_that_cannot_be_written_is_tried_again_and_logged_once(bench: Bench
     bench.start()
     bench.ban("192.0.2.7")
     bench.advance(DELAY_SECONDS + RETRY_SECONDS)
-    (event,) = bench.said("bans-unwritten")
+    (event,) = bench.logged("bans-unwritten")
     assert event["reason"] == "No such file or directory"
     bench.path.parent.mkdir()
     bench.advance(RETRY_SECONDS)
     assert bench.written == ["192.0.2.7"]
-    assert len(bench.said("bans-written")) == 1
+    assert len(bench.logged("bans-written")) == 1
 
 
 def test_broken_file_is_renamed_and_the_service_starts(bench: Bench) -> None:
     bench.path.write_text("broken")
     bench.start()
-    (event,) = bench.said("bans-unusable")
+    (event,) = bench.logged("bans-unusable")
     assert event["log_format"].format(**event) == (
         f"bans: {bench.path}: is not a file of bans: no '{{' at character 0; it is kept as {bench.path}.broken, and "
         "mailproxy continues without its bans"
@@ -199,7 +199,7 @@ def test_too_wide_bans_in_the_file_are_skipped_with_one_warning(bench: Bench) ->
     bench.path.write_text(json.dumps({"version": 1, "written": "2026-11-21T00:00:00Z", "bans": rows}))
     bench.start()
     assert bench.places == ["10.0.0.0/8", "192.0.2.7"]
-    (event,) = bench.said("bans-skipped")
+    (event,) = bench.logged("bans-skipped")
     assert event["log_format"].format(**event) == (
         f"bans: {bench.path}: the ban of 0.0.0.0/0 is skipped, which holds more than a /8, the widest network that can "
         "be banned; 2 skipped in all"
@@ -217,7 +217,7 @@ def test_broken_file_that_cannot_be_renamed_is_not_written_over(bench: Bench, mo
     bench.ban("192.0.2.7")
     bench.advance(10.0)
     assert bench.path.read_text() == "broken"
-    assert "no bans are written" in bench.said("bans-unusable")[0]["log_where"]
+    assert "no bans are written" in bench.logged("bans-unusable")[0]["log_where"]
 
 
 def test_file_is_written_again_when_the_wall_clock_is_set(bench: Bench) -> None:
@@ -269,10 +269,10 @@ def test_request_bans_an_address(bench: Bench) -> None:
     bench.keeper.start(config.Bans())
     bench.gate.ban(ADDRESS, 600.0, "rule office")
     assert bench.gate.banned(ADDRESS)
-    (event,) = bench.said("ban")
+    (event,) = bench.logged("ban")
     assert event["log_format"].format(**event) == "192.0.2.7 is banned for 10m by rule: rule office"
     bench.gate.ban(ADDRESS, 600.0, "rule office")
-    assert len(bench.said("ban")) == 1
+    assert len(bench.logged("ban")) == 1
 
 
 @pytest.mark.parametrize(
@@ -317,9 +317,9 @@ def test_flood_of_bans_is_summed_up_in_the_log(bench: Bench) -> None:
     bench.keeper.start(config.Bans())
     for number in range(100):
         bench.gate.ban(bytes([192, 0, 2, number]), 600.0, "rule office")
-    assert len(bench.said("ban")) == 20
+    assert len(bench.logged("ban")) == 20
     bench.advance(11.0)
-    (event,) = bench.said("ban-sum")
+    (event,) = bench.logged("ban-sum")
     assert event["count"] == 80
 
 
@@ -328,12 +328,12 @@ def test_rules_that_have_made_the_most_bans_are_reported_once(bench: Bench, monk
     bench.keeper.start(config.Bans())
     for number in range(50):
         bench.gate.ban(bytes([192, 0, 2, number]), 5.0, "rule office")
-    (event,) = bench.said("bans-full")
+    (event,) = bench.logged("bans-full")
     assert event["most"] == len(bench.keeper.bans) == 10
     bench.advance(10.0)
     for number in range(50):
         bench.gate.ban(bytes([192, 0, 2, number]), 5.0, "rule office")
-    assert len(bench.said("bans-full")) == 2
+    assert len(bench.logged("bans-full")) == 2
 
 
 def test_too_many_bans_are_reported(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -342,7 +342,7 @@ def test_too_many_bans_are_reported(bench: Bench, monkeypatch: pytest.MonkeyPatc
     bench.keeper.ban(key("192.0.2.7"), "ctl", "spam", None)
     bench.gate.ban(bytes([192, 0, 2, 8]), 600.0, "rule office")
     assert bench.places == ["192.0.2.7"]
-    event: Any = bench.said("ban")[-1]
+    event: Any = bench.logged("ban")[-1]
     assert event["log_format"].format(**event) == (
         "192.0.2.8 is not banned: there are 1 bans, the most; unban some first"
     )

@@ -32,7 +32,7 @@ class FakeNames:
     def stop(self) -> None:
         self._changed.clear()
 
-    def say(self, *records: Record) -> None:
+    def answer(self, *records: Record) -> None:
         for changed in self._changed:
             changed(records)
 
@@ -71,7 +71,7 @@ def bench() -> Iterator[Bench]:
 def test_servers_are_where_dns_says(bench: Bench) -> None:
     bench.read()
     assert bench.hosts == [None, None, None]
-    bench.names.say(ONE, TWO)
+    bench.names.answer(ONE, TWO)
     assert bench.hosts == ["192.0.2.1", "192.0.2.2", None]
 
 
@@ -80,17 +80,17 @@ def test_servers_stay_in_their_slots_when_the_configuration_is_read_again(
     bench: Bench, changes: dict[str, Any]
 ) -> None:
     bench.read()
-    bench.names.say(ONE, TWO)
-    bench.names.say(TWO, THREE)
+    bench.names.answer(ONE, TWO)
+    bench.names.answer(TWO, THREE)
     bench.read(**changes)
-    bench.names.say(TWO, THREE)
+    bench.names.answer(TWO, THREE)
     assert bench.hosts == ["192.0.2.3", "192.0.2.2", None]
 
 
 @pytest.mark.parametrize("changes", [{}, {"weight": 7}])
 def test_address_that_has_gone_meanwhile_goes(bench: Bench, changes: dict[str, Any]) -> None:
     bench.read()
-    bench.names.say(ONE, TWO, THREE)
+    bench.names.answer(ONE, TWO, THREE)
     bench.read(**changes)
-    bench.names.say(ONE, THREE)
+    bench.names.answer(ONE, THREE)
     assert bench.hosts == ["192.0.2.1", None, "192.0.2.3"]

@@ -25,7 +25,7 @@ def test_learner_says_once_why_it_learns_nothing(bench: Bench, learner: Taught) 
 def test_learner_warns_where_nobody_can_log_in(bench: Bench, learner: Taught) -> None:
     with capturedLogs() as events:
         answer(bench, b"IMAP4rev1 LOGINDISABLED")
-        bench.until(lambda: learner.told)
+        bench.until(lambda: learner.reported)
     (event,) = [event for event in events if event.get("event") == "advice"]
     assert event["advice"].startswith("refuses all logins (LOGINDISABLED): ")
 
@@ -35,12 +35,12 @@ class Taught:
     """A learner that asks every 20 s: its backend, and what it has told."""
 
     backend: Backend
-    told: list[tuple[bytes, ...]]
+    reported: list[tuple[bytes, ...]]
 
 
 @pytest.fixture
 def learner(bench: Bench) -> Taught:
-    told: list[tuple[bytes, ...]] = []
+    reported: list[tuple[bytes, ...]] = []
     backend = backend_of(bench)
     made = CapabilityMonitor(
         backend,
@@ -49,14 +49,14 @@ def learner(bench: Bench) -> Taught:
         with_tls=True,
         destination=None,
         interval=20.0,
-        learned=told.append,
+        learned=reported.append,
         clock=bench.clock,
         poller=bench.poller,
         timeouts=bench.timeouts,
     )
     made.start()
     bench.at_the_end(made.stop)
-    return Taught(backend, told)
+    return Taught(backend, reported)
 
 
 def test_learner_reports_once_what_stays_the_same(bench: Bench, learner: Taught) -> None:
@@ -65,7 +65,7 @@ def test_learner_reports_once_what_stays_the_same(bench: Bench, learner: Taught)
         bench.until(lambda server=server: server.fin)  # type: ignore[misc]  # mypy infers no type for a default
         bench.advance(20.0)
     answer(bench)
-    assert learner.told == [tuple(OFFER.split())]
+    assert learner.reported == [tuple(OFFER.split())]
 
 
 def test_learner_asks_at_once_when_a_server_is_back(bench: Bench, learner: Taught) -> None:
@@ -74,8 +74,8 @@ def test_learner_asks_at_once_when_a_server_is_back(bench: Bench, learner: Taugh
     learner.backend.pool.set_target(learner.backend.pool.servers[0], None, 0.0)
     learner.backend.pool.set_target(learner.backend.pool.servers[0], bench.target, 0.0)
     answer(bench, OFFER + b" NEW")
-    bench.until(lambda: len(learner.told) == 2)
-    assert learner.told[-1][-1] == b"NEW"
+    bench.until(lambda: len(learner.reported) == 2)
+    assert learner.reported[-1][-1] == b"NEW"
 
 
 def test_learner_asks_nobody_whose_address_is_not_known(bench: Bench, learner: Taught) -> None:
@@ -89,8 +89,8 @@ def test_learner_asks_nobody_whose_address_is_not_known(bench: Bench, learner: T
 def test_learner_asks_again_soon_while_it_knows_nothing(bench: Bench, learner: Taught) -> None:
     server = bench.accept(b"* BYE not now\r\n")
     bench.until(lambda: server.fin)
-    assert learner.told == []
+    assert learner.reported == []
     bench.advance(10.0)
     answer(bench)
-    bench.until(lambda: learner.told)
-    assert learner.told == [tuple(OFFER.split())]
+    bench.until(lambda: learner.reported)
+    assert learner.reported == [tuple(OFFER.split())]

@@ -236,16 +236,16 @@ def test_agent_may_close_instead_of_ending_its_line(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "reason"),
+    ("reply", "reason"),
     [
         (b"down#disk full\n", "agent: down #disk full"),
         (b"hello\n", "agent: expected words such as up, down, ready, drain, maint or 75%, got hello"),
         (b"\n", "agent: expected words such as up, down, ready, drain, maint or 75%, got an empty line"),
     ],
 )
-def test_agent_that_reports_down_or_unknown_words_fails_the_check(bench: Bench, said: bytes, reason: str) -> None:
+def test_agent_that_reports_down_or_unknown_words_fails_the_check(bench: Bench, reply: bytes, reason: str) -> None:
     running = Running(bench, checking("agent"))
-    bench.accept(said)
+    bench.accept(reply)
     assert not running.outcome.ok
     assert running.outcome.reason == reason
 

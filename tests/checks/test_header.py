@@ -109,8 +109,8 @@ def test_client_from_elsewhere_has_an_address_of_the_family(
         listening.bind(address or str(tmp_path / "s"))
         listening.listen()
         sock.connect(listening.getsockname())
-        told = HeaderPolicy(config.Backend(name="b", profile="dovecot", servers=()), "imap")
-        header = read(foreign_header(told, facts), sock)
+        reported = HeaderPolicy(config.Backend(name="b", profile="dovecot", servers=()), "imap")
+        header = read(foreign_header(reported, facts), sock)
     assert source in str(header.source)
     assert destination in str(header.destination)
 

@@ -53,16 +53,16 @@ def login(protocol: str, account: Account = ACCOUNT, mailbox: bytes | None = Non
 
 def play(talk: TalkReader[None], text: str) -> None:
     """Play a trace: ``S: `` is a line of the server's, ``C: `` the line of ours that has to follow."""
-    said = b""
+    sent = b""
     for line in text.splitlines():
         data = line[3:].encode() + b"\r\n"
         if line.startswith("S: "):
-            assert said == b"", "more was said than the trace has"
-            said = talk.receive(data)
+            assert sent == b"", "more was said than the trace has"
+            sent = talk.receive(data)
         else:
-            assert said[: len(data)] == data
-            said = said[len(data) :]
-    assert said == b"", "more was said than the trace has"
+            assert sent[: len(data)] == data
+            sent = sent[len(data) :]
+    assert sent == b"", "more was said than the trace has"
 
 
 def received_in(text: str) -> list[bytes]:
@@ -78,14 +78,14 @@ def received_in(text: str) -> list[bytes]:
 
 def outcome(talk: TalkReader[None], chunks: Sequence[bytes]) -> tuple[bytes, str]:
     """The result of a probe that gets these bytes; the server closes after them."""
-    said = b""
+    sent = b""
     try:
         for chunk in chunks:
-            said += talk.receive(chunk)
+            sent += talk.receive(chunk)
         talk.end(Parted())
     except BackendRefused as refused:
         return b"", f"{type(refused).__name__} {refused}"
-    return said, ""
+    return sent, ""
 
 
 def refusal(talk: TalkReader[None], *lines: str) -> BackendRefused:
@@ -348,7 +348,7 @@ def test_piece_of_a_repeated_password_is_not_reported() -> None:
     assert str(raised.value) == "PASS: expected +OK, got the end of the connection"
 
 
-SAID = st.sampled_from(
+SENT = st.sampled_from(
     [
         *(portion for trace in (*MAIL.values(), *LOGIN.values()) for portion in received_in(trace)),
         *(b"a1 NO [UNAVAILABLE] x\r\n", b"+\r\n", b"535 x\r\n", b'"A" {1}\r\n', b"NO {2}\r\n", b"BYE (TRYLATER)\r\n"),
@@ -356,7 +356,7 @@ SAID = st.sampled_from(
 )
 
 
-@given(st.sampled_from(sorted(PROTOCOLS)), st.booleans(), st.lists(st.binary(max_size=8) | SAID, max_size=8))
+@given(st.sampled_from(sorted(PROTOCOLS)), st.booleans(), st.lists(st.binary(max_size=8) | SENT, max_size=8))
 def test_anything_is_read_and_any_pieces_make_the_same_of_it(protocol: str, logs_in: bool, chunks: list[bytes]) -> None:
     talks = [login(protocol) if logs_in else mail(protocol) for _ in range(3)]
     data = b"".join(chunks)
@@ -373,9 +373,9 @@ def test_account_makes_whole_lines_of_ascii(user: str, password: str, protocol: 
     talk = login(protocol, Account.of(user, password))
     with suppress(BackendRefused):
         for portion in (*received_in(LOGIN[protocol])[:-2], b"+ \r\n"):
-            said = talk.receive(portion)
-            assert said == b"" or (said.endswith(b"\r\n") and said.count(b"\n") == said.count(b"\r") == 1)
-            assert said.isascii()
+            sent = talk.receive(portion)
+            assert sent == b"" or (sent.endswith(b"\r\n") and sent.count(b"\n") == sent.count(b"\r") == 1)
+            assert sent.isascii()
 
 
 @given(st.text(st.characters(max_codepoint=31), min_size=1), st.text(max_size=5))

@@ -160,34 +160,34 @@ def test_last_server_that_goes_is_an_error(logged: Sequence[Any]) -> None:
 def test_check_that_is_wanted_now_comes_at_once_and_is_reported() -> None:
     bench = Bench(checked(1))
     bench.check(1, GOOD)
-    told: list[Outcome | None] = []
-    assert bench.monitor.check_now(bench.server("d1"), told.append) == ""
-    assert bench.monitor.check_now(bench.server("d1"), told.append) == ""
-    assert told == []
+    reported: list[Outcome | None] = []
+    assert bench.monitor.check_now(bench.server("d1"), reported.append) == ""
+    assert bench.monitor.check_now(bench.server("d1"), reported.append) == ""
+    assert reported == []
     bench.runs.over.pop(1)(BAD)
-    assert told == [BAD, BAD]
+    assert reported == [BAD, BAD]
     bench.check(1, GOOD)
-    assert len(told) == 2
+    assert len(reported) == 2
 
 
 def test_check_that_is_wanted_now_never_comes_after_the_end() -> None:
     bench = Bench(checked(1))
-    told: list[Outcome | None] = []
-    bench.monitor.check_now(bench.server("d1"), told.append)
+    reported: list[Outcome | None] = []
+    bench.monitor.check_now(bench.server("d1"), reported.append)
     bench.monitor.stop()
-    assert told == [None]
+    assert reported == [None]
 
 
 def test_server_that_is_not_checked_says_why_it_is_not_checked_now() -> None:
     bench = Bench(at(1), checked(2, "d2", state="maint"))
-    told: list[Outcome | None] = []
-    assert "is not checked" in bench.monitor.check_now(bench.server("d1"), told.append)
-    assert "is in maintenance" in bench.monitor.check_now(bench.server("d2"), told.append)
+    reported: list[Outcome | None] = []
+    assert "is not checked" in bench.monitor.check_now(bench.server("d1"), reported.append)
+    assert "is in maintenance" in bench.monitor.check_now(bench.server("d2"), reported.append)
     bench.pool.set_target(bench.server("d2"), None, 0.0)
     bench.pool.set_state(bench.server("d2"), "ready", 0.0)
-    assert "no address" in bench.monitor.check_now(bench.server("d2"), told.append)
+    assert "no address" in bench.monitor.check_now(bench.server("d2"), reported.append)
     assert bench.runs.over == {}
-    assert told == []
+    assert reported == []
 
 
 def test_server_without_checks_is_left_alone() -> None:
@@ -215,30 +215,30 @@ def test_check_that_is_at_fault_itself_is_reported_once(logged: Sequence[Any]) -
     assert bench.is_up("d1")
 
 
-def said(words: bytes) -> Outcome:
+def replied(words: bytes) -> Outcome:
     reply = read_words(words)
     return Outcome(not reply.is_down, f"agent: {reply}", 0.0, agent=reply)
 
 
 def test_agent_sets_weight_and_maxconn() -> None:
     bench = Bench(checked(1, weight=80))
-    bench.check(1, said(b"75% maxconn:30"))
+    bench.check(1, replied(b"75% maxconn:30"))
     assert (bench.server("d1").share, bench.server("d1").places) == (60, 30)
-    bench.check(1, said(b"weight:300"))
+    bench.check(1, replied(b"weight:300"))
     assert bench.server("d1").share == 256
 
 
 def test_agent_drains_and_makes_ready() -> None:
     bench = Bench(checked(1))
-    bench.check(1, said(b"drain"))
+    bench.check(1, replied(b"drain"))
     assert not bench.server("d1").is_usable
-    bench.check(1, said(b"ready"))
+    bench.check(1, replied(b"ready"))
     assert bench.server("d1").is_usable
 
 
 def test_agent_says_down() -> None:
     bench = Bench(checked(1))
-    bench.check(1, said(b"up"), said(b"down"), said(b"down"))
+    bench.check(1, replied(b"up"), replied(b"down"), replied(b"down"))
     assert not bench.is_up("d1")
 
 

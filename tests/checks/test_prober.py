@@ -91,14 +91,14 @@ class Bench:
         self.clock = Clock()
         self.server = Server()
         self.check = FakeCheck(self.clock)
-        self.told: list[Outcome] = []
+        self.reported: list[Outcome] = []
         self.random = random
         self.pace = Pace()
         self.prober = Prober(
             self.server,
             settings,
             self.check,
-            self.told.append,
+            self.reported.append,
             clock=self.clock,
             pace=self.pace,
             random=lambda: self.random,
@@ -180,7 +180,7 @@ def test_outcome_is_reported() -> None:
     bench = Bench()
     bench.first()
     bench.check.end()
-    assert bench.told == [PASSED]
+    assert bench.reported == [PASSED]
 
 
 def test_run_may_be_over_before_it_is_there() -> None:
@@ -267,7 +267,7 @@ def test_stop_ends_a_run_without_a_word() -> None:
     bench.prober.stop()
     assert bench.check.runs[0].is_cancelled
     bench.check.end()
-    assert bench.told == []
+    assert bench.reported == []
     assert bench.clock.getDelayedCalls() == []
 
 
@@ -294,7 +294,7 @@ def test_stopped_prober_starts_again() -> None:
     bench.check.over = None
     bench.first()
     bench.check.end()
-    assert bench.told == [PASSED]
+    assert bench.reported == [PASSED]
     assert len(bench.clock.getDelayedCalls()) == 1
 
 
@@ -329,8 +329,8 @@ def test_checks_continue_after_a_bug_in_one() -> None:
     bench = Bench()
     bench.check.bug = KeyError("x")
     bench.first()
-    assert [outcome.reason for outcome in bench.told] == ["internal error"]
-    assert not bench.told[0].ok
+    assert [outcome.reason for outcome in bench.reported] == ["internal error"]
+    assert not bench.reported[0].ok
     assert bench.begun_after(4.0)
 
 

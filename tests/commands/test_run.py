@@ -63,9 +63,9 @@ def test_mistake_in_the_file_is_status_1_and_a_line(file: Path, capsys: pytest.C
     parser = ArgumentParser()
     run.configure(parser)
     assert run.run(parser.parse_args(["-c", str(file)])) == 1
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err.startswith(f'{file}: frontend.front.protocol: is "imaps"')
+    reported = capsys.readouterr()
+    assert reported.out == ""
+    assert reported.err.startswith(f'{file}: frontend.front.protocol: is "imaps"')
 
 
 def test_socket_that_cannot_be_is_status_1_and_a_line(file: Path) -> None:
@@ -80,12 +80,12 @@ def test_socket_that_cannot_be_is_status_1_and_a_line(file: Path) -> None:
 def test_run_serves_until_a_signal_and_reports_its_counts(file: Path, number: signal.Signals) -> None:
     with start(file) as process:
         assert process.stdout is not None
-        told = [json.loads(process.stdout.readline()) for _ in range(3)]
+        reported = [json.loads(process.stdout.readline()) for _ in range(3)]
         process.send_signal(number)
         out, err = process.communicate(timeout=20)
-    assert [event["event"] for event in told] == ["start", "listening", "ready"]
-    assert told[0]["configuration"] == str(file)
-    assert told[1]["where"] == str(file.parent / "front.sock")
+    assert [event["event"] for event in reported] == ["start", "listening", "ready"]
+    assert reported[0]["configuration"] == str(file)
+    assert reported[1]["where"] == str(file.parent / "front.sock")
     later = [event for event in map(json.loads, out.splitlines()) if event["event"] not in ("message", "signal")]
     assert [event["event"] for event in later] == ["stopping", "closed"]
     closed = later[-1]

@@ -22,13 +22,13 @@ def read(values: dict[str, Any]) -> Config:
     return read_document(values, FOLDER)
 
 
-def told(before: dict[str, Any] | None = None, **changes: object) -> list[str]:
+def difference_lines(before: dict[str, Any] | None = None, **changes: object) -> list[str]:
     """The lines for a change of the smallest configuration, with a few other values to begin with."""
     return [str(one) for one in differences(read(minimal(**(before or {}))), read(minimal(**(before or {}) | changes)))]
 
 
 def test_same_configuration_has_no_line() -> None:
-    assert told() == []
+    assert difference_lines() == []
     example = (ROOT / "etc" / "mailproxy.toml").read_text()
     assert differences(parse(example, "/etc"), parse(example, "/etc")) == ()
 
@@ -53,17 +53,21 @@ def test_section_is_added_and_removed(key: str, value: object, words: str) -> No
 
 def test_changes_of_a_section_are_one_line() -> None:
     server = {"d1": {"address": "10.41.1.131:10143", "weight": 50}, "d3": {"address": "10.41.1.133:10143"}}
-    assert told(backend__dovecot__server=server) == ["~ backend dovecot: server d3 added, weight of d1 100 -> 50"]
+    assert difference_lines(backend__dovecot__server=server) == [
+        "~ backend dovecot: server d3 added, weight of d1 100 -> 50"
+    ]
 
 
 def test_renamed_server_is_another_one() -> None:
     server = {"d2": {"address": "10.41.1.131:10143"}}
-    assert told(backend__dovecot__server=server) == ["~ backend dovecot: server d2 added, server d1 removed"]
+    assert difference_lines(backend__dovecot__server=server) == [
+        "~ backend dovecot: server d2 added, server d1 removed"
+    ]
 
 
 def test_order_of_servers_matters() -> None:
     first, second = {"address": "10.41.1.131:10143"}, {"address": "10.41.1.132:10143"}
-    assert told(
+    assert difference_lines(
         {"backend__dovecot__server": {"d1": first, "d2": second}}, backend__dovecot__server={"d2": second, "d1": first}
     ) == ["~ backend dovecot: servers in another order"]
 
@@ -94,23 +98,25 @@ def test_order_of_servers_matters() -> None:
     ],
 )
 def test_change_of_a_key_is_reported_in_the_file_s_words(changes: dict[str, Any], line: str) -> None:
-    assert line in told(**changes)
+    assert line in difference_lines(**changes)
 
 
 def test_check_of_every_server_is_reported_for_each() -> None:
     check = {"backend__dovecot__check": {"type": "tcp", "inter": "2s"}}
-    assert told(check, backend__dovecot__check={"type": "tcp", "inter": "5s"}) == [
+    assert difference_lines(check, backend__dovecot__check={"type": "tcp", "inter": "5s"}) == [
         "~ backend dovecot: check.inter of d1 2s -> 5s"
     ]
 
 
 def test_long_value_is_not_shown() -> None:
-    assert told(tls__default__ciphers="ECDHE+AESGCM:" * 10 + "ECDHE") == ["~ tls default: ciphers changed"]
+    assert difference_lines(tls__default__ciphers="ECDHE+AESGCM:" * 10 + "ECDHE") == ["~ tls default: ciphers changed"]
 
 
 def test_headers_of_checks_may_be_secret() -> None:
     check = {"type": "http", "url": "http://{host}/", "headers": {"X-Key": "one"}}
-    lines = told({"backend__dovecot__check": check}, backend__dovecot__check=check | {"headers": {"X-Key": "hunter2"}})
+    lines = difference_lines(
+        {"backend__dovecot__check": check}, backend__dovecot__check=check | {"headers": {"X-Key": "hunter2"}}
+    )
     assert lines == ["~ backend dovecot: check.headers of d1 changed"]
 
 

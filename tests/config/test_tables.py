@@ -6,7 +6,7 @@ from tests.config.builders import problem, problems
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "told"),
+    ("key", "value", "reported"),
     [
         ("backend__dovecot__server__d1__address", "10.0.0.1:143 check inter 2s", 'the address alone: "10.0.0.1:143"'),
         ("backend__dovecot__server__d1__address", " ", "the address alone"),
@@ -37,8 +37,8 @@ from tests.config.builders import problem, problems
         ("backend__dovecot__server__d1__ssl", True, 'did you mean "tls" (true, false or a table'),
     ],
 )
-def test_word_is_translated(key: str, value: object, told: str) -> None:
-    assert told in problem(**{key: value})
+def test_word_is_translated(key: str, value: object, reported: str) -> None:
+    assert reported in problem(**{key: value})
 
 
 def test_switch_of_a_server_is_no_frontends() -> None:

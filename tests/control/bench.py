@@ -105,7 +105,7 @@ class Admin:
         assert done["rows"] == len(rows)
         return rows
 
-    def said(self, command: str, **arguments: object) -> str:
+    def reply(self, command: str, **arguments: object) -> str:
         """The words of an answer without rows, be it an error."""
         (line,) = self.ask(command, **arguments)
         return str(line.get("error", line.get("message")))

@@ -210,7 +210,7 @@ def states(running: Running) -> Iterator[tuple[str, float, float]]:
 
 def test_state_holds_for_all_protocols(make: Make) -> None:
     running = imap_and_pop3(make, server())
-    words = admin(running).said("set server state", server="pool/d1", state="drain")
+    words = admin(running).reply("set server state", server="pool/d1", state="drain")
     assert words == "server pool/d1: state ready -> drain"
     assert list(states(running)) == [("drain", 100, 0)] * 2
     (event,) = running.logged("ctl")
@@ -222,8 +222,8 @@ def test_state_holds_for_all_protocols(make: Make) -> None:
 )
 def test_reason_of_a_state_says_if_it_restricts(make: Make, state: str, why: str) -> None:
     running = imap_and_pop3(make, server())
-    admin(running).said("set server state", server="pool/d1", state="drain" if state == "ready" else "ready")
-    admin(running).said("set server state", server="pool/d1", state=state)
+    admin(running).reply("set server state", server="pool/d1", state="drain" if state == "ready" else "ready")
+    admin(running).reply("set server state", server="pool/d1", state=state)
     backends = running.service.generation.backends.values()
     assert [one.why for backend in backends for one in backend.pool.servers] == [why] * 2
 
@@ -231,7 +231,7 @@ def test_reason_of_a_state_says_if_it_restricts(make: Make, state: str, why: str
 @pytest.mark.parametrize(("weight", "now"), [("7", 7), ("0", 0), ("50%", 40), ("1000%", 256)])
 def test_weight_is_absolute_or_of_the_configured_one(make: Make, weight: str, now: float) -> None:
     running = imap_and_pop3(make, server(weight=80))
-    words = admin(running).said("set server weight", server="pool/d1", weight=weight)
+    words = admin(running).reply("set server weight", server="pool/d1", weight=weight)
     assert words == f"server pool/d1: weight 80 -> {now}"
     assert list(states(running)) == [("ready", now, now)] * 2
 
@@ -257,7 +257,7 @@ def test_unknown_server_is_reported_with_the_nearest_name(
     make: Make, command: str, more: dict[str, str], server: str, sentence: str
 ) -> None:
     running = imap_and_pop3(make, Server(name="d1", address=InetServer(ip_address("127.0.0.1"), 1)))
-    assert admin(running).said(command, server=server, **more) == sentence
+    assert admin(running).reply(command, server=server, **more) == sentence
 
 
 def test_session_ends_politely(running: Running) -> None:
@@ -265,16 +265,16 @@ def test_session_ends_politely(running: Running) -> None:
     one = admin(running)
     (row,) = one.rows("show sessions")
     running.advance(1)
-    assert one.said("shutdown session", session=row["id"]) == f"session {row['id']} ends"
+    assert one.reply("shutdown session", session=row["id"]) == f"session {row['id']} ends"
     running.until(lambda: client.fin)
     assert client.data.startswith(GREETING + b"* BYE ")
-    assert "is already ending" in one.said("shutdown session", session=row["id"])
+    assert "is already ending" in one.reply("shutdown session", session=row["id"])
     client.end()
     running.advance(1)
     (event,) = running.logged("session")
     assert (event["termination"], event["reason"]) == ("KD", "ended by hand")
     for id in (row["id"], f"1{row['id']}", "", "-", "x-y"):
-        assert one.said("shutdown session", session=id).startswith("there is no session")
+        assert one.reply("shutdown session", session=id).startswith("there is no session")
 
 
 def test_check_is_answered_with_its_outcome(make: Make) -> None:
@@ -292,7 +292,7 @@ def test_check_is_answered_with_its_outcome(make: Make) -> None:
 
 
 def test_check_of_a_server_without_checks_is_refused(running: Running) -> None:
-    words = admin(running).said("check now", server="dovecot/d1")
+    words = admin(running).reply("check now", server="dovecot/d1")
     assert words == 'server dovecot/d1 is not checked: its check has type = "none"'
 
 
@@ -306,9 +306,9 @@ def test_frontend_is_drained_and_enabled(running: Running) -> None:
     assert done["message"] == "frontend front accepts no clients, 1 session left"
     (row,) = one.rows("show frontends")
     assert (row["state"], row["listens"], row["current"]) == ("drain", [], 1)
-    assert one.said("enable frontend", frontend="front") == "frontend front accepts clients"
+    assert one.reply("enable frontend", frontend="front") == "frontend front accepts clients"
     assert one.rows("show frontends")[0]["state"] == "open"
-    assert one.said("drain frontend", frontend="frnt") == 'there is no frontend "frnt"; did you mean "front"?'
+    assert one.reply("drain frontend", frontend="frnt") == 'there is no frontend "frnt"; did you mean "front"?'
 
 
 def test_drain_of_a_frontend_is_answered_when_no_process_accepts(
@@ -326,7 +326,7 @@ def test_drain_of_a_frontend_is_answered_when_no_process_accepts(
 
 def test_server_is_drained_and_its_sessions_may_be_kicked(running: Running) -> None:
     client, _ = running.relay()
-    words = admin(running).said("drain server", server="dovecot/d1", kick="yes")
+    words = admin(running).reply("drain server", server="dovecot/d1", kick="yes")
     assert words == "server dovecot/d1 gets no new sessions, 1 session left"
     running.advance(3)
     assert client.fin
@@ -358,12 +358,12 @@ def test_reload_that_comes_to_nothing_says_why(
     running: Running, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     monkeypatch.setattr(running.service, "reload", lambda: fail(error))
-    assert admin(running).said("reload") == str(error)
+    assert admin(running).reply("reload") == str(error)
 
 
 def test_stop_begins_when_the_answer_has_gone_out(running: Running) -> None:
     one = admin(running)
-    assert one.said("stop") == "the service stops"
+    assert one.reply("stop") == "the service stops"
     assert not running.service.stop.has_begun
     one.lose()
     assert running.service.stop.has_begun
@@ -371,7 +371,7 @@ def test_stop_begins_when_the_answer_has_gone_out(running: Running) -> None:
 
 def test_drain_has_times_of_its_own(running: Running) -> None:
     one = admin(running)
-    assert one.said("drain", timeout="1h", spread="10m") == "the service stops"
+    assert one.reply("drain", timeout="1h", spread="10m") == "the service stops"
     assert not running.service.stop.has_begun
     one.lose()
     assert running.service.stop.times == StopTimes(timeout=3600.0, spread=600.0, hard=10.0)
@@ -387,7 +387,7 @@ def test_sockets_go_out_beside_their_addresses(running: Running) -> None:
 
 def test_service_leaves_when_the_answer_has_gone_out(running: Running) -> None:
     one = admin(running)
-    assert one.said("leave", timeout="1h") == "the service leaves its sockets to another process"
+    assert one.reply("leave", timeout="1h") == "the service leaves its sockets to another process"
     assert not running.service.stop.has_begun
     one.lose()
     assert running.service.stop.times == StopTimes(timeout=3600.0, spread=LEAVE_SPREAD_SECONDS, hard=10.0)
@@ -397,7 +397,7 @@ def test_service_leaves_when_the_answer_has_gone_out(running: Running) -> None:
 def test_service_that_stops_gives_nothing_away(running: Running, command: str) -> None:
     running.relay()
     running.stop()
-    assert admin(running).said(command).startswith("the service is already stopping")
+    assert admin(running).reply(command).startswith("the service is already stopping")
 
 
 def test_service_that_stops_says_so(running: Running) -> None:
@@ -406,8 +406,8 @@ def test_service_that_stops_says_so(running: Running) -> None:
     one = admin(running)
     assert one.rows("show info")[0]["state"] == "stopping"
     assert one.rows("show frontends")[0]["state"] == "closing"
-    assert one.said("drain") == "the service is already stopping; `stop` ends its sessions at once"
-    assert one.said("stop") == "the sessions that are left end now"
+    assert one.reply("drain") == "the service is already stopping; `stop` ends its sessions at once"
+    assert one.reply("stop") == "the sessions that are left end now"
 
 
 # Sources.
@@ -459,18 +459,18 @@ def test_sources_are_networks_of_the_configured_size(make: Make) -> None:
 
 
 def test_service_without_limits_counts_no_source(make: Make) -> None:
-    assert "no source is counted" in admin(make()).said("show sources")
+    assert "no source is counted" in admin(make()).reply("show sources")
     (row,) = admin(make()).rows("show info")
     assert row["sources"] is None
 
 
 def test_frontend_without_limits_of_its_own_has_no_counts_of_its_own(make: Make) -> None:
-    assert "no source is counted" in admin(flooded(make)).said("show sources", frontend="front")
-    assert "no frontend" in admin(flooded(make)).said("show sources", frontend="nowhere")
+    assert "no source is counted" in admin(flooded(make)).reply("show sources", frontend="front")
+    assert "no frontend" in admin(flooded(make)).reply("show sources", frontend="nowhere")
 
 
 def test_number_of_sources_that_is_none_is_refused(make: Make) -> None:
-    assert "needs a whole number from 1 to 1000" in admin(flooded(make)).said("show sources", limit="0")
+    assert "needs a whole number from 1 to 1000" in admin(flooded(make)).reply("show sources", limit="0")
 
 
 def test_info_has_the_latest_reload_and_the_bans(make: Make) -> None:
@@ -478,7 +478,7 @@ def test_info_has_the_latest_reload_and_the_bans(make: Make) -> None:
     (row,) = asked.rows("show info")
     assert (row["reload"], row["reload_s"], row["reload_problem"]) == ("none", None, "")
     assert (row["workers"], row["bans"]) == (0, 0)
-    asked.said("ban", network="192.0.2.1")
+    asked.reply("ban", network="192.0.2.1")
     (row,) = asked.rows("show info")
     assert row["bans"] == 1
 

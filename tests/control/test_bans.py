@@ -44,11 +44,11 @@ def connections(running: Running) -> int:
 
 
 def test_banned_client_has_no_session_until_it_is_unbanned(running: Running, admin: Admin) -> None:
-    assert admin.said("ban", network=HERE) == "127.0.0.1 is banned until it is unbanned"
+    assert admin.reply("ban", network=HERE) == "127.0.0.1 is banned until it is unbanned"
     client = running.client()
     running.until(lambda: client.fin or client.reset)
     assert connections(running) == 0
-    assert admin.said("unban", banned=HERE) == "127.0.0.1 is not banned any more (it was by ctl)"
+    assert admin.reply("unban", banned=HERE) == "127.0.0.1 is not banned any more (it was by ctl)"
     running.relay()
     assert connections(running) == 1
 
@@ -57,16 +57,16 @@ def test_exempt_client_is_never_banned(make: Make) -> None:
     running = make(limits=Limits(exempt=(ip_network("127.0.0.0/8"),)))
     words = "{} [limits] exempt, whose clients get in nevertheless"
     admin = admin_of(running.service, running.reactor)
-    said = admin.said("ban", network=HERE)
-    assert said == f"127.0.0.1 is banned until it is unbanned, but it {words.format('is in')}"
-    said = admin.said("ban", network="127.0.0.0/8")
-    assert said == f"127.0.0.0/8 is banned until it is unbanned, but it {words.format('has addresses of')}"
-    assert "exempt" not in admin.said("ban", network="192.0.2.7")
+    reply = admin.reply("ban", network=HERE)
+    assert reply == f"127.0.0.1 is banned until it is unbanned, but it {words.format('is in')}"
+    reply = admin.reply("ban", network="127.0.0.0/8")
+    assert reply == f"127.0.0.0/8 is banned until it is unbanned, but it {words.format('has addresses of')}"
+    assert "exempt" not in admin.reply("ban", network="192.0.2.7")
     running.relay()
 
 
 def test_ban_for_a_time_ends(running: Running, admin: Admin) -> None:
-    assert admin.said("ban", network=HERE, time="10m") == "127.0.0.1 is banned for 10m"
+    assert admin.reply("ban", network=HERE, time="10m") == "127.0.0.1 is banned for 10m"
     running.reactor.advance(599.0)
     client = running.client()
     running.until(lambda: client.fin or client.reset)
@@ -77,7 +77,7 @@ def test_ban_for_a_time_ends(running: Running, admin: Admin) -> None:
 
 
 def test_ban_is_shown(running: Running, admin: Admin) -> None:
-    admin.said("ban", network="192.0.2.0/24", time="10m", reason="too many\nfailures")
+    admin.reply("ban", network="192.0.2.0/24", time="10m", reason="too many\nfailures")
     running.reactor.advance(30.0)
     (row,) = admin.rows("show bans")
     assert row == {
@@ -92,7 +92,7 @@ def test_ban_is_shown(running: Running, admin: Admin) -> None:
 
 def test_bans_are_filtered(running: Running, admin: Admin) -> None:
     for network in ("192.0.2.0/24", "198.51.100.7", "2001:db8::/32"):
-        admin.said("ban", network=network)
+        admin.reply("ban", network=network)
     running.service.bans.bans.ban(ban("203.0.113.9", origin="crowdsec"))
     assert [row["network"] for row in admin.rows("show bans", client="192.0.2.7")] == ["192.0.2.0/24"]
     assert [row["network"] for row in admin.rows("show bans", client="::/0")] == ["2001:db8::/32"]
@@ -101,45 +101,45 @@ def test_bans_are_filtered(running: Running, admin: Admin) -> None:
 
 
 def test_ended_ban_is_not_shown(running: Running, admin: Admin) -> None:
-    admin.said("ban", network=HERE, time="1ms")
+    admin.reply("ban", network=HERE, time="1ms")
     running.reactor.advance(0.1)
     assert admin.rows("show bans") == []
 
 
 def test_address_without_a_ban_is_explained(admin: Admin) -> None:
-    assert admin.said("unban", banned=HERE) == "127.0.0.1 is not banned; `show bans` lists all bans"
-    admin.said("ban", network="127.0.0.0/8")
-    assert admin.said("unban", banned=HERE) == (
+    assert admin.reply("unban", banned=HERE) == "127.0.0.1 is not banned; `show bans` lists all bans"
+    admin.reply("ban", network="127.0.0.0/8")
+    assert admin.reply("unban", banned=HERE) == (
         "127.0.0.1 has no ban of its own; it is in 127.0.0.0/8, which is banned: unban 127.0.0.0/8"
     )
 
 
 def test_unban_of_an_address_names_the_banned_network_that_has_it(admin: Admin) -> None:
-    admin.said("ban", network="127.0.9.0/24", time="1h")
-    admin.said("ban", network="127.0.9.80", time="1h")
-    assert admin.said("unban", banned="127.0.9.80") == (
+    admin.reply("ban", network="127.0.9.0/24", time="1h")
+    admin.reply("ban", network="127.0.9.80", time="1h")
+    assert admin.reply("unban", banned="127.0.9.80") == (
         "127.0.9.80 is not banned any more (it was by ctl), but is in 127.0.9.0/24, which is banned: unban 127.0.9.0/24"
     )
-    assert admin.said("unban", banned="127.0.9.0/24") == "127.0.9.0/24 is not banned any more (it was by ctl)"
+    assert admin.reply("unban", banned="127.0.9.0/24") == "127.0.9.0/24 is not banned any more (it was by ctl)"
 
 
 def test_ban_of_a_program_is_apart_from_one_by_hand(running: Running, admin: Admin) -> None:
-    admin.said("ban", network=HERE, time="2h", reason="by me")
-    said = admin.said("ban", network=HERE, time="1h", reason="jail imaps", origin="fail2ban")
-    assert said == "127.0.0.1 is banned by fail2ban for 1h"
+    admin.reply("ban", network=HERE, time="2h", reason="by me")
+    reply = admin.reply("ban", network=HERE, time="1h", reason="jail imaps", origin="fail2ban")
+    assert reply == "127.0.0.1 is banned by fail2ban for 1h"
     assert [row["reason"] for row in admin.rows("show bans", origin="fail2ban")] == ["jail imaps"]
-    assert admin.said("unban", banned=HERE, origin="fail2ban") == (
+    assert admin.reply("unban", banned=HERE, origin="fail2ban") == (
         "127.0.0.1 is not banned by fail2ban any more, but still by ctl"
     )
-    assert admin.said("unban", banned=HERE, origin="fail2ban") == "127.0.0.1 is not banned by fail2ban, but by ctl"
+    assert admin.reply("unban", banned=HERE, origin="fail2ban") == "127.0.0.1 is not banned by fail2ban, but by ctl"
     assert [row["reason"] for row in admin.rows("show bans")] == ["by me"]
-    assert admin.said("unban", banned=HERE, origin="ctl") == "127.0.0.1 is not banned any more (it was by ctl)"
+    assert admin.reply("unban", banned=HERE, origin="ctl") == "127.0.0.1 is not banned any more (it was by ctl)"
 
 
 @pytest.mark.parametrize("origin", ["rule", "crowdsec", "list"])
 def test_program_has_no_name_of_other_origins(admin: Admin, origin: str) -> None:
     words = f'ORIGIN is "{origin}", which is the origin of other bans; use another name'
-    assert admin.said("ban", network=HERE, origin=origin) == words
+    assert admin.reply("ban", network=HERE, origin=origin) == words
 
 
 @pytest.fixture
@@ -184,9 +184,9 @@ def test_unban_names_the_list_with_the_client(admin: Admin) -> None:
         "is in /etc/drop.txt ([bans] lists), where `unban` removes nothing: edit the file, "
         "or add 192.0.2.7 to [limits] exempt"
     )
-    assert admin.said("unban", banned="192.0.2.7") == f"192.0.2.7 {words}"
-    admin.said("ban", network="192.0.2.7")
-    assert admin.said("unban", banned="192.0.2.7") == f"192.0.2.7 is not banned any more (it was by ctl), but {words}"
+    assert admin.reply("unban", banned="192.0.2.7") == f"192.0.2.7 {words}"
+    admin.reply("ban", network="192.0.2.7")
+    assert admin.reply("unban", banned="192.0.2.7") == f"192.0.2.7 is not banned any more (it was by ctl), but {words}"
 
 
 @pytest.fixture
@@ -206,7 +206,7 @@ def test_unban_forgets_the_rates_for_which_a_rule_would_ban_again(counting: Runn
     client = counting.client()
     counting.until(lambda: client.fin or client.reset)
     assert [row["origin"] for row in admin.rows("show bans")] == ["rule"]
-    assert admin.said("unban", banned=HERE) == (
+    assert admin.reply("unban", banned=HERE) == (
         "127.0.0.1 is not banned any more (it was by rule), "
         "and its rates (connections, failed handshakes, refused logins) begin at 0"
     )
@@ -222,8 +222,8 @@ def test_other_processes_forget_the_rates_as_well(counting: Running) -> None:
         return succeed(None)
 
     admin = admin_of(counting.service, counting.reactor, [ask])
-    admin.said("ban", network=HERE)
-    admin.said("unban", banned=HERE)
+    admin.reply("ban", network=HERE)
+    admin.reply("unban", banned=HERE)
     counting.relay()
     (row,) = admin.rows("show sources", by="rate")
     assert row["rate"] == 1
@@ -234,14 +234,14 @@ def test_other_processes_forget_the_rates_as_well(counting: Running) -> None:
 
 def test_too_many_bans_are_refused(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bans_module, "MOST_BANS", 0)
-    assert admin.said("ban", network=HERE) == "there are 0 bans, the most; unban some first"
+    assert admin.reply("ban", network=HERE) == "there are 0 bans, the most; unban some first"
 
 
 def test_kick_ends_the_sessions_of_banned_clients(running: Running, admin: Admin) -> None:
     client, _ = running.relay()
-    admin.said("ban", network="192.0.2.0/24", kick="yes")
+    admin.reply("ban", network="192.0.2.0/24", kick="yes")
     assert len(list(running.service.sessions)) == 1
-    words = admin.said("ban", network="127.0.0.0/8", kick="yes")
+    words = admin.reply("ban", network="127.0.0.0/8", kick="yes")
     assert words == "127.0.0.0/8 is banned until it is unbanned, and the sessions of its clients end"
     running.until(lambda: client.fin or client.reset)
     client.close()
@@ -253,7 +253,7 @@ def test_kick_ends_the_sessions_of_banned_clients(running: Running, admin: Admin
 
 def test_ban_alone_leaves_sessions(running: Running, admin: Admin) -> None:
     client, server = running.relay()
-    admin.said("ban", network=HERE)
+    admin.reply("ban", network=HERE)
     server.send(b"* still here\r\n")
     running.until(lambda: client.data.endswith(b"* still here\r\n"))
 
@@ -276,11 +276,11 @@ def test_other_processes_kick_as_well(running: Running) -> None:
         return succeed(None)
 
     admin = admin_of(running.service, running.reactor, [ask])
-    admin.said("ban", network=HERE, kick="yes")
+    admin.reply("ban", network=HERE, kick="yes")
     (question,) = asked
     assert isinstance(question, KickClients)
     assert question.ban.key == key(HERE)
-    admin.said("unban", banned=HERE)
+    admin.reply("unban", banned=HERE)
     running.relay()
     assert [one.termination is None for one in running.service.sessions] == [True]
     answer_question(running.service, question)

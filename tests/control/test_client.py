@@ -108,8 +108,8 @@ def test_bug_is_logged_and_the_next_one_is_answered(bench: Bench) -> None:
 
     bench.answers.answers = [RuntimeError("bug"), Answer(broken())]  # type: ignore[arg-type]  # a row of ours
     with capturedLogs() as events:
-        assert bench.admin.said("show info").startswith("internal error")
-        assert bench.admin.said("show info").startswith("internal error")
+        assert bench.admin.reply("show info").startswith("internal error")
+        assert bench.admin.reply("show info").startswith("internal error")
     assert len(events) == 2
     assert bench.admin.ask("show info") == [DONE]
 
@@ -295,11 +295,11 @@ def test_watcher_that_does_not_read_stays_and_gets_the_number_of_lost_events(ben
     for number in range(1000):
         log.info("x", event="ready", number=number, filling="x" * 1000)
         bench.clock.advance(1)
-    told = bench.admin.lines()
-    assert len(told) == 1
+    reported = bench.admin.lines()
+    assert len(reported) == 1
     bench.admin.transport.make_room()
-    *told, lost = [*told, *bench.admin.lines()]
-    assert lost == {"type": "lost", "events": 1000 - len(told)}
+    *reported, lost = [*reported, *bench.admin.lines()]
+    assert lost == {"type": "lost", "events": 1000 - len(reported)}
     assert not bench.admin.transport.is_aborted
 
 

@@ -109,15 +109,15 @@ def test_session_of_another_process_is_ended(here: Running, there: Running) -> N
     one = admin(here, gone, asks(there))
     there.advance(1)
     (id, _) = (row["id"] for row in one.rows("show sessions"))
-    assert one.said("shutdown session", session=id) == f"session {id} ends"
-    assert one.said("shutdown session", session=id).startswith("there is no session")
+    assert one.reply("shutdown session", session=id) == f"session {id} ends"
+    assert one.reply("shutdown session", session=id).startswith("there is no session")
     assert sum(session.termination is None for session in there.service.sessions) == 1
 
 
 def test_server_is_drained_in_all_processes(here: Running, there: Running) -> None:
     here.relay()
     one = admin(here, asks(there), gone)
-    words = one.said("drain server", server="dovecot/d1", kick="yes")
+    words = one.reply("drain server", server="dovecot/d1", kick="yes")
     assert words == "server dovecot/d1 gets no new sessions, 3 sessions left"
     there.advance(3)
     assert all(session.termination is not None for session in there.service.sessions)

@@ -164,14 +164,14 @@ def test_second_process_gets_no_sockets(two: tuple[Running, Admin, Admin]) -> No
     running, first, second = two
     assert len(first.rows("hand over")) == 1
     refused = "another process is just taking over: the sockets were sent on request by user 0, process 1"
-    assert second.said("hand over") == refused
-    assert second.said("leave") == refused
+    assert second.reply("hand over") == refused
+    assert second.reply("leave") == refused
     assert second.transport.descriptors == []
-    assert first.said("leave") == "the service leaves its sockets to another process"
-    assert second.said("hand over") == refused
+    assert first.reply("leave") == "the service leaves its sockets to another process"
+    assert second.reply("hand over") == refused
     first.lose()
     assert running.service.stop.has_begun
-    assert second.said("hand over") == "the service is already stopping, and has no listening sockets"
+    assert second.reply("hand over") == "the service is already stopping, and has no listening sockets"
 
 
 def test_changes_that_the_taker_would_not_have_are_refused(two: tuple[Running, Admin, Admin]) -> None:
@@ -182,16 +182,16 @@ def test_changes_that_the_taker_would_not_have_are_refused(two: tuple[Running, A
         ("drain frontend", {"frontend": "front"}),
         ("ban", {"network": "192.0.2.1"}),
     ):
-        assert second.said(command, **arguments).startswith("another process is just taking over")
+        assert second.reply(command, **arguments).startswith("another process is just taking over")
     assert len(second.rows("show servers")) == 1
     first.lose()
-    assert second.said("set server state", server="dovecot/d1", state="drain").endswith("ready -> drain")
+    assert second.reply("set server state", server="dovecot/d1", state="drain").endswith("ready -> drain")
 
 
 def test_nothing_is_handed_over_while_a_frontend_is_drained(two: tuple[Running, Admin, Admin]) -> None:
     running, first, _ = two
     running.service.drains.frontend("front")
-    assert first.said("hand over") == "a frontend is just being drained; try again in a second"
+    assert first.reply("hand over") == "a frontend is just being drained; try again in a second"
 
 
 def test_hand_over_is_forgotten_with_its_connection(two: tuple[Running, Admin, Admin]) -> None:
@@ -209,7 +209,7 @@ def test_hand_over_is_forgotten_with_its_connection(two: tuple[Running, Admin, A
 def test_service_that_takes_over_hands_nothing_over(two: tuple[Running, Admin, Admin]) -> None:
     running, first, _ = two
     running.service.succession.is_under_way = True
-    assert first.said("hand over").startswith("the service is just taking over from another process")
+    assert first.reply("hand over").startswith("the service is just taking over from another process")
 
 
 def follow(running: Running, error: Exception | None) -> None:

@@ -62,7 +62,7 @@ def test_event_is_reported_as_the_log_has_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("events", "told"),
+    ("events", "reported"),
     [
         ("all", ["session-begin", "session", "server", "ready"]),
         ("sessions", ["session-begin", "session"]),
@@ -70,11 +70,11 @@ def test_event_is_reported_as_the_log_has_it() -> None:
         ("service", ["server", "ready"]),
     ],
 )
-def test_what_is_not_wanted_is_not_reported(events: str, told: list[str]) -> None:
+def test_what_is_not_wanted_is_not_reported(events: str, reported: list[str]) -> None:
     bench = Bench(events)
     for kind in ("session-begin", "session", "server", "ready"):
         bench.log.info("x", event=kind)
-    assert [event["event"] for event in bench.written] == told
+    assert [event["event"] for event in bench.written] == reported
 
 
 def test_sessions_are_asked_for_while_a_watcher_wants_them() -> None:
@@ -122,11 +122,11 @@ def test_what_is_too_much_is_lost_and_counted() -> None:
     for number in range(count):
         bench.log.info("x", event="ready", number=number, filling=filling)
     bench.watcher.resume()
-    *told, lost = bench.written
-    assert sum(len(json.dumps(event)) + 1 for event in told) <= WAITING_BYTES
-    assert [event["number"] for event in told] == list(range(len(told)))
-    assert lost == {"type": "lost", "events": count - len(told)}
-    assert 0 < len(told) < count
+    *reported, lost = bench.written
+    assert sum(len(json.dumps(event)) + 1 for event in reported) <= WAITING_BYTES
+    assert [event["number"] for event in reported] == list(range(len(reported)))
+    assert lost == {"type": "lost", "events": count - len(reported)}
+    assert 0 < len(reported) < count
     bench.log.info("x", event="ready", number=-1)
     assert bench.written[-1]["number"] == -1
 

@@ -12,13 +12,13 @@ LOGIN = f'AUTHENTICATE "PLAIN" "{PLAIN}"'.encode()
 
 
 @pytest.fixture
-def told() -> list[str]:
+def reported() -> list[str]:
     return []
 
 
 @pytest.fixture
-def client(told: list[str]) -> Conversation:
-    return Conversation(ManageSieveServer(told.append))
+def client(reported: list[str]) -> Conversation:
+    return Conversation(ManageSieveServer(reported.append))
 
 
 def test_greeting_is_the_listing(client: Conversation) -> None:
@@ -30,15 +30,15 @@ def test_listing_is_given_again(client: Conversation) -> None:
     assert client.say(b"capability") == client.greeting
 
 
-def test_account_logs_in(client: Conversation, told: list[str]) -> None:
+def test_account_logs_in(client: Conversation, reported: list[str]) -> None:
     assert client.say(LOGIN) == [b"OK"]
-    assert told == ["alice logs in by ManageSieve"]
+    assert reported == ["alice logs in by ManageSieve"]
 
 
 @pytest.mark.parametrize("response", [b64encode(b"\0alice\0wrong"), b64encode(b"alice"), b"====", b"A"])
-def test_bad_login_is_refused(client: Conversation, told: list[str], response: bytes) -> None:
+def test_bad_login_is_refused(client: Conversation, reported: list[str], response: bytes) -> None:
     assert client.say(b'AUTHENTICATE "PLAIN" "%s"' % response) == [b'NO "wrong user or password"']
-    assert told == []
+    assert reported == []
 
 
 def test_scripts_are_listed_after_a_login(client: Conversation) -> None:

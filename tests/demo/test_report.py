@@ -24,7 +24,7 @@ def shown(header: Header) -> list[str]:
     return learnt(Visit("d1", "alice logs in by IMAP", PROXY, SERVER, header)).splitlines()
 
 
-def told(
+def reported(
     client: SslClient = SslClient.SSL | SslClient.CERT_CONN, verify: int = 0, name: bytes = b"localhost"
 ) -> list[str]:
     ssl = SslTlv(client, verify, FACTS).tlv()
@@ -38,7 +38,7 @@ def fact(label: str, lines: list[str]) -> str:
 
 
 def test_both_truths_are_side_by_side() -> None:
-    assert told() == [
+    assert reported() == [
         "d1: alice logs in by IMAP",
         "               the socket says           the PROXY header says",
         "  client       127.0.0.1:50000           192.0.2.7:40000",
@@ -50,11 +50,11 @@ def test_both_truths_are_side_by_side() -> None:
 
 
 def test_name_of_an_unverified_certificate_is_not_reported() -> None:
-    assert fact("certificate", told(verify=18)) == "none"
+    assert fact("certificate", reported(verify=18)) == "none"
 
 
 def test_missing_certificate_is_reported() -> None:
-    assert fact("certificate", told(SslClient.SSL, verify=1)) == "none"
+    assert fact("certificate", reported(SslClient.SSL, verify=1)) == "none"
 
 
 def test_plain_connection_is_reported() -> None:
@@ -66,11 +66,11 @@ def test_connection_of_the_proxys_own_is_reported() -> None:
 
 
 def test_name_cannot_steer_the_terminal() -> None:
-    assert fact("server name", told(name=b"a\x1b[2Jb")) == "a?[2Jb"
+    assert fact("server name", reported(name=b"a\x1b[2Jb")) == "a?[2Jb"
 
 
 def test_long_name_stays_within_the_columns() -> None:
-    lines = told(name=b"a" * 200)
+    lines = reported(name=b"a" * 200)
     assert max(map(len, lines)) <= COLUMNS
     assert "".join(line[41:] for line in lines[6:]) == "a" * 200
 

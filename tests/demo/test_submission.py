@@ -19,13 +19,13 @@ def inbox() -> Inbox:
 
 
 @pytest.fixture
-def told() -> list[str]:
+def reported() -> list[str]:
     return []
 
 
 @pytest.fixture
-def client(inbox: Inbox, told: list[str]) -> Iterator[Conversation]:
-    conversation = Conversation(SubmissionServer(inbox, told.append))
+def client(inbox: Inbox, reported: list[str]) -> Iterator[Conversation]:
+    conversation = Conversation(SubmissionServer(inbox, reported.append))
     yield conversation
     conversation.end()
 
@@ -38,9 +38,9 @@ def test_login_is_offered(client: Conversation) -> None:
     assert any(line.endswith(b"AUTH PLAIN LOGIN") for line in client.say(b"EHLO client.example"))
 
 
-def test_account_logs_in_with_plain(client: Conversation, told: list[str]) -> None:
+def test_account_logs_in_with_plain(client: Conversation, reported: list[str]) -> None:
     assert client.say(b"EHLO client.example", b"AUTH PLAIN " + PLAIN.encode())[-1].startswith(b"235 ")
-    assert told == ["alice logs in by submission"]
+    assert reported == ["alice logs in by submission"]
 
 
 def test_account_logs_in_with_login(client: Conversation) -> None:
@@ -48,22 +48,22 @@ def test_account_logs_in_with_login(client: Conversation) -> None:
     assert answer[-1].startswith(b"235 ")
 
 
-def test_wrong_password_is_refused(client: Conversation, told: list[str]) -> None:
+def test_wrong_password_is_refused(client: Conversation, reported: list[str]) -> None:
     wrong = b64encode(b"\0alice\0wrong")
     assert client.say(b"EHLO client.example", b"AUTH PLAIN " + wrong)[-1].startswith(b"535 ")
-    assert told == []
+    assert reported == []
 
 
 def test_nothing_is_sent_without_a_login(client: Conversation, inbox: Inbox) -> None:
     assert client.say(b"EHLO client.example", b"MAIL FROM:<alice@localhost>")[-1].startswith(b"550 ")
 
 
-def test_message_is_in_the_inbox(client: Conversation, inbox: Inbox, told: list[str]) -> None:
+def test_message_is_in_the_inbox(client: Conversation, inbox: Inbox, reported: list[str]) -> None:
     client.say(b"EHLO client.example", b"AUTH PLAIN " + PLAIN.encode())
     assert client.say(*MESSAGE)[-1].startswith(b"250 ")
     (message,) = inbox.messages
     assert message.content.startswith(b"Received: from client.example ([192.0.2.7])\n\tby localhost with submission; ")
-    assert told[-1] == "a message for alice arrives by submission"
+    assert reported[-1] == "a message for alice arrives by submission"
 
 
 def test_client_without_a_name_can_send(client: Conversation, inbox: Inbox) -> None:

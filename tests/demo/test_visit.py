@@ -23,8 +23,8 @@ class Front:
     """A connection from the front, in memory."""
 
     def __init__(self) -> None:
-        self.told: list[Visit] = []
-        self.visits = Visits("d1", lambda report: Pop3Server(Inbox(), report), self.told.append)
+        self.reported: list[Visit] = []
+        self.visits = Visits("d1", lambda report: Pop3Server(Inbox(), report), self.reported.append)
         policy = AcceptPolicy(trusted=(ip_network("127.0.0.1"),))
         protocol = AcceptProxyFactory(self.visits, policy, Clock()).buildProtocol(PROXY)
         assert protocol is not None
@@ -43,7 +43,7 @@ def front() -> Iterator[Front]:
 
 
 def test_server_is_silent_before_the_header(front: Front) -> None:
-    assert (front.transport.value(), front.told) == (b"", [])
+    assert (front.transport.value(), front.reported) == (b"", [])
 
 
 def test_server_greets_after_the_header(front: Front) -> None:
@@ -53,17 +53,17 @@ def test_server_greets_after_the_header(front: Front) -> None:
 
 def test_connection_alone_is_not_reported(front: Front) -> None:
     front.protocol.dataReceived(encode(HEADER).data)
-    assert front.told == []
+    assert front.reported == []
 
 
 def test_login_is_reported_with_both_truths(front: Front) -> None:
     front.protocol.dataReceived(encode(HEADER).data + b"USER alice\r\nPASS secret\r\n")
-    assert front.told == [Visit("d1", "alice logs in by POP3", PROXY, SERVER, HEADER)]
+    assert front.reported == [Visit("d1", "alice logs in by POP3", PROXY, SERVER, HEADER)]
 
 
 def test_refused_login_is_not_reported(front: Front) -> None:
     front.protocol.dataReceived(encode(HEADER).data + b"USER alice\r\nPASS wrong\r\n")
-    assert front.told == []
+    assert front.reported == []
 
 
 def test_abort_cuts_the_connection(front: Front) -> None:

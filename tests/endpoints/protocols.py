@@ -27,7 +27,7 @@ TRUST_PROXY = AcceptPolicy(trusted=(ip_network("10.0.0.0/8"),))
 BELIEVE_PROXY = AcceptPolicy(optional=(ip_network("10.0.0.0/8"),))
 
 
-class Told(Protocol):
+class Recording(Protocol):
     """Records its calls."""
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Told(Protocol):
 class Made:
     """A factory that keeps the protocols it was asked for, and the addresses it was asked with."""
 
-    def __init__(self, kind: Callable[[], Protocol] = Told) -> None:
+    def __init__(self, kind: Callable[[], Protocol] = Recording) -> None:
         self.kind = kind
         self.protocols: list[Protocol] = []
         self.addresses: list[IAddress] = []

@@ -36,7 +36,7 @@ from tests.endpoints.protocols import (
     TRUST_PROXY,
     Broken,
     Made,
-    Told,
+    Recording,
     Unwilling,
 )
 
@@ -69,9 +69,9 @@ class Connection:
         return self.built
 
     @property
-    def told(self) -> Told:
+    def recording(self) -> Recording:
         (protocol,) = self.made.protocols
-        assert isinstance(protocol, Told)
+        assert isinstance(protocol, Recording)
         return protocol
 
     def receive(self, data: bytes) -> None:
@@ -96,52 +96,55 @@ class TestTrustedPeer:
     def test_addresses_are_the_headers_in_connection_made(self) -> None:
         connection = Connection()
         connection.receive(HEADER)
-        assert (connection.told.peer, connection.told.host) == (CLIENT, SERVER)
+        assert (connection.recording.peer, connection.recording.host) == (CLIENT, SERVER)
 
     def test_header_may_come_byte_by_byte(self) -> None:
         connection = Connection()
         for byte in HEADER:
             connection.receive(bytes((byte,)))
-        assert connection.told.peer == CLIENT
+        assert connection.recording.peer == CLIENT
 
     def test_header_and_its_tlvs_are_reachable_from_the_transport(self) -> None:
         header = Header.proxy(SOURCE, DESTINATION, (Tlv(0xE1, b"x"),))
         connection = Connection()
         connection.receive(encode(header).data)
-        assert assert_type(IProxiedTransport(connection.told.transport).proxyHeader, Header | None) == header
+        assert assert_type(IProxiedTransport(connection.recording.transport).proxyHeader, Header | None) == header
 
     def test_real_addresses_are_reachable_too(self) -> None:
         connection = Connection()
         connection.receive(HEADER)
-        transport = IProxiedTransport(connection.told.transport)
+        transport = IProxiedTransport(connection.recording.transport)
         assert (transport.getProxyPeer(), transport.getProxyHost()) == (PROXY, LISTENING)
 
     def test_bytes_behind_the_header_are_delivered(self) -> None:
         connection = Connection()
         connection.receive(HEADER + b"a LOGIN")
         connection.receive(b" alice")
-        assert connection.told.received == b"a LOGIN alice"
+        assert connection.recording.received == b"a LOGIN alice"
 
     def test_version_1_header_is_taken(self) -> None:
         connection = Connection()
         connection.receive(b"PROXY TCP6 2001:db8::1 2001:db8::9 50000 143\r\nhello")
-        assert getattr(connection.told.peer, "host", None) == "2001:db8::1"
-        assert connection.told.received == b"hello"
+        assert getattr(connection.recording.peer, "host", None) == "2001:db8::1"
+        assert connection.recording.received == b"hello"
 
     def test_unix_addresses_are_taken(self) -> None:
         connection = Connection()
         connection.receive(encode(Header.proxy(UnixAddress(b"/run/client"), UnixAddress(b""))).data)
-        assert (connection.told.peer, connection.told.host) == (UNIXAddress(b"/run/client"), UNIXAddress(None))
+        assert (connection.recording.peer, connection.recording.host) == (
+            UNIXAddress(b"/run/client"),
+            UNIXAddress(None),
+        )
 
     def test_local_keeps_the_real_addresses(self) -> None:
         connection = Connection()
         connection.receive(encode(Header.local()).data)
-        assert (connection.told.peer, connection.told.host) == (PROXY, LISTENING)
+        assert (connection.recording.peer, connection.recording.host) == (PROXY, LISTENING)
 
     def test_unknown_keeps_the_real_addresses(self) -> None:
         connection = Connection()
         connection.receive(b"PROXY UNKNOWN\r\n")
-        assert connection.told.peer == PROXY
+        assert connection.recording.peer == PROXY
 
     def test_timeout_ends_with_the_header(self) -> None:
         connection = Connection()
@@ -151,15 +154,15 @@ class TestTrustedPeer:
     def test_end_of_the_connection_is_the_protocols(self) -> None:
         connection = Connection()
         connection.receive(HEADER)
-        told = connection.told
+        recording = connection.recording
         connection.protocol.connectionLost(connectionDone)
-        assert told.lost is connectionDone
+        assert recording.lost is connectionDone
 
     def test_writes_reach_the_connection(self) -> None:
         connection = Connection()
         connection.receive(HEADER)
-        assert connection.told.transport is not None
-        connection.told.transport.write(b"* OK")
+        assert connection.recording.transport is not None
+        connection.recording.transport.write(b"* OK")
         assert connection.transport.value() == b"* OK"
 
     def test_connection_is_aborted_if_the_factory_wants_no_protocol(self) -> None:
@@ -253,13 +256,13 @@ class TestBadHeader:
 class TestOtherPeer:
     def test_direct_client_is_connected_at_once(self) -> None:
         connection = Connection(peer=STRANGER)
-        assert connection.told.peer == STRANGER
-        assert IProxiedTransport(connection.told.transport).proxyHeader is None
+        assert connection.recording.peer == STRANGER
+        assert IProxiedTransport(connection.recording.transport).proxyHeader is None
 
     def test_header_of_a_direct_client_is_not_believed(self) -> None:
         connection = Connection(peer=STRANGER)
         connection.receive(HEADER)
-        assert (connection.told.peer, connection.told.received) == (STRANGER, HEADER)
+        assert (connection.recording.peer, connection.recording.received) == (STRANGER, HEADER)
 
     def test_direct_clients_can_be_refused(self) -> None:
         assert Connection(evolve(TRUST_PROXY, refuse_others=True), STRANGER).built is None
@@ -281,7 +284,7 @@ class TestOtherPeer:
     def test_everybody_has_any_kind_of_address(self, peer: IAddress | None) -> None:
         connection = Connection(AcceptPolicy.everybody(), cast(IAddress, peer))
         connection.receive(HEADER)
-        assert connection.told.peer == CLIENT
+        assert connection.recording.peer == CLIENT
 
 
 @implementer(IAddress)
@@ -303,7 +306,7 @@ class TestCheckOfTheHeader:
     def test_header_that_passes_the_check_is_taken(self) -> None:
         connection = self.connection([])
         connection.receive(encode(Header.proxy(SOURCE, DESTINATION, (Tlv(0xE1, b"blue"),))).data)
-        assert connection.told.peer == CLIENT
+        assert connection.recording.peer == CLIENT
 
     def test_header_that_the_check_refuses_aborts_the_connection(self) -> None:
         refused: list[tuple[str, object]] = []
@@ -440,18 +443,18 @@ class TestOptionalHeader:
     def test_header_is_taken(self) -> None:
         connection = Connection(BELIEVE_PROXY)
         connection.receive(HEADER)
-        assert connection.told.peer == CLIENT
+        assert connection.recording.peer == CLIENT
 
     def test_other_bytes_are_the_clients(self) -> None:
         connection = Connection(BELIEVE_PROXY)
         connection.receive(b"P")
         connection.receive(b"ASS secret")
-        assert (connection.told.peer, connection.told.received) == (PROXY, b"PASS secret")
+        assert (connection.recording.peer, connection.recording.received) == (PROXY, b"PASS secret")
 
     def test_silent_client_is_served_after_the_timeout(self) -> None:
         connection = Connection(BELIEVE_PROXY)
         connection.reactor.advance(5)
-        assert connection.told.peer == PROXY
+        assert connection.recording.peer == PROXY
 
     def test_begun_header_must_be_finished(self) -> None:
         connection = Connection(BELIEVE_PROXY)
@@ -471,7 +474,7 @@ class TestOptionalHeader:
         assert connection.aborted
 
 
-class PausingProtocol(Told):
+class PausingProtocol(Recording):
     """Receives nothing until the test allows it, like a relay without its other side."""
 
     def connectionMade(self) -> None:
@@ -557,7 +560,7 @@ class TestEndInConnectionMade:
 
     @pytest.mark.parametrize("how", ["loseConnection", "abortConnection"])
     def test_bytes_behind_the_header_are_dropped(self, how: str) -> None:
-        class Parting(Told):
+        class Parting(Recording):
             def connectionMade(self) -> None:
                 getattr(self.transport, how)()
 
@@ -575,7 +578,7 @@ class TestMemory:
         connection = Connection(peer=peer)
         if peer is PROXY:
             connection.receive(HEADER)
-        wrapper, told = weakref.ref(connection.protocol), weakref.ref(connection.told)
+        wrapper, recording = weakref.ref(connection.protocol), weakref.ref(connection.recording)
         connection.protocol.connectionLost(connectionDone)
         # These would be cycles of the test's own.
         connection.reactor.tcpServers.clear()
@@ -583,7 +586,7 @@ class TestMemory:
         gc.disable()
         try:
             del connection
-            assert (wrapper(), told()) == (None, None)
+            assert (wrapper(), recording()) == (None, None)
         finally:
             gc.enable()
 
@@ -592,17 +595,17 @@ class TestHandOver:
     def test_protocol_can_be_replaced_as_on_any_transport(self) -> None:
         connection = Connection()
         connection.receive(HEADER)
-        other = Told()
-        transport = connection.told.transport
+        other = Recording()
+        transport = connection.recording.transport
         transport.protocol = other  # type: ignore[union-attr]
         assert transport.protocol is other  # type: ignore[union-attr]
         other.makeConnection(transport)
         connection.receive(b"hello")
-        assert (connection.told.received, other.received) == (b"", b"hello")
+        assert (connection.recording.received, other.received) == (b"", b"hello")
 
     def test_half_close_reaches_a_protocol_that_knows_it(self) -> None:
         @implementer(IHalfCloseableProtocol)
-        class HalfCloseable(Told):
+        class HalfCloseable(Recording):
             closed = ""
 
             def readConnectionLost(self) -> None:

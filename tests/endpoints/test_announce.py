@@ -23,10 +23,10 @@ from mailproxy.endpoints import (
 )
 from mailproxy.proxyprotocol import Header, SslTlv, SslType, Tlv, TlvType
 from tests.endpoints.network import ClientTls, Network, ServerTls, identity
-from tests.endpoints.protocols import DESTINATION, SOURCE, TRUST_PROXY, Made, Told, result
+from tests.endpoints.protocols import DESTINATION, SOURCE, TRUST_PROXY, Made, Recording, result
 
 
-class Speaking(Told):
+class Speaking(Recording):
     """Sends a byte, after which the other side's handshake is done."""
 
     def connectionMade(self) -> None:
@@ -52,7 +52,7 @@ def connected(tls: ServerTls, with_tls: ClientTls, received: Header | None = Non
     clock.advance(0)
     pump.flush()
     (protocol,) = made.protocols
-    assert cast(Told, protocol).received == b"x"
+    assert cast(Recording, protocol).received == b"x"
     return ITransport(protocol.transport), ITransport(result(outcome).transport)
 
 

@@ -311,16 +311,16 @@ class Source:
     """A producer that records pauses and resumptions."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.recording: list[str] = []
 
     def pauseProducing(self) -> None:
-        self.told.append("pause")
+        self.recording.append("pause")
 
     def resumeProducing(self) -> None:
-        self.told.append("resume")
+        self.recording.append("resume")
 
     def stopProducing(self) -> None:
-        self.told.append("stop")
+        self.recording.append("stop")
 
 
 @every
@@ -332,10 +332,10 @@ def test_producers_are_stopped_while_the_other_side_does_not_read(bottom: str) -
             both.server.its.registerProducer(source, True)
             both.server.its.write(MUCH)
             both.reactor.settle()
-            assert source.told[-1:] == ["pause"]
+            assert source.recording[-1:] == ["pause"]
             assert len(both.client.received) < len(MUCH)
             both.client.its.resumeProducing()
             both.reactor.settle()
-            assert source.told[-1:] == ["resume"]
+            assert source.recording[-1:] == ["resume"]
             both.server.its.unregisterProducer()
             assert both.client.received == MUCH

@@ -16,7 +16,7 @@ from mailproxy.endpoints import AcceptPolicy, AcceptProxyServerEndpoint, ClientH
 from mailproxy.proxyprotocol import Expectation, Header, InetAddress, SslClient, SslTlv, Strictness
 from mailproxy.proxyprotocol.options import HeaderKind
 from tests.endpoints.network import SERVER_NAME, authority, identity
-from tests.endpoints.protocols import Made, Told, result
+from tests.endpoints.protocols import Made, Recording, result
 from tests.endpoints.sockets import Sockets
 
 MUCH = bytes(100_000)  # Twisted gathers small writes for the time of the global reactor
@@ -169,7 +169,7 @@ def roots(tmp_path: Path) -> str:
 class TestTlsPrefixes:
     """The header in clear, then TLS, from strings."""
 
-    def connected(self, server: str, client: str) -> tuple[Told, Told]:
+    def connected(self, server: str, client: str) -> tuple[Recording, Recording]:
         reactor = Sockets()
         made = Made()
         serverFromString(reactor, server).listen(made)
@@ -183,7 +183,7 @@ class TestTlsPrefixes:
         for end in ends:
             end.abortConnection()
         reactor.settle()
-        return cast(Told, protocol), cast(Told, connected)
+        return cast(Recording, protocol), cast(Recording, connected)
 
     def test_both_ends_agree_on_tls_and_the_client(self, pem: str, roots: str) -> None:
         server, client = self.connected(

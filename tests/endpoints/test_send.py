@@ -20,7 +20,7 @@ from zope.interface import implementer
 from mailproxy.endpoints import ClientHeader, SendProxyClientEndpoint, SendProxyFactory
 from mailproxy.endpoints.send import HeaderMaker
 from mailproxy.proxyprotocol import Command, Header, InetAddress, Tlv, TlvType, decode, encode
-from tests.endpoints.protocols import DESTINATION, HEADER, SOURCE, Made, Told, Unwilling, result
+from tests.endpoints.protocols import DESTINATION, HEADER, SOURCE, Made, Recording, Unwilling, result
 
 OURS = IPv4Address("TCP", "10.0.0.7", 41000)
 BACKEND = IPv4Address("TCP", "10.0.0.1", 143)
@@ -29,7 +29,7 @@ CLIENT = StringTransport(
 )
 
 
-class Greeting(Told):
+class Greeting(Recording):
     """Speaks first."""
 
     def connectionMade(self) -> None:
@@ -98,7 +98,7 @@ class TestSendProxy:
 
     def test_half_close_reaches_a_protocol_that_knows_it(self) -> None:
         @implementer(IHalfCloseableProtocol)
-        class HalfCloseable(Told):
+        class HalfCloseable(Recording):
             def readConnectionLost(self) -> None:
                 self.received += b"EOF"
 
@@ -158,7 +158,7 @@ class TestSendProxy:
 
     def test_what_makes_no_protocols_is_no_factory(self) -> None:
         with pytest.raises(ValueError, match=r"is not a factory; Factory.forProtocol\(…\) makes one"):
-            SendProxyFactory(Told, Header.local())  # type: ignore[arg-type]
+            SendProxyFactory(Recording, Header.local())  # type: ignore[arg-type]
 
     def test_function_that_returns_no_header_fails_the_connection(self) -> None:
         endpoint = self.endpoint(lambda client: None)  # type: ignore[arg-type, return-value]

@@ -23,7 +23,7 @@ from zope.interface import implementer
 from mailproxy.endpoints import AcceptProxyServerEndpoint, IProxiedTransport, SendProxyClientEndpoint
 from mailproxy.proxyprotocol import AcceptPolicy, Header
 from tests.endpoints.network import SERVER_NAME, ClientTls, Network, ServerTls, identity
-from tests.endpoints.protocols import DESTINATION, SOURCE, TRUST_PROXY, Made, Told, result
+from tests.endpoints.protocols import DESTINATION, SOURCE, TRUST_PROXY, Made, Recording, result
 from tests.endpoints.sockets import Sockets
 
 HEADER = Header.proxy(SOURCE, DESTINATION)
@@ -33,7 +33,7 @@ TRUST = AcceptPolicy(trusted=(ip_network("10.0.0.0/8"), ip_network("192.0.2.0/24
 
 
 @implementer(IHandshakeListener)
-class Listening(Told):
+class Listening(Recording):
     """Counts completed handshakes, and greets after one."""
 
     def handshakeCompleted(self) -> None:
@@ -44,7 +44,7 @@ class Listening(Told):
 class TestHeaderBelowTls:
     """The header is in clear, then comes the ClientHello, often in the same segment."""
 
-    def connected(self, served: type[Told]) -> tuple[Told, Told]:
+    def connected(self, served: type[Recording]) -> tuple[Recording, Recording]:
         network = Network()
         clock = network.reactor
         made = Made(served)
@@ -54,14 +54,14 @@ class TestHeaderBelowTls:
             wrapClientTLS(ClientTls(), SendProxyClientEndpoint(network.client, HEADER), clock),
             Made(),
         )
-        return cast(Told, made.protocols[0]), cast(Told, result(outcome))
+        return cast(Recording, made.protocols[0]), cast(Recording, result(outcome))
 
     def test_addresses_are_the_headers_in_connection_made(self) -> None:
-        server, _ = self.connected(Told)
+        server, _ = self.connected(Recording)
         assert getattr(server.peer, "host", None) == "192.0.2.1"
 
     def test_header_is_reachable_from_the_tls_transport(self) -> None:
-        server, _ = self.connected(Told)
+        server, _ = self.connected(Recording)
         assert ISSLTransport.providedBy(server.transport)
         assert IProxiedTransport(server.transport).proxyHeader == HEADER
 
@@ -91,7 +91,7 @@ class TestTlsBegunBehindTheHeader:
         wrapClientTLS(ClientTls(), client, reactor).connect(Made())
         ends = reactor.join()
         (protocol,) = made.protocols
-        assert cast(Told, protocol).handshakes == 1
+        assert cast(Recording, protocol).handshakes == 1
         assert ISSLTransport.providedBy(protocol.transport)
         for end in ends:
             end.abortConnection()
@@ -109,7 +109,7 @@ class Negotiating(Made):
 class TestHeaderInsideTls:
     """The header is the first thing that TLS protects."""
 
-    def connected(self, served: type[Told], greeting: bool = True) -> tuple[Made, Told]:
+    def connected(self, served: type[Recording], greeting: bool = True) -> tuple[Made, Recording]:
         network = Network()
         clock = network.reactor
         made = Made(served)
@@ -121,23 +121,23 @@ class TestHeaderInsideTls:
         )
         clock.advance(0)
         pump.flush()
-        return made, cast(Told, result(outcome))
+        return made, cast(Recording, result(outcome))
 
     def test_addresses_are_the_headers_in_connection_made(self) -> None:
-        made, _ = self.connected(Told)
-        assert getattr(cast(Told, made.protocols[0]).peer, "host", None) == "192.0.2.1"
+        made, _ = self.connected(Recording)
+        assert getattr(cast(Recording, made.protocols[0]).peer, "host", None) == "192.0.2.1"
 
     def test_transport_is_a_tls_one(self) -> None:
-        made, client = self.connected(Told)
+        made, client = self.connected(Recording)
         assert ISSLTransport.providedBy(made.protocols[0].transport)
         assert ISSLTransport.providedBy(client.transport)
 
     def test_handshake_before_the_header_is_reported_once_the_protocol_is_there(self) -> None:
         made, client = self.connected(Listening)
-        assert (cast(Told, made.protocols[0]).handshakes, client.received) == (1, b"* OK")
+        assert (cast(Recording, made.protocols[0]).handshakes, client.received) == (1, b"* OK")
 
     def test_handshake_is_reported_to_the_connecting_protocol(self) -> None:
-        _, client = self.connected(Told)
+        _, client = self.connected(Recording)
         assert client.handshakes == 1
 
     @pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")  # Twisted does

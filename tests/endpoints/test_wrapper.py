@@ -19,11 +19,11 @@ from twisted.python.failure import Failure
 from zope.interface import alsoProvides, implementer
 
 from mailproxy.endpoints.wrapper import WrappedTransport, Wrapper, abort
-from tests.endpoints.protocols import Told
+from tests.endpoints.protocols import Recording
 
 
 @implementer(IHandshakeListener, IHalfCloseableProtocol)
-class Listening(Told):
+class Listening(Recording):
     """Records handshakes and half-closes."""
 
     def __init__(self) -> None:
@@ -43,12 +43,12 @@ class Listening(Told):
 class Nested:
     """A wrapper on a transport, with a protocol above."""
 
-    def __init__(self, above: Told | None = None) -> None:
+    def __init__(self, above: Recording | None = None) -> None:
         self.below = StringTransport()
         self.wrapper = Wrapper()
         self.wrapper.makeConnection(self.below)
         self.transport = WrappedTransport(self.wrapper)
-        self.above = above or Told()
+        self.above = above or Recording()
 
     def connect(self) -> Nested:
         self.wrapper.connectWrapped(self.above, self.transport)
@@ -124,7 +124,7 @@ def test_log_names_the_protocol_above() -> None:
     nested = Nested()
     assert ILoggingContext.providedBy(nested.wrapper)
     assert nested.wrapper.logPrefix() == "Wrapper"
-    assert nested.connect().wrapper.logPrefix() == "Told"
+    assert nested.connect().wrapper.logPrefix() == "Recording"
 
 
 def test_transport_is_the_one_below_in_all_else() -> None:
@@ -147,7 +147,7 @@ def test_transport_provides_what_the_one_below_provides_at_the_time() -> None:
 def test_protocol_of_the_transport_can_be_replaced() -> None:
     nested = Nested().connect()
     assert nested.transport.protocol is nested.above
-    other = Told()
+    other = Recording()
     nested.transport.protocol = other
     nested.wrapper.dataReceived(b"hello")
     assert (other.received, nested.above.received) == (b"hello", b"")

@@ -33,20 +33,20 @@ def reactor() -> Reactor:
 
 
 def test_result_is_reported_in_the_thread_of_the_reactor(reactor: Reactor) -> None:
-    told: list[object] = []
+    reported: list[object] = []
     BackgroundThread(reactor).do(threading.current_thread).addCallback(
-        lambda thread: told.extend((thread is threading.current_thread(), threading.current_thread()))
+        lambda thread: reported.extend((thread is threading.current_thread(), threading.current_thread()))
     )
-    assert told == []
+    assert reported == []
     reactor.turn()
-    assert told == [False, threading.main_thread()]
+    assert reported == [False, threading.main_thread()]
 
 
 def test_error_is_reported(reactor: Reactor) -> None:
-    told: list[object] = []
-    BackgroundThread(reactor).do(lambda: 1 // 0).addErrback(lambda failure: told.append(failure.type))
+    reported: list[object] = []
+    BackgroundThread(reactor).do(lambda: 1 // 0).addErrback(lambda failure: reported.append(failure.type))
     reactor.turn()
-    assert told == [ZeroDivisionError]
+    assert reported == [ZeroDivisionError]
 
 
 def test_error_leaves_nothing_to_the_garbage_collector(reactor: Reactor) -> None:

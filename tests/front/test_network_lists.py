@@ -101,11 +101,11 @@ def test_changed_list_is_used_after_a_look(bench: Bench, events: list[LogEvent])
 
 
 def test_other_processes_get_the_change(bench: Bench) -> None:
-    told: list[ReadList] = []
-    bench.watch.announce = told.append
+    reported: list[ReadList] = []
+    bench.watch.announce = reported.append
     bench.write("11.0.0.0/8\n")
     bench.clock.advance(SECONDS)
-    assert [(read.path, read.networks) for read in told] == [(str(bench.file), bench.office.networks)]
+    assert [(read.path, read.networks) for read in reported] == [(str(bench.file), bench.office.networks)]
 
 
 def test_broken_file_keeps_the_former_list_and_is_logged_once(bench: Bench, events: list[LogEvent]) -> None:

@@ -15,7 +15,7 @@ class Front:
     def __init__(self) -> None:
         self.begun: list[Deferred[Reloaded]] = []
         self.reloads = Reloads(self._reload)
-        self.told: list[object] = []
+        self.reported: list[object] = []
 
     def _reload(self) -> Deferred[Reloaded]:
         self.begun.append(Deferred())
@@ -23,7 +23,7 @@ class Front:
 
     def ask(self) -> None:
         """Request a reload, and record its result or error."""
-        self.reloads.ask().addCallbacks(self.told.append, lambda failure: self.told.append(failure.value))
+        self.reloads.ask().addCallbacks(self.reported.append, lambda failure: self.reported.append(failure.value))
 
 
 def result(number: int) -> Reloaded:
@@ -37,9 +37,9 @@ def front() -> Front:
 
 def test_request_gets_what_changed(front: Front) -> None:
     front.ask()
-    assert front.told == []
+    assert front.reported == []
     front.begun[0].callback(result(1))
-    assert front.told == [result(1)]
+    assert front.reported == [result(1)]
 
 
 def test_those_who_ask_meanwhile_have_the_next_one_together(front: Front) -> None:
@@ -47,10 +47,10 @@ def test_those_who_ask_meanwhile_have_the_next_one_together(front: Front) -> Non
         front.ask()
     assert len(front.begun) == 1
     front.begun[0].callback(result(1))
-    assert front.told == [result(1)]
+    assert front.reported == [result(1)]
     assert len(front.begun) == 2
     front.begun[1].callback(result(2))
-    assert front.told == [result(1), result(2), result(2), result(2)]
+    assert front.reported == [result(1), result(2), result(2), result(2)]
     assert len(front.begun) == 2
 
 
@@ -60,7 +60,7 @@ def test_error_is_reported_and_the_next_one_comes_nevertheless(front: Front) -> 
     front.ask()
     front.begun[0].errback(error)
     front.begun[1].callback(result(2))
-    assert front.told == [error, result(2)]
+    assert front.reported == [error, result(2)]
 
 
 def test_reload_that_is_over_at_once_does_not_nest() -> None:
@@ -73,17 +73,17 @@ def test_reload_that_is_over_at_once_does_not_nest() -> None:
         return done
 
     reloads = Reloads(reload)
-    told: list[object] = []
-    reloads.ask().addCallback(lambda first: reloads.ask().addCallback(told.append))
-    assert told == [result(2)]
+    reported: list[object] = []
+    reloads.ask().addCallback(lambda first: reloads.ask().addCallback(reported.append))
+    assert reported == [result(2)]
 
 
 def test_end_is_reported_to_all_that_wait(front: Front) -> None:
     front.ask()
     front.ask()
     front.reloads.close("mailproxy stops")
-    assert list(map(str, front.told)) == ["mailproxy stops", "mailproxy stops"]
+    assert list(map(str, front.reported)) == ["mailproxy stops", "mailproxy stops"]
     front.begun[0].callback(result(1))
     assert len(front.begun) == 1
     front.ask()
-    assert str(front.told[2]) == "mailproxy stops"
+    assert str(front.reported[2]) == "mailproxy stops"

@@ -139,9 +139,9 @@ def test_bad_staple_has_words_of_its_own(site: Site) -> None:
         site.pass_time(130)
     (event,) = events
     assert event["event"] == "staple-refused"
-    told = formatEvent(event)
-    assert told.startswith(f"OCSP response refused, profile other: {site.folder}/a.pem.ocsp: ")
-    assert told.endswith("; it is not stapled")
+    reported = formatEvent(event)
+    assert reported.startswith(f"OCSP response refused, profile other: {site.folder}/a.pem.ocsp: ")
+    assert reported.endswith("; it is not stapled")
 
 
 def test_files_that_change_just_now_are_looked_at_again_soon(site: Site) -> None:
@@ -160,10 +160,10 @@ def test_who_asks_learns_what_is_new(site: Site) -> None:
     site.write("a.pem", issue("a").pem)
     site.write("b.pem", issue("b").pem)
     site.write("c.pem", b"")
-    told: list[Any] = []
-    site.renewals.look().addCallback(told.append)
+    reported: list[Any] = []
+    site.renewals.look().addCallback(reported.append)
     site.pass_time(1)
-    (renewed,) = told
+    (renewed,) = reported
     assert [(change.profile, change.news) for change in renewed.changes] == [
         ("default", "renewed"),
         ("default", "added"),
@@ -219,11 +219,11 @@ def test_renewal_that_a_reload_undoes_is_found_again(site: Site) -> None:
 def test_work_goes_in_slices(site: Site) -> None:
     for number in range(20):
         site.write(f"{number}.pem", issue(str(number)).pem)
-    told: list[Any] = []
-    site.renewals.look(["default"]).addCallback(told.append)
-    assert told == []
+    reported: list[Any] = []
+    site.renewals.look(["default"]).addCallback(reported.append)
+    assert reported == []
     slices = 0
-    while not told:
+    while not reported:
         site.clock.advance(0.001)
         slices += 1
     assert slices > 8

@@ -26,16 +26,16 @@ def logged() -> Iterator[Sequence[LogEvent]]:
 
 def changes(stock: Stock | None) -> tuple[Clock, TlsServers, list[str], TicketKeyChanges]:
     """Changes that have begun, on a clock that the test turns."""
-    clock, tls, told = Clock(), TlsServers(stock), list[str]()
+    clock, tls, reported = Clock(), TlsServers(stock), list[str]()
     made = TicketKeyChanges(ProcessState(tls=tls), clock)
-    made.announce = lambda: told.append("changed")
+    made.announce = lambda: reported.append("changed")
     made.start()
-    return clock, tls, told, made
+    return clock, tls, reported, made
 
 
 @pytest.mark.parametrize("stock", [None, Stock(8)], ids=["one process", "workers"])
 def test_tickets_of_the_day_before_are_worth_nothing(connect: Connect, stock: Stock | None) -> None:
-    clock, tls, told, _ = changes(stock)
+    clock, tls, reported, _ = changes(stock)
     server, context = get(tls), client_context()
     first = connect(server, context)
     assert connect(server, context, session=first.client.tls.session).facts.resumed
@@ -43,7 +43,7 @@ def test_tickets_of_the_day_before_are_worth_nothing(connect: Connect, stock: St
     later = connect(server, context, session=first.client.tls.session)
     assert not later.facts.resumed
     assert connect(server, context, session=later.client.tls.session).facts.resumed
-    assert told == ["changed"]
+    assert reported == ["changed"]
 
 
 def test_other_process_takes_the_same_keys(connect: Connect) -> None:
@@ -61,14 +61,14 @@ def test_other_process_takes_the_same_keys(connect: Connect) -> None:
 
 
 def test_keys_that_are_used_up_are_reported_once(connect: Connect, logged: Sequence[LogEvent]) -> None:
-    clock, tls, told, _ = changes(Stock(2))
+    clock, tls, reported, _ = changes(Stock(2))
     server, context = get(tls), client_context()
     clock.advance(CHANGE_SECONDS)
     first = connect(server, context)
     for _ in range(3):
         clock.advance(CHANGE_SECONDS)
     assert connect(server, context, session=first.client.tls.session).facts.resumed
-    assert told == ["changed"]
+    assert reported == ["changed"]
     (event,) = [event for event in logged if event.get("event") == "ticket-keys"]
     assert "restart mailproxy" in formatEvent(event)
 

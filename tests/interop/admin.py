@@ -38,7 +38,7 @@ class Ctl:
             check=False,
         )
 
-    def said(self, command: str) -> str:
+    def output(self, command: str) -> str:
         """What is printed for a command that is carried out."""
         done = self.run(command)
         assert done.returncode == 0, done

@@ -39,7 +39,7 @@ class Systemd:
         self._name = f"@{path}" if is_abstract else path
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(f"\0{path}" if is_abstract else path)
-        self.said: list[list[str]] = []
+        self.messages: list[list[str]] = []
         """The messages, each as its lines."""
         self.store: dict[str, int] = {}
         """The descriptors in the store, by their names."""
@@ -75,11 +75,13 @@ class Systemd:
 
     def count(self, line: str) -> int:
         """How many messages have a line."""
-        return sum(line in message for message in self.said)
+        return sum(line in message for message in self.messages)
 
     def values(self, key: str) -> list[str]:
         """What was assigned, in order."""
-        return [line.removeprefix(f"{key}=") for said in self.said for line in said if line.startswith(f"{key}=")]
+        return [
+            line.removeprefix(f"{key}=") for message in self.messages for line in message if line.startswith(f"{key}=")
+        ]
 
     def _receive(self) -> None:
         while True:
@@ -96,7 +98,7 @@ class Systemd:
                 assert "FDSTORE=1" in lines
                 assert name not in self.store
                 self.store[name] = descriptor
-            self.said.append(lines)
+            self.messages.append(lines)
 
     def __enter__(self) -> Self:
         return self

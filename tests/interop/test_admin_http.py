@@ -136,8 +136,10 @@ def test_events_arrive_while_they_happen(service: Service) -> None:
             ours = f"127.0.0.1:{mail.getsockname()[1]}"
         while b'"session",' not in received or b"\n\n\r\n" not in received.rpartition(b"data: ")[2]:
             received += client.recv(65536)
-    told = [json.loads(line.removeprefix(b"data: ")) for line in received.split(b"\n") if line.startswith(b"data: ")]
-    about = [(event["type"], event["event"]) for event in told if event["client"] == ours]
+    reported = [
+        json.loads(line.removeprefix(b"data: ")) for line in received.split(b"\n") if line.startswith(b"data: ")
+    ]
+    about = [(event["type"], event["event"]) for event in reported if event["client"] == ours]
     assert about == [("event", "session-begin"), ("event", "session")]
 
 

@@ -148,7 +148,7 @@ class Site:
         return answer, self.front.session(client)
 
 
-Say = Callable[[socket.socket, Words], object]
+Send = Callable[[socket.socket, Words], object]
 
 
 @frozen
@@ -163,18 +163,18 @@ class Parting:
         """Whether the log says so."""
         return self.session["termination"] == termination and reason in self.session.get("reason", "")
 
-    def is_told_off(self, reason: str) -> bool:
+    def is_refused(self, reason: str) -> bool:
         """Whether it gets one line, the protocol's own, and the log says why."""
         is_one_line = self.answer.count(b"\r\n") == 1
         return self.answer.startswith(self.words.closing) and is_one_line and self.is_for(MISBEHAVED, reason)
 
 
-def partings(site: Site, say: Say, protocols: Collection[str] = PROTOCOLS) -> Iterator[Parting]:
+def partings(site: Site, send: Send, protocols: Collection[str] = PROTOCOLS) -> Iterator[Parting]:
     """For each protocol, in parallel: wait for the greeting, send bytes, and check the end of the connection."""
     with contextlib.ExitStack() as stack:
         clients = [(words, stack.enter_context(site.client(words))) for words in WORDS if words.protocol in protocols]
         for words, connection in clients:
-            say(connection, words)
+            send(connection, words)
         ends = [Parting(words, *site.end(connection)) for words, connection in clients]
     yield from ends
 
@@ -238,29 +238,29 @@ def start_tls(connection: socket.socket, words: Words) -> None:
     ],
 )
 def test_line_that_servers_read_differently_is_refused(site: Site, spoilt: bytes, reason: str) -> None:
-    def say(connection: socket.socket, words: Words) -> None:
+    def send(connection: socket.socket, words: Words) -> None:
         connection.sendall(spoilt % words.starttls[0] + line(words.harmless[0]))
 
-    for parting in partings(site, say):
-        assert parting.is_told_off(reason), parting
+    for parting in partings(site, send):
+        assert parting.is_refused(reason), parting
 
 
 def test_line_of_a_mebibyte_is_refused(site: Site) -> None:
     for parting in partings(site, lambda connection, _: connection.sendall(b"x" * MEBIBYTE + b"\r\n")):
-        assert parting.is_told_off("octets"), parting
+        assert parting.is_refused("octets"), parting
 
 
 def test_mebibyte_of_commands_is_refused(site: Site) -> None:
-    def say(connection: socket.socket, words: Words) -> None:
+    def send(connection: socket.socket, words: Words) -> None:
         connection.sendall(line(words.harmless[0]) * (MEBIBYTE // len(line(words.harmless[0]))))
 
-    for parting in partings(site, say):
+    for parting in partings(site, send):
         assert parting.answer.splitlines()[-1].startswith(parting.words.closing), parting
         assert parting.is_for(MISBEHAVED, "commands"), parting
 
 
 @pytest.mark.parametrize(
-    ("protocol", "said", "answer"),
+    ("protocol", "sent", "answer"),
     [
         ("imap", b"a LOGIN {5}", b"* BYE "),
         ("imap", b"a LOGIN {5+}\r\nalice {6+}\r\nsecret", b"* BYE "),
@@ -273,9 +273,9 @@ def test_mebibyte_of_commands_is_refused(site: Site) -> None:
     ],
 )
 def test_octets_that_are_no_commands_are_not_taken_for_some(
-    site: Site, protocol: str, said: bytes, answer: bytes
+    site: Site, protocol: str, sent: bytes, answer: bytes
 ) -> None:
-    (parting,) = partings(site, lambda connection, words: connection.sendall(line(said, words.harmless[0])), [protocol])
+    (parting,) = partings(site, lambda connection, words: connection.sendall(line(sent, words.harmless[0])), [protocol])
     assert parting.answer.startswith(answer)
     assert parting.words.harmless[1] not in parting.answer
     assert parting.is_for(MISBEHAVED)
@@ -298,7 +298,7 @@ def test_line_without_a_tag_and_a_command_gets_bad(site: Site, command: bytes) -
 
 
 def test_refused_commands_get_the_answer_of_the_protocol(site: Site) -> None:
-    def say(connection: socket.socket, words: Words) -> None:
+    def send(connection: socket.socket, words: Words) -> None:
         eight_bit = words.unknown[0] + b" \xff\xfe\x80", words.unknown[1]
         for command, refusal in (*words.logins, words.starttls_with_argument, words.unknown, eight_bit):
             connection.sendall(line(command))
@@ -306,7 +306,7 @@ def test_refused_commands_get_the_answer_of_the_protocol(site: Site) -> None:
             assert answer.startswith(refusal), (words.protocol, command, answer)
         connection.sendall(line(words.goodbye[0]))
 
-    for parting in partings(site, say):
+    for parting in partings(site, send):
         assert parting.answer.startswith(parting.words.goodbye[1]), parting
         assert parting.is_for(PARTED), parting
 
@@ -315,10 +315,10 @@ def test_pipelined_commands_are_all_answered(site: Site) -> None:
     def dialogue(words: Words) -> list[tuple[bytes, bytes]]:
         return [words.unknown, words.harmless, words.logins[0], words.starttls_with_argument, words.goodbye]
 
-    def say(connection: socket.socket, words: Words) -> None:
+    def send(connection: socket.socket, words: Words) -> None:
         connection.sendall(line(*(command for command, _ in dialogue(words))))
 
-    for parting in partings(site, say):
+    for parting in partings(site, send):
         position = 0
         for _, reply in dialogue(parting.words):
             position = parting.answer.index(reply, position) + 1
@@ -341,21 +341,21 @@ def injected(words: Words) -> Mapping[str, bytes]:
 
 @pytest.mark.parametrize("what", ["command", "login", "second STARTTLS", "one byte", "TLS"])
 def test_injection_with_starttls_closes_without_a_word(site: Site, what: str) -> None:
-    def say(connection: socket.socket, words: Words) -> None:
+    def send(connection: socket.socket, words: Words) -> None:
         connection.sendall(line(words.starttls[0]) + injected(words)[what])
 
-    for parting in partings(site, say):
+    for parting in partings(site, send):
         assert parting.answer == b"", parting
         assert parting.is_for(MISBEHAVED, "after STARTTLS"), parting
 
 
 @pytest.mark.parametrize("what", ["command", "login", "second STARTTLS", "one byte"])
 def test_injection_after_starttls_closes_without_a_word(site: Site, what: str) -> None:
-    def say(connection: socket.socket, words: Words) -> None:
+    def send(connection: socket.socket, words: Words) -> None:
         start_tls(connection, words)
         connection.sendall(injected(words)[what])
 
-    for parting in partings(site, say):
+    for parting in partings(site, send):
         assert parting.answer == b"", parting
         assert parting.session["termination"] == MISBEHAVED, parting
         assert parting.session["reason"] == "bytes after STARTTLS that are not TLS", parting
@@ -364,10 +364,10 @@ def test_injection_after_starttls_closes_without_a_word(site: Site, what: str) -
 def test_injections_are_counted(front: StartFront, recorder: StartRecorder, pki: Certificates) -> None:
     configuration, port = single(pki.server_ec, recorder(echo()).port, tls="starttls", capabilities=["IMAP4rev1"])
     running = front(configuration)
-    for said in (b"a STARTTLS\r\nb NOOP\r\n", b"a STARTTLS\r\nb LOGIN alice secret\r\n"):
+    for sent in (b"a STARTTLS\r\nb NOOP\r\n", b"a STARTTLS\r\nb LOGIN alice secret\r\n"):
         with connect(port) as connection:
             read_greeting(connection)
-            connection.sendall(said)
+            connection.sendall(sent)
             until_end(connection)
     running.terminate()
     running.wait()
@@ -386,14 +386,14 @@ def test_injections_are_counted(front: StartFront, recorder: StartRecorder, pki:
     ],
 )
 def test_garbage_instead_of_a_handshake_closes(site: Site, garbage: bytes) -> None:
-    def say(connection: socket.socket, words: Words) -> None:
+    def send(connection: socket.socket, words: Words) -> None:
         start_tls(connection, words)
         with contextlib.suppress(OSError):  # it need not take all of it
             connection.sendall(garbage)
         with contextlib.suppress(OSError):
             connection.shutdown(socket.SHUT_WR)
 
-    for parting in partings(site, say):
+    for parting in partings(site, send):
         assert parting.answer == b"" or parting.answer[0] == 0x15, parting  # an alert at most (RFC 8446 section 5.1)
         assert parting.is_for(MISBEHAVED), parting
 
@@ -402,23 +402,23 @@ def test_garbage_instead_of_a_handshake_closes(site: Site, garbage: bytes) -> No
 
 
 def test_client_that_ends_its_direction_gets_its_answers(site: Site) -> None:
-    def say(connection: socket.socket, words: Words) -> None:
+    def send(connection: socket.socket, words: Words) -> None:
         connection.sendall(line(words.harmless[0]))
         connection.shutdown(socket.SHUT_WR)
 
-    for parting in partings(site, say):
+    for parting in partings(site, send):
         assert parting.answer.startswith(parting.words.harmless[1]), parting
         assert parting.is_for(GONE), parting
 
 
 @pytest.mark.parametrize("is_in_starttls", [False, True])
 def test_client_that_ends_its_direction_at_once_is_closed(site: Site, is_in_starttls: bool) -> None:
-    def say(connection: socket.socket, words: Words) -> None:
+    def send(connection: socket.socket, words: Words) -> None:
         if is_in_starttls:
             start_tls(connection, words)
         connection.shutdown(socket.SHUT_WR)
 
-    for parting in partings(site, say):
+    for parting in partings(site, send):
         assert parting.answer == b"", parting
         assert parting.is_for(GONE), parting
 
@@ -446,7 +446,7 @@ def test_client_that_is_silent_after_starttls_is_closed(impatient_site: Site) ->
 def test_client_that_chats_without_end_is_closed_in_time(impatient_site: Site) -> None:
     received: dict[str, bytes] = {}
 
-    def say(connection: socket.socket, words: Words) -> None:
+    def send(connection: socket.socket, words: Words) -> None:
         connection.settimeout(SECONDS / 5)
         answer = b""
         for _ in range(20):
@@ -457,7 +457,7 @@ def test_client_that_chats_without_end_is_closed_in_time(impatient_site: Site) -
         received[words.protocol] = answer
 
     for protocol in PROTOCOLS:
-        (parting,) = partings(impatient_site, say, [protocol])
+        (parting,) = partings(impatient_site, send, [protocol])
         assert parting.is_for(TOO_SLOW), parting
         assert received[protocol].endswith(b"\r\n")
 

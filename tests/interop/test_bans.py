@@ -91,7 +91,7 @@ def service(front: StartFront, pki: Certificates, backend: Recorder, ctl: Ctl, f
 def test_banned_client_is_refused_by_all_processes(service: Service, workers: int) -> None:
     running = service.start(workers=workers)
     assert service.serves(BANNED)
-    assert service.ctl.said(f"ban {BANNED} 1h guessing") == f"{BANNED} is banned for 1h\n"
+    assert service.ctl.output(f"ban {BANNED} 1h guessing") == f"{BANNED} is banned for 1h\n"
     until(lambda: not service.serves(BANNED), "the ban in a worker")
     assert service.refuses(BANNED)
     assert service.serves(OTHER)
@@ -99,7 +99,7 @@ def test_banned_client_is_refused_by_all_processes(service: Service, workers: in
     assert (row["network"], row["origin"], row["reason"]) == (BANNED, "ctl", "guessing")
     line = running.events(event="rejected")[0]
     assert (line["gate"], line["reason"]) == ("banned", "banned by ctl: guessing")
-    service.ctl.said(f"unban {BANNED}")
+    service.ctl.output(f"unban {BANNED}")
     until(lambda: service.serves(BANNED), "the end of the ban")
     assert service.ctl.run(f"unban {BANNED}").returncode == 1
 
@@ -111,18 +111,18 @@ def test_clients_of_a_banned_network_are_refused_until_it_is_unbanned(
     service.configuration["frontend"]["front"]["bind"] = [f"127.0.0.1:{service.port}", f"[::1]:{service.port}"]
     service.start(workers=WORKERS)
     assert service.serves(source)
-    service.ctl.said(f"ban {network} 1h")
+    service.ctl.output(f"ban {network} 1h")
     until(lambda: not service.serves(source), "the ban in a worker")
     assert service.refuses(source)
     assert service.serves(OTHER)
-    service.ctl.said(f"unban {network}")
+    service.ctl.output(f"unban {network}")
     until(lambda: service.serves(source), "the end of the ban in a worker")
     until(lambda: all(service.serves(source) for _ in range(TIMES)), "the end of the ban in all workers")
 
 
 def test_ban_ends_after_its_time(service: Service) -> None:
     service.start(workers=WORKERS)
-    service.ctl.said(f"ban {BANNED} 2s")
+    service.ctl.output(f"ban {BANNED} 2s")
     until(lambda: not service.serves(BANNED), "the ban")
     until(lambda: service.serves(BANNED), "the end of the ban")
 
@@ -130,7 +130,7 @@ def test_ban_ends_after_its_time(service: Service) -> None:
 @pytest.mark.parametrize("ends_by", [signal.SIGTERM, signal.SIGKILL])
 def test_bans_survive_a_restart(service: Service, ends_by: signal.Signals) -> None:
     running = service.start(workers=WORKERS)
-    service.ctl.said(f"ban {BANNED}/32 1h")
+    service.ctl.output(f"ban {BANNED}/32 1h")
     if ends_by == signal.SIGKILL:
         until(lambda: service.file.exists() and BANNED in service.file.read_text(), "the file of bans")
         running.process.send(ends_by)
@@ -146,7 +146,7 @@ def test_bans_survive_a_restart(service: Service, ends_by: signal.Signals) -> No
 
 def test_worker_that_replaces_another_knows_the_bans(service: Service) -> None:
     running = service.start(workers=1)
-    service.ctl.said(f"ban {BANNED}")
+    service.ctl.output(f"ban {BANNED}")
     until(lambda: not service.serves(BANNED), "the ban")
     (worker,) = [event["pid"] for event in running.events(event="worker")]
     os.kill(worker, signal.SIGKILL)
@@ -189,7 +189,9 @@ def test_client_that_a_rule_banned_gets_in_after_its_unban(service: Service) -> 
     assert all(service.serves(BANNED) for _ in range(TIMES))
     assert not service.serves(BANNED)
     until(lambda: service.ctl.rows("show bans"), "the ban")
-    assert service.ctl.said(f"unban {BANNED}").startswith(f"{BANNED} is not banned any more (it was by rule), and its")
+    assert service.ctl.output(f"unban {BANNED}").startswith(
+        f"{BANNED} is not banned any more (it was by rule), and its"
+    )
     until(lambda: service.serves(BANNED), "the end of the ban")
     assert all(service.serves(BANNED) for _ in range(TIMES // 2))
     assert service.ctl.rows("show bans") == []
@@ -199,7 +201,7 @@ def test_rules_may_say_what_happens_to_banned_clients(service: Service, pki: Cer
     rule = {"if": {"banned": True}, "refuse": "you are banned"}
     service.configuration["frontend"]["front"]["rule"] = [rule]
     service.start()
-    service.ctl.said(f"ban {BANNED}")
+    service.ctl.output(f"ban {BANNED}")
     with connect_tls(service.port, pki.client(), BANNED) as connection:
         assert b"you are banned" in read_line(connection)
     assert service.serves(OTHER)
@@ -216,7 +218,7 @@ def test_broken_file_is_one_line_and_the_service_starts(service: Service) -> Non
 
 def test_takeover_keeps_the_newest_bans(service: Service, front: StartFront, folder: Path) -> None:
     running = service.start()
-    service.ctl.said(f"ban {BANNED}")  # and at once, before it is written by itself
+    service.ctl.output(f"ban {BANNED}")  # and at once, before it is written by itself
     running.was_ended()
     follower = front(service.configuration, command=(*RUN[:-1], "--take-over", "-c"))
     until(lambda: follower.events(event="ready"), "the follower")
@@ -229,8 +231,8 @@ def test_client_in_a_header_is_banned_and_its_proxy_is_not(
 ) -> None:
     configuration, port = single(pki.server_ec, backend.port, accept_proxy=["127.0.0.0/8"], tls="none")
     running = front(with_admin(configuration, ctl.path))
-    ctl.said("ban 192.0.2.0/24")
-    ctl.said("ban 127.0.0.1")
+    ctl.output("ban 192.0.2.0/24")
+    ctl.output("ban 127.0.0.1")
     for address, greeting in (("192.0.2.7", b""), ("198.51.100.7", GREETING)):
         with connect(port) as connection:
             connection.sendall(f"PROXY TCP4 {address} 203.0.113.1 4000 143\r\n".encode())
@@ -246,7 +248,7 @@ def test_kick_ends_sessions_in_all_workers(service: Service, pki: Certificates) 
         other = stack.enter_context(connect_tls(service.port, pki.client(), OTHER))
         for connection in (*connections, other):
             assert read_line(connection) == GREETING
-        service.ctl.said(f"ban {BANNED} kick")
+        service.ctl.output(f"ban {BANNED} kick")
         for connection in connections:
             while connection.recv(4096):
                 pass

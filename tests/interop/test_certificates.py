@@ -211,8 +211,8 @@ def test_client_that_can_take_both_gets_ecdsa(
     site = Site(folder, front, backend, "*.pem")
     assert site.served(context=site.client(version)) == der(ecdsa)
     name = "-tls1_2" if version is TLS12 else "-tls1_3"
-    said = site.s_client("-servername", SERVER_NAME, name, "-sigalgs", "rsa_pss_rsae_sha256:rsa_pkcs1_sha256")
-    assert "Peer signature type: RSA" in said
+    printed = site.s_client("-servername", SERVER_NAME, name, "-sigalgs", "rsa_pss_rsae_sha256:rsa_pkcs1_sha256")
+    assert "Peer signature type: RSA" in printed
 
 
 def test_client_that_asks_for_a_name_that_no_certificate_has_is_refused(

@@ -68,16 +68,16 @@ def test_good_backend_has_no_warning(folder: Path, pki: Certificates, dovecot: D
 
 
 def test_header_without_tls_lets_nobody_log_in(folder: Path, pki: Certificates, dovecot: Dovecot) -> None:
-    said = warnings(folder, pki, dovecot, backend={"send-proxy": "v2"})
+    output = warnings(folder, pki, dovecot, backend={"send-proxy": "v2"})
     for protocol in ("imap", "pop3", "managesieve"):  # Dovecot's submission lists AUTH, and then refuses it
-        assert f"warning: backend dovecot, server d1, {protocol}: refuses all logins (" in said
-    assert '(LOGINDISABLED): send-proxy is "v2"; "v2-ssl" tells it that clients are on TLS' in said
+        assert f"warning: backend dovecot, server d1, {protocol}: refuses all logins (" in output
+    assert '(LOGINDISABLED): send-proxy is "v2"; "v2-ssl" tells it that clients are on TLS' in output
 
 
 def test_forgotten_offloader_lets_nobody_log_in(folder: Path, pki: Certificates, dovecot: Dovecot) -> None:
-    said = warnings(folder, pki, dovecot, {"tls": "none", "accept_proxy": ["127.0.0.1"]})
-    assert "imap in clear: refuses all logins (LOGINDISABLED): it treats clients as unsecured" in said
-    assert "tls-offloaded-by" in said
+    output = warnings(folder, pki, dovecot, {"tls": "none", "accept_proxy": ["127.0.0.1"]})
+    assert "imap in clear: refuses all logins (LOGINDISABLED): it treats clients as unsecured" in output
+    assert "tls-offloaded-by" in output
 
 
 @pytest.mark.parametrize(

@@ -186,15 +186,15 @@ def test_http_check_with_a_wrong_key_is_the_checks_fault(front: StartFront, chec
 
 
 def test_agent_says_how_the_server_is(front: StartFront, checked: Dovecot) -> None:
-    said = [b"up\n"]
+    reply = [b"up\n"]
     with (
-        ThreadedServer(lambda connection: connection.sendall(said[0])) as agent,
+        ThreadedServer(lambda connection: connection.sendall(reply[0])) as agent,
         front(checking(checked, "imap", {"type": "agent", "port": agent.port})) as started,
     ):
         assert change(started, "up")["reason"] == "agent: up"
-        said[0] = b"drain\n"
+        reply[0] = b"drain\n"
         assert change(started, "drain")["reason"] == "its agent says drain"
-        said[0] = b"ready down #disk full\n"
+        reply[0] = b"ready down #disk full\n"
         assert change(started, "down")["reason"].startswith("agent: ready down #disk full")
 
 

@@ -94,21 +94,21 @@ def test_commands_work_whichever_command_serves(
         (session,) = ctl.rows("show sessions client 127.0.0.1 stage relay")
         host, client_port = connection.getsockname()
         assert (session["client"], session["server"]) == (f"{host}:{client_port}", "only")
-        assert ctl.said(f"shutdown session {session['id']}") == f"session {session['id']} ends\n"
+        assert ctl.output(f"shutdown session {session['id']}") == f"session {session['id']} ends\n"
         assert read_line(connection).startswith(b"* BYE ")
     assert running.session((host, client_port))["termination"] == "KD"
-    assert ctl.said("stop") == "the service stops\n"
+    assert ctl.output("stop") == "the service stops\n"
     running.wait_for_stop()
 
 
 def test_server_in_maintenance_gets_nobody_until_it_is_ready(service: Service) -> None:
     ctl = service.ctl
-    assert ctl.said("set server recorder/only state maint") == "server recorder/only: state ready -> maint\n"
+    assert ctl.output("set server recorder/only state maint") == "server recorder/only: state ready -> maint\n"
     with connect_tls(service.port, service.pki.client()) as refused:
         assert read_line(refused).startswith(b"* BYE [UNAVAILABLE]")
     (row,) = ctl.rows("show servers")
     assert (row["state"], row["why"], row["sessions"]) == ("maint", "by hand", 1)
-    ctl.said("set server recorder/only state ready")
+    ctl.output("set server recorder/only state ready")
     service.check_it_serves()
 
 
@@ -119,9 +119,9 @@ def test_lines_of_the_answer_are_printed_if_asked_for(service: Service) -> None:
 
 def test_state_by_hand_survives_reloads(service: Service, folder: Path) -> None:
     ctl = service.ctl
-    ctl.said("set server recorder/only state drain")
-    ctl.said("set server recorder/only weight 50%")
-    assert ctl.said("reload") == "reloaded, and nothing has changed\n"
+    ctl.output("set server recorder/only state drain")
+    ctl.output("set server recorder/only weight 50%")
+    assert ctl.output("reload") == "reloaded, and nothing has changed\n"
     (row,) = ctl.rows("show servers")
     assert (row["state"], row["weight"]) == ("drain", 50)
 
@@ -150,7 +150,7 @@ def test_check_says_what_a_reload_says_of_a_certificate_that_breaks(
     (warning,) = checked.stderr.splitlines()
     assert warning.endswith("; the one from before stays in use")
     assert checked.returncode == 0
-    reloaded = ctl.said("reload").splitlines()
+    reloaded = ctl.output("reload").splitlines()
     assert f"{certificate}: " in reloaded[0]
     assert warning.endswith(reloaded[0].removeprefix("warning: "))
     (row,) = ctl.rows("show certificates")
@@ -170,7 +170,7 @@ def test_check_says_what_a_reload_says_of_a_list_that_breaks(
     (warning,) = checked.stderr.splitlines()
     assert checked.stdout.splitlines()[0].endswith("; a start would fail")
     assert checked.returncode == 0
-    reloaded = ctl.said("reload").splitlines()
+    reloaded = ctl.output("reload").splitlines()
     assert warning.endswith(reloaded[0].removeprefix("warning: "))
     (info,) = ctl.rows("show info")
     assert f"{info['lists_refused'][0]}; the former list stays in use" in warning
@@ -187,7 +187,7 @@ def test_reload_says_what_it_changes_and_check_says_so_before(
     checked = check_against_running(ctl)
     assert (checked.stdout.splitlines()[-1], checked.returncode) == ("+ frontend more", 0)
     assert len(ctl.rows("show frontends")) == 1
-    assert ctl.said("reload").splitlines() == ["+ frontend more", "reloaded, with 1 change"]
+    assert ctl.output("reload").splitlines() == ["+ frontend more", "reloaded, with 1 change"]
     assert len(ctl.rows("show frontends")) == 2
     running.file.write_text("maxconn = 'many'\nworkers = 0.5\n")
     failed = ctl.run("reload")
@@ -203,7 +203,7 @@ def test_admin_socket_moves_with_a_reload(
     running = front(with_admin(configuration, ctl.path))
     moved = folder / "moved.sock"
     running.write(with_admin(configuration, moved))
-    assert "admin" in ctl.said("reload")
+    assert "admin" in ctl.output("reload")
     assert not ctl.path.exists()
     assert len(Ctl(moved).rows("show info")) == 1
 
@@ -214,10 +214,10 @@ def test_watcher_sees_sessions_begin_and_end_and_servers_change(service: Service
         events = messages(client)
         assert next(events)["type"] == "hello"
         until(lambda: service.ctl.rows("show info")[0]["watchers"] == 1, "the watcher")
-        service.ctl.said("set server recorder/only state drain")
+        service.ctl.output("set server recorder/only state drain")
         seen = [event for event in (next(events) for _ in range(2)) if event["event"] == "server"]
         assert [(event["server"], event["state"]) for event in seen] == [("only", "drain")]
-        service.ctl.said("set server recorder/only state ready")
+        service.ctl.output("set server recorder/only state ready")
         with connect_tls(service.port, service.pki.client()):
             begun = next(event for event in events if event["event"] == "session-begin")
         assert (begun["frontend"], begun["server"]) == ("front", "only")
@@ -345,7 +345,7 @@ def test_watcher_that_never_reads_loses_events_and_learns_how_many(service: Serv
             for number in range(CHANGES):
                 ask(busy, "set server weight", server="recorder/only", weight=str(number % 2))
                 assert next(answers)["type"] == "done"
-        service.ctl.said("set server recorder/only weight 1")
+        service.ctl.output("set server recorder/only weight 1")
         service.check_it_serves()
         types: dict[str, int] = {}
         lost = 0

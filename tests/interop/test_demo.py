@@ -49,7 +49,7 @@ class Printed:
         text = self.printed(rf"  (?:\d\. )?{re.escape(heading)}\n((?:    .*\n)+)")
         return re.split(r"(?<![\\|])\n", re.sub("(?m)^    ", "", text).strip())
 
-    def told(self, pattern: str) -> str:
+    def matched(self, pattern: str) -> str:
         """The whole of what matches a pattern after the invitation, awaited."""
 
         def find() -> str | None:
@@ -86,7 +86,7 @@ class Demo(Printed):
     def learnt(self, client: tuple[str, int]) -> dict[str, str]:
         """What a server said of the client at this address and port."""
         address = re.escape(f"{client[0]}:{client[1]}")
-        text = self.told(rf"\nd\d: a.*\n +the socket says .*\n  client .* {address}\n(?:  \S.*\n)*")
+        text = self.matched(rf"\nd\d: a.*\n +the socket says .*\n  client .* {address}\n(?:  \S.*\n)*")
         title, _, *rows = text.strip().splitlines()
         return {"title": title, **{row[2:15].strip(): row[41:].strip() for row in rows}}
 
@@ -173,9 +173,9 @@ def test_first_command_shows_both_truths(demo: Demo) -> None:
     (command,) = demo.commands("alice at 127.0.0.77 reads her mail, over TLS and with a certificate")
     done = run(command)
     assert WELCOME in done.stdout, done.stderr
-    told = demo.told(r"client +127\.0\.0\.1:\d+ +127\.0\.0\.77:\d+\n(?:  \S.*\n)*")
-    assert re.search(r"encryption +none, in clear +TLSv1\.3, ", told)
-    assert re.search(r"certificate +none +alice, verified", told)
+    matched = demo.matched(r"client +127\.0\.0\.1:\d+ +127\.0\.0\.77:\d+\n(?:  \S.*\n)*")
+    assert re.search(r"encryption +none, in clear +TLSv1\.3, ", matched)
+    assert re.search(r"certificate +none +alice, verified", matched)
 
 
 def test_login_past_mailproxy_is_refused(demo: Demo) -> None:
@@ -185,8 +185,8 @@ def test_login_past_mailproxy_is_refused(demo: Demo) -> None:
         done = run(command)
         assert done.returncode != 0
         assert WELCOME not in done.stdout
-    demo.told(r"d1 refuses 127\.0\.0\.1:\d+: only 0 bytes of a PROXY header within 2 s")
-    demo.told(r"d1 refuses 127\.0\.0\.77:\d+: its address is not allowed to connect")
+    demo.matched(r"d1 refuses 127\.0\.0\.1:\d+: only 0 bytes of a PROXY header within 2 s")
+    demo.matched(r"d1 refuses 127\.0\.0\.77:\d+: its address is not allowed to connect")
 
 
 PROTOCOLS = [
@@ -277,10 +277,10 @@ def test_dovecots_log_has_the_client() -> None:
         (command,) = demo.commands("alice at 127.0.0.77 reads her mail, over TLS and with a certificate")
         done = run(command)
         assert WELCOME in done.stdout, done.stderr
-        told = demo.told(r"d\d writes into its log\n  imap-login: Info: Login: (?:.*\n)+?.*session=")
-        assert "user=<alice>" in told
-        assert "rip=127.0.0.77" in told
-        assert "secured" in told
+        matched = demo.matched(r"d\d writes into its log\n  imap-login: Info: Login: (?:.*\n)+?.*session=")
+        assert "user=<alice>" in matched
+        assert "rip=127.0.0.77" in matched
+        assert "secured" in matched
         for heading, _, printed in PROTOCOLS:
             (command,) = demo.commands(heading)
             done = run(command)
@@ -324,18 +324,18 @@ def test_keys_kill_a_server_and_bring_it_back() -> None:
         until(lambda: LAST_WORDS in demo.output, "the invitation", 60.0)
         (command,) = demo.commands("alice at 127.0.0.77 reads her mail, over TLS and with a certificate")
         demo.press("1")
-        demo.told("d1 is killed")
+        demo.matched("d1 is killed")
         for _ in range(2):
             assert WELCOME in run(command).stdout
-        demo.told(r"d2: alice logs in by IMAP(?:.*\n)+?d2: alice logs in by IMAP")
-        demo.told("mailproxy's checks find d1 down: ")
+        demo.matched(r"d2: alice logs in by IMAP(?:.*\n)+?d2: alice logs in by IMAP")
+        demo.matched("mailproxy's checks find d1 down: ")
         demo.press("1")
-        demo.told("d1 runs again(?:.*\n)+?mailproxy's checks find d1 up")
+        demo.matched("d1 runs again(?:.*\n)+?mailproxy's checks find d1 up")
         for _ in range(2):
             assert WELCOME in run(command).stdout
-        demo.told("d1: alice logs in by IMAP")
+        demo.matched("d1: alice logs in by IMAP")
         demo.press("p")
-        demo.told("Every protocol, with TLS from the first byte, then with STARTTLS:")
+        demo.matched("Every protocol, with TLS from the first byte, then with STARTTLS:")
         demo.press("q")
         assert demo.wait() == 0
         assert "Traceback" not in demo.output

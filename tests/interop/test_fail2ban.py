@@ -222,7 +222,7 @@ def test_fail2ban_bans_who_guesses_passwords(
         assert refused.recv(1) == b""
     with connect_tls(port, pki.client(), OTHER) as connection:
         assert read_line(connection) == GREETING
-    ctl.said(f"ban {ATTACKER} 2h mine")
+    ctl.output(f"ban {ATTACKER} 2h mine")
     subprocess.run(
         [_program("fail2ban-client"), "-s", folder / "f2b.sock", "unban", ATTACKER],
         check=True,

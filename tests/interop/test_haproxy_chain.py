@@ -26,7 +26,7 @@ def backend(recorder: StartRecorder) -> Recorder:
     return recorder(echo())
 
 
-def told(backend: Recorder, client: socket.socket) -> headers.WireHeader:
+def reported_header(backend: Recorder, client: socket.socket) -> headers.WireHeader:
     """Wait for the header that the last proxy in a chain gets for a client; HAProxy also forwards mailproxy's probe."""
     while True:
         header = headers.parse(backend.next().header)
@@ -114,7 +114,7 @@ def test_haproxy_behind_us_takes_our_header(
     front(configuration)
     with connect_tls(port, pki.client(), CLIENT) as connection:
         assert read_line(connection) == GREETING
-        header = told(backend, connection)
+        header = reported_header(backend, connection)
         assert header.destination == ("127.0.0.1", port)
 
 
@@ -128,7 +128,7 @@ def test_haproxy_behind_us_relays_the_authority_we_sent(
     front(configuration)
     with connect_tls(port, pki.client()) as connection:
         assert read_line(connection) == GREETING
-        assert told(backend, connection).get(headers.AUTHORITY) == SERVER_NAME.encode()
+        assert reported_header(backend, connection).get(headers.AUTHORITY) == SERVER_NAME.encode()
 
 
 def test_haproxy_behind_us_reads_what_formats_make(
@@ -224,4 +224,4 @@ def test_a_chain_of_haproxy_us_and_haproxy_shows_the_client_to_the_last(
     haproxy([outer], listen(outer, port, server="send-proxy"))
     with connect(outer, CLIENT) as connection:
         assert read_line(connection) == GREETING
-        told(backend, connection)
+        reported_header(backend, connection)

@@ -93,10 +93,10 @@ class Pair:
     def _name(self, port: int, context: ssl.SSLContext) -> bytes | None:
         with connect_tls(port, context) as connection:
             assert read_line(connection) == GREETING
-        told = headers.parse(self.recorder.connections[-1].header).ssl
-        assert told is not None
-        assert (told.client, told.verify) == (0x07, 0)
-        return told.get(headers.SSL_CN)
+        reported = headers.parse(self.recorder.connections[-1].header).ssl
+        assert reported is not None
+        assert (reported.client, reported.verify) == (0x07, 0)
+        return reported.get(headers.SSL_CN)
 
 
 @pytest.fixture(scope="module")
@@ -164,13 +164,13 @@ def test_ipv4_client_of_an_ipv6_socket_is_reported_as_ipv4(
         pki.server_ec, backend.port, tls="none", backend_send_proxy="v2", accept_proxy=["127.0.0.1"]
     )
     front(configuration)
-    told = []
+    reported = []
     for at in (port, ours):
         with connect(at) as connection:
             connection.sendall(headers.v2(headers.PROXY, headers.TCP6, mapped))
             assert read_line(connection) == GREETING
-        told.append(headers.parse(backend.connections[-1].header).source)
-    assert told == [("::ffff:c000:201", 1), ("192.0.2.1", 1)]
+        reported.append(headers.parse(backend.connections[-1].header).source)
+    assert reported == [("::ffff:c000:201", 1), ("192.0.2.1", 1)]
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_header_without_a_tcp_client_is_taken(
         connection.sendall(header)
         assert read_line(connection) == GREETING
         address = connection.getsockname()
-    told = headers.parse(backend.connections[-1].header)
-    assert (told.command, told.source) == (
+    reported = headers.parse(backend.connections[-1].header)
+    assert (reported.command, reported.source) == (
         (headers.LOCAL, None) if header[13:14] == b"\x31" else (headers.PROXY, address)
     )

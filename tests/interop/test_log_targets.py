@@ -175,15 +175,15 @@ def syslog(message: bytes) -> dict[str, bytes]:
     return found.groupdict()
 
 
-def told(server: Server, event: bytes) -> list[dict[str, bytes]]:
+def messages_about(server: Server, event: bytes) -> list[dict[str, bytes]]:
     """The messages about an event."""
     return [one for one in map(syslog, list(server.messages)) if one["event"] == event]
 
 
 def until_session(server: Server) -> dict[str, bytes]:
     """The only message about a session, once it is there."""
-    until(lambda: told(server, b"session"), "a message about a session")
-    (session,) = told(server, b"session")
+    until(lambda: messages_about(server, b"session"), "a message about a session")
+    (session,) = messages_about(server, b"session")
     return session
 
 
@@ -321,7 +321,7 @@ def test_syslog_gets_lines_over_udp(front: StartFront, backend: Recorder, pki: C
         assert int(session["pid"]) == running.process.pid
         assert b' frontend="front" client="127.0.0.1:' in session["data"]
         assert re.match(rb"session id=\S+ frontend=front client=127\.0\.0\.1:", session["words"])
-        assert len(told(server, b"ready")) == 1
+        assert len(messages_about(server, b"ready")) == 1
 
 
 def test_syslog_gets_lines_over_tcp(front: StartFront, backend: Recorder, pki: Certificates) -> None:
@@ -359,8 +359,8 @@ def test_server_that_comes_late_and_is_started_again_gets_every_line(
         visit(port, pki)
         until(lambda: "lines wait" in running.process.stderr, "a complaint")
         with unix_server(path) as server:
-            until(lambda server=server: len(told(server, b"session")) == 2, "lines")  # type: ignore[misc]  # a default
-            counts.append(len(told(server, b"dropped")))
+            until(lambda server=server: len(messages_about(server, b"session")) == 2, "lines")  # type: ignore[misc]  # a default
+            counts.append(len(messages_about(server, b"dropped")))
     assert counts == [0, 0]
 
 
@@ -396,16 +396,16 @@ def test_dropped_lines_are_counted_and_reported(
         configuration, port = configured(pki, backend, f"syslog:{path}")
         configuration["frontend"]["front"]["tls"] = "none"
         front(configuration)
-        until(lambda: told(server, b"ready"), "the start")
+        until(lambda: messages_about(server, b"ready"), "the start")
         server.pause()
         flood(port, FLOOD + 1)
         server.go_on()
-        until(lambda: told(server, b"dropped"), "a line about a gap")
-        (gap,) = told(server, b"dropped")
+        until(lambda: messages_about(server, b"dropped"), "a line about a gap")
+        (gap,) = messages_about(server, b"dropped")
         assert json.loads(gap["words"])["reason"] == f"{path} was blocked"
         dropped = json.loads(gap["words"])["lines"]
         assert dropped > 0
-        until(lambda: len(told(server, b"session")) + dropped == FLOOD + 1, "all lines that were not dropped")
+        until(lambda: len(messages_about(server, b"session")) + dropped == FLOOD + 1, "all lines that were not dropped")
         assert sum(map(len, server.messages)) >= QUEUE_BYTES
 
 

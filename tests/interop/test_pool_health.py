@@ -110,9 +110,9 @@ def test_sessions_of_a_server_that_goes_down_are_ended_if_so_configured(
     pool: StartPool, protocol: str, goodbye: bytes
 ) -> None:
     started = pool({"a": {"on-marked-down": "shutdown-sessions"}}, protocol=protocol)
-    client, told = lose(started, protocol)
-    assert told.startswith(goodbye)
-    assert told.count(b"\r\n") == bool(goodbye)
+    client, reported = lose(started, protocol)
+    assert reported.startswith(goodbye)
+    assert reported.count(b"\r\n") == bool(goodbye)
     assert started.front.session(client.address)["termination"].startswith("D")
 
 

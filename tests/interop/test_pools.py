@@ -50,8 +50,8 @@ class Site:
 
     def server_of(self, client_port: int) -> str | None:
         """Which server knows of a client, by its port."""
-        told = f" rport=<{client_port}>"
-        return next((name for name, dovecot in self.dovecots.items() if told in dovecot.log), None)
+        port = f" rport=<{client_port}>"
+        return next((name for name, dovecot in self.dovecots.items() if port in dovecot.log), None)
 
     def until_served(self, server: str, protocols: tuple[str, ...] = PROTOCOLS) -> None:
         """Wait until a server has had more sessions for each of these protocols."""

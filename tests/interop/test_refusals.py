@@ -48,10 +48,10 @@ def start(front: StartFront, pki: Certificates, postfix: Postfix, tls: str, **ke
 def received(sock: socket.socket) -> bytes:
     """All bytes that a client without TLS receives, until the end of the connection."""
     sock.settimeout(10)
-    said = b""
+    answer = b""
     while more := sock.recv(4096):
-        said += more
-    return said
+        answer += more
+    return answer
 
 
 @pytest.mark.parametrize("send_proxy", ["v1", "v2"])

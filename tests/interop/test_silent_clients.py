@@ -45,14 +45,14 @@ def start(front: StartFront, backend: Recorder, pki: Certificates, tls: str = "s
     return front(configuration), port
 
 
-def crowd(port: int, count: int, said: bytes, stack: contextlib.ExitStack) -> list[socket.socket]:
+def crowd(port: int, count: int, sent: bytes, stack: contextlib.ExitStack) -> list[socket.socket]:
     """This number of clients, greeted, with these bytes sent, from several addresses, as one has too few ports."""
     connections = []
     for number in range(count):
         source = f"127.2.0.{number % 8 + 1}"
         connection = socket.create_connection(("127.0.0.1", port), TIMEOUT, source_address=(source, 0))
         connections.append(stack.enter_context(connection))
-        connection.sendall(said)
+        connection.sendall(sent)
     for connection in connections:
         assert read_line(connection).startswith(b"* OK ")
     return connections
@@ -60,7 +60,7 @@ def crowd(port: int, count: int, said: bytes, stack: contextlib.ExitStack) -> li
 
 @pytest.mark.parametrize("tls", ["starttls", "starttls-optional"])
 @pytest.mark.parametrize(
-    ("said", "share", "kibibytes"),
+    ("sent", "share", "kibibytes"),
     [
         pytest.param(b"", 1, 4, id="nothing"),
         pytest.param(b"a STARTTLS\r\n", 4, 4, id="only STARTTLS"),
@@ -74,7 +74,7 @@ def test_silent_clients_cost_no_backend_and_little_memory(
     clients: int,
     capsys: pytest.CaptureFixture[str],
     tls: str,
-    said: bytes,
+    sent: bytes,
     share: int,
     kibibytes: int,
 ) -> None:
@@ -83,14 +83,14 @@ def test_silent_clients_cost_no_backend_and_little_memory(
     process = running.process
     count = clients // share
     with contextlib.ExitStack() as stack:
-        crowd(port, 10, said, stack)
+        crowd(port, 10, sent, stack)
         before = process.memory()
         began = time.monotonic()
-        crowd(port, count, said, stack)
+        crowd(port, count, sent, stack)
         seconds = time.monotonic() - began
         each = (process.memory() - before) / count
         with capsys.disabled():
-            print(f"\n{count} silent clients after {len(said)} bytes: {each:.0f} bytes each, within {seconds:.1f} s")
+            print(f"\n{count} silent clients after {len(sent)} bytes: {each:.0f} bytes each, within {seconds:.1f} s")
         assert each < kibibytes * KIBIBYTE
         assert backend.connections == []
 

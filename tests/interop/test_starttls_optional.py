@@ -158,10 +158,10 @@ def pieces(data: bytes, size: int) -> list[bytes]:
 def test_pipelined_commands_are_answered_in_their_order(
     ports: Ports, protocol: str, lines: list[str], reply: str, expected: list[str], piece: int
 ) -> None:
-    *said, last = (f"{line}\r\n".encode() for line in lines)
+    *first, last = (f"{line}\r\n".encode() for line in lines)
     with connect(ports[protocol], f"127.0.0.{50 + min(piece, 2)}") as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for segment in pieces(b"".join(said), piece):
+        for segment in pieces(b"".join(first), piece):
             connection.sendall(segment)
         replies: list[str] = []
         while len(replies) < len(expected) - 1:

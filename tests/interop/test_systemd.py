@@ -57,7 +57,7 @@ def test_systemd_gets_a_message_when_the_service_is_ready_reloads_and_stops(
         until(lambda: systemd.count("READY=1") == 2, "the end of a reload")
         (reloaded_at,) = map(int, systemd.values("MONOTONIC_USEC"))
         assert before <= reloaded_at <= time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
-        assert [said[0] for said in systemd.said[-2:]] == ["RELOADING=1", "READY=1"]
+        assert [message[0] for message in systemd.messages[-2:]] == ["RELOADING=1", "READY=1"]
 
         running.file.write_text("no configuration")
         running.process.send(signal.SIGHUP)
@@ -67,7 +67,7 @@ def test_systemd_gets_a_message_when_the_service_is_ready_reloads_and_stops(
         running.terminate()
         running.wait()
         until(lambda: systemd.count("STOPPING=1") == 1, "STOPPING=1")
-        assert "EXTEND_TIMEOUT_USEC=20000000" in systemd.said[-1]
+        assert "EXTEND_TIMEOUT_USEC=20000000" in systemd.messages[-1]
 
 
 def test_status_reports_sessions(front: StartFront, pki: Certificates, systemd: Systemd, backend: Recorder) -> None:

@@ -119,7 +119,7 @@ def test_upgrade_keeps_what_administrators_have_set_and_checks_have_found(
         "set server recorder/weighted weight 7",
         "drain frontend drained",
     ):
-        ctl.said(command)
+        ctl.output(command)
     later = front(configuration, command=TAKE_OVER, drained=["drained"])
     until(partial(later.events, event="ready"), "the later process", 20.0)
     until(lambda: pid_at(admin) == later.process.pid, "the later process at the admin socket", 10.0)
@@ -136,7 +136,7 @@ def test_upgrade_keeps_what_administrators_have_set_and_checks_have_found(
         connect_tls(drained, pki.client())
     until(lambda: not former.process.is_alive, "the end of the former process")
     former.was_ended()
-    ctl.said("enable frontend drained")
+    ctl.output("enable frontend drained")
     with connect_tls(drained, pki.client()) as connection:
         assert read_line(connection) == GREETING
     assert len(later.events(event="inherited")) == 4

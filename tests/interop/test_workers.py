@@ -471,7 +471,7 @@ class Asked:
         """The rows that a command of `mailproxy ctl` answers."""
         return rows(self._path, words)
 
-    def tell(self, **request: str) -> None:
+    def send(self, **request: str) -> None:
         """Send a request, and return with the first line of its answer."""
         with socket.socket(socket.AF_UNIX) as admin, admin.makefile("rw") as lines:
             admin.settimeout(30)
@@ -510,7 +510,7 @@ def test_killed_worker_is_told_to_administrators(asked: Asked) -> None:
 
 def test_frontend_is_drained_in_all_workers_and_accepts_again(asked: Asked) -> None:
     with asked.client() as client:
-        asked.tell(command="drain frontend", frontend="front")
+        asked.send(command="drain frontend", frontend="front")
         # The answer comes when no worker accepts any more.
         assert [is_refused(asked.port) for _ in range(30)] == [True] * 30
         os.kill(worker_pids(asked.front)[0], signal.SIGKILL)
@@ -633,7 +633,7 @@ def test_workers_leave_the_admin_socket_to_the_main_process(
     running = start(front, with_admin(configuration, folder / "admin.sock"), 2)
     before = served_by(port, pki)
     served.write_bytes(pki.server_rsa.read_bytes())
-    Ctl(folder / "admin.sock").said("reload")
+    Ctl(folder / "admin.sock").output("reload")
     assert not served_by(port, pki) & before
     assert running.events(event="worker-unready") == []
     found = holders(folder / "admin.sock")

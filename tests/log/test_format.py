@@ -96,16 +96,20 @@ def test_json_has_the_traceback_as_it_is() -> None:
 
 
 def test_fields_of_an_event_do_not_take_the_place_of_ours() -> None:
-    told = json.loads(as_json(event(time=1.5, level=7, message="mine"), "info"))
-    assert (told["time"], told["level"], told["message"]) == ("2026-11-20T04:12:09.153Z", "info", "what somebody did")
+    reported = json.loads(as_json(event(time=1.5, level=7, message="mine"), "info"))
+    assert (reported["time"], reported["level"], reported["message"]) == (
+        "2026-11-20T04:12:09.153Z",
+        "info",
+        "what somebody did",
+    )
 
 
 def test_event_of_twisted_s_old_log_has_our_time() -> None:
     with capturedLogs() as events:
         legacy.msg("an old friend")
-    told = json.loads(as_json(events[0], "info"))
-    assert told["message"] == "an old friend"
-    assert told["time"].endswith("Z")
+    reported = json.loads(as_json(events[0], "info"))
+    assert reported["message"] == "an old friend"
+    assert reported["time"].endswith("Z")
 
 
 def test_values_that_are_no_words_are_left_out() -> None:

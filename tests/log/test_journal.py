@@ -49,16 +49,16 @@ def test_entry_has_the_words_and_each_field() -> None:
 
 
 def test_json_is_the_message() -> None:
-    told = fields(event(event="server", who="d1"), "warn", "json")
-    assert json.loads(told["MESSAGE"])["who"] == "d1"
-    assert (told["PRIORITY"], told["MAILPROXY_WHO"]) == ("4", "d1")
+    reported = fields(event(event="server", who="d1"), "warn", "json")
+    assert json.loads(reported["MESSAGE"])["who"] == "d1"
+    assert (reported["PRIORITY"], reported["MAILPROXY_WHO"]) == ("4", "d1")
 
 
 def test_value_with_a_line_end_is_no_other_field() -> None:
-    told = fields(event(who="x\nPRIORITY=0\n"))
-    assert told["MAILPROXY_WHO"] == "x\nPRIORITY=0\n"
-    assert told["PRIORITY"] == "6"
-    assert told["MESSAGE"] == r"what x\nPRIORITY=0\n did"
+    reported = fields(event(who="x\nPRIORITY=0\n"))
+    assert reported["MAILPROXY_WHO"] == "x\nPRIORITY=0\n"
+    assert reported["PRIORITY"] == "6"
+    assert reported["MESSAGE"] == r"what x\nPRIORITY=0\n did"
 
 
 def test_name_is_one_that_journald_takes() -> None:

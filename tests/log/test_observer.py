@@ -101,9 +101,9 @@ def test_gap_is_reported_as_a_warning(format: str, dropped: int, words: str) -> 
         out.readline()
         line = out.readline().decode()
     if format == "json":
-        told = json.loads(line)
-        assert (told["level"], told["event"], told["lines"]) == ("warn", "dropped", dropped)
-        line = told["message"]
+        reported = json.loads(line)
+        assert (reported["level"], reported["event"], reported["lines"]) == ("warn", "dropped", dropped)
+        line = reported["message"]
     else:
         assert " warn log: " in line
     assert f"log: {words}: standard output was blocked" in line

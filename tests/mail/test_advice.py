@@ -10,7 +10,7 @@ SPEAKS_TLS = "does it speak TLS there? then it needs tls here"
 
 
 @pytest.mark.parametrize(
-    ("said", "is_closed", "sent_header", "cause"),
+    ("received", "is_closed", "sent_header", "cause"),
     [
         (b"", True, True, TRUST),
         (b"", False, True, SPEAKS_TLS),
@@ -21,9 +21,9 @@ SPEAKS_TLS = "does it speak TLS there? then it needs tls here"
         (b"hello\r\n", True, True, ""),
     ],
 )
-def test_cause_is_the_likely_one(said: bytes, is_closed: bool, sent_header: bool, cause: str) -> None:
+def test_cause_is_the_likely_one(received: bytes, is_closed: bool, sent_header: bool, cause: str) -> None:
     way = Way(sends_header=sent_header, has_tls=False, distrusts=TRUST)
-    assert way.likely_cause(said, is_closed=is_closed) == cause
+    assert way.likely_cause(received, is_closed=is_closed) == cause
 
 
 def test_server_on_tls_needs_no_tls() -> None:

@@ -45,12 +45,12 @@ def lines(protocol: str) -> st.SearchStrategy[bytes]:
     )
 
 
-def said(protocol: str) -> st.SearchStrategy[bytes]:
+def sent(protocol: str) -> st.SearchStrategy[bytes]:
     """What a client may say."""
     return st.lists(lines(protocol), max_size=8).map(b"".join) | st.binary(max_size=60)
 
 
-conversations = st.sampled_from(sorted(WORDS)).flatmap(lambda protocol: st.tuples(st.just(protocol), said(protocol)))
+conversations = st.sampled_from(sorted(WORDS)).flatmap(lambda protocol: st.tuples(st.just(protocol), sent(protocol)))
 chunkings = st.lists(st.integers(1, 30), max_size=10)
 
 STARTED = re.compile(rb"((\S+ )?OK \"?Begin TLS[^\r]*|\+OK Begin TLS[^\r]*|220 2\.0\.0 [^\r]*)\r\n\Z")
@@ -85,16 +85,16 @@ def cut(data: bytes, sizes: list[int]) -> list[bytes]:
 
 @given(conversations, chunkings, st.booleans())
 @examples(200)
-def test_any_chunking_gives_the_same_replies(said: tuple[str, bytes], sizes: list[int], optional: bool) -> None:
-    protocol, data = said
+def test_any_chunking_gives_the_same_replies(sent: tuple[str, bytes], sizes: list[int], optional: bool) -> None:
+    protocol, data = sent
     whole = outcome(dialogue(protocol, optional=optional), cut(data, []))
     assert outcome(dialogue(protocol, optional=optional), cut(data, sizes)) == whole
 
 
 @given(conversations)
 @examples(200)
-def test_nothing_but_tls_gets_through(said: tuple[str, bytes]) -> None:
-    protocol, data = said
+def test_nothing_but_tls_gets_through(sent: tuple[str, bytes]) -> None:
+    protocol, data = sent
     assert dialogue(protocol).receive(data).next is not Next.HAND_OVER
 
 
@@ -126,8 +126,8 @@ def test_login_never_succeeds_nor_continues(login: tuple[str, bytes, bytes, byte
 
 
 @given(conversations, st.binary(min_size=1, max_size=20))
-def test_nothing_is_sent_after_the_end(said: tuple[str, bytes], more: bytes) -> None:
-    protocol, data = said
+def test_nothing_is_sent_after_the_end(sent: tuple[str, bytes], more: bytes) -> None:
+    protocol, data = sent
     talk = dialogue(protocol)
     if talk.receive(data).next is not Next.GO_ON:
         after = talk.receive(more)

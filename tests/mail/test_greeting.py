@@ -90,8 +90,8 @@ def test_unwilling_backend_is_refused_with_its_words(protocol: str, line: bytes)
 @pytest.mark.parametrize("protocol", ["smtp", "lmtp"])
 @pytest.mark.parametrize("line", [b"hello", b"2200 x", b"220_x", b"", b"220-x\r\n* OK"])
 def test_what_is_no_reply_is_refused(protocol: str, line: bytes) -> None:
-    came = line.split(b"\n")[-1].decode() or "an empty line"
-    assert refusal_of(reader(protocol).receive(line + b"\r\n")) == f"{EXPECTED[protocol]}, got {came}"
+    received = line.split(b"\n")[-1].decode() or "an empty line"
+    assert refusal_of(reader(protocol).receive(line + b"\r\n")) == f"{EXPECTED[protocol]}, got {received}"
 
 
 def test_words_of_a_backend_are_short_and_printable_in_the_log() -> None:
@@ -218,7 +218,7 @@ def relaying(protocol: str) -> GreetingReader:
 
 
 @pytest.mark.parametrize(
-    ("protocol", "said"),
+    ("protocol", "sent"),
     [
         ("imap", IMAP),
         ("imap", WAITING),
@@ -238,18 +238,18 @@ def relaying(protocol: str) -> GreetingReader:
         ("managesieve", b'"NOTIFY" "mailto"\r\n'),
     ],
 )
-def test_greeting_is_relayed_as_it_is_from_the_end_of_its_first_line(protocol: str, said: bytes) -> None:
-    assert relaying(protocol).receive(said) == Greeting(is_accepted=True, relay=said)
-    assert first_line(protocol).match(said)
+def test_greeting_is_relayed_as_it_is_from_the_end_of_its_first_line(protocol: str, sent: bytes) -> None:
+    assert relaying(protocol).receive(sent) == Greeting(is_accepted=True, relay=sent)
+    assert first_line(protocol).match(sent)
     talk = relaying(protocol)
-    end = said.index(b"\n")
-    for piece in (said[:1], said[1:end]):
+    end = sent.index(b"\n")
+    for piece in (sent[:1], sent[1:end]):
         assert talk.receive(piece) is None
-    assert talk.receive(said[end:]) == Greeting(is_accepted=True, relay=said)
+    assert talk.receive(sent[end:]) == Greeting(is_accepted=True, relay=sent)
 
 
 @pytest.mark.parametrize(
-    ("protocol", "said"),
+    ("protocol", "sent"),
     [
         ("imap", b"\r\n"),
         ("imap", b"* CAPABILITY IMAP4rev1\r\n"),
@@ -262,12 +262,12 @@ def test_greeting_is_relayed_as_it_is_from_the_end_of_its_first_line(protocol: s
         ("managesieve", b"NOTIFY\r\n"),
     ],
 )
-def test_what_is_no_greeting_is_not_relayed(protocol: str, said: bytes) -> None:
-    greeting = relaying(protocol).receive(said)
+def test_what_is_no_greeting_is_not_relayed(protocol: str, sent: bytes) -> None:
+    greeting = relaying(protocol).receive(sent)
     assert isinstance(greeting, Greeting)
     assert not greeting.is_accepted
     assert greeting.refusal is None
-    assert not first_line(protocol).match(said)
+    assert not first_line(protocol).match(sent)
 
 
 @pytest.mark.parametrize("protocol", sorted(PROTOCOLS))
@@ -314,16 +314,16 @@ def test_reply_to_an_introduction_may_be_a_refusal() -> None:
 def test_any_chunking_relays_the_same(protocol: str, data: bytes, sizes: list[int]) -> None:
     whole = relaying(protocol).receive(data)
     talk = relaying(protocol)
-    said = b""
+    sent = b""
     for size in [*sizes, len(data)]:
         piece, data = data[:size], data[size:]
-        said += piece
+        sent += piece
         verdict = talk.receive(piece)
         if verdict is not None:
             assert isinstance(verdict, Greeting)
             assert isinstance(whole, Greeting)
             assert verdict.is_accepted == whole.is_accepted
-            assert verdict.relay == (said if verdict.is_accepted else b"")
+            assert verdict.relay == (sent if verdict.is_accepted else b"")
             return
     assert whole is None
 

@@ -83,9 +83,9 @@ def probe(protocol: str, *received: bytes) -> CapabilityProbe:
 @pytest.mark.parametrize("protocol", DOVECOT)
 def test_dovecot_is_asked_and_left(protocol: str) -> None:
     talk = probe(protocol)
-    for received, said in DOVECOT[protocol]:
+    for received, sent in DOVECOT[protocol]:
         assert not talk.done
-        assert talk.receive(received) == said
+        assert talk.receive(received) == sent
     assert talk.done
     assert talk.failure == ""
 

@@ -97,7 +97,7 @@ def test_goodbye_is_one_line_at_most(protocol: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("protocol", "said", "is_temporary"),
+    ("protocol", "sent", "is_temporary"),
     [
         ("imap", b"* BYE Too many connections\r\n", False),
         ("imap", b"* bye\r\n", False),
@@ -118,13 +118,13 @@ def test_goodbye_is_one_line_at_most(protocol: str) -> None:
         ("managesieve", b"BYE {5}\r\nhello\r\n", False),
     ],
 )
-def test_server_s_own_refusal_is_its_words(protocol: str, said: bytes, is_temporary: bool) -> None:
-    words = b"554 \r\n" if said == b"554\r\n" else said
-    assert read_refusal(protocol, said) == Refusal(words, is_temporary)
+def test_server_s_own_refusal_is_its_words(protocol: str, sent: bytes, is_temporary: bool) -> None:
+    words = b"554 \r\n" if sent == b"554\r\n" else sent
+    assert read_refusal(protocol, sent) == Refusal(words, is_temporary)
 
 
 @pytest.mark.parametrize(
-    ("protocol", "said"),
+    ("protocol", "sent"),
     [
         ("imap", b"* OK ready\r\n"),
         ("imap", b"* BYEBYE\r\n"),
@@ -141,13 +141,13 @@ def test_server_s_own_refusal_is_its_words(protocol: str, said: bytes, is_tempor
         ("tcp", b"421 x\r\n"),
     ],
 )
-def test_what_is_no_refusal_has_no_words(protocol: str, said: bytes) -> None:
-    assert read_refusal(protocol, said) is None
+def test_what_is_no_refusal_has_no_words(protocol: str, sent: bytes) -> None:
+    assert read_refusal(protocol, sent) is None
     assert read_refusal(protocol, b"") is None
 
 
 @pytest.mark.parametrize(
-    ("protocol", "said", "words"),
+    ("protocol", "sent", "words"),
     [
         ("imap", b"* OK Waiting\r\n* BYE no\r\nx", b"* BYE no\r\n"),
         ("smtp", b"220-wait\r\n554 5.5.1 You talk too soon\r\n", b"554 5.5.1 You talk too soon\r\n"),
@@ -158,8 +158,8 @@ def test_what_is_no_refusal_has_no_words(protocol: str, said: bytes) -> None:
     ],
     ids=["behind-ok", "behind-teaser", "second-reply", "bare-lf", "no-line-end", "no-last-line"],
 )
-def test_words_are_whole_lines_of_one_refusal(protocol: str, said: bytes, words: bytes) -> None:
-    found = read_refusal(protocol, said)
+def test_words_are_whole_lines_of_one_refusal(protocol: str, sent: bytes, words: bytes) -> None:
+    found = read_refusal(protocol, sent)
     assert found is not None
     assert found.words == words
 
@@ -187,8 +187,8 @@ def test_our_own_refusal_is_a_temporary_one(protocol: str) -> None:
 
 
 @given(st.sampled_from(sorted(PROTOCOLS)), st.binary(max_size=40), st.sampled_from([b"554-", b"* BYE", b"-ERR "]))
-def test_words_of_anything_are_lines(protocol: str, said: bytes, begin: bytes) -> None:
-    found = read_refusal(protocol, begin + said)
+def test_words_of_anything_are_lines(protocol: str, sent: bytes, begin: bytes) -> None:
+    found = read_refusal(protocol, begin + sent)
     if found is not None:
         assert found.words.endswith(b"\r\n")
         assert b"\n" not in found.words.replace(b"\r\n", b"")

@@ -28,13 +28,13 @@ def trace(talk: Dialogue, text: str) -> Step:
     lines = [line.lstrip() for line in text.splitlines() if line.strip()]
     received = talk.greeting() if lines[0].startswith("S: ") else b""
     for line in lines:
-        said = line[3:].encode("utf-8") + b"\r\n"
+        sent = line[3:].encode("utf-8") + b"\r\n"
         if line.startswith("C: "):
             assert received == b"", "more was said than the trace has"
-            step = talk.receive(said)
+            step = talk.receive(sent)
             received = step.reply
         else:
-            assert received[: len(said)] == said
-            received = received[len(said) :]
+            assert received[: len(sent)] == sent
+            received = received[len(sent) :]
     assert received == b"", "more was said than the trace has"
     return step

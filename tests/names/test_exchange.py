@@ -141,7 +141,7 @@ class ExchangeTests(TestCase):
         self.nameserver.disturb = disturb
         assert await self.ask() == Found((ip_address("192.0.2.1"),), 60)
 
-    async def assert_told(self, instead: bytes, remark: str) -> None:
+    async def assert_logged(self, instead: bytes, remark: str) -> None:
         self.nameserver.is_silent = True
         self.nameserver.disturb = lambda reply: [instead]
         asking = self.ask()
@@ -152,10 +152,10 @@ class ExchangeTests(TestCase):
 
     async def test_malformed_message_is_reported_when_nothing_else_came(self) -> None:
         remark = "malformed message of 2 bytes: octet 0: 12 octets expected, 2 are left"
-        await self.assert_told(b"no", remark)
+        await self.assert_logged(b"no", remark)
 
     async def test_datagram_that_is_too_long_is_not_read(self) -> None:
-        await self.assert_told(bytes(MAX_DATAGRAM + 1), f"a datagram of more than {MAX_DATAGRAM} bytes")
+        await self.assert_logged(bytes(MAX_DATAGRAM + 1), f"a datagram of more than {MAX_DATAGRAM} bytes")
 
     async def test_nameserver_that_sends_anything_but_an_answer_is_given_up(self) -> None:
         self.nameserver.is_silent = True
@@ -169,7 +169,7 @@ class ExchangeTests(TestCase):
         assert await self.ask() == Found((ip_address("192.0.2.1"),), 60)
 
     async def test_other_answer_is_reported_when_nothing_else_came(self) -> None:
-        await self.assert_told(dns.Message(0, answer=1).toStr(), "an answer to another question")
+        await self.assert_logged(dns.Message(0, answer=1).toStr(), "an answer to another question")
 
     async def test_datagrams_of_strangers_do_not_arrive(self) -> None:
         stranger = REACTOR.listenUDP(0, DatagramProtocol(), interface="127.0.0.1")

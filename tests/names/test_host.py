@@ -68,11 +68,11 @@ def test_same_address_is_one_record() -> None:
 
 def test_each_change_is_reported() -> None:
     families = Families()
-    told: list[Any] = []
-    families.host.observers.append(lambda: told.append(families.host.records("ipv6")))
+    reported: list[Any] = []
+    families.host.observers.append(lambda: reported.append(families.host.records("ipv6")))
     families.watches.settle(Question("d", "A"), V4)
     families.watches.settle(Question("d", "AAAA"), V6)
-    assert told == [None, (SIX,)]
+    assert reported == [None, (SIX,)]
 
 
 def test_stop_ends_both_questions() -> None:

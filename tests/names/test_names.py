@@ -40,13 +40,13 @@ class NamesTests(TestCase):
             hosts=str(self.hosts),
         )
         self.addCleanup(self.names.stop)
-        self.told: list[tuple[Record, ...]] = []
+        self.reported: list[tuple[Record, ...]] = []
         logs = capturedLogs()
         self.events: Any = logs.__enter__()
         self.addCleanup(logs.__exit__, None, None, None)
 
     def follow(self, address: NamedServer | SrvServer = HOST, prefer: Any = "ipv6") -> Following:
-        return self.names.follow(address, prefer, self.told.append)
+        return self.names.follow(address, prefer, self.reported.append)
 
     def lines(self) -> list[str]:
         return [formatEvent(event) for event in self.events]
@@ -56,7 +56,7 @@ class NamesTests(TestCase):
         self.follow(address, prefer)
         self.reactor.advance(0)
         await self.settled()
-        return self.told[-1]
+        return self.reported[-1]
 
     async def later(self, seconds: float) -> None:
         """Advance the clock, and answer the questions that are due."""
@@ -72,11 +72,11 @@ class NamesTests(TestCase):
     async def test_addresses_come_after_the_start(self) -> None:
         self.nameserver.records = [a()]
         self.follow()
-        assert self.told == []
+        assert self.reported == []
         assert self.nameserver.asked == []
         self.reactor.advance(0)
-        await until(lambda: self.told)
-        assert self.told == [(record("192.0.2.1"),)]
+        await until(lambda: self.reported)
+        assert self.reported == [(record("192.0.2.1"),)]
 
     async def test_port_of_the_server_is_part_of_its_records(self) -> None:
         self.nameserver.records = [a()]
@@ -98,7 +98,7 @@ class NamesTests(TestCase):
         await self.known()
         self.nameserver.failing_types = set()
         await self.later(1.0)
-        assert self.told == [(record("192.0.2.1"),), (record("2001:db8::1"),)]
+        assert self.reported == [(record("192.0.2.1"),), (record("2001:db8::1"),)]
 
     async def test_alias_is_followed(self) -> None:
         self.nameserver.records = [cname("d1.example.net"), a(name="d1.example.net")]
@@ -115,7 +115,7 @@ class NamesTests(TestCase):
             record("192.0.2.1", 10143, 30),
             record("2001:db8::2", 10144, 1, backup=True),
         )
-        assert self.told == [self.told[0]]
+        assert self.reported == [self.reported[0]]
         assert self.lines() == [
             f"srv:{SRV.name}: not resolved -> 192.0.2.1:10143 (weight 30), [2001:db8::2]:10144 (weight 1, backup)"
         ]
@@ -126,8 +126,8 @@ class NamesTests(TestCase):
         ]
         self.follow(SERVICE)
         self.reactor.advance(0)
-        await until(lambda: self.reactor.advance(0) or self.told)
-        assert len(self.told[0]) == 60
+        await until(lambda: self.reactor.advance(0) or self.reported)
+        assert len(self.reported[0]) == 60
 
     async def test_service_that_is_not_available_has_no_servers(self) -> None:
         self.nameserver.records = [srv("", 0)]
@@ -141,8 +141,8 @@ class NamesTests(TestCase):
         await self.later(0)
         self.nameserver.records = [a("192.0.2.2"), a("192.0.2.3")]
         await self.later(60.0)
-        assert [each[0].port for each in self.told] == [143, 110, 24] * 2
-        assert self.told[-1] == (record("192.0.2.2", 24), record("192.0.2.3", 24))
+        assert [each[0].port for each in self.reported] == [143, 110, 24] * 2
+        assert self.reported[-1] == (record("192.0.2.2", 24), record("192.0.2.3", 24))
         assert self.lines() == [
             f"{NAME}: not resolved -> 192.0.2.1",
             f"{NAME}: 192.0.2.1 -> 192.0.2.2, 192.0.2.3",
@@ -161,9 +161,9 @@ class NamesTests(TestCase):
         self.nameserver.records = [a()]
         await self.known()
         self.follow(NamedServer(NAME, 110))
-        assert len(self.told) == 1
+        assert len(self.reported) == 1
         self.reactor.advance(0)
-        assert self.told[1:] == [(record("192.0.2.1", 110),)]
+        assert self.reported[1:] == [(record("192.0.2.1", 110),)]
         assert self.nameserver.count("A") == 1
 
     async def test_order_alone_is_no_change(self) -> None:
@@ -172,7 +172,7 @@ class NamesTests(TestCase):
         self.nameserver.records.reverse()
         await self.later(60.0)
         assert self.nameserver.count("A") == 2
-        assert len(self.told) == 1
+        assert len(self.reported) == 1
 
     async def test_last_good_answer_stays_while_dns_fails(self) -> None:
         self.nameserver.records = [a()]
@@ -180,7 +180,7 @@ class NamesTests(TestCase):
         self.nameserver.code = dns.ESERVER
         for _ in range(40):
             await self.later(30.0)
-        assert len(self.told) == 1
+        assert len(self.reported) == 1
 
     async def test_dns_that_fails_is_logged_when_it_begins_and_ends(self) -> None:
         self.nameserver.records = [a(), aaaa()]
@@ -203,9 +203,9 @@ class NamesTests(TestCase):
         self.nameserver.records = []
         await self.later(60.0)
         for _ in range(CONFIRMATIONS):
-            assert len(self.told) == 1
+            assert len(self.reported) == 1
             await self.later(Resolvers().hold_nx / CONFIRMATIONS)
-        assert self.told[1:] == [()]
+        assert self.reported[1:] == [()]
         assert self.lines()[-1] == f"{NAME}: 192.0.2.1 -> none (NXDOMAIN)"
 
     async def test_transient_denial_changes_nothing(self) -> None:
@@ -216,7 +216,7 @@ class NamesTests(TestCase):
         self.nameserver.records = records
         await self.later(Resolvers().hold_nx / CONFIRMATIONS)
         await self.later(60.0)
-        assert len(self.told) == 1
+        assert len(self.reported) == 1
         assert len(self.lines()) == 1
 
     async def test_hosts_file_is_honoured_and_followed(self) -> None:
@@ -224,7 +224,7 @@ class NamesTests(TestCase):
         assert await self.known() == (record("192.0.2.7"),)
         self.hosts.write_text(f"192.0.2.77 {NAME}\n")
         await self.later(10.0)
-        assert self.told[-1] == (record("192.0.2.77"),)
+        assert self.reported[-1] == (record("192.0.2.77"),)
         assert self.nameserver.asked == []
 
     async def test_stop_while_asking_leaves_nothing(self) -> None:
@@ -237,7 +237,7 @@ class NamesTests(TestCase):
         self.names.stop()
         assert self.reactor.getDelayedCalls() == []
         assert self.reactor.readers == []
-        assert self.told == []
+        assert self.reported == []
 
     async def test_stop_between_questions_leaves_nothing(self) -> None:
         self.nameserver.records = [srv("d1.example.org"), a(name="d1.example.org"), a()]
@@ -267,12 +267,12 @@ class NamesTests(TestCase):
         self.nameserver.records = [a()]
 
         def changed(records: tuple[Record, ...]) -> None:
-            self.told.append(records)
+            self.reported.append(records)
             following.stop()
 
         following = self.names.follow(HOST, "ipv6", changed)
         await self.later(0)
-        assert len(self.told) == 1
+        assert len(self.reported) == 1
         assert self.reactor.getDelayedCalls() == []
 
     async def test_follower_may_stop_another_when_it_is_called(self) -> None:
@@ -280,13 +280,13 @@ class NamesTests(TestCase):
         followings: list[Following] = []
 
         def changed(records: tuple[Record, ...]) -> None:
-            self.told.append(records)
+            self.reported.append(records)
             for following in followings:
                 following.stop()
 
         followings += [self.names.follow(HOST, "ipv6", changed) for _ in range(2)]
         await self.later(0)
-        assert len(self.told) == 1
+        assert len(self.reported) == 1
 
     async def test_bug_of_one_follower_is_logged_and_hurts_no_other(self) -> None:
         self.nameserver.records = [a()]

@@ -24,8 +24,8 @@ class Zone:
     def __init__(self, *targets: Target, **hosts: str) -> None:
         self.watches = Watches()
         self.service = Service(SRV.name, self.watches, Shared(lambda name: Host(name, self.watches)))
-        self.told: list[Any] = []
-        self.service.observers.append(lambda: self.told.append(self.service.records("ipv4")))
+        self.reported: list[Any] = []
+        self.service.observers.append(lambda: self.reported.append(self.service.records("ipv4")))
         if targets:
             self.say(*targets)
         for name, addresses in hosts.items():
@@ -138,7 +138,7 @@ def test_target_that_leaves_is_not_asked_for_any_more() -> None:
 def test_changes_of_a_target_are_reported() -> None:
     zone = Zone(target("d1"), d1="192.0.2.1")
     zone.resolve("d1", "192.0.2.2")
-    assert zone.told[-1] == (record("192.0.2.2", 143, 7),)
+    assert zone.reported[-1] == (record("192.0.2.2", 143, 7),)
 
 
 def test_stop_ends_every_question() -> None:

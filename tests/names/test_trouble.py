@@ -59,11 +59,11 @@ def test_failures_of_many_names_are_one_line(lines: Lines) -> None:
 def test_names_that_join_in_later_are_reported_a_minute_at_a_time(lines: Lines) -> None:
     lines.trouble.note_failure(A, "SERVFAIL")
     lines.later()
-    told = []
+    reported = []
     for n in range(10, 40):
         lines.trouble.note_failure(Question(f"d{n}", "A"), "SERVFAIL")
-        told += lines.later(4.0)
-    assert [line.partition(":")[0] for line in told] == [
+        reported += lines.later(4.0)
+    assert [line.partition(":")[0] for line in reported] == [
         "DNS fails for d10 A, d11 A, d12 A, d13 A and 11 more",
         "DNS fails for d25 A, d26 A, d27 A, d28 A and 11 more",
     ]

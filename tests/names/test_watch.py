@@ -41,12 +41,12 @@ class Play:
         self.events = events
         self.clock = Clock()
         self.script = Script()
-        self.told: list[Any] = []
+        self.reported: list[Any] = []
         self.watch = Watch(A, self.script, settings, self.clock, Trouble(self.clock), self._changed)
         self.clock.advance(0)
 
     def _changed(self) -> None:
-        self.told.append(self.watch.values)
+        self.reported.append(self.watch.values)
 
     def answer(self, answer: Answer | Exception) -> None:
         waiting = self.script.asked.pop()
@@ -91,7 +91,7 @@ def test_nothing_is_asked_before_the_reactor_turns() -> None:
 
 def test_answer_is_reported(play: Play) -> None:
     play.answer(ONE)
-    assert play.told == [ONE.values]
+    assert play.reported == [ONE.values]
 
 
 def test_question_is_asked_again_when_its_ttl_is_over(play: Play) -> None:
@@ -113,14 +113,14 @@ def test_same_answer_is_not_reported_again(play: Play) -> None:
     play.answer(found("192.0.2.1", "192.0.2.2"))
     play.clock.advance(60.0)
     play.answer(found("192.0.2.2", "192.0.2.1"))
-    assert len(play.told) == 1
+    assert len(play.reported) == 1
 
 
 def test_other_answer_is_reported(play: Play) -> None:
     play.answer(ONE)
     play.clock.advance(60.0)
     play.answer(TWO)
-    assert play.told == [ONE.values, TWO.values]
+    assert play.reported == [ONE.values, TWO.values]
 
 
 def test_last_good_answer_stays_while_there_is_none(play: Play) -> None:
@@ -129,7 +129,7 @@ def test_last_good_answer_stays_while_there_is_none(play: Play) -> None:
     for _ in range(20):
         play.answer(NoAnswerError("SERVFAIL"))
         play.clock.advance(30.0)
-    assert play.told == [ONE.values]
+    assert play.reported == [ONE.values]
 
 
 def test_waits_grow_while_there_is_no_answer(play: Play) -> None:
@@ -151,12 +151,12 @@ def test_failure_at_the_start_settles_without_knowing_anything(play: Play) -> No
     assert not play.watch.is_settled
     play.answer(NoAnswerError("SERVFAIL"))
     assert play.watch.is_settled
-    assert play.told == [None]
+    assert play.reported == [None]
 
 
 def test_denial_at_the_start_is_reported_at_once(play: Play) -> None:
     play.answer(NX)
-    assert play.told == [()]
+    assert play.reported == [()]
     assert play.watch.denial == "NXDOMAIN"
     assert play.is_asked_after(DENIED_SECONDS)
 
@@ -165,7 +165,7 @@ def test_records_are_held_when_they_are_denied(play: Play) -> None:
     play.answer(ONE)
     play.clock.advance(60.0)
     play.answer(NX)
-    assert play.told == [ONE.values]
+    assert play.reported == [ONE.values]
     assert play.is_asked_after(CONFIRM_SECONDS)
 
 
@@ -175,9 +175,9 @@ def test_denial_that_lasts_takes_the_records(play: Play) -> None:
     for _ in range(CONFIRMATIONS):
         play.answer(NX)
         play.clock.advance(CONFIRM_SECONDS)
-    assert play.told == [ONE.values]
+    assert play.reported == [ONE.values]
     play.answer(NX)
-    assert play.told == [ONE.values, ()]
+    assert play.reported == [ONE.values, ()]
     assert play.is_asked_after(DENIED_SECONDS)
 
 
@@ -188,14 +188,14 @@ def test_denial_is_forgotten_by_the_next_answer(play: Play) -> None:
         play.answer(NX)
         play.clock.advance(CONFIRM_SECONDS)
         play.answer(ONE)
-    assert play.told == [ONE.values]
+    assert play.reported == [ONE.values]
 
 
 def test_denial_needs_a_second_one_however_late(play: Play) -> None:
     play.answer(found("192.0.2.1", ttl=3600.0))
     play.clock.advance(3600.0)
     play.answer(NX)
-    assert play.told == [ONE.values]
+    assert play.reported == [ONE.values]
 
 
 def test_denials_with_silence_between_them_count(play: Play) -> None:
@@ -206,23 +206,23 @@ def test_denials_with_silence_between_them_count(play: Play) -> None:
     for seconds in (1.0, 2.0, 4.0, 8.0, 16.0):
         play.answer(NoAnswerError("no answer"))
         play.clock.advance(seconds)
-    assert play.told == [ONE.values]
+    assert play.reported == [ONE.values]
     play.answer(NX)
-    assert play.told == [ONE.values, ()]
+    assert play.reported == [ONE.values, ()]
 
 
 def test_answer_that_says_none_counts_at_once(play: Play) -> None:
     play.answer(ONE)
     play.clock.advance(60.0)
     play.answer(found())
-    assert play.told == [ONE.values, ()]
+    assert play.reported == [ONE.values, ()]
 
 
 def test_what_did_not_exist_may_come(play: Play) -> None:
     play.answer(NX)
     play.clock.advance(DENIED_SECONDS)
     play.answer(ONE)
-    assert play.told == [(), ONE.values]
+    assert play.reported == [(), ONE.values]
 
 
 def test_cut_answer_is_logged_once(play: Play) -> None:
@@ -257,7 +257,7 @@ def test_stop_leaves_no_timer_and_no_question(play: Play) -> None:
     play.watch.stop()
     assert waiting.called
     assert play.clock.getDelayedCalls() == []
-    assert play.told == []
+    assert play.reported == []
 
 
 def test_stop_between_questions_leaves_no_timer(play: Play) -> None:

@@ -34,7 +34,7 @@ class End:
             found.append(message)
         return found
 
-    def say(self, message: object) -> None:
+    def deliver(self, message: object) -> None:
         for data, _ in frames(message):
             self.socket.sendall(data)
 
@@ -81,19 +81,19 @@ class FakeForker:
         self._reactor.poller.poll(0)
         for spare in self.spares:
             for _ in spare.received() if spare is not self.end else ():
-                spare.say(Alive())
+                spare.deliver(Alive())
         for wanted, descriptors in () if self.is_stopped else self.end.received():
             if isinstance(wanted, AskAlive):
-                self.end.say(Alive())
+                self.end.deliver(Alive())
                 continue
             sock = socket.socket(fileno=descriptors[0])
             if wanted.worker is None:
                 self.spares.append(PlayedForker(sock))
-                self.end.say(Forked(wanted.stamp, self.spares[-1].process.pid))
+                self.end.deliver(Forked(wanted.stamp, self.spares[-1].process.pid))
             else:
                 worker = Played(sock, wanted)
                 self.workers.append(worker)
-                self.end.say(Forked(wanted.stamp, worker.process.pid))
+                self.end.deliver(Forked(wanted.stamp, worker.process.pid))
         self._reactor.poller.poll(0)
 
     def ends(self, worker: Played, status: int = -9) -> None:
@@ -101,7 +101,7 @@ class FakeForker:
         worker.process.kill()
         worker.process.wait()
         worker.close()
-        self.end.say(Exited(worker.process.pid, status))
+        self.end.deliver(Exited(worker.process.pid, status))
         self._reactor.poller.poll(0)
 
     def close(self) -> None:

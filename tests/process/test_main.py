@@ -85,20 +85,20 @@ class Bench:
     def workers(self) -> list[Played]:
         return self.forker.workers
 
-    def say(self, worker: Played, what: object) -> None:
-        worker.say(what)
+    def deliver(self, worker: Played, what: object) -> None:
+        worker.deliver(what)
         self.reactor.poller.poll(0)
 
     def be_ready(self, number: int) -> None:
         for worker in self.workers[-2:]:
-            self.say(worker, message.Ready(number))
+            self.deliver(worker, message.Ready(number))
 
     def received(self, worker: int = 0) -> list[tuple[Any, list[int]]]:
         """What a worker was told since the last time."""
         self.reactor.poller.poll(0)
         return self.workers[worker].received()
 
-    def told(self, worker: int = 0) -> list[Any]:
+    def messages(self, worker: int = 0) -> list[Any]:
         return [what for what, _ in self.received(worker)]
 
     def reload(self, settings: Config) -> list[Any]:
@@ -152,18 +152,18 @@ def test_workers_get_all_that_there_is_to_know(bench: Bench) -> None:
 def test_bans_go_to_workers_that_run_and_to_those_that_begin(bench: Bench) -> None:
     bench.received()
     made = bench.service.bans.ban(key("192.0.2.7"), "ctl", "spam", None)
-    assert bench.told() == [BanChange((made,))]
+    assert bench.messages() == [BanChange((made,))]
     assert list(bench.service.first()) == [BanChange((made,))]
     bench.service.bans.bans.unban(key("192.0.2.7"))
-    assert bench.told() == [BanChange((), (key("192.0.2.7"),))]
+    assert bench.messages() == [BanChange((), (key("192.0.2.7"),))]
     assert list(bench.service.first()) == []
 
 
 def test_worker_may_ask_for_a_ban(bench: Bench) -> None:
     bench.received(1)
-    bench.say(bench.workers[0], BanRequest(bytes([192, 0, 2, 7]), 60.0, "rule office"))
-    (told,) = bench.told(1)
-    assert [(one.place, one.origin) for one in told.banned] == [("192.0.2.7", "rule")]
+    bench.deliver(bench.workers[0], BanRequest(bytes([192, 0, 2, 7]), 60.0, "rule office"))
+    (change,) = bench.messages(1)
+    assert [(one.place, one.origin) for one in change.banned] == [("192.0.2.7", "rule")]
 
 
 def test_service_is_ready_when_all_workers_are(bench: Bench, logged: Sequence[LogEvent]) -> None:
@@ -176,30 +176,30 @@ def test_server_that_changes_is_reported_to_all(bench: Bench) -> None:
     bench.received(1)
     pool = bench.service.generation.backends["b", "imap"].pool
     pool.set_weight(pool.servers[0], 7, 1.0)
-    assert [update.weight for update in (*bench.told(), *bench.told(1))] == [7, 7]
+    assert [update.weight for update in (*bench.messages(), *bench.messages(1))] == [7, 7]
 
 
 def test_errors_of_all_workers_add_up(bench: Bench) -> None:
     pool = bench.service.generation.backends["b", "imap"].pool
     bench.received()
-    bench.say(bench.workers[0], message.Missed("b", "imap", "d1", "refused", None))
-    assert [update.has_errors for update in bench.told()] == [True]
-    bench.say(bench.workers[1], message.Missed("b", "imap", "d1", "refused", None))
+    bench.deliver(bench.workers[0], message.Missed("b", "imap", "d1", "refused", None))
+    assert [update.has_errors for update in bench.messages()] == [True]
+    bench.deliver(bench.workers[1], message.Missed("b", "imap", "d1", "refused", None))
     assert not pool.servers[0].is_up
-    assert [(update.is_up, update.has_errors) for update in bench.told()][-1] == (False, False)
+    assert [(update.is_up, update.has_errors) for update in bench.messages()][-1] == (False, False)
 
 
 def test_success_of_one_worker_makes_up_for_errors_of_others(bench: Bench) -> None:
     pool = bench.service.generation.backends["b", "imap"].pool
-    bench.say(bench.workers[0], message.Missed("b", "imap", "d1", "refused", None))
-    bench.say(bench.workers[1], message.Reached("b", "imap", "d1"))
-    bench.say(bench.workers[0], message.Missed("b", "imap", "d1", "refused", None))
+    bench.deliver(bench.workers[0], message.Missed("b", "imap", "d1", "refused", None))
+    bench.deliver(bench.workers[1], message.Reached("b", "imap", "d1"))
+    bench.deliver(bench.workers[0], message.Missed("b", "imap", "d1", "refused", None))
     assert pool.servers[0].is_up
 
 
 def test_report_of_an_unknown_server_is_ignored(bench: Bench) -> None:
-    bench.say(bench.workers[0], message.Missed("b", "imap", "d9", "refused", None))
-    bench.say(bench.workers[0], message.Missed("x", "imap", "d1", "refused", None))
+    bench.deliver(bench.workers[0], message.Missed("b", "imap", "d9", "refused", None))
+    bench.deliver(bench.workers[0], message.Missed("x", "imap", "d1", "refused", None))
 
 
 def test_reload_is_over_when_all_workers_have_it(bench: Bench, logged: Sequence[LogEvent]) -> None:
@@ -215,8 +215,8 @@ def test_reload_is_over_when_all_workers_have_it(bench: Bench, logged: Sequence[
 
 def test_reload_fails_when_a_worker_cannot_take_it_up(bench: Bench, logged: Sequence[LogEvent]) -> None:
     done = bench.reload(bench.settings(maxconn=7))
-    bench.say(bench.workers[0], message.Unready(2, "no memory"))
-    bench.say(bench.workers[1], message.Ready(2))
+    bench.deliver(bench.workers[0], message.Unready(2, "no memory"))
+    bench.deliver(bench.workers[1], message.Ready(2))
     assert isinstance(done[0].value, HalfReloaded)
     assert str(done[0].value) == "worker 0 keeps the former configuration: no memory"
     assert "reloaded" not in kinds(logged)
@@ -244,10 +244,10 @@ def test_renewed_certificates_are_reported_and_known_later(bench: Bench) -> None
     bench.received()
     before = bench.service.process_state.certificates.in_use
     bench.service.renewals.announce(before)
-    assert bench.told() == [message.Renewed(before)]
+    assert bench.messages() == [message.Renewed(before)]
     bench.forker.ends(bench.workers[0])
     bench.forker.work()
-    assert bench.told(2)[0].number == 2
+    assert bench.messages(2)[0].number == 2
 
 
 def test_changed_lists_are_reported_and_known_later(bench: Bench) -> None:
@@ -255,18 +255,18 @@ def test_changed_lists_are_reported_and_known_later(bench: Bench) -> None:
     read = ReadList("office.txt", NetworkSet(), (1,))
     bench.service.process_state.lists.take(read)
     bench.service.network_lists.announce(read)
-    assert bench.told() == [message.Listed(read)]
+    assert bench.messages() == [message.Listed(read)]
     bench.forker.ends(bench.workers[0])
     bench.forker.work()
-    reading = bench.told(2)[0]
+    reading = bench.messages(2)[0]
     assert (reading.number, reading.lists) == (2, (read,))
 
 
 def test_ticket_keys_change_everywhere_once_a_day(bench: Bench) -> None:
     bench.received()
     bench.reactor.advance(CHANGE_SECONDS)
-    told = [what for what in bench.told() if isinstance(what, message.Tickets)]
-    assert told == [message.Tickets({("default", ("imap",)): 1})]
+    messages = [what for what in bench.messages() if isinstance(what, message.Tickets)]
+    assert messages == [message.Tickets({("default", ("imap",)): 1})]
 
 
 def test_reloads_that_use_up_the_ticket_keys_are_reported(bench: Bench, logged: Sequence[LogEvent]) -> None:
@@ -282,7 +282,7 @@ def test_reloads_that_use_up_the_ticket_keys_are_reported(bench: Bench, logged: 
 def test_what_is_learned_is_reported(bench: Bench) -> None:
     bench.received()
     bench.service.generation.learned("front", (b"IDLE",))
-    assert bench.told() == [message.Learned("front", (b"IDLE",))]
+    assert bench.messages() == [message.Learned("front", (b"IDLE",))]
 
 
 def drain(bench: Bench) -> list[int]:
@@ -295,9 +295,9 @@ def drain(bench: Bench) -> list[int]:
 
 def answer(bench: Bench) -> None:
     for number in range(2):
-        for asked in bench.told(number):
+        for asked in bench.messages(number):
             if isinstance(asked, message.Ask):
-                bench.say(bench.workers[number], message.Answer(asked.number, 0))
+                bench.deliver(bench.workers[number], message.Answer(asked.number, 0))
 
 
 def test_frontend_is_drained_when_no_worker_accepts_any_more(bench: Bench) -> None:
@@ -305,22 +305,22 @@ def test_frontend_is_drained_when_no_worker_accepts_any_more(bench: Bench) -> No
     bench.received(1)
     left = drain(bench)
     for number in range(2):
-        (asked,) = bench.told(number)
+        (asked,) = bench.messages(number)
         assert asked.question == message.DrainFrontend("front", kick=False, spread=None)
         assert "front" not in bench.service.process_state.sockets.suspended
         assert left == []
-        bench.say(bench.workers[number], message.Answer(asked.number, 0))
+        bench.deliver(bench.workers[number], message.Answer(asked.number, 0))
     assert "front" in bench.service.process_state.sockets.suspended
     assert left == [0]
     bench.service.drains.frontend_ready("front")
-    assert bench.told() == [message.EnableFrontend("front", ())]
+    assert bench.messages() == [message.EnableFrontend("front", ())]
 
 
 def test_workers_accept_while_handshakes_are_under_way(bench: Bench) -> None:
     bench.received()
     bench.service.drains.frontend("front")
     bench.reactor.advance(HANDSHAKE_SECONDS / 2)
-    assert bench.told() == []
+    assert bench.messages() == []
     reading, _ = bench.service.reading(set())
     assert reading.suspended == frozenset()
 
@@ -345,7 +345,7 @@ def test_frontend_that_is_wanted_back_meanwhile_is_enabled_after_all(bench: Benc
     drain(bench)
     bench.service.drains.frontend_ready("front")
     answer(bench)
-    assert bench.told()[-1] == message.EnableFrontend("front", ())
+    assert bench.messages()[-1] == message.EnableFrontend("front", ())
     assert "front" not in bench.service.process_state.sockets.suspended
 
 
@@ -359,8 +359,8 @@ def test_frontend_that_is_removed_during_its_drain_ends_the_drain(bench: Bench) 
 def test_workers_are_asked_for_administrators(bench: Bench) -> None:
     bench.received(1)
     answer = bench.service.others[1](ShutDown("abc-1"))
-    (asked,) = bench.told(1)
-    bench.say(bench.workers[1], message.Answer(asked.number, value=True))
+    (asked,) = bench.messages(1)
+    bench.deliver(bench.workers[1], message.Answer(asked.number, value=True))
     assert answer.called
 
 
@@ -370,22 +370,22 @@ def test_events_of_workers_are_for_those_who_watch(bench: Bench) -> None:
     events = bench.service.events
     assert events is not None
     events.addObserver(seen.append)
-    assert bench.told() == [message.Watch(is_on=True, sessions=False)]
+    assert bench.messages() == [message.Watch(is_on=True, sessions=False)]
     events.want_sessions(True)
-    assert bench.told() == [message.Watch(is_on=True, sessions=True)]
-    bench.say(bench.workers[0], message.Event("info", {"event": "session", "id": "abc-1"}))
+    assert bench.messages() == [message.Watch(is_on=True, sessions=True)]
+    bench.deliver(bench.workers[0], message.Event("info", {"event": "session", "id": "abc-1"}))
     assert [(event["event"], event["id"]) for event in seen] == [("session", "abc-1")]
     bench.forker.ends(bench.workers[1])
     bench.forker.work()
-    assert bench.told(2)[-1] == message.Watch(is_on=True, sessions=True)
+    assert bench.messages(2)[-1] == message.Watch(is_on=True, sessions=True)
     events.removeObserver(seen.append)
-    assert bench.told()[-1] == message.Watch(is_on=False, sessions=True)
+    assert bench.messages()[-1] == message.Watch(is_on=False, sessions=True)
 
 
 def test_log_files_are_opened_again_everywhere(bench: Bench) -> None:
     bench.received()
     bench.service.reopen_log()
-    assert bench.told() == [message.Reopen()]
+    assert bench.messages() == [message.Reopen()]
 
 
 def test_service_whose_workers_are_all_lost_stops_with_status_1(bench: Bench) -> None:

@@ -33,7 +33,7 @@ class Both:
     def servers(self) -> tuple[BackendServer, BackendServer]:
         return self.main.pool.servers[0], self.worker.pool.servers[0]
 
-    def tell(self, now: float = 1.0) -> None:
+    def update(self, now: float = 1.0) -> None:
         apply(update_of(KEY, self.servers[0]), self.worker, now)
 
     def check_same(self) -> None:
@@ -51,12 +51,12 @@ def both() -> Both:
 def test_worker_learns_that_a_server_goes_down_and_comes_back(both: Both) -> None:
     pool, server = both.main.pool, both.servers[0]
     pool.failed(server, 1.0, "gone")
-    both.tell()
+    both.update()
     both.check_same()
     assert both.worker.pool.is_empty
     assert both.servers[1].why == "gone"
     pool.passed(server, 2.0)
-    both.tell(2.5)
+    both.update(2.5)
     both.check_same()
     assert both.events == ["down", "no-server", "up"]
     assert both.servers[1].ramp_began == 2.0
@@ -69,13 +69,13 @@ def test_worker_learns_what_is_wanted_of_a_server(both: Both) -> None:
     pool.set_weight(server, 7.5, 1.0)
     pool.set_maxconn(server, 3, 1.0)
     pool.set_backup(server, True, 1.0)
-    both.tell()
+    both.update()
     both.check_same()
 
 
 def test_nothing_happens_when_nothing_has_changed(both: Both) -> None:
-    both.tell()
-    both.tell()
+    both.update()
+    both.update()
     assert both.events == []
 
 
@@ -85,19 +85,19 @@ def test_worker_learns_each_address_of_a_name() -> None:
     for record in (Record(ip_address("192.0.2.1"), None), Record(ip_address("192.0.2.2"), 10143)):
         server.record = record
         both.main.pool.set_target(server, inet_target(record.host, record.port or 143, None), 1.0)
-        both.tell()
-        both.tell()
+        both.update()
+        both.update()
         assert str(both.servers[1].target) == str(server.target)
     server.record = None
     both.main.pool.set_target(server, None, 1.0)
-    both.tell()
+    both.update()
     assert both.servers[1].target is None
     assert both.events == ["address", "address", "no-address", "no-server"]
 
 
 def test_server_that_was_not_reached_is_watched_until_it_is(both: Both) -> None:
     both.main.failed(both.servers[0], 1.0, "refused")
-    both.tell()
+    both.update()
     reached: list[str] = []
     both.worker.reached = lambda server: reached.append(server.name)
     both.worker.succeeded(both.servers[1])

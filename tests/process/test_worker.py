@@ -123,9 +123,9 @@ class Bench:
             updates,
             (),
         )
-        self.say(reading, [self.listening.fileno()] if sockets else [])
+        self.deliver(reading, [self.listening.fileno()] if sockets else [])
 
-    def say(self, what: object, descriptors: Sequence[int] = ()) -> None:
+    def deliver(self, what: object, descriptors: Sequence[int] = ()) -> None:
         for data, with_it in frames(what, descriptors):
             socket.send_fds(self.ours, [data], list(with_it))
         self.settle()
@@ -136,8 +136,8 @@ class Bench:
         with suppress(BlockingIOError):
             self._reader.receive(self.ours)
         found = []
-        while (said := self._reader.next()) is not None:
-            found.append(said[0])
+        while (taken := self._reader.next()) is not None:
+            found.append(taken[0])
         return found
 
     def settle(self) -> None:
@@ -197,11 +197,11 @@ def bench(logged: Sequence[LogEvent]) -> Iterator[Bench]:
 
 
 def test_banned_client_gets_no_session(bench: Bench) -> None:
-    bench.say(BanChange((ban("127.0.0.1"),)))
+    bench.deliver(BanChange((ban("127.0.0.1"),)))
     bench.read()
     client = bench.client()
     bench.until(lambda: client.fin or client.reset)
-    bench.say(BanChange((), (key("127.0.0.1"),)))
+    bench.deliver(BanChange((), (key("127.0.0.1"),)))
     bench.relay()
 
 
@@ -228,7 +228,7 @@ def test_lists_of_networks_are_those_of_the_main_process(bench: Bench) -> None:
     bench.counts.assign_places(settings)
     bench.read(2, settings, new=True)
     bench.relay()
-    bench.say(message.Listed(ReadList("office.txt", NetworkSet.of([ip_network("127.0.0.0/8")]), (1,))))
+    bench.deliver(message.Listed(ReadList("office.txt", NetworkSet.of([ip_network("127.0.0.0/8")]), (1,))))
     client = bench.client()
     bench.until(lambda: client.fin or client.reset)
     assert client.data == b""
@@ -304,11 +304,11 @@ def test_server_that_is_down_gets_nobody(bench: Bench) -> None:
     bench.read()
     key = ("b", "imap")
     update = update_of(key, bench.first.backends[key].pool.servers[0])
-    bench.say(evolve(update, is_up=False, reason="gone"))
+    bench.deliver(evolve(update, is_up=False, reason="gone"))
     client = bench.client()
     bench.until(lambda: client.fin)
     assert b"UNAVAILABLE" in client.data
-    bench.say(update)
+    bench.deliver(update)
     bench.relay()
 
 
@@ -325,7 +325,7 @@ def test_server_that_is_reached_again_is_reported_once(bench: Bench) -> None:
     bench.read()
     key = ("b", "imap")
     update = update_of(key, bench.first.backends[key].pool.servers[0])
-    bench.say(evolve(update, has_errors=True))
+    bench.deliver(evolve(update, has_errors=True))
     bench.received()
     bench.relay()
     bench.relay()
@@ -341,7 +341,7 @@ def test_worker_shows_that_it_lives(bench: Bench) -> None:
 def test_stop_is_polite_and_ends_the_worker(bench: Bench) -> None:
     bench.read()
     client = bench.relay()
-    bench.say(message.Stop(StopTimes(hard=5.0)))
+    bench.deliver(message.Stop(StopTimes(hard=5.0)))
     assert not bench.reactor.is_stopped
     for _ in range(30):
         bench.reactor.poller.poll(0)
@@ -356,15 +356,15 @@ def test_stop_is_polite_and_ends_the_worker(bench: Bench) -> None:
 def test_stop_can_be_hurried(bench: Bench) -> None:
     bench.read()
     client = bench.relay()
-    bench.say(message.Stop(StopTimes(timeout=1000.0)))
-    bench.say(message.StopNow())
+    bench.deliver(message.Stop(StopTimes(timeout=1000.0)))
+    bench.deliver(message.StopNow())
     bench.reactor.advance(0.5)
     bench.until(lambda: client.fin or client.reset)
     assert bench.reactor.is_stopped
 
 
 def test_stop_before_there_is_a_configuration_ends_the_worker(bench: Bench) -> None:
-    bench.say(message.Stop(StopTimes()))
+    bench.deliver(message.Stop(StopTimes()))
     assert bench.reactor.is_stopped
 
 
@@ -381,11 +381,11 @@ def test_sessions_are_shown_and_ended_on_demand(bench: Bench) -> None:
     bench.read()
     client = bench.relay()
     bench.received()
-    bench.say(message.Ask(5, SessionsFrom({}, -1)))
+    bench.deliver(message.Ask(5, SessionsFrom({}, -1)))
     (answer,) = bench.received()
     assert isinstance(answer.value, SessionPage)
     (session,) = answer.value.sessions
-    bench.say(message.Ask(6, ShutDown(session.id)))
+    bench.deliver(message.Ask(6, ShutDown(session.id)))
     assert bench.received() == [message.Answer(6, value=True)]
     bench.until(lambda: client.fin)
 
@@ -394,13 +394,13 @@ def test_frontend_that_is_drained_accepts_nobody_until_it_is_enabled(bench: Benc
     bench.read()
     bench.relay()
     bench.received()
-    bench.say(message.Ask(5, message.DrainFrontend("front", kick=False, spread=None)))
+    bench.deliver(message.Ask(5, message.DrainFrontend("front", kick=False, spread=None)))
     assert bench.received() == [message.Answer(5, 1)]
     bench.client()
     bench.settle()
     with pytest.raises(BlockingIOError):
         bench.server.accept()
-    bench.say(message.EnableFrontend("front", ()))
+    bench.deliver(message.EnableFrontend("front", ()))
     bench.until(lambda: _is_asked(bench.server))
 
 
@@ -430,24 +430,24 @@ def test_files_for_tls_to_servers_come_from_the_main_process(bench: Bench, tmp_p
 def test_question_about_nothing_has_no_answer(bench: Bench) -> None:
     bench.read()
     bench.received()
-    bench.say(message.Ask(5, message.DrainFrontend("no", kick=False, spread=None)))
+    bench.deliver(message.Ask(5, message.DrainFrontend("no", kick=False, spread=None)))
     assert bench.received() == [message.Answer(5, None, "there is no frontend no")]
 
 
 def test_events_are_reported_while_somebody_watches(bench: Bench) -> None:
     bench.read()
     bench.received()
-    bench.say(message.Watch(is_on=True, sessions=True))
-    bench.say(message.Watch(is_on=True, sessions=True))
+    bench.deliver(message.Watch(is_on=True, sessions=True))
+    bench.deliver(message.Watch(is_on=True, sessions=True))
     bench.relay().break_off()
     bench.settle()
     bench.reactor.advance(1.0)
-    events = [said for said in bench.received() if isinstance(said, message.Event)]
+    events = [taken for taken in bench.received() if isinstance(taken, message.Event)]
     assert [(event.level, event.fields["event"], event.fields["id"]) for event in events] == [
         ("info", "session-begin", "abc-1"),
         ("info", "session", "abc-1"),
     ]
-    bench.say(message.Watch(is_on=False, sessions=False))
+    bench.deliver(message.Watch(is_on=False, sessions=False))
     bench.relay().break_off()
     bench.settle()
     bench.reactor.advance(1.0)
@@ -457,22 +457,22 @@ def test_events_are_reported_while_somebody_watches(bench: Bench) -> None:
 def test_sessions_are_not_reported_to_those_who_watch_the_service(bench: Bench) -> None:
     bench.read()
     bench.received()
-    bench.say(message.Watch(is_on=True, sessions=False))
+    bench.deliver(message.Watch(is_on=True, sessions=False))
     bench.relay().break_off()
     bench.settle()
     bench.reactor.advance(1.0)
-    assert [said for said in bench.received() if isinstance(said, message.Event)] == []
+    assert [taken for taken in bench.received() if isinstance(taken, message.Event)] == []
 
 
 def test_log_files_are_opened_again(bench: Bench) -> None:
     bench.read()
-    bench.say(message.Reopen())
+    bench.deliver(message.Reopen())
     assert bench.log.reopened == 1
 
 
 def test_socket_continues_without_a_worker_that_stops(bench: Bench) -> None:
     bench.read()
-    bench.say(message.Stop(StopTimes()))
+    bench.deliver(message.Stop(StopTimes()))
     socket.create_connection(bench.listening.getsockname()).close()
 
 

@@ -47,7 +47,7 @@ class Bench:
         self.pages = Pages(2)
         self.counts = MainCounts(self.pages)
         self.counts.assign_places(read())
-        self.said: list[Any] = []
+        self.messages: list[Any] = []
         self.before: list[object] = []
         self.number = 1
         self.workers = Workers((self.forker.ours, 0), 2, self.counts, self, self.reactor)
@@ -63,18 +63,18 @@ class Bench:
     def more(self) -> Sequence[object]:
         return ()
 
-    def received(self, said: Any) -> None:
-        self.said.append(said)
+    def received(self, message: Any) -> None:
+        self.messages.append(message)
 
     def all_lost(self) -> None:
-        self.said.append("all lost")
+        self.messages.append("all lost")
 
     @property
     def played(self) -> list[Played]:
         return self.forker.workers
 
-    def say(self, worker: Played, message: object) -> None:
-        worker.say(message)
+    def deliver(self, worker: Played, message: object) -> None:
+        worker.deliver(message)
         self.reactor.poller.poll(0)
 
     def sent_to(self, worker: Played) -> list[Any]:
@@ -83,7 +83,7 @@ class Bench:
 
     def be_ready(self) -> None:
         for worker in self.played[-2:]:
-            self.say(worker, Ready(self.number))
+            self.deliver(worker, Ready(self.number))
 
     def end(self, worker: Played, status: int = -9) -> None:
         self.forker.ends(worker, status)
@@ -146,9 +146,9 @@ def test_stamps_are_all_others(bench: Bench) -> None:
 
 
 def test_workers_are_ready_when_all_have_answered(bench: Bench) -> None:
-    bench.say(bench.played[0], Ready(1))
+    bench.deliver(bench.played[0], Ready(1))
     assert not bench.ready.called
-    bench.say(bench.played[1], Ready(1))
+    bench.deliver(bench.played[1], Ready(1))
     assert bench.ready.called
 
 
@@ -163,8 +163,8 @@ def test_later_reading_is_for_all(bench: Bench) -> None:
 
 
 def test_worker_that_cannot_take_a_reading_up_holds_nobody_up(bench: Bench, logged: Sequence[LogEvent]) -> None:
-    bench.say(bench.played[0], Unready(1, "no memory"))
-    bench.say(bench.played[1], Ready(1))
+    bench.deliver(bench.played[0], Unready(1, "no memory"))
+    bench.deliver(bench.played[1], Ready(1))
     assert bench.ready.called
     assert lines(logged) == ["worker 0 keeps the former configuration: no memory"]
 
@@ -174,9 +174,9 @@ def test_workers_that_cannot_take_a_reading_up_are_named(bench: Bench) -> None:
     for expected in (("worker 0 keeps the former configuration: no memory",), ()):
         bench.number += 1
         read = bench.workers.read()
-        bench.say(bench.played[0], Unready(bench.number, "no memory") if expected else Ready(bench.number))
+        bench.deliver(bench.played[0], Unready(bench.number, "no memory") if expected else Ready(bench.number))
         assert not read.called
-        bench.say(bench.played[1], Ready(bench.number))
+        bench.deliver(bench.played[1], Ready(bench.number))
         assert bench.result(read) == expected
 
 
@@ -186,8 +186,8 @@ def test_answer_about_an_earlier_reading_does_not_count_for_a_later_one(bench: B
     bench.workers.read()
     bench.number = 3
     done = bench.workers.read()
-    bench.say(bench.played[0], Unready(2, "no memory"))
-    bench.say(bench.played[1], Ready(2))
+    bench.deliver(bench.played[0], Unready(2, "no memory"))
+    bench.deliver(bench.played[1], Ready(2))
     assert not done.called
     bench.be_ready()
     assert bench.result(done) == ()
@@ -195,8 +195,8 @@ def test_answer_about_an_earlier_reading_does_not_count_for_a_later_one(bench: B
 
 def test_messages_of_workers_are_passed_on(bench: Bench) -> None:
     missed = Missed("b", "imap", "d1", "refused", None)
-    bench.say(bench.played[1], missed)
-    assert bench.said == [missed]
+    bench.deliver(bench.played[1], missed)
+    assert bench.messages == [missed]
 
 
 def test_worker_is_asked_and_answers(bench: Bench) -> None:
@@ -204,8 +204,8 @@ def test_worker_is_asked_and_answers(bench: Bench) -> None:
     answers = [bench.workers.ask(member, ShutDown(name)) for name in "ab"]
     first, second = bench.sent_to(bench.played[1])[-2:]
     assert (first.question, second.question) == (ShutDown("a"), ShutDown("b"))
-    bench.say(bench.played[1], Answer(second.number, True))
-    bench.say(bench.played[1], Answer(first.number, None, "no such session"))
+    bench.deliver(bench.played[1], Answer(second.number, True))
+    bench.deliver(bench.played[1], Answer(first.number, None, "no such session"))
     assert bench.result(answers[1]) is True
     assert str(bench.failure(answers[0])) == "no such session"
 
@@ -266,7 +266,7 @@ def test_reload_does_not_wait_for_a_worker_that_begins_after_a_pause(bench: Benc
     bench.be_ready()
     bench.end(bench.played[0])
     read = bench.workers.read()
-    bench.say(bench.played[1], Ready(1))
+    bench.deliver(bench.played[1], Ready(1))
     assert not read.called
     bench.end(bench.played[2])
     assert bench.result(read) == ()
@@ -400,12 +400,12 @@ def end_forkers(bench: Bench) -> None:
 
 def test_without_a_forker_and_workers_all_is_lost(bench: Bench) -> None:
     end_forkers(bench)
-    for worker, said in zip(bench.played, ([], ["all lost"]), strict=True):
+    for worker, messages in zip(bench.played, ([], ["all lost"]), strict=True):
         worker.process.kill()
         worker.close()
         bench.reactor.poller.poll(0)
         bench.live(2)
-        assert bench.said[:1] == said
+        assert bench.messages[:1] == messages
     assert bench.workers.members == []
 
 

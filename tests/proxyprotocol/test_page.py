@@ -36,10 +36,10 @@ def test_example_for_reading_works() -> None:
 
 def test_example_for_reading_ends_when_the_peer_closes() -> None:
     for data in (b"", ALL_OPTIONS[:20]):
-        told: list[object] = []
-        reading = READING.partition("\n\nheader.command")[0].replace("...", "told.append(error)")
-        exec(reading, {"connection": Closed(data), "told": told})
-        assert [type(error) for error in told] == [TruncatedHeader]
+        reported: list[object] = []
+        reading = READING.partition("\n\nheader.command")[0].replace("...", "reported.append(error)")
+        exec(reading, {"connection": Closed(data), "reported": reported})
+        assert [type(error) for error in reported] == [TruncatedHeader]
 
 
 def test_example_for_writing_works() -> None:

@@ -44,7 +44,7 @@ def front(make: MakeBench, **settings: Any) -> Bench:
     return make(**{"accept_proxy": HERE, "send_proxy": "v2"} | settings)
 
 
-def told(bench: Bench) -> Header:
+def reported_header(bench: Bench) -> Header:
     """Take the server's end of the connection, and the header that it got."""
     bench.advance(2 * LOCAL_SECONDS)
     server = bench.server.accept(GREETING)
@@ -70,7 +70,7 @@ def test_addresses_of_the_header_are_the_client_s(make: MakeBench, kind: str) ->
     bench = front(make)
     client = bench.client()
     client.send(HEADERS[kind])
-    header = told(bench)
+    header = reported_header(bench)
     assert (header.source, header.destination) == (CLIENT, FRONT)
     assert bench.frontend.counters.headers == 1
 
@@ -80,7 +80,7 @@ def test_header_without_addresses_leaves_the_connection_s_own(make: MakeBench) -
     client = bench.client()
     client.send(UNKNOWN)
     host, port = client.socket.getsockname()
-    assert str(told(bench).source) == f"{host}:{port}"
+    assert str(reported_header(bench).source) == f"{host}:{port}"
 
 
 def test_client_and_who_sent_the_header_are_logged(make: MakeBench) -> None:
@@ -88,7 +88,7 @@ def test_client_and_who_sent_the_header_are_logged(make: MakeBench) -> None:
     client = bench.client()
     via = "{}:{}".format(*client.socket.getsockname())
     client.send(V2)
-    told(bench)
+    reported_header(bench)
     client.break_off()
     line = bench.over()
     assert (line["client"], line["via"]) == ("198.51.100.7:52114", via)
@@ -98,7 +98,7 @@ def test_client_behind_a_unix_socket_of_another_proxy_is_reported_as_such(make: 
     bench = front(make)
     client = bench.client()
     client.send(encode(Header.proxy(UnixAddress(b"/client"), UnixAddress(b"/front"))).data)
-    told(bench)
+    reported_header(bench)
     client.break_off()
     assert bench.over()["client"] == "unix"
 
@@ -110,7 +110,7 @@ def test_header_may_come_byte_by_byte(make: MakeBench, kind: str) -> None:
     for byte in HEADERS[kind]:
         assert not bench.server.is_asked
         client.send(bytes([byte]))
-    assert told(bench)
+    assert reported_header(bench)
 
 
 @pytest.mark.parametrize("kind", HEADERS)
@@ -128,7 +128,7 @@ def test_what_is_behind_the_header_is_not_the_header_s(make: MakeBench, kind: st
 def test_client_hello_in_the_header_s_segment_is_tls(make: MakeBench, kind: str) -> None:
     bench = front(make, tls=True)
     client = bench.tls_client(prefix=HEADERS[kind])
-    told(bench)
+    reported_header(bench)
     bench.until(lambda: client.data == GREETING)
 
 
@@ -199,7 +199,7 @@ def test_others_are_clients_of_their_own(make: MakeBench) -> None:
     bench = front(make, accept_proxy=ELSEWHERE)
     client = bench.client()
     host, port = client.socket.getsockname()
-    assert str(told(bench).source) == f"{host}:{port}"
+    assert str(reported_header(bench).source) == f"{host}:{port}"
 
 
 @pytest.mark.parametrize("tls", [False, True])
@@ -327,7 +327,7 @@ def test_others_are_served_beside(make: MakeBench) -> None:
 def test_others_speak_tls_without_a_header(make: MakeBench) -> None:
     bench = front(make, accept_proxy=ELSEWHERE, tls=True)
     client = bench.tls_client()
-    told(bench)
+    reported_header(bench)
     bench.until(lambda: client.data == GREETING)
 
 
@@ -355,13 +355,13 @@ def test_others_are_refused_where_nobody_else_is_wanted(make: MakeBench) -> None
 def test_trusted_are_served_where_nobody_else_is_wanted(make: MakeBench) -> None:
     bench = front(make, accept_proxy_only=True)
     bench.client().send(V2)
-    assert told(bench).source == CLIENT
+    assert reported_header(bench).source == CLIENT
 
 
 def test_client_s_own_address_decides(make: MakeBench) -> None:
     bench = front(make, accept_proxy=(ip_network("127.0.0.2/32"),))
     bench.client("127.0.0.2").send(V2)
-    assert told(bench).source == CLIENT
+    assert reported_header(bench).source == CLIENT
 
 
 # From those who may.
@@ -375,7 +375,7 @@ def optional(make: MakeBench, **settings: Any) -> Bench:
 def test_optional_header_is_taken(make: MakeBench, kind: str) -> None:
     bench = optional(make)
     bench.client().send(HEADERS[kind])
-    assert told(bench).source == CLIENT
+    assert reported_header(bench).source == CLIENT
 
 
 def test_optional_header_may_come_in_pieces(make: MakeBench) -> None:
@@ -384,14 +384,14 @@ def test_optional_header_may_come_in_pieces(make: MakeBench) -> None:
     client.send(V2[:1])
     bench.settle()
     client.send(V2[1:])
-    assert told(bench).source == CLIENT
+    assert reported_header(bench).source == CLIENT
 
 
 def test_other_first_bytes_are_the_client_s(make: MakeBench) -> None:
     bench = optional(make, tls=True)
     client = bench.tls_client()
     host, port = client.socket.getsockname()
-    assert str(told(bench).source) == f"{host}:{port}"
+    assert str(reported_header(bench).source) == f"{host}:{port}"
     bench.until(lambda: client.data == GREETING)
 
 
@@ -413,7 +413,7 @@ def test_optional_header_that_has_begun_has_the_time_of_others(make: MakeBench) 
     client.send(V2[:1])
     bench.advance(4)
     client.send(V2[1:])
-    assert told(bench).source == CLIENT
+    assert reported_header(bench).source == CLIENT
 
 
 def test_optional_header_that_stays_unfinished_is_given_up(make: MakeBench) -> None:
@@ -461,7 +461,7 @@ def test_received_tlvs_are_logged_by_name(make: MakeBench) -> None:
     )
     client = bench.client()
     client.send(encode(Header.proxy(CLIENT, FRONT, tlvs)).data)
-    told(bench)
+    reported_header(bench)
     client.break_off()
     line = bench.over()
     assert line["tlv_authority"] == "mail.example.org"
@@ -477,7 +477,7 @@ def logged(make: MakeBench, header: Header, **settings: Any) -> dict[str, Any]:
     bench = front(make, **settings)
     client = bench.client()
     client.send(encode(header).data)
-    told(bench)
+    reported_header(bench)
     client.break_off()
     return bench.over()
 
@@ -550,7 +550,7 @@ def test_received_tlvs_are_passed_on(make: MakeBench) -> None:
     bench = front(make, backend={"pass_tlvs": (0xE1,)})
     client = bench.client()
     client.send(encode(Header.proxy(CLIENT, FRONT, (Tlv(0xE1, b"one"), Tlv(0xE2, b"two"), Tlv(0xE1, b"three")))).data)
-    assert [tlv.value for tlv in told(bench).tlvs if tlv.type >= 0xE0] == [b"one", b"three"]
+    assert [tlv.value for tlv in reported_header(bench).tlvs if tlv.type >= 0xE0] == [b"one", b"three"]
 
 
 def test_bug_while_a_header_is_read_ends_the_session(make: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -568,7 +568,7 @@ def test_client_of_tls_is_no_peer_in_clear(make: MakeBench) -> None:
     """What a header says of its client is not what we negotiated: TLS is ours to tell."""
     bench = front(make, send_proxy="v2-ssl", tls=True)
     client = bench.tls_client(prefix=V2)
-    header = told(bench)
+    header = reported_header(bench)
     assert isinstance(client, TlsPeer)
     assert header.source == CLIENT
     assert header.ssl is not None
@@ -579,7 +579,7 @@ def test_header_of_a_unix_client_is_taken(make: MakeBench) -> None:
     bench = front(make, bind="unix", accept_proxy=("unix",), accept_proxy_only=True)
     client = bench.client()
     client.send(V2)
-    assert told(bench).source == CLIENT
+    assert reported_header(bench).source == CLIENT
     for peer in bench.peers:
         peer.end()
     line = bench.over()

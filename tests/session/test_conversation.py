@@ -43,9 +43,9 @@ def answer(bench: Bench, client: Peer, *sent: bytes) -> bytes:
     for data in sent:
         client.send(data)
         bench.settle()
-    said = bytes(client.data)
+    received = bytes(client.data)
     client.data.clear()
-    return said
+    return received
 
 
 def test_client_is_greeted_without_a_server(bench: Open) -> None:
@@ -105,8 +105,8 @@ def test_managesieve_s_listing_is_relayed_without_starttls(bench: Open) -> None:
 def test_bytes_between_starttls_and_tls_close_the_connection(bench: Open, segments: tuple[bytes, ...]) -> None:
     made = bench()
     client = greeted(made)
-    said = answer(made, client, *segments)
-    assert b"b " not in said
+    received = answer(made, client, *segments)
+    assert b"b " not in received
     assert made.frontend.counters.injections == 1
     client.socket.close()
     made.peers.remove(client)

@@ -47,11 +47,11 @@ def test_client_that_has_gone_before_there_was_a_server_is_information(make: Mak
     assert level(bench) == LogLevel.info
 
 
-@pytest.mark.parametrize("said", [b"a login\r\n", b"PROXY TCP4 192.0.2.1\r\n"])
-def test_header_that_is_refused_is_a_warning(make: MakeBench, said: bytes) -> None:
+@pytest.mark.parametrize("sent", [b"a login\r\n", b"PROXY TCP4 192.0.2.1\r\n"])
+def test_header_that_is_refused_is_a_warning(make: MakeBench, sent: bytes) -> None:
     bench = make(accept_proxy=(ip_network("127.0.0.0/8"),))
     client = bench.client()
-    client.send(said)
+    client.send(sent)
     bench.until(lambda: client.fin or client.reset)
     client.end()
     assert level(bench) == LogLevel.warn

@@ -29,7 +29,7 @@ def is_watched(bench: Bench) -> bool:
     return bench.poller.ready[stream.fd] != stream.on_event
 
 
-def says(bench: Bench, server: Peer, client: Peer, data: bytes) -> None:
+def server_sends(bench: Bench, server: Peer, client: Peer, data: bytes) -> None:
     """The server says something, and the client gets it, whole and at once."""
     client.data.clear()
     server.send(data)
@@ -38,8 +38,8 @@ def says(bench: Bench, server: Peer, client: Peer, data: bytes) -> None:
 
 def test_refused_logins_are_in_the_line_of_the_session(bench: Bench) -> None:
     client, server = bench.relay()
-    says(bench, server, client, REFUSED)
-    says(bench, server, client, REFUSED)
+    server_sends(bench, server, client, REFUSED)
+    server_sends(bench, server, client, REFUSED)
     client.close()
     server.close()
     assert bench.over()["auth_failures"] == 2
@@ -47,7 +47,7 @@ def test_refused_logins_are_in_the_line_of_the_session(bench: Bench) -> None:
 
 def test_session_without_refused_logins_has_no_such_field(bench: Bench) -> None:
     client, server = bench.relay()
-    says(bench, server, client, b"a OK Logged in\r\n")
+    server_sends(bench, server, client, b"a OK Logged in\r\n")
     client.close()
     server.close()
     assert "auth_failures" not in bench.over()
@@ -56,7 +56,7 @@ def test_session_without_refused_logins_has_no_such_field(bench: Bench) -> None:
 def test_pieces_of_a_refusal_are_not_delayed(bench: Bench) -> None:
     client, server = bench.relay()
     for place in range(0, len(REFUSED), 7):
-        says(bench, server, client, REFUSED[place : place + 7])
+        server_sends(bench, server, client, REFUSED[place : place + 7])
     assert bench.session.auth_failures == 1
 
 
@@ -72,7 +72,7 @@ def test_refusal_with_which_the_server_closes_counts(bench: Bench) -> None:
 def test_successful_login_ends_the_watch(bench: Bench) -> None:
     client, server = bench.relay()
     assert is_watched(bench)
-    says(bench, server, client, b"a OK Logged in\r\n* FLAGS ()\r\n" + REFUSED)
+    server_sends(bench, server, client, b"a OK Logged in\r\n* FLAGS ()\r\n" + REFUSED)
     assert not is_watched(bench)
     assert bench.session.auth_failures == 0
 
@@ -80,11 +80,11 @@ def test_successful_login_ends_the_watch(bench: Bench) -> None:
 def test_only_the_first_bytes_are_watched(bench: Bench) -> None:
     client, server = bench.relay()
     line = b"a OK " + b"x" * 92 + b"\r\n"
-    says(bench, server, client, line * ((WATCHED_BYTES - 2 * EVENT_BYTES) // len(line)))
+    server_sends(bench, server, client, line * ((WATCHED_BYTES - 2 * EVENT_BYTES) // len(line)))
     assert is_watched(bench)
-    says(bench, server, client, line)
+    server_sends(bench, server, client, line)
     assert not is_watched(bench)
-    says(bench, server, client, REFUSED)
+    server_sends(bench, server, client, REFUSED)
     assert bench.session.auth_failures == 0
 
 
@@ -92,7 +92,7 @@ def test_short_lines_are_not_watched_for_long(bench: Bench) -> None:
     client, server = bench.relay()
     reads = 0
     while is_watched(bench):
-        says(bench, server, client, b"+\r\n")
+        server_sends(bench, server, client, b"+\r\n")
         reads += 1
     assert 200 < reads <= 256
 
@@ -100,14 +100,14 @@ def test_short_lines_are_not_watched_for_long(bench: Bench) -> None:
 def test_commands_before_a_login_do_not_hide_it(bench: Bench) -> None:
     client, server = bench.relay()
     for _ in range(100):
-        says(bench, server, client, b"a OK NOOP completed.\r\n")
-    says(bench, server, client, REFUSED)
+        server_sends(bench, server, client, b"a OK NOOP completed.\r\n")
+    server_sends(bench, server, client, REFUSED)
     assert bench.session.auth_failures == 1
 
 
 def test_refusal_in_one_piece_with_many_bytes_counts_if_it_is_among_the_first(bench: Bench) -> None:
     client, server = bench.relay()
-    says(bench, server, client, REFUSED + b"a OK\r\n" * 20_000 + REFUSED)
+    server_sends(bench, server, client, REFUSED + b"a OK\r\n" * 20_000 + REFUSED)
     assert bench.session.auth_failures == 1
 
 
@@ -115,7 +115,7 @@ def test_nothing_is_watched_unless_it_is_wanted(make: MakeBench) -> None:
     bench = make()
     client, server = bench.relay()
     assert not is_watched(bench)
-    says(bench, server, client, REFUSED)
+    server_sends(bench, server, client, REFUSED)
     assert bench.session.auth_failures == 0
 
 
@@ -134,7 +134,7 @@ def test_login_after_starttls_is_watched(make: MakeBench) -> None:
     client = bench.starttls_client()
     server = bench.server.accept(GREETING)
     bench.until(lambda: bench.session.stream is not None)
-    says(bench, server, client, REFUSED)
+    server_sends(bench, server, client, REFUSED)
     assert bench.session.auth_failures == 1
 
 

@@ -19,7 +19,7 @@ UNKNOWN_TLS = SslTlv(SslClient.SSL, 1)
 """On TLS of which nothing is known."""
 
 
-def told(bench: Bench, data: bytes = b"") -> tuple[SslTlv | None, dict[str, Any]]:
+def reported(bench: Bench, data: bytes = b"") -> tuple[SslTlv | None, dict[str, Any]]:
     """Connect a client that begins with `data`; return the TLS facts that the server gets, and the log line."""
     client = bench.tls_client(prefix=data) if bench.frontend.terms.tls is not None else bench.client()
     if bench.frontend.terms.tls is None and data:
@@ -42,13 +42,13 @@ def with_ssl(value: SslTlv) -> bytes:
 
 @pytest.mark.parametrize("header", [V1, V2, with_ssl(ON_TLS), b"PROXY UNKNOWN\r\n"], ids=["v1", "v2", "ssl", "unknown"])
 def test_client_of_a_proxy_that_ends_tls_is_on_tls(make: MakeBench, header: bytes) -> None:
-    ssl, line = told(front(make, accept_proxy=HERE), header)
+    ssl, line = reported(front(make, accept_proxy=HERE), header)
     assert ssl == UNKNOWN_TLS
     assert line["tls"] == "offloaded"
 
 
 def test_client_without_a_header_is_on_tls(make: MakeBench) -> None:
-    ssl, line = told(front(make))
+    ssl, line = reported(front(make))
     assert ssl == UNKNOWN_TLS
     assert line["tls"] == "offloaded"
 
@@ -64,31 +64,31 @@ def test_client_of_a_unix_socket_is_on_tls(make: MakeBench) -> None:
 
 @pytest.mark.parametrize("networks", [(), ELSEWHERE, ("unix",)], ids=["nobody", "elsewhere", "unix"])
 def test_client_from_elsewhere_is_in_clear(make: MakeBench, networks: Any) -> None:
-    ssl, line = told(front(make, accept_proxy=HERE, tls_offloaded_by=networks), V1)
+    ssl, line = reported(front(make, accept_proxy=HERE, tls_offloaded_by=networks), V1)
     assert ssl == SslTlv(SslClient(0), 1)
     assert "tls" not in line
 
 
 def test_address_of_the_header_does_not_count(make: MakeBench) -> None:
-    ssl, _ = told(front(make, accept_proxy=HERE, tls_offloaded_by=(ip_network("198.51.100.0/24"),)), V1)
+    ssl, _ = reported(front(make, accept_proxy=HERE, tls_offloaded_by=(ip_network("198.51.100.0/24"),)), V1)
     assert ssl == SslTlv(SslClient(0), 1)
 
 
 def test_header_that_says_in_clear_is_believed(make: MakeBench) -> None:
-    ssl, line = told(front(make, accept_proxy=HERE), with_ssl(IN_CLEAR))
+    ssl, line = reported(front(make, accept_proxy=HERE), with_ssl(IN_CLEAR))
     assert ssl == SslTlv(SslClient(0), 1)
     assert "tls" not in line
 
 
 def test_facts_of_the_header_that_are_passed_on_say_more(make: MakeBench) -> None:
     bench = front(make, accept_proxy=HERE, backend={"pass_tlvs": (TlvType.SSL,)})
-    ssl, line = told(bench, with_ssl(ON_TLS))
+    ssl, line = reported(bench, with_ssl(ON_TLS))
     assert ssl == ON_TLS
     assert "left_out" not in line
 
 
 def test_proxy_s_own_connection_is_no_client_on_tls(make: MakeBench) -> None:
-    ssl, line = told(front(make, accept_proxy=HERE), encode(Header.local()).data)
+    ssl, line = reported(front(make, accept_proxy=HERE), encode(Header.local()).data)
     assert ssl is None or not ssl.client
     assert "tls" not in line
 
@@ -96,7 +96,7 @@ def test_proxy_s_own_connection_is_no_client_on_tls(make: MakeBench) -> None:
 @pytest.mark.parametrize(("value", "tls"), [(ON_TLS, "passed"), (IN_CLEAR, None)])
 def test_tls_that_is_passed_on_is_logged(make: MakeBench, value: SslTlv, tls: str | None) -> None:
     bench = make(send_proxy="v2-ssl", accept_proxy=HERE, backend={"pass_tlvs": (0x20,)})
-    ssl, line = told(bench, with_ssl(value))
+    ssl, line = reported(bench, with_ssl(value))
     assert ssl == value
     assert line.get("tls") == tls
 
@@ -111,7 +111,7 @@ def warnings(bench: Bench) -> list[str]:
 @pytest.mark.parametrize("tls", [False, True])
 def test_facts_that_are_not_passed_on_are_named(make: MakeBench, tls: bool) -> None:
     bench = make(send_proxy="v2-ssl", accept_proxy=HERE, tls=tls)
-    _, line = told(bench, with_ssl(ON_TLS))
+    _, line = reported(bench, with_ssl(ON_TLS))
     assert line["left_out"] == 'SSL that came in: proxy-v2-pass-tlvs has no "ssl"'
     assert warnings(bench) == ["front"]
 
@@ -139,6 +139,6 @@ def test_nothing_is_missing_where_no_facts_are_wanted(make: MakeBench, send_prox
 
 def test_word_that_a_client_is_in_clear_is_not_missed(make: MakeBench) -> None:
     bench = make(send_proxy="v2-ssl", accept_proxy=HERE, tls=True)
-    _, line = told(bench, with_ssl(IN_CLEAR))
+    _, line = reported(bench, with_ssl(IN_CLEAR))
     assert "left_out" not in line
     assert warnings(bench) == []

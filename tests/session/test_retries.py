@@ -253,21 +253,21 @@ def test_greeting_of_many_lines_counts_from_the_first(make: MakeBench) -> None:
     bench.until(lambda: client.data == b"220-wait\r\n220 ready\r\n")
 
 
-@pytest.mark.parametrize("said", [b"*", b"* OK and no end"])
-def test_greeting_without_an_end_is_none(make: MakeBench, said: bytes) -> None:
+@pytest.mark.parametrize("sent", [b"*", b"* OK and no end"])
+def test_greeting_without_an_end_is_none(make: MakeBench, sent: bytes) -> None:
     bench = make(backend={"retries": 0}, connect=CONNECT)
     client = bench.client()
-    bench.server.accept(said)
+    bench.server.accept(sent)
     bench.advance(CONNECT + 0.25)
     line = ended(bench, client)
     assert (line["termination"], line["reason"].partition(";")[0]) == ("sC", "no greeting within 5 s")
 
 
-@pytest.mark.parametrize("said", [b"\r\n", b"* HELLO\r\n", b"\x15\x03\x03\x00\x02\x02\x0a\n"])
-def test_what_is_no_greeting_is_not_passed_on(make: MakeBench, said: bytes) -> None:
+@pytest.mark.parametrize("sent", [b"\r\n", b"* HELLO\r\n", b"\x15\x03\x03\x00\x02\x02\x0a\n"])
+def test_what_is_no_greeting_is_not_passed_on(make: MakeBench, sent: bytes) -> None:
     bench = make(servers=2)
     client = bench.client()
-    bench.servers[0].accept(said)
+    bench.servers[0].accept(sent)
     bench.servers[1].accept(GREETING)
     bench.until(lambda: client.data == GREETING)
 

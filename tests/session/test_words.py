@@ -51,14 +51,14 @@ def test_received_addresses_are_reported_and_tlvs_as_the_log_has_them(make: Make
     assert "tlv_0xe4" not in words
 
 
-@pytest.mark.parametrize(("name", "told"), [(b"alice, Dr.", "alice, Dr."), (b"alice\nbob", "")])
-def test_received_common_name_is_reported_by_the_rules_for_our_own(make: MakeBench, name: bytes, told: str) -> None:
+@pytest.mark.parametrize(("name", "reported"), [(b"alice, Dr.", "alice, Dr."), (b"alice\nbob", "")])
+def test_received_common_name_is_reported_by_the_rules_for_our_own(make: MakeBench, name: bytes, reported: str) -> None:
     bench = make(accept_proxy=(ip_network("127.0.0.0/8"),), log_tlvs=(TlvType.SSL,))
     ssl = SslTlv(SslClient.SSL | SslClient.CERT_CONN, 0, (Tlv(SslType.CN, name),))
     ends = InetAddress.parse("[2001:db8::1]:5000"), InetAddress.parse("[2001:db8::2]:143")
     bench.client().send(encode(Header.proxy(*ends, (ssl.tlv(),))).data)
     bench.server.accept()
-    assert words_of(bench)["tlv_ssl_cn"] == told
+    assert words_of(bench)["tlv_ssl_cn"] == reported
 
 
 @pytest.mark.parametrize("name", ["a b", "x\nsession", "192.0.2.1", None])

@@ -16,7 +16,7 @@ OTHER = make_certificate("/other.pem", issue("a", days=60, since=-30).pem)
 SHORT = make_certificate("/short.pem", issue("a", days=5, since=-1).pem)
 
 
-def told_on(days: range, certificate: Certificate = LONG) -> list[tuple[int, int]]:
+def reported_on(days: range, certificate: Certificate = LONG) -> list[tuple[int, int]]:
     """The days with a warning, checked every hour, and the number of days in each warning."""
     notices = ExpiryNotices()
     return [
@@ -28,15 +28,15 @@ def told_on(days: range, certificate: Certificate = LONG) -> list[tuple[int, int
 
 
 def test_each_step_is_reported_once() -> None:
-    assert told_on(range(70)) == [(30, 30), (46, 14), (53, 7), (59, 1), (60, -1)]
+    assert reported_on(range(70)) == [(30, 30), (46, 14), (53, 7), (59, 1), (60, -1)]
 
 
 def test_last_step_that_has_come_is_reported_at_the_start() -> None:
-    assert told_on(range(50, 52)) == [(50, 10)]
+    assert reported_on(range(50, 52)) == [(50, 10)]
 
 
 def test_steps_longer_than_a_certificate_s_life_are_left_out() -> None:
-    assert told_on(range(7), SHORT) == [(4, 1), (5, -1)]
+    assert reported_on(range(7), SHORT) == [(4, 1), (5, -1)]
 
 
 def test_clock_that_goes_back_repeats_no_report() -> None:

@@ -22,10 +22,10 @@ def hello(version: ssl.TLSVersion, name: str | None) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"), [("mail.example.org", b"mail.example.org"), ("A.b.C", b"a.b.c"), (None, b"")]
+    ("name", "reported"), [("mail.example.org", b"mail.example.org"), ("A.b.C", b"a.b.c"), (None, b"")]
 )
-def test_name_is_reported_in_lower_case(name: str | None, told: bytes) -> None:
-    assert name_without_13(hello(ssl.TLSVersion.TLSv1_2, name)) == told
+def test_name_is_reported_in_lower_case(name: str | None, reported: bytes) -> None:
+    assert name_without_13(hello(ssl.TLSVersion.TLSv1_2, name)) == reported
 
 
 def test_client_with_tls_1_3_is_none_of_this() -> None:

@@ -30,7 +30,7 @@ class Bench:
         client.send(f"GET /api/v1/events{query} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
         return client
 
-    def came(self, client: Client) -> list[bytes]:
+    def received(self, client: Client) -> list[bytes]:
         """The pieces that a client has received."""
         self.web.turn()
         data = client.transport.value()
@@ -56,17 +56,17 @@ def bench(make: Make) -> Bench:
 
 def test_event_is_printable_ascii_whatever_a_client_has_sent(bench: Bench) -> None:
     client = bench.watch()
-    bench.came(client)
+    bench.received(client)
     bench.log.info("{sni}", event="session", sni="a\x1b[2J\u202e\x9b")
-    (piece,) = bench.came(client)
+    (piece,) = bench.received(client)
     assert piece.decode("ascii").removesuffix("\n\n").isprintable()
 
 
 def test_event_arrives_as_an_object(bench: Bench) -> None:
     client = bench.watch()
-    assert bench.came(client) == [b"retry: 3000\n\n"]
+    assert bench.received(client) == [b"retry: 3000\n\n"]
     bench.log.info("server d1 is DOWN", event="server", server="d1")
-    (event,) = events(bench.came(client))
+    (event,) = events(bench.received(client))
     assert (event["type"], event["event"], event["server"]) == ("event", "server", "d1")
 
 
@@ -80,7 +80,7 @@ def test_events_are_selected(bench: Bench) -> None:
     client = bench.watch("?events=servers")
     bench.log.info("a session", event="session")
     bench.log.info("a server", event="server")
-    assert [event["event"] for event in events(bench.came(client))] == ["server"]
+    assert [event["event"] for event in events(bench.received(client))] == ["server"]
 
 
 def test_unknown_selection_is_refused(bench: Bench) -> None:
@@ -91,24 +91,24 @@ def test_unknown_selection_is_refused(bench: Bench) -> None:
 
 def test_silence_has_a_pulse(bench: Bench) -> None:
     client = bench.watch()
-    bench.came(client)
+    bench.received(client)
     bench.web.reactor.advance(PULSE_SECONDS)
-    assert bench.came(client) == [PULSE]
+    assert bench.received(client) == [PULSE]
     bench.log.info("an event", event="e")
-    assert len(events(bench.came(client))) == 1
+    assert len(events(bench.received(client))) == 1
 
 
 def test_slow_reader_loses_events_and_gets_their_number(bench: Bench) -> None:
     client = bench.watch()
-    bench.came(client)
+    bench.received(client)
     client.transport.has_room = False
     bench.log.info("the first")
     bench.web.turn()
     for _ in range(2 * WAITING_BYTES // 1000):
         bench.log.info("x" * 1000)
-    bench.came(client)
+    bench.received(client)
     client.transport.make_room()
-    found = events(bench.came(client))
+    found = events(bench.received(client))
     assert found[-1]["type"] == "lost"
     assert found[-1]["events"] == 2 * WAITING_BYTES // 1000 - (len(found) - 1)
     assert sum(len(json.dumps(event)) for event in found) < WAITING_BYTES * 1.1
@@ -116,14 +116,14 @@ def test_slow_reader_loses_events_and_gets_their_number(bench: Bench) -> None:
 
 def test_short_event_after_a_lost_one_is_lost_too(bench: Bench) -> None:
     client = bench.watch()
-    bench.came(client)
+    bench.received(client)
     client.transport.has_room = False
     bench.log.info("the first")
-    bench.came(client)
+    bench.received(client)
     bench.log.info("x" * WAITING_BYTES)
     bench.log.info("short")
     client.transport.make_room()
-    assert events(bench.came(client)) == [{"type": "lost", "events": 2}]
+    assert events(bench.received(client)) == [{"type": "lost", "events": 2}]
 
 
 def test_client_that_never_reads_is_dropped(bench: Bench) -> None:
@@ -150,4 +150,4 @@ def test_number_of_streams_is_limited(bench: Bench) -> None:
     assert (refused.status, refused.headers["retry-after"]) == (503, "10")
     assert bench.web.get("/livez").status == 200
     clients[0].lose()
-    assert len(bench.came(bench.watch())) == 1
+    assert len(bench.received(bench.watch())) == 1

@@ -31,25 +31,25 @@ def needing(make: Make, *, needs: bool) -> Running:
     return make(frontends=(frontend,), backends={"pool": Backend(name="pool", send_proxy="none", servers=(server,))})
 
 
-def told(web: Web, path: str = "/readyz") -> tuple[int, str]:
+def answer_of(web: Web, path: str = "/readyz") -> tuple[int, str]:
     response = web.get(path)
     return response.status, response.body.decode()
 
 
 def test_process_that_works_says_so(make: Make) -> None:
-    assert told(web_of(make()), "/livez") == (200, "ok\n")
+    assert answer_of(web_of(make()), "/livez") == (200, "ok\n")
 
 
 def test_service_that_wants_clients_says_so(make: Make) -> None:
-    assert told(web_of(make())) == (200, "ready\n")
+    assert answer_of(web_of(make())) == (200, "ready\n")
 
 
 def test_service_that_stops_wants_none(make: Make) -> None:
     running = make()
     running.service.stop.drain()
     web = web_of(running)
-    assert told(web) == (503, "not ready: the service stops\n")
-    assert told(web, "/livez") == (200, "ok\n")
+    assert answer_of(web) == (503, "not ready: the service stops\n")
+    assert answer_of(web, "/livez") == (200, "ok\n")
 
 
 def test_service_without_a_listener_wants_none(make: Make) -> None:
@@ -58,9 +58,9 @@ def test_service_without_a_listener_wants_none(make: Make) -> None:
     running.reactor.advance(HANDSHAKE_SECONDS)
     assert drained.called
     web = web_of(running)
-    assert told(web) == (503, "not ready: no frontend listens\n")
+    assert answer_of(web) == (503, "not ready: no frontend listens\n")
     running.service.drains.frontend_ready("front")
-    assert told(web) == (200, "ready\n")
+    assert answer_of(web) == (200, "ready\n")
 
 
 def test_rule_for_everybody_chooses_the_backend_that_needs_a_server(make: Make) -> None:
@@ -90,9 +90,9 @@ def test_rule_for_everybody_chooses_the_backend_that_needs_a_server(make: Make) 
         pool.set_state(pool.servers[0], "maint", running.reactor.seconds(), "by hand")
 
     take_out("pool")
-    assert told(web) == (200, "ready\n")
+    assert answer_of(web) == (200, "ready\n")
     take_out("other")
-    assert told(web) == (503, "not ready: frontend imap: no server of backend other is up for imap\n")
+    assert answer_of(web) == (503, "not ready: frontend imap: no server of backend other is up for imap\n")
 
 
 @pytest.mark.parametrize(
@@ -106,6 +106,6 @@ def test_frontend_that_needs_a_server_has_none(make: Make, needs: bool, answer: 
     running = needing(make, needs=needs)
     pool = running.service.generation.backends["pool", "imap"].pool
     web = web_of(running)
-    assert told(web) == (200, "ready\n")
+    assert answer_of(web) == (200, "ready\n")
     pool.set_state(pool.servers[0], "maint", running.reactor.seconds(), "by hand")
-    assert told(web) == answer
+    assert answer_of(web) == answer

@@ -201,9 +201,9 @@ def test_json_of_what_clients_choose_is_printable_ascii(bench: Bench) -> None:
 
 def test_buttons_say_what_they_do(checked: Bench) -> None:
     buttons = [one for one in checked.page().all("button") if "data-command" in one]
-    told = {(one["data-command"], one["data-arguments"], one["aria-label"]) for one in buttons}
+    reported = {(one["data-command"], one["data-arguments"], one["aria-label"]) for one in buttons}
     drain = ("set server state", '{"server": "pool/d1", "state": "drain"}', "drain pool/d1")
-    assert drain in told
+    assert drain in reported
     assert all(json.loads(one["data-arguments"] or "") for one in buttons)
 
 
