@@ -32,7 +32,7 @@ The map, bottom up; imports run one way, from the later to the earlier:
 - ``audit``: the known attacks on STARTTLS, tried against any server; stands alone.
 - ``process``: several processes that serve together: main process, workers, and their messages.
 - ``top``: what a running service does, live in a terminal; over the admin socket.
-- ``tap``, ``demo``, ``commands``, ``cli``: how it is started.
+- ``foreground``, ``tap``, ``demo``, ``commands``, ``cli``: how it is started.
 """
 
 __version__ = "0.1.0"

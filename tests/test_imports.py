@@ -30,7 +30,7 @@ LAYERS = (
     {"web"},
     {"service", "signals", "audit"},
     {"process"},
-    {"tap", "demo", "top"},
+    {"foreground", "tap", "demo", "top"},
     {"commands"},
     {"cli"},
     {"__main__"},

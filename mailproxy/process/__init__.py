@@ -10,9 +10,10 @@ A socket carries messages between the main process and each worker, in both dire
 `message` as a `frame` with its `encoding`. The counts of all processes are in shared memory (`mailproxy.counting`), so
 a session needs no message.
 
-``identity`` is the user that they become when root has started them.
+``start`` has the steps before there is a reactor, and ``alone`` those of a process without workers. ``identity`` is the
+user that they become when root has started them.
 
 ``main`` is the service of the main process. ``workers`` starts, informs and replaces its workers, which it may ask
-(``open_questions``), and ``worker_ends`` says how they have ended. ``worker`` is the process of a worker, and
-``worker_service`` its service.
+(``open_questions``); ``worker_ends`` says how they have ended, and ``workers_stop`` stops them. ``worker`` is the
+process of a worker, and ``worker_service`` its service.
 """

@@ -12,7 +12,7 @@ from mailproxy.front.prepare import Prepared
 from mailproxy.front.process_state import ProcessState
 from mailproxy.process.counts import MainCounts
 from mailproxy.process.forker import begin_forker
-from mailproxy.process.identity import Identity
+from mailproxy.process.identity import CAP_DAC_READ_SEARCH, CAP_NET_BIND_SERVICE, Identity
 from mailproxy.process.main import MainService
 from mailproxy.process.worker import MakeLog, work
 from mailproxy.tls.servers import TlsServers
@@ -21,6 +21,10 @@ from mailproxy.tls.stock import Stock
 
 class Processes:
     """The objects that the main process and its workers share; made first, because `prepare` needs `process_state`."""
+
+    # Clients do not get to the main process: it may read keys that only root may.
+    capabilities = (CAP_NET_BIND_SERVICE, CAP_DAC_READ_SEARCH)
+    """What of root's rights the main process keeps as another user."""
 
     def __init__(self, count: int, make_log: MakeLog) -> None:
         """`make_log` makes the log of each process."""

@@ -6,11 +6,16 @@ import os
 import socket
 from collections.abc import MutableMapping, Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from mailproxy.systemd.environment import FIRST_DESCRIPTOR, LISTEN_KEYS, descriptor_names
 from mailproxy.systemd.message import is_stored
+
+# These are taken before anything else is imported.
+if TYPE_CHECKING:
+    from mailproxy.front.sockets import Sockets
 
 
 @frozen
@@ -41,6 +46,12 @@ class Handed:
     def sockets(self) -> list[socket.socket]:
         """All of them."""
         return [*(sock for _, sock in self.units), *(one.socket for one in self.stored)]
+
+    def lend_to(self, sockets: Sockets) -> None:
+        """Have `sockets` listen on them, where the configuration wants it."""
+        for name, sock in self.units:
+            sockets.lend(name, sock)
+        sockets.offer(one.socket for one in self.stored if one.is_reachable)
 
 
 def take_handed(

@@ -16,6 +16,7 @@ from typing import Any
 from twisted.internet.interfaces import IDelayedCall
 
 from mailproxy.systemd import message
+from mailproxy.systemd.environment import notify_address, watchdog_seconds
 from mailproxy.systemd.handed import Stored
 from mailproxy.systemd.notifier import Notifier
 from mailproxy.transport.bound import Bound
@@ -25,6 +26,18 @@ STATUS_SECONDS = 5.0
 
 # A stop takes longer than its parts: the log is written, workers end.
 GRACE_SECONDS = 10.0
+
+
+def make_reports(
+    reactor: Any, *, bounds: Callable[[], Iterable[Bound]], summary: Callable[[], str], stored: Iterable[Stored]
+) -> Reports | None:
+    """Make the reports that systemd asks for in the environment, as `Reports` does; None if it asks for none."""
+    address = notify_address(os.environ)
+    if address is None:
+        return None
+    watchdog = watchdog_seconds(os.environ, os.getpid())
+    notifier = Notifier(address, reactor)
+    return Reports(notifier, reactor, bounds=bounds, summary=summary, watchdog=watchdog, stored=stored)
 
 
 class Reports:

@@ -94,9 +94,3 @@ def test_run_serves_until_a_signal_and_reports_its_counts(file: Path, number: si
     assert "counts" not in closed
     assert (process.returncode, err) == (0, "")
     assert not (file.parent / "front.sock").exists()
-
-
-def test_short_wait_is_not_reported(capsys: pytest.CaptureFixture[str]) -> None:
-    with run.telling("waiting", after=60.0):
-        pass
-    assert capsys.readouterr().err == ""

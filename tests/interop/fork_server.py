@@ -21,9 +21,8 @@ from tests.interop.forked import LONGEST
 
 # In the order of `mailproxy run`, which installs its own reactor later.
 _IMPORTED = (
-    *("mailproxy.commands.run", "mailproxy.systemd.handed", "mailproxy.control.takeover", "mailproxy.front.prepare"),
-    *("mailproxy.process.identity", "mailproxy.signals", "mailproxy.transport.reactor", "mailproxy.service"),
-    *("mailproxy.log", "mailproxy.systemd.reports"),
+    *("mailproxy.commands.run", "mailproxy.systemd.handed", "mailproxy.foreground", "mailproxy.transport.reactor"),
+    *("mailproxy.service", "mailproxy.log", "mailproxy.systemd.reports"),
 )
 
 

@@ -3,12 +3,13 @@
 import fcntl
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from mailproxy.front.sockets import Sockets
 from mailproxy.systemd.handed import Handed, take_handed
 from mailproxy.systemd.message import stored_name
 from mailproxy.transport.binding import borrow
@@ -113,3 +114,32 @@ def test_unix_socket_without_its_file_cannot_be_reached(hand: Hand, tmp_path: Pa
         assert stored.is_reachable
         path.unlink()
         assert not stored.is_reachable
+
+
+class FakeSockets(Sockets):
+    """Sockets that keep what they get."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lent: list[tuple[str, socket.socket]] = []
+        self.offered: list[socket.socket] = []
+
+    def lend(self, name: str, sock: socket.socket) -> None:
+        self.lent.append((name, sock))
+
+    def offer(self, sockets: Iterable[socket.socket]) -> None:
+        self.offered.extend(sockets)
+
+
+def test_sockets_of_units_are_lent_and_stored_ones_offered_that_are_reachable(hand: Hand, tmp_path: Path) -> None:
+    path = tmp_path / "front.sock"
+    with socket.create_server(("127.0.0.1", 0)) as inet, socket.socket(socket.AF_UNIX) as unix:
+        unix.bind(str(path))
+        unix.listen()
+        name = stored_name("AF_INET 127.0.0.1:143")
+        handed = hand(("imaps", inet.fileno()), (name, inet.fileno()), (stored_name(str(path)), unix.fileno()))
+        path.unlink()
+        sockets = FakeSockets()
+        handed.lend_to(sockets)
+    assert sockets.lent == [("imaps", handed.sockets[0])]
+    assert sockets.offered == [handed.sockets[1]]

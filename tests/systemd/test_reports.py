@@ -11,7 +11,7 @@ from mailproxy.config import Frontend, InetBind
 from mailproxy.front.sockets import Sockets
 from mailproxy.systemd.handed import Stored
 from mailproxy.systemd.notifier import Notifier
-from mailproxy.systemd.reports import STATUS_SECONDS, Reports
+from mailproxy.systemd.reports import STATUS_SECONDS, Reports, make_reports
 
 ANY_PORT = InetBind(ip_address("127.0.0.1"), 0)
 
@@ -178,3 +178,9 @@ def test_nothing_is_left_at_the_end(service: Service) -> None:
     reports.close()
     assert service.clock.getDelayedCalls() == []
     assert service.sent.is_closed
+
+
+def test_systemd_that_asks_for_no_reports_gets_none(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    made = make_reports(service.clock, bounds=lambda: service.sockets.bounds, summary=lambda: "quiet", stored=())
+    assert made is None
