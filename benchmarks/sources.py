@@ -75,16 +75,16 @@ def measure(tables: int, sources: int, visits: int) -> Figures:
     first, *others = (gate for gate in gates if gate is not None)
     for gate in others:
         for source in come[:visits]:
-            gate.rejects(source)
+            gate.judge(source)
     begin = thread_time()
     for source in come:
-        first.rejects(source)
+        first.judge(source)
     new = thread_time() - begin
     again = come[:visits]
     random.Random(8).shuffle(again)
     begin = thread_time()
     for source in again:
-        first.rejects(source)
+        first.judge(source)
         for entry in first.take():
             entry.leave()
     known = thread_time() - begin
@@ -104,7 +104,7 @@ def main(arguments: list[str]) -> int:
     gate = make_gate(settings, settings.frontends[0], Sources((table,), table), lambda: 1000.0)
     assert gate is not None
     for source in come:
-        gate.rejects(source)
+        gate.judge(source)
     size = resident_megabytes() - before
     print(f"{options.sources} addresses: {size:.0f} MB, {table.size} entries, {table.evictions} left for others")
     for tables, sources in ((1, options.sources), (1, 10_000), (4, 10_000)):

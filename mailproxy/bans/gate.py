@@ -28,7 +28,7 @@ class BanGate:
         """Files of banned networks."""
         self.exempt: NetworkSet = EMPTY
         """Networks whose clients are never refused for a ban."""
-        self.ask: Callable[[BanRequest], object] = _nobody
+        self.ask: Callable[[BanRequest], object] = _ban_nobody
         """Carries a request out, or sends it to the main process."""
         self.monotonic = monotonic
 
@@ -37,7 +37,7 @@ class BanGate:
         """True while nobody is banned, so that no client needs a look-up."""
         return not (self.table.bans or self.lists)
 
-    def rejects(self, source: bytes) -> Rejection | None:
+    def judge(self, source: bytes) -> Rejection | None:
         """Return why a client with this address is refused, or None."""
         ban = self.table.find(source, self.monotonic()) if self.table.bans else None
         if ban is not None:
@@ -53,7 +53,7 @@ class BanGate:
 
     def banned(self, address: bytes) -> bool:
         """Return whether an address is banned now."""
-        return self.rejects(address) is not None
+        return self.judge(address) is not None
 
     def ban(self, address: bytes, seconds: float, reason: str, bits: int | None = None) -> None:
         """Ban an address, or its network, for a time, in all processes, as a rule says; not an exempt address."""
@@ -74,5 +74,5 @@ def _words(ban: Ban) -> str:
     return f"banned by {ban.origin}: {ban.reason}" if ban.reason else f"banned by {ban.origin}"
 
 
-def _nobody(request: BanRequest) -> None:
+def _ban_nobody(request: BanRequest) -> None:
     """Ban nobody: the process has no service yet."""

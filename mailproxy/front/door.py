@@ -39,8 +39,8 @@ class Door:
                 return False
         return True
 
-    def rejects(self, peer: Any, accept: AcceptPolicy | None) -> bool:
-        """Return whether a client that was just accepted is to be closed; not if it may send a PROXY header first."""
+    def reject(self, peer: Any, accept: AcceptPolicy | None) -> bool:
+        """Reject a client that was just accepted, if a gate does, and return whether; not before a PROXY header."""
         if self.is_idle:
             return False
         if accept is not None and accept.expectation(ip_address(peer[0])) is not Expectation.DIRECT:
@@ -53,7 +53,7 @@ class Door:
             self._log_rejection(peer, rejection)
         return True
 
-    def rejects_session(self, session: Session) -> Rejection | None:
+    def judge(self, session: Session) -> Rejection | None:
         """Ask about a client after its PROXY header, or the lack of one; a proxy's own connection has no gate."""
         if self.is_idle:
             return None
@@ -68,7 +68,7 @@ class Door:
 
     def _ask(self, source: bytes) -> Rejection | None:
         for gate in self._gates:
-            rejection = gate.rejects(source)
+            rejection = gate.judge(source)
             if rejection is not None:
                 self._numbers[GATES[rejection.word]] += 1
                 return rejection

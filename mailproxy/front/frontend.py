@@ -142,7 +142,7 @@ class Frontend:
 
     def accepted(self, sock: socket.SocketType, peer: Any, listener: Listener) -> None:
         """Begin a session for a client, unless a gate rejects it."""
-        if self._door is not None and not listener.is_unix and self._door.rejects(peer, self.terms.accept):
+        if self._door is not None and not listener.is_unix and self._door.reject(peer, self.terms.accept):
             sock.close()
             return
         session = Session(self, self.terms, sock, peer, self._identify(), listener)
@@ -161,7 +161,7 @@ class Frontend:
 
     def gate(self, session: Session) -> Rejection | None:
         """Ask the gates about a client that a PROXY header could name."""
-        rejection = None if self._door is None else self._door.rejects_session(session)
+        rejection = None if self._door is None else self._door.judge(session)
         if self.source_gate is not None:
             session.entries = self.source_gate.take()
         return rejection

@@ -92,8 +92,8 @@ class SourceGate:
         """False: it counts each client."""
         return False
 
-    def rejects(self, source: bytes) -> Rejection | None:
-        """Return the limit that a source is over, or None."""
+    def judge(self, source: bytes) -> Rejection | None:
+        """Count a client of a source, and return the limit that the source is over, or None."""
         if self._exempt and source in self._exempt:
             self._entries = ()
             return None

@@ -31,5 +31,9 @@ class Gate(Protocol):
     def is_idle(self) -> bool:
         """True while it lets everybody in and counts nobody: then it need not be asked."""
 
-    def rejects(self, source: bytes) -> Rejection | None:
-        """Return why a client with this address may not come in, or None. IPv4 has 4 bytes, IPv6 has 16."""
+    def judge(self, source: bytes) -> Rejection | None:
+        """
+        Return why a client with this address may not come in, or None; a gate may count the client.
+
+        IPv4 has 4 bytes, IPv6 has 16.
+        """

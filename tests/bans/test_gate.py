@@ -35,10 +35,10 @@ def gate(clock: Clock) -> BanGate:
 
 def test_banned_client_is_rejected_until_the_end(gate: BanGate, clock: Clock) -> None:
     gate.change(BanChange((ban("192.0.2.7", end=10.0),)))
-    assert gate.rejects(ADDRESS) == Rejection("banned", "banned by ctl: spam")
-    assert gate.rejects(OTHER) is None
+    assert gate.judge(ADDRESS) == Rejection("banned", "banned by ctl: spam")
+    assert gate.judge(OTHER) is None
     clock.now = 10.0
-    assert gate.rejects(ADDRESS) is None
+    assert gate.judge(ADDRESS) is None
 
 
 def test_nobody_needs_a_look_up_without_bans_and_lists(gate: BanGate) -> None:
@@ -59,7 +59,7 @@ def test_look_ups_end_with_the_last_ban(gate: BanGate) -> None:
 
 def test_ban_needs_no_reason(gate: BanGate) -> None:
     gate.change(BanChange((ban("192.0.2.7", reason="", origin="crowdsec"),)))
-    assert gate.rejects(ADDRESS) == Rejection("banned", "banned by crowdsec")
+    assert gate.judge(ADDRESS) == Rejection("banned", "banned by crowdsec")
 
 
 def test_unbanned_client_is_let_in(gate: BanGate) -> None:
@@ -70,8 +70,8 @@ def test_unbanned_client_is_let_in(gate: BanGate) -> None:
 
 def test_client_of_a_listed_network_is_rejected(gate: BanGate) -> None:
     gate.lists = (NetworkList("drop.txt", NetworkSet.of([ip_network("192.0.2.0/29")])),)
-    assert gate.rejects(ADDRESS) == Rejection("banned", "banned by the list drop.txt")
-    assert gate.rejects(OTHER) is None
+    assert gate.judge(ADDRESS) == Rejection("banned", "banned by the list drop.txt")
+    assert gate.judge(OTHER) is None
 
 
 def test_exempt_client_is_never_rejected(gate: BanGate) -> None:

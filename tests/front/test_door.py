@@ -26,7 +26,7 @@ class Gate:
         self.asked: list[bytes] = []
         self.is_idle = False
 
-    def rejects(self, source: bytes) -> Rejection | None:
+    def judge(self, source: bytes) -> Rejection | None:
         self.asked.append(source)
         return Rejection("banned", "banned by hand") if source in self.rejected else None
 

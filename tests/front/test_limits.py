@@ -57,7 +57,7 @@ class Limited:
         """Be another process that lets clients in."""
         gate = self.gate(Sources(self.tables, self.tables[1]))
         for _ in range(times):
-            assert gate.rejects(bytes(map(int, source.split(".")))) is None
+            assert gate.judge(bytes(map(int, source.split(".")))) is None
             gate.take()
 
     def come(self, source: str = ONE) -> Peer | None:
@@ -187,7 +187,7 @@ def test_network_counts_as_one_source(limited: Make) -> None:
 def test_limit_of_a_frontend_is_for_that_frontend_alone(limited: Make) -> None:
     front = limited(FrontendLimits(source_connections=1))
     elsewhere = front.gate(front.sources, "other")
-    assert elsewhere.rejects(bytes([127, 0, 0, 2])) is None
+    assert elsewhere.judge(bytes([127, 0, 0, 2])) is None
     elsewhere.take()
     assert front.come() is not None
     assert front.come() is None
@@ -196,7 +196,7 @@ def test_limit_of_a_frontend_is_for_that_frontend_alone(limited: Make) -> None:
 def test_limit_for_all_frontends_counts_all(limited: Make) -> None:
     front = limited(source_connections=1)
     elsewhere = front.gate(front.sources, "other")
-    assert elsewhere.rejects(bytes([127, 0, 0, 2])) is None
+    assert elsewhere.judge(bytes([127, 0, 0, 2])) is None
     elsewhere.take()
     assert front.come() is None
 
@@ -279,7 +279,7 @@ def test_rejected_client_is_not_counted_as_another_one() -> None:
     gate = make_gate(settings, settings.frontends[0], Sources((table,), table), lambda: 1000.0)
     assert gate is not None
     source = ip_address(ONE).packed
-    assert gate.rejects(source) is None
+    assert gate.judge(source) is None
     assert len(gate.take()) == 1
-    assert gate.rejects(source) is not None
+    assert gate.judge(source) is not None
     assert gate.take() == ()

@@ -190,19 +190,19 @@ SOURCE = bytes([192, 0, 2, 1])
 def test_connections_of_a_source_count_over_all_workers_until_their_worker_dies() -> None:
     main = MainCounts(Pages(2))
     one, other = gates(main, source_connections=1)
-    assert one.rejects(SOURCE) is None
+    assert one.judge(SOURCE) is None
     one.take()
-    assert other.rejects(SOURCE) is not None
+    assert other.judge(SOURCE) is not None
     main.fold(0)
-    assert other.rejects(SOURCE) is None
+    assert other.judge(SOURCE) is None
 
 
 def test_rate_of_a_source_stays_when_its_worker_dies() -> None:
     main = MainCounts(Pages(2))
     one, other = gates(main, source_rate="1/1m")
-    assert one.rejects(SOURCE) is None
+    assert one.judge(SOURCE) is None
     main.fold(0)
-    assert other.rejects(SOURCE) is not None
+    assert other.judge(SOURCE) is not None
 
 
 def test_tables_of_workers_have_the_size_of_one_together() -> None:
