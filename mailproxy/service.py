@@ -199,9 +199,9 @@ class ProxyService(Service):
             self.ticket_keys.start()
             self.revocations.follow(self._prepared.settings, self._prepared.files.trusts)
             self._follow_lists(self._prepared.settings)
-        self._say_ready()
+        self._report_ready()
 
-    def _say_ready(self) -> None:
+    def _report_ready(self) -> None:
         self._log.info("ready", event="ready")
         self.supervisor.ready()
 
@@ -280,7 +280,7 @@ class ProxyService(Service):
         names = {frontend.name for frontend in self.frontends}
         for frontend in former.frontends:
             if frontend.name not in names:
-                self._say_closed(frontend)
+                self._log_closed(frontend)
         self.renewals.follow(reading.settings, renewed)
         self.ticket_keys.follow()
         self.revocations.follow(reading.settings, reading.files.trusts)
@@ -332,9 +332,9 @@ class ProxyService(Service):
         self._loop.stop()
         if self.role.is_main:
             for frontend in self.frontends:
-                self._say_closed(frontend)
+                self._log_closed(frontend)
 
-    def _say_closed(self, frontend: Frontend) -> None:
+    def _log_closed(self, frontend: Frontend) -> None:
         self._log.info(
             "frontend {frontend} is closed: {counts}",
             event="closed",

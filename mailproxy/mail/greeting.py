@@ -40,7 +40,7 @@ class Greeting:
     """If not: the reason, for the log."""
     refusal: Refusal | None = None
     """If not: the server's refusal of the client; None if it has sent none in the protocol's words."""
-    said: bytes = b""
+    received: bytes = b""
     """If not: the server's bytes so far."""
 
 
@@ -94,7 +94,10 @@ class GreetingReader:
         """Return the result if no more bytes come, for this reason."""
         self._reader.is_over = True
         return Greeting(
-            is_accepted=False, reason=reason, refusal=read_refusal(self._protocol, self._received), said=self._received
+            is_accepted=False,
+            reason=reason,
+            refusal=read_refusal(self._protocol, self._received),
+            received=self._received,
         )
 
 

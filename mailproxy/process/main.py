@@ -201,8 +201,8 @@ class MainService(ProxyService):
 
     # Start, reload, stop.
 
-    def _say_ready(self) -> None:
-        self._workers.start().addCallback(lambda _: super(MainService, self)._say_ready())
+    def _report_ready(self) -> None:
+        self._workers.start().addCallback(lambda _: super(MainService, self)._report_ready())
 
     def change_others(self) -> Deferred[Sequence[str]]:
         """Have the workers use the reading; the Deferred has those that cannot, with the reasons."""

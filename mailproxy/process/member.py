@@ -32,7 +32,7 @@ class Member:
     """The number of successive checks without a sign of life."""
     was_silent: bool = False
     """True if the main process has killed it since there was no sign of life."""
-    last_word: IDelayedCall | None = None
+    report_deadline: IDelayedCall | None = None
     """After its socket has closed: the time when it counts as ended even without a report of the forker."""
     _process: Process | None = None
 
@@ -49,8 +49,8 @@ class Member:
     def close(self) -> None:
         """Forget the process."""
         self.channel.close()
-        if self.last_word is not None and self.last_word.active():
-            self.last_word.cancel()
+        if self.report_deadline is not None and self.report_deadline.active():
+            self.report_deadline.cancel()
         if self._process is not None:
             self._process.close()
             self._process = None

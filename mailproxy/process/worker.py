@@ -85,46 +85,46 @@ class Worker:
 
     # Messages from the main process.
 
-    def _received(self, said: Any, descriptors: list[int]) -> None:
-        match said:
+    def _received(self, order: Any, descriptors: list[int]) -> None:
+        match order:
             case message.Reading():
-                self._read(said, descriptors)
+                self._read(order, descriptors)
             case BanChange():
-                self._process_state.bans.change(said)
+                self._process_state.bans.change(order)
             case message.Reopen():
                 self._process_log.reopen()
             case message.Stop():
-                self._stop(said.times)
+                self._stop(order.times)
             case message.StopNow():
                 if self._service is not None:
                     self._service.stop.hurry()
                 self._stop()
             case _ if self._service is not None:
-                self._apply(self._service, said, descriptors)
+                self._apply(self._service, order, descriptors)
 
-    def _apply(self, service: WorkerService, said: Any, descriptors: list[int]) -> None:
+    def _apply(self, service: WorkerService, order: Any, descriptors: list[int]) -> None:
         """Apply a message to the service."""
-        match said:
+        match order:
             case message.Watch():
                 assert self._events is not None
-                self._events.switch(is_on=said.is_on, sessions=said.sessions)
+                self._events.switch(is_on=order.is_on, sessions=order.sessions)
             case message.ServerUpdate():
-                service.update_server(said)
+                service.update_server(order)
             case message.Learned():
-                service.learn(said)
+                service.learn(order)
             case message.Renewed():
-                service.renewals.take(said.certificates).addErrback(self._not_renewed)
+                service.renewals.take(order.certificates).addErrback(self._not_renewed)
             case message.Listed():
-                service.process_state.lists.take(said.read)
+                service.process_state.lists.take(order.read)
             case message.Trusted():
-                service.verify_with(said).addErrback(self._not_renewed)
+                service.verify_with(order).addErrback(self._not_renewed)
             case message.Tickets():
-                service.process_state.tls.take_keys(said.numbers)
+                service.process_state.tls.take_keys(order.numbers)
             case message.EnableFrontend():
-                self._adopt(said.sockets, descriptors)
-                service.drains.frontend_ready(said.frontend)
+                self._adopt(order.sockets, descriptors)
+                service.drains.frontend_ready(order.frontend)
             case message.Ask():
-                self._answer(service, said)
+                self._answer(service, order)
 
     def _read(self, reading: message.Reading, descriptors: list[int]) -> None:
         self._adopt(reading.sockets, descriptors)
@@ -163,7 +163,7 @@ class Worker:
         service = self._service
         if service is not None:
             service.change_to(self._judge(reading))
-            self._know(service, reading)
+            self._apply_known(service, reading)
             return
         if reading.number == 1:
             prepared = self._first
@@ -177,7 +177,7 @@ class Worker:
         self._process_state.bans.ask = self._channel.send
         service.process_log = self._process_log
         self._process_log.configure(reading.settings)
-        self._know(service, reading)
+        self._apply_known(service, reading)
         service.startService()
 
     def _judge(self, reading: message.Reading) -> Judged:
@@ -191,7 +191,7 @@ class Worker:
         )
         return Judged(reading.settings, reading.source, files, (), {})
 
-    def _know(self, service: WorkerService, reading: message.Reading) -> None:
+    def _apply_known(self, service: WorkerService, reading: message.Reading) -> None:
         for update in reading.updates:
             service.update_server(update)
         for learned in reading.learned:

@@ -55,4 +55,4 @@ class WorkerService(ProxyService):
     def _introduce(self) -> None:
         """Log nothing."""
 
-    _say_ready = _introduce
+    _report_ready = _introduce

@@ -61,7 +61,7 @@ class Source(Protocol):
     def sockets(self) -> set[SocketKey]:
         """The keys of the listening sockets."""
 
-    def received(self, said: Any) -> None:
+    def received(self, message: Any) -> None:
         """Take a message from a worker."""
 
     def all_lost(self) -> None:
@@ -128,8 +128,8 @@ class Workers:
             self._see_whether_over()
             return
         ours, its = socket.socketpair()
-        says, lost = partial(self._says, number), partial(self._lost, number)
-        channel = Channel(ours, self._poller, says, lost, is_trusted=False)
+        received, lost = partial(self._received, number), partial(self._lost, number)
+        channel = Channel(ours, self._poller, received, lost, is_trusted=False)
         member = self._members[number] = Member(number, channel, self._clock.seconds())
         member.stamp = self._forkers.fork(number, its)
         its.close()
@@ -188,22 +188,22 @@ class Workers:
             for ready in waiting:
                 ready.callback(tuple(self._behind))
 
-    def _says(self, number: int, said: Any, descriptors: list[int]) -> None:
-        match said:
+    def _received(self, number: int, message: Any, descriptors: list[int]) -> None:
+        match message:
             case Ready() | Unready():
-                # What it says of an earlier reading may come after the next one was sent to it.
-                is_latest = said.number == self._members[number].sent
-                if isinstance(said, Unready):
-                    self._say_behind(number, said.problem, is_latest=is_latest)
+                # Its answer about an earlier reading may come after the next one was sent to it.
+                is_latest = message.number == self._members[number].sent
+                if isinstance(message, Unready):
+                    self._log_behind(number, message.problem, is_latest=is_latest)
                 if is_latest:
                     self._members[number].is_ready = True
                     self._see_whether_ready()
             case Answer():
-                self._questions.answered(said)
+                self._questions.answered(message)
             case _:
-                self._source.received(said)
+                self._source.received(message)
 
-    def _say_behind(self, number: int, reason: str, *, is_latest: bool) -> None:
+    def _log_behind(self, number: int, reason: str, *, is_latest: bool) -> None:
         if is_latest:
             self._behind.append(f"worker {number} keeps the former configuration: {reason}")
         self._log.error(
@@ -219,7 +219,7 @@ class Workers:
         """Wait for the forker's report how a worker has ended; without a forker, that stays unknown."""
         member = self._members.get(number)
         if member is not None:
-            member.last_word = self._clock.callLater(LOOK_SECONDS, self._ended, member, None)
+            member.report_deadline = self._clock.callLater(LOOK_SECONDS, self._ended, member, None)
 
     def _exited(self, pid: int, status: int) -> None:
         for member in list(self._members.values()):

@@ -68,9 +68,9 @@ def declined(
     if greeting.refusal is not None:
         return refused(greeting.refusal, names_client=names_client(header))
     cause = ""
-    if greeting.said or is_silent:
+    if greeting.received or is_silent:
         way = Way(sends_header=bool(header), has_tls=has_tls, distrusts=distrusts)
-        cause = way.likely_cause(greeting.said, is_closed=not is_late)
+        cause = way.likely_cause(greeting.received, is_closed=not is_late)
     return Failure(f"{greeting.reason}; {cause}" if cause else greeting.reason, is_late)
 
 

@@ -91,7 +91,7 @@ class SecureStream(Stream):
             code = error_code(self.ssl, count)
             if code not in GOES_ON:
                 self._stopped(code, self._reason(code))
-            elif self._is_flood():
+            elif self._count_empty_read():
                 self.fail(FLOOD)
             elif self.write_waits:
                 self.write_waits = False
@@ -117,7 +117,7 @@ class SecureStream(Stream):
         if code not in GOES_ON and self.fd >= 0:
             self._stopped(code, reason)
 
-    def _is_flood(self) -> bool:
+    def _count_empty_read(self) -> bool:
         """Count one more read without payload; return whether these are too many."""
         now = self.poller.now
         if self.received != self._received_before or now - self._empty_since >= EMPTY_READS_SECONDS:
@@ -180,7 +180,7 @@ class SecureStream(Stream):
             return count
         code = error_code(self.ssl, count)
         if code in GOES_ON:
-            if self._is_flood():
+            if self._count_empty_read():
                 raise ConnectionError(FLOOD)
             return 0
         if code == ZERO_RETURN:
