@@ -58,7 +58,7 @@ def make_ready(file: str, handed: Handed, *, takes_over: bool) -> Ready:
     handed.lend_to(prepared.process_state.sockets)
     takeover: Takeover | None = None
     if takes_over:
-        with telling(f"waiting for the service behind {prepared.settings.admin.socket} to hand over its sockets"):
+        with print_if_slow(f"waiting for the service behind {prepared.settings.admin.socket} to hand over its sockets"):
             takeover = take_over(prepared)
     # Installed before there are socket files that a signal could leave behind.
     signals.install()
@@ -111,9 +111,9 @@ def serve(ready: Ready) -> int:
 
 
 @contextmanager
-def telling(words: str, after: float = SILENCE_SECONDS) -> Iterator[None]:
+def print_if_slow(text: str, after: float = SILENCE_SECONDS) -> Iterator[None]:
     """Print what a step waits for, once, if it takes longer than `after` seconds."""
-    timer = Timer(after, print, (words,), {"file": sys.stderr, "flush": True})
+    timer = Timer(after, print, (text,), {"file": sys.stderr, "flush": True})
     timer.daemon = True
     timer.start()
     try:

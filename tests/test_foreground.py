@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from mailproxy.foreground import telling
+from mailproxy.foreground import print_if_slow
 
 SCRIPT = """
 import sys
@@ -19,7 +19,7 @@ print("mailproxy.process.channel" in sys.modules)
 
 
 def test_short_wait_is_not_reported(capsys: pytest.CaptureFixture[str]) -> None:
-    with telling("waiting", after=60.0):
+    with print_if_slow("waiting", after=60.0):
         pass
     assert capsys.readouterr().err == ""
 
