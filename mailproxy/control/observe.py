@@ -204,10 +204,11 @@ def those(running: Running, found: Iterable[Session], wanted: Mapping[str, Any])
         if session.is_over or not all(test(session, now) for test in tests):
             yield None
         else:
-            yield _session(session, now)
+            yield session_status(session, now)
 
 
-def _session(session: Session, now: float) -> SessionStatus:
+def session_status(session: Session, now: float) -> SessionStatus:
+    """Return the status of a session at a moment of the poller's clock."""
     fields: dict[str, Any] = describe(session)
     return SessionStatus(
         id=session.id,

@@ -7,7 +7,6 @@ A page has a few sessions, by their numbers, so that thousands of them do not bl
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import islice
 
 from attrs import frozen
 
@@ -40,9 +39,7 @@ class SessionPage:
 
 def session_page(running: Running, asked: SessionsFrom) -> SessionPage:
     """Return a page of this process's sessions."""
-    live = running.generation.sessions
-    later = sorted((one for one in live if one.number > asked.number), key=lambda one: one.number)
-    looked_at = list(islice(later, SESSIONS_PER_PAGE))
+    looked_at = running.generation.oldest_after(asked.number, SESSIONS_PER_PAGE)
     wanted = Request(BY_NAME["show sessions"], asked.filters).read()
     shown = tuple(row for row in observe.those(running, looked_at, wanted) if row is not None)
-    return SessionPage(shown, looked_at[-1].number if len(later) > SESSIONS_PER_PAGE else None)
+    return SessionPage(shown, looked_at[-1].number if len(looked_at) == SESSIONS_PER_PAGE else None)

@@ -1,13 +1,13 @@
 """
 A look at all sessions of a process: how many are of each client, and the newest ones that match a search.
 
-It is made in pages, by the numbers of the sessions, so that thousands of them do not hold a process up.
+It is made in pages, from the newest session to the oldest one, so that thousands of them do not hold a process up: a
+page takes half a millisecond, in the process that has the sessions and in the one that puts the pages together.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from heapq import nlargest, nsmallest
 
 from attrs import frozen
@@ -16,21 +16,31 @@ from mailproxy.control import observe
 from mailproxy.control.running import Running
 from mailproxy.control.session_filters import client_address, has_text
 from mailproxy.control.status import SessionStatus
-from mailproxy.session.session import Session
 
-SESSIONS_PER_PAGE = 500
-"""The most sessions that one page looks at: a millisecond."""
+SESSIONS_PER_PAGE = 128
+"""The most sessions that one page looks at."""
+
+ROWS_PER_PAGE = 10
+"""The most sessions that one page describes: each takes as long as a look at ten."""
 
 ROWS = 30
 """The most sessions that are shown."""
 
+TOP_CLIENTS = 10
+"""The most clients that are shown."""
+
 
 @frozen
 class SurveyFrom:
-    """Asks for the sessions with greater numbers than this one, a page at a time."""
+    """Asks for a page of the sessions with smaller numbers than this one, or of all; it needs this many rows."""
 
     search: str
-    number: int
+    number: int | None = None
+    rows: int = ROWS
+
+    def after(self, page: SurveyPage) -> SurveyFrom | None:
+        """Return what asks for the page after this one; None after the last one."""
+        return None if page.last is None else SurveyFrom(self.search, page.last, max(self.rows - len(page.rows), 0))
 
 
 @frozen
@@ -49,34 +59,64 @@ class SurveyPage:
 
 def survey_page(running: Running, asked: SurveyFrom) -> SurveyPage:
     """Look at a page of this process's sessions."""
-    later = [session for session in running.generation.sessions if session.number > asked.number]
-    page = nsmallest(SESSIONS_PER_PAGE, later, key=lambda session: session.number)
-    last = page[-1].number if len(later) > len(page) else None
-    return look_at(running, page, asked.search, last)
-
-
-def look_at(running: Running, sessions: Iterable[Session], search: str, last: int | None = None) -> SurveyPage:
-    """Look at these sessions."""
-    test = has_text(search)
+    test = has_text(asked.search) if asked.search else None
     now = running.loop.poller.look_at_clock()
-    live = [session for session in sessions if not session.is_over]
-    clients = Counter(client_address(session) for session in live)
-    found = [session for session in live if test(session, now)] if search else live
-    newest = nlargest(ROWS, found, key=lambda session: session.started)
-    rows = tuple(row for row in observe.those(running, newest, {}) if row is not None)
-    return SurveyPage(rows, tuple(clients.items()), len(found), len(live), last)
+    found = running.generation.newest_before(asked.number, SESSIONS_PER_PAGE)
+    last = found[-1].number if len(found) == SESSIONS_PER_PAGE else None
+    clients: list[str] = []
+    rows: list[SessionStatus] = []
+    matches = 0
+    for session in found:
+        if session.is_over:
+            continue
+        clients.append(client_address(session))
+        if test is not None and not test(session, now):
+            continue
+        matches += 1
+        if len(rows) < asked.rows:
+            rows.append(observe.session_status(session, now))
+            if len(rows) == ROWS_PER_PAGE:
+                last = session.number
+                break
+    return SurveyPage(tuple(rows), tuple(Counter(clients).items()), matches, len(clients), last)
 
 
-def merged(pages: Iterable[SurveyPage]) -> SurveyPage:
-    """Put pages together, of one process or several."""
-    pages = list(pages)
-    clients: Counter[str] = Counter()
-    for page in pages:
-        clients.update(dict(page.clients))
-    rows = nsmallest(ROWS, (row for page in pages for row in page.rows), key=lambda row: row.age_s)
-    return SurveyPage(
-        tuple(rows),
-        tuple(clients.most_common()),
-        sum(page.matches for page in pages),
-        sum(page.sessions for page in pages),
-    )
+@frozen
+class Survey:
+    """What all pages have together."""
+
+    rows: tuple[SessionStatus, ...] = ()
+    """The newest sessions that match, up to `ROWS`."""
+    clients: tuple[tuple[str, int], ...] = ()
+    """The clients' addresses with the most sessions, up to `TOP_CLIENTS`, and the number of sessions of each."""
+    addresses: int = 0
+    """All clients' addresses."""
+    matches: int = 0
+    sessions: int = 0
+
+
+class Surveyor:
+    """Puts pages together, of one process or several (mutable)."""
+
+    def __init__(self) -> None:
+        self._clients: Counter[str] = Counter()
+        self._top: tuple[str, ...] = ()
+        self._rows: list[SessionStatus] = []
+        self._matches = self._sessions = 0
+
+    def add(self, page: SurveyPage) -> None:
+        """Add a page."""
+        counts = dict(page.clients)
+        self._clients.update(counts)
+        # Numbers only grow, so an address that comes to the top is on this page.
+        self._top = tuple(nlargest(TOP_CLIENTS, {*self._top, *counts}, key=self._clients.__getitem__))
+        if page.rows:
+            self._rows = nsmallest(ROWS, [*self._rows, *page.rows], key=lambda row: row.age_s)
+        self._matches += page.matches
+        self._sessions += page.sessions
+
+    @property
+    def survey(self) -> Survey:
+        """What the pages so far have."""
+        clients = tuple((address, self._clients[address]) for address in self._top)
+        return Survey(tuple(self._rows), clients, len(self._clients), self._matches, self._sessions)

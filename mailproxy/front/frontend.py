@@ -65,7 +65,8 @@ class Frontend:
         self._block = block
         self.numbers = block.numbers
         """The numbers that this process counts, by the indexes in `mailproxy.session.numbers`."""
-        self.sessions: set[Session] = set()
+        self.sessions: dict[Session, None] = {}
+        """In the order in which they began, which is that of their numbers; a set has no order."""
         self.clock = loop.reactor
         self._identify = loop.identify
         self._log = loop.log
@@ -147,7 +148,7 @@ class Frontend:
             return
         session = Session(self, self.terms, sock, peer, self._identify(), listener)
         self.numbers[CONNECTIONS] += 1
-        self.sessions.add(session)
+        self.sessions[session] = None
         for limit in self._bounds:
             limit.join()
         if self.source_gate is not None:
@@ -203,7 +204,7 @@ class Frontend:
 
     def leave(self, session: Session) -> None:
         """Forget a session that is over."""
-        self.sessions.discard(session)
+        self.sessions.pop(session, None)
         for limit in self._bounds:
             limit.leave()
         if session.entries:

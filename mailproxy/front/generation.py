@@ -21,6 +21,7 @@ from mailproxy.front.frontend import Frontend
 from mailproxy.front.limits import SourceGate, make_gate
 from mailproxy.front.loop import Loop
 from mailproxy.front.monitoring import Learned, Monitoring
+from mailproxy.front.order import Ordered, newest_before, oldest_after
 from mailproxy.front.pace import Pace
 from mailproxy.front.prepare import Prepared, PreparedFrontend
 from mailproxy.front.role import ALONE, Role
@@ -198,6 +199,18 @@ class Generation:
         for generation in self.readings:
             for frontend in generation.frontends:
                 yield from frontend.sessions
+
+    def newest_before(self, number: int | None, most: int) -> list[Session]:
+        """Return the `most` newest sessions with smaller numbers than this one, the newest first; None: of all."""
+        return newest_before(number, most, self._ordered)
+
+    def oldest_after(self, number: int, most: int) -> list[Session]:
+        """Return the `most` oldest sessions with greater numbers than this one, the oldest first."""
+        return oldest_after(number, most, self._ordered)
+
+    @property
+    def _ordered(self) -> Iterator[Ordered]:
+        return (frontend.sessions for generation in self.readings for frontend in generation.frontends)
 
     def _end_sessions_with(self, servers: Collection[BackendServer], ending: Ending, reason: str) -> None:
         for session in list(self.sessions):

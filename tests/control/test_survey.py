@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
-from mailproxy.control import survey as module
-from mailproxy.control.survey import ROWS, SurveyFrom, look_at, merged, survey_page
+from mailproxy.control.survey import (
+    ROWS,
+    ROWS_PER_PAGE,
+    SESSIONS_PER_PAGE,
+    TOP_CLIENTS,
+    Survey,
+    SurveyFrom,
+    Surveyor,
+    SurveyPage,
+    survey_page,
+)
 from tests.control.conftest import Make
 from tests.running import Running
 
@@ -15,10 +26,25 @@ def running(make: Make) -> Running:
     return make(tls="implicit")
 
 
+def pages(running: Running, search: str = "") -> Iterator[SurveyPage]:
+    asked: SurveyFrom | None = SurveyFrom(search)
+    while asked is not None:
+        page = survey_page(running.service, asked)
+        yield page
+        asked = asked.after(page)
+
+
+def survey(*those: SurveyPage) -> Survey:
+    surveyor = Surveyor()
+    for page in those:
+        surveyor.add(page)
+    return surveyor.survey
+
+
 def test_sessions_of_each_client_are_counted(running: Running) -> None:
     for _ in range(3):
         running.relay(tls=True)
-    page = survey_page(running.service, SurveyFrom("", -1))
+    (page,) = pages(running)
     assert page.clients == (("127.0.0.1", 3),)
     assert (page.matches, page.sessions, page.last, len(page.rows)) == (3, 3, None, 3)
 
@@ -35,36 +61,58 @@ def test_sessions_of_each_client_are_counted(running: Running) -> None:
 )
 def test_search_is_for_what_identifies_a_session(running: Running, search: str, matches: int) -> None:
     running.relay(tls=True)
-    page = survey_page(running.service, SurveyFrom(search, -1))
+    (page,) = pages(running, search)
     assert (page.matches, page.sessions, len(page.rows)) == (matches, 1, matches)
 
 
 def test_search_finds_the_id(running: Running) -> None:
     running.relay(tls=True)
     (session,) = running.service.sessions
-    assert survey_page(running.service, SurveyFrom(session.id, -1)).matches == 1
+    (page,) = pages(running, session.id)
+    assert page.matches == 1
 
 
-def test_pages_have_each_session_once(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SESSIONS_PER_PAGE", 2)
-    for _ in range(5):
+def test_pages_have_each_session_once_and_the_newest_first(running: Running) -> None:
+    for _ in range(2 * ROWS_PER_PAGE + 1):
         running.relay(tls=True)
-    pages = []
-    number: int | None = -1
-    while number is not None:
-        pages.append(survey_page(running.service, SurveyFrom("", number)))
-        number = pages[-1].last
-    assert [page.sessions for page in pages] == [2, 2, 1]
-    whole = merged(pages)
-    assert (whole.sessions, whole.clients, len({row.id for row in whole.rows})) == (5, (("127.0.0.1", 5),), 5)
+    those = list(pages(running))
+    assert [page.sessions for page in those] == [ROWS_PER_PAGE, ROWS_PER_PAGE, 1]
+    newest = sorted(running.service.sessions, key=lambda session: -session.number)
+    assert [row.id for page in those for row in page.rows] == [session.id for session in newest]
+    whole = survey(*those)
+    assert (whole.sessions, whole.clients) == (len(newest), (("127.0.0.1", len(newest)),))
 
 
-def test_newest_are_shown(running: Running) -> None:
-    for _ in range(ROWS + 3):
+def test_page_has_no_more_rows_than_are_needed(running: Running) -> None:
+    for _ in range(3):
+        running.relay(tls=True)
+    page = survey_page(running.service, SurveyFrom("", rows=2))
+    assert (len(page.rows), page.matches, page.sessions, page.last) == (2, 3, 3, None)
+
+
+def test_page_without_rows_looks_at_more_sessions(make: Make) -> None:
+    running = make()
+    for _ in range(SESSIONS_PER_PAGE + 1):
+        running.client()
+    running.until(lambda: len(list(running.service.sessions)) == SESSIONS_PER_PAGE + 1)
+    page = survey_page(running.service, SurveyFrom("", rows=0))
+    assert (page.rows, page.sessions) == ((), SESSIONS_PER_PAGE)
+    oldest = min(session.number for session in running.service.sessions)
+    assert page.last == oldest + 1
+
+
+def test_newest_of_several_processes_are_shown(running: Running) -> None:
+    for _ in range(3):
         running.relay(tls=True)
         running.reactor.advance(0.01)
-    newest = sorted(running.service.sessions, key=lambda session: -session.number)[:ROWS]
-    page = look_at(running.service, running.service.sessions, "")
-    assert {row.id for row in page.rows} == {session.id for session in newest}
-    assert (page.matches, page.sessions) == (ROWS + 3, ROWS + 3)
-    assert {row.id for row in merged([page, page]).rows} <= {session.id for session in newest}
+    (page,) = pages(running)
+    whole = survey(*[page] * ROWS)
+    assert [row.id for row in whole.rows] == [page.rows[0].id] * ROWS
+    assert (whole.matches, whole.sessions) == (3 * ROWS, 3 * ROWS)
+
+
+def test_clients_of_all_pages_are_added_up() -> None:
+    ones = tuple((f"192.0.2.{number}", 2) for number in range(100))
+    whole = survey(SurveyPage(clients=ones), SurveyPage(clients=(("192.0.2.99", 1), ("198.51.100.1", 1))))
+    assert whole.clients[0] == ("192.0.2.99", 3)
+    assert (len(whole.clients), whole.addresses) == (TOP_CLIENTS, 101)

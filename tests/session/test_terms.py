@@ -16,7 +16,7 @@ def test_what_is_learned_is_for_later_sessions(make: MakeBench) -> None:
     bench.frontend.learn((b"IDLE",))
     bench.client()
     bench.settle()
-    (second,) = bench.frontend.sessions - {first}
+    (second,) = set(bench.frontend.sessions) - {first}
     assert first.terms.dialogue is not None
     assert second.terms.dialogue is not None
     assert (first.terms.dialogue.capabilities, second.terms.dialogue.capabilities) == (None, (b"IDLE",))

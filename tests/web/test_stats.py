@@ -15,7 +15,7 @@ from mailproxy.config import Backend, Check, Frontend, InetServer, Server
 from mailproxy.control import observe
 from mailproxy.control.client import ROWS_PER_TURN
 from mailproxy.control.status import SourceStatus
-from mailproxy.control.survey import SurveyPage
+from mailproxy.control.survey import Survey
 from mailproxy.process.events import AllEvents
 from mailproxy.process.message import Event
 from mailproxy.web.access import Access
@@ -237,14 +237,14 @@ def test_certificates_are_limited(bench: Bench, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_clients_with_the_most_sessions_are_first() -> None:
-    survey = SurveyPage(clients=tuple((f"192.0.2.{number}", 100 - number) for number in range(20)))
+    survey = Survey(clients=tuple((f"192.0.2.{number}", 100 - number) for number in range(10)))
     shown = [one["data-key"] for one in Text(clients(survey)).all("tr") if "data-key" in one]
     assert shown == [f"192.0.2.{number}" for number in range(10)]
 
 
 @pytest.mark.parametrize(("count", "words"), [(0, "0 addresses"), (1, "1 address"), (2, "2 addresses")])
 def test_noun_of_one_address_is_singular(count: int, words: str) -> None:
-    survey = SurveyPage(clients=tuple((f"192.0.2.{number}", 1) for number in range(count)))
+    survey = Survey(addresses=count)
     assert words in Text(clients(survey)).words
 
 
@@ -265,7 +265,7 @@ def test_sources_with_the_highest_rates_are_shown_without_sessions() -> None:
         auth_failures=0.0,
         auth_failures_s=60.0,
     )
-    assert "192.0.2.7/32 784 in 1m" in Text(clients(SurveyPage(), [source])).text
+    assert "192.0.2.7/32 784 in 1m" in Text(clients(Survey(), [source])).text
 
 
 # Files.

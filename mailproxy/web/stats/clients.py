@@ -6,18 +6,14 @@ from collections.abc import Sequence
 
 from mailproxy.config.duration import shown_seconds
 from mailproxy.control.status import SourceStatus
-from mailproxy.control.survey import SurveyPage
+from mailproxy.control.survey import Survey
 from mailproxy.web.stats.markup import Child, Markup, tag
 from mailproxy.web.stats.words import bar, cell, heads, section, some, whole
 
-MOST = 10
-"""The most clients."""
 
-
-def clients(survey: SurveyPage, sources: Sequence[SourceStatus] = ()) -> Markup:
+def clients(survey: Survey, sources: Sequence[SourceStatus] = ()) -> Markup:
     """Write the section."""
-    top = survey.clients[:MOST]
-    most = max((count for _, count in top), default=0)
+    most = max((count for _, count in survey.clients), default=0)
     rows = [
         tag(
             "tr",
@@ -25,12 +21,12 @@ def clients(survey: SurveyPage, sources: Sequence[SourceStatus] = ()) -> Markup:
             cell("Sessions", whole(count), bar(count, most, can_be_full=False), class_="num"),
             data_key=address,
         )
-        for address, count in top
+        for address, count in survey.clients
     ]
     body = (
         tag("table", heads("Client", "#Sessions"), tag("tbody", rows)) if rows else tag("p", "no client is connected")
     )
-    note = some(len(survey.clients), "address", "addresses")
+    note = some(survey.addresses, "address", "addresses")
     return section("clients", "Top clients", body, _rates(sources), note=note)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 from mailproxy.control.status import SessionStatus
-from mailproxy.control.survey import SurveyPage
-from mailproxy.web.stats.markup import Child, Markup, tag
+from mailproxy.control.survey import Survey
+from mailproxy.web.stats.markup import Child, Markup, opening, tag
 from mailproxy.web.stats.words import NOTHING, ago, cell, heads, size, text, whole
 
 _SHORT = 26
@@ -37,8 +38,8 @@ def search_form(search: str) -> Markup:
     )
 
 
-def sessions(survey: SurveyPage, search: str) -> Markup:
-    """Write the rows, below the form."""
+def sessions(survey: Survey, search: str) -> Iterator[Markup]:
+    """Write the rows, below the form, in pieces: all take two milliseconds."""
     shown = len(survey.rows)
     if search:
         words = f"{whole(survey.matches)} of {whole(survey.sessions)} sessions match {search!r}"
@@ -49,12 +50,13 @@ def sessions(survey: SurveyPage, search: str) -> Markup:
     head = heads(
         "Client", "Frontend", "Server", "Stage", "#Age", "#Idle", "TLS", "Server name, common name", "#In", "#Out"
     )
-    return tag(
-        "div",
-        tag("p", words, class_="note", role="status"),
-        tag("table", head, tag("tbody", [_row(one) for one in survey.rows]), class_="wide sessions") if shown else None,
-        id="sessions-list",
-    )
+    yield opening("div", id="sessions-list")
+    yield tag("p", words, class_="note", role="status")
+    if shown:
+        yield Markup(opening("table", class_="wide sessions") + head + opening("tbody"))
+        yield from map(_row, survey.rows)
+        yield Markup("</tbody></table>")
+    yield Markup("</div>")
 
 
 def _row(one: SessionStatus) -> Markup:

@@ -14,7 +14,7 @@ from mailproxy.control import observe, top_sources
 from mailproxy.control.grammar import BadCommand
 from mailproxy.control.running import Running
 from mailproxy.control.status import BackendStatus, CertificateStatus, FrontendStatus, Info, ServerStatus, SourceStatus
-from mailproxy.control.survey import SurveyPage
+from mailproxy.control.survey import Survey
 from mailproxy.web.api import in_turns
 from mailproxy.web.health import reasons_against
 from mailproxy.web.stats.all_sessions import survey_all
@@ -99,11 +99,11 @@ class Snapshots:
         found: Snapshot = await self._fresh("snapshot", FRESH_SECONDS, self._make)
         return found
 
-    async def sessions(self, search: str) -> SurveyPage:
+    async def sessions(self, search: str) -> Survey:
         """Return a look at the sessions of the last seconds."""
         seconds = FRESH_SECONDS if self._running.process_state.total.sessions <= FEW else SURVEY_SECONDS
         key = ("sessions", search)
-        found: SurveyPage = await self._fresh(key, seconds, lambda: survey_all(self._running, search, self._turns))
+        found: Survey = await self._fresh(key, seconds, lambda: survey_all(self._running, search, self._turns))
         for key in [key for key in self._kept if isinstance(key, tuple)][:-SEARCHES]:
             del self._kept[key]
         return found
