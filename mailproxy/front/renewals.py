@@ -2,46 +2,37 @@
 Renewals of certificates while the front runs.
 
 Their files are checked every ``watch`` seconds; new certificates are served from the next handshake on, and nothing
-else changes. A check runs in slices of a millisecond, and sessions run between them.
+else changes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any
 
 from attrs import frozen
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mailproxy import config
+from mailproxy.front.expiry_warnings import ExpiryWarnings
 from mailproxy.front.process_state import ProcessState
-from mailproxy.tls.certificate import Certificate
-from mailproxy.tls.expiry import ExpiryNotices, Notice, StaleStaples
+from mailproxy.front.slices import Slices
 from mailproxy.tls.renewed import Change, changes, shown_names
 from mailproxy.tls.source import SETTLING_SECONDS
-from mailproxy.tls.steps import Steps, finish
+from mailproxy.tls.steps import Steps
 from mailproxy.tls.store import Certificates, Complaint
-
-T = TypeVar("T")
-
-# A session's round trip takes less time than a slice; the pause after each slice is as long.
-SLICE_SECONDS = 0.001
-PAUSE_SECONDS = 0.001
 
 # The shortest interval of `watch`.
 LEAST_WATCH_SECONDS = 1.0
 
 # Files that have just changed are checked again after this time, when their writer has finished.
 UNSETTLED_SECONDS = SETTLING_SECONDS + 0.5
-
-# Warnings before a certificate expires are due by the day.
-EXPIRY_SECONDS = 3600.0
 
 
 @frozen
@@ -78,25 +69,19 @@ class Renewals:
         self._is_quiet = is_quiet
         self._process_state = process_state
         self._clock = clock
-        self._now = now
-        self._timer = timer
+        self._slices = Slices(clock, timer)
+        self._expiry = ExpiryWarnings(process_state, clock, self._slices, now)
         self._profiles: Mapping[str, config.TlsProfile] = {}
         self._watches: list[LoopingCall] = []
         self._again: IDelayedCall | None = None
-        self._expiry: IDelayedCall | None = None
-        self._one_at_a_time = DeferredLock()
-        self._notices = ExpiryNotices()
-        self._stale = StaleStaples()
         self.renewed = 0
         """How often certificates have been renewed."""
         self.announce: Callable[[Certificates], object] = _do_nothing
         """Called with the profiles whose certificates have changed, for other processes."""
 
     def start(self, settings: config.Config) -> None:
-        """Begin the checks; expired certificates are already in the warnings of the start."""
-        now = self._now()
-        self._warn(notice for notice in finish(self._notices.due(self._all(), now)) if notice.days >= 0)
-        self._expiry = self._clock.callLater(EXPIRY_SECONDS, self._check_expiry)
+        """Begin the checks."""
+        self._expiry.start()
         self._follow(settings)
 
     def follow(self, settings: config.Config, renewed: int) -> None:
@@ -105,7 +90,7 @@ class Renewals:
 
         `renewed` is what `renewed` was when the reading began: a renewal since then is found again, by one more look.
         """
-        self._warn_due()
+        self._expiry.warn()
         self._follow(settings)
         if renewed != self.renewed:
             self._watch(tuple(settings.tls))
@@ -130,14 +115,14 @@ class Renewals:
         for watch in self._watches:
             watch.stop()
         self._watches = []
-        for call in (self._again, self._expiry):
-            if call is not None and call.active():
-                call.cancel()
+        self._expiry.stop()
+        if self._again is not None and self._again.active():
+            self._again.cancel()
         self._profiles = {}
 
     def take(self, certificates: Certificates) -> Deferred[Renewed]:
         """Serve certificates that another process has read and checked; the Deferred has the changes."""
-        return self._one_at_a_time.run(self._run, lambda: self._taking(certificates, ()))
+        return self._slices.run(lambda: self._taking(certificates, ()))
 
     def look(self, names: Collection[str] | None = None, *, is_asked: bool = True) -> Deferred[Renewed]:
         """
@@ -145,24 +130,7 @@ class Renewals:
 
         A problem is logged once, and again in a check that was requested (`is_asked`).
         """
-        return self._one_at_a_time.run(self._run, lambda: self._looking(names, is_asked=is_asked))
-
-    def _run(self, work: Callable[[], Steps[T]]) -> Deferred[T]:
-        done: Deferred[T] = Deferred()
-        self._slice(work(), done)
-        return done
-
-    def _slice(self, steps: Steps[T], done: Deferred[T]) -> None:
-        end = self._timer() + SLICE_SECONDS
-        try:
-            while self._timer() < end:
-                next(steps)
-        except StopIteration as stop:
-            done.callback(stop.value)
-        except Exception:
-            done.errback(Failure())
-        else:
-            self._clock.callLater(PAUSE_SECONDS, self._slice, steps, done)
+        return self._slices.run(lambda: self._looking(names, is_asked=is_asked))
 
     def _looking(self, names: Collection[str] | None, *, is_asked: bool) -> Steps[Renewed]:
         profiles = self._profiles
@@ -215,9 +183,6 @@ class Renewals:
     def _broke(self, failure: Failure) -> None:
         self._log.failure("bug in the check of certificates", failure)
 
-    def _all(self) -> list[Certificate]:
-        return [one for served in self._process_state.certificates.in_use.values() for one in served]
-
     def _log_changes(self, found: Collection[Change]) -> None:
         if self._is_quiet:
             return
@@ -234,29 +199,7 @@ class Renewals:
                 until=certificate.not_after.isoformat(),
             )
         if found:
-            self._warn_due()
-
-    def _check_expiry(self) -> None:
-        self._expiry = self._clock.callLater(EXPIRY_SECONDS, self._check_expiry)
-        self._warn_due()
-        for line in self._stale.due(self._all(), self._now()):
-            self._log.warn("certificate {problem}", event="staple-expired", problem=line)
-
-    def _warn_due(self) -> None:
-        """Warn about certificates that expire soon, in slices: thousands take tens of milliseconds."""
-        due = self._one_at_a_time.run(self._run, lambda: self._notices.due(self._all(), self._now()))
-        due.addCallback(self._warn).addErrback(self._broke)
-
-    def _warn(self, notices: Iterable[Notice]) -> None:
-        for notice in notices:
-            self._log.warn(
-                "certificate {notice}",
-                event="certificate-expires",
-                notice=str(notice),
-                path=notice.certificate.path,
-                names=shown_names(notice.certificate),
-                days=notice.days,
-            )
+            self._expiry.warn()
 
 
 def _do_nothing(certificates: Certificates) -> None:

@@ -13,12 +13,12 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 
 from mailproxy.config import Config, parse
+from mailproxy.front.expiry_warnings import EXPIRY_SECONDS
 from mailproxy.front.prepare import prepare
 from mailproxy.front.process_state import ProcessState
-from mailproxy.front.renewals import EXPIRY_SECONDS, Renewals
+from mailproxy.front.renewals import Renewals
 from mailproxy.tls.store import CertificateStore
 from tests.tls.issue import NOW, issue
-from tests.tls.staples import staple
 
 FILE = """
 watch = "60s"
@@ -234,52 +234,18 @@ def test_nothing_is_looked_at_after_the_stop(site: Site) -> None:
     assert site.clock.getDelayedCalls() == []
 
 
-# Expiry
-
-
-def expiries(site: Site, days: int) -> list[tuple[int, int]]:
-    """What is logged within some days: on which, and how many are left."""
-    found = []
-    for day in range(days):
-        for _ in range(24):
-            with logged() as events:
-                site.wall += timedelta(hours=1)
-                site.clock.advance(EXPIRY_SECONDS)
-            found += [(day, event["days"]) for event in events if event["event"] == "certificate-expires"]
-    return found
+def test_renewed_certificate_that_expires_soon_is_reported(site: Site) -> None:
+    site.write("a.pem", issue("a", days=10, since=-80).pem)
+    with logged() as events:
+        site.pass_time(7)
+    assert [event["event"] for event in events] == ["certificate", "certificate-expires"]
 
 
 def test_expiry_is_logged_while_the_front_runs(tmp_path: Path) -> None:
     site = Site(tmp_path, days=60)
     site.renewals.start(site.adopt("0s"))
-    assert expiries(site, 62) == [(30, 29), (46, 13), (53, 6), (59, 0), (60, -1)]
-
-
-@pytest.mark.parametrize(("days", "expected"), [(10, [10]), (40, []), (-3, [])])
-def test_expiry_that_is_near_is_logged_at_the_start(tmp_path: Path, days: int, expected: list[int]) -> None:
-    site = Site(tmp_path)
-    site.write("a.pem", issue("a", days=days, since=-80).pem)
-    settings = site.adopt()
-    site.process_state.certificates = CertificateStore()
-    site.adopt()
+    site.wall += timedelta(days=59)
     with logged() as events:
-        site.renewals.start(settings)
-    # Of those that have expired, the start warns itself.
-    assert [event["days"] for event in events] == expected
-
-
-def test_staple_that_is_out_of_date_is_logged_once(tmp_path: Path) -> None:
-    authority = issue(common_name="authority", authority=True)
-    mail = issue("a", issuer=authority, days=60)
-    site = Site(tmp_path)
-    site.write("a.pem", mail.pem + authority.certificate_pem)
-    site.write("a.pem.ocsp", staple(mail, authority))
-    site.renewals.start(site.adopt())
-    lines = []
-    for _ in range(5):
-        with logged() as events:
-            site.wall += timedelta(days=1)
-            site.clock.advance(EXPIRY_SECONDS)
-        lines += [formatEvent(event) for event in events if event["event"] == "staple-expired"]
-    (line,) = lines
-    assert line.startswith(f"certificate {tmp_path}/a.pem: its OCSP response is out of date since ")
+        site.clock.advance(EXPIRY_SECONDS)
+        site.pass_time(1)
+    assert [event["event"] for event in events] == ["certificate-expires"]
