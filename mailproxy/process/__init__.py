@@ -14,6 +14,6 @@ a session needs no message.
 user that they become when root has started them.
 
 ``main`` is the service of the main process. ``workers`` starts, informs and replaces its workers, which it may ask
-(``open_questions``); ``worker_ends`` says how they have ended, and ``workers_stop`` stops them. ``worker`` is the
-process of a worker, and ``worker_service`` its service.
+(``open_questions``). ``replacement`` says when it replaces one, ``worker_ends`` how it has ended, and ``workers_stop``
+stops them. ``worker`` is the process of a worker, and ``worker_service`` its service.
 """

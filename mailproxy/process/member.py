@@ -9,6 +9,12 @@ from mailproxy.front.sockets import Key as SocketKey
 from mailproxy.process.channel import Channel
 from mailproxy.process.pidfd import Process
 
+# Checks are counted instead of time: if the main process itself was stopped, all workers get this many checks again.
+SILENT_LOOKS = 10
+
+# A worker does not count while it prepares its first reading of the configuration.
+SILENT_LOOKS_AT_START = 120
+
 
 @define(eq=False)
 class Member:
@@ -27,19 +33,27 @@ class Member:
     """True when it has reported that it uses that reading, or cannot."""
     sockets: set[SocketKey] = field(factory=set)
     """The keys of its listening sockets."""
-    beat: int = 0
     silent_looks: int = 0
     """The number of successive checks without a sign of life."""
     was_silent: bool = False
-    """True if the main process has killed it since there was no sign of life."""
+    """True if there was no sign of life for too long."""
     report_deadline: IDelayedCall | None = None
     """After its socket has closed: the time when it counts as ended even without a report of the forker."""
+    _beat: int = 0
     _process: Process | None = None
 
     def begin(self, pid: int) -> None:
         """Take the process id."""
         self.pid = pid
         self._process = Process(pid)
+
+    def look(self, beat: int) -> bool:
+        """Compare its count of seconds with that of the last check; return True when it has stopped counting."""
+        self.silent_looks = self.silent_looks + 1 if beat == self._beat else 0
+        self._beat = beat
+        has_stopped = self.silent_looks == (SILENT_LOOKS if beat else SILENT_LOOKS_AT_START)
+        self.was_silent = self.was_silent or has_stopped
+        return has_stopped
 
     def kill(self) -> None:
         """Kill the process; do nothing if it has ended."""

@@ -1,10 +1,7 @@
 """
 The workers of the main process: it starts them, sends them messages, and replaces those that end.
 
-A worker that ends is replaced at once, or after a growing pause if it ends soon after its start again and again. Each
-worker counts seconds in its page. If the count does not change for `SILENT_LOOKS` checks of the main process, the
-worker has stopped and is killed. Checks are counted instead of time: if the main process itself was stopped, all
-workers get the same number of checks again.
+Each worker counts seconds in its page. One whose count stays the same (`Member.look`) has stopped and is killed.
 """
 
 from __future__ import annotations
@@ -27,19 +24,11 @@ from mailproxy.process.forkers import Forkers
 from mailproxy.process.member import Member
 from mailproxy.process.message import Answer, Reading, Ready, Stop, StopNow, Unready
 from mailproxy.process.open_questions import OpenQuestions
+from mailproxy.process.replacement import ShortLives
 from mailproxy.process.worker_ends import WorkerEnds, described, how_it_ended
 from mailproxy.transport.poller import Poller
 
 LOOK_SECONDS = 1.0
-SILENT_LOOKS = 10
-
-# A worker does not count while it prepares its first reading of the configuration.
-SILENT_LOOKS_AT_START = 120
-
-# A worker that ends within this time after its start is replaced after a pause.
-SHORT_LIFE_SECONDS = 5.0
-FIRST_PAUSE_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 30.0
 
 # In a stop, workers may live this much longer than their sessions.
 GRACE_SECONDS = 5.0
@@ -85,7 +74,7 @@ class Workers:
         self._poller: Poller = reactor.poller
         self._forkers: Forkers | None = None
         self._members: dict[int, Member] = {}
-        self._short_lives = [0] * count
+        self._short_lives = ShortLives()
         self._pauses: dict[int, IDelayedCall] = {}
         self._look: IDelayedCall | None = None
         self._waiting: list[Deferred[Sequence[str]]] = []
@@ -248,11 +237,7 @@ class Workers:
             self._see_whether_over()
             return
         self._ends.add(number, how_it_ended(status, was_silent=member.was_silent))
-        lived = self._clock.seconds() - member.began
-        self._short_lives[number] = self._short_lives[number] + 1 if lived < SHORT_LIFE_SECONDS else 0
-        pause = 0.0
-        if self._short_lives[number] > 1:
-            pause = min(FIRST_PAUSE_SECONDS * 2.0 ** (self._short_lives[number] - 2), LONGEST_PAUSE_SECONDS)
+        pause = self._short_lives.pause_after(number, self._clock.seconds() - member.began)
         if pause:
             self._pauses[number] = self._clock.callLater(pause, self._fork, number)
             self._see_whether_ready()
@@ -271,10 +256,7 @@ class Workers:
             self._source.all_lost()
         self._forkers.look()
         for member in self._members.values():
-            beat = self._counts.pages.workers[member.number][BEAT]
-            member.silent_looks = member.silent_looks + 1 if beat == member.beat else 0
-            member.beat = beat
-            if member.silent_looks == (SILENT_LOOKS if beat else SILENT_LOOKS_AT_START):
+            if member.look(self._counts.pages.workers[member.number][BEAT]):
                 self._log.error(
                     "worker {worker}, pid {pid}, has not responded for {seconds:g} s, and is killed",
                     event="worker-silent",
@@ -282,7 +264,6 @@ class Workers:
                     pid=member.pid,
                     seconds=member.silent_looks * LOOK_SECONDS,
                 )
-                member.was_silent = True
                 member.kill()
 
     # The stop of the service.

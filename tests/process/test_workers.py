@@ -17,17 +17,12 @@ from mailproxy.front.gentle_stop import StopTimes
 from mailproxy.front.sockets import Key
 from mailproxy.process.counts import MainCounts
 from mailproxy.process.forkers import SILENT_LOOKS as FORKER_SILENT_LOOKS
+from mailproxy.process.member import SILENT_LOOKS, SILENT_LOOKS_AT_START
 from mailproxy.process.message import Answer, Missed, Reading, Ready, Stop, StopNow, Unready
 from mailproxy.process.open_questions import ANSWER_SECONDS
+from mailproxy.process.replacement import FIRST_PAUSE_SECONDS, SHORT_LIFE_SECONDS
 from mailproxy.process.worker_ends import described
-from mailproxy.process.workers import (
-    FIRST_PAUSE_SECONDS,
-    GRACE_SECONDS,
-    SHORT_LIFE_SECONDS,
-    SILENT_LOOKS,
-    SILENT_LOOKS_AT_START,
-    Workers,
-)
+from mailproxy.process.workers import GRACE_SECONDS, Workers
 from mailproxy.session.numbers import SESSIONS
 from mailproxy.tls.server_files import ServerFiles
 from tests.bans.builders import ban
