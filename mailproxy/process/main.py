@@ -10,7 +10,6 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import globalLogPublisher
 
-from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
 from mailproxy.balance.change import Change
 from mailproxy.bans.bans import BanChange
@@ -29,6 +28,7 @@ from mailproxy.process import message
 from mailproxy.process.counts import MainCounts
 from mailproxy.process.drains import MainDrains
 from mailproxy.process.events import AllEvents
+from mailproxy.process.server_report import take_report
 from mailproxy.process.server_update import update_of
 from mailproxy.process.workers import Workers
 from mailproxy.process.workers_stop import WorkersStop
@@ -175,10 +175,7 @@ class MainService(ProxyService):
             case BanRequest():
                 self.bans.take(report)
             case message.Missed() | message.Reached():
-                backend = self._generation.backends.get((report.backend, report.protocol))
-                for server in () if backend is None else backend.pool.servers:
-                    if backend is not None and server.name == report.server:
-                        self._observed(backend, server, report)
+                self._observed(report)
 
     def all_lost(self) -> None:
         """End the service: there is no worker, and no forker that can make one."""
@@ -190,14 +187,12 @@ class MainService(ProxyService):
             self.stop.exit_status = 1
             self.stop.ask()
 
-    def _observed(self, backend: Backend, server: BackendServer, report: message.Missed | message.Reached) -> None:
-        had_errors = server.health is not None and server.health.errors > 0
-        if isinstance(report, message.Missed):
-            backend.failed(server, self._loop.poller.look_at_clock(), report.reason, report.source)
-        else:
-            backend.succeeded(server)
-        if server.health is not None and had_errors != (server.health.errors > 0):
-            self._workers.send(update_of((report.backend, report.protocol), server))
+    def _observed(self, report: message.Missed | message.Reached) -> None:
+        key = report.backend, report.protocol
+        backend = self._generation.backends.get(key)
+        server = None if backend is None else take_report(report, backend, self._loop.poller.look_at_clock())
+        if server is not None:
+            self._workers.send(update_of(key, server))
 
     # Start, reload, stop.
 

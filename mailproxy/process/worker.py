@@ -12,8 +12,6 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger, globalLogBeginner, globalLogPublisher
 from twisted.python.failure import Failure
 
-from mailproxy.backend.backend import Backend
-from mailproxy.backend.server import BackendServer
 from mailproxy.bans.bans import BanChange
 from mailproxy.config import Config
 from mailproxy.control.grammar import BadCommand
@@ -172,7 +170,7 @@ class Worker:
             prepared = arrange(judged.settings, judged.source, judged.files, self._process_state)
         suspended = [one for one in reading.settings.frontends if one.name in reading.suspended]
         self._process_state.sockets.mark_suspended(suspended)
-        service = self._service = WorkerService(prepared, self._reactor, self._stamp, self._report_for)
+        service = self._service = WorkerService(prepared, self._reactor, self._stamp, self._channel.send)
         self._events = Forwarding(LiveEvents(globalLogPublisher, service.loop.log), self._channel.send)
         self._process_state.bans.ask = self._channel.send
         service.process_log = self._process_log
@@ -199,22 +197,6 @@ class Worker:
 
     def _not_renewed(self, failure: Failure) -> None:
         self._log.failure("a worker cannot use a certificate", failure)
-
-    # Messages to the main process.
-
-    def _report_for(self, backend: Backend) -> None:
-        """Report to the main process how sessions fare with a backend's servers."""
-        name, protocol, channel = backend.name, backend.protocol, self._channel
-
-        def missed(server: BackendServer, now: float, reason: str, source: bytes | None) -> None:
-            channel.send(message.Missed(name, protocol, server.name, reason, source))
-
-        def reached(server: BackendServer) -> None:
-            if server.health is not None:
-                server.health.observed_success()
-            channel.send(message.Reached(name, protocol, server.name))
-
-        backend.missed, backend.reached = missed, reached
 
     # The end of the worker.
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from mailproxy.backend.backend import Backend
 from mailproxy.front.drains import Drains
 from mailproxy.front.generation import Generation
 from mailproxy.front.prepare import Prepared
 from mailproxy.front.role import WORKER
 from mailproxy.process import message
 from mailproxy.process.drains import WorkerDrains
+from mailproxy.process.server_report import report_sessions
 from mailproxy.process.server_update import apply
 from mailproxy.service import ProxyService
 
@@ -23,9 +23,9 @@ class WorkerService(ProxyService):
 
     role = WORKER
 
-    def __init__(self, prepared: Prepared, reactor: Any, stamp: int, report_for: Callable[[Backend], object]) -> None:
-        """`report_for` is called with each backend before it is used."""
-        self._report_for = report_for
+    def __init__(self, prepared: Prepared, reactor: Any, stamp: int, send: Callable[[object], object]) -> None:
+        """`send` sends a message to the main process."""
+        self._send = send
         super().__init__(prepared, reactor, stamp)
 
     def _make_drains(self) -> Drains:
@@ -33,7 +33,7 @@ class WorkerService(ProxyService):
 
     def _make_generation(self, prepared: Prepared) -> Generation:
         for backend in prepared.backends.values():
-            self._report_for(backend)
+            report_sessions(backend, self._send)
         return super()._make_generation(prepared)
 
     def update_server(self, update: message.ServerUpdate) -> None:
