@@ -55,7 +55,7 @@ def make_ready(file: str, handed: Handed, *, takes_over: bool) -> Ready:
     prepared = prepare(settings, file, processes.process_state)
     # Before sockets are opened: they would stay open in the forker after the service closes them.
     processes.fork(prepared, handed.sockets, identity)
-    handed.lend_to(prepared.process_state.sockets)
+    handed.lend_to(prepared.process_state.sockets.source)
     takeover: Takeover | None = None
     if takes_over:
         with print_if_slow(f"waiting for the service behind {prepared.settings.admin.socket} to hand over its sockets"):

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from attrs import frozen
 
 from mailproxy.config import Admin, InetBind, UnixBind
-from mailproxy.front.sockets import StartError, listen, place_to_bind
-from mailproxy.transport.binding import adopt
-from mailproxy.transport.bound import Bound, place_of
+from mailproxy.front.socket_source import SocketSource
+from mailproxy.front.sockets import StartError
+from mailproxy.transport.bound import Bound
 
 SOCKET_MODE = 0o600
 """Only the user of the service and root may connect."""
@@ -47,16 +47,8 @@ class AdminSockets:
 
     def __init__(self) -> None:
         self._open: dict[Where, Bound] = {}
-        self._offered: dict[str, socket.socket] = {}
-
-    def offer(self, sock: socket.socket) -> None:
-        """Take a socket that another process has opened; `bind` uses it instead of a new one."""
-        self._offered[place_of(sock)] = sock
-
-    def close_offered(self) -> None:
-        """Close the offered sockets that are not used."""
-        while self._offered:
-            self._offered.popitem()[1].close()
+        self.source = SocketSource()
+        """Has the sockets that the process did not open itself."""
 
     @property
     def sockets(self) -> list[socket.socket]:
@@ -75,17 +67,13 @@ class AdminSockets:
             if place.where in self._open:
                 continue
             try:
-                self._open[place.where] = self._listen(place)
+                self._open[place.where] = self.source.open(place.where, mode=place.mode)
             except OSError as error:
                 self.close(opened)
                 reason = _reason(place.where, error)
                 raise StartError(f"{place.key}: cannot listen on {place.where}: {reason}") from None
             opened.append(place.where)
         return opened
-
-    def _listen(self, place: AdminPlace) -> Bound:
-        offered = self._offered.pop(place_to_bind(place.where), None)
-        return listen(place.where, place.mode) if offered is None else adopt(offered)
 
     def at(self, where: Where | None) -> Bound | None:
         """Return the socket at a place; None if the place is None."""

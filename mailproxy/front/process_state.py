@@ -18,7 +18,8 @@ from mailproxy.counting.block import Block
 from mailproxy.front.admin import AdminSockets, admin_places
 from mailproxy.front.capacity import Capacity
 from mailproxy.front.counts import Counts
-from mailproxy.front.sockets import Sockets, place_to_bind
+from mailproxy.front.socket_source import place_to_bind
+from mailproxy.front.sockets import Sockets
 from mailproxy.networks.network_list import NetworkLists
 from mailproxy.sources.plan import plan_of
 from mailproxy.sources.sources import Sources
@@ -58,14 +59,14 @@ class ProcessState:
         theirs = {place_to_bind(place.where) for place in admin_places(admin)}
         for sock in sockets:
             if place_of(sock) in theirs:
-                self.admin.offer(sock)
+                self.admin.source.offer([sock])
             else:
-                self.sockets.offer([sock])
+                self.sockets.source.offer([sock])
 
     def close_offered(self) -> None:
         """Close the offered sockets that are not used."""
-        self.admin.close_offered()
-        self.sockets.close_offered()
+        self.admin.source.close_offered()
+        self.sockets.source.close_offered()
 
     def share_sockets(self, *, with_others: bool) -> None:
         """With `with_others`, another process has the sockets as well, so their files are not removed on close."""

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from mailproxy import config
-from mailproxy.transport.binding import adopt, bind_inet, bind_unix, borrow
-from mailproxy.transport.bound import Bound, place_of
+from mailproxy.front.socket_source import SocketSource
+from mailproxy.transport.bound import Bound
 
 Key = tuple[config.Bind, int]
 """An address, and a number that distinguishes several sockets with port 0."""
@@ -22,50 +22,34 @@ class Sockets:
     """
     The process's listening sockets. Opening one may need privileges; it needs no reactor, and survives a fork.
 
-    A socket stays open from one reading of the configuration to the next if both have its address. Sockets can come
-    from another process (`offer`), be another one's as well (`share`), or belong to systemd (`lend`).
+    A socket stays open from one reading of the configuration to the next if both have its address. Other processes can
+    have the sockets as well (`share`).
     """
 
     def __init__(self) -> None:
+        self.source = SocketSource()
+        """Has the sockets that the process did not open itself."""
         self._open: dict[Key, Bound] = {}
-        self._lent: dict[str, list[socket.socket]] = {}
-        self._offered: dict[str, list[socket.socket]] = {}
         self._suspended: set[str] = set()
-
-    def offer(self, sockets: Iterable[socket.socket]) -> None:
-        """Take listening sockets that another process has opened; `bind` uses them instead of new ones."""
-        for sock in sockets:
-            self._offered.setdefault(place_of(sock), []).append(sock)
 
     def keep_drained(self, frontends: Iterable[config.Frontend]) -> None:
         """
-        Keep frontends drained that another process has drained; call this after `offer`, and before `bind`.
+        Keep frontends drained that another process has drained; call this when its sockets are offered, before `bind`.
 
         Their offered TCP sockets are kept without listening, so their addresses stay in use.
         """
         for frontend in frontends:
             self._suspended.add(frontend.name)
             for _, key in self._keys([frontend]):
-                offered = None if isinstance(key[0], config.SystemdBind) else self._offered.get(place_to_bind(key[0]))
-                if offered:
-                    self._open[key] = Bound(offered.pop(0), is_shared=True)
-
-    def lend(self, name: str, sock: socket.socket) -> None:
-        """Take a listening socket that belongs to systemd, which has it under this name; it stays open for good."""
-        self._lent.setdefault(name, []).append(sock)
+                offered = self.source.take_offered(key[0])
+                if offered is not None:
+                    self._open[key] = Bound(offered, is_shared=True)
 
     @property
     def idle(self) -> list[tuple[str, str]]:
         """The names and places of lent sockets that no frontend has: their clients are never accepted."""
         used = {bound.place for bound in self._open.values()}
-        lent = [(name, place_of(sock)) for name, sockets in self._lent.items() for sock in sockets]
-        return [(name, place) for name, place in lent if place not in used]
-
-    def close_offered(self) -> None:
-        """Close the offered sockets that no frontend uses."""
-        while self._offered:
-            for sock in self._offered.popitem()[1]:
-                sock.close()
+        return [(name, place) for name, place in self.source.lent if place not in used]
 
     @property
     def bounds(self) -> list[Bound]:
@@ -95,7 +79,7 @@ class Sockets:
             if key in self._open or frontend.name in self._suspended:
                 continue
             try:
-                opened[key] = self._listen(*key)
+                opened[key] = self.source.open(*key)
             except OSError as error:
                 reason = error.strerror or str(error)
                 problems.append(f"frontend.{frontend.name}.bind: cannot listen on {key[0]}: {reason}")
@@ -183,23 +167,6 @@ class Sockets:
     def _of(self, frontend: config.Frontend) -> list[tuple[Key, Bound]]:
         return [(key, self._open[key]) for _, key in self._keys([frontend]) if key in self._open]
 
-    def _listen(self, bind: config.Bind, number: int) -> Bound:
-        if isinstance(bind, config.SystemdBind):
-            return self._borrow(bind, number)
-        place = place_to_bind(bind)
-        lent = next((sock for sockets in self._lent.values() for sock in sockets if place_of(sock) == place), None)
-        if lent is not None:
-            return borrow(lent)
-        offered = self._offered.get(place)
-        return adopt(offered.pop(0)) if offered else listen(bind)
-
-    def _borrow(self, bind: config.SystemdBind, number: int) -> Bound:
-        lent = self._lent.get(bind.name, ())
-        if number >= len(lent):
-            names = ", ".join(sorted(self._lent)) or "none"
-            raise OSError(f"systemd handed over no such socket at the start; the names of those that it did: {names}")
-        return borrow(lent[number])
-
     def keys_of(self, frontend: config.Frontend) -> list[Key]:
         """Return the keys of a frontend's sockets, as long as no other one has the same port 0."""
         return [key for _, key in self._keys([frontend])]
@@ -217,7 +184,7 @@ class Sockets:
         if not isinstance(bind, config.SystemdBind):
             return 1
         # A worker has what the main process has opened.
-        return max(1, len(self._lent.get(bind.name, ())), sum(1 for key in self._open if key[0] == bind))
+        return max(1, self.source.count_lent(bind.name), sum(1 for key in self._open if key[0] == bind))
 
     def addresses(self, frontends: Iterable[config.Frontend]) -> dict[str, tuple[str, ...]]:
         """Return the addresses that each frontend listens on now, as text, by its name."""
@@ -239,21 +206,3 @@ class Sockets:
         """Close them all."""
         while self._open:
             self._open.popitem()[1].close()
-
-
-def place_to_bind(bind: config.InetBind | config.UnixBind) -> str:
-    """Return the key that a socket has at this address (`place_of`)."""
-    if isinstance(bind, config.UnixBind):
-        return bind.path
-    return f"{_family_of(bind).name} {bind}"
-
-
-def _family_of(bind: config.InetBind) -> socket.AddressFamily:
-    return socket.AF_INET if bind.host.version == 4 else socket.AF_INET6
-
-
-def listen(bind: config.InetBind | config.UnixBind, mode: int | None = None) -> Bound:
-    """Listen at an address; `mode` is that of a UNIX socket's file. OSError if that fails."""
-    if isinstance(bind, config.UnixBind):
-        return bind_unix(bind.path, mode)
-    return bind_inet(_family_of(bind), str(bind.host), bind.port)

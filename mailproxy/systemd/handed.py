@@ -15,7 +15,7 @@ from mailproxy.systemd.message import is_stored
 
 # These are taken before anything else is imported.
 if TYPE_CHECKING:
-    from mailproxy.front.sockets import Sockets
+    from mailproxy.front.socket_source import SocketSource
 
 
 @frozen
@@ -47,11 +47,11 @@ class Handed:
         """All of them."""
         return [*(sock for _, sock in self.units), *(one.socket for one in self.stored)]
 
-    def lend_to(self, sockets: Sockets) -> None:
-        """Have `sockets` listen on them, where the configuration wants it."""
+    def lend_to(self, source: SocketSource) -> None:
+        """Have them used where the configuration wants to listen on them."""
         for name, sock in self.units:
-            sockets.lend(name, sock)
-        sockets.offer(one.socket for one in self.stored if one.is_reachable)
+            source.lend(name, sock)
+        source.offer(one.socket for one in self.stored if one.is_reachable)
 
 
 def take_handed(

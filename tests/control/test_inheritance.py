@@ -122,11 +122,11 @@ def test_drained_frontend_keeps_its_address_and_listens_once_enabled() -> None:
         # The kernel gives up a port that it has chosen itself.
         with socket.create_server(address) as former:
             former.shutdown(socket.SHUT_RD)
-            sockets.offer([former.dup()])
+            sockets.source.offer([former.dup()])
         lines = inherit(later, [{"frontend": "front", "state": "drain"}], [], NOW)
         assert lines == ["frontend front is drained"]
         later.bind()
-        sockets.close_offered()
+        sockets.source.close_offered()
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(address)
         with socket.socket() as other, pytest.raises(OSError, match="in use"):

@@ -118,7 +118,7 @@ def test_no_socket_is_opened_if_one_cannot_be(sockets: AdminSockets, path: str) 
 def test_offered_socket_is_used(sockets: AdminSockets) -> None:
     other = socket.create_server(("127.0.0.1", 0))
     port = other.getsockname()[1]
-    sockets.offer(other)
+    sockets.source.offer([other])
     sockets.bind(admin_places(Admin(http=InetBind(ip_address("127.0.0.1"), port))))
     (used,) = sockets.sockets
     assert used is other

@@ -96,7 +96,7 @@ def test_sockets_of_another_process_are_listened_on(sockets: Sockets, tmp_path: 
     with socket.socket(before.socket.family) as client:
         client.connect(before.socket.getsockname())
         former.share(with_others=True)
-        sockets.offer(sock.dup() for sock in former.sockets)
+        sockets.source.offer(sock.dup() for sock in former.sockets)
         sockets.bind([front])
         former.close()
         (after,) = sockets.by_frontend([front])["a"]
@@ -108,17 +108,6 @@ def test_sockets_of_another_process_are_listened_on(sockets: Sockets, tmp_path: 
         later.connect(after.socket.getsockname())
     sockets.close()
     assert not path.exists()
-
-
-def test_sockets_that_nobody_wants_are_closed(sockets: Sockets, tmp_path: Path) -> None:
-    first, second = UnixBind(str(tmp_path / "1.sock")), UnixBind(str(tmp_path / "2.sock"))
-    former, _ = listening_on(first)
-    offered = [sock.dup() for sock in former.sockets]
-    sockets.offer(offered)
-    sockets.bind([frontend("b", second)])
-    sockets.close_offered()
-    assert [sock.fileno() for sock in offered] == [-1]
-    former.close()
 
 
 # Frontends that accept nobody for a while.
@@ -156,8 +145,8 @@ def unit_socket(host: str = "127.0.0.1", *, v6only: int = 1) -> socket.socket:
 
 def test_name_stands_for_all_sockets_that_systemd_has_under_it(sockets: Sockets) -> None:
     with unit_socket() as one, unit_socket("::1") as two:
-        sockets.lend("imaps", one)
-        sockets.lend("imaps", two)
+        sockets.source.lend("imaps", one)
+        sockets.source.lend("imaps", two)
         front = frontend("a", SystemdBind("imaps"))
         sockets.bind([front])
         found = sockets.by_frontend([front])["a"]
@@ -167,7 +156,7 @@ def test_name_stands_for_all_sockets_that_systemd_has_under_it(sockets: Sockets)
 
 def test_socket_of_systemd_comes_back_with_a_later_configuration(sockets: Sockets) -> None:
     with unit_socket() as sock:
-        sockets.lend("imaps", sock)
+        sockets.source.lend("imaps", sock)
         front = frontend("a", SystemdBind("imaps"))
         sockets.bind([front])
         sockets.close_others([])
@@ -176,16 +165,9 @@ def test_socket_of_systemd_comes_back_with_a_later_configuration(sockets: Socket
         assert len(sockets.by_frontend([front])["a"]) == 1
 
 
-def test_socket_of_systemd_is_found_by_its_address(sockets: Sockets) -> None:
-    with unit_socket() as sock:
-        sockets.lend("mailproxy.socket", sock)
-        sockets.bind([frontend("a", InetBind(ip_address("127.0.0.1"), sock.getsockname()[1]))])
-        assert sockets.bounds[0].is_lent
-
-
 def test_socket_of_systemd_is_never_shut_down(sockets: Sockets) -> None:
     with unit_socket() as sock:
-        sockets.lend("imaps", sock)
+        sockets.source.lend("imaps", sock)
         front = frontend("a", SystemdBind("imaps"))
         sockets.bind([front])
         sockets.suspend(front)
@@ -200,7 +182,7 @@ def test_file_of_a_socket_of_systemd_is_left_alone(sockets: Sockets, tmp_path: P
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(str(path))
         sock.listen()
-        sockets.lend("a", sock)
+        sockets.source.lend("a", sock)
         sockets.bind([frontend("a", UnixBind(str(path)))])
         sockets.share(with_others=False)
         sockets.close()
@@ -209,13 +191,13 @@ def test_file_of_a_socket_of_systemd_is_left_alone(sockets: Sockets, tmp_path: P
 
 def test_name_that_systemd_does_not_have_is_reported_with_those_that_it_has(sockets: Sockets) -> None:
     with unit_socket() as sock:
-        sockets.lend("pop3s", sock)
+        sockets.source.lend("pop3s", sock)
         with pytest.raises(StartError, match="no such socket at the start; the names of those that it did: pop3s"):
             sockets.bind([frontend("a", SystemdBind("imaps"))])
 
 
 def test_socket_for_ipv4_and_ipv6_is_refused(sockets: Sockets) -> None:
     with unit_socket("::", v6only=0) as sock:
-        sockets.lend("imaps", sock)
+        sockets.source.lend("imaps", sock)
         with pytest.raises(StartError, match="write BindIPv6Only=ipv6-only into its unit"):
             sockets.bind([frontend("a", SystemdBind("imaps"))])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mailproxy.front.sockets import Sockets
+from mailproxy.front.socket_source import SocketSource
 from mailproxy.systemd.handed import Handed, take_handed
 from mailproxy.systemd.message import stored_name
 from mailproxy.transport.binding import borrow
@@ -116,16 +116,16 @@ def test_unix_socket_without_its_file_cannot_be_reached(hand: Hand, tmp_path: Pa
         assert not stored.is_reachable
 
 
-class FakeSockets(Sockets):
-    """Sockets that keep what they get."""
+class FakeSource(SocketSource):
+    """Keeps what it gets."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.lent: list[tuple[str, socket.socket]] = []
+        self.units: list[tuple[str, socket.socket]] = []
         self.offered: list[socket.socket] = []
 
     def lend(self, name: str, sock: socket.socket) -> None:
-        self.lent.append((name, sock))
+        self.units.append((name, sock))
 
     def offer(self, sockets: Iterable[socket.socket]) -> None:
         self.offered.extend(sockets)
@@ -139,7 +139,7 @@ def test_sockets_of_units_are_lent_and_stored_ones_offered_that_are_reachable(ha
         name = stored_name("AF_INET 127.0.0.1:143")
         handed = hand(("imaps", inet.fileno()), (name, inet.fileno()), (stored_name(str(path)), unix.fileno()))
         path.unlink()
-        sockets = FakeSockets()
-        handed.lend_to(sockets)
-    assert sockets.lent == [("imaps", handed.sockets[0])]
-    assert sockets.offered == [handed.sockets[1]]
+        source = FakeSource()
+        handed.lend_to(source)
+    assert source.units == [("imaps", handed.sockets[0])]
+    assert source.offered == [handed.sockets[1]]
