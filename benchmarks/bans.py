@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from mailproxy.bans.ban import Ban, Key
-from mailproxy.bans.bans import BANS_AT_ONCE, MOST_BANS, BanChange, Bans
+from mailproxy.bans.bans import BANS_AT_ONCE, MAX_BANS, BanChange, Bans
 from mailproxy.bans.decisions import read_decisions
 from mailproxy.bans.file import Moment, read_bans, write_bans
 from mailproxy.bans.gate import BanGate
@@ -98,8 +98,8 @@ def rows(size: int) -> Iterator[tuple[str, float]]:
 def main() -> int:
     """Print the table."""
     gc.disable()  # as good as: the service has the collector look seldom
-    print(f"{time.strftime('%Y-%m-%d')}, Python {platform.python_version()}, CPU time, {MOST_BANS} bans")
-    for name, seconds in rows(MOST_BANS):
+    print(f"{time.strftime('%Y-%m-%d')}, Python {platform.python_version()}, CPU time, {MAX_BANS} bans")
+    for name, seconds in rows(MAX_BANS):
         print(f"{name:24}{seconds:8.1f} s", flush=True)
     return 0
 

@@ -48,7 +48,7 @@
 /* For how long nothing has to move until a stalled transfer counts as full. */
 #define STALLED_SECONDS 1.0
 #define BUFFER_BYTES (256 * 1024)
-#define MOST_LATENCIES 1000000
+#define MAX_LATENCIES 1000000
 /* Client addresses, so that none runs out of ports: 127.0.0.2 and the following. */
 #define SOURCES 200
 
@@ -585,7 +585,7 @@ int main(int argc, char **argv)
     allow_many_files();
     make_context();
     epoll = epoll_create1(0);
-    latency_room = amount < MOST_LATENCIES ? amount + connections : MOST_LATENCIES;
+    latency_room = amount < MAX_LATENCIES ? amount + connections : MOST_LATENCIES;
     latencies = malloc(latency_room * sizeof *latencies);
     staying = calloc(connections, sizeof *staying);
     delays = calloc(mode->is_paced ? amount : 1, sizeof *delays);

@@ -16,16 +16,16 @@ from mailproxy.bans.ban import LONGEST_REASON, ORIGINS, Ban, Key, Origin
 from mailproxy.bans.table import BanTable
 from mailproxy.config.words import printable
 
-MOST_BANS = 500_000
+MAX_BANS = 500_000
 """The most bans: each process needs about 400 bytes for one, so they never need more than 200 MB in each."""
 
 RULES_SHARE = 2
-"""Bans by rules are at most `MOST_BANS` divided by this: clients decide their number, and the rest is for others."""
+"""Bans by rules are at most `MAX_BANS` divided by this: clients decide their number, and the rest is for others."""
 
 BANS_AT_ONCE = 250
 """The most bans that one turn changes, and one message to a worker has: half a millisecond."""
 
-MOST_ORIGINS = 16
+MAX_ORIGINS = 16
 """The most origins: each is a series of a metric, and a look-up when a ban ends."""
 
 LONGEST_SECONDS = 3650 * 86400.0
@@ -34,7 +34,7 @@ LONGEST_SECONDS = 3650 * 86400.0
 
 def most_by_rules() -> int:
     """Return the most bans by rules; for each further one, the oldest of them ends."""
-    return max(MOST_BANS // RULES_SHARE, 1)
+    return max(MAX_BANS // RULES_SHARE, 1)
 
 
 class TooManyBans(Exception):
@@ -104,8 +104,8 @@ class Bans:
             if len(own) >= most_by_rules():
                 self._end_oldest(own, banned, unbanned)
         before = self.table.get(key)
-        if before is None and len(self.table) >= MOST_BANS:
-            raise TooManyBans(f"there are {MOST_BANS} bans, the most; unban some first")
+        if before is None and len(self.table) >= MAX_BANS:
+            raise TooManyBans(f"there are {MAX_BANS} bans, the most; unban some first")
         own[key] = ban
         effective = ban if before is None or ban.end >= before.end else self._effective(key)
         assert effective is not None
@@ -116,10 +116,10 @@ class Bans:
 
     def _begin(self, origin: Origin) -> dict[Key, Ban]:
         """Begin with the first ban of an origin; those without bans leave if there are too many."""
-        if len(self._by_origin) >= MOST_ORIGINS:
+        if len(self._by_origin) >= MAX_ORIGINS:
             self._by_origin = {one: bans for one, bans in self._by_origin.items() if bans or one in ORIGINS}
-        if len(self._by_origin) >= MOST_ORIGINS:
-            raise TooManyBans(f"there are bans of {MOST_ORIGINS} origins, the most; use one of those")
+        if len(self._by_origin) >= MAX_ORIGINS:
+            raise TooManyBans(f"there are bans of {MAX_ORIGINS} origins, the most; use one of those")
         return self._by_origin.setdefault(origin, {})
 
     def _end_oldest(self, own: dict[Key, Ban], banned: dict[Key, Ban], unbanned: dict[Key, None]) -> None:

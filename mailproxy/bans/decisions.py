@@ -13,7 +13,7 @@ from typing import Any
 from attrs import frozen
 
 from mailproxy.bans.ban import Key, key_of, read_key
-from mailproxy.bans.bans import LONGEST_SECONDS, MOST_BANS, clean_reason
+from mailproxy.bans.bans import LONGEST_SECONDS, MAX_BANS, clean_reason
 from mailproxy.bans.rows import rows
 from mailproxy.networks.width import is_too_wide
 
@@ -73,8 +73,8 @@ def read_decisions(data: bytes) -> Decisions:
                 before = new.get(decision.key)
                 if before is None or before.seconds < decision.seconds:
                     new[decision.key] = decision
-            if len(new) + len(deleted) + skipped > 2 * MOST_BANS:
-                raise UnusableAnswer(f"it has more than {2 * MOST_BANS} decisions")
+            if len(new) + len(deleted) + skipped > 2 * MAX_BANS:
+                raise UnusableAnswer(f"it has more than {2 * MAX_BANS} decisions")
     except UnusableAnswer:
         raise
     except ValueError as error:

@@ -19,11 +19,11 @@ from typing import Any
 from attrs import frozen
 
 from mailproxy.bans.ban import Ban, is_origin, read_key
-from mailproxy.bans.bans import MOST_BANS, clean_reason
+from mailproxy.bans.bans import MAX_BANS, clean_reason
 from mailproxy.bans.rows import rows
 
 # A ban has about 150 bytes.
-MOST_BYTES = 256 * 1024 * 1024
+MAX_BYTES = 256 * 1024 * 1024
 
 _VERSION = 1
 
@@ -46,13 +46,13 @@ def read_bans(path: str, now: Moment) -> tuple[Ban, ...]:
         if not stat.S_ISREG(os.stat(path).st_mode):  # opening a FIFO would wait for a writer
             raise UnusableBans("is not a file")
         with open(path, "rb") as file:
-            data = file.read(MOST_BYTES + 1)
+            data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         return ()
     except OSError as error:
         raise UnusableBans(f"cannot be read: {error.strerror}") from None
-    if len(data) > MOST_BYTES:
-        raise UnusableBans(f"has more than {MOST_BYTES // 1024 // 1024} MiB")
+    if len(data) > MAX_BYTES:
+        raise UnusableBans(f"has more than {MAX_BYTES // 1024 // 1024} MiB")
     try:
         return tuple(_read(data.decode(), now))
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -72,8 +72,8 @@ def _read(text: str, now: Moment) -> Iterator[Ban]:
                 written = _seconds(value)
             case "bans":
                 count += 1
-                if count > MOST_BANS:
-                    raise ValueError(f"it has more than {MOST_BANS} bans")
+                if count > MAX_BANS:
+                    raise ValueError(f"it has more than {MAX_BANS} bans")
                 ban = _ban(value, now, written)
                 if ban.end > now.monotonic:
                     yield ban

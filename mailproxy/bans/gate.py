@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from mailproxy.bans.ban import Ban, Key
 from mailproxy.bans.bans import BanChange
 from mailproxy.bans.request import BanRequest
-from mailproxy.bans.sweep import MOST_AT_ONCE
+from mailproxy.bans.sweep import MAX_AT_ONCE
 from mailproxy.bans.table import BanTable
 from mailproxy.networks.network_list import NetworkList
 from mailproxy.networks.network_set import EMPTY, NetworkSet
@@ -67,7 +67,7 @@ class BanGate:
         for key in change.unbanned:
             self.table.remove(key)
         # Ends are in no change. More are removed than one change adds, so the table does not grow with ended bans.
-        self.table.expire(self.monotonic(), MOST_AT_ONCE)
+        self.table.expire(self.monotonic(), MAX_AT_ONCE)
 
 
 def _words(ban: Ban) -> str:

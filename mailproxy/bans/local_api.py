@@ -19,7 +19,7 @@ from mailproxy.config.bans import CrowdSecSettings
 ANSWER_SECONDS = 60.0
 """The time that an answer may take: the first one, with 100,000 decisions, takes CrowdSec seconds."""
 
-MOST_BYTES = 128 * 1024 * 1024
+MAX_BYTES = 128 * 1024 * 1024
 """The most bytes of an answer: as many decisions, of 250 bytes, as there may be bans."""
 
 _FORBIDDEN = (401, 403)
@@ -42,7 +42,7 @@ class LocalApi:
 
     async def decisions(self, key: str, *, all: bool) -> bytes:
         """Return the answer with all decisions, or with the changes since the last request; `UnansweredError`."""
-        connections = Connections(self._reactor, ANSWER_SECONDS, self._shared, most_bytes=MOST_BYTES)
+        connections = Connections(self._reactor, ANSWER_SECONDS, self._shared, most_bytes=MAX_BYTES)
         pool = HTTPConnectionPool(self._reactor)
         pool.cachedConnectionTimeout = 0
         agent = Undecoded(Agent.usingEndpointFactory(self._reactor, connections, pool))

@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 SWEEP_SECONDS = 1.0
 
-MOST_AT_ONCE = 500
+MAX_AT_ONCE = 500
 """The most bans that one turn removes: half a millisecond."""
 
 
@@ -27,7 +27,7 @@ class Sweep:
             self._call = self._clock.callLater(SWEEP_SECONDS, self._sweep)
 
     def _sweep(self) -> None:
-        is_full = self._expire(MOST_AT_ONCE) == MOST_AT_ONCE
+        is_full = self._expire(MAX_AT_ONCE) == MAX_AT_ONCE
         self._call = self._clock.callLater(0 if is_full else SWEEP_SECONDS, self._sweep)
 
     def stop(self) -> None:

@@ -15,7 +15,7 @@ from mailproxy.bans.ban import Ban, Key
 from mailproxy.proxyprotocol.mapped import MAPPED, MAPPED_SIZE
 
 # Entries of the heap that a later ban of the same network has made void; more are removed at once.
-_MOST_VOID = 1000
+_MAX_VOID = 1000
 
 
 class BanTable:
@@ -73,7 +73,7 @@ class BanTable:
             self._addresses[packed] = ban
         if ban.end != inf:
             heappush(self._ends, (ban.end, ban.key))
-            if len(self._ends) > 2 * len(self.bans) + _MOST_VOID:
+            if len(self._ends) > 2 * len(self.bans) + _MAX_VOID:
                 self._ends = [(one.end, key) for key, one in self.bans.items() if one.end != inf]
                 heapify(self._ends)
 

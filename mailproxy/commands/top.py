@@ -18,7 +18,7 @@ from mailproxy.top.once import snapshot_lines
 
 USAGE_ERROR = 2
 
-LEAST_SECONDS, MOST_SECONDS = 0.2, 30.0
+MIN_SECONDS, MAX_SECONDS = 0.2, 30.0
 """Less often than every minute, the service closes the connection."""
 
 _UNBOUNDED = 10_000
@@ -84,6 +84,6 @@ def _interval(text: str) -> float:
         value = seconds(text)
     except Wrong as error:
         raise ArgumentTypeError(str(error)) from None
-    if not LEAST_SECONDS <= value <= MOST_SECONDS:
+    if not MIN_SECONDS <= value <= MAX_SECONDS:
         raise ArgumentTypeError(f"is {text!r}, needs 200ms to 30s")
     return value

@@ -8,8 +8,8 @@ from mailproxy.config.words import quoted
 _UNITS = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "kB": 1000, "MB": 1000**2, "GB": 1000**3}
 _BANDWIDTH = re.compile(r"([0-9]{1,9}) ?([A-Za-z]*)/s")
 
-LEAST = 1024
-MOST = 100 * 1024**3
+MIN_BANDWIDTH = 1024
+MAX_BANDWIDTH = 100 * 1024**3
 
 _NEEDS = 'bytes per second such as "1MiB/s"'
 
@@ -19,7 +19,7 @@ def _read(text: str) -> int:
     if match is None or match[2] not in _UNITS:
         raise Wrong(f"is {quoted(text)}, needs {_NEEDS}; units are {', '.join(_UNITS)}")
     value = int(match[1]) * _UNITS[match[2]]
-    if not LEAST <= value <= MOST:
+    if not MIN_BANDWIDTH <= value <= MAX_BANDWIDTH:
         raise Wrong(f'is {quoted(text)}; a bandwidth is from "1KiB/s" to "100GiB/s"')
     return value
 

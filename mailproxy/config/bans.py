@@ -44,7 +44,7 @@ def _url(text: str) -> str:
 
 _URL_NEEDS = 'the address of the local API such as "http://127.0.0.1:8080"'
 _URL: Kind[str] = Kind((str,), _URL_NEEDS, _url)
-LEAST_INTERVAL_SECONDS = 1
+MIN_INTERVAL_SECONDS = 1
 _INTERVAL = duration(at_most="1h")
 
 
@@ -121,8 +121,8 @@ class Bans:
 
 def _read_crowdsec(folder: str, table: Table) -> CrowdSecSettings:
     settings = read_keys(table, CrowdSecSettings())
-    if settings.interval < LEAST_INTERVAL_SECONDS:
-        table.report("interval", f'is {settings.interval:g} s, needs at least "{LEAST_INTERVAL_SECONDS}s"')
+    if settings.interval < MIN_INTERVAL_SECONDS:
+        table.report("interval", f'is {settings.interval:g} s, needs at least "{MIN_INTERVAL_SECONDS}s"')
     return evolve(settings, key_file=os.path.join(folder, settings.key_file))
 
 

@@ -21,17 +21,17 @@ from mailproxy.config.rule import rule_key
 from mailproxy.config.tls import TlsProfile
 from mailproxy.config.words import described, quoted
 
-MOST_WORKERS = 256
+MAX_WORKERS = 256
 """More processes than a machine has processors only cost memory."""
 
 
 def _workers(value: int | str) -> int:
-    needs = f'needs a whole number from 0 to {MOST_WORKERS}, or "auto"'
+    needs = f'needs a whole number from 0 to {MAX_WORKERS}, or "auto"'
     if isinstance(value, str):
         if value == "auto":
             return len(os.sched_getaffinity(0))
         raise Wrong(f"is {quoted(value)}, {needs}")
-    if not 0 <= value <= MOST_WORKERS:
+    if not 0 <= value <= MAX_WORKERS:
         raise Wrong(f"is {described(value)}, {needs}")
     return value
 
@@ -40,7 +40,7 @@ _WORKERS: Kind[int] = Kind(
     (int, str),
     'a whole number or "auto"',
     _workers,
-    schema={"oneOf": [{"type": "integer", "minimum": 0, "maximum": MOST_WORKERS}, {"const": "auto"}]},
+    schema={"oneOf": [{"type": "integer", "minimum": 0, "maximum": MAX_WORKERS}, {"const": "auto"}]},
 )
 
 
@@ -55,7 +55,7 @@ class Config:
             "Processes that have the sessions, beside one that has the configuration, the checks and the names; "
             '[workers.md](workers.md). `"auto"`: one for each processor. 0: one process does everything, which is '
             "enough for a site with few processors. With `mailproxy run` alone. A change needs a restart.",
-            values=f'0 to {MOST_WORKERS}, `"auto"`',
+            values=f'0 to {MAX_WORKERS}, `"auto"`',
             haproxy=("nbthread", "nbproc"),
             needs_restart=True,
         ),

@@ -7,7 +7,7 @@ from attrs import frozen
 Counted = Literal["source-connections", "source-rate", "handshake-failures", "auth-failures"]
 """The configuration's words: connections at once, and per time: new ones, failed handshakes, refused logins."""
 
-MOST_RATES = 5
+MAX_RATES = 5
 """The most rates of rules that differ from those of `[limits]`, and from each other, in what they count or the time."""
 
 

@@ -8,7 +8,7 @@ from mailproxy.config.duration import seconds, written
 from mailproxy.config.kind import Kind, Wrong
 from mailproxy.config.words import quoted
 
-MOST_COUNT = 1_000_000
+MAX_COUNT = 1_000_000
 """The counts of sources have 20 bits (`mailproxy.sources.window`)."""
 
 LONGEST_SECONDS = 24 * 3600.0
@@ -39,8 +39,8 @@ def _rate(text: str) -> Rate:
         window = seconds(time)
     except Wrong as error:
         raise Wrong(f"is {quoted(text)}, whose time {error}") from None
-    if count > MOST_COUNT:
-        raise Wrong(f"is {quoted(text)}; the most is {MOST_COUNT} in a time")
+    if count > MAX_COUNT:
+        raise Wrong(f"is {quoted(text)}; the most is {MAX_COUNT} in a time")
     if not 1.0 <= window <= LONGEST_SECONDS:
         raise Wrong(f'is {quoted(text)}; the time is from "1s" to "{written(LONGEST_SECONDS)}"')
     return Rate(count, window)

@@ -6,7 +6,7 @@ from mailproxy.config.backend import Backend
 from mailproxy.config.config import Config
 from mailproxy.config.duration import written
 from mailproxy.config.frontend import Frontend
-from mailproxy.config.measure import MOST_RATES
+from mailproxy.config.measure import MAX_RATES
 from mailproxy.config.model import MailProtocol
 from mailproxy.config.place import Bind, InetBind, InetServer, NamedServer, SrvServer, UnixBind
 from mailproxy.config.problems import Problems
@@ -196,6 +196,6 @@ def _collide(one: Bind, other: Bind) -> bool:
 def _check_rates(config: Config, problems: Problems) -> None:
     """Refuse more rates than an entry of the table of sources has."""
     rates = config.rule_rates
-    if len(rates) > MOST_RATES:
+    if len(rates) > MAX_RATES:
         found = ", ".join(f"{counted} in {written(seconds)}" for counted, seconds in sorted(rates))
-        _add(problems, "limits", f"has no place for {len(rates)} rates of rules, the most is {MOST_RATES}: {found}")
+        _add(problems, "limits", f"has no place for {len(rates)} rates of rules, the most is {MAX_RATES}: {found}")

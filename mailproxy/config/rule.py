@@ -19,7 +19,7 @@ from mailproxy.config.tlv import CUSTOM_TEXT, CUSTOM_TLV_TYPE, check_value
 from mailproxy.config.words import key_path, quoted
 from mailproxy.mail.protocols import TCP
 
-MOST_RULES = 1000
+MAX_RULES = 1000
 """Each client is compared with the rules one after the other."""
 
 _RULE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -199,8 +199,8 @@ def read_rules(folder: str, protocol: MailProtocol, table: Table) -> tuple[Rule,
     """Read the rules of a frontend with this protocol; relative paths of files start at `folder`."""
     taken: set[str] = set()
     rules = table.tables("rule", partial(_read_rule, folder, protocol, taken))
-    if len(rules) > MOST_RULES:
-        table.report("rule", f"has {len(rules)} tables; a frontend has {MOST_RULES} rules at most")
+    if len(rules) > MAX_RULES:
+        table.report("rule", f"has {len(rules)} tables; a frontend has {MAX_RULES} rules at most")
     return tuple(rule if rule.name else evolve(rule, name=default_name(number)) for number, rule in enumerate(rules))
 
 

@@ -9,7 +9,7 @@ from mailproxy.config.config import Config
 from mailproxy.config.model import FileContent, NamedFile
 from mailproxy.config.problems import Problem
 
-MOST_BYTES = 4096
+MAX_BYTES = 4096
 """Far more than a password or key needs: a longer file is probably the wrong one."""
 
 SHORTEST_TOKEN = 16
@@ -28,11 +28,11 @@ def read_secret(path: str) -> str:
         if not stat.S_ISREG(os.stat(path).st_mode):  # opening a FIFO would wait for a writer
             raise UnusableSecret("is not a file")
         with open(path, "rb") as file:
-            data = file.read(MOST_BYTES + 1)
+            data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise UnusableSecret(f"cannot be read: {error.strerror}") from None
-    if len(data) > MOST_BYTES:
-        raise UnusableSecret(f"has more than {MOST_BYTES} bytes; a secret is one line")
+    if len(data) > MAX_BYTES:
+        raise UnusableSecret(f"has more than {MAX_BYTES} bytes; a secret is one line")
     return _line(data)
 
 

@@ -19,15 +19,15 @@ _LONGEST_PATTERN = 512
 
 # A client that chooses the value must not make a search take long. The time grows with the square of the value's length
 # if an expression repeats twice and begins at the value's start, or repeats once and begins anywhere.
-_MOST_REPEATS = 2
+_MAX_REPEATS = 2
 
 # Each one may double the time.
-_MOST_OPTIONS = 2
+_MAX_OPTIONS = 2
 
 # Groups with alternatives, such as (a|aa): the time grows with the product of their branches. Where it grows with the
 # square of the value's length as well, there may be fewer.
-_MOST_COMBINATIONS = 1000
-_MOST_COMBINATIONS_IF_SQUARE = 32
+_MAX_COMBINATIONS = 1000
+_MAX_COMBINATIONS_IF_SQUARE = 32
 
 _NEEDS = 'a text; "*" and "?" stand for any characters, and "~" begins a regular expression'
 
@@ -119,15 +119,15 @@ def _slow_parts(expression: str) -> Iterator[str]:
     repeats = [match[0] for match in _REPEAT.finditer(re.sub(r"\(\?", "(", plain))]
     branches = _branches(plain)
     is_anchored = all(branch.startswith("^") for branch in branches)
-    most = _MOST_REPEATS if is_anchored else _MOST_REPEATS - 1
+    most = _MAX_REPEATS if is_anchored else _MAX_REPEATS - 1
     options = repeats.count("?")
     repetitions = len(repeats) - options
     if repetitions > most:
         where = "does not begin with ^" if len(branches) == 1 else "has an alternative that does not begin with ^"
         yield f"which has more than {most} of * + {{}}{'' if is_anchored else f', and {where}'}"
-    if options > _MOST_OPTIONS:
-        yield f"which has more than {_MOST_OPTIONS} of ?"
-    most_combinations = _MOST_COMBINATIONS_IF_SQUARE if repetitions == most else _MOST_COMBINATIONS
+    if options > _MAX_OPTIONS:
+        yield f"which has more than {_MAX_OPTIONS} of ?"
+    most_combinations = _MAX_COMBINATIONS_IF_SQUARE if repetitions == most else _MAX_COMBINATIONS
     if _combinations(plain) << options > most_combinations:
         yield f"which has more than {most_combinations} combinations of alternatives (| and ?)"
 

@@ -21,7 +21,7 @@ from mailproxy.control.watch import LivePublisher, Watch
 from mailproxy.transport.bound import Bound
 from mailproxy.transport.listener import Listener
 
-MOST_CLIENTS = 32
+MAX_CLIENTS = 32
 """Enough for people and monitoring; further clients are refused."""
 
 _CREDENTIALS = struct.Struct("3i")
@@ -85,8 +85,8 @@ class AdminSocket(Factory):
                     "ctl: user {user} (process {process}) was refused", event="ctl-refused", user=user, process=process
                 )
                 _refuse(sock, f"user {user} is not allowed: only root and user {os.geteuid()} are")
-            elif len(self.clients) >= MOST_CLIENTS:
-                _refuse(sock, f"{MOST_CLIENTS} clients are connected, which is the limit")
+            elif len(self.clients) >= MAX_CLIENTS:
+                _refuse(sock, f"{MAX_CLIENTS} clients are connected, which is the limit")
             else:
                 self._who = f"by user {user}, process {process}"
                 self._reactor.adoptStreamConnection(sock.fileno(), socket.AF_UNIX, self)

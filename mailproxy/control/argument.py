@@ -38,26 +38,26 @@ class Weight:
 
     def of(self, configured: float) -> float:
         """Return the new weight of a server that is configured with this weight; at most 256."""
-        return min(configured * self.amount / 100, MOST) if self.is_percent else self.amount
+        return min(configured * self.amount / 100, MAX_WEIGHT) if self.is_percent else self.amount
 
 
-MOST = 256
+MAX_WEIGHT = 256
 """The greatest weight, as in HAProxy."""
 
-_MOST_PERCENT = 25_600
+_MAX_PERCENT = 25_600
 """With this percentage, a configured weight of 1 becomes 256."""
 
 
 def _weight(text: str) -> Weight:
     is_percent = text.endswith("%")
     digits = text.removesuffix("%")
-    most = _MOST_PERCENT if is_percent else MOST
+    most = _MAX_PERCENT if is_percent else MAX_WEIGHT
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 5 and int(digits) <= most):
         raise Wrong(f"is {quoted(text)}, needs {_WEIGHT}")
     return Weight(int(digits), is_percent)
 
 
-_WEIGHT = f'a whole number from 0 to {MOST}, or a percentage of the configured weight such as "50%"'
+_WEIGHT = f'a whole number from 0 to {MAX_WEIGHT}, or a percentage of the configured weight such as "50%"'
 
 
 def _server(text: str) -> tuple[str, str]:
@@ -122,15 +122,15 @@ _CLIENT = 'an address or a network such as "192.0.2.7" or "192.0.2.0/24", or "un
 
 
 def _limit(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MOST_ROWS):
+    if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MAX_ROWS):
         raise Wrong(f"is {quoted(text)}, needs {_LIMIT}")
     return int(text)
 
 
-MOST_ROWS = 1000
+MAX_ROWS = 1000
 """The most rows that an administrator can ask for where rows are sorted: all of them are in memory at once."""
 
-_LIMIT = f"a whole number from 1 to {MOST_ROWS}"
+_LIMIT = f"a whole number from 1 to {MAX_ROWS}"
 
 
 def _one_of(*choices: str) -> Argument:

@@ -40,12 +40,12 @@ class Command:
         """The whole command, as help shows it."""
         rest = "".join(f" [{name.upper()}]" for name in self.optional)
         flags = "".join(f" [{flag}]" for flag in self.flags)
-        if len(self.filters) > _MOST_SHOWN:
+        if len(self.filters) > _MAX_SHOWN:
             return f"{self.pattern}{rest}{flags} [FILTER VALUE]…"
         return self.pattern + rest + flags + "".join(f" [{name} {name.upper()}]" for name in self.filters)
 
 
-_MOST_SHOWN = 3
+_MAX_SHOWN = 3
 """The most filters that a usage shows by name."""
 
 
@@ -123,5 +123,5 @@ def help_lines() -> Iterator[str]:
     width = max(len(command.usage) for command in COMMANDS)
     for command in COMMANDS:
         yield f"{command.usage:{width}}  {command.summary}"
-        if len(command.filters) > _MOST_SHOWN:
+        if len(command.filters) > _MAX_SHOWN:
             yield f"{'':{width}}  filters: {', '.join(command.filters)}"

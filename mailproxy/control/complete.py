@@ -18,7 +18,7 @@ Names = Callable[[str], Iterable[str]]
 WAIT_SECONDS = 1.0
 
 # A service may have a hundred thousand sessions.
-MOST_NAMES = 1000
+MAX_NAMES = 1000
 
 
 def following(words: Sequence[str], names: Names) -> list[str]:
@@ -82,7 +82,7 @@ def live_names(path: str) -> Names:
         try:
             with Call(path, WAIT_SECONDS) as call:
                 rows = (line for line in call.ask(parse(["show", f"{kind}s"])) if line.get("type") == "row")
-                return [_name(kind, row) for row in islice(rows, MOST_NAMES)]
+                return [_name(kind, row) for row in islice(rows, MAX_NAMES)]
         except NoService:
             return []
 

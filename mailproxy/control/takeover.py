@@ -29,7 +29,7 @@ from mailproxy.control.inheritance import inherit
 from mailproxy.front.prepare import Prepared
 
 _PIECE = 4096
-_MOST_DESCRIPTORS = 16
+_MAX_DESCRIPTORS = 16
 """The most descriptors in one message; the service sends one with each row."""
 
 
@@ -142,7 +142,7 @@ class _Receiver:
         while b"\n" not in self._data and len(self._data) < limit:
             size = array.array("i").itemsize
             data, ancillary, _, _ = self._socket.recvmsg(
-                _PIECE, socket.CMSG_SPACE(_MOST_DESCRIPTORS * size), socket.MSG_CMSG_CLOEXEC
+                _PIECE, socket.CMSG_SPACE(_MAX_DESCRIPTORS * size), socket.MSG_CMSG_CLOEXEC
             )
             for level, kind, packed in ancillary:
                 if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):

@@ -26,7 +26,7 @@ from mailproxy.networks.network_list import NetworkLists, ReadList
 from mailproxy.tls.source import SETTLING_SECONDS
 
 # The shortest interval of `watch`.
-LEAST_WATCH_SECONDS = 1.0
+MIN_WATCH_SECONDS = 1.0
 
 
 @frozen
@@ -66,7 +66,7 @@ class ListWatch:
         if watched and seconds:
             self._watch = LoopingCall(self._look, watched, banned)
             self._watch.clock = self._clock
-            self._watch.start(max(seconds, LEAST_WATCH_SECONDS), now=False)
+            self._watch.start(max(seconds, MIN_WATCH_SECONDS), now=False)
 
     def stop(self) -> None:
         """Stop the checks."""

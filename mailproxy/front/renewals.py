@@ -29,7 +29,7 @@ from mailproxy.tls.steps import Steps
 from mailproxy.tls.store import Certificates, Complaint
 
 # The shortest interval of `watch`.
-LEAST_WATCH_SECONDS = 1.0
+MIN_WATCH_SECONDS = 1.0
 
 # Files that have just changed are checked again after this time, when their writer has finished.
 UNSETTLED_SECONDS = SETTLING_SECONDS + 0.5
@@ -107,7 +107,7 @@ class Renewals:
             if seconds:
                 watch = LoopingCall(self._watch, names)
                 watch.clock = self._clock
-                watch.start(max(seconds, LEAST_WATCH_SECONDS), now=False)
+                watch.start(max(seconds, MIN_WATCH_SECONDS), now=False)
                 self._watches.append(watch)
 
     def stop(self) -> None:

@@ -26,7 +26,7 @@ from mailproxy.tls.trust import ClientTrust, TrustProblem, UnusableTrust
 from mailproxy.tls.trust_files import State, TrustByProfile, look_at_trust, newest, read_trust, trust_warnings
 
 # The shortest interval of `watch`.
-LEAST_WATCH_SECONDS = 1.0
+MIN_WATCH_SECONDS = 1.0
 
 
 class Revocations:
@@ -78,7 +78,7 @@ class Revocations:
             if seconds:
                 watch = LoopingCall(self._look_at, settings, profiles)
                 watch.clock = self._clock
-                watch.start(max(seconds, LEAST_WATCH_SECONDS), now=False)
+                watch.start(max(seconds, MIN_WATCH_SECONDS), now=False)
                 self._watches.append(watch)
 
     def stop(self) -> None:

@@ -21,7 +21,7 @@ LOOK_SECONDS = 5.0
 REST_SECONDS = 60.0
 """The shortest time between two trims."""
 
-LEAST_PEAK = 500
+MIN_PEAK = 500
 """Fewer sessions leave too little behind."""
 
 BUSY_EVENTS = 4
@@ -30,7 +30,7 @@ BUSY_EVENTS = 4
 AGAIN_SECONDS = 0.25
 """The pause before another try to find a quiet moment."""
 
-MOST_TRIES = 40
+MAX_TRIES = 40
 """The tries to find one; then the memory is given back in a busy one."""
 
 
@@ -68,9 +68,9 @@ class Trimming:
     def _look(self) -> None:
         sessions = self._sessions()
         self._peak = max(self._peak, sessions)
-        has_fallen = self._peak >= LEAST_PEAK and sessions <= self._peak // 2
+        has_fallen = self._peak >= MIN_PEAK and sessions <= self._peak // 2
         if has_fallen and self._clock.seconds() >= self._rests_until:
-            self._try(MOST_TRIES)
+            self._try(MAX_TRIES)
         else:
             self.start()
 

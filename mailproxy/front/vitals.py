@@ -40,7 +40,7 @@ STATE = Layout()
 """How a process is now."""
 
 DESCRIPTORS = STATE.number("descriptors")
-MOST_DESCRIPTORS = STATE.number("most_descriptors")
+MAX_DESCRIPTORS = STATE.number("most_descriptors")
 MEMORY = STATE.number("memory")
 """Resident memory in bytes."""
 LONGEST_LAG = STATE.number("longest_lag")
@@ -102,7 +102,7 @@ class Vitals:
         self._cpu, self._dropped = cpu, dropped
         self._longest, self._longest_before = 0, self._longest
         state[LONGEST_LAG] = self._longest_before
-        state[MOST_DESCRIPTORS] = min(resource.getrlimit(resource.RLIMIT_NOFILE)[0], 2**62)
+        state[MAX_DESCRIPTORS] = min(resource.getrlimit(resource.RLIMIT_NOFILE)[0], 2**62)
         with suppress(OSError):  # /proc may be closed, or another one
             state[DESCRIPTORS] = open_descriptors()
             state[MEMORY] = resident_memory()

@@ -19,10 +19,10 @@ from mailproxy.networks.network_set import NetworkSet, Range
 from mailproxy.networks.width import WIDEST_BAN, is_too_wide, width_problem
 from mailproxy.proxyprotocol.mapped import MAPPED
 
-MOST_BYTES = 64 * 1024 * 1024
+MAX_BYTES = 64 * 1024 * 1024
 """The most bytes of a file; a larger one is not a list of networks."""
 
-MOST_NETWORKS = 500_000
+MAX_NETWORKS = 500_000
 """The most networks of a file: a million take a minute with other processes, and logins wait a second meanwhile."""
 
 State = tuple[int, ...]
@@ -64,19 +64,19 @@ def read_list(path: str, *, bans: bool = False) -> NetworkSet:
         found = os.stat(path)
         if not stat.S_ISREG(found.st_mode):
             raise UnusableList(path, 0, "is not a file")
-        if found.st_size > MOST_BYTES:
+        if found.st_size > MAX_BYTES:
             raise _too_large(path)
         with open(path, "rb") as file:
-            data = file.read(MOST_BYTES + 1)
+            data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise UnusableList(path, 0, f"cannot be read: {error.strerror}", may_pass=True) from None
-    if len(data) > MOST_BYTES:
+    if len(data) > MAX_BYTES:
         raise _too_large(path)
     return parse_list(data, path, bans=bans)
 
 
 def _too_large(path: str) -> UnusableList:
-    return UnusableList(path, 0, f"has more than {MOST_BYTES // 1024 // 1024} MiB, the most that is read")
+    return UnusableList(path, 0, f"has more than {MAX_BYTES // 1024 // 1024} MiB, the most that is read")
 
 
 def parse_list(data: bytes, path: str, *, bans: bool = False) -> NetworkSet:
@@ -95,8 +95,8 @@ def parse_list(data: bytes, path: str, *, bans: bool = False) -> NetworkSet:
                 ranges4.append(_range4(text.decode("ascii"), least4))
         except (OSError, ValueError):
             raise UnusableList(path, number, _what_is_wrong(text, bans=bans)) from None
-        if len(ranges4) + len(ranges6) > MOST_NETWORKS:
-            raise UnusableList(path, number, f"is network {MOST_NETWORKS + 1}; a list has {MOST_NETWORKS} at most")
+        if len(ranges4) + len(ranges6) > MAX_NETWORKS:
+            raise UnusableList(path, number, f"is network {MAX_NETWORKS + 1}; a list has {MAX_NETWORKS} at most")
     return NetworkSet(ranges4, ranges6)
 
 

@@ -20,20 +20,20 @@ from mailproxy.process.encoding import decode, encode
 _HEAD = struct.Struct("!IH")
 
 # The kernel accepts 253 (SCM_MAX_FD) in one message.
-_MOST_DESCRIPTORS = 200
+_MAX_DESCRIPTORS = 200
 
 _READ_BYTES = 65536
-_CONTROL_BYTES = socket.CMSG_SPACE(_MOST_DESCRIPTORS * array.array("i").itemsize)
+_CONTROL_BYTES = socket.CMSG_SPACE(_MAX_DESCRIPTORS * array.array("i").itemsize)
 
 
 def frames(message: object, descriptors: Sequence[int] = ()) -> list[tuple[bytes, Sequence[int]]]:
     """Return the frames of a message: bytes, and the descriptors that are sent with their first byte."""
     data = encode(message)
     made: list[tuple[bytes, Sequence[int]]] = []
-    while len(descriptors) > _MOST_DESCRIPTORS:
+    while len(descriptors) > _MAX_DESCRIPTORS:
         # A frame without bytes: more descriptors follow.
-        made.append((_HEAD.pack(0, _MOST_DESCRIPTORS), descriptors[:_MOST_DESCRIPTORS]))
-        descriptors = descriptors[_MOST_DESCRIPTORS:]
+        made.append((_HEAD.pack(0, _MAX_DESCRIPTORS), descriptors[:_MAX_DESCRIPTORS]))
+        descriptors = descriptors[_MAX_DESCRIPTORS:]
     made.append((_HEAD.pack(len(data), len(descriptors)) + data, descriptors))
     return made
 

@@ -30,7 +30,7 @@ _IN_A_ROW = 8
 _AT_ONCE = 32
 
 # The most that is tried for one size: memory with more gaps than this keeps some.
-_MOST_BYTES = 1024 * 1024
+_MAX_BYTES = 1024 * 1024
 
 # The C library's gaps are filled from the largest on. It maps larger blocks by themselves (mallopt(3)).
 _C_SIZES = tuple(1 << power for power in range(16, 3, -1))
@@ -46,7 +46,7 @@ def _python_gaps() -> Iterator[object]:
         return
     for size in range(_STEP, _LARGEST + 1, _STEP):
         addresses = array("Q")  # not a list: numbers in it would be objects of their own
-        for _ in range(_MOST_BYTES // size // _AT_ONCE):
+        for _ in range(_MAX_BYTES // size // _AT_ONCE):
             fillers = [_object(size) for _ in range(_AT_ONCE)]
             yield from fillers
             addresses.extend(map(id, fillers))
@@ -89,7 +89,7 @@ def _c_gaps() -> Iterator[object]:
     # Behind this address there is only free memory.
     top = sbrk(0) - info().keepcost
     for size in _C_SIZES:
-        for _ in range(_MOST_BYTES // size):
+        for _ in range(_MAX_BYTES // size):
             block = malloc(size)
             if block is None or block >= top:
                 free(block)

@@ -26,7 +26,7 @@ from mailproxy.rules.subject import Subject
 from mailproxy.rules.surroundings import Surroundings
 from mailproxy.rules.unknown import UNKNOWN
 
-_MOST_KNOWN = 4096
+_MAX_KNOWN = 4096
 """The most kinds of clients whose rules are kept: a trusted proxy could name any number of destinations."""
 
 _ANYBODY = StatedClient()
@@ -121,7 +121,7 @@ class Rules:
         kind = place, subject.destination, subject.port
         steps = self._known.get(kind)
         if steps is None:
-            if len(self._known) >= _MOST_KNOWN:
+            if len(self._known) >= _MAX_KNOWN:
                 self._known.clear()
             steps = self._known[kind] = tuple(self._find(subject))
         return steps

@@ -18,7 +18,7 @@ from mailproxy.session.termination import RULED_OUT
 # Long enough to collect several under load, short enough for a person who watches the log.
 DELAY_SECONDS = 0.1
 
-MOST_WAITING = 32
+MAX_WAITING = 32
 """
 The number of sessions that are logged without a further wait.
 
@@ -50,7 +50,7 @@ class SessionLog:
         if self._call is None:
             self._call = self._clock.callLater(DELAY_SECONDS, self._on_time)
         self._begun.append(session)
-        if len(self._begun) == MOST_WAITING:
+        if len(self._begun) == MAX_WAITING:
             self._call.reset(0)
 
     def add(self, session: LoggedSession) -> None:
@@ -58,7 +58,7 @@ class SessionLog:
         if self._call is None:
             self._call = self._clock.callLater(DELAY_SECONDS, self._on_time)
         self._ended.append((time.time(), session))
-        if len(self._ended) == MOST_WAITING:
+        if len(self._ended) == MAX_WAITING:
             self._call.reset(0)
 
     def _on_time(self) -> None:

@@ -15,10 +15,10 @@ INTERVAL_SECONDS = 10.0
 LINES_PER_SOURCE = 5
 """The lines for each source and kind in an interval: fail2ban's `maxretry` is seldom more."""
 
-MOST_LINES = 200
+MAX_LINES = 200
 """The lines of all sources in an interval: 1.7 million a day, 700 MB if each has 400 bytes."""
 
-MOST_SOURCES = 1000
+MAX_SOURCES = 1000
 """The most sources that a sum remembers, which limits the memory."""
 
 
@@ -56,7 +56,7 @@ class Sampler:
             self._call = self._clock.callLater(INTERVAL_SECONDS, self._end)
         key = frontend, source, kind
         count = seen.get(key, 0)
-        if count < LINES_PER_SOURCE and self._lines < MOST_LINES:
+        if count < LINES_PER_SOURCE and self._lines < MAX_LINES:
             seen[key] = count + 1
             self._lines += 1
             return True
@@ -64,7 +64,7 @@ class Sampler:
         if found is None:
             found = self._sums[frontend, kind] = _Sum(is_warning=is_warning)
         found.count += 1
-        if len(found.sources) < MOST_SOURCES:
+        if len(found.sources) < MAX_SOURCES:
             found.sources.add(source)
         elif source not in found.sources:
             found.has_others = True

@@ -8,14 +8,14 @@ from mailproxy.session.early import leave_early_bytes
 from mailproxy.session.stage import Host, Stage
 from mailproxy.transport.poller import Ready
 
-MOST_CLIENTS = 1000
+MAX_CLIENTS = 1000
 """The most clients of a process that wait: an attacker with many addresses must not take the places of all others."""
 
 
 class Places:
     """The places of one process for waiting clients (mutable)."""
 
-    def __init__(self, most: int = MOST_CLIENTS) -> None:
+    def __init__(self, most: int = MAX_CLIENTS) -> None:
         self._most = most
         self.taken = 0
         """The clients that wait."""

@@ -2,7 +2,7 @@
 What a configuration wants to be counted of sources: prefixes, and rates with their times.
 
 The first three rates of an entry are always those of connections, failed handshakes and refused logins, in the times of
-the limits. The others are those that rules ask for, at most `MOST_RATES`. All processes find the same columns, from the
+the limits. The others are those that rules ask for, at most `MAX_RATES`. All processes find the same columns, from the
 configuration alone.
 """
 

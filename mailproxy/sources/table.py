@@ -19,13 +19,13 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterator
 
-from mailproxy.config.measure import MOST_RATES
+from mailproxy.config.measure import MAX_RATES
 from mailproxy.sources.key import KEY_BYTES
 from mailproxy.sources.window import counted
 
 WAYS = 32
 
-COLUMNS = 3 + MOST_RATES
+COLUMNS = 3 + MAX_RATES
 """The rates of an entry (`mailproxy.sources.plan`)."""
 
 _SPARE = 1.5

@@ -11,7 +11,7 @@ from __future__ import annotations
 _COUNT_BITS = 20
 _NUMBER_BITS = 23
 
-MOST_COUNT = (1 << _COUNT_BITS) - 1
+MAX_COUNT = (1 << _COUNT_BITS) - 1
 """The most events that a window counts; further ones are not counted."""
 
 _NUMBERS = (1 << _NUMBER_BITS) - 1
@@ -26,7 +26,7 @@ def counted(word: int, time: float) -> int:
     number = int(time) & _NUMBERS
     if word >> _NUMBER != number:
         return _moved(word, number) + 1
-    return word if word & MOST_COUNT == MOST_COUNT else word + 1
+    return word if word & MAX_COUNT == MAX_COUNT else word + 1
 
 
 def estimated(word: int, time: float) -> float:
@@ -35,7 +35,7 @@ def estimated(word: int, time: float) -> float:
     number = whole & _NUMBERS
     if word >> _NUMBER != number:
         word = _moved(word, number)
-    return (word & MOST_COUNT) + (word >> _FORMER & MOST_COUNT) * (1.0 - (time - whole))
+    return (word & MAX_COUNT) + (word >> _FORMER & MAX_COUNT) * (1.0 - (time - whole))
 
 
 def windows_until(former: int, current: int, limit: int, time: float) -> float:
@@ -56,11 +56,11 @@ def counts(word: int, time: float) -> tuple[int, int]:
     number = int(time) & _NUMBERS
     if word >> _NUMBER != number:
         word = _moved(word, number)
-    return word >> _FORMER & MOST_COUNT, word & MOST_COUNT
+    return word >> _FORMER & MAX_COUNT, word & MAX_COUNT
 
 
 def _moved(word: int, number: int) -> int:
     """Return the word in the window with this number, which is another one."""
     if ((word >> _NUMBER) + 1) & _NUMBERS == number:
-        return number << _NUMBER | (word & MOST_COUNT) << _FORMER
+        return number << _NUMBER | (word & MAX_COUNT) << _FORMER
     return number << _NUMBER

@@ -10,7 +10,7 @@ LISTEN_KEYS = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 FIRST_DESCRIPTOR = 3
 """SD_LISTEN_FDS_START: those before are standard input, output and error."""
 
-MOST_DESCRIPTORS = 65536
+MAX_DESCRIPTORS = 65536
 """More than any unit hands over: a larger number is no number of descriptors."""
 
 UNKNOWN_NAME = "unknown"
@@ -22,7 +22,7 @@ def descriptor_names(environment: Mapping[str, str], pid: int) -> tuple[str, ...
     if _number(environment.get("LISTEN_PID", "")) != pid:
         return ()
     count = _number(environment.get("LISTEN_FDS", ""))
-    if count is None or not 0 < count <= MOST_DESCRIPTORS:
+    if count is None or not 0 < count <= MAX_DESCRIPTORS:
         return ()
     names = environment.get("LISTEN_FDNAMES", "").split(":")
     return tuple(names) if len(names) == count and all(names) else (UNKNOWN_NAME,) * count

@@ -16,7 +16,7 @@ from twisted.logger import Logger
 RETRY_SECONDS = 0.05
 
 # A store of many sockets at the start is the most there is at once. A systemd that takes none of them does not work.
-MOST_WAITING = 4096
+MAX_WAITING = 4096
 
 
 class Notifier:
@@ -38,7 +38,7 @@ class Notifier:
 
     def send(self, message: bytes, descriptor: int | None = None) -> None:
         """Send a message, now or as soon as there is room. The descriptor stays open here."""
-        if len(self._waiting) < MOST_WAITING:
+        if len(self._waiting) < MAX_WAITING:
             self._waiting.append((message, [] if descriptor is None else [os.dup(descriptor)]))
         if self._retry is None:
             self._flush()

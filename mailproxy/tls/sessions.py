@@ -6,13 +6,13 @@ from collections.abc import Hashable
 from typing import Any
 
 # A few KiB each. An address has several only if the clients' server names are sent to it.
-MOST = 256
+MAX_SESSIONS = 256
 
 
 class Sessions:
     """The last session of each server; beyond `most`, the oldest is dropped."""
 
-    def __init__(self, most: int = MOST) -> None:
+    def __init__(self, most: int = MAX_SESSIONS) -> None:
         self._most = most
         self._kept: dict[Hashable, Any] = {}
 

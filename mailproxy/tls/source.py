@@ -15,7 +15,7 @@ PAIRS = (("fullchain.pem", "privkey.pem"), ("tls.crt", "tls.key"))
 """File names for chain and key in a folder: those of ACME clients, and of Kubernetes secrets of type tls."""
 
 # Certificates have a few KiB, more with ML-DSA, and chains are short: a larger file is not a certificate.
-MOST_BYTES = 1024 * 1024
+MAX_BYTES = 1024 * 1024
 
 # A writer that replaces several files, or writes one in several parts, has finished after this time. It is also longer
 # than the resolution of a file system's time stamps: a second change within that would not be seen.
@@ -87,7 +87,7 @@ def read_content(path: str, read: ReadFile | None = None) -> Content:
 
 def read_file(path: str) -> bytes:
     """Read a regular file with a certificate; raise OSError or `UnusableCertificate`."""
-    return read_up_to(path, MOST_BYTES)
+    return read_up_to(path, MAX_BYTES)
 
 
 def read_up_to(path: str, most: int) -> bytes:

@@ -12,7 +12,7 @@ from mailproxy.tls.trust import ClientTrust, TrustFile, TrustProblem, UnusableTr
 
 TrustByProfile = Mapping[str, ClientTrust]
 
-MOST_BYTES = 64 * 1024 * 1024
+MAX_BYTES = 64 * 1024 * 1024
 """Revocation lists have a few MiB, those of large authorities tens of MiB."""
 
 State = tuple[tuple[int, ...], ...]
@@ -28,7 +28,7 @@ def read_trust(profile: TlsProfile) -> ClientTrust | None:
     def read(key: str, paths: Iterable[str]) -> Iterator[TrustFile]:
         for path in paths:
             try:
-                yield TrustFile(path, read_up_to(path, MOST_BYTES))
+                yield TrustFile(path, read_up_to(path, MAX_BYTES))
             except OSError as error:
                 problems.append(TrustProblem(key, f"{path}: cannot be read: {error.strerror}"))
             except UnusableCertificate as error:

@@ -17,7 +17,7 @@ SHARE = 20
 SLOW = {CERTIFICATES: 30.0}
 """Seconds between two answers that seldom change."""
 
-MOST_ROWS = 2000
+MAX_ROWS = 2000
 """The most rows of an answer that are kept; nobody scrolls through more."""
 
 AGAIN_SECONDS = 1.0
@@ -57,7 +57,7 @@ class Answers:
         rows: list[Row] = []
         self._refused.pop(question, None)
         for line in self._call.ask(parse(question.split())):
-            if line.get("type") == "row" and len(rows) < MOST_ROWS:
+            if line.get("type") == "row" and len(rows) < MAX_ROWS:
                 rows.append(line)
             elif line.get("type") == "error":
                 self._refused[question] = str(line.get("error"))

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from threading import Lock
 
-from mailproxy.top.model import MOST_EVENTS, Model
+from mailproxy.top.model import MAX_EVENTS, Model
 from mailproxy.top.sample import Row, Sample
 
 
@@ -19,7 +19,7 @@ class Mailbox:
         self._lock = Lock()
         self._sample: Sample | None = None
         self._trouble = ""
-        self._events: deque[Row] = deque(maxlen=MOST_EVENTS)
+        self._events: deque[Row] = deque(maxlen=MAX_EVENTS)
 
     def put(self, sample: Sample) -> None:
         """Leave new answers."""

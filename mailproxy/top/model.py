@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from mailproxy.top.rates import Rates
 from mailproxy.top.sample import Row, Sample
 
-MOST_EVENTS = 300
+MAX_EVENTS = 300
 """The newest events that are kept."""
 
 
@@ -20,7 +20,7 @@ class Model:
         self.rates = Rates()
         self.trouble = ""
         """Why the service does not answer now; empty if it does."""
-        self._events: deque[Row] = deque(maxlen=MOST_EVENTS)
+        self._events: deque[Row] = deque(maxlen=MAX_EVENTS)
 
     @property
     def events(self) -> Sequence[Row]:

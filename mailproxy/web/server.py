@@ -26,7 +26,7 @@ from mailproxy.web.request import Request
 from mailproxy.web.site import Site
 from mailproxy.web.tls import TlsConnections
 
-MOST_CLIENTS = 64
+MAX_CLIENTS = 64
 """Enough for monitoring, and for some people with several tabs."""
 
 SPARE_CLIENTS = 16
@@ -56,7 +56,7 @@ class HttpServer(Factory):
         self._allowed: Sequence[Network] = ()
         self._factory: Any = self
         self._is_full = False
-        """True if the client that was just accepted is beyond `MOST_CLIENTS`."""
+        """True if the client that was just accepted is beyond `MAX_CLIENTS`."""
         self._logged_at = -_REFUSED_SECONDS
         self._refused = 0
 
@@ -95,7 +95,7 @@ class HttpServer(Factory):
             if not listener.is_unix and not self._is_allowed(peer[0]):
                 self._refuse(peer[0])
             elif self._has_room():
-                self._is_full = len(self.clients) >= MOST_CLIENTS
+                self._is_full = len(self.clients) >= MAX_CLIENTS
                 self._reactor.adoptStreamConnection(sock.fileno(), sock.family, self._factory)
             else:
                 self._refuse_for_now(sock)
@@ -124,9 +124,9 @@ class HttpServer(Factory):
     def _has_room(self) -> bool:
         """Return whether another client can be taken, perhaps instead of one that waits."""
         return (
-            len(self.clients) < MOST_CLIENTS
+            len(self.clients) < MAX_CLIENTS
             or self._make_room(_MOMENT_SECONDS)
-            or len(self.clients) < MOST_CLIENTS + SPARE_CLIENTS
+            or len(self.clients) < MAX_CLIENTS + SPARE_CLIENTS
             or self._make_room(0.0)
         )
 

@@ -22,7 +22,7 @@ from mailproxy.web.static_files import FILES
 from mailproxy.web.stats.stats import Stats
 from mailproxy.web.turns import Turns
 
-MOST_STREAMS = 32
+MAX_STREAMS = 32
 """The most clients with an endless reply; half of all, so that monitoring gets through."""
 
 _HEALTH = ("/livez", "/readyz")
@@ -114,8 +114,8 @@ class Site:
         return resource
 
     def _look(self, request: Request, resource: Resource) -> Reply | Stream | Awaitable[Reply]:
-        if resource.is_endless and self.streams >= MOST_STREAMS and request.verb != "HEAD":
-            raise Refused(503, f"{MOST_STREAMS} clients have live events, which is the limit", {"Retry-After": "10"})
+        if resource.is_endless and self.streams >= MAX_STREAMS and request.verb != "HEAD":
+            raise Refused(503, f"{MAX_STREAMS} clients have live events, which is the limit", {"Retry-After": "10"})
         return resource.get(request)
 
     def _token(self, request: Request) -> Reply:

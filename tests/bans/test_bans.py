@@ -4,7 +4,7 @@ import pytest
 
 from mailproxy.bans import bans as module
 from mailproxy.bans.ban import ORIGINS, Origin
-from mailproxy.bans.bans import MOST_ORIGINS, BanChange, Bans, TooManyBans, clean_reason
+from mailproxy.bans.bans import MAX_ORIGINS, BanChange, Bans, TooManyBans, clean_reason
 from tests.bans.builders import ban, key
 
 ADDRESS = "192.0.2.7"
@@ -66,7 +66,7 @@ def test_shorter_ban_ends_with_the_one_in_effect() -> None:
 
 
 def test_number_of_bans_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_BANS", 2)
+    monkeypatch.setattr(module, "MAX_BANS", 2)
     bans = Bans()
     announced = Announced(bans)
     with pytest.raises(TooManyBans):
@@ -78,7 +78,7 @@ def test_number_of_bans_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_bans_by_rules_leave_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_BANS", 4)
+    monkeypatch.setattr(module, "MAX_BANS", 4)
     bans = Bans()
     announced = Announced(bans)
     for number in range(1, 9):
@@ -90,7 +90,7 @@ def test_bans_by_rules_leave_room_for_others(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_ban_by_a_rule_that_is_made_again_is_the_youngest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_BANS", 4)
+    monkeypatch.setattr(module, "MAX_BANS", 4)
     bans = Bans()
     for number in (1, 2, 1, 3):
         bans.ban(ban(f"192.0.2.{number}", origin="rule", end=100.0))
@@ -98,7 +98,7 @@ def test_ban_by_a_rule_that_is_made_again_is_the_youngest(monkeypatch: pytest.Mo
 
 
 def test_oldest_ban_by_a_rule_leaves_those_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_BANS", 4)
+    monkeypatch.setattr(module, "MAX_BANS", 4)
     bans = Bans()
     announced = Announced(bans)
     bans.ban(ban("192.0.2.1", end=50.0), *(ban(f"192.0.2.{number}", origin="rule", end=100.0) for number in (1, 2)))
@@ -125,7 +125,7 @@ def test_program_with_a_name_has_bans_of_its_own() -> None:
 
 def test_origins_without_bans_make_room_for_others() -> None:
     bans = Bans()
-    names = [f"program{number}" for number in range(MOST_ORIGINS - len(ORIGINS))]
+    names = [f"program{number}" for number in range(MAX_ORIGINS - len(ORIGINS))]
     for name in names:
         bans.ban(ban(ADDRESS, origin=name))
     with pytest.raises(TooManyBans, match="origins"):

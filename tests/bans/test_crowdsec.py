@@ -181,7 +181,7 @@ def test_many_decisions_are_taken_over_some_at_a_time(bench: Bench) -> None:
 
 
 def test_too_many_decisions_are_reported(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bans_module, "MOST_BANS", 1)
+    monkeypatch.setattr(bans_module, "MAX_BANS", 1)
     bench.answers(decision("192.0.2.7"), decision("192.0.2.8"))
     bench.crowdsec.start()
     bench.advance(1)

@@ -124,7 +124,7 @@ def test_other_answer_is_an_error(data: bytes) -> None:
 
 
 def test_number_of_decisions_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_BANS", 1)
+    monkeypatch.setattr(module, "MAX_BANS", 1)
     with pytest.raises(UnusableAnswer, match="it has more than 2 decisions"):
         read_decisions(answer(*(decision(f"192.0.2.{number}") for number in range(3))))
 

@@ -118,14 +118,14 @@ def test_fifo_is_not_waited_for(path: str) -> None:
 
 def test_file_has_a_limit(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     write_bans(path, [ban("192.0.2.7")], NOW)
-    monkeypatch.setattr(module, "MOST_BYTES", 10)
+    monkeypatch.setattr(module, "MAX_BYTES", 10)
     with pytest.raises(UnusableBans, match="has more than"):
         read(path, NOW)
 
 
 def test_file_has_a_limit_of_bans(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     write_bans(path, [ban("192.0.2.7"), ban("192.0.2.8")], NOW)
-    monkeypatch.setattr(module, "MOST_BANS", 1)
+    monkeypatch.setattr(module, "MAX_BANS", 1)
     with pytest.raises(UnusableBans, match="it has more than 1 bans"):
         read(path, NOW)
 

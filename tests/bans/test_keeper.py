@@ -22,7 +22,7 @@ from mailproxy.bans.gate import BanGate
 from mailproxy.bans.keeper import BanKeeper
 from mailproxy.bans.request import BanRequest
 from mailproxy.bans.saving import CROWDSEC_DELAY_SECONDS, DELAY_SECONDS, RETRY_SECONDS
-from mailproxy.bans.sweep import MOST_AT_ONCE, SWEEP_SECONDS
+from mailproxy.bans.sweep import MAX_AT_ONCE, SWEEP_SECONDS
 from mailproxy.config.bans import CrowdSecSettings
 from tests.bans.builders import ban, key
 
@@ -324,7 +324,7 @@ def test_flood_of_bans_is_summed_up_in_the_log(bench: Bench) -> None:
 
 
 def test_rules_that_have_made_the_most_bans_are_reported_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bans_module, "MOST_BANS", 20)
+    monkeypatch.setattr(bans_module, "MAX_BANS", 20)
     bench.keeper.start(config.Bans())
     for number in range(50):
         bench.gate.ban(bytes([192, 0, 2, number]), 5.0, "rule office")
@@ -337,7 +337,7 @@ def test_rules_that_have_made_the_most_bans_are_reported_once(bench: Bench, monk
 
 
 def test_too_many_bans_are_reported(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bans_module, "MOST_BANS", 1)
+    monkeypatch.setattr(bans_module, "MAX_BANS", 1)
     bench.keeper.start(config.Bans())
     bench.keeper.ban(key("192.0.2.7"), "ctl", "spam", None)
     bench.gate.ban(bytes([192, 0, 2, 8]), 600.0, "rule office")
@@ -350,7 +350,7 @@ def test_too_many_bans_are_reported(bench: Bench, monkeypatch: pytest.MonkeyPatc
 
 def test_many_bans_that_end_at_once_are_removed_at_once(bench: Bench) -> None:
     bench.keeper.start(config.Bans())
-    for number in range(MOST_AT_ONCE + 1):
+    for number in range(MAX_AT_ONCE + 1):
         bench.ban(f"10.0.{number // 256}.{number % 256}", 5.0)
     bench.clock.advance(5.0)
     assert bench.places == []

@@ -78,7 +78,7 @@ class LocalApiTests(TestCase):
 
     async def test_answer_has_a_most_size(self) -> None:
         self.answers.body = b"[" * 10_000
-        cast(Any, self).patch(module, "MOST_BYTES", 9_000)
+        cast(Any, self).patch(module, "MAX_BYTES", 9_000)
         assert await self.reason() == "more than 9000 bytes"
 
     async def test_closed_port_is_reported(self) -> None:

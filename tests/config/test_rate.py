@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailproxy.config.kind import Wrong
-from mailproxy.config.rate import LONGEST_SECONDS, MOST_COUNT, RATE, Rate
+from mailproxy.config.rate import LONGEST_SECONDS, MAX_COUNT, RATE, Rate
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ def test_rate_is_a_number_and_a_time(text: str, rate: Rate) -> None:
     assert RATE.read(text) == rate
 
 
-@given(st.integers(0, MOST_COUNT), st.integers(1, int(LONGEST_SECONDS)))
+@given(st.integers(0, MAX_COUNT), st.integers(1, int(LONGEST_SECONDS)))
 def test_rate_is_written_as_it_is_read(count: int, seconds: int) -> None:
     rate = Rate(count, float(seconds))
     assert RATE.read(str(rate)) == rate

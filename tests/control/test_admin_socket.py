@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from twisted.logger import capturedLogs
 
-from mailproxy.control.admin_socket import MOST_CLIENTS, AdminSocket, peer_credentials
+from mailproxy.control.admin_socket import MAX_CLIENTS, AdminSocket, peer_credentials
 from mailproxy.front.descriptors import ADMIN_DESCRIPTORS
 from mailproxy.transport.binding import bind_unix
 from tests.control.bench import Transport
@@ -100,22 +100,22 @@ def test_kernel_says_who_has_connected() -> None:
 
 
 def test_client_beyond_the_bound_gets_the_reason(bench: Bench) -> None:
-    for _ in range(MOST_CLIENTS):
+    for _ in range(MAX_CLIENTS):
         bench.connect()
-    assert last_words(bench.connect()) == f"{MOST_CLIENTS} clients are connected, which is the limit"
-    assert len(bench.reactor.transports) == MOST_CLIENTS
+    assert last_words(bench.connect()) == f"{MAX_CLIENTS} clients are connected, which is the limit"
+    assert len(bench.reactor.transports) == MAX_CLIENTS
 
 
 def test_descriptors_are_kept_forclients() -> None:
-    assert ADMIN_DESCRIPTORS == MOST_CLIENTS + 2
+    assert ADMIN_DESCRIPTORS == MAX_CLIENTS + 2
 
 
 def test_place_of_a_client_that_left_is_free(bench: Bench) -> None:
-    for _ in range(MOST_CLIENTS):
+    for _ in range(MAX_CLIENTS):
         bench.connect()
     next(iter(bench.admin.clients)).connectionLost()
     bench.connect()
-    assert len(bench.reactor.transports) == MOST_CLIENTS + 1
+    assert len(bench.reactor.transports) == MAX_CLIENTS + 1
 
 
 def test_client_that_is_gone_takes_no_place(bench: Bench) -> None:

@@ -233,7 +233,7 @@ def test_other_processes_forget_the_rates_as_well(counting: Running) -> None:
 
 
 def test_too_many_bans_are_refused(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bans_module, "MOST_BANS", 0)
+    monkeypatch.setattr(bans_module, "MAX_BANS", 0)
     assert admin.reply("ban", network=HERE) == "there are 0 bans, the most; unban some first"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mailproxy.control.command import COMMANDS
-from mailproxy.control.complete import MOST_NAMES, following, live_names
+from mailproxy.control.complete import MAX_NAMES, following, live_names
 from tests.control.service import DONE, Playback
 
 NAMES = {
@@ -99,11 +99,11 @@ def test_names_are_those_in_the_running_service(tmp_path: Path) -> None:
 
 
 def test_sessions_are_those_that_are_connected(tmp_path: Path) -> None:
-    rows = [{"type": "row", "id": f"64-{number:x}", "frontend": "imaps"} for number in range(MOST_NAMES + 1)]
+    rows = [{"type": "row", "id": f"64-{number:x}", "frontend": "imaps"} for number in range(MAX_NAMES + 1)]
     with Playback(tmp_path / "s", [*rows, DONE]) as service:
         found = following(["shutdown", "session"], live_names(service.path))
     assert found[:2] == ["64-0", "64-1"]
-    assert len(found) == MOST_NAMES
+    assert len(found) == MAX_NAMES
 
 
 def test_service_that_does_not_answer_has_no_names(tmp_path: Path) -> None:

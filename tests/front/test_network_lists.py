@@ -199,7 +199,7 @@ def test_file_that_is_too_large_is_refused_once_and_not_read_again(
         tries.append(path)
         return read_list(path)
 
-    monkeypatch.setattr(list_file, "MOST_BYTES", 1024 * 1024)
+    monkeypatch.setattr(list_file, "MAX_BYTES", 1024 * 1024)
     monkeypatch.setattr(module, "read_list", read)
     bench.write("#" * (1024 * 1024 + 1))
     for _ in range(3):

@@ -12,9 +12,9 @@ from twisted.internet.task import Clock
 from mailproxy.front.trimming import (
     AGAIN_SECONDS,
     BUSY_EVENTS,
-    LEAST_PEAK,
     LOOK_SECONDS,
-    MOST_TRIES,
+    MAX_TRIES,
+    MIN_PEAK,
     REST_SECONDS,
     Trimming,
     find_trim,
@@ -48,27 +48,27 @@ def bench() -> Bench:
 
 
 def test_fall_to_half_gives_memory_back_once(bench: Bench) -> None:
-    bench.has(LEAST_PEAK)
-    bench.has(LEAST_PEAK // 2)
+    bench.has(MIN_PEAK)
+    bench.has(MIN_PEAK // 2)
     bench.has(0)
     assert bench.trims == 1
 
 
 def test_fall_to_more_than_half_keeps_memory(bench: Bench) -> None:
-    bench.has(LEAST_PEAK)
-    bench.has(LEAST_PEAK // 2 + 1)
+    bench.has(MIN_PEAK)
+    bench.has(MIN_PEAK // 2 + 1)
     assert bench.trims == 0
 
 
 def test_few_sessions_keep_their_memory(bench: Bench) -> None:
-    bench.has(LEAST_PEAK - 1)
+    bench.has(MIN_PEAK - 1)
     bench.has(0)
     assert bench.trims == 0
 
 
 def test_next_fall_waits_for_a_minute(bench: Bench) -> None:
     for _ in range(2):
-        bench.has(LEAST_PEAK)
+        bench.has(MIN_PEAK)
         bench.has(0)
     assert bench.trims == 1
     bench.clock.advance(REST_SECONDS)
@@ -76,7 +76,7 @@ def test_next_fall_waits_for_a_minute(bench: Bench) -> None:
 
 
 def test_busy_loop_is_not_interrupted(bench: Bench) -> None:
-    bench.has(LEAST_PEAK)
+    bench.has(MIN_PEAK)
     bench.poller.batch = BUSY_EVENTS + 1
     bench.has(0)
     assert bench.trims == 0
@@ -86,10 +86,10 @@ def test_busy_loop_is_not_interrupted(bench: Bench) -> None:
 
 
 def test_loop_that_stays_busy_is_interrupted_in_the_end(bench: Bench) -> None:
-    bench.has(LEAST_PEAK)
+    bench.has(MIN_PEAK)
     bench.poller.batch = BUSY_EVENTS + 1
     bench.has(0)
-    for _ in range(MOST_TRIES):
+    for _ in range(MAX_TRIES):
         bench.clock.advance(AGAIN_SECONDS)
     assert bench.trims == 1
 

@@ -28,7 +28,7 @@ os.environ["WATCHDOG_PID"] = str(os.getpid())
 os.execvp(command[0], command)
 """
 
-_MOST_BYTES = 65536
+_MAX_BYTES = 65536
 
 
 class Systemd:
@@ -86,7 +86,7 @@ class Systemd:
     def _receive(self) -> None:
         while True:
             size = array.array("i").itemsize
-            data, ancillary, _, _ = self._socket.recvmsg(_MOST_BYTES, socket.CMSG_SPACE(size), socket.MSG_CMSG_CLOEXEC)
+            data, ancillary, _, _ = self._socket.recvmsg(_MAX_BYTES, socket.CMSG_SPACE(size), socket.MSG_CMSG_CLOEXEC)
             if data == b"over":
                 return
             lines = data.decode().split("\n")

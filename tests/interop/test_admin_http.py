@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from mailproxy.session.relay import QUIET_SECONDS
-from mailproxy.web.server import MOST_CLIENTS
+from mailproxy.web.server import MAX_CLIENTS
 from tests.interop import peers
 from tests.interop.certificates import SERVER_NAME, Certificates
 from tests.interop.clients import connect_tls, read_line
@@ -309,7 +309,7 @@ def test_oversized_requests_are_refused(service: Service) -> None:
 
 def test_clients_that_stay_do_not_keep_others_out(service: Service) -> None:
     with ExitStack() as stack:
-        for number in range(2 * MOST_CLIENTS):
+        for number in range(2 * MAX_CLIENTS):
             client = stack.enter_context(service.http.connect())
             client.sendall([b"", b"GET /livez HTT", b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"][number % 3])
         assert service.http.get("/livez").status == 200
@@ -324,7 +324,7 @@ def test_clients_that_never_read_cost_bounded_memory(service: Service) -> None:
     service.http.get("/api/v1/")
     before = memory()
     with ExitStack() as stack:
-        for _ in range(MOST_CLIENTS):
+        for _ in range(MAX_CLIENTS):
             client = stack.enter_context(service.http.connect())
             client.setblocking(False)
             with suppress(BlockingIOError):
@@ -334,7 +334,7 @@ def test_clients_that_never_read_cost_bounded_memory(service: Service) -> None:
             service.check_it_serves()
             time.sleep(0.05)  # they send, and the service works, meanwhile
         # For each: what it sent, 64 KiB and more, and one answer of the transport's 64 KiB.
-        assert memory() - before < MOST_CLIENTS * 512 * 1024
+        assert memory() - before < MAX_CLIENTS * 512 * 1024
 
 
 def test_client_of_another_network_is_closed_at_once(front: StartFront, backend: Recorder, pki: Certificates) -> None:
@@ -349,7 +349,7 @@ def test_client_of_another_network_is_closed_at_once(front: StartFront, backend:
 
 def test_clients_in_a_hurry_leave_time_to_sessions(service: Service) -> None:
     with ExitStack() as stack:
-        clients = [stack.enter_context(service.http.connect()) for _ in range(MOST_CLIENTS // 2)]
+        clients = [stack.enter_context(service.http.connect()) for _ in range(MAX_CLIENTS // 2)]
         for client in clients:
             client.sendall(b"GET /api/v1/ HTTP/1.1\r\nHost: localhost\r\n\r\n" * 300)
         for _ in range(5):
@@ -366,7 +366,7 @@ def test_handshake_that_stalls_holds_nobody(
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     with made.connection, ExitStack() as stack:
-        for _ in range(MOST_CLIENTS):
+        for _ in range(MAX_CLIENTS):
             stack.enter_context(made.http.connect()).sendall(b"\x16\x03\x01\x02\x00")
         assert Http(made.http.port, context).get("/livez").status == 200
         made.check_it_serves()

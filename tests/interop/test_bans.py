@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from mailproxy.bans.local_api import MOST_BYTES
+from mailproxy.bans.local_api import MAX_BYTES
 from tests.interop.admin import Ctl, with_admin
 from tests.interop.certificates import Certificates
 from tests.interop.clients import (
@@ -352,7 +352,7 @@ def test_wrong_key_is_reported_and_may_be_replaced(service: Service, key_file: P
     ("raw", "reason"),
     [
         (b"<html>", "the answer is wrong: it is not the JSON of the API: no '{' at character 0"),
-        (b" " * (MOST_BYTES + 1), f"more than {MOST_BYTES} bytes"),
+        (b" " * (MAX_BYTES + 1), f"more than {MAX_BYTES} bytes"),
     ],
     ids=["not JSON", "too long"],
 )

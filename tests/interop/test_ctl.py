@@ -29,7 +29,7 @@ from tests.interop.waiting import until
 COMMANDS = pytest.mark.parametrize("command", [RUN, TWISTD, TWIST], ids=["mailproxy run", "twistd -n", "twist"])
 NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 NOBODY = 65534
-MOST_CLIENTS = 32
+MAX_CLIENTS = 32
 CHANGES = 2000  # so many events that buffers are full long before
 ROUND_TRIP_SECONDS = 0.2  # far above a round trip, far below what a held event loop would cost
 
@@ -376,9 +376,9 @@ def test_thousand_connections_hold_up_nobody(service: Service) -> None:
         clients = [stack.enter_context(connected(service.ctl.path)) for _ in range(1000)]
         service.check_it_serves()
         first = [next(messages(client)) for client in clients]
-        assert [line["type"] for line in first[:MOST_CLIENTS]] == ["hello"] * MOST_CLIENTS
-        assert {line.get("error") for line in first[MOST_CLIENTS:]} == {
-            f"{MOST_CLIENTS} clients are connected, which is the limit"
+        assert [line["type"] for line in first[:MAX_CLIENTS]] == ["hello"] * MAX_CLIENTS
+        assert {line.get("error") for line in first[MAX_CLIENTS:]} == {
+            f"{MAX_CLIENTS} clients are connected, which is the limit"
         }
         service.check_it_serves()
     until(lambda: service.ctl.run("show info").returncode == 0, "a place for another client")

@@ -19,7 +19,7 @@ from tests.interop.recorder import Recorder, echo
 from tests.interop.server import until_end
 from tests.interop.waiting import until
 
-MOST = 10_000
+MAX_CLIENTS = 10_000
 SPARE = 200  # descriptors for everything else, here and in mailproxy
 PATIENCE = "60s"
 KIBIBYTE = 1024
@@ -33,7 +33,7 @@ def clients() -> Iterator[int]:
     """How many there can be: mailproxy keeps a second descriptor ready for each, for its backend."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    yield min(MOST, hard // 2 - SPARE)
+    yield min(MAX_CLIENTS, hard // 2 - SPARE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
@@ -135,7 +135,7 @@ def test_silent_clients_do_not_hold_up_the_end(
     """Each of them gets a goodbye all the same."""
     running, port = start(front, recorder(echo()), pki)
     with contextlib.ExitStack() as stack:
-        connections = crowd(port, min(clients, MOST // 2), b"", stack)
+        connections = crowd(port, min(clients, MAX_CLIENTS // 2), b"", stack)
         began = time.monotonic()
         running.terminate()
         running.wait()

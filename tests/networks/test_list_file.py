@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailproxy.networks import list_file
-from mailproxy.networks.list_file import MOST_BYTES, UnusableList, parse_list, read_list, state_of
+from mailproxy.networks.list_file import MAX_BYTES, UnusableList, parse_list, read_list, state_of
 from mailproxy.networks.network_set import NetworkSet
 
 OFFICE = b"""\
@@ -124,13 +124,13 @@ def test_fifo_is_not_opened(tmp_path: Path) -> None:
 def test_huge_file_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "huge"
     with file.open("wb") as writer:
-        writer.truncate(MOST_BYTES + 1)
+        writer.truncate(MAX_BYTES + 1)
     with pytest.raises(UnusableList, match="has more than 64 MiB"):
         read_list(str(file))
 
 
 def test_list_with_too_many_networks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(list_file, "MOST_NETWORKS", 2)
+    monkeypatch.setattr(list_file, "MAX_NETWORKS", 2)
     assert parse_list(b"10.0.0.1\n::1\n", "office.txt").size == 2
     assert problem_of(b"10.0.0.1\n::1\n10.0.0.3\n") == "office.txt:3: is network 3; a list has 2 at most"
 

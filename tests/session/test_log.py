@@ -10,7 +10,7 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent, LogLevel
 
-from mailproxy.session.log import DELAY_SECONDS, MOST_WAITING, SessionLog
+from mailproxy.session.log import DELAY_SECONDS, MAX_WAITING, SessionLog
 from mailproxy.session.sampling import INTERVAL_SECONDS, LINES_PER_SOURCE, Sampler
 from mailproxy.session.termination import ENDED
 from tests.session.bench import Bench
@@ -88,7 +88,7 @@ def test_many_sessions_do_not_wait_for_more(what: str, monkeypatch: pytest.Monke
     clock = Clock()
     monkeypatch.setattr(SessionLog, "flush", lambda _: flushed.append(clock.seconds()))
     log = SessionLog(clock, Sampler(clock))
-    for _ in range(MOST_WAITING - 1):
+    for _ in range(MAX_WAITING - 1):
         getattr(log, what)(object())
     clock.advance(0)
     assert flushed == []

@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent, LogLevel, capturedLogs, formatEvent
 
-from mailproxy.session.sampling import INTERVAL_SECONDS, LINES_PER_SOURCE, MOST_LINES, MOST_SOURCES, Sampler
+from mailproxy.session.sampling import INTERVAL_SECONDS, LINES_PER_SOURCE, MAX_LINES, MAX_SOURCES, Sampler
 
 
 class Flood:
@@ -73,9 +73,9 @@ def test_quiet_time_after_a_flood_has_no_sum(flood: Flood) -> None:
 
 
 def test_flood_from_many_addresses_has_few_lines(flood: Flood) -> None:
-    lines = sum(flood.come(1, f"2001:db8::{number:x}") for number in range(2 * MOST_SOURCES))
-    assert lines == MOST_LINES
-    assert flood.sums() == [("banned", 2 * MOST_SOURCES - MOST_LINES, MOST_SOURCES + 1)]
+    lines = sum(flood.come(1, f"2001:db8::{number:x}") for number in range(2 * MAX_SOURCES))
+    assert lines == MAX_LINES
+    assert flood.sums() == [("banned", 2 * MAX_SOURCES - MAX_LINES, MAX_SOURCES + 1)]
 
 
 @pytest.mark.parametrize(("sources", "words"), [(1, "one address or more"), (2, "at least 2 addresses")])
@@ -88,8 +88,8 @@ def test_sum_has_the_sources_in_words(flood: Flood, sources: int, words: str) ->
 
 
 def test_lines_of_all_frontends_have_one_limit(flood: Flood) -> None:
-    taken = [flood.sampler.sample(f"imaps{number % 7}", f"::{number}", "banned") for number in range(2 * MOST_LINES)]
-    assert sum(taken) == MOST_LINES
+    taken = [flood.sampler.sample(f"imaps{number % 7}", f"::{number}", "banned") for number in range(2 * MAX_LINES)]
+    assert sum(taken) == MAX_LINES
     flood.sums()
     assert flood.come(1) == 1
 

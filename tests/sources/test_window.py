@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailproxy.sources.window import MOST_COUNT, counted, counts, estimated, windows_until
+from mailproxy.sources.window import MAX_COUNT, counted, counts, estimated, windows_until
 
 GAPS = st.lists(st.floats(0.0, 3.0), max_size=60)
 BEGINNINGS = st.floats(0.0, 1e7)
@@ -41,8 +41,8 @@ def test_word_of_long_ago_begins_again() -> None:
 
 
 def test_count_has_an_end() -> None:
-    full = word_of([5.0]) - 1 + MOST_COUNT
-    assert estimated(counted(full, 5.5), 5.5) == MOST_COUNT
+    full = word_of([5.0]) - 1 + MAX_COUNT
+    assert estimated(counted(full, 5.5), 5.5) == MAX_COUNT
 
 
 def test_word_fits_into_signed_memory() -> None:

@@ -9,7 +9,7 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
-from mailproxy.systemd.notifier import MOST_WAITING, RETRY_SECONDS, Notifier
+from mailproxy.systemd.notifier import MAX_WAITING, RETRY_SECONDS, Notifier
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -89,13 +89,13 @@ def test_descriptor_that_is_closed_meanwhile_is_sent(notifier: Notifier, systemd
 
 
 def test_what_waits_is_bounded(notifier: Notifier, systemd: socket.socket, clock: Clock) -> None:
-    for _ in range(2 * MOST_WAITING):
+    for _ in range(2 * MAX_WAITING):
         notifier.send(b"STATUS=x")
     count = 0
     while found := everything(systemd):
         count += len(found)
         clock.advance(RETRY_SECONDS)
-    assert MOST_WAITING <= count < 2 * MOST_WAITING
+    assert MAX_WAITING <= count < 2 * MAX_WAITING
 
 
 def test_nobody_there_is_one_warning(clock: Clock, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from mailproxy.control.call import NoService
 from mailproxy.control.grammar import Request
-from mailproxy.top.asking import MOST_ROWS, SHARE, Answers, Asker
+from mailproxy.top.asking import MAX_ROWS, SHARE, Answers, Asker
 from mailproxy.top.mailbox import Mailbox
 from mailproxy.top.model import Model
 from mailproxy.top.sample import ALWAYS, CERTIFICATES, FRONTENDS, INFO, SERVERS
@@ -103,8 +103,8 @@ def test_refusal_is_an_answer_until_there_is_another() -> None:
 
 def test_rows_are_bounded() -> None:
     call = FakeCall()
-    call.rows = MOST_ROWS + 10
-    assert len(call.answers().ask([]).of(FRONTENDS)) == MOST_ROWS
+    call.rows = MAX_ROWS + 10
+    assert len(call.answers().ask([]).of(FRONTENDS)) == MAX_ROWS
 
 
 class Bench:

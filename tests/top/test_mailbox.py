@@ -8,7 +8,7 @@ import pytest
 
 from mailproxy.top.listening import event_of
 from mailproxy.top.mailbox import Mailbox
-from mailproxy.top.model import MOST_EVENTS, Model
+from mailproxy.top.model import MAX_EVENTS, Model
 from tests.top.rows import event, info, sample
 
 
@@ -35,11 +35,11 @@ def test_trouble_is_delivered() -> None:
 
 def test_events_wait_in_bounded_memory() -> None:
     mailbox, model = Mailbox(lambda: None), Model()
-    for number in range(3 * MOST_EVENTS):
+    for number in range(3 * MAX_EVENTS):
         mailbox.add_event(event(str(number)))
     mailbox.deliver(model)
     mailbox.deliver(model)
-    assert [len(model.events), model.events[0]["message"]] == [MOST_EVENTS, str(3 * MOST_EVENTS - 1)]
+    assert [len(model.events), model.events[0]["message"]] == [MAX_EVENTS, str(3 * MAX_EVENTS - 1)]
 
 
 def test_event_is_delivered_once() -> None:

@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 
 from mailproxy.top.letters import ASCII
-from mailproxy.top.model import MOST_EVENTS
+from mailproxy.top.model import MAX_EVENTS
 from mailproxy.top.sample import Sample
 from mailproxy.top.views import VIEWS, clients, overview
 from tests.top.rows import backend, certificate, event, frontend, model, page, sample, server
@@ -44,7 +44,7 @@ def test_overview_is_bounded() -> None:
     servers = [server(f"d{number}", state="down") for number in range(500)]
     frontends = [frontend(f"f{number}") for number in range(500)]
     lines = page("Overview", model(sample(servers=servers, frontends=frontends)))
-    assert f"   and {500 - overview.MOST_FINDINGS} more" in lines
+    assert f"   and {500 - overview.MAX_FINDINGS} more" in lines
     assert len(lines) < 100
 
 
@@ -144,10 +144,10 @@ def test_certificates_are_sorted(order: str, expected: list[str]) -> None:
 
 def test_newest_event_is_the_first() -> None:
     shown = model()
-    shown.add_events([event(f"event {number}") for number in range(2 * MOST_EVENTS)])
+    shown.add_events([event(f"event {number}") for number in range(2 * MAX_EVENTS)])
     shown.add_events([event("of no interest", "debug")])
     lines = page("Events", shown)
-    assert (len(lines), lines[0]) == (MOST_EVENTS, f"03:02:15  info  event {2 * MOST_EVENTS - 1}")
+    assert (len(lines), lines[0]) == (MAX_EVENTS, f"03:02:15  info  event {2 * MAX_EVENTS - 1}")
     assert page("Events", shown, order="oldest first")[-1] == lines[0]
 
 

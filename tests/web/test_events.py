@@ -11,7 +11,7 @@ from twisted.logger import Logger, LogPublisher
 from mailproxy.control.backlog import WAITING_BYTES
 from mailproxy.web.channel import UNREAD_SECONDS
 from mailproxy.web.events import PULSE, PULSE_SECONDS
-from mailproxy.web.site import MOST_STREAMS
+from mailproxy.web.site import MAX_STREAMS
 from tests.control.conftest import Make
 from tests.web.bench import HOST, Client, Web
 
@@ -145,7 +145,7 @@ def test_client_that_leaves_is_forgotten(bench: Bench) -> None:
 
 
 def test_number_of_streams_is_limited(bench: Bench) -> None:
-    clients = [bench.watch() for _ in range(MOST_STREAMS)]
+    clients = [bench.watch() for _ in range(MAX_STREAMS)]
     refused = bench.web.get("/api/v1/events")
     assert (refused.status, refused.headers["retry-after"]) == (503, "10")
     assert bench.web.get("/livez").status == 200

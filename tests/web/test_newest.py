@@ -8,7 +8,7 @@ from twisted.logger import Logger, LogPublisher, capturedLogs
 
 from mailproxy.process.events import AllEvents, event_of
 from mailproxy.session.sampling import INTERVAL_SECONDS, LINES_PER_SOURCE, Sampler
-from mailproxy.web.stats.newest import LONGEST, MOST, NewestEvents
+from mailproxy.web.stats.newest import LONGEST, MAX_EVENTS, NewestEvents
 
 
 class Bench:
@@ -50,10 +50,10 @@ def test_sessions_and_details_are_left_out(bench: Bench) -> None:
 
 
 def test_memory_is_bounded(bench: Bench) -> None:
-    for number in range(MOST + 5):
+    for number in range(MAX_EVENTS + 5):
         bench.log.warn("{number}" + "x" * LONGEST, number=number)
-    assert len(bench.words) == MOST
-    assert bench.words[0].startswith(f"{MOST + 4}x")
+    assert len(bench.words) == MAX_EVENTS
+    assert bench.words[0].startswith(f"{MAX_EVENTS + 4}x")
     assert {len(words) for words in bench.words} == {LONGEST}
 
 

@@ -13,7 +13,7 @@ from twisted.logger import globalLogPublisher
 from mailproxy.config import Admin
 from mailproxy.front.files import Http
 from mailproxy.transport.binding import bind_inet
-from mailproxy.web.server import MOST_CLIENTS, SPARE_CLIENTS, HttpServer
+from mailproxy.web.server import MAX_CLIENTS, SPARE_CLIENTS, HttpServer
 from tests.control.conftest import Make
 from tests.web.bench import Client, Web
 
@@ -80,7 +80,7 @@ def test_client_of_another_network_is_closed_and_logged_now_and_then(bench: Benc
 
 
 def test_client_that_waits_makes_room(bench: Bench) -> None:
-    clients = [bench.web.client() for _ in range(MOST_CLIENTS)]
+    clients = [bench.web.client() for _ in range(MAX_CLIENTS)]
     bench.server.open(bench.bound, Admin(), Http())
     bench.reactor.advance(1)
     for client in clients[:1] + clients[2:]:
@@ -91,7 +91,7 @@ def test_client_that_waits_makes_room(bench: Bench) -> None:
 
 
 def test_client_is_refused_while_all_are_answered(bench: Bench) -> None:
-    for _ in range(MOST_CLIENTS + SPARE_CLIENTS):
+    for _ in range(MAX_CLIENTS + SPARE_CLIENTS):
         Client(bench.web).channel.dataReceived(LIVE)
     bench.server.open(bench.bound, Admin(), Http())
     with bench.connect() as client:
@@ -100,7 +100,7 @@ def test_client_is_refused_while_all_are_answered(bench: Bench) -> None:
 
 
 def test_health_is_answered_first_while_all_others_wait(bench: Bench) -> None:
-    for _ in range(MOST_CLIENTS):
+    for _ in range(MAX_CLIENTS):
         Client(bench.web).channel.dataReceived(LIVE.replace(b"/livez", b"/metrics") * 50)
     bench.server.open(bench.bound, Admin(), Http())
     with bench.connect():
@@ -115,7 +115,7 @@ def test_health_is_answered_first_while_all_others_wait(bench: Bench) -> None:
 
 
 def test_newcomers_do_not_close_each_other_while_there_is_room(bench: Bench) -> None:
-    for _ in range(MOST_CLIENTS):
+    for _ in range(MAX_CLIENTS):
         Client(bench.web).channel.dataReceived(LIVE)
     bench.server.open(bench.bound, Admin(), Http())
     newcomer = Client(bench.web)

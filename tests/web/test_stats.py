@@ -224,15 +224,15 @@ def test_first_path_leads_to_the_page(bench: Bench) -> None:
 
 
 def test_rows_are_limited(checked: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backends, "MOST", 1)
-    monkeypatch.setattr(frontends, "MOST", 1)
+    monkeypatch.setattr(backends, "MAX_SERVERS", 1)
+    monkeypatch.setattr(frontends, "MAX_ROWS", 1)
     text = checked.page().text
     assert "and 3 more servers: mailproxy ctl show servers" in text
     assert "and 1 more: mailproxy ctl show frontends" in text
 
 
 def test_certificates_are_limited(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(certificates, "MOST", 0)
+    monkeypatch.setattr(certificates, "MAX_ROWS", 0)
     assert "and 1 more: mailproxy ctl show certificates" in bench.page().text
 
 

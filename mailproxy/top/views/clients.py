@@ -10,7 +10,7 @@ from mailproxy.top.sample import Row, number
 from mailproxy.top.styled import Style, line
 from mailproxy.top.views.view import Facts, Page, View, or_none
 
-MOST = 100
+MAX_SOURCES = 100
 """The most rows that are asked for."""
 
 _WORDS = {
@@ -23,7 +23,7 @@ _WORDS = {
 
 def question(order: str) -> str:
     """Return the question for the clients in an order."""
-    return f"show sources by {_WORDS.get(order, 'connections')} limit {MOST}"
+    return f"show sources by {_WORDS.get(order, 'connections')} limit {MAX_SOURCES}"
 
 
 def clients(facts: Facts) -> Page:

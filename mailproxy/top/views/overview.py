@@ -15,10 +15,10 @@ from mailproxy.top.views import frontends
 from mailproxy.top.views.events import lines_of
 from mailproxy.top.views.view import Facts, Page, View
 
-MOST_FINDINGS = 20
-MOST_ROWS = 50
+MAX_FINDINGS = 20
+MAX_ROWS = 50
 """The most frontends, and backends; their own views have all."""
-MOST_EVENTS = 20
+MAX_EVENTS = 20
 
 
 def overview(facts: Facts) -> Page:
@@ -43,12 +43,12 @@ def _attention(facts: Facts) -> Iterator[Line]:
     found = [(style, words) for style, words in found if has_text(facts.wanted, [words])]
     if not found and not facts.wanted:
         yield line("Nothing is wrong: all servers are up, and all frontends are open.", "good")
-    for style, words in found[:MOST_FINDINGS]:
+    for style, words in found[:MAX_FINDINGS]:
         mark = "!! " if style == "bad" else "!  "
         for number_, one in enumerate(wrapped(words, max(facts.width - len(mark), 20))):
             yield (Part(" " * len(mark) if number_ else mark, style), Part(one, style))
-    if len(found) > MOST_FINDINGS:
-        yield line(f"   and {len(found) - MOST_FINDINGS} more", "caution")
+    if len(found) > MAX_FINDINGS:
+        yield line(f"   and {len(found) - MAX_FINDINGS} more", "caution")
 
 
 def _frontends(facts: Facts) -> Iterator[Line]:
@@ -63,13 +63,13 @@ def _section(arranged: Grid) -> Iterator[Line]:
     if arranged.rows:
         yield ()
         yield arranged.heading
-        yield from (one for _, one in arranged.rows[:MOST_ROWS])
-        if len(arranged.rows) > MOST_ROWS:
-            yield line(f"and {len(arranged.rows) - MOST_ROWS} more", "faint")
+        yield from (one for _, one in arranged.rows[:MAX_ROWS])
+        if len(arranged.rows) > MAX_ROWS:
+            yield line(f"and {len(arranged.rows) - MAX_ROWS} more", "faint")
 
 
 def _events(facts: Facts) -> Iterator[Line]:
-    found = lines_of(facts, facts.model.events[:MOST_EVENTS])
+    found = lines_of(facts, facts.model.events[:MAX_EVENTS])
     if found:
         yield ()
         yield line("NEWEST EVENTS", "heading")

@@ -7,7 +7,7 @@ from mailproxy.control.attention import attention as findings
 from mailproxy.web.stats.markup import Child, Markup, tag
 from mailproxy.web.stats.snapshot import Snapshot
 
-MOST = 12
+MAX_LINES = 12
 """The most lines; more are counted."""
 
 
@@ -17,9 +17,9 @@ def attention(snapshot: Snapshot) -> Markup:
     if not found:
         body: Child = tag("p", "Nothing is wrong: every server is up, and the service is ready.", class_="all-good")
     else:
-        lines = [tag("li", _sentence(one), class_=one.severity) for one in found[:MOST]]
-        if len(found) > MOST:
-            lines.append(tag("li", f"and {len(found) - MOST} more, below", class_="caution"))
+        lines = [tag("li", _sentence(one), class_=one.severity) for one in found[:MAX_LINES]]
+        if len(found) > MAX_LINES:
+            lines.append(tag("li", f"and {len(found) - MAX_LINES} more, below", class_="caution"))
         body = tag("ul", lines)
     worst = found[0].severity if found else "good"
     return tag(

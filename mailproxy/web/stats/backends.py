@@ -11,7 +11,7 @@ from mailproxy.web.stats.markup import Child, Markup, opening, tag
 from mailproxy.web.stats.snapshot import Server, Snapshot
 from mailproxy.web.stats.words import NOTHING, ago, bar, cell, heads, some, state, text, whole
 
-MOST = 300
+MAX_SERVERS = 300
 """The most rows; `mailproxy ctl show servers` has all."""
 
 _STATES = {"ready": "use", "drain": "drain", "maint": "put into maintenance:"}
@@ -25,10 +25,10 @@ def backends(snapshot: Snapshot) -> Iterator[Markup]:
     shown = 0
     for name, group in groupby(sorted(snapshot.backends, key=lambda one: one.backend), lambda one: one.backend):
         servers = [one for one in snapshot.servers if one.status.backend == name]
-        yield from _backend(name, list(group), servers[: max(MOST - shown, 0)])
+        yield from _backend(name, list(group), servers[: max(MAX_SERVERS - shown, 0)])
         shown += len(servers)
-    if shown > MOST:
-        yield tag("p", f"and {shown - MOST} more servers: mailproxy ctl show servers", class_="note")
+    if shown > MAX_SERVERS:
+        yield tag("p", f"and {shown - MAX_SERVERS} more servers: mailproxy ctl show servers", class_="note")
     yield Markup("</section>")
 
 

@@ -8,10 +8,10 @@ from mailproxy.web.stats.markup import Child, Markup, tag
 from mailproxy.web.stats.snapshot import Snapshot
 from mailproxy.web.stats.words import NOTHING, cell, heads, section, text
 
-MOST = 50
+MAX_ROWS = 50
 """The most rows; `mailproxy ctl show certificates` has all."""
 
-MOST_NAMES = 5
+MAX_NAMES = 5
 """The most names of one certificate."""
 
 
@@ -20,7 +20,7 @@ def certificates(snapshot: Snapshot) -> Markup:
     if not snapshot.certificates:
         return section("certificates", "Certificates", tag("p", "no TLS profile has a certificate"))
     in_order = sorted(snapshot.certificates, key=lambda one: urgency(Fields(one)))
-    rows = [_row(one) for one in in_order[:MOST]]
+    rows = [_row(one) for one in in_order[:MAX_ROWS]]
     more = len(in_order) - len(rows)
     return section(
         "certificates",
@@ -33,9 +33,9 @@ def certificates(snapshot: Snapshot) -> Markup:
 
 
 def _row(one: CertificateStatus) -> Markup:
-    names = [tag("span", name, class_="place") for name in one.names[:MOST_NAMES]]
-    if len(one.names) > MOST_NAMES:
-        names.append(tag("small", f"and {len(one.names) - MOST_NAMES} more"))
+    names = [tag("span", name, class_="place") for name in one.names[:MAX_NAMES]]
+    if len(one.names) > MAX_NAMES:
+        names.append(tag("small", f"and {len(one.names) - MAX_NAMES} more"))
     return tag(
         "tr",
         tag("th", names or NOTHING, scope="row"),

@@ -8,13 +8,13 @@ from mailproxy.web.stats.markup import Child, Markup, tag
 from mailproxy.web.stats.snapshot import Snapshot
 from mailproxy.web.stats.words import NOTHING, bar, cell, heads, section, size, state, whole
 
-MOST = 200
+MAX_ROWS = 200
 """The most rows; `mailproxy ctl show frontends` has all."""
 
 
 def frontends(snapshot: Snapshot) -> Markup:
     """Write the section."""
-    rows = [_row(one) for one in snapshot.frontends[:MOST]]
+    rows = [_row(one) for one in snapshot.frontends[:MAX_ROWS]]
     more = len(snapshot.frontends) - len(rows)
     head = heads(
         "Frontend", "State", "Listens on", "Backend", "#Clients", "#Connections", "#Sessions", "Errors", "#In", "#Out"

@@ -12,7 +12,7 @@ from zope.interface import implementer
 
 from mailproxy.control.watch import SESSIONS, Publisher
 
-MOST = 40
+MAX_EVENTS = 40
 """The events that are kept."""
 
 LONGEST = 400
@@ -41,7 +41,7 @@ class NewestEvents:
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
-        self._kept: deque[Newest] = deque(maxlen=MOST)
+        self._kept: deque[Newest] = deque(maxlen=MAX_EVENTS)
 
     @property
     def kept(self) -> tuple[Newest, ...]:
