@@ -13,8 +13,9 @@ import ssl
 from ipaddress import ip_address
 
 from tests.interop.certificates import SERVER_NAME
+from tests.interop.waiting import PATIENCE_SECONDS
 
-TIMEOUT = 10.0  # seconds; no peer here needs one
+TIMEOUT = PATIENCE_SECONDS  # no peer here needs one
 
 
 def connect(port: int, source: str = "127.0.0.1") -> socket.socket:

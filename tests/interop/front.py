@@ -157,12 +157,14 @@ class Front:
         pass_fds: Collection[int] = (),
         ends_by: signal.Signals = signal.SIGTERM,
         drained: Collection[str] = (),
+        until_ready: bool = True,
     ) -> None:
         """
-        Start it and wait until it listens everywhere, but for the `drained` frontends.
+        Start it and wait until it listens everywhere, but for the `drained` frontends, and says that it is ready.
 
         `command` starts it; without one it is forked from a process that has imported mailproxy, if nothing of the
-        process itself is to be different. `ends_by` is the signal that ends it.
+        process itself is to be different. `ends_by` is the signal that ends it. Without `until_ready`, or if its log
+        is not on standard output, it need only listen.
         """
         self.file = folder / "mailproxy.toml"
         if command or descriptors or environment or pass_fds:
@@ -178,9 +180,14 @@ class Front:
             0 if command is None or command[0] == sys.executable or ends_by == signal.SIGQUIT else -ends_by
         )
         self._was_ended = False
+        self._lines: list[str] = []
+        self._events: list[Event] = []
+        self._read = 0
         self._wait_until_listening(
             [settings for name, settings in configuration["frontend"].items() if name not in drained]
         )
+        if until_ready and _logs_to_stdout(configuration):
+            self._wait_until_ready()
 
     @property
     def output(self) -> str:
@@ -188,11 +195,43 @@ class Front:
         return self.process.stdout + self.process.stderr
 
     def events(self, **fields: Any) -> list[Event]:
-        """The log lines so far, as far as they have these values."""
-        # What it is just writing has no newline yet.
-        lines = [line for line in self.process.stdout.splitlines(keepends=True) if line.endswith("}\n")]
-        events = [cast(Event, json.loads(line)) for line in lines]
-        return [event for event in events if fields.items() <= event.items()]
+        """
+        The log lines so far, as far as they have these values.
+
+        What has just happened may not be among them: see `event` and `all_events`.
+        """
+        self._read_lines()
+        return [event for event in self._events if fields.items() <= event.items()]
+
+    def event(self, **fields: Any) -> Event:
+        """The first log line with these values, awaited."""
+        return self.until_events(1, **fields)[0]
+
+    def until_events(self, count: int, **fields: Any) -> list[Event]:
+        """The log lines with these values, as soon as there are as many as `count`."""
+
+        def find() -> list[Event]:
+            found = self.events(**fields)
+            return found if len(found) >= count else []
+
+        try:
+            return until(find, f"{count} log lines with {fields}")
+        except AssertionError as error:
+            raise AssertionError(f"{error} in\n{self.output[-3000:]}") from None
+
+    def all_events(self, **fields: Any) -> list[Event]:
+        """
+        The log lines with these values: all that the process has logged until now.
+
+        Lines of its workers, and those of sessions, which it logs a moment after their end, may be missing.
+        """
+        if self.process.is_alive:
+            # The log is in order, and a line about this signal is all that it causes.
+            last: Table = {"event": "signal", "signal": "SIGUSR2"}
+            before = len(self.events(**last))
+            self.process.send(signal.SIGUSR2)
+            self.until_events(before + 1, **last)
+        return self.events(**fields)
 
     def session(self, client: tuple[Any, ...]) -> Event:
         """The one log line about a client, by its address and port; awaited, and it must stay the only one."""
@@ -201,9 +240,13 @@ class Front:
         about = re.compile(rf"(?<![\d.:]){re.escape(text)}(?!\d)")
 
         def find() -> list[str]:
-            return [line for line in self.process.stdout.splitlines() if about.search(line) and line.endswith("}")]
+            self._read_lines()
+            return [line for line in self._lines if about.search(line)]
 
-        until(find, f"a log line about {text} in\n{self.output[-2000:]}")
+        try:
+            until(find, f"a log line about {text}")
+        except AssertionError as error:
+            raise AssertionError(f"{error} in\n{self.output[-3000:]}") from None
         (line,) = find()
         return cast(Event, json.loads(line))
 
@@ -217,11 +260,9 @@ class Front:
         """Reload, with another configuration if there is one, and wait until that is done."""
         if configuration is not None:
             self.write(configuration)
-        done = self.process.stdout.count('"event": "reloaded"')
+        done = len(self.events(event="reloaded"))
         self.process.send(signal.SIGHUP)
-        until(
-            lambda: self.process.stdout.count('"event": "reloaded"') > done, f"a reload in\n{self.output[-2000:]}", 20.0
-        )
+        self.until_events(done + 1, event="reloaded")
 
     def was_ended(self, status: int | None = None) -> None:
         """Take note that it has ended by itself, as it was to, with this exit status if it is not the usual one."""
@@ -273,6 +314,32 @@ class Front:
         except AssertionError:
             self.process.stop()
             raise
+
+    def _wait_until_ready(self) -> None:
+        """Wait until all processes serve; what they warn of at the start is in the log then."""
+        try:
+            until(lambda: self.events(event="ready") or not self.process.is_alive, "a front that is ready")
+            assert self.process.is_alive, "it has ended by itself"
+        except AssertionError as error:
+            self.process.stop()
+            raise AssertionError(f"{error}\n{self.output}") from None
+
+    def _read_lines(self) -> None:
+        """Read what has been logged since the last time."""
+        text = self.process.stdout
+        # What it is just writing has no newline yet.
+        end = text.rfind("\n") + 1
+        for line in text[self._read : end].split("\n"):
+            if line.endswith("}"):
+                self._lines.append(line)
+                self._events.append(json.loads(line))
+        self._read = end
+
+
+def _logs_to_stdout(configuration: Table) -> bool:
+    """Whether the lines of the start are on standard output."""
+    log = configuration.get("log", {})
+    return log.get("target", "stdout") == "stdout" and log.get("level", "info") in ("debug", "info")
 
 
 def _kebab(keys: Mapping[str, Any]) -> dict[str, Any]:

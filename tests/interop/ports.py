@@ -66,9 +66,21 @@ def is_listening_at(path: Path) -> bool:
 
     HAProxy gives the file its name when it has bound the socket; the kernel goes by the name before, which is longer.
     """
+    return path.is_socket() and any(name.startswith(str(path)) for name, _ in _unix_listeners())
+
+
+def listener_at(path: Path) -> int:
+    """The inode of the only UNIX socket that listens at a path."""
+    (inode,) = (inode for name, inode in _unix_listeners() if name == str(path))
+    return inode
+
+
+def _unix_listeners() -> list[tuple[str, int]]:
+    """The names and inodes of all UNIX sockets that listen."""
     with Path("/proc/net/unix").open() as lines:
-        sockets = [line for line in lines if line.split()[-1].startswith(str(path))]
-    return path.is_socket() and any(int(line.split()[3], 16) & _ACCEPTS for line in sockets)
+        next(lines)  # the headings
+        sockets = [line.split() for line in lines]
+    return [(words[-1], int(words[6])) for words in sockets if int(words[3], 16) & _ACCEPTS]
 
 
 def _is_refused(host: str, port: int) -> bool:

@@ -12,11 +12,7 @@ from typing import Self
 
 from tests.interop.forked import FORK_SERVER, Forked
 from tests.interop.ports import is_listening
-from tests.interop.waiting import until
-
-# Far more than they take on a quiet machine: the tests run beside each other, and the first start compiles all modules.
-_START_SECONDS = 60.0
-_STOP_SECONDS = 30.0
+from tests.interop.waiting import PATIENCE_SECONDS, until
 
 
 class Process:
@@ -80,13 +76,13 @@ class Process:
         """Wait until it listens on these ports; when it ends instead or takes too long, stop it and say why."""
         try:
             for port in ports:
-                until(partial(self._listens_or_ended, port, host), f"a listener on port {port}", _START_SECONDS)
+                until(partial(self._listens_or_ended, port, host), f"a listener on port {port}")
             assert self.is_alive, f"it ended with status {self._child.returncode}"
         except AssertionError as error:
             self.stop()
             raise AssertionError(f"{error}\n{self.stdout}{self.stderr}") from None
 
-    def wait(self, seconds: float = _STOP_SECONDS) -> int:
+    def wait(self, seconds: float = PATIENCE_SECONDS) -> int:
         """Its exit status, once it has ended by itself."""
         return self._child.wait(seconds)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from tests.interop import headers
 from tests.interop.server import ThreadedServer, reset, until_end
+from tests.interop.waiting import PATIENCE_SECONDS
 
 GREETING = b"* OK recorder ready\r\n"
 
@@ -70,9 +71,9 @@ class Recorder:
         self._server = ThreadedServer(self._serve, port=port, host=host)
         self.port = self._server.port
 
-    def next(self, seconds: float = 5.0) -> Recorded:
+    def next(self) -> Recorded:
         """The next connection, once its header is there; queue.Empty if none comes in time."""
-        return self._arrived.get(timeout=seconds)
+        return self._arrived.get(timeout=PATIENCE_SECONDS)
 
     def close(self) -> None:
         """End the server and all connections."""
@@ -80,14 +81,18 @@ class Recorder:
 
     def _serve(self, connection: socket.socket) -> None:
         recorded = Recorded(connection)
-        self.connections.append(recorded)
+        # Until mailproxy has looked, only the header says whether this is a client's connection.
+        is_unknown = self._header and not self._was_looked_at
+        if not is_unknown:
+            self.connections.append(recorded)
         try:
             if self._header:
                 recorded.read_header()
-            if recorded.header in _ON_NOBODY_S_BEHALF and not self._was_looked_at:
-                self._was_looked_at = True
-                self.connections.remove(recorded)
-                return
+            if is_unknown:
+                if recorded.header in _ON_NOBODY_S_BEHALF and not self._was_looked_at:
+                    self._was_looked_at = True
+                    return
+                self.connections.append(recorded)
             self._arrived.put(recorded)
             self._behave(recorded)
         finally:
@@ -110,7 +115,7 @@ def greet_when(allowed: threading.Event, greeting: bytes = GREETING) -> Behaviou
     """Greet, and echo, only once the event is set."""
 
     def behave(recorded: Recorded) -> None:
-        assert allowed.wait(20)
+        assert allowed.wait(PATIENCE_SECONDS)
         echo(greeting)(recorded)
 
     return behave

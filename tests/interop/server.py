@@ -87,9 +87,13 @@ def reset(connection: socket.socket) -> None:
 
 
 def until_end(connection: socket.socket) -> bytes:
-    """Everything the peer sends until it closes or resets."""
+    """Everything the peer sends until it closes or resets; AssertionError if it does neither in time."""
     received = bytearray()
-    with contextlib.suppress(OSError):
+    try:
         while data := connection.recv(65536):
             received += data
+    except TimeoutError:
+        raise AssertionError(f"no end after {bytes(received[-1000:])!r}") from None
+    except OSError:
+        pass
     return bytes(received)

@@ -10,6 +10,7 @@ import socket
 import ssl
 import threading
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,12 @@ from tests.interop.certificates import Certificates
 from tests.interop.clients import connect, connect_tls, read_line
 from tests.interop.conftest import StartFront, StartPool, StartRecorder
 from tests.interop.front import TWIST, TWISTD, Front, frontend, launch, single
-from tests.interop.ports import free_port
+from tests.interop.ports import free_port, listener_at
 from tests.interop.recorder import GREETING, Recorder, echo
 from tests.interop.server import until_end
-from tests.interop.waiting import is_ready, until
+from tests.interop.waiting import PATIENCE_SECONDS, is_ready, until
 
 WORKERS = 4
-SILENT_SECONDS = 25.0  # a stopped worker is found within 10 s, or later on a busy machine
 
 
 @pytest.fixture
@@ -65,10 +65,18 @@ def is_alive(pid: int) -> bool:
 
 
 def start(front: StartFront, configuration: dict[str, Any], workers: int = WORKERS) -> Front:
-    """Start the front with workers, and wait until all are ready."""
-    running = front({"workers": workers} | configuration)
-    until(lambda: running.events(event="ready"), "ready workers", 20.0)
-    return running
+    """Start the front with workers."""
+    return front({"workers": workers} | configuration)
+
+
+def until_replaced(front: Front, worker: int, killed: int) -> None:
+    """Wait until there is another worker with this number."""
+    until(lambda: worker_pids(front)[worker] != killed, "a worker in place of the killed one")
+
+
+def settle(admin: Path) -> None:
+    """Wait until all workers have done what the main process has told them so far."""
+    rows(admin, ["show", "sessions"])  # each worker is asked, and takes its messages in order
 
 
 class Load:
@@ -79,6 +87,7 @@ class Load:
         self.done = 0
         self._port = port
         self._context = context
+        self._lock = threading.Lock()
         self._is_over = threading.Event()
         self._threads = [threading.Thread(target=self._run) for _ in range(threads)]
 
@@ -90,7 +99,8 @@ class Load:
                         raise EOFError("no greeting")
             except (OSError, EOFError) as error:
                 self.failures.append(str(error))
-            self.done += 1
+            with self._lock:
+                self.done += 1
 
     def __enter__(self) -> Load:
         for thread in self._threads:
@@ -105,7 +115,7 @@ class Load:
     def go_on(self, count: int = 100) -> None:
         """Wait until this many more have come."""
         target = self.done + count
-        until(lambda: self.done >= target, f"{count} more clients", 30.0)
+        until(lambda: self.done >= target, f"{count} more clients")
 
 
 def resumed(port: int, context: ssl.SSLContext, attempts: int = 60) -> float:
@@ -122,9 +132,14 @@ def resumed(port: int, context: ssl.SSLContext, attempts: int = 60) -> float:
     return count / attempts
 
 
-def sessions_by_worker(front: Front) -> Counter[str]:
-    """How many sessions each process has logged."""
-    return Counter(event["id"].partition("-")[0] for event in front.events(event="session"))
+def worker_of(session: Mapping[str, Any]) -> str:
+    """What the ids of sessions of one worker begin with."""
+    return str(session["id"].partition("-")[0])
+
+
+def workers_of(sessions: Iterable[Mapping[str, Any]]) -> set[str]:
+    """The workers that have some of these sessions."""
+    return set(map(worker_of, sessions))
 
 
 def test_service_without_forkers_ends_with_its_last_worker(
@@ -133,9 +148,11 @@ def test_service_without_forkers_ends_with_its_last_worker(
     configuration, port = single(pki.server_ec, backend_server.port)
     running = start(front, configuration, 2)
     until(lambda: len(processes(running).get("mailproxy-fork", [])) == 2, "a spare forker")
-    for pid in processes(running)["mailproxy-fork"]:
-        os.kill(pid, signal.SIGKILL)
-    until(lambda: running.events(event="forker", level="error"), "the error line")
+    # One that is stopped makes no other one when it sees the end of the first.
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in processes(running)["mailproxy-fork"]:
+            os.kill(pid, number)
+    running.event(event="forker", level="error")
     with connect_tls(port, pki.client()) as connection:
         assert read_line(connection) == GREETING
     for pid in worker_pids(running).values():
@@ -152,13 +169,13 @@ def test_all_workers_serve_and_session_ids_are_unique(
     running = start(front, configuration)
     with Load(port, pki.client(), threads=8) as load:
         load.go_on(200)
+        until(lambda: len(workers_of(running.events(event="session"))) == WORKERS, "sessions of all workers")
     assert load.failures == []
-    until(lambda: len(running.events(event="session")) >= load.done, "a line for each session")
-    ids = [event["id"] for event in running.events(event="session")]
-    assert len(set(ids)) == len(ids) == load.done
-    assert len(sessions_by_worker(running)) == WORKERS
+    running.until_events(load.done, event="session")
     running.terminate()
     running.wait()
+    ids = [event["id"] for event in running.events(event="session")]
+    assert len(set(ids)) == len(ids) == load.done
     (closed,) = running.events(event="closed")
     assert closed["connections"] == closed["sessions"] == load.done
 
@@ -177,16 +194,15 @@ def test_sessions_are_resumed_on_any_worker(
     assert resumed(port, context) >= 0.95
 
     os.kill(worker_pids(running)[2], signal.SIGKILL)
-    until(lambda: len(running.events(event="worker")) == WORKERS + 1, "a worker in place of the killed one")
+    running.until_events(WORKERS + 1, event="worker")  # one in place of the killed one
     assert resumed(port, context) >= 0.95
 
     served.write_bytes(pki.server_rsa.read_bytes())
-    running.process.send(signal.SIGHUP)
-    until(lambda: running.events(event="reloaded"), "the reload", 20.0)
+    running.reload()
     assert resumed(port, context) >= 0.95
 
     os.kill(worker_pids(running)[1], signal.SIGKILL)
-    until(lambda: len(running.events(event="worker")) == WORKERS + 2, "a worker in place of the killed one")
+    running.until_events(WORKERS + 2, event="worker")
     assert resumed(port, context) >= 0.95
 
 
@@ -200,12 +216,13 @@ def test_certificate_that_is_renewed_is_served_by_all_workers(
     running = start(front, {"watch": "1s"} | configuration)
     before = served_by(port, pki)
     served.write_bytes(pki.server_rsa.read_bytes())
-    until(lambda: running.events(event="certificate"), "a word on the certificate", 20.0)
+    running.event(event="certificate")
     until(lambda: not (served_by(port, pki) & before), "the new certificate in all workers")
     os.kill(worker_pids(running)[2], signal.SIGKILL)
-    until(lambda: len(running.events(event="worker")) == WORKERS + 1, "a worker in place of the killed one")
-    assert not served_by(port, pki) & before
-    changes = [(event["news"], event["until"]) for event in running.events(event="certificate")]
+    running.until_events(WORKERS + 1, event="worker")  # one in place of the killed one
+    # Another worker may still be about to read the message.
+    until(lambda: not (served_by(port, pki) & before), "the new certificate in the new worker")
+    changes = [(event["news"], event["until"]) for event in running.all_events(event="certificate")]
     assert len(changes) == len(set(changes))
 
 
@@ -218,27 +235,25 @@ def served_by(port: int, pki: Certificates) -> set[bytes]:
     return found
 
 
-def test_killed_worker_costs_its_own_sessions_alone(
-    front: StartFront, backend_server: Recorder, pki: Certificates
-) -> None:
-    configuration, port = single(pki.server_ec, backend_server.port)
-    running = start(front, configuration)
+def test_killed_worker_costs_its_own_sessions_alone(asked: Asked) -> None:
+    running, port, context = asked.front, asked.port, asked.pki.client()
     with ExitStack() as stack:
-        idle = [stack.enter_context(connect_tls(port, pki.client())) for _ in range(24)]
-        for connection in idle:
-            assert read_line(connection) == GREETING
-        with Load(port, pki.client()) as load:
+        idle = asked.crowd(stack, WORKERS)
+        workers = {row["client"]: worker_of(row) for row in asked.ctl("show", "sessions")}
+        with Load(port, context) as load:
             load.go_on()
             killed = worker_pids(running)[1]
             os.kill(killed, signal.SIGKILL)
-            (ended,) = until(lambda: running.events(event="worker-ended"), "a word on the killed worker")
-            until(lambda: worker_pids(running)[1] != killed, "its successor")
+            ended = running.event(event="worker-ended")
+            until_replaced(running, 1, killed)
             load.go_on()
         assert (ended["pid"], ended["worker"], ended["reason"]) == (killed, 1, "killed by SIGKILL")
         # Each of the load's threads may have had one session there, or have been in the queue of the killed one.
         assert len(load.failures) <= 4
-        alive = sum(is_answered(connection) for connection in idle)
-        assert 24 > alive >= 24 - 24 // 2
+        names = {connection: "{}:{}".format(*connection.getsockname()) for connection in idle}
+        alive = {connection for connection in idle if is_answered(connection)}
+        (its_worker,) = {workers[name] for connection, name in names.items() if connection not in alive}
+        assert its_worker not in {workers[names[connection]] for connection in alive}
 
 
 def is_answered(connection: ssl.SSLSocket) -> bool:
@@ -257,10 +272,10 @@ def test_stopped_worker_is_killed_and_replaced(front: StartFront, backend_server
     with Load(port, pki.client()) as load:
         load.go_on()
         os.kill(stopped, signal.SIGSTOP)
-        until(lambda: worker_pids(running)[0] != stopped, "a worker in place of the stopped one", SILENT_SECONDS)
+        until_replaced(running, 0, stopped)
         load.go_on()
     assert not is_alive(stopped)
-    assert len(running.events(event="worker-silent")) == 1
+    assert len(running.all_events(event="worker-silent")) == 1
     assert len(load.failures) <= 4
 
 
@@ -268,14 +283,14 @@ def test_workers_end_with_the_main_process(folder: Path, backend_server: Recorde
     configuration, port = single(pki.server_ec, backend_server.port)
     with launch(folder, {"workers": 2} | configuration) as process:
         process.until_listening([port])
-        until(lambda: '"event": "ready"' in process.stdout, "ready workers", 20.0)
+        until(lambda: '"event": "ready"' in process.stdout, "ready workers")
         with connect_tls(port, pki.client()) as connection:
             assert read_line(connection) == GREETING
             family = process.family()
             assert len(family) == 5  # main process, forker, one that stands by, and two workers
             process.send(signal.SIGKILL)
             assert until_end(connection).startswith(b"* BYE ")
-        until(lambda: not any(is_alive(pid) for pid in family), "the end of all processes", 20.0)
+        until(lambda: not any(is_alive(pid) for pid in family), "the end of all processes")
         assert process.stdout.count("the main process has ended") == 2
 
 
@@ -283,10 +298,10 @@ def test_forker_that_is_killed_has_a_successor(front: StartFront, backend_server
     configuration, port = single(pki.server_ec, backend_server.port)
     running = start(front, configuration, 2)
     os.kill(processes(running)["mailproxy-fork"][0], signal.SIGKILL)
-    until(lambda: running.events(event="forker"), "a word on the forker")
+    running.event(event="forker")
     first = worker_pids(running)[0]
     os.kill(first, signal.SIGKILL)
-    until(lambda: worker_pids(running)[0] != first, "a worker in place of the killed one", 10.0)
+    until_replaced(running, 0, first)
     with connect_tls(port, pki.client()) as connection:
         assert read_line(connection) == GREETING
     assert resumed(port, pki.client()) >= 0.95
@@ -301,7 +316,7 @@ def test_stopped_forker_is_killed_and_has_a_successor(
     os.kill(stopped, signal.SIGSTOP)
     first = worker_pids(running)[0]
     os.kill(first, signal.SIGKILL)
-    until(lambda: worker_pids(running)[0] != first, "a worker in place of the killed one", SILENT_SECONDS)
+    until_replaced(running, 0, first)
     assert not is_alive(stopped)
 
 
@@ -334,22 +349,25 @@ def test_stop_ends_sessions_politely_and_all_processes(
 
 
 def test_signals_of_a_terminal_go_through_the_main_process(
-    front: StartFront, backend_server: Recorder, pki: Certificates
+    front: StartFront, backend_server: Recorder, pki: Certificates, folder: Path
 ) -> None:
     configuration, port = single(pki.server_ec, backend_server.port)
-    running = start(front, configuration, 2)
+    admin = folder / "admin.sock"
+    running = start(front, with_admin(configuration, admin), 2)
     for pid in running.process.family()[1:]:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1):
             os.kill(pid, number)
+    settle(admin)
     with connect_tls(port, pki.client()) as connection:
         assert read_line(connection) == GREETING
-    assert running.events(event="worker-ended") == []
+    assert running.all_events(event="worker-ended") == []
 
 
 def test_maxconn_of_a_server_is_for_all_workers(pool: StartPool) -> None:
-    started = pool({"a": {"maxconn": 3}}, checked=False, workers=WORKERS, timeout={"queue": "20s"})
+    started = pool({"a": {"maxconn": 3}}, checked=False, workers=WORKERS, timeout={"queue": "2m"})
     with ExitStack() as stack:
         clients = [stack.enter_context(started.client()) for _ in range(12)]
+        until(lambda: sum(not client.has_to_wait(0) for client in clients) >= 3, "three clients that are served")
         served = [client for client in clients if not client.has_to_wait(0.5)]
         # Two workers that pick at the same moment do not see each other.
         assert 3 <= len(served) <= 3 + WORKERS - 1
@@ -366,6 +384,7 @@ def test_maxconn_of_a_frontend_is_for_all_workers(
     start(front, configuration)
     with ExitStack() as stack:
         clients = [stack.enter_context(connect(port)) for _ in range(20)]
+        until(lambda: sum(is_ready(client, 0) for client in clients) >= 4, "four clients that are served")
         served = [client for client in clients if is_ready(client, 0.3)]
         assert 4 <= len(served) <= 4 + WORKERS - 1
         waiting = [client for client in clients if client not in served]
@@ -377,19 +396,22 @@ def test_maxconn_of_a_frontend_is_for_all_workers(
 def test_leastconn_counts_sessions_of_all_workers(pool: StartPool) -> None:
     started = pool({"a": {}, "b": {}, "c": {}}, checked=False, workers=WORKERS, balance="leastconn")
     with ExitStack() as stack:
-        clients = [stack.enter_context(started.client()) for _ in range(30)]
-        counts = Counter(client.server for client in clients)
-    assert all(8 <= counts[name] <= 12 for name in "abc"), counts
+        # One after the other: two workers that pick at the same moment do not see each other.
+        counts = Counter(stack.enter_context(started.client()).server for _ in range(30))
+    assert counts == {"a": 10, "b": 10, "c": 10}
 
 
-def test_what_checks_find_reaches_all_workers(pool: StartPool) -> None:
-    started = pool({"a": {}, "b": {}}, workers=WORKERS)
+def test_what_checks_find_reaches_all_workers(pool: StartPool, folder: Path) -> None:
+    admin = folder / "admin.sock"
+    started = pool({"a": {}, "b": {}}, workers=WORKERS, top={"admin": {"socket": str(admin)}})
     started.turn_off("a")
+    settle(admin)
     assert set(started.spread(["127.0.0.1"] * 20)) == {"b"}
     os.kill(worker_pids(started.front)[0], signal.SIGKILL)
-    until(lambda: len(started.front.events(event="worker")) == WORKERS + 1, "a worker in place of the killed one")
+    started.front.until_events(WORKERS + 1, event="worker")  # one in place of the killed one
     assert set(started.spread(["127.0.0.1"] * 20)) == {"b"}
     started.turn_on("a")
+    settle(admin)
     assert set(started.spread(["127.0.0.1"] * 20)) == {"a", "b"}
 
 
@@ -407,16 +429,12 @@ def test_reload_reaches_all_workers(front: StartFront, backend_server: Recorder,
     running = start(front, configuration)
     second = free_port()
     configuration["frontend"]["second"] = frontend(second, "recorder", tls="none")
-    running.write({"workers": WORKERS} | configuration)
-    running.process.send(signal.SIGHUP)
-    until(lambda: running.events(event="reloaded"), "the reload", 20.0)
+    running.reload({"workers": WORKERS} | configuration)
     for _ in range(20):
         with connect(second) as connection:
             assert read_line(connection) == GREETING
     del configuration["frontend"]["front"]
-    running.write({"workers": WORKERS} | configuration)
-    running.process.send(signal.SIGHUP)
-    until(lambda: len(running.events(event="reloaded")) == 2, "the second reload", 20.0)
+    running.reload({"workers": WORKERS} | configuration)
     with pytest.raises(ConnectionRefusedError):
         connect(port)
 
@@ -439,7 +457,7 @@ def test_port_in_use_stops_the_start_and_leaves_no_process(
         assert process.wait() == 1
         assert f"127.0.0.1:{port}" in process.stderr
     # The files of its output are closed when the last process has them no more.
-    assert not [pid for pid in Path("/proc").glob("[0-9]*") if _has_open(pid, folder)]
+    until(lambda: not any(_has_open(pid, folder) for pid in Path("/proc").glob("[0-9]*")), "the end of all processes")
 
 
 def _has_open(process: Path, folder: Path) -> bool:
@@ -474,7 +492,7 @@ class Asked:
     def send(self, **request: str) -> None:
         """Send a request, and return with the first line of its answer."""
         with socket.socket(socket.AF_UNIX) as admin, admin.makefile("rw") as lines:
-            admin.settimeout(30)
+            admin.settimeout(PATIENCE_SECONDS)
             admin.connect(str(self._path))
             lines.readline()
             print(json.dumps(request), file=lines, flush=True)
@@ -486,18 +504,32 @@ class Asked:
         assert read_line(connection) == GREETING
         return connection
 
+    def crowd(self, stack: ExitStack, workers: int = 2) -> list[ssl.SSLSocket]:
+        """Twelve clients or more that have their greeting: so many that this number of workers has some of them."""
+        clients: list[ssl.SSLSocket] = []
+
+        def are_everywhere() -> bool:
+            clients.extend(stack.enter_context(self.client()) for _ in range(12))
+            return len(workers_of(self.ctl("show", "sessions"))) >= workers
+
+        until(are_everywhere, f"sessions of {workers} workers")
+        return clients
+
+    def settle(self) -> None:
+        """Wait until all workers have done what the main process has told them so far."""
+        settle(self._path)
+
 
 def test_sessions_of_all_workers_are_shown_and_ended(asked: Asked) -> None:
     with ExitStack() as stack:
-        clients = [stack.enter_context(asked.client()) for _ in range(12)]
+        count = len(asked.crowd(stack))
         rows = asked.ctl("show", "sessions")
-        assert len(rows) == len(clients)
-        assert len({row["id"].partition("-")[0] for row in rows}) > 1
+        assert len(rows) == count
         (server,) = asked.ctl("show", "servers")
         (shown,) = asked.ctl("show", "frontends")
-        assert (server["sessions"], shown["current"], shown["sessions"]) == (12, 12, 12)
+        assert (server["sessions"], shown["current"], shown["sessions"]) == (count, count, count)
         asked.ctl("shutdown", "session", rows[-1]["id"])
-        until(lambda: len(asked.ctl("show", "sessions")) == 11, "the end of one session")
+        until(lambda: len(asked.ctl("show", "sessions")) == count - 1, "the end of one session")
 
 
 def test_killed_worker_is_told_to_administrators(asked: Asked) -> None:
@@ -514,7 +546,8 @@ def test_frontend_is_drained_in_all_workers_and_accepts_again(asked: Asked) -> N
         # The answer comes when no worker accepts any more.
         assert [is_refused(asked.port) for _ in range(30)] == [True] * 30
         os.kill(worker_pids(asked.front)[0], signal.SIGKILL)
-        until(lambda: len(asked.front.events(event="worker")) == WORKERS + 1, "a worker in place of the killed one")
+        asked.front.until_events(WORKERS + 1, event="worker")  # one in place of the killed one
+        asked.settle()
         assert is_refused(asked.port)
         asked.ctl("enable", "frontend", "front")
         for _ in range(12):
@@ -545,7 +578,7 @@ class Comers:
         if isinstance(self._where, int):
             return stack.enter_context(connect(self._where))
         client = stack.enter_context(socket.socket(socket.AF_UNIX))
-        client.settimeout(10)
+        client.settimeout(PATIENCE_SECONDS)
         client.connect(str(self._where))
         return client
 
@@ -553,7 +586,8 @@ class Comers:
         while not self._is_over.is_set():
             try:
                 with ExitStack() as stack:
-                    read_line(self._come(stack))
+                    if read_line(self._come(stack)) != GREETING:
+                        raise EOFError("no greeting")
                 self.served += 1
             except (ConnectionRefusedError, FileNotFoundError):
                 self._is_over.wait(0.01)
@@ -599,6 +633,7 @@ def test_server_that_is_drained_gets_no_sessions_of_any_worker(asked: Asked) -> 
         asked.ctl("drain", "server", "recorder/only", "kick", "spread", "0s")
         for client in clients:
             assert until_end(client).startswith(b"* BYE ")
+        asked.settle()
         refused = stack.enter_context(connect_tls(asked.port, asked.pki.client()))
         assert until_end(refused).startswith(b"* BYE ")
 
@@ -606,21 +641,23 @@ def test_server_that_is_drained_gets_no_sessions_of_any_worker(asked: Asked) -> 
 def test_sessions_of_all_workers_are_watched(asked: Asked, folder: Path) -> None:
     with socket.socket(socket.AF_UNIX) as watcher:
         watcher.connect(str(folder / "admin.sock"))
-        watcher.settimeout(10)
+        watcher.settimeout(PATIENCE_SECONDS)
         lines = watcher.makefile("r")
         lines.readline()
         watcher.sendall(b'{"command": "watch", "events": "sessions"}\n')
-        ids = set()
-        for _ in range(24):
+        ids: set[str] = set()
+        workers: set[str] = set()
+        while len(workers) < 2 or len(ids) < 24:
+            assert len(ids) < 1000
             with asked.client():
                 begun = json.loads(lines.readline())
             ended = json.loads(lines.readline())
             assert [begun["event"], ended["event"]] == ["session-begin", "session"]
             assert begun["id"] == ended["id"]
             assert (begun["server"], begun["client"], begun["tls"]) == ("only", ended["client"], "TLSv1.3")
+            assert ended["id"] not in ids
             ids.add(ended["id"])
-    assert len(ids) == 24
-    assert len({id.partition("-")[0] for id in ids}) > 1
+            workers.add(worker_of(ended))
 
 
 def test_workers_leave_the_admin_socket_to_the_main_process(
@@ -635,7 +672,7 @@ def test_workers_leave_the_admin_socket_to_the_main_process(
     served.write_bytes(pki.server_rsa.read_bytes())
     Ctl(folder / "admin.sock").output("reload")
     assert not served_by(port, pki) & before
-    assert running.events(event="worker-unready") == []
+    assert running.all_events(event="worker-unready") == []
     found = holders(folder / "admin.sock")
     assert found
     assert not found & set(worker_pids(running).values())
@@ -643,8 +680,7 @@ def test_workers_leave_the_admin_socket_to_the_main_process(
 
 def holders(path: Path) -> set[int]:
     """The processes that have the listening socket at a path."""
-    (line,) = (line for line in Path("/proc/net/unix").read_text().splitlines() if line.endswith(f" {path}"))
-    link = f"socket:[{line.split()[6]}]"
+    link = f"socket:[{listener_at(path)}]"
     found = set()
     for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
         with suppress(OSError):
