@@ -13,10 +13,9 @@ from typing import Any
 from mailproxy.control.call import Call
 from mailproxy.control.grammar import parse
 from tests.interop.front import Table
+from tests.interop.waiting import PATIENCE_SECONDS
 
 _ROOT = Path(__file__).resolve().parents[2]
-_SECONDS = 60.0
-
 Row = Mapping[str, Any]
 
 
@@ -33,7 +32,7 @@ class Ctl:
             [sys.executable, "-m", "mailproxy", "ctl", "--socket", self.path, *options, *command.split()],
             capture_output=True,
             text=True,
-            timeout=_SECONDS,
+            timeout=PATIENCE_SECONDS,
             env={**os.environ, "PYTHONPATH": search},
             check=False,
         )
@@ -48,10 +47,14 @@ class Ctl:
         """The rows of the answer, asked over the socket by this process."""
         return rows(self.path, command.split())
 
+    def settle(self) -> None:
+        """Wait until all workers have done what the main process has told them so far."""
+        self.rows("show sessions")  # it asks each worker, which takes its messages in order
+
 
 def rows(path: Path, words: Sequence[str]) -> list[dict[str, Any]]:
     """The rows of the answer to a command, as ``mailproxy ctl`` asks for them."""
-    with Call(str(path), _SECONDS) as call:
+    with Call(str(path), PATIENCE_SECONDS) as call:
         return call.rows(parse(words))
 
 
@@ -64,7 +67,7 @@ def with_admin(configuration: Table, path: Path) -> dict[str, Any]:
 def connected(path: Path) -> Iterator[socket.socket]:
     """A raw client of an admin socket, which has read nothing yet."""
     with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(_SECONDS)
+        client.settimeout(PATIENCE_SECONDS)
         client.connect(str(path))
         yield client
 

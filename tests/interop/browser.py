@@ -10,6 +10,7 @@ from typing import Any
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.interop import peers
+from tests.interop.waiting import PATIENCE_SECONDS
 
 _ARGUMENTS = [
     *(["--no-sandbox"] if os.geteuid() == 0 else []),
@@ -111,7 +112,7 @@ class Tab:
     def __init__(self, browser: Browser, **options: Any) -> None:
         self._context = browser.new_context(**options)
         self.page: Page = self._context.new_page()
-        self.page.set_default_timeout(20_000)
+        self.page.set_default_timeout(PATIENCE_SECONDS * 1000)
         self.complaints: list[str] = []
         self.page.on("console", lambda said: self.complaints.append(f"{said.type}: {said.text}"))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))

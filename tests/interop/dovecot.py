@@ -219,8 +219,11 @@ class Dovecot:
         folder = self.base / "mail" / user
 
         def find() -> bytes | None:
-            messages = (file.read_bytes() for place in ("new", "cur") for file in (folder / place).glob("*"))
-            return next(filter(holds, messages), None)
+            for file in (file for place in ("new", "cur") for file in (folder / place).glob("*")):
+                with contextlib.suppress(FileNotFoundError):  # a client has just looked at it: it has another name now
+                    if holds(message := file.read_bytes()):
+                        return message
+            return None
 
         return until(find, f"a message in {folder}")
 

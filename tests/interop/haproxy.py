@@ -15,9 +15,9 @@ global
     tune.ssl.default-dh-param 2048
 defaults
     mode tcp
-    timeout connect 5s
-    timeout client 20s
-    timeout server 20s
+    timeout connect 30s
+    timeout client 60s
+    timeout server 60s
 """
 
 

@@ -13,8 +13,9 @@ from typing import Any
 
 from attrs import frozen
 
+from tests.interop.waiting import PATIENCE_SECONDS
+
 TOKEN = "0123456789abcdef0123456789abcdef"
-_SECONDS = 20.0
 
 
 @frozen
@@ -44,9 +45,11 @@ class Http:
 
     def _ask(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Got:
         if self._context is None:
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_SECONDS)
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_SECONDS)
         else:
-            connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=_SECONDS, context=self._context)
+            connection = http.client.HTTPSConnection(
+                "127.0.0.1", self.port, timeout=PATIENCE_SECONDS, context=self._context
+            )
         try:
             connection.request(method, path, body, dict(headers))
             response = connection.getresponse()
@@ -72,11 +75,11 @@ class Http:
             return received
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), _SECONDS)
+        return socket.create_connection(("127.0.0.1", self.port), PATIENCE_SECONDS)
 
 
 def curl(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """What curl prints."""
     return subprocess.run(
-        ["curl", "-sS", "--max-time", str(_SECONDS), *arguments], capture_output=True, text=True, check=False
+        ["curl", "-sS", "--max-time", str(PATIENCE_SECONDS), *arguments], capture_output=True, text=True, check=False
     )

@@ -14,7 +14,7 @@ from attrs import frozen
 
 from tests.interop.clients import Imap, Lmtp, ManageSieve, Pop3, SieveRefused, Submission, connect_tls
 from tests.interop.dovecot import PASSWORD, USER
-from tests.interop.waiting import until
+from tests.interop.waiting import PATIENCE_SECONDS, until
 
 PAUSE_SECONDS = 0.1  # between two logins of a client; a Dovecot starts two processes for each
 _FAILURES = (OSError, EOFError, imaplib.IMAP4.error, poplib.error_proto, smtplib.SMTPException, SieveRefused)
@@ -105,7 +105,7 @@ class Load:
     def until_more(self, count: int = 10) -> None:
         """Wait until this number of further logins has succeeded."""
         wanted = self._succeeded() + count
-        until(lambda: self._succeeded() >= wanted, f"{count} more logins", 20.0)
+        until(lambda: self._succeeded() >= wanted, f"{count} more logins")
 
     def _succeeded(self) -> int:
         return sum(attempt.failure is None for attempt in self.attempts)
@@ -136,4 +136,4 @@ class Load:
     ) -> None:
         self._over.set()
         for thread in self._threads:
-            thread.join(30)
+            thread.join(PATIENCE_SECONDS)

@@ -103,7 +103,8 @@ class Postfix:
         log = self._base / "mail.log"
 
         def find() -> str | None:
-            return next((line for line in log.read_text().splitlines() if re.search(pattern, line)), None)
+            lines = log.read_text().splitlines() if log.exists() else []
+            return next((line for line in lines if re.search(pattern, line)), None)
 
         return until(find, f"a Postfix log line matching {pattern!r}")
 

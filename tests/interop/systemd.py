@@ -29,6 +29,7 @@ os.execvp(command[0], command)
 """
 
 _MAX_BYTES = 65536
+_MARK = "X_MARK=1"  # our own: messages before it have been received when it is
 
 
 class Systemd:
@@ -70,8 +71,18 @@ class Systemd:
         """Start a front as the unit's service, and wait until it is ready."""
         already = self.count("READY=1")
         running = front(configuration, **self.options(**options))
-        until(lambda: self.count("READY=1") > already, "READY=1", 20.0)
+        until(lambda: self.count("READY=1") > already, "READY=1")
         return running
+
+    def settle(self) -> None:
+        """Wait until all messages that have been sent are in `said`."""
+        before = self.count(_MARK)
+        self._send(_MARK)
+        until(lambda: self.count(_MARK) > before, "the messages so far")
+
+    def _send(self, message: str) -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.sendto(message.encode(), self._socket.getsockname())
 
     def count(self, line: str) -> int:
         """How many messages have a line."""
@@ -106,8 +117,7 @@ class Systemd:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-            sender.sendto(b"over", self._socket.getsockname())
+        self._send("over")
         self._thread.join(10)
         self._socket.close()
         for descriptor in self.store.values():

@@ -26,10 +26,10 @@ from tests.interop.recorder import (
     stall,
 )
 from tests.interop.server import until_end
+from tests.interop.waiting import PATIENCE_SECONDS, SLACK_SECONDS
 
 CONNECT_SECONDS = 0.1
 RETRIES = 1
-SLACK_SECONDS = 2.0
 IN_TIME = CONNECT_SECONDS * (1 + RETRIES) + SLACK_SECONDS
 PATIENCE = {"timeout": {"connect": f"{CONNECT_SECONDS * 1000:.0f}ms"}, "retries": RETRIES}
 
@@ -128,8 +128,9 @@ def test_next_server_takes_over(
 ) -> None:
     good = recorder(echo())
     servers = {"bad": {"address": f"127.0.0.1:{failing_ports[failure]}"}, "good": {"address": f"127.0.0.1:{good.port}"}}
+    # Long enough for the good server, which is not to fail.
     configuration, port = single(
-        pki.server_ec, 0, backend_server=servers, **{f"backend_{k}": v for k, v in PATIENCE.items()}
+        pki.server_ec, 0, backend_server=servers, backend_timeout={"connect": "3s"}, backend_retries=RETRIES
     )
     running = front(configuration)
     with connect_tls(port, pki.client()) as connection:
@@ -143,7 +144,7 @@ def test_late_greeting_within_the_deadline_is_waited_for(
 ) -> None:
     allowed = threading.Event()
     backend = recorder(greet_when(allowed))
-    configuration, port = single(pki.server_ec, backend.port)
+    configuration, port = single(pki.server_ec, backend.port, backend_timeout={"connect": "60s"})
     front(configuration)
     with connect_tls(port, pki.client()) as connection:
         connection.sendall(b"a LOGOUT\r\n")
@@ -154,7 +155,7 @@ def test_late_greeting_within_the_deadline_is_waited_for(
         assert seen.header_came_alone
         assert seen.received == b""  # nothing of the client before the greeting
         allowed.set()
-        connection.settimeout(5)
+        connection.settimeout(PATIENCE_SECONDS)
         assert read_line(connection) == GREETING
         assert read_line(connection) == b"a LOGOUT\r\n"
 
@@ -181,7 +182,7 @@ def test_backend_that_ends_its_direction_still_gets_what_the_client_sends(
         assert connection.recv(1) == b""
         connection.sendall(b"last words")
     seen = backend.next()
-    assert seen.ended.wait(5)
+    assert seen.ended.wait(PATIENCE_SECONDS)
     assert seen.received == b"last words"
 
 
@@ -208,7 +209,7 @@ def test_tls_client_that_ends_its_direction_still_gets_the_backends_answer(
         connection.setblocking(False)
         with pytest.raises(ssl.SSLWantReadError):
             connection.unwrap()  # sends close_notify; the server's is not there yet
-        connection.settimeout(5)
+        connection.settimeout(PATIENCE_SECONDS)
         assert until_end(connection) == b"answer to question"
 
 

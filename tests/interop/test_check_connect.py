@@ -16,6 +16,7 @@ from tests.interop.dovecot import Dovecot
 from tests.interop.front import frontend, toml
 from tests.interop.ports import free_port
 from tests.interop.relay import Relay
+from tests.interop.waiting import PATIENCE_SECONDS
 
 WITH_LOGINS = ("imap", "pop3", "submission", "managesieve")
 STARTTLS = "still offers STARTTLS to clients that are on TLS already"
@@ -50,6 +51,7 @@ def warnings(
             "dovecot": {
                 "profile": "dovecot",
                 "ports": dovecot.ports,
+                "timeout": {"connect": "30s"},
                 "server": {"d1": {"address": "127.0.0.1"}},
                 **(backend or {}),
             }
@@ -58,7 +60,7 @@ def warnings(
     file = folder / "mailproxy.toml"
     file.write_text(toml(configuration))
     command = [sys.executable, "-m", "mailproxy", "check", "--connect", "-c", str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=2 * PATIENCE_SECONDS)
     assert done.returncode == 0, done.stderr
     return done.stderr
 
@@ -115,7 +117,7 @@ def test_server_that_speaks_tls_is_guessed(folder: Path, pki: Certificates, tls_
     }
     file.write_text(toml(table))
     command = [sys.executable, "-m", "mailproxy", "check", "--connect", "-c", str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=2 * PATIENCE_SECONDS)
     assert done.returncode == 1
     assert done.stderr.endswith("; does it speak TLS there? then it needs tls here\n")
 
@@ -133,7 +135,7 @@ def test_backend_that_only_a_rule_uses_is_asked(folder: Path, pki: Certificates,
     }
     file.write_text(toml(table))
     command = [sys.executable, "-m", "mailproxy", "check", "--connect", "-c", str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=2 * PATIENCE_SECONDS)
     assert done.returncode == 1
     assert "backend dovecot, server d1, imap: " in done.stdout
     assert "backend inside, server d2, imap: " in done.stderr

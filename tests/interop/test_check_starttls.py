@@ -10,6 +10,9 @@ from tests.interop.certificates import SERVER_NAME, Certificates
 from tests.interop.conftest import StartFront
 from tests.interop.dovecot import PROTOCOLS, Dovecot
 from tests.interop.test_dovecot import Ports, front_of
+from tests.interop.waiting import PATIENCE_SECONDS
+
+TIMEOUT = 15.0  # seconds; on a machine that has much else to do, a Dovecot may need some for an answer
 
 # Dovecot takes a client that has its own address for secure and lets it log in in clear.
 _ELSEWHERE = "127.0.0.2"
@@ -26,6 +29,7 @@ def results(request: pytest.FixtureRequest, tls_dovecot: Dovecot, pki: Certifica
         "127.0.0.1",
         tls_dovecot.direct_ports[request.param],
         request.param,
+        timeout=TIMEOUT,
         quiet=0.3,
         ca=str(pki.authority),
         server_name=SERVER_NAME,
@@ -52,7 +56,9 @@ def test_dovecot_fails_the_handshake_that_has_a_command_before_it(results: list[
 def test_command_says_in_its_status_that_all_is_well(tls_dovecot: Dovecot) -> None:
     server = f"127.0.0.1:{tls_dovecot.direct_ports['submission']}"
     command = [sys.executable, "-m", "mailproxy", "check-starttls", server, "--protocol", "submission"]
-    shown = subprocess.run([*command, "--source", _ELSEWHERE], capture_output=True, text=True, timeout=60)
+    shown = subprocess.run(
+        [*command, "--source", _ELSEWHERE], capture_output=True, text=True, timeout=2 * PATIENCE_SECONDS
+    )
     assert (shown.returncode, shown.stderr) == (0, "")
     assert "inject-same-segment" in shown.stdout
 
@@ -74,7 +80,9 @@ def optional_ports(module_front: StartFront, dovecot: Dovecot, pki: Certificates
 
 def _failed(port: int, protocol: str, pki: Certificates) -> set[str]:
     """The cases in which the server on a port is not as it should be."""
-    results = run_cases("127.0.0.1", port, protocol, quiet=0.3, ca=str(pki.authority), server_name=SERVER_NAME)
+    results = run_cases(
+        "127.0.0.1", port, protocol, timeout=TIMEOUT, quiet=0.3, ca=str(pki.authority), server_name=SERVER_NAME
+    )
     assert len(results) >= 12
     return {result.case for result in results if result.verdict in (Verdict.VULNERABLE, Verdict.NO_ANSWER)}
 

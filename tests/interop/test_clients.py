@@ -14,9 +14,10 @@ from tests.interop.conftest import StartFront
 from tests.interop.dovecot import PASSWORD, USER, Dovecot
 from tests.interop.relay import Relay
 from tests.interop.test_dovecot import LETTER, Ports, front_of
+from tests.interop.waiting import PATIENCE_SECONDS
 
 HOST = "127.0.0.1"
-SECONDS = 15
+SECONDS = PATIENCE_SECONDS
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from tests.interop import peers
 from tests.interop.clients import Imap, Lmtp, Pop3, connect_tls
 from tests.interop.conftest import short_folder
 from tests.interop.process import Process
-from tests.interop.waiting import until
+from tests.interop.waiting import PATIENCE_SECONDS, until
 
 LAST_WORDS = "What the server learns about each client appears here:\n"
 COMMAND = (sys.executable, "-m", "mailproxy", "demo")
@@ -65,7 +65,7 @@ class Demo(Printed):
     def __init__(self, folder: Path, options: Sequence[str] = ()) -> None:
         self.process = Process([*COMMAND, *options], folder, environment=environment(folder))
         try:
-            until(lambda: LAST_WORDS in self.output or not self.process.is_alive, "the invitation", 60.0)
+            until(lambda: LAST_WORDS in self.output or not self.process.is_alive, "the invitation")
             self.trusted = self.printed(r"--cacert (\S+)")
             self.client = self.printed(r"--cert (\S+)")
             self.imap = int(self.printed(r"imaps://localhost:(\d+)"))
@@ -92,7 +92,9 @@ class Demo(Printed):
 
 
 def run(command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+    )
 
 
 def fetch(imap: Imap, number: str) -> bytes:
@@ -241,18 +243,22 @@ def test_sessions_are_logged_to_a_file_of_their_own(demo: Demo) -> None:
 
 def test_configuration_is_one_that_check_accepts(demo: Demo) -> None:
     path = Path(demo.trusted).parent / "mailproxy.toml"
-    subprocess.run([sys.executable, "-m", "mailproxy", "check", "-c", path], check=True, timeout=20)
+    subprocess.run([sys.executable, "-m", "mailproxy", "check", "-c", path], check=True, timeout=PATIENCE_SECONDS)
 
 
 def test_base_of_the_ports_can_be_chosen() -> None:
-    with running("--port", "15000") as demo:
-        assert demo.imap == 15993
-        assert Path(demo.trusted).parent.name == "mailproxy-demo-15000"
+    # Below the ports that the kernel gives to clients, and another one for each test run.
+    base = 3000 + os.getpid() % 20 * 1000
+    with running("--port", str(base)) as demo:
+        assert demo.imap == base + 993
+        assert Path(demo.trusted).parent.name == f"mailproxy-demo-{base}"
 
 
 def test_taken_port_is_reported(demo: Demo) -> None:
     base = str(demo.imap - 993)
-    done = subprocess.run([*COMMAND, "--port", base], capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(
+        [*COMMAND, "--port", base], capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+    )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
         f"mailproxy demo: another process listens on 127.0.0.1:{demo.imap}: choose other ports with --port BASE\n"
@@ -321,7 +327,7 @@ def test_keys_kill_a_server_and_bring_it_back() -> None:
     peers.need("curl")
     with short_folder() as folder:
         demo = Terminal(folder)
-        until(lambda: LAST_WORDS in demo.output, "the invitation", 60.0)
+        until(lambda: LAST_WORDS in demo.output, "the invitation")
         (command,) = demo.commands("alice at 127.0.0.77 reads her mail, over TLS and with a certificate")
         demo.press("1")
         demo.matched("d1 is killed")

@@ -46,7 +46,7 @@ def front_of(dovecot: Dovecot, start: StartFront, tls: Table, mode: str = "impli
     )
     if mode != "implicit":
         # Until then it announces what every server can do.
-        until(lambda: len(running.events(event="learned")) == len(ports), "what the backend offers")
+        until(lambda: {event["protocol"] for event in running.events(event="learned")} == set(ports), "what it offers")
     return ports
 
 

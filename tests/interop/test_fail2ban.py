@@ -190,7 +190,7 @@ def fail2ban(folder: Path, ctl: Ctl) -> Iterator[Process]:
     ]
     process = Process([*command, "start"], folder, environment={"PYTHONPATH": str(ETC.parents[1])})
     try:
-        until(lambda: "Jail 'mailproxy' started" in process.stdout, "fail2ban", 20.0)
+        until(lambda: "Jail 'mailproxy' started" in process.stdout, "fail2ban")
         yield process
     finally:
         process.stop()
@@ -212,9 +212,9 @@ def test_fail2ban_bans_who_guesses_passwords(
             assert read_line(connection) == GREETING
             connection.sendall(b"a LOGIN alice guess\r\n")
             assert read_line(connection).startswith(b"a NO ")
-    until(lambda: ctl.rows("show bans"), "the ban", 20.0)
+    until(lambda: ctl.rows("show bans"), "the ban")
     # fail2ban carries no unban out whose ban has not returned.
-    until(lambda: "returned successfully" in fail2ban.stdout, "the end of fail2ban's action", 20.0)
+    until(lambda: "returned successfully" in fail2ban.stdout, "the end of fail2ban's action")
     (row,) = ctl.rows("show bans")
     assert (row["network"], row["reason"], row["origin"]) == (ATTACKER, "jail mailproxy", "fail2ban")
     assert 3600 < row["left_s"] <= 3660
@@ -228,7 +228,7 @@ def test_fail2ban_bans_who_guesses_passwords(
         check=True,
         capture_output=True,
     )
-    until(lambda: not ctl.rows("show bans origin fail2ban"), "the end of the ban", 20.0)
+    until(lambda: not ctl.rows("show bans origin fail2ban"), "the end of the ban")
     assert [(row["network"], row["reason"], row["origin"]) for row in ctl.rows("show bans")] == [
         (ATTACKER, "mine", "ctl")
     ]

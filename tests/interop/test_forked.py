@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.interop.forked import LONGEST, Forked, ForkServer
+from tests.interop.waiting import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -34,9 +35,9 @@ def kill_parent(forked: Forked) -> None:
 def test_forked_process_has_its_own_status_and_output_and_leaves_no_descriptor(
     server: ForkServer, folder: Path
 ) -> None:
-    assert start(server, folder, "--version").wait(10.0) == 0
+    assert start(server, folder, "--version").wait(PATIENCE_SECONDS) == 0
     before = open_descriptors()
-    assert start(server, folder, "no-such-command").wait(10.0) == 2
+    assert start(server, folder, "no-such-command").wait(PATIENCE_SECONDS) == 2
     assert "no-such-command" in (folder / "err").read_text()
     assert open_descriptors() == before
 
@@ -44,7 +45,7 @@ def test_forked_process_has_its_own_status_and_output_and_leaves_no_descriptor(
 def test_forked_process_that_is_killed_has_that_as_status(server: ForkServer, folder: Path) -> None:
     demo = start(server, folder, "demo")
     demo.kill()
-    assert demo.wait(10.0) == -signal.SIGKILL
+    assert demo.wait(PATIENCE_SECONDS) == -signal.SIGKILL
     assert not Path(f"/proc/{demo.pid}").exists()
 
 
@@ -53,10 +54,10 @@ def test_process_that_forks_is_replaced_when_it_has_died_and_what_it_forked_ends
 ) -> None:
     demo = start(server, folder, "demo")
     kill_parent(demo)
-    assert demo.wait(10.0) == -signal.SIGKILL
+    assert demo.wait(PATIENCE_SECONDS) == -signal.SIGKILL
     with pytest.raises(AssertionError, match="has ended"):
         start(server, folder, "--version")
-    assert start(server, folder, "--version").wait(10.0) == 0
+    assert start(server, folder, "--version").wait(PATIENCE_SECONDS) == 0
 
 
 def test_request_that_is_too_long_is_refused(server: ForkServer, folder: Path) -> None:

@@ -177,7 +177,7 @@ def test_formats_are_what_the_log_says(front: StartFront, backend: Recorder, pki
 def checked(port: int, outer: int, *check: str, server: str = "") -> str:
     """An HAProxy that checks us all the time with a LOCAL header of its own."""
     options = f"send-proxy-v2-ssl check check-send-proxy inter 500ms rise 1 fall 1 {server}"
-    return listen(outer, port, server=options) + "".join(f"    {line}\n" for line in check)
+    return listen(outer, port, server=options) + "".join(f"    {line}\n" for line in ("timeout check 30s", *check))
 
 
 def local_visits(running: Front) -> int:
@@ -195,7 +195,7 @@ def test_tcp_checks_of_haproxy_cost_no_server(
     over_tls = "check-ssl verify none" if tls == "implicit" else ""
     before_us = haproxy([outer], checked(port, outer, server=over_tls))
     until(lambda: local_visits(running) >= 5, "five checks")
-    assert before_us.is_up(f"port-{outer}") == {"only": True}
+    until(lambda: before_us.is_up(f"port-{outer}") == {"only": True}, "the checks to have passed")
     assert backend.connections == []
 
 
@@ -211,7 +211,7 @@ def test_check_of_haproxy_for_a_greeting_gets_a_server_s(
     header = headers.parse(backend.next().header)
     assert (header.command, header.source) == (headers.LOCAL, None)
     until(lambda: len(backend.connections) >= 3, "three checks")
-    assert before_us.is_up(f"port-{outer}") == {"only": True}
+    until(lambda: before_us.is_up(f"port-{outer}") == {"only": True}, "the checks to have passed")
 
 
 def test_a_chain_of_haproxy_us_and_haproxy_shows_the_client_to_the_last(

@@ -16,7 +16,7 @@ from tests.interop.front import backend, frontend, single
 from tests.interop.haproxy import listen, tls_bind
 from tests.interop.ports import free_port, has_ipv6, is_listening_at
 from tests.interop.recorder import GREETING, Recorder, echo
-from tests.interop.waiting import until
+from tests.interop.waiting import PATIENCE_SECONDS, until
 
 ALPN = "imap"
 TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
@@ -211,7 +211,7 @@ def test_header_of_a_unix_client_equals_haproxys(
     sent = []
     for path in (theirs, ours):
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(5)
+            connection.settimeout(PATIENCE_SECONDS)
             connection.connect(str(path))
             assert read_line(connection) == GREETING
         sent.append(backend_of_both.next().header)

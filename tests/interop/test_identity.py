@@ -18,7 +18,6 @@ from tests.interop.clients import connect_tls, read_line
 from tests.interop.conftest import StartFront, StartRecorder
 from tests.interop.front import RUN, Front, launch, single
 from tests.interop.recorder import GREETING, Recorded, Recorder, echo
-from tests.interop.waiting import until
 
 NOBODY = 65534
 BIND_SERVICE = 1 << 10
@@ -76,9 +75,7 @@ def run(folder: Path) -> Path:
 
 
 def started(front: StartFront, configuration: dict[str, object], workers: int) -> Front:
-    running = front({"user": "nobody", "group": "nogroup", "workers": workers} | configuration)
-    until(lambda: running.events(event="ready"), "a front that is ready", 20.0)
-    return running
+    return front({"user": "nobody", "group": "nogroup", "workers": workers} | configuration)
 
 
 @root
@@ -183,10 +180,10 @@ def test_files_of_tls_to_servers_are_for_root_alone_with_workers(
     assert serves(port, pki)
     running.reload()
     assert serves(port, pki)
-    killed = [event["pid"] for event in running.events(event="worker")]
+    killed = [event["pid"] for event in running.until_events(2, event="worker")]
     for pid in killed:
         os.kill(pid, signal.SIGKILL)
-    until(lambda: len(running.events(event="worker")) == 2 * len(killed), "workers in place of the killed ones", 20.0)
+    running.until_events(2 * len(killed), event="worker")  # those in place of the killed ones
     assert serves(port, pki)
 
 

@@ -16,7 +16,7 @@ from tests.interop.clients import connect_tls, read_line
 from tests.interop.conftest import StartFront, StartRecorder
 from tests.interop.front import single
 from tests.interop.recorder import GREETING, echo
-from tests.interop.waiting import until
+from tests.interop.waiting import PATIENCE_SECONDS, until
 
 JOURNALD = Path("/lib/systemd/systemd-journald")
 
@@ -61,7 +61,9 @@ def _is_its_own(root: Path) -> bool:
 def entries(root: Path, *matches: str) -> list[dict[str, str]]:
     """What journalctl finds."""
     command = ["journalctl", "-D", f"{root}/run/log/journal", "-o", "json", "--all", "-t", "mailproxy", *matches]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False, timeout=30)
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False, timeout=PATIENCE_SECONDS
+    )
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 

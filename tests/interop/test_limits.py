@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import threading
+from collections.abc import Sequence
 
 import pytest
 
@@ -11,7 +12,7 @@ from tests.interop.clients import connect, connect_tls, read_line
 from tests.interop.conftest import StartFront, StartRecorder
 from tests.interop.front import single
 from tests.interop.recorder import GREETING, Recorded, echo
-from tests.interop.waiting import until
+from tests.interop.waiting import PATIENCE_SECONDS, is_ready, until
 
 MEBIBYTE = 1 << 20
 PUSHED = 1 << 30
@@ -21,6 +22,7 @@ WARM_UP = 8 * MEBIBYTE
 DESCRIPTORS = 96
 CLIENTS = 80  # more than fit: a session has two connections
 QUIET_SECONDS = 0.5
+CALM_SECONDS = 2.0  # without a further greeting, there are no descriptors for one
 
 
 class Pusher:
@@ -33,7 +35,7 @@ class Pusher:
     def __call__(self, recorded: Recorded) -> None:
         recorded.socket.sendall(GREETING)
         self._push(recorded.socket, WARM_UP)
-        assert self.may_flood.wait(20)
+        assert self.may_flood.wait(PATIENCE_SECONDS)
         self._push(recorded.socket, PUSHED)
 
     def _push(self, connection: socket.socket, count: int) -> None:
@@ -78,7 +80,7 @@ def test_gibibyte_pushed_at_a_stalled_client_does_not_grow_the_process(
         take(connection, WARM_UP)
         before = process.memory()
         pusher.may_flood.set()
-        until(HeldBack(pusher), "the backend to be held back", 15)
+        until(HeldBack(pusher), "the backend to be held back")
         assert pusher.pushed < WARM_UP + PUSHED
         assert process.memory() - before < GROWTH
         take(connection, PUSHED)
@@ -95,7 +97,7 @@ def test_bytes_pushed_at_a_stalled_backend_do_not_grow_the_process(
         recorded.socket.sendall(GREETING)
         take(recorded.socket, WARM_UP)
         recorded.socket.sendall(b"taken\r\n")
-        assert ended.wait(20)
+        assert ended.wait(PATIENCE_SECONDS)
 
     configuration, port = single(pki.server_ec, recorder(take_the_warm_up_only).port, tls=tls)
     process = front(configuration).process
@@ -111,13 +113,17 @@ def test_bytes_pushed_at_a_stalled_backend_do_not_grow_the_process(
         ended.set()
 
 
-def greeted(connection: socket.socket, seconds: float = QUIET_SECONDS) -> bool:
-    """Whether the greeting comes soon."""
-    connection.settimeout(seconds)
-    try:
-        return read_line(connection) == GREETING
-    except TimeoutError:
-        return False
+class Served:
+    """The clients that have been greeted, once no further one is for a while."""
+
+    def __init__(self, clients: Sequence[socket.socket]) -> None:
+        self._clients = clients
+        self.clients: list[socket.socket] = []
+
+    def __call__(self) -> bool:
+        before = self.clients
+        self.clients = [client for client in self._clients if is_ready(client, 0)]
+        return len(self.clients) == len(before)
 
 
 def test_accepting_pauses_when_descriptors_run_out_and_resumes_when_sessions_end(
@@ -126,28 +132,23 @@ def test_accepting_pauses_when_descriptors_run_out_and_resumes_when_sessions_end
     configuration, port = single(pki.server_ec, recorder(echo()).port, tls="none")
     process = front(configuration, descriptors=DESCRIPTORS).process
     with contextlib.ExitStack() as stack:
-        served: list[socket.socket] = []
-        waiting: list[socket.socket] = []
-        for _ in range(CLIENTS):
-            connection = stack.enter_context(connect(port))
-            # However busy the machine: there are descriptors for so many.
-            seconds = 20 if len(served) < DESCRIPTORS // 4 else QUIET_SECONDS
-            if waiting or not greeted(connection, seconds):
-                waiting.append(connection)
-            else:
-                served.append(connection)
-        assert len(served) >= DESCRIPTORS // 4
+        clients = [stack.enter_context(connect(port)) for _ in range(CLIENTS)]
+        # However busy the machine: there are descriptors for so many.
+        until(lambda: sum(is_ready(client, 0) for client in clients) >= DESCRIPTORS // 4, "the first greetings")
+        until(served := Served(clients), "the last greeting", pause=CALM_SECONDS)
+        waiting = [client for client in clients if client not in served.clients]
         assert waiting
         cpu = process.cpu_seconds()
-        assert not greeted(waiting[0])
+        assert not is_ready(waiting[0], QUIET_SECONDS)
         assert process.cpu_seconds() - cpu < QUIET_SECONDS / 2  # it waits, it does not spin
-        for connection in served:
+        for connection in served.clients:
+            assert read_line(connection) == GREETING
             connection.sendall(b"a NOOP\r\n")
             assert read_line(connection) == b"a NOOP\r\n"
-        for connection in served:
+        for connection in served.clients:
             connection.close()
-        for connection in waiting[: len(served)]:
-            assert greeted(connection, 20)
+        for connection in waiting[: len(served.clients)]:
+            assert read_line(connection) == GREETING
 
 
 def test_descriptors_that_run_out_in_spite_of_the_configured_limit_are_survived(
@@ -165,7 +166,7 @@ def test_descriptors_that_run_out_in_spite_of_the_configured_limit_are_survived(
 
     def served() -> bool:
         with connect(port) as connection:
-            return greeted(connection)
+            return read_line(connection) == GREETING
 
     # The sessions before may still be ending: then there is a descriptor for the client, but none for a server.
     until(served, "a client that is served again")

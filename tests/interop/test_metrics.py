@@ -25,6 +25,7 @@ from tests.interop.waiting import until
 from tests.metrics.bench import Key, parsed, parsed_open_metrics, samples, value
 
 SESSIONS = 8
+CHECK = {"type": "tcp", "inter": "500ms", "timeout": "30s"}
 COUNTED = ("_total", "_count", "_sum", "_bucket")
 
 
@@ -67,12 +68,10 @@ class Service:
 
 @pytest.fixture
 def service(front: StartFront, backend: Recorder, pki: Certificates) -> Service:
-    configuration, port = single(pki.server_ec, backend.port, backend_check={"type": "tcp", "inter": "500ms"})
+    configuration, port = single(pki.server_ec, backend.port, backend_check=CHECK)
     http = Http(free_port())
     configuration |= {"admin": {"http": f"127.0.0.1:{http.port}"}, "workers": 2}
-    running = front(configuration)
-    until(lambda: running.events(event="ready"), "ready workers", 20.0)
-    return Service(running, port, http, pki)
+    return Service(front(configuration), port, http, pki)
 
 
 def counters(found: Mapping[Key, float]) -> Mapping[Key, float]:
@@ -91,9 +90,8 @@ def test_numbers_are_those_of_all_workers_and_never_go_back(service: Service) ->
     assert value(before, "mailproxy_frontend_first_byte_duration_seconds_bucket", le="+Inf") == SESSIONS
     assert value(before, "mailproxy_frontend_received_bytes_total") == SESSIONS * len(b"a NOOP\r\n")
     assert value(before, "mailproxy_workers") == 2
-    killed = {event["worker"]: event["pid"] for event in service.running.events(event="worker")}[0]
-    os.kill(killed, signal.SIGKILL)
-    until(lambda: len(service.running.events(event="worker")) == 3, "a worker in place of the killed one")
+    os.kill(service.running.event(event="worker", worker=0)["pid"], signal.SIGKILL)
+    service.running.until_events(3, event="worker")  # one in place of the killed one
     between = service.wait_for("mailproxy_workers_ended_total", 1)
     assert went_back(before, between) == []
     until(lambda: value(service.metrics(), "mailproxy_workers") == 2, "the new worker's numbers")
@@ -105,10 +103,8 @@ def test_numbers_are_those_of_all_workers_and_never_go_back(service: Service) ->
 def test_numbers_continue_with_a_reload(service: Service) -> None:
     service.visit(1)
     before = service.wait_for("mailproxy_frontend_session_duration_seconds_count", 1)
-    service.running.process.send(signal.SIGHUP)
+    service.running.reload()
     after = service.wait_for("mailproxy_config_last_reload_successful", 1)
-    until(lambda: service.running.events(event="reloaded"), "the reload", 20.0)
-    after = service.metrics()
     assert went_back(before, after) == []
     service.visit(1)
     service.wait_for("mailproxy_frontend_session_duration_seconds_count", 2)
@@ -148,7 +144,7 @@ def test_server_that_goes_down_is_seen(service: Service, backend: Recorder) -> N
     def is_down() -> bool:
         return value(service.metrics(), "mailproxy_server_state", state="down") == 1
 
-    until(is_down, "the server down", 20.0)
+    until(is_down, "the server down")
     found: Any = service.metrics()
     assert value(found, "mailproxy_server_downtimes_total") == 1
     assert value(found, "mailproxy_server_checks_total", result="failed") >= 1

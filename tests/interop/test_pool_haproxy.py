@@ -82,7 +82,7 @@ class Watchers:
                 ours.append(time.monotonic() - began)
             return bool(theirs and ours)
 
-        until(have_both_noticed, f"{server} to be {'up' if is_up else 'down'}", 15.0)
+        until(have_both_noticed, f"{server} to be {'up' if is_up else 'down'}")
         return theirs[0], ours[0]
 
     def _is_up(self, server: str) -> bool:

@@ -7,12 +7,12 @@ from itertools import pairwise
 import pytest
 
 from tests.interop.conftest import StartPool
-from tests.interop.pool import SOON
+from tests.interop.pool import CONNECT, SOON
 from tests.interop.test_bad_backends import REFUSALS
 
 QUEUE_SECONDS = 0.3
-LONG = {"connect": "5s", "queue": "20s"}
-SHORT = {"connect": "5s", "queue": f"{QUEUE_SECONDS * 1000:.0f}ms"}
+LONG = {"connect": CONNECT, "queue": "2m"}
+SHORT = {"connect": CONNECT, "queue": f"{QUEUE_SECONDS * 1000:.0f}ms"}
 
 
 def test_client_waits_until_another_leaves(pool: StartPool) -> None:

@@ -12,7 +12,6 @@ from tests.interop.conftest import StartFront, short_folder
 from tests.interop.front import single
 from tests.interop.postfix import DOMAIN, Postfix
 from tests.interop.test_dovecot import LETTER
-from tests.interop.waiting import until
 
 PROTOCOLS = ["submission", "smtp"]
 MODES = ["starttls", "starttls-optional"]
@@ -69,7 +68,7 @@ def test_capabilities_of_postfix_are_announced_before_tls(
 ) -> None:
     configuration, port = single(pki.server_ec, postfix.port, protocol="submission", tls="starttls")
     running = front(configuration)
-    until(lambda: '"event": "learned"' in running.output, "what Postfix offers")
+    running.event(event="learned")
     with Submission(connect(port)) as smtp:
         smtp.ehlo()
         assert smtp.has_extn("smtputf8")
@@ -81,10 +80,9 @@ def test_postfix_that_does_not_know_the_header_is_down(front: StartFront, pki: C
     postfix_peer.need()
     with short_folder() as folder, closing(Postfix(folder, "smtpd_upstream_proxy_protocol =")) as postfix:
         configuration, _ = single(pki.server_ec, postfix.port, protocol="smtp", backend_profile="postfix")
-        configuration["backend"]["recorder"]["check"] = {"type": "mail", "inter": "150ms", "timeout": "2s"}
+        configuration["backend"]["recorder"]["check"] = {"type": "mail", "inter": "150ms", "timeout": "30s"}
         running = front(configuration)
-        until(lambda: running.events(event="server", state="down"), "the server to be down")
-    (down,) = running.events(event="server", state="down")
+        down = running.event(event="server", state="down")
     assert down["reason"].startswith('answered the PROXY header with "500 5.5.2 Error: bad syntax"')
     assert "set smtpd_upstream_proxy_protocol = haproxy there" in down["reason"]
 
@@ -115,13 +113,14 @@ def test_client_gets_through_postscreen(front: StartFront, pki: Certificates) ->
 
 def test_client_without_starttls_gets_postscreen_s_first_line_at_once(front: StartFront, pki: Certificates) -> None:
     postfix_peer.need()
-    with short_folder() as folder, closing(Postfix(folder, SCREENING, "1 postscreen")) as postfix:
+    late = f"{SCREENING}\npostscreen_greet_wait = 30s"
+    with short_folder() as folder, closing(Postfix(folder, late, "1 postscreen")) as postfix:
         configuration, port = single(
             pki.server_ec, postfix.port, protocol="smtp", tls="none", backend_profile="postfix"
         )
         front(configuration)
         with connect(port, "127.0.0.72") as sock:
-            sock.settimeout(4)
+            sock.settimeout(20)
             assert sock.recv(4096) == b"220-backend.test ESMTP Postfix\r\n"
 
 

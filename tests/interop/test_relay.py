@@ -14,7 +14,7 @@ from tests.interop.conftest import StartFront, StartRecorder
 from tests.interop.front import frontend, single
 from tests.interop.ports import free_port
 from tests.interop.recorder import GREETING, Recorded, echo
-from tests.interop.waiting import is_ready
+from tests.interop.waiting import PATIENCE_SECONDS, is_ready
 
 MEBIBYTE = 1 << 20
 PATTERN = random.Random(5).randbytes(16 * MEBIBYTE)
@@ -47,7 +47,7 @@ def exchange(connection: socket.socket, sent: bytes) -> bytes:
             assert data, f"ended after {len(received)} of {len(sent)} bytes"
             received += data
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            assert is_ready(connection, 10, to_write=bool(left)), "nothing moves"
+            assert is_ready(connection, PATIENCE_SECONDS, to_write=bool(left)), "nothing moves"
     return bytes(received)
 
 
@@ -117,7 +117,7 @@ def test_slow_client_gets_the_last_byte_and_then_close_notify(
     sender.size = kibibytes * 1024
     raw = socket.socket()
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    raw.settimeout(10)
+    raw.settimeout(PATIENCE_SECONDS)
     raw.connect(("127.0.0.1", sender.port))
     with secure(raw, pki.client(version=version), strict_end=True) as connection:
         assert read_line(connection) == GREETING

@@ -170,10 +170,10 @@ def test_tarpit_makes_the_client_wait_before_tls(site: Site) -> None:
 def test_changed_list_is_used_without_a_reload(site: Site) -> None:
     assert site.login(LISTED)[0] == "d1"
     site.lists.write_text(f"# now with one more\n{LISTED}\n")
-    until(lambda: site.front.events(event="list", networks=1), "the list to be read again", 20.0)
+    site.front.event(event="list", networks=1)  # it is read again
     assert site.login(LISTED)[0] == "d2"
     site.lists.write_text("10.0.0.1/8\n")
-    (line,) = until(lambda: site.front.events(event="list-refused"), "a line about the broken list", 20.0)
+    line = site.front.event(event="list-refused")
     assert line["problem"].startswith(f'{site.lists}:1: is "10.0.0.1/8", which has bits beyond the prefix')
     assert site.login(LISTED)[0] == "d2"
 
@@ -243,7 +243,8 @@ def test_workers_have_the_lists_and_count_together(
     with connect(port) as connection:
         assert connection.recv(4096).startswith(b"* OK recorder")
     office.write_text("127.0.0.0/8\n")
-    until(lambda: running.events(event="list", networks=1), "the list to be read again", 20.0)
+    running.event(event="list", networks=1)  # it is read again
+    ctl.settle()
     clients = 12
 
     def is_refused() -> bool:
@@ -275,8 +276,8 @@ def test_reload_changes_rules_for_later_clients(front: StartFront, recorder: Sta
         assert former.recv(4096) == b"still here"
     running.write(configuration(refuse="permanent", **{"if": {"source": "@missing.txt"}}))
     running.process.send(signal.SIGHUP)
-    until(lambda: running.events(event="reload-refused"), "the refusal of a reload")
-    assert "missing.txt: cannot be read: No such file or directory" in running.output
+    running.event(event="reload-refused")
+    assert "missing.txt: cannot be read: No such file or directory" in running.event(event="problem")["problem"]
     with connect(port) as later:
         assert until_end(later) == b"* BYE [NOPERM] Access denied\r\n"
 
@@ -330,7 +331,7 @@ def test_rule_counts_and_bans_the_address(front: StartFront, recorder: StartReco
     assert (row["network"], row["origin"]) == (OTHERS, "rule")
     with connect(counting, OTHERS) as connection:
         assert until_end(connection) == b""
-    until(lambda: running.events(event="rejected", gate="banned"), "the line of a banned client")
+    running.event(event="rejected", gate="banned")
     with connect(judging, OTHERS) as connection:
         assert until_end(connection) == b"* BYE [UNAVAILABLE] you are banned\r\n"
     with connect(judging, OFFICE) as connection:

@@ -7,7 +7,6 @@ import socket
 import stat
 import time
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,13 +18,12 @@ from tests.interop.front import RUN, TWIST, TWISTD, Table, check_for_bugs, front
 from tests.interop.ports import free_port
 from tests.interop.recorder import GREETING, Recorder, echo
 from tests.interop.server import until_end
-from tests.interop.waiting import until
+from tests.interop.waiting import PATIENCE_SECONDS, SLACK_SECONDS, until
 
 COMMANDS = pytest.mark.parametrize("command", [RUN, TWISTD, TWIST], ids=["mailproxy run", "twistd -n", "twist"])
 Command = Sequence[str | Path]
 NOBODY = 65534
 HARD_STOP, HARD_STOP_SECONDS = "3s", 3.0
-SLACK_SECONDS = 2.0
 
 
 @pytest.fixture
@@ -113,7 +111,7 @@ def test_sigterm_ends_sessions_politely_within_the_configured_time(
         assert connection.recv(1) == b""
     running.wait()
     assert time.monotonic() - began < HARD_STOP_SECONDS + SLACK_SECONDS
-    assert backend.next().ended.wait(5)
+    assert backend.next().ended.wait(PATIENCE_SECONDS)
 
 
 def test_sigterm_stops_accepting_at_once(front: StartFront, backend: Recorder, pki: Certificates) -> None:
@@ -148,9 +146,10 @@ def test_unix_sockets_serve_on_both_sides(front: StartFront, pki: Certificates, 
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(inner))
         listener.listen()
+        listener.settimeout(PATIENCE_SECONDS)
         front(configuration)
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(5)
+            connection.settimeout(PATIENCE_SECONDS)
             connection.connect(str(outer))
             accepted, _ = listener.accept()
             with accepted:
@@ -165,8 +164,8 @@ def test_sigterm_ends_a_busy_session_when_the_time_is_up(
     running = front({"hard-stop-after": "1s", **configuration})
     with connect_tls(port, pki.client()) as connection:
         assert read_line(connection) == GREETING
-        running.terminate()
         began = time.monotonic()
+        running.terminate()
         with contextlib.suppress(OSError):
             connection.sendall(b"a NOOP\r\n")
             while read_line(connection):
@@ -201,8 +200,8 @@ def test_signals_interrupt_nobody_and_one_reloads(
         assert read_line(connection) == GREETING
         for name in ("SIGUSR1", "SIGUSR2", "SIGHUP"):
             running.process.send(signal.Signals[name])
-            until(partial(running.events, event="signal", signal=name), f"a line about {name}")
-        until(partial(running.events, event="reloaded"), "the end of the reload")
+            running.event(event="signal", signal=name)
+        running.event(event="reloaded")
         connection.sendall(b"a NOOP\r\n")
         assert read_line(connection) == b"a NOOP\r\n"
 
@@ -226,19 +225,18 @@ def test_second_sigterm_ends_busy_sessions_at_once(
     front: StartFront, backend: Recorder, pki: Certificates, command: Command
 ) -> None:
     configuration, port = single(pki.server_ec, backend.port)
-    running = front({"hard-stop-after": "1m", **configuration}, command=command)
+    running = front({"hard-stop-after": "5m", **configuration}, command=command)
     with connect_tls(port, pki.client()) as connection:
         assert read_line(connection) == GREETING
         running.terminate()
-        until(lambda: running.events(event="stopping"), "the beginning of the end")
+        running.event(event="stopping")
         connection.sendall(b"a NOOP\r\n")
         running.process.terminate()
-        running.process.wait(SLACK_SECONDS)
-    running.wait()
+        running.wait()
     assert running.events(event="closed")
 
 
-GENTLE = {"drain-delay": "1s", "drain-timeout": "1m", "drain-spread": "1m", "hard-stop-after": "1m"}
+GENTLE = {"drain-delay": "5s", "drain-timeout": "5m", "drain-spread": "5m", "hard-stop-after": "5m"}
 
 
 @COMMANDS
@@ -248,10 +246,10 @@ def test_gentle_stop_serves_who_comes_and_waits_for_who_is_there(
     configuration, port = single(pki.server_ec, backend.port)
     running = front({**GENTLE, **configuration}, command=command)
     running.terminate()
-    until(lambda: running.events(event="draining"), "the beginning of the end")
+    running.event(event="draining")
     with connect_tls(port, pki.client()) as connection:
         assert read_line(connection) == GREETING
-        until(lambda: len(running.events(event="draining")) == 2, "the end of accepting")
+        running.until_events(2, event="draining")  # the end of accepting
         with pytest.raises(ConnectionRefusedError):
             connect_tls(port, pki.client())
         connection.sendall(b"a NOOP\r\n")
@@ -265,14 +263,13 @@ def test_second_sigterm_ends_a_gentle_stop_at_once(
     front: StartFront, backend: Recorder, pki: Certificates, command: Command
 ) -> None:
     configuration, port = single(pki.server_ec, backend.port)
-    running = front({**GENTLE, "drain-delay": "1m", **configuration}, command=command)
+    running = front({**GENTLE, "drain-delay": "5m", **configuration}, command=command)
     with connect_tls(port, pki.client()) as connection:
         assert read_line(connection) == GREETING
         running.terminate()
-        until(lambda: running.events(event="draining"), "the beginning of the end")
+        running.event(event="draining")
         running.process.terminate()
-        running.process.wait(SLACK_SECONDS)
-    running.wait()
+        running.wait()
 
 
 def test_sigterm_during_the_start_leaves_no_socket_file(folder: Path, pki: Certificates) -> None:

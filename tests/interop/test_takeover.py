@@ -4,24 +4,24 @@ import os
 import signal
 import socket
 import sys
-from functools import partial
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mailproxy.control.call import Call
+from mailproxy.control.call import Call, NoService
 from mailproxy.control.command import BY_NAME
 from mailproxy.control.grammar import Request
 from tests.interop.admin import Ctl
 from tests.interop.certificates import Certificates
 from tests.interop.clients import connect_tls, read_line
 from tests.interop.conftest import StartFront, StartRecorder
-from tests.interop.front import frontend, launch, single
+from tests.interop.front import Front, frontend, launch, single
 from tests.interop.ports import free_port
 from tests.interop.recorder import GREETING, Recorder, echo
 from tests.interop.visits import Visits
-from tests.interop.waiting import until
+from tests.interop.waiting import PATIENCE_SECONDS, until
 
 TAKE_OVER: tuple[str | Path, ...] = (sys.executable, "-m", "mailproxy", "run", "--take-over", "-c")
 RATE = 200.0
@@ -47,8 +47,19 @@ def configured(folder: Path, backend: Recorder, pki: Certificates, admin: Path) 
 
 def pid_at(admin: Path) -> int:
     """The process that answers at an admin socket."""
-    with Call(str(admin)) as call:
+    with Call(str(admin), PATIENCE_SECONDS) as call:
         return call.pid
+
+
+def until_answers(admin: Path, later: Front) -> None:
+    """Wait until the process that has taken over answers at the admin socket."""
+
+    def is_there() -> bool:
+        with suppress(NoService):  # the former one has just closed it
+            return pid_at(admin) == later.process.pid
+        return False
+
+    until(is_there, "the later process at the admin socket")
 
 
 def test_upgrade_under_load_refuses_nobody_and_ends_no_session(
@@ -59,13 +70,12 @@ def test_upgrade_under_load_refuses_nobody_and_ends_no_session(
     with connect_tls(port, pki.client()) as connection:
         assert read_line(connection) == GREETING
         with Visits(port, pki.client(), GREETING, RATE) as visits:
-            visits.until(lambda: visits.count > RATE / 2, 30)
+            visits.until_more(RATE / 2)
             later = front(configuration, command=TAKE_OVER)
-            until(partial(former.events, event="stopping"), "the former process that leaves", 10.0)
-            seen = visits.count
-            visits.until(lambda: visits.count > seen + RATE, 30)
+            former.event(event="stopping")
+            visits.until_more(RATE)
         assert visits.failures == []
-        assert pid_at(admin) == later.process.pid
+        until_answers(admin, later)
         assert (folder / "front.sock").is_socket()
         connection.sendall(b"a NOOP\r\n")
         assert read_line(connection) == b"a NOOP\r\n"
@@ -76,7 +86,8 @@ def test_upgrade_under_load_refuses_nobody_and_ends_no_session(
     assert admin.is_socket()
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(folder / "front.sock"))
-    assert len(later.events(event="taken-over")) == 1
+    later.event(event="taken-over")
+    assert len(later.all_events(event="taken-over")) == 1
     former.was_ended()
 
 
@@ -89,7 +100,7 @@ def test_wait_for_a_service_that_does_not_answer_is_reported(
     try:
         with launch(folder, configuration, TAKE_OVER) as process:
             words = f"waiting for the service behind {admin} to hand over its sockets\n"
-            until(lambda: process.stderr == words, "the line", 10.0)
+            until(lambda: process.stderr == words, "the line")
             process.terminate()
             process.wait()
     finally:
@@ -111,7 +122,6 @@ def test_upgrade_keeps_what_administrators_have_set_and_checks_have_found(
     }
     configuration |= {"workers": workers, "admin": {"socket": str(admin)}}
     former = front(configuration)
-    until(lambda: former.events(event="ready"), "the former process", 20.0)
     ctl = Ctl(admin)
     for command in (
         "check now recorder/dead",
@@ -121,8 +131,7 @@ def test_upgrade_keeps_what_administrators_have_set_and_checks_have_found(
     ):
         ctl.output(command)
     later = front(configuration, command=TAKE_OVER, drained=["drained"])
-    until(partial(later.events, event="ready"), "the later process", 20.0)
-    until(lambda: pid_at(admin) == later.process.pid, "the later process at the admin socket", 10.0)
+    until_answers(admin, later)
     rows = {row["server"]: row for row in ctl.rows("show servers")}
     assert {name: (row["state"], row["weight"]) for name, row in rows.items()} == {
         "weighted": ("up", 7),
@@ -139,7 +148,7 @@ def test_upgrade_keeps_what_administrators_have_set_and_checks_have_found(
     ctl.output("enable frontend drained")
     with connect_tls(drained, pki.client()) as connection:
         assert read_line(connection) == GREETING
-    assert len(later.events(event="inherited")) == 4
+    assert len(later.all_events(event="inherited")) == 4
 
 
 def test_process_that_cannot_take_over_leaves_the_former_alone(
@@ -193,7 +202,7 @@ def test_former_process_ends_at_once_at_the_second_signal(
     with connect_tls(port, pki.client()) as connection:
         assert read_line(connection) == GREETING
         front(configuration, command=TAKE_OVER)
-        until(partial(former.events, event="stopping"), "the former process that leaves", 10.0)
+        former.event(event="stopping")
         former.process.send(signal.SIGTERM)
         assert former.process.wait() == 0
     former.was_ended()

@@ -14,6 +14,7 @@ from tests.interop.haproxy import HAProxy, listen
 from tests.interop.peers import path
 from tests.interop.ports import free_port
 from tests.interop.process import Process
+from tests.interop.waiting import until
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def port(tmp_path: Path, log: Path, pki: Certificates) -> Iterator[int]:
 
 
 def curl(pki: Certificates, port: int, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = (str(path("curl")), "-sS", "--max-time", "10", "--cacert", str(pki.authority), *arguments)
+    command = (str(path("curl")), "-sS", "--max-time", "60", "--cacert", str(pki.authority), *arguments)
     return subprocess.run([*command, f"https://127.0.0.1:{port}/index.html"], capture_output=True, text=True)
 
 
@@ -60,14 +61,15 @@ def test_page_comes_through_a_balancer_and_the_log_has_the_client(
     with closing(HAProxy(tmp_path, [front], listen(front, port, server="send-proxy-v2"))):
         page = curl(pki, front, "--interface", "127.0.0.77")
     assert page.stdout == "hello\n", page.stderr
-    assert clients(log) == ["127.0.0.77"]
+    until(lambda: clients(log) == ["127.0.0.77"], "the line of the client")
 
 
 def test_header_that_curl_writes_is_taken(log: Path, port: int, pki: Certificates) -> None:
     assert curl(pki, port, "--haproxy-protocol").stdout == "hello\n"
-    assert clients(log) == ["127.0.0.1"]
+    until(lambda: clients(log) == ["127.0.0.1"], "the line of the client")
 
 
 def test_client_without_a_header_is_reset(log: Path, port: int, pki: Certificates) -> None:
     assert "reset by peer" in curl(pki, port).stderr
-    assert "byte 0 is 0x16, no header of version 1 or 2 begins with it" in log.read_text()
+    reason = "byte 0 is 0x16, no header of version 1 or 2 begins with it"
+    until(lambda: reason in log.read_text(), "the line of the client")

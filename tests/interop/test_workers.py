@@ -26,6 +26,7 @@ from tests.interop.clients import connect, connect_tls, read_line
 from tests.interop.conftest import StartFront, StartPool, StartRecorder
 from tests.interop.front import TWIST, TWISTD, Front, frontend, launch, single
 from tests.interop.ports import free_port, listener_at
+from tests.interop.process import is_alive
 from tests.interop.recorder import GREETING, Recorder, echo
 from tests.interop.server import until_end
 from tests.interop.waiting import PATIENCE_SECONDS, is_ready, until
@@ -55,28 +56,16 @@ def worker_pids(front: Front) -> dict[int, int]:
     return {event["worker"]: event["pid"] for event in front.events(event="worker")}
 
 
-def is_alive(pid: int) -> bool:
-    """Whether a process runs, or could."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state not in "ZX"
-
-
 def start(front: StartFront, configuration: dict[str, Any], workers: int = WORKERS) -> Front:
-    """Start the front with workers."""
-    return front({"workers": workers} | configuration)
+    """Start the front with workers, and wait until the log has their process ids."""
+    running = front({"workers": workers} | configuration)
+    running.until_events(workers, event="worker")
+    return running
 
 
 def until_replaced(front: Front, worker: int, killed: int) -> None:
     """Wait until there is another worker with this number."""
     until(lambda: worker_pids(front)[worker] != killed, "a worker in place of the killed one")
-
-
-def settle(admin: Path) -> None:
-    """Wait until all workers have done what the main process has told them so far."""
-    rows(admin, ["show", "sessions"])  # each worker is asked, and takes its messages in order
 
 
 class Load:
@@ -357,7 +346,7 @@ def test_signals_of_a_terminal_go_through_the_main_process(
     for pid in running.process.family()[1:]:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1):
             os.kill(pid, number)
-    settle(admin)
+    Ctl(admin).settle()
     with connect_tls(port, pki.client()) as connection:
         assert read_line(connection) == GREETING
     assert running.all_events(event="worker-ended") == []
@@ -405,13 +394,13 @@ def test_what_checks_find_reaches_all_workers(pool: StartPool, folder: Path) -> 
     admin = folder / "admin.sock"
     started = pool({"a": {}, "b": {}}, workers=WORKERS, top={"admin": {"socket": str(admin)}})
     started.turn_off("a")
-    settle(admin)
+    Ctl(admin).settle()
     assert set(started.spread(["127.0.0.1"] * 20)) == {"b"}
-    os.kill(worker_pids(started.front)[0], signal.SIGKILL)
+    os.kill(started.front.event(event="worker", worker=0)["pid"], signal.SIGKILL)
     started.front.until_events(WORKERS + 1, event="worker")  # one in place of the killed one
     assert set(started.spread(["127.0.0.1"] * 20)) == {"b"}
     started.turn_on("a")
-    settle(admin)
+    Ctl(admin).settle()
     assert set(started.spread(["127.0.0.1"] * 20)) == {"a", "b"}
 
 
@@ -517,7 +506,7 @@ class Asked:
 
     def settle(self) -> None:
         """Wait until all workers have done what the main process has told them so far."""
-        settle(self._path)
+        Ctl(self._path).settle()
 
 
 def test_sessions_of_all_workers_are_shown_and_ended(asked: Asked) -> None:
@@ -535,7 +524,7 @@ def test_sessions_of_all_workers_are_shown_and_ended(asked: Asked) -> None:
 def test_killed_worker_is_told_to_administrators(asked: Asked) -> None:
     assert asked.ctl("show", "info")[0]["worker_ends"] == []
     os.kill(worker_pids(asked.front)[1], signal.SIGKILL)
-    until(lambda: len(asked.front.events(event="worker")) == WORKERS + 1, "a worker in place of the killed one")
+    asked.front.until_events(WORKERS + 1, event="worker")  # one in place of the killed one
     (end,) = asked.ctl("show", "info")[0]["worker_ends"]
     assert re.fullmatch(r"worker 1 was killed by SIGKILL at \d\d:\d\d:\d\d UTC, and was replaced", end)
 

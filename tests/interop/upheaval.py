@@ -30,14 +30,13 @@ from tests.interop.certificates import SERVER_NAME, Certificates
 from tests.interop.conftest import short_folder
 from tests.interop.front import Front, frontend
 from tests.interop.ports import free_port
-from tests.interop.waiting import until
+from tests.interop.waiting import PATIENCE_SECONDS, until
 
 GREETING = b"* OK ready\r\n"
 WORKERS = 2
 COMERS = 12  # clients of each frontend that come again and again
 SECONDS_BETWEEN = 2.0
 AFTERMATH_SECONDS = 1.5  # what clients see of a killed worker, they see within this time
-PATIENCE_SECONDS = 20.0
 
 
 @frozen
@@ -195,8 +194,11 @@ class Upheaval:
         new.chmod(0o600)
         new.rename(self.folder / "mail.pem")
 
+    def _workers(self) -> list[int]:
+        return [pid for pid in self.front.process.family() if _name_of(pid).startswith("mailproxy-w")]
+
     def _kill(self) -> None:
-        workers = [pid for pid in self.front.process.family() if _name_of(pid).startswith("mailproxy-w")]
+        workers = until(self._workers, "a worker that runs")
         self._killed = time.monotonic()
         os.kill(self.chance.choice(workers), signal.SIGKILL)
 
@@ -259,9 +261,9 @@ class Upheaval:
             await asyncio.sleep(0.05)
 
     async def _until_quiet(self) -> None:
-        """Wait until all idle sessions are there, and nothing else is under way."""
-        deadline = time.monotonic() + 60.0
-        while self._living < self.idle:
+        """Wait until all workers and idle sessions are there, and nothing else is under way."""
+        deadline = time.monotonic() + 2 * PATIENCE_SECONDS
+        while self._living < self.idle or len(self._workers()) < WORKERS:
             assert time.monotonic() < deadline, f"{self._living} of {self.idle} idle sessions are there"
             await asyncio.sleep(0.1)
         await asyncio.sleep(1.0)
@@ -324,13 +326,8 @@ async def upheave(
     def configure(number: int) -> dict[str, Any]:
         return configuration_of(folder, ports, servers, number)
 
-    def start() -> Front:
-        front = Front(folder, configure(0))
-        until(lambda: front.events(event="ready"), "ready workers", 20.0)
-        return front
-
     loop = asyncio.get_running_loop()
-    front = await loop.run_in_executor(None, start)
+    front = await loop.run_in_executor(None, Front, folder, configure(0))
     made = Upheaval(front, folder, pki, ports, configure, idle, random.Random(seed))
     try:
         await made.run(seconds, pause)

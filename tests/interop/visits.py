@@ -3,11 +3,11 @@
 import ssl
 import threading
 import time
-from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from tests.interop.clients import connect_tls, read_line
+from tests.interop.waiting import until
 
 _VISITORS = 16  # more than ever are under way at a time: a visit takes a few ms
 
@@ -28,12 +28,10 @@ class Visits:
         self.count = 0
         """How many visits there were."""
 
-    def until(self, is_there: Callable[[], bool], seconds: float) -> None:
-        """Connect clients until a condition holds."""
-        deadline = time.monotonic() + seconds
-        while not is_there():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+    def until_more(self, count: float) -> None:
+        """Wait until there were this many more visits."""
+        wanted = self.count + count
+        until(lambda: self.count >= wanted, f"{count:g} more clients")
 
     def _run(self) -> None:
         while not self._is_over.is_set():
