@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
-from mailproxy.control import observe
 from mailproxy.control.command import BY_NAME
 from mailproxy.control.grammar import Request
 from mailproxy.control.questions import Ask, Question
 from mailproxy.control.running import Running
 from mailproxy.control.session_pages import SessionPage, SessionsFrom
+from mailproxy.control.session_status import session_statuses
 from mailproxy.control.status import SessionStatus
 
 
@@ -20,7 +20,7 @@ def sessions(
     running: Running, others: Sequence[Ask], filters: Mapping[str, str]
 ) -> Iterator[SessionStatus | Deferred[None] | None]:
     """Yield the sessions of this process, then those of the others, with a Deferred before each page of these."""
-    yield from observe.sessions(running, Request(BY_NAME["show sessions"], filters).read())
+    yield from session_statuses(running, Request(BY_NAME["show sessions"], filters).read())
     for ask in others:
         number: int | None = -1
         while number is not None:

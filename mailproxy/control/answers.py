@@ -11,6 +11,8 @@ from mailproxy.control.actions import bans, frontends, servers, service, session
 from mailproxy.control.actions.context import Context
 from mailproxy.control.actions.handover import Handover
 from mailproxy.control.answer import Answer, Live
+from mailproxy.control.ban_status import ban_statuses
+from mailproxy.control.certificate_status import certificate_statuses
 from mailproxy.control.grammar import Request
 from mailproxy.control.questions import Ask
 from mailproxy.control.running import Running
@@ -50,8 +52,8 @@ ACTIONS: dict[str, Action] = {
     ),
     "show rules": lambda context: Answer(observe.rules(context.running)),
     "show sources": lambda context: Answer(top_sources.sources(context.running, context.given)),
-    "show bans": lambda context: Answer(observe.bans(context.running, context.given)),
-    "show certificates": lambda context: Answer(observe.certificates(context.running)),
+    "show bans": lambda context: Answer(ban_statuses(context.running, context.given)),
+    "show certificates": lambda context: Answer(certificate_statuses(context.running)),
     "show config": lambda context: Answer([observe.configuration(context.running)]),
     "set server state": servers.set_state,
     "set server weight": servers.set_weight,

@@ -1,13 +1,14 @@
-"""Reads the status of a running service into plain values."""
+"""
+Reads a running service, its frontends, backends, servers and rules into plain values.
+
+`session_status`, `ban_status` and `certificate_status` read the rest.
+"""
 
 from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
-from ipaddress import ip_network
-from typing import Any
+from collections.abc import Iterator
 
 from attrs import frozen
 from OpenSSL import SSL
@@ -16,28 +17,12 @@ from mailproxy import __version__
 from mailproxy.backend.backend import Backend
 from mailproxy.backend.overrides import Override
 from mailproxy.backend.server import BackendServer
-from mailproxy.bans.ban import Ban, Key, key_of, place_of
-from mailproxy.bans.bans import left
 from mailproxy.config.difference import differences
 from mailproxy.control.running import Running
-from mailproxy.control.session_filters import FILTERS, idle_of, stage_of
-from mailproxy.control.status import (
-    BackendStatus,
-    BanStatus,
-    CertificateStatus,
-    ConfigStatus,
-    FrontendStatus,
-    Info,
-    RuleStatus,
-    ServerStatus,
-    SessionStatus,
-)
+from mailproxy.control.status import BackendStatus, ConfigStatus, FrontendStatus, Info, RuleStatus, ServerStatus
 from mailproxy.front.frontend import Frontend
 from mailproxy.rules.explanation import actions, condition_of
 from mailproxy.session.numbers import COUNTERS
-from mailproxy.session.record import describe
-from mailproxy.session.session import Session
-from mailproxy.tls.store import Refusal
 
 
 def info(running: Running, watchers: int) -> Info:
@@ -189,123 +174,6 @@ def server_status(backend: Backend, server: BackendServer, override: Override, n
         maxconn=server.asked_maxconn,
         is_backup=server.backup,
     )
-
-
-def sessions(running: Running, wanted: Mapping[str, Any]) -> Iterator[SessionStatus | None]:
-    """Yield the sessions that match all filters (values by name), and None for each other session."""
-    return those(running, list(running.generation.sessions), wanted)
-
-
-def those(running: Running, found: Iterable[Session], wanted: Mapping[str, Any]) -> Iterator[SessionStatus | None]:
-    """Yield the status of each of these sessions that matches all filters, and None for each other one."""
-    tests = [FILTERS[name](value) for name, value in wanted.items()]
-    for session in found:
-        now = _now(running)
-        if session.is_over or not all(test(session, now) for test in tests):
-            yield None
-        else:
-            yield session_status(session, now)
-
-
-def session_status(session: Session, now: float) -> SessionStatus:
-    """Return the status of a session at a moment of the poller's clock."""
-    fields: dict[str, Any] = describe(session)
-    return SessionStatus(
-        id=session.id,
-        frontend=session.terms.frontend,
-        client=fields["client"],
-        via=fields.get("via"),
-        stage=stage_of(session),
-        age_s=round(now - session.started, 3),
-        idle_s=round(idle_of(session, now), 3),
-        tls=fields.get("tls"),
-        cipher=fields.get("cipher"),
-        sni=fields.get("sni"),
-        cn=fields.get("cn"),
-        verify=fields.get("verify"),
-        backend=fields["backend"],
-        server=fields.get("server"),
-        rule=fields.get("rule"),
-        label=fields.get("label"),
-        bytes_in=fields["bytes_in"],
-        bytes_out=fields["bytes_out"],
-    )
-
-
-def bans(running: Running, wanted: Mapping[str, Any]) -> Iterator[BanStatus | None]:
-    """
-    Yield the bans that match all filters (values by name), and None for each other one.
-
-    With `client` but without `origin`, the lists with such clients follow.
-    """
-    keeper = running.bans
-    client = wanted.get("client")
-    for ban in keeper.bans:
-        now = keeper.now
-        has_ended = ban.end <= now
-        if has_ended or ban.origin != wanted.get("origin", ban.origin) or not (client is None or _meets(ban, client)):
-            yield None
-            continue
-        seconds = left(ban, now)
-        yield BanStatus(
-            network=ban.place,
-            origin=ban.origin,
-            since_s=round(max(now - ban.made, 0.0), 3),
-            left_s=None if seconds is None else round(seconds, 3),
-            reason=ban.reason,
-        )
-    if client not in (None, "unix") and "origin" not in wanted:
-        yield from _listed(running, key_of(client))
-
-
-def _listed(running: Running, key: Key) -> Iterator[BanStatus]:
-    """Yield the lists that have clients of a network; what else is in them is not shown: they may be long."""
-    first, bits = key
-    words = "in the list" if bits == 8 * len(first) else "has addresses of the list"
-    for path in running.process_state.bans.lists_with(key):
-        yield BanStatus(network=place_of(key), origin="list", since_s=None, left_s=None, reason=f"{words} {path}")
-
-
-def _meets(ban: Ban, client: Any) -> bool:
-    """Return whether a ban concerns clients of a network."""
-    network = ip_network(ban.key)
-    return client != "unix" and client.version == network.version and bool(client.overlaps(network))
-
-
-def certificates(running: Running) -> Iterator[CertificateStatus]:
-    """Yield the certificates of all TLS profiles that frontends use."""
-    now = datetime.now(UTC)
-    store, profiles = running.process_state.certificates, running.generation.settings.tls
-    for profile, found in store.in_use.items():
-        refused: dict[str, list[Refusal]] = {}
-        for refusal in store.refusals(profile, profiles[profile].certificates if profile in profiles else ()):
-            refused.setdefault(refusal.path, []).append(refusal)
-        for certificate in found:
-            yield CertificateStatus(
-                profile=profile,
-                path=certificate.path,
-                names=certificate.names,
-                key=certificate.key_alg or certificate.sig_alg,
-                not_after=f"{certificate.not_after:%Y-%m-%dT%H:%M:%SZ}",
-                days_left=(certificate.not_after - now).days,
-                **_refused(refused.pop(certificate.path, ()), now),
-            )
-        for path, refusals in refused.items():
-            yield CertificateStatus(
-                profile=profile,
-                path=path,
-                names=(),
-                key=None,
-                not_after=None,
-                days_left=None,
-                **_refused(refusals, now),
-            )
-
-
-def _refused(refusals: Iterable[Refusal], now: datetime) -> dict[str, Any]:
-    words = "; ".join(dict.fromkeys(map(str, refusals)))
-    since = min((refusal.since for refusal in refusals), default=None)
-    return {"refused": words, "refused_s": _ago(since, now.timestamp())}
 
 
 def configuration(running: Running) -> ConfigStatus:

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from mailproxy.control import observe
 from mailproxy.control.command import BY_NAME
 from mailproxy.control.grammar import Request
 from mailproxy.control.running import Running
+from mailproxy.control.session_status import statuses_of
 from mailproxy.control.status import SessionStatus
 
 SESSIONS_PER_PAGE = 32
@@ -41,5 +41,5 @@ def session_page(running: Running, asked: SessionsFrom) -> SessionPage:
     """Return a page of this process's sessions."""
     looked_at = running.generation.oldest_after(asked.number, SESSIONS_PER_PAGE)
     wanted = Request(BY_NAME["show sessions"], asked.filters).read()
-    shown = tuple(row for row in observe.those(running, looked_at, wanted) if row is not None)
+    shown = tuple(row for row in statuses_of(running, looked_at, wanted) if row is not None)
     return SessionPage(shown, looked_at[-1].number if len(looked_at) == SESSIONS_PER_PAGE else None)

@@ -12,9 +12,9 @@ from heapq import nlargest, nsmallest
 
 from attrs import frozen
 
-from mailproxy.control import observe
 from mailproxy.control.running import Running
 from mailproxy.control.session_filters import client_address, has_text
+from mailproxy.control.session_status import session_status
 from mailproxy.control.status import SessionStatus
 
 SESSIONS_PER_PAGE = 128
@@ -74,7 +74,7 @@ def survey_page(running: Running, asked: SurveyFrom) -> SurveyPage:
             continue
         matches += 1
         if len(rows) < asked.rows:
-            rows.append(observe.session_status(session, now))
+            rows.append(session_status(session, now))
             if len(rows) == ROWS_PER_PAGE:
                 last = session.number
                 break

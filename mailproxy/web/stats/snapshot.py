@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 
 from mailproxy.backend.numbers import FAILED
 from mailproxy.control import observe, top_sources
+from mailproxy.control.certificate_status import certificate_statuses
 from mailproxy.control.grammar import BadCommand
 from mailproxy.control.running import Running
 from mailproxy.control.status import BackendStatus, CertificateStatus, FrontendStatus, Info, ServerStatus, SourceStatus
@@ -149,7 +150,7 @@ class Snapshots:
                 Server(one, counts.server(one.backend, one.protocol, one.server).sum(FAILED)) for one in statuses
             ),
             certificates=await self._fresh(
-                "certificates", self._certificates_seconds(), lambda: self._all(observe.certificates(running))
+                "certificates", self._certificates_seconds(), lambda: self._all(certificate_statuses(running))
             ),
             refusals=self._samples.refusals,
             sources=await self._fresh("sources", SURVEY_SECONDS, self._sources),
