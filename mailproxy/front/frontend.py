@@ -73,6 +73,8 @@ class Frontend:
         self.begun = loop.log.begin
         """Called with a session that has reached a server."""
         self._bounds = tuple(bounds)
+        self._capacities = tuple(limit for limit in self._bounds if isinstance(limit, Capacity))
+        """The limits that make room when a session ends."""
         self.handshakes = handshakes
         self._pausing = self._bounds if handshakes is None else (*self._bounds, handshakes)
         """The limits that pause the listeners."""
@@ -205,8 +207,8 @@ class Frontend:
     def leave(self, session: Session) -> None:
         """Forget a session that is over."""
         self.sessions.pop(session, None)
-        for limit in self._bounds:
-            limit.leave()
+        for capacity in self._capacities:
+            capacity.leave()
         if session.entries:
             self._leave_sources(session)
         self._log.add(session)

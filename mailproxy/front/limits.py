@@ -15,7 +15,9 @@ from mailproxy.networks.network_set import NetworkSet
 from mailproxy.session.gate import Rejection
 from mailproxy.sources.key import EVERYWHERE, scope_of
 from mailproxy.sources.plan import Column, frontend_plan, plan_of
-from mailproxy.sources.sources import Entry, Now, Scope, Sources, connections_of, rate_of
+from mailproxy.sources.sources import Entry, Now, Scope, Sources, rate_of
+from mailproxy.sources.table import COLUMNS
+from mailproxy.sources.window import COUNT_BITS, MAX_COUNT
 
 
 @frozen
@@ -65,11 +67,19 @@ class Limited:
     def exceeded(self, entry: Entry, now: float) -> Rejection | None:
         """Return the limit that a source is over, or None; its new connection is in its rates already."""
         places = entry.places
-        if self.most_connections is not None and connections_of(places) >= self.most_connections:
-            return self.connections
+        if self.most_connections is not None:
+            connections = 0
+            for table, slot in places:
+                connections += table.live[slot]
+            if connections >= self.most_connections:
+                return self.connections
         for rate in self.rates:
             column = rate.column
-            if rate_of(places, column.number, now / column.seconds + column.shift) > rate.most:
+            most = 0
+            for table, slot in places:
+                word = table.rates[slot * COLUMNS + column.number]
+                most += (word & MAX_COUNT) + (word >> COUNT_BITS & MAX_COUNT)
+            if most > rate.most and rate_of(places, column.number, column.time(now)) > rate.most:
                 return rate.rejection
         return None
 
@@ -81,20 +91,18 @@ class SourceGate:
     It is the last gate: `take` is called for each client that it lets in.
     """
 
+    is_idle = False
+    """It counts each client."""
+
     def __init__(self, limited: Sequence[Limited], exempt: NetworkSet, now: Now) -> None:
         self._limited = tuple(limited)
-        self._exempt = exempt
+        self._exempt = exempt if exempt else None
         self._now = now
         self._entries: tuple[Entry, ...] = ()
 
-    @property
-    def is_idle(self) -> bool:
-        """False: it counts each client."""
-        return False
-
     def judge(self, source: bytes) -> Rejection | None:
         """Count a client of a source, and return the limit that the source is over, or None."""
-        if self._exempt and source in self._exempt:
+        if self._exempt is not None and source in self._exempt:
             self._entries = ()
             return None
         now = self._now()
@@ -113,7 +121,8 @@ class SourceGate:
         """Return the client that was let in last, as it is counted until it leaves; at a second call nothing."""
         entries, self._entries = self._entries, ()
         for entry in entries:
-            entry.join()
+            table, slot = entry.places[0]
+            table.live[slot] += 1
         return entries
 
 

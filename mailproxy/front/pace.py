@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from mailproxy.config.rate import Rate
 from mailproxy.counting.page import Numbers
-from mailproxy.sources.window import counted, counts, windows_until
+from mailproxy.sources.window import COUNT_BITS, MAX_COUNT, counted, counts, windows_until
 from mailproxy.transport.listener import Listener
 from mailproxy.transport.poller import Poller
 
@@ -58,10 +58,12 @@ class Pace:
         time = self._poller.now / self._rate.seconds
         self._numbers[0] = counted(self._numbers[0], time)
         if self._call is None:
-            self._look(time)
-
-    def leave(self) -> None:
-        """Do nothing: a connection that ends makes no room."""
+            most = 0
+            for numbers in self._every:
+                word = numbers[0]
+                most += (word & MAX_COUNT) + (word >> COUNT_BITS & MAX_COUNT)
+            if most >= self._rate.count:
+                self._look(time)
 
     def _look(self, time: float) -> None:
         """Pause if the limit is reached, until it is not; `time` is in windows of the rate."""

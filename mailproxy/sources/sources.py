@@ -87,14 +87,13 @@ class Entry:
     __slots__ = ("_plan", "places")
 
     def __init__(self, plan: Plan, places: list[Place]) -> None:
-        """The first of the places is in this process's own table; those of other processes may change soon."""
+        """
+        The first of the places is in this process's own table; those of other processes may change soon.
+
+        Its number of connections includes this one from `SourceGate.take` on, until `leave`.
+        """
         self._plan = plan
         self.places = places
-
-    def join(self) -> None:
-        """Count the connection in; its entry stays until it leaves."""
-        table, slot = self.places[0]
-        table.live[slot] += 1
 
     def leave(self) -> None:
         """Count the connection out."""
@@ -122,7 +121,7 @@ class Scope:
     def enter(self, source: bytes, now: float) -> Entry | None:
         """Count a new connection from an address in its rates; None if there is no place for it."""
         own, key = self._own, self._key(source)
-        set = own.set_of(key)
+        set = hash(key) % own.sets
         slot = own.enter(key, set, now)
         if slot < 0:
             return None

@@ -35,6 +35,8 @@ _TICKS = 0xFFFFFFFF
 _SIZE, _EVICTIONS, _OVERFLOWS = range(3)
 _HEADER_BYTES = 64
 
+_SET_BYTES = WAYS * KEY_BYTES
+
 _NO_KEY = bytes(KEY_BYTES)
 _NO_RATES = memoryview(bytes(8 * COLUMNS)).cast("Q")
 
@@ -92,8 +94,8 @@ class Table:
 
     def find(self, key: bytes, set: int) -> int:
         """Return the entry of a key, or `NOWHERE`."""
-        first = self._keys + set * (WAYS * KEY_BYTES)
-        keys = self._memory[first : first + WAYS * KEY_BYTES]
+        first = self._keys + set * _SET_BYTES
+        keys = self._memory[first : first + _SET_BYTES]
         place = keys.find(key)
         while place % KEY_BYTES:  # also for -1: parts of two keys look like this one
             if place < 0:
@@ -103,7 +105,10 @@ class Table:
 
     def enter(self, key: bytes, set: int, now: float) -> int:
         """Return the entry of a key, which may be new, and note the time; `NOWHERE` if there is no place."""
-        slot = self.find(key, set)
+        first = self._keys + set * _SET_BYTES
+        place = self._memory[first : first + _SET_BYTES].find(key)
+        # Usually not -1, nor parts of two keys.
+        slot = self.find(key, set) if place < 0 or place % KEY_BYTES else set * WAYS + place // KEY_BYTES
         if slot < 0:
             slot = self._place(set)
             if slot < 0:
@@ -152,7 +157,7 @@ class Table:
         for set in range(self.sets):
             fill = self._fill[set]
             if fill:
-                first = self._keys + set * (WAYS * KEY_BYTES)
+                first = self._keys + set * _SET_BYTES
                 keys = self._memory[first : first + fill * KEY_BYTES]
                 for way in range(fill):
                     yield keys[way * KEY_BYTES : (way + 1) * KEY_BYTES], set * WAYS + way

@@ -8,17 +8,21 @@ high bits on, the number of the current window, the count of the former one, and
 
 from __future__ import annotations
 
-_COUNT_BITS = 20
+COUNT_BITS = 20
+"""
+The bits of a count. ``(word & MAX_COUNT) + (word >> COUNT_BITS & MAX_COUNT)`` is the most that can be `estimated`
+until there is another event: it tells cheaply that a limit is not reached.
+"""
 _NUMBER_BITS = 23
 
-MAX_COUNT = (1 << _COUNT_BITS) - 1
+MAX_COUNT = (1 << COUNT_BITS) - 1
 """The most events that a window counts; further ones are not counted."""
 
 _NUMBERS = (1 << _NUMBER_BITS) - 1
 """The numbers of windows repeat after 97 days of the shortest windows, those of one second."""
 
-_FORMER = _COUNT_BITS
-_NUMBER = 2 * _COUNT_BITS
+_FORMER = COUNT_BITS
+_NUMBER = 2 * COUNT_BITS
 
 
 def counted(word: int, time: float) -> int:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailproxy.sources.window import MAX_COUNT, counted, counts, estimated, windows_until
+from mailproxy.sources.window import COUNT_BITS, MAX_COUNT, counted, counts, estimated, windows_until
 
 GAPS = st.lists(st.floats(0.0, 3.0), max_size=60)
 BEGINNINGS = st.floats(0.0, 1e7)
@@ -80,3 +80,10 @@ def test_wait_is_as_long_as_needed_and_no_longer(first: float, gaps: list[float]
 @pytest.mark.parametrize("count", [1, 100])
 def test_nobody_waits_below_the_limit(count: int) -> None:
     assert windows_until(*counts(word_of([7.0] * count), 7.5), count + 1, 7.5) == 0
+
+
+@given(BEGINNINGS, GAPS, st.floats(0.0, 3.0))
+def test_both_counts_of_a_word_are_the_most_that_is_estimated(first: float, gaps: list[float], later: float) -> None:
+    times = list(accumulate(gaps, initial=first))
+    word = word_of(times)
+    assert estimated(word, times[-1] + later) <= (word & MAX_COUNT) + (word >> COUNT_BITS & MAX_COUNT)
