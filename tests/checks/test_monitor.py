@@ -132,7 +132,7 @@ def test_server_that_fails_its_checks_goes_down_and_comes_back() -> None:
     assert bench.is_up("d1")
 
 
-def test_one_session_is_one(logged: Sequence[Any]) -> None:
+def test_one_session_is_singular(logged: Sequence[Any]) -> None:
     bench = Bench(checked(1))
     bench.check(1, GOOD)
     assert bench.pool.pick(b"", [], bench.clock.seconds()) is not None

@@ -48,13 +48,13 @@ def test_end_of_a_worker_is_described(status: int, was_silent: bool, words: str)
     assert how_it_ended(status, was_silent=was_silent) == words
 
 
-def test_end_is_told_with_its_time_and_whether_there_is_another_one(ends: WorkerEnds) -> None:
+def test_end_is_reported_with_its_time_and_whether_there_is_another_one(ends: WorkerEnds) -> None:
     ends.add(2, "was killed by SIGKILL")
     assert ends.sentences({2}) == ("worker 2 was killed by SIGKILL at 12:03:05 UTC, and was replaced",)
     assert ends.sentences({1}) == ("worker 2 was killed by SIGKILL at 12:03:05 UTC, and is not replaced yet",)
 
 
-def test_end_is_told_for_some_minutes(ends: WorkerEnds, clock: Clock) -> None:
+def test_end_is_reported_for_some_minutes(ends: WorkerEnds, clock: Clock) -> None:
     ends.add(2, "was killed by SIGKILL")
     clock.advance(RECENT_SECONDS - 1)
     assert len(ends.sentences({2})) == 1
