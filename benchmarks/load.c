@@ -585,7 +585,7 @@ int main(int argc, char **argv)
     allow_many_files();
     make_context();
     epoll = epoll_create1(0);
-    latency_room = amount < MAX_LATENCIES ? amount + connections : MOST_LATENCIES;
+    latency_room = amount < MAX_LATENCIES ? amount + connections : MAX_LATENCIES;
     latencies = malloc(latency_room * sizeof *latencies);
     staying = calloc(connections, sizeof *staying);
     delays = calloc(mode->is_paced ? amount : 1, sizeof *delays);
