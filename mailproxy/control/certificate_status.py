@@ -8,7 +8,7 @@ from typing import Any
 
 from mailproxy.control.running import Running
 from mailproxy.control.status import CertificateStatus
-from mailproxy.tls.store import Refusal
+from mailproxy.tls.complaint import Refusal
 
 
 def certificate_statuses(running: Running) -> Iterator[CertificateStatus]:

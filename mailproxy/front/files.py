@@ -15,12 +15,13 @@ from mailproxy.config.words import key_path
 from mailproxy.networks.list_file import UnusableList
 from mailproxy.networks.network_list import NO_LISTS, NetworkList, ReadList, read_lists
 from mailproxy.tls.client import MakeClientTls, client_sides
+from mailproxy.tls.complaint import Complaint
 from mailproxy.tls.files import read_tls_files
 from mailproxy.tls.policy import policy_problems
 from mailproxy.tls.server import TlsServer
 from mailproxy.tls.server_files import ServerFiles, read_server_files
 from mailproxy.tls.servers import TlsServers
-from mailproxy.tls.store import Certificates, CertificateStore, Complaint
+from mailproxy.tls.store import Certificates, CertificateStore
 from mailproxy.tls.trust_files import TrustByProfile, read_trusts
 
 HTTP_ALPN = ("http/1.1",)

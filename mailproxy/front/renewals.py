@@ -23,10 +23,11 @@ from mailproxy import config
 from mailproxy.front.expiry_warnings import ExpiryWarnings
 from mailproxy.front.process_state import ProcessState
 from mailproxy.front.slices import Slices
+from mailproxy.tls.complaint import Complaint
 from mailproxy.tls.renewed import Change, changes, shown_names
 from mailproxy.tls.source import SETTLING_SECONDS
 from mailproxy.tls.steps import Steps
-from mailproxy.tls.store import Certificates, Complaint
+from mailproxy.tls.store import Certificates
 
 # The shortest interval of `watch`.
 MIN_WATCH_SECONDS = 1.0

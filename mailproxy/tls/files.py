@@ -8,9 +8,10 @@ from mailproxy.config import Config, Problem
 from mailproxy.config.secret import exposure
 from mailproxy.config.words import key_path
 from mailproxy.tls.certificate import Certificate, UnusableCertificate
+from mailproxy.tls.complaint import Complaint
 from mailproxy.tls.expiry import invalidity
 from mailproxy.tls.source import key_file
-from mailproxy.tls.store import Certificates, CertificateStore, Complaint
+from mailproxy.tls.store import Certificates, CertificateStore
 
 
 def read_tls_files(
