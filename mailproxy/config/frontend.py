@@ -1,6 +1,7 @@
 """Reads ``[frontend.NAME]``: what clients connect to."""
 
 import re
+from functools import partial
 from typing import get_args
 
 from attrs import Factory, evolve, field, frozen
@@ -193,7 +194,8 @@ class Frontend:
             BOOLEAN,
             "Whether mailproxy looks for refused logins in what servers say, and logs how many a session had "
             "([bans.md](bans.md#refused-logins)); the filter for fail2ban needs it. It costs each session a moment. If "
-            "a rule asks for `auth-failures`, all frontends look and log, whatever this says.",
+            "a rule asks for `auth-failures`, all frontends look and log, whatever this says; so does a frontend with "
+            "`auth-failures-per-session` in its limits.",
         ),
     )
     maxconn: int = field(
@@ -280,9 +282,13 @@ def read_frontend(folder: str, name: str, table: Table) -> Frontend:
     """Read one frontend; relative paths start at `folder`."""
     tls: FrontendTls = table.take("tls", one_of(get_args(FrontendTls)), "implicit")
     usual = Frontend(name=name, bind=(), protocol=TCP, tls=tls, backend="")
+    frontend = read_keys(table, usual)
+    logins_are_missing = ""
+    if table.is_sound("protocol") and frontend.refused_logins is None:
+        logins_are_missing = f"is for protocols with logins, and {frontend.protocol} has none; leave it out"
     frontend = evolve(
-        read_keys(table, usual),
-        limits=table.child("limits", read_frontend_limits),
+        frontend,
+        limits=table.child("limits", partial(read_frontend_limits, logins_are_missing)),
         log=table.child("log", read_frontend_log),
         timeout=table.child("timeout", read_frontend_timeouts),
     )
@@ -291,9 +297,8 @@ def read_frontend(folder: str, name: str, table: Table) -> Frontend:
     frontend = evolve(frontend, rules=read_rules(folder, frontend.protocol, table))
     _check_tls(frontend, table)
     _check_accept_proxy(frontend, table)
-    if frontend.log_refused_logins and table.is_sound("protocol") and frontend.refused_logins is None:
-        words = f"is for protocols with logins, and {frontend.protocol} has none; leave it out"
-        table.report("log-refused-logins", words)
+    if frontend.log_refused_logins and logins_are_missing:
+        table.report("log-refused-logins", logins_are_missing)
     return frontend
 
 

@@ -141,6 +141,15 @@ class FrontendLimits(SourceLimits):
             default="no limit",
         ),
     )
+    auth_failures_per_session: int | None = field(
+        default=None,
+        metadata=about(
+            integer(1, 100),
+            "A session ends when the server has refused this many logins in it, among the first 16,384 bytes of what "
+            "the server says ([bans.md](bans.md#refused-logins)). Only for protocols with logins.",
+            default="no limit",
+        ),
+    )
 
 
 def read_limits(table: Table) -> Limits:
@@ -148,6 +157,9 @@ def read_limits(table: Table) -> Limits:
     return read_keys(table, Limits())
 
 
-def read_frontend_limits(table: Table) -> FrontendLimits:
-    """Read the table of a frontend."""
-    return read_keys(table, FrontendLimits())
+def read_frontend_limits(logins_are_missing: str, table: Table) -> FrontendLimits:
+    """Read the table of a frontend; the first argument says why it has no logins, "" if it has."""
+    limits = read_keys(table, FrontendLimits())
+    if limits.auth_failures_per_session is not None and logins_are_missing:
+        table.report("auth-failures-per-session", logins_are_missing)
+    return limits

@@ -33,9 +33,13 @@ def refusal_with(protocol: str, text: str = "", *, is_permanent: bool = False) -
     return (definition.permanent_form if is_permanent else definition.refusal_form) % words
 
 
-def goodbye(protocol: str) -> bytes:
-    """Return the line that ends a session between two commands; empty if the server may not send one unasked."""
-    return PROTOCOLS[protocol].refusal if protocol != TCP and PROTOCOLS[protocol].says_goodbye else b""
+def goodbye(protocol: str, text: str = "") -> bytes:
+    """
+    Return the line that ends a session between two commands; empty if the server may not send one unasked.
+
+    It has a text of printable ASCII characters, or the usual one.
+    """
+    return refusal_with(protocol, text) if protocol != TCP and PROTOCOLS[protocol].says_goodbye else b""
 
 
 def refuses_when_asked(protocol: str) -> bool:

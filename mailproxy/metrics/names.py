@@ -98,7 +98,8 @@ RETRIES = _define("frontend_retries", "counter", "Attempts to reach a server aft
 REFUSED_LOGINS = _define(
     "frontend_refused_logins",
     "counter",
-    "Logins that servers refused, if log-refused-logins or a rule with auth-failures asks for them; else 0.",
+    "Logins that servers refused, if log-refused-logins, auth-failures-per-session or a rule with auth-failures asks "
+    "for them; else 0.",
     _FRONTEND,
 )
 HANDSHAKES = _define("frontend_tls_handshakes", "counter", "TLS handshakes that were completed.", _FRONTEND)

@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from mailproxy.backend.backend import Backend
 from mailproxy.backend.server import BackendServer
+from mailproxy.mail.refusal import goodbye
 from mailproxy.session.login_watch import LoginWatch
 from mailproxy.session.stage import Host, Stage
 from mailproxy.session.termination import (
@@ -20,6 +21,7 @@ from mailproxy.session.termination import (
     CLIENT_SILENT,
     DONE,
     FLOODED,
+    GUESSED,
     SERVER_LEFT,
     SERVER_SILENT,
     Ending,
@@ -36,6 +38,8 @@ QUIET_SECONDS = 1.0
 PAUSE_SECONDS = 0.1
 
 _LINE_END = 0x0A
+
+_TOO_MANY_LOGINS = "Too many failed logins, try again later"
 
 
 class Relaying(Host, Protocol):
@@ -167,12 +171,20 @@ class Relay(Stage):
     @property
     def farewell(self) -> bytes:
         """The goodbye of the protocol, if the server's last byte seems to end a line."""
-        may_interrupt = (
-            self._stream.last_byte == _LINE_END
-            and not self._client.finishing  # the server has closed, and the client has seen it
-            and self._has_been_quiet_for(PAUSE_SECONDS)
-        )
+        may_interrupt = self._is_after_line and self._has_been_quiet_for(PAUSE_SECONDS)
         return self._session.terms.goodbye if may_interrupt else b""
+
+    @property
+    def _is_after_line(self) -> bool:
+        """True if the server's last byte ends a line, and the client has not seen the server's close."""
+        return self._stream.last_byte == _LINE_END and not self._client.finishing
+
+    def refuse_more_logins(self, count: int) -> None:
+        """End, after the server's reply that refuses a login, which the client has."""
+        session = self._session
+        if self._is_after_line and (words := goodbye(session.terms.protocol, _TOO_MANY_LOGINS)):
+            self._client.put_own(words)
+        session.part(GUESSED, f"refused logins: {count}")
 
     def leave(self) -> None:
         """Close the server's side, and give the place on the server back."""

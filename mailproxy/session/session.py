@@ -379,9 +379,12 @@ class Session:
         relay.begin(greeting, pending)
 
     def logins_refused(self, count: int) -> None:
-        """Count logins that the server has refused."""
+        """Count logins that the server has refused; end if there are too many."""
         self.auth_failures += count
         self._front.logins_refused(self, count)
+        limit = self.terms.max_refused_logins
+        if limit is not None and self.auth_failures >= limit and isinstance(self.stage, Relay):
+            self.stage.refuse_more_logins(self.auth_failures)
 
     def no_server(self, ending: Ending, reason: str, words: bytes) -> None:
         """Refuse the client, in a server's words or else in mailproxy's."""

@@ -126,6 +126,7 @@ FLOODED = Ending(
     "a side sent hundreds of TLS records without payload within a second, a client renegotiated TLS 1.2, or a server "
     "sent a session ticket or a key update in more than one TLS record",
 )
+GUESSED = Ending("P", "D", "the server refused as many logins as `auth-failures-per-session` allows")
 
 # From outside the session.
 SHUT_DOWN = Ending("K", None, "mailproxy was shut down")

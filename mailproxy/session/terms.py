@@ -67,6 +67,8 @@ class Terms:
     """The types of the received TLVs that are logged."""
     refused_logins: re.Pattern[bytes] | None
     """Finds refused logins in a server's lines; None if nothing asks for them, or the protocol has no logins."""
+    max_refused_logins: int | None
+    """The refused logins with which a session ends; None: it goes on."""
 
     @classmethod
     def of(
@@ -85,7 +87,8 @@ class Terms:
 
         With `counts_refused_logins`, rules ask for them, here or at another frontend.
         """
-        timeout = settings.timeout
+        timeout, max_refused_logins = settings.timeout, settings.limits.auth_failures_per_session
+        looks_for_them = counts_refused_logins or settings.log_refused_logins or max_refused_logins is not None
         return cls(
             frontend=settings.name,
             protocol=settings.protocol,
@@ -105,7 +108,8 @@ class Terms:
             refuses_when_asked=refuses_when_asked(settings.protocol),
             goodbye=goodbye(settings.protocol),
             log_tlvs=settings.log_tlvs,
-            refused_logins=settings.refused_logins if counts_refused_logins or settings.log_refused_logins else None,
+            refused_logins=settings.refused_logins if looks_for_them else None,
+            max_refused_logins=max_refused_logins,
         )
 
     @property

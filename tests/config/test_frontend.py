@@ -213,6 +213,15 @@ def test_refused_logins_need_a_protocol_with_logins(protocol: str) -> None:
     )
 
 
+@pytest.mark.parametrize("protocol", ["lmtp", "tcp"])
+def test_limit_of_refused_logins_needs_a_protocol_with_logins(protocol: str) -> None:
+    limits = {"auth-failures-per-session": 3}
+    assert problem(frontend__imaps__protocol=protocol, frontend__imaps__limits=limits) == (
+        "frontend.imaps.limits.auth-failures-per-session: is for protocols with logins, "
+        f"and {protocol} has none; leave it out"
+    )
+
+
 def test_what_follows_from_a_problem_is_not_reported() -> None:
     assert len(problems(frontend__imaps__accept_proxy=["x"], frontend__imaps__accept_proxy_only=True)) == 1
 

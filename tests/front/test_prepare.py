@@ -59,6 +59,7 @@ LOGINS_OF_SOURCES = [{"if": {"auth-failures": {"over": "10/10m"}}, "refuse": "cl
     [
         ({}, [False, False, False]),
         ({"log-refused-logins": True}, [True, False, False]),
+        ({"limits": {"auth-failures-per-session": 3}}, [True, False, False]),
         ({"rule": LOGINS_OF_SOURCES}, [True, True, False]),  # a rule asks for what sources do at all frontends
     ],
 )

@@ -461,6 +461,8 @@ def _deliver(connection: socket.socket) -> None:
 
 # The failed logins of one address slow a Dovecot's answers to all its later ones.
 ADDRESSES = {protocol: f"127.0.0.{71 + number}" for number, protocol in enumerate(PROTOCOLS)}
+GUESSER = "127.0.0.81"
+GUESSES = {"auth-failures-per-session": 3}
 
 FAILURES: Mapping[str, tuple[Callable[[socket.socket], None], int]] = {
     "imap": (_fail_imap, 2),
@@ -479,7 +481,7 @@ def dovecot_front(module_front: StartFront, dovecot: Dovecot, pki: Certificates)
         {
             "tls": {"default": {"certificates": [str(pki.server_ec)]}},
             "frontend": {
-                name: frontend(port, "dovecot", protocol=name, log_refused_logins=name != "lmtp")
+                name: frontend(port, "dovecot", protocol=name, limits={} if name == "lmtp" else GUESSES)
                 for name, port in ports.items()
             },
             "backend": {
@@ -504,6 +506,21 @@ def test_refused_logins_of_dovecot_are_counted(
         client = connection.getsockname()
         fail(connection)
     assert running.session(client).get("auth_failures", 0) == count
+
+
+def test_guesser_at_dovecot_gets_three_refusals_and_a_goodbye(
+    dovecot_front: tuple[Front, Mapping[str, int]], pki: Certificates
+) -> None:
+    running, ports = dovecot_front
+    with connect_tls(ports["imap"], pki.client(), GUESSER) as connection, connection.makefile("rb") as lines:
+        client = connection.getsockname()
+        assert lines.readline().startswith(b"* OK")
+        for tag in (b"a", b"b", b"c"):
+            connection.sendall(tag + b" LOGIN " + USER.encode() + b" wrong\r\n")
+            assert lines.readline().startswith(tag + b" NO [AUTHENTICATIONFAILED]")
+        assert lines.read() == b"* BYE [UNAVAILABLE] Too many failed logins, try again later\r\n"
+    line = running.session(client)
+    assert (line["termination"], line["auth_failures"]) == ("PD", 3)
 
 
 def test_successful_login_of_dovecot_counts_nothing(
