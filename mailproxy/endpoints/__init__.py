@@ -10,19 +10,15 @@ string. Each has a form for TLS after the header, ``accept-proxy-tls:``. The map
 - ``arguments``: checks of arguments.
 - ``wrapper``: a protocol between a transport and a protocol that neither sees.
 - ``proxied_transport``: the transport of a protocol after a header.
+- ``hooks``: the functions of the using program that an accepting endpoint calls.
 - ``accept``, ``send``: the endpoints, and the factories that they are made of.
 - ``announce``: the header for a backend, made from the transport of an accepted client.
 - ``certificates``, ``quoting``, ``parsers``: the strings.
 """
 
-from mailproxy.endpoints.accept import (
-    NOT_A_PROXY,
-    AcceptProxyFactory,
-    AcceptProxyServerEndpoint,
-    HeaderCheck,
-    RefusalHook,
-)
+from mailproxy.endpoints.accept import NOT_A_PROXY, AcceptProxyFactory, AcceptProxyServerEndpoint
 from mailproxy.endpoints.announce import ClientHeader, header_from_transport, transport_facts
+from mailproxy.endpoints.hooks import HeaderCheck, RefusalHook
 from mailproxy.endpoints.interfaces import IProxiedTransport
 from mailproxy.endpoints.send import HeaderMaker, SendProxyClientEndpoint, SendProxyFactory
 from mailproxy.proxyprotocol import AcceptPolicy

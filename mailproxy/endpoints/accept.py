@@ -8,7 +8,6 @@ header is complete, the wrapped factory makes its protocol, with the client's ad
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
@@ -28,13 +27,12 @@ from twisted.internet.interfaces import (
     IStreamServerEndpoint,
 )
 from twisted.internet.protocol import connectionDone
-from twisted.logger import Logger
 from twisted.protocols.policies import WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, implementer
 
-from mailproxy.endpoints.addresses import shown
 from mailproxy.endpoints.arguments import check_factory, is_able
+from mailproxy.endpoints.hooks import HeaderCheck, RefusalHook, check_hooks, ignore_refusal, log_refusal, why_refused
 from mailproxy.endpoints.proxied_transport import ProxiedTransport, WrapperWithRest
 from mailproxy.endpoints.wrapper import abort
 from mailproxy.proxyprotocol import (
@@ -46,35 +44,10 @@ from mailproxy.proxyprotocol import (
     ProxyProtocolError,
 )
 
-_log = Logger()
-
-
 _KNOWN_PEERS = 1024
 
 NOT_A_PROXY = "its address is not allowed to connect"
 """The reason of a refusal by `AcceptPolicy.refuse_others`."""
-
-HeaderCheck = Callable[[Header, IAddress], None]
-"""
-A check of your own: called with a header and the peer that has sent it, raises `HeaderRefused` to refuse it.
-
-It returns None and is not async. If it returns something else or raises another error, that is logged as a bug, and the
-connection is refused.
-"""
-
-RefusalHook = Callable[[str, IAddress | None], object]
-"""
-Called with the reason and the peer of each refused connection.
-
-The peer is None if the transport does not know its address.
-"""
-
-
-def _log_refusal(reason: str, peer: IAddress | None) -> None:
-    _log.info("connection from {peer} refused: {reason}", peer=shown(peer), reason=reason)
-
-
-def _ignore_refusal(reason: str, peer: IAddress | None) -> None: ...
 
 
 def _reactor() -> IReactorTime:
@@ -103,7 +76,7 @@ class AcceptProxyServerEndpoint:
     policy: AcceptPolicy
     clock: IReactorTime | None = None
     check: HeaderCheck | None = None
-    on_refusal: RefusalHook | None = _log_refusal
+    on_refusal: RefusalHook | None = log_refusal
 
     def __attrs_post_init__(self) -> None:
         """Refuse arguments that cannot work with any connection."""
@@ -118,9 +91,7 @@ class AcceptProxyServerEndpoint:
 
 
 def _check_arguments(policy: AcceptPolicy, check: HeaderCheck | None, on_refusal: RefusalHook | None) -> None:
-    for name, hook in (("check", check), ("on_refusal", on_refusal)):
-        if hook is not None and not callable(hook):
-            raise ValueError(f"{name} {hook!r} cannot be called; it is a function or None")
+    check_hooks(check, on_refusal)
     if not isinstance(policy, AcceptPolicy):
         raise ValueError(f"policy {policy!r} is not an AcceptPolicy")
     if not policy.expects_headers:
@@ -143,7 +114,7 @@ class AcceptProxyFactory(WrappingFactory[Any]):
         policy: AcceptPolicy,
         clock: IReactorTime | None = None,
         check: HeaderCheck | None = None,
-        on_refusal: RefusalHook | None = _log_refusal,
+        on_refusal: RefusalHook | None = log_refusal,
     ) -> None:
         """Wrap a factory, which is called when a header is complete; ValueError as for the endpoint."""
         check_factory(wrappedFactory)
@@ -152,7 +123,7 @@ class AcceptProxyFactory(WrappingFactory[Any]):
         self.policy = policy
         self.clock = clock or _reactor()
         self.check = check
-        self.on_refusal = on_refusal or _ignore_refusal
+        self.on_refusal = on_refusal or ignore_refusal
         # There are few proxies, and parsing an address is a quarter of a connection's cost here.
         self._expected = lru_cache(maxsize=_KNOWN_PEERS)(self._look_up)
         if IProtocolNegotiationFactory.providedBy(wrappedFactory):
@@ -240,22 +211,11 @@ class AcceptProxyProtocol(WrapperWithRest):
         self._proceed(header, decoder.unused)
 
     def _is_accepted(self, header: Header) -> bool:
-        check: Callable[[Header, IAddress], object] | None = self.factory.check
-        if check is None:
-            return True
-        try:
-            verdict = check(header, self.transport.getPeer())
-            if verdict is not None:
-                # A False was meant to refuse; a coroutine has not checked the header yet.
-                raise TypeError(f"check returned {verdict!r}; it must raise HeaderRefused, or return None to accept")
-        except ProxyProtocolError as error:
-            self._refuse(str(error))
-            return False
-        except Exception as error:
-            _log.failure("check failed with a header from {peer}", peer=shown(self.transport.getPeer()))
-            self._refuse(f"the check of its header failed with {type(error).__name__}")
-            return False
-        return True
+        check = self.factory.check
+        reason = None if check is None else why_refused(check, header, self.transport.getPeer())
+        if reason is not None:
+            self._refuse(reason)
+        return reason is None
 
     def _proceed(self, header: Header | None, rest: bytes) -> None:
         """Connect the wrapped factory's protocol, and deliver the bytes that came with the header."""
