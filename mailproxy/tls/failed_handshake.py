@@ -12,7 +12,7 @@ from mailproxy.tls.failure import Kind, kind_of
 from mailproxy.tls.openssl import SYSCALL, ZERO_RETURN
 from mailproxy.tls.presented import Presented
 
-# The alerts of a client that refuses our certificate (RFC 8446 section 6.2).
+# The alerts of a peer that refuses our certificate (RFC 8446 section 6.2).
 _OBJECTIONS = {
     42: "bad certificate",
     43: "unsupported certificate",
@@ -58,15 +58,15 @@ class FailedHandshake:
         return HandshakeError(self.reason, kind=self.kind, is_theirs=self.is_theirs, presented=self.presented)
 
 
-def failed_handshake(ssl: Any, code: int, alert: int, reason: str) -> FailedHandshake:
+def failed_handshake(ssl: Any, code: int, alert: int, reason: str, peer: str) -> FailedHandshake:
     """
     Judge the failure of a connection's handshake, given OpenSSL's error code and reason, and the other side's alert.
 
-    `alert` is a number (RFC 8446 section 6), 0 without one.
+    `alert` is a number (RFC 8446 section 6), 0 without one. `peer` says what the other side is: a client or a server.
     """
     objection = _OBJECTIONS.get(alert)
     if objection is not None:
-        reason = f"the client does not trust our certificate ({objection})"
+        reason = f"the {peer} does not trust our certificate ({objection})"
         return FailedHandshake(reason, "distrusted", is_theirs=True)
     is_theirs = code in (ZERO_RETURN, SYSCALL)
     kind: Kind = "closed" if is_theirs else kind_of(reason)

@@ -20,6 +20,8 @@ class SecureClientStream(HandshakeStream):
 
     __slots__ = ("_address", "_is_verified", "_server_name", "_tls")
 
+    peer_name = "server"
+
     def __init__(
         self,
         sock: socket.SocketType,

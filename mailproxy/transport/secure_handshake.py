@@ -29,6 +29,9 @@ class HandshakeStream(SecureStream):
 
     __slots__ = ("_flight", "_handshake_bytes")
 
+    peer_name = "client"
+    """What the other side is."""
+
     # Each side sets both itself: an __init__ here would be one more call.
     _flight: Flight | None
     _handshake_bytes: int
@@ -77,7 +80,7 @@ class HandshakeStream(SecureStream):
         code: int = 0 if result == 1 else openssl.get_error(self.ssl, result)
         failed = None
         if code and code not in GOES_ON:
-            failed = failed_handshake(self.ssl, code, openssl.alert(), self._reason(code))
+            failed = failed_handshake(self.ssl, code, openssl.alert(), self._reason(code), self.peer_name)
         outgoing = flight.outgoing(BUFFER, BUFFER_BYTES)
         if outgoing > 0:
             try:

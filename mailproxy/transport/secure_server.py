@@ -86,7 +86,7 @@ class SecureServerStream(HandshakeStream):
         code: int = openssl.get_error(self.ssl, result)
         if code in GOES_ON:
             return code
-        raise failed_handshake(self.ssl, code, openssl.alert(), self._reason(code)).error
+        raise failed_handshake(self.ssl, code, openssl.alert(), self._reason(code), self.peer_name).error
 
     def _secured(self) -> None:
         end_renegotiation(self.ssl)

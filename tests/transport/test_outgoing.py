@@ -391,6 +391,18 @@ def test_client_certificate_is_shown(attempt: Attempt, tmp_path: Path) -> None:
     assert server.tls.getpeercert(binary_form=True) is not None
 
 
+def test_server_that_refuses_our_certificate_in_the_handshake_is_not_called_a_client(
+    attempt: Attempt, tmp_path: Path
+) -> None:
+    path = tmp_path / "proxy.pem"
+    path.write_bytes(issued("proxy.example.org").pem)
+    context = server_context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_mode = ssl.CERT_REQUIRED
+    refused = attempt.refused(client_tls(certificate=str(path)), context)
+    assert refused == "TLS handshake: the server does not trust our certificate (unknown CA)"
+
+
 # What comes after the handshake.
 
 
