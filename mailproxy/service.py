@@ -13,17 +13,14 @@ from attrs import asdict
 from OpenSSL import SSL
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
-from twisted.logger import Logger, globalLogPublisher
+from twisted.logger import Logger
 
 from mailproxy import __version__
 from mailproxy.bans.keeper import BanKeeper
-from mailproxy.config import Bans, Config, UnixBind
-from mailproxy.control.admin_socket import AdminSocket
-from mailproxy.control.live import LiveEvents
+from mailproxy.config import Bans, Config
 from mailproxy.control.questions import Ask
 from mailproxy.control.succession import Succession
 from mailproxy.control.watch import LivePublisher
-from mailproxy.front.admin import admin_places
 from mailproxy.front.background_thread import BackgroundThread
 from mailproxy.front.drains import Drains
 from mailproxy.front.frontend import Frontend
@@ -49,7 +46,7 @@ from mailproxy.front.ticket_keys import TicketKeyChanges
 from mailproxy.front.trimming import Trimming
 from mailproxy.front.vitals import Vitals
 from mailproxy.session.session import Session
-from mailproxy.web.late_server import LateServer
+from mailproxy.web.admin_access import AdminAccess
 
 
 class ProxyService(Service):
@@ -80,15 +77,12 @@ class ProxyService(Service):
         self._generation = self._make_generation(prepared)
         self.began: float | None = None
         """When the service started, by the poller's clock."""
-        self._admin_socket = AdminSocket(
-            self, reactor, publisher=self.events or LiveEvents(globalLogPublisher, self._loop.log)
-        )
         self.stop = Stop(self, reactor)
         self.warnings = prepared.warnings(datetime.now(UTC)) if self.role.is_main else ()
         """The warnings about the current configuration, one line each."""
         self._started = prepared.settings
         self._background = BackgroundThread(reactor)
-        self._http = LateServer(self, reactor, self._background, self._admin_socket.answers, self._admin_socket.watch)
+        self._admin_access = AdminAccess(self, reactor, self._background)
         self.succession = Succession(self._background, left=self._own_socket_files, keeps=self._give_way)
         """Lets the process leave whose listening sockets this one has taken."""
         self.reloading = Reloading(self, self._background, reactor)
@@ -194,7 +188,7 @@ class ProxyService(Service):
             self._trimming.start()
         self.began = self._loop.poller.look_at_clock()
         if self.role.is_main:
-            self._open_admin_socket()
+            self._open_admin_access()
             self.renewals.start(self._prepared.settings)
             self.ticket_keys.start()
             self.revocations.follow(self._prepared.settings, self._prepared.files.trusts)
@@ -215,18 +209,8 @@ class ProxyService(Service):
         self.stop.exit_status = 1
         self.stop.leave()
 
-    def _open_admin_socket(self) -> None:
-        """Let administrators in where the configuration says, in the main process."""
-        if not self.role.is_main:
-            return
-        settings, sockets = self._generation.settings.admin, self._process_state.admin
-        self._admin_socket.open(sockets.at(None if settings.socket is None else UnixBind(settings.socket)))
-        http = sockets.at(settings.http)
-        if http is None:
-            self._http.close()
-        else:
-            self._http.open(http, settings, self._prepared.files.http)
-        sockets.close_others(admin_places(settings))
+    def _open_admin_access(self) -> None:
+        self._admin_access.open(self._generation.settings.admin, self._prepared.files.http)
 
     def _introduce(self) -> None:
         """Log the facts that an admin, or the reader of a bug report, needs first."""
@@ -268,7 +252,8 @@ class ProxyService(Service):
         prepared.adopt()
         generation.start(after=self._generation)
         self._prepared, self._generation, self.warnings = prepared, generation, reading.warnings
-        self._open_admin_socket()
+        if self.role.is_main:
+            self._open_admin_access()
         self.process_log.configure(reading.settings)
 
     def follow_change(self, former: Generation, reading: Reading, renewed: int) -> None:
@@ -300,8 +285,7 @@ class ProxyService(Service):
     def hand_over(self) -> None:
         """Let another process, which has the listening sockets, accept all clients."""
         self._process_state.share_sockets(with_others=True)
-        self._admin_socket.open(None)
-        self._http.stop_accepting()
+        self._admin_access.stop_accepting()
         self.bans.leave()
 
     def stopService(self) -> Deferred[None]:
@@ -326,9 +310,7 @@ class ProxyService(Service):
         self._trimming.stop()
         self._vitals.stop()
         self.bans.stop()
-        self._admin_socket.close()
-        self._http.close()
-        self._process_state.admin.close_others(())
+        self._admin_access.close()
         self._loop.stop()
         if self.role.is_main:
             for frontend in self.frontends:
